@@ -1,0 +1,63 @@
+"""One tree of what can go wrong, so that a fault is caught by its meaning.
+
+    LoadproofError             message (what, where) and hint (what to do)
+    ├── UsageError             the command line asks for something impossible
+    ├── SpecificationError     the YAML file is wrong; carries every problem
+    ├── EnvironmentLacks       this machine lacks something: a command, a port, Docker
+    │   └── StackFailed        the system under test did not come up
+    ├── OutputError            results cannot be written: no permission, disk full
+    └── StoredRunError         a run folder cannot be read: partial, newer, edited
+
+Which exit code each one gets is decided in one place, `runner.cli.exits`.
+"""
+
+from __future__ import annotations
+
+
+class LoadproofError(Exception):
+    """Anything a user can be told in one message, without a traceback.
+
+    Args:
+        message: What is wrong and where, one sentence without a trailing full stop.
+        hint: What to do about it, or an empty string.
+        details: Lines to show below, for example the last output of a process.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", details: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+
+class UsageError(LoadproofError):
+    """The command line asks for something that cannot be done."""
+
+
+class SpecificationError(LoadproofError):
+    """The specification is wrong.
+
+    Args:
+        message: A summary such as ``"spec.yaml: 3 problems"``.
+        problems: Every problem, rendered with file, line, column, path and caret.
+    """
+
+    def __init__(self, message: str, *, problems: tuple[str, ...]) -> None:
+        super().__init__(message, details=problems)
+        self.problems = problems
+
+
+class EnvironmentLacks(LoadproofError):  # noqa: N818  (reads as the sentence it is)
+    """This machine lacks something the experiment needs."""
+
+
+class StackFailed(EnvironmentLacks):
+    """The system under test did not come up; `details` hold its last output."""
+
+
+class OutputError(LoadproofError):
+    """Results cannot be written. What the journal already holds is kept."""
+
+
+class StoredRunError(LoadproofError):
+    """A stored run cannot be read."""

@@ -1,0 +1,279 @@
+"""What happened, as plain frozen data: no method here does I/O.
+
+A `TrialFacts` is everything known about one trial. It is what the journal stores and
+all that `runner.analyze` may look at, so a report can be made again from it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Literal, TypeAlias
+
+from runner.histogram import Histogram
+from runner.units import Bytes, Nanoseconds, PerSecond, Seconds
+
+FAILURE_KINDS: Final = (
+    "connect_refused",
+    "connect_timeout",
+    "reset",
+    "closed_early",
+    "timeout",
+    "bad_status",
+    "bad_body",
+    "protocol",
+    "no_port",
+    "no_fd",
+)
+"""Why a request that was taken up did not succeed. `dropped` (never sent) is counted apart."""
+
+
+class Role(StrEnum):
+    """Whose CPU it is."""
+
+    APP = "app"
+    PROXY = "proxy"
+    FORWARDER = "forwarder"
+    GENERATOR = "generator"
+    RUNNER = "runner"
+    DAEMON = "daemon"
+    OTHER = "other"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the load goes.
+
+    Attributes:
+        host: Name or address as it belongs into the Host header.
+        port: TCP port.
+        scheme: ``http`` or ``https``.
+        base_path: Put before every request's path, without a trailing slash; mostly empty.
+    """
+
+    host: str
+    port: int
+    scheme: Literal["http", "https"] = "http"
+    base_path: str = ""
+
+
+SubjectKind: TypeAlias = Literal["tree", "process", "cgroup", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One thing to watch.
+
+    Attributes:
+        name: Unique within the trial, such as ``app``, ``app-2``, ``nginx``.
+        role: Whose CPU it counts as; several subjects may share a role.
+        kind: ``tree`` a process and all its descendants, ``process`` one process alone,
+            ``cgroup`` everything in the control groups of `pid`, ``system`` the host.
+        pid: The (root) process; None for ``system``.
+        started: The process's start time in clock ticks since boot (`/proc/<pid>/stat`,
+            field 22): a process is (pid, start time), never a pid alone.
+    """
+
+    name: str
+    role: Role
+    kind: SubjectKind
+    pid: int | None = None
+    started: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Cumulative counters of every subject at one instant.
+
+    Attributes:
+        t_s: Seconds since the measured window began; negative in the warm-up.
+        cpu_s: Subject name to CPU seconds used since some fixed past. A subject that
+            could not be read is absent, never 0.
+        rss_bytes: Subject name to resident memory.
+    """
+
+    t_s: Seconds
+    cpu_s: Mapping[str, Seconds]
+    rss_bytes: Mapping[str, Bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedFacts:
+    """What the witnesses saw in one trial.
+
+    Attributes:
+        subjects: Everything that was watched.
+        samples: In time order, the window's two ends among them.
+        notes: What could not be read and why, in sentences.
+    """
+
+    subjects: tuple[Subject, ...]
+    samples: tuple[Sample, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSecond:
+    """One second of a stage, all workers together.
+
+    Counts and histograms hold only requests that were due in the measured window; each
+    is counted in the second in which it *ended* (scheduled: came due; sent: was sent).
+    Warm-up requests appear in `completed` alone.
+
+    Attributes:
+        index: 0 is the window's first second, negative the warm-up, beyond the window's
+            length the drain in which late answers arrive.
+        scheduled: Came due.
+        sent: Were taken up, whether or not they got as far as being sent: every such request
+            ends in `succeeded` or in one of `failures`.
+        succeeded: Answered as expected.
+        dropped: Never taken up.
+        failures: Failure kind to count; kinds with no failure are absent.
+        completed: Good answers whose last byte arrived in this second, warm-up included.
+        in_flight: Requests under way at the second's end.
+        duration: done − (connected if the connection is new, else started).
+        response_time: done − due.
+        connect: connected − started, new connections only.
+        dispatch_delay: started − due, of every request taken up.
+        cpu_s: CPU seconds the workers used in this second.
+    """
+
+    index: int
+    scheduled: int = 0
+    sent: int = 0
+    succeeded: int = 0
+    dropped: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)
+    completed: int = 0
+    in_flight: int = 0
+    duration: Histogram = field(default_factory=Histogram)
+    response_time: Histogram = field(default_factory=Histogram)
+    connect: Histogram = field(default_factory=Histogram)
+    dispatch_delay: Histogram = field(default_factory=Histogram)
+    cpu_s: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFacts:
+    """What the engine offered and what came back.
+
+    Latency histograms hold successful requests only; `dispatch_delay` holds all taken up.
+
+    Attributes:
+        engine: The engine's word in the specification.
+        workers: Generator processes.
+        planned: Requests due in the whole measured window.
+        seconds: In order of index, drain included.
+        complete: False when the stage was cut short; `planned` then exceeds the sum of
+            `scheduled`.
+        clock: Which clock stamped the answers, in words for the appendix.
+        lost_workers: One sentence per worker that died, hung or fell behind; such a stage
+            is invalid.
+        notes: Anything else a reader of the numbers should know, in sentences.
+    """
+
+    engine: str
+    workers: int
+    planned: int
+    seconds: tuple[LoadSecond, ...]
+    complete: bool
+    clock: str
+    lost_workers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When a trial's parts happen, on CLOCK_MONOTONIC.
+
+    Attributes:
+        start_ns: The first arrival is due; the warm-up begins.
+        measure_ns: The measured window begins.
+        end_ns: The measured window ends; late answers may still arrive.
+    """
+
+    start_ns: Nanoseconds
+    measure_ns: Nanoseconds
+    end_ns: Nanoseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a trial and is not a request.
+
+    Attributes:
+        code: ``app-died``, ``stack-failed``, ``aborted``, ``generator-lost`` or ``out-of-memory``.
+        message: A sentence for people.
+        t_s: Seconds since the measured window began, None when it happened outside a stage.
+        log: The last lines of output that explain it.
+    """
+
+    code: str
+    message: str
+    t_s: Seconds | None = None
+    log: tuple[str, ...] = ()
+
+
+TrialStatus: TypeAlias = Literal["complete", "failed", "aborted"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFacts:
+    """One stage of one configuration, run once.
+
+    Attributes:
+        configuration: Its name.
+        stage: The stage's name.
+        repeat: Counts from 1.
+        order: The trial's place in the run, from 0.
+        started_at: UTC, ISO 8601 with seconds.
+        target_rps: Offered arrivals per second.
+        warmup_s: Planned length of the warm-up.
+        window_s: Planned length of the measured window.
+        status: ``failed`` when the system under test died, ``aborted`` on a signal.
+        load: None when the stage could not begin.
+        observed: None when the stage could not begin.
+        events: In time order.
+        topology: What was really built, as the stack describes it (command, url, images...).
+    """
+
+    configuration: str
+    stage: str
+    repeat: int
+    order: int
+    started_at: str
+    target_rps: PerSecond
+    warmup_s: Seconds
+    window_s: Seconds
+    status: TrialStatus
+    load: LoadFacts | None
+    observed: ObservedFacts | None
+    events: tuple[Event, ...] = ()
+    topology: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """The run around its trials.
+
+    Attributes:
+        run_id: Unique, also in every name and label this run created.
+        started_at: UTC, ISO 8601 with seconds.
+        finished_at: None while it runs.
+        command: The command line that makes this run again.
+        overrides: ``path=value`` of every --set, in order.
+        status: ``complete``, or ``aborted`` by `signal`.
+        signal: ``SIGINT`` or ``SIGTERM`` when aborted by one.
+        environment: Host facts; keys end in their unit where they have one.
+    """
+
+    run_id: str
+    started_at: str
+    finished_at: str | None
+    command: str
+    overrides: tuple[str, ...]
+    status: Literal["complete", "aborted"]
+    signal: str | None
+    environment: Mapping[str, object]

@@ -1,0 +1,24 @@
+"""Names for units, so that a signature says what a number means."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+Nanoseconds: TypeAlias = int
+Microseconds: TypeAlias = int
+Milliseconds: TypeAlias = float
+Seconds: TypeAlias = float
+PerSecond: TypeAlias = float
+Bytes: TypeAlias = int
+Cores: TypeAlias = float
+
+NS_PER_US: Final = 1_000
+NS_PER_MS: Final = 1_000_000
+NS_PER_S: Final = 1_000_000_000
+US_PER_MS: Final = 1_000
+BYTES_PER_MIB: Final = 1024 * 1024
+
+
+def ns(seconds: Seconds) -> Nanoseconds:
+    """Whole nanoseconds nearest to a number of seconds."""
+    return round(seconds * NS_PER_S)
