@@ -264,9 +264,10 @@ class RunFacts:
         finished_at: None while it runs.
         command: The command line that makes this run again.
         overrides: ``path=value`` of every --set, in order.
-        status: ``complete``, or ``aborted`` by `signal`.
+        status: ``complete``, or ``aborted`` by `signal` or `error`.
         signal: ``SIGINT`` or ``SIGTERM`` when aborted by one.
         environment: Host facts; keys end in their unit where they have one.
+        error: The fault that ended the run early, one sentence.
     """
 
     run_id: str
@@ -277,3 +278,4 @@ class RunFacts:
     status: Literal["complete", "aborted"]
     signal: str | None
     environment: Mapping[str, object]
+    error: str | None = None

@@ -1,0 +1,79 @@
+"""The folder a run is written to: made before anything starts, files replaced whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import OutputError, UsageError
+from runner.journal import Journal
+
+JOURNAL = "journal.ndjson"
+REPORT = "report.md"
+RESULTS = "results.json"
+SPEC = "spec.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Where one run's output lies."""
+
+    path: Path
+
+    @property
+    def journal(self) -> Journal:
+        """The run's journal."""
+        return Journal(self.path / JOURNAL)
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Put a file into place, whole or not at all.
+
+        Raises:
+            OutputError: No space, no permission; an older file of that name is unharmed.
+        """
+        target = self.path / name
+        try:
+            _replace(target, content)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {target}: {error.strerror}",
+                hint="free some space or choose another folder with --out; the journal keeps what was measured",
+            ) from None
+        return target
+
+
+def make_folder(path: Path) -> RunFolder:
+    """A folder for one run, empty and proven to be writable.
+
+    Raises:
+        UsageError: It holds files already.
+        OutputError: It cannot be made or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise UsageError(f"the output folder {path} is not empty", hint="give --out a new folder")
+        with tempfile.TemporaryFile(dir=path) as probe:
+            probe.write(bytes(4096))
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to the output folder {path}: {error.strerror}",
+            hint="choose another folder with --out",
+        ) from None
+    return RunFolder(path)
+
+
+def _replace(target: Path, content: bytes) -> None:
+    handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).chmod(0o644)
+        Path(draft).replace(target)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise

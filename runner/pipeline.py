@@ -1,0 +1,257 @@
+"""What `runner execute` does, from top to bottom: start reading here.
+
+plan -> for each configuration: bring the stack up, run its trials, take it down
+-> analyze -> report. Every trial is in the journal before the next one begins, and a
+signal or a fault skips ahead to the last two steps.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Protocol
+
+import trio
+
+from runner.analyze.results import results as analyze
+from runner.errors import EnvironmentLacks, LoadproofError, OutputError
+from runner.facts import Event, RunFacts, TrialFacts
+from runner.folder import REPORT, RESULTS, SPEC, RunFolder, make_folder
+from runner.load.engines import ENGINES
+from runner.observe.environment import environment
+from runner.plan.trials import Trial
+from runner.report.markdown import render_markdown
+from runner.spec.model import Experiment
+from runner.stack.contract import Guard, StackContext
+from runner.stack.openers import OPENERS
+from runner.stack.watchdog import open_watchdog
+from runner.trial import TrialWatcher, not_started, run_trial
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Watcher(TrialWatcher, Protocol):
+    """Told how the run goes; the terminal's side of it is `runner.cli.progress`."""
+
+    def say(self, line: str) -> None:
+        """A step worth a line, such as a stack coming up."""
+
+    def trial_begins(self, trial: Trial, total: int) -> None:
+        """The stack is up and a trial is about to start."""
+
+    def trial_ends(self, facts: TrialFacts) -> None:
+        """The trial is in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything one run needs to know.
+
+    Attributes:
+        experiment: What was asked.
+        trials: What to run, in order.
+        spec: The specification, byte for byte.
+        spec_sha256: Its digest.
+        base_dir: The folder that relative paths in the specification start from.
+        out: The folder to write to.
+        command: The command line that makes this run again.
+        overrides: ``path=value`` of every --set.
+    """
+
+    experiment: Experiment
+    trials: tuple[Trial, ...]
+    spec: bytes
+    spec_sha256: str
+    base_dir: Path
+    out: Path
+    command: str
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        results: The content of results.json.
+        folder: Where everything was written.
+        signal: The signal that ended the run early.
+        error: The fault that ended the run early.
+    """
+
+    results: dict[str, Any]
+    folder: Path
+    signal: signal.Signals | None
+    error: LoadproofError | None
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is known so far; grows until the run ends, however it ends."""
+
+    run: RunFacts
+    trials: list[TrialFacts] = field(default_factory=list)
+    signal: signal.Signals | None = None
+    error: LoadproofError | None = None
+
+
+async def execute(job: Job, watcher: Watcher) -> Outcome:
+    """Run an experiment and write its folder.
+
+    A fault or a signal after the first trial began does not raise: it is in the outcome,
+    beside the results of what was measured until then.
+
+    Raises:
+        UsageError: The output folder is not empty.
+        OutputError: Nothing can be written.
+        EnvironmentLacks: The run could not begin.
+    """
+    folder = make_folder(job.out)
+    folder.write(SPEC, job.spec)
+    progress = _Progress(_begin(job))
+    with trio.open_signal_receiver(*_SIGNALS) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_on_signal, signals, progress, nursery.cancel_scope, watcher)
+            await _run_guarded(job, progress, folder, watcher)
+            nursery.cancel_scope.cancel()
+        if progress.error and not progress.trials:
+            raise progress.error
+        return _conclude(job, progress, folder)
+
+
+async def _stop_on_signal(
+    signals: Any, progress: _Progress, scope: trio.CancelScope, watcher: Watcher
+) -> None:
+    async for number in signals:
+        if progress.signal is None:
+            progress.signal = signal.Signals(number)
+            watcher.say(f"{progress.signal.name}: taking everything down and writing what was measured ...")
+        scope.cancel()
+
+
+async def _run_guarded(job: Job, progress: _Progress, folder: RunFolder, watcher: Watcher) -> None:
+    """Run all trials with a watchdog beside them; a fault of the environment becomes a fact."""
+    with _noting_faults(progress), tempfile.TemporaryDirectory(prefix="loadproof-") as scratch:
+        async with open_watchdog(progress.run.run_id) as guard:
+            blocks = groupby(job.trials, key=lambda trial: (trial.repeat, trial.configuration.name))
+            for _, block in blocks:
+                await _run_block(list(block), job, progress, folder, watcher, guard, Path(scratch))
+
+
+async def _run_block(
+    trials: Sequence[Trial],
+    job: Job,
+    progress: _Progress,
+    folder: RunFolder,
+    watcher: Watcher,
+    guard: Guard,
+    scratch: Path,
+) -> None:
+    """Run one configuration's trials on one stack, on a fresh one after it died.
+
+    Raises:
+        EnvironmentLacks: The stack did not come up the first time, or an engine is missing.
+    """
+
+    def keep(facts: TrialFacts) -> None:
+        progress.trials.append(facts)
+        folder.journal.append(progress.run, facts)
+        watcher.trial_ends(facts)
+
+    configuration = trials[0].configuration
+    context = StackContext(
+        run_id=progress.run.run_id,
+        name=configuration.name,
+        base_dir=job.base_dir,
+        scratch=scratch,
+        guard=guard,
+        say=watcher.say,
+    )
+    waiting = deque(trials)
+    while waiting:
+        up = False
+        try:
+            watcher.say(f"{configuration.name}: bringing the {configuration.topology.kind} stack up")
+            async with OPENERS[configuration.topology.kind](configuration.topology, context) as stack:
+                up = True
+                while waiting and stack.broken is None:
+                    trial = waiting.popleft()
+                    watcher.trial_begins(trial, len(job.trials))
+                    engine = ENGINES[configuration.load.engine]
+                    await run_trial(
+                        trial, stack, engine, guard=guard, watcher=watcher, on_facts=keep
+                    )
+                    if trial is not job.trials[-1]:
+                        await trio.sleep(configuration.cooldown)
+        except EnvironmentLacks as error:
+            if up or len(waiting) == len(trials):
+                raise
+            event = Event("stack-failed", f"the stack did not come up again: {error.message}", log=error.details)
+            keep(not_started(waiting.popleft(), event))
+
+
+@contextmanager
+def _noting_faults(progress: _Progress) -> Iterator[None]:
+    """Keep a `LoadproofError` for the outcome; trio's nurseries hand it over in groups."""
+    try:
+        yield
+    except LoadproofError as error:
+        progress.error = error
+    except BaseExceptionGroup as group:
+        faults, rest = group.split(LoadproofError)
+        if faults is None:
+            raise
+        progress.error = _first(faults)
+        if rest is not None:
+            raise rest from None
+
+
+def _first(group: BaseExceptionGroup[Any]) -> LoadproofError:
+    inner = group.exceptions[0]
+    if isinstance(inner, BaseExceptionGroup):
+        return _first(inner)
+    assert isinstance(inner, LoadproofError)
+    return inner
+
+
+def _begin(job: Job) -> RunFacts:
+    started = datetime.now(UTC)
+    return RunFacts(
+        run_id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
+        started_at=started.isoformat(timespec="seconds"),
+        finished_at=None,
+        command=job.command,
+        overrides=job.overrides,
+        status="complete",
+        signal=None,
+        environment=environment(),
+    )
+
+
+def _conclude(job: Job, progress: _Progress, folder: RunFolder) -> Outcome:
+    """Turn facts into results and a report, and write both."""
+    early = progress.signal is not None or progress.error is not None
+    run = replace(
+        progress.run,
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        status="aborted" if early else "complete",
+        signal=progress.signal.name if progress.signal else None,
+        error=progress.error.message if progress.error else None,
+    )
+    results = analyze(job.experiment, spec_sha256=job.spec_sha256, run=run, trials=progress.trials)
+    text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        folder.write(RESULTS, text.encode())
+        folder.write(REPORT, render_markdown(results).encode())
+    except OutputError as error:
+        progress.error = progress.error or error
+    return Outcome(results, folder.path, progress.signal, progress.error)
