@@ -134,7 +134,9 @@ def decode(text: str, *, total_ns: Nanoseconds, max_ns: Nanoseconds) -> Histogra
     shape = (cookie, inner, digits, lowest, highest)
     if shape != (_COOKIE_V2_COMPRESSED, _COOKIE_V2, _SIGNIFICANT_DIGITS, 1, HIGHEST_US):
         raise ValueError("not an HdrHistogram V2 of 3 digits over 1 µs to 60 s")
-    counts = _counts(plain[_HEADER.size : _HEADER.size + size])
+    if not inflater.eof or len(plain) != _HEADER.size + size:
+        raise ValueError("not an encoded histogram: it is cut off")
+    counts = _counts(plain[_HEADER.size :])
     return Histogram(counts, total_ns, max_ns)
 
 

@@ -1,0 +1,27 @@
+"""`runner doctor`: what this machine has and lacks, before a run finds out."""
+
+from __future__ import annotations
+
+import click
+
+_MARKS = {"ok": ("✓", "green"), "limited": ("!", "yellow"), "missing": ("✗", "red")}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def doctor(as_json: bool) -> None:
+    """Say what this machine has and lacks, and what to do about it."""
+    from runner.doctor import examine
+
+    checks = examine()
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        click.echo(json.dumps([asdict(check) for check in checks], indent=1))
+        return
+    for check in checks:
+        mark, colour = _MARKS[check.status]
+        click.echo(f"{click.style(mark, fg=colour)} {check.name}: {check.found}")
+        if check.advice:
+            click.echo(f"    {check.advice}")

@@ -1,0 +1,201 @@
+"""How a run looks while it goes: a live panel on a terminal, plain lines elsewhere.
+
+The panel is redrawn at most twice a second and only when something was measured; there
+is no drawing thread that could disturb the measurement.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from runner.facts import LoadSecond, Role, Sample, Subject, TrialFacts
+from runner.pipeline import Watcher
+from runner.plan.trials import Trial
+from runner.units import Seconds
+
+_REDRAW_S: Final = 0.5
+_HEARTBEAT_S: Final = 10
+
+
+@dataclass(slots=True)
+class Now:
+    """What is known about the trial under way."""
+
+    trial: Trial | None = None
+    number: int = 0
+    total: int = 0
+    t_s: Seconds = 0.0
+    rps: float | None = None
+    p95_ms: float | None = None
+    failures: dict[str, int] = field(default_factory=dict)
+    in_flight: int = 0
+    cores: dict[Role, float] = field(default_factory=dict)
+    samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=6))
+
+    def begin(self, trial: Trial, total: int) -> None:
+        """Forget the last trial."""
+        self.__init__(trial=trial, number=trial.order + 1, total=total, t_s=-trial.stage.warmup)  # type: ignore[misc]
+
+    def second(self, second: LoadSecond) -> None:
+        """Take over a merged second of load."""
+        self.t_s = max(self.t_s, second.index + 1)
+        self.rps = second.completed
+        self.p95_ms = second.response_time.percentile_ms(95)
+        self.in_flight = second.in_flight
+        lost = dict(second.failures) | ({"dropped": second.dropped} if second.dropped else {})
+        for kind, count in lost.items():
+            self.failures[kind] = self.failures.get(kind, 0) + count
+
+    def sample(self, sample: Sample, subjects: tuple[Subject, ...]) -> None:
+        """Take over a reading of the counters; cores are averaged over the last second or so."""
+        self.t_s = max(self.t_s, sample.t_s)
+        self.samples.append(sample)
+        first = self.samples[0]
+        elapsed = sample.t_s - first.t_s
+        if elapsed <= 0:
+            return
+        self.cores = {}
+        for subject in subjects:
+            if subject.name in sample.cpu_s and subject.name in first.cpu_s:
+                used = (sample.cpu_s[subject.name] - first.cpu_s[subject.name]) / elapsed
+                self.cores[subject.role] = self.cores.get(subject.role, 0.0) + used
+
+
+class PlainProgress(Watcher):
+    """A line a stage and a heartbeat, for logs and CI."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._now = Now()
+        self._beat_s: Seconds = 0.0
+
+    def say(self, line: str) -> None:
+        self._print(line)
+
+    def trial_begins(self, trial: Trial, total: int) -> None:
+        self._now.begin(trial, total)
+        self._beat_s = _HEARTBEAT_S
+        stage = trial.stage
+        warmup = f" after {stage.warmup:g} s of warm-up" if stage.warmup else ""
+        self._print(f"{_place(self._now)}: offering {stage.rps:,g} RPS for {stage.duration:g} s{warmup}")
+
+    def second(self, second: LoadSecond) -> None:
+        self._now.second(second)
+        if self._now.trial and self._beat_s <= self._now.t_s < self._now.trial.stage.duration:
+            self._beat_s += _HEARTBEAT_S
+            self._print(f"    {self._now.t_s:.0f} s: {_figures(self._now)}")
+
+    def sample(self, sample: Sample, subjects: tuple[Subject, ...]) -> None:
+        self._now.sample(sample, subjects)
+
+    def trial_ends(self, facts: TrialFacts) -> None:
+        self._print(_ending(facts))
+
+    def _print(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
+
+
+class LiveProgress(Watcher):
+    """A panel that is redrawn in place."""
+
+    def __init__(self, console: Console, live: Live) -> None:
+        self._console = console
+        self._live = live
+        self._now = Now()
+        self._drawn_at = 0.0
+
+    def say(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
+
+    def trial_begins(self, trial: Trial, total: int) -> None:
+        self._now.begin(trial, total)
+        self._draw(force=True)
+
+    def second(self, second: LoadSecond) -> None:
+        self._now.second(second)
+        self._draw()
+
+    def sample(self, sample: Sample, subjects: tuple[Subject, ...]) -> None:
+        self._now.sample(sample, subjects)
+        self._draw()
+
+    def trial_ends(self, facts: TrialFacts) -> None:
+        self._live.update(Text(""), refresh=True)
+        self.say(_ending(facts))
+
+    def _draw(self, *, force: bool = False) -> None:
+        instant = time.monotonic()
+        if force or instant - self._drawn_at >= _REDRAW_S:
+            self._drawn_at = instant
+            self._live.update(_panel(self._now), refresh=True)
+
+
+class QuietProgress(Watcher):
+    """Says nothing."""
+
+    def say(self, line: str) -> None: ...
+
+    def trial_begins(self, trial: Trial, total: int) -> None: ...
+
+    def second(self, second: LoadSecond) -> None: ...
+
+    def sample(self, sample: Sample, subjects: tuple[Subject, ...]) -> None: ...
+
+    def trial_ends(self, facts: TrialFacts) -> None: ...
+
+
+def _place(now: Now) -> str:
+    trial = now.trial
+    assert trial is not None
+    repeat = f", repeat {trial.repeat}" if trial.repeat > 1 else ""
+    return f"[{now.number}/{now.total}] {trial.configuration.name} · {trial.stage.name}{repeat}"
+
+
+def _figures(now: Now) -> str:
+    parts = [f"{now.rps or 0:,.0f} RPS", f"p95 {_ms(now.p95_ms)}"]
+    if Role.APP in now.cores:
+        parts.append(f"app {now.cores[Role.APP]:.2f} cores")
+    parts += [f"{count:,} {kind}" for kind, count in sorted(now.failures.items())]
+    return ", ".join(parts)
+
+
+def _ending(facts: TrialFacts) -> str:
+    seconds = facts.load.seconds if facts.load else ()
+    done = sum(second.succeeded for second in seconds)
+    lost = sum(second.dropped + sum(second.failures.values()) for second in seconds)
+    text = f"    {facts.status}: {done:,} answered, {lost:,} failed or dropped"
+    return "\n".join([text, *(f"    {event.message}" for event in facts.events)])
+
+
+def _panel(now: Now) -> Group:
+    trial = now.trial
+    assert trial is not None
+    stage = trial.stage
+    length = stage.warmup + stage.duration
+    phase = "warm-up" if now.t_s < 0 else "measuring" if now.t_s < stage.duration else "last answers"
+    head = Table.grid(padding=(0, 2))
+    head.add_row(
+        Text(_place(now), style="bold"),
+        ProgressBar(total=length, completed=min(now.t_s + stage.warmup, length), width=30),
+        f"{phase}, {max(stage.duration - now.t_s, 0):.0f} s left",
+    )
+    body = Table.grid(padding=(0, 3))
+    body.add_row("target", f"{stage.rps:,g} RPS", "p95", _ms(now.p95_ms), "in flight", f"{now.in_flight:,}")
+    cores = [(role, now.cores[role]) for role in (Role.APP, Role.SYSTEM) if role in now.cores]
+    shown = [text for role, value in cores for text in (f"cpu {role}", f"{value:.2f} cores")]
+    body.add_row("actual", "–" if now.rps is None else f"{now.rps:,.0f} RPS", *shown)
+    lost = ", ".join(f"{count:,} {kind}" for kind, count in sorted(now.failures.items()))
+    return Group(head, body, Text(lost, style="red")) if lost else Group(head, body)
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} ms" if value < 100 else f"{value:,.0f} ms"

@@ -1,0 +1,39 @@
+"""Reads a specification from disk for the commands that take one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import UsageError
+from runner.spec.load import read_spec
+from runner.spec.model import Experiment
+
+
+@dataclass(frozen=True, slots=True)
+class SpecFile:
+    """A specification as read: its bytes, their digest, and what they mean."""
+
+    path: Path
+    content: bytes
+    sha256: str
+    experiment: Experiment
+
+
+def read_spec_file(path: Path, overrides: Sequence[str] = ()) -> SpecFile:
+    """The specification in a file.
+
+    Raises:
+        UsageError: The file cannot be read.
+        SpecificationError: Its content is wrong.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {path}: {error.strerror}", hint="give the path of a YAML specification"
+        ) from None
+    experiment = read_spec(content, source=str(path), overrides=overrides)
+    return SpecFile(path, content, hashlib.sha256(content).hexdigest(), experiment)

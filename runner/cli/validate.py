@@ -1,0 +1,23 @@
+"""`runner validate`: is this specification right?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a value first.")
+def validate(spec: Path, overrides: tuple[str, ...]) -> None:
+    """Check SPEC and list every problem in it (exit code 104)."""
+    from runner.cli.specfile import read_spec_file
+
+    experiment = read_spec_file(spec, overrides).experiment
+    stages = sum(len(configuration.stages) for configuration in experiment.configurations)
+    configurations = len(experiment.configurations)
+    click.echo(
+        f"{spec}: valid ({configurations} configuration{'s'[: configurations != 1]}, "
+        f"{stages} stage{'s'[: stages != 1]}, {experiment.repeats}×)"
+    )

@@ -1,0 +1,28 @@
+"""What this machine lacks skips its tests on a user's machine, and fails them in CI."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+
+def _docker_answers() -> bool:
+    docker = shutil.which("docker")
+    return bool(docker) and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
+
+
+_NEEDS = {
+    "docker": (_docker_answers, "no Docker Engine answers"),
+    "nginx": (lambda: bool(shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")), "nginx is not installed"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("CI") == "true":
+        return
+    for marker, (present, reason) in _NEEDS.items():
+        wanting = [item for item in items if item.get_closest_marker(marker)]
+        if wanting and not present():
+            for item in wanting:
+                item.add_marker(pytest.mark.skip(reason=reason))
