@@ -172,6 +172,9 @@ class LoadFacts:
         lost_workers: One sentence per worker that died, hung or fell behind; such a stage
             is invalid.
         notes: Anything else a reader of the numbers should know, in sentences.
+        stated_ms: For an engine that keeps no histograms (k6): ``duration`` and the like to
+            ``mean``, ``p50`` ... ``max`` in milliseconds as the engine states them, None for
+            what it cannot know. When present it stands instead of the seconds' histograms.
     """
 
     engine: str
@@ -182,6 +185,7 @@ class LoadFacts:
     clock: str
     lost_workers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    stated_ms: Mapping[str, Mapping[str, float | None] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
