@@ -1,0 +1,219 @@
+"""The whole program, as a user runs it."""
+
+import json
+import signal
+import socket
+import time
+
+import pytest
+
+from tests.cli.conftest import app_command, leftovers
+
+
+def results_of(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def only_stage(folder):
+    return results_of(folder)["configurations"][0]["stages"][0]
+
+
+def test_an_experiment_leaves_report_results_journal_and_specification(cli):
+    spec = cli.write()
+
+    done = cli("execute", spec, "--out", "run")
+
+    folder = cli.folder / "run"
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "run/report.md\n"
+    assert {path.name for path in folder.iterdir()} == {
+        "report.md",
+        "results.json",
+        "journal.ndjson",
+        "spec.yaml",
+    }
+    assert (folder / "spec.yaml").read_bytes() == spec.read_bytes()
+    stage = only_stage(folder)
+    assert stage["requests"]["scheduled"] == stage["requests"]["succeeded"] == 50
+    assert stage["validity"]["status"] in {"valid", "suspect"}
+    assert stage["cpu_cores"]["app"]["avg"] > 0
+
+
+def test_json_goes_to_stdout_and_nothing_else_does(cli):
+    done = cli("execute", cli.write(), "--json", "--quiet")
+
+    assert json.loads(done.stdout)["experiment"]["name"] == "tiny"
+    assert done.stderr == ""
+
+
+def test_a_dry_run_starts_and_writes_nothing(cli):
+    spec = cli.write(topology={"kind": "process", "app": {"command": ["no-such-command", "{port}"]}})
+
+    done = cli("execute", spec, "--dry-run")
+
+    assert done.returncode == 0
+    assert "50 RPS" in done.stdout
+    assert [path.name for path in cli.folder.iterdir()] == ["tiny.yaml"]
+
+
+def test_set_changes_the_experiment_and_is_written_down(cli):
+    done = cli("execute", cli.write(), "--set", "stages[0].rps=20", "--out", "run")
+
+    assert done.returncode == 0, done.stderr
+    assert only_stage(cli.folder / "run")["requests"]["scheduled"] == 20
+    assert "stages[0].rps=20" in (cli.folder / "run" / "report.md").read_text()
+
+
+def test_a_failed_threshold_exits_with_99_and_still_reports(cli):
+    done = cli("execute", cli.write(thresholds=["actual_rps > 1000"]), "--out", "run")
+
+    assert done.returncode == 99
+    assert only_stage(cli.folder / "run")["thresholds"][0]["ok"] is False
+
+
+def test_a_wrong_specification_exits_with_104_and_points_at_the_place(cli):
+    done = cli("execute", cli.write(lod={"engine": "builtin"}))
+
+    assert done.returncode == 104
+    assert "tiny.yaml:" in done.stderr
+    assert "load" in done.stderr
+    assert not (cli.folder / "reports").exists()
+
+
+@pytest.mark.parametrize("arguments", [["execute"], ["execute", "no.yaml"], ["exekute"], ["execute", "."]])
+def test_wrong_usage_exits_with_2(cli, arguments):
+    assert cli(*arguments).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["no-such-command", "{port}"], "no-such-command"),
+        (app_command("exits-at-start"), "no database at all"),
+        (app_command("never-healthy"), "/healthz"),
+    ],
+    ids=["command not found", "exits at start", "never healthy"],
+)
+def test_an_app_that_does_not_come_up_exits_with_3_and_says_why(cli, command, words):
+    app = {"command": command, "ready_within": "2s"}
+
+    done = cli("execute", cli.write(topology={"kind": "process", "app": app}))
+
+    assert done.returncode == 3
+    assert words in done.stderr
+
+
+def test_a_port_in_use_is_named(cli):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        app = {"command": app_command(), "port": port}
+
+        done = cli("execute", cli.write(topology={"kind": "process", "app": app}))
+
+    assert done.returncode == 3
+    assert str(port) in done.stderr
+
+
+def test_an_app_that_dies_in_a_stage_ends_that_trial_and_the_next_one_runs(cli):
+    app = {"command": app_command("dies-on-request", "--after", "0.5")}
+    spec = cli.write(
+        topology={"kind": "process", "app": app},
+        stages=[{"rps": 50, "duration": "3s", "name": "first"}, {"rps": 5, "duration": "300ms", "name": "second"}],
+    )
+
+    done = cli("execute", spec, "--out", "run")
+
+    first, second = results_of(cli.folder / "run")["configurations"][0]["stages"]
+    assert done.returncode == 4
+    assert first["status"] == "failed"
+    assert first["events"][0]["code"] == "app-died"
+    assert "I am out of here" in "\n".join(first["events"][0]["log"])
+    assert second["status"] == "complete"
+
+
+def test_an_external_service_is_measured_without_its_cpu(cli):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    import os
+    import subprocess
+    import sys
+
+    from tests.cli.conftest import ROOT
+
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.servers.small_app", "--port", str(port)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    try:
+        deadline = time.monotonic() + 10
+        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        spec = cli.write(topology={"kind": "external", "url": f"http://127.0.0.1:{port}"})
+
+        done = cli("execute", spec, "--out", "run")
+    finally:
+        server.kill()
+        server.wait()
+
+    assert done.returncode == 0, done.stderr
+    assert only_stage(cli.folder / "run")["cpu_cores"]["app"] is None
+    assert "not measured" in (cli.folder / "run" / "report.md").read_text()
+
+
+def test_an_output_folder_that_holds_files_is_refused(cli):
+    spec = cli.write()
+
+    assert cli("execute", spec, "--out", ".").returncode == 2
+
+
+def test_an_output_folder_that_cannot_be_written_exits_with_3(cli):
+    (cli.folder / "file").write_text("")
+
+    assert cli("execute", cli.write(), "--out", "file/run").returncode == 3
+
+
+def wait_for(process, text):
+    """Read stderr until a line holds `text`."""
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if text in line:
+            return
+    raise AssertionError(f"never said {text!r}: {seen}")
+
+
+PHASES = {
+    "bring-up": ("bringing the", "never-healthy"),
+    "warm-up": ("offering", "none"),
+    "stage": ("offering", "grandchildren"),
+    "stubborn app": ("offering", "ignores-sigterm"),
+}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_signal_ends_everything_and_keeps_what_was_measured(cli, phase, number):
+    said, fault = PHASES[phase]
+    stage = {"rps": 50, "duration": "30s", "warmup": "30s" if phase == "warm-up" else "0s"}
+    spec = cli.write(topology={"kind": "process", "app": {"command": app_command(fault)}}, stages=[stage])
+    process = cli.start("execute", spec, "--out", "run")
+    wait_for(process, said)
+    time.sleep(1.5)
+
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+
+    assert "Traceback" not in out + err
+    assert process.returncode == -number
+    deadline = time.monotonic() + 15
+    while leftovers() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert leftovers() == []
+    if number is not signal.SIGKILL:
+        results = results_of(cli.folder / "run")
+        assert (results["run"]["status"], results["run"]["signal"]) == ("aborted", number.name)
+        assert "aborted" in (cli.folder / "run" / "report.md").read_text().lower()
+        stages = results["configurations"][0]["stages"]
+        assert stages[0]["status"] == ("not-run" if phase == "bring-up" else "aborted")
+        if phase in {"stage", "stubborn app"}:
+            assert stages[0]["requests"]["succeeded"] >= 25

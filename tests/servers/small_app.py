@@ -1,0 +1,57 @@
+"""A small service with faults to choose from, started as a real process by the tests.
+
+    python -m tests.servers.small_app --port N [--fault NAME]
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+
+FAULTS = ("none", "exits-at-start", "never-healthy", "dies-on-request", "ignores-sigterm", "grandchildren")
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--fault", choices=FAULTS, default="none")
+    parser.add_argument("--after", type=float, default=1.0, help="seconds of traffic before dies-on-request")
+    args = parser.parse_args()
+    if args.fault == "exits-at-start":
+        print("small_app: no database at all", file=sys.stderr)
+        sys.exit(7)
+    if args.fault == "ignores-sigterm":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if args.fault == "grandchildren":
+        lasting = [sys.executable, "-c", "import time; time.sleep(600)"]
+        subprocess.Popen(lasting)
+        subprocess.Popen(lasting, start_new_session=True)
+    first = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                health = head.startswith(b"GET /healthz")
+                if args.fault == "dies-on-request" and not health:
+                    first.append(time.monotonic())
+                    if first[-1] - first[0] > args.after:
+                        print("small_app: I am out of here", file=sys.stderr, flush=True)
+                        os._exit(9)
+                status = b"503 No" if health and args.fault == "never-healthy" else b"200 OK"
+                writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nok")
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", args.port, backlog=1024)
+    async with server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
