@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import socket
 import sys
@@ -40,8 +41,8 @@ def examine() -> list[Check]:
         _system(),
         _cores(facts),
         _receive_stamps(),
-        _open_files(facts),
-        _ports(facts),
+        _open_files(),
+        _ports(),
         _command("app-server", "the reference service", "pip install 'loadproof[app]'"),
         _command("nginx", "a proxy without Docker", "install nginx with your package manager"),
         _command("k6", "the k6 engine", "install k6 >= 1.0, see its documentation"),
@@ -76,23 +77,20 @@ def _receive_stamps() -> Check:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     except OSError as error:
-        return Check(name, "limited", error.strerror or "no", "latency is stamped by the generator's own clock")
+        advice = "latency is stamped by the generator's own clock"
+        return Check(name, "limited", error.strerror or "no", advice)
     return Check(name, "ok", "SO_TIMESTAMPNS on TCP")
 
 
-def _open_files(facts: dict[str, object]) -> Check:
-    import resource
-
+def _open_files() -> Check:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    del facts
     found = f"{soft:,} soft, {hard:,} hard"
     if hard >= 8192:
         return Check("open files", "ok", found)
     return Check("open files", "limited", found, "raise it with `ulimit -Hn 65536` for many connections")
 
 
-def _ports(facts: dict[str, object]) -> Check:
-    del facts
+def _ports() -> Check:
     try:
         low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
     except (OSError, ValueError):

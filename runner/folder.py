@@ -39,7 +39,7 @@ class RunFolder:
         except OSError as error:
             raise OutputError(
                 f"cannot write {target}: {error.strerror}",
-                hint="free some space or choose another folder with --out; the journal keeps what was measured",
+                hint="free some space or choose another folder with --out; the journal keeps what was seen",
             ) from None
         return target
 

@@ -31,7 +31,7 @@ from runner.observe.environment import environment
 from runner.plan.trials import Trial
 from runner.report.markdown import render_markdown
 from runner.spec.model import Experiment
-from runner.stack.contract import Guard, StackContext
+from runner.stack.contract import Guard, Stack, StackContext
 from runner.stack.openers import OPENERS
 from runner.stack.watchdog import open_watchdog
 from runner.trial import TrialWatcher, not_started, run_trial
@@ -104,6 +104,35 @@ class _Progress:
     error: LoadproofError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Rig:
+    """What every step of a run works with."""
+
+    job: Job
+    progress: _Progress
+    folder: RunFolder
+    watcher: Watcher
+    guard: Guard
+    scratch: Path
+
+    def context(self, name: str) -> StackContext:
+        """What the opener of configuration `name` is given."""
+        return StackContext(
+            run_id=self.progress.run.run_id,
+            name=name,
+            base_dir=self.job.base_dir,
+            scratch=self.scratch,
+            guard=self.guard,
+            say=self.watcher.say,
+        )
+
+    def keep(self, facts: TrialFacts) -> None:
+        """Put a trial's facts on disk at once."""
+        self.progress.trials.append(facts)
+        self.folder.journal.append(self.progress.run, facts)
+        self.watcher.trial_ends(facts)
+
+
 async def execute(job: Job, watcher: Watcher) -> Outcome:
     """Run an experiment and write its folder.
 
@@ -142,61 +171,42 @@ async def _run_guarded(job: Job, progress: _Progress, folder: RunFolder, watcher
     """Run all trials with a watchdog beside them; a fault of the environment becomes a fact."""
     with _noting_faults(progress), tempfile.TemporaryDirectory(prefix="loadproof-") as scratch:
         async with open_watchdog(progress.run.run_id) as guard:
-            blocks = groupby(job.trials, key=lambda trial: (trial.repeat, trial.configuration.name))
-            for _, block in blocks:
-                await _run_block(list(block), job, progress, folder, watcher, guard, Path(scratch))
+            rig = _Rig(job, progress, folder, watcher, guard, Path(scratch))
+            for _, block in groupby(job.trials, key=lambda trial: (trial.repeat, trial.configuration.name)):
+                await _run_block(list(block), rig)
 
 
-async def _run_block(
-    trials: Sequence[Trial],
-    job: Job,
-    progress: _Progress,
-    folder: RunFolder,
-    watcher: Watcher,
-    guard: Guard,
-    scratch: Path,
-) -> None:
+async def _run_block(trials: Sequence[Trial], rig: _Rig) -> None:
     """Run one configuration's trials on one stack, on a fresh one after it died.
 
     Raises:
         EnvironmentLacks: The stack did not come up the first time, or an engine is missing.
     """
-
-    def keep(facts: TrialFacts) -> None:
-        progress.trials.append(facts)
-        folder.journal.append(progress.run, facts)
-        watcher.trial_ends(facts)
-
     configuration = trials[0].configuration
-    context = StackContext(
-        run_id=progress.run.run_id,
-        name=configuration.name,
-        base_dir=job.base_dir,
-        scratch=scratch,
-        guard=guard,
-        say=watcher.say,
-    )
     waiting = deque(trials)
     while waiting:
         up = False
         try:
-            watcher.say(f"{configuration.name}: bringing the {configuration.topology.kind} stack up")
-            async with OPENERS[configuration.topology.kind](configuration.topology, context) as stack:
+            rig.watcher.say(f"{configuration.name}: bringing the {configuration.topology.kind} stack up")
+            opener = OPENERS[configuration.topology.kind]
+            async with opener(configuration.topology, rig.context(configuration.name)) as stack:
                 up = True
                 while waiting and stack.broken is None:
-                    trial = waiting.popleft()
-                    watcher.trial_begins(trial, len(job.trials))
-                    engine = ENGINES[configuration.load.engine]
-                    await run_trial(
-                        trial, stack, engine, guard=guard, watcher=watcher, on_facts=keep
-                    )
-                    if trial is not job.trials[-1]:
-                        await trio.sleep(configuration.cooldown)
+                    await _run_one(waiting.popleft(), stack, rig)
         except EnvironmentLacks as error:
             if up or len(waiting) == len(trials):
                 raise
-            event = Event("stack-failed", f"the stack did not come up again: {error.message}", log=error.details)
-            keep(not_started(waiting.popleft(), event))
+            again = f"the stack did not come up again: {error.message}"
+            rig.keep(not_started(waiting.popleft(), Event("stack-failed", again, log=error.details)))
+
+
+async def _run_one(trial: Trial, stack: Stack, rig: _Rig) -> None:
+    """Run a trial, and rest unless it was the last one."""
+    rig.watcher.trial_begins(trial, len(rig.job.trials))
+    engine = ENGINES[trial.configuration.load.engine]
+    await run_trial(trial, stack, engine, guard=rig.guard, watcher=rig.watcher, on_facts=rig.keep)
+    if trial is not rig.job.trials[-1]:
+        await trio.sleep(trial.configuration.cooldown)
 
 
 @contextmanager

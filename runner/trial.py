@@ -119,7 +119,9 @@ async def _offer_and_watch(
 
     async def offer(task_status: trio.TaskStatus[LoadStarted]) -> None:
         order = LoadOrder(stack.endpoint, trial.configuration.load, trial.stage)
-        record.load = await engine(order, on_spawn=guard.process, on_second=on_second, task_status=task_status)
+        record.load = await engine(
+            order, on_spawn=guard.process, on_second=on_second, task_status=task_status
+        )
 
     async with trio.open_nursery() as nursery:
         started: LoadStarted = await nursery.start(offer)
@@ -138,9 +140,7 @@ async def _offer_and_watch(
 async def _look_out(stack: Stack, record: _Record, scope: trio.CancelScope) -> None:
     """End the trial when the system under test dies."""
     event = await stack.wait_broken()
-    record.events.append(
-        Event(event.code, event.message, t_s=_since_window(record.window), log=event.log)
-    )
+    record.events.append(Event(event.code, event.message, t_s=_since_window(record.window), log=event.log))
     scope.cancel()
 
 

@@ -14,7 +14,10 @@ def _docker_answers() -> bool:
 
 _NEEDS = {
     "docker": (_docker_answers, "no Docker Engine answers"),
-    "nginx": (lambda: bool(shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")), "nginx is not installed"),
+    "nginx": (
+        lambda: bool(shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")),
+        "nginx is not installed",
+    ),
 }
 
 

@@ -45,7 +45,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("loadproof"), prog_name="runner (Loadproof)")
 def app() -> None:
-    """Loadproof runs experiments on HTTP services.
+    r"""Loadproof runs experiments on HTTP services.
 
     A YAML file says what to build, what load to offer and what to measure; the report says
     what happened, where the bottleneck is, and how we know.

@@ -20,7 +20,9 @@ def show_summary(results: Mapping[str, Any]) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in rows[0]:
-        table.add_column(column, justify="left" if column in {"configuration", "stage", "verdict"} else "right")
+        table.add_column(
+            column, justify="left" if column in {"configuration", "stage", "verdict"} else "right"
+        )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row.values()))
     console.print(table)

@@ -118,7 +118,10 @@ def test_an_app_that_dies_in_a_stage_ends_that_trial_and_the_next_one_runs(cli):
     app = {"command": app_command("dies-on-request", "--after", "0.5")}
     spec = cli.write(
         topology={"kind": "process", "app": app},
-        stages=[{"rps": 50, "duration": "3s", "name": "first"}, {"rps": 5, "duration": "300ms", "name": "second"}],
+        stages=[
+            {"rps": 50, "duration": "3s", "name": "first"},
+            {"rps": 5, "duration": "300ms", "name": "second"},
+        ],
     )
 
     done = cli("execute", spec, "--out", "run")

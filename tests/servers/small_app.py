@@ -1,6 +1,6 @@
 """A small service with faults to choose from, started as a real process by the tests.
 
-    python -m tests.servers.small_app --port N [--fault NAME]
+python -m tests.servers.small_app --port N [--fault NAME]
 """
 
 import argparse
