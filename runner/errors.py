@@ -13,6 +13,8 @@ Which exit code each one gets is decided in one place, `runner.cli.exits`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 
 class LoadproofError(Exception):
     """Anything a user can be told in one message, without a traceback.
@@ -34,17 +36,40 @@ class UsageError(LoadproofError):
     """The command line asks for something that cannot be done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a specification, for machines; people read the rendered one.
+
+    Attributes:
+        line: In the file, from 1; None when a ``--set`` is at fault.
+        column: In characters, from 1; None when a ``--set`` is at fault.
+        path: Such as ``stages[0].rps``; empty when the file cannot be read that far.
+        message: What is wrong, without a trailing full stop.
+        hint: What to do, a sentence such as ``did you mean 'load'?``, or an empty string.
+    """
+
+    line: int | None
+    column: int | None
+    path: str
+    message: str
+    hint: str = ""
+
+
 class SpecificationError(LoadproofError):
     """The specification is wrong.
 
     Args:
         message: A summary such as ``"spec.yaml: 3 problems"``.
         problems: Every problem, rendered with file, line, column, path and caret.
+        positions: The same problems in the same order, for machines.
     """
 
-    def __init__(self, message: str, *, problems: tuple[str, ...]) -> None:
+    def __init__(
+        self, message: str, *, problems: tuple[str, ...], positions: tuple[Problem, ...] = ()
+    ) -> None:
         super().__init__(message, details=problems)
         self.problems = problems
+        self.positions = positions
 
 
 class EnvironmentLacks(LoadproofError):  # noqa: N818  (reads as the sentence it is)

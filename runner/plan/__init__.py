@@ -1,0 +1,1 @@
+"""In which order what was asked is run."""

@@ -1,10 +1,19 @@
-"""Configurations × stages × repeats in the order they are run (pure)."""
+"""Configurations × stages × repeats in the order they are run (pure).
+
+A machine warms up, throttles and gets busy with time. Repeats therefore come in blocks
+that each hold every stage once, in seeded random order, so that drift falls on all stages
+alike instead of on the last one (randomized block design; Fisher, 1935).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from random import Random
 
-from runner.spec.model import Configuration, Stage
+from runner.errors import UsageError
+from runner.spec.model import Configuration, Experiment, Stage
+from runner.spec.words import did_you_mean, either
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +31,57 @@ class Trial:
     stage: Stage
     repeat: int
     order: int
+
+
+def plan(
+    experiment: Experiment, *, configurations: Collection[str] = (), stages: Collection[str] = ()
+) -> tuple[Trial, ...]:
+    """Every trial, in the order to run them.
+
+    One repeat keeps the file's order. With more, each repeat is a block of all stages in
+    random order, those of one configuration together so that its stack comes up once a
+    block. The order follows from the first configuration's ``load.seed`` alone, and a
+    filter leaves the order of what remains as it is.
+
+    Args:
+        experiment: What was asked.
+        configurations: Names to keep; empty keeps all.
+        stages: Names to keep; empty keeps all.
+
+    Raises:
+        UsageError: A name is unknown.
+    """
+    kept = _named(configurations, [each.name for each in experiment.configurations], "configuration")
+    chosen = [each for each in experiment.configurations if each.name in kept]
+    wanted = _named(stages, [stage.name for each in chosen for stage in each.stages], "stage")
+    return tuple(
+        Trial(configuration, stage, repeat, order)
+        for order, (configuration, stage, repeat) in enumerate(
+            (configuration, stage, repeat)
+            for configuration, stage, repeat in _all(experiment)
+            if configuration.name in kept and stage.name in wanted
+        )
+    )
+
+
+def _all(experiment: Experiment) -> Iterator[tuple[Configuration, Stage, int]]:
+    random = Random(experiment.configurations[0].load.seed)  # noqa: S311  (an order to repeat, no secret)
+    for repeat in range(1, experiment.repeats + 1):
+        block = [(each, list(each.stages)) for each in experiment.configurations]
+        if experiment.repeats > 1:
+            random.shuffle(block)
+            for _, stages in block:
+                random.shuffle(stages)
+        for configuration, stages in block:
+            yield from ((configuration, stage, repeat) for stage in stages)
+
+
+def _named(names: Collection[str], known: Sequence[str], what: str) -> Collection[str]:
+    """The names to keep: those asked for, or all that are known."""
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        there_are = f"the {what}s are {either(dict.fromkeys(known), 'and')}"
+        hint = "; ".join(filter(None, (did_you_mean(name, known) for name in unknown)))
+        quoted = either([f"'{name}'" for name in unknown], "and")
+        raise UsageError(f"there is no {what} {quoted}", hint=hint or there_are)
+    return names or known

@@ -1,0 +1,1 @@
+"""What was asked: YAML text to an `Experiment`, or every problem with its position."""

@@ -6,145 +6,104 @@ parsed; `runner.spec.quantities` turns ``30s`` and ``256MiB`` into them.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
-from runner.spec.quantities import Duration, Size
+from runner.spec.fields import Line, Name, Text, Whole
+from runner.spec.part import Conflict, Part, refuse
+from runner.spec.quantities import HOUR, MINUTE, Time
 from runner.spec.thresholds import Threshold
+from runner.spec.topology import App, DockerTopology, ExternalTopology, ProcessTopology, Proxy, Topology
+from runner.spec.traffic import Expect, Load, Request, Stage
+from runner.units import Seconds
 
+__all__ = [
+    "App", "Configuration", "DockerTopology", "Expect", "Experiment", "ExternalTopology", "Load", "Metrics",
+    "ProcessTopology", "Proxy", "Request", "Stage", "Threshold", "Topology",
+]  # fmt: skip
 
-class Part(BaseModel):
-    """A mapping in the specification: frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class App(Part):
-    """The application under test."""
-
-    command: tuple[str, ...] | None = None
-    build: str | None = None
-    image: str | None = None
-    port: int | None = None
-    health: str = "/healthz"
-    metrics: str | None = None
-    env: dict[str, str] = Field(default_factory=dict)
-    cpus: float | None = None
-    memory: Size | None = None
-    ready_within: Duration = 30.0
-    """How long the health URL may take to answer after the start."""
-
-
-class Proxy(Part):
-    """Nginx in front of the replicas."""
-
-    kind: Literal["nginx"] = "nginx"
-    keepalive: int = 0
-    workers: int | Literal["auto"] = "auto"
-
-
-class ProcessTopology(Part):
-    """One process on this host (later with nginx before it)."""
-
-    kind: Literal["process"]
-    app: App
-    replicas: int = 1
-    proxy: Proxy | None = None
-
-
-class DockerTopology(Part):
-    """Replicas in containers, optionally behind nginx."""
-
-    kind: Literal["docker"]
-    app: App
-    replicas: int = 1
-    proxy: Proxy | None = None
-    network: Literal["bridge", "host"] = "bridge"
-    publish: Literal["port", "container"] = "port"
-
-
-class ExternalTopology(Part):
-    """Something that already runs; nothing is built."""
-
-    kind: Literal["external"]
-    url: str
-    health: str | None = None
-    pids: tuple[int, ...] = ()
-
-
-Topology: TypeAlias = Annotated[
-    ProcessTopology | DockerTopology | ExternalTopology, Field(discriminator="kind")
-]
-
-
-class Request(Part):
-    """What one request says."""
-
-    method: str = "GET"
-    path: str = "/"
-    headers: dict[str, str] = Field(default_factory=dict)
-    body: str | None = None
-
-
-class Expect(Part):
-    """When an answer counts as a success."""
-
-    status: tuple[int, ...] = (200,)
-    body_contains: str | None = None
-
-
-class Load(Part):
-    """How the load is offered."""
-
-    engine: Literal["builtin", "k6"] = "builtin"
-    request: Request = Request()
-    expect: Expect = Expect()
-    connection: Literal["new", "keep-alive"] = "keep-alive"
-    arrivals: Literal["constant", "poisson"] = "constant"
-    max_in_flight: int = 2000
-    when_full: Literal["drop", "queue"] = "drop"
-    timeout: Duration = 10.0
-    workers: int | Literal["auto"] = "auto"
-    seed: int = 1
-
-
-class Stage(Part):
-    """One offered rate held for a duration, after an optional warm-up."""
-
-    rps: float
-    duration: Duration
-    warmup: Duration = 0.0
-    name: str
-    """Defaults to the rate, such as ``4,000 RPS``."""
+MAX_CONFIGURATIONS: Final = 64
 
 
 class Metrics(Part):
     """How finely to watch."""
 
-    interval: Duration = 0.2
-    peak_window: Duration = 1.0
+    interval: Annotated[Seconds, Time(least=0.02, most=10)] = Field(
+        0.2, description="Time between two looks at every CPU and memory counter."
+    )
+    peak_window: Annotated[Seconds, Time(least=0.02, most=MINUTE)] = Field(
+        1.0, description="A peak is the highest average over a window of this length."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.peak_window < self.interval:
+            refuse(Conflict(("peak_window",), "should be at least metrics.interval"))
+        return self
 
 
 class Configuration(Part):
     """One system under test plus the way it is loaded, after the overlay was laid on."""
 
-    name: str
-    title: str | None = None
-    topology: Topology
-    load: Load
-    stages: tuple[Stage, ...]
-    cooldown: Duration
-    metrics: Metrics
-    thresholds: tuple[Threshold, ...]
+    name: Name = Field(description="Unique; part of the names of containers.", examples=["keep-alive"])
+    title: Line | None = Field(None, description="Its heading in the report; the name when absent.")
+    topology: Topology = Field(
+        description="What to build.", examples=[{"kind": "external", "url": "http://127.0.0.1:8080"}]
+    )
+    load: Load = Field(Load(), description="What is asked, how fast, and over which connections.")
+    stages: tuple[Stage, ...] = Field(
+        min_length=1,
+        max_length=100,
+        description="Run one after the other against the same stack.",
+        examples=[[{"rps": 1000, "duration": "30s", "warmup": "5s"}]],
+    )
+    cooldown: Annotated[Seconds, Time(most=HOUR, zero=True)] = Field(
+        2.0, description="Pause between two trials."
+    )
+    metrics: Metrics = Field(Metrics(), description="How finely CPU and memory are watched.")
+    thresholds: tuple[Threshold, ...] = Field(
+        (), max_length=100, description="Held against every stage; exit code 99 when one fails."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        refuse(*_doubles("stages", self.stages, "give each stage a 'name' of its own"))
+        return self
+
+
+def _own_name(experiment: dict[str, Any]) -> str:
+    return str(experiment["name"])
 
 
 class Experiment(Part):
     """One YAML file, resolved: every configuration is complete in itself."""
 
-    version: Literal[1]
-    name: str
-    title: str
-    objective: str
-    configurations: tuple[Configuration, ...]
-    repeats: int = 1
+    version: Literal[1] = Field(description="Of this format.", examples=[1])
+    name: Name = Field(description="Names the folder of results.", examples=["my-service"])
+    title: Line = Field(default_factory=_own_name, description="The report's heading; the name when absent.")
+    objective: Text = Field("", max_length=5000, description="Why the experiment is made; opens the report.")
+    configurations: tuple[Configuration, ...] = Field(
+        min_length=1,
+        max_length=MAX_CONFIGURATIONS,
+        description="Each is laid over the keys beside it: maps merge, lists replace, null removes a key.",
+    )
+    repeats: Annotated[Whole, Field(ge=1, le=1000)] = Field(
+        1, description="How often each stage is run; more than once in seeded random order."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        refuse(*_doubles("configurations", self.configurations, "give each configuration a name of its own"))
+        return self
+
+
+def _doubles(field: str, parts: Sequence[Stage] | Sequence[Configuration], hint: str) -> list[Conflict]:
+    """A conflict for every part whose name an earlier one has."""
+    names = [part.name for part in parts]
+    return [
+        Conflict((field, i, "name"), f"'{name}' is the name of {field}[{names.index(name)}] already", hint)
+        for i, name in enumerate(names)
+        if name in names[:i]
+    ]

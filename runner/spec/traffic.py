@@ -1,0 +1,154 @@
+"""What to ask and how often: the ``load`` and ``stages`` of a configuration."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+
+from pydantic import AfterValidator, Field, model_validator
+
+from runner.spec.fields import AsWritten, Line, Number, Text, UrlPath, Whole, Workers
+from runner.spec.part import Conflict, Part, complaint, refuse
+from runner.spec.quantities import HOUR, MINUTE, Time, format_time
+from runner.spec.words import shown
+from runner.units import Seconds
+
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_HEADER_VALUE: Final = re.compile(r"[\t -~]{0,8192}")
+_ENGINES_OWN: Final = {
+    "connection": "load.connection decides about it",
+    "content-length": "the engine counts the body itself",
+    "transfer-encoding": "the engine counts the body itself",
+    "expect": "the engine sends the body at once",
+    "upgrade": "only HTTP/1.1 is spoken",
+}
+
+
+def _header_name(name: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise complaint(f"should be a header's name, not {shown(name)}")
+    if reason := _ENGINES_OWN.get(name.lower()):
+        raise complaint(f"the header {name} cannot be set: {reason}")
+    return name
+
+
+def _header_value(value: str) -> str:
+    if not _HEADER_VALUE.fullmatch(value) or value != value.strip():
+        raise complaint("a header's value is printable ASCII on one line, without blanks at its ends")
+    return value
+
+
+HeaderName: TypeAlias = Annotated[Text, AfterValidator(_header_name)]
+HeaderValue: TypeAlias = Annotated[AsWritten, AfterValidator(_header_value)]
+
+
+class Request(Part):
+    """What one request says."""
+
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = Field(
+        "GET", description="HTTP method."
+    )
+    path: UrlPath = Field("/", description="Path and query, percent-encoded.", examples=["/session"])
+    headers: dict[HeaderName, HeaderValue] = Field(
+        default_factory=dict, description="Sent with each request; Host may be set, framing may not."
+    )
+    body: Text | None = Field(None, description="Sent as UTF-8 with its Content-Length.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        seen: dict[str, str] = {}
+        doubles = []
+        for name in self.headers:
+            first = seen.setdefault(name.lower(), name)
+            if first != name:
+                doubles.append(Conflict(("headers", name), f"the same header as {first}, whatever its case"))
+        refuse(*doubles)
+        return self
+
+
+class Expect(Part):
+    """When an answer counts as a success."""
+
+    status: tuple[Annotated[Whole, Field(ge=200, le=599)], ...] = Field(
+        (200,), min_length=1, max_length=100, description="Status codes that are a success."
+    )
+    body_contains: Text | None = Field(
+        None, min_length=1, description="Text that a good answer's body has in it."
+    )
+
+
+class Load(Part):
+    """How the load is offered."""
+
+    engine: Literal["builtin", "k6"] = Field("builtin", description="What offers the load.")
+    request: Request = Field(Request(), description="The request that is sent, every time.")
+    expect: Expect = Field(Expect(), description="Which answers are a success; all others are failures.")
+    connection: Literal["new", "keep-alive"] = Field(
+        "keep-alive", description="new = one TCP connection per request; keep-alive = used again."
+    )
+    arrivals: Literal["constant", "poisson"] = Field(
+        "constant", description="Evenly spaced, or at random with the same mean (seeded)."
+    )
+    max_in_flight: Annotated[Whole, Field(ge=1, le=100_000)] = Field(
+        2000, description="Most requests under way at once."
+    )
+    when_full: Literal["drop", "queue"] = Field(
+        "drop",
+        description="At max_in_flight a due request is dropped and counted, or waits from its due time on.",
+    )
+    timeout: Annotated[Seconds, Time(least=0.001, most=MINUTE)] = Field(
+        10.0, description="How long one request may take from when it is taken up."
+    )
+    workers: Workers = Field("auto", description="Generator processes; auto = as rate and host ask for.")
+    seed: Annotated[Whole, Field(ge=0, le=2**53 - 1)] = Field(
+        1, description="Seeds Poisson arrivals and the order of repeated trials."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        k6 = self.engine == "k6"
+        refuse(
+            Conflict(("expect", "body_contains"), "an answer to HEAD has no body")
+            if self.request.method == "HEAD" and self.expect.body_contains is not None
+            else None,
+            Conflict(("arrivals",), "engine k6 knows only constant arrivals")
+            if k6 and self.arrivals == "poisson"
+            else None,
+            Conflict(("when_full",), "engine k6 drops what it cannot send; it has no queue")
+            if k6 and self.when_full == "queue"
+            else None,
+        )
+        return self
+
+
+def stage_name(rps: float) -> str:
+    """The name of a stage that has none: ``4,000 RPS``, ``0.5 RPS``."""
+    return f"{rps:,.0f} RPS" if rps == int(rps) else f"{rps:,.6f}".rstrip("0").rstrip(".") + " RPS"
+
+
+def _default_name(stage: dict[str, Any]) -> str:
+    return stage_name(stage["rps"])
+
+
+class Stage(Part):
+    """One offered rate held for a duration, after an optional warm-up."""
+
+    rps: Annotated[Number, Field(gt=0, le=1_000_000)] = Field(
+        description="Requests offered per second, whatever the answers.", examples=[1000]
+    )
+    duration: Annotated[Seconds, Time(most=24 * HOUR)] = Field(
+        description="Length of the measured window.", examples=["30s"]
+    )
+    warmup: Annotated[Seconds, Time(most=HOUR, zero=True)] = Field(
+        0.0, description="The same rate before the window, not counted.", examples=["5s"]
+    )
+    name: Line = Field(
+        default_factory=_default_name, max_length=60, description="Defaults to the rate, such as '4,000 RPS'."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.rps * self.duration < 1:
+            message = f"{self.name} for {format_time(self.duration)} is less than one request"
+            refuse(Conflict(("duration",), message))
+        return self
