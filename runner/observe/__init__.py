@@ -1,0 +1,1 @@
+"""The witnesses: counters of processes, control groups and the host."""

@@ -1,0 +1,70 @@
+import os
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.facts import Role, Subject, Window
+from runner.observe.environment import environment
+from runner.observe.processes import start_ticks
+from runner.observe.sampler import beats, watch
+
+moments = st.integers(0, 4 * 10**9)
+
+
+@given(moments, moments, moments, st.integers(10**7, 10**9))
+def test_beats_are_whole_intervals_from_the_windows_start_and_include_both_its_ends(
+    start, warmup, length, interval
+):
+    window = Window(start, start + warmup, start + warmup + length)
+
+    times = list(beats(window, interval))
+
+    assert times == sorted(set(times))
+    assert times[-1] == window.end_ns
+    assert length == 0 or window.measure_ns in times
+    assert all((t - window.measure_ns) % interval == 0 for t in times[:-1])
+    assert all(window.start_ns <= t for t in times[:-1])
+
+
+async def test_everybody_is_sampled_from_warm_up_to_the_windows_end():
+    own = os.getpid()
+    subjects = (
+        Subject("app", Role.APP, "process", own, start_ticks(own)),
+        Subject("system", Role.SYSTEM, "system"),
+        Subject("ghost", Role.APP, "tree", 2**22 - 1, 1),
+    )
+    start = time.monotonic_ns()
+    seen = []
+
+    facts = await watch(
+        subjects,
+        Window(start, start + 100_000_000, start + 300_000_000),
+        interval=0.05,
+        on_sample=seen.append,
+    )
+
+    assert facts.samples == tuple(seen)
+    assert len(seen) == 7
+    assert seen[-1].t_s >= 0.2
+    assert {name for sample in seen for name in sample.cpu_s} == {"app", "system"}
+    assert facts.notes == ("the counters of ghost could not be read all the time",)
+
+
+async def test_a_late_start_takes_the_missed_beats_at_once_and_does_not_shift_the_rest():
+    start = time.monotonic_ns() - 10**9
+    subject = Subject("system", Role.SYSTEM, "system")
+
+    facts = await watch(
+        [subject], Window(start, start, start + 10**9), interval=0.5, on_sample=lambda _: None
+    )
+
+    assert len(facts.samples) == 3
+
+
+def test_the_environment_has_no_host_name_and_says_what_the_machine_is():
+    facts = environment()
+
+    assert facts["cpu_count"] == os.cpu_count()
+    assert facts["kernel"] == os.uname().release
+    assert os.uname().nodename not in {str(value) for value in facts.values()}
