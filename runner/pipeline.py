@@ -257,7 +257,9 @@ def _conclude(job: Job, progress: _Progress, folder: RunFolder) -> Outcome:
         signal=progress.signal.name if progress.signal else None,
         error=progress.error.message if progress.error else None,
     )
-    results = analyze(job.experiment, spec_sha256=job.spec_sha256, run=run, trials=progress.trials)
+    results = analyze(
+        job.experiment, spec_sha256=job.spec_sha256, run=run, trials=progress.trials, planned=job.trials
+    )
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     try:
         folder.write(RESULTS, text.encode())
