@@ -1,0 +1,1 @@
+"""Builds the system under test, says when it is ready, and takes it down again."""

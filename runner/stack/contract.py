@@ -18,7 +18,10 @@ class Guard(Protocol):
         """From now on, end the process `pid` and its whole process group when the runner dies."""
 
     def forget(self, pid: int) -> None:
-        """The process has ended by itself."""
+        """The process and its group have ended."""
+
+    def docker(self, base_url: str) -> None:
+        """From now on, empty this Docker Engine of what carries the run's label when the runner dies."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,115 @@
+"""The last output of a process, in bounded memory however much it prints.
+
+A file would fill the disk, and waking the event loop for every line would show up in the
+measurement: a thread empties a large pipe a few times a second instead.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import select
+import threading
+from collections import deque
+from contextlib import suppress
+from types import TracebackType
+from typing import Final, Self
+
+from runner.units import Bytes
+
+_PIPE_BYTES: Final = 1024 * 1024
+_CHUNK_BYTES: Final = 256 * 1024
+_PAUSE_S: Final = 0.02
+_LINE_CHARACTERS: Final = 500
+_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|.)")
+
+
+class OutputTail:
+    """Keeps the end of what is written to `write_fd`.
+
+    Attributes:
+        write_fd: Give it to a child as stdout and stderr, then call `close_write_end`.
+    """
+
+    def __init__(self, keep: Bytes = 64 * 1024) -> None:
+        self._keep = keep
+        self._chunks: deque[bytes] = deque()
+        self._kept = 0
+        self._lock = threading.Lock()
+        self._stop = os.eventfd(0)
+        self._read_fd, self.write_fd = os.pipe()
+        os.set_blocking(self._read_fd, False)
+        with suppress(OSError):  # the pipes of this user may have reached their limit
+            fcntl.fcntl(self._read_fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._thread = threading.Thread(target=self._drain, name="output-tail", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def lines(self, count: int = 20) -> tuple[str, ...]:
+        """The last lines written until now, at most `count`, without escape sequences."""
+        with self._lock:
+            self._read_available()
+            text = b"".join(self._chunks)[-self._keep :].decode(errors="replace")
+        lines = [_printable(line) for line in text.splitlines()]
+        return tuple(line for line in lines if line)[-count:]
+
+    def close_write_end(self) -> None:
+        """Leave writing to the child."""
+        if self.write_fd >= 0:
+            os.close(self.write_fd)
+            self.write_fd = -1
+
+    def close(self) -> None:
+        """Stop reading; whoever still writes gets SIGPIPE."""
+        self.close_write_end()
+        os.eventfd_write(self._stop, 1)
+        self._thread.join()
+        os.close(self._read_fd)
+        os.close(self._stop)
+
+    def _drain(self) -> None:
+        anything = select.poll()
+        anything.register(self._read_fd, select.POLLIN)
+        anything.register(self._stop, select.POLLIN)
+        stopped = select.poll()
+        stopped.register(self._stop, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in anything.poll()}
+            if self._stop in ready:
+                return
+            with self._lock:
+                ended = self._read_available()
+            if ended or stopped.poll(_PAUSE_S * 1000):
+                return
+
+    def _read_available(self) -> bool:
+        """Take what is in the pipe now, at most one pipe's content; True at its end."""
+        for _ in range(_PIPE_BYTES // _CHUNK_BYTES):
+            try:
+                chunk = os.read(self._read_fd, _CHUNK_BYTES)
+            except BlockingIOError:
+                return False
+            if not chunk:
+                return True
+            self._append(chunk)
+        return False
+
+    def _append(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self._kept += len(chunk)
+        while self._kept - len(self._chunks[0]) >= self._keep:
+            self._kept -= len(self._chunks.popleft())
+
+
+def _printable(line: str) -> str:
+    expanded = _ESCAPES.sub("", line).replace("\t", "    ")
+    plain = "".join(character if character.isprintable() else " " for character in expanded)
+    return plain.rstrip()[:_LINE_CHARACTERS]
