@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Builds the stand-ins for the default base images from Debian packages, unless they exist.
+
+`runner execute` does the same by itself where no registry answers; this is for CI, and for
+filling a machine's cache before the network is gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+
+import trio
+
+from runner.errors import LoadproofError
+from runner.stack.docker.bases import STAND_INS
+from runner.stack.docker.engine import connect, together
+from runner.stack.docker.images import Supplier
+
+
+class NoGuard:
+    """Nobody watches over this script: it leaves nothing behind but images."""
+
+    def process(self, pid: int) -> None:
+        """Ignored."""
+
+    def forget(self, pid: int) -> None:
+        """Ignored."""
+
+    def docker(self, base_url: str) -> None:
+        """Ignored."""
+
+
+def say(line: str) -> None:
+    """Show progress."""
+    print(line, file=sys.stderr)  # noqa: T201  (a script)
+
+
+async def build_all() -> None:
+    """Build every stand-in, at the same time."""
+    engine = await connect()
+    supplier = Supplier(engine, NoGuard(), say, "local")
+
+    async def build(name: str) -> None:
+        image = await supplier.obtain(name)
+        say(f"{image.name} stands in for {name}: {image.id}")
+
+    await together(partial(build, name) for name in STAND_INS)
+    engine.close()
+
+
+def main() -> int:
+    """Exit code 3 when this machine lacks something."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    try:
+        trio.run(build_all)
+    except LoadproofError as fault:
+        say("\n".join(filter(None, (fault.message, fault.hint, *fault.details))))
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

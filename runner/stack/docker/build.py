@@ -1,0 +1,119 @@
+"""Builds an application's image from its folder, once per content."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import trio
+
+from runner.errors import StackFailed
+from runner.stack.docker import labels
+from runner.stack.docker.context import Dockerfile, find_folder, read_dockerfile, write_context
+from runner.stack.docker.engine import Engine
+from runner.stack.docker.images import Image, Supplier, find
+from runner.stack.docker.wheels import fetch_wheels
+
+_LAST_LINES: Final = 20
+_NOISE: Final = (" --->", "Removing intermediate container", "Successfully tagged")
+_MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An image built from a folder, and what it was built upon."""
+
+    image: Image
+    folder: Path
+    base: Image | None
+
+
+async def build_image(supplier: Supplier, build: str, base_dir: Path) -> Built:
+    """The image of a build folder, built unless this very content was built before.
+
+    Raises:
+        EnvironmentLacks: No such folder, or its base cannot be got.
+        StackFailed: The build failed; `details` are its last lines.
+    """
+    folder = find_folder(build, base_dir)
+    dockerfile = read_dockerfile(folder)
+    base = await supplier.obtain(dockerfile.base) if dockerfile.base else None
+    wheels = await _wheels(supplier, folder) if base and base.stand_in else None
+    salt = await _parents(supplier.engine, dockerfile, base)
+    with TemporaryDirectory(prefix="loadproof-build-") as scratch:
+        tarball = Path(scratch) / "context.tar"
+        write = partial(write_context, folder, tarball, wheels=wheels, salt=salt)
+        fingerprint = await trio.to_thread.run_sync(write)
+        tag = f"loadproof-app/{_repository(folder)}:{fingerprint}"
+        image = await find(supplier.engine, tag)
+        if image is None:
+            supplier.say(f"building {folder}" + (f" on {base.name}" if base else ""))
+            await _build(supplier, tarball, tag, base)
+            image = await find(supplier.engine, tag)
+    if image is None:
+        raise StackFailed(f"building {folder} gave no image")
+    return Built(image, folder, base)
+
+
+async def _wheels(supplier: Supplier, folder: Path) -> Path | None:
+    version = await supplier.engine.call(supplier.engine.api.version)
+    machine = _MACHINES.get(version["Arch"], version["Arch"])
+    return await fetch_wheels(folder, machine=machine, guard=supplier.guard, say=supplier.say)
+
+
+async def _parents(engine: Engine, dockerfile: Dockerfile, base: Image | None) -> dict[str, str]:
+    """Ids of the images it is built from: a new base means a new build."""
+    known = {"BASE": base.id} if base else {}
+    for parent in dockerfile.parents:
+        image = await find(engine, parent) if "$" not in parent and parent != "scratch" else None
+        known[parent] = image.id if image else ""
+    return known
+
+
+async def _build(supplier: Supplier, tarball: Path, tag: str, base: Image | None) -> None:
+    lines: deque[str] = deque(maxlen=_LAST_LINES)
+    errors: list[str] = []
+
+    def on_item(item: Mapping[str, Any]) -> None:
+        for line in str(item.get("stream", "")).splitlines():
+            if line.strip() and not line.startswith(_NOISE):
+                lines.append(line.rstrip())
+                supplier.say(f"  {line.rstrip()}")
+        if "error" in item:
+            errors.append(str(item["error"]))
+
+    engine = supplier.engine
+    with tarball.open("rb") as context:
+        build = partial(
+            engine.api.build,
+            fileobj=context,
+            custom_context=True,
+            tag=tag,
+            rm=True,
+            forcerm=True,
+            decode=True,
+            labels={labels.IMAGE: "app"},
+            buildargs={"BASE": base.name} if base else None,
+        )
+        await engine.stream(await engine.call(build), on_item)
+    if errors:
+        raise StackFailed(
+            f"building the image failed: {errors[-1]}", hint=_hint(errors[-1]), details=tuple(lines)
+        )
+
+
+def _hint(error: str) -> str:
+    if "BuildKit" in error or "buildx" in error:
+        return "this build needs BuildKit: run `docker build -t NAME` yourself and say `image: NAME`"
+    return ""
+
+
+def _repository(folder: Path) -> str:
+    """A folder's name as an image may be called."""
+    name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in folder.name.lower())
+    return name.strip("-") or "app"

@@ -1,0 +1,165 @@
+"""How each container of a stack is made: its place in the network, its limits, its rights.
+
+Rights are the least that works: no new privileges, no capabilities, published on 127.0.0.1
+alone. Nginx runs as nobody on a read-only root, so it needs no capability either.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from docker import APIClient
+
+from runner.facts import Role
+from runner.spec.model import App, DockerTopology, Proxy
+from runner.stack.docker import labels
+from runner.stack.nginx import NginxSettings, render_nginx
+
+PROXY_PORT: Final = 8080
+STATUS_PORT: Final = 8081
+LOOPBACK: Final = "127.0.0.1"
+
+_NOBODY: Final = "65534:65534"
+_PROCESSES: Final = 4096
+_NANO: Final = 1_000_000_000
+_NGINX: Final = """
+ulimit -n "$(ulimit -Hn)"
+printf %s "$LOADPROOF_NGINX" >/tmp/nginx.conf && exec nginx -e stderr -c /tmp/nginx.conf
+"""
+_LOGS: Final[Mapping[str, Any]] = MappingProxyType(
+    {"type": "json-file", "config": {"max-size": "8m", "max-file": "1"}}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One container before it exists.
+
+    Attributes:
+        name: Its name within the run and its host name on the network, such as ``app-1``.
+        role: What it is in the ledger.
+        image: The image's id or name.
+        port: Where it listens, inside the container or on the host's own network.
+        env: Its environment.
+        command: Replaces the image's command, None keeps it.
+        published: Whether `port` is also reachable through 127.0.0.1 of this machine.
+        status_port: Where nginx answers about itself.
+        cpus: Limit in cores.
+        memory_bytes: Limit, swap included.
+    """
+
+    name: str
+    role: Role
+    image: str
+    port: int
+    env: Mapping[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] | None = None
+    published: bool = False
+    status_port: int | None = None
+    cpus: float | None = None
+    memory_bytes: int | None = None
+
+
+def plan_replicas(topology: DockerTopology, image: str) -> list[Plan]:
+    """Every replica; on the host's own network each has a port of its own, told by PORT."""
+    on_host = topology.network == "host"
+    published = not on_host and topology.proxy is None and topology.publish == "port"
+    first = topology.app.port or PROXY_PORT
+    return [
+        _replica(topology.app, image, number, first + number - 1 if on_host else first, on_host, published)
+        for number in range(1, topology.replicas + 1)
+    ]
+
+
+def _replica(app: App, image: str, number: int, port: int, on_host: bool, published: bool) -> Plan:
+    address = {"HOST": LOOPBACK} if on_host else {}
+    words = [word.replace("{port}", str(port)) for word in app.command or ()]
+    return Plan(
+        name=f"app-{number}",
+        role=Role.APP,
+        image=image,
+        port=port,
+        env={"PORT": str(port), **address, **app.env},
+        command=tuple(words) or None,
+        published=published,
+        cpus=app.cpus,
+        memory_bytes=app.memory,
+    )
+
+
+def plan_nginx(proxy: Proxy, topology: DockerTopology, image: str, replicas: Sequence[Plan]) -> Plan:
+    """Nginx before the replicas; on the host's own network on free ports."""
+    on_host = topology.network == "host"
+    port, status_port = free_ports(2) if on_host else (PROXY_PORT, STATUS_PORT)
+    address = f"{LOOPBACK}:" if on_host else ""
+    settings = NginxSettings(
+        upstreams=[f"{LOOPBACK if on_host else it.name}:{it.port}" for it in replicas],
+        listen=f"{address}{port}",
+        status_listen=f"{address}{status_port}",
+        scratch="/tmp",  # noqa: S108  (a tmpfs inside the container)
+        keepalive=proxy.keepalive,
+        workers=proxy.workers,
+    )
+    return Plan(
+        name="nginx",
+        role=Role.PROXY,
+        image=image,
+        port=port,
+        status_port=status_port,
+        env={"LOADPROOF_NGINX": render_nginx(settings)},
+        published=not on_host and topology.publish == "port",
+    )
+
+
+def create_arguments(api: APIClient, plan: Plan, *, run_id: str, network: str | None) -> dict[str, Any]:
+    """Arguments of the SDK's `create_container`.
+
+    Args:
+        api: The SDK's client, which knows the API's version.
+        plan: What to create.
+        run_id: Goes into its labels and name.
+        network: The run's network, None for the host's own.
+    """
+    host: dict[str, Any] = {
+        "network_mode": network or "host",
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "pids_limit": _PROCESSES,
+        "log_config": dict(_LOGS),
+    }
+    arguments: dict[str, Any] = {
+        "image": plan.image,
+        "name": f"loadproof-{run_id}-{plan.name}",
+        "labels": labels.labels(run_id, plan.role),
+        "environment": {**plan.env, "LOADPROOF_RUN": run_id},
+        "healthcheck": {"test": ["NONE"]},  # it would cost CPU in the middle of a stage
+    }
+    if plan.command:
+        arguments["command"] = list(plan.command)
+    if plan.cpus is not None:
+        host["nano_cpus"] = round(plan.cpus * _NANO)
+    if plan.memory_bytes is not None:
+        host["mem_limit"] = host["memswap_limit"] = plan.memory_bytes
+    if plan.published:
+        arguments["ports"] = [plan.port]
+        host["port_bindings"] = {plan.port: (LOOPBACK,)}
+    if plan.role is Role.PROXY:
+        arguments |= {"user": _NOBODY, "entrypoint": ["/bin/sh", "-c", _NGINX]}
+        host |= {"read_only": True, "tmpfs": {"/tmp": "rw,nosuid,nodev,noexec,size=64m,mode=1777"}}  # noqa: S108
+    if network:
+        endpoint = api.create_endpoint_config(aliases=[plan.name])
+        arguments["networking_config"] = {"EndpointsConfig": {network: endpoint}}
+    arguments["host_config"] = api.create_host_config(**host)
+    return arguments
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody listens on at this moment."""
+    with ExitStack() as opened:
+        sockets = [opened.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(count)]
+        return [it.getsockname()[1] for it in sockets]

@@ -1,0 +1,84 @@
+"""What was really built, for the report: images with their digests, versions, wiring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from runner.facts import Role
+from runner.spec.model import DockerTopology
+from runner.stack.docker.build import Built
+from runner.stack.docker.engine import Engine
+from runner.stack.docker.images import Image
+from runner.stack.docker.stack import Started
+from runner.stack.nginx import BACKLOG, STATUS_PATH
+from runner.units import BYTES_PER_MIB
+
+
+def metrics_urls(topology: DockerTopology, containers: Sequence[Started]) -> dict[str, str]:
+    """Where each replica's metrics are asked for directly; empty without ``app.metrics``."""
+    path = topology.app.metrics
+    if path is None:
+        return {}
+    return {it.plan.name: it.url(path) for it in containers if it.plan.role is Role.APP}
+
+
+def status_url(containers: Sequence[Started]) -> str | None:
+    """Nginx's stub_status, None without nginx."""
+    for it in containers:
+        if it.plan.status_port is not None:
+            return f"http://{it.host}:{it.plan.status_port}{STATUS_PATH}"
+    return None
+
+
+async def describe(
+    engine: Engine,
+    topology: DockerTopology,
+    images: Mapping[Role, Image],
+    built: Built | None,
+    containers: Sequence[Started],
+) -> dict[str, object]:
+    """Everything a reader needs to build the same stack; JSON types only."""
+    version = await engine.call(engine.api.version)
+    app = topology.app
+    described: dict[str, object] = {
+        "kind": "docker",
+        "engine": {"version": version["Version"], "api": engine.api.api_version},
+        "replicas": topology.replicas,
+        "network": topology.network,
+        "publish": topology.publish if topology.network == "bridge" else None,
+        "images": {role.value: _image(image) for role, image in images.items()},
+        "limits": {"cpus": app.cpus, "memory_mib": app.memory and app.memory / BYTES_PER_MIB},
+    }
+    if built is not None:
+        described["build"] = {
+            "folder": str(built.folder),
+            "base": _image(built.base) if built.base else None,
+        }
+    url = status_url(containers)
+    if topology.proxy is not None and url is not None:
+        described["proxy"] = {
+            "kind": topology.proxy.kind,
+            "version": await _nginx_version(url),
+            "keepalive": topology.proxy.keepalive,
+            "workers": topology.proxy.workers,
+            "backlog": BACKLOG,
+        }
+    return described
+
+
+def _image(image: Image) -> dict[str, Any]:
+    found = {"name": image.name, "id": image.id, "digest": image.digest}
+    return {**found, "stands_in_for": image.asked} if image.stand_in else found
+
+
+async def _nginx_version(url: str) -> str | None:
+    """Nginx names itself in every answer of its own."""
+    async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
+        try:
+            server = (await client.get(url)).headers.get("server", "")
+        except httpx.HTTPError:
+            return None
+    return server.partition("/")[2] or None

@@ -1,0 +1,134 @@
+"""A stack of containers that is up: where it is, what to watch, and whether it still lives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Final
+
+from runner.facts import Endpoint, Event, Role, Subject
+from runner.stack.docker import labels
+from runner.stack.docker.containers import Plan
+from runner.stack.docker.engine import Engine, EngineGone, EngineRefused, translated
+from runner.units import BYTES_PER_MIB
+
+_LOG_LINES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A container that was started.
+
+    Attributes:
+        plan: What was asked for.
+        id: The engine's id of it.
+        pid: Its first process, as this machine sees it.
+        started: That process's start time; a process is both.
+        host: Where it is reached from this machine.
+        published: Its port on 127.0.0.1 of this machine, None when it has none.
+    """
+
+    plan: Plan
+    id: str
+    pid: int
+    started: int | None
+    host: str
+    published: int | None
+
+    @property
+    def alive(self) -> bool:
+        """Whether its first process still runs."""
+        return self.started is not None and labels.start_ticks(self.pid) == self.started
+
+    def url(self, path: str) -> str:
+        """A path of it, asked directly and not through a proxy."""
+        return f"http://{self.host}:{self.plan.port}{path}"
+
+
+@dataclass(slots=True)
+class DockerStack:
+    """Implements `runner.stack.contract.Stack`.
+
+    Attributes:
+        metrics_urls: Replica to the URL of its metrics; empty without ``app.metrics``.
+        status_url: Nginx's stub_status, None without a proxy.
+    """
+
+    engine: Engine
+    run_id: str
+    containers: tuple[Started, ...]
+    endpoint: Endpoint
+    subjects: tuple[Subject, ...]
+    description: Mapping[str, object]
+    metrics_urls: Mapping[str, str]
+    status_url: str | None
+    _broken: Event | None = None
+
+    @property
+    def broken(self) -> Event | None:
+        """Why the stack can no longer be used; asks the engine only when a process is gone."""
+        if self._broken is None and not all(container.alive for container in self.containers):
+            self._broken = post_mortem(self.engine, self.containers)
+        return self._broken
+
+    async def wait_broken(self) -> Event:
+        """Wait for the engine to report an end, or to end itself; nothing is polled."""
+        api = self.engine.api
+        filters = {"label": f"{labels.RUN}={self.run_id}", "event": ["die", "oom"]}
+        try:
+            with closing(await self.engine.call(api.events, filters=filters, decode=True)) as events:
+                while self._broken is None:
+                    self._broken = await self.engine.call(post_mortem, self.engine, self.containers)
+                    if self._broken is None:
+                        self._broken = self._told(await self.engine.call(next, events, None))
+        except EngineGone:
+            self._broken = _engine_ended()
+        return self._broken
+
+    def _told(self, event: Mapping[str, Any] | None) -> Event | None:
+        """What one event of the engine means by itself; its stream ends when the engine does."""
+        if event is None:
+            return _engine_ended()
+        starved = [it for it in self.containers if event["Action"] == "oom" and it.id == event["id"]]
+        return _out_of_memory(starved[0].plan, last_lines(self.engine, starved[0].id)) if starved else None
+
+
+def post_mortem(engine: Engine, containers: tuple[Started, ...]) -> Event | None:
+    """Look for a container that ended, and say what of. Blocks."""
+    for container in containers:
+        try:
+            state = translated(engine.api.inspect_container, container.id)["State"]
+            if not state["Running"] or state["OOMKilled"]:
+                return _ended(container, state, last_lines(engine, container.id))
+        except EngineRefused as refused:
+            return Event("stack-failed", f"{container.plan.name} is not there any more: {refused.reason}")
+        except EngineGone:
+            return _engine_ended()
+    return None
+
+
+def last_lines(engine: Engine, container: str) -> tuple[str, ...]:
+    """What a container said last, on both of its streams. Blocks."""
+    output = translated(engine.api.logs, container, tail=_LOG_LINES)
+    return tuple(output.decode(errors="replace").splitlines())
+
+
+def _ended(container: Started, state: Mapping[str, Any], log: tuple[str, ...]) -> Event:
+    plan = container.plan
+    if state["OOMKilled"]:
+        return _out_of_memory(plan, log)
+    how = f"with code {state['ExitCode']}"
+    if state["ExitCode"] > 128:
+        how = f"by signal {state['ExitCode'] - 128}"
+    code = "app-died" if plan.role is Role.APP else "stack-failed"
+    return Event(code, f"{plan.name} ended {how}", log=log)
+
+
+def _out_of_memory(plan: Plan, log: tuple[str, ...]) -> Event:
+    limit = f"its limit of {plan.memory_bytes / BYTES_PER_MIB:g} MiB" if plan.memory_bytes else "memory"
+    return Event("out-of-memory", f"{plan.name} ran out of {limit}", log=log)
+
+
+def _engine_ended() -> Event:
+    return Event("stack-failed", "the Docker Engine does not answer any more")

@@ -1,0 +1,63 @@
+"""Nginx before the replicas: one rendered configuration, in a container or on this host.
+
+Everything that decides how many connections the second hop costs stands in the template:
+upstream keep-alive, workers, backlog, file limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Final, Literal
+
+import jinja2
+
+BACKLOG: Final = 4096
+"""Linux's own upper limit (net.core.somaxconn) since 5.4; nginx's default is 511."""
+
+STATUS_PATH: Final = "/nginx_status"
+
+
+@dataclass(frozen=True, slots=True)
+class NginxSettings:
+    """What the template is filled with.
+
+    Attributes:
+        upstreams: ``host:port`` of every replica.
+        listen: ``port`` or ``address:port`` of the proxied service.
+        status_listen: The same for stub_status.
+        scratch: A folder nginx may write to.
+        keepalive: Idle upstream connections kept by each worker; 0 means a new connection
+            upstream for every request.
+        workers: Worker processes, or ``auto`` for one per CPU.
+        user: Whom workers run as, for an nginx started by root; None leaves it as it is.
+        backlog: Length of the accept queue asked for.
+        worker_connections: Limit per worker, client and upstream connections together.
+        max_files: Limit of open files per worker, None leaves the inherited one.
+    """
+
+    upstreams: Sequence[str]
+    listen: str
+    status_listen: str
+    scratch: str
+    keepalive: int = 0
+    workers: int | Literal["auto"] = "auto"
+    user: str | None = None
+    backlog: int = BACKLOG
+    worker_connections: int = 16_384
+    max_files: int | None = None
+    status_path: str = STATUS_PATH
+
+
+_TEMPLATES: Final = jinja2.Environment(
+    loader=jinja2.PackageLoader("runner.stack"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    autoescape=False,  # noqa: S701  (nginx.conf is no HTML, and holds no user's text)
+)
+
+
+def render_nginx(settings: NginxSettings) -> str:
+    """The text of nginx.conf."""
+    return _TEMPLATES.get_template("nginx.conf.j2").render(asdict(settings))
