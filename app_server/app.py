@@ -1,0 +1,99 @@
+"""The service as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app_server.sessions import SessionStore, burn, litter
+from app_server.settings import Settings
+from app_server.telemetry import Telemetry
+
+_NO_STORE: Final = {"cache-control": "no-store"}
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """The whole service; every call makes one with sessions and counters of its own."""
+    store = SessionStore(settings.sessions)
+    telemetry = Telemetry(sessions=lambda: len(store))
+    registry = telemetry.registry()
+
+    async def create_session(_request: Request) -> Response:
+        burn(settings.work_us)
+        litter(settings.alloc_kb)
+        return JSONResponse(store.create(), headers=_NO_STORE)
+
+    async def find_session(request: Request) -> Response:
+        session = store.find(request.path_params["id"])
+        if session is None:
+            return JSONResponse({"error": "no such session"}, status_code=404)
+        return JSONResponse(session, headers=_NO_STORE)
+
+    async def health(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        telemetry.watch_collector()
+        lag = asyncio.create_task(telemetry.watch_loop())
+        yield
+        lag.cancel()
+        with suppress(asyncio.CancelledError):
+            await lag
+        telemetry.ignore_collector()
+
+    routes = [
+        Route("/session", create_session),
+        Route("/session/{id}", find_session),
+        Route("/healthz", health),
+        Route("/metrics", metrics),
+    ]
+    return _Counted(Starlette(routes=routes, lifespan=lifespan), telemetry)
+
+
+class _Counted:
+    """Counts requests around an application, in plain ASGI because every request pays for it."""
+
+    _PATHS: Final = frozenset({"/session", "/healthz", "/metrics"})
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self._app = app
+        self._telemetry = telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        telemetry = self._telemetry
+        telemetry.in_flight += 1
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            telemetry.in_flight -= 1
+            telemetry.requests[self._label(scope["path"]), status] += 1
+
+    def _label(self, path: str) -> str:
+        """A path a stranger cannot make many of."""
+        if path in self._PATHS:
+            return path
+        return "/session/{id}" if path.startswith("/session/") else "other"

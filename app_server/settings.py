@@ -1,0 +1,78 @@
+"""What the command line and the environment decide, checked in one place."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the service runs.
+
+    Attributes:
+        host: Address to listen on.
+        port: TCP port; 0 takes a free one.
+        work_us: Microseconds of CPU time burned for every session created.
+        alloc_kb: KiB of cyclic garbage made for every session created.
+        sessions: How many sessions are kept; beyond them the one used longest ago goes.
+        backlog: Length of the accept queue asked for.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    work_us: int = 0
+    alloc_kb: int = 0
+    sessions: int = 10_000
+    backlog: int = 2048
+
+
+def read_settings(arguments: Sequence[str] | None = None) -> Settings:
+    """Flags over environment over defaults; leaves with status 2 and one line when they are wrong."""
+    parser = argparse.ArgumentParser(
+        prog="app-server",
+        description="A small HTTP service to test load tools against: GET /session, /healthz, /metrics.",
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    default = Settings()
+    add("--host", default=default.host, help="address to listen on")
+    add(
+        "--port", type=_between(0, 65_535), default=default.port, help="port to listen on; 0 takes a free one"
+    )
+    add(
+        "--work-us",
+        type=_between(0, 10_000_000),
+        default=os.environ.get("APP_WORK_US", "0"),
+        help="CPU time burned for each session, in microseconds (environment: APP_WORK_US)",
+    )
+    add(
+        "--alloc-kb",
+        type=_between(0, 1_000_000),
+        default=os.environ.get("APP_ALLOC_KB", "0"),
+        help="garbage made for each session, in KiB (environment: APP_ALLOC_KB)",
+    )
+    add("--sessions", type=_between(1, 10_000_000), default=default.sessions, help="sessions kept")
+    add("--backlog", type=_between(1, 65_535), default=default.backlog, help="length of the accept queue")
+    return Settings(**vars(parser.parse_args(arguments)))
+
+
+class _between:  # noqa: N801  (argparse shows its name, and calls it like a function)
+    """A whole number within bounds."""
+
+    def __init__(self, least: int, most: int) -> None:
+        self._least, self._most = least, most
+
+    def __call__(self, text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or not self._least <= number <= self._most:
+            raise argparse.ArgumentTypeError(
+                f"should be a whole number from {self._least} to {self._most}, not {text!r}"
+            )
+        return number
