@@ -31,6 +31,9 @@ class NoGuard:
     def docker(self, base_url: str) -> None:
         """Ignored."""
 
+    def docker_emptied(self, base_url: str) -> None:
+        """Ignored."""
+
 
 def say(line: str) -> None:
     """Show progress."""

@@ -23,6 +23,9 @@ class Guard(Protocol):
     def docker(self, base_url: str) -> None:
         """From now on, empty this Docker Engine of what carries the run's label when the runner dies."""
 
+    def docker_emptied(self, base_url: str) -> None:
+        """Nothing with the run's label is left there, and nothing is being created."""
+
 
 @dataclass(frozen=True, slots=True)
 class StackContext:

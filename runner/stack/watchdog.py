@@ -47,6 +47,10 @@ class Watchdog:
         """Remove what carries this run's label from a Docker Engine when the runner is gone."""
         self._say({"docker": base_url})
 
+    def docker_emptied(self, base_url: str) -> None:
+        """The engine holds nothing of this run any more."""
+        self._say({"docker_emptied": base_url})
+
     def _say(self, line: dict[str, object]) -> None:
         with suppress(BrokenPipeError):
             self._pipe.write(json.dumps(line).encode() + b"\n")

@@ -50,6 +50,8 @@ def _listen(pipe: BinaryIO) -> tuple[dict[int, int], set[str]]:
                 roots.pop(pid, None)
             case {"docker": str(base_url)}:
                 engines.add(base_url)
+            case {"docker_emptied": str(base_url)}:
+                engines.discard(base_url)
     return roots, engines
 
 

@@ -32,6 +32,9 @@ class Said:
     def docker(self, base_url: str) -> None:
         self.engines.append(base_url)
 
+    def docker_emptied(self, base_url: str) -> None:
+        self.engines.remove(base_url)
+
 
 @pytest.fixture
 def said() -> Said:

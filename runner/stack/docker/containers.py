@@ -6,9 +6,7 @@ alone. Nginx runs as nobody on a read-only root, so it needs no capability eithe
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
@@ -19,10 +17,10 @@ from runner.facts import Role
 from runner.spec.model import App, DockerTopology, Proxy
 from runner.stack.docker import labels
 from runner.stack.nginx import NginxSettings, render_nginx
+from runner.stack.ports import LOOPBACK, free_port
 
 PROXY_PORT: Final = 8080
 STATUS_PORT: Final = 8081
-LOOPBACK: Final = "127.0.0.1"
 
 _NOBODY: Final = "65534:65534"
 _PROCESSES: Final = 4096
@@ -95,7 +93,7 @@ def _replica(app: App, image: str, number: int, port: int, on_host: bool, publis
 def plan_nginx(proxy: Proxy, topology: DockerTopology, image: str, replicas: Sequence[Plan]) -> Plan:
     """Nginx before the replicas; on the host's own network on free ports."""
     on_host = topology.network == "host"
-    port, status_port = free_ports(2) if on_host else (PROXY_PORT, STATUS_PORT)
+    port, status_port = (free_port(), free_port()) if on_host else (PROXY_PORT, STATUS_PORT)
     address = f"{LOOPBACK}:" if on_host else ""
     settings = NginxSettings(
         upstreams=[f"{LOOPBACK if on_host else it.name}:{it.port}" for it in replicas],
@@ -156,10 +154,3 @@ def create_arguments(api: APIClient, plan: Plan, *, run_id: str, network: str | 
         arguments["networking_config"] = {"EndpointsConfig": {network: endpoint}}
     arguments["host_config"] = api.create_host_config(**host)
     return arguments
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on at this moment."""
-    with ExitStack() as opened:
-        sockets = [opened.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(count)]
-        return [it.getsockname()[1] for it in sockets]

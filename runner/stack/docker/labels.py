@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from runner.stack.reaper import is_running, look_up
+from runner.stack.watchdog_docker import LABEL
 from runner.units import Seconds
 
-RUN: Final = "loadproof.run"
+RUN: Final = LABEL
 ROLE: Final = "loadproof.role"
 IMAGE: Final = "loadproof.image"
 """On images only. Never `RUN`: a container inherits its image's labels."""

@@ -17,13 +17,14 @@ from runner.spec.model import DockerTopology
 from runner.stack.contract import Stack, StackContext
 from runner.stack.docker.build import Built, build_image
 from runner.stack.docker.cleanup import sweep, take_down
-from runner.stack.docker.containers import LOOPBACK, Plan, plan_nginx, plan_replicas
+from runner.stack.docker.containers import Plan, plan_nginx, plan_replicas
 from runner.stack.docker.description import describe, metrics_urls, status_url
 from runner.stack.docker.engine import Engine, connect, together
 from runner.stack.docker.images import Image, Supplier, source_from_environment
 from runner.stack.docker.stack import DockerStack, Started, last_lines, post_mortem
 from runner.stack.docker.start import create_network, start_all
 from runner.stack.docker.subjects import find_subjects
+from runner.stack.ports import LOOPBACK
 from runner.stack.readiness import wait_ready
 from runner.units import Seconds
 
@@ -67,6 +68,8 @@ async def open_stack(topology: DockerTopology, context: StackContext) -> AsyncIt
         left = await take_down(engine, context.run_id, within=_TAKE_DOWN_S)
         if left:
             context.say(left)
+        else:
+            context.guard.docker_emptied(engine.base_url)
         engine.close()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from runner.facts import Endpoint, Event, Role, Subject
+from runner.stack.command import in_words
 from runner.stack.docker import labels
 from runner.stack.docker.containers import Plan
 from runner.stack.docker.engine import Engine, EngineGone, EngineRefused, translated
@@ -118,11 +119,10 @@ def _ended(container: Started, state: Mapping[str, Any], log: tuple[str, ...]) -
     plan = container.plan
     if state["OOMKilled"]:
         return _out_of_memory(plan, log)
-    how = f"with code {state['ExitCode']}"
-    if state["ExitCode"] > 128:
-        how = f"by signal {state['ExitCode'] - 128}"
+    status = state["ExitCode"]
+    how = in_words(128 - status if status > 128 else status)  # as a shell says it
     code = "app-died" if plan.role is Role.APP else "stack-failed"
-    return Event(code, f"{plan.name} ended {how}", log=log)
+    return Event(code, f"{plan.name} {how}", log=log)
 
 
 def _out_of_memory(plan: Plan, log: tuple[str, ...]) -> Event:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import socket
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -11,9 +9,10 @@ from typing import Any
 from runner.errors import EnvironmentLacks, StackFailed
 from runner.facts import Role
 from runner.stack.docker import labels
-from runner.stack.docker.containers import LOOPBACK, Plan, create_arguments
+from runner.stack.docker.containers import Plan, create_arguments
 from runner.stack.docker.engine import Engine, EngineRefused, together
 from runner.stack.docker.stack import Started, post_mortem
+from runner.stack.ports import LOOPBACK, holders, is_free
 
 
 async def create_network(engine: Engine, run_id: str) -> str:
@@ -102,12 +101,9 @@ def _published(plan: Plan, ports: dict[str, Any]) -> int | None:
 
 def _refuse_taken_ports(plans: Sequence[Plan]) -> None:
     for plan in plans:
-        try:
-            socket.create_server((LOOPBACK, plan.port)).close()
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise EnvironmentLacks(f"port {plan.port} cannot be used: {error}") from error
+        if not is_free(plan.port):
+            by_whom = "".join(f" by {holder.owner}" for holder in holders(plan.port)[:1])
             raise EnvironmentLacks(
-                f"port {plan.port} of this machine is taken, and {plan.name} needs it",
+                f"port {plan.port} is already in use{by_whom}, and {plan.name} needs it",
                 hint="with `network: host` replicas listen on app.port, app.port + 1, …: choose another",
-            ) from error
+            )
