@@ -82,6 +82,6 @@ def _named(names: Collection[str], known: Sequence[str], what: str) -> Collectio
     if unknown:
         there_are = f"the {what}s are {either(dict.fromkeys(known), 'and')}"
         hint = "; ".join(filter(None, (did_you_mean(name, known) for name in unknown)))
-        quoted = either([f"'{name}'" for name in unknown], "and")
+        quoted = either(f"'{name}'" for name in unknown)
         raise UsageError(f"there is no {what} {quoted}", hint=hint or there_are)
     return names or known

@@ -233,10 +233,13 @@ class _Builder:
         holder.key = (text, mark)
 
     def clean(self, text: str, mark: Mark) -> str:
-        """Refuse what escapes can smuggle in and UTF-8 cannot hold."""
-        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-            raise self.refuse(mark, "half of a surrogate pair is not text")
-        return text
+        """Join surrogate pairs, which JSON escapes make and PyYAML leaves apart."""
+        if text.isascii():
+            return text
+        try:
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            raise self.refuse(mark, "half of a surrogate pair is not text") from None
 
     def begin(self, event: Any) -> None:
         mark = self.mark_of(event)

@@ -77,10 +77,10 @@ def _unknown_key(tree: Node, location: Sequence[str | int]) -> Fault:
     key = str(location[-1])
     known = _known_keys(location[:-1])
     here = f"keys here are {either(known, 'and')}" if known else ""
-    hint = did_you_mean(key, known) or _elsewhere(key) or here
+    place = find(tree, location)
+    hint = _elsewhere(key, place.node.path) or did_you_mean(key, known) or here
     if key.isdecimal():
         hint = "a comma begins a new entry: write 4000, not 4,000"
-    place = find(tree, location)
     return Fault(place.key, place.node.path, "unknown key", hint)
 
 
@@ -113,7 +113,7 @@ def _words(error: Mapping[str, Any]) -> tuple[str, str]:
         return f"should be {_SHAPES[kind]}, not {shown(value)}", _shape_hint(kind, value)
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
-        return f"should be {words} {context[key]:,g}, not {shown(value)}", ""
+        return f"should be {words} {_grouped(context[key])}, not {shown(value)}", ""
     if kind in _LENGTHS:
         key, words, unit = _LENGTHS[kind]
         least_one = words == "at least" and context[key] == 1
@@ -140,6 +140,10 @@ def _shape_hint(kind: str, value: Any) -> str:
     if kind == "tuple_type" and not isinstance(value, dict):
         return "write [a, b], or one '- ' line an entry"
     return ""
+
+
+def _grouped(number: float) -> str:
+    return f"{int(number) if number == int(number) else number:,}"
 
 
 def _part_at(location: Sequence[str | int]) -> type[Part] | None:
@@ -172,10 +176,11 @@ def _known_keys(location: Sequence[str | int]) -> list[str]:
     return list(part.model_fields) if part else []
 
 
-def _elsewhere(key: str) -> str:
+def _elsewhere(key: str, here: str) -> str:
     """Where a key belongs that is right but in the wrong place."""
-    found = next((path for path, name in _all_keys(Configuration, "") if name == key and path), None)
-    return f"did you mean {found}.{key}?" if found else ""
+    paths = (f"{path}.{name}" for path, name in _all_keys(Configuration, "") if name == key and path)
+    found = next((path for path in paths if not here.endswith(path)), None)
+    return f"did you mean {found}?" if found else ""
 
 
 def _all_keys(part: type[Part], path: str) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
         slug = re.sub(r"[^a-z0-9]+", "-", value[:100].lower()).strip("-")[:48].strip("-")
-        hint = f"did you mean '{slug}'?" if slug else ""
+        hint = f"did you mean '{slug}'?" if slug and value.isascii() else ""
         raise complaint(f"should be 1 to 48 of a-z, 0-9 and inner '-', not {shown(value)}", hint)
     return value
 
@@ -62,7 +62,7 @@ def _as_written(value: object) -> object:
     value = written(value)
     if isinstance(value, str):
         return value
-    hint = "put {port} in quotes: '{port}'" if value == {"port": None} else ""
+    hint = 'put it in quotes: "{port}"' if value == {"port": None} else ""
     raise complaint(f"should be text, not {shown(value)}", hint)
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from runner.spec.document import decode, parse
 from runner.spec.explain import CROSS_FIELD, explain
-from runner.spec.model import Experiment
+from runner.spec.model import MAX_CONFIGURATIONS, Experiment
 from runner.spec.not_yet import awaited
 from runner.spec.overlay import base, resolve
 from runner.spec.overrides import apply
@@ -53,11 +53,22 @@ def _read(text: str, overrides: Sequence[str]) -> tuple[Experiment | None, list[
         what = "the file is empty" if root is None else "the file should be a mapping of keys to values"
         return None, [*in_text, Fault(root.mark if root else Mark(1, 1), "", what)]
     document, in_overrides = apply(root, overrides)
+    if too_many := _too_many(document):
+        return None, [*in_text, *in_overrides, too_many]
     resolved = resolve(document)
     early = [*in_text, *in_overrides, *_without_effect(document, resolved), *_awaited(resolved)]
     experiment, late = _validate(resolved, document)
-    known = {fault.mark for fault in early}
-    return experiment, [*early, *(fault for fault in late if fault.mark not in known)]
+    known = {fault.path for fault in early}
+    return experiment, [*early, *(fault for fault in late if fault.path not in known)]
+
+
+def _too_many(document: MapNode) -> Fault | None:
+    """Stops a large base from being multiplied before its copies are counted."""
+    listed = document.entries.get("configurations")
+    if listed and isinstance(listed.value, ListNode) and len(listed.value.items) > MAX_CONFIGURATIONS:
+        message = f"should have at most {MAX_CONFIGURATIONS} entries"
+        return Fault(listed.key, listed.value.path, message)
+    return None
 
 
 def _awaited(resolved: MapNode) -> Iterator[Fault]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from runner.spec.model import MAX_CONFIGURATIONS, Configuration
+from runner.spec.model import Configuration
 from runner.spec.tree import Entry, ListNode, MapNode, Node, Scalar, plain
 
 SHARED: Final = tuple(key for key in Configuration.model_fields if key not in {"name", "title"})
@@ -30,7 +30,7 @@ def resolve(document: MapNode) -> MapNode:
         named = {"name": rest["name"]} if "name" in rest else {}
         alone = MapNode(document.mark, document.path, {**named, **shared.entries})
         listed = Entry(document.mark, ListNode(document.mark, document.path, (alone,)))
-    elif isinstance(listed.value, ListNode) and len(listed.value.items) <= MAX_CONFIGURATIONS:
+    elif isinstance(listed.value, ListNode):
         laid = tuple(_laid_over(shared, item) for item in listed.value.items)
         listed = Entry(listed.key, ListNode(listed.value.mark, listed.value.path, laid))
     return MapNode(document.mark, document.path, {**rest, _KEY: listed})

@@ -97,7 +97,8 @@ def _index(at: ListNode, step: str, mark: Mark) -> int:
         return int(step)
     known = [name for name in names if name]
     which = f"named {either(known, 'and')}" if known else "counted from 0"
-    message = f"has {len(at.items)} entries, {which}; there is no {shown(step)}"
+    count = "1 entry" if len(at.items) == 1 else f"{len(at.items)} entries"
+    message = f"has {count}, {which}; there is no {shown(step)}"
     raise Refused(Fault(mark, at.path, message, did_you_mean(step, known)))
 
 

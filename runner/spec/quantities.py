@@ -45,20 +45,23 @@ _MEANT: Final = {
 }
 
 
-def parse_quantity(text: str, units: Mapping[str, int], what: str) -> float:
+def parse_quantity(text: str, units: Mapping[str, int], what: str, *, bare: str = "") -> float:
     """A number times its unit's factor.
 
     Args:
         text: Such as ``1.5m``.
         units: Each unit's factor.
         what: For messages, such as ``a time with its unit, such as 30s``.
+        bare: The unit to suggest for a bare number.
 
     Raises:
         PydanticCustomError: It has no unit, or one that is not among `units`.
     """
     matched = _QUANTITY.fullmatch(text)
     if matched is None:
-        raise complaint(f"should be {what}, not {shown(text)}")
+        suggests = bare and re.fullmatch(_NUMBER, text)
+        hint = f"did you mean '{text}{bare}'?" if suggests else ""
+        raise complaint(f"should be {what}, not {shown(text)}", hint)
     number, unit = matched.groups()
     if unit not in units:
         meant = (right for right, wrong in _MEANT.items() if unit in wrong and right in units)
@@ -114,15 +117,15 @@ class Time:
         else:
             hint = f"write {value}s, or another unit of {either(TIME_UNITS)}" if _is_number(value) else ""
             raise complaint(f"should be {what}, not {shown(value)}", hint)
-        self._check(seconds)
+        self._check(seconds, value)
         return seconds
 
-    def _check(self, seconds: Seconds) -> None:
+    def _check(self, seconds: Seconds, value: object) -> None:
         if seconds == 0 and not self.zero:
             raise complaint("should be more than 0")
         if seconds and not self.least <= seconds <= self.most:
             least = f"at least {format_time(self.least)} and " if self.least else ""
-            raise complaint(f"should be {least}at most {format_time(self.most)}, not {format_time(seconds)}")
+            raise complaint(f"should be {least}at most {format_time(self.most)}, not {shown(value)}")
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(self.read)
@@ -160,7 +163,7 @@ class Size:
             raise complaint(f"should be {what}, not {shown(value)}", hint)
         if not self.least <= size <= self.most:
             bounds = f"{format_size(self.least)} to {format_size(self.most)}"
-            raise complaint(f"should be from {bounds}, not {format_size(size)}")
+            raise complaint(f"should be from {bounds}, not {shown(value)}")
         return size
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

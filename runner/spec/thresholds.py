@@ -24,7 +24,7 @@ Dimension = Literal["time", "share", "size", "cores", "rate", "count"]
 LATENCIES: Final = ("duration", "response_time", "connect", "dispatch_delay")
 STATISTICS: Final = ("mean", "p50", "p90", "p95", "p99", "p999", "max")
 
-_SHAPE: Final = re.compile(r"([^\s<>=!≤≥]{1,60})\s{0,9}([<>=!≤≥]{1,3})\s{0,9}(\S.{0,60})")
+_SHAPE: Final = re.compile(r"([^\s<>=!≤≥]{1,60})\s{0,9}([<>=!≤≥]{1,3}+)\s{0,9}(\S.{0,60})")
 _OPERATORS: Final = ("<", "<=", ">", ">=", "==")
 _MEANT_OPERATOR: Final = {"=": "==", "=<": "<=", "=>": ">=", "≤": "<=", "≥": ">=", "===": "=="}
 _NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
@@ -109,9 +109,17 @@ def _metric_hint(metric: str) -> str:
         return f"did you mean '{head}.{statistic}'?"
     if head in LATENCIES and not statistic:
         return f"say which: {head}.{either(STATISTICS)}"
-    if head in {"cpu", "memory"} and metric.count(".") == 1:
-        return did_you_mean(f"{metric}.avg", METRICS)
+    if head in {"cpu", "memory"}:
+        return _role_hint(head, statistic)
     return did_you_mean(metric, METRICS) or f"metrics are {_overview()}"
+
+
+def _role_hint(head: str, rest: str) -> str:
+    role, _, of = rest.partition(".")
+    roles = [each.value for each in Role]
+    if role not in roles:
+        return did_you_mean(role, roles) or f"roles are {either(roles, 'and')}"
+    return f"did you mean '{head}.{role}.{'peak' if of in {'max', 'peak'} else 'avg'}'?"
 
 
 def _overview() -> str:
@@ -126,10 +134,10 @@ def _bound(metric: str, text: str) -> float:
     match METRICS[metric]:
         case "time":
             what = f"{metric} compared with a time, such as 50ms"
-            return parse_quantity(text, TIME_UNITS, what) / NS_PER_MS
+            return parse_quantity(text, TIME_UNITS, what, bare="ms") / NS_PER_MS
         case "size":
             what = f"{metric} compared with a size, such as 256MiB"
-            return parse_quantity(text, SIZE_UNITS, what) / MIB
+            return parse_quantity(text, SIZE_UNITS, what, bare="MiB") / MIB
         case "share":
             return _share(metric, text)
         case dimension:
