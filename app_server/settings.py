@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +42,33 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
     default = Settings()
     add("--host", default=default.host, help="address to listen on")
     add(
-        "--port", type=_between(0, 65_535), default=default.port, help="port to listen on; 0 takes a free one"
+        "--port", type=_Between(0, 65_535), default=default.port, help="port to listen on; 0 takes a free one"
     )
     add(
         "--work-us",
-        type=_between(0, 10_000_000),
-        default=os.environ.get("APP_WORK_US", "0"),
+        type=_MICROSECONDS,
+        default=_from_environment(parser, "APP_WORK_US", _MICROSECONDS),
         help="CPU time burned for each session, in microseconds (environment: APP_WORK_US)",
     )
     add(
         "--alloc-kb",
-        type=_between(0, 1_000_000),
-        default=os.environ.get("APP_ALLOC_KB", "0"),
+        type=_KIBIBYTES,
+        default=_from_environment(parser, "APP_ALLOC_KB", _KIBIBYTES),
         help="garbage made for each session, in KiB (environment: APP_ALLOC_KB)",
     )
-    add("--sessions", type=_between(1, 10_000_000), default=default.sessions, help="sessions kept")
-    add("--backlog", type=_between(1, 65_535), default=default.backlog, help="length of the accept queue")
+    add("--sessions", type=_Between(1, 10_000_000), default=default.sessions, help="sessions kept")
+    add("--backlog", type=_Between(1, 65_535), default=default.backlog, help="length of the accept queue")
     return Settings(**vars(parser.parse_args(arguments)))
 
 
-class _between:  # noqa: N801  (argparse shows its name, and calls it like a function)
+def _from_environment(parser: argparse.ArgumentParser, name: str, number: _Between) -> int:
+    try:
+        return number(os.environ.get(name) or "0")
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"{name} {error}")
+
+
+class _Between:
     """A whole number within bounds."""
 
     def __init__(self, least: int, most: int) -> None:
@@ -76,3 +84,7 @@ class _between:  # noqa: N801  (argparse shows its name, and calls it like a fun
                 f"should be a whole number from {self._least} to {self._most}, not {text!r}"
             )
         return number
+
+
+_MICROSECONDS: Final = _Between(0, 10_000_000)
+_KIBIBYTES: Final = _Between(0, 1_000_000)
