@@ -137,6 +137,7 @@ class LoadSecond:
         response_time: done − due.
         connect: connected − started, new connections only.
         dispatch_delay: started − due, of every request taken up.
+        first_byte: first byte − (connected if the connection is new, else started).
         cpu_s: CPU seconds the workers used in this second.
     """
 
@@ -152,6 +153,7 @@ class LoadSecond:
     response_time: Histogram = field(default_factory=Histogram)
     connect: Histogram = field(default_factory=Histogram)
     dispatch_delay: Histogram = field(default_factory=Histogram)
+    first_byte: Histogram = field(default_factory=Histogram)
     cpu_s: Seconds = 0.0
 
 

@@ -1,0 +1,10 @@
+"""The specification's words for engines."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from runner.load import builtin
+from runner.load.engine import Engine
+
+ENGINES: Final[dict[str, Engine]] = {"builtin": builtin.offer}

@@ -1,0 +1,49 @@
+"""The bytes of a request, and where they go."""
+
+from __future__ import annotations
+
+import socket
+
+from runner.errors import EnvironmentLacks
+from runner.facts import Endpoint
+from runner.load.engine import LoadOrder
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def request_bytes(order: LoadOrder) -> bytes:
+    """One HTTP/1.1 request. Headers of the specification replace ours of the same name."""
+    request, endpoint = order.load.request, order.endpoint
+    body = (request.body or "").encode()
+    headers = {"Host": _host(endpoint), "User-Agent": "loadproof", "Accept": "*/*"}
+    if request.body is not None or request.method in {"POST", "PUT", "PATCH"}:
+        headers["Content-Length"] = str(len(body))
+    if order.load.connection == "new":
+        headers["Connection"] = "close"
+    given = {name.lower() for name in request.headers}
+    headers = {name: value for name, value in headers.items() if name.lower() not in given}
+    lines = [f"{request.method} {endpoint.base_path}{request.path} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in (headers | request.headers).items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8") + body
+
+
+def resolve(endpoint: Endpoint) -> tuple[int, tuple[str | int, ...]]:
+    """Address family and address, looked up once so that no request pays for it.
+
+    Raises:
+        EnvironmentLacks: The name has no address.
+    """
+    try:
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise EnvironmentLacks(
+            f"the host name {endpoint.host!r} has no address: {error.strerror}",
+            hint="check the url in the specification",
+        ) from None
+    family, _, _, _, address = found[0]
+    return int(family), tuple(address)
+
+
+def _host(endpoint: Endpoint) -> str:
+    name = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return name if endpoint.port == _DEFAULT_PORTS[endpoint.scheme] else f"{name}:{endpoint.port}"

@@ -1,0 +1,130 @@
+"""One generator process: reads an order, offers its part of a stage, prints a line a second.
+
+    python -P -m runner.load.worker < order, then the start instant, then an open pipe
+
+It speaks JSON lines: `ready` first, then one line a second, then `end`. The end of its
+standard input means that the runner has gone, and ends it at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+
+from runner.load import pacing
+from runner.load.loop import Loop
+from runner.load.order import WorkerOrder, from_json
+from runner.load.tally import Tally
+
+_SPARE_FILES = 64
+
+
+class _Pipe:
+    """Standard output that never blocks the loop; what the runner does not read in time waits here."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._pending = b""
+        os.set_blocking(fd, False)
+
+    def write(self, line: bytes) -> None:
+        self._pending += line
+        self.flush()
+
+    def flush(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._pending:
+                self._pending = self._pending[os.write(self._fd, self._pending) :]
+
+    def drain(self) -> None:
+        """Write everything, waiting as long as it takes."""
+        os.set_blocking(self._fd, True)
+        self.flush()
+
+
+def main() -> None:
+    """Run one order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    commands = sys.stdin.buffer
+    order = from_json(commands.readline())
+    pipe = _Pipe(sys.stdout.fileno())
+    note = _raise_file_limit(order)
+    used = [0.0]
+
+    def emit(tally: Tally) -> None:
+        now = time.process_time()
+        pipe.write(tally.line(cpu_s=round(now - used[0], 6), in_flight=loop.in_flight))
+        used[0] = now
+
+    loop = Loop(order, _arrivals(order), emit)
+    pipe.write(json.dumps({"ready": True, "note": note}).encode() + b"\n")
+    start = commands.readline()
+    if not start:
+        return
+    gc.freeze()
+    gc.disable()
+    os.set_blocking(commands.fileno(), False)
+    used[0] = time.process_time()
+
+    def stopped() -> bool:
+        pipe.flush()
+        return bool(select.select([commands], [], [], 0)[0])
+
+    loop.run(json.loads(start)["start_ns"], stopped)
+    loop.close()
+    pipe.write(json.dumps(_ending(loop)).encode() + b"\n")
+    pipe.drain()
+
+
+def _arrivals(order: WorkerOrder) -> pacing.Arrivals:
+    length = order.warmup + order.duration
+    part = {"worker": order.worker, "workers": order.workers}
+    if order.poisson:
+        arrivals = pacing.poisson(order.rate, length, order.seed, **part)
+    else:
+        arrivals = pacing.constant(order.rate, length, **part)
+    return pacing.bunched(arrivals, order.quantum_ns) if order.quantum_ns else arrivals
+
+
+def _raise_file_limit(order: WorkerOrder) -> str:
+    """Allow as many sockets as may be in flight, lingering ones included; say when that cannot be."""
+    wanted = 2 * order.max_in_flight + _SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft in {unlimited} or soft >= wanted:
+        return ""
+    most = wanted if hard == unlimited else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most >= wanted:
+        return ""
+    return (
+        f"a generator worker may open {most:,} files, fewer than max_in_flight {order.max_in_flight:,} can need; "
+        "raise the hard limit (ulimit -Hn) if no_fd failures are counted"
+    )
+
+
+def _ending(loop: Loop) -> dict[str, object]:
+    return {
+        "end": True,
+        "unstamped": loop.unstamped,
+        "longest_stall_ns": loop.longest_stall_ns,
+        "clock_shift_ns": loop.clock_shift_ns,
+        "peak_rss_kib": _peak_rss_kib(),
+    }
+
+
+def _peak_rss_kib() -> int:
+    """The largest resident set so far; getrusage would tell that of the parent before exec."""
+    with open("/proc/self/status", encoding="ascii") as file:  # noqa: PTH123  (no pathlib in a light worker)
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+
+
+if __name__ == "__main__":
+    main()
