@@ -7,7 +7,7 @@ search and one look-up.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import httptools
 
@@ -68,7 +68,7 @@ class Answer:
     )
 
     def __init__(self, *, head_only: bool, needle: bytes) -> None:
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._head_only, self._needle = head_only, needle
         self._head_bytes, self._in_head, self._until_close = 0, True, False
         self._tail = b""

@@ -89,7 +89,7 @@ async def offer(
 
 
 def _worker_count(order: LoadOrder) -> int:
-    """As asked; by itself one worker for each 20,000 requests a second, but never more than there are cores."""
+    """As asked; by itself one worker for each 20,000 requests a second, at most one a core."""
     if order.load.workers != "auto":
         return min(order.load.workers, order.load.max_in_flight)
     wanted = math.ceil(order.stage.rps / _RATE_PER_WORKER)

@@ -63,9 +63,9 @@ class Connection:
         "fd",
         "fresh",
         "measured",
+        "sock",
         "started",
         "state",
-        "sock",
         "unsent",
     )
 
@@ -514,7 +514,7 @@ class Loop:
 
 
 def _keep_kernel_stamping() -> socket.socket:
-    """A socket that wants stamps as long as it lives: with none left, the kernel stops stamping everywhere."""
+    """A socket that wants stamps: with none left on the host, the kernel stops stamping at all."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     return sock

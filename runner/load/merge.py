@@ -18,13 +18,10 @@ def merged(lines: Sequence[Mapping[str, Any]]) -> LoadSecond:
     for line in lines:
         for kind, count in line["failures"].items():
             failures[kind] = failures.get(kind, 0) + count
-    return LoadSecond(
-        index=lines[0]["index"],
-        failures=failures,
-        cpu_s=round(sum(line["cpu_s"] for line in lines), 6),
-        **{name: sum(line[name] for line in lines) for name in _COUNTS},
-        **{name: merge(_histogram(line[name]) for line in lines) for name in LATENCIES},
-    )
+    counts: dict[str, Any] = {name: sum(line[name] for line in lines) for name in _COUNTS}
+    latencies: dict[str, Any] = {name: merge(_histogram(line[name]) for line in lines) for name in LATENCIES}
+    cpu_s = round(sum(line["cpu_s"] for line in lines), 6)
+    return LoadSecond(lines[0]["index"], failures=failures, cpu_s=cpu_s, **counts, **latencies)
 
 
 def _histogram(packed: Sequence[Any]) -> Histogram:

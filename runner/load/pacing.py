@@ -46,7 +46,7 @@ def poisson(
     The whole process depends on `rate` and `seed` alone; each worker walks all of it and
     takes every `workers`-th arrival, so that the number of workers changes nothing.
     """
-    draw = random.Random(seed).expovariate
+    draw = random.Random(seed).expovariate  # noqa: S311  (reproducible, not secret)
     end_ns = length * NS_PER_S
     scale = NS_PER_S / rate
     at_ns, k = draw(1.0) * scale, 0

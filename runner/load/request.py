@@ -41,7 +41,7 @@ def resolve(endpoint: Endpoint) -> tuple[int, tuple[str | int, ...]]:
             hint="check the url in the specification",
         ) from None
     family, _, _, _, address = found[0]
-    return int(family), tuple(address)
+    return int(family), (str(address[0]), *(int(part) for part in address[1:]))
 
 
 def _host(endpoint: Endpoint) -> str:

@@ -98,15 +98,15 @@ def _raise_file_limit(order: WorkerOrder) -> str:
     wanted = 2 * order.max_in_flight + _SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
-    if soft in {unlimited} or soft >= wanted:
+    if soft == unlimited or soft >= wanted:
         return ""
     most = wanted if hard == unlimited else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     if most >= wanted:
         return ""
     return (
-        f"a generator worker may open {most:,} files, fewer than max_in_flight {order.max_in_flight:,} can need; "
-        "raise the hard limit (ulimit -Hn) if no_fd failures are counted"
+        f"a generator worker may open {most:,} files, fewer than max_in_flight "
+        f"{order.max_in_flight:,} can need; raise the hard limit (ulimit -Hn) if no_fd failures are counted"
     )
 
 
