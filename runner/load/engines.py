@@ -6,5 +6,6 @@ from typing import Final
 
 from runner.load import builtin
 from runner.load.engine import Engine
+from runner.load.k6.engine import k6
 
-ENGINES: Final[dict[str, Engine]] = {"builtin": builtin.offer}
+ENGINES: Final[dict[str, Engine]] = {"builtin": builtin.offer, "k6": k6}

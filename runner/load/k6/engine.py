@@ -1,0 +1,174 @@
+"""Engine `k6`: k6 makes its virtual users, waits paused until the window begins, and is watched.
+
+It may die, hang or print rubbish. Before the schedule begins that is a fault of the
+environment, afterwards a fact of the stage; in both cases nothing of it is left.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from runner.errors import EnvironmentLacks
+from runner.facts import LoadFacts, LoadSecond
+from runner.load.engine import LoadOrder, LoadStarted
+from runner.load.k6.account import Ending, account
+from runner.load.k6.api import Api, free_port
+from runner.load.k6.binary import environment, find_k6
+from runner.load.k6.child import Child, spawn
+from runner.load.k6.plan import Plan, plan_of, script_order
+from runner.load.k6.schedule import Schedule, beside
+from runner.load.k6.summary import Totals, read_summary
+from runner.load.k6.timeline import settled
+from runner.spec.model import Load
+from runner.units import Seconds
+
+READY_S: Final[Seconds] = 60.0
+"""How long k6 may take to make its virtual users."""
+
+_READY_BEAT_S: Final[Seconds] = 0.02
+_SCRIPT, _ORDER, _CONFIG, _LOG, _SUMMARY = "script.js", "order.json", "config.json", "k6.log", "summary.json"
+
+
+async def k6(
+    order: LoadOrder,
+    *,
+    on_spawn: Callable[[int], None],
+    on_second: Callable[[LoadSecond], None],
+    task_status: trio.TaskStatus[LoadStarted] = trio.TASK_STATUS_IGNORED,
+) -> LoadFacts:
+    """Offer one stage with k6; see `runner.load.engine.Engine`."""
+    _refuse_what_k6_lacks(order.load)
+    path, version = await find_k6()
+    plan = plan_of(order)
+    with _private_folder(order, plan) as folder:
+        port = free_port()
+        api = Api(port)
+        child = await _start(path, port, folder)
+        try:
+            on_spawn(child.pid)
+            await _wait_ready(child, api, folder)
+            schedule = Schedule(plan, child, api, on_second)
+            task_status.started(LoadStarted((child.pid,), schedule.window))
+            await schedule.keep()
+        finally:
+            await child.stop()
+            api.close()
+        return _facts(schedule, version, _read_totals(folder, plan))
+
+
+def _refuse_what_k6_lacks(load: Load) -> None:
+    """Validation has refused these already; a stage must not run as something else.
+
+    Raises:
+        EnvironmentLacks: k6 cannot offer this load.
+    """
+    wrong = [
+        what
+        for what, is_asked in (
+            ("arrivals: poisson", load.arrivals != "constant"),
+            ("when_full: queue", load.when_full != "drop"),
+        )
+        if is_asked
+    ]
+    if wrong:
+        raise EnvironmentLacks(f"k6 cannot offer {' and '.join(wrong)}", hint="use load.engine: builtin")
+
+
+@contextmanager
+def _private_folder(order: LoadOrder, plan: Plan) -> Iterator[Path]:
+    """What k6 reads and writes; nobody else may look into it, the request may hold secrets."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="loadproof-k6-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise EnvironmentLacks(f"no temporary folder for k6: {error.strerror}") from error
+    with folder as name:
+        path = Path(name)
+        try:
+            path.joinpath(_SCRIPT).write_bytes(resources.files(__package__).joinpath(_SCRIPT).read_bytes())
+            path.joinpath(_ORDER).write_text(json.dumps(script_order(order, plan)), encoding="utf-8")
+            path.joinpath(_CONFIG).write_text("{}", encoding="utf-8")
+        except OSError as error:
+            raise EnvironmentLacks(f"cannot write k6's script to {name}: {error.strerror}") from error
+        yield path
+
+
+async def _start(path: str, port: int, folder: Path) -> Child:
+    """Start k6 paused, with no configuration, no telemetry and no cloud but ours to decide.
+
+    Raises:
+        EnvironmentLacks: It cannot be started.
+    """
+    command = [path, "run", "--paused", "--quiet", "--no-color", "--no-usage-report", "--no-thresholds"]
+    command += ["--no-setup", "--no-teardown", "--address", f"127.0.0.1:{port}", "--config", _CONFIG]
+    command += ["--log-output", f"file={_LOG},level=error", _SCRIPT]
+    try:
+        return await spawn(command, cwd=folder, env=environment())
+    except OSError as error:
+        raise EnvironmentLacks(f"{path} cannot be started: {error.strerror}") from error
+
+
+async def _wait_ready(child: Child, api: Api, folder: Path) -> None:
+    """Wait until all virtual users exist.
+
+    Raises:
+        EnvironmentLacks: k6 ended before that, or takes too long.
+    """
+    ready = False
+
+    async def ask_until_ready() -> None:
+        nonlocal ready
+        beat = trio.current_time()
+        while not await api.is_ready():
+            beat = max(beat + _READY_BEAT_S, trio.current_time())
+            await trio.sleep_until(beat)
+        ready = True
+
+    with trio.move_on_after(READY_S):
+        await beside(child, ask_until_ready)
+    if ready:
+        return
+    code = child.process.returncode
+    what = f"was not ready within {READY_S:.0f} s" if code is None else f"ended at once, exit code {code}"
+    raise EnvironmentLacks(
+        f"k6 {what}",
+        hint="its last lines are below; load.engine: builtin needs no k6",
+        details=(*child.tail(), *_log_tail(folder)),
+    )
+
+
+def _log_tail(folder: Path, lines: int = 10) -> tuple[str, ...]:
+    try:
+        return tuple(
+            folder.joinpath(_LOG).read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+        )
+    except OSError:
+        return ()
+
+
+def _read_totals(folder: Path, plan: Plan) -> Totals | None:
+    try:
+        return read_summary(folder.joinpath(_SUMMARY).read_text(encoding="utf-8"), plan)
+    except (OSError, ValueError):
+        return None
+
+
+def _facts(schedule: Schedule, version: str, totals: Totals | None) -> LoadFacts:
+    """Settle the stage and tell of the seconds that are still untold."""
+    plan, live = schedule.plan, schedule.timeline.seconds
+    seconds = tuple(live) if totals is None else settled(live, totals, plan.window_s)
+    for second in seconds:
+        schedule.tell(second)
+    lost = schedule.lost
+    if totals is None and lost is None:
+        lost = "k6 ended without a summary that can be read"
+    began_ms = totals.began_ms if totals else None
+    late_ms = None if began_ms is None else schedule.late_ms(began_ms)
+    return account(plan, version, seconds, Ending(lost, totals, late_ms))

@@ -1,0 +1,146 @@
+"""What k6 is told: one scenario for warm-up and window, as data for script.js (pure)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+from runner.facts import FAILURE_KINDS, Endpoint
+from runner.load.engine import LoadOrder
+from runner.load.pacing import planned
+from runner.spec.model import Request
+from runner.units import PerSecond, Seconds
+
+GRACE_S: Final = 0.05
+"""How late an iteration may start and still count as due before an end of the window."""
+
+_FINEST: Final = 10**9
+"""Rates are exact to this denominator: k6 takes a whole number per a whole number of seconds."""
+
+_OUR_HEADERS: Final = {"User-Agent": "loadproof", "Accept": "*/*"}
+_READY_FOR_S: Final = 0.1
+_READY_LEAST: Final = 50
+_READY_MOST: Final = 2000
+_SHORTEST_S: Final = 1.0
+_TREND_STATS: Final = ("avg", "med", "p(90)", "p(95)", "p(99)", "p(99.9)", "max", "count")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One stage as k6 sees it.
+
+    Attributes:
+        rps: Arrivals per second.
+        warmup_s: Length of the warm-up.
+        window_s: Length of the measured window.
+        timeout_s: The limit of one request, connecting included.
+        ready_vus: Virtual users that exist before the first arrival. Each is a JavaScript
+            machine of 0.1 to 0.3 MB; some hundred idle ones already slow k6 down, so this
+            is what a mean response time of 100 ms needs (Little's law), and not max_in_flight.
+        most_vus: max_in_flight. k6 drops one arrival for every virtual user it adds.
+    """
+
+    rps: PerSecond
+    warmup_s: Seconds
+    window_s: Seconds
+    timeout_s: Seconds
+    ready_vus: int
+    most_vus: int
+
+    @property
+    def rate(self) -> Fraction:
+        """Arrivals per second as written, not as the nearest binary fraction."""
+        return Fraction(str(self.rps)).limit_denominator(_FINEST)
+
+    @property
+    def warmup_arrivals(self) -> int:
+        """Arrivals due in the warm-up."""
+        return planned(self.rps, self.warmup_s)
+
+    @property
+    def window_arrivals(self) -> int:
+        """Arrivals due in the measured window."""
+        return planned(self.rps, self.window_s, self.warmup_s)
+
+    @property
+    def graceful_stop_s(self) -> Seconds:
+        """How long requests under way may take once k6 starts no more: never cut one short."""
+        return self.timeout_s + 1.0
+
+
+def plan_of(order: LoadOrder) -> Plan:
+    """The stage of an order."""
+    most = order.load.max_in_flight
+    ready = max(_READY_LEAST, math.ceil(order.stage.rps * _READY_FOR_S))
+    return Plan(
+        rps=order.stage.rps,
+        warmup_s=order.stage.warmup,
+        window_s=order.stage.duration,
+        timeout_s=order.load.timeout,
+        ready_vus=min(ready, most, _READY_MOST),
+        most_vus=most,
+    )
+
+
+def script_order(order: LoadOrder, plan: Plan) -> dict[str, Any]:
+    """The content of order.json."""
+    load = order.load
+    needs_body = load.expect.body_contains is not None
+    return {
+        "options": _options(plan, new_connections=load.connection == "new"),
+        "request": {
+            "method": load.request.method,
+            "url": url(order.endpoint, load.request.path),
+            "body": load.request.body,
+            "params": {
+                "headers": _headers(load.request),
+                "timeout": max(1, round(load.timeout * 1000)),
+                "redirects": 0,
+                "responseType": "text" if needs_body else "none",
+            },
+        },
+        "expect": {"status": list(load.expect.status), "body_contains": load.expect.body_contains},
+        "failure_kinds": list(FAILURE_KINDS),
+        "schedule": {
+            "warmup_ms": plan.warmup_s * 1000,
+            "window_ms": plan.window_s * 1000,
+            "warmup_arrivals": plan.warmup_arrivals,
+            "arrivals": plan.warmup_arrivals + plan.window_arrivals,
+            "grace_ms": GRACE_S * 1000,
+        },
+    }
+
+
+def url(endpoint: Endpoint, path: str) -> str:
+    """Where the requests go."""
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return f"{endpoint.scheme}://{host}:{endpoint.port}{endpoint.base_path}{path}"
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """The same that the built-in engine sends: the specification's, and ours where it has none."""
+    given = {name.lower() for name in request.headers}
+    ours = {name: value for name, value in _OUR_HEADERS.items() if name.lower() not in given}
+    return ours | request.headers
+
+
+def _options(plan: Plan, *, new_connections: bool) -> dict[str, Any]:
+    """k6's options; the script ends the schedule itself, k6 only some moments later."""
+    runs_s = max(plan.warmup_s + plan.window_s + 2 * GRACE_S, _SHORTEST_S)
+    scenario = {
+        "executor": "constant-arrival-rate",
+        "rate": plan.rate.numerator,
+        "timeUnit": f"{plan.rate.denominator}s",
+        "duration": f"{round(runs_s * 1000)}ms",
+        "preAllocatedVUs": plan.ready_vus,
+        "maxVUs": plan.most_vus,
+        "gracefulStop": f"{round(plan.graceful_stop_s * 1000)}ms",
+    }
+    return {
+        "scenarios": {"stage": scenario},
+        "noConnectionReuse": new_connections,
+        "summaryTrendStats": list(_TREND_STATS),
+        "systemTags": [],
+    }

@@ -1,0 +1,95 @@
+"""The exact end of a stage: what script.js wrote when all requests had ended (pure)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from runner.load.k6.plan import Plan
+from runner.units import Milliseconds
+
+_STATED: Final = {
+    "mean": "avg",
+    "p50": "med",
+    "p90": "p(90)",
+    "p95": "p(95)",
+    "p99": "p(99)",
+    "p999": "p(99.9)",
+    "max": "max",
+}
+
+Latencies = Mapping[str, Milliseconds | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts of the measured window's requests.
+
+    Attributes:
+        succeeded: Answered as expected, `late` ones included.
+        late: Of these, answered after the window's end.
+        failures: Failure kind to count, none of them 0.
+        dropped: Due in the window and never taken up, for want of a free virtual user.
+        completed: Good answers within the window, the warm-up's last ones included.
+        began_ms: When k6 began its schedule, on the system's clock; None when it never did.
+        duration: ``http_req_duration`` of the good answers.
+        connect: ``http_req_blocked`` of the good answers that came over a new connection.
+    """
+
+    succeeded: int
+    late: int
+    failures: Mapping[str, int]
+    dropped: int
+    completed: int
+    began_ms: Milliseconds | None
+    duration: Latencies
+    connect: Latencies
+
+    @property
+    def sent(self) -> int:
+        """Every request that was taken up succeeded or failed."""
+        return self.succeeded + sum(self.failures.values())
+
+
+def read_summary(text: str, plan: Plan) -> Totals:
+    """The totals in script.js's summary.
+
+    Raises:
+        ValueError: It is not such a summary.
+    """
+    try:
+        return _totals(json.loads(text), plan)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a summary of ours: {error}") from None
+
+
+def _totals(summary: dict[str, Any], plan: Plan) -> Totals:
+    succeeded, late = int(summary["succeeded"]), int(summary["late"])
+    failures = {str(kind): int(count) for kind, count in summary["failures"].items() if count}
+    began = summary["began_ms"]
+    return Totals(
+        succeeded=succeeded,
+        late=late,
+        failures=failures,
+        dropped=_dropped_in_window(summary, plan, sent=succeeded + sum(failures.values())),
+        completed=succeeded - late + int(summary["warmup_in_window"]),
+        began_ms=None if began is None else float(began),
+        duration=_latencies(summary["duration"]),
+        connect=_latencies(summary["connect"]),
+    )
+
+
+def _dropped_in_window(summary: dict[str, Any], plan: Plan, *, sent: int) -> int:
+    """k6 counts its drops for the whole run; those of the warm-up are the ones it did not send then.
+
+    k6 also goes on for some moments after the window, and drops of those moments are not asked for.
+    """
+    everywhere = int(summary["dropped"])
+    in_warmup = min(everywhere, max(0, plan.warmup_arrivals - int(summary["warmup_sent"])))
+    return min(everywhere - in_warmup, max(0, plan.window_arrivals - sent))
+
+
+def _latencies(trend: dict[str, float] | None) -> Latencies:
+    return {ours: None if trend is None else float(trend[theirs]) for ours, theirs in _STATED.items()}

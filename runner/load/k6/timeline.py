@@ -1,0 +1,146 @@
+"""Seconds of a stage out of k6's running totals, in the end exact (pure).
+
+While k6 runs, its totals are read once a second and cut at whole seconds; k6 does not say
+when a request was due, so each counts as due, sent and ended in the second it ended in.
+When the summary is in, the live curve is kept as far as the exact totals allow, the window's
+last second takes what is missing, and what came after the window goes into the drain.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from runner.facts import FAILURE_KINDS, LoadSecond
+from runner.load.k6.summary import Totals
+from runner.units import Seconds
+
+REQUESTS: Final = "http_reqs"
+DROPPED: Final = "dropped_iterations"
+WARMUP_FAILED: Final = "warmup_failed"
+FAILED: Final = {kind: f"failed_{kind}" for kind in FAILURE_KINDS}
+LIVE_COUNTERS: Final = (REQUESTS, DROPPED, WARMUP_FAILED, *FAILED.values())
+"""What to ask k6 for, once a second."""
+
+
+@dataclass(slots=True)
+class Timeline:
+    """Turns readings of running totals into seconds.
+
+    Attributes:
+        warmup_s: Length of the warm-up; the totals are 0 when it begins.
+        seconds: What was cut so far, in order.
+    """
+
+    warmup_s: Seconds
+    seconds: list[LoadSecond] = field(default_factory=list)
+    _read_at_s: Seconds = 0.0
+    _read: Mapping[str, int] = field(default_factory=dict)
+    _cut: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin with the warm-up."""
+        self._read_at_s = -self.warmup_s
+
+    def read(self, t_s: Seconds, totals: Mapping[str, int]) -> list[LoadSecond]:
+        """Take a reading, later than the last one.
+
+        Args:
+            t_s: Seconds since the measured window began.
+            totals: `LIVE_COUNTERS` at that time.
+
+        Returns:
+            The seconds that are complete now. Between two readings the totals are taken to
+            have grown evenly, so a missed reading neither digs a hole nor piles up a peak.
+        """
+        complete = []
+        for index in range(math.floor(self._read_at_s), math.floor(t_s)):
+            share = (index + 1 - self._read_at_s) / (t_s - self._read_at_s)
+            reached = {name: self._between(name, totals[name], share) for name in totals}
+            grown = {name: max(0, reached[name] - self._cut.get(name, 0)) for name in totals}
+            complete.append(_second(index, grown))
+            self._cut = reached
+        self._read_at_s, self._read = t_s, dict(totals)
+        self.seconds += complete
+        return complete
+
+    def _between(self, name: str, now: int, share: float) -> int:
+        before = self._read.get(name, 0)
+        return before + math.floor((now - before) * share)
+
+
+def settled(live: Iterable[LoadSecond], totals: Totals, window_s: Seconds) -> tuple[LoadSecond, ...]:
+    """The stage's seconds, whose sums are exactly the summary's totals.
+
+    Args:
+        live: What the timeline cut while k6 ran; may have gaps at its end, or be empty.
+        totals: What k6's summary says.
+        window_s: Length of the measured window.
+    """
+    known = {second.index: second for second in live}
+    last = math.ceil(window_s) - 1
+    before = [known.get(index, LoadSecond(index)) for index in range(last)]
+    failures, left = _failures([*before, known.get(last)], totals.failures)
+    succeeded = _fill([second.succeeded for second in before], totals.succeeded - totals.late)
+    completed = _fill([second.completed for second in before], totals.completed)
+    dropped = _fill([second.dropped for second in before], totals.dropped)
+    ended = [good + sum(bad.values()) for good, bad in zip(succeeded, failures, strict=True)]
+    sent = _fill(ended[:last], totals.sent)
+    window = [
+        LoadSecond(
+            index,
+            scheduled=sent[index] + dropped[index],
+            sent=sent[index],
+            succeeded=succeeded[index],
+            dropped=dropped[index],
+            failures=failures[index],
+            completed=completed[index],
+        )
+        for index in range(last + 1)
+    ]
+    drain = LoadSecond(last + 1, succeeded=totals.late, completed=totals.late, failures=left)
+    warmup = [second for second in known.values() if second.index < 0]
+    return (*warmup, *window, *([drain] if totals.late or left else []))
+
+
+def _second(index: int, grown: Mapping[str, int]) -> LoadSecond:
+    """One second's growth of the totals; of the warm-up only its good answers are kept."""
+    failures = {kind: grown[name] for kind, name in FAILED.items() if grown[name]}
+    failed = sum(failures.values())
+    good = max(0, grown[REQUESTS] - failed - grown[WARMUP_FAILED])
+    if index < 0:
+        return LoadSecond(index, completed=good)
+    dropped = grown[DROPPED]
+    return LoadSecond(
+        index,
+        scheduled=good + failed + dropped,
+        sent=good + failed,
+        succeeded=good,
+        dropped=dropped,
+        failures=failures,
+        completed=good,
+    )
+
+
+def _failures(
+    seconds: Sequence[LoadSecond | None], totals: Mapping[str, int]
+) -> tuple[list[dict[str, int]], dict[str, int]]:
+    """Failures by second, and what failed after them; an unknown second takes all that is left."""
+    left = dict(totals)
+    by_second = []
+    for second in seconds:
+        here = left if second is None else {k: min(n, left.get(k, 0)) for k, n in second.failures.items()}
+        by_second.append({kind: count for kind, count in here.items() if count})
+        left = {kind: count - here.get(kind, 0) for kind, count in left.items()}
+    return by_second, {kind: count for kind, count in left.items() if count}
+
+
+def _fill(counts: Iterable[int], total: int) -> list[int]:
+    """These counts as far as the total reaches, then one more that takes the rest."""
+    filled = []
+    for count in counts:
+        filled.append(min(count, total))
+        total -= filled[-1]
+    return [*filled, total]

@@ -1,0 +1,257 @@
+"""A k6 that is missing, old, mute, stubborn or dead: a clear message or a fact, and nothing left."""
+
+import os
+import signal
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+import trio
+
+from runner.errors import EnvironmentLacks
+from runner.load.k6 import binary, child, engine, schedule
+from runner.load.k6.binary import find_k6, which_k6
+from tests.load.k6_stage import Run, offer, order
+from tests.servers.by_path import Seen, server_by_path
+
+REAL = which_k6()
+needs_k6 = pytest.mark.skipif(REAL is None and os.environ.get("CI") != "true", reason="k6 is not installed")
+VERSION = "echo 'k6 v1.1.0 (commit/0, go1.24.4, linux/amd64)'"
+
+
+@pytest.fixture
+def server():
+    with server_by_path() as seen:
+        yield seen
+
+
+@pytest.fixture
+def tmp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where temporary folders are made, to see that none is left."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp: Path):
+    """Puts a k6 first on PATH that does this for `version`, and this for `run`."""
+
+    def write(version: str = VERSION, run: str = ":") -> Path:
+        path = tmp_path / "bin" / "k6"
+        path.parent.mkdir()
+        path.write_text(f'#!/bin/bash\nif [ "$1" = version ]; then\n{version}\nelse\n{run}\nfi\n')
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+        return path
+
+    return write
+
+
+def alive_with(text: str) -> list[psutil.Process]:
+    found = psutil.process_iter(["cmdline"])
+    return [process for process in found if any(text in part for part in process.info["cmdline"] or ())]
+
+
+async def refused(what=None) -> EnvironmentLacks:
+    with pytest.RaisesGroup(EnvironmentLacks, flatten_subgroups=True) as raised:
+        await offer(what or order(1))
+    (error,) = raised.value.exceptions
+    while isinstance(error, BaseExceptionGroup):
+        (error,) = error.exceptions
+    return error
+
+
+async def test_no_k6_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+
+    with pytest.raises(EnvironmentLacks, match="not on PATH") as raised:
+        await find_k6()
+
+    assert "documentation" in raised.value.hint
+
+
+def test_k6_is_also_found_beside_the_interpreter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    beside = tmp_path / "k6"
+    beside.write_text("#!/bin/sh\n")
+    beside.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+
+    assert which_k6() == str(beside)
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        ("echo 'k6 v0.57.0 (commit/50afd82c18, go1.23.6, linux/amd64)'", r"k6 v0\.57\.0, which is too old"),
+        ("echo some other program", "does not say which version"),
+        ("yes rubbish", "does not say which version"),
+        ("head -c 100000 /dev/urandom", "does not say which version"),
+        ("exit 1", "does not say which version"),
+        ("sleep 60", "does not say which version"),
+        ("trap '' TERM; while true; do sleep 0.1; done", "does not say which version"),
+    ],
+)
+async def test_what_is_not_k6_1_0_or_newer_is_refused(
+    fake, version: str, message: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(binary, "VERSION_S", 0.3)
+    monkeypatch.setattr(child, "TERM_S", 0.2)
+    path = fake(version)
+
+    with pytest.raises(EnvironmentLacks, match=message) as raised:
+        await find_k6()
+
+    assert str(path) in raised.value.message
+    assert "install k6 1.0" in raised.value.hint
+    assert alive_with(str(path)) == []
+
+
+async def test_a_k6_that_cannot_be_executed_is_refused(fake):
+    fake().write_bytes(b"\x7fELF but not really")
+
+    with pytest.raises(EnvironmentLacks, match="does not say") as raised:
+        await find_k6()
+
+    assert raised.value.details
+
+
+@pytest.mark.parametrize("newer", ["k6 v1.0.0 (x)", "k6 v2.3.4-rc1 (x)", "k6 v10.0.0"])
+async def test_newer_ones_are_taken(fake, newer: str):
+    fake(f"echo '{newer}'")
+
+    assert (await find_k6())[1] == newer.split(" (", maxsplit=1)[0]
+
+
+async def test_one_that_ends_at_once_shows_its_last_lines(fake, tmp: Path):
+    fake(run="echo starting; echo 'no space for virtual users' >&2; exit 7")
+
+    error = await refused()
+
+    assert error.message == "k6 ended at once, exit code 7"
+    assert error.details == ("starting", "no space for virtual users")
+    assert list(tmp.iterdir()) == []
+
+
+@pytest.mark.parametrize("run", ["yes rubbish", "trap '' TERM; while true; do sleep 0.1; done"])
+async def test_one_that_never_gets_ready_is_ended(fake, run: str, tmp: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(engine, "READY_S", 0.4)
+    monkeypatch.setattr(child, "TERM_S", 0.2)
+    path = fake(run=run)
+
+    error = await refused()
+
+    assert "was not ready within" in error.message
+    assert alive_with(str(path)) == []
+    assert list(tmp.iterdir()) == []
+
+
+async def test_what_k6_lacks_is_not_offered_as_something_else():
+    what = order(1)
+    load = what.load.model_copy(update={"arrivals": "poisson", "when_full": "queue"})
+
+    error = await refused(replace(what, load=load))
+
+    assert error.message == "k6 cannot offer arrivals: poisson and when_full: queue"
+
+
+@pytest.mark.k6
+@needs_k6
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_k6_killed_in_a_stage_is_a_fact_and_what_was_seen_is_kept(
+    server: Seen, number: signal.Signals, tmp: Path
+):
+    async def kill(run: Run) -> None:
+        await trio.sleep(2.4)
+        os.kill(run.spawned[0], number)
+
+    run = await offer(order(server.port, rps=50, duration=4.0), kill)
+    (sentence,) = run.facts.lost_workers
+
+    assert ("SIGKILL" if number == signal.SIGKILL else "exit code 105") in sentence
+    assert "of 200 planned requests" in sentence
+    assert not run.facts.complete
+    assert 70 <= run.total("sent") == run.total("succeeded") <= len(server.requests) < 140
+    assert run.facts.planned == 200
+    assert list(tmp.iterdir()) == []
+
+
+@pytest.mark.k6
+@needs_k6
+async def test_k6_that_hangs_is_ended_and_does_not_hold_the_run_up(
+    server: Seen, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(schedule, "LINGER_S", 0.2)
+    monkeypatch.setattr(child, "TERM_S", 0.2)
+
+    async def stop(run: Run) -> None:
+        await trio.sleep(0.6)
+        os.kill(run.spawned[0], signal.SIGSTOP)
+
+    run = await offer(order(server.port, timeout=0.1), stop)
+
+    assert "k6 hung" in run.facts.lost_workers[0]
+    assert not psutil.pid_exists(run.spawned[0])
+
+
+@pytest.mark.k6
+@needs_k6
+async def test_k6_that_does_not_take_the_order_to_begin_is_ended(server: Seen):
+    async def stop(run: Run) -> None:
+        os.kill(run.spawned[0], signal.SIGSTOP)
+
+    run = await offer(order(server.port), stop)
+
+    assert "did not take the order to begin" in run.facts.lost_workers[0]
+    assert len(server.requests) == 0
+    assert not psutil.pid_exists(run.spawned[0])
+
+
+@pytest.mark.k6
+@needs_k6
+@pytest.mark.parametrize(
+    "with_it", ["rm -f summary.json", "echo '{' > summary.json", "echo '{}' > summary.json"]
+)
+async def test_no_summary_that_can_be_read_makes_the_stage_invalid(server: Seen, fake, with_it: str):
+    fake(run=f'{REAL} "$@"; {with_it}')
+    run = await offer(order(server.port, rps=20))
+
+    assert "without a summary" in run.facts.lost_workers[0]
+    assert run.facts.stated_ms["duration"] is None
+
+
+@pytest.mark.k6
+@needs_k6
+async def test_exit_code_99_is_not_k6s_fault(server: Seen, fake):
+    fake(run=f'{REAL} "$@"; exit 99')
+    run = await offer(order(server.port, rps=20))
+
+    assert run.facts.complete
+    assert run.facts.lost_workers == ()
+    assert run.total("succeeded") == 20
+
+
+@pytest.mark.k6
+@needs_k6
+async def test_a_cancelled_stage_leaves_no_process_and_no_folder(server: Seen, tmp: Path):
+    run = Run()
+
+    async def cancel(_: Run) -> None:
+        await trio.sleep(2.3)
+        scope.cancel()
+
+    began = time.monotonic()
+    with trio.CancelScope() as scope:
+        await offer(order(server.port, rps=50, duration=60.0), cancel, run)
+
+    assert time.monotonic() - began < 10
+    assert not psutil.pid_exists(run.spawned[0])
+    assert list(tmp.iterdir()) == []
+    assert [second.index for second in run.told] == [0, 1]
+    assert 80 <= sum(second.succeeded for second in run.told) <= 110

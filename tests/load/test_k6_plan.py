@@ -1,0 +1,127 @@
+"""What k6 is told, and how its summary is read back."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.facts import Endpoint
+from runner.load.k6.plan import Plan, plan_of, script_order, url
+from runner.load.k6.summary import read_summary
+from tests.load.k6_stage import order
+
+PLAN = Plan(rps=100, warmup_s=1.0, window_s=2.0, timeout_s=10.0, ready_vus=50, most_vus=2000)
+
+
+def scenario(**asked):
+    what = order(8080, **asked)
+    return script_order(what, plan_of(what))["options"]["scenarios"]["stage"]
+
+
+@pytest.mark.parametrize(
+    ("rps", "rate", "unit"),
+    [(4000, 4000, "1s"), (2.5, 5, "2s"), (0.1, 1, "10s"), (33.3, 333, "10s"), (2e-5, 1, "50000s")],
+)
+def test_a_rate_is_exact_whatever_its_fraction(rps: float, rate: int, unit: str):
+    told = scenario(rps=rps, duration=86400.0)
+
+    assert (told["rate"], told["timeUnit"]) == (rate, unit)
+
+
+@given(rps=st.floats(1e-5, 1e6), warmup_s=st.floats(0, 60), window_s=st.floats(0.001, 60))
+def test_warm_up_and_window_share_the_schedule(rps: float, warmup_s: float, window_s: float):
+    plan = Plan(rps, warmup_s, window_s, 10.0, 50, 2000)
+
+    assert abs(float(plan.rate) / rps - 1) < 1e-3
+    assert 0 < plan.rate.denominator <= 10**9
+    assert abs(plan.window_arrivals - rps * window_s) <= 1
+    assert plan.warmup_arrivals + plan.window_arrivals >= rps * (warmup_s + window_s) - 1e-3
+
+
+@pytest.mark.parametrize(
+    ("rps", "max_in_flight", "ready", "most"),
+    [(10, 2000, 50, 2000), (4000, 2000, 400, 2000), (4000, 100, 100, 100), (10**6, 10**5, 2000, 10**5)],
+)
+def test_virtual_users_ready_at_the_start_follow_the_rate(
+    rps: float, max_in_flight: int, ready: int, most: int
+):
+    told = scenario(rps=rps, max_in_flight=max_in_flight)
+
+    assert (told["preAllocatedVUs"], told["maxVUs"]) == (ready, most)
+
+
+def test_requests_under_way_are_never_cut_short():
+    assert scenario(timeout=10.0)["gracefulStop"] == "11000ms"
+
+
+def test_bodies_are_read_into_memory_only_when_they_are_looked_at():
+    def response_type(**expect):
+        what = order(8080, expect=expect)
+        return script_order(what, plan_of(what))["request"]["params"]["responseType"]
+
+    assert response_type() == "none"
+    assert response_type(body_contains="x") == "text"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "where"),
+    [
+        (Endpoint("127.0.0.1", 80), "http://127.0.0.1:80/a?b"),
+        (Endpoint("::1", 8080, base_path="/api"), "http://[::1]:8080/api/a?b"),
+        (Endpoint("a.example", 443, "https"), "https://a.example:443/a?b"),
+    ],
+)
+def test_where_requests_go(endpoint: Endpoint, where: str):
+    assert url(endpoint, "/a?b") == where
+
+
+def test_a_header_of_the_specification_replaces_ours_whatever_its_case():
+    what = order(8080, request={"headers": {"user-agent": "me"}})
+
+    assert script_order(what, plan_of(what))["request"]["params"]["headers"] == {
+        "Accept": "*/*",
+        "user-agent": "me",
+    }
+
+
+def summary(**changed):
+    whole = {
+        "began_ms": 1.0,
+        "succeeded": 200,
+        "late": 0,
+        "failures": {"reset": 0},
+        "dropped": 0,
+        "warmup_sent": 100,
+        "warmup_in_window": 0,
+        "duration": None,
+        "connect": None,
+    }
+    return json.dumps(whole | changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "dropped"),
+    [
+        ({}, 0),
+        ({"succeeded": 150, "dropped": 50}, 50),
+        ({"warmup_sent": 60, "dropped": 40}, 0),
+        ({"warmup_sent": 60, "succeeded": 150, "dropped": 90}, 50),
+        ({"succeeded": 150, "dropped": 57}, 50),  # 7 of them after the window's end
+        ({"succeeded": 150, "failures": {"reset": 20}, "dropped": 30}, 30),
+        ({"succeeded": 150, "dropped": 10}, 10),  # k6 fell behind by 40
+        ({"succeeded": 203, "dropped": 0}, 0),
+    ],
+)
+def test_drops_are_split_between_warm_up_and_window(changed: dict, dropped: int):
+    assert read_summary(summary(**changed), PLAN).dropped == dropped
+
+
+def test_good_answers_in_the_window_are_the_warm_ups_last_and_not_its_own_late_ones():
+    assert read_summary(summary(late=30, warmup_in_window=12), PLAN).completed == 200 - 30 + 12
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"succeeded": "many"}', summary(duration={})])
+def test_what_is_no_summary_is_refused(text: str):
+    with pytest.raises(ValueError):
+        read_summary(text, PLAN)
