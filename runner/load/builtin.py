@@ -33,13 +33,32 @@ _CLOCK_SHIFT_WORTH_SAYING_NS: Final = 1_000_000
 
 
 @dataclass(slots=True)
+class _Lines:
+    """JSON lines of a stream."""
+
+    stream: trio.abc.ReceiveStream
+    rest: bytes = b""
+
+    async def read(self) -> dict[str, Any] | None:
+        """The next line; None when the stream has ended."""
+        while b"\n" not in self.rest:
+            chunk = await self.stream.receive_some()
+            if not chunk:
+                return None
+            self.rest += chunk
+        line, _, self.rest = self.rest.partition(b"\n")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+
+@dataclass(slots=True)
 class _Worker:
     """One process and what it has reported."""
 
     index: int
     planned: int
     process: trio.Process
-    lines: AsyncIterator[dict[str, Any]]
+    lines: _Lines
     note: str = ""
     scheduled: int = 0
     accounted: int = 0
@@ -175,15 +194,16 @@ async def _brief(index: int, process: trio.Process, order: WorkerOrder) -> _Work
     """
     assert process.stdin is not None
     assert process.stdout is not None
-    lines = _json_lines(process.stdout)
+    lines = _Lines(process.stdout)
     with trio.move_on_after(_READY_WITHIN_S):
         try:
             await process.stdin.send_all(order.to_json())
-            ready = await anext(lines)
-        except (trio.BrokenResourceError, StopAsyncIteration):
-            await process.wait()
-        else:
+            ready = await lines.read()
+        except trio.BrokenResourceError:
+            ready = None
+        if ready is not None:
             return _Worker(index, _planned(order), process, lines, note=ready["note"])
+        await process.wait()
     raise EnvironmentLacks(
         f"generator worker {index + 1} did not start (exit status {process.returncode})",
         hint="run the same experiment again; if it stays, see its output above",
@@ -206,20 +226,12 @@ def _share(arrivals: int, order: WorkerOrder) -> int:
     return (arrivals - order.worker + order.workers - 1) // order.workers if arrivals > order.worker else 0
 
 
-async def _json_lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[dict[str, Any]]:
-    rest = b""
-    async for chunk in stream:
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield json.loads(line)
-
-
 async def _follow(worker: _Worker, start_ns: int, stage: _Stage) -> None:
     """Start a worker and read what it reports until it ends, well or badly."""
     assert worker.process.stdin is not None
     try:
         await worker.process.stdin.send_all(json.dumps({"start_ns": start_ns}).encode() + b"\n")
-        async for line in worker.lines:
+        while line := await worker.lines.read():
             if "end" in line:
                 worker.ending = line
                 break

@@ -1,0 +1,42 @@
+from collections import Counter
+
+import pytest
+
+from runner.facts import Endpoint
+from runner.load.builtin import offer
+from runner.load.engine import LoadOrder
+from runner.spec.model import Load, Stage
+
+
+class Offered:
+    """Facts of a stage with its sums."""
+
+    def __init__(self, facts) -> None:
+        self.facts = facts
+        self.seconds = facts.seconds
+        self.failures = Counter()
+        for second in facts.seconds:
+            self.failures.update(second.failures)
+        for name in ("scheduled", "sent", "succeeded", "dropped", "completed"):
+            setattr(self, name, sum(getattr(second, name) for second in facts.seconds))
+
+    def check(self) -> None:
+        """Every planned request is in exactly one count."""
+        assert self.scheduled == self.facts.planned
+        assert self.scheduled == self.sent + self.dropped
+        assert self.sent == self.succeeded + sum(self.failures.values())
+
+
+@pytest.fixture
+def run_load():
+    async def run(port: int, *, rps=50, duration=0.4, warmup=0.0, host="127.0.0.1", on_spawn=None, **load):
+        order = LoadOrder(
+            Endpoint(host, port), Load(**load), Stage(rps=rps, duration=f"{duration}s", warmup=f"{warmup}s")
+        )
+        seconds = []
+        facts = await offer(order, on_spawn=on_spawn or (lambda _: None), on_second=seconds.append)
+        offered = Offered(facts)
+        offered.check()
+        return offered
+
+    return run

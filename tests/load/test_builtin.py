@@ -1,0 +1,262 @@
+"""The generator against servers that misbehave in one known way each."""
+
+import os
+import signal
+import socket
+import struct
+import time
+
+import pytest
+import trio
+
+from runner import histogram
+from runner.errors import EnvironmentLacks
+from tests.servers.scripted import scripted
+
+HELLO = {"status": [200], "body_contains": "hello"}
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+def answers(*pieces: bytes, pause: float = 0.0, close: bool = False):
+    def script(client: socket.socket, _: bytes) -> None:
+        for piece in pieces:
+            client.sendall(piece)
+            time.sleep(pause)
+        if close:
+            client.shutdown(socket.SHUT_RDWR)
+
+    return script
+
+
+def resets(client: socket.socket, _: bytes) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+GOOD = {
+    "a plain answer": answers(OK),
+    "byte by byte": answers(*[OK[i : i + 1] for i in range(len(OK))]),
+    "chunked": answers(CHUNKED, b"2\r\nhe\r\n", b"3\r\nllo\r\n0\r\n\r\n"),
+    "an interim answer first": answers(b"HTTP/1.1 100 Continue\r\n\r\n", OK),
+    "two interim answers in one piece": answers(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 2 + OK),
+    "no length, ended by closing": answers(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello", close=True),
+    "HTTP/1.0": answers(b"HTTP/1.0 200 OK\r\n\r\nhello", close=True),
+    "Connection: close in a keep-alive test": answers(
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello", close=True
+    ),
+    "closing without a word after the answer": answers(OK, close=True),
+    "garbage after the answer": answers(OK + b"and garbage"),
+    "a body over many reads": answers(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000005\r\n\r\n", b"x" * 1_000_000, b"hello"
+    ),
+}
+
+
+@pytest.mark.parametrize("script", GOOD.values(), ids=GOOD)
+@pytest.mark.parametrize("connection", ["new", "keep-alive"])
+async def test_every_form_of_a_good_answer_is_a_success(run_load, script, connection):
+    with scripted(script) as port:
+        offered = await run_load(
+            port, connection=connection, expect={"status": [200], "body_contains": "hello"}
+        )
+
+    assert offered.failures == {}
+    assert offered.succeeded == 20
+    assert histogram.merge(second.duration for second in offered.seconds).count == 20
+
+
+BAD = {
+    "bad_status": answers(b"HTTP/1.1 503 No\r\nContent-Length: 5\r\n\r\nhello"),
+    "bad_body": answers(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelpo"),
+    "protocol": answers(b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "closed_early": answers(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", close=True),
+    "reset": resets,
+    "timeout": answers(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello"),
+}
+
+
+@pytest.mark.parametrize(("kind", "script"), BAD.items(), ids=BAD)
+@pytest.mark.parametrize("connection", ["new", "keep-alive"])
+async def test_every_kind_of_failure_is_counted_as_what_it_is(run_load, kind, script, connection):
+    with scripted(script) as port:
+        offered = await run_load(port, connection=connection, timeout="500ms", expect=HELLO)
+
+    assert offered.failures == {kind: 20}
+
+
+async def test_a_head_without_end_is_a_protocol_failure_and_takes_no_memory(run_load):
+    flood = answers(b"HTTP/1.1 200 OK\r\n", *[b"X-Flood: " + b"x" * 1000 + b"\r\n"] * 100)
+    with scripted(flood, once=True) as port:
+        offered = await run_load(port, rps=10)
+
+    assert set(offered.failures) <= {"protocol", "reset"}
+    assert sum(offered.failures.values()) == 4
+
+
+async def test_an_answer_to_head_has_no_body(run_load):
+    with scripted(answers(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")) as port:
+        offered = await run_load(port, request={"method": "HEAD", "path": "/"})
+
+    assert offered.succeeded == 20
+
+
+async def test_a_refused_connection_is_counted_and_the_stage_goes_on(run_load):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    offered = await run_load(port)
+
+    assert offered.failures == {"connect_refused": 20}
+
+
+async def test_a_listener_that_never_accepts_times_the_connection_out(run_load):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        offered = await run_load(listener.getsockname()[1], connection="new", timeout="500ms")
+
+    assert set(offered.failures) == {"connect_timeout", "timeout"}
+
+
+async def test_posted_bodies_and_headers_arrive_as_written(run_load):
+    seen = []
+
+    def script(client, request):
+        seen.append(request)
+        client.sendall(OK)
+
+    body = "ü" * 3000
+    with scripted(script) as port:
+        await run_load(
+            port,
+            rps=10,
+            request={"method": "POST", "path": "/a?b=c", "headers": {"X-One": "1"}, "body": body},
+        )
+
+    head, _, sent = seen[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /a?b=c HTTP/1.1\r\n")
+    assert b"\r\nX-One: 1" in head
+    assert sent.decode() == body
+
+
+async def test_new_connections_are_one_a_request_and_kept_ones_are_reused(run_load):
+    seen = []
+
+    def script(client, _):
+        seen.append(client.getpeername())
+        client.sendall(OK)
+
+    with scripted(script) as port:
+        await run_load(port, connection="new")
+        fresh = len(set(seen))
+        seen.clear()
+        await run_load(port, connection="keep-alive")
+
+    assert fresh == 20
+    assert len(set(seen)) < 10
+
+
+async def test_ipv6_works(run_load):
+    with scripted(answers(OK), family=socket.AF_INET6) as port:
+        offered = await run_load(port, host="::1")
+
+    assert offered.succeeded == 20
+
+
+async def test_a_name_without_an_address_is_a_clear_error(run_load):
+    with pytest.raises(EnvironmentLacks, match="no-such-host"):
+        await run_load(80, host="no-such-host.invalid")
+
+
+async def test_a_full_generator_drops_what_is_due(run_load):
+    with scripted(answers()) as port:
+        offered = await run_load(port, max_in_flight=3, timeout="5s", rps=20)
+
+    assert (offered.sent, offered.dropped) == (3, 5)
+
+
+async def test_a_full_generator_that_queues_sends_later_and_counts_from_the_due_time(run_load):
+    with scripted(answers(OK, pause=0.05)) as port:
+        offered = await run_load(port, max_in_flight=1, when_full="queue", rps=40, duration=0.5)
+
+    response = histogram.merge(second.response_time for second in offered.seconds)
+    assert offered.succeeded == 20
+    assert response.max_ms > 300
+
+
+async def test_warm_up_is_in_no_count_but_completed(run_load):
+    with scripted(answers(OK)) as port:
+        offered = await run_load(port, warmup=0.5, duration=0.5, rps=40)
+
+    assert (offered.scheduled, offered.succeeded, offered.completed) == (20, 20, 40)
+    assert [second.index for second in offered.seconds if second.completed] == [-1, 0]
+
+
+@pytest.mark.parametrize("arrivals", ["constant", "poisson"])
+async def test_several_workers_share_one_schedule(run_load, arrivals):
+    with scripted(answers(OK)) as port:
+        offered = await run_load(port, workers=3, rps=100, duration=0.5, arrivals=arrivals)
+
+    assert offered.facts.workers == 3
+    assert offered.succeeded == offered.facts.planned
+
+
+async def test_a_worker_that_is_killed_is_named_and_its_requests_are_accounted_for(run_load):
+    pids = []
+
+    async def kill() -> None:
+        await trio.sleep(1.7)
+        os.kill(pids[0], signal.SIGKILL)
+
+    with scripted(answers(OK)) as port:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(kill)
+            offered = await run_load(port, workers=2, rps=20, duration=3, on_spawn=pids.append)
+
+    assert offered.dropped > 0
+    assert len(offered.facts.lost_workers) == 1
+    assert "ended by signal 9" in offered.facts.lost_workers[0]
+
+
+async def test_a_worker_that_stands_still_is_named(run_load):
+    pids = []
+
+    async def stop() -> None:
+        await trio.sleep(0.8)
+        os.kill(pids[0], signal.SIGSTOP)
+        await trio.sleep(1)
+        os.kill(pids[0], signal.SIGCONT)
+
+    with scripted(answers(OK)) as port:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop)
+            offered = await run_load(port, rps=20, duration=2.5, on_spawn=pids.append)
+
+    assert offered.succeeded == 50
+    assert "stood still" in offered.facts.lost_workers[0]
+
+
+async def test_a_cancelled_stage_leaves_no_worker(run_load):
+    pids = []
+    with scripted(answers(OK)) as port, trio.move_on_after(0.6):
+        await run_load(port, duration=30, workers=2, on_spawn=pids.append)
+
+    assert len(pids) == 2
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+async def test_answers_of_gigabytes_need_little_memory(run_load):
+    def script(client, _):
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10737418240\r\n\r\n")
+        while True:
+            client.sendall(bytes(1_000_000))
+
+    with scripted(script) as port:
+        offered = await run_load(port, rps=5, duration=0.4, timeout="1s")
+
+    note = next(note for note in offered.facts.notes if "MiB" in note)
+    assert offered.failures == {"timeout": 2}
+    assert int(note.split(" MiB")[0].split()[-1]) <= 40

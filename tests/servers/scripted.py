@@ -1,0 +1,74 @@
+"""A server that answers each connection with a script of the test's own, in a thread.
+
+A script gets the accepted socket after a whole request has been read from it.
+"""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+Script = Callable[[socket.socket, bytes], None]
+
+
+@contextlib.contextmanager
+def scripted(script: Script, *, once: bool = False, family: int = socket.AF_INET) -> Iterator[int]:
+    """Serve `script` on a free loopback port until the block ends; yields the port.
+
+    A connection is read again and again until it closes, or only once.
+    """
+    host = "127.0.0.1" if family == socket.AF_INET else "::1"
+    listener = socket.create_server((host, 0), family=family, backlog=512)
+    stopping = threading.Event()
+    open_now: set[socket.socket] = set()
+
+    def converse(client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            open_now.add(client)
+            while request := _read_request(client):
+                script(client, request)
+                if once:
+                    break
+        open_now.discard(client)
+
+    def accept() -> None:
+        while not stopping.is_set():
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=converse, args=(client,), daemon=True).start()
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        stopping.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for client in list(open_now):
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+def _read_request(client: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = client.recv(65536)
+        if not piece:
+            return b""
+        data += piece
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(
+        (
+            int(line.split(b":")[1])
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-length")
+        ),
+        0,
+    )
+    while len(body) < length:
+        body += client.recv(65536)
+    return head + b"\r\n\r\n" + body
