@@ -91,7 +91,7 @@ def _render(source: str, lines: Sequence[str], fault: Fault) -> str:
     else:
         place, gutter, line = "--set", "", mark.override
     text, before, width = _excerpt(line, mark)
-    path = f"{fault.path}: " if fault.path else ""
+    path = f"{harmless(fault.path)}: " if fault.path else ""
     parts = [
         f"{place}: {path}{fault.message}",
         f"  {gutter} | {text}",

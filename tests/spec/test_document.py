@@ -54,6 +54,13 @@ def test_any_bytes_are_an_experiment_or_a_specification_error(raw: bytes) -> Non
     assert found is None or found.problems
 
 
+@given(st.lists(st.sampled_from(TOKENS) | st.text(max_size=3), max_size=30).map("".join))
+def test_any_yaml_like_text_is_too(text: str) -> None:
+    found = refusal(text.encode("utf-8", "surrogatepass"))
+
+    assert found is None or found.problems
+
+
 @given(
     base=st.sampled_from([MINIMAL, PROCESS, DESIGN]),
     edits=st.lists(
@@ -170,7 +177,7 @@ def test_a_bomb_in_a_set_is_refused_too(bomb: str) -> None:
 
 def test_many_configurations_over_a_large_base_are_refused_before_they_multiply() -> None:
     stages = "\n".join(f"  - {{rps: {n + 1}, duration: 10s}}" for n in range(100))
-    configurations = "\n".join(f"  - name: c{n}" for n in range(1_000))
+    configurations = "\n".join(f"  - cooldown: {n}" for n in range(1_000))
     text = MINIMAL.replace("[{rps: 10, duration: 1s}]", f"\n{stages}\nconfigurations:\n{configurations}")
 
     assert "configurations: should have at most 64 entries" in sole(text)
@@ -255,3 +262,20 @@ def test_marks_of_a_cut_file_are_inside_it(end: int) -> None:
 
     for mark in found:
         assert 1 <= mark.column <= len(lines[mark.line - 1]) + 1
+
+
+def test_depth_is_counted_through_aliases() -> None:
+    assert "the file nests deeper than 32 levels, aliases counted in full" in sole(alias_ladder(60))
+
+
+def test_a_missing_value_is_shown_at_its_key() -> None:
+    assert sole(PROCESS.replace("connection: new", "timeout:\n")).startswith("spec.yaml:8:3: load.timeout: ")
+
+
+def test_a_collection_that_should_be_a_value_is_shown_at_its_key() -> None:
+    text = PROCESS.replace("connection: new", "timeout:\n    - 1s")
+
+    assert sole(text).startswith(
+        "spec.yaml:8:3: load.timeout: should be a time with its unit, such as 30s, not a list\n"
+        "  8 |   timeout:\n"
+    )

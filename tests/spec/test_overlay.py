@@ -150,10 +150,21 @@ def test_a_problem_of_the_base_is_named_once_and_one_of_a_layer_at_the_layer() -
 
 def test_a_problem_in_a_base_that_every_configuration_replaces_is_still_named() -> None:
     text = PROCESS.replace("[serve, --port", "[serve, --port").replace("100, duration", "-1, duration") + (
-        "configurations:\n  - {name: a, stages: [{rps: 1, duration: 1s}]}\n"
+        "configurations:\n  - name: a\n    stages: [{rps: 1, duration: 1s}]\n"
     )
 
     assert "spec.yaml:10:11: stages[0].rps: should be more than 0, not -1" in sole(text)
+    assert [position.path for position in error(text + "    cooldown: 5\n").positions] == [
+        "stages[0].rps",
+        "configurations[0].cooldown",
+    ]
+
+
+def test_what_is_missing_in_a_merged_mapping_is_missing_in_the_upper_layer() -> None:
+    text = PROCESS.replace("    command: [serve", "    x: [serve").replace("x:", "health: /a #")
+    text += "configurations:\n  - name: a\n    topology:\n      app:\n        health: /b\n"
+
+    assert sole(text).startswith("spec.yaml:14:7: configurations[0].topology.app: command is required")
 
 
 def test_conflicts_between_layers_point_at_the_upper_one() -> None:

@@ -77,6 +77,8 @@ REFUSED = [
     ("a value that is no YAML", "load=[", "load: not valid YAML"),
     ("a tag", "name=!!str x", "name: YAML tags are not allowed"),
     ("a control character", "name=\x1b[1m", "name: the character U+001B is not allowed"),
+    ("a control character in the path", "na\x1b[1me=1", ": 'na"),
+    ("a control character in a key", "na\x1bme=[", "na\ufffdme: not valid YAML"),
     ("bytes that are no UTF-8", "name=\udcff", "name: the file is not UTF-8"),
     ("a novel", "name=" + "x" * 5_000, ": should be path=value"),
     ("an unknown key", "load.conection=new", "load.conection: unknown key"),
@@ -112,6 +114,12 @@ def test_a_wrong_name_of_a_configuration_suggests_a_right_one() -> None:
 
 def test_a_change_may_mend_what_is_wrong_in_the_file() -> None:
     assert read(PROCESS.replace("rps: 100", "rps: -1"), "stages[0].rps=1")
+
+
+def test_a_mapping_that_was_changed_in_part_is_still_found_in_the_file() -> None:
+    text = PROCESS.replace("command: [serve", "health: /a #")
+
+    assert sole(text, "topology.app.health=/b").startswith("spec.yaml:5:3: topology.app: command is required")
 
 
 def test_the_rest_of_a_file_keeps_its_positions() -> None:
