@@ -12,8 +12,14 @@ from typing import Final, Literal
 
 import jinja2
 
+from runner.spec.model import Proxy
+from runner.stack.ports import free_port
+
 BACKLOG: Final = 4096
 """Linux's own upper limit (net.core.somaxconn) since 5.4; nginx's default is 511."""
+
+CONNECTIONS: Final = 16_384
+"""A worker's connections to clients and replicas together."""
 
 STATUS_PATH: Final = "/nginx_status"
 
@@ -44,7 +50,7 @@ class NginxSettings:
     workers: int | Literal["auto"] = "auto"
     user: str | None = None
     backlog: int = BACKLOG
-    worker_connections: int = 16_384
+    worker_connections: int = CONNECTIONS
     max_files: int | None = None
     status_path: str = STATUS_PATH
 
@@ -61,3 +67,23 @@ _TEMPLATES: Final = jinja2.Environment(
 def render_nginx(settings: NginxSettings) -> str:
     """The text of nginx.conf."""
     return _TEMPLATES.get_template("nginx.conf.j2").render(asdict(settings))
+
+
+def two_free_ports() -> tuple[int, int]:
+    """For the proxied service and for stub_status."""
+    ports: set[int] = set()
+    while len(ports) < 2:
+        ports.add(free_port())
+    first, second = ports
+    return first, second
+
+
+def describe_proxy(proxy: Proxy, version: str | None) -> dict[str, object]:
+    """What a report says about it."""
+    return {
+        "kind": proxy.kind,
+        "version": version,
+        "keepalive": proxy.keepalive,
+        "workers": proxy.workers,
+        "backlog": BACKLOG,
+    }

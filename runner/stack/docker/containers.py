@@ -16,8 +16,8 @@ from docker import APIClient
 from runner.facts import Role
 from runner.spec.model import App, DockerTopology, Proxy
 from runner.stack.docker import labels
-from runner.stack.nginx import NginxSettings, render_nginx
-from runner.stack.ports import LOOPBACK, free_port
+from runner.stack.nginx import NginxSettings, render_nginx, two_free_ports
+from runner.stack.ports import LOOPBACK
 
 PROXY_PORT: Final = 8080
 STATUS_PORT: Final = 8081
@@ -93,7 +93,7 @@ def _replica(app: App, image: str, number: int, port: int, on_host: bool, publis
 def plan_nginx(proxy: Proxy, topology: DockerTopology, image: str, replicas: Sequence[Plan]) -> Plan:
     """Nginx before the replicas; on the host's own network on free ports."""
     on_host = topology.network == "host"
-    port, status_port = (free_port(), free_port()) if on_host else (PROXY_PORT, STATUS_PORT)
+    port, status_port = two_free_ports() if on_host else (PROXY_PORT, STATUS_PORT)
     address = f"{LOOPBACK}:" if on_host else ""
     settings = NginxSettings(
         upstreams=[f"{LOOPBACK if on_host else it.name}:{it.port}" for it in replicas],

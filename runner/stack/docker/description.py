@@ -13,7 +13,7 @@ from runner.stack.docker.build import Built
 from runner.stack.docker.engine import Engine
 from runner.stack.docker.images import Image
 from runner.stack.docker.stack import Started
-from runner.stack.nginx import BACKLOG, STATUS_PATH
+from runner.stack.nginx import STATUS_PATH, describe_proxy
 from runner.units import BYTES_PER_MIB
 
 
@@ -59,13 +59,7 @@ async def describe(
         }
     url = status_url(containers)
     if topology.proxy is not None and url is not None:
-        described["proxy"] = {
-            "kind": topology.proxy.kind,
-            "version": await _nginx_version(url),
-            "keepalive": topology.proxy.keepalive,
-            "workers": topology.proxy.workers,
-            "backlog": BACKLOG,
-        }
+        described["proxy"] = describe_proxy(topology.proxy, await _nginx_version(url))
     return described
 
 

@@ -1,0 +1,114 @@
+"""Nginx as a process of this host: two hops without Docker, to tell the two costs apart."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import trio
+
+from runner.errors import EnvironmentLacks
+from runner.facts import Role
+from runner.spec.model import Proxy
+from runner.stack.command import Command, start
+from runner.stack.contract import StackContext
+from runner.stack.nginx import (
+    CONNECTIONS,
+    STATUS_PATH,
+    NginxSettings,
+    describe_proxy,
+    render_nginx,
+    two_free_ports,
+)
+from runner.stack.ports import LOOPBACK
+
+_ELSEWHERE: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where nginx mostly is, though not on a plain user's PATH."""
+
+_OPEN_FILES: Final = 65_536
+_KNOWS_LOG_OPTION: Final = (1, 19, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class NginxProcess:
+    """Nginx, started; whether it answers is for its caller to see.
+
+    Attributes:
+        command: The master process, its port and its output; workers are its children.
+        status_url: Its stub_status.
+        description: For the report.
+    """
+
+    command: Command
+    status_url: str
+    description: dict[str, object]
+
+
+async def start_nginx(proxy: Proxy, upstream_ports: Sequence[int], ctx: StackContext) -> NginxProcess:
+    """Start nginx on a free port before services that listen on this host.
+
+    Args:
+        proxy: What was asked for.
+        upstream_ports: Where the replicas listen on 127.0.0.1.
+        ctx: Its scratch folder takes the configuration and nginx's own files.
+
+    Raises:
+        EnvironmentLacks: There is no nginx.
+    """
+    program = _find()
+    version = await _version(program)
+    port, status_port = two_free_ports()
+    scratch = ctx.scratch / "nginx"
+    scratch.mkdir(parents=True, exist_ok=True)
+    configuration = scratch / "nginx.conf"
+    files = _most_open_files()
+    settings = NginxSettings(
+        upstreams=[f"{LOOPBACK}:{upstream}" for upstream in upstream_ports],
+        listen=f"{LOOPBACK}:{port}",
+        status_listen=f"{LOOPBACK}:{status_port}",
+        scratch=str(scratch),
+        keepalive=proxy.keepalive,
+        workers=proxy.workers,
+        user="root" if os.geteuid() == 0 else None,  # else workers could not enter the scratch folder
+        worker_connections=min(CONNECTIONS, files),
+        max_files=files,
+    )
+    configuration.write_text(render_nginx(settings), encoding="utf-8")
+    log = ["-e", "stderr"] if _numbers(version) >= _KNOWS_LOG_OPTION else []
+    argv = [program, *log, "-p", str(scratch), "-c", str(configuration)]
+    command = await start(argv, {}, ctx, name="nginx", role=Role.PROXY, port=port)
+    status_url = f"http://{LOOPBACK}:{status_port}{STATUS_PATH}"
+    return NginxProcess(command, status_url, describe_proxy(proxy, version))
+
+
+def _find() -> str:
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_ELSEWHERE])
+    found = shutil.which("nginx", path=path)
+    if found is None:
+        raise EnvironmentLacks(
+            "topology.proxy: nginx is not installed",
+            hint="on Debian and Ubuntu: sudo apt-get install nginx-light; kind docker brings its own",
+        )
+    return found
+
+
+async def _version(program: str) -> str | None:
+    """What `nginx -v` says, such as ``1.28.0``."""
+    said = await trio.run_process([program, "-v"], capture_stderr=True, check=False)
+    found = re.search(r"nginx/([\d.]+)", said.stderr.decode(errors="replace"))
+    return found.group(1) if found else None
+
+
+def _numbers(version: str | None) -> tuple[int, ...]:
+    return tuple(int(number) for number in (version or "0").split(".") if number)
+
+
+def _most_open_files() -> int:
+    """What nginx may raise its own limit to without being root."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)

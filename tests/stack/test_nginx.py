@@ -1,0 +1,117 @@
+"""Nginx's configuration says what the specification asked for, and nginx agrees."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from runner.errors import EnvironmentLacks
+from runner.facts import Role
+from runner.spec.model import Proxy
+from runner.stack import reaper
+from runner.stack.contract import StackContext
+from runner.stack.nginx import NginxSettings, render_nginx
+from runner.stack.nginx_process import start_nginx
+from runner.stack.ports import free_port
+from runner.stack.readiness import wait_ready
+
+SETTINGS = {"upstreams": ["app-1:8080", "app-2:8080"], "listen": "8080", "status_listen": "8081"}
+SERVER = Path(__file__).parents[1] / "docker" / "app" / "small_app.py"
+
+
+def rendered(**changes):
+    return render_nginx(NginxSettings(scratch="/tmp", **{**SETTINGS, **changes}))
+
+
+def test_every_replica_is_an_upstream_that_is_never_given_up():
+    text = rendered()
+
+    assert "server app-1:8080 max_fails=0;" in text
+    assert "server app-2:8080 max_fails=0;" in text
+    assert "proxy_next_upstream off;" in text
+
+
+def test_without_keepalive_every_request_opens_a_connection_upstream():
+    text = rendered(keepalive=0)
+
+    assert "proxy_set_header Connection close;" in text
+    assert "    keepalive " not in text
+
+
+def test_with_keepalive_connections_upstream_are_kept():
+    text = rendered(keepalive=32)
+
+    assert "keepalive 32;" in text
+    assert 'proxy_set_header Connection "";' in text
+    assert "proxy_http_version 1.1;" in text
+
+
+def test_nothing_is_logged_per_request():
+    assert "access_log off;" in rendered()
+
+
+def test_limits_and_user_are_only_named_where_they_are_known():
+    assert "worker_rlimit_nofile" not in rendered()
+    assert "worker_rlimit_nofile 1024;" in rendered(max_files=1024)
+    assert "user root;" in rendered(user="root")
+
+
+@pytest.fixture
+def context(tmp_path):
+    """A run whose watchdog is this test."""
+    quiet = SimpleNamespace(process=lambda pid: None, forget=lambda pid: None)
+    scratch = tmp_path / "a folder"
+    scratch.mkdir()
+    run = StackContext(f"nginx-{free_port()}", "hops", tmp_path, scratch, quiet, lambda line: None)
+    return run
+
+
+@pytest.fixture
+def replicas():
+    """Two services that tell who asked them."""
+    ports = [free_port(), free_port()]
+    environments = [{"PORT": str(port), "HOST": "127.0.0.1"} for port in ports]
+    started = [subprocess.Popen([sys.executable, SERVER], env=environment) for environment in environments]
+    yield ports
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize(("keepalive", "connections"), [(0, 8), (4, 2)])
+async def test_nginx_on_the_host_shares_requests_between_processes(context, replicas, keepalive, connections):
+    for port in replicas:
+        await wait_ready(f"http://127.0.0.1:{port}/healthz", deadline_s=10, alive=lambda: None)
+
+    nginx = await start_nginx(Proxy(keepalive=keepalive, workers=1), replicas, context)
+
+    entry = f"http://127.0.0.1:{nginx.command.port}"
+    try:
+        await wait_ready(f"{entry}/peer", deadline_s=10, alive=nginx.command.death)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            peers = {(await client.get(f"{entry}/peer")).text for _ in range(8)}
+            status = await client.get(nginx.status_url)
+        assert len(peers) == connections
+        assert status.text.startswith("Active connections")
+        assert nginx.command.subject.role is Role.PROXY
+        assert nginx.description["version"] is not None
+        assert nginx.command.output.lines() == ()
+    finally:
+        # by its group: nginx writes its title over the environment, where the run's cookie was
+        assert reaper.end(context.run_id, {nginx.command.pid: nginx.command.started}, grace_s=1)
+        await nginx.command.process.wait()
+        nginx.command.output.close()
+
+
+async def test_a_host_without_nginx_says_how_to_get_it(context, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("runner.stack.nginx_process._ELSEWHERE", ())
+
+    with pytest.raises(EnvironmentLacks) as lacks:
+        await start_nginx(Proxy(), [1], context)
+
+    assert "nginx-light" in lacks.value.hint
