@@ -53,7 +53,10 @@ def in_order(faults: Iterable[Fault]) -> list[Fault]:
     def place(fault: Fault) -> tuple[str, int, int]:
         return fault.mark.override or "", fault.mark.line, fault.mark.column
 
-    return sorted(dict.fromkeys(faults), key=place)
+    once: dict[tuple[Mark, str, str], Fault] = {}
+    for fault in faults:
+        once.setdefault((fault.mark, fault.path, fault.message), fault)
+    return sorted(once.values(), key=place)
 
 
 def specification_error(source: str, lines: Sequence[str], faults: Sequence[Fault]) -> SpecificationError:

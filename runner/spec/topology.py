@@ -109,6 +109,9 @@ class DockerTopology(Part):
             _image_conflict(self.app),
             None if self.app.port else Conflict(("app",), "port is required for kind docker", "such as 8080"),
             None if self.proxy or self.replicas == 1 else _NO_PROXY,
+            Conflict(("publish",), "nothing is published with network host")
+            if self.network == "host" and self.publish == "container"
+            else None,
         )
         return self
 

@@ -22,6 +22,16 @@ def test_many_problems_are_all_shown_at_once_as_in_the_golden_file() -> None:
     assert shown == (GOLDEN / "many-problems.txt").read_text(encoding="utf-8")
 
 
+def test_all_that_is_required_is_named_once() -> None:
+    assert [position.path for position in error("titel: x\n").positions] == [
+        "version",
+        "name",
+        "topology",
+        "stages",
+        "titel",
+    ]
+
+
 def test_a_problem_is_also_data_for_machines() -> None:
     found = error(PROCESS.replace("connection: new", "conection: new"))
 
