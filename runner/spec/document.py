@@ -1,4 +1,4 @@
-"""Untrusted bytes to a tree with marks: YAML in the small, within limits.
+"""Untrusted text to a tree with marks: YAML in the small, within limits.
 
 Built straight from the parser's events with a stack of its own, so no input can nest,
 alias or repeat itself into a crash or a long wait. PyYAML's composer would recurse, keep
@@ -7,8 +7,6 @@ the last of two equal keys silently and expand ``<<`` without a limit.
 
 from __future__ import annotations
 
-import codecs
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,15 +18,10 @@ from runner.spec.scalars import resolve
 from runner.spec.tree import Entry, ListNode, MapNode, Mark, Node, Scalar, join
 from runner.spec.words import shown
 
-MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 32
 MAX_NODES: Final = 5_000
 
 _FIRST: Final = Mark(1, 1)
-_OTHER_ENCODINGS: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_UNPRINTABLE: Final = re.compile(
-    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-)
 _SYNTAX_HINTS: Final = {
     "mapping values are not allowed here": "check the indentation, or put text that contains ': ' in quotes",
     "could not find expected ':'": "write 'key: value', and check the indentation",
@@ -37,34 +30,6 @@ _SYNTAX_HINTS: Final = {
     "found character '@' that cannot start any token": "put the text in quotes",
     "found character '`' that cannot start any token": "put the text in quotes",
 }
-
-
-def decode(raw: bytes) -> str:
-    """The file as text.
-
-    Raises:
-        Refused: It is too large, not UTF-8, or holds characters that YAML does not allow.
-    """
-    if len(raw) > MAX_BYTES:
-        raise Refused(Fault(_FIRST, "", f"the file is larger than {MAX_BYTES // 1024**2} MiB"))
-    if raw.startswith(_OTHER_ENCODINGS):
-        raise Refused(Fault(_FIRST, "", "the file is not UTF-8", "save it as UTF-8"))
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        mark = _mark_at(raw[: error.start].decode("utf-8-sig", "replace"))
-        raise Refused(Fault(mark, "", "the file is not UTF-8", "save it as UTF-8")) from None
-    if found := _UNPRINTABLE.search(text):
-        code = ord(found[0])
-        raise Refused(
-            Fault(
-                _mark_at(text[: found.start()]),
-                "",
-                f"the character U+{code:04X} is not allowed in YAML",
-                f'write it as "\\u{code:04x}" in double quotes, or remove it',
-            )
-        )
-    return text
 
 
 def parse(
@@ -85,11 +50,6 @@ def parse(
         Refused: The text is no YAML, or goes past a limit.
     """
     return _Builder(text, path, override, indent).build()
-
-
-def _mark_at(before: str) -> Mark:
-    lines = lines_of(before)
-    return Mark(len(lines), len(lines[-1]) + 1)
 
 
 @dataclass(slots=True)

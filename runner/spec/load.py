@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
-from runner.spec.document import decode, parse
+from runner.spec.document import parse
 from runner.spec.explain import CROSS_FIELD, explain
 from runner.spec.model import MAX_CONFIGURATIONS, Experiment
 from runner.spec.not_yet import awaited
@@ -18,6 +18,7 @@ from runner.spec.overlay import base, resolve
 from runner.spec.overrides import apply
 from runner.spec.part import WRITTEN
 from runner.spec.problems import Fault, Refused, in_order, lines_of, specification_error
+from runner.spec.text import decode
 from runner.spec.tree import Entry, ListNode, MapNode, Mark, marks, plain
 
 

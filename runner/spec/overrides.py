@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from runner.spec.document import decode, parse
+from runner.spec.document import parse
 from runner.spec.problems import Fault, Refused
+from runner.spec.text import decode
 from runner.spec.tree import Entry, ListNode, MapNode, Mark, Node, Scalar, join, plain
 from runner.spec.words import did_you_mean, either, shown
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.spec.document import MAX_BYTES, MAX_NODES, parse
+from runner.spec.document import MAX_NODES, parse
 from runner.spec.problems import Refused
+from runner.spec.text import MAX_BYTES
 from runner.spec.tree import marks, plain
 from tests.spec.samples import DESIGN, MINIMAL, PROCESS, error, only, read, refusal, sole
 
