@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from runner.cli import exits
 from runner.cli.specfile import SpecFile, read_spec_file
 from runner.pipeline import Job, Outcome, Watcher
 from runner.plan.trials import Trial, plan
+from runner.stack.lock import host_lock
 
 
 @click.command()
@@ -26,6 +27,7 @@ from runner.plan.trials import Trial, plan
 @click.option("--stage", "stages", multiple=True, metavar="NAME", help="Run only this stage.")
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print results.json on stdout.")
+@click.option("--no-lock", is_flag=True, help="Run even while another experiment runs on this machine.")
 @click.option("--quiet", is_flag=True, help="Show nothing while it runs.")
 def execute(
     spec: Path,
@@ -35,6 +37,7 @@ def execute(
     stages: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
+    no_lock: bool,
     quiet: bool,
 ) -> int:
     """Run the experiment in SPEC and write report.md and results.json."""
@@ -53,7 +56,8 @@ def execute(
         command=_command(spec, overrides, configurations, stages),
         overrides=overrides,
     )
-    outcome = _run(job, quiet=quiet)
+    with nullcontext() if no_lock else host_lock(job.command):
+        outcome = _run(job, quiet=quiet)
     _show_outcome(outcome, as_json=as_json, quiet=quiet)
     if outcome.signal:
         exits.die_of(outcome.signal)

@@ -1,0 +1,236 @@
+"""results.json: every number of a report, from the specification and the facts alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from runner.analyze.counters import Usage, cores_between, cpu_by_role, cpu_of, memory_by_role
+from runner.analyze.latency import latencies
+from runner.analyze.thresholds import evaluate
+from runner.analyze.validity import validity
+from runner.analyze.verdict import verdict
+from runner.facts import LoadFacts, LoadSecond, ObservedFacts, Role, RunFacts, TrialFacts
+from runner.plan.trials import Trial
+from runner.spec.model import Configuration, Experiment
+
+SCHEMA_VERSION: Final = 1
+
+
+def results(
+    experiment: Experiment,
+    *,
+    spec_sha256: str,
+    run: RunFacts,
+    trials: Sequence[TrialFacts],
+    planned: Sequence[Trial],
+) -> dict[str, Any]:
+    """The content of results.json: JSON types only, None for what was not measured.
+
+    Args:
+        experiment: What was asked.
+        spec_sha256: Digest of the specification.
+        run: The run around the trials.
+        trials: What happened, in any order.
+        planned: What was to be run, in order; a trial without facts shows as ``not-run``.
+    """
+    facts = {each.order: each for each in trials}
+    configurations = dict.fromkeys(trial.configuration.name for trial in planned)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "experiment": {
+            "name": experiment.name,
+            "title": experiment.title,
+            "objective": experiment.objective,
+            "spec_sha256": spec_sha256,
+        },
+        "run": _run(run),
+        "environment": dict(run.environment),
+        "configurations": [
+            _configuration([trial for trial in planned if trial.configuration.name == name], facts, run)
+            for name in configurations
+        ],
+    }
+
+
+def _run(run: RunFacts) -> dict[str, Any]:
+    return {
+        "id": run.run_id,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "status": run.status,
+        "signal": run.signal,
+        "error": run.error,
+        "command": run.command,
+        "overrides": list(run.overrides),
+    }
+
+
+def _configuration(trials: Sequence[Trial], facts: Mapping[int, TrialFacts], run: RunFacts) -> dict[str, Any]:
+    configuration = trials[0].configuration
+    built = next(
+        (facts[t.order].topology for t in trials if t.order in facts and facts[t.order].topology), {}
+    )
+    load = configuration.load
+    return {
+        "name": configuration.name,
+        "title": configuration.title,
+        "topology": {"kind": configuration.topology.kind} | dict(built),
+        "engine": load.engine,
+        "load": {
+            "connection": load.connection,
+            "arrivals": load.arrivals,
+            "max_in_flight": load.max_in_flight,
+            "when_full": load.when_full,
+            "timeout_s": load.timeout,
+            "request": {"method": load.request.method, "path": load.request.path},
+        },
+        "stages": [_stage(trial, facts.get(trial.order), run) for trial in trials],
+    }
+
+
+def _stage(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> dict[str, Any]:
+    """One trial's numbers, then what they mean."""
+    stage = _identity(trial, facts) | _numbers(trial.configuration, trial, facts)
+    stage["thresholds"] = []
+    if facts is None:
+        stage["validity"] = {"status": "invalid", "reasons": ["the stage was not run"]}
+        stage["verdict"] = {"code": "undetermined", "confidence": "hint", "findings": []}
+        return stage
+    judged = validity(facts, stage, when_full=trial.configuration.load.when_full)
+    stage["validity"] = {"status": judged.status, "reasons": list(judged.reasons)}
+    stage["thresholds"] = evaluate(trial.configuration.thresholds, stage)
+    cores = run.environment.get("cpu_count")
+    stage["verdict"] = verdict(stage, judged.status, cores if isinstance(cores, int) else None)
+    return stage
+
+
+def _identity(trial: Trial, facts: TrialFacts | None) -> dict[str, Any]:
+    events = facts.events if facts else ()
+    return {
+        "name": trial.stage.name,
+        "target_rps": trial.stage.rps,
+        "window_s": trial.stage.duration,
+        "warmup_s": trial.stage.warmup,
+        "repeat": trial.repeat,
+        "order": trial.order,
+        "status": facts.status if facts else "not-run",
+        "replicas": getattr(trial.configuration.topology, "replicas", 1),
+        "events": [
+            {"code": each.code, "message": each.message, "t_s": each.t_s, "log": list(each.log)}
+            for each in events
+        ],
+    }
+
+
+def _numbers(configuration: Configuration, trial: Trial, facts: TrialFacts | None) -> dict[str, Any]:
+    load = facts.load if facts else None
+    observed = facts.observed if facts else None
+    window_s, peak_s = trial.stage.duration, configuration.metrics.peak_window
+    seconds = load.seconds if load else ()
+    requests = _requests(seconds)
+    actual = _actual_rps(seconds, window_s) if load else None
+    cpu = _cpu(observed, window_s, peak_s)
+    return {
+        "requests": requests,
+        "actual_rps": actual,
+        "achieved": None if actual is None else round(actual / trial.stage.rps, 6),
+        **latencies(load),
+        "cpu_cores": cpu,
+        "cpu_cores_by_subject": _by_subject(observed, window_s, peak_s),
+        "cpu_us_per_request": _cpu_per_request(cpu, requests["succeeded"], window_s),
+        "memory_mib": _memory(observed, window_s),
+        "timeseries": _timeseries(load, observed, window_s),
+        "clock": load.clock if load else None,
+        "workers": load.workers if load else None,
+        "notes": [*(load.notes if load else ()), *(observed.notes if observed else ())],
+    }
+
+
+def _requests(seconds: Sequence[LoadSecond]) -> dict[str, Any]:
+    failures: Counter[str] = Counter()
+    for second in seconds:
+        failures.update(second.failures)
+    return {
+        "scheduled": sum(second.scheduled for second in seconds),
+        "sent": sum(second.sent for second in seconds),
+        "succeeded": sum(second.succeeded for second in seconds),
+        "failed": failures.total(),
+        "dropped": sum(second.dropped for second in seconds),
+        "failures": dict(sorted(failures.items())),
+    }
+
+
+def _actual_rps(seconds: Sequence[LoadSecond], window_s: float) -> float:
+    """Good answers that arrived in the measured window, by its length."""
+    completed = sum(second.completed for second in seconds if 0 <= second.index < window_s)
+    return round(completed / window_s, 4)
+
+
+def _cpu(observed: ObservedFacts | None, window_s: float, peak_s: float) -> dict[str, Any]:
+    """Roles that nobody watched are None: not measured is not 0."""
+    found = cpu_by_role(observed, window_s, peak_s) if observed else {}
+    shown: dict[str, Any] = dict.fromkeys(("app", "generator", "runner", "other", "system"))
+    return shown | {str(role): _usage(usage) for role, usage in found.items()}
+
+
+def _memory(observed: ObservedFacts | None, window_s: float) -> dict[str, Any]:
+    found = memory_by_role(observed, window_s) if observed else {}
+    shown: dict[str, Any] = {"app": None}
+    return shown | {str(role): _usage(usage) for role, usage in found.items()}
+
+
+def _by_subject(observed: ObservedFacts | None, window_s: float, peak_s: float) -> dict[str, Any]:
+    if observed is None:
+        return {}
+    return {
+        subject.name: {
+            "role": str(subject.role),
+            "cpu": _usage(cpu_of(observed, subject.name, window_s, peak_s)),
+        }
+        for subject in observed.subjects
+    }
+
+
+def _usage(usage: Usage | None) -> dict[str, float | None] | None:
+    if usage is None:
+        return None
+    return {"avg": round(usage.avg, 4), "peak": None if usage.peak is None else round(usage.peak, 4)}
+
+
+def _cpu_per_request(cpu: Mapping[str, Any], succeeded: int, window_s: float) -> dict[str, float | None]:
+    """CPU time by role for each good answer, in microseconds."""
+    return {
+        role: round(usage["avg"] * window_s / succeeded * 1e6, 2) if usage and succeeded else None
+        for role, usage in cpu.items()
+    }
+
+
+def _timeseries(
+    load: LoadFacts | None, observed: ObservedFacts | None, window_s: float
+) -> list[dict[str, Any]]:
+    if load is None:
+        return []
+    return [_moment(second, observed) for second in load.seconds if second.index < window_s]
+
+
+def _moment(second: LoadSecond, observed: ObservedFacts | None) -> dict[str, Any]:
+    p95 = second.response_time.percentile_ms(95)
+    return {
+        "t_s": float(second.index + 1),
+        "rps": second.completed,
+        "p95_ms": None if p95 is None else round(p95, 4),
+        "errors": sum(second.failures.values()) + second.dropped,
+        "in_flight": second.in_flight,
+        "cpu_app": _cores(observed, Role.APP, second.index),
+        "cpu_system": _cores(observed, Role.SYSTEM, second.index),
+    }
+
+
+def _cores(observed: ObservedFacts | None, role: Role, index: int) -> float | None:
+    if observed is None:
+        return None
+    names = [subject.name for subject in observed.subjects if subject.role is role]
+    cores = cores_between(observed.samples, names, index, index + 1)
+    return None if cores is None else round(cores, 4)
