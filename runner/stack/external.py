@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -67,13 +68,14 @@ async def open_external(topology: ExternalTopology, _ctx: StackContext) -> Async
     """
     processes = tuple(_find_process(pid) for pid in topology.pids)
     url = urlsplit(topology.url)
-    endpoint = Endpoint(url.hostname or "", url.port or 80, "http", url.path.rstrip("/"))
+    host, port = url.hostname or "", url.port or 80
     if topology.health is None:
-        await _connect(topology.url, endpoint)
+        await _connect(topology.url, host, port)
     else:
         health = topology.url.rstrip("/") + topology.health
         await wait_ready(health, deadline_s=_ANSWERS_WITHIN_S, alive=lambda: None, name=topology.url)
     description = {"kind": "external", "url": topology.url, "pids": list(topology.pids)}
+    endpoint = Endpoint(host, port, "http", url.path.rstrip("/"))
     yield ExternalStack(endpoint, processes, description)
 
 
@@ -87,10 +89,10 @@ def _find_process(pid: int) -> Process:
     return process
 
 
-async def _connect(url: str, endpoint: Endpoint) -> None:
+async def _connect(url: str, host: str, port: int) -> None:
     try:
         with trio.fail_after(_ANSWERS_WITHIN_S):
-            stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
+            stream = await trio.open_tcp_stream(host, port)
     except trio.TooSlowError:
         raise StackFailed(f"{url} does not accept a connection within {_ANSWERS_WITHIN_S:g} s") from None
     except OSError as error:
@@ -105,4 +107,6 @@ def _reason(error: OSError) -> str:
     cause: BaseException = error
     while isinstance(cause.__cause__, BaseExceptionGroup):
         cause = cause.__cause__.exceptions[0]
-    return getattr(cause, "strerror", None) or str(cause)
+    if isinstance(cause, OSError):
+        return os.strerror(cause.errno) if (cause.errno or 0) > 0 else str(cause.strerror)
+    return str(cause)

@@ -36,6 +36,7 @@ class OutputTail:
         self._keep = keep
         self._chunks: deque[bytes] = deque()
         self._kept = 0
+        self._closed = False
         self._lock = threading.Lock()
         self._stop = os.eventfd(0)
         self._read_fd, self.write_fd = os.pipe()
@@ -68,7 +69,10 @@ class OutputTail:
             self.write_fd = -1
 
     def close(self) -> None:
-        """Stop reading; whoever still writes gets SIGPIPE."""
+        """Stop reading; whoever still writes gets SIGPIPE. Does nothing the second time."""
+        if self._closed:
+            return
+        self._closed = True
         self.close_write_end()
         os.eventfd_write(self._stop, 1)
         self._thread.join()

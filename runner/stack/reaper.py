@@ -89,7 +89,7 @@ def belongings(run_id: str | None, roots: Mapping[int, int] | None = None) -> se
     return {process for process in _with_descendants(found, table) if process.pid not in spared}
 
 
-def end(run_id: str, roots: Mapping[int, int] | None = None, *, grace_s: float) -> bool:
+def end(run_id: str | None, roots: Mapping[int, int] | None = None, *, grace_s: float) -> bool:
     """End a run's processes: SIGTERM, a while to leave in order, then SIGKILL until none is left.
 
     Args:
@@ -100,18 +100,26 @@ def end(run_id: str, roots: Mapping[int, int] | None = None, *, grace_s: float) 
     Returns:
         Whether nothing is left. Takes at most `grace_s` plus two seconds, and never raises.
     """
-    polite = belongings(run_id, roots)
-    _send(polite, signal.SIGTERM)
+    known = dict(roots or {})
+    asked = _look(run_id, known)
+    _send(asked, signal.SIGTERM)
     deadline = time.monotonic() + grace_s
-    while any(map(is_running, polite)) and time.monotonic() < deadline:
+    while any(map(is_running, asked)) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
     deadline = time.monotonic() + _KILL_WITHIN_S
-    while remaining := belongings(run_id, roots):
+    while remaining := _look(run_id, known):
         if time.monotonic() > deadline:
             return False
         _send(remaining, signal.SIGKILL)
         time.sleep(_POLL_S)
     return True
+
+
+def _look(run_id: str | None, known: dict[int, int]) -> set[Process]:
+    """The run's processes; `known` remembers them for when their parents are gone."""
+    found = belongings(run_id, known)
+    known.update((process.pid, process.started) for process in found)
+    return found
 
 
 def _table() -> Iterator[Process]:

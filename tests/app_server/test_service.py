@@ -67,9 +67,8 @@ def test_paths_of_strangers_do_not_make_new_metrics(service):
 
 
 def test_metrics_are_prometheus_text_and_tell_what_was_asked_for(service):
-    families = {
-        family.name: family for family in text_string_to_metric_families(service.get("/metrics").text)
-    }
+    text = service.get("/metrics").text
+    families = {family.name: family for family in text_string_to_metric_families(text)}
 
     assert {
         "app_requests",

@@ -1,0 +1,30 @@
+"""Stands for a runner: a watchdog, an app and a worker; told apart from the tests so it can be killed.
+
+python -m tests.stack.runner_like RUN_ID CODE
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import trio
+
+from runner.stack.contract import StackContext
+from runner.stack.process import open_process
+from runner.stack.watchdog import open_watchdog
+from tests.stack.conftest import python, topology
+
+
+async def main(run_id: str, code: str) -> None:
+    async with open_watchdog(run_id) as guard:
+        worker = subprocess.Popen(["sleep", "62"])
+        guard.process(worker.pid)
+        here = Path.cwd()
+        ctx = StackContext(run_id=run_id, name="x", base_dir=here, scratch=here, guard=guard, say=print)
+        async with open_process(topology(python(code)), ctx) as stack:
+            print(worker.pid, *(subject.pid for subject in stack.subjects), flush=True)
+            await trio.sleep_forever()
+
+
+if __name__ == "__main__":
+    trio.run(main, *sys.argv[1:])

@@ -1,0 +1,351 @@
+"""Real commands with real faults: what a user is told, and what is left afterwards."""
+
+import json
+import os
+import signal
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+
+from runner.errors import EnvironmentLacks, StackFailed
+from runner.facts import Role
+from runner.stack.process import open_process
+from runner.stack.reaper import belongings, is_running, look_up, start_ticks
+from tests.stack.conftest import eventually, python, topology
+
+GOOD = python("serve(port)")
+
+
+async def failure(spec, ctx) -> EnvironmentLacks:
+    with pytest.raises(EnvironmentLacks) as raised:
+        async with open_process(spec, ctx):
+            pytest.fail("it came up")
+    return raised.value
+
+
+async def test_a_command_comes_up_answers_and_is_gone_afterwards(ctx):
+    async with open_process(topology(GOOD), ctx) as stack:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(f"http://{stack.endpoint.host}:{stack.endpoint.port}/healthz")
+        (subject,) = stack.subjects
+        assert ctx.guard.guarded == {subject.pid}
+
+    assert answer.status_code == 200
+    assert (subject.name, subject.role, subject.kind) == ("app", Role.APP, "tree")
+    assert stack.description["command"][-1] == str(stack.endpoint.port)
+    assert ctx.guard.guarded == set()
+    assert look_up(subject.pid) is None
+
+
+async def test_the_subject_is_named_by_pid_and_start_time(ctx):
+    async with open_process(topology(GOOD), ctx) as stack:
+        (subject,) = stack.subjects
+
+        assert subject.started == start_ticks(subject.pid)
+
+
+async def test_environment_and_port_reach_the_command(ctx):
+    told = ctx.scratch / "told"
+    code = f"import json; json.dump([dict(os.environ), os.getcwd()], open({str(told)!r}, 'w')); serve(port)"
+
+    async with open_process(topology(python(code), env={"COLOUR": "red", "BIND": ":{port}"}), ctx) as stack:
+        environment, folder = json.loads(told.read_text())
+
+    assert environment["COLOUR"] == "red"
+    assert environment["BIND"] == f":{stack.endpoint.port}"
+    assert environment["LOADPROOF_RUN"] == ctx.run_id
+    assert environment["PATH"] == os.environ["PATH"]
+    assert folder == str(Path.cwd())
+
+
+async def test_values_of_the_environment_are_not_in_the_description(ctx):
+    async with open_process(topology(GOOD, env={"DB_PASSWORD": "hunter2"}), ctx) as stack:
+        assert "hunter2" not in str(stack.description)
+        assert stack.description["env_names"] == ["DB_PASSWORD"]
+
+
+async def test_a_command_that_does_not_exist_is_named(ctx):
+    error = await failure(topology(["no-such-command", "{port}"]), ctx)
+
+    assert "command not found: no-such-command" in error.message
+    assert error.hint
+
+
+async def test_the_reference_service_without_its_extra_says_how_to_get_it(ctx, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    error = await failure(topology(["app-server", "{port}"]), ctx)
+
+    assert "pip install 'loadproof[app]'" in error.hint
+
+
+async def test_a_command_beside_the_runner_needs_no_activated_environment(ctx, monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+
+    async with open_process(topology(["app-server", "--port", "{port}"]), ctx) as stack:
+        assert stack.broken is None
+
+
+async def test_a_file_that_may_not_be_executed_is_told_how(ctx):
+    script = ctx.scratch / "serve.sh"
+    script.write_text("#!/bin/sh\n")
+
+    error = await failure(topology([str(script), "{port}"]), ctx)
+
+    assert "is not executable" in error.message
+    assert error.hint == f"make it executable: chmod +x {script}"
+
+
+@pytest.mark.parametrize(
+    ("first_line", "words"),
+    [("echo no interpreter", "a first line such as #!/bin/sh"), ("#!/no/such/interpreter", "interpreter")],
+)
+async def test_a_script_the_system_cannot_start_is_explained(ctx, first_line, words):
+    script = ctx.scratch / "serve.sh"
+    script.write_text(first_line + "\n")
+    script.chmod(0o755)
+
+    error = await failure(topology([str(script), "{port}"]), ctx)
+
+    assert "cannot be run" in error.message
+    assert words in error.hint
+
+
+async def test_a_path_that_does_not_exist_is_told_from_where_it_starts(ctx):
+    error = await failure(topology(["./bin/nothing", "{port}"]), ctx)
+
+    assert "./bin/nothing does not exist" in error.message
+    assert str(Path.cwd()) in error.hint
+
+
+async def test_a_whole_command_line_in_one_word_is_told_to_be_split(ctx):
+    error = await failure(topology(["my-server --port {port}"]), ctx)
+
+    assert "as separate items: [my-server, --port, " in error.hint
+
+
+async def test_an_exit_at_start_is_told_at_once_with_its_last_words(ctx):
+    code = "print('no database', file=sys.stderr); sys.exit(7)"
+
+    with trio.fail_after(8):
+        error = await failure(topology(python(code), ready_within="9s"), ctx)
+
+    assert "exited with status 7 before it answered http://127.0.0.1:" in error.message
+    assert error.details == ("no database",)
+
+
+async def test_a_silent_exit_at_start_is_said_to_be_silent(ctx):
+    error = await failure(topology(python("sys.exit(1)")), ctx)
+
+    assert "printed nothing" in error.hint
+
+
+async def test_a_command_that_goes_into_the_background_is_told_to_stay(ctx):
+    code = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)"
+
+    error = await failure(topology(python(code)), ctx)
+
+    assert "exited with status 0" in error.message
+    assert "foreground" in error.hint
+
+
+async def test_a_death_by_signal_at_start_names_the_signal(ctx):
+    error = await failure(topology(python("os.kill(os.getpid(), signal.SIGSEGV)")), ctx)
+
+    assert "was killed by SIGSEGV" in error.message
+
+
+async def test_health_that_never_answers_2xx_is_told_with_the_last_status(ctx):
+    error = await failure(topology(GOOD, health="/ready", ready_within="500ms"), ctx)
+
+    assert "was not ready within 0.5 s" in error.message
+    assert "/ready" in error.message
+    assert "404" in error.message
+
+
+async def test_listening_elsewhere_is_seen(ctx):
+    error = await failure(topology(python("serve(0)"), ready_within="700ms"), ctx)
+
+    assert "instead of 127.0.0.1:" in error.hint
+
+
+async def test_never_listening_is_told(ctx):
+    error = await failure(
+        topology(python("print('thinking', flush=True); time.sleep(60)"), ready_within="1s"), ctx
+    )
+
+    assert "nothing listens there" in error.message
+    assert error.details == ("thinking",)
+
+
+async def test_a_fixed_port_in_use_names_its_holder_and_starts_nothing(ctx):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        error = await failure(topology(GOOD, port=port), ctx)
+
+    assert f"port {port} is already in use by " in error.message
+    assert f"(pid {os.getpid()})" in error.message
+
+
+async def test_a_fixed_port_is_used(ctx):
+    with socket.create_server(("127.0.0.1", 0)) as chosen:
+        port = chosen.getsockname()[1]
+
+    async with open_process(topology(python("serve(port)", str(port)), port=port), ctx) as stack:
+        assert stack.endpoint.port == port
+
+
+async def test_a_port_in_use_that_only_the_command_notices_is_explained(ctx):
+    code = "print('OSError: [Errno 98] Address already in use', file=sys.stderr); sys.exit(1)"
+
+    error = await failure(topology(python(code)), ctx)
+
+    assert "seems to be in use" in error.hint
+
+
+async def test_a_stranger_that_answers_on_the_port_is_not_mistaken_for_the_app(ctx, monkeypatch):
+    """The port was free when looked at, and an older process took it before the app could."""
+    async with open_process(topology(GOOD), ctx) as stranger:
+        taken = stranger.endpoint.port
+        monkeypatch.setattr("runner.stack.process.is_free", lambda _: True)
+
+        error = await failure(topology(python("time.sleep(60)"), port=taken), ctx_of_another_run(ctx))
+
+    assert f"port {taken} is answered by " in error.message
+    assert f"(pid {stranger.commands[0].pid})" in error.message
+
+
+def ctx_of_another_run(ctx):
+    return replace(ctx, run_id=ctx.run_id + "-other")
+
+
+async def test_death_in_use_is_an_event_with_the_last_output(ctx):
+    code = (
+        "threading.Timer(0.3, lambda: (print('out of here', flush=True), os._exit(3))).start(); serve(port)"
+    )
+
+    async with open_process(topology(python(code)), ctx) as stack:
+        with trio.fail_after(10):
+            event = await stack.wait_broken()
+
+        assert stack.broken == event
+    assert event.code == "app-died"
+    assert event.message.endswith("exited with status 3")
+    assert event.log == ("out of here",)
+
+
+async def test_being_killed_in_use_names_the_signal(ctx):
+    async with open_process(topology(GOOD), ctx) as stack:
+        assert stack.broken is None
+        os.kill(stack.subjects[0].pid, signal.SIGKILL)
+        with trio.fail_after(10):
+            event = await stack.wait_broken()
+
+    assert event.message.endswith("was killed by SIGKILL")
+
+
+async def test_a_death_nobody_waited_for_is_known_too(ctx):
+    async with open_process(topology(GOOD), ctx) as stack:
+        os.kill(stack.subjects[0].pid, signal.SIGKILL)
+        await eventually(lambda: stack.broken is not None)
+
+
+async def test_an_error_in_use_comes_out_as_it_is(ctx):
+    with pytest.raises(StackFailed, match="mine"):
+        async with open_process(topology(GOOD), ctx):
+            raise StackFailed("mine")
+
+
+async def test_cancelling_the_bring_up_leaves_nothing(ctx):
+    with trio.move_on_after(0.5) as scope:
+        async with open_process(topology(python("time.sleep(60)")), ctx):
+            pytest.fail("it came up")
+
+    assert scope.cancelled_caught
+    assert belongings(ctx.run_id) == set()
+
+
+async def test_the_command_may_leave_in_order(ctx):
+    left = ctx.scratch / "left"
+    code = f"signal.signal(15, lambda *_: (open({str(left)!r}, 'w').close(), sys.exit(0))); serve(port)"
+
+    async with open_process(topology(python(code)), ctx):
+        pass
+
+    assert left.exists()
+
+
+STUBBORN = "trap : TERM; while :; do /bin/sleep 61; done"
+ESCAPES = {
+    "a child in the group": "subprocess.Popen(SLEEP)",
+    "a child in a session of its own": "subprocess.Popen(SLEEP, start_new_session=True)",
+    "an orphan in a session of its own": "subprocess.Popen(['sh', '-c', 'setsid sleep 61 & exit'])",
+    "an orphan without the cookie, in the group": "subprocess.Popen(['sh', '-c', 'env -i sleep 61 & exit'])",
+    "a child without the cookie, in a session of its own": (
+        "subprocess.Popen(SLEEP, start_new_session=True, env={})"
+    ),
+    "a child that ignores SIGTERM": "subprocess.Popen(STUBBORN)",
+    "the same without the cookie, in a session of its own": (
+        "subprocess.Popen(STUBBORN, start_new_session=True, env={})"
+    ),
+}
+
+
+@pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
+async def test_descendants_are_ended_however_they_got_away(ctx, escape, monkeypatch):
+    monkeypatch.setattr("runner.stack.process._GRACE_S", 0.3)
+    code = f"SLEEP, STUBBORN = ['sleep', '61'], ['sh', '-c', {STUBBORN!r}]\n{escape}\nserve(port)"
+
+    async with open_process(topology(python(code)), ctx) as stack:
+        root = stack.subjects[0]
+        await eventually(lambda: len(belongings(ctx.run_id, {root.pid: root.started})) > 1)
+        kin = belongings(ctx.run_id, {root.pid: root.started})
+
+    assert [process for process in kin if is_running(process)] == []
+
+
+async def test_a_command_that_ignores_sigterm_is_killed(ctx, monkeypatch):
+    monkeypatch.setattr("runner.stack.process._GRACE_S", 0.3)
+    code = "signal.signal(signal.SIGTERM, signal.SIG_IGN); serve(port)"
+
+    with trio.fail_after(8):
+        async with open_process(topology(python(code)), ctx) as stack:
+            pass
+
+    assert look_up(stack.subjects[0].pid) is None
+
+
+async def test_gigabytes_of_output_go_nowhere(ctx):
+    code = """
+def shout():
+    while True:
+        os.write(1, b"x" * 99 + b"\\n")
+threading.Thread(target=shout, daemon=True).start()
+serve(port)
+"""
+    async with open_process(topology(python(code)), ctx) as stack:
+        output = stack.commands[0].output
+        await eventually(lambda: written_by(stack.subjects[0].pid) > 20_000_000)
+
+        assert output._kept < 512 * 1024
+        assert list(ctx.scratch.iterdir()) == []
+        assert output.lines(3)[0] == "x" * 99
+
+
+def written_by(pid) -> int:
+    return int(Path(f"/proc/{pid}/io").read_text().partition("wchar: ")[2].split()[0])
+
+
+async def test_a_process_of_another_run_is_left_alone(ctx):
+    async with open_process(topology(GOOD), ctx) as stack:
+        async with open_process(topology(GOOD), ctx_of_another_run(ctx)):
+            pass
+
+        assert stack.broken is None
