@@ -1,0 +1,1 @@
+"""Results into text for people. Everything here follows from results.json alone."""

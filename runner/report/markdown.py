@@ -1,0 +1,93 @@
+"""report.md: the shape of the report that started this project, with the evidence it lacked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from runner.report import numbers, tables, words
+from runner.report.markup import block, code, escape, paragraphs
+
+Configuration = Mapping[str, Any]
+
+_environment = Environment(  # noqa: S701  (Markdown; all text from outside goes through runner.report.markup)
+    loader=PackageLoader("runner.report"),
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+)
+
+
+def render_markdown(results: Mapping[str, Any]) -> str:
+    """The report of a run.
+
+    Args:
+        results: The content of results.json. The same content always gives the same text.
+    """
+    configurations = results["configurations"]
+    several = len(configurations) > 1 or sum(len(each["stages"]) for each in configurations) > 1
+    return _environment.get_template("report.md.j2").render(
+        title=escape(results["experiment"]["title"]),
+        objective=paragraphs(results["experiment"]["objective"]),
+        aborted=words.aborted(results["run"]),
+        sections=[_section(each) for each in configurations],
+        comparison=tables.comparison(configurations) if several and len(configurations) > 1 else "",
+        final=words.final(configurations),
+        conclusion=words.conclusion(configurations),
+        again=block([results["run"]["command"]]),
+        spec_sha256=results["experiment"]["spec_sha256"],
+        overrides=[code(each) for each in results["run"]["overrides"]],
+        environment=tables.environment(results["environment"]),
+        measured=_measured(configurations),
+        failures=tables.failures(configurations),
+        events=_events(configurations),
+    )
+
+
+def _section(configuration: Configuration) -> dict[str, Any]:
+    stages = configuration["stages"]
+    return {
+        "heading": words.heading(configuration),
+        "described": words.described(configuration),
+        "warnings": words.warnings(stages),
+        "details": tables.details(stages),
+        "ledger": tables.ledger(stages),
+        "replicas": tables.replicas(stages),
+        "thresholds": tables.thresholds(stages),
+        "analysis": words.analysis(stages),
+    }
+
+
+def _measured(configurations: Sequence[Configuration]) -> list[str]:
+    """How the numbers came about, each fact once."""
+    lines = []
+    for configuration in configurations:
+        load, stages = configuration["load"], configuration["stages"]
+        workers = [stage["workers"] for stage in stages if stage["workers"]]
+        lines.append(
+            f"{words.heading(configuration)}: engine {configuration['engine']}"
+            + (f", {numbers.plural(max(workers), 'worker')}" if workers else "")
+            + f"; {load['arrivals']} arrivals, at most {load['max_in_flight']:,} requests in flight "
+            f"(then {load['when_full']}), time-out {numbers.seconds(load['timeout_s'])}; "
+            f"{escape(load['request']['method'])} {code(load['request']['path'])}."
+        )
+        clocks = dict.fromkeys(stage["clock"] for stage in stages if stage["clock"])
+        lines += [f"Clock: {escape(clock)}." for clock in clocks]
+        for stage in stages:
+            lines += [f"{words.stage_name(stage)}: {escape(note)}." for note in stage["notes"]]
+    return list(dict.fromkeys(lines))
+
+
+def _events(configurations: Sequence[Configuration]) -> list[dict[str, str]]:
+    return [
+        {"line": _event_line(configuration, stage, event), "log": block(event["log"]) if event["log"] else ""}
+        for configuration in configurations
+        for stage in configuration["stages"]
+        for event in stage["events"]
+    ]
+
+
+def _event_line(configuration: Configuration, stage: Mapping[str, Any], event: Mapping[str, Any]) -> str:
+    when = f", {event['t_s']:.1f} s into the measured window" if event["t_s"] is not None else ""
+    return f"{words.heading(configuration)}, {words.stage_name(stage)}{when}: {escape(event['message'])}."

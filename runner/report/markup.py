@@ -1,0 +1,51 @@
+"""Markdown that stays what it should be, whatever text comes from specifications and services."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~@])")
+
+
+def escape(text: str) -> str:
+    """Text on one line in which nothing means anything to Markdown or HTML."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def paragraphs(text: str) -> str:
+    """Text of several lines, escaped, its empty lines kept."""
+    blocks = re.split(r"\n\s*\n", text.strip())
+    return "\n\n".join(escape(block) for block in blocks)
+
+
+def code(text: str) -> str:
+    """A code span; pipes are escaped so that it may stand in a table."""
+    flat = " ".join(text.split()).replace("|", "\\|")
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
+    pad = " " if flat.startswith("`") or flat.endswith("`") else ""
+    return f"{fence}{pad}{flat}{pad}{fence}"
+
+
+def block(lines: Sequence[str]) -> str:
+    """A fenced block that its content cannot close."""
+    longest = max((len(run) for line in lines for run in re.findall(r"`{3,}", line)), default=2)
+    fence = "`" * (longest + 1)
+    return "\n".join([f"{fence}text", *(line.rstrip("\r\n") for line in lines), fence])
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose cells are Markdown already; columns after the first are set to the right."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    rule = [
+        "-" * max(width, 3) if n == 0 else "-" * max(width - 1, 2) + ":" for n, width in enumerate(widths)
+    ]
+    return "\n".join(_row(row, widths) for row in [head, rule, *rows])
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    shown = [
+        cell.ljust(width) if n == 0 else cell.rjust(width)
+        for n, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return f"| {' | '.join(shown)} |"

@@ -1,0 +1,218 @@
+"""The report's tables, from results.json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from runner.report import numbers
+from runner.report.markup import code, escape, table
+
+Stage = Mapping[str, Any]
+_GAP: Final = "–"
+_ROLES: Final = ("app", "proxy", "forwarder", "daemon", "generator", "runner", "other", "system")
+_DIFFERS: Final = 1.2
+
+
+def stage_name(stage: Stage) -> str:
+    """The stage's name, with its repeat when it is not the first."""
+    repeat = f" (repeat {stage['repeat']})" if stage["repeat"] > 1 else ""
+    return escape(stage["name"]) + repeat
+
+
+def details(stages: Sequence[Stage]) -> str:
+    """The detailed results: stages as columns, or Metric and Result for a single one."""
+    head = ["Metric", *map(stage_name, stages)] if len(stages) > 1 else ["Metric", "Result"]
+    rows: list[list[str]] = []
+    for group in _groups(stages):
+        if rows:
+            rows.append([_GAP] * len(head))
+        rows += [[f"**{label}**", *(cell(stage) for stage in stages)] for label, cell in group]
+    return table(head, rows)
+
+
+def _groups(stages: Sequence[Stage]) -> list[list[tuple[str, Callable[[Stage], str]]]]:
+    several = any(stage["replicas"] > 1 for stage in stages)
+    app = "App CPU Cores, combined" if several else "CPU Cores"
+    latency = [
+        ("Avg Duration (ms)", _latency("duration_ms", "mean")),
+        ("p50 Duration (ms)", _latency("duration_ms", "p50")),
+        ("p95 Duration (ms)", _latency("duration_ms", "p95")),
+        ("p99 Duration (ms)", _latency("duration_ms", "p99")),
+    ]
+    if any(_known(stage, "response_time_ms") for stage in stages):
+        latency.append(("p95 Response Time (ms)", _response_time))
+    if any(_known(stage, "connect_ms") for stage in stages):
+        latency.append(("p95 Connect (ms)", _latency("connect_ms", "p95")))
+    return [
+        [
+            ("Target Throughput (RPS)", lambda stage: numbers.rate(stage["target_rps"])),
+            ("Actual RPS", _actual),
+            ("Achieved", lambda stage: numbers.share(stage["achieved"])),
+            ("Failed or dropped", _lost),
+        ],
+        [
+            (f"Avg {app}", _cpu("app", "avg")),
+            (f"Peak {app}", _cpu("app", "peak")),
+            ("Avg Total System CPU", _cpu("system", "avg")),
+        ],
+        latency,
+    ]
+
+
+def _known(stage: Stage, latency: str) -> bool:
+    return stage[latency]["p95"] is not None
+
+
+def _latency(name: str, statistic: str) -> Callable[[Stage], str]:
+    return lambda stage: numbers.ms(stage[name][statistic])
+
+
+def _response_time(stage: Stage) -> str:
+    """In bold where a user waits notably longer than the duration tells."""
+    shown = numbers.ms(stage["response_time_ms"]["p95"])
+    return f"**{shown}**" if differs(stage) else shown
+
+
+def differs(stage: Stage) -> bool:
+    """Whether response time and duration tell different stories: a fifth and a millisecond apart at p95."""
+    response, duration = stage["response_time_ms"]["p95"], stage["duration_ms"]["p95"]
+    if response is None or duration is None:
+        return False
+    return bool(response > _DIFFERS * duration and response - duration > 1)
+
+
+def _actual(stage: Stage) -> str:
+    shown = numbers.rate(stage["actual_rps"])
+    missed = stage["achieved"] is not None and stage["achieved"] < 0.99
+    return f"**{shown}**" if missed else shown
+
+
+def _lost(stage: Stage) -> str:
+    requests = stage["requests"]
+    lost = requests["failed"] + requests["dropped"]
+    if not requests["scheduled"]:
+        return numbers.NOT_MEASURED
+    return f"**{lost:,}**" if lost else "0"
+
+
+def _cpu(role: str, which: str) -> Callable[[Stage], str]:
+    return lambda stage: numbers.cores((stage["cpu_cores"].get(role) or {}).get(which))
+
+
+def ledger(stages: Sequence[Stage]) -> str:
+    """Whose CPU it was: average cores by role, and the host's total they add up to."""
+    present = [role for role in _ROLES if any(stage["cpu_cores"].get(role) for stage in stages)]
+    rows = [[_role(role), *(_ledger_cell(stage, role) for stage in stages)] for role in present]
+    return table(["Avg CPU Cores", *map(stage_name, stages)], rows) if rows else ""
+
+
+def _role(role: str) -> str:
+    return "**system, all of the above**" if role == "system" else role
+
+
+def _ledger_cell(stage: Stage, role: str) -> str:
+    return numbers.cores((stage["cpu_cores"].get(role) or {}).get("avg"))
+
+
+def replicas(stages: Sequence[Stage]) -> str:
+    """CPU of every replica by itself; empty with fewer than two."""
+    names = [
+        name
+        for name in dict.fromkeys(name for stage in stages for name in stage["cpu_cores_by_subject"])
+        if any(stage["cpu_cores_by_subject"].get(name, {}).get("role") == "app" for stage in stages)
+    ]
+    if len(names) < 2:
+        return ""
+    rows = [[escape(name), *(_replica_cell(stage, name) for stage in stages)] for name in names]
+    return table(["Avg CPU Cores", *map(stage_name, stages)], rows)
+
+
+def _replica_cell(stage: Stage, name: str) -> str:
+    usage = (stage["cpu_cores_by_subject"].get(name) or {}).get("cpu") or {}
+    return numbers.cores(usage.get("avg"))
+
+
+def thresholds(stages: Sequence[Stage]) -> str:
+    """Every threshold of every stage with its value; empty without any."""
+    rows = [
+        [code(each["expr"]), stage_name(stage), _value(each), "passed" if each["ok"] else "**failed**"]
+        for stage in stages
+        for each in stage["thresholds"]
+    ]
+    return table(["Threshold", "Stage", "Measured", "Result"], rows) if rows else ""
+
+
+def _value(threshold: Mapping[str, Any]) -> str:
+    value, metric = threshold["value"], threshold["expr"].strip()
+    if metric.startswith(("achieved", "errors")):
+        return numbers.share(value)
+    if metric.startswith(("cpu", "memory")):
+        return numbers.cores(value) if metric.startswith("cpu") else numbers.mib(value)
+    if metric.startswith(("actual_rps", "dropped")):
+        return numbers.rate(value)
+    return numbers.NOT_MEASURED if value is None else f"{numbers.ms(value)} ms"
+
+
+def failures(configurations: Sequence[Mapping[str, Any]]) -> str:
+    """Every request of every stage in exactly one column."""
+    stages = [(each["name"], stage) for each in configurations for stage in each["stages"]]
+    kinds = sorted({kind for _, stage in stages for kind in stage["requests"]["failures"]})
+    head = ["Stage", "scheduled", "succeeded", *kinds, "dropped"]
+    rows = [[_place(name, stage, len(configurations)), *_counts(stage, kinds)] for name, stage in stages]
+    return table(head, rows)
+
+
+def _counts(stage: Stage, kinds: Sequence[str]) -> list[str]:
+    requests = stage["requests"]
+    if stage["status"] == "not-run":
+        return [_GAP] * (len(kinds) + 3)
+    failed = [numbers.count(requests["failures"].get(kind, 0)) for kind in kinds]
+    return [
+        numbers.count(requests["scheduled"]),
+        numbers.count(requests["succeeded"]),
+        *failed,
+        numbers.count(requests["dropped"]),
+    ]
+
+
+def _place(configuration: str, stage: Stage, configurations: int) -> str:
+    name = stage_name(stage)
+    return name if configurations == 1 else f"{escape(configuration)}, {name}"
+
+
+def environment(facts: Mapping[str, Any]) -> str:
+    """The host as it was."""
+    known = {name: value for name, value in facts.items() if value is not None}
+    return table(
+        ["Host", "Value"], [[name.replace("_", " "), escape(str(value))] for name, value in known.items()]
+    )
+
+
+def comparison(configurations: Sequence[Mapping[str, Any]]) -> str:
+    """All stages of all configurations below each other, for one look."""
+    head = [
+        "Configuration",
+        "Stage",
+        "Actual RPS",
+        "Achieved",
+        "p95 Duration (ms)",
+        "App CPU",
+        "System CPU",
+        "Limit",
+    ]
+    rows = [
+        [
+            escape(each["title"] or each["name"]),
+            stage_name(stage),
+            _actual(stage),
+            numbers.share(stage["achieved"]),
+            numbers.ms(stage["duration_ms"]["p95"]),
+            _cpu("app", "avg")(stage),
+            _cpu("system", "avg")(stage),
+            stage["verdict"]["code"] if stage["status"] != "not-run" else "not run",
+        ]
+        for each in configurations
+        for stage in each["stages"]
+    ]
+    return table(head, rows)

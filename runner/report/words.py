@@ -1,0 +1,265 @@
+"""Sentences from numbers: what was expected, what happened, what limits, and what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from runner.report import numbers
+from runner.report.markup import code, escape
+from runner.report.numbers import listed, plural
+from runner.report.tables import differs, stage_name
+
+Stage = Mapping[str, Any]
+Configuration = Mapping[str, Any]
+_NOTABLE: Final = 1.3
+_HELD: Final = "within-capacity"
+
+
+def heading(configuration: Configuration) -> str:
+    """What a configuration is called."""
+    return escape(configuration["title"] or configuration["name"].replace("-", " ").title())
+
+
+def described(configuration: Configuration) -> str:
+    """One sentence: what was built and how it was loaded."""
+    return f"{_built(configuration['topology'])}, {_loaded(configuration)}."
+
+
+def _built(topology: Mapping[str, Any]) -> str:
+    kind = topology["kind"]
+    replicas = topology.get("replicas", 1)
+    if kind == "external":
+        return f"A service that already ran at {escape(str(topology.get('url', 'its own address')))}"
+    if kind == "docker":
+        what = f"{plural(replicas, 'replica')} in Docker"
+    else:
+        command = topology.get("command")
+        started = f" ({code(command if isinstance(command, str) else ' '.join(command))})" if command else ""
+        what = f"{'One process' if replicas == 1 else plural(replicas, 'process').replace('ss', 'sses', 1)}{started}"
+    return f"{what} behind Nginx" if topology.get("proxy") else what
+
+
+def _loaded(configuration: Configuration) -> str:
+    load, stages = configuration["load"], configuration["stages"]
+    rates = listed([numbers.rate(stage["target_rps"]) for stage in stages if stage["repeat"] == 1])
+    how = "a new TCP connection for every request" if load["connection"] == "new" else "kept connections"
+    lengths = {stage["window_s"] for stage in stages}
+    each = " each" if len(stages) > 1 else ""
+    length = f"for {numbers.seconds(lengths.pop())}{each}" if len(lengths) == 1 else "for the times below"
+    return f"asked at {rates} RPS {length} over {how}"
+
+
+def warnings(stages: Sequence[Stage]) -> list[str]:
+    """Why some stages may not be believed, one sentence a reason."""
+    return [
+        f"**{stage_name(stage)} is {stage['validity']['status']}:** {escape(reason)}."
+        for stage in stages
+        if stage["status"] != "not-run"
+        for reason in stage["validity"]["reasons"]
+    ]
+
+
+def analysis(stages: Sequence[Stage]) -> list[str]:
+    """Paragraphs about one configuration."""
+    ran = [stage for stage in stages if stage["achieved"] is not None]
+    if not ran:
+        return ["No stage was run, so nothing can be said."]
+    found = [_throughput(ran), _latency(ran), _felt(ran), _cost(ran), *_limits(ran)]
+    return [paragraph for paragraph in found if paragraph]
+
+
+def held(stages: Sequence[Stage]) -> list[Stage]:
+    """Stages that are believed and answered what was asked, slowest rate first."""
+    good = [
+        stage
+        for stage in stages
+        if stage["verdict"]["code"] == _HELD and stage["validity"]["status"] != "invalid"
+    ]
+    return sorted(good, key=lambda stage: float(stage["target_rps"]))
+
+
+def missed(stages: Sequence[Stage]) -> list[Stage]:
+    """Stages that ran and fell short, slowest rate first."""
+    good = {id(stage) for stage in held(stages)}
+    short = [stage for stage in stages if stage["achieved"] is not None and id(stage) not in good]
+    return sorted(short, key=lambda stage: float(stage["target_rps"]))
+
+
+def _throughput(stages: Sequence[Stage]) -> str:
+    good, short = held(stages), missed(stages)
+    sentences = []
+    if good:
+        reach = "at every rate that was offered, up to" if not short and len(good) > 1 else "up to"
+        reach = "at" if len(stages) == 1 else reach
+        sentences.append(
+            f"The service answered what it was asked {reach} {numbers.rate(good[-1]['target_rps'])} RPS."
+        )
+    sentences += [
+        f"At {numbers.rate(stage['target_rps'])} RPS it answered {numbers.rate(stage['actual_rps'])} a second, "
+        f"{numbers.share(stage['achieved'])} of the target{_losses(stage)}."
+        for stage in short
+    ]
+    return " ".join(sentences)
+
+
+def _losses(stage: Stage) -> str:
+    requests = stage["requests"]
+    kinds = dict(requests["failures"])
+    if requests["dropped"]:
+        kinds["dropped"] = requests["dropped"]
+    worst = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
+    if not worst:
+        return ""
+    return "; it lost " + listed([f"{number:,} as {escape(kind)}" for kind, number in worst[:3]])
+
+
+def _latency(stages: Sequence[Stage]) -> str:
+    measured = [stage for stage in stages if stage["duration_ms"]["p95"]]
+    if len(measured) < 2:
+        return ""
+    low, high = measured[0], measured[-1]
+    before, after = low["duration_ms"]["p95"], high["duration_ms"]["p95"]
+    low_rate, high_rate = numbers.rate(low["target_rps"]), numbers.rate(high["target_rps"])
+    if after >= _NOTABLE * before:
+        return (
+            f"The p95 duration rose from {numbers.ms(before)} ms at {low_rate} RPS to {numbers.ms(after)} ms at "
+            f"{high_rate} RPS, {numbers.times(after / before)} as much."
+        )
+    if before >= _NOTABLE * after:
+        return (
+            f"The p95 duration fell from {numbers.ms(before)} ms at {low_rate} RPS to {numbers.ms(after)} ms at "
+            f"{high_rate} RPS."
+        )
+    return f"The p95 duration stayed near {numbers.ms(after)} ms from {low_rate} to {high_rate} RPS."
+
+
+def _felt(stages: Sequence[Stage]) -> str:
+    """Where a user waits longer than the duration tells."""
+    apart = [stage for stage in stages if differs(stage)]
+    if not apart:
+        return ""
+    worst = max(apart, key=lambda stage: float(stage["response_time_ms"]["p95"]))
+    parts = []
+    if worst["connect_ms"]["p95"] and worst["connect_ms"]["p95"] > 1:
+        parts.append(f"connecting took {numbers.ms(worst['connect_ms']['p95'])} ms at p95")
+    if worst["dispatch_delay_ms"]["p95"] and worst["dispatch_delay_ms"]["p95"] > 1:
+        parts.append(f"requests left {numbers.ms(worst['dispatch_delay_ms']['p95'])} ms late at p95")
+    reason = f": {listed(parts)}" if parts else ""
+    return (
+        f"A user would have waited longer than the duration tells. At {numbers.rate(worst['target_rps'])} RPS the "
+        f"response time, counted from when a request was due, was {numbers.ms(worst['response_time_ms']['p95'])} ms "
+        f"at p95 against a duration of {numbers.ms(worst['duration_ms']['p95'])} ms{reason}."
+    )
+
+
+def _cost(stages: Sequence[Stage]) -> str:
+    known = [stage for stage in stages if stage["cpu_us_per_request"].get("app")]
+    if not known:
+        return "The CPU of the service was not measured." if not _app_known(stages) else ""
+    costs = [
+        f"{numbers.micros(stage['cpu_us_per_request']['app'])} µs at {numbers.rate(stage['target_rps'])} RPS"
+        for stage in known
+    ]
+    return f"An answered request cost the service {listed(costs)} of CPU time."
+
+
+def _app_known(stages: Sequence[Stage]) -> bool:
+    return any(stage["cpu_cores"].get("app") for stage in stages)
+
+
+def _limits(stages: Sequence[Stage]) -> list[str]:
+    return [f"**{stage_name(stage)}:** {limit(stage)}" for stage in missed(stages)]
+
+
+def limit(stage: Stage) -> str:
+    """What limits a stage, how sure that is, by what numbers, and what to try."""
+    found = stage["verdict"]["findings"]
+    if not found:
+        return "nothing was concluded."
+    chief = found[0]
+    evidence = listed([_evidence(item) for item in chief["evidence"]])
+    shown = f" Evidence: {evidence}." if evidence else ""
+    return (
+        f"{chief['code']} ({chief['confidence']}). {_sentence(chief['summary'])}{shown} "
+        f"Next: {escape(chief['advice'])}."
+    )
+
+
+def _evidence(item: Mapping[str, Any]) -> str:
+    value = f"{item['value']:,.0f}" if item["unit"] == "requests" else f"{item['value']:,.2f}"
+    unit = "" if item["unit"] == "requests" else f" {item['unit']}"
+    bound = f" (bound {item['threshold']:g})" if item["threshold"] is not None else ""
+    return f"{escape(item['name'])} {value}{unit}{bound}"
+
+
+def _sentence(text: str) -> str:
+    return f"{escape(text[:1].upper() + text[1:])}."
+
+
+def final(configurations: Sequence[Configuration]) -> list[str]:
+    """Paragraphs over all configurations."""
+    return [_reach(configuration, len(configurations)) for configuration in configurations]
+
+
+def _reach(configuration: Configuration, several: int) -> str:
+    name = f"**{heading(configuration)}** " if several > 1 else "The service "
+    ran = [stage for stage in configuration["stages"] if stage["achieved"] is not None]
+    if not ran:
+        return f"{name}was not run."
+    good, short = held(ran), missed(ran)
+    reached = (
+        f"{name}held {numbers.rate(good[-1]['target_rps'])} RPS" if good else f"{name}held none of the rates"
+    )
+    if not short:
+        return f"{reached}, the highest rate offered; its limit lies above and was not looked for."
+    return f"{reached}. {_first_limit(short[0])}"
+
+
+def _first_limit(stage: Stage) -> str:
+    found = stage["verdict"]["findings"]
+    where = f"At {numbers.rate(stage['target_rps'])} RPS"
+    if stage["validity"]["status"] == "invalid":
+        return f"{where} the measurement is invalid, so nothing is concluded from it."
+    if stage["verdict"]["code"] == "undetermined" or not found:
+        return f"{where} it fell short, and no counter that was read shows why."
+    return f"{where} {escape(found[0]['summary'])} ({stage['verdict']['confidence']})."
+
+
+def conclusion(configurations: Sequence[Configuration]) -> str:
+    """The last word: the best rate that held, and what is still open."""
+    reached = [(held(each["stages"]), each) for each in configurations]
+    best = [(good[-1], each) for good, each in reached if good]
+    if not best:
+        return "No stage held its rate, so there is no throughput to rely on from this run."
+    stage, configuration = max(best, key=lambda pair: float(pair[0]["target_rps"]))
+    where = f" ({heading(configuration)})" if len(configurations) > 1 else ""
+    quick = numbers.ms(stage["response_time_ms"]["p95"])
+    told = f" with a response time of {quick} ms at p95" if stage["response_time_ms"]["p95"] else ""
+    return (
+        f"The highest rate shown to hold is **{numbers.rate(stage['target_rps'])} RPS**{where}{told}. "
+        f"{_open_question(configurations)}"
+    )
+
+
+def _open_question(configurations: Sequence[Configuration]) -> str:
+    short = [stage for each in configurations for stage in missed(each["stages"])]
+    codes = dict.fromkeys(stage["verdict"]["code"] for stage in short)
+    if not short:
+        return "No limit was met; offer more to find it."
+    known = [name for name in codes if name not in {"undetermined", _HELD}]
+    if not known:
+        return "What limits the stages above it is not shown by what was measured."
+    return f"Above it the run met these limits: {listed(known)}."
+
+
+def aborted(run: Mapping[str, Any]) -> str:
+    """Why a run is not whole; empty when it is."""
+    if run["status"] != "aborted":
+        return ""
+    reason = (
+        f"by {run['signal']}"
+        if run["signal"]
+        else escape(f"because {run['error']}" if run["error"] else "early")
+    )
+    return f"**This run was aborted {reason}.** What was measured until then follows; the rest was not run."
