@@ -54,11 +54,10 @@ def _python() -> Check:
 
 
 def _system() -> Check:
-    if sys.platform == "linux":
-        return Check("operating system", "ok", f"Linux {os.uname().release}")
-    return Check(
-        "operating system", "limited", sys.platform, "CPU by role and kernel receive stamps need Linux"
-    )
+    kind = os.uname()
+    if kind.sysname == "Linux":
+        return Check("operating system", "ok", f"Linux {kind.release}")
+    return Check("operating system", "limited", kind.sysname, "the generator and CPU by role need Linux")
 
 
 def _cores(facts: dict[str, object]) -> Check:

@@ -11,10 +11,14 @@ from rich.text import Text
 
 from runner.report.summary import summary_rows
 
+_LOG_WIDTH = 160
+
 
 def show_summary(results: Mapping[str, Any]) -> None:
     """Print what every stage came to, on stderr."""
     console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        console.width = _LOG_WIDTH
     rows = summary_rows(results)
     if not rows:
         return

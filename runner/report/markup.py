@@ -34,18 +34,16 @@ def block(lines: Sequence[str]) -> str:
     return "\n".join([f"{fence}text", *(line.rstrip("\r\n") for line in lines), fence])
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose cells are Markdown already; columns after the first are set to the right."""
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    rule = [
-        "-" * max(width, 3) if n == 0 else "-" * max(width - 1, 2) + ":" for n, width in enumerate(widths)
-    ]
-    return "\n".join(_row(row, widths) for row in [head, rule, *rows])
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, figures: bool = True) -> str:
+    """A table whose cells are Markdown already; columns of figures are set to the right."""
+    widths = [max(3, *(len(row[column]) for row in [head, *rows])) for column in range(len(head))]
+    rule = ["-" * (width - 1) + (":" if n and figures else "-") for n, width in enumerate(widths)]
+    return "\n".join(_row(row, widths, figures) for row in [head, rule, *rows])
 
 
-def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+def _row(cells: Sequence[str], widths: Sequence[int], figures: bool) -> str:
     shown = [
-        cell.ljust(width) if n == 0 else cell.rjust(width)
+        cell.rjust(width) if n and figures else cell.ljust(width)
         for n, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
     return f"| {' | '.join(shown)} |"

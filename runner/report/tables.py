@@ -43,7 +43,7 @@ def _groups(stages: Sequence[Stage]) -> list[list[tuple[str, Callable[[Stage], s
     if any(_known(stage, "response_time_ms") for stage in stages):
         latency.append(("p95 Response Time (ms)", _response_time))
     if any(_known(stage, "connect_ms") for stage in stages):
-        latency.append(("p95 Connect (ms)", _latency("connect_ms", "p95")))
+        latency.append(("p95 Connect (ms)", _connect))
     return [
         [
             ("Target Throughput (RPS)", lambda stage: numbers.rate(stage["target_rps"])),
@@ -66,6 +66,12 @@ def _known(stage: Stage, latency: str) -> bool:
 
 def _latency(name: str, statistic: str) -> Callable[[Stage], str]:
     return lambda stage: numbers.ms(stage[name][statistic])
+
+
+def _connect(stage: Stage) -> str:
+    if stage["connect_ms"]["p95"] is None and stage["requests"]["succeeded"]:
+        return "none opened"
+    return numbers.ms(stage["connect_ms"]["p95"])
 
 
 def _response_time(stage: Stage) -> str:
@@ -140,7 +146,8 @@ def thresholds(stages: Sequence[Stage]) -> str:
         for stage in stages
         for each in stage["thresholds"]
     ]
-    return table(["Threshold", "Stage", "Measured", "Result"], rows) if rows else ""
+    head = ["Threshold", "Stage", "Measured", "Result"]
+    return table(head, rows, figures=False) if rows else ""
 
 
 def _value(threshold: Mapping[str, Any]) -> str:
@@ -184,9 +191,8 @@ def _place(configuration: str, stage: Stage, configurations: int) -> str:
 def environment(facts: Mapping[str, Any]) -> str:
     """The host as it was."""
     known = {name: value for name, value in facts.items() if value is not None}
-    return table(
-        ["Host", "Value"], [[name.replace("_", " "), escape(str(value))] for name, value in known.items()]
-    )
+    rows = [[name.replace("_", " "), escape(str(value))] for name, value in known.items()]
+    return table(["Host", "Value"], rows, figures=False)
 
 
 def comparison(configurations: Sequence[Mapping[str, Any]]) -> str:

@@ -10,6 +10,8 @@ from runner.report.markup import code, escape
 from runner.report.numbers import listed, plural
 from runner.report.tables import differs, stage_name
 
+__all__ = ["aborted", "analysis", "conclusion", "described", "final", "heading", "stage_name", "warnings"]
+
 Stage = Mapping[str, Any]
 Configuration = Mapping[str, Any]
 _NOTABLE: Final = 1.3
@@ -36,7 +38,7 @@ def _built(topology: Mapping[str, Any]) -> str:
     else:
         command = topology.get("command")
         started = f" ({code(command if isinstance(command, str) else ' '.join(command))})" if command else ""
-        what = f"{'One process' if replicas == 1 else plural(replicas, 'process').replace('ss', 'sses', 1)}{started}"
+        what = f"One process{started}" if replicas == 1 else f"{replicas} processes{started}"
     return f"{what} behind Nginx" if topology.get("proxy") else what
 
 
@@ -92,12 +94,11 @@ def _throughput(stages: Sequence[Stage]) -> str:
     if good:
         reach = "at every rate that was offered, up to" if not short and len(good) > 1 else "up to"
         reach = "at" if len(stages) == 1 else reach
-        sentences.append(
-            f"The service answered what it was asked {reach} {numbers.rate(good[-1]['target_rps'])} RPS."
-        )
+        highest = numbers.rate(good[-1]["target_rps"])
+        sentences.append(f"The service answered what it was asked {reach} {highest} RPS.")
     sentences += [
-        f"At {numbers.rate(stage['target_rps'])} RPS it answered {numbers.rate(stage['actual_rps'])} a second, "
-        f"{numbers.share(stage['achieved'])} of the target{_losses(stage)}."
+        f"At {numbers.rate(stage['target_rps'])} RPS it answered {numbers.rate(stage['actual_rps'])} "
+        f"a second, {numbers.share(stage['achieved'])} of the target{_losses(stage)}."
         for stage in short
     ]
     return " ".join(sentences)
@@ -123,13 +124,13 @@ def _latency(stages: Sequence[Stage]) -> str:
     low_rate, high_rate = numbers.rate(low["target_rps"]), numbers.rate(high["target_rps"])
     if after >= _NOTABLE * before:
         return (
-            f"The p95 duration rose from {numbers.ms(before)} ms at {low_rate} RPS to {numbers.ms(after)} ms at "
-            f"{high_rate} RPS, {numbers.times(after / before)} as much."
+            f"The p95 duration rose from {numbers.ms(before)} ms at {low_rate} RPS to {numbers.ms(after)} ms "
+            f"at {high_rate} RPS, {numbers.times(after / before)} as much."
         )
     if before >= _NOTABLE * after:
         return (
-            f"The p95 duration fell from {numbers.ms(before)} ms at {low_rate} RPS to {numbers.ms(after)} ms at "
-            f"{high_rate} RPS."
+            f"The p95 duration fell from {numbers.ms(before)} ms at {low_rate} RPS to {numbers.ms(after)} ms "
+            f"at {high_rate} RPS."
         )
     return f"The p95 duration stayed near {numbers.ms(after)} ms from {low_rate} to {high_rate} RPS."
 
@@ -147,9 +148,10 @@ def _felt(stages: Sequence[Stage]) -> str:
         parts.append(f"requests left {numbers.ms(worst['dispatch_delay_ms']['p95'])} ms late at p95")
     reason = f": {listed(parts)}" if parts else ""
     return (
-        f"A user would have waited longer than the duration tells. At {numbers.rate(worst['target_rps'])} RPS the "
-        f"response time, counted from when a request was due, was {numbers.ms(worst['response_time_ms']['p95'])} ms "
-        f"at p95 against a duration of {numbers.ms(worst['duration_ms']['p95'])} ms{reason}."
+        "A user would have waited longer than the duration tells. "
+        f"At {numbers.rate(worst['target_rps'])} RPS the response time, counted from when a request was due, "
+        f"was {numbers.ms(worst['response_time_ms']['p95'])} ms at p95 "
+        f"against a duration of {numbers.ms(worst['duration_ms']['p95'])} ms{reason}."
     )
 
 

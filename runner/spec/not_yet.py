@@ -16,9 +16,7 @@ ANY: Final = ""
 """In `NOT_YET`: whatever the key holds, unless it is null."""
 
 NOT_YET: Final[dict[tuple[str, ...], dict[str, str]]] = {
-    ("topology", "kind"): {"docker": "topology kind 'docker'", "swarm": "topology kind 'swarm'"},
-    ("topology", "proxy"): {ANY: "a proxy"},
-    ("load", "engine"): {"k6": "engine 'k6'"},
+    ("topology", "kind"): {"swarm": "topology kind 'swarm'"},
 }
 """Path in a configuration -> value -> what to call it."""
 

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ class Cli:
         return subprocess.Popen(
             [Path(sys.executable).parent / "runner", *map(str, arguments)],
             cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": str(ROOT), "LOADPROOF_TEST": str(self.folder)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -59,24 +60,25 @@ def cli(tmp_path) -> Cli:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left():
-    """No process of a run outlives the test."""
+def nothing_is_left(tmp_path):
+    """No process that the command line started outlives the test."""
     yield
-    assert leftovers() == []
+    deadline = time.monotonic() + 5
+    while leftovers(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert leftovers(tmp_path) == []
 
 
-def leftovers() -> list[str]:
-    """Command lines of all processes that carry a run's cookie or are its watchdog or workers."""
+def leftovers(folder: Path) -> list[str]:
+    """Command lines of all processes that were started, at whatever remove, from a test's folder."""
+    mark = f"LOADPROOF_TEST={folder}".encode()
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            environment = (folder / "environ").read_bytes()
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            environment = (process / "environ").read_bytes()
         except OSError:
             continue
-        if not command:
-            continue
-        ours = "runner.load.worker" in command or "runner.stack.watchdog" in command
-        if ours or b"LOADPROOF_RUN=" in environment:
+        if command and mark in environment.split(b"\0"):
             found.append(command)
     return found

@@ -1,13 +1,16 @@
 """The whole program, as a user runs it."""
 
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
 
-from tests.cli.conftest import app_command, leftovers
+from tests.cli.conftest import ROOT, app_command, leftovers
 
 
 def results_of(folder):
@@ -137,21 +140,13 @@ def test_an_app_that_dies_in_a_stage_ends_that_trial_and_the_next_one_runs(cli):
 def test_an_external_service_is_measured_without_its_cpu(cli):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    import os
-    import subprocess
-    import sys
-
-    from tests.cli.conftest import ROOT
-
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.servers.small_app", "--port", str(port)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     try:
-        deadline = time.monotonic() + 10
-        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        spec = cli.write(topology={"kind": "external", "url": f"http://127.0.0.1:{port}"})
+        url = f"http://127.0.0.1:{port}"
+        spec = cli.write(topology={"kind": "external", "url": url, "health": "/healthz"})
 
         done = cli("execute", spec, "--out", "run")
     finally:
@@ -209,9 +204,9 @@ def test_a_signal_ends_everything_and_keeps_what_was_measured(cli, phase, number
     assert "Traceback" not in out + err
     assert process.returncode == -number
     deadline = time.monotonic() + 15
-    while leftovers() and time.monotonic() < deadline:
+    while leftovers(cli.folder) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert leftovers() == []
+    assert leftovers(cli.folder) == []
     if number is not signal.SIGKILL:
         results = results_of(cli.folder / "run")
         assert (results["run"]["status"], results["run"]["signal"]) == ("aborted", number.name)
