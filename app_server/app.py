@@ -88,6 +88,8 @@ class _Counted:
         telemetry.in_flight += 1
         try:
             await self._app(scope, receive, note_status)
+        except asyncio.CancelledError:
+            pass  # the service is leaving, and this client would not read its answer
         finally:
             telemetry.in_flight -= 1
             telemetry.requests[self._label(scope["path"]), status] += 1

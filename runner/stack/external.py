@@ -107,6 +107,5 @@ def _reason(error: OSError) -> str:
     cause: BaseException = error
     while isinstance(cause.__cause__, BaseExceptionGroup):
         cause = cause.__cause__.exceptions[0]
-    if isinstance(cause, OSError):
-        return os.strerror(cause.errno) if (cause.errno or 0) > 0 else str(cause.strerror)
-    return str(cause)
+    number = getattr(cause, "errno", None) or 0  # name look-ups have negative ones, with their own words
+    return os.strerror(number) if number > 0 else str(getattr(cause, "strerror", cause))

@@ -119,6 +119,22 @@ def test_a_signal_ends_it_within_two_seconds_though_connections_are_open(number)
             assert service.process.stderr.read() == ""
 
 
+def test_a_client_that_does_not_read_cannot_hold_it_up():
+    with serving() as service:
+        address = ("127.0.0.1", int(service.url.rpartition(":")[2]))
+        with socket.create_connection(address) as deaf:
+            deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 4000)  # answers of 11 MB
+            while service.metric("app_requests_in_flight") < 2:
+                time.sleep(0.02)
+            begin = time.monotonic()
+
+            service.process.send_signal(signal.SIGTERM)
+
+            assert service.process.wait(timeout=5) == 0
+            assert time.monotonic() - begin < 2
+            assert "Traceback" not in service.process.stderr.read()
+
+
 def test_sigterm_ends_it_also_before_it_serves():
     process = subprocess.Popen([sys.executable, "-m", "app_server", "--port", "0"], stderr=subprocess.PIPE)
     with process:
