@@ -90,7 +90,7 @@ def spacing() -> Iterator[Row]:
 
 
 def freezes() -> Iterator[Row]:
-    """A server that stands still 500 ms in every 5 s: 5 % of users wait 250 ms or more, 1 % 450 ms or more."""
+    """A server that stands still 500 ms in every 5 s: 5 % of its users wait 250 ms or more, 1 % 450 ms."""
     with truth_server("freeze") as (port, _):
         offered = offer_stage(port, 2000, 20, warmup=0, max_in_flight=4000)
     for percent, truth in ((95, 250), (99, 450)):
