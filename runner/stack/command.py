@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class Command:
         process: The process; its pid stays its own until it is waited for.
         started: Its start time in clock ticks since boot.
         output: The end of what it printed.
+        oom_kills: How many processes the kernel had ended for lack of memory when it started.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Command:
     process: trio.Process
     started: int
     output: OutputTail
+    oom_kills: int
 
     @property
     def pid(self) -> int:
@@ -90,7 +93,8 @@ async def start(
         raise _cannot_run(argv[0], error) from error
     output.close_write_end()
     ctx.guard.process(process.pid)
-    return Command(name, role, tuple(argv), port, process, start_ticks(process.pid) or 0, output)
+    started = start_ticks(process.pid) or 0
+    return Command(name, role, tuple(argv), port, process, started, output, oom_kills())
 
 
 def find_program(name: str, path: str) -> str:
@@ -114,6 +118,15 @@ def find_program(name: str, path: str) -> str:
             hint=f"paths in a command start from the current directory, {Path.cwd()}",
         )
     raise EnvironmentLacks(f"topology.app.command: command not found: {name}", hint=_hint_for_name(name))
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has ended for lack of memory since boot; 0 where it does not say."""
+    with suppress(OSError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
 
 
 def in_words(status: int) -> str:

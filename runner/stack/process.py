@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import trio
@@ -20,21 +19,30 @@ from runner.spec.model import App, ProcessTopology
 from runner.stack import reaper
 from runner.stack.command import Command, start
 from runner.stack.contract import StackContext
-from runner.stack.ports import LOOPBACK, free_port, holders, is_free, listeners
+from runner.stack.diagnosis import advice, by_whom, death_event, named, stranger
+from runner.stack.nginx_process import NginxProcess, start_nginx
+from runner.stack.ports import LOOPBACK, free_port, is_free
 from runner.stack.readiness import wait_ready
 
 _GRACE_S: Final = 3.0
 _PORT_FIELD: Final = "{port}"
-_IN_USE: Final = ("address already in use", "eaddrinuse", "address in use", "port is already")
 
 
 @dataclass(slots=True)
 class ProcessStack:
-    """Processes of this host that are up; implements `runner.stack.contract.Stack`."""
+    """Processes of this host that are up; implements `runner.stack.contract.Stack`.
+
+    Attributes:
+        commands: The replicas in order, then nginx if there is one.
+        metrics_urls: Replica to the URL of its metrics; empty without ``app.metrics``.
+        status_url: Nginx's stub_status, None without a proxy.
+    """
 
     commands: tuple[Command, ...]
     endpoint: Endpoint
     description: Mapping[str, object]
+    metrics_urls: Mapping[str, str]
+    status_url: str | None
     _broken: Event | None = field(default=None, init=False)
 
     @property
@@ -47,7 +55,7 @@ class ProcessStack:
         """Which command died first, and its last words."""
         if self._broken is None:
             dead = next((command for command in self.commands if command.death()), None)
-            self._broken = _death_event(dead) if dead else None
+            self._broken = death_event(dead) if dead else None
         return self._broken
 
     async def wait_broken(self) -> Event:
@@ -69,6 +77,7 @@ async def open_process(topology: ProcessTopology, ctx: StackContext) -> AsyncIte
         StackFailed: It ended or did not answer its health URL in time.
     """
     app = topology.app
+    nginx: NginxProcess | None = None
     commands: list[Command] = []
     try:
         for number in range(1, topology.replicas + 1):
@@ -76,7 +85,11 @@ async def open_process(topology: ProcessTopology, ctx: StackContext) -> AsyncIte
             commands.append(await _start_app(app, ctx, name))
         for command in commands:
             await _wait_up(command, app)
-        yield ProcessStack(tuple(commands), Endpoint(LOOPBACK, commands[0].port), _describe(commands, app))
+        if topology.proxy:
+            nginx = await start_nginx(topology.proxy, [command.port for command in commands], ctx)
+            commands.append(nginx.command)
+            await _wait_up(nginx.command, app)
+        yield _stack(app, commands, nginx)
     finally:
         with trio.CancelScope(shield=True):
             await _take_down(commands, ctx)
@@ -86,7 +99,7 @@ async def _start_app(app: App, ctx: StackContext, name: str) -> Command:
     port = app.port or free_port()
     if app.port and not is_free(port):
         raise EnvironmentLacks(
-            f"port {port} is already in use{_by_whom(port)}",
+            f"port {port} is already in use{by_whom(port)}",
             hint='end it, or put "{port}" into the command instead of a fixed port to get a free one',
         )
     argv = [word.replace(_PORT_FIELD, str(port)) for word in app.command or ()]
@@ -95,88 +108,48 @@ async def _start_app(app: App, ctx: StackContext, name: str) -> Command:
 
 
 async def _wait_up(command: Command, app: App) -> None:
-    url = f"http://{LOOPBACK}:{command.port}{app.health}"
     try:
         await wait_ready(
-            url,
+            _url(command) + app.health,
             deadline_s=app.ready_within,
             alive=command.death,
             last_output=command.output.lines,
-            name=_named(command),
+            name=named(command),
         )
     except StackFailed as error:
-        hint = await trio.to_thread.run_sync(_diagnose, command, command.process.returncode, error)
+        hint = await trio.to_thread.run_sync(advice, command, command.process.returncode, error)
         raise StackFailed(error.message, hint=hint, details=error.details) from error.__cause__
-    if stranger := await trio.to_thread.run_sync(_stranger, command):
+    if other := await trio.to_thread.run_sync(stranger, command):
         raise StackFailed(
-            f"port {command.port} is answered by {stranger}, not by {_named(command)}",
+            f"port {command.port} is answered by {other}, not by {named(command)}",
             hint="end it, or use another port",
             details=command.output.lines(),
         )
 
 
-def _diagnose(command: Command, status: int | None, error: StackFailed) -> str:
-    """What to do about a command that did not come up."""
-    printed = "\n".join(error.details).lower()
-    if any(words in printed for words in _IN_USE):
-        return (
-            f"port {command.port} seems to be in use{_by_whom(command.port)}; end that, or use another port"
-        )
-    if status == 0:
-        return "it has to stay in the foreground"
-    if status is not None:
-        return "" if error.details else "it printed nothing; try the command in a shell"
-    heard = listeners(_kin(command))
-    if heard and not any(listener.port == command.port for listener in heard):
-        places = ", ".join(sorted(str(listener) for listener in heard))
-        return f"it listens on {places} instead of {LOOPBACK}:{command.port}; does it use {{port}}?"
-    if heard and not any(listener.address in {LOOPBACK, "0.0.0.0", "::"} for listener in heard):  # noqa: S104
-        return f"it listens on {heard[0]} only; let it listen on {LOOPBACK}"
-    return error.hint
-
-
-def _stranger(command: Command) -> str | None:
-    """Who holds the command's port if that is surely somebody else.
-
-    The port was free just before the start, so only a process older than the command can
-    be told to be a stranger: a younger one may be a container the command started.
-    """
-    if any(listener.port == command.port for listener in listeners(_kin(command))):
-        return None
-    for listener in holders(command.port):
-        started = reaper.start_ticks(listener.pid) if listener.pid else None
-        if listener.address != "::1" and started is not None and started < command.started:
-            return listener.owner
-    return None
-
-
-def _kin(command: Command) -> list[int]:
-    return [process.pid for process in reaper.belongings(None, {command.pid: command.started})]
-
-
-def _by_whom(port: int) -> str:
-    found = holders(port)
-    return f" by {found[0].owner}" if found else ""
-
-
-def _describe(commands: Sequence[Command], app: App) -> dict[str, object]:
-    """What was built; values of the environment may be secrets and stay out."""
-    return {
+def _stack(app: App, commands: Sequence[Command], nginx: NginxProcess | None) -> ProcessStack:
+    replicas = [command for command in commands if command.role is Role.APP]
+    description: dict[str, object] = {
         "kind": "process",
-        "command": list(commands[0].argv),
-        "replicas": len(commands),
-        "urls": [f"http://{LOOPBACK}:{command.port}" for command in commands],
+        "command": list(replicas[0].argv),
+        "replicas": len(replicas),
+        "urls": [_url(command) for command in replicas],
         "health": app.health,
-        "env_names": sorted(app.env),
+        "env_names": sorted(app.env),  # the values may be secrets
     }
+    if nginx:
+        description["proxy"] = nginx.description
+    return ProcessStack(
+        commands=tuple(commands),
+        endpoint=Endpoint(LOOPBACK, commands[-1].port),
+        description=description,
+        metrics_urls={it.name: _url(it) + app.metrics for it in replicas} if app.metrics else {},
+        status_url=nginx.status_url if nginx else None,
+    )
 
 
-def _named(command: Command) -> str:
-    return f"the {command.name} ({Path(command.argv[0]).name})"
-
-
-def _death_event(command: Command) -> Event:
-    return Event("app-died", f"{_named(command)} {command.death()}", log=command.output.lines())
+def _url(command: Command) -> str:
+    return f"http://{LOOPBACK}:{command.port}"
 
 
 async def _cancel_at_death(command: Command, scope: trio.CancelScope) -> None:
@@ -187,9 +160,10 @@ async def _cancel_at_death(command: Command, scope: trio.CancelScope) -> None:
 async def _take_down(commands: Sequence[Command], ctx: StackContext) -> None:
     """End every process of this run: the groups, their descendants, and who carries the cookie."""
     roots = {command.pid: command.started for command in commands}
-    await trio.to_thread.run_sync(lambda: reaper.end(ctx.run_id, roots, grace_s=_GRACE_S))
+    if not await trio.to_thread.run_sync(lambda: reaper.end(ctx.run_id, roots, grace_s=_GRACE_S)):
+        ctx.say("some processes of the stack could not be ended")
     for command in commands:
         with trio.move_on_after(1):
             await command.process.wait()
+            ctx.guard.forget(command.pid)
         command.output.close()
-        ctx.guard.forget(command.pid)

@@ -14,6 +14,7 @@ import trio
 
 from runner.errors import EnvironmentLacks, StackFailed
 from runner.facts import Role
+from runner.spec.model import App, ProcessTopology, Proxy
 from runner.stack.process import open_process
 from runner.stack.reaper import belongings, is_running, look_up, start_ticks
 from tests.stack.conftest import eventually, python, topology
@@ -249,6 +250,54 @@ async def test_being_killed_in_use_names_the_signal(ctx):
             event = await stack.wait_broken()
 
     assert event.message.endswith("was killed by SIGKILL")
+
+
+async def test_being_killed_while_memory_ran_out_is_told_as_that(ctx, monkeypatch):
+    async with open_process(topology(GOOD), ctx) as stack:
+        monkeypatch.setattr("runner.stack.diagnosis.oom_kills", lambda: 10**9)
+        os.kill(stack.subjects[0].pid, signal.SIGKILL)
+        with trio.fail_after(10):
+            event = await stack.wait_broken()
+
+    assert event.code == "out-of-memory"
+
+
+@pytest.mark.nginx
+async def test_replicas_share_the_load_behind_nginx(ctx):
+    spec = ProcessTopology(
+        kind="process",
+        app=App(command=python("serve(port)"), metrics="/metrics"),
+        replicas=2,
+        proxy=Proxy(keepalive=4, workers=1),
+    )
+    async with open_process(spec, ctx) as stack:
+        names = [(subject.name, subject.role) for subject in stack.subjects]
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(f"http://127.0.0.1:{stack.endpoint.port}/healthz")
+            status = await client.get(stack.status_url)
+        roots = {subject.pid: subject.started for subject in stack.subjects}
+        everything = belongings(ctx.run_id, roots)
+
+    assert names == [("app-1", Role.APP), ("app-2", Role.APP), ("nginx", Role.PROXY)]
+    assert answer.status_code == status.status_code == 200
+    assert sorted(stack.metrics_urls) == ["app-1", "app-2"]
+    assert stack.description["proxy"]["keepalive"] == 4
+    assert len(everything) == 4  # nginx has a worker
+    assert not any(map(is_running, everything))
+
+
+@pytest.mark.nginx
+async def test_a_killed_nginx_leaves_no_workers_and_is_no_death_of_the_app(ctx):
+    spec = ProcessTopology(kind="process", app=App(command=GOOD), proxy=Proxy(workers=2))
+    async with open_process(spec, ctx) as stack:
+        nginx = stack.subjects[-1]
+        everything = belongings(ctx.run_id, {nginx.pid: nginx.started})
+        os.kill(nginx.pid, signal.SIGKILL)
+        with trio.fail_after(10):
+            event = await stack.wait_broken()
+
+    assert (event.code, event.message) == ("stack-failed", "nginx was killed by SIGKILL")
+    assert not any(map(is_running, everything))
 
 
 async def test_a_death_nobody_waited_for_is_known_too(ctx):

@@ -15,6 +15,9 @@ from tests.stack.conftest import eventually
 from tests.stack.test_process import ESCAPES, STUBBORN
 
 
+ROOT = Path(__file__).parents[2]
+
+
 def watchdogs(run_id: str) -> list[int]:
     return [
         int(path.name)
@@ -34,7 +37,7 @@ def read(path: Path) -> str:
 async def test_a_killed_runner_leaves_nothing(run_id, escape):
     code = f"SLEEP, STUBBORN = ['sleep', '61'], ['sh', '-c', {STUBBORN!r}]\n{escape}\nserve(port)"
     command = [sys.executable, "-m", "tests.stack.runner_like", run_id, code]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as runner:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as runner:
         worker, app = map(int, (await trio.to_thread.run_sync(runner.stdout.readline)).split())
         roots = {pid: look_up(pid).started for pid in (worker, app)}
         await eventually(lambda: len(belongings(run_id, roots)) >= (2 if escape == "pass" else 3))
@@ -48,7 +51,7 @@ async def test_a_killed_runner_leaves_nothing(run_id, escape):
 
 async def test_a_runner_killed_in_bring_up_leaves_nothing(run_id):
     command = [sys.executable, "-m", "tests.stack.runner_like", run_id, "time.sleep(63)"]
-    with subprocess.Popen(command) as runner:
+    with subprocess.Popen(command, cwd=ROOT) as runner:
         await eventually(lambda: belongings(run_id))
 
         runner.kill()
