@@ -14,7 +14,6 @@ from runner.stack.watchdog import open_watchdog
 from tests.stack.conftest import eventually
 from tests.stack.test_process import ESCAPES, STUBBORN
 
-
 ROOT = Path(__file__).parents[2]
 
 
