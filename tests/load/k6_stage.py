@@ -83,3 +83,12 @@ async def offer(
         if meanwhile:
             await meanwhile(run)
     return run
+
+
+async def offer_both(one: LoadOrder, other: LoadOrder) -> tuple[Run, Run]:
+    """Offer two stages at the same time, each with a k6 of its own."""
+    runs = Run(), Run()
+    async with trio.open_nursery() as nursery:
+        for what, run in zip((one, other), runs, strict=True):
+            nursery.start_soon(offer, what, None, run)
+    return runs

@@ -2,13 +2,14 @@
 
 import os
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import trio
 
 from runner.load.k6.binary import which_k6
-from tests.load.k6_stage import Run, offer, order
+from tests.load.k6_stage import Run, offer, offer_both, order
 from tests.servers.by_path import MIX, Seen, server_by_path, unanswered
 
 pytestmark = [
@@ -19,10 +20,54 @@ pytestmark = [
 STATISTICS = {"mean", "p50", "p90", "p95", "p99", "p999", "max"}
 
 
+HOSTILE = {
+    "K6_DURATION": "60s",
+    "K6_VUS": "3",
+    "K6_NO_CONNECTION_REUSE": "false",
+    "HTTP_PROXY": "http://127.0.0.1:1",
+    "LOADPROOF_RUN": "run-7",
+}
+
+
 @pytest.fixture
 def server():
     with server_by_path() as seen:
         yield seen
+
+
+@dataclass
+class Calm:
+    """One stage in which nothing goes wrong: 1 s of warm-up, 2 s measured, 50/s, answers after 400 ms."""
+
+    server: Seen
+    run: Run = field(default_factory=Run)
+    announced_ahead_s: float = 0.0
+    asked_when_announced: int = -1
+    told_early: list[int] = field(default_factory=list)
+    environ: list[bytes] = field(default_factory=list)
+    cmdline: list[bytes] = field(default_factory=list)
+    session: int = 0
+
+    async def look(self, run: Run) -> None:
+        self.asked_when_announced = len(self.server.requests)
+        self.announced_ahead_s = (run.started.window.start_ns - time.monotonic_ns()) / 1e9
+        process = Path("/proc") / str(run.spawned[0])
+        self.environ = process.joinpath("environ").read_bytes().split(b"\0")
+        self.cmdline = process.joinpath("cmdline").read_bytes().split(b"\0")
+        self.session = os.getsid(run.spawned[0])
+        await trio.sleep(2.6)
+        self.told_early = [second.index for second in run.told]
+
+
+@pytest.fixture(scope="module")
+def calm():
+    with server_by_path() as seen, pytest.MonkeyPatch.context() as patch:
+        for name, value in HOSTILE.items():
+            patch.setenv(name, value)
+        stage = Calm(seen)
+        what = order(seen.port, path="/delay/400", rps=50, warmup=1.0, duration=2.0, connection="new")
+        trio.run(offer, what, stage.look, stage.run)
+        return stage
 
 
 def adds_up(run: Run) -> bool:
@@ -31,37 +76,72 @@ def adds_up(run: Run) -> bool:
     return answered == run.total("sent") and scheduled == run.total("scheduled")
 
 
-async def test_the_server_saw_exactly_the_warm_up_and_what_was_sent(server: Seen):
-    run = await offer(order(server.port, rps=200, warmup=0.5, duration=1.5))
+def test_the_server_saw_exactly_the_warm_up_and_what_was_sent(calm: Calm):
+    run = calm.run
 
-    assert server.paths["/good"] == 100 + 300
-    assert run.facts.planned == run.total("scheduled") == run.total("sent") == run.total("succeeded") == 300
+    assert calm.server.paths["/delay/400"] == calm.server.connections == 50 + 100
+    assert run.facts.planned == run.total("scheduled") == run.total("sent") == run.total("succeeded") == 100
     assert run.facts.complete
     assert run.facts.lost_workers == ()
     assert run.failures == {}
-    assert abs(run.completed_in_window(2) - 300) <= 10
-    assert [second.index for second in run.facts.seconds if 0 <= second.index < 2] == [0, 1]
 
 
-async def test_latencies_are_stated_and_what_k6_cannot_know_is_not(server: Seen):
-    run = await offer(order(server.port, path="/delay/50", rps=40, connection="new"))
-    stated = run.facts.stated_ms
+def test_what_completes_in_the_window_is_told_by_the_clock(calm: Calm):
+    last = calm.run.facts.seconds[-1]
+    answered_late = last.completed
+    warm_up_answered_in_it = calm.run.completed_in_window(2) - (100 - answered_late)
+
+    assert last.index == 2
+    assert 10 <= answered_late == last.succeeded <= 30
+    assert 10 <= warm_up_answered_in_it <= 30
+
+
+def test_latencies_are_stated_and_what_k6_cannot_know_is_not(calm: Calm):
+    stated = calm.run.facts.stated_ms
 
     assert set(stated["duration"]) == set(stated["connect"]) == STATISTICS
-    assert 50 <= stated["duration"]["p50"] <= stated["duration"]["p999"] <= stated["duration"]["max"]
-    assert 0 < stated["connect"]["p50"] < 50
+    assert 400 <= stated["duration"]["p50"] <= stated["duration"]["p999"] <= stated["duration"]["max"]
+    assert 0 < stated["connect"]["p50"] < 400
     assert stated["response_time"] is None
     assert stated["dispatch_delay"] is None
-    assert all(not second.duration.count for second in run.facts.seconds)
-    assert any("not known" in note for note in run.facts.notes)
+    assert all(not second.duration.count for second in calm.run.facts.seconds)
+    assert any("not known" in note for note in calm.run.facts.notes)
 
 
-@pytest.mark.parametrize("connection", ["new", "keep-alive"])
-async def test_a_connection_serves_one_request_or_a_virtual_user(server: Seen, connection: str):
-    run = await offer(order(server.port, connection=connection, max_in_flight=5))
+def test_the_window_is_announced_before_the_first_arrival(calm: Calm):
+    window = calm.run.started.window
 
-    assert run.total("sent") == len(server.requests) == 100
-    assert server.connections == (100 if connection == "new" else 5)
+    assert calm.asked_when_announced == 0
+    assert 0 < calm.announced_ahead_s <= 0.1
+    assert (window.measure_ns - window.start_ns, window.end_ns - window.measure_ns) == (10**9, 2 * 10**9)
+    assert calm.run.started.pids == tuple(calm.run.spawned)
+
+
+def test_seconds_are_told_while_it_runs_and_add_up_to_the_facts(calm: Calm):
+    told = calm.run.told
+
+    assert calm.told_early == [-1, 0]
+    assert [second.index for second in told] == [second.index for second in calm.run.facts.seconds]
+    assert sum(second.succeeded for second in told) == sum(second.sent for second in told) == 100
+    assert 20 <= told[0].completed <= 40
+
+
+def test_the_users_own_k6_settings_and_proxies_are_kept_from_it_and_the_runs_mark_is_not(calm: Calm):
+    assert b"LOADPROOF_RUN=run-7" in calm.environ
+    assert not any(entry.startswith((b"K6_DURATION", b"K6_VUS", b"HTTP_PROXY")) for entry in calm.environ)
+    assert {b"--no-usage-report", b"--paused"} <= set(calm.cmdline)
+    assert calm.session == calm.run.spawned[0]
+
+
+async def test_a_connection_serves_one_request_or_a_virtual_user(server: Seen):
+    with server_by_path() as other:
+        new, kept = await offer_both(
+            order(server.port, connection="new", max_in_flight=5),
+            order(other.port, connection="keep-alive", max_in_flight=5),
+        )
+
+        assert new.total("sent") == kept.total("sent") == len(server.requests) == len(other.requests) == 100
+        assert (server.connections, other.connections) == (100, 5)
 
 
 async def test_every_kind_of_failure_is_counted_as_the_server_caused_it(server: Seen):
@@ -78,19 +158,14 @@ async def test_every_kind_of_failure_is_counted_as_the_server_caused_it(server: 
     assert adds_up(run)
 
 
-async def test_nobody_listening_is_a_refused_connection():
-    run = await offer(order(1, rps=20))
-
-    assert run.failures == {"connect_refused": 20}
-    assert run.facts.stated_ms["duration"] == dict.fromkeys(STATISTICS)
-    assert adds_up(run)
-
-
-async def test_a_full_accept_queue_is_a_connection_that_timed_out():
+async def test_a_connection_that_nobody_takes_is_refused_or_times_out():
     with unanswered() as port:
-        run = await offer(order(port, rps=10, timeout=0.3))
+        refused, mute = await offer_both(order(1, rps=20), order(port, rps=10, timeout=0.3))
 
-    assert run.failures == {"connect_timeout": 10}
+    assert refused.failures == {"connect_refused": 20}
+    assert mute.failures == {"connect_timeout": 10}
+    assert refused.facts.stated_ms["duration"] == dict.fromkeys(STATISTICS)
+    assert adds_up(refused)
 
 
 @pytest.mark.parametrize(
@@ -125,24 +200,6 @@ async def test_what_finds_no_free_virtual_user_is_dropped(server: Seen):
     assert adds_up(run)
 
 
-async def test_an_answer_after_the_windows_end_is_good_but_not_completed_in_it(server: Seen):
-    run = await offer(order(server.port, path="/delay/400", rps=50))
-    drain = run.facts.seconds[-1]
-
-    assert run.total("succeeded") == 50
-    assert drain.index == 1
-    assert 10 <= drain.completed == drain.succeeded <= 30
-    assert run.completed_in_window(1) == 50 - drain.completed
-
-
-async def test_a_warm_up_request_answered_in_the_window_completes_in_it(server: Seen):
-    run = await offer(order(server.port, path="/delay/400", rps=50, warmup=1.0))
-
-    assert run.total("succeeded") == 50
-    assert 40 <= run.completed_in_window(1) <= 60
-    assert run.completed_in_window(1) > 50 - run.facts.seconds[-1].completed
-
-
 async def test_the_request_arrives_as_the_specification_writes_it(server: Seen):
     nasty = "`${1}` \"'</script>\\ \u2028 é \n {{ }} %"
     request = {
@@ -168,64 +225,7 @@ async def test_a_redirect_is_an_answer_and_is_not_followed(server: Seen):
     assert not any(b"cookie" in head.lower() for head, _ in server.requests)
 
 
-async def test_a_rate_below_one_a_second_is_kept(server: Seen):
+async def test_a_rate_that_is_no_whole_number_is_kept(server: Seen):
     run = await offer(order(server.port, rps=2.5, duration=1.0))
 
     assert run.facts.planned == run.total("sent") == len(server.requests) == 3
-
-
-async def test_the_users_own_k6_settings_and_proxies_change_nothing(
-    server: Seen, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("K6_DURATION", "60s")
-    monkeypatch.setenv("K6_VUS", "3")
-    monkeypatch.setenv("K6_NO_CONNECTION_REUSE", "true")
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    run = await offer(order(server.port, rps=20, max_in_flight=2))
-
-    assert run.total("succeeded") == 20
-    assert server.connections == 2
-
-
-async def test_the_window_is_announced_before_the_first_arrival_and_kept(server: Seen):
-    async def look(run: Run) -> None:
-        assert not server.requests
-        ahead_s = (run.started.window.start_ns - time.monotonic_ns()) / 1e9
-        assert 0 < ahead_s <= 0.1
-        await trio.sleep(ahead_s + 0.3)
-        assert server.requests
-
-    run = await offer(order(server.port, warmup=0.5), look)
-    window = run.started.window
-
-    assert (window.measure_ns - window.start_ns, window.end_ns - window.measure_ns) == (500_000_000, 10**9)
-    assert run.started.pids == tuple(run.spawned)
-
-
-async def test_seconds_are_told_while_it_runs_and_add_up_to_the_facts(server: Seen):
-    early: list[int] = []
-
-    async def look(run: Run) -> None:
-        await trio.sleep(2.6)
-        early.extend(second.index for second in run.told)
-
-    run = await offer(order(server.port, rps=50, warmup=1.0, duration=2.0), look)
-
-    assert early == [-1, 0]
-    assert sum(second.succeeded for second in run.told) == run.total("succeeded") == 100
-    assert [second.index for second in run.told] == [second.index for second in run.facts.seconds]
-    assert 40 <= run.told[0].completed <= 60
-
-
-async def test_k6_carries_the_runs_mark_and_listens_on_loopback_only(
-    server: Seen, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("LOADPROOF_RUN", "run-7")
-
-    async def look(run: Run) -> None:
-        process = Path("/proc") / str(run.spawned[0])
-        assert b"LOADPROOF_RUN=run-7" in process.joinpath("environ").read_bytes().split(b"\0")
-        assert b"--no-usage-report" in process.joinpath("cmdline").read_bytes().split(b"\0")
-        assert os.getsid(run.spawned[0]) == run.spawned[0]
-
-    await offer(order(server.port, rps=10), look)

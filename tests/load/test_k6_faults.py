@@ -168,7 +168,7 @@ async def test_k6_killed_in_a_stage_is_a_fact_and_what_was_seen_is_kept(
     server: Seen, number: signal.Signals, tmp: Path
 ):
     async def kill(run: Run) -> None:
-        await trio.sleep(2.4)
+        await trio.sleep(1.5)
         os.kill(run.spawned[0], number)
 
     run = await offer(order(server.port, rps=50, duration=4.0), kill)
@@ -177,7 +177,7 @@ async def test_k6_killed_in_a_stage_is_a_fact_and_what_was_seen_is_kept(
     assert ("SIGKILL" if number == signal.SIGKILL else "exit code 105") in sentence
     assert "of 200 planned requests" in sentence
     assert not run.facts.complete
-    assert 70 <= run.total("sent") == run.total("succeeded") <= len(server.requests) < 140
+    assert 35 <= run.total("sent") == run.total("succeeded") <= len(server.requests) < 100
     assert run.facts.planned == 200
     assert list(tmp.iterdir()) == []
 
@@ -198,6 +198,22 @@ async def test_k6_that_hangs_is_ended_and_does_not_hold_the_run_up(
 
     assert "k6 hung" in run.facts.lost_workers[0]
     assert not psutil.pid_exists(run.spawned[0])
+
+
+@pytest.mark.k6
+@needs_k6
+async def test_k6_stopped_for_two_seconds_makes_the_stage_invalid(server: Seen):
+    async def stop(run: Run) -> None:
+        await trio.sleep(0.5)
+        os.kill(run.spawned[0], signal.SIGSTOP)
+        await trio.sleep(2.0)
+        os.kill(run.spawned[0], signal.SIGCONT)
+
+    run = await offer(order(server.port, rps=50, duration=3.0), stop)
+
+    assert "stood still" in run.facts.lost_workers[0]
+    assert run.total("scheduled") == run.facts.planned == 150
+    assert run.total("sent") == len(server.requests)
 
 
 @pytest.mark.k6
@@ -243,7 +259,7 @@ async def test_a_cancelled_stage_leaves_no_process_and_no_folder(server: Seen, t
     run = Run()
 
     async def cancel(_: Run) -> None:
-        await trio.sleep(2.3)
+        await trio.sleep(1.4)
         scope.cancel()
 
     began = time.monotonic()
@@ -253,5 +269,5 @@ async def test_a_cancelled_stage_leaves_no_process_and_no_folder(server: Seen, t
     assert time.monotonic() - began < 10
     assert not psutil.pid_exists(run.spawned[0])
     assert list(tmp.iterdir()) == []
-    assert [second.index for second in run.told] == [0, 1]
-    assert 80 <= sum(second.succeeded for second in run.told) <= 110
+    assert [second.index for second in run.told] == [0]
+    assert 40 <= run.told[0].succeeded <= 55

@@ -1,4 +1,4 @@
-"""What k6 is told, and how its summary is read back."""
+"""What k6 is told, how its summary is read back, and what a stage comes to."""
 
 import json
 
@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.facts import Endpoint
+from runner.facts import Endpoint, LoadSecond
+from runner.load.k6.account import Ending, account
 from runner.load.k6.plan import Plan, plan_of, script_order, url
 from runner.load.k6.summary import read_summary
 from tests.load.k6_stage import order
@@ -41,7 +42,7 @@ def test_warm_up_and_window_share_the_schedule(rps: float, warmup_s: float, wind
 
 @pytest.mark.parametrize(
     ("rps", "max_in_flight", "ready", "most"),
-    [(10, 2000, 50, 2000), (4000, 2000, 400, 2000), (4000, 100, 100, 100), (10**6, 10**5, 2000, 10**5)],
+    [(10, 2000, 50, 2000), (4000, 2000, 100, 2000), (4000, 80, 80, 80), (10**6, 10**5, 1000, 10**5)],
 )
 def test_virtual_users_ready_at_the_start_follow_the_rate(
     rps: float, max_in_flight: int, ready: int, most: int
@@ -125,3 +126,33 @@ def test_good_answers_in_the_window_are_the_warm_ups_last_and_not_its_own_late_o
 def test_what_is_no_summary_is_refused(text: str):
     with pytest.raises(ValueError):
         read_summary(text, PLAN)
+
+
+def facts(scheduled: int, **ending):
+    fate = {"lost": None, "totals": None, "began_late_ms": None, "silence_s": 1.0} | ending
+    return account(PLAN, "k6 v1.1.0", [LoadSecond(0, scheduled, scheduled, scheduled)], Ending(**fate))
+
+
+def test_a_stage_k6_came_to_in_full_is_complete():
+    whole = facts(200)
+
+    assert whole.complete
+    assert whole.lost_workers == ()
+    assert not any("fell behind" in note for note in whole.notes)
+
+
+@pytest.mark.parametrize(("scheduled", "invalid"), [(198, False), (197, True)])
+def test_falling_behind_is_said_and_beyond_one_percent_makes_a_stage_invalid(scheduled: int, invalid: bool):
+    behind = facts(scheduled)
+    said_in = behind.lost_workers if invalid else behind.notes
+
+    assert any(f"{200 - scheduled} of 200 planned requests" in sentence for sentence in said_in)
+    assert bool(behind.lost_workers) == invalid
+    assert behind.complete
+
+
+def test_a_dead_k6_says_how_much_is_unknown_and_only_that():
+    dead = facts(50, lost="k6 was ended by SIGKILL", silence_s=9.0)
+
+    assert dead.lost_workers == ("k6 was ended by SIGKILL; nothing is known of 150 of 200 planned requests",)
+    assert not dead.complete

@@ -9,10 +9,13 @@ from typing import Final
 from runner.facts import LoadFacts, LoadSecond
 from runner.load.k6.plan import Plan
 from runner.load.k6.summary import Totals
-from runner.units import Milliseconds
+from runner.units import Milliseconds, Seconds
 
 FELL_BEHIND: Final = 0.01
 """Share of the planned requests that k6 may fail to come to before the stage is invalid."""
+
+SILENT_S: Final[Seconds] = 2.5
+"""Nobody can say what happened while k6, asked once a second, was silent for longer than this."""
 
 _CLOCK: Final = (
     "k6's own, read when its process gets to run: a busy k6 sees answers later than they came; "
@@ -42,11 +45,13 @@ class Ending:
         lost: Why the stage cannot be believed, in a sentence; None when k6 ended well.
         totals: None when k6 left no summary.
         began_late_ms: k6's own start of the schedule minus the window's.
+        silence_s: The longest time between two readings of its totals, due once a second.
     """
 
     lost: str | None
     totals: Totals | None
     began_late_ms: Milliseconds | None
+    silence_s: Seconds
 
 
 def account(plan: Plan, version: str, seconds: Sequence[LoadSecond], ending: Ending) -> LoadFacts:
@@ -60,13 +65,16 @@ def account(plan: Plan, version: str, seconds: Sequence[LoadSecond], ending: End
     """
     totals = ending.totals
     missing = plan.window_arrivals - sum(second.scheduled for second in seconds)
-    lost, behind = ending.lost, None
-    if lost and missing > 0:
-        lost += f"; nothing is known of {missing:,} of {plan.window_arrivals:,} planned requests"
-    elif missing > FELL_BEHIND * plan.window_arrivals:
-        lost = _behind(missing, plan)
-    elif missing > 0:
-        behind = _behind(missing, plan)
+    faults: list[str] = []
+    notes = [f"offered by {version}", *_ALWAYS, *_about(plan, ending)]
+    if ending.lost:
+        faults.append(ending.lost + (_unknown(missing, plan) if missing > 0 else ""))
+    else:
+        if missing > 0:
+            said_in = faults if missing > FELL_BEHIND * plan.window_arrivals else notes
+            said_in.append(_behind(missing, plan))
+        if ending.silence_s > SILENT_S:
+            faults.append(_silent(ending.silence_s, plan))
     return LoadFacts(
         engine="k6",
         workers=1,
@@ -74,8 +82,8 @@ def account(plan: Plan, version: str, seconds: Sequence[LoadSecond], ending: End
         seconds=tuple(seconds),
         complete=ending.lost is None,
         clock=_CLOCK,
-        lost_workers=(lost,) if lost else (),
-        notes=(f"offered by {version}", *_ALWAYS, *_about(plan, ending), *([behind] if behind else [])),
+        lost_workers=tuple(faults),
+        notes=tuple(notes),
         stated_ms={
             "duration": totals.duration if totals else None,
             "connect": totals.connect if totals else None,
@@ -85,10 +93,22 @@ def account(plan: Plan, version: str, seconds: Sequence[LoadSecond], ending: End
     )
 
 
+def _unknown(missing: int, plan: Plan) -> str:
+    return f"; nothing is known of {missing:,} of {plan.window_arrivals:,} planned requests"
+
+
 def _behind(missing: int, plan: Plan) -> str:
     return (
         f"k6 fell behind: {missing:,} of {plan.window_arrivals:,} planned requests were neither sent nor "
         "dropped before the window ended"
+    )
+
+
+def _silent(silence_s: Seconds, plan: Plan) -> str:
+    stood_s = silence_s - 1.0
+    return (
+        f"k6 stood still or got no CPU for about {stood_s:.0f} s; about {plan.rps * stood_s:,.0f} requests "
+        "left late or were dropped"
     )
 
 

@@ -171,4 +171,4 @@ def _facts(schedule: Schedule, version: str, totals: Totals | None) -> LoadFacts
         lost = "k6 ended without a summary that can be read"
     began_ms = totals.began_ms if totals else None
     late_ms = None if began_ms is None else schedule.late_ms(began_ms)
-    return account(plan, version, seconds, Ending(lost, totals, late_ms))
+    return account(plan, version, seconds, Ending(lost, totals, late_ms, schedule.silence_s))

@@ -48,6 +48,7 @@ class Schedule:
         window: When everything happens.
         lost: Why the stage cannot be believed, None as long as it can.
         told: The second that comes after those told of.
+        silence_s: The longest time between two readings of k6's totals, within the window's end.
     """
 
     plan: Plan
@@ -58,6 +59,8 @@ class Schedule:
     timeline: Timeline = field(init=False)
     lost: str | None = None
     told: int = field(init=False)
+    silence_s: Seconds = 0.0
+    _heard_s: Seconds = field(init=False)
     _measure_at: float = field(init=False)
     _epoch_ns: Nanoseconds = field(init=False)
 
@@ -68,6 +71,7 @@ class Schedule:
         self.window = Window(start_ns, measure_ns, measure_ns + ns(self.plan.window_s))
         self.timeline = Timeline(self.plan.warmup_s)
         self.told = math.floor(-self.plan.warmup_s)
+        self._heard_s = -self.plan.warmup_s
         self._measure_at = trio.current_time() + LEAD_S + self.plan.warmup_s
         self._epoch_ns = time.time_ns() - time.monotonic_ns()
 
@@ -77,6 +81,7 @@ class Schedule:
         patience_s += _LINGER_S_A_REQUEST * (self.plan.warmup_arrivals + self.plan.window_arrivals)
         with trio.move_on_at(self._measure_at + self.plan.window_s + patience_s):
             await beside(self.child, self._begin_and_follow)
+        self._hear(min(self._now_s(), self.plan.window_s))
         self.lost = self.lost or self._fate(patience_s)
 
     def tell(self, second: LoadSecond) -> None:
@@ -106,9 +111,16 @@ class Schedule:
             await trio.sleep_until(self._measure_at + second + _LAG_S)
             t_s = self._now_s() - _LAG_S
             with suppress(ApiSilentError):
-                for complete in self.timeline.read(t_s, await self.api.counters(LIVE_COUNTERS)):
+                seconds = self.timeline.read(t_s, await self.api.counters(LIVE_COUNTERS))
+                self._hear(t_s)
+                for complete in seconds:
                     if complete.index + 1 < self.plan.window_s:
                         self.tell(complete)
+
+    def _hear(self, t_s: Seconds) -> None:
+        """Note that k6 was alive at that time."""
+        self.silence_s = max(self.silence_s, t_s - self._heard_s)
+        self._heard_s = t_s
 
     def _now_s(self) -> Seconds:
         """Seconds since the measured window began."""
