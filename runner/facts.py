@@ -47,7 +47,7 @@ class Endpoint:
     """Where the load goes.
 
     Attributes:
-        host: Name or address as it belongs into the Host header.
+        host: Name or address; IPv6 addresses without brackets.
         port: TCP port.
         scheme: ``http`` or ``https``.
         base_path: Put before every request's path, without a trailing slash; mostly empty.

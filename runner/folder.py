@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,7 @@ JOURNAL = "journal.ndjson"
 REPORT = "report.md"
 RESULTS = "results.json"
 SPEC = "spec.yaml"
+_SCRATCH = "loadproof-run-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,17 @@ def make_folder(path: Path) -> RunFolder:
             hint="choose another folder with --out",
         ) from None
     return RunFolder(path)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A private folder for one run's logs and rendered files; clears away those of killed runs."""
+    for old in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*-*"):
+        owner = old.name.removeprefix(_SCRATCH).partition("-")[0]
+        if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
+            shutil.rmtree(old, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-") as folder:
+        yield Path(folder)
 
 
 def _replace(target: Path, content: bytes) -> None:

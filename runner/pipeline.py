@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import secrets
 import signal
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ import trio
 from runner.analyze.results import results as analyze
 from runner.errors import EnvironmentLacks, LoadproofError, OutputError
 from runner.facts import Event, RunFacts, TrialFacts
-from runner.folder import REPORT, RESULTS, SPEC, RunFolder, make_folder
+from runner.folder import REPORT, RESULTS, SPEC, RunFolder, make_folder, scratch_folder
 from runner.load.engines import ENGINES
 from runner.observe.environment import environment
 from runner.plan.trials import Trial
@@ -169,9 +168,9 @@ async def _stop_on_signal(
 
 async def _run_guarded(job: Job, progress: _Progress, folder: RunFolder, watcher: Watcher) -> None:
     """Run all trials with a watchdog beside them; a fault of the environment becomes a fact."""
-    with _noting_faults(progress), tempfile.TemporaryDirectory(prefix="loadproof-") as scratch:
+    with _noting_faults(progress), scratch_folder() as scratch:
         async with open_watchdog(progress.run.run_id) as guard:
-            rig = _Rig(job, progress, folder, watcher, guard, Path(scratch))
+            rig = _Rig(job, progress, folder, watcher, guard, scratch)
             for _, block in groupby(job.trials, key=lambda trial: (trial.repeat, trial.configuration.name)):
                 await _run_block(list(block), rig)
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from runner.errors import OutputError, UsageError
-from runner.folder import make_folder
+from runner.folder import make_folder, scratch_folder
 
 
 def test_a_new_folder_is_made_with_its_parents(tmp_path):
@@ -58,3 +58,19 @@ except OutputError as error:
     assert "cannot write" in done.stdout
     assert (tmp_path / "report.md").read_text() == "older"
     assert os.listdir(tmp_path) == ["report.md"]
+
+
+def test_scratch_folders_of_killed_runs_are_cleared_and_those_of_living_ones_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead, living = tmp_path / "loadproof-run-999999999-x", tmp_path / f"loadproof-run-{os.getpid()}-x"
+    foreign = tmp_path / "loadproof-run-notes"
+    for folder in (dead, living, foreign):
+        folder.mkdir()
+
+    with scratch_folder() as own:
+        assert own.is_dir()
+        assert not dead.exists()
+
+    assert living.exists()
+    assert foreign.exists()
+    assert not own.exists()
