@@ -69,6 +69,11 @@ def make_folder(path: Path) -> RunFolder:
     return RunFolder(path)
 
 
+def rescue_folder() -> RunFolder:
+    """A folder on the disk of temporary files, for results that their own folder cannot take."""
+    return RunFolder(Path(tempfile.mkdtemp(prefix="loadproof-rescued-")))
+
+
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A private folder for one run's logs and rendered files; clears away those of killed runs."""

@@ -24,7 +24,7 @@ import trio
 from runner.analyze.results import results as analyze
 from runner.errors import EnvironmentLacks, LoadproofError, OutputError
 from runner.facts import Event, RunFacts, TrialFacts
-from runner.folder import REPORT, RESULTS, SPEC, RunFolder, make_folder, scratch_folder
+from runner.folder import REPORT, RESULTS, SPEC, RunFolder, make_folder, rescue_folder, scratch_folder
 from runner.load.engines import ENGINES
 from runner.observe.environment import environment
 from runner.plan.trials import Trial
@@ -259,10 +259,17 @@ def _conclude(job: Job, progress: _Progress, folder: RunFolder) -> Outcome:
     results = analyze(
         job.experiment, spec_sha256=job.spec_sha256, run=run, trials=progress.trials, planned=job.trials
     )
-    text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        folder.write(RESULTS, text.encode())
-        folder.write(REPORT, render_markdown(results).encode())
+        _write(folder, results)
     except OutputError as error:
-        progress.error = progress.error or error
+        folder = rescue_folder()
+        _write(folder, results)
+        said = f"{(progress.error or error).message}; the results are in {folder.path} instead"
+        progress.error = OutputError(said, hint=error.hint)
     return Outcome(results, folder.path, progress.signal, progress.error)
+
+
+def _write(folder: RunFolder, results: dict[str, Any]) -> None:
+    text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    folder.write(RESULTS, text.encode())
+    folder.write(REPORT, render_markdown(results).encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 _MARKS = {"ok": ("✓", "green"), "limited": ("!", "yellow"), "missing": ("✗", "red")}
@@ -20,8 +22,9 @@ def doctor(as_json: bool) -> None:
 
         click.echo(json.dumps([asdict(check) for check in checks], indent=1))
         return
+    plain = False if os.environ.get("NO_COLOR") else None
     for check in checks:
         mark, colour = _MARKS[check.status]
-        click.echo(f"{click.style(mark, fg=colour)} {check.name}: {check.found}")
+        click.echo(f"{click.style(mark, fg=colour)} {check.name}: {check.found}", color=plain)
         if check.advice:
             click.echo(f"    {check.advice}")

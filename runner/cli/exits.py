@@ -45,11 +45,16 @@ def code_for(error: LoadproofError) -> int:
 
 def show_error(error: LoadproofError) -> None:
     """Say on stderr what is wrong and what to do."""
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {error.message}", err=True)
+    _say(f"{click.style('error:', fg='red', bold=True)} {error.message}")
     for line in error.details:
-        click.echo(f"  {line}" if not isinstance(error, SpecificationError) else line, err=True)
+        _say(f"  {line}" if not isinstance(error, SpecificationError) else line)
     if error.hint:
-        click.echo(f"{click.style('hint:', fg='cyan')} {error.hint}", err=True)
+        _say(f"{click.style('hint:', fg='cyan')} {error.hint}")
+
+
+def _say(line: str) -> None:
+    """Print on stderr, in colour on a terminal unless NO_COLOR is set (no-color.org)."""
+    click.echo(line, err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def exit_code_of(app: Callable[..., Any]) -> int:

@@ -11,11 +11,14 @@ from runner.report import numbers
 def summary_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
     """A row a stage, in order; all rows have the same keys, which are the columns' headings."""
     configurations = results["configurations"]
-    return [
+    rows = [
         _row(configuration["name"], stage)
         for configuration in configurations
         for stage in configuration["stages"]
     ]
+    if len(configurations) == 1:
+        rows = [{name: cell for name, cell in row.items() if name != "configuration"} for row in rows]
+    return rows
 
 
 def _row(configuration: str, stage: Mapping[str, Any]) -> dict[str, str]:

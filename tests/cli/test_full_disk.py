@@ -1,0 +1,30 @@
+"""A disk that is really full: a tmpfs of a few kilobytes."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "none", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_results_that_their_folder_cannot_take_are_kept_elsewhere(cli, tiny_disk):
+    done = cli("execute", cli.write(stages=[{"rps": 50, "duration": "3s"}]), "--out", tiny_disk / "run")
+
+    rescued = Path(done.stdout.strip()).parent
+    assert done.returncode == 3
+    assert "No space left on device" in done.stderr
+    assert str(rescued) in done.stderr
+    results = json.loads((rescued / "results.json").read_text())
+    assert results["configurations"][0]["stages"][0]["requests"]["succeeded"] == 150
