@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -27,4 +28,5 @@ def test_results_that_their_folder_cannot_take_are_kept_elsewhere(cli, tiny_disk
     assert "No space left on device" in done.stderr
     assert str(rescued) in done.stderr
     results = json.loads((rescued / "results.json").read_text())
+    shutil.rmtree(rescued)
     assert results["configurations"][0]["stages"][0]["requests"]["succeeded"] == 150
