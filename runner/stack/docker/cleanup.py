@@ -15,7 +15,7 @@ import trio
 
 from runner.errors import StackFailed
 from runner.stack.docker import labels
-from runner.stack.docker.engine import Engine, EngineGone, EngineRefused, connect, together
+from runner.stack.docker.engine import Engine, EngineGone, EngineRefused, connect, knock, together
 from runner.units import Seconds
 
 _ROUND_S: Final[Seconds] = 0.1
@@ -154,6 +154,7 @@ async def take_down(engine: Engine, run_id: str, *, within: Seconds) -> str | No
     """
     with trio.move_on_after(within, shield=True):
         try:
+            knock(engine.base_url)
             await remove_run(engine, run_id)
         except EngineGone as gone:
             return f"containers may be left: {gone.message}; `runner clean` removes them"

@@ -19,20 +19,22 @@ from docker import APIClient
 from docker.errors import APIError, DockerException
 
 from runner.errors import EnvironmentLacks, LoadproofError, StackFailed
-from runner.units import Seconds
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 DEFAULT_URL: Final = "unix:///var/run/docker.sock"
-_CALL_TIMEOUT_S: Final[Seconds] = 60.0
+_CALL_TIMEOUT_S: Final = 60
+_POOLS: Final = 10_000
+"""The SDK keeps a pool per URL and throws the oldest away, whether it is in use or not."""
+
 _START_HINT: Final = (
     "start it with `sudo systemctl start docker`; where there is no systemd, with `sudo dockerd &`"
 )
 
 
 class EngineGone(EnvironmentLacks):
-    """The engine does not answer (any more)."""
+    """There is no engine that answers (any more)."""
 
 
 class EngineRefused(StackFailed):
@@ -114,10 +116,10 @@ async def connect() -> Engine:
     """The engine that DOCKER_HOST names, or this machine's default one.
 
     Raises:
-        EnvironmentLacks: There is none, it may not be used, or it is not on this machine.
+        EngineGone: There is none, it may not be used, or it is not on this machine.
     """
     base_url = os.environ.get("DOCKER_HOST") or DEFAULT_URL
-    _knock(base_url)
+    knock(base_url)
     api = await trio.to_thread.run_sync(_open, base_url, abandon_on_cancel=True)
     return Engine(api, base_url)
 
@@ -135,13 +137,17 @@ def translated(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
 
 def _open(base_url: str) -> APIClient:
-    return translated(APIClient, base_url=base_url, version="auto", timeout=int(_CALL_TIMEOUT_S))
+    return translated(APIClient, base_url=base_url, version="auto", timeout=_CALL_TIMEOUT_S, num_pools=_POOLS)
 
 
-def _knock(base_url: str) -> None:
-    """Find out in one connect what a person has to be told."""
+def knock(base_url: str) -> None:
+    """Find out in one connect what a person has to be told.
+
+    Raises:
+        EngineGone: Nobody answers, or it is not for us.
+    """
     if not base_url.startswith("unix://"):
-        raise EnvironmentLacks(
+        raise EngineGone(
             f"the Docker Engine at {base_url} is not on this machine",
             hint="containers are watched through this machine's own counters: unset DOCKER_HOST",
         )
@@ -151,16 +157,14 @@ def _knock(base_url: str) -> None:
             knocking.settimeout(5.0)
             knocking.connect(path)
     except PermissionError as error:
-        raise EnvironmentLacks(
+        raise EngineGone(
             f"no permission to use the Docker Engine at {path}",
             hint="`sudo usermod -aG docker $USER` and log in again, or run as root",
         ) from error
     except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise EnvironmentLacks(f"no Docker Engine runs at {path}", hint=_START_HINT) from error
+        raise EngineGone(f"no Docker Engine runs at {path}", hint=_START_HINT) from error
     except OSError as error:
-        raise EnvironmentLacks(
-            f"the Docker Engine at {path} does not answer: {error}", hint=_START_HINT
-        ) from error
+        raise EngineGone(f"the Docker Engine at {path} does not answer: {error}", hint=_START_HINT) from error
 
 
 def _innermost(error: BaseException) -> str:

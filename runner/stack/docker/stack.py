@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from runner.stack.command import in_words
 from runner.stack.docker import labels
 from runner.stack.docker.containers import Plan
 from runner.stack.docker.engine import Engine, EngineGone, EngineRefused, translated
+from runner.stack.docker.events import listen
 from runner.units import BYTES_PER_MIB
 
 _LOG_LINES: Final = 20
@@ -75,14 +75,13 @@ class DockerStack:
 
     async def wait_broken(self) -> Event:
         """Wait for the engine to report an end, or to end itself; nothing is polled."""
-        api = self.engine.api
-        filters = {"label": f"{labels.RUN}={self.run_id}", "event": ["die", "oom"]}
+        filters = {"label": [f"{labels.RUN}={self.run_id}"], "event": ["die", "oom"]}
         try:
-            with closing(await self.engine.call(api.events, filters=filters, decode=True)) as events:
+            async with listen(self.engine, filters) as news:
                 while self._broken is None:
                     self._broken = await self.engine.call(post_mortem, self.engine, self.containers)
                     if self._broken is None:
-                        self._broken = self._told(await self.engine.call(next, events, None))
+                        self._broken = self._told(await news.next())
         except EngineGone:
             self._broken = _engine_ended()
         return self._broken

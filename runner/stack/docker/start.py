@@ -62,8 +62,9 @@ async def start_all(
         started[plan.name] = await _start(engine, plan, ids[plan.name], network)
 
     await together(partial(create, plan) for plan in plans)
-    await together(partial(start, plan) for plan in plans if plan.role is Role.APP)
-    await together(partial(start, plan) for plan in plans if plan.role is not Role.APP)
+    for is_app in (True, False):
+        await together(partial(start, plan) for plan in plans if (plan.role is Role.APP) is is_app)
+        await _refuse_dead(engine, [started[plan.name] for plan in plans if plan.name in started])
     return tuple(started[plan.name] for plan in plans)
 
 
@@ -74,7 +75,7 @@ async def _start(engine: Engine, plan: Plan, container: str, network: str | None
         raise StackFailed(f"{plan.name} cannot be started: {refused.reason}") from refused
     found = await engine.call(engine.api.inspect_container, container)
     pid = int(found["State"]["Pid"])
-    started = Started(
+    return Started(
         plan=plan,
         id=container,
         pid=pid,
@@ -82,16 +83,20 @@ async def _start(engine: Engine, plan: Plan, container: str, network: str | None
         host=found["NetworkSettings"]["Networks"][network]["IPAddress"] if network else LOOPBACK,
         published=_published(plan, found["NetworkSettings"]["Ports"] or {}),
     )
-    if not started.alive:
-        event = await engine.call(post_mortem, engine, (started,))
-        if event is None:
-            raise EnvironmentLacks(
-                f"the processes of {plan.name} are not visible on this machine",
-                hint="the Docker Engine runs inside a virtual machine; containers are watched through"
-                " this machine's own counters, so use an engine that runs on it",
-            )
+
+
+async def _refuse_dead(engine: Engine, started: Sequence[Started]) -> None:
+    """A replica is blamed before nginx, which cannot find its upstream any more."""
+    if all(container.alive for container in started):
+        return
+    event = await engine.call(post_mortem, engine, tuple(started))
+    if event is not None:
         raise StackFailed(f"{event.message} at its start", details=event.log)
-    return started
+    raise EnvironmentLacks(
+        "the processes of the containers are not visible on this machine",
+        hint="the Docker Engine runs inside a virtual machine; containers are watched through this"
+        " machine's own counters, so use an engine that runs on it",
+    )
 
 
 def _published(plan: Plan, ports: dict[str, Any]) -> int | None:
