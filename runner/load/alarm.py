@@ -41,19 +41,3 @@ class Alarm:
         value = self._timer.value
         value.seconds, value.nanoseconds = divmod(max(instant_ns, 1), NS_PER_S)
         self._settime(self.fd, _ABSOLUTE, self._pointer, None)
-
-    def every(self, first_ns: Nanoseconds, period_ns: Nanoseconds) -> None:
-        """Go off at an instant and every period after it."""
-        interval = self._timer.interval
-        interval.seconds, interval.nanoseconds = divmod(period_ns, NS_PER_S)
-        self.at(first_ns)
-
-    def stop(self) -> None:
-        """Do not go off any more."""
-        self._timer.interval.seconds = self._timer.interval.nanoseconds = 0
-        self._timer.value.seconds = self._timer.value.nanoseconds = 0
-        self._settime(self.fd, 0, self._pointer, None)
-
-    def wait(self) -> None:
-        """Sleep until a periodic alarm goes off, or return at once when it has since the last wait."""
-        os.read(self.fd, 8)

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import httptools
 
-_MAX_HEAD_BYTES: Final = 64 * 1024
+_MAX_QUIET_BYTES: Final = 64 * 1024
 _REMEMBERED: Final = 256
+_END_OF_HEAD: Final = b"\r\n\r\n"
 
 
 class ProtocolFault(Exception):  # noqa: N818  (a fact about the peer, not an error of ours)
@@ -20,22 +21,43 @@ class ProtocolFault(Exception):  # noqa: N818  (a fact about the peer, not an er
 
 
 class Heads:
-    """Heads seen before: their bytes to (status, length of the body, whether the connection lasts)."""
+    """Heads seen before, and what the answers that begin with them are like.
 
-    __slots__ = ("_known",)
+    Attributes:
+        head: The head seen last; the attributes below belong to it.
+        count: How many bytes its whole answer has.
+        status: Its status code.
+        keep: Whether the connection may carry another request after it.
+        large: Some answer was large; kept here for the caller.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_head_only", "_known", "count", "head", "keep", "large", "status")
+
+    def __init__(self, *, head_only: bool) -> None:
+        self._head_only = head_only
         self._known: dict[bytes, tuple[int, int, bool]] = {}
+        self.head, self.count, self.status = b"", -1, 0
+        self.keep = self.large = False
 
-    def get(self, head: bytes) -> tuple[int, int, bool] | None:
-        """What a head means, None when it is new."""
-        return self._known.get(head)
+    def find(self, data: bytearray, count: int) -> bool:
+        """Whether `count` bytes are a whole answer with a head seen before; makes that the last one."""
+        head = bytes(data[: data.find(_END_OF_HEAD, 0, count) + 4])
+        known = self._known.get(head)
+        if known is None or len(head) + known[0] != count:
+            return False
+        self.head, self.count = head, count
+        _, self.status, self.keep = known
+        return True
 
-    def remember(self, head: bytes, meaning: tuple[int, int, bool]) -> None:
-        """Keep a head that stands for a body of known length."""
+    def remember(self, answer: Answer, data: bytearray, count: int) -> None:
+        """Keep the head of an answer that came in one piece of `count` bytes."""
+        head = bytes(data[: data.find(_END_OF_HEAD, 0, count) + 4])
+        length = 0 if self._head_only else answer.length
+        if length is None or len(head) + length != count:
+            return
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        self._known[head] = meaning
+        self._known[head] = (length, answer.status, answer.keep_alive)
 
 
 class Answer:
@@ -51,11 +73,10 @@ class Answer:
     """
 
     __slots__ = (
-        "_head_bytes",
         "_head_only",
-        "_in_head",
         "_needle",
         "_parser",
+        "_quiet_bytes",
         "_tail",
         "_until_close",
         "complete",
@@ -70,7 +91,7 @@ class Answer:
     def __init__(self, *, head_only: bool, needle: bytes) -> None:
         self._parser: Any = httptools.HttpResponseParser(self)
         self._head_only, self._needle = head_only, needle
-        self._head_bytes, self._in_head, self._until_close = 0, True, False
+        self._quiet_bytes, self._until_close = 0, False
         self._tail = b""
         self.complete = self.keep_alive = False
         self.found = not needle
@@ -81,10 +102,10 @@ class Answer:
         """Take in what was received.
 
         Raises:
-            ProtocolFault: This is not HTTP/1.1, or its head is larger than 64 KiB.
+            ProtocolFault: This is not HTTP/1.1, or 64 KiB came without a byte of a body (an
+                endless head, interim answer or trailer, which would have to be kept in memory).
         """
-        if self._in_head:
-            self._head_bytes += len(data)
+        self._quiet_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -93,8 +114,8 @@ class Answer:
             if not self.complete:
                 raise ProtocolFault(str(error)) from None
             self.keep_alive = False
-        if self._in_head and self._head_bytes > _MAX_HEAD_BYTES:
-            raise ProtocolFault("the head is larger than 64 KiB")
+        if self._quiet_bytes > _MAX_QUIET_BYTES and not self.complete:
+            raise ProtocolFault("64 KiB without a body")
 
     def close(self) -> bool:
         """The peer has closed; True when that is how this answer ends."""
@@ -121,7 +142,6 @@ class Answer:
         if self.complete:
             return
         self.status = self._parser.get_status_code()
-        self._in_head = False
         if self.status < 200:
             return
         self.keep_alive = self._parser.should_keep_alive()
@@ -131,6 +151,7 @@ class Answer:
 
     def on_body(self, data: bytes) -> None:
         """httptools: a piece of the body, with chunking undone."""
+        self._quiet_bytes = 0
         if self.found or self.complete:
             return
         seen = self._tail + data
@@ -140,6 +161,6 @@ class Answer:
     def on_message_complete(self) -> None:
         """httptools: the answer has ended, unless it was an interim one (1xx)."""
         if 100 <= self.status < 200:
-            self._in_head, self._head_bytes, self.length = True, 0, None
+            self.length = None
         else:
             self.complete = True

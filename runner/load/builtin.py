@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,19 +17,19 @@ import trio
 
 from runner.errors import EnvironmentLacks
 from runner.facts import LoadFacts, LoadSecond, Window
-from runner.load import pacing
+from runner.load import ledger, pacing
 from runner.load.engine import LoadOrder, LoadStarted
+from runner.load.ledger import Account
 from runner.load.merge import Collector
 from runner.load.order import WorkerOrder
 from runner.load.request import request_bytes, resolve
-from runner.units import NS_PER_S, PerSecond, ns
+from runner.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
 
 _RATE_PER_WORKER: Final = 20_000
 _LEAD_NS: Final = 150_000_000
 _READY_WITHIN_S: Final = 15
 _GRACE_S: Final = 5
-_STALL_WORTH_SAYING_NS: Final = 500_000_000
-_CLOCK_SHIFT_WORTH_SAYING_NS: Final = 1_000_000
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
 @dataclass(slots=True)
@@ -55,15 +55,9 @@ class _Lines:
 class _Worker:
     """One process and what it has reported."""
 
-    index: int
-    planned: int
     process: trio.Process
     lines: _Lines
-    note: str = ""
-    scheduled: int = 0
-    accounted: int = 0
-    ending: dict[str, Any] | None = None
-    seconds: int = 0
+    account: Account
 
 
 @dataclass(slots=True)
@@ -89,6 +83,7 @@ async def offer(
     task_status: trio.TaskStatus[LoadStarted] = trio.TASK_STATUS_IGNORED,
 ) -> LoadFacts:
     """Offer one stage with worker processes; see `runner.load.engine.Engine`."""
+    _check_cpus(order.load.cpus)
     family, address = await trio.to_thread.run_sync(resolve, order.endpoint)
     count = _worker_count(order)
     async with _spawned(count, on_spawn) as processes:
@@ -102,8 +97,8 @@ async def offer(
         overdue_s = (window.end_ns - time.monotonic_ns()) / NS_PER_S + order.load.timeout + _GRACE_S
         with trio.move_on_after(overdue_s):
             async with trio.open_nursery() as nursery:
-                for worker in workers:
-                    nursery.start_soon(_follow, worker, window.start_ns, stage)
+                for index, worker in enumerate(workers):
+                    nursery.start_soon(_follow, worker, index, window.start_ns, stage)
     return _facts(order, workers, stage)
 
 
@@ -144,12 +139,26 @@ def _worker_order(
         max_in_flight=share + (index < rest),
         when_full=load.when_full,
         timeout=load.timeout,
-        quantum_ns=_quantum_ns(stage.rps / count),
+        quantum_ns=_quantum_ns(order, count),
+        resend=load.request.method in _IDEMPOTENT,
+        cpus=load.cpus,
     )
 
 
-def _quantum_ns(rate_per_worker: PerSecond) -> int:
-    return pacing.default_quantum_ns(rate_per_worker)
+def _quantum_ns(order: LoadOrder, count: int) -> Nanoseconds:
+    asked = order.load.quantum
+    return pacing.default_quantum_ns(order.stage.rps / count) if asked is None else ns(asked)
+
+
+def _check_cpus(cpus: Collection[int]) -> None:
+    """Raise EnvironmentLacks when the workers cannot run on one of these processors."""
+    usable = os.sched_getaffinity(0)
+    missing = sorted(set(cpus) - usable)
+    if missing:
+        raise EnvironmentLacks(
+            f"load.cpus asks for processor {missing[0]}, which this run may not use",
+            hint=f"it may use {', '.join(map(str, sorted(usable)))}",
+        )
 
 
 @asynccontextmanager
@@ -202,7 +211,8 @@ async def _brief(index: int, process: trio.Process, order: WorkerOrder) -> _Work
         except trio.BrokenResourceError:
             ready = None
         if ready is not None:
-            return _Worker(index, _planned(order), process, lines, note=ready["note"])
+            account = Account(f"generator worker {index + 1}", _planned(order), note=ready["note"])
+            return _Worker(process, lines, account)
         await process.wait()
     raise EnvironmentLacks(
         f"generator worker {index + 1} did not start (exit status {process.returncode})",
@@ -226,91 +236,46 @@ def _share(arrivals: int, order: WorkerOrder) -> int:
     return (arrivals - order.worker + order.workers - 1) // order.workers if arrivals > order.worker else 0
 
 
-async def _follow(worker: _Worker, start_ns: int, stage: _Stage) -> None:
+async def _follow(worker: _Worker, index: int, start_ns: Nanoseconds, stage: _Stage) -> None:
     """Start a worker and read what it reports until it ends, well or badly."""
     assert worker.process.stdin is not None
     try:
         await worker.process.stdin.send_all(json.dumps({"start_ns": start_ns}).encode() + b"\n")
         while line := await worker.lines.read():
             if "end" in line:
-                worker.ending = line
+                worker.account.ending = line
                 break
-            worker.seconds += 1
-            worker.scheduled += line["scheduled"]
-            worker.accounted += line["succeeded"] + line["dropped"] + sum(line["failures"].values())
-            stage.take(stage.collector.line(worker.index, line))
+            worker.account.take(line)
+            stage.take(stage.collector.line(index, line))
     except trio.BrokenResourceError:
         pass
-    stage.take(stage.collector.end(worker.index))
+    worker.account.died = worker.account.ending is None
+    stage.take(stage.collector.end(index))
 
 
 def _facts(order: LoadOrder, workers: Sequence[_Worker], stage: _Stage) -> LoadFacts:
-    for worker in workers:
-        stage.take(stage.collector.end(worker.index))
-    lost = [sentence for worker in workers if (sentence := _loss(worker))]
-    seconds = _with_lost(stage.seconds, workers, order)
+    accounts = [worker.account for worker in workers]
+    for index, worker in enumerate(workers):
+        stage.take(stage.collector.end(index))
+        worker.account.status = worker.process.returncode
     return LoadFacts(
         engine="builtin",
         workers=len(workers),
-        planned=sum(worker.planned for worker in workers),
-        seconds=tuple(seconds),
+        planned=sum(account.planned for account in accounts),
+        seconds=tuple(ledger.with_lost(stage.seconds, accounts, order.stage.duration)),
         complete=True,
-        clock=_clock(workers),
-        lost_workers=tuple(lost),
-        notes=_notes(workers),
+        clock=ledger.clock(accounts),
+        lost_workers=ledger.losses(accounts),
+        notes=(*_pacing_notes(order, len(workers)), *ledger.notes(accounts)),
     )
 
 
-def _loss(worker: _Worker) -> str:
-    """What went wrong with a worker and what it cost; empty when nothing did."""
-    name = f"generator worker {worker.index + 1}"
-    if worker.ending is None:
-        cost = worker.planned - worker.accounted
-        status = worker.process.returncode
-        how = f"ended by signal {-status}" if status is not None and status < 0 else "stopped answering"
-        return f"{name} {how} after {worker.seconds} s; {cost:,} of its {worker.planned:,} requests are lost"
-    stall_ns = worker.ending["longest_stall_ns"]
-    if stall_ns < _STALL_WORTH_SAYING_NS:
-        return ""
-    late = round(stall_ns / NS_PER_S * worker.planned / max(1, worker.seconds))
-    return f"{name} stood still for {stall_ns / NS_PER_S:.1f} s; about {late:,} requests were sent late"
-
-
-def _with_lost(
-    seconds: Sequence[LoadSecond], workers: Sequence[_Worker], order: LoadOrder
-) -> list[LoadSecond]:
-    """Count what died with a worker as dropped, so that every planned request ends in one count.
-
-    What a dead worker had under way was sent, but nobody knows how it ended; it counts as dropped, too.
-    """
-    dead = [worker for worker in workers if worker.ending is None]
-    if not dead:
-        return list(seconds)
-    unsent = sum(worker.planned - worker.scheduled for worker in dead)
-    unknown = sum(worker.scheduled - worker.accounted for worker in dead)
-    index = seconds[-1].index + 1 if seconds else math.ceil(order.stage.duration)
-    return [*seconds, LoadSecond(index, scheduled=unsent, sent=-unknown, dropped=unsent + unknown)]
-
-
-def _clock(workers: Sequence[_Worker]) -> str:
-    unstamped = sum(worker.ending["unstamped"] for worker in workers if worker.ending)
-    if not unstamped:
-        return "answers by the kernel's receive stamps (SO_TIMESTAMPNS), all else by CLOCK_REALTIME"
-    return (
-        f"answers by the kernel's receive stamps (SO_TIMESTAMPNS) but for {unstamped:,} reads that had none "
-        "and were stamped by the generator, all else by CLOCK_REALTIME"
-    )
-
-
-def _notes(workers: Sequence[_Worker]) -> tuple[str, ...]:
-    notes = [worker.note for worker in workers if worker.note]
-    endings = [worker.ending for worker in workers if worker.ending]
-    shift_ns = max((ending["clock_shift_ns"] for ending in endings), default=0)
-    if shift_ns >= _CLOCK_SHIFT_WORTH_SAYING_NS:
-        notes.append(
-            f"the wall clock was moved by {shift_ns / 1e6:,.1f} ms in the stage; latencies may be off by that"
-        )
-    if endings:
-        peak = max(ending["peak_rss_kib"] for ending in endings) / 1024
-        notes.append(f"a generator worker used at most {peak:.0f} MiB of memory")
-    return tuple(dict.fromkeys(notes))
+def _pacing_notes(order: LoadOrder, count: int) -> list[str]:
+    """How arrivals were spaced and on which processors the workers ran."""
+    quantum_ns = _quantum_ns(order, count)
+    found = []
+    if quantum_ns:
+        found.append(f"requests left in bunches at most {quantum_ns / NS_PER_US:,.0f} µs wide")
+    if order.load.cpus:
+        found.append(f"the generator stayed on processors {', '.join(map(str, sorted(order.load.cpus)))}")
+    return found

@@ -33,6 +33,8 @@ class WorkerOrder:
         when_full: What becomes of an arrival that finds no free slot.
         timeout: Seconds from being taken up to the last byte.
         quantum_ns: How far apart bunches of arrivals are; 0 for exact spacing.
+        resend: Whether a request whose kept connection was closed meanwhile may be sent again.
+        cpus: Processors to stay on; empty for any.
     """
 
     family: int
@@ -53,6 +55,8 @@ class WorkerOrder:
     when_full: Literal["drop", "queue"]
     timeout: Seconds
     quantum_ns: Nanoseconds
+    resend: bool = True
+    cpus: tuple[int, ...] = ()
 
     def to_json(self) -> bytes:
         """One line of JSON."""
@@ -67,6 +71,6 @@ def from_json(line: bytes) -> WorkerOrder:
     fields = json.loads(line)
     for name in ("request", "body_contains"):
         fields[name] = base64.b64decode(fields[name])
-    for name in ("address", "status"):
+    for name in ("address", "status", "cpus"):
         fields[name] = tuple(fields[name])
     return WorkerOrder(**fields)

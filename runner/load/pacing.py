@@ -57,13 +57,17 @@ def poisson(
         k += 1
 
 
-def bunched(arrivals: Iterator[Nanoseconds], quantum_ns: Nanoseconds) -> Iterator[Nanoseconds]:
+def bunched(
+    arrivals: Iterator[Nanoseconds], quantum_ns: Nanoseconds, measure_ns: Nanoseconds
+) -> Iterator[Nanoseconds]:
     """The same arrivals, those of one quantum due together at its start.
 
-    Waking once a quantum instead of once an arrival is what makes high rates cheap.
+    Waking once a quantum instead of once an arrival is what makes high rates cheap. No
+    arrival is moved across `measure_ns`, where the measured window begins.
     """
     for at_ns in arrivals:
-        yield at_ns - at_ns % quantum_ns
+        quantum = at_ns - at_ns % quantum_ns
+        yield quantum if quantum >= measure_ns or at_ns < measure_ns else measure_ns
 
 
 def default_quantum_ns(rate_per_worker: PerSecond) -> Nanoseconds:

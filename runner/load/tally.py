@@ -10,50 +10,47 @@ from runner.histogram import bucket
 from runner.units import Nanoseconds
 
 _HALF_US: Final = 500
+_FINE: Final = 2048
 LATENCIES: Final = ("duration", "response_time", "connect", "dispatch_delay", "first_byte")
 
 
 class Latency:
-    """Counts by bucket, filled by `add` in the hot path."""
+    """Counts by bucket, filled by `add` in the hot path: a list for the buckets of 1 µs, a dict beyond."""
 
-    __slots__ = ("counts", "max_ns", "total_ns")
+    __slots__ = ("coarse", "fine", "max_ns", "total_ns")
 
     def __init__(self) -> None:
-        self.counts: defaultdict[int, int] = defaultdict(int)
+        self.fine = [0] * _FINE
+        self.coarse: defaultdict[int, int] = defaultdict(int)
         self.total_ns = 0
         self.max_ns = 0
 
     def add(self, value_ns: Nanoseconds) -> None:
         """Count one value, rounded to the nearest microsecond; a negative one as 0."""
-        value_ns = max(value_ns, 0)
+        if value_ns < 0:
+            value_ns = 0
         us = (value_ns + _HALF_US) // 1000
-        self.counts[us if us < 2048 else bucket(us)] += 1
+        if us < _FINE:
+            self.fine[us] += 1
+        else:
+            self.coarse[bucket(us)] += 1
         self.total_ns += value_ns
         if value_ns > self.max_ns:
             self.max_ns = value_ns
 
     def packed(self) -> list[object]:
         """Buckets, counts, sum and maximum, ready for JSON."""
-        return [list(self.counts), list(self.counts.values()), self.total_ns, self.max_ns]
+        fine = {us: count for us, count in enumerate(self.fine) if count}
+        return [[*fine, *self.coarse], [*fine.values(), *self.coarse.values()], self.total_ns, self.max_ns]
 
 
 class Tally:
     """One second of one worker; see `runner.facts.LoadSecond` for what each count means."""
 
     __slots__ = (
-        "completed",
-        "connect",
-        "dispatch_delay",
-        "dropped",
-        "duration",
-        "failures",
-        "first_byte",
-        "index",
-        "response_time",
-        "scheduled",
-        "sent",
-        "succeeded",
-    )
+        "completed", "connect", "dispatch_delay", "dropped", "duration", "failures", "first_byte", "index",
+        "response_time", "scheduled", "sent", "succeeded",
+    )  # fmt: skip
 
     def __init__(self, index: int) -> None:
         self.index = index

@@ -59,10 +59,11 @@ def test_the_same_seed_gives_the_same_arrivals_and_another_seed_others():
     assert list(pacing.poisson(100, 1, 1)) != list(pacing.poisson(100, 1, 2))
 
 
-@given(st.integers(4001, 50_000), st.integers(1, 1_000_000))
-def test_bunching_moves_no_arrival_later_and_none_by_a_whole_quantum(rate, quantum):
+@given(st.integers(4001, 50_000), st.integers(1, 1_000_000), st.integers(0, 20_000_000))
+def test_bunching_moves_no_arrival_later_and_none_by_a_whole_quantum(rate, quantum, measure):
     exact = list(pacing.constant(rate, 0.02))
 
-    bunched = list(pacing.bunched(iter(exact), quantum))
+    bunched = list(pacing.bunched(iter(exact), quantum, measure))
 
     assert all(0 <= due - shown < quantum for due, shown in zip(exact, bunched, strict=True))
+    assert sum(due >= measure for due in exact) == sum(due >= measure for due in bunched)

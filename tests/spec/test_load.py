@@ -49,6 +49,8 @@ LOADS = part(
     timeout=TIMES,
     workers=st.just("auto") | st.integers(1, 256),
     seed=st.integers(0, 2**53 - 1),
+    quantum=st.sampled_from([0, "250us", "1ms"]),
+    cpus=st.lists(st.integers(0, 4095), max_size=3),
 )
 STAGES = st.lists(
     part({"rps": st.integers(1000, 1_000_000), "duration": TIMES}, warmup=TIMES | st.just(0), name=LINES),
@@ -92,7 +94,7 @@ def test_what_was_written_is_what_is_read(specification: dict[str, Any]) -> None
     ]
     assert [threshold.expr for threshold in configuration.thresholds] == specification.get("thresholds", [])
     for key, value in specification.get("load", {}).items():
-        if key not in {"request", "expect", "timeout"}:
+        if key not in {"request", "expect", "timeout", "quantum", "cpus"}:
             assert getattr(configuration.load, key) == value
 
 
