@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 import click
@@ -54,7 +55,8 @@ def show_error(error: LoadproofError) -> None:
 
 def _say(line: str) -> None:
     """Print on stderr, in colour on a terminal unless NO_COLOR is set (no-color.org)."""
-    click.echo(line, err=True, color=False if os.environ.get("NO_COLOR") else None)
+    with suppress(BrokenPipeError):
+        click.echo(line, err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def exit_code_of(app: Callable[..., Any]) -> int:
