@@ -11,6 +11,7 @@ import math
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
 import requests.exceptions
@@ -82,11 +83,18 @@ class Engine:
 
         await trio.lowlevel.checkpoint_if_cancelled()
         self._under_way.add(token)
+        return await self._in_thread(blocking)
+
+    async def _in_thread(self, blocking: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(blocking, abandon_on_cancel=True, limiter=self._threads)
 
     async def stream(self, items: Iterator[T], on_item: Callable[[T], None]) -> None:
-        """Take every item of a streamed answer as it comes."""
-        while (item := await self.call(next, items, None)) is not None:
+        """Take every item of a streamed answer as it comes.
+
+        A build or a pull creates nothing with our label and ends with its connection, so an
+        abandoned one is not waited for.
+        """
+        while (item := await self._in_thread(partial(translated, next, items, None))) is not None:
             on_item(item)
 
     def close(self) -> None:
