@@ -107,11 +107,14 @@ class ObservedFacts:
         subjects: Everything that was watched.
         samples: In time order, the window's two ends among them.
         notes: What could not be read and why, in sentences.
+        requests: Subject's name to the requests it counted itself in the measured window,
+            from its own Prometheus metrics; subjects without such a counter are absent.
     """
 
     subjects: tuple[Subject, ...]
     samples: tuple[Sample, ...]
     notes: tuple[str, ...] = ()
+    requests: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

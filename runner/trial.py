@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -29,6 +29,7 @@ from runner.facts import (
 )
 from runner.load.engine import Engine, LoadOrder, LoadStarted
 from runner.observe.processes import start_ticks
+from runner.observe.requests import RequestCounter
 from runner.observe.sampler import watch
 from runner.plan.trials import Trial
 from runner.stack.contract import Guard, Stack
@@ -127,12 +128,15 @@ async def _offer_and_watch(
         started: LoadStarted = await nursery.start(offer)
         record.window = started.window
         record.subjects = (*stack.subjects, *_instrument(started.pids))
-        record.observed = await watch(
+        counter = RequestCounter(stack.metrics_urls, started.window)
+        nursery.start_soon(counter.count)
+        observed = await watch(
             record.subjects,
             started.window,
             interval=trial.configuration.metrics.interval,
             on_sample=on_sample,
         )
+    record.observed = replace(observed, requests=counter.requests, notes=(*observed.notes, *counter.notes))
     for pid in started.pids:
         guard.forget(pid)
 

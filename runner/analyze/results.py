@@ -139,6 +139,7 @@ def _numbers(configuration: Configuration, trial: Trial, facts: TrialFacts | Non
         **latencies(load),
         "cpu_cores": cpu,
         "cpu_cores_by_subject": _by_subject(observed, window_s, peak_s),
+        "requests_by_subject": dict(observed.requests) if observed else {},
         "cpu_us_per_request": _cpu_per_request(cpu, requests["succeeded"], window_s),
         "memory_mib": _memory(observed, window_s),
         "timeseries": _timeseries(load, observed, window_s),

@@ -122,7 +122,7 @@ def _ledger_cell(stage: Stage, role: str) -> str:
 
 
 def replicas(stages: Sequence[Stage]) -> str:
-    """CPU of every replica by itself; empty with fewer than two."""
+    """CPU of every replica, and its share of the requests the replicas counted; empty with fewer than two."""
     names = [
         name
         for name in dict.fromkeys(name for stage in stages for name in stage["cpu_cores_by_subject"])
@@ -130,13 +130,28 @@ def replicas(stages: Sequence[Stage]) -> str:
     ]
     if len(names) < 2:
         return ""
-    rows = [[escape(name), *(_replica_cell(stage, name) for stage in stages)] for name in names]
-    return table(["Avg CPU Cores", *map(stage_name, stages)], rows)
+    rows = [
+        [f"{escape(name)}, CPU cores", *(_replica_cpu(stage, name) for stage in stages)] for name in names
+    ]
+    if any(stage["requests_by_subject"] for stage in stages):
+        rows += [
+            [f"{escape(name)}, requests", *(_replica_share(stage, name) for stage in stages)]
+            for name in names
+        ]
+    return table(["Replica", *map(stage_name, stages)], rows)
 
 
-def _replica_cell(stage: Stage, name: str) -> str:
+def _replica_cpu(stage: Stage, name: str) -> str:
     usage = (stage["cpu_cores_by_subject"].get(name) or {}).get("cpu") or {}
     return numbers.cores(usage.get("avg"))
+
+
+def _replica_share(stage: Stage, name: str) -> str:
+    counted = stage["requests_by_subject"]
+    total = sum(counted.values())
+    if name not in counted or not total:
+        return numbers.NOT_MEASURED
+    return f"{counted[name]:,} ({numbers.share(counted[name] / total)})"
 
 
 def thresholds(stages: Sequence[Stage]) -> str:

@@ -65,6 +65,10 @@ class Stack(Protocol):
         """What was really built, for the report: JSON types only, no secrets."""
 
     @property
+    def metrics_urls(self) -> Mapping[str, str]:
+        """Subject's name to the URL of its Prometheus metrics; empty where there are none."""
+
+    @property
     def broken(self) -> Event | None:
         """Why the stack can no longer be used, None while it can."""
 

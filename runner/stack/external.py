@@ -30,6 +30,7 @@ class ExternalStack:
     endpoint: Endpoint
     processes: tuple[Process, ...]
     description: Mapping[str, object]
+    metrics_urls: Mapping[str, str] = field(default_factory=dict)
     _broken: Event | None = field(default=None, init=False)
 
     @property

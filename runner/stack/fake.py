@@ -24,6 +24,7 @@ class FakeStack:
     endpoint: Endpoint = field(default_factory=lambda: Endpoint("127.0.0.1", 1))
     subjects: tuple[Subject, ...] = ()
     description: Mapping[str, object] = field(default_factory=lambda: {"kind": "fake"})
+    metrics_urls: Mapping[str, str] = field(default_factory=dict)
     broken: Event | None = None
     is_up: bool = False
     opened: int = 0
