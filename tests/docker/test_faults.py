@@ -239,7 +239,8 @@ async def test_an_engine_that_dies_in_a_stage_ends_the_wait_and_is_said(
     assert event.code == "stack-failed"
     assert "does not answer any more" in event.message
     assert "runner clean" in said.lines[-1]
-    assert said.engines  # the watchdog still has to look after it
+    assert said.engines  # the watchdog still has to look after both
+    assert said.processes == {it.pid for it in stack.containers}
 
 
 async def test_exhausted_address_pools_are_explained(context, left_over, api):

@@ -32,6 +32,13 @@ async def test_load_through_nginx_is_shared_evenly_by_the_replicas(context, left
     assert left_over() == []
 
 
+async def test_the_watchdog_knows_what_is_up_and_forgets_it_afterwards(context, said, left_over):
+    async with open_docker(topology(**TWO_HOPS), context) as stack:
+        assert said.processes == {it.pid for it in stack.containers}
+        assert len(said.engines) == 1
+    assert (said.processes, said.engines) == (set(), [])
+
+
 async def test_every_container_and_daemon_is_watched_under_its_role(context, left_over):
     async with open_docker(topology(**TWO_HOPS), context) as stack:
         found = Counter((subject.role, subject.kind) for subject in stack.subjects)

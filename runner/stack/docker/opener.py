@@ -44,6 +44,7 @@ class _Parts:
 async def open_stack(topology: DockerTopology, context: StackContext) -> AsyncIterator[Stack]:
     """See `runner.stack.docker.open_docker`."""
     engine = await connect()
+    containers: Sequence[Started] = ()
     try:
         await _refuse_rootless(engine)
         await _sweep(engine, context)
@@ -52,6 +53,8 @@ async def open_stack(topology: DockerTopology, context: StackContext) -> AsyncIt
         plans = _plan(topology, parts)
         network = await create_network(engine, context.run_id) if topology.network == "bridge" else None
         containers = await start_all(engine, plans, run_id=context.run_id, network=network)
+        for container in containers:
+            context.guard.process(container.pid)  # should the engine die, they would outlive it
         endpoint = _endpoint(containers[-1])
         await _wait_ready(engine, topology, containers, endpoint)
         yield DockerStack(
@@ -65,12 +68,18 @@ async def open_stack(topology: DockerTopology, context: StackContext) -> AsyncIt
             status_url=status_url(containers),
         )
     finally:
-        left = await take_down(engine, context.run_id, within=_TAKE_DOWN_S)
-        if left:
-            context.say(left)
-        else:
-            context.guard.docker_emptied(engine.base_url)
-        engine.close()
+        await _leave(engine, context, containers)
+
+
+async def _leave(engine: Engine, context: StackContext, containers: Sequence[Started]) -> None:
+    left = await take_down(engine, context.run_id, within=_TAKE_DOWN_S)
+    engine.close()
+    if left:  # the watchdog goes on trying
+        context.say(left)
+        return
+    context.guard.docker_emptied(engine.base_url)
+    for container in containers:
+        context.guard.forget(container.pid)
 
 
 async def _refuse_rootless(engine: Engine) -> None:
