@@ -51,12 +51,15 @@ class Endpoint:
         port: TCP port.
         scheme: ``http`` or ``https``.
         base_path: Put before every request's path, without a trailing slash; mostly empty.
+        address: What to connect to, when `host` was looked up and judged already; nothing
+            looks it up again. Empty when `host` stands for itself.
     """
 
     host: str
     port: int
     scheme: Literal["http", "https"] = "http"
     base_path: str = ""
+    address: str = ""
 
 
 SubjectKind: TypeAlias = Literal["tree", "process", "cgroup", "system"]

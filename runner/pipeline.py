@@ -29,7 +29,7 @@ from runner.load.engines import ENGINES
 from runner.observe.environment import environment
 from runner.plan.trials import Trial
 from runner.report.markdown import render_markdown
-from runner.spec.model import Experiment
+from runner.spec.model import Configuration, Experiment
 from runner.stack.contract import Guard, Stack, StackContext
 from runner.stack.openers import OPENERS
 from runner.stack.watchdog import open_watchdog
@@ -64,6 +64,7 @@ class Job:
         out: The folder to write to.
         command: The command line that makes this run again.
         overrides: ``path=value`` of every --set.
+        authorized: Whether load may be put on hosts that the specification allows.
     """
 
     experiment: Experiment
@@ -74,6 +75,7 @@ class Job:
     out: Path
     command: str
     overrides: tuple[str, ...]
+    authorized: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +116,17 @@ class _Rig:
     guard: Guard
     scratch: Path
 
-    def context(self, name: str) -> StackContext:
-        """What the opener of configuration `name` is given."""
+    def context(self, configuration: Configuration) -> StackContext:
+        """What the opener of a configuration is given."""
         return StackContext(
             run_id=self.progress.run.run_id,
-            name=name,
+            name=configuration.name,
             base_dir=self.job.base_dir,
             scratch=self.scratch,
             guard=self.guard,
             say=self.watcher.say,
+            allow_hosts=configuration.load.allow_hosts,
+            authorized=self.job.authorized,
         )
 
     def keep(self, facts: TrialFacts) -> None:
@@ -188,7 +192,7 @@ async def _run_block(trials: Sequence[Trial], rig: _Rig) -> None:
         try:
             rig.watcher.say(f"{configuration.name}: bringing the {configuration.topology.kind} stack up")
             opener = OPENERS[configuration.topology.kind]
-            async with opener(configuration.topology, rig.context(configuration.name)) as stack:
+            async with opener(configuration.topology, rig.context(configuration)) as stack:
                 up = True
                 while waiting and stack.broken is None:
                     await _run_one(waiting.popleft(), stack, rig)

@@ -16,6 +16,7 @@ from runner.cli import exits
 from runner.cli.specfile import SpecFile, read_spec_file
 from runner.pipeline import Job, Outcome, Watcher
 from runner.plan.trials import Trial, plan
+from runner.stack.aim import check_configurations
 from runner.stack.lock import host_lock
 
 
@@ -27,6 +28,9 @@ from runner.stack.lock import host_lock
 @click.option("--stage", "stages", multiple=True, metavar="NAME", help="Run only this stage.")
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print results.json on stdout.")
+@click.option(
+    "--i-am-authorized", "authorized", is_flag=True, help="Load may be put on the hosts in load.allow_hosts."
+)
 @click.option("--no-lock", is_flag=True, help="Run even while another experiment runs on this machine.")
 @click.option("--quiet", is_flag=True, help="Show nothing while it runs.")
 def execute(
@@ -37,6 +41,7 @@ def execute(
     stages: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
+    authorized: bool,
     no_lock: bool,
     quiet: bool,
 ) -> int:
@@ -46,6 +51,8 @@ def execute(
     if dry_run:
         _show_plan(trials)
         return exits.DONE
+    chosen = {trial.configuration.name: trial.configuration for trial in trials}
+    check_configurations(chosen.values(), authorized=authorized)
     job = Job(
         experiment=file.experiment,
         trials=trials,
@@ -53,8 +60,9 @@ def execute(
         spec_sha256=file.sha256,
         base_dir=spec.resolve().parent,
         out=out or _default_folder(file),
-        command=_command(spec, overrides, configurations, stages),
+        command=_command(spec, overrides, configurations, stages, authorized=authorized),
         overrides=overrides,
+        authorized=authorized,
     )
     with nullcontext() if no_lock else host_lock(job.command):
         outcome = _run(job, quiet=quiet)
@@ -140,10 +148,17 @@ def _default_folder(file: SpecFile) -> Path:
 
 
 def _command(
-    spec: Path, overrides: Sequence[str], configurations: Sequence[str], stages: Sequence[str]
+    spec: Path,
+    overrides: Sequence[str],
+    configurations: Sequence[str],
+    stages: Sequence[str],
+    *,
+    authorized: bool,
 ) -> str:
     words = ["runner", "execute", str(spec)]
     for flag, values in (("--set", overrides), ("--configuration", configurations), ("--stage", stages)):
         for value in values:
             words += [flag, value]
+    if authorized:
+        words.append("--i-am-authorized")
     return shlex.join(words)

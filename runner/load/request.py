@@ -34,7 +34,8 @@ def resolve(endpoint: Endpoint) -> tuple[int, tuple[str | int, ...]]:
         EnvironmentLacks: The name has no address.
     """
     try:
-        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+        host = endpoint.address or endpoint.host
+        found = socket.getaddrinfo(host, endpoint.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise EnvironmentLacks(
             f"the host name {endpoint.host!r} has no address: {error.strerror}",

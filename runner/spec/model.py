@@ -17,6 +17,7 @@ from runner.spec.quantities import HOUR, MINUTE, Time
 from runner.spec.thresholds import Threshold
 from runner.spec.topology import App, DockerTopology, ExternalTopology, ProcessTopology, Proxy, Topology
 from runner.spec.traffic import Expect, Load, Request, Stage
+from runner.spec.url import host_of, is_loopback, literal
 from runner.units import Seconds
 
 __all__ = [
@@ -69,8 +70,23 @@ class Configuration(Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        refuse(*_doubles("stages", self.stages, "give each stage a 'name' of its own"))
+        doubles = _doubles("stages", self.stages, "give each stage a 'name' of its own")
+        refuse(*doubles, _aim_conflict(self.topology, self.load))
         return self
+
+
+def _aim_conflict(topology: Topology, load: Load) -> Conflict | None:
+    """An address that is not this machine's and that nobody allowed; names are looked up at run time."""
+    if not isinstance(topology, ExternalTopology):
+        return None
+    host = host_of(topology.url)
+    if literal(host) is None or is_loopback(host) or host in load.allow_hosts:
+        return None
+    return Conflict(
+        ("topology", "url"),
+        f"{host} is not this machine, and load.allow_hosts does not name it",
+        f'if you may put load on it: add allow_hosts: ["{host}"] to load, and run with --i-am-authorized',
+    )
 
 
 def _own_name(experiment: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from runner.spec.fields import AsWritten, Line, Number, Text, UrlPath, Whole, Workers
 from runner.spec.part import Conflict, Part, complaint, refuse
 from runner.spec.quantities import HOUR, MINUTE, Time, format_time
+from runner.spec.url import HostName
 from runner.spec.words import shown
 from runner.units import Seconds
 
@@ -108,6 +109,12 @@ class Load(Part):
     )
     cpus: tuple[Annotated[Whole, Field(ge=0, le=4095)], ...] = Field(
         (), max_length=256, description="Processors the generator stays on; empty = any.", examples=[[0]]
+    )
+    allow_hosts: tuple[HostName, ...] = Field(
+        (),
+        max_length=64,
+        description="Hosts beyond this machine that load may be put on; also needs --i-am-authorized.",
+        examples=[["staging.example.com"]],
     )
     seed: Annotated[Whole, Field(ge=0, le=2**53 - 1)] = Field(
         1, description="Seeds Poisson arrivals and the order of repeated trials."

@@ -39,6 +39,8 @@ class StackContext:
         scratch: A private folder for logs and rendered files, removed after the run.
         guard: The watchdog.
         say: Shows people a line of progress, such as a build step.
+        allow_hosts: Hosts beyond this machine that the specification allows load on.
+        authorized: Whether whoever runs it said so too.
     """
 
     run_id: str
@@ -47,6 +49,8 @@ class StackContext:
     scratch: Path
     guard: Guard
     say: Callable[[str], None]
+    allow_hosts: tuple[str, ...] = ()
+    authorized: bool = False
 
 
 class Stack(Protocol):

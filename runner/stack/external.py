@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,6 +14,8 @@ import trio
 from runner.errors import EnvironmentLacks, StackFailed
 from runner.facts import Endpoint, Event, Role, Subject
 from runner.spec.model import ExternalTopology
+from runner.spec.url import host_of
+from runner.stack.aim import addresses_of, check_aim
 from runner.stack.contract import StackContext
 from runner.stack.readiness import wait_ready
 from runner.stack.reaper import Process, is_running, look_up
@@ -60,24 +62,37 @@ class ExternalStack:
 
 
 @asynccontextmanager
-async def open_external(topology: ExternalTopology, _ctx: StackContext) -> AsyncIterator[ExternalStack]:
+async def open_external(topology: ExternalTopology, ctx: StackContext) -> AsyncIterator[ExternalStack]:
     """See that the service answers and its processes exist.
 
     Raises:
         EnvironmentLacks: A pid is not that of a process which can be watched.
         StackFailed: The service does not answer.
+        UsageError: It is not on this machine, and nobody allowed load on it.
     """
     processes = tuple(_find_process(pid) for pid in topology.pids)
     url = urlsplit(topology.url)
-    host, port = url.hostname or "", url.port or 80
-    if topology.health is None:
-        await _connect(topology.url, host, port)
-    else:
+    port = url.port or 80
+    endpoint = await _endpoint(topology, ctx, port)
+    if topology.health is not None:
         health = topology.url.rstrip("/") + topology.health
-        await wait_ready(health, deadline_s=_ANSWERS_WITHIN_S, alive=lambda: None, name=topology.url)
+        address = endpoint.address or endpoint.host
+        within = _ANSWERS_WITHIN_S
+        await wait_ready(health, deadline_s=within, alive=lambda: None, name=topology.url, address=address)
     description = {"kind": "external", "url": topology.url, "pids": list(topology.pids)}
-    endpoint = Endpoint(host, port, "http", url.path.rstrip("/"))
+    if endpoint.address:
+        description["address"] = endpoint.address
     yield ExternalStack(endpoint, processes, description)
+
+
+async def _endpoint(topology: ExternalTopology, ctx: StackContext, port: int) -> Endpoint:
+    """Where to connect to: looked up once, judged, and reached."""
+    host = host_of(topology.url)
+    addresses = await trio.to_thread.run_sync(addresses_of, host, port)
+    check_aim(host, addresses, allow_hosts=ctx.allow_hosts, authorized=ctx.authorized)
+    address = await _reach(topology.url, addresses, port)
+    base_path = urlsplit(topology.url).path.rstrip("/")
+    return Endpoint(host, port, "http", base_path, "" if address == host else address)
 
 
 def _find_process(pid: int) -> Process:
@@ -90,23 +105,32 @@ def _find_process(pid: int) -> Process:
     return process
 
 
-async def _connect(url: str, host: str, port: int) -> None:
-    try:
-        with trio.fail_after(_ANSWERS_WITHIN_S):
-            stream = await trio.open_tcp_stream(host, port)
-    except trio.TooSlowError:
-        raise StackFailed(f"{url} does not accept a connection within {_ANSWERS_WITHIN_S:g} s") from None
-    except OSError as error:
+async def _reach(url: str, addresses: Sequence[str], port: int) -> str:
+    """The first address that accepts a connection.
+
+    Raises:
+        StackFailed: None does.
+    """
+    refusal = OSError()
+    with trio.move_on_after(_ANSWERS_WITHIN_S):
+        for address in addresses:
+            try:
+                stream = await trio.open_tcp_stream(address, port)
+            except OSError as error:
+                refusal = error
+            else:
+                await stream.aclose()
+                return address
         raise StackFailed(
-            f"{url} cannot be reached: {_reason(error)}", hint="start the service, or correct the url"
-        ) from error
-    await stream.aclose()
+            f"{url} cannot be reached: {_reason(refusal)}", hint="start the service, or correct the url"
+        ) from refusal
+    raise StackFailed(f"{url} does not accept a connection within {_ANSWERS_WITHIN_S:g} s")
 
 
 def _reason(error: OSError) -> str:
-    """What the system said; trio puts one error for each address of a name into a group."""
+    """What the system said; trio puts one error for each address it tried into a group."""
     cause: BaseException = error
     while isinstance(cause.__cause__, BaseExceptionGroup):
         cause = cause.__cause__.exceptions[0]
-    number = getattr(cause, "errno", None) or 0  # name look-ups have negative ones, with their own words
-    return os.strerror(number) if number > 0 else str(getattr(cause, "strerror", cause))
+    number = getattr(cause, "errno", None)
+    return os.strerror(number) if number else str(cause)

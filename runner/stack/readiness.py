@@ -30,6 +30,7 @@ async def wait_ready(
     alive: Callable[[], str | None],
     last_output: Callable[[], tuple[str, ...]] = tuple,
     name: str = "the app",
+    address: str = "",
 ) -> None:
     """Return as soon as `url` answers with a 2xx status.
 
@@ -40,6 +41,7 @@ async def wait_ready(
             or None while there may be one.
         last_output: Lines that explain a failure.
         name: What is being waited for, for the message.
+        address: Where to connect to instead of looking the URL's host up.
 
     Raises:
         StackFailed: `alive` gave a reason, or time is up.
@@ -48,7 +50,7 @@ async def wait_ready(
     death: str | None = None
     with trio.move_on_after(deadline_s):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_probe_until_ready, url, seen, nursery.cancel_scope)
+            nursery.start_soon(_probe_until_ready, _request(url, address), seen, nursery.cancel_scope)
             death = await _wait_dead(alive)
             nursery.cancel_scope.cancel()
     if seen.ready:
@@ -70,21 +72,31 @@ async def _wait_dead(alive: Callable[[], str | None]) -> str:
     return death
 
 
-async def _probe_until_ready(url: str, seen: _Seen, scope: trio.CancelScope) -> None:
+def _request(url: str, address: str) -> httpx.Request:
+    """A GET of `url` that goes to `address`, if there is one, and names the URL's host all the same."""
+    asked = httpx.URL(url)
+    headers = {"host": asked.netloc.decode("ascii"), "connection": "close"}
+    extensions = {"sni_hostname": asked.host, "timeout": httpx.Timeout(_PROBE_S).as_dict()}
+    target = asked.copy_with(host=address) if address else asked
+    return httpx.Request("GET", target, headers=headers, extensions=extensions)
+
+
+async def _probe_until_ready(request: httpx.Request, seen: _Seen, scope: trio.CancelScope) -> None:
     beat = trio.current_time()
-    async with httpx.AsyncClient(trust_env=False, timeout=_PROBE_S) as client:
-        while not await _is_ready(client, url, seen):
+    async with httpx.AsyncClient(trust_env=False) as client:
+        while not await _is_ready(client, request, seen):
             beat = max(beat + _EVERY_S, trio.current_time())
             await trio.sleep_until(beat)
     seen.ready = True
     scope.cancel()
 
 
-async def _is_ready(client: httpx.AsyncClient, url: str, seen: _Seen) -> bool:
+async def _is_ready(client: httpx.AsyncClient, request: httpx.Request, seen: _Seen) -> bool:
     try:
         # The status is enough: a body may be endless.
-        async with client.stream("GET", url, headers={"connection": "close"}) as response:
-            status = response.status_code
+        response = await client.send(request, stream=True)
+        await response.aclose()
+        status = response.status_code
     except httpx.TimeoutException:
         seen.last = f"it accepts connections but does not answer within {_PROBE_S:g} s"
     except httpx.ConnectError:

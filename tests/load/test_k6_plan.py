@@ -1,6 +1,7 @@
 """What k6 is told, how its summary is read back, and what a stage comes to."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -156,3 +157,10 @@ def test_a_dead_k6_says_how_much_is_unknown_and_only_that():
 
     assert dead.lost_workers == ("k6 was ended by SIGKILL; nothing is known of 150 of 200 planned requests",)
     assert not dead.complete
+
+
+def test_an_address_that_was_judged_is_pinned():
+    what = replace(order(80), endpoint=Endpoint("app.example", 80, address="127.0.0.1"))
+
+    assert script_order(what, plan_of(what))["options"]["hosts"] == {"app.example": "127.0.0.1"}
+    assert "hosts" not in script_order(order(80), PLAN)["options"]

@@ -49,7 +49,7 @@ async def test_its_health_is_asked_where_its_requests_go(ctx):
         async with open_external(external(base, health="/ok"), ctx) as stack:
             assert stack.endpoint.base_path == "/api"
 
-    assert asked[0].startswith(b"GET /api/ok ")
+    assert next(filter(None, asked)).startswith(b"GET /api/ok ")
 
 
 async def test_its_processes_are_watched_and_left_running(ctx, other):
@@ -111,7 +111,7 @@ async def test_a_service_that_is_not_there_is_told(ctx):
 async def test_a_name_nobody_knows_is_told(ctx):
     error = await failure(external("http://no-such-host.invalid"), ctx)
 
-    assert "no-such-host.invalid cannot be reached: " in error.message
+    assert "the host no-such-host.invalid cannot be reached: " in error.message
 
 
 async def test_a_service_that_is_not_healthy_is_told(ctx, monkeypatch):

@@ -90,7 +90,7 @@ def script_order(order: LoadOrder, plan: Plan) -> dict[str, Any]:
     load = order.load
     needs_body = load.expect.body_contains is not None
     return {
-        "options": _options(plan, new_connections=load.connection == "new"),
+        "options": _options(plan, new_connections=load.connection == "new") | _route(order.endpoint),
         "request": {
             "method": load.request.method,
             "url": url(order.endpoint, load.request.path),
@@ -118,6 +118,11 @@ def url(endpoint: Endpoint, path: str) -> str:
     """Where the requests go."""
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     return f"{endpoint.scheme}://{host}:{endpoint.port}{endpoint.base_path}{path}"
+
+
+def _route(endpoint: Endpoint) -> dict[str, Any]:
+    """The options that keep k6 from looking the host up itself."""
+    return {"hosts": {endpoint.host: endpoint.address}} if endpoint.address else {}
 
 
 def _headers(request: Request) -> dict[str, str]:
