@@ -106,17 +106,21 @@ def _throughput(stages: Sequence[Stage]) -> str:
 
 def _losses(stage: Stage) -> str:
     requests = stage["requests"]
-    kinds = dict(requests["failures"])
+    worst = sorted(requests["failures"].items(), key=lambda item: (-item[1], item[0]))[:3]
+    parts = [f"{number:,} ended as {escape(kind)}" for kind, number in worst if number]
     if requests["dropped"]:
-        kinds["dropped"] = requests["dropped"]
-    worst = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
-    if not worst:
-        return ""
-    return "; it lost " + listed([f"{number:,} as {escape(kind)}" for kind, number in worst[:3]])
+        parts.insert(
+            0, f"{requests['dropped']:,} were never sent, because `max_in_flight` requests were under way"
+        )
+    return f"; of the {requests['scheduled']:,} requests due {listed(parts)}" if parts else ""
+
+
+def _believed(stages: Sequence[Stage]) -> list[Stage]:
+    return [stage for stage in stages if stage["validity"]["status"] != "invalid"]
 
 
 def _latency(stages: Sequence[Stage]) -> str:
-    measured = [stage for stage in stages if stage["duration_ms"]["p95"]]
+    measured = [stage for stage in _believed(stages) if stage["duration_ms"]["p95"]]
     if len(measured) < 2:
         return ""
     low, high = measured[0], measured[-1]
@@ -156,7 +160,7 @@ def _felt(stages: Sequence[Stage]) -> str:
 
 
 def _cost(stages: Sequence[Stage]) -> str:
-    known = [stage for stage in stages if stage["cpu_us_per_request"].get("app")]
+    known = [stage for stage in _believed(stages) if stage["cpu_us_per_request"].get("app")]
     if not known:
         return "The CPU of the service was not measured." if not _app_known(stages) else ""
     costs = [
@@ -176,6 +180,9 @@ def _limits(stages: Sequence[Stage]) -> list[str]:
 
 def limit(stage: Stage) -> str:
     """What limits a stage, how sure that is, by what numbers, and what to try."""
+    if stage["validity"]["status"] == "invalid" and stage["verdict"]["code"] != "generator-limited":
+        reason = escape(stage["validity"]["reasons"][0])
+        return f"the measurement is invalid ({reason}): nothing is concluded from it."
     found = stage["verdict"]["findings"]
     if not found:
         return "nothing was concluded."

@@ -1,0 +1,154 @@
+"""Facts made by hand, for tests of what is concluded from facts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from runner import histogram
+from runner.analyze.results import results
+from runner.facts import (
+    Event,
+    LoadFacts,
+    LoadSecond,
+    ObservedFacts,
+    Role,
+    RunFacts,
+    Sample,
+    Subject,
+    TrialFacts,
+)
+from runner.plan.trials import plan
+from runner.spec.load import read_spec
+
+SPEC = b"""
+version: 1
+name: shop
+title: The Shop
+objective: Find where one process stops.
+topology:
+  kind: process
+  app: {command: [shop, --port, "{port}"]}
+load: {request: {path: /items}, connection: new, max_in_flight: 500}
+stages:
+  - {rps: 100, duration: 4s, warmup: 1s}
+  - {rps: 1000, duration: 4s}
+  - {rps: 4000, duration: 4s}
+thresholds: [achieved >= 99%, response_time.p95 < 50ms]
+"""
+
+RUN = RunFacts(
+    run_id="20260102T030405Z-00000000",
+    started_at="2026-01-02T03:04:05+00:00",
+    finished_at="2026-01-02T03:05:05+00:00",
+    command="runner execute shop.yaml",
+    overrides=(),
+    status="complete",
+    signal=None,
+    environment={"cpu_count": 4, "kernel": "6.1.0", "cpu_model": "Example 3000", "cpu_governor": None},
+)
+
+SUBJECTS = (
+    Subject("app", Role.APP, "tree", 10, 1),
+    Subject("generator-1", Role.GENERATOR, "tree", 11, 1),
+    Subject("runner", Role.RUNNER, "process", 12, 1),
+    Subject("system", Role.SYSTEM, "system"),
+)
+
+
+def second(index: int, rps: int, answered: int, ms: float, **changes: Any) -> LoadSecond:
+    """A second in which `answered` of `rps` requests were answered in about `ms`; the rest was dropped."""
+    spread = [round(ms * 1e6 * (0.5 + n / answered)) for n in range(answered)]
+    return replace(
+        LoadSecond(
+            index=index,
+            scheduled=rps,
+            sent=answered,
+            succeeded=answered,
+            dropped=rps - answered,
+            completed=answered,
+            in_flight=3,
+            duration=histogram.of(spread),
+            response_time=histogram.of([value + 200_000 for value in spread]),
+            connect=histogram.of([50_000] * answered),
+            dispatch_delay=histogram.of([100_000] * answered),
+            first_byte=histogram.of(spread),
+            cpu_s=0.1,
+        ),
+        **changes,
+    )
+
+
+def load(rps: int, answered: int, ms: float, seconds: int = 4, **changes: Any) -> LoadFacts:
+    """A stage of equal seconds."""
+    return replace(
+        LoadFacts(
+            engine="builtin",
+            workers=1,
+            planned=rps * seconds,
+            seconds=tuple(second(index, rps, answered, ms) for index in range(seconds)),
+            complete=True,
+            clock="answers by the kernel's receive stamps",
+        ),
+        **changes,
+    )
+
+
+def observed(app: float, generator: float = 0.1, system: float = 1.5, seconds: float = 4) -> ObservedFacts:
+    """Steady use of so many cores, sampled five times a second from a second before the window on."""
+    cores = {"app": app, "generator-1": generator, "runner": 0.01, "system": system}
+    ticks = [n / 5 for n in range(-5, round(seconds * 5) + 1)]
+    samples = tuple(
+        Sample(
+            t,
+            {name: 100 + cores[name] * (t + 1) for name in cores},
+            {name: 50 * 2**20 for name in cores if name != "system"},
+        )
+        for t in ticks
+    )
+    return ObservedFacts(SUBJECTS, samples)
+
+
+def trial(
+    order: int, stage: str, rps: int, answered: int, ms: float, app: float, **changes: Any
+) -> TrialFacts:
+    """A trial of `SPEC`."""
+    return replace(
+        TrialFacts(
+            configuration="shop",
+            stage=stage,
+            repeat=1,
+            order=order,
+            started_at="2026-01-02T03:04:06+00:00",
+            target_rps=rps,
+            warmup_s=0.0,
+            window_s=4.0,
+            status="complete",
+            load=load(rps, answered, ms),
+            observed=observed(app),
+            topology={"kind": "process", "command": ["shop", "--port", "4242"], "replicas": 1},
+        ),
+        **changes,
+    )
+
+
+HEALTHY = trial(0, "100 RPS", 100, 100, 2.0, 0.12)
+BUSY = trial(1, "1,000 RPS", 1000, 1000, 2.5, 0.6)
+OVERLOADED = trial(2, "4,000 RPS", 4000, 1500, 330.0, 0.99)
+DIED = replace(
+    OVERLOADED,
+    status="failed",
+    load=replace(OVERLOADED.load, seconds=OVERLOADED.load.seconds[:2], complete=False),
+    events=(Event("app-died", "the app was killed by SIGSEGV", t_s=1.9, log=("last | words", "``` fence")),),
+)
+
+
+def results_of(*trials: TrialFacts, run: RunFacts = RUN, spec: bytes = SPEC) -> dict[str, Any]:
+    """results.json of these trials of a specification."""
+    experiment = read_spec(spec, source="shop.yaml")
+    return results(experiment, spec_sha256="0" * 64, run=run, trials=trials, planned=plan(experiment))
+
+
+def stages_of(*trials: TrialFacts, **keywords: Any) -> list[dict[str, Any]]:
+    """The stages of the only configuration."""
+    return results_of(*trials, **keywords)["configurations"][0]["stages"]

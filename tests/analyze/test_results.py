@@ -1,0 +1,276 @@
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runner import histogram
+from runner.analyze.thresholds import metric
+from runner.facts import FAILURE_KINDS, Event, LoadFacts, LoadSecond, ObservedFacts, Sample, TrialFacts
+from runner.report.markdown import render_markdown
+from runner.spec.thresholds import METRICS
+from tests.analyze.facts import (
+    BUSY,
+    DIED,
+    HEALTHY,
+    OVERLOADED,
+    SUBJECTS,
+    load,
+    observed,
+    results_of,
+    stages_of,
+)
+
+
+def test_the_keys_that_others_rely_on_are_there():
+    found = results_of(HEALTHY, BUSY, OVERLOADED)
+    stage = found["configurations"][0]["stages"][0]
+
+    assert found["schema_version"] == 1
+    assert found["experiment"].keys() >= {"name", "title", "spec_sha256"}
+    assert found["configurations"][0].keys() >= {"name", "topology", "engine", "stages"}
+    assert stage.keys() >= {
+        "name", "target_rps", "window_s", "repeat", "requests", "actual_rps", "achieved", "duration_ms",
+        "response_time_ms", "connect_ms", "dispatch_delay_ms", "cpu_cores", "memory_mib", "timeseries",
+        "validity", "verdict", "thresholds",
+    }  # fmt: skip
+    assert stage["duration_ms"].keys() == {"mean", "p50", "p90", "p95", "p99", "p999", "max"}
+    assert stage["timeseries"][0].keys() >= {"t_s", "rps", "p95_ms", "cpu_app", "cpu_system"}
+
+
+def test_actual_rps_is_what_was_completed_in_the_window_and_no_drain():
+    late = replace(load(100, 100, 2.0), seconds=(*load(100, 90, 2.0).seconds, LoadSecond(4, completed=40)))
+    (stage, *_) = stages_of(replace(HEALTHY, load=late))
+
+    assert stage["actual_rps"] == 90
+    assert stage["achieved"] == 0.9
+
+
+def test_a_stage_that_was_not_run_is_said_to_be_so_and_has_no_numbers():
+    stage = stages_of(HEALTHY)[2]
+
+    assert stage["status"] == "not-run"
+    assert stage["actual_rps"] is None
+    assert set(stage["duration_ms"].values()) == {None}
+    assert stage["cpu_cores"]["app"] is None
+
+
+def test_cpu_that_nobody_watched_is_none_and_never_zero():
+    facts = observed(0.5)
+    unwatched = ObservedFacts(
+        tuple(subject for subject in SUBJECTS if subject.name != "app"),
+        tuple(
+            Sample(s.t_s, {k: v for k, v in s.cpu_s.items() if k != "app"}, s.rss_bytes)
+            for s in facts.samples
+        ),
+    )
+    (stage, *_) = stages_of(replace(HEALTHY, observed=unwatched))
+
+    assert stage["cpu_cores"]["app"] is None
+    assert stage["cpu_us_per_request"]["app"] is None
+    assert stage["timeseries"][0]["cpu_app"] is None
+
+
+def test_roles_and_other_add_up_to_the_host():
+    (stage, *_) = stages_of(HEALTHY)
+    cores = {role: usage["avg"] for role, usage in stage["cpu_cores"].items() if usage}
+
+    assert sum(value for role, value in cores.items() if role != "system") == pytest.approx(
+        cores["system"], rel=0.001
+    )
+
+
+def test_a_peak_is_the_highest_average_over_the_peak_window():
+    burst = [(0.0, 0.0), (1.0, 0.1), (2.0, 1.0), (3.0, 1.1), (4.0, 1.2)]
+    facts = ObservedFacts(SUBJECTS[:1], tuple(Sample(t, {"app": used}, {}) for t, used in burst))
+    (stage, *_) = stages_of(replace(HEALTHY, observed=facts))
+
+    assert stage["cpu_cores"]["app"] == {"avg": 0.3, "peak": 0.9}
+
+
+def test_every_metric_that_a_threshold_may_name_can_be_evaluated():
+    (stage, *_) = stages_of(HEALTHY)
+    unmeasured = ("proxy", "forwarder", "daemon")
+
+    values = {name: metric(stage, name) for name in METRICS}
+
+    missing = {name for name, value in values.items() if value is None}
+    assert all(
+        name.startswith("memory.system") or name == "cpu.other.peak" or "memory.other" in name
+        or any(role in name for role in unmeasured)
+        for name in missing
+    )  # fmt: skip
+
+
+def test_a_threshold_on_something_unmeasured_fails_with_no_value():
+    spec = b"""
+version: 1
+name: shop
+topology: {kind: external, url: "http://127.0.0.1:1"}
+stages: [{rps: 100, duration: 4s}]
+thresholds: [cpu.proxy.avg < 1]
+"""
+    (stage,) = stages_of(HEALTHY, spec=spec)
+
+    assert stage["thresholds"] == [{"expr": "cpu.proxy.avg < 1", "ok": False, "value": None}]
+
+
+@pytest.mark.parametrize(
+    ("facts", "status", "words"),
+    [
+        (HEALTHY, "valid", ""),
+        (OVERLOADED, "valid", ""),
+        (replace(HEALTHY, observed=observed(0.1, generator=0.85)), "suspect", "85%"),
+        (DIED, "invalid", "SIGSEGV"),
+        (replace(HEALTHY, load=load(100, 100, 2.0, lost_workers=("worker 1 died",))), "invalid", "worker 1"),
+        (replace(HEALTHY, load=load(100, 100, 2.0, planned=401)), "invalid", "planned"),
+        (replace(HEALTHY, status="aborted"), "suspect", "cut short"),
+    ],
+    ids=[
+        "healthy",
+        "the system is slow",
+        "generator saturated",
+        "app died",
+        "worker lost",
+        "count missing",
+        "aborted",
+    ],
+)
+def test_a_stage_is_judged_before_it_is_believed(facts, status, words):
+    stage = next(stage for stage in stages_of(facts) if stage["status"] != "not-run")
+
+    assert stage["validity"]["status"] == status
+    assert words in " ".join(stage["validity"]["reasons"])
+
+
+def late(due_to_slots: bool):
+    delay = histogram.of([3_000_000] * 100)
+    response = histogram.of([(40_000_000 if due_to_slots else 5_000_000)] * 100)
+    seconds = tuple(
+        replace(second, dispatch_delay=delay, response_time=response)
+        for second in load(100, 100, 2.0).seconds
+    )
+    return replace(HEALTHY, load=replace(load(100, 100, 2.0), seconds=seconds))
+
+
+def test_a_generator_whose_lateness_explains_the_latency_is_suspect():
+    (stage, *_) = stages_of(late(due_to_slots=False))
+
+    assert stage["validity"]["status"] == "suspect"
+    assert "late" in stage["validity"]["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [(HEALTHY, "within-capacity"), (OVERLOADED, "app-cpu-limited")],
+)
+def test_the_verdict_names_the_limit(facts, code):
+    stage = next(stage for stage in stages_of(facts) if stage["status"] != "not-run")
+
+    assert stage["verdict"]["code"] == code
+    assert stage["verdict"]["findings"][0]["evidence"]
+
+
+def test_what_no_counter_shows_is_undetermined():
+    facts = replace(OVERLOADED, observed=observed(0.3, system=0.6))
+    stage = stages_of(facts)[2]
+
+    assert (stage["verdict"]["code"], stage["verdict"]["confidence"]) == ("undetermined", "hint")
+
+
+def test_a_host_without_idle_cpu_is_likely_the_limit():
+    stage = stages_of(replace(OVERLOADED, observed=observed(0.3, system=3.95)))[2]
+
+    assert (stage["verdict"]["code"], stage["verdict"]["confidence"]) == ("host-cpu-limited", "likely")
+
+
+def test_refused_requests_are_the_limit_when_they_are_many():
+    seconds = tuple(
+        replace(each, succeeded=20, completed=20, failures={"bad_status": 80})
+        for each in HEALTHY.load.seconds
+    )
+    (stage, *_) = stages_of(replace(HEALTHY, load=replace(HEALTHY.load, seconds=seconds)))
+
+    assert stage["verdict"]["code"] == "error-limited"
+    assert "320 of 400" in stage["verdict"]["findings"][0]["summary"]
+
+
+small = st.integers(0, 5)
+latency = st.lists(st.integers(0, 10**11), max_size=4).map(histogram.of)
+second_facts = st.builds(
+    LoadSecond,
+    index=st.integers(-2, 8),
+    scheduled=small,
+    sent=small,
+    succeeded=small,
+    dropped=small,
+    failures=st.dictionaries(st.sampled_from(FAILURE_KINDS), small),
+    completed=small,
+    in_flight=small,
+    duration=latency,
+    response_time=latency,
+    connect=latency,
+    dispatch_delay=latency,
+    first_byte=latency,
+)
+load_facts = st.builds(
+    LoadFacts,
+    engine=st.sampled_from(["builtin", "k6"]),
+    workers=small,
+    planned=small,
+    seconds=st.lists(second_facts, max_size=4).map(tuple),
+    complete=st.booleans(),
+    clock=st.text(max_size=5),
+    lost_workers=st.lists(st.text(max_size=5), max_size=2).map(tuple),
+    stated_ms=st.none() | st.just({"duration": {"mean": 1.0, "p95": None}, "response_time": None}),
+)
+names = st.sampled_from([subject.name for subject in SUBJECTS])
+moment = st.floats(-2, 10, allow_nan=False)
+used = st.floats(0, 1e6, allow_nan=False)
+sample = st.builds(
+    Sample, moment, st.dictionaries(names, used), st.dictionaries(names, st.integers(0, 2**40))
+)
+observed_facts = st.builds(
+    ObservedFacts,
+    subjects=st.lists(st.sampled_from(SUBJECTS), unique=True).map(tuple),
+    samples=st.lists(sample, max_size=6).map(lambda all_: tuple(sorted(all_, key=lambda each: each.t_s))),
+)
+trial_facts = st.builds(
+    TrialFacts,
+    configuration=st.just("shop"),
+    stage=st.text(max_size=5),
+    repeat=st.just(1),
+    order=st.integers(0, 3),
+    started_at=st.just("2026-01-02T03:04:06+00:00"),
+    target_rps=st.just(100.0),
+    warmup_s=st.just(0.0),
+    window_s=st.just(4.0),
+    status=st.sampled_from(["complete", "failed", "aborted"]),
+    load=st.none() | load_facts,
+    observed=st.none() | observed_facts,
+    events=st.lists(
+        st.builds(Event, code=st.text(max_size=5), message=st.text(max_size=20), t_s=st.none() | moment),
+        max_size=2,
+    ).map(tuple),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.lists(trial_facts, max_size=3))
+def test_any_facts_at_all_become_results_and_a_report(trials):
+    found = results_of(*trials)
+
+    again = json.loads(json.dumps(found, allow_nan=False))
+    assert again == found
+    assert render_markdown(found) == render_markdown(again)
+
+
+@given(st.lists(second_facts, max_size=5))
+def test_no_request_is_lost_between_facts_and_results(seconds):
+    facts = replace(HEALTHY, load=replace(HEALTHY.load, seconds=tuple(seconds)))
+    requests = stages_of(facts)[0]["requests"]
+
+    assert requests["scheduled"] == sum(each.scheduled for each in seconds)
+    assert requests["failed"] == sum(sum(each.failures.values()) for each in seconds)
+    assert requests["dropped"] == sum(each.dropped for each in seconds)

@@ -1,0 +1,116 @@
+"""The report as people read it: golden copies, and what no text from outside may do to it.
+
+UPDATE_GOLDEN=1 pytest tests/report   renews the copies; read the difference before you keep it.
+"""
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runner.facts import Event
+from runner.report.markdown import render_markdown
+from runner.report.summary import summary_rows
+from tests.analyze.facts import BUSY, DIED, HEALTHY, OVERLOADED, RUN, SPEC, load, results_of
+
+GOLDEN = Path(__file__).parent / "golden"
+EXTERNAL = b"""
+version: 1
+name: shop
+title: Somebody's Shop
+topology: {kind: external, url: "http://127.0.0.1:8080"}
+stages: [{rps: 100, duration: 4s}]
+"""
+UNWATCHED = replace(
+    HEALTHY,
+    observed=replace(
+        HEALTHY.observed,
+        subjects=tuple(subject for subject in HEALTHY.observed.subjects if subject.name != "app"),
+    ),
+    topology={"kind": "external", "url": "http://127.0.0.1:8080"},
+)
+CASES = {
+    "three-rates": results_of(HEALTHY, BUSY, OVERLOADED),
+    "app-died": results_of(HEALTHY, BUSY, DIED),
+    "aborted": results_of(
+        HEALTHY, replace(BUSY, status="aborted"), run=replace(RUN, status="aborted", signal="SIGINT")
+    ),
+    "external": results_of(UNWATCHED, spec=EXTERNAL),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_report_is_the_golden_one(name):
+    text = render_markdown(CASES[name])
+    path = GOLDEN / f"{name}.md"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text)
+
+    assert text == path.read_text()
+
+
+@pytest.mark.parametrize("results", CASES.values(), ids=CASES)
+def test_every_table_has_as_many_cells_in_every_row(results):
+    for block in re.findall(r"(?:^\|.*\n?)+", render_markdown(results), flags=re.MULTILINE):
+        cells = [len(re.findall(r"(?<!\\)\|", line)) for line in block.strip().splitlines()]
+        assert len(set(cells)) == 1, block
+
+
+@pytest.mark.parametrize("results", CASES.values(), ids=CASES)
+def test_blocks_are_one_empty_line_apart(results):
+    text = render_markdown(results)
+
+    assert "\n\n\n" not in text
+    assert re.search(r"[^\n]\n#", text) is None
+
+
+def test_the_shape_is_that_of_the_report_that_started_the_project():
+    headings = re.findall(r"^#+ .*", render_markdown(CASES["three-rates"]), flags=re.MULTILINE)
+
+    assert headings[:7] == [
+        "# The Shop",
+        "## 1. Objective",
+        "## 2. Shop Test Results",
+        "### Detailed Test Results",
+        "### Thresholds",
+        "### Analysis",
+        "## 3. Final Analysis",
+    ]
+    assert headings[7] == "### Conclusion"
+
+
+def test_what_was_not_measured_is_never_a_zero():
+    text = render_markdown(CASES["external"])
+
+    assert re.search(r"\*\*Avg CPU Cores\*\* +\| +not measured", text)
+    assert "The CPU of the service was not measured." in text
+
+
+HOSTILE = "<script>alert(1)</script> | `code` \n# heading @everyone ```"
+
+
+def test_text_from_outside_stays_text():
+    spec = SPEC.replace(b"title: The Shop", b'title: "<b>x</b> | `y` @all"').replace(
+        b"objective: Find where one process stops.", b'objective: "# not a heading\\n\\n<img src=x>"'
+    )
+    facts = replace(
+        DIED,
+        events=(Event("app-died", HOSTILE, log=("```", "# still a log line")),),
+        load=load(4000, 1500, 330.0, notes=(HOSTILE,)),
+    )
+    text = render_markdown(results_of(facts, spec=spec))
+    outside = re.sub(r"^(`{3,})text\n.*?\n\1$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+    assert "<script" not in outside.replace("\\<", "")
+    assert "<img" not in outside.replace("\\<", "")
+    assert not re.search(r"^# (not a|heading|still)", outside, flags=re.MULTILINE)
+    assert "@all" not in outside.replace("\\@", "")
+
+
+def test_the_terminals_summary_has_a_row_a_stage():
+    rows = summary_rows(CASES["app-died"])
+
+    assert [row["stage"] for row in rows] == ["100 RPS", "1,000 RPS", "4,000 RPS"]
+    assert rows[2]["verdict"].endswith("(invalid)")
