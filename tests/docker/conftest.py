@@ -1,5 +1,7 @@
 """One run's context on a real engine, and a look at what is left of it."""
 
+import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +15,10 @@ from runner.spec.model import DockerTopology
 from runner.stack.contract import StackContext
 
 APP = Path(__file__).parent / "app"
+
+needs_mmdebstrap = pytest.mark.skipif(
+    os.environ.get("CI") != "true" and not shutil.which("mmdebstrap"), reason="mmdebstrap is not installed"
+)
 
 
 @dataclass

@@ -1,0 +1,30 @@
+"""What CI prepares is prepared, and preparing again changes nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docker.conftest import needs_mmdebstrap
+
+INFRA = Path(__file__).parents[2] / "infra"
+
+
+@needs_mmdebstrap
+@pytest.mark.docker
+@pytest.mark.nginx
+def test_a_prepared_machine_is_left_as_it_is():
+    said = subprocess.run(["bash", INFRA / "ci" / "prepare"], capture_output=True, text=True, check=True)
+
+    assert said.stderr == "prepare: ready\n"
+
+
+@needs_mmdebstrap
+@pytest.mark.docker
+def test_both_stand_ins_are_there_afterwards():
+    command = [sys.executable, INFRA / "images" / "build.py"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert "stands in for python:3.12-slim: sha256:" in said.stderr
+    assert "stands in for nginx:1.28-alpine: sha256:" in said.stderr
