@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from runner.report import numbers, tables, words
+from runner.report.built import built
 from runner.report.markup import block, code, escape, paragraphs
 
 Configuration = Mapping[str, Any]
@@ -39,6 +40,7 @@ def render_markdown(results: Mapping[str, Any]) -> str:
         spec_sha256=results["experiment"]["spec_sha256"],
         overrides=[code(each) for each in results["run"]["overrides"]],
         environment=tables.environment(results["environment"]),
+        built=_built(configurations),
         measured=_measured(configurations),
         failures=tables.failures(configurations),
         events=_events(configurations),
@@ -57,6 +59,11 @@ def _section(configuration: Configuration) -> dict[str, Any]:
         "thresholds": tables.thresholds(stages),
         "analysis": words.analysis(stages),
     }
+
+
+def _built(configurations: Sequence[Configuration]) -> list[dict[str, str]]:
+    found = [(words.heading(each), built(each["topology"])) for each in configurations]
+    return [{"heading": heading, "parts": parts} for heading, parts in found if parts]
 
 
 def _measured(configurations: Sequence[Configuration]) -> list[str]:

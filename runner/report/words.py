@@ -39,7 +39,12 @@ def _built(topology: Mapping[str, Any]) -> str:
         command = topology.get("command")
         started = f" ({code(command if isinstance(command, str) else ' '.join(command))})" if command else ""
         what = f"One process{started}" if replicas == 1 else f"{replicas} processes{started}"
-    return f"{what} behind Nginx" if topology.get("proxy") else what
+    return f"{what} {_proxied(topology['proxy'])}" if topology.get("proxy") else what
+
+
+def _proxied(proxy: Mapping[str, Any]) -> str:
+    kept = proxy.get("keepalive")
+    return "behind Nginx" if kept else "behind Nginx (a new upstream connection for every request)"
 
 
 def _loaded(configuration: Configuration) -> str:
