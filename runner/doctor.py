@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import trio
+
 from runner.observe.environment import environment
+from runner.stack.docker.checkup import check_docker
 
 _SO_TIMESTAMPNS = 35
 
@@ -45,8 +48,13 @@ def examine() -> list[Check]:
         _ports(),
         _command("app-server", "the reference service", "pip install 'loadproof[app]'"),
         _command("nginx", "a proxy without Docker", "install nginx with your package manager"),
+        *_docker(),
         _command("k6", "the k6 engine", "install k6 >= 1.0, see its documentation"),
     ]
+
+
+def _docker() -> list[Check]:
+    return [Check(each.name, each.status, each.found, each.advice) for each in trio.run(check_docker)]
 
 
 def _python() -> Check:
