@@ -73,6 +73,7 @@ class Answer:
     """
 
     __slots__ = (
+        "_framed",
         "_head_only",
         "_needle",
         "_parser",
@@ -91,7 +92,7 @@ class Answer:
     def __init__(self, *, head_only: bool, needle: bytes) -> None:
         self._parser: Any = httptools.HttpResponseParser(self)
         self._head_only, self._needle = head_only, needle
-        self._quiet_bytes, self._until_close = 0, False
+        self._quiet_bytes, self._framed, self._until_close = 0, False, False
         self._tail = b""
         self.complete = self.keep_alive = False
         self.found = not needle
@@ -134,8 +135,13 @@ class Answer:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """httptools: one header."""
-        if not self.complete and name.lower() == b"content-length" and value.strip().isdigit():
+        if self.complete:
+            return
+        name = name.lower()
+        if name == b"content-length" and value.strip().isdigit():
             self.length = int(value)
+        elif name == b"transfer-encoding":
+            self._framed = True
 
     def on_headers_complete(self) -> None:
         """httptools: the head has ended."""
@@ -145,7 +151,7 @@ class Answer:
         if self.status < 200:
             return
         self.keep_alive = self._parser.should_keep_alive()
-        self._until_close = self.length is None and not self.keep_alive
+        self._until_close = self.length is None and not self._framed and not self.keep_alive
         if self._head_only:
             self.complete = True
 
@@ -161,6 +167,6 @@ class Answer:
     def on_message_complete(self) -> None:
         """httptools: the answer has ended, unless it was an interim one (1xx)."""
         if 100 <= self.status < 200:
-            self.length = None
+            self.length, self._framed = None, False
         else:
             self.complete = True

@@ -29,7 +29,7 @@ class Offered:
 
 @pytest.fixture
 def run_load():
-    async def run(port: int, *, rps=50, duration=0.4, warmup=0.0, host="127.0.0.1", on_spawn=None, **load):
+    async def run(port: int, *, rps=100, duration=0.2, warmup=0.0, host="127.0.0.1", on_spawn=None, **load):
         order = LoadOrder(
             Endpoint(host, port), Load(**load), Stage(rps=rps, duration=f"{duration}s", warmup=f"{warmup}s")
         )

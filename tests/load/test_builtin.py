@@ -1,10 +1,16 @@
 """The generator against servers that misbehave in one known way each."""
 
+import json
 import os
+import resource
 import signal
 import socket
 import struct
+import subprocess
+import sys
+import threading
 import time
+from collections import Counter
 
 import pytest
 import trio
@@ -88,7 +94,7 @@ async def test_every_kind_of_failure_is_counted_as_what_it_is(run_load, kind, sc
 async def test_a_head_without_end_is_a_protocol_failure_and_takes_no_memory(run_load):
     flood = answers(b"HTTP/1.1 200 OK\r\n", *[b"X-Flood: " + b"x" * 1000 + b"\r\n"] * 100)
     with scripted(flood, once=True) as port:
-        offered = await run_load(port, rps=10)
+        offered = await run_load(port, rps=20)
 
     assert set(offered.failures) <= {"protocol", "reset"}
     assert sum(offered.failures.values()) == 4
@@ -171,7 +177,7 @@ async def test_a_name_without_an_address_is_a_clear_error(run_load):
 
 async def test_a_full_generator_drops_what_is_due(run_load):
     with scripted(answers()) as port:
-        offered = await run_load(port, max_in_flight=3, timeout="5s", rps=20)
+        offered = await run_load(port, max_in_flight=3, timeout="1s", rps=20, duration=0.4)
 
     assert (offered.sent, offered.dropped) == (3, 5)
 
@@ -187,7 +193,7 @@ async def test_a_full_generator_that_queues_sends_later_and_counts_from_the_due_
 
 async def test_warm_up_is_in_no_count_but_completed(run_load):
     with scripted(answers(OK)) as port:
-        offered = await run_load(port, warmup=0.5, duration=0.5, rps=40)
+        offered = await run_load(port, warmup=0.25, duration=0.25, rps=80)
 
     assert (offered.scheduled, offered.succeeded, offered.completed) == (20, 20, 40)
     assert [second.index for second in offered.seconds if second.completed] == [-1, 0]
@@ -260,3 +266,154 @@ async def test_answers_of_gigabytes_need_little_memory(run_load):
     note = next(note for note in offered.facts.notes if "MiB" in note)
     assert offered.failures == {"timeout": 2}
     assert int(note.split(" MiB")[0].split()[-1]) <= 40
+
+
+def in_turns(*scripts):
+    """A script that does one thing for a connection's first request, another for its second, and so on."""
+    asked = Counter()
+
+    def script(client, request):
+        name = client.getpeername()
+        scripts[asked[name] % len(scripts)](client, request)
+        asked[name] += 1
+
+    return script
+
+
+def closes(client, _):
+    client.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("leave", [closes, resets], ids=["closed", "reset"])
+async def test_a_kept_connection_that_the_server_has_left_is_replaced_and_said(run_load, leave):
+    with scripted(in_turns(answers(OK), leave)) as port:
+        offered = await run_load(port)
+
+    assert offered.failures == {}
+    assert offered.succeeded == 20
+    assert any("met a kept connection that the server had closed" in note for note in offered.facts.notes)
+
+
+async def test_a_request_that_may_not_be_repeated_is_not_sent_again(run_load):
+    seen = []
+
+    def note(client, request):
+        seen.append(request)
+        closes(client, request)
+
+    with scripted(in_turns(answers(OK), note)) as port:
+        offered = await run_load(port, request={"method": "POST", "path": "/", "body": "once"})
+
+    assert offered.failures == {"closed_early": len(seen)}
+    assert offered.succeeded == 20 - len(seen)
+
+
+async def test_a_fresh_connection_that_is_closed_is_a_failure_however_often(run_load):
+    with scripted(closes) as port:
+        offered = await run_load(port)
+
+    assert offered.failures == {"closed_early": 20}
+
+
+@pytest.mark.parametrize("connection", ["new", "keep-alive"])
+async def test_an_answer_that_comes_after_the_time_out_is_no_success(run_load, connection):
+    def slow(client, _):
+        time.sleep(0.06)
+        client.sendall(OK)
+
+    with scripted(slow) as port:
+        offered = await run_load(port, connection=connection, timeout="50ms", duration=0.2)
+
+    assert offered.failures == {"timeout": 20}
+
+
+async def test_a_request_larger_than_every_buffer_is_sent_whole(run_load):
+    seen = []
+
+    def script(client, request):
+        seen.append(len(request))
+        client.sendall(OK)
+
+    body = "x" * 4_000_000
+    with scripted(script) as port:
+        offered = await run_load(
+            port, rps=5, duration=0.4, request={"method": "PUT", "path": "/", "body": body}
+        )
+
+    assert offered.succeeded == 2
+    assert all(size > len(body) for size in seen)
+
+
+async def test_an_answer_before_the_whole_request_was_sent_is_an_answer(run_load):
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def refuse() -> None:
+        for _ in range(2):
+            client, _ = listener.accept()
+            client.recv(1000)
+            client.sendall(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            held.append(client)
+
+    held = []
+    thread = threading.Thread(target=refuse)
+    thread.start()
+    offered = await run_load(
+        listener.getsockname()[1],
+        rps=5,
+        duration=0.4,
+        request={"method": "PUT", "path": "/", "body": "x" * 4_000_000},
+    )
+    thread.join()
+    for sock in [listener, *held]:
+        sock.close()
+
+    assert offered.failures == {"bad_status": 2}
+
+
+async def test_a_server_that_leaves_connections_open_is_named(run_load):
+    with scripted(answers(OK)) as port:
+        offered = await run_load(port, connection="new", rps=20, duration=2.5)
+
+    assert offered.succeeded == 50
+    assert any("had to be closed by the generator" in note for note in offered.facts.notes)
+
+
+async def test_no_file_left_is_counted_and_the_limit_is_named(run_load):
+    def limit(pid: int) -> None:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (20, 20))
+
+    with scripted(answers()) as port:
+        offered = await run_load(port, on_spawn=limit, timeout="1s")
+
+    assert set(offered.failures) == {"no_fd", "timeout"}
+    assert any("may open 20 files" in note for note in offered.facts.notes)
+
+
+async def test_processors_that_are_not_there_are_a_clear_error(run_load):
+    with pytest.raises(EnvironmentLacks, match="processor 4095"):
+        await run_load(1, cpus=(4095,))
+
+
+async def test_every_poisson_arrival_is_offered_at_any_quantum(run_load):
+    with scripted(answers(OK)) as port:
+        offered = await run_load(port, arrivals="poisson", rps=500, warmup=0.2, quantum="1ms")
+
+    assert offered.succeeded == offered.facts.planned
+    assert "requests left in bunches at most 1,000 µs wide" in offered.facts.notes
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode != 0,
+    reason="this host allows no network namespace of one's own",
+)
+def test_no_local_port_left_is_counted_as_such():
+    script = f"""
+        ip link set lo up
+        echo 40000 40009 > /proc/sys/net/ipv4/ip_local_port_range
+        exec {sys.executable} -m tests.load.few_ports
+    """
+    done = subprocess.run(
+        ["unshare", "-rn", "sh", "-ec", script], capture_output=True, text=True, check=False, timeout=30
+    )
+
+    assert json.loads(done.stdout or "null") == {"no_port": 10, "timeout": 10}, done.stderr

@@ -1,0 +1,31 @@
+"""Offers 20 requests that are never answered, where only ten local ports are left; prints the failures."""
+
+import json
+import socket
+
+import trio
+
+from runner.facts import Endpoint
+from runner.load.builtin import offer
+from runner.load.engine import LoadOrder
+from runner.spec.model import Load, Stage
+
+
+def main() -> None:
+    with socket.create_server(("127.0.0.1", 8080), backlog=100):
+        order = LoadOrder(
+            Endpoint("127.0.0.1", 8080), Load(timeout="500ms"), Stage(rps=100, duration="200ms")
+        )
+
+        async def run():
+            return await offer(order, on_spawn=lambda _: None, on_second=lambda _: None)
+
+        seconds = trio.run(run).seconds
+    failures: dict[str, int] = {}
+    for second in seconds:
+        for kind, count in second.failures.items():
+            failures[kind] = failures.get(kind, 0) + count
+    print(json.dumps(failures, sort_keys=True))
+
+
+main()

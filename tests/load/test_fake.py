@@ -1,0 +1,17 @@
+"""The fake engine keeps the contract that tests around it rely on."""
+
+from runner.facts import Endpoint
+from runner.load import fake
+from runner.load.engine import LoadOrder
+from runner.spec.model import Load, Stage
+
+
+async def test_the_fake_tells_known_facts_in_virtual_time(autojump_clock):
+    order = LoadOrder(Endpoint("x", 1), Load(), Stage(rps=1000, duration=2.5, warmup=1))
+    seen = []
+
+    facts = await fake.offer(order, on_spawn=seen.append, on_second=seen.append)
+
+    assert [second.scheduled for second in facts.seconds] == [1000, 1000, 500]
+    assert facts.planned == sum(second.succeeded for second in seen) == 2500
+    assert facts.seconds[0].duration.percentile_ms(50) == 2.0
