@@ -65,8 +65,7 @@ def context(tmp_path):
     quiet = SimpleNamespace(process=lambda pid: None, forget=lambda pid: None)
     scratch = tmp_path / "a folder"
     scratch.mkdir()
-    run = StackContext(f"nginx-{free_port()}", "hops", tmp_path, scratch, quiet, lambda line: None)
-    return run
+    return StackContext(f"nginx-{free_port()}", "hops", tmp_path, scratch, quiet, lambda line: None)
 
 
 @pytest.fixture
