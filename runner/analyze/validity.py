@@ -14,8 +14,11 @@ GENERATOR_SATURATED: Final = 0.8
 LATENESS_SHARE: Final = 0.05
 """Share of response time's p95 that the generator's own lateness may explain."""
 
-LATENESS_FLOOR_MS: Final = 1.0
-"""Lateness below this distorts no answer that a person or a service could notice."""
+LATENESS_FLOOR_MS: Final = 0.5
+"""Lateness below this is the kernel waking a process, which every client has; it makes no stage suspect."""
+
+LEDGER_SLACK: Final = 0.03
+"""How much more than the host's total the roles may add up to before their counters are doubted."""
 
 _OWN_FAILURES: Final = ("no_port", "no_fd")
 
@@ -39,7 +42,12 @@ def validity(facts: TrialFacts, stage: Mapping[str, Any], *, when_full: str) -> 
     invalid = [*_broken(facts), *_unsent(facts.load, stage)]
     if invalid:
         return Validity("invalid", tuple(invalid))
-    suspect = [*_saturated(facts.load, stage), *_late(facts.load, stage, when_full), *_cut(facts)]
+    suspect = [
+        *_saturated(facts.load, stage),
+        *_late(facts.load, stage, when_full),
+        *_overdrawn(stage),
+        *_cut(facts),
+    ]
     return Validity("suspect" if suspect else "valid", tuple(suspect))
 
 
@@ -88,6 +96,18 @@ def _saturated(load: LoadFacts | None, stage: Mapping[str, Any]) -> list[str]:
         f"and from {GENERATOR_SATURATED:.0%} on it may itself be the limit"
     )
     return [reason]
+
+
+def _overdrawn(stage: Mapping[str, Any]) -> list[str]:
+    """Roles that together used more CPU than the whole host cannot all be right."""
+    cores = {role: usage["avg"] for role, usage in stage["cpu_cores"].items() if usage}
+    system = cores.get("system")
+    known = sum(used for role, used in cores.items() if role not in {"system", "other"})
+    if system is None or known <= system * (1 + LEDGER_SLACK) + 0.01:
+        return []
+    return [
+        f"the parts used {known:.2f} cores together and the whole host {system:.2f}; the CPU figures are doubtful"
+    ]
 
 
 def _late(load: LoadFacts | None, stage: Mapping[str, Any], when_full: str) -> list[str]:

@@ -274,3 +274,10 @@ def test_no_request_is_lost_between_facts_and_results(seconds):
     assert requests["scheduled"] == sum(each.scheduled for each in seconds)
     assert requests["failed"] == sum(sum(each.failures.values()) for each in seconds)
     assert requests["dropped"] == sum(each.dropped for each in seconds)
+
+
+def test_parts_that_used_more_than_the_whole_host_are_doubted():
+    (stage, *_) = stages_of(replace(HEALTHY, observed=observed(1.2, system=1.0)))
+
+    assert stage["validity"]["status"] == "suspect"
+    assert "doubtful" in stage["validity"]["reasons"][0]
