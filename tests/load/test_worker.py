@@ -13,6 +13,7 @@ import time
 import pytest
 
 from runner.load.order import WorkerOrder
+from tests.load.orders import order
 from tests.servers.scripted import scripted
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -20,30 +21,6 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 def answer(client: socket.socket, _: bytes) -> None:
     client.sendall(OK)
-
-
-def order(port: int, **changes) -> WorkerOrder:
-    fields = {
-        "family": int(socket.AF_INET),
-        "address": ("127.0.0.1", port),
-        "request": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-        "head": False,
-        "status": (200,),
-        "body_contains": b"",
-        "new_connections": False,
-        "rate": 50.0,
-        "warmup": 0.0,
-        "duration": 0.4,
-        "poisson": False,
-        "seed": 1,
-        "worker": 0,
-        "workers": 1,
-        "max_in_flight": 100,
-        "when_full": "drop",
-        "timeout": 5.0,
-        "quantum_ns": 0,
-    }
-    return WorkerOrder(**(fields | changes))
 
 
 @contextlib.contextmanager
