@@ -105,9 +105,7 @@ def _overdrawn(stage: Mapping[str, Any]) -> list[str]:
     known = sum(used for role, used in cores.items() if role not in {"system", "other"})
     if system is None or known <= system * (1 + LEDGER_SLACK) + 0.01:
         return []
-    return [
-        f"the parts used {known:.2f} cores together and the whole host {system:.2f}; the CPU figures are doubtful"
-    ]
+    return [f"the parts used {known:.2f} cores and the whole host {system:.2f}: the CPU figures are doubtful"]
 
 
 def _late(load: LoadFacts | None, stage: Mapping[str, Any], when_full: str) -> list[str]:
