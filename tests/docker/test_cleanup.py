@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -19,17 +18,11 @@ from tests.docker.conftest import labelled, topology
 pytestmark = pytest.mark.docker
 
 GONE_WITHIN_S = 15
-SLEEP = "sleep 31.4159"
-"""What the slow build's container runs."""
-
-
-def building(api):
-    return [found["Id"] for found in api.containers(all=True) if SLEEP in found["Command"]]
 
 
 def wait_until_nothing_is_left(api, run_id):
     deadline = time.monotonic() + GONE_WITHIN_S
-    while left := [*labelled(api, run_id), *building(api), *processes_of(run_id)]:
+    while left := [*labelled(api, run_id), *processes_of(run_id)]:
         assert time.monotonic() < deadline, left
         time.sleep(0.1)
 
@@ -47,15 +40,14 @@ def read(path):
         return b""
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda it: it.name)
-@pytest.mark.parametrize("phase", ["build", "create", "start", "ready", "stage", "take-down"])
-def test_a_run_ended_in_any_phase_leaves_nothing(api, context, left_over, phase, number):
-    command = [sys.executable, "-m", "tests.docker.victim", context.run_id, phase]
+@pytest.mark.parametrize("step", ["create_network", "start_all", "_wait_ready", "take_down"])
+def test_a_run_killed_in_any_step_leaves_nothing(api, context, left_over, step):
+    """Signals and the phases of a whole run are in test_execute.py."""
+    command = [sys.executable, "-m", "tests.docker.victim", context.run_id, step]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as victim:
-        line = "  building\n" if phase == "build" else f"phase {phase}\n"
-        assert line in iter(victim.stdout.readline, "")
+        assert f"step {step}\n" in iter(victim.stdout.readline, "")
 
-        victim.send_signal(number)
+        victim.kill()
 
         victim.stdout.read()
         victim.wait(GONE_WITHIN_S)
@@ -124,6 +116,7 @@ async def test_clean_spares_the_living_unless_everything_is_asked_for(api, monke
         return []
 
     monkeypatch.setattr(cleanup, "_remove_images", no_images)  # the other tests' bases
+    monkeypatch.setattr(labels, "RUN", "loadproof-test.run")  # and runs that may be up meanwhile
     with object_of(api) as network:
         assert f"network loadproof-test-{os.getpid()}" not in await cleanup.clean(everything=False)
         assert api.networks(ids=[network])

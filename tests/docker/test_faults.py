@@ -109,7 +109,7 @@ async def test_a_failing_build_shows_its_last_lines(context, left_over, tmp_path
 async def test_a_command_that_is_not_there_is_named(context, left_over, tmp_path):
     refused = await refusal(topology(**write_app(tmp_path / "nope", 'CMD ["no-such-command"]')), context)
 
-    assert refused.message.startswith("app-1 cannot be started")
+    assert refused.message.startswith("app cannot be started")
     assert "no-such-command" in refused.message
 
 
@@ -126,7 +126,7 @@ async def test_a_replica_that_exits_at_its_start_says_its_last_words(context, le
 async def test_a_replica_that_never_gets_ready_is_named(context, left_over, fault, reason):
     refused = await refusal(topology(app={"env": {"FAULT": fault}, "ready_within": "1s"}), context)
 
-    assert refused.message.startswith("app-1 was not ready within 1 s")
+    assert refused.message.startswith("app was not ready within 1 s")
     assert reason in refused.message
     assert refused.details == (("small_app: thinking",) if fault == "silent" else ())
 
@@ -181,7 +181,7 @@ async def test_a_replica_out_of_memory_is_told_from_one_that_exits(context, left
                 event = await stack.wait_broken()
 
     assert event.code == "out-of-memory"
-    assert event.message == "app-1 ran out of its limit of 48 MiB"
+    assert event.message == "app ran out of its limit of 48 MiB"
     assert event.log == ("small_app: eating all memory",)
 
 

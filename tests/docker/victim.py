@@ -1,9 +1,8 @@
-"""A run that says where it is, to be killed there by the tests.
+"""A run that says when it comes to a step of the opener, to be killed there by the tests.
 
-python -m tests.docker.victim RUN_ID PHASE
+python -m tests.docker.victim RUN_ID STEP, where STEP is one of the opener's functions
 """
 
-import signal
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,52 +14,31 @@ from runner.stack.contract import StackContext
 from runner.stack.docker import open_docker, opener
 from runner.stack.watchdog import open_watchdog
 
-STEPS = {"create": "create_network", "start": "start_all", "ready": "_wait_ready", "take-down": "take_down"}
-"""Phase to the opener's function that is it."""
-
 
 def say(line: str) -> None:
     print(line, flush=True)
 
 
-def announce(phase: str) -> None:
-    """Say that a phase begins, just before it does."""
-    original = getattr(opener, STEPS[phase])
+def announce(step: str) -> None:
+    original = getattr(opener, step)
 
     async def announced(*args: object, **kwargs: object) -> object:
-        say(f"phase {phase}")
+        say(f"step {step}")
         return await original(*args, **kwargs)
 
-    setattr(opener, STEPS[phase], announced)
+    setattr(opener, step, announced)
 
 
-async def run(run_id: str, phase: str) -> None:
-    build = "slow_build" if phase == "build" else "app"
-    asked = {"app": {"build": build, "port": 8080}, "replicas": 2, "proxy": {"kind": "nginx"}}
+async def main() -> None:
+    run_id, step = sys.argv[1:]
+    announce(step)
+    asked = {"app": {"build": "app", "port": 8080}, "replicas": 2, "proxy": {"kind": "nginx"}}
     topology = DockerTopology.model_validate({"kind": "docker", **asked})
     with TemporaryDirectory() as scratch:
         async with open_watchdog(run_id) as guard:
             context = StackContext(run_id, "victim", Path(__file__).parent, Path(scratch), guard, say)
             async with open_docker(topology, context):
-                if phase == "stage":
-                    say("phase stage")
-                    await trio.sleep_forever()
-
-
-async def main() -> None:
-    run_id, phase = sys.argv[1:]
-    if phase in STEPS:
-        announce(phase)
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with trio.open_nursery() as nursery:
-
-            async def until_told() -> None:
-                async for _ in signals:
-                    nursery.cancel_scope.cancel()
-
-            nursery.start_soon(until_told)
-            await run(run_id, phase)
-            nursery.cancel_scope.cancel()
+                pass
 
 
 trio.run(main)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from docker import APIClient
 
 from runner.facts import Role
-from runner.spec.model import App, DockerTopology, Proxy
+from runner.spec.model import DockerTopology, Proxy
 from runner.stack.docker import labels
 from runner.stack.nginx import NginxSettings, render_nginx, two_free_ports
 from runner.stack.ports import LOOPBACK
@@ -65,26 +65,25 @@ class Plan:
 
 def plan_replicas(topology: DockerTopology, image: str) -> list[Plan]:
     """Every replica; on the host's own network each has a port of its own, told by PORT."""
+    if topology.replicas == 1:
+        return [_replica(topology, image, "app", 0)]
+    return [_replica(topology, image, f"app-{index + 1}", index) for index in range(topology.replicas)]
+
+
+def _replica(topology: DockerTopology, image: str, name: str, index: int) -> Plan:
+    app = topology.app
     on_host = topology.network == "host"
-    published = not on_host and topology.proxy is None and topology.publish == "port"
-    first = topology.app.port or PROXY_PORT
-    return [
-        _replica(topology.app, image, number, first + number - 1 if on_host else first, on_host, published)
-        for number in range(1, topology.replicas + 1)
-    ]
-
-
-def _replica(app: App, image: str, number: int, port: int, on_host: bool, published: bool) -> Plan:
+    port = (app.port or PROXY_PORT) + (index if on_host else 0)
     address = {"HOST": LOOPBACK} if on_host else {}
     words = [word.replace("{port}", str(port)) for word in app.command or ()]
     return Plan(
-        name=f"app-{number}",
+        name=name,
         role=Role.APP,
         image=image,
         port=port,
         env={"PORT": str(port), **address, **app.env},
         command=tuple(words) or None,
-        published=published,
+        published=not on_host and topology.proxy is None and topology.publish == "port",
         cpus=app.cpus,
         memory_bytes=app.memory,
     )

@@ -29,6 +29,9 @@ class Answers(BaseHTTPRequestHandler):
             threading.Thread(target=eat).start()
         else:
             COUNTS["requests"] += 1
+            if FAULT == "dies-soon" and COUNTS["requests"] > 30:
+                print("small_app: that was enough", flush=True)
+                os._exit(9)
             self._say(200, socket.gethostname())
 
     def _say(self, status: int, text: str) -> None:
