@@ -43,6 +43,21 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """How a server is spoken to over TLS.
+
+    Attributes:
+        server_name: Whom the certificate must name; also sent to the server (SNI).
+        ca_file: PEM file of the authorities that are trusted; empty for those of the system.
+        insecure: Any certificate is accepted.
+    """
+
+    server_name: str
+    ca_file: str = ""
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where the load goes.
 
@@ -53,6 +68,7 @@ class Endpoint:
         base_path: Put before every request's path, without a trailing slash; mostly empty.
         address: What to connect to, when `host` was looked up and judged already; nothing
             looks it up again. Empty when `host` stands for itself.
+        tls: For ``https``, and only then.
     """
 
     host: str
@@ -60,6 +76,7 @@ class Endpoint:
     scheme: Literal["http", "https"] = "http"
     base_path: str = ""
     address: str = ""
+    tls: Tls | None = None
 
 
 SubjectKind: TypeAlias = Literal["tree", "process", "cgroup", "system"]
@@ -139,11 +156,13 @@ class LoadSecond:
         failures: Failure kind to count; kinds with no failure are absent.
         completed: Good answers whose last byte arrived in this second, warm-up included.
         in_flight: Requests under way at the second's end.
-        duration: done − (connected if the connection is new, else started).
+        duration: done − (ready if the connection is new, else started). It is ready when it is
+            connected and, with TLS, the TLS handshake is over as well.
         response_time: done − due.
-        connect: connected − started, new connections only.
+        connect: connected − started, new connections only; TCP alone.
+        tls: ready − connected, new connections with TLS only.
         dispatch_delay: started − due, of every request taken up.
-        first_byte: first byte − (connected if the connection is new, else started).
+        first_byte: first byte − (ready if the connection is new, else started).
         cpu_s: CPU seconds the workers used in this second.
     """
 
@@ -158,6 +177,7 @@ class LoadSecond:
     duration: Histogram = field(default_factory=Histogram)
     response_time: Histogram = field(default_factory=Histogram)
     connect: Histogram = field(default_factory=Histogram)
+    tls: Histogram = field(default_factory=Histogram)
     dispatch_delay: Histogram = field(default_factory=Histogram)
     first_byte: Histogram = field(default_factory=Histogram)
     cpu_s: Seconds = 0.0

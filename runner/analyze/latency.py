@@ -10,7 +10,7 @@ from runner.histogram import Histogram
 
 PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
 STATISTICS: Final = ("mean", *PERCENTILES, "max")
-LATENCIES: Final = ("duration", "response_time", "connect", "dispatch_delay", "first_byte")
+LATENCIES: Final = ("duration", "response_time", "connect", "tls", "dispatch_delay", "first_byte")
 
 Figures = dict[str, float | None]
 

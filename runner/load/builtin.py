@@ -142,6 +142,7 @@ def _worker_order(
         quantum_ns=_quantum_ns(order, count),
         resend=load.request.method in _IDEMPOTENT,
         cpus=load.cpus,
+        tls=order.endpoint.tls,
     )
 
 

@@ -35,6 +35,7 @@ from runner.load.connection import (
 )
 from runner.load.order import WorkerOrder
 from runner.load.seconds import Timeline
+from runner.load.tally import Tally
 from runner.units import NS_PER_S, Nanoseconds, ns
 
 BUFFER_BYTES: Final = 256 * 1024
@@ -145,7 +146,7 @@ class Exchange:
             sock.close()
             self._failed(measured, FAILURES.get(number, "connect_refused"))
             return
-        connection = Connection(sock, due, started, measured=measured)
+        connection = self._opened(sock, due, started, measured=measured)
         self._connections[connection.fd] = connection
         # On loopback and bridges the handshake is over when connect returns, and a first
         # send tells so for the price of no extra wake-up.
@@ -165,6 +166,12 @@ class Exchange:
         self.epoll.register(connection.fd, _READ)
         if count != self._size:
             self._wait_to_send(connection, self._request[count:])
+
+    def _opened(
+        self, sock: socket.SocketType, due: Nanoseconds, started: Nanoseconds, *, measured: bool
+    ) -> Connection:
+        """What a socket becomes."""
+        return Connection(sock, due, started, measured=measured)
 
     def _connected(self, connection: Connection) -> None:
         """The handshake has ended, well or badly."""
@@ -330,8 +337,7 @@ class Exchange:
             if connection.measured:
                 tally.succeeded += 1
                 if not connection.reused:
-                    tally.connect.add(connection.connected - started)
-                    started = connection.connected
+                    started = self._count_new(tally, connection)
                 tally.duration.add(done - started)
                 tally.first_byte.add(first - started)
                 tally.response_time.add(done - connection.due)
@@ -339,6 +345,11 @@ class Exchange:
             tally.failures[failure] += 1
         self.in_flight -= 1
         self._set_free(connection, done, keep, mask)
+
+    def _count_new(self, tally: Tally, connection: Connection) -> Nanoseconds:
+        """Count what it took to open the connection of a good answer; returns when it was ready."""
+        tally.connect.add(connection.connected - connection.started)
+        return connection.connected
 
     def _set_free(self, connection: Connection, done: Nanoseconds, keep: bool, mask: int) -> None:
         """Keep a connection whose answer is whole, or see it closed."""

@@ -49,7 +49,7 @@ class Loop:
         self._arrivals = arrivals
         self._offset = _clock_offset()
         self._timeline = Timeline(0, order.warmup, order.duration, emit)
-        self.exchange = Exchange(order, self._timeline)
+        self.exchange = _exchange(order, self._timeline)
         self._alarm = Alarm()
         self.exchange.epoll.register(self._alarm.fd, select.EPOLLIN | select.EPOLLET)
         self._waiting: deque[Nanoseconds] = deque()
@@ -162,6 +162,14 @@ class Loop:
             return False
         self._timeline.close_all()
         return True
+
+
+def _exchange(order: WorkerOrder, timeline: Timeline) -> Exchange:
+    if order.tls is None:
+        return Exchange(order, timeline)
+    from runner.load.tls import TlsExchange  # noqa: PLC0415  (OpenSSL costs 4 MiB, and plain HTTP needs none)
+
+    return TlsExchange(order, timeline, order.tls)
 
 
 def _clock_offset() -> Nanoseconds:

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from runner.facts import Tls
 from runner.units import Nanoseconds, PerSecond, Seconds
 
 
@@ -35,6 +36,7 @@ class WorkerOrder:
         quantum_ns: How far apart bunches of arrivals are; 0 for exact spacing.
         resend: Whether a request whose kept connection was closed meanwhile may be sent again.
         cpus: Processors to stay on; empty for any.
+        tls: How certificates are judged; None for plain HTTP.
     """
 
     family: int
@@ -57,6 +59,7 @@ class WorkerOrder:
     quantum_ns: Nanoseconds
     resend: bool = True
     cpus: tuple[int, ...] = ()
+    tls: Tls | None = None
 
     def to_json(self) -> bytes:
         """One line of JSON."""
@@ -73,4 +76,5 @@ def from_json(line: bytes) -> WorkerOrder:
         fields[name] = base64.b64decode(fields[name])
     for name in ("address", "status", "cpus"):
         fields[name] = tuple(fields[name])
-    return WorkerOrder(**fields)
+    tls = fields.pop("tls")
+    return WorkerOrder(**fields, tls=Tls(**tls) if tls else None)

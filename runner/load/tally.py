@@ -11,7 +11,7 @@ from runner.units import Nanoseconds
 
 _HALF_US: Final = 500
 _FINE: Final = 2048
-LATENCIES: Final = ("duration", "response_time", "connect", "dispatch_delay", "first_byte")
+LATENCIES: Final = ("duration", "response_time", "connect", "tls", "dispatch_delay", "first_byte")
 
 
 class Latency:
@@ -49,7 +49,7 @@ class Tally:
 
     __slots__ = (
         "completed", "connect", "dispatch_delay", "dropped", "duration", "failures", "first_byte", "index",
-        "response_time", "scheduled", "sent", "succeeded",
+        "response_time", "scheduled", "sent", "succeeded", "tls",
     )  # fmt: skip
 
     def __init__(self, index: int) -> None:
@@ -57,7 +57,8 @@ class Tally:
         self.scheduled = self.sent = self.succeeded = self.dropped = self.completed = 0
         self.failures: defaultdict[str, int] = defaultdict(int)
         self.duration, self.response_time = Latency(), Latency()
-        self.connect, self.dispatch_delay, self.first_byte = Latency(), Latency(), Latency()
+        self.connect, self.tls = Latency(), Latency()
+        self.dispatch_delay, self.first_byte = Latency(), Latency()
 
     def line(self, **extra: object) -> bytes:
         """The line of JSON that `runner.load.merge` reads."""

@@ -44,6 +44,8 @@ def _groups(stages: Sequence[Stage]) -> list[list[tuple[str, Callable[[Stage], s
         latency.append(("p95 Response Time (ms)", _response_time))
     if any(_known(stage, "connect_ms") for stage in stages):
         latency.append(("p95 Connect (ms)", _connect))
+    if any(_known(stage, "tls_ms") for stage in stages):
+        latency.append(("p95 TLS Handshake (ms)", _latency("tls_ms", "p95")))
     return [
         [
             ("Target Throughput (RPS)", lambda stage: numbers.rate(stage["target_rps"])),
@@ -61,7 +63,7 @@ def _groups(stages: Sequence[Stage]) -> list[list[tuple[str, Callable[[Stage], s
 
 
 def _known(stage: Stage, latency: str) -> bool:
-    return stage[latency]["p95"] is not None
+    return latency in stage and stage[latency]["p95"] is not None
 
 
 def _latency(name: str, statistic: str) -> Callable[[Stage], str]:

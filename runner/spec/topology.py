@@ -116,6 +116,23 @@ class DockerTopology(Part):
         return self
 
 
+class Certificates(Part):
+    """How the certificate of an https service is judged."""
+
+    ca_file: Annotated[Text, Field(min_length=1)] | None = Field(
+        None, description="PEM file of the authorities to trust in place of the system's, beside this file."
+    )
+    insecure: Annotated[bool, Field(strict=True)] = Field(
+        False, description="Accept any certificate; the report says so."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.insecure and self.ca_file is not None:
+            refuse(Conflict(("ca_file",), "insecure accepts any certificate, so a ca_file is of no use"))
+        return self
+
+
 class ExternalTopology(Part):
     """Something that already runs; nothing is built."""
 
@@ -129,8 +146,14 @@ class ExternalTopology(Part):
         (), max_length=64, description="Its processes on this host; without them its CPU is not measured."
     )
 
+    tls: Certificates | None = Field(
+        None, description="For an https url; without it the system's authorities are trusted."
+    )
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        plain = self.tls is not None and self.url.startswith("http:")
+        refuse(Conflict(("tls",), "only an https:// url has certificates") if plain else None)
         doubles = [i for i, pid in enumerate(self.pids) if pid in self.pids[:i]]
         refuse(*(Conflict(("pids", i), f"pid {self.pids[i]} is listed twice") for i in doubles))
         return self

@@ -1,4 +1,4 @@
-"""Where an external service answers: plain ``http://host[:port][/path]`` and nothing else.
+"""Where an external service answers: ``http://`` or ``https://host[:port][/path]`` and nothing else.
 
 Also which addresses are this machine's own, since a load tool must not be aimed by a typo.
 """
@@ -53,15 +53,13 @@ def _http_url(url: str) -> str:
     """The URL unchanged.
 
     Raises:
-        PydanticCustomError: It is not plain ``http://host[:port][/path]``.
+        PydanticCustomError: It is not ``http(s)://host[:port][/path]``.
     """
-    if url.startswith("https:"):
-        raise complaint("https is not available yet in this version", "use http")
     if not url.isascii() or not url.isprintable() or " " in url:
         raise complaint(f"should be an ASCII URL without spaces, not {shown(url)}")
-    if not url.startswith("http://"):
+    if not url.startswith(("http://", "https://")):
         hint = f"did you mean {shown('http://' + url)}?" if "://" not in url else ""
-        raise complaint(f"should begin with 'http://', not {shown(url)}", hint)
+        raise complaint(f"should begin with 'http://' or 'https://', not {shown(url)}", hint)
     _check_parts(url)
     return url
 
@@ -113,7 +111,7 @@ def _host(host: str) -> str:
 HttpUrl: TypeAlias = Annotated[
     Text,
     AfterValidator(_http_url),
-    Field(max_length=2000, json_schema_extra={"pattern": "^http://[^@?# ]+$"}),
+    Field(max_length=2000, json_schema_extra={"pattern": "^https?://[^@?# ]+$"}),
 ]
 
 HostName: TypeAlias = Annotated[Text, AfterValidator(_host), Field(max_length=255)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+import ssl
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,14 +11,17 @@ from urllib.parse import urlsplit
 
 import trio
 
-from runner.errors import EnvironmentLacks, StackFailed
-from runner.facts import Endpoint, Event, Role, Subject
+from runner.errors import EnvironmentLacks
+from runner.facts import Endpoint, Event, Role, Subject, Tls
 from runner.spec.model import ExternalTopology
+from runner.spec.topology import Certificates
 from runner.spec.url import host_of
 from runner.stack.aim import addresses_of, check_aim
 from runner.stack.contract import StackContext
+from runner.stack.reach import check_tls, reach
 from runner.stack.readiness import wait_ready
 from runner.stack.reaper import Process, is_running, look_up
+from runner.tls import client_context
 from runner.units import Seconds
 
 _ANSWERS_WITHIN_S: Final = 5.0
@@ -67,32 +70,64 @@ async def open_external(topology: ExternalTopology, ctx: StackContext) -> AsyncI
 
     Raises:
         EnvironmentLacks: A pid is not that of a process which can be watched.
-        StackFailed: The service does not answer.
+        StackFailed: The service does not answer, or its certificate is not accepted.
         UsageError: It is not on this machine, and nobody allowed load on it.
     """
     processes = tuple(_find_process(pid) for pid in topology.pids)
-    url = urlsplit(topology.url)
-    port = url.port or 80
-    endpoint = await _endpoint(topology, ctx, port)
+    tls = _tls(topology, ctx)
+    context = _context(tls) if tls else None
+    endpoint = await _endpoint(topology, ctx, tls)
+    address = endpoint.address or endpoint.host
+    if tls and context:
+        await check_tls(topology.url, address, endpoint.port, tls, context)
     if topology.health is not None:
-        health = topology.url.rstrip("/") + topology.health
-        address = endpoint.address or endpoint.host
-        within = _ANSWERS_WITHIN_S
-        await wait_ready(health, deadline_s=within, alive=lambda: None, name=topology.url, address=address)
-    description = {"kind": "external", "url": topology.url, "pids": list(topology.pids)}
-    if endpoint.address:
-        description["address"] = endpoint.address
-    yield ExternalStack(endpoint, processes, description)
+        await wait_ready(
+            topology.url.rstrip("/") + topology.health,
+            deadline_s=_ANSWERS_WITHIN_S,
+            alive=lambda: None,
+            name=topology.url,
+            address=address,
+            verify=context,
+        )
+    yield ExternalStack(endpoint, processes, _description(topology, endpoint))
 
 
-async def _endpoint(topology: ExternalTopology, ctx: StackContext, port: int) -> Endpoint:
+async def _endpoint(topology: ExternalTopology, ctx: StackContext, tls: Tls | None) -> Endpoint:
     """Where to connect to: looked up once, judged, and reached."""
-    host = host_of(topology.url)
+    url, host = urlsplit(topology.url), host_of(topology.url)
+    port = url.port or (443 if tls else 80)
     addresses = await trio.to_thread.run_sync(addresses_of, host, port)
     check_aim(host, addresses, allow_hosts=ctx.allow_hosts, authorized=ctx.authorized)
-    address = await _reach(topology.url, addresses, port)
-    base_path = urlsplit(topology.url).path.rstrip("/")
-    return Endpoint(host, port, "http", base_path, "" if address == host else address)
+    address = await reach(topology.url, addresses, port)
+    pinned = "" if address == host else address
+    return Endpoint(host, port, "https" if tls else "http", url.path.rstrip("/"), pinned, tls)
+
+
+def _tls(topology: ExternalTopology, ctx: StackContext) -> Tls | None:
+    if not topology.url.startswith("https:"):
+        return None
+    asked = topology.tls or Certificates()
+    ca_file = str(ctx.base_dir / asked.ca_file) if asked.ca_file else ""
+    return Tls(host_of(topology.url), ca_file, asked.insecure)
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    try:
+        return client_context(tls)
+    except ssl.SSLError:
+        raise EnvironmentLacks(f"topology.tls.ca_file: {tls.ca_file} holds no certificates in PEM") from None
+    except OSError as error:
+        reason = error.strerror
+        raise EnvironmentLacks(f"topology.tls.ca_file: {tls.ca_file} cannot be read: {reason}") from None
+
+
+def _description(topology: ExternalTopology, endpoint: Endpoint) -> dict[str, object]:
+    said: dict[str, object] = {"kind": "external", "url": topology.url, "pids": list(topology.pids)}
+    if endpoint.address:
+        said["address"] = endpoint.address
+    if endpoint.tls:
+        said["certificate"] = "not checked" if endpoint.tls.insecure else "checked"
+    return said
 
 
 def _find_process(pid: int) -> Process:
@@ -103,34 +138,3 @@ def _find_process(pid: int) -> Process:
             hint="give the pids the service has now, or leave `pids` out: its CPU is then not measured",
         )
     return process
-
-
-async def _reach(url: str, addresses: Sequence[str], port: int) -> str:
-    """The first address that accepts a connection.
-
-    Raises:
-        StackFailed: None does.
-    """
-    refusal = OSError()
-    with trio.move_on_after(_ANSWERS_WITHIN_S):
-        for address in addresses:
-            try:
-                stream = await trio.open_tcp_stream(address, port)
-            except OSError as error:
-                refusal = error
-            else:
-                await stream.aclose()
-                return address
-        raise StackFailed(
-            f"{url} cannot be reached: {_reason(refusal)}", hint="start the service, or correct the url"
-        ) from refusal
-    raise StackFailed(f"{url} does not accept a connection within {_ANSWERS_WITHIN_S:g} s")
-
-
-def _reason(error: OSError) -> str:
-    """What the system said; trio puts one error for each address it tried into a group."""
-    cause: BaseException = error
-    while isinstance(cause.__cause__, BaseExceptionGroup):
-        cause = cause.__cause__.exceptions[0]
-    number = getattr(cause, "errno", None)
-    return os.strerror(number) if number else str(cause)

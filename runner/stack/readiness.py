@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -31,6 +32,7 @@ async def wait_ready(
     last_output: Callable[[], tuple[str, ...]] = tuple,
     name: str = "the app",
     address: str = "",
+    verify: ssl.SSLContext | None = None,
 ) -> None:
     """Return as soon as `url` answers with a 2xx status.
 
@@ -42,6 +44,7 @@ async def wait_ready(
         last_output: Lines that explain a failure.
         name: What is being waited for, for the message.
         address: Where to connect to instead of looking the URL's host up.
+        verify: Judges the certificate of an https URL; without it the system's way.
 
     Raises:
         StackFailed: `alive` gave a reason, or time is up.
@@ -50,7 +53,7 @@ async def wait_ready(
     death: str | None = None
     with trio.move_on_after(deadline_s):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_probe_until_ready, _request(url, address), seen, nursery.cancel_scope)
+            nursery.start_soon(_probe_until_ready, _request(url, address), seen, nursery.cancel_scope, verify)
             death = await _wait_dead(alive)
             nursery.cancel_scope.cancel()
     if seen.ready:
@@ -81,9 +84,11 @@ def _request(url: str, address: str) -> httpx.Request:
     return httpx.Request("GET", target, headers=headers, extensions=extensions)
 
 
-async def _probe_until_ready(request: httpx.Request, seen: _Seen, scope: trio.CancelScope) -> None:
+async def _probe_until_ready(
+    request: httpx.Request, seen: _Seen, scope: trio.CancelScope, verify: ssl.SSLContext | None
+) -> None:
     beat = trio.current_time()
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=verify or True) as client:
         while not await _is_ready(client, request, seen):
             beat = max(beat + _EVERY_S, trio.current_time())
             await trio.sleep_until(beat)

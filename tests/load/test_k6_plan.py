@@ -98,6 +98,7 @@ def summary(**changed):
         "warmup_in_window": 0,
         "duration": None,
         "connect": None,
+        "tls": None,
     }
     return json.dumps(whole | changed)
 

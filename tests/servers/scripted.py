@@ -5,6 +5,7 @@ A script gets the accepted socket after a whole request has been read from it.
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 
@@ -12,10 +13,17 @@ Script = Callable[[socket.socket, bytes], None]
 
 
 @contextlib.contextmanager
-def scripted(script: Script, *, once: bool = False, family: int = socket.AF_INET) -> Iterator[int]:
+def scripted(
+    script: Script,
+    *,
+    once: bool = False,
+    family: int = socket.AF_INET,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[int]:
     """Serve `script` on a free loopback port until the block ends; yields the port.
 
-    A connection is read again and again until it closes, or only once.
+    A connection is read again and again until it closes, or only once. With `tls`, scripts get it after
+    the handshake; one that just closes does so without close_notify.
     """
     host = "127.0.0.1" if family == socket.AF_INET else "::1"
     listener = socket.create_server((host, 0), family=family, backlog=512)
@@ -23,13 +31,20 @@ def scripted(script: Script, *, once: bool = False, family: int = socket.AF_INET
     open_now: set[socket.socket] = set()
 
     def converse(client: socket.socket) -> None:
-        with client, contextlib.suppress(OSError):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             open_now.add(client)
+            stack.callback(open_now.discard, client)
+            stack.enter_context(client)
+            if tls is not None:
+                # Session tickets would hold the first answer back until they are acknowledged (Nagle).
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                client = stack.enter_context(tls.wrap_socket(client, server_side=True))
+                open_now.add(client)
+                stack.callback(open_now.discard, client)
             while request := _read_request(client):
                 script(client, request)
                 if once:
                     break
-        open_now.discard(client)
 
     def accept() -> None:
         while not stopping.is_set():

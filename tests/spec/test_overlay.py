@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.spec.document import parse
+from runner.spec.model import ExternalTopology
 from runner.spec.overlay import merge
 from runner.spec.tree import MapNode, Mark, Scalar, plain
 from tests.spec.samples import MINIMAL, PROCESS, error, read, sole
@@ -93,7 +94,7 @@ def test_another_kind_of_topology_replaces_the_whole_topology() -> None:
     text = PROCESS + "configurations:\n  - name: far\n    topology: {kind: external, url: 'http://a'}\n"
 
     (far,) = read(text).configurations
-    assert far.topology.model_dump() == {"kind": "external", "url": "http://a", "health": None, "pids": ()}
+    assert far.topology == ExternalTopology(kind="external", url="http://a")
 
 
 def test_the_same_kind_of_topology_is_merged() -> None:

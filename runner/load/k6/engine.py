@@ -17,7 +17,7 @@ from typing import Final
 import trio
 
 from runner.errors import EnvironmentLacks
-from runner.facts import LoadFacts, LoadSecond
+from runner.facts import LoadFacts, LoadSecond, Tls
 from runner.load.engine import LoadOrder, LoadStarted
 from runner.load.k6.account import Ending, account
 from runner.load.k6.api import Api, free_port
@@ -51,7 +51,7 @@ async def k6(
     with _private_folder(order, plan) as folder:
         port = free_port()
         api = Api(port)
-        child = await _start(path, port, folder)
+        child = await _start(path, port, folder, order.endpoint.tls)
         try:
             on_spawn(child.pid)
             await _wait_ready(child, api, folder)
@@ -100,7 +100,7 @@ def _private_folder(order: LoadOrder, plan: Plan) -> Iterator[Path]:
         yield path
 
 
-async def _start(path: str, port: int, folder: Path) -> Child:
+async def _start(path: str, port: int, folder: Path, tls: Tls | None) -> Child:
     """Start k6 paused, with no configuration, no telemetry and no cloud but ours to decide.
 
     Raises:
@@ -109,8 +109,9 @@ async def _start(path: str, port: int, folder: Path) -> Child:
     command = [path, "run", "--paused", "--quiet", "--no-color", "--no-usage-report", "--no-thresholds"]
     command += ["--no-setup", "--no-teardown", "--address", f"127.0.0.1:{port}", "--config", _CONFIG]
     command += ["--log-output", f"file={_LOG},level=error", _SCRIPT]
+    authorities = {"SSL_CERT_FILE": tls.ca_file} if tls and tls.ca_file else {}
     try:
-        return await spawn(command, cwd=folder, env=environment())
+        return await spawn(command, cwd=folder, env=environment() | authorities)
     except OSError as error:
         raise EnvironmentLacks(f"{path} cannot be started: {error.strerror}") from error
 

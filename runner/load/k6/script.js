@@ -22,6 +22,7 @@ http.setResponseCallback(null); // success is decided below
 const began = new Gauge("schedule_began");
 const duration = new Trend("good_duration", true);
 const connect = new Trend("good_connect", true);
+const tls = new Trend("good_tls", true);
 const late = new Counter("good_late");
 const failed = {};
 for (const kind of order.failure_kinds) failed[kind] = new Counter(`failed_${kind}`);
@@ -70,7 +71,8 @@ function countMeasured(response, failure) {
   const timings = response.timings;
   duration.add(timings.duration);
   // k6's blocked is the whole wait for a connection: look-up, connecting and TLS are in it.
-  if (timings.connecting > 0) connect.add(timings.blocked);
+  if (timings.connecting > 0) connect.add(timings.blocked - timings.tls_handshaking);
+  if (timings.tls_handshaking > 0) tls.add(timings.tls_handshaking);
   if (Date.now() >= endAt) late.add(1);
 }
 
@@ -129,6 +131,7 @@ export function handleSummary(data) {
     warmup_in_window: count("warmup_good_in_window"),
     duration: values("good_duration"),
     connect: values("good_connect"),
+    tls: values("good_tls"),
   };
   return { "./summary.json": JSON.stringify(summary) };
 }

@@ -35,7 +35,8 @@ class Totals:
         completed: Good answers within the window, the warm-up's last ones included.
         began_ms: When k6 began its schedule, on the system's clock; None when it never did.
         duration: ``http_req_duration`` of the good answers.
-        connect: ``http_req_blocked`` of the good answers that came over a new connection.
+        connect: ``http_req_blocked`` without TLS, of the good answers that came over a new connection.
+        tls: ``http_req_tls_handshaking`` of these, if they were over TLS.
     """
 
     succeeded: int
@@ -46,6 +47,7 @@ class Totals:
     began_ms: Milliseconds | None
     duration: Latencies
     connect: Latencies
+    tls: Latencies
 
     @property
     def sent(self) -> int:
@@ -78,6 +80,7 @@ def _totals(summary: dict[str, Any], plan: Plan) -> Totals:
         began_ms=None if began is None else float(began),
         duration=_latencies(summary["duration"]),
         connect=_latencies(summary["connect"]),
+        tls=_latencies(summary["tls"]),
     )
 
 
