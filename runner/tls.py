@@ -42,17 +42,17 @@ def explained(error: ssl.SSLError, host: str) -> tuple[str, str]:
     """Why a handshake with `host` failed, and what to do about it: a sentence each."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _judgement(error, host)
-    reason = error.reason or str(error)
-    if "NO_APPLICATION_PROTOCOL" in reason:
+    words = (error.reason or str(error)).replace("_", " ").lower()  # OpenSSL's table names no alerts
+    if "no application protocol" in words:
         return (
             f"{host} does not speak HTTP/1.1 (it refused it in the TLS handshake)",
             "HTTP/1.1 is the only protocol that is spoken here; HTTP/2 is not",
         )
-    if reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}:
+    if words in {"wrong version number", "record layer failure", "packet length too long", "http request"}:
         return f"what {host} answers is not TLS", "use http:// when it speaks plain HTTP on this port"
-    if "EOF" in reason:
+    if "eof" in words:
         return f"{host} closed the connection in the TLS handshake", ""
-    return f"the TLS handshake with {host} failed ({reason.lower().replace('_', ' ')})", ""
+    return f"the TLS handshake with {host} failed ({words})", ""
 
 
 def _judgement(error: ssl.SSLCertVerificationError, host: str) -> tuple[str, str]:

@@ -52,7 +52,9 @@ def _section(configuration: Configuration) -> dict[str, Any]:
     return {
         "heading": words.heading(configuration),
         "described": words.described(configuration),
-        "warnings": "\n>\n".join(f"> {warning}" for warning in words.warnings(stages)),
+        "warnings": "\n>\n".join(
+            f"> {warning}" for warning in (*words.trust(configuration), *words.warnings(stages))
+        ),
         "details": tables.details(stages),
         "ledger": tables.ledger(stages),
         "replicas": tables.replicas(stages),

@@ -32,7 +32,10 @@ def _built(topology: Mapping[str, Any]) -> str:
     kind = topology["kind"]
     replicas = topology.get("replicas", 1)
     if kind == "external":
-        return f"A service that already ran at {escape(str(topology.get('url', 'its own address')))}"
+        unchecked = " (certificate not checked)" if topology.get("certificate") == "not checked" else ""
+        return (
+            f"A service that already ran at {escape(str(topology.get('url', 'its own address')))}{unchecked}"
+        )
     if kind == "docker":
         what = f"{plural(replicas, 'replica')} in Docker"
     else:
@@ -55,6 +58,15 @@ def _loaded(configuration: Configuration) -> str:
     each = " each" if len(stages) > 1 else ""
     length = f"for {numbers.seconds(lengths.pop())}{each}" if len(lengths) == 1 else "for the times below"
     return f"asked at {rates} RPS {length} over {how}"
+
+
+def trust(configuration: Configuration) -> list[str]:
+    """Who answered is not known when nobody looked at the certificate."""
+    if configuration["topology"].get("certificate") != "not checked":
+        return []
+    return [
+        "**The server’s certificate was not checked** (`topology.tls.insecure`): anybody may have answered."
+    ]
 
 
 def warnings(stages: Sequence[Stage]) -> list[str]:

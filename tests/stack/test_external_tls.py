@@ -1,0 +1,172 @@
+"""A certificate that is not accepted ends the experiment before any load, and the message says why."""
+
+import shutil
+import socket
+import ssl
+import subprocess
+
+import pytest
+import trustme
+
+from runner.errors import EnvironmentLacks
+from runner.facts import Tls
+from runner.spec.model import ExternalTopology
+from runner.stack.external import open_external
+from runner.stack.ports import free_port
+from tests.servers.certificates import Authority, self_signed
+from tests.servers.scripted import scripted
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+def hello(client, _request):
+    client.sendall(OK)
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return Authority()
+
+
+@pytest.fixture
+def ca_file(authority, tmp_path):
+    return authority.file(tmp_path)
+
+
+def topology(port, *, host="localhost", health=None, **tls) -> ExternalTopology:
+    return ExternalTopology(kind="external", url=f"https://{host}:{port}/api", health=health, tls=tls or None)
+
+
+async def refusal(spec, ctx) -> EnvironmentLacks:
+    with pytest.raises(EnvironmentLacks) as raised:
+        async with open_external(spec, ctx):
+            pytest.fail("it was accepted")
+    return raised.value
+
+
+async def test_a_certificate_of_a_named_authority_is_accepted(ctx, authority, ca_file):
+    with scripted(hello, tls=authority.context("localhost")) as port:
+        async with open_external(topology(port, health="/ok", ca_file=ca_file), ctx) as stack:
+            assert stack.endpoint.scheme == "https"
+            assert stack.endpoint.base_path == "/api"
+            assert stack.endpoint.tls == Tls("localhost", ca_file)
+            assert stack.description["certificate"] == "checked"
+
+
+async def test_a_file_of_authorities_lies_beside_the_specification(ctx, authority, ca_file):
+    beside = type(ctx)(ctx.run_id, ctx.name, ctx.scratch, ctx.scratch, ctx.guard, ctx.say)
+    with scripted(hello, tls=authority.context("127.0.0.1")) as port:
+        spec = topology(port, host="127.0.0.1", ca_file="ca.pem")
+        async with open_external(spec, beside) as stack:
+            assert stack.endpoint.tls.ca_file == ca_file
+
+
+REFUSED = {
+    "expired": (lambda of: of.context("localhost", expired=True), "the certificate of localhost has expired"),
+    "another name": (lambda of: of.context("a.test"), "the certificate of localhost is for another name"),
+    "another authority": (
+        lambda _: Authority().context("localhost"),
+        "the certificate of localhost is signed by an authority that is not trusted here",
+    ),
+    "its own": (lambda _: self_signed(), "the certificate of localhost is signed by nobody but itself"),
+}
+
+
+@pytest.mark.parametrize(("context", "said"), REFUSED.values(), ids=REFUSED)
+async def test_a_certificate_that_is_not_accepted_is_told(ctx, authority, ca_file, context, said):
+    with scripted(hello, tls=context(authority)) as port:
+        error = await refusal(topology(port, ca_file=ca_file, health="/"), ctx)
+
+        assert error.message == f"https://localhost:{port}/api cannot be used: {said}"
+        assert "topology.tls.insecure: true" in error.hint
+
+        async with open_external(topology(port, insecure=True, health="/"), ctx) as stack:
+            assert stack.description["certificate"] == "not checked"
+
+
+async def test_without_a_file_the_systems_authorities_are_asked(ctx, authority):
+    with scripted(hello, tls=authority.context("localhost")) as port:
+        error = await refusal(topology(port), ctx)
+
+    assert "signed by an authority that is not trusted here" in error.message
+    assert "topology.tls.ca_file" in error.hint
+
+
+async def test_a_server_without_tls_is_told(ctx):
+    def plain(client, _request):
+        client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    class Blunt:
+        """Answers a handshake in plain HTTP."""
+
+        def wrap_socket(self, client, **_):
+            client.recv(4096)
+            client.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            return client
+
+    with scripted(plain, tls=Blunt()) as port:
+        error = await refusal(topology(port), ctx)
+
+    assert error.message.endswith("what localhost answers is not TLS")
+    assert "use http://" in error.hint
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl plays the server here")
+async def test_a_server_of_http2_alone_is_told(ctx, authority, tmp_path):
+    certificate = trustme.CA().issue_cert("localhost")
+    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "pem")
+    port = free_port()
+    command = [
+        "openssl",
+        "s_server",
+        "-accept",
+        f"127.0.0.1:{port}",
+        "-alpn",
+        "h2",
+        "-cert",
+        tmp_path / "pem",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE) as server:
+        for line in server.stdout:
+            if b"ACCEPT" in line:
+                break
+        error = await refusal(topology(port, host="localhost", insecure=True), ctx)
+        server.kill()
+
+    assert "localhost does not speak HTTP/1.1" in error.message
+    assert "HTTP/2 is not" in error.hint
+
+
+async def test_a_server_that_closes_in_the_handshake_is_told(ctx):
+    class Gone:
+        """Hangs up on a handshake."""
+
+        def wrap_socket(self, client, **_):
+            client.recv(4096)
+            raise ssl.SSLError
+
+    with scripted(hello, tls=Gone()) as port:
+        error = await refusal(topology(port), ctx)
+
+    assert error.message.endswith("localhost closed the connection in the TLS handshake")
+
+
+async def test_a_server_that_never_answers_the_handshake_is_told(ctx, monkeypatch):
+    monkeypatch.setattr("runner.stack.reach.WITHIN_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        error = await refusal(topology(silent.getsockname()[1], host="127.0.0.1"), ctx)
+
+    assert "does not finish the TLS handshake within 0.2 s" in error.message
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "cannot be read: No such file"), ("not PEM", "holds no certificates in PEM")]
+)
+async def test_a_file_that_holds_no_authority_is_told(ctx, tmp_path, content, said):
+    path = tmp_path / "ca.pem"
+    if content:
+        path.write_text(content)
+
+    error = await refusal(topology(1, ca_file=str(path)), ctx)
+
+    assert error.message.startswith(f"topology.tls.ca_file: {path} {said}")
