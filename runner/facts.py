@@ -248,6 +248,63 @@ class Event:
     log: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """The gaps between requests as their receiver saw them, by the kernel's receive stamps.
+
+    Attributes:
+        planned_gap_us: Median of the planned gaps.
+        median_gap_us: Median of the gaps seen.
+        error_p50_us: Median of |gap seen − gap planned|; bunching by a quantum is in it.
+        error_p99_us: 99th percentile of the same.
+    """
+
+    planned_gap_us: float
+    median_gap_us: float
+    error_p50_us: float
+    error_p99_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What the generator shows at one rate with nothing to measure.
+
+    Attributes:
+        target_rps: Offered arrivals per second.
+        achieved: Good answers in the window ÷ planned requests.
+        duration_ms: ``p50``, ``p95`` and ``p99``; empty when nothing was answered.
+        dispatch_delay_ms: Likewise.
+        cpu_us_per_request: CPU of all workers, None when nothing was sent.
+        spacing: None when some planned request did not arrive.
+    """
+
+    target_rps: PerSecond
+    achieved: float
+    duration_ms: Mapping[str, float]
+    dispatch_delay_ms: Mapping[str, float]
+    cpu_us_per_request: float | None
+    spacing: Spacing | None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The generator's own error on this host, for one way of offering load.
+
+    Attributes:
+        made_at: UTC, ISO 8601 with seconds.
+        connection: ``new`` or ``keep-alive``.
+        workers: Generator processes.
+        floors: One a rate, ascending.
+        ceiling_rps: Requests a second that got through to the null responder when more were due.
+    """
+
+    made_at: str
+    connection: str
+    workers: int
+    floors: tuple[Floor, ...]
+    ceiling_rps: PerSecond
+
+
 TrialStatus: TypeAlias = Literal["complete", "failed", "aborted"]
 
 

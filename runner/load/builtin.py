@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import trio
 
 from runner.errors import EnvironmentLacks
 from runner.facts import LoadFacts, LoadSecond, Window
 from runner.load import ledger, pacing
+from runner.load.child import Child, children
 from runner.load.engine import LoadOrder, LoadStarted
 from runner.load.ledger import Account
 from runner.load.merge import Collector
@@ -33,30 +30,10 @@ _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
 @dataclass(slots=True)
-class _Lines:
-    """JSON lines of a stream."""
-
-    stream: trio.abc.ReceiveStream
-    rest: bytes = b""
-
-    async def read(self) -> dict[str, Any] | None:
-        """The next line; None when the stream has ended."""
-        while b"\n" not in self.rest:
-            chunk = await self.stream.receive_some()
-            if not chunk:
-                return None
-            self.rest += chunk
-        line, _, self.rest = self.rest.partition(b"\n")
-        found: dict[str, Any] = json.loads(line)
-        return found
-
-
-@dataclass(slots=True)
 class _Worker:
     """One process and what it has reported."""
 
-    process: trio.Process
-    lines: _Lines
+    child: Child
     account: Account
 
 
@@ -86,15 +63,15 @@ async def offer(
     _check_cpus(order.load.cpus)
     family, address = await trio.to_thread.run_sync(resolve, order.endpoint)
     count = _worker_count(order)
-    async with _spawned(count, on_spawn) as processes:
+    async with children("runner.load.worker", count, on_spawn) as processes:
         workers = [
-            await _brief(index, process, _worker_order(order, index, count, family, address))
-            for index, process in enumerate(processes)
+            await _brief(index, child, _worker_order(order, index, count, family, address))
+            for index, child in enumerate(processes)
         ]
         window = _window(order)
-        task_status.started(LoadStarted(tuple(process.pid for process in processes), window))
+        task_status.started(LoadStarted(tuple(child.process.pid for child in processes), window))
         stage = _Stage(Collector(count), on_second)
-        overdue_s = (window.end_ns - time.monotonic_ns()) / NS_PER_S + order.load.timeout + _GRACE_S
+        overdue_s = (window.end_ns - time.monotonic_ns()) / NS_PER_S + 2 * order.load.timeout + _GRACE_S
         with trio.move_on_after(overdue_s):
             async with trio.open_nursery() as nursery:
                 for index, worker in enumerate(workers):
@@ -162,61 +139,24 @@ def _check_cpus(cpus: Collection[int]) -> None:
         )
 
 
-@asynccontextmanager
-async def _spawned(count: int, on_spawn: Callable[[int], None]) -> AsyncIterator[list[trio.Process]]:
-    """Worker processes, all of them gone afterwards whatever happened."""
-    processes: list[trio.Process] = []
-    try:
-        for _ in range(count):
-            process = await trio.lowlevel.open_process(
-                [sys.executable, "-P", "-m", "runner.load.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                start_new_session=True,
-            )
-            processes.append(process)
-            on_spawn(process.pid)
-        yield processes
-    finally:
-        with trio.CancelScope(shield=True):
-            for process in processes:
-                await _end(process)
-
-
-async def _end(process: trio.Process) -> None:
-    """Let a worker see that its order has ended, and kill it when it does not go."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    await process.stdin.aclose()
-    with trio.move_on_after(0.5):
-        await process.wait()
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
-    await process.stdout.aclose()
-
-
-async def _brief(index: int, process: trio.Process, order: WorkerOrder) -> _Worker:
+async def _brief(index: int, child: Child, order: WorkerOrder) -> _Worker:
     """Give a worker its order and wait until it is ready.
 
     Raises:
         EnvironmentLacks: It did not get ready.
     """
-    assert process.stdin is not None
-    assert process.stdout is not None
-    lines = _Lines(process.stdout)
     with trio.move_on_after(_READY_WITHIN_S):
         try:
-            await process.stdin.send_all(order.to_json())
-            ready = await lines.read()
+            await child.tell(order.to_json())
+            ready = await child.hear()
         except trio.BrokenResourceError:
             ready = None
         if ready is not None:
             account = Account(f"generator worker {index + 1}", _planned(order), note=ready["note"])
-            return _Worker(process, lines, account)
-        await process.wait()
+            return _Worker(child, account)
+        await child.process.wait()
     raise EnvironmentLacks(
-        f"generator worker {index + 1} did not start (exit status {process.returncode})",
+        f"generator worker {index + 1} did not start (exit status {child.process.returncode})",
         hint="run the same experiment again; if it stays, see its output above",
     )
 
@@ -239,10 +179,9 @@ def _share(arrivals: int, order: WorkerOrder) -> int:
 
 async def _follow(worker: _Worker, index: int, start_ns: Nanoseconds, stage: _Stage) -> None:
     """Start a worker and read what it reports until it ends, well or badly."""
-    assert worker.process.stdin is not None
     try:
-        await worker.process.stdin.send_all(json.dumps({"start_ns": start_ns}).encode() + b"\n")
-        while line := await worker.lines.read():
+        await worker.child.tell({"start_ns": start_ns})
+        while line := await worker.child.hear():
             if "end" in line:
                 worker.account.ending = line
                 break
@@ -258,7 +197,7 @@ def _facts(order: LoadOrder, workers: Sequence[_Worker], stage: _Stage) -> LoadF
     accounts = [worker.account for worker in workers]
     for index, worker in enumerate(workers):
         stage.take(stage.collector.end(index))
-        worker.account.status = worker.process.returncode
+        worker.account.status = worker.child.process.returncode
     return LoadFacts(
         engine="builtin",
         workers=len(workers),

@@ -24,6 +24,8 @@ from runner.units import NS_PER_MS, NS_PER_S, NS_PER_US, Nanoseconds, ns
 _HOUSEKEEPING_NS: Final = 100 * NS_PER_MS
 _STALL_NS: Final = 250 * NS_PER_MS
 _LONGEST_BLIND_NS: Final = 1100 * NS_PER_US
+_CATCH_UP_NS: Final = NS_PER_S
+_MOST_AT_ONCE: Final = 256
 _OVERDUE_CHECKS_NS: Final = (10 * NS_PER_MS, 500 * NS_PER_MS)
 
 
@@ -59,6 +61,7 @@ class Loop:
         least, most = _OVERDUE_CHECKS_NS
         self._overdue_period_ns = min(max(ns(order.timeout) // 20, least), most)
         self._housekeeping = self._overdue_check = 0
+        self._patience_ns = ns(order.timeout) if order.when_full == "queue" else _CATCH_UP_NS
 
     def run(self, start_ns: Nanoseconds, stopped: Callable[[], bool]) -> None:
         """Offer the whole schedule and wait for the last answers.
@@ -85,6 +88,8 @@ class Loop:
             due = self._next_due
             if due is None:
                 exchange.attend(poll(0.01))
+            elif due <= now:
+                exchange.attend(poll(0))
             elif exchange.pressing or self._waiting or due - now > _LONGEST_BLIND_NS:
                 if due != self._armed:
                     self._alarm.at(due - self._offset)
@@ -104,21 +109,28 @@ class Loop:
         os.close(self._alarm.fd)
 
     def _ask(self, now: Nanoseconds) -> None:
-        """Take up what has waited for a free slot, then what is due; let it wait or drop it when full."""
+        """Take up what has waited for a free slot, then what is due; let it wait or drop it when full.
+
+        A loop that lags behind its schedule takes up a part, so that it reads and reports
+        in between. What it could not take up by then is dropped soon after the window's end.
+        """
         exchange, timeline, order = self.exchange, self._timeline, self._order
         arrivals, start = self._arrivals, self._start
         due = self._next_due
+        too_late = now > timeline.end_ns + self._patience_ns
+        budget = _MOST_AT_ONCE
         while self._waiting and exchange.in_flight < order.max_in_flight:
             waited = self._waiting.popleft()
             exchange.ask(waited, waited >= timeline.measure_ns)
-        while due is not None and due <= now:
+        while due is not None and due <= now and budget:
+            budget -= 1
             measured = due >= timeline.measure_ns
             if measured:
                 tally = timeline.current if due >= timeline.begins_ns else timeline.at(due)
                 tally.scheduled += 1
             if exchange.in_flight >= order.max_in_flight:
                 exchange.attend(exchange.epoll.poll(0))
-            if exchange.in_flight < order.max_in_flight and not self._waiting:
+            if exchange.in_flight < order.max_in_flight and not self._waiting and not too_late:
                 exchange.ask(due, measured)
             elif order.when_full == "queue":
                 self._waiting.append(due)
@@ -154,7 +166,7 @@ class Loop:
 
     def _finish(self, now: Nanoseconds) -> bool:
         """Whether everything that was due has ended; gives up on waiting arrivals after the time-out."""
-        if self._waiting and now > self._timeline.end_ns + ns(self._order.timeout):
+        if self._waiting and now > self._timeline.end_ns + self._patience_ns:
             measured = sum(due >= self._timeline.measure_ns for due in self._waiting)
             self._timeline.current.dropped += measured
             self._waiting.clear()

@@ -2,6 +2,7 @@
 
 import time
 
+from runner.load.exchange import Exchange
 from runner.load.loop import Loop
 from tests.load.orders import order
 from tests.servers.scripted import scripted
@@ -65,3 +66,24 @@ def test_nothing_presses_once_all_is_over():
 
     assert counts["succeeded"] == 3
     assert loop.exchange.pressing == 0
+
+
+def test_what_cannot_be_taken_up_soon_after_the_window_is_dropped(monkeypatch):
+    monkeypatch.setattr("runner.load.loop._CATCH_UP_NS", 0)
+    monkeypatch.setattr("runner.load.exchange.Exchange.ask", slowly(Exchange.ask))
+    with scripted(lambda client, _: client.sendall(OK)) as port:
+        counts, _ = offer([0] * 2000, port, max_in_flight=5000)
+
+    assert counts["scheduled"] == 2000
+    assert counts["sent"] == counts["succeeded"] == 256
+    assert counts["dropped"] == 2000 - 256
+
+
+def slowly(ask):
+    """A generator that takes up 10,000 requests a second at most."""
+
+    def late(*args):
+        time.sleep(0.0001)
+        ask(*args)
+
+    return late

@@ -1,0 +1,200 @@
+"""The generator held against a responder that does nothing: its floor, its ceiling, its spacing.
+
+What an instrument shows with nothing to measure is its own error. It is stated beside the results,
+for the very settings and rates that the stages will use.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import statistics
+from array import array
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import trio
+
+from runner import histogram
+from runner.errors import EnvironmentLacks
+from runner.facts import Calibration, Endpoint, Floor, LoadFacts, Spacing
+from runner.histogram import Histogram
+from runner.load import builtin, pacing
+from runner.load.child import Child, children
+from runner.load.engine import LoadOrder
+from runner.load.request import request_bytes
+from runner.spec.model import Expect, Load, Stage
+from runner.units import NS_PER_US, Nanoseconds, PerSecond
+
+_WARMUP_S: Final = 0.3
+_WINDOW_S: Final = 0.7
+_LEAST_ARRIVALS: Final = 50
+_LONGEST_WINDOW_S: Final = 2.0
+_OVERLOAD_PER_WORKER: Final = 100_000
+_OVERLOAD_IN_FLIGHT: Final = 256
+_READY_WITHIN_S: Final = 15
+
+
+async def calibrate(
+    load: Load,
+    rates: Sequence[PerSecond],
+    *,
+    on_spawn: Callable[[int], None],
+    on_rate: Callable[[PerSecond], None] = lambda _: None,
+) -> Calibration:
+    """Offer each rate to the null responder as `load` says, then more than can be offered.
+
+    Takes about 1.5 s a rate and 2 s more. The request is the planned one, to the byte, without TLS.
+
+    Args:
+        load: Of the stages to come.
+        rates: Of the stages to come; each is tried once.
+        on_spawn: Told the pid of every process the moment it exists.
+        on_rate: Told each rate before it is tried.
+
+    Raises:
+        EnvironmentLacks: A process did not start.
+    """
+    plain = load.model_copy(update={"expect": Expect(), "when_full": "drop"})
+    floors, workers = [], 1
+    async with _responder(plain, on_spawn) as responder:
+        for rate in sorted(set(rates)):
+            on_rate(rate)
+            stage = Stage(rps=rate, duration=_window_s(rate), warmup=_WARMUP_S)
+            facts, stamps = await responder.offer(plain, stage, on_spawn)
+            floors.append(_floor(plain, stage, facts, stamps))
+            workers = facts.workers
+        ceiling = await _ceiling(plain, workers, responder, on_spawn)
+    return Calibration(
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        connection=load.connection,
+        workers=workers,
+        floors=tuple(floors),
+        ceiling_rps=ceiling,
+    )
+
+
+async def _ceiling(
+    load: Load, workers: int, responder: _Responder, on_spawn: Callable[[int], None]
+) -> PerSecond:
+    """Requests a second that get through when more are due than can be sent."""
+    greedy = load.model_copy(
+        update={"max_in_flight": _OVERLOAD_IN_FLIGHT, "arrivals": "constant", "workers": workers}
+    )
+    stage = Stage(rps=_OVERLOAD_PER_WORKER * workers, duration=_WINDOW_S, warmup=_WARMUP_S)
+    facts, _ = await responder.offer(greedy, stage, on_spawn)
+    return float(round(_completed(facts) / _WINDOW_S))
+
+
+def _window_s(rate: PerSecond) -> float:
+    """Long enough for some arrivals, short enough for an impatient reader."""
+    return min(max(_WINDOW_S, _LEAST_ARRIVALS / rate), max(_LONGEST_WINDOW_S, 2 / rate))
+
+
+def _completed(facts: LoadFacts) -> int:
+    """Good answers in the window; those of the drain are left out, for the window's own end begins it."""
+    last = max((second.index for second in facts.seconds if second.scheduled), default=0)
+    return sum(second.completed for second in facts.seconds if 0 <= second.index <= last)
+
+
+def _floor(load: Load, stage: Stage, facts: LoadFacts, stamps: Sequence[Nanoseconds]) -> Floor:
+    def merged(name: str) -> Histogram:
+        return histogram.merge(getattr(second, name) for second in facts.seconds)
+
+    sent = sum(second.sent for second in facts.seconds if second.index >= 0)
+    cpu_s = sum(second.cpu_s for second in facts.seconds if second.index >= 0)
+    return Floor(
+        target_rps=stage.rps,
+        achieved=_completed(facts) / facts.planned,
+        duration_ms=_percentiles(merged("duration")),
+        dispatch_delay_ms=_percentiles(merged("dispatch_delay")),
+        cpu_us_per_request=cpu_s / sent * 1e6 if sent else None,
+        spacing=spacing(stamps, planned_arrivals(load, stage)),
+    )
+
+
+def _percentiles(found: Histogram) -> dict[str, float]:
+    return dict(zip(("p50", "p95", "p99"), found.percentiles_ms([50, 95, 99]), strict=False))
+
+
+def planned_arrivals(load: Load, stage: Stage) -> list[Nanoseconds]:
+    """When every request of a stage is due, warm-up included, before arrivals are bunched."""
+    length = stage.warmup + stage.duration
+    if load.arrivals == "poisson":
+        return list(pacing.poisson(stage.rps, length, load.seed))
+    return list(pacing.constant(stage.rps, length))
+
+
+def spacing(stamps: Sequence[Nanoseconds], planned: Sequence[Nanoseconds]) -> Spacing | None:
+    """How far the gaps that the receiver saw are from the planned ones.
+
+    Args:
+        stamps: The kernel's receive stamps of all requests, ascending.
+        planned: When they were due, ascending.
+
+    Returns:
+        None when not every planned request arrived exactly once, so that gaps cannot be paired,
+        or when there are too few of them.
+    """
+    if len(stamps) != len(planned) or len(planned) < _LEAST_ARRIVALS // 2:
+        return None
+    seen = [after - before for before, after in itertools.pairwise(stamps)]
+    due = [after - before for before, after in itertools.pairwise(planned)]
+    errors = sorted(abs(gap - plan) for gap, plan in zip(seen, due, strict=True))
+    return Spacing(
+        planned_gap_us=statistics.median(due) / NS_PER_US,
+        median_gap_us=statistics.median(seen) / NS_PER_US,
+        error_p50_us=errors[len(errors) // 2] / NS_PER_US,
+        error_p99_us=errors[len(errors) * 99 // 100] / NS_PER_US,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Responder:
+    """The process that answers."""
+
+    port: int
+    child: Child
+
+    async def offer(
+        self, load: Load, stage: Stage, on_spawn: Callable[[int], None]
+    ) -> tuple[LoadFacts, Sequence[Nanoseconds]]:
+        """Offer one stage to it; also when it saw each request."""
+        order = LoadOrder(_endpoint(self.port), load, stage)
+        facts = await builtin.offer(order, on_spawn=on_spawn, on_second=lambda _: None)
+        await self.child.tell({"report": True})
+        told = await self.child.hear()
+        if told is None:
+            raise trio.BrokenResourceError
+        return facts, array("q", base64.b64decode(told["stamps"]))
+
+
+@asynccontextmanager
+async def _responder(load: Load, on_spawn: Callable[[int], None]) -> AsyncIterator[_Responder]:
+    try:
+        async with children("runner.load.responder", 1, on_spawn) as (child,):
+            yield _Responder(await _ready(child, load), child)
+    except trio.BrokenResourceError:
+        raise EnvironmentLacks(
+            f"the null responder ended early (exit status {child.process.returncode})",
+            hint="run again with --no-calibrate, or see its output above",
+        ) from None
+
+
+async def _ready(child: Child, load: Load) -> int:
+    """Tell the responder what to expect; returns its port."""
+    with trio.move_on_after(_READY_WITHIN_S):
+        if port := await child.hear():
+            any_stage = Stage(rps=1, duration=1)
+            request = request_bytes(LoadOrder(_endpoint(port["port"]), load, any_stage))
+            head, close = load.request.method == "HEAD", load.connection == "new"
+            await child.tell({"request_bytes": len(request), "head": head, "close": close})
+            return int(port["port"])
+    raise trio.BrokenResourceError
+
+
+def _endpoint(port: int) -> Endpoint:
+    return Endpoint("127.0.0.1", port)

@@ -1,0 +1,73 @@
+"""The generator is held against a responder that does nothing, and told how far off it is."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.load.calibrate import calibrate, planned_arrivals, spacing
+from runner.spec.model import Load, Request, Stage
+
+US = 1000
+
+
+@given(st.lists(st.integers(1, 10**9), min_size=30, max_size=60), st.integers(0, 10**18))
+def test_arrivals_as_planned_have_no_error_whenever_they_began(gaps, began):
+    planned = [sum(gaps[:k]) for k in range(len(gaps))]
+
+    found = spacing([began + at for at in planned], planned)
+
+    assert (found.error_p50_us, found.error_p99_us) == (0, 0)
+    assert found.median_gap_us == found.planned_gap_us
+
+
+def test_one_late_arrival_is_two_wrong_gaps():
+    planned = [k * 1000 * US for k in range(101)]
+    seen = list(planned)
+    seen[50] += 300 * US
+
+    found = spacing(seen, planned)
+
+    assert found.median_gap_us == 1000
+    assert (found.error_p50_us, found.error_p99_us) == (0, 300)
+
+
+def test_gaps_that_cannot_be_paired_are_not_judged():
+    planned = [k * 1000 * US for k in range(100)]
+
+    assert spacing(planned[:99], planned) is None
+    assert spacing(planned[:3], planned[:3]) is None
+
+
+def test_the_plan_is_that_of_the_specification():
+    stage = Stage(rps=100, duration=1, warmup=0.5)
+
+    assert planned_arrivals(Load(), stage) == [k * 10_000 * US for k in range(150)]
+    assert planned_arrivals(Load(arrivals="poisson", seed=7), stage) != planned_arrivals(Load(), stage)
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        Load(),
+        Load(connection="new", request=Request(method="POST", path="/x", body="y" * 100_000)),
+        Load(arrivals="poisson", request=Request(method="HEAD"), quantum="250us"),
+    ],
+    ids=["keep-alive", "new", "poisson"],
+)
+async def test_every_planned_rate_has_its_floor_and_the_generator_its_ceiling(load):
+    pids, rates = [], []
+
+    found = await calibrate(load, [200, 100, 200], on_spawn=pids.append, on_rate=rates.append)
+
+    assert rates == [100, 200]
+    assert [floor.target_rps for floor in found.floors] == [100, 200]
+    for floor in found.floors:
+        assert floor.achieved > 0.9
+        assert floor.duration_ms["p50"] <= floor.duration_ms["p99"]
+        assert floor.spacing.planned_gap_us > 0
+    assert found.ceiling_rps > 200
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
