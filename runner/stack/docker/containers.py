@@ -76,12 +76,13 @@ def _replica(topology: DockerTopology, image: str, name: str, index: int) -> Pla
     port = (app.port or PROXY_PORT) + (index if on_host else 0)
     address = {"HOST": LOOPBACK} if on_host else {}
     words = [word.replace("{port}", str(port)) for word in app.command or ()]
+    env = {name: value.replace("{port}", str(port)) for name, value in app.env.items()}
     return Plan(
         name=name,
         role=Role.APP,
         image=image,
         port=port,
-        env={"PORT": str(port), **address, **app.env},
+        env={"PORT": str(port), **address, **env},
         command=tuple(words) or None,
         published=not on_host and topology.proxy is None and topology.publish == "port",
         cpus=app.cpus,

@@ -54,7 +54,7 @@ async def describe(
     }
     if built is not None:
         described["build"] = {
-            "folder": str(built.folder),
+            "folder": topology.app.build,
             "base": _image(built.base) if built.base else None,
         }
     url = status_url(containers)

@@ -25,6 +25,7 @@ Source: TypeAlias = Literal["auto", "registry", "local"]
 without asking a registry. ``auto``: stand-ins where no registry answers."""
 
 _FIRST_ANSWER_S: Final[Seconds] = 20.0
+_FIRST_ANSWER_WITH_STAND_IN_S: Final[Seconds] = 5.0
 _SILENCE_S: Final[Seconds] = 60.0
 
 
@@ -70,7 +71,8 @@ class Supplier:
             return await self._stand_in(name, recipe)
         if found := await find(self.engine, name):
             return found
-        reason = await self._pull(name)
+        made = recipe and self.source == "auto" and await find(self.engine, recipe.name)
+        reason = await self._pull(name, _FIRST_ANSWER_WITH_STAND_IN_S if made else _FIRST_ANSWER_S)
         if reason is None and (found := await find(self.engine, name)):
             return found
         if recipe and self.source == "auto":
@@ -91,15 +93,19 @@ class Supplier:
             raise EnvironmentLacks(f"{recipe.name} was built, but the engine does not have it")
         return found
 
-    async def _pull(self, name: str) -> str | None:
+    async def _pull(self, name: str, first_answer: Seconds) -> str | None:
         """Pull an image, as long as the registry goes on talking.
+
+        Args:
+            name: What to pull.
+            first_answer: How long the registry may take to say anything.
 
         Returns:
             None, or why it failed.
         """
         self.say(f"pulling {name}")
         errors: list[str] = []
-        with trio.CancelScope(deadline=trio.current_time() + _FIRST_ANSWER_S) as patience:
+        with trio.CancelScope(deadline=trio.current_time() + first_answer) as patience:
 
             def on_item(item: Mapping[str, Any]) -> None:
                 patience.deadline = trio.current_time() + _SILENCE_S

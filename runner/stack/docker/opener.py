@@ -165,7 +165,7 @@ async def _explained(
     engine: Engine, containers: Sequence[Started], container: Started, failed: StackFailed
 ) -> StackFailed:
     """A failed probe with the container's own last words."""
-    event = await engine.call(post_mortem, engine, tuple(containers))
+    event = await engine.call(post_mortem, engine, containers)
     if event is not None:
         return StackFailed(f"{event.message} before it was ready", details=event.log)
     log = await engine.call(last_lines, engine, container.id)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,9 +13,11 @@ from runner.stack.docker import labels
 from runner.stack.docker.containers import Plan
 from runner.stack.docker.engine import Engine, EngineGone, EngineRefused, translated
 from runner.stack.docker.events import listen
-from runner.units import BYTES_PER_MIB
+from runner.units import BYTES_PER_MIB, Seconds
 
 _LOG_LINES: Final = 20
+_ENGINE_KNOWS_WITHIN_S: Final[Seconds] = 1.0
+_ASK_AGAIN_S: Final[Seconds] = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,33 +81,48 @@ class DockerStack:
         filters = {"label": [f"{labels.RUN}={self.run_id}"], "event": ["die", "oom"]}
         try:
             async with listen(self.engine, filters) as news:
+                self._broken = await self.engine.call(post_mortem, self.engine, self.containers)
                 while self._broken is None:
-                    self._broken = await self.engine.call(post_mortem, self.engine, self.containers)
-                    if self._broken is None:
-                        self._broken = self._told(await news.next())
+                    event = await news.next()
+                    self._broken = await self.engine.call(self._meaning, event)
         except EngineGone:
             self._broken = _engine_ended()
         return self._broken
 
-    def _told(self, event: Mapping[str, Any] | None) -> Event | None:
-        """What one event of the engine means by itself; its stream ends when the engine does."""
-        if event is None:
+    def _meaning(self, event: Mapping[str, Any] | None) -> Event | None:
+        """What the engine's word means for the stack. Blocks."""
+        if event is None:  # its stream ends when the engine does
             return _engine_ended()
-        starved = [it for it in self.containers if event["Action"] == "oom" and it.id == event["id"]]
-        return _out_of_memory(starved[0].plan, last_lines(self.engine, starved[0].id)) if starved else None
+        if event["Action"] == "oom":
+            for container in self.containers:
+                if container.id == event["id"]:
+                    return _out_of_memory(container.plan, last_lines(self.engine, container.id))
+        return post_mortem(self.engine, self.containers)
 
 
-def post_mortem(engine: Engine, containers: tuple[Started, ...]) -> Event | None:
-    """Look for a container that ended, and say what of. Blocks."""
-    for container in containers:
-        try:
-            state = translated(engine.api.inspect_container, container.id)["State"]
-            if not state["Running"] or state["OOMKilled"]:
-                return _ended(container, state, last_lines(engine, container.id))
-        except EngineRefused as refused:
-            return Event("stack-failed", f"{container.plan.name} is not there any more: {refused.reason}")
-        except EngineGone:
-            return _engine_ended()
+def post_mortem(engine: Engine, containers: Sequence[Started]) -> Event | None:
+    """Look for a container that ended, and say what of. Blocks.
+
+    A process that is gone is a moment ahead of the engine's knowledge of it, so the engine
+    is asked again for up to a second; without a process gone it is asked once.
+    """
+    until = time.monotonic() + _ENGINE_KNOWS_WITHIN_S
+    while True:
+        found = next(filter(None, (_examine(engine, container) for container in containers)), None)
+        if found or all(it.alive for it in containers) or time.monotonic() > until:
+            return found
+        time.sleep(_ASK_AGAIN_S)
+
+
+def _examine(engine: Engine, container: Started) -> Event | None:
+    try:
+        state = translated(engine.api.inspect_container, container.id)["State"]
+        if not state["Running"] or state["OOMKilled"]:
+            return _ended(container, state, last_lines(engine, container.id))
+    except EngineRefused as refused:
+        return Event("stack-failed", f"{container.plan.name} is not there any more: {refused.reason}")
+    except EngineGone:
+        return _engine_ended()
     return None
 
 

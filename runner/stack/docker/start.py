@@ -89,13 +89,13 @@ async def _refuse_dead(engine: Engine, started: Sequence[Started]) -> None:
     """A replica is blamed before nginx, which cannot find its upstream any more."""
     if all(container.alive for container in started):
         return
-    event = await engine.call(post_mortem, engine, tuple(started))
+    event = await engine.call(post_mortem, engine, started)
     if event is not None:
         raise StackFailed(f"{event.message} at its start", details=event.log)
     raise EnvironmentLacks(
         "the processes of the containers are not visible on this machine",
-        hint="the Docker Engine runs inside a virtual machine; containers are watched through this"
-        " machine's own counters, so use an engine that runs on it",
+        hint="the Docker Engine runs in a virtual machine, or this runner in a container; containers are"
+        " watched through this machine's own counters, so both have to run on it",
     )
 
 
