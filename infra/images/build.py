@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -43,7 +45,7 @@ def say(line: str) -> None:
 async def build_all() -> None:
     """Build every stand-in, at the same time."""
     engine = await connect()
-    supplier = Supplier(engine, NoGuard(), say, "local")
+    supplier = Supplier(engine, NoGuard(), say, "local", Path(tempfile.gettempdir()))
 
     async def build(name: str) -> None:
         image = await supplier.obtain(name)

@@ -1,6 +1,8 @@
 """Images come from where the setting says, and a registry that is silent does not hold a run up."""
 
 import socket
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +27,7 @@ async def engine():
 
 
 def supplier(engine, said, source):
-    return Supplier(engine, said, said.lines.append, source)
+    return Supplier(engine, said, said.lines.append, source, Path(tempfile.gettempdir()))
 
 
 @needs_mmdebstrap

@@ -66,7 +66,9 @@ STAND_INS: Final[Mapping[str, Recipe]] = MappingProxyType(
 """Default image to what stands in for it."""
 
 
-async def make(engine: Engine, recipe: Recipe, *, guard: Guard, say: Callable[[str], None]) -> None:
+async def make(
+    engine: Engine, recipe: Recipe, *, guard: Guard, say: Callable[[str], None], scratch: Path
+) -> None:
     """Build a stand-in and hand it to the engine; takes about half a minute.
 
     Raises:
@@ -79,7 +81,7 @@ async def make(engine: Engine, recipe: Recipe, *, guard: Guard, say: Callable[[s
             hint="on Debian and Ubuntu: sudo apt-get install mmdebstrap",
         )
     say(f"building {recipe.name} from Debian {SUITE} packages, about half a minute")
-    with TemporaryDirectory(prefix="loadproof-base-") as folder:
+    with TemporaryDirectory(prefix="base-", dir=scratch) as folder:
         tarball = str(Path(folder) / "rootfs.tar")
         hooks = [f"--customize-hook={hook}" for hook in recipe.hooks]
         include = f"--include={','.join(recipe.packages)}"

@@ -45,7 +45,7 @@ async def build_image(supplier: Supplier, build: str, base_dir: Path) -> Built:
     base = await supplier.obtain(dockerfile.base) if dockerfile.base else None
     wheels = await _wheels(supplier, folder) if base and base.stand_in else None
     salt = await _parents(supplier.engine, dockerfile, base)
-    with TemporaryDirectory(prefix="loadproof-build-") as scratch:
+    with TemporaryDirectory(prefix="build-", dir=supplier.scratch) as scratch:
         tarball = Path(scratch) / "context.tar"
         write = partial(write_context, folder, tarball, wheels=wheels, salt=salt)
         fingerprint = await trio.to_thread.run_sync(write)

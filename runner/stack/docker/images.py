@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import trio
@@ -53,12 +54,21 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Supplier:
-    """Where images come from in this run."""
+    """Where images come from in this run.
+
+    Attributes:
+        engine: Gets them.
+        guard: Told of helper programs.
+        say: Shown what happens.
+        source: Where to look.
+        scratch: A folder for what is only needed on the way.
+    """
 
     engine: Engine
     guard: Guard
     say: Callable[[str], None]
     source: Source
+    scratch: Path
 
     async def obtain(self, name: str) -> Image:
         """Make sure an image is on this machine.
@@ -87,7 +97,7 @@ class Supplier:
     async def _stand_in(self, asked: str, recipe: bases.Recipe) -> Image:
         found = await find(self.engine, recipe.name, asked=asked)
         if found is None:
-            await bases.make(self.engine, recipe, guard=self.guard, say=self.say)
+            await bases.make(self.engine, recipe, guard=self.guard, say=self.say, scratch=self.scratch)
             found = await find(self.engine, recipe.name, asked=asked)
         if found is None:
             raise EnvironmentLacks(f"{recipe.name} was built, but the engine does not have it")

@@ -103,7 +103,7 @@ async def _sweep(engine: Engine, context: StackContext) -> None:
 
 
 async def _obtain_parts(engine: Engine, topology: DockerTopology, context: StackContext) -> _Parts:
-    supplier = Supplier(engine, context.guard, context.say, source_from_environment())
+    supplier = Supplier(engine, context.guard, context.say, source_from_environment(), context.scratch)
     parts = _Parts({})
 
     async def obtain_app() -> None:
