@@ -13,15 +13,15 @@ def clean(everything: bool) -> None:
     """Remove containers and networks of dead runs; nothing without our label is touched."""
     import trio
 
-    from runner.errors import EnvironmentLacks
     from runner.stack.docker.cleanup import clean as clean_engine
+    from runner.stack.docker.engine import EngineGone
 
     async def run() -> list[str]:
         return await clean_engine(everything=everything)
 
     try:
         removed = trio.run(run)
-    except EnvironmentLacks as error:
+    except EngineGone as error:
         click.echo(f"nothing to clean in Docker: {error.message}", err=True)
         return
     for name in removed:

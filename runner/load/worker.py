@@ -141,4 +141,5 @@ def _peak_rss_kib() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(BrokenPipeError):  # the runner has gone, and nobody is left to tell
+        main()
