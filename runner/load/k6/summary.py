@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from runner.load.k6.plan import Plan
@@ -47,7 +47,7 @@ class Totals:
     began_ms: Milliseconds | None
     duration: Latencies
     connect: Latencies
-    tls: Latencies
+    tls: Latencies = field(default_factory=dict)
 
     @property
     def sent(self) -> int:
