@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from runner.report import numbers, tables, words
+from runner.report import closing, numbers, tables, words
 from runner.report.built import built
 from runner.report.markup import block, code, escape, paragraphs
 
@@ -34,8 +34,8 @@ def render_markdown(results: Mapping[str, Any]) -> str:
         aborted=words.aborted(results["run"]),
         sections=[_section(each) for each in configurations],
         comparison=tables.comparison(configurations) if several and len(configurations) > 1 else "",
-        final=words.final(configurations),
-        conclusion=words.conclusion(configurations),
+        final=closing.final(configurations),
+        conclusion=closing.conclusion(configurations),
         again=block([results["run"]["command"]]),
         spec_sha256=results["experiment"]["spec_sha256"],
         overrides=[code(each) for each in results["run"]["overrides"]],
@@ -82,7 +82,14 @@ def _measured(configurations: Sequence[Configuration]) -> list[str]:
             f"{escape(load['request']['method'])} {code(load['request']['path'])}."
         )
         clocks = dict.fromkeys(stage["clock"] for stage in stages if stage["clock"])
-        lines += [f"Clock: {escape(clock)}." for clock in clocks]
+        if len(clocks) == 1:
+            lines += [f"Clock: {escape(clock)}." for clock in clocks]
+        else:
+            lines += [
+                f"{words.stage_name(stage)}, clock: {escape(stage['clock'])}."
+                for stage in stages
+                if stage["clock"]
+            ]
         for stage in stages:
             lines += [f"{words.stage_name(stage)}: {escape(note)}." for note in stage["notes"]]
     return list(dict.fromkeys(lines))

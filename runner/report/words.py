@@ -10,12 +10,12 @@ from runner.report.markup import code, escape
 from runner.report.numbers import listed, plural
 from runner.report.tables import differs, stage_name
 
-__all__ = ["aborted", "analysis", "conclusion", "described", "final", "heading", "stage_name", "warnings"]
+__all__ = ["aborted", "analysis", "believed", "described", "heading", "held", "missed", "stage_name"]
 
 Stage = Mapping[str, Any]
 Configuration = Mapping[str, Any]
 _NOTABLE: Final = 1.3
-_HELD: Final = "within-capacity"
+HELD: Final = "within-capacity"
 
 
 def heading(configuration: Configuration) -> str:
@@ -93,7 +93,7 @@ def held(stages: Sequence[Stage]) -> list[Stage]:
     good = [
         stage
         for stage in stages
-        if stage["verdict"]["code"] == _HELD and stage["validity"]["status"] != "invalid"
+        if stage["verdict"]["code"] == HELD and stage["validity"]["status"] != "invalid"
     ]
     return sorted(good, key=lambda stage: float(stage["target_rps"]))
 
@@ -132,12 +132,13 @@ def _losses(stage: Stage) -> str:
     return f"; of the {requests['scheduled']:,} requests due {listed(parts)}" if parts else ""
 
 
-def _believed(stages: Sequence[Stage]) -> list[Stage]:
+def believed(stages: Sequence[Stage]) -> list[Stage]:
+    """Stages that something may be concluded from."""
     return [stage for stage in stages if stage["validity"]["status"] != "invalid"]
 
 
 def _latency(stages: Sequence[Stage]) -> str:
-    measured = [stage for stage in _believed(stages) if stage["duration_ms"]["p95"]]
+    measured = [stage for stage in believed(stages) if stage["duration_ms"]["p95"]]
     if len(measured) < 2:
         return ""
     low, high = measured[0], measured[-1]
@@ -177,7 +178,7 @@ def _felt(stages: Sequence[Stage]) -> str:
 
 
 def _cost(stages: Sequence[Stage]) -> str:
-    known = [stage for stage in _believed(stages) if stage["cpu_us_per_request"].get("app")]
+    known = [stage for stage in believed(stages) if stage["cpu_us_per_request"].get("app")]
     if not known:
         return "The CPU of the service was not measured." if not _app_known(stages) else ""
     costs = [
@@ -221,62 +222,6 @@ def _evidence(item: Mapping[str, Any]) -> str:
 
 def _sentence(text: str) -> str:
     return f"{escape(text[:1].upper() + text[1:])}."
-
-
-def final(configurations: Sequence[Configuration]) -> list[str]:
-    """Paragraphs over all configurations."""
-    return [_reach(configuration, len(configurations)) for configuration in configurations]
-
-
-def _reach(configuration: Configuration, several: int) -> str:
-    name = f"**{heading(configuration)}** " if several > 1 else "The service "
-    ran = [stage for stage in configuration["stages"] if stage["achieved"] is not None]
-    if not ran:
-        return f"{name}was not run."
-    good, short = held(ran), missed(ran)
-    reached = (
-        f"{name}held {numbers.rate(good[-1]['target_rps'])} RPS" if good else f"{name}held none of the rates"
-    )
-    if not short:
-        return f"{reached}, the highest rate offered; its limit lies above and was not looked for."
-    return f"{reached}. {_first_limit(short[0])}"
-
-
-def _first_limit(stage: Stage) -> str:
-    found = stage["verdict"]["findings"]
-    where = f"At {numbers.rate(stage['target_rps'])} RPS"
-    if stage["validity"]["status"] == "invalid":
-        return f"{where} the measurement is invalid, so nothing is concluded from it."
-    if stage["verdict"]["code"] == "undetermined" or not found:
-        return f"{where} it fell short, and no counter that was read shows why."
-    return f"{where} {escape(found[0]['summary'])} ({stage['verdict']['confidence']})."
-
-
-def conclusion(configurations: Sequence[Configuration]) -> str:
-    """The last word: the best rate that held, and what is still open."""
-    reached = [(held(each["stages"]), each) for each in configurations]
-    best = [(good[-1], each) for good, each in reached if good]
-    if not best:
-        return "No stage held its rate, so there is no throughput to rely on from this run."
-    stage, configuration = max(best, key=lambda pair: float(pair[0]["target_rps"]))
-    where = f" ({heading(configuration)})" if len(configurations) > 1 else ""
-    quick = numbers.ms(stage["response_time_ms"]["p95"])
-    told = f" with a response time of {quick} ms at p95" if stage["response_time_ms"]["p95"] else ""
-    return (
-        f"The highest rate shown to hold is **{numbers.rate(stage['target_rps'])} RPS**{where}{told}. "
-        f"{_open_question(configurations)}"
-    )
-
-
-def _open_question(configurations: Sequence[Configuration]) -> str:
-    short = [stage for each in configurations for stage in missed(each["stages"])]
-    codes = dict.fromkeys(stage["verdict"]["code"] for stage in short)
-    if not short:
-        return "No limit was met; offer more to find it."
-    known = [name for name in codes if name not in {"undetermined", _HELD}]
-    if not known:
-        return "What limits the stages above it is not shown by what was measured."
-    return f"Above it the run met these limits: {listed(known)}."
 
 
 def aborted(run: Mapping[str, Any]) -> str:
