@@ -104,6 +104,21 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttling:
+    """What a CPU quota has cost a control group since it was made.
+
+    Attributes:
+        periods: Enforcement periods in which it wanted to run.
+        throttled: Those in which it used its quota up and had to wait.
+        waited_s: How long its threads waited, all together.
+    """
+
+    periods: int
+    throttled: int
+    waited_s: Seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """Cumulative counters of every subject at one instant.
 
@@ -112,11 +127,13 @@ class Sample:
         cpu_s: Subject name to CPU seconds used since some fixed past. A subject that
             could not be read is absent, never 0.
         rss_bytes: Subject name to resident memory.
+        throttling: Subject name to what its CPU quota cost; subjects without a quota are absent.
     """
 
     t_s: Seconds
     cpu_s: Mapping[str, Seconds]
     rss_bytes: Mapping[str, Bytes]
+    throttling: Mapping[str, Throttling] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from runner.analyze.counters import Usage, cores_between, cpu_by_role, cpu_of, memory_by_role
 from runner.analyze.latency import latencies
 from runner.analyze.thresholds import evaluate
+from runner.analyze.throttling import throttled
 from runner.analyze.validity import validity
 from runner.analyze.verdict import verdict
 from runner.facts import LoadFacts, LoadSecond, ObservedFacts, Role, RunFacts, TrialFacts
@@ -139,6 +140,7 @@ def _numbers(configuration: Configuration, trial: Trial, facts: TrialFacts | Non
         **latencies(load),
         "cpu_cores": cpu,
         "cpu_cores_by_subject": _by_subject(observed, window_s, peak_s),
+        "throttling_by_subject": throttled(observed),
         "requests_by_subject": dict(observed.requests) if observed else {},
         "cpu_us_per_request": _cpu_per_request(cpu, requests["succeeded"], window_s),
         "memory_mib": _memory(observed, window_s),

@@ -15,6 +15,7 @@ from runner.analyze.thresholds import errors
 ACHIEVED: Final = 0.99
 TOLERATED_ERRORS: Final = 0.01
 ONE_CORE: Final = 0.95
+THROTTLED: Final = 0.25
 HOST_FULL: Final = 0.95
 """Host CPU above which there is none left to give (netdata's critical alarm)."""
 
@@ -142,6 +143,35 @@ def _host(stage: Stage, validity: str, cores: int | None) -> Finding | None:
     )
 
 
+def _throttled(stage: Stage, validity: str, cores: int | None) -> Finding | None:
+    """A container that used its CPU quota up has to wait, however idle the host is."""
+    del cores
+    found = {
+        name: each["throttled"] / each["periods"]
+        for name, each in stage["throttling_by_subject"].items()
+        if each["periods"]
+    }
+    worst = max(found.values(), default=0.0)
+    if validity == "invalid" or worst <= THROTTLED:
+        return None
+    return Finding(
+        "app-quota-throttled",
+        "likely",
+        f"its CPU limit stopped the app in {worst:.0%} of the periods in which it wanted to run",
+        tuple(
+            Evidence(
+                f"{name}, periods throttled",
+                share * 100,
+                "%",
+                THROTTLED * 100,
+                "kubernetes-mixin, CPUThrottlingHigh",
+            )
+            for name, share in sorted(found.items())
+        ),
+        "raise topology.app.cpus, or add a replica",
+    )
+
+
 def _app(stage: Stage, validity: str, cores: int | None) -> Finding | None:
     """One full core of a single process: an event loop or an interpreter lock has no second one."""
     usage = stage["cpu_cores"].get("app")
@@ -176,6 +206,7 @@ _RULES: Final[tuple[Callable[[Stage, str, int | None], Finding | None], ...]] = 
     _generator,
     _within,
     _errors,
+    _throttled,
     _app,
     _host,
 )

@@ -24,7 +24,7 @@ from runner.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
 
 _RATE_PER_WORKER: Final = 20_000
 _HANDSHAKES_PER_WORKER: Final = 500  # a whole TLS handshake costs the client 0.9 ms of CPU
-_LEAD_NS: Final = 150_000_000
+_LEAD_NS: Final = 100_000_000
 _READY_WITHIN_S: Final = 15
 _GRACE_S: Final = 5
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})

@@ -22,6 +22,7 @@ from runner.load.tally import Tally
 from runner.units import NS_PER_MS, NS_PER_S, NS_PER_US, Nanoseconds, ns
 
 _HOUSEKEEPING_NS: Final = 100 * NS_PER_MS
+_ENDING_NS: Final = 5 * NS_PER_MS
 _STALL_NS: Final = 250 * NS_PER_MS
 _LONGEST_BLIND_NS: Final = 1100 * NS_PER_US
 _CATCH_UP_NS: Final = NS_PER_S
@@ -146,7 +147,9 @@ class Loop:
 
     def _keep_house(self, now: Nanoseconds) -> bool:
         """Close seconds, end what took too long, follow the wall clock; whether the stage is over."""
-        self._housekeeping = now + min(_HOUSEKEEPING_NS, self._overdue_period_ns)
+        # once everything has been sent, the stage should end with its last answer
+        period = _ENDING_NS if self._next_due is None else _HOUSEKEEPING_NS
+        self._housekeeping = now + min(period, self._overdue_period_ns)
         if now >= self._overdue_check:
             self._overdue_check = now + self._overdue_period_ns
             self.exchange.end_overdue(now)

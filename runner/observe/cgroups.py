@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.facts import Throttling
 from runner.units import NS_PER_S, Bytes, Seconds
 
 _US_PER_S = 1_000_000
@@ -17,10 +18,12 @@ class ControlGroup:
     Attributes:
         cpu: Its folder in the hierarchy that counts CPU, None when there is none.
         memory: Likewise for memory.
+        quota: Likewise for the limit on CPU, which version 1 keeps apart.
     """
 
     cpu: Path | None
     memory: Path | None
+    quota: Path | None = None
 
     def cpu_seconds(self) -> Seconds | None:
         """CPU time used by everything that is or was in the group."""
@@ -33,6 +36,19 @@ class ControlGroup:
             return _keyed(self.cpu / "cpu.stat")["usage_usec"] / _US_PER_S
         except (OSError, ValueError, KeyError):
             return None
+
+    def throttling(self) -> Throttling | None:
+        """What the CPU quota has cost; None without a quota."""
+        if self.quota is None:
+            return None
+        try:
+            stat = _keyed(self.quota / "cpu.stat")
+            waited_s = stat["throttled_time"] / NS_PER_S if "throttled_time" in stat else 0.0
+            waited_s = stat.get("throttled_usec", 0) / _US_PER_S or waited_s
+            found = Throttling(stat["nr_periods"], stat["nr_throttled"], waited_s)
+        except (OSError, ValueError, KeyError):
+            return None
+        return found if found.periods else None
 
     def memory_bytes(self) -> Bytes | None:
         """Memory in use without the page cache that can be dropped at once, as `docker stats` counts."""
@@ -67,7 +83,8 @@ def control_group_of(pid: int, proc: Path = Path("/proc")) -> ControlGroup | Non
                 folders[controller] = _below(mounts[controller], path)
     cpu = folders.get("cpuacct", folders.get(""))
     memory = folders.get("memory", folders.get(""))
-    return ControlGroup(cpu, memory) if cpu or memory else None
+    quota = folders.get("cpu", folders.get(""))
+    return ControlGroup(cpu, memory, quota) if cpu or memory else None
 
 
 def _below(mount: tuple[str, Path], path: str) -> Path:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from runner.facts import Subject, SubjectKind
+from runner.facts import Subject, SubjectKind, Throttling
 from runner.observe.cgroups import ControlGroup, control_group_of
 from runner.observe.processes import (
     cpu_seconds,
@@ -32,6 +32,7 @@ class Reading:
 
     cpu_s: Seconds | None
     rss_bytes: Bytes | None
+    throttling: Throttling | None = None
 
 
 class Reader(Protocol):
@@ -91,7 +92,7 @@ class GroupReader:
 
     def read(self) -> Reading:
         """The group's own counters."""
-        return Reading(self.group.cpu_seconds(), self.group.memory_bytes())
+        return Reading(self.group.cpu_seconds(), self.group.memory_bytes(), self.group.throttling())
 
 
 @dataclass(slots=True)

@@ -65,5 +65,6 @@ def _look(readers: Mapping[str, Reader], window: Window) -> tuple[Sample, set[st
     readings = {name: reader.read() for name, reader in readers.items()}
     cpu_s = {name: reading.cpu_s for name, reading in readings.items() if reading.cpu_s is not None}
     rss = {name: reading.rss_bytes for name, reading in readings.items() if reading.rss_bytes is not None}
+    throttling = {name: each.throttling for name, each in readings.items() if each.throttling is not None}
     t_s = round((instant_ns - window.measure_ns) / NS_PER_S, 6)
-    return Sample(t_s, cpu_s, rss), {name for name in readings if name not in cpu_s}
+    return Sample(t_s, cpu_s, rss, throttling), {name for name in readings if name not in cpu_s}

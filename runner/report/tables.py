@@ -124,23 +124,33 @@ def _ledger_cell(stage: Stage, role: str) -> str:
 
 
 def replicas(stages: Sequence[Stage]) -> str:
-    """CPU of every replica, and its share of the requests the replicas counted; empty with fewer than two."""
+    """CPU, share of requests and throttling of every replica; empty for one replica without a quota."""
     names = [
         name
         for name in dict.fromkeys(name for stage in stages for name in stage["cpu_cores_by_subject"])
         if any(stage["cpu_cores_by_subject"].get(name, {}).get("role") == "app" for stage in stages)
     ]
-    if len(names) < 2:
-        return ""
-    rows = [
-        [f"{escape(name)}, CPU cores", *(_replica_cpu(stage, name) for stage in stages)] for name in names
-    ]
-    if any(stage["requests_by_subject"] for stage in stages):
-        rows += [
-            [f"{escape(name)}, requests", *(_replica_share(stage, name) for stage in stages)]
-            for name in names
-        ]
-    return table(["Replica", *map(stage_name, stages)], rows)
+    rows: list[list[str]] = []
+    if len(names) > 1:
+        rows += _replica_rows(stages, names, "CPU cores", _replica_cpu)
+    if len(names) > 1 and any(stage["requests_by_subject"] for stage in stages):
+        rows += _replica_rows(stages, names, "requests", _replica_share)
+    limited = [name for name in names if any(name in stage["throttling_by_subject"] for stage in stages)]
+    rows += _replica_rows(stages, limited, "periods throttled by its CPU limit", _replica_throttled)
+    return table(["Replica", *map(stage_name, stages)], rows) if rows else ""
+
+
+def _replica_rows(
+    stages: Sequence[Stage], names: Sequence[str], what: str, cell: Callable[[Stage, str], str]
+) -> list[list[str]]:
+    return [[f"{escape(name)}, {what}", *(cell(stage, name) for stage in stages)] for name in names]
+
+
+def _replica_throttled(stage: Stage, name: str) -> str:
+    found = stage["throttling_by_subject"].get(name)
+    if found is None:
+        return numbers.NOT_MEASURED
+    return numbers.share(found["throttled"] / found["periods"]) if found["periods"] else "0 %"
 
 
 def _replica_cpu(stage: Stage, name: str) -> str:

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 
 from runner import histogram
 from runner.analyze.thresholds import metric
-from runner.facts import FAILURE_KINDS, Event, LoadFacts, LoadSecond, ObservedFacts, Sample, TrialFacts
+from runner.facts import (
+    FAILURE_KINDS,
+    Event,
+    LoadFacts,
+    LoadSecond,
+    ObservedFacts,
+    Sample,
+    Throttling,
+    TrialFacts,
+)
 from runner.report.markdown import render_markdown
 from runner.spec.thresholds import METRICS
 from tests.analyze.facts import (
@@ -281,3 +290,28 @@ def test_parts_that_used_more_than_the_whole_host_are_doubted():
 
     assert stage["validity"]["status"] == "suspect"
     assert "doubtful" in stage["validity"]["reasons"][0]
+
+
+def test_throttling_counts_the_windows_periods_alone():
+    samples = tuple(
+        replace(sample, throttling={"app": Throttling(10 + n, 5 + n // 2, n / 10)})
+        for n, sample in enumerate(HEALTHY.observed.samples)
+    )
+    (stage, *_) = stages_of(replace(HEALTHY, observed=replace(HEALTHY.observed, samples=samples)))
+
+    assert stage["throttling_by_subject"] == {"app": {"periods": 20, "throttled": 10, "waited_s": 2.0}}
+    assert "periods throttled" in render_markdown(
+        results_of(replace(HEALTHY, observed=replace(HEALTHY.observed, samples=samples)))
+    )
+
+
+@pytest.mark.parametrize(("share", "code"), [(0.6, "app-quota-throttled"), (0.2, "undetermined")])
+def test_a_cpu_limit_that_stops_the_app_often_is_the_likely_limit(share, code):
+    seen = observed(0.2, system=0.6)
+    samples = tuple(
+        replace(sample, throttling={"app": Throttling(10 * n, round(10 * n * share), n / 10)})
+        for n, sample in enumerate(seen.samples)
+    )
+    stage = stages_of(replace(OVERLOADED, observed=replace(seen, samples=samples)))[2]
+
+    assert stage["verdict"]["code"] == code

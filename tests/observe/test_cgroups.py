@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.facts import Throttling
 from runner.observe.cgroups import ControlGroup, control_group_of
 
 V1_CPU = Path("/sys/fs/cgroup/cpuacct")
@@ -23,7 +24,10 @@ def test_version_2_is_found_through_the_process_and_read(tmp_path):
         {
             "proc/7/cgroup": "0::/docker-1.scope\n",
             "proc/self/mountinfo": f"30 23 0:26 / {tmp_path}/fs rw,nosuid - cgroup2 cgroup2 rw\n",
-            "fs/docker-1.scope/cpu.stat": "usage_usec 2500000\nuser_usec 2000000\n",
+            "fs/docker-1.scope/cpu.stat": (
+                "usage_usec 2500000\nuser_usec 2000000\n"
+                "nr_periods 40\nnr_throttled 10\nthrottled_usec 1500000\n"
+            ),
             "fs/docker-1.scope/memory.current": "9000\n",
             "fs/docker-1.scope/memory.stat": "anon 5000\ninactive_file 4000\n",
         },
@@ -31,8 +35,9 @@ def test_version_2_is_found_through_the_process_and_read(tmp_path):
 
     found = control_group_of(7, tmp_path / "proc")
 
-    assert found == ControlGroup(group, group)
+    assert found == ControlGroup(group, group, group)
     assert (found.cpu_seconds(), found.memory_bytes()) == (2.5, 5000)
+    assert found.throttling() == Throttling(40, 10, 1.5)
 
 
 def test_version_1_finds_each_controller_in_its_own_hierarchy(tmp_path):
@@ -46,6 +51,7 @@ def test_version_1_finds_each_controller_in_its_own_hierarchy(tmp_path):
                 f"33 23 0:29 / {tmp_path}/fs/unified rw - cgroup2 cgroup2 rw\n"
             ),
             "fs/cpu/docker/a/cpuacct.usage": "1500000000\n",
+            "fs/cpu/docker/a/cpu.stat": "nr_periods 8\nnr_throttled 2\nthrottled_time 250000000\n",
             "fs/memory/docker/a/memory.usage_in_bytes": "700\n",
             "fs/memory/docker/a/memory.stat": "inactive_file 1\ntotal_inactive_file 200\n",
         },
@@ -54,6 +60,7 @@ def test_version_1_finds_each_controller_in_its_own_hierarchy(tmp_path):
     found = control_group_of(7, tmp_path / "proc")
 
     assert (found.cpu_seconds(), found.memory_bytes()) == (1.5, 500)
+    assert found.throttling() == Throttling(8, 2, 0.25)
 
 
 def test_a_mount_that_shows_only_a_part_of_the_tree_is_followed(tmp_path):
