@@ -135,7 +135,9 @@ def replicas(stages: Sequence[Stage]) -> str:
         rows += _replica_rows(stages, names, "CPU cores", _replica_cpu)
     if len(names) > 1 and any(stage["requests_by_subject"] for stage in stages):
         rows += _replica_rows(stages, names, "requests", _replica_share)
-    limited = [name for name in names if any(name in stage["throttling_by_subject"] for stage in stages)]
+    limited = [
+        name for name in names if any(name in stage.get("throttling_by_subject", {}) for stage in stages)
+    ]
     rows += _replica_rows(stages, limited, "periods throttled by its CPU limit", _replica_throttled)
     return table(["Replica", *map(stage_name, stages)], rows) if rows else ""
 
@@ -147,7 +149,7 @@ def _replica_rows(
 
 
 def _replica_throttled(stage: Stage, name: str) -> str:
-    found = stage["throttling_by_subject"].get(name)
+    found = stage.get("throttling_by_subject", {}).get(name)
     if found is None:
         return numbers.NOT_MEASURED
     return numbers.share(found["throttled"] / found["periods"]) if found["periods"] else "0 %"
