@@ -137,6 +137,47 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Counter:
+    """One counter of the kernel or of a part of the stack, at both ends of the measured window.
+
+    Attributes:
+        scope: ``host``; ``net:<subject>`` for a network namespace (``net:host`` is the runner's own);
+            or a subject's name.
+        name: Such as ``tcp.listen_overflows``.
+        unit: ``count``, ``s``, ``cores``, ``bytes`` or a thing that is counted.
+        kind: ``counter`` is cumulative, ``gauge`` a level.
+        before: At the window's start.
+        after: At its end.
+        peak: Of a gauge: the highest level seen in the window.
+        limit: The bound it cannot pass, where there is one.
+    """
+
+    scope: str
+    name: str
+    unit: str
+    kind: Literal["counter", "gauge"]
+    before: float
+    after: float
+    peak: float | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A counter that could not be read, which is not the same as zero.
+
+    Attributes:
+        scope: As of `Counter`.
+        name: As of `Counter`, or a family of them such as ``conntrack``.
+        reason: A kernel without it, a permission, a restart in the window.
+    """
+
+    scope: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedFacts:
     """What the witnesses saw in one trial.
 
@@ -146,12 +187,16 @@ class ObservedFacts:
         notes: What could not be read and why, in sentences.
         requests: Subject's name to the requests it counted itself in the measured window,
             from its own Prometheus metrics; subjects without such a counter are absent.
+        counters: Of the kernel, the proxy and the app, over the measured window.
+        unreadable: Counters that could not be had.
     """
 
     subjects: tuple[Subject, ...]
     samples: tuple[Sample, ...]
     notes: tuple[str, ...] = ()
     requests: Mapping[str, int] = field(default_factory=dict)
+    counters: tuple[Counter, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
