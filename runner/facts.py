@@ -337,7 +337,7 @@ class Floor:
         duration_ms: ``p50``, ``p95`` and ``p99``; empty when nothing was answered.
         dispatch_delay_ms: Likewise.
         cpu_us_per_request: CPU of all workers, None when nothing was sent.
-        spacing: None when some planned request did not arrive.
+        spacing: None when too few requests arrived, or gaps could not be paired with planned ones.
     """
 
     target_rps: PerSecond
@@ -357,14 +357,17 @@ class Calibration:
         connection: ``new`` or ``keep-alive``.
         workers: Generator processes.
         floors: One a rate, ascending.
-        ceiling_rps: Requests a second that got through to the null responder when more were due.
+        ceiling_rps: Requests a second that got through to the null responder when more were due;
+            None for an engine whose ceiling is not sought (k6).
+        engine: What offered the load.
     """
 
     made_at: str
     connection: str
     workers: int
     floors: tuple[Floor, ...]
-    ceiling_rps: PerSecond
+    ceiling_rps: PerSecond | None
+    engine: str = "builtin"
 
 
 TrialStatus: TypeAlias = Literal["complete", "failed", "aborted"]
@@ -388,6 +391,7 @@ class TrialFacts:
         observed: None when the stage could not begin.
         events: In time order.
         topology: What was really built, as the stack describes it (command, url, images...).
+        calibration: What the generator itself shows at this rate, None when it was not calibrated.
     """
 
     configuration: str
@@ -403,6 +407,7 @@ class TrialFacts:
     observed: ObservedFacts | None
     events: tuple[Event, ...] = ()
     topology: Mapping[str, object] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,12 @@ from typing import Any, Protocol
 
 import trio
 
+from runner.analyze.calibration import above_ceiling, at_rate
 from runner.analyze.results import results as analyze
 from runner.errors import EnvironmentLacks, LoadproofError, OutputError
-from runner.facts import Event, RunFacts, TrialFacts
+from runner.facts import Calibration, Event, RunFacts, TrialFacts
 from runner.folder import REPORT, RESULTS, SPEC, RunFolder, make_folder, rescue_folder, scratch_folder
+from runner.load.calibrations import calibrated
 from runner.load.engines import ENGINES
 from runner.observe.environment import environment
 from runner.plan.trials import Trial
@@ -65,6 +67,7 @@ class Job:
         command: The command line that makes this run again.
         overrides: ``path=value`` of every --set.
         authorized: Whether load may be put on hosts that the specification allows.
+        calibrate: Whether the generator is held against a null responder first.
     """
 
     experiment: Experiment
@@ -76,6 +79,7 @@ class Job:
     command: str
     overrides: tuple[str, ...]
     authorized: bool = False
+    calibrate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +133,9 @@ class _Rig:
             authorized=self.job.authorized,
         )
 
-    def keep(self, facts: TrialFacts) -> None:
+    def keep(self, facts: TrialFacts, calibration: Calibration | None = None) -> None:
         """Put a trial's facts on disk at once."""
+        facts = replace(facts, calibration=calibration)
         self.progress.trials.append(facts)
         self.folder.journal.append(self.progress.run, facts)
         self.watcher.trial_ends(facts)
@@ -186,6 +191,7 @@ async def _run_block(trials: Sequence[Trial], rig: _Rig) -> None:
         EnvironmentLacks: The stack did not come up the first time, or an engine is missing.
     """
     configuration = trials[0].configuration
+    calibrations = await _calibrate(trials, rig) if rig.job.calibrate else {}
     waiting = deque(trials)
     while waiting:
         up = False
@@ -195,7 +201,8 @@ async def _run_block(trials: Sequence[Trial], rig: _Rig) -> None:
             async with opener(configuration.topology, rig.context(configuration)) as stack:
                 up = True
                 while waiting and stack.broken is None:
-                    await _run_one(waiting.popleft(), stack, rig)
+                    trial = waiting.popleft()
+                    await _run_one(trial, stack, rig, calibrations.get(trial.configuration.load.engine))
         except EnvironmentLacks as error:
             if up or len(waiting) == len(trials):
                 raise
@@ -203,11 +210,40 @@ async def _run_block(trials: Sequence[Trial], rig: _Rig) -> None:
             rig.keep(not_started(waiting.popleft(), Event("stack-failed", again, log=error.details)))
 
 
-async def _run_one(trial: Trial, stack: Stack, rig: _Rig) -> None:
+async def _calibrate(trials: Sequence[Trial], rig: _Rig) -> dict[str, Calibration]:
+    """Every engine of a configuration held against the null responder, before anything else runs."""
+    pids: list[int] = []
+
+    def on_spawn(pid: int) -> None:
+        pids.append(pid)
+        rig.guard.process(pid)
+
+    loads = {trial.configuration.load.engine: trial.configuration.load for trial in trials}
+    rates = [trial.stage.rps for trial in trials]
+    try:
+        return {
+            engine: await calibrated(load, rates, on_spawn=on_spawn, say=rig.watcher.say)
+            for engine, load in loads.items()
+        }
+    finally:
+        for pid in pids:
+            rig.guard.forget(pid)
+
+
+async def _run_one(trial: Trial, stack: Stack, rig: _Rig, calibration: Calibration | None) -> None:
     """Run a trial, and rest unless it was the last one."""
     rig.watcher.trial_begins(trial, len(rig.job.trials))
-    engine = ENGINES[trial.configuration.load.engine]
-    await run_trial(trial, stack, engine, guard=rig.guard, watcher=rig.watcher, on_facts=rig.keep)
+    if calibration and (warning := above_ceiling(trial.stage.rps, calibration)):
+        rig.watcher.say(f"{trial.stage.name}: {warning}")
+    own = at_rate(calibration, trial.stage.rps) if calibration else None
+    await run_trial(
+        trial,
+        stack,
+        ENGINES[trial.configuration.load.engine],
+        guard=rig.guard,
+        watcher=rig.watcher,
+        on_facts=lambda facts: rig.keep(facts, own),
+    )
     if trial is not rig.job.trials[-1]:
         await trio.sleep(trial.configuration.cooldown)
 

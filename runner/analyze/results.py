@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from runner.analyze import calibration
 from runner.analyze.counters import Usage, cores_between, cpu_by_role, cpu_of, memory_by_role
+from runner.analyze.cross_check import cross_checks
 from runner.analyze.latency import latencies
 from runner.analyze.thresholds import evaluate
 from runner.analyze.throttling import throttled
@@ -69,7 +71,9 @@ def _run(run: RunFacts) -> dict[str, Any]:
 
 
 def _configuration(trials: Sequence[Trial], facts: Mapping[int, TrialFacts], run: RunFacts) -> dict[str, Any]:
+    trials, checks = [t for t in trials if not t.cross_check], [t for t in trials if t.cross_check]
     configuration = trials[0].configuration
+    stages = [_stage(trial, facts.get(trial.order), run) for trial in trials]
     built = next(
         (facts[t.order].topology for t in trials if t.order in facts and facts[t.order].topology), {}
     )
@@ -87,7 +91,8 @@ def _configuration(trials: Sequence[Trial], facts: Mapping[int, TrialFacts], run
             "timeout_s": load.timeout,
             "request": {"method": load.request.method, "path": load.request.path},
         },
-        "stages": [_stage(trial, facts.get(trial.order), run) for trial in trials],
+        "stages": stages,
+        "cross_check": cross_checks(stages, [_stage(each, facts.get(each.order), run) for each in checks]),
     }
 
 
@@ -101,7 +106,8 @@ def _stage(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> dict[str, A
         return stage
     judged = validity(facts, stage, when_full=trial.configuration.load.when_full)
     stage["validity"] = {"status": judged.status, "reasons": list(judged.reasons)}
-    stage["thresholds"] = evaluate(trial.configuration.thresholds, stage)
+    if not trial.cross_check:  # k6 cannot know all that a threshold may ask for
+        stage["thresholds"] = evaluate(trial.configuration.thresholds, stage)
     cores = run.environment.get("cpu_count")
     stage["verdict"] = verdict(stage, judged.status, cores if isinstance(cores, int) else None)
     return stage
@@ -111,6 +117,7 @@ def _identity(trial: Trial, facts: TrialFacts | None) -> dict[str, Any]:
     events = facts.events if facts else ()
     return {
         "name": trial.stage.name,
+        "engine": trial.configuration.load.engine,
         "target_rps": trial.stage.rps,
         "window_s": trial.stage.duration,
         "warmup_s": trial.stage.warmup,
@@ -146,6 +153,7 @@ def _numbers(configuration: Configuration, trial: Trial, facts: TrialFacts | Non
         "memory_mib": _memory(observed, window_s),
         "timeseries": _timeseries(load, observed, window_s),
         "clock": load.clock if load else None,
+        "calibration": calibration.as_json(facts.calibration if facts else None),
         "workers": load.workers if load else None,
         "notes": [*(load.notes if load else ()), *(observed.notes if observed else ())],
     }

@@ -31,6 +31,8 @@ from runner.stack.lock import host_lock
 @click.option(
     "--i-am-authorized", "authorized", is_flag=True, help="Load may be put on the hosts in load.allow_hosts."
 )
+@click.option("--cross-check", is_flag=True, help="Run each stage with both engines, and compare them.")
+@click.option("--no-calibrate", is_flag=True, help="Do not measure the generator's own error first.")
 @click.option("--no-lock", is_flag=True, help="Run even while another experiment runs on this machine.")
 @click.option("--quiet", is_flag=True, help="Show nothing while it runs.")
 def execute(
@@ -42,10 +44,14 @@ def execute(
     dry_run: bool,
     as_json: bool,
     authorized: bool,
+    cross_check: bool,
+    no_calibrate: bool,
     no_lock: bool,
     quiet: bool,
 ) -> int:
     """Run the experiment in SPEC and write report.md and results.json."""
+    if cross_check:
+        overrides = (*overrides, "load.cross_check=true")
     file = read_spec_file(spec, overrides)
     trials = plan(file.experiment, configurations=configurations, stages=stages)
     if dry_run:
@@ -63,6 +69,7 @@ def execute(
         command=_command(spec, overrides, configurations, stages, authorized=authorized),
         overrides=overrides,
         authorized=authorized,
+        calibrate=not no_calibrate,
     )
     with nullcontext() if no_lock else host_lock(job.command):
         outcome = _run(job, quiet=quiet)
@@ -106,7 +113,8 @@ def _show_plan(trials: Sequence[Trial]) -> None:
         click.echo(
             f"{trial.order + 1:3}. {trial.configuration.name} · {stage.name}: {stage.rps:,g} RPS for "
             f"{stage.duration:g} s after {stage.warmup:g} s of warm-up ({trial.configuration.topology.kind}, "
-            f"{trial.configuration.load.engine}, {trial.configuration.load.connection} connections)"
+            f"{trial.configuration.load.engine}, {trial.configuration.load.connection} connections"
+            f"{', cross-check' if trial.cross_check else ''})"
         )
     total += sum(trial.configuration.cooldown for trial in trials[:-1])
     click.echo(f"{len(trials)} trials, about {total:.0f} s")

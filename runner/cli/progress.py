@@ -157,7 +157,8 @@ def _place(now: Now) -> str:
     trial = now.trial
     assert trial is not None
     repeat = f", repeat {trial.repeat}" if trial.repeat > 1 else ""
-    return f"[{now.number}/{now.total}] {trial.configuration.name} · {trial.stage.name}{repeat}"
+    engine = f", cross-check with {trial.configuration.load.engine}" if trial.cross_check else ""
+    return f"[{now.number}/{now.total}] {trial.configuration.name} · {trial.stage.name}{repeat}{engine}"
 
 
 def _figures(now: Now) -> str:

@@ -10,7 +10,7 @@ import base64
 import itertools
 import statistics
 from array import array
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,20 +22,23 @@ from runner import histogram
 from runner.errors import EnvironmentLacks
 from runner.facts import Calibration, Endpoint, Floor, LoadFacts, Spacing
 from runner.histogram import Histogram
-from runner.load import builtin, pacing
+from runner.load import pacing
 from runner.load.child import Child, children
-from runner.load.engine import LoadOrder
+from runner.load.engine import Engine, LoadOrder
+from runner.load.engines import ENGINES
 from runner.load.request import request_bytes
 from runner.spec.model import Expect, Load, Stage
 from runner.units import NS_PER_US, Nanoseconds, PerSecond
 
 _WARMUP_S: Final = 0.3
 _WINDOW_S: Final = 0.7
+_WHOLE_S: Final = 1.0  # a generator that is behind sends on after a shorter window, within the same second
 _LEAST_ARRIVALS: Final = 50
 _LONGEST_WINDOW_S: Final = 2.0
 _OVERLOAD_PER_WORKER: Final = 100_000
 _OVERLOAD_IN_FLIGHT: Final = 256
 _READY_WITHIN_S: Final = 15
+_SHOWN: Final = ("p50", "p95", "p99")
 
 
 async def calibrate(
@@ -45,9 +48,9 @@ async def calibrate(
     on_spawn: Callable[[int], None],
     on_rate: Callable[[PerSecond], None] = lambda _: None,
 ) -> Calibration:
-    """Offer each rate to the null responder as `load` says, then more than can be offered.
+    """Offer each rate to the null responder as `load` says; the built-in engine then more than it can.
 
-    Takes about 1.5 s a rate and 2 s more. The request is the planned one, to the byte, without TLS.
+    Takes about 1.5 s a rate and 2 s more. The request is the planned one, without TLS.
 
     Args:
         load: Of the stages to come.
@@ -59,6 +62,7 @@ async def calibrate(
         EnvironmentLacks: A process did not start.
     """
     plain = load.model_copy(update={"expect": Expect(), "when_full": "drop"})
+    builtin = load.engine == "builtin"
     floors, workers = [], 1
     async with _responder(plain, on_spawn) as responder:
         for rate in sorted(set(rates)):
@@ -67,13 +71,14 @@ async def calibrate(
             facts, stamps = await responder.offer(plain, stage, on_spawn)
             floors.append(_floor(plain, stage, facts, stamps))
             workers = facts.workers
-        ceiling = await _ceiling(plain, workers, responder, on_spawn)
+        ceiling = await _ceiling(plain, workers, responder, on_spawn) if builtin else None
     return Calibration(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         connection=load.connection,
         workers=workers,
         floors=tuple(floors),
         ceiling_rps=ceiling,
+        engine=load.engine,
     )
 
 
@@ -84,9 +89,9 @@ async def _ceiling(
     greedy = load.model_copy(
         update={"max_in_flight": _OVERLOAD_IN_FLIGHT, "arrivals": "constant", "workers": workers}
     )
-    stage = Stage(rps=_OVERLOAD_PER_WORKER * workers, duration=_WINDOW_S, warmup=_WARMUP_S)
+    stage = Stage(rps=_OVERLOAD_PER_WORKER * workers, duration=_WHOLE_S, warmup=_WARMUP_S)
     facts, _ = await responder.offer(greedy, stage, on_spawn)
-    return float(round(_completed(facts) / _WINDOW_S))
+    return float(round(_completed(facts) / _WHOLE_S))
 
 
 def _window_s(rate: PerSecond) -> float:
@@ -106,18 +111,34 @@ def _floor(load: Load, stage: Stage, facts: LoadFacts, stamps: Sequence[Nanoseco
 
     sent = sum(second.sent for second in facts.seconds if second.index >= 0)
     cpu_s = sum(second.cpu_s for second in facts.seconds if second.index >= 0)
+    planned = planned_arrivals(load, stage)
+    stated = facts.stated_ms
     return Floor(
         target_rps=stage.rps,
         achieved=_completed(facts) / facts.planned,
-        duration_ms=_percentiles(merged("duration")),
+        duration_ms=_percentiles(merged("duration")) if stated is None else _stated(stated["duration"]),
         dispatch_delay_ms=_percentiles(merged("dispatch_delay")),
-        cpu_us_per_request=cpu_s / sent * 1e6 if sent else None,
-        spacing=spacing(stamps, planned_arrivals(load, stage)),
+        cpu_us_per_request=cpu_s / sent * 1e6 if sent and cpu_s else None,
+        spacing=spacing(stamps, planned) or _even_spacing(stamps, planned, load),
     )
 
 
+def _stated(found: Mapping[str, float | None] | None) -> dict[str, float]:
+    """What an engine without histograms says of itself."""
+    return {name: value for name in _SHOWN if (value := (found or {}).get(name)) is not None}
+
+
+def _even_spacing(
+    stamps: Sequence[Nanoseconds], planned: Sequence[Nanoseconds], load: Load
+) -> Spacing | None:
+    """Of even arrivals, whose gaps need not be paired: all of them are planned alike."""
+    if load.arrivals != "constant" or len(planned) < 2:
+        return None
+    return spacing(stamps, [round(k * (planned[-1] / (len(planned) - 1))) for k in range(len(stamps))])
+
+
 def _percentiles(found: Histogram) -> dict[str, float]:
-    return dict(zip(("p50", "p95", "p99"), found.percentiles_ms([50, 95, 99]), strict=False))
+    return dict(zip(_SHOWN, found.percentiles_ms([50, 95, 99]), strict=False))
 
 
 def planned_arrivals(load: Load, stage: Stage) -> list[Nanoseconds]:
@@ -158,13 +179,14 @@ class _Responder:
 
     port: int
     child: Child
+    engine: Engine
 
     async def offer(
         self, load: Load, stage: Stage, on_spawn: Callable[[int], None]
     ) -> tuple[LoadFacts, Sequence[Nanoseconds]]:
         """Offer one stage to it; also when it saw each request."""
         order = LoadOrder(_endpoint(self.port), load, stage)
-        facts = await builtin.offer(order, on_spawn=on_spawn, on_second=lambda _: None)
+        facts = await self.engine(order, on_spawn=on_spawn, on_second=lambda _: None)
         await self.child.tell({"report": True})
         told = await self.child.hear()
         if told is None:
@@ -176,7 +198,7 @@ class _Responder:
 async def _responder(load: Load, on_spawn: Callable[[int], None]) -> AsyncIterator[_Responder]:
     try:
         async with children("runner.load.responder", 1, on_spawn) as (child,):
-            yield _Responder(await _ready(child, load), child)
+            yield _Responder(await _ready(child, load), child, ENGINES[load.engine])
     except trio.BrokenResourceError:
         raise EnvironmentLacks(
             f"the null responder ended early (exit status {child.process.returncode})",
@@ -190,8 +212,14 @@ async def _ready(child: Child, load: Load) -> int:
         if port := await child.hear():
             any_stage = Stage(rps=1, duration=1)
             request = request_bytes(LoadOrder(_endpoint(port["port"]), load, any_stage))
-            head, close = load.request.method == "HEAD", load.connection == "new"
-            await child.tell({"request_bytes": len(request), "head": head, "close": close})
+            await child.tell(
+                {
+                    "request_bytes": len(request) if load.engine == "builtin" else None,
+                    "body_bytes": len((load.request.body or "").encode()),
+                    "head": load.request.method == "HEAD",
+                    "close": load.connection == "new",
+                }
+            )
             return int(port["port"])
     raise trio.BrokenResourceError
 

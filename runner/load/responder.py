@@ -25,15 +25,17 @@ from runner.units import NS_PER_S
 
 _BODY: Final = b"01234567890123456789"
 _HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 20\r\n%s\r\n"
+_HEAD_ENDS: Final = b"\r\n\r\n"
 _BACKLOG: Final = 4096
 _MOST_STAMPS: Final = 4_000_000
 
 
 class Responder:
-    """Answers requests that all have the same number of bytes."""
+    """Answers requests that all have the same number of bytes, known before or found in the first one."""
 
     def __init__(self) -> None:
-        self._size, self._close_after, self._answer = 1, False, b""
+        self._size: int | None = 1
+        self._body_size, self._close_after, self._answer = 0, False, b""
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
         self._listener.setblocking(False)
         # Both are handed down to every accepted connection.
@@ -53,15 +55,17 @@ class Responder:
         port: int = self._listener.getsockname()[1]
         return port
 
-    def expect(self, *, request_bytes: int, head: bool, close: bool) -> None:
+    def expect(self, *, request_bytes: int | None, body_bytes: int, head: bool, close: bool) -> None:
         """What is asked from now on.
 
         Args:
-            request_bytes: How many bytes one request has.
+            request_bytes: How many bytes one request has; None to find it out from the first one, which
+                then has to have its whole head in one segment.
+            body_bytes: How many of them are its body.
             head: Whether answers have no body.
             close: Whether each connection is closed after its answer.
         """
-        self._size, self._close_after = request_bytes, close
+        self._size, self._body_size, self._close_after = request_bytes, body_bytes, close
         self._answer = _HEAD % (b"Connection: close\r\n" if close else b"") + (b"" if head else _BODY)
 
     def serve_until(self, fd: int) -> None:
@@ -114,6 +118,8 @@ class Responder:
         if not count:
             self._close(fd)
             return
+        if self._size is None:
+            self._size = self._buffers[0].find(_HEAD_ENDS, 0, count) + len(_HEAD_ENDS) + self._body_size
         missing = self._missing.pop(fd, self._size) - count
         if missing > 0:
             self._missing[fd] = missing

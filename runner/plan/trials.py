@@ -7,8 +7,8 @@ alike instead of on the last one (randomized block design; Fisher, 1935).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 
 from runner.errors import UsageError
@@ -25,12 +25,14 @@ class Trial:
         stage: One of the configuration's stages.
         repeat: Counts from 1.
         order: Place in the run, from 0.
+        cross_check: It offers the same stage with the other engine, to check the first one's numbers.
     """
 
     configuration: Configuration
     stage: Stage
     repeat: int
     order: int
+    cross_check: bool = False
 
 
 def plan(
@@ -54,14 +56,33 @@ def plan(
     kept = _named(configurations, [each.name for each in experiment.configurations], "configuration")
     chosen = [each for each in experiment.configurations if each.name in kept]
     wanted = _named(stages, [stage.name for each in chosen for stage in each.stages], "stage")
-    return tuple(
-        Trial(configuration, stage, repeat, order)
-        for order, (configuration, stage, repeat) in enumerate(
-            (configuration, stage, repeat)
-            for configuration, stage, repeat in _all(experiment)
-            if configuration.name in kept and stage.name in wanted
-        )
+    return _in_order(
+        (configuration, stage, repeat)
+        for configuration, stage, repeat in _all(experiment)
+        if configuration.name in kept and stage.name in wanted
     )
+
+
+def _in_order(chosen: Iterable[tuple[Configuration, Stage, int]]) -> tuple[Trial, ...]:
+    """Number them, each with its cross-check; which engine goes first alternates."""
+    trials: list[Trial] = []
+    swap = False
+    for configuration, stage, repeat in chosen:
+        pair = [Trial(configuration, stage, repeat, 0)]
+        if configuration.load.cross_check:
+            pair.insert(
+                0 if swap else 1, Trial(_other_engine(configuration), stage, repeat, 0, cross_check=True)
+            )
+            swap = not swap
+        trials += [replace(trial, order=len(trials) + k) for k, trial in enumerate(pair)]
+    return tuple(trials)
+
+
+def _other_engine(configuration: Configuration) -> Configuration:
+    load = configuration.load
+    other = "k6" if load.engine == "builtin" else "builtin"
+    same = load.model_copy(update={"engine": other, "quantum": None, "cpus": ()})
+    return configuration.model_copy(update={"load": same})
 
 
 def _all(experiment: Experiment) -> Iterator[tuple[Configuration, Stage, int]]:

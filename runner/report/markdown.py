@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from runner.report import closing, numbers, tables, words
+from runner.report import closing, instrument, numbers, tables, words
 from runner.report.built import built
 from runner.report.markup import block, code, escape, paragraphs
 
@@ -42,6 +42,7 @@ def render_markdown(results: Mapping[str, Any]) -> str:
         environment=tables.environment(results["environment"]),
         built=_built(configurations),
         measured=_measured(configurations),
+        calibrations=instrument.calibrations(configurations),
         failures=tables.failures(configurations),
         events=_events(configurations),
     )
@@ -59,6 +60,7 @@ def _section(configuration: Configuration) -> dict[str, Any]:
         "ledger": tables.ledger(stages),
         "replicas": tables.replicas(stages),
         "thresholds": tables.thresholds(stages),
+        "cross_check": instrument.cross_check(configuration),
         "analysis": words.analysis(stages),
     }
 

@@ -40,6 +40,8 @@ def _groups(stages: Sequence[Stage]) -> list[list[tuple[str, Callable[[Stage], s
         ("p95 Duration (ms)", _latency("duration_ms", "p95")),
         ("p99 Duration (ms)", _latency("duration_ms", "p99")),
     ]
+    if any(stage.get("calibration") for stage in stages):
+        latency.append(("Generator's own p50 / p95 / p99 (ms)", _floor))
     if any(_known(stage, "response_time_ms") for stage in stages):
         latency.append(("p95 Response Time (ms)", _response_time))
     if any(_known(stage, "connect_ms") for stage in stages):
@@ -68,6 +70,12 @@ def _known(stage: Stage, latency: str) -> bool:
 
 def _latency(name: str, statistic: str) -> Callable[[Stage], str]:
     return lambda stage: numbers.ms(stage[name][statistic])
+
+
+def _floor(stage: Stage) -> str:
+    """What the generator shows at this rate with nothing to measure."""
+    found = (stage.get("calibration") or {}).get("duration_ms") or {}
+    return " / ".join(numbers.ms(found.get(name)) for name in ("p50", "p95", "p99"))
 
 
 def _connect(stage: Stage) -> str:

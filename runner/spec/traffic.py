@@ -110,6 +110,9 @@ class Load(Part):
     cpus: tuple[Annotated[Whole, Field(ge=0, le=4095)], ...] = Field(
         (), max_length=256, description="Processors the generator stays on; empty = any.", examples=[[0]]
     )
+    cross_check: Annotated[bool, Field(strict=True)] = Field(
+        False, description="Run each stage with the other engine as well, and compare."
+    )
     allow_hosts: tuple[HostName, ...] = Field(
         (),
         max_length=64,
@@ -122,21 +125,24 @@ class Load(Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        k6 = self.engine == "k6"
+        k6 = self.engine == "k6" or self.cross_check
+        who = "engine k6" if self.engine == "k6" else "cross_check uses engine k6, which"
         refuse(
             Conflict(("expect", "body_contains"), "an answer to HEAD has no body")
             if self.request.method == "HEAD" and self.expect.body_contains is not None
             else None,
-            Conflict(("arrivals",), "engine k6 knows only constant arrivals")
+            Conflict(("arrivals",), f"{who} knows only constant arrivals")
             if k6 and self.arrivals == "poisson"
             else None,
-            Conflict(("when_full",), "engine k6 drops what it cannot send; it has no queue")
+            Conflict(("when_full",), f"{who} drops what it cannot send; it has no queue")
             if k6 and self.when_full == "queue"
             else None,
             Conflict(("quantum",), "engine k6 decides itself when a request leaves")
-            if k6 and self.quantum is not None
+            if self.engine == "k6" and self.quantum is not None
             else None,
-            Conflict(("cpus",), "engine k6 cannot be kept on some processors") if k6 and self.cpus else None,
+            Conflict(("cpus",), "engine k6 cannot be kept on some processors")
+            if self.engine == "k6" and self.cpus
+            else None,
         )
         return self
 
