@@ -32,6 +32,8 @@ def _rows(topology: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Docker Engine", escape(f"{engine['version']} (API {engine['api']})")
     if network := topology.get("network"):
         yield "network", escape(f"{network}, load to the {_destination(topology)}")
+    if cpus := topology.get("cpus"):
+        yield "processors", escape(f"app and proxy stayed on {', '.join(map(str, cpus))}")
     limits = {name: value for name, value in (topology.get("limits") or {}).items() if value is not None}
     if limits:
         yield "limits a replica", escape(", ".join(f"{name} {value}" for name, value in limits.items()))

@@ -105,4 +105,5 @@ _WORKERS: Final = _workers(256)
 Workers: TypeAlias = Annotated[int | Literal["auto"], _WORKERS[0], _WORKERS[1]]
 
 Whole: TypeAlias = Annotated[int, Field(strict=True)]
+Processors: TypeAlias = Annotated[tuple[Annotated[Whole, Field(ge=0, le=4095)], ...], Field(max_length=256)]
 Number: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False)]

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from runner.spec.fields import AsWritten, EnvName, Line, Number, Text, UrlPath, Whole, Workers
+from runner.spec.fields import AsWritten, EnvName, Line, Number, Processors, Text, UrlPath, Whole, Workers
 from runner.spec.part import Conflict, Part, refuse
 from runner.spec.quantities import GIB, MIB, MINUTE, Size, Time
 from runner.spec.url import HttpUrl
@@ -70,6 +70,9 @@ class ProcessTopology(Part):
     app: App = Field(description="The service under test and how it is started.")
     replicas: Replicas = Field(1, description="How many copies run; more than one needs a proxy.")
     proxy: Proxy | None = Field(None, description="Nginx from PATH in front of the replicas.")
+    cpus: Processors = Field(
+        (), description="Processors that app and proxy stay on; empty = any.", examples=[[1]]
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -101,6 +104,9 @@ class DockerTopology(Part):
     )
     publish: Literal["port", "container"] = Field(
         "port", description="Reach it by a port on 127.0.0.1, or straight at the container's address."
+    )
+    cpus: Processors = Field(
+        (), description="Processors that app and proxy stay on; empty = any.", examples=[[1]]
     )
 
     @model_validator(mode="after")

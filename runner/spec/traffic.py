@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
-from runner.spec.fields import AsWritten, Line, Number, Text, UrlPath, Whole, Workers
+from runner.spec.fields import AsWritten, Line, Number, Processors, Text, UrlPath, Whole, Workers
 from runner.spec.part import Conflict, Part, complaint, refuse
 from runner.spec.quantities import HOUR, MINUTE, Time, format_time
 from runner.spec.url import HostName
@@ -107,8 +107,8 @@ class Load(Part):
         "microsecond. Without it: 0 up to 4,000 requests a second and worker, 250us above.",
         examples=["250us"],
     )
-    cpus: tuple[Annotated[Whole, Field(ge=0, le=4095)], ...] = Field(
-        (), max_length=256, description="Processors the generator stays on; empty = any.", examples=[[0]]
+    cpus: Processors = Field(
+        (), description="Processors the generator stays on; empty = any.", examples=[[0]]
     )
     cross_check: Annotated[bool, Field(strict=True)] = Field(
         False, description="Run each stage with the other engine as well, and compare."

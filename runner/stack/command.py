@@ -16,6 +16,7 @@ import trio
 
 from runner.errors import EnvironmentLacks
 from runner.facts import Role, Subject
+from runner.stack.affinity import pin
 from runner.stack.contract import StackContext
 from runner.stack.output import OutputTail
 from runner.stack.reaper import COOKIE, start_ticks
@@ -61,7 +62,14 @@ class Command:
 
 
 async def start(
-    argv: Sequence[str], env: Mapping[str, str], ctx: StackContext, *, name: str, role: Role, port: int
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    ctx: StackContext,
+    *,
+    name: str,
+    role: Role,
+    port: int,
+    cpus: Sequence[int] = (),
 ) -> Command:
     """Start a command in the current directory, under the watchdog's eyes.
 
@@ -72,6 +80,7 @@ async def start(
         name: As in `Command`.
         role: As in `Command`.
         port: As in `Command`.
+        cpus: Processors to stay on, empty for any.
 
     Raises:
         EnvironmentLacks: There is no such program, or it cannot be run.
@@ -91,6 +100,8 @@ async def start(
     except (OSError, ValueError) as error:
         output.close()
         raise _cannot_run(argv[0], error) from error
+    if cpus:
+        pin(process.pid, cpus)
     output.close_write_end()
     ctx.guard.process(process.pid)
     started = start_ticks(process.pid) or 0

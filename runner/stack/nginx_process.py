@@ -49,13 +49,16 @@ class NginxProcess:
     description: dict[str, object]
 
 
-async def start_nginx(proxy: Proxy, upstream_ports: Sequence[int], ctx: StackContext) -> NginxProcess:
+async def start_nginx(
+    proxy: Proxy, upstream_ports: Sequence[int], ctx: StackContext, *, cpus: Sequence[int] = ()
+) -> NginxProcess:
     """Start nginx on a free port before services that listen on this host.
 
     Args:
         proxy: What was asked for.
         upstream_ports: Where the replicas listen on 127.0.0.1.
         ctx: Its scratch folder takes the configuration and nginx's own files.
+        cpus: Processors to stay on, empty for any.
 
     Raises:
         EnvironmentLacks: There is no nginx.
@@ -81,7 +84,7 @@ async def start_nginx(proxy: Proxy, upstream_ports: Sequence[int], ctx: StackCon
     configuration.write_text(render_nginx(settings), encoding="utf-8")
     log = ["-e", "stderr"] if _numbers(version) >= _KNOWS_LOG_OPTION else []
     argv = [program, *log, "-p", str(scratch), "-c", str(configuration)]
-    command = await start(argv, {}, ctx, name="nginx", role=Role.PROXY, port=port)
+    command = await start(argv, {}, ctx, name="nginx", role=Role.PROXY, port=port, cpus=cpus)
     status_url = f"http://{LOOPBACK}:{status_port}{STATUS_PATH}"
     return NginxProcess(command, status_url, describe_proxy(proxy, version))
 

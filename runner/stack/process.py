@@ -17,6 +17,7 @@ from runner.errors import EnvironmentLacks, StackFailed
 from runner.facts import Endpoint, Event, Role, Subject
 from runner.spec.model import App, ProcessTopology
 from runner.stack import reaper
+from runner.stack.affinity import check_cpus
 from runner.stack.command import Command, start
 from runner.stack.contract import StackContext
 from runner.stack.diagnosis import advice, by_whom, death_event, named, stranger
@@ -77,25 +78,27 @@ async def open_process(topology: ProcessTopology, ctx: StackContext) -> AsyncIte
         StackFailed: It ended or did not answer its health URL in time.
     """
     app = topology.app
+    check_cpus(topology.cpus)
     nginx: NginxProcess | None = None
     commands: list[Command] = []
     try:
         for number in range(1, topology.replicas + 1):
             name = "app" if topology.replicas == 1 else f"app-{number}"
-            commands.append(await _start_app(app, ctx, name))
+            commands.append(await _start_app(app, ctx, name, topology.cpus))
         for command in commands:
             await _wait_up(command, app)
         if topology.proxy:
-            nginx = await start_nginx(topology.proxy, [command.port for command in commands], ctx)
+            ports = [command.port for command in commands]
+            nginx = await start_nginx(topology.proxy, ports, ctx, cpus=topology.cpus)
             commands.append(nginx.command)
             await _wait_up(nginx.command, app)
-        yield _stack(app, commands, nginx)
+        yield _stack(topology, commands, nginx)
     finally:
         with trio.CancelScope(shield=True):
             await _take_down(commands, ctx)
 
 
-async def _start_app(app: App, ctx: StackContext, name: str) -> Command:
+async def _start_app(app: App, ctx: StackContext, name: str, cpus: Sequence[int]) -> Command:
     port = app.port or free_port()
     if app.port and not is_free(port):
         raise EnvironmentLacks(
@@ -104,7 +107,7 @@ async def _start_app(app: App, ctx: StackContext, name: str) -> Command:
         )
     argv = [word.replace(_PORT_FIELD, str(port)) for word in app.command or ()]
     env = {key: value.replace(_PORT_FIELD, str(port)) for key, value in app.env.items()}
-    return await start(argv, env, ctx, name=name, role=Role.APP, port=port)
+    return await start(argv, env, ctx, name=name, role=Role.APP, port=port, cpus=cpus)
 
 
 async def _wait_up(command: Command, app: App) -> None:
@@ -127,7 +130,10 @@ async def _wait_up(command: Command, app: App) -> None:
         )
 
 
-def _stack(app: App, commands: Sequence[Command], nginx: NginxProcess | None) -> ProcessStack:
+def _stack(
+    topology: ProcessTopology, commands: Sequence[Command], nginx: NginxProcess | None
+) -> ProcessStack:
+    app = topology.app
     replicas = [command for command in commands if command.role is Role.APP]
     description: dict[str, object] = {
         "kind": "process",
@@ -137,6 +143,8 @@ def _stack(app: App, commands: Sequence[Command], nginx: NginxProcess | None) ->
         "health": app.health,
         "env_names": sorted(app.env),  # the values may be secrets
     }
+    if topology.cpus:
+        description["cpus"] = list(topology.cpus)
     if nginx:
         description["proxy"] = nginx.description
     return ProcessStack(

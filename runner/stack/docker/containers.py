@@ -15,6 +15,7 @@ from docker import APIClient
 
 from runner.facts import Role
 from runner.spec.model import DockerTopology, Proxy
+from runner.stack.affinity import spelled
 from runner.stack.docker import labels
 from runner.stack.nginx import NginxSettings, render_nginx, two_free_ports
 from runner.stack.ports import LOOPBACK
@@ -49,6 +50,7 @@ class Plan:
         status_port: Where nginx answers about itself.
         cpus: Limit in cores.
         memory_bytes: Limit, swap included.
+        on_cpus: Processors to stay on, empty for any.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Plan:
     status_port: int | None = None
     cpus: float | None = None
     memory_bytes: int | None = None
+    on_cpus: tuple[int, ...] = ()
 
 
 def plan_replicas(topology: DockerTopology, image: str) -> list[Plan]:
@@ -87,6 +90,7 @@ def _replica(topology: DockerTopology, image: str, name: str, index: int) -> Pla
         published=not on_host and topology.proxy is None and topology.publish == "port",
         cpus=app.cpus,
         memory_bytes=app.memory,
+        on_cpus=topology.cpus,
     )
 
 
@@ -111,6 +115,7 @@ def plan_nginx(proxy: Proxy, topology: DockerTopology, image: str, replicas: Seq
         status_port=status_port,
         env={"LOADPROOF_NGINX": render_nginx(settings)},
         published=not on_host and topology.publish == "port",
+        on_cpus=topology.cpus,
     )
 
 
@@ -141,6 +146,8 @@ def create_arguments(api: APIClient, plan: Plan, *, run_id: str, network: str | 
         arguments["command"] = list(plan.command)
     if plan.cpus is not None:
         host["nano_cpus"] = round(plan.cpus * _NANO)
+    if plan.on_cpus:
+        host["cpuset_cpus"] = spelled(plan.on_cpus)
     if plan.memory_bytes is not None:
         host["mem_limit"] = host["memswap_limit"] = plan.memory_bytes
     if plan.published:

@@ -52,6 +52,8 @@ async def describe(
         "images": {role.value: _image(image) for role, image in images.items()},
         "limits": {"cpus": app.cpus, "memory_mib": app.memory and app.memory / BYTES_PER_MIB},
     }
+    if topology.cpus:
+        described["cpus"] = list(topology.cpus)
     if built is not None:
         described["build"] = {
             "folder": topology.app.build,

@@ -14,6 +14,7 @@ from typing import Final
 from runner.errors import EnvironmentLacks, StackFailed
 from runner.facts import Endpoint, Role
 from runner.spec.model import DockerTopology
+from runner.stack.affinity import check_cpus
 from runner.stack.contract import Stack, StackContext
 from runner.stack.docker.build import Built, build_image
 from runner.stack.docker.cleanup import sweep, take_down
@@ -43,6 +44,7 @@ class _Parts:
 @asynccontextmanager
 async def open_stack(topology: DockerTopology, context: StackContext) -> AsyncIterator[Stack]:
     """See `runner.stack.docker.open_docker`."""
+    check_cpus(topology.cpus)
     engine = await connect()
     containers: Sequence[Started] = ()
     try:
