@@ -31,14 +31,19 @@ class Cli:
         path.write_text(yaml.safe_dump(spec | changes, sort_keys=False))
         return path
 
-    def start(self, *arguments, **keywords) -> subprocess.Popen:
+    def start(self, *arguments, calibrate=False, **keywords) -> subprocess.Popen:
         """Start it; tests may run beside other experiments, which only `tests/stack/test_lock.py` minds."""
         if arguments[0] == "execute":
-            arguments = (*arguments, "--no-lock")
+            arguments = (*arguments, "--no-lock", *([] if calibrate else ["--no-calibrate"]))
         return subprocess.Popen(
             [Path(sys.executable).parent / "runner", *map(str, arguments)],
             cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "LOADPROOF_TEST": str(self.folder)},
+            env=os.environ
+            | {
+                "PYTHONPATH": str(ROOT),
+                "LOADPROOF_TEST": str(self.folder),
+                "XDG_CACHE_HOME": str(self.folder),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -46,8 +51,8 @@ class Cli:
             **keywords,
         )
 
-    def __call__(self, *arguments) -> subprocess.CompletedProcess:
-        process = self.start(*arguments)
+    def __call__(self, *arguments, **keywords) -> subprocess.CompletedProcess:
+        process = self.start(*arguments, **keywords)
         out, err = process.communicate(timeout=60)
         assert "Traceback" not in out + err, err
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)

@@ -48,7 +48,15 @@ class Runner:
         }
         path = self.folder / "spec.yaml"
         path.write_text(yaml.safe_dump(spec))
-        command = [Path(sys.executable).parent / "runner", "execute", path, "--out", self.out, "--no-lock"]
+        command = [
+            Path(sys.executable).parent / "runner",
+            "execute",
+            path,
+            "--out",
+            self.out,
+            "--no-lock",
+            "--no-calibrate",
+        ]
         return subprocess.Popen(
             command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

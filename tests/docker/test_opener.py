@@ -95,11 +95,12 @@ async def test_nginx_keeps_upstream_connections_only_when_told_to(context, left_
 
 
 async def test_containers_have_no_rights_and_the_limits_asked_for(api, context, left_over):
-    asked = topology(**TWO_HOPS, app={"cpus": 0.5, "memory": "64MiB", "env": {"WORD": "said"}})
+    asked = topology(**TWO_HOPS, cpus=(0,), app={"cpus": 0.5, "memory": "64MiB", "env": {"WORD": "said"}})
     async with open_docker(asked, context) as stack:
         replica, _, nginx = (api.inspect_container(it.id) for it in stack.containers)
 
     for found in (replica, nginx):
+        assert found["HostConfig"]["CpusetCpus"] == "0"
         assert found["HostConfig"]["CapDrop"] == ["ALL"]
         assert not found["HostConfig"]["CapAdd"]
         assert "no-new-privileges" in found["HostConfig"]["SecurityOpt"][0]

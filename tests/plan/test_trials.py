@@ -140,3 +140,23 @@ def test_a_rate_is_near_enough_to_the_name_of_its_stage() -> None:
         plan(asked, stages=["4000"])
 
     assert found.value.hint == "did you mean '4,000 RPS'?"
+
+
+def test_a_cross_check_follows_and_precedes_in_turn() -> None:
+    asked = experiment(1, 3)
+    (configuration,) = asked.configurations
+    load = Load(cross_check=True, quantum=0.0005)
+    checked = asked.model_copy(update={"configurations": (configuration.model_copy(update={"load": load}),)})
+
+    trials = plan(checked)
+
+    assert [(t.stage.name, t.configuration.load.engine, t.cross_check) for t in trials] == [
+        ("s0", "builtin", False),
+        ("s0", "k6", True),
+        ("s1", "k6", True),
+        ("s1", "builtin", False),
+        ("s2", "builtin", False),
+        ("s2", "k6", True),
+    ]
+    assert [trial.order for trial in trials] == list(range(6))
+    assert all(trial.configuration.load.quantum is None for trial in trials if trial.cross_check)

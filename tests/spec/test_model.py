@@ -130,6 +130,7 @@ def test_designs_sample_is_read_in_full(all_words: None) -> None:
         "proxy": {"kind": "nginx", "keepalive": 0, "workers": "auto"},
         "network": "bridge",
         "publish": "port",
+        "cpus": (),
     }
     assert [threshold.metric for threshold in configuration.thresholds] == [
         "duration.p95",

@@ -50,6 +50,19 @@ async def test_the_subject_is_named_by_pid_and_start_time(ctx):
         assert subject.started == start_ticks(subject.pid)
 
 
+async def test_a_command_and_its_threads_stay_on_their_processors(ctx):
+    last = max(os.sched_getaffinity(0))
+    code = "threading.Thread(target=time.sleep, args=[99], daemon=True).start(); serve(port)"
+    asked = topology(python(code)).model_copy(update={"cpus": (last,)})
+
+    async with open_process(asked, ctx) as stack:
+        tasks = [int(path.name) for path in Path(f"/proc/{stack.subjects[0].pid}/task").iterdir()]
+
+        assert len(tasks) > 1
+        assert {frozenset(os.sched_getaffinity(task)) for task in tasks} == {frozenset({last})}
+    assert stack.description["cpus"] == [last]
+
+
 async def test_environment_and_port_reach_the_command(ctx):
     told = ctx.scratch / "told"
     code = f"import json; json.dump([dict(os.environ), os.getcwd()], open({str(told)!r}, 'w')); serve(port)"
