@@ -391,6 +391,8 @@ class TrialFacts:
         observed: None when the stage could not begin.
         events: In time order.
         topology: What was really built, as the stack describes it (command, url, images...).
+        proves: Order of the trial whose verdict this counter-experiment is about.
+        change: What is done differently in it, a name of `runner.plan.changes`.
         calibration: What the generator itself shows at this rate, None when it was not calibrated.
     """
 
@@ -408,6 +410,8 @@ class TrialFacts:
     events: tuple[Event, ...] = ()
     topology: Mapping[str, object] = field(default_factory=dict)
     calibration: Calibration | None = None
+    proves: int | None = None
+    change: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from runner.folder import REPORT, RESULTS, SPEC, RunFolder, make_folder, rescue_
 from runner.load.calibrations import calibrated
 from runner.load.engines import ENGINES
 from runner.observe.environment import environment
-from runner.plan.trials import Trial
+from runner.plan.trials import Trial, counter_trials
 from runner.report.markdown import render_markdown
 from runner.spec.model import Configuration, Experiment
 from runner.stack.contract import Guard, Stack, StackContext
@@ -104,6 +104,7 @@ class _Progress:
     """What is known so far; grows until the run ends, however it ends."""
 
     run: RunFacts
+    planned: list[Trial]
     trials: list[TrialFacts] = field(default_factory=list)
     signal: signal.Signals | None = None
     error: LoadproofError | None = None
@@ -154,7 +155,7 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
     """
     folder = make_folder(job.out)
     folder.write(SPEC, job.spec)
-    progress = _Progress(_begin(job))
+    progress = _Progress(_begin(job), list(job.trials))
     with trio.open_signal_receiver(*_SIGNALS) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signal, signals, progress, nursery.cancel_scope, watcher)
@@ -180,8 +181,30 @@ async def _run_guarded(job: Job, progress: _Progress, folder: RunFolder, watcher
     with _noting_faults(progress), scratch_folder() as scratch:
         async with open_watchdog(progress.run.run_id) as guard:
             rig = _Rig(job, progress, folder, watcher, guard, scratch)
-            for _, block in groupby(job.trials, key=lambda trial: (trial.repeat, trial.configuration.name)):
-                await _run_block(list(block), rig)
+            await _run_all(job.trials, rig)
+            await _run_all(_counter_experiments(rig), rig)
+
+
+async def _run_all(trials: Sequence[Trial], rig: _Rig) -> None:
+    """Run trials in order, those of one configuration that follow each other on one stack."""
+    for _, block in groupby(trials, key=lambda trial: (trial.repeat, trial.configuration.name)):
+        await _run_block(list(block), rig)
+
+
+def _counter_experiments(rig: _Rig) -> tuple[Trial, ...]:
+    """What is to be run again with one change, to confirm or refute the verdicts so far."""
+    if not any(trial.configuration.prove for trial in rig.progress.planned):
+        return ()
+    found = _analyze(rig.job, rig.progress, rig.progress.run)
+    codes = {
+        stage["order"]: stage["verdict"]["code"]
+        for configuration in found["configurations"]
+        for stage in configuration["stages"]
+        if stage["status"] == "complete"
+    }
+    trials = counter_trials(rig.progress.planned, codes)
+    rig.progress.planned += trials
+    return trials
 
 
 async def _run_block(trials: Sequence[Trial], rig: _Rig) -> None:
@@ -232,7 +255,7 @@ async def _calibrate(trials: Sequence[Trial], rig: _Rig) -> dict[str, Calibratio
 
 async def _run_one(trial: Trial, stack: Stack, rig: _Rig, calibration: Calibration | None) -> None:
     """Run a trial, and rest unless it was the last one."""
-    rig.watcher.trial_begins(trial, len(rig.job.trials))
+    rig.watcher.trial_begins(trial, len(rig.progress.planned))
     if calibration and (warning := above_ceiling(trial.stage.rps, calibration)):
         rig.watcher.say(f"{trial.stage.name}: {warning}")
     own = at_rate(calibration, trial.stage.rps) if calibration else None
@@ -244,7 +267,7 @@ async def _run_one(trial: Trial, stack: Stack, rig: _Rig, calibration: Calibrati
         watcher=rig.watcher,
         on_facts=lambda facts: rig.keep(facts, own),
     )
-    if trial is not rig.job.trials[-1]:
+    if trial is not rig.progress.planned[-1]:
         await trio.sleep(trial.configuration.cooldown)
 
 
@@ -296,9 +319,7 @@ def _conclude(job: Job, progress: _Progress, folder: RunFolder) -> Outcome:
         signal=progress.signal.name if progress.signal else None,
         error=progress.error.message if progress.error else None,
     )
-    results = analyze(
-        job.experiment, spec_sha256=job.spec_sha256, run=run, trials=progress.trials, planned=job.trials
-    )
+    results = _analyze(job, progress, run)
     try:
         _write(folder, results)
     except OutputError as error:
@@ -307,6 +328,16 @@ def _conclude(job: Job, progress: _Progress, folder: RunFolder) -> Outcome:
         said = f"{(progress.error or error).message}; the results are in {folder.path} instead"
         progress.error = OutputError(said, hint=error.hint)
     return Outcome(results, folder.path, progress.signal, progress.error)
+
+
+def _analyze(job: Job, progress: _Progress, run: RunFacts) -> dict[str, Any]:
+    return analyze(
+        job.experiment,
+        spec_sha256=job.spec_sha256,
+        run=run,
+        trials=progress.trials,
+        planned=progress.planned,
+    )
 
 
 def _write(folder: RunFolder, results: dict[str, Any]) -> None:

@@ -184,6 +184,8 @@ def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
         observed=record.observed or _seen(record),
         events=tuple(record.events),
         topology=dict(stack.description) if stack else {},
+        proves=trial.proves,
+        change=trial.change,
     )
 
 

@@ -10,11 +10,13 @@ from runner.analyze import calibration
 from runner.analyze.counters import Usage, cores_between, cpu_by_role, cpu_of, memory_by_role
 from runner.analyze.cross_check import cross_checks
 from runner.analyze.latency import latencies
+from runner.analyze.proof import prove
 from runner.analyze.thresholds import evaluate
 from runner.analyze.throttling import throttled
 from runner.analyze.validity import validity
 from runner.analyze.verdict import verdict
 from runner.facts import LoadFacts, LoadSecond, ObservedFacts, Role, RunFacts, TrialFacts
+from runner.plan.changes import CHANGES
 from runner.plan.trials import Trial
 from runner.spec.model import Configuration, Experiment
 
@@ -39,6 +41,8 @@ def results(
         planned: What was to be run, in order; a trial without facts shows as ``not-run``.
     """
     facts = {each.order: each for each in trials}
+    counters = [trial for trial in planned if trial.proves is not None]
+    planned = [trial for trial in planned if trial.proves is None]
     configurations = dict.fromkeys(trial.configuration.name for trial in planned)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -51,7 +55,9 @@ def results(
         "run": _run(run),
         "environment": dict(run.environment),
         "configurations": [
-            _configuration([trial for trial in planned if trial.configuration.name == name], facts, run)
+            _configuration(
+                [trial for trial in planned if trial.configuration.name == name], counters, facts, run
+            )
             for name in configurations
         ],
     }
@@ -70,10 +76,24 @@ def _run(run: RunFacts) -> dict[str, Any]:
     }
 
 
-def _configuration(trials: Sequence[Trial], facts: Mapping[int, TrialFacts], run: RunFacts) -> dict[str, Any]:
+def _prove(stages: Sequence[dict[str, Any]], counter: Trial, facts: TrialFacts | None, run: RunFacts) -> None:
+    """Confirm or withdraw the verdict that a counter-experiment is about."""
+    if facts is None:
+        return
+    again = _stage(counter, facts, run)
+    for stage in stages:
+        if stage["order"] == counter.proves:
+            stage["verdict"] = prove(stage, again, CHANGES[counter.change])
+
+
+def _configuration(
+    trials: Sequence[Trial], counters: Sequence[Trial], facts: Mapping[int, TrialFacts], run: RunFacts
+) -> dict[str, Any]:
     trials, checks = [t for t in trials if not t.cross_check], [t for t in trials if t.cross_check]
     configuration = trials[0].configuration
     stages = [_stage(trial, facts.get(trial.order), run) for trial in trials]
+    for counter in counters:
+        _prove(stages, counter, facts.get(counter.order), run)
     built = next(
         (facts[t.order].topology for t in trials if t.order in facts and facts[t.order].topology), {}
     )

@@ -32,6 +32,7 @@ from runner.stack.lock import host_lock
     "--i-am-authorized", "authorized", is_flag=True, help="Load may be put on the hosts in load.allow_hosts."
 )
 @click.option("--cross-check", is_flag=True, help="Run each stage with both engines, and compare them.")
+@click.option("--prove", is_flag=True, help="Run the counter-experiment of each verdict.")
 @click.option("--no-calibrate", is_flag=True, help="Do not measure the generator's own error first.")
 @click.option("--no-lock", is_flag=True, help="Run even while another experiment runs on this machine.")
 @click.option("--quiet", is_flag=True, help="Show nothing while it runs.")
@@ -45,6 +46,7 @@ def execute(
     as_json: bool,
     authorized: bool,
     cross_check: bool,
+    prove: bool,
     no_calibrate: bool,
     no_lock: bool,
     quiet: bool,
@@ -52,6 +54,8 @@ def execute(
     """Run the experiment in SPEC and write report.md and results.json."""
     if cross_check:
         overrides = (*overrides, "load.cross_check=true")
+    if prove:
+        overrides = (*overrides, "prove=true")
     file = read_spec_file(spec, overrides)
     trials = plan(file.experiment, configurations=configurations, stages=stages)
     if dry_run:

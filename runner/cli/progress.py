@@ -158,7 +158,10 @@ def _place(now: Now) -> str:
     assert trial is not None
     repeat = f", repeat {trial.repeat}" if trial.repeat > 1 else ""
     engine = f", cross-check with {trial.configuration.load.engine}" if trial.cross_check else ""
-    return f"[{now.number}/{now.total}] {trial.configuration.name} · {trial.stage.name}{repeat}{engine}"
+    proof = ", counter-experiment" if trial.proves is not None else ""
+    return (
+        f"[{now.number}/{now.total}] {trial.configuration.name} · {trial.stage.name}{repeat}{engine}{proof}"
+    )
 
 
 def _figures(now: Now) -> str:

@@ -7,11 +7,12 @@ alike instead of on the last one (randomized block design; Fisher, 1935).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from runner.errors import UsageError
+from runner.plan.changes import changed, counter_experiment
 from runner.spec.model import Configuration, Experiment, Stage
 from runner.spec.words import did_you_mean, either
 
@@ -26,6 +27,8 @@ class Trial:
         repeat: Counts from 1.
         order: Place in the run, from 0.
         cross_check: It offers the same stage with the other engine, to check the first one's numbers.
+        proves: Order of the trial whose verdict this counter-experiment is about.
+        change: What is done differently in it, a name of `runner.plan.changes`.
     """
 
     configuration: Configuration
@@ -33,6 +36,8 @@ class Trial:
     repeat: int
     order: int
     cross_check: bool = False
+    proves: int | None = None
+    change: str = ""
 
 
 def plan(
@@ -76,6 +81,28 @@ def _in_order(chosen: Iterable[tuple[Configuration, Stage, int]]) -> tuple[Trial
             swap = not swap
         trials += [replace(trial, order=len(trials) + k) for k, trial in enumerate(pair)]
     return tuple(trials)
+
+
+def counter_trials(trials: Sequence[Trial], codes: Mapping[int, str]) -> tuple[Trial, ...]:
+    """The counter-experiments of stages that met a limit, those on the same stack together.
+
+    Args:
+        trials: What was run, in order.
+        codes: Order of a trial to its verdict; trials that are not to be proven are absent.
+
+    Returns:
+        One trial for each first repeat whose configuration asks for proof and has a change that its
+        verdict can be tried with, numbered on from `trials`.
+    """
+    wanted = [t for t in trials if t.order in codes and t.configuration.prove and t.repeat == 1]
+    pairs = [(t, counter_experiment(t.configuration, codes[t.order])) for t in wanted]
+    found = [(t, change) for t, change in pairs if change and not t.cross_check]
+    found.sort(key=lambda pair: (pair[0].configuration.name, pair[1].name, pair[0].order))
+    first = max((trial.order for trial in trials), default=-1) + 1
+    return tuple(
+        Trial(changed(t.configuration, change.name), t.stage, 1, order, proves=t.order, change=change.name)
+        for order, (t, change) in enumerate(found, start=first)
+    )
 
 
 def _other_engine(configuration: Configuration) -> Configuration:

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from runner.report import closing, instrument, numbers, tables, words
 from runner.report.built import built
 from runner.report.markup import block, code, escape, paragraphs
+from runner.report.proofs import proofs
 
 Configuration = Mapping[str, Any]
 
@@ -60,6 +61,7 @@ def _section(configuration: Configuration) -> dict[str, Any]:
         "ledger": tables.ledger(stages),
         "replicas": tables.replicas(stages),
         "thresholds": tables.thresholds(stages),
+        "proofs": proofs(configuration),
         "cross_check": instrument.cross_check(configuration),
         "analysis": words.analysis(stages),
     }

@@ -64,6 +64,9 @@ class Configuration(Part):
         2.0, description="Pause between two trials."
     )
     metrics: Metrics = Field(Metrics(), description="How finely CPU and memory are watched.")
+    prove: Annotated[bool, Field(strict=True)] = Field(
+        False, description="Run the counter-experiment of each stage that met a limit."
+    )
     thresholds: tuple[Threshold, ...] = Field(
         (), max_length=100, description="Held against every stage; exit code 99 when one fails."
     )
