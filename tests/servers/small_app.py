@@ -19,7 +19,9 @@ async def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--fault", choices=FAULTS, default="none")
     parser.add_argument("--after", type=float, default=1.0, help="seconds of traffic before dies-on-request")
+    parser.add_argument("--slots", type=int, default=0, help="answer so many at once, each in 10 ms")
     args = parser.parse_args()
+    slots = asyncio.Semaphore(args.slots or 1)
     if args.fault == "exits-at-start":
         print("small_app: no database at all", file=sys.stderr)
         sys.exit(7)
@@ -40,6 +42,9 @@ async def main() -> None:
                     if first[-1] - first[0] > args.after:
                         print("small_app: I am out of here", file=sys.stderr, flush=True)
                         os._exit(9)
+                if args.slots and not health:
+                    async with slots:
+                        await asyncio.sleep(0.01)
                 status = b"503 No" if health and args.fault == "never-healthy" else b"200 OK"
                 writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nok")
                 await writer.drain()

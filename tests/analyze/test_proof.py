@@ -1,0 +1,75 @@
+"""A counter-experiment proves, withdraws, or says that it does neither."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.analyze.proof import prove
+from runner.plan.changes import CHANGES
+
+
+def stage(rps, code="connection-limited", status="complete", validity="valid", cost=100.0, cores=1.0):
+    return {
+        "actual_rps": rps,
+        "status": status,
+        "validity": {"status": validity},
+        "verdict": {"code": code, "confidence": "likely", "findings": [{"code": code}]},
+        "cpu_us_per_request": {"app": cost, "system": cost},
+        "cpu_cores": {"app": {"avg": cores}, "system": {"avg": cores}},
+    }
+
+
+def test_a_lifted_limit_is_proven():
+    verdict = prove(stage(2048), stage(3987), CHANGES["keep-alive"])
+
+    assert (verdict["code"], verdict["confidence"]) == ("connection-limited", "proven")
+    found = verdict["counter_experiment"]
+    assert found["answer"] == "confirmed"
+    assert found["sentence"] == (
+        "Keeping connections lifted 2,048 to 3,987 RPS (+95%): connection set-up is confirmed."
+    )
+
+
+def test_a_limit_that_stays_is_withdrawn():
+    verdict = prove(stage(2048), stage(2050), CHANGES["keep-alive"])
+
+    assert (verdict["code"], verdict["withdrawn"]) == ("undetermined", "connection-limited")
+    assert verdict["counter_experiment"]["answer"] == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("after", "change"),
+    [
+        (stage(2150), "keep-alive"),  # neither clearly more nor clearly the same
+        (stage(2048), "replicas"),  # a hop was added too
+        (stage(4000, status="failed"), "keep-alive"),
+        (stage(4000, validity="invalid"), "keep-alive"),
+        (stage(None), "keep-alive"),
+        (stage(2048, code="generator-limited"), "keep-alive"),
+    ],
+)
+def test_what_shows_nothing_changes_nothing(after, change):
+    verdict = prove(stage(2048), after, CHANGES[change])
+
+    assert (verdict["code"], verdict["confidence"]) == ("connection-limited", "likely")
+    assert verdict["counter_experiment"]["answer"] == "inconclusive"
+
+
+def test_more_throughput_at_the_same_cost_and_cpu_is_not_what_a_cpu_limit_would_do():
+    verdict = prove(stage(1000, "app-cpu-limited"), stage(1500), CHANGES["keep-alive"])
+
+    assert verdict["confidence"] == "likely"
+
+
+def test_an_undetermined_stage_stays_so():
+    verdict = prove(stage(1000, "undetermined"), stage(2000), CHANGES["keep-alive"])
+
+    assert verdict["code"] == "undetermined"
+    assert verdict["confidence"] == "likely"
+
+
+@given(st.floats(1, 1e6), st.floats(0, 1e6))
+def test_proof_needs_a_tenth_more(before, after):
+    verdict = prove(stage(before), stage(after), CHANGES["keep-alive"])
+
+    assert (verdict["confidence"] == "proven") == (after / before - 1 >= 0.1)
