@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from runner.report import closing, instrument, numbers, tables, words
+from runner.report import closing, instrument, numbers, prices, tables, words
 from runner.report.built import built
 from runner.report.markup import block, code, escape, paragraphs
 from runner.report.proofs import proofs
@@ -35,6 +35,7 @@ def render_markdown(results: Mapping[str, Any]) -> str:
         aborted=words.aborted(results["run"]),
         sections=[_section(each) for each in configurations],
         comparison=tables.comparison(configurations) if several and len(configurations) > 1 else "",
+        ladders=prices.ladders(configurations),
         final=closing.final(configurations),
         conclusion=closing.conclusion(configurations),
         again=block([results["run"]["command"]]),
