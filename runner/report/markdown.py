@@ -35,7 +35,7 @@ def render_markdown(results: Mapping[str, Any]) -> str:
         aborted=words.aborted(results["run"]),
         sections=[_section(each) for each in configurations],
         comparison=tables.comparison(configurations) if several and len(configurations) > 1 else "",
-        ladders=prices.ladders(configurations),
+        ladders=prices.ladders(results),
         final=closing.final(configurations),
         conclusion=closing.conclusion(configurations),
         again=block([results["run"]["command"]]),

@@ -20,6 +20,7 @@ Configuration = Mapping[str, Any]
 
 _ROLES: Final = ("app", "proxy", "forwarder", "other", "system")
 _LEAST: Final = 3
+_FULL: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,46 +31,55 @@ class Step:
         name: Its heading.
         costs: Role to CPU microseconds a good answer.
         p50_ms: Duration, None when nothing was answered.
-        held: It answered what it was asked, so that no queue is in its duration.
+        held: It answered what it was asked on a host with room, so that no queue is in its duration.
+        kind: What it is built of, to find its like with other connections.
     """
 
     name: str
     costs: Mapping[str, float]
     p50_ms: float | None
     held: bool
+    kind: tuple[str, bool, bool]
 
 
-def ladders(configurations: Sequence[Configuration]) -> list[dict[str, str]]:
-    """For every rate and kind of connection that at least three configurations share: table and sentence."""
+def ladders(results: Mapping[str, Any]) -> list[dict[str, str]]:
+    """For every rate and kind of connection that at least three configurations share: table and sentences."""
+    cores = results["environment"].get("cpu_count")
     found: dict[tuple[float, str], list[Step]] = {}
-    for configuration in configurations:
+    for configuration in results["configurations"]:
         for stage in configuration["stages"]:
             if stage["achieved"] is not None and stage["repeat"] == 1:
                 key = (stage["target_rps"], configuration["load"]["connection"])
-                found.setdefault(key, []).append(_step(configuration, stage))
+                found.setdefault(key, []).append(_step(configuration, stage, cores))
+    long = {key: steps for key, steps in found.items() if len(steps) >= _LEAST}
     return [
         {
             "heading": f"{numbers.rate(rate)} RPS, {_CONNECTIONS[connection]}",
-            "table": _table(steps),
-            "sentence": _dearest(steps),
+            "table": _table(steps, cores),
+            "sentence": " ".join(
+                filter(None, (_dearest(steps), _whole(steps), _set_up(long, rate, connection)))
+            ),
         }
-        for (rate, connection), steps in found.items()
-        if len(steps) >= _LEAST
+        for (rate, connection), steps in long.items()
     ]
 
 
 _CONNECTIONS: Final = {"new": "a new connection for each request", "keep-alive": "kept connections"}
 
 
-def _step(configuration: Configuration, stage: Stage) -> Step:
+def _step(configuration: Configuration, stage: Stage, cores: int | None) -> Step:
     costs = {role: cost for role, cost in stage["cpu_us_per_request"].items() if cost is not None}
-    held = stage["verdict"]["code"] == "within-capacity"
-    return Step(heading(configuration), costs, stage["duration_ms"]["p50"], held)
+    used = (stage["cpu_cores"].get("system") or {}).get("avg")
+    room = not cores or used is None or used < _FULL * cores
+    held = stage["verdict"]["code"] == "within-capacity" and room
+    kind = (configuration["topology"]["kind"], "proxy" in costs, "forwarder" in costs)
+    return Step(heading(configuration), costs, stage["duration_ms"]["p50"], held, kind)
 
 
-def _table(steps: Sequence[Step]) -> str:
+def _table(steps: Sequence[Step], cores: int | None) -> str:
     roles = [role for role in _ROLES if any(role in step.costs for step in steps)]
     head = ["Configuration", *(f"{role} (µs)" for role in roles), "step (µs)", "p50 (ms)", "step (ms)"]
+    head += ["CPU for at most (RPS)"] if cores else []
     rows = []
     for before, step in pairwise([None, *steps]):
         assert step is not None
@@ -80,9 +90,16 @@ def _table(steps: Sequence[Step]) -> str:
                 _signed(_extra_us(before, step), ",.0f"),
                 numbers.ms(step.p50_ms) if step.held else f"{numbers.ms(step.p50_ms)} (queue)",
                 _signed(_extra_ms(before, step), ".2f"),
+                *([_most(step, cores)] if cores else []),
             ]
         )
     return table(head, rows)
+
+
+def _most(step: Step, cores: int) -> str:
+    """The rate at which every core of the host would be full."""
+    cost = step.costs.get("system")
+    return numbers.rate(round(cores * 1e6 / cost, -2)) if cost else numbers.NOT_MEASURED
 
 
 def _extra_us(before: Step | None, step: Step) -> float | None:
@@ -111,13 +128,38 @@ def _dearest(steps: Sequence[Step]) -> str:
     if not priced:
         return ""
     extra, before, after = max(priced)
-    first, last = steps[0].costs.get("system"), steps[-1].costs.get("system")
-    whole = (
-        f" From the first to the last, a request became {last / first:.1f} times as dear."
-        if first and last
-        else ""
-    )
     return (
         f"The dearest step is from {escape(before)} to {escape(after)}: {extra:+,.0f} µs of the host's CPU "
-        f"a request.{whole}"
+        "a request."
+    )
+
+
+def _whole(steps: Sequence[Step]) -> str:
+    """Who took what the last configuration costs more than the first."""
+    first, last = steps[0].costs, steps[-1].costs
+    if "system" not in first or "system" not in last:
+        return ""
+    more = {role: last[role] - first.get(role, 0.0) for role in _ROLES if role in last and role != "system"}
+    shares = [f"{role} {extra:+,.0f} µs" for role, extra in sorted(more.items(), key=lambda pair: -pair[1])]
+    return (
+        f"From {escape(steps[0].name)} to {escape(steps[-1].name)} a request became "
+        f"{last['system'] / first['system']:.1f} times as dear, {last['system'] - first['system']:+,.0f} µs: "
+        f"{numbers.listed(shares)}."
+    )
+
+
+def _set_up(long: Mapping[tuple[float, str], Sequence[Step]], rate: float, connection: str) -> str:
+    """What a new connection for each request adds to the last configuration, beside what its hops add."""
+    kept, new = long.get((rate, "keep-alive")), long.get((rate, "new"))
+    if connection != "new" or kept is None or new is None or [s.kind for s in kept] != [s.kind for s in new]:
+        return ""
+    costs = [steps[place].costs.get("system") for steps in (kept, new) for place in (0, -1)]
+    if any(cost is None for cost in costs):
+        return ""
+    kept_first, kept_last, _, new_last = (cost or 0.0 for cost in costs)
+    hops, set_up = kept_last - kept_first, new_last - kept_last
+    dearer = "connection set-up, not the hops themselves" if set_up > hops else "the hops themselves"
+    return (
+        f"With kept connections the hops add {hops:,.0f} µs a request; a connection for each request adds "
+        f"another {set_up:,.0f} µs at every hop together: the larger price is {dearer}."
     )
