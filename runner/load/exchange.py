@@ -224,7 +224,7 @@ class Exchange:
 
     def _read(self, events: Sequence[tuple[int, int]]) -> None:
         connections, buffer = self._connections, self._buffer
-        buffers, heads = [buffer], self._heads
+        buffers, heads, timeline = [buffer], self._heads, self._timeline
         for fd, mask in events:
             connection = connections.get(fd)
             if connection is None:
@@ -247,6 +247,28 @@ class Exchange:
                 (count == heads.count and buffer.startswith(heads.head)) or heads.find(buffer, count)
             ):
                 found = not self._needle or buffer.find(self._needle, len(heads.head), count) >= 0
+                if (
+                    connection.reused
+                    and found
+                    and heads.keep
+                    and heads.status in self._good
+                    and timeline.begins_ns <= stamp < timeline.ends_ns
+                    and stamp - connection.started <= self._timeout_ns
+                    and not mask & _GONE
+                    and not connection.unsent
+                    and not self._new
+                ):
+                    # what `_answered` does, for the answers that are nearly all of them
+                    tally = timeline.current
+                    tally.completed += 1
+                    if connection.measured:
+                        tally.succeeded += 1
+                        tally.whole.add(stamp - connection.started)
+                        tally.response_time.add(stamp - connection.due)
+                    self.in_flight -= 1
+                    connection.state = IDLE
+                    self._idle.append(connection)
+                    continue
                 self._answered(connection, heads.status, stamp, stamp, found, heads.keep, mask)
             else:
                 self._read_slowly(connection, count, stamp, mask)
@@ -338,8 +360,11 @@ class Exchange:
                 tally.succeeded += 1
                 if not connection.reused:
                     started = self._count_new(tally, connection)
-                tally.duration.add(done - started)
-                tally.first_byte.add(first - started)
+                if first == done:
+                    tally.whole.add(done - started)
+                else:
+                    tally.duration.add(done - started)
+                    tally.first_byte.add(first - started)
                 tally.response_time.add(done - connection.due)
         if failure and connection.measured:
             tally.failures[failure] += 1

@@ -25,6 +25,8 @@ _HOUSEKEEPING_NS: Final = 100 * NS_PER_MS
 _ENDING_NS: Final = 5 * NS_PER_MS
 _STALL_NS: Final = 250 * NS_PER_MS
 _LONGEST_BLIND_NS: Final = 1100 * NS_PER_US
+_FOLDED: Final = 100
+_FOLDING_NS: Final = 150 * NS_PER_US
 _CATCH_UP_NS: Final = NS_PER_S
 _MOST_AT_ONCE: Final = 256
 _OVERDUE_CHECKS_NS: Final = (10 * NS_PER_MS, 500 * NS_PER_MS)
@@ -99,6 +101,9 @@ class Loop:
             else:
                 exchange.attend(poll(0))
                 pause = due - time.time_ns()
+                if pause > _FOLDING_NS and timeline.current.dispatch_delay.waiting > _FOLDED:
+                    timeline.current.fold()
+                    pause = due - time.time_ns()
                 if pause > 0:
                     time.sleep(pause / NS_PER_S)
             if now >= self._housekeeping and (stopped() or self._keep_house(now)):

@@ -30,12 +30,16 @@ def constant(rate: PerSecond, length: Seconds, *, worker: int = 0, workers: int 
         workers: How many share the schedule. Worker *i* gets arrivals ``k`` with
             ``k % workers == i``, so that the union is exactly the whole schedule.
 
-    Yields:
+    Returns:
         Nanoseconds after the stage's start, computed from ``k`` and never from the previous
         arrival, so that rounding does not add up.
     """
-    for k in range(worker, _arrivals(rate, length), workers):
-        yield round(k * NS_PER_S / rate)
+    gap, rest = divmod(NS_PER_S, rate)
+    arrivals = _arrivals(rate, length)
+    if not rest:  # a range counts by itself, without a step of Python
+        gap = int(gap)
+        return iter(range(worker * gap, arrivals * gap, workers * gap))
+    return (round(k * NS_PER_S / rate) for k in range(worker, arrivals, workers))
 
 
 def poisson(

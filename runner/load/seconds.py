@@ -60,6 +60,7 @@ class Timeline:
 
     def close(self, now_ns: Nanoseconds) -> None:
         """Emit the seconds that ended so long ago that nothing belongs to them any more."""
+        self.current.fold()
         while self._begin(self._next + 1) + _GRACE_NS <= now_ns and self._next < self.current.index:
             self._emit_next()
 
