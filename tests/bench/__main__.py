@@ -7,7 +7,7 @@ Nothing here passes or fails a test: machines differ and are noisy.
 from __future__ import annotations
 
 import fcntl
-import itertools
+import json
 import os
 import shutil
 import socket
@@ -25,89 +25,36 @@ import trio
 from runner.facts import Role, Sample, Subject, Window
 from runner.observe.processes import start_ticks
 from runner.observe.sampler import watch
-from tests.bench.figures import nginx, offer_stage, run_k6, truth_server
+from tests.bench.compare import FULL, QUICK, compare
+from tests.bench.figures import offer_stage, truth_server
+from tests.bench.publish import chart, page, promises
 
 MOVED = "LOADPROOF_BENCH_NAMESPACE"
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
 Row = tuple[str, str, str, bool]
 ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "reports" / "benchmarks"
 
 
-def against_nginx() -> Iterator[Row]:
-    with nginx() as port:
-        kept = offer_stage(port, 10_000, 10)
-        yield (
-            "10,000/s keep-alive for 10 s: achieved, dropped",
-            f"{kept.achieved:.2%}, {kept.count('dropped')}",
-            ">= 99.9 %, 0",
-            kept.achieved >= 0.999 and not kept.count("dropped"),
-        )
-        p50, p95, p99 = kept.latency("duration").percentiles_ms([50, 95, 99])
-        yield (
-            "duration p50, p95, p99 at 10,000/s",
-            f"{p50 * 1e3:.0f}, {p95 * 1e3:.0f}, {p99 * 1e3:.0f} µs",
-            "p95 <= 200 µs",
-            p95 <= 0.2,
-        )
-        peer = run_k6(port, 10_000, 10)
-        ratio = kept.cpu_us / peer["cpu_us"]
-        yield (
-            "CPU a request at 10,000/s keep-alive: ours, k6's, ratio",
-            f"{kept.cpu_us:.1f}, {peer['cpu_us']:.1f} µs, {ratio:.2f}",
-            "<= 0.40",
-            ratio <= 0.4,
-        )
-        short, long = offer_stage(port, 5000, 2).peak_mib, offer_stage(port, 5000, 12).peak_mib
-        yield (
-            "memory of a worker after 2 s and after 12 s",
-            f"{short:.0f}, {long:.0f} MiB",
-            "no growth",
-            long <= short + 2,
-        )
-        yield highest(port, "keep-alive", [30_000, 35_000, 40_000, 45_000, 50_000], 30_000)
-        yield highest(port, "new", [8000, 10_000, 12_000, 14_000, 16_000, 18_000], 12_000)
+def comparison() -> Iterator[Row]:
+    """Every tool in one run; written to reports/benchmarks unless it is a quick look."""
+    quick = "--quick" in sys.argv
+    size = QUICK if quick else FULL
+    found = compare(size, lambda line: print(line, file=sys.stderr, flush=True))
+    found |= {"machine": machine(), "cores": os.cpu_count(), "rounds": size.rounds}
+    if not quick:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        (FOLDER / "results.json").write_text(json.dumps(found, indent=1) + "\n")
+        (FOLDER / "README.md").write_text(page(found))
+        (FOLDER / "cpu.svg").write_text(chart(found))
+    yield from promises(found)
 
 
-def highest(port: int, connection: str, rates: list[int], wanted: int) -> Row:
-    """The highest of `rates` that one worker holds: 99.5 % achieved and nothing lost."""
-    held = 0
-    for rate in rates:
-        offered = offer_stage(port, rate, 3, connection=connection, workers=1, max_in_flight=4000)
-        if offered.achieved < 0.995 or offered.count("dropped") or offered.failures:
-            break
-        held = rate
-    return f"highest rate held by one worker, {connection}", f"{held:,}/s", f">= {wanted:,}/s", held >= wanted
-
-
-def spacing() -> Iterator[Row]:
-    for rate in (1000, 4000):
-        with truth_server("arrivals") as (port, told):
-            offer_stage(port, rate, 4, warmup=0.5)
-        arrivals = sorted(told["arrivals"])[rate // 2 :]
-        gaps = [after - before for before, after in itertools.pairwise(arrivals)]
-        median, plan = statistics.median(gaps), 1e9 / rate
-        error = median / plan - 1
-        yield (
-            f"median gap the server saw at {rate:,}/s (plan {plan / 1e3:.0f} µs)",
-            f"{median / 1e3:.1f} µs ({error:+.2%})",
-            "within 2 %",
-            abs(error) <= 0.02,
-        )
-
-
-def freezes() -> Iterator[Row]:
-    """A server that stands still 500 ms in every 5 s: 5 % of its users wait 250 ms or more, 1 % 450 ms."""
-    with truth_server("freeze") as (port, _):
-        offered = offer_stage(port, 2000, 20, warmup=0, max_in_flight=4000)
-    for percent, truth in ((95, 250), (99, 450)):
-        found = offered.latency("response_time").percentile_ms(percent)
-        error = found / truth - 1
-        yield (
-            f"response_time p{percent} of a server that freezes (truth {truth} ms)",
-            f"{found:.1f} ms ({error:+.1%})",
-            "within 5 %",
-            abs(error) <= 0.05,
-        )
+def machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "a CPU")
+    python = sys.version.split()[0]
+    return f"{os.cpu_count()} cores of {model}, Linux {os.uname().release}, Python {python}"
 
 
 def cpu_accounting() -> Iterator[Row]:
@@ -160,9 +107,7 @@ def timed(command: list[str]) -> float:
 
 
 SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
-    "nginx": against_nginx,
-    "spacing": spacing,
-    "freezes": freezes,
+    "comparison": comparison,
     "cpu": cpu_accounting,
     "command-line": command_line,
 }
@@ -189,8 +134,8 @@ def move_into_own_namespace() -> str:
 
 def main() -> None:
     where = move_into_own_namespace()
-    chosen = sys.argv[1:] or list(SECTIONS)
-    print(f"{os.cpu_count()} cores, Linux {os.uname().release}, Python {sys.version.split()[0]}, {where}\n")
+    chosen = [word for word in sys.argv[1:] if not word.startswith("--")] or list(SECTIONS)
+    print(f"{machine()}, {where}\n")
     print("| figure | measured | wanted | |\n| --- | --- | --- | --- |")
     for name in chosen:
         for figure, measured, wanted, good in SECTIONS[name]():

@@ -35,7 +35,8 @@ http {{
   client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   server {{ listen 127.0.0.1:{port} backlog=8192; location / {{
-    default_type text/plain; return 200 "01234567890123456789"; }} }}
+    default_type text/plain; return 200 "01234567890123456789"; }}
+    location = /status {{ stub_status; }} }}
 }}
 """
 

@@ -3,12 +3,13 @@
     python -m tests.servers.truth --mode MODE [--port N]
 
 It prints its port, then serves on loopback with one thread and epoll. On SIGTERM it prints
-a line of JSON: how many requests it answered, how much CPU it burned for them, and (mode
-`arrivals`) the kernel's receive stamps of the requests in nanoseconds.
+a line of JSON: how many requests it answered, how much CPU it burned for them, (mode
+`arrivals`) the kernel's receive stamps of the requests in nanoseconds and (`mixture`, `freeze`) how
+long each really took, from the kernel's receive stamp to the answer, in nanoseconds.
 
 Modes:
     plain       20 bytes at once
-    mixture     1 ms for 80 %, 10 ms for 15 %, 50 ms for 5 % of requests, in a fixed cycle
+    mixture     1 ms for 80 %, 10 ms for 16 %, 50 ms for 4 % of requests, in a fixed cycle
     freeze      at once, but stands still for 500 ms every 5 s
     burn        burns 100 µs of its own CPU a request
     arrivals    at once, remembering when each request arrived
@@ -27,7 +28,7 @@ import time
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n01234567890123456789"
 FREEZE_EVERY_S, FREEZE_S = 5.0, 0.5
 BURN_S = 100e-6
-CYCLE_MS = [1] * 16 + [10] * 3 + [50]
+CYCLE_MS = [1] * 20 + [10] * 4 + [50]
 STAMP = struct.Struct("qq")
 
 
@@ -39,7 +40,8 @@ class Server:
         self.epoll = select.epoll()
         self.epoll.register(self.listener.fileno(), select.EPOLLIN)
         self.clients: dict[int, socket.socket] = {}
-        self.later: list[tuple[float, int, bool]] = []
+        self.later: list[tuple[float, int, bool, int]] = []
+        self.took: list[int] = []
         self.answered = 0
         self.burned_s = 0.0
         self.arrivals: list[int] = []
@@ -62,8 +64,9 @@ class Server:
                 elif fd in self.clients:
                     self.attend(fd, mask)
             while self.later and self.later[0][0] <= time.monotonic():
-                _, fd, closing = heapq.heappop(self.later)
+                _, fd, closing, arrived = heapq.heappop(self.later)
                 self.answer(fd, closing)
+                self.took.append(time.time_ns() - arrived)
 
     def accept(self) -> None:
         for _ in range(64):
@@ -73,7 +76,7 @@ class Server:
                 return
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.mode == "arrivals":
+            if self.mode in ("arrivals", "mixture", "freeze"):
                 client.setsockopt(socket.SOL_SOCKET, 35, 1)
             self.clients[client.fileno()] = client
             self.epoll.register(client.fileno(), select.EPOLLIN)
@@ -92,10 +95,12 @@ class Server:
         if self.mode == "arrivals" and ancillary:
             seconds, nanoseconds = STAMP.unpack(ancillary[0][2])
             self.arrivals.append(seconds * 10**9 + nanoseconds)
+        seconds, nanoseconds = STAMP.unpack(ancillary[0][2]) if ancillary else (0, time.time_ns())
+        arrived = seconds * 10**9 + nanoseconds
         if self.mode == "mixture":
             delay_s = CYCLE_MS[self.answered % len(CYCLE_MS)] / 1000
             self.answered += 1
-            heapq.heappush(self.later, (time.monotonic() + delay_s, fd, closing))
+            heapq.heappush(self.later, (time.monotonic() + delay_s, fd, closing, arrived))
             return
         if self.mode == "burn":
             before = time.thread_time()
@@ -104,6 +109,8 @@ class Server:
             self.burned_s += time.thread_time() - before
         self.answered += 1
         self.answer(fd, closing)
+        if self.mode == "freeze":
+            self.took.append(time.time_ns() - arrived)
 
     def answer(self, fd: int, closing: bool) -> None:
         client = self.clients.get(fd)
@@ -135,6 +142,7 @@ def main() -> None:
         "burned_s": server.burned_s,
         "cpu_s": time.process_time(),
         "arrivals": server.arrivals,
+        "took": server.took,
     }
     json.dump(told, sys.stdout)
 
