@@ -28,6 +28,7 @@ from runner.facts import (
     Window,
 )
 from runner.load.engine import Engine, LoadOrder, LoadStarted
+from runner.observe.counters.gather import Counters
 from runner.observe.processes import start_ticks
 from runner.observe.requests import RequestCounter
 from runner.observe.sampler import watch
@@ -129,14 +130,24 @@ async def _offer_and_watch(
         record.window = started.window
         record.subjects = (*stack.subjects, *_instrument(started.pids))
         counter = RequestCounter(stack.metrics_urls, started.window)
+        counters = Counters(
+            record.subjects, started.window, dict(stack.metrics_urls), dict(stack.status_urls)
+        )
         nursery.start_soon(counter.count)
+        nursery.start_soon(counters.watch)
         observed = await watch(
             record.subjects,
             started.window,
             interval=trial.configuration.metrics.interval,
             on_sample=on_sample,
         )
-    record.observed = replace(observed, requests=counter.requests, notes=(*observed.notes, *counter.notes))
+    record.observed = replace(
+        observed,
+        requests=counter.requests,
+        notes=(*observed.notes, *counter.notes),
+        counters=counters.found,
+        unreadable=counters.unreadable,
+    )
     for pid in started.pids:
         guard.forget(pid)
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from runner.analyze import calibration
 from runner.analyze.counters import Usage, cores_between, cpu_by_role, cpu_of, memory_by_role
 from runner.analyze.cross_check import cross_checks
+from runner.analyze.evidence import evidence
 from runner.analyze.latency import latencies
 from runner.analyze.proof import prove
 from runner.analyze.thresholds import evaluate
@@ -171,6 +172,7 @@ def _numbers(configuration: Configuration, trial: Trial, facts: TrialFacts | Non
         "requests_by_subject": dict(observed.requests) if observed else {},
         "cpu_us_per_request": _cpu_per_request(cpu, requests["succeeded"], window_s),
         "memory_mib": _memory(observed, window_s),
+        **evidence(observed),
         "timeseries": _timeseries(load, observed, window_s),
         "clock": load.clock if load else None,
         "calibration": calibration.as_json(facts.calibration if facts else None),

@@ -20,8 +20,6 @@ LATENESS_FLOOR_MS: Final = 0.5
 LEDGER_SLACK: Final = 0.03
 """How much more than the host's total the roles may add up to before their counters are doubted."""
 
-_OWN_FAILURES: Final = ("no_port", "no_fd")
-
 
 @dataclass(frozen=True, slots=True)
 class Validity:
@@ -71,11 +69,8 @@ def _unsent(load: LoadFacts | None, stage: Mapping[str, Any]) -> list[str]:
         return []
     found = list(load.lost_workers)
     requests = stage["requests"]
-    own = {kind: requests["failures"].get(kind, 0) for kind in _OWN_FAILURES}
-    if own["no_port"]:
-        found.append(f"{own['no_port']:,} requests found no free local port (EADDRNOTAVAIL)")
-    if own["no_fd"]:
-        found.append(f"{own['no_fd']:,} requests found no free file descriptor in the generator")
+    if no_fd := requests["failures"].get("no_fd", 0):
+        found.append(f"{no_fd:,} requests found no free file descriptor in the generator")
     if load.complete and load.engine == "builtin" and requests["scheduled"] != load.planned:
         found.append(f"{requests['scheduled']:,} requests were counted where {load.planned:,} were planned")
     failed = sum(requests["failures"].values())

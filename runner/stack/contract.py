@@ -73,6 +73,10 @@ class Stack(Protocol):
         """Subject's name to the URL of its Prometheus metrics; empty where there are none."""
 
     @property
+    def status_urls(self) -> Mapping[str, str]:
+        """Subject's name to the URL of nginx's own counters (stub_status); empty without nginx."""
+
+    @property
     def broken(self) -> Event | None:
         """Why the stack can no longer be used, None while it can."""
 

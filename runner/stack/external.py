@@ -36,6 +36,7 @@ class ExternalStack:
     processes: tuple[Process, ...]
     description: Mapping[str, object]
     metrics_urls: Mapping[str, str] = field(default_factory=dict)
+    status_urls: Mapping[str, str] = field(default_factory=dict)
     _broken: Event | None = field(default=None, init=False)
 
     @property

@@ -25,6 +25,7 @@ class FakeStack:
     subjects: tuple[Subject, ...] = ()
     description: Mapping[str, object] = field(default_factory=lambda: {"kind": "fake"})
     metrics_urls: Mapping[str, str] = field(default_factory=dict)
+    status_urls: Mapping[str, str] = field(default_factory=dict)
     broken: Event | None = None
     is_up: bool = False
     opened: int = 0

@@ -36,14 +36,14 @@ class ProcessStack:
     Attributes:
         commands: The replicas in order, then nginx if there is one.
         metrics_urls: Replica to the URL of its metrics; empty without ``app.metrics``.
-        status_url: Nginx's stub_status, None without a proxy.
+        status_urls: Nginx to its stub_status; empty without a proxy.
     """
 
     commands: tuple[Command, ...]
     endpoint: Endpoint
     description: Mapping[str, object]
     metrics_urls: Mapping[str, str]
-    status_url: str | None
+    status_urls: Mapping[str, str]
     _broken: Event | None = field(default=None, init=False)
 
     @property
@@ -152,7 +152,7 @@ def _stack(
         endpoint=Endpoint(LOOPBACK, commands[-1].port),
         description=description,
         metrics_urls={it.name: _url(it) + app.metrics for it in replicas} if app.metrics else {},
-        status_url=nginx.status_url if nginx else None,
+        status_urls={nginx.command.name: nginx.status_url} if nginx else {},
     )
 
 

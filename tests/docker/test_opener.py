@@ -118,7 +118,7 @@ async def test_replica_metrics_and_nginx_status_are_asked_for_directly(context, 
         await ask(stack.endpoint, times=6)
         async with httpx.AsyncClient(trust_env=False) as client:
             counts = [(await client.get(url)).text for url in stack.metrics_urls.values()]
-            status = (await client.get(stack.status_url)).text
+            status = (await client.get(stack.status_urls["nginx"])).text
             published = await client.get(f"http://127.0.0.1:{stack.endpoint.port}/nginx_status")
 
     assert counts == ["app_requests_total 3\n"] * 2

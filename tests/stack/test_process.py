@@ -287,7 +287,7 @@ async def test_replicas_share_the_load_behind_nginx(ctx):
         names = [(subject.name, subject.role) for subject in stack.subjects]
         async with httpx.AsyncClient(trust_env=False) as client:
             answer = await client.get(f"http://127.0.0.1:{stack.endpoint.port}/healthz")
-            status = await client.get(stack.status_url)
+            status = await client.get(stack.status_urls["nginx"])
         roots = {subject.pid: subject.started for subject in stack.subjects}
         everything = belongings(ctx.run_id, roots)
 

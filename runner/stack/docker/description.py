@@ -25,12 +25,13 @@ def metrics_urls(topology: DockerTopology, containers: Sequence[Started]) -> dic
     return {it.plan.name: it.url(path) for it in containers if it.plan.role is Role.APP}
 
 
-def status_url(containers: Sequence[Started]) -> str | None:
-    """Nginx's stub_status, None without nginx."""
-    for it in containers:
-        if it.plan.status_port is not None:
-            return f"http://{it.host}:{it.plan.status_port}{STATUS_PATH}"
-    return None
+def status_urls(containers: Sequence[Started]) -> dict[str, str]:
+    """Nginx to its stub_status; empty without nginx."""
+    return {
+        it.plan.name: f"http://{it.host}:{it.plan.status_port}{STATUS_PATH}"
+        for it in containers
+        if it.plan.status_port is not None
+    }
 
 
 async def describe(
@@ -59,8 +60,8 @@ async def describe(
             "folder": topology.app.build,
             "base": _image(built.base) if built.base else None,
         }
-    url = status_url(containers)
-    if topology.proxy is not None and url is not None:
+    for url in status_urls(containers).values():
+        assert topology.proxy is not None
         described["proxy"] = describe_proxy(topology.proxy, await _nginx_version(url))
     return described
 

@@ -19,7 +19,7 @@ from runner.stack.contract import Stack, StackContext
 from runner.stack.docker.build import Built, build_image
 from runner.stack.docker.cleanup import sweep, take_down
 from runner.stack.docker.containers import Plan, plan_nginx, plan_replicas
-from runner.stack.docker.description import describe, metrics_urls, status_url
+from runner.stack.docker.description import describe, metrics_urls, status_urls
 from runner.stack.docker.engine import Engine, connect, together
 from runner.stack.docker.images import Image, Supplier, source_from_environment
 from runner.stack.docker.stack import DockerStack, Started, last_lines, post_mortem
@@ -67,7 +67,7 @@ async def open_stack(topology: DockerTopology, context: StackContext) -> AsyncIt
             subjects=find_subjects(containers),
             description=await describe(engine, topology, parts.images, parts.built, containers),
             metrics_urls=metrics_urls(topology, containers),
-            status_url=status_url(containers),
+            status_urls=status_urls(containers),
         )
     finally:
         await _leave(engine, context, containers)

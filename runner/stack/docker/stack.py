@@ -56,7 +56,7 @@ class DockerStack:
 
     Attributes:
         metrics_urls: Replica to the URL of its metrics; empty without ``app.metrics``.
-        status_url: Nginx's stub_status, None without a proxy.
+        status_urls: Nginx to its stub_status; empty without a proxy.
     """
 
     engine: Engine
@@ -66,7 +66,7 @@ class DockerStack:
     subjects: tuple[Subject, ...]
     description: Mapping[str, object]
     metrics_urls: Mapping[str, str]
-    status_url: str | None
+    status_urls: Mapping[str, str]
     _broken: Event | None = None
 
     @property

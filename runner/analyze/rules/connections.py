@@ -1,0 +1,163 @@
+"""Connections that could not be made: full accept queues, no ports, a full table, a proxy at its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from runner.analyze.evidence import counters, families, rise, was_read
+from runner.analyze.rules.finding import Evidence, Finding, Judgement, RuledOut, Stage
+
+SYN_REPEATED: Final = 0.01
+"""Share of connections whose SYN had to be sent again; Loadproof's own bound."""
+NO_PORT: Final = 0.001
+_SNMP: Final = "Linux, snmp_counter.rst: any overflow is a connection that was turned away"
+_CONNTRACK: Final = "node_exporter mixin: any drop is a lost packet"
+_NGINX: Final = "nginx: accepts and handled differ only at a resource limit"
+
+
+def connections(stage: Stage, cores: int | None) -> Judgement:
+    """The surest sign first; None when none of the counters could be read."""
+    del cores
+    for sign in _SIGNS:
+        if found := sign(stage):
+            return found
+    if not was_read(stage, "tcp.listen_overflows"):
+        return None
+    return RuledOut(
+        "connection-limited",
+        "no accept queue overflowed, no port was wanting and "
+        f"{rise(stage, 'tcp.syn_retransmits'):,.0f} SYNs were sent again",
+    )
+
+
+def _nginx(stage: Stage) -> Finding | None:
+    accepts, handled = rise(stage, "nginx.accepts"), rise(stage, "nginx.handled")
+    if accepts <= handled:
+        return None
+    turned = accepts - handled
+    return Finding(
+        "connection-limited",
+        "proven",
+        f"nginx had no room for {turned:,.0f} of the {accepts:,.0f} connections it accepted and closed them",
+        (
+            *_risen(stage, "nginx.accepts", "connections nginx accepted"),
+            *_risen(stage, "nginx.handled", "connections nginx handled", threshold=accepts, source=_NGINX),
+        ),
+        "raise nginx's worker_connections or its limit of open files",
+    )
+
+
+def _overflows(stage: Stage) -> Finding | None:
+    lost = rise(stage, "tcp.listen_overflows")
+    if not lost:
+        return None
+    queue = _fullest_queue(stage)
+    where = f" (port {queue[0]}, room for {queue[1]:,.0f})" if queue else ""
+    return Finding(
+        "connection-limited",
+        "proven",
+        f"the accept queue{where} was full {lost:,.0f} times, so connections were turned away",
+        (
+            *_risen(stage, "tcp.listen_overflows", "accept queue overflows", threshold=1, source=_SNMP),
+            *_risen(stage, "tcp.syn_retransmits", "SYNs sent again"),
+        ),
+        "lengthen the backlog (the app's listen() and net.core.somaxconn), accept faster, or keep connections",
+    )
+
+
+def _fullest_queue(stage: Stage) -> tuple[str, float] | None:
+    queues = [each for each in families(stage, "tcp.accept_queue.") if each["limit"]]
+    if not queues:
+        return None
+    fullest = max(queues, key=lambda each: float(each["peak"] or 0) / float(each["limit"]))
+    return fullest["name"].rpartition(".")[2], float(fullest["limit"])
+
+
+def _no_ports(stage: Stage) -> Finding | None:
+    failed, scheduled = stage["requests"]["failures"].get("no_port", 0), stage["requests"]["scheduled"]
+    if not scheduled or failed < NO_PORT * scheduled:
+        return None
+    ports = next(counters(stage, "ports.in_use"), None)
+    known = ports is not None and ports["limit"]
+    used = (Evidence("ports in use at most", ports["peak"], "ports", ports["limit"], "ip_local_port_range"),)
+    return Finding(
+        "connection-limited",
+        "proven",
+        f"{failed:,} requests found no free local port"
+        + (f"; there are {ports['limit']:,.0f}" if ports is not None and known else ""),
+        (Evidence("requests without a port (EADDRNOTAVAIL)", failed, "requests"), *(used if known else ())),
+        "keep connections, or widen net.ipv4.ip_local_port_range",
+    )
+
+
+def _conntrack(stage: Stage) -> Finding | None:
+    names = ("conntrack.drop", "conntrack.early_drop", "conntrack.insert_failed")
+    lost = sum(rise(stage, name) for name in names[:2])
+    if not lost:
+        return None
+    size = next((each for each in counters(stage, "conntrack.count") if each["limit"]), None)
+    room = f" of {size['limit']:,.0f} entries" if size else ""
+    return Finding(
+        "connection-limited",
+        "proven",
+        f"the firewall's connection table{room} was full and {lost:,.0f} packets or entries were dropped",
+        tuple(
+            item
+            for name in names
+            for item in _risen(stage, name, name.replace(".", " "), threshold=1, source=_CONNTRACK)
+            if item.value
+        ),
+        "raise net.netfilter.nf_conntrack_max, keep connections, or exempt this traffic from tracking",
+    )
+
+
+def _syns(stage: Stage) -> Finding | None:
+    """SYNs that were sent again say that some were lost, not why."""
+    again = rise(stage, "tcp.syn_retransmits")
+    opened = stage["requests"]["sent"]
+    if not opened or again < SYN_REPEATED * opened:
+        return None
+    return Finding(
+        "connection-limited",
+        "likely",
+        f"{again:,.0f} connection attempts had to be repeated, each of them a second late or more",
+        _risen(
+            stage,
+            "tcp.syn_retransmits",
+            "SYNs sent again",
+            threshold=SYN_REPEATED * opened,
+            source="our bound",
+        ),
+        "look for a full accept queue or a firewall on the way, or keep connections",
+    )
+
+
+_SIGNS: Final[tuple[Callable[[Stage], Finding | None], ...]] = (
+    _nginx,
+    _no_ports,
+    _conntrack,
+    _overflows,
+    _syns,
+)
+
+
+def _risen(
+    stage: Stage, name: str, words: str, *, threshold: float | None = None, source: str = ""
+) -> tuple[Evidence, ...]:
+    """One piece of evidence for each scope in which a counter rose."""
+
+    def each() -> Iterator[Evidence]:
+        for counter in counters(stage, name):
+            if counter["delta"]:
+                yield Evidence(
+                    f"{words} ({counter['scope'].removeprefix('net:')})",
+                    counter["delta"],
+                    counter["unit"],
+                    threshold,
+                    source,
+                    before=counter["before"],
+                    after=counter["after"],
+                )
+
+    return tuple(each())

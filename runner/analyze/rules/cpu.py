@@ -1,0 +1,188 @@
+"""Limits of CPU: a quota, one full thread, a full proxy, a forwarder, the whole host."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from runner.analyze.evidence import counters
+from runner.analyze.rules.finding import Evidence, Finding, Judgement, RuledOut, Stage
+
+ONE_CORE: Final = 0.95
+"""Of one core: from here on a thread had no pause worth the name; Loadproof's own bound."""
+THROTTLED: Final = 0.25
+HOST_FULL: Final = 0.95
+"""Host CPU above which there is none left to give (netdata's critical alarm)."""
+_A_CORE: Final = "a thread cannot use more than one core"
+
+
+def throttled(stage: Stage, cores: int | None) -> Judgement:
+    """A container that used its CPU quota up has to wait, however idle the host is."""
+    del cores
+    found = {
+        name: each["throttled"] / each["periods"]
+        for name, each in stage["throttling_by_subject"].items()
+        if each["periods"]
+    }
+    if not found:
+        return RuledOut("app-quota-throttled", "no CPU limit was in force")
+    worst = max(found.values())
+    if worst <= THROTTLED:
+        return RuledOut("app-quota-throttled", f"the CPU limit stopped it in {worst:.0%} of the periods")
+    evidence = tuple(
+        Evidence(
+            f"{name}, periods throttled",
+            share * 100,
+            "%",
+            THROTTLED * 100,
+            "kubernetes-mixin, CPUThrottlingHigh",
+        )
+        for name, share in sorted(found.items())
+    )
+    return Finding(
+        "app-quota-throttled",
+        "likely",
+        f"its CPU limit stopped the app in {worst:.0%} of the periods in which it wanted to run",
+        evidence,
+        "raise topology.app.cpus, or add a replica",
+    )
+
+
+def app(stage: Stage, cores: int | None) -> Judgement:
+    """One full core of one thread: an event loop or an interpreter lock has no second one."""
+    hottest = _hottest(stage, "app")
+    if hottest is None:
+        return _app_by_role(stage, cores)
+    name, used = hottest
+    if used < ONE_CORE:
+        return RuledOut("app-cpu-limited", f"the app's busiest thread used {used:.2f} of a core")
+    return Finding(
+        "app-cpu-limited",
+        "likely",
+        f"a thread of {name} used {used:.2f} of a core{_rest(stage, cores)}: one core is the most it can use",
+        (Evidence(f"busiest thread of {name}", used, "cores", ONE_CORE, _A_CORE), *_app_cpu(stage)),
+        "add a replica or a worker process, or make a request cost less CPU",
+    )
+
+
+def _app_by_role(stage: Stage, cores: int | None) -> Judgement:
+    """Without its threads, the role of a single app tells the same when it stands at one core."""
+    usage = stage["cpu_cores"].get("app")
+    if usage is None or stage.get("replicas", 1) != 1:
+        return None
+    if not ONE_CORE <= usage["avg"] <= 1.1:
+        return RuledOut("app-cpu-limited", f"the app used {usage['avg']:.2f} cores")
+    return Finding(
+        "app-cpu-limited",
+        "likely",
+        f"the app used {usage['avg']:.2f} cores{_rest(stage, cores)}: one core is the most that one busy "
+        "thread can use",
+        (Evidence("app CPU", usage["avg"], "cores", ONE_CORE, "one core of one thread"),),
+        "add a replica or a worker process, or make a request cost less CPU",
+    )
+
+
+def _app_cpu(stage: Stage) -> tuple[Evidence, ...]:
+    usage = stage["cpu_cores"].get("app")
+    return (Evidence("app CPU", usage["avg"], "cores"),) if usage else ()
+
+
+def _rest(stage: Stage, cores: int | None) -> str:
+    room = stage["cpu_cores"].get("system")
+    return f" while the host used {room['avg']:.2f} of {cores}" if room and cores else ""
+
+
+def proxy(stage: Stage, cores: int | None) -> Judgement:
+    """An nginx worker is one thread."""
+    hottest = _hottest(stage, "proxy")
+    if hottest is None:
+        return None
+    name, used = hottest
+    if used < ONE_CORE:
+        return RuledOut("proxy-cpu-limited", f"nginx's busiest worker used {used:.2f} of a core")
+    return Finding(
+        "proxy-cpu-limited",
+        "likely",
+        f"a worker of {name} used {used:.2f} of a core{_rest(stage, cores)}: one core is the most it can use",
+        (Evidence(f"busiest worker of {name}", used, "cores", ONE_CORE, _A_CORE),),
+        "give nginx more workers, keep its upstream connections, or leave it out",
+    )
+
+
+def forwarder(stage: Stage, cores: int | None) -> Judgement:
+    """On a full host, docker-proxy taking more than all it forwards to."""
+    used = _avg(stage, "forwarder")
+    if used is None:
+        return None
+    served = (_avg(stage, "app") or 0.0) + (_avg(stage, "proxy") or 0.0)
+    if not _host_is_full(stage, cores) or used <= served:
+        return RuledOut(
+            "forwarder-limited", f"docker-proxy used {used:.2f} cores, what is behind it {served:.2f}"
+        )
+    return Finding(
+        "forwarder-limited",
+        "likely",
+        f"docker-proxy used {used:.2f} cores of a full host, more than all the services behind it together "
+        f"({served:.2f})",
+        (Evidence("docker-proxy CPU", used, "cores"), Evidence("app and proxy CPU", served, "cores")),
+        "reach the container at its own address (publish: container) or on the host's network",
+    )
+
+
+def host(stage: Stage, cores: int | None) -> Judgement:
+    """No core is left to give."""
+    usage = stage["cpu_cores"].get("system")
+    if not cores or usage is None:
+        return None
+    if not _host_is_full(stage, cores):
+        return RuledOut("host-cpu-limited", f"the host used {usage['avg']:.2f} of its {cores} cores")
+    greatest, used = _greatest(stage)
+    return Finding(
+        "host-cpu-limited",
+        "likely",
+        f"the host used {usage['avg']:.2f} of its {cores} cores, so nothing on it could go faster; "
+        f"{greatest} took most of it, {used:.2f}",
+        (
+            Evidence("host CPU", usage["avg"], "cores", HOST_FULL * cores, "netdata: 95 % is critical"),
+            Evidence(f"CPU of {greatest}", used, "cores"),
+        ),
+        _host_advice(greatest),
+    )
+
+
+def _host_advice(greatest: str) -> str:
+    if greatest == "generator":
+        return "run the generator on another machine"
+    if greatest == "other programs":
+        return "end what else runs on this host, or give the stack processors of its own (topology.cpus)"
+    return "make a request cost less CPU (the ledger shows whose), or give the host more cores"
+
+
+def _greatest(stage: Stage) -> tuple[str, float]:
+    cores = {role: usage["avg"] for role, usage in stage["cpu_cores"].items() if usage and role != "system"}
+    role = max(cores, key=lambda each: float(cores[each]), default="other")
+    names = {"app": "the app", "proxy": "nginx", "forwarder": "docker-proxy", "other": "other programs"}
+    return names.get(role, role), float(cores.get(role, 0.0))
+
+
+def _host_is_full(stage: Stage, cores: int | None) -> bool:
+    usage: Any = stage["cpu_cores"].get("system")
+    return bool(cores and usage and usage["avg"] >= HOST_FULL * cores)
+
+
+def _hottest(stage: Stage, role: str) -> tuple[str, float] | None:
+    """The busiest thread of a role's subjects, over the whole window."""
+    roles = {name: each["role"] for name, each in stage.get("cpu_cores_by_subject", {}).items()}
+    found = [
+        (counter["after"], counter["scope"])
+        for counter in counters(stage, "threads.hottest_cores")
+        if roles.get(counter["scope"]) == role
+    ]
+    if not found:
+        return None
+    used, name = max(found)
+    return name, float(used)
+
+
+def _avg(stage: Stage, role: str) -> float | None:
+    usage = stage["cpu_cores"].get(role)
+    return float(usage["avg"]) if usage else None
