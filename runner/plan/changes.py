@@ -16,6 +16,7 @@ from runner.spec.model import App, Configuration, DockerTopology, ExternalTopolo
 _Built: TypeAlias = Configuration | None
 _UPSTREAM_CONNECTIONS: Final = 64
 _LONGER: Final = 16
+_PLENTY: Final = 16_384
 _BACKLOG: Final = re.compile(r"--?backlog", re.IGNORECASE)
 _WORKERS: Final = re.compile(r"--?(?:workers|threads|concurrency|slots)", re.IGNORECASE)
 
@@ -103,6 +104,13 @@ def _more_proxy_workers(given: Configuration) -> _Built:
     if proxy is None or not isinstance(proxy.workers, int):
         return None
     return _topology(given, proxy=proxy.model_copy(update={"workers": proxy.workers + 1}))
+
+
+def _more_proxy_connections(given: Configuration) -> _Built:
+    proxy = _proxy(given)
+    if proxy is None or proxy.connections >= _PLENTY:
+        return None
+    return _topology(given, proxy=proxy.model_copy(update={"connections": _PLENTY}))
 
 
 def _replica(given: Configuration) -> _Built:
@@ -197,6 +205,9 @@ _ALL: Final = (
     Change("direct", "going straight to the container", "docker-proxy", _direct),
     Change("host-network", "using the host's network", "the bridge network", _host_network),
     Change("no-proxy", "leaving the proxy out", "the proxy", _no_proxy),
+    Change(
+        "proxy-connections", "more room for connections in nginx", "nginx's room", _more_proxy_connections
+    ),
     Change("proxy-worker", "one proxy worker more", "the proxy's workers", _more_proxy_workers),
     Change("replica", "one replica more", "the app", _replica),
     Change("replicas", "a second replica behind nginx", "the app", _replica_and_proxy, clean=False),
@@ -209,7 +220,13 @@ _ALL: Final = (
 CHANGES: Final[Mapping[str, Change]] = {change.name: change for change in _ALL}
 
 _FOR: Final[Mapping[str, tuple[str, ...]]] = {
-    "connection-limited": ("backlog", "keep-alive", "upstream-keepalive", "host-network"),
+    "connection-limited": (
+        "backlog",
+        "proxy-connections",
+        "keep-alive",
+        "upstream-keepalive",
+        "host-network",
+    ),
     "forwarder-limited": ("direct", "host-network"),
     "proxy-cpu-limited": ("proxy-worker", "no-proxy", "upstream-keepalive", "keep-alive"),
     "app-cpu-limited": ("workers", "replica", "keep-alive", "replicas"),

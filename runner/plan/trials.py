@@ -13,7 +13,8 @@ from random import Random
 
 from runner.errors import UsageError
 from runner.plan.changes import changed, counter_experiment
-from runner.spec.model import Configuration, Experiment, Stage
+from runner.plan.search import Search
+from runner.spec.model import AnyStage, Configuration, Experiment, FindStage, Stage
 from runner.spec.words import did_you_mean, either
 
 
@@ -29,6 +30,9 @@ class Trial:
         cross_check: It offers the same stage with the other engine, to check the first one's numbers.
         proves: Order of the trial whose verdict this counter-experiment is about.
         change: What is done differently in it, a name of `runner.plan.changes`.
+        find: The search it belongs to. The planned trial stands for the whole search, at its highest
+            rate and with one order for each probe it may make; its probes are made while it runs.
+        probe: Which probe of its search it is, from 1; 0 when it is none.
     """
 
     configuration: Configuration
@@ -38,6 +42,13 @@ class Trial:
     cross_check: bool = False
     proves: int | None = None
     change: str = ""
+    find: FindStage | None = None
+    probe: int = 0
+
+    @property
+    def orders(self) -> int:
+        """How many places in the run it may take."""
+        return self.find.find.probes if self.find and not self.probe else 1
 
 
 def plan(
@@ -68,19 +79,44 @@ def plan(
     )
 
 
-def _in_order(chosen: Iterable[tuple[Configuration, Stage, int]]) -> tuple[Trial, ...]:
+def _in_order(chosen: Iterable[tuple[Configuration, AnyStage, int]]) -> tuple[Trial, ...]:
     """Number them, each with its cross-check; which engine goes first alternates."""
     trials: list[Trial] = []
+    order = 0
     swap = False
     for configuration, stage, repeat in chosen:
-        pair = [Trial(configuration, stage, repeat, 0)]
+        pair = [_trial(configuration, stage, repeat)]
         if configuration.load.cross_check:
-            pair.insert(
-                0 if swap else 1, Trial(_other_engine(configuration), stage, repeat, 0, cross_check=True)
-            )
+            other = replace(pair[0], configuration=_other_engine(configuration), cross_check=True)
+            pair.insert(0 if swap else 1, other)
             swap = not swap
-        trials += [replace(trial, order=len(trials) + k) for k, trial in enumerate(pair)]
+        for trial in pair:
+            trials.append(replace(trial, order=order))
+            order += trial.orders
     return tuple(trials)
+
+
+def _trial(configuration: Configuration, stage: AnyStage, repeat: int) -> Trial:
+    if isinstance(stage, Stage):
+        return Trial(configuration, stage, repeat, 0)
+    highest = stage.at(stage.find.max_rps).model_copy(update={"name": stage.name})
+    return Trial(configuration, highest, repeat, 0, find=stage)
+
+
+def search_of(trial: Trial) -> Search | None:
+    """The search that a trial stands for, before its first probe; None when it stands for itself."""
+    if trial.find is None or trial.probe:
+        return None
+    find = trial.find.find
+    return Search(find.least, find.max_rps, find.first, find.precision, find.probes)
+
+
+def next_probe(trial: Trial, search: Search) -> Trial | None:
+    """The trial that tries a search's next rate; None when the search is over."""
+    rate, done = search.next_rate, len(search.tried)
+    if trial.find is None or rate is None:
+        return None
+    return replace(trial, stage=trial.find.at(rate), order=trial.order + done, probe=done + 1)
 
 
 def counter_trials(trials: Sequence[Trial], codes: Mapping[int, str]) -> tuple[Trial, ...]:
@@ -94,11 +130,13 @@ def counter_trials(trials: Sequence[Trial], codes: Mapping[int, str]) -> tuple[T
         One trial for each first repeat whose configuration asks for proof and has a change that its
         verdict can be tried with, numbered on from `trials`.
     """
-    wanted = [t for t in trials if t.order in codes and t.configuration.prove and t.repeat == 1]
+    wanted = [
+        t for t in trials if t.order in codes and t.configuration.prove and t.repeat == 1 and not t.find
+    ]
     pairs = [(t, counter_experiment(t.configuration, codes[t.order])) for t in wanted]
     found = [(t, change) for t, change in pairs if change and not t.cross_check]
     found.sort(key=lambda pair: (pair[0].configuration.name, pair[1].name, pair[0].order))
-    first = max((trial.order for trial in trials), default=-1) + 1
+    first = max((trial.order + trial.orders for trial in trials), default=0)
     return tuple(
         Trial(changed(t.configuration, change.name), t.stage, 1, order, proves=t.order, change=change.name)
         for order, (t, change) in enumerate(found, start=first)
@@ -112,7 +150,7 @@ def _other_engine(configuration: Configuration) -> Configuration:
     return configuration.model_copy(update={"load": same})
 
 
-def _all(experiment: Experiment) -> Iterator[tuple[Configuration, Stage, int]]:
+def _all(experiment: Experiment) -> Iterator[tuple[Configuration, AnyStage, int]]:
     random = Random(experiment.configurations[0].load.seed)  # noqa: S311  (an order to repeat, no secret)
     for repeat in range(1, experiment.repeats + 1):
         block = [(each, list(each.stages)) for each in experiment.configurations]

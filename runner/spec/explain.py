@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, get_args
 
-from runner.spec.model import Configuration, Experiment
+from runner.spec.model import STAGE_TAGS, Configuration, Experiment
 from runner.spec.overlay import SHARED
 from runner.spec.part import Conflict, Part
 from runner.spec.problems import Fault
@@ -19,6 +19,7 @@ CROSS_FIELD: Final = frozenset({"missing", "union_tag_not_found", "conflict"})
 _SILENT: Final = frozenset({"default_factory_not_called"})
 _QUOTED: Final = re.compile(r"'([^']*)'")
 _PLAIN_NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
+_INDEX: Final = re.compile(r"\[[0-9]+\]")
 _SHAPES: Final = {
     "model_type": "a mapping of keys to values",
     "model_attributes_type": "a mapping of keys to values",
@@ -160,7 +161,7 @@ def _part_at(location: Sequence[str | int]) -> type[Part] | None:
 
 def _tags(part: type[Part]) -> tuple[Any, ...]:
     kind = part.model_fields.get("kind")
-    return get_args(kind.annotation) if kind else ()
+    return get_args(kind.annotation) if kind else (STAGE_TAGS.get(part),)
 
 
 def _parts_in(annotation: Any) -> list[type[Part]]:
@@ -179,7 +180,7 @@ def _known_keys(location: Sequence[str | int]) -> list[str]:
 def _elsewhere(key: str, here: str) -> str:
     """Where a key belongs that is right but in the wrong place."""
     paths = (f"{path}.{name}" for path, name in _all_keys(Configuration, "") if name == key and path)
-    found = next((path for path in paths if not here.endswith(path)), None)
+    found = next((path for path in paths if not _INDEX.sub("", here).endswith(path)), None)
     return f"did you mean {found}?" if found else ""
 
 

@@ -6,12 +6,13 @@ parsed; `runner.spec.quantities` turns ``30s`` and ``256MiB`` into them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from runner.spec.fields import Line, Name, Text, Whole
+from runner.spec.find import Find, FindStage
 from runner.spec.part import Conflict, Part, refuse
 from runner.spec.quantities import HOUR, MINUTE, Time
 from runner.spec.thresholds import Threshold
@@ -21,11 +22,26 @@ from runner.spec.url import host_of, is_loopback, literal
 from runner.units import Seconds
 
 __all__ = [
-    "App", "Configuration", "DockerTopology", "Expect", "Experiment", "ExternalTopology", "Load", "Metrics",
-    "ProcessTopology", "Proxy", "Request", "Stage", "Threshold", "Topology",
+    "AnyStage", "App", "Configuration", "DockerTopology", "Expect", "Experiment", "ExternalTopology", "Find",
+    "FindStage", "Load", "Metrics", "ProcessTopology", "Proxy", "Request", "Stage", "Threshold", "Topology",
 ]  # fmt: skip
 
 MAX_CONFIGURATIONS: Final = 64
+
+
+STAGE_TAGS: Final[Mapping[type[Part], str]] = {Stage: "#offers", FindStage: "#finds"}
+"""Words that no key is, since an error's location holds both."""
+
+
+def _stage_tag(value: Any) -> str:
+    finds = "find" in value if isinstance(value, dict) else isinstance(value, FindStage)
+    return STAGE_TAGS[FindStage if finds else Stage]
+
+
+AnyStage: TypeAlias = Annotated[
+    Annotated[Stage, Tag(STAGE_TAGS[Stage])] | Annotated[FindStage, Tag(STAGE_TAGS[FindStage])],
+    Discriminator(_stage_tag),
+]
 
 
 class Metrics(Part):
@@ -54,7 +70,7 @@ class Configuration(Part):
         description="What to build.", examples=[{"kind": "external", "url": "http://127.0.0.1:8080"}]
     )
     load: Load = Field(Load(), description="What is asked, how fast, and over which connections.")
-    stages: tuple[Stage, ...] = Field(
+    stages: tuple[AnyStage, ...] = Field(
         min_length=1,
         max_length=100,
         description="Run one after the other against the same stack.",
@@ -74,7 +90,14 @@ class Configuration(Part):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         doubles = _doubles("stages", self.stages, "give each stage a 'name' of its own")
-        refuse(*doubles, _aim_conflict(self.topology, self.load))
+        searching = self.load.cross_check and any(isinstance(stage, FindStage) for stage in self.stages)
+        refuse(
+            *doubles,
+            _aim_conflict(self.topology, self.load),
+            Conflict(("load", "cross_check"), "a stage that finds its rate cannot be cross-checked")
+            if searching
+            else None,
+        )
         return self
 
 
@@ -118,7 +141,9 @@ class Experiment(Part):
         return self
 
 
-def _doubles(field: str, parts: Sequence[Stage] | Sequence[Configuration], hint: str) -> list[Conflict]:
+def _doubles(
+    field: str, parts: Sequence[Stage | FindStage] | Sequence[Configuration], hint: str
+) -> list[Conflict]:
     """A conflict for every part whose name an earlier one has."""
     names = [part.name for part in parts]
     return [

@@ -83,7 +83,7 @@ def _as_written(schema: dict[str, Any]) -> dict[str, Any]:
     """Defaults as a file has them: ``10s`` and not 10.0; the defaults of whole parts say nothing."""
     schema = dict(schema)
     default = schema.get("default")
-    if isinstance(default, float):
+    if isinstance(default, float) and schema.get("type") != "number":
         schema["default"] = format_time(default)
     if isinstance(default, dict):
         del schema["default"]

@@ -58,6 +58,9 @@ class Proxy(Part):
         0, description="Idle upstream connections kept; 0 = a new upstream connection per request."
     )
     workers: Workers = Field("auto", description="Worker processes; auto = one a CPU.")
+    connections: Annotated[Whole, Field(ge=8, le=1_000_000)] = Field(
+        16_384, description="Connections of one worker to clients and replicas together."
+    )
 
 
 Replicas: TypeAlias = Annotated[Whole, Field(ge=1, le=64)]
