@@ -18,9 +18,6 @@ from runner.stack.ports import free_port
 BACKLOG: Final = 4096
 """Linux's own upper limit (net.core.somaxconn) since 5.4; nginx's default is 511."""
 
-CONNECTIONS: Final = 16_384
-"""A worker's connections to clients and replicas together."""
-
 STATUS_PATH: Final = "/nginx_status"
 
 
@@ -50,7 +47,7 @@ class NginxSettings:
     workers: int | Literal["auto"] = "auto"
     user: str | None = None
     backlog: int = BACKLOG
-    worker_connections: int = CONNECTIONS
+    worker_connections: int = 16_384
     max_files: int | None = None
     status_path: str = STATUS_PATH
 

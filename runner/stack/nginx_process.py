@@ -18,7 +18,6 @@ from runner.spec.model import Proxy
 from runner.stack.command import Command, start
 from runner.stack.contract import StackContext
 from runner.stack.nginx import (
-    CONNECTIONS,
     STATUS_PATH,
     NginxSettings,
     describe_proxy,
@@ -78,7 +77,7 @@ async def start_nginx(
         keepalive=proxy.keepalive,
         workers=proxy.workers,
         user="root" if os.geteuid() == 0 else None,  # else workers could not enter the scratch folder
-        worker_connections=min(CONNECTIONS, files),
+        worker_connections=min(proxy.connections, files),
         max_files=files,
     )
     configuration.write_text(render_nginx(settings), encoding="utf-8")

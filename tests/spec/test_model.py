@@ -127,7 +127,7 @@ def test_designs_sample_is_read_in_full(all_words: None) -> None:
             "ready_within": 30.0,
         },
         "replicas": 2,
-        "proxy": {"kind": "nginx", "keepalive": 0, "workers": "auto"},
+        "proxy": {"kind": "nginx", "keepalive": 0, "workers": "auto", "connections": 16384},
         "network": "bridge",
         "publish": "port",
         "cpus": (),

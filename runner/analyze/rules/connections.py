@@ -62,7 +62,7 @@ def _overflows(stage: Stage) -> Finding | None:
             *_risen(stage, "tcp.listen_overflows", "accept queue overflows", threshold=1, source=_SNMP),
             *_risen(stage, "tcp.syn_retransmits", "SYNs sent again"),
         ),
-        "lengthen the backlog (the app's listen() and net.core.somaxconn), accept faster, or keep connections",
+        "lengthen the backlog (listen() and net.core.somaxconn), accept faster, or keep connections",
     )
 
 
@@ -78,15 +78,17 @@ def _no_ports(stage: Stage) -> Finding | None:
     failed, scheduled = stage["requests"]["failures"].get("no_port", 0), stage["requests"]["scheduled"]
     if not scheduled or failed < NO_PORT * scheduled:
         return None
-    ports = next(counters(stage, "ports.in_use"), None)
-    known = ports is not None and ports["limit"]
-    used = (Evidence("ports in use at most", ports["peak"], "ports", ports["limit"], "ip_local_port_range"),)
+    ports = next((each for each in counters(stage, "ports.in_use") if each["limit"]), None)
+    evidence = [Evidence("requests without a port (EADDRNOTAVAIL)", failed, "requests")]
+    if ports:
+        most = ports["limit"]
+        evidence.append(Evidence("ports in use at most", ports["peak"], "ports", most, "ip_local_port_range"))
     return Finding(
         "connection-limited",
         "proven",
         f"{failed:,} requests found no free local port"
-        + (f"; there are {ports['limit']:,.0f}" if ports is not None and known else ""),
-        (Evidence("requests without a port (EADDRNOTAVAIL)", failed, "requests"), *(used if known else ())),
+        + (f"; there are {ports['limit']:,.0f}" if ports else ""),
+        tuple(evidence),
         "keep connections, or widen net.ipv4.ip_local_port_range",
     )
 

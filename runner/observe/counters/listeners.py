@@ -103,7 +103,7 @@ def _same_namespace(pid: int) -> bool:
 
 
 def _enter(pid: int) -> None:
-    """Move the calling thread into the namespace of a process (setns(2); `os.setns` came with Python 3.12)."""
+    """Move the calling thread into a process's namespace (setns(2); `os.setns` is new in Python 3.12)."""
     handle = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         libc = ctypes.CDLL(None, use_errno=True)

@@ -106,6 +106,7 @@ def plan_nginx(proxy: Proxy, topology: DockerTopology, image: str, replicas: Seq
         scratch="/tmp",  # noqa: S108  (a tmpfs inside the container)
         keepalive=proxy.keepalive,
         workers=proxy.workers,
+        worker_connections=proxy.connections,
     )
     return Plan(
         name="nginx",
