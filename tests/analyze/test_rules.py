@@ -1,0 +1,182 @@
+"""Each limit is found by its own number, ruled out by it, and never proven when it is a consequence."""
+
+import pytest
+
+from runner.analyze.rules.waiting import little
+from runner.analyze.verdict import verdict
+
+
+def stage(**changes):
+    """A stage that fell short on an idle host of two cores, for no reason that shows."""
+    found = {
+        "status": "complete",
+        "target_rps": 1000,
+        "actual_rps": 500.0,
+        "achieved": 0.5,
+        "replicas": 1,
+        "events": [],
+        "requests": {
+            "scheduled": 5000, "sent": 5000, "succeeded": 2500,
+            "failed": 0, "dropped": 0, "failures": {},
+        },
+        "cpu_cores": {"app": {"avg": 0.3}, "generator": {"avg": 0.1}, "system": {"avg": 0.6}},
+        "cpu_cores_by_subject": {"app": {"role": "app"}, "nginx": {"role": "proxy"}},
+        "throttling_by_subject": {},
+        "response_time_ms": {"mean": 2.0},
+        "timeseries": [{"t_s": float(t), "in_flight": 1} for t in range(1, 6)],
+        "counters": [counter("threads.hottest_cores", after=0.3), counter("tcp.listen_overflows", "net:host")],
+        "unreadable": [],
+    }  # fmt: skip
+    return found | changes
+
+
+def counter(name, scope="app", before=0, after=0, limit=None):
+    gauge = name.startswith(("threads", "memory.usage", "tcp.accept", "conntrack.count", "ports"))
+    return {
+        "scope": scope, "name": name, "unit": "count",
+        "kind": "gauge" if gauge else "counter",
+        "before": before, "after": after, "delta": None if gauge else after - before,
+        "peak": after if gauge else None, "limit": limit,
+    }  # fmt: skip
+
+
+def judged(**changes):
+    return verdict(stage(**changes), "valid", 2)
+
+
+def with_counters(*more, **changes):
+    base = [each for each in stage()["counters"] if each["name"] not in {one["name"] for one in more}]
+    return judged(counters=[*base, *more], **changes)
+
+
+def requests(**changes):
+    return stage()["requests"] | changes
+
+
+FULL = {"app": {"avg": 0.9}, "other": {"avg": 0.7}, "system": {"avg": 1.95}}
+WAITING = [{"t_s": float(t), "in_flight": 100 * t} for t in range(1, 6)]
+
+CASES = {
+    "one thread at a core": (
+        with_counters(counter("threads.hottest_cores", after=0.99)), "app-cpu-limited", "likely"
+    ),
+    "a full nginx worker": (
+        with_counters(counter("threads.hottest_cores", "nginx", after=0.98)), "proxy-cpu-limited", "likely"
+    ),
+    "a quota": (
+        judged(throttling_by_subject={"app": {"periods": 100, "throttled": 90}}),
+        "app-quota-throttled", "likely",
+    ),
+    "a full host": (judged(cpu_cores=FULL), "host-cpu-limited", "likely"),
+    "docker-proxy above all": (
+        judged(cpu_cores={"app": {"avg": 0.5}, "forwarder": {"avg": 1.1}, "system": {"avg": 1.98}}),
+        "forwarder-limited", "likely",
+    ),
+    "an accept queue": (
+        with_counters(counter("tcp.listen_overflows", "net:app", 3, 900)), "connection-limited", "proven"
+    ),
+    "a connection table": (
+        with_counters(counter("conntrack.drop", "net:host", 0, 5)), "connection-limited", "proven"
+    ),
+    "no ports": (
+        judged(requests=requests(failed=2500, failures={"no_port": 2500})), "connection-limited", "proven"
+    ),
+    "no room in nginx": (
+        with_counters(counter("nginx.accepts", "nginx", 0, 100), counter("nginx.handled", "nginx", 0, 60)),
+        "connection-limited", "proven",
+    ),
+    "SYNs sent again": (
+        with_counters(counter("tcp.syn_retransmits", "net:host", 0, 700)), "connection-limited", "likely"
+    ),
+    "slots": (
+        judged(timeseries=WAITING, requests=requests(dropped=900), response_time_ms={"mean": 600.0}),
+        "app-concurrency-limited", "likely",
+    ),
+    "memory": (with_counters(counter("memory.oom_kills", "app", 0, 1)), "memory-limited", "proven"),
+    "life at the memory limit": (
+        with_counters(
+            counter("memory.limit_hits", "app", 0, 50), counter("memory.usage_bytes", after=990, limit=1000)
+        ),
+        "memory-limited", "likely",
+    ),
+    "refusals": (
+        judged(requests=requests(failed=4000, failures={"bad_status": 4000})), "error-limited", "proven"
+    ),
+    "nothing": (judged(), "undetermined", "hint"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_limit_is_named_as_surely_as_its_counter_allows(case):
+    found, code, confidence = CASES[case]
+
+    assert (found["code"], found["confidence"]) == (code, confidence)
+    assert code == "undetermined" or found["findings"][0]["evidence"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_was_found_is_not_ruled_out_too(case):
+    found, _, _ = CASES[case]
+
+    named = {each["code"] for each in found["findings"]}
+    assert not named & {each["code"] for each in found["ruled_out"]}
+
+
+def test_what_was_looked_at_is_ruled_out_by_a_number():
+    whys = {each["code"]: each["why"] for each in judged()["ruled_out"]}
+
+    assert whys["app-cpu-limited"] == "the app's busiest thread used 0.30 of a core"
+    assert whys["host-cpu-limited"] == "the host used 0.60 of its 2 cores"
+    assert whys["app-quota-throttled"] == "no CPU limit was in force"
+    assert "0 SYNs were sent again" in whys["connection-limited"]
+
+
+def test_an_accept_queue_that_a_busy_app_lets_overflow_is_a_consequence():
+    found = with_counters(
+        counter("tcp.listen_overflows", "net:app", 0, 900), counter("threads.hottest_cores", after=1.0)
+    )
+
+    assert [(each["code"], each["confidence"]) for each in found["findings"]] == [
+        ("app-cpu-limited", "likely"),
+        ("connection-limited", "hint"),
+    ]
+
+
+def test_a_counter_is_shown_as_it_was_before_and_after():
+    (item, *_) = with_counters(counter("tcp.listen_overflows", "net:app", 3, 900))["findings"][0]["evidence"]
+
+    assert (item["before"], item["after"], item["value"]) == (3, 900, 897)
+    assert item["source"]
+
+
+def test_a_stage_that_held_is_within_capacity_whatever_rose():
+    found = with_counters(counter("tcp.listen_overflows", "net:app", 0, 900), achieved=1.0)
+
+    assert (found["code"], found["confidence"]) == ("within-capacity", "proven")
+
+
+def test_counters_that_nobody_read_rule_nothing_out():
+    codes = {each["code"] for each in judged(counters=[])["ruled_out"]}
+
+    assert not codes & {"connection-limited", "memory-limited", "proxy-cpu-limited"}
+
+
+def test_results_from_before_there_were_counters_are_judged_by_what_they_have():
+    old = {key: value for key, value in stage().items() if key not in {"counters", "unreadable"}}
+    old["cpu_cores"] = {"app": {"avg": 1.0}, "system": {"avg": 1.3}}
+
+    assert verdict(old, "valid", 2)["code"] == "app-cpu-limited"
+
+
+def test_a_service_that_was_killed_for_its_memory_is_limited_by_it():
+    died = stage(status="failed", events=[{"code": "out-of-memory", "message": "app ran out of memory"}])
+
+    assert verdict(died, "invalid", 2)["code"] == "memory-limited"
+
+
+def test_littles_law_joins_rate_time_and_requests_under_way():
+    found = little(stage(actual_rps=1000.0, response_time_ms={"mean": 20.0}, timeseries=[
+        {"t_s": 1.0, "in_flight": 19}, {"t_s": 2.0, "in_flight": 21}, {"t_s": -1.0, "in_flight": 500}
+    ]))  # fmt: skip
+
+    assert found == {"in_flight": 20.0, "expected": 20.0, "ratio": 1.0}
