@@ -70,6 +70,9 @@ def _first_limit(stage: Stage) -> str:
     where = f"At {numbers.rate(stage['target_rps'])} RPS"
     if stage["validity"]["status"] == "invalid":
         return f"{where} the measurement is invalid, so nothing is concluded from it."
+    proof = stage["verdict"].get("counter_experiment")
+    if proof and proof["answer"] != "inconclusive":
+        return f"{where} {escape(found[0]['summary'])}. {escape(proof['sentence'])}"
     if stage["verdict"]["code"] == "undetermined" or not found:
         return f"{where} it fell short, and no counter that was read shows why."
     return f"{where} {escape(found[0]['summary'])} ({stage['verdict']['confidence']})."

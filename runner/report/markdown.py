@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from runner.report import closing, instrument, numbers, prices, tables, words
+from runner.report import closing, evidence, instrument, numbers, prices, tables, words
 from runner.report.built import built
 from runner.report.markup import block, code, escape, paragraphs
 from runner.report.proofs import proofs
@@ -46,6 +46,8 @@ def render_markdown(results: Mapping[str, Any]) -> str:
         measured=_measured(configurations),
         calibrations=instrument.calibrations(configurations),
         failures=tables.failures(configurations),
+        counters=_counters(configurations),
+        not_readable=evidence.not_readable(configurations),
         events=_events(configurations),
     )
 
@@ -66,6 +68,11 @@ def _section(configuration: Configuration) -> dict[str, Any]:
         "cross_check": instrument.cross_check(configuration),
         "analysis": words.analysis(stages),
     }
+
+
+def _counters(configurations: Sequence[Configuration]) -> list[dict[str, str]]:
+    found = [(words.heading(each), evidence.moved(each)) for each in configurations]
+    return [{"heading": heading, "table": moved} for heading, moved in found if moved]
 
 
 def _built(configurations: Sequence[Configuration]) -> list[dict[str, str]]:

@@ -207,17 +207,47 @@ def limit(stage: Stage) -> str:
     chief = found[0]
     evidence = listed([_evidence(item) for item in chief["evidence"]])
     shown = f" Evidence: {evidence}." if evidence else ""
-    return (
-        f"{chief['code']} ({chief['confidence']}). {_sentence(chief['summary'])}{shown} "
-        f"Next: {escape(chief['advice'])}."
+    verdict = stage["verdict"]
+    return "".join(
+        (
+            f"{_name(verdict)}. {_sentence(chief['summary'])}{shown}",
+            _proof(verdict),
+            _also(found[1:]),
+            _ruled_out(verdict.get("ruled_out", ())),
+            f" Next: {escape(chief['advice'])}.",
+        )
     )
 
 
+def _name(verdict: Mapping[str, Any]) -> str:
+    if verdict.get("withdrawn"):
+        return f"undetermined; {verdict['withdrawn']} was suspected and is withdrawn"
+    return f"{verdict['code']} ({verdict['confidence']})"
+
+
+def _proof(verdict: Mapping[str, Any]) -> str:
+    found = verdict.get("counter_experiment")
+    return f" Counter-experiment: {escape(found['sentence'])}" if found else ""
+
+
+def _also(findings: Sequence[Mapping[str, Any]]) -> str:
+    """What was seen besides, and may be a consequence."""
+    seen = [f"{each['code']} ({each['confidence']}): {escape(each['summary'])}" for each in findings]
+    return f" Also seen: {'; '.join(seen)}." if seen else ""
+
+
+def _ruled_out(excluded: Sequence[Mapping[str, Any]]) -> str:
+    whys = [f"{each['code']}, for {escape(each['why'])}" for each in excluded]
+    return f" Ruled out: {'; '.join(whys)}." if whys else ""
+
+
 def _evidence(item: Mapping[str, Any]) -> str:
-    value = f"{item['value']:,.0f}" if item["unit"] == "requests" else f"{item['value']:,.2f}"
-    unit = "" if item["unit"] == "requests" else f" {item['unit']}"
+    whole = item["value"] == int(item["value"])
+    value = f"{item['value']:,.0f}" if whole else f"{item['value']:,.2f}"
+    unit = "" if item["unit"] in {"requests", "count"} else f" {item['unit']}"
     bound = f" (bound {item['threshold']:g})" if item["threshold"] is not None else ""
-    return f"{escape(item['name'])} {value}{unit}{bound}"
+    course = f", from {item['before']:,.0f} to {item['after']:,.0f}" if item.get("after") is not None else ""
+    return f"{escape(item['name'])} {value}{unit}{course}{bound}"
 
 
 def _sentence(text: str) -> str:

@@ -24,7 +24,9 @@ def stage(**changes):
         "throttling_by_subject": {},
         "response_time_ms": {"mean": 2.0},
         "timeseries": [{"t_s": float(t), "in_flight": 1} for t in range(1, 6)],
-        "counters": [counter("threads.hottest_cores", after=0.3), counter("tcp.listen_overflows", "net:host")],
+        "counters": [
+            counter("threads.hottest_cores", after=0.3), counter("tcp.listen_overflows", "net:host")
+        ],
         "unreadable": [],
     }  # fmt: skip
     return found | changes

@@ -1,0 +1,283 @@
+"""Counters are read where they are, over a window, and what cannot be read is said to be so."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from runner.facts import Role, Subject, Window
+from runner.observe.counters import network, pages
+from runner.observe.counters.gather import Counters, sources_for
+from runner.observe.counters.host import Cpus, Memory, Pressure, Softnet
+from runner.observe.counters.level import Level
+from runner.observe.counters.listeners import Listeners
+from runner.observe.counters.subject import Files, GroupMemory, Switches, Threads
+from runner.observe.processes import start_ticks
+
+ME = Subject("app", Role.APP, "process", os.getpid(), start_ticks(os.getpid()))
+
+
+def as_subject(pid, name="app", role=Role.APP, kind="tree"):
+    return Subject(name, role, kind, pid, start_ticks(pid))
+
+
+@contextlib.contextmanager
+def running(code, *words):
+    process = subprocess.Popen([*words, sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def crowded(clients):
+    """A listener that accepts nobody, with room for one, and so many clients."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1))
+        for _ in range(clients):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        time.sleep(0.05)
+        yield listener.getsockname()[1]
+
+
+def window(seconds):
+    start = time.monotonic_ns()
+    return Window(start, start, start + round(seconds * 1e9))
+
+
+async def watched(subjects, seconds=0.2, **urls):
+    counters = Counters(subjects, window(seconds), urls.get("metrics", {}), urls.get("status", {}))
+    await counters.watch()
+    return {(each.scope, each.name): each for each in counters.found}, counters.unreadable
+
+
+def test_an_accept_queue_is_seen_with_its_length_and_its_bound():
+    source = Listeners("net:host", os.getpid(), (os.getpid(),))
+    with crowded(4) as port, contextlib.closing(source):
+        queue = source.read()[f"tcp.accept_queue.{port}"]
+
+    assert (queue.value, queue.limit, queue.kind) == (2, 1, "gauge")  # the kernel lets one more in
+
+
+def test_only_the_subjects_own_listeners_are_meant():
+    with crowded(1) as port, running("print('up', flush=True); input()") as (other, _):
+        source = Listeners("net:host", os.getpid(), (other.pid,))
+        with contextlib.closing(source):
+            assert f"tcp.accept_queue.{port}" not in source.read()
+
+
+def test_an_overflowing_accept_queue_counts_as_such():
+    source = network.Tcp("net:host", os.getpid())
+    before = source.read()
+    with crowded(6):
+        after = source.read()
+
+    assert after["tcp.listen_overflows"].value > before["tcp.listen_overflows"].value
+
+
+@pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("CI"), reason="namespaces need root")
+def test_another_network_namespace_is_read_from_outside():
+    code = """
+import fcntl, socket, struct, sys
+with socket.socket() as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14s", b"lo", 1, b""))
+listener = socket.create_server(("127.0.0.1", 4321), backlog=1)
+clients = [socket.socket() for _ in range(6)]
+for client in clients:
+    client.setblocking(False)
+    client.connect_ex(("127.0.0.1", 4321))
+print("up", flush=True)
+sys.stdin.read()
+"""
+    with running(code, shutil.which("unshare"), "--net") as (process, _):
+        inside = as_subject(process.pid)
+        found = {}
+        for source in sources_for([inside]):
+            if source.scope == "net:app":
+                found |= source.read()
+                if isinstance(source, Listeners):
+                    source.close()
+
+    assert found["tcp.accept_queue.4321"].value == 2
+    assert found["tcp.listen_overflows"].value > 0
+
+
+def test_subjects_in_one_namespace_are_read_once():
+    scopes = [
+        (source.scope, source.family) for source in sources_for([ME, as_subject(os.getppid(), "other")])
+    ]
+
+    assert len(scopes) == len(set(scopes))
+    assert ("net:host", "tcp") in scopes
+
+
+def test_the_hottest_thread_is_told_from_the_rest():
+    code = """
+import threading, time
+threading.Thread(target=time.sleep, args=[60], daemon=True).start()
+print("up", flush=True)
+while True: pass
+"""
+    with running(code) as (process, _):
+        threads = Threads(as_subject(process.pid))
+        threads.read()
+        time.sleep(0.3)
+        levels = threads.read()
+
+    assert levels["threads.count"].value == 2
+    assert 0.3 < threads.over_all()["threads.hottest_cores"].value <= 1.05
+    assert levels["threads.hottest_cores"].limit == 1.0
+
+
+def test_open_files_stand_against_their_limit():
+    before = Files(ME).read()["fds.open"]
+    with Path(os.devnull).open(), Path(os.devnull).open():
+        after = Files(ME).read()["fds.open"]
+
+    assert after.value == before.value + 2
+    assert after.limit > after.value
+
+
+def test_the_host_tells_what_it_has():
+    found = Cpus().read() | Softnet().read() | Pressure().read() | Memory().read()
+
+    assert found["run_queue"].limit == os.cpu_count()
+    assert found["context_switches"].value > 0
+    assert found["memory.available_bytes"].value < found["memory.available_bytes"].limit
+    assert f"cpu.softirq_s.{(os.cpu_count() or 1) - 1}" in found
+    assert found["softnet.dropped"].value >= 0
+
+
+def test_context_switches_of_a_process_are_counted():
+    before = Switches(ME).read()["ctx.voluntary"].value
+    time.sleep(0.01)
+
+    assert Switches(ME).read()["ctx.voluntary"].value > before
+
+
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({"memory.current": "900", "memory.max": "1000", "memory.events": "low 0\nmax 7\noom_kill 1"}, 1000),
+        ({"memory.current": "900", "memory.max": "max", "memory.events": "low 0\nmax 7\noom_kill 1"}, None),
+        (
+            {"memory.usage_in_bytes": "900", "memory.limit_in_bytes": "1000", "memory.failcnt": "7",
+             "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1"},
+            1000,
+        ),
+        (
+            {"memory.usage_in_bytes": "900", "memory.limit_in_bytes": "9223372036854771712",
+             "memory.failcnt": "7", "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1"},
+            None,
+        ),
+    ],
+    ids=["version 2", "version 2 without a limit", "version 1", "version 1 without a limit"],
+)  # fmt: skip
+def test_memory_of_a_group_is_read_in_both_versions(tmp_path, files, limit):
+    for name, content in files.items():
+        (tmp_path / name).write_text(content + "\n")
+
+    found = GroupMemory(ME, _folder=tmp_path).read()
+
+    assert found["memory.usage_bytes"].value == 900
+    assert found["memory.usage_bytes"].limit == limit
+    assert (found["memory.limit_hits"].value, found["memory.oom_kills"].value) == (7, 1)
+
+
+def test_a_connection_table_is_summed_over_processors():
+    text = "entries searched drop early_drop insert_failed\n0000000a 0 1 0 2\n0000000a 0 f 1 0\n"
+
+    found = network.conntrack(text, 64)
+
+    assert {name: level.value for name, level in found.items()} == {
+        "conntrack.drop": 16, "conntrack.early_drop": 1, "conntrack.insert_failed": 2, "conntrack.count": 10
+    }  # fmt: skip
+    assert found["conntrack.count"].limit == 64
+
+
+def test_nginx_tells_what_it_accepted_and_what_it_could_handle():
+    text = "Active connections: 3 \nserver accepts handled requests\n 10 9 31 \nReading: 0 Writing: 1\n"
+
+    found = pages.nginx_status(text, limit=32)
+
+    assert [found[f"nginx.{name}"].value for name in ("accepts", "handled", "requests", "active")] == [
+        10,
+        9,
+        31,
+        3,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "gc_s", "lag_s"),
+    [
+        ("app_gc_seconds_total 1.5\napp_event_loop_lag_seconds 0.02\n", 1.5, 0.02),
+        ("go_gc_duration_seconds_sum 0.25\n", 0.25, None),
+        (
+            'jvm_gc_pause_seconds_sum{action="minor"} 1\njvm_gc_pause_seconds_sum{action="major"} 2\n',
+            3.0,
+            None,
+        ),
+        ("nodejs_eventloop_lag_seconds 0.5\n", None, 0.5),
+        ("http_requests_total 4\n", None, None),
+    ],
+)
+def test_an_apps_own_metrics_are_understood_whatever_it_is_written_in(text, gc_s, lag_s):
+    found = pages.app_metrics(text)
+
+    assert found.get("app.gc_s", Level(-1)).value == (gc_s if gc_s is not None else -1)
+    assert found.get("app.event_loop_lag_s", Level(-1)).value == (lag_s if lag_s is not None else -1)
+
+
+async def test_a_window_has_every_counter_at_both_ends():
+    found, _ = await watched([ME])
+
+    switches = found["host", "context_switches"]
+    assert switches.after > switches.before
+    assert found["app", "threads.hottest_cores"].peak is not None
+    assert found["net:host", "ports.in_use"].limit > 1000
+
+
+async def test_a_page_that_does_not_answer_is_not_readable_rather_than_zero():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+    found, unreadable = await watched([ME], status={"nginx": f"http://127.0.0.1:{port}/"})
+
+    assert ("nginx", "nginx.accepts") not in found
+    (fault,) = [each for each in unreadable if each.scope == "nginx"]
+    assert "could not be read" in fault.reason
+
+
+async def test_a_process_that_has_ended_is_said_to_have_ended():
+    with running("print('up', flush=True); input()") as (process, _):
+        gone = as_subject(process.pid)
+
+    found, unreadable = await watched([gone])
+
+    assert not [key for key in found if key[0] == "app"]
+    assert {(each.name, each.reason) for each in unreadable if each.scope == "app"} >= {
+        ("threads", "its process has ended")
+    }
+
+
+async def test_a_counter_that_goes_back_is_listed_and_not_used(tmp_path, monkeypatch):
+    values = iter([100, 40, 40, 40])
+    monkeypatch.setattr(Softnet, "read", lambda _: {"softnet.dropped": Level(next(values))})
+
+    found, unreadable = await watched([])
+
+    assert ("host", "softnet.dropped") not in found
+    (fault,) = [each for each in unreadable if each.name == "softnet.dropped"]
+    assert "went back" in fault.reason

@@ -1,0 +1,96 @@
+"""Runs an experiment for its verdict, and shows at the end what was expected and what was found."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+RUNNER = Path(sys.executable).parent / "runner"
+MATRIX: list[tuple[str, str, str, str]] = []
+
+
+def service(*words: str) -> list[str]:
+    return [sys.executable, "-m", "tests.truth.service", "--port", "{port}", *words]
+
+
+class Truth:
+    """Runs one scenario through the whole program."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        self.words: list[str] = []
+
+    def write(self, topology: dict, rps: int, load: dict, seconds: int) -> list[str]:
+        spec = {
+            "version": 1,
+            "name": "truth",
+            "topology": topology,
+            "load": {"timeout": "1s", **load},
+            "stages": [{"rps": rps, "duration": f"{seconds}s", "warmup": "500ms"}],
+        }
+        path = self.folder / "truth.yaml"
+        path.write_text(yaml.safe_dump(spec))
+        return [
+            *self.words, str(RUNNER), "execute", str(path), "--out", str(self.folder / "run"),
+            "--no-lock", "--no-calibrate", "--quiet", "--json",
+        ]  # fmt: skip
+
+    def start(self, topology: dict, rps: int, *, seconds: int = 3, **load) -> subprocess.Popen:
+        return subprocess.Popen(
+            self.write(topology, rps, load, seconds),
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def verdict(self, process: subprocess.Popen) -> dict:
+        out, err = process.communicate(timeout=120)
+        assert "Traceback" not in err, err
+        assert out, err
+        stage = json.loads(out)["configurations"][0]["stages"][0]
+        return stage["verdict"] | {"stage": stage}
+
+    def found(self, topology: dict, rps: int, **load) -> dict:
+        return self.verdict(self.start(topology, rps, **load))
+
+    def expect(self, verdict: dict, code: str) -> None:
+        MATRIX.append((self.name, code, verdict["code"], verdict["confidence"]))
+        told = json.dumps({key: verdict[key] for key in ("findings", "ruled_out")}, indent=1)
+        assert verdict["code"] == code, told
+        wrongly = [each["code"] for each in verdict["findings"] if each["confidence"] == "proven"]
+        assert set(wrongly) <= {code}, told
+
+
+@pytest.fixture
+def truth(tmp_path, request):
+    return Truth(tmp_path, request.node.name.removeprefix("test_"))
+
+
+@pytest.fixture
+def eaters():
+    """Programs that eat the host's CPU."""
+    burn = "while True: pass"
+    with contextlib.ExitStack() as stack:
+        processes = [subprocess.Popen([sys.executable, "-c", burn]) for _ in range(3 * (os.cpu_count() or 1))]
+        for process in processes:
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+        yield
+
+
+def pytest_terminal_summary(terminalreporter):
+    if not MATRIX:
+        return
+    terminalreporter.section("verdicts: expected against found")
+    width = max(len(row[0]) for row in MATRIX)
+    for name, expected, found, confidence in MATRIX:
+        mark = "ok" if expected == found else "WRONG"
+        terminalreporter.write_line(f"{name:{width}}  {expected:24} {found:24} {confidence:8} {mark}")

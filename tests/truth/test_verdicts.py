@@ -1,0 +1,222 @@
+"""Scenarios that are built to have one limit: the verdict names it, and nothing else is called proven."""
+
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.truth.conftest import ROOT, service
+
+NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("CI"), reason="namespaces need root")
+CONNTRACK_MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
+CONNTRACK_COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
+
+
+def process(*words, **more):
+    return {"kind": "process", "app": {"command": service(*words)}, **more}
+
+
+# -- healthy
+
+
+def test_a_healthy_service_with_kept_connections(truth):
+    truth.expect(truth.found(process(), 200), "within-capacity")
+
+
+def test_a_healthy_service_with_new_connections(truth):
+    truth.expect(truth.found(process(), 200, connection="new"), "within-capacity")
+
+
+# -- the app
+
+
+def test_a_single_thread_that_burns_2_ms_a_request(truth):
+    truth.expect(truth.found(process("--burn-us", "2000"), 800), "app-cpu-limited")
+
+
+def test_a_single_thread_that_burns_5_ms_a_new_connection(truth):
+    found = truth.found(process("--burn-us", "5000"), 300, connection="new")
+    truth.expect(found, "app-cpu-limited")
+
+
+def test_ten_slots_of_10_ms(truth):
+    found = truth.found(process("--slots", "10", "--slot-ms", "10"), 1300, max_in_flight=300)
+    truth.expect(found, "app-concurrency-limited")
+
+
+def test_two_slots_of_50_ms(truth):
+    found = truth.found(process("--slots", "2", "--slot-ms", "50"), 100, max_in_flight=50)
+    truth.expect(found, "app-concurrency-limited")
+
+
+def test_every_request_refused(truth):
+    truth.expect(truth.found(process("--refuse", "1"), 200), "error-limited")
+
+
+def test_a_quarter_of_the_requests_refused(truth):
+    truth.expect(truth.found(process("--refuse", "0.25"), 200), "error-limited")
+
+
+# -- connections
+
+
+def test_a_backlog_of_1(truth):
+    found = truth.found(process("--backlog", "1", "--pause-ms", "20"), 400, connection="new", timeout="400ms")
+    truth.expect(found, "connection-limited")
+
+
+def test_a_backlog_of_4_and_longer_pauses(truth):
+    found = truth.found(process("--backlog", "4", "--pause-ms", "50"), 400, connection="new", timeout="400ms")
+    truth.expect(found, "connection-limited")
+
+
+@NEEDS_ROOT
+def test_a_port_range_of_100(truth):
+    truth.words = in_a_namespace("echo 40000 40099 > /proc/sys/net/ipv4/ip_local_port_range")
+    found = truth.found(process("--sleep-ms", "300"), 800, connection="new")
+    truth.expect(found, "connection-limited")
+
+
+def in_a_namespace(command):
+    up = "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sH14s', b'lo', 1, b''))"
+    lo = f"import fcntl, socket, struct; {up}"
+    script = f'{sys.executable} -c "{lo}"; {command}; exec "$@"'
+    return [shutil.which("unshare"), "--net", "sh", "-c", script, "sh"]
+
+
+@pytest.mark.nginx
+def test_nginx_with_room_for_32_connections(truth):
+    proxy = {"kind": "nginx", "connections": 32, "workers": 1}
+    found = truth.found(process("--sleep-ms", "100", proxy=proxy), 600, connection="new")
+    truth.expect(found, "connection-limited")
+
+
+@NEEDS_ROOT
+@pytest.mark.skipif(not CONNTRACK_MAX.exists(), reason="this host tracks no connections")
+def test_a_connection_table_that_is_too_small(truth):
+    """The bound is the whole host's, so it is lowered for three seconds and put back."""
+    before = CONNTRACK_MAX.read_text()
+    running = truth.start(process("--sleep-ms", "50"), 1500, connection="new", timeout="500ms")
+    try:
+        time.sleep(2.0)
+        CONNTRACK_MAX.write_text(str(int(CONNTRACK_COUNT.read_text()) + 20))
+        found = truth.verdict(running)
+    finally:
+        CONNTRACK_MAX.write_text(before)
+    if not any(each["name"] == "conntrack.count" and each["after"] for each in found["stage"]["counters"]):
+        pytest.skip("no firewall rule of this host tracks loopback connections")
+    truth.expect(found, "connection-limited")
+
+
+# -- nginx, docker-proxy and the host
+
+STATIC = """
+worker_processes {workers}; daemon off; pid {folder}/pid; error_log {folder}/error.log;
+events {{ worker_connections 8192; }}
+http {{ access_log off; keepalive_requests 1000000000;
+  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
+  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 "ok"; }} }} }}
+"""
+
+
+def static_nginx(folder, port):
+    (folder / "nginx.conf").write_text(STATIC.format(folder=folder, port=port, workers=2))
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    return {
+        "command": [program, "-e", "stderr", "-c", str(folder / "nginx.conf"), "-p", str(folder)],
+        "port": port,
+    }
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize("keepalive", [0, 64])
+def test_one_nginx_worker_before_a_cheap_app(truth, tmp_path, keepalive):
+    topology = {
+        "kind": "process",
+        "app": static_nginx(tmp_path, 18_431),
+        "proxy": {"kind": "nginx", "workers": 1, "keepalive": keepalive},
+    }
+    truth.expect(truth.found(topology, 30_000, max_in_flight=500), "proxy-cpu-limited")
+
+
+def test_programs_that_eat_the_hosts_cpu(truth, eaters):
+    truth.expect(truth.found(process("--burn-us", "400"), 1500, max_in_flight=400), "host-cpu-limited")
+
+
+def test_programs_that_eat_the_hosts_cpu_and_new_connections(truth, eaters):
+    found = truth.found(process("--burn-us", "200"), 2500, connection="new", max_in_flight=400)
+    truth.expect(found, "host-cpu-limited")
+
+
+# -- the generator
+
+
+def workers_of(pid):
+    return [
+        each
+        for each in psutil.Process(pid).children(recursive=True)
+        if "runner.load.worker" in each.cmdline()
+    ]
+
+
+def wait_for_worker(running):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if found := workers_of(running.pid):
+            return found[0]
+        time.sleep(0.02)
+    raise AssertionError("no generator worker came up")
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["stopped", "killed"])
+def test_a_generator_worker(truth, number):
+    running = truth.start(process(), 300, seconds=5)
+    worker = wait_for_worker(running)
+    time.sleep(2.0)
+    worker.send_signal(number)
+    if number == signal.SIGSTOP:
+        time.sleep(2.0)
+        worker.resume()
+    truth.expect(truth.verdict(running), "generator-limited")
+
+
+# -- limits of containers
+
+
+def image(folder):
+    """The service in an image of its own, built on the stand-in for python."""
+    (folder / "Dockerfile").write_text(
+        'FROM python:3.12-slim\nCOPY service.py /service.py\nENTRYPOINT ["python3", "/service.py"]\n'
+    )
+    shutil.copy(ROOT / "tests" / "truth" / "service.py", folder / "service.py")
+    return str(folder)
+
+
+def container(folder, *words, env=None, **limits):
+    app = {"build": image(folder), "port": 8080, "command": list(words), "env": {"HOST": "0.0.0.0"}, **limits}
+    return {"kind": "docker", "app": app, "publish": "container"}
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("cpus", [0.2, 0.4])
+def test_a_cpu_limit(truth, tmp_path, cpus):
+    found = truth.found(container(tmp_path, "--burn-us", "1000", cpus=cpus), 700, max_in_flight=500)
+    truth.expect(found, "app-quota-throttled")
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("memory", ["48MiB", "96MiB"])
+def test_a_memory_limit(truth, tmp_path, memory):
+    found = truth.found(container(tmp_path, "--leak-kib", "200", memory=memory), 400)
+    truth.expect(found, "memory-limited")
+
+
+@pytest.mark.docker
+def test_a_healthy_container(truth, tmp_path):
+    truth.expect(truth.found(container(tmp_path, cpus=1.0, memory="128MiB"), 200), "within-capacity")
