@@ -7,6 +7,7 @@ search and one look-up.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import httptools
@@ -28,13 +29,19 @@ class Heads:
         count: How many bytes its whole answer has.
         status: Its status code.
         keep: Whether the connection may carry another request after it.
+        plain: It is a good answer on a connection that goes on, so that nothing more has to be asked of it.
         large: Some answer was large; kept here for the caller.
+
+    Args:
+        head_only: Answers have no body, whatever they say.
+        plain: Status codes of good answers, where connections go on and nothing is looked for in them.
     """
 
-    __slots__ = ("_head_only", "_known", "count", "head", "keep", "large", "status")
+    __slots__ = ("_head_only", "_known", "_plain", "count", "head", "keep", "large", "plain", "status")
 
-    def __init__(self, *, head_only: bool) -> None:
-        self._head_only = head_only
+    def __init__(self, *, head_only: bool, plain: Collection[int] = ()) -> None:
+        self._head_only, self._plain = head_only, plain
+        self.plain = False
         self._known: dict[bytes, tuple[int, int, bool]] = {}
         self.head, self.count, self.status = b"", -1, 0
         self.keep = self.large = False
@@ -47,6 +54,7 @@ class Heads:
             return False
         self.head, self.count = head, count
         _, self.status, self.keep = known
+        self.plain = self.keep and self.status in self._plain
         return True
 
     def remember(self, answer: Answer, data: bytearray, count: int) -> None:

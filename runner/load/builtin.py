@@ -22,7 +22,7 @@ from runner.load.order import WorkerOrder
 from runner.load.request import request_bytes, resolve
 from runner.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
 
-_RATE_PER_WORKER: Final = 20_000
+_RATE_PER_WORKER: Final = 40_000
 _HANDSHAKES_PER_WORKER: Final = 500  # a whole TLS handshake costs the client 0.9 ms of CPU
 _LEAD_NS: Final = 100_000_000
 _READY_WITHIN_S: Final = 15
@@ -81,7 +81,7 @@ async def offer(
 
 
 def _worker_count(order: LoadOrder) -> int:
-    """As asked; by itself one for each 20,000 requests (500 TLS handshakes) a second, at most one a core."""
+    """As asked; by itself one for each 40,000 requests (500 TLS handshakes) a second, at most one a core."""
     if order.load.workers != "auto":
         return min(order.load.workers, order.load.max_in_flight)
     shakes_hands = order.endpoint.tls is not None and order.load.connection == "new"

@@ -85,7 +85,8 @@ class Exchange:
         self._lingering: deque[Connection] = deque()
         self._again: list[Connection] = []
         self._connects = 0
-        self._heads = Heads(head_only=order.head)
+        plain = () if order.new_connections or order.body_contains else frozenset(order.status)
+        self._heads = Heads(head_only=order.head, plain=plain)
         self._buffer = bytearray(BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._stamping = keep_kernel_stamping()
@@ -218,13 +219,15 @@ class Exchange:
 
     def attend(self, events: Sequence[tuple[int, int]]) -> None:
         """Read from the connections that have something to say."""
-        self._read(events)
+        if events:
+            self._read(events)
         if self._again:
             self._ask_again()
 
     def _read(self, events: Sequence[tuple[int, int]]) -> None:
         connections, buffer = self._connections, self._buffer
-        buffers, heads, timeline = [buffer], self._heads, self._timeline
+        buffers, heads, timeline, idle = [buffer], self._heads, self._timeline, self._idle
+        tally, begins_ns, ends_ns, ended = timeline.current, timeline.begins_ns, timeline.ends_ns, 0
         for fd, mask in events:
             connection = connections.get(fd)
             if connection is None:
@@ -246,32 +249,29 @@ class Exchange:
             if connection.answer is None and (
                 (count == heads.count and buffer.startswith(heads.head)) or heads.find(buffer, count)
             ):
-                found = not self._needle or buffer.find(self._needle, len(heads.head), count) >= 0
                 if (
-                    connection.reused
-                    and found
-                    and heads.keep
-                    and heads.status in self._good
-                    and timeline.begins_ns <= stamp < timeline.ends_ns
+                    heads.plain
+                    and connection.reused
+                    and begins_ns <= stamp < ends_ns
                     and stamp - connection.started <= self._timeout_ns
                     and not mask & _GONE
                     and not connection.unsent
-                    and not self._new
                 ):
                     # what `_answered` does, for the answers that are nearly all of them
-                    tally = timeline.current
                     tally.completed += 1
                     if connection.measured:
                         tally.succeeded += 1
                         tally.whole.add(stamp - connection.started)
                         tally.response_time.add(stamp - connection.due)
-                    self.in_flight -= 1
+                    ended += 1
                     connection.state = IDLE
-                    self._idle.append(connection)
+                    idle.append(connection)
                     continue
+                found = not self._needle or buffer.find(self._needle, len(heads.head), count) >= 0
                 self._answered(connection, heads.status, stamp, stamp, found, heads.keep, mask)
             else:
                 self._read_slowly(connection, count, stamp, mask)
+        self.in_flight -= ended
 
     def _turn(self, connection: Connection, mask: int) -> None:
         """Something other than an answer to a request that is wholly sent."""

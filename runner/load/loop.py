@@ -128,16 +128,17 @@ class Loop:
         while self._waiting and exchange.in_flight < order.max_in_flight:
             waited = self._waiting.popleft()
             exchange.ask(waited, waited >= timeline.measure_ns)
+        ask, most = exchange.ask, order.max_in_flight
         while due is not None and due <= now and budget:
             budget -= 1
             measured = due >= timeline.measure_ns
             if measured:
                 tally = timeline.current if due >= timeline.begins_ns else timeline.at(due)
                 tally.scheduled += 1
-            if exchange.in_flight >= order.max_in_flight:
+            if exchange.in_flight >= most:
                 exchange.attend(exchange.epoll.poll(0))
-            if exchange.in_flight < order.max_in_flight and not self._waiting and not too_late:
-                exchange.ask(due, measured)
+            if exchange.in_flight < most and not self._waiting and not too_late:
+                ask(due, measured)
             elif order.when_full == "queue":
                 self._waiting.append(due)
             elif measured:

@@ -29,13 +29,16 @@ def as_subject(pid, name="app", role=Role.APP, kind="tree"):
 
 @contextlib.contextmanager
 def running(code, *words):
-    process = subprocess.Popen([*words, sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*words, sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     try:
         yield process, process.stdout.readline().strip()
     finally:
         process.kill()
         process.wait()
         process.stdout.close()
+        process.stdin.close()
 
 
 @contextlib.contextmanager

@@ -12,13 +12,17 @@ IDLE_HOST: Final = 0.85
 """Host CPU up to which there is room (netdata's warning alarm)."""
 BUSY_THREAD: Final = 0.8
 GROWN: Final = 1.5
+AGREES: Final = (0.5, 2.0)
+"""Requests under way, counted once a second, over what Little's law has; our own bound."""
 _LEAST_IN_FLIGHT: Final = 2.0
 
 
 def concurrency(stage: Stage, cores: int | None) -> Judgement:
     """Requests pile up or stay long although there is CPU: slots, locks, a pool, a slow dependency."""
     system = stage["cpu_cores"].get("system")
-    busiest = max((each["after"] for each in counters(stage, "threads.hottest_cores")), default=0.0)
+    known_app = (stage["cpu_cores"].get("app") or {}).get("avg", 0.0)
+    threads = [each["after"] for each in counters(stage, "threads.hottest_cores")]
+    busiest = max(threads, default=known_app)
     if not cores or system is None:
         return None
     if system["avg"] > IDLE_HOST * cores or busiest > BUSY_THREAD:
@@ -29,6 +33,11 @@ def concurrency(stage: Stage, cores: int | None) -> Judgement:
     known = little(stage)
     if known is None or known["in_flight"] < _LEAST_IN_FLIGHT:
         return RuledOut("app-concurrency-limited", "no requests were waiting")
+    if not AGREES[0] <= known["ratio"] <= AGREES[1]:
+        return RuledOut(
+            "app-concurrency-limited",
+            f"{known['in_flight']:,.0f} requests were under way where Little's law has {known['expected']:,.0f}",
+        )
     if not (stage["requests"]["dropped"] or stage["requests"]["failures"].get("timeout") or _grew(stage)):
         return RuledOut("app-concurrency-limited", "the number of requests under way did not grow")
     return Finding(

@@ -185,10 +185,20 @@ async def _sleep_until(instant_ns: Nanoseconds) -> None:
     await trio.sleep(max(0.0, (instant_ns - time.monotonic_ns()) / NS_PER_S))
 
 
+def _of_an_ended_process(error: Exception) -> bool:
+    parts = Path(str(getattr(error, "filename", ""))).parts
+    return (
+        parts[:2] == ("/", "proc")
+        and parts[2:3] != ()
+        and parts[2].isdecimal()
+        and not Path(*parts[:3]).exists()
+    )
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "not permitted"
-    if isinstance(error, ProcessLookupError):
+    if isinstance(error, ProcessLookupError) or _of_an_ended_process(error):
         return "its process has ended"
     if isinstance(error, FileNotFoundError):
         return "this kernel or host does not have it"
