@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from runner.analyze import calibration
+from runner.analyze.capacity import Searched, capacity, searched
 from runner.analyze.counters import Usage, cores_between, cpu_by_role, cpu_of, memory_by_role
 from runner.analyze.cross_check import cross_checks
 from runner.analyze.evidence import evidence
@@ -92,7 +93,7 @@ def _configuration(
 ) -> dict[str, Any]:
     trials, checks = [t for t in trials if not t.cross_check], [t for t in trials if t.cross_check]
     configuration = trials[0].configuration
-    stages = [_stage(trial, facts.get(trial.order), run) for trial in trials]
+    stages, searches = _all_stages(trials, facts, run)
     for counter in counters:
         _prove(stages, counter, facts.get(counter.order), run)
     built = next(
@@ -113,8 +114,38 @@ def _configuration(
             "request": {"method": load.request.method, "path": load.request.path},
         },
         "stages": stages,
+        "capacity": [capacity(search) for search in searches],
         "cross_check": cross_checks(stages, [_stage(each, facts.get(each.order), run) for each in checks]),
     }
+
+
+def _all_stages(
+    trials: Sequence[Trial], facts: Mapping[int, TrialFacts], run: RunFacts
+) -> tuple[list[dict[str, Any]], list[Searched]]:
+    """Every stage of a configuration, those of its searches among them, and the searches."""
+    stages: list[dict[str, Any]] = []
+    searches: list[Searched] = []
+    for trial in trials:
+        search = searched(trial, facts, lambda probe, of: _stage(probe, of, run))
+        if search is not None:
+            searches.append(search)
+        probes = search.stages if search else ()
+        stages += probes or [_stage(trial, facts.get(trial.order), run)]
+    return stages, searches
+
+
+def upcoming(trial: Trial, facts: Mapping[int, TrialFacts], run: RunFacts) -> Trial | None:
+    """What a planned trial still needs: itself, or its search's next probe; None when it is done.
+
+    Args:
+        trial: As planned.
+        facts: What happened so far, by order.
+        run: The run around it.
+    """
+    search = searched(trial, facts, lambda probe, of: _stage(probe, of, run))
+    if search is not None:
+        return search.upcoming
+    return None if trial.order in facts else trial
 
 
 def _stage(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> dict[str, Any]:

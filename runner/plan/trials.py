@@ -134,7 +134,7 @@ def counter_trials(trials: Sequence[Trial], codes: Mapping[int, str]) -> tuple[T
         t for t in trials if t.order in codes and t.configuration.prove and t.repeat == 1 and not t.find
     ]
     pairs = [(t, counter_experiment(t.configuration, codes[t.order])) for t in wanted]
-    found = [(t, change) for t, change in pairs if change and not t.cross_check]
+    found = [(t, change) for t, change in pairs if change and not (t.cross_check or t.find)]
     found.sort(key=lambda pair: (pair[0].configuration.name, pair[1].name, pair[0].order))
     first = max((trial.order + trial.orders for trial in trials), default=0)
     return tuple(
