@@ -23,6 +23,7 @@ import trio
 
 from runner.analyze.calibration import above_ceiling, at_rate
 from runner.analyze.results import results as analyze
+from runner.analyze.results import search_sentence, upcoming
 from runner.errors import EnvironmentLacks, LoadproofError, OutputError
 from runner.facts import Calibration, Event, RunFacts, TrialFacts
 from runner.folder import REPORT, RESULTS, SPEC, RunFolder, make_folder, rescue_folder, scratch_folder
@@ -134,6 +135,17 @@ class _Rig:
             authorized=self.job.authorized,
         )
 
+    def next_of(self, waiting: deque[Trial]) -> Trial | None:
+        """The next trial to run, a search's next probe if it is one; what is done leaves the queue."""
+        run = self.progress.run
+        while waiting:
+            facts = {each.order: each for each in self.progress.trials}
+            if (trial := upcoming(waiting[0], facts, run)) is not None:
+                return trial
+            if sentence := search_sentence(waiting.popleft(), facts, run):
+                self.watcher.say(sentence)
+        return None
+
     def keep(self, facts: TrialFacts, calibration: Calibration | None = None) -> None:
         """Put a trial's facts on disk at once."""
         facts = replace(facts, calibration=calibration)
@@ -216,21 +228,22 @@ async def _run_block(trials: Sequence[Trial], rig: _Rig) -> None:
     configuration = trials[0].configuration
     calibrations = await _calibrate(trials, rig) if rig.job.calibrate else {}
     waiting = deque(trials)
-    while waiting:
+    ever_up = False
+    while (trial := rig.next_of(waiting)) is not None:
         up = False
         try:
             rig.watcher.say(f"{configuration.name}: bringing the {configuration.topology.kind} stack up")
             opener = OPENERS[configuration.topology.kind]
             async with opener(configuration.topology, rig.context(configuration)) as stack:
-                up = True
-                while waiting and stack.broken is None:
-                    trial = waiting.popleft()
+                up = ever_up = True
+                while trial is not None and stack.broken is None:
                     await _run_one(trial, stack, rig, calibrations.get(trial.configuration.load.engine))
+                    trial = rig.next_of(waiting)
         except EnvironmentLacks as error:
-            if up or len(waiting) == len(trials):
+            if up or not ever_up or trial is None:
                 raise
             again = f"the stack did not come up again: {error.message}"
-            rig.keep(not_started(waiting.popleft(), Event("stack-failed", again, log=error.details)))
+            rig.keep(not_started(trial, Event("stack-failed", again, log=error.details)))
 
 
 async def _calibrate(trials: Sequence[Trial], rig: _Rig) -> dict[str, Calibration]:
@@ -255,7 +268,7 @@ async def _calibrate(trials: Sequence[Trial], rig: _Rig) -> dict[str, Calibratio
 
 async def _run_one(trial: Trial, stack: Stack, rig: _Rig, calibration: Calibration | None) -> None:
     """Run a trial, and rest unless it was the last one."""
-    rig.watcher.trial_begins(trial, len(rig.progress.planned))
+    rig.watcher.trial_begins(trial, max(each.order + each.orders for each in rig.progress.planned))
     if calibration and (warning := above_ceiling(trial.stage.rps, calibration)):
         rig.watcher.say(f"{trial.stage.name}: {warning}")
     own = at_rate(calibration, trial.stage.rps) if calibration else None

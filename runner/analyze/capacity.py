@@ -100,7 +100,7 @@ def _why_not(stage: Stage, until: Sequence[Threshold], conditions: Sequence[Mapp
         reasons = stage["validity"]["reasons"] or ["the measurement is invalid"]
         return str(reasons[0])
     pairs = zip(until, conditions, strict=True)
-    return ", ".join(broken(each, found["value"]) for each, found in pairs if not found["ok"])
+    return "; ".join(broken(each, found["value"]) for each, found in pairs if not found["ok"])
 
 
 def capacity(found: Searched) -> dict[str, Any]:

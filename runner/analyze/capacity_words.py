@@ -14,7 +14,7 @@ Stage = Mapping[str, Any]
 
 
 def broken(condition: Threshold, value: float | None) -> str:
-    """Why a condition failed: ``response_time.p95 was 71.2 ms, not < 50ms``."""
+    """Why a condition failed: ``response_time.p95 is 71.2 ms where < 50ms is asked``."""
     metric, asked = condition.metric, condition.expr.removeprefix(condition.metric).strip()
     if value is None:
         return f"nothing was answered, so there is no {metric}"
@@ -24,7 +24,7 @@ def broken(condition: Threshold, value: float | None) -> str:
         shown = f"{value:.1%}" if value < 0.985 else f"{value:.2%}"
     else:
         shown = f"{value:,.4g}"
-    return f"{metric} was {shown}, not {asked}"
+    return f"{metric} is {shown} where {asked} is asked"
 
 
 def milliseconds(value: float) -> str:

@@ -148,6 +148,12 @@ def upcoming(trial: Trial, facts: Mapping[int, TrialFacts], run: RunFacts) -> Tr
     return None if trial.order in facts else trial
 
 
+def search_sentence(trial: Trial, facts: Mapping[int, TrialFacts], run: RunFacts) -> str:
+    """What a search has found so far; empty for a trial that is none."""
+    search = searched(trial, facts, lambda probe, of: _stage(probe, of, run))
+    return str(capacity(search)["sentence"]) if search else ""
+
+
 def _stage(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> dict[str, Any]:
     """One trial's numbers, then what they mean."""
     stage = _identity(trial, facts) | _numbers(trial.configuration, trial, facts)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -18,6 +18,9 @@ from runner.pipeline import Job, Outcome, Watcher
 from runner.plan.trials import Trial, plan
 from runner.stack.aim import check_configurations
 from runner.stack.lock import host_lock
+
+_DECIDES: Final = {"decides": True}
+"""A stage that is no probe; of a search's probes only two carry its answer."""
 
 
 @click.command()
@@ -113,15 +116,18 @@ def _show_plan(trials: Sequence[Trial]) -> None:
     total = 0.0
     for trial in trials:
         stage = trial.stage
-        total += stage.warmup + stage.duration
+        total += (stage.warmup + stage.duration) * trial.orders
+        at_most = f"at most {trial.orders} probes of up to " if trial.find else ""
         click.echo(
-            f"{trial.order + 1:3}. {trial.configuration.name} · {stage.name}: {stage.rps:,g} RPS for "
-            f"{stage.duration:g} s after {stage.warmup:g} s of warm-up ({trial.configuration.topology.kind}, "
+            f"{trial.order + 1:3}. {trial.configuration.name} · {stage.name}: {at_most}{stage.rps:,g} RPS "
+            f"for {stage.duration:g} s after {stage.warmup:g} s of warm-up ({trial.configuration.topology.kind}, "
             f"{trial.configuration.load.engine}, {trial.configuration.load.connection} connections"
             f"{', cross-check' if trial.cross_check else ''})"
         )
-    total += sum(trial.configuration.cooldown for trial in trials[:-1])
-    click.echo(f"{len(trials)} trials, about {total:.0f} s")
+    total += sum(trial.configuration.cooldown * trial.orders for trial in trials)
+    total -= trials[-1].configuration.cooldown if trials else 0
+    searches = any(trial.find for trial in trials)
+    click.echo(f"{len(trials)} trials, {'at most' if searches else 'about'} {total:.0f} s")
 
 
 def _show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
@@ -142,7 +148,9 @@ def _code(outcome: Outcome) -> int:
     if outcome.error:
         return exits.code_for(outcome.error)
     ran = [stage for stage in _stages(outcome.results) if stage["status"] != "not-run"]
-    if any(stage["validity"]["status"] == "invalid" for stage in ran):
+    if any(
+        stage["validity"]["status"] == "invalid" for stage in ran if stage.get("find", _DECIDES)["decides"]
+    ):
         return exits.INVALID_STAGE
     if not all(threshold["ok"] for stage in ran for threshold in stage["thresholds"]):
         return exits.THRESHOLD_FAILED
