@@ -120,8 +120,8 @@ def _show_plan(trials: Sequence[Trial]) -> None:
         at_most = f"at most {trial.orders} probes of up to " if trial.find else ""
         click.echo(
             f"{trial.order + 1:3}. {trial.configuration.name} · {stage.name}: {at_most}{stage.rps:,g} RPS "
-            f"for {stage.duration:g} s after {stage.warmup:g} s of warm-up ({trial.configuration.topology.kind}, "
-            f"{trial.configuration.load.engine}, {trial.configuration.load.connection} connections"
+            f"for {stage.duration:g} s after {stage.warmup:g} s of warm-up "
+            f"({trial.configuration.topology.kind}, {trial.configuration.load.engine}, {trial.configuration.load.connection} connections"
             f"{', cross-check' if trial.cross_check else ''})"
         )
     total += sum(trial.configuration.cooldown * trial.orders for trial in trials)
