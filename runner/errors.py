@@ -4,7 +4,8 @@
     ├── UsageError             the command line asks for something impossible
     ├── SpecificationError     the YAML file is wrong; carries every problem
     ├── EnvironmentLacks       this machine lacks something: a command, a port, Docker
-    │   └── StackFailed        the system under test did not come up
+    │   ├── StackFailed        the system under test did not come up
+    │   └── PublishFailed      a comment could not be put where it belongs
     ├── OutputError            results cannot be written: no permission, disk full
     └── StoredRunError         a run folder cannot be read: partial, newer, edited
 
@@ -78,6 +79,10 @@ class EnvironmentLacks(LoadproofError):  # noqa: N818  (reads as the sentence it
 
 class StackFailed(EnvironmentLacks):
     """The system under test did not come up; `details` hold its last output."""
+
+
+class PublishFailed(EnvironmentLacks):
+    """A comment could not be put on the pull request; no token is in any of this error's texts."""
 
 
 class OutputError(LoadproofError):
