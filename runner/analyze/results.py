@@ -179,6 +179,7 @@ def _identity(trial: Trial, facts: TrialFacts | None) -> dict[str, Any]:
         "target_rps": trial.stage.rps,
         "window_s": trial.stage.duration,
         "warmup_s": trial.stage.warmup,
+        "timeout_s": trial.configuration.load.timeout,
         "repeat": trial.repeat,
         "order": trial.order,
         "status": facts.status if facts else "not-run",

@@ -7,7 +7,7 @@ their consequence and no cause.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -66,15 +66,18 @@ def _judged(stage: Stage, validity: str, cores: int | None) -> tuple[list[Findin
 
 def _ranked(found: Sequence[Finding]) -> list[Finding]:
     """Surest first; what a lack of CPU brings about comes after it."""
-    busy = any(each.code in _BUSY for each in found)
-    weighed = [
-        replace(each, confidence="hint") if busy and each.code in _FOLLOWS and not _own(each) else each
-        for each in found
-    ]
+    codes = {each.code for each in found}
+    weighed = [replace(each, confidence="hint") if _follows(each, codes) else each for each in found]
     return sorted(weighed, key=lambda each: _SURE[each.confidence])
 
 
-_FOLLOWS: Final = frozenset({"connection-limited"})
+def _follows(finding: Finding, codes: Collection[str]) -> bool:
+    """Whether it is what one of the other limits brings about."""
+    if finding.code == "connection-limited":
+        return not _BUSY.isdisjoint(codes) and not _own(finding)
+    if finding.code == "app-concurrency-limited":
+        return len(codes) > 1
+    return finding.code == "error-limited" and not {"connection-limited", "memory-limited"}.isdisjoint(codes)
 
 
 def _own(finding: Finding) -> bool:

@@ -33,7 +33,9 @@ def stage(**changes):
 
 
 def counter(name, scope="app", before=0, after=0, limit=None):
-    gauge = name.startswith(("threads", "memory.usage", "tcp.accept", "conntrack.count", "ports"))
+    gauge = name.startswith(
+        ("threads", "memory.usage", "nginx.active", "tcp.accept", "conntrack.count", "ports")
+    )
     return {
         "scope": scope, "name": name, "unit": "count",
         "kind": "gauge" if gauge else "counter",
@@ -75,7 +77,17 @@ CASES = {
         "forwarder-limited", "likely",
     ),
     "an accept queue": (
-        with_counters(counter("tcp.listen_overflows", "net:app", 3, 900)), "connection-limited", "proven"
+        with_counters(counter("tcp.listener_drops.80", "net:app", 3, 900)), "connection-limited", "proven"
+    ),
+    "somebody's accept queue": (
+        with_counters(counter("tcp.listen_overflows", "net:host", 3, 900)), "connection-limited", "likely"
+    ),
+    "a full nginx": (
+        with_counters(
+            counter("nginx.active", "nginx", 0, 16, limit=32),
+            requests=requests(failed=900, failures={"bad_status": 900}),
+        ),
+        "connection-limited", "likely",
     ),
     "a connection table": (
         with_counters(counter("conntrack.drop", "net:host", 0, 5)), "connection-limited", "proven"
@@ -135,7 +147,7 @@ def test_what_was_looked_at_is_ruled_out_by_a_number():
 
 def test_an_accept_queue_that_a_busy_app_lets_overflow_is_a_consequence():
     found = with_counters(
-        counter("tcp.listen_overflows", "net:app", 0, 900), counter("threads.hottest_cores", after=1.0)
+        counter("tcp.listener_drops.80", "net:app", 0, 900), counter("threads.hottest_cores", after=1.0)
     )
 
     assert [(each["code"], each["confidence"]) for each in found["findings"]] == [
@@ -145,7 +157,7 @@ def test_an_accept_queue_that_a_busy_app_lets_overflow_is_a_consequence():
 
 
 def test_a_counter_is_shown_as_it_was_before_and_after():
-    (item, *_) = with_counters(counter("tcp.listen_overflows", "net:app", 3, 900))["findings"][0]["evidence"]
+    (item, *_) = with_counters(counter("tcp.listener_drops.80", "net:app", 3, 900))["findings"][0]["evidence"]
 
     assert (item["before"], item["after"], item["value"]) == (3, 900, 897)
     assert item["source"]

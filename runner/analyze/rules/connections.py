@@ -10,6 +10,7 @@ from runner.analyze.rules.finding import Evidence, Finding, Judgement, RuledOut,
 
 SYN_REPEATED: Final = 0.01
 """Share of connections whose SYN had to be sent again; Loadproof's own bound."""
+NGINX_FULL: Final = 0.9
 NO_PORT: Final = 0.001
 _SNMP: Final = "Linux, snmp_counter.rst: any overflow is a connection that was turned away"
 _CONNTRACK: Final = "node_exporter mixin: any drop is a lost packet"
@@ -34,7 +35,7 @@ def connections(stage: Stage, cores: int | None) -> Judgement:
 def _nginx(stage: Stage) -> Finding | None:
     accepts, handled = rise(stage, "nginx.accepts"), rise(stage, "nginx.handled")
     if accepts <= handled:
-        return None
+        return _nginx_full(stage)
     turned = accepts - handled
     return Finding(
         "connection-limited",
@@ -48,18 +49,46 @@ def _nginx(stage: Stage) -> Finding | None:
     )
 
 
+def _nginx_full(stage: Stage) -> Finding | None:
+    """A proxied request takes two connections; without room for the second, nginx answers 500."""
+    full = [
+        each
+        for each in counters(stage, "nginx.active")
+        if each["limit"] and 2 * (each["peak"] or 0) >= NGINX_FULL * each["limit"]
+    ]
+    refused = stage["requests"]["failures"].get("bad_status", 0)
+    if not full or not refused:
+        return None
+    most = full[0]["limit"]
+    return Finding(
+        "connection-limited",
+        "likely",
+        f"nginx had {full[0]['peak']:,.0f} connections to clients, needs as many to the app, and has room for "
+        f"{most:,.0f} in all; {refused:,} requests were refused",
+        (Evidence("connections of nginx", full[0]["peak"], "connections", most / 2, "half of its room"),),
+        "raise nginx's worker_connections (proxy.connections)",
+    )
+
+
 def _overflows(stage: Stage) -> Finding | None:
-    lost = rise(stage, "tcp.listen_overflows")
+    """By the listeners' own drops; a namespace's count may be another program's, and proves nothing."""
+    own = list(families(stage, "tcp.listener_drops."))
+    lost = sum(each["delta"] or 0 for each in own) if own else rise(stage, "tcp.listen_overflows")
     if not lost:
         return None
     queue = _fullest_queue(stage)
     where = f" (port {queue[0]}, room for {queue[1]:,.0f})" if queue else ""
+    names = [each["name"] for each in own] or ["tcp.listen_overflows"]
     return Finding(
         "connection-limited",
-        "proven",
+        "proven" if own else "likely",
         f"the accept queue{where} was full {lost:,.0f} times, so connections were turned away",
         (
-            *_risen(stage, "tcp.listen_overflows", "accept queue overflows", threshold=1, source=_SNMP),
+            *(
+                item
+                for name in names
+                for item in _risen(stage, name, "accept queue overflows", threshold=1, source=_SNMP)
+            ),
             *_risen(stage, "tcp.syn_retransmits", "SYNs sent again"),
         ),
         "lengthen the backlog (listen() and net.core.somaxconn), accept faster, or keep connections",

@@ -36,7 +36,7 @@ def concurrency(stage: Stage, cores: int | None) -> Judgement:
     if not AGREES[0] <= known["ratio"] <= AGREES[1]:
         return RuledOut(
             "app-concurrency-limited",
-            f"{known['in_flight']:,.0f} requests were under way where Little's law has {known['expected']:,.0f}",
+            f"{known['in_flight']:,.0f} requests were under way; by Little's law {known['expected']:,.0f}",
         )
     if not (stage["requests"]["dropped"] or stage["requests"]["failures"].get("timeout") or _grew(stage)):
         return RuledOut("app-concurrency-limited", "the number of requests under way did not grow")
@@ -60,15 +60,16 @@ def little(stage: Stage) -> dict[str, float] | None:
     L = λW (Little, "A Proof for the Queuing Formula", 1961): the data of a stage must agree with it.
 
     Returns:
-        ``in_flight`` (mean of the seconds), ``expected`` (answers a second × mean response time)
-        and ``ratio``; None without enough seconds or answers.
+        ``in_flight`` (mean of the seconds), ``expected`` (answers a second × mean response time, and
+        time-outs a second × how long they took) and ``ratio``; None without enough seconds or answers.
     """
     window: list[Any] = [each for each in stage["timeseries"] if each["t_s"] > 0]
     mean_ms = (stage.get("response_time_ms") or {}).get("mean")
     if len(window) < 2 or not mean_ms or not stage["actual_rps"]:
         return None
     counted = statistics.fmean(float(each["in_flight"]) for each in window)
-    expected = stage["actual_rps"] * mean_ms / 1000
+    gave_up = stage["requests"]["failures"].get("timeout", 0) * stage.get("timeout_s", 0.0) / len(window)
+    expected = stage["actual_rps"] * mean_ms / 1000 + gave_up
     return {
         "in_flight": round(counted, 3),
         "expected": round(expected, 3),
