@@ -70,6 +70,8 @@ def _first_limit(stage: Stage) -> str:
     where = f"At {numbers.rate(stage['target_rps'])} RPS"
     if stage["validity"]["status"] == "invalid":
         return f"{where} the measurement is invalid, so nothing is concluded from it."
+    if stage["verdict"]["code"] == HELD and "find" in stage:
+        return f"{where} it still answered, but not as the search asks: {escape(stage['find']['why'])}."
     proof = stage["verdict"].get("counter_experiment")
     if proof and proof["answer"] != "inconclusive":
         return f"{where} {escape(found[0]['summary'])}. {escape(proof['sentence'])}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from runner.report import closing, evidence, instrument, numbers, prices, tables, words
+from runner.report import capacity, closing, evidence, instrument, numbers, prices, tables, words
 from runner.report.built import built
 from runner.report.markup import block, code, escape, paragraphs
 from runner.report.proofs import proofs
@@ -27,7 +27,8 @@ def render_markdown(results: Mapping[str, Any]) -> str:
     Args:
         results: The content of results.json. The same content always gives the same text.
     """
-    configurations = results["configurations"]
+    whole = results["configurations"]
+    configurations = [capacity.shown(each) for each in whole]
     several = len(configurations) > 1 or sum(len(each["stages"]) for each in configurations) > 1
     return _environment.get_template("report.md.j2").render(
         title=escape(results["experiment"]["title"]),
@@ -43,12 +44,12 @@ def render_markdown(results: Mapping[str, Any]) -> str:
         overrides=[code(each) for each in results["run"]["overrides"]],
         environment=tables.environment(results["environment"]),
         built=_built(configurations),
-        measured=_measured(configurations),
+        measured=_measured(whole),
         calibrations=instrument.calibrations(configurations),
-        failures=tables.failures(configurations),
+        failures=tables.failures(whole),
         counters=_counters(configurations),
         not_readable=evidence.not_readable(configurations),
-        events=_events(configurations),
+        events=_events(whole),
     )
 
 
@@ -64,6 +65,7 @@ def _section(configuration: Configuration) -> dict[str, Any]:
         "ledger": tables.ledger(stages),
         "replicas": tables.replicas(stages),
         "thresholds": tables.thresholds(stages),
+        "searches": capacity.searches(configuration),
         "proofs": proofs(configuration),
         "cross_check": instrument.cross_check(configuration),
         "analysis": words.analysis(stages),

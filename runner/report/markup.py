@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~@])")
 
@@ -34,16 +34,28 @@ def block(lines: Sequence[str]) -> str:
     return "\n".join([f"{fence}text", *(line.rstrip("\r\n") for line in lines), fence])
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, figures: bool = True) -> str:
-    """A table whose cells are Markdown already; columns of figures are set to the right."""
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, figures: bool = True, words: Collection[int] = ()
+) -> str:
+    """A table whose cells are Markdown already; columns of figures are set to the right.
+
+    Args:
+        head: The headings.
+        rows: Of as many cells.
+        figures: Whether all columns but the first hold figures.
+        words: Those that do not all the same, counted from 0.
+    """
+    right = [figures and n > 0 and n not in words for n in range(len(head))]
     widths = [max(3, *(len(row[column]) for row in [head, *rows])) for column in range(len(head))]
-    rule = ["-" * (width - 1) + (":" if n and figures else "-") for n, width in enumerate(widths)]
-    return "\n".join(_row(row, widths, figures) for row in [head, rule, *rows])
+    rule = [
+        "-" * (width - 1) + (":" if to_right else "-") for width, to_right in zip(widths, right, strict=True)
+    ]
+    return "\n".join(_row(row, widths, right) for row in [head, rule, *rows])
 
 
-def _row(cells: Sequence[str], widths: Sequence[int], figures: bool) -> str:
+def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
     shown = [
-        cell.rjust(width) if n and figures else cell.ljust(width)
-        for n, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        cell.rjust(width) if to_right else cell.ljust(width)
+        for cell, width, to_right in zip(cells, widths, right, strict=True)
     ]
     return f"| {' | '.join(shown)} |"

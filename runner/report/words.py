@@ -90,12 +90,13 @@ def analysis(stages: Sequence[Stage]) -> list[str]:
 
 def held(stages: Sequence[Stage]) -> list[Stage]:
     """Stages that are believed and answered what was asked, slowest rate first."""
-    good = [
-        stage
-        for stage in stages
-        if stage["verdict"]["code"] == HELD and stage["validity"]["status"] != "invalid"
-    ]
+    good = [stage for stage in stages if _answered(stage) and stage["validity"]["status"] != "invalid"]
     return sorted(good, key=lambda stage: float(stage["target_rps"]))
+
+
+def _answered(stage: Stage) -> bool:
+    """A probe of a search is held to what the search asks for."""
+    return bool(stage["find"]["holds"] if "find" in stage else stage["verdict"]["code"] == HELD)
 
 
 def missed(stages: Sequence[Stage]) -> list[Stage]:
@@ -201,6 +202,8 @@ def limit(stage: Stage) -> str:
     if stage["validity"]["status"] == "invalid" and stage["verdict"]["code"] != "generator-limited":
         reason = escape(stage["validity"]["reasons"][0])
         return f"the measurement is invalid ({reason}): nothing is concluded from it."
+    if stage["verdict"]["code"] == HELD and "find" in stage:
+        return f"it answered that rate, but not as the search asks: {escape(stage['find']['why'])}."
     found = stage["verdict"]["findings"]
     if not found:
         return "nothing was concluded."

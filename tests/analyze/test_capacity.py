@@ -9,46 +9,8 @@ import pytest
 
 from runner.analyze.results import search_sentence, upcoming
 from runner.facts import Event, TrialFacts
-from runner.plan.trials import Trial, plan
-from runner.spec.load import read_spec
-from tests.analyze.facts import RUN, load, results_of, trial
-
-SPEC = b"""
-version: 1
-name: shop
-topology:
-  kind: process
-  app: {command: [shop, --port, "{port}"]}
-stages:
-  - find: {max_rps: 4000, min_rps: 100, until: [response_time.p95 < 50ms, achieved >= 99%]}
-    duration: 4s
-  - {rps: 100, duration: 4s}
-thresholds: [errors < 0.1%]
-"""
-
-
-def planned(spec: bytes = SPEC) -> tuple[Trial, ...]:
-    return plan(read_spec(spec, source="shop.yaml"))
-
-
-def answer(probe: Trial, capacity: float) -> TrialFacts:
-    """Up to its capacity the shop answers all in a few ms, beyond it that much in 300 ms."""
-    rps = round(probe.stage.rps)
-    over = rps > capacity
-    facts = trial(
-        probe.order, probe.stage.name, rps, round(capacity) if over else rps, 300 if over else 3, 0.5
-    )
-    return replace(facts, target_rps=probe.stage.rps)
-
-
-def search(capacity: float, spec: bytes = SPEC) -> list[TrialFacts]:
-    """The facts of a whole run, made as the pipeline makes them."""
-    facts: dict[int, TrialFacts] = {}
-    for each in planned(spec):
-        while (probe := upcoming(each, facts, RUN)) is not None:
-            assert probe.order not in facts
-            facts[probe.order] = answer(probe, capacity)
-    return list(facts.values())
+from tests.analyze.facts import RUN, load, results_of
+from tests.analyze.searches import SPEC, answer, planned, search
 
 
 def found(facts: list[TrialFacts], spec: bytes = SPEC) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 from runner.facts import Event
 from runner.report.markdown import render_markdown
 from runner.report.summary import summary_rows
+from tests.analyze import searches
 from tests.analyze.facts import BUSY, DIED, HEALTHY, OVERLOADED, RUN, SPEC, load, results_of
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -38,6 +39,7 @@ CASES = {
         HEALTHY, replace(BUSY, status="aborted"), run=replace(RUN, status="aborted", signal="SIGINT")
     ),
     "external": results_of(UNWATCHED, spec=EXTERNAL),
+    "search": results_of(*searches.search(1500), spec=searches.SPEC),
 }
 
 
