@@ -121,7 +121,8 @@ def _show_plan(trials: Sequence[Trial]) -> None:
         click.echo(
             f"{trial.order + 1:3}. {trial.configuration.name} · {stage.name}: {at_most}{stage.rps:,g} RPS "
             f"for {stage.duration:g} s after {stage.warmup:g} s of warm-up "
-            f"({trial.configuration.topology.kind}, {trial.configuration.load.engine}, {trial.configuration.load.connection} connections"
+            f"({trial.configuration.topology.kind}, {trial.configuration.load.engine}, "
+            f"{trial.configuration.load.connection} connections"
             f"{', cross-check' if trial.cross_check else ''})"
         )
     total += sum(trial.configuration.cooldown * trial.orders for trial in trials)
