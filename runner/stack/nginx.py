@@ -82,5 +82,6 @@ def describe_proxy(proxy: Proxy, version: str | None) -> dict[str, object]:
         "version": version,
         "keepalive": proxy.keepalive,
         "workers": proxy.workers,
+        "connections": proxy.connections,
         "backlog": BACKLOG,
     }

@@ -63,7 +63,7 @@ def _nginx_full(stage: Stage) -> Finding | None:
     return Finding(
         "connection-limited",
         "likely",
-        f"nginx had {full[0]['peak']:,.0f} connections to clients, needs as many to the app, and has room for "
+        f"nginx had {full[0]['peak']:,.0f} connections to clients, needs as many to the app, has room for "
         f"{most:,.0f} in all; {refused:,} requests were refused",
         (Evidence("connections of nginx", full[0]["peak"], "connections", most / 2, "half of its room"),),
         "raise nginx's worker_connections (proxy.connections)",
