@@ -192,14 +192,15 @@ def test_a_generator_worker(truth, number):
 def image(folder):
     """The service in an image of its own, built on the stand-in for python."""
     (folder / "Dockerfile").write_text(
-        'FROM python:3.12-slim\nCOPY service.py /service.py\nENTRYPOINT ["python3", "/service.py"]\n'
+        "ARG BASE=python:3.12-slim\nFROM ${BASE}\nCOPY service.py /service.py\n"
     )
     shutil.copy(ROOT / "tests" / "truth" / "service.py", folder / "service.py")
     return str(folder)
 
 
-def container(folder, *words, env=None, **limits):
-    app = {"build": image(folder), "port": 8080, "command": list(words), "env": {"HOST": "0.0.0.0"}, **limits}
+def container(folder, *words, **limits):
+    command = ["python", "/service.py", "--host", "0.0.0.0", "--port", "{port}", *words]
+    app = {"build": image(folder), "port": 8080, "command": command, **limits}
     return {"kind": "docker", "app": app, "publish": "container"}
 
 
