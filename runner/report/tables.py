@@ -179,7 +179,7 @@ def _replica_share(stage: Stage, name: str) -> str:
 def thresholds(stages: Sequence[Stage]) -> str:
     """Every threshold of every stage with its value; empty without any."""
     rows = [
-        [code(each["expr"]), stage_name(stage), _value(each), "passed" if each["ok"] else "**failed**"]
+        [code(each["expr"]), stage_name(stage), threshold_value(each), "passed" if each["ok"] else "**failed**"]
         for stage in stages
         for each in stage["thresholds"]
     ]
@@ -187,7 +187,8 @@ def thresholds(stages: Sequence[Stage]) -> str:
     return table(head, rows, figures=False) if rows else ""
 
 
-def _value(threshold: Mapping[str, Any]) -> str:
+def threshold_value(threshold: Mapping[str, Any]) -> str:
+    """What was measured for a threshold, in its unit."""
     value, metric = threshold["value"], threshold["expr"].strip()
     if metric.startswith(("achieved", "errors")):
         return numbers.share(value)
