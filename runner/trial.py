@@ -57,6 +57,7 @@ class _Record:
     seconds: list[LoadSecond] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    counters: Counters | None = None
     load: LoadFacts | None = None
     observed: ObservedFacts | None = None
     status: TrialStatus = "aborted"
@@ -130,11 +131,11 @@ async def _offer_and_watch(
         record.window = started.window
         record.subjects = (*stack.subjects, *_instrument(started.pids))
         counter = RequestCounter(stack.metrics_urls, started.window)
-        counters = Counters(
-            record.subjects, started.window, dict(stack.metrics_urls), dict(stack.status_urls)
+        record.counters = Counters(
+            record.subjects, started.window, stack.metrics_urls, stack.status_urls, stack.endpoint
         )
         nursery.start_soon(counter.count)
-        nursery.start_soon(counters.watch)
+        nursery.start_soon(record.counters.watch)
         observed = await watch(
             record.subjects,
             started.window,
@@ -145,8 +146,8 @@ async def _offer_and_watch(
         observed,
         requests=counter.requests,
         notes=(*observed.notes, *counter.notes),
-        counters=counters.found,
-        unreadable=counters.unreadable,
+        counters=record.counters.found,
+        unreadable=record.counters.unreadable,
     )
     for pid in started.pids:
         guard.forget(pid)
@@ -215,6 +216,7 @@ def _cut_short(trial: Trial, record: _Record) -> LoadFacts | None:
 
 
 def _seen(record: _Record) -> ObservedFacts | None:
-    if record.window is None:
+    if record.window is None or record.counters is None:
         return None
-    return ObservedFacts(record.subjects, tuple(record.samples))
+    found, unreadable = record.counters.found, record.counters.unreadable
+    return ObservedFacts(record.subjects, tuple(record.samples), counters=found, unreadable=unreadable)

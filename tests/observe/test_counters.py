@@ -12,12 +12,15 @@ from pathlib import Path
 import pytest
 
 from runner.facts import Role, Subject, Window
-from runner.observe.counters import network, pages
-from runner.observe.counters.gather import Counters, sources_for
+from runner.observe.counters import network
+from runner.observe.counters.files import Files
+from runner.observe.counters.gather import Counters
 from runner.observe.counters.host import Cpus, Memory, Pressure, Softnet
 from runner.observe.counters.level import Level
 from runner.observe.counters.listeners import Listeners
-from runner.observe.counters.subject import Files, GroupMemory, Switches, Threads
+from runner.observe.counters.memory import GroupMemory
+from runner.observe.counters.sources import sources_for
+from runner.observe.counters.threads import Switches, Threads
 from runner.observe.processes import start_ticks
 
 ME = Subject("app", Role.APP, "process", os.getpid(), start_ticks(os.getpid()))
@@ -207,40 +210,6 @@ def test_a_connection_table_is_summed_over_processors():
         "conntrack.drop": 16, "conntrack.early_drop": 1, "conntrack.insert_failed": 2, "conntrack.count": 10
     }  # fmt: skip
     assert found["conntrack.count"].limit == 64
-
-
-def test_nginx_tells_what_it_accepted_and_what_it_could_handle():
-    text = "Active connections: 3 \nserver accepts handled requests\n 10 9 31 \nReading: 0 Writing: 1\n"
-
-    found = pages.nginx_status(text, limit=32)
-
-    assert [found[f"nginx.{name}"].value for name in ("accepts", "handled", "requests", "active")] == [
-        10,
-        9,
-        31,
-        3,
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "gc_s", "lag_s"),
-    [
-        ("app_gc_seconds_total 1.5\napp_event_loop_lag_seconds 0.02\n", 1.5, 0.02),
-        ("go_gc_duration_seconds_sum 0.25\n", 0.25, None),
-        (
-            'jvm_gc_pause_seconds_sum{action="minor"} 1\njvm_gc_pause_seconds_sum{action="major"} 2\n',
-            3.0,
-            None,
-        ),
-        ("nodejs_eventloop_lag_seconds 0.5\n", None, 0.5),
-        ("http_requests_total 4\n", None, None),
-    ],
-)
-def test_an_apps_own_metrics_are_understood_whatever_it_is_written_in(text, gc_s, lag_s):
-    found = pages.app_metrics(text)
-
-    assert found.get("app.gc_s", Level(-1)).value == (gc_s if gc_s is not None else -1)
-    assert found.get("app.event_loop_lag_s", Level(-1)).value == (lag_s if lag_s is not None else -1)
 
 
 async def test_a_window_has_every_counter_at_both_ends():

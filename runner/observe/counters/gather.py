@@ -1,4 +1,4 @@
-"""Reads every source at both ends of a window and the quick ones every second, and compares.
+"""Reads every source at both ends of a window and the quick ones every second.
 
 A counter that cannot be read, or that went back because its owner was started again, is
 listed with the reason. It is never taken for zero.
@@ -7,7 +7,7 @@ listed with the reason. It is never taken for zero.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,19 +16,19 @@ from typing import Final
 import httpx
 import trio
 
-from runner.facts import Counter, Role, Subject, Unreadable, Window
-from runner.observe.counters.host import Cpus, Memory, Pressure, Softnet
-from runner.observe.counters.level import Level, Levels, Source
+from runner.facts import Counter, Endpoint, Subject, Unreadable, Window
+from runner.observe.counters.level import Levels, Source
 from runner.observe.counters.listeners import Listeners
-from runner.observe.counters.network import Conntrack, Ports, Tcp
-from runner.observe.counters.pages import app_metrics, nginx_status
-from runner.observe.counters.subject import Files, GroupMemory, Switches, Threads, processes
+from runner.observe.counters.pages import AppPage, nginx_status
+from runner.observe.counters.series import Ledger, When
+from runner.observe.counters.sources import sources_for
+from runner.observe.counters.threads import Threads
 from runner.units import NS_PER_S, Nanoseconds
 
 _EVERY_NS: Final = NS_PER_S
-_PAGE_TIMEOUT_S: Final = 2.0
-_WATCHED: Final = (Role.APP, Role.PROXY, Role.FORWARDER)
-_Key = tuple[str, str]
+_PAGE_TIMEOUT_S: Final = 3.0
+_AGAIN_S: Final = 0.25
+_Parse = Callable[[str], Levels]
 
 
 @dataclass(slots=True)
@@ -40,9 +40,10 @@ class Counters:
         window: The trial's parts.
         metrics_urls: Subject's name to the URL of its Prometheus metrics.
         status_urls: Subject's name to nginx's stub_status.
+        endpoint: Where the load goes.
 
     Attributes:
-        found: What could be read, once `watch` has returned.
+        found: What could be read, once `watch` has ended.
         unreadable: What could not.
     """
 
@@ -50,160 +51,118 @@ class Counters:
     window: Window
     metrics_urls: Mapping[str, str]
     status_urls: Mapping[str, str]
+    endpoint: Endpoint | None = None
     found: tuple[Counter, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
-    _first: dict[_Key, Level] = field(default_factory=dict)
-    _last: dict[_Key, Level] = field(default_factory=dict)
-    _peaks: dict[_Key, float] = field(default_factory=dict)
-    _faults: dict[_Key, str] = field(default_factory=dict)
+    _ledger: Ledger = field(default_factory=Ledger)
 
     async def watch(self) -> None:
-        """Read until the window ends; never raises for what cannot be read."""
-        sources = list(sources_for(self.subjects))
+        """Read until the window ends; never raises for what cannot be read.
+
+        A watch that is cancelled in the window reads once more, pages excepted: what killed the
+        system under test shows in its counters.
+        """
+        await _sleep_until(self.window.measure_ns)
         with ExitStack() as closing:
+            sources = list(sources_for(self.subjects, self.endpoint))
             for source in sources:
                 if isinstance(source, Listeners):
                     closing.callback(source.close)
-            async with httpx.AsyncClient(timeout=_PAGE_TIMEOUT_S, trust_env=False) as client:
-                await _sleep_until(self.window.measure_ns)
-                self._read(sources, everything=True)
-                await self._read_pages(client)
-                await self._every_second(sources)
-                await _sleep_until(self.window.end_ns)
-                self._read(sources, everything=True)
-                await self._read_pages(client)
+            self._read(sources, When.BEGIN)
+            closing.callback(self._conclude, sources)
+            async with trio.open_nursery() as nursery:
+                for name, url in self.status_urls.items():
+                    nursery.start_soon(self._watch_page, name, "nginx", url, nginx_status)
+                for name, url in self.metrics_urls.items():
+                    nursery.start_soon(self._watch_page, name, "app", url, AppPage().read)
+                nursery.start_soon(self._every_second, sources)
+
+    def _conclude(self, sources: Sequence[Source]) -> None:
         for source in sources:
             if isinstance(source, Threads):
-                self._take(source.scope, source.over_all(), peak=False)
-        self._conclude()
+                self._ledger.average(source.scope, source.over_all())
+        self.found, self.unreadable = self._ledger.conclude()
 
     async def _every_second(self, sources: Sequence[Source]) -> None:
-        instant = self.window.measure_ns + _EVERY_NS
-        while instant < self.window.end_ns:
-            await _sleep_until(instant)
-            self._read([source for source in sources if source.always], everything=False)
-            instant += _EVERY_NS
-
-    def _read(self, sources: Sequence[Source], *, everything: bool) -> None:
-        for source in sources:
-            key = (source.scope, source.family)
-            if key in self._faults and not everything:
-                continue
-            try:
-                self._take(source.scope, source.read())
-            except (OSError, ValueError, KeyError, IndexError, StopIteration) as error:
-                self._faults.setdefault(key, _reason(error))
-
-    async def _read_pages(self, client: httpx.AsyncClient) -> None:
-        async with trio.open_nursery() as nursery:
-            for name, url in self.status_urls.items():
-                nursery.start_soon(self._read_page, client, name, url, "nginx", nginx_status)
-            for name, url in self.metrics_urls.items():
-                nursery.start_soon(self._read_page, client, name, url, "app", app_metrics)
-
-    async def _read_page(
-        self, client: httpx.AsyncClient, scope: str, url: str, family: str, read: Callable[[str], Levels]
-    ) -> None:
         try:
-            answer = await client.get(url)
-            answer.raise_for_status()
-            self._take(scope, read(answer.text))
-        except (httpx.HTTPError, ValueError) as error:
-            self._faults.setdefault((scope, family), _reason(error))
+            for instant_ns in range(self.window.measure_ns + _EVERY_NS, self.window.end_ns, _EVERY_NS):
+                await _sleep_until(instant_ns)
+                for source in sources:
+                    if source.always and not self._ledger.has_failed(source.scope, source.family):
+                        self._read([source], When.BETWEEN)
+                        await trio.lowlevel.checkpoint()
+            await _sleep_until(self.window.end_ns)
+        finally:
+            self._read(sources, When.END)
 
-    def _take(self, scope: str, levels: Levels, *, peak: bool = True) -> None:
-        for name, level in levels.items():
-            key = (scope, name)
-            self._first.setdefault(key, level)
-            self._last[key] = level
-            if peak and level.kind == "gauge":
-                self._peaks[key] = max(self._peaks.get(key, level.value), level.value)
+    def _read(self, sources: Sequence[Source], when: When) -> None:
+        for source in sources:
+            try:
+                levels = source.read()
+            except (OSError, ValueError, KeyError, IndexError, StopIteration) as error:
+                self._ledger.fail(source.scope, source.family, _reason(error), when)
+            else:
+                self._ledger.take(source.scope, source.family, levels, when)
 
-    def _conclude(self) -> None:
-        found, unreadable = [], [Unreadable(*key, reason) for key, reason in sorted(self._faults.items())]
-        for (scope, name), first in sorted(self._first.items()):
-            last = self._last[scope, name]
-            if first.kind == "counter" and last.value < first.value:
-                reason = "it went back in the window, so its owner was started again or it wrapped"
-                unreadable.append(Unreadable(scope, name, reason))
-                continue
-            peak = self._peaks.get((scope, name))
-            found.append(
-                Counter(scope, name, first.unit, first.kind, first.value, last.value, peak, last.limit)
-            )
-        self.found, self.unreadable = tuple(found), tuple(unreadable)
-
-
-def sources_for(subjects: Sequence[Subject]) -> Iterator[Source]:
-    """Every source there is for what is watched."""
-    yield from (Cpus(), Softnet(), Pressure(), Memory())
-    watched = [subject for subject in subjects if subject.role in _WATCHED and subject.pid is not None]
-    for scope, members in _namespaces(watched).items():
-        pid = members[0].pid if members else None
-        yield from _network(scope, pid, members)
-    for subject in watched:
-        yield from (Threads(subject), Files(subject), Switches(subject))
-        if subject.kind == "cgroup":
-            yield GroupMemory(subject)
+    async def _watch_page(self, scope: str, family: str, url: str, parse: _Parse) -> None:
+        for instant_ns, when in ((self.window.measure_ns, When.BEGIN), (self.window.end_ns, When.END)):
+            await _sleep_until(instant_ns)
+            try:
+                with trio.fail_after(_PAGE_TIMEOUT_S):
+                    text = await _page(url)
+                self._ledger.take(scope, family, parse(text), when)
+            except trio.TooSlowError:
+                self._ledger.fail(scope, family, "its page did not answer in time", when)
+            except (httpx.HTTPError, ValueError) as error:
+                self._ledger.fail(scope, family, _reason(error), when)
 
 
-def _network(scope: str, pid: int | None, members: Sequence[Subject]) -> Iterator[Source]:
-    if scope == "net:host":
-        own = Path("/proc/self").readlink()
-        pid, owners = int(own.name), tuple(each for member in members for each in processes(member))
-        yield Ports(scope, pid)
-    else:
-        owners = ()
-    assert pid is not None
-    yield from (Tcp(scope, pid), Conntrack(scope, pid))
-    if members:
-        yield Listeners(scope, pid, owners)
+async def _page(url: str) -> str:
+    """A page's text, asked for again when the connection is closed: its owner may be at its limit.
 
-
-def _namespaces(subjects: Sequence[Subject]) -> dict[str, list[Subject]]:
-    """Every network namespace once, the runner's own first and always."""
-    own = _namespace("self")
-    found: dict[int | None, str] = {own: "net:host"}
-    members: dict[str, list[Subject]] = {"net:host": []}
-    for subject in subjects:
-        namespace = _namespace(str(subject.pid))
-        if namespace is None:
-            continue
-        scope = found.setdefault(namespace, f"net:{subject.name}")
-        members.setdefault(scope, []).append(subject)
-    return members
-
-
-def _namespace(pid: str) -> int | None:
-    try:
-        return Path(f"/proc/{pid}/ns/net").stat().st_ino
-    except OSError:
-        return None
+    The connection is closed at once; a proxy that runs out of them must not miss ours.
+    """
+    until = trio.current_time() + _PAGE_TIMEOUT_S - _AGAIN_S
+    while True:
+        try:
+            async with httpx.AsyncClient(timeout=_PAGE_TIMEOUT_S, trust_env=False) as client:
+                answer = await client.get(url)
+                answer.raise_for_status()
+                return answer.text
+        except httpx.ConnectError:
+            raise
+        except httpx.TransportError:
+            if trio.current_time() >= until:
+                raise
+            await trio.sleep(_AGAIN_S)
 
 
 async def _sleep_until(instant_ns: Nanoseconds) -> None:
     await trio.sleep(max(0.0, (instant_ns - time.monotonic_ns()) / NS_PER_S))
 
 
-def _of_an_ended_process(error: Exception) -> bool:
-    parts = Path(str(getattr(error, "filename", ""))).parts
-    return (
-        parts[:2] == ("/", "proc")
-        and parts[2:3] != ()
-        and parts[2].isdecimal()
-        and not Path(*parts[:3]).exists()
-    )
+_REASONS: Final = (
+    (PermissionError, "not permitted"),
+    (ProcessLookupError, "its process has ended"),
+    (FileNotFoundError, "this kernel or host does not have it"),
+)
+
+
+def _has_ended(missing: Path) -> bool:
+    """Whether a file is missing because the process that it told of is."""
+    root, proc, pid, *_ = (*missing.parts, "", "", "")
+    return (root, proc) == ("/", "proc") and pid.isdecimal() and not Path("/proc", pid).exists()
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, PermissionError):
-        return "not permitted"
-    if isinstance(error, ProcessLookupError) or _of_an_ended_process(error):
-        return "its process has ended"
-    if isinstance(error, FileNotFoundError):
-        return "this kernel or host does not have it"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    """Why a source could not be read, in words for people."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"its page answered {error.response.status_code}"
     if isinstance(error, httpx.HTTPError):
         return f"its page could not be read ({type(error).__name__})"
-    return "it has a form that is not known"
+    if isinstance(error, FileNotFoundError) and _has_ended(Path(str(error.filename))):
+        return "its process has ended"
+    known = next((words for kind, words in _REASONS if isinstance(error, kind)), None)
+    if known is None and isinstance(error, OSError):
+        known = error.strerror
+    return known or "it has a form that is not known"

@@ -95,17 +95,11 @@ class Memory:
     def read(self) -> Levels:
         """See `Source`."""
         fields = dict(line.split(":", 1) for line in (self.proc / "meminfo").read_text().splitlines())
-        kills = next(
-            (
-                int(line.split()[1])
-                for line in (self.proc / "vmstat").read_text().splitlines()
-                if line.startswith("oom_kill ")
-            ),
-            0,
-        )
+        counts = dict(line.split() for line in (self.proc / "vmstat").read_text().splitlines())
+        kills = counts.get("oom_kill")
         available = int(fields["MemAvailable"].split()[0]) * 1024
         total = int(fields["MemTotal"].split()[0]) * 1024
         return {
             "memory.available_bytes": gauge(available, "bytes", limit=total),
-            "memory.oom_kills": Level(kills),
+            "memory.oom_kills": None if kills is None else Level(int(kills)),
         }

@@ -16,15 +16,18 @@ class Level:
         unit: ``count``, ``s``, ``cores``, ``bytes`` or a thing that is counted.
         kind: ``counter`` is cumulative, ``gauge`` a level.
         limit: The bound it cannot pass, where there is one.
+        peak: Of a gauge that knows itself how high it was since the last reading; else its value.
     """
 
     value: float
     unit: str = "count"
     kind: Literal["counter", "gauge"] = "counter"
     limit: float | None = None
+    peak: float | None = None
 
 
-Levels: TypeAlias = Mapping[str, Level]
+Levels: TypeAlias = Mapping[str, Level | None]
+"""Name to level; None for what this kernel does not count, which is not zero."""
 
 
 class Source(Protocol):

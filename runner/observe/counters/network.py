@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from runner.observe.counters.level import Level, Levels, gauge
+from runner.observe.counters.namespace import inside
 
 _TCP: Final = {
     ("TcpExt", "ListenOverflows"): "tcp.listen_overflows",
@@ -41,7 +42,7 @@ class Tcp:
         """See `Source`."""
         net = Path(f"/proc/{self.pid}/net")
         counts = paired((net / "netstat").read_text()) | paired((net / "snmp").read_text())
-        found = {name: Level(counts[key]) for key, name in _TCP.items() if key in counts}
+        found = {name: Level(counts[key]) if key in counts else None for key, name in _TCP.items()}
         in_use, waiting = sockets((net / "sockstat").read_text())
         return found | {"tcp.in_use": gauge(in_use, "sockets"), "tcp.time_wait": gauge(waiting, "sockets")}
 
@@ -65,23 +66,27 @@ def sockets(text: str) -> tuple[int, int]:
     return fields["inuse"], fields["tw"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ports:
-    """TCP sockets against the range of ephemeral ports: an upper bound of the ports in use.
+    """TCP sockets against the range of ephemeral ports: about how many ports are in use.
 
     On loopback both ends of a connection are sockets of the same namespace, so half of those in use.
+    Counting them exactly would mean walking every socket in TIME_WAIT each second.
     """
 
     scope: str
     pid: int
     family: str = "ports"
     always: bool = True
+    _range: int | None = None
 
     def read(self) -> Levels:
-        """See `Source`; the range is that of the reader's own namespace."""
-        least, most = map(int, _PORT_RANGE.read_text().split())
+        """See `Source`."""
+        if self._range is None:
+            least, most = map(int, inside(self.pid, _PORT_RANGE.read_text).split())
+            self._range = most - least + 1
         in_use, waiting = sockets(Path(f"/proc/{self.pid}/net/sockstat").read_text())
-        return {"ports.in_use": gauge(in_use // 2 + waiting, "ports", limit=most - least + 1)}
+        return {"ports.in_use": gauge(in_use // 2 + waiting, "ports", limit=self._range)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,5 +109,8 @@ def conntrack(text: str, limit: int | None) -> Levels:
     """Hexadecimal columns, a line a CPU; the first column is the table's size and the same in all."""
     head, *lines = text.splitlines()
     rows = [dict(zip(head.split(), (int(word, 16) for word in line.split()), strict=False)) for line in lines]
-    found = {f"conntrack.{name}": Level(sum(row.get(name, 0) for row in rows)) for name in _CONNTRACK}
+    found = {
+        f"conntrack.{name}": Level(sum(row[name] for row in rows)) if name in rows[0] else None
+        for name in _CONNTRACK
+    }
     return found | {"conntrack.count": gauge(rows[0]["entries"], "connections", limit=limit)}

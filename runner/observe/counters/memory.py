@@ -1,0 +1,64 @@
+"""Memory of one subject's control group, version 1 or 2, against its limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from runner.facts import Subject
+from runner.observe.cgroups import control_group_of
+from runner.observe.counters.level import Level, Levels, gauge
+
+_NO_LIMIT: Final = 1 << 60
+"""Version 1 writes a number near 2^63 for no limit."""
+
+
+@dataclass(slots=True)
+class GroupMemory:
+    """Memory of a control group against its limit, and what hitting the limit has cost."""
+
+    subject: Subject
+    family: str = "memory"
+    always: bool = True
+    _folder: Path | None = field(default=None)
+
+    @property
+    def scope(self) -> str:
+        """See `Source`."""
+        return self.subject.name
+
+    def read(self) -> Levels:
+        """See `Source`."""
+        if self._folder is None and self.subject.pid is not None:
+            group = control_group_of(self.subject.pid)
+            self._folder = group.memory if group else None
+        if self._folder is None:
+            raise FileNotFoundError(2, "no memory control group")
+        return (
+            _version_2(self._folder)
+            if (self._folder / "memory.current").exists()
+            else _version_1(self._folder)
+        )
+
+
+def _version_1(folder: Path) -> Levels:
+    limit = int((folder / "memory.limit_in_bytes").read_text())
+    control = dict(line.split() for line in (folder / "memory.oom_control").read_text().splitlines())
+    used = int((folder / "memory.usage_in_bytes").read_text())
+    return {
+        "memory.usage_bytes": gauge(used, "bytes", limit=limit if limit < _NO_LIMIT else None),
+        "memory.limit_hits": Level(int((folder / "memory.failcnt").read_text())),
+        "memory.oom_kills": Level(int(control["oom_kill"])) if "oom_kill" in control else None,
+    }
+
+
+def _version_2(folder: Path) -> Levels:
+    limit = (folder / "memory.max").read_text().strip()
+    events = dict(line.split() for line in (folder / "memory.events").read_text().splitlines())
+    used = int((folder / "memory.current").read_text())
+    return {
+        "memory.usage_bytes": gauge(used, "bytes", limit=None if limit == "max" else int(limit)),
+        "memory.limit_hits": Level(int(events["max"])),
+        "memory.oom_kills": Level(int(events["oom_kill"])),
+    }

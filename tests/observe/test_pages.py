@@ -1,0 +1,94 @@
+"""What nginx and apps tell of themselves, by the names their libraries use."""
+
+import httpx
+import pytest
+
+from app_server.app import create_app
+from app_server.settings import Settings
+from runner.observe.counters.pages import AppPage, nginx_status
+
+LAG = """# TYPE app_event_loop_lag_seconds histogram
+app_event_loop_lag_seconds_bucket{{le="0.001"}} {0}
+app_event_loop_lag_seconds_bucket{{le="0.25"}} {1}
+app_event_loop_lag_seconds_bucket{{le="1.0"}} {2}
+app_event_loop_lag_seconds_bucket{{le="+Inf"}} {3}
+app_event_loop_lag_seconds_count {3}
+app_event_loop_lag_seconds_sum {4}
+"""
+
+
+def test_nginx_tells_what_it_accepted_and_what_it_could_handle():
+    text = "Active connections: 3 \nserver accepts handled requests\n 10 9 31 \nReading: 0 Writing: 1\n"
+
+    found = nginx_status(text, limit=32)
+
+    assert {name: level.value for name, level in found.items()} == {
+        "nginx.accepts": 10, "nginx.handled": 9, "nginx.requests": 31, "nginx.active": 3
+    }  # fmt: skip
+    assert found["nginx.active"].limit == 32
+
+
+@pytest.mark.parametrize("text", ["", "<html>Welcome to nginx!</html>"])
+def test_another_page_than_nginxs_counters_is_refused(text):
+    with pytest.raises(ValueError):
+        nginx_status(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "gc_s", "lag_s"),
+    [
+        ("app_gc_seconds_total 1.5\napp_event_loop_lag_seconds 0.02\n", 1.5, 0.02),
+        ("go_gc_duration_seconds_sum 0.25\n", 0.25, None),
+        ('jvm_gc_pause_seconds_sum{action="minor"} 1\njvm_gc_pause_seconds_sum{action="x"} 2\n', 3.0, None),
+        ('jvm_gc_collection_seconds_sum{gc="G1"} 1\n', 1.0, None),
+        ("nodejs_eventloop_lag_seconds 0.5\n", None, 0.5),
+        ('nodejs_gc_duration_seconds_sum{kind="minor"} 0.125\n', 0.125, None),
+        ("http_requests_total 4\n", None, None),
+    ],
+)
+def test_an_apps_own_metrics_are_understood_whatever_it_is_written_in(text, gc_s, lag_s):
+    found = AppPage().read(text)
+
+    assert {name: level.value for name, level in found.items()} == {
+        name: value for name, value in (("app.gc_s", gc_s), ("app.event_loop_lag_s", lag_s)) if value
+    }
+
+
+def test_a_lag_gauge_of_several_workers_is_the_worst_ones_and_not_their_sum():
+    text = '# TYPE nodejs_eventloop_lag_seconds gauge\nnodejs_eventloop_lag_seconds{w="1"} 0.1\n'
+
+    found = AppPage().read(text + 'nodejs_eventloop_lag_seconds{w="2"} 0.3\n')
+
+    assert found["app.event_loop_lag_s"].value == 0.3
+
+
+def test_lag_kept_as_a_histogram_is_the_windows_average_and_its_highest_bucket():
+    page = AppPage()
+    page.read(LAG.format(100, 100, 110, 111, 30.0))
+
+    lag = page.read(LAG.format(150, 190, 200, 211, 31.0))["app.event_loop_lag_s"]
+
+    assert lag.value == pytest.approx(1.0 / 100)
+    assert lag.peak == 1.0  # beyond the last bound that is a number
+
+
+def test_what_a_histogram_saw_before_the_window_is_no_peak_of_it():
+    page = AppPage()
+    page.read(LAG.format(100, 100, 110, 111, 30.0))
+
+    lag = page.read(LAG.format(160, 200, 210, 211, 31.0))["app.event_loop_lag_s"]
+
+    assert lag.peak == 0.25
+
+
+def test_a_page_that_is_no_metrics_is_refused():
+    with pytest.raises(ValueError):
+        AppPage().read("<html>hello</html> {")
+
+
+async def test_the_reference_service_tells_both():
+    transport = httpx.ASGITransport(app=create_app(Settings()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+        text = (await client.get("/metrics")).text
+
+    assert AppPage().read(text).keys() == {"app.gc_s", "app.event_loop_lag_s"}
