@@ -179,7 +179,12 @@ def _replica_share(stage: Stage, name: str) -> str:
 def thresholds(stages: Sequence[Stage]) -> str:
     """Every threshold of every stage with its value; empty without any."""
     rows = [
-        [code(each["expr"]), stage_name(stage), threshold_value(each), "passed" if each["ok"] else "**failed**"]
+        [
+            code(each["expr"]),
+            stage_name(stage),
+            threshold_value(each),
+            "passed" if each["ok"] else "**failed**",
+        ]
         for stage in stages
         for each in stage["thresholds"]
     ]
