@@ -81,6 +81,12 @@ def _pattern(pattern: re.Pattern[str]) -> Any:
     return Field(json_schema_extra={"pattern": f"^{pattern.pattern}$"})
 
 
+def _single(value: object) -> object:
+    if value is None or not isinstance(value, bool | int | float | str):
+        raise complaint(f"should be a single value, not {shown(value)}")
+    return value
+
+
 Text: TypeAlias = Annotated[str, Field(strict=True)]
 Line: TypeAlias = Annotated[Text, AfterValidator(_line), Field(max_length=200)]
 Name: TypeAlias = Annotated[Text, AfterValidator(_name), _pattern(_NAME)]
@@ -94,6 +100,11 @@ AsWritten: TypeAlias = Annotated[
     WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
 """Text, or a number or boolean taken as the text it was written as: ``1.10`` is ``"1.10"``."""
+
+Single: TypeAlias = Annotated[
+    Any, BeforeValidator(_single), WithJsonSchema({"type": ["string", "number", "boolean"]})
+]
+"""Text, a number or a boolean, as it was written."""
 
 
 def _workers(most: int) -> Any:

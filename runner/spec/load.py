@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from runner.spec.document import parse
 from runner.spec.explain import CROSS_FIELD, explain
+from runner.spec.matrix import spread, too_many_cells
 from runner.spec.model import MAX_CONFIGURATIONS, Experiment
 from runner.spec.not_yet import awaited
 from runner.spec.overlay import base, resolve
@@ -56,8 +57,8 @@ def _read(text: str, overrides: Sequence[str]) -> tuple[Experiment | None, list[
     document, in_overrides = apply(root, overrides)
     if too_many := _too_many(document):
         return None, [*in_text, *in_overrides, too_many]
-    resolved = resolve(document)
-    early = [*in_text, *in_overrides, *_without_effect(document, resolved), *_awaited(resolved)]
+    resolved, in_matrix = spread(document, resolve(document), listed="configurations" in document.entries)
+    early = [*in_text, *in_overrides, *in_matrix, *_without_effect(document, resolved), *_awaited(resolved)]
     experiment, late = _validate(resolved, document)
     known = {fault.path for fault in early}
     return experiment, [*early, *(fault for fault in late if fault.path not in known)]
@@ -69,7 +70,8 @@ def _too_many(document: MapNode) -> Fault | None:
     if listed and isinstance(listed.value, ListNode) and len(listed.value.items) > MAX_CONFIGURATIONS:
         message = f"should have at most {MAX_CONFIGURATIONS} entries"
         return Fault(listed.key, listed.value.path, message)
-    return None
+    count = len(listed.value.items) if listed and isinstance(listed.value, ListNode) else 1
+    return too_many_cells(document, max(count, 1))
 
 
 def _awaited(resolved: MapNode) -> Iterator[Fault]:

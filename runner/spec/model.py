@@ -11,14 +11,16 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from runner.spec.fields import Line, Name, Text, Whole
+from runner.spec.fields import Line, Name, Single, Text, Whole
 from runner.spec.find import Find, FindStage
+from runner.spec.matrix import MAX_CELLS, slug
 from runner.spec.part import Conflict, Part, refuse
 from runner.spec.quantities import HOUR, MINUTE, Time
 from runner.spec.thresholds import Threshold
 from runner.spec.topology import App, DockerTopology, ExternalTopology, ProcessTopology, Proxy, Topology
 from runner.spec.traffic import Expect, Load, Request, Stage
 from runner.spec.url import host_of, is_loopback, literal
+from runner.spec.words import shown
 from runner.units import Seconds
 
 __all__ = [
@@ -135,10 +137,30 @@ class Experiment(Part):
         1, description="How often each stage is run; more than once in seeded random order."
     )
 
+    matrix: dict[Text, Annotated[tuple[Single, ...], Field(min_length=1, max_length=MAX_CELLS)]] = Field(
+        default_factory=dict,
+        description="Paths to keys, each with values: every combination is laid over every configuration.",
+        examples=[{"topology.replicas": [1, 2, 4], "load.connection": ["new", "keep-alive"]}],
+    )
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        refuse(*_twice(self.matrix))
         refuse(*_doubles("configurations", self.configurations, "give each configuration a name of its own"))
         return self
+
+
+def _twice(matrix: Mapping[str, Sequence[Any]]) -> list[Conflict]:
+    """A conflict for every value that would give an earlier one's name."""
+    return [
+        Conflict(
+            ("matrix", path, i), f"{shown(value)} makes the same name as {shown(values[names.index(name)])}"
+        )
+        for path, values in matrix.items()
+        for names in [[slug(str(each)) for each in values]]
+        for i, (value, name) in enumerate(zip(values, names, strict=True))
+        if name in names[:i]
+    ]
 
 
 def _doubles(

@@ -27,7 +27,7 @@ def apply(document: MapNode, overrides: Sequence[str]) -> tuple[MapNode, list[Fa
     for override in overrides:
         try:
             path, node, found = _read(override)
-            changed = _put(document, path, node, Mark(1, 1, len(override.partition("=")[0]), override))
+            changed = put(document, path, node, Mark(1, 1, len(override.partition("=")[0]), override))
         except Refused as refused:
             faults.append(refused.fault)
             continue
@@ -43,7 +43,7 @@ def _read(override: str) -> tuple[list[str], Node, list[Fault]]:
     mark = Mark(1, 1, max(len(path), 1), override[:_MOST])
     if not equals or len(override) > _MOST:
         raise Refused(Fault(mark, "", "should be path=value", _SYNTAX))
-    steps = _steps(path)
+    steps = steps_of(path)
     if not steps:
         raise Refused(Fault(mark, "", f"{shown(path)} is no path", _SYNTAX))
     try:
@@ -56,7 +56,7 @@ def _read(override: str) -> tuple[list[str], Node, list[Fault]]:
     return steps, node or Scalar(mark, path, None), faults
 
 
-def _steps(path: str) -> list[str]:
+def steps_of(path: str) -> list[str]:
     """``stages[0].rps`` as ``stages``, ``0``, ``rps``; empty when it is no path."""
     steps, position = [], 0
     while position < len(path):
@@ -69,22 +69,22 @@ def _steps(path: str) -> list[str]:
     return steps
 
 
-def _put(at: Node, steps: Sequence[str], node: Node, mark: Mark) -> Node:
+def put(at: Node, steps: Sequence[str], node: Node, mark: Mark) -> Node:
     """A copy of the tree `at` with `node` where the steps lead; missing maps are made."""
     if not steps:
         return node
     step, *rest = steps
     match at:
         case Scalar(value=None):
-            return _put(MapNode(mark, at.path, {}), steps, node, mark)
+            return put(MapNode(mark, at.path, {}), steps, node, mark)
         case MapNode():
             below = at.entries.get(step) or Entry(mark, Scalar(mark, join(at.path, step), None))
-            entry = Entry(below.key if rest else mark, _put(below.value, rest, node, mark))
+            entry = Entry(below.key if rest else mark, put(below.value, rest, node, mark))
             return MapNode(at.mark, at.path, {**at.entries, step: entry})
         case ListNode():
             index = _index(at, step, mark)
             items = list(at.items)
-            items[index] = _put(items[index], rest, node, mark)
+            items[index] = put(items[index], rest, node, mark)
             return ListNode(at.mark, at.path, tuple(items))
         case Scalar():
             raise Refused(Fault(mark, at.path, f"is {shown(at.value)} and has no parts, so no {shown(step)}"))
