@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Final
 
 from runner.facts import Counter, Unreadable
-from runner.observe.counters.level import Level, Levels
+from runner.observe.counters.level import Level, Levels, Source
 
 WENT_BACK: Final = "it went back in the window, so its owner was started again or it wrapped"
 ONE_END: Final = "it was there at one end of the window only"
@@ -77,16 +77,16 @@ class Ledger:
         if when is not When.BETWEEN:
             self._faults.setdefault((scope, family), reason)
 
-    def has_failed(self, scope: str, family: str) -> bool:
+    def has_failed(self, source: Source) -> bool:
         """Whether a source is lost for this window."""
-        return (scope, family) in self._faults
+        return (source.scope, source.family) in self._faults
 
     def conclude(self) -> tuple[tuple[Counter, ...], tuple[Unreadable, ...]]:
         """Every counter known at both ends of the window, and why each of the others is not."""
         found: list[Counter] = []
         unreadable = [Unreadable(*key, reason) for key, reason in (self._faults | self._absent).items()]
         for (scope, name), series in self._series.items():
-            if self.has_failed(scope, self._family[scope, name]):
+            if (scope, self._family[scope, name]) in self._faults:
                 continue
             if series.first is None or series.last is None:
                 unreadable.append(Unreadable(scope, name, ONE_END))
