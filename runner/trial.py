@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -132,7 +132,12 @@ async def _offer_and_watch(
         record.subjects = (*stack.subjects, *_instrument(started.pids))
         counter = RequestCounter(stack.metrics_urls, started.window)
         record.counters = Counters(
-            record.subjects, started.window, stack.metrics_urls, stack.status_urls, stack.endpoint
+            record.subjects,
+            started.window,
+            stack.metrics_urls,
+            stack.status_urls,
+            stack.endpoint,
+            _room(stack.description.get("proxy")),
         )
         nursery.start_soon(counter.count)
         nursery.start_soon(record.counters.watch)
@@ -158,6 +163,14 @@ async def _look_out(stack: Stack, record: _Record, scope: trio.CancelScope) -> N
     event = await stack.wait_broken()
     record.events.append(Event(event.code, event.message, t_s=_since_window(record.window), log=event.log))
     scope.cancel()
+
+
+def _room(proxy: object) -> int | None:
+    """How many connections all workers of nginx may have."""
+    if not isinstance(proxy, Mapping) or not proxy.get("connections"):
+        return None
+    workers = proxy.get("workers")
+    return int(proxy["connections"]) * (workers if isinstance(workers, int) else os.cpu_count() or 1)
 
 
 def _instrument(generator_pids: tuple[int, ...]) -> tuple[Subject, ...]:

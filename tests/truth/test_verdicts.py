@@ -146,7 +146,7 @@ def test_one_nginx_worker_before_a_cheap_app(truth, tmp_path, keepalive):
 
 
 def test_programs_that_eat_the_hosts_cpu(truth, eaters):
-    truth.expect(truth.found(process("--burn-us", "400"), 1500, max_in_flight=400), "host-cpu-limited")
+    truth.expect(truth.found(process("--burn-us", "400"), 2200, max_in_flight=400), "host-cpu-limited")
 
 
 def test_programs_that_eat_the_hosts_cpu_and_new_connections(truth, eaters):

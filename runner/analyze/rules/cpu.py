@@ -7,7 +7,7 @@ from typing import Any, Final
 from runner.analyze.evidence import counters
 from runner.analyze.rules.finding import Evidence, Finding, Judgement, RuledOut, Stage
 
-ONE_CORE: Final = 0.95
+ONE_CORE: Final = 0.9
 """Of one core: from here on a thread had no pause worth the name; Loadproof's own bound."""
 THROTTLED: Final = 0.25
 HOST_FULL: Final = 0.95

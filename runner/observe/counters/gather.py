@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,7 @@ class Counters:
         metrics_urls: Subject's name to the URL of its Prometheus metrics.
         status_urls: Subject's name to nginx's stub_status.
         endpoint: Where the load goes.
+        room: How many connections nginx may have at once, None when unknown.
 
     Attributes:
         found: What could be read, once `watch` has ended.
@@ -52,6 +54,7 @@ class Counters:
     metrics_urls: Mapping[str, str]
     status_urls: Mapping[str, str]
     endpoint: Endpoint | None = None
+    room: int | None = None
     found: tuple[Counter, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     _ledger: Ledger = field(default_factory=Ledger)
@@ -72,7 +75,8 @@ class Counters:
             closing.callback(self._conclude, sources)
             async with trio.open_nursery() as nursery:
                 for name, url in self.status_urls.items():
-                    nursery.start_soon(self._watch_page, name, "nginx", url, nginx_status)
+                    read = partial(nginx_status, limit=self.room)
+                    nursery.start_soon(self._watch_page, name, "nginx", url, read)
                 for name, url in self.metrics_urls.items():
                     nursery.start_soon(self._watch_page, name, "app", url, AppPage().read)
                 nursery.start_soon(self._every_second, sources)
