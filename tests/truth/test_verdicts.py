@@ -192,9 +192,10 @@ def test_a_generator_worker(truth, number):
 def image(folder):
     """The service in an image of its own, built on the stand-in for python."""
     (folder / "Dockerfile").write_text(
-        "ARG BASE=python:3.12-slim\nFROM ${BASE}\nCOPY service.py /service.py\n"
+        "ARG BASE=python:3.12-slim\nFROM ${BASE}\nCOPY service.py quick.py /\n"
     )
-    shutil.copy(ROOT / "tests" / "truth" / "service.py", folder / "service.py")
+    for name in ("service.py", "quick.py"):
+        shutil.copy(ROOT / "tests" / "truth" / name, folder / name)
     return str(folder)
 
 
@@ -221,3 +222,15 @@ def test_a_memory_limit(truth, tmp_path, memory):
 @pytest.mark.docker
 def test_a_healthy_container(truth, tmp_path):
     truth.expect(truth.found(container(tmp_path, cpus=1.0, memory="128MiB"), 200), "within-capacity")
+
+
+# -- docker-proxy
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(("connection", "rps"), [("new", 9000), ("keep-alive", 25_000)])
+def test_docker_proxy_before_a_quick_app(truth, tmp_path, connection, rps):
+    app = {"build": image(tmp_path), "port": 8080, "command": ["python", "/quick.py", "{port}"]}
+    topology = {"kind": "docker", "app": app, "publish": "port"}
+    found = truth.found(topology, rps, connection=connection, max_in_flight=400)
+    truth.expect(found, "forwarder-limited")

@@ -107,7 +107,7 @@ def _no_ports(stage: Stage) -> Finding | None:
     failed, scheduled = stage["requests"]["failures"].get("no_port", 0), stage["requests"]["scheduled"]
     if not scheduled or failed < NO_PORT * scheduled:
         return None
-    ports = next((each for each in counters(stage, "ports.in_use") if each["limit"]), None)
+    ports = next((each for each in counters(stage, "ports.in_use", "net:host") if each["limit"]), None)
     evidence = [Evidence("requests without a port (EADDRNOTAVAIL)", failed, "requests")]
     if ports:
         most = ports["limit"]

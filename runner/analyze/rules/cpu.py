@@ -7,8 +7,8 @@ from typing import Any, Final
 from runner.analyze.evidence import counters
 from runner.analyze.rules.finding import Evidence, Finding, Judgement, RuledOut, Stage
 
-ONE_CORE: Final = 0.9
-"""Of one core: from here on a thread had no pause worth the name; Loadproof's own bound."""
+ONE_CORE: Final = 0.85
+"""Of one core, on average: from here on a thread had no pause worth the name; our own bound, with room for stolen time."""
 THROTTLED: Final = 0.25
 HOST_FULL: Final = 0.95
 """Host CPU above which there is none left to give (netdata's critical alarm)."""
