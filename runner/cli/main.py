@@ -15,6 +15,7 @@ _COMMANDS: Final = {
     "execute": "Run an experiment and write its report.",
     "validate": "Check a specification and list every problem in it.",
     "schema": "Print the JSON Schema of specifications.",
+    "comment": "Put a run's result on its pull request.",
     "doctor": "Say what this machine has and lacks.",
     "clean": "Remove what runs that were killed have left behind.",
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.errors import UsageError
+from runner.cli.actions import annotate
+from runner.errors import SpecificationError, UsageError
 from runner.spec.load import read_spec
 from runner.spec.model import Experiment
 
@@ -35,5 +37,9 @@ def read_spec_file(path: Path, overrides: Sequence[str] = ()) -> SpecFile:
         raise UsageError(
             f"cannot read {path}: {error.strerror}", hint="give the path of a YAML specification"
         ) from None
-    experiment = read_spec(content, source=str(path), overrides=overrides)
+    try:
+        experiment = read_spec(content, source=str(path), overrides=overrides)
+    except SpecificationError as error:
+        annotate(path, error, os.environ)
+        raise
     return SpecFile(path, content, hashlib.sha256(content).hexdigest(), experiment)
