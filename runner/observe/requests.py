@@ -12,6 +12,7 @@ import trio
 from prometheus_client.parser import text_string_to_metric_families
 
 from runner.facts import Window
+from runner.observe.http import plain_client
 from runner.units import NS_PER_S, Nanoseconds
 
 _TIMEOUT_S: Final = 3.0
@@ -58,7 +59,7 @@ class RequestCounter:
             if value is not None:
                 found[name] = value
 
-        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
+        async with plain_client(_TIMEOUT_S) as client:
             await trio.sleep(max(0.0, (instant_ns - time.monotonic_ns()) / NS_PER_S))
             async with trio.open_nursery() as nursery:
                 for name, url in self.urls.items():

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,36 @@ async def test_a_page_that_answers_only_at_the_end_gives_no_delta_of_zero():
     ]
 
 
+async def test_nginx_is_asked_every_second_for_its_highest_number_of_connections():
+    page = b"Active connections: %d \nserver accepts handled requests\n 10 10 10 \n"
+    levels = iter([1, 30, 2])
+
+    def answer(client, _):
+        text = page % next(levels)
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+
+    with scripted(answer) as port:
+        counters = Counters((), window(1.1), {}, {"nginx": f"http://127.0.0.1:{port}/"}, room=32)
+        await counters.watch()
+
+    active = by_key(counters)["nginx", "nginx.active"]
+    assert (active.before, active.peak, active.after, active.limit) == (1, 30, 2, 32)
+
+
+@ROOT
+def test_only_who_opens_connections_has_ports_in_use():
+    script = "import sys; print('up', flush=True); sys.stdin.read()"
+    found = {}
+    for role in Role.APP, Role.PROXY:
+        with start(script, shutil.which("unshare"), "--net") as process:
+            watched = replace(subject(process), role=role)
+            found[role] = [it.family for it in sources_for([watched]) if it.scope == "net:app"]
+            process.kill()
+
+    assert "ports" in found[Role.PROXY]
+    assert "ports" not in found[Role.APP]
+
+
 async def test_a_page_whose_connection_is_closed_at_a_limit_is_asked_again():
     page = b"Active connections: 1 \nserver accepts handled requests\n 10 %d 10 \n"
     asked = []
@@ -160,7 +191,7 @@ import os, time, trio
 from runner.facts import Role, Subject, Window
 from runner.observe.counters.gather import Counters
 start = time.monotonic_ns()
-watched = Subject("app", Role.APP, "process", {watched.pid}, {watched.started})
+watched = Subject("app", Role("{watched.role}"), "process", {watched.pid}, {watched.started})
 counters = Counters([watched], Window(start, start, start + 50_000_000), {{}}, {{}})
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 trio.run(counters.watch)
@@ -189,7 +220,7 @@ def test_what_a_permission_hides_is_said_to_be_not_permitted():
 def test_a_container_of_root_still_shows_its_network_to_a_user():
     script = "import sys; print('up', flush=True); sys.stdin.read()"
     with start(script, shutil.which("unshare"), "--net") as process:
-        reasons, found = seen_by_nobody(subject(process))
+        reasons, found = seen_by_nobody(replace(subject(process), role=Role.PROXY))
         process.kill()
 
     assert reasons["net:app", "tcp.accept_queue"] == reasons["net:app", "ports"] == "not permitted"

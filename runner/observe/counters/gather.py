@@ -24,6 +24,7 @@ from runner.observe.counters.pages import AppPage, nginx_status
 from runner.observe.counters.series import Ledger, When
 from runner.observe.counters.sources import sources_for
 from runner.observe.counters.threads import Threads
+from runner.observe.http import plain_client
 from runner.units import NS_PER_S, Nanoseconds
 
 _EVERY_NS: Final = NS_PER_S
@@ -76,9 +77,9 @@ class Counters:
             async with trio.open_nursery() as nursery:
                 for name, url in self.status_urls.items():
                     read = partial(nginx_status, limit=self.room)
-                    nursery.start_soon(self._watch_page, name, "nginx", url, read)
+                    nursery.start_soon(self._watch_page, name, "nginx", url, read, self._beats())
                 for name, url in self.metrics_urls.items():
-                    nursery.start_soon(self._watch_page, name, "app", url, AppPage().read)
+                    nursery.start_soon(self._watch_page, name, "app", url, AppPage().read, ())
                 nursery.start_soon(self._every_second, sources)
 
     def _conclude(self, sources: Sequence[Source]) -> None:
@@ -89,7 +90,7 @@ class Counters:
 
     async def _every_second(self, sources: Sequence[Source]) -> None:
         try:
-            for instant_ns in range(self.window.measure_ns + _EVERY_NS, self.window.end_ns, _EVERY_NS):
+            for instant_ns in self._beats():
                 await _sleep_until(instant_ns)
                 quick = [each for each in sources if each.always and not self._ledger.has_failed(each)]
                 await self._read_in_turn(quick, When.BETWEEN)
@@ -114,8 +115,20 @@ class Counters:
         else:
             self._ledger.take(source.scope, source.family, levels, when)
 
-    async def _watch_page(self, scope: str, family: str, url: str, parse: _Parse) -> None:
-        for instant_ns, when in ((self.window.measure_ns, When.BEGIN), (self.window.end_ns, When.END)):
+    def _beats(self) -> range:
+        """Every whole second within the window, its ends left out."""
+        return range(self.window.measure_ns + _EVERY_NS, self.window.end_ns, _EVERY_NS)
+
+    async def _watch_page(
+        self, scope: str, family: str, url: str, parse: _Parse, between: Sequence[Nanoseconds]
+    ) -> None:
+        """Read a page at both ends, and at some instants in between."""
+        instants = [
+            (self.window.measure_ns, When.BEGIN),
+            *((instant_ns, When.BETWEEN) for instant_ns in between),
+            (self.window.end_ns, When.END),
+        ]
+        for instant_ns, when in instants:
             await _sleep_until(instant_ns)
             try:
                 with trio.fail_after(_PAGE_TIMEOUT_S):
@@ -135,7 +148,7 @@ async def _page(url: str) -> str:
     until = trio.current_time() + _PAGE_TIMEOUT_S - _AGAIN_S
     while True:
         try:
-            async with httpx.AsyncClient(timeout=_PAGE_TIMEOUT_S, trust_env=False) as client:
+            async with plain_client(_PAGE_TIMEOUT_S) as client:
                 answer = await client.get(url)
                 answer.raise_for_status()
                 return answer.text

@@ -20,6 +20,8 @@ from runner.observe.counters.threads import Switches, Threads
 
 HOST_NETWORK: Final = "net:host"
 _WATCHED: Final = (Role.APP, Role.PROXY, Role.FORWARDER)
+_CONNECTING: Final = (Role.PROXY, Role.FORWARDER)
+"""Who opens connections, besides the generator; a connection that is accepted takes no port."""
 
 
 def sources_for(subjects: Sequence[Subject], endpoint: Endpoint | None = None) -> Iterator[Source]:
@@ -35,7 +37,9 @@ def sources_for(subjects: Sequence[Subject], endpoint: Endpoint | None = None) -
         if scope == HOST_NETWORK:
             yield from _own_network(members, _local_port(endpoint))
         elif (pid := members[0].pid) is not None:
-            yield from (Tcp(scope, pid), Conntrack(scope, pid), Ports(scope, pid), Listeners(scope, pid))
+            yield from (Tcp(scope, pid), Conntrack(scope, pid), Listeners(scope, pid, _owners(members)))
+            if any(member.role in _CONNECTING for member in members):
+                yield Ports(scope, pid)
     for subject in watched:
         yield from (Threads(subject), Files(subject), Switches(subject))
         if subject.kind == "cgroup":
@@ -45,10 +49,15 @@ def sources_for(subjects: Sequence[Subject], endpoint: Endpoint | None = None) -
 def _own_network(members: Sequence[Subject], port: int | None) -> Iterator[Source]:
     """The runner's own namespace, where others listen too: only sockets of the system under test count."""
     own, scope = os.getpid(), HOST_NETWORK
-    owners = tuple(pid for member in members for pid in processes(member))
+    owners = _owners(members)
     yield from (Tcp(scope, own), Conntrack(scope, own), Ports(scope, own))
     if owners or port is not None:
         yield Listeners(scope, own, owners, (port,) if port is not None else ())
+
+
+def _owners(members: Sequence[Subject]) -> tuple[int, ...]:
+    """Processes whose listeners are meant: Docker puts a name server of its own into every container."""
+    return tuple(pid for member in members for pid in processes(member))
 
 
 def _namespaces(subjects: Sequence[Subject]) -> dict[str, list[Subject]]:
