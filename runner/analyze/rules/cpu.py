@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from runner.analyze.evidence import counters
+from runner.analyze.evidence import counters, rise
 from runner.analyze.rules.finding import Evidence, Finding, Judgement, RuledOut, Stage
 
 ONE_CORE: Final = 0.85
-"""Of one core, on average: from here on a thread had no pause worth the name; our own bound, with room for stolen time."""
+"""Of one core on average: from here on a thread had no pause worth the name; our own bound."""
 THROTTLED: Final = 0.25
 HOST_FULL: Final = 0.95
 """Host CPU above which there is none left to give (netdata's critical alarm)."""
@@ -165,8 +165,10 @@ def _greatest(stage: Stage) -> tuple[str, float]:
 
 
 def _host_is_full(stage: Stage, cores: int | None) -> bool:
+    """What a hypervisor stole was wanted too, and could not be had."""
     usage: Any = stage["cpu_cores"].get("system")
-    return bool(cores and usage and usage["avg"] >= HOST_FULL * cores)
+    stolen = rise(stage, "cpu.steal_s", "host") / stage["window_s"] if stage.get("window_s") else 0.0
+    return bool(cores and usage and usage["avg"] + stolen >= HOST_FULL * cores)
 
 
 def _hottest(stage: Stage, role: str) -> tuple[str, float] | None:
