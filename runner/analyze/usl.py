@@ -1,0 +1,197 @@
+"""The Universal Scalability Law: what adding replicas brings, and from where on it harms.
+
+X(N) = λN / (1 + σ(N − 1) + κN(N − 1)): λ is what one does alone, σ the contention (what is done one after
+the other, as in Amdahl's law), κ the coherency (what each pair has to agree upon). Gunther, "A Simple
+Capacity Model of Massively Parallel Transaction Systems", CMG 1993, and "Guerrilla Capacity Planning", 2007.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, combinations
+from random import Random
+from typing import Final, TypeAlias
+
+from runner.units import PerSecond
+
+PARAMETERS: Final = 3
+DRAWS: Final = 1000
+_SEED: Final = 1
+
+Interval: TypeAlias = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The throughput of some replicas.
+
+    Attributes:
+        replicas: How many, >= 1.
+        low: At least this many requests a second, > 0.
+        high: At most this many; `low` itself where the throughput was measured and not searched.
+    """
+
+    replicas: int
+    low: PerSecond
+    high: PerSecond
+
+    @property
+    def rate(self) -> PerSecond:
+        """The middle of the two, on a logarithmic scale."""
+        return math.sqrt(self.low * self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The law's three numbers.
+
+    Attributes:
+        alone: λ, requests a second of one replica.
+        contention: σ >= 0.
+        coherency: κ >= 0.
+    """
+
+    alone: PerSecond
+    contention: float
+    coherency: float
+
+    def at(self, replicas: float) -> PerSecond:
+        """The throughput of so many."""
+        return self.alone * replicas / self._divisor(replicas)
+
+    def _divisor(self, n: float) -> float:
+        return 1 + self.contention * (n - 1) + self.coherency * n * (n - 1)
+
+    @property
+    def peak(self) -> float:
+        """From how many replicas on another one lowers the throughput; infinite without coherency."""
+        if self.coherency <= 0:
+            return math.inf
+        return math.sqrt(max(1 - self.contention, 0) / self.coherency)
+
+    @property
+    def ceiling(self) -> PerSecond:
+        """What no number of replicas exceeds; infinite for a system that scales linearly."""
+        if self.coherency > 0:
+            return self.at(max(self.peak, 1))
+        return self.alone / self.contention if self.contention > 0 else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """95 % intervals; `peak` may end at infinity."""
+
+    contention: Interval
+    coherency: Interval
+    peak: Interval
+
+
+def fit(points: Sequence[Point]) -> Law | None:
+    """The law that is nearest to the points, by their relative errors.
+
+    N/X is linear in its parameters (Gunther 2007, chapter 5): N/X = a + b(N − 1) + cN(N − 1) with
+    λ = 1/a, σ = b/a, κ = c/a. Each point counts by its share of itself, and b and c are not negative.
+
+    Returns:
+        None for fewer than three different numbers of replicas, which cannot tell σ from κ, and for points
+        from which no finite λ follows.
+    """
+    return _fit([(point.replicas, point.rate) for point in points])
+
+
+def intervals(points: Sequence[Point], law: Law) -> Intervals | None:
+    """How far the law may be off, from fits to `DRAWS` repetitions of the measurement.
+
+    Each draw takes every throughput anywhere between its `low` and `high` (JCGM 101:2008), off by one of the
+    errors that the law itself has left, scaled to its degrees of freedom (Efron, 1979).
+
+    Returns:
+        None when the points determine the law exactly and have no width: nothing tells how good they are.
+    """
+    errors = _errors(points, law)
+    if not any(errors) and all(point.low == point.high for point in points):
+        return None
+    random = Random(_SEED)  # noqa: S311  (draws to repeat, no secret)
+    laws = [
+        drawn
+        for _ in range(DRAWS)
+        if (drawn := _fit([(p.replicas, _draw(p, errors, random)) for p in points])) is not None
+    ]
+    return Intervals(
+        _middle([each.contention for each in laws]),
+        _middle([each.coherency for each in laws]),
+        _middle([each.peak for each in laws]),
+    )
+
+
+def _errors(points: Sequence[Point], law: Law) -> list[float]:
+    """What the law leaves unexplained of each point, as a share of it."""
+    left = len(points) - PARAMETERS
+    if left <= 0:
+        return [0.0]
+    scale = math.sqrt(len(points) / left)
+    return [scale * (point.rate / law.at(point.replicas) - 1) for point in points]
+
+
+def _draw(point: Point, errors: Sequence[float], random: Random) -> PerSecond:
+    rate = random.uniform(point.low, point.high) * (1 + random.choice(errors))
+    return max(rate, point.low * 1e-3)
+
+
+def _middle(values: Sequence[float]) -> Interval:
+    """What 95 of 100 values lie within."""
+    ranked = sorted(values)
+    cut = round(len(ranked) * 0.025)
+    return ranked[cut], ranked[-1 - cut]
+
+
+def _fit(points: Sequence[tuple[int, PerSecond]]) -> Law | None:
+    """The nearest law without negative parameters: the best of all choices of those that are not 0."""
+    if len({n for n, _ in points}) < PARAMETERS:
+        return None
+    rows = [[rate / n, rate / n * (n - 1), rate * (n - 1)] for n, rate in points]
+    choices = chain.from_iterable(combinations(range(PARAMETERS), size + 1) for size in range(PARAMETERS))
+    found = [weights for chosen in choices if (weights := _least_squares(rows, chosen)) is not None]
+    a, b, c = min(found, key=lambda weights: _left(rows, weights))
+    return Law(1 / a, b / a, c / a) if a > 0 else None
+
+
+def _left(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> float:
+    return sum((1 - sum(x * w for x, w in zip(row, weights, strict=True))) ** 2 for row in rows)
+
+
+def _least_squares(rows: Sequence[Sequence[float]], chosen: Sequence[int]) -> list[float] | None:
+    """The weights with which every row comes nearest to 1, by the normal equations.
+
+    Args:
+        rows: One a point.
+        chosen: Which columns may count; the others weigh 0.
+
+    Returns:
+        None when a weight would be negative, or when there is no single answer.
+    """
+    matrix = [[sum(row[i] * row[j] for row in rows) for j in chosen] for i in chosen]
+    solved = _solve(matrix, [sum(row[i] for row in rows) for i in chosen])
+    if solved is None or min(solved) < 0:
+        return None
+    weights = dict(zip(chosen, solved, strict=True))
+    return [weights.get(column, 0.0) for column in range(PARAMETERS)]
+
+
+def _solve(matrix: Sequence[Sequence[float]], right: Sequence[float]) -> list[float] | None:
+    """A small linear system by elimination with pivots; None when it has no single answer."""
+    work = [[*row, value] for row, value in zip(matrix, right, strict=True)]
+    size = len(work)
+    for column in range(size):
+        pivot = max(range(column, size), key=lambda row: abs(work[row][column]))
+        work[column], work[pivot] = work[pivot], work[column]
+        head = work[column]
+        if abs(head[column]) < 1e-300:
+            return None
+        for row in range(size):
+            if row != column:
+                share = work[row][column] / head[column]
+                work[row] = [x - share * y for x, y in zip(work[row], head, strict=True)]
+    return [work[n][size] / work[n][n] for n in range(size)]
