@@ -11,8 +11,10 @@ from runner.analyze.capacity import Searched, capacity, searched
 from runner.analyze.counters import Usage, cores_between, cpu_by_role, cpu_of, memory_by_role
 from runner.analyze.cross_check import cross_checks
 from runner.analyze.evidence import evidence
+from runner.analyze.hypothesis import hypothesis
 from runner.analyze.latency import latencies
 from runner.analyze.proof import prove
+from runner.analyze.scaling import scaling
 from runner.analyze.thresholds import evaluate
 from runner.analyze.throttling import throttled
 from runner.analyze.validity import validity
@@ -45,7 +47,11 @@ def results(
     facts = {each.order: each for each in trials}
     counters = [trial for trial in planned if trial.proves is not None]
     planned = [trial for trial in planned if trial.proves is None]
-    configurations = dict.fromkeys(trial.configuration.name for trial in planned)
+    asked = {trial.configuration.name: trial.configuration for trial in planned if not trial.cross_check}
+    found = [
+        _configuration([each for each in planned if each.configuration.name == name], counters, facts, run)
+        for name in asked
+    ]
     return {
         "schema_version": SCHEMA_VERSION,
         "experiment": {
@@ -56,12 +62,8 @@ def results(
         },
         "run": _run(run),
         "environment": dict(run.environment),
-        "configurations": [
-            _configuration(
-                [trial for trial in planned if trial.configuration.name == name], counters, facts, run
-            )
-            for name in configurations
-        ],
+        "configurations": found,
+        "scaling": scaling(list(zip(asked.values(), found, strict=True))),
     }
 
 
@@ -113,6 +115,7 @@ def _configuration(
             "timeout_s": load.timeout,
             "request": {"method": load.request.method, "path": load.request.path},
         },
+        "hypothesis": hypothesis(configuration.hypothesis, stages),
         "stages": stages,
         "capacity": [capacity(search) for search in searches],
         "cross_check": cross_checks(stages, [_stage(each, facts.get(each.order), run) for each in checks]),

@@ -1,0 +1,102 @@
+"""Configurations that differ in their replicas alone are read as one curve, and what it says is true."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runner.analyze.results import results, upcoming
+from runner.analyze.usl import Law
+from runner.plan.trials import plan
+from runner.spec.load import read_spec
+from tests.analyze.facts import RUN, results_of
+from tests.analyze.searches import SPEC, answer
+
+FAMILY = b"""
+version: 1
+name: shop
+topology:
+  kind: process
+  app: {command: [shop, --port, "{port}"]}
+  proxy: {kind: nginx}
+stages:
+  - find: {max_rps: 4000, min_rps: 100, precision: 0.01, probes: 30, until: [achieved >= 99%]}
+    duration: 4s
+"""
+MATRIX = b"matrix: {topology.replicas: [1, 2, 4, 6]}\n"
+
+
+def scaled(law: Law, spec: bytes = FAMILY + MATRIX) -> list[dict[str, Any]]:
+    """The entries of a run in which each configuration holds what the law says."""
+    experiment = read_spec(spec, source="shop.yaml")
+    facts: dict[int, Any] = {}
+    for each in plan(experiment):
+        capacity = law.at(each.configuration.topology.replicas)
+        while (probe := upcoming(each, facts, RUN)) is not None:
+            facts[probe.order] = answer(probe, capacity)
+    found = results(
+        experiment, spec_sha256="0", run=RUN, trials=list(facts.values()), planned=plan(experiment)
+    )
+    return found["scaling"]
+
+
+def test_searches_over_replicas_give_the_law_behind_them() -> None:
+    (entry,) = scaled(Law(800, 0.1, 0.05))
+
+    assert [point["replicas"] for point in entry["points"]] == [1, 2, 4, 6]
+    assert all(point["low_rps"] <= point["rps"] <= point["high_rps"] for point in entry["points"])
+    low, high = entry["law"]["coherency_95"]
+    assert low <= 0.05 <= high
+    assert abs(entry["law"]["peak_replicas"] - (0.9 / 0.05) ** 0.5) < 1
+    assert "Adding replicas helps up to about 4." in entry["sentence"]
+    assert "each one more lowers it" in entry["sentence"]
+
+
+def test_contention_alone_has_a_ceiling_and_no_peak() -> None:
+    (entry,) = scaled(Law(500, 0.3, 0))
+
+    assert entry["law"]["contention_95"][0] <= 0.3 <= entry["law"]["contention_95"][1]
+    assert entry["law"]["peak_95"][1] is None
+
+
+def test_one_configuration_is_no_curve_and_two_numbers_are_not_enough() -> None:
+    assert scaled(Law(800, 0.1, 0.05), FAMILY) == []
+    (entry,) = scaled(Law(800, 0.1, 0.05), FAMILY + b"matrix: {topology.replicas: [1, 2]}\n")
+    assert entry["law"] is None
+    assert (
+        "2 numbers of replicas with a known limit cannot tell contention from coherency" in entry["sentence"]
+    )
+
+
+def test_configurations_that_differ_in_more_than_replicas_are_curves_of_their_own() -> None:
+    wide = b"matrix: {topology.replicas: [1, 2], load.connection: [new, keep-alive]}\n"
+
+    assert [entry["configurations"] for entry in scaled(Law(800, 0.1, 0), FAMILY + wide)] == [
+        ["replicas-1-connection-new", "replicas-2-connection-new"],
+        ["replicas-1-connection-keep-alive", "replicas-2-connection-keep-alive"],
+    ]
+
+
+def test_a_configuration_without_a_limit_is_named_and_left_out() -> None:
+    (entry,) = scaled(Law(900, 0, 0))  # six replicas hold more than the search may try
+
+    assert entry["without"] == ["replicas-6"]
+    assert "No limit was found for replicas-6" in entry["sentence"]
+    assert [point["replicas"] for point in entry["points"]] == [1, 2, 4]
+    assert "nothing speaks against adding more" in entry["sentence"] or entry["law"]["contention"] < 0.02
+
+
+def test_stages_that_were_asked_for_more_than_they_answered_count_as_well() -> None:
+    spec = (
+        FAMILY[: FAMILY.index(b"stages")]
+        + b"stages: [{rps: 4000, duration: 4s}, {rps: 3900, duration: 4s}]\n"
+    )
+    (entry,) = scaled(Law(500, 0.2, 0.02), spec + b"matrix: {topology.replicas: [1, 2, 4]}\n")
+
+    assert [point["source"] for point in entry["points"]] == ["overload"] * 3
+    assert [point["rps"] for point in entry["points"]] == [500, 806, 1087]
+    assert entry["law"]["contention_95"] is None
+    assert "nothing tells how sure it is" in entry["sentence"]
+
+
+def test_an_experiment_without_replicas_has_no_curve() -> None:
+    assert results_of(spec=SPEC)["scaling"] == []
