@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from runner.report import capacity, closing, evidence, instrument, numbers, prices, tables, words
+from runner.report import capacity, closing, evidence, instrument, numbers, prices, scaling, tables, words
 from runner.report.built import built
 from runner.report.markup import block, code, escape, paragraphs
 from runner.report.proofs import proofs
@@ -36,7 +36,8 @@ def render_markdown(results: Mapping[str, Any]) -> str:
         aborted=words.aborted(results["run"]),
         sections=[_section(each) for each in configurations],
         comparison=tables.comparison(configurations) if several and len(configurations) > 1 else "",
-        ladders=prices.ladders(results),
+        ladders=prices.ladders({**results, "configurations": configurations}),
+        curves=scaling.curves(results),
         final=closing.final(configurations),
         conclusion=closing.conclusion(configurations),
         again=block([results["run"]["command"]]),
@@ -68,7 +69,7 @@ def _section(configuration: Configuration) -> dict[str, Any]:
         "searches": capacity.searches(configuration),
         "proofs": proofs(configuration),
         "cross_check": instrument.cross_check(configuration),
-        "analysis": words.analysis(stages),
+        "analysis": [*words.analysis(stages), *words.hypothesis(configuration)],
     }
 
 

@@ -222,6 +222,18 @@ def limit(stage: Stage) -> str:
     )
 
 
+def hypothesis(configuration: Configuration) -> list[str]:
+    """What was expected, and whether it is so; empty without a hypothesis."""
+    found = configuration.get("hypothesis")
+    if not found:
+        return []
+    answer = {"confirmed": "**confirmed**", "refuted": "**refuted**", "open": "**left open**"}[
+        found["answer"]
+    ]
+    said = f"**Hypothesis:** it is {found['expected']}. That is {answer} at {escape(found['stage'])}"
+    return [f"{said}: {escape(found['why'])}."]
+
+
 def _name(verdict: Mapping[str, Any]) -> str:
     if verdict.get("withdrawn"):
         return f"undetermined; {verdict['withdrawn']} was suspected and is withdrawn"

@@ -30,6 +30,20 @@ __all__ = [
 
 MAX_CONFIGURATIONS: Final = 64
 
+Limit: TypeAlias = Literal[
+    "within-capacity",
+    "app-cpu-limited",
+    "app-quota-throttled",
+    "app-concurrency-limited",
+    "proxy-cpu-limited",
+    "forwarder-limited",
+    "host-cpu-limited",
+    "connection-limited",
+    "error-limited",
+    "memory-limited",
+]
+"""The verdicts that can be expected."""
+
 
 STAGE_TAGS: Final[Mapping[type[Part], str]] = {Stage: "#offers", FindStage: "#finds"}
 """Words that no key is, since an error's location holds both."""
@@ -82,6 +96,9 @@ class Configuration(Part):
         2.0, description="Pause between two trials."
     )
     metrics: Metrics = Field(Metrics(), description="How finely CPU and memory are watched.")
+    hypothesis: Limit | None = Field(
+        None, description="What is expected to limit it; the report answers confirmed or refuted."
+    )
     prove: Annotated[bool, Field(strict=True)] = Field(
         False, description="Run the counter-experiment of each stage that met a limit."
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.analyze.usl import Law
 from runner.facts import Event
 from runner.report.markdown import render_markdown
 from runner.report.summary import summary_rows
@@ -39,6 +40,9 @@ CASES = {
         HEALTHY, replace(BUSY, status="aborted"), run=replace(RUN, status="aborted", signal="SIGINT")
     ),
     "external": results_of(UNWATCHED, spec=EXTERNAL),
+    "replicas": searches.scaled(
+        Law(800, 0.1, 0.05), searches.REPLICATED + b"matrix: {topology.replicas: [1, 2, 4]}"
+    ),
     "search": results_of(*searches.search(1500), spec=searches.SPEC),
 }
 
