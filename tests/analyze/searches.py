@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from runner.analyze.results import upcoming
+from runner.analyze.results import results, upcoming
+from runner.analyze.usl import Law
 from runner.facts import TrialFacts
 from runner.plan.trials import Trial, plan
 from runner.spec.load import read_spec
@@ -21,6 +23,18 @@ stages:
     duration: 4s
   - {rps: 100, duration: 4s}
 thresholds: [errors < 0.1%]
+"""
+
+REPLICATED = b"""
+version: 1
+name: shop
+topology:
+  kind: process
+  app: {command: [shop, --port, "{port}"]}
+  proxy: {kind: nginx}
+stages:
+  - find: {max_rps: 4000, min_rps: 100, precision: 0.01, probes: 30, until: [achieved >= 99%]}
+    duration: 4s
 """
 
 
@@ -46,3 +60,21 @@ def search(capacity: float, spec: bytes = SPEC) -> list[TrialFacts]:
             assert probe.order not in facts
             facts[probe.order] = answer(probe, capacity)
     return list(facts.values())
+
+
+def scaled(law: Law, spec: bytes) -> dict[str, Any]:
+    """results.json of a run in which each configuration holds what the law says of its replicas."""
+    experiment = read_spec(spec, source="shop.yaml")
+    facts: dict[int, TrialFacts] = {}
+    for each in plan(experiment):
+        capacity = law.at(getattr(each.configuration.topology, "replicas", 1))
+        while (probe := upcoming(each, facts, RUN)) is not None:
+            made = answer(probe, capacity)
+            facts[probe.order] = replace(made, configuration=each.configuration.name)
+    return results(
+        experiment,
+        spec_sha256="0" * 64,
+        run=RUN,
+        trials=list(facts.values()),
+        planned=plan(experiment),
+    )

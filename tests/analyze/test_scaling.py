@@ -4,43 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.analyze.results import results, upcoming
 from runner.analyze.usl import Law
-from runner.plan.trials import plan
-from runner.spec.load import read_spec
-from tests.analyze.facts import RUN, results_of
-from tests.analyze.searches import SPEC, answer
+from tests.analyze.facts import results_of
+from tests.analyze.searches import REPLICATED, SPEC, scaled
 
-FAMILY = b"""
-version: 1
-name: shop
-topology:
-  kind: process
-  app: {command: [shop, --port, "{port}"]}
-  proxy: {kind: nginx}
-stages:
-  - find: {max_rps: 4000, min_rps: 100, precision: 0.01, probes: 30, until: [achieved >= 99%]}
-    duration: 4s
-"""
-MATRIX = b"matrix: {topology.replicas: [1, 2, 4, 6]}\n"
+FOUR = b"matrix: {topology.replicas: [1, 2, 4, 6]}\n"
 
 
-def scaled(law: Law, spec: bytes = FAMILY + MATRIX) -> list[dict[str, Any]]:
-    """The entries of a run in which each configuration holds what the law says."""
-    experiment = read_spec(spec, source="shop.yaml")
-    facts: dict[int, Any] = {}
-    for each in plan(experiment):
-        capacity = law.at(each.configuration.topology.replicas)
-        while (probe := upcoming(each, facts, RUN)) is not None:
-            facts[probe.order] = answer(probe, capacity)
-    found = results(
-        experiment, spec_sha256="0", run=RUN, trials=list(facts.values()), planned=plan(experiment)
-    )
-    return found["scaling"]
+def curves(law: Law, spec: bytes = REPLICATED + FOUR) -> list[dict[str, Any]]:
+    return scaled(law, spec)["scaling"]
 
 
 def test_searches_over_replicas_give_the_law_behind_them() -> None:
-    (entry,) = scaled(Law(800, 0.1, 0.05))
+    (entry,) = curves(Law(800, 0.1, 0.05))
 
     assert [point["replicas"] for point in entry["points"]] == [1, 2, 4, 6]
     assert all(point["low_rps"] <= point["rps"] <= point["high_rps"] for point in entry["points"])
@@ -52,15 +28,15 @@ def test_searches_over_replicas_give_the_law_behind_them() -> None:
 
 
 def test_contention_alone_has_a_ceiling_and_no_peak() -> None:
-    (entry,) = scaled(Law(500, 0.3, 0))
+    (entry,) = curves(Law(500, 0.3, 0))
 
     assert entry["law"]["contention_95"][0] <= 0.3 <= entry["law"]["contention_95"][1]
     assert entry["law"]["peak_95"][1] is None
 
 
 def test_one_configuration_is_no_curve_and_two_numbers_are_not_enough() -> None:
-    assert scaled(Law(800, 0.1, 0.05), FAMILY) == []
-    (entry,) = scaled(Law(800, 0.1, 0.05), FAMILY + b"matrix: {topology.replicas: [1, 2]}\n")
+    assert curves(Law(800, 0.1, 0.05), REPLICATED) == []
+    (entry,) = curves(Law(800, 0.1, 0.05), REPLICATED + b"matrix: {topology.replicas: [1, 2]}\n")
     assert entry["law"] is None
     assert (
         "2 numbers of replicas with a known limit cannot tell contention from coherency" in entry["sentence"]
@@ -70,14 +46,14 @@ def test_one_configuration_is_no_curve_and_two_numbers_are_not_enough() -> None:
 def test_configurations_that_differ_in_more_than_replicas_are_curves_of_their_own() -> None:
     wide = b"matrix: {topology.replicas: [1, 2], load.connection: [new, keep-alive]}\n"
 
-    assert [entry["configurations"] for entry in scaled(Law(800, 0.1, 0), FAMILY + wide)] == [
+    assert [entry["configurations"] for entry in curves(Law(800, 0.1, 0), REPLICATED + wide)] == [
         ["replicas-1-connection-new", "replicas-2-connection-new"],
         ["replicas-1-connection-keep-alive", "replicas-2-connection-keep-alive"],
     ]
 
 
 def test_a_configuration_without_a_limit_is_named_and_left_out() -> None:
-    (entry,) = scaled(Law(900, 0, 0))  # six replicas hold more than the search may try
+    (entry,) = curves(Law(900, 0, 0))  # six replicas hold more than the search may try
 
     assert entry["without"] == ["replicas-6"]
     assert "No limit was found for replicas-6" in entry["sentence"]
@@ -87,10 +63,10 @@ def test_a_configuration_without_a_limit_is_named_and_left_out() -> None:
 
 def test_stages_that_were_asked_for_more_than_they_answered_count_as_well() -> None:
     spec = (
-        FAMILY[: FAMILY.index(b"stages")]
+        REPLICATED[: REPLICATED.index(b"stages")]
         + b"stages: [{rps: 4000, duration: 4s}, {rps: 3900, duration: 4s}]\n"
     )
-    (entry,) = scaled(Law(500, 0.2, 0.02), spec + b"matrix: {topology.replicas: [1, 2, 4]}\n")
+    (entry,) = curves(Law(500, 0.2, 0.02), spec + b"matrix: {topology.replicas: [1, 2, 4]}\n")
 
     assert [point["source"] for point in entry["points"]] == ["overload"] * 3
     assert [point["rps"] for point in entry["points"]] == [500, 806, 1087]
