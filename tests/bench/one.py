@@ -18,11 +18,15 @@ def main() -> None:
     parser.add_argument("--quantum")
     parser.add_argument("--new", action="store_true")
     args = parser.parse_args()
-    load: dict[str, object] = {"connection": "new" if args.new else "keep-alive", "max_in_flight": 4000}
+    load: dict[str, object] = {
+        "connection": "new" if args.new else "keep-alive",
+        "max_in_flight": 4000,
+        "workers": 1,
+    }
     if args.quantum is not None:
         load["quantum"] = 0 if args.quantum == "0" else args.quantum
     if not args.rate:
-        load |= {"workers": 1, "max_in_flight": 256}
+        load |= {"max_in_flight": 256}
     offered = offer_stage(args.port, args.rate or GREEDY, args.seconds, warmup=0, **load)
     duration = offered.latency("duration").percentiles_ms([50, 95, 99])
     response = offered.latency("response_time").percentiles_ms([50, 95, 99])
