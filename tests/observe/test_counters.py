@@ -13,6 +13,7 @@ import pytest
 
 from runner.facts import Role, Subject, Window
 from runner.observe.counters import network
+from runner.observe.counters.conntrack import conntrack
 from runner.observe.counters.files import Files
 from runner.observe.counters.gather import Counters
 from runner.observe.counters.host import Cpus, Memory, Pressure, Softnet
@@ -204,7 +205,7 @@ def test_memory_of_a_group_is_read_in_both_versions(tmp_path, files, limit):
 def test_a_connection_table_is_summed_over_processors():
     text = "entries searched drop early_drop insert_failed\n0000000a 0 1 0 2\n0000000a 0 f 1 0\n"
 
-    found = network.conntrack(text, 64)
+    found = conntrack(text, 64)
 
     assert {name: level.value for name, level in found.items()} == {
         "conntrack.drop": 16, "conntrack.early_drop": 1, "conntrack.insert_failed": 2, "conntrack.count": 10

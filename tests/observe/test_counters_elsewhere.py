@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,11 @@ import pytest
 import trio
 
 from runner.facts import Endpoint, Role, Subject, Window
+from runner.observe.counters.conntrack import Conntrack, conntrack
 from runner.observe.counters.gather import Counters
 from runner.observe.counters.level import Level
-from runner.observe.counters.network import Conntrack, Ports, Tcp, conntrack
+from runner.observe.counters.network import Tcp
+from runner.observe.counters.ports import Ports
 from runner.observe.counters.sources import sources_for
 from runner.observe.processes import start_ticks
 from tests.servers.scripted import scripted
@@ -53,13 +56,12 @@ pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40099")
 print("up", flush=True); sys.stdin.read()
 """
     with start(script, shutil.which("unshare"), "--net") as process:
-        own = Ports("net:host", os.getpid()).read()["ports.in_use"]
-        theirs = Ports("net:app", process.pid).read()["ports.in_use"]
+        with closing(Ports("net:host", os.getpid())) as own, closing(Ports("net:app", process.pid)) as theirs:
+            limits = [source.read()["ports.in_use"].limit for source in (own, theirs)]
         process.kill()
 
     least, most = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
-    assert theirs.limit == 100
-    assert own.limit == most - least + 1
+    assert limits == [most - least + 1, 100]
 
 
 async def test_the_listener_of_a_service_that_nobody_watches_is_read():

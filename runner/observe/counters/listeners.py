@@ -1,12 +1,7 @@
-"""How full the accept queues are, how long they may get, and whom they turned away: as `ss -ltm` shows.
-
-The backlog is known to the kernel's sock_diag alone, which answers for the namespace its socket was made
-in; once made, it may be asked from anywhere.
-"""
+"""How full the accept queues are, how long they may get, and whom they turned away: as `ss -ltm` shows."""
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 from collections.abc import Collection, Iterator
@@ -16,22 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from runner.observe.counters.level import Level, Levels, gauge
-from runner.observe.counters.namespace import inside
+from runner.observe.counters.sock_diag import HEADER_BYTES, attribute, open_in, tcp_sockets
 
-_NETLINK_SOCK_DIAG: Final = 4
-_SOCK_DIAG_BY_FAMILY: Final = 20
-_REQUEST_DUMP: Final = 0x301
-_DONE: Final = 3
-_ERROR: Final = 2
 _LISTEN: Final = 1 << 10
-_HEADER: Final = struct.Struct("=IHHII")
-_ASK: Final = struct.Struct("=BBBxI48x")
 _TOLD: Final = struct.Struct("=4x2s46xIIIII")
-_ATTRIBUTE: Final = struct.Struct("=HH")
 _SKMEMINFO: Final = 7
 _DROPS: Final = struct.Struct("=32xI")
-_NUMBER: Final = struct.Struct("=i")
-_BUFFER_BYTES: Final = 1 << 16
 
 
 @dataclass(slots=True)
@@ -58,14 +43,13 @@ class Listeners:
         """See `Source`."""
         if self._socket is None:
             self._inodes = frozenset(inode for owner in self.owners for inode in socket_inodes(owner))
-            self._socket = inside(self.pid, _socket)
+            self._socket = open_in(self.pid)
         found: dict[int, _Listener] = {}
         for each in _listening(self._socket):
-            if not self._is_meant(each):
-                continue
-            before = found.get(each.port)
-            found[each.port] = each if before is None else before.beside(each)
-        return {name: level for port, each in found.items() for name, level in each.levels(port)}
+            if self._is_meant(each):
+                before = found.get(each.port)
+                found[each.port] = each if before is None else before.beside(each)
+        return {name: level for each in found.values() for name, level in each.levels()}
 
     def _is_meant(self, each: _Listener) -> bool:
         everybody = not self.owners and not self.ports
@@ -77,12 +61,6 @@ class Listeners:
             self._socket.close()
 
 
-def _socket() -> socket.socket:
-    made = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG)
-    made.settimeout(1.0)
-    return made
-
-
 @dataclass(frozen=True, slots=True)
 class _Listener:
     """One listening socket: connections that wait, how many may, and those it has turned away."""
@@ -91,49 +69,28 @@ class _Listener:
     waiting: int
     backlog: int
     inode: int
-    drops: int
+    drops: int | None
 
     def beside(self, other: _Listener) -> _Listener:
         """Several sockets on one port (SO_REUSEPORT): the fullest one says most, drops add up."""
         fuller = max(self, other, key=lambda each: each.waiting)
-        return replace(fuller, drops=self.drops + other.drops)
+        known = self.drops is not None and other.drops is not None
+        return replace(fuller, drops=(self.drops or 0) + (other.drops or 0) if known else None)
 
-    def levels(self, port: int) -> Iterator[tuple[str, Level]]:
+    def levels(self) -> Iterator[tuple[str, Level | None]]:
         """As counters."""
-        yield f"tcp.accept_queue.{port}", gauge(self.waiting, "connections", limit=self.backlog)
-        yield f"tcp.listener_drops.{port}", Level(self.drops, "connections")
+        drops = None if self.drops is None else Level(self.drops, "connections")
+        yield f"tcp.accept_queue.{self.port}", gauge(self.waiting, "connections", limit=self.backlog)
+        yield f"tcp.listener_drops.{self.port}", drops
 
 
 def _listening(diag: socket.socket) -> Iterator[_Listener]:
-    """Every listening TCP socket (sock_diag(7)); its drops are the last word of SKMEMINFO."""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        ask = _ASK.pack(family, socket.IPPROTO_TCP, 1 << (_SKMEMINFO - 1), _LISTEN)
-        diag.send(_HEADER.pack(_HEADER.size + len(ask), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, family, 0) + ask)
-        ended = False
-        while not ended:
-            data, at = diag.recv(_BUFFER_BYTES), 0
-            while at < len(data):
-                length, kind, *_ = _HEADER.unpack_from(data, at)
-                if kind == _ERROR:
-                    (number,) = _NUMBER.unpack_from(data, at + _HEADER.size)
-                    raise OSError(-number, os.strerror(-number))
-                if kind == _DONE:
-                    ended = True
-                    break
-                port, _, waiting, backlog, _, inode = _TOLD.unpack_from(data, at + _HEADER.size)
-                attributes = data[at + _HEADER.size + _TOLD.size : at + length]
-                yield _Listener(int.from_bytes(port, "big"), waiting, backlog, inode, _drops(attributes))
-                at += (length + 3) & ~3
-
-
-def _drops(attributes: bytes) -> int:
-    at = 0
-    while at + _ATTRIBUTE.size <= len(attributes):
-        length, kind = _ATTRIBUTE.unpack_from(attributes, at)
-        if kind == _SKMEMINFO and length >= _ATTRIBUTE.size + _DROPS.size:
-            return int(_DROPS.unpack_from(attributes, at + _ATTRIBUTE.size)[0])
-        at += max(4, (length + 3) & ~3)
-    return 0
+    """Every listening socket; its drops are the last word of SKMEMINFO (since Linux 4.7)."""
+    for data, at, length in tcp_sockets(diag, _LISTEN, more=1 << (_SKMEMINFO - 1)):
+        port, _, waiting, backlog, _, inode = _TOLD.unpack_from(data, at + HEADER_BYTES)
+        told = attribute(data, at + HEADER_BYTES + _TOLD.size, at + length, _SKMEMINFO) or b""
+        drops = _DROPS.unpack_from(told)[0] if len(told) >= _DROPS.size else None
+        yield _Listener(int.from_bytes(port, "big"), waiting, backlog, inode, drops)
 
 
 def socket_inodes(pid: int) -> Collection[int]:

@@ -1,4 +1,4 @@
-"""One network namespace: what TCP dropped, repeated and keeps, and its connection tracking.
+"""One network namespace: what TCP dropped, repeated and keeps.
 
 `/proc/<pid>/net` shows the namespace of that process, whatever the reader's own is. Names and meanings:
 Linux, Documentation/networking/snmp_counter.rst.
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from runner.observe.counters.level import Level, Levels, gauge
-from runner.observe.counters.namespace import inside
 
 _TCP: Final = {
     ("TcpExt", "ListenOverflows"): "tcp.listen_overflows",
@@ -24,9 +23,6 @@ _TCP: Final = {
     ("Tcp", "EstabResets"): "tcp.established_resets",
     ("Tcp", "AttemptFails"): "tcp.attempt_fails",
 }
-_CONNTRACK: Final = ("drop", "early_drop", "insert_failed")
-_CONNTRACK_MAX: Final = Path("/proc/sys/net/netfilter/nf_conntrack_max")
-_PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,53 +60,3 @@ def sockets(text: str) -> tuple[int, int]:
     words = next(line.split() for line in text.splitlines() if line.startswith("TCP:"))
     fields = dict(zip(words[1::2], map(int, words[2::2]), strict=True))
     return fields["inuse"], fields["tw"]
-
-
-@dataclass(slots=True)
-class Ports:
-    """TCP sockets against the range of ephemeral ports: about how many ports are in use.
-
-    On loopback both ends of a connection are sockets of the same namespace, so half of those in use.
-    Counting them exactly would mean walking every socket in TIME_WAIT each second.
-    """
-
-    scope: str
-    pid: int
-    family: str = "ports"
-    always: bool = True
-    _range: int | None = None
-
-    def read(self) -> Levels:
-        """See `Source`."""
-        if self._range is None:
-            least, most = map(int, inside(self.pid, _PORT_RANGE.read_text).split())
-            self._range = most - least + 1
-        in_use, waiting = sockets(Path(f"/proc/{self.pid}/net/sockstat").read_text())
-        return {"ports.in_use": gauge(in_use // 2 + waiting, "ports", limit=self._range)}
-
-
-@dataclass(frozen=True, slots=True)
-class Conntrack:
-    """The firewall's table of connections in the namespace of a process."""
-
-    scope: str
-    pid: int
-    family: str = "conntrack"
-    always: bool = True
-
-    def read(self) -> Levels:
-        """See `Source`."""
-        text = Path(f"/proc/{self.pid}/net/stat/nf_conntrack").read_text()
-        limit = int(_CONNTRACK_MAX.read_text()) if _CONNTRACK_MAX.exists() else None
-        return conntrack(text, limit)
-
-
-def conntrack(text: str, limit: int | None) -> Levels:
-    """Hexadecimal columns, a line a CPU; the first column is the table's size and the same in all."""
-    head, *lines = text.splitlines()
-    rows = [dict(zip(head.split(), (int(word, 16) for word in line.split()), strict=False)) for line in lines]
-    found = {
-        f"conntrack.{name}": Level(sum(row[name] for row in rows)) if name in rows[0] else None
-        for name in _CONNTRACK
-    }
-    return found | {"conntrack.count": gauge(rows[0]["entries"], "connections", limit=limit)}

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from runner.facts import Endpoint, Role, Subject
+from runner.observe.counters.conntrack import Conntrack
 from runner.observe.counters.files import Files
 from runner.observe.counters.host import Cpus, Memory, Pressure, Softnet
 from runner.observe.counters.level import Source
@@ -15,7 +16,8 @@ from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.members import processes
 from runner.observe.counters.memory import GroupMemory
 from runner.observe.counters.namespace import namespace_of
-from runner.observe.counters.network import Conntrack, Ports, Tcp
+from runner.observe.counters.network import Tcp
+from runner.observe.counters.ports import Ports
 from runner.observe.counters.threads import Switches, Threads
 
 HOST_NETWORK: Final = "net:host"
@@ -35,7 +37,7 @@ def sources_for(subjects: Sequence[Subject], endpoint: Endpoint | None = None) -
     watched = [subject for subject in subjects if subject.role in _WATCHED and subject.pid is not None]
     for scope, members in _namespaces(watched).items():
         if scope == HOST_NETWORK:
-            yield from _own_network(members, _local_port(endpoint))
+            yield from _own_network(members, _local_port(endpoint), endpoint.port if endpoint else 0)
         elif (pid := members[0].pid) is not None:
             yield from (Tcp(scope, pid), Conntrack(scope, pid), Listeners(scope, pid, _owners(members)))
             if any(member.role in _CONNECTING for member in members):
@@ -46,11 +48,11 @@ def sources_for(subjects: Sequence[Subject], endpoint: Endpoint | None = None) -
             yield GroupMemory(subject)
 
 
-def _own_network(members: Sequence[Subject], port: int | None) -> Iterator[Source]:
+def _own_network(members: Sequence[Subject], port: int | None, to: int) -> Iterator[Source]:
     """The runner's own namespace, where others listen too: only sockets of the system under test count."""
     own, scope = os.getpid(), HOST_NETWORK
     owners = _owners(members)
-    yield from (Tcp(scope, own), Conntrack(scope, own), Ports(scope, own))
+    yield from (Tcp(scope, own), Conntrack(scope, own), Ports(scope, own, to))
     if owners or port is not None:
         yield Listeners(scope, own, owners, (port,) if port is not None else ())
 
