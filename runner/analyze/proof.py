@@ -51,7 +51,8 @@ def prove(stage: Stage, counter: Stage, change: Change) -> dict[str, Any]:
 def _answer(stage: Stage, counter: Stage, lift: float | None, change: Change) -> str:
     if lift is None or counter["status"] != "complete" or counter["validity"]["status"] == "invalid":
         return "inconclusive"
-    if lift >= LIFTED:
+    held = counter["verdict"]["code"] == "within-capacity"  # no more was asked for than it answered
+    if lift >= LIFTED or (held and lift > NOT_LIFTED):
         return "confirmed" if _consistent(stage, counter) else "inconclusive"
     return (
         "refuted" if lift <= NOT_LIFTED and change.clean and not _generator_full(counter) else "inconclusive"

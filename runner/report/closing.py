@@ -14,10 +14,15 @@ Stage = Mapping[str, Any]
 Configuration = Mapping[str, Any]
 
 
-def final(configurations: Sequence[Configuration]) -> list[str]:
-    """Paragraphs over all configurations."""
+def final(configurations: Sequence[Configuration], *, compared: bool = True) -> list[str]:
+    """Paragraphs over all configurations.
+
+    Args:
+        configurations: As in results.json.
+        compared: Whether those that were asked at the same rate are told side by side.
+    """
     reached = [_reach(configuration, len(configurations)) for configuration in configurations]
-    return [*reached, *_compared(configurations)]
+    return [*reached, *(_compared(configurations) if compared else ())]
 
 
 def _compared(configurations: Sequence[Configuration]) -> list[str]:

@@ -30,15 +30,16 @@ def render_markdown(results: Mapping[str, Any]) -> str:
     whole = results["configurations"]
     configurations = [capacity.shown(each) for each in whole]
     several = len(configurations) > 1 or sum(len(each["stages"]) for each in configurations) > 1
+    ladders = prices.ladders({**results, "configurations": configurations})
     return _environment.get_template("report.md.j2").render(
         title=escape(results["experiment"]["title"]),
         objective=paragraphs(results["experiment"]["objective"]),
         aborted=words.aborted(results["run"]),
         sections=[_section(each) for each in configurations],
         comparison=tables.comparison(configurations) if several and len(configurations) > 1 else "",
-        ladders=prices.ladders({**results, "configurations": configurations}),
+        ladders=ladders,
         curves=scaling.curves(results),
-        final=closing.final(configurations),
+        final=closing.final(configurations, compared=not ladders),
         conclusion=closing.conclusion(configurations),
         again=block([results["run"]["command"]]),
         spec_sha256=results["experiment"]["spec_sha256"],

@@ -37,6 +37,12 @@ def test_a_limit_that_stays_is_withdrawn():
     assert verdict["counter_experiment"]["answer"] == "refuted"
 
 
+def test_a_stage_that_now_answers_all_it_is_asked_needs_no_more_than_that():
+    verdict = prove(stage(3832), stage(4000, code="within-capacity"), CHANGES["keep-alive"])
+
+    assert verdict["confidence"] == "proven"
+
+
 @pytest.mark.parametrize(
     ("after", "change"),
     [
