@@ -37,7 +37,7 @@ def sentences(
         _causes(law, ranges),
         _reach(law, counts[-1], ranges),
         _faster(measured),
-        _whose(measured, counts[-1]),
+        _whose(measured),
     ]
 
 
@@ -116,13 +116,13 @@ def _faster(measured: Sequence[Measured]) -> str:
     )
 
 
-def _whose(measured: Sequence[Measured], most: int) -> str:
+def _whose(measured: Sequence[Measured]) -> str:
     """Whether the curve is the service's own or that of the host it shares with the generator."""
-    codes = {code for point, _, code in measured if point.replicas == most}
-    foreign = [code for code in _NOT_ITS_OWN if code in codes]
+    foreign = [(point.replicas, code) for point, _, code in measured if code in _NOT_ITS_OWN]
     if not foreign:
         return ""
+    replicas, code = min(foreign)
     return (
-        f"With {most} replicas the limit was {foreign[0]}, so the curve bends for want of a larger host, "
-        "not for what the replicas do to each other."
+        f"With {replicas} replicas the limit was {code}: from there on the curve bends for want of a larger "
+        "host, and not only for what the replicas do to each other."
     )

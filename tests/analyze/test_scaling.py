@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.analyze.usl import Law
+from runner.analyze.scaling_words import sentences
+from runner.analyze.usl import Law, Point
 from tests.analyze.facts import results_of
 from tests.analyze.searches import REPLICATED, SPEC, scaled
 
@@ -76,3 +77,22 @@ def test_stages_that_were_asked_for_more_than_they_answered_count_as_well() -> N
 
 def test_an_experiment_without_replicas_has_no_curve() -> None:
     assert results_of(spec=SPEC)["scaling"] == []
+
+
+def test_a_curve_that_the_host_bends_is_not_put_down_to_the_replicas() -> None:
+    law = Law(1000, 0.1, 0.05)
+    known = [(n, "app-cpu-limited" if n < 4 else "host-cpu-limited") for n in (1, 2, 4, 6)]
+    measured = [(Point(n, law.at(n), law.at(n)), "search", code) for n, code in known]
+
+    said = " ".join(sentences(measured, law, None, ()))
+    own = " ".join(sentences(measured[:2], law, None, ()))
+    assert "With 4 replicas the limit was host-cpu-limited: from there on the curve bends" in said
+    assert "larger host" not in own
+
+
+def test_what_grows_faster_than_its_replicas_is_said_to_have_another_cause() -> None:
+    measured = [(Point(n, n**1.3, n**1.3), "search", None) for n in (1, 2, 4)]
+
+    assert "The capacity grew faster than the replicas" in " ".join(
+        sentences(measured, Law(1, 0, 0), None, ())
+    )
