@@ -15,6 +15,7 @@ _SHOWN: Final = (
     "tcp.", "conntrack.", "ports.", "softnet.", "nginx.", "app.", "fds.", "memory.oom_kills",
     "memory.limit_hits", "threads.hottest_cores", "cpu.steal_s", "cpu.softirq_s", "run_queue", "psi.",
 )  # fmt: skip
+_LEAST_SECONDS: Final = 0.1
 _HIDDEN: Final = ("cpu.softirq_s.",)
 _SCOPES: Final = {"host": "host", "net:host": "host's network"}
 
@@ -62,7 +63,7 @@ def _cell(counter: Mapping[str, Any] | None) -> str:
 
 def _number(value: float, unit: str) -> str:
     if unit == "s":
-        return f"{value:.2f} s"
+        return f"{value:.2f} s" if value >= _LEAST_SECONDS else f"{value * 1000:.2f} ms"
     if unit == "bytes":
         return f"{value / 2**20:,.0f} MiB"
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
