@@ -104,9 +104,8 @@ class IssueComments:
 
     def pull_request_of(self, owner: str, branch: str, sha: str) -> int | None:
         """The open pull request of a fork's branch whose newest commit is `sha`."""
-        answer = self.wire.call(
-            "GET", f"/repos/{self.repository}/pulls?state=open&per_page=100&head={quote(f'{owner}:{branch}')}"
-        )
+        head = quote(f"{owner}:{branch}", safe="")
+        answer = self.wire.call("GET", f"/repos/{self.repository}/pulls?state=open&per_page=100&head={head}")
         if answer.status != 200 or not isinstance(answer.data, list):
             raise self._refused(answer)
         found = [each["number"] for each in answer.data if each["head"]["sha"] == sha]

@@ -7,10 +7,12 @@ GitLab: 429 with Retry-After or RateLimit-Reset.
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import cache
 from math import isfinite
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -29,6 +31,15 @@ _PASSING: Final = frozenset({500, 502, 503, 504})
 _MOVED: Final = frozenset({301, 302, 307, 308})
 _LIMITS: Final = (("x-ratelimit-remaining", "x-ratelimit-reset"), ("ratelimit-remaining", "ratelimit-reset"))
 _TIME_OUT: Final = httpx.Timeout(20.0, connect=10.0)
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+def _client() -> httpx.Client:
+    return httpx.Client(timeout=_TIME_OUT, verify=_trusted())
 
 
 class Uncertain(Exception):  # noqa: N818  (a state, not a fault)
@@ -84,7 +95,7 @@ class Wire:
     patience_s: Seconds = 300.0
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], float] = time.time
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=_TIME_OUT), repr=False)
+    client: httpx.Client = field(default_factory=_client, repr=False)
     waited_s: Seconds = 0.0
     refused: int = 0
 
