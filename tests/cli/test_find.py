@@ -1,0 +1,105 @@
+"""A rate is looked for on the real thing, and the search can be played again from its journal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+from runner import journal
+from runner.analyze.results import results
+from runner.plan.trials import plan
+from runner.spec.load import read_spec
+from tests.cli.conftest import app_command
+
+SLOTS = {"kind": "process", "app": {"command": app_command("none", "--slots", "3")}}
+
+
+def search(until, **find):
+    return [{"find": {"max_rps": 1200, "min_rps": 10, "until": until} | find, "duration": "1s"}]
+
+
+def results_of(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def played_again(folder):
+    """results.json from the specification and the journal alone."""
+    told = results_of(folder)
+    experiment = read_spec((folder / "spec.yaml").read_bytes(), source="spec.yaml")
+    entries = journal.read(folder / "journal.ndjson")
+    return told, results(
+        experiment,
+        spec_sha256=told["experiment"]["spec_sha256"],
+        run=entries[-1].run,
+        trials=[entry.trial for entry in entries],
+        planned=plan(experiment),
+    )
+
+
+def test_a_search_ends_below_what_the_service_can_do_and_says_why(cli):
+    # 3 at once, 10 ms each: no more than 300 a second, whatever the machine.
+    spec = cli.write(topology=SLOTS, stages=search(["achieved >= 95%"], precision=0.3))
+
+    done = cli("execute", spec, "--out", "run")
+
+    assert done.returncode == 0, done.stderr
+    configuration = results_of(cli.folder / "run")["configurations"][0]
+    (entry,) = configuration["capacity"]
+    assert entry["ending"] == "found", entry["sentence"]
+    assert entry["rps"] <= 300 / 0.95
+    assert entry["failed_rps"] <= entry["rps"] * 1.3
+    assert "where >= 95% is asked" in entry["sentence"]
+    assert entry["sentence"] in done.stderr.replace("\n", " ")
+    assert [stage["find"]["probe"] for stage in configuration["stages"]] == list(
+        range(1, len(entry["probes"]) + 1)
+    )
+    report = (cli.folder / "run" / "report.md").read_text()
+    assert "### Capacity: find up to 1,200 RPS" in report
+
+    told, again = played_again(cli.folder / "run")
+    assert again["configurations"] == told["configurations"]
+
+
+def test_a_search_that_never_holds_is_no_failure_and_gives_no_number(cli):
+    spec = cli.write(stages=search(["duration.p50 < 1us"], max_rps=40))
+
+    done = cli("execute", spec, "--out", "run")
+
+    (entry,) = results_of(cli.folder / "run")["configurations"][0]["capacity"]
+    assert done.returncode == 0, done.stderr
+    assert (entry["ending"], entry["rps"], len(entry["probes"])) == ("never", None, 1)
+    assert "No rate held, not even 10 RPS" in done.stderr.replace("\n", " ")
+
+
+def test_a_search_that_is_interrupted_keeps_its_probes_and_says_so(cli):
+    spec = cli.write(stages=search(["achieved >= 50%"], max_rps=80, start=10, precision=0.005))
+
+    process = cli.start("execute", spec, "--out", "run")
+    lines = cli.folder / "run" / "journal.ndjson"
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline and (not lines.exists() or lines.read_text().count("\n") < 2):
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    (entry,) = results_of(cli.folder / "run")["configurations"][0]["capacity"]
+    assert process.returncode in {-signal.SIGINT, 130}, err
+    assert entry["rps"] is None
+    assert 2 <= len(entry["probes"]) <= 4
+    assert "cut short" in entry["sentence"]
+
+
+def test_a_matrix_runs_every_combination(cli):
+    spec = cli.write(matrix={"load.connection": ["new", "keep-alive"], "topology.app.env.MODE": [1, "two"]})
+
+    done = cli("execute", spec, "--out", "run")
+
+    assert done.returncode == 0, done.stderr
+    assert [each["name"] for each in results_of(cli.folder / "run")["configurations"]] == [
+        "connection-new-mode-1",
+        "connection-new-mode-two",
+        "connection-keep-alive-mode-1",
+        "connection-keep-alive-mode-two",
+    ]
