@@ -6,16 +6,18 @@ import errno
 import socket
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from runner.load.answers import Answer
 from runner.units import Nanoseconds
 
 SO_TIMESTAMPNS: Final = 35
 STAMP: Final = struct.Struct("qq")
+unpack_stamp: Final = STAMP.unpack
 STAMP_SPACE: Final = socket.CMSG_SPACE(STAMP.size)
 
-IDLE, CONNECTING, WAITING, LINGERING, CLOSED = range(5)
+IDLE, CONNECTING, ASKED, WAITING, LINGERING, CLOSED = range(6)
+"""ASKED is the common case of WAITING: kept, its request wholly sent, and nothing has come yet."""
 
 FAILURES: Final = {
     errno.ECONNREFUSED: "connect_refused",
@@ -35,6 +37,9 @@ FAILURES: Final = {
 
 _TCP_INFO_RTT: Final = 68
 _TCP_INFO_BYTES: Final = _TCP_INFO_RTT + 4
+
+
+Ancillary: TypeAlias = list[tuple[int, int, bytes]]
 
 
 class Connection:

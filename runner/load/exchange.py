@@ -20,18 +20,20 @@ from typing import Final
 
 from runner.load.answers import Answer, Heads, ProtocolFault
 from runner.load.connection import (
+    ASKED,
     CLOSED,
     CONNECTING,
     FAILURES,
     IDLE,
     LINGERING,
     SO_TIMESTAMPNS,
-    STAMP,
     STAMP_SPACE,
     WAITING,
+    Ancillary,
     Connection,
     keep_kernel_stamping,
     round_trip_ns,
+    unpack_stamp,
 )
 from runner.load.order import WorkerOrder
 from runner.load.seconds import Timeline
@@ -42,9 +44,11 @@ BUFFER_BYTES: Final = 256 * 1024
 _LARGE_BYTES: Final = 16 * 1024
 _CHECK_EVERY: Final = 64
 _CHECKS: Final = 1024
+_IN: Final = select.EPOLLIN
 _READ: Final = select.EPOLLIN | select.EPOLLRDHUP
 _WRITE: Final = select.EPOLLOUT
 _GONE: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_EXPECTING: Final = (ASKED, WAITING)
 _KIND: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 
 
@@ -88,6 +92,7 @@ class Exchange:
         plain = () if order.new_connections or order.body_contains else frozenset(order.status)
         self._heads = Heads(head_only=order.head, plain=plain)
         self._buffer = bytearray(BUFFER_BYTES)
+        self._buffers = [self._buffer]
         self._view = memoryview(self._buffer)
         self._stamping = keep_kernel_stamping()
 
@@ -101,32 +106,37 @@ class Exchange:
 
     # -- requests
 
-    def ask(self, due: Nanoseconds, measured: bool) -> None:
-        """Take a request up: send it on the connection used last, else on a new one."""
-        started = time.time_ns()
-        self.in_flight += 1
+    def ask(self, due: Nanoseconds, count: int, measured: bool) -> None:
+        """Take up some requests due together: send each on the connection used last, else on a new one."""
+        clock, idle, request, size = time.time_ns, self._idle, self._request, self._size
+        self.in_flight += count
+        tally = self._timeline.current
+        delayed = tally.dispatch_delay.add
         if measured:
-            tally = self._timeline.current
-            tally.sent += 1
-            tally.dispatch_delay.add(started - due)
-        idle = self._idle
-        while idle:
-            connection = idle.pop()
-            if connection.state != IDLE:
+            tally.sent += count
+        for _ in range(count):
+            started = clock()
+            if measured:
+                delayed(started - due)
+            while idle:
+                connection = idle.pop()
+                if connection.state == IDLE:
+                    break
+            else:
+                self._connect(due, started, measured)
                 continue
             connection.due, connection.started, connection.measured = due, started, measured
-            connection.state = WAITING
+            connection.state = ASKED
             try:
-                count = connection.send(self._request)
+                sent = connection.send(request)
             except BlockingIOError:
-                count = 0
+                sent = 0
             except OSError as error:
                 self._end(connection, FAILURES.get(error.errno or 0, "reset"))
-                return
-            if count != self._size:
-                self._wait_to_send(connection, self._request[count:])
-            return
-        self._connect(due, started, measured)
+                continue
+            if sent != size:
+                connection.state = WAITING
+                self._wait_to_send(connection, request[sent:])
 
     def _connect(self, due: Nanoseconds, started: Nanoseconds, measured: bool) -> None:
         order = self._order
@@ -219,72 +229,83 @@ class Exchange:
 
     def attend(self, events: Sequence[tuple[int, int]]) -> None:
         """Read from the connections that have something to say."""
-        if events:
-            self._read(events)
-        if self._again:
-            self._ask_again()
-
-    def _read(self, events: Sequence[tuple[int, int]]) -> None:
-        connections, buffer = self._connections, self._buffer
-        buffers, heads, timeline, idle = [buffer], self._heads, self._timeline, self._idle
-        tally, begins_ns, ends_ns, ended = timeline.current, timeline.begins_ns, timeline.ends_ns, 0
+        connections, buffer, heads = self._connections, self._buffer, self._heads
+        head, usual, longest = heads.head, heads.count if heads.plain else -1, self._timeout_ns
+        timeline = self._timeline
+        tally, begins, ends = timeline.current, timeline.begins_ns, timeline.ends_ns
+        whole, responded, free = tally.whole.add, tally.response_time.add, self._idle.append
+        completed = succeeded = 0
         for fd, mask in events:
             connection = connections.get(fd)
             if connection is None:
                 continue
-            if connection.state != WAITING or mask & _WRITE:
+            if connection.state != ASKED or mask != _IN:
                 self._turn(connection, mask)
                 continue
+            # From here on nearly every answer: whole, in one piece, on a kept connection, and like the
+            # last one. What `_received` and `_answered` do is done here without a call.
             try:
-                count, ancillary, _, _ = connection.receive(buffers, STAMP_SPACE)
+                count, ancillary, _, _ = connection.receive(self._buffers, STAMP_SPACE)
             except OSError as error:
                 self._unreadable(connection, error)
                 continue
-            if ancillary:
-                seconds, nanoseconds = STAMP.unpack(ancillary[0][2])
+            if count == usual and ancillary and buffer.startswith(head):
+                seconds, nanoseconds = unpack_stamp(ancillary[0][2])
                 stamp = seconds * NS_PER_S + nanoseconds
-            else:
-                stamp = time.time_ns()
-                self._count_unstamped(count)
-            if connection.answer is None and (
-                (count == heads.count and buffer.startswith(heads.head)) or heads.find(buffer, count)
-            ):
-                if (
-                    heads.plain
-                    and connection.reused
-                    and begins_ns <= stamp < ends_ns
-                    and stamp - connection.started <= self._timeout_ns
-                    and not mask & _GONE
-                    and not connection.unsent
-                ):
-                    # what `_answered` does, for the answers that are nearly all of them
-                    tally.completed += 1
+                duration = stamp - connection.started
+                if begins <= stamp < ends and duration <= longest:
+                    completed += 1
                     if connection.measured:
-                        tally.succeeded += 1
-                        tally.whole.add(stamp - connection.started)
-                        tally.response_time.add(stamp - connection.due)
-                    ended += 1
+                        succeeded += 1
+                        whole(duration)
+                        responded(stamp - connection.due)
                     connection.state = IDLE
-                    idle.append(connection)
+                    free(connection)
                     continue
-                found = not self._needle or buffer.find(self._needle, len(heads.head), count) >= 0
-                self._answered(connection, heads.status, stamp, stamp, found, heads.keep, mask)
-            else:
-                self._read_slowly(connection, count, stamp, mask)
-        self.in_flight -= ended
+            connection.state = WAITING
+            self._received(connection, count, ancillary, mask)
+        tally.completed += completed
+        tally.succeeded += succeeded
+        self.in_flight -= completed
+        if self._again:
+            self._ask_again()
 
     def _turn(self, connection: Connection, mask: int) -> None:
-        """Something other than an answer to a request that is wholly sent."""
+        """Anything but an answer of the most common kind."""
         if connection.state == CONNECTING:
             self._connected(connection)
-        elif connection.state != WAITING:
+        elif connection.state not in _EXPECTING:
             # An idle or answered connection that says anything is of no more use.
             self._close(connection)
         else:
             if connection.unsent:
                 self._send(connection, connection.unsent)
-            if mask & ~_WRITE and connection.state == WAITING:
-                self._read([(connection.fd, mask & ~_WRITE)])
+            if mask & ~_WRITE and connection.state in _EXPECTING:
+                self._read(connection, mask & ~_WRITE)
+
+    def _read(self, connection: Connection, mask: int) -> None:
+        connection.state = WAITING
+        try:
+            count, ancillary, _, _ = connection.receive(self._buffers, STAMP_SPACE)
+        except OSError as error:
+            self._unreadable(connection, error)
+        else:
+            self._received(connection, count, ancillary, mask)
+
+    def _received(self, connection: Connection, count: int, ancillary: Ancillary, mask: int) -> None:
+        """Bytes have come, the first of an answer or more of it, or the peer's end."""
+        if ancillary:
+            seconds, nanoseconds = unpack_stamp(ancillary[0][2])
+            stamp = seconds * NS_PER_S + nanoseconds
+        else:
+            stamp = time.time_ns()
+            self._count_unstamped(count)
+        heads = self._heads
+        if connection.answer is None and heads.find(self._buffer, count):
+            found = not self._needle or self._buffer.find(self._needle, len(heads.head), count) >= 0
+            self._answered(connection, heads.status, stamp, stamp, found, heads.keep, mask)
+        else:
+            self._read_slowly(connection, count, stamp, mask)
 
     def _unreadable(self, connection: Connection, error: OSError) -> None:
         number = error.errno or 0
@@ -451,5 +472,5 @@ class Exchange:
             self._stop_lingering()
         oldest = now - self._timeout_ns
         for connection in list(self._connections.values()):
-            if connection.started <= oldest and connection.state in {CONNECTING, WAITING}:
+            if connection.started <= oldest and connection.state in {CONNECTING, *_EXPECTING}:
                 self._end(connection, "connect_timeout" if connection.state == CONNECTING else "timeout")

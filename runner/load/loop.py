@@ -17,6 +17,7 @@ from typing import Final
 from runner.load.alarm import Alarm
 from runner.load.exchange import Exchange
 from runner.load.order import WorkerOrder
+from runner.load.pacing import Bunch
 from runner.load.seconds import Timeline
 from runner.load.tally import Tally
 from runner.units import NS_PER_MS, NS_PER_S, NS_PER_US, Nanoseconds, ns
@@ -37,7 +38,7 @@ class Loop:
 
     Args:
         order: What to offer.
-        arrivals: When requests are due, in nanoseconds after the start.
+        arrivals: When requests are due, in nanoseconds after the start, and how many each time.
         emit: Given every finished second.
 
     Attributes:
@@ -46,9 +47,7 @@ class Loop:
         clock_shift_ns: By how much the wall clock was moved against the monotonic one in all.
     """
 
-    def __init__(
-        self, order: WorkerOrder, arrivals: Iterator[Nanoseconds], emit: Callable[[Tally], None]
-    ) -> None:
+    def __init__(self, order: WorkerOrder, arrivals: Iterator[Bunch], emit: Callable[[Tally], None]) -> None:
         self.longest_stall_ns = self.clock_shift_ns = 0
         self._order = order
         self._arrivals = arrivals
@@ -60,6 +59,7 @@ class Loop:
         self._waiting: deque[Nanoseconds] = deque()
         self._start = 0
         self._next_due: Nanoseconds | None = None
+        self._next_count = 0
         self._armed = 0
         least, most = _OVERDUE_CHECKS_NS
         self._overdue_period_ns = min(max(ns(order.timeout) // 20, least), most)
@@ -77,33 +77,38 @@ class Loop:
         self._start = start_ns + self._offset
         self._timeline.shift(self._start)
         self._timeline.turn(self._start)
-        self._advance()
-        exchange, timeline, poll = self.exchange, self._timeline, self.exchange.epoll.poll
-        looked_at = max(time.time_ns(), self._start)
+        self._next_due, self._next_count = self._following()
+        exchange, timeline, waiting = self.exchange, self._timeline, self._waiting
+        poll, clock = exchange.epoll.poll, time.time_ns
+        looked_at = max(clock(), self._start)
         while True:
-            now = time.time_ns()
+            now = clock()
             if now - looked_at > _STALL_NS:
                 self.longest_stall_ns = max(self.longest_stall_ns, now - looked_at)
             looked_at = max(now, self._start)
             if now >= timeline.ends_ns:
                 timeline.turn(now)
-            self._ask(now)
             due = self._next_due
+            if waiting:
+                self._ask_waiting()
+            if due is not None and due <= now:
+                due = self._ask(due, now)
             if due is None:
                 exchange.attend(poll(0.01))
             elif due <= now:
                 exchange.attend(poll(0))
-            elif exchange.pressing or self._waiting or due - now > _LONGEST_BLIND_NS:
+            elif exchange.pressing or waiting or due - now > _LONGEST_BLIND_NS:
                 if due != self._armed:
                     self._alarm.at(due - self._offset)
                     self._armed = due
                 exchange.attend(poll(0.1))
             else:
-                exchange.attend(poll(0))
-                pause = due - time.time_ns()
-                if pause > _FOLDING_NS and timeline.current.dispatch_delay.waiting > _FOLDED:
+                if events := poll(0):
+                    exchange.attend(events)
+                pause = due - clock()
+                if pause > _FOLDING_NS and len(timeline.current.dispatch_delay.values) > _FOLDED:
                     timeline.current.fold()
-                    pause = due - time.time_ns()
+                    pause = due - clock()
                 if pause > 0:
                     time.sleep(pause / NS_PER_S)
             if now >= self._housekeeping and (stopped() or self._keep_house(now)):
@@ -114,42 +119,59 @@ class Loop:
         self.exchange.close()
         os.close(self._alarm.fd)
 
-    def _ask(self, now: Nanoseconds) -> None:
-        """Take up what has waited for a free slot, then what is due; let it wait or drop it when full.
+    def _ask_waiting(self) -> None:
+        """Take up what has waited for a free slot."""
+        exchange, most = self.exchange, self._order.max_in_flight
+        while self._waiting and exchange.in_flight < most:
+            due = self._waiting.popleft()
+            exchange.ask(due, 1, due >= self._timeline.measure_ns)
+
+    def _ask(self, due: Nanoseconds | None, now: Nanoseconds) -> Nanoseconds | None:
+        """Take up what is due, let it wait or drop it when full; returns when the next is due.
 
         A loop that lags behind its schedule takes up a part, so that it reads and reports
         in between. What it could not take up by then is dropped soon after the window's end.
         """
-        exchange, timeline, order = self.exchange, self._timeline, self._order
-        arrivals, start = self._arrivals, self._start
-        due = self._next_due
+        timeline, count = self._timeline, self._next_count
         too_late = now > timeline.end_ns + self._patience_ns
         budget = _MOST_AT_ONCE
-        while self._waiting and exchange.in_flight < order.max_in_flight:
-            waited = self._waiting.popleft()
-            exchange.ask(waited, waited >= timeline.measure_ns)
-        ask, most = exchange.ask, order.max_in_flight
         while due is not None and due <= now and budget:
-            budget -= 1
+            part = min(count, budget)
+            budget -= part
             measured = due >= timeline.measure_ns
             if measured:
                 tally = timeline.current if due >= timeline.begins_ns else timeline.at(due)
-                tally.scheduled += 1
-            if exchange.in_flight >= most:
-                exchange.attend(exchange.epoll.poll(0))
-            if exchange.in_flight < most and not self._waiting and not too_late:
-                ask(due, measured)
-            elif order.when_full == "queue":
-                self._waiting.append(due)
-            elif measured:
-                timeline.current.dropped += 1
-            following = next(arrivals, None)
-            due = start + following if following is not None else None
-        self._next_due = due
+                tally.scheduled += part
+            left = part if self._waiting or too_late else self._take_up(due, part, measured)
+            if left and self._order.when_full == "queue":
+                self._waiting.extend([due] * left)
+            elif left and measured:
+                timeline.current.dropped += left
+            count -= part
+            if not count:
+                due, count = self._following()
+        self._next_due, self._next_count = due, count
+        return due
 
-    def _advance(self) -> None:
-        following = next(self._arrivals, None)
-        self._next_due = None if following is None else self._start + following
+    def _take_up(self, due: Nanoseconds, count: int, measured: bool) -> int:
+        """Ask as often as there is room for; how many were too many."""
+        exchange, most = self.exchange, self._order.max_in_flight
+        while count:
+            room = most - exchange.in_flight
+            if room < count:
+                # answers that have come but were not read yet make room
+                exchange.attend(exchange.epoll.poll(0))
+                room = most - exchange.in_flight
+                if room <= 0:
+                    break
+            part = min(room, count)
+            exchange.ask(due, part, measured)
+            count -= part
+        return count
+
+    def _following(self) -> tuple[Nanoseconds | None, int]:
+        after_start, count = next(self._arrivals, (None, 0))
+        return (None, 0) if after_start is None else (self._start + after_start, count)
 
     def _keep_house(self, now: Nanoseconds) -> bool:
         """Close seconds, end what took too long, follow the wall clock; whether the stage is over."""

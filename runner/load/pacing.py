@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import repeat
 from typing import TypeAlias
 
 from runner.units import NS_PER_S, Nanoseconds, PerSecond, Seconds
 
 Arrivals: TypeAlias = Iterator[Nanoseconds]
+Bunch: TypeAlias = tuple[Nanoseconds, int]
+"""When requests are due together, and how many."""
 
 
 def planned(rate: PerSecond, duration: Seconds, warmup: Seconds = 0.0) -> int:
@@ -63,15 +66,35 @@ def poisson(
 
 def bunched(
     arrivals: Iterator[Nanoseconds], quantum_ns: Nanoseconds, measure_ns: Nanoseconds
-) -> Iterator[Nanoseconds]:
-    """The same arrivals, those of one quantum due together at its start.
+) -> Iterator[Bunch]:
+    """The same arrivals, those of one quantum due together at its start; each alone for a quantum of 0.
 
     Waking once a quantum instead of once an arrival is what makes high rates cheap. No
     arrival is moved across `measure_ns`, where the measured window begins.
     """
+    if not quantum_ns:
+        return zip(arrivals, repeat(1), strict=False)
+    return _bunched(arrivals, quantum_ns, measure_ns)
+
+
+def _bunched(
+    arrivals: Iterator[Nanoseconds], quantum_ns: Nanoseconds, measure_ns: Nanoseconds
+) -> Iterator[Bunch]:
+    due_ns = ends_ns = count = 0
     for at_ns in arrivals:
-        quantum = at_ns - at_ns % quantum_ns
-        yield quantum if quantum >= measure_ns or at_ns < measure_ns else measure_ns
+        if at_ns < ends_ns:
+            count += 1
+            continue
+        if count:
+            yield due_ns, count
+        due_ns, count = at_ns - at_ns % quantum_ns, 1
+        ends_ns = due_ns + quantum_ns
+        if at_ns < measure_ns < ends_ns:
+            ends_ns = measure_ns
+        elif due_ns < measure_ns <= at_ns:
+            due_ns = measure_ns
+    if count:
+        yield due_ns, count
 
 
 def default_quantum_ns(rate_per_worker: PerSecond) -> Nanoseconds:

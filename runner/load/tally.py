@@ -20,24 +20,20 @@ class Latency:
 
     Attributes:
         add: Takes one value in nanoseconds; a negative one counts as 0.
+        values: Those not yet counted.
     """
 
-    __slots__ = ("_counts", "_max_ns", "_total_ns", "_values", "add")
+    __slots__ = ("_counts", "_max_ns", "_total_ns", "add", "values")
 
     def __init__(self) -> None:
-        self._values: list[Nanoseconds] = []
-        self.add: Callable[[Nanoseconds], None] = self._values.append
+        self.values: list[Nanoseconds] = []
+        self.add: Callable[[Nanoseconds], None] = self.values.append
         self._counts: Counter[int] = Counter()
         self._total_ns = self._max_ns = 0
 
-    @property
-    def waiting(self) -> int:
-        """How many values are not yet counted."""
-        return len(self._values)
-
     def fold(self) -> None:
         """Count what has come, rounded to the nearest microsecond."""
-        values = self._values
+        values = self.values
         if not values:
             return
         if min(values) < 0:

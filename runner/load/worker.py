@@ -18,6 +18,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Iterator
 
 from runner.load import pacing
 from runner.load.loop import Loop
@@ -89,14 +90,14 @@ def main() -> None:
     pipe.drain()
 
 
-def _arrivals(order: WorkerOrder) -> pacing.Arrivals:
+def _arrivals(order: WorkerOrder) -> Iterator[pacing.Bunch]:
     length = order.warmup + order.duration
     part = {"worker": order.worker, "workers": order.workers}
     if order.poisson:
         arrivals = pacing.poisson(order.rate, length, order.seed, **part)
     else:
         arrivals = pacing.constant(order.rate, length, **part)
-    return pacing.bunched(arrivals, order.quantum_ns, ns(order.warmup)) if order.quantum_ns else arrivals
+    return pacing.bunched(arrivals, order.quantum_ns, ns(order.warmup))
 
 
 def _sleep_exactly() -> None:

@@ -12,10 +12,10 @@ MS = 1_000_000
 
 
 def offer(arrivals_ns, port, **changes):
-    """Run the loop; returns the sums of its counts and the loop."""
+    """Run the loop, every arrival by itself; returns the sums of its counts and the loop."""
     seconds = []
     what = order(port, duration=(max(arrivals_ns) + MS) / 1e9, **changes)
-    loop = Loop(what, iter(arrivals_ns), seconds.append)
+    loop = Loop(what, iter((at, 1) for at in arrivals_ns), seconds.append)
     loop.run(time.monotonic_ns() + 20 * MS, lambda: False)
     loop.close()
     names = ("scheduled", "sent", "succeeded", "dropped")

@@ -63,7 +63,15 @@ def test_the_same_seed_gives_the_same_arrivals_and_another_seed_others():
 def test_bunching_moves_no_arrival_later_and_none_by_a_whole_quantum(rate, quantum, measure):
     exact = list(pacing.constant(rate, 0.02))
 
-    bunched = list(pacing.bunched(iter(exact), quantum, measure))
+    bunches = list(pacing.bunched(iter(exact), quantum, measure))
+    bunched = [due for due, count in bunches for _ in range(count)]
 
+    assert len({due for due, _ in bunches}) == len(bunches)
     assert all(0 <= due - shown < quantum for due, shown in zip(exact, bunched, strict=True))
     assert sum(due >= measure for due in exact) == sum(due >= measure for due in bunched)
+
+
+def test_without_a_quantum_every_arrival_stays_alone_and_where_it_is():
+    exact = list(pacing.constant(7, 3))
+
+    assert list(pacing.bunched(iter(exact), 0, 0)) == [(due, 1) for due in exact]
