@@ -166,7 +166,7 @@ def read_results(path: Path) -> dict[str, Any]:
     if not isinstance(results, dict):
         raise StoredRunError(f"{file} is no run: an object was expected")
     _check_version(file, results.get("schema_version"))
-    found = list(islice(misfits(results, _RESULTS), _SHOWN + 1))
+    found = list(islice(misfits(results, _RESULTS), _SHOWN + 1)) or _contradictions(results)
     if found:
         more = ("...",) if len(found) > _SHOWN else ()
         raise StoredRunError(
@@ -175,6 +175,16 @@ def read_results(path: Path) -> dict[str, Any]:
             details=(*found[:_SHOWN], *more),
         )
     return results
+
+
+def _contradictions(results: dict[str, Any]) -> list[str]:
+    """What no run writes, although every part of it has its shape."""
+    return [
+        f"{configuration['name']}, {stage['name']}: it is invalid for no reason"
+        for configuration in results["configurations"]
+        for stage in configuration["stages"]
+        if stage["validity"]["status"] == "invalid" and not stage["validity"]["reasons"]
+    ][:_SHOWN]
 
 
 def _content(path: Path, file: Path) -> bytes:

@@ -122,6 +122,12 @@ def test_every_edited_place_is_named(tmp_path, path, value, says):
     assert says in "\n".join(error.details)
 
 
+def test_an_invalid_stage_must_say_why(tmp_path):
+    results = changed("configurations.0.stages.0.validity", {"status": "invalid", "reasons": []})
+
+    assert "it is invalid for no reason" in refused(stored(tmp_path, results)).details[0]
+
+
 def test_many_faults_are_not_all_listed(tmp_path):
     assert len(refused(stored(tmp_path, {"schema_version": 1, "configurations": [{}] * 50})).details) == 9
 
