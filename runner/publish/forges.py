@@ -54,7 +54,7 @@ def _headers(target: Target) -> Mapping[str, str]:
     match target.provider:
         case "github":
             return agent | {
-                "Accept": "application/vnd.github+json",
+                "Accept": "application/vnd.github+json, application/json;q=0.9",
                 "Authorization": f"Bearer {target.token}",
                 "X-GitHub-Api-Version": "2022-11-28",
             }

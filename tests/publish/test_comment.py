@@ -223,9 +223,9 @@ def test_no_line_begins_with_a_command(text):
 
 
 def test_a_problem_becomes_an_annotation_at_its_place():
-    problem = Problem(3, 5, "a[0]", "is 50% wrong,\nreally", "1:2")
+    problem = Problem(3, 5, "a[0]", "is 50% off,\nreally", "1:2")
 
     assert workflow_errors("a,b:c.yaml", [problem, Problem(None, None, "", "no file")]) == [
-        "::error file=a%2Cb%3Ac.yaml,line=3,col=5,title=Specification%3A a[0]::is 50%25 wrong,%0Areally (1:2)",
+        "::error file=a%2Cb%3Ac.yaml,line=3,col=5,title=Specification%3A a[0]::is 50%25 off,%0Areally (1:2)",
         "::error file=a%2Cb%3Ac.yaml,title=Specification::no file",
     ]
