@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,9 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 RUNNER = Path(sys.executable).parent / "runner"
+_TRIES = 3
+_PAUSE_S = 5
+_BUSY_CORES = 0.3
 MATRIX: list[tuple[str, str, str, str]] = []
 
 
@@ -25,6 +30,7 @@ class Truth:
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
         self.words: list[str] = []
+        self.eats = False
 
     def write(self, topology: dict, rps: int, load: dict, seconds: int) -> list[str]:
         spec = {
@@ -59,7 +65,14 @@ class Truth:
         return stage["verdict"] | {"stage": stage}
 
     def found(self, topology: dict, rps: int, **load) -> dict:
-        return self.verdict(self.start(topology, rps, **load))
+        """Run it; again, up to twice, when something else on this machine was so busy as to be the limit."""
+        for _ in range(_TRIES):
+            found = self.verdict(self.start(topology, rps, **load))
+            if self.eats or not _disturbed(found["stage"]):
+                break
+            time.sleep(_PAUSE_S)
+            shutil.rmtree(self.folder / "run")
+        return found
 
     def expect(self, verdict: dict, code: str) -> None:
         MATRIX.append((self.name, code, verdict["code"], verdict["confidence"]))
@@ -69,18 +82,24 @@ class Truth:
         assert set(wrongly) <= {code}, told
 
 
+def _disturbed(stage: dict) -> bool:
+    other = stage["cpu_cores"]["other"]
+    return bool(other and other["avg"] > _BUSY_CORES)
+
+
 @pytest.fixture
 def truth(tmp_path, request):
     return Truth(tmp_path, request.node.name.removeprefix("test_"))
 
 
 @pytest.fixture
-def eaters():
-    """Programs that eat the host's CPU."""
-    burn = "while True: pass"
+def eaters(truth):
+    """Programs that eat the host's CPU, some on each processor, so that none is left to the service."""
+    truth.eats = True
+    burn = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
     with contextlib.ExitStack() as stack:
-        processes = [subprocess.Popen([sys.executable, "-c", burn]) for _ in range(3 * (os.cpu_count() or 1))]
-        for process in processes:
+        for cpu in sorted(os.sched_getaffinity(0)) * 4:
+            process = subprocess.Popen([sys.executable, "-c", burn, str(cpu)], start_new_session=True)
             stack.callback(process.wait)
             stack.callback(process.kill)
         yield
