@@ -28,6 +28,8 @@ _SHAPES: Final = {
     "string_type": "text",
     "int_type": "a whole number",
     "float_type": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
 }
 _BOUNDS: Final = {
     "greater_than": ("gt", "more than"),

@@ -95,6 +95,9 @@ class Configuration(Part):
     cooldown: Annotated[Seconds, Time(most=HOUR, zero=True)] = Field(
         2.0, description="Pause between two trials."
     )
+    fresh_stack: Annotated[bool, Field(strict=True)] = Field(
+        False, description="Bring the stack up anew for every stage; the probes of a search share one."
+    )
     metrics: Metrics = Field(Metrics(), description="How finely CPU and memory are watched.")
     hypothesis: Limit | None = Field(
         None, description="What is expected to limit it; the report answers confirmed or refuted."

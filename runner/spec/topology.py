@@ -39,6 +39,12 @@ class App(Part):
     env: dict[EnvName, AsWritten] = Field(
         default_factory=dict, description="Environment variables; numbers and booleans are taken as written."
     )
+    env_from: tuple[EnvName, ...] = Field(
+        (),
+        max_length=64,
+        description="Environment variables passed on from the runner's own; their values are stored nowhere.",
+        examples=[["API_TOKEN"]],
+    )
     cpus: Annotated[Number, Field(gt=0, le=1024)] | None = Field(
         None, description="CPU limit of each replica in cores; kind docker."
     )
@@ -48,6 +54,16 @@ class App(Part):
     ready_within: Annotated[Seconds, Time(most=10 * MINUTE)] = Field(
         30.0, description="How long the health path may take to answer after the start."
     )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        twice = [
+            Conflict(("env_from", at), f"{name} is in env already", "write it out or pass it on")
+            for at, name in enumerate(self.env_from)
+            if name in self.env
+        ]
+        refuse(*twice)
+        return self
 
 
 class Proxy(Part):

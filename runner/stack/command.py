@@ -70,6 +70,7 @@ async def start(
     role: Role,
     port: int,
     cpus: Sequence[int] = (),
+    secrets: Mapping[str, str] | None = None,
 ) -> Command:
     """Start a command in the current directory, under the watchdog's eyes.
 
@@ -81,13 +82,14 @@ async def start(
         role: As in `Command`.
         port: As in `Command`.
         cpus: Processors to stay on, empty for any.
+        secrets: Variables that it inherits and whose values are hidden in what it prints.
 
     Raises:
         EnvironmentLacks: There is no such program, or it cannot be run.
     """
     environment = {**os.environ, **env, COOKIE: ctx.run_id}
     program = find_program(argv[0], environment.get("PATH", os.defpath))
-    output = OutputTail()
+    output = OutputTail(secrets=secrets)
     try:
         process = await trio.lowlevel.open_process(
             [program, *argv[1:]],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from runner.facts import Endpoint, Event, Subject
 
@@ -27,6 +27,17 @@ class Guard(Protocol):
         """Nothing with the run's label is left there, and nothing is being created."""
 
 
+KEPT_LINES: Final = 1000
+"""How many of the last lines of a part's output are kept."""
+
+Keep = Callable[[str, bytes], None]
+"""Keeps a file's name and content for the run's archive; never raises."""
+
+
+def keep_nothing(_name: str, _content: bytes) -> None:
+    """For those who write no archive."""
+
+
 @dataclass(frozen=True, slots=True)
 class StackContext:
     """What an opener needs besides the topology.
@@ -41,6 +52,8 @@ class StackContext:
         say: Shows people a line of progress, such as a build step.
         allow_hosts: Hosts beyond this machine that the specification allows load on.
         authorized: Whether whoever runs it said so too.
+        keep_rendered: Takes what was made for this stack, such as ``nginx.conf``.
+        keep_log: Takes the end of what a part of the stack, such as ``app-1``, has printed.
     """
 
     run_id: str
@@ -51,6 +64,8 @@ class StackContext:
     say: Callable[[str], None]
     allow_hosts: tuple[str, ...] = ()
     authorized: bool = False
+    keep_rendered: Keep = keep_nothing
+    keep_log: Keep = keep_nothing
 
 
 class Stack(Protocol):

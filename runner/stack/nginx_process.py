@@ -80,7 +80,9 @@ async def start_nginx(
         worker_connections=min(proxy.connections, files),
         max_files=files,
     )
-    configuration.write_text(render_nginx(settings), encoding="utf-8")
+    content = render_nginx(settings)
+    configuration.write_text(content, encoding="utf-8")
+    ctx.keep_rendered(configuration.name, content.encode())
     log = ["-e", "stderr"] if _numbers(version) >= _KNOWS_LOG_OPTION else []
     argv = [program, *log, "-p", str(scratch), "-c", str(configuration)]
     command = await start(argv, {}, ctx, name="nginx", role=Role.PROXY, port=port, cpus=cpus)

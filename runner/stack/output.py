@@ -12,10 +12,12 @@ import re
 import select
 import threading
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
+from runner.stack.secrets import hidden
 from runner.units import Bytes
 
 _PIPE_BYTES: Final = 1024 * 1024
@@ -32,8 +34,9 @@ class OutputTail:
         write_fd: Give it to a child as stdout and stderr, then call `close_write_end`.
     """
 
-    def __init__(self, keep: Bytes = 64 * 1024) -> None:
+    def __init__(self, keep: Bytes = 64 * 1024, *, secrets: Mapping[str, str] | None = None) -> None:
         self._keep = keep
+        self._secrets = secrets or {}
         self._chunks: deque[bytes] = deque()
         self._kept = 0
         self._closed = False
@@ -58,8 +61,8 @@ class OutputTail:
         """The last lines written until now, at most `count`, without escape sequences."""
         with self._lock:
             self._read_available()
-            text = b"".join(self._chunks)[-self._keep :].decode(errors="replace")
-        lines = [_printable(line) for line in text.splitlines()]
+            text = hidden(b"".join(self._chunks).decode(errors="replace"), self._secrets)
+        lines = [_printable(line) for line in text[-self._keep :].splitlines()]
         return tuple(line for line in lines if line)[-count:]
 
     def close_write_end(self) -> None:

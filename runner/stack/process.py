@@ -6,6 +6,7 @@ with ``{port}`` filled in.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,11 +20,12 @@ from runner.spec.model import App, ProcessTopology
 from runner.stack import reaper
 from runner.stack.affinity import check_cpus
 from runner.stack.command import Command, start
-from runner.stack.contract import StackContext
+from runner.stack.contract import KEPT_LINES, StackContext
 from runner.stack.diagnosis import advice, by_whom, death_event, named, stranger
 from runner.stack.nginx_process import NginxProcess, start_nginx
 from runner.stack.ports import LOOPBACK, free_port, is_free
 from runner.stack.readiness import wait_ready
+from runner.stack.secrets import passed_on
 
 _GRACE_S: Final = 3.0
 _PORT_FIELD: Final = "{port}"
@@ -107,7 +109,8 @@ async def _start_app(app: App, ctx: StackContext, name: str, cpus: Sequence[int]
         )
     argv = [word.replace(_PORT_FIELD, str(port)) for word in app.command or ()]
     env = {key: value.replace(_PORT_FIELD, str(port)) for key, value in app.env.items()}
-    return await start(argv, env, ctx, name=name, role=Role.APP, port=port, cpus=cpus)
+    secrets = passed_on(app.env_from, os.environ)
+    return await start(argv, env, ctx, name=name, role=Role.APP, port=port, cpus=cpus, secrets=secrets)
 
 
 async def _wait_up(command: Command, app: App) -> None:
@@ -141,7 +144,7 @@ def _stack(
         "replicas": len(replicas),
         "urls": [_url(command) for command in replicas],
         "health": app.health,
-        "env_names": sorted(app.env),  # the values may be secrets
+        "env_names": sorted({*app.env, *app.env_from}),  # the values may be secrets
     }
     if topology.cpus:
         description["cpus"] = list(topology.cpus)
@@ -174,4 +177,6 @@ async def _take_down(commands: Sequence[Command], ctx: StackContext) -> None:
         with trio.move_on_after(1):
             await command.process.wait()
             ctx.guard.forget(command.pid)
+        lines = command.output.lines(KEPT_LINES)
         command.output.close()
+        ctx.keep_log(command.name, "".join(f"{line}\n" for line in lines).encode())

@@ -122,6 +122,7 @@ def test_designs_sample_is_read_in_full(all_words: None) -> None:
             "health": "/healthz",
             "metrics": "/metrics",
             "env": {"APP_WORK_US": "50"},
+            "env_from": (),
             "cpus": 1.0,
             "memory": 256 * 1024**2,
             "ready_within": 30.0,

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 import runner.spec
 from runner.errors import SpecificationError
 from runner.spec.load import read_spec
+from runner.spec.reference import reference
 from runner.spec.schema import json_schema, modeline, schema_text
 from tests.spec.samples import DESIGN, MINIMAL, PROCESS
 from tests.spec.test_load import SPECIFICATIONS, yaml_of
@@ -111,3 +112,17 @@ def test_defaults_are_written_as_in_a_file() -> None:
 
 def test_the_modeline_names_the_schema_for_editors() -> None:
     assert modeline("../schema.json") == "# yaml-language-server: $schema=../schema.json"
+
+
+def test_the_committed_page_of_keys_is_current() -> None:
+    # To renew it: runner schema --markdown > experiments/REFERENCE.md
+    committed = Path(__file__).parents[2] / "experiments" / "REFERENCE.md"
+    assert committed.read_text(encoding="utf-8") == reference()
+
+
+def test_the_page_of_keys_has_every_key() -> None:
+    page = reference()
+    schema = json_schema()
+    parts = [body for name, body in schema["$defs"].items() if not name.startswith("Partial")]
+    keys = {key for part in [schema, *parts] for key in part.get("properties", {})}
+    assert {key for key in keys if f"| {key} |" not in page and f"| **{key}** |" not in page} == set()

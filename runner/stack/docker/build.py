@@ -14,7 +14,13 @@ import trio
 
 from runner.errors import StackFailed
 from runner.stack.docker import labels
-from runner.stack.docker.context import Dockerfile, find_folder, read_dockerfile, write_context
+from runner.stack.docker.context import (
+    Dockerfile,
+    content_digest,
+    find_folder,
+    read_dockerfile,
+    write_context,
+)
 from runner.stack.docker.engine import Engine
 from runner.stack.docker.images import Image, Supplier, find
 from runner.stack.docker.wheels import fetch_wheels
@@ -26,10 +32,18 @@ _MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """An image built from a folder, and what it was built upon."""
+    """An image built from a folder.
+
+    Attributes:
+        image: What came out.
+        folder: What it was built from.
+        content: `content_digest` of the folder.
+        base: What it was built upon.
+    """
 
     image: Image
     folder: Path
+    content: str
     base: Image | None
 
 
@@ -57,7 +71,7 @@ async def build_image(supplier: Supplier, build: str, base_dir: Path) -> Built:
             image = await find(supplier.engine, tag)
     if image is None:
         raise StackFailed(f"building {folder} gave no image")
-    return Built(image, folder, base)
+    return Built(image, folder, await trio.to_thread.run_sync(content_digest, folder), base)
 
 
 async def _wheels(supplier: Supplier, folder: Path) -> Path | None:

@@ -6,6 +6,7 @@ alone. Nginx runs as nobody on a read-only root, so it needs no capability eithe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,9 +20,11 @@ from runner.stack.affinity import spelled
 from runner.stack.docker import labels
 from runner.stack.nginx import NginxSettings, render_nginx, two_free_ports
 from runner.stack.ports import LOOPBACK
+from runner.stack.secrets import passed_on
 
 PROXY_PORT: Final = 8080
 STATUS_PORT: Final = 8081
+NGINX_ENV: Final = "LOADPROOF_NGINX"
 
 _NOBODY: Final = "65534:65534"
 _PROCESSES: Final = 4096
@@ -45,6 +48,7 @@ class Plan:
         image: The image's id or name.
         port: Where it listens, inside the container or on the host's own network.
         env: Its environment.
+        secrets: More of it, whose values are hidden in what it prints.
         command: Replaces the image's command, None keeps it.
         published: Whether `port` is also reachable through 127.0.0.1 of this machine.
         status_port: Where nginx answers about itself.
@@ -58,6 +62,7 @@ class Plan:
     image: str
     port: int
     env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     command: tuple[str, ...] | None = None
     published: bool = False
     status_port: int | None = None
@@ -86,6 +91,7 @@ def _replica(topology: DockerTopology, image: str, name: str, index: int) -> Pla
         image=image,
         port=port,
         env={"PORT": str(port), **address, **env},
+        secrets=passed_on(app.env_from, os.environ),
         command=tuple(words) or None,
         published=not on_host and topology.proxy is None and topology.publish == "port",
         cpus=app.cpus,
@@ -114,7 +120,7 @@ def plan_nginx(proxy: Proxy, topology: DockerTopology, image: str, replicas: Seq
         image=image,
         port=port,
         status_port=status_port,
-        env={"LOADPROOF_NGINX": render_nginx(settings)},
+        env={NGINX_ENV: render_nginx(settings)},
         published=not on_host and topology.publish == "port",
         on_cpus=topology.cpus,
     )
@@ -140,7 +146,7 @@ def create_arguments(api: APIClient, plan: Plan, *, run_id: str, network: str | 
         "image": plan.image,
         "name": f"loadproof-{run_id}-{plan.name}",
         "labels": labels.labels(run_id, plan.role),
-        "environment": {**plan.env, "LOADPROOF_RUN": run_id},
+        "environment": {**plan.env, **plan.secrets, "LOADPROOF_RUN": run_id},
         "healthcheck": {"test": ["NONE"]},  # it would cost CPU in the middle of a stage
     }
     if plan.command:

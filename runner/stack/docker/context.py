@@ -7,6 +7,7 @@ report says exactly which code it measured.
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import tarfile
 from collections.abc import Mapping
@@ -50,7 +51,8 @@ def find_folder(build: str, base_dir: Path) -> Path:
             return folder
     raise EnvironmentLacks(
         f"topology.app.build: no Dockerfile in {build!r}",
-        hint="it is looked for beside the specification first, then in the current directory",
+        hint="it is looked for beside the specification (of an archive, in --base-dir) first, "
+        "then in the current directory",
         details=tuple(str(folder / "Dockerfile") for folder in dict.fromkeys(tried)),
     )
 
@@ -78,7 +80,7 @@ def write_context(folder: Path, target: Path, *, wheels: Path | None, salt: Mapp
     Raises:
         EnvironmentLacks: A file cannot be read.
     """
-    members = {path: folder / path for path in exclude_paths(str(folder), _ignored(folder))}
+    members = _members(folder)
     if wheels:
         members |= {f"{WHEELS}/{wheel.name}": wheel for wheel in wheels.iterdir()}
     digest = hashlib.sha256(repr(sorted(salt.items())).encode())
@@ -89,6 +91,35 @@ def write_context(folder: Path, target: Path, *, wheels: Path | None, salt: Mapp
     except OSError as error:
         raise EnvironmentLacks(f"the build folder {folder} cannot be read: {error}") from error
     return digest.hexdigest()[:12]
+
+
+def content_digest(folder: Path) -> str:
+    """SHA-256 of the files in a folder's build context, whatever they are built upon.
+
+    The same for every checkout of one commit: of a file's mode it counts whether it can be executed.
+
+    Raises:
+        EnvironmentLacks: A file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with tarfile.open(fileobj=io.BytesIO(), mode="w") as nowhere:
+            for name, path in sorted(_members(folder).items()):
+                if path.is_socket() or (path.is_dir() and not path.is_symlink()):
+                    continue
+                info = nowhere.gettarinfo(path, arcname=name)
+                executable = bool(info.mode & 0o100)
+                digest.update(f"{name}\0{info.type!r}\0{executable}\0{info.linkname}\0".encode())
+                if info.isfile():
+                    digest.update(hashlib.sha256(path.read_bytes()).digest())
+    except OSError as error:
+        raise EnvironmentLacks(f"the build folder {folder} cannot be read: {error}") from error
+    return digest.hexdigest()
+
+
+def _members(folder: Path) -> dict[str, Path]:
+    """Name in the context to path, what .dockerignore excludes left out."""
+    return {path: folder / path for path in exclude_paths(str(folder), _ignored(folder))}
 
 
 def _ignored(folder: Path) -> list[str]:

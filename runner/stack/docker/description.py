@@ -52,12 +52,14 @@ async def describe(
         "publish": topology.publish if topology.network == "bridge" else None,
         "images": {role.value: _image(image) for role, image in images.items()},
         "limits": {"cpus": app.cpus, "memory_mib": app.memory and app.memory / BYTES_PER_MIB},
+        "env_names": sorted({*app.env, *app.env_from}),  # the values may be secrets
     }
     if topology.cpus:
         described["cpus"] = list(topology.cpus)
     if built is not None:
         described["build"] = {
             "folder": topology.app.build,
+            "content": built.content,
             "base": _image(built.base) if built.base else None,
         }
     for url in status_urls(containers).values():

@@ -6,21 +6,23 @@ Read `open_stack` first: it is the table of contents of this package.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
+
+import trio
 
 from runner.errors import EnvironmentLacks, StackFailed
 from runner.facts import Endpoint, Role
 from runner.spec.model import DockerTopology
 from runner.stack.affinity import check_cpus
-from runner.stack.contract import Stack, StackContext
+from runner.stack.contract import KEPT_LINES, Stack, StackContext
 from runner.stack.docker.build import Built, build_image
 from runner.stack.docker.cleanup import sweep, take_down
-from runner.stack.docker.containers import Plan, plan_nginx, plan_replicas
+from runner.stack.docker.containers import NGINX_ENV, Plan, plan_nginx, plan_replicas
 from runner.stack.docker.description import describe, metrics_urls, status_urls
-from runner.stack.docker.engine import Engine, connect, together
+from runner.stack.docker.engine import Engine, EngineGone, EngineRefused, connect, together
 from runner.stack.docker.images import Image, Supplier, source_from_environment
 from runner.stack.docker.stack import DockerStack, Started, last_lines, post_mortem
 from runner.stack.docker.start import create_network, start_all
@@ -31,6 +33,7 @@ from runner.units import Seconds
 
 NGINX_IMAGE: Final = "nginx:1.28-alpine"
 _TAKE_DOWN_S: Final[Seconds] = 10.0
+_LOGS_S: Final[Seconds] = 3.0
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ async def open_stack(topology: DockerTopology, context: StackContext) -> AsyncIt
         context.guard.docker(engine.base_url)
         parts = await _obtain_parts(engine, topology, context)
         plans = _plan(topology, parts)
+        _keep_configuration(plans, context)
         network = await create_network(engine, context.run_id) if topology.network == "bridge" else None
         containers = await start_all(engine, plans, run_id=context.run_id, network=network)
         for container in containers:
@@ -74,6 +78,7 @@ async def open_stack(topology: DockerTopology, context: StackContext) -> AsyncIt
 
 
 async def _leave(engine: Engine, context: StackContext, containers: Sequence[Started]) -> None:
+    await _keep_logs(engine, context, containers)
     left = await take_down(engine, context.run_id, within=_TAKE_DOWN_S)
     engine.close()
     if left:  # the watchdog goes on trying
@@ -82,6 +87,20 @@ async def _leave(engine: Engine, context: StackContext, containers: Sequence[Sta
     context.guard.docker_emptied(engine.base_url)
     for container in containers:
         context.guard.forget(container.pid)
+
+
+def _keep_configuration(plans: Sequence[Plan], context: StackContext) -> None:
+    for plan in plans:
+        if configuration := plan.env.get(NGINX_ENV):
+            context.keep_rendered(f"{plan.name}.conf", configuration.encode())
+
+
+async def _keep_logs(engine: Engine, context: StackContext, containers: Sequence[Started]) -> None:
+    with trio.move_on_after(_LOGS_S, shield=True):
+        for container in containers:
+            with suppress(EngineGone, EngineRefused):
+                lines = await engine.call(last_lines, engine, container, KEPT_LINES)
+                context.keep_log(container.plan.name, "".join(f"{line}\n" for line in lines).encode())
 
 
 async def _refuse_rootless(engine: Engine) -> None:
@@ -170,5 +189,5 @@ async def _explained(
     event = await engine.call(post_mortem, engine, containers)
     if event is not None:
         return StackFailed(f"{event.message} before it was ready", details=event.log)
-    log = await engine.call(last_lines, engine, container.id)
+    log = await engine.call(last_lines, engine, container)
     return StackFailed(failed.message, hint=failed.hint, details=log)

@@ -13,6 +13,7 @@ from runner.stack.docker import labels
 from runner.stack.docker.containers import Plan
 from runner.stack.docker.engine import Engine, EngineGone, EngineRefused, translated
 from runner.stack.docker.events import listen
+from runner.stack.secrets import hidden
 from runner.units import BYTES_PER_MIB, Seconds
 
 _LOG_LINES: Final = 20
@@ -96,7 +97,7 @@ class DockerStack:
         if event["Action"] == "oom":
             for container in self.containers:
                 if container.id == event["id"]:
-                    return _out_of_memory(container.plan, last_lines(self.engine, container.id))
+                    return _out_of_memory(container.plan, last_lines(self.engine, container))
         return post_mortem(self.engine, self.containers)
 
 
@@ -118,7 +119,7 @@ def _examine(engine: Engine, container: Started) -> Event | None:
     try:
         state = translated(engine.api.inspect_container, container.id)["State"]
         if not state["Running"] or state["OOMKilled"]:
-            return _ended(container, state, last_lines(engine, container.id))
+            return _ended(container, state, last_lines(engine, container))
     except EngineRefused as refused:
         return Event("stack-failed", f"{container.plan.name} is not there any more: {refused.reason}")
     except EngineGone:
@@ -126,10 +127,10 @@ def _examine(engine: Engine, container: Started) -> Event | None:
     return None
 
 
-def last_lines(engine: Engine, container: str) -> tuple[str, ...]:
-    """What a container said last, on both of its streams. Blocks."""
-    output = translated(engine.api.logs, container, tail=_LOG_LINES)
-    return tuple(output.decode(errors="replace").splitlines())
+def last_lines(engine: Engine, container: Started, count: int = _LOG_LINES) -> tuple[str, ...]:
+    """What a container said last, on both of its streams, what it was passed on hidden. Blocks."""
+    output = translated(engine.api.logs, container.id, tail=count)
+    return tuple(hidden(output.decode(errors="replace"), container.plan.secrets).splitlines())
 
 
 def _ended(container: Started, state: Mapping[str, Any], log: tuple[str, ...]) -> Event:
