@@ -14,11 +14,16 @@ from runner.spec.model import Load, Stage
 
 @dataclass(frozen=True, slots=True)
 class LoadOrder:
-    """One stage to offer to one endpoint."""
+    """One stage to offer to one endpoint.
+
+    Attributes:
+        keep: Takes name and content of what an engine makes from it, for the run's archive.
+    """
 
     endpoint: Endpoint
     load: Load
     stage: Stage
+    keep: Callable[[str, bytes], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,13 +208,15 @@ _ALL: Final = (
     Change(
         "proxy-connections", "more room for connections in nginx", "nginx's room", _more_proxy_connections
     ),
-    Change("proxy-worker", "one proxy worker more", "the proxy's workers", _more_proxy_workers),
+    Change("proxy-worker", "one proxy worker more", "the number of the proxy's workers", _more_proxy_workers),
     Change("replica", "one replica more", "the app", _replica),
     Change("replicas", "a second replica behind nginx", "the app", _replica_and_proxy, clean=False),
     Change("cpu-limit", "a CPU limit twice as high", "the CPU limit", _more_cpus),
     Change("memory-limit", "a memory limit twice as high", "the memory limit", _more_memory),
     Change("backlog", "a longer accept queue", "the accept queue", _larger(_BACKLOG, _LONGER)),
-    Change("workers", "twice as many workers of the app", "the app's workers", _larger(_WORKERS, 2)),
+    Change(
+        "workers", "twice as many workers of the app", "the number of the app's workers", _larger(_WORKERS, 2)
+    ),
     Change("generators", "more generator workers", "the generator", _more_generators),
 )
 CHANGES: Final[Mapping[str, Change]] = {change.name: change for change in _ALL}

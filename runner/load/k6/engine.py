@@ -82,6 +82,16 @@ def _refuse_what_k6_lacks(load: Load) -> None:
         raise EnvironmentLacks(f"k6 cannot offer {' and '.join(wrong)}", hint="use load.engine: builtin")
 
 
+def _script(order: LoadOrder, plan: Plan) -> dict[str, bytes]:
+    """What `k6 run` needs; kept for the archive, too."""
+    script = resources.files(__package__).joinpath(_SCRIPT).read_bytes()
+    files = {_SCRIPT: script, _ORDER: json.dumps(script_order(order, plan)).encode()}
+    if order.keep:
+        order.keep(f"k6-{_SCRIPT}", script)
+        order.keep(f"k6-{order.stage.name}-{_ORDER}", files[_ORDER])
+    return files
+
+
 @contextmanager
 def _private_folder(order: LoadOrder, plan: Plan) -> Iterator[Path]:
     """What k6 reads and writes; nobody else may look into it, the request may hold secrets."""
@@ -92,8 +102,8 @@ def _private_folder(order: LoadOrder, plan: Plan) -> Iterator[Path]:
     with folder as name:
         path = Path(name)
         try:
-            path.joinpath(_SCRIPT).write_bytes(resources.files(__package__).joinpath(_SCRIPT).read_bytes())
-            path.joinpath(_ORDER).write_text(json.dumps(script_order(order, plan)), encoding="utf-8")
+            for file, content in _script(order, plan).items():
+                path.joinpath(file).write_bytes(content)
             path.joinpath(_CONFIG).write_text("{}", encoding="utf-8")
         except OSError as error:
             raise EnvironmentLacks(f"cannot write k6's script to {name}: {error.strerror}") from error

@@ -22,8 +22,11 @@ _GC: Final = (
     "app_gc_seconds_total",
     "python_gc_seconds_total",
     "go_gc_duration_seconds_sum",
+    "go_gc_pauses_seconds_sum",
+    "go_sched_pauses_total_gc_seconds_sum",
     "jvm_gc_pause_seconds_sum",
     "jvm_gc_collection_seconds_sum",
+    "jvm_gc_duration_seconds_sum",
     "nodejs_gc_duration_seconds_sum",
 )
 _LAG: Final = (
@@ -31,6 +34,7 @@ _LAG: Final = (
     "python_event_loop_lag_seconds",
     "nodejs_eventloop_lag_mean_seconds",
     "nodejs_eventloop_lag_seconds",
+    "go_sched_latencies_seconds",
 )
 _WORST_LAG: Final = ("nodejs_eventloop_lag_max_seconds",)
 

@@ -1,9 +1,10 @@
-"""Threads of one subject: the busiest one, and who waited or was put aside."""
+"""Threads of one subject: the busiest one, the one that wanted a processor most, and who was put aside."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,17 +21,20 @@ _LEAST_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class _Used:
-    """CPU of every thread at an instant."""
+    """CPU of every thread at an instant, and the same with its waits for a processor."""
 
     t_s: Seconds
-    cpu_s: dict[int, Seconds]
+    cpu_s: Mapping[int, Seconds]
+    runnable_s: Mapping[int, Seconds]
 
 
 @dataclass(slots=True)
 class Threads:
     """CPU of every thread, of which the busiest one matters: a full one cannot be helped by idle cores.
 
-    `read` gives the busiest since the last reading, `over_all` the busiest since the first.
+    A thread that other programs keep from its processor is as full as one that has it all the time, and
+    looks half idle: how long it was runnable shows that (run delay; Documentation/scheduler/sched-stats.rst).
+    `read` gives the highest since the last reading, `over_all` the highest since the first.
     """
 
     subject: Subject
@@ -45,45 +49,67 @@ class Threads:
 
     def read(self) -> Levels:
         """See `Source`; a reading that comes soon after another looks back to the one before that."""
-        now = _Used(time.monotonic(), dict(self._used()))
+        now = self._now()
         base = next((it for it in reversed(self._readings) if now.t_s - it.t_s >= _LEAST_S), None)
         base = base or (self._readings[0] if self._readings else now)
-        hottest = _hottest(base, now)
         self._readings = [*self._readings[:1], *self._readings[1:][-1:], now]
         return {
-            "threads.hottest_cores": gauge(hottest, "cores", limit=1.0),
+            **_highest(base, now),
             "threads.count": gauge(len(now.cpu_s), "threads"),
+            "threads.allowed_cpus": gauge(_allowed(self.subject), "CPUs", limit=os.cpu_count()),
         }
 
     def over_all(self) -> Levels:
         """The busiest thread on average since the first reading."""
-        if len(self._readings) < 2:
-            return {}
-        hottest = _hottest(self._readings[0], self._readings[-1])
-        return {"threads.hottest_cores": gauge(hottest, "cores", limit=1.0)}
+        return _highest(self._readings[0], self._readings[-1]) if len(self._readings) > 1 else {}
 
-    def _used(self) -> Iterator[tuple[int, Seconds]]:
-        for pid in living(self.subject):
-            yield from _threads(pid)
+    def _now(self) -> _Used:
+        instant_s = time.monotonic()
+        used = [thread for pid in living(self.subject) for thread in _threads(pid)]
+        return _Used(
+            instant_s,
+            {thread: cpu_s for thread, cpu_s, _ in used},
+            {thread: cpu_s + waited_s for thread, cpu_s, waited_s in used},
+        )
 
 
-def _threads(pid: int) -> Iterator[tuple[int, Seconds]]:
-    """Thread id and CPU seconds, in nanoseconds where the kernel keeps them (schedstat)."""
+def _allowed(subject: Subject) -> int:
+    """How many CPUs its processes may run on together."""
+    found: set[int] = set()
+    for pid in living(subject):
+        with suppress(ProcessLookupError):  # it has ended just now
+            found |= os.sched_getaffinity(pid)
+    return len(found)
+
+
+def _threads(pid: int) -> Iterator[tuple[int, Seconds, Seconds]]:
+    """Thread id, CPU seconds, and seconds it waited for a processor (schedstat, in nanoseconds)."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
     except OSError:
         return
     for task in tasks:
         try:
-            yield int(task.name), int((task / "schedstat").read_bytes().split()[0]) / NS_PER_S
-        except (OSError, IndexError):
+            used, waited, *_ = (task / "schedstat").read_bytes().split()
+            yield int(task.name), int(used) / NS_PER_S, int(waited) / NS_PER_S
+        except (OSError, ValueError):
             continue
 
 
-def _hottest(before: _Used, after: _Used) -> float:
-    length = after.t_s - before.t_s
-    used = (cpu_s - before.cpu_s.get(thread, 0.0) for thread, cpu_s in after.cpu_s.items())
-    return round(max(used, default=0.0) / length, 4) if length > 0 else 0.0
+def _highest(before: _Used, after: _Used) -> Levels:
+    length_s = after.t_s - before.t_s
+    return {
+        "threads.hottest_cores": gauge(_most(before.cpu_s, after.cpu_s, length_s), "cores", limit=1.0),
+        "threads.runnable_share": gauge(
+            min(1.0, _most(before.runnable_s, after.runnable_s, length_s)), "share", limit=1.0
+        ),
+    }
+
+
+def _most(before: Mapping[int, Seconds], after: Mapping[int, Seconds], length_s: Seconds) -> float:
+    """The most that one thread had of the time between."""
+    grown = (seconds - before.get(thread, 0.0) for thread, seconds in after.items())
+    return round(max(grown, default=0.0) / length_s, 4) if length_s > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
