@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from runner.analyze.capacity_words import answer, broken, doubt
+from runner.analyze.capacity_words import answer, broken, doubt, milliseconds
 from runner.analyze.knee import LEAST_POINTS, knee
 from runner.analyze.latency import LATENCIES
 from runner.analyze.thresholds import evaluate
@@ -180,11 +180,14 @@ def _knee(stages: Sequence[Stage], latency: str) -> dict[str, Any]:
     p95 = dict(points).get(found) if found is not None else None
     words = latency.replace("_", " ")
     if found is not None:
-        sentence = (
-            f"The knee is at {stage_name(found)}: above it the p95 {words} ({p95:,.3g} ms there) turns up."
-        )
+        there = f"{milliseconds(p95 or 0.0)} ms there"
+        held = any(stage["find"]["holds"] for stage in stages if stage["target_rps"] == found)
+        sentence = f"The knee is at {stage_name(found)}: above it the p95 {words} ({there}) turns up."
+        if not held:
+            sentence = f"The knee of the p95 {words} is at {stage_name(found)} ({there}), which did not hold."
     elif len(points) < LEAST_POINTS:
-        sentence = f"A knee is not named: {len(points)} probes are too few for it."
+        probes = "one probe is" if len(points) == 1 else f"{len(points)} probes are"
+        sentence = f"A knee is not named: {probes} too few for it."
     else:
         sentence = f"The p95 {words} has no knee between the rates that were tried."
     return {"rps": found, "p95_ms": p95, "method": KNEE_METHOD, "sentence": sentence}

@@ -9,6 +9,7 @@ from runner.analyze.latency import LATENCIES
 from runner.plan.search import Search
 from runner.spec.model import Threshold
 from runner.spec.traffic import stage_name
+from runner.units import percent
 
 Stage = Mapping[str, Any]
 
@@ -21,7 +22,7 @@ def broken(condition: Threshold, value: float | None) -> str:
     if metric.startswith(LATENCIES):
         shown = f"{milliseconds(value)} ms"
     elif metric in {"achieved", "errors"}:
-        shown = f"{value:.1%}" if value < 0.985 else f"{value:.2%}"
+        shown = percent(value, 1 if 0.0095 < value < 0.985 else 2)
     else:
         shown = f"{value:,.4g}"
     return f"{metric} is {shown} where {asked} is asked"

@@ -50,6 +50,12 @@ def rise(stage: Stage, name: str, scope: str = "") -> float:
     return float(sum(counter["delta"] or 0 for counter in counters(stage, name, scope)))
 
 
+def is_here(stage: Stage) -> bool:
+    """Whether the service runs on this host, so that its counters tell of it: it or its port was seen."""
+    listens = any(True for _ in families(stage, "tcp.accept_queue.", "net:host"))
+    return stage["cpu_cores"].get("app") is not None or listens
+
+
 def was_read(stage: Stage, name: str) -> bool:
     """Whether a counter is known at all."""
     return any(True for _ in counters(stage, name))

@@ -12,6 +12,9 @@ PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999"
 STATISTICS: Final = ("mean", *PERCENTILES, "max")
 LATENCIES: Final = ("duration", "response_time", "connect", "tls", "dispatch_delay", "first_byte")
 
+SHARES: Final = (*range(0, 100, 10), 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.99, 99.995, 99.999)
+"""Percentiles of a whole distribution, denser towards the slowest."""
+
 Figures = dict[str, float | None]
 
 
@@ -43,6 +46,20 @@ def _latency(load: LoadFacts | None, name: str) -> Figures:
         stated = load.stated_ms.get(name) or {}
         return {statistic: stated.get(statistic) for statistic in STATISTICS}
     return figures(merged(load.seconds, name))
+
+
+def distribution(load: LoadFacts | None) -> list[list[float]] | None:
+    """Pairs of percentile and response time in milliseconds, as far as there were enough requests to tell.
+
+    None for an engine that keeps no histograms, and when nothing was answered.
+    """
+    if load is None or load.stated_ms is not None:
+        return None
+    values = merged(load.seconds, "response_time")
+    shares = [share for share in SHARES if values.count * (100 - share) >= 100]
+    if not shares:
+        return None
+    return [[share, round(ms, 4)] for share, ms in zip(shares, values.percentiles_ms(shares), strict=True)]
 
 
 def merged(seconds: tuple[LoadSecond, ...], name: str) -> Histogram:

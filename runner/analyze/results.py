@@ -12,8 +12,9 @@ from runner.analyze.counters import Usage, cores_between, cpu_by_role, cpu_of, m
 from runner.analyze.cross_check import cross_checks
 from runner.analyze.evidence import evidence
 from runner.analyze.hypothesis import hypothesis
-from runner.analyze.latency import latencies
+from runner.analyze.latency import distribution, latencies
 from runner.analyze.proof import prove
+from runner.analyze.repeats import repeats
 from runner.analyze.scaling import scaling
 from runner.analyze.thresholds import evaluate
 from runner.analyze.throttling import throttled
@@ -46,7 +47,7 @@ def results(
     """
     facts = {each.order: each for each in trials}
     counters = [trial for trial in planned if trial.proves is not None]
-    planned = [trial for trial in planned if trial.proves is None]
+    planned = _as_written(experiment, [trial for trial in planned if trial.proves is None])
     asked = {trial.configuration.name: trial.configuration for trial in planned if not trial.cross_check}
     found = [
         _configuration([each for each in planned if each.configuration.name == name], counters, facts, run)
@@ -67,6 +68,18 @@ def results(
     }
 
 
+def _as_written(experiment: Experiment, planned: Sequence[Trial]) -> list[Trial]:
+    """In the specification's order, repeats side by side; `order` keeps the random one that they ran in."""
+    places = {each.name: at for at, each in enumerate(experiment.configurations)}
+
+    def place(trial: Trial) -> tuple[int, int, int]:
+        name = trial.find.name if trial.find else trial.stage.name
+        stages = [stage.name for stage in trial.configuration.stages]
+        return places[trial.configuration.name], stages.index(name), trial.order
+
+    return sorted(planned, key=place)
+
+
 def _run(run: RunFacts) -> dict[str, Any]:
     return {
         "id": run.run_id,
@@ -77,6 +90,7 @@ def _run(run: RunFacts) -> dict[str, Any]:
         "error": run.error,
         "command": run.command,
         "overrides": list(run.overrides),
+        "resumed_at": list(run.resumed_at),
     }
 
 
@@ -117,6 +131,7 @@ def _configuration(
         },
         "hypothesis": hypothesis(configuration.hypothesis, stages),
         "stages": stages,
+        "repeats": repeats(stages),
         "capacity": [capacity(search) for search in searches],
         "cross_check": cross_checks(stages, [_stage(each, facts.get(each.order), run) for each in checks]),
     }
@@ -170,8 +185,15 @@ def _stage(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> dict[str, A
     if not trial.cross_check:  # k6 cannot know all that a threshold may ask for
         stage["thresholds"] = evaluate(trial.configuration.thresholds, stage)
     cores = run.environment.get("cpu_count")
-    stage["verdict"] = verdict(stage, judged.status, cores if isinstance(cores, int) else None)
+    known = cores if isinstance(cores, int) else None
+    stage["verdict"] = verdict(stage, judged.status, known, asked=_kept_what_was_asked(trial, stage))
     return stage
+
+
+def _kept_what_was_asked(trial: Trial, stage: Mapping[str, Any]) -> bool:
+    """Of a search's probe: whether no condition is known to be broken."""
+    asked = evaluate(trial.find.find.until, stage) if trial.find else ()
+    return all(each["ok"] or each["value"] is None for each in asked)
 
 
 def _identity(trial: Trial, facts: TrialFacts | None) -> dict[str, Any]:
@@ -207,6 +229,7 @@ def _numbers(configuration: Configuration, trial: Trial, facts: TrialFacts | Non
         "actual_rps": actual,
         "achieved": None if actual is None else round(actual / trial.stage.rps, 6),
         **latencies(load),
+        "distribution": distribution(load),
         "cpu_cores": cpu,
         "cpu_cores_by_subject": _by_subject(observed, window_s, peak_s),
         "throttling_by_subject": throttled(observed),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from runner.analyze.usl import PARAMETERS, Intervals, Law, Point
+from runner.units import percent
 
 Measured: TypeAlias = tuple[Point, str, str | None]
 """A point, how it was found, and the code of what limited it."""
@@ -56,7 +57,7 @@ def _speed_up(measured: Sequence[Measured]) -> str:
     share = times * least.replicas / most.replicas
     return (
         f"From {least.replicas} to {most.replicas} replicas the capacity went from {least.rate:,.0f} to "
-        f"{most.rate:,.0f} RPS, {times:.2f} times as much: {share:.0%} of what as many independent "
+        f"{most.rate:,.0f} RPS, {times:.2f} times as much: {percent(share)} of what as many independent "
         "ones would do."
     )
 

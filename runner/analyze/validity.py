@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from runner.analyze.evidence import rise
 from runner.facts import LoadFacts, TrialFacts
+from runner.units import percent
 
 GENERATOR_SATURATED: Final = 0.8
 """Share of its cores from which a generator distorts what it measures (k6 docs, "Running large tests")."""
@@ -19,6 +21,9 @@ LATENESS_FLOOR_MS: Final = 0.5
 
 LEDGER_SLACK: Final = 0.03
 """How much more than the host's total the roles may add up to before their counters are doubted."""
+
+STOLEN_SHOWN: Final = 0.01
+"""Cores taken by a hypervisor from which that explains why counters disagree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +92,8 @@ def _saturated(load: LoadFacts | None, stage: Mapping[str, Any]) -> list[str]:
     if share < GENERATOR_SATURATED:
         return []
     reason = (
-        f"the generator used {share:.0%} of its {load.workers} core{'s'[: load.workers != 1]}, "
-        f"and from {GENERATOR_SATURATED:.0%} on it may itself be the limit"
+        f"the generator used {percent(share)} of its {load.workers} core{'s'[: load.workers != 1]}, "
+        f"and from {percent(GENERATOR_SATURATED)} on it may itself be the limit"
     )
     return [reason]
 
@@ -100,7 +105,14 @@ def _overdrawn(stage: Mapping[str, Any]) -> list[str]:
     known = sum(used for role, used in cores.items() if role not in {"system", "other"})
     if system is None or known <= system * (1 + LEDGER_SLACK) + 0.01:
         return []
-    return [f"the parts used {known:.2f} cores and the whole host {system:.2f}: the CPU figures are doubtful"]
+    reason = f"the parts used {known:.2f} cores and the whole host {system:.2f}: the CPU figures are doubtful"
+    stolen = rise(stage, "cpu.steal_s", "host") / stage["window_s"]
+    if stolen >= STOLEN_SHOWN:
+        reason += (
+            f" (a hypervisor took {stolen:.2f} cores meanwhile, which the clocks of processes may count, "
+            "and the host's does not)"
+        )
+    return [reason]
 
 
 def _late(load: LoadFacts | None, stage: Mapping[str, Any], when_full: str) -> list[str]:
@@ -113,7 +125,7 @@ def _late(load: LoadFacts | None, stage: Mapping[str, Any], when_full: str) -> l
     if waited or delay < LATENESS_FLOOR_MS or delay <= LATENESS_SHARE * response:
         return []
     reason = (
-        f"the generator was {delay:.2f} ms late at p95, which is {delay / response:.0%} of the "
+        f"the generator was {delay:.2f} ms late at p95, which is {percent(delay / response)} of the "
         f"response time's p95 of {response:.2f} ms"
     )
     return [reason]

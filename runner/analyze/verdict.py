@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from runner.analyze.rules import cpu, outcome
 from runner.analyze.rules.connections import connections
-from runner.analyze.rules.finding import Finding, Rule, RuledOut, Stage
+from runner.analyze.rules.finding import Evidence, Finding, Rule, RuledOut, Stage
 from runner.analyze.rules.waiting import concurrency, memory
+from runner.units import percent
 
 _RULES: Final[tuple[Rule, ...]] = (
     memory,
@@ -33,15 +34,22 @@ _BUSY: Final = frozenset(
 )
 
 
-def verdict(stage: Stage, validity: str, cores: int | None) -> dict[str, Any]:
+_SURELY_REFUSED: Final = ("error-limited", "proven")
+_LITTLE: Final = 0.95
+"""Achieved from here on, a shortfall may be chance."""
+
+
+def verdict(stage: Stage, validity: str, cores: int | None, *, asked: bool = True) -> dict[str, Any]:
     """The first finding names the limit; the rest is what else was found, and what was ruled out.
 
     Args:
         stage: The stage's numbers, as in results.json.
         validity: Whether they may be believed.
         cores: How many cores the host has, None when unknown.
+        asked: Whether it also kept what a search asks of it. A probe that answered its rate and was too
+            slow has met a limit, where one shows; where none does, it is within capacity all the same.
     """
-    findings, excluded = _judged(stage, validity, cores)
+    findings, excluded = _judged(stage, validity, cores, asked=asked)
     chief = findings[0]
     return {
         "code": chief.code,
@@ -51,23 +59,34 @@ def verdict(stage: Stage, validity: str, cores: int | None) -> dict[str, Any]:
     }
 
 
-def _judged(stage: Stage, validity: str, cores: int | None) -> tuple[list[Finding], list[RuledOut]]:
+def _judged(
+    stage: Stage, validity: str, cores: int | None, *, asked: bool
+) -> tuple[list[Finding], list[RuledOut]]:
     if stage["status"] == "failed":
         died = memory(stage, cores)
         return [died if isinstance(died, Finding) else _undetermined(stage)], []
     if validity == "invalid":
         return [outcome.generator(stage)], []
-    if held := outcome.within(stage):
+    held = outcome.within(stage)
+    if held and asked:
         return [held], []
     judged = [rule(stage, cores) for rule in _RULES]
     found = _ranked([each for each in judged if isinstance(each, Finding)])
-    return found or [_undetermined(stage)], [each for each in judged if isinstance(each, RuledOut)]
+    excluded = [each for each in judged if isinstance(each, RuledOut)]
+    if held and not found:
+        return [held], []
+    return found or [_undetermined(stage)], excluded
 
 
 def _ranked(found: Sequence[Finding]) -> list[Finding]:
     """Surest first; what a lack of CPU brings about comes after it."""
     codes = {each.code for each in found}
     weighed = [replace(each, confidence="hint") if _follows(each, codes) else each for each in found]
+    if not _BUSY.isdisjoint(codes):  # an app may refuse what it has no CPU for
+        weighed = [
+            replace(each, confidence="likely") if (each.code, each.confidence) == _SURELY_REFUSED else each
+            for each in weighed
+        ]
     return sorted(weighed, key=lambda each: _SURE[each.confidence])
 
 
@@ -91,11 +110,22 @@ def _as_json(finding: Finding) -> dict[str, Any]:
 
 def _undetermined(stage: Stage) -> Finding:
     achieved = stage["achieved"]
-    what = "nothing was measured" if achieved is None else f"{achieved:.1%} of the target was achieved"
+    if achieved is None:
+        return Finding("undetermined", "hint", "nothing was measured", (), "run it again")
+    unseen = stage["cpu_cores"].get("app") is None
     return Finding(
         "undetermined",
         "hint",
-        f"{what}, and no counter shows why",
-        (),
-        "watch more of the system and run again",
+        f"{percent(achieved, 1)} of the target was achieved, and no counter that was read shows why"
+        + ("; the service's own CPU and threads were not seen" if unseen else ""),
+        (Evidence("achieved", achieved * 100, "%", outcome.ACHIEVED * 100, "Loadproof's own bound"),),
+        _look_closer(achieved, unseen=unseen),
     )
+
+
+def _look_closer(achieved: float, *, unseen: bool) -> str:
+    if unseen:
+        return "name the service's processes (topology.pids), or run this on the host that it runs on"
+    if achieved >= _LITTLE:
+        return "hold the rate for longer or repeat it: so small a shortfall may be chance"
+    return "let the service tell more (app.metrics) and read its own log of this time"

@@ -44,6 +44,24 @@ def test_the_first_limit_that_was_met_answers(expected, stages, answer, where):
     assert found["why"]
 
 
+def test_what_lies_behind_another_limit_is_said():
+    high = stage("high", 900, "host-cpu-limited")
+    high["verdict"]["counter_experiment"] = {
+        "answer": "confirmed",
+        "cause": "connection set-up",
+        "sentence": "Keeping connections lifted 1 to 2 RPS (+100 %): connection set-up is confirmed.",
+    }
+
+    found = hypothesis("connection-limited", [high])
+
+    assert found["answer"] == "refuted"
+    assert found["why"] == (
+        "the verdict is host-cpu-limited (likely); what was expected lies behind it all the same: "
+        "keeping connections lifted 1 to 2 RPS (+100 %): connection set-up is confirmed"
+    )
+    assert "what lies behind it is connection set-up" in hypothesis("app-cpu-limited", [high])["why"]
+
+
 def test_what_cannot_be_believed_answers_nothing():
     assert hypothesis("app-cpu-limited", [stage("high", 900, "app-cpu-limited", validity="invalid")]) is None
     assert hypothesis(None, [LOW]) is None

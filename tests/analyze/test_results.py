@@ -9,6 +9,7 @@ from runner import histogram
 from runner.analyze.thresholds import metric
 from runner.facts import (
     FAILURE_KINDS,
+    Counter,
     Event,
     LoadFacts,
     LoadSecond,
@@ -24,6 +25,7 @@ from tests.analyze.facts import (
     DIED,
     HEALTHY,
     OVERLOADED,
+    SPEC,
     SUBJECTS,
     load,
     observed,
@@ -130,7 +132,7 @@ thresholds: [cpu.proxy.avg < 1]
     [
         (HEALTHY, "valid", ""),
         (OVERLOADED, "valid", ""),
-        (replace(HEALTHY, observed=observed(0.1, generator=0.85)), "suspect", "85%"),
+        (replace(HEALTHY, observed=observed(0.1, generator=0.85)), "suspect", "85 %"),
         (DIED, "invalid", "SIGSEGV"),
         (replace(HEALTHY, load=load(100, 100, 2.0, lost_workers=("worker 1 died",))), "invalid", "worker 1"),
         (replace(HEALTHY, load=load(100, 100, 2.0, planned=401)), "invalid", "planned"),
@@ -292,6 +294,16 @@ def test_parts_that_used_more_than_the_whole_host_are_doubted():
     assert "doubtful" in stage["validity"]["reasons"][0]
 
 
+def test_doubt_about_cpu_names_what_a_hypervisor_took():
+    stolen = Counter("host", "cpu.steal_s", "s", "counter", before=1.0, after=2.0)
+    seen = observed(1.2, system=1.0)
+    (stage, *_) = stages_of(replace(HEALTHY, observed=replace(seen, counters=(stolen,))))
+
+    assert "a hypervisor took 0.25 cores" in stage["validity"]["reasons"][0]
+    (stage, *_) = stages_of(replace(HEALTHY, observed=seen))
+    assert "hypervisor" not in stage["validity"]["reasons"][0]
+
+
 def test_throttling_counts_the_windows_periods_alone():
     samples = tuple(
         replace(sample, throttling={"app": Throttling(10 + n, 5 + n // 2, n / 10)})
@@ -315,3 +327,21 @@ def test_a_cpu_limit_that_stops_the_app_often_is_the_likely_limit(share, code):
     stage = stages_of(replace(OVERLOADED, observed=replace(seen, samples=samples)))[2]
 
     assert stage["verdict"]["code"] == code
+
+
+def test_stages_stand_as_written_however_they_were_shuffled():
+    names = [f"{rps:,} RPS" for rps in (500, 100, 4000)]
+    spec = (
+        SPEC.split(b"stages:")[0]
+        + b"""stages: [{rps: 500, duration: 1s}, {rps: 100, duration: 1s}, {rps: 4000, duration: 1s}]
+repeats: 3
+configurations: [{name: b}, {name: a}, {name: c}]
+"""
+    )
+    found = results_of(spec=spec)["configurations"]
+
+    assert [each["name"] for each in found] == ["b", "a", "c"]
+    for each in found:
+        told = [(stage["name"], stage["repeat"]) for stage in each["stages"]]
+        assert told == [(name, repeat) for name in names for repeat in (1, 2, 3)]
+    assert [stage["order"] for each in found for stage in each["stages"]] != list(range(27))

@@ -34,7 +34,7 @@ def stage(**changes):
 
 def counter(name, scope="app", before=0, after=0, limit=None):
     gauge = name.startswith(
-        ("threads", "memory.usage", "nginx.active", "tcp.accept", "conntrack.count", "ports")
+        ("threads", "memory.usage", "nginx.active", "tcp.accept", "conntrack.count", "ports", "fds")
     )
     return {
         "scope": scope, "name": name, "unit": "count",
@@ -89,6 +89,38 @@ CASES = {
         ),
         "connection-limited", "likely",
     ),
+    "a thread kept from its processor": (
+        with_counters(
+            counter("threads.hottest_cores", after=0.52), counter("threads.runnable_share", after=0.99),
+            timeseries=WAITING, requests=requests(dropped=900), response_time_ms={"mean": 600.0},
+        ),
+        "host-cpu-limited", "likely",
+    ),
+    "an app that fills the one processor it may use": (
+        with_counters(
+            counter("threads.hottest_cores", after=0.5), counter("threads.runnable_share", after=0.99),
+            counter("threads.allowed_cpus", after=1),
+            cpu_cores={"app": {"avg": 0.99}, "system": {"avg": 1.2}},
+        ),
+        "app-cpu-limited", "likely",
+    ),
+    "no more files": (
+        with_counters(counter("fds.open", after=40, limit=40)), "connection-limited", "likely"
+    ),
+    "a proxy without ports": (
+        with_counters(
+            counter("ports.in_use", "net:host", after=100, limit=100),
+            requests=requests(failed=900, failures={"bad_status": 900}),
+        ),
+        "connection-limited", "likely",
+    ),
+    "refusals of an app without CPU": (
+        with_counters(
+            counter("threads.hottest_cores", after=0.99),
+            requests=requests(failed=4000, failures={"bad_status": 4000}),
+        ),
+        "error-limited", "likely",
+    ),
     "a connection table": (
         with_counters(counter("conntrack.drop", "net:host", 0, 5)), "connection-limited", "proven"
     ),
@@ -136,6 +168,79 @@ def test_what_was_found_is_not_ruled_out_too(case):
     assert not named & {each["code"] for each in found["ruled_out"]}
 
 
+UNWATCHED = {"app": None, "generator": {"avg": 0.1}, "other": {"avg": 1.0}, "system": {"avg": 1.1}}
+QUEUE = {"timeseries": WAITING, "requests": requests(dropped=900), "response_time_ms": {"mean": 600.0}}
+LISTENS = counter("tcp.accept_queue.80", "net:host", limit=128)
+OVERFLOWS = counter("tcp.listen_overflows", "net:host")
+
+
+def test_a_service_that_nobody_watched_is_not_said_to_wait_while_something_was_busy():
+    found = judged(cpu_cores=UNWATCHED, counters=[LISTENS, OVERFLOWS], **QUEUE)
+
+    assert found["code"] == "undetermined"
+    assert "topology.pids" in found["findings"][0]["advice"]
+    assert "app-quota-throttled" not in {each["code"] for each in found["ruled_out"]}
+
+
+def test_a_service_that_nobody_watched_waits_when_the_whole_host_was_idle():
+    idle = UNWATCHED | {"other": {"avg": 0.1}, "system": {"avg": 0.2}}
+
+    assert judged(cpu_cores=idle, counters=[LISTENS, OVERFLOWS], **QUEUE)["code"] == "app-concurrency-limited"
+
+
+def test_of_a_service_on_another_host_this_hosts_counters_tell_nothing():
+    found = judged(cpu_cores=UNWATCHED | {"other": {"avg": 0.1}}, counters=[OVERFLOWS], **QUEUE)
+
+    assert found["code"] == "undetermined"
+    whys = {each["code"]: each["why"] for each in found["ruled_out"]}
+    assert not whys.keys() & {"host-cpu-limited", "memory-limited", "app-concurrency-limited"}
+    assert "accept queue" not in whys["connection-limited"]
+
+
+def test_counters_that_could_not_be_read_are_named_where_a_limit_is_ruled_out():
+    hidden = [{"scope": "net:nginx", "name": "tcp", "reason": "not permitted"}]
+
+    whys = {each["code"]: each["why"] for each in judged(unreadable=hidden)["ruled_out"]}
+
+    assert whys["connection-limited"].endswith("not all of it could be read in the network of nginx")
+
+
+def slow(*rates, achieved=0.95, slowest_ms=310.0, **changes):
+    series = [{"t_s": float(t), "in_flight": 300, "rps": rps} for t, rps in enumerate(rates, start=1)]
+    done = requests(succeeded=5000)
+    told = {"mean": 300.0, "max": slowest_ms}
+    return judged(timeseries=series, achieved=achieved, requests=done, response_time_ms=told, **changes)
+
+
+def test_a_slow_healthy_service_without_a_warm_up_held_its_rate():
+    found = slow(700, 1000, 1000, 1000, 1000)
+
+    assert (found["code"], found["confidence"]) == ("within-capacity", "proven")
+    assert "still under way" in found["findings"][0]["summary"]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        slow(950, 950, 950, 950, 950),  # short in every second
+        slow(700, 1000, 1000, 1000, 1000, slowest_ms=4100.0),  # too few seconds are left to tell
+        slow(700, 1000, 1000, 1000, 1000, warmup_s=2.0),  # what the window's end cut off, its start gave
+    ],
+)
+def test_a_service_that_fell_short_for_another_reason_did_not(found):
+    assert found["code"] != "within-capacity"
+
+
+def test_a_probe_that_is_too_slow_for_its_search_has_met_a_limit_where_one_shows():
+    full = [counter("threads.hottest_cores", after=0.97)]
+
+    busy, idle = (
+        verdict(stage(achieved=1.0, counters=found), "valid", 2, asked=False) for found in (full, [])
+    )
+
+    assert (busy["code"], idle["code"]) == ("app-cpu-limited", "within-capacity")
+
+
 def test_what_was_looked_at_is_ruled_out_by_a_number():
     whys = {each["code"]: each["why"] for each in judged()["ruled_out"]}
 
@@ -143,6 +248,17 @@ def test_what_was_looked_at_is_ruled_out_by_a_number():
     assert whys["host-cpu-limited"] == "the host used 0.60 of its 2 cores"
     assert whys["app-quota-throttled"] == "no CPU limit was in force"
     assert "0 SYNs were sent again" in whys["connection-limited"]
+
+
+def test_how_much_the_garbage_collector_took_stands_beside_a_full_thread():
+    found = with_counters(
+        counter("threads.hottest_cores", after=0.99),
+        counter("app.gc_s", before=1.0, after=1.25),
+        window_s=5.0,
+    )
+
+    (item,) = (each for each in found["findings"][0]["evidence"] if "garbage" in each["name"])
+    assert (item["value"], item["unit"]) == (5.0, "% of the time")
 
 
 def test_an_accept_queue_that_a_busy_app_lets_overflow_is_a_consequence():

@@ -1,7 +1,7 @@
 """A service that is limited in exactly the way it is told to be.
 
 python -m tests.truth.service --port N [--burn-us N] [--slots N --slot-ms N] [--sleep-ms N]
-    [--backlog N --pause-ms N] [--refuse SHARE] [--leak-kib N]
+    [--backlog N --pause-ms N] [--refuse SHARE] [--lose SHARE] [--leak-kib N]
 """
 
 import argparse
@@ -12,7 +12,7 @@ import time
 ANSWER = b"HTTP/1.1 %s\r\nContent-Length: 2\r\n%s\r\nok"
 
 
-async def main() -> None:  # noqa: C901  (one service, one function)
+async def main() -> None:  # noqa: C901, PLR0915  (one service, one function)
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "0")))
     parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"))
@@ -20,6 +20,7 @@ async def main() -> None:  # noqa: C901  (one service, one function)
         parser.add_argument(f"--{name}", type=int, default=0)
     parser.add_argument("--backlog", type=int, default=2048)
     parser.add_argument("--refuse", type=float, default=0.0, help="share answered 503")
+    parser.add_argument("--lose", type=float, default=0.0, help="share never answered")
     args = parser.parse_args()
     slots = asyncio.Semaphore(args.slots or 1)
     kept: list[bytearray] = []
@@ -39,7 +40,13 @@ async def main() -> None:  # noqa: C901  (one service, one function)
             await asyncio.sleep(args.sleep_ms / 1000)
         if args.leak_kib:
             kept.append(bytearray(os.urandom(1024) * args.leak_kib))
-        return b"503 No" if (count * args.refuse) % 1 + args.refuse > 0.999999 else b"200 OK"
+        if falls_due(args.lose):
+            await asyncio.sleep(3600)
+        return b"503 No" if falls_due(args.refuse) else b"200 OK"
+
+    def falls_due(share: float) -> bool:
+        """Whether this is one of the requests that a share of all, evenly spread, stands for."""
+        return (count * share) % 1 + share > 0.999999
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

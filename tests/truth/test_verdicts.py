@@ -1,8 +1,11 @@
 """Scenarios that are built to have one limit: the verdict names it, and nothing else is called proven."""
 
+import contextlib
 import os
 import shutil
 import signal
+import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.truth.conftest import ROOT, service
+from tests.truth.conftest import ROOT, eating, service
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("CI"), reason="namespaces need root")
 CONNTRACK_MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
@@ -25,61 +28,74 @@ def process(*words, **more):
 
 
 def test_a_healthy_service_with_kept_connections(truth):
-    truth.expect(truth.found(process(), 200), "within-capacity")
+    truth.shows("within-capacity", process(), 200)
 
 
 def test_a_healthy_service_with_new_connections(truth):
-    truth.expect(truth.found(process(), 200, connection="new"), "within-capacity")
+    truth.shows("within-capacity", process(), 200, connection="new")
 
 
 # -- the app
 
 
 def test_a_single_thread_that_burns_2_ms_a_request(truth):
-    truth.expect(truth.found(process("--burn-us", "2000"), 800), "app-cpu-limited")
+    truth.shows("app-cpu-limited", process("--burn-us", "2000"), 800)
 
 
 def test_a_single_thread_that_burns_5_ms_a_new_connection(truth):
-    found = truth.found(process("--burn-us", "5000"), 300, connection="new")
-    truth.expect(found, "app-cpu-limited")
+    truth.shows("app-cpu-limited", process("--burn-us", "5000"), 300, connection="new")
 
 
 def test_ten_slots_of_10_ms(truth):
-    found = truth.found(process("--slots", "10", "--slot-ms", "10"), 1300, max_in_flight=300)
-    truth.expect(found, "app-concurrency-limited")
+    truth.shows(
+        "app-concurrency-limited", process("--slots", "10", "--slot-ms", "10"), 1300, max_in_flight=300
+    )
 
 
 def test_two_slots_of_50_ms(truth):
-    found = truth.found(process("--slots", "2", "--slot-ms", "50"), 100, max_in_flight=50)
-    truth.expect(found, "app-concurrency-limited")
+    truth.shows("app-concurrency-limited", process("--slots", "2", "--slot-ms", "50"), 100, max_in_flight=50)
 
 
 def test_every_request_refused(truth):
-    truth.expect(truth.found(process("--refuse", "1"), 200), "error-limited")
+    truth.shows("error-limited", process("--refuse", "1"), 200)
 
 
 def test_a_quarter_of_the_requests_refused(truth):
-    truth.expect(truth.found(process("--refuse", "0.25"), 200), "error-limited")
+    truth.shows("error-limited", process("--refuse", "0.25"), 200)
 
 
 # -- connections
 
 
 def test_a_backlog_of_1(truth):
-    found = truth.found(process("--backlog", "1", "--pause-ms", "20"), 400, connection="new", timeout="400ms")
-    truth.expect(found, "connection-limited")
+    truth.shows(
+        "connection-limited",
+        process("--backlog", "1", "--pause-ms", "20"),
+        400,
+        connection="new",
+        timeout="400ms",
+    )
 
 
 def test_a_backlog_of_4_and_longer_pauses(truth):
-    found = truth.found(process("--backlog", "4", "--pause-ms", "50"), 400, connection="new", timeout="400ms")
-    truth.expect(found, "connection-limited")
+    truth.shows(
+        "connection-limited",
+        process("--backlog", "4", "--pause-ms", "50"),
+        400,
+        connection="new",
+        timeout="400ms",
+    )
+
+
+def test_forty_files_for_eighty_connections(truth):
+    command = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *service("--sleep-ms", "200")]
+    truth.shows("connection-limited", {"kind": "process", "app": {"command": command}}, 400, connection="new")
 
 
 @NEEDS_ROOT
 def test_a_port_range_of_100(truth):
     truth.words = in_a_namespace("echo 40000 40099 > /proc/sys/net/ipv4/ip_local_port_range")
-    found = truth.found(process("--sleep-ms", "300"), 800, connection="new")
-    truth.expect(found, "connection-limited")
+    truth.shows("connection-limited", process("--sleep-ms", "300"), 800, connection="new")
 
 
 def in_a_namespace(command):
@@ -92,8 +108,7 @@ def in_a_namespace(command):
 @pytest.mark.nginx
 def test_nginx_with_room_for_32_connections(truth):
     proxy = {"kind": "nginx", "connections": 32, "workers": 1}
-    found = truth.found(process("--sleep-ms", "100", proxy=proxy), 600, connection="new")
-    truth.expect(found, "connection-limited")
+    truth.shows("connection-limited", process("--sleep-ms", "100", proxy=proxy), 600, connection="new")
 
 
 @NEEDS_ROOT
@@ -103,7 +118,8 @@ def test_a_connection_table_that_is_too_small(truth):
     before = CONNTRACK_MAX.read_text()
     running = truth.start(process("--sleep-ms", "50"), 1500, connection="new", timeout="500ms")
     try:
-        time.sleep(2.0)
+        wait_for_worker(running)
+        time.sleep(1.5)
         CONNTRACK_MAX.write_text(str(int(CONNTRACK_COUNT.read_text()) + 20))
         found = truth.verdict(running)
     finally:
@@ -142,17 +158,61 @@ def test_one_nginx_worker_before_a_cheap_app(truth, tmp_path, connection, rps):
         "app": static_nginx(tmp_path, 18_431),
         "proxy": {"kind": "nginx", "workers": 1, "keepalive": 0},
     }
-    found = truth.found(topology, rps, connection=connection, max_in_flight=500)
-    truth.expect(found, "proxy-cpu-limited")
+    truth.shows("proxy-cpu-limited", topology, rps, connection=connection, max_in_flight=500)
 
 
 def test_programs_that_eat_the_hosts_cpu(truth, eaters):
-    truth.expect(truth.found(process("--burn-us", "400"), 2200, max_in_flight=400), "host-cpu-limited")
+    truth.shows("host-cpu-limited", process("--burn-us", "400"), 2200, max_in_flight=400)
 
 
 def test_programs_that_eat_the_hosts_cpu_and_new_connections(truth, eaters):
-    found = truth.found(process("--burn-us", "200"), 2500, connection="new", max_in_flight=400)
-    truth.expect(found, "host-cpu-limited")
+    truth.shows("host-cpu-limited", process("--burn-us", "200"), 2500, connection="new", max_in_flight=400)
+
+
+def test_a_program_on_the_one_processor_that_the_app_may_use(truth):
+    """The host has room and the thread looks half idle: only its waiting for the processor shows it."""
+    own, last = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
+    assert own != last, "this takes two processors"
+    truth.eats = True
+    with eating([last]):
+        truth.shows(
+            "host-cpu-limited",
+            process("--burn-us", "500", cpus=[last]),
+            1500,
+            cpus=[own],
+            max_in_flight=400,
+            timeout="2s",
+        )
+
+
+# -- what nothing shows
+
+
+@contextlib.contextmanager
+def already_running(*words):
+    """A service that somebody else has started; its port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [word.replace("{port}", str(port)) for word in service(*words)]
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as running:
+        try:
+            yield port
+        finally:
+            running.kill()
+
+
+def test_a_burner_whose_processes_nobody_named(truth):
+    """It is busy and looks as if it waited: without its CPU, neither is said."""
+    with already_running("--burn-us", "2000") as port:
+        time.sleep(1.0)
+        topology = {"kind": "external", "url": f"http://127.0.0.1:{port}", "health": "/healthz"}
+        found = truth.verdict(truth.start(topology, 800, max_in_flight=300))
+    truth.expect(found, "undetermined")
+
+
+def test_a_service_that_never_answers_one_request_in_twenty(truth):
+    truth.shows("undetermined", process("--lose", "0.05"), 60, timeout="300ms")
 
 
 # -- the generator
@@ -209,20 +269,20 @@ def container(folder, *words, **limits):
 @pytest.mark.docker
 @pytest.mark.parametrize("cpus", [0.2, 0.4])
 def test_a_cpu_limit(truth, tmp_path, cpus):
-    found = truth.found(container(tmp_path, "--burn-us", "1000", cpus=cpus), 700, max_in_flight=500)
-    truth.expect(found, "app-quota-throttled")
+    truth.shows(
+        "app-quota-throttled", container(tmp_path, "--burn-us", "1000", cpus=cpus), 700, max_in_flight=500
+    )
 
 
 @pytest.mark.docker
 @pytest.mark.parametrize("memory", ["48MiB", "96MiB"])
 def test_a_memory_limit(truth, tmp_path, memory):
-    found = truth.found(container(tmp_path, "--leak-kib", "200", memory=memory), 400)
-    truth.expect(found, "memory-limited")
+    truth.shows("memory-limited", container(tmp_path, "--leak-kib", "200", memory=memory), 400)
 
 
 @pytest.mark.docker
 def test_a_healthy_container(truth, tmp_path):
-    truth.expect(truth.found(container(tmp_path, cpus=1.0, memory="128MiB"), 200), "within-capacity")
+    truth.shows("within-capacity", container(tmp_path, cpus=1.0, memory="128MiB"), 200)
 
 
 # -- docker-proxy
@@ -233,5 +293,4 @@ def test_a_healthy_container(truth, tmp_path):
 def test_docker_proxy_before_a_quick_app(truth, tmp_path, connection, rps):
     app = {"build": image(tmp_path), "port": 8080, "command": ["python", "/quick.py", "{port}"]}
     topology = {"kind": "docker", "app": app, "publish": "port"}
-    found = truth.found(topology, rps, connection=connection, max_in_flight=400)
-    truth.expect(found, "forwarder-limited")
+    truth.shows("forwarder-limited", topology, rps, connection=connection, max_in_flight=400)

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from runner.analyze.evidence import counters, families, rise, was_read
+from runner.analyze.evidence import Found, counters, families, is_here, rise, was_read
 from runner.analyze.rules.finding import Evidence, Finding, Judgement, RuledOut, Stage
 
 SYN_REPEATED: Final = 0.01
 """Share of connections whose SYN had to be sent again; Loadproof's own bound."""
 NGINX_FULL: Final = 0.9
 NO_PORT: Final = 0.001
+FILES_FULL: Final = 0.9
+"""Of a process's open files (node_exporter mixin: critical)."""
+PORTS_FULL: Final = 0.95
+_TELLING: Final = frozenset({"tcp", "conntrack", "fds"})
+_FILES: Final = "node_exporter mixin: 90 % of a process's files is critical"
 _SNMP: Final = "Linux, snmp_counter.rst: any overflow is a connection that was turned away"
 _CONNTRACK: Final = "node_exporter mixin: any drop is a lost packet"
 _NGINX: Final = "nginx: accepts and handled differ only at a resource limit"
@@ -25,10 +30,16 @@ def connections(stage: Stage, cores: int | None) -> Judgement:
             return found
     if not was_read(stage, "tcp.listen_overflows"):
         return None
+    again = f"{rise(stage, 'tcp.syn_retransmits'):,.0f} SYNs were sent again"
+    if not is_here(stage):
+        return RuledOut(
+            "connection-limited", f"every request found a port and {again}, as far as it shows here"
+        )
+    hidden = sorted({each["scope"] for each in stage.get("unreadable", ()) if each["name"] in _TELLING})
     return RuledOut(
         "connection-limited",
-        "no accept queue overflowed, no port was wanting and "
-        f"{rise(stage, 'tcp.syn_retransmits'):,.0f} SYNs were sent again",
+        f"no accept queue overflowed, every request found a port and {again}"
+        + (f"; not all of it could be read in {' and '.join(map(_place, hidden))}" if hidden else ""),
     )
 
 
@@ -68,6 +79,55 @@ def _nginx_full(stage: Stage) -> Finding | None:
         (Evidence("connections of nginx", full[0]["peak"], "connections", most / 2, "half of its room"),),
         "raise nginx's worker_connections (proxy.connections)",
     )
+
+
+def _files(stage: Stage) -> Finding | None:
+    """A process without a free file cannot accept; its connections wait, or the proxy refuses them."""
+    full = [each for each in counters(stage, "fds.open") if each["limit"] and _share(each) >= FILES_FULL]
+    if not full:
+        return None
+    fullest = max(full, key=_share)
+    name, used, most = fullest["scope"], fullest["peak"], fullest["limit"]
+    return Finding(
+        "connection-limited",
+        "likely",
+        f"{name} had {used:,.0f} of its {most:,.0f} files open, so there was none for another connection",
+        (Evidence(f"open files of {name}", used, "files", FILES_FULL * most, _FILES),),
+        "raise its limit of open files (ulimit -n, LimitNOFILE), or close connections sooner",
+    )
+
+
+def _share(counter: Found) -> float:
+    """The peak of a level, as a part of its bound."""
+    return float(counter["peak"] or 0) / float(counter["limit"])
+
+
+def _no_upstream_ports(stage: Stage) -> Finding | None:
+    """A proxy that opens a connection for each request needs ports of its own; without one it answers 502."""
+    refused = stage["requests"]["failures"].get("bad_status", 0)
+    full = [each for each in counters(stage, "ports.in_use") if each["limit"] and _share(each) >= PORTS_FULL]
+    if not full or refused < NO_PORT * stage["requests"]["scheduled"] or not _has_proxy(stage):
+        return None
+    fullest = max(full, key=_share)
+    used, most = fullest["peak"], fullest["limit"]
+    return Finding(
+        "connection-limited",
+        "likely",
+        f"connections from {_place(fullest['scope'])} to one destination took {used:,.0f} of {most:,.0f} "
+        f"local ports, and {refused:,} requests were refused",
+        (Evidence("ports in use at most", used, "ports", PORTS_FULL * most, "ip_local_port_range"),),
+        "keep the proxy's upstream connections (proxy.keepalive), or widen net.ipv4.ip_local_port_range",
+    )
+
+
+def _has_proxy(stage: Stage) -> bool:
+    """Whether a proxy was watched."""
+    return any(each["role"] == "proxy" for each in stage.get("cpu_cores_by_subject", {}).values())
+
+
+def _place(scope: str) -> str:
+    """A scope in words."""
+    return "the host's network" if scope == "net:host" else scope.replace("net:", "the network of ")
 
 
 def _overflows(stage: Stage) -> Finding | None:
@@ -167,6 +227,8 @@ def _syns(stage: Stage) -> Finding | None:
 _SIGNS: Final[tuple[Callable[[Stage], Finding | None], ...]] = (
     _nginx,
     _no_ports,
+    _no_upstream_ports,
+    _files,
     _conntrack,
     _overflows,
     _syns,

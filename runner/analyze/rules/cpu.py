@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from runner.analyze.evidence import counters, rise
+from runner.analyze.evidence import counters, is_here, rise
+from runner.analyze.rules.collector import collecting
 from runner.analyze.rules.finding import Evidence, Finding, Judgement, RuledOut, Stage
+from runner.units import percent
 
 ONE_CORE: Final = 0.85
 """Of one core on average: from here on a thread had no pause worth the name; our own bound."""
 THROTTLED: Final = 0.25
 HOST_FULL: Final = 0.95
 """Host CPU above which there is none left to give (netdata's critical alarm)."""
+NEARLY_FULL: Final = 0.90
+"""The same for a chain of processes: each hand-over leaves a core idle for a moment; our own bound."""
 _A_CORE: Final = "a thread cannot use more than one core"
 
 
@@ -24,10 +29,11 @@ def throttled(stage: Stage, cores: int | None) -> Judgement:
         if each["periods"]
     }
     if not found:
-        return RuledOut("app-quota-throttled", "no CPU limit was in force")
+        watched = stage["cpu_cores"].get("app") is not None
+        return RuledOut("app-quota-throttled", "no CPU limit was in force") if watched else None
     worst = max(found.values())
     if worst <= THROTTLED:
-        return RuledOut("app-quota-throttled", f"the CPU limit stopped it in {worst:.0%} of the periods")
+        return RuledOut("app-quota-throttled", f"the CPU limit stopped it in {percent(worst)} of the periods")
     evidence = tuple(
         Evidence(
             f"{name}, periods throttled",
@@ -41,7 +47,7 @@ def throttled(stage: Stage, cores: int | None) -> Judgement:
     return Finding(
         "app-quota-throttled",
         "likely",
-        f"its CPU limit stopped the app in {worst:.0%} of the periods in which it wanted to run",
+        f"its CPU limit stopped the app in {percent(worst)} of the periods in which it wanted to run",
         evidence,
         "raise topology.app.cpus, or add a replica",
     )
@@ -54,13 +60,35 @@ def app(stage: Stage, cores: int | None) -> Judgement:
         return _app_by_role(stage, cores)
     name, used = hottest
     if used < ONE_CORE:
-        return RuledOut("app-cpu-limited", f"the app's busiest thread used {used:.2f} of a core")
+        return _all_it_may_have(stage, cores) or RuledOut(
+            "app-cpu-limited", f"the app's busiest thread used {used:.2f} of a core"
+        )
     return Finding(
         "app-cpu-limited",
         "likely",
         f"a thread of {name} used {used:.2f} of a core{_rest(stage, cores)}: one core is the most it can use",
-        (Evidence(f"busiest thread of {name}", used, "cores", ONE_CORE, _A_CORE), *_app_cpu(stage)),
+        (
+            Evidence(f"busiest thread of {name}", used, "cores", ONE_CORE, _A_CORE),
+            *_app_cpu(stage),
+            *collecting(stage),
+        ),
         "add a replica or a worker process, or make a request cost less CPU",
+    )
+
+
+def _all_it_may_have(stage: Stage, cores: int | None) -> Finding | None:
+    """An app that is bound to some of the processors and has filled them, whatever a thread of it used."""
+    used = _avg(stage, "app")
+    every = counters(stage, "threads.allowed_cpus")
+    most = max((each["after"] for each in every if _role(stage, each) == "app"), default=0)
+    if used is None or not cores or not 0 < most < cores or used < ONE_CORE * most:
+        return None
+    return Finding(
+        "app-cpu-limited",
+        "likely",
+        f"the app used {used:.2f} cores{_rest(stage, cores)}, and it may run on {most:.0f} of them",
+        (Evidence("app CPU", used, "cores", ONE_CORE * most, "our bound, of the processors it may use"),),
+        "let it run on more processors (topology.cpus), or make a request cost less CPU",
     )
 
 
@@ -109,19 +137,19 @@ def proxy(stage: Stage, cores: int | None) -> Judgement:
 
 
 def forwarder(stage: Stage, cores: int | None) -> Judgement:
-    """On a full host, docker-proxy taking more than all it forwards to."""
+    """On a host with next to nothing left, docker-proxy taking more than all it forwards to."""
     used = _avg(stage, "forwarder")
     if used is None:
         return None
     served = (_avg(stage, "app") or 0.0) + (_avg(stage, "proxy") or 0.0)
-    if not _host_is_full(stage, cores) or used <= served:
+    if not _host_is_full(stage, cores, NEARLY_FULL) or used <= served:
         return RuledOut(
             "forwarder-limited", f"docker-proxy used {used:.2f} cores, what is behind it {served:.2f}"
         )
     return Finding(
         "forwarder-limited",
         "likely",
-        f"docker-proxy used {used:.2f} cores of a full host, more than all the services behind it together "
+        f"docker-proxy used {used:.2f} cores of a busy host, more than all the services behind it together "
         f"({served:.2f})",
         (Evidence("docker-proxy CPU", used, "cores"), Evidence("app and proxy CPU", served, "cores")),
         "reach the container at its own address (publish: container) or on the host's network",
@@ -134,18 +162,53 @@ def host(stage: Stage, cores: int | None) -> Judgement:
     if not cores or usage is None:
         return None
     if not _host_is_full(stage, cores):
-        return RuledOut("host-cpu-limited", f"the host used {usage['avg']:.2f} of its {cores} cores")
+        if not is_here(stage):
+            return None
+        return _kept_waiting(stage, cores) or RuledOut(
+            "host-cpu-limited", f"the host used {usage['avg']:.2f} of its {cores} cores"
+        )
     greatest, used = _greatest(stage)
     return Finding(
         "host-cpu-limited",
         "likely",
         f"the host used {usage['avg']:.2f} of its {cores} cores, so nothing on it could go faster; "
-        f"{greatest} took most of it, {used:.2f}",
+        f"the largest part went to {greatest}, {used:.2f} cores",
         (
             Evidence("host CPU", usage["avg"], "cores", HOST_FULL * cores, "netdata: 95 % is critical"),
             Evidence(f"CPU of {greatest}", used, "cores"),
         ),
         _host_advice(greatest),
+    )
+
+
+def _kept_waiting(stage: Stage, cores: int) -> Finding | None:
+    """A thread that always wanted a processor and did not get one: others had those it may run on.
+
+    A quota makes threads wait as well, and the processors that the app itself fills are its own limit.
+    """
+    stopped = any(each["throttled"] for each in stage["throttling_by_subject"].values())
+    waiting = [
+        (each["after"], each["scope"])
+        for each in counters(stage, "threads.runnable_share")
+        if _role(stage, each) in {"app", "proxy"}
+    ]
+    if stopped or not waiting or _all_it_may_have(stage, cores):
+        return None
+    share, name = max(waiting)
+    got = max(each["after"] for each in counters(stage, "threads.hottest_cores", name))
+    if share < ONE_CORE or got >= ONE_CORE:
+        return None
+    return Finding(
+        "host-cpu-limited",
+        "likely",
+        f"a thread of {name} was ready to run {percent(share)} of the time, but none of its threads had a "
+        f"processor for more than {percent(got)} of it{_rest(stage, cores)}: other programs had the "
+        "processors that it may run on",
+        (
+            Evidence(f"{name}, a thread ran or waited to run", share * 100, "%", ONE_CORE * 100, _A_CORE),
+            Evidence(f"busiest thread of {name}", got, "cores"),
+        ),
+        _host_advice("other programs"),
     )
 
 
@@ -164,25 +227,30 @@ def _greatest(stage: Stage) -> tuple[str, float]:
     return names.get(role, role), float(cores.get(role, 0.0))
 
 
-def _host_is_full(stage: Stage, cores: int | None) -> bool:
+def _host_is_full(stage: Stage, cores: int | None, bound: float = HOST_FULL) -> bool:
     """What a hypervisor stole was wanted too, and could not be had."""
     usage: Any = stage["cpu_cores"].get("system")
     stolen = rise(stage, "cpu.steal_s", "host") / stage["window_s"] if stage.get("window_s") else 0.0
-    return bool(cores and usage and usage["avg"] + stolen >= HOST_FULL * cores)
+    return bool(cores and usage and usage["avg"] + stolen >= bound * cores)
 
 
 def _hottest(stage: Stage, role: str) -> tuple[str, float] | None:
     """The busiest thread of a role's subjects, over the whole window."""
-    roles = {name: each["role"] for name, each in stage.get("cpu_cores_by_subject", {}).items()}
     found = [
         (counter["after"], counter["scope"])
         for counter in counters(stage, "threads.hottest_cores")
-        if roles.get(counter["scope"]) == role
+        if _role(stage, counter) == role
     ]
     if not found:
         return None
     used, name = max(found)
     return name, float(used)
+
+
+def _role(stage: Stage, counter: Mapping[str, Any]) -> str | None:
+    """Whose counter it is."""
+    found = stage.get("cpu_cores_by_subject", {}).get(counter["scope"])
+    return str(found["role"]) if found else None
 
 
 def _avg(stage: Stage, role: str) -> float | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 from typing import Any, Final
 
-from runner.analyze.evidence import counters
+from runner.analyze.evidence import counters, is_here
+from runner.analyze.rules.collector import collecting
 from runner.analyze.rules.finding import Evidence, Finding, Judgement, RuledOut, Stage
 
 IDLE_HOST: Final = 0.85
@@ -15,20 +16,21 @@ GROWN: Final = 1.5
 AGREES: Final = (0.5, 2.0)
 """Requests under way, counted once a second, over what Little's law has; our own bound."""
 _LEAST_IN_FLIGHT: Final = 2.0
+_APART: Final = 0.05
 
 
 def concurrency(stage: Stage, cores: int | None) -> Judgement:
     """Requests pile up or stay long although there is CPU: slots, locks, a pool, a slow dependency."""
-    system = stage["cpu_cores"].get("system")
-    known_app = (stage["cpu_cores"].get("app") or {}).get("avg", 0.0)
-    threads = [each["after"] for each in counters(stage, "threads.hottest_cores")]
-    busiest = max(threads, default=known_app)
-    if not cores or system is None:
+    system, known_by = stage["cpu_cores"].get("system"), _busiest(stage)
+    if not cores or system is None or known_by is None:
         return None
-    if system["avg"] > IDLE_HOST * cores or busiest > BUSY_THREAD:
+    busiest, who = known_by
+    wanted = max((each["after"] for each in counters(stage, "threads.runnable_share")), default=0.0)
+    if system["avg"] > IDLE_HOST * cores or max(busiest, wanted) > BUSY_THREAD:
         return RuledOut(
             "app-concurrency-limited",
-            f"CPU was busy: the host {system['avg']:.2f} of {cores} cores, the busiest thread {busiest:.2f}",
+            f"CPU was busy: the host {system['avg']:.2f} of {cores} cores, {who} {busiest:.2f}"
+            + (f", and one thread wanted {wanted:.2f}" if wanted > busiest + _APART else ""),
         )
     known = little(stage)
     if known is None or known["in_flight"] < _LEAST_IN_FLIGHT:
@@ -36,7 +38,8 @@ def concurrency(stage: Stage, cores: int | None) -> Judgement:
     if not AGREES[0] <= known["ratio"] <= AGREES[1]:
         return RuledOut(
             "app-concurrency-limited",
-            f"{known['in_flight']:,.0f} requests were under way; by Little's law {known['expected']:,.0f}",
+            f"{known['in_flight']:,.0f} requests were counted under way, and by Little's law those that were "
+            f"answered make {known['expected']:,.0f}",
         )
     if not (stage["requests"]["dropped"] or stage["requests"]["failures"].get("timeout") or _grew(stage)):
         return RuledOut("app-concurrency-limited", "the number of requests under way did not grow")
@@ -49,9 +52,24 @@ def concurrency(stage: Stage, cores: int | None) -> Judgement:
             Evidence("requests under way", known["in_flight"], "requests"),
             Evidence("host CPU", system["avg"], "cores", IDLE_HOST * cores, "netdata: 85 % is a warning"),
             Evidence("rate x response time (Little's law)", known["expected"], "requests"),
+            *collecting(stage),
         ),
         "look for what is limited in number: workers, threads, a connection pool, a lock, a slow dependency",
     )
+
+
+def _busiest(stage: Stage) -> tuple[float, str] | None:
+    """The most that a thread of the service can have used of a core, and whose; None when nothing tells.
+
+    Of a service that is not watched it is all that the host used beyond what is, if it runs on this host.
+    """
+    threads = [each["after"] for each in counters(stage, "threads.hottest_cores")]
+    if threads:
+        return float(max(threads)), "the busiest thread"
+    if own := stage["cpu_cores"].get("app"):
+        return float(own["avg"]), "the app"
+    other = stage["cpu_cores"].get("other") if is_here(stage) else None
+    return (float(other["avg"]), "programs that were not watched") if other else None
 
 
 def little(stage: Stage) -> dict[str, float] | None:
@@ -91,7 +109,7 @@ def memory(stage: Stage, cores: int | None) -> Judgement:
     if killed or kills:
         evidence = tuple(
             Evidence(
-                f"processes ended for want of memory ({each['scope']})",
+                f"processes killed for lack of memory ({each['scope']})",
                 each["delta"],
                 "count",
                 1,
@@ -104,10 +122,10 @@ def memory(stage: Stage, cores: int | None) -> Judgement:
         return Finding(
             "memory-limited",
             "proven",
-            killed[0]["message"] if killed else "the kernel ended a process for want of memory",
+            killed[0]["message"] if killed else "the kernel killed a process for lack of memory",
             evidence
             or (
-                Evidence("processes ended for want of memory", len(killed), "count", 1, "Linux: OOM killer"),
+                Evidence("processes killed for lack of memory", len(killed), "count", 1, "Linux: OOM killer"),
             ),
             "raise topology.app.memory, or find what grows",
         )
@@ -123,8 +141,8 @@ def _pressed(stage: Stage) -> Judgement:
     ]
     scopes = {each["scope"] for each in hits} & {each["scope"] for each in full}
     if not scopes:
-        known = any(True for _ in counters(stage, "memory.oom_kills"))
-        return RuledOut("memory-limited", "nothing was ended for want of memory") if known else None
+        known = is_here(stage) and any(True for _ in counters(stage, "memory.oom_kills"))
+        return RuledOut("memory-limited", "no process was killed for lack of memory") if known else None
     scope = min(scopes)
     hit, used = (next(each for each in found if each["scope"] == scope) for found in (hits, full))
     return Finding(

@@ -1,0 +1,284 @@
+"""What a comparison says, refuses and leaves out."""
+
+from __future__ import annotations
+
+import copy
+from random import Random
+
+import pytest
+
+from runner.analyze.comparison import compare, worse
+from runner.analyze.history import history
+from runner.analyze.repeats import repeats
+from runner.errors import UsageError
+from runner.report.comparison import brief_comparison, render_comparison
+from runner.report.history import render_history
+from runner.report.repeats import repeats as repeats_section
+from tests.analyze.systems import run
+
+
+@pytest.fixture
+def base():
+    return copy.deepcopy(run(Random(1), repeats=5))
+
+
+@pytest.fixture
+def head():
+    return copy.deepcopy(run(Random(2), repeats=5))
+
+
+def stages(results):
+    return results["configurations"][0]["stages"]
+
+
+def metric(comparison, stage, name):
+    found = next(each for each in comparison["stages"] if each["stage"] == stage)
+    return next(each for each in found["metrics"] if each["name"] == name)
+
+
+def test_a_slower_head_is_worse_and_a_quicker_one_better(base):
+    slow = run(Random(3), repeats=5, slower=1.3)
+
+    there, back = compare([base], [slow]), compare([slow], [base])
+
+    assert there["verdict"] == "worse"
+    assert back["verdict"] == "better"
+    found = metric(there, "100 RPS", "duration_ms.p95")
+    assert found["low"] < 0.3 < found["high"]
+    assert found["basis"] == "repeats"
+    assert found["n"] == [5, 5]
+
+
+def test_more_answers_are_better_and_more_cpu_is_worse(base, head):
+    for stage in stages(head):
+        stage["actual_rps"] *= 1.2
+        stage["cpu_cores"]["app"]["avg"] *= 1.5
+
+    comparison = compare([base], [head])
+
+    assert metric(comparison, "200 RPS", "actual_rps")["verdict"] == "better"
+    assert metric(comparison, "200 RPS", "cpu_cores.app")["verdict"] == "worse"
+    assert {found["name"] for _, found in worse(comparison)} == {"cpu_cores.app"}
+
+
+def test_losses_are_compared_in_percentage_points(base, head):
+    for stage in stages(head):
+        stage["requests"] = stage["requests"] | {"failed": stage["requests"]["scheduled"] // 10}
+
+    found = metric(compare([base], [head]), "100 RPS", "lost")
+
+    assert found["verdict"] == "worse"
+    assert found["change"] == pytest.approx(0.1)
+
+
+def test_a_larger_margin_lets_a_small_change_pass(base):
+    slow = run(Random(3), repeats=5, slower=1.12)
+
+    assert compare([base], [slow])["verdict"] == "worse"
+    assert (
+        metric(compare([base], [slow], margin=0.3), "100 RPS", "duration_ms.p95")["verdict"] == "equivalent"
+    )
+
+
+def test_quiet_systems_that_are_equal_are_called_equivalent():
+    base, head = (run(Random(seed), repeats=5, scale=0.2) for seed in (4, 5))
+
+    assert compare([base], [head])["verdict"] == "equivalent"
+
+
+def test_single_runs_show_large_changes_only():
+    base, slow, slower = (
+        run(Random(seed), repeats=1, slower=factor) for seed, factor in enumerate((1.0, 1.3, 4.0))
+    )
+
+    assert compare([base], [slow])["verdict"] == "no difference shown"
+    comparison = compare([base], [slower])
+    assert metric(comparison, "100 RPS", "duration_ms.p95")["verdict"] == "worse"
+    assert metric(comparison, "100 RPS", "duration_ms.p95")["basis"] == "assumed noise"
+    assert "a noise is assumed" in render_comparison(comparison)
+
+
+@pytest.mark.parametrize(("failed", "verdict"), [(0.001, "no difference shown"), (0.03, "worse")])
+def test_a_single_run_shows_that_requests_began_to_fail(failed, verdict):
+    base, head = (copy.deepcopy(run(Random(seed), repeats=1)) for seed in (1, 2))
+    for stage in stages(head):
+        requests = stage["requests"]
+        stage["requests"] = requests | {"scheduled": 5000, "failed": int(5000 * failed)}
+
+    found = metric(compare([base], [head]), "200 RPS", "lost")
+
+    assert found["verdict"] in {verdict, "equivalent"} - ({"equivalent"} if verdict == "worse" else set())
+
+
+def test_a_single_run_shows_that_a_rate_is_not_held_any_more():
+    base, head = (copy.deepcopy(run(Random(seed), repeats=1)) for seed in (1, 2))
+    for stage in stages(head):
+        stage["actual_rps"] *= 0.92
+        stage["achieved"] = 0.92
+
+    assert metric(compare([base], [head]), "200 RPS", "actual_rps")["verdict"] == "worse"
+
+
+def test_a_run_cannot_be_on_both_sides(base, head):
+    with pytest.raises(UsageError, match="on both sides"):
+        compare([base, head], [head])
+
+
+def test_several_runs_of_one_stage_each_are_as_good_as_repeats(base):
+    runs = [run(Random(seed), repeats=1) for seed in range(5)]
+    slow = [run(Random(seed), repeats=1, slower=1.3) for seed in range(5, 10)]
+
+    assert metric(compare(runs, slow), "300 RPS", "duration_ms.p95")["verdict"] == "worse"
+    found = metric(compare(runs, slow[:1]), "300 RPS", "duration_ms.p95")
+    assert found["basis"] == "repeats of one side"
+
+
+def test_one_disturbed_run_is_not_judged_by_its_latency():
+    base, head = (
+        copy.deepcopy(run(Random(seed), repeats=1, slower=factor)) for seed, factor in ((1, 1.0), (2, 9.0))
+    )
+    for stage in stages(head):
+        stage["validity"] = {"status": "suspect", "reasons": ["other programs used 0.6 cores"]}
+        stage["actual_rps"] /= 2
+
+    comparison = compare([base], [head])
+
+    assert metric(comparison, "100 RPS", "duration_ms.p95")["verdict"] == "no difference shown"
+    assert metric(comparison, "100 RPS", "actual_rps")["verdict"] == "worse"
+    assert "other programs used 0.6 cores" in render_comparison(comparison)
+
+
+def test_unlike_machines_are_refused_unless_it_is_forced(base, head):
+    head["environment"] = head["environment"] | {"cpu_model": "Another", "cpu_count": 64}
+
+    with pytest.raises(UsageError) as refused:
+        compare([base], [head])
+    forced = compare([base], [head], force=True)
+
+    assert any("cpu model: " in line and "Another" in line for line in refused.value.details)
+    assert "--force" in refused.value.hint
+    assert render_comparison(forced).index("Unlike machines") < render_comparison(forced).index("Base:")
+
+
+def test_a_few_mib_of_memory_make_no_other_machine(base, head):
+    head["environment"] = head["environment"] | {"memory_mib": base["environment"]["memory_mib"] - 3}
+
+    assert compare([base], [head])["unlike"] == []
+
+
+def test_what_differs_besides_is_listed_first(base, head):
+    head["environment"] = head["environment"] | {"kernel": "9.9.9"}
+    head["experiment"] = head["experiment"] | {"spec_sha256": "f" * 64}
+    head["configurations"][0]["load"] = head["configurations"][0]["load"] | {"max_in_flight": 7}
+
+    comparison = compare([base], [head])
+
+    assert {each["what"] for each in comparison["changed"]} == {
+        "kernel",
+        "specification (SHA-256)",
+        f"{head['configurations'][0]['name']}: load.max in flight",
+    }
+    text = render_comparison(comparison)
+    assert text.index("9.9.9") < text.index("## 100 RPS")
+
+
+def test_stages_that_are_not_the_same_or_cannot_be_used_are_left_out_and_named(base, head):
+    for stage in stages(head):
+        if stage["name"] == "100 RPS":
+            stage["target_rps"] = 150
+        if stage["name"] == "200 RPS":
+            stage["validity"] = {"status": "invalid", "reasons": ["a worker died"]}
+        if stage["name"] == "300 RPS":
+            stage["name"] = "new"
+
+    comparison = compare([base], [head])
+    text = render_comparison(comparison)
+
+    assert [stage["stage"] for stage in comparison["stages"]] == ["400 RPS"]
+    for said in ("rate 100 → 150", "a worker died", "Only in the head: ", "Only in the base: "):
+        assert said in text
+
+
+def test_runs_without_a_common_stage_are_refused(base, head):
+    head["configurations"][0]["name"] = "other"
+
+    with pytest.raises(UsageError, match="no stage in common"):
+        compare([base], [head])
+
+
+def test_the_brief_form_has_a_row_for_each_stage_and_the_verdict_first(base):
+    slow = run(Random(3), repeats=5, slower=1.3)
+
+    text = brief_comparison(compare([base], [slow]))
+
+    assert text.startswith("**Head is worse.**")
+    assert text.count("**worse** |") == 4
+
+
+def test_text_from_outside_stays_text(base, head):
+    for results in (base, head):
+        results["configurations"][0]["name"] = "<b>|x|</b>"
+    head["environment"] = head["environment"] | {"kernel": "<script>|"}
+
+    for text in (render_comparison(compare([base], [head])), brief_comparison(compare([base], [head]))):
+        assert "<script>" not in text
+        assert "<b>" not in text
+
+
+def test_repeats_have_a_median_an_interval_and_their_outliers(base):
+    third = stages(base)[8]
+    third["duration_ms"] = third["duration_ms"] | {"p95": 100.0}
+
+    found = next(each for each in repeats(stages(base)) if each["stage"] == third["name"])
+
+    p95 = found["metrics"]["duration_ms.p95"]
+    assert found["n"] == 5
+    assert 9 < p95["low"] <= p95["median"] < 11
+    assert p95["high"] == 100.0
+    assert p95["outliers"] == [{"order": third["order"], "value": 100.0}]
+
+
+def test_a_repeat_that_failed_is_left_out_and_said(base):
+    stages(base)[4]["validity"] = {"status": "invalid", "reasons": ["a worker died"]}
+    configuration = base["configurations"][0]
+    configuration["repeats"] = repeats(stages(base))
+
+    section = repeats_section(configuration)
+
+    assert configuration["repeats"][0]["n"] == 4
+    assert "repeat 2 could not be used" in section["lines"][0]
+
+
+def test_nothing_is_taken_together_where_nothing_was_repeated():
+    assert repeats(stages(run(Random(1), repeats=1))) == []
+
+
+def test_a_history_is_ordered_by_time_and_judges_the_last_run():
+    runs = []
+    for number in range(6):
+        results = copy.deepcopy(run(Random(number), repeats=1, slower=1.5 if number == 5 else 1.0))
+        results["run"]["started_at"] = f"2026-01-0{number + 1}T00:00:00+00:00"
+        results["run"]["id"] = f"run-{number}"
+        runs.append(results)
+    runs[0]["environment"] = runs[0]["environment"] | {"cpu_model": "Another"}
+
+    found = history([*runs[3:], *runs[:3]], margin=0.05)
+
+    assert [each["id"] for each in found["runs"]] == [f"run-{n}" for n in range(1, 6)]
+    assert found["unlike"] == ["run-0"]
+    p95 = next(each for each in found["stages"][0]["metrics"] if each["name"] == "duration_ms.p95")
+    assert p95["verdict"] == "worse"
+    assert len(p95["values"]) == 5
+    text = render_history(found)
+    assert "**worse**" in text
+    assert "`run-0`" in text
+
+
+def test_a_history_shows_gaps_where_a_run_has_no_number():
+    runs = [copy.deepcopy(run(Random(n), repeats=1)) for n in range(3)]
+    stages(runs[1])[0]["status"] = "aborted"
+
+    found = history(runs, margin=0.05)
+
+    assert found["stages"][0]["metrics"][0]["values"].count(None) == 1
+    assert render_history(found)
