@@ -1,0 +1,42 @@
+"""Results from wherever a run is kept: its folder, its results.json, or its archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from runner.archive.content import RESULTS
+from runner.archive.unpack import read_archive
+from runner.errors import ArchiveDamaged
+from runner.stored import parse_results, read_results
+
+_ZIP: Final = b"PK\x03\x04"
+
+
+def read_results_of(path: Path) -> dict[str, Any]:
+    """The content of results.json, its shape checked; an archive is held against its manifest first.
+
+    Raises:
+        StoredRunError: There is none, or it is partial, damaged, newer or edited.
+    """
+    if not is_archive(path):
+        return read_results(path)
+    files = read_archive(path).files
+    if RESULTS not in files:
+        raise ArchiveDamaged(f"{path}: {RESULTS} is missing")
+    return parse_results(files[RESULTS], path / RESULTS)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a path is to be read as an archive: it is called a ZIP, or begins as one."""
+    if path.is_dir():
+        return False
+    return path.suffix.lower() == ".zip" or _begins_as_zip(path)
+
+
+def _begins_as_zip(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(_ZIP)) == _ZIP
+    except OSError:
+        return False

@@ -1,0 +1,134 @@
+"""Whether an archive's numbers follow from its own data: everything that can be made again is made again.
+
+Two kinds of difference are told apart. A number that does not follow from the journal is wrong,
+whichever version wrote it. A verdict, a sentence or a page may read otherwise because the
+rules have changed since; where the very same code wrote it, that is wrong as well.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from runner.archive.content import DERIVED, HISTOGRAMS, RESULTS, SPEC, derived
+from runner.archive.manifest import MANIFEST
+from runner.begun import JOURNAL, RUN
+from runner.errors import ArchiveDamaged, SpecificationError
+from runner.recount import recount_files
+from runner.rendering import MARKDOWN
+from runner.report.charts.render import charts
+from runner.report.markdown import render_markdown
+from runner.spec.words import harmless
+
+_NEEDED: Final = (SPEC, RUN, JOURNAL, RESULTS)
+_MOST: Final = 50
+_CHARTS: Final = "charts/"
+
+
+_OF_THE_RULES: Final = {
+    "verdict", "validity", "hypothesis", "repeats", "cross_check", "scaling", "sentence", "why", "knee",
+    "notes",
+}  # fmt: skip
+"""Keys of results.json below which stands what a version concludes, not what was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What came of computing an archive's numbers again.
+
+    Attributes:
+        wrong: Numbers that do not follow from the data, a sentence each.
+        otherwise: What this code makes read otherwise; wrong too, if the same code wrote the archive.
+    """
+
+    wrong: tuple[str, ...] = ()
+    otherwise: tuple[str, ...] = ()
+
+
+def verify(files: Mapping[str, bytes], where: str) -> Verified:
+    """What in these files does not follow from the journal.
+
+    Args:
+        files: An archive's, held against its manifest already.
+        where: The archive's name, for messages.
+
+    Raises:
+        ArchiveDamaged: A file that is needed is missing, or is none.
+        StoredRunError: The journal is damaged.
+    """
+    if missing := [name for name in _NEEDED if name not in files]:
+        raise ArchiveDamaged(f"{where}: {', '.join(missing)} is missing", hint="the archive is not whole")
+    try:
+        stored = json.loads(files[RESULTS])
+        found = recount_files(files, where=f"{where}: ")
+    except ValueError as error:
+        raise ArchiveDamaged(f"{where}: {RESULTS} is no JSON ({error})") from None
+    except SpecificationError as error:
+        raise ArchiveDamaged(f"{where}: {error.message}", details=error.problems) from None
+    wrong: list[str] = []
+    otherwise: list[str] = []
+    for path, line, both in _differences(stored, found, ""):
+        of_the_rules = not both or _OF_THE_RULES.intersection(re.split(r"[.\[]", path))
+        (otherwise if of_the_rules else wrong).append(f"{RESULTS}: {path} {line}")
+    if not wrong and not otherwise and files[RESULTS] != _as_written(found):
+        otherwise.append(f"{RESULTS}: the same numbers, but not written as a run writes them")
+    if not wrong:
+        for name, line in _differing_files(files, found, where):
+            (wrong if name == HISTOGRAMS else otherwise).append(f"{name} {line}")
+    return Verified(_shortened(wrong), _shortened(otherwise))
+
+
+def _shortened(lines: list[str]) -> tuple[str, ...]:
+    return (
+        *map(harmless, lines[:_MOST]),
+        *([f"... and {len(lines) - _MOST} more"] if len(lines) > _MOST else []),
+    )
+
+
+def _as_written(results: Mapping[str, Any]) -> bytes:
+    return json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _differences(stored: Any, found: Any, path: str) -> Iterator[tuple[str, str, bool]]:
+    """Every place where the two differ: its path, a sentence, and whether both have it."""
+    if isinstance(stored, dict) and isinstance(found, dict):
+        for key in dict.fromkeys([*stored, *found]):
+            place = f"{path}.{key}" if path else str(key)
+            if key not in found:
+                yield place, f"is {_short(stored[key])}, which does not follow from the data", False
+            elif key not in stored:
+                yield place, f"is missing; the data say {_short(found[key])}", False
+            else:
+                yield from _differences(stored[key], found[key], place)
+    elif isinstance(stored, list) and isinstance(found, list) and len(stored) == len(found):
+        for at, (one, other) in enumerate(zip(stored, found, strict=True)):
+            yield from _differences(one, other, f"{path}[{at}]")
+    elif type(stored) is not type(found) or stored != found:
+        yield path, f"is {_short(stored)}, but the data say {_short(found)}", True
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _differing_files(
+    files: Mapping[str, bytes], results: Mapping[str, Any], where: str
+) -> Iterator[tuple[str, str]]:
+    """Files that are made from the others, and are not what comes out now."""
+    others = {name: content for name, content in files.items() if name not in {*DERIVED, MANIFEST}}
+    expected = derived(others, f"{where}: ")
+    if MARKDOWN in files:
+        drawn = {
+            chart.name: (chart.alt,)
+            for chart in charts(results)
+            if f"{_CHARTS}{chart.name}-light.svg" in files
+        }
+        expected[MARKDOWN] = render_markdown(results, pictures=drawn).encode()
+    for name, content in expected.items():
+        if name in files and files[name] != content:
+            yield name, "is not what comes out of the archive's own data"
+    yield from ((name, "is missing") for name in DERIVED if name not in files)

@@ -1,0 +1,133 @@
+"""The interval log says to other HdrHistogram tools what the journal says to us."""
+
+import json
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
+
+from runner.archive.hdrlog import METRICS, interval_log, tags
+from runner.facts import TrialFacts
+from runner.histogram import HIGHEST_US, Histogram, merge
+from runner.journal import read
+from tests.archive.folders import REPORTS
+from tests.publish.node_tools import node_tools
+
+WITH_DIFFERENT_TRIALS = ("docker-4k", "hop-ladder")
+
+
+def records(name: str) -> list[dict]:
+    lines = (REPORTS / name / "journal.ndjson").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["trial"] for line in lines]
+
+
+def expected(name: str) -> dict[str, list[Histogram]]:
+    """Tag to the histogram of every second, as our own reader has them from the journal."""
+    facts = [entry.trial for entry in read(REPORTS / name / "journal.ndjson")]
+    return {
+        f"{tag}/{metric}": found
+        for tag, trial in zip(tags(records(name)), facts, strict=True)
+        for metric in METRICS
+        if (found := [each for each in seconds(trial, metric) if each.counts])
+    }
+
+
+def seconds(trial: TrialFacts, metric: str) -> list[Histogram]:
+    return [getattr(second, metric) for second in trial.load.seconds] if trial.load else []
+
+
+@pytest.fixture(params=WITH_DIFFERENT_TRIALS)
+def name(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def log(name, tmp_path) -> Path:
+    path = tmp_path / "histograms.hlog"
+    path.write_text(interval_log(records(name)), encoding="utf-8")
+    return path
+
+
+def intervals(log: Path) -> list[HdrHistogram]:
+    reader = HistogramLogReader(str(log), HdrHistogram(1, HIGHEST_US, 3))
+    found = []
+    while (each := reader.get_next_interval_histogram()) is not None:
+        found.append(each)
+    reader.input_file.close()
+    return found
+
+
+def test_the_python_reader_finds_every_second_of_every_trial_with_all_its_values(name, log):
+    found = intervals(log)
+
+    for tag, ours in expected(name).items():
+        theirs = [each for each in found if each.get_tag() == tag]
+        assert [each.total_count for each in theirs] == [each.count for each in ours]
+    assert len(found) == sum(map(len, expected(name).values()))
+
+
+def test_merged_by_tag_it_gives_the_percentiles_that_the_journal_gives(name, log):
+    for tag, ours in expected(name).items():
+        whole, merged = HdrHistogram(1, HIGHEST_US, 3), merge(ours)
+        for each in intervals(log):
+            if each.get_tag() == tag:
+                whole.add(each)
+        for percent in (50, 95, 99):
+            assert whole.get_value_at_percentile(percent) / 1000 == pytest.approx(
+                merged.percentile_ms(percent), rel=1e-3
+            )
+
+
+@pytest.mark.hdr
+def test_the_javascript_reader_finds_the_same(name, log):
+    command = ["node", Path(__file__).parent / "read_log.mjs", node_tools(), log]
+    said = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    found = json.loads(said.stdout)
+
+    python = [
+        (each.get_tag(), each.total_count, each.get_value_at_percentile(50), each.get_max_value())
+        for each in intervals(log)
+    ]
+    assert [(each["tag"], each["count"], each["p50"], each["max"]) for each in found] == python
+
+
+def test_seconds_stand_at_the_time_at_which_they_were_measured(log, name):
+    first = records(name)[0]
+    began = datetime.fromisoformat(first["started_at"]).timestamp() + first["warmup_s"]
+
+    assert began <= intervals(log)[0].get_start_time_stamp() / 1000 <= began + 1
+
+
+def test_lines_are_in_order_of_time_however_the_trials_came(name):
+    in_order = interval_log(records(name))
+    starts = [float(line.split(",")[1]) for line in in_order.splitlines() if line.startswith("Tag=")]
+
+    assert starts == sorted(starts)
+    assert set(interval_log(records(name)[::-1]).splitlines()) == set(in_order.splitlines())
+
+
+def test_tags_hold_no_comma_and_no_blank_and_are_all_different():
+    trial = {"configuration": "a", "repeat": 1, "order": 0}
+    names = ["4,000 RPS", "4000 RPS", "ü, \n", "4000/RPS"]
+
+    found = tags([{**trial, "stage": name, "order": order} for order, name in enumerate(names)])
+
+    assert found == ["a/4000-RPS/1", "a/4000-RPS/1/1", "a/x/1", "a/4000-RPS/1/3"]
+
+
+def test_a_counter_experiment_is_told_from_the_trial_it_is_about():
+    trial = {"configuration": "a", "stage": "s", "repeat": 1, "order": 0}
+
+    assert tags([trial, {**trial, "order": 1, "change": "keep-alive"}]) == ["a/s/1", "a/s/1/keep-alive"]
+
+
+def test_a_run_without_histograms_gives_a_log_without_intervals(tmp_path):
+    trial = {"configuration": "a", "stage": "s", "repeat": 1, "order": 0, "warmup_s": 1.0}
+    trial |= {"started_at": "2026-01-01T00:00:00+00:00", "load": None}
+    path = tmp_path / "empty.hlog"
+    path.write_text(interval_log([trial]), encoding="utf-8")
+
+    assert intervals(path) == []
