@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner.report import numbers
+from runner.analyze.proof import uses_up
+from runner.report import numbers, prices
 from runner.report.markup import escape
 from runner.report.numbers import listed
-from runner.report.words import HELD, believed, heading, held, missed
+from runner.report.words import HELD, believed, heading, held, missed, undecided
 
 Stage = Mapping[str, Any]
 Configuration = Mapping[str, Any]
@@ -21,8 +23,32 @@ def final(configurations: Sequence[Configuration], *, compared: bool = True) -> 
         configurations: As in results.json.
         compared: Whether those that were asked at the same rate are told side by side.
     """
-    reached = [_reach(configuration, len(configurations)) for configuration in configurations]
-    return [*reached, *(_compared(configurations) if compared else ())]
+    several = len(configurations)
+    met = [_reach(each, several) for each in configurations if not _unlimited(each)]
+    return [*_all_held(configurations), *met, *(_compared(configurations) if compared else ())]
+
+
+def _unlimited(configuration: Configuration) -> bool:
+    """Whether everything that it was asked was answered."""
+    ran = [stage for stage in configuration["stages"] if stage["achieved"] is not None]
+    return bool(ran) and not missed(ran)
+
+
+def _all_held(configurations: Sequence[Configuration]) -> list[str]:
+    """A sentence for every rate that was the highest, and who held it."""
+    at: dict[tuple[float, bool], list[str]] = {}
+    for each in filter(_unlimited, configurations):
+        highest = held(each["stages"])[-1]
+        at.setdefault((highest["target_rps"], "find" in highest), []).append(f"**{heading(each)}**")
+    return [_held_all(rate, searched, names, len(configurations)) for (rate, searched), names in at.items()]
+
+
+def _held_all(rate: float, searched: object, names: Sequence[str], several: int) -> str:
+    who = listed(names) if several > 1 else "The service"
+    whose, lies = ("its limit", "lies") if len(names) == 1 else ("their limits", "lie")
+    offered = "the highest rate the search may try" if searched else "the highest rate offered"
+    looked = "" if searched else f" and {'was' if len(names) == 1 else 'were'} not looked for"
+    return f"{who} held {numbers.rate(rate)} RPS, {offered}; {whose} {lies} above{looked}."
 
 
 def _compared(configurations: Sequence[Configuration]) -> list[str]:
@@ -62,12 +88,14 @@ def _reach(configuration: Configuration, several: int) -> str:
     if not ran:
         return f"{name}was not run."
     good, short = held(ran), missed(ran)
-    reached = (
-        f"{name}held {numbers.rate(good[-1]['target_rps'])} RPS" if good else f"{name}held none of the rates"
-    )
-    if not short:
-        return f"{reached}, the highest rate offered; its limit lies above and was not looked for."
-    return f"{reached}. {_first_limit(short[0])}"
+    reached = f"{name}held {numbers.rate(good[-1]['target_rps'])} RPS. " if good else f"{name}{_none(ran)}. "
+    return f"{reached}{_first_limit(short[0])}"
+
+
+def _none(ran: Sequence[Stage]) -> str:
+    if any(undecided(stage) for stage in ran):
+        return "was not shown to hold any rate"
+    return "did not hold the rate" if len(ran) == 1 else "held none of the rates"
 
 
 def _first_limit(stage: Stage) -> str:
@@ -75,13 +103,15 @@ def _first_limit(stage: Stage) -> str:
     where = f"At {numbers.rate(stage['target_rps'])} RPS"
     if stage["validity"]["status"] == "invalid":
         return f"{where} the measurement is invalid, so nothing is concluded from it."
+    if undecided(stage):
+        return f"{where} the search stopped: {escape(stage['find']['why'])}."
     if stage["verdict"]["code"] == HELD and "find" in stage:
         return f"{where} it still answered, but not as the search asks: {escape(stage['find']['why'])}."
     proof = stage["verdict"].get("counter_experiment")
     if proof and proof["answer"] != "inconclusive":
         return f"{where} {escape(found[0]['summary'])}. {escape(proof['sentence'])}"
     if stage["verdict"]["code"] == "undetermined" or not found:
-        return f"{where} it fell short, and no counter that was read shows why."
+        return f"{where} {escape(found[0]['summary'])}." if found else f"{where} it fell short."
     return f"{where} {escape(found[0]['summary'])} ({stage['verdict']['confidence']})."
 
 
@@ -91,14 +121,48 @@ def conclusion(configurations: Sequence[Configuration]) -> str:
     best = [(good[-1], each) for good, each in reached if good]
     if not best:
         return _nothing_held(configurations)
-    stage, configuration = max(best, key=lambda pair: float(pair[0]["target_rps"]))
-    where = f" ({heading(configuration)})" if len(configurations) > 1 else ""
+    highest = max(float(stage["target_rps"]) for stage, _ in best)
+    equals = [pair for pair in best if pair[0]["target_rps"] == highest]
+    stage, configuration = min(equals, key=_slowness)
+    where = _who(heading(configuration), len(equals), len(configurations))
     quick = numbers.ms(stage["response_time_ms"]["p95"])
     told = f" with a response time of {quick} ms at p95" if stage["response_time_ms"]["p95"] else ""
-    return (
-        f"The highest rate shown to hold is **{numbers.rate(stage['target_rps'])} RPS**{where}{told}. "
-        f"{_open_question(configurations)}"
+    said = (
+        f"The highest rate shown to hold is **{numbers.rate(stage['target_rps'])} RPS**{where}{told}.",
+        _capacities(configurations),
+        _open_question(configurations),
+        prices.answer(configurations),
     )
+    return " ".join(filter(None, said))
+
+
+def _slowness(pair: tuple[Stage, Configuration]) -> float:
+    return float(pair[0]["response_time_ms"]["p95"] or math.inf)
+
+
+def _who(name: str, equals: int, several: int) -> str:
+    if several == 1:
+        return ""
+    return f" ({name})" if equals == 1 else f", by {equals} of {several} configurations, quickest {name}"
+
+
+def _capacities(configurations: Sequence[Configuration]) -> str:
+    """What several searches found, side by side."""
+    found = [
+        (heading(each), search["rps"])
+        for each in configurations
+        for search in each.get("capacity", ())
+        if search["rps"] is not None
+    ]
+    if len(found) < 2:
+        return ""
+    most = max(rate for _, rate in found)
+    shares = [
+        f"{name} {numbers.rate(rate)} RPS"
+        + (f" ({numbers.share(rate / most)} of that)" if rate < most else "")
+        for name, rate in found
+    ]
+    return f"By the searches the capacities are: {listed(shares)}."
 
 
 def _nothing_held(configurations: Sequence[Configuration]) -> str:
@@ -106,21 +170,50 @@ def _nothing_held(configurations: Sequence[Configuration]) -> str:
     if not ran:
         return "No stage held its rate, so there is no throughput to rely on from this run."
     best = max(ran, key=lambda stage: float(stage["actual_rps"]))
-    return (
-        "No stage held its rate. "
+    most = (
         f"The most that was answered is **{numbers.rate(best['actual_rps'])} a second**, "
-        f"when {numbers.rate(best['target_rps'])} were asked for; "
-        f"the limit there is {best['verdict']['code']} "
-        f"({best['verdict']['confidence']})."
+        f"when {numbers.rate(best['target_rps'])} were asked for"
     )
+    verdict = best["verdict"]
+    if any(undecided(stage) for stage in ran):
+        return f"The search came to no answer. {most}."
+    if verdict["code"] == HELD:
+        return f"No rate held as the search asks. {most}; no limit of the rate itself was met there."
+    if verdict["code"] == "undetermined":
+        return f"No stage held its rate. {most}; what limits it there is not shown by what was measured."
+    return f"No stage held its rate. {most}; the limit there is {_limit(best)}."
 
 
 def _open_question(configurations: Sequence[Configuration]) -> str:
-    short = [stage for each in configurations for stage in missed(each["stages"])]
-    codes = dict.fromkeys(stage["verdict"]["code"] for stage in short)
-    if not short:
+    first = [(short[0], each) for each in configurations if (short := missed(each["stages"]))]
+    if not first:
         return "No limit was met; offer more to find it."
-    known = [name for name in codes if name not in {"undetermined", HELD}]
+    known = [pair for pair in first if pair[0]["verdict"]["code"] not in {"undetermined", HELD}]
     if not known:
-        return "What limits the stages above it is not shown by what was measured."
-    return f"Above it the run met these limits: {listed(known)}."
+        return "What limits the rates above it is not shown by what was measured."
+    if len(configurations) == 1:
+        return f"Above it the limit is {_limit(known[0][0])}."
+    by_limit: dict[str, list[str]] = {}
+    for stage, each in known:
+        by_limit.setdefault(_named(stage), []).append(f"{heading(each)} ({_how_sure(stage)})")
+    return (
+        f"Limits that were met: {'; '.join(f'{name}, in {listed(who)}' for name, who in by_limit.items())}."
+    )
+
+
+def _limit(stage: Stage) -> str:
+    """A limit, what lies behind it, and how sure that is."""
+    return f"{_named(stage)} ({_how_sure(stage)})"
+
+
+def _how_sure(stage: Stage) -> str:
+    return f"{stage['verdict']['confidence']}, at {numbers.rate(stage['target_rps'])} RPS"
+
+
+def _named(stage: Stage) -> str:
+    """A limit, and what a counter-experiment showed to use it up."""
+    verdict = stage["verdict"]
+    proof = verdict.get("counter_experiment") or {}
+    confirmed = proof.get("answer") == "confirmed" and "cause" in proof
+    behind = confirmed and uses_up(verdict["code"], proof["cause"])
+    return f"{verdict['code']}, used up by {escape(proof['cause'])}" if behind else str(verdict["code"])

@@ -13,7 +13,8 @@ Configuration = Mapping[str, Any]
 
 _SHOWN: Final = (
     "tcp.", "conntrack.", "ports.", "softnet.", "nginx.", "app.", "fds.", "memory.oom_kills",
-    "memory.limit_hits", "threads.hottest_cores", "cpu.steal_s", "cpu.softirq_s", "run_queue", "psi.",
+    "memory.limit_hits", "threads.hottest_cores", "threads.runnable_share",
+    "cpu.steal_s", "cpu.softirq_s", "run_queue", "psi.",
 )  # fmt: skip
 _LEAST_SECONDS: Final = 0.1
 _HIDDEN: Final = ("cpu.softirq_s.",)
@@ -57,6 +58,8 @@ def _cell(counter: Mapping[str, Any] | None) -> str:
         return f"+{_number(counter['delta'], counter['unit'])}"
     if counter["name"] == "threads.hottest_cores":
         return f"{counter['after']:.2f} of a core"
+    if counter["name"] == "threads.runnable_share":
+        return f"{counter['after']:.0%} of the time".replace("%", " %")
     bound = f" of {_number(counter['limit'], counter['unit'])}" if counter["limit"] else ""
     return f"{_number(counter['peak'], counter['unit'])}{bound}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from runner.report import capacity, closing, evidence, instrument, numbers, pric
 from runner.report.built import built
 from runner.report.markup import block, code, escape, paragraphs
 from runner.report.proofs import proofs
+from runner.report.repeats import repeats
 
 Configuration = Mapping[str, Any]
 
@@ -21,11 +23,14 @@ _environment = Environment(  # noqa: S701  (Markdown; all text from outside goes
 )
 
 
-def render_markdown(results: Mapping[str, Any]) -> str:
+def render_markdown(
+    results: Mapping[str, Any], *, pictures: Mapping[str, Sequence[Any]] | None = None
+) -> str:
     """The report of a run.
 
     Args:
         results: The content of results.json. The same content always gives the same text.
+        pictures: Charts that lie beside it: name to its words, for who cannot see it, and more.
     """
     whole = results["configurations"]
     configurations = [capacity.shown(each) for each in whole]
@@ -36,6 +41,8 @@ def render_markdown(results: Mapping[str, Any]) -> str:
         objective=paragraphs(results["experiment"]["objective"]),
         aborted=words.aborted(results["run"]),
         sections=[_section(each) for each in configurations],
+        pictures=[_picture(name, each[0]) for name, each in (pictures or {}).items()],
+        curves_over_time=tables.over_time(configurations),
         comparison=tables.comparison(configurations) if several and len(configurations) > 1 else "",
         ladders=ladders,
         curves=scaling.curves(results),
@@ -55,6 +62,13 @@ def render_markdown(results: Mapping[str, Any]) -> str:
     )
 
 
+def _picture(name: str, words: str) -> str:
+    return (
+        f'<picture><source media="(prefers-color-scheme: dark)" srcset="charts/{name}-dark.svg">'
+        f'<img alt="{html.escape(words)}" src="charts/{name}-light.svg"></picture>'
+    )
+
+
 def _section(configuration: Configuration) -> dict[str, Any]:
     stages = configuration["stages"]
     return {
@@ -69,6 +83,7 @@ def _section(configuration: Configuration) -> dict[str, Any]:
         "thresholds": tables.thresholds(stages),
         "searches": capacity.searches(configuration),
         "proofs": proofs(configuration),
+        "repeats": repeats(configuration),
         "cross_check": instrument.cross_check(configuration),
         "analysis": [*words.analysis(stages), *words.hypothesis(configuration)],
     }

@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+_ESCAPED = re.compile(r"\\([\\`*_{}\[\]<>#|~@])")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~@])")
 
 
 def escape(text: str) -> str:
     """Text on one line in which nothing means anything to Markdown or HTML."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def unmarked(text: str) -> str:
+    """A sentence of ours without its emphasis and escapes, for a terminal."""
+    return _ESCAPED.sub(r"\1", re.sub(r"(?<!\\)\*\*", "", text))
 
 
 def paragraphs(text: str) -> str:

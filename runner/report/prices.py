@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final
 
 from runner.report import numbers
-from runner.report.markup import escape, table
+from runner.report.markup import table
 from runner.report.words import heading
 
 Stage = Mapping[str, Any]
@@ -33,6 +32,7 @@ class Step:
         p50_ms: Duration, None when nothing was answered.
         held: It answered what it was asked on a host with room, so that no queue is in its duration.
         kind: What it is built of, to find its like with other connections.
+        hops: What stands before the app.
     """
 
     name: str
@@ -40,18 +40,13 @@ class Step:
     p50_ms: float | None
     held: bool
     kind: tuple[str, bool, bool]
+    hops: frozenset[str] = frozenset()
 
 
 def ladders(results: Mapping[str, Any]) -> list[dict[str, str]]:
     """For every rate and kind of connection that at least three configurations share: table and sentences."""
     cores = results["environment"].get("cpu_count")
-    found: dict[tuple[float, str], list[Step]] = {}
-    for configuration in results["configurations"]:
-        for stage in configuration["stages"]:
-            if stage["achieved"] is not None and stage["repeat"] == 1:
-                key = (stage["target_rps"], configuration["load"]["connection"])
-                found.setdefault(key, []).append(_step(configuration, stage, cores))
-    long = {key: steps for key, steps in found.items() if len(steps) >= _LEAST}
+    long = _long(results["configurations"], cores)
     return [
         {
             "heading": f"{numbers.rate(rate)} RPS, {_CONNECTIONS[connection]}",
@@ -64,6 +59,24 @@ def ladders(results: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
+def answer(configurations: Sequence[Configuration]) -> str:
+    """Which price is the larger at the highest rate that tells it, the hops' or connection set-up's."""
+    long = _long(configurations, None)
+    keys = sorted((key for key in long if key[1] == "new"), reverse=True)
+    told = [(rate, sentence) for rate, kind in keys if (sentence := _set_up(long, rate, kind))]
+    return f"At {numbers.rate(told[0][0])} RPS, {told[0][1][0].lower()}{told[0][1][1:]}" if told else ""
+
+
+def _long(configurations: Sequence[Configuration], cores: int | None) -> dict[tuple[float, str], list[Step]]:
+    found: dict[tuple[float, str], list[Step]] = {}
+    for configuration in configurations:
+        for stage in configuration["stages"]:
+            if stage["achieved"] is not None and stage["repeat"] == 1:
+                key = (stage["target_rps"], configuration["load"]["connection"])
+                found.setdefault(key, []).append(_step(configuration, stage, cores))
+    return {key: steps for key, steps in found.items() if len(steps) >= _LEAST}
+
+
 _CONNECTIONS: Final = {"new": "a new connection for each request", "keep-alive": "kept connections"}
 
 
@@ -73,7 +86,8 @@ def _step(configuration: Configuration, stage: Stage, cores: int | None) -> Step
     room = not cores or used is None or used < _FULL * cores
     held = stage["verdict"]["code"] == "within-capacity" and room
     kind = (configuration["topology"]["kind"], "proxy" in costs, "forwarder" in costs)
-    return Step(heading(configuration), costs, stage["duration_ms"]["p50"], held, kind)
+    hops = frozenset({"proxy", "forwarder"} & costs.keys())
+    return Step(heading(configuration), costs, stage["duration_ms"]["p50"], held, kind, hops)
 
 
 def _table(steps: Sequence[Step], cores: int | None) -> str:
@@ -81,11 +95,10 @@ def _table(steps: Sequence[Step], cores: int | None) -> str:
     head = ["Configuration", *(f"{role} (µs)" for role in roles), "step (µs)", "p50 (ms)", "step (ms)"]
     head += ["CPU for at most (RPS)"] if cores else []
     rows = []
-    for before, step in pairwise([None, *steps]):
-        assert step is not None
+    for before, step in _pairs(steps):
         rows.append(
             [
-                escape(step.name),
+                step.name,
                 *(numbers.micros(step.costs[role]) if role in step.costs else "–" for role in roles),
                 _signed(_extra_us(before, step), ",.0f"),
                 numbers.ms(step.p50_ms) if step.held else f"{numbers.ms(step.p50_ms)} (queue)",
@@ -94,6 +107,14 @@ def _table(steps: Sequence[Step], cores: int | None) -> str:
             ]
         )
     return table(head, rows)
+
+
+def _pairs(steps: Sequence[Step]) -> list[tuple[Step | None, Step]]:
+    """Every step with what it stands on: the nearest one before it that has no hop which it lacks."""
+    return [
+        (next((each for each in reversed(steps[:place]) if each.hops <= step.hops), None), step)
+        for place, step in enumerate(steps)
+    ]
 
 
 def _most(step: Step, cores: int) -> str:
@@ -122,16 +143,13 @@ def _signed(value: float | None, form: str) -> str:
 def _dearest(steps: Sequence[Step]) -> str:
     priced = [
         (extra, before.name, step.name)
-        for before, step in pairwise(steps)
-        if (extra := _extra_us(before, step)) is not None
+        for before, step in _pairs(steps)
+        if before and (extra := _extra_us(before, step)) is not None
     ]
     if not priced:
         return ""
     extra, before, after = max(priced)
-    return (
-        f"The dearest step is from {escape(before)} to {escape(after)}: {extra:+,.0f} µs of the host's CPU "
-        "a request."
-    )
+    return f"The dearest step is from {before} to {after}: {extra:+,.0f} µs of the host's CPU a request."
 
 
 def _whole(steps: Sequence[Step]) -> str:
@@ -142,8 +160,8 @@ def _whole(steps: Sequence[Step]) -> str:
     more = {role: last[role] - first.get(role, 0.0) for role in _ROLES if role in last and role != "system"}
     shares = [f"{role} {extra:+,.0f} µs" for role, extra in sorted(more.items(), key=lambda pair: -pair[1])]
     return (
-        f"From {escape(steps[0].name)} to {escape(steps[-1].name)} a request became "
-        f"{last['system'] / first['system']:.1f} times as dear, {last['system'] - first['system']:+,.0f} µs: "
+        f"From {steps[0].name} to {steps[-1].name} the CPU of a request went to "
+        f"{last['system'] / first['system']:.1f} times as much, {last['system'] - first['system']:+,.0f} µs: "
         f"{numbers.listed(shares)}."
     )
 
@@ -153,13 +171,23 @@ def _set_up(long: Mapping[tuple[float, str], Sequence[Step]], rate: float, conne
     kept, new = long.get((rate, "keep-alive")), long.get((rate, "new"))
     if connection != "new" or kept is None or new is None or [s.kind for s in kept] != [s.kind for s in new]:
         return ""
-    costs = [steps[place].costs.get("system") for steps in (kept, new) for place in (0, -1)]
-    if any(cost is None for cost in costs):
+    if any("system" not in steps.costs for steps in (kept[0], kept[-1], new[-1])):
         return ""
-    kept_first, kept_last, _, new_last = (cost or 0.0 for cost in costs)
-    hops, set_up = kept_last - kept_first, new_last - kept_last
+    hops, set_up = _more(kept[0], kept[-1], "system"), _more(kept[-1], new[-1], "system")
+    aside = [_more(kept[0], kept[-1], "other"), _more(kept[-1], new[-1], "other")]
     dearer = "connection set-up, not the hops themselves" if set_up > hops else "the hops themselves"
-    return (
+    said = (
         f"With kept connections the hops add {hops:,.0f} µs a request; a connection for each request adds "
-        f"another {set_up:,.0f} µs at every hop together: the larger price is {dearer}."
+        f"another {set_up:,.0f} µs at every hop together"
     )
+    unseen = max(aside, key=abs)
+    if (set_up > hops) != (set_up - aside[1] > hops - aside[0]):
+        return (
+            f"{said}. Which is the larger price cannot be told here: {unseen:+,.0f} µs of it went "
+            "to what was not watched, which may be another program."
+        )
+    return f"{said}: the larger price is {dearer}."
+
+
+def _more(before: Step, after: Step, role: str) -> float:
+    return after.costs.get(role, 0.0) - before.costs.get(role, 0.0)

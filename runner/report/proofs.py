@@ -19,14 +19,15 @@ def proofs(configuration: Mapping[str, Any]) -> dict[str, Any] | None:
     ]
     if not pairs:
         return None
-    head = ["Stage", "Change", "RPS before", "RPS after", "p95 before (ms)", "p95 after (ms)", "Answer"]
+    head = ["Stage", "Change", "RPS before", "RPS after"]
+    head += ["p95 response before (ms)", "p95 response after (ms)", "Answer"]
     rows = [
         [
             stage_name(stage),
             escape(found["words"]),
             *(numbers.rate(rps) for rps in found["actual_rps"]),
-            numbers.ms(stage["duration_ms"]["p95"]),
-            numbers.ms(found["trial"]["duration_ms"]["p95"]),
+            numbers.ms(stage["response_time_ms"]["p95"]),
+            numbers.ms(found["trial"]["response_time_ms"]["p95"]),
             f"**{found['answer']}**",
         ]
         for stage, found in pairs

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from runner.report import numbers
 from runner.report.markup import code, escape, table
+from runner.report.sparkline import sparkline
 
 Stage = Mapping[str, Any]
 _GAP: Final = "–"
@@ -173,6 +174,9 @@ def _replica_share(stage: Stage, name: str) -> str:
     total = sum(counted.values())
     if name not in counted or not total:
         return numbers.NOT_MEASURED
+    replicas = [each for each, found in stage["cpu_cores_by_subject"].items() if found["role"] == "app"]
+    if any(each not in counted for each in replicas):
+        return f"{counted[name]:,}"  # a share of what only some of them told would be too large
     return f"{counted[name]:,} ({numbers.share(counted[name] / total)})"
 
 
@@ -229,6 +233,23 @@ def _counts(stage: Stage, kinds: Sequence[str]) -> list[str]:
 def _place(configuration: str, stage: Stage, configurations: int) -> str:
     name = stage_name(stage)
     return name if configurations == 1 else f"{escape(configuration)}, {name}"
+
+
+def over_time(configurations: Sequence[Mapping[str, Any]]) -> str:
+    """A small curve for the rate and the latency of every stage, where there is no room for charts."""
+    rows = [
+        [
+            _place(each["title"] or each["name"], stage, len(configurations)),
+            code(sparkline([second["rps"] for second in seconds], top=stage["target_rps"])),
+            code(sparkline([second["p95_ms"] for second in seconds])),
+            numbers.ms(max((second["p95_ms"] or 0 for second in seconds), default=None)),
+        ]
+        for each in configurations
+        for stage in each["stages"]
+        if (seconds := [second for second in stage["timeseries"] if second["t_s"] > 0])
+    ]
+    head = ["Stage", "Answers a second (full height: target)", "p95 by second", "Slowest p95 (ms)"]
+    return table(head, rows, words=(1, 2)) if rows else ""
 
 
 def environment(facts: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from runner.report import numbers
@@ -10,17 +11,23 @@ from runner.report.markup import code, escape
 from runner.report.numbers import listed, plural
 from runner.report.tables import differs, stage_name
 
-__all__ = ["aborted", "analysis", "believed", "described", "heading", "held", "missed", "stage_name"]
+__all__ = ["aborted", "analysis", "believed", "described", "heading", "held", "missed", "stage_name", "title"]
 
 Stage = Mapping[str, Any]
 Configuration = Mapping[str, Any]
 _NOTABLE: Final = 1.3
+_MORE: Final = 1.005
 HELD: Final = "within-capacity"
 
 
+def title(configuration: Configuration) -> str:
+    """What a configuration is called, as plain text."""
+    return str(configuration["title"] or configuration["name"].replace("-", " ").title())
+
+
 def heading(configuration: Configuration) -> str:
-    """What a configuration is called."""
-    return escape(configuration["title"] or configuration["name"].replace("-", " ").title())
+    """The same as Markdown."""
+    return escape(title(configuration))
 
 
 def described(configuration: Configuration) -> str:
@@ -54,10 +61,10 @@ def _loaded(configuration: Configuration) -> str:
     load, stages = configuration["load"], configuration["stages"]
     rates = listed([numbers.rate(stage["target_rps"]) for stage in stages if stage["repeat"] == 1])
     how = "a new TCP connection for every request" if load["connection"] == "new" else "kept connections"
-    lengths = {stage["window_s"] for stage in stages}
+    lengths = [stage["window_s"] for stage in stages]
     each = " each" if len(stages) > 1 else ""
-    length = f"for {numbers.seconds(lengths.pop())}{each}" if len(lengths) == 1 else "for the times below"
-    return f"asked at {rates} RPS {length} over {how}"
+    length = f"for {listed([numbers.seconds(each) for each in dict.fromkeys(lengths)])}"
+    return f"asked at {rates} RPS {length}{each if len(set(lengths)) == 1 else ''} over {how}"
 
 
 def trust(configuration: Configuration) -> list[str]:
@@ -99,8 +106,13 @@ def _answered(stage: Stage) -> bool:
     return bool(stage["find"]["holds"] if "find" in stage else stage["verdict"]["code"] == HELD)
 
 
+def undecided(stage: Stage) -> bool:
+    """Whether it is a search's probe that says neither that its rate holds nor that it does not."""
+    return "find" in stage and stage["find"]["holds"] is None
+
+
 def missed(stages: Sequence[Stage]) -> list[Stage]:
-    """Stages that ran and fell short, slowest rate first."""
+    """Stages that ran and fell short, or were not shown to hold, slowest rate first."""
     good = {id(stage) for stage in held(stages)}
     short = [stage for stage in stages if stage["achieved"] is not None and id(stage) not in good]
     return sorted(short, key=lambda stage: float(stage["target_rps"]))
@@ -116,10 +128,17 @@ def _throughput(stages: Sequence[Stage]) -> str:
         sentences.append(f"The service answered what it was asked {reach} {highest} RPS.")
     sentences += [
         f"At {numbers.rate(stage['target_rps'])} RPS it answered {numbers.rate(stage['actual_rps'])} "
-        f"a second, {numbers.share(stage['achieved'])} of the target{_losses(stage)}."
+        f"a second, {numbers.share(stage['achieved'])} of the target{_more(stage)}{_losses(stage)}."
         for stage in short
     ]
     return " ".join(sentences)
+
+
+def _more(stage: Stage) -> str:
+    """Why a stage may answer more than it was asked."""
+    if stage["achieved"] < _MORE:
+        return ""
+    return " (more than it was asked: some had waited since the warm-up)"
 
 
 def _losses(stage: Stage) -> str:
@@ -202,14 +221,17 @@ def limit(stage: Stage) -> str:
     if stage["validity"]["status"] == "invalid" and stage["verdict"]["code"] != "generator-limited":
         reason = escape(stage["validity"]["reasons"][0])
         return f"the measurement is invalid ({reason}): nothing is concluded from it."
+    if undecided(stage):
+        return f"whether this rate holds is not known: {escape(stage['find']['why'])}."
     if stage["verdict"]["code"] == HELD and "find" in stage:
         return f"it answered that rate, but not as the search asks: {escape(stage['find']['why'])}."
     found = stage["verdict"]["findings"]
     if not found:
         return "nothing was concluded."
     chief = found[0]
-    evidence = listed([_evidence(item) for item in chief["evidence"]])
-    shown = f" Evidence: {evidence}." if evidence else ""
+    items = [None, *chief["evidence"]]
+    evidence = "; ".join(_evidence(item, before) for before, item in pairwise(items) if item)
+    shown = f" Evidence: {evidence}." if evidence and chief["code"] != "undetermined" else ""
     verdict = stage["verdict"]
     return "".join(
         (
@@ -217,9 +239,17 @@ def limit(stage: Stage) -> str:
             _proof(verdict),
             _also(found[1:]),
             _ruled_out(verdict.get("ruled_out", ())),
-            f" Next: {escape(chief['advice'])}.",
+            _next(verdict),
         )
     )
+
+
+def _next(verdict: Mapping[str, Any]) -> str:
+    """What to try. The advice of a finding that was withdrawn was tried, and did not help."""
+    findings = verdict["findings"][1:] if verdict.get("withdrawn") else verdict["findings"]
+    proof = verdict.get("counter_experiment") or {}
+    helped = f"{escape(proof['words'])} helped; beyond it, " if proof.get("answer") == "confirmed" else ""
+    return f" Next: {helped}{escape(findings[0]['advice'])}." if findings else ""
 
 
 def hypothesis(configuration: Configuration) -> list[str]:
@@ -230,7 +260,7 @@ def hypothesis(configuration: Configuration) -> list[str]:
     answer = {"confirmed": "**confirmed**", "refuted": "**refuted**", "open": "**left open**"}[
         found["answer"]
     ]
-    said = f"**Hypothesis:** it is {found['expected']}. That is {answer} at {escape(found['stage'])}"
+    said = f"**Hypothesis:** {found['expected']} is {answer} at {escape(found['stage'])}"
     return [f"{said}: {escape(found['why'])}."]
 
 
@@ -252,17 +282,25 @@ def _also(findings: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _ruled_out(excluded: Sequence[Mapping[str, Any]]) -> str:
-    whys = [f"{each['code']}, for {escape(each['why'])}" for each in excluded]
-    return f" Ruled out: {'; '.join(whys)}." if whys else ""
+    whys = [f"{each['code']} ({escape(each['why'])})" for each in excluded]
+    return f" Ruled out: {listed(whys)}." if whys else ""
 
 
-def _evidence(item: Mapping[str, Any]) -> str:
-    whole = item["value"] == int(item["value"])
-    value = f"{item['value']:,.0f}" if whole else f"{item['value']:,.2f}"
-    unit = "" if item["unit"] in {"requests", "count"} else f" {item['unit']}"
-    bound = f" (bound {item['threshold']:g})" if item["threshold"] is not None else ""
-    course = f", from {item['before']:,.0f} to {item['after']:,.0f}" if item.get("after") is not None else ""
-    return f"{escape(item['name'])} {value}{unit}{course}{bound}"
+def _evidence(item: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> str:
+    """A number, its course and its bound, which is not told again where it is that of the one before."""
+    named = item["unit"] == "count" or item["unit"] in item["name"]
+    unit = "" if named else f" {item['unit']}"
+    counted = item.get("after") is not None and item["after"] == int(item["after"])
+    course = f", from {item['before']:,.0f} to {item['after']:,.0f}" if counted else ""
+    bound = [] if item["threshold"] is None else [f"bound {_figure(item['threshold'])}"]
+    why = [escape(item["source"])] if item.get("source") else []
+    again = before and (before["threshold"], before.get("source")) == (item["threshold"], item.get("source"))
+    told = f" ({', '.join([*bound, *why])})" if (bound or why) and not again else ""
+    return f"{escape(item['name'])} {_figure(item['value'])}{unit}{course}{told}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:,.2f}"
 
 
 def _sentence(text: str) -> str:
@@ -270,9 +308,12 @@ def _sentence(text: str) -> str:
 
 
 def aborted(run: Mapping[str, Any]) -> str:
-    """Why a run is not whole; empty when it is."""
+    """Why a run is not whole, or not of one piece; empty when it is."""
     if run["status"] != "aborted":
-        return ""
+        resumed = run.get("resumed_at") or ()
+        if not resumed:
+            return ""
+        return f"This run was cut short and taken up again at {escape(numbers.listed(resumed))}."
     reason = (
         f"by {run['signal']}"
         if run["signal"]

@@ -53,7 +53,7 @@ def test_the_dearest_step_and_who_took_it_are_named():
     (ladder,) = ladders(results(*THREE))
 
     assert "from Two to Three: +150 µs" in ladder["sentence"]
-    assert "2.0 times as dear, +200 µs: proxy +90 µs, app +0 µs and other +0 µs" in ladder["sentence"]
+    assert "2.0 times as much, +200 µs: proxy +90 µs, app +0 µs and other +0 µs" in ladder["sentence"]
 
 
 def test_connection_set_up_is_weighed_against_the_hops():
@@ -69,3 +69,20 @@ def test_connection_set_up_is_weighed_against_the_hops():
 
 def test_two_configurations_are_no_ladder():
     assert ladders(results(*THREE[:2])) == []
+
+
+def test_a_step_stands_on_the_nearest_configuration_that_has_no_hop_which_it_lacks():
+    (ladder,) = ladders(results(THREE[0], THREE[1], configuration("Container", 210.0)))
+
+    assert "+10" in ladder["table"].splitlines()[-1]
+    assert "from One to Two: +50 µs" in ladder["sentence"]
+
+
+def test_the_larger_price_is_not_named_when_it_went_to_what_was_not_watched():
+    kept = [configuration(name, cost, connection="keep-alive", proxy=p) for name, cost, p in
+            (("One", 100.0, 0.0), ("Two", 120.0, 10.0), ("Three", 390.0, 20.0))]  # fmt: skip
+    kept[-1]["stages"][0]["cpu_us_per_request"]["other"] = 310.0
+
+    *_, last = ladders(results(*kept, *THREE))
+
+    assert "Which is the larger price cannot be told here: +300 µs" in last["sentence"]

@@ -1,0 +1,1 @@
+"""report.html: the report as one self-contained page."""
