@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes results.json, and no other file, out of another run's artifact. The archive comes from a stranger:
+# Takes results.json, and no other file, out of a run's newest artifact. The archive comes from a stranger:
 # it is never unpacked, one entry is read by its exact name, and no more of it than any run's results have.
 set -euo pipefail
 
@@ -10,7 +10,7 @@ archive=$(mktemp)
 trap 'rm -f "$archive"' EXIT
 
 id=$(gh api "repos/$REPOSITORY/actions/runs/$FOLLOWED/artifacts?name=$ARTIFACT" \
-    --jq "[.artifacts[] | select(.expired | not) | select(.size_in_bytes < $MOST)][0].id // empty")
+    --jq "[.artifacts[] | select(.expired | not) | select(.size_in_bytes < $MOST)] | sort_by(.created_at) | last | .id // empty")
 if [ -z "$id" ]; then
     echo "::notice::the run left no results of a usable size"
     exit 0

@@ -13,7 +13,7 @@ from runner.publish.defuse import defused, plain, without_commands
 from runner.publish.difference import Compare, differences
 from runner.report import closing, numbers, tables, words
 from runner.report.markup import block, code, escape, table
-from runner.report.summary import summary_rows
+from runner.report.summary import WORDS, summary_rows
 
 Results: TypeAlias = Mapping[str, Any]
 Placed: TypeAlias = tuple[Mapping[str, Any], Mapping[str, Any]]
@@ -249,7 +249,11 @@ def _passed(results: Results) -> str:
 
 def _table(results: Results) -> str:
     rows = summary_rows(results)
-    return table([*rows[0]], [[escape(cell) for cell in row.values()] for row in rows]) if rows else ""
+    if not rows:
+        return ""
+    head = list(rows[0])
+    words_at = {at for at, name in enumerate(head) if name in WORDS}
+    return table(head, [[escape(cell) for cell in row.values()] for row in rows], words=words_at)
 
 
 def _details(results: Results, configuration: Mapping[str, Any]) -> _Section:

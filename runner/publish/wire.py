@@ -115,7 +115,7 @@ class Wire:
             PublishFailed: The host cannot be reached, or asks for more patience than there is.
         """
         once = method not in _SAFE and not reads
-        reason = ""
+        answer, reason = None, ""
         for attempt in range(_TRIES):
             answer, reason = self._once(method, path, body)
             pause = self._asked_pause(answer) if answer else None
@@ -126,6 +126,11 @@ class Wire:
             self.refused += 1
             if once:
                 raise Uncertain(self.hidden(reason))
+        if answer is None:
+            raise self.failure(
+                f"cannot be reached, after {_TRIES} tries: {reason}",
+                hint="check the network, HTTPS_PROXY and --api-url; or it is down: try again later",
+            )
         raise self.failure(f"did not do what it was asked, {_TRIES} times: {reason}", hint="try again later")
 
     def _once(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[Answer | None, str]:

