@@ -8,6 +8,7 @@
     │   └── PublishFailed      a comment could not be put where it belongs
     ├── OutputError            results cannot be written: no permission, disk full
     └── StoredRunError         a run folder cannot be read: partial, newer, edited
+        └── ArchiveDamaged     an archive is not what was written, or is made to do harm
 
 Which exit code each one gets is decided in one place, `runner.cli.exits`.
 """
@@ -91,3 +92,7 @@ class OutputError(LoadproofError):
 
 class StoredRunError(LoadproofError):
     """A stored run cannot be read."""
+
+
+class ArchiveDamaged(StoredRunError):  # noqa: N818  (reads as the sentence it is)
+    """An archive is damaged, was changed, or is made to do harm; nothing of it was used."""

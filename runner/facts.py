@@ -428,6 +428,7 @@ class RunFacts:
         signal: ``SIGINT`` or ``SIGTERM`` when aborted by one.
         environment: Host facts; keys end in their unit where they have one.
         error: The fault that ended the run early, one sentence.
+        resumed_at: When the run was taken up again after a crash, as of `started_at`.
     """
 
     run_id: str
@@ -439,3 +440,4 @@ class RunFacts:
     signal: str | None
     environment: Mapping[str, object]
     error: str | None = None
+    resumed_at: tuple[str, ...] = ()

@@ -39,6 +39,7 @@ class RunFolder:
         """
         target = self.path / name
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             _replace(target, content)
         except OSError as error:
             raise OutputError(

@@ -41,8 +41,12 @@ class Journal:
 
     path: Path
 
-    def append(self, run: RunFacts, trial: TrialFacts) -> None:
+    def append(self, run: RunFacts, trial: TrialFacts) -> TrialFacts:
         """Write one line and wait until it is on disk.
+
+        Returns:
+            The trial as it will be read back, to the last digit: what is analyzed now is what
+            anybody can analyze again.
 
         Raises:
             OutputError: The line could not be written; earlier lines are unharmed.
@@ -63,6 +67,24 @@ class Journal:
                 f"cannot write the journal {self.path}: {error.strerror}",
                 hint="free some space or choose another folder with --out; earlier trials are kept",
             ) from None
+        return _entry(json.loads(line)).trial
+
+    def mend(self, lines: int) -> None:
+        """Keep the first whole lines and take off what a crash left half written behind them.
+
+        Raises:
+            OutputError: The file could not be changed.
+        """
+        try:
+            with self.path.open("r+b") as file:
+                for _ in range(lines):
+                    end = file.readline()
+                if lines and not end.endswith(b"\n"):
+                    file.write(b"\n")
+                file.truncate()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OutputError(f"cannot mend the journal {self.path}: {error.strerror}") from None
 
 
 def read(path: Path) -> list[Entry]:
@@ -73,17 +95,34 @@ def read(path: Path) -> list[Entry]:
             other than the last is damaged.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise StoredRunError(f"cannot read the journal {path}: {error}") from None
+    return parse(content, str(path))
+
+
+def parse(content: bytes, source: str) -> list[Entry]:
+    """The same of a journal's bytes.
+
+    Args:
+        content: The file, byte for byte.
+        source: Its name, for messages.
+
+    Raises:
+        StoredRunError: As of `read`.
+    """
+    try:
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise StoredRunError(f"cannot read the journal {source}: {error}") from None
     entries: list[Entry] = []
     for number, line in enumerate(lines, start=1):
         try:
             entries.append(_entry(json.loads(line)))
-        except (ValueError, KeyError, TypeError, cattrs.BaseValidationError) as error:
+        except Exception as error:  # noqa: BLE001  (cattrs has plain ones for a word it does not know)
             if number == len(lines) and not isinstance(error, _NewerError):
                 break
-            raise StoredRunError(f"{path}, line {number}: {_first_line(error)}") from None
+            raise StoredRunError(f"{source}, line {number}: {_first_line(error)}") from None
     return entries
 
 

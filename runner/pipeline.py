@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,14 +25,18 @@ import trio
 from runner.analyze.calibration import above_ceiling, at_rate
 from runner.analyze.results import results as analyze
 from runner.analyze.results import search_sentence, upcoming
+from runner.archive.provenance import Provenance
+from runner.archive.write import archive_folder
+from runner.begun import RUN, Begun, Earlier, relative
 from runner.errors import EnvironmentLacks, LoadproofError, OutputError
 from runner.facts import Calibration, Event, RunFacts, TrialFacts
-from runner.folder import REPORT, RESULTS, SPEC, RunFolder, make_folder, rescue_folder, scratch_folder
+from runner.folder import RESULTS, SPEC, RunFolder, make_folder, rescue_folder, scratch_folder
 from runner.load.calibrations import calibrated
 from runner.load.engines import ENGINES
 from runner.observe.environment import environment
-from runner.plan.trials import Trial, counter_trials
-from runner.report.markdown import render_markdown
+from runner.plan.trials import Trial
+from runner.recount import counter_experiments
+from runner.rendering import rendered
 from runner.spec.model import Configuration, Experiment
 from runner.stack.contract import Guard, Stack, StackContext
 from runner.stack.openers import OPENERS
@@ -69,6 +74,9 @@ class Job:
         overrides: ``path=value`` of every --set.
         authorized: Whether load may be put on hosts that the specification allows.
         calibrate: Whether the generator is held against a null responder first.
+        configurations: Names that `trials` were narrowed to; empty for all.
+        stages: Likewise.
+        earlier: The same run as far as it got before it was cut short, in `out` already.
     """
 
     experiment: Experiment
@@ -81,6 +89,9 @@ class Job:
     overrides: tuple[str, ...]
     authorized: bool = False
     calibrate: bool = False
+    configurations: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +101,14 @@ class Outcome:
     Attributes:
         results: The content of results.json.
         folder: Where everything was written.
+        archive: All of it as one file; None when nothing was measured or it could not be written.
         signal: The signal that ended the run early.
         error: The fault that ended the run early.
     """
 
     results: dict[str, Any]
     folder: Path
+    archive: Path | None
     signal: signal.Signals | None
     error: LoadproofError | None
 
@@ -133,7 +146,14 @@ class _Rig:
             say=self.watcher.say,
             allow_hosts=configuration.load.allow_hosts,
             authorized=self.job.authorized,
+            keep_rendered=partial(self.provenance.rendered, configuration.name),
+            keep_log=partial(self.provenance.log, configuration.name),
         )
+
+    @property
+    def provenance(self) -> Provenance:
+        """Takes what the archive will hold beside the results."""
+        return Provenance(self.folder)
 
     def next_of(self, waiting: deque[Trial]) -> Trial | None:
         """The next trial to run, a search's next probe if it is one; what is done leaves the queue."""
@@ -149,8 +169,9 @@ class _Rig:
     def keep(self, facts: TrialFacts, calibration: Calibration | None = None) -> None:
         """Put a trial's facts on disk at once."""
         facts = replace(facts, calibration=calibration)
+        at = len(self.progress.trials)
         self.progress.trials.append(facts)
-        self.folder.journal.append(self.progress.run, facts)
+        self.progress.trials[at] = self.folder.journal.append(self.progress.run, facts)
         self.watcher.trial_ends(facts)
 
 
@@ -165,9 +186,9 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
         OutputError: Nothing can be written.
         EnvironmentLacks: The run could not begin.
     """
-    folder = make_folder(job.out)
-    folder.write(SPEC, job.spec)
-    progress = _Progress(_begin(job), list(job.trials))
+    folder = _open_folder(job)
+    progress = _Progress(_begin(job), list(job.trials), list(job.earlier.trials if job.earlier else ()))
+    folder.write(RUN, _begun(job, progress.run))
     with trio.open_signal_receiver(*_SIGNALS) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signal, signals, progress, nursery.cancel_scope, watcher)
@@ -176,6 +197,17 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
         if progress.error and not progress.trials:
             raise progress.error
         return _conclude(job, progress, folder)
+
+
+def _open_folder(job: Job) -> RunFolder:
+    if job.earlier:
+        folder = RunFolder(job.out)
+        if folder.journal.path.exists():
+            folder.journal.mend(job.earlier.lines)
+        return folder
+    folder = make_folder(job.out)
+    folder.write(SPEC, job.spec)
+    return folder
 
 
 async def _stop_on_signal(
@@ -191,6 +223,7 @@ async def _stop_on_signal(
 async def _run_guarded(job: Job, progress: _Progress, folder: RunFolder, watcher: Watcher) -> None:
     """Run all trials with a watchdog beside them; a fault of the environment becomes a fact."""
     with _noting_faults(progress), scratch_folder() as scratch:
+        await trio.to_thread.run_sync(Provenance(folder).begin, job.base_dir)
         async with open_watchdog(progress.run.run_id) as guard:
             rig = _Rig(job, progress, folder, watcher, guard, scratch)
             await _run_all(job.trials, rig)
@@ -199,8 +232,14 @@ async def _run_guarded(job: Job, progress: _Progress, folder: RunFolder, watcher
 
 async def _run_all(trials: Sequence[Trial], rig: _Rig) -> None:
     """Run trials in order, those of one configuration that follow each other on one stack."""
-    for _, block in groupby(trials, key=lambda trial: (trial.repeat, trial.configuration.name)):
+    for _, block in groupby(trials, key=_stack_of):
         await _run_block(list(block), rig)
+
+
+def _stack_of(trial: Trial) -> tuple[int, str, int]:
+    """Equal for trials that share a stack."""
+    alone = trial.order if trial.configuration.fresh_stack else -1
+    return trial.repeat, trial.configuration.name, alone
 
 
 def _counter_experiments(rig: _Rig) -> tuple[Trial, ...]:
@@ -208,13 +247,13 @@ def _counter_experiments(rig: _Rig) -> tuple[Trial, ...]:
     if not any(trial.configuration.prove for trial in rig.progress.planned):
         return ()
     found = _analyze(rig.job, rig.progress, rig.progress.run)
-    codes = {
-        stage["order"]: stage["verdict"]["code"]
-        for configuration in found["configurations"]
-        for stage in configuration["stages"]
-        if stage["status"] == "complete"
-    }
-    trials = counter_trials(rig.progress.planned, codes)
+    trials = counter_experiments(rig.progress.planned, found)
+    about = {trial.order: (trial.proves, trial.change) for trial in trials}
+    rig.progress.trials = [  # an earlier part of this run may have tried to prove something else
+        each
+        for each in rig.progress.trials
+        if each.order not in about or about[each.order] == (each.proves, each.change)
+    ]
     rig.progress.planned += trials
     return trials
 
@@ -226,8 +265,10 @@ async def _run_block(trials: Sequence[Trial], rig: _Rig) -> None:
         EnvironmentLacks: The stack did not come up the first time, or an engine is missing.
     """
     configuration = trials[0].configuration
-    calibrations = await _calibrate(trials, rig) if rig.job.calibrate else {}
     waiting = deque(trials)
+    if rig.next_of(waiting) is None:
+        return  # an earlier part of this run has done them all
+    calibrations = await _calibrate(trials, rig) if rig.job.calibrate else {}
     ever_up = False
     while (trial := rig.next_of(waiting)) is not None:
         up = False
@@ -279,6 +320,7 @@ async def _run_one(trial: Trial, stack: Stack, rig: _Rig, calibration: Calibrati
         guard=rig.guard,
         watcher=rig.watcher,
         on_facts=lambda facts: rig.keep(facts, own),
+        keep=partial(rig.provenance.rendered, trial.configuration.name),
     )
     if trial is not rig.progress.planned[-1]:
         await trio.sleep(trial.configuration.cooldown)
@@ -310,9 +352,10 @@ def _first(group: BaseExceptionGroup[Any]) -> LoadproofError:
 
 def _begin(job: Job) -> RunFacts:
     started = datetime.now(UTC)
-    return RunFacts(
+    now = started.isoformat(timespec="seconds")
+    run = RunFacts(
         run_id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
-        started_at=started.isoformat(timespec="seconds"),
+        started_at=now,
         finished_at=None,
         command=job.command,
         overrides=job.overrides,
@@ -320,6 +363,21 @@ def _begin(job: Job) -> RunFacts:
         signal=None,
         environment=environment(),
     )
+    if job.earlier is None:
+        return run
+    begun = job.earlier.begun.run
+    return replace(run, started_at=begun.started_at, resumed_at=(*begun.resumed_at, now))
+
+
+def _begun(job: Job, run: RunFacts) -> bytes:
+    return Begun(
+        run=run,
+        base_dir=relative(job.base_dir, job.out),
+        configurations=job.configurations,
+        stages=job.stages,
+        authorized=job.authorized,
+        calibrate=job.calibrate,
+    ).as_json()
 
 
 def _conclude(job: Job, progress: _Progress, folder: RunFolder) -> Outcome:
@@ -335,12 +393,16 @@ def _conclude(job: Job, progress: _Progress, folder: RunFolder) -> Outcome:
     results = _analyze(job, progress, run)
     try:
         _write(folder, results)
+        folder.write(RUN, _begun(job, run))
+        Provenance(folder).end()
+        archive = archive_folder(folder.path) if progress.trials else None
     except OutputError as error:
         folder = rescue_folder()
         _write(folder, results)
         said = f"{(progress.error or error).message}; the results are in {folder.path} instead"
         progress.error = OutputError(said, hint=error.hint)
-    return Outcome(results, folder.path, progress.signal, progress.error)
+        archive = None
+    return Outcome(results, folder.path, archive, progress.signal, progress.error)
 
 
 def _analyze(job: Job, progress: _Progress, run: RunFacts) -> dict[str, Any]:
@@ -356,4 +418,5 @@ def _analyze(job: Job, progress: _Progress, run: RunFacts) -> dict[str, Any]:
 def _write(folder: RunFolder, results: dict[str, Any]) -> None:
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     folder.write(RESULTS, text.encode())
-    folder.write(REPORT, render_markdown(results).encode())
+    for name, content in rendered(results).items():
+        folder.write(name, content)

@@ -65,6 +65,7 @@ class Many:
 
     item: Shape
     least: int = 0
+    null: bool = False
 
 
 def misfits(value: Any, shape: Shape, path: str = "") -> Iterator[str]:
@@ -99,10 +100,13 @@ def _each(value: Mapping[str, Any], shape: Each, path: str) -> Iterator[str]:
     for key, inner in value.items():
         if not _WORD.fullmatch(key):
             yield f"{path}: {key[:40]!r} is no name"
+            continue  # a stranger's key is never printed as it is: it may hold a line of its own
         yield from misfits(inner, shape.but.get(key, shape.value), f"{path}.{key[:40]}")
 
 
 def _many(value: Any, shape: Many, path: str) -> Iterator[str]:
+    if value is None and shape.null:
+        return
     if not isinstance(value, list):
         yield f"{path or 'the file'}: a list was expected, not {_kind(value)}"
         return
@@ -141,7 +145,7 @@ def _text_fault(value: Any, kind: str) -> str:
 def _kind(value: Any) -> str:
     if isinstance(value, float) and not isfinite(value):
         return "one without an end"
-    if isinstance(value, int) and abs(value) > _MOST:
+    if isinstance(value, int | float) and abs(value) > _MOST:
         return "one of that size"
     names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")

@@ -85,6 +85,7 @@ _STAGE = Record(
         "achieved": _NUMBER_OR_NULL,
         **dict.fromkeys(("duration_ms", "response_time_ms", "connect_ms", "dispatch_delay_ms"), _LATENCY),
         "tls_ms": _LATENCY,
+        "distribution": Many(Many(_NUMBER), null=True),
         "cpu_cores": Each(_USAGE),
         "cpu_cores_by_subject": Each(Record({"role": _WORD, "cpu": _USAGE})),
         "throttling_by_subject": Each(Record({"periods": _NUMBER, "throttled": _NUMBER})),
@@ -101,7 +102,24 @@ _STAGE = Record(
         "counters": Many(_COUNTER),
         "unreadable": Many(_UNREADABLE),
     },
-    later=frozenset({"tls_ms", "throttling_by_subject", "counters", "unreadable"}),
+    later=frozenset({"tls_ms", "distribution", "throttling_by_subject", "counters", "unreadable"}),
+)
+_REPEATS = Record(
+    {
+        "stage": _TEXT,
+        "n": _NUMBER,
+        "left_out": Many(_NUMBER),
+        "metrics": Each(
+            Record(
+                {
+                    "median": _NUMBER,
+                    "low": _NUMBER_OR_NULL,
+                    "high": _NUMBER_OR_NULL,
+                    "outliers": Many(Record({"order": _NUMBER, "value": _NUMBER})),
+                }
+            )
+        ),
+    }
 )
 _CONFIGURATION = Record(
     {
@@ -129,7 +147,9 @@ _CONFIGURATION = Record(
             }
         ),
         "stages": Many(_STAGE, least=1),
-    }
+        "repeats": Many(_REPEATS),
+    },
+    later=frozenset({"repeats"}),
 )
 _RESULTS: Final[Shape] = Record(
     {
@@ -144,7 +164,9 @@ _RESULTS: Final[Shape] = Record(
                 "error": _TEXT_OR_NULL,
                 "command": _TEXT,
                 "overrides": Many(_TEXT),
-            }
+                "resumed_at": Many(_TEXT),
+            },
+            later=frozenset({"resumed_at"}),
         ),
         "environment": Each(_ANY, but={"cpu_count": _NUMBER_OR_NULL}),
         "configurations": Many(_CONFIGURATION, least=1),
@@ -162,7 +184,20 @@ def read_results(path: Path) -> dict[str, Any]:
         StoredRunError: There is none, or it is partial, damaged, newer or edited.
     """
     file = path / _FILE if path.is_dir() else path
-    results = _parse(file, _content(path, file))
+    return parse_results(_content(path, file), file)
+
+
+def parse_results(content: bytes, file: Path) -> dict[str, Any]:
+    """The same of a file's bytes.
+
+    Args:
+        content: The file, byte for byte.
+        file: Its name, for messages.
+
+    Raises:
+        StoredRunError: As of `read_results`.
+    """
+    results = _parse(file, content)
     if not isinstance(results, dict):
         raise StoredRunError(f"{file} is no run: an object was expected")
     _check_version(file, results.get("schema_version"))
@@ -233,7 +268,7 @@ def _parse(file: Path, content: bytes) -> Any:
     except RecursionError:
         raise StoredRunError(f"{file} is nested too deeply to be a run's results") from None
     except ValueError as error:
-        raise StoredRunError(f"{file} cannot be read: {error}") from None
+        raise StoredRunError(f"{file} cannot be read: {str(error).partition(';')[0]}") from None
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import trio
 
@@ -71,6 +72,7 @@ async def run_trial(
     guard: Guard,
     watcher: TrialWatcher,
     on_facts: Callable[[TrialFacts], None],
+    keep: Callable[[str, bytes], None] | None = None,
 ) -> TrialFacts:
     """Offer one stage to a stack that is up, and watch.
 
@@ -81,6 +83,7 @@ async def run_trial(
         guard: Told every process the engine starts.
         watcher: Shown progress.
         on_facts: Given the facts before this returns *or raises*.
+        keep: Takes what the engine makes from its order, for the run's archive.
 
     Raises:
         EnvironmentLacks: The engine cannot run here.
@@ -89,7 +92,8 @@ async def run_trial(
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_look_out, stack, record, nursery.cancel_scope)
-            await _offer_and_watch(trial, stack, engine, guard, watcher, record)
+            order = LoadOrder(stack.endpoint, trial.configuration.load, trial.stage, keep)
+            await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
             nursery.cancel_scope.cancel()
         record.status = "failed" if record.events else "complete"
     finally:
@@ -106,8 +110,8 @@ def not_started(trial: Trial, event: Event) -> TrialFacts:
 
 async def _offer_and_watch(
     trial: Trial,
+    offer_load: partial[Coroutine[Any, Any, LoadFacts]],
     stack: Stack,
-    engine: Engine,
     guard: Guard,
     watcher: TrialWatcher,
     record: _Record,
@@ -121,10 +125,7 @@ async def _offer_and_watch(
         watcher.sample(sample, record.subjects)
 
     async def offer(task_status: trio.TaskStatus[LoadStarted]) -> None:
-        order = LoadOrder(stack.endpoint, trial.configuration.load, trial.stage)
-        record.load = await engine(
-            order, on_spawn=guard.process, on_second=on_second, task_status=task_status
-        )
+        record.load = await offer_load(on_spawn=guard.process, on_second=on_second, task_status=task_status)
 
     async with trio.open_nursery() as nursery:
         started: LoadStarted = await nursery.start(offer)

@@ -22,3 +22,8 @@ BYTES_PER_MIB: Final = 1024 * 1024
 def ns(seconds: Seconds) -> Nanoseconds:
     """Whole nanoseconds nearest to a number of seconds."""
     return round(seconds * NS_PER_S)
+
+
+def percent(share: float, digits: int = 0, *, signed: bool = False) -> str:
+    """A fraction in per cent, with the space that belongs before the sign: ``56 %``, ``+95 %``."""
+    return f"{share * 100:{'+' if signed else ''},.{digits}f} %"

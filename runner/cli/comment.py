@@ -53,9 +53,9 @@ def comment(
     or GITLAB_TOKEN. A comment that fails fails nothing else unless it is --required; its text is
     kept as comment.md in RUN.
     """
+    from runner.archive.stored import read_results_of as read_results
     from runner.publish.comment import Draft, Origin, check_identity
     from runner.publish.target import find_commit, find_link
-    from runner.stored import read_results
 
     asked = Asked(provider, api, repository, number, commit, link)
     draft = Draft(

@@ -6,14 +6,17 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from runner.archive.stored import is_archive
 from runner.cli import exits
-from runner.cli.specfile import SpecFile, read_spec_file
+from runner.cli.again import Narrowed, conclude_again, default_folder, job_of, open_again, show_again
+from runner.cli.specfile import read_spec_file
+from runner.errors import UsageError
+from runner.folder import SPEC
 from runner.pipeline import Job, Outcome, Watcher
 from runner.plan.trials import Trial, plan
 from runner.stack.aim import check_configurations
@@ -24,7 +27,7 @@ _DECIDES: Final = {"decides": True}
 
 
 @click.command()
-@click.argument("spec", type=click.Path(path_type=Path))
+@click.argument("spec", metavar="SPEC|ZIP", type=click.Path(path_type=Path), required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Write here, not to reports/<name>/<time>.")
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a value of SPEC.")
 @click.option("--configuration", "configurations", multiple=True, metavar="NAME", help="Run only this one.")
@@ -37,10 +40,22 @@ _DECIDES: Final = {"decides": True}
 @click.option("--cross-check", is_flag=True, help="Run each stage with both engines, and compare them.")
 @click.option("--prove", is_flag=True, help="Run the counter-experiment of each verdict.")
 @click.option("--no-calibrate", is_flag=True, help="Do not measure the generator's own error first.")
+@click.option(
+    "--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a run that was cut short."
+)
+@click.option(
+    "--base-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where relative paths of ZIP's specification start.",
+)
+@click.option(
+    "--fail-unless-reproduced", is_flag=True, help="Exit with code 99 when ZIP's numbers do not come out."
+)
 @click.option("--no-lock", is_flag=True, help="Run even while another experiment runs on this machine.")
 @click.option("--quiet", is_flag=True, help="Show nothing while it runs.")
 def execute(
-    spec: Path,
+    spec: Path | None,
     out: Path | None,
     overrides: tuple[str, ...],
     configurations: tuple[str, ...],
@@ -51,39 +66,112 @@ def execute(
     cross_check: bool,
     prove: bool,
     no_calibrate: bool,
+    resume: Path | None,
+    base_dir: Path | None,
+    fail_unless_reproduced: bool,
     no_lock: bool,
     quiet: bool,
 ) -> int:
-    """Run the experiment in SPEC and write report.md and results.json."""
+    """Run the experiment in SPEC and write report.md and results.json.
+
+    With --resume DIR instead of SPEC: go on with the run in DIR; what is complete is not run again. With
+    ZIP, the archive of a run: check it, run the same again, and say whether it is reproduced. That starts
+    the commands in it; --dry-run shows them.
+    """
     if cross_check:
         overrides = (*overrides, "load.cross_check=true")
     if prove:
         overrides = (*overrides, "prove=true")
-    file = read_spec_file(spec, overrides)
-    trials = plan(file.experiment, configurations=configurations, stages=stages)
+    narrowed = Narrowed(overrides, configurations, stages)
+    again = None
+    if resume:
+        given = overrides or configurations or stages or authorized or no_calibrate or base_dir
+        _refuse_beside_resume(spec or out or given or fail_unless_reproduced)
+        job = _resumed(resume)
+    elif spec is not None and is_archive(spec):
+        again = open_again(spec, base_dir, narrowed)
+        job = job_of(again, out, authorized=authorized, calibrate=not no_calibrate, given=base_dir)
+    else:
+        if base_dir or fail_unless_reproduced:
+            raise click.UsageError("--base-dir and --fail-unless-reproduced go with the archive of a run")
+        job = _new_job(_given(spec), out, narrowed, authorized=authorized, calibrate=not no_calibrate)
+    if again and not quiet:
+        show_again(again, job)
     if dry_run:
-        _show_plan(trials)
+        _show_plan(job.trials)
         return exits.DONE
-    chosen = {trial.configuration.name: trial.configuration for trial in trials}
-    check_configurations(chosen.values(), authorized=authorized)
-    job = Job(
-        experiment=file.experiment,
-        trials=trials,
-        spec=file.content,
-        spec_sha256=file.sha256,
-        base_dir=spec.resolve().parent,
-        out=out or _default_folder(file),
-        command=_command(spec, overrides, configurations, stages, authorized=authorized),
-        overrides=overrides,
-        authorized=authorized,
-        calibrate=not no_calibrate,
-    )
+    chosen = {trial.configuration.name: trial.configuration for trial in job.trials}
+    check_configurations(chosen.values(), authorized=job.authorized)
     with nullcontext() if no_lock else host_lock(job.command):
         outcome = _run(job, quiet=quiet)
     _show_outcome(outcome, as_json=as_json, quiet=quiet)
+    reproduced = conclude_again(again, outcome, quiet=quiet) if again else True
     if outcome.signal:
         exits.die_of(outcome.signal)
-    return _code(outcome)
+    code = _code(outcome)
+    return exits.THRESHOLD_FAILED if fail_unless_reproduced and not (reproduced or code) else code
+
+
+def _given(spec: Path | None) -> Path:
+    if spec is None:
+        raise click.UsageError("give the path of a specification, or --resume with the folder of a run")
+    return spec
+
+
+def _refuse_beside_resume(given: object) -> None:
+    if given:
+        raise click.UsageError(
+            "--resume goes on with the run as it was begun: "
+            "only --dry-run, --json, --quiet and --no-lock go with it"
+        )
+
+
+def _new_job(spec: Path, out: Path | None, narrowed: Narrowed, *, authorized: bool, calibrate: bool) -> Job:
+    file = read_spec_file(spec, narrowed.overrides)
+    return Job(
+        experiment=file.experiment,
+        trials=plan(file.experiment, configurations=narrowed.configurations, stages=narrowed.stages),
+        spec=file.content,
+        spec_sha256=file.sha256,
+        base_dir=spec.resolve().parent,
+        out=out or default_folder(file.experiment.name),
+        command=_command(spec, narrowed, authorized=authorized, calibrate=calibrate),
+        overrides=narrowed.overrides,
+        authorized=authorized,
+        calibrate=calibrate,
+        configurations=narrowed.configurations,
+        stages=narrowed.stages,
+    )
+
+
+def _resumed(folder: Path) -> Job:
+    """The job of a run that was cut short."""
+    from runner.begun import other_host, read_earlier
+    from runner.observe.environment import environment
+
+    earlier = read_earlier(folder)
+    begun = earlier.begun
+    if differences := other_host(begun, environment()):
+        raise UsageError(
+            f"the run in {folder} was begun on another machine ({'; '.join(differences)})",
+            hint="numbers of two machines do not belong into one report: run it anew",
+        )
+    file = read_spec_file(folder / SPEC, begun.run.overrides)
+    return Job(
+        experiment=file.experiment,
+        trials=plan(file.experiment, configurations=begun.configurations, stages=begun.stages),
+        spec=file.content,
+        spec_sha256=file.sha256,
+        base_dir=(folder / begun.base_dir).resolve(),
+        out=folder,
+        command=begun.run.command,
+        overrides=begun.run.overrides,
+        authorized=begun.authorized,
+        calibrate=begun.calibrate,
+        configurations=begun.configurations,
+        stages=begun.stages,
+        earlier=earlier,
+    )
 
 
 def _run(job: Job, *, quiet: bool) -> Outcome:
@@ -97,12 +185,12 @@ def _run(job: Job, *, quiet: bool) -> Outcome:
 
 @contextmanager
 def _watcher(*, quiet: bool) -> Iterator[Watcher]:
-    from rich.console import Console
     from rich.live import Live
 
     from runner.cli.progress import LiveProgress, PlainProgress, QuietProgress
+    from runner.cli.screen import Screen
 
-    console = Console(stderr=True, highlight=False)
+    console = Screen()
     if quiet:
         yield QuietProgress()
     elif not console.is_terminal or console.is_dumb_terminal:
@@ -133,16 +221,21 @@ def _show_plan(trials: Sequence[Trial]) -> None:
 
 def _show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
     """The result on stdout, everything for people on stderr."""
+    from runner.cli.screen import say
+
     if not quiet:
         from runner.cli.summary import show_summary
 
         show_summary(outcome.results)
+        say(f"With charts, for a browser: {outcome.folder / 'report.html'}", err=True)
+        if outcome.archive:
+            say(f"All of it in one file: {outcome.archive}", err=True)
     if outcome.error:
         exits.show_error(outcome.error)
     if as_json:
-        click.echo(json.dumps(outcome.results, indent=1, ensure_ascii=False, allow_nan=False))
+        say(json.dumps(outcome.results, indent=1, ensure_ascii=False, allow_nan=False))
     else:
-        click.echo(outcome.folder / "report.md")
+        say(outcome.folder / "report.md")
 
 
 def _code(outcome: Outcome) -> int:
@@ -163,23 +256,15 @@ def _stages(results: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from configuration["stages"]
 
 
-def _default_folder(file: SpecFile) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return Path("reports") / file.experiment.name / stamp
-
-
-def _command(
-    spec: Path,
-    overrides: Sequence[str],
-    configurations: Sequence[str],
-    stages: Sequence[str],
-    *,
-    authorized: bool,
-) -> str:
+def _command(spec: Path, narrowed: Narrowed, *, authorized: bool, calibrate: bool) -> str:
     words = ["runner", "execute", str(spec)]
-    for flag, values in (("--set", overrides), ("--configuration", configurations), ("--stage", stages)):
+    for flag, values in (
+        ("--set", narrowed.overrides),
+        ("--configuration", narrowed.configurations),
+        ("--stage", narrowed.stages),
+    ):
         for value in values:
             words += [flag, value]
-    if authorized:
-        words.append("--i-am-authorized")
+    words += ["--i-am-authorized"] if authorized else []
+    words += [] if calibrate else ["--no-calibrate"]
     return shlex.join(words)

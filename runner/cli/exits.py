@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from runner.errors import (
+    ArchiveDamaged,
     EnvironmentLacks,
     LoadproofError,
     OutputError,
@@ -36,6 +37,7 @@ _CODES: Final[dict[type[LoadproofError], int]] = {
     EnvironmentLacks: ENVIRONMENT,
     OutputError: ENVIRONMENT,
     StoredRunError: USAGE,
+    ArchiveDamaged: SPECIFICATION,
 }
 
 
@@ -78,7 +80,9 @@ def exit_code_of(app: Callable[..., Any]) -> int:
         show_error(error)
         return code_for(error)
     except BrokenPipeError:
-        _forget_stdout()
+        from runner.cli.screen import nobody_reads
+
+        nobody_reads(sys.stdout)
         return DONE
     except Exception as error:  # noqa: BLE001  (the last line of defence)
         return _report_bug(error)
@@ -102,8 +106,3 @@ def _report_bug(error: Exception) -> int:
     click.echo(f"error: this is a bug in Loadproof: {type(error).__name__}: {error}", err=True)
     click.echo(f"hint: please report it with the file {file.name}", err=True)
     return BUG
-
-
-def _forget_stdout() -> None:
-    """Whoever read our output has gone; do not complain again at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,8 +13,14 @@ from runner.cli.exits import exit_code_of
 
 _COMMANDS: Final = {
     "execute": "Run an experiment and write its report.",
+    "init": "Write a first specification for a service of yours.",
     "validate": "Check a specification and list every problem in it.",
     "schema": "Print the JSON Schema of specifications.",
+    "report": "Render the report of a run again, from what was stored.",
+    "compare": "Say what is better or worse in one run than in another.",
+    "history": "Show how the numbers of an experiment changed from run to run.",
+    "verify": "Check that an archive is whole and its numbers follow from its data.",
+    "archive": "Look into archives, take files out, compare two of them.",
     "comment": "Put a run's result on its pull request.",
     "doctor": "Say what this machine has and lacks.",
     "clean": "Remove what runs that were killed have left behind.",
@@ -53,7 +59,9 @@ def app() -> None:
 
     \b
     Exit codes: 0 done, 1 a bug of ours, 2 usage, 3 the environment lacks something,
-    4 a stage is invalid, 99 a threshold failed, 104 the specification is wrong.
+    4 a stage is invalid, 99 a threshold failed or a comparison
+    found a regression, 104 the specification is wrong
+    or an archive is damaged.
     """
 
 

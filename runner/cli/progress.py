@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -130,7 +130,7 @@ class LiveProgress(Watcher):
 
     def trial_ends(self, facts: TrialFacts) -> None:
         self._live.update(Text(""), refresh=True)
-        self.say(_ending(facts))
+        self.say(f"{_place(self._now)}\n{_ending(facts)}")
 
     def _draw(self, *, force: bool = False) -> None:
         instant = time.monotonic()
@@ -186,19 +186,20 @@ def _panel(now: Now) -> Group:
     stage = trial.stage
     length = stage.warmup + stage.duration
     phase = "warm-up" if now.t_s < 0 else "measuring" if now.t_s < stage.duration else "last answers"
+    place = Text(_place(now), style="bold", overflow="ellipsis", no_wrap=True)
     head = Table.grid(padding=(0, 2))
     head.add_row(
-        Text(_place(now), style="bold"),
         ProgressBar(total=length, completed=min(now.t_s + stage.warmup, length), width=30),
         f"{phase}, {max(stage.duration - now.t_s, 0):.0f} s left",
     )
     body = Table.grid(padding=(0, 3))
     body.add_row("target", f"{stage.rps:,g} RPS", "p95", _ms(now.p95_ms), "in flight", f"{now.in_flight:,}")
-    cores = [(role, now.cores[role]) for role in (Role.APP, Role.SYSTEM) if role in now.cores]
-    shown = [text for role, value in cores for text in (f"cpu {role}", f"{value:.2f} cores")]
-    body.add_row("actual", "–" if now.rps is None else f"{now.rps:,.0f} RPS", *shown)
+    share = "" if now.rps is None else f"{now.rps / stage.rps:.0%} of it"
+    body.add_row("actual", "–" if now.rps is None else f"{now.rps:,.0f} RPS", share)
+    cores = ", ".join(f"{role} {now.cores[role]:.2f}" for role in Role if role in now.cores)
     lost = ", ".join(f"{count:,} {kind}" for kind, count in sorted(now.failures.items()))
-    return Group(head, body, Text(lost, style="red")) if lost else Group(head, body)
+    lines: list[RenderableType] = [place, head, body, *([Text(f"cores    {cores}")] if cores else [])]
+    return Group(*lines, *([Text(f"lost     {lost}", style="red")] if lost else []))
 
 
 def _ms(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""`runner schema`: the JSON Schema, for editors."""
+"""`runner schema`: the JSON Schema, for editors, or the same as a page for people."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import click
 
 
 @click.command()
-def schema() -> None:
+@click.option("--markdown", is_flag=True, help="Every key as a page for people.")
+def schema(markdown: bool) -> None:
     """Print the JSON Schema of specifications (version 1)."""
+    from runner.spec.reference import reference
     from runner.spec.schema import json_schema
 
+    if markdown:
+        click.echo(reference(), nl=False)
+        return
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from runner import bundle
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -15,6 +17,8 @@ class Cli:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.cache = folder.with_name(f"{folder.name}-cache")
+        keep_bundle(self.cache / "loadproof")
 
     def write(self, **changes) -> Path:
         spec = {
@@ -34,7 +38,8 @@ class Cli:
     def start(self, *arguments, calibrate=False, **keywords) -> subprocess.Popen:
         """Start it; tests may run beside other experiments, which only `tests/stack/test_lock.py` minds."""
         if arguments[0] == "execute":
-            arguments = (*arguments, "--no-lock", *([] if calibrate else ["--no-calibrate"]))
+            as_begun = calibrate or "--resume" in arguments
+            arguments = (*arguments, "--no-lock", *([] if as_begun else ["--no-calibrate"]))
         return subprocess.Popen(
             [Path(sys.executable).parent / "runner", *map(str, arguments)],
             cwd=self.folder,
@@ -42,7 +47,7 @@ class Cli:
             | {
                 "PYTHONPATH": str(ROOT),
                 "LOADPROOF_TEST": str(self.folder),
-                "XDG_CACHE_HOME": str(self.folder),
+                "XDG_CACHE_HOME": str(self.cache),
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -56,6 +61,14 @@ class Cli:
         out, err = process.communicate(timeout=60)
         assert "Traceback" not in out + err, err
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def keep_bundle(cache: Path) -> None:
+    """The charts' script is the same for all tests, and making it takes longer than most of them."""
+    if bundle.vega_bundle():
+        cache.mkdir(parents=True)
+        for made in bundle._folder().glob("vega-lite-*.js"):
+            (cache / made.name).symlink_to(made)
 
 
 def app_command(fault: str = "none", *more: str) -> list[str]:

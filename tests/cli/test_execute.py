@@ -29,9 +29,15 @@ def test_an_experiment_leaves_report_results_journal_and_specification(cli):
     folder = cli.folder / "run"
     assert done.returncode == 0, done.stderr
     assert done.stdout == "run/report.md\n"
-    assert {path.name for path in folder.iterdir()} == {
+    archives = list(folder.glob("*.zip"))
+    assert [path.name[:5] for path in archives] == ["tiny-"]
+    assert {path.name for path in folder.iterdir()} - {archives[0].name} == {
+        "charts",
+        "provenance",
+        "report.html",
         "report.md",
         "results.json",
+        "run.json",
         "journal.ndjson",
         "spec.yaml",
     }
@@ -65,6 +71,20 @@ def test_set_changes_the_experiment_and_is_written_down(cli):
     assert done.returncode == 0, done.stderr
     assert only_stage(cli.folder / "run")["requests"]["scheduled"] == 20
     assert "stages[0].rps=20" in (cli.folder / "run" / "report.md").read_text()
+
+
+def test_a_fresh_stack_is_brought_up_for_every_stage_when_asked_for(cli):
+    stages = [{"rps": 20, "duration": "300ms", "name": name} for name in ("one", "two")]
+
+    shared = cli("execute", cli.write(stages=stages), "--out", "shared")
+    fresh = cli("execute", cli.write(stages=stages, fresh_stack=True), "--out", "fresh")
+
+    assert shared.stderr.count("bringing the process stack up") == 1
+    assert fresh.stderr.count("bringing the process stack up") == 2
+    assert [stage["status"] for stage in results_of(cli.folder / "fresh")["configurations"][0]["stages"]] == [
+        "complete",
+        "complete",
+    ]
 
 
 def test_a_failed_threshold_exits_with_99_and_still_reports(cli):
@@ -215,3 +235,16 @@ def test_a_signal_ends_everything_and_keeps_what_was_measured(cli, phase, number
         assert stages[0]["status"] == ("not-run" if phase == "bring-up" else "aborted")
         if phase in {"stage", "stubborn app"}:
             assert stages[0]["requests"]["succeeded"] >= 25
+
+
+@pytest.mark.parametrize("quiet", [False, True], ids=["with progress", "quiet"])
+def test_a_run_goes_on_when_nobody_reads_what_it_prints(cli, quiet):
+    spec = cli.write(thresholds=["achieved >= 200%"])
+    process = cli.start("execute", spec, "--out", "run", *(["--quiet"] if quiet else []))
+    process.stdout.close()
+    process.stderr.close()
+
+    assert process.wait(timeout=60) == 99
+
+    assert only_stage(cli.folder / "run")["status"] == "complete"
+    assert (cli.folder / "run" / "report.md").exists()

@@ -18,4 +18,4 @@ def test_slots_that_are_doubled_lift_what_they_limited(cli):
     assert verdict["counter_experiment"]["change"] == "workers"
     assert verdict["counter_experiment"]["answer"] == "confirmed"
     assert "### Counter-experiments" in (cli.folder / "run" / "report.md").read_text()
-    assert "the app's workers is confirmed" in (cli.folder / "run" / "report.md").read_text()
+    assert "the number of the app's workers is confirmed" in (cli.folder / "run" / "report.md").read_text()

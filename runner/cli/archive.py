@@ -1,0 +1,88 @@
+"""`runner archive`: look into archives, take files out, make one of an earlier run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from runner.cli import exits
+from runner.errors import UsageError
+from runner.spec.words import harmless
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.group()
+def archive() -> None:
+    """Look into archives, the ZIP files that `runner execute` writes; each is checked before it is used."""
+
+
+@archive.command("ls")
+@click.argument("zip_", metavar="ZIP", type=_PATH)
+def list_files(zip_: Path) -> int:
+    """List the files of ZIP with their sizes."""
+    from runner.archive.unpack import read_archive
+
+    found = read_archive(zip_)
+    for name in sorted(found.files):
+        click.echo(f"{len(found.files[name]):>10,}  {name}")
+    click.echo(f"sha256 {found.identity}")
+    return exits.DONE
+
+
+@archive.command("show")
+@click.argument("zip_", metavar="ZIP", type=_PATH)
+@click.argument("name")
+def show(zip_: Path, name: str) -> int:
+    """Print the file NAME of ZIP, byte for byte."""
+    from runner.archive.unpack import read_archive
+    from runner.spec.words import did_you_mean
+
+    files = read_archive(zip_).files
+    if name not in files:
+        hint = did_you_mean(name, list(files)) or f"`runner archive ls {zip_}` lists its files"
+        raise UsageError(f"there is no file {name!r} in {zip_}", hint=hint)
+    click.echo(files[name], nl=False)
+    return exits.DONE
+
+
+@archive.command("extract")
+@click.argument("zip_", metavar="ZIP", type=_PATH)
+@click.argument("folder", type=_PATH)
+def extract(zip_: Path, folder: Path) -> int:
+    """Write the files of ZIP into FOLDER, which is new or empty."""
+    from runner.archive.unpack import extract as write
+    from runner.archive.unpack import read_archive
+
+    write(read_archive(zip_), folder)
+    click.echo(folder)
+    return exits.DONE
+
+
+@archive.command("diff")
+@click.argument("base", type=_PATH)
+@click.argument("head", type=_PATH)
+def diff(base: Path, head: Path) -> int:
+    """Say in what two archives differ but for their numbers, which `runner compare` compares."""
+    from runner.archive.difference import differences
+    from runner.archive.unpack import read_archive
+
+    one, other = read_archive(base), read_archive(head)
+    lines = differences(one.files, other.files)
+    if not lines:
+        click.echo("the archives hold the same")
+    for line in lines:
+        click.echo(harmless(line))
+    return exits.DONE
+
+
+@archive.command("pack")
+@click.argument("run", type=_PATH)
+@click.option("--out", type=_PATH, metavar="FILE", help="Write here, not into RUN.")
+def pack(run: Path, out: Path | None) -> int:
+    """Make the archive of RUN, the folder of a run, once more; the same run gives the same archive."""
+    from runner.archive.write import archive_folder
+
+    click.echo(archive_folder(run, out))
+    return exits.DONE

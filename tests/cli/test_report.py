@@ -1,0 +1,119 @@
+"""A report is rendered from what was stored, the same however often, and of a killed run as far as it got."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.conftest import ROOT
+from tests.cli.test_resume import killed
+
+RUN = ROOT / "reports" / "app-server"
+
+
+def test_the_report_of_a_finished_run_comes_out_as_it_was_written(cli):
+    cli("execute", cli.write(), "--out", "run")
+
+    first, second = cli("report", "run"), cli("report", "run")
+
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == second.stdout == (cli.folder / "run" / "report.md").read_text()
+
+
+def test_the_journal_analyzed_again_gives_the_same_results_to_the_byte(cli):
+    spec = cli.write(stages=[{"rps": 20, "duration": "1s"}, {"rps": 30, "duration": "1s"}])
+    cli("execute", spec, "--out", "run", "--set", "title=Mine", "--stage", "30 RPS", calibrate=True)
+
+    again = cli("report", "run", "--recount", "--format", "json")
+
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == (cli.folder / "run" / "results.json").read_text()
+
+
+def test_json_gives_the_stored_results(cli):
+    done = cli("report", RUN, "--format", "json")
+
+    assert json.loads(done.stdout) == json.loads((RUN / "results.json").read_text())
+
+
+def test_write_puts_everything_into_the_folder_again(cli):
+    cli("execute", cli.write(), "--out", "run")
+    folder = cli.folder / "run"
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (folder / "report.md").write_text("lost")
+    (folder / "report.html").unlink()
+
+    done = cli("report", "run", "--write")
+
+    assert done.stdout == "run/report.md\n"
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_html_gives_the_page(cli):
+    cli("execute", cli.write(), "--out", "run")
+
+    assert cli("report", "run", "--format", "html").stdout == (cli.folder / "run" / "report.html").read_text()
+
+
+def test_out_writes_a_file(cli):
+    done = cli("report", RUN, "--out", "it.md")
+
+    assert done.stdout == "it.md\n"
+    assert (cli.folder / "it.md").read_text().startswith("# ")
+
+
+def test_of_a_run_that_was_killed_what_its_journal_holds_is_shown(cli):
+    folder = killed(cli, "at 40: offering")
+    assert not (folder / "results.json").exists()
+
+    done = cli("report", folder)
+
+    assert done.returncode == 0, done.stderr
+    assert "this is what its journal tells" in done.stderr
+    assert "its runner was killed" in done.stdout
+    assert "at 20" in done.stdout
+    assert "not run" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda text: text.replace('"actual_rps"', '"actual"'), "does not have the shape"),
+        (lambda text: text.replace('"schema_version": 1', '"schema_version": 99'), "newer Loadproof"),
+        (lambda text: text[:999], "cannot be read"),
+    ],
+    ids=["edited", "newer", "cut"],
+)
+def test_of_a_run_whose_results_are_damaged_what_its_journal_holds_is_shown(cli, spoil, words):
+    cli("execute", cli.write(), "--out", "run")
+    whole = cli("report", "run").stdout
+    results = cli.folder / "run" / "results.json"
+    results.write_text(spoil(results.read_text()))
+
+    done = cli("report", "run")
+
+    assert (done.returncode, done.stdout) == (0, whole)
+    assert words in done.stderr
+    assert "this is what its journal tells" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, "is no run folder"),
+        ({"results.json": "{"}, "cannot be read"),
+        ({"results.json": '{"schema_version": 99}'}, "newer Loadproof"),
+        ({"results.json": '{"schema_version": 1}'}, "experiment: it is missing"),
+        ({"journal.ndjson": ""}, "never ended"),
+        ({"run.json": "{}", "spec.yaml": ""}, "is no run folder"),
+    ],
+)
+def test_a_folder_that_cannot_be_shown_is_explained(cli, files, words):
+    for name, content in files.items():
+        (cli.folder / name).write_text(content)
+
+    done = cli("report", ".")
+
+    assert done.returncode == 2
+    assert words in done.stderr

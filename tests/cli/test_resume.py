@@ -1,0 +1,150 @@
+"""A run that was killed goes on where it was, and what it measured before stays as it is."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from tests.cli.test_execute import results_of, wait_for
+
+STAGES = [{"rps": rps, "duration": "1s", "name": f"at {rps}"} for rps in (20, 30, 40)]
+
+
+def killed(cli, said, **changes):
+    """A run folder whose runner was killed when it said something."""
+    process = cli.start("execute", cli.write(stages=STAGES, **changes), "--out", "run")
+    wait_for(process, said)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return cli.folder / "run"
+
+
+def journal_of(folder):
+    return [json.loads(line)["trial"] for line in (folder / "journal.ndjson").read_text().splitlines()]
+
+
+def test_what_is_complete_is_not_run_again_and_the_rest_is(cli):
+    folder = killed(cli, "at 30: offering")
+    before = (folder / "journal.ndjson").read_bytes()
+
+    done = cli("execute", "--resume", folder)
+
+    assert done.returncode == 0, done.stderr
+    assert (folder / "journal.ndjson").read_bytes().startswith(before)
+    assert [trial["stage"] for trial in journal_of(folder)] == ["at 20", "at 30", "at 40"]
+    results = results_of(folder)
+    assert [stage["status"] for stage in results["configurations"][0]["stages"]] == ["complete"] * 3
+    assert results["run"]["status"] == "complete"
+    assert len(results["run"]["resumed_at"]) == 1
+    assert "taken up again" in (folder / "report.md").read_text()
+
+
+def test_a_run_that_was_interrupted_runs_the_stage_it_was_in_once_more(cli):
+    process = cli.start("execute", cli.write(stages=STAGES), "--out", "run")
+    wait_for(process, "at 30: offering")
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+
+    done = cli("execute", "--resume", "run")
+
+    assert done.returncode == 0, done.stderr
+    stages = results_of(cli.folder / "run")["configurations"][0]["stages"]
+    assert [stage["requests"]["succeeded"] for stage in stages] == [20, 30, 40]
+
+
+def test_a_line_that_was_half_written_is_taken_off(cli):
+    folder = killed(cli, "at 30: offering")
+    with (folder / "journal.ndjson").open("a") as journal:
+        journal.write('{"schema_version":1,"run":{"run_id')
+
+    done = cli("execute", "--resume", folder)
+
+    assert done.returncode == 0, done.stderr
+    assert [trial["stage"] for trial in journal_of(folder)] == ["at 20", "at 30", "at 40"]
+
+
+def test_a_run_that_is_whole_starts_nothing(cli):
+    cli("execute", cli.write(stages=STAGES), "--out", "run")
+    before = (cli.folder / "run" / "journal.ndjson").read_bytes()
+
+    done = cli("execute", "--resume", "run")
+
+    assert done.returncode == 0, done.stderr
+    assert (cli.folder / "run" / "journal.ndjson").read_bytes() == before
+    assert "bringing" not in done.stderr
+
+
+def test_overrides_and_what_the_run_was_narrowed_to_are_kept(cli):
+    spec = cli.write(stages=STAGES)
+    process = cli.start(
+        "execute", spec, "--out", "run", "--set", "title=Other", "--stage", "at 20", "--stage", "at 40"
+    )
+    wait_for(process, "at 40: offering")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+    assert cli("execute", "--resume", "run").returncode == 0
+
+    results = results_of(cli.folder / "run")
+    assert results["experiment"]["title"] == "Other"
+    assert [stage["name"] for stage in results["configurations"][0]["stages"]] == ["at 20", "at 40"]
+
+
+def test_counter_experiments_are_not_run_twice(cli):
+    from tests.cli.conftest import app_command
+
+    slow = {"kind": "process", "app": {"command": app_command("none", "--slots", "1")}}
+    spec = cli.write(topology=slow, stages=[{"rps": 200, "duration": "1s"}], prove=True)
+    first = cli("execute", spec, "--out", "run")
+    before = results_of(cli.folder / "run")["configurations"]
+
+    again = cli("execute", "--resume", "run")
+
+    assert (first.returncode, again.returncode) == (0, 0), again.stderr
+    assert results_of(cli.folder / "run")["configurations"] == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--resume", "nowhere"], "no run to go on with"),
+        (["--resume", ".", "tiny.yaml"], "goes on with the run as it was begun"),
+        ([], "give the path of a specification"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused(cli, arguments, words):
+    cli.write()
+
+    done = cli("execute", *arguments)
+
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_a_run_of_another_machine_is_refused(cli):
+    folder = killed(cli, "at 30: offering")
+    begun = json.loads((folder / "run.json").read_text())
+    begun["run"]["environment"]["cpu_model"] = "Abacus"
+    (folder / "run.json").write_text(json.dumps(begun))
+
+    done = cli("execute", "--resume", folder)
+
+    assert done.returncode == 2
+    assert "Abacus" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("{", "cannot be read"), ("[]", "cannot be read"), ('{"schema_version": 9}', "another Loadproof")],
+)
+def test_a_damaged_run_file_is_said(cli, content, words):
+    folder = cli.folder / "run"
+    folder.mkdir()
+    (folder / "run.json").write_text(content)
+
+    done = cli("execute", "--resume", folder)
+
+    assert done.returncode == 2
+    assert words in done.stderr
