@@ -16,8 +16,15 @@ def _node_is_there() -> bool:
     return bool(shutil.which("node") and shutil.which("npm"))
 
 
+def _browser_is_there() -> bool:
+    return bool(shutil.which("chromium")) and _node_is_there()
+
+
 _NEEDS = {
+    "browser": (_browser_is_there, "chromium, node and npm are not installed"),
+    "crate": (_node_is_there, "node and npm are not installed"),
     "docker": (_docker_answers, "no Docker Engine answers"),
+    "hdr": (_node_is_there, "node and npm are not installed"),
     "nginx": (
         lambda: bool(shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")),
         "nginx is not installed",

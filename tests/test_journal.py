@@ -125,3 +125,29 @@ def test_a_journal_that_cannot_be_written_says_what_to_do(tmp_path):
 
     assert "No such file" in caught.value.message
     assert "--out" in caught.value.hint
+
+
+@pytest.mark.parametrize("keep", [1, 40, -2])
+def test_a_mended_journal_takes_new_lines_behind_the_whole_ones(tmp_path, keep):
+    journal = Journal(tmp_path / "journal.ndjson")
+    journal.append(RUN, TRIAL)
+    whole = journal.path.read_bytes()
+    journal.append(RUN, replace(TRIAL, order=1))
+    half = journal.path.read_bytes()[len(whole) :][:keep]
+    journal.path.write_bytes(whole + half)
+
+    journal.mend(len(read(journal.path)))
+    journal.append(RUN, replace(TRIAL, order=2))
+
+    assert [entry.trial.order for entry in read(journal.path)] == [0, 2]
+
+
+def test_a_last_line_without_its_end_is_kept_and_gets_one(tmp_path):
+    journal = Journal(tmp_path / "journal.ndjson")
+    journal.append(RUN, TRIAL)
+    journal.path.write_bytes(journal.path.read_bytes()[:-1])
+
+    journal.mend(len(read(journal.path)))
+    journal.append(RUN, replace(TRIAL, order=1))
+
+    assert [entry.trial.order for entry in read(journal.path)] == [0, 1]

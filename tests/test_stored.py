@@ -122,6 +122,15 @@ def test_every_edited_place_is_named(tmp_path, path, value, says):
     assert says in "\n".join(error.details)
 
 
+def test_a_strangers_key_prints_no_line_of_its_own(tmp_path):
+    results = changed("configurations.0.stages.0.cpu_cores", {"x\n::error::pwned": {"avg": "no"}})
+
+    error = refused(stored(tmp_path, json.dumps(results)))
+
+    assert [line for line in error.details if "\n" in line] == []
+    assert len(error.details) == 1
+
+
 def test_an_invalid_stage_must_say_why(tmp_path):
     results = changed("configurations.0.stages.0.validity", {"status": "invalid", "reasons": []})
 

@@ -26,6 +26,7 @@ from runner.facts import Role, Sample, Subject, Window
 from runner.observe.processes import start_ticks
 from runner.observe.sampler import watch
 from tests.bench.compare import FULL, QUICK, compare
+from tests.bench.counting import cost_of_counters
 from tests.bench.figures import offer_stage, truth_server
 from tests.bench.publish import chart, page, promises
 
@@ -109,6 +110,7 @@ def timed(command: list[str]) -> float:
 SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
     "comparison": comparison,
     "cpu": cpu_accounting,
+    "counters": cost_of_counters,
     "command-line": command_line,
 }
 

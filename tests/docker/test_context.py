@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from runner.errors import EnvironmentLacks
-from runner.stack.docker.context import find_folder, read_dockerfile, write_context
+from runner.stack.docker.context import content_digest, find_folder, read_dockerfile, write_context
 
 
 @pytest.fixture
@@ -112,3 +112,32 @@ def test_a_build_folder_lies_beside_the_specification_first(folder, tmp_path, mo
     assert find_folder("app", tmp_path / "sub") == elsewhere / "app"
     with pytest.raises(EnvironmentLacks, match="no Dockerfile"):
         find_folder("nothing", tmp_path)
+
+
+def test_the_content_has_one_digest_whatever_it_is_built_upon_and_however_it_was_checked_out(folder):
+    (folder / ".dockerignore").write_text("*.log\n")
+    before = content_digest(folder)
+    os.utime(folder / "main.py", (1, 1))
+    (folder / "main.py").chmod(0o664)
+    (folder / "sub").chmod(0o775)
+    (folder / "noise.log").write_text("noise")
+
+    assert content_digest(folder) == before
+    assert len(before) == 64
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "main.py").write_text("print('bye')\n"),
+        lambda folder: (folder / "main.py").rename(folder / "other.py"),
+        lambda folder: (folder / "main.py").chmod(0o755),
+        lambda folder: (folder / "link").symlink_to("main.py"),
+    ],
+    ids=["content", "name", "executable", "link"],
+)
+def test_a_digest_follows_what_is_in_the_folder(folder, change):
+    before = content_digest(folder)
+    change(folder)
+
+    assert content_digest(folder) != before

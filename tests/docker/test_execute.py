@@ -120,7 +120,9 @@ def test_an_experiment_accounts_for_requests_and_cpu_of_every_part(runner, objec
     cpu = {role: value["avg"] for role, value in stage["cpu_cores"].items() if value}
     assert {"app", "proxy", "forwarder", "daemon", "generator", "runner", "other"} <= set(cpu)
     parts = sum(value for role, value in cpu.items() if role != "system")
-    assert parts == pytest.approx(cpu["system"], rel=0.03)
+    # on a virtual machine the clocks of processes may count what the host's leaves out: stolen time
+    stolen = sum(each["delta"] for each in stage["counters"] if each["name"] == "cpu.steal_s") / 3
+    assert 0.97 * cpu["system"] <= parts <= 1.03 * cpu["system"] + stolen
     assert objects(process) == set()
 
 

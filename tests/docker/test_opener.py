@@ -1,6 +1,7 @@
 """A stack of containers comes up as a whole, is what was asked for, and leaves nothing."""
 
 from collections import Counter
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -124,3 +125,20 @@ async def test_replica_metrics_and_nginx_status_are_asked_for_directly(context, 
     assert counts == ["app_requests_total 3\n"] * 2
     assert status.startswith("Active connections:")
     assert "Active connections" not in published.text
+
+
+async def test_a_variable_that_is_passed_on_reaches_the_app_and_no_description_or_log(
+    context, left_over, monkeypatch
+):
+    monkeypatch.setenv("API_TOKEN", "hunter2-token")
+    kept = {}
+    context = replace(context, keep_log=kept.__setitem__)
+
+    async with open_docker(topology(app={"env_from": ["API_TOKEN"]}), context) as stack:
+        environment = (await ask(stack.endpoint, "/environment/API_TOKEN"))[0]
+
+        assert environment == "hunter2-token"
+        assert stack.description["env_names"] == ["API_TOKEN"]
+        assert "hunter2" not in repr(stack.description)
+    assert b"asked for [API_TOKEN]\n" in kept["app"]
+    assert b"hunter2" not in kept["app"]

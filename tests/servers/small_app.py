@@ -1,6 +1,8 @@
 """A small service with faults to choose from, started as a real process by the tests.
 
 python -m tests.servers.small_app --port N [--fault NAME]
+
+With SMALL_APP_DELAY_S in its environment each answer takes that much longer.
 """
 
 import argparse
@@ -14,13 +16,21 @@ import time
 FAULTS = ("none", "exits-at-start", "never-healthy", "dies-on-request", "ignores-sigterm", "grandchildren")
 
 
+def say(name: str | None) -> None:
+    if name:
+        print(f"the token is {os.environ[name]}", flush=True)
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--fault", choices=FAULTS, default="none")
     parser.add_argument("--after", type=float, default=1.0, help="seconds of traffic before dies-on-request")
     parser.add_argument("--slots", type=int, default=0, help="answer so many at once, each in 10 ms")
+    parser.add_argument("--say", help="print this environment variable at the start")
     args = parser.parse_args()
+    say(args.say)
+    delay_s = float(os.environ.get("SMALL_APP_DELAY_S", "0"))
     slots = asyncio.Semaphore(args.slots or 1)
     if args.fault == "exits-at-start":
         print("small_app: no database at all", file=sys.stderr)
@@ -45,6 +55,7 @@ async def main() -> None:
                 if args.slots and not health:
                     async with slots:
                         await asyncio.sleep(0.01)
+                await asyncio.sleep(0 if health else delay_s)
                 status = b"503 No" if health and args.fault == "never-healthy" else b"200 OK"
                 writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nok")
                 await writer.drain()

@@ -21,6 +21,10 @@ class Answers(BaseHTTPRequestHandler):
             self._say(200, f"app_requests_total {COUNTS['requests']}\n")
         elif self.path == "/peer":
             self._say(200, str(self.client_address))
+        elif self.path.startswith("/environment/"):
+            value = os.environ[self.path.rpartition("/")[2]]
+            print(f"small_app: asked for {value}", flush=True)
+            self._say(200, value)
         elif self.path == "/exit":
             print("small_app: asked to exit", flush=True)
             os._exit(3)
