@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run test lint types house unit bench clean
+.PHONY: help setup run test lint types house unit bench noise reports clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -39,6 +39,12 @@ unit: $(STAMP)
 bench: $(STAMP)  ## Measure the instrument itself beside other load tools; writes reports/benchmarks (20 minutes)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m tests.bench
+
+noise: $(STAMP)  ## Run quickstart ten times and compare all pairs: how much this machine's numbers differ by themselves (3 minutes)
+	$(BIN)/python -m tests.bench.noise
+
+reports: $(STAMP)  ## Run the experiments of reports/README.md again, in place (20 minutes; REPORTS="NAME ..." for some)
+	$(BIN)/python infra/reports/refresh.py $(REPORTS)
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
