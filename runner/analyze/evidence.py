@@ -50,6 +50,11 @@ def rise(stage: Stage, name: str, scope: str = "") -> float:
     return float(sum(counter["delta"] or 0 for counter in counters(stage, name, scope)))
 
 
+def stolen_cores(stage: Stage) -> float:
+    """What a hypervisor gave to other guests while this one wanted it, on average, in cores."""
+    return rise(stage, "cpu.steal_s", "host") / stage["window_s"] if stage.get("window_s") else 0.0
+
+
 def is_here(stage: Stage) -> bool:
     """Whether the service runs on this host, so that its counters tell of it: it or its port was seen."""
     listens = any(True for _ in families(stage, "tcp.accept_queue.", "net:host"))

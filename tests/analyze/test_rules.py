@@ -67,6 +67,21 @@ CASES = {
     "a full nginx worker": (
         with_counters(counter("threads.hottest_cores", "nginx", after=0.98)), "proxy-cpu-limited", "likely"
     ),
+    "a full nginx worker that waited a little for its processor": (
+        with_counters(
+            counter("threads.hottest_cores", "nginx", after=0.83),
+            counter("threads.runnable_share", "nginx", after=0.96),
+            timeseries=WAITING, requests=requests(dropped=900), response_time_ms={"mean": 600.0},
+        ),
+        "proxy-cpu-limited", "likely",
+    ),
+    "a quota that lets a thread wait": (
+        with_counters(
+            counter("threads.hottest_cores", after=0.8), counter("threads.runnable_share", after=0.99),
+            throttling_by_subject={"app": {"periods": 100, "throttled": 60}},
+        ),
+        "app-quota-throttled", "likely",
+    ),
     "a quota": (
         judged(throttling_by_subject={"app": {"periods": 100, "throttled": 90}}),
         "app-quota-throttled", "likely",
@@ -180,6 +195,15 @@ def test_a_service_that_nobody_watched_is_not_said_to_wait_while_something_was_b
     assert found["code"] == "undetermined"
     assert "topology.pids" in found["findings"][0]["advice"]
     assert "app-quota-throttled" not in {each["code"] for each in found["ruled_out"]}
+
+
+def test_a_service_that_nobody_watched_may_be_busy_on_a_host_that_others_had_too():
+    fewer = UNWATCHED | {"other": {"avg": 0.4}, "system": {"avg": 0.5}}
+    stolen = counter("cpu.steal_s", "host", 0, 2.0)
+
+    found = judged(cpu_cores=fewer, counters=[LISTENS, OVERFLOWS, stolen], window_s=5.0, **QUEUE)
+
+    assert found["code"] == "undetermined"
 
 
 def test_a_service_that_nobody_watched_waits_when_the_whole_host_was_idle():

@@ -207,8 +207,7 @@ def test_a_burner_whose_processes_nobody_named(truth):
     with already_running("--burn-us", "2000") as port:
         time.sleep(1.0)
         topology = {"kind": "external", "url": f"http://127.0.0.1:{port}", "health": "/healthz"}
-        found = truth.verdict(truth.start(topology, 800, max_in_flight=300))
-    truth.expect(found, "undetermined")
+        truth.shows("undetermined", topology, 800, max_in_flight=300)
 
 
 def test_a_service_that_never_answers_one_request_in_twenty(truth):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from runner.analyze.evidence import counters, is_here, rise
+from runner.analyze.evidence import counters, is_here, stolen_cores
 from runner.analyze.rules.collector import collecting
 from runner.analyze.rules.finding import Evidence, Finding, Judgement, RuledOut, Stage
 from runner.units import percent
 
 ONE_CORE: Final = 0.85
 """Of one core on average: from here on a thread had no pause worth the name; our own bound."""
+OWN_SHARE: Final = 0.75
+"""Of the time that a thread wanted a processor, the part it had one: from here on more processors would not
+help it much, and its being one thread is what limits it. Our own bound."""
 THROTTLED: Final = 0.25
 HOST_FULL: Final = 0.95
 """Host CPU above which there is none left to give (netdata's critical alarm)."""
@@ -58,17 +62,16 @@ def app(stage: Stage, cores: int | None) -> Judgement:
     hottest = _hottest(stage, "app")
     if hottest is None:
         return _app_by_role(stage, cores)
-    name, used = hottest
-    if used < ONE_CORE:
+    if not hottest.is_full:
         return _all_it_may_have(stage, cores) or RuledOut(
-            "app-cpu-limited", f"the app's busiest thread used {used:.2f} of a core"
+            "app-cpu-limited", f"the app's busiest thread used {hottest.used:.2f} of a core"
         )
     return Finding(
         "app-cpu-limited",
         "likely",
-        f"a thread of {name} used {used:.2f} of a core{_rest(stage, cores)}: one core is the most it can use",
+        f"a thread of {hottest.told(_rest(stage, cores))}",
         (
-            Evidence(f"busiest thread of {name}", used, "cores", ONE_CORE, _A_CORE),
+            *hottest.evidence("thread"),
             *_app_cpu(stage),
             *collecting(stage),
         ),
@@ -124,14 +127,13 @@ def proxy(stage: Stage, cores: int | None) -> Judgement:
     hottest = _hottest(stage, "proxy")
     if hottest is None:
         return None
-    name, used = hottest
-    if used < ONE_CORE:
-        return RuledOut("proxy-cpu-limited", f"nginx's busiest worker used {used:.2f} of a core")
+    if not hottest.is_full:
+        return RuledOut("proxy-cpu-limited", f"nginx's busiest worker used {hottest.used:.2f} of a core")
     return Finding(
         "proxy-cpu-limited",
         "likely",
-        f"a worker of {name} used {used:.2f} of a core{_rest(stage, cores)}: one core is the most it can use",
-        (Evidence(f"busiest worker of {name}", used, "cores", ONE_CORE, _A_CORE),),
+        f"a worker of {hottest.told(_rest(stage, cores))}",
+        tuple(hottest.evidence("worker")),
         "give nginx more workers, keep its upstream connections, or leave it out",
     )
 
@@ -187,27 +189,19 @@ def _kept_waiting(stage: Stage, cores: int) -> Finding | None:
     A quota makes threads wait as well, and the processors that the app itself fills are its own limit.
     """
     stopped = any(each["throttled"] for each in stage["throttling_by_subject"].values())
-    waiting = [
-        (each["after"], each["scope"])
-        for each in counters(stage, "threads.runnable_share")
-        if _role(stage, each) in {"app", "proxy"}
-    ]
+    waiting = [found for role in ("app", "proxy") if (found := _hottest(stage, role))]
     if stopped or not waiting or _all_it_may_have(stage, cores):
         return None
-    share, name = max(waiting)
-    got = max(each["after"] for each in counters(stage, "threads.hottest_cores", name))
-    if share < ONE_CORE or got >= ONE_CORE:
+    most = max(waiting, key=lambda each: each.wanted)
+    if most.wanted < ONE_CORE or most.is_full:
         return None
     return Finding(
         "host-cpu-limited",
         "likely",
-        f"a thread of {name} was ready to run {percent(share)} of the time, but none of its threads had a "
-        f"processor for more than {percent(got)} of it{_rest(stage, cores)}: other programs had the "
-        "processors that it may run on",
-        (
-            Evidence(f"{name}, a thread ran or waited to run", share * 100, "%", ONE_CORE * 100, _A_CORE),
-            Evidence(f"busiest thread of {name}", got, "cores"),
-        ),
+        f"a thread of {most.name} was ready to run {percent(most.wanted)} of the time, but none of its "
+        f"threads had a processor for more than {percent(most.used)} of it{_rest(stage, cores)}: other "
+        "programs had the processors that it may run on",
+        (most.evidence_of_wanting(), Evidence(f"busiest thread of {most.name}", most.used, "cores")),
         _host_advice("other programs"),
     )
 
@@ -230,21 +224,55 @@ def _greatest(stage: Stage) -> tuple[str, float]:
 def _host_is_full(stage: Stage, cores: int | None, bound: float = HOST_FULL) -> bool:
     """What a hypervisor stole was wanted too, and could not be had."""
     usage: Any = stage["cpu_cores"].get("system")
-    stolen = rise(stage, "cpu.steal_s", "host") / stage["window_s"] if stage.get("window_s") else 0.0
-    return bool(cores and usage and usage["avg"] + stolen >= bound * cores)
+    return bool(cores and usage and usage["avg"] + stolen_cores(stage) >= bound * cores)
 
 
-def _hottest(stage: Stage, role: str) -> tuple[str, float] | None:
-    """The busiest thread of a role's subjects, over the whole window."""
+@dataclass(frozen=True, slots=True)
+class _Hottest:
+    """The busiest thread of a subject over the whole window, as shares of one core."""
+
+    name: str
+    used: float
+    wanted: float
+    """Ran or waited for a processor."""
+
+    @property
+    def is_full(self) -> bool:
+        """No pause worth the name, and hardly any of it was waiting for others to leave the processor."""
+        return self.used >= ONE_CORE or (self.wanted >= ONE_CORE and self.used >= OWN_SHARE * self.wanted)
+
+    def told(self, rest: str) -> str:
+        """What it did, what the host had left, and why that is all."""
+        waited = "" if self.used >= ONE_CORE else f" and waited {self.wanted - self.used:.2f} for one"
+        return f"{self.name} used {self.used:.2f} of a core{waited}{rest}: one core is the most it can use"
+
+    def evidence(self, noun: str) -> Iterator[Evidence]:
+        """What it used; and what it wanted, where it takes that to see that it was full."""
+        yield Evidence(f"busiest {noun} of {self.name}", self.used, "cores", ONE_CORE, _A_CORE)
+        if self.used < ONE_CORE:
+            yield self.evidence_of_wanting()
+
+    def evidence_of_wanting(self) -> Evidence:
+        """How much of the time it ran or waited for a processor."""
+        name = f"{self.name}, a thread ran or waited to run"
+        return Evidence(name, self.wanted * 100, "%", ONE_CORE * 100, _A_CORE)
+
+
+def _hottest(stage: Stage, role: str) -> _Hottest | None:
+    """The busiest thread of a role's subjects: one that is full, or else the one that had a core longest.
+
+    Waiting for a quota is counted as waiting for a processor by some kernels, and is not that.
+    """
+    quota = {name for name, each in stage["throttling_by_subject"].items() if each["throttled"]}
+    used = {each["scope"]: float(each["after"]) for each in counters(stage, "threads.hottest_cores")}
+    wanted = {each["scope"]: float(each["after"]) for each in counters(stage, "threads.runnable_share")}
+    roles = stage.get("cpu_cores_by_subject", {})
     found = [
-        (counter["after"], counter["scope"])
-        for counter in counters(stage, "threads.hottest_cores")
-        if _role(stage, counter) == role
+        _Hottest(name, share, max(share, 0.0 if name in quota else wanted.get(name, 0.0)))
+        for name, share in used.items()
+        if name in roles and roles[name]["role"] == role
     ]
-    if not found:
-        return None
-    used, name = max(found)
-    return name, float(used)
+    return max(found, key=lambda each: (each.is_full, each.used, each.wanted), default=None)
 
 
 def _role(stage: Stage, counter: Mapping[str, Any]) -> str | None:

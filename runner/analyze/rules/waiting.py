@@ -5,13 +5,16 @@ from __future__ import annotations
 import statistics
 from typing import Any, Final
 
-from runner.analyze.evidence import counters, is_here
+from runner.analyze.evidence import counters, is_here, stolen_cores
 from runner.analyze.rules.collector import collecting
 from runner.analyze.rules.finding import Evidence, Finding, Judgement, RuledOut, Stage
 
 IDLE_HOST: Final = 0.85
 """Host CPU up to which there is room (netdata's warning alarm)."""
 BUSY_THREAD: Final = 0.8
+BUSY_UNWATCHED: Final = 0.5
+"""Of programs that nobody watches only their sum is known: from here on one thread of them may have been busy
+whenever the requests under way let it. Our own bound."""
 GROWN: Final = 1.5
 AGREES: Final = (0.5, 2.0)
 """Requests under way, counted once a second, over what Little's law has; our own bound."""
@@ -24,9 +27,9 @@ def concurrency(stage: Stage, cores: int | None) -> Judgement:
     system, known_by = stage["cpu_cores"].get("system"), _busiest(stage)
     if not cores or system is None or known_by is None:
         return None
-    busiest, who = known_by
+    busiest, bound, who = known_by
     wanted = max((each["after"] for each in counters(stage, "threads.runnable_share")), default=0.0)
-    if system["avg"] > IDLE_HOST * cores or max(busiest, wanted) > BUSY_THREAD:
+    if system["avg"] > IDLE_HOST * cores or max(busiest, wanted) > bound:
         return RuledOut(
             "app-concurrency-limited",
             f"CPU was busy: the host {system['avg']:.2f} of {cores} cores, {who} {busiest:.2f}"
@@ -58,18 +61,22 @@ def concurrency(stage: Stage, cores: int | None) -> Judgement:
     )
 
 
-def _busiest(stage: Stage) -> tuple[float, str] | None:
-    """The most that a thread of the service can have used of a core, and whose; None when nothing tells.
+def _busiest(stage: Stage) -> tuple[float, float, str] | None:
+    """The most that a thread of the service can have used of a core, up to where it is idle, and whose it is.
 
-    Of a service that is not watched it is all that the host used beyond what is, if it runs on this host.
+    None when nothing tells. Of a service that is not watched it is all that the host used beyond what is
+    watched, if it runs on this host, and what a hypervisor took may have been wanted by it.
     """
     threads = [each["after"] for each in counters(stage, "threads.hottest_cores")]
     if threads:
-        return float(max(threads)), "the busiest thread"
+        return float(max(threads)), BUSY_THREAD, "the busiest thread"
     if own := stage["cpu_cores"].get("app"):
-        return float(own["avg"]), "the app"
+        return float(own["avg"]), BUSY_THREAD, "the app"
     other = stage["cpu_cores"].get("other") if is_here(stage) else None
-    return (float(other["avg"]), "programs that were not watched") if other else None
+    if other is None:
+        return None
+    most = float(other["avg"]) + stolen_cores(stage)
+    return most, BUSY_UNWATCHED, "programs that were not watched"
 
 
 def little(stage: Stage) -> dict[str, float] | None:
