@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +44,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if wanting and not present():
             for item in wanting:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder of 8 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "none", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)

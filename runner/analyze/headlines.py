@@ -65,6 +65,16 @@ HEADLINES: Final = (
 )
 
 
+def stages_by_name(results: Mapping[str, Any]) -> dict[tuple[str, str], list[Stage]]:
+    """Those that are no probes by configuration and name, all repeats of one together."""
+    found: dict[tuple[str, str], list[Stage]] = {}
+    for configuration in results["configurations"]:
+        for stage in configuration["stages"]:
+            if not stage.get("find"):
+                found.setdefault((configuration["name"], stage["name"]), []).append(stage)
+    return found
+
+
 def measured(stage: Stage) -> bool:
     """Whether a stage's numbers may be used: it ran to its end, and the instrument can be believed."""
     return bool(stage["status"] == "complete" and stage["validity"]["status"] != "invalid")

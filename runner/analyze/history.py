@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from runner.analyze.comparison import compare
-from runner.analyze.headlines import HEADLINES, measured
+from runner.analyze.headlines import HEADLINES, measured, stages_by_name
 from runner.analyze.unlike import unlike
 from runner.errors import UsageError
 
@@ -32,7 +32,7 @@ def history(runs: Sequence[Results], *, margin: float) -> dict[str, Any]:
     elsewhere = [each for each in ordered if unlike([last], [each])]
     used = [each for each in ordered if each not in elsewhere]
     judged = _judged(used, margin)
-    keys = dict.fromkeys(key for each in reversed(used) for key in _stages(each))
+    keys = dict.fromkeys(key for each in reversed(used) for key in stages_by_name(each))
     return {
         "schema_version": SCHEMA_VERSION,
         "experiment": last["experiment"]["name"],
@@ -62,22 +62,13 @@ def _judged(runs: Sequence[Results], margin: float) -> dict[tuple[str, str, str]
     }
 
 
-def _stages(results: Results) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
-    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for configuration in results["configurations"]:
-        for stage in configuration["stages"]:
-            if not stage.get("find"):
-                found.setdefault((configuration["name"], stage["name"]), []).append(stage)
-    return found
-
-
 def _stage(
     key: tuple[str, str], runs: Sequence[Results], judged: Mapping[tuple[str, str, str], str]
 ) -> dict[str, Any]:
     metrics = []
     for headline in HEADLINES:
         values = [
-            median(known) if (known := [v for s in _stages(each).get(key, ()) if measured(s)
+            median(known) if (known := [v for s in stages_by_name(each).get(key, ()) if measured(s)
                                         and (v := headline.value(s)) is not None]) else None
             for each in runs
         ]  # fmt: skip

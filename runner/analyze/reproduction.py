@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from runner.analyze.comparison import MARGIN, compare
-from runner.analyze.headlines import measured
+from runner.analyze.headlines import measured, stages_by_name
 from runner.errors import UsageError
 
 Results = Mapping[str, Any]
@@ -92,19 +92,9 @@ def _differing(comparison: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _stages(results: Results) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
-    """Those that are no probes, all repeats of one together."""
-    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for configuration in results["configurations"]:
-        for stage in configuration["stages"]:
-            if not stage.get("find"):
-                found.setdefault((configuration["name"], stage["name"]), []).append(stage)
-    return found
-
-
 def _missing(then: Results, now: Results) -> Iterator[dict[str, str]]:
-    again = _stages(now)
-    for key, stages in _stages(then).items():
+    again = stages_by_name(now)
+    for key, stages in stages_by_name(then).items():
         if any(map(measured, stages)) and not any(map(measured, again.get(key, ()))):
             reasons = [_why(stage) for stage in again.get(key, ())] or ["it was not run"]
             yield {"configuration": key[0], "stage": key[1], "why": reasons[0]}
@@ -158,8 +148,8 @@ def _above(one: Mapping[str, Any], other: Mapping[str, Any], margin: float) -> b
 
 def _limits(then: Results, now: Results) -> Iterator[dict[str, str]]:
     """Stages whose verdict names another limit now."""
-    again = _stages(now)
-    for key, stages in _stages(then).items():
+    again = stages_by_name(now)
+    for key, stages in stages_by_name(then).items():
         sides = [
             sorted({stage["verdict"]["code"] for stage in side if measured(stage)})
             for side in (stages, again.get(key, ()))

@@ -57,17 +57,6 @@ def test_killed_while_writing_nothing_stands_under_its_name_and_an_older_one_is_
     assert path.read_bytes() == whole
 
 
-@pytest.fixture
-def tiny_disk(tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a small disk")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "none", disk], check=True)
-    yield disk
-    subprocess.run(["umount", disk], check=True)
-
-
 def test_on_a_full_disk_nothing_is_left_and_it_says_so(run, tiny_disk):
     with pytest.raises(OutputError, match="No space left on device"):
         archive_folder(run, tiny_disk / "run.zip")

@@ -1,23 +1,8 @@
 """A disk that is really full: a tmpfs of a few kilobytes."""
 
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
-
-import pytest
-
-
-@pytest.fixture
-def tiny_disk(tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a small disk")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "none", disk], check=True)
-    yield disk
-    subprocess.run(["umount", disk], check=True)
 
 
 def test_results_that_their_folder_cannot_take_are_kept_elsewhere(cli, tiny_disk):
