@@ -11,6 +11,7 @@ import base64
 import math
 import struct
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -142,14 +143,14 @@ def decode(text: str, *, total_ns: Nanoseconds, max_ns: Nanoseconds) -> Histogra
 
 def merge(histograms: Iterable[Histogram]) -> Histogram:
     """All values of all histograms in one; loses nothing."""
-    counts: dict[int, int] = {}
+    counts: defaultdict[int, int] = defaultdict(int)
     total_ns = max_ns = 0
     for histogram in histograms:
         for index, n in histogram.counts.items():
-            counts[index] = counts.get(index, 0) + n
+            counts[index] += n
         total_ns += histogram.total_ns
         max_ns = max(max_ns, histogram.max_ns)
-    return Histogram(counts, total_ns, max_ns)
+    return Histogram(dict(counts), total_ns, max_ns)
 
 
 def of(values_ns: Iterable[Nanoseconds]) -> Histogram:
@@ -184,21 +185,29 @@ def _zigzag_leb128(numbers: Iterable[int]) -> Iterator[int]:
 
 
 def _counts(payload: bytes) -> dict[int, int]:
+    """The reverse of `_runs` and `_zigzag_leb128` in one: nearly all numbers are a single byte."""
     counts: dict[int, int] = {}
-    index = value = shift = 0
-    for byte in payload:
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte & 0x80:
-            continue
-        number = (value >> 1) ^ -(value & 1)
-        value = shift = 0
-        if number < 0:
-            index -= number
+    index = 0
+    octets = iter(payload)
+    for number in octets:
+        if number > 0x7F:
+            number = _rest_of_leb128(number, octets)  # noqa: PLW2901  (the number that this byte begins)
+        if number & 1:
+            index += (number >> 1) + 1
             continue
         if number:
-            counts[index] = number
+            counts[index] = number >> 1
         index += 1
         if index > BUCKETS:
             raise ValueError("an encoded histogram has more buckets than its shape allows")
     return counts
+
+
+def _rest_of_leb128(first: int, octets: Iterator[int]) -> int:
+    value, shift = first & 0x7F, 7
+    for byte in octets:
+        value |= (byte & 0x7F) << shift
+        if byte <= 0x7F:
+            return value
+        shift += 7
+    raise ValueError("an encoded histogram ends within a number")

@@ -6,11 +6,12 @@ A counter that could not be read stands apart with its reason, so that nobody ta
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, fields
+from typing import Any, Final
 
 from runner.facts import Counter, ObservedFacts
 
+_FIELDS: Final = tuple(each.name for each in fields(Counter))
 Stage = Mapping[str, Any]
 Found = Mapping[str, Any]
 
@@ -26,7 +27,7 @@ def evidence(observed: ObservedFacts | None) -> dict[str, Any]:
 
 
 def _as_json(counter: Counter) -> dict[str, Any]:
-    found = asdict(counter)
+    found = {name: getattr(counter, name) for name in _FIELDS}
     found["delta"] = counter.after - counter.before if counter.kind == "counter" else None
     return {key: round(value, 6) if isinstance(value, float) else value for key, value in found.items()}
 

@@ -95,13 +95,13 @@ def _run(run: RunFacts) -> dict[str, Any]:
 
 
 def _prove(stages: Sequence[dict[str, Any]], counter: Trial, facts: TrialFacts | None, run: RunFacts) -> None:
-    """Confirm or withdraw the verdict that a counter-experiment is about."""
-    if facts is None:
+    """Confirm or withdraw the verdict that a counter-experiment is about, if it is one of these stages'."""
+    judged = [stage for stage in stages if stage["order"] == counter.proves]
+    if facts is None or not judged:
         return
     again = _stage(counter, facts, run)
-    for stage in stages:
-        if stage["order"] == counter.proves:
-            stage["verdict"] = prove(stage, again, CHANGES[counter.change])
+    for stage in judged:
+        stage["verdict"] = prove(stage, again, CHANGES[counter.change])
 
 
 def _configuration(

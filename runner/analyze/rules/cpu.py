@@ -13,7 +13,7 @@ from runner.units import percent
 
 ONE_CORE: Final = 0.85
 """Of one core on average: from here on a thread had no pause worth the name; our own bound."""
-OWN_SHARE: Final = 0.75
+OWN_SHARE: Final = 0.8
 """Of the time that a thread wanted a processor, the part it had one: from here on more processors would not
 help it much, and its being one thread is what limits it. Our own bound."""
 THROTTLED: Final = 0.25
