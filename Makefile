@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# real load, real clocks and one Docker Engine: these run one after the other
+QUIET := tests/app_server tests/cli tests/docker tests/load tests/observe tests/stack tests/truth
 
 .PHONY: help setup run test lint types house unit bench noise reports clean
 .DEFAULT_GOAL := help
@@ -34,7 +36,8 @@ house: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests $(QUIET:%=--ignore=%); first=$$?; \
+	$(BIN)/pytest $(QUIET) && exit $$first
 
 bench: $(STAMP)  ## Measure the instrument itself beside other load tools; writes reports/benchmarks (20 minutes)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'

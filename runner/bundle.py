@@ -13,7 +13,7 @@ from runner.report.charts.chart import VEGA_LITE
 
 
 def vega_bundle() -> str:
-    """Vega, Vega-Lite and vega-embed as one script; empty where the extra `charts` is not installed."""
+    """Vega, Vega-Lite and vega-embed as one script; empty without a working extra `charts`."""
     try:
         made_by = version("vl-convert-python")
     except PackageNotFoundError:
@@ -21,8 +21,10 @@ def vega_bundle() -> str:
     kept = _folder() / f"vega-lite-{VEGA_LITE}-by-{made_by}.js"
     with suppress(OSError, UnicodeDecodeError):
         return kept.read_text(encoding="utf-8")
-    import vl_convert  # noqa: PLC0415  (an extra)
-
+    try:
+        import vl_convert  # noqa: PLC0415  (an extra)
+    except ImportError:
+        return ""
     make: Any = vl_convert.javascript_bundle  # its stub asks for an argument that is optional
     text: str = make(vl_version=VEGA_LITE)
     _keep(kept, text)

@@ -17,8 +17,8 @@ PAGE: Final = "report.html"
 def rendered(results: Mapping[str, Any]) -> dict[str, bytes]:
     """Path in the run's folder to content: the report, its charts, and the page.
 
-    Without the extra `charts` there are no charts. A chart that cannot be drawn is left out: it must
-    not cost the report.
+    Without the extra `charts`, or where it is broken, there are no charts. A chart that cannot be drawn
+    is left out: it must not cost the report.
     """
     bundle = vega_bundle()
     drawn = _charts(results) if bundle else {}
@@ -34,6 +34,6 @@ def _charts(results: Mapping[str, Any]) -> dict[str, tuple[str, bytes, bytes]]:
     for chart in charts(results):
         try:
             found[chart.name] = (chart.alt, *render_svg(chart))
-        except ValueError:
+        except (ImportError, ValueError):
             continue
     return found

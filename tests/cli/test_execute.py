@@ -22,6 +22,7 @@ def only_stage(folder):
 
 
 def test_an_experiment_leaves_report_results_journal_and_specification(cli):
+    cli.pictures = True
     spec = cli.write()
 
     done = cli("execute", spec, "--out", "run")
@@ -46,6 +47,14 @@ def test_an_experiment_leaves_report_results_journal_and_specification(cli):
     assert stage["requests"]["scheduled"] == stage["requests"]["succeeded"] == 50
     assert stage["validity"]["status"] in {"valid", "suspect"}
     assert stage["cpu_cores"]["app"]["avg"] > 0
+
+
+def test_a_broken_extra_costs_the_charts_and_nothing_else(cli):
+    done = cli("execute", cli.write(), "--out", "run")
+
+    assert (done.returncode, done.stdout) == (0, "run/report.md\n")
+    assert not (cli.folder / "run" / "charts").exists()
+    assert "charts/" not in (cli.folder / "run" / "report.md").read_text()
 
 
 def test_json_goes_to_stdout_and_nothing_else_does(cli):

@@ -38,6 +38,7 @@ def test_json_gives_the_stored_results(cli):
 
 
 def test_write_puts_everything_into_the_folder_again(cli):
+    cli.pictures = True
     cli("execute", cli.write(), "--out", "run")
     folder = cli.folder / "run"
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,6 +1,7 @@
 """`runner execute` on a real engine: results, exit codes, and an empty engine afterwards."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tests.docker.conftest import APP
 pytestmark = pytest.mark.docker
 
 ROOT = Path(__file__).parents[2]
+WITHOUT_PICTURES = ROOT / "tests" / "without_pictures"
 GONE_WITHIN_S = 15
 SLOW = "sleep 31.4159"
 """What the slow build's container runs."""
@@ -58,7 +60,12 @@ class Runner:
             "--no-calibrate",
         ]
         return subprocess.Popen(
-            command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(WITHOUT_PICTURES)},
         )
 
     def results(self):

@@ -51,7 +51,7 @@ class Truth:
         return subprocess.Popen(
             self.write(topology, rps, load, seconds),
             cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": f"{ROOT / 'tests' / 'without_pictures'}:{ROOT}"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
