@@ -221,9 +221,11 @@ class Relay:
         self._thread.join()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_an_engine_that_dies_in_a_stage_ends_the_wait_and_is_said(
     context, said, api, monkeypatch, tmp_path
 ):
+    """The SDK leaves a socket that could not connect to the collector, which is made to find it here."""
     relay = Relay(tmp_path / "engine.sock")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine.sock")
     try:
@@ -243,15 +245,11 @@ async def test_an_engine_that_dies_in_a_stage_ends_the_wait_and_is_said(
     assert "runner clean" in said.lines[-1]
     assert said.engines  # the watchdog still has to look after both
     assert said.processes == {it.pid for it in stack.containers}
+    gc.collect()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_exhausted_address_pools_are_explained(context, left_over, api):
-    """Every network a default engine can have is taken.
-
-    In whole runs of all tests two sockets to the engine have been left to the collector here, never when
-    this test runs alone. Whose they are is not known: perhaps those of calls that the refusal abandons.
-    """
+    """Every network a default engine can have is taken."""
     names = []
     try:
         with suppress(Exception):
@@ -269,7 +267,6 @@ async def test_exhausted_address_pools_are_explained(context, left_over, api):
 
     assert "no addresses left" in refused.message
     assert "docker network prune" in refused.hint
-    gc.collect()
 
 
 async def test_a_failure_to_come_up_is_a_stack_failure_not_a_group(context, left_over):
