@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# real load, real clocks and one Docker Engine: these run one after the other
-QUIET := tests/app_server tests/cli tests/docker tests/load tests/observe tests/stack tests/truth
+# clocks that are held against each other, and one Docker Engine: these run one after the other
+QUIET := tests/app_server tests/docker tests/load tests/observe tests/stack tests/truth
 
 .PHONY: help setup run test lint types house unit bench noise reports clean
 .DEFAULT_GOAL := help

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import import_module
-from importlib.metadata import version
 from typing import Final
 
 import click
@@ -50,7 +50,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("loadproof"), prog_name="runner (Loadproof)")
+@click.version_option(package_name="loadproof", prog_name="runner (Loadproof)")
 def app() -> None:
     r"""Loadproof runs experiments on HTTP services.
 
@@ -67,4 +67,6 @@ def app() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(exit_code_of(app))
+    code = exit_code_of(app)
+    gc.freeze()  # looking for cycles among what is thrown away anyway takes a third of a second
+    sys.exit(code)
