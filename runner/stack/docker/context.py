@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from docker.utils.build import exclude_paths
-
 from runner.errors import EnvironmentLacks
 
 WHEELS: Final = ".wheels"
@@ -119,6 +117,8 @@ def content_digest(folder: Path) -> str:
 
 def _members(folder: Path) -> dict[str, Path]:
     """Name in the context to path, what .dockerignore excludes left out."""
+    from docker.utils.build import exclude_paths  # noqa: PLC0415  (the SDK is slow to import)
+
     return {path: folder / path for path in exclude_paths(str(folder), _ignored(folder))}
 
 
