@@ -108,6 +108,14 @@ def wait_until_empty(objects, process, runner):
         time.sleep(0.1)
 
 
+def slow_build(folder):
+    """A build that takes half a minute, and is another one each time: one that got through would be kept."""
+    folder.mkdir()
+    lines = ["ARG BASE=python:3.12-slim", "FROM ${BASE}", f"RUN echo {uuid.uuid4()} && {SLOW}"]
+    (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
+    return folder
+
+
 def read_until(stream, word):
     lines = []
     for line in iter(stream.readline, ""):
@@ -162,7 +170,7 @@ def test_a_run_ended_in_any_phase_leaves_nothing_but_its_results(runner, objects
     short = phase == "take-down"
     process = runner.start(
         stages=[{"rps": 50, "duration": "1s" if short else "30s", "warmup": "0s" if short else "1s"}],
-        build=APP.parent / "slow_build" if phase == "build" else APP,
+        build=slow_build(runner.folder / "slow") if phase == "build" else APP,
     )
     with process:
         read_until(process.stderr, word)
