@@ -111,7 +111,7 @@ def wait_until_empty(objects, process, runner):
 def slow_build(folder):
     """A build that takes half a minute, and is another one each time: one that got through would be kept."""
     folder.mkdir()
-    lines = ["ARG BASE=python:3.12-slim", "FROM ${BASE}", f"RUN echo {uuid.uuid4()} && {SLOW}"]
+    lines = ["ARG BASE=python:3.12-slim", "FROM ${BASE}", f"RUN echo building && : {uuid.uuid4()} && {SLOW}"]
     (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
     return folder
 
