@@ -76,9 +76,11 @@ def parse_begun(content: bytes, source: str) -> Begun:
     """
     try:
         found: Any = json.loads(content)
-        version = found.pop("schema_version")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _unreadable(source, error) from None
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(source, str(error).partition(";")[0] or type(error).__name__) from None
+    if not isinstance(found, dict) or "schema_version" not in found:
+        raise _unreadable(source, "an object with a schema_version was expected")
+    version = found.pop("schema_version")
     if version != SCHEMA_VERSION:
         raise StoredRunError(
             f"{source} was written by another Loadproof "
@@ -88,12 +90,13 @@ def parse_begun(content: bytes, source: str) -> Begun:
     try:
         return _converter.structure(found, Begun)
     except Exception as error:  # noqa: BLE001  (cattrs has plain ones for a word it does not know)
-        raise _unreadable(source, error) from None
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        raise _unreadable(source, why) from None
 
 
-def _unreadable(source: str, error: Exception) -> StoredRunError:
+def _unreadable(source: str, why: str) -> StoredRunError:
     return StoredRunError(
-        f"{source} cannot be read: {(str(error) or type(error).__name__).splitlines()[0]}",
+        f"{source} cannot be read: {why}",
         hint="the file was cut short or changed by hand",
     )
 

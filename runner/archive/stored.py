@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from runner.archive.content import RESULTS
 from runner.archive.unpack import read_archive
-from runner.errors import ArchiveDamaged
+from runner.errors import ArchiveDamaged, StoredRunError
 from runner.stored import parse_results, read_results
 
 _ZIP: Final = b"PK\x03\x04"
@@ -24,13 +24,22 @@ def read_results_of(path: Path) -> dict[str, Any]:
     files = read_archive(path).files
     if RESULTS not in files:
         raise ArchiveDamaged(f"{path}: {RESULTS} is missing")
-    return parse_results(files[RESULTS], path / RESULTS)
+    try:
+        return parse_results(files[RESULTS], path / RESULTS)
+    except StoredRunError as error:
+        raise ArchiveDamaged(error.message, hint=error.hint, details=error.details) from None
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a path is to be read as an archive: it is called a ZIP, or begins as one."""
+    """Whether a path is to be read as an archive: it is called a ZIP, or begins as one.
+
+    Raises:
+        StoredRunError: It is a pipe or a device, which would have to be waited for.
+    """
     if path.is_dir():
         return False
+    if path.exists() and not path.is_file():
+        raise StoredRunError(f"{path} is no file", hint="give a ZIP that `runner execute` wrote")
     return path.suffix.lower() == ".zip" or _begins_as_zip(path)
 
 

@@ -91,6 +91,8 @@ def extract(archive: Archive, folder: Path) -> None:
 
 
 def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise StoredRunError(f"{path} is no file", hint="give a ZIP that `runner execute` wrote")
     try:
         with path.open("rb") as stream:
             content = stream.read(_MOST_PACKED + 1)

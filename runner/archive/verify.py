@@ -11,19 +11,29 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from runner.archive.content import DERIVED, HISTOGRAMS, RESULTS, SPEC, derived
+from runner.archive.content import DERIVED, HISTOGRAMS, LOCK, RESOLVED, RESULTS, SPEC, derived
+from runner.archive.crate import CRATE
 from runner.archive.manifest import MANIFEST
-from runner.begun import JOURNAL, RUN
+from runner.archive.provenance import AFTER, BEFORE, GIT, LOGS, RENDERED, SOFTWARE
+from runner.begun import JOURNAL, RUN, parse_begun
 from runner.errors import ArchiveDamaged, SpecificationError
 from runner.recount import recount_files
 from runner.rendering import MARKDOWN
 from runner.report.charts.render import charts
 from runner.report.markdown import render_markdown
+from runner.spec.load import read_spec
 from runner.spec.words import harmless
 
-_NEEDED: Final = (SPEC, RUN, JOURNAL, RESULTS)
+_NEEDED: Final = (SPEC, RUN, JOURNAL, RESULTS, *DERIVED)
+_TOLD: Final = (BEFORE, AFTER, GIT, SOFTWARE, LOCK, CRATE)
+"""Files that are one JSON object each."""
+_WRITTEN: Final = (
+    *_NEEDED, *_TOLD, MANIFEST, MARKDOWN, "charts/*.svg", f"{RENDERED}/*/*", f"{LOGS}/*/*.log"
+)  # fmt: skip
+_SCHEMA_VERSION: Final = 1
 _MOST: Final = 50
 _CHARTS: Final = "charts/"
 
@@ -56,19 +66,19 @@ def verify(files: Mapping[str, bytes], where: str) -> Verified:
         where: The archive's name, for messages.
 
     Raises:
-        ArchiveDamaged: A file that is needed is missing, or is none.
+        ArchiveDamaged: A file is missing, is none, or is one that no run writes.
         StoredRunError: The journal is damaged.
     """
-    if missing := [name for name in _NEEDED if name not in files]:
-        raise ArchiveDamaged(f"{where}: {', '.join(missing)} is missing", hint="the archive is not whole")
+    _check_files(files, where)
     try:
         stored = json.loads(files[RESULTS])
         found = recount_files(files, where=f"{where}: ")
     except ValueError as error:
-        raise ArchiveDamaged(f"{where}: {RESULTS} is no JSON ({error})") from None
+        why = str(error).partition(";")[0]
+        raise ArchiveDamaged(f"{where}: {RESULTS} is no JSON ({why})") from None
     except SpecificationError as error:
         raise ArchiveDamaged(f"{where}: {error.message}", details=error.problems) from None
-    wrong: list[str] = []
+    wrong: list[str] = [*_unlike_resolved(files)]
     otherwise: list[str] = []
     for path, line, both in _differences(stored, found, ""):
         of_the_rules = not both or _OF_THE_RULES.intersection(re.split(r"[.\[]", path))
@@ -131,4 +141,49 @@ def _differing_files(
     for name, content in expected.items():
         if name in files and files[name] != content:
             yield name, "is not what comes out of the archive's own data"
-    yield from ((name, "is missing") for name in DERIVED if name not in files)
+
+
+def _check_files(files: Mapping[str, bytes], where: str) -> None:
+    """Raise ArchiveDamaged unless all that a run writes is there, nothing else is, and JSON is JSON."""
+    if missing := [name for name in _NEEDED if name not in files]:
+        raise ArchiveDamaged(f"{where}: {', '.join(missing)} is missing", hint="the archive is not whole")
+    if strange := sorted(name for name in files if not _is_written(name)):
+        raise ArchiveDamaged(
+            f"{where}: no run writes {', '.join(map(harmless, strange[:3]))}", hint="do not trust it"
+        )
+    for name in _TOLD:
+        if name in files:
+            _check_told(files[name], f"{where}: {name}")
+
+
+def _is_written(name: str) -> bool:
+    """Whether a run writes a file of this name; a star stands for no slash."""
+    return any(name.count("/") == each.count("/") and fnmatchcase(name, each) for each in _WRITTEN)
+
+
+def _check_told(content: bytes, where: str) -> None:
+    """Raise ArchiveDamaged unless this is a JSON object, and none of a newer version's."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        raise ArchiveDamaged(f"{where} is no JSON", hint="do not trust it") from None
+    if not isinstance(found, dict):
+        raise ArchiveDamaged(f"{where} is no JSON object", hint="do not trust it")
+    version = found.get("schema_version", _SCHEMA_VERSION)
+    if not isinstance(version, int) or version > _SCHEMA_VERSION:
+        raise ArchiveDamaged(
+            f"{where} was written by a newer Loadproof (schema version {harmless(str(version))})",
+            hint="update Loadproof and try again",
+        )
+
+
+def _unlike_resolved(files: Mapping[str, bytes]) -> Iterator[str]:
+    """Whether the resolved specification, in which a matrix is written out, says what the other does."""
+    overrides = parse_begun(files[RUN], RUN).run.overrides
+    asked = read_spec(files[SPEC], source=SPEC, overrides=overrides)
+    try:
+        resolved = read_spec(files[RESOLVED], source=RESOLVED)
+    except SpecificationError:
+        resolved = None
+    if resolved != asked.model_copy(update={"matrix": {}}):
+        yield f"{RESOLVED} is another experiment than {SPEC} with its overrides"

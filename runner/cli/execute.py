@@ -88,6 +88,10 @@ def execute(
         given = overrides or configurations or stages or authorized or no_calibrate or base_dir
         _refuse_beside_resume(spec or out or given or fail_unless_reproduced)
         job = _resumed(resume)
+        if whole := _whole(job):
+            click.echo(f"the run in {resume} is complete: there is nothing to go on with", err=True)
+            _show_outcome(whole, as_json=as_json, quiet=quiet)
+            return _code(whole)
     elif spec is not None and is_archive(spec):
         again = open_again(spec, base_dir, narrowed)
         job = job_of(again, out, authorized=authorized, calibrate=not no_calibrate, given=base_dir)
@@ -172,6 +176,24 @@ def _resumed(folder: Path) -> Job:
         stages=begun.stages,
         earlier=earlier,
     )
+
+
+def _whole(job: Job) -> Outcome | None:
+    """How a run ended that is to be gone on with although nothing of it is missing; None for any other."""
+    from runner.errors import StoredRunError
+    from runner.pipeline import Outcome
+    from runner.stored import read_results
+
+    if job.earlier is None or job.earlier.begun.run.finished_at is None:
+        return None
+    try:
+        results = read_results(job.out)
+    except StoredRunError:
+        return None
+    stages = [stage for each in results["configurations"] for stage in each["stages"]]
+    ended = results["run"]["status"] == "complete" and all(each["status"] == "complete" for each in stages)
+    archive = next(iter(sorted(job.out.glob(f"*-{results['run']['id']}.zip"))), None)
+    return Outcome(results, job.out, archive, None, None) if ended else None
 
 
 def _run(job: Job, *, quiet: bool) -> Outcome:

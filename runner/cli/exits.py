@@ -79,14 +79,21 @@ def exit_code_of(app: Callable[..., Any]) -> int:
     except LoadproofError as error:
         show_error(error)
         return code_for(error)
-    except BrokenPipeError:
-        from runner.cli.screen import nobody_reads
-
-        nobody_reads(sys.stdout)
-        return DONE
+    except (BrokenPipeError, SystemExit) as ended:
+        if isinstance(ended, SystemExit) and ended.code != BUG:
+            raise
+        return _unread()  # click itself ends with 1 when its reader has gone
     except Exception as error:  # noqa: BLE001  (the last line of defence)
         return _report_bug(error)
     return result if isinstance(result, int) else DONE
+
+
+def _unread() -> int:
+    """Whoever read what we print has seen enough."""
+    from runner.cli.screen import nobody_reads
+
+    nobody_reads(sys.stdout)
+    return DONE
 
 
 def die_of(number: signal.Signals) -> NoReturn:

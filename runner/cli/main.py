@@ -52,16 +52,14 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="loadproof", prog_name="runner (Loadproof)")
 def app() -> None:
-    r"""Loadproof runs experiments on HTTP services.
+    """Loadproof runs experiments on HTTP services.
 
     A YAML file says what to build, what load to offer and what to measure; the report says
     what happened, where the bottleneck is, and how we know.
 
-    \b
-    Exit codes: 0 done, 1 a bug of ours, 2 usage, 3 the environment lacks something,
-    4 a stage is invalid, 99 a threshold failed or a comparison
-    found a regression, 104 the specification is wrong
-    or an archive is damaged.
+    Exit codes: 0 done, 1 a bug of ours, 2 usage, 3 the environment lacks something, 4 a stage is invalid,
+    99 a threshold failed or a comparison found a regression, 104 the specification is wrong or an archive
+    is damaged, 130 and 143 ended by SIGINT or SIGTERM.
     """
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from runner.errors import ArchiveDamaged, OutputError, StoredRunError
+from runner.errors import OutputError, StoredRunError
 from runner.folder import JOURNAL, RESULTS, SPEC
 from runner.spec.words import harmless
 
@@ -60,7 +60,7 @@ def _read_archive(path: Path) -> Results | None:
 
     try:
         return read_results_of(path)
-    except ArchiveDamaged as error:
+    except StoredRunError as error:
         click.echo(f"left out: {harmless(error.message)}", err=True)
         return None
 

@@ -96,6 +96,25 @@ def test_a_reader_that_leaves_early_is_no_error(cli):
     assert done.stderr == ""
 
 
+def test_a_reader_that_leaves_in_the_middle_of_a_command_is_none_either(cli):
+    done = subprocess.run(
+        ["bash", "-c", f"'{RUNNER}' archive ls reports/quickstart/*.zip | head -1; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", [["verify"], ["archive", "ls"], ["report"], ["execute"]])
+def test_a_pipe_is_no_archive_and_is_not_waited_for(cli, command):
+    os.mkfifo(cli.folder / "pipe")
+
+    done = cli(*command, "pipe")
+
+    assert done.returncode == 2
+    assert "pipe is no file" in done.stderr
+
+
 def test_colour_is_off_where_no_color_is_set(cli):
     done = subprocess.run(
         ["script", "-qec", f"'{RUNNER}' execute nothing.yaml", "/dev/null"],

@@ -67,12 +67,13 @@ def test_a_line_that_was_half_written_is_taken_off(cli):
 
 def test_a_run_that_is_whole_starts_nothing(cli):
     cli("execute", cli.write(stages=STAGES), "--out", "run")
-    before = (cli.folder / "run" / "journal.ndjson").read_bytes()
+    before = {path: path.read_bytes() for path in (cli.folder / "run").rglob("*") if path.is_file()}
 
     done = cli("execute", "--resume", "run")
 
-    assert done.returncode == 0, done.stderr
-    assert (cli.folder / "run" / "journal.ndjson").read_bytes() == before
+    assert (done.returncode, done.stdout) == (0, "run/report.md\n")
+    assert {path: path.read_bytes() for path in (cli.folder / "run").rglob("*") if path.is_file()} == before
+    assert "the run in run is complete: there is nothing to go on with" in done.stderr
     assert "bringing" not in done.stderr
 
 
