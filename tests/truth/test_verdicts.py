@@ -108,7 +108,8 @@ def in_a_namespace(command):
 @pytest.mark.nginx
 def test_nginx_with_room_for_32_connections(truth):
     proxy = {"kind": "nginx", "connections": 32, "workers": 1}
-    truth.shows("connection-limited", process("--sleep-ms", "100", proxy=proxy), 600, connection="new")
+    topology = process("--sleep-ms", "100", proxy=proxy)
+    truth.shows("connection-limited", topology, 600, connection="new", seconds=8)
 
 
 @NEEDS_ROOT
