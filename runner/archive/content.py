@@ -30,8 +30,11 @@ DERIVED: Final = (RESOLVED, HISTOGRAMS, LOCK, README, CRATE)
 
 MOST_LOG_BYTES: Final[Bytes] = 64 * 1024
 
-_NEEDED: Final = (SPEC, RUN, JOURNAL, RESULTS)
-_AS_THEY_ARE: Final = (BEFORE, AFTER, GIT, SOFTWARE, f"{RENDERED}/*/*", f"{LOGS}/*/*.log")
+NEEDED: Final = (SPEC, RUN, JOURNAL, RESULTS)
+KEPT: Final = (BEFORE, AFTER, GIT, SOFTWARE, f"{RENDERED}/*/*", f"{LOGS}/*/*.log")
+"""What was kept while the run was on, as patterns of names: taken over as it is."""
+SHOWN: Final = (MARKDOWN, "charts/*.svg")
+"""The report and its charts, so far as the run has them; patterns too."""
 
 
 def content(run: Path) -> dict[str, bytes]:
@@ -43,7 +46,7 @@ def content(run: Path) -> dict[str, bytes]:
         StoredRunError: A file of the run is missing or damaged.
         SpecificationError: Its specification is none.
     """
-    files = {name: _read(run / name) for name in _NEEDED}
+    files = {name: _read(run / name) for name in NEEDED}
     files |= {name: _read(run / name) for name in _shown(run)}
     files |= dict(_kept(run / PROVENANCE))
     files |= derived(files, f"{run}/")
@@ -111,14 +114,14 @@ def _trials(journal: bytes, source: str) -> Sequence[Mapping[str, Any]]:
 
 
 def _shown(run: Path) -> Iterator[str]:
-    """The report and its charts, so far as the run has them."""
-    yield from (name for name in (MARKDOWN,) if (run / name).is_file())
-    yield from (f"charts/{path.name}" for path in sorted((run / "charts").glob("*.svg")) if path.is_file())
+    """Names of the report and its charts."""
+    for pattern in SHOWN:
+        yield from (path.relative_to(run).as_posix() for path in sorted(run.glob(pattern)) if path.is_file())
 
 
 def _kept(provenance: Path) -> Iterator[tuple[str, bytes]]:
     """What was kept while the run was on; logs end with their last 64 KiB."""
-    for pattern in _AS_THEY_ARE:
+    for pattern in KEPT:
         for path in sorted(provenance.glob(pattern)):
             if path.is_file() and not path.is_symlink():
                 text = _read(path)

@@ -14,11 +14,21 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from runner.archive.content import DERIVED, HISTOGRAMS, LOCK, RESOLVED, RESULTS, SPEC, derived
+from runner.archive.content import (
+    DERIVED,
+    HISTOGRAMS,
+    KEPT,
+    NEEDED,
+    RESOLVED,
+    RESULTS,
+    SHOWN,
+    SPEC,
+    derived,
+)
 from runner.archive.crate import CRATE
 from runner.archive.manifest import MANIFEST
-from runner.archive.provenance import AFTER, BEFORE, GIT, LOGS, RENDERED, SOFTWARE
-from runner.begun import JOURNAL, RUN, parse_begun
+from runner.archive.provenance import AFTER, BEFORE, GIT, SOFTWARE
+from runner.begun import RUN, parse_begun
 from runner.errors import ArchiveDamaged, SpecificationError
 from runner.recount import recount_files
 from runner.rendering import MARKDOWN
@@ -27,12 +37,10 @@ from runner.report.markdown import render_markdown
 from runner.spec.load import read_spec
 from runner.spec.words import harmless
 
-_NEEDED: Final = (SPEC, RUN, JOURNAL, RESULTS, *DERIVED)
-_TOLD: Final = (BEFORE, AFTER, GIT, SOFTWARE, LOCK, CRATE)
-"""Files that are one JSON object each."""
-_WRITTEN: Final = (
-    *_NEEDED, *_TOLD, MANIFEST, MARKDOWN, "charts/*.svg", f"{RENDERED}/*/*", f"{LOGS}/*/*.log"
-)  # fmt: skip
+_NEEDED: Final = (*NEEDED, *DERIVED)
+_WRITTEN: Final = (*_NEEDED, *KEPT, *SHOWN, MANIFEST)
+_TOLD: Final = (BEFORE, AFTER, GIT, SOFTWARE, CRATE)
+"""Files that are one JSON object each, and nothing else reads so closely."""
 _SCHEMA_VERSION: Final = 1
 _MOST: Final = 50
 _CHARTS: Final = "charts/"

@@ -42,7 +42,9 @@ def read_runs(path: Path) -> list[Results]:
     if not path.is_dir() or (path / RESULTS).exists():
         return [read_results_of(path)]
     folders = sorted(found.parent for found in path.glob("**/" + RESULTS))
-    archives = [found for found in sorted(path.glob("**/*.zip")) if found.parent not in folders]
+    archives = [
+        found for found in sorted(path.glob("**/*.zip")) if found.is_file() and found.parent not in folders
+    ]
     if not folders and not archives:
         return [read_results(path)]  # says what a run's folder has to hold
     if len(folders) + len(archives) > _MOST:

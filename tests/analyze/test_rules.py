@@ -111,6 +111,17 @@ CASES = {
         ),
         "host-cpu-limited", "likely",
     ),
+    "one of two replicas kept from its processor": (
+        with_counters(
+            counter("threads.hottest_cores", "app-1", after=0.6),
+            counter("threads.hottest_cores", "app-2", after=0.4),
+            counter("threads.runnable_share", "app-1", after=0.6),
+            counter("threads.runnable_share", "app-2", after=0.99),
+            cpu_cores_by_subject={"app-1": {"role": "app"}, "app-2": {"role": "app"}},
+            timeseries=WAITING, requests=requests(dropped=900), response_time_ms={"mean": 600.0},
+        ),
+        "host-cpu-limited", "likely",
+    ),
     "an app that fills the one processor it may use": (
         with_counters(
             counter("threads.hottest_cores", after=0.5), counter("threads.runnable_share", after=0.99),

@@ -105,7 +105,16 @@ def test_a_reader_that_leaves_in_the_middle_of_a_command_is_none_either(cli):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("command", [["verify"], ["archive", "ls"], ["report"], ["execute"]])
+def test_a_specification_may_come_through_a_pipe(cli):
+    command = f"'{RUNNER}' execute --dry-run <(cat '{ROOT}/experiments/quickstart.yaml')"
+
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1000 RPS" in done.stdout or "1,000 RPS" in done.stdout
+
+
+@pytest.mark.parametrize("command", [["verify"], ["archive", "ls"]])
 def test_a_pipe_is_no_archive_and_is_not_waited_for(cli, command):
     os.mkfifo(cli.folder / "pipe")
 

@@ -189,7 +189,7 @@ def _kept_waiting(stage: Stage, cores: int) -> Finding | None:
     A quota makes threads wait as well, and the processors that the app itself fills are its own limit.
     """
     stopped = any(each["throttled"] for each in stage["throttling_by_subject"].values())
-    waiting = [found for role in ("app", "proxy") if (found := _hottest(stage, role))]
+    waiting = [*_threads(stage, "app"), *_threads(stage, "proxy")]
     if stopped or not waiting or _all_it_may_have(stage, cores):
         return None
     most = max(waiting, key=lambda each: each.wanted)
@@ -228,7 +228,7 @@ def _host_is_full(stage: Stage, cores: int | None, bound: float = HOST_FULL) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class _Hottest:
+class _Thread:
     """The busiest thread of a subject over the whole window, as shares of one core."""
 
     name: str
@@ -258,8 +258,13 @@ class _Hottest:
         return Evidence(name, self.wanted * 100, "%", ONE_CORE * 100, _A_CORE)
 
 
-def _hottest(stage: Stage, role: str) -> _Hottest | None:
-    """The busiest thread of a role's subjects: one that is full, or else the one that had a core longest.
+def _hottest(stage: Stage, role: str) -> _Thread | None:
+    """The busiest thread of a role: one that is full, or else the one that had a core longest."""
+    return max(_threads(stage, role), key=lambda each: (each.is_full, each.used), default=None)
+
+
+def _threads(stage: Stage, role: str) -> list[_Thread]:
+    """The busiest thread of each subject of a role.
 
     Waiting for a quota is counted as waiting for a processor by some kernels, and is not that.
     """
@@ -267,12 +272,11 @@ def _hottest(stage: Stage, role: str) -> _Hottest | None:
     used = {each["scope"]: float(each["after"]) for each in counters(stage, "threads.hottest_cores")}
     wanted = {each["scope"]: float(each["after"]) for each in counters(stage, "threads.runnable_share")}
     roles = stage.get("cpu_cores_by_subject", {})
-    found = [
-        _Hottest(name, share, max(share, 0.0 if name in quota else wanted.get(name, 0.0)))
+    return [
+        _Thread(name, share, max(share, 0.0 if name in quota else wanted.get(name, 0.0)))
         for name, share in used.items()
         if name in roles and roles[name]["role"] == role
     ]
-    return max(found, key=lambda each: (each.is_full, each.used, each.wanted), default=None)
 
 
 def _role(stage: Stage, counter: Mapping[str, Any]) -> str | None:
