@@ -7,14 +7,13 @@ a stage without arrivals soon, makes it wake for readiness.
 
 from __future__ import annotations
 
-import os
 import select
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from runner.load.alarm import Alarm
+from runner.load.alarm import Alarm, Metronome
 from runner.load.exchange import Exchange
 from runner.load.order import WorkerOrder
 from runner.load.pacing import Bunch
@@ -26,6 +25,7 @@ _HOUSEKEEPING_NS: Final = 100 * NS_PER_MS
 _ENDING_NS: Final = 5 * NS_PER_MS
 _STALL_NS: Final = 250 * NS_PER_MS
 _LONGEST_BLIND_NS: Final = 1100 * NS_PER_US
+_SPIN_NS: Final = 15 * NS_PER_US
 _FOLDED: Final = 100
 _FOLDING_NS: Final = 150 * NS_PER_US
 _CATCH_UP_NS: Final = NS_PER_S
@@ -55,6 +55,7 @@ class Loop:
         self._timeline = Timeline(0, order.warmup, order.duration, emit)
         self.exchange = _exchange(order, self._timeline)
         self._alarm = Alarm()
+        self._metronome = _metronome(order)
         self.exchange.epoll.register(self._alarm.fd, select.EPOLLIN | select.EPOLLET)
         self._waiting: deque[Nanoseconds] = deque()
         self._start = 0
@@ -78,6 +79,7 @@ class Loop:
         self._timeline.shift(self._start)
         self._timeline.turn(self._start)
         self._next_due, self._next_count = self._following()
+        self._tune()
         exchange, timeline, waiting = self.exchange, self._timeline, self._waiting
         poll, clock = exchange.epoll.poll, time.time_ns
         looked_at = max(clock(), self._start)
@@ -110,14 +112,27 @@ class Loop:
                     timeline.current.fold()
                     pause = due - clock()
                 if pause > 0:
-                    time.sleep(pause / NS_PER_S)
+                    self._wait(due, pause)
             if now >= self._housekeeping and (stopped() or self._keep_house(now)):
                 return
 
     def close(self) -> None:
         """Close every connection; what is under way is not counted any more."""
         self.exchange.close()
-        os.close(self._alarm.fd)
+        self._alarm.close()
+        if self._metronome is not None:
+            self._metronome.close()
+
+    def _wait(self, due: Nanoseconds, pause: Nanoseconds) -> None:
+        """See to nothing until an arrival is due; sleeping costs more than a moment's spinning."""
+        clock = time.time_ns
+        if self._metronome is not None and pause > _SPIN_NS:
+            self._metronome.wait(due - self._offset)
+            pause = due - clock()
+        if pause > _SPIN_NS:
+            time.sleep(pause / NS_PER_S)
+        while 0 < due - clock() <= _SPIN_NS:
+            pass
 
     def _ask_waiting(self) -> None:
         """Take up what has waited for a free slot."""
@@ -183,6 +198,7 @@ class Loop:
             self.exchange.end_overdue(now)
         self._timeline.close(now)
         self._follow_clock()
+        self._tune()
         return self._next_due is None and self._finish(now)
 
     def _follow_clock(self) -> None:
@@ -194,6 +210,10 @@ class Loop:
             self._start += shift
             self._timeline.shift(shift)
             self._next_due = self._next_due + shift if self._next_due is not None else None
+
+    def _tune(self) -> None:
+        if self._metronome is not None and self._next_due is not None:
+            self._metronome.tune(self._next_due - self._offset)
 
     def _finish(self, now: Nanoseconds) -> bool:
         """Whether everything that was due has ended; gives up on waiting arrivals after the time-out."""
@@ -213,6 +233,13 @@ def _exchange(order: WorkerOrder, timeline: Timeline) -> Exchange:
     from runner.load.tls import TlsExchange  # noqa: PLC0415  (OpenSSL costs 4 MiB, and plain HTTP needs none)
 
     return TlsExchange(order, timeline, order.tls)
+
+
+def _metronome(order: WorkerOrder) -> Metronome | None:
+    """For arrivals on an even grid that are too close for anything else to be done in between."""
+    gap_ns = 0 if order.poisson else round(order.workers * NS_PER_S / order.rate)
+    period_ns = order.quantum_ns or gap_ns
+    return Metronome(period_ns) if 0 < period_ns <= _LONGEST_BLIND_NS else None
 
 
 def _clock_offset() -> Nanoseconds:
