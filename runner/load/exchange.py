@@ -15,7 +15,6 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Sequence
 from typing import Final
 
 from runner.load.answers import Answer, Heads, ProtocolFault
@@ -38,7 +37,7 @@ from runner.load.connection import (
 from runner.load.order import WorkerOrder
 from runner.load.seconds import Timeline
 from runner.load.tally import Tally
-from runner.units import NS_PER_S, Nanoseconds, ns
+from runner.units import NS_PER_S, Nanoseconds, Seconds, ns
 
 BUFFER_BYTES: Final = 256 * 1024
 _LARGE_BYTES: Final = 16 * 1024
@@ -60,7 +59,7 @@ class Exchange:
         timeline: Where it is counted.
 
     Attributes:
-        epoll: Tells which connections to `attend` to.
+        epoll: Tells `attend` which connections to read from.
         in_flight: Requests taken up and not ended.
         pressing: How many things cannot wait to be attended to until the next arrival is due:
             handshakes whose end is stamped by our own clock, requests that did not fit into a
@@ -227,8 +226,11 @@ class Exchange:
 
     # -- answers
 
-    def attend(self, events: Sequence[tuple[int, int]]) -> None:
-        """Read from the connections that have something to say."""
+    def attend(self, patience: Seconds) -> None:
+        """Read from the connections that have something to say, or that come to it in that time."""
+        events = self.epoll.poll(patience)
+        if not events:
+            return
         connections, buffer, heads = self._connections, self._buffer, self._heads
         head, usual, longest = heads.head, heads.count if heads.plain else -1, self._timeout_ns
         timeline = self._timeline

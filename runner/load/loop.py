@@ -7,6 +7,7 @@ a stage without arrivals soon, makes it wake for readiness.
 
 from __future__ import annotations
 
+import os
 import select
 import time
 from collections import deque
@@ -81,7 +82,7 @@ class Loop:
         self._next_due, self._next_count = self._following()
         self._tune()
         exchange, timeline, waiting = self.exchange, self._timeline, self._waiting
-        poll, clock = exchange.epoll.poll, time.time_ns
+        attend, clock = exchange.attend, time.time_ns
         looked_at = max(clock(), self._start)
         while True:
             now = clock()
@@ -96,19 +97,18 @@ class Loop:
             if due is not None and due <= now:
                 due = self._ask(due, now)
             if due is None:
-                exchange.attend(poll(0.01))
+                attend(0.01)
             elif due <= now:
-                exchange.attend(poll(0))
+                attend(0)
             elif exchange.pressing or waiting or due - now > _LONGEST_BLIND_NS:
                 if due != self._armed:
                     self._alarm.at(due - self._offset)
                     self._armed = due
-                exchange.attend(poll(0.1))
+                attend(0.1)
             else:
-                if events := poll(0):
-                    exchange.attend(events)
+                attend(0)
                 pause = due - clock()
-                if pause > _FOLDING_NS and len(timeline.current.dispatch_delay.values) > _FOLDED:
+                if pause > _FOLDING_NS and timeline.current.dispatch_delay.waiting > _FOLDED:
                     timeline.current.fold()
                     pause = due - clock()
                 if pause > 0:
@@ -175,7 +175,7 @@ class Loop:
             room = most - exchange.in_flight
             if room < count:
                 # answers that have come but were not read yet make room
-                exchange.attend(exchange.epoll.poll(0))
+                exchange.attend(0)
                 room = most - exchange.in_flight
                 if room <= 0:
                     break
@@ -229,10 +229,21 @@ class Loop:
 
 def _exchange(order: WorkerOrder, timeline: Timeline) -> Exchange:
     if order.tls is None:
-        return Exchange(order, timeline)
+        return plain_exchange()(order, timeline)
     from runner.load.tls import TlsExchange  # noqa: PLC0415  (OpenSSL costs 4 MiB, and plain HTTP needs none)
 
     return TlsExchange(order, timeline, order.tls)
+
+
+def plain_exchange() -> type[Exchange]:
+    """The compiled way of doing plain HTTP, or that in Python where there is no other."""
+    if os.environ.get("LOADPROOF_NO_EXTENSIONS"):
+        return Exchange
+    try:
+        from runner.load.fastpath import FastExchange  # noqa: PLC0415  (need not have been built)
+    except ImportError:
+        return Exchange
+    return FastExchange
 
 
 def _metronome(order: WorkerOrder) -> Metronome | None:

@@ -21,25 +21,39 @@ class Latency:
     Attributes:
         add: Takes one value in nanoseconds; a negative one counts as 0.
         values: Those not yet counted.
+        rounded: More of them in whole microseconds, of which `total` has been told.
     """
 
-    __slots__ = ("_counts", "_max_ns", "_total_ns", "add", "values")
+    __slots__ = ("_counts", "_max_ns", "_total_ns", "add", "rounded", "values")
 
     def __init__(self) -> None:
         self.values: list[Nanoseconds] = []
         self.add: Callable[[Nanoseconds], None] = self.values.append
+        self.rounded: list[int] = []
         self._counts: Counter[int] = Counter()
         self._total_ns = self._max_ns = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many are not yet counted."""
+        return len(self.values) + len(self.rounded)
+
+    def total(self, total_ns: Nanoseconds, max_ns: Nanoseconds) -> None:
+        """Take in the sum and the maximum of values that were rounded elsewhere."""
+        self._total_ns += total_ns
+        self._max_ns = max(self._max_ns, max_ns)
+
     def fold(self) -> None:
         """Count what has come, rounded to the nearest microsecond."""
+        if self.rounded:
+            self._counts.update(self.rounded)
+            self.rounded.clear()
         values = self.values
         if not values:
             return
         if min(values) < 0:
             values[:] = [max(value, 0) for value in values]
-        self._total_ns += sum(values)
-        self._max_ns = max([self._max_ns, *values])
+        self.total(sum(values), max(values))
         self._counts.update([(value + _HALF_US) // 1000 for value in values])
         values.clear()
 
@@ -48,8 +62,7 @@ class Latency:
         self.fold()
         other.fold()
         self._counts.update(other._counts)
-        self._total_ns += other._total_ns
-        self._max_ns = max(self._max_ns, other._max_ns)
+        self.total(other._total_ns, other._max_ns)
 
     def packed(self) -> list[object]:
         """Buckets, counts, sum and maximum, ready for JSON."""

@@ -1,0 +1,271 @@
+# cython: language_level=3, cdivision=True
+"""The two hot loops of `Exchange` for plain HTTP, compiled: what they do is said there.
+
+Optional. Where this was not built (no C compiler, LOADPROOF_NO_EXTENSIONS), `Exchange` itself does the
+same work, for more CPU a request. Nothing but the way to the kernel differs: send, recvmsg and the clock
+are called straight from C, and a connection's numbers are C's.
+"""
+
+from libc.errno cimport EAGAIN, errno
+from libc.string cimport memcmp
+
+import os
+
+from runner.load.connection import ASKED as _ASKED
+from runner.load.connection import CONNECTING
+from runner.load.connection import FAILURES
+from runner.load.connection import IDLE as _IDLE
+from runner.load.connection import SO_TIMESTAMPNS as _SO_TIMESTAMPNS
+from runner.load.connection import WAITING as _WAITING
+from runner.load.exchange import Exchange
+
+cdef extern from "<sys/epoll.h>" nogil:
+    enum:
+        EPOLLIN
+    union epoll_data:
+        int fd
+    struct epoll_event:
+        unsigned int events
+        epoll_data data
+    int epoll_wait(int fd, epoll_event *ready, int most, int timeout_ms)
+
+cdef extern from "<sys/socket.h>" nogil:
+    enum:
+        MSG_NOSIGNAL
+        SOL_SOCKET
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+    struct msghdr:
+        void *msg_name
+        size_t msg_namelen
+        iovec *msg_iov
+        size_t msg_iovlen
+        void *msg_control
+        size_t msg_controllen
+        int msg_flags
+    struct cmsghdr:
+        int cmsg_level
+        int cmsg_type
+    cmsghdr *CMSG_FIRSTHDR(msghdr *header)
+    unsigned char *CMSG_DATA(cmsghdr *control)
+    ssize_t recvmsg(int fd, msghdr *header, int flags)
+    ssize_t send(int fd, const void *data, size_t size, int flags)
+
+cdef extern from "<time.h>" nogil:
+    enum:
+        CLOCK_REALTIME
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    int clock_gettime(int clock, timespec *instant)
+
+cdef int ASKED = _ASKED
+cdef int IDLE = _IDLE
+cdef int WAITING = _WAITING
+cdef int STAMPED = _SO_TIMESTAMPNS
+
+cdef enum:
+    CONTROL_BYTES = 64
+    MOST_AT_ONCE = 1024
+    HALF_US = 500
+    NS_PER_US = 1000
+
+
+cdef inline long long nanoseconds(const timespec *instant) noexcept nogil:
+    return instant.tv_sec * 1_000_000_000LL + instant.tv_nsec
+
+
+cdef inline long long now() noexcept nogil:
+    cdef timespec instant
+    clock_gettime(CLOCK_REALTIME, &instant)
+    return nanoseconds(&instant)
+
+
+cdef struct Sum:
+    long long total_ns
+    long long max_ns
+
+
+cdef inline void begin(Sum *sum) noexcept nogil:
+    sum.total_ns = sum.max_ns = 0
+
+
+cdef inline int add(Sum *sum, list rounded, long long value_ns) except -1:
+    """Take in one latency; a negative one counts as 0."""
+    if value_ns < 0:
+        value_ns = 0
+    sum.total_ns += value_ns
+    sum.max_ns = max(sum.max_ns, value_ns)
+    rounded.append((value_ns + HALF_US) // NS_PER_US)
+    return 0
+
+
+cdef class FastConnection:
+    """`runner.load.connection.Connection` with its numbers where C finds them."""
+
+    cdef public object sock, send, receive, answer, unsent
+    cdef public int fd, state
+    cdef public bint measured, reused
+    cdef public long long due, started, connected
+
+    def __init__(self, sock, due, started, *, measured):
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.send = sock.send
+        self.receive = sock.recvmsg_into
+        self.state = CONNECTING
+        self.measured = measured
+        self.due, self.started, self.connected = due, started, 0
+        self.answer = None
+        self.unsent = b""
+
+
+class FastExchange(Exchange):
+    """`Exchange` over plain TCP, for less CPU.
+
+    Args:
+        order: As for `Exchange`.
+        timeline: Likewise.
+    """
+
+    def __init__(self, order, timeline):
+        super().__init__(order, timeline)
+        self._epoll_fd = self.epoll.fileno()
+
+    def ask(self, long long due, int count, bint measured):
+        """See `Exchange.ask`."""
+        cdef list idle = self._idle
+        cdef bytes request = self._request
+        cdef const char *data = request
+        cdef ssize_t size = len(request), sent
+        cdef long long started
+        cdef Sum delays
+        cdef FastConnection connection
+        self.in_flight += count
+        tally = self._timeline.current
+        begin(&delays)
+        rounded = tally.dispatch_delay.rounded
+        if measured:
+            tally.sent += count
+        for _ in range(count):
+            started = now()
+            if measured:
+                add(&delays, rounded, started - due)
+            connection = next_idle(idle)
+            if connection is None:
+                self._connect(due, started, measured)
+                continue
+            connection.due, connection.started, connection.measured = due, started, measured
+            connection.state = ASKED
+            sent = send(connection.fd, data, size, MSG_NOSIGNAL)
+            if sent < 0:
+                if errno != EAGAIN:
+                    self._end(connection, FAILURES.get(errno, "reset"))
+                    continue
+                sent = 0
+            if sent != size:
+                connection.state = WAITING
+                self._wait_to_send(connection, request[sent:])
+        tally.dispatch_delay.total(delays.total_ns, delays.max_ns)
+
+    def attend(self, double patience):
+        """See `Exchange.attend`."""
+        cdef epoll_event ready[MOST_AT_ONCE]
+        cdef int epoll_fd = self._epoll_fd, timeout_ms = <int>(patience * 1000), events, index
+        if timeout_ms:
+            with nogil:
+                events = epoll_wait(epoll_fd, ready, MOST_AT_ONCE, timeout_ms)
+        else:
+            events = epoll_wait(epoll_fd, ready, MOST_AT_ONCE, 0)
+        if events <= 0:
+            return
+        cdef dict connections = self._connections
+        heads, timeline = self._heads, self._timeline
+        tally = timeline.current
+        cdef long long begins = timeline.begins_ns, ends = timeline.ends_ns, longest = self._timeout_ns
+        cdef long long stamp, duration
+        cdef Sum durations, response_times
+        begin(&durations)
+        begin(&response_times)
+        cdef list whole = tally.whole.rounded, responded = tally.response_time.rounded, idle = self._idle
+        cdef bytes head = heads.head
+        cdef const char *head_data = head
+        cdef ssize_t head_size = len(head), usual = heads.count if heads.plain else -1, count
+        cdef bytearray buffer = self._buffer
+        cdef char *data = buffer
+        cdef ssize_t size = len(buffer)
+        cdef int completed = 0, succeeded = 0
+        cdef unsigned char control[CONTROL_BYTES]
+        cdef const timespec *stamped
+        cdef FastConnection connection
+        for index in range(events):
+            connection = connections.get(ready[index].data.fd)
+            if connection is None:
+                continue
+            if connection.state != ASKED or ready[index].events != EPOLLIN:
+                self._turn(connection, ready[index].events)
+                continue
+            count = receive(connection.fd, data, size, control, &stamped)
+            if count < 0:
+                self._unreadable(connection, OSError(errno, os.strerror(errno)))
+                continue
+            if stamped != NULL and count == usual and memcmp(data, head_data, head_size) == 0:
+                stamp = nanoseconds(stamped)
+                duration = stamp - connection.started
+                if begins <= stamp < ends and duration <= longest:
+                    completed += 1
+                    if connection.measured:
+                        succeeded += 1
+                        add(&durations, whole, duration)
+                        add(&response_times, responded, stamp - connection.due)
+                    connection.state = IDLE
+                    idle.append(connection)
+                    continue
+            connection.state = WAITING
+            self._received(connection, count, ancillary(stamped), ready[index].events)
+        if completed:
+            tally.completed += completed
+            tally.succeeded += succeeded
+            tally.whole.total(durations.total_ns, durations.max_ns)
+            tally.response_time.total(response_times.total_ns, response_times.max_ns)
+            self.in_flight -= completed
+        if self._again:
+            self._ask_again()
+
+    def _opened(self, sock, due, started, *, measured):
+        return FastConnection(sock, due, started, measured=measured)
+
+
+cdef inline FastConnection next_idle(list idle):
+    """The connection used last that is still open."""
+    cdef FastConnection connection
+    while idle:
+        connection = idle.pop()
+        if connection.state == IDLE:
+            return connection
+    return None
+
+
+cdef inline ssize_t receive(
+    int fd, char *data, size_t size, unsigned char *control, const timespec **stamped
+) noexcept nogil:
+    """Read once; `stamped` becomes the kernel's receive stamp, in `control`, or NULL."""
+    cdef iovec into = iovec(iov_base=data, iov_len=size)
+    cdef msghdr header = msghdr(
+        msg_name=NULL, msg_namelen=0, msg_iov=&into, msg_iovlen=1,
+        msg_control=control, msg_controllen=CONTROL_BYTES, msg_flags=0,
+    )
+    cdef ssize_t count = recvmsg(fd, &header, 0)
+    cdef cmsghdr *found = CMSG_FIRSTHDR(&header) if count >= 0 else NULL
+    stamped[0] = NULL
+    if found != NULL and found.cmsg_level == SOL_SOCKET and found.cmsg_type == STAMPED:
+        stamped[0] = <const timespec *>CMSG_DATA(found)
+    return count
+
+
+cdef list ancillary(const timespec *stamped):
+    """As `socket.recvmsg_into` gives it."""
+    if stamped == NULL:
+        return []
+    return [(SOL_SOCKET, STAMPED, (<const char *>stamped)[: sizeof(timespec)])]
