@@ -13,6 +13,8 @@ from typing import Literal
 
 import trio
 
+from runner.load.exchange import Exchange
+from runner.load.loop import plain_exchange
 from runner.observe.environment import environment
 from runner.stack.docker.checkup import check_docker
 
@@ -43,6 +45,7 @@ def examine() -> list[Check]:
         _python(),
         _system(),
         _cores(facts),
+        _generator(),
         _receive_stamps(),
         _open_files(),
         _ports(),
@@ -76,6 +79,15 @@ def _cores(facts: dict[str, object]) -> Check:
     return Check(
         "CPU cores", "limited", found, "the generator and the system under test share these few cores"
     )
+
+
+def _generator() -> Check:
+    if plain_exchange() is not Exchange:
+        return Check("generator", "ok", "compiled")
+    advice = "for less CPU a request: install a C compiler and Python's headers, then Loadproof again"
+    if os.environ.get("LOADPROOF_NO_EXTENSIONS"):
+        advice = "for less CPU a request: unset LOADPROOF_NO_EXTENSIONS"
+    return Check("generator", "limited", "in Python, not compiled", advice)
 
 
 def _receive_stamps() -> Check:

@@ -154,8 +154,8 @@ async def _brief(index: int, child: Child, order: WorkerOrder) -> _Worker:
         except trio.BrokenResourceError:
             ready = None
         if ready is not None:
-            account = Account(f"generator worker {index + 1}", _planned(order), note=ready["note"])
-            return _Worker(child, account)
+            name = f"generator worker {index + 1}"
+            return _Worker(child, Account(name, _planned(order), notes=ready["notes"]))
         await child.process.wait()
     raise EnvironmentLacks(
         f"generator worker {index + 1} did not start (exit status {child.process.returncode})",

@@ -23,6 +23,7 @@ import trio
 from runner.facts import Calibration, Endpoint, Floor
 from runner.load.calibrate import calibrate
 from runner.load.engine import LoadOrder
+from runner.load.loop import plain_exchange
 from runner.load.request import request_bytes
 from runner.spec.model import Load, Stage
 from runner.units import PerSecond
@@ -76,7 +77,7 @@ def fingerprint(load: Load) -> str:
         "may_use": sorted(os.sched_getaffinity(0)),
         "boot": _text(Path("/proc/sys/kernel/random/boot_id")),
         "python": platform.python_version(),
-        "generator": _own_code(),
+        "generator": [_own_code(), plain_exchange().__name__],
         "request_bytes": len(request_bytes(LoadOrder(_ANYWHERE, load, _ANY_STAGE))),
         "head": load.request.method == "HEAD",
         "load": {name: getattr(load, name) for name in _SETTINGS},
@@ -87,8 +88,9 @@ def fingerprint(load: Load) -> str:
 def _own_code() -> str:
     """A digest of this room, so that a changed generator is calibrated anew."""
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(file.read_bytes())
+    for file in sorted(Path(__file__).parent.rglob("*")):
+        if file.suffix in {".py", ".so"}:
+            digest.update(file.read_bytes())
     return digest.hexdigest()
 
 

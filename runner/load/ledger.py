@@ -30,7 +30,7 @@ class Account:
         scheduled: Those that came due.
         ended: Those that ended in some count.
         seconds: Seconds reported.
-        note: What it said when it was ready.
+        notes: What it said when it was ready.
         ending: Its last line; None for a worker that died or hung.
         died: It ended without a last line.
         status: Its exit status, negative for a signal; None while unknown.
@@ -38,7 +38,7 @@ class Account:
 
     name: str
     planned: int
-    note: str = ""
+    notes: Sequence[str] = ()
     scheduled: int = 0
     ended: int = 0
     seconds: int = 0
@@ -121,7 +121,7 @@ def clock(accounts: Sequence[Account]) -> str:
 
 def notes(accounts: Sequence[Account]) -> tuple[str, ...]:
     """Anything else a reader of the numbers should know."""
-    found = [account.note for account in accounts if account.note]
+    found = list(dict.fromkeys(note for account in accounts for note in account.notes))
     endings = [account.ending for account in accounts if account.ending]
     shift_ns = max((ending["clock_shift_ns"] for ending in endings), default=0)
     if shift_ns >= _CLOCK_SHIFT_WORTH_SAYING_NS:

@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 
 from runner.load import pacing
+from runner.load.exchange import Exchange
 from runner.load.loop import Loop
 from runner.load.order import WorkerOrder, from_json
 from runner.load.tally import Tally
@@ -28,6 +29,10 @@ from runner.units import ns
 
 _SPARE_FILES = 64
 _PR_SET_TIMERSLACK = 29
+_NOT_COMPILED = (
+    "the generator's hot loops ran in Python, not compiled, which costs more CPU a request; "
+    "`runner doctor` says what to do"
+)
 
 
 class _Pipe:
@@ -61,7 +66,7 @@ def main() -> None:
     if order.cpus:
         os.sched_setaffinity(0, order.cpus)
     pipe = _Pipe(sys.stdout.fileno())
-    note = _raise_file_limit(order)
+    notes = [note for note in (_raise_file_limit(order),) if note]
     used = [0.0]
 
     def emit(tally: Tally) -> None:
@@ -70,7 +75,9 @@ def main() -> None:
         used[0] = now
 
     loop = Loop(order, _arrivals(order), emit)
-    pipe.write(json.dumps({"ready": True, "note": note}).encode() + b"\n")
+    if type(loop.exchange) is Exchange:
+        notes.append(_NOT_COMPILED)
+    pipe.write(json.dumps({"ready": True, "notes": notes}).encode() + b"\n")
     start = commands.readline()
     if not start:
         return

@@ -23,6 +23,8 @@ from pathlib import Path
 import trio
 
 from runner.facts import Role, Sample, Subject, Window
+from runner.load.exchange import Exchange
+from runner.load.loop import plain_exchange
 from runner.observe.processes import start_ticks
 from runner.observe.sampler import watch
 from tests.bench.compare import FULL, QUICK, compare
@@ -55,7 +57,8 @@ def machine() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "a CPU")
     python = sys.version.split()[0]
-    return f"{os.cpu_count()} cores of {model}, Linux {os.uname().release}, Python {python}"
+    way = "a generator in Python" if plain_exchange() is Exchange else "a compiled generator"
+    return f"{os.cpu_count()} cores of {model}, Linux {os.uname().release}, Python {python}, {way}"
 
 
 def cpu_accounting() -> Iterator[Row]:

@@ -42,7 +42,7 @@ def test_doctor_names_what_it_looked_at(cli):
 
     checks = {check["name"]: check for check in json.loads(done.stdout)}
     assert done.returncode == 0
-    assert {"Python", "kernel receive stamps", "nginx", "k6", "Docker Engine"} <= checks.keys()
+    assert {"Python", "generator", "kernel receive stamps", "nginx", "k6", "Docker Engine"} <= checks.keys()
     assert {check["status"] for check in checks.values()} <= {"ok", "limited", "missing"}
 
 

@@ -1,3 +1,4 @@
+import os
 from collections import Counter
 
 import pytest
@@ -5,6 +6,8 @@ import pytest
 from runner.facts import Endpoint
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder
+from runner.load.exchange import Exchange
+from runner.load.loop import plain_exchange
 from runner.spec.model import Load, Stage
 
 
@@ -25,6 +28,15 @@ class Offered:
         assert self.scheduled == self.facts.planned
         assert self.scheduled == self.sent + self.dropped
         assert self.sent == self.succeeded + sum(self.failures.values())
+
+
+@pytest.fixture(params=["compiled", "python"])
+def either_way(request, monkeypatch):
+    """Plain HTTP as it is compiled, and as it is where it could not be."""
+    if request.param == "python":
+        monkeypatch.setenv("LOADPROOF_NO_EXTENSIONS", "1")
+    elif plain_exchange() is Exchange:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("runner.load.fastpath was not built")
 
 
 @pytest.fixture

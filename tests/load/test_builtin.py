@@ -19,6 +19,8 @@ from runner import histogram
 from runner.errors import EnvironmentLacks
 from tests.servers.scripted import scripted
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 HELLO = {"status": [200], "body_contains": "hello"}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -425,3 +427,11 @@ def test_no_local_port_left_is_counted_as_such():
     )
 
     assert json.loads(done.stdout or "null") == {"no_port": 10, "timeout": 10}, done.stderr
+
+
+async def test_a_generator_that_was_not_compiled_says_so(run_load, request):
+    compiled = "compiled]" in request.node.name
+    with scripted(answers(OK)) as port:
+        offered = await run_load(port)
+
+    assert compiled != any("not compiled" in note for note in offered.facts.notes)

@@ -2,10 +2,13 @@
 
 import time
 
-from runner.load.exchange import Exchange
-from runner.load.loop import Loop
+import pytest
+
+from runner.load.loop import Loop, plain_exchange
 from tests.load.orders import order
 from tests.servers.scripted import scripted
+
+pytestmark = pytest.mark.usefixtures("either_way")
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 MS = 1_000_000
@@ -70,7 +73,7 @@ def test_nothing_presses_once_all_is_over():
 
 def test_what_cannot_be_taken_up_soon_after_the_window_is_dropped(monkeypatch):
     monkeypatch.setattr("runner.load.loop._CATCH_UP_NS", 0)
-    monkeypatch.setattr("runner.load.exchange.Exchange.ask", slowly(Exchange.ask))
+    monkeypatch.setattr(plain_exchange(), "ask", slowly(plain_exchange().ask))
     with scripted(lambda client, _: client.sendall(OK)) as port:
         counts, _ = offer([0] * 2000, port, max_in_flight=5000)
 
