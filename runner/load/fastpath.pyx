@@ -6,6 +6,7 @@ same work, for more CPU a request. Nothing but the way to the kernel differs: se
 are called straight from C, and a connection's numbers are C's.
 """
 
+from cpython.array cimport array
 from libc.errno cimport EAGAIN, errno
 from libc.string cimport memcmp
 
@@ -18,6 +19,7 @@ from runner.load.connection import IDLE as _IDLE
 from runner.load.connection import SO_TIMESTAMPNS as _SO_TIMESTAMPNS
 from runner.load.connection import WAITING as _WAITING
 from runner.load.exchange import Exchange
+from runner.load.tally import FINE as _FINE
 
 cdef extern from "<sys/epoll.h>" nogil:
     enum:
@@ -63,6 +65,7 @@ cdef extern from "<time.h>" nogil:
 cdef int ASKED = _ASKED
 cdef int IDLE = _IDLE
 cdef int WAITING = _WAITING
+cdef int FINE = _FINE
 cdef int STAMPED = _SO_TIMESTAMPNS
 
 cdef enum:
@@ -82,22 +85,26 @@ cdef inline long long now() noexcept nogil:
     return nanoseconds(&instant)
 
 
-cdef struct Sum:
+cdef struct Latency:
+    unsigned long long *bins
     long long total_ns
     long long max_ns
 
 
-cdef inline void begin(Sum *sum) noexcept nogil:
-    sum.total_ns = sum.max_ns = 0
+cdef inline void begin(Latency *latency, array bins) noexcept:
+    latency.bins = bins.data.as_ulonglongs
+    latency.total_ns = latency.max_ns = 0
 
 
-cdef inline int add(Sum *sum, list rounded, long long value_ns) except -1:
-    """Take in one latency; a negative one counts as 0."""
-    if value_ns < 0:
-        value_ns = 0
-    sum.total_ns += value_ns
-    sum.max_ns = max(sum.max_ns, value_ns)
-    rounded.append((value_ns + HALF_US) // NS_PER_US)
+cdef inline int add(Latency *latency, list values, long long value_ns) except -1:
+    """As `runner.load.tally.Latency.add`."""
+    cdef long long us = (value_ns + HALF_US) // NS_PER_US
+    if value_ns < 0 or us >= FINE:
+        values.append(value_ns)
+        return 0
+    latency.bins[us] += 1
+    latency.total_ns += value_ns
+    latency.max_ns = max(latency.max_ns, value_ns)
     return 0
 
 
@@ -140,18 +147,18 @@ class FastExchange(Exchange):
         cdef const char *data = request
         cdef ssize_t size = len(request), sent
         cdef long long started
-        cdef Sum delays
+        cdef Latency delays
         cdef FastConnection connection
         self.in_flight += count
         tally = self._timeline.current
-        begin(&delays)
-        rounded = tally.dispatch_delay.rounded
+        cdef list values = tally.dispatch_delay.values
+        begin(&delays, tally.dispatch_delay.bins())
         if measured:
             tally.sent += count
         for _ in range(count):
             started = now()
             if measured:
-                add(&delays, rounded, started - due)
+                add(&delays, values, started - due)
             connection = next_idle(idle)
             if connection is None:
                 self._connect(due, started, measured)
@@ -185,10 +192,10 @@ class FastExchange(Exchange):
         tally = timeline.current
         cdef long long begins = timeline.begins_ns, ends = timeline.ends_ns, longest = self._timeout_ns
         cdef long long stamp, duration
-        cdef Sum durations, response_times
-        begin(&durations)
-        begin(&response_times)
-        cdef list whole = tally.whole.rounded, responded = tally.response_time.rounded, idle = self._idle
+        cdef Latency durations, response_times
+        begin(&durations, tally.whole.bins())
+        begin(&response_times, tally.response_time.bins())
+        cdef list whole = tally.whole.values, responded = tally.response_time.values, idle = self._idle
         cdef bytes head = heads.head
         cdef const char *head_data = head
         cdef ssize_t head_size = len(head), usual = heads.count if heads.plain else -1, count

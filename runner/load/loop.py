@@ -108,7 +108,7 @@ class Loop:
             else:
                 attend(0)
                 pause = due - clock()
-                if pause > _FOLDING_NS and timeline.current.dispatch_delay.waiting > _FOLDED:
+                if pause > _FOLDING_NS and len(timeline.current.dispatch_delay.values) > _FOLDED:
                     timeline.current.fold()
                     pause = due - clock()
                 if pause > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Final
@@ -11,7 +12,8 @@ from runner.histogram import bucket
 from runner.units import Nanoseconds
 
 _HALF_US: Final = 500
-_FINE: Final = 2048
+FINE: Final = 2048
+"""Microseconds below which `runner.histogram` keeps every value apart."""
 LATENCIES: Final = ("duration", "response_time", "connect", "tls", "dispatch_delay", "first_byte")
 
 
@@ -21,33 +23,30 @@ class Latency:
     Attributes:
         add: Takes one value in nanoseconds; a negative one counts as 0.
         values: Those not yet counted.
-        rounded: More of them in whole microseconds, of which `total` has been told.
     """
 
-    __slots__ = ("_counts", "_max_ns", "_total_ns", "add", "rounded", "values")
+    __slots__ = ("_bins", "_counts", "_max_ns", "_total_ns", "add", "values")
 
     def __init__(self) -> None:
         self.values: list[Nanoseconds] = []
         self.add: Callable[[Nanoseconds], None] = self.values.append
-        self.rounded: list[int] = []
+        self._bins: array[int] | None = None
         self._counts: Counter[int] = Counter()
         self._total_ns = self._max_ns = 0
 
-    @property
-    def waiting(self) -> int:
-        """How many are not yet counted."""
-        return len(self.values) + len(self.rounded)
+    def bins(self) -> array[int]:
+        """Counts by whole microsecond below `FINE`, for somebody who counts there and tells `total`."""
+        if self._bins is None:
+            self._bins = array("Q", bytes(8 * FINE))
+        return self._bins
 
     def total(self, total_ns: Nanoseconds, max_ns: Nanoseconds) -> None:
-        """Take in the sum and the maximum of values that were rounded elsewhere."""
+        """Take in the sum and the maximum of values that were counted elsewhere."""
         self._total_ns += total_ns
         self._max_ns = max(self._max_ns, max_ns)
 
     def fold(self) -> None:
         """Count what has come, rounded to the nearest microsecond."""
-        if self.rounded:
-            self._counts.update(self.rounded)
-            self.rounded.clear()
         values = self.values
         if not values:
             return
@@ -57,19 +56,26 @@ class Latency:
         self._counts.update([(value + _HALF_US) // 1000 for value in values])
         values.clear()
 
+    def _settle(self) -> None:
+        """Have everything in one place."""
+        self.fold()
+        if self._bins is not None:
+            self._counts.update({us: count for us, count in enumerate(self._bins) if count})
+            self._bins = None
+
     def take_in(self, other: Latency) -> None:
         """Count the values of another one as well."""
-        self.fold()
-        other.fold()
+        self._settle()
+        other._settle()
         self._counts.update(other._counts)
         self.total(other._total_ns, other._max_ns)
 
     def packed(self) -> list[object]:
         """Buckets, counts, sum and maximum, ready for JSON."""
-        self.fold()
+        self._settle()
         counts: Counter[int] = Counter()
         for us, count in self._counts.items():
-            counts[us if us < _FINE else bucket(us)] += count
+            counts[us if us < FINE else bucket(us)] += count
         return [[*counts], [*counts.values()], self._total_ns, self._max_ns]
 
 
