@@ -5,7 +5,7 @@ stamp (SO_TIMESTAMPNS), so reading them a moment later, in one go with others, c
 and changes no latency.
 
 This file is the hot path: it trades short functions for fewer calls where that was
-measured to matter.
+measured to matter. `ask` and `attend` have a compiled twin in fastpath.pyx, which does the same.
 """
 
 from __future__ import annotations
