@@ -57,25 +57,29 @@ class Metronome:
     off in turn, the one that is armed again (by reading it) is never the next.
 
     Args:
-        period_ns: The grid's. A fraction of a nanosecond may be missing; `tune` makes up for it.
+        period_ns: The grid's, some microseconds at least. A fraction of a nanosecond may be missing;
+            `tune` makes up for it.
     """
 
     def __init__(self, period_ns: Nanoseconds) -> None:
         self._period = period_ns
-        self._first: Nanoseconds = 0
+        self._first: Nanoseconds | None = None
         self._alarms = (Alarm(), Alarm())
         self._fds = tuple(alarm.fd for alarm in self._alarms)
 
     def tune(self, instant_ns: Nanoseconds) -> None:
         """Make an instant on CLOCK_MONOTONIC one of the grid's, unless it is as good as one."""
-        if (instant_ns - self._first + _NEAR_NS) % self._period <= 2 * _NEAR_NS:
+        first_ns = self._first
+        if first_ns is not None and (instant_ns - first_ns + _NEAR_NS) % self._period <= 2 * _NEAR_NS:
             return
         self._first = instant_ns
         for number, alarm in enumerate(self._alarms):
             alarm.at(instant_ns + number * self._period, 2 * self._period)
 
     def wait(self, instant_ns: Nanoseconds) -> None:
-        """Wait for an instant of the grid, or for the last one before it."""
+        """Wait for an instant of the grid, or for the last one before it; not at all before `tune`."""
+        if self._first is None:
+            return
         number = (instant_ns - self._first + _NEAR_NS) // self._period
         tick_ns, fd = self._first + number * self._period, self._fds[number % 2]
         while time.monotonic_ns() < tick_ns:  # once, or twice where an earlier one was not waited for

@@ -136,6 +136,8 @@ class Exchange:
             if sent != size:
                 connection.state = WAITING
                 self._wait_to_send(connection, request[sent:])
+        if self._again:
+            self._ask_again()
 
     def _connect(self, due: Nanoseconds, started: Nanoseconds, measured: bool) -> None:
         order = self._order

@@ -69,7 +69,7 @@ cdef int FINE = _FINE
 cdef int STAMPED = _SO_TIMESTAMPNS
 
 cdef enum:
-    CONTROL_BYTES = 64
+    CONTROL_WORDS = 8
     MOST_AT_ONCE = 1024
     HALF_US = 500
     NS_PER_US = 1000
@@ -147,6 +147,7 @@ class FastExchange(Exchange):
         cdef const char *data = request
         cdef ssize_t size = len(request), sent
         cdef long long started
+        cdef int number
         cdef Latency delays
         cdef FastConnection connection
         self.in_flight += count
@@ -167,14 +168,17 @@ class FastExchange(Exchange):
             connection.state = ASKED
             sent = send(connection.fd, data, size, MSG_NOSIGNAL)
             if sent < 0:
-                if errno != EAGAIN:
-                    self._end(connection, FAILURES.get(errno, "reset"))
+                number = errno
+                if number != EAGAIN:
+                    self._end(connection, FAILURES.get(number, "reset"))
                     continue
                 sent = 0
             if sent != size:
                 connection.state = WAITING
                 self._wait_to_send(connection, request[sent:])
         tally.dispatch_delay.total(delays.total_ns, delays.max_ns)
+        if self._again:
+            self._ask_again()
 
     def attend(self, double patience):
         """See `Exchange.attend`."""
@@ -202,8 +206,8 @@ class FastExchange(Exchange):
         cdef bytearray buffer = self._buffer
         cdef char *data = buffer
         cdef ssize_t size = len(buffer)
-        cdef int completed = 0, succeeded = 0
-        cdef unsigned char control[CONTROL_BYTES]
+        cdef int completed = 0, succeeded = 0, number
+        cdef size_t control[CONTROL_WORDS]
         cdef const timespec *stamped
         cdef FastConnection connection
         for index in range(events):
@@ -215,7 +219,8 @@ class FastExchange(Exchange):
                 continue
             count = receive(connection.fd, data, size, control, &stamped)
             if count < 0:
-                self._unreadable(connection, OSError(errno, os.strerror(errno)))
+                number = errno
+                self._unreadable(connection, OSError(number, os.strerror(number)))
                 continue
             if stamped != NULL and count == usual and memcmp(data, head_data, head_size) == 0:
                 stamp = nanoseconds(stamped)
@@ -255,13 +260,13 @@ cdef inline FastConnection next_idle(list idle):
 
 
 cdef inline ssize_t receive(
-    int fd, char *data, size_t size, unsigned char *control, const timespec **stamped
+    int fd, char *data, size_t size, size_t *control, const timespec **stamped
 ) noexcept nogil:
     """Read once; `stamped` becomes the kernel's receive stamp, in `control`, or NULL."""
     cdef iovec into = iovec(iov_base=data, iov_len=size)
     cdef msghdr header = msghdr(
         msg_name=NULL, msg_namelen=0, msg_iov=&into, msg_iovlen=1,
-        msg_control=control, msg_controllen=CONTROL_BYTES, msg_flags=0,
+        msg_control=control, msg_controllen=CONTROL_WORDS * sizeof(size_t), msg_flags=0,
     )
     cdef ssize_t count = recvmsg(fd, &header, 0)
     cdef cmsghdr *found = CMSG_FIRSTHDR(&header) if count >= 0 else NULL

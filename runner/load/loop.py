@@ -247,10 +247,15 @@ def plain_exchange() -> type[Exchange]:
 
 
 def _metronome(order: WorkerOrder) -> Metronome | None:
-    """For arrivals on an even grid that are too close for anything else to be done in between."""
-    gap_ns = 0 if order.poisson else round(order.workers * NS_PER_S / order.rate)
-    period_ns = order.quantum_ns or gap_ns
-    return Metronome(period_ns) if 0 < period_ns <= _LONGEST_BLIND_NS else None
+    """For arrivals on an even grid, too close for anything else to be done in between.
+
+    A quantum shorter than the gap makes no even grid; closer than some microseconds, waiting is spinning.
+    """
+    gap_ns = round(order.workers * NS_PER_S / order.rate)
+    period_ns = 0 if order.poisson else gap_ns
+    if order.quantum_ns:
+        period_ns = order.quantum_ns if order.quantum_ns >= gap_ns else 0
+    return Metronome(period_ns) if _SPIN_NS < period_ns <= _LONGEST_BLIND_NS else None
 
 
 def _clock_offset() -> Nanoseconds:

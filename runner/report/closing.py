@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from runner.analyze.proof import uses_up
 from runner.report import numbers, prices
@@ -14,6 +14,7 @@ from runner.report.words import HELD, believed, heading, held, missed, undecided
 
 Stage = Mapping[str, Any]
 Configuration = Mapping[str, Any]
+_OURS: Final = "generator-limited"
 
 
 def final(configurations: Sequence[Configuration], *, compared: bool = True) -> list[str]:
@@ -188,7 +189,9 @@ def _open_question(configurations: Sequence[Configuration]) -> str:
     first = [(short[0], each) for each in configurations if (short := missed(each["stages"]))]
     if not first:
         return "No limit was met; offer more to find it."
-    known = [pair for pair in first if pair[0]["verdict"]["code"] not in {"undetermined", HELD}]
+    known = [pair for pair in first if pair[0]["verdict"]["code"] not in {"undetermined", _OURS, HELD}]
+    if not known and any(stage["verdict"]["code"] == _OURS for stage, _ in first):
+        return "Above it the load generator was the limit, so nothing is known of the service there."
     if not known:
         return "What limits the rates above it is not shown by what was measured."
     if len(configurations) == 1:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +72,23 @@ def test_a_grid_that_has_moved_is_tuned_and_one_that_drifts_by_a_hair_is_left_al
     metronome.tune(moved)
     metronome.wait(moved)
     assert time.monotonic_ns() >= moved
+
+
+@pytest.mark.parametrize("beside_ns", [-999, 0, 999])
+def test_a_first_instant_that_would_be_on_the_grid_of_the_clock_itself_is_waited_for(metronome, beside_ns):
+    first = (time.monotonic_ns() // PERIOD_NS + 2) * PERIOD_NS + beside_ns
+    metronome.tune(first)
+    for fd in metronome._fds:
+        assert _armed(fd)
+    metronome.wait(first + 3 * PERIOD_NS)
+    assert time.monotonic_ns() >= first + 3 * PERIOD_NS
+
+
+def test_what_was_never_tuned_does_not_wait(metronome):
+    metronome.wait(time.monotonic_ns() + 3600 * 10**9)
+
+
+def _armed(fd: int) -> bool:
+    """Whether a timer will go off: proc_pid_fdinfo(5) tells its interval."""
+    text = Path(f"/proc/self/fdinfo/{fd}").read_text()
+    return f"it_interval: (0, {2 * PERIOD_NS})" in text

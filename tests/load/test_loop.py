@@ -1,10 +1,13 @@
 """The loop itself, with a schedule of the test's own."""
 
+import socket
+import struct
 import time
 
 import pytest
 
 from runner.load.loop import Loop, plain_exchange
+from runner.load.seconds import Timeline
 from tests.load.orders import order
 from tests.servers.scripted import scripted
 
@@ -80,6 +83,44 @@ def test_what_cannot_be_taken_up_soon_after_the_window_is_dropped(monkeypatch):
     assert counts["scheduled"] == 2000
     assert counts["sent"] == counts["succeeded"] == 256
     assert counts["dropped"] == 2000 - 256
+
+
+@pytest.mark.parametrize("quantum_ns", [0, 1000, 2000, 37_000, 250_000, 1_000_000])
+def test_a_stage_that_begins_on_any_microsecond_is_offered_in_full(quantum_ns):
+    with scripted(lambda client, _: client.sendall(OK)) as port:
+        what = order(port, rate=1000.0, duration=0.05, quantum_ns=quantum_ns)
+        for _ in range(3):
+            seconds = []
+            loop = Loop(what, ((at * MS, 1) for at in range(50)), seconds.append)
+            loop.run((time.monotonic_ns() // MS + 20) * MS, lambda: False)
+            loop.close()
+            assert sum(second.succeeded for second in seconds) == 50
+
+
+def test_a_request_that_met_a_closed_connection_is_sent_again_at_once():
+    def answers_and_resets(client, _):
+        client.sendall(OK)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+
+    with scripted(answers_and_resets) as port:
+        what = order(port, duration=10.0)
+        exchange = plain_exchange()(what, Timeline(time.time_ns(), 0, 10.0, lambda _: None))
+        exchange.ask(time.time_ns(), 1, True)
+        until(lambda: exchange.in_flight == 0, exchange)
+        time.sleep(0.05)  # the connection has been reset, and nobody has looked at it since
+        exchange.ask(time.time_ns(), 1, True)
+        until(lambda: exchange.in_flight == 0, exchange)
+
+    assert exchange.resent == 1
+    exchange.close()
+
+
+def until(done, exchange):
+    deadline = time.monotonic() + 5
+    while not done():
+        assert time.monotonic() < deadline
+        exchange.attend(0.01)
 
 
 def slowly(ask):
