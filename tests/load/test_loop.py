@@ -1,7 +1,9 @@
 """The loop itself, with a schedule of the test's own."""
 
+import contextlib
 import socket
 import struct
+import threading
 import time
 
 import pytest
@@ -98,22 +100,24 @@ def test_a_stage_that_begins_on_any_microsecond_is_offered_in_full(quantum_ns):
 
 
 def test_a_request_that_met_a_closed_connection_is_sent_again_at_once():
+    answered = threading.Event()
+
     def answers_and_resets(client, _):
         client.sendall(OK)
+        answered.wait(5)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
 
     with scripted(answers_and_resets) as port:
-        what = order(port, duration=10.0)
-        exchange = plain_exchange()(what, Timeline(time.time_ns(), 0, 10.0, lambda _: None))
-        exchange.ask(time.time_ns(), 1, True)
-        until(lambda: exchange.in_flight == 0, exchange)
-        time.sleep(0.05)  # the connection has been reset, and nobody has looked at it since
-        exchange.ask(time.time_ns(), 1, True)
-        until(lambda: exchange.in_flight == 0, exchange)
-
-    assert exchange.resent == 1
-    exchange.close()
+        timeline = Timeline(time.time_ns(), 0, 10.0, lambda _: None)
+        with contextlib.closing(plain_exchange()(order(port, duration=10.0), timeline)) as exchange:
+            exchange.ask(time.time_ns(), 1, True)
+            until(lambda: exchange.in_flight == 0, exchange)
+            answered.set()
+            time.sleep(0.05)  # the connection is reset meanwhile, and nobody has looked at it since
+            exchange.ask(time.time_ns(), 1, True)
+            until(lambda: exchange.in_flight == 0, exchange)
+            assert exchange.resent == 1
 
 
 def until(done, exchange):

@@ -289,7 +289,7 @@ def test_a_healthy_container(truth, tmp_path):
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize(("connection", "rps"), [("new", 9000), ("keep-alive", 40_000)])
+@pytest.mark.parametrize(("connection", "rps"), [("new", 14_000), ("keep-alive", 75_000)])
 def test_docker_proxy_before_a_quick_app(truth, tmp_path, connection, rps):
     app = {"build": image(tmp_path), "port": 8080, "command": ["python", "/quick.py", "{port}"]}
     topology = {"kind": "docker", "app": app, "publish": "port"}
