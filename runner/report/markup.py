@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-_ESCAPED = re.compile(r"\\([\\`*_{}\[\]<>#|~@])")
+_MARKED = re.compile(r"\\([\\`*_{}\[\]<>#|~@])|\*\*")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~@])")
 
 
@@ -16,7 +16,7 @@ def escape(text: str) -> str:
 
 def unmarked(text: str) -> str:
     """A sentence of ours without its emphasis and escapes, for a terminal."""
-    return _ESCAPED.sub(r"\1", re.sub(r"(?<!\\)\*\*", "", text))
+    return _MARKED.sub(lambda found: found[1] or "", text)
 
 
 def paragraphs(text: str) -> str:

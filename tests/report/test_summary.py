@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -16,6 +16,7 @@ from tests.report.test_junit import first_stage, stored
 
 
 @given(st.text())
+@example("\\")
 def test_a_sentence_loses_its_escapes_and_keeps_its_words(text):
     assert unmarked(f"**{escape(text)}** holds") == f"{' '.join(text.split())} holds"
 
