@@ -21,7 +21,7 @@ HOST_FULL: Final = 0.95
 """Host CPU above which there is none left to give (netdata's critical alarm)."""
 NEARLY_FULL: Final = 0.85
 """The same for a chain of processes: each hand-over leaves a core idle for a moment. Our own bound: a
-generator, docker-proxy and a service that all had work at any time were seen to leave 12 % of two cores idle."""
+generator, docker-proxy and a service that all had work were seen to leave 12 % of two cores idle."""
 _A_CORE: Final = "a thread cannot use more than one core"
 
 
