@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.bench.contenders import CONTENDERS, Contender, Job
 from tests.bench.figures import nginx, offer_stage, run_k6, truth_server
+from tests.bench.one import GREEDY
 from tests.bench.watched import LENGTH_S, Measured, run
 
 RATES = (1000, 4000, 10_000)
@@ -48,6 +49,15 @@ def compare(size: Size, say: Say) -> dict[str, Any]:
             "workers": two_workers(port, say),
         }
     return found | {"truth": truth(size.truth_s, say), "spacing": spacing(say)}
+
+
+def unheld(size: Size, say: Say) -> dict[str, Any]:
+    """The parts of `compare` in which nothing holds a tool back."""
+    with nginx() as port, tempfile.TemporaryDirectory() as folder:
+        return {
+            "full_speed": full_speed(size, port, Path(folder), say),
+            "workers": two_workers(port, say),
+        }
 
 
 def cost(size: Size, port: int, folder: Path, say: Say) -> list[dict[str, Any]]:
@@ -145,7 +155,7 @@ def two_workers(port: int, say: Say) -> dict[str, float]:
     reached = {}
     for workers in (1, 2):
         say(f"{workers} worker(s) at full speed")
-        offered = offer_stage(port, 100_000 * workers, 4, workers=workers, max_in_flight=256 * workers)
+        offered = offer_stage(port, GREEDY * workers, 4, workers=workers, max_in_flight=256 * workers)
         reached[str(workers)] = offered.achieved * offered.facts.planned / offered.length_s
     return reached
 

@@ -7,7 +7,7 @@ import json
 
 from tests.bench.figures import offer_stage
 
-GREEDY = 100_000
+GREEDY = 400_000
 
 
 def main() -> None:
