@@ -31,6 +31,7 @@ class Truth:
         self.folder, self.name = folder, name
         self.words: list[str] = []
         self.eats = False
+        self.started: list[subprocess.Popen] = []
 
     def write(self, topology: dict, rps: int, load: dict, seconds: int) -> list[str]:
         spec = {
@@ -48,7 +49,7 @@ class Truth:
         ]  # fmt: skip
 
     def start(self, topology: dict, rps: int, *, seconds: int = 3, **load) -> subprocess.Popen:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.write(topology, rps, load, seconds),
             cwd=self.folder,
             env=os.environ | {"PYTHONPATH": f"{ROOT / 'tests' / 'without_pictures'}:{ROOT}"},
@@ -56,6 +57,15 @@ class Truth:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.started.append(process)
+        return process
+
+    def stop(self) -> None:
+        """End what a failed test has left running; a run that is told to end takes its stack down first."""
+        for process in self.started:
+            if process.poll() is None:
+                process.terminate()
+            process.communicate(timeout=60)
 
     def verdict(self, process: subprocess.Popen) -> dict:
         out, err = process.communicate(timeout=120)
@@ -91,7 +101,9 @@ def _disturbed(stage: dict) -> bool:
 
 @pytest.fixture
 def truth(tmp_path, request):
-    return Truth(tmp_path, request.node.name.removeprefix("test_"))
+    truth = Truth(tmp_path, request.node.name.removeprefix("test_"))
+    yield truth
+    truth.stop()
 
 
 @pytest.fixture

@@ -219,11 +219,13 @@ def test_a_service_that_never_answers_one_request_in_twenty(truth):
 
 
 def workers_of(pid):
-    return [
-        each
-        for each in psutil.Process(pid).children(recursive=True)
-        if "runner.load.worker" in each.cmdline()
-    ]
+    return [each for each in psutil.Process(pid).children(recursive=True) if is_worker(each)]
+
+
+def is_worker(process):
+    with contextlib.suppress(psutil.Error):  # short-lived children end while they are looked at
+        return "runner.load.worker" in process.cmdline()
+    return False
 
 
 def wait_for_worker(running):
