@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import trio
 
@@ -28,7 +27,7 @@ from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
 from runner.observe.processes import start_ticks
 from runner.observe.sampler import watch
-from tests.bench.compare import FULL, QUICK, compare, unheld
+from tests.bench.compare import FULL, QUICK, compare
 from tests.bench.counting import cost_of_counters
 from tests.bench.figures import offer_stage, truth_server
 from tests.bench.publish import chart, page, promises
@@ -47,25 +46,11 @@ def comparison() -> Iterator[Row]:
     found = compare(size, lambda line: print(line, file=sys.stderr, flush=True))
     found |= {"machine": machine(), "cores": os.cpu_count(), "rounds": size.rounds}
     if not quick:
-        write(found)
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        (FOLDER / "results.json").write_text(json.dumps(found, indent=1) + "\n")
+        (FOLDER / "README.md").write_text(page(found))
+        (FOLDER / "cpu.svg").write_text(chart(found))
     yield from promises(found)
-
-
-def again() -> Iterator[Row]:
-    """What nothing holds back, measured again by itself and put into the results that are there."""
-    found = json.loads((FOLDER / "results.json").read_text())
-    found |= unheld(FULL, lambda line: print(line, file=sys.stderr, flush=True)) | {
-        "full_speed_alone": machine()
-    }
-    write(found)
-    yield from ()
-
-
-def write(found: dict[str, Any]) -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "results.json").write_text(json.dumps(found, indent=1) + "\n")
-    (FOLDER / "README.md").write_text(page(found))
-    (FOLDER / "cpu.svg").write_text(chart(found))
 
 
 def machine() -> str:
@@ -133,10 +118,6 @@ SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
 }
 
 
-PARTS: dict[str, Callable[[], Iterator[Row]]] = {"full-speed": again}
-"""Run when they are named: parts of the comparison that may be measured again alone."""
-
-
 def move_into_own_namespace() -> str:
     """Start again in an empty network namespace where that is possible; says where we are.
 
@@ -158,11 +139,11 @@ def move_into_own_namespace() -> str:
 
 def main() -> None:
     where = move_into_own_namespace()
-    chosen = [word for word in sys.argv[1:] if not word.startswith("--")] or [*SECTIONS]
+    chosen = [word for word in sys.argv[1:] if not word.startswith("--")] or list(SECTIONS)
     print(f"{machine()}, {where}\n")
     print("| figure | measured | wanted | |\n| --- | --- | --- | --- |")
     for name in chosen:
-        for figure, measured, wanted, good in (SECTIONS | PARTS)[name]():
+        for figure, measured, wanted, good in SECTIONS[name]():
             print(f"| {figure} | {measured} | {wanted} | {'✓' if good else '✗'} |", flush=True)
 
 

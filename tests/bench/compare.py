@@ -51,15 +51,6 @@ def compare(size: Size, say: Say) -> dict[str, Any]:
     return found | {"truth": truth(size.truth_s, say), "spacing": spacing(say)}
 
 
-def unheld(size: Size, say: Say) -> dict[str, Any]:
-    """The parts of `compare` in which nothing holds a tool back."""
-    with nginx() as port, tempfile.TemporaryDirectory() as folder:
-        return {
-            "full_speed": full_speed(size, port, Path(folder), say),
-            "workers": two_workers(port, say),
-        }
-
-
 def cost(size: Size, port: int, folder: Path, say: Say) -> list[dict[str, Any]]:
     """CPU a request and percentiles at every rate, in both connection modes: medians of all rounds."""
     points = [(rate, new) for new in (False, True) for rate in size.rates]

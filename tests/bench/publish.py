@@ -106,8 +106,7 @@ def page(found: Found) -> str:
         "![CPU a request by tool and rate](cpu.svg)",
         *(_cost(found, connection) for connection in ("keep-alive", "new")),
         "## Highest rates",
-        "Nothing holds the tools back here: closed loops with 50 connections, ours with more arrivals due than it can send."
-        + _alone(found),
+        "Nothing holds the tools back here: closed loops with 50 connections, ours with more arrivals due than it can send.",
         _table(
             ["tool", "connections", "answers/s", "CPU a request (µs)"],
             [
@@ -179,15 +178,6 @@ def _cost(found: Found, connection: str) -> str:
         f"Percentiles are what each tool says itself. wrk knows no rate and is below at full speed.{missing}"
     )
     return f"## {heading}\n\n{note}\n\n{_table(head, shown)}"
-
-
-def _alone(found: Found) -> str:
-    where = found.get("full_speed_alone")
-    return (
-        f" Measured apart from the run above, by `python -m tests.bench full-speed`, on {where}."
-        if where
-        else ""
-    )
 
 
 def _workers(found: Found) -> str:
