@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # clocks that are held against each other, verdicts, and one Docker Engine: these run one after the other
-QUIET := tests/app_server tests/docker tests/load tests/observe tests/stack tests/truth \
-	$(patsubst %,tests/cli/test_%.py,again find instrument prove)
+QUIET := tests/app_server tests/stack/docker tests/load tests/observe tests/stack tests/truth \
+	$(patsubst %,tests/cli/test_%.py,rerun find instrument prove)
 
 .PHONY: help setup run test lint types house unit bench noise reports clean
 .DEFAULT_GOAL := help

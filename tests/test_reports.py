@@ -10,7 +10,7 @@ import pytest
 from infra.reports.refresh import commands
 from runner.archive.unpack import read_archive
 from runner.archive.verify import verify
-from runner.spec.load import read_spec
+from runner.experiment.load import read_spec
 
 ROOT = Path(__file__).parents[1]
 REPORTS = ROOT / "reports"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import trio
 
-from runner.errors import LoadproofError
+from runner.core.errors import LoadproofError
 from runner.stack.docker.bases import STAND_INS
 from runner.stack.docker.engine import connect, together
 from runner.stack.docker.images import Supplier

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from runner.facts import Calibration
-from runner.units import PerSecond
+from runner.core.facts import Calibration
+from runner.core.units import PerSecond
 
 
 def at_rate(calibration: Calibration, rate: PerSecond) -> Calibration:

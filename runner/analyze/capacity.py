@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from runner.analyze.capacity_words import answer, broken, doubt, milliseconds
+from runner.analyze.capacity_text import answer, broken, doubt, milliseconds
 from runner.analyze.knee import LEAST_POINTS, knee
 from runner.analyze.latency import LATENCIES
 from runner.analyze.thresholds import evaluate
-from runner.facts import TrialFacts
-from runner.plan.search import Search
-from runner.plan.trials import Trial, next_probe, search_of
-from runner.spec.model import Find, Threshold
-from runner.spec.traffic import stage_name
+from runner.core.facts import TrialFacts
+from runner.experiment.capacity_search import Search
+from runner.experiment.model import Find, Threshold
+from runner.experiment.traffic import stage_name
+from runner.experiment.trials import Trial, next_probe, search_of
 
 Stage: TypeAlias = dict[str, Any]
 StageOf: TypeAlias = Callable[[Trial, TrialFacts], Stage]

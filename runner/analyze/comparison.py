@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from statistics import NormalDist, fmean, geometric_mean, stdev
 from typing import Any, Final
 
-from runner.analyze.headlines import HEADLINES, Headline, measured
+from runner.analyze.comparability import changed, unlike
+from runner.analyze.key_metrics import HEADLINES, Headline, measured
 from runner.analyze.statistics import Interval, difference, ratio, ratio_of_single
-from runner.analyze.unlike import changed, unlike
-from runner.errors import UsageError
+from runner.core.errors import UsageError
 
 Results = Mapping[str, Any]
 Stage = Mapping[str, Any]

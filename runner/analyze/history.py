@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from runner.analyze.comparability import unlike
 from runner.analyze.comparison import compare
-from runner.analyze.headlines import HEADLINES, measured, stages_by_name
-from runner.analyze.unlike import unlike
-from runner.errors import UsageError
+from runner.analyze.key_metrics import HEADLINES, measured, stages_by_name
+from runner.core.errors import UsageError
 
 Results = Mapping[str, Any]
 SCHEMA_VERSION = 1

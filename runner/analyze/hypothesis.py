@@ -17,7 +17,7 @@ _MEANT: Final = {
     "proxy-cpu-limited": ("the proxy", "the number of the proxy's workers"),
     "app-cpu-limited": ("the app",),
 }
-"""Causes by the words of `runner.plan.changes` that somebody who expects a limit has in mind."""
+"""Causes by the words of `runner.experiment.counter_experiments` that somebody who expects a limit has in mind."""
 
 
 def hypothesis(expected: str | None, stages: Sequence[Stage]) -> dict[str, Any] | None:

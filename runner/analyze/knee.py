@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from runner.units import PerSecond
+from runner.core.units import PerSecond
 
 LEAST_POINTS: Final = 5
 SENSITIVITY: Final = 1.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from runner import histogram
-from runner.facts import LoadFacts, LoadSecond
-from runner.histogram import Histogram
+from runner.core import histogram
+from runner.core.facts import LoadFacts, LoadSecond
+from runner.core.histogram import Histogram
 
 PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
 STATISTICS: Final = ("mean", *PERCENTILES, "max")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from runner.analyze.headlines import HEADLINES, Headline, measured
+from runner.analyze.key_metrics import HEADLINES, Headline, measured
 from runner.analyze.statistics import median_interval, outliers
 
 Stage = Mapping[str, Any]

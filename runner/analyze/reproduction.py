@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from runner.analyze.comparison import MARGIN, compare
-from runner.analyze.headlines import measured, stages_by_name
-from runner.errors import UsageError
+from runner.analyze.key_metrics import measured, stages_by_name
+from runner.core.errors import UsageError
 
 Results = Mapping[str, Any]
 

@@ -8,22 +8,22 @@ from typing import Any, Final
 
 from runner.analyze import calibration
 from runner.analyze.capacity import Searched, capacity, searched
-from runner.analyze.counters import Usage, cores_between, cpu_by_role, cpu_of, memory_by_role
+from runner.analyze.counter_experiment import prove
 from runner.analyze.cross_check import cross_checks
-from runner.analyze.evidence import evidence
 from runner.analyze.hypothesis import hypothesis
+from runner.analyze.kernel_counters import evidence
 from runner.analyze.latency import distribution, latencies
-from runner.analyze.proof import prove
 from runner.analyze.repeats import repeats
+from runner.analyze.resource_usage import Usage, cores_between, cpu_by_role, cpu_of, memory_by_role
 from runner.analyze.scaling import scaling
 from runner.analyze.thresholds import evaluate
 from runner.analyze.throttling import throttled
 from runner.analyze.validity import validity
 from runner.analyze.verdict import verdict
-from runner.facts import LoadFacts, LoadSecond, ObservedFacts, Role, RunFacts, TrialFacts
-from runner.plan.changes import CHANGES
-from runner.plan.trials import Trial
-from runner.spec.model import Configuration, Experiment
+from runner.core.facts import LoadFacts, LoadSecond, ObservedFacts, Role, RunFacts, TrialFacts
+from runner.experiment.counter_experiments import CHANGES
+from runner.experiment.model import Configuration, Experiment
+from runner.experiment.trials import Trial
 
 SCHEMA_VERSION: Final = 1
 

@@ -10,10 +10,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from runner.analyze.rules.outcome import ACHIEVED
-from runner.analyze.scaling_words import Measured, sentences
+from runner.analyze.rules.errors import ACHIEVED
+from runner.analyze.scaling_text import Measured, sentences
 from runner.analyze.usl import Intervals, Law, Point, fit, intervals
-from runner.spec.model import Configuration, ExternalTopology
+from runner.experiment.model import Configuration, ExternalTopology
 
 Found = Mapping[str, Any]
 

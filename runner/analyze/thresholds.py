@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from runner.analyze.latency import LATENCIES
-from runner.spec.thresholds import Threshold
+from runner.experiment.thresholds import Threshold
 
 _OPERATORS: Final = {
     "<": operator.lt,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.facts import ObservedFacts, Sample, Throttling
+from runner.core.facts import ObservedFacts, Sample, Throttling
 
 
 def throttled(observed: ObservedFacts | None) -> dict[str, dict[str, Any]]:

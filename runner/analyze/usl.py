@@ -14,7 +14,7 @@ from itertools import chain, combinations
 from random import Random
 from typing import Final, TypeAlias
 
-from runner.units import PerSecond
+from runner.core.units import PerSecond
 
 PARAMETERS: Final = 3
 DRAWS: Final = 1000

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runner.analyze.evidence import rise
-from runner.facts import LoadFacts, TrialFacts
-from runner.units import percent
+from runner.analyze.kernel_counters import rise
+from runner.core.facts import LoadFacts, TrialFacts
+from runner.core.units import percent
 
 GENERATOR_SATURATED: Final = 0.8
 """Share of its cores from which a generator distorts what it measures (k6 docs, "Running large tests")."""

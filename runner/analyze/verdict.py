@@ -11,16 +11,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from runner.analyze.rules import cpu, outcome
+from runner.analyze.rules import cpu, errors
+from runner.analyze.rules.concurrency import concurrency, memory
 from runner.analyze.rules.connections import connections
-from runner.analyze.rules.finding import Evidence, Finding, Rule, RuledOut, Stage
-from runner.analyze.rules.waiting import concurrency, memory
-from runner.units import percent
+from runner.analyze.rules.types import Evidence, Finding, Rule, RuledOut, Stage
+from runner.core.units import percent
 
 _RULES: Final[tuple[Rule, ...]] = (
     memory,
     connections,
-    outcome.refused,
+    errors.refused,
     cpu.throttled,
     cpu.app,
     cpu.proxy,
@@ -66,8 +66,8 @@ def _judged(
         died = memory(stage, cores)
         return [died if isinstance(died, Finding) else _undetermined(stage)], []
     if validity == "invalid":
-        return [outcome.generator(stage)], []
-    held = outcome.within(stage)
+        return [errors.generator(stage)], []
+    held = errors.within(stage)
     if held and asked:
         return [held], []
     judged = [rule(stage, cores) for rule in _RULES]
@@ -118,7 +118,7 @@ def _undetermined(stage: Stage) -> Finding:
         "hint",
         f"{percent(achieved, 1)} of the target was achieved, and no counter that was read shows why"
         + ("; the service's own CPU and threads were not seen" if unseen else ""),
-        (Evidence("achieved", achieved * 100, "%", outcome.ACHIEVED * 100, "Loadproof's own bound"),),
+        (Evidence("achieved", achieved * 100, "%", errors.ACHIEVED * 100, "Loadproof's own bound"),),
         _look_closer(achieved, unseen=unseen),
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from runner.units import Seconds
+from runner.core.units import Seconds
 
 SCHEMA_VERSION: Final = 1
 MOST_PATHS: Final = 200

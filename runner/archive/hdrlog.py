@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from runner.units import Seconds
+from runner.core.units import Seconds
 
 METRICS: Final = ("response_time", "duration")
 """What is worth a line each second; the journal has all the others as well."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from runner.errors import ArchiveDamaged
+from runner.core.errors import ArchiveDamaged
 
 MANIFEST: Final = "manifest-sha256.txt"
 _LINE: Final = re.compile(r"([0-9a-f]{64})  (\S.*)")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from runner.archive import git, host, lock
-from runner.errors import OutputError
-from runner.folder import RunFolder
+from runner.core.errors import OutputError
+from runner.store.run_folder import RunFolder
 
 PROVENANCE: Final = "provenance"
 BEFORE, AFTER = "host-before.json", "host-after.json"

@@ -19,8 +19,8 @@ from typing import Final
 from runner.archive.manifest import check_manifest
 from runner.archive.names import fault_of, first_twice
 from runner.archive.pack import SEAL, SEAL_BYTES
-from runner.errors import ArchiveDamaged, OutputError, StoredRunError, UsageError
-from runner.units import BYTES_PER_MIB
+from runner.core.errors import ArchiveDamaged, OutputError, StoredRunError, UsageError
+from runner.core.units import BYTES_PER_MIB
 
 SCHEMA_VERSION: Final = 1
 _LOCK: Final = "lock.json"

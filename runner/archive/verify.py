@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from runner.archive.content import (
+from runner.archive.crate import CRATE
+from runner.archive.files import (
     DERIVED,
     HISTOGRAMS,
     KEPT,
@@ -25,17 +26,16 @@ from runner.archive.content import (
     SPEC,
     derived,
 )
-from runner.archive.crate import CRATE
 from runner.archive.manifest import MANIFEST
 from runner.archive.provenance import AFTER, BEFORE, GIT, SOFTWARE
-from runner.begun import RUN, parse_begun
-from runner.errors import ArchiveDamaged, SpecificationError
-from runner.recount import recount_files
-from runner.rendering import MARKDOWN
+from runner.core.errors import ArchiveDamaged, SpecificationError
+from runner.experiment.load import read_spec
+from runner.experiment.suggestions import harmless
 from runner.report.charts.render import charts
 from runner.report.markdown import render_markdown
-from runner.spec.load import read_spec
-from runner.spec.words import harmless
+from runner.store.reanalyze import recount_files
+from runner.store.rendered_files import MARKDOWN
+from runner.store.run_file import RUN, parse_begun
 
 _NEEDED: Final = (*NEEDED, *DERIVED)
 _WRITTEN: Final = (*_NEEDED, *KEPT, *SHOWN, MANIFEST)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from runner.cli import exits
-from runner.errors import UsageError
-from runner.spec.words import harmless
+from runner.cli import exit_codes
+from runner.core.errors import UsageError
+from runner.experiment.suggestions import harmless
 
 _PATH = click.Path(path_type=Path)
 
@@ -28,7 +28,7 @@ def list_files(zip_: Path) -> int:
     for name in sorted(found.files):
         click.echo(f"{len(found.files[name]):>10,}  {name}")
     click.echo(f"sha256 {found.identity}")
-    return exits.DONE
+    return exit_codes.DONE
 
 
 @archive.command("show")
@@ -37,14 +37,14 @@ def list_files(zip_: Path) -> int:
 def show(zip_: Path, name: str) -> int:
     """Print the file NAME of ZIP, byte for byte."""
     from runner.archive.unpack import read_archive
-    from runner.spec.words import did_you_mean
+    from runner.experiment.suggestions import did_you_mean
 
     files = read_archive(zip_).files
     if name not in files:
         hint = did_you_mean(name, list(files)) or f"`runner archive ls {zip_}` lists its files"
         raise UsageError(f"there is no file {name!r} in {zip_}", hint=hint)
     click.echo(files[name], nl=False)
-    return exits.DONE
+    return exit_codes.DONE
 
 
 @archive.command("extract")
@@ -57,7 +57,7 @@ def extract(zip_: Path, folder: Path) -> int:
 
     write(read_archive(zip_), folder)
     click.echo(folder)
-    return exits.DONE
+    return exit_codes.DONE
 
 
 @archive.command("diff")
@@ -65,7 +65,7 @@ def extract(zip_: Path, folder: Path) -> int:
 @click.argument("head", type=_PATH)
 def diff(base: Path, head: Path) -> int:
     """Say in what two archives differ but for their numbers, which `runner compare` compares."""
-    from runner.archive.difference import differences
+    from runner.archive.diff import differences
     from runner.archive.unpack import read_archive
 
     one, other = read_archive(base), read_archive(head)
@@ -74,7 +74,7 @@ def diff(base: Path, head: Path) -> int:
         click.echo("the archives hold the same")
     for line in lines:
         click.echo(harmless(line))
-    return exits.DONE
+    return exit_codes.DONE
 
 
 @archive.command("pack")
@@ -82,7 +82,7 @@ def diff(base: Path, head: Path) -> int:
 @click.option("--out", type=_PATH, metavar="FILE", help="Write here, not into RUN.")
 def pack(run: Path, out: Path | None) -> int:
     """Make the archive of RUN, the folder of a run, once more; the same run gives the same archive."""
-    from runner.archive.write import archive_folder
+    from runner.archive.create import archive_folder
 
     click.echo(archive_folder(run, out))
-    return exits.DONE
+    return exit_codes.DONE

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from runner.cli import exits
-from runner.errors import OutputError, PublishFailed
-from runner.publish.target import PROVIDERS, Asked
+from runner.cli import exit_codes
+from runner.core.errors import OutputError, PublishFailed
+from runner.publish.ci_context import PROVIDERS, Asked
 
 if TYPE_CHECKING:
     from runner.publish.comment import Draft
@@ -53,9 +53,9 @@ def comment(
     or GITLAB_TOKEN. A comment that fails fails nothing else unless it is --required; its text is
     kept as comment.md in RUN.
     """
-    from runner.archive.stored import read_results_of as read_results
+    from runner.archive.results_from import read_results_of as read_results
+    from runner.publish.ci_context import find_commit, find_link
     from runner.publish.comment import Draft, Origin, check_identity
-    from runner.publish.target import find_commit, find_link
 
     asked = Asked(provider, api, repository, number, commit, link)
     draft = Draft(
@@ -66,30 +66,30 @@ def comment(
     )
     if dry_run:
         click.echo(draft.render(_most(provider)), nl=False)
-        return exits.DONE
-    from runner.cli.actions import add_summary
+        return exit_codes.DONE
+    from runner.cli.github_actions import add_summary
 
     noted = add_summary(draft.render(_most("gitlab")), os.environ)
     if summary_only:
         click.echo("the job's summary has it" if noted else "there is no job summary to write to", err=True)
-        return exits.DONE
+        return exit_codes.DONE
     try:
         click.echo(_send(draft, asked))
     except PublishFailed as failure:
         return _keep(run, draft, failure, required=required)
-    return exits.DONE
+    return exit_codes.DONE
 
 
 def _most(provider: str | None) -> int:
-    from runner.publish.forges import MOST
+    from runner.publish.providers import MOST
 
     return MOST[provider or "github"]
 
 
 def _send(draft: Draft, asked: Asked) -> str:
-    from runner.publish.forges import open_forge, open_wire
-    from runner.publish.sticky import publish
-    from runner.publish.target import find_target
+    from runner.publish.ci_context import find_target
+    from runner.publish.providers import open_forge, open_wire
+    from runner.publish.sticky_comment import publish
 
     target = find_target(asked, os.environ)
     wire = open_wire(target)
@@ -101,7 +101,7 @@ def _send(draft: Draft, asked: Asked) -> str:
 
 def _keep(run: Path, draft: Draft, failure: PublishFailed, *, required: bool) -> int:
     """Say what went wrong and where the text is now."""
-    from runner.folder import RunFolder, rescue_folder
+    from runner.store.run_folder import RunFolder, rescue_folder
 
     folder = RunFolder(run if run.is_dir() else run.parent)
     content = draft.render(_most(None)).encode()
@@ -109,9 +109,9 @@ def _keep(run: Path, draft: Draft, failure: PublishFailed, *, required: bool) ->
         kept = folder.write(_KEPT, content)
     except OutputError:
         kept = rescue_folder().write(_KEPT, content)
-    exits.show_error(failure)
+    exit_codes.show_error(failure)
     click.echo(f"the comment's text is in {kept}", err=True)
     if required:
-        return exits.code_for(failure)
+        return exit_codes.code_for(failure)
     click.echo("this fails nothing else; with --required it would", err=True)
-    return exits.DONE
+    return exit_codes.DONE

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import click
 
-from runner.cli import exits
-from runner.cli.runs import Results, margin, put, read_runs
-from runner.errors import UsageError
+from runner.cli import exit_codes
+from runner.cli.run_arguments import Results, margin, put, read_runs
+from runner.core.errors import UsageError
 
 _FORMATS: Final = ("md", "html", "json")
 
@@ -49,7 +49,7 @@ def compare(
     comparison = compared(*sides, margin=least, force=force)
     put(_text(comparison, form), out)
     worse = comparison["verdict"] == "worse"
-    return exits.THRESHOLD_FAILED if worse and fail_on_regression else exits.DONE
+    return exit_codes.THRESHOLD_FAILED if worse and fail_on_regression else exit_codes.DONE
 
 
 def _side(path: Path) -> list[Results]:
@@ -71,6 +71,6 @@ def _text(comparison: dict[str, Any], form: str) -> str:
     text = render_comparison(comparison)
     if form == "md":
         return text
-    from runner.report.page.text import text_page
+    from runner.report.page.markdown_html import text_page
 
     return text_page("Comparison", text)

@@ -13,7 +13,7 @@ _MARKS = {"ok": ("✓", "green"), "limited": ("!", "yellow"), "missing": ("✗",
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(as_json: bool) -> None:
     """Say what this machine has and lacks, and what to do about it."""
-    from runner.doctor import examine
+    from runner.cli.doctor_checks import examine
 
     checks = examine()
     if as_json:

@@ -11,16 +11,16 @@ from typing import Any, Final
 
 import click
 
-from runner.archive.stored import is_archive
-from runner.cli import exits
-from runner.cli.again import Narrowed, conclude_again, default_folder, job_of, open_again, show_again
+from runner.archive.results_from import is_archive
+from runner.cli import exit_codes
+from runner.cli.rerun import Narrowed, conclude_again, default_folder, job_of, open_again, show_again
 from runner.cli.specfile import read_spec_file
-from runner.errors import UsageError
-from runner.folder import SPEC
-from runner.pipeline import Job, Outcome, Watcher
-from runner.plan.trials import Trial, plan
-from runner.stack.aim import check_configurations
-from runner.stack.lock import host_lock
+from runner.core.errors import UsageError
+from runner.execution.pipeline import Job, Outcome, Watcher
+from runner.experiment.trials import Trial, plan
+from runner.stack.host_lock import host_lock
+from runner.stack.target_policy import check_configurations
+from runner.store.run_folder import SPEC
 
 _DECIDES: Final = {"decides": True}
 """A stage that is no probe; of a search's probes only two carry its answer."""
@@ -103,7 +103,7 @@ def execute(
         show_again(again, job)
     if dry_run:
         _show_plan(job.trials)
-        return exits.DONE
+        return exit_codes.DONE
     chosen = {trial.configuration.name: trial.configuration for trial in job.trials}
     check_configurations(chosen.values(), authorized=job.authorized)
     with nullcontext() if no_lock else host_lock(job.command):
@@ -111,9 +111,9 @@ def execute(
     _show_outcome(outcome, as_json=as_json, quiet=quiet)
     reproduced = conclude_again(again, outcome, quiet=quiet) if again else True
     if outcome.signal:
-        exits.die_of(outcome.signal)
+        exit_codes.die_of(outcome.signal)
     code = _code(outcome)
-    return exits.THRESHOLD_FAILED if fail_unless_reproduced and not (reproduced or code) else code
+    return exit_codes.THRESHOLD_FAILED if fail_unless_reproduced and not (reproduced or code) else code
 
 
 def _given(spec: Path | None) -> Path:
@@ -150,8 +150,8 @@ def _new_job(spec: Path, out: Path | None, narrowed: Narrowed, *, authorized: bo
 
 def _resumed(folder: Path) -> Job:
     """The job of a run that was cut short."""
-    from runner.begun import other_host, read_earlier
     from runner.observe.environment import environment
+    from runner.store.run_file import other_host, read_earlier
 
     earlier = read_earlier(folder)
     begun = earlier.begun
@@ -180,9 +180,9 @@ def _resumed(folder: Path) -> Job:
 
 def _whole(job: Job) -> Outcome | None:
     """How a run ended that is to be gone on with although nothing of it is missing; None for any other."""
-    from runner.errors import StoredRunError
-    from runner.pipeline import Outcome
-    from runner.stored import read_results
+    from runner.core.errors import StoredRunError
+    from runner.execution.pipeline import Outcome
+    from runner.store.results_file import read_results
 
     if job.earlier is None or job.earlier.begun.run.finished_at is None:
         return None
@@ -199,7 +199,7 @@ def _whole(job: Job) -> Outcome | None:
 def _run(job: Job, *, quiet: bool) -> Outcome:
     import trio
 
-    from runner.pipeline import execute as run_pipeline
+    from runner.execution.pipeline import execute as run_pipeline
 
     with _watcher(quiet=quiet) as watcher:
         return trio.run(run_pipeline, job, watcher)
@@ -210,7 +210,7 @@ def _watcher(*, quiet: bool) -> Iterator[Watcher]:
     from rich.live import Live
 
     from runner.cli.progress import LiveProgress, PlainProgress, QuietProgress
-    from runner.cli.screen import Screen
+    from runner.cli.terminal import Screen
 
     console = Screen()
     if quiet:
@@ -243,7 +243,7 @@ def _show_plan(trials: Sequence[Trial]) -> None:
 
 def _show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
     """The result on stdout, everything for people on stderr."""
-    from runner.cli.screen import say
+    from runner.cli.terminal import say
 
     if not quiet:
         from runner.cli.summary import show_summary
@@ -253,7 +253,7 @@ def _show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
         if outcome.archive:
             say(f"All of it in one file: {outcome.archive}", err=True)
     if outcome.error:
-        exits.show_error(outcome.error)
+        exit_codes.show_error(outcome.error)
     if as_json:
         say(json.dumps(outcome.results, indent=1, ensure_ascii=False, allow_nan=False))
     else:
@@ -262,15 +262,15 @@ def _show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
 
 def _code(outcome: Outcome) -> int:
     if outcome.error:
-        return exits.code_for(outcome.error)
+        return exit_codes.code_for(outcome.error)
     ran = [stage for stage in _stages(outcome.results) if stage["status"] != "not-run"]
     if any(
         stage["validity"]["status"] == "invalid" for stage in ran if stage.get("find", _DECIDES)["decides"]
     ):
-        return exits.INVALID_STAGE
+        return exit_codes.INVALID_STAGE
     if not all(threshold["ok"] for stage in ran for threshold in stage["thresholds"]):
-        return exits.THRESHOLD_FAILED
-    return exits.DONE
+        return exit_codes.THRESHOLD_FAILED
+    return exit_codes.DONE
 
 
 def _stages(results: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -8,9 +8,9 @@ from typing import Final
 
 import click
 
-from runner.cli import exits
-from runner.cli.runs import Results, margin, put, read_runs
-from runner.errors import UsageError
+from runner.cli import exit_codes
+from runner.cli.run_arguments import Results, margin, put, read_runs
+from runner.core.errors import UsageError
 
 _FORMATS: Final = ("md", "html", "json")
 
@@ -37,11 +37,11 @@ def history(folder: Path, least: float, form: str, out: Path | None) -> int:
         )
     if form == "json":
         put(json.dumps(trends, indent=1, ensure_ascii=False, allow_nan=False) + "\n", out)
-        return exits.DONE
+        return exit_codes.DONE
     text = "\n".join(map(render_history, trends))
     if form == "html":
-        from runner.report.page.text import text_page
+        from runner.report.page.markdown_html import text_page
 
         text = text_page("History", text)
     put(text, out)
-    return exits.DONE
+    return exit_codes.DONE

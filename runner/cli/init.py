@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from runner.cli import exits
-from runner.errors import OutputError, UsageError
-from runner.spec.first import Known, first_spec, name_for, with_port_field
-from runner.spec.load import read_spec
-from runner.spec.topology import PORT_FIELD
+from runner.cli import exit_codes
+from runner.core.errors import OutputError, UsageError
+from runner.experiment.init_template import Known, first_spec, name_for, with_port_field
+from runner.experiment.load import read_spec
+from runner.experiment.topology import PORT_FIELD
 
 
 @click.command()
@@ -48,7 +48,7 @@ def init(
     click.echo(
         f"it answers {known.status} at {known.path}; run it with: runner execute {out}{_more(text)}", err=True
     )
-    return exits.DONE
+    return exit_codes.DONE
 
 
 def _words(target: tuple[str, ...]) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ def _more(text: str) -> str:
 def _running(url: str, path: str | None, *, insecure: bool) -> Known:
     import trio
 
-    from runner.stack.explore import explore_url, listeners_on
+    from runner.stack.service_probe import explore_url, listeners_on
 
     base, asked, port = _split(url)
     found = trio.run(lambda: explore_url(base, path or asked, insecure=insecure))
@@ -117,7 +117,7 @@ def _split(url: str) -> tuple[str, str, int]:
 def _startable(command: tuple[str, ...], path: str | None) -> Known:
     import trio
 
-    from runner.stack.explore import explore_command
+    from runner.stack.service_probe import explore_command
 
     words = with_port_field(command)
     if not any(PORT_FIELD in word for word in words):

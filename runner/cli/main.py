@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from runner.cli.exits import exit_code_of
+from runner.cli.exit_codes import exit_code_of
 
 _COMMANDS: Final = {
     "execute": "Run an experiment and write its report.",

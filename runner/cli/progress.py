@@ -17,10 +17,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from runner.facts import LoadSecond, Role, Sample, Subject, TrialFacts
-from runner.pipeline import Watcher
-from runner.plan.trials import Trial
-from runner.units import Seconds
+from runner.core.facts import LoadSecond, Role, Sample, Subject, TrialFacts
+from runner.core.units import Seconds
+from runner.execution.pipeline import Watcher
+from runner.experiment.trials import Trial
 
 _REDRAW_S: Final = 0.5
 _HEARTBEAT_S: Final = 10

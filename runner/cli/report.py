@@ -9,17 +9,17 @@ from typing import Any, Final, TypeAlias
 
 import click
 
-from runner.cli import exits
-from runner.cli.runs import put
-from runner.errors import LoadproofError, StoredRunError, UsageError
-from runner.folder import RESULTS
+from runner.cli import exit_codes
+from runner.cli.run_arguments import put
+from runner.core.errors import LoadproofError, StoredRunError, UsageError
+from runner.store.run_folder import RESULTS
 
 Results: TypeAlias = Mapping[str, Any]
 
 
 def _markdown(results: Results, run: Path) -> str:
     """With the charts that lie in the run's folder, or in its archive."""
-    from runner.archive.stored import is_archive
+    from runner.archive.results_from import is_archive
     from runner.archive.unpack import read_archive
     from runner.report.charts.render import charts
     from runner.report.markdown import render_markdown
@@ -34,8 +34,8 @@ def _markdown(results: Results, run: Path) -> str:
 
 
 def _page(results: Results, run: Path) -> str:
-    from runner.bundle import vega_bundle
     from runner.report.page.render import render_page
+    from runner.store.vega_cache import vega_bundle
 
     del run
     return render_page(results, bundle=vega_bundle())
@@ -85,14 +85,14 @@ def report(run: Path, form: str, recount: bool, write: bool, out: Path | None) -
         return _write_all(run, _recounted(run) if recount else _results(run))
     text = _FORMATS[form](_recounted(run) if recount else _results(run), run)
     put(text, out)
-    return exits.DONE
+    return exit_codes.DONE
 
 
 def _write_all(run: Path, results: Results) -> int:
     """Everything that people look at, as `runner execute` writes it."""
-    from runner.archive.stored import is_archive
-    from runner.folder import RunFolder
-    from runner.rendering import MARKDOWN, rendered
+    from runner.archive.results_from import is_archive
+    from runner.store.rendered_files import MARKDOWN, rendered
+    from runner.store.run_folder import RunFolder
 
     if is_archive(run):
         raise UsageError(
@@ -102,13 +102,13 @@ def _write_all(run: Path, results: Results) -> int:
     for name, content in rendered(results).items():
         folder.write(name, content)
     click.echo(folder.path / MARKDOWN)
-    return exits.DONE
+    return exit_codes.DONE
 
 
 def _recounted(run: Path) -> Results:
-    from runner.archive.stored import is_archive
+    from runner.archive.results_from import is_archive
     from runner.archive.unpack import read_archive
-    from runner.recount import recount_files, recount_folder
+    from runner.store.reanalyze import recount_files, recount_folder
 
     return (
         recount_files(read_archive(run).files, where=f"{run}: ") if is_archive(run) else recount_folder(run)
@@ -117,8 +117,8 @@ def _recounted(run: Path) -> Results:
 
 def _results(run: Path) -> Results:
     """As stored; where results.json is missing, damaged or newer, as far as the journal tells."""
-    from runner.archive.stored import read_results_of as read_results
-    from runner.recount import recount_folder
+    from runner.archive.results_from import read_results_of as read_results
+    from runner.store.reanalyze import recount_folder
 
     try:
         return read_results(run)

@@ -11,8 +11,8 @@ import click
 @click.option("--markdown", is_flag=True, help="Every key as a page for people.")
 def schema(markdown: bool) -> None:
     """Print the JSON Schema of specifications (version 1)."""
-    from runner.spec.reference import reference
-    from runner.spec.schema import json_schema
+    from runner.experiment.reference import reference
+    from runner.experiment.schema import json_schema
 
     if markdown:
         click.echo(reference(), nl=False)

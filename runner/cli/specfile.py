@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.cli.actions import annotate
-from runner.errors import SpecificationError, UsageError
-from runner.spec.load import read_spec
-from runner.spec.model import Experiment
+from runner.cli.github_actions import annotate
+from runner.core.errors import SpecificationError, UsageError
+from runner.experiment.load import read_spec
+from runner.experiment.model import Experiment
 
 
 @dataclass(frozen=True, slots=True)

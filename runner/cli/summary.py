@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runner.cli.screen import Screen
-from runner.report import closing, numbers, words
+from runner.cli.terminal import Screen
+from runner.report import conclusion, number_format, prose
 from runner.report.capacity import shown
-from runner.report.markup import unmarked
+from runner.report.markdown_text import unmarked
 from runner.report.summary import WORDS, broken_thresholds, summary_rows
 
 _LOG_WIDTH: Final = 160
@@ -30,12 +30,12 @@ def show_summary(results: Mapping[str, Any], console: Console | None = None) -> 
     if not rows:
         return
     console.print(_table(rows, console.width))
-    if aborted := words.aborted(results["run"]):
+    if aborted := prose.aborted(results["run"]):
         console.print(Text(unmarked(aborted), style="red"), soft_wrap=not console.is_terminal)
     for line in _thresholds(results):
         console.print(Text(line, style="" if line.endswith("passed.") else "red"), soft_wrap=True)
-    conclusion = closing.conclusion([shown(each) for each in results["configurations"]])
-    console.print(Text(unmarked(conclusion)), soft_wrap=not console.is_terminal)
+    ending = conclusion.conclusion([shown(each) for each in results["configurations"]])
+    console.print(Text(unmarked(ending)), soft_wrap=not console.is_terminal)
 
 
 def _table(rows: list[dict[str, str]], width: int) -> Table:
@@ -70,7 +70,7 @@ def _thresholds(results: Mapping[str, Any]) -> Iterator[str]:
         if judged:
             yield f"{f'All {judged} thresholds' if judged > 1 else 'The threshold'}{where} passed."
         return
-    yield f"{len(broken)} of {numbers.plural(judged, 'threshold')} failed:"
+    yield f"{len(broken)} of {number_format.plural(judged, 'threshold')} failed:"
     for each in broken[:_MOST_BROKEN]:
         where = f"{each.configuration}, {each.stage}" if several else each.stage
         yield f"  {each.expr} at {where}: {each.measured}"

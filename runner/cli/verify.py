@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from runner.cli import exits
-from runner.spec.words import harmless
+from runner.cli import exit_codes
+from runner.experiment.suggestions import harmless
 
 
 @click.command()
@@ -19,7 +19,7 @@ def verify(archive: Path) -> int:
     from them is named. Verdicts and texts must come out the same if this very code wrote ARCHIVE; of
     another version's, those that read otherwise are listed.
     """
-    from runner.archive.again import checked, written_by
+    from runner.archive.rerun import checked, written_by
 
     found, otherwise = checked(archive)
     click.echo(f"{archive}: {len(found.files)} files are whole, and every number follows from the data")
@@ -30,4 +30,4 @@ def verify(archive: Path) -> int:
         for line in otherwise:
             click.echo(f"  {line}")
     click.echo(f"sha256 {found.identity}")
-    return exits.DONE
+    return exit_codes.DONE

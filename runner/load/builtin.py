@@ -11,16 +11,16 @@ from typing import Final
 
 import trio
 
-from runner.errors import EnvironmentLacks
-from runner.facts import LoadFacts, LoadSecond, Window
-from runner.load import ledger, pacing
-from runner.load.child import Child, children
+from runner.core.errors import EnvironmentLacks
+from runner.core.facts import LoadFacts, LoadSecond, Window
+from runner.core.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
+from runner.load import pacing, worker_accounts
 from runner.load.engine import LoadOrder, LoadStarted
-from runner.load.ledger import Account
 from runner.load.merge import Collector
-from runner.load.order import WorkerOrder
 from runner.load.request import request_bytes, resolve
-from runner.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
+from runner.load.worker_accounts import Account
+from runner.load.worker_order import WorkerOrder
+from runner.load.worker_process import Child, children
 
 _RATE_PER_WORKER: Final = 40_000
 _HANDSHAKES_PER_WORKER: Final = 500  # a whole TLS handshake costs the client 0.9 ms of CPU
@@ -204,11 +204,11 @@ def _facts(order: LoadOrder, workers: Sequence[_Worker], stage: _Stage) -> LoadF
         engine="builtin",
         workers=len(workers),
         planned=sum(account.planned for account in accounts),
-        seconds=tuple(ledger.with_lost(stage.seconds, accounts, order.stage.duration)),
+        seconds=tuple(worker_accounts.with_lost(stage.seconds, accounts, order.stage.duration)),
         complete=True,
-        clock=ledger.clock(accounts),
-        lost_workers=ledger.losses(accounts),
-        notes=(*_pacing_notes(order, len(workers)), *ledger.notes(accounts)),
+        clock=worker_accounts.clock(accounts),
+        lost_workers=worker_accounts.losses(accounts),
+        notes=(*_pacing_notes(order, len(workers)), *worker_accounts.notes(accounts)),
     )
 
 

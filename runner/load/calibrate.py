@@ -18,17 +18,17 @@ from typing import Final
 
 import trio
 
-from runner import histogram
-from runner.errors import EnvironmentLacks
-from runner.facts import Calibration, Endpoint, Floor, LoadFacts, Spacing
-from runner.histogram import Histogram
+from runner.core import histogram
+from runner.core.errors import EnvironmentLacks
+from runner.core.facts import Calibration, Endpoint, Floor, LoadFacts, Spacing
+from runner.core.histogram import Histogram
+from runner.core.units import NS_PER_US, Nanoseconds, PerSecond
+from runner.experiment.model import Expect, Load, Stage
 from runner.load import pacing
-from runner.load.child import Child, children
 from runner.load.engine import Engine, LoadOrder
 from runner.load.engines import ENGINES
 from runner.load.request import request_bytes
-from runner.spec.model import Expect, Load, Stage
-from runner.units import NS_PER_US, Nanoseconds, PerSecond
+from runner.load.worker_process import Child, children
 
 _WARMUP_S: Final = 0.3
 _WINDOW_S: Final = 0.7

@@ -8,8 +8,8 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
-from runner.load.answers import Answer
-from runner.units import Nanoseconds
+from runner.core.units import Nanoseconds
+from runner.load.response_parser import Answer
 
 SO_TIMESTAMPNS: Final = 35
 STAMP: Final = struct.Struct("qq")

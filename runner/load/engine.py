@@ -8,8 +8,8 @@ from typing import Protocol
 
 import trio
 
-from runner.facts import Endpoint, LoadFacts, LoadSecond, Window
-from runner.spec.model import Load, Stage
+from runner.core.facts import Endpoint, LoadFacts, LoadSecond, Window
+from runner.experiment.model import Load, Stage
 
 
 @dataclass(frozen=True, slots=True)

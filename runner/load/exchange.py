@@ -17,7 +17,7 @@ import time
 from collections import deque
 from typing import Final
 
-from runner.load.answers import Answer, Heads, ProtocolFault
+from runner.core.units import NS_PER_S, Nanoseconds, Seconds, ns
 from runner.load.connection import (
     ASKED,
     CLOSED,
@@ -34,10 +34,10 @@ from runner.load.connection import (
     round_trip_ns,
     unpack_stamp,
 )
-from runner.load.order import WorkerOrder
-from runner.load.seconds import Timeline
+from runner.load.response_parser import Answer, Heads, ProtocolFault
 from runner.load.tally import Tally
-from runner.units import NS_PER_S, Nanoseconds, Seconds, ns
+from runner.load.timeline import Timeline
+from runner.load.worker_order import WorkerOrder
 
 BUFFER_BYTES: Final = 256 * 1024
 _LARGE_BYTES: Final = 16 * 1024

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 
 import trio
 
-from runner import histogram
-from runner.facts import LoadFacts, LoadSecond, Window
+from runner.core import histogram
+from runner.core.facts import LoadFacts, LoadSecond, Window
+from runner.core.units import NS_PER_MS, ns
 from runner.load import pacing
 from runner.load.engine import LoadOrder, LoadStarted
-from runner.units import NS_PER_MS, ns
 
 DURATION_NS = 2 * NS_PER_MS
 """How long every request takes."""

@@ -14,13 +14,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from runner.load.alarm import Alarm, Metronome
+from runner.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, Nanoseconds, ns
 from runner.load.exchange import Exchange
-from runner.load.order import WorkerOrder
 from runner.load.pacing import Bunch
-from runner.load.seconds import Timeline
 from runner.load.tally import Tally
-from runner.units import NS_PER_MS, NS_PER_S, NS_PER_US, Nanoseconds, ns
+from runner.load.timeline import Timeline
+from runner.load.timers import Alarm, Metronome
+from runner.load.worker_order import WorkerOrder
 
 _HOUSEKEEPING_NS: Final = 100 * NS_PER_MS
 _ENDING_NS: Final = 5 * NS_PER_MS
@@ -230,7 +230,7 @@ class Loop:
 def _exchange(order: WorkerOrder, timeline: Timeline) -> Exchange:
     if order.tls is None:
         return plain_exchange()(order, timeline)
-    from runner.load.tls import TlsExchange  # noqa: PLC0415  (OpenSSL costs 4 MiB, and plain HTTP needs none)
+    from runner.load.tls_exchange import TlsExchange  # noqa: PLC0415  (OpenSSL costs 4 MiB, and plain HTTP needs none)
 
     return TlsExchange(order, timeline, order.tls)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner.facts import LoadSecond
-from runner.histogram import Histogram, merge
+from runner.core.facts import LoadSecond
+from runner.core.histogram import Histogram, merge
 from runner.load.tally import LATENCIES
 
 _COUNTS = ("scheduled", "sent", "succeeded", "dropped", "completed", "in_flight")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import repeat
 from typing import TypeAlias
 
-from runner.units import NS_PER_S, Nanoseconds, PerSecond, Seconds
+from runner.core.units import NS_PER_S, Nanoseconds, PerSecond, Seconds
 
 Arrivals: TypeAlias = Iterator[Nanoseconds]
 Bunch: TypeAlias = tuple[Nanoseconds, int]

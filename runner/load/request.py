@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 
-from runner.errors import EnvironmentLacks
-from runner.facts import Endpoint
+from runner.core.errors import EnvironmentLacks
+from runner.core.facts import Endpoint
 from runner.load.engine import LoadOrder
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}

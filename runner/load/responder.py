@@ -20,8 +20,8 @@ import time
 from array import array
 from typing import Final
 
+from runner.core.units import NS_PER_S
 from runner.load.connection import SO_TIMESTAMPNS, STAMP, STAMP_SPACE
-from runner.units import NS_PER_S
 
 _BODY: Final = b"01234567890123456789"
 _HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 20\r\n%s\r\n"

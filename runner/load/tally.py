@@ -8,12 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Final
 
-from runner.histogram import bucket
-from runner.units import Nanoseconds
+from runner.core.histogram import bucket
+from runner.core.units import Nanoseconds
 
 _HALF_US: Final = 500
 FINE: Final = 2048
-"""Microseconds below which `runner.histogram` keeps every value apart."""
+"""Microseconds below which `runner.core.histogram` keeps every value apart."""
 LATENCIES: Final = ("duration", "response_time", "connect", "tls", "dispatch_delay", "first_byte")
 
 
@@ -80,7 +80,7 @@ class Latency:
 
 
 class Tally:
-    """One second of one worker; see `runner.facts.LoadSecond` for what each count means.
+    """One second of one worker; see `runner.core.facts.LoadSecond` for what each count means.
 
     Attributes:
         whole: Duration and first byte of answers that came in one piece, for which they are the same.

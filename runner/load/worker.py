@@ -20,12 +20,12 @@ import sys
 import time
 from collections.abc import Iterator
 
+from runner.core.units import ns
 from runner.load import pacing
 from runner.load.exchange import Exchange
 from runner.load.loop import Loop
-from runner.load.order import WorkerOrder, from_json
 from runner.load.tally import Tally
-from runner.units import ns
+from runner.load.worker_order import WorkerOrder, from_json
 
 _SPARE_FILES = 64
 _PR_SET_TIMERSLACK = 29

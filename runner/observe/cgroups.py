@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.facts import Throttling
-from runner.units import NS_PER_S, Bytes, Seconds
+from runner.core.facts import Throttling
+from runner.core.units import NS_PER_S, Bytes, Seconds
 
 _US_PER_S = 1_000_000
 

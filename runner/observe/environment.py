@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from runner.units import BYTES_PER_MIB
+from runner.core.units import BYTES_PER_MIB
 
 _SYSCTLS = {
     "ip_local_port_range": "net/ipv4/ip_local_port_range",

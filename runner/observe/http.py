@@ -9,7 +9,7 @@ import ssl
 
 import httpx
 
-from runner.units import Seconds
+from runner.core.units import Seconds
 
 
 def plain_client(timeout_s: Seconds) -> httpx.AsyncClient:

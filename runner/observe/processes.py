@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from runner.units import Bytes, Seconds
+from runner.core.units import Bytes, Seconds
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")

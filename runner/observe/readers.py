@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from runner.facts import Subject, SubjectKind, Throttling
+from runner.core.facts import Subject, SubjectKind, Throttling
+from runner.core.units import Bytes, Seconds
 from runner.observe.cgroups import ControlGroup, control_group_of
 from runner.observe.processes import (
     cpu_seconds,
@@ -21,7 +22,6 @@ from runner.observe.processes import (
     resident_bytes,
     start_ticks,
 )
-from runner.units import Bytes, Seconds
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 

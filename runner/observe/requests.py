@@ -11,9 +11,9 @@ import httpx
 import trio
 from prometheus_client.parser import text_string_to_metric_families
 
-from runner.facts import Window
+from runner.core.facts import Window
+from runner.core.units import NS_PER_S, Nanoseconds
 from runner.observe.http import plain_client
-from runner.units import NS_PER_S, Nanoseconds
 
 _TIMEOUT_S: Final = 3.0
 _ASIDE: Final = ("/metrics", "/healthz")

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import trio
 
-from runner.facts import ObservedFacts, Sample, Subject, Window
+from runner.core.facts import ObservedFacts, Sample, Subject, Window
+from runner.core.units import NS_PER_S, Nanoseconds, Seconds, ns
 from runner.observe.readers import Reader, reader_for
-from runner.units import NS_PER_S, Nanoseconds, Seconds, ns
 
 
 async def watch(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.errors import Problem
+from runner.core.errors import Problem
 
 
 def workflow_errors(file: str, problems: Sequence[Problem]) -> list[str]:

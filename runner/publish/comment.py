@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from runner.errors import UsageError
-from runner.publish.defuse import defused, plain, without_commands
+from runner.core.errors import UsageError
 from runner.publish.difference import Compare, differences
-from runner.report import closing, numbers, tables, words
-from runner.report.markup import block, code, escape, table
+from runner.publish.sanitize import defused, plain, without_commands
+from runner.report import conclusion, number_format, prose, tables
+from runner.report.markdown_text import block, code, escape, table
 from runner.report.summary import WORDS, summary_rows
 
 Results: TypeAlias = Mapping[str, Any]
@@ -77,7 +77,7 @@ class Draft:
     """Everything a comment is made of; it can be written again for another length.
 
     Attributes:
-        results: A run's results, as `runner.stored` has let them through.
+        results: A run's results, as `runner.store.results_file` has let them through.
         baseline: The results of the run to compare with.
         origin: Commit and link for the footer.
         identity: As for `marker`.
@@ -112,7 +112,7 @@ def render_comment(
     """The comment about a run.
 
     Args:
-        results: A run's results, as `runner.stored` has let them through.
+        results: A run's results, as `runner.store.results_file` has let them through.
         most: How many UTF-16 units it may have; sections are dropped whole until it fits.
         origin: Commit and link for the footer.
         baseline: The results of the run to compare with.
@@ -155,7 +155,7 @@ def _join(first: str, kept: Sequence[_Section], dropped: Sequence[str], origin: 
     parts = [each.text for each in kept]
     if dropped:
         where = f"[the whole report]({origin.link})" if origin.link else "report.md in the run’s folder"
-        names = numbers.listed(list(dict.fromkeys(dropped)))
+        names = number_format.listed(list(dict.fromkeys(dropped)))
         parts.insert(-1, f"_Left out because a comment may not be longer: {names}. See {where}._")
     return without_commands("\n\n".join([first, *parts])) + "\n"
 
@@ -180,11 +180,11 @@ def _outcome(results: Results) -> tuple[str, str]:
     failed = [each for each in judged if not each["ok"]]
     invalid = [stage for stage in stages if stage["validity"]["status"] == "invalid"]
     if failed:
-        return "failed", f"{len(failed)} of {numbers.plural(len(judged), 'threshold')} failed"
+        return "failed", f"{len(failed)} of {number_format.plural(len(judged), 'threshold')} failed"
     if results["run"]["status"] != "complete":
         return "doubtful", "the run was aborted"
     if invalid:
-        return "doubtful", f"{len(invalid)} of {numbers.plural(len(stages), 'stage')} invalid"
+        return "doubtful", f"{len(invalid)} of {number_format.plural(len(stages), 'stage')} invalid"
     if judged:
         return "passed", f"{'the' if len(judged) == 1 else 'all'} {_several(len(judged), 'threshold')} passed"
     return "measured", "measured, no thresholds were set"
@@ -196,19 +196,19 @@ def _several(number: int, noun: str) -> str:
 
 def _verdicts(results: Results) -> Iterator[str]:
     """What limits the service, in a sentence or two."""
-    aborted = words.aborted(results["run"])
+    aborted = prose.aborted(results["run"])
     if aborted:
         yield f"> {_cut(aborted, 600)}"
-    yield _cut(closing.conclusion(results["configurations"]), 1200)
+    yield _cut(conclusion.conclusion(results["configurations"]), 1200)
     short = [
         (configuration, stage)
         for configuration in results["configurations"]
-        for stage in words.missed(configuration["stages"])
+        for stage in prose.missed(configuration["stages"])
     ]
     if short:
         configuration, stage = short[0]
-        name = f"{words.heading(configuration)}, " if len(results["configurations"]) > 1 else ""
-        yield _cut(f"**{name}{words.stage_name(stage)}:** {words.limit(stage)}", 1200)
+        name = f"{prose.heading(configuration)}, " if len(results["configurations"]) > 1 else ""
+        yield _cut(f"**{name}{prose.stage_name(stage)}:** {prose.limit(stage)}", 1200)
 
 
 def _cut(text: str, most: int) -> str:
@@ -244,7 +244,7 @@ def _failed(results: Results) -> str:
 def _passed(results: Results) -> str:
     rows = _thresholds(results, ok=True)
     count = sum(each["ok"] for _, stage in _placed(results) for each in stage["thresholds"])
-    return _fold(f"{numbers.plural(count, 'threshold')} passed", rows)
+    return _fold(f"{number_format.plural(count, 'threshold')} passed", rows)
 
 
 def _table(results: Results) -> str:
@@ -259,11 +259,11 @@ def _table(results: Results) -> str:
 def _details(results: Results, configuration: Mapping[str, Any]) -> _Section:
     stages = configuration["stages"]
     parts = [
-        *words.warnings(stages),
+        *prose.warnings(stages),
         tables.details(stages),
         tables.ledger(stages),
         tables.replicas(stages),
-        *words.analysis(stages),
+        *prose.analysis(stages),
     ]
     name = configuration["title"] or configuration["name"]
     heading = f"Details of {name}" if len(results["configurations"]) > 1 else "Details"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from runner.analyze.comparison import compare
-from runner.errors import UsageError
+from runner.core.errors import UsageError
 from runner.report.comparison import brief_comparison
-from runner.report.markup import escape
+from runner.report.markdown_text import escape
 
 Results: TypeAlias = Mapping[str, Any]
 Compare: TypeAlias = Callable[[Results, Results], str]

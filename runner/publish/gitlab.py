@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from runner.errors import PublishFailed
-from runner.publish.forge import Comment, TooLong
-from runner.publish.wire import Answer, Wire
+from runner.core.errors import PublishFailed
+from runner.publish.api_client import Answer, Wire
+from runner.publish.provider import Comment, TooLong
 
 MOST: Final = 1_000_000
 _PAGES: Final = 100

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from runner.report import numbers
-from runner.report.markup import code, escape, table
+from runner.report import number_format
+from runner.report.markdown_text import code, escape, table
 
 Configuration = Mapping[str, Any]
 Search = Mapping[str, Any]
@@ -61,9 +61,9 @@ def _table(search: Search) -> str:
         [
             _rate(search, probe),
             str(probe["order"] - first + 1),
-            numbers.ms(probe["p95_ms"]),
+            number_format.ms(probe["p95_ms"]),
             bar(probe["p95_ms"], highest),
-            numbers.share(probe["achieved"]),
+            number_format.share(probe["achieved"]),
             _verdict(probe),
         ]
         for probe in probes
@@ -72,7 +72,7 @@ def _table(search: Search) -> str:
         "Rate (RPS)",
         "Probe",
         f"p95 {latency} (ms)",
-        f"p95, to {numbers.ms(highest)} ms",
+        f"p95, to {number_format.ms(highest)} ms",
         "Achieved",
         "Holds",
     ]
@@ -80,7 +80,7 @@ def _table(search: Search) -> str:
 
 
 def _rate(search: Search, probe: Mapping[str, Any]) -> str:
-    rate = numbers.rate(probe["rps"])
+    rate = number_format.rate(probe["rps"])
     rate = f"**{rate}**" if probe["rps"] == search["rps"] else rate
     return f"{rate} (knee)" if probe["rps"] == search["knee"]["rps"] else rate
 
@@ -100,11 +100,11 @@ def bar(value: float | None, highest: float) -> str:
 
 
 def _method(search: Search) -> str:
-    asked = numbers.listed([code(each) for each in search["holds"]])
-    low, high = numbers.rate(search["min_rps"]), numbers.rate(search["max_rps"])
+    asked = number_format.listed([code(each) for each in search["holds"]])
+    low, high = number_format.rate(search["min_rps"]), number_format.rate(search["max_rps"])
     return (
         f"A rate holds when {asked}. From {low} to {high} RPS, the rate is doubled until one fails, then "
-        f"bisected until the lowest that failed is at most {numbers.share(search['precision'])} above the "
+        f"bisected until the lowest that failed is at most {number_format.share(search['precision'])} above the "
         "highest that held. Each probe is one trial, so the answer is as repeatable as a trial is. "
         f"The knee is found by {escape(search['knee']['method'])}."
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from runner.report import numbers
+from runner.report import number_format
 from runner.report.headlines import TITLES, shown
-from runner.report.markup import code, escape, table
+from runner.report.markdown_text import code, escape, table
 
 Comparison = Mapping[str, Any]
 _MINUS = "−"
@@ -81,7 +81,7 @@ def verdict(comparison: Comparison) -> str:
     ]
     margin = _share(comparison["margin"])
     if comparison["verdict"] in {"worse", "better"}:
-        return f"**Head is {comparison['verdict']}.** {numbers.listed(found)}."
+        return f"**Head is {comparison['verdict']}.** {number_format.listed(found)}."
     if comparison["verdict"] == "equivalent":
         return f"**Equivalent.** Every difference is within the margin of {margin}."
     return (
@@ -103,7 +103,7 @@ def _warning(comparison: Comparison) -> list[str]:
 
 def _runs(runs: Sequence[Mapping[str, Any]]) -> str:
     first = f"{code(runs[0]['id'])} of {escape(runs[0]['started_at'])}, {code(runs[0]['command'])}"
-    return first if len(runs) == 1 else f"{first} and {numbers.plural(len(runs) - 1, 'run')} more"
+    return first if len(runs) == 1 else f"{first} and {number_format.plural(len(runs) - 1, 'run')} more"
 
 
 def differing(rows: Sequence[Mapping[str, str]], base: str, head: str) -> list[str]:
@@ -143,7 +143,7 @@ def _metric(stage: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
 
 def _cell(metric: Mapping[str, Any] | None) -> str:
     if metric is None:
-        return numbers.NOT_MEASURED
+        return number_format.NOT_MEASURED
     before, after = (shown(metric["name"], metric[side]) for side in ("base", "head"))
     if before == after:
         return after

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from runner.report import numbers
+from runner.report import number_format
 
 TITLES: Final = {
     "actual_rps": "Actual RPS",
@@ -17,12 +17,12 @@ TITLES: Final = {
     "lost": "Failed or Dropped",
 }
 _SHOWN: Final[dict[str, Callable[[float | None], str]]] = {
-    "actual_rps": numbers.rate,
-    "cpu_cores.app": numbers.cores,
-    "lost": numbers.share,
+    "actual_rps": number_format.rate,
+    "cpu_cores.app": number_format.cores,
+    "lost": number_format.share,
 }
 
 
 def shown(key: str, value: float | None) -> str:
     """A headline number as text."""
-    return _SHOWN.get(key, numbers.ms)(value)
+    return _SHOWN.get(key, number_format.ms)(value)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from runner.report import numbers
+from runner.report import number_format
 from runner.report.headlines import TITLES, shown
-from runner.report.markup import code, escape, table
+from runner.report.markdown_text import code, escape, table
 from runner.report.sparkline import sparkline
 
 History = Mapping[str, Any]
@@ -22,10 +22,10 @@ def render_history(history: History) -> str:
     several = len({stage["configuration"] for stage in history["stages"]}) > 1
     parts = [
         f"# History of {escape(history['experiment'])}",
-        f"{numbers.plural(len(runs), 'run')}, {_span(runs)}; {_HOW}",
+        f"{number_format.plural(len(runs), 'run')}, {_span(runs)}; {_HOW}",
     ]
     if history["unlike"]:
-        ids = numbers.listed([code(each) for each in history["unlike"]])
+        ids = number_format.listed([code(each) for each in history["unlike"]])
         parts.append(f"Left out, because another machine made them: {ids}.")
     for stage in history["stages"]:
         name = escape(stage["stage"])

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
-from runner.report import numbers
+from runner.report import number_format
 
 Stage = Mapping[str, Any]
 
@@ -85,8 +85,8 @@ def _verdict(stage: Stage) -> str:
 
 def _figures(stage: Stage) -> str:
     return (
-        f"{numbers.rate(stage['actual_rps'])} of {numbers.rate(stage['target_rps'])} RPS, "
-        f"p95 duration {numbers.ms(stage['duration_ms']['p95'])} ms, {_verdict(stage)}"
+        f"{number_format.rate(stage['actual_rps'])} of {number_format.rate(stage['target_rps'])} RPS, "
+        f"p95 duration {number_format.ms(stage['duration_ms']['p95'])} ms, {_verdict(stage)}"
     )
 
 

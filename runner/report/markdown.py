@@ -8,15 +8,25 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from runner.report import capacity, closing, evidence, instrument, numbers, prices, scaling, tables, words
-from runner.report.built import built
-from runner.report.markup import block, code, escape, paragraphs
-from runner.report.proofs import proofs
+from runner.report import (
+    capacity,
+    conclusion,
+    counter_tables,
+    generator_accuracy,
+    number_format,
+    prose,
+    request_cost,
+    scaling,
+    tables,
+)
+from runner.report.counter_experiments import proofs
+from runner.report.markdown_text import block, code, escape, paragraphs
 from runner.report.repeats import repeats
+from runner.report.system_table import built
 
 Configuration = Mapping[str, Any]
 
-_environment = Environment(  # noqa: S701  (Markdown; all text from outside goes through runner.report.markup)
+_environment = Environment(  # noqa: S701  (Markdown; all text from outside goes through runner.report.markdown_text)
     loader=PackageLoader("runner.report"),
     undefined=StrictUndefined,
     keep_trailing_newline=True,
@@ -35,29 +45,29 @@ def render_markdown(
     whole = results["configurations"]
     configurations = [capacity.shown(each) for each in whole]
     several = len(configurations) > 1 or sum(len(each["stages"]) for each in configurations) > 1
-    ladders = prices.ladders({**results, "configurations": configurations})
+    ladders = request_cost.ladders({**results, "configurations": configurations})
     return _environment.get_template("report.md.j2").render(
         title=escape(results["experiment"]["title"]),
         objective=paragraphs(results["experiment"]["objective"]),
-        aborted=words.aborted(results["run"]),
+        aborted=prose.aborted(results["run"]),
         sections=[_section(each) for each in configurations],
         pictures=[_picture(name, each[0]) for name, each in (pictures or {}).items()],
         curves_over_time=tables.over_time(configurations),
         comparison=tables.comparison(configurations) if several and len(configurations) > 1 else "",
         ladders=ladders,
         curves=scaling.curves(results),
-        final=closing.final(configurations, compared=not ladders),
-        conclusion=closing.conclusion(configurations),
+        final=conclusion.final(configurations, compared=not ladders),
+        conclusion=conclusion.conclusion(configurations),
         again=block([results["run"]["command"]]),
         spec_sha256=results["experiment"]["spec_sha256"],
         overrides=[code(each) for each in results["run"]["overrides"]],
         environment=tables.environment(results["environment"]),
         built=_built(configurations),
         measured=_measured(whole),
-        calibrations=instrument.calibrations(configurations),
+        calibrations=generator_accuracy.calibrations(configurations),
         failures=tables.failures(whole),
         counters=_counters(configurations),
-        not_readable=evidence.not_readable(configurations),
+        not_readable=counter_tables.not_readable(configurations),
         events=_events(whole),
     )
 
@@ -72,10 +82,10 @@ def _picture(name: str, words: str) -> str:
 def _section(configuration: Configuration) -> dict[str, Any]:
     stages = configuration["stages"]
     return {
-        "heading": words.heading(configuration),
-        "described": words.described(configuration),
+        "heading": prose.heading(configuration),
+        "described": prose.described(configuration),
         "warnings": "\n>\n".join(
-            f"> {warning}" for warning in (*words.trust(configuration), *words.warnings(stages))
+            f"> {warning}" for warning in (*prose.trust(configuration), *prose.warnings(stages))
         ),
         "details": tables.details(stages),
         "ledger": tables.ledger(stages),
@@ -84,18 +94,18 @@ def _section(configuration: Configuration) -> dict[str, Any]:
         "searches": capacity.searches(configuration),
         "proofs": proofs(configuration),
         "repeats": repeats(configuration),
-        "cross_check": instrument.cross_check(configuration),
-        "analysis": [*words.analysis(stages), *words.hypothesis(configuration)],
+        "cross_check": generator_accuracy.cross_check(configuration),
+        "analysis": [*prose.analysis(stages), *prose.hypothesis(configuration)],
     }
 
 
 def _counters(configurations: Sequence[Configuration]) -> list[dict[str, str]]:
-    found = [(words.heading(each), evidence.moved(each)) for each in configurations]
+    found = [(prose.heading(each), counter_tables.moved(each)) for each in configurations]
     return [{"heading": heading, "table": moved} for heading, moved in found if moved]
 
 
 def _built(configurations: Sequence[Configuration]) -> list[dict[str, str]]:
-    found = [(words.heading(each), built(each["topology"])) for each in configurations]
+    found = [(prose.heading(each), built(each["topology"])) for each in configurations]
     return [{"heading": heading, "parts": parts} for heading, parts in found if parts]
 
 
@@ -106,10 +116,10 @@ def _measured(configurations: Sequence[Configuration]) -> list[str]:
         load, stages = configuration["load"], configuration["stages"]
         workers = [stage["workers"] for stage in stages if stage["workers"]]
         lines.append(
-            f"{words.heading(configuration)}: engine {configuration['engine']}"
-            + (f", {numbers.plural(max(workers), 'worker')}" if workers else "")
+            f"{prose.heading(configuration)}: engine {configuration['engine']}"
+            + (f", {number_format.plural(max(workers), 'worker')}" if workers else "")
             + f"; {load['arrivals']} arrivals, at most {load['max_in_flight']:,} requests in flight "
-            f"(then {load['when_full']}), time-out {numbers.seconds(load['timeout_s'])}; "
+            f"(then {load['when_full']}), time-out {number_format.seconds(load['timeout_s'])}; "
             f"{escape(load['request']['method'])} {code(load['request']['path'])}."
         )
         clocks = dict.fromkeys(stage["clock"] for stage in stages if stage["clock"])
@@ -117,12 +127,12 @@ def _measured(configurations: Sequence[Configuration]) -> list[str]:
             lines += [f"Clock: {escape(clock)}." for clock in clocks]
         else:
             lines += [
-                f"{words.stage_name(stage)}, clock: {escape(stage['clock'])}."
+                f"{prose.stage_name(stage)}, clock: {escape(stage['clock'])}."
                 for stage in stages
                 if stage["clock"]
             ]
         for stage in stages:
-            lines += [f"{words.stage_name(stage)}: {escape(note)}." for note in stage["notes"]]
+            lines += [f"{prose.stage_name(stage)}: {escape(note)}." for note in stage["notes"]]
     return list(dict.fromkeys(lines))
 
 
@@ -137,4 +147,4 @@ def _events(configurations: Sequence[Configuration]) -> list[dict[str, str]]:
 
 def _event_line(configuration: Configuration, stage: Mapping[str, Any], event: Mapping[str, Any]) -> str:
     when = f", {event['t_s']:.1f} s into the measured window" if event["t_s"] is not None else ""
-    return f"{words.heading(configuration)}, {words.stage_name(stage)}{when}: {escape(event['message'])}."
+    return f"{prose.heading(configuration)}, {prose.stage_name(stage)}{when}: {escape(event['message'])}."

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runner.report import numbers
+from runner.report import number_format
 from runner.report.headlines import TITLES, shown
-from runner.report.markup import escape, table
+from runner.report.markdown_text import escape, table
 
 Configuration = Mapping[str, Any]
 
@@ -21,7 +21,7 @@ def repeats(configuration: Configuration) -> dict[str, Any] | None:
     rows = [
         [
             escape(group["stage"]),
-            numbers.count(group["n"]),
+            number_format.count(group["n"]),
             *(_cell(key, group["metrics"].get(key)) for key in keys),
         ]
         for group in groups
@@ -34,7 +34,7 @@ def repeats(configuration: Configuration) -> dict[str, Any] | None:
 
 def _cell(key: str, metric: Mapping[str, Any] | None) -> str:
     if metric is None:
-        return numbers.NOT_MEASURED
+        return number_format.NOT_MEASURED
     middle, low, high = (shown(key, metric[each]) for each in ("median", "low", "high"))
     if metric["low"] is None or low == high == middle:
         return middle
@@ -49,7 +49,7 @@ def _lines(group: Mapping[str, Any], configuration: Configuration) -> Iterator[s
 
     stage = escape(group["stage"])
     if group["left_out"]:
-        yield f"{stage}: {numbers.listed([named(order) for order in group['left_out']])} could not be used."
+        yield f"{stage}: {number_format.listed([named(order) for order in group['left_out']])} could not be used."
     for key, metric in group["metrics"].items():
         for outlier in metric["outliers"]:
             yield (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runner.report import numbers
+from runner.report import number_format
 from runner.report.comparison import differing, signed_change, stage_sections
 from runner.report.headlines import TITLES
-from runner.report.markup import code, escape, table
+from runner.report.markdown_text import code, escape, table
 
 Reproduction = Mapping[str, Any]
 
@@ -51,7 +51,7 @@ def reproduced(found: Reproduction) -> str:
             if each["verdict"] == "cannot be told"
         ),
     ]
-    count = numbers.plural(len(found["differs"]), "difference")
+    count = number_format.plural(len(found["differs"]), "difference")
     besides = f" Besides: {count} of host, versions or images." if found["differs"] else ""
     limits = "".join(
         f" {_name(each, several=several)} is called {each['now']} where it was {each['then']}."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner.report import numbers
-from runner.report.markup import escape, table
+from runner.report import number_format
+from runner.report.markdown_text import escape, table
 
 Point = Mapping[str, Any]
 
@@ -34,16 +34,16 @@ def _table(points: Sequence[Point]) -> str:
     rows = [
         [
             str(point["replicas"]),
-            numbers.rate(point["rps"]),
+            number_format.rate(point["rps"]),
             _bracket(point),
-            "–" if point["fitted_rps"] is None else numbers.rate(point["fitted_rps"]),
-            numbers.rate(point["rps"] / point["replicas"]),
-            numbers.share(point["rps"] / point["replicas"] / one),
+            "–" if point["fitted_rps"] is None else number_format.rate(point["fitted_rps"]),
+            number_format.rate(point["rps"] / point["replicas"]),
+            number_format.share(point["rps"] / point["replicas"] / one),
             escape(point["limited_by"] or "–"),
         ]
         for point in points
     ]
-    fewest = numbers.plural(points[0]["replicas"], "replica")
+    fewest = number_format.plural(points[0]["replicas"], "replica")
     head = ["Replicas", "RPS", "Between", "Fitted", "Each", f"Of what {fewest} did", "Limited by"]
     return table(head, rows, words=(6,))
 
@@ -51,4 +51,4 @@ def _table(points: Sequence[Point]) -> str:
 def _bracket(point: Point) -> str:
     if point["source"] == "overload":
         return "answered when asked for more"
-    return f"{numbers.rate(point['low_rps'])} and {numbers.rate(point['high_rps'])}"
+    return f"{number_format.rate(point['low_rps'])} and {number_format.rate(point['high_rps'])}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runner.report import numbers
+from runner.report import number_format
 from runner.report.capacity import shown
 from runner.report.sparkline import sparkline
 from runner.report.tables import threshold_value
@@ -67,11 +67,11 @@ def _row(configuration: str, stage: Mapping[str, Any]) -> dict[str, str]:
     return {
         "configuration": configuration,
         "stage": _name(stage),
-        "actual RPS": _short(numbers.rate(stage["actual_rps"])),
-        "achieved": _short(numbers.share(stage["achieved"])),
+        "actual RPS": _short(number_format.rate(stage["actual_rps"])),
+        "achieved": _short(number_format.share(stage["achieved"])),
         "rate over time": _curve(stage),
-        "p95 ms": _short(numbers.ms(stage["duration_ms"]["p95"])),
-        "app cores": _short(numbers.cores(usage.get("avg"))),
+        "p95 ms": _short(number_format.ms(stage["duration_ms"]["p95"])),
+        "app cores": _short(number_format.cores(usage.get("avg"))),
         "lost": f"{requests['failed'] + requests['dropped']:,}",
         "verdict": _verdict(stage),
     }
@@ -84,7 +84,7 @@ def _curve(stage: Mapping[str, Any]) -> str:
 
 
 def _short(text: str) -> str:
-    return "–" if text == numbers.NOT_MEASURED else text
+    return "–" if text == number_format.NOT_MEASURED else text
 
 
 def _verdict(stage: Mapping[str, Any]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from runner.report import numbers
-from runner.report.markup import code, escape, table
+from runner.report import number_format
+from runner.report.markdown_text import code, escape, table
 from runner.report.sparkline import sparkline
 
 Stage = Mapping[str, Any]
@@ -51,9 +51,9 @@ def _groups(stages: Sequence[Stage]) -> list[list[tuple[str, Callable[[Stage], s
         latency.append(("p95 TLS Handshake (ms)", _latency("tls_ms", "p95")))
     return [
         [
-            ("Target Throughput (RPS)", lambda stage: numbers.rate(stage["target_rps"])),
+            ("Target Throughput (RPS)", lambda stage: number_format.rate(stage["target_rps"])),
             ("Actual RPS", _actual),
-            ("Achieved", lambda stage: numbers.share(stage["achieved"])),
+            ("Achieved", lambda stage: number_format.share(stage["achieved"])),
             ("Failed or dropped", _lost),
         ],
         [
@@ -70,24 +70,24 @@ def _known(stage: Stage, latency: str) -> bool:
 
 
 def _latency(name: str, statistic: str) -> Callable[[Stage], str]:
-    return lambda stage: numbers.ms(stage[name][statistic])
+    return lambda stage: number_format.ms(stage[name][statistic])
 
 
 def _floor(stage: Stage) -> str:
     """What the generator shows at this rate with nothing to measure."""
     found = (stage.get("calibration") or {}).get("duration_ms") or {}
-    return " / ".join(numbers.ms(found.get(name)) for name in ("p50", "p95", "p99"))
+    return " / ".join(number_format.ms(found.get(name)) for name in ("p50", "p95", "p99"))
 
 
 def _connect(stage: Stage) -> str:
     if stage["connect_ms"]["p95"] is None and stage["requests"]["succeeded"]:
         return "none opened"
-    return numbers.ms(stage["connect_ms"]["p95"])
+    return number_format.ms(stage["connect_ms"]["p95"])
 
 
 def _response_time(stage: Stage) -> str:
     """In bold where a user waits notably longer than the duration tells."""
-    shown = numbers.ms(stage["response_time_ms"]["p95"])
+    shown = number_format.ms(stage["response_time_ms"]["p95"])
     return f"**{shown}**" if differs(stage) else shown
 
 
@@ -100,7 +100,7 @@ def differs(stage: Stage) -> bool:
 
 
 def _actual(stage: Stage) -> str:
-    shown = numbers.rate(stage["actual_rps"])
+    shown = number_format.rate(stage["actual_rps"])
     missed = stage["achieved"] is not None and stage["achieved"] < 0.99
     return f"**{shown}**" if missed else shown
 
@@ -109,12 +109,12 @@ def _lost(stage: Stage) -> str:
     requests = stage["requests"]
     lost = requests["failed"] + requests["dropped"]
     if not requests["scheduled"]:
-        return numbers.NOT_MEASURED
+        return number_format.NOT_MEASURED
     return f"**{lost:,}**" if lost else "0"
 
 
 def _cpu(role: str, which: str) -> Callable[[Stage], str]:
-    return lambda stage: numbers.cores((stage["cpu_cores"].get(role) or {}).get(which))
+    return lambda stage: number_format.cores((stage["cpu_cores"].get(role) or {}).get(which))
 
 
 def ledger(stages: Sequence[Stage]) -> str:
@@ -129,7 +129,7 @@ def _role(role: str) -> str:
 
 
 def _ledger_cell(stage: Stage, role: str) -> str:
-    return numbers.cores((stage["cpu_cores"].get(role) or {}).get("avg"))
+    return number_format.cores((stage["cpu_cores"].get(role) or {}).get("avg"))
 
 
 def replicas(stages: Sequence[Stage]) -> str:
@@ -160,24 +160,24 @@ def _replica_rows(
 def _replica_throttled(stage: Stage, name: str) -> str:
     found = stage.get("throttling_by_subject", {}).get(name)
     if found is None:
-        return numbers.NOT_MEASURED
-    return numbers.share(found["throttled"] / found["periods"]) if found["periods"] else "0 %"
+        return number_format.NOT_MEASURED
+    return number_format.share(found["throttled"] / found["periods"]) if found["periods"] else "0 %"
 
 
 def _replica_cpu(stage: Stage, name: str) -> str:
     usage = (stage["cpu_cores_by_subject"].get(name) or {}).get("cpu") or {}
-    return numbers.cores(usage.get("avg"))
+    return number_format.cores(usage.get("avg"))
 
 
 def _replica_share(stage: Stage, name: str) -> str:
     counted = stage["requests_by_subject"]
     total = sum(counted.values())
     if name not in counted or not total:
-        return numbers.NOT_MEASURED
+        return number_format.NOT_MEASURED
     replicas = [each for each, found in stage["cpu_cores_by_subject"].items() if found["role"] == "app"]
     if any(each not in counted for each in replicas):
         return f"{counted[name]:,}"  # a share of what only some of them told would be too large
-    return f"{counted[name]:,} ({numbers.share(counted[name] / total)})"
+    return f"{counted[name]:,} ({number_format.share(counted[name] / total)})"
 
 
 def thresholds(stages: Sequence[Stage]) -> str:
@@ -200,12 +200,12 @@ def threshold_value(threshold: Mapping[str, Any]) -> str:
     """What was measured for a threshold, in its unit."""
     value, metric = threshold["value"], threshold["expr"].strip()
     if metric.startswith(("achieved", "errors")):
-        return numbers.share(value)
+        return number_format.share(value)
     if metric.startswith(("cpu", "memory")):
-        return numbers.cores(value) if metric.startswith("cpu") else numbers.mib(value)
+        return number_format.cores(value) if metric.startswith("cpu") else number_format.mib(value)
     if metric.startswith(("actual_rps", "dropped")):
-        return numbers.rate(value)
-    return numbers.NOT_MEASURED if value is None else f"{numbers.ms(value)} ms"
+        return number_format.rate(value)
+    return number_format.NOT_MEASURED if value is None else f"{number_format.ms(value)} ms"
 
 
 def failures(configurations: Sequence[Mapping[str, Any]]) -> str:
@@ -221,12 +221,12 @@ def _counts(stage: Stage, kinds: Sequence[str]) -> list[str]:
     requests = stage["requests"]
     if stage["status"] == "not-run":
         return [_GAP] * (len(kinds) + 3)
-    failed = [numbers.count(requests["failures"].get(kind, 0)) for kind in kinds]
+    failed = [number_format.count(requests["failures"].get(kind, 0)) for kind in kinds]
     return [
-        numbers.count(requests["scheduled"]),
-        numbers.count(requests["succeeded"]),
+        number_format.count(requests["scheduled"]),
+        number_format.count(requests["succeeded"]),
         *failed,
-        numbers.count(requests["dropped"]),
+        number_format.count(requests["dropped"]),
     ]
 
 
@@ -242,7 +242,7 @@ def over_time(configurations: Sequence[Mapping[str, Any]]) -> str:
             _place(each["title"] or each["name"], stage, len(configurations)),
             code(sparkline([second["rps"] for second in seconds], top=stage["target_rps"])),
             code(sparkline([second["p95_ms"] for second in seconds])),
-            numbers.ms(max((second["p95_ms"] or 0 for second in seconds), default=None)),
+            number_format.ms(max((second["p95_ms"] or 0 for second in seconds), default=None)),
         ]
         for each in configurations
         for stage in each["stages"]
@@ -276,8 +276,8 @@ def comparison(configurations: Sequence[Mapping[str, Any]]) -> str:
             escape(each["title"] or each["name"]),
             stage_name(stage),
             _actual(stage),
-            numbers.share(stage["achieved"]),
-            numbers.ms(stage["duration_ms"]["p95"]),
+            number_format.share(stage["achieved"]),
+            number_format.ms(stage["duration_ms"]["p95"]),
             _cpu("app", "avg")(stage),
             _cpu("system", "avg")(stage),
             stage["verdict"]["code"] if stage["status"] != "not-run" else "not run",

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import trio
 
-from runner.errors import EnvironmentLacks
-from runner.facts import Role, Subject
-from runner.stack.affinity import pin
-from runner.stack.contract import StackContext
+from runner.core.errors import EnvironmentLacks
+from runner.core.facts import Role, Subject
+from runner.stack.cpu_affinity import pin
 from runner.stack.output import OutputTail
+from runner.stack.protocols import StackContext
 from runner.stack.reaper import COOKIE, start_ticks
 
 

@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 from typing import Final
 
-from runner.errors import StackFailed
-from runner.facts import Event, Role
+from runner.core.errors import StackFailed
+from runner.core.facts import Event, Role
 from runner.stack import reaper
 from runner.stack.command import Command, oom_kills
 from runner.stack.ports import LOOPBACK, holders, listeners

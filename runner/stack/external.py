@@ -11,18 +11,18 @@ from urllib.parse import urlsplit
 
 import trio
 
-from runner.errors import EnvironmentLacks
-from runner.facts import Endpoint, Event, Role, Subject, Tls
-from runner.spec.model import ExternalTopology
-from runner.spec.topology import Certificates
-from runner.spec.url import host_of
-from runner.stack.aim import addresses_of, check_aim
-from runner.stack.contract import StackContext
-from runner.stack.reach import check_tls, reach
+from runner.core.errors import EnvironmentLacks
+from runner.core.facts import Endpoint, Event, Role, Subject, Tls
+from runner.core.tls_context import client_context
+from runner.core.units import Seconds
+from runner.experiment.model import ExternalTopology
+from runner.experiment.topology import Certificates
+from runner.experiment.url import host_of
+from runner.stack.external_probe import check_tls, reach
+from runner.stack.protocols import StackContext
 from runner.stack.readiness import wait_ready
 from runner.stack.reaper import Process, is_running, look_up
-from runner.tls import client_context
-from runner.units import Seconds
+from runner.stack.target_policy import addresses_of, check_aim
 
 _ANSWERS_WITHIN_S: Final = 5.0
 _LOOK_EVERY_S: Final[Seconds] = 0.1
@@ -30,7 +30,7 @@ _LOOK_EVERY_S: Final[Seconds] = 0.1
 
 @dataclass(slots=True)
 class ExternalStack:
-    """A service of somebody else's; implements `runner.stack.contract.Stack`."""
+    """A service of somebody else's; implements `runner.stack.protocols.Stack`."""
 
     endpoint: Endpoint
     processes: tuple[Process, ...]

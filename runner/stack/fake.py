@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import trio
 
-from runner.facts import Endpoint, Event, Subject
-from runner.stack.contract import StackContext, StackOpener
+from runner.core.facts import Endpoint, Event, Subject
+from runner.stack.protocols import StackContext, StackOpener
 
 
 @dataclass(slots=True)
 class FakeStack:
-    """Implements `runner.stack.contract.Stack`.
+    """Implements `runner.stack.protocols.Stack`.
 
     Attributes:
         is_up: Whether it was opened and not yet closed.

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import jinja2
 
-from runner.spec.model import Proxy
+from runner.experiment.model import Proxy
 from runner.stack.ports import free_port
 
 BACKLOG: Final = 4096

@@ -12,11 +12,10 @@ from typing import Final
 
 import trio
 
-from runner.errors import EnvironmentLacks
-from runner.facts import Role
-from runner.spec.model import Proxy
+from runner.core.errors import EnvironmentLacks
+from runner.core.facts import Role
+from runner.experiment.model import Proxy
 from runner.stack.command import Command, start
-from runner.stack.contract import StackContext
 from runner.stack.nginx import (
     STATUS_PATH,
     NginxSettings,
@@ -25,6 +24,7 @@ from runner.stack.nginx import (
     two_free_ports,
 )
 from runner.stack.ports import LOOPBACK
+from runner.stack.protocols import StackContext
 
 _ELSEWHERE: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where nginx mostly is, though not on a plain user's PATH."""

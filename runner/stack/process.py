@@ -14,16 +14,16 @@ from typing import Final
 
 import trio
 
-from runner.errors import EnvironmentLacks, StackFailed
-from runner.facts import Endpoint, Event, Role, Subject
-from runner.spec.model import App, ProcessTopology
+from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.core.facts import Endpoint, Event, Role, Subject
+from runner.experiment.model import App, ProcessTopology
 from runner.stack import reaper
-from runner.stack.affinity import check_cpus
 from runner.stack.command import Command, start
-from runner.stack.contract import KEPT_LINES, StackContext
+from runner.stack.cpu_affinity import check_cpus
 from runner.stack.diagnosis import advice, by_whom, death_event, named, stranger
 from runner.stack.nginx_process import NginxProcess, start_nginx
 from runner.stack.ports import LOOPBACK, free_port, is_free
+from runner.stack.protocols import KEPT_LINES, StackContext
 from runner.stack.readiness import wait_ready
 from runner.stack.secrets import passed_on
 
@@ -33,7 +33,7 @@ _PORT_FIELD: Final = "{port}"
 
 @dataclass(slots=True)
 class ProcessStack:
-    """Processes of this host that are up; implements `runner.stack.contract.Stack`.
+    """Processes of this host that are up; implements `runner.stack.protocols.Stack`.
 
     Attributes:
         commands: The replicas in order, then nginx if there is one.

@@ -10,8 +10,8 @@ from typing import Final
 import httpx
 import trio
 
-from runner.errors import StackFailed
-from runner.units import Seconds
+from runner.core.errors import StackFailed
+from runner.core.units import Seconds
 
 _EVERY_S: Final = 0.05
 _PROBE_S: Final = 5.0

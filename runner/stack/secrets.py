@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from runner.errors import EnvironmentLacks
+from runner.core.errors import EnvironmentLacks
 
 LEAST_HIDDEN = 4
 """Shorter values stay as they are in logs: hiding every 1 would hide what the log says."""

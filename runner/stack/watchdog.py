@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import trio
 
-from runner.errors import EnvironmentLacks
+from runner.core.errors import EnvironmentLacks
 from runner.stack.reaper import COOKIE, start_ticks
 from runner.stack.watchdog_process import READY
 
@@ -24,7 +24,7 @@ _CLOSES_WITHIN_S: Final = 10.0
 
 
 class Watchdog:
-    """Tells the watchdog process what this run created; implements `runner.stack.contract.Guard`.
+    """Tells the watchdog process what this run created; implements `runner.stack.protocols.Guard`.
 
     Every call returns at once. Should the watchdog itself have been killed, nothing is said
     and the run goes on unguarded.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from runner import histogram
 from runner.analyze.results import results
-from runner.facts import (
+from runner.core import histogram
+from runner.core.facts import (
     Event,
     LoadFacts,
     LoadSecond,
@@ -18,8 +18,8 @@ from runner.facts import (
     Subject,
     TrialFacts,
 )
-from runner.plan.trials import plan
-from runner.spec.load import read_spec
+from runner.experiment.load import read_spec
+from runner.experiment.trials import plan
 
 SPEC = b"""
 version: 1

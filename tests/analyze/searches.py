@@ -7,9 +7,9 @@ from typing import Any
 
 from runner.analyze.results import results, upcoming
 from runner.analyze.usl import Law
-from runner.facts import TrialFacts
-from runner.plan.trials import Trial, plan
-from runner.spec.load import read_spec
+from runner.core.facts import TrialFacts
+from runner.experiment.load import read_spec
+from runner.experiment.trials import Trial, plan
 from tests.analyze.facts import RUN, trial
 
 SPEC = b"""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runner.analyze.results import search_sentence, upcoming
-from runner.facts import Event, TrialFacts
+from runner.core.facts import Event, TrialFacts
 from tests.analyze.facts import RUN, load, results_of
 from tests.analyze.searches import SPEC, answer, planned, search
 

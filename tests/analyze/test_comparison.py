@@ -10,7 +10,7 @@ import pytest
 from runner.analyze.comparison import compare, worse
 from runner.analyze.history import history
 from runner.analyze.repeats import repeats
-from runner.errors import UsageError
+from runner.core.errors import UsageError
 from runner.report.comparison import brief_comparison, render_comparison
 from runner.report.history import render_history
 from runner.report.repeats import repeats as repeats_section

@@ -6,10 +6,10 @@ import pytest
 
 from runner.analyze.cross_check import cross_checks
 from runner.analyze.results import results
-from runner.errors import SpecificationError
-from runner.facts import Calibration, Floor, Spacing
-from runner.plan.trials import plan
-from runner.spec.load import read_spec
+from runner.core.errors import SpecificationError
+from runner.core.facts import Calibration, Floor, Spacing
+from runner.experiment.load import read_spec
+from runner.experiment.trials import plan
 from tests.analyze.facts import RUN, SPEC, load, trial
 
 CHECKED = SPEC.replace(b"max_in_flight: 500", b"max_in_flight: 500, cross_check: true")

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner import histogram
 from runner.analyze.thresholds import metric
-from runner.facts import (
+from runner.core import histogram
+from runner.core.facts import (
     FAILURE_KINDS,
     Counter,
     Event,
@@ -18,8 +18,8 @@ from runner.facts import (
     Throttling,
     TrialFacts,
 )
+from runner.experiment.thresholds import METRICS
 from runner.report.markdown import render_markdown
-from runner.spec.thresholds import METRICS
 from tests.analyze.facts import (
     BUSY,
     DIED,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.analyze.rules.waiting import little
+from runner.analyze.rules.concurrency import little
 from runner.analyze.verdict import verdict
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.analyze.scaling_words import sentences
+from runner.analyze.scaling_text import sentences
 from runner.analyze.usl import Law, Point
 from tests.analyze.facts import results_of
 from tests.analyze.searches import REPLICATED, SPEC, scaled

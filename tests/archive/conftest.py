@@ -1,6 +1,6 @@
 import pytest
 
-from runner.archive.content import content
+from runner.archive.files import content
 from tests.archive.folders import fresh_run
 
 

@@ -5,14 +5,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from runner.begun import RUN, Begun
-from runner.folder import RESULTS
-from runner.journal import read
-from runner.recount import recount_folder
-from runner.rendering import MARKDOWN
 from runner.report.charts.render import charts
 from runner.report.markdown import render_markdown
-from runner.stored import read_results
+from runner.store.journal import read
+from runner.store.reanalyze import recount_folder
+from runner.store.rendered_files import MARKDOWN
+from runner.store.results_file import read_results
+from runner.store.run_file import RUN, Begun
+from runner.store.run_folder import RESULTS
 
 REPORTS = Path("reports")
 

@@ -10,9 +10,9 @@ from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
 from runner.archive.hdrlog import METRICS, interval_log, tags
-from runner.facts import TrialFacts
-from runner.histogram import HIGHEST_US, Histogram, merge
-from runner.journal import read
+from runner.core.facts import TrialFacts
+from runner.core.histogram import HIGHEST_US, Histogram, merge
+from runner.store.journal import read
 from tests.archive.folders import REPORTS
 from tests.publish.node_tools import node_tools
 

@@ -15,7 +15,7 @@ from runner.archive import unpack
 from runner.archive.manifest import MANIFEST, identity, make_manifest
 from runner.archive.pack import SEAL_BYTES, pack, sealed
 from runner.archive.unpack import extract, read_archive
-from runner.errors import ArchiveDamaged, OutputError, StoredRunError, UsageError
+from runner.core.errors import ArchiveDamaged, OutputError, StoredRunError, UsageError
 
 SMALL = {"lock.json": b'{"schema_version": 1}', "report.md": b"# Report\n", "charts/a.svg": b"<svg/>" * 50}
 WHOLE = pack(SMALL)

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from runner.archive import lock
-from runner.archive.again import checked
-from runner.archive.content import DERIVED
+from runner.archive.files import DERIVED
 from runner.archive.manifest import MANIFEST
 from runner.archive.pack import pack
+from runner.archive.rerun import checked
 from runner.archive.verify import Verified, verify
-from runner.errors import ArchiveDamaged
+from runner.core.errors import ArchiveDamaged
 
 
 def results(files, change) -> bytes:

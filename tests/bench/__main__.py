@@ -22,7 +22,7 @@ from pathlib import Path
 
 import trio
 
-from runner.facts import Role, Sample, Subject, Window
+from runner.core.facts import Role, Sample, Subject, Window
 from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
 from runner.observe.processes import start_ticks

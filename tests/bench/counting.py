@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import trio
 
-from runner.facts import Endpoint, Role, Subject, Window
+from runner.core.facts import Endpoint, Role, Subject, Window
 from runner.observe.counters.gather import Counters
 from runner.observe.processes import start_ticks
 from tests.bench.figures import free_port, nginx, wait_for_port

@@ -20,12 +20,12 @@ from pathlib import Path
 
 import trio
 
-from runner import histogram
-from runner.facts import Endpoint, LoadFacts
-from runner.histogram import Histogram
+from runner.core import histogram
+from runner.core.facts import Endpoint, LoadFacts
+from runner.core.histogram import Histogram
+from runner.experiment.model import Load, Stage
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder
-from runner.spec.model import Load, Stage
 
 NGINX = """
 worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;

@@ -20,8 +20,8 @@ from statistics import median, stdev
 from typing import Any
 
 from runner.analyze.comparison import compare
-from runner.analyze.headlines import HEADLINES
-from runner.stored import read_results
+from runner.analyze.key_metrics import HEADLINES
+from runner.store.results_file import read_results
 
 ROOT = Path(__file__).parents[2]
 RUNS = 10

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner import bundle
+from runner.store import vega_cache
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_PICTURES = ROOT / "tests" / "without_pictures"
@@ -42,7 +42,7 @@ class Cli:
         return path
 
     def start(self, *arguments, calibrate=False, **keywords) -> subprocess.Popen:
-        """Start it; tests may run beside other experiments, which only `tests/stack/test_lock.py` minds."""
+        """Start it. Only `tests/stack/test_host_lock.py` needs the host lock, so that tests can run in parallel."""
         if arguments[0] == "execute":
             as_begun = calibrate or "--resume" in arguments
             arguments = (*arguments, "--no-lock", *([] if as_begun else ["--no-calibrate"]))
@@ -71,9 +71,9 @@ class Cli:
 
 def keep_bundle(cache: Path) -> None:
     """The charts' script is the same for all tests, and making it takes longer than most of them."""
-    if bundle.vega_bundle():
+    if vega_cache.vega_bundle():
         cache.mkdir(parents=True)
-        for made in bundle._folder().glob("vega-lite-*.js"):
+        for made in vega_cache._folder().glob("vega-lite-*.js"):
             (cache / made.name).symlink_to(made)
 
 

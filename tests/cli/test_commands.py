@@ -60,7 +60,7 @@ def test_help_imports_neither_the_runner_nor_its_libraries():
 
 
 def test_what_never_talks_to_an_engine_does_not_import_its_library():
-    code = "import sys, runner.cli.execute, runner.archive.again; print(*sys.modules)"
+    code = "import sys, runner.cli.execute, runner.archive.rerun; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert not {"docker", "requests"} & set(done.stdout.split())
@@ -68,7 +68,7 @@ def test_what_never_talks_to_an_engine_does_not_import_its_library():
 
 def test_a_bug_of_ours_is_exit_code_1_with_the_traceback_in_a_file(tmp_path):
     code = (
-        "from runner.cli.exits import exit_code_of\n"
+        "from runner.cli.exit_codes import exit_code_of\n"
         "def app(**_): raise ZeroDivisionError('boom')\n"
         "raise SystemExit(exit_code_of(app))"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.stored import read_results
+from runner.store.results_file import read_results
 from tests.publish.fake import TOKEN, Fault, provider
 
 KEPT = Path(__file__).parents[2] / "reports" / "single-process"

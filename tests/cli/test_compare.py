@@ -7,9 +7,9 @@ from random import Random
 
 import pytest
 
-from runner.archive.content import content
+from runner.archive.files import content
 from runner.archive.pack import pack
-from runner.recount import recount_folder
+from runner.store.reanalyze import recount_folder
 from tests.analyze.systems import run
 from tests.archive.folders import fresh_run
 

@@ -7,10 +7,10 @@ import os
 import signal
 import time
 
-from runner import journal
 from runner.analyze.results import results
-from runner.plan.trials import plan
-from runner.spec.load import read_spec
+from runner.experiment.load import read_spec
+from runner.experiment.trials import plan
+from runner.store import journal
 from tests.cli.conftest import app_command
 
 SLOTS = {"kind": "process", "app": {"command": app_command("none", "--slots", "3")}}

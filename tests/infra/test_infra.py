@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docker.conftest import needs_mmdebstrap
+from tests.stack.docker.conftest import needs_mmdebstrap
 
 INFRA = Path(__file__).parents[2] / "infra"
 

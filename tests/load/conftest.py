@@ -3,12 +3,12 @@ from collections import Counter
 
 import pytest
 
-from runner.facts import Endpoint
+from runner.core.facts import Endpoint
+from runner.experiment.model import Load, Stage
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder
 from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
-from runner.spec.model import Load, Stage
 
 
 class Offered:

@@ -5,10 +5,10 @@ import socket
 
 import trio
 
-from runner.facts import Endpoint
+from runner.core.facts import Endpoint
+from runner.experiment.model import Load, Stage
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder
-from runner.spec.model import Load, Stage
 
 
 def main() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import trio
 
-from runner.facts import Endpoint, LoadFacts, LoadSecond
+from runner.core.facts import Endpoint, LoadFacts, LoadSecond
+from runner.experiment.model import Expect, Load, Request, Stage
 from runner.load.engine import LoadOrder, LoadStarted
 from runner.load.k6.engine import k6
-from runner.spec.model import Expect, Load, Request, Stage
 
 
 def order(

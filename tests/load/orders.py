@@ -2,7 +2,7 @@
 
 import socket
 
-from runner.load.order import WorkerOrder
+from runner.load.worker_order import WorkerOrder
 
 
 def order(port: int, **changes) -> WorkerOrder:

@@ -15,8 +15,8 @@ from collections import Counter
 import pytest
 import trio
 
-from runner import histogram
-from runner.errors import EnvironmentLacks
+from runner.core import histogram
+from runner.core.errors import EnvironmentLacks
 from tests.servers.scripted import scripted
 
 pytestmark = pytest.mark.usefixtures("either_way")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.experiment.model import Load, Request, Stage
 from runner.load.calibrate import calibrate, planned_arrivals, spacing
-from runner.spec.model import Load, Request, Stage
 
 US = 1000
 

@@ -1,9 +1,9 @@
 """The fake engine keeps the contract that tests around it rely on."""
 
-from runner.facts import Endpoint
+from runner.core.facts import Endpoint
+from runner.experiment.model import Load, Stage
 from runner.load import fake
 from runner.load.engine import LoadOrder
-from runner.spec.model import Load, Stage
 
 
 async def test_the_fake_tells_known_facts_in_virtual_time(autojump_clock):

@@ -11,8 +11,8 @@ import psutil
 import pytest
 import trio
 
-from runner.errors import EnvironmentLacks
-from runner.load.k6 import binary, child, engine, schedule
+from runner.core.errors import EnvironmentLacks
+from runner.load.k6 import binary, engine, process, schedule
 from runner.load.k6.binary import find_k6, which_k6
 from tests.load.k6_stage import Run, offer, order
 from tests.servers.by_path import Seen, server_by_path
@@ -53,8 +53,11 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp: Path):
 
 
 def alive_with(text: str) -> list[psutil.Process]:
-    found = psutil.process_iter(["cmdline"])
-    return [process for process in found if any(text in part for part in process.info["cmdline"] or ())]
+    return [
+        found
+        for found in psutil.process_iter(["cmdline"])
+        if any(text in part for part in found.info["cmdline"] or ())
+    ]
 
 
 async def refused(what=None) -> EnvironmentLacks:
@@ -102,7 +105,7 @@ async def test_what_is_not_k6_1_0_or_newer_is_refused(
     fake, version: str, message: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(binary, "VERSION_S", 0.3)
-    monkeypatch.setattr(child, "TERM_S", 0.2)
+    monkeypatch.setattr(process, "TERM_S", 0.2)
     path = fake(version)
 
     with pytest.raises(EnvironmentLacks, match=message) as raised:
@@ -142,7 +145,7 @@ async def test_one_that_ends_at_once_shows_its_last_lines(fake, tmp: Path):
 @pytest.mark.parametrize("run", ["yes rubbish", "trap '' TERM; while true; do sleep 0.1; done"])
 async def test_one_that_never_gets_ready_is_ended(fake, run: str, tmp: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(engine, "READY_S", 0.4)
-    monkeypatch.setattr(child, "TERM_S", 0.2)
+    monkeypatch.setattr(process, "TERM_S", 0.2)
     path = fake(run=run)
 
     error = await refused()
@@ -188,7 +191,7 @@ async def test_k6_that_hangs_is_ended_and_does_not_hold_the_run_up(
     server: Seen, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(schedule, "LINGER_S", 0.2)
-    monkeypatch.setattr(child, "TERM_S", 0.2)
+    monkeypatch.setattr(process, "TERM_S", 0.2)
 
     async def stop(run: Run) -> None:
         await trio.sleep(0.6)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.facts import Endpoint, LoadSecond
-from runner.load.k6.account import Ending, account
+from runner.core.facts import Endpoint, LoadSecond
+from runner.load.k6.facts import Ending, account
 from runner.load.k6.plan import Plan, plan_of, script_order, url
 from runner.load.k6.summary import read_summary
 from tests.load.k6_stage import order

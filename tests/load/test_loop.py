@@ -9,7 +9,7 @@ import time
 import pytest
 
 from runner.load.loop import Loop, plain_exchange
-from runner.load.seconds import Timeline
+from runner.load.timeline import Timeline
 from tests.load.orders import order
 from tests.servers.scripted import scripted
 

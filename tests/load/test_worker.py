@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from runner.load.order import WorkerOrder
+from runner.load.worker_order import WorkerOrder
 from tests.load.orders import order
 from tests.servers.scripted import scripted
 
@@ -92,7 +92,7 @@ def test_a_runner_that_does_not_read_does_not_hold_the_load_up():
 
 
 def test_an_order_survives_the_pipe_byte_for_byte():
-    from runner.load.order import from_json
+    from runner.load.worker_order import from_json
 
     what = order(1, request=bytes(range(256)), body_contains=b"\xff\x00", cpus=(0, 3))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.facts import Role, Subject, Window
+from runner.core.facts import Role, Subject, Window
 from runner.observe.counters import network
 from runner.observe.counters.conntrack import conntrack
 from runner.observe.counters.files import Files

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from runner.facts import Endpoint, Role, Subject, Window
+from runner.core.facts import Endpoint, Role, Subject, Window
 from runner.observe.counters.conntrack import Conntrack, conntrack
 from runner.observe.counters.gather import Counters
 from runner.observe.counters.level import Level
@@ -190,7 +190,7 @@ def seen_by_nobody(watched):
     """Counters as a user without rights has them: reasons by (scope, name), and the keys of what was read."""
     script = f"""
 import os, time, trio
-from runner.facts import Role, Subject, Window
+from runner.core.facts import Role, Subject, Window
 from runner.observe.counters.gather import Counters
 start = time.monotonic_ns()
 watched = Subject("app", Role("{watched.role}"), "process", {watched.pid}, {watched.started})

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from runner.facts import Role, Subject
+from runner.core.facts import Role, Subject
 from runner.observe.processes import descendants, start_ticks
 from runner.observe.readers import ProcessReader, SystemReader, TreeReader, reader_for
 

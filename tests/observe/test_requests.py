@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from runner.facts import Window
+from runner.core.facts import Window
 from runner.observe.requests import RequestCounter, requests_total
 from tests.servers.scripted import scripted
 

@@ -4,7 +4,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.facts import Role, Subject, Window
+from runner.core.facts import Role, Subject, Window
 from runner.observe.environment import environment
 from runner.observe.processes import start_ticks
 from runner.observe.sampler import beats, watch

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.errors import Problem, UsageError
+from runner.core.errors import Problem, UsageError
 from runner.publish.annotations import workflow_errors
 from runner.publish.comment import Origin, check_identity, len_utf16, marker, render_comment
-from runner.publish.defuse import plain, without_commands
 from runner.publish.difference import differences
+from runner.publish.sanitize import plain, without_commands
 from tests.analyze.facts import BUSY, HEALTHY, OVERLOADED, RUN, results_of
 
 RESULTS = results_of(HEALTHY, BUSY, OVERLOADED, run=RUN)

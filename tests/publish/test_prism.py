@@ -9,11 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.publish.test_sticky import MARKER, TEXT, post, target_of
 
-from runner.publish.forges import open_forge, open_wire
+from runner.publish.providers import open_forge, open_wire
 from tests.publish.fake import TOKEN, provider
 from tests.publish.node_tools import node_tools
-from tests.publish.test_sticky import MARKER, TEXT, post, target_of
 
 pytestmark = pytest.mark.prism
 DESCRIPTION = Path(__file__).parent / "openapi" / "github.json"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.analyze.usl import Law
-from runner.facts import Event
+from runner.core.facts import Event
 from runner.report.markdown import render_markdown
 from runner.report.summary import summary_rows
 from tests.analyze import searches

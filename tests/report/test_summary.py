@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from runner.cli.summary import show_summary
-from runner.report.markup import escape, unmarked
+from runner.report.markdown_text import escape, unmarked
 from runner.report.summary import broken_thresholds, summary_rows
 from tests.report.test_junit import first_stage, stored
 

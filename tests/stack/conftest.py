@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from runner.spec.model import App, ProcessTopology
-from runner.stack.contract import StackContext
+from runner.experiment.model import App, ProcessTopology
+from runner.stack.protocols import StackContext
 from runner.stack.reaper import belongings
 
 

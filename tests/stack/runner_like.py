@@ -9,8 +9,8 @@ from pathlib import Path
 
 import trio
 
-from runner.stack.contract import StackContext
 from runner.stack.process import open_process
+from runner.stack.protocols import StackContext
 from runner.stack.watchdog import open_watchdog
 from tests.stack.conftest import python, topology
 

@@ -5,9 +5,9 @@ import subprocess
 import pytest
 import trio
 
-from runner.errors import EnvironmentLacks, StackFailed
-from runner.facts import Endpoint, Role
-from runner.spec.model import ExternalTopology
+from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.core.facts import Endpoint, Role
+from runner.experiment.model import ExternalTopology
 from runner.stack.external import open_external
 from runner.stack.ports import free_port
 from runner.stack.reaper import start_ticks

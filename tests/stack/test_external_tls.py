@@ -8,9 +8,9 @@ import subprocess
 import pytest
 import trustme
 
-from runner.errors import EnvironmentLacks
-from runner.facts import Tls
-from runner.spec.model import ExternalTopology
+from runner.core.errors import EnvironmentLacks
+from runner.core.facts import Tls
+from runner.experiment.model import ExternalTopology
 from runner.stack.external import open_external
 from runner.stack.ports import free_port
 from tests.servers.certificates import Authority, self_signed
@@ -152,7 +152,7 @@ async def test_a_server_that_closes_in_the_handshake_is_told(ctx):
 
 
 async def test_a_server_that_never_answers_the_handshake_is_told(ctx, monkeypatch):
-    monkeypatch.setattr("runner.stack.reach.WITHIN_S", 0.2)
+    monkeypatch.setattr("runner.stack.external_probe.WITHIN_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         error = await refusal(topology(silent.getsockname()[1], host="127.0.0.1"), ctx)
 

@@ -1,6 +1,6 @@
 import trio
 
-from runner.facts import Event
+from runner.core.facts import Event
 from runner.stack.fake import FakeStack, fake_opener
 
 

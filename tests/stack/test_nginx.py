@@ -8,18 +8,18 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from runner.errors import EnvironmentLacks
-from runner.facts import Role
-from runner.spec.model import Proxy
+from runner.core.errors import EnvironmentLacks
+from runner.core.facts import Role
+from runner.experiment.model import Proxy
 from runner.stack import reaper
-from runner.stack.contract import StackContext
 from runner.stack.nginx import NginxSettings, render_nginx
 from runner.stack.nginx_process import start_nginx
 from runner.stack.ports import free_port
+from runner.stack.protocols import StackContext
 from runner.stack.readiness import wait_ready
 
 SETTINGS = {"upstreams": ["app-1:8080", "app-2:8080"], "listen": "8080", "status_listen": "8081"}
-SERVER = Path(__file__).parents[1] / "docker" / "app" / "small_app.py"
+SERVER = Path(__file__).parent / "docker" / "app" / "small_app.py"
 
 
 def rendered(**changes):

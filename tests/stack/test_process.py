@@ -12,9 +12,9 @@ import httpx
 import pytest
 import trio
 
-from runner.errors import EnvironmentLacks, StackFailed
-from runner.facts import Role
-from runner.spec.model import App, ProcessTopology, Proxy
+from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.core.facts import Role
+from runner.experiment.model import App, ProcessTopology, Proxy
 from runner.stack.process import open_process
 from runner.stack.reaper import belongings, is_running, look_up, start_ticks
 from tests.stack.conftest import eventually, python, topology

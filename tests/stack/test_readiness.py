@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import trio
 
-from runner.errors import StackFailed
+from runner.core.errors import StackFailed
 from runner.stack.ports import free_port
 from runner.stack.readiness import wait_ready
 

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from runner.errors import EnvironmentLacks
+from runner.core.errors import EnvironmentLacks
 from runner.stack.secrets import hidden, passed_on
 from tests.cli.conftest import Cli, app_command
 

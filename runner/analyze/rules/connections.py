@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from runner.analyze.evidence import Found, counters, families, is_here, rise, was_read
-from runner.analyze.rules.finding import Evidence, Finding, Judgement, RuledOut, Stage
+from runner.analyze.kernel_counters import Found, counters, families, is_here, rise, was_read
+from runner.analyze.rules.types import Evidence, Finding, Judgement, RuledOut, Stage
 
 SYN_REPEATED: Final = 0.01
 """Share of connections whose SYN had to be sent again; Loadproof's own bound."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runner.analyze.evidence import counters, is_here, stolen_cores
-from runner.analyze.rules.collector import collecting
-from runner.analyze.rules.finding import Evidence, Finding, Judgement, RuledOut, Stage
-from runner.units import percent
+from runner.analyze.kernel_counters import counters, is_here, stolen_cores
+from runner.analyze.rules.garbage_collection import collecting
+from runner.analyze.rules.types import Evidence, Finding, Judgement, RuledOut, Stage
+from runner.core.units import percent
 
 ONE_CORE: Final = 0.85
 """Of one core on average: from here on a thread had no pause worth the name; our own bound."""

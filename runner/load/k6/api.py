@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import trio
 
-from runner.units import Seconds
+from runner.core.units import Seconds
 
 _ANSWER_S: Final[Seconds] = 1.0
 _PAUSED_BEFORE_RUN: Final = 4

@@ -11,9 +11,9 @@ from typing import Final
 
 import trio
 
-from runner.errors import EnvironmentLacks
-from runner.load.k6.child import spawn
-from runner.units import Seconds
+from runner.core.errors import EnvironmentLacks
+from runner.core.units import Seconds
+from runner.load.k6.process import spawn
 
 OLDEST: Final = (1, 0)
 VERSION_S: Final[Seconds] = 5.0

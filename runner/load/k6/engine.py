@@ -16,19 +16,19 @@ from typing import Final
 
 import trio
 
-from runner.errors import EnvironmentLacks
-from runner.facts import LoadFacts, LoadSecond, Tls
+from runner.core.errors import EnvironmentLacks
+from runner.core.facts import LoadFacts, LoadSecond, Tls
+from runner.core.units import Seconds
+from runner.experiment.model import Load
 from runner.load.engine import LoadOrder, LoadStarted
-from runner.load.k6.account import Ending, account
 from runner.load.k6.api import Api, free_port
 from runner.load.k6.binary import environment, find_k6
-from runner.load.k6.child import Child, spawn
+from runner.load.k6.facts import Ending, account
 from runner.load.k6.plan import Plan, plan_of, script_order
+from runner.load.k6.process import Child, spawn
 from runner.load.k6.schedule import Schedule, beside
 from runner.load.k6.summary import Totals, read_summary
 from runner.load.k6.timeline import settled
-from runner.spec.model import Load
-from runner.units import Seconds
 
 READY_S: Final[Seconds] = 60.0
 """How long k6 may take to make its virtual users."""

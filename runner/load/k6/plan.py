@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
-from runner.facts import FAILURE_KINDS, Endpoint
+from runner.core.facts import FAILURE_KINDS, Endpoint
+from runner.core.units import PerSecond, Seconds
+from runner.experiment.model import Request
 from runner.load.engine import LoadOrder
 from runner.load.pacing import planned
-from runner.spec.model import Request
-from runner.units import PerSecond, Seconds
 
 GRACE_S: Final = 0.05
 """How late an iteration may start and still count as due before an end of the window."""

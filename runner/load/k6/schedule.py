@@ -15,12 +15,12 @@ from typing import Final
 
 import trio
 
-from runner.facts import LoadSecond, Window
+from runner.core.facts import LoadSecond, Window
+from runner.core.units import NS_PER_MS, Milliseconds, Nanoseconds, Seconds, ns
 from runner.load.k6.api import Api, ApiSilentError
-from runner.load.k6.child import Child
 from runner.load.k6.plan import Plan
+from runner.load.k6.process import Child
 from runner.load.k6.timeline import LIVE_COUNTERS, Timeline
-from runner.units import NS_PER_MS, Milliseconds, Nanoseconds, Seconds, ns
 
 LEAD_S: Final[Seconds] = 0.1
 """How far ahead the first arrival lies when the window is announced."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from runner.core.units import Milliseconds
 from runner.load.k6.plan import Plan
-from runner.units import Milliseconds
 
 _STATED: Final = {
     "mean": "avg",

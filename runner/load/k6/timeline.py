@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from runner.facts import FAILURE_KINDS, LoadSecond
+from runner.core.facts import FAILURE_KINDS, LoadSecond
+from runner.core.units import Seconds
 from runner.load.k6.summary import Totals
-from runner.units import Seconds
 
 REQUESTS: Final = "http_reqs"
 DROPPED: Final = "dropped_iterations"

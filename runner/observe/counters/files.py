@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.facts import Subject
+from runner.core.facts import Subject
 from runner.observe.counters.level import Levels, gauge
 from runner.observe.counters.members import living
 

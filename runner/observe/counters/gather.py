@@ -17,7 +17,8 @@ from typing import Final
 import httpx
 import trio
 
-from runner.facts import Counter, Endpoint, Subject, Unreadable, Window
+from runner.core.facts import Counter, Endpoint, Subject, Unreadable, Window
+from runner.core.units import NS_PER_S, Nanoseconds
 from runner.observe.counters.level import Levels, Source
 from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.pages import AppPage, nginx_status
@@ -26,7 +27,6 @@ from runner.observe.counters.series import Ledger, When
 from runner.observe.counters.sources import sources_for
 from runner.observe.counters.threads import Threads
 from runner.observe.http import plain_client
-from runner.units import NS_PER_S, Nanoseconds
 
 _EVERY_NS: Final = NS_PER_S
 _PAGE_TIMEOUT_S: Final = 3.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.facts import Subject
+from runner.core.facts import Subject
 from runner.observe.processes import descendants, start_ticks
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from runner.facts import Subject
+from runner.core.facts import Subject
 from runner.observe.cgroups import control_group_of
 from runner.observe.counters.level import Level, Levels, gauge
 

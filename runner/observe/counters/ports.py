@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from runner.core.units import Seconds
 from runner.observe.counters.level import Levels, gauge
 from runner.observe.counters.namespace import inside
 from runner.observe.counters.sock_diag import (
@@ -24,7 +25,6 @@ from runner.observe.counters.sock_diag import (
     open_in,
     tcp_sockets,
 )
-from runner.units import Seconds
 
 _RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _CONNECTED: Final = sum(1 << state for state in (1, 2, 4, 5, 6, 7, 8, 9, 11))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
-from runner.facts import Counter, Unreadable
+from runner.core.facts import Counter, Unreadable
 from runner.observe.counters.level import Level, Levels, Source
 
 WENT_BACK: Final = "it went back in the window, so its owner was started again or it wrapped"

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from runner.facts import Endpoint, Role, Subject
+from runner.core.facts import Endpoint, Role, Subject
 from runner.observe.counters.conntrack import Conntrack
 from runner.observe.counters.files import Files
 from runner.observe.counters.host import Cpus, Memory, Pressure, Softnet

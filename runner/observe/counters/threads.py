@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from runner.facts import Subject
+from runner.core.facts import Subject
+from runner.core.units import NS_PER_S, Seconds
 from runner.observe.counters.level import Level, Levels, gauge
 from runner.observe.counters.members import living
-from runner.units import NS_PER_S, Seconds
 
 _LEAST_S: Final = 0.5
 """Over less than this, one turn of a busy thread would pass for a full core."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from runner.facts import Role
-from runner.report import numbers
+from runner.core.facts import Role
+from runner.report import number_format
 from runner.report.capacity import shown
 from runner.report.charts.chart import (
     BLUE,
@@ -24,7 +24,7 @@ from runner.report.charts.chart import (
     picked,
     values,
 )
-from runner.report.words import title
+from runner.report.prose import title
 
 Results = Mapping[str, Any]
 Stage = Mapping[str, Any]
@@ -105,7 +105,7 @@ def _latency_title(results: Results) -> str:
     several = among_several(stages)
     stages.sort(key=lambda pair: float(pair[1]["response_time_ms"]["p95"]))
     (_, low), (_, high) = stages[0], stages[-1]
-    p95 = [numbers.ms(each["response_time_ms"]["p95"]) for each in (low, high)]
+    p95 = [number_format.ms(each["response_time_ms"]["p95"]) for each in (low, high)]
     where = [place(*pair, several=several) for pair in (stages[0], stages[-1])]
     if low is high:
         return f"95 of 100 answers at {where[0]} came within {p95[0]} ms"
@@ -142,11 +142,11 @@ def _throughput_title(stages: Sequence[tuple[str, Stage]]) -> str:
     short = [pair for pair in stages if pair[1]["actual_rps"] < pair[1]["target_rps"] * 0.99]
     if not short:
         most = max(float(stage["target_rps"]) for _, stage in stages)
-        return f"Every rate that was offered was answered, up to {numbers.rate(most)} requests a second"
+        return f"Every rate that was offered was answered, up to {number_format.rate(most)} requests a second"
     name, worst = min(short, key=lambda pair: float(pair[1]["actual_rps"] / pair[1]["target_rps"]))
-    answered, offered = numbers.rate(worst["actual_rps"]), numbers.rate(worst["target_rps"])
+    answered, offered = number_format.rate(worst["actual_rps"]), number_format.rate(worst["target_rps"])
     who = name if among_several(stages) else "The service"
-    share = numbers.share(worst["actual_rps"] / worst["target_rps"])
+    share = number_format.share(worst["actual_rps"] / worst["target_rps"])
     return f"{who} answered {answered} of {offered} requests a second, {share}"
 
 
@@ -215,9 +215,9 @@ def side_by_side(results: Results) -> Chart | None:
             "configuration": name,
             "stage": label(stage),
             "rps": stage["actual_rps"],
-            "rps_text": numbers.rate(stage["actual_rps"]),
+            "rps_text": number_format.rate(stage["actual_rps"]),
             "p95": stage["response_time_ms"]["p95"],
-            "p95_text": numbers.ms(stage["response_time_ms"]["p95"]),
+            "p95_text": number_format.ms(stage["response_time_ms"]["p95"]),
             "limit": stage["verdict"]["code"],
         }
         for name, stage in best.items()

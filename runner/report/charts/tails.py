@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from runner.report import numbers
+from runner.report import number_format
 from runner.report.charts.chart import (
     FADING,
     HEIGHT,
@@ -20,7 +20,7 @@ from runner.report.charts.chart import (
     zoomed,
 )
 from runner.report.charts.stages import among_several, label, measured, place
-from runner.report.words import title
+from runner.report.prose import title
 
 Results = Mapping[str, Any]
 
@@ -106,7 +106,7 @@ def _distribution_title(stages: list[tuple[str, Mapping[str, Any]]]) -> str:
         return "Response time by percentile"
     return (
         f"At {place(name, stage, several=among_several(stages))} half waited less than "
-        f"{numbers.ms(found['p50'])} ms, 1 in 100 more than {numbers.ms(found['p99'])} ms"
+        f"{number_format.ms(found['p50'])} ms, 1 in 100 more than {number_format.ms(found['p99'])} ms"
     )
 
 
@@ -164,9 +164,10 @@ def _capacity_title(results: Results) -> str:
     for each in results["configurations"]:
         for search in each.get("capacity", ()):
             if search["rps"]:
-                held.setdefault(title(each), []).append(numbers.rate(search["rps"]))
+                held.setdefault(title(each), []).append(number_format.rate(search["rps"]))
     one = len(results["configurations"]) == 1
     said = [
-        f"{'The service' if one else name} holds {numbers.listed(rates)} RPS" for name, rates in held.items()
+        f"{'The service' if one else name} holds {number_format.listed(rates)} RPS"
+        for name, rates in held.items()
     ]
     return "; ".join(said[:4]) or "No rate held"

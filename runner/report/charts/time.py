@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from runner.report import numbers
+from runner.report import number_format
 from runner.report.charts.chart import BLUE, GREY, ORANGE, RED, WIDTH, Chart, Spec, logarithmic, zoomed
 from runner.report.charts.stages import among_several, label, measured, place
 
@@ -155,5 +155,5 @@ def _title(points: list[dict[str, Any]]) -> str:
     worst = max(slow, key=lambda point: float(point["p95"]))
     return (
         f"The slowest second was {worst['t']:g} s into {worst['stage']}: "
-        f"p95 {numbers.ms(worst['p95'])} ms at {numbers.rate(worst['rps'])} answers a second"
+        f"p95 {number_format.ms(worst['p95'])} ms at {number_format.rate(worst['rps'])} answers a second"
     )

@@ -13,16 +13,16 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from runner.report import closing, numbers
+from runner.report import conclusion, number_format
 from runner.report.capacity import shown
 from runner.report.charts.chart import WIDTH, Chart, theme, whole
 from runner.report.charts.render import charts
 from runner.report.markdown import render_markdown
 from runner.report.page.columns import COLUMNS
-from runner.report.page.text import to_html
+from runner.report.page.markdown_html import to_html
+from runner.report.prose import aborted, title
 from runner.report.sparkline import sparkline
 from runner.report.summary import broken_thresholds
-from runner.report.words import aborted, title
 
 Results = Mapping[str, Any]
 Stage = Mapping[str, Any]
@@ -46,7 +46,7 @@ def render_page(results: Results, *, bundle: str = "") -> str:
         objective=results["experiment"]["objective"],
         run=results["run"],
         aborted=to_html(aborted(results["run"])),
-        conclusion=to_html(closing.conclusion([shown(each) for each in results["configurations"]])),
+        conclusion=to_html(conclusion.conclusion([shown(each) for each in results["configurations"]])),
         broken=broken_thresholds(results),
         titles={each["name"]: title(each) for each in results["configurations"]},
         stages=[row for each in results["configurations"] for row in _rows(each)],
@@ -80,13 +80,13 @@ def _cells(stage: Stage) -> dict[str, tuple[str, float | None]]:
     lost = requests["failed"] + requests["dropped"]
     rates = [each.get("rps") for each in stage["timeseries"] if each["t_s"] > 0]
     return {
-        "target": (numbers.rate(stage["target_rps"]), stage["target_rps"]),
-        "actual": (numbers.rate(stage["actual_rps"]), stage["actual_rps"]),
-        "achieved": (numbers.share(stage["achieved"]), stage["achieved"]),
-        **{key: (numbers.ms(duration[key]), duration[key]) for key in ("p50", "p95", "p99")},
-        "response": (numbers.ms(stage["response_time_ms"]["p95"]), stage["response_time_ms"]["p95"]),
-        "lost": (numbers.count(lost), lost),
-        **{role: (numbers.cores(cores), cores) for role, cores in usage.items()},
+        "target": (number_format.rate(stage["target_rps"]), stage["target_rps"]),
+        "actual": (number_format.rate(stage["actual_rps"]), stage["actual_rps"]),
+        "achieved": (number_format.share(stage["achieved"]), stage["achieved"]),
+        **{key: (number_format.ms(duration[key]), duration[key]) for key in ("p50", "p95", "p99")},
+        "response": (number_format.ms(stage["response_time_ms"]["p95"]), stage["response_time_ms"]["p95"]),
+        "lost": (number_format.count(lost), lost),
+        **{role: (number_format.cores(cores), cores) for role, cores in usage.items()},
         "curve": (sparkline(rates, top=stage["target_rps"], width=12), None),
     }
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from runner.spec.model import DockerTopology
-from runner.stack.contract import Stack, StackContext
+from runner.experiment.model import DockerTopology
+from runner.stack.protocols import Stack, StackContext
 
 
 @asynccontextmanager
 async def open_docker(topology: DockerTopology, context: StackContext) -> AsyncIterator[Stack]:
     """Build, start and finally remove a stack of containers (see `StackOpener`)."""
-    from runner.stack.docker.opener import open_stack  # noqa: PLC0415  (the SDK is slow to import)
+    from runner.stack.docker.open import open_stack  # noqa: PLC0415  (the SDK is slow to import)
 
     async with open_stack(topology, context) as stack:
         yield stack

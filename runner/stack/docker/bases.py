@@ -15,11 +15,11 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Final
 
-from runner.errors import EnvironmentLacks
-from runner.stack.contract import Guard
+from runner.core.errors import EnvironmentLacks
 from runner.stack.docker import labels
 from runner.stack.docker.commands import run_command
 from runner.stack.docker.engine import Engine
+from runner.stack.protocols import Guard
 
 SUITE: Final = "bookworm"
 PYTHON: Final = "3.11"

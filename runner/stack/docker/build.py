@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import trio
 
-from runner.errors import StackFailed
+from runner.core.errors import StackFailed
 from runner.stack.docker import labels
 from runner.stack.docker.context import (
     Dockerfile,

@@ -9,18 +9,18 @@ from typing import Final, Literal
 
 import trio
 
-from runner.errors import LoadproofError
+from runner.core.errors import LoadproofError
+from runner.core.units import Seconds
 from runner.stack.docker import bases
 from runner.stack.docker.engine import Engine, connect
 from runner.stack.docker.images import find
-from runner.units import Seconds
 
 _REGISTRY_ANSWERS_WITHIN_S: Final[Seconds] = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line for people; the same words as `runner.doctor.Check`."""
+    """One line for people; the same words as `runner.cli.doctor_checks.Check`."""
 
     name: str
     status: Literal["ok", "limited", "missing"]

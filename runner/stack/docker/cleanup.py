@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import trio
 
-from runner.errors import StackFailed
+from runner.core.errors import StackFailed
+from runner.core.units import Seconds
 from runner.stack.docker import labels
 from runner.stack.docker.engine import Engine, EngineGone, EngineRefused, connect, knock, together
-from runner.units import Seconds
 
 _ROUND_S: Final[Seconds] = 0.1
 _ROUNDS: Final = 50

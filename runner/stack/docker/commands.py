@@ -12,8 +12,8 @@ from typing import Final
 
 import trio
 
-from runner.stack.contract import Guard
-from runner.units import Seconds
+from runner.core.units import Seconds
+from runner.stack.protocols import Guard
 
 _LAST_LINES: Final = 20
 _GRACE_S: Final[Seconds] = 3.0

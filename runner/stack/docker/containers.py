@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from docker import APIClient
 
-from runner.facts import Role
-from runner.spec.model import DockerTopology, Proxy
-from runner.stack.affinity import spelled
+from runner.core.facts import Role
+from runner.experiment.model import DockerTopology, Proxy
+from runner.stack.cpu_affinity import spelled
 from runner.stack.docker import labels
 from runner.stack.nginx import NginxSettings, render_nginx, two_free_ports
 from runner.stack.ports import LOOPBACK

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from runner.errors import EnvironmentLacks
+from runner.core.errors import EnvironmentLacks
 
 WHEELS: Final = ".wheels"
 """Folder of a build context in which wheels lie where a build has no network."""

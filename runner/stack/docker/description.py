@@ -7,14 +7,14 @@ from typing import Any
 
 import httpx
 
-from runner.facts import Role
-from runner.spec.model import DockerTopology
+from runner.core.facts import Role
+from runner.core.units import BYTES_PER_MIB
+from runner.experiment.model import DockerTopology
 from runner.stack.docker.build import Built
 from runner.stack.docker.engine import Engine
 from runner.stack.docker.images import Image
 from runner.stack.docker.stack import Started
 from runner.stack.nginx import STATUS_PATH, describe_proxy
-from runner.units import BYTES_PER_MIB
 
 
 def metrics_urls(topology: DockerTopology, containers: Sequence[Started]) -> dict[str, str]:

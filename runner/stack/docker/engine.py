@@ -19,7 +19,7 @@ import trio
 from docker import APIClient
 from docker.errors import APIError, DockerException
 
-from runner.errors import EnvironmentLacks, LoadproofError, StackFailed
+from runner.core.errors import EnvironmentLacks, LoadproofError, StackFailed
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -14,11 +14,11 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 import trio
 
-from runner.errors import EnvironmentLacks, UsageError
-from runner.stack.contract import Guard
+from runner.core.errors import EnvironmentLacks, UsageError
+from runner.core.units import Seconds
 from runner.stack.docker import bases
 from runner.stack.docker.engine import Engine, EngineRefused
-from runner.units import Seconds
+from runner.stack.protocols import Guard
 
 SETTING: Final = "LOADPROOF_IMAGES"
 Source: TypeAlias = Literal["auto", "registry", "local"]

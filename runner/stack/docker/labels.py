@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from runner.core.units import Seconds
 from runner.stack.reaper import is_running, look_up
 from runner.stack.watchdog_docker import LABEL
-from runner.units import Seconds
 
 RUN: Final = LABEL
 ROLE: Final = "loadproof.role"

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runner.facts import Endpoint, Event, Role, Subject
+from runner.core.facts import Endpoint, Event, Role, Subject
+from runner.core.units import BYTES_PER_MIB, Seconds
 from runner.stack.command import in_words
 from runner.stack.docker import labels
 from runner.stack.docker.containers import Plan
 from runner.stack.docker.engine import Engine, EngineGone, EngineRefused, translated
 from runner.stack.docker.events import listen
 from runner.stack.secrets import hidden
-from runner.units import BYTES_PER_MIB, Seconds
 
 _LOG_LINES: Final = 20
 _ENGINE_KNOWS_WITHIN_S: Final[Seconds] = 1.0
@@ -53,7 +53,7 @@ class Started:
 
 @dataclass(slots=True)
 class DockerStack:
-    """Implements `runner.stack.contract.Stack`.
+    """Implements `runner.stack.protocols.Stack`.
 
     Attributes:
         metrics_urls: Replica to the URL of its metrics; empty without ``app.metrics``.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from runner.errors import EnvironmentLacks, StackFailed
-from runner.facts import Role
+from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.core.facts import Role
 from runner.stack.docker import labels
 from runner.stack.docker.containers import Plan, create_arguments
 from runner.stack.docker.engine import Engine, EngineRefused, together

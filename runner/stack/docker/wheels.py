@@ -15,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from runner.errors import EnvironmentLacks
-from runner.stack.contract import Guard
+from runner.core.errors import EnvironmentLacks
 from runner.stack.docker.bases import PYTHON
 from runner.stack.docker.commands import run_command
+from runner.stack.protocols import Guard
 
 _GLIBC: Final = ("2_17", "2_28", "2_34", "2_36")
 """Versions that wheels are tagged with, up to that of `bases.SUITE`."""

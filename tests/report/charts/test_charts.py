@@ -7,11 +7,11 @@ import itertools
 
 import pytest
 
-from runner.rendering import rendered
 from runner.report.charts.chart import logarithmic
 from runner.report.charts.render import charts, render_svg
 from runner.report.charts.tails import capacity, distribution
 from runner.report.charts.time import over_time
+from runner.store.rendered_files import rendered
 from tests.report.test_junit import first_stage, stored
 
 

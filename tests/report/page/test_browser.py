@@ -7,8 +7,8 @@ import json
 import pytest
 from playwright.sync_api import sync_playwright
 
-from runner.bundle import vega_bundle
 from runner.report.page.render import render_page
+from runner.store.vega_cache import vega_bundle
 from tests.publish.node_tools import node_tools
 from tests.report.test_junit import stored
 

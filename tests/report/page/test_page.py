@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from runner.bundle import vega_bundle
 from runner.report.charts.render import charts, render_svg
 from runner.report.page.columns import COLUMNS
 from runner.report.page.render import render_page
+from runner.store.vega_cache import vega_bundle
 from tests.report.test_junit import first_stage, stored
 
 RUNS = ["app-server", "capacity", "docker-4k", "hop-ladder", "replicas-usl", "single-process"]

@@ -1,0 +1,1 @@
+"""Frozen data that every package shares: facts, results, metrics, histograms, units and errors."""

@@ -1,0 +1,213 @@
+"""Latency histograms of fixed relative error, mergeable without loss.
+
+The shape is Gil Tene's HdrHistogram with three significant digits over 1 µs to 60 s:
+2,048 buckets of 1 µs, then 1,024 buckets for every further doubling. Any two such
+histograms have the same buckets, so adding counts loses nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import struct
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from runner.core.units import NS_PER_US, Microseconds, Milliseconds, Nanoseconds
+
+HIGHEST_US: Final = 60_000_000
+BUCKETS: Final = 17_408
+_HALF_BITS: Final = 10
+_HALF: Final = 1 << _HALF_BITS
+
+_COOKIE_V2: Final = 0x1C849303 | 0x10
+_COOKIE_V2_COMPRESSED: Final = 0x1C849304 | 0x10
+_HEADER: Final = struct.Struct(">iiiiqqd")
+_SIGNIFICANT_DIGITS: Final = 3
+
+
+def bucket(value_us: Microseconds) -> int:
+    """The bucket a value falls into; values above 60 s fall into the last one."""
+    if value_us < 2 * _HALF:
+        return max(value_us, 0)
+    value_us = min(value_us, HIGHEST_US)
+    shift = value_us.bit_length() - _HALF_BITS - 1
+    return (shift << _HALF_BITS) + (value_us >> shift)
+
+
+def lowest_us(index: int) -> Microseconds:
+    """The smallest value that falls into bucket `index`."""
+    if index < 2 * _HALF:
+        return index
+    shift = (index >> _HALF_BITS) - 1
+    return ((index & (_HALF - 1)) + _HALF) << shift
+
+
+def highest_us(index: int) -> Microseconds:
+    """The largest value that falls into bucket `index`."""
+    shift = max((index >> _HALF_BITS) - 1, 0)
+    return lowest_us(index) + (1 << shift) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts of latencies, with the exact sum and the exact maximum beside them.
+
+    Attributes:
+        counts: Bucket index to count; empty buckets are absent.
+        total_ns: Sum of all recorded values, so that the mean has no bucket error.
+        max_ns: The largest recorded value, 0 when nothing was recorded.
+    """
+
+    counts: Mapping[int, int] = field(default_factory=dict)
+    total_ns: Nanoseconds = 0
+    max_ns: Nanoseconds = 0
+
+    @property
+    def count(self) -> int:
+        """How many values were recorded."""
+        return sum(self.counts.values())
+
+    @property
+    def mean_ms(self) -> Milliseconds | None:
+        """The exact arithmetic mean, None when nothing was recorded."""
+        n = self.count
+        return self.total_ns / n / 1e6 if n else None
+
+    @property
+    def max_ms(self) -> Milliseconds | None:
+        """The exact maximum, None when nothing was recorded."""
+        return self.max_ns / 1e6 if self.counts else None
+
+    def percentile_ms(self, percent: float) -> Milliseconds | None:
+        """The smallest bucket that at least `percent` of the values do not exceed.
+
+        Args:
+            percent: 0 < percent <= 100.
+
+        Returns:
+            The bucket's highest value in milliseconds (as HdrHistogram's
+            ``getValueAtPercentile``), never above the exact maximum; None when empty.
+        """
+        return next(iter(self.percentiles_ms([percent])), None)
+
+    def percentiles_ms(self, percents: Iterable[float]) -> list[Milliseconds]:
+        """Several percentiles in one pass; `percents` ascending. Empty when nothing was recorded."""
+        n = self.count
+        if not n:
+            return []
+        found: list[Milliseconds] = []
+        walk = iter(sorted(self.counts.items()))
+        seen, index = 0, 0
+        for percent in percents:
+            rank = max(1, math.ceil(round(percent * n / 100, 6)))
+            while seen < rank:
+                index, here = next(walk)
+                seen += here
+            found.append(min(highest_us(index) / 1e3, max(self.max_ns / 1e6, lowest_us(index) / 1e3)))
+        return found
+
+    def encode(self) -> str:
+        """The HdrHistogram V2 compressed form in base64; sum and maximum are not in it."""
+        payload = bytes(_zigzag_leb128(_runs(self.counts)))
+        header = _HEADER.pack(_COOKIE_V2, len(payload), 0, _SIGNIFICANT_DIGITS, 1, HIGHEST_US, 1.0)
+        packed = zlib.compress(header + payload, 6)
+        return base64.b64encode(struct.pack(">ii", _COOKIE_V2_COMPRESSED, len(packed)) + packed).decode()
+
+
+def decode(text: str, *, total_ns: Nanoseconds, max_ns: Nanoseconds) -> Histogram:
+    """The histogram that `Histogram.encode` made.
+
+    Raises:
+        ValueError: The text is not a V2 compressed histogram of this shape.
+    """
+    try:
+        raw = base64.b64decode(text, validate=True)
+        cookie, length = struct.unpack_from(">ii", raw)
+        inflater = zlib.decompressobj()
+        plain = inflater.decompress(raw[8 : 8 + length], _HEADER.size + 9 * BUCKETS)
+        inner, size, _, digits, lowest, highest, _ = _HEADER.unpack_from(plain)
+    except (ValueError, struct.error, zlib.error) as error:
+        raise ValueError(f"not an encoded histogram: {error}") from None
+    shape = (cookie, inner, digits, lowest, highest)
+    if shape != (_COOKIE_V2_COMPRESSED, _COOKIE_V2, _SIGNIFICANT_DIGITS, 1, HIGHEST_US):
+        raise ValueError("not an HdrHistogram V2 of 3 digits over 1 µs to 60 s")
+    if not inflater.eof or len(plain) != _HEADER.size + size:
+        raise ValueError("not an encoded histogram: it is cut off")
+    counts = _counts(plain[_HEADER.size :])
+    return Histogram(counts, total_ns, max_ns)
+
+
+def merge(histograms: Iterable[Histogram]) -> Histogram:
+    """All values of all histograms in one; loses nothing."""
+    counts: defaultdict[int, int] = defaultdict(int)
+    total_ns = max_ns = 0
+    for histogram in histograms:
+        for index, n in histogram.counts.items():
+            counts[index] += n
+        total_ns += histogram.total_ns
+        max_ns = max(max_ns, histogram.max_ns)
+    return Histogram(dict(counts), total_ns, max_ns)
+
+
+def of(values_ns: Iterable[Nanoseconds]) -> Histogram:
+    """A histogram of these values, each rounded to the nearest microsecond."""
+    counts: dict[int, int] = {}
+    total_ns = max_ns = 0
+    for value in values_ns:
+        index = bucket((value + NS_PER_US // 2) // NS_PER_US)
+        counts[index] = counts.get(index, 0) + 1
+        total_ns += value
+        max_ns = max(max_ns, value)
+    return Histogram(counts, total_ns, max_ns)
+
+
+def _runs(counts: Mapping[int, int]) -> Iterator[int]:
+    """Counts in bucket order, a run of n empty buckets as -n (HdrHistogram V2)."""
+    position = 0
+    for index, n in sorted(counts.items()):
+        if index > position:
+            yield position - index
+        yield n
+        position = index + 1
+
+
+def _zigzag_leb128(numbers: Iterable[int]) -> Iterator[int]:
+    for number in numbers:
+        rest = (number << 1) ^ (number >> 63)
+        while rest > 0x7F:
+            yield rest & 0x7F | 0x80
+            rest >>= 7
+        yield rest
+
+
+def _counts(payload: bytes) -> dict[int, int]:
+    """The reverse of `_runs` and `_zigzag_leb128` in one: nearly all numbers are a single byte."""
+    counts: dict[int, int] = {}
+    index = 0
+    octets = iter(payload)
+    for number in octets:
+        if number > 0x7F:
+            number = _rest_of_leb128(number, octets)  # noqa: PLW2901  (the number that this byte begins)
+        if number & 1:
+            index += (number >> 1) + 1
+            continue
+        if number:
+            counts[index] = number >> 1
+        index += 1
+        if index > BUCKETS:
+            raise ValueError("an encoded histogram has more buckets than its shape allows")
+    return counts
+
+
+def _rest_of_leb128(first: int, octets: Iterator[int]) -> int:
+    value, shift = first & 0x7F, 7
+    for byte in octets:
+        value |= (byte & 0x7F) << shift
+        if byte <= 0x7F:
+            return value
+        shift += 7
+    raise ValueError("an encoded histogram ends within a number")

@@ -1,0 +1,1 @@
+"""Runs an experiment: the pipeline, its trials, and what happens on signals and faults."""

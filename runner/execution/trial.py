@@ -1,0 +1,236 @@
+"""One trial is one nursery: the load, its witnesses, and a look-out for a dying system.
+
+A trial always ends in facts. When the run is aborted, or an engine cannot start, the
+facts are handed over before the exception travels on, so nothing measured is lost.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Protocol
+
+import trio
+
+from runner.core.facts import (
+    Event,
+    LoadFacts,
+    LoadSecond,
+    ObservedFacts,
+    Role,
+    Sample,
+    Subject,
+    TrialFacts,
+    TrialStatus,
+    Window,
+)
+from runner.core.units import NS_PER_S, Seconds
+from runner.experiment.trials import Trial
+from runner.load.engine import Engine, LoadOrder, LoadStarted
+from runner.observe.counters.gather import Counters
+from runner.observe.processes import start_ticks
+from runner.observe.requests import RequestCounter
+from runner.observe.sampler import watch
+from runner.stack.protocols import Guard, Stack
+
+
+class TrialWatcher(Protocol):
+    """Told how a trial goes while it goes; must return at once and never raise."""
+
+    def second(self, second: LoadSecond) -> None:
+        """A second of load has been merged."""
+
+    def sample(self, sample: Sample, subjects: tuple[Subject, ...]) -> None:
+        """All subjects were read once."""
+
+
+@dataclass(slots=True)
+class _Record:
+    """Facts as they come in."""
+
+    started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    window: Window | None = None
+    subjects: tuple[Subject, ...] = ()
+    seconds: list[LoadSecond] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    counters: Counters | None = None
+    load: LoadFacts | None = None
+    observed: ObservedFacts | None = None
+    status: TrialStatus = "aborted"
+
+
+async def run_trial(
+    trial: Trial,
+    stack: Stack,
+    engine: Engine,
+    *,
+    guard: Guard,
+    watcher: TrialWatcher,
+    on_facts: Callable[[TrialFacts], None],
+    keep: Callable[[str, bytes], None] | None = None,
+) -> TrialFacts:
+    """Offer one stage to a stack that is up, and watch.
+
+    Args:
+        trial: What to run.
+        stack: Where to run it.
+        engine: What offers the load.
+        guard: Told every process the engine starts.
+        watcher: Shown progress.
+        on_facts: Given the facts before this returns *or raises*.
+        keep: Takes what the engine makes from its order, for the run's archive.
+
+    Raises:
+        EnvironmentLacks: The engine cannot run here.
+    """
+    record = _Record()
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_look_out, stack, record, nursery.cancel_scope)
+            order = LoadOrder(stack.endpoint, trial.configuration.load, trial.stage, keep)
+            await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
+            nursery.cancel_scope.cancel()
+        record.status = "failed" if record.events else "complete"
+    finally:
+        facts = _facts(trial, stack, record)
+        on_facts(facts)
+    return facts
+
+
+def not_started(trial: Trial, event: Event) -> TrialFacts:
+    """Facts of a trial whose stack did not come up again."""
+    record = _Record(status="failed", events=[event])
+    return _facts(trial, None, record)
+
+
+async def _offer_and_watch(
+    trial: Trial,
+    offer_load: partial[Coroutine[Any, Any, LoadFacts]],
+    stack: Stack,
+    guard: Guard,
+    watcher: TrialWatcher,
+    record: _Record,
+) -> None:
+    def on_second(second: LoadSecond) -> None:
+        record.seconds.append(second)
+        watcher.second(second)
+
+    def on_sample(sample: Sample) -> None:
+        record.samples.append(sample)
+        watcher.sample(sample, record.subjects)
+
+    async def offer(task_status: trio.TaskStatus[LoadStarted]) -> None:
+        record.load = await offer_load(on_spawn=guard.process, on_second=on_second, task_status=task_status)
+
+    async with trio.open_nursery() as nursery:
+        started: LoadStarted = await nursery.start(offer)
+        record.window = started.window
+        record.subjects = (*stack.subjects, *_instrument(started.pids))
+        counter = RequestCounter(stack.metrics_urls, started.window)
+        record.counters = Counters(
+            record.subjects,
+            started.window,
+            stack.metrics_urls,
+            stack.status_urls,
+            stack.endpoint,
+            _room(stack.description.get("proxy")),
+        )
+        nursery.start_soon(counter.count)
+        nursery.start_soon(record.counters.watch)
+        observed = await watch(
+            record.subjects,
+            started.window,
+            interval=trial.configuration.metrics.interval,
+            on_sample=on_sample,
+        )
+    record.observed = replace(
+        observed,
+        requests=counter.requests,
+        notes=(*observed.notes, *counter.notes),
+        counters=record.counters.found,
+        unreadable=record.counters.unreadable,
+    )
+    for pid in started.pids:
+        guard.forget(pid)
+
+
+async def _look_out(stack: Stack, record: _Record, scope: trio.CancelScope) -> None:
+    """End the trial when the system under test dies."""
+    event = await stack.wait_broken()
+    record.events.append(Event(event.code, event.message, t_s=_since_window(record.window), log=event.log))
+    scope.cancel()
+
+
+def _room(proxy: object) -> int | None:
+    """How many connections all workers of nginx may have."""
+    if not isinstance(proxy, Mapping) or not proxy.get("connections"):
+        return None
+    workers = proxy.get("workers")
+    return int(proxy["connections"]) * (workers if isinstance(workers, int) else os.cpu_count() or 1)
+
+
+def _instrument(generator_pids: tuple[int, ...]) -> tuple[Subject, ...]:
+    """What is watched in every trial, whatever the topology."""
+    generator = tuple(
+        Subject(f"generator-{number}", Role.GENERATOR, "tree", pid, start_ticks(pid))
+        for number, pid in enumerate(generator_pids, start=1)
+    )
+    own = os.getpid()
+    return (
+        *generator,
+        Subject("runner", Role.RUNNER, "process", own, start_ticks(own)),
+        Subject("system", Role.SYSTEM, "system"),
+    )
+
+
+def _since_window(window: Window | None) -> Seconds | None:
+    if window is None:
+        return None
+    return round((time.monotonic_ns() - window.measure_ns) / NS_PER_S, 3)
+
+
+def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
+    stage = trial.stage
+    return TrialFacts(
+        configuration=trial.configuration.name,
+        stage=stage.name,
+        repeat=trial.repeat,
+        order=trial.order,
+        started_at=record.started_at,
+        target_rps=stage.rps,
+        warmup_s=stage.warmup,
+        window_s=stage.duration,
+        status=record.status,
+        load=record.load or _cut_short(trial, record),
+        observed=record.observed or _seen(record),
+        events=tuple(record.events),
+        topology=dict(stack.description) if stack else {},
+        proves=trial.proves,
+        change=trial.change,
+    )
+
+
+def _cut_short(trial: Trial, record: _Record) -> LoadFacts | None:
+    """What remains of a load whose engine did not get to its end."""
+    if record.window is None:
+        return None
+    return LoadFacts(
+        engine=trial.configuration.load.engine,
+        workers=sum(subject.role is Role.GENERATOR for subject in record.subjects),
+        planned=round(trial.stage.rps * trial.stage.duration),
+        seconds=tuple(record.seconds),
+        complete=False,
+        clock="not recorded, because the stage was cut short",
+    )
+
+
+def _seen(record: _Record) -> ObservedFacts | None:
+    if record.window is None or record.counters is None:
+        return None
+    found, unreadable = record.counters.found, record.counters.unreadable
+    return ObservedFacts(record.subjects, tuple(record.samples), counters=found, unreadable=unreadable)

@@ -1,0 +1,66 @@
+"""Lays each configuration over the keys beside it (JSON Merge Patch, RFC 7396).
+
+Maps merge key by key, anything else replaces what was there, and null removes a key. One
+exception: a topology of another `kind` replaces the whole topology, since what was said
+about a process means nothing to a container.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from runner.experiment.model import Configuration
+from runner.experiment.yaml.tree import Entry, ListNode, MapNode, Node, Scalar, plain
+
+SHARED: Final = tuple(key for key in Configuration.model_fields if key not in {"name", "title"})
+"""Keys that may stand beside ``configurations`` and are laid under each of them."""
+
+_KEY: Final = "configurations"
+
+
+def resolve(document: MapNode) -> MapNode:
+    """The document as an `Experiment` has it: every configuration complete in itself.
+
+    Without ``configurations`` the one configuration is named after the experiment.
+    """
+    shared = base(document)
+    rest = {key: entry for key, entry in document.entries.items() if key not in shared.entries}
+    listed = document.entries.get(_KEY)
+    if listed is None:
+        named = {"name": rest["name"]} if "name" in rest else {}
+        alone = MapNode(document.mark, document.path, {**named, **shared.entries})
+        listed = Entry(document.mark, ListNode(document.mark, document.path, (alone,)))
+    elif isinstance(listed.value, ListNode):
+        laid = tuple(_laid_over(shared, item) for item in listed.value.items)
+        listed = Entry(listed.key, ListNode(listed.value.mark, listed.value.path, laid))
+    return MapNode(document.mark, document.path, {**rest, _KEY: listed})
+
+
+def base(document: MapNode) -> MapNode:
+    """The keys that are laid under each configuration."""
+    shared = {key: entry for key, entry in document.entries.items() if key in SHARED}
+    return MapNode(document.mark, document.path, shared)
+
+
+def merge(under: MapNode, over: MapNode) -> MapNode:
+    """`over` laid on `under`; marks and paths stay those of where each value was written."""
+    entries = dict(under.entries)
+    for key, entry in over.entries.items():
+        match (entries[key].value if key in entries else None, entry.value):
+            case (MapNode() as below, MapNode() as above) if not _other_kind(key, below, above):
+                entries[key] = Entry(entry.key, merge(below, above))
+            case (MapNode() | ListNode() | Scalar(), Scalar(value=None)):
+                del entries[key]
+            case _:
+                entries[key] = entry
+    return MapNode(over.mark, over.path, entries)
+
+
+def _laid_over(shared: MapNode, item: Node) -> Node:
+    return merge(shared, item) if isinstance(item, MapNode) else item
+
+
+def _other_kind(key: str, below: MapNode, above: MapNode) -> bool:
+    if key != "topology" or not {"kind"} <= below.entries.keys() & above.entries.keys():
+        return False
+    return bool(plain(below.entries["kind"].value) != plain(above.entries["kind"].value))

@@ -1,0 +1,118 @@
+"""The JSON Schema of a specification as the file looks, for editors and other tools.
+
+Made from the models, with three differences: times and sizes are text with a unit, the
+keys of a configuration may stand at the top, and what is laid over them may be partial.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from runner.experiment.model import Experiment
+from runner.experiment.overlay import SHARED
+from runner.experiment.quantities import format_time
+
+SCHEMA_ID: Final = "https://json-schema.org/draft/2020-12/schema"
+_PARTIAL: Final = "Partial"
+_REQUIRED_WITHOUT_OVERLAYS: Final = ("topology", "stages")
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema; JSON types only."""
+    made = _everywhere(Experiment.model_json_schema(), _as_written)
+    definitions = made["$defs"]
+    whole = definitions.pop("Configuration")["properties"]
+    definitions |= {_PARTIAL + name: _partial(body) for name, body in definitions.items()}
+    definitions["Configuration"] = {
+        "type": "object",
+        "title": "Configuration",
+        "description": "What differs from the keys at the top: maps merge, lists replace, null removes.",
+        "additionalProperties": False,
+        "required": ["name"],
+        "properties": {
+            key: field if key in {"name", "title"} else _partial_field(field) for key, field in whole.items()
+        },
+    }
+    configurations = made["properties"]["configurations"]
+    shared = {key: whole[key] for key in SHARED}
+    return {
+        "$schema": SCHEMA_ID,
+        "title": "Loadproof specification, version 1",
+        "description": "A system to build, a load to offer and what to measure: one experiment.",
+        "type": "object",
+        "additionalProperties": False,
+        "required": [key for key in made["required"] if key != "configurations"],
+        "properties": {
+            **{key: field for key, field in made["properties"].items() if key != "configurations"},
+            **{key: _partial_field(field) for key, field in shared.items()},
+            "configurations": configurations,
+        },
+        "if": {"not": {"required": ["configurations"]}},
+        "then": {"required": list(_REQUIRED_WITHOUT_OVERLAYS), "properties": shared},
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def schema_text() -> str:
+    """The schema as it is committed beside this file."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def modeline(location: str) -> str:
+    """The comment that tells editors with yaml-language-server where the schema is.
+
+    Args:
+        location: A URL, or a path relative to the specification.
+    """
+    return f"# yaml-language-server: $schema={location}"
+
+
+def _everywhere(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """A copy in which `change` was applied to every object, the innermost first."""
+    if isinstance(schema, dict):
+        return change({key: _everywhere(value, change) for key, value in schema.items()})
+    if isinstance(schema, list):
+        return [_everywhere(value, change) for value in schema]
+    return schema
+
+
+def _as_written(schema: dict[str, Any]) -> dict[str, Any]:
+    """Defaults as a file has them: ``10s`` and not 10.0; the defaults of whole parts say nothing."""
+    schema = dict(schema)
+    default = schema.get("default")
+    if isinstance(default, float) and schema.get("type") != "number":
+        schema["default"] = format_time(default)
+    if isinstance(default, dict):
+        del schema["default"]
+    return schema
+
+
+def _partial(definition: dict[str, Any]) -> dict[str, Any]:
+    """A part of which any key may be missing, since the other layer has it."""
+    definition = copy.deepcopy(definition)
+    definition.pop("required", None)
+    if "properties" in definition:
+        fields = definition["properties"]
+        definition["properties"] = {key: _partial_field(field) for key, field in fields.items()}
+    return definition
+
+
+def _partial_field(field: dict[str, Any]) -> dict[str, Any]:
+    """A field of a layer: partial if it merges, and null removes it."""
+    said: dict[str, Any] = {
+        key: field[key] for key in ("title", "description", "default", "examples") if key in field
+    }
+    rest = {key: value for key, value in field.items() if key not in said and key != "discriminator"}
+    choices = rest.get("anyOf") or rest.get("oneOf") or [rest]
+    choices = [_reference_to_partial(choice) for choice in choices if choice != {"type": "null"}]
+    return {**said, "anyOf": [*choices, {"type": "null"}]}
+
+
+def _reference_to_partial(schema: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in schema:
+        return schema
+    *above, name = schema["$ref"].split("/")
+    return {**schema, "$ref": "/".join([*above, _PARTIAL + name])}

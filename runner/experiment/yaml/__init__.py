@@ -1,0 +1,1 @@
+"""Parses the YAML subset of specifications and keeps the position of every value."""

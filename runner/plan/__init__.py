@@ -1,1 +1,0 @@
-"""In which order what was asked is run."""

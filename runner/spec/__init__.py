@@ -1,1 +1,0 @@
-"""What was asked: YAML text to an `Experiment`, or every problem with its position."""

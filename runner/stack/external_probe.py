@@ -1,0 +1,83 @@
+"""Whether a service that already runs can be reached, and over TLS be trusted, before load goes to it."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import trio
+
+from runner.core.errors import StackFailed
+from runner.core.facts import Tls
+from runner.core.tls_context import explained
+from runner.core.units import Seconds
+
+WITHIN_S: Final[Seconds] = 5.0
+
+
+async def reach(url: str, addresses: Sequence[str], port: int) -> str:
+    """The first address that accepts a connection.
+
+    Args:
+        url: For messages.
+        addresses: At least one.
+        port: TCP port.
+
+    Raises:
+        StackFailed: None does.
+    """
+    refusal = OSError()
+    async with _in_time(f"{url} does not accept a connection"):
+        for address in addresses:
+            try:
+                stream = await trio.open_tcp_stream(address, port)
+            except OSError as error:
+                refusal = error
+            else:
+                await stream.aclose()
+                return address
+    raise StackFailed(
+        f"{url} cannot be reached: {_reason(refusal)}", hint="start the service, or correct the url"
+    ) from refusal
+
+
+async def check_tls(url: str, address: str, port: int, tls: Tls, context: ssl.SSLContext) -> None:
+    """Return when a TLS handshake succeeds and the certificate is accepted.
+
+    Raises:
+        StackFailed: It does not, or is not; the message says why.
+    """
+    async with _in_time(f"{url} does not finish the TLS handshake"):
+        try:
+            async with await trio.open_tcp_stream(address, port) as stream:
+                sealed = trio.SSLStream(stream, context, server_hostname=tls.server_name)
+                await sealed.do_handshake()
+        except trio.BrokenResourceError as error:
+            cause = error.__cause__
+            message, hint = f"the connection to {tls.server_name} broke in the TLS handshake", ""
+            if isinstance(cause, ssl.SSLError):
+                message, hint = explained(cause, tls.server_name)
+            raise StackFailed(f"{url} cannot be used: {message}", hint=hint) from error
+        except OSError as error:
+            raise StackFailed(f"{url} cannot be reached: {_reason(error)}") from error
+
+
+@asynccontextmanager
+async def _in_time(otherwise: str) -> AsyncIterator[None]:
+    try:
+        with trio.fail_after(WITHIN_S):
+            yield
+    except trio.TooSlowError:
+        raise StackFailed(f"{otherwise} within {WITHIN_S:g} s") from None
+
+
+def _reason(error: OSError) -> str:
+    """What the system said; trio puts one error for each address it tried into a group."""
+    cause: BaseException = error
+    while isinstance(cause.__cause__, BaseExceptionGroup):
+        cause = cause.__cause__.exceptions[0]
+    number = getattr(cause, "errno", None)
+    return os.strerror(number) if number else str(cause)

@@ -1,0 +1,1 @@
+"""Reads and writes a run's folder: journal, run file, results file and rendered files."""

@@ -1,0 +1,202 @@
+"""Archives from the command line: verified, looked into, and run again."""
+
+import json
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from runner.archive.files import content
+from runner.archive.pack import pack
+from runner.store.reanalyze import recount_folder
+from tests.archive.folders import fresh_run
+from tests.cli.conftest import Cli, app_command
+
+SLOW = "SMALL_APP_DELAY_S"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with one real run in it, narrowed to one stage of two."""
+    cli = Cli(tmp_path_factory.mktemp("again"))
+    stages = [{"rps": rps, "duration": "1s", "name": f"at {rps}"} for rps in (40, 30)]
+    app = {"command": app_command(), "ready_within": "10s", "env": {"NOT_SECRET": "1"}}
+    spec = cli.write(stages=stages, topology={"kind": "process", "app": app})
+    done = cli("execute", spec, "--stage", "at 40", "--set", "stages[0].rps=50", "--out", "run")
+    assert done.returncode == 0, done.stderr
+    spec.unlink()
+    return cli
+
+
+@pytest.fixture(scope="module")
+def archive(home) -> Path:
+    (found,) = (home.folder / "run").glob("*.zip")
+    return found
+
+
+def results_of(folder: Path):
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_a_run_is_verified_and_looked_into(home, archive, tmp_path):
+    verified = home("verify", archive)
+    listed = home("archive", "ls", archive)
+    shown = home("archive", "show", archive, "spec.yaml")
+    missing = home("archive", "show", archive, "spec.yml")
+    out = home("archive", "extract", archive, tmp_path / "out")
+
+    assert verified.returncode == 0
+    assert "every number follows" in verified.stdout
+    assert verified.stdout.splitlines()[-1] == listed.stdout.splitlines()[-1]
+    assert shown.stdout == (home.folder / "run" / "spec.yaml").read_text()
+    assert (missing.returncode, "did you mean 'spec.yaml'?" in missing.stderr) == (2, True)
+    assert out.stdout == f"{tmp_path / 'out'}\n"
+    assert (tmp_path / "out" / "results.json").read_bytes() == (
+        home.folder / "run" / "results.json"
+    ).read_bytes()
+
+
+def test_packed_again_it_is_the_same_and_differs_in_nothing(home, archive, tmp_path):
+    packed = home("archive", "pack", "run", "--out", tmp_path / "again.zip")
+    same = home("archive", "diff", archive, tmp_path / "again.zip")
+
+    assert packed.returncode == 0
+    assert (tmp_path / "again.zip").read_bytes() == archive.read_bytes()
+    assert same.stdout == "the archives hold the same\n"
+
+
+def test_run_again_it_is_the_same_experiment_and_it_is_said_whether_it_is_reproduced(home, archive):
+    done = home("execute", archive, "--out", "again", "--fail-unless-reproduced")
+
+    again = home.folder / "again"
+    assert done.stdout == "again/report.md\n"
+    assert "Reproduced." in done.stderr or done.returncode == 99, done.stderr
+    assert "small_app" in done.stderr.partition("bringing the process stack up")[0]
+    assert (again / "spec.yaml").read_bytes() == (home.folder / "run" / "spec.yaml").read_bytes()
+    assert results_of(again)["run"]["overrides"] == ["stages[0].rps=50"]
+    (stage,) = results_of(again)["configurations"][0]["stages"]
+    assert (stage["name"], stage["requests"]["scheduled"]) == ("at 40", 50)
+    found = json.loads((again / "reproduction.json").read_text())
+    assert found["then"]["id"] == results_of(home.folder / "run")["run"]["id"]
+    assert (again / "reproduction.md").read_text().startswith(f"# Run again: {found['verdict']}\n")
+    (new,) = again.glob("*.zip")
+    assert home("verify", new).returncode == 0
+    commented = home("comment", new, "--baseline", archive, "--dry-run")
+    assert commented.returncode == 0, commented.stderr
+    assert "at 40" in commented.stdout
+
+
+def test_a_slower_service_is_not_reproduced_and_it_is_said_where(home, archive, monkeypatch):
+    monkeypatch.setenv(SLOW, "0.05")
+
+    done = home("execute", archive, "--out", "slow", "--fail-unless-reproduced")
+
+    assert done.returncode == 99, done.stderr
+    # a busy machine may make the stage suspect, and then nobody can tell; but reproduced it is not
+    assert re.search(r"(Not reproduced|cannot be told)\. at 40: .*p95 Duration \(ms\) \+", done.stderr)
+
+
+def test_a_dry_run_shows_what_would_be_started_and_starts_nothing(home, archive):
+    done = home("execute", archive, "--dry-run")
+
+    assert done.returncode == 0
+    assert "50 RPS" in done.stdout
+    assert "tests.servers.small_app" in done.stderr
+    assert "with NOT_SECRET set" in done.stderr
+
+
+@pytest.mark.parametrize("more", [["--stage", "at 30"], ["--prove"], ["--base-dir", "nowhere"]])
+def test_an_archive_is_run_as_it_is(home, archive, more):
+    assert home("execute", archive, *more).returncode == 2
+
+
+def test_a_base_dir_and_a_demand_go_with_archives_only(home):
+    spec = home.write()
+
+    assert home("execute", spec, "--base-dir", ".").returncode == 2
+    assert home("execute", spec, "--fail-unless-reproduced").returncode == 2
+    spec.unlink()
+
+
+def damaged(whole: bytes) -> bytes:
+    return whole[:500] + bytes([whole[500] ^ 1]) + whole[501:]
+
+
+def embellished(whole: bytes, folder: Path) -> bytes:
+    """Whole to the last byte, but with a number that was made up."""
+    path = folder / "whole.zip"
+    path.write_bytes(whole)
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist() if "manifest" not in name}
+    results = json.loads(files["results.json"])
+    results["configurations"][0]["stages"][0]["duration_ms"]["p95"] = 0.001
+    files["results.json"] = json.dumps(results, indent=1, ensure_ascii=False).encode() + b"\n"
+    return pack(files)
+
+
+def test_a_damaged_or_made_up_archive_is_refused_everywhere_and_nothing_is_run(home, archive, tmp_path):
+    flipped, made_up = tmp_path / "flipped.zip", tmp_path / "no-suffix"
+    flipped.write_bytes(damaged(archive.read_bytes()))
+    made_up.write_bytes(embellished(archive.read_bytes(), tmp_path))
+
+    for command in (["execute", "--out", tmp_path / "out"], ["report"]):
+        done = home(*command, flipped)
+        assert (done.returncode, "it was changed" in done.stderr) == (104, True), command
+    for command in (["verify"], ["execute", "--out", tmp_path / "out"]):
+        done = home(*command, made_up)
+        assert done.returncode == 104
+        assert "duration_ms.p95 is 0.001, but the data say" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_archive_never_aims_load_at_another_host_by_itself(home, tmp_path):
+    run = fresh_run("docker-4k", tmp_path / "run")
+    text = (run / "spec.yaml").read_text()
+    head, _, rest = text.partition("topology:")
+    load = rest[rest.index("\nload:") :].replace("load:\n", "load:\n  allow_hosts: [192.0.2.7]\n", 1)
+    (run / "spec.yaml").write_text(f'{head}topology: {{kind: external, url: "http://192.0.2.7:80"}}\n{load}')
+    begun = json.loads((run / "run.json").read_text())
+    begun["authorized"] = True
+    (run / "run.json").write_text(json.dumps(begun))
+    results = json.dumps(recount_folder(run), indent=1, ensure_ascii=False) + "\n"
+    (run / "results.json").write_text(results)
+    (run / "report.md").unlink()
+    path = tmp_path / "aimed.zip"
+    path.write_bytes(pack(content(run)))
+
+    done = home("execute", path, "--out", tmp_path / "out")
+
+    assert done.returncode == 2
+    assert "load on http://192.0.2.7:80" in done.stderr
+    assert "needs your word" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_build_folder_is_found_and_held_against_the_lock(home, tmp_path):
+    path = tmp_path / "docker.zip"
+    path.write_bytes(pack(content(fresh_run("docker-4k", tmp_path / "run"))))
+
+    for name in ("experiments", "app_server"):
+        shutil.copytree(name, tmp_path / "moved" / name)
+    (tmp_path / "moved" / "app_server" / "more.py").write_text("")
+
+    lost = home("execute", path, "--dry-run")
+    found = home("execute", path, "--dry-run", "--base-dir", tmp_path / "moved" / "experiments")
+
+    assert lost.returncode == 3
+    assert "--base-dir" in lost.stderr
+    assert found.returncode == 0
+    assert "docker-4k.build.content: " in found.stderr
+
+
+def test_the_zip_of_another_program_is_told_from_a_specification(home, tmp_path):
+    path = tmp_path / "spec.yaml"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("spec.yaml", "version: 1\n")
+
+    done = home("execute", path)
+
+    assert done.returncode == 104
+    assert "packed by another program" in done.stderr

@@ -1,0 +1,193 @@
+"""Every rule of the specification: what is accepted, what is refused, and in which words."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.experiment.model import App, Configuration, Experiment, ExternalTopology, Load, Stage
+from runner.experiment.not_yet import NOT_YET
+from runner.experiment.traffic import stage_name
+from tests.experiment.samples import DESIGN, MINIMAL, PROCESS, error, only, read, sole, table
+
+DOCKER = """\
+version: 1
+name: boxed
+topology:
+  kind: docker
+  app: {image: "my:1", port: 8080}
+stages: [{rps: 10, duration: 1s}]
+"""
+
+
+@pytest.fixture
+def all_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if every room could do everything already."""
+    for path in list(NOT_YET):
+        monkeypatch.delitem(NOT_YET, path)
+
+
+def test_what_is_left_out_has_the_documented_default() -> None:
+    experiment = read(MINIMAL)
+    configuration = experiment.configurations[0]
+
+    assert (experiment.title, experiment.objective, experiment.repeats) == ("tiny", "", 1)
+    assert configuration.name == "tiny"
+    assert configuration.title is None
+    assert configuration.load == Load()
+    assert (configuration.load.max_in_flight, configuration.load.timeout) == (2000, 10.0)
+    assert (configuration.cooldown, configuration.thresholds) == (2.0, ())
+    assert (configuration.metrics.interval, configuration.metrics.peak_window) == (0.2, 1.0)
+    assert configuration.stages == (Stage(rps=10, duration=1.0, warmup=0.0, name="10 RPS"),)
+
+
+def test_numbers_and_booleans_become_text_where_text_is_meant_as_they_were_written() -> None:
+    text = PROCESS.replace(
+        'command: [serve, --port, "{port}"]',
+        'command: [serve, 1.50, true, "{port}"]\n'
+        "    env: {GO: 1.10, N: 3, DEBUG: true, WHEN: 2024-01-01, M: 0755}",
+    )
+    app = only(text).topology.app
+
+    assert app.command == ("serve", "1.50", "true", "{port}")
+    assert app.env == {"GO": "1.10", "N": "3", "DEBUG": "true", "WHEN": "2024-01-01", "M": "0755"}
+
+
+@pytest.mark.parametrize(
+    ("rps", "name"),
+    [(4000, "4,000 RPS"), (1, "1 RPS"), (0.5, "0.5 RPS"), (1234.25, "1,234.25 RPS"), (1e6, "1,000,000 RPS")],
+)
+def test_a_stage_is_named_after_its_rate(rps: float, name: str) -> None:
+    assert stage_name(rps) == name
+    assert Stage(rps=rps, duration=10.0).name == name
+
+
+def with_(path_value: str, base: str = PROCESS) -> str:
+    """The one problem that a change brings, without the place."""
+    found = error(base, path_value)
+    (position,) = found.positions
+    return f"{position.path}: {position.message}" + (f" ({position.hint})" if position.hint else "")
+
+
+@pytest.mark.parametrize(("change", "problem"), table("refused"))
+def test_a_wrong_value_is_refused_in_these_words(change: str, problem: str) -> None:
+    assert with_(change) == problem
+
+
+@pytest.mark.parametrize(("change", "problem"), table("external"))
+def test_a_wrong_url_is_refused_in_these_words(change: str, problem: str) -> None:
+    assert with_(change, MINIMAL) == problem
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a", "http://a/", "http://127.0.0.1:80/base", "'http://[::1]:8080'", "http://a_b.c-d:1"]
+)
+def test_a_plain_url_is_taken(url: str) -> None:
+    assert only(MINIMAL, f"topology.url={url}").topology.url == url.strip("'")
+
+
+def test_a_pid_listed_twice_is_refused() -> None:
+    assert with_("topology.pids=[7, 8, 7]", MINIMAL) == "topology.pids[2]: pid 7 is listed twice"
+
+
+ACCEPTED = [
+    ("a Host header", "load.request.headers={Host: example.com}"),
+    ("a header that looks like a number", "load.request.headers={X-Retry: 3}"),
+    ("a body with GET", "load.request.body=hello"),
+    ("a query in the path", "load.request.path='/a?b=c&d=%20'"),
+    ("no warm-up", "stages[0].warmup=0"),
+    ("a fixed port", "topology.app={command: [serve], port: 80}"),
+    ("a fixed port that is filled in", "topology.app.port=80"),
+    ("a quarter of a request a second", "stages[0]={rps: 0.25, duration: 4s}"),
+    ("a thousand repeats", "repeats=1000"),
+    ("another scheme of names", "stages[0].name=Größe 1 🚀"),
+]
+
+
+@pytest.mark.parametrize("change", [row[1] for row in ACCEPTED], ids=[row[0] for row in ACCEPTED])
+def test_a_right_value_is_taken(change: str) -> None:
+    assert read(PROCESS, change)
+
+
+def test_designs_sample_is_read_in_full(all_words: None) -> None:
+    experiment = read(DESIGN)
+    configuration = experiment.configurations[0]
+
+    assert configuration.topology.model_dump() == {
+        "kind": "docker",
+        "app": {
+            "command": None,
+            "build": "app_server",
+            "image": None,
+            "port": 8080,
+            "health": "/healthz",
+            "metrics": "/metrics",
+            "env": {"APP_WORK_US": "50"},
+            "env_from": (),
+            "cpus": 1.0,
+            "memory": 256 * 1024**2,
+            "ready_within": 30.0,
+        },
+        "replicas": 2,
+        "proxy": {"kind": "nginx", "keepalive": 0, "workers": "auto", "connections": 16384},
+        "network": "bridge",
+        "publish": "port",
+        "cpus": (),
+    }
+    assert [threshold.metric for threshold in configuration.thresholds] == [
+        "duration.p95",
+        "achieved",
+        "errors",
+        "cpu.app.avg",
+    ]
+    assert (configuration.name, configuration.load.connection) == ("keep-alive", "keep-alive")
+
+
+@pytest.mark.parametrize(("change", "problem"), table("docker"))
+def test_a_wrong_container_is_refused_in_these_words(change: str, problem: str, all_words: None) -> None:
+    assert with_(change, DOCKER) == problem
+
+
+def test_what_this_version_cannot_do_is_refused_and_not_ignored() -> None:
+    for change, words in [
+        ("topology.kind=docker", "topology kind 'docker'"),
+        ("topology.kind=swarm", "topology kind 'swarm'"),
+        ("topology.proxy={kind: nginx}", "a proxy"),
+        ("load.engine=k6", "engine 'k6'"),
+    ]:
+        if not any(words in row.values() for row in NOT_YET.values()):
+            continue
+        path = change.partition("=")[0]
+        assert with_(change, DOCKER if "kind" in path else PROCESS) == (
+            f"{path}: {words} is not available yet in this version"
+        )
+
+
+def test_from_python_the_parts_are_made_with_seconds_and_bytes() -> None:
+    configuration = Configuration(
+        name="a",
+        topology=ExternalTopology(kind="external", url="http://a"),
+        stages=(Stage(rps=1, duration=2.5),),
+    )
+
+    assert App(memory=64 * 1024**2).memory == 64 * 1024**2
+    assert Configuration.model_validate(configuration.model_dump()) == configuration
+    with pytest.raises(ValueError, match="already"):
+        Experiment(version=1, name="x", configurations=(configuration, configuration))
+
+
+def test_all_problems_of_one_mapping_that_do_not_go_together_are_named() -> None:
+    found = error(PROCESS.replace('[serve, --port, "{port}"]', "[serve]\n    image: a\n    cpus: 1"))
+
+    assert [position.path for position in found.positions] == [
+        "topology.app.command",
+        "topology.app.image",
+        "topology.app.cpus",
+    ]
+
+
+def test_a_rate_may_look_like_this_in_a_message() -> None:
+    assert sole(PROCESS.replace("rps: 100", "rps: fast")) == (
+        "spec.yaml:10:11: stages[0].rps: should be a number, not 'fast'\n"
+        "  10 |   - {rps: fast, duration: 10s}\n"
+        "     |           ^^^^"
+    )

@@ -1,0 +1,155 @@
+"""Nothing of ours stays on the engine, however a run ends, and nothing else is ever touched."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from runner.stack.docker import cleanup, labels, open_docker
+from runner.stack.docker.engine import connect
+from tests.stack.docker.conftest import labelled, topology
+
+pytestmark = pytest.mark.docker
+
+GONE_WITHIN_S = 15
+
+
+def wait_until_nothing_is_left(api, run_id):
+    deadline = time.monotonic() + GONE_WITHIN_S
+    while left := [*labelled(api, run_id), *processes_of(run_id)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def processes_of(run_id):
+    """Everything that has the run's id in its command line: the victim and its watchdog."""
+    commands = Path("/proc").glob("[0-9]*/cmdline")
+    return [path for path in commands if run_id.encode() in read(path)]
+
+
+def read(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.mark.parametrize("step", ["create_network", "start_all", "_wait_ready", "take_down"])
+def test_a_run_killed_in_any_step_leaves_nothing(api, context, left_over, step):
+    """Signals and the phases of a whole run are in test_execute.py."""
+    command = [sys.executable, "-m", "tests.stack.docker.victim", context.run_id, step]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as victim:
+        assert f"step {step}\n" in iter(victim.stdout.readline, "")
+
+        victim.kill()
+
+        victim.stdout.read()
+        victim.wait(GONE_WITHIN_S)
+    wait_until_nothing_is_left(api, context.run_id)
+
+
+@contextmanager
+def object_of(api, **changes):
+    """A network labelled as this process's, but for the changes."""
+    marked = {**labels.labels("test-owner", "network"), **changes}
+    network = api.create_network(f"loadproof-test-{os.getpid()}", labels=marked)["Id"]
+    try:
+        yield network
+    finally:
+        if api.networks(ids=[network]):
+            api.remove_network(network)
+
+
+async def swept(api, network):
+    engine = await connect()
+    await cleanup.sweep(engine)
+    engine.close()
+    return not api.networks(ids=[network])
+
+
+@pytest.mark.parametrize(
+    ("changes", "goes"),
+    [
+        ({}, False),
+        ({"loadproof.owner-pid": "4194303"}, True),
+        ({"loadproof.owner-started": "1"}, True),
+        ({"loadproof.boot-id": "another boot"}, True),
+        ({"loadproof.pid-namespace": "1", "loadproof.owner-pid": "4194303"}, False),
+        ({"loadproof.pid-namespace": "1", "loadproof.expires": "1"}, True),
+        ({"loadproof.owner-pid": "broken"}, True),
+    ],
+    ids=["alive", "dead", "pid given again", "before a reboot", "not to be judged", "expired", "unreadable"],
+)
+async def test_a_sweep_removes_what_has_no_owner_any_more(api, changes, goes):
+    with object_of(api, **changes) as network:
+        assert await swept(api, network) is goes
+
+
+async def test_a_sweep_at_the_start_is_said(api, context, said, left_over):
+    with object_of(api, **{"loadproof.owner-pid": "4194303"}) as network:
+        async with open_docker(topology(), context):
+            assert not api.networks(ids=[network])
+
+    assert any(line.startswith("removed what an earlier run left behind") for line in said.lines)
+
+
+async def test_what_has_no_label_of_ours_is_never_touched(api, context, left_over):
+    foreign = api.create_network(f"foreign-{os.getpid()}", labels={"loadproofing": "no"})["Id"]
+    try:
+        async with open_docker(topology(), context):
+            pass
+        await cleanup.clean(everything=False)
+
+        assert api.networks(ids=[foreign])
+    finally:
+        api.remove_network(foreign)
+
+
+async def test_clean_spares_the_living_unless_everything_is_asked_for(api, monkeypatch):
+    async def no_images(_):
+        return []
+
+    monkeypatch.setattr(cleanup, "_remove_images", no_images)  # the other tests' bases
+    monkeypatch.setattr(labels, "RUN", "loadproof-test.run")  # and runs that may be up meanwhile
+    with object_of(api) as network:
+        assert f"network loadproof-test-{os.getpid()}" not in await cleanup.clean(everything=False)
+        assert api.networks(ids=[network])
+        assert f"network loadproof-test-{os.getpid()}" in await cleanup.clean(everything=True)
+        assert not api.networks(ids=[network])
+
+
+async def test_clean_everything_removes_images_built_here(api, monkeypatch):
+    marked = f"loadproof-test-image-{os.getpid()}"
+    api.import_image_from_data(
+        b"\0" * 10_240, repository="loadproof-test", tag=marked, changes=[f"LABEL mine={marked}"]
+    )
+    monkeypatch.setattr(labels, "IMAGE", f"mine={marked}")
+
+    engine = await connect()
+    removed = await cleanup._remove_images(engine)
+    engine.close()
+
+    assert removed == [f"image loadproof-test:{marked}"]
+    assert api.images(filters={"label": f"mine={marked}"}) == []
+
+
+async def test_a_cancelled_bring_up_removes_what_it_began(context, left_over):
+    for after_s in (0.05, 0.3, 0.6, 0.9):
+        with trio.move_on_after(after_s):
+            async with open_docker(topology(replicas=3, proxy={"kind": "nginx"}), context):
+                await trio.sleep_forever()
+        assert left_over() == []
+
+
+def test_labels_say_whose_an_object_is():
+    marked = labels.labels("run-1", "app")
+
+    assert json.loads(marked["loadproof.owner-pid"]) == os.getpid()
+    assert not labels.owner_is_gone(marked)
+    assert marked["loadproof.run"] == "run-1"

@@ -1,0 +1,143 @@
+"""A build's fingerprint follows everything that goes into the image, and nothing else."""
+
+import os
+import tarfile
+
+import pytest
+
+from runner.core.errors import EnvironmentLacks
+from runner.stack.docker.context import content_digest, find_folder, read_dockerfile, write_context
+
+
+@pytest.fixture
+def folder(tmp_path):
+    app = tmp_path / "app"
+    (app / "sub").mkdir(parents=True)
+    (app / "Dockerfile").write_text("ARG BASE=python:3.12-slim\nFROM ${BASE}\nCOPY . /app\n")
+    (app / "main.py").write_text("print('hello')\n")
+    (app / "sub" / "part.py").write_text("")
+    return app
+
+
+def written(folder, *, wheels=None, **salt):
+    tarball = folder.parent / "context.tar"
+    fingerprint = write_context(folder, tarball, wheels=wheels, salt=salt)
+    with tarfile.open(tarball) as archive:
+        return fingerprint, archive.getnames()
+
+
+def fingerprint(folder, **salt):
+    return written(folder, **salt)[0]
+
+
+def test_the_same_content_has_the_same_fingerprint_whenever_it_was_written(folder):
+    before = fingerprint(folder)
+    os.utime(folder / "main.py", (1, 1))
+
+    assert fingerprint(folder) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda app: (app / "main.py").write_text("print('other')\n"),
+        lambda app: (app / "main.py").rename(app / "other.py"),
+        lambda app: (app / "main.py").chmod(0o755),
+        lambda app: (app / "sub" / "more.py").write_text(""),
+        lambda app: (app / "link").symlink_to("main.py"),
+        lambda app: (app / "Dockerfile").write_text("FROM scratch\n"),
+    ],
+    ids=["content", "name", "mode", "a file more", "a link", "Dockerfile"],
+)
+def test_any_change_of_the_content_changes_it(folder, change):
+    before = fingerprint(folder)
+    change(folder)
+
+    assert fingerprint(folder) != before
+
+
+def test_another_base_changes_it(folder):
+    assert fingerprint(folder, BASE="sha256:1") != fingerprint(folder, BASE="sha256:2")
+
+
+def test_what_dockerignore_names_is_left_out(folder):
+    (folder / ".dockerignore").write_text("# local things\n\nsub\n*.tmp\n")
+    (folder / "big.tmp").write_text("x")
+
+    names = written(folder)[1]
+
+    assert "main.py" in names
+    assert not {"big.tmp", "sub", "sub/part.py"} & set(names)
+
+
+def test_the_dockerfile_is_sent_even_where_dockerignore_names_it(folder):
+    (folder / ".dockerignore").write_text("Dockerfile\n")
+
+    assert "Dockerfile" in written(folder)[1]
+
+
+def test_wheels_are_laid_beside_the_content_and_not_into_the_folder(folder, tmp_path):
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (wheels / "a-1-py3-none-any.whl").write_bytes(b"wheel")
+
+    assert ".wheels/a-1-py3-none-any.whl" in written(folder, wheels=wheels)[1]
+    assert not (folder / ".wheels").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "parents"),
+    [
+        ("ARG BASE=python:3.12-slim\nFROM ${BASE}\n", "python:3.12-slim", ("${BASE}",)),
+        ('arg BASE="a/b:1"\nfrom $BASE AS one\n', "a/b:1", ("$BASE",)),
+        ("FROM --platform=linux/amd64 golang:1 AS build\nFROM scratch\n", None, ("golang:1", "scratch")),
+        ("ARG BASE\nFROM ${BASE}\n", None, ("${BASE}",)),
+    ],
+)
+def test_a_dockerfiles_base_and_parents_are_found(folder, text, base, parents):
+    (folder / "Dockerfile").write_text(text)
+
+    found = read_dockerfile(folder)
+
+    assert (found.base, found.parents) == (base, parents)
+
+
+def test_a_build_folder_lies_beside_the_specification_first(folder, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "app").mkdir(parents=True)
+    (elsewhere / "app" / "Dockerfile").write_text("FROM scratch\n")
+    monkeypatch.chdir(elsewhere)
+
+    assert find_folder("app", tmp_path) == folder
+    assert find_folder("app", tmp_path / "sub") == elsewhere / "app"
+    with pytest.raises(EnvironmentLacks, match="no Dockerfile"):
+        find_folder("nothing", tmp_path)
+
+
+def test_the_content_has_one_digest_whatever_it_is_built_upon_and_however_it_was_checked_out(folder):
+    (folder / ".dockerignore").write_text("*.log\n")
+    before = content_digest(folder)
+    os.utime(folder / "main.py", (1, 1))
+    (folder / "main.py").chmod(0o664)
+    (folder / "sub").chmod(0o775)
+    (folder / "noise.log").write_text("noise")
+
+    assert content_digest(folder) == before
+    assert len(before) == 64
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "main.py").write_text("print('bye')\n"),
+        lambda folder: (folder / "main.py").rename(folder / "other.py"),
+        lambda folder: (folder / "main.py").chmod(0o755),
+        lambda folder: (folder / "link").symlink_to("main.py"),
+    ],
+    ids=["content", "name", "executable", "link"],
+)
+def test_a_digest_follows_what_is_in_the_folder(folder, change):
+    before = content_digest(folder)
+    change(folder)
+
+    assert content_digest(folder) != before

@@ -1,0 +1,188 @@
+"""`runner execute` on a real engine: results, exit codes, and an empty engine afterwards."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.stack.docker.conftest import APP
+
+pytestmark = pytest.mark.docker
+
+ROOT = Path(__file__).parents[3]
+WITHOUT_PICTURES = ROOT / "tests" / "without_pictures"
+GONE_WITHIN_S = 15
+SLOW = "sleep 31.4159"
+"""What the slow build's container runs."""
+
+
+class Runner:
+    """The command line on a specification of two hops, named so that its objects can be found."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.name = f"two-hops-{uuid.uuid4().hex[:8]}"
+        self.out = folder / "run"
+
+    def start(self, *, stages, build=APP, env=None):
+        topology = {
+            "kind": "docker",
+            "app": {"build": str(build), "port": 8080, "metrics": "/metrics", "env": env or {}},
+            "replicas": 2,
+            "proxy": {"kind": "nginx"},
+        }
+        spec = {
+            "version": 1,
+            "name": self.name,
+            "title": "Two hops",
+            "objective": "See it work.",
+            "topology": topology,
+            "load": {"connection": "new", "timeout": "2s"},
+            "stages": stages,
+            "cooldown": "0s",
+        }
+        path = self.folder / "spec.yaml"
+        path.write_text(yaml.safe_dump(spec))
+        command = [
+            Path(sys.executable).parent / "runner",
+            "execute",
+            path,
+            "--out",
+            self.out,
+            "--no-lock",
+            "--no-calibrate",
+        ]
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(WITHOUT_PICTURES)},
+        )
+
+    def results(self):
+        return json.loads((self.out / "results.json").read_text())
+
+    def processes(self):
+        mark = str(self.folder).encode()
+        return [path for path in Path("/proc").glob("[0-9]*") if mark in _environment(path)]
+
+
+def _environment(path):
+    try:
+        return (path / "cmdline").read_bytes() + (path / "cwd").readlink().as_posix().encode()
+    except OSError:
+        return b""
+
+
+@pytest.fixture
+def runner(tmp_path):
+    return Runner(tmp_path)
+
+
+@pytest.fixture
+def objects(api):
+    """Every container and network that a process owns, and the build it waits for."""
+
+    def look(process):
+        filters = {"label": f"loadproof.owner-pid={process.pid}"}
+        containers = api.containers(all=True, filters=filters)
+        slow = [it for it in api.containers(all=True) if SLOW in it["Command"]]
+        return {it["Id"] for it in [*containers, *slow, *api.networks(filters=filters)]}
+
+    return look
+
+
+def wait_until_empty(objects, process, runner):
+    deadline = time.monotonic() + GONE_WITHIN_S
+    while left := (objects(process) or runner.processes()):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def slow_build(folder):
+    """A build that takes half a minute, and is another one each time: one that got through would be kept."""
+    folder.mkdir()
+    lines = ["ARG BASE=python:3.12-slim", "FROM ${BASE}", f"RUN echo building && : {uuid.uuid4()} && {SLOW}"]
+    (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def read_until(stream, word):
+    lines = []
+    for line in iter(stream.readline, ""):
+        lines.append(line)
+        if word in line:
+            return
+    pytest.fail(f"{word!r} was never said: {lines}")
+
+
+def test_an_experiment_accounts_for_requests_and_cpu_of_every_part(runner, objects):
+    process = runner.start(stages=[{"rps": 200, "duration": "3s", "warmup": "1s"}])
+    _, said = process.communicate(timeout=120)
+
+    assert process.returncode == 0, said
+    [stage] = runner.results()["configurations"][0]["stages"]
+    assert stage["requests"]["succeeded"] == 600
+    cpu = {role: value["avg"] for role, value in stage["cpu_cores"].items() if value}
+    assert {"app", "proxy", "forwarder", "daemon", "generator", "runner", "other"} <= set(cpu)
+    parts = sum(value for role, value in cpu.items() if role != "system")
+    # on a virtual machine the clocks of processes may count what the host's leaves out: stolen time
+    stolen = sum(each["delta"] for each in stage["counters"] if each["name"] == "cpu.steal_s") / 3
+    assert 0.97 * cpu["system"] <= parts <= 1.03 * cpu["system"] + stolen
+    assert objects(process) == set()
+
+
+def test_a_replica_that_dies_in_a_stage_fails_the_stage_and_keeps_its_results(runner, objects):
+    process = runner.start(stages=[{"rps": 50, "duration": "5s"}], env={"FAULT": "dies-soon"})
+    _, said = process.communicate(timeout=120)
+
+    assert "Traceback" not in said
+    [stage] = runner.results()["configurations"][0]["stages"]
+    assert stage["status"] == "failed"
+    assert stage["events"][0]["code"] == "app-died"
+    assert "small_app: that was enough" in stage["events"][0]["log"]
+    assert objects(process) == set()
+
+
+PHASES = {
+    "build": ("  building", 0.0),
+    "bring-up": ("bringing the docker stack up", 0.8),
+    "warm-up": ("offering", 0.2),
+    "stage": ("offering", 1.3),
+    "take-down": ("complete", 0.0),
+}
+"""Phase to the line that announces it, and how long to wait after that line."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda it: it.name)
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_run_ended_in_any_phase_leaves_nothing_but_its_results(runner, objects, phase, number):
+    word, later_s = PHASES[phase]
+    short = phase == "take-down"
+    process = runner.start(
+        stages=[{"rps": 50, "duration": "1s" if short else "30s", "warmup": "0s" if short else "1s"}],
+        build=slow_build(runner.store.run_folder / "slow") if phase == "build" else APP,
+    )
+    with process:
+        read_until(process.stderr, word)
+        time.sleep(later_s)
+
+        process.send_signal(number)
+
+        said = process.stderr.read()
+    assert "Traceback" not in said or number == signal.SIGKILL
+    assert process.returncode == -number
+    wait_until_empty(objects, process, runner)
+    if phase in {"warm-up", "stage"} and number != signal.SIGKILL:
+        assert runner.results()["run"]["status"] == "aborted"
+    if phase == "take-down":
+        assert (runner.out / "journal.ndjson").read_text().count("\n") == 1

@@ -1,0 +1,275 @@
+"""Whatever goes wrong is one clear message, with the container's last words, and nothing is left."""
+
+import gc
+import os
+import socket
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+
+from runner.core.errors import EnvironmentLacks, StackFailed, UsageError
+from runner.experiment.model import Proxy
+from runner.stack.docker import open_docker
+from runner.stack.docker.engine import DEFAULT_URL, connect
+from runner.stack.docker.labels import labels
+from tests.stack.docker.conftest import APP, topology
+
+pytestmark = pytest.mark.docker
+
+TWO_HOPS = {"replicas": 2, "proxy": {"kind": "nginx"}}
+
+
+async def refusal(asked, context):
+    """What a person is told when this topology does not come up."""
+    with pytest.raises(EnvironmentLacks) as refused:
+        async with open_docker(asked, context):
+            pytest.fail("it came up")
+    return refused.value
+
+
+async def get(stack, path):
+    with suppress(httpx.HTTPError):
+        async with httpx.AsyncClient(trust_env=False) as client:
+            await client.get(f"http://{stack.endpoint.host}:{stack.endpoint.port}{path}")
+
+
+async def gone(stack):
+    with trio.fail_after(5):
+        while stack.broken is None:  # noqa: ASYNC110  (looking is what is tested)
+            await trio.sleep(0.05)
+
+
+def write_app(folder, *lines):
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("\n".join(["ARG BASE=python:3.12-slim", "FROM ${BASE}", *lines]))
+    return {"app": {"build": str(folder)}}
+
+
+async def test_without_an_engine_it_is_said_how_to_start_one(context, monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+
+    refused = await refusal(topology(), context)
+
+    assert refused.message == f"no Docker Engine runs at {tmp_path}/docker.sock"
+    assert "systemctl start docker" in refused.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+async def test_without_permission_it_is_said_how_to_get_it():
+    os.seteuid(65534)
+    try:
+        with pytest.raises(EnvironmentLacks) as refused:
+            await connect()
+    finally:
+        os.seteuid(0)
+
+    assert "no permission" in refused.value.message
+    assert "usermod -aG docker" in refused.value.hint
+
+
+async def test_an_engine_elsewhere_is_refused(context, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
+
+    assert "not on this machine" in (await refusal(topology(), context)).message
+
+
+async def test_an_image_that_is_nowhere_is_named(context, left_over):
+    refused = await refusal(topology(app={"build": None, "image": "loadproof-no-such-image:1"}), context)
+
+    assert "loadproof-no-such-image:1 is not on this machine and cannot be pulled" in refused.message
+
+
+async def test_an_unknown_image_source_is_refused(context, monkeypatch):
+    monkeypatch.setenv("LOADPROOF_IMAGES", "everywhere")
+
+    with pytest.raises(UsageError, match="everywhere"):
+        async with open_docker(topology(), context):
+            pass
+
+
+async def test_a_missing_build_folder_names_the_places_looked_at(context, left_over):
+    refused = await refusal(topology(app={"build": "no-such-folder"}), context)
+
+    assert "no Dockerfile in 'no-such-folder'" in refused.message
+    assert refused.details[0] == str(APP.parent / "no-such-folder" / "Dockerfile")
+
+
+async def test_a_failing_build_shows_its_last_lines(context, left_over, tmp_path):
+    asked = topology(**write_app(tmp_path / "broken", "RUN echo no compiler here && exit 4"))
+
+    refused = await refusal(asked, context)
+
+    assert "returned a non-zero code: 4" in refused.message
+    assert "no compiler here" in refused.details
+
+
+async def test_a_command_that_is_not_there_is_named(context, left_over, tmp_path):
+    refused = await refusal(topology(**write_app(tmp_path / "nope", 'CMD ["no-such-command"]')), context)
+
+    assert refused.message.startswith("app cannot be started")
+    assert "no-such-command" in refused.message
+
+
+async def test_a_replica_that_exits_at_its_start_says_its_last_words(context, left_over):
+    refused = await refusal(topology(**TWO_HOPS, app={"env": {"FAULT": "exits-at-start"}}), context)
+
+    assert "exited with status 7" in refused.message
+    assert refused.details == ("small_app: no database at all",)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("never-ready", "the last answer was 503"), ("silent", "nothing listens there")]
+)
+async def test_a_replica_that_never_gets_ready_is_named(context, left_over, fault, reason):
+    refused = await refusal(topology(app={"env": {"FAULT": fault}, "ready_within": "1s"}), context)
+
+    assert refused.message.startswith("app was not ready within 1 s")
+    assert reason in refused.message
+    assert refused.details == (("small_app: thinking",) if fault == "silent" else ())
+
+
+async def test_nginx_that_refuses_its_configuration_is_quoted(context, left_over):
+    asked = topology().model_copy(update={"proxy": Proxy.model_construct(workers="several", keepalive=0)})
+
+    refused = await refusal(asked, context)
+
+    assert "nginx exited with status 1" in refused.message
+    assert "worker_processes" in refused.details[-1]
+
+
+async def test_a_taken_port_of_the_host_is_named_with_its_holder(context, left_over):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        refused = await refusal(topology(network="host", app={"port": port}), context)
+
+    assert f"port {port} is already in use by" in refused.message
+    assert str(os.getpid()) in refused.message
+
+
+async def test_a_replica_that_exits_in_a_stage_ends_the_wait(context, left_over):
+    async with open_docker(topology(**TWO_HOPS), context) as stack:
+        with trio.fail_after(15):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(get, stack, "/exit")
+                event = await stack.wait_broken()
+
+        assert event.code == "app-died"
+        assert "exited with status 3" in event.message
+        assert event.log == ("small_app: asked to exit",)
+        assert stack.broken == event
+
+
+async def test_a_replica_that_died_unwatched_is_noticed_at_the_next_look(context, left_over):
+    async with open_docker(topology(), context) as stack:
+        await get(stack, "/exit")
+        await gone(stack)
+
+        assert stack.broken.code == "app-died"
+        with trio.fail_after(5):
+            assert await stack.wait_broken() == stack.broken
+
+
+async def test_a_replica_out_of_memory_is_told_from_one_that_exits(context, left_over):
+    async with open_docker(topology(app={"memory": "48MiB"}), context) as stack:
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(get, stack, "/eat")
+                event = await stack.wait_broken()
+
+    assert event.code == "out-of-memory"
+    assert event.message == "app ran out of its limit of 48 MiB"
+    assert event.log == ("small_app: eating all memory",)
+
+
+class Relay:
+    """An engine that can be made to die: a socket before the real one."""
+
+    def __init__(self, path: Path) -> None:
+        self._sockets = [socket.socket(socket.AF_UNIX)]
+        self._sockets[0].bind(str(path))
+        self._sockets[0].listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._sockets[0].accept()
+                self._sockets.append(client)
+                engine = socket.socket(socket.AF_UNIX)
+                self._sockets.append(engine)
+                engine.connect(DEFAULT_URL.removeprefix("unix://"))
+                for source, sink in ((client, engine), (engine, client)):
+                    threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+
+    def _copy(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    def die(self) -> None:
+        for one in self._sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        self._thread.join()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_an_engine_that_dies_in_a_stage_ends_the_wait_and_is_said(
+    context, said, api, monkeypatch, tmp_path
+):
+    """The SDK leaves a socket that could not connect to the collector, which is made to find it here."""
+    relay = Relay(tmp_path / "engine.sock")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine.sock")
+    try:
+        async with open_docker(topology(), context) as stack:
+            with trio.fail_after(15):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(trio.to_thread.run_sync, relay.die)
+                    event = await stack.wait_broken()
+    finally:
+        await trio.to_thread.run_sync(relay.die)
+        for it in stack.containers:
+            api.remove_container(it.id, force=True)
+        api.remove_network(f"loadproof-{context.run_id}")
+
+    assert event.code == "stack-failed"
+    assert "does not answer any more" in event.message
+    assert "runner clean" in said.lines[-1]
+    assert said.engines  # the watchdog still has to look after both
+    assert said.processes == {it.pid for it in stack.containers}
+    gc.collect()
+
+
+async def test_exhausted_address_pools_are_explained(context, left_over, api):
+    """Every network a default engine can have is taken."""
+    names = []
+    try:
+        with suppress(Exception):
+            for number in range(40):
+                name = f"loadproof-test-pool-{number}"
+                api.create_network(name, labels=labels("pool", "network"))
+                names.append(name)
+        if len(names) == 40:
+            pytest.skip("this engine's address pools are wider than a default engine's")
+
+        refused = await refusal(topology(), context)
+    finally:
+        for name in names:
+            api.remove_network(name)
+
+    assert "no addresses left" in refused.message
+    assert "docker network prune" in refused.hint
+
+
+async def test_a_failure_to_come_up_is_a_stack_failure_not_a_group(context, left_over):
+    with pytest.raises(StackFailed):
+        async with open_docker(topology(app={"env": {"FAULT": "exits-at-start"}}), context):
+            pass

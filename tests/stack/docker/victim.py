@@ -1,0 +1,45 @@
+"""A run that says when it comes to a step of the opener, to be killed there by the tests.
+
+python -m tests.stack.docker.victim RUN_ID STEP, where STEP is one of the opener's functions
+"""
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import trio
+
+from runner.experiment.model import DockerTopology
+from runner.stack.docker import open as opening
+from runner.stack.docker import open_docker
+from runner.stack.protocols import StackContext
+from runner.stack.watchdog import open_watchdog
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def announce(step: str) -> None:
+    original = getattr(opening, step)
+
+    async def announced(*args: object, **kwargs: object) -> object:
+        say(f"step {step}")
+        return await original(*args, **kwargs)
+
+    setattr(opening, step, announced)
+
+
+async def main() -> None:
+    run_id, step = sys.argv[1:]
+    announce(step)
+    asked = {"app": {"build": "app", "port": 8080}, "replicas": 2, "proxy": {"kind": "nginx"}}
+    topology = DockerTopology.model_validate({"kind": "docker", **asked})
+    with TemporaryDirectory() as scratch:
+        async with open_watchdog(run_id) as guard:
+            context = StackContext(run_id, "victim", Path(__file__).parent, Path(scratch), guard, say)
+            async with open_docker(topology, context):
+                pass
+
+
+trio.run(main)

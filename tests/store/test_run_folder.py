@@ -1,0 +1,76 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from runner.core.errors import OutputError, UsageError
+from runner.store.run_folder import make_folder, scratch_folder
+
+
+def test_a_new_folder_is_made_with_its_parents(tmp_path):
+    folder = make_folder(tmp_path / "reports" / "quickstart" / "now")
+
+    folder.write("report.md", b"# hello\n")
+
+    assert (folder.path / "report.md").read_bytes() == b"# hello\n"
+    assert os.listdir(folder.path) == ["report.md"]
+
+
+def test_a_folder_that_holds_files_is_refused_and_unharmed(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+
+    with pytest.raises(UsageError, match="not empty"):
+        make_folder(tmp_path)
+
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_file_in_the_way_is_refused_with_a_hint(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(OutputError) as caught:
+        make_folder(tmp_path / "file" / "run")
+
+    assert "Not a directory" in caught.value.message
+    assert "--out" in caught.value.hint
+
+
+def test_a_full_disk_leaves_the_older_file_as_it_was(tmp_path):
+    script = """
+import resource, signal, sys
+from pathlib import Path
+from runner.core.errors import OutputError
+from runner.store.run_folder import RunFolder
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    RunFolder(Path(sys.argv[1])).write("report.md", bytes(5000))
+except OutputError as error:
+    print(error.message)
+"""
+    (tmp_path / "report.md").write_text("older")
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True
+    )
+
+    assert "cannot write" in done.stdout
+    assert (tmp_path / "report.md").read_text() == "older"
+    assert os.listdir(tmp_path) == ["report.md"]
+
+
+def test_scratch_folders_of_killed_runs_are_cleared_and_those_of_living_ones_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead, living = tmp_path / "loadproof-run-999999999-x", tmp_path / f"loadproof-run-{os.getpid()}-x"
+    foreign = tmp_path / "loadproof-run-notes"
+    for folder in (dead, living, foreign):
+        folder.mkdir()
+
+    with scratch_folder() as own:
+        assert own.is_dir()
+        assert not dead.exists()
+
+    assert living.exists()
+    assert foreign.exists()
+    assert not own.exists()
