@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.publish.test_sticky import MARKER, TEXT, post, target_of
+from tests.publish.test_sticky_comment import MARKER, TEXT, post, target_of
 
 from runner.publish.providers import open_forge, open_wire
 from tests.publish.fake import TOKEN, provider
