@@ -42,10 +42,10 @@ unit: $(STAMP)
 
 bench: $(STAMP)  ## Measure the instrument itself beside other load tools; writes reports/benchmarks (20 minutes)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m infra.bench
 
 noise: $(STAMP)  ## Run quickstart ten times and compare all pairs: how much this machine's numbers differ by themselves (3 minutes)
-	$(BIN)/python -m tests.bench.noise
+	$(BIN)/python -m infra.bench.noise
 
 reports: $(STAMP)  ## Run the experiments of reports/README.md again, in place (20 minutes; REPORTS="NAME ..." for some)
 	$(BIN)/python infra/reports/refresh.py $(REPORTS)

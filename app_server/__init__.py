@@ -1,1 +1,1 @@
-"""The reference service: small, honest about itself, and with knobs for what hurts services."""
+"""The reference service: small, with metrics about itself, and with settings that make it slower."""

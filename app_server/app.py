@@ -22,7 +22,7 @@ _NO_STORE: Final = {"cache-control": "no-store"}
 
 
 def create_app(settings: Settings) -> ASGIApp:
-    """The whole service; every call makes one with sessions and counters of its own."""
+    """Return a new service with sessions and counters of its own."""
     store = SessionStore(settings.sessions)
     telemetry = Telemetry(sessions=lambda: len(store))
     registry = telemetry.registry()
@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
 
 class _Counted:
-    """Counts requests around an application, in plain ASGI because every request pays for it."""
+    """Counts requests to an application; in plain ASGI, because it runs for every request."""
 
     _PATHS: Final = frozenset({"/session", "/healthz", "/metrics"})
 
@@ -89,13 +89,13 @@ class _Counted:
         try:
             await self._app(scope, receive, note_status)
         except asyncio.CancelledError:
-            pass  # the service is leaving, and this client would not read its answer
+            pass  # the service is shutting down, and this client would not read its response
         finally:
             telemetry.in_flight -= 1
             telemetry.requests[self._label(scope["path"]), status] += 1
 
     def _label(self, path: str) -> str:
-        """A path a stranger cannot make many of."""
+        """Return a label for a path, one of a few, so that clients cannot create many."""
         if path in self._PATHS:
             return path
         return "/session/{id}" if path.startswith("/session/") else "other"

@@ -1,4 +1,4 @@
-"""What the service does for its living: create sessions, and cost what it is told to cost."""
+"""The service's work: creates sessions, and uses the configured CPU time and memory."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Final
 
 _LIFETIME: Final = timedelta(minutes=30)
 _SLOTS_PER_KIB: Final = 121
-"""A list of so many slots is 1 KiB, its header and the collector's included."""
+"""A list of that many slots takes 1 KiB, with its own header and the collector's."""
 
 
 class SessionStore:
-    """The newest sessions by id; beyond `limit` the one used longest ago is forgotten."""
+    """The newest sessions by id; beyond `limit` the least recently used one is dropped."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -24,7 +24,7 @@ class SessionStore:
         return len(self._sessions)
 
     def create(self) -> dict[str, Any]:
-        """A new session: id, timestamps in UTC, and a payload."""
+        """Return a new session: id, timestamps in UTC, and a payload."""
         now = datetime.now(UTC)
         token = secrets.token_hex(16)
         session = {
@@ -43,7 +43,7 @@ class SessionStore:
         return session
 
     def find(self, token: str) -> dict[str, Any] | None:
-        """The session with this id, which counts as a use of it."""
+        """Return the session with this id, which counts as a use of it; None if there is none."""
         session = self._sessions.get(token)
         if session is not None:
             self._sessions.move_to_end(token)
@@ -51,14 +51,14 @@ class SessionStore:
 
 
 def burn(work_us: int) -> None:
-    """Use so much CPU time of this thread; time spent waiting for a CPU does not count."""
+    """Use that much CPU time of this thread; time spent waiting for a CPU does not count."""
     until = time.thread_time_ns() + work_us * 1000
     while time.thread_time_ns() < until:
         pass
 
 
 def litter(alloc_kb: int) -> None:
-    """Leave so many KiB of garbage that only the cycle collector can free."""
+    """Leave that many KiB of garbage, which only the cycle collector can free."""
     ring: list[Any] | None = None
     first: list[Any] = []
     for _ in range(alloc_kb):

@@ -1,4 +1,4 @@
-"""What the command line and the environment decide, checked in one place."""
+"""The settings from command line and environment, validated."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Settings:
         port: TCP port; 0 takes a free one.
         work_us: Microseconds of CPU time burned for every session created.
         alloc_kb: KiB of cyclic garbage made for every session created.
-        sessions: How many sessions are kept; beyond them the one used longest ago goes.
-        backlog: Length of the accept queue asked for.
+        sessions: How many sessions are kept; beyond that the least recently used one is dropped.
+        backlog: Requested length of the accept queue.
     """
 
     host: str = "127.0.0.1"
@@ -31,7 +31,7 @@ class Settings:
 
 
 def read_settings(arguments: Sequence[str] | None = None) -> Settings:
-    """Flags over environment over defaults; leaves with status 2 and one line when they are wrong."""
+    """Return settings from flags, environment and defaults, in this order; exits with status 2 on errors."""
     parser = argparse.ArgumentParser(
         prog="app-server",
         description="A small HTTP service to test load tools against: GET /session, /healthz, /metrics.",
@@ -69,19 +69,19 @@ def _from_environment(parser: argparse.ArgumentParser, name: str, number: _Betwe
 
 
 class _Between:
-    """A whole number within bounds."""
+    """Parses an integer within bounds."""
 
-    def __init__(self, least: int, most: int) -> None:
-        self._least, self._most = least, most
+    def __init__(self, minimum: int, maximum: int) -> None:
+        self._min, self._max = minimum, maximum
 
     def __call__(self, text: str) -> int:
         try:
             number = int(text)
         except ValueError:
             number = None
-        if number is None or not self._least <= number <= self._most:
+        if number is None or not self._min <= number <= self._max:
             raise argparse.ArgumentTypeError(
-                f"should be a whole number from {self._least} to {self._most}, not {text!r}"
+                f"should be a whole number from {self._min} to {self._max}, not {text!r}"
             )
         return number
 

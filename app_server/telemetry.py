@@ -1,7 +1,7 @@
-"""What the service knows of itself, kept in plain numbers and turned into metrics when asked.
+"""The service's own counters: plain numbers that become Prometheus metrics when scraped.
 
-A garbage collection may begin anywhere, also while a metric's lock is held, so nothing
-that runs within one may take a lock: the counters here are not prometheus-client's.
+A garbage collection may begin anywhere, even while a metric's lock is held, so code that runs within one must
+not take a lock. The counters are therefore not those of prometheus-client.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Telemetry(Collector):
         self._lag_sum_s = 0.0
 
     def registry(self) -> CollectorRegistry:
-        """A registry of its own, the process's CPU, memory and file descriptors included."""
+        """Return a new registry, with the process's CPU, memory and file descriptors."""
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
         ProcessCollector(registry=registry)
@@ -61,7 +61,7 @@ class Telemetry(Collector):
         gc.callbacks.remove(self._on_collection)
 
     async def watch_loop(self) -> None:
-        """Measure, on a fixed beat, how late the event loop wakes its tasks. Runs until cancelled."""
+        """Measure at fixed intervals how late the event loop wakes its tasks; runs until cancelled."""
         due = time.perf_counter()
         while True:
             due = max(due + _LAG_EVERY_S, time.perf_counter())
@@ -71,7 +71,7 @@ class Telemetry(Collector):
             self._lag_sum_s += lag
 
     def collect(self) -> Iterator[Metric]:
-        """Everything as Prometheus metrics."""
+        """Yield all counters as Prometheus metrics."""
         requests = CounterMetricFamily("app_requests", "Finished requests.", labels=["path", "status"])
         for (path, status), count in sorted(self.requests.items()):
             requests.add_metric([path, str(status)], count)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Builds the stand-ins for the default base images from Debian packages, unless they exist.
 
-`runner execute` does the same by itself where no registry answers; this is for CI, and for
-filling a machine's cache before the network is gone.
+`runner execute` does the same by itself if no registry responds. This script is for CI, and for machines that
+are going to be offline.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import trio
 
 from runner.core.errors import LoadproofError
 from runner.stack.docker.bases import STAND_INS
-from runner.stack.docker.engine import connect, together
+from runner.stack.docker.engine import connect, run_concurrently
 from runner.stack.docker.images import Supplier
 
 
 class NoGuard:
-    """Nobody watches over this script: it leaves nothing behind but images."""
+    """A watchdog that does nothing: this script leaves only images behind."""
 
     def process(self, pid: int) -> None:
         """Ignored."""
@@ -43,7 +43,7 @@ def say(line: str) -> None:
 
 
 async def build_all() -> None:
-    """Build every stand-in, at the same time."""
+    """Build all stand-ins, concurrently."""
     engine = await connect()
     supplier = Supplier(engine, NoGuard(), say, "local", Path(tempfile.gettempdir()))
 
@@ -51,12 +51,12 @@ async def build_all() -> None:
         image = await supplier.obtain(name)
         say(f"{image.name} stands in for {name}: {image.id}")
 
-    await together(partial(build, name) for name in STAND_INS)
+    await run_concurrently(partial(build, name) for name in STAND_INS)
     engine.close()
 
 
 def main() -> int:
-    """Exit code 3 when this machine lacks something."""
+    """Return 3 if this machine lacks something, else 0."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     try:
         trio.run(build_all)

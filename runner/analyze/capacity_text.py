@@ -1,105 +1,112 @@
-"""What a search says, in sentences: an answer with its evidence, or why there is none."""
+"""The sentences about a search: the capacity with its evidence, or why none was found."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from runner.analyze.latency import LATENCIES
+from runner.core.codes import Limit, SearchEnding, StageStatus, Validity
+from runner.core.metrics import METRICS, Dimension
+from runner.core.results import Stage
 from runner.core.units import percent
 from runner.experiment.capacity_search import Search
 from runner.experiment.model import Threshold
 from runner.experiment.traffic import stage_name
 
-Stage = Mapping[str, Any]
 
-
-def broken(condition: Threshold, value: float | None) -> str:
-    """Why a condition failed: ``response_time.p95 is 71.2 ms where < 50ms is asked``."""
-    metric, asked = condition.metric, condition.expr.removeprefix(condition.metric).strip()
+def failed_condition(condition: Threshold, value: float | None) -> str:
+    """Return why a condition failed: ``response_time.p95 is 71.2 ms (required: < 50ms)``."""
+    metric, required = condition.metric, condition.expr.removeprefix(condition.metric).strip()
     if value is None:
-        return f"nothing was answered, so there is no {metric}"
-    if metric.startswith(LATENCIES):
-        shown = f"{milliseconds(value)} ms"
-    elif metric in {"achieved", "errors"}:
-        shown = percent(value, 1 if 0.0095 < value < 0.985 else 2)
-    else:
-        shown = f"{value:,.4g}"
-    return f"{metric} is {shown} where {asked} is asked"
+        return f"{metric} is unknown because there was no successful response"
+    match METRICS[metric].dimension:
+        case Dimension.TIME:
+            text = f"{milliseconds(value)} ms"
+        case Dimension.SHARE:
+            text = percent(value, 1 if 0.0095 < value < 0.985 else 2)
+        case _:
+            text = f"{value:,.4g}"
+    return f"{metric} is {text} (required: {required})"
 
 
 def milliseconds(value: float) -> str:
-    """About three significant digits."""
+    """Return a number with about three significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def answer(search: Search, stages: Sequence[Stage], ending: str, undecided: str) -> str:
-    """What was found, or why nothing was.
+def search_result(search: Search, stages: Sequence[Stage], ending: SearchEnding, undecided: str) -> str:
+    """Return what a search found, or why it found nothing.
 
     Args:
-        search: Where it stands.
-        stages: Its probes' numbers, each with its ``find``.
-        ending: As of `Search.ending`, or ``stopped``.
-        undecided: Why it stopped.
+        search: Its state.
+        stages: Its probes.
+        ending: How it ended.
+        undecided: Why the last probe could not be judged.
     """
-    probes = f"{len(stages)} probe{'s'[: len(stages) != 1]}"
-    if ending == "stopped":
-        rate = stage_name(stages[-1]["target_rps"])
-        return f"The search stopped at {rate}, because {undecided}: {_until_then(search)}."
-    if ending == "open":
-        return f"The search was cut short after {probes}: {_until_then(search)}."
-    if ending == "never":
-        return (
-            f"No rate held, not even {stage_name(search.least)}, the lowest it may try "
-            f"({_reason(search, stages)}): the capacity lies below and was not found."
-        )
-    if ending == "always":
-        return (
-            f"Every rate held, up to {stage_name(search.most)}, the highest it may try: the capacity lies "
-            "above and was not found."
-        )
-    return _bracket(search, stages, probes, whole=ending == "found")
+    probes = _probes(len(stages))
+    match ending:
+        case SearchEnding.STOPPED:
+            rate = stage_name(stages[-1].target_rps)
+            return f"The search stopped at {rate}: {undecided}. {_so_far(search)}"
+        case SearchEnding.OPEN:
+            return f"The search was interrupted after {probes}. {_so_far(search)}"
+        case SearchEnding.NEVER:
+            return (
+                f"No rate was sustained. {stage_name(search.min_rps)}, the lowest rate allowed, failed: "
+                f"{_reason(search, stages)}. The capacity is lower and was not found."
+            )
+        case SearchEnding.ALWAYS:
+            return (
+                f"Every rate was sustained, up to {stage_name(search.max_rps)}, the highest rate allowed. "
+                "The capacity is higher and was not found."
+            )
+        case _:
+            return _bracket(search, stages, precise=ending is SearchEnding.FOUND)
 
 
-def _bracket(search: Search, stages: Sequence[Stage], probes: str, *, whole: bool) -> str:
-    """The rates on both sides of the capacity, as far as the probes went."""
-    if search.held is None or search.failed is None:
-        side = "failed" if search.held is None else "held"
-        reached = stage_name(search.failed or search.held or 0)
-        where = "below" if search.held is None else "above"
-        bound = f"the last at {reached}, and no more were allowed"
-        return f"All {probes} {side}, {bound}: the capacity lies {where}."
-    bound = "" if whole else ", which is as near as so few can come"
+def _probes(count: int) -> str:
+    return "1 probe" if count == 1 else f"{count} probes"
+
+
+def _bracket(search: Search, stages: Sequence[Stage], *, precise: bool) -> str:
+    """Return the rates on both sides of the capacity, as far as the probes reached."""
+    probes = _probes(len(stages))
+    if search.sustained is None:
+        lowest = stage_name(search.failed or 0)
+        return f"All {probes} failed, down to {lowest}. The capacity is lower and was not found."
+    if search.failed is None:
+        highest = stage_name(search.sustained)
+        return f"All {probes} were sustained, up to {highest}. The capacity is higher and was not found."
+    end = "" if precise else ", which were too few for the requested precision"
     return (
-        f"The highest rate that holds is {stage_name(search.held)}; {stage_name(search.failed)} does not "
-        f"({_reason(search, stages)}). It took {probes}{bound}."
+        f"The highest sustained rate is {stage_name(search.sustained)}. {stage_name(search.failed)} was not "
+        f"sustained: {_reason(search, stages)}. The search took {probes}{end}."
     )
 
 
-def _until_then(search: Search) -> str:
-    if search.held is None:
-        return "nothing had held until then"
-    return f"{stage_name(search.held)} had held until then"
+def _so_far(search: Search) -> str:
+    if search.sustained is None:
+        return "No rate had been sustained by then."
+    return f"The highest rate sustained by then is {stage_name(search.sustained)}."
 
 
 def _reason(search: Search, stages: Sequence[Stage]) -> str:
-    return next((str(each["find"]["why"]) for each in stages if each["target_rps"] == search.failed), "")
+    return next((stage.find.why for stage in stages if stage.find and stage.target_rps == search.failed), "")
 
 
-def doubt(limit: Stage | None) -> str:
-    """Whose limit the lowest rate that failed shows.
+def failed_probe(stage: Stage | None) -> str:
+    """Return what limits the lowest rate that failed.
 
     Args:
-        limit: That probe; None when none failed.
+        stage: That probe; None if none failed.
     """
-    if limit is None:
+    if stage is None:
         return ""
-    code, validity = limit["verdict"]["code"], limit["validity"]
-    if code == "generator-limited":
-        return "That is where the load generator ends: the service may hold more."
-    if validity["status"] != "valid" and limit["status"] == "complete":
-        rate = stage_name(limit["target_rps"])
-        return f"The probe at {rate} is {validity['status']}: {validity['reasons'][0]}."
-    if code in {"within-capacity", "undetermined"}:
+    verdict, validity = stage.verdict, stage.validity
+    if verdict.code is Limit.GENERATOR:
+        return "The load generator limited that rate; the service may sustain more."
+    if validity.status is not Validity.VALID and stage.status is StageStatus.COMPLETE:
+        rate = stage_name(stage.target_rps)
+        return f"The probe at {rate} is {validity.status}: {validity.reasons[0]}."
+    if verdict.code in {Limit.WITHIN_CAPACITY, Limit.UNDETERMINED}:
         return ""
-    return f"What limits it there: {code} ({limit['verdict']['confidence']})."
+    return f"The verdict at that rate is {verdict.code} ({verdict.confidence})."

@@ -1,14 +1,18 @@
-"""In what the surroundings of two sets of runs differ: machine, versions, specification."""
+"""How the environments of two sets of runs differ: machine, versions, specification."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
-Results = Mapping[str, Any]
+from msgspec import to_builtins
 
-_MACHINE: Final = ("machine", "cpu_model", "cpu_count", "cpus_usable", "memory_mib", "hypervisor")
+from runner.core.comparison import SideBySide
+from runner.core.results import Results
+
+_MEMORY: Final = "memory_mib"
+_MACHINE: Final = ("machine", "cpu_model", "cpu_count", "cpus_usable", _MEMORY, "hypervisor")
 _MEMORY_DIFFERS: Final = 0.1
 _PORT: Final = re.compile(r"(?<=')\d{4,5}(?=')|(?<=:)\d{4,5}\b")
 _VERSIONS: Final = (
@@ -16,78 +20,70 @@ _VERSIONS: Final = (
     "ip_local_port_range", "tcp_tw_reuse", "somaxconn", "tcp_max_syn_backlog", "nf_conntrack_max",
 )  # fmt: skip
 _TOPOLOGY: Final = (
-    "kind",
-    "command",
-    "replicas",
-    "network",
-    "publish",
-    "limits",
-    "proxy",
-    "images",
-    "build",
-    "engine",
-)
+    "kind", "command", "replicas", "network", "publish", "limits", "proxy", "images", "build", "engine",
+)  # fmt: skip
 
 
-def unlike(base: Sequence[Results], head: Sequence[Results]) -> list[dict[str, str]]:
-    """What makes the machines too different to be compared."""
-    found = _differences({name: [_environment(runs, name) for runs in (base, head)] for name in _MACHINE})
-    return [each for each in found if each["what"] != "memory mib" or _memory_differs(each)]
+def machine_differences(base: Sequence[Results], head: Sequence[Results]) -> tuple[SideBySide, ...]:
+    """Return the differences that make two machines too different to compare."""
+    names = [name for name in _MACHINE if name != _MEMORY or _memory_differs([*base, *head])]
+    return _differences({name: [_environment(runs, name) for runs in (base, head)] for name in names})
 
 
-def changed(base: Sequence[Results], head: Sequence[Results]) -> list[dict[str, str]]:
-    """What else is different, to be read before the numbers."""
+def other_differences(base: Sequence[Results], head: Sequence[Results]) -> tuple[SideBySide, ...]:
+    """Return all other differences that may affect the measurements."""
     pairs = {
         "specification (SHA-256)": [
-            _all(runs, lambda each: each["experiment"]["spec_sha256"][:12]) for runs in (base, head)
+            _all(runs, lambda run: run.experiment.spec_sha256[:12]) for runs in (base, head)
         ],
-        "overrides": [_all(runs, lambda each: " ".join(each["run"]["overrides"])) for runs in (base, head)],
+        "overrides": [_all(runs, lambda run: " ".join(run.run.overrides)) for runs in (base, head)],
     }
     pairs |= {name: [_environment(runs, name) for runs in (base, head)] for name in _VERSIONS}
     sides = [dict(_setup(runs)) for runs in (base, head)]
-    pairs |= {name: [side.get(name, []) for side in sides] for name in sides[0] if name in sides[1]}
+    pairs |= {name: [side[name] for side in sides] for name in sides[0] if name in sides[1]}
     return _differences(pairs)
 
 
 def _environment(runs: Sequence[Results], name: str) -> list[str]:
-    return _all(runs, lambda each: each["environment"].get(name))
+    return _all(runs, lambda run: run.environment.get(name))
 
 
-def _all(runs: Sequence[Results], take: Any) -> list[str]:
-    """What the runs of one side say, each thing once."""
-    return list(dict.fromkeys("–" if (value := take(each)) in (None, "") else str(value) for each in runs))
+def _all(runs: Sequence[Results], take: Callable[[Results], object]) -> list[str]:
+    """Return the distinct values of one side's runs."""
+    return list(dict.fromkeys("–" if (value := take(run)) in (None, "") else str(value) for run in runs))
 
 
-def _differences(pairs: Mapping[str, Sequence[list[str]]]) -> list[dict[str, str]]:
-    return [
-        {"what": name.replace("_", " "), "base": ", ".join(base), "head": ", ".join(head)}
+def _differences(pairs: Mapping[str, Sequence[list[str]]]) -> tuple[SideBySide, ...]:
+    return tuple(
+        SideBySide(name.replace("_", " "), ", ".join(base), ", ".join(head))
         for name, (base, head) in pairs.items()
         if set(base) != set(head)
-    ]
+    )
 
 
-def _memory_differs(each: Mapping[str, str]) -> bool:
-    """Two boots of one machine may differ by a few MiB."""
-    try:
-        sizes = [float(part) for side in ("base", "head") for part in each[side].split(", ")]
-    except ValueError:
-        return True
-    return min(sizes) < (1 - _MEMORY_DIFFERS) * max(sizes)
+def _memory_differs(runs: Sequence[Results]) -> bool:
+    """Return whether memory differs by more than the few MiB between two boots of one machine."""
+    sizes = [run.environment.get(_MEMORY) for run in runs]
+    known = [float(size) for size in sizes if isinstance(size, int | float)]
+    return len(known) < len(sizes) or min(known) < (1 - _MEMORY_DIFFERS) * max(known)
 
 
 def _setup(runs: Sequence[Results]) -> Iterator[tuple[str, list[str]]]:
-    """Load and topology of each configuration, flat; of the last run of several."""
-    for configuration in runs[-1]["configurations"]:
-        name = configuration["name"]
-        yield f"{name}: engine", [str(configuration["engine"])]
-        topology = {key: configuration["topology"].get(key) for key in _TOPOLOGY}
-        for path, value in _flat({"load": configuration["load"], "topology": topology}, name + ": "):
-            yield path, [value]
+    """Yield load and topology of each configuration of the last run, flattened."""
+    for configuration in runs[-1].configurations:
+        name = configuration.name
+        yield f"{name}: engine", [configuration.engine]
+        system = to_builtins(configuration.topology)
+        topology = {key: system.get(key) for key in _TOPOLOGY}
+        for path, value in _flat({"load": to_builtins(configuration.load), "topology": topology}):
+            yield f"{name}: {path}", [value]
 
 
-def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{path}.{key}" if not path.endswith(": ") else f"{path}{key}")
-    else:
-        yield path, _PORT.sub("{port}", str(value))
+def _flat(tree: Mapping[str, object], path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield dotted paths and values, without ports, which every run chooses anew."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}{key}.")
+        else:
+            shown = list(value) if isinstance(value, tuple) else value
+            yield f"{path}{key}", _PORT.sub("{port}", str(shown))

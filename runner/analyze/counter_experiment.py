@@ -1,168 +1,171 @@
-"""What a counter-experiment says of a verdict: confirmed, refuted, or nothing."""
+"""What a counter-experiment shows about a verdict: it confirms it, refutes it, or neither."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
+
+from msgspec.structs import replace
 
 from runner.analyze.capacity_text import milliseconds
+from runner.analyze.rules.registry import RULES
 from runner.analyze.validity import GENERATOR_SATURATED
+from runner.core.codes import (
+    Cause,
+    Confidence,
+    Limit,
+    ProofAnswer,
+    StageStatus,
+    Validity,
+    cpu_used_up,
+)
+from runner.core.facts import Role
+from runner.core.results import CounterExperiment, Stage, Verdict
 from runner.core.units import percent
 from runner.experiment.counter_experiments import Change
 
-Stage = Mapping[str, Any]
-
 LIFTED: Final = 0.10
-"""From this much more throughput on, the change lifted the limit; Loadproof's own bound."""
+"""Relative gain in throughput from which the change lifted the limit; Loadproof's own bound."""
 NOT_LIFTED: Final = 0.03
-"""Below this much more, it did not."""
+"""Gain up to which it did not."""
 RELIEVED: Final = 0.5
-"""A p95 response time that falls to this part of itself says that a queue is gone; our own bound."""
+"""A p95 response time that falls to this share of itself shows that a queue is gone; our own bound."""
 
 
-def prove(stage: Stage, counter: Stage, change: Change) -> dict[str, Any]:
-    """A stage's verdict after the stage was run again with one change.
+def prove(stage: Stage, counter: Stage, change: Change) -> Verdict:
+    """Return a stage's verdict in the light of the same stage with one change.
 
     Args:
-        stage: As in results.json.
-        counter: The same stage with `change`, of the same shape.
-        change: What was done differently.
+        stage: The stage.
+        counter: The same stage with `change`.
+        change: The change.
 
     Returns:
-        The verdict with ``counter_experiment`` added. Confirmed makes it *proven*. Refuted
-        withdraws it: the code becomes ``undetermined`` and the old one is in ``withdrawn``.
+        The verdict with its counter-experiment: *proven* if it is confirmed, ``undetermined`` if it is
+        refuted (`withdrawn` then has the refuted limit).
     """
-    before, after = stage["actual_rps"], counter["actual_rps"]
+    before, after = stage.actual_rps, counter.actual_rps
     lift = after / before - 1 if before and after is not None else None
-    answer = _answer(stage, counter, lift, change)
-    verdict = dict(stage["verdict"])
-    found = {
-        "change": change.name,
-        "words": change.words,
-        "cause": change.cause,
-        "actual_rps": [before, after],
-        "lift": None if lift is None else round(lift, 4),
-        "answer": answer,
-        "sentence": _sentence(stage, counter, lift, change, answer),
-        "trial": dict(counter),
-    }
-    if answer == "confirmed" and verdict["code"] != "undetermined":
-        verdict |= {"confidence": "proven"}
-    if answer == "refuted" and verdict["code"] != "undetermined":
-        verdict |= {"withdrawn": verdict["code"], "code": "undetermined", "confidence": "hint"}
-    return verdict | {"counter_experiment": found}
-
-
-def _answer(stage: Stage, counter: Stage, lift: float | None, change: Change) -> str:
-    if lift is None or counter["status"] != "complete" or counter["validity"]["status"] == "invalid":
-        return "inconclusive"
-    if _saturated(stage):
-        return "inconclusive"
-    held = counter["verdict"]["code"] == "within-capacity"  # no more was asked for than it answered
-    if lift >= LIFTED or (held and (lift > NOT_LIFTED or _relieved(stage, counter))):
-        return "confirmed" if _consistent(stage, counter) else "inconclusive"
-    if held:
-        return "inconclusive"
-    return (
-        "refuted" if lift <= NOT_LIFTED and change.clean and not _generator_full(counter) else "inconclusive"
+    if lift is None:
+        answer = ProofAnswer.INCONCLUSIVE
+        sentence = f"The counter-experiment ({change.words}) could not be measured."
+    else:
+        answer, why = _answer(stage, counter, lift, change)
+        sentence = _sentence(stage, counter, lift, change, answer) + f"{why}."
+    experiment = CounterExperiment(
+        change=change.name,
+        words=change.words,
+        cause=change.cause,
+        actual_rps=(before, after),
+        lift=None if lift is None else round(lift, 4),
+        answer=answer,
+        sentence=sentence,
+        trial=counter,
     )
+    return _applied(replace(stage.verdict, counter_experiment=experiment), answer)
 
 
-_CPU_OF: Final = {
-    "app-cpu-limited": "app",
-    "proxy-cpu-limited": "proxy",
-    "forwarder-limited": "forwarder",
-    "host-cpu-limited": "system",
-}
+def _applied(verdict: Verdict, answer: ProofAnswer) -> Verdict:
+    if verdict.code is Limit.UNDETERMINED or answer is ProofAnswer.INCONCLUSIVE:
+        return verdict
+    if answer is ProofAnswer.CONFIRMED:
+        return replace(verdict, confidence=Confidence.PROVEN)
+    return replace(verdict, withdrawn=verdict.code, code=Limit.UNDETERMINED, confidence=Confidence.HINT)
 
 
-def _consistent(stage: Stage, counter: Stage) -> bool:
-    """A CPU limit is lifted by cheaper requests or by more CPU; neither means that something else was."""
-    role = _CPU_OF.get(stage["verdict"]["code"])
+def _answer(stage: Stage, counter: Stage, lift: float, change: Change) -> tuple[ProofAnswer, str]:
+    """Return the answer, and for an inconclusive one the reason to end the sentence with."""
+    if why := _flaw(stage, counter):
+        return ProofAnswer.INCONCLUSIVE, why
+    sustained = counter.verdict.code is Limit.WITHIN_CAPACITY
+    lifted = lift >= LIFTED or (sustained and (lift > NOT_LIFTED or _is_relieved(stage, counter)))
+    if lifted and _is_consistent(stage, counter):
+        return ProofAnswer.CONFIRMED, ""
+    if lifted:
+        why = ", because requests did not cost less CPU and the system did not use more of it"
+    elif sustained:
+        why = ", because the target rate was achieved and may hide a larger effect"
+    elif lift > NOT_LIFTED or counter.verdict.code is Limit.GENERATOR:
+        why = ""
+    elif not change.clean:
+        why = ", because the change also adds a network hop"
+    else:
+        return ProofAnswer.REFUTED, ""
+    return ProofAnswer.INCONCLUSIVE, why
+
+
+def _flaw(stage: Stage, counter: Stage) -> str:
+    """Return why the two stages prove nothing at all; empty if they can."""
+    if _is_saturated(stage):
+        return ", because the generator itself was almost saturated"
+    if counter.status is not StageStatus.COMPLETE or counter.validity.status is Validity.INVALID:
+        return ", because the second run is not valid"
+    return ""
+
+
+def _saturated_role(limit: Limit) -> Role | None:
+    """Return the role whose CPU is saturated at a limit."""
+    rule = RULES.get(limit)
+    return rule.saturated_role if rule else None
+
+
+def _is_consistent(stage: Stage, counter: Stage) -> bool:
+    """Return False if a CPU limit was lifted without cheaper requests or more CPU: it was another limit."""
+    role = _saturated_role(stage.verdict.code)
     if role is None:
         return True
-    costs = [each["cpu_us_per_request"].get(role) for each in (stage, counter)]
-    used = [(each["cpu_cores"].get(role) or {}).get("avg") for each in (stage, counter)]
-    if costs[0] is None or used[0] is None:
+    cost_before, cost_after = (side.cpu_us_per_request.get(role) for side in (stage, counter))
+    used_before, used_after = (side.cpu_cores.get(role) for side in (stage, counter))
+    if cost_before is None or used_before is None:
         return True
-    cheaper = costs[1] is None or costs[1] < costs[0] * 0.97
-    more = used[1] is not None and used[1] > used[0] * 1.03
+    cheaper = cost_after is None or cost_after < cost_before * 0.97
+    more = used_after is not None and used_after.avg > used_before.avg * 1.03
     return cheaper or more
 
 
-def _relieved(stage: Stage, counter: Stage) -> bool:
-    """Whether a stage that was just short of its target has lost its queue, too."""
-    before, after = _p95(stage), _p95(counter)
+def _is_relieved(stage: Stage, counter: Stage) -> bool:
+    """Return whether the queue of a stage that was just short of its target is gone."""
+    before, after = stage.response_time_ms.p95, counter.response_time_ms.p95
     return before is not None and after is not None and after <= before * RELIEVED
 
 
-def _p95(stage: Stage) -> float | None:
-    found: float | None = (stage.get("response_time_ms") or {}).get("p95")
-    return found
+def _is_saturated(stage: Stage) -> bool:
+    """Return whether the generator may have been the limit, so that a change that relieves it proves nothing.
+
+    A limit of CPU rests on its own counter, whatever the generator did.
+    """
+    usage, limit = stage.cpu_cores.get(Role.GENERATOR), stage.verdict.code
+    if limit is Limit.GENERATOR or _saturated_role(limit) or stage.engine != "builtin":
+        return False
+    return bool(usage and stage.workers and usage.avg >= GENERATOR_SATURATED * stage.workers)
 
 
-def _saturated(stage: Stage) -> bool:
-    """Whether the generator may itself have been the limit: what makes it cheaper shows nothing then."""
-    usage, workers = stage["cpu_cores"].get("generator"), stage.get("workers")
-    if stage["verdict"]["code"] in {"generator-limited", *_CPU_OF} or stage.get("engine") != "builtin":
-        return False  # a CPU that was full is a fact of its own
-    return bool(usage and workers and usage["avg"] >= GENERATOR_SATURATED * workers)
-
-
-def _generator_full(counter: Stage) -> bool:
-    return bool(counter["verdict"]["code"] == "generator-limited")
-
-
-def _sentence(stage: Stage, counter: Stage, lift: float | None, change: Change, answer: str) -> str:
-    if lift is None:
-        return f"The counter-experiment ({change.words}) could not be measured."
-    numbers = f"{change.words} {_moved(stage, counter, lift, answer)}"
-    tail = {
-        "confirmed": f"{change.cause} is confirmed{_as_what(stage['verdict']['code'], change.cause)}",
-        "refuted": f"{change.cause} is refuted as the limit",
-        "inconclusive": f"that neither confirms nor refutes {change.cause}"
-        + _why_open(stage, counter, lift, change),
+def _sentence(stage: Stage, counter: Stage, lift: float, change: Change, answer: ProofAnswer) -> str:
+    """Return the sentence without its end."""
+    effect = f"{change.words} {_effect(stage, counter, lift, answer)}"
+    conclusion = {
+        ProofAnswer.CONFIRMED: f"{change.cause} is confirmed{_as_what(stage.verdict.code, change.cause)}",
+        ProofAnswer.REFUTED: f"{change.cause} is refuted as the limit",
+        ProofAnswer.INCONCLUSIVE: f"this neither confirms nor refutes {change.cause}",
     }[answer]
-    return f"{numbers[0].upper()}{numbers[1:]}: {tail}."
+    return f"{effect[0].upper()}{effect[1:]}: {conclusion}"
 
 
-def _moved(stage: Stage, counter: Stage, lift: float, answer: str) -> str:
-    """What the change did, in numbers."""
-    before, after = stage["actual_rps"], counter["actual_rps"]
-    if answer == "confirmed" and lift <= NOT_LIFTED:
+def _effect(stage: Stage, counter: Stage, lift: float, answer: ProofAnswer) -> str:
+    before, after = f"{stage.actual_rps or 0:,.0f}", f"{counter.actual_rps or 0:,.0f}"
+    if answer is ProofAnswer.CONFIRMED and lift <= NOT_LIFTED:
         return (
-            f"took the p95 response time from {milliseconds(_p95(stage) or 0.0)} to "
-            f"{milliseconds(_p95(counter) or 0.0)} ms at {after:,.0f} RPS, which is all that was asked for"
+            f"reduced the p95 response time from {milliseconds(stage.response_time_ms.p95 or 0.0)} to "
+            f"{milliseconds(counter.response_time_ms.p95 or 0.0)} ms at {after} RPS, the whole target rate"
         )
-    moved = "left" if abs(lift) <= NOT_LIFTED else "lifted" if lift > 0 else "lowered"
-    at = "at" if moved == "left" else "to"
-    return f"{moved} {before:,.0f} {at} {after:,.0f} RPS ({percent(lift, signed=True)})"
+    change = percent(lift, signed=True)
+    if abs(lift) <= NOT_LIFTED:
+        return f"left throughput almost unchanged, at {before} and {after} RPS ({change})"
+    return f"{'increased' if lift > 0 else 'decreased'} throughput from {before} to {after} RPS ({change})"
 
 
-def uses_up(code: str, cause: str) -> str:
-    """Whose CPU a confirmed cause uses up; empty where the cause is the limit itself."""
-    return _CPU_OF_WHOM.get(code, "") if code == "host-cpu-limited" or cause.startswith("connection") else ""
-
-
-_CPU_OF_WHOM: Final = {
-    "host-cpu-limited": "the host's CPU",
-    "app-cpu-limited": "the app's CPU",
-    "proxy-cpu-limited": "the proxy's CPU",
-}
-
-
-def _as_what(code: str, cause: str) -> str:
-    """That a CPU is full is one thing; what uses it up is another question, and the one that helps."""
-    if whose := uses_up(code, cause):
-        return f" as what uses {whose} up"
-    return " as a part of it, though no counter shows how" if code == "undetermined" else " as the limit"
-
-
-def _why_open(stage: Stage, counter: Stage, lift: float, change: Change) -> str:
-    if _saturated(stage):
-        return ", for the generator itself was nearly full"
-    if counter["status"] != "complete" or counter["validity"]["status"] == "invalid":
-        return ", for the second run is not valid"
-    if counter["verdict"]["code"] == "within-capacity":
-        return ", for no more was asked for"
-    return ", for the change also adds a hop" if not change.clean and lift <= NOT_LIFTED else ""
+def _as_what(limit: Limit, cause: Cause) -> str:
+    if whose := cpu_used_up(limit, cause):
+        return f" as what uses up {whose}"
+    if limit is Limit.UNDETERMINED:
+        return " as a part of the limit, although no counter shows how"
+    return " as the limit"

@@ -1,134 +1,129 @@
-"""Two engines on the same stage: where their numbers agree, and why where they do not.
+"""Compares a stage with the same stage by the other engine, and explains differences.
 
-An instrument is believed when another one, built by other people, shows the same. Where it does
-not, the calibrations of both and what each left out say which of them is off.
+A measurement is more credible if an independent tool confirms it. If it does not, the calibrations of
+both engines and the requests that each left out show which one is inaccurate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-Stage = Mapping[str, Any]
+from runner.core.codes import StageStatus
+from runner.core.metrics import METRICS, Dimension, Metric
+from runner.core.results import CrossCheck, Difference, Stage
 
 SAME_SHARE: Final = 0.10
 SAME_MS: Final = 0.2
 SAME_RATE: Final = 0.01
-_METRICS: Final = (
-    ("actual_rps", None),
-    ("duration_ms", "p50"),
-    ("duration_ms", "p95"),
-    ("duration_ms", "p99"),
-    ("connect_ms", "p95"),
+_UNEVEN: Final = 0.2
+"""Spacing error as a share of the planned gap from which it is a reason."""
+_JUDGED: Final = tuple(
+    METRICS[path] for path in ("actual_rps", "duration.p50", "duration.p95", "duration.p99")
 )
+_SHOWN: Final = (*_JUDGED, METRICS["connect.p95"])
 
 
-def cross_checks(stages: Sequence[Stage], checks: Sequence[Stage]) -> list[dict[str, Any]]:
-    """Each stage beside the trial of the other engine.
+def cross_checks(stages: Sequence[Stage], checks: Sequence[Stage]) -> tuple[CrossCheck, ...]:
+    """Return the comparison of each stage that the other engine measured as well.
 
     Args:
-        stages: As in results.json.
-        checks: The trials of the other engine, of the same shape.
-
-    Returns:
-        A list of ``{stage, repeat, engines, differences, agrees, reasons, trial}``; `trial` is the
-        other engine's stage whole.
+        stages: Of one configuration.
+        checks: The same stages by the other engine.
     """
-    others = {(each["name"], each["repeat"]): each for each in checks}
-    pairs = [(each, others.get((each["name"], each["repeat"]))) for each in stages]
-    return [_compared(stage, other) for stage, other in pairs if other is not None]
+    others = {(other.name, other.repeat): other for other in checks}
+    pairs = [(stage, others.get((stage.name, stage.repeat))) for stage in stages]
+    return tuple(_cross_check(stage, other) for stage, other in pairs if other is not None)
 
 
-def _compared(stage: Stage, other: Stage) -> dict[str, Any]:
-    differences = [found for metric in _METRICS if (found := _difference(stage, other, *metric)) is not None]
-    measured = all(each["status"] == "complete" for each in (stage, other))
-    judged = [each for each in differences if each["metric"] != "connect_ms.p95"]
-    agrees = measured and all(each["same"] for each in judged)
-    return {
-        "stage": stage["name"],
-        "repeat": stage["repeat"],
-        "engines": [stage["engine"], other["engine"]],
-        "differences": differences,
-        "agrees": agrees,
-        "reasons": [] if agrees else list(_reasons(stage, other)),
-        "trial": dict(other),
-    }
-
-
-def _difference(stage: Stage, other: Stage, name: str, statistic: str | None) -> dict[str, Any] | None:
-    ours, theirs = ((each[name] or {}).get(statistic) if statistic else each[name] for each in (stage, other))
-    if ours is None or theirs is None:
-        return None
-    bound = SAME_RATE * theirs if statistic is None else max(SAME_SHARE * min(ours, theirs), SAME_MS)
-    return {
-        "metric": f"{name}.{statistic}" if statistic else name,
-        "values": [ours, theirs],
-        "difference": round(theirs - ours, 4),
-        "ratio": round(theirs / ours, 4) if ours else None,
-        "same": abs(theirs - ours) <= bound,
-    }
-
-
-def _reasons(stage: Stage, other: Stage) -> Iterator[str]:
-    """Why they may differ, each with its number; the likeliest first."""
-    both = (stage, other)
-    for each in both:
-        if each["status"] != "complete":
-            yield f"the stage with {each['engine']} did not run to its end"
-    yield from (reason for each in both if (reason := _dropped(each)))
-    yield from (reason for each in both if (reason := _failed(each)))
-    yield from _floors(stage, other)
-    yield from (reason for each in both if (reason := _bunched(each)))
-    if reason := _connecting(stage, other):
-        yield reason
-
-
-def _dropped(stage: Stage) -> str | None:
-    dropped, scheduled = stage["requests"]["dropped"], stage["requests"]["scheduled"]
-    if not dropped:
-        return None
-    share = f" ({dropped / scheduled:.1%})" if scheduled else ""
-    return f"drops: {stage['engine']} did not send {dropped:,} requests{share}, and nothing is known of those"
-
-
-def _failed(stage: Stage) -> str | None:
-    failed = stage["requests"]["failed"]
-    return f"failures: {failed:,} requests of {stage['engine']} failed" if failed else None
-
-
-def _floors(stage: Stage, other: Stage) -> Iterator[str]:
-    """Of two engines against a responder that does nothing, the slower one measures itself."""
-    floors = [(floor, each["engine"]) for each in (stage, other) if (floor := _floor_p95(each)) is not None]
-    if len(floors) < 2:
-        return
-    (better, exact), (worse, coarse) = sorted(floors)
-    if worse - better > SAME_MS / 2:
-        yield (
-            f"the engine itself: against the null responder {coarse} shows a p95 of {worse:.2f} ms, "
-            f"{exact} {better:.2f} ms"
-        )
-
-
-def _floor_p95(stage: Stage) -> float | None:
-    found: float | None = ((stage["calibration"] or {}).get("duration_ms") or {}).get("p95")
-    return found
-
-
-def _bunched(stage: Stage) -> str | None:
-    spacing = (stage["calibration"] or {}).get("spacing_us")
-    if not spacing or spacing["error_p50_us"] < 0.2 * spacing["planned_gap_us"]:
-        return None
-    return (
-        f"bunching: half of the gaps between {stage['engine']}'s requests were at least "
-        f"{spacing['error_p50_us']:,.0f} µs off the planned {spacing['planned_gap_us']:,.0f} µs"
+def _cross_check(stage: Stage, other: Stage) -> CrossCheck:
+    differences = {metric: _difference(stage, other, metric) for metric in _SHOWN}
+    complete = all(side.status is StageStatus.COMPLETE for side in (stage, other))
+    judged = filter(None, (differences[metric] for metric in _JUDGED))
+    agrees = complete and all(difference.same for difference in judged)
+    return CrossCheck(
+        stage=stage.name,
+        repeat=stage.repeat,
+        engines=(stage.engine, other.engine),
+        differences=tuple(filter(None, differences.values())),
+        agrees=agrees,
+        reasons=() if agrees else tuple(_reasons(stage, other)),
+        trial=other,
     )
 
 
-def _connecting(stage: Stage, other: Stage) -> str | None:
-    ours, theirs = ((each["connect_ms"] or {}).get("p95") for each in (stage, other))
+def _difference(stage: Stage, other: Stage, metric: Metric) -> Difference | None:
+    ours, theirs = metric.read(stage), metric.read(other)
+    if ours is None or theirs is None:
+        return None
+    is_time = metric.dimension is Dimension.TIME
+    bound = max(SAME_SHARE * min(ours, theirs), SAME_MS) if is_time else SAME_RATE * theirs
+    return Difference(
+        metric=metric.key,
+        values=(ours, theirs),
+        difference=round(theirs - ours, 4),
+        ratio=round(theirs / ours, 4) if ours else None,
+        same=abs(theirs - ours) <= bound,
+    )
+
+
+def _reasons(stage: Stage, other: Stage) -> Iterator[str]:
+    """Yield possible reasons for a difference, each with its number, the most likely first."""
+    both = (stage, other)
+    for side in both:
+        if side.status is not StageStatus.COMPLETE:
+            yield f"the stage with {side.engine} did not complete"
+    yield from filter(None, map(_dropped, both))
+    yield from filter(None, map(_failed, both))
+    yield from filter(None, [_baselines(stage, other), *map(_uneven, both), _connect(stage, other)])
+
+
+def _dropped(stage: Stage) -> str | None:
+    dropped, scheduled = stage.requests.dropped, stage.requests.scheduled
+    if not dropped:
+        return None
+    share = f" ({dropped / scheduled:.1%})" if scheduled else ""
+    return f"drops: {stage.engine} did not send {dropped:,} requests{share}, so their latency is unknown"
+
+
+def _failed(stage: Stage) -> str | None:
+    failed = stage.requests.failed
+    return f"failures: {failed:,} requests of {stage.engine} failed" if failed else None
+
+
+def _baselines(stage: Stage, other: Stage) -> str | None:
+    """Return the baselines of both engines if one is much slower: it measures itself."""
+    baselines = [
+        (side.calibration.duration_ms["p95"], side.engine)
+        for side in (stage, other)
+        if side.calibration and "p95" in side.calibration.duration_ms
+    ]
+    if len(baselines) < 2:
+        return None
+    (faster_ms, faster), (slower_ms, slower) = sorted(baselines)
+    if slower_ms - faster_ms <= SAME_MS / 2:
+        return None
+    return (
+        f"baseline: against a no-op server, p95 is {slower_ms:.2f} ms with {slower} and {faster_ms:.2f} ms "
+        f"with {faster}"
+    )
+
+
+def _uneven(stage: Stage) -> str | None:
+    spacing = stage.calibration.spacing_us if stage.calibration else None
+    if spacing is None or spacing.error_p50_us < _UNEVEN * spacing.planned_gap_us:
+        return None
+    return (
+        f"uneven spacing: half of the gaps between {stage.engine}'s requests differed by at least "
+        f"{spacing.error_p50_us:,.0f} µs from the planned {spacing.planned_gap_us:,.0f} µs"
+    )
+
+
+def _connect(stage: Stage, other: Stage) -> str | None:
+    ours, theirs = stage.connect_ms.p95, other.connect_ms.p95
     if ours is None or theirs is None or abs(ours - theirs) <= SAME_MS:
         return None
     return (
-        f"connection time, which is not in the duration: p95 {ours:.2f} ms with {stage['engine']}, "
-        f"{theirs:.2f} ms with {other['engine']}"
+        f"connection time, which the duration excludes: p95 is {ours:.2f} ms with {stage.engine} and "
+        f"{theirs:.2f} ms with {other.engine}"
     )

@@ -1,87 +1,98 @@
-"""The runs of one experiment in the order of time: where each number came from and where it stands."""
+"""The key metrics of one experiment over its runs, in order of time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any
+from typing import TypeAlias
 
-from runner.analyze.comparability import unlike
+from runner.analyze.comparability import machine_differences
 from runner.analyze.comparison import compare
-from runner.analyze.key_metrics import HEADLINES, measured, stages_by_name
+from runner.analyze.key_metrics import KEY_METRICS, KeyMetric, is_usable, stages_by_name
+from runner.core.codes import ComparisonVerdict
+from runner.core.comparison import History, HistoryRun, MetricHistory, StageHistory, StageKey
 from runner.core.errors import UsageError
+from runner.core.results import Results, Stage
 
-Results = Mapping[str, Any]
 SCHEMA_VERSION = 1
 
+_Verdicts: TypeAlias = Mapping[tuple[str, str, str], ComparisonVerdict]
 
-def history(runs: Sequence[Results], *, margin: float) -> dict[str, Any]:
-    """The trend of every stage and headline number of one experiment.
+
+def history(runs: Sequence[Results], *, margin: float) -> History:
+    """Return the trend of every stage and key metric of one experiment, oldest run first.
 
     Args:
-        runs: At least two, in any order.
+        runs: At least two, in any order. Runs on other machines than the last one are left out.
         margin: As for `compare`.
-
-    Returns:
-        ``runs``, oldest first, and ``stages``, each with its ``metrics``: ``values`` (one a run, null where
-        it has none), ``median`` of all but the last, ``last``, and the ``verdict`` of the last against all
-        earlier ones; ``unlike`` lists runs that another machine made, which are left out.
     """
-    ordered = sorted(runs, key=lambda each: (each["run"]["started_at"], each["run"]["id"]))
+    ordered = sorted(runs, key=lambda results: (results.run.started_at, results.run.id))
     last = ordered[-1]
-    elsewhere = [each for each in ordered if unlike([last], [each])]
-    used = [each for each in ordered if each not in elsewhere]
+    used = [results for results in ordered if not machine_differences([last], [results])]
+    elsewhere = [results for results in ordered if results not in used]
     judged = _judged(used, margin)
-    keys = dict.fromkeys(key for each in reversed(used) for key in stages_by_name(each))
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "experiment": last["experiment"]["name"],
-        "margin": margin,
-        "runs": [
-            {key: each["run"][key] for key in ("id", "started_at", "status", "command")}
-            | {"spec_sha256": each["experiment"]["spec_sha256"]}
-            for each in used
-        ],
-        "unlike": [each["run"]["id"] for each in elsewhere],
-        "stages": [_stage(key, used, judged) for key in keys],
-    }
+    stages = [stages_by_name(results) for results in used]
+    keys = dict.fromkeys(key for of_run in reversed(stages) for key in of_run)
+    return History(
+        schema_version=SCHEMA_VERSION,
+        experiment=last.experiment.name,
+        margin=margin,
+        runs=tuple(map(_run, used)),
+        unlike=tuple(results.run.id for results in elsewhere),
+        stages=tuple(_stage(key, [of_run.get(key, []) for of_run in stages], judged) for key in keys),
+    )
 
 
-def _judged(runs: Sequence[Results], margin: float) -> dict[tuple[str, str, str], str]:
-    """The verdict on each number of the last run against all before it."""
+def _run(results: Results) -> HistoryRun:
+    run = results.run
+    return HistoryRun(run.id, run.started_at, run.status, run.command, results.experiment.spec_sha256)
+
+
+def _judged(runs: Sequence[Results], margin: float) -> _Verdicts:
+    """Return the verdict on each metric of the last run, compared with all earlier runs."""
     if len(runs) < 2:
         return {}
     try:
-        found = compare(runs[:-1], runs[-1:], margin=margin)
+        comparison = compare(runs[:-1], runs[-1:], margin=margin)
     except UsageError:
         return {}
     return {
-        (stage["configuration"], stage["stage"], metric["name"]): metric["verdict"]
-        for stage in found["stages"]
-        for metric in stage["metrics"]
+        (stage.configuration, stage.stage, metric.name): metric.verdict
+        for stage in comparison.stages
+        for metric in stage.metrics
     }
 
 
-def _stage(
-    key: tuple[str, str], runs: Sequence[Results], judged: Mapping[tuple[str, str, str], str]
-) -> dict[str, Any]:
-    metrics = []
-    for headline in HEADLINES:
-        values = [
-            median(known) if (known := [v for s in stages_by_name(each).get(key, ()) if measured(s)
-                                        and (v := headline.value(s)) is not None]) else None
-            for each in runs
-        ]  # fmt: skip
-        earlier = [value for value in values[:-1] if value is not None]
-        if any(value is not None for value in values):
-            metrics.append(
-                {
-                    "name": headline.key,
-                    "unit": headline.unit,
-                    "values": values,
-                    "median": median(earlier) if earlier else None,
-                    "last": values[-1],
-                    "verdict": judged.get((*key, headline.key)),
-                }
-            )
-    return {"configuration": key[0], "stage": key[1], "metrics": metrics}
+def _stage(key: StageKey, runs: Sequence[Sequence[Stage]], judged: _Verdicts) -> StageHistory:
+    """Return one stage over all runs.
+
+    Args:
+        key: The stage.
+        runs: Its repeats in each run; empty for a run without it.
+        judged: The verdicts on the last run.
+    """
+    histories = (_metric(metric, runs, judged.get((*key, metric.key))) for metric in KEY_METRICS)
+    return StageHistory(*key, tuple(filter(None, histories)))
+
+
+def _metric(
+    metric: KeyMetric, runs: Sequence[Sequence[Stage]], verdict: ComparisonVerdict | None
+) -> MetricHistory | None:
+    values = [_median(metric, stages) for stages in runs]
+    if all(value is None for value in values):
+        return None
+    earlier = [value for value in values[:-1] if value is not None]
+    return MetricHistory(
+        name=metric.key,
+        unit=metric.unit,
+        values=tuple(values),
+        median=median(earlier) if earlier else None,
+        last=values[-1],
+        verdict=verdict,
+    )
+
+
+def _median(metric: KeyMetric, stages: Sequence[Stage]) -> float | None:
+    """Return the median of the usable repeats; None without any."""
+    values = [value for stage in stages if is_usable(stage) and (value := metric.of(stage)) is not None]
+    return median(values) if values else None

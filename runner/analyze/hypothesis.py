@@ -1,79 +1,62 @@
-"""What was expected to limit a configuration, held against what does."""
+"""Compares the limit that the specification expects with the limit that was found."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
 
-Stage = Mapping[str, Any]
-
-_MEANT: Final = {
-    "connection-limited": (
-        "connection set-up",
-        "connection set-up between proxy and app",
-        "the accept queue",
-    ),
-    "forwarder-limited": ("docker-proxy",),
-    "proxy-cpu-limited": ("the proxy", "the number of the proxy's workers"),
-    "app-cpu-limited": ("the app",),
-}
-"""Causes by the words of `runner.experiment.counter_experiments` that somebody who expects a limit has in mind."""
+from runner.analyze.rules.registry import RULES
+from runner.core.codes import HypothesisAnswer, Limit, ProofAnswer, Validity
+from runner.core.results import Hypothesis, Stage
 
 
-def hypothesis(expected: str | None, stages: Sequence[Stage]) -> dict[str, Any] | None:
-    """Whether the limit that was expected is the one that was met.
+def hypothesis(expected: Limit | None, stages: Sequence[Stage]) -> Hypothesis | None:
+    """Return whether the expected limit is the first one that the configuration reached.
 
     Args:
-        expected: A verdict's code; None when nothing was expected.
-        stages: As in results.json.
+        expected: The limit; None without a hypothesis.
+        stages: Of the configuration.
 
     Returns:
-        ``{expected, answer, stage, why}``: ``confirmed`` or ``refuted`` by the lowest rate that fell short
-        (by all, when none was to fall short), ``open`` when its limit could not be shown. None without a
-        hypothesis, or when nothing was measured.
+        The lowest rate that fell short decides, or the last stage if none did. None without a hypothesis, or
+        if nothing was measured.
     """
-    ran = [
-        each for each in stages if each["achieved"] is not None and each["validity"]["status"] != "invalid"
+    measured = [
+        stage
+        for stage in stages
+        if stage.achieved is not None and stage.validity.status is not Validity.INVALID
     ]
-    if expected is None or not ran:
+    if expected is None or not measured:
         return None
-    short = sorted(
-        (each for each in ran if _code(each) != "within-capacity"), key=lambda each: each["target_rps"]
-    )
-    if not short:
-        answer = "confirmed" if expected == "within-capacity" else "refuted"
-        return _answer(
-            expected, answer, ran[-1], "every rate that was offered was answered, so no limit was met"
-        )
-    stage = short[0]
-    code = _code(stage)
-    if code == expected:
-        return _answer(expected, "confirmed", stage, _verdict(stage))
-    if code == "undetermined" and stage["verdict"].get("withdrawn") != expected:
-        return _answer(expected, "open", stage, "no counter shows what limits it")
-    withdrawn = stage["verdict"].get("withdrawn") == expected
-    why = "its counter-experiment refuted it" if withdrawn else f"{_verdict(stage)}{_behind(stage, expected)}"
-    return _answer(expected, "refuted", stage, why)
+    short = [stage for stage in measured if stage.verdict.code is not Limit.WITHIN_CAPACITY]
+    if short:
+        stage = min(short, key=lambda stage: stage.target_rps)
+        answer, why = _judge(expected, stage)
+    else:
+        stage, why = measured[-1], "the service kept up with every offered rate, so no bottleneck was found"
+        is_expected = expected is Limit.WITHIN_CAPACITY
+        answer = HypothesisAnswer.CONFIRMED if is_expected else HypothesisAnswer.REFUTED
+    return Hypothesis(expected, answer, stage.name, why)
 
 
-def _code(stage: Stage) -> str:
-    return str(stage["verdict"]["code"])
+def _judge(expected: Limit, stage: Stage) -> tuple[HypothesisAnswer, str]:
+    """Return the answer of the lowest rate that fell short, and the reason."""
+    verdict = stage.verdict
+    named = f"the verdict is {verdict.code} ({verdict.confidence})"
+    if verdict.code is expected:
+        return HypothesisAnswer.CONFIRMED, named
+    if verdict.withdrawn is expected:
+        return HypothesisAnswer.REFUTED, "its counter-experiment refuted it"
+    if verdict.code is Limit.UNDETERMINED:
+        return HypothesisAnswer.OPEN, "no counter shows what limits it"
+    return HypothesisAnswer.REFUTED, f"{named}{_underlying_cause(stage, expected)}"
 
 
-def _verdict(stage: Stage) -> str:
-    return f"the verdict is {_code(stage)} ({stage['verdict']['confidence']})"
-
-
-def _behind(stage: Stage, expected: str) -> str:
-    """What a counter-experiment showed to use the limit up; one limit may be met because of another thing."""
-    experiment = stage["verdict"].get("counter_experiment") or {}
-    if experiment.get("answer") != "confirmed":
+def _underlying_cause(stage: Stage, expected: Limit) -> str:
+    """Return what a counter-experiment confirmed as the cause of another limit than the expected one."""
+    experiment = stage.verdict.counter_experiment
+    if experiment is None or experiment.answer is not ProofAnswer.CONFIRMED:
         return ""
-    cause, sentence = experiment["cause"], str(experiment["sentence"])
-    meant = cause in _MEANT.get(expected, ())
-    joined = "what was expected lies behind it all the same" if meant else f"what lies behind it is {cause}"
-    return f"; {joined}: {sentence[:1].lower()}{sentence[1:].removesuffix('.')}"
-
-
-def _answer(expected: str, answer: str, stage: Stage, why: str) -> dict[str, Any]:
-    return {"expected": expected, "answer": answer, "stage": stage["name"], "why": why}
+    rule, sentence = RULES.get(expected), experiment.sentence
+    is_expected = rule is not None and experiment.cause in rule.caused_by
+    cause = "the expected one" if is_expected else experiment.cause
+    return f"; its underlying cause is {cause}: {sentence[:1].lower()}{sentence[1:].removesuffix('.')}"

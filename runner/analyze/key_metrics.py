@@ -1,80 +1,78 @@
-"""The numbers of a stage that repeats and comparisons are about."""
+"""The metrics that repeats, comparisons and histories use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final
 
-Stage = Mapping[str, Any]
+from runner.core.codes import StageStatus, Validity
+from runner.core.comparison import StageKey
+from runner.core.metrics import METRICS, Metric
+from runner.core.results import Moment, Results, Stage
 
 
 @dataclass(frozen=True, slots=True)
-class Headline:
-    """A number worth an interval.
+class KeyMetric:
+    """A metric that gets a confidence interval.
 
     Attributes:
+        metric: In the registry.
         key: Its name in results.json.
-        unit: What it is counted in.
-        value: Takes it from a stage; None when it was not measured.
-        better: Whether more of it or less is good.
-        noise: Standard deviation of the logarithm that is assumed between runs of the same system where
-            there are no repeats to tell. `python -m tests.bench.noise` measures it; these are rounded up.
-        weight: Its part of the error that a comparison may make: what decides gets more of it.
+        noise: Assumed standard deviation of the logarithm between runs of the same system, used if there
+            are no repeats. `python -m infra.bench.noise` measures it; these values are rounded up.
+        weight: Its share of a comparison's error probability; the most important metrics get most.
+        of_second: Reads it from one second of a stage, to estimate the noise; None if that is not possible.
         relative: Whether it changes by factors; a share that is mostly 0 does not.
+        robust: Whether other programs on the host hardly affect it.
     """
 
+    metric: Metric
     key: str
-    unit: str
-    value: Callable[[Stage], float | None]
-    better: Literal["more", "less"]
     noise: float
     weight: int = 1
+    of_second: Callable[[Moment], float | None] | None = None
     relative: bool = True
+    robust: bool = False
+
+    def of(self, stage: Stage) -> float | None:
+        """Return its value in a stage; None if it was not measured."""
+        return self.metric.read(stage)
 
     @property
-    def robust(self) -> bool:
-        """Whether other programs on the host hardly change it."""
-        return self.key in {"actual_rps", "lost"}
+    def unit(self) -> str:
+        """Of its values."""
+        return self.metric.dimension.unit
 
 
-def _latency(kind: str, which: str, noise: float, weight: int = 1) -> Headline:
-    return Headline(f"{kind}.{which}", "ms", lambda stage: stage[kind].get(which), "less", noise, weight)
+def _latency(path: str, noise: float, weight: int = 1) -> KeyMetric:
+    return KeyMetric(METRICS[path], METRICS[path].key, noise, weight, lambda second: second.p95_ms)
 
 
-def _app(stage: Stage) -> float | None:
-    usage = stage["cpu_cores"].get("app")
-    return usage["avg"] if usage else None
-
-
-def _lost(stage: Stage) -> float | None:
-    requests = stage["requests"]
-    if not requests["scheduled"]:
-        return None
-    return float((requests["failed"] + requests["dropped"]) / requests["scheduled"])
-
-
-HEADLINES: Final = (
-    Headline("actual_rps", "1/s", lambda stage: stage["actual_rps"], "more", 0.05, weight=2),
-    _latency("duration_ms", "p50", 0.10),
-    _latency("duration_ms", "p95", 0.15, weight=4),
-    _latency("duration_ms", "p99", 0.6),
-    _latency("response_time_ms", "p95", 0.15),
-    Headline("cpu_cores.app", "cores", _app, "less", 0.10),
-    Headline("lost", "share", _lost, "less", 0.0, relative=False),
+RATE: Final = KeyMetric(
+    METRICS["actual_rps"], "actual_rps", 0.05, weight=2, of_second=lambda second: second.rps, robust=True
+)
+KEY_METRICS: Final = (
+    RATE,
+    _latency("duration.p50", 0.10),
+    _latency("duration.p95", 0.15, weight=4),
+    _latency("duration.p99", 0.6),
+    _latency("response_time.p95", 0.15),
+    KeyMetric(METRICS["cpu.app.avg"], "cpu_cores.app", 0.10),
+    KeyMetric(METRICS["errors"], "lost", 0.0, relative=False, robust=True),
 )
 
 
-def stages_by_name(results: Mapping[str, Any]) -> dict[tuple[str, str], list[Stage]]:
-    """Those that are no probes by configuration and name, all repeats of one together."""
-    found: dict[tuple[str, str], list[Stage]] = {}
-    for configuration in results["configurations"]:
-        for stage in configuration["stages"]:
-            if not stage.get("find"):
-                found.setdefault((configuration["name"], stage["name"]), []).append(stage)
-    return found
+def stages_by_name(results: Results) -> dict[StageKey, list[Stage]]:
+    """Return all repeats of each stage by configuration and name, without the probes of searches."""
+    stages: dict[StageKey, list[Stage]] = {}
+    for configuration in results.configurations:
+        for stage in configuration.stages:
+            if not stage.find:
+                stages.setdefault((configuration.name, stage.name), []).append(stage)
+    return stages
 
 
-def measured(stage: Stage) -> bool:
-    """Whether a stage's numbers may be used: it ran to its end, and the instrument can be believed."""
-    return bool(stage["status"] == "complete" and stage["validity"]["status"] != "invalid")
+def is_usable(stage: Stage) -> bool:
+    """Return whether a stage's measurements can be used: it is complete and not invalid."""
+    return stage.status is StageStatus.COMPLETE and stage.validity.status is not Validity.INVALID

@@ -1,8 +1,8 @@
-"""Where a curve of latency over rate turns up: the knee, by Kneedle.
+"""The knee of a latency curve: the rate from which latency rises sharply, by the Kneedle algorithm.
 
 Satopää, Albrecht, Irwin and Raghavan, "Finding a 'Kneedle' in a Haystack: Detecting Knee Points in
-System Behavior", ICDCS Workshops 2011. Both axes are put on 0 to 1; the knee is where the curve lies
-furthest below the straight line through its ends.
+System Behavior", ICDCS Workshops 2011. Both axes are normalised to 0 to 1; the knee is where the curve
+is furthest below the straight line through its ends.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import Final
 
 from runner.core.units import PerSecond
 
-LEAST_POINTS: Final = 5
+MIN_POINTS: Final = 5
 SENSITIVITY: Final = 1.0
-"""The paper's S: how many mean steps the difference must fall after its peak (1 is its choice offline)."""
+"""The paper's S: how many mean steps the difference must fall after its peak (1 for offline data)."""
 
 
 def knee(points: Sequence[tuple[PerSecond, float]]) -> PerSecond | None:
-    """The last rate before the curve turns up.
+    """Return the last rate before the latency rises sharply.
 
     Args:
-        points: Rates, all different, with their latency; in any order.
+        points: Distinct rates with their latency, in any order.
 
     Returns:
-        One of the rates; None when there are fewer than `LEAST_POINTS`, or when nothing turns up.
+        One of the rates; None for fewer than `MIN_POINTS`, and for a curve without a knee.
     """
     curve = sorted(points)
-    if len(curve) < LEAST_POINTS:
+    if len(curve) < MIN_POINTS:
         return None
     rates, heights = (_normalised(axis) for axis in zip(*curve, strict=True))
     if rates is None or heights is None:

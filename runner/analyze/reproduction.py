@@ -1,173 +1,160 @@
-"""Whether a run that was run again came out the same: the archive's numbers against the new ones."""
+"""Whether a rerun of an archived experiment has the same results as the archive."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from msgspec.structs import replace
 
 from runner.analyze.comparison import MARGIN, compare
-from runner.analyze.key_metrics import measured, stages_by_name
+from runner.analyze.key_metrics import is_usable, stages_by_name
+from runner.core.codes import ComparisonVerdict, ReproductionVerdict, SearchEnding
+from runner.core.comparison import (
+    ChangedLimit,
+    Comparison,
+    Deviation,
+    MissingStage,
+    ReproducedRun,
+    ReproductionResults,
+    SearchBracket,
+    SideBySide,
+)
 from runner.core.errors import UsageError
-
-Results = Mapping[str, Any]
+from runner.core.results import Capacity, Results, Stage
 
 SCHEMA_VERSION: Final = 1
-REPRODUCED, NOT_REPRODUCED, UNTOLD = "reproduced", "not reproduced", "cannot be told"
-_SHOWN: Final = ("better", "worse")
+_SHOWN: Final = frozenset({ComparisonVerdict.BETTER, ComparisonVerdict.WORSE})
 
 
 def reproduction(
     then: Results,
     now: Results,
     *,
-    differs: Sequence[Mapping[str, str]] = (),
+    differs: Sequence[SideBySide] = (),
     identity: str = "",
     margin: float = MARGIN,
-) -> dict[str, Any]:
-    """What came out otherwise than in the archive.
+) -> ReproductionResults:
+    """Return how a rerun differs from its archive.
 
-    Numbers decide: a run is reproduced when every stage that the archive measured was measured again, no
-    headline number is shown to differ, and every search ended between rates that fit. Where a number does
-    differ but its stage is suspect, nobody can tell. A limit that is called otherwise is named beside.
+    The measurements decide: a run is reproduced if every stage that the archive measured was measured again,
+    no key metric is shown to differ, and the results of every search overlap. If a metric of a suspect stage
+    differs, the answer is unknown. A different verdict is listed and decides nothing.
 
     Args:
         then: The archive's results.
-        now: Those of the same specification run again.
-        differs: In what the surroundings differ (``what``, ``base``, ``head``).
+        now: Those of the rerun.
+        differs: How the environments differ.
         identity: The archive's.
         margin: As for `compare`.
-
-    Returns:
-        ``verdict``, ``differs``, ``where`` (each with ``configuration``, ``stage``, ``metric``, ``change``
-        and ``verdict``), ``doubtful`` (of the same shape: differences of suspect stages), ``missing``
-        (measured then, not now), ``searches``, ``limits``, and ``comparison`` as of `compare`, None with
-        ``why_not`` when there is none.
     """
     comparison, why_not = _compared(then, now, margin)
-    differing = list(_differing(comparison)) if comparison else []
-    where = [each for each in differing if each["verdict"] in _SHOWN]
-    doubtful = [each for each in differing if each["verdict"] not in _SHOWN]
-    missing = list(_missing(then, now))
-    searches = list(_searches(then, now, margin))
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "archive": identity,
-        "then": _run(then),
-        "now": _run(now),
-        "verdict": _verdict(where, [*missing, *doubtful], searches, something=comparison is not None),
-        "differs": [dict(each) for each in differs],
-        "where": where,
-        "doubtful": doubtful,
-        "missing": missing,
-        "searches": searches,
-        "limits": list(_limits(then, now)),
-        "comparison": comparison,
-        "why_not": why_not,
-    }
+    deviations = tuple(_deviations(comparison)) if comparison else ()
+    results = ReproductionResults(
+        schema_version=SCHEMA_VERSION,
+        archive=identity,
+        then=_run(then),
+        now=_run(now),
+        verdict=ReproductionVerdict.UNKNOWN,
+        differs=tuple(differs),
+        where=tuple(deviation for deviation in deviations if deviation.verdict in _SHOWN),
+        doubtful=tuple(deviation for deviation in deviations if deviation.verdict not in _SHOWN),
+        missing=tuple(_missing(then, now)),
+        searches=tuple(_searches(then, now, margin)),
+        limits=tuple(_limits(then, now)),
+        comparison=comparison,
+        why_not=why_not,
+    )
+    return replace(results, verdict=_verdict(results))
 
 
-def _run(results: Results) -> dict[str, Any]:
-    return {key: results["run"][key] for key in ("id", "started_at", "status")}
+def _verdict(results: ReproductionResults) -> ReproductionVerdict:
+    searches = [search.verdict for search in results.searches]
+    if results.where or not _SHOWN.isdisjoint(searches):
+        return ReproductionVerdict.NOT_REPRODUCED
+    unknown = results.missing or results.doubtful or ReproductionVerdict.UNKNOWN in searches
+    if unknown or not (results.comparison or searches):
+        return ReproductionVerdict.UNKNOWN
+    return ReproductionVerdict.REPRODUCED
 
 
-def _compared(then: Results, now: Results, margin: float) -> tuple[dict[str, Any] | None, str]:
+def _run(results: Results) -> ReproducedRun:
+    return ReproducedRun(results.run.id, results.run.started_at, results.run.status)
+
+
+def _compared(then: Results, now: Results, margin: float) -> tuple[Comparison | None, str]:
     try:
         return compare([then], [now], margin=margin, force=True), ""
     except UsageError as error:
         return None, "; ".join([error.message, *error.details])
 
 
-def _differing(comparison: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Numbers whose interval leaves out 0, also those that are not judged because their stage is suspect."""
-    for stage in comparison["stages"]:
-        for metric in stage["metrics"]:
-            surely = metric["low"] > 0 or metric["high"] < 0
-            if metric["verdict"] in _SHOWN or (surely and abs(metric["change"]) > comparison["margin"]):
-                yield {
-                    "configuration": stage["configuration"],
-                    "stage": stage["stage"],
-                    "metric": metric["name"],
-                    "change": metric["change"],
-                    "verdict": metric["verdict"],
-                }
+def _deviations(comparison: Comparison) -> Iterator[Deviation]:
+    """Yield metrics whose interval excludes 0, including those not judged because their stage is suspect."""
+    for stage in comparison.stages:
+        for metric in stage.metrics:
+            significant = metric.low > 0 or metric.high < 0
+            if metric.verdict in _SHOWN or (significant and abs(metric.change) > comparison.margin):
+                yield Deviation(stage.configuration, stage.stage, metric.name, metric.change, metric.verdict)
 
 
-def _missing(then: Results, now: Results) -> Iterator[dict[str, str]]:
-    again = stages_by_name(now)
+def _missing(then: Results, now: Results) -> Iterator[MissingStage]:
+    now_by_name = stages_by_name(now)
     for key, stages in stages_by_name(then).items():
-        if any(map(measured, stages)) and not any(map(measured, again.get(key, ()))):
-            reasons = [_why(stage) for stage in again.get(key, ())] or ["it was not run"]
-            yield {"configuration": key[0], "stage": key[1], "why": reasons[0]}
+        repeated = now_by_name.get(key, [])
+        if any(map(is_usable, stages)) and not any(map(is_usable, repeated)):
+            yield MissingStage(*key, _why_missing(repeated[0]) if repeated else "it was not run")
 
 
-def _why(stage: Mapping[str, Any]) -> str:
-    return "; ".join(stage["validity"]["reasons"]) or f"it was {stage['status']}"
+def _why_missing(stage: Stage) -> str:
+    return "; ".join(stage.validity.reasons) or f"status {stage.status}"
 
 
-def _searches(then: Results, now: Results, margin: float) -> Iterator[dict[str, Any]]:
-    """Each search of the archive beside the same search now: they agree when their brackets overlap."""
-    again = dict(_all_searches(now))
+def _searches(then: Results, now: Results, margin: float) -> Iterator[SearchBracket]:
+    """Yield each search of the archive with that of the rerun; they agree if their ranges overlap."""
+    now_by_name = dict(_all_searches(now))
     for key, before in _all_searches(then):
-        if before["ending"] == "stopped":
+        if before.ending is SearchEnding.STOPPED:
             continue
-        after = again.get(key)
-        yield {
-            "configuration": key[0],
-            "stage": key[1],
-            "repeat": key[2],
-            "then": _bracket(before),
-            "now": _bracket(after) if after else [None, None],
-            "verdict": _moved(before, after, margin),
-        }
+        after = now_by_name.get(key)
+        yield SearchBracket(
+            *key,
+            then=(before.held_rps, before.failed_rps),
+            now=(after.held_rps, after.failed_rps) if after else (None, None),
+            verdict=_moved(before, after, margin),
+        )
 
 
-def _all_searches(results: Results) -> Iterator[tuple[tuple[str, str, int], Mapping[str, Any]]]:
-    for configuration in results["configurations"]:
-        for search in configuration.get("capacity") or ():
-            yield (configuration["name"], search["stage"], search["repeat"]), search
+def _all_searches(results: Results) -> Iterator[tuple[tuple[str, str, int], Capacity]]:
+    for configuration in results.configurations:
+        for search in configuration.capacity:
+            yield (configuration.name, search.stage, search.repeat), search
 
 
-def _bracket(search: Mapping[str, Any]) -> list[float | None]:
-    """The highest rate that held and the lowest that did not."""
-    return [search["held_rps"], search["failed_rps"]]
-
-
-def _moved(before: Mapping[str, Any], after: Mapping[str, Any] | None, margin: float) -> str:
-    if after is None or after["ending"] == "stopped":
-        return UNTOLD
+def _moved(
+    before: Capacity, after: Capacity | None, margin: float
+) -> ComparisonVerdict | ReproductionVerdict:
+    if after is None or after.ending is SearchEnding.STOPPED:
+        return ReproductionVerdict.UNKNOWN
     if _above(after, before, margin):
-        return "better"
-    return "worse" if _above(before, after, margin) else "no difference shown"
+        return ComparisonVerdict.BETTER
+    return ComparisonVerdict.WORSE if _above(before, after, margin) else ComparisonVerdict.NOT_SHOWN
 
 
-def _above(one: Mapping[str, Any], other: Mapping[str, Any], margin: float) -> bool:
-    """Whether all that one may be lies above all that the other may be, and by more than the margin."""
-    held, failed = one["held_rps"] or 0.0, other["failed_rps"]
-    return failed is not None and held > failed * (1 + margin)
+def _above(one: Capacity, other: Capacity, margin: float) -> bool:
+    """Return whether the range of one capacity is above that of the other by more than the margin."""
+    sustained, failed = one.held_rps or 0.0, other.failed_rps
+    return failed is not None and sustained > failed * (1 + margin)
 
 
-def _limits(then: Results, now: Results) -> Iterator[dict[str, str]]:
-    """Stages whose verdict names another limit now."""
-    again = stages_by_name(now)
+def _limits(then: Results, now: Results) -> Iterator[ChangedLimit]:
+    """Yield the stages whose verdict is a different limit in the rerun."""
+    now_by_name = stages_by_name(now)
     for key, stages in stages_by_name(then).items():
-        sides = [
-            sorted({stage["verdict"]["code"] for stage in side if measured(stage)})
-            for side in (stages, again.get(key, ()))
-        ]
-        if all(sides) and sides[0] != sides[1]:
-            then_, now_ = (", ".join(side) for side in sides)
-            yield {"configuration": key[0], "stage": key[1], "then": then_, "now": now_}
+        before, after = _limits_of(stages), _limits_of(now_by_name.get(key, []))
+        if before and after and before != after:
+            yield ChangedLimit(*key, then=before, now=after)
 
 
-def _verdict(
-    where: Sequence[object],
-    untold: Sequence[object],
-    searches: Sequence[Mapping[str, Any]],
-    *,
-    something: bool,
-) -> str:
-    if where or any(each["verdict"] in _SHOWN for each in searches):
-        return NOT_REPRODUCED
-    if untold or any(each["verdict"] == UNTOLD for each in searches) or not (something or searches):
-        return UNTOLD
-    return REPRODUCED
+def _limits_of(stages: Sequence[Stage]) -> str:
+    return ", ".join(sorted({stage.verdict.code for stage in stages if is_usable(stage)}))

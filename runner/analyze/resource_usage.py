@@ -1,52 +1,44 @@
-"""From cumulative counters to cores and MiB, by subject and by role.
+"""Cores and MiB by subject and by role, from cumulative counters.
 
-An average is always a difference of two counters over the time between them, never the
-mean of samples: no spike between two looks is lost.
+An average is always the difference of two counters divided by the time between them, never the mean of
+samples, so no peak between two samples is lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from runner.core.facts import ObservedFacts, Role, Sample, Subject
+from runner.core.results import Usage
 from runner.core.units import BYTES_PER_MIB, Cores, Seconds
 
 _SLACK_S: Final = 1e-3
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Average and peak, in cores or MiB."""
-
-    avg: float
-    peak: float | None
-
-
 def cpu_by_role(observed: ObservedFacts, window_s: Seconds, peak_s: Seconds) -> dict[Role, Usage | None]:
-    """Cores used in the measured window by every role that was watched, `other` included.
+    """Return the cores that every observed role used in the measured window, and `other`.
 
-    None stands for a role that was watched but could not be read. `other` is what the host
-    used beyond all roles; it is absent where the host itself could not be read.
+    A role that could not be read is None. `other` is what the host used beyond all roles; it is absent if
+    the host could not be read.
     """
-    found: dict[Role, Usage | None] = {}
+    used: dict[Role, Usage | None] = {}
     for role in dict.fromkeys(subject.role for subject in observed.subjects):
-        found[role] = _cpu(observed.samples, _names(observed.subjects, role), window_s, peak_s)
-    system = found.get(Role.SYSTEM)
+        used[role] = _cpu(observed.samples, _names(observed.subjects, role), window_s, peak_s)
+    system = used.get(Role.SYSTEM)
     if system is not None:
-        known = [usage for role, usage in found.items() if role is not Role.SYSTEM and usage is not None]
-        found[Role.OTHER] = Usage(max(0.0, system.avg - sum(usage.avg for usage in known)), None)
-    return found
+        known = [usage for role, usage in used.items() if role is not Role.SYSTEM and usage is not None]
+        used[Role.OTHER] = Usage(max(0.0, system.avg - sum(usage.avg for usage in known)), None)
+    return used
 
 
 def cpu_of(observed: ObservedFacts, name: str, window_s: Seconds, peak_s: Seconds) -> Usage | None:
-    """Cores used by one subject in the measured window."""
+    """Return the cores that one subject used in the measured window."""
     return _cpu(observed.samples, [name], window_s, peak_s)
 
 
 def memory_by_role(observed: ObservedFacts, window_s: Seconds) -> dict[Role, Usage | None]:
-    """MiB held in the measured window by every role; average over its samples."""
+    """Return the MiB that every role used in the measured window, averaged over its samples."""
     roles = dict.fromkeys(subject.role for subject in observed.subjects if subject.kind != "system")
     return {role: _memory(observed, _names(observed.subjects, role), window_s) for role in roles}
 
@@ -54,7 +46,7 @@ def memory_by_role(observed: ObservedFacts, window_s: Seconds) -> dict[Role, Usa
 def cores_between(
     samples: Sequence[Sample], names: Sequence[str], begin: Seconds, end: Seconds
 ) -> Cores | None:
-    """Average cores of some subjects between the samples nearest to two instants."""
+    """Return the average cores of some subjects between the samples closest to two times."""
     readable = [sample for sample in samples if all(name in sample.cpu_s for name in names)]
     if not names or len(readable) < 2:
         return None
@@ -83,14 +75,14 @@ def _cpu(samples: Sequence[Sample], names: Sequence[str], window_s: Seconds, pea
 
 def _rate(first: Sample, last: Sample, names: Iterable[str]) -> Cores | None:
     elapsed = last.t_s - first.t_s
-    if elapsed <= 0:
+    if elapsed < _SLACK_S:
         return None
     used = sum(last.cpu_s[name] - first.cpu_s[name] for name in names)
     return max(0.0, used / elapsed)
 
 
 def _peak(samples: Sequence[Sample], names: Sequence[str], width_s: Seconds) -> Cores | None:
-    """The highest average over any `width_s` that begins and ends at a sample."""
+    """Return the highest average over any `width_s` that starts and ends at a sample."""
     highest: Cores | None = None
     first = 0
     for last in range(1, len(samples)):

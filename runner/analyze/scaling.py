@@ -1,131 +1,131 @@
-"""How far more replicas help: the Universal Scalability Law over configurations alike.
+"""How capacity scales with replicas: the Universal Scalability Law over families of configurations.
 
-A family is all configurations that differ in nothing but their replicas, whether a matrix made them
-or somebody wrote them down.
+A family is all configurations that differ only in their number of replicas, from a matrix or listed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from runner.analyze.rules.errors import ACHIEVED
-from runner.analyze.scaling_text import Measured, sentences
+from runner.analyze.scaling_text import KnownCapacity, sentences
 from runner.analyze.usl import Intervals, Law, Point, fit, intervals
-from runner.experiment.model import Configuration, ExternalTopology
-
-Found = Mapping[str, Any]
+from runner.core.codes import Validity
+from runner.core.results import ConfigurationResults, Interval, Scaling, ScalingLaw, ScalingPoint
+from runner.experiment.model import Configuration
 
 METHOD: Final = (
     "Universal Scalability Law (Gunther, 1993 and 2007), X(N) = λN / (1 + σ(N − 1) + κN(N − 1)), by linear "
-    "least squares on N/X to relative errors with σ and κ not negative. A search counts as the middle "
-    "between the highest rate that held and the lowest that did not. 95 % intervals are from 1,000 fits to "
-    "throughputs drawn from between the two (JCGM 101:2008), off by the errors the fit has left"
+    "least squares on N/X to relative errors with σ and κ not negative. The capacity of a search is the "
+    "middle between the highest sustained rate and the lowest failed rate. 95 % intervals come from 1,000 "
+    "fits to capacities drawn from that range (JCGM 101:2008), with the residual errors of the fit"
 )
 
 
-def scaling(pairs: Sequence[tuple[Configuration, Found]]) -> list[dict[str, Any]]:
-    """An entry of results.json for every family of configurations that differ in their replicas alone.
+def scaling(
+    pairs: Sequence[tuple[Configuration, ConfigurationResults]],
+) -> tuple[Scaling, ...]:
+    """Return an entry for every family of configurations.
 
     Args:
-        pairs: What was asked and what was found, a configuration each.
+        pairs: Each configuration as specified, and its results.
     """
-    families: list[list[tuple[Configuration, Found]]] = []
-    for asked, found in pairs:
-        if isinstance(asked.topology, ExternalTopology):
-            continue
-        family = next((each for each in families if _alone(each[0][0]) == _alone(asked)), None)
+    families: list[tuple[Configuration, list[tuple[int, ConfigurationResults]]]] = []
+    for configuration, measured in pairs:
+        common = _without_replicas(configuration)
+        member = (configuration.topology.replicas, measured)
+        family = next((members for shared, members in families if shared == common), None)
         if family is None:
-            families.append([(asked, found)])
+            families.append((common, [member]))
         else:
-            family.append((asked, found))
-    return [_entry(family) for family in families if len({_replicas(asked) for asked, _ in family}) > 1]
+            family.append(member)
+    return tuple(_entry(members) for _, members in families if len({replicas for replicas, _ in members}) > 1)
 
 
-def _replicas(configuration: Configuration) -> int:
-    assert not isinstance(configuration.topology, ExternalTopology)
-    return configuration.topology.replicas
-
-
-def _alone(configuration: Configuration) -> Configuration:
-    """What it has in common with its family."""
-    topology = configuration.topology.model_copy(update={"replicas": 1})
+def _without_replicas(configuration: Configuration) -> Configuration:
+    """Return what a configuration has in common with its family."""
+    topology = configuration.topology.with_replicas(1)
     return configuration.model_copy(update={"name": "", "title": None, "topology": topology})
 
 
-def _entry(family: Sequence[tuple[Configuration, Found]]) -> dict[str, Any]:
-    family = sorted(family, key=lambda pair: _replicas(pair[0]))
-    measured = {asked.name: _measured(_replicas(asked), found) for asked, found in family}
-    every = [each for points in measured.values() for each in points]
-    points = [point for point, _, _ in every]
+def _entry(family: Sequence[tuple[int, ConfigurationResults]]) -> Scaling:
+    ordered = sorted(family, key=lambda member: member[0])
+    known = {measured.name: _capacities(replicas, measured) for replicas, measured in ordered}
+    every = [capacity for capacities in known.values() for capacity in capacities]
+    points = [capacity.point for capacity in every]
     law = fit(points)
     ranges = intervals(points, law) if law else None
-    without = [name for name, found in measured.items() if not found]
-    return {
-        "configurations": [asked.name for asked, _ in family],
-        "points": [
-            {
-                "configuration": name,
-                "replicas": point.replicas,
-                "rps": round(point.rate, 2),
-                "low_rps": point.low,
-                "high_rps": point.high,
-                "source": source,
-                "limited_by": code,
-                "fitted_rps": round(law.at(point.replicas), 2) if law else None,
-            }
-            for name, found in measured.items()
-            for point, source, code in found
-        ],
-        "without": without,
-        "law": _law(law, ranges) if law else None,
-        "method": METHOD,
-        "sentence": " ".join(filter(None, sentences(every, law, ranges, without))),
-    }
+    without = [name for name, capacities in known.items() if not capacities]
+    return Scaling(
+        configurations=tuple(known),
+        points=tuple(
+            _point(name, capacity, law) for name, capacities in known.items() for capacity in capacities
+        ),
+        without=tuple(without),
+        law=_law(law, ranges) if law else None,
+        method=METHOD,
+        sentence=" ".join(filter(None, sentences(every, law, ranges, without))),
+    )
 
 
-def _measured(replicas: int, found: Found) -> list[Measured]:
-    """Every capacity that was found, else the most that a stage answered when it was asked for more."""
+def _point(name: str, capacity: KnownCapacity, law: Law | None) -> ScalingPoint:
+    point = capacity.point
+    return ScalingPoint(
+        configuration=name,
+        replicas=point.replicas,
+        rps=round(point.rate, 2),
+        low_rps=point.low,
+        high_rps=point.high,
+        source=capacity.source,
+        limited_by=capacity.limited_by,
+        fitted_rps=round(law.at(point.replicas), 2) if law else None,
+    )
+
+
+def _capacities(replicas: int, measured: ConfigurationResults) -> list[KnownCapacity]:
+    """Return every capacity that a search found, else the highest throughput of overloaded stages."""
     searched = [
-        (Point(replicas, each["held_rps"], each["failed_rps"]), "search", each["limited_by"])
-        for each in found["capacity"]
-        if each["rps"] is not None and each["failed_rps"] is not None
+        KnownCapacity(Point(replicas, search.held_rps, search.failed_rps), "search", search.limited_by)
+        for search in measured.capacity
+        if search.rps is not None and search.held_rps is not None and search.failed_rps is not None
     ]
-    if searched:
-        return searched
-    full = [
-        stage
-        for stage in found["stages"]
-        if "find" not in stage
-        and stage["actual_rps"]
-        and stage["achieved"] < ACHIEVED
-        and stage["validity"]["status"] != "invalid"
-    ]
-    repeats = {stage["repeat"] for stage in full}
-    best = [max((s for s in full if s["repeat"] == n), key=lambda s: float(s["actual_rps"])) for n in repeats]
-    return [
-        (Point(replicas, s["actual_rps"], s["actual_rps"]), "overload", s["verdict"]["code"]) for s in best
-    ]
+    return searched or _overloaded(replicas, measured)
 
 
-def _law(law: Law, ranges: Intervals | None) -> dict[str, Any]:
-    return {
-        "rps_of_one": round(law.alone, 2),
-        "contention": round(law.contention, 6),
-        "contention_95": _finite(ranges.contention) if ranges else None,
-        "coherency": round(law.coherency, 6),
-        "coherency_95": _finite(ranges.coherency) if ranges else None,
-        "peak_replicas": _or_none(law.peak, 2),
-        "peak_95": _finite(ranges.peak) if ranges else None,
-        "ceiling_rps": _or_none(law.ceiling, 2),
-    }
+def _overloaded(replicas: int, measured: ConfigurationResults) -> list[KnownCapacity]:
+    """Return the highest throughput, per repeat, of stages that fell short of their target."""
+    best: dict[int, KnownCapacity] = {}
+    for stage in measured.stages:
+        rate, achieved = stage.actual_rps, stage.achieved
+        if stage.find or not rate or achieved is None or achieved >= ACHIEVED:
+            continue
+        known = best.get(stage.repeat)
+        if stage.validity.status is not Validity.INVALID and (known is None or rate > known.point.low):
+            point = Point(replicas, rate, rate)
+            best[stage.repeat] = KnownCapacity(point, "overload", stage.verdict.code)
+    return [best[repeat] for repeat in sorted(best)]
 
 
-def _finite(interval: tuple[float, float]) -> list[float | None]:
-    return [_or_none(value, 6) for value in interval]
+def _law(law: Law, ranges: Intervals | None) -> ScalingLaw:
+    return ScalingLaw(
+        rps_of_one=round(law.alone, 2),
+        contention=round(law.contention, 6),
+        contention_95=_finite(ranges.contention) if ranges else None,
+        coherency=round(law.coherency, 6),
+        coherency_95=_finite(ranges.coherency) if ranges else None,
+        peak_replicas=_or_none(law.peak, 2),
+        peak_95=_finite(ranges.peak) if ranges else None,
+        ceiling_rps=_or_none(law.ceiling, 2),
+    )
+
+
+def _finite(interval: tuple[float, float]) -> Interval:
+    low, high = interval
+    return _or_none(low, 6), _or_none(high, 6)
 
 
 def _or_none(value: float, digits: int) -> float | None:
-    """JSON knows no infinity."""
+    """Return None for infinity, which JSON cannot represent."""
     return round(value, digits) if math.isfinite(value) else None

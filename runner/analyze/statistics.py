@@ -1,7 +1,7 @@
-"""What a few repeats can say: intervals, outliers, and whether two groups differ.
+"""Statistics of a few repeats: intervals, outliers, and whether two groups differ.
 
-Pure Python on purpose: the generator of random numbers is specified to give the same
-numbers everywhere, and so do the intervals.
+Pure Python on purpose: its random number generator is specified to return the same numbers everywhere, so
+the intervals are the same everywhere.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _RESAMPLES: Final = 4000
 _FAR: Final = 3.5
 _MAD_TO_SIGMA: Final = 0.6745
 _MEAN_TO_SIGMA: Final = 0.7979
-_LEAST_TO_JUDGE: Final = 4
+_MIN_VALUES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value and how far it may be off.
+    """An estimate and its interval.
 
     Attributes:
         value: The estimate.
@@ -38,33 +38,33 @@ class Interval:
 
 
 def median_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval | None:
-    """The median and its bootstrap interval; None for fewer than three values.
+    """Return the median and its bootstrap interval; None for fewer than three values.
 
-    The percentile bootstrap (Efron, "Bootstrap methods: another look at the jackknife", 1979) of
-    4,000 resamples, seeded always alike. With few repeats it is somewhat too narrow: of 5 normal
-    values the 95 % interval covers the truth in about 94 of 100 runs, of 3 in about 75.
+    The percentile bootstrap (Efron, "Bootstrap methods: another look at the jackknife", 1979) with 4,000
+    resamples and a fixed seed. With few repeats it is too narrow: the 95 % interval of 5 normal values
+    contains the true median in about 94 of 100 cases, that of 3 values in about 75.
     """
     if len(values) < 3:
         return None
-    draw = Random(len(values)).choices  # noqa: S311  (to be repeated, no secret)
-    found = sorted(median(draw(values, k=len(values))) for _ in range(_RESAMPLES))
+    draw = Random(len(values)).choices  # noqa: S311  (reproducible, not secret)
+    medians = sorted(median(draw(values, k=len(values))) for _ in range(_RESAMPLES))
     tail = (1 - confidence) / 2
-    low, high = found[int(tail * _RESAMPLES)], found[math.ceil((1 - tail) * _RESAMPLES) - 1]
+    low, high = medians[int(tail * _RESAMPLES)], medians[math.ceil((1 - tail) * _RESAMPLES) - 1]
     return Interval(median(values), low, high)
 
 
-def outliers(values: Sequence[float], *, least: float = 0.05) -> list[int]:
-    """Which values lie far from the others; they are named and stay in every figure.
+def outliers(values: Sequence[float], *, min_distance: float = 0.05) -> list[int]:
+    """Return the indexes of values far from the others; outliers are reported and never removed.
 
-    The modified z-score, 0.6745 × distance from the median ÷ median distance, above 3.5 (Iglewicz and
-    Hoaglin, "How to Detect and Handle Outliers", 1993); where more than half of the values are alike,
-    the mean distance takes the median distance's place.
+    A value is an outlier if its modified z-score, 0.6745 × distance from the median ÷ median distance,
+    exceeds 3.5 (Iglewicz and Hoaglin, "How to Detect and Handle Outliers", 1993). If more than half of the
+    values are equal, the mean distance replaces the median distance.
 
     Args:
-        values: One of each repeat; fewer than four say nothing.
-        least: Share of the median that a distance must have to be worth naming.
+        values: One per repeat; fewer than four have no outliers.
+        min_distance: Share of the median that the distance of an outlier exceeds.
     """
-    if len(values) < _LEAST_TO_JUDGE:
+    if len(values) < _MIN_VALUES:
         return []
     middle = median(values)
     distances = [abs(value - middle) for value in values]
@@ -72,74 +72,76 @@ def outliers(values: Sequence[float], *, least: float = 0.05) -> list[int]:
     return [
         at
         for at, distance in enumerate(distances)
-        if distance > _FAR * scale and distance > least * abs(middle)
+        if distance > _FAR * scale and distance > min_distance * abs(middle)
     ]
 
 
 def ratio(base: Sequence[float], head: Sequence[float], *, alpha: float) -> Interval:
-    """Head's typical value ÷ base's, with an interval that misses the truth with probability `alpha`.
+    """Return head's geometric mean ÷ base's, with its confidence interval.
 
-    The difference of means of logarithms, because times and rates vary by factors rather than by amounts.
+    Computed from logarithms, because times and rates vary by factors rather than by amounts.
 
     Args:
         base: Values above 0, at least one.
         head: Likewise; one of both has at least two.
-        alpha: 0 < alpha < 1.
+        alpha: Probability that the interval does not contain the true ratio, 0 < alpha < 1.
     """
-    found = difference(*([math.log(value) for value in each] for each in (base, head)), alpha=alpha)
-    return Interval(_exp(found.value), _exp(found.low), _exp(found.high))
+    logarithms = ([math.log(value) for value in side] for side in (base, head))
+    interval = difference(*logarithms, alpha=alpha)
+    return Interval(_exp(interval.value), _exp(interval.low), _exp(interval.high))
 
 
 def ratio_of_single(base: Sequence[float], head: Sequence[float], *, sigma: float, alpha: float) -> Interval:
-    """The same when a side has one value only: `sigma` is taken for the noise between runs.
+    """Return the same for a side with a single value and a known noise between runs.
 
     Args:
         base: At least one value above 0.
         head: Likewise.
-        sigma: Standard deviation of a run's logarithm.
-        alpha: 0 < alpha < 1.
+        sigma: Standard deviation of the logarithm between runs.
+        alpha: As of `ratio`.
     """
     middle = fmean(map(math.log, head)) - fmean(map(math.log, base))
-    reach = NormalDist().inv_cdf(1 - alpha / 2) * sigma * math.sqrt(1 / len(base) + 1 / len(head))
-    return Interval(_exp(middle), _exp(middle - reach), _exp(middle + reach))
+    half_width = NormalDist().inv_cdf(1 - alpha / 2) * sigma * math.sqrt(1 / len(base) + 1 / len(head))
+    return Interval(_exp(middle), _exp(middle - half_width), _exp(middle + half_width))
 
 
 def difference(base: Sequence[float], head: Sequence[float], *, alpha: float) -> Interval:
-    """Head's mean − base's, with an interval that misses the truth with probability `alpha`.
+    """Return head's mean − base's, with its confidence interval.
 
-    By Student's t where both have as many values, which unequal spreads then harm little (Box, "Some
-    theorems on quadratic forms applied in the study of analysis of variance problems", 1954), else by
-    Welch's ("The generalization of 'Student's' problem", 1947). A side of one value is taken to vary
-    as the other does.
+    By Student's t if both sides have the same number of values, when unequal variances matter little (Box,
+    "Some theorems on quadratic forms applied in the study of analysis of variance problems", 1954), else by
+    Welch's t ("The generalization of 'Student's' problem", 1947). A side with a single value is assumed to
+    vary like the other side.
 
     Args:
         base: Values, at least one.
         head: Likewise; one of both has at least two.
-        alpha: 0 < alpha < 1.
+        alpha: As of `ratio`.
     """
     middle = fmean(head) - fmean(base)
     if min(len(base), len(head)) == 1:
-        many = max(base, head, key=len)
-        reach = t_quantile(1 - alpha / 2, len(many) - 1) * stdev(many) * math.sqrt(1 + 1 / len(many))
-        return Interval(middle, middle - reach, middle + reach)
-    parts = [(stdev(each) ** 2 / len(each), len(each) - 1) for each in (base, head)]
-    spread = sum(part for part, _ in parts)
-    if not spread:
+        larger = max(base, head, key=len)
+        quantile = t_quantile(1 - alpha / 2, len(larger) - 1)
+        half_width = quantile * stdev(larger) * math.sqrt(1 + 1 / len(larger))
+        return Interval(middle, middle - half_width, middle + half_width)
+    parts = [(stdev(side) ** 2 / len(side), len(side) - 1) for side in (base, head)]
+    variance = sum(part for part, _ in parts)
+    if not variance:
         return Interval(middle, middle, middle)
     freedom = float(sum(count for _, count in parts))
     if len(base) != len(head):
-        freedom = spread**2 / sum(part**2 / count for part, count in parts)
-    reach = t_quantile(1 - alpha / 2, freedom) * math.sqrt(spread)
-    return Interval(middle, middle - reach, middle + reach)
+        freedom = variance**2 / sum(part**2 / count for part, count in parts)
+    half_width = t_quantile(1 - alpha / 2, freedom) * math.sqrt(variance)
+    return Interval(middle, middle - half_width, middle + half_width)
 
 
 @cache
 def t_quantile(share: float, freedom: float) -> float:
-    """The value that a share of Student's t distribution lies below.
+    """Return the value below which a share of Student's t distribution lies.
 
     Args:
         share: 0.5 <= share < 1.
-        freedom: Degrees of freedom, >= 1, need not be whole.
+        freedom: Degrees of freedom, >= 1, not necessarily whole.
     """
     low, high = 0.0, 2.0
     while t_share(high, freedom) < share:
@@ -151,15 +153,15 @@ def t_quantile(share: float, freedom: float) -> float:
 
 
 def t_share(value: float, freedom: float) -> float:
-    """The share of Student's t distribution below a value >= 0 (Abramowitz and Stegun, 26.7.1)."""
+    """Return the share of Student's t distribution below a value >= 0 (Abramowitz and Stegun, 26.7.1)."""
     square = value * value
-    if square < freedom:  # the same share, without the digits that a ratio near 1 would lose
+    if square < freedom:  # the same share without loss of precision for a ratio near 1
         return 0.5 + _beta_share(square / (freedom + square), 0.5, freedom / 2) / 2
     return 1 - _beta_share(freedom / (freedom + square), freedom / 2, 0.5) / 2
 
 
 def _beta_share(x: float, a: float, b: float) -> float:
-    """The regularized incomplete beta function, by the continued fraction (ibid., 26.5.8)."""
+    """Return the regularized incomplete beta function, by its continued fraction (ibid., 26.5.8)."""
     if x <= 0 or x >= 1:
         return float(x >= 1)
     if x > (a + 1) / (a + b + 2):
@@ -188,5 +190,5 @@ def _beta_share(x: float, a: float, b: float) -> float:
 
 
 def _exp(value: float) -> float:
-    """Without overflow: what is that large is as good as without bound."""
+    """Return the exponential without overflow; larger values are practically unbounded."""
     return math.exp(min(value, 600.0))

@@ -1,12 +1,13 @@
-"""Thresholds against a stage's numbers."""
+"""Evaluates thresholds on a stage."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from runner.analyze.latency import LATENCIES
+from runner.core.metrics import METRICS
+from runner.core.results import Stage, ThresholdResult
 from runner.experiment.thresholds import Threshold
 
 _OPERATORS: Final = {
@@ -18,41 +19,12 @@ _OPERATORS: Final = {
 }
 
 
-def evaluate(thresholds: Sequence[Threshold], stage: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each threshold with its value; one on something that was not measured fails with None."""
-    return [_evaluate(threshold, stage) for threshold in thresholds]
+def evaluate(thresholds: Sequence[Threshold], stage: Stage) -> tuple[ThresholdResult, ...]:
+    """Return each threshold with its value; a metric that was not measured fails with None."""
+    return tuple(_evaluate(threshold, stage) for threshold in thresholds)
 
 
-def _evaluate(threshold: Threshold, stage: Mapping[str, Any]) -> dict[str, Any]:
-    value = metric(stage, threshold.metric)
+def _evaluate(threshold: Threshold, stage: Stage) -> ThresholdResult:
+    value = METRICS[threshold.metric].read(stage)
     ok = value is not None and bool(_OPERATORS[threshold.op](value, threshold.bound))
-    return {"expr": threshold.expr, "ok": ok, "value": value}
-
-
-def metric(stage: Mapping[str, Any], path: str) -> float | None:
-    """A metric of a stage by its dotted path, in the unit of results.json; None when not measured."""
-    first, *rest = path.split(".")
-    if first in LATENCIES:
-        return _number(stage[f"{first}_ms"], rest)
-    if first in {"cpu", "memory"}:
-        return _number(stage["cpu_cores" if first == "cpu" else "memory_mib"], rest)
-    if first == "errors":
-        return errors(stage)
-    if first == "dropped":
-        return float(stage["requests"]["dropped"])
-    return _number(stage, [first])
-
-
-def errors(stage: Mapping[str, Any]) -> float | None:
-    """Share of the scheduled requests that failed or were dropped; None when none were scheduled."""
-    requests = stage["requests"]
-    if not requests["scheduled"]:
-        return None
-    share: float = (requests["failed"] + requests["dropped"]) / requests["scheduled"]
-    return share
-
-
-def _number(node: Any, path: Sequence[str]) -> float | None:
-    for key in path:
-        node = node.get(key) if isinstance(node, Mapping) else None
-    return float(node) if isinstance(node, int | float) else None
+    return ThresholdResult(threshold.expr, ok, value)

@@ -1,29 +1,26 @@
-"""What CPU quotas cost the system under test in the measured window."""
+"""How much CPU quotas throttled the system under test in the measured window."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from runner.core.facts import ObservedFacts, Sample, Throttling
+from runner.core.results import ThrottlingShare
 
 
-def throttled(observed: ObservedFacts | None) -> dict[str, dict[str, Any]]:
-    """Subject's name to its periods, those in which it was throttled, and how long it waited.
-
-    Subjects without a CPU quota are absent.
-    """
-    inside = [sample for sample in observed.samples if sample.t_s >= 0] if observed else []
-    found: dict[str, dict[str, Any]] = {}
-    for name in dict.fromkeys(name for sample in inside for name in sample.throttling):
-        first, last = _ends(inside, name)
-        found[name] = {
-            "periods": last.periods - first.periods,
-            "throttled": last.throttled - first.throttled,
-            "waited_s": round(last.waited_s - first.waited_s, 4),
-        }
-    return found
+def throttling_by_subject(observed: ObservedFacts | None) -> dict[str, ThrottlingShare]:
+    """Return the throttling of every subject that has a CPU quota, by name."""
+    window = [sample for sample in observed.samples if sample.t_s >= 0] if observed else []
+    names = dict.fromkeys(name for sample in window for name in sample.throttling)
+    return {name: _share(*_ends(window, name)) for name in names}
 
 
 def _ends(samples: list[Sample], name: str) -> tuple[Throttling, Throttling]:
-    seen = [sample.throttling[name] for sample in samples if name in sample.throttling]
-    return seen[0], seen[-1]
+    readings = [sample.throttling[name] for sample in samples if name in sample.throttling]
+    return readings[0], readings[-1]
+
+
+def _share(first: Throttling, last: Throttling) -> ThrottlingShare:
+    return ThrottlingShare(
+        periods=last.periods - first.periods,
+        throttled=last.throttled - first.throttled,
+        waited_s=round(last.waited_s - first.waited_s, 4),
+    )

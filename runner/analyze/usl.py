@@ -1,8 +1,8 @@
-"""The Universal Scalability Law: what adding replicas brings, and from where on it harms.
+"""The Universal Scalability Law: how capacity depends on the number of replicas.
 
-X(N) = λN / (1 + σ(N − 1) + κN(N − 1)): λ is what one does alone, σ the contention (what is done one after
-the other, as in Amdahl's law), κ the coherency (what each pair has to agree upon). Gunther, "A Simple
-Capacity Model of Massively Parallel Transaction Systems", CMG 1993, and "Guerrilla Capacity Planning", 2007.
+X(N) = λN / (1 + σ(N − 1) + κN(N − 1)): λ is the capacity of one replica, σ the contention (the serial share,
+as in Amdahl's law), κ the coherency (the cost of coordinating each pair). Gunther, "A Simple Capacity Model
+of Massively Parallel Transaction Systems", CMG 1993, and "Guerrilla Capacity Planning", 2007.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Interval: TypeAlias = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The throughput of some replicas.
+    """The capacity of a number of replicas.
 
     Attributes:
-        replicas: How many, >= 1.
-        low: At least this many requests a second, > 0.
-        high: At most this many; `low` itself where the throughput was measured and not searched.
+        replicas: >= 1.
+        low: Its lower bound, > 0.
+        high: Its upper bound; equal to `low` if it was measured and not searched.
     """
 
     replicas: int
@@ -39,16 +39,16 @@ class Point:
 
     @property
     def rate(self) -> PerSecond:
-        """The middle of the two, on a logarithmic scale."""
+        """The middle of the bounds on a logarithmic scale."""
         return math.sqrt(self.low * self.high)
 
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """The law's three numbers.
+    """The law's three parameters.
 
     Attributes:
-        alone: λ, requests a second of one replica.
+        alone: λ, the capacity of one replica.
         contention: σ >= 0.
         coherency: κ >= 0.
     """
@@ -58,7 +58,7 @@ class Law:
     coherency: float
 
     def at(self, replicas: float) -> PerSecond:
-        """The throughput of so many."""
+        """Return the capacity of a number of replicas."""
         return self.alone * replicas / self._divisor(replicas)
 
     def _divisor(self, n: float) -> float:
@@ -66,14 +66,14 @@ class Law:
 
     @property
     def peak(self) -> float:
-        """From how many replicas on another one lowers the throughput; infinite without coherency."""
+        """The number of replicas with the highest capacity; infinite without coherency."""
         if self.coherency <= 0:
             return math.inf
         return math.sqrt(max(1 - self.contention, 0) / self.coherency)
 
     @property
     def ceiling(self) -> PerSecond:
-        """What no number of replicas exceeds; infinite for a system that scales linearly."""
+        """The capacity that no number of replicas exceeds; infinite for a system that scales linearly."""
         if self.coherency > 0:
             return self.at(max(self.peak, 1))
         return self.alone / self.contention if self.contention > 0 else math.inf
@@ -89,45 +89,45 @@ class Intervals:
 
 
 def fit(points: Sequence[Point]) -> Law | None:
-    """The law that is nearest to the points, by their relative errors.
+    """Return the law with the smallest relative errors.
 
     N/X is linear in its parameters (Gunther 2007, chapter 5): N/X = a + b(N − 1) + cN(N − 1) with
-    λ = 1/a, σ = b/a, κ = c/a. Each point counts by its share of itself, and b and c are not negative.
+    λ = 1/a, σ = b/a, κ = c/a. Errors are relative, and b and c are not negative.
 
     Returns:
-        None for fewer than three different numbers of replicas, which cannot tell σ from κ, and for points
-        from which no finite λ follows.
+        None for fewer than three different numbers of replicas, which cannot separate σ from κ, and for
+        points without a finite λ.
     """
     return _fit([(point.replicas, point.rate) for point in points])
 
 
 def intervals(points: Sequence[Point], law: Law) -> Intervals | None:
-    """How far the law may be off, from fits to `DRAWS` repetitions of the measurement.
+    """Return the uncertainty of a law, from fits to `DRAWS` simulated repetitions of the measurement.
 
-    Each draw takes every throughput anywhere between its `low` and `high` (JCGM 101:2008), off by one of the
-    errors that the law itself has left, scaled to its degrees of freedom (Efron, 1979).
+    Each repetition draws every capacity from between its `low` and `high` (JCGM 101:2008) and applies one of
+    the law's residual errors, scaled to its degrees of freedom (Efron, 1979).
 
     Returns:
-        None when the points determine the law exactly and have no width: nothing tells how good they are.
+        None if the points determine the law exactly and have no width, so that the uncertainty is unknown.
     """
     errors = _errors(points, law)
     if not any(errors) and all(point.low == point.high for point in points):
         return None
-    random = Random(_SEED)  # noqa: S311  (draws to repeat, no secret)
-    laws = [
+    random = Random(_SEED)  # noqa: S311  (reproducible, not secret)
+    fits = [
         drawn
         for _ in range(DRAWS)
         if (drawn := _fit([(p.replicas, _draw(p, errors, random)) for p in points])) is not None
     ]
     return Intervals(
-        _middle([each.contention for each in laws]),
-        _middle([each.coherency for each in laws]),
-        _middle([each.peak for each in laws]),
+        _central([law.contention for law in fits]),
+        _central([law.coherency for law in fits]),
+        _central([law.peak for law in fits]),
     )
 
 
 def _errors(points: Sequence[Point], law: Law) -> list[float]:
-    """What the law leaves unexplained of each point, as a share of it."""
+    """Return the relative residual error of each point."""
     left = len(points) - PARAMETERS
     if left <= 0:
         return [0.0]
@@ -140,37 +140,37 @@ def _draw(point: Point, errors: Sequence[float], random: Random) -> PerSecond:
     return max(rate, point.low * 1e-3)
 
 
-def _middle(values: Sequence[float]) -> Interval:
-    """What 95 of 100 values lie within."""
+def _central(values: Sequence[float]) -> Interval:
+    """Return the interval that contains the central 95 % of values."""
     ranked = sorted(values)
     cut = round(len(ranked) * 0.025)
     return ranked[cut], ranked[-1 - cut]
 
 
 def _fit(points: Sequence[tuple[int, PerSecond]]) -> Law | None:
-    """The nearest law without negative parameters: the best of all choices of those that are not 0."""
+    """Return the best law without negative parameters, over all choices of which parameters are not 0."""
     if len({n for n, _ in points}) < PARAMETERS:
         return None
     rows = [[rate / n, rate / n * (n - 1), rate * (n - 1)] for n, rate in points]
     choices = chain.from_iterable(combinations(range(PARAMETERS), size + 1) for size in range(PARAMETERS))
-    found = [weights for chosen in choices if (weights := _least_squares(rows, chosen)) is not None]
-    a, b, c = min(found, key=lambda weights: _left(rows, weights))
+    candidates = [weights for chosen in choices if (weights := _least_squares(rows, chosen)) is not None]
+    a, b, c = min(candidates, key=lambda weights: _residual(rows, weights))
     return Law(1 / a, b / a, c / a) if a > 0 else None
 
 
-def _left(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> float:
+def _residual(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> float:
     return sum((1 - sum(x * w for x, w in zip(row, weights, strict=True))) ** 2 for row in rows)
 
 
 def _least_squares(rows: Sequence[Sequence[float]], chosen: Sequence[int]) -> list[float] | None:
-    """The weights with which every row comes nearest to 1, by the normal equations.
+    """Return the weights with which every row is closest to 1, by the normal equations.
 
     Args:
-        rows: One a point.
-        chosen: Which columns may count; the others weigh 0.
+        rows: One per point.
+        chosen: The columns to fit; the others have weight 0.
 
     Returns:
-        None when a weight would be negative, or when there is no single answer.
+        None if a weight is negative, or if there is no unique solution.
     """
     matrix = [[sum(row[i] * row[j] for row in rows) for j in chosen] for i in chosen]
     solved = _solve(matrix, [sum(row[i] for row in rows) for i in chosen])
@@ -181,7 +181,7 @@ def _least_squares(rows: Sequence[Sequence[float]], chosen: Sequence[int]) -> li
 
 
 def _solve(matrix: Sequence[Sequence[float]], right: Sequence[float]) -> list[float] | None:
-    """A small linear system by elimination with pivots; None when it has no single answer."""
+    """Return the solution of a small linear system by pivoting; None if it is not unique."""
     work = [[*row, value] for row, value in zip(matrix, right, strict=True)]
     size = len(work)
     for column in range(size):

@@ -1,131 +1,98 @@
-"""What limits a stage: every rule is asked, and the ranking says what was found and what was ruled out.
+"""What limits a stage: applies every rule and ranks what they find.
 
 *Proven* needs a counter that cannot rise for another reason, or a counter-experiment. A full accept queue
-proves that connections were turned away; when the app, its quota or the host had no CPU left, it is
-their consequence and no cause.
+proves that connections were dropped; if the app, its quota or the host had no CPU left, it is a
+consequence of that and not the cause.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, replace
-from typing import Any, Final
+from typing import Final
 
-from runner.analyze.rules import cpu, errors
-from runner.analyze.rules.concurrency import concurrency, memory
-from runner.analyze.rules.connections import connections
-from runner.analyze.rules.types import Evidence, Finding, Rule, RuledOut, Stage
+from msgspec.structs import replace
+
+from runner.analyze.rules.errors import ACHIEVED, generator_limited, within_capacity
+from runner.analyze.rules.registry import RULES
+from runner.analyze.rules.types import OWN_BOUND, Match
+from runner.core.codes import Confidence, Limit, StageStatus, Validity
+from runner.core.facts import Role
+from runner.core.results import Evidence, Finding, RuledOut, Stage, Verdict
 from runner.core.units import percent
 
-_RULES: Final[tuple[Rule, ...]] = (
-    memory,
-    connections,
-    errors.refused,
-    cpu.throttled,
-    cpu.app,
-    cpu.proxy,
-    cpu.forwarder,
-    cpu.host,
-    concurrency,
-)
-_SURE: Final = {"proven": 0, "likely": 1, "hint": 2}
-_BUSY: Final = frozenset(
-    {"app-quota-throttled", "app-cpu-limited", "proxy-cpu-limited", "forwarder-limited", "host-cpu-limited"}
-)
-
-
-_SURELY_REFUSED: Final = ("error-limited", "proven")
+NOT_RUN: Final = Verdict(Limit.UNDETERMINED, Confidence.HINT, ())
+"""The verdict of a stage that was not run."""
 _LITTLE: Final = 0.95
-"""Achieved from here on, a shortfall may be chance."""
+"""Achieved share from which a shortfall may be chance."""
+_MOST_CERTAIN_FIRST: Final = tuple(Confidence)
 
 
-def verdict(stage: Stage, validity: str, cores: int | None, *, asked: bool = True) -> dict[str, Any]:
-    """The first finding names the limit; the rest is what else was found, and what was ruled out.
+def verdict(stage: Stage, cores: int | None, *, passed: bool = True) -> Verdict:
+    """Return the limit of a stage: the first finding, with all other findings and what was ruled out.
 
     Args:
-        stage: The stage's numbers, as in results.json.
-        validity: Whether they may be believed.
-        cores: How many cores the host has, None when unknown.
-        asked: Whether it also kept what a search asks of it. A probe that answered its rate and was too
-            slow has met a limit, where one shows; where none does, it is within capacity all the same.
+        stage: With its validity.
+        cores: The host's number of cores; None if unknown.
+        passed: Whether it also passed the conditions of its search. A probe that achieved its rate but was
+            too slow has reached a limit if one shows; otherwise it is within capacity.
     """
-    findings, excluded = _judged(stage, validity, cores, asked=asked)
-    chief = findings[0]
-    return {
-        "code": chief.code,
-        "confidence": chief.confidence,
-        "findings": [_as_json(finding) for finding in findings],
-        "ruled_out": [asdict(each) for each in excluded],
-    }
+    findings, ruled_out = _judge(stage, cores, passed=passed)
+    first = findings[0]
+    return Verdict(first.code, first.confidence, tuple(findings), tuple(ruled_out))
 
 
-def _judged(
-    stage: Stage, validity: str, cores: int | None, *, asked: bool
-) -> tuple[list[Finding], list[RuledOut]]:
-    if stage["status"] == "failed":
-        died = memory(stage, cores)
-        return [died if isinstance(died, Finding) else _undetermined(stage)], []
-    if validity == "invalid":
-        return [errors.generator(stage)], []
-    held = errors.within(stage)
-    if held and asked:
-        return [held], []
-    judged = [rule(stage, cores) for rule in _RULES]
-    found = _ranked([each for each in judged if isinstance(each, Finding)])
-    excluded = [each for each in judged if isinstance(each, RuledOut)]
-    if held and not found:
-        return [held], []
-    return found or [_undetermined(stage)], excluded
+def _judge(stage: Stage, cores: int | None, *, passed: bool) -> tuple[Sequence[Finding], Sequence[RuledOut]]:
+    if stage.status is StageStatus.FAILED:
+        memory = RULES[Limit.MEMORY].judge(stage, cores)
+        return [memory.finding if isinstance(memory, Match) else _undetermined(stage)], []
+    if stage.validity.status is Validity.INVALID:
+        return [generator_limited(stage)], []
+    sustained = within_capacity(stage)
+    if sustained and passed:
+        return [sustained], []
+    judgements = [rule.judge(stage, cores) for rule in RULES.values()]
+    findings = _ranked([judgement for judgement in judgements if isinstance(judgement, Match)])
+    ruled_out = [judgement for judgement in judgements if isinstance(judgement, RuledOut)]
+    if sustained and not findings:
+        return [sustained], []
+    return findings or [_undetermined(stage)], ruled_out
 
 
-def _ranked(found: Sequence[Finding]) -> list[Finding]:
-    """Surest first; what a lack of CPU brings about comes after it."""
-    codes = {each.code for each in found}
-    weighed = [replace(each, confidence="hint") if _follows(each, codes) else each for each in found]
-    if not _BUSY.isdisjoint(codes):  # an app may refuse what it has no CPU for
-        weighed = [
-            replace(each, confidence="likely") if (each.code, each.confidence) == _SURELY_REFUSED else each
-            for each in weighed
-        ]
-    return sorted(weighed, key=lambda each: _SURE[each.confidence])
+def _ranked(matches: Sequence[Match]) -> list[Finding]:
+    """Return the findings, the most certain first."""
+    limits = {match.finding.code for match in matches}
+    findings = [replace(match.finding, confidence=_confidence(match, limits)) for match in matches]
+    return sorted(findings, key=lambda finding: _MOST_CERTAIN_FIRST.index(finding.confidence))
 
 
-def _follows(finding: Finding, codes: Collection[str]) -> bool:
-    """Whether it is what one of the other limits brings about."""
-    if finding.code == "connection-limited":
-        return not _BUSY.isdisjoint(codes) and not _own(finding)
-    if finding.code == "app-concurrency-limited":
-        return len(codes) > 1
-    return finding.code == "error-limited" and not {"connection-limited", "memory-limited"}.isdisjoint(codes)
-
-
-def _own(finding: Finding) -> bool:
-    """Ports, tables and nginx's own room run out by themselves, whatever the CPUs do."""
-    return not any("overflows" in item.name or "SYNs" in item.name for item in finding.evidence)
-
-
-def _as_json(finding: Finding) -> dict[str, Any]:
-    return asdict(finding) | {"evidence": [asdict(item) for item in finding.evidence]}
+def _confidence(match: Match, limits: Collection[Limit]) -> Confidence:
+    """Return how certain a finding is, given all limits that were found."""
+    rule, confidence = RULES[match.finding.code], match.finding.confidence
+    if not match.independent and not rule.follows.isdisjoint(limits):
+        return Confidence.HINT
+    if confidence is Confidence.PROVEN and not rule.doubted_by.isdisjoint(limits):
+        return Confidence.LIKELY
+    return confidence
 
 
 def _undetermined(stage: Stage) -> Finding:
-    achieved = stage["achieved"]
+    achieved = stage.achieved
     if achieved is None:
-        return Finding("undetermined", "hint", "nothing was measured", (), "run it again")
-    unseen = stage["cpu_cores"].get("app") is None
+        return Finding(Limit.UNDETERMINED, Confidence.HINT, "nothing was measured", (), "run the stage again")
+    unobserved = stage.cpu_cores.get(Role.APP) is None
     return Finding(
-        "undetermined",
-        "hint",
-        f"{percent(achieved, 1)} of the target was achieved, and no counter that was read shows why"
-        + ("; the service's own CPU and threads were not seen" if unseen else ""),
-        (Evidence("achieved", achieved * 100, "%", errors.ACHIEVED * 100, "Loadproof's own bound"),),
-        _look_closer(achieved, unseen=unseen),
+        Limit.UNDETERMINED,
+        Confidence.HINT,
+        f"{percent(achieved, 1)} of the target rate was achieved, and no counter shows why"
+        + ("; the CPU and threads of the service were not observed" if unobserved else ""),
+        (Evidence("achieved", achieved * 100, "%", ACHIEVED * 100, OWN_BOUND),),
+        _advice(achieved, unobserved=unobserved),
     )
 
 
-def _look_closer(achieved: float, *, unseen: bool) -> str:
-    if unseen:
-        return "name the service's processes (topology.pids), or run this on the host that it runs on"
+def _advice(achieved: float, *, unobserved: bool) -> str:
+    if unobserved:
+        return "list the service's processes in topology.pids, or run Loadproof on the service's host"
     if achieved >= _LITTLE:
-        return "hold the rate for longer or repeat it: so small a shortfall may be chance"
-    return "let the service tell more (app.metrics) and read its own log of this time"
+        return "run the stage longer or repeat it: such a small shortfall may be chance"
+    return "collect the service's own metrics (app.metrics), and read its log for this period"

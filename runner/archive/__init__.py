@@ -1,1 +1,1 @@
-"""A run as one file: whole, checked to the byte, and ready to be run again."""
+"""A run as one verifiable file that can be run again."""

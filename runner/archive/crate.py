@@ -1,7 +1,7 @@
-"""ro-crate-metadata.json: the archive as other tools for research data understand it.
+"""ro-crate-metadata.json: describes the archive to other tools for research data.
 
 An RO-Crate 1.2 (w3id.org/ro/crate/1.2) in the profile Process Run Crate 0.5
-(w3id.org/ro/wfrun/process/0.5): one action, its instrument, what went in and what came out.
+(w3id.org/ro/wfrun/process/0.5): one action, its instrument, its inputs and its outputs.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 
+from runner.core.results import Results, RunInfo
 from runner.core.units import Bytes
 
 CRATE: Final = "ro-crate-metadata.json"
@@ -18,7 +19,7 @@ _SPECIFICATION: Final = "https://w3id.org/ro/crate/1.2"
 _PROFILE: Final = "https://w3id.org/ro/wfrun/process/0.5"
 _RUN, _LICENCE = "#run", "#licence"
 _TOOL: Final = "pkg:pypi/loadproof@{}"
-"""A package URL: names the software, its version and where it is found."""
+"""A package URL: names the software, its version and its registry."""
 
 _FORMATS: Final = {
     ".yaml": "application/yaml",
@@ -29,7 +30,7 @@ _FORMATS: Final = {
     ".js": "text/javascript",
     ".hlog": "text/csv",
 }
-_WHAT: Final = {
+_DESCRIPTIONS: Final = {
     "spec.yaml": "the specification as it was given",
     "spec.resolved.yaml": "the specification with every override and default",
     "lock.json": "versions and digests of everything that was run",
@@ -45,7 +46,7 @@ _WHAT: Final = {
     "README.md": "how to read this archive and run it again",
     "manifest-sha256.txt": "SHA-256 of every file",
 }
-_WENT_IN: Final = (
+_INPUTS: Final = (
     "spec.yaml",
     "spec.resolved.yaml",
     "lock.json",
@@ -55,12 +56,12 @@ _WENT_IN: Final = (
 )
 
 
-def crate(sizes: Mapping[str, Bytes], results: Mapping[str, Any], version: str) -> bytes:
-    """The metadata of an archive.
+def crate(sizes: Mapping[str, Bytes], results: Results, version: str) -> bytes:
+    """Return the metadata of an archive.
 
     Args:
-        sizes: Each of its files but this one and the manifest.
-        results: Its results.json.
+        sizes: Name to size of its files, except this one and the manifest.
+        results: Of the run.
         version: Of the Loadproof that ran it.
     """
     names = [*sizes, "manifest-sha256.txt"]
@@ -87,15 +88,14 @@ def crate(sizes: Mapping[str, Bytes], results: Mapping[str, Any], version: str) 
     return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def _root(names: Sequence[str], results: Mapping[str, Any]) -> dict[str, object]:
-    experiment = results["experiment"]
-    title = experiment.get("title") or experiment["name"]
+def _root(names: Sequence[str], results: Results) -> dict[str, object]:
+    title = results.experiment.title or results.experiment.name
     return {
         "@id": "./",
         "@type": "Dataset",
-        "name": f"{title}, run {results['run']['id']}",
+        "name": f"{title}, run {results.run.id}",
         "description": f"A load experiment with Loadproof: {title}",
-        "datePublished": _ended(results["run"]),
+        "datePublished": _ended(results.run),
         "license": {"@id": _LICENCE},
         "conformsTo": {"@id": _PROFILE},
         "hasPart": _references(names),
@@ -103,24 +103,24 @@ def _root(names: Sequence[str], results: Mapping[str, Any]) -> dict[str, object]
     }
 
 
-def _action(names: Sequence[str], results: Mapping[str, Any], tool: str) -> dict[str, object]:
-    run = results["run"]
-    complete = run["status"] == "complete"
-    found: dict[str, object] = {
+def _action(names: Sequence[str], results: Results, tool: str) -> dict[str, object]:
+    run = results.run
+    complete = run.status == "complete"
+    action: dict[str, object] = {
         "@id": _RUN,
         "@type": "CreateAction",
-        "name": f"Run {run['id']} of {results['experiment']['name']}",
-        "description": run["command"],
+        "name": f"Run {run.id} of {results.experiment.name}",
+        "description": run.command,
         "instrument": {"@id": tool},
-        "object": _references([name for name in names if name in _WENT_IN]),
-        "result": _references([name for name in names if name not in _WENT_IN]),
-        "startTime": run["started_at"],
+        "object": _references([name for name in names if name in _INPUTS]),
+        "result": _references([name for name in names if name not in _INPUTS]),
+        "startTime": run.started_at,
         "endTime": _ended(run),
         "actionStatus": f"http://schema.org/{'Completed' if complete else 'Failed'}ActionStatus",
     }
     if not complete:
-        found["error"] = run.get("error") or run.get("signal") or "it was cut short"
-    return found
+        action["error"] = run.error or run.signal or "it was cut short"
+    return action
 
 
 def _tool(version: str) -> dict[str, object]:
@@ -151,7 +151,7 @@ def _files(names: Sequence[str], sizes: Mapping[str, Bytes]) -> Iterator[dict[st
             "@id": name,
             "@type": "File",
             "name": name,
-            "description": _WHAT.get(name) or _about(name),
+            "description": _DESCRIPTIONS.get(name) or _about(name),
             "encodingFormat": _FORMATS.get(PurePosixPath(name).suffix, "text/plain"),
             **size,
         }
@@ -170,5 +170,5 @@ def _references(names: Sequence[str]) -> list[dict[str, str]]:
     return [{"@id": name} for name in names]
 
 
-def _ended(run: Mapping[str, Any]) -> str:
-    return str(run.get("finished_at") or run["started_at"])
+def _ended(run: RunInfo) -> str:
+    return run.finished_at or run.started_at

@@ -1,93 +1,100 @@
-"""What an archive holds, made from a run's folder alone: the same folder, the same bytes, anywhere.
+"""The files of an archive, generated from a run's folder alone: the same folder always gives the same bytes.
 
-What could only be known while the run was on lies in its `provenance` folder and is taken over
-as it is; of a run that kept none, the archive holds what its journal says.
+What can only be recorded during the run comes from its `provenance` folder, unchanged; the archive of a run
+without one contains what its journal contains.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from runner.archive.crate import CRATE, crate
-from runner.archive.hdrlog import interval_log
-from runner.archive.lock import lock
-from runner.archive.provenance import AFTER, BEFORE, GIT, LOGS, PROVENANCE, RENDERED, SOFTWARE
-from runner.archive.readme import README, readme, version_of
+from runner.archive.hdrlog import encoded_trials, interval_log
+from runner.archive.lock import Software, lock
+from runner.archive.provenance import AFTER, BEFORE, GIT, LOGS, PROVENANCE, RENDERED, SOFTWARE, json_file
+from runner.archive.readme import README, readme
 from runner.core.errors import StoredRunError
+from runner.core.results import Results
 from runner.core.units import Bytes
 from runner.experiment.load import read_spec
 from runner.experiment.resolved import resolved_text
+from runner.experiment.suggestions import harmless
+from runner.store.journal import parse
 from runner.store.rendered_files import MARKDOWN
-from runner.store.run_file import JOURNAL, RUN, parse_begun
+from runner.store.results_file import parse_results
+from runner.store.run_file import JOURNAL, RUN, parse_run_file
 
 SPEC, RESOLVED, RESULTS = "spec.yaml", "spec.resolved.yaml", "results.json"
 HISTOGRAMS, LOCK = "histograms.hlog", "lock.json"
 DERIVED: Final = (RESOLVED, HISTOGRAMS, LOCK, README, CRATE)
-"""Made from the other files, here and by `runner verify`."""
+"""Generated from the other files, here and by `runner verify`."""
 
-MOST_LOG_BYTES: Final[Bytes] = 64 * 1024
+MAX_LOG_BYTES: Final[Bytes] = 64 * 1024
 
 NEEDED: Final = (SPEC, RUN, JOURNAL, RESULTS)
 KEPT: Final = (BEFORE, AFTER, GIT, SOFTWARE, f"{RENDERED}/*/*", f"{LOGS}/*/*.log")
-"""What was kept while the run was on, as patterns of names: taken over as it is."""
+"""Patterns for the names of what was recorded during the run, copied unchanged."""
 SHOWN: Final = (MARKDOWN, "charts/*.svg")
-"""The report and its charts, so far as the run has them; patterns too."""
+"""Patterns for the names of the report and its charts, where the run has them."""
 
 
 def content(run: Path) -> dict[str, bytes]:
-    """Every file of the archive of a run but its manifest, by its name.
+    """Return name to content of every file of a run's archive except its manifest.
 
-    `report.html` is left out: `runner report ARCHIVE --format html` makes it again.
+    `report.html` is left out: `runner report ARCHIVE --format html` generates it again.
 
     Raises:
         StoredRunError: A file of the run is missing or damaged.
-        SpecificationError: Its specification is none.
+        SpecificationError: Its specification is not one of this version.
     """
     files = {name: _read(run / name) for name in NEEDED}
     files |= {name: _read(run / name) for name in _shown(run)}
     files |= dict(_kept(run / PROVENANCE))
-    files |= derived(files, f"{run}/")
+    results = parse_results(files[RESULTS], run / RESULTS)
+    files |= derived(files, results, f"{run}/")
     return dict(sorted(files.items()))
 
 
-def derived(files: Mapping[str, bytes], where: str) -> dict[str, bytes]:
-    """The files that are made from the others; `runner verify` makes them again.
+def derived(files: Mapping[str, bytes], results: Results, where: str) -> dict[str, bytes]:
+    """Return the files that are generated from the others; `runner verify` generates them again.
 
     Args:
         files: All the others.
-        where: Put before names in messages.
+        results: Of the run.
+        where: Prefix of names in messages.
 
     Raises:
         StoredRunError: One of the others is damaged.
-        SpecificationError: The specification is none.
+        SpecificationError: The specification is not one of this version.
     """
-    begun = parse_begun(files[RUN], where + RUN)
-    trials = _trials(files[JOURNAL], where + JOURNAL)
-    results = _json(files[RESULTS], where + RESULTS)
-    software = _json(files[SOFTWARE], where + SOFTWARE) if SOFTWARE in files else None
-    resolved = resolved_text(read_spec(files[SPEC], source=SPEC, overrides=begun.run.overrides)).encode()
-    pinned = lock(spec=files[SPEC], resolved=resolved, software=software, trials=trials)
-    found = {
+    run_file = parse_run_file(files[RUN], where + RUN)
+    trials = {entry.trial.order: entry.trial for entry in parse(files[JOURNAL], where + JOURNAL)}
+    resolved = resolved_text(read_spec(files[SPEC], source=SPEC, overrides=run_file.run.overrides)).encode()
+    locked = lock(
+        spec=files[SPEC],
+        resolved=resolved,
+        software=_software(files[SOFTWARE], where + SOFTWARE) if SOFTWARE in files else None,
+        trials=list(trials.values()),
+    )
+    made = {
         RESOLVED: resolved,
-        HISTOGRAMS: interval_log(trials).encode(),
-        LOCK: json.dumps(pinned, indent=1, ensure_ascii=False).encode() + b"\n",
-        README: readme(results, pinned, narrowed=bool(begun.configurations or begun.stages)),
+        HISTOGRAMS: interval_log(encoded_trials(files[JOURNAL], where + JOURNAL)).encode(),
+        LOCK: json_file(locked),
+        README: readme(results, locked, narrowed=bool(run_file.configurations or run_file.stages)),
     }
-    sizes = {name: len(content) for name, content in sorted({**files, **found}.items())}
-    return found | {CRATE: crate(sizes, results, version_of(pinned))}
+    sizes = {name: len(content) for name, content in sorted({**files, **made}.items())}
+    return made | {CRATE: crate(sizes, results, locked.version)}
 
 
-def _json(content: bytes, source: str) -> Any:
+def _software(content: bytes, source: str) -> Software:
     try:
-        found = json.loads(content)
-    except ValueError as error:
-        raise StoredRunError(f"{source} is no JSON ({error})") from None
-    if not isinstance(found, dict):
-        raise StoredRunError(f"{source} is no JSON object")
-    return found
+        return msgspec.json.decode(content, type=Software)
+    except (ValueError, RecursionError) as error:
+        raise StoredRunError(f"{source} is damaged: {harmless(str(error))}") from None
 
 
 def _read(path: Path) -> bytes:
@@ -95,32 +102,18 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise StoredRunError(
-            f"cannot read {path}: {error.strerror}", hint="an archive needs the whole folder of a run"
+            f"cannot read {path}: {error.strerror}", hint="an archive needs the complete folder of a run"
         ) from None
 
 
-def _trials(journal: bytes, source: str) -> Sequence[Mapping[str, Any]]:
-    """The last word on every trial, histograms still encoded; a line cut off by a crash is left out."""
-    latest: dict[int, Mapping[str, Any]] = {}
-    lines = journal.splitlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            trial = json.loads(line)["trial"]
-            latest[int(trial["order"])] = trial
-        except (ValueError, KeyError, TypeError):
-            if number < len(lines):
-                raise StoredRunError(f"{source}, line {number} is damaged") from None
-    return list(latest.values())
-
-
 def _shown(run: Path) -> Iterator[str]:
-    """Names of the report and its charts."""
+    """Yield the names of the report and its charts."""
     for pattern in SHOWN:
         yield from (path.relative_to(run).as_posix() for path in sorted(run.glob(pattern)) if path.is_file())
 
 
 def _kept(provenance: Path) -> Iterator[tuple[str, bytes]]:
-    """What was kept while the run was on; logs end with their last 64 KiB."""
+    """Yield name and content of what was recorded during the run; of logs the last 64 KiB."""
     for pattern in KEPT:
         for path in sorted(provenance.glob(pattern)):
             if path.is_file() and not path.is_symlink():
@@ -128,11 +121,11 @@ def _kept(provenance: Path) -> Iterator[tuple[str, bytes]]:
                 yield path.relative_to(provenance).as_posix(), tail(text) if path.suffix == ".log" else text
 
 
-def tail(text: bytes, most: Bytes = MOST_LOG_BYTES) -> bytes:
-    """The end of a log from a whole line on, with a line before it that says what is missing."""
-    if len(text) <= most:
+def tail(text: bytes, max_bytes: Bytes = MAX_LOG_BYTES) -> bytes:
+    """Return the end of a log in complete lines, after a line that states how much is left out."""
+    if len(text) <= max_bytes:
         return text
     head = b"(%d bytes before this are left out)\n"
-    kept = text[-(most - len(head) - 20) :]
+    kept = text[-(max_bytes - len(head) - 20) :]
     kept = kept[kept.find(b"\n") + 1 :] if b"\n" in kept[:-1] else kept
     return head % (len(text) - len(kept)) + kept

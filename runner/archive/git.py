@@ -1,7 +1,7 @@
 """Which commit an experiment was run from, and what was changed since.
 
-Only looks: no hook, pager, prompt or lock of the repository is touched, and credentials in
-the remote's address are left out. No git and no repository are answers, not faults.
+Reads only: no hook, pager, prompt or lock of the repository is used, and credentials in the address of the
+remote are left out. A missing git or repository is recorded as such and is no error.
 """
 
 from __future__ import annotations
@@ -9,62 +9,83 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
+from msgspec import Struct
+
 from runner.core.units import Seconds
 
 SCHEMA_VERSION: Final = 1
-MOST_PATHS: Final = 200
-_PATIENCE_S: Final[Seconds] = 5.0
-_SAFE: Final = ("git", "--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+MAX_PATHS: Final = 200
+_TIMEOUT_S: Final[Seconds] = 5.0
+_GIT: Final = ("git", "--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+_STATUS: Final = (
+    "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--ignore-submodules=all",
+)  # fmt: skip
+_FIELDS_BEFORE_PATH: Final = {"1": 8, "2": 9, "u": 10, "?": 1}
+"""Type of a line of `git status --porcelain=v2` to the number of its fields before the path."""
 _SSH: Final = re.compile(r"(?:[^@/\s]+@)?([\w.-]+:[^\s]+)")
 
 
-class _Silent(Exception):  # noqa: N818  (an answer)
-    """Git gave no answer; the reason."""
+class GitState(Struct, frozen=True):
+    """The content of git.json.
 
-
-def state(folder: Path) -> dict[str, object]:
-    """The state of the repository that `folder` lies in.
-
-    Returns:
-        ``commit``, ``branch`` (None when detached), ``dirty`` (paths from the repository's top
-        that differ from the commit), ``dirty_count`` and ``remote``; what is not known is None
-        with the reason under ``unreadable``.
+    Attributes:
+        schema_version: Of this structure.
+        commit: None without one.
+        branch: None if detached.
+        dirty: Paths from the top of the repository that differ from the commit, at most `MAX_PATHS`.
+        dirty_count: How many paths differ.
+        remote: Address of ``origin`` without credentials.
+        unreadable: Name of an attribute that could not be read, or ``repository``, to the reason.
     """
-    found: dict[str, object] = dict.fromkeys(("commit", "branch", "dirty", "dirty_count", "remote"))
+
+    schema_version: int = SCHEMA_VERSION
+    commit: str | None = None
+    branch: str | None = None
+    dirty: tuple[str, ...] | None = None
+    dirty_count: int | None = None
+    remote: str | None = None
     unreadable: dict[str, str] = {}
+
+
+class _NoOutput(Exception):  # noqa: N818  (a result)
+    """Git printed nothing; the reason."""
+
+
+def state(folder: Path) -> GitState:
+    """Return the state of the repository that contains `folder`."""
     try:
-        _ask(folder, "rev-parse", "--is-inside-work-tree")
-    except _Silent as silent:
-        unreadable["repository"] = str(silent)
-        return {"schema_version": SCHEMA_VERSION, **found, "unreadable": unreadable}
-    for name, arguments in _QUESTIONS.items():
-        try:
-            found[name] = _ask(folder, *arguments)
-        except _Silent as silent:
-            unreadable[name] = str(silent)
-    status = found["dirty"]
-    paths = _paths(status) if isinstance(status, str) else None
-    found["dirty_count"] = len(paths) if paths is not None else None
-    found["dirty"] = paths[:MOST_PATHS] if paths is not None else None
-    remote = found["remote"]
-    found["remote"] = without_credentials(remote.strip()) if isinstance(remote, str) else None
-    return {"schema_version": SCHEMA_VERSION, **found, "unreadable": unreadable}
-
-
-_QUESTIONS: Final = {
-    "commit": ("rev-parse", "--verify", "HEAD"),
-    "branch": ("symbolic-ref", "--short", "HEAD"),
-    "dirty": ("status", "--porcelain=v1", "-z", "--untracked-files=normal", "--ignore-submodules=all"),
-    "remote": ("config", "--get", "remote.origin.url"),
-}
+        status = _run(folder, *_STATUS).split("\0")
+    except _NoOutput as reason:
+        return GitState(unreadable={"repository": str(reason)})
+    unreadable: dict[str, str] = {}
+    head = dict(line[2:].split(" ", 1) for line in status if line.startswith("# "))
+    commit, branch = head.get("branch.oid"), head.get("branch.head")
+    if commit == "(initial)":
+        commit, unreadable["commit"] = None, "the repository has no commit"
+    if branch == "(detached)":
+        branch, unreadable["branch"] = None, "HEAD is detached"
+    try:
+        remote = without_credentials(_run(folder, "config", "--get", "remote.origin.url").strip())
+    except _NoOutput as reason:
+        remote, unreadable["remote"] = None, str(reason)
+    paths = sorted(_changed_paths(status))
+    return GitState(
+        commit=commit,
+        branch=branch,
+        dirty=tuple(paths[:MAX_PATHS]),
+        dirty_count=len(paths),
+        remote=remote,
+        unreadable=unreadable,
+    )
 
 
 def without_credentials(url: str) -> str | None:
-    """A remote's address without user, password and query; None for a path of this machine."""
+    """Return the address of a remote without user, password and query; None for a path on this machine."""
     parts = urlsplit(url)
     if parts.scheme in {"http", "https", "ssh", "git", "git+ssh"} and parts.hostname:
         port = f":{parts.port}" if _port(parts.netloc) else ""
@@ -79,53 +100,52 @@ def _port(netloc: str) -> bool:
     return netloc.rpartition(":")[2].isdecimal()
 
 
-def _paths(status: str) -> list[str]:
-    """Changed paths of ``git status --porcelain -z``; a renamed one is followed by its old name."""
-    entries = iter(status.split("\0"))
-    found = []
-    for entry in entries:
-        if not entry:
+def _changed_paths(status: list[str]) -> Iterator[str]:
+    """Yield the changed paths of ``git status --porcelain=v2 -z``."""
+    lines = iter(status)
+    for line in lines:
+        fields = _FIELDS_BEFORE_PATH.get(line[:1])
+        if fields is None:
             continue
-        found.append(entry[3:])
-        if "R" in entry[:2] or "C" in entry[:2]:
-            next(entries, None)
-    return sorted(found)
+        yield line.split(" ", fields)[-1]
+        if line.startswith("2"):
+            next(lines, None)  # the path before it was renamed
 
 
-def _ask(folder: Path, *arguments: str) -> str:
-    """What git prints.
+def _run(folder: Path, *arguments: str) -> str:
+    """Return what git prints.
 
     Raises:
-        _Silent: It says no, takes too long, or is not there.
+        _NoOutput: It fails, takes too long, or is not installed.
     """
-    calm = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(
-            [*_SAFE, *arguments],
+            [*_GIT, *arguments],
             cwd=folder,
-            env=kept | calm,
+            env=kept | quiet,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            timeout=_PATIENCE_S,
+            timeout=_TIMEOUT_S,
         )
     except FileNotFoundError:
-        raise _Silent("git is not installed" if folder.is_dir() else "there is no such folder") from None
+        raise _NoOutput("git is not installed" if folder.is_dir() else "there is no such folder") from None
     except subprocess.TimeoutExpired:
-        raise _Silent(f"git did not answer within {_PATIENCE_S:.0f} s") from None
+        raise _NoOutput(f"git did not finish within {_TIMEOUT_S:.0f} s") from None
     except OSError as error:
-        raise _Silent(f"git cannot be started: {error.strerror}") from None
+        raise _NoOutput(f"git cannot be started: {error.strerror}") from None
     if done.returncode:
-        said = done.stderr.decode(errors="replace")
-        raise _Silent("no git repository" if "not a git repository" in said else _reason(said))
-    text = done.stdout.decode(errors="replace")
-    return text if "-z" in arguments else text.strip()
+        raise _NoOutput(_reason(done.stderr.decode(errors="replace")))
+    return done.stdout.decode(errors="replace")
 
 
-def _reason(said: str) -> str:
-    """Git's first words; its dubious-ownership message names a path of this machine."""
-    first = next(iter(said.splitlines()), "")
-    if "dubious ownership" in first:
+def _reason(message: str) -> str:
+    """Return the first line of git's message without paths of this machine."""
+    first = next(iter(message.splitlines()), "")
+    if "not a git repository" in message:
+        return "no git repository"
+    if "dubious ownership" in message:
         return "the repository belongs to another user (git: dubious ownership)"
-    return "git has none" if not first else re.sub(r"'/[^']*'", "a path", first)
+    return re.sub(r"'/[^']*'", "a path", first) or "git has none"

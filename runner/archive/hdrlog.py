@@ -1,21 +1,25 @@
-"""Every second's histogram as an HdrHistogram interval log: other tools can look for themselves.
+"""The histogram of every second as an HdrHistogram interval log, which other tools can read.
 
-The encoded texts are taken from the journal as they stand there, so the log is the same to
-the byte wherever it is made. Format: HistogramLogWriter of HdrHistogram (version 1.3 with
-tags); values are microseconds, the column of maxima is milliseconds.
+The encoded histograms are copied from the journal, so the log is the same to the byte wherever it is made.
+Format: HistogramLogWriter of HdrHistogram (version 1.3 with tags); values are microseconds, the column of
+maxima is milliseconds.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-from runner.core.units import Seconds
+import msgspec
+from msgspec import Struct
+
+from runner.core.errors import StoredRunError
+from runner.core.units import NS_PER_MS, Nanoseconds, Seconds
 
 METRICS: Final = ("response_time", "duration")
-"""What is worth a line each second; the journal has all the others as well."""
+"""One line per second each; the journal contains all other metrics as well."""
 
 _HEAD: Final = """\
 #[Histogram log format version 1.3]
@@ -26,23 +30,83 @@ _LEGEND: Final = '"StartTimestamp","Interval_Length","Interval_Max","Interval_Co
 _NOT_IN_TAGS: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def interval_log(trials: Sequence[Mapping[str, Any]]) -> str:
-    """The log of these trials.
+class EncodedHistogram(Struct, frozen=True):
+    """A histogram in the V2 compressed format of HdrHistogram, base64."""
+
+    hdr: str
+    max_ns: Nanoseconds
+
+
+class EncodedSecond(Struct, frozen=True):
+    """The histograms of one second; as of `runner.core.facts.LoadSecond`."""
+
+    index: int
+    response_time: EncodedHistogram | None = None
+    duration: EncodedHistogram | None = None
+
+
+class EncodedLoad(Struct, frozen=True):
+    """The seconds of a trial."""
+
+    seconds: tuple[EncodedSecond, ...] = ()
+
+
+class EncodedTrial(Struct, frozen=True):
+    """What the log shows of a trial, with histograms still encoded; as of `runner.core.facts.TrialFacts`."""
+
+    configuration: str
+    stage: str
+    repeat: int
+    order: int
+    started_at: str
+    warmup_s: Seconds
+    load: EncodedLoad | None = None
+    change: str = ""
+
+
+class _Line(Struct, frozen=True):
+    trial: EncodedTrial
+
+
+_decoder: Final = msgspec.json.Decoder(_Line)
+
+
+def encoded_trials(journal: bytes, source: str) -> list[EncodedTrial]:
+    """Return the latest state of every trial, without a last line that a crash cut off.
 
     Args:
-        trials: As the journal's lines hold them, histograms still encoded; in any order.
+        journal: Content of the journal.
+        source: Its name, for messages.
 
-    Returns:
-        One line for each second and metric that has values, in order of time. A trial whose
-        engine keeps no histograms (k6) has no lines.
+    Raises:
+        StoredRunError: A line other than the last is damaged.
     """
-    began = {trial["order"]: _measured_from(trial) for trial in trials}
+    latest: dict[int, EncodedTrial] = {}
+    lines = journal.splitlines()
+    for number, line in enumerate(lines, start=1):
+        try:
+            trial = _decoder.decode(line).trial
+        except (ValueError, RecursionError):
+            if number < len(lines):
+                raise StoredRunError(f"{source}, line {number} is damaged") from None
+        else:
+            latest[trial.order] = trial
+    return list(latest.values())
+
+
+def interval_log(trials: Sequence[EncodedTrial]) -> str:
+    """Return the log of these trials, which may be in any order.
+
+    It has one line for each second and metric that has values, in order of time. A trial whose engine keeps
+    no histograms (k6) has no lines.
+    """
+    began = {trial.order: _measured_from(trial) for trial in trials}
     base = min(began.values(), default=0.0)
     lines = sorted(
-        (began[trial["order"]] - base + second["index"], at, line)
-        for at, (trial, tag) in enumerate(zip(trials, tags(trials), strict=True))
-        for second in seconds_of(trial)
-        for line in _lines(second, tag, began[trial["order"]] - base)
+        (began[trial.order] - base + second.index, number, line)
+        for number, (trial, tag) in enumerate(zip(trials, tags(trials), strict=True))
+        for second in (trial.load.seconds if trial.load else ())
+        for line in _lines(second, tag, began[trial.order] - base)
     )
     when = datetime.fromtimestamp(base, UTC).isoformat(timespec="seconds")
     stamps = f"#[StartTime: {base:.3f} (seconds since epoch), {when}]\n"
@@ -50,37 +114,30 @@ def interval_log(trials: Sequence[Mapping[str, Any]]) -> str:
     return _HEAD + stamps + _LEGEND + "".join(line for *_, line in lines)
 
 
-def tags(trials: Iterable[Mapping[str, Any]]) -> list[str]:
-    """A tag for each trial, all different: ``docker-4k/4000-RPS/1``."""
-    found: list[str] = []
+def tags(trials: Iterable[EncodedTrial]) -> list[str]:
+    """Return a tag for each trial, all different: ``docker-4k/4000-RPS/1``."""
+    made: list[str] = []
     for trial in trials:
-        parts = [trial["configuration"], trial["stage"], trial["repeat"]]
-        parts += [trial["change"]] if trial.get("change") else []
-        tag = "/".join(_word(str(part)) for part in parts)
-        found.append(f"{tag}/{trial['order']}" if tag in found else tag)
-    return found
+        parts = [trial.configuration, trial.stage, str(trial.repeat)]
+        tag = "/".join(map(_word, [*parts, trial.change] if trial.change else parts))
+        made.append(f"{tag}/{trial.order}" if tag in made else tag)
+    return made
 
 
 def _word(text: str) -> str:
-    """A part of a tag: a comma would end it, a blank confuses readers."""
+    """Return a part of a tag: a comma would end it, and a blank confuses readers."""
     return _NOT_IN_TAGS.sub("-", text.replace(",", "")).strip("-") or "x"
 
 
-def seconds_of(trial: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """The seconds of a trial's load; none when it never began."""
-    load = trial.get("load") or {}
-    seconds: Sequence[Mapping[str, Any]] = load.get("seconds") or ()
-    return seconds
+def _measured_from(trial: EncodedTrial) -> Seconds:
+    """Return the start of the measured window, seconds since the epoch; as precise as the journal, 1 s."""
+    return datetime.fromisoformat(trial.started_at).timestamp() + trial.warmup_s
 
 
-def _measured_from(trial: Mapping[str, Any]) -> Seconds:
-    """When the measured window began, seconds since the epoch; to a second, as the journal has it."""
-    return datetime.fromisoformat(trial["started_at"]).timestamp() + float(trial["warmup_s"])
-
-
-def _lines(second: Mapping[str, Any], tag: str, began_s: Seconds) -> Iterator[str]:
+def _lines(second: EncodedSecond, tag: str, began_s: Seconds) -> Iterator[str]:
     for metric in METRICS:
-        if histogram := second.get(metric):
-            start = began_s + second["index"]
-            longest = histogram["max_ns"] / 1e6
-            yield f"Tag={tag}/{metric},{start:.3f},1.000,{longest:.3f},{histogram['hdr']}\n"
+        histogram: EncodedHistogram | None = getattr(second, metric)
+        if histogram:
+            start = began_s + second.index
+            longest = histogram.max_ns / NS_PER_MS
+            yield f"Tag={tag}/{metric},{start:.3f},1.000,{longest:.3f},{histogram.hdr}\n"

@@ -1,7 +1,7 @@
-"""The host before and after a run, in full: what a reader needs to tell two machines apart.
+"""The complete facts of the host before and after a run, by which two machines can be distinguished.
 
-More than the report's appendix shows. Nothing in it names the machine or who uses it; what
-cannot be read is null, with the reason under `unreadable`.
+More than the report's appendix shows. Nothing in it identifies the machine or its users; what cannot be read
+is null, with the reason under `unreadable`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from runner.observe.environment import environment
 
@@ -68,23 +67,23 @@ _CGROUP: Final = {
 _KERNEL_OPTIONS: Final = frozenset(
     {"isolcpus", "nohz_full", "rcu_nocbs", "mitigations", "nosmt", "idle", "intel_pstate"}
 )
-"""Those of the kernel's command line that change timing; the others may name disks."""
+"""Options of the kernel's command line that change timing; others may identify disks."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads small files of the kernel and remembers what it could not read.
+    """Reads small files of the kernel and records what it could not read.
 
     Attributes:
-        root: Where the file system starts.
-        unreadable: Name of a fact to the reason why there is none.
+        root: Root of the file system.
+        unreadable: Name of a fact to the reason why it is missing.
     """
 
     root: Path
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def text(self, name: str, *paths: str) -> str | None:
-        """The first of these files that can be read, blanks made one."""
+        """Return the first of these files that can be read, with single blanks."""
         reason = "there is no such file"
         for path in paths:
             try:
@@ -97,19 +96,19 @@ class _Reader:
         return None
 
     def value(self, name: str, *paths: str) -> str | int | None:
-        """The same, as a number where it is one."""
+        """Return the same as a number where it is one."""
         text = self.text(name, *paths)
         return int(text) if text is not None and text.isascii() and text.isdecimal() else text
 
 
 def facts(*, root: Path = Path("/")) -> dict[str, object]:
-    """Everything about this host that bears on a measurement; takes a few milliseconds.
+    """Return everything about this host that affects a measurement; takes a few milliseconds.
 
     Args:
-        root: Where /proc and /sys are looked for.
+        root: Contains /proc and /sys.
     """
     read = _Reader(root)
-    found: dict[str, object] = {
+    collected: dict[str, object] = {
         "schema_version": SCHEMA_VERSION,
         "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "environment": environment(),
@@ -122,13 +121,7 @@ def facts(*, root: Path = Path("/")) -> dict[str, object]:
         "cgroup": {name: read.value(f"cgroup.{name}", *_in_cgroup(paths)) for name, paths in _CGROUP.items()},
         "virtualisation": _virtualisation(read),
     }
-    return {**found, "unreadable": dict(sorted(read.unreadable.items()))}
-
-
-def as_mapping(found: Mapping[str, object], key: str) -> Mapping[str, Any]:
-    """One group of facts, empty when it is missing or was changed by hand."""
-    group = found.get(key)
-    return group if isinstance(group, Mapping) else {}
+    return {**collected, "unreadable": dict(sorted(read.unreadable.items()))}
 
 
 def _cpu(read: _Reader) -> dict[str, object]:
@@ -143,7 +136,7 @@ def _cpu(read: _Reader) -> dict[str, object]:
         "governors": governors or None,
         "no_turbo": read.value("cpu.no_turbo", f"{_CPU}/intel_pstate/no_turbo"),
         "boost": read.value("cpu.boost", f"{_CPU}/cpufreq/boost"),
-        "kernel_options": [it for it in options if it.partition("=")[0] in _KERNEL_OPTIONS],
+        "kernel_options": [option for option in options if option.partition("=")[0] in _KERNEL_OPTIONS],
         "transparent_hugepage": read.text(
             "cpu.transparent_hugepage", "/sys/kernel/mm/transparent_hugepage/enabled"
         ),
@@ -156,14 +149,14 @@ def _governors(root: Path) -> list[Path]:
 
 
 def _load(read: _Reader) -> dict[str, object]:
-    """Load averages, and what all processors have done since boot: two looks give what was stolen between."""
+    """Return load averages and CPU times since boot; the difference of two readings gives the stolen time."""
     averages = (read.text("load.average", "/proc/loadavg") or "").split()[:3]
     first = (read.text("load.cpu_s", "/proc/stat") or "").split()
     ticks = dict(zip(_TIMES, map(int, first[1:10]), strict=False)) if first[:1] == ["cpu"] else {}
     per_s = os.sysconf("SC_CLK_TCK")
     pressure = read.text("load.cpu_pressure", "/proc/pressure/cpu")
     return {
-        "average": [float(each) for each in averages] or None,
+        "average": [float(average) for average in averages] or None,
         "cpu_s": {name: ticks[name] / per_s for name in ticks} or None,
         "cpu_pressure": pressure,
     }
@@ -176,16 +169,16 @@ def _memory(read: _Reader) -> dict[str, object]:
 
 
 def _limits(read: _Reader) -> dict[str, object]:
-    """Soft and hard limits of this process, ``unlimited`` where there is none."""
-    found: dict[str, object] = {}
+    """Return soft and hard limits of this process, ``unlimited`` where there is none."""
+    collected: dict[str, object] = {}
     for name in _LIMITS:
         try:
             soft, hard = resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))
         except (AttributeError, ValueError, OSError):
             read.unreadable[f"limits.{name.lower()}"] = "this system has no such limit"
             continue
-        found[name.lower()] = {"soft": _limit(soft), "hard": _limit(hard)}
-    return found
+        collected[name.lower()] = {"soft": _limit(soft), "hard": _limit(hard)}
+    return collected
 
 
 def _limit(value: int) -> int | str:

@@ -1,7 +1,7 @@
 """lock.json: what exactly was run, down to image digests and package versions.
 
-Everything is either pinned by a digest, by a version, or said not to be known. Of environment
-variables that an application is given it holds the names alone.
+Everything is pinned by a digest or a version, or marked as unknown. Of the environment variables that an
+application receives, it contains the names only.
 """
 
 from __future__ import annotations
@@ -9,54 +9,148 @@ from __future__ import annotations
 import hashlib
 import platform
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from msgspec import UNSET, Struct, UnsetType
+
+from runner.core.facts import ImageFacts, SystemDescription, TrialFacts
 
 SCHEMA_VERSION: Final = 1
 _OURS: Final = "loadproof"
 _CODE: Final = Path(__file__).parents[1]
 _NAME: Final = re.compile(r"^[A-Za-z0-9._-]+")
-_K6: Final = re.compile(r"offered by (k6 v\S+)")
 
 
-def software() -> dict[str, object]:
-    """Versions of this Loadproof, its Python, and everything that it runs on, as installed here."""
-    return {
-        "loadproof": _version(_OURS),
-        "code_sha256": code_digest(),
-        "python": {"version": platform.python_version(), "implementation": platform.python_implementation()},
-        "libc": " ".join(platform.libc_ver()).strip() or None,
-        "packages": dict(sorted(_packages())),
-    }
+class PythonVersion(Struct, frozen=True):
+    """The interpreter."""
+
+    version: str
+    implementation: str
 
 
-def lock(
-    *, spec: bytes, resolved: bytes, software: Mapping[str, Any] | None, trials: Sequence[Mapping[str, Any]]
-) -> dict[str, object]:
+class Software(Struct, frozen=True):
+    """The content of software.json: what was installed. Other versions may have recorded less.
+
+    Attributes:
+        loadproof: Its version; None if it is not installed as a package.
+        code_sha256: Digest of its code.
+        python: The interpreter.
+        libc: Name and version; None if unknown.
+        packages: Name to version of everything that Loadproof needs.
+    """
+
+    loadproof: str | None = None
+    code_sha256: str = ""
+    python: PythonVersion | None = None
+    libc: str | None = None
+    packages: dict[str, str] = {}
+
+
+class LockedEngine(Struct, frozen=True):
+    """What offered the load: a program with its own version, or a part of Loadproof."""
+
+    version: str | None
+    part_of: str | None
+
+
+class LockedBuild(Struct, frozen=True):
+    """A folder that an image was built from.
+
+    Attributes:
+        folder: As in the specification.
+        context: Digest of the build context; the tag of the image.
+        content: SHA-256 of everything in the folder.
+    """
+
+    folder: str | None
+    context: str | None
+    content: str | None
+
+
+class LockedSystem(Struct, frozen=True):
+    """What the stack of a configuration consisted of.
+
+    Attributes:
+        kind: The topology's kind.
+        docker: Version of the Docker Engine.
+        nginx: Version of the proxy.
+        images: Role to image.
+        env_names: Names of the environment variables that the app receives.
+        build: What the app's image was built from.
+    """
+
+    kind: str
+    docker: str | None
+    nginx: str | None
+    images: dict[str, ImageFacts]
+    env_names: tuple[str, ...]
+    build: LockedBuild | UnsetType = UNSET
+
+
+class Lock(Struct, frozen=True):
     """The content of lock.json.
+
+    Attributes:
+        schema_version: Of this structure.
+        spec_sha256: Digest of the specification.
+        resolved_sha256: Digest of the specification with every override and default.
+        software: None if it was not recorded during the run.
+        engines: Name to version.
+        configurations: Name to what its stack consisted of.
+    """
+
+    schema_version: int
+    spec_sha256: str
+    resolved_sha256: str
+    software: Software | None
+    engines: dict[str, LockedEngine]
+    configurations: dict[str, LockedSystem]
+
+    @property
+    def version(self) -> str:
+        """The version of Loadproof that ran the experiment, as far as it was recorded."""
+        return (self.software and self.software.loadproof) or "unknown"
+
+
+def software() -> Software:
+    """Return the versions of this Loadproof, its Python, and everything that it needs, as installed here."""
+    return Software(
+        loadproof=_version(_OURS),
+        code_sha256=code_digest(),
+        python=PythonVersion(platform.python_version(), platform.python_implementation()),
+        libc=" ".join(platform.libc_ver()).strip() or None,
+        packages=dict(sorted(_packages())),
+    )
+
+
+def lock(*, spec: bytes, resolved: bytes, software: Software | None, trials: Sequence[TrialFacts]) -> Lock:
+    """Return the content of lock.json.
 
     Args:
         spec: The specification, byte for byte.
-        resolved: The same with every override and default.
-        software: What `software` said while the run was on, None when that was not kept.
-        trials: As the journal holds them.
+        resolved: The specification with every override and default.
+        software: What `software` returned during the run, None if that was not recorded.
+        trials: Of the run.
     """
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "spec_sha256": hashlib.sha256(spec).hexdigest(),
-        "resolved_sha256": hashlib.sha256(resolved).hexdigest(),
-        "software": software,
-        "engines": _engines(trials),
-        "configurations": _configurations(trials),
-    }
+    return Lock(
+        schema_version=SCHEMA_VERSION,
+        spec_sha256=hashlib.sha256(spec).hexdigest(),
+        resolved_sha256=hashlib.sha256(resolved).hexdigest(),
+        software=software,
+        engines=_engines(trials),
+        configurations={
+            trial.configuration: _locked(trial.topology) for trial in trials if trial.topology is not None
+        },
+    )
 
 
 @cache
 def code_digest() -> str:
-    """SHA-256 of this Loadproof's own code: what tells two builds of one version apart."""
+    """Return the SHA-256 of Loadproof's own code, which tells two builds of one version apart."""
     digest = hashlib.sha256()
     for path in sorted(_CODE.rglob("*.py"), key=lambda path: path.relative_to(_CODE).parts):
         digest.update("/".join(path.relative_to(_CODE).parts).encode() + b"\0")
@@ -72,7 +166,7 @@ def _version(name: str) -> str | None:
 
 
 def _packages() -> Iterator[tuple[str, str]]:
-    """Name and version of each installed package that ours needs, and those need, extras included."""
+    """Yield name and version of each installed package that ours needs, directly or not, extras included."""
     seen: set[str] = set()
     waiting = [_OURS]
     while waiting:
@@ -81,62 +175,62 @@ def _packages() -> Iterator[tuple[str, str]]:
             continue
         seen.add(name)
         try:
-            found = distribution(name)
+            package = distribution(name)
         except PackageNotFoundError:
             continue  # of an extra, or of another system
         if name != _OURS:
-            yield name, found.version
-        waiting += _needs(found)
+            yield name, package.version
+        waiting += _needs(package)
 
 
-def _needs(found: Distribution) -> Iterable[str]:
-    """Names of what a package needs; those of our own extras count when they are installed."""
-    for requirement in found.requires or ():
+def _needs(package: Distribution) -> Iterable[str]:
+    """Yield the names of what a package needs; those of our own extras count if they are installed."""
+    for requirement in package.requires or ():
         name = _NAME.match(requirement)
-        if name and ("extra ==" not in requirement or _is_part_of_a_run(found, requirement)):
-            yield re.sub(r"[-_.]+", "-", name[0]).lower()
+        if name and ("extra ==" not in requirement or _is_part_of_a_run(package, requirement)):
+            yield _normalized(name[0])
 
 
-def _is_part_of_a_run(found: Distribution, requirement: str) -> bool:
-    ours = re.sub(r"[-_.]+", "-", found.name).lower() == _OURS
+def _is_part_of_a_run(package: Distribution, requirement: str) -> bool:
+    ours = _normalized(package.name) == _OURS
     return ours and bool(re.search(r"extra == ['\"](app|charts)['\"]", requirement))
 
 
-def _engines(trials: Iterable[Mapping[str, Any]]) -> dict[str, object]:
-    """What offered load, and its version where it is a program of its own."""
-    found: dict[str, object] = {}
-    for trial in trials:
-        load = trial.get("load") or {}
-        said = (_K6.search(note) for note in load.get("notes", ()))
-        version = next((match[1].removeprefix("k6 v") for match in said if match), None)
-        if name := load.get("engine"):
-            found[name] = {"version": version, "part_of": None if name == "k6" else _OURS}
-    return dict(sorted(found.items()))
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _configurations(trials: Iterable[Mapping[str, Any]]) -> dict[str, object]:
-    """What each configuration's stack was made of, in its last trial that had one."""
-    return {trial["configuration"]: _pinned(trial["topology"]) for trial in trials if trial.get("topology")}
-
-
-def _pinned(topology: Mapping[str, Any]) -> dict[str, object]:
-    build = topology.get("build") or {}
-    images = {**(topology.get("images") or {})}
-    if base := build.get("base"):
-        images["base"] = base
-    found: dict[str, object] = {
-        "kind": topology.get("kind"),
-        "docker": (topology.get("engine") or {}).get("version"),
-        "nginx": (topology.get("proxy") or {}).get("version"),
-        "images": {role: _image(image) for role, image in sorted(images.items())},
-        "env_names": sorted(topology.get("env_names") or ()),
+def _engines(trials: Iterable[TrialFacts]) -> dict[str, LockedEngine]:
+    """Return what offered load; the version only of a program of its own."""
+    engines = {
+        load.engine: LockedEngine(
+            version=load.engine_version or None, part_of=None if load.engine == "k6" else _OURS
+        )
+        for trial in trials
+        if (load := trial.load)
     }
-    context = str(images.get("app", {}).get("name", "")).rpartition(":")[2] if build else None
-    if build:
-        found["build"] = {"folder": build.get("folder"), "context": context, "content": build.get("content")}
-    return found
+    return dict(sorted(engines.items()))
 
 
-def _image(image: Mapping[str, Any]) -> dict[str, object]:
-    """Its registry digest where it has one, its id (the digest of its configuration) always."""
-    return {key: image.get(key) for key in ("name", "id", "digest", "stands_in_for") if key in image}
+def _locked(system: SystemDescription) -> LockedSystem:
+    images = dict(system.images or {})
+    if system.build and system.build.base:
+        images["base"] = system.build.base
+    return LockedSystem(
+        kind=system.kind,
+        docker=system.engine.version if system.engine else None,
+        nginx=system.proxy.version if system.proxy else None,
+        images=dict(sorted(images.items())),
+        env_names=tuple(sorted(system.env_names or ())),
+        build=_locked_build(system) if system.build else UNSET,
+    )
+
+
+def _locked_build(system: SystemDescription) -> LockedBuild:
+    assert system.build
+    app = (system.images or {}).get("app")
+    return LockedBuild(
+        folder=system.build.folder,
+        context=app.name.rpartition(":")[2] if app else "",
+        content=system.build.content,
+    )

@@ -1,7 +1,7 @@
-"""From files to a ZIP: the same files always give the same bytes.
+"""Packs files into a ZIP: the same files always give the same bytes.
 
-Names are sorted, times and modes fixed. The ZIP's comment is the digest of all bytes before
-it, so that not one byte, of contents or of the container, can change unnoticed.
+Names are sorted, times and modes fixed. The ZIP's comment is the digest of all bytes before it, so that a
+change of any byte, of contents or of the container, is detected.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _UNIX: Final = 3
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
-    """The archive of these files, with their manifest.
+    """Return the archive of these files, with their manifest.
 
     Args:
         files: Safe names to contents, without the manifest.
@@ -42,5 +42,5 @@ def pack(files: Mapping[str, bytes]) -> bytes:
 
 
 def sealed(content: bytes) -> bytes:
-    """A ZIP that announces a comment of `SEAL_BYTES`, with the digest of all its bytes as comment."""
+    """Return a ZIP that announces a comment of `SEAL_BYTES`, with the digest of its bytes as the comment."""
     return content + SEAL + hashlib.sha256(content).hexdigest().encode()

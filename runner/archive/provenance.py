@@ -1,13 +1,15 @@
-"""What can only be known while a run is on, kept in its folder until the archive is made."""
+"""What can only be recorded during a run, kept in its folder until the archive is made."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from runner.archive import git, host, lock
 from runner.core.errors import OutputError
@@ -22,7 +24,7 @@ RENDERED, LOGS = "rendered", "logs"
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Writes into the run's folder; a full disk costs the archive a file, never the run.
+    """Writes into the run's folder; after a write error the archive lacks a file, and the run goes on.
 
     Attributes:
         folder: The run's.
@@ -31,30 +33,30 @@ class Provenance:
     folder: RunFolder
 
     def begin(self, base_dir: Path) -> None:
-        """Note host, software and commit, unless an earlier part of this run did. Blocks.
+        """Record host, software and commit, unless an earlier part of this run did. Blocks.
 
         Args:
-            base_dir: The specification's folder; its repository is what is noted.
+            base_dir: The specification's folder, whose repository is recorded.
         """
-        facts = {
+        sources: dict[str, Callable[[], object]] = {
             BEFORE: host.facts,
             GIT: lambda: git.state(base_dir),
             SOFTWARE: lock.software,
         }
-        for name, take in facts.items():
+        for name, read in sources.items():
             if not (self.folder.path / PROVENANCE / name).exists():
-                self._write(name, _json(take()))
+                self._write(name, json_file(read()))
 
     def end(self) -> None:
-        """Note how the host is afterwards."""
-        self._write(AFTER, _json(host.facts()))
+        """Record the host after the run."""
+        self._write(AFTER, json_file(host.facts()))
 
     def rendered(self, configuration: str, name: str, content: bytes) -> None:
-        """Keep a file that was made for a configuration, such as ``nginx.conf``."""
+        """Keep a file that was generated for a configuration, such as ``nginx.conf``."""
         self._write(f"{RENDERED}/{configuration}/{name}", content)
 
     def log(self, configuration: str, name: str, content: bytes) -> None:
-        """Keep the end of what a part of a configuration's stack printed; its next stack's replaces it."""
+        """Keep the end of the output of a part of a configuration's stack; its next stack replaces it."""
         self._write(f"{LOGS}/{configuration}/{name}.log", content)
 
     def _write(self, name: str, content: bytes) -> None:
@@ -62,5 +64,8 @@ class Provenance:
             self.folder.write(f"{PROVENANCE}/{name}", content)
 
 
-def _json(facts: Mapping[str, object]) -> bytes:
-    return json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+def json_file(facts: object) -> bytes:
+    """Return facts as the content of a JSON file."""
+    return (
+        json.dumps(msgspec.to_builtins(facts), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    )

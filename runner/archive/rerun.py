@@ -1,32 +1,38 @@
-"""An archive as an experiment to be run again: checked first, and aimed by nobody but who runs it."""
+"""Runs an archive's experiment again: the archive is checked first, and only the user authorizes the load."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from runner.analyze.reproduction import reproduction
 from runner.archive import lock
 from runner.archive.diff import LOCK, surroundings, surroundings_now
 from runner.archive.files import SPEC
+from runner.archive.lock import Lock
+from runner.archive.provenance import json_file
 from runner.archive.unpack import Archive, read_archive
 from runner.archive.verify import verify
+from runner.core.comparison import ReproductionResults, SideBySide
 from runner.core.errors import ArchiveDamaged, EnvironmentLacks, StoredRunError
+from runner.core.results import Results
 from runner.experiment.load import read_spec
-from runner.experiment.model import DockerTopology, Experiment
+from runner.experiment.model import Experiment
+from runner.experiment.suggestions import harmless
 from runner.report.reproduction import render_reproduction
 from runner.stack.docker.context import content_digest, find_folder
-from runner.store.reanalyze import recount_files
-from runner.store.run_file import RUN, Begun, parse_begun
+from runner.store.reanalyze import reanalyze_files
+from runner.store.run_file import RUN, RunFile, parse_run_file
 from runner.store.run_folder import RunFolder
 
 REPRODUCTION: Final = "reproduction"
 """Name of the two files with the comparison, ``.md`` and ``.json``."""
 
-_MADE_UP: Final = (
+_FORGED: Final = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -35,23 +41,23 @@ _MADE_UP: Final = (
     TypeError,
     ValueError,
 )
-"""What computing meets in data that no run wrote; an archive may come from anybody."""
+"""What the analysis raises for data that no run wrote; an archive may come from anyone."""
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """An archive that was found to be whole.
+class Rerun:
+    """A checked archive whose experiment is to be run again.
 
     Attributes:
         archive: Its files.
-        begun: How its run was begun.
-        results: Its numbers, with the verdicts of this version's rules.
+        run_file: How its run was started.
+        results: Its results, with the verdicts of this version's rules.
         base_dir: Where relative paths of its specification start now.
     """
 
     archive: Archive
-    begun: Begun
-    results: Mapping[str, Any]
+    run_file: RunFile
+    results: Results
     base_dir: Path
 
     @property
@@ -60,139 +66,134 @@ class Again:
         return self.archive.files[SPEC]
 
 
-def read_again(path: Path, base_dir: Path | None) -> Again:
-    """An archive, every byte and every number of it checked.
+def read_rerun(path: Path, base_dir: Path | None) -> Rerun:
+    """Return an archive whose every byte and every number was checked.
 
     Args:
         path: The ZIP.
-        base_dir: Where relative paths start; None for where they started when the archive lies in its run's
-            folder still, else the current directory.
+        base_dir: Where relative paths start; None for where they started if the archive is still in its run's
+            folder, else the current directory.
 
     Raises:
         StoredRunError: It cannot be read.
         ArchiveDamaged: It is damaged, or its numbers do not follow from its data.
     """
     archive, _ = checked(path)
-    begun = parse_begun(archive.files[RUN], f"{path}: {RUN}")
-    results = recount_files(archive.files, where=f"{path}: ")
+    run_file = parse_run_file(archive.files[RUN], f"{path}: {RUN}")
+    results = reanalyze_files(archive.files, where=f"{path}: ")
     if base_dir is None:
-        at_home = (path.parent / RUN).is_file()
-        base_dir = path.parent / begun.base_dir if at_home else Path()
-    return Again(archive, begun, results, base_dir.resolve())
+        in_its_folder = (path.parent / RUN).is_file()
+        base_dir = path.parent / run_file.base_dir if in_its_folder else Path()
+    return Rerun(archive, run_file, results, base_dir.resolve())
 
 
 def written_by(archive: Archive) -> str:
-    """The Loadproof that an archive says wrote it: its version and the digest of its code."""
-    software = _software(archive)
-    version, code = (str(software.get(key) or "unknown") for key in ("loadproof", "code_sha256"))
-    return f"{version}, code {code[:12]}"
+    """Return the version of Loadproof that an archive states as its origin, with the digest of its code."""
+    locked = _lock(archive.files)
+    code = locked.software.code_sha256 if locked and locked.software else ""
+    return f"{locked.version if locked else 'unknown'}, code {code[:12] or 'unknown'}"
 
 
-def _software(archive: Archive) -> Mapping[str, Any]:
-    pinned = _parsed(archive.files[LOCK]) if LOCK in archive.files else {}
-    software = pinned.get("software")
-    return software if isinstance(software, Mapping) else {}
+def _lock(files: Mapping[str, bytes]) -> Lock | None:
+    """Return the content of lock.json; None if there is none that can be read."""
+    try:
+        return msgspec.json.decode(files[LOCK], type=Lock)
+    except (LookupError, ValueError, RecursionError):
+        return None
 
 
 def checked(path: Path) -> tuple[Archive, tuple[str, ...]]:
-    """An archive whose numbers follow from its data, and what this code makes read otherwise.
+    """Return an archive whose numbers follow from its data, and the differences that other rules explain.
 
-    The latter is let pass only where other code than this wrote the archive.
+    The latter are accepted only if other code than this wrote the archive.
 
     Raises:
         StoredRunError: It cannot be read.
-        ArchiveDamaged: It is damaged, or they do not.
+        ArchiveDamaged: It is damaged, or its numbers do not follow from its data.
     """
     archive = read_archive(path)
     try:
-        found = verify(archive.files, str(path))
+        result = verify(archive.files, str(path))
     except ArchiveDamaged:
         raise
     except StoredRunError as error:
         raise ArchiveDamaged(error.message, hint=error.hint, details=error.details) from None
-    except _MADE_UP as error:
+    except _FORGED as error:
         raise ArchiveDamaged(
-            f"{path}: its data are not those of a run ({type(error).__name__} in computing its numbers)",
+            f"{path}: its data are not those of a run ({type(error).__name__} while computing its numbers)",
             hint="do not trust it; run the experiment again",
         ) from None
-    wrong = found.wrong
-    if _software(archive).get("code_sha256") == lock.code_digest():
-        wrong += found.otherwise
+    wrong = result.wrong
+    locked = _lock(archive.files)
+    if locked and locked.software and locked.software.code_sha256 == lock.code_digest():
+        wrong += result.explained
     if wrong:
         raise ArchiveDamaged(
-            f"{path}: its files are those of its manifest, but they do not follow from its data",
+            f"{path}: its files match its manifest, but they do not follow from its data",
             hint="do not trust it; run the experiment again",
             details=wrong,
         )
-    return archive, found.otherwise
+    return archive, result.explained
 
 
-def differs_now(again: Again) -> list[dict[str, str]]:
-    """What is not as it was, as far as it shows before anything is started.
-
-    Returns:
-        ``what``, ``base`` and ``head`` of each difference of host, software and build folders.
+def differs_now(rerun: Rerun) -> list[SideBySide]:
+    """Return the differences in host, software and build folders, as far as they show before a run.
 
     Raises:
         EnvironmentLacks: A build folder is not found.
     """
-    files = again.archive.files
-    spec = read_spec(again.spec, source=f"{again.archive.path}: {SPEC}", overrides=again.begun.run.overrides)
-    return [*surroundings_now(files), *_builds(spec, _parsed(files[LOCK]), again)]
+    files = rerun.archive.files
+    spec = read_spec(
+        rerun.spec, source=f"{rerun.archive.path}: {SPEC}", overrides=rerun.run_file.run.overrides
+    )
+    return [*surroundings_now(files), *_changed_builds(spec, rerun)]
 
 
-def conclude(again: Again, results: Mapping[str, Any], folder: Path, archive: Path | None) -> dict[str, Any]:
-    """Hold the new run against the archive, and write the answer beside it.
+def conclude(rerun: Rerun, results: Results, folder: Path, archive: Path | None) -> ReproductionResults:
+    """Compare the new run with the archive, and write the comparison into the new run's folder.
 
     Args:
-        again: The archive.
+        rerun: The archive.
         results: Of the new run.
         folder: The new run's.
-        archive: The new run's archive, None when there is none.
+        archive: The new run's archive, None if there is none.
 
     Raises:
-        OutputError: The answer cannot be written.
+        OutputError: The comparison cannot be written.
     """
-    files = again.archive.files
+    files = rerun.archive.files
     now = read_archive(archive).files if archive else None
-    found = reproduction(
-        again.results,
+    compared = reproduction(
+        rerun.results,
         results,
         differs=surroundings(files, now) if now else surroundings_now(files),
-        identity=again.archive.identity,
+        identity=rerun.archive.identity,
     )
-    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    RunFolder(folder).write(f"{REPRODUCTION}.json", text.encode())
-    RunFolder(folder).write(f"{REPRODUCTION}.md", render_reproduction(found).encode())
-    return found
+    RunFolder(folder).write(f"{REPRODUCTION}.json", json_file(compared))
+    RunFolder(folder).write(f"{REPRODUCTION}.md", render_reproduction(compared).encode())
+    return compared
 
 
-def _builds(spec: Experiment, pinned: Mapping[str, Any], again: Again) -> Sequence[dict[str, str]]:
-    """Build folders that hold something else than they did."""
-    found = []
+def _changed_builds(spec: Experiment, rerun: Rerun) -> Iterator[SideBySide]:
+    """Yield the build folders whose content has changed."""
+    locked = _lock(rerun.archive.files)
+    systems = locked.configurations if locked else {}
     for configuration in spec.configurations:
-        topology = configuration.topology
-        known = (pinned.get("configurations") or {}).get(configuration.name) or {}
-        if not isinstance(topology, DockerTopology) or not topology.app.build or not known:
+        folder, system = configuration.topology.build_folder, systems.get(configuration.name)
+        if folder is None or system is None:
             continue
-        was = (known.get("build") or {}).get("content")
-        now = content_digest(_folder(topology.app.build, again))
-        if was != now:
-            what = f"{configuration.name}.build.content"
-            found.append({"what": what, "base": str(was or "–"), "head": now})
-    return found
+        before = system.build.content if system.build else None
+        now = content_digest(_folder(folder, rerun))
+        if before != now:
+            yield SideBySide(f"{configuration.name}.build.content", harmless(before or "–"), now)
 
 
-def _folder(build: str, again: Again) -> Path:
+def _folder(build: str, rerun: Rerun) -> Path:
     try:
-        return find_folder(build, again.base_dir)
+        return find_folder(build, rerun.base_dir)
     except EnvironmentLacks as error:
         hint = (
-            "an archive has no build folders: check out the commit in its git.json, and name the folder "
+            "an archive contains no build folders: check out the commit in its git.json, and give the folder "
             "of the specification with --base-dir"
         )
         raise EnvironmentLacks(error.message, hint=hint, details=error.details) from None
-
-
-def _parsed(content: bytes) -> Any:
-    return json.loads(content)

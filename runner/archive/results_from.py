@@ -1,23 +1,24 @@
-"""Results from wherever a run is kept: its folder, its results.json, or its archive."""
+"""Reads results from wherever a run is kept: its folder, its results.json, or its archive."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from runner.archive.files import RESULTS
 from runner.archive.unpack import read_archive
 from runner.core.errors import ArchiveDamaged, StoredRunError
+from runner.core.results import Results
 from runner.store.results_file import parse_results, read_results
+from runner.store.run_folder import RESULTS
 
 _ZIP: Final = b"PK\x03\x04"
 
 
-def read_results_of(path: Path) -> dict[str, Any]:
-    """The content of results.json, its shape checked; an archive is held against its manifest first.
+def read_results_of(path: Path) -> Results:
+    """Return the results of a run; an archive is compared with its manifest first.
 
     Raises:
-        StoredRunError: There is none, or it is partial, damaged, newer or edited.
+        StoredRunError: There are none, or they are partial, damaged, newer or edited.
     """
     if not is_archive(path):
         return read_results(path)
@@ -31,16 +32,16 @@ def read_results_of(path: Path) -> dict[str, Any]:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a path is to be read as an archive: it is called a ZIP, or begins as one.
+    """Whether a path is read as an archive: its name ends in ``.zip``, or its content starts like one.
 
-    A pipe is not looked into, since that would take from it: a specification may come through one.
+    The content of a pipe is not examined, since that would consume it: a specification may come through one.
     """
     if path.is_dir():
         return False
-    return path.suffix.lower() == ".zip" or (path.is_file() and _begins_as_zip(path))
+    return path.suffix.lower() == ".zip" or (path.is_file() and _starts_as_zip(path))
 
 
-def _begins_as_zip(path: Path) -> bool:
+def _starts_as_zip(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
             return stream.read(len(_ZIP)) == _ZIP

@@ -1,6 +1,6 @@
-"""From a ZIP to files in memory, trusting nothing: it may be damaged, or made to do harm.
+"""Reads the files of a ZIP into memory without trusting it: it may be damaged or malicious.
 
-Nothing is written here but by `extract`, and that only below the folder it was given.
+Only `extract` writes files, and only below the folder it is given.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Final
 
 from runner.archive.manifest import check_manifest
-from runner.archive.names import fault_of, first_twice
+from runner.archive.names import fault_of, first_duplicate
 from runner.archive.pack import SEAL, SEAL_BYTES
 from runner.core.errors import ArchiveDamaged, OutputError, StoredRunError, UsageError
 from runner.core.units import BYTES_PER_MIB
 
 SCHEMA_VERSION: Final = 1
 _LOCK: Final = "lock.json"
-_MOST_PACKED: Final = 256 * BYTES_PER_MIB
-_MOST_BYTES: Final = 512 * BYTES_PER_MIB
-_MOST_FILES: Final = 5000
-_MOST_RATIO: Final = 200
+_MAX_PACKED: Final = 256 * BYTES_PER_MIB
+_MAX_BYTES: Final = 512 * BYTES_PER_MIB
+_MAX_FILES: Final = 5000
+_MAX_RATIO: Final = 200
 _SMALL: Final = BYTES_PER_MIB
 _ENCRYPTED: Final = 0x1
 _ENDING: Final = b"PK\x05\x06"
@@ -37,10 +37,10 @@ _KINDS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What a ZIP holds, held against its manifest.
+    """The content of a ZIP that matches its manifest.
 
     Attributes:
-        path: Where it lies.
+        path: Of the ZIP.
         identity: The SHA-256 of its manifest.
         files: Name to content, the manifest included.
     """
@@ -51,11 +51,11 @@ class Archive:
 
 
 def read_archive(path: Path) -> Archive:
-    """An archive that `runner execute` wrote, whole and unchanged.
+    """Return an archive that `runner execute` wrote, complete and unchanged.
 
     Raises:
         StoredRunError: It cannot be read.
-        ArchiveDamaged: It is no archive, is damaged, or is made to do harm.
+        ArchiveDamaged: It is no archive, is damaged, or is malicious.
     """
     content = _content(path)
     try:
@@ -69,16 +69,16 @@ def read_archive(path: Path) -> Archive:
 
 
 def extract(archive: Archive, folder: Path) -> None:
-    """Write all files below a folder that is new or empty.
+    """Write all files below a new or empty folder.
 
     Raises:
-        UsageError: The folder holds files already.
+        UsageError: The folder contains files already.
         OutputError: It cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise UsageError(f"the folder {folder} is not empty", hint="name a new one")
+            raise UsageError(f"the folder {folder} is not empty", hint="give a new one")
         for name, content in archive.files.items():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def extract(archive: Archive, folder: Path) -> None:
                 file.write(content)
     except OSError as error:
         raise OutputError(
-            f"cannot write to {folder}: {error.strerror}", hint="free some space or name another folder"
+            f"cannot write to {folder}: {error.strerror}", hint="free some space or give another folder"
         ) from None
 
 
@@ -95,33 +95,29 @@ def _content(path: Path) -> bytes:
         raise StoredRunError(f"{path} is no file", hint="give a ZIP that `runner execute` wrote")
     try:
         with path.open("rb") as stream:
-            content = stream.read(_MOST_PACKED + 1)
+            content = stream.read(_MAX_PACKED + 1)
     except OSError as error:
         raise StoredRunError(
             f"cannot read {path}: {error.strerror}", hint="give a ZIP that `runner execute` wrote"
         ) from None
-    if len(content) > _MOST_PACKED:
+    if len(content) > _MAX_PACKED:
         raise ArchiveDamaged(
-            f"{path} is larger than {_MOST_PACKED // BYTES_PER_MIB} MiB, which no run's archive is"
+            f"{path} is larger than {_MAX_PACKED // BYTES_PER_MIB} MiB, the maximum for an archive"
         )
     return content
 
 
 def _check_seal(content: bytes) -> None:
-    """All bytes of the container are as they were written."""
+    """Raise ArchiveDamaged unless all bytes of the container are as they were written."""
     if not content.startswith(b"PK"):
         raise ArchiveDamaged("it is no ZIP archive", hint="give a ZIP that `runner execute` wrote")
     body, seal = content[:-SEAL_BYTES], content[-SEAL_BYTES:]
     if not seal.startswith(SEAL):
         if _ENDING not in content[-SEAL_BYTES - _NEAR_THE_END :]:
-            raise ArchiveDamaged("it was cut short", hint="copy it again")
-        raise ArchiveDamaged(
-            "its end is not that of a run's archive: it was changed, or packed by another program"
-        )
+            raise ArchiveDamaged("it is truncated", hint="copy it again")
+        raise ArchiveDamaged("it does not end like an archive: it was changed, or packed by another program")
     if seal[len(SEAL) :] != hashlib.sha256(body).hexdigest().encode():
-        raise ArchiveDamaged(
-            "it was changed: its bytes are not those that were written", hint="copy it again"
-        )
+        raise ArchiveDamaged("its bytes were changed", hint="copy it again")
 
 
 def _files(content: bytes) -> dict[str, bytes]:
@@ -143,26 +139,24 @@ def _files(content: bytes) -> dict[str, bytes]:
 
 
 def _check_entries(entries: Sequence[zipfile.ZipInfo]) -> None:
-    """Before anything is unpacked."""
-    if len(entries) > _MOST_FILES:
-        raise ArchiveDamaged(
-            f"it holds {len(entries):,} files; no run's archive has more than {_MOST_FILES:,}"
-        )
+    """Raise ArchiveDamaged for entries that must not be unpacked."""
+    if len(entries) > _MAX_FILES:
+        raise ArchiveDamaged(f"it contains {len(entries):,} files; the maximum is {_MAX_FILES:,}")
     for entry in entries:
         if fault := fault_of(entry.orig_filename) or _fault_of_kind(entry):
             raise ArchiveDamaged(f"the file {entry.orig_filename!r} is refused: {fault}")
         ratio = entry.file_size / max(entry.compress_size, 1)
-        if entry.file_size > _SMALL and ratio > _MOST_RATIO:
+        if entry.file_size > _SMALL and ratio > _MAX_RATIO:
             raise ArchiveDamaged(
                 f"the file {entry.filename!r} is refused: it unpacks to {ratio:,.0f} times its size"
             )
-    if twice := first_twice(entry.filename for entry in entries):
-        raise ArchiveDamaged(f"the file {twice!r} is in it twice")
+    if duplicate := first_duplicate(entry.filename for entry in entries):
+        raise ArchiveDamaged(f"it contains the file {duplicate!r} twice")
     total = sum(entry.file_size for entry in entries)
-    if total > _MOST_BYTES:
+    if total > _MAX_BYTES:
         raise ArchiveDamaged(
-            f"it unpacks to {total / BYTES_PER_MIB:,.0f} MiB; no run's archive has more than "
-            f"{_MOST_BYTES // BYTES_PER_MIB} MiB"
+            f"it unpacks to {total / BYTES_PER_MIB:,.0f} MiB; "
+            f"the maximum is {_MAX_BYTES // BYTES_PER_MIB} MiB"
         )
 
 
@@ -175,16 +169,16 @@ def _fault_of_kind(entry: zipfile.ZipInfo) -> str:
     if entry.flag_bits & _ENCRYPTED:
         return "it is encrypted"
     if entry.compress_type not in _KINDS:
-        return "it is compressed in a way that no run's archive is"
+        return "its compression method is not supported"
     return ""
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """Not more than the entry announces, whatever its data say."""
+    """Return at most as many bytes as the entry announces, whatever its data contain."""
     with archive.open(entry) as stream:
         content = stream.read(entry.file_size + 1)
     if len(content) != entry.file_size:
-        raise ArchiveDamaged(f"the file {entry.filename!r} is refused: it is not as large as it says")
+        raise ArchiveDamaged(f"the file {entry.filename!r} is refused: its size is not the announced one")
     return content
 
 
@@ -199,7 +193,7 @@ def _check_version(files: Mapping[str, bytes]) -> None:
         raise ArchiveDamaged(f"{_LOCK} has no schema_version")
     if version > SCHEMA_VERSION:
         raise ArchiveDamaged(
-            f"it was written by a newer Loadproof (schema version {version}; "
-            f"this one reads up to {SCHEMA_VERSION})",
+            f"it was written by a newer version of Loadproof (schema version {version}; "
+            f"this version reads up to {SCHEMA_VERSION})",
             hint="update Loadproof and try again",
         )

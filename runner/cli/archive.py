@@ -1,4 +1,4 @@
-"""`runner archive`: look into archives, take files out, make one of an earlier run."""
+"""`runner archive`: list, print, extract, compare and create archives."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import click
 
 from runner.cli import exit_codes
 from runner.core.errors import UsageError
-from runner.experiment.suggestions import harmless
 
 _PATH = click.Path(path_type=Path)
 
 
 @click.group()
 def archive() -> None:
-    """Look into archives, the ZIP files that `runner execute` writes; each is checked before it is used."""
+    """Work with archives, the ZIP files that `runner execute` writes; each is checked before use."""
 
 
 @archive.command("ls")
@@ -24,10 +23,10 @@ def list_files(zip_: Path) -> int:
     """List the files of ZIP with their sizes."""
     from runner.archive.unpack import read_archive
 
-    found = read_archive(zip_)
-    for name in sorted(found.files):
-        click.echo(f"{len(found.files[name]):>10,}  {name}")
-    click.echo(f"sha256 {found.identity}")
+    content = read_archive(zip_)
+    for name in sorted(content.files):
+        click.echo(f"{len(content.files[name]):>10,}  {name}")
+    click.echo(f"sha256 {content.identity}")
     return exit_codes.DONE
 
 
@@ -37,10 +36,11 @@ def list_files(zip_: Path) -> int:
 def show(zip_: Path, name: str) -> int:
     """Print the file NAME of ZIP, byte for byte."""
     from runner.archive.unpack import read_archive
-    from runner.experiment.suggestions import did_you_mean
 
     files = read_archive(zip_).files
     if name not in files:
+        from runner.experiment.suggestions import did_you_mean
+
         hint = did_you_mean(name, list(files)) or f"`runner archive ls {zip_}` lists its files"
         raise UsageError(f"there is no file {name!r} in {zip_}", hint=hint)
     click.echo(files[name], nl=False)
@@ -64,24 +64,24 @@ def extract(zip_: Path, folder: Path) -> int:
 @click.argument("base", type=_PATH)
 @click.argument("head", type=_PATH)
 def diff(base: Path, head: Path) -> int:
-    """Say in what two archives differ but for their numbers, which `runner compare` compares."""
+    """Show how two archives differ, except in their numbers, which `runner compare` compares."""
     from runner.archive.diff import differences
     from runner.archive.unpack import read_archive
+    from runner.experiment.suggestions import harmless
 
-    one, other = read_archive(base), read_archive(head)
-    lines = differences(one.files, other.files)
-    if not lines:
-        click.echo("the archives hold the same")
+    lines = differences(read_archive(base).files, read_archive(head).files)
     for line in lines:
         click.echo(harmless(line))
+    if not lines:
+        click.echo("the archives have the same content")
     return exit_codes.DONE
 
 
 @archive.command("pack")
 @click.argument("run", type=_PATH)
-@click.option("--out", type=_PATH, metavar="FILE", help="Write here, not into RUN.")
+@click.option("--out", type=_PATH, metavar="FILE", help="Write to FILE, not into RUN.")
 def pack(run: Path, out: Path | None) -> int:
-    """Make the archive of RUN, the folder of a run, once more; the same run gives the same archive."""
+    """Create the archive of RUN, the folder of a run, again; the same run gives the same archive."""
     from runner.archive.create import archive_folder
 
     click.echo(archive_folder(run, out))

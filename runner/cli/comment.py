@@ -1,4 +1,4 @@
-"""`runner comment`: a run's result on the pull request it belongs to."""
+"""`runner comment`: posts the result of a run on its pull request."""
 
 from __future__ import annotations
 
@@ -10,29 +10,35 @@ import click
 
 from runner.cli import exit_codes
 from runner.core.errors import OutputError, PublishFailed
-from runner.publish.ci_context import PROVIDERS, Asked
+from runner.publish.ci_context import PROVIDERS, CommentOptions
 
 if TYPE_CHECKING:
     from runner.publish.comment import Draft
 
-_KEPT: Final = "comment.md"
+_TEXT_FILE: Final = "comment.md"
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--pr", "number", type=click.IntRange(min=1), help="Number of the pull or merge request.")
-@click.option("--provider", type=click.Choice(PROVIDERS), help="Forgejo is gitea, Enterprise is github.")
-@click.option("--repository", metavar="OWNER/NAME", help="Where the pull request is.")
 @click.option(
-    "--api-url", "api", metavar="URL", help="Of a provider of your own, such as https://HOST/api/v1."
+    "--provider",
+    type=click.Choice(PROVIDERS),
+    help="Forgejo: gitea. GitHub Enterprise: github.",
 )
-@click.option("--baseline", type=click.Path(path_type=Path), metavar="RUN", help="Show what changed since.")
-@click.option("--commit", metavar="SHA", help="What was tested.")
-@click.option("--link", metavar="URL", help="Where the whole report lies.")
-@click.option("--id", "identity", metavar="WORD", help="Tells several comments of one experiment apart.")
-@click.option("--dry-run", is_flag=True, help="Print the comment and send nothing.")
-@click.option("--summary-only", is_flag=True, help="Write the job's summary page only; needs no token.")
-@click.option("--required", is_flag=True, help="Fail when the comment does (exit code 3).")
+@click.option("--repository", metavar="OWNER/NAME", help="The repository of the pull request.")
+@click.option(
+    "--api-url", "api", metavar="URL", help="API of a self-hosted provider, such as https://HOST/api/v1."
+)
+@click.option(
+    "--baseline", type=click.Path(path_type=Path), metavar="RUN", help="Show what changed since RUN."
+)
+@click.option("--commit", metavar="SHA", help="The commit that was tested.")
+@click.option("--link", metavar="URL", help="Address of the whole report.")
+@click.option("--id", "identity", metavar="WORD", help="Keeps several comments of one experiment apart.")
+@click.option("--dry-run", is_flag=True, help="Print the comment, and send nothing.")
+@click.option("--summary-only", is_flag=True, help="Only write the job's summary page; needs no token.")
+@click.option("--required", is_flag=True, help="Fail if the comment cannot be posted (exit code 3).")
 def comment(
     run: Path,
     number: int | None,
@@ -47,71 +53,75 @@ def comment(
     summary_only: bool,
     required: bool,
 ) -> int:
-    """Put the result of RUN, a run's folder, on its pull request, in one comment that is kept up to date.
+    """Post the result of RUN, the folder of a run, on its pull request, in one comment that is kept current.
 
-    What is not given is taken from the CI's environment, the token always: GITHUB_TOKEN, GITEA_TOKEN
-    or GITLAB_TOKEN. A comment that fails fails nothing else unless it is --required; its text is
-    kept as comment.md in RUN.
+    Options that are not given come from the environment of the CI job. The token always does: GITHUB_TOKEN,
+    GITEA_TOKEN or GITLAB_TOKEN. If the comment cannot be posted, its text is written to comment.md in RUN,
+    and the command succeeds unless --required is given.
     """
     from runner.archive.results_from import read_results_of as read_results
     from runner.publish.ci_context import find_commit, find_link
     from runner.publish.comment import Draft, Origin, check_identity
 
-    asked = Asked(provider, api, repository, number, commit, link)
+    options = CommentOptions(provider, api, repository, number, commit, link)
     draft = Draft(
         results=read_results(run),
         baseline=None if baseline is None else read_results(baseline),
-        origin=Origin(find_commit(asked, os.environ), find_link(asked, os.environ)),
+        origin=Origin(find_commit(options, os.environ), find_link(options, os.environ)),
         identity=check_identity(identity),
     )
     if dry_run:
-        click.echo(draft.render(_most(provider)), nl=False)
+        click.echo(draft.render(_max_length(provider)), nl=False)
         return exit_codes.DONE
     from runner.cli.github_actions import add_summary
 
-    noted = add_summary(draft.render(_most("gitlab")), os.environ)
+    noted = add_summary(draft.render(_max_length("gitlab")), os.environ)
     if summary_only:
-        click.echo("the job's summary has it" if noted else "there is no job summary to write to", err=True)
+        click.echo(
+            "written to the job's summary" if noted else "there is no job summary to write to", err=True
+        )
         return exit_codes.DONE
     try:
-        click.echo(_send(draft, asked))
+        click.echo(_send(draft, options))
     except PublishFailed as failure:
         return _keep(run, draft, failure, required=required)
     return exit_codes.DONE
 
 
-def _most(provider: str | None) -> int:
-    from runner.publish.providers import MOST
+def _max_length(provider: str | None) -> int:
+    from runner.publish.providers import MAX_LENGTH
 
-    return MOST[provider or "github"]
+    return MAX_LENGTH[provider or "github"]
 
 
-def _send(draft: Draft, asked: Asked) -> str:
+def _send(draft: Draft, options: CommentOptions) -> str:
     from runner.publish.ci_context import find_target
-    from runner.publish.providers import open_forge, open_wire
+    from runner.publish.providers import open_client, open_thread
     from runner.publish.sticky_comment import publish
 
-    target = find_target(asked, os.environ)
-    wire = open_wire(target)
-    with wire.client:
-        forge = open_forge(target, wire)
-        done = publish(forge, lambda most: wire.hidden(draft.render(most)), draft.marker)
-    return f"comment {done} on {target.repository}{'!' if target.provider == 'gitlab' else '#'}{forge.number}"
+    target = find_target(options, os.environ)
+    client = open_client(target)
+    with client.http:
+        thread = open_thread(target, client)
+        done = publish(thread, lambda length: client.masked(draft.render(length)), draft.marker)
+    return (
+        f"comment {done} on {target.repository}{'!' if target.provider == 'gitlab' else '#'}{thread.number}"
+    )
 
 
 def _keep(run: Path, draft: Draft, failure: PublishFailed, *, required: bool) -> int:
-    """Say what went wrong and where the text is now."""
+    """Write the text to a file, print the error, and return the exit code."""
     from runner.store.run_folder import RunFolder, rescue_folder
 
     folder = RunFolder(run if run.is_dir() else run.parent)
-    content = draft.render(_most(None)).encode()
+    content = draft.render(_max_length(None)).encode()
     try:
-        kept = folder.write(_KEPT, content)
+        kept = folder.write(_TEXT_FILE, content)
     except OutputError:
-        kept = rescue_folder().write(_KEPT, content)
+        kept = rescue_folder().write(_TEXT_FILE, content)
     exit_codes.show_error(failure)
-    click.echo(f"the comment's text is in {kept}", err=True)
+    click.echo(f"the text of the comment is in {kept}", err=True)
     if required:
         return exit_codes.code_for(failure)
-    click.echo("this fails nothing else; with --required it would", err=True)
+    click.echo("the command succeeds nevertheless; use --required to let it fail", err=True)
     return exit_codes.DONE

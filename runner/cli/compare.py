@@ -4,68 +4,78 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from runner.cli import exit_codes
-from runner.cli.run_arguments import Results, margin, put, read_runs
+from runner.cli.output import put
+from runner.cli.run_arguments import margin, read_runs
+from runner.core.codes import ComparisonVerdict
+from runner.core.comparison import Comparison
 from runner.core.errors import UsageError
+from runner.core.results import Results
 
-_FORMATS: Final = ("md", "html", "json")
+FORMATS: Final = ("md", "html", "json")
 
 
 @click.command()
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("head", type=click.Path(path_type=Path))
 @click.option(
-    "--margin", "least", callback=margin, default="5%", show_default=True, help="Smaller changes are none."
+    "--margin",
+    "share",
+    callback=margin,
+    default="5%",
+    show_default=True,
+    help="Changes up to this size count as none.",
 )
-@click.option("--format", "form", type=click.Choice(_FORMATS), default="md", show_default=True)
-@click.option("--force", is_flag=True, help="Compare runs of unlike machines.")
-@click.option("--fail-on-regression", is_flag=True, help="Exit with code 99 when anything got worse.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write here, not to stdout.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="md", show_default=True)
+@click.option("--force", is_flag=True, help="Compare runs of different machines or experiments.")
+@click.option("--fail-on-regression", is_flag=True, help="Exit with code 99 if anything got worse.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not to stdout.")
 def compare(
     base: Path,
     head: Path,
-    least: float,
+    share: float,
     form: str,
     force: bool,
     fail_on_regression: bool,
     out: Path | None,
 ) -> int:
-    """Compare BASE with HEAD: each a run, or a folder with several runs of one specification.
+    """Compare BASE with HEAD: each is a run, or a folder with several runs of one specification.
 
     Every number gets an interval and a verdict: better, worse, equivalent, or no difference shown.
     """
-    from runner.analyze.comparison import compare as compared
+    from runner.analyze.comparison import compare as compare_runs
 
     sides = [_side(path) for path in (base, head)]
-    if sides[0][0]["experiment"]["name"] != sides[1][0]["experiment"]["name"] and not force:
-        names = " and ".join(f"'{side[0]['experiment']['name']}'" for side in sides)
+    names = [runs[0].experiment.name for runs in sides]
+    if names[0] != names[1] and not force:
         raise UsageError(
-            f"these are runs of different experiments, {names}", hint="compare them all the same with --force"
+            f"these are runs of different experiments, '{names[0]}' and '{names[1]}'",
+            hint="use --force to compare them nevertheless",
         )
-    comparison = compared(*sides, margin=least, force=force)
+    comparison = compare_runs(*sides, margin=share, force=force)
     put(_text(comparison, form), out)
-    worse = comparison["verdict"] == "worse"
+    worse = comparison.verdict is ComparisonVerdict.WORSE
     return exit_codes.THRESHOLD_FAILED if worse and fail_on_regression else exit_codes.DONE
 
 
 def _side(path: Path) -> list[Results]:
     runs = read_runs(path)
-    names = sorted({str(each["experiment"]["name"]) for each in runs})
+    names = sorted({results.experiment.name for results in runs})
     if len(names) > 1:
         raise UsageError(
-            f"{path} holds runs of several experiments: {', '.join(names)}",
-            hint="name the folder of one experiment, or one run",
+            f"{path} contains runs of several experiments: {', '.join(names)}",
+            hint="give the folder of one experiment, or one run",
         )
     return runs
 
 
-def _text(comparison: dict[str, Any], form: str) -> str:
+def _text(comparison: Comparison, form: str) -> str:
     if form == "json":
-        return json.dumps(comparison, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return as_json(comparison)
     from runner.report.comparison import render_comparison
 
     text = render_comparison(comparison)
@@ -74,3 +84,10 @@ def _text(comparison: dict[str, Any], form: str) -> str:
     from runner.report.page.markdown_html import text_page
 
     return text_page("Comparison", text)
+
+
+def as_json(content: object) -> str:
+    """Return structures as the JSON text that commands print."""
+    from msgspec import to_builtins
+
+    return json.dumps(to_builtins(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,4 +1,4 @@
-"""`runner doctor`: what this machine has and lacks, before a run finds out."""
+"""`runner doctor`: what this machine has for experiments and what is missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MARKS = {"ok": ("✓", "green"), "limited": ("!", "yellow"), "missing": ("✗",
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(as_json: bool) -> None:
-    """Say what this machine has and lacks, and what to do about it."""
+    """Show what this machine has for experiments, what is missing, and what to do about it."""
     from runner.cli.doctor_checks import examine
 
     checks = examine()
@@ -22,9 +22,9 @@ def doctor(as_json: bool) -> None:
 
         click.echo(json.dumps([asdict(check) for check in checks], indent=1))
         return
-    plain = False if os.environ.get("NO_COLOR") else None
+    color = False if os.environ.get("NO_COLOR") else None
     for check in checks:
         mark, colour = _MARKS[check.status]
-        click.echo(f"{click.style(mark, fg=colour)} {check.name}: {check.found}", color=plain)
+        click.echo(f"{click.style(mark, fg=colour)} {check.name}: {check.found}", color=color)
         if check.advice:
             click.echo(f"    {check.advice}")

@@ -1,207 +1,213 @@
-"""`runner execute`: the whole of an experiment, from YAML to report."""
+"""`runner execute`: a whole experiment, from YAML to report."""
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.archive.results_from import is_archive
 from runner.cli import exit_codes
-from runner.cli.rerun import Narrowed, conclude_again, default_folder, job_of, open_again, show_again
-from runner.cli.specfile import read_spec_file
-from runner.core.errors import UsageError
-from runner.execution.pipeline import Job, Outcome, Watcher
-from runner.experiment.trials import Trial, plan
-from runner.stack.host_lock import host_lock
-from runner.stack.target_policy import check_configurations
-from runner.store.run_folder import SPEC
 
-_DECIDES: Final = {"decides": True}
-"""A stage that is no probe; of a search's probes only two carry its answer."""
+if TYPE_CHECKING:
+    from runner.archive.rerun import Rerun
+    from runner.cli.jobs import Selection
+    from runner.core.results import Stage
+    from runner.execution.job import Job, Outcome, Watcher
+    from runner.experiment.trials import Trial
+
+_PATH = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    """The command line."""
+
+    spec: Path | None
+    out: Path | None
+    overrides: tuple[str, ...]
+    configurations: tuple[str, ...]
+    stages: tuple[str, ...]
+    dry_run: bool
+    as_json: bool
+    authorized: bool
+    cross_check: bool
+    prove: bool
+    no_calibrate: bool
+    resume: Path | None
+    base_dir: Path | None
+    fail_unless_reproduced: bool
+    no_lock: bool
+    quiet: bool
+
+    @property
+    def selection(self) -> Selection:
+        from runner.cli.jobs import Selection
+
+        overrides = list(self.overrides)
+        overrides += ["load.cross_check=true"] if self.cross_check else []
+        overrides += ["prove=true"] if self.prove else []
+        return Selection(tuple(overrides), self.configurations, self.stages)
 
 
 @click.command()
-@click.argument("spec", metavar="SPEC|ZIP", type=click.Path(path_type=Path), required=False)
-@click.option("--out", type=click.Path(path_type=Path), help="Write here, not to reports/<name>/<time>.")
+@click.argument("spec", metavar="SPEC|ZIP", type=_PATH, required=False)
+@click.option("--out", type=_PATH, metavar="DIR", help="Write to DIR, not to reports/<name>/<time>.")
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a value of SPEC.")
-@click.option("--configuration", "configurations", multiple=True, metavar="NAME", help="Run only this one.")
+@click.option(
+    "--configuration", "configurations", multiple=True, metavar="NAME", help="Run only this configuration."
+)
 @click.option("--stage", "stages", multiple=True, metavar="NAME", help="Run only this stage.")
-@click.option("--dry-run", is_flag=True, help="Say what would be run, and run nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would run, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print results.json on stdout.")
 @click.option(
-    "--i-am-authorized", "authorized", is_flag=True, help="Load may be put on the hosts in load.allow_hosts."
+    "--i-am-authorized",
+    "authorized",
+    is_flag=True,
+    help="Confirm that you may send load to the hosts in load.allow_hosts.",
 )
 @click.option("--cross-check", is_flag=True, help="Run each stage with both engines, and compare them.")
 @click.option("--prove", is_flag=True, help="Run the counter-experiment of each verdict.")
 @click.option("--no-calibrate", is_flag=True, help="Do not measure the generator's own error first.")
-@click.option(
-    "--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a run that was cut short."
-)
+@click.option("--resume", type=_PATH, metavar="DIR", help="Complete the interrupted run in DIR.")
 @click.option(
     "--base-dir",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     metavar="DIR",
-    help="Where relative paths of ZIP's specification start.",
+    help="Folder that relative paths in the specification of ZIP start from.",
 )
 @click.option(
-    "--fail-unless-reproduced", is_flag=True, help="Exit with code 99 when ZIP's numbers do not come out."
+    "--fail-unless-reproduced",
+    is_flag=True,
+    help="Exit with code 99 if the results of ZIP are not reproduced.",
 )
-@click.option("--no-lock", is_flag=True, help="Run even while another experiment runs on this machine.")
-@click.option("--quiet", is_flag=True, help="Show nothing while it runs.")
-def execute(
-    spec: Path | None,
-    out: Path | None,
-    overrides: tuple[str, ...],
-    configurations: tuple[str, ...],
-    stages: tuple[str, ...],
-    dry_run: bool,
-    as_json: bool,
-    authorized: bool,
-    cross_check: bool,
-    prove: bool,
-    no_calibrate: bool,
-    resume: Path | None,
-    base_dir: Path | None,
-    fail_unless_reproduced: bool,
-    no_lock: bool,
-    quiet: bool,
-) -> int:
+@click.option("--no-lock", is_flag=True, help="Run even if another experiment runs on this machine.")
+@click.option("--quiet", is_flag=True, help="Do not show the progress and the summary.")
+def execute(**options: Any) -> int:  # click passes exactly the fields of _Options
     """Run the experiment in SPEC and write report.md and results.json.
 
-    With --resume DIR instead of SPEC: go on with the run in DIR; what is complete is not run again. With
-    ZIP, the archive of a run: check it, run the same again, and say whether it is reproduced. That starts
-    the commands in it; --dry-run shows them.
+    With --resume DIR instead of SPEC, complete the interrupted run in DIR; complete stages are not run
+    again. With ZIP, the archive of a run, check the archive, repeat the run, and show whether the results
+    are reproduced. This starts the commands in the archive; --dry-run shows them.
     """
-    if cross_check:
-        overrides = (*overrides, "load.cross_check=true")
-    if prove:
-        overrides = (*overrides, "prove=true")
-    narrowed = Narrowed(overrides, configurations, stages)
-    again = None
-    if resume:
-        given = overrides or configurations or stages or authorized or no_calibrate or base_dir
-        _refuse_beside_resume(spec or out or given or fail_unless_reproduced)
-        job = _resumed(resume)
-        if whole := _whole(job):
-            click.echo(f"the run in {resume} is complete: there is nothing to go on with", err=True)
-            _show_outcome(whole, as_json=as_json, quiet=quiet)
-            return _code(whole)
-    elif spec is not None and is_archive(spec):
-        again = open_again(spec, base_dir, narrowed)
-        job = job_of(again, out, authorized=authorized, calibrate=not no_calibrate, given=base_dir)
-    else:
-        if base_dir or fail_unless_reproduced:
-            raise click.UsageError("--base-dir and --fail-unless-reproduced go with the archive of a run")
-        job = _new_job(_given(spec), out, narrowed, authorized=authorized, calibrate=not no_calibrate)
-    if again and not quiet:
-        show_again(again, job)
-    if dry_run:
+    return _execute(_Options(**options))
+
+
+def _execute(options: _Options) -> int:
+    rerun = _rerun_of(options)
+    job = _job_of(options, rerun)
+    if complete := _complete_run(job):
+        click.echo(f"the run in {job.out} is complete: there is nothing to resume", err=True)
+        _show_outcome(complete, options)
+        return _exit_code(complete)
+    if rerun and not options.quiet:
+        from runner.cli.rerun import show_rerun
+
+        show_rerun(rerun, job)
+    if options.dry_run:
         _show_plan(job.trials)
         return exit_codes.DONE
-    chosen = {trial.configuration.name: trial.configuration for trial in job.trials}
-    check_configurations(chosen.values(), authorized=job.authorized)
-    with nullcontext() if no_lock else host_lock(job.command):
-        outcome = _run(job, quiet=quiet)
-    _show_outcome(outcome, as_json=as_json, quiet=quiet)
-    reproduced = conclude_again(again, outcome, quiet=quiet) if again else True
-    if outcome.signal:
-        exit_codes.die_of(outcome.signal)
-    code = _code(outcome)
-    return exit_codes.THRESHOLD_FAILED if fail_unless_reproduced and not (reproduced or code) else code
+    outcome = _run(job, options)
+    _show_outcome(outcome, options)
+    return _conclude(outcome, rerun, options)
 
 
-def _given(spec: Path | None) -> Path:
-    if spec is None:
+def _rerun_of(options: _Options) -> Rerun | None:
+    """Return the archive to run again, checked; None when a specification or a folder is given."""
+    from runner.archive.results_from import is_archive
+
+    if options.resume or options.spec is None or not is_archive(options.spec):
+        return None
+    from runner.cli.rerun import open_rerun
+
+    return open_rerun(options.spec, options.base_dir, options.selection)
+
+
+def _job_of(options: _Options, rerun: Rerun | None) -> Job:
+    from runner.cli.jobs import new_job, rerun_job, resumed_job
+
+    calibrate = not options.no_calibrate
+    if rerun:
+        return rerun_job(
+            rerun,
+            out=options.out,
+            base_dir=options.base_dir,
+            authorized=options.authorized,
+            calibrate=calibrate,
+        )
+    if options.resume:
+        _check_options_of_resume(options)
+        return resumed_job(options.resume)
+    if options.base_dir or options.fail_unless_reproduced:
+        raise click.UsageError("--base-dir and --fail-unless-reproduced need the archive of a run")
+    if options.spec is None:
         raise click.UsageError("give the path of a specification, or --resume with the folder of a run")
-    return spec
-
-
-def _refuse_beside_resume(given: object) -> None:
-    if given:
-        raise click.UsageError(
-            "--resume goes on with the run as it was begun: "
-            "only --dry-run, --json, --quiet and --no-lock go with it"
-        )
-
-
-def _new_job(spec: Path, out: Path | None, narrowed: Narrowed, *, authorized: bool, calibrate: bool) -> Job:
-    file = read_spec_file(spec, narrowed.overrides)
-    return Job(
-        experiment=file.experiment,
-        trials=plan(file.experiment, configurations=narrowed.configurations, stages=narrowed.stages),
-        spec=file.content,
-        spec_sha256=file.sha256,
-        base_dir=spec.resolve().parent,
-        out=out or default_folder(file.experiment.name),
-        command=_command(spec, narrowed, authorized=authorized, calibrate=calibrate),
-        overrides=narrowed.overrides,
-        authorized=authorized,
+    return new_job(
+        options.spec,
+        options.selection,
+        out=options.out,
+        authorized=options.authorized,
         calibrate=calibrate,
-        configurations=narrowed.configurations,
-        stages=narrowed.stages,
     )
 
 
-def _resumed(folder: Path) -> Job:
-    """The job of a run that was cut short."""
-    from runner.observe.environment import environment
-    from runner.store.run_file import other_host, read_earlier
-
-    earlier = read_earlier(folder)
-    begun = earlier.begun
-    if differences := other_host(begun, environment()):
-        raise UsageError(
-            f"the run in {folder} was begun on another machine ({'; '.join(differences)})",
-            hint="numbers of two machines do not belong into one report: run it anew",
+def _check_options_of_resume(options: _Options) -> None:
+    if any(
+        (
+            options.spec,
+            options.out,
+            options.selection,
+            options.authorized,
+            options.no_calibrate,
+            options.base_dir,
+            options.fail_unless_reproduced,
         )
-    file = read_spec_file(folder / SPEC, begun.run.overrides)
-    return Job(
-        experiment=file.experiment,
-        trials=plan(file.experiment, configurations=begun.configurations, stages=begun.stages),
-        spec=file.content,
-        spec_sha256=file.sha256,
-        base_dir=(folder / begun.base_dir).resolve(),
-        out=folder,
-        command=begun.run.command,
-        overrides=begun.run.overrides,
-        authorized=begun.authorized,
-        calibrate=begun.calibrate,
-        configurations=begun.configurations,
-        stages=begun.stages,
-        earlier=earlier,
-    )
+    ):
+        raise click.UsageError(
+            "--resume continues a run with the options that it was started with: "
+            "it can only be combined with --dry-run, --json, --quiet and --no-lock"
+        )
 
 
-def _whole(job: Job) -> Outcome | None:
-    """How a run ended that is to be gone on with although nothing of it is missing; None for any other."""
+def _complete_run(job: Job) -> Outcome | None:
+    """Return how a run ended that is to be resumed although it is complete; None for any other."""
+    from runner.core.codes import StageStatus
     from runner.core.errors import StoredRunError
-    from runner.execution.pipeline import Outcome
+    from runner.execution.job import Outcome
     from runner.store.results_file import read_results
 
-    if job.earlier is None or job.earlier.begun.run.finished_at is None:
+    if job.earlier is None or job.earlier.run_file.run.finished_at is None:
         return None
     try:
         results = read_results(job.out)
     except StoredRunError:
         return None
-    stages = [stage for each in results["configurations"] for stage in each["stages"]]
-    ended = results["run"]["status"] == "complete" and all(each["status"] == "complete" for each in stages)
-    archive = next(iter(sorted(job.out.glob(f"*-{results['run']['id']}.zip"))), None)
-    return Outcome(results, job.out, archive, None, None) if ended else None
+    stages = (stage for configuration in results.configurations for stage in configuration.stages)
+    if results.run.status != "complete" or any(stage.status is not StageStatus.COMPLETE for stage in stages):
+        return None
+    archive = next(iter(sorted(job.out.glob(f"*-{results.run.id}.zip"))), None)
+    return Outcome(results, job.out, archive, None, None)
 
 
-def _run(job: Job, *, quiet: bool) -> Outcome:
+def _run(job: Job, options: _Options) -> Outcome:
+    import gc
+
     import trio
 
     from runner.execution.pipeline import execute as run_pipeline
+    from runner.stack.host_lock import host_lock
+    from runner.stack.target_policy import check_configurations
 
-    with _watcher(quiet=quiet) as watcher:
+    gc.enable()
+    configurations = {trial.configuration.name: trial.configuration for trial in job.trials}
+    check_configurations(configurations.values(), authorized=job.authorized)
+    with (
+        nullcontext() if options.no_lock else host_lock(job.command),
+        _watcher(quiet=options.quiet) as watcher,
+    ):
         return trio.run(run_pipeline, job, watcher)
 
 
@@ -223,10 +229,10 @@ def _watcher(*, quiet: bool) -> Iterator[Watcher]:
 
 
 def _show_plan(trials: Sequence[Trial]) -> None:
-    total = 0.0
+    total_s = 0.0
     for trial in trials:
         stage = trial.stage
-        total += (stage.warmup + stage.duration) * trial.orders
+        total_s += (stage.warmup + stage.duration) * trial.orders
         at_most = f"at most {trial.orders} probes of up to " if trial.find else ""
         click.echo(
             f"{trial.order + 1:3}. {trial.configuration.name} · {stage.name}: {at_most}{stage.rps:,g} RPS "
@@ -235,58 +241,65 @@ def _show_plan(trials: Sequence[Trial]) -> None:
             f"{trial.configuration.load.connection} connections"
             f"{', cross-check' if trial.cross_check else ''})"
         )
-    total += sum(trial.configuration.cooldown * trial.orders for trial in trials)
-    total -= trials[-1].configuration.cooldown if trials else 0
+    total_s += sum(trial.configuration.cooldown * trial.orders for trial in trials)
+    total_s -= trials[-1].configuration.cooldown if trials else 0
     searches = any(trial.find for trial in trials)
-    click.echo(f"{len(trials)} trials, {'at most' if searches else 'about'} {total:.0f} s")
+    click.echo(f"{len(trials)} trials, {'at most' if searches else 'about'} {total_s:.0f} s")
 
 
-def _show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
-    """The result on stdout, everything for people on stderr."""
-    from runner.cli.terminal import say
+def _show_outcome(outcome: Outcome, options: _Options) -> None:
+    """Print the result on stdout, and everything for people on stderr."""
+    from runner.cli.output import say
+    from runner.store.results_file import encode_results
 
-    if not quiet:
+    if not options.quiet:
         from runner.cli.summary import show_summary
 
         show_summary(outcome.results)
-        say(f"With charts, for a browser: {outcome.folder / 'report.html'}", err=True)
+        say(f"Report with charts, for a browser: {outcome.folder / 'report.html'}", err=True)
         if outcome.archive:
-            say(f"All of it in one file: {outcome.archive}", err=True)
+            say(f"All files as one archive: {outcome.archive}", err=True)
     if outcome.error:
         exit_codes.show_error(outcome.error)
-    if as_json:
-        say(json.dumps(outcome.results, indent=1, ensure_ascii=False, allow_nan=False))
+    if options.as_json:
+        say(encode_results(outcome.results).decode().rstrip("\n"))
     else:
         say(outcome.folder / "report.md")
 
 
-def _code(outcome: Outcome) -> int:
+def _conclude(outcome: Outcome, rerun: Rerun | None, options: _Options) -> int:
+    """Return the exit code, or end by the signal that ended the run."""
+    reproduced = True
+    if rerun:
+        from runner.cli.rerun import conclude_rerun
+
+        reproduced = conclude_rerun(rerun, outcome, quiet=options.quiet)
+    if outcome.signal:
+        exit_codes.die_of(outcome.signal)
+    code = _exit_code(outcome)
+    if options.fail_unless_reproduced and not reproduced and code == exit_codes.DONE:
+        return exit_codes.THRESHOLD_FAILED
+    return code
+
+
+def _exit_code(outcome: Outcome) -> int:
+    from runner.core.codes import StageStatus, Validity
+
     if outcome.error:
         return exit_codes.code_for(outcome.error)
-    ran = [stage for stage in _stages(outcome.results) if stage["status"] != "not-run"]
-    if any(
-        stage["validity"]["status"] == "invalid" for stage in ran if stage.get("find", _DECIDES)["decides"]
-    ):
+    stages = [
+        stage
+        for configuration in outcome.results.configurations
+        for stage in configuration.stages
+        if stage.status is not StageStatus.NOT_RUN
+    ]
+    if any(stage.validity.status is Validity.INVALID for stage in stages if _counts(stage)):
         return exit_codes.INVALID_STAGE
-    if not all(threshold["ok"] for stage in ran for threshold in stage["thresholds"]):
+    if not all(threshold.ok for stage in stages for threshold in stage.thresholds):
         return exit_codes.THRESHOLD_FAILED
     return exit_codes.DONE
 
 
-def _stages(results: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for configuration in results["configurations"]:
-        yield from configuration["stages"]
-
-
-def _command(spec: Path, narrowed: Narrowed, *, authorized: bool, calibrate: bool) -> str:
-    words = ["runner", "execute", str(spec)]
-    for flag, values in (
-        ("--set", narrowed.overrides),
-        ("--configuration", narrowed.configurations),
-        ("--stage", narrowed.stages),
-    ):
-        for value in values:
-            words += [flag, value]
-    words += ["--i-am-authorized"] if authorized else []
-    words += [] if calibrate else ["--no-calibrate"]
-    return shlex.join(words)
+def _counts(stage: Stage) -> bool:
+    """Return whether an invalid stage fails the run: of a search's probes, only those that decide it do."""
+    return stage.find is None or bool(stage.find.decides)

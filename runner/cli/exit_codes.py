@@ -1,4 +1,4 @@
-"""Every way out of the program, and the code the shell sees."""
+"""Every way that the program ends, and its exit code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
@@ -16,6 +16,7 @@ import click
 from runner.core.errors import (
     ArchiveDamaged,
     EnvironmentLacks,
+    InternalError,
     LoadproofError,
     OutputError,
     SpecificationError,
@@ -38,16 +39,17 @@ _CODES: Final[dict[type[LoadproofError], int]] = {
     OutputError: ENVIRONMENT,
     StoredRunError: USAGE,
     ArchiveDamaged: SPECIFICATION,
+    InternalError: BUG,
 }
 
 
 def code_for(error: LoadproofError) -> int:
-    """The exit code of a fault, by the nearest class above it."""
+    """Return the exit code of an error, by its nearest class that has one."""
     return next(_CODES[kind] for kind in type(error).__mro__ if kind in _CODES)
 
 
 def show_error(error: LoadproofError) -> None:
-    """Say on stderr what is wrong and what to do."""
+    """Print on stderr what is wrong and what to do."""
     _say(f"{click.style('error:', fg='red', bold=True)} {error.message}")
     for line in error.details:
         _say(f"  {line}" if not isinstance(error, SpecificationError) else line)
@@ -61,13 +63,17 @@ def _say(line: str) -> None:
         click.echo(line, err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
-def exit_code_of(app: Callable[..., Any]) -> int:
-    """Run the command line and turn whatever happens into an exit code.
+def exit_code_of(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
 
-    No traceback reaches the user: a fault of ours is written to a file that is named.
+    The user never sees a traceback: that of a bug is written to a file, whose name is printed.
+
+    Args:
+        app: A click command.
+        arguments: The words of the command line; None for those of this process.
     """
     try:
-        result = app(standalone_mode=False)
+        result = app(args=arguments, prog_name="runner", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as done:
         return done.exit_code
@@ -82,22 +88,22 @@ def exit_code_of(app: Callable[..., Any]) -> int:
     except (BrokenPipeError, SystemExit) as ended:
         if isinstance(ended, SystemExit) and ended.code != BUG:
             raise
-        return _unread()  # click itself ends with 1 when its reader has gone
+        return _reader_left()  # click itself exits with 1 on a broken pipe
     except Exception as error:  # noqa: BLE001  (the last line of defence)
         return _report_bug(error)
     return result if isinstance(result, int) else DONE
 
 
-def _unread() -> int:
-    """Whoever read what we print has seen enough."""
-    from runner.cli.terminal import nobody_reads
+def _reader_left() -> int:
+    """Return success: a reader that closes the pipe early, such as `head`, has all it wants."""
+    from runner.cli.output import discard
 
-    nobody_reads(sys.stdout)
+    discard(sys.stdout)
     return DONE
 
 
 def die_of(number: signal.Signals) -> NoReturn:
-    """End by the signal itself, so that the shell sees 128 + its number."""
+    """End by the signal itself, so that the shell reports 128 + its number."""
     sys.stdout.flush()
     sys.stderr.flush()
     signal.signal(number, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""What GitHub Actions reads from a command's output, when it runs there; Gitea and Forgejo read the same."""
+"""Output for GitHub Actions, written only when a command runs there; Gitea and Forgejo read the same."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import click
 
 from runner.core.errors import SpecificationError
 
-_SUMMARY_BYTES: Final = 1024 * 1024
+_MAX_SUMMARY_BYTES: Final = 1024 * 1024
 
 
 def annotate(file: Path, error: SpecificationError, environ: Mapping[str, str]) -> None:
-    """Put every problem beside its line of the specification; nothing outside of Actions."""
+    """Annotate every problem at its line of the specification; does nothing outside of Actions."""
     if environ.get("GITHUB_ACTIONS") != "true":
         return
     from runner.publish.annotations import workflow_errors
@@ -24,7 +24,7 @@ def annotate(file: Path, error: SpecificationError, environ: Mapping[str, str]) 
 
 
 def _in_workspace(file: Path, environ: Mapping[str, str]) -> str:
-    """Annotations find a file by its path in the repository, wherever the command was run."""
+    """Return the path in the repository, by which annotations find a file from any working directory."""
     workspace = environ.get("GITHUB_WORKSPACE")
     if workspace and file.resolve().is_relative_to(Path(workspace).resolve()):
         return str(file.resolve().relative_to(Path(workspace).resolve()))
@@ -32,12 +32,12 @@ def _in_workspace(file: Path, environ: Mapping[str, str]) -> str:
 
 
 def add_summary(text: str, environ: Mapping[str, str]) -> bool:
-    """Append to the job's summary page; False when there is none, or no room for it.
+    """Append to the job's summary page, and return whether there is one with enough space.
 
-    https://docs.github.com/actions/reference/workflow-commands-for-github-actions: 1 MiB a step.
+    https://docs.github.com/actions/reference/workflow-commands-for-github-actions: 1 MiB per step.
     """
     path = environ.get("GITHUB_STEP_SUMMARY")
-    if not path or len(text.encode()) > _SUMMARY_BYTES:
+    if not path or len(text.encode()) > _MAX_SUMMARY_BYTES:
         return False
     try:
         with Path(path).open("a", encoding="utf-8") as file:

@@ -1,40 +1,47 @@
-"""`runner init`: a first specification for a service of one's own, which runs as written."""
+"""`runner init`: writes a first specification for a service, which runs unmodified."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli import exit_codes
-from runner.core.errors import OutputError, UsageError
-from runner.experiment.init_template import Known, first_spec, name_for, with_port_field
-from runner.experiment.load import read_spec
-from runner.experiment.topology import PORT_FIELD
+from runner.cli.output import cannot_write
+from runner.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from runner.experiment.init_template import Known
 
 
 @click.command()
 @click.argument("target", nargs=-1, required=True, type=click.UNPROCESSED, metavar="URL | COMMAND...")
-@click.option("--out", type=click.Path(path_type=Path), help="Write here, not to NAME.yaml.")
-@click.option("--name", help="Of the experiment; [a-z0-9-].")
 @click.option(
-    "--path", help="What to ask for; the URL's path, or the first of /healthz, /health, / that answers."
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not to NAME.yaml."
+)
+@click.option("--name", help="Name of the experiment; [a-z0-9-].")
+@click.option(
+    "--path", help="Path to request; by default that of URL, or the first of /healthz, /health, / that works."
 )
 @click.option("--insecure", is_flag=True, help="Accept any certificate of an https URL.")
 def init(
     target: tuple[str, ...], out: Path | None, name: str | None, path: str | None, insecure: bool
 ) -> int:
-    r"""Write a commented specification for a service that runs at URL, or that COMMAND starts.
+    """Write a commented specification for a service that runs at URL, or that COMMAND starts.
 
-    The service is asked a few times, so that what is written runs as it stands. In COMMAND, {port} is
-    where the port goes; a port that can be recognised is replaced by it.
+    `runner init` sends a few requests to your service so that the generated file works unmodified. In
+    COMMAND, {port} stands for the port; a port that is recognised is replaced by it.
 
     \b
     runner init http://127.0.0.1:8080/items
     runner init -- uvicorn main:app --port 8000
-    """
+    """  # noqa: D301  (click looks for the character \b)
+    from runner.experiment.init_template import first_spec, name_for
+    from runner.experiment.load import read_spec
+
     target = _words(target)
     known = _running(target[0], path, insecure=insecure) if _is_url(target) else _startable(target, path)
     name = name or name_for(known)
@@ -46,28 +53,30 @@ def init(
     _write(out, text)
     click.echo(out)
     click.echo(
-        f"it answers {known.status} at {known.path}; run it with: runner execute {out}{_more(text)}", err=True
+        f"the service answers {known.path} with status {known.status}; "
+        f"run the experiment with: runner execute {out}{_more(text)}",
+        err=True,
     )
     return exit_codes.DONE
 
 
 def _words(target: tuple[str, ...]) -> tuple[str, ...]:
-    """The URL, or the command's words, also of one that was quoted as a whole.
+    """Return the URL, or the words of the command, also of one that was quoted as a whole.
 
     Raises:
-        UsageError: It looks like an address without a scheme, or with one that is not spoken.
+        UsageError: It looks like an address without a scheme, or with one that is not supported.
     """
     if _is_url(target) or len(target) != 1:
         return target
     (only,) = target
-    if found := re.match(r"[a-z][a-z0-9+.-]*://", only, re.IGNORECASE):
-        raise UsageError(f"{found[0]} is not spoken here", hint="give an address with http:// or https://")
+    if scheme := re.match(r"[a-z][a-z0-9+.-]*://", only, re.IGNORECASE):
+        raise UsageError(f"{scheme[0]} is not supported", hint="give an address with http:// or https://")
     if re.fullmatch(r"[\w.-]+:\d{1,5}(/\S*)?", only):
-        raise UsageError(f"{only} is no URL", hint=f"write http://{only} for a service that runs there")
+        raise UsageError(f"{only} is not a URL", hint=f"write http://{only} for a service that runs there")
     try:
         return tuple(shlex.split(only))
     except ValueError as error:
-        raise UsageError(f"{only} is no command: {error}", hint="write its words after --") from None
+        raise UsageError(f"{only} is not a command: {error}", hint="write its words after --") from None
 
 
 def _is_url(target: tuple[str, ...]) -> bool:
@@ -81,34 +90,35 @@ def _more(text: str) -> str:
 def _running(url: str, path: str | None, *, insecure: bool) -> Known:
     import trio
 
-    from runner.stack.service_probe import explore_url, listeners_on
+    from runner.experiment.init_template import Known
+    from runner.stack.service_probe import listeners_on, probe_url
 
-    base, asked, port = _split(url)
-    found = trio.run(lambda: explore_url(base, path or asked, insecure=insecure))
+    base, path_of_url, port = _split(url)
+    probe = trio.run(lambda: probe_url(base, path or path_of_url, insecure=insecure))
     local = any(f"//{host}" in base for host in ("127.", "localhost", "[::1]"))
     return Known(
         url=base,
-        path=found.path,
-        status=found.status,
-        health=found.health,
+        path=probe.path,
+        status=probe.status,
+        health=probe.health,
         pids=listeners_on(port) if local else (),
     )
 
 
 def _split(url: str) -> tuple[str, str, int]:
-    """Scheme with host, path with query, and the port."""
+    """Return scheme with host, path with query, and port."""
     from urllib.parse import urlsplit
 
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError as error:
-        raise UsageError(f"{url} is no URL: {error}") from None
+        raise UsageError(f"{url} is not a URL: {error}") from None
     if not parts.hostname or parts.username is not None:
         what = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         raise UsageError(
-            f"{what} is no URL of a service",
-            hint="such as http://127.0.0.1:8080/items, without user and password",
+            f"{what} is not the URL of a service",
+            hint="give a URL such as http://127.0.0.1:8080/items, without user and password",
         )
     query = f"?{parts.query}" if parts.query else ""
     return f"{parts.scheme}://{parts.netloc}", (parts.path or "/") + query, port
@@ -117,16 +127,18 @@ def _split(url: str) -> tuple[str, str, int]:
 def _startable(command: tuple[str, ...], path: str | None) -> Known:
     import trio
 
-    from runner.stack.service_probe import explore_command
+    from runner.experiment.app import PORT_FIELD
+    from runner.experiment.init_template import Known, with_port_field
+    from runner.stack.service_probe import probe_command
 
     words = with_port_field(command)
     if not any(PORT_FIELD in word for word in words):
         raise UsageError(
-            f"no port can be recognised in: {' '.join(command)}",
-            hint="write {port} where it goes, such as: runner init -- my-server --port {port}",
+            f"no port was recognised in: {' '.join(command)}",
+            hint="write {port} in its place, such as: runner init -- my-server --port {port}",
         )
-    found = trio.run(explore_command, words, path)
-    return Known(command=words, path=found.path, status=found.status, health=found.health)
+    probe = trio.run(probe_command, words, path)
+    return Known(command=words, path=probe.path, status=probe.status, health=probe.health)
 
 
 def _write(out: Path, text: str) -> None:
@@ -136,6 +148,4 @@ def _write(out: Path, text: str) -> None:
     except FileExistsError:
         raise UsageError(f"{out} exists already", hint="choose another file with --out") from None
     except OSError as error:
-        raise OutputError(
-            f"cannot write {out}: {error.strerror}", hint="choose another file with --out"
-        ) from None
+        raise cannot_write(out, error) from None

@@ -1,4 +1,4 @@
-"""The `runner` command. Commands are imported when they are called, so that --help is quick."""
+"""The `runner` command. The module of a command is imported when the command runs, so that all start fast."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from runner.cli.exit_codes import exit_code_of
 
 _COMMANDS: Final = {
     "execute": "Run an experiment and write its report.",
-    "init": "Write a first specification for a service of yours.",
-    "validate": "Check a specification and list every problem in it.",
-    "schema": "Print the JSON Schema of specifications.",
-    "report": "Render the report of a run again, from what was stored.",
-    "compare": "Say what is better or worse in one run than in another.",
+    "init": "Write a first specification for your service.",
+    "validate": "Check a specification and list all its problems.",
+    "schema": "Print the JSON Schema of specifications or of results.",
+    "report": "Render the report of a stored run.",
+    "compare": "Show what is better or worse in one run than in another.",
     "history": "Show how the numbers of an experiment changed from run to run.",
-    "verify": "Check that an archive is whole and its numbers follow from its data.",
-    "archive": "Look into archives, take files out, compare two of them.",
-    "comment": "Put a run's result on its pull request.",
-    "doctor": "Say what this machine has and lacks.",
-    "clean": "Remove what runs that were killed have left behind.",
+    "verify": "Check that an archive is intact and that its numbers follow from its data.",
+    "archive": "List, print, extract and compare archives.",
+    "comment": "Post the result of a run on its pull request.",
+    "doctor": "Show what this machine has for experiments and what is missing.",
+    "clean": "Remove what killed runs left behind.",
 }
 
 
@@ -49,22 +49,23 @@ class _Commands(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(name="runner", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="loadproof", prog_name="runner (Loadproof)")
 def app() -> None:
-    """Loadproof runs experiments on HTTP services.
+    """Loadproof runs load experiments on HTTP services.
 
-    A YAML file says what to build, what load to offer and what to measure; the report says
-    what happened, where the bottleneck is, and how we know.
+    A YAML file describes the system to build, the load to offer and what to measure. The report says what
+    happened, where the bottleneck is, and how we know.
 
-    Exit codes: 0 done, 1 a bug of ours, 2 usage, 3 the environment lacks something, 4 a stage is invalid,
-    99 a threshold failed or a comparison found a regression, 104 the specification is wrong or an archive
-    is damaged, 130 and 143 ended by SIGINT or SIGTERM.
+    Exit codes: 0 done, 1 internal error, 2 usage error, 3 the environment lacks something, 4 a stage is
+    invalid, 99 a threshold failed or a comparison found a regression, 104 the specification or an archive
+    is invalid, 130 and 143 ended by SIGINT or SIGTERM.
     """
 
 
 def main() -> None:
     """Entry point of the console script."""
+    gc.disable()  # most commands end before a collection pays off; `execute` enables it
     code = exit_code_of(app)
-    gc.freeze()  # looking for cycles among what is thrown away anyway takes a third of a second
+    gc.freeze()  # Python's last collection would take a third of a second
     sys.exit(code)

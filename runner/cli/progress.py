@@ -1,7 +1,7 @@
-"""How a run looks while it goes: a live panel on a terminal, plain lines elsewhere.
+"""The progress of a run: a live panel on a terminal, plain lines elsewhere.
 
-The panel is redrawn at most twice a second and only when something was measured; there
-is no drawing thread that could disturb the measurement.
+The panel is redrawn at most twice a second, and only when there is a new measurement. There is no drawing
+thread that could disturb the measurement.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,16 +19,16 @@ from rich.text import Text
 
 from runner.core.facts import LoadSecond, Role, Sample, Subject, TrialFacts
 from runner.core.units import Seconds
-from runner.execution.pipeline import Watcher
+from runner.execution.job import Watcher
 from runner.experiment.trials import Trial
 
 _REDRAW_S: Final = 0.5
-_HEARTBEAT_S: Final = 10
+_LINE_EVERY_S: Final = 10
 
 
 @dataclass(slots=True)
 class Now:
-    """What is known about the trial under way."""
+    """What is known about the current trial."""
 
     trial: Trial | None = None
     number: int = 0
@@ -41,22 +41,23 @@ class Now:
     cores: dict[Role, float] = field(default_factory=dict)
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=6))
 
-    def begin(self, trial: Trial, total: int) -> None:
-        """Forget the last trial."""
-        self.__init__(trial=trial, number=trial.order + 1, total=total, t_s=-trial.stage.warmup)  # type: ignore[misc]
+    @classmethod
+    def starting(cls, trial: Trial, total: int) -> Self:
+        """Return the state at the start of a trial."""
+        return cls(trial=trial, number=trial.order + 1, total=total, t_s=-trial.stage.warmup)
 
     def second(self, second: LoadSecond) -> None:
-        """Take over a merged second of load."""
+        """Update from one second of load."""
         self.t_s = max(self.t_s, second.index + 1)
         self.rps = second.completed
         self.p95_ms = second.response_time.percentile_ms(95)
         self.in_flight = second.in_flight
-        lost = dict(second.failures) | ({"dropped": second.dropped} if second.dropped else {})
-        for kind, count in lost.items():
+        failures = dict(second.failures) | ({"dropped": second.dropped} if second.dropped else {})
+        for kind, count in failures.items():
             self.failures[kind] = self.failures.get(kind, 0) + count
 
     def sample(self, sample: Sample, subjects: tuple[Subject, ...]) -> None:
-        """Take over a reading of the counters; cores are averaged over the last second or so."""
+        """Update from a reading of the counters; cores are averages over about the last second."""
         self.t_s = max(self.t_s, sample.t_s)
         self.samples.append(sample)
         first = self.samples[0]
@@ -71,27 +72,27 @@ class Now:
 
 
 class PlainProgress(Watcher):
-    """A line a stage and a heartbeat, for logs and CI."""
+    """Prints a line per stage and one every ten seconds, for logs and CI."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._now = Now()
-        self._beat_s: Seconds = 0.0
+        self._next_line_s: Seconds = 0.0
 
     def say(self, line: str) -> None:
         self._print(line)
 
     def trial_begins(self, trial: Trial, total: int) -> None:
-        self._now.begin(trial, total)
-        self._beat_s = _HEARTBEAT_S
+        self._now = Now.starting(trial, total)
+        self._next_line_s = _LINE_EVERY_S
         stage = trial.stage
         warmup = f" after {stage.warmup:g} s of warm-up" if stage.warmup else ""
-        self._print(f"{_place(self._now)}: offering {stage.rps:,g} RPS for {stage.duration:g} s{warmup}")
+        self._print(f"{_title(self._now)}: offering {stage.rps:,g} RPS for {stage.duration:g} s{warmup}")
 
     def second(self, second: LoadSecond) -> None:
         self._now.second(second)
-        if self._now.trial and self._beat_s <= self._now.t_s < self._now.trial.stage.duration:
-            self._beat_s += _HEARTBEAT_S
+        if self._now.trial and self._next_line_s <= self._now.t_s < self._now.trial.stage.duration:
+            self._next_line_s += _LINE_EVERY_S
             self._print(f"    {self._now.t_s:.0f} s: {_figures(self._now)}")
 
     def sample(self, sample: Sample, subjects: tuple[Subject, ...]) -> None:
@@ -105,7 +106,7 @@ class PlainProgress(Watcher):
 
 
 class LiveProgress(Watcher):
-    """A panel that is redrawn in place."""
+    """Redraws a panel in place."""
 
     def __init__(self, console: Console, live: Live) -> None:
         self._console = console
@@ -117,7 +118,7 @@ class LiveProgress(Watcher):
         self._console.print(Text(line), soft_wrap=True)
 
     def trial_begins(self, trial: Trial, total: int) -> None:
-        self._now.begin(trial, total)
+        self._now = Now.starting(trial, total)
         self._draw(force=True)
 
     def second(self, second: LoadSecond) -> None:
@@ -130,7 +131,7 @@ class LiveProgress(Watcher):
 
     def trial_ends(self, facts: TrialFacts) -> None:
         self._live.update(Text(""), refresh=True)
-        self.say(f"{_place(self._now)}\n{_ending(facts)}")
+        self.say(f"{_title(self._now)}\n{_ending(facts)}")
 
     def _draw(self, *, force: bool = False) -> None:
         instant = time.monotonic()
@@ -140,7 +141,7 @@ class LiveProgress(Watcher):
 
 
 class QuietProgress(Watcher):
-    """Says nothing."""
+    """Prints nothing."""
 
     def say(self, line: str) -> None: ...
 
@@ -153,12 +154,12 @@ class QuietProgress(Watcher):
     def trial_ends(self, facts: TrialFacts) -> None: ...
 
 
-def _place(now: Now) -> str:
+def _title(now: Now) -> str:
     trial = now.trial
     assert trial is not None
     repeat = f", repeat {trial.repeat}" if trial.repeat > 1 else ""
     engine = f", cross-check with {trial.configuration.load.engine}" if trial.cross_check else ""
-    proof = ", counter-experiment" if trial.proves is not None else ""
+    proof = ", counter-experiment" if trial.counter_experiment_for is not None else ""
     return (
         f"[{now.number}/{now.total}] {trial.configuration.name} · {trial.stage.name}{repeat}{engine}{proof}"
     )
@@ -174,9 +175,9 @@ def _figures(now: Now) -> str:
 
 def _ending(facts: TrialFacts) -> str:
     seconds = facts.load.seconds if facts.load else ()
-    done = sum(second.succeeded for second in seconds)
-    lost = sum(second.dropped + sum(second.failures.values()) for second in seconds)
-    text = f"    {facts.status}: {done:,} answered, {lost:,} failed or dropped"
+    succeeded = sum(second.succeeded for second in seconds)
+    failed = sum(second.dropped + sum(second.failures.values()) for second in seconds)
+    text = f"    {facts.status}: {succeeded:,} succeeded, {failed:,} failed or dropped"
     return "\n".join([text, *(f"    {event.message}" for event in facts.events)])
 
 
@@ -185,8 +186,14 @@ def _panel(now: Now) -> Group:
     assert trial is not None
     stage = trial.stage
     length = stage.warmup + stage.duration
-    phase = "warm-up" if now.t_s < 0 else "measuring" if now.t_s < stage.duration else "last answers"
-    place = Text(_place(now), style="bold", overflow="ellipsis", no_wrap=True)
+    phase = (
+        "warm-up"
+        if now.t_s < 0
+        else "measuring"
+        if now.t_s < stage.duration
+        else "waiting for the last responses"
+    )
+    title = Text(_title(now), style="bold", overflow="ellipsis", no_wrap=True)
     head = Table.grid(padding=(0, 2))
     head.add_row(
         ProgressBar(total=length, completed=min(now.t_s + stage.warmup, length), width=30),
@@ -194,12 +201,12 @@ def _panel(now: Now) -> Group:
     )
     body = Table.grid(padding=(0, 3))
     body.add_row("target", f"{stage.rps:,g} RPS", "p95", _ms(now.p95_ms), "in flight", f"{now.in_flight:,}")
-    share = "" if now.rps is None else f"{now.rps / stage.rps:.0%} of it"
+    share = "" if now.rps is None else f"{now.rps / stage.rps:.0%} of target"
     body.add_row("actual", "–" if now.rps is None else f"{now.rps:,.0f} RPS", share)
     cores = ", ".join(f"{role} {now.cores[role]:.2f}" for role in Role if role in now.cores)
-    lost = ", ".join(f"{count:,} {kind}" for kind, count in sorted(now.failures.items()))
-    lines: list[RenderableType] = [place, head, body, *([Text(f"cores    {cores}")] if cores else [])]
-    return Group(*lines, *([Text(f"lost     {lost}", style="red")] if lost else []))
+    failed = ", ".join(f"{count:,} {kind}" for kind, count in sorted(now.failures.items()))
+    lines: list[RenderableType] = [title, head, body, *([Text(f"cores    {cores}")] if cores else [])]
+    return Group(*lines, *([Text(f"failed   {failed}", style="red")] if failed else []))
 
 
 def _ms(value: float | None) -> str:

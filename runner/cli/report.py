@@ -1,36 +1,33 @@
-"""`runner report`: a run's report once more, from what was stored and never from memory."""
+"""`runner report`: the report of a stored run, rendered again from what was stored."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import click
 
 from runner.cli import exit_codes
-from runner.cli.run_arguments import put
+from runner.cli.output import put
 from runner.core.errors import LoadproofError, StoredRunError, UsageError
-from runner.store.run_folder import RESULTS
-
-Results: TypeAlias = Mapping[str, Any]
+from runner.core.results import Results
 
 
 def _markdown(results: Results, run: Path) -> str:
-    """With the charts that lie in the run's folder, or in its archive."""
+    """Return the report with the charts that are in the run's folder or archive."""
     from runner.archive.results_from import is_archive
     from runner.archive.unpack import read_archive
     from runner.report.charts.render import charts
     from runner.report.markdown import render_markdown
 
-    inside = read_archive(run).files if is_archive(run) else {}
-    drawn = {
-        each.name: (each.alt,)
-        for each in charts(results)
-        if (name := f"charts/{each.name}-light.svg") in inside or (run / name).exists()
+    archived = read_archive(run).files if is_archive(run) else {}
+    pictures = {
+        chart.name: (chart.alt,)
+        for chart in charts(results)
+        if (name := f"charts/{chart.name}-light.svg") in archived or (run / name).exists()
     }
-    return render_markdown(results, pictures=drawn)
+    return render_markdown(results, pictures=pictures)
 
 
 def _page(results: Results, run: Path) -> str:
@@ -42,21 +39,23 @@ def _page(results: Results, run: Path) -> str:
 
 
 def _json(results: Results, run: Path) -> str:
+    from runner.store.results_file import encode_results
+
     del run
-    return json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return encode_results(results).decode()
 
 
 def _junit(results: Results, run: Path) -> str:
-    del run
     from runner.report.junit import render_junit
 
+    del run
     return render_junit(results)
 
 
 def _csv(results: Results, run: Path) -> str:
-    del run
     from runner.report.csv_table import render_csv
 
+    del run
     return render_csv(results)
 
 
@@ -72,31 +71,32 @@ _FORMATS: Final[Mapping[str, Callable[[Results, Path], str]]] = {
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(list(_FORMATS)), default="md", show_default=True)
-@click.option("--recount", is_flag=True, help="Analyze the journal anew, by this version's rules.")
+@click.option("--recount", "reanalyze", is_flag=True, help="Analyze the journal again, by the current rules.")
 @click.option("--write", is_flag=True, help="Write report.md, report.html and the charts into RUN.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write here, not to stdout.")
-def report(run: Path, form: str, recount: bool, write: bool, out: Path | None) -> int:
-    """Render the report of RUN, a run's folder or archive, again.
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not to stdout.")
+def report(run: Path, form: str, reanalyze: bool, write: bool, out: Path | None) -> int:
+    """Render the report of RUN, the folder or archive of a run.
 
-    Of a run that was killed before it could write results.json, or whose results.json is damaged, what
-    its journal holds is shown.
+    If results.json is missing because the run was killed, or is damaged, the report shows what the journal
+    contains.
     """
+    results = _reanalyzed(run) if reanalyze else _stored(run)
     if write:
-        return _write_all(run, _recounted(run) if recount else _results(run))
-    text = _FORMATS[form](_recounted(run) if recount else _results(run), run)
-    put(text, out)
+        return _write_all(run, results)
+    put(_FORMATS[form](results, run), out)
     return exit_codes.DONE
 
 
 def _write_all(run: Path, results: Results) -> int:
-    """Everything that people look at, as `runner execute` writes it."""
+    """Write every rendered file, as `runner execute` does."""
     from runner.archive.results_from import is_archive
     from runner.store.rendered_files import MARKDOWN, rendered
     from runner.store.run_folder import RunFolder
 
     if is_archive(run):
         raise UsageError(
-            f"{run} is an archive and stays as it is", hint="print with --format, or extract it first"
+            f"{run} is an archive, and archives are never changed",
+            hint="print with --format, or extract it first",
         )
     folder = RunFolder(run if run.is_dir() else run.parent)
     for name, content in rendered(results).items():
@@ -105,30 +105,36 @@ def _write_all(run: Path, results: Results) -> int:
     return exit_codes.DONE
 
 
-def _recounted(run: Path) -> Results:
+def _reanalyzed(run: Path) -> Results:
     from runner.archive.results_from import is_archive
     from runner.archive.unpack import read_archive
-    from runner.store.reanalyze import recount_files, recount_folder
+    from runner.store.reanalyze import reanalyze_files, reanalyze_folder
 
-    return (
-        recount_files(read_archive(run).files, where=f"{run}: ") if is_archive(run) else recount_folder(run)
-    )
+    if is_archive(run):
+        return reanalyze_files(read_archive(run).files, where=f"{run}: ")
+    return reanalyze_folder(run)
 
 
-def _results(run: Path) -> Results:
-    """As stored; where results.json is missing, damaged or newer, as far as the journal tells."""
-    from runner.archive.results_from import read_results_of as read_results
-    from runner.store.reanalyze import recount_folder
+def _stored(run: Path) -> Results:
+    """Return the stored results; if they are missing, damaged or newer, those in the journal."""
+    from runner.archive.results_from import read_results_of
 
     try:
-        return read_results(run)
-    except StoredRunError as fault:
+        return read_results_of(run)
+    except StoredRunError as error:
         if not run.is_dir():
             raise
-        try:
-            found = recount_folder(run)
-        except LoadproofError:
-            raise fault from None  # it says what a run's folder has to hold
-        lost = fault.message if (run / RESULTS).exists() else f"{run} has no {RESULTS}"
-        click.echo("\n".join([f"{lost}: this is what its journal tells", *fault.details]), err=True)
-        return found
+        return _from_journal(run, error)
+
+
+def _from_journal(run: Path, error: StoredRunError) -> Results:
+    from runner.store.reanalyze import reanalyze_folder
+    from runner.store.run_folder import RESULTS
+
+    try:
+        results = reanalyze_folder(run)
+    except LoadproofError:
+        raise error from None  # it explains what the folder of a run contains
+    why = error.message if (run / RESULTS).exists() else f"{run} has no {RESULTS}"
+    click.echo("\n".join([f"{why}: the report shows what the journal contains", *error.details]), err=True)
+    return results

@@ -1,97 +1,81 @@
-"""Stored runs from the command line: a run, or a folder of runs."""
+"""Stored runs as arguments of commands: one run, or a folder of runs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Final
 
 import click
 
-from runner.core.errors import OutputError, StoredRunError
-from runner.experiment.suggestions import harmless
-from runner.store.run_folder import JOURNAL, RESULTS, SPEC
+from runner.core.errors import StoredRunError
+from runner.core.results import Results
 
-Results: TypeAlias = Mapping[str, Any]
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*%?")
-_MOST = 1000
+_PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*%?")
+_MAX_RUNS: Final = 1000
 
 
 def margin(ctx: click.Context, param: click.Parameter, value: str) -> float:
-    """From ``5%`` or ``5`` to 0.05; an option's callback."""
+    """Return 0.05 for ``5%`` or ``5``; the callback of an option."""
     del ctx
-    found = _PERCENT.fullmatch(value.strip())
-    share = float(found[1]) / 100 if found else 0.0
+    match = _PERCENT.fullmatch(value.strip())
+    share = float(match[1]) / 100 if match else 0.0
     if not 0 < share <= 1:
-        raise click.BadParameter(f"{value!r} is no share above 0 % and up to 100 %, such as 5%", param=param)
+        raise click.BadParameter(
+            f"{value!r} is not a percentage above 0 % and up to 100 %, such as 5%", param=param
+        )
     return share
 
 
 def read_runs(path: Path) -> list[Results]:
-    """The results of a run, its folder or its archive, or of every run below a folder, oldest first.
+    """Return the results of a run (its folder or archive), or of every run below a folder, oldest first.
 
-    A run that lies there twice, as a folder and as an archive, counts once.
+    A run that is there twice, as a folder and as an archive, counts once.
 
     Raises:
-        StoredRunError: There is none, or one is damaged.
+        StoredRunError: There is no run, or one is damaged.
     """
     from runner.archive.results_from import read_results_of
     from runner.store.results_file import read_results
+    from runner.store.run_folder import RESULTS
 
     if not path.is_dir() or (path / RESULTS).exists():
         return [read_results_of(path)]
-    folders = sorted(found.parent for found in path.glob("**/" + RESULTS))
+    folders = sorted(file.parent for file in path.glob("**/" + RESULTS))
     archives = [
-        found for found in sorted(path.glob("**/*.zip")) if found.is_file() and found.parent not in folders
+        file for file in sorted(path.glob("**/*.zip")) if file.is_file() and file.parent not in folders
     ]
     if not folders and not archives:
-        return [read_results(path)]  # says what a run's folder has to hold
-    if len(folders) + len(archives) > _MOST:
-        raise StoredRunError(f"there are more than {_MOST} runs in {path}", hint="name one of its folders")
-    runs: list[Results] = [read_results(folder) for folder in folders if _is_run(folder)]
-    runs += [found for archive in archives if (found := _read_archive(archive)) is not None]
+        return [read_results(path)]  # raises: it explains what the folder of a run contains
+    if len(folders) + len(archives) > _MAX_RUNS:
+        raise StoredRunError(
+            f"there are more than {_MAX_RUNS} runs in {path}", hint="give one of the folders in it"
+        )
+    runs = [read_results(folder) for folder in folders if _is_run(folder)]
+    runs += [results for file in archives if (results := _read_archive(file)) is not None]
     if not runs:
         raise StoredRunError(f"there is no run in {path}", hint="give a folder that `runner execute` wrote")
-    return _oldest_first({str(each["run"]["id"]): each for each in reversed(runs)}.values())
+    by_id = {results.run.id: results for results in reversed(runs)}
+    return sorted(by_id.values(), key=lambda results: results.run.started_at)
 
 
-def _read_archive(path: Path) -> Results | None:
-    """Of a ZIP in a folder, which may be anything; one that is given by its name has to be an archive."""
+def _read_archive(file: Path) -> Results | None:
+    """Return the results in a ZIP that was found in a folder; None, with a message, for any other ZIP."""
     from runner.archive.results_from import read_results_of
+    from runner.experiment.suggestions import harmless
 
     try:
-        return read_results_of(path)
+        return read_results_of(file)
     except StoredRunError as error:
-        click.echo(f"left out: {harmless(error.message)}", err=True)
+        click.echo(f"ignored: {harmless(error.message)}", err=True)
         return None
 
 
-def _oldest_first(runs: Iterable[Results]) -> list[Results]:
-    return sorted(runs, key=lambda each: str(each["run"]["started_at"]))
-
-
 def _is_run(folder: Path) -> bool:
-    """Other programs call a file results.json as well."""
+    """Return whether a folder with a results.json is a run; other programs write files of that name too."""
+    from runner.store.run_folder import JOURNAL, SPEC
+
     if (folder / JOURNAL).exists() or (folder / SPEC).exists():
         return True
-    click.echo(f"{folder} is no run's folder and is left out", err=True)
+    click.echo(f"ignored: {folder} is not the folder of a run", err=True)
     return False
-
-
-def put(text: str, out: Path | None) -> None:
-    """Print a text, or write it where --out says and print the path.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
-    if out is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        out.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {out}: {error.strerror}", hint="choose another file with --out"
-        ) from None
-    click.echo(out)

@@ -1,4 +1,4 @@
-"""`runner schema`: the JSON Schema, for editors, or the same as a page for people."""
+"""`runner schema`: the JSON Schema of specifications for editors, the same as a page, and that of results."""
 
 from __future__ import annotations
 
@@ -8,13 +8,25 @@ import click
 
 
 @click.command()
-@click.option("--markdown", is_flag=True, help="Every key as a page for people.")
-def schema(markdown: bool) -> None:
+@click.option("--markdown", is_flag=True, help="Print every key of specifications as a page for people.")
+@click.option("--results", is_flag=True, help="Print the JSON Schema of results.json.")
+def schema(markdown: bool, results: bool) -> None:
     """Print the JSON Schema of specifications (version 1)."""
-    from runner.experiment.reference import reference
-    from runner.experiment.schema import json_schema
-
+    if markdown and results:
+        raise click.UsageError("--markdown and --results exclude each other")
     if markdown:
+        from runner.experiment.reference import reference
+
         click.echo(reference(), nl=False)
-        return
-    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    elif results:
+        from runner.store.results_schema import results_schema
+
+        _print(results_schema())
+    else:
+        from runner.experiment.schema import json_schema
+
+        _print(json_schema())
+
+
+def _print(content: object) -> None:
+    click.echo(json.dumps(content, indent=2, ensure_ascii=False))

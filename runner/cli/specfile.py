@@ -1,4 +1,4 @@
-"""Reads a specification from disk for the commands that take one."""
+"""Reads specifications for the commands that take one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.cli.github_actions import annotate
 from runner.core.errors import SpecificationError, UsageError
 from runner.experiment.load import read_spec
 from runner.experiment.model import Experiment
@@ -16,20 +15,19 @@ from runner.experiment.model import Experiment
 
 @dataclass(frozen=True, slots=True)
 class SpecFile:
-    """A specification as read: its bytes, their digest, and what they mean."""
+    """A specification: its bytes, their digest, and the experiment that they describe."""
 
-    path: Path
     content: bytes
     sha256: str
     experiment: Experiment
 
 
 def read_spec_file(path: Path, overrides: Sequence[str] = ()) -> SpecFile:
-    """The specification in a file.
+    """Return the specification in a file.
 
     Raises:
         UsageError: The file cannot be read.
-        SpecificationError: Its content is wrong.
+        SpecificationError: Its content is invalid.
     """
     try:
         content = path.read_bytes()
@@ -38,8 +36,24 @@ def read_spec_file(path: Path, overrides: Sequence[str] = ()) -> SpecFile:
             f"cannot read {path}: {error.strerror}", hint="give the path of a YAML specification"
         ) from None
     try:
-        experiment = read_spec(content, source=str(path), overrides=overrides)
+        return parse_spec(content, str(path), overrides)
     except SpecificationError as error:
+        from runner.cli.github_actions import annotate
+
         annotate(path, error, os.environ)
         raise
-    return SpecFile(path, content, hashlib.sha256(content).hexdigest(), experiment)
+
+
+def parse_spec(content: bytes, source: str, overrides: Sequence[str] = ()) -> SpecFile:
+    """Return the specification in a file's bytes.
+
+    Args:
+        content: The file, byte for byte.
+        source: Its name, for messages.
+        overrides: ``path=value`` of every ``--set``.
+
+    Raises:
+        SpecificationError: The content is invalid.
+    """
+    experiment = read_spec(content, source=source, overrides=overrides)
+    return SpecFile(content, hashlib.sha256(content).hexdigest(), experiment)

@@ -1,4 +1,4 @@
-"""`runner validate`: is this specification right?"""
+"""`runner validate`: check a specification."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a value first.")
 def validate(spec: Path, overrides: tuple[str, ...]) -> None:
-    """Check SPEC and list every problem in it (exit code 104)."""
+    """Check SPEC and list all its problems (exit code 104)."""
     from runner.cli.specfile import read_spec_file
 
     experiment = read_spec_file(spec, overrides).experiment

@@ -1,4 +1,4 @@
-"""`runner verify`: whether an archive is whole and its numbers follow from its own data."""
+"""`runner verify`: check that an archive is intact and that its numbers follow from its own data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from runner.cli import exit_codes
-from runner.experiment.suggestions import harmless
 
 
 @click.command()
@@ -15,19 +14,20 @@ from runner.experiment.suggestions import harmless
 def verify(archive: Path) -> int:
     """Check ARCHIVE, a ZIP that `runner execute` wrote: every byte, and every number.
 
-    results.json is computed again from the journal and its histograms; a number that does not follow
-    from them is named. Verdicts and texts must come out the same if this very code wrote ARCHIVE; of
-    another version's, those that read otherwise are listed.
+    results.json is computed again from the journal and its histograms; a number that does not follow from
+    them is an error. If this version wrote ARCHIVE, its verdicts and texts have to be the same too; if
+    another version did, those that differ are listed.
     """
     from runner.archive.rerun import checked, written_by
+    from runner.experiment.suggestions import harmless
 
-    found, otherwise = checked(archive)
-    click.echo(f"{archive}: {len(found.files)} files are whole, and every number follows from the data")
-    if otherwise:
+    content, differences = checked(archive)
+    click.echo(f"{archive}: {len(content.files)} files are intact, and every number follows from the data")
+    if differences:
         click.echo(
-            f"Loadproof {harmless(written_by(found))} wrote it; by this one's rules it reads otherwise:"
+            f"Loadproof {harmless(written_by(content))} wrote it; under the rules of this version it differs:"
         )
-        for line in otherwise:
+        for line in differences:
             click.echo(f"  {line}")
-    click.echo(f"sha256 {found.identity}")
+    click.echo(f"sha256 {content.identity}")
     return exit_codes.DONE

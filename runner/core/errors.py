@@ -1,16 +1,17 @@
-"""One tree of what can go wrong, so that a fault is caught by its meaning.
+"""The exceptions of this program, so that a fault is caught by its meaning.
 
     LoadproofError             message (what, where) and hint (what to do)
-    ├── UsageError             the command line asks for something impossible
+    ├── UsageError             the command line requests something impossible
     ├── SpecificationError     the YAML file is wrong; carries every problem
     ├── EnvironmentLacks       this machine lacks something: a command, a port, Docker
     │   ├── StackFailed        the system under test did not come up
-    │   └── PublishFailed      a comment could not be put where it belongs
+    │   └── PublishFailed      a comment could not be posted
     ├── OutputError            results cannot be written: no permission, disk full
-    └── StoredRunError         a run folder cannot be read: partial, newer, edited
-        └── ArchiveDamaged     an archive is not what was written, or is made to do harm
+    ├── StoredRunError         a run folder cannot be read: partial, newer, edited
+    │   └── ArchiveDamaged     an archive is damaged, was changed, or is malicious
+    └── InternalError          a bug in Loadproof that leaves the measured data intact
 
-Which exit code each one gets is decided in one place, `runner.cli.exit_codes`.
+`runner.cli.exit_codes` assigns the exit codes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 
 
 class LoadproofError(Exception):
-    """Anything a user can be told in one message, without a traceback.
+    """A fault that is reported to the user as one message, without a traceback.
 
     Args:
         message: What is wrong and where, one sentence without a trailing full stop.
@@ -35,16 +36,16 @@ class LoadproofError(Exception):
 
 
 class UsageError(LoadproofError):
-    """The command line asks for something that cannot be done."""
+    """The command line requests something that cannot be done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in a specification, for machines; people read the rendered one.
+    """One thing that is wrong in a specification, for programs; people read the rendered one.
 
     Attributes:
-        line: In the file, from 1; None when a ``--set`` is at fault.
-        column: In characters, from 1; None when a ``--set`` is at fault.
+        line: In the file, from 1; None when a ``--set`` caused it.
+        column: In characters, from 1; None when a ``--set`` caused it.
         path: Such as ``stages[0].rps``; empty when the file cannot be read that far.
         message: What is wrong, without a trailing full stop.
         hint: What to do, a sentence such as ``did you mean 'load'?``, or an empty string.
@@ -83,11 +84,11 @@ class StackFailed(EnvironmentLacks):
 
 
 class PublishFailed(EnvironmentLacks):
-    """A comment could not be put on the pull request; no token is in any of this error's texts."""
+    """A comment could not be posted on the pull request; no text of this error contains a token."""
 
 
 class OutputError(LoadproofError):
-    """Results cannot be written. What the journal already holds is kept."""
+    """Results cannot be written. The content of the journal is kept."""
 
 
 class StoredRunError(LoadproofError):
@@ -95,4 +96,8 @@ class StoredRunError(LoadproofError):
 
 
 class ArchiveDamaged(StoredRunError):  # noqa: N818  (reads as the sentence it is)
-    """An archive is damaged, was changed, or is made to do harm; nothing of it was used."""
+    """An archive is damaged, was changed, or is malicious; nothing of it was used."""
+
+
+class InternalError(LoadproofError):
+    """A bug in Loadproof; the measured data are on disk."""

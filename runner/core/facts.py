@@ -1,17 +1,18 @@
-"""What happened, as plain frozen data: no method here does I/O.
+"""What happened in a run, as frozen data without I/O.
 
-A `TrialFacts` is everything known about one trial. It is what the journal stores and
-all that `runner.analyze` may look at, so a report can be made again from it alone.
+`TrialFacts` holds everything known about one trial. The journal stores it, and `runner.analyze` reads nothing
+else about what happened, so a report can be made again from it alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
-from runner.core.histogram import Histogram
+from msgspec import UNSET, Struct, UnsetType, field
+
+from runner.core.histogram import EMPTY, Histogram
 from runner.core.units import Bytes, Nanoseconds, PerSecond, Seconds
 
 FAILURE_KINDS: Final = (
@@ -26,11 +27,11 @@ FAILURE_KINDS: Final = (
     "no_port",
     "no_fd",
 )
-"""Why a request that was taken up did not succeed. `dropped` (never sent) is counted apart."""
+"""Why a request that was taken up did not succeed. `dropped` (never sent) is counted separately."""
 
 
 class Role(StrEnum):
-    """Whose CPU it is."""
+    """Whose resources a subject uses."""
 
     APP = "app"
     PROXY = "proxy"
@@ -42,14 +43,13 @@ class Role(StrEnum):
     SYSTEM = "system"
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """How a server is spoken to over TLS.
+class Tls(Struct, frozen=True, omit_defaults=True):
+    """TLS settings of an endpoint.
 
     Attributes:
-        server_name: Whom the certificate must name; also sent to the server (SNI).
-        ca_file: PEM file of the authorities that are trusted; empty for those of the system.
-        insecure: Any certificate is accepted.
+        server_name: The name that the certificate must contain; also sent to the server (SNI).
+        ca_file: PEM file of trusted authorities; empty for those of the system.
+        insecure: Accept any certificate.
     """
 
     server_name: str
@@ -57,18 +57,17 @@ class Tls:
     insecure: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True, omit_defaults=True):
     """Where the load goes.
 
     Attributes:
         host: Name or address; IPv6 addresses without brackets.
         port: TCP port.
         scheme: ``http`` or ``https``.
-        base_path: Put before every request's path, without a trailing slash; mostly empty.
-        address: What to connect to, when `host` was looked up and judged already; nothing
-            looks it up again. Empty when `host` stands for itself.
-        tls: For ``https``, and only then.
+        base_path: Prefix of every request's path, without a trailing slash; usually empty.
+        address: The address to connect to, when `host` was resolved and checked already; it is not
+            resolved again. Empty when `host` is used as it is.
+        tls: For ``https`` only.
     """
 
     host: str
@@ -82,13 +81,12 @@ class Endpoint:
 SubjectKind: TypeAlias = Literal["tree", "process", "cgroup", "system"]
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """One thing to watch.
+class Subject(Struct, frozen=True, omit_defaults=True):
+    """One thing to observe.
 
     Attributes:
         name: Unique within the trial, such as ``app``, ``app-2``, ``nginx``.
-        role: Whose CPU it counts as; several subjects may share a role.
+        role: The role its resources count for; several subjects may share a role.
         kind: ``tree`` a process and all its descendants, ``process`` one process alone,
             ``cgroup`` everything in the control groups of `pid`, ``system`` the host.
         pid: The (root) process; None for ``system``.
@@ -103,14 +101,13 @@ class Subject:
     started: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Throttling:
-    """What a CPU quota has cost a control group since it was made.
+class Throttling(Struct, frozen=True, omit_defaults=True):
+    """What a CPU quota cost a control group since its creation.
 
     Attributes:
         periods: Enforcement periods in which it wanted to run.
-        throttled: Those in which it used its quota up and had to wait.
-        waited_s: How long its threads waited, all together.
+        throttled: Periods in which it used up its quota and had to wait.
+        waited_s: Total time that its threads waited.
     """
 
     periods: int
@@ -118,16 +115,15 @@ class Throttling:
     waited_s: Seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True, omit_defaults=True):
     """Cumulative counters of every subject at one instant.
 
     Attributes:
         t_s: Seconds since the measured window began; negative in the warm-up.
-        cpu_s: Subject name to CPU seconds used since some fixed past. A subject that
+        cpu_s: Subject name to CPU seconds used since a fixed point in the past. A subject that
             could not be read is absent, never 0.
         rss_bytes: Subject name to resident memory.
-        throttling: Subject name to what its CPU quota cost; subjects without a quota are absent.
+        throttling: Subject name to the cost of its CPU quota; subjects without a quota are absent.
     """
 
     t_s: Seconds
@@ -136,20 +132,19 @@ class Sample:
     throttling: Mapping[str, Throttling] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(Struct, frozen=True, omit_defaults=True):
     """One counter of the kernel or of a part of the stack, at both ends of the measured window.
 
     Attributes:
         scope: ``host``; ``net:<subject>`` for a network namespace (``net:host`` is the runner's own);
             or a subject's name.
         name: Such as ``tcp.listen_overflows``.
-        unit: ``count``, ``s``, ``cores``, ``bytes`` or a thing that is counted.
+        unit: ``count``, ``s``, ``cores``, ``bytes`` or the thing that is counted.
         kind: ``counter`` is cumulative, ``gauge`` a level.
         before: At the window's start.
         after: At its end.
         peak: Of a gauge: the highest level seen in the window.
-        limit: The bound it cannot pass, where there is one.
+        limit: The bound it cannot exceed, where there is one.
     """
 
     scope: str
@@ -162,8 +157,7 @@ class Counter:
     limit: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True, omit_defaults=True):
     """A counter that could not be read, which is not the same as zero.
 
     Attributes:
@@ -177,18 +171,17 @@ class Unreadable:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedFacts:
-    """What the witnesses saw in one trial.
+class ObservedFacts(Struct, frozen=True, omit_defaults=True):
+    """What was observed in one trial.
 
     Attributes:
-        subjects: Everything that was watched.
-        samples: In time order, the window's two ends among them.
+        subjects: Everything that was observed.
+        samples: In time order, including both ends of the window.
         notes: What could not be read and why, in sentences.
-        requests: Subject's name to the requests it counted itself in the measured window,
-            from its own Prometheus metrics; subjects without such a counter are absent.
+        requests: Subject name to the requests that it counted itself in the measured window, from its
+            Prometheus metrics; subjects without such a counter are absent.
         counters: Of the kernel, the proxy and the app, over the measured window.
-        unreadable: Counters that could not be had.
+        unreadable: Counters that could not be read.
     """
 
     subjects: tuple[Subject, ...]
@@ -199,8 +192,7 @@ class ObservedFacts:
     unreadable: tuple[Unreadable, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LoadSecond:
+class LoadSecond(Struct, frozen=True, omit_defaults=True):
     """One second of a stage, all workers together.
 
     Counts and histograms hold only requests that were due in the measured window; each
@@ -209,14 +201,14 @@ class LoadSecond:
 
     Attributes:
         index: 0 is the window's first second, negative the warm-up, beyond the window's
-            length the drain in which late answers arrive.
+            length the drain in which late responses arrive.
         scheduled: Came due.
-        sent: Were taken up, whether or not they got as far as being sent: every such request
+        sent: Were taken up, whether or not they were sent completely: every such request
             ends in `succeeded` or in one of `failures`.
-        succeeded: Answered as expected.
+        succeeded: Got a response that passed every check.
         dropped: Never taken up.
         failures: Failure kind to count; kinds with no failure are absent.
-        completed: Good answers whose last byte arrived in this second, warm-up included.
+        completed: Successful responses whose last byte arrived in this second, including the warm-up.
         in_flight: Requests under way at the second's end.
         duration: done − (ready if the connection is new, else started). It is ready when it is
             connected and, with TLS, the TLS handshake is over as well.
@@ -236,20 +228,19 @@ class LoadSecond:
     failures: Mapping[str, int] = field(default_factory=dict)
     completed: int = 0
     in_flight: int = 0
-    duration: Histogram = field(default_factory=Histogram)
-    response_time: Histogram = field(default_factory=Histogram)
-    connect: Histogram = field(default_factory=Histogram)
-    tls: Histogram = field(default_factory=Histogram)
-    dispatch_delay: Histogram = field(default_factory=Histogram)
-    first_byte: Histogram = field(default_factory=Histogram)
+    duration: Histogram = EMPTY
+    response_time: Histogram = EMPTY
+    connect: Histogram = EMPTY
+    tls: Histogram = EMPTY
+    dispatch_delay: Histogram = EMPTY
+    first_byte: Histogram = EMPTY
     cpu_s: Seconds = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class LoadFacts:
+class LoadFacts(Struct, frozen=True, omit_defaults=True):
     """What the engine offered and what came back.
 
-    Latency histograms hold successful requests only; `dispatch_delay` holds all taken up.
+    Latency histograms hold successful requests only; `dispatch_delay` holds all requests taken up.
 
     Attributes:
         engine: The engine's word in the specification.
@@ -258,13 +249,14 @@ class LoadFacts:
         seconds: In order of index, drain included.
         complete: False when the stage was cut short; `planned` then exceeds the sum of
             `scheduled`.
-        clock: Which clock stamped the answers, in words for the appendix.
+        clock: Which clock timed the responses, as a phrase for the appendix.
         lost_workers: One sentence per worker that died, hung or fell behind; such a stage
             is invalid.
         notes: Anything else a reader of the numbers should know, in sentences.
+        engine_version: Of an engine that is a program of its own, such as ``2.0.0``; else empty.
         stated_ms: For an engine that keeps no histograms (k6): ``duration`` and the like to
-            ``mean``, ``p50`` ... ``max`` in milliseconds as the engine states them, None for
-            what it cannot know. When present it stands instead of the seconds' histograms.
+            ``mean``, ``p50`` ... ``max`` in milliseconds as the engine reports them, None for
+            what it cannot know. When present it replaces the histograms of `seconds`.
     """
 
     engine: str
@@ -275,17 +267,17 @@ class LoadFacts:
     clock: str
     lost_workers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    engine_version: str = ""
     stated_ms: Mapping[str, Mapping[str, float | None] | None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True, omit_defaults=True):
     """When a trial's parts happen, on CLOCK_MONOTONIC.
 
     Attributes:
         start_ns: The first arrival is due; the warm-up begins.
         measure_ns: The measured window begins.
-        end_ns: The measured window ends; late answers may still arrive.
+        end_ns: The measured window ends; late responses may still arrive.
     """
 
     start_ns: Nanoseconds
@@ -293,8 +285,7 @@ class Window:
     end_ns: Nanoseconds
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True, omit_defaults=True):
     """Something that happened in a trial and is not a request.
 
     Attributes:
@@ -310,14 +301,13 @@ class Event:
     log: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Spacing:
-    """The gaps between requests as their receiver saw them, by the kernel's receive stamps.
+class Spacing(Struct, frozen=True, omit_defaults=True):
+    """The gaps between requests at their receiver, by the kernel's receive timestamps.
 
     Attributes:
         planned_gap_us: Median of the planned gaps.
-        median_gap_us: Median of the gaps seen.
-        error_p50_us: Median of |gap seen − gap planned|; bunching by a quantum is in it.
+        median_gap_us: Median of the observed gaps.
+        error_p50_us: Median of |observed gap − planned gap|; includes batching by a quantum.
         error_p99_us: 99th percentile of the same.
     """
 
@@ -327,14 +317,13 @@ class Spacing:
     error_p99_us: float
 
 
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """What the generator shows at one rate with nothing to measure.
+class Floor(Struct, frozen=True, omit_defaults=True):
+    """The generator's baseline at one rate, against a server that does nothing.
 
     Attributes:
         target_rps: Offered arrivals per second.
-        achieved: Good answers in the window ÷ planned requests.
-        duration_ms: ``p50``, ``p95`` and ``p99``; empty when nothing was answered.
+        achieved: Successful responses in the window ÷ planned requests.
+        duration_ms: ``p50``, ``p95`` and ``p99``; empty without successful responses.
         dispatch_delay_ms: Likewise.
         cpu_us_per_request: CPU of all workers, None when nothing was sent.
         spacing: None when too few requests arrived, or gaps could not be paired with planned ones.
@@ -348,17 +337,16 @@ class Floor:
     spacing: Spacing | None
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(Struct, frozen=True, omit_defaults=True):
     """The generator's own error on this host, for one way of offering load.
 
     Attributes:
         made_at: UTC, ISO 8601 with seconds.
         connection: ``new`` or ``keep-alive``.
         workers: Generator processes.
-        floors: One a rate, ascending.
-        ceiling_rps: Requests a second that got through to the null responder when more were due;
-            None for an engine whose ceiling is not sought (k6).
+        floors: One per rate, ascending.
+        ceiling_rps: Requests per second that reached the no-op server when more were due; None for an
+            engine whose ceiling is not measured (k6).
         engine: What offered the load.
     """
 
@@ -370,11 +358,122 @@ class Calibration:
     engine: str = "builtin"
 
 
+class ImageFacts(Struct, frozen=True, omit_defaults=True):
+    """A container image that was used.
+
+    Attributes:
+        name: Repository and tag.
+        id: The engine's own digest of its configuration.
+        digest: The registry's digest of its manifest; None for an image that was built here.
+        stands_in_for: The image that the specification names, where this one replaces it.
+    """
+
+    name: str
+    id: str
+    digest: str | None
+    stands_in_for: str | None = None
+
+
+class BuildFacts(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A folder that an image was built from.
+
+    Attributes:
+        folder: As in the specification.
+        content: SHA-256 of everything in it; None where it is not known.
+        base: The image it starts from, where that is known.
+    """
+
+    folder: str | None
+    content: str | None = None
+    base: ImageFacts | None
+
+
+class EngineFacts(Struct, frozen=True):
+    """The Docker Engine: its version and that of its API."""
+
+    version: str
+    api: str
+
+
+class LimitFacts(Struct, frozen=True):
+    """What a container may use, None for no limit: CPUs, and memory in MiB."""
+
+    cpus: float | None
+    memory_mib: float | None
+
+
+class ProxyFacts(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The proxy in front of the app.
+
+    Attributes:
+        kind: Such as ``nginx``.
+        version: As it reports itself; None when it does not.
+        keepalive: Idle connections to the app that each worker keeps, 0 for none.
+        workers: Worker processes, or ``auto``.
+        connections: How many connections one worker may have.
+        backlog: Length of its accept queue.
+    """
+
+    kind: str
+    version: str | None
+    keepalive: int
+    workers: int | Literal["auto"]
+    connections: int | None = None
+    backlog: int
+
+
+class SystemDescription(Struct, frozen=True, omit_defaults=True):
+    """The system that was built, without secrets; fields that do not apply to its kind are absent.
+
+    Other packages read its fields and never depend on the kind of topology.
+
+    Attributes:
+        kind: The topology's kind in the specification.
+        url: Of a service that ran already.
+        pids: Its processes, where the specification names them.
+        address: The address that its name was resolved to.
+        certificate: ``checked`` or ``not checked``, of a service with TLS.
+        command: Arguments that one replica was started with.
+        engine: The Docker Engine.
+        replicas: How many processes or containers of the app there are.
+        urls: Of each replica.
+        health: Path of the readiness check.
+        network: ``bridge`` or ``host``, of containers.
+        publish: ``port`` or ``container``, how containers are reached; null on the host network.
+        images: Role to image.
+        limits: Of each replica.
+        env_names: Names of the environment variables that the app is given; values may be secrets.
+        cpus: Processors that the stack is bound to.
+        build: What the app's image was built from.
+        proxy: In front of the app.
+    """
+
+    kind: str = ""
+    url: str | None = None
+    pids: tuple[int, ...] | None = None
+    address: str | None = None
+    certificate: Literal["checked", "not checked"] | None = None
+    command: tuple[str, ...] | None = None
+    engine: EngineFacts | None = None
+    replicas: int | None = None
+    urls: tuple[str, ...] | None = None
+    health: str | None = None
+    network: Literal["bridge", "host"] | None = None
+    publish: Literal["port", "container"] | UnsetType | None = UNSET
+    images: Mapping[str, ImageFacts] | None = None
+    limits: LimitFacts | None = None
+    env_names: tuple[str, ...] | None = None
+    cpus: tuple[int, ...] | None = None
+    build: BuildFacts | None = None
+    proxy: ProxyFacts | None = None
+
+
 TrialStatus: TypeAlias = Literal["complete", "failed", "aborted"]
+HostFact: TypeAlias = str | bool | int | float | None
+"""A fact of the host; None where it could not be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrialFacts:
+class TrialFacts(Struct, frozen=True, omit_defaults=True):
     """One stage of one configuration, run once.
 
     Attributes:
@@ -390,10 +489,10 @@ class TrialFacts:
         load: None when the stage could not begin.
         observed: None when the stage could not begin.
         events: In time order.
-        topology: What was really built, as the stack describes it (command, url, images...).
+        topology: The system that was built.
         proves: Order of the trial whose verdict this counter-experiment is about.
-        change: What is done differently in it, a name of `runner.experiment.counter_experiments`.
-        calibration: What the generator itself shows at this rate, None when it was not calibrated.
+        change: Name of its change in `runner.experiment.counter_experiments`.
+        calibration: The generator's baseline at this rate; None when it was not calibrated.
     """
 
     configuration: str
@@ -408,27 +507,26 @@ class TrialFacts:
     load: LoadFacts | None
     observed: ObservedFacts | None
     events: tuple[Event, ...] = ()
-    topology: Mapping[str, object] = field(default_factory=dict)
+    topology: SystemDescription | None = None
     calibration: Calibration | None = None
     proves: int | None = None
     change: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RunFacts:
+class RunFacts(Struct, frozen=True, omit_defaults=True):
     """The run around its trials.
 
     Attributes:
-        run_id: Unique, also in every name and label this run created.
+        run_id: Unique; part of every name and label that this run created.
         started_at: UTC, ISO 8601 with seconds.
         finished_at: None while it runs.
-        command: The command line that makes this run again.
+        command: The command line that repeats this run.
         overrides: ``path=value`` of every --set, in order.
         status: ``complete``, or ``aborted`` by `signal` or `error`.
         signal: ``SIGINT`` or ``SIGTERM`` when aborted by one.
         environment: Host facts; keys end in their unit where they have one.
-        error: The fault that ended the run early, one sentence.
-        resumed_at: When the run was taken up again after a crash, as of `started_at`.
+        error: The fault that ended the run early, as one sentence.
+        resumed_at: When the run was resumed after a crash, as `started_at`.
     """
 
     run_id: str
@@ -438,6 +536,6 @@ class RunFacts:
     overrides: tuple[str, ...]
     status: Literal["complete", "aborted"]
     signal: str | None
-    environment: Mapping[str, object]
+    environment: Mapping[str, HostFact]
     error: str | None = None
     resumed_at: tuple[str, ...] = ()

@@ -13,7 +13,6 @@ import struct
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 from runner.core.units import NS_PER_US, Microseconds, Milliseconds, Nanoseconds
@@ -30,7 +29,7 @@ _SIGNIFICANT_DIGITS: Final = 3
 
 
 def bucket(value_us: Microseconds) -> int:
-    """The bucket a value falls into; values above 60 s fall into the last one."""
+    """Return the bucket of a value; values above 60 s fall into the last one."""
     if value_us < 2 * _HALF:
         return max(value_us, 0)
     value_us = min(value_us, HIGHEST_US)
@@ -39,7 +38,7 @@ def bucket(value_us: Microseconds) -> int:
 
 
 def lowest_us(index: int) -> Microseconds:
-    """The smallest value that falls into bucket `index`."""
+    """Return the smallest value of a bucket."""
     if index < 2 * _HALF:
         return index
     shift = (index >> _HALF_BITS) - 1
@@ -47,14 +46,15 @@ def lowest_us(index: int) -> Microseconds:
 
 
 def highest_us(index: int) -> Microseconds:
-    """The largest value that falls into bucket `index`."""
+    """Return the largest value of a bucket."""
     shift = max((index >> _HALF_BITS) - 1, 0)
     return lowest_us(index) + (1 << shift) - 1
 
 
-@dataclass(frozen=True, slots=True)
 class Histogram:
-    """Counts of latencies, with the exact sum and the exact maximum beside them.
+    """Counts of latencies, with the exact sum and the exact maximum beside them. Immutable.
+
+    A plain class, neither a dataclass nor a Struct: the journal stores it in HdrHistogram's own encoding.
 
     Attributes:
         counts: Bucket index to count; empty buckets are absent.
@@ -62,13 +62,28 @@ class Histogram:
         max_ns: The largest recorded value, 0 when nothing was recorded.
     """
 
-    counts: Mapping[int, int] = field(default_factory=dict)
-    total_ns: Nanoseconds = 0
-    max_ns: Nanoseconds = 0
+    __slots__ = ("counts", "max_ns", "total_ns")
+
+    def __init__(
+        self, counts: Mapping[int, int] | None = None, total_ns: Nanoseconds = 0, max_ns: Nanoseconds = 0
+    ) -> None:
+        self.counts: Final[Mapping[int, int]] = counts or {}
+        self.total_ns: Final = total_ns
+        self.max_ns: Final = max_ns
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Histogram):
+            return NotImplemented
+        return (self.counts, self.total_ns, self.max_ns) == (other.counts, other.total_ns, other.max_ns)
+
+    __hash__ = None  # type: ignore[assignment]  # counts are a mapping
+
+    def __repr__(self) -> str:
+        return f"Histogram({self.counts!r}, {self.total_ns!r}, {self.max_ns!r})"
 
     @property
     def count(self) -> int:
-        """How many values were recorded."""
+        """The number of recorded values."""
         return sum(self.counts.values())
 
     @property
@@ -83,7 +98,7 @@ class Histogram:
         return self.max_ns / 1e6 if self.counts else None
 
     def percentile_ms(self, percent: float) -> Milliseconds | None:
-        """The smallest bucket that at least `percent` of the values do not exceed.
+        """Return the smallest bucket bound that at least `percent` of the values do not exceed.
 
         Args:
             percent: 0 < percent <= 100.
@@ -95,7 +110,7 @@ class Histogram:
         return next(iter(self.percentiles_ms([percent])), None)
 
     def percentiles_ms(self, percents: Iterable[float]) -> list[Milliseconds]:
-        """Several percentiles in one pass; `percents` ascending. Empty when nothing was recorded."""
+        """Return several percentiles in one pass; `percents` ascending. Empty when nothing was recorded."""
         n = self.count
         if not n:
             return []
@@ -111,15 +126,19 @@ class Histogram:
         return found
 
     def encode(self) -> str:
-        """The HdrHistogram V2 compressed form in base64; sum and maximum are not in it."""
+        """Return the HdrHistogram V2 compressed form in base64, without sum and maximum."""
         payload = bytes(_zigzag_leb128(_runs(self.counts)))
         header = _HEADER.pack(_COOKIE_V2, len(payload), 0, _SIGNIFICANT_DIGITS, 1, HIGHEST_US, 1.0)
         packed = zlib.compress(header + payload, 6)
         return base64.b64encode(struct.pack(">ii", _COOKIE_V2_COMPRESSED, len(packed)) + packed).decode()
 
 
+EMPTY: Final = Histogram()
+"""A histogram of nothing, as default of fields."""
+
+
 def decode(text: str, *, total_ns: Nanoseconds, max_ns: Nanoseconds) -> Histogram:
-    """The histogram that `Histogram.encode` made.
+    """Return the histogram that `Histogram.encode` made.
 
     Raises:
         ValueError: The text is not a V2 compressed histogram of this shape.
@@ -142,7 +161,7 @@ def decode(text: str, *, total_ns: Nanoseconds, max_ns: Nanoseconds) -> Histogra
 
 
 def merge(histograms: Iterable[Histogram]) -> Histogram:
-    """All values of all histograms in one; loses nothing."""
+    """Merge histograms without loss."""
     counts: defaultdict[int, int] = defaultdict(int)
     total_ns = max_ns = 0
     for histogram in histograms:
@@ -154,7 +173,7 @@ def merge(histograms: Iterable[Histogram]) -> Histogram:
 
 
 def of(values_ns: Iterable[Nanoseconds]) -> Histogram:
-    """A histogram of these values, each rounded to the nearest microsecond."""
+    """Return a histogram of these values, each rounded to the nearest microsecond."""
     counts: dict[int, int] = {}
     total_ns = max_ns = 0
     for value in values_ns:

@@ -1,4 +1,4 @@
-"""Names for units, so that a signature says what a number means."""
+"""Type aliases for units, and conversions between them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ BYTES_PER_MIB: Final = 1024 * 1024
 
 
 def ns(seconds: Seconds) -> Nanoseconds:
-    """Whole nanoseconds nearest to a number of seconds."""
+    """Convert seconds to whole nanoseconds."""
     return round(seconds * NS_PER_S)
 
 
 def percent(share: float, digits: int = 0, *, signed: bool = False) -> str:
-    """A fraction in per cent, with the space that belongs before the sign: ``56 %``, ``+95 %``."""
+    """Format a fraction as a percentage: ``56 %``, ``+95 %``."""
     return f"{share * 100:{'+' if signed else ''},.{digits}f} %"

@@ -1,26 +1,28 @@
-"""One trial is one nursery: the load, its witnesses, and a look-out for a dying system.
+"""Runs one trial in one nursery: load generation, monitoring, and a watch for system failure.
 
-A trial always ends in facts. When the run is aborted, or an engine cannot start, the
-facts are handed over before the exception travels on, so nothing measured is lost.
+A trial always ends in facts. When the run is aborted, or an engine cannot start, the facts are delivered
+before the exception propagates, so that no measurement is lost.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import trio
+from msgspec.structs import replace
 
 from runner.core.facts import (
     Event,
     LoadFacts,
     LoadSecond,
     ObservedFacts,
+    ProxyFacts,
     Role,
     Sample,
     Subject,
@@ -29,28 +31,18 @@ from runner.core.facts import (
     Window,
 )
 from runner.core.units import NS_PER_S, Seconds
+from runner.execution.job import TrialWatcher
 from runner.experiment.trials import Trial
 from runner.load.engine import Engine, LoadOrder, LoadStarted
 from runner.observe.counters.gather import Counters
 from runner.observe.processes import start_ticks
-from runner.observe.requests import RequestCounter
 from runner.observe.sampler import watch
 from runner.stack.protocols import Guard, Stack
 
 
-class TrialWatcher(Protocol):
-    """Told how a trial goes while it goes; must return at once and never raise."""
-
-    def second(self, second: LoadSecond) -> None:
-        """A second of load has been merged."""
-
-    def sample(self, sample: Sample, subjects: tuple[Subject, ...]) -> None:
-        """All subjects were read once."""
-
-
 @dataclass(slots=True)
 class _Record:
-    """Facts as they come in."""
+    """What is known of a trial so far."""
 
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     window: Window | None = None
@@ -74,16 +66,16 @@ async def run_trial(
     on_facts: Callable[[TrialFacts], None],
     keep: Callable[[str, bytes], None] | None = None,
 ) -> TrialFacts:
-    """Offer one stage to a stack that is up, and watch.
+    """Offer one stage to a running stack, and observe it.
 
     Args:
         trial: What to run.
         stack: Where to run it.
         engine: What offers the load.
-        guard: Told every process the engine starts.
-        watcher: Shown progress.
-        on_facts: Given the facts before this returns *or raises*.
-        keep: Takes what the engine makes from its order, for the run's archive.
+        guard: Receives every process that the engine starts.
+        watcher: Receives the progress.
+        on_facts: Receives the facts before this returns *or raises*.
+        keep: Receives the files that the engine generates, for the run's archive.
 
     Raises:
         EnvironmentLacks: The engine cannot run here.
@@ -91,7 +83,7 @@ async def run_trial(
     record = _Record()
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_look_out, stack, record, nursery.cancel_scope)
+            nursery.start_soon(_watch_stack, stack, record, nursery.cancel_scope)
             order = LoadOrder(stack.endpoint, trial.configuration.load, trial.stage, keep)
             await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
             nursery.cancel_scope.cancel()
@@ -103,7 +95,7 @@ async def run_trial(
 
 
 def not_started(trial: Trial, event: Event) -> TrialFacts:
-    """Facts of a trial whose stack did not come up again."""
+    """Return the facts of a trial whose stack did not start again."""
     record = _Record(status="failed", events=[event])
     return _facts(trial, None, record)
 
@@ -130,17 +122,15 @@ async def _offer_and_watch(
     async with trio.open_nursery() as nursery:
         started: LoadStarted = await nursery.start(offer)
         record.window = started.window
-        record.subjects = (*stack.subjects, *_instrument(started.pids))
-        counter = RequestCounter(stack.metrics_urls, started.window)
+        record.subjects = (*stack.subjects, *_own_subjects(started.pids))
         record.counters = Counters(
             record.subjects,
             started.window,
             stack.metrics_urls,
             stack.status_urls,
             stack.endpoint,
-            _room(stack.description.get("proxy")),
+            _max_connections(stack.description.proxy),
         )
-        nursery.start_soon(counter.count)
         nursery.start_soon(record.counters.watch)
         observed = await watch(
             record.subjects,
@@ -150,32 +140,32 @@ async def _offer_and_watch(
         )
     record.observed = replace(
         observed,
-        requests=counter.requests,
-        notes=(*observed.notes, *counter.notes),
-        counters=record.counters.found,
+        requests=record.counters.requests,
+        notes=(*observed.notes, *record.counters.notes),
+        counters=record.counters.readable,
         unreadable=record.counters.unreadable,
     )
     for pid in started.pids:
         guard.forget(pid)
 
 
-async def _look_out(stack: Stack, record: _Record, scope: trio.CancelScope) -> None:
-    """End the trial when the system under test dies."""
+async def _watch_stack(stack: Stack, record: _Record, scope: trio.CancelScope) -> None:
+    """End the trial when the system under test fails."""
     event = await stack.wait_broken()
     record.events.append(Event(event.code, event.message, t_s=_since_window(record.window), log=event.log))
     scope.cancel()
 
 
-def _room(proxy: object) -> int | None:
-    """How many connections all workers of nginx may have."""
-    if not isinstance(proxy, Mapping) or not proxy.get("connections"):
+def _max_connections(proxy: ProxyFacts | None) -> int | None:
+    """Return how many connections all workers of nginx may have open; None without nginx."""
+    if proxy is None or not proxy.connections:
         return None
-    workers = proxy.get("workers")
-    return int(proxy["connections"]) * (workers if isinstance(workers, int) else os.cpu_count() or 1)
+    workers = proxy.workers if isinstance(proxy.workers, int) else os.cpu_count() or 1
+    return proxy.connections * workers
 
 
-def _instrument(generator_pids: tuple[int, ...]) -> tuple[Subject, ...]:
-    """What is watched in every trial, whatever the topology."""
+def _own_subjects(generator_pids: tuple[int, ...]) -> tuple[Subject, ...]:
+    """Return what is watched in every trial: generator, runner and host."""
     generator = tuple(
         Subject(f"generator-{number}", Role.GENERATOR, "tree", pid, start_ticks(pid))
         for number, pid in enumerate(generator_pids, start=1)
@@ -206,17 +196,17 @@ def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
         warmup_s=stage.warmup,
         window_s=stage.duration,
         status=record.status,
-        load=record.load or _cut_short(trial, record),
-        observed=record.observed or _seen(record),
+        load=record.load or _interrupted(trial, record),
+        observed=record.observed or _observed_so_far(record),
         events=tuple(record.events),
-        topology=dict(stack.description) if stack else {},
-        proves=trial.proves,
+        topology=stack.description if stack else None,
+        proves=trial.counter_experiment_for,
         change=trial.change,
     )
 
 
-def _cut_short(trial: Trial, record: _Record) -> LoadFacts | None:
-    """What remains of a load whose engine did not get to its end."""
+def _interrupted(trial: Trial, record: _Record) -> LoadFacts | None:
+    """Return the facts of a load whose engine did not finish."""
     if record.window is None:
         return None
     return LoadFacts(
@@ -229,8 +219,12 @@ def _cut_short(trial: Trial, record: _Record) -> LoadFacts | None:
     )
 
 
-def _seen(record: _Record) -> ObservedFacts | None:
+def _observed_so_far(record: _Record) -> ObservedFacts | None:
     if record.window is None or record.counters is None:
         return None
-    found, unreadable = record.counters.found, record.counters.unreadable
-    return ObservedFacts(record.subjects, tuple(record.samples), counters=found, unreadable=unreadable)
+    return ObservedFacts(
+        record.subjects,
+        tuple(record.samples),
+        counters=record.counters.readable,
+        unreadable=record.counters.unreadable,
+    )

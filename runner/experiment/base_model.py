@@ -1,4 +1,4 @@
-"""What every mapping of the specification has in common, and how a rule complains."""
+"""The base class of every model in the specification, and how validators report problems."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-WRITTEN: Final = {"written": True}
-"""The validation context of values that a person wrote: there a time needs its unit."""
+FROM_FILE: Final = {"from_file": True}
+"""The validation context of values from a file, where a time needs a unit."""
+
+INVALID_VALUE: Final = "invalid_value"
+CONFLICT: Final = "conflict"
 
 
-class Part(BaseModel):
+class SpecModel(BaseModel):
     """A mapping in the specification: frozen, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def is_written(info: ValidationInfo) -> bool:
-    """Whether the value comes from a file, and not from Python where seconds are floats."""
-    return bool(info.context and info.context.get("written"))
+def is_from_file(info: ValidationInfo) -> bool:
+    """Return whether the value comes from a file, not from Python, where seconds are floats."""
+    return bool(info.context and info.context.get("from_file"))
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Fields that do not go together.
+    """Fields that cannot be combined.
 
     Attributes:
-        at: Keys from the model that complains down to the field to point at.
+        at: Keys from the model that reports it down to the field to point at.
         message: What is wrong, without a trailing full stop.
         hint: What to do, or an empty string.
     """
@@ -38,14 +41,14 @@ class Conflict:
     hint: str = ""
 
 
-def complaint(message: str, hint: str = "") -> PydanticCustomError:
-    """What a field's validator raises."""
-    return PydanticCustomError("complaint", "{message}", {"message": message, "hint": hint})
+def invalid_value(message: str, hint: str = "") -> PydanticCustomError:
+    """Return the error that a field's validator raises."""
+    return PydanticCustomError(INVALID_VALUE, "{message}", {"message": message, "hint": hint})
 
 
 def refuse(*conflicts: Conflict | None) -> None:
-    """What a model's validator ends with: raises every conflict found, if any."""
-    found = [conflict for conflict in conflicts if conflict]
-    if found:
-        message = "; ".join(conflict.message for conflict in found)
-        raise PydanticCustomError("conflict", "{message}", {"message": message, "conflicts": found})
+    """Raise all conflicts of a model as one error, if there are any."""
+    present = [conflict for conflict in conflicts if conflict]
+    if present:
+        message = "; ".join(conflict.message for conflict in present)
+        raise PydanticCustomError(CONFLICT, "{message}", {"message": message, "conflicts": present})

@@ -1,8 +1,9 @@
-"""The highest rate that holds, in a bounded number of probes: ramp up, then bisect (pure).
+"""Search for the highest sustained rate in a bounded number of probes: ramp up, then bisect (pure).
 
-A rate that holds is doubled until one fails; the space between the two is then halved on a
-logarithmic scale, where a per cent is a per cent at every rate. The search presumes that what
-fails at a rate fails above it as well, as the search for throughput of RFC 2544 (section 26.1) does.
+A sustained rate is doubled until one fails; the interval between the two is then halved on a
+logarithmic scale, where a step of one per cent is the same at every rate. The search assumes that a
+service that fails at one rate fails at all higher rates, as the throughput search of RFC 2544
+(section 26.1) does.
 """
 
 from __future__ import annotations
@@ -10,70 +11,64 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
+from runner.core.codes import SearchEnding
 from runner.core.units import PerSecond
 
-Ending: TypeAlias = Literal["open", "found", "always", "never", "bounded"]
-
-_STEP: Final = 2.0
+_RAMP_FACTOR: Final = 2.0
 _MIDDLE: Final = 0.1
-_DIGITS: Final = 15
+_MAX_DIGITS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Where a search stands: what it may do, and what it has seen.
+    """The state of a search: its limits, and the results so far.
 
     Attributes:
-        least: The lowest rate it may try, > 0.
-        most: The highest.
-        start: The first rate it tries, from `least` to `most`.
-        precision: It is done when the lowest rate that failed is at most this fraction above the
-            highest that held; > 0.
+        min_rps: The lowest rate it may try, > 0.
+        max_rps: The highest.
+        start: The first rate it tries, from `min_rps` to `max_rps`.
+        precision: It ends when the lowest failed rate is at most this fraction above the
+            highest sustained rate; > 0.
         probes: How many rates it may try, >= 1.
-        tried: Rates in the order they were tried, and whether each held.
+        tried: Rates in the order they were tried, and whether each was sustained.
     """
 
-    least: PerSecond
-    most: PerSecond
+    min_rps: PerSecond
+    max_rps: PerSecond
     start: PerSecond
     precision: float
     probes: int
     tried: tuple[tuple[PerSecond, bool], ...] = ()
 
     @property
-    def held(self) -> PerSecond | None:
-        """The highest rate that held."""
+    def sustained(self) -> PerSecond | None:
+        """The highest rate that was sustained."""
         return max((rate for rate, ok in self.tried if ok), default=None)
 
     @property
     def failed(self) -> PerSecond | None:
-        """The lowest rate that did not hold."""
+        """The lowest rate that was not sustained."""
         return min((rate for rate, ok in self.tried if not ok), default=None)
 
     @property
     def next_rate(self) -> PerSecond | None:
-        """What to try next; None when the search is over."""
+        """The rate to try next; None when the search is over."""
         return self._wanted() if len(self.tried) < self.probes else None
 
     @property
-    def ending(self) -> Ending:
-        """How it stands.
-
-        Returns:
-            ``found``: within `precision`. ``always`` and ``never``: `most` held, `least` did not.
-            ``bounded``: the probes were used up before any of these. ``open``: it goes on.
-        """
+    def ending(self) -> SearchEnding:
+        """How the search ended; `SearchEnding.OPEN` while it continues."""
         wanted = self._wanted()
         if wanted is not None:
-            return "open" if len(self.tried) < self.probes else "bounded"
-        if self.held is None:
-            return "never"
-        return "always" if self.failed is None else "found"
+            return SearchEnding.OPEN if len(self.tried) < self.probes else SearchEnding.BOUNDED
+        if self.sustained is None:
+            return SearchEnding.NEVER
+        return SearchEnding.ALWAYS if self.failed is None else SearchEnding.FOUND
 
-    def after(self, *, held: bool) -> Search:
-        """The search once `next_rate` was tried.
+    def after(self, *, sustained: bool) -> Search:
+        """Return the search after `next_rate` was tried.
 
         Raises:
             ValueError: The search is over.
@@ -81,42 +76,42 @@ class Search:
         rate = self.next_rate
         if rate is None:
             raise ValueError("the search is over")
-        return replace(self, tried=(*self.tried, (rate, held)))
+        return replace(self, tried=(*self.tried, (rate, sustained)))
 
     def _wanted(self) -> PerSecond | None:
-        """What would be tried next if there were no bound on the number of probes."""
-        held, failed = self.held, self.failed
+        """Return the next rate to try if the number of probes were not limited."""
+        sustained, failed = self.sustained, self.failed
         if not self.tried:
             return self.start
         if failed is None:
-            assert held is not None
-            return min(held * _STEP, self.most) if held < self.most else None
-        if held is None:
-            return max(failed / _STEP, self.least) if failed > self.least else None
-        return between(held, failed) if failed > held * (1 + self.precision) else None
+            assert sustained is not None
+            return min(sustained * _RAMP_FACTOR, self.max_rps) if sustained < self.max_rps else None
+        if sustained is None:
+            return max(failed / _RAMP_FACTOR, self.min_rps) if failed > self.min_rps else None
+        return between(sustained, failed) if failed > sustained * (1 + self.precision) else None
 
 
 def between(low: PerSecond, high: PerSecond) -> PerSecond:
-    """About the geometric mean of two rates, rounded to as few digits as its place allows.
+    """Return approximately the geometric mean of two rates, rounded to as few digits as possible.
 
     Returns:
-        A rate in the middle fifth between them on a logarithmic scale, so that three fifths remain at most.
+        A rate in the middle fifth of the interval on a logarithmic scale: at most three fifths remain.
     """
-    centre = math.sqrt(low * high)
+    mean = math.sqrt(low * high)
     slack = (high / low) ** _MIDDLE
-    return next((rate for rate in _rounded(centre) if centre / slack <= rate <= centre * slack), centre)
+    return next((rate for rate in _rounded(mean) if mean / slack <= rate <= mean * slack), mean)
 
 
 def _rounded(rate: PerSecond) -> Iterator[PerSecond]:
-    """The rate to two significant digits, three, and so on."""
-    for digits in range(2, _DIGITS):
+    """Yield the rate rounded to two significant digits, then three, and so on."""
+    for digits in range(2, _MAX_DIGITS):
         yield float(f"{rate:.{digits - 1}e}")
 
 
 def probes_needed(search: Search) -> int:
-    """How many probes are enough for a search to end by itself, whatever it finds."""
-    up = math.ceil(math.log(search.most / search.start, _STEP))
-    down = math.ceil(math.log(search.start / search.least, _STEP))
-    apart = math.log(_STEP) / math.log1p(search.precision)
-    halvings = math.ceil(math.log(apart) / -math.log(0.5 + _MIDDLE)) if apart > 1 else 0
+    """Return how many probes are always enough for a search to end by itself."""
+    up = math.ceil(math.log(search.max_rps / search.start, _RAMP_FACTOR))
+    down = math.ceil(math.log(search.start / search.min_rps, _RAMP_FACTOR))
+    ratio = math.log(_RAMP_FACTOR) / math.log1p(search.precision)
+    halvings = math.ceil(math.log(ratio) / -math.log(0.5 + _MIDDLE)) if ratio > 1 else 0
     return 1 + max(up, down) + halvings

@@ -1,7 +1,7 @@
-"""Counter-experiments: for each verdict the one change that should lift the limit it names.
+"""Counter-experiments: for each verdict, the one change that should lift its limit.
 
-A verdict that only observes may mistake a companion for the cause. Changing one thing and measuring
-again is how a cause is shown (Mill, "A System of Logic", 1843: the method of difference).
+Observation alone can confuse correlation with cause. Changing one thing and measuring again shows a
+cause (Mill, "A System of Logic", 1843: the method of difference).
 """
 
 from __future__ import annotations
@@ -11,232 +11,231 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from runner.experiment.model import App, Configuration, DockerTopology, ExternalTopology, Proxy
+from runner.core.codes import Cause, Limit
+from runner.experiment.app import App, Proxy
+from runner.experiment.model import Configuration, Topology
 
-_Built: TypeAlias = Configuration | None
+_Changed: TypeAlias = Configuration | None
 _UPSTREAM_CONNECTIONS: Final = 64
-_LONGER: Final = 16
-_PLENTY: Final = 16_384
+_BACKLOG_FACTOR: Final = 16
+_MANY_PROXY_CONNECTIONS: Final = 16_384
 _BACKLOG: Final = re.compile(r"--?backlog", re.IGNORECASE)
 _WORKERS: Final = re.compile(r"--?(?:workers|threads|concurrency|slots)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that is done differently.
+    """One change to a configuration.
 
     Attributes:
-        name: Its word in results and names, such as ``keep-alive``.
-        words: What is done, to begin a sentence with: ``keeping connections``.
-        cause: What limits the stage if this lifts it.
-        make: The changed configuration; None where it does not apply.
-        clean: Nothing else changes with it. A change that also adds a hop can confirm, not refute.
+        name: Its name in results and configuration names, such as ``keep-alive``.
+        words: What is done, for the beginning of a sentence: ``adding a replica``.
+        cause: The cause of the limit if this change lifts it.
+        make: Returns the changed configuration; None if the change does not apply.
+        clean: Nothing else changes. A change that also adds a hop can confirm but not refute.
     """
 
     name: str
     words: str
-    cause: str
-    make: Callable[[Configuration], _Built]
+    cause: Cause
+    make: Callable[[Configuration], _Changed]
     clean: bool = True
 
 
-def counter_experiment(configuration: Configuration, code: str) -> Change | None:
-    """The first change for a verdict that can be made to a configuration; None when none can."""
-    return next((CHANGES[n] for n in _FOR.get(code, ()) if CHANGES[n].make(configuration) is not None), None)
+def counter_experiment(configuration: Configuration, limit: Limit) -> Change | None:
+    """Return the first change for a verdict that applies to a configuration; None if none does."""
+    changes = (CHANGES[name] for name in _CHANGES_FOR.get(limit, ()))
+    return next((change for change in changes if change.make(configuration) is not None), None)
 
 
 def changed(configuration: Configuration, name: str) -> Configuration:
-    """The configuration with one change made, under a name of its own.
+    """Return the configuration with one change, under a name of its own.
 
     Raises:
-        ValueError: The change cannot be made to it.
+        ValueError: The change does not apply to it.
     """
-    made = CHANGES[name].make(configuration) if name in CHANGES else None
-    if made is None:
-        raise ValueError(f"the change '{name}' cannot be made to configuration {configuration.name}")
-    return made.model_copy(update={"name": f"{configuration.name}-{name}"[:60].rstrip("-")})
+    result = CHANGES[name].make(configuration) if name in CHANGES else None
+    if result is None:
+        raise ValueError(f"the change '{name}' does not apply to configuration {configuration.name}")
+    return result.model_copy(update={"name": f"{configuration.name}-{name}"[:60].rstrip("-")})
 
 
 def _load(configuration: Configuration, **changes: Any) -> Configuration:
     return configuration.model_copy(update={"load": configuration.load.model_copy(update=changes)})
 
 
-def _topology(configuration: Configuration, **changes: Any) -> Configuration:
-    return configuration.model_copy(update={"topology": configuration.topology.model_copy(update=changes)})
+def _with(configuration: Configuration, topology: Topology | None) -> _Changed:
+    return configuration.model_copy(update={"topology": topology}) if topology else None
 
 
-def _keep_alive(given: Configuration) -> _Built:
-    return _load(given, connection="keep-alive") if given.load.connection == "new" else None
+def _topology(configuration: Configuration, **changes: Any) -> _Changed:
+    return _with(configuration, configuration.topology.model_copy(update=changes))
 
 
-def _upstream_keepalive(given: Configuration) -> _Built:
-    proxy = _proxy(given)
+def _app(configuration: Configuration, app: App, **changes: Any) -> _Changed:
+    return _topology(configuration, app=app.model_copy(update=changes))
+
+
+def _proxy(configuration: Configuration, proxy: Proxy, **changes: Any) -> _Changed:
+    return _topology(configuration, proxy=proxy.model_copy(update=changes))
+
+
+def _keep_alive(configuration: Configuration) -> _Changed:
+    return _load(configuration, connection="keep-alive") if configuration.load.connection == "new" else None
+
+
+def _upstream_keepalive(configuration: Configuration) -> _Changed:
+    proxy = configuration.topology.proxy
     if proxy is None or proxy.keepalive:
         return None
-    return _topology(given, proxy=proxy.model_copy(update={"keepalive": _UPSTREAM_CONNECTIONS}))
+    return _proxy(configuration, proxy, keepalive=_UPSTREAM_CONNECTIONS)
 
 
-def _proxy(given: Configuration) -> Proxy | None:
-    return None if isinstance(given.topology, ExternalTopology) else given.topology.proxy
+def _direct(configuration: Configuration) -> _Changed:
+    return _with(configuration, configuration.topology.without_forwarder())
 
 
-def _direct(given: Configuration) -> _Built:
-    topology = given.topology
-    if not isinstance(topology, DockerTopology) or topology.network == "host" or topology.publish != "port":
-        return None
-    return _topology(given, publish="container")
+def _host_network(configuration: Configuration) -> _Changed:
+    return _with(configuration, configuration.topology.on_host_network())
 
 
-def _host_network(given: Configuration) -> _Built:
-    if not isinstance(given.topology, DockerTopology) or given.topology.network == "host":
-        return None
-    return _topology(given, network="host", publish="port")
+def _no_proxy(configuration: Configuration) -> _Changed:
+    topology = configuration.topology
+    return _topology(configuration, proxy=None) if topology.proxy and topology.replicas == 1 else None
 
 
-def _no_proxy(given: Configuration) -> _Built:
-    if _proxy(given) is None or isinstance(given.topology, ExternalTopology) or given.topology.replicas > 1:
-        return None
-    return _topology(given, proxy=None)
-
-
-def _more_proxy_workers(given: Configuration) -> _Built:
-    proxy = _proxy(given)
+def _more_proxy_workers(configuration: Configuration) -> _Changed:
+    proxy = configuration.topology.proxy
     if proxy is None or not isinstance(proxy.workers, int):
         return None
-    return _topology(given, proxy=proxy.model_copy(update={"workers": proxy.workers + 1}))
+    return _proxy(configuration, proxy, workers=proxy.workers + 1)
 
 
-def _more_proxy_connections(given: Configuration) -> _Built:
-    proxy = _proxy(given)
-    if proxy is None or proxy.connections >= _PLENTY:
+def _more_proxy_connections(configuration: Configuration) -> _Changed:
+    proxy = configuration.topology.proxy
+    if proxy is None or proxy.connections >= _MANY_PROXY_CONNECTIONS:
         return None
-    return _topology(given, proxy=proxy.model_copy(update={"connections": _PLENTY}))
+    return _proxy(configuration, proxy, connections=_MANY_PROXY_CONNECTIONS)
 
 
-def _replica(given: Configuration) -> _Built:
-    topology = given.topology
-    if isinstance(topology, ExternalTopology) or topology.proxy is None:
+def _replica(configuration: Configuration) -> _Changed:
+    topology = configuration.topology
+    if topology.proxy is None or not topology.can_add_replicas:
         return None
-    if topology.app.port and not isinstance(topology, DockerTopology):
-        return None  # processes cannot share a fixed port
-    return _topology(given, replicas=topology.replicas + 1)
+    return _with(configuration, topology.with_replicas(topology.replicas + 1))
 
 
-def _replica_and_proxy(given: Configuration) -> _Built:
-    topology = given.topology
-    if isinstance(topology, ExternalTopology) or topology.proxy is not None:
+def _replica_and_proxy(configuration: Configuration) -> _Changed:
+    topology = configuration.topology
+    if topology.proxy is not None or not topology.can_add_replicas:
         return None
-    if not isinstance(topology, DockerTopology) and topology.app.port:
-        return None
-    return _topology(given, replicas=2, proxy=Proxy(keepalive=_UPSTREAM_CONNECTIONS))
+    return _topology(configuration, replicas=2, proxy=Proxy(keepalive=_UPSTREAM_CONNECTIONS))
 
 
-def _app(given: Configuration, **changes: Any) -> _Built:
-    assert not isinstance(given.topology, ExternalTopology)
-    return _topology(given, app=given.topology.app.model_copy(update=changes))
+def _more_cpus(configuration: Configuration) -> _Changed:
+    app = configuration.topology.app
+    return _app(configuration, app, cpus=app.cpus * 2) if app and app.cpus else None
 
 
-def _more_cpus(given: Configuration) -> _Built:
-    app = _app_of(given)
-    return _app(given, cpus=app.cpus * 2) if app and app.cpus else None
+def _more_memory(configuration: Configuration) -> _Changed:
+    app = configuration.topology.app
+    return _app(configuration, app, memory=app.memory * 2) if app and app.memory else None
 
 
-def _more_memory(given: Configuration) -> _Built:
-    app = _app_of(given)
-    return _app(given, memory=app.memory * 2) if app and app.memory else None
+def _multiplied(pattern: re.Pattern[str], factor: int) -> Callable[[Configuration], _Changed]:
+    """Return a change that multiplies a number in an option or environment variable of the app."""
 
-
-def _app_of(given: Configuration) -> App | None:
-    return None if isinstance(given.topology, ExternalTopology) else given.topology.app
-
-
-def _larger(pattern: re.Pattern[str], factor: int) -> Callable[[Configuration], _Built]:
-    """Makes a number larger that the app is given by an option or an environment variable."""
-
-    def make(given: Configuration) -> _Built:
-        app = _app_of(given)
+    def make(configuration: Configuration) -> _Changed:
+        app = configuration.topology.app
         if app is None:
             return None
-        if (command := _larger_option(app.command or (), pattern, factor)) is not None:
-            return _app(given, command=command)
-        if (env := _larger_variable(app.env, pattern, factor)) is not None:
-            return _app(given, env=env)
+        if (command := _multiplied_option(app.command or (), pattern, factor)) is not None:
+            return _app(configuration, app, command=command)
+        if (env := _multiplied_variable(app.env, pattern, factor)) is not None:
+            return _app(configuration, app, env=env)
         return None
 
     return make
 
 
-def _larger_option(words: tuple[str, ...], pattern: re.Pattern[str], factor: int) -> tuple[str, ...] | None:
-    """``--backlog 16`` or ``--backlog=16`` times `factor`."""
-    for place, word in enumerate(words):
-        option, equals, value = word.partition("=")
+def _multiplied_option(
+    command: tuple[str, ...], pattern: re.Pattern[str], factor: int
+) -> tuple[str, ...] | None:
+    """Return the command with ``--backlog 16`` or ``--backlog=16`` multiplied, None without the option."""
+    for at, argument in enumerate(command):
+        option, equals, value = argument.partition("=")
         if not pattern.fullmatch(option):
             continue
         if equals and value.isdecimal():
-            return (*words[:place], f"{option}={int(value) * factor}", *words[place + 1 :])
-        if not equals and place + 1 < len(words) and words[place + 1].isdecimal():
-            return (*words[: place + 1], str(int(words[place + 1]) * factor), *words[place + 2 :])
+            return (*command[:at], f"{option}={int(value) * factor}", *command[at + 1 :])
+        if not equals and at + 1 < len(command) and command[at + 1].isdecimal():
+            return (*command[: at + 1], str(int(command[at + 1]) * factor), *command[at + 2 :])
     return None
 
 
-def _larger_variable(env: Mapping[str, str], pattern: re.Pattern[str], factor: int) -> dict[str, str] | None:
-    """``APP_BACKLOG=16`` times `factor`."""
+def _multiplied_variable(
+    env: Mapping[str, str], pattern: re.Pattern[str], factor: int
+) -> dict[str, str] | None:
+    """Return the variables with ``APP_BACKLOG=16`` multiplied, None without the variable."""
     for name, value in env.items():
         if value.isdecimal() and any(pattern.fullmatch(f"--{word}") for word in name.split("_")):
             return {**env, name: str(int(value) * factor)}
     return None
 
 
-def _more_generators(given: Configuration) -> _Built:
-    workers = given.load.workers
-    if given.load.engine != "builtin" or given.load.cpus:
+def _more_generators(configuration: Configuration) -> _Changed:
+    workers = configuration.load.workers
+    if configuration.load.engine != "builtin" or configuration.load.cpus:
         return None
-    return _load(given, workers=2 if workers == "auto" else workers * 2)
+    return _load(configuration, workers=2 if workers == "auto" else workers * 2)
 
 
 _ALL: Final = (
-    Change("keep-alive", "keeping connections", "connection set-up", _keep_alive),
+    Change("keep-alive", "using keep-alive connections", Cause.CONNECTION_SETUP, _keep_alive),
     Change(
         "upstream-keepalive",
-        "keeping the proxy's connections to the app",
-        "connection set-up between proxy and app",
+        "using keep-alive connections from the proxy to the app",
+        Cause.UPSTREAM_CONNECTION_SETUP,
         _upstream_keepalive,
     ),
-    Change("direct", "going straight to the container", "docker-proxy", _direct),
-    Change("host-network", "using the host's network", "the bridge network", _host_network),
-    Change("no-proxy", "leaving the proxy out", "the proxy", _no_proxy),
+    Change("direct", "bypassing docker-proxy", Cause.DOCKER_PROXY, _direct),
+    Change("host-network", "using the host network", Cause.BRIDGE_NETWORK, _host_network),
+    Change("no-proxy", "removing the proxy", Cause.PROXY, _no_proxy),
     Change(
-        "proxy-connections", "more room for connections in nginx", "nginx's room", _more_proxy_connections
+        "proxy-connections",
+        "raising Nginx's connection limit",
+        Cause.PROXY_CONNECTIONS,
+        _more_proxy_connections,
     ),
-    Change("proxy-worker", "one proxy worker more", "the number of the proxy's workers", _more_proxy_workers),
-    Change("replica", "one replica more", "the app", _replica),
-    Change("replicas", "a second replica behind nginx", "the app", _replica_and_proxy, clean=False),
-    Change("cpu-limit", "a CPU limit twice as high", "the CPU limit", _more_cpus),
-    Change("memory-limit", "a memory limit twice as high", "the memory limit", _more_memory),
-    Change("backlog", "a longer accept queue", "the accept queue", _larger(_BACKLOG, _LONGER)),
+    Change("proxy-worker", "adding a proxy worker", Cause.PROXY_WORKERS, _more_proxy_workers),
+    Change("replica", "adding a replica", Cause.APP, _replica),
+    Change("replicas", "adding a second replica behind Nginx", Cause.APP, _replica_and_proxy, clean=False),
+    Change("cpu-limit", "doubling the CPU limit", Cause.CPU_LIMIT, _more_cpus),
+    Change("memory-limit", "doubling the memory limit", Cause.MEMORY_LIMIT, _more_memory),
     Change(
-        "workers", "twice as many workers of the app", "the number of the app's workers", _larger(_WORKERS, 2)
+        "backlog", "lengthening the accept queue", Cause.ACCEPT_QUEUE, _multiplied(_BACKLOG, _BACKLOG_FACTOR)
     ),
-    Change("generators", "more generator workers", "the generator", _more_generators),
+    Change("workers", "doubling the app's workers", Cause.APP_WORKERS, _multiplied(_WORKERS, 2)),
+    Change("generators", "adding generator workers", Cause.GENERATOR, _more_generators),
 )
 CHANGES: Final[Mapping[str, Change]] = {change.name: change for change in _ALL}
 
-_FOR: Final[Mapping[str, tuple[str, ...]]] = {
-    "connection-limited": (
+_CHANGES_FOR: Final[Mapping[Limit, tuple[str, ...]]] = {
+    Limit.CONNECTION: (
         "backlog",
         "proxy-connections",
         "keep-alive",
         "upstream-keepalive",
         "host-network",
     ),
-    "forwarder-limited": ("direct", "host-network"),
-    "proxy-cpu-limited": ("proxy-worker", "no-proxy", "upstream-keepalive", "keep-alive"),
-    "app-cpu-limited": ("workers", "replica", "keep-alive", "replicas"),
-    "app-quota-throttled": ("cpu-limit",),
-    "memory-limited": ("memory-limit",),
-    "app-concurrency-limited": ("workers", "replica", "replicas"),
-    "host-cpu-limited": ("keep-alive", "direct", "upstream-keepalive", "no-proxy", "host-network"),
-    "generator-limited": ("generators",),
-    "undetermined": ("keep-alive", "direct"),
+    Limit.FORWARDER: ("direct", "host-network"),
+    Limit.PROXY_CPU: ("proxy-worker", "no-proxy", "upstream-keepalive", "keep-alive"),
+    Limit.APP_CPU: ("workers", "replica", "keep-alive", "replicas"),
+    Limit.APP_QUOTA: ("cpu-limit",),
+    Limit.MEMORY: ("memory-limit",),
+    Limit.APP_CONCURRENCY: ("workers", "replica", "replicas"),
+    Limit.HOST_CPU: ("keep-alive", "direct", "upstream-keepalive", "no-proxy", "host-network"),
+    Limit.GENERATOR: ("generators",),
+    Limit.UNDETERMINED: ("keep-alive", "direct"),
 }
-"""Verdict to changes, the most telling first."""
+"""Verdict to names of changes, the most conclusive first."""

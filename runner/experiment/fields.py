@@ -1,4 +1,4 @@
-"""Types of the specification's fields that are neither a time nor a size."""
+"""Field types of the specification, other than times and sizes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from runner.experiment.base_model import complaint
-from runner.experiment.suggestions import shown
+from runner.experiment.base_model import invalid_value
+from runner.experiment.suggestions import display
 from runner.experiment.yaml.scalars import written
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?")
@@ -21,15 +21,18 @@ def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
         slug = re.sub(r"[^a-z0-9]+", "-", value[:100].lower()).strip("-")[:48].strip("-")
         hint = f"did you mean '{slug}'?" if slug and value.isascii() else ""
-        raise complaint(f"should be 1 to 48 of a-z, 0-9 and inner '-', not {shown(value)}", hint)
+        raise invalid_value(
+            f"should be 1 to 48 of a-z, 0-9 and '-', without '-' at either end; it is {display(value)}",
+            hint,
+        )
     return value
 
 
 def _line(value: str) -> str:
     if not value.strip():
-        raise complaint("should not be empty")
+        raise invalid_value("should not be empty")
     if not value.isprintable():
-        raise complaint("should be one line without control characters")
+        raise invalid_value("should be one line without control characters")
     return value
 
 
@@ -37,24 +40,27 @@ def _url_path(value: str) -> str:
     if not _PATH.fullmatch(value):
         hint = ""
         if not value.startswith("/"):
-            hint = f"did you mean {shown('/' + value)}?"
+            hint = f"did you mean {display('/' + value)}?"
         elif not value.isascii() or " " in value:
-            hint = "percent-encode spaces and letters beyond ASCII, such as %20"
-        raise complaint(
-            f"should begin with '/' and hold no space, '#' or control character, not {shown(value)}", hint
+            hint = "percent-encode spaces and non-ASCII characters, such as %20"
+        raise invalid_value(
+            f"should begin with '/' and contain no space, '#' or control character; it is {display(value)}",
+            hint,
         )
     return value
 
 
 def _env_name(value: str) -> str:
     if not _ENV_NAME.fullmatch(value):
-        raise complaint(f"an environment variable's name has letters, digits and '_', not {shown(value)}")
+        raise invalid_value(
+            f"should be an environment variable name of letters, digits and '_', not {display(value)}"
+        )
     return value
 
 
 def _no_nul(value: str) -> str:
     if "\0" in value:
-        raise complaint("should hold no NUL character")
+        raise invalid_value("should not contain a NUL character")
     return value
 
 
@@ -63,16 +69,16 @@ def _as_written(value: object) -> object:
     if isinstance(value, str):
         return value
     hint = 'put it in quotes: "{port}"' if value == {"port": None} else ""
-    raise complaint(f"should be text, not {shown(value)}", hint)
+    raise invalid_value(f"should be text, not {display(value)}", hint)
 
 
-def _auto_or(most: int) -> Callable[[object], object]:
+def _auto_or(max_workers: int) -> Callable[[object], object]:
     def read(value: object) -> object:
         if value == "auto":
             return value
-        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most:
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= max_workers:
             return value
-        raise complaint(f"should be auto or a whole number from 1 to {most}, not {shown(value)}")
+        raise invalid_value(f"should be auto or a whole number from 1 to {max_workers}, not {display(value)}")
 
     return read
 
@@ -83,7 +89,7 @@ def _pattern(pattern: re.Pattern[str]) -> Any:
 
 def _single(value: object) -> object:
     if value is None or not isinstance(value, bool | int | float | str):
-        raise complaint(f"should be a single value, not {shown(value)}")
+        raise invalid_value(f"should be a single value, not {display(value)}")
     return value
 
 
@@ -99,17 +105,17 @@ AsWritten: TypeAlias = Annotated[
     AfterValidator(_no_nul),
     WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
-"""Text, or a number or boolean taken as the text it was written as: ``1.10`` is ``"1.10"``."""
+"""Text; a number or boolean becomes the text that the file contains: ``1.10`` is ``"1.10"``."""
 
 Single: TypeAlias = Annotated[
     Any, BeforeValidator(_single), WithJsonSchema({"type": ["string", "number", "boolean"]})
 ]
-"""Text, a number or a boolean, as it was written."""
+"""Text, a number or a boolean."""
 
 
-def _workers(most: int) -> Any:
-    number = {"type": "integer", "minimum": 1, "maximum": most}
-    return BeforeValidator(_auto_or(most)), WithJsonSchema({"anyOf": [number, {"const": "auto"}]})
+def _workers(max_workers: int) -> Any:
+    number = {"type": "integer", "minimum": 1, "maximum": max_workers}
+    return BeforeValidator(_auto_or(max_workers)), WithJsonSchema({"anyOf": [number, {"const": "auto"}]})
 
 
 _WORKERS: Final = _workers(256)

@@ -1,4 +1,4 @@
-"""A first specification, with a comment at every line that somebody may want to change (pure)."""
+"""The specification that `runner init` generates, with comments on the lines that users change (pure)."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from runner.experiment.topology import PORT_FIELD
+from runner.experiment.app import PORT_FIELD
 from runner.experiment.url import host_of, is_loopback, literal
 
 _PORT: Final = re.compile(r"(?P<before>(?:^|[=:]))(?P<port>[1-9][0-9]{1,4})$")
 _PORT_FLAGS: Final = frozenset({"-p", "--port", "--http-port", "--listen-port", "-port"})
-_MOST_NAME: Final = 40
+_MAX_NAME: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known about a service before it is measured.
+    """Properties of a service that are known before it is measured.
 
     Attributes:
-        url: Where it answers already; empty when `command` starts it.
-        command: Program and arguments, ``{port}`` among them.
-        path: What to ask for.
-        status: What it answers there.
-        health: Path that answers 2xx; None when none was found.
-        pids: Its processes on this host, as of now.
+        url: URL of a service that already runs; empty if `command` starts it.
+        command: Program and arguments, including ``{port}``.
+        path: Path of the request.
+        status: Status code of the response to it.
+        health: Path that returns 2xx; None if none was found.
+        pids: Its current process IDs on this host.
     """
 
     url: str = ""
@@ -38,39 +38,39 @@ class Known:
 
 
 def with_port_field(command: Sequence[str]) -> tuple[str, ...]:
-    """The command with ``{port}`` where it names its port; as it is when it names none that can be seen.
+    """Return the command with ``{port}`` in place of its port; unchanged if no port is recognized.
 
-    Seen are ``--port 8080``, ``--port=8080``, ``:8080`` and ``0.0.0.0:8080``.
+    Recognizes ``--port 8080``, ``--port=8080``, ``:8080`` and ``0.0.0.0:8080``.
     """
     if any(PORT_FIELD in word for word in command):
         return tuple(command)
     for at in range(1, len(command)):
-        found = _PORT.search(command[at])
-        if found and (found["before"] or command[at - 1] in _PORT_FLAGS):
-            changed = command[at][: found.start("port")] + PORT_FIELD
+        match = _PORT.search(command[at])
+        if match and (match["before"] or command[at - 1] in _PORT_FLAGS):
+            changed = command[at][: match.start("port")] + PORT_FIELD
             return (*command[:at], changed, *command[at + 1 :])
     return tuple(command)
 
 
 def name_for(known: Known) -> str:
-    """A name of the letters that names may have."""
-    if known.url and _is_here(host_of(known.url)):
+    """Return a valid name for the experiment."""
+    if known.url and _is_local(host_of(known.url)):
         return "my-service"
     source = host_of(known.url) if known.url else known.command[0].rpartition("/")[2]
-    slug = re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-")[:_MOST_NAME].strip("-")
+    slug = re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-")[:_MAX_NAME].strip("-")
     return slug or "my-service"
 
 
-def _is_here(host: str) -> bool:
+def _is_local(host: str) -> bool:
     return host == "localhost" or (literal(host) is not None and is_loopback(host))
 
 
 def first_spec(known: Known, name: str) -> str:
-    """The text of a specification that runs as written."""
-    what = known.url or known.command[0].rpartition("/")[2]
+    """Return the text of a specification that works unmodified."""
+    service = known.url or known.command[0].rpartition("/")[2]
     return _TEXT.format(
         name=name,
-        title=json.dumps(f"How fast is {what}?"[:200], ensure_ascii=False),
+        title=json.dumps(f"Load test of {service}"[:200], ensure_ascii=False),
         topology=_external(known) if known.url else _process(known),
         path=json.dumps(known.path),
         status=known.status,
@@ -85,22 +85,18 @@ def _process(known: Known) -> str:
 
 def _external(known: Known) -> str:
     lines = [
-        "  kind: external                # it runs already; nothing is built",
+        "  kind: external                # already runs; nothing is started",
         f"  url: {json.dumps(known.url)}",
     ]
     if known.health:
         lines.append(
-            f"  health: {json.dumps(known.health)}          # must answer 2xx before the load begins"
+            f"  health: {json.dumps(known.health)}          # must return 2xx before the load starts"
         )
     if known.pids:
         pids = ", ".join(map(str, known.pids))
-        lines.append(
-            f"  pids: [{pids}]                  # its processes as of now, so that its CPU is measured"
-        )
+        lines.append(f"  pids: [{pids}]                  # current process IDs, for CPU measurement")
     else:
-        lines.append(
-            "  # pids: [1234]                # its processes on this host, if they are: measures its CPU"
-        )
+        lines.append("  # pids: [1234]                # process IDs on this host, for CPU measurement")
     return "\n".join(lines)
 
 
@@ -108,50 +104,48 @@ def _allow(known: Known) -> str:
     if not known.url:
         return ""
     host = host_of(known.url)
-    if _is_here(host):
+    if _is_local(host):
         return ""
-    return (
-        f"\n  allow_hosts: [{json.dumps(host)}]   # may you put load on it? then run with --i-am-authorized"
-    )
+    return f"\n  allow_hosts: [{json.dumps(host)}]   # requires permission and --i-am-authorized"
 
 
 _PROCESS: Final = """\
-  kind: process                 # docker: replicas in containers; external: it runs already
+  kind: process                 # or docker: containers; or external: already runs
   app:
     command: [{command}]
-    health: {health}            # must answer 2xx before the load begins
-    # metrics: /metrics           # Prometheus text, if it has any
+    health: {health}            # must return 2xx before the load starts
+    # metrics: /metrics           # Prometheus text format, if available
     # env: {{WORKERS: "2"}}
-  # replicas: 2                   # more than one goes behind nginx:
+  # replicas: 2                   # more than one requires a proxy:
   # proxy: {{kind: nginx}}"""
 
 _TEXT: Final = """\
-# A first experiment. `runner validate` checks it, `runner execute` runs it and writes a report,
-# `runner schema` prints every key there is.
+# Generated by `runner init`. `runner validate` checks it, `runner execute` runs it and writes a report,
+# `runner schema --markdown` lists all keys.
 version: 1
 name: {name}
 title: {title}
-objective: See where it stops keeping up, and why.
+objective: Find the highest rate that the service sustains, and what limits it.
 
 topology:
 {topology}
 
 load:
-  request: {{method: GET, path: {path}}}   # what your users ask for
-  expect: {{status: [{status}]}}          # everything else counts as a failure
-  connection: keep-alive        # new: a TCP connection for every request
+  request: {{method: GET, path: {path}}}   # a request that your users send
+  expect: {{status: [{status}]}}          # all other responses are failures
+  connection: keep-alive        # or new: one TCP connection per request
   timeout: 10s{allow}
 
-stages:                         # offered rates; requests are sent on time whether or not answers come
+stages:                         # offered rates, independent of the responses
   - {{rps: 100, duration: 5s, warmup: 1s}}
   - {{rps: 500, duration: 5s, warmup: 1s}}
   - {{rps: 1000, duration: 5s, warmup: 1s}}
   # - find: {{max_rps: 20000, until: ["response_time.p95 < 50ms", "achieved >= 99%"]}}
-  #   duration: 5s               # searches for the highest rate that holds
+  #   duration: 5s               # searches for the highest sustained rate
 cooldown: 1s
 
-# hypothesis: app-cpu-limited   # what do you expect? the report answers confirmed or refuted
-# prove: true                   # run the counter-experiment of whatever limits a stage
+# hypothesis: app-cpu-limited   # the limit you expect; the report confirms or refutes it
+# prove: true                   # test what limits a stage with a counter-experiment
 
 thresholds:                     # exit code 99 when one fails
   - errors < 1%

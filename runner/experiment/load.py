@@ -1,7 +1,7 @@
-"""From a file's bytes to an `Experiment`, or to every problem with its position.
+"""Reads a specification file into an `Experiment`, or reports every problem with its position.
 
-decode -> parse -> --set -> lay configurations over the base -> validate. Each step hands
-on what it could read, so that one look shows all that is wrong.
+decode -> parse -> --set -> merge configurations -> validate. Each step passes on what it could
+read, so that one run reports all problems.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
-from runner.experiment.base_model import WRITTEN
+from runner.experiment.base_model import FROM_FILE
 from runner.experiment.matrix import spread, too_many_cells
 from runner.experiment.model import MAX_CONFIGURATIONS, Experiment
-from runner.experiment.not_yet import awaited
 from runner.experiment.overlay import base, resolve
 from runner.experiment.overrides import apply
 from runner.experiment.problems import Fault, Refused, in_order, lines_of, specification_error
@@ -24,16 +23,16 @@ from runner.experiment.yaml.tree import Entry, ListNode, MapNode, Mark, marks, p
 
 
 def read_spec(text: bytes, *, source: str, overrides: Sequence[str] = ()) -> Experiment:
-    """The experiment that a file describes.
+    """Return the experiment that a file describes.
 
     Args:
-        text: The file, byte for byte.
+        text: The content of the file.
         source: The file's name, for messages.
-        overrides: ``path=value`` of every ``--set``, applied in order to the document
-            before its configurations are laid over it. Values are YAML.
+        overrides: ``path=value`` of every ``--set``, applied in order to the document before its
+            configurations are merged. Values are YAML.
 
     Raises:
-        SpecificationError: Something is wrong; carries every problem that was found.
+        SpecificationError: The file or an override is invalid; contains every problem.
     """
     try:
         document = decode(text)
@@ -52,20 +51,20 @@ def _read(text: str, overrides: Sequence[str]) -> tuple[Experiment | None, list[
     except Refused as refused:
         return None, [refused.fault]
     if not isinstance(root, MapNode):
-        what = "the file is empty" if root is None else "the file should be a mapping of keys to values"
-        return None, [*in_text, Fault(root.mark if root else Mark(1, 1), "", what)]
+        message = "the file is empty" if root is None else "the file should be a mapping of keys to values"
+        return None, [*in_text, Fault(root.mark if root else Mark(1, 1), "", message)]
     document, in_overrides = apply(root, overrides)
     if too_many := _too_many(document):
         return None, [*in_text, *in_overrides, too_many]
     resolved, in_matrix = spread(document, resolve(document), listed="configurations" in document.entries)
-    early = [*in_text, *in_overrides, *in_matrix, *_without_effect(document, resolved), *_awaited(resolved)]
+    early = [*in_text, *in_overrides, *in_matrix, *_without_effect(document, resolved)]
     experiment, late = _validate(resolved, document)
     known = {fault.path for fault in early}
     return experiment, [*early, *(fault for fault in late if fault.path not in known)]
 
 
 def _too_many(document: MapNode) -> Fault | None:
-    """Stops a large base from being multiplied before its copies are counted."""
+    """Return a fault if there are too many configurations, before any is copied."""
     listed = document.entries.get("configurations")
     if listed and isinstance(listed.value, ListNode) and len(listed.value.items) > MAX_CONFIGURATIONS:
         message = f"should have at most {MAX_CONFIGURATIONS} entries"
@@ -74,36 +73,28 @@ def _too_many(document: MapNode) -> Fault | None:
     return too_many_cells(document, max(count, 1))
 
 
-def _awaited(resolved: MapNode) -> Iterator[Fault]:
-    listed = resolved.entries["configurations"].value
-    if isinstance(listed, ListNode):
-        for configuration in listed.items:
-            if isinstance(configuration, MapNode):
-                yield from awaited(configuration)
-
-
 def _without_effect(document: MapNode, resolved: MapNode) -> Iterator[Fault]:
-    """A fault for each override in the document that every configuration overrules."""
+    """Yield a fault for each override of a key that every configuration sets itself."""
     used = {mark.override for mark in marks(resolved)}
     for override in dict.fromkeys(mark.override for mark in marks(document)):
         if override is not None and override not in used:
             path = override.partition("=")[0]
-            message = "has no effect, since each configuration sets this key itself"
-            hint = f"set it there, such as configurations[0].{path}"
+            message = "has no effect, because each configuration sets this key"
+            hint = f"set it in a configuration, such as configurations[0].{path}"
             yield Fault(Mark(1, 1, len(path), override), path, message, hint)
 
 
 def _validate(resolved: MapNode, document: MapNode) -> tuple[Experiment | None, list[Fault]]:
-    """The model, or what is wrong in the configurations and in the keys under them."""
+    """Return the model, or the problems in the configurations and in the shared keys."""
     try:
-        return Experiment.model_validate(plain(resolved), context=WRITTEN), _base_faults(resolved, document)
+        return Experiment.model_validate(plain(resolved), context=FROM_FILE), _base_faults(resolved, document)
     except ValidationError as error:
         errors = error.errors(include_url=False)
         return None, [*explain(resolved, errors), *_base_faults(resolved, document)]
 
 
 def _base_faults(resolved: MapNode, document: MapNode) -> list[Fault]:
-    """What is wrong in base keys that no configuration uses, whatever is laid over them."""
+    """Return the problems in shared keys, also in those that every configuration replaces."""
     if "configurations" not in document.entries:
         return []
     shared = base(document)
@@ -111,8 +102,8 @@ def _base_faults(resolved: MapNode, document: MapNode) -> list[Fault]:
     listed = Entry(document.entries["configurations"].key, alone)
     tree = MapNode(resolved.mark, resolved.path, {**resolved.entries, "configurations": listed})
     try:
-        Experiment.model_validate(plain(tree), context=WRITTEN)
+        Experiment.model_validate(plain(tree), context=FROM_FILE)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        return list(explain(tree, [each for each in errors if each["type"] not in CROSS_FIELD]))
+        return list(explain(tree, [error for error in errors if error["type"] not in CROSS_FIELD]))
     return []

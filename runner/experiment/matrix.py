@@ -1,7 +1,7 @@
-"""``matrix:``: every combination of some values, laid over each configuration.
+"""``matrix:`` expands each configuration into one for every combination of values.
 
-Works on the tree, like the overlay, so that a value that does not fit is named at its place in the
-matrix. Names come from the values alone: the same cell has the same name in every run.
+Works on the tree, as the overlay does, so that a problem points at the value in the matrix. Names
+depend on the values only: the same combination has the same name in every run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from runner.experiment.yaml.tree import Entry, ListNode, MapNode, Mark, Node, Sc
 KEY: Final = "matrix"
 MAX_CELLS: Final = 32
 MAX_NAME: Final = 48
-_OWN: Final = ("name", "title")
+_NOT_VARIED: Final = ("name", "title")
 _NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -36,39 +36,39 @@ class _Axis:
 
 
 def slug(text: str) -> str:
-    """A part of a name: ``keep-alive``, ``0-5``."""
+    """Return text as a part of a name: ``keep-alive``, ``0-5``."""
     return _NOT_IN_NAMES.sub("-", text.lower()).strip("-")
 
 
 def too_many_cells(document: MapNode, configurations: int) -> Fault | None:
-    """Stops a small file from becoming a large experiment, before anything is multiplied.
+    """Return a fault if the matrix makes too many configurations, before any is made.
 
     Args:
         document: The whole document.
-        configurations: How many it lists, >= 1.
+        configurations: How many configurations the document has, >= 1.
     """
     axes = _axes(document)
     cells = prod(len(axis.values) for axis in axes)
     if cells * configurations <= MAX_CELLS:
         return None
-    each = f" for each of {configurations} configurations" if configurations > 1 else ""
-    message = f"makes {cells:,} combinations{each}; at most {MAX_CELLS} configurations may come of it"
+    times = f" for each of {configurations} configurations" if configurations > 1 else ""
+    message = f"makes {cells:,} combinations{times}; at most {MAX_CELLS} configurations are allowed"
     entry = document.entries[KEY]
     return Fault(entry.key, entry.value.path, message)
 
 
 def spread(document: MapNode, resolved: MapNode, *, listed: bool) -> tuple[MapNode, list[Fault]]:
-    """The resolved document with a configuration for every combination.
+    """Return the resolved document with a configuration for every combination.
 
     Args:
-        document: As written, with or without a matrix.
-        resolved: After the overlay, every configuration complete in itself.
-        listed: Whether `document` names its configurations itself; their names then come first.
+        document: The document before the overlay, with or without a matrix.
+        resolved: The document after the overlay, with complete configurations.
+        listed: Whether `document` lists configurations; their names then come before the combination's.
     """
     axes = _axes(document)
     entry = resolved.entries["configurations"]
     if not axes or not isinstance(entry.value, ListNode):
-        return resolved, list(_no_paths(document))
+        return resolved, list(_path_faults(document))
     items: list[Node] = []
     faults: dict[Mark, Fault] = {}
     for item in entry.value.items:
@@ -78,14 +78,14 @@ def spread(document: MapNode, resolved: MapNode, *, listed: bool) -> tuple[MapNo
             except Refused as refused:
                 faults.setdefault(refused.fault.mark, refused.fault)
     if faults:
-        return resolved, [*faults.values(), *_no_paths(document)]
-    laid = ListNode(entry.value.mark, entry.value.path, tuple(items))
-    entries = {**resolved.entries, "configurations": Entry(entry.key, laid)}
-    return MapNode(resolved.mark, resolved.path, entries), list(_no_paths(document))
+        return resolved, [*faults.values(), *_path_faults(document)]
+    combined = ListNode(entry.value.mark, entry.value.path, tuple(items))
+    entries = {**resolved.entries, "configurations": Entry(entry.key, combined)}
+    return MapNode(resolved.mark, resolved.path, entries), list(_path_faults(document))
 
 
 def _axes(document: MapNode) -> list[_Axis]:
-    """Every key that is a path and has a list of single values; the model complains about the rest."""
+    """Return every key that is a path and has a list of single values; the model reports the others."""
     rows = [(path, entry, steps_of(path)) for path, entry in _rows(document)]
     last = [steps[-1] for _, _, steps in rows if steps]
     return [
@@ -97,7 +97,7 @@ def _axes(document: MapNode) -> list[_Axis]:
             values=values,
         )
         for path, entry, steps in rows
-        if steps and steps[0] not in _OWN and (values := _values(entry.value))
+        if steps and steps[0] not in _NOT_VARIED and (values := _values(entry.value))
     ]
 
 
@@ -112,21 +112,21 @@ def _rows(document: MapNode) -> Iterator[tuple[str, Entry]]:
         yield from entry.value.entries.items()
 
 
-def _no_paths(document: MapNode) -> Iterator[Fault]:
+def _path_faults(document: MapNode) -> Iterator[Fault]:
     for path, entry in _rows(document):
         steps = steps_of(path)
         if not steps:
-            yield Fault(entry.key, entry.value.path, "is no path to a key", "such as topology.replicas")
-        elif steps[0] in _OWN:
-            message = f"a combination makes its own {steps[0]}"
+            yield Fault(entry.key, entry.value.path, "is not a path to a key", "such as topology.replicas")
+        elif steps[0] in _NOT_VARIED:
+            message = f"cannot be varied: each combination gets its own {steps[0]}"
             yield Fault(entry.key, entry.value.path, message)
 
 
 def _cell(item: Node, axes: Sequence[_Axis], values: Sequence[Scalar], *, listed: bool) -> Node:
-    """One configuration with one combination of values in it.
+    """Return one configuration with one combination of values.
 
     Raises:
-        Refused: A value's place is not in the configuration, or its name would be too long.
+        Refused: A path does not exist in the configuration, or the name would be too long.
     """
     if not isinstance(item, MapNode):
         return item
@@ -134,20 +134,20 @@ def _cell(item: Node, axes: Sequence[_Axis], values: Sequence[Scalar], *, listed
     for axis, value in zip(axes, values, strict=True):
         node = put(node, axis.steps, value, axis.mark)
     assert isinstance(node, MapNode)
-    words = [(axis.label, _written(value.value)) for axis, value in zip(axes, values, strict=True)]
-    label = ", ".join(f"{name}={value}" for name, value in words)
-    name = "-".join(slug(f"{name}-{value}") for name, value in words)
+    labels = [(axis.label, _written(value.value)) for axis, value in zip(axes, values, strict=True)]
+    label = ", ".join(f"{name}={value}" for name, value in labels)
+    name = "-".join(slug(f"{name}-{value}") for name, value in labels)
     return _named(node, name, label, axes[0].mark, listed=listed)
 
 
 def _named(node: MapNode, name: str, label: str, at: Mark, *, listed: bool) -> MapNode:
-    """The configuration under a combination's name, behind its own if it has one."""
+    """Return the configuration with the combination's name, after its own name if it has one."""
     own, title = _text(node, "name") if listed else None, _text(node, "title")
     if own is not None:
         name, label = f"{own}-{name}", f"{title or own}: {label}"
     if len(name) > MAX_NAME:
-        message = f"the name '{name}' would have more than {MAX_NAME} characters"
-        raise Refused(Fault(at, KEY, message, "shorten the configuration's name, or vary fewer keys"))
+        message = f"the configuration name '{name}' is longer than {MAX_NAME} characters"
+        raise Refused(Fault(at, KEY, message, "shorten the name of the configuration, or vary fewer keys"))
     named = {"name": Entry(at, Scalar(at, KEY, name)), "title": Entry(at, Scalar(at, KEY, label))}
     return MapNode(node.mark, node.path, {**node.entries, **named})
 

@@ -1,8 +1,8 @@
-"""Lays each configuration over the keys beside it (JSON Merge Patch, RFC 7396).
+"""Merges each configuration into the shared keys (JSON Merge Patch, RFC 7396).
 
-Maps merge key by key, anything else replaces what was there, and null removes a key. One
-exception: a topology of another `kind` replaces the whole topology, since what was said
-about a process means nothing to a container.
+Maps merge key by key, any other value replaces the shared one, and null removes a key. One
+exception: a topology of another `kind` replaces the whole topology, because the keys of a process
+do not apply to a container.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from runner.experiment.model import Configuration
 from runner.experiment.yaml.tree import Entry, ListNode, MapNode, Node, Scalar, plain
 
 SHARED: Final = tuple(key for key in Configuration.model_fields if key not in {"name", "title"})
-"""Keys that may stand beside ``configurations`` and are laid under each of them."""
+"""Keys at the top of a file that every configuration inherits."""
 
 _KEY: Final = "configurations"
 
 
 def resolve(document: MapNode) -> MapNode:
-    """The document as an `Experiment` has it: every configuration complete in itself.
+    """Return the document with complete configurations, as an `Experiment` has them.
 
-    Without ``configurations`` the one configuration is named after the experiment.
+    Without ``configurations``, there is one, and it has the experiment's name.
     """
     shared = base(document)
     rest = {key: entry for key, entry in document.entries.items() if key not in shared.entries}
@@ -31,19 +31,19 @@ def resolve(document: MapNode) -> MapNode:
         alone = MapNode(document.mark, document.path, {**named, **shared.entries})
         listed = Entry(document.mark, ListNode(document.mark, document.path, (alone,)))
     elif isinstance(listed.value, ListNode):
-        laid = tuple(_laid_over(shared, item) for item in listed.value.items)
-        listed = Entry(listed.key, ListNode(listed.value.mark, listed.value.path, laid))
+        merged = tuple(_merge_item(shared, item) for item in listed.value.items)
+        listed = Entry(listed.key, ListNode(listed.value.mark, listed.value.path, merged))
     return MapNode(document.mark, document.path, {**rest, _KEY: listed})
 
 
 def base(document: MapNode) -> MapNode:
-    """The keys that are laid under each configuration."""
+    """Return the keys that each configuration inherits."""
     shared = {key: entry for key, entry in document.entries.items() if key in SHARED}
     return MapNode(document.mark, document.path, shared)
 
 
 def merge(under: MapNode, over: MapNode) -> MapNode:
-    """`over` laid on `under`; marks and paths stay those of where each value was written."""
+    """Return `over` merged into `under`; every value keeps its mark and path."""
     entries = dict(under.entries)
     for key, entry in over.entries.items():
         match (entries[key].value if key in entries else None, entry.value):
@@ -56,7 +56,7 @@ def merge(under: MapNode, over: MapNode) -> MapNode:
     return MapNode(over.mark, over.path, entries)
 
 
-def _laid_over(shared: MapNode, item: Node) -> Node:
+def _merge_item(shared: MapNode, item: Node) -> Node:
     return merge(shared, item) if isinstance(item, MapNode) else item
 
 

@@ -1,7 +1,7 @@
-"""``--set path=value``: changes to the document before configurations are laid over it.
+"""``--set path=value``: changes to the document before configurations are merged.
 
-Values are YAML in the small, so ``stages=[{rps: 10, duration: 1s}]`` works. A list's entry
-is named by its index or by its ``name``: ``stages[0].rps``, ``configurations.docker.load``.
+Values are YAML, so ``stages=[{rps: 10, duration: 1s}]`` works. A path selects a list entry by index
+or by ``name``: ``stages[0].rps``, ``configurations.docker.load``.
 """
 
 from __future__ import annotations
@@ -11,41 +11,41 @@ from collections.abc import Sequence
 from typing import Final
 
 from runner.experiment.problems import Fault, Refused
-from runner.experiment.suggestions import did_you_mean, either, shown
+from runner.experiment.suggestions import did_you_mean, display, join_words
 from runner.experiment.yaml.parser import parse
 from runner.experiment.yaml.text import decode
 from runner.experiment.yaml.tree import Entry, ListNode, MapNode, Mark, Node, Scalar, join, plain
 
 _STEP: Final = re.compile(r"\.?([^.\[\]=\s][^.\[\]=]{0,99})|\[([^\[\]=]{1,100})\]")
-_MOST: Final = 4096
+_MAX_LENGTH: Final = 4096
 _SYNTAX: Final = "write path=value, such as load.timeout=5s or stages[0].rps=100"
 
 
 def apply(document: MapNode, overrides: Sequence[str]) -> tuple[MapNode, list[Fault]]:
-    """The document with every override in it, in order, and what was wrong with them."""
+    """Return the document with all overrides applied in order, and the problems with them."""
     faults: list[Fault] = []
     for override in overrides:
         try:
-            path, node, found = _read(override)
+            path, node, in_value = _read(override)
             changed = put(document, path, node, Mark(1, 1, len(override.partition("=")[0]), override))
         except Refused as refused:
             faults.append(refused.fault)
             continue
-        faults += found
+        faults += in_value
         if isinstance(changed, MapNode):
             document = changed
     return document, faults
 
 
 def _read(override: str) -> tuple[list[str], Node, list[Fault]]:
-    """The path's steps and the value's tree."""
+    """Return the steps of the path, the tree of the value, and the problems in it."""
     path, equals, text = override.partition("=")
-    mark = Mark(1, 1, max(len(path), 1), override[:_MOST])
-    if not equals or len(override) > _MOST:
+    mark = Mark(1, 1, max(len(path), 1), override[:_MAX_LENGTH])
+    if not equals or len(override) > _MAX_LENGTH:
         raise Refused(Fault(mark, "", "should be path=value", _SYNTAX))
     steps = steps_of(path)
     if not steps:
-        raise Refused(Fault(mark, "", f"{shown(path)} is no path", _SYNTAX))
+        raise Refused(Fault(mark, "", f"{display(path)} is not a path", _SYNTAX))
     try:
         text = decode(text.encode("utf-8", "surrogateescape"))
         node, faults = parse(text, path=path, override=override, indent=len(path) + 1)
@@ -57,7 +57,7 @@ def _read(override: str) -> tuple[list[str], Node, list[Fault]]:
 
 
 def steps_of(path: str) -> list[str]:
-    """``stages[0].rps`` as ``stages``, ``0``, ``rps``; empty when it is no path."""
+    """Return ``stages``, ``0``, ``rps`` for ``stages[0].rps``; empty if it is not a path."""
     steps, position = [], 0
     while position < len(path):
         step = _STEP.match(path, position)
@@ -70,7 +70,7 @@ def steps_of(path: str) -> list[str]:
 
 
 def put(at: Node, steps: Sequence[str], node: Node, mark: Mark) -> Node:
-    """A copy of the tree `at` with `node` where the steps lead; missing maps are made."""
+    """Return a copy of the tree `at` with `node` at the end of the steps; missing maps are created."""
     if not steps:
         return node
     step, *rest = steps
@@ -87,7 +87,11 @@ def put(at: Node, steps: Sequence[str], node: Node, mark: Mark) -> Node:
             items[index] = put(items[index], rest, node, mark)
             return ListNode(at.mark, at.path, tuple(items))
         case Scalar():
-            raise Refused(Fault(mark, at.path, f"is {shown(at.value)} and has no parts, so no {shown(step)}"))
+            raise Refused(
+                Fault(
+                    mark, at.path, f"is {display(at.value)}, not a mapping, so it has no key {display(step)}"
+                )
+            )
 
 
 def _index(at: ListNode, step: str, mark: Mark) -> int:
@@ -97,9 +101,9 @@ def _index(at: ListNode, step: str, mark: Mark) -> int:
     if step.isdecimal() and len(step) < 5 and int(step) < len(at.items):
         return int(step)
     known = [name for name in names if name]
-    which = f"named {either(known, 'and')}" if known else "counted from 0"
+    numbering = f"named {join_words(known, 'and')}" if known else "numbered from 0"
     count = "1 entry" if len(at.items) == 1 else f"{len(at.items)} entries"
-    message = f"has {count}, {which}; there is no {shown(step)}"
+    message = f"has {count}, {numbering}; there is no {display(step)}"
     raise Refused(Fault(mark, at.path, message, did_you_mean(step, known)))
 
 

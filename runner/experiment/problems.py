@@ -1,4 +1,4 @@
-"""Problems as people read them: place, path, message, the line, a caret, a hint."""
+"""Renders problems in a specification: place, path, message, the line, a caret, a hint."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Fault:
     hint: str = ""
 
 
-class Refused(Exception):  # noqa: N818  (reads as the sentence it is)
-    """Reading cannot go on past this fault."""
+class Refused(Exception):  # noqa: N818  (``except Refused``: the input is refused)
+    """Reading cannot continue after this fault."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
@@ -43,29 +43,29 @@ class Refused(Exception):  # noqa: N818  (reads as the sentence it is)
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines as YAML counts them; never empty."""
+    """Return the lines as YAML counts them; never empty."""
     return _LINE_BREAK.split(text)
 
 
 def in_order(faults: Iterable[Fault]) -> list[Fault]:
-    """Each fault once: the file's from top to bottom, then those of each ``--set``."""
+    """Return each fault once: those in the file from top to bottom, then those in each ``--set``."""
 
     def place(fault: Fault) -> tuple[str, int, int]:
         return fault.mark.override or "", fault.mark.line, fault.mark.column
 
-    once: dict[tuple[Mark, str, str], Fault] = {}
+    unique: dict[tuple[Mark, str, str], Fault] = {}
     for fault in faults:
-        once.setdefault((fault.mark, fault.path, fault.message), fault)
-    return sorted(once.values(), key=place)
+        unique.setdefault((fault.mark, fault.path, fault.message), fault)
+    return sorted(unique.values(), key=place)
 
 
 def specification_error(source: str, lines: Sequence[str], faults: Sequence[Fault]) -> SpecificationError:
-    """All faults as one error.
+    """Return all faults as one error.
 
     Args:
         source: The file's name.
         lines: The file's lines.
-        faults: At least one, in the order to show. Those past `MAX_SHOWN` are only counted.
+        faults: At least one, in the order to show. Only the first `MAX_SHOWN` are rendered.
     """
     rendered = [_render(source, lines, fault) for fault in faults[:MAX_SHOWN]]
     if len(faults) > MAX_SHOWN:
@@ -104,7 +104,7 @@ def _render(source: str, lines: Sequence[str], fault: Fault) -> str:
 
 
 def _excerpt(line: str, mark: Mark) -> tuple[str, int, int]:
-    """The part of a line around a mark, the cells before the caret, the caret's width."""
+    """Return the part of a line around a mark, the number of cells before the caret, and its width."""
     start = mark.column - 1
     first = 0 if start < _LINE_WIDTH * 3 // 4 else start - _LINE_WIDTH // 4
     cut = harmless(line[first : first + _LINE_WIDTH].replace("\t", " "))
@@ -115,5 +115,5 @@ def _excerpt(line: str, mark: Mark) -> tuple[str, int, int]:
 
 
 def _cells(text: str) -> int:
-    """How many columns of a terminal the text takes."""
+    """Return how many terminal columns the text takes."""
     return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)

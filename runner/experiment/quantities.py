@@ -1,7 +1,7 @@
 """Times and sizes with units: ``200ms``, ``30s``, ``1.5m``, ``256MiB``.
 
-A bare number is refused in a file, since some tools mean seconds by it and others
-milliseconds. From Python a time is a number of seconds and a size a number of bytes.
+A number without a unit is refused in a file, because it means seconds in some tools and
+milliseconds in others. In Python, a time is a number of seconds and a size a number of bytes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from runner.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, Bytes, Seconds
-from runner.experiment.base_model import complaint, is_written
-from runner.experiment.suggestions import did_you_mean, either, shown
+from runner.experiment.base_model import invalid_value, is_from_file
+from runner.experiment.suggestions import did_you_mean, display, join_words
 
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
@@ -33,7 +33,7 @@ SIZE_UNITS: Final = {"B": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB, "kB": 1000, "MB
 
 _NUMBER: Final = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
 _QUANTITY: Final = re.compile(rf"({_NUMBER}) ?([^\W\d]{{1,20}})")
-_MEANT: Final = {
+_COMMON_SPELLINGS: Final = {
     "us": ("\N{MICRO SIGN}s", "\N{GREEK SMALL LETTER MU}s", "usec"),
     "ms": ("msec", "millis"),
     "s": ("S", "sec", "secs", "second", "seconds"),
@@ -45,34 +45,36 @@ _MEANT: Final = {
 }
 
 
-def parse_quantity(text: str, units: Mapping[str, int], what: str, *, bare: str = "") -> float:
-    """A number times its unit's factor.
+def parse_quantity(text: str, units: Mapping[str, int], requirement: str, *, default_unit: str = "") -> float:
+    """Return a number times the factor of its unit.
 
     Args:
         text: Such as ``1.5m``.
-        units: Each unit's factor.
-        what: For messages, such as ``a time with its unit, such as 30s``.
-        bare: The unit to suggest for a bare number.
+        units: Unit to factor.
+        requirement: For messages, such as ``should be a time with a unit, such as 30s``.
+        default_unit: The unit to suggest for a number without one.
 
     Raises:
         PydanticCustomError: It has no unit, or one that is not among `units`.
     """
     matched = _QUANTITY.fullmatch(text)
     if matched is None:
-        suggests = bare and re.fullmatch(_NUMBER, text)
-        hint = f"did you mean '{text}{bare}'?" if suggests else ""
-        raise complaint(f"should be {what}, not {shown(text)}", hint)
+        suggests = default_unit and re.fullmatch(_NUMBER, text)
+        hint = f"did you mean '{text}{default_unit}'?" if suggests else ""
+        raise invalid_value(f"{requirement}, not {display(text)}", hint)
     number, unit = matched.groups()
     if unit not in units:
-        meant = (right for right, wrong in _MEANT.items() if unit in wrong and right in units)
-        near = next(meant, None)
+        matches = (right for right, wrong in _COMMON_SPELLINGS.items() if unit in wrong and right in units)
+        near = next(matches, None)
         hint = f"did you mean '{near}'?" if near else did_you_mean(unit, units)
-        raise complaint(f"unknown unit '{unit}' in {shown(text)}; units are {either(units, 'and')}", hint)
+        raise invalid_value(
+            f"unknown unit '{unit}' in {display(text)}; units are {join_words(units, 'and')}", hint
+        )
     return float(number) * units[unit]
 
 
 def format_time(seconds: Seconds) -> str:
-    """A spelling that a file may hold: 90.0 is ``90s``, 0.2 is ``200ms``, 7200.0 is ``2h``."""
+    """Return the time as a file contains it: 90.0 is ``90s``, 0.2 is ``200ms``, 7200.0 is ``2h``."""
     if not seconds:
         return "0"
     nanoseconds = round(seconds * NS_PER_S)
@@ -83,49 +85,51 @@ def format_time(seconds: Seconds) -> str:
 
 
 def format_size(size: Bytes) -> str:
-    """A spelling that a file may hold: 268435456 is ``256MiB``."""
+    """Return the size as a file contains it: 268435456 is ``256MiB``."""
     unit = next(unit for unit in ("GiB", "MiB", "KiB", "B") if size % SIZE_UNITS[unit] == 0)
     return f"{size // SIZE_UNITS[unit]}{unit}"
 
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """A field's type: seconds as a float, written with a unit in a file.
+    """The type of a time field: seconds as a float, with a unit in a file.
 
     Attributes:
-        most: Upper bound in seconds.
-        least: Lower bound in seconds.
-        zero: Whether 0 is allowed; then it needs no unit.
+        max_s: Upper bound.
+        min_s: Lower bound.
+        zero: Whether 0 is allowed; it needs no unit.
     """
 
-    most: Seconds
-    least: Seconds = 0.0
+    max_s: Seconds
+    min_s: Seconds = 0.0
     zero: bool = False
 
     def read(self, value: object, info: ValidationInfo) -> Seconds:
-        """The time in seconds.
+        """Return the time in seconds.
 
         Raises:
-            PydanticCustomError: It is no time, has no unit or is out of bounds.
+            PydanticCustomError: It is not a time, has no unit or is out of bounds.
         """
-        example = format_time(min(max(self.least, 30.0), self.most))
-        what = f"a time with its unit, such as {example}"
+        example = format_time(min(max(self.min_s, 30.0), self.max_s))
+        requirement = f"should be a time with a unit, such as {example}"
         if isinstance(value, str):
-            seconds = parse_quantity(value, TIME_UNITS, what) / NS_PER_S
-        elif _is_number(value) and (value == 0 or not is_written(info)):
+            seconds = parse_quantity(value, TIME_UNITS, requirement) / NS_PER_S
+        elif _is_number(value) and (value == 0 or not is_from_file(info)):
             seconds = float(value)
         else:
-            hint = f"write {value}s, or another unit of {either(TIME_UNITS)}" if _is_number(value) else ""
-            raise complaint(f"should be {what}, not {shown(value)}", hint)
+            hint = (
+                f"write {value}s, or use another unit: {join_words(TIME_UNITS)}" if _is_number(value) else ""
+            )
+            raise invalid_value(f"{requirement}, not {display(value)}", hint)
         self._check(seconds, value)
         return seconds
 
     def _check(self, seconds: Seconds, value: object) -> None:
         if seconds == 0 and not self.zero:
-            raise complaint("should be more than 0")
-        if seconds and not self.least <= seconds <= self.most:
-            least = f"at least {format_time(self.least)} and " if self.least else ""
-            raise complaint(f"should be {least}at most {format_time(self.most)}, not {shown(value)}")
+            raise invalid_value("should be more than 0")
+        if seconds and not self.min_s <= seconds <= self.max_s:
+            lower = f"at least {format_time(self.min_s)} and " if self.min_s else ""
+            raise invalid_value(f"should be {lower}at most {format_time(self.max_s)}, not {display(value)}")
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(self.read)
@@ -137,33 +141,37 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A field's type: whole bytes, written with a unit in a file.
+    """The type of a size field: whole bytes, with a unit in a file.
 
     Attributes:
-        least: Lower bound in bytes.
-        most: Upper bound in bytes.
+        min_bytes: Lower bound.
+        max_bytes: Upper bound.
     """
 
-    least: Bytes
-    most: Bytes
+    min_bytes: Bytes
+    max_bytes: Bytes
 
     def read(self, value: object, info: ValidationInfo) -> Bytes:
-        """The size in bytes.
+        """Return the size in bytes.
 
         Raises:
-            PydanticCustomError: It is no size, has no unit or is out of bounds.
+            PydanticCustomError: It is not a size, has no unit or is out of bounds.
         """
-        what = "a size with its unit, such as 256MiB"
+        requirement = "should be a size with a unit, such as 256MiB"
         if isinstance(value, str):
-            size = round(parse_quantity(value, SIZE_UNITS, what))
-        elif _is_number(value) and not is_written(info):
+            size = round(parse_quantity(value, SIZE_UNITS, requirement))
+        elif _is_number(value) and not is_from_file(info):
             size = round(value)
         else:
-            hint = f"write {value}MiB, or another unit of {either(SIZE_UNITS)}" if _is_number(value) else ""
-            raise complaint(f"should be {what}, not {shown(value)}", hint)
-        if not self.least <= size <= self.most:
-            bounds = f"{format_size(self.least)} to {format_size(self.most)}"
-            raise complaint(f"should be from {bounds}, not {shown(value)}")
+            hint = (
+                f"write {value}MiB, or use another unit: {join_words(SIZE_UNITS)}"
+                if _is_number(value)
+                else ""
+            )
+            raise invalid_value(f"{requirement}, not {display(value)}", hint)
+        if not self.min_bytes <= size <= self.max_bytes:
+            bounds = f"{format_size(self.min_bytes)} to {format_size(self.max_bytes)}"
+            raise invalid_value(f"should be from {bounds}, not {display(value)}")
         return size
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -174,5 +182,5 @@ class Size:
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
-    """True for numbers; YAML's booleans are none."""
+    """Return whether it is a number; a boolean is not."""
     return isinstance(value, int | float) and not isinstance(value, bool)

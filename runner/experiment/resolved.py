@@ -1,16 +1,17 @@
-"""An experiment written out: every default, override and overlay in its place, units included.
+"""An experiment as a complete specification: all defaults, overrides and overlays applied, with units.
 
-What an archive shows to whoever asks what exactly was run; it reads back as the same experiment.
+An archive contains it to show exactly what was run; reading it gives the same experiment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, Final
 
 import yaml
 
-from runner.experiment.base_model import Part
+from runner.experiment.base_model import SpecModel
 from runner.experiment.model import Experiment
 from runner.experiment.quantities import Size, Time, format_size, format_time
 from runner.experiment.thresholds import Threshold
@@ -20,17 +21,17 @@ _UNITS: Final[Mapping[type, Callable[[Any], str]]] = {Time: format_time, Size: f
 
 
 def resolved_text(experiment: Experiment) -> str:
-    """A specification without overlays and combinations; keys that are not set are left out."""
+    """Return a specification without overlays or matrix; keys that are not set are omitted."""
     content = _plain(experiment)
-    content.pop("matrix", None)  # its combinations are configurations by now
+    content.pop("matrix", None)  # resolved: its combinations are configurations
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that a specification would take for something else."""
+    """Quotes text that would otherwise be read as another type."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  (specifications have no anchors)
-        """True: equal parts are written out each time."""
+        """Return True, so that equal values are repeated instead of referenced."""
         return True
 
 
@@ -43,32 +44,34 @@ _Dumper.add_representer(str, _text)
 
 
 def _plain(value: Any) -> Any:
-    """The value as a file would hold it."""
+    """Return the value as a file contains it."""
     match value:
         case Threshold():
             return value.expr
-        case Part():
+        case SpecModel():
             return {name: _field(value, name) for name in type(value).model_fields if _is_set(value, name)}
         case Mapping():
-            return {str(key): _plain(each) for key, each in value.items()}
+            return {str(key): _plain(item) for key, item in value.items()}
         case tuple() | list():
-            return [_plain(each) for each in value]
+            return [_plain(item) for item in value]
         case float():
             return int(value) if value.is_integer() else float(value)
         case _:
-            return value
+            return value.value if isinstance(value, StrEnum) else value
 
 
-def _field(part: Part, name: str) -> Any:
-    value = getattr(part, name)
-    written = next((_UNITS[type(it)] for it in _marks(type(part), name) if type(it) in _UNITS), None)
-    return written(value) if written and value else _plain(value)  # 0 needs no unit
+def _field(model: SpecModel, name: str) -> Any:
+    value = getattr(model, name)
+    format_unit = next(
+        (_UNITS[type(marker)] for marker in _field_markers(type(model), name) if type(marker) in _UNITS), None
+    )
+    return format_unit(value) if format_unit and value else _plain(value)  # 0 needs no unit
 
 
-def _marks(kind: type[Part], name: str) -> list[Any]:
-    """What a field's annotation carries, also within ``Annotated[...] | None``."""
+def _field_markers(kind: type[SpecModel], name: str) -> list[Any]:
+    """Return the metadata of a field's annotation, also within ``Annotated[...] | None``."""
     field = kind.model_fields[name]
-    inner = [mark for arm in getattr(field.annotation, "__args__", ()) for mark in _metadata(arm)]
+    inner = [marker for member in getattr(field.annotation, "__args__", ()) for marker in _metadata(member)]
     return [*field.metadata, *inner]
 
 
@@ -76,5 +79,5 @@ def _metadata(annotation: Any) -> tuple[Any, ...]:
     return tuple(getattr(annotation, "__metadata__", ()))
 
 
-def _is_set(part: Part, name: str) -> bool:
-    return getattr(part, name) is not None
+def _is_set(model: SpecModel, name: str) -> bool:
+    return getattr(model, name) is not None

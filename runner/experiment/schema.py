@@ -1,7 +1,7 @@
-"""The JSON Schema of a specification as the file looks, for editors and other tools.
+"""The JSON Schema of a specification file, for editors and other tools.
 
-Made from the models, with three differences: times and sizes are text with a unit, the
-keys of a configuration may stand at the top, and what is laid over them may be partial.
+Generated from the models, with three differences: times and sizes are text with a unit, the keys of
+a configuration may be at the top of the file, and configurations may be partial.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ _REQUIRED_WITHOUT_OVERLAYS: Final = ("topology", "stages")
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema; JSON types only."""
-    made = _everywhere(Experiment.model_json_schema(), _as_written)
-    definitions = made["$defs"]
+    """Return the schema; JSON types only."""
+    schema = _everywhere(Experiment.model_json_schema(), _as_in_file)
+    definitions = schema["$defs"]
     whole = definitions.pop("Configuration")["properties"]
     definitions |= {_PARTIAL + name: _partial(body) for name, body in definitions.items()}
     definitions["Configuration"] = {
         "type": "object",
         "title": "Configuration",
-        "description": "What differs from the keys at the top: maps merge, lists replace, null removes.",
+        "description": "Changes to the keys at the top: maps are merged, lists replaced, null removes a key.",
         "additionalProperties": False,
         "required": ["name"],
         "properties": {
             key: field if key in {"name", "title"} else _partial_field(field) for key, field in whole.items()
         },
     }
-    configurations = made["properties"]["configurations"]
+    configurations = schema["properties"]["configurations"]
     shared = {key: whole[key] for key in SHARED}
     return {
         "$schema": SCHEMA_ID,
         "title": "Loadproof specification, version 1",
-        "description": "A system to build, a load to offer and what to measure: one experiment.",
+        "description": "One experiment: the system to build, the load to offer and what to measure.",
         "type": "object",
         "additionalProperties": False,
-        "required": [key for key in made["required"] if key != "configurations"],
+        "required": [key for key in schema["required"] if key != "configurations"],
         "properties": {
-            **{key: field for key, field in made["properties"].items() if key != "configurations"},
+            **{key: field for key, field in schema["properties"].items() if key != "configurations"},
             **{key: _partial_field(field) for key, field in shared.items()},
             "configurations": configurations,
         },
@@ -57,12 +57,12 @@ def json_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The schema as it is committed beside this file."""
+    """Return the schema as the text that is committed beside this file."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def modeline(location: str) -> str:
-    """The comment that tells editors with yaml-language-server where the schema is.
+    """Return the comment that tells editors with yaml-language-server where the schema is.
 
     Args:
         location: A URL, or a path relative to the specification.
@@ -71,7 +71,7 @@ def modeline(location: str) -> str:
 
 
 def _everywhere(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    """A copy in which `change` was applied to every object, the innermost first."""
+    """Return a copy with `change` applied to every object, innermost first."""
     if isinstance(schema, dict):
         return change({key: _everywhere(value, change) for key, value in schema.items()})
     if isinstance(schema, list):
@@ -79,8 +79,8 @@ def _everywhere(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]])
     return schema
 
 
-def _as_written(schema: dict[str, Any]) -> dict[str, Any]:
-    """Defaults as a file has them: ``10s`` and not 10.0; the defaults of whole parts say nothing."""
+def _as_in_file(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with defaults as in a file: ``10s``, not 10.0; without defaults of mappings."""
     schema = dict(schema)
     default = schema.get("default")
     if isinstance(default, float) and schema.get("type") != "number":
@@ -91,7 +91,7 @@ def _as_written(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _partial(definition: dict[str, Any]) -> dict[str, Any]:
-    """A part of which any key may be missing, since the other layer has it."""
+    """Return a definition without required keys, because the shared keys may have them."""
     definition = copy.deepcopy(definition)
     definition.pop("required", None)
     if "properties" in definition:
@@ -101,14 +101,14 @@ def _partial(definition: dict[str, Any]) -> dict[str, Any]:
 
 
 def _partial_field(field: dict[str, Any]) -> dict[str, Any]:
-    """A field of a layer: partial if it merges, and null removes it."""
-    said: dict[str, Any] = {
+    """Return a field of a configuration: partial if it is merged, and null removes it."""
+    annotations: dict[str, Any] = {
         key: field[key] for key in ("title", "description", "default", "examples") if key in field
     }
-    rest = {key: value for key, value in field.items() if key not in said and key != "discriminator"}
+    rest = {key: value for key, value in field.items() if key not in annotations and key != "discriminator"}
     choices = rest.get("anyOf") or rest.get("oneOf") or [rest]
     choices = [_reference_to_partial(choice) for choice in choices if choice != {"type": "null"}]
-    return {**said, "anyOf": [*choices, {"type": "null"}]}
+    return {**annotations, "anyOf": [*choices, {"type": "null"}]}
 
 
 def _reference_to_partial(schema: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Words for people: the nearest one, a list of them, and a value shown without harm."""
+"""Text for error messages: the closest known word, lists of words, and safe display of values."""
 
 from __future__ import annotations
 
@@ -6,47 +6,47 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Final
 
-_LONGEST_SHOWN: Final = 60
-_LONGEST_COMPARED: Final = 40
-_ALIKE: Final = 0.6
+_MAX_DISPLAYED: Final = 60
+_MAX_COMPARED: Final = 40
+_MIN_SIMILARITY: Final = 0.6
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that `word` was probably meant to be, None when nothing is near."""
-    if len(word) > _LONGEST_COMPARED:
+    """Return the choice that is most similar to `word`, None if none is similar."""
+    if len(word) > _MAX_COMPARED:
         return None
-    by_fold = {choice.casefold(): choice for choice in choices}
-    found = get_close_matches(word.casefold(), by_fold, n=1, cutoff=_ALIKE)
-    return by_fold[found[0]] if found else None
+    by_folded = {choice.casefold(): choice for choice in choices}
+    matches = get_close_matches(word.casefold(), by_folded, n=1, cutoff=_MIN_SIMILARITY)
+    return by_folded[matches[0]] if matches else None
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """A question with the nearest choice in it, or an empty string."""
+    """Return a question that suggests the nearest choice, or an empty string."""
     near = nearest(word, choices)
     return f"did you mean '{near}'?" if near is not None else ""
 
 
-def either(words: Iterable[str], joint: str = "or") -> str:
-    """``a, b or c``."""
-    *most, last = words
-    return f"{', '.join(most)} {joint} {last}" if most else last
+def join_words(words: Iterable[str], conjunction: str = "or") -> str:
+    """Return ``a, b or c``."""
+    *others, last = words
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
 
 
 def harmless(text: str) -> str:
-    """The text on one line, with what a terminal would act on made visible."""
+    """Return the text on one line, with terminal control characters replaced."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def shown(value: object) -> str:
-    """A value from a file as it may stand in a message: quoted, shortened, harmless."""
+def display(value: object) -> str:
+    """Return a value from a file for use in a message: quoted, shortened, without control characters."""
     match value:
         case None:
             return "empty"
         case bool():
             return "true" if value else "false"
         case str():
-            text = harmless(value[: _LONGEST_SHOWN + 1])
-            return f"'{text}'" if len(value) <= _LONGEST_SHOWN else f"'{text[:_LONGEST_SHOWN]}…'"
+            text = harmless(value[: _MAX_DISPLAYED + 1])
+            return f"'{text}'" if len(value) <= _MAX_DISPLAYED else f"'{text[:_MAX_DISPLAYED]}…'"
         case dict():
             return "a mapping"
         case list() | tuple():

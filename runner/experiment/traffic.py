@@ -1,4 +1,4 @@
-"""What to ask and how often: the ``load`` and ``stages`` of a configuration."""
+"""Which requests are sent, and how often: the ``load`` and ``stages`` of a configuration."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import AfterValidator, Field, model_validator
 
 from runner.core.units import Seconds
-from runner.experiment.base_model import Conflict, Part, complaint, refuse
+from runner.experiment.base_model import Conflict, SpecModel, invalid_value, refuse
 from runner.experiment.fields import AsWritten, Line, Number, Processors, Text, UrlPath, Whole, Workers
 from runner.experiment.quantities import HOUR, MINUTE, Time, format_time
-from runner.experiment.suggestions import shown
+from runner.experiment.suggestions import display
 from runner.experiment.url import HostName
 
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE: Final = re.compile(r"[\t -~]{0,8192}")
-_ENGINES_OWN: Final = {
-    "connection": "load.connection decides about it",
-    "content-length": "the engine counts the body itself",
-    "transfer-encoding": "the engine counts the body itself",
-    "expect": "the engine sends the body at once",
-    "upgrade": "only HTTP/1.1 is spoken",
+_RESERVED_HEADERS: Final = {
+    "connection": "load.connection determines it",
+    "content-length": "the engine computes it from the body",
+    "transfer-encoding": "the engine always sends Content-Length",
+    "expect": "the engine sends the body immediately",
+    "upgrade": "only HTTP/1.1 is supported",
 }
 
 
 def _header_name(name: str) -> str:
     if not _HEADER_NAME.fullmatch(name):
-        raise complaint(f"should be a header's name, not {shown(name)}")
-    if reason := _ENGINES_OWN.get(name.lower()):
-        raise complaint(f"the header {name} cannot be set: {reason}")
+        raise invalid_value(f"should be a header name, not {display(name)}")
+    if reason := _RESERVED_HEADERS.get(name.lower()):
+        raise invalid_value(f"the header {name} cannot be set: {reason}")
     return name
 
 
 def _header_value(value: str) -> str:
     if not _HEADER_VALUE.fullmatch(value) or value != value.strip():
-        raise complaint("a header's value is printable ASCII on one line, without blanks at its ends")
+        raise invalid_value("should be printable ASCII on one line, without spaces at the beginning or end")
     return value
 
 
@@ -43,104 +43,111 @@ HeaderName: TypeAlias = Annotated[Text, AfterValidator(_header_name)]
 HeaderValue: TypeAlias = Annotated[AsWritten, AfterValidator(_header_value)]
 
 
-class Request(Part):
-    """What one request says."""
+class Request(SpecModel):
+    """One HTTP request."""
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = Field(
         "GET", description="HTTP method."
     )
     path: UrlPath = Field("/", description="Path and query, percent-encoded.", examples=["/session"])
     headers: dict[HeaderName, HeaderValue] = Field(
-        default_factory=dict, description="Sent with each request; Host may be set, framing may not."
+        default_factory=dict,
+        description="Headers of every request; Host can be set, headers for connection and framing cannot.",
     )
-    body: Text | None = Field(None, description="Sent as UTF-8 with its Content-Length.")
+    body: Text | None = Field(None, description="Request body, sent as UTF-8 with Content-Length.")
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _check_combination(self) -> Self:
         seen: dict[str, str] = {}
         doubles = []
         for name in self.headers:
             first = seen.setdefault(name.lower(), name)
             if first != name:
-                doubles.append(Conflict(("headers", name), f"the same header as {first}, whatever its case"))
+                message = f"duplicates {first}; header names are case-insensitive"
+                doubles.append(Conflict(("headers", name), message))
         refuse(*doubles)
         return self
 
 
-class Expect(Part):
-    """When an answer counts as a success."""
+class Expect(SpecModel):
+    """Criteria for a successful response."""
 
     status: tuple[Annotated[Whole, Field(ge=200, le=599)], ...] = Field(
-        (200,), min_length=1, max_length=100, description="Status codes that are a success."
+        (200,), min_length=1, max_length=100, description="Status codes of a successful response."
     )
     body_contains: Text | None = Field(
-        None, min_length=1, description="Text that a good answer's body has in it."
+        None, min_length=1, description="Text that the body of a successful response contains."
     )
 
 
-class Load(Part):
+class Load(SpecModel):
     """How the load is offered."""
 
-    engine: Literal["builtin", "k6"] = Field("builtin", description="What offers the load.")
-    request: Request = Field(Request(), description="The request that is sent, every time.")
-    expect: Expect = Field(Expect(), description="Which answers are a success; all others are failures.")
+    engine: Literal["builtin", "k6"] = Field("builtin", description="Load generator.")
+    request: Request = Field(Request(), description="The request to send.")
+    expect: Expect = Field(
+        Expect(), description="Criteria for a successful response; all other responses are failures."
+    )
     connection: Literal["new", "keep-alive"] = Field(
-        "keep-alive", description="new = one TCP connection per request; keep-alive = used again."
+        "keep-alive", description="new = one TCP connection per request; keep-alive = connections are reused."
     )
     arrivals: Literal["constant", "poisson"] = Field(
-        "constant", description="Evenly spaced, or at random with the same mean (seeded)."
+        "constant", description="constant = evenly spaced; poisson = random with the same mean (seeded)."
     )
     max_in_flight: Annotated[Whole, Field(ge=1, le=100_000)] = Field(
-        2000, description="Most requests under way at once."
+        2000, description="Maximum number of concurrent requests."
     )
     when_full: Literal["drop", "queue"] = Field(
         "drop",
-        description="At max_in_flight a due request is dropped and counted, or waits from its due time on.",
+        description="At max_in_flight, drop = a due request is not sent and counts as dropped; queue = it "
+        "waits, and its response time includes the wait.",
     )
-    timeout: Annotated[Seconds, Time(least=0.001, most=MINUTE)] = Field(
-        10.0, description="How long one request may take from when it is taken up."
+    timeout: Annotated[Seconds, Time(min_s=0.001, max_s=MINUTE)] = Field(
+        10.0, description="Time limit for one request, including the connection set-up."
     )
-    workers: Workers = Field("auto", description="Generator processes; auto = as rate and host ask for.")
-    quantum: Annotated[Seconds, Time(least=1e-6, most=0.001, zero=True)] | None = Field(
+    workers: Workers = Field(
+        "auto", description="Generator processes; auto = depends on the rate and the host."
+    )
+    quantum: Annotated[Seconds, Time(min_s=1e-6, max_s=0.001, zero=True)] | None = Field(
         None,
-        description="Arrivals of one quantum leave together, which costs less CPU; 0 = each at its own "
-        "microsecond. Without it: 0 up to 4,000 requests a second and worker, 250us above.",
+        description="Requests due within one quantum are sent together, which costs less CPU; 0 = each is "
+        "sent at its own microsecond. Default: 0 up to 4,000 requests per second and worker, 250us above.",
         examples=["250us"],
     )
     cpus: Processors = Field(
-        (), description="Processors the generator stays on; empty = any.", examples=[[0]]
+        (), description="Processors that the generator is bound to; empty = any.", examples=[[0]]
     )
     cross_check: Annotated[bool, Field(strict=True)] = Field(
-        False, description="Run each stage with the other engine as well, and compare."
+        False, description="Also run each stage with the other engine, and compare the results."
     )
     allow_hosts: tuple[HostName, ...] = Field(
         (),
         max_length=64,
-        description="Hosts beyond this machine that load may be put on; also needs --i-am-authorized.",
+        description="Remote hosts that may receive load; also requires --i-am-authorized.",
         examples=[["staging.example.com"]],
     )
     seed: Annotated[Whole, Field(ge=0, le=2**53 - 1)] = Field(
-        1, description="Seeds Poisson arrivals and the order of repeated trials."
+        1, description="Seed of Poisson arrivals and of the order of repeated trials."
     )
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _check_combination(self) -> Self:
         k6 = self.engine == "k6" or self.cross_check
-        who = "engine k6" if self.engine == "k6" else "cross_check uses engine k6, which"
+        subject = "engine k6" if self.engine == "k6" else "cross_check uses engine k6, which"
         refuse(
-            Conflict(("expect", "body_contains"), "an answer to HEAD has no body")
+            Conflict(("expect", "body_contains"), "a response to HEAD has no body")
             if self.request.method == "HEAD" and self.expect.body_contains is not None
             else None,
-            Conflict(("arrivals",), f"{who} knows only constant arrivals")
+            Conflict(("arrivals",), f"{subject} supports only constant arrivals")
             if k6 and self.arrivals == "poisson"
             else None,
-            Conflict(("when_full",), f"{who} drops what it cannot send; it has no queue")
+            Conflict(("when_full",), f"{subject} has no queue: it always drops at max_in_flight")
             if k6 and self.when_full == "queue"
             else None,
-            Conflict(("quantum",), "engine k6 decides itself when a request leaves")
+            Conflict(("quantum",), "engine k6 has no quantum; it chooses the sending times itself")
             if self.engine == "k6" and self.quantum is not None
             else None,
-            Conflict(("cpus",), "engine k6 cannot be kept on some processors")
+            Conflict(("cpus",), "engine k6 cannot be bound to processors")
             if self.engine == "k6" and self.cpus
             else None,
         )
@@ -148,7 +155,7 @@ class Load(Part):
 
 
 def stage_name(rps: float) -> str:
-    """The name of a stage that has none: ``4,000 RPS``, ``0.5 RPS``."""
+    """Return the default name of a stage: ``4,000 RPS``, ``0.5 RPS``."""
     return f"{rps:,.0f} RPS" if rps == int(rps) else f"{rps:,.6f}".rstrip("0").rstrip(".") + " RPS"
 
 
@@ -156,24 +163,24 @@ def _default_name(stage: dict[str, Any]) -> str:
     return stage_name(stage["rps"])
 
 
-class Stage(Part):
-    """One offered rate held for a duration, after an optional warm-up."""
+class Stage(SpecModel):
+    """One rate offered for a duration, after an optional warm-up."""
 
     rps: Annotated[Number, Field(gt=0, le=1_000_000)] = Field(
-        description="Requests offered per second, whatever the answers.", examples=[1000]
+        description="Offered requests per second, independent of the responses.", examples=[1000]
     )
-    duration: Annotated[Seconds, Time(most=24 * HOUR)] = Field(
+    duration: Annotated[Seconds, Time(max_s=24 * HOUR)] = Field(
         description="Length of the measured window.", examples=["30s"]
     )
-    warmup: Annotated[Seconds, Time(most=HOUR, zero=True)] = Field(
-        0.0, description="The same rate before the window, not counted.", examples=["5s"]
+    warmup: Annotated[Seconds, Time(max_s=HOUR, zero=True)] = Field(
+        0.0, description="Load at the same rate before the window; not measured.", examples=["5s"]
     )
     name: Line = Field(
         default_factory=_default_name, max_length=60, description="Defaults to the rate, such as '4,000 RPS'."
     )
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _check_combination(self) -> Self:
         if self.rps * self.duration < 1:
             message = f"{self.name} for {format_time(self.duration)} is less than one request"
             refuse(Conflict(("duration",), message))

@@ -1,8 +1,8 @@
-"""Configurations × stages × repeats in the order they are run (pure).
+"""Configurations × stages × repeats in the order in which they run (pure).
 
-A machine warms up, throttles and gets busy with time. Repeats therefore come in blocks
-that each hold every stage once, in seeded random order, so that drift falls on all stages
-alike instead of on the last one (randomized block design; Fisher, 1935).
+A machine warms up, throttles and gets busier over time. Repeats therefore run in blocks that each
+contain every stage once, in seeded random order, so that drift affects all stages equally instead
+of the last one most (randomized block design; Fisher, 1935).
 """
 
 from __future__ import annotations
@@ -11,28 +11,29 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+from runner.core.codes import Limit
 from runner.core.errors import UsageError
 from runner.experiment.capacity_search import Search
 from runner.experiment.counter_experiments import changed, counter_experiment
 from runner.experiment.model import AnyStage, Configuration, Experiment, FindStage, Stage
-from runner.experiment.suggestions import did_you_mean, either
+from runner.experiment.suggestions import did_you_mean, join_words
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One stage of one configuration, to be run once.
+    """One stage of one configuration, run once.
 
     Attributes:
-        configuration: Complete in itself.
+        configuration: Resolved.
         stage: One of the configuration's stages.
         repeat: Counts from 1.
         order: Place in the run, from 0.
-        cross_check: It offers the same stage with the other engine, to check the first one's numbers.
-        proves: Order of the trial whose verdict this counter-experiment is about.
-        change: What is done differently in it, a name of `runner.experiment.counter_experiments`.
-        find: The search it belongs to. The planned trial stands for the whole search, at its highest
-            rate and with one order for each probe it may make; its probes are made while it runs.
-        probe: Which probe of its search it is, from 1; 0 when it is none.
+        cross_check: Whether it repeats a trial with the other engine to check its numbers.
+        counter_experiment_for: Order of the trial whose verdict it tests, if it is a counter-experiment.
+        change: The change in a counter-experiment, a key of `runner.experiment.counter_experiments.CHANGES`.
+        find: The search it belongs to. The planned trial represents the whole search, at its highest
+            rate and with one order for each probe; its probes are created while it runs.
+        probe: Number of the probe in its search, from 1; 0 if it is not a probe.
     """
 
     configuration: Configuration
@@ -40,47 +41,53 @@ class Trial:
     repeat: int
     order: int
     cross_check: bool = False
-    proves: int | None = None
+    counter_experiment_for: int | None = None
     change: str = ""
     find: FindStage | None = None
     probe: int = 0
 
     @property
     def orders(self) -> int:
-        """How many places in the run it may take."""
+        """How many places in the run it needs at most."""
         return self.find.find.probes if self.find and not self.probe else 1
 
 
 def plan(
     experiment: Experiment, *, configurations: Collection[str] = (), stages: Collection[str] = ()
 ) -> tuple[Trial, ...]:
-    """Every trial, in the order to run them.
+    """Return every trial, in the order in which they run.
 
-    One repeat keeps the file's order. With more, each repeat is a block of all stages in
-    random order, those of one configuration together so that its stack comes up once a
-    block. The order follows from the first configuration's ``load.seed`` alone, and a
-    filter leaves the order of what remains as it is.
+    One repeat keeps the file's order. With more, each repeat is a block of all stages in random
+    order; the stages of one configuration stay together, so that its stack starts once per block.
+    The order depends only on the first configuration's ``load.seed``, and a filter does not change
+    the order of the remaining trials.
 
     Args:
-        experiment: What was asked.
+        experiment: The specification.
         configurations: Names to keep; empty keeps all.
         stages: Names to keep; empty keeps all.
 
     Raises:
         UsageError: A name is unknown.
     """
-    kept = _named(configurations, [each.name for each in experiment.configurations], "configuration")
-    chosen = [each for each in experiment.configurations if each.name in kept]
-    wanted = _named(stages, [stage.name for each in chosen for stage in each.stages], "stage")
+    names = [configuration.name for configuration in experiment.configurations]
+    kept = _selected(configurations, names, "configuration")
+    known = [
+        stage.name
+        for configuration in experiment.configurations
+        if configuration.name in kept
+        for stage in configuration.stages
+    ]
+    kept_stages = _selected(stages, known, "stage")
     return _in_order(
         (configuration, stage, repeat)
         for configuration, stage, repeat in _all(experiment)
-        if configuration.name in kept and stage.name in wanted
+        if configuration.name in kept and stage.name in kept_stages
     )
 
 
 def _in_order(chosen: Iterable[tuple[Configuration, AnyStage, int]]) -> tuple[Trial, ...]:
-    """Number them, each with its cross-check; which engine goes first alternates."""
+    """Return numbered trials, each with its cross-check; the engine that goes first alternates."""
     trials: list[Trial] = []
     order = 0
     swap = False
@@ -104,42 +111,54 @@ def _trial(configuration: Configuration, stage: AnyStage, repeat: int) -> Trial:
 
 
 def search_of(trial: Trial) -> Search | None:
-    """The search that a trial stands for, before its first probe; None when it stands for itself."""
+    """Return the search that a planned trial represents, before its first probe; None for other trials."""
     if trial.find is None or trial.probe:
         return None
     find = trial.find.find
-    return Search(find.least, find.max_rps, find.first, find.precision, find.probes)
+    return Search(find.lowest_rps, find.max_rps, find.first_rps, find.precision, find.probes)
 
 
 def next_probe(trial: Trial, search: Search) -> Trial | None:
-    """The trial that tries a search's next rate; None when the search is over."""
+    """Return the trial for the next rate of a search; None if the search is over."""
     rate, done = search.next_rate, len(search.tried)
     if trial.find is None or rate is None:
         return None
     return replace(trial, stage=trial.find.at(rate), order=trial.order + done, probe=done + 1)
 
 
-def counter_trials(trials: Sequence[Trial], codes: Mapping[int, str]) -> tuple[Trial, ...]:
-    """The counter-experiments of stages that met a limit, those on the same stack together.
+def counter_trials(trials: Sequence[Trial], limits: Mapping[int, Limit]) -> tuple[Trial, ...]:
+    """Return the counter-experiments of stages that reached a limit, grouped by stack.
 
     Args:
-        trials: What was run, in order.
-        codes: Order of a trial to its verdict; trials that are not to be proven are absent.
+        trials: The trials of the run, in order.
+        limits: Order of a trial to its verdict; trials without a verdict to test are absent.
 
     Returns:
-        One trial for each first repeat whose configuration asks for proof and has a change that its
-        verdict can be tried with, numbered on from `trials`.
+        One trial for each first repeat whose configuration has ``prove: true`` and a change for its
+        verdict. Their numbers continue those of `trials`.
     """
-    wanted = [
-        t for t in trials if t.order in codes and t.configuration.prove and t.repeat == 1 and not t.find
+    tested = [
+        trial
+        for trial in trials
+        if trial.order in limits
+        and trial.configuration.prove
+        and trial.repeat == 1
+        and not (trial.find or trial.cross_check)
     ]
-    pairs = [(t, counter_experiment(t.configuration, codes[t.order])) for t in wanted]
-    found = [(t, change) for t, change in pairs if change and not (t.cross_check or t.find)]
-    found.sort(key=lambda pair: (pair[0].configuration.name, pair[1].name, pair[0].order))
+    changes = [(trial, counter_experiment(trial.configuration, limits[trial.order])) for trial in tested]
+    pairs = [(trial, change) for trial, change in changes if change]
+    pairs.sort(key=lambda pair: (pair[0].configuration.name, pair[1].name, pair[0].order))
     first = max((trial.order + trial.orders for trial in trials), default=0)
     return tuple(
-        Trial(changed(t.configuration, change.name), t.stage, 1, order, proves=t.order, change=change.name)
-        for order, (t, change) in enumerate(found, start=first)
+        Trial(
+            changed(trial.configuration, change.name),
+            trial.stage,
+            repeat=1,
+            order=order,
+            counter_experiment_for=trial.order,
+            change=change.name,
+        )
+        for order, (trial, change) in enumerate(pairs, start=first)
     )
 
 
@@ -151,9 +170,9 @@ def _other_engine(configuration: Configuration) -> Configuration:
 
 
 def _all(experiment: Experiment) -> Iterator[tuple[Configuration, AnyStage, int]]:
-    random = Random(experiment.configurations[0].load.seed)  # noqa: S311  (an order to repeat, no secret)
+    random = Random(experiment.configurations[0].load.seed)  # noqa: S311  (a repeatable order, not a secret)
     for repeat in range(1, experiment.repeats + 1):
-        block = [(each, list(each.stages)) for each in experiment.configurations]
+        block = [(configuration, list(configuration.stages)) for configuration in experiment.configurations]
         if experiment.repeats > 1:
             random.shuffle(block)
             for _, stages in block:
@@ -162,12 +181,12 @@ def _all(experiment: Experiment) -> Iterator[tuple[Configuration, AnyStage, int]
             yield from ((configuration, stage, repeat) for stage in stages)
 
 
-def _named(names: Collection[str], known: Sequence[str], what: str) -> Collection[str]:
-    """The names to keep: those asked for, or all that are known."""
+def _selected(names: Collection[str], known: Sequence[str], what: str) -> Collection[str]:
+    """Return the names to keep: `names`, or all that are known if it is empty."""
     unknown = [name for name in names if name not in known]
     if unknown:
-        there_are = f"the {what}s are {either(dict.fromkeys(known), 'and')}"
+        overview = f"{what}s are {join_words(dict.fromkeys(known), 'and')}"
         hint = "; ".join(filter(None, (did_you_mean(name, known) for name in unknown)))
-        quoted = either(f"'{name}'" for name in unknown)
-        raise UsageError(f"there is no {what} {quoted}", hint=hint or there_are)
+        quoted = join_words(f"'{name}'" for name in unknown)
+        raise UsageError(f"there is no {what} {quoted}", hint=hint or overview)
     return names or known

@@ -1,6 +1,6 @@
-"""Where an external service answers: ``http://`` or ``https://host[:port][/path]`` and nothing else.
+"""URLs of external services: ``http://`` or ``https://host[:port][/path]`` and nothing else.
 
-Also which addresses are this machine's own, since a load tool must not be aimed by a typo.
+Also tells local addresses from remote ones, because a typo must not direct load at another machine.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from runner.experiment.base_model import complaint
+from runner.experiment.base_model import invalid_value
 from runner.experiment.fields import Text
-from runner.experiment.suggestions import shown
+from runner.experiment.suggestions import display
 
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})?|\[[0-9A-Fa-f:.]{2,45}\]")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
 
 
 def literal(host: str) -> IPv4Address | IPv6Address | None:
-    """The address that a host, with or without brackets, is written as; None for a name."""
+    """Return the IP address that a host is written as, with or without brackets; None for a name."""
     try:
         return ip_address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
@@ -29,37 +29,37 @@ def literal(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether what is sent to an address stays on this machine: 127.0.0.0/8 and ::1, mapped or not."""
+    """Return whether an address is loopback: 127.0.0.0/8 or ::1, also IPv4 mapped into IPv6."""
     return _unmapped(ip_address(address.partition("%")[0])).is_loopback
 
 
 def plain_host(host: str) -> str:
-    """A host as it is compared: lower case; addresses in their shortest form, unmapped, without brackets."""
+    """Return a host in normal form: lower case; addresses in short form, unmapped, without brackets."""
     address = literal(host)
     return str(_unmapped(address)) if address else host.lower().removesuffix(".")
 
 
 def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 address stands for (``::ffff:127.0.0.1``), else itself."""
+    """Return the IPv4 address in an IPv4-mapped address (``::ffff:127.0.0.1``), else the address itself."""
     return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
 
 
 def host_of(url: str) -> str:
-    """The host of a checked URL, as `plain_host` has it."""
+    """Return the host of a checked URL, in the form of `plain_host`."""
     return plain_host(urlsplit(url).hostname or "")
 
 
 def _http_url(url: str) -> str:
-    """The URL unchanged.
+    """Return the URL unchanged.
 
     Raises:
         PydanticCustomError: It is not ``http(s)://host[:port][/path]``.
     """
     if not url.isascii() or not url.isprintable() or " " in url:
-        raise complaint(f"should be an ASCII URL without spaces, not {shown(url)}")
+        raise invalid_value(f"should be an ASCII URL without spaces, not {display(url)}")
     if not url.startswith(("http://", "https://")):
-        hint = f"did you mean {shown('http://' + url)}?" if "://" not in url else ""
-        raise complaint(f"should begin with 'http://' or 'https://', not {shown(url)}", hint)
+        hint = f"did you mean {display('http://' + url)}?" if "://" not in url else ""
+        raise invalid_value(f"should begin with 'http://' or 'https://', not {display(url)}", hint)
     _check_parts(url)
     return url
 
@@ -69,41 +69,45 @@ def _check_parts(url: str) -> None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise complaint(f"is no URL ({error}): {shown(url)}") from None
+        raise invalid_value(f"is not a valid URL ({error}): {display(url)}") from None
     if "@" in parts.netloc:
-        raise complaint("should hold no user name or password", "send credentials in load.request.headers")
+        raise invalid_value(
+            "should not contain a user name or password", "send credentials in load.request.headers"
+        )
     if "?" in url or "#" in url:
-        raise complaint("should hold no query and no fragment", "put the query into load.request.path")
+        raise invalid_value("should not contain a query or fragment", "put the query in load.request.path")
     host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.removesuffix(":")
     if port == 0 or not _HOST.fullmatch(host):
-        raise complaint(f"should be http://HOST:PORT, not {shown(url)}")
+        raise invalid_value(f"should be http://HOST:PORT, not {display(url)}")
     _check_host(host)
 
 
 def _check_host(host: str) -> None:
-    """Complain of a host that is not what it looks like.
+    """Refuse a host that looks like an address but is not a usable one.
 
     Raises:
-        PydanticCustomError: A number that is no dotted address (which some programs read as one,
-            and others look up as a name), brackets around something else, or no host's address.
+        PydanticCustomError: A number that is not a dotted address (some programs read it as an address,
+            others look it up as a name), brackets around something else, or an unspecified address.
     """
     address = literal(host)
     is_address = host.startswith("[") or _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2])
     if is_address and address is None:
-        raise complaint(f"{shown(host)} is no address", "write it as four numbers, such as 127.0.0.1")
+        raise invalid_value(
+            f"{display(host)} is not a valid address", "write it as four numbers, such as 127.0.0.1"
+        )
     if address and _unmapped(address).is_unspecified:
         here = "127.0.0.1" if address.version == 4 else "[::1]"
-        raise complaint(f"{host} is where a server listens, not where it is reached", f"write {here}")
+        raise invalid_value(f"{host} is an address to listen on, not one to connect to", f"write {here}")
 
 
 def _host(host: str) -> str:
-    """A host in ``load.allow_hosts``, as `plain_host` has it.
+    """Return a host of ``load.allow_hosts`` in the form of `plain_host`.
 
     Raises:
-        PydanticCustomError: It is no host alone.
+        PydanticCustomError: It is not a host name or address alone.
     """
     if not _HOST.fullmatch(host) and literal(host) is None:
-        raise complaint(f"should be a host's name or address without scheme and port, not {shown(host)}")
+        raise invalid_value(f"should be a host name or address without scheme and port, not {display(host)}")
     _check_host(host)
     return plain_host(host)
 

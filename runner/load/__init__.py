@@ -1,4 +1,4 @@
-"""The questions: what is offered to the system under test, and what came back.
+"""Load generation: the built-in worker processes, k6, and calibration.
 
-Kept empty of imports, because the workers start through this package.
+This file imports nothing, so that workers start light.
 """

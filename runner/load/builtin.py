@@ -1,4 +1,4 @@
-"""The built-in engine: worker processes on one schedule, of which this side only merges."""
+"""The built-in engine: starts worker processes that share one schedule, and merges their reports."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,13 +18,14 @@ from runner.core.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
 from runner.load import pacing, worker_accounts
 from runner.load.engine import LoadOrder, LoadStarted
 from runner.load.merge import Collector
+from runner.load.messages import WorkerEnd, WorkerReady, decode, decode_progress
 from runner.load.request import request_bytes, resolve
 from runner.load.worker_accounts import Account
-from runner.load.worker_order import WorkerOrder
-from runner.load.worker_process import Child, children
+from runner.load.worker_order import WorkerOrder, WorkerStart
+from runner.load.worker_process import WorkerProcess, start_processes
 
 _RATE_PER_WORKER: Final = 40_000
-_HANDSHAKES_PER_WORKER: Final = 500  # a whole TLS handshake costs the client 0.9 ms of CPU
+_HANDSHAKES_PER_WORKER: Final = 500  # a full TLS handshake costs the client 0.9 ms of CPU
 _LEAD_NS: Final = 100_000_000
 _READY_WITHIN_S: Final = 15
 _GRACE_S: Final = 5
@@ -34,21 +36,21 @@ _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 class _Worker:
     """One process and what it has reported."""
 
-    child: Child
+    process: WorkerProcess
     account: Account
 
 
 @dataclass(slots=True)
 class _Stage:
-    """The stage as it comes in."""
+    """The seconds of the stage so far."""
 
     collector: Collector
     on_second: Callable[[LoadSecond], None]
     seconds: list[LoadSecond] = field(default_factory=list)
 
-    def take(self, whole: Sequence[LoadSecond]) -> None:
-        """Keep seconds that are whole, and pass them on."""
-        for second in whole:
+    def add(self, complete: Sequence[LoadSecond]) -> None:
+        """Keep complete seconds, and pass them on."""
+        for second in complete:
             self.seconds.append(second)
             self.on_second(second)
 
@@ -64,13 +66,13 @@ async def offer(
     _check_cpus(order.load.cpus)
     family, address = await trio.to_thread.run_sync(resolve, order.endpoint)
     count = _worker_count(order)
-    async with children("runner.load.worker", count, on_spawn) as processes:
+    async with start_processes("runner.load.worker", count, on_spawn) as processes:
         workers = [
-            await _brief(index, child, _worker_order(order, index, count, family, address))
-            for index, child in enumerate(processes)
+            await _prepare(index, process, _worker_order(order, index, count, family, address))
+            for index, process in enumerate(processes)
         ]
         window = _window(order)
-        task_status.started(LoadStarted(tuple(child.process.pid for child in processes), window))
+        task_status.started(LoadStarted(tuple(worker.process.pid for worker in workers), window))
         stage = _Stage(Collector(count), on_second)
         overdue_s = (window.end_ns - time.monotonic_ns()) / NS_PER_S + 2 * order.load.timeout + _GRACE_S
         with trio.move_on_after(overdue_s):
@@ -81,12 +83,15 @@ async def offer(
 
 
 def _worker_count(order: LoadOrder) -> int:
-    """As asked; by itself one for each 40,000 requests (500 TLS handshakes) a second, at most one a core."""
+    """Return the number of worker processes.
+
+    ``auto`` is one per 40,000 requests (500 TLS handshakes) a second, at most one per core.
+    """
     if order.load.workers != "auto":
         return min(order.load.workers, order.load.max_in_flight)
-    shakes_hands = order.endpoint.tls is not None and order.load.connection == "new"
-    wanted = math.ceil(order.stage.rps / (_HANDSHAKES_PER_WORKER if shakes_hands else _RATE_PER_WORKER))
-    return max(1, min(wanted, os.cpu_count() or 1, order.load.max_in_flight))
+    handshake_each = order.endpoint.tls is not None and order.load.connection == "new"
+    needed = math.ceil(order.stage.rps / (_HANDSHAKES_PER_WORKER if handshake_each else _RATE_PER_WORKER))
+    return max(1, min(needed, os.cpu_count() or 1, order.load.max_in_flight))
 
 
 def _window(order: LoadOrder) -> Window:
@@ -126,45 +131,42 @@ def _worker_order(
 
 
 def _quantum_ns(order: LoadOrder, count: int) -> Nanoseconds:
-    asked = order.load.quantum
-    return pacing.default_quantum_ns(order.stage.rps / count) if asked is None else ns(asked)
+    quantum = order.load.quantum
+    return pacing.default_quantum_ns(order.stage.rps / count) if quantum is None else ns(quantum)
 
 
 def _check_cpus(cpus: Collection[int]) -> None:
-    """Raise EnvironmentLacks when the workers cannot run on one of these processors."""
+    """Raise EnvironmentLacks if the workers cannot run on one of these processors."""
     usable = os.sched_getaffinity(0)
     missing = sorted(set(cpus) - usable)
     if missing:
         raise EnvironmentLacks(
-            f"load.cpus asks for processor {missing[0]}, which this run may not use",
+            f"load.cpus names processor {missing[0]}, which this run may not use",
             hint=f"it may use {', '.join(map(str, sorted(usable)))}",
         )
 
 
-async def _brief(index: int, child: Child, order: WorkerOrder) -> _Worker:
+async def _prepare(index: int, process: WorkerProcess, order: WorkerOrder) -> _Worker:
     """Give a worker its order and wait until it is ready.
 
     Raises:
-        EnvironmentLacks: It did not get ready.
+        EnvironmentLacks: The worker did not become ready.
     """
+    name = f"generator worker {index + 1}"
     with trio.move_on_after(_READY_WITHIN_S):
-        try:
-            await child.tell(order.to_json())
-            ready = await child.hear()
-        except trio.BrokenResourceError:
-            ready = None
-        if ready is not None:
-            name = f"generator worker {index + 1}"
-            return _Worker(child, Account(name, _planned(order), notes=ready["notes"]))
-        await child.process.wait()
+        with suppress(trio.BrokenResourceError, ValueError):
+            await process.write_line(order.to_json())
+            if line := await process.read_line():
+                return _Worker(process, Account(name, _planned(order), notes=decode(line, WorkerReady).notes))
+        await process.process.wait()
     raise EnvironmentLacks(
-        f"generator worker {index + 1} did not start (exit status {child.process.returncode})",
-        hint="run the same experiment again; if it stays, see its output above",
+        f"{name} did not start (exit status {process.returncode})",
+        hint="run the experiment again; if it fails again, see the worker's output above",
     )
 
 
 def _planned(order: WorkerOrder) -> int:
-    """How many of this worker's arrivals are due in the measured window."""
+    """Return how many of this worker's arrivals are due in the measured window."""
     if order.poisson:
         length = order.warmup + order.duration
         arrivals = pacing.poisson(order.rate, length, order.seed, worker=order.worker, workers=order.workers)
@@ -175,31 +177,35 @@ def _planned(order: WorkerOrder) -> int:
 
 
 def _share(arrivals: int, order: WorkerOrder) -> int:
-    """How many ``k < arrivals`` have ``k % workers == worker``."""
+    """Return how many ``k < arrivals`` have ``k % workers == worker``."""
     return (arrivals - order.worker + order.workers - 1) // order.workers if arrivals > order.worker else 0
 
 
 async def _follow(worker: _Worker, index: int, start_ns: Nanoseconds, stage: _Stage) -> None:
-    """Start a worker and read what it reports until it ends, well or badly."""
+    """Start a worker and read its reports until it ends or fails."""
+    account = worker.account
     try:
-        await worker.child.tell({"start_ns": start_ns})
-        while line := await worker.child.hear():
-            if "end" in line:
-                worker.account.ending = line
+        await worker.process.write_line(WorkerStart(start_ns).to_json())
+        while line := await worker.process.read_line():
+            message = decode_progress(line)
+            if isinstance(message, WorkerEnd):
+                account.end = message
                 break
-            worker.account.take(line)
-            stage.take(stage.collector.line(index, line))
+            account.add(message)
+            stage.add(stage.collector.add(index, message))
     except trio.BrokenResourceError:
         pass
-    worker.account.died = worker.account.ending is None
-    stage.take(stage.collector.end(index))
+    except ValueError:
+        account.fault = "sent an unreadable message"
+    account.died = account.end is None
+    stage.add(stage.collector.end(index))
 
 
 def _facts(order: LoadOrder, workers: Sequence[_Worker], stage: _Stage) -> LoadFacts:
     accounts = [worker.account for worker in workers]
     for index, worker in enumerate(workers):
-        stage.take(stage.collector.end(index))
-        worker.account.status = worker.child.process.returncode
+        stage.add(stage.collector.end(index))
+        worker.account.status = worker.process.returncode
     return LoadFacts(
         engine="builtin",
         workers=len(workers),
@@ -213,11 +219,12 @@ def _facts(order: LoadOrder, workers: Sequence[_Worker], stage: _Stage) -> LoadF
 
 
 def _pacing_notes(order: LoadOrder, count: int) -> list[str]:
-    """How arrivals were spaced and on which processors the workers ran."""
+    """Return how arrivals were spaced and on which processors the workers ran."""
     quantum_ns = _quantum_ns(order, count)
-    found = []
+    notes = []
     if quantum_ns:
-        found.append(f"requests left in bunches at most {quantum_ns / NS_PER_US:,.0f} µs wide")
+        notes.append(f"requests were sent in bunches at most {quantum_ns / NS_PER_US:,.0f} µs wide")
     if order.load.cpus:
-        found.append(f"the generator stayed on processors {', '.join(map(str, sorted(order.load.cpus)))}")
-    return found
+        processors = ", ".join(map(str, sorted(order.load.cpus)))
+        notes.append(f"the generator was pinned to processors {processors}")
+    return notes

@@ -1,12 +1,11 @@
-"""The generator held against a responder that does nothing: its floor, its ceiling, its spacing.
+"""Measures the generator against a no-op server: its baseline, its ceiling and its spacing.
 
-What an instrument shows with nothing to measure is its own error. It is stated beside the results,
-for the very settings and rates that the stages will use.
+What an instrument shows with nothing to measure is its own error. Reports state it beside the results,
+measured with the settings and rates of the stages.
 """
 
 from __future__ import annotations
 
-import base64
 import itertools
 import statistics
 from array import array
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
 import trio
 
 from runner.core import histogram
@@ -27,18 +27,20 @@ from runner.experiment.model import Expect, Load, Stage
 from runner.load import pacing
 from runner.load.engine import Engine, LoadOrder
 from runner.load.engines import ENGINES
+from runner.load.messages import ResponderReady, ResponderReport, decode
 from runner.load.request import request_bytes
-from runner.load.worker_process import Child, children
+from runner.load.responder import Expected
+from runner.load.worker_process import WorkerProcess, start_processes
 
 _WARMUP_S: Final = 0.3
 _WINDOW_S: Final = 0.7
-_WHOLE_S: Final = 1.0  # a generator that is behind sends on after a shorter window, within the same second
-_LEAST_ARRIVALS: Final = 50
-_LONGEST_WINDOW_S: Final = 2.0
+_OVERLOAD_S: Final = 1.0  # after a shorter window an overloaded generator would go on within the same second
+_MIN_ARRIVALS: Final = 50
+_MAX_WINDOW_S: Final = 2.0
 _OVERLOAD_PER_WORKER: Final = 400_000
 _OVERLOAD_IN_FLIGHT: Final = 256
 _READY_WITHIN_S: Final = 15
-_SHOWN: Final = ("p50", "p95", "p99")
+_PERCENTILES: Final = ("p50", "p95", "p99")
 
 
 async def calibrate(
@@ -48,15 +50,15 @@ async def calibrate(
     on_spawn: Callable[[int], None],
     on_rate: Callable[[PerSecond], None] = lambda _: None,
 ) -> Calibration:
-    """Offer each rate to the null responder as `load` says; the built-in engine then more than it can.
+    """Return the generator's baseline at each rate and, for the built-in engine, its ceiling.
 
-    Takes about 1.5 s a rate and 2 s more. The request is the planned one, without TLS.
+    Takes about 1.5 s per rate and 2 s for the ceiling. The request is the planned one, without TLS.
 
     Args:
         load: Of the stages to come.
-        rates: Of the stages to come; each is tried once.
-        on_spawn: Told the pid of every process the moment it exists.
-        on_rate: Told each rate before it is tried.
+        rates: Of the stages to come; each is measured once.
+        on_spawn: Called with the pid of every process as soon as it exists.
+        on_rate: Called with each rate before it is measured.
 
     Raises:
         EnvironmentLacks: A process did not start.
@@ -85,22 +87,22 @@ async def calibrate(
 async def _ceiling(
     load: Load, workers: int, responder: _Responder, on_spawn: Callable[[int], None]
 ) -> PerSecond:
-    """Requests a second that get through when more are due than can be sent."""
-    greedy = load.model_copy(
+    """Return the requests per second that get through when more are due than can be sent."""
+    overload = load.model_copy(
         update={"max_in_flight": _OVERLOAD_IN_FLIGHT, "arrivals": "constant", "workers": workers}
     )
-    stage = Stage(rps=_OVERLOAD_PER_WORKER * workers, duration=_WHOLE_S, warmup=_WARMUP_S)
-    facts, _ = await responder.offer(greedy, stage, on_spawn)
-    return float(round(_completed(facts) / _WHOLE_S))
+    stage = Stage(rps=_OVERLOAD_PER_WORKER * workers, duration=_OVERLOAD_S, warmup=_WARMUP_S)
+    facts, _ = await responder.offer(overload, stage, on_spawn)
+    return float(round(_completed(facts) / _OVERLOAD_S))
 
 
 def _window_s(rate: PerSecond) -> float:
-    """Long enough for some arrivals, short enough for an impatient reader."""
-    return min(max(_WINDOW_S, _LEAST_ARRIVALS / rate), max(_LONGEST_WINDOW_S, 2 / rate))
+    """Return a window long enough for some arrivals, yet short."""
+    return min(max(_WINDOW_S, _MIN_ARRIVALS / rate), max(_MAX_WINDOW_S, 2 / rate))
 
 
 def _completed(facts: LoadFacts) -> int:
-    """Good answers in the window; those of the drain are left out, for the window's own end begins it."""
+    """Return the successful responses within the window, without those of the drain."""
     last = max((second.index for second in facts.seconds if second.scheduled), default=0)
     return sum(second.completed for second in facts.seconds if 0 <= second.index <= last)
 
@@ -123,26 +125,26 @@ def _floor(load: Load, stage: Stage, facts: LoadFacts, stamps: Sequence[Nanoseco
     )
 
 
-def _stated(found: Mapping[str, float | None] | None) -> dict[str, float]:
-    """What an engine without histograms says of itself."""
-    return {name: value for name in _SHOWN if (value := (found or {}).get(name)) is not None}
+def _stated(percentiles: Mapping[str, float | None] | None) -> dict[str, float]:
+    """Return the percentiles that an engine without histograms states."""
+    return {name: value for name in _PERCENTILES if (value := (percentiles or {}).get(name)) is not None}
 
 
 def _even_spacing(
     stamps: Sequence[Nanoseconds], planned: Sequence[Nanoseconds], load: Load
 ) -> Spacing | None:
-    """Of even arrivals, whose gaps need not be paired: all of them are planned alike."""
+    """Return the spacing of even arrivals: all gaps are planned alike, so they need no pairing."""
     if load.arrivals != "constant" or len(planned) < 2:
         return None
     return spacing(stamps, [round(k * (planned[-1] / (len(planned) - 1))) for k in range(len(stamps))])
 
 
-def _percentiles(found: Histogram) -> dict[str, float]:
-    return dict(zip(_SHOWN, found.percentiles_ms([50, 95, 99]), strict=False))
+def _percentiles(latencies: Histogram) -> dict[str, float]:
+    return dict(zip(_PERCENTILES, latencies.percentiles_ms([50, 95, 99]), strict=False))
 
 
 def planned_arrivals(load: Load, stage: Stage) -> list[Nanoseconds]:
-    """When every request of a stage is due, warm-up included, before arrivals are bunched."""
+    """Return when every request of a stage is due, warm-up included, before arrivals are bunched."""
     length = stage.warmup + stage.duration
     if load.arrivals == "poisson":
         return list(pacing.poisson(stage.rps, length, load.seed))
@@ -150,17 +152,17 @@ def planned_arrivals(load: Load, stage: Stage) -> list[Nanoseconds]:
 
 
 def spacing(stamps: Sequence[Nanoseconds], planned: Sequence[Nanoseconds]) -> Spacing | None:
-    """How far the gaps that the receiver saw are from the planned ones.
+    """Return how far the gaps that the receiver saw are from the planned ones.
 
     Args:
-        stamps: The kernel's receive stamps of all requests, ascending.
+        stamps: The kernel's receive timestamps of all requests, ascending.
         planned: When they were due, ascending.
 
     Returns:
-        None when not every planned request arrived exactly once, so that gaps cannot be paired,
-        or when there are too few of them.
+        None if not every planned request arrived exactly once, so that gaps cannot be paired, or if there
+        are too few of them.
     """
-    if len(stamps) != len(planned) or len(planned) < _LEAST_ARRIVALS // 2:
+    if len(stamps) != len(planned) or len(planned) < _MIN_ARRIVALS // 2:
         return None
     seen = [after - before for before, after in itertools.pairwise(stamps)]
     due = [after - before for before, after in itertools.pairwise(planned)]
@@ -175,52 +177,52 @@ def spacing(stamps: Sequence[Nanoseconds], planned: Sequence[Nanoseconds]) -> Sp
 
 @dataclass(frozen=True, slots=True)
 class _Responder:
-    """The process that answers."""
+    """The null responder's process."""
 
     port: int
-    child: Child
+    process: WorkerProcess
     engine: Engine
 
     async def offer(
         self, load: Load, stage: Stage, on_spawn: Callable[[int], None]
     ) -> tuple[LoadFacts, Sequence[Nanoseconds]]:
-        """Offer one stage to it; also when it saw each request."""
+        """Offer one stage to it; also returns when it received each request."""
         order = LoadOrder(_endpoint(self.port), load, stage)
         facts = await self.engine(order, on_spawn=on_spawn, on_second=lambda _: None)
-        await self.child.tell({"report": True})
-        told = await self.child.hear()
-        if told is None:
+        await self.process.write_line(b"\n")
+        line = await self.process.read_line()
+        if line is None:
             raise trio.BrokenResourceError
-        return facts, array("q", base64.b64decode(told["stamps"]))
+        return facts, array("q", decode(line, ResponderReport).timestamps)
 
 
 @asynccontextmanager
 async def _responder(load: Load, on_spawn: Callable[[int], None]) -> AsyncIterator[_Responder]:
     try:
-        async with children("runner.load.responder", 1, on_spawn) as (child,):
-            yield _Responder(await _ready(child, load), child, ENGINES[load.engine])
+        async with start_processes("runner.load.responder", 1, on_spawn) as (process,):
+            yield _Responder(await _prepare(process, load), process, ENGINES[load.engine])
     except trio.BrokenResourceError:
         raise EnvironmentLacks(
-            f"the null responder ended early (exit status {child.process.returncode})",
+            f"the null responder ended early (exit status {process.returncode})",
             hint="run again with --no-calibrate, or see its output above",
         ) from None
 
 
-async def _ready(child: Child, load: Load) -> int:
-    """Tell the responder what to expect; returns its port."""
+async def _prepare(process: WorkerProcess, load: Load) -> int:
+    """Tell the responder which requests to expect; returns its port."""
     with trio.move_on_after(_READY_WITHIN_S):
-        if port := await child.hear():
+        if line := await process.read_line():
+            port = decode(line, ResponderReady).port
             any_stage = Stage(rps=1, duration=1)
-            request = request_bytes(LoadOrder(_endpoint(port["port"]), load, any_stage))
-            await child.tell(
-                {
-                    "request_bytes": len(request) if load.engine == "builtin" else None,
-                    "body_bytes": len((load.request.body or "").encode()),
-                    "head": load.request.method == "HEAD",
-                    "close": load.connection == "new",
-                }
+            request = request_bytes(LoadOrder(_endpoint(port), load, any_stage))
+            expected = Expected(
+                request_bytes=len(request) if load.engine == "builtin" else None,
+                body_bytes=len((load.request.body or "").encode()),
+                head=load.request.method == "HEAD",
+                close=load.connection == "new",
             )
-            return int(port["port"])
+            await process.write_line(msgspec.json.encode(expected) + b"\n")
+            return port
     raise trio.BrokenResourceError
 
 

@@ -1,7 +1,7 @@
-"""Calibrations kept for a day, so that only the first run with some settings pays for one.
+"""Keeps calibrations for a day, so that only the first run with given settings measures one.
 
-What is kept is named after everything that could change it: the host, the interpreter, the
-generator's own code and the way of offering load.
+A file's name depends on everything that could change its content: the host, the interpreter, the
+generator's code and the load settings.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import cattrs
+import msgspec
 import trio
+from msgspec.structs import replace
 
 from runner.core.facts import Calibration, Endpoint, Floor
 from runner.core.units import PerSecond
@@ -28,57 +28,56 @@ from runner.load.engine import LoadOrder
 from runner.load.loop import plain_exchange
 from runner.load.request import request_bytes
 
-_KEPT_FOR: Final = timedelta(days=1)
-_ANYWHERE: Final = Endpoint("127.0.0.1", 65_535)
+_MAX_AGE: Final = timedelta(days=1)
+_ANY_ENDPOINT: Final = Endpoint("127.0.0.1", 65_535)
 _ANY_STAGE: Final = Stage(rps=1, duration=1)
 _SETTINGS: Final = ("engine", "connection", "arrivals", "max_in_flight", "workers", "quantum", "cpus", "seed")
 
 
-async def calibrated(
+async def load_or_measure_calibration(
     load: Load,
     rates: Sequence[PerSecond],
     *,
     on_spawn: Callable[[int], None],
     say: Callable[[str], None],
 ) -> Calibration:
-    """The generator's own error at some rates: from the cache, or measured now and kept.
+    """Return the generator's own error at some rates: from the cache, or measured now and kept.
 
     Args:
         load: Of the stages to come.
         rates: Of the stages to come.
-        on_spawn: Told the pid of every process the moment it exists.
-        say: Told that a calibration begins; silent when nothing has to be measured.
+        on_spawn: Called with the pid of every process as soon as it exists.
+        say: Called with a sentence when a measurement begins.
 
     Raises:
         EnvironmentLacks: A process did not start.
     """
     path = cache_folder() / f"{fingerprint(load)}.json"
-    kept = await trio.to_thread.run_sync(_read, path)
-    missing = sorted(set(rates) - {floor.target_rps for floor in kept.floors} if kept else set(rates))
-    if missing:
+    calibration = await trio.to_thread.run_sync(_read, path)
+    known = {floor.target_rps for floor in calibration.floors} if calibration else set()
+    missing = sorted(set(rates) - known)
+    if calibration is None or missing:
         say(f"calibrating the {load.engine} engine at {', '.join(f'{rate:,g}' for rate in missing)} RPS")
-        found = await calibrate(load, missing, on_spawn=on_spawn)
-        kept = _merged(kept, found)
-        await trio.to_thread.run_sync(_write, path, kept)
-    assert kept is not None
-    return kept
+        calibration = _merged(calibration, await calibrate(load, missing, on_spawn=on_spawn))
+        await trio.to_thread.run_sync(_write, path, calibration)
+    return calibration
 
 
 def cache_folder() -> Path:
-    """Where calibrations lie: ``$XDG_CACHE_HOME/loadproof/calibration``, else below ``~/.cache``."""
+    """Return ``$XDG_CACHE_HOME/loadproof/calibration``, else the same below ``~/.cache``."""
     home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     return Path(home) / "loadproof" / "calibration"
 
 
 def fingerprint(load: Load) -> str:
-    """Names the host, the generator and the settings that a calibration is true for."""
+    """Return a name for the host, the generator and the settings that a calibration is valid for."""
     facts = {
         "host": [platform.node(), platform.machine(), platform.release(), os.cpu_count()],
         "may_use": sorted(os.sched_getaffinity(0)),
         "boot": _text(Path("/proc/sys/kernel/random/boot_id")),
         "python": platform.python_version(),
         "generator": [_own_code(), plain_exchange().__name__],
-        "request_bytes": len(request_bytes(LoadOrder(_ANYWHERE, load, _ANY_STAGE))),
+        "request_bytes": len(request_bytes(LoadOrder(_ANY_ENDPOINT, load, _ANY_STAGE))),
         "head": load.request.method == "HEAD",
         "load": {name: getattr(load, name) for name in _SETTINGS},
     }
@@ -86,7 +85,7 @@ def fingerprint(load: Load) -> str:
 
 
 def _own_code() -> str:
-    """A digest of this room, so that a changed generator is calibrated anew."""
+    """Return a digest of this package, so that a changed generator is calibrated again."""
     digest = hashlib.sha256()
     for file in sorted(Path(__file__).parent.rglob("*")):
         if file.suffix in {".py", ".so"}:
@@ -94,27 +93,27 @@ def _own_code() -> str:
     return digest.hexdigest()
 
 
-def _merged(kept: Calibration | None, found: Calibration) -> Calibration:
-    floors: dict[PerSecond, Floor] = {floor.target_rps: floor for floor in kept.floors} if kept else {}
-    floors |= {floor.target_rps: floor for floor in found.floors}
-    return replace(found, floors=tuple(floors[rate] for rate in sorted(floors)))
+def _merged(cached: Calibration | None, measured: Calibration) -> Calibration:
+    floors: dict[PerSecond, Floor] = {floor.target_rps: floor for floor in cached.floors} if cached else {}
+    floors |= {floor.target_rps: floor for floor in measured.floors}
+    return replace(measured, floors=tuple(floors[rate] for rate in sorted(floors)))
 
 
 def _read(path: Path) -> Calibration | None:
-    """None when there is none, when it is old, or when it cannot be understood."""
-    with suppress(OSError, ValueError, KeyError, TypeError, cattrs.BaseValidationError):
-        kept = cattrs.structure(json.loads(path.read_bytes()), Calibration)
-        if datetime.now(UTC) - datetime.fromisoformat(kept.made_at) < _KEPT_FOR:
-            return kept
+    """Return None if there is none, if it is old, or if it is malformed."""
+    with suppress(OSError, ValueError, TypeError):  # msgspec's errors are ValueErrors
+        cached = msgspec.json.decode(path.read_bytes(), type=Calibration)
+        if datetime.now(UTC) - datetime.fromisoformat(cached.made_at) < _MAX_AGE:
+            return cached
     return None
 
 
 def _write(path: Path, calibration: Calibration) -> None:
-    """Keep it; a folder that cannot be written costs the next run its time and nothing else."""
+    """Keep a calibration; if the folder is not writable, the next run measures again."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps(asdict(calibration)), encoding="utf-8")
+        draft.write_bytes(msgspec.json.encode(calibration))
         draft.replace(path)
 
 

@@ -1,4 +1,4 @@
-"""One TCP connection of the generator, and what the kernel says about it."""
+"""One TCP connection of the generator, and the kernel's own timing of it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from runner.core.units import Nanoseconds
-from runner.load.response_parser import Answer
+from runner.load.response_parser import Response
 
 SO_TIMESTAMPNS: Final = 35
 STAMP: Final = struct.Struct("qq")
 unpack_stamp: Final = STAMP.unpack
 STAMP_SPACE: Final = socket.CMSG_SPACE(STAMP.size)
 
-IDLE, CONNECTING, ASKED, WAITING, LINGERING, CLOSED = range(6)
-"""ASKED is the common case of WAITING: kept, its request wholly sent, and nothing has come yet."""
+IDLE, CONNECTING, SENT, WAITING, LINGERING, CLOSED = range(6)
+"""SENT is the common case of WAITING: a reused connection whose request is sent, with no response yet."""
 
 FAILURES: Final = {
     errno.ECONNREFUSED: "connect_refused",
@@ -46,17 +46,27 @@ class Connection:
     """One TCP connection and the request on it, if any.
 
     Attributes:
-        reused: The connection has carried an answer before.
-        measured: The request was due in the measured window.
-        answer: What has arrived of an answer that is not yet whole.
-        unsent: What is left of a request that did not fit into the socket's buffer.
+        reused: Whether the connection has carried a response before.
+        measured: Whether the request was due in the measured window.
+        response: A response that is not yet complete.
+        unsent: The rest of a request that did not fit into the socket's buffer.
         send: The socket's own method; looking it up for every request would cost more than the call.
         receive: Likewise.
     """
 
     __slots__ = (
-        "answer", "connected", "due", "fd", "measured", "receive", "reused", "send", "sock", "started",
-        "state", "unsent",
+        "connected",
+        "due",
+        "fd",
+        "measured",
+        "receive",
+        "response",
+        "reused",
+        "send",
+        "sock",
+        "started",
+        "state",
+        "unsent",
     )  # fmt: skip
 
     def __init__(
@@ -70,20 +80,20 @@ class Connection:
         self.reused = False
         self.measured = measured
         self.due, self.started, self.connected = due, started, 0
-        self.answer: Answer | None = None
+        self.response: Response | None = None
         self.unsent = b""
 
 
 def round_trip_ns(sock: socket.SocketType) -> Nanoseconds:
-    """The kernel's own round-trip time (tcpi_rtt): right after connecting, that of the handshake."""
+    """Return the kernel's own round-trip time (tcpi_rtt), which right after connecting is the handshake's."""
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
     return int.from_bytes(info[_TCP_INFO_RTT:], "little") * 1000
 
 
 def keep_kernel_stamping() -> socket.socket | None:
-    """A socket that wants stamps: with none left on the host, the kernel stops stamping at all.
+    """Return a socket with timestamps enabled: without any on the host, the kernel stops timestamping.
 
-    None where this kernel (or a sandbox that plays one) gives no stamps.
+    None where this kernel (or a sandbox that imitates one) gives no timestamps.
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     try:

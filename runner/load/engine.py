@@ -1,4 +1,4 @@
-"""What an engine is: one function from an order to facts."""
+"""The interface of an engine: one function from an order to facts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class LoadOrder:
     """One stage to offer to one endpoint.
 
     Attributes:
-        keep: Takes name and content of what an engine makes from it, for the run's archive.
+        keep: Called with the name and content of files that the engine makes, for the run's archive.
     """
 
     endpoint: Endpoint
@@ -28,11 +28,11 @@ class LoadOrder:
 
 @dataclass(frozen=True, slots=True)
 class LoadStarted:
-    """The engine's processes are up and its first request lies a moment ahead.
+    """The engine's processes are running, and its first request is due in a moment.
 
     Attributes:
         pids: The processes whose CPU is the generator's.
-        window: When the warm-up, the measured window and its end happen.
+        window: When the warm-up and the measured window begin, and when it ends.
     """
 
     pids: tuple[int, ...]
@@ -44,15 +44,15 @@ class Engine(Protocol):
 
     Args:
         order: What to offer, and where.
-        on_spawn: Told the pid of every process the moment it exists, so that a watchdog can
-            end it should the runner be killed.
-        on_second: Given every second as soon as all workers reported it. What it was given
-            is all that remains of a stage that is cancelled.
-        task_status: Told `LoadStarted` about 100 ms before the first request is due, so
-            that witnesses can take their first look.
+        on_spawn: Called with the pid of every process as soon as it exists, so that a watchdog can end
+            it if the runner is killed.
+        on_second: Called with every second as soon as all workers have reported it. A stage that is
+            cancelled leaves these seconds only.
+        task_status: Receives `LoadStarted` about 100 ms before the first request is due, in time for the
+            first reading of all counters.
 
     Returns:
-        Facts of the whole stage; returns only when every process has ended.
+        Facts of the whole stage, after every process has ended.
 
     Raises:
         EnvironmentLacks: The engine cannot run here. Raised before `task_status.started`.

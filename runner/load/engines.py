@@ -1,4 +1,4 @@
-"""The specification's words for engines."""
+"""The engines by their names in the specification."""
 
 from __future__ import annotations
 

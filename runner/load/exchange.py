@@ -1,11 +1,10 @@
-"""Requests out, answers in: the half of the generator's loop that knows sockets.
+"""Sends requests and receives responses: the half of the generator's loop that handles sockets.
 
-Arrivals leave on the connection that was used last. Answers carry the kernel's own receive
-stamp (SO_TIMESTAMPNS), so reading them a moment later, in one go with others, costs less
-and changes no latency.
+A request is sent on the connection that was used last. Responses carry the kernel's own receive timestamp
+(SO_TIMESTAMPNS), so reading them a moment later, together with others, costs less and changes no latency.
 
-This file is the hot path: it trades short functions for fewer calls where that was
-measured to matter. `ask` and `attend` have a compiled twin in fastpath.pyx, which does the same.
+This file is the hot path: it has long functions where fewer calls measurably matter. `send_due` and `poll`
+have a compiled twin in fastpath.pyx, which does the same.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from typing import Final
 
 from runner.core.units import NS_PER_S, Nanoseconds, Seconds, ns
 from runner.load.connection import (
-    ASKED,
     CLOSED,
     CONNECTING,
     FAILURES,
     IDLE,
     LINGERING,
+    SENT,
     SO_TIMESTAMPNS,
     STAMP_SPACE,
     WAITING,
@@ -34,7 +33,7 @@ from runner.load.connection import (
     round_trip_ns,
     unpack_stamp,
 )
-from runner.load.response_parser import Answer, Heads, ProtocolFault
+from runner.load.response_parser import Heads, ProtocolFault, Response
 from runner.load.tally import Tally
 from runner.load.timeline import Timeline
 from runner.load.worker_order import WorkerOrder
@@ -47,7 +46,7 @@ _IN: Final = select.EPOLLIN
 _READ: Final = select.EPOLLIN | select.EPOLLRDHUP
 _WRITE: Final = select.EPOLLOUT
 _GONE: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-_EXPECTING: Final = (ASKED, WAITING)
+_AWAITING: Final = (SENT, WAITING)
 _KIND: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 
 
@@ -55,24 +54,24 @@ class Exchange:
     """One worker's connections and the requests on them.
 
     Args:
-        order: What to ask, and what answer is a good one.
-        timeline: Where it is counted.
+        order: The request, and which response is a successful one.
+        timeline: Where requests are counted.
 
     Attributes:
-        epoll: Tells `attend` which connections to read from.
-        in_flight: Requests taken up and not ended.
-        pressing: How many things cannot wait to be attended to until the next arrival is due:
-            handshakes whose end is stamped by our own clock, requests that did not fit into a
-            socket's buffer, and for good, once seen, answers that would fill one of the kernel's.
-        unstamped: Reads for which the kernel had no stamp.
-        resent: Requests whose kept connection turned out to be closed, sent again on a new one.
-        closed_first: Connections the server was expected to close and did not.
-        handshakes: Some connect times next to the kernel's own round-trip time, in nanoseconds.
+        epoll: Reports which connections are readable.
+        in_flight: Requests dispatched and not ended.
+        urgent: How many events cannot wait until the next arrival is due: handshakes whose end our own
+            clock timestamps, requests that did not fit into a socket's buffer, and, from the first one on,
+            responses that would fill a buffer of the kernel.
+        unstamped: Reads for which the kernel had no timestamp.
+        resent: Requests whose keep-alive connection was closed by the server, sent again on a new one.
+        closed_first: Connections that the server was expected to close and did not.
+        handshakes: Some connect times, each with the kernel's own round-trip time, in nanoseconds.
     """
 
     def __init__(self, order: WorkerOrder, timeline: Timeline) -> None:
         self.epoll = select.epoll()
-        self.in_flight = self.pressing = 0
+        self.in_flight = self.urgent = 0
         self.unstamped = self.resent = self.closed_first = 0
         self.handshakes: list[tuple[Nanoseconds, Nanoseconds]] = []
         self._order = order
@@ -80,13 +79,13 @@ class Exchange:
         self._request = order.request
         self._size = len(order.request)
         self._needle = order.body_contains
-        self._good = frozenset(order.status)
+        self._accepted = frozenset(order.status)
         self._new = order.new_connections
         self._timeout_ns = ns(order.timeout)
         self._connections: dict[int, Connection] = {}
         self._idle: list[Connection] = []
         self._lingering: deque[Connection] = deque()
-        self._again: list[Connection] = []
+        self._resends: list[Connection] = []
         self._connects = 0
         plain = () if order.new_connections or order.body_contains else frozenset(order.status)
         self._heads = Heads(head_only=order.head, plain=plain)
@@ -96,7 +95,7 @@ class Exchange:
         self._stamping = keep_kernel_stamping()
 
     def close(self) -> None:
-        """Close every connection; what is under way is not counted any more."""
+        """Close every connection; requests under way are not counted any more."""
         for connection in list(self._connections.values()):
             self._close(connection)
         self.epoll.close()
@@ -105,8 +104,8 @@ class Exchange:
 
     # -- requests
 
-    def ask(self, due: Nanoseconds, count: int, measured: bool) -> None:
-        """Take up some requests due together: send each on the connection used last, else on a new one."""
+    def send_due(self, due: Nanoseconds, count: int, measured: bool) -> None:
+        """Dispatch requests that are due together: each on the idle connection used last or on a new one."""
         clock, idle, request, size = time.time_ns, self._idle, self._request, self._size
         self.in_flight += count
         tally = self._timeline.current
@@ -125,26 +124,26 @@ class Exchange:
                 self._connect(due, started, measured)
                 continue
             connection.due, connection.started, connection.measured = due, started, measured
-            connection.state = ASKED
+            connection.state = SENT
             try:
                 sent = connection.send(request)
             except BlockingIOError:
                 sent = 0
             except OSError as error:
-                self._end(connection, FAILURES.get(error.errno or 0, "reset"))
+                self._fail(connection, FAILURES.get(error.errno or 0, "reset"))
                 continue
             if sent != size:
                 connection.state = WAITING
                 self._wait_to_send(connection, request[sent:])
-        if self._again:
-            self._ask_again()
+        if self._resends:
+            self._resend()
 
     def _connect(self, due: Nanoseconds, started: Nanoseconds, measured: bool) -> None:
         order = self._order
         try:
             sock = socket.SocketType(order.family, _KIND)
         except OSError as error:
-            self._failed(measured, FAILURES.get(error.errno or 0, "no_fd"))
+            self._count_failure(measured, FAILURES.get(error.errno or 0, "no_fd"))
             return
         try:
             if self._stamping is not None:
@@ -156,22 +155,22 @@ class Exchange:
             number = error.errno or errno.EIO
         if number and number != errno.EINPROGRESS:
             sock.close()
-            self._failed(measured, FAILURES.get(number, "connect_refused"))
+            self._count_failure(measured, FAILURES.get(number, "connect_refused"))
             return
-        connection = self._opened(sock, due, started, measured=measured)
+        connection = self._new_connection(sock, due, started, measured=measured)
         self._connections[connection.fd] = connection
-        # On loopback and bridges the handshake is over when connect returns, and a first
-        # send tells so for the price of no extra wake-up.
+        # On loopback and bridges the handshake is over when connect returns. Trying to send at once shows
+        # that without an extra wake-up.
         connection.connected = time.time_ns()
         try:
             count = connection.send(self._request)
         except BlockingIOError:
-            self.pressing += 1
+            self.urgent += 1
             self.epoll.register(connection.fd, _READ | _WRITE)
             return
         except OSError as error:
             connection.state = WAITING
-            self._end(connection, FAILURES.get(error.errno or 0, "reset"))
+            self._fail(connection, FAILURES.get(error.errno or 0, "reset"))
             return
         connection.state = WAITING
         self._count_connect(connection)
@@ -179,19 +178,19 @@ class Exchange:
         if count != self._size:
             self._wait_to_send(connection, self._request[count:])
 
-    def _opened(
+    def _new_connection(
         self, sock: socket.SocketType, due: Nanoseconds, started: Nanoseconds, *, measured: bool
     ) -> Connection:
-        """What a socket becomes."""
+        """Return the connection of a socket."""
         return Connection(sock, due, started, measured=measured)
 
-    def _connected(self, connection: Connection) -> None:
-        """The handshake has ended, well or badly."""
+    def _finish_connect(self, connection: Connection) -> None:
+        """Handle the end of the TCP handshake, successful or not."""
         number = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
-            self._end(connection, FAILURES.get(number, "connect_refused"))
+            self._fail(connection, FAILURES.get(number, "connect_refused"))
             return
-        self.pressing -= 1
+        self.urgent -= 1
         connection.connected = time.time_ns()
         connection.state = WAITING
         self._count_connect(connection)
@@ -199,7 +198,7 @@ class Exchange:
         self._send(connection, self._request)
 
     def _count_connect(self, connection: Connection) -> None:
-        """Now and then, put our connect time next to the kernel's."""
+        """Record now and then our connect time beside the kernel's round-trip time."""
         self._connects += 1
         if self._connects % _CHECK_EVERY == 0 and len(self.handshakes) < _CHECKS:
             ours = connection.connected - connection.started
@@ -211,25 +210,25 @@ class Exchange:
         except BlockingIOError:
             count = 0
         except OSError as error:
-            self._end(connection, FAILURES.get(error.errno or 0, "reset"))
+            self._fail(connection, FAILURES.get(error.errno or 0, "reset"))
             return
         if count < len(data):
             self._wait_to_send(connection, data[count:])
         elif connection.unsent:
             connection.unsent = b""
-            self.pressing -= 1
+            self.urgent -= 1
             self.epoll.modify(connection.fd, _READ)
 
     def _wait_to_send(self, connection: Connection, rest: bytes) -> None:
         if not connection.unsent:
-            self.pressing += 1
+            self.urgent += 1
             self.epoll.modify(connection.fd, _READ | _WRITE)
         connection.unsent = rest
 
-    # -- answers
+    # -- responses
 
-    def attend(self, patience: Seconds) -> None:
-        """Read from the connections that have something to say, or that come to it in that time."""
+    def poll(self, patience: Seconds) -> None:
+        """Read from all readable connections; waits up to `patience` for one."""
         events = self.epoll.poll(patience)
         if not events:
             return
@@ -243,15 +242,15 @@ class Exchange:
             connection = connections.get(fd)
             if connection is None:
                 continue
-            if connection.state != ASKED or mask != _IN:
-                self._turn(connection, mask)
+            if connection.state != SENT or mask != _IN:
+                self._handle(connection, mask)
                 continue
-            # From here on nearly every answer: whole, in one piece, on a kept connection, and like the
-            # last one. What `_received` and `_answered` do is done here without a call.
+            # Nearly every response from here on is complete, in one piece, on a keep-alive connection, and
+            # like the last one. This does without a call what `_received` and `_complete` do.
             try:
                 count, ancillary, _, _ = connection.receive(self._buffers, STAMP_SPACE)
             except OSError as error:
-                self._unreadable(connection, error)
+                self._read_failed(connection, error)
                 continue
             if count == usual and ancillary and buffer.startswith(head):
                 seconds, nanoseconds = unpack_stamp(ancillary[0][2])
@@ -271,20 +270,20 @@ class Exchange:
         tally.completed += completed
         tally.succeeded += succeeded
         self.in_flight -= completed
-        if self._again:
-            self._ask_again()
+        if self._resends:
+            self._resend()
 
-    def _turn(self, connection: Connection, mask: int) -> None:
-        """Anything but an answer of the most common kind."""
+    def _handle(self, connection: Connection, mask: int) -> None:
+        """Handle any event but a response of the most common kind."""
         if connection.state == CONNECTING:
-            self._connected(connection)
-        elif connection.state not in _EXPECTING:
-            # An idle or answered connection that says anything is of no more use.
+            self._finish_connect(connection)
+        elif connection.state not in _AWAITING:
+            # Nothing may arrive on an idle connection: it is closed or out of step.
             self._close(connection)
         else:
             if connection.unsent:
                 self._send(connection, connection.unsent)
-            if mask & ~_WRITE and connection.state in _EXPECTING:
+            if mask & ~_WRITE and connection.state in _AWAITING:
                 self._read(connection, mask & ~_WRITE)
 
     def _read(self, connection: Connection, mask: int) -> None:
@@ -292,12 +291,12 @@ class Exchange:
         try:
             count, ancillary, _, _ = connection.receive(self._buffers, STAMP_SPACE)
         except OSError as error:
-            self._unreadable(connection, error)
+            self._read_failed(connection, error)
         else:
             self._received(connection, count, ancillary, mask)
 
     def _received(self, connection: Connection, count: int, ancillary: Ancillary, mask: int) -> None:
-        """Bytes have come, the first of an answer or more of it, or the peer's end."""
+        """Handle received bytes, the first ones of a response or more of it, or the peer's close."""
         if ancillary:
             seconds, nanoseconds = unpack_stamp(ancillary[0][2])
             stamp = seconds * NS_PER_S + nanoseconds
@@ -305,68 +304,68 @@ class Exchange:
             stamp = time.time_ns()
             self._count_unstamped(count)
         heads = self._heads
-        if connection.answer is None and heads.find(self._buffer, count):
-            found = not self._needle or self._buffer.find(self._needle, len(heads.head), count) >= 0
-            self._answered(connection, heads.status, stamp, stamp, found, heads.keep, mask)
+        if connection.response is None and heads.find(self._buffer, count):
+            matches = not self._needle or self._buffer.find(self._needle, len(heads.head), count) >= 0
+            self._complete(connection, heads.status, stamp, stamp, matches, heads.keep, mask)
         else:
-            self._read_slowly(connection, count, stamp, mask)
+            self._parse(connection, count, stamp, mask)
 
-    def _unreadable(self, connection: Connection, error: OSError) -> None:
+    def _read_failed(self, connection: Connection, error: OSError) -> None:
         number = error.errno or 0
         if number != errno.EAGAIN:
-            self._end(connection, "timeout" if number == errno.ETIMEDOUT else FAILURES.get(number, "reset"))
+            self._fail(connection, "timeout" if number == errno.ETIMEDOUT else FAILURES.get(number, "reset"))
 
     def _count_unstamped(self, count: int) -> None:
-        """A read of something without a stamp: from now on, read at once."""
+        """Count a read without a timestamp; from now on, reads are urgent."""
         if count:
-            self.pressing += not self.unstamped
+            self.urgent += not self.unstamped
             self.unstamped += 1
 
-    def _read_slowly(self, connection: Connection, count: int, stamp: Nanoseconds, mask: int) -> None:
-        """Take in an answer unlike those before it, or the next piece of one."""
-        answer = connection.answer
-        first = answer is None
-        if answer is None:
+    def _parse(self, connection: Connection, count: int, stamp: Nanoseconds, mask: int) -> None:
+        """Parse a response unlike those before it, or the next piece of one."""
+        parsed = connection.response
+        first = parsed is None
+        if parsed is None:
             if not count:
-                self._end(connection, "closed_early")
+                self._fail(connection, "closed_early")
                 return
-            answer = connection.answer = Answer(head_only=self._order.head, needle=self._needle)
-            answer.first_ns = stamp
+            parsed = connection.response = Response(head_only=self._order.head, needle=self._needle)
+            parsed.first_ns = stamp
         if not count:
-            if answer.close():
-                self._answered(
-                    connection, answer.status, answer.first_ns, answer.last_ns, answer.found, False, _GONE
+            if parsed.close():
+                self._complete(
+                    connection, parsed.status, parsed.first_ns, parsed.last_ns, parsed.matches, False, _GONE
                 )
             else:
-                self._end(connection, "closed_early")
+                self._fail(connection, "closed_early")
             return
         try:
-            answer.feed(self._view[:count])
+            parsed.feed(self._view[:count])
         except ProtocolFault:
-            self._end(connection, "protocol")
+            self._fail(connection, "protocol")
             return
-        answer.last_ns = stamp
-        if answer.complete:
+        parsed.last_ns = stamp
+        if parsed.complete:
             if first:
-                self._heads.remember(answer, self._buffer, count)
-            self._answered(
-                connection, answer.status, answer.first_ns, stamp, answer.found, answer.keep_alive, mask
+                self._heads.remember(parsed, self._buffer, count)
+            self._complete(
+                connection, parsed.status, parsed.first_ns, stamp, parsed.matches, parsed.keep_alive, mask
             )
         elif count >= _LARGE_BYTES and not self._heads.large:
             self._heads.large = True
-            self.pressing += 1
+            self.urgent += 1
 
-    def _answered(
+    def _complete(
         self,
         connection: Connection,
         status: int,
         first: Nanoseconds,
         done: Nanoseconds,
-        found: bool,
+        matches: bool,
         keep: bool,
         mask: int,
     ) -> None:
-        """The last byte has arrived: count it, and keep or close the connection."""
+        """Count a response whose last byte has arrived, and keep or close its connection."""
         timeline = self._timeline
         tally = timeline.current
         if not timeline.begins_ns <= done < timeline.ends_ns:
@@ -375,16 +374,16 @@ class Exchange:
         failure = ""
         if done - started > self._timeout_ns:
             failure = "timeout"
-        elif status not in self._good:
+        elif status not in self._accepted:
             failure = "bad_status"
-        elif not found:
+        elif not matches:
             failure = "bad_body"
         else:
             tally.completed += 1
             if connection.measured:
                 tally.succeeded += 1
                 if not connection.reused:
-                    started = self._count_new(tally, connection)
+                    started = self._count_connection_times(tally, connection)
                 if first == done:
                     tally.whole.add(done - started)
                 else:
@@ -394,18 +393,18 @@ class Exchange:
         if failure and connection.measured:
             tally.failures[failure] += 1
         self.in_flight -= 1
-        self._set_free(connection, done, keep, mask)
+        self._release(connection, done, keep, mask)
 
-    def _count_new(self, tally: Tally, connection: Connection) -> Nanoseconds:
-        """Count what it took to open the connection of a good answer; returns when it was ready."""
+    def _count_connection_times(self, tally: Tally, connection: Connection) -> Nanoseconds:
+        """Count the connect time of a successful response; returns when the connection was ready."""
         tally.connect.add(connection.connected - connection.started)
         return connection.connected
 
-    def _set_free(self, connection: Connection, done: Nanoseconds, keep: bool, mask: int) -> None:
-        """Keep a connection whose answer is whole, or see it closed."""
-        if connection.answer is not None:
-            connection.answer.release()
-            connection.answer = None
+    def _release(self, connection: Connection, done: Nanoseconds, keep: bool, mask: int) -> None:
+        """Keep a connection whose response is complete, or close it."""
+        if connection.response is not None:
+            connection.response.release()
+            connection.response = None
         if mask & _GONE or connection.unsent:
             self._close(connection)
         elif self._new or not keep:
@@ -416,7 +415,7 @@ class Exchange:
             self._idle.append(connection)
 
     def _linger(self, connection: Connection, done: Nanoseconds) -> None:
-        """Wait for the peer to close first: that leaves TIME_WAIT, and with it the port, to the peer."""
+        """Wait for the peer to close first, so that TIME_WAIT, which occupies the port, is on its side."""
         connection.state = LINGERING
         connection.started = done
         self._lingering.append(connection)
@@ -429,52 +428,52 @@ class Exchange:
             self.closed_first += 1
             self._close(connection)
 
-    # -- ends
+    # -- failures
 
-    def _end(self, connection: Connection, failure: str) -> None:
-        """A request has failed, and with it its connection.
+    def _fail(self, connection: Connection, failure: str) -> None:
+        """Count a failed request, and close its connection.
 
-        A kept connection that the server closed before it saw the request says nothing about
-        the request: it is sent once more on a new connection, as browsers do (RFC 9112, 9.3.1).
+        If the server closed a keep-alive connection before it received the request, the request is sent
+        once more on a new connection, as browsers do (RFC 9112, 9.3.1).
         """
-        stale = connection.reused and connection.answer is None and failure in {"reset", "closed_early"}
+        stale = connection.reused and connection.response is None and failure in {"reset", "closed_early"}
         if stale and self._order.resend:
-            self._again.append(connection)
+            self._resends.append(connection)
         else:
-            self._failed(connection.measured, failure)
+            self._count_failure(connection.measured, failure)
         self._close(connection)
 
-    def _failed(self, measured: bool, failure: str) -> None:
+    def _count_failure(self, measured: bool, failure: str) -> None:
         if measured:
             self._timeline.current.failures[failure] += 1
         self.in_flight -= 1
 
-    def _ask_again(self) -> None:
-        """Send on new connections what was sent to closed ones."""
-        again, self._again = self._again, []
-        self.resent += len(again)
-        for connection in again:
+    def _resend(self) -> None:
+        """Send on new connections the requests that met closed ones."""
+        resends, self._resends = self._resends, []
+        self.resent += len(resends)
+        for connection in resends:
             self._connect(connection.due, connection.started, connection.measured)
 
     def _close(self, connection: Connection) -> None:
         if connection.state == CLOSED:
             return
         if connection.state == CONNECTING or connection.unsent:
-            self.pressing -= 1
+            self.urgent -= 1
         connection.state = CLOSED
-        if connection.answer is not None:
-            connection.answer.release()
-            connection.answer = None
+        if connection.response is not None:
+            connection.response.release()
+            connection.response = None
         del self._connections[connection.fd]
         connection.sock.close()
 
     def end_overdue(self, now: Nanoseconds) -> None:
-        """End what took longer than the time-out, and connections that wait for the peer to close."""
+        """Fail requests that exceeded the timeout; close connections that the peer did not close in 1 s."""
         while self._lingering and (
             self._lingering[0].state == CLOSED or self._lingering[0].started < now - NS_PER_S
         ):
             self._stop_lingering()
         oldest = now - self._timeout_ns
         for connection in list(self._connections.values()):
-            if connection.started <= oldest and connection.state in {CONNECTING, *_EXPECTING}:
-                self._end(connection, "connect_timeout" if connection.state == CONNECTING else "timeout")
+            if connection.started <= oldest and connection.state in {CONNECTING, *_AWAITING}:
+                self._fail(connection, "connect_timeout" if connection.state == CONNECTING else "timeout")

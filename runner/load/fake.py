@@ -1,4 +1,4 @@
-"""An engine without processes and sockets: known facts at once, for tests of what stands around it."""
+"""An engine without processes and sockets: known facts, for tests of its callers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def offer(
     on_second: Callable[[LoadSecond], None],
     task_status: trio.TaskStatus[LoadStarted] = trio.TASK_STATUS_IGNORED,
 ) -> LoadFacts:
-    """Every request is answered well after 2 ms; takes as long as the stage (virtual time is honoured)."""
+    """Pretend that every request succeeds after 2 ms; takes as long as the stage, in virtual time too."""
     del on_spawn
     stage = order.stage
     start = time.monotonic_ns()
@@ -42,7 +42,7 @@ async def offer(
 
 
 def _seconds(order: LoadOrder) -> Iterator[tuple[LoadSecond, float]]:
-    """Each second of the window and its length; the last one may be short."""
+    """Yield each second of the window and its length; the last one may be short."""
     rate, duration = order.stage.rps, order.stage.duration
     for index in range(math.ceil(duration)):
         until = min(index + 1.0, duration)

@@ -1,9 +1,9 @@
 # cython: language_level=3, cdivision=True
-"""The two hot loops of `Exchange` for plain HTTP, compiled: what they do is said there.
+"""The two hot loops of `Exchange` for plain HTTP, compiled; `Exchange` documents what they do.
 
-Optional. Where this was not built (no C compiler, LOADPROOF_NO_EXTENSIONS), `Exchange` itself does the
-same work, for more CPU a request. Nothing but the way to the kernel differs: send, recvmsg and the clock
-are called straight from C, and a connection's numbers are C's.
+Optional. Without it (no C compiler, or LOADPROOF_NO_EXTENSIONS), `Exchange` does the same work for more CPU
+per request. Only the way to the kernel differs: C code calls send, recvmsg and the clock, and holds a
+connection's numbers.
 """
 
 from cpython.array cimport array
@@ -12,7 +12,7 @@ from libc.string cimport memcmp
 
 import os
 
-from runner.load.connection import ASKED as _ASKED
+from runner.load.connection import SENT as _SENT
 from runner.load.connection import CONNECTING
 from runner.load.connection import FAILURES
 from runner.load.connection import IDLE as _IDLE
@@ -29,7 +29,7 @@ cdef extern from "<sys/epoll.h>" nogil:
     struct epoll_event:
         unsigned int events
         epoll_data data
-    int epoll_wait(int fd, epoll_event *ready, int most, int timeout_ms)
+    int epoll_wait(int fd, epoll_event *ready, int max_events, int timeout_ms)
 
 cdef extern from "<sys/socket.h>" nogil:
     enum:
@@ -62,7 +62,7 @@ cdef extern from "<time.h>" nogil:
         long tv_nsec
     int clock_gettime(int clock, timespec *instant)
 
-cdef int ASKED = _ASKED
+cdef int SENT = _SENT
 cdef int IDLE = _IDLE
 cdef int WAITING = _WAITING
 cdef int FINE = _FINE
@@ -70,7 +70,7 @@ cdef int STAMPED = _SO_TIMESTAMPNS
 
 cdef enum:
     CONTROL_WORDS = 8
-    MOST_AT_ONCE = 1024
+    MAX_AT_ONCE = 1024
     HALF_US = 500
     NS_PER_US = 1000
 
@@ -109,9 +109,9 @@ cdef inline int add(Latency *latency, list values, long long value_ns) except -1
 
 
 cdef class FastConnection:
-    """`runner.load.connection.Connection` with its numbers where C finds them."""
+    """`runner.load.connection.Connection` with its numbers as C variables."""
 
-    cdef public object sock, send, receive, answer, unsent
+    cdef public object sock, send, receive, response, unsent
     cdef public int fd, state
     cdef public bint measured, reused
     cdef public long long due, started, connected
@@ -124,12 +124,12 @@ cdef class FastConnection:
         self.state = CONNECTING
         self.measured = measured
         self.due, self.started, self.connected = due, started, 0
-        self.answer = None
+        self.response = None
         self.unsent = b""
 
 
 class FastExchange(Exchange):
-    """`Exchange` over plain TCP, for less CPU.
+    """`Exchange` over plain TCP with less CPU.
 
     Args:
         order: As for `Exchange`.
@@ -140,8 +140,8 @@ class FastExchange(Exchange):
         super().__init__(order, timeline)
         self._epoll_fd = self.epoll.fileno()
 
-    def ask(self, long long due, int count, bint measured):
-        """See `Exchange.ask`."""
+    def send_due(self, long long due, int count, bint measured):
+        """See `Exchange.send_due`."""
         cdef list idle = self._idle
         cdef bytes request = self._request
         cdef const char *data = request
@@ -165,30 +165,30 @@ class FastExchange(Exchange):
                 self._connect(due, started, measured)
                 continue
             connection.due, connection.started, connection.measured = due, started, measured
-            connection.state = ASKED
+            connection.state = SENT
             sent = send(connection.fd, data, size, MSG_NOSIGNAL)
             if sent < 0:
                 number = errno
                 if number != EAGAIN:
-                    self._end(connection, FAILURES.get(number, "reset"))
+                    self._fail(connection, FAILURES.get(number, "reset"))
                     continue
                 sent = 0
             if sent != size:
                 connection.state = WAITING
                 self._wait_to_send(connection, request[sent:])
         tally.dispatch_delay.total(delays.total_ns, delays.max_ns)
-        if self._again:
-            self._ask_again()
+        if self._resends:
+            self._resend()
 
-    def attend(self, double patience):
-        """See `Exchange.attend`."""
-        cdef epoll_event ready[MOST_AT_ONCE]
+    def poll(self, double patience):
+        """See `Exchange.poll`."""
+        cdef epoll_event ready[MAX_AT_ONCE]
         cdef int epoll_fd = self._epoll_fd, timeout_ms = <int>(patience * 1000), events, index
         if timeout_ms:
             with nogil:
-                events = epoll_wait(epoll_fd, ready, MOST_AT_ONCE, timeout_ms)
+                events = epoll_wait(epoll_fd, ready, MAX_AT_ONCE, timeout_ms)
         else:
-            events = epoll_wait(epoll_fd, ready, MOST_AT_ONCE, 0)
+            events = epoll_wait(epoll_fd, ready, MAX_AT_ONCE, 0)
         if events <= 0:
             return
         cdef dict connections = self._connections
@@ -214,13 +214,13 @@ class FastExchange(Exchange):
             connection = connections.get(ready[index].data.fd)
             if connection is None:
                 continue
-            if connection.state != ASKED or ready[index].events != EPOLLIN:
-                self._turn(connection, ready[index].events)
+            if connection.state != SENT or ready[index].events != EPOLLIN:
+                self._handle(connection, ready[index].events)
                 continue
             count = receive(connection.fd, data, size, control, &stamped)
             if count < 0:
                 number = errno
-                self._unreadable(connection, OSError(number, os.strerror(number)))
+                self._read_failed(connection, OSError(number, os.strerror(number)))
                 continue
             if stamped != NULL and count == usual and memcmp(data, head_data, head_size) == 0:
                 stamp = nanoseconds(stamped)
@@ -242,15 +242,15 @@ class FastExchange(Exchange):
             tally.whole.total(durations.total_ns, durations.max_ns)
             tally.response_time.total(response_times.total_ns, response_times.max_ns)
             self.in_flight -= completed
-        if self._again:
-            self._ask_again()
+        if self._resends:
+            self._resend()
 
-    def _opened(self, sock, due, started, *, measured):
+    def _new_connection(self, sock, due, started, *, measured):
         return FastConnection(sock, due, started, measured=measured)
 
 
 cdef inline FastConnection next_idle(list idle):
-    """The connection used last that is still open."""
+    """Return the connection used last that is still open, None if there is none."""
     cdef FastConnection connection
     while idle:
         connection = idle.pop()
@@ -262,22 +262,22 @@ cdef inline FastConnection next_idle(list idle):
 cdef inline ssize_t receive(
     int fd, char *data, size_t size, size_t *control, const timespec **stamped
 ) noexcept nogil:
-    """Read once; `stamped` becomes the kernel's receive stamp, in `control`, or NULL."""
+    """Read once; `stamped` becomes the kernel's receive timestamp, in `control`, or NULL."""
     cdef iovec into = iovec(iov_base=data, iov_len=size)
     cdef msghdr header = msghdr(
         msg_name=NULL, msg_namelen=0, msg_iov=&into, msg_iovlen=1,
         msg_control=control, msg_controllen=CONTROL_WORDS * sizeof(size_t), msg_flags=0,
     )
     cdef ssize_t count = recvmsg(fd, &header, 0)
-    cdef cmsghdr *found = CMSG_FIRSTHDR(&header) if count >= 0 else NULL
+    cdef cmsghdr *control_message = CMSG_FIRSTHDR(&header) if count >= 0 else NULL
     stamped[0] = NULL
-    if found != NULL and found.cmsg_level == SOL_SOCKET and found.cmsg_type == STAMPED:
-        stamped[0] = <const timespec *>CMSG_DATA(found)
+    if control_message != NULL and control_message.cmsg_level == SOL_SOCKET and control_message.cmsg_type == STAMPED:
+        stamped[0] = <const timespec *>CMSG_DATA(control_message)
     return count
 
 
 cdef list ancillary(const timespec *stamped):
-    """As `socket.recvmsg_into` gives it."""
+    """Return what `socket.recvmsg_into` would."""
     if stamped == NULL:
         return []
     return [(SOL_SOCKET, STAMPED, (<const char *>stamped)[: sizeof(timespec)])]

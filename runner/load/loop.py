@@ -1,8 +1,8 @@
-"""The generator's clockwork: an absolute schedule in, every request in exactly one count out.
+"""The generator's loop: it follows an absolute schedule, and counts every request exactly once.
 
-One thread. It sleeps until the next request is due, sends, then reads what has come back
-meanwhile; the kernel stamped the answers when they came. Only what our own clock must stamp, or
-a stage without arrivals soon, makes it wake for readiness.
+One thread. It sleeps until the next request is due, sends it, then reads the responses that have arrived
+meanwhile; the kernel timestamped them on arrival. It waits for readable sockets only where our own clock must
+timestamp the event, or when no arrival is due soon.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from runner.load.exchange import Exchange
 from runner.load.pacing import Bunch
 from runner.load.tally import Tally
 from runner.load.timeline import Timeline
-from runner.load.timers import Alarm, Metronome
+from runner.load.timers import PeriodicTimer, Timer
 from runner.load.worker_order import WorkerOrder
 
 _HOUSEKEEPING_NS: Final = 100 * NS_PER_MS
 _ENDING_NS: Final = 5 * NS_PER_MS
 _STALL_NS: Final = 250 * NS_PER_MS
-_LONGEST_BLIND_NS: Final = 1100 * NS_PER_US
+_MAX_BLIND_NS: Final = 1100 * NS_PER_US
 _SPIN_NS: Final = 15 * NS_PER_US
 _FOLDED: Final = 100
 _FOLDING_NS: Final = 150 * NS_PER_US
 _CATCH_UP_NS: Final = NS_PER_S
-_MOST_AT_ONCE: Final = 256
+_MAX_AT_ONCE: Final = 256
 _OVERDUE_CHECKS_NS: Final = (10 * NS_PER_MS, 500 * NS_PER_MS)
 
 
@@ -40,12 +40,12 @@ class Loop:
     Args:
         order: What to offer.
         arrivals: When requests are due, in nanoseconds after the start, and how many each time.
-        emit: Given every finished second.
+        emit: Called with every finished second.
 
     Attributes:
         exchange: The connections.
         longest_stall_ns: The longest time in which the loop did not run at all.
-        clock_shift_ns: By how much the wall clock was moved against the monotonic one in all.
+        clock_shift_ns: By how much the wall clock was moved against the monotonic one in total.
     """
 
     def __init__(self, order: WorkerOrder, arrivals: Iterator[Bunch], emit: Callable[[Tally], None]) -> None:
@@ -55,34 +55,34 @@ class Loop:
         self._offset = _clock_offset()
         self._timeline = Timeline(0, order.warmup, order.duration, emit)
         self.exchange = _exchange(order, self._timeline)
-        self._alarm = Alarm()
-        self._metronome = _metronome(order)
-        self.exchange.epoll.register(self._alarm.fd, select.EPOLLIN | select.EPOLLET)
+        self._timer = Timer()
+        self._periodic_timer = _periodic_timer(order)
+        self.exchange.epoll.register(self._timer.fd, select.EPOLLIN | select.EPOLLET)
         self._waiting: deque[Nanoseconds] = deque()
         self._start = 0
         self._next_due: Nanoseconds | None = None
         self._next_count = 0
         self._armed = 0
-        least, most = _OVERDUE_CHECKS_NS
-        self._overdue_period_ns = min(max(ns(order.timeout) // 20, least), most)
+        shortest, longest = _OVERDUE_CHECKS_NS
+        self._overdue_period_ns = min(max(ns(order.timeout) // 20, shortest), longest)
         self._housekeeping = self._overdue_check = 0
         self._patience_ns = ns(order.timeout) if order.when_full == "queue" else _CATCH_UP_NS
 
     def run(self, start_ns: Nanoseconds, stopped: Callable[[], bool]) -> None:
-        """Offer the whole schedule and wait for the last answers.
+        """Offer the whole schedule and wait for the last responses.
 
         Args:
             start_ns: When the first arrival is due, on CLOCK_MONOTONIC.
-            stopped: Asked ten times a second whether to give up.
+            stopped: Called ten times a second; returns whether to give up.
         """
         self._offset = _clock_offset()
         self._start = start_ns + self._offset
         self._timeline.shift(self._start)
-        self._timeline.turn(self._start)
-        self._next_due, self._next_count = self._following()
-        self._tune()
+        self._timeline.advance(self._start)
+        self._next_due, self._next_count = self._next_bunch()
+        self._align_timer()
         exchange, timeline, waiting = self.exchange, self._timeline, self._waiting
-        attend, clock = exchange.attend, time.time_ns
+        poll, clock = exchange.poll, time.time_ns
         looked_at = max(clock(), self._start)
         while True:
             now = clock()
@@ -90,66 +90,66 @@ class Loop:
                 self.longest_stall_ns = max(self.longest_stall_ns, now - looked_at)
             looked_at = max(now, self._start)
             if now >= timeline.ends_ns:
-                timeline.turn(now)
+                timeline.advance(now)
             due = self._next_due
             if waiting:
-                self._ask_waiting()
+                self._dispatch_waiting()
             if due is not None and due <= now:
-                due = self._ask(due, now)
+                due = self._dispatch(due, now)
             if due is None:
-                attend(0.01)
+                poll(0.01)
             elif due <= now:
-                attend(0)
-            elif exchange.pressing or waiting or due - now > _LONGEST_BLIND_NS:
+                poll(0)
+            elif exchange.urgent or waiting or due - now > _MAX_BLIND_NS:
                 if due != self._armed:
-                    self._alarm.at(due - self._offset)
+                    self._timer.at(due - self._offset)
                     self._armed = due
-                attend(0.1)
+                poll(0.1)
             else:
-                attend(0)
+                poll(0)
                 pause = due - clock()
                 if pause > _FOLDING_NS and len(timeline.current.dispatch_delay.values) > _FOLDED:
                     timeline.current.fold()
                     pause = due - clock()
                 if pause > 0:
                     self._wait(due, pause)
-            if now >= self._housekeeping and (stopped() or self._keep_house(now)):
+            if now >= self._housekeeping and (stopped() or self._housekeep(now)):
                 return
 
     def close(self) -> None:
-        """Close every connection; what is under way is not counted any more."""
+        """Close every connection; requests under way are not counted any more."""
         self.exchange.close()
-        self._alarm.close()
-        if self._metronome is not None:
-            self._metronome.close()
+        self._timer.close()
+        if self._periodic_timer is not None:
+            self._periodic_timer.close()
 
     def _wait(self, due: Nanoseconds, pause: Nanoseconds) -> None:
-        """See to nothing until an arrival is due; sleeping costs more than a moment's spinning."""
+        """Wait until an arrival is due; for a short time, spinning costs less than sleeping."""
         clock = time.time_ns
-        if self._metronome is not None and pause > _SPIN_NS:
-            self._metronome.wait(due - self._offset)
+        if self._periodic_timer is not None and pause > _SPIN_NS:
+            self._periodic_timer.wait(due - self._offset)
             pause = due - clock()
         if pause > _SPIN_NS:
             time.sleep(pause / NS_PER_S)
         while 0 < due - clock() <= _SPIN_NS:
             pass
 
-    def _ask_waiting(self) -> None:
-        """Take up what has waited for a free slot."""
-        exchange, most = self.exchange, self._order.max_in_flight
-        while self._waiting and exchange.in_flight < most:
+    def _dispatch_waiting(self) -> None:
+        """Dispatch arrivals that have waited for a free slot."""
+        exchange, max_in_flight = self.exchange, self._order.max_in_flight
+        while self._waiting and exchange.in_flight < max_in_flight:
             due = self._waiting.popleft()
-            exchange.ask(due, 1, due >= self._timeline.measure_ns)
+            exchange.send_due(due, 1, due >= self._timeline.measure_ns)
 
-    def _ask(self, due: Nanoseconds | None, now: Nanoseconds) -> Nanoseconds | None:
-        """Take up what is due, let it wait or drop it when full; returns when the next is due.
+    def _dispatch(self, due: Nanoseconds | None, now: Nanoseconds) -> Nanoseconds | None:
+        """Dispatch what is due; let it wait, or drop it, if there is no free slot. Returns the next due time.
 
-        A loop that lags behind its schedule takes up a part, so that it reads and reports
-        in between. What it could not take up by then is dropped soon after the window's end.
+        A loop that lags behind its schedule dispatches in parts, so that it reads and reports in between.
+        What it has not dispatched soon after the window's end is dropped.
         """
         timeline, count = self._timeline, self._next_count
         too_late = now > timeline.end_ns + self._patience_ns
-        budget = _MOST_AT_ONCE
+        budget = _MAX_AT_ONCE
         while due is not None and due <= now and budget:
             part = min(count, budget)
             budget -= part
@@ -157,40 +157,40 @@ class Loop:
             if measured:
                 tally = timeline.current if due >= timeline.begins_ns else timeline.at(due)
                 tally.scheduled += part
-            left = part if self._waiting or too_late else self._take_up(due, part, measured)
+            left = part if self._waiting or too_late else self._send_as_many(due, part, measured)
             if left and self._order.when_full == "queue":
                 self._waiting.extend([due] * left)
             elif left and measured:
                 timeline.current.dropped += left
             count -= part
             if not count:
-                due, count = self._following()
+                due, count = self._next_bunch()
         self._next_due, self._next_count = due, count
         return due
 
-    def _take_up(self, due: Nanoseconds, count: int, measured: bool) -> int:
-        """Ask as often as there is room for; how many were too many."""
-        exchange, most = self.exchange, self._order.max_in_flight
+    def _send_as_many(self, due: Nanoseconds, count: int, measured: bool) -> int:
+        """Send as many as there are free slots; returns how many are left."""
+        exchange, max_in_flight = self.exchange, self._order.max_in_flight
         while count:
-            room = most - exchange.in_flight
-            if room < count:
-                # answers that have come but were not read yet make room
-                exchange.attend(0)
-                room = most - exchange.in_flight
-                if room <= 0:
+            free = max_in_flight - exchange.in_flight
+            if free < count:
+                # responses that have arrived but were not read yet free their slots
+                exchange.poll(0)
+                free = max_in_flight - exchange.in_flight
+                if free <= 0:
                     break
-            part = min(room, count)
-            exchange.ask(due, part, measured)
+            part = min(free, count)
+            exchange.send_due(due, part, measured)
             count -= part
         return count
 
-    def _following(self) -> tuple[Nanoseconds | None, int]:
+    def _next_bunch(self) -> tuple[Nanoseconds | None, int]:
         after_start, count = next(self._arrivals, (None, 0))
         return (None, 0) if after_start is None else (self._start + after_start, count)
 
-    def _keep_house(self, now: Nanoseconds) -> bool:
-        """Close seconds, end what took too long, follow the wall clock; whether the stage is over."""
-        # once everything has been sent, the stage should end with its last answer
+    def _housekeep(self, now: Nanoseconds) -> bool:
+        """Close seconds, fail overdue requests, follow the wall clock; returns whether the stage is over."""
+        # once everything has been sent, the stage should end with its last response
         period = _ENDING_NS if self._next_due is None else _HOUSEKEEPING_NS
         self._housekeeping = now + min(period, self._overdue_period_ns)
         if now >= self._overdue_check:
@@ -198,11 +198,11 @@ class Loop:
             self.exchange.end_overdue(now)
         self._timeline.close(now)
         self._follow_clock()
-        self._tune()
+        self._align_timer()
         return self._next_due is None and self._finish(now)
 
     def _follow_clock(self) -> None:
-        """The wall clock was stepped or slewed: move everything that is measured on it."""
+        """Shift everything that is measured on the wall clock if the clock was stepped or slewed."""
         shift = _clock_offset() - self._offset
         if abs(shift) > NS_PER_US:
             self.clock_shift_ns += abs(shift)
@@ -211,12 +211,12 @@ class Loop:
             self._timeline.shift(shift)
             self._next_due = self._next_due + shift if self._next_due is not None else None
 
-    def _tune(self) -> None:
-        if self._metronome is not None and self._next_due is not None:
-            self._metronome.tune(self._next_due - self._offset)
+    def _align_timer(self) -> None:
+        if self._periodic_timer is not None and self._next_due is not None:
+            self._periodic_timer.align(self._next_due - self._offset)
 
     def _finish(self, now: Nanoseconds) -> bool:
-        """Whether everything that was due has ended; gives up on waiting arrivals after the time-out."""
+        """Return whether all requests have ended; gives up on waiting arrivals after the timeout."""
         if self._waiting and now > self._timeline.end_ns + self._patience_ns:
             measured = sum(due >= self._timeline.measure_ns for due in self._waiting)
             self._timeline.current.dropped += measured
@@ -236,7 +236,7 @@ def _exchange(order: WorkerOrder, timeline: Timeline) -> Exchange:
 
 
 def plain_exchange() -> type[Exchange]:
-    """The compiled way of doing plain HTTP, or that in Python where there is no other."""
+    """Return the compiled exchange for plain HTTP, or the one in Python if it was not compiled."""
     if os.environ.get("LOADPROOF_NO_EXTENSIONS"):
         return Exchange
     try:
@@ -246,20 +246,20 @@ def plain_exchange() -> type[Exchange]:
     return FastExchange
 
 
-def _metronome(order: WorkerOrder) -> Metronome | None:
-    """For arrivals on an even grid, too close for anything else to be done in between.
+def _periodic_timer(order: WorkerOrder) -> PeriodicTimer | None:
+    """Return a timer for arrivals on an even grid that are too close for other work in between, else None.
 
-    A quantum shorter than the gap makes no even grid; closer than some microseconds, waiting is spinning.
+    A quantum shorter than the gap makes no even grid; for gaps of a few microseconds the loop spins.
     """
     gap_ns = round(order.workers * NS_PER_S / order.rate)
     period_ns = 0 if order.poisson else gap_ns
     if order.quantum_ns:
         period_ns = order.quantum_ns if order.quantum_ns >= gap_ns else 0
-    return Metronome(period_ns) if _SPIN_NS < period_ns <= _LONGEST_BLIND_NS else None
+    return PeriodicTimer(period_ns) if _SPIN_NS < period_ns <= _MAX_BLIND_NS else None
 
 
 def _clock_offset() -> Nanoseconds:
-    """CLOCK_REALTIME − CLOCK_MONOTONIC, from the tightest of a few readings."""
+    """Return CLOCK_REALTIME − CLOCK_MONOTONIC, from the closest of a few pairs of readings."""
     best: tuple[int, int] | None = None
     for _ in range(5):
         before = time.monotonic_ns()

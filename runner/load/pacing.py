@@ -1,7 +1,7 @@
-"""Open-loop pacing: every request leaves when it is due, however slow the server.
+"""Open-loop pacing: when each request is due, independent of responses.
 
-A closed loop waits for one answer before it asks again, so a stalled server is asked
-less and looks faster than its users find it (Tene, "How NOT to Measure Latency", 2013).
+A closed loop waits for a response before it sends again, so a stalled server receives fewer requests and
+looks faster than it is (Tene, "How NOT to Measure Latency", 2013).
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ Bunch: TypeAlias = tuple[Nanoseconds, int]
 
 
 def planned(rate: PerSecond, duration: Seconds, warmup: Seconds = 0.0) -> int:
-    """How many constant arrivals are due in the measured window of a stage."""
+    """Return how many constant arrivals are due in the measured window of a stage."""
     return _arrivals(rate, warmup + duration) - _arrivals(rate, warmup)
 
 
 def constant(rate: PerSecond, length: Seconds, *, worker: int = 0, workers: int = 1) -> Iterator[Nanoseconds]:
-    """Evenly spaced arrivals.
+    """Return evenly spaced arrivals.
 
     Args:
         rate: Arrivals per second over all workers, > 0.
         length: Seconds from the stage's start in which arrivals are due.
         worker: This worker's index, 0 <= worker < workers.
-        workers: How many share the schedule. Worker *i* gets arrivals ``k`` with
+        workers: Number of workers that share the schedule. Worker *i* gets arrivals ``k`` with
             ``k % workers == i``, so that the union is exactly the whole schedule.
 
     Returns:
-        Nanoseconds after the stage's start, computed from ``k`` and never from the previous
-        arrival, so that rounding does not add up.
+        Nanoseconds after the stage's start, computed from ``k`` and never from the previous arrival, so that
+        rounding does not accumulate.
     """
     gap, rest = divmod(NS_PER_S, rate)
     arrivals = _arrivals(rate, length)
-    if not rest:  # a range counts by itself, without a step of Python
+    if not rest:  # a range iterates in C
         gap = int(gap)
         return iter(range(worker * gap, arrivals * gap, workers * gap))
     return (round(k * NS_PER_S / rate) for k in range(worker, arrivals, workers))
@@ -48,10 +48,10 @@ def constant(rate: PerSecond, length: Seconds, *, worker: int = 0, workers: int 
 def poisson(
     rate: PerSecond, length: Seconds, seed: int, *, worker: int = 0, workers: int = 1
 ) -> Iterator[Nanoseconds]:
-    """Arrivals of a Poisson process: independent users, exponential gaps.
+    """Yield arrivals of a Poisson process: independent users, exponential gaps.
 
-    The whole process depends on `rate` and `seed` alone; each worker walks all of it and
-    takes every `workers`-th arrival, so that the number of workers changes nothing.
+    The process depends on `rate` and `seed` alone: each worker generates all of it and takes every
+    `workers`-th arrival, so that the number of workers changes nothing.
     """
     draw = random.Random(seed).expovariate  # noqa: S311  (reproducible, not secret)
     end_ns = length * NS_PER_S
@@ -67,10 +67,10 @@ def poisson(
 def bunched(
     arrivals: Iterator[Nanoseconds], quantum_ns: Nanoseconds, measure_ns: Nanoseconds
 ) -> Iterator[Bunch]:
-    """The same arrivals, those of one quantum due together at its start; each alone for a quantum of 0.
+    """Return the same arrivals, those of one quantum due together at its start; 0 leaves them as they are.
 
-    Waking once a quantum instead of once an arrival is what makes high rates cheap. No
-    arrival is moved across `measure_ns`, where the measured window begins.
+    Waking once per quantum instead of once per arrival makes high rates cheap. No arrival moves across
+    `measure_ns`, where the measured window begins.
     """
     if not quantum_ns:
         return zip(arrivals, repeat(1), strict=False)
@@ -98,12 +98,12 @@ def _bunched(
 
 
 def default_quantum_ns(rate_per_worker: PerSecond) -> Nanoseconds:
-    """Exact spacing up to 4,000/s a worker, at most 250 µs of bunching above."""
+    """Return 0 (exact spacing) up to 4,000 arrivals per second and worker, 250 µs above."""
     return 0 if rate_per_worker <= 4000 else 250_000
 
 
 def _arrivals(rate: PerSecond, length: Seconds) -> int:
-    """Arrivals ``k`` with ``k / rate < length``; a product that is whole but for rounding counts as whole."""
+    """Count arrivals ``k`` with ``k / rate < length``; a product within 1e-6 of an integer counts as one."""
     product = rate * length
     nearest = round(product)
     return nearest if abs(product - nearest) < 1e-6 else int(product) + 1

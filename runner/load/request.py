@@ -1,4 +1,4 @@
-"""The bytes of a request, and where they go."""
+"""The bytes of a request, and the address they go to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def request_bytes(order: LoadOrder) -> bytes:
-    """One HTTP/1.1 request. Headers of the specification replace ours of the same name."""
+    """Return one HTTP/1.1 request; headers of the specification replace ours of the same name."""
     request, endpoint = order.load.request, order.endpoint
     body = (request.body or "").encode()
     headers = {"Host": _host(endpoint), "User-Agent": "loadproof", "Accept": "*/*"}
@@ -28,20 +28,20 @@ def request_bytes(order: LoadOrder) -> bytes:
 
 
 def resolve(endpoint: Endpoint) -> tuple[int, tuple[str | int, ...]]:
-    """Address family and address, looked up once so that no request pays for it.
+    """Return address family and address, resolved once so that no request has to.
 
     Raises:
         EnvironmentLacks: The name has no address.
     """
     try:
         host = endpoint.address or endpoint.host
-        found = socket.getaddrinfo(host, endpoint.port, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host, endpoint.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise EnvironmentLacks(
             f"the host name {endpoint.host!r} has no address: {error.strerror}",
             hint="check the url in the specification",
         ) from None
-    family, _, _, _, address = found[0]
+    family, _, _, _, address = addresses[0]
     return int(family), (str(address[0]), *(int(part) for part in address[1:]))
 
 

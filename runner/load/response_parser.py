@@ -1,8 +1,7 @@
-"""Reads HTTP/1.1 answers: exactly by httptools, and fast where an answer looks like an earlier one.
+"""Parses HTTP/1.1 responses: with httptools, or faster where a response looks like an earlier one.
 
-Servers repeat themselves: within one second nearly all heads are equal byte for byte. A
-head that httptools has parsed is remembered with what it means, so most answers cost one
-search and one look-up.
+Servers repeat themselves: within one second nearly all heads are equal byte for byte. `Heads` remembers what
+httptools found in a head, so that most responses cost one search and one look-up.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any, Final
 
 import httptools
 
-_MAX_QUIET_BYTES: Final = 64 * 1024
+_MAX_BODILESS_BYTES: Final = 64 * 1024
 _REMEMBERED: Final = 256
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
@@ -22,19 +21,19 @@ class ProtocolFault(Exception):  # noqa: N818  (a fact about the peer, not an er
 
 
 class Heads:
-    """Heads seen before, and what the answers that begin with them are like.
+    """Heads seen before, and the properties of responses that begin with them.
 
     Attributes:
         head: The head seen last; the attributes below belong to it.
-        count: How many bytes its whole answer has.
+        count: Length of its complete response in bytes.
         status: Its status code.
         keep: Whether the connection may carry another request after it.
-        plain: It is a good answer on a connection that goes on, so that nothing more has to be asked of it.
-        large: Some answer was large; kept here for the caller.
+        plain: Whether it is successful and its connection stays open, so that no further check is needed.
+        large: Whether some response was large; kept here for the caller.
 
     Args:
-        head_only: Answers have no body, whatever they say.
-        plain: Status codes of good answers, where connections go on and nothing is looked for in them.
+        head_only: Whether responses have no body, whatever their head says.
+        plain: Status codes of successful responses, if connections stay open and bodies are not checked.
     """
 
     __slots__ = ("_head_only", "_known", "_plain", "count", "head", "keep", "large", "plain", "status")
@@ -47,7 +46,7 @@ class Heads:
         self.keep = self.large = False
 
     def find(self, data: bytearray, count: int) -> bool:
-        """Whether `count` bytes are a whole answer with a head seen before; makes that the last one."""
+        """Return whether `count` bytes are a complete response with a known head, which becomes `head`."""
         if count == self.count and data.startswith(self.head):
             return True
         head = bytes(data[: data.find(_END_OF_HEAD, 0, count) + 4])
@@ -59,64 +58,64 @@ class Heads:
         self.plain = self.keep and self.status in self._plain
         return True
 
-    def remember(self, answer: Answer, data: bytearray, count: int) -> None:
-        """Keep the head of an answer that came in one piece of `count` bytes."""
+    def remember(self, response: Response, data: bytearray, count: int) -> None:
+        """Keep the head of a response that arrived in one piece of `count` bytes."""
         head = bytes(data[: data.find(_END_OF_HEAD, 0, count) + 4])
-        length = 0 if self._head_only else answer.length
+        length = 0 if self._head_only else response.length
         if length is None or len(head) + length != count:
             return
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        self._known[head] = (length, answer.status, answer.keep_alive)
+        self._known[head] = (length, response.status, response.keep_alive)
 
 
-class Answer:
-    """One answer that is not (or not yet) like an earlier one.
+class Response:
+    """One response that is not (or not yet) like an earlier one.
 
     Attributes:
-        complete: The whole answer has arrived.
+        complete: Whether all of it has arrived.
         status: Its status code, 0 until known.
         keep_alive: Whether the connection may carry another request.
-        found: Whether the body contained what it must.
-        length: What Content-Length says, None without it.
+        matches: Whether the body contains the required bytes.
+        length: The value of Content-Length, None without it.
         first_ns: When its first byte arrived, kept here for the caller; likewise `last_ns`.
     """
 
     __slots__ = (
+        "_bodiless_bytes",
         "_framed",
         "_head_only",
         "_needle",
         "_parser",
-        "_quiet_bytes",
         "_tail",
         "_until_close",
         "complete",
         "first_ns",
-        "found",
         "keep_alive",
         "last_ns",
         "length",
+        "matches",
         "status",
     )
 
     def __init__(self, *, head_only: bool, needle: bytes) -> None:
         self._parser: Any = httptools.HttpResponseParser(self)
         self._head_only, self._needle = head_only, needle
-        self._quiet_bytes, self._framed, self._until_close = 0, False, False
+        self._bodiless_bytes, self._framed, self._until_close = 0, False, False
         self._tail = b""
         self.complete = self.keep_alive = False
-        self.found = not needle
+        self.matches = not needle
         self.status = self.first_ns = self.last_ns = 0
         self.length: int | None = None
 
     def feed(self, data: memoryview) -> None:
-        """Take in what was received.
+        """Parse received bytes.
 
         Raises:
-            ProtocolFault: This is not HTTP/1.1, or 64 KiB came without a byte of a body (an
-                endless head, interim answer or trailer, which would have to be kept in memory).
+            ProtocolFault: They are not HTTP/1.1, or 64 KiB arrived without a byte of a body (an endless
+                head, interim response or trailer, which would have to be kept in memory).
         """
-        self._quiet_bytes += len(data)
+        self._bodiless_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -125,21 +124,21 @@ class Answer:
             if not self.complete:
                 raise ProtocolFault(str(error)) from None
             self.keep_alive = False
-        if self._quiet_bytes > _MAX_QUIET_BYTES and not self.complete:
+        if self._bodiless_bytes > _MAX_BODILESS_BYTES and not self.complete:
             raise ProtocolFault("64 KiB without a body")
 
     def close(self) -> bool:
-        """The peer has closed; True when that is how this answer ends."""
+        """Handle the peer's close; returns whether it ends this response properly."""
         if self._until_close and not self.complete:
             self.complete = True
         return self.complete
 
     def release(self) -> None:
-        """Let go of the parser, which holds this object in a cycle (the worker collects no garbage)."""
+        """Drop the parser, which refers back to this object (the worker collects no garbage)."""
         self._parser = None
 
     def on_message_begin(self) -> None:
-        """httptools: an answer begins; a second one was never asked for, so the connection is not reused."""
+        """httptools: a response begins; a second one is unsolicited, so the connection is not reused."""
         if self.complete:
             self.keep_alive = False
 
@@ -167,15 +166,15 @@ class Answer:
 
     def on_body(self, data: bytes) -> None:
         """httptools: a piece of the body, with chunking undone."""
-        self._quiet_bytes = 0
-        if self.found or self.complete:
+        self._bodiless_bytes = 0
+        if self.matches or self.complete:
             return
         seen = self._tail + data
-        self.found = self._needle in seen
+        self.matches = self._needle in seen
         self._tail = seen[-(len(self._needle) - 1) :] if len(self._needle) > 1 else b""
 
     def on_message_complete(self) -> None:
-        """httptools: the answer has ended, unless it was an interim one (1xx)."""
+        """httptools: the response has ended, unless it is an interim one (1xx)."""
         if 100 <= self.status < 200:
             self.length, self._framed = None, False
         else:

@@ -1,24 +1,24 @@
-"""What a worker counts, second by second, and the line of JSON it makes of each."""
+"""What a worker counts, second by second."""
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Final
 
 from runner.core.histogram import bucket
-from runner.core.units import Nanoseconds
+from runner.core.units import Nanoseconds, Seconds
+from runner.load.messages import WireHistogram, WorkerSecond
 
 _HALF_US: Final = 500
 FINE: Final = 2048
-"""Microseconds below which `runner.core.histogram` keeps every value apart."""
+"""Microseconds below which `runner.core.histogram` has one bucket for each value."""
 LATENCIES: Final = ("duration", "response_time", "connect", "tls", "dispatch_delay", "first_byte")
 
 
 class Latency:
-    """Values by bucket. They are kept as they come, which costs least, and counted in bulk by `fold`.
+    """Values by bucket. They are appended as they come, which costs least, and counted in bulk by `fold`.
 
     Attributes:
         add: Takes one value in nanoseconds; a negative one counts as 0.
@@ -35,18 +35,21 @@ class Latency:
         self._total_ns = self._max_ns = 0
 
     def bins(self) -> array[int]:
-        """Counts by whole microsecond below `FINE`, for somebody who counts there and tells `total`."""
+        """Return the counts by whole microsecond below `FINE`, for a caller that counts there itself.
+
+        The caller passes the sum and the maximum to `total`.
+        """
         if self._bins is None:
             self._bins = array("Q", bytes(8 * FINE))
         return self._bins
 
     def total(self, total_ns: Nanoseconds, max_ns: Nanoseconds) -> None:
-        """Take in the sum and the maximum of values that were counted elsewhere."""
+        """Add the sum and the maximum of values that were counted elsewhere."""
         self._total_ns += total_ns
         self._max_ns = max(self._max_ns, max_ns)
 
     def fold(self) -> None:
-        """Count what has come, rounded to the nearest microsecond."""
+        """Count the values so far, rounded to the nearest microsecond."""
         values = self.values
         if not values:
             return
@@ -56,34 +59,34 @@ class Latency:
         self._counts.update([(value + _HALF_US) // 1000 for value in values])
         values.clear()
 
-    def _settle(self) -> None:
-        """Have everything in one place."""
+    def _flush(self) -> None:
+        """Move all values and bins into the counts."""
         self.fold()
         if self._bins is not None:
             self._counts.update({us: count for us, count in enumerate(self._bins) if count})
             self._bins = None
 
-    def take_in(self, other: Latency) -> None:
-        """Count the values of another one as well."""
-        self._settle()
-        other._settle()
+    def merge(self, other: Latency) -> None:
+        """Add the values of another one."""
+        self._flush()
+        other._flush()
         self._counts.update(other._counts)
         self.total(other._total_ns, other._max_ns)
 
-    def packed(self) -> list[object]:
-        """Buckets, counts, sum and maximum, ready for JSON."""
-        self._settle()
+    def to_wire(self) -> WireHistogram:
+        """Return buckets, counts, sum and maximum."""
+        self._flush()
         counts: Counter[int] = Counter()
         for us, count in self._counts.items():
             counts[us if us < FINE else bucket(us)] += count
-        return [[*counts], [*counts.values()], self._total_ns, self._max_ns]
+        return WireHistogram([*counts], [*counts.values()], self._total_ns, self._max_ns)
 
 
 class Tally:
     """One second of one worker; see `runner.core.facts.LoadSecond` for what each count means.
 
     Attributes:
-        whole: Duration and first byte of answers that came in one piece, for which they are the same.
+        whole: Duration and first byte of responses that arrived in one piece, for which they are the same.
     """
 
     __slots__ = (
@@ -101,22 +104,33 @@ class Tally:
         self.whole = Latency()
 
     def fold(self) -> None:
-        """Count what has come, which takes about half a microsecond a request."""
+        """Count the values so far, which takes about half a microsecond a request."""
         for latency in (self.whole, self.dispatch_delay, self.response_time):
             latency.fold()
 
-    def line(self, **extra: object) -> bytes:
-        """The line of JSON that `runner.load.merge` reads."""
-        self.duration.take_in(self.whole)
-        self.first_byte.take_in(self.whole)
-        record: dict[str, object] = {
-            "index": self.index,
-            "scheduled": self.scheduled,
-            "sent": self.sent,
-            "succeeded": self.succeeded,
-            "dropped": self.dropped,
-            "completed": self.completed,
-            "failures": self.failures,
-        }
-        record |= {name: getattr(self, name).packed() for name in LATENCIES}
-        return json.dumps(record | extra, separators=(",", ":")).encode() + b"\n"
+    def message(self, *, cpu_s: Seconds, in_flight: int) -> WorkerSecond:
+        """Return the message that `runner.load.merge` reads.
+
+        Args:
+            cpu_s: CPU seconds that the worker used in this second.
+            in_flight: Requests under way at its end.
+        """
+        self.duration.merge(self.whole)
+        self.first_byte.merge(self.whole)
+        return WorkerSecond(
+            index=self.index,
+            scheduled=self.scheduled,
+            sent=self.sent,
+            succeeded=self.succeeded,
+            dropped=self.dropped,
+            completed=self.completed,
+            failures=dict(self.failures),
+            duration=self.duration.to_wire(),
+            response_time=self.response_time.to_wire(),
+            connect=self.connect.to_wire(),
+            tls=self.tls.to_wire(),
+            dispatch_delay=self.dispatch_delay.to_wire(),
+            first_byte=self.first_byte.to_wire(),
+            cpu_s=cpu_s,
+            in_flight=in_flight,
+        )

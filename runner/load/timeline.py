@@ -1,4 +1,4 @@
-"""Which second a request counts in; seconds close late, so that late readings still find theirs."""
+"""Assigns requests to seconds; a second closes late, so that late readings still count in it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _GRACE_NS: Final = 100 * NS_PER_MS
 
 
 class Timeline:
-    """The seconds of a stage; all instants are on the clock of the kernel's receive stamps.
+    """The seconds of a stage; all instants are on the clock of the kernel's receive timestamps.
 
     Args:
         start_ns: When the first arrival is due.
         warmup: Length of the warm-up.
         duration: Length of the measured window, in which index 0 is the first second. The
             window's end begins a second of its own, so a window of 1.5 s has a short index 1.
-        emit: Given every second once it is closed, in order and without gaps.
+        emit: Called with every second once it is closed, in order and without gaps.
 
     Attributes:
-        current: The second of now, as of the last `turn`.
-        begins_ns: When `current` begins; the stage's first second takes in all before it.
+        current: The current second, as of the last `advance`.
+        begins_ns: When `current` begins; the stage's first second includes all instants before it.
         ends_ns: When it ends.
         measure_ns: When the measured window begins.
         end_ns: When it ends.
@@ -43,34 +43,34 @@ class Timeline:
         self._window = math.ceil(duration)
         self._next = -math.ceil(warmup)
         self._open: dict[int, Tally] = {}
-        self.turn(start_ns)
+        self.advance(start_ns)
 
     def at(self, instant_ns: Nanoseconds) -> Tally:
-        """The second an instant lies in, or the oldest open one when that is closed."""
+        """Return the second of an instant, or the oldest open one if that is closed."""
         index = max(self._index(instant_ns), self._next)
         if index not in self._open:
             self._open[index] = Tally(index)
         return self._open[index]
 
-    def turn(self, now_ns: Nanoseconds) -> None:
+    def advance(self, now_ns: Nanoseconds) -> None:
         """Make the second of `now_ns` the current one."""
         self.current = self.at(now_ns)
         self.begins_ns = self._begin(self.current.index)
         self.ends_ns = self._begin(self.current.index + 1)
 
     def close(self, now_ns: Nanoseconds) -> None:
-        """Emit the seconds that ended so long ago that nothing belongs to them any more."""
+        """Emit the seconds that ended before the grace period."""
         self.current.fold()
         while self._begin(self._next + 1) + _GRACE_NS <= now_ns and self._next < self.current.index:
             self._emit_next()
 
     def close_all(self) -> None:
-        """Emit what is left."""
+        """Emit all open seconds."""
         while self._open:
             self._emit_next()
 
     def shift(self, shift_ns: Nanoseconds) -> None:
-        """The wall clock was moved, and everything that is measured on it."""
+        """Move all bounds by as much as the wall clock was moved."""
         self.measure_ns += shift_ns
         self.end_ns += shift_ns
         self.begins_ns += shift_ns

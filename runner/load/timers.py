@@ -1,7 +1,7 @@
-"""Wakes the loop to the microsecond, which `epoll.poll`'s whole milliseconds cannot.
+"""Timers that wake the loop to the microsecond; `epoll.poll` has whole milliseconds only.
 
-A timerfd needs no time-out at all and no timer slack. Python wraps it from 3.13 on; until
-then two calls go through ctypes.
+A timerfd has no timeout argument and no timer slack. Python wraps it from 3.13 on; until then two calls go
+through ctypes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _Timer(ctypes.Structure):
     _fields_ = (("interval", _Timespec), ("value", _Timespec))
 
 
-class Alarm:
+class Timer:
     """A timer on CLOCK_MONOTONIC, readable as the file descriptor `fd` once it has gone off."""
 
     def __init__(self) -> None:
@@ -38,54 +38,54 @@ class Alarm:
         self._pointer = ctypes.byref(self._timer)
 
     def at(self, instant_ns: Nanoseconds, every_ns: Nanoseconds = 0) -> None:
-        """Go off at an instant, at once when it has passed; then again after every period, if any."""
+        """Go off at an instant, or at once if it has passed; then again after every period, if any."""
         value, interval = self._timer.value, self._timer.interval
         value.seconds, value.nanoseconds = divmod(max(instant_ns, 1), NS_PER_S)
         interval.seconds, interval.nanoseconds = divmod(every_ns, NS_PER_S)
         self._settime(self.fd, _ABSOLUTE, self._pointer, None)
 
     def close(self) -> None:
-        """Give the timer back."""
+        """Close the timer."""
         os.close(self.fd)
 
 
-class Metronome:
-    """Waits for instants of an even grid, at about half of what sleeping costs.
+class PeriodicTimer:
+    """Waits for instants of an even grid, at about half the cost of sleeping.
 
-    Who sleeps arms a timer that is the next to go off on its processor, so that the hardware has
-    to be programmed for it: on a virtual machine, a call to the hypervisor. Of two timers that go
-    off in turn, the one that is armed again (by reading it) is never the next.
+    A sleep arms a timer that is the next to expire on its processor, so the kernel has to program the
+    hardware: on a virtual machine, a call to the hypervisor. With two timers that expire in turn, the one
+    that is rearmed (by reading it) is never the next.
 
     Args:
-        period_ns: The grid's, some microseconds at least. A fraction of a nanosecond may be missing;
-            `tune` makes up for it.
+        period_ns: The grid's period, at least some microseconds. A fraction of a nanosecond may be missing;
+            `align` corrects for it.
     """
 
     def __init__(self, period_ns: Nanoseconds) -> None:
         self._period = period_ns
         self._first: Nanoseconds | None = None
-        self._alarms = (Alarm(), Alarm())
-        self._fds = tuple(alarm.fd for alarm in self._alarms)
+        self._timers = (Timer(), Timer())
+        self._fds = tuple(timer.fd for timer in self._timers)
 
-    def tune(self, instant_ns: Nanoseconds) -> None:
-        """Make an instant on CLOCK_MONOTONIC one of the grid's, unless it is as good as one."""
+    def align(self, instant_ns: Nanoseconds) -> None:
+        """Move the grid so that it contains an instant on CLOCK_MONOTONIC, unless it nearly does."""
         first_ns = self._first
         if first_ns is not None and (instant_ns - first_ns + _NEAR_NS) % self._period <= 2 * _NEAR_NS:
             return
         self._first = instant_ns
-        for number, alarm in enumerate(self._alarms):
-            alarm.at(instant_ns + number * self._period, 2 * self._period)
+        for number, timer in enumerate(self._timers):
+            timer.at(instant_ns + number * self._period, 2 * self._period)
 
     def wait(self, instant_ns: Nanoseconds) -> None:
-        """Wait for an instant of the grid, or for the last one before it; not at all before `tune`."""
+        """Wait for an instant of the grid, or for the last one before it; returns at once before `align`."""
         if self._first is None:
             return
         number = (instant_ns - self._first + _NEAR_NS) // self._period
         tick_ns, fd = self._first + number * self._period, self._fds[number % 2]
-        while time.monotonic_ns() < tick_ns:  # once, or twice where an earlier one was not waited for
+        while time.monotonic_ns() < tick_ns:  # once, or twice if an earlier instant was not waited for
             os.read(fd, 8)
 
     def close(self) -> None:
-        """Give the timers back."""
-        for alarm in self._alarms:
-            alarm.close()
+        """Close the timers."""
+        for timer in self._timers:
+            timer.close()

@@ -1,7 +1,7 @@
-"""HTTPS: the generator's connections with TLS between the HTTP and the socket.
+"""HTTPS: the generator's connections with TLS between HTTP and the socket.
 
-OpenSSL works on memory (ssl.MemoryBIO) and this program on the socket, so that answers keep the
-kernel's receive stamps: an answer came when the bytes came that completed its last record.
+OpenSSL works in memory (ssl.MemoryBIO) and this module on the socket, so that responses keep the kernel's
+receive timestamps: a response arrives with the bytes that complete its last record.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from runner.load.timeline import Timeline
 from runner.load.worker_order import WorkerOrder
 
 _READ_BYTES: Final = BUFFER_BYTES // 2
-"""At most so much is read at once: with an unfinished record before it, it still fits unsealed."""
+"""How much is read at once: decrypted, it fits into the buffer even behind an unfinished record."""
 
 _GONE: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
 class Truncated(OSError):  # noqa: N818  (a fact about the peer, not an error of ours)
-    """The peer closed without saying so in TLS: what it sent may not be all."""
+    """The peer closed without TLS's close_notify: the data may be incomplete."""
 
 
-class Seal:
-    """The TLS side of one connection; `send` and `receive` are what the socket's own would be.
+class TlsLayer:
+    """The TLS side of one connection; `send` and `receive` take the place of the socket's methods.
 
     Args:
         sock: Connected, or about to be.
-        tls: Has done nothing yet.
+        tls: A new TLS object.
         incoming: What `tls` reads from.
         outgoing: What `tls` writes to.
-        space: For what is received; all connections of a worker may share it.
+        space: Receive buffer; all connections of a worker may share it.
 
     Attributes:
-        rest: Sealed bytes that the socket has not taken yet.
-        ended: The peer has said that it will send no more (close_notify).
+        pending: Encrypted bytes that the socket has not accepted yet.
+        closed: Whether the peer has sent close_notify.
     """
 
     __slots__ = (
@@ -58,8 +58,8 @@ class Seal:
         "_sock",
         "_space",
         "_tls",
-        "ended",
-        "rest",
+        "closed",
+        "pending",
     )
 
     def __init__(
@@ -74,17 +74,17 @@ class Seal:
         self._tls, self._incoming, self._outgoing = tls, incoming, outgoing
         self._read: Callable[[int, memoryview], Any] = tls.read
         self._space = space
-        self._secure = self.ended = False
-        self.rest = b""
+        self._secure = self.closed = False
+        self.pending = b""
 
-    def greet(self) -> bool:
-        """Go on with the handshake as far as what was received allows; whether it is over.
+    def handshake(self) -> bool:
+        """Continue the handshake as far as the received bytes allow; returns whether it is over.
 
-        Our last word of it is not sent yet then: it leaves together with the request.
+        Its last message is sent together with the request.
 
         Raises:
-            ssl.SSLError: It has failed.
-            OSError: The connection has.
+            ssl.SSLError: The handshake has failed.
+            OSError: The connection has failed.
         """
         try:
             self._tls.do_handshake()
@@ -93,17 +93,17 @@ class Seal:
             return False
         except ssl.SSLError:
             with suppress(OSError):
-                self.flush()  # tells the peer why
+                self.flush()  # sends the alert
             raise
         self._secure = True
         return True
 
-    def take(self) -> None:
-        """Receive what there is of the handshake.
+    def receive_handshake(self) -> None:
+        """Receive bytes of the handshake.
 
         Raises:
-            BlockingIOError: There is nothing.
-            Truncated: The peer has closed.
+            BlockingIOError: There are none.
+            Truncated: The peer has closed the connection.
         """
         count = self._sock.recv_into(self._space)
         if not count:
@@ -111,47 +111,47 @@ class Seal:
         self._incoming.write(self._space[:count])
 
     def send(self, data: bytes) -> int:
-        """Seal and send everything or, as far as the count tells, nothing; what is left is in `rest`.
+        """Encrypt and send `data`; returns its length, or 0 if encrypted bytes are left in `pending`.
 
         Raises:
-            BlockingIOError: The handshake is not over; nothing was taken.
+            BlockingIOError: The handshake is not over; nothing was sent.
         """
         if not self._secure:
-            self.greet()
+            self.handshake()
             raise BlockingIOError(errno.EAGAIN, "in the handshake")
         self._tls.write(data)
         self.flush()
-        return 0 if self.rest else len(data)
+        return 0 if self.pending else len(data)
 
     def flush(self) -> None:
-        """Send what is sealed, as much as the socket takes."""
-        rest = self.rest + self._outgoing.read()
+        """Send as many encrypted bytes as the socket accepts."""
+        rest = self.pending + self._outgoing.read()
         if rest:
             with suppress(BlockingIOError):
                 rest = rest[self._sock.send(rest) :]
-            self.rest = rest
+            self.pending = rest
 
     def receive(self, buffers: Sequence[bytearray], space: int) -> tuple[int, Any, int, Any]:
-        """As `socket.recvmsg_into`, but unsealed.
+        """Return what `socket.recvmsg_into` would, decrypted.
 
         Raises:
-            BlockingIOError: What came is no (whole record of) data: session tickets come at any time.
-            ssl.SSLError: It is not TLS, or was tampered with.
+            BlockingIOError: No complete record of data arrived; session tickets arrive at any time.
+            ssl.SSLError: The bytes are not TLS, or were tampered with.
             Truncated: The peer closed without close_notify.
         """
         count, ancillary, flags, address = self._receive([self._space], space)
         if not count:
-            if self.ended:
+            if self.closed:
                 return 0, ancillary, flags, address
             raise Truncated
         self._incoming.write(self._space[:count])
-        count = self._unseal(memoryview(buffers[0]))
-        if not count and not self.ended:
+        count = self._decrypt(memoryview(buffers[0]))
+        if not count and not self.closed:
             raise BlockingIOError(errno.EAGAIN, "no data yet")
         return count, ancillary, flags, address
 
-    def _unseal(self, space: memoryview) -> int:
-        """Every whole record that has come; a last word of the peer's is kept for the next read."""
+    def _decrypt(self, space: memoryview) -> int:
+        """Decrypt every complete record; a close_notify behind them is left for the next read."""
         total = 0
         try:
             while count := self._read(BUFFER_BYTES, space[total:]):
@@ -160,38 +160,44 @@ class Seal:
             return total
         except ssl.SSLZeroReturnError:
             pass
-        self.ended = True
+        self.closed = True
         with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RD)  # makes the kernel tell of the end again, after this data
+            self._sock.shutdown(socket.SHUT_RD)  # makes the kernel report the end again, after this data
         return total
 
 
-class SealedConnection(Connection):
+class TlsConnection(Connection):
     """A connection with TLS.
 
     Attributes:
-        seal: Its TLS side.
-        secured: When the TLS handshake was over; `connected` is when TCP's was.
+        layer: Its TLS side.
+        ready: When the TLS handshake was over; `connected` is when TCP's was.
     """
 
-    __slots__ = ("seal", "secured")
+    __slots__ = ("layer", "ready")
 
     def __init__(
-        self, sock: socket.SocketType, due: Nanoseconds, started: Nanoseconds, seal: Seal, *, measured: bool
+        self,
+        sock: socket.SocketType,
+        due: Nanoseconds,
+        started: Nanoseconds,
+        layer: TlsLayer,
+        *,
+        measured: bool,
     ) -> None:
         super().__init__(sock, due, started, measured=measured)
-        self.seal = seal
-        self.secured = 0
-        self.send, self.receive = seal.send, seal.receive
+        self.layer = layer
+        self.ready = 0
+        self.send, self.receive = layer.send, layer.receive
 
 
 class TlsExchange(Exchange):
-    """Requests out and answers in over TLS.
+    """`Exchange` over TLS.
 
     Args:
-        order: What to ask, and what answer is a good one.
-        timeline: Where it is counted.
-        tls: How certificates are judged.
+        order: As for `Exchange`.
+        timeline: Likewise.
+        tls: How certificates are verified.
     """
 
     def __init__(self, order: WorkerOrder, timeline: Timeline, tls: Tls) -> None:
@@ -200,67 +206,67 @@ class TlsExchange(Exchange):
         self._context = client_context(tls)
         self._space = memoryview(bytearray(_READ_BYTES))
 
-    def _opened(
+    def _new_connection(
         self, sock: socket.SocketType, due: Nanoseconds, started: Nanoseconds, *, measured: bool
     ) -> Connection:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = self._context.wrap_bio(incoming, outgoing, server_hostname=self._server_name)
-        seal = Seal(sock, tls, incoming, outgoing, self._space)
-        return SealedConnection(sock, due, started, seal, measured=measured)
+        layer = TlsLayer(sock, tls, incoming, outgoing, self._space)
+        return TlsConnection(sock, due, started, layer, measured=measured)
 
-    def _connected(self, connection: Connection) -> None:
-        """TCP's handshake has ended, or the next step of that of TLS has come."""
-        assert isinstance(connection, SealedConnection)
-        seal = connection.seal
+    def _finish_connect(self, connection: Connection) -> None:
+        """Handle the end of TCP's handshake, or the next step of TLS's."""
+        assert isinstance(connection, TlsConnection)
+        layer = connection.layer
         try:
-            if seal.rest:
-                self._reached(connection)
+            if layer.pending:
+                self._finish_tcp_connect(connection)
             else:
                 self.epoll.modify(connection.fd, select.EPOLLIN | select.EPOLLRDHUP)
-                seal.take()
-            if seal.greet():
-                self._secured(connection)
+                layer.receive_handshake()
+            if layer.handshake():
+                self._finish_handshake(connection)
         except BlockingIOError:
             pass
         except OSError as error:
-            self._end(connection, _failure(error))
+            self._fail(connection, _failure(error))
 
-    def _reached(self, connection: SealedConnection) -> None:
-        """What could not be sent can be now; the first time, TCP's handshake is what has ended.
+    def _finish_tcp_connect(self, connection: TlsConnection) -> None:
+        """Handle a socket that became writable: the first time, TCP's handshake has ended.
 
         Raises:
-            OSError: It ended badly.
+            OSError: The connection failed.
         """
         number = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             raise OSError(number, "not connected")
         connection.connected = time.time_ns()
 
-    def _secured(self, connection: SealedConnection) -> None:
-        """The connection is ready: send its request."""
-        self.pressing -= 1
-        connection.secured = time.time_ns()
+    def _finish_handshake(self, connection: TlsConnection) -> None:
+        """Send the request of a connection whose TLS handshake is over."""
+        self.urgent -= 1
+        connection.ready = time.time_ns()
         connection.state = WAITING
         if connection.send(self._request) != self._size:
             self._wait_to_send(connection, self._request)
 
     def _send(self, connection: Connection, data: bytes) -> None:  # noqa: ARG002  (see below)
-        """Send what is left, which is sealed already; `data` only tells that something is."""
-        assert isinstance(connection, SealedConnection)
+        """Send what is left, which is encrypted already; `data` only shows that something is."""
+        assert isinstance(connection, TlsConnection)
         try:
-            connection.seal.flush()
+            connection.layer.flush()
         except OSError as error:
-            self._end(connection, _failure(error))
+            self._fail(connection, _failure(error))
             return
-        if not connection.seal.rest:
+        if not connection.layer.pending:
             connection.unsent = b""
-            self.pressing -= 1
+            self.urgent -= 1
             self.epoll.modify(connection.fd, select.EPOLLIN | select.EPOLLRDHUP)
 
-    def _turn(self, connection: Connection, mask: int) -> None:
-        """As ever, but TLS itself may have something to say that means nothing for HTTP."""
+    def _handle(self, connection: Connection, mask: int) -> None:
+        """Handle an event; on an idle connection it may be a TLS message that HTTP does not see."""
         if connection.state not in {IDLE, LINGERING} or mask & _GONE:
-            super()._turn(connection, mask)
+            super()._handle(connection, mask)
             return
         try:
             count, *_ = connection.receive([self._buffer], STAMP_SPACE)
@@ -271,19 +277,19 @@ class TlsExchange(Exchange):
         if connection.state == IDLE or not count:
             self._close(connection)
 
-    def _unreadable(self, connection: Connection, error: OSError) -> None:
+    def _read_failed(self, connection: Connection, error: OSError) -> None:
         if not isinstance(error, BlockingIOError):
-            self._end(connection, _failure(error))
+            self._fail(connection, _failure(error))
 
-    def _count_new(self, tally: Tally, connection: Connection) -> Nanoseconds:
-        assert isinstance(connection, SealedConnection)
+    def _count_connection_times(self, tally: Tally, connection: Connection) -> Nanoseconds:
+        assert isinstance(connection, TlsConnection)
         tally.connect.add(connection.connected - connection.started)
-        tally.tls.add(connection.secured - connection.connected)
-        return connection.secured
+        tally.tls.add(connection.ready - connection.connected)
+        return connection.ready
 
 
 def _failure(error: OSError) -> str:
-    """The failure kind of what went wrong on a connection."""
+    """Return the failure kind of an error on a connection."""
     if isinstance(error, Truncated):
         return "closed_early"
     if isinstance(error, ssl.SSLError):

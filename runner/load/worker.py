@@ -1,9 +1,9 @@
-"""One generator process: reads an order, offers its part of a stage, prints a line a second.
+"""One generator process: reads an order, offers its part of a stage, and reports once a second.
 
     python -P -m runner.load.worker < order, then the start instant, then an open pipe
 
-It speaks JSON lines: `ready` first, then one line a second, then `end`. The end of its
-standard input means that the runner has gone, and ends it at once.
+It prints the messages of `runner.load.messages`. The end of its standard input means that the runner has
+exited, and ends the worker at once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import json
 import os
 import resource
 import select
@@ -24,19 +23,20 @@ from runner.core.units import ns
 from runner.load import pacing
 from runner.load.exchange import Exchange
 from runner.load.loop import Loop
+from runner.load.messages import WorkerEnd, WorkerReady, encode
 from runner.load.tally import Tally
-from runner.load.worker_order import WorkerOrder, from_json
+from runner.load.worker_order import WorkerOrder, from_json, start_from_json
 
 _SPARE_FILES = 64
 _PR_SET_TIMERSLACK = 29
 _NOT_COMPILED = (
-    "the generator's hot loops ran in Python, not compiled, which costs more CPU a request; "
-    "`runner doctor` says what to do"
+    "the generator's hot loops were not compiled and ran in Python, which costs more CPU per request; "
+    "run `runner doctor` for advice"
 )
 
 
 class _Pipe:
-    """Standard output that never blocks the loop; what the runner does not read in time waits here."""
+    """Standard output that never blocks the loop: it buffers what the runner does not read in time."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -53,13 +53,13 @@ class _Pipe:
                 self._pending = self._pending[os.write(self._fd, self._pending) :]
 
     def drain(self) -> None:
-        """Write everything, waiting as long as it takes."""
+        """Write everything, however long it takes."""
         os.set_blocking(self._fd, True)
         self.flush()
 
 
 def main() -> None:
-    """Run one order."""
+    """Execute one order."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     commands = sys.stdin.buffer
     order = from_json(commands.readline())
@@ -71,13 +71,14 @@ def main() -> None:
 
     def emit(tally: Tally) -> None:
         now = time.process_time()
-        pipe.write(tally.line(cpu_s=round(now - used[0], 6), in_flight=loop.exchange.in_flight))
+        cpu_s = max(0.0, round(now - used[0], 6))
+        pipe.write(encode(tally.message(cpu_s=cpu_s, in_flight=loop.exchange.in_flight)))
         used[0] = now
 
     loop = Loop(order, _arrivals(order), emit)
     if type(loop.exchange) is Exchange:
         notes.append(_NOT_COMPILED)
-    pipe.write(json.dumps({"ready": True, "notes": notes}).encode() + b"\n")
+    pipe.write(encode(WorkerReady(tuple(notes))))
     start = commands.readline()
     if not start:
         return
@@ -91,9 +92,9 @@ def main() -> None:
         pipe.flush()
         return bool(select.select([commands], [], [], 0)[0])
 
-    loop.run(json.loads(start)["start_ns"], stopped)
+    loop.run(start_from_json(start).start_ns, stopped)
     loop.close()
-    pipe.write(json.dumps(_ending(loop)).encode() + b"\n")
+    pipe.write(encode(_end(loop)))
     pipe.drain()
 
 
@@ -108,46 +109,45 @@ def _arrivals(order: WorkerOrder) -> Iterator[pacing.Bunch]:
 
 
 def _sleep_exactly() -> None:
-    """Let sleeps end within a microsecond of what was asked, not the default 50 µs."""
+    """Make sleeps end within a microsecond of the requested time, not the default 50 µs."""
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
 
 
 def _raise_file_limit(order: WorkerOrder) -> str:
-    """Allow as many sockets as may be in flight, lingering ones included; say when that cannot be."""
-    wanted = 2 * order.max_in_flight + _SPARE_FILES
+    """Allow as many sockets as may be open, lingering ones included; returns a note if that is impossible."""
+    needed = 2 * order.max_in_flight + _SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
-    if soft == unlimited or soft >= wanted:
+    if soft == unlimited or soft >= needed:
         return ""
-    most = wanted if hard == unlimited else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    if most >= wanted:
+    limit = needed if hard == unlimited else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    if limit >= needed:
         return ""
     return (
-        f"a generator worker may open {most:,} files, fewer than max_in_flight "
+        f"a generator worker may open {limit:,} files, fewer than max_in_flight "
         f"{order.max_in_flight:,} can need; raise the hard limit (ulimit -Hn) if no_fd failures are counted"
     )
 
 
-def _ending(loop: Loop) -> dict[str, object]:
-    return {
-        "end": True,
-        "unstamped": loop.exchange.unstamped,
-        "resent": loop.exchange.resent,
-        "closed_first": loop.exchange.closed_first,
-        "handshakes": loop.exchange.handshakes,
-        "longest_stall_ns": loop.longest_stall_ns,
-        "clock_shift_ns": loop.clock_shift_ns,
-        "peak_rss_kib": _peak_rss_kib(),
-    }
+def _end(loop: Loop) -> WorkerEnd:
+    return WorkerEnd(
+        unstamped=loop.exchange.unstamped,
+        resent=loop.exchange.resent,
+        closed_first=loop.exchange.closed_first,
+        handshakes=loop.exchange.handshakes,
+        longest_stall_ns=loop.longest_stall_ns,
+        clock_shift_ns=loop.clock_shift_ns,
+        peak_rss_kib=_peak_rss_kib(),
+    )
 
 
 def _peak_rss_kib() -> int:
-    """The largest resident set so far; getrusage would tell that of the parent before exec."""
+    """Return the largest resident set so far; getrusage would report that of the parent before exec."""
     with open("/proc/self/status", encoding="ascii") as file:  # noqa: PTH123  (no pathlib in a light worker)
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):  # the runner has gone, and nobody is left to tell
+    with contextlib.suppress(BrokenPipeError):  # the runner has exited
         main()

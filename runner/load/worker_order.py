@@ -1,42 +1,40 @@
-"""What one worker is told to do: one line of JSON, light enough for a process without pydantic."""
+"""What the runner tells a worker: one line of JSON each, light enough for a process without pydantic."""
 
 from __future__ import annotations
 
-import base64
-import json
-from dataclasses import asdict, dataclass
 from typing import Literal
+
+import msgspec
 
 from runner.core.facts import Tls
 from runner.core.units import Nanoseconds, PerSecond, Seconds
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerOrder:
+class WorkerOrder(msgspec.Struct, frozen=True):
     """One worker's part of a stage.
 
     Attributes:
         family: Address family number of `address`.
         address: As `socket.connect` takes it, already resolved.
         request: The whole request, byte for byte.
-        head: Whether the method is HEAD, whose answers have no body.
+        head: Whether the method is HEAD, whose responses have no body.
         status: Acceptable status codes.
-        body_contains: Bytes the body must contain; empty for anything.
-        new_connections: One connection per request.
+        body_contains: Bytes that the body must contain; empty for any body.
+        new_connections: Whether each request opens a new connection.
         rate: Arrivals per second of all workers together.
         warmup: Seconds.
         duration: Seconds.
         poisson: Whether arrivals are random.
         seed: Of the random arrivals.
         worker: Index of this worker.
-        workers: How many there are.
+        workers: Number of workers.
         max_in_flight: This worker's share.
-        when_full: What becomes of an arrival that finds no free slot.
-        timeout: Seconds from being taken up to the last byte.
-        quantum_ns: How far apart bunches of arrivals are; 0 for exact spacing.
-        resend: Whether a request whose kept connection was closed meanwhile may be sent again.
+        when_full: What happens to an arrival that finds no free slot.
+        timeout: Seconds from dispatch to the last byte.
+        quantum_ns: Interval between bunches of arrivals; 0 for exact spacing.
+        resend: Whether a request is sent again when the server has closed its keep-alive connection.
         cpus: Processors to stay on; empty for any.
-        tls: How certificates are judged; None for plain HTTP.
+        tls: How certificates are verified; None for plain HTTP.
     """
 
     family: int
@@ -62,19 +60,25 @@ class WorkerOrder:
     tls: Tls | None = None
 
     def to_json(self) -> bytes:
-        """One line of JSON."""
-        fields = asdict(self)
-        for name in ("request", "body_contains"):
-            fields[name] = base64.b64encode(fields[name]).decode()
-        return json.dumps(fields).encode() + b"\n"
+        """Return the order as one line of JSON; bytes are in base64."""
+        return msgspec.json.encode(self) + b"\n"
+
+
+class WorkerStart(msgspec.Struct, frozen=True):
+    """The second line: when the first arrival is due, on CLOCK_MONOTONIC."""
+
+    start_ns: Nanoseconds
+
+    def to_json(self) -> bytes:
+        """Return it as one line of JSON."""
+        return msgspec.json.encode(self) + b"\n"
 
 
 def from_json(line: bytes) -> WorkerOrder:
-    """The order that `WorkerOrder.to_json` wrote."""
-    fields = json.loads(line)
-    for name in ("request", "body_contains"):
-        fields[name] = base64.b64decode(fields[name])
-    for name in ("address", "status", "cpus"):
-        fields[name] = tuple(fields[name])
-    tls = fields.pop("tls")
-    return WorkerOrder(**fields, tls=Tls(**tls) if tls else None)
+    """Return the order that `WorkerOrder.to_json` wrote."""
+    return msgspec.json.decode(line, type=WorkerOrder)
+
+
+def start_from_json(line: bytes) -> WorkerStart:
+    """Return what `WorkerStart.to_json` wrote."""
+    return msgspec.json.decode(line, type=WorkerStart)

@@ -1,61 +1,69 @@
-"""Processes of the built-in engine: started light, spoken to in lines of JSON, ended in bounded time."""
+"""Processes of the built-in engine: started light, driven by lines of JSON, ended in bounded time."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import trio
 
-_LEAVES_WITHIN_S: Final = 0.5
+_EXIT_WITHIN_S: Final = 0.5
 
 
 @dataclass(slots=True)
-class Child:
+class WorkerProcess:
     """One process that runs a module of this package."""
 
     process: trio.Process
-    rest: bytes = b""
+    _buffer: bytes = b""
 
-    async def tell(self, line: Mapping[str, object] | bytes) -> None:
-        """Write a line of JSON.
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs."""
+        return self.process.returncode
+
+    async def write_line(self, line: bytes) -> None:
+        """Send a line, its end included.
 
         Raises:
-            trio.BrokenResourceError: It has ended.
+            trio.BrokenResourceError: The process has ended.
         """
         assert self.process.stdin is not None
-        await self.process.stdin.send_all(
-            line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n"
-        )
+        await self.process.stdin.send_all(line)
 
-    async def hear(self) -> dict[str, Any] | None:
-        """Its next line; None when it has ended."""
+    async def read_line(self) -> bytes | None:
+        """Return the next line, None when the process has ended."""
         assert self.process.stdout is not None
-        while b"\n" not in self.rest:
+        while b"\n" not in self._buffer:
             chunk = await self.process.stdout.receive_some()
             if not chunk:
                 return None
-            self.rest += chunk
-        line, _, self.rest = self.rest.partition(b"\n")
-        found: dict[str, Any] = json.loads(line)
-        return found
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
 
 
 @asynccontextmanager
-async def children(module: str, count: int, on_spawn: Callable[[int], None]) -> AsyncIterator[list[Child]]:
-    """`count` processes in sessions of their own, all of them gone afterwards whatever happened.
+async def start_processes(
+    module: str, count: int, on_spawn: Callable[[int], None]
+) -> AsyncIterator[list[WorkerProcess]]:
+    """Start `count` processes in sessions of their own, and end them when the block ends, however it ends.
 
     Args:
         module: What they run.
-        count: How many.
-        on_spawn: Told each one's pid the moment it exists.
+        count: Number of processes.
+        on_spawn: Called with each process's pid as soon as it exists.
     """
-    started: list[Child] = []
+    started: list[WorkerProcess] = []
     try:
         for _ in range(count):
             process = await trio.lowlevel.open_process(
@@ -64,7 +72,7 @@ async def children(module: str, count: int, on_spawn: Callable[[int], None]) -> 
                 stdout=subprocess.PIPE,
                 start_new_session=True,
             )
-            started.append(Child(process))
+            started.append(WorkerProcess(process))
             on_spawn(process.pid)
         yield started
     finally:
@@ -72,18 +80,18 @@ async def children(module: str, count: int, on_spawn: Callable[[int], None]) -> 
             await _end(started)
 
 
-async def _end(started: Sequence[Child]) -> None:
+async def _end(started: Sequence[WorkerProcess]) -> None:
     async with trio.open_nursery() as nursery:
-        for child in started:
-            nursery.start_soon(_end_one, child.process)
+        for worker in started:
+            nursery.start_soon(_end_one, worker.process)
 
 
 async def _end_one(process: trio.Process) -> None:
-    """Let it see the end of its input, and kill it when it does not go."""
+    """Close the process's input, and kill it if it does not exit then."""
     assert process.stdin is not None
     assert process.stdout is not None
     await process.stdin.aclose()
-    with trio.move_on_after(_LEAVES_WITHIN_S):
+    with trio.move_on_after(_EXIT_WITHIN_S):
         await process.wait()
     if process.returncode is None:
         process.kill()

@@ -1,1 +1,1 @@
-"""The witnesses: counters of processes, control groups and the host."""
+"""Monitoring: counters of processes, control groups, network namespaces and the host."""

@@ -13,12 +13,12 @@ _US_PER_S = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class ControlGroup:
-    """Where the counters of one group lie.
+    """The folders of one group's counters.
 
     Attributes:
-        cpu: Its folder in the hierarchy that counts CPU, None when there is none.
+        cpu: Its folder in the hierarchy that counts CPU, None if there is none.
         memory: Likewise for memory.
-        quota: Likewise for the limit on CPU, which version 1 keeps apart.
+        quota: Likewise for the limit on CPU, which version 1 keeps separately.
     """
 
     cpu: Path | None
@@ -26,7 +26,7 @@ class ControlGroup:
     quota: Path | None = None
 
     def cpu_seconds(self) -> Seconds | None:
-        """CPU time used by everything that is or was in the group."""
+        """Return the CPU time used by all processes that are or were in the group."""
         if self.cpu is None:
             return None
         try:
@@ -38,20 +38,20 @@ class ControlGroup:
             return None
 
     def throttling(self) -> Throttling | None:
-        """What the CPU quota has cost; None without a quota."""
+        """Return the effect of the CPU quota, None without a quota."""
         if self.quota is None:
             return None
         try:
             stat = _keyed(self.quota / "cpu.stat")
             waited_s = stat["throttled_time"] / NS_PER_S if "throttled_time" in stat else 0.0
             waited_s = stat.get("throttled_usec", 0) / _US_PER_S or waited_s
-            found = Throttling(stat["nr_periods"], stat["nr_throttled"], waited_s)
+            throttling = Throttling(stat["nr_periods"], stat["nr_throttled"], waited_s)
         except (OSError, ValueError, KeyError):
             return None
-        return found if found.periods else None
+        return throttling if throttling.periods else None
 
     def memory_bytes(self) -> Bytes | None:
-        """Memory in use without the page cache that can be dropped at once, as `docker stats` counts."""
+        """Return the memory in use without page cache that can be dropped at once, as `docker stats` does."""
         if self.memory is None:
             return None
         try:
@@ -64,7 +64,7 @@ class ControlGroup:
 
 
 def control_group_of(pid: int, proc: Path = Path("/proc")) -> ControlGroup | None:
-    """The control group a process is in; None when there is no such process or no group.
+    """Return the control group of a process, None if there is no such process or no group.
 
     Args:
         pid: One of the group's processes.
@@ -88,25 +88,25 @@ def control_group_of(pid: int, proc: Path = Path("/proc")) -> ControlGroup | Non
 
 
 def _below(mount: tuple[str, Path], path: str) -> Path:
-    """A group's folder; within a container the mount shows only a part of the tree."""
+    """Return a group's folder; within a container the mount shows only a part of the tree."""
     root, point = mount
     inner = path.removeprefix(root) if root != "/" else path
     return point / inner.lstrip("/")
 
 
 def _mounts(mountinfo: str) -> dict[str, tuple[str, Path]]:
-    """Controller (``""`` for version 2) to the mount's root and mount point (proc_pid_mountinfo(5))."""
-    found: dict[str, tuple[str, Path]] = {}
+    """Return each controller's (``""`` for version 2) root and mount point (proc_pid_mountinfo(5))."""
+    mounts: dict[str, tuple[str, Path]] = {}
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         fields = before.split()
         kind, _, options = after.split(" ", 2)
         place = (fields[3], Path(fields[4]))
         if kind == "cgroup2":
-            found[""] = place
+            mounts[""] = place
         elif kind == "cgroup":
-            found |= dict.fromkeys(options.split(","), place)
-    return found
+            mounts |= dict.fromkeys(options.split(","), place)
+    return mounts
 
 
 def _keyed(path: Path) -> dict[str, int]:

@@ -1,6 +1,6 @@
-"""The host as it is, for the report's appendix: what a reader needs to judge the numbers.
+"""Facts about the host for the report's appendix, which readers need to judge the numbers.
 
-The host's name is left out on purpose; reports are shared.
+They do not contain the host's name, because reports are shared.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from runner.core.facts import HostFact
 from runner.core.units import BYTES_PER_MIB
 
 _SYSCTLS = {
@@ -30,10 +31,10 @@ _FILES = {
 }
 
 
-def environment() -> dict[str, object]:
-    """Facts of this host; what cannot be read is None. Takes a few milliseconds."""
+def environment() -> dict[str, HostFact]:
+    """Return facts about this host; what cannot be read is None. Takes a few milliseconds."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    facts: dict[str, object] = {
+    facts: dict[str, HostFact] = {
         "loadproof": _version("loadproof"),
         "python": platform.python_version(),
         "os": _os(),

@@ -1,8 +1,7 @@
-"""CPU time and memory of processes, read from the kernel as exactly as it keeps them.
+"""CPU time and memory of processes, as exact as the kernel keeps them.
 
-`/proc/<pid>/stat` rounds CPU time to 10 ms. The same counter is readable in nanoseconds
-as a POSIX clock of the other process, at less cost; `/proc` is asked only for what no
-clock tells: start times, children, and the CPU of children that have been reaped.
+`/proc/<pid>/stat` rounds CPU time to 10 ms. The same counter is readable in nanoseconds, and faster, as a
+POSIX clock of the other process. `/proc` is read only for start times, children, and the CPU of reaped ones.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ _REAPED_USER, _REAPED_SYSTEM, _START = 15, 16, 21
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when there is no such process."""
+    """Return when a process started, in clock ticks since boot; None if there is no such process."""
     fields = _stat(pid)
     return int(fields[_START]) if fields else None
 
 
 def cpu_seconds(pid: int) -> Seconds | None:
-    """CPU time of all threads of a process, user and system, its children not included.
+    """Return the CPU time of all threads of a process, user and system, without its children.
 
     The clock id is the kernel's encoding of another process's CPU clock (clock_getcpuclockid(3)).
     """
@@ -37,13 +36,13 @@ def cpu_seconds(pid: int) -> Seconds | None:
 
 
 def reaped_seconds(pid: int) -> Seconds:
-    """CPU time of all descendants that ended and were waited for; 0 when there is no such process."""
+    """Return the CPU time of all descendants that ended and were reaped; 0 if there is no such process."""
     fields = _stat(pid)
     return (int(fields[_REAPED_USER]) + int(fields[_REAPED_SYSTEM])) / _TICKS_PER_S if fields else 0.0
 
 
 def resident_bytes(pid: int) -> Bytes | None:
-    """Resident memory; pages shared with other processes count in each of them."""
+    """Return the resident memory; pages shared with other processes count in each of them."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
     except (OSError, IndexError):
@@ -51,26 +50,26 @@ def resident_bytes(pid: int) -> Bytes | None:
 
 
 def children(pid: int) -> list[int]:
-    """The live children of every thread of a process; empty when there is no such process."""
-    found: list[int] = []
+    """Return the live children of all threads of a process; empty if there is no such process."""
+    pids: list[int] = []
     try:
         for thread in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (thread / "children").read_bytes().split())
+            pids += map(int, (thread / "children").read_bytes().split())
     except OSError:
         pass
-    return found
+    return pids
 
 
 def descendants(pid: int) -> list[int]:
-    """A process and everything below it, parents before children."""
-    found = [pid]
-    for each in found:
-        found += children(each)
-    return found
+    """Return a process and all its descendants, parents before children."""
+    pids = [pid]
+    for parent in pids:
+        pids += children(parent)
+    return pids
 
 
 def _stat(pid: int) -> list[bytes] | None:
-    """Fields of `/proc/<pid>/stat`, numbered from 0 with the command's name as field 1."""
+    """Return the fields of `/proc/<pid>/stat`, numbered from 0 with the command's name as field 1."""
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:

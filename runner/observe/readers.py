@@ -1,6 +1,6 @@
-"""One reader a kind of subject: from a subject to its cumulative counters now.
+"""One reader per kind of subject: returns its cumulative counters now.
 
-A reader returns None for what it cannot read, and never goes backwards.
+A reader returns None for what it cannot read, and its values never decrease.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """CPU used since some fixed past, and memory now; None for what could not be read."""
+    """CPU used since a fixed instant, and memory now; None for what could not be read."""
 
     cpu_s: Seconds | None
     rss_bytes: Bytes | None
@@ -39,7 +39,7 @@ class Reader(Protocol):
     """Reads one subject."""
 
     def read(self) -> Reading:
-        """The counters now; takes well under a millisecond and never raises."""
+        """Return the counters now; takes well under a millisecond and never raises."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class ProcessReader:
     pid: int
 
     def read(self) -> Reading:
-        """CPU of all its threads; memory as resident set."""
+        """Return the CPU of all its threads, and its resident set."""
         return Reading(cpu_seconds(self.pid), resident_bytes(self.pid))
 
 
@@ -57,9 +57,9 @@ class ProcessReader:
 class TreeReader:
     """A process and its descendants, living and dead.
 
-    The living are read by their own clocks. A child that ended is taken from what its
-    parent has reaped (`/proc/<pid>/stat`, fields 16 and 17, 10 ms). A child that vanished
-    unreaped or was adopted by another parent keeps the time last seen of it.
+    Living ones are read by their own clocks. The time of a child that has ended is part of what its parent
+    has reaped (`/proc/<pid>/stat`, fields 16 and 17, in steps of 10 ms). A child that disappeared unreaped or
+    was adopted by another parent keeps its last known time.
     """
 
     pid: int
@@ -69,14 +69,14 @@ class TreeReader:
     _highest_s: Seconds = 0.0
 
     def read(self) -> Reading:
-        """The tree's CPU since its root began; memory summed over the living."""
+        """Return the tree's CPU since its root started, and the memory of its living processes."""
         members = descendants(self.pid)
         living = {pid: used for pid in members if (used := cpu_seconds(pid)) is not None}
         if not living:
             return Reading(None, None)
         reaped = sum(reaped_seconds(pid) for pid in living)
         gone = sum(used for pid, used in self._living.items() if pid not in living)
-        # Whatever vanished and does not show up as reaped was lost to another parent.
+        # Time that disappeared and was not reaped belongs to a child that another parent adopted.
         self._lost_s = max(0.0, self._lost_s + gone - max(0.0, reaped - self._reaped_s))
         self._living, self._reaped_s = living, reaped
         total = sum(living.values()) + reaped + self._lost_s
@@ -91,24 +91,24 @@ class GroupReader:
     group: ControlGroup
 
     def read(self) -> Reading:
-        """The group's own counters."""
+        """Return the group's own counters."""
         return Reading(self.group.cpu_seconds(), self.group.memory_bytes(), self.group.throttling())
 
 
 @dataclass(slots=True)
 class SystemReader:
-    """The whole host: what its CPUs did not spend idle, waiting for disks, or stolen.
+    """The whole host: CPU time that was not idle, waiting for disks, or stolen.
 
-    Busy ticks undercount on kernels without exact accounting (a task that runs between two
-    ticks is never seen), while idle time is kept to the microsecond. So busy is CPUs × time
-    − idle − iowait − steal. Measured against the sum of all control groups (ns), a load of
-    many short sleeps gave 0.933 against 0.921 cores; counting ticks gave 0.875.
+    Kernels without exact accounting undercount busy ticks (a task that runs between two ticks is not seen),
+    but keep idle time to the microsecond. So busy is CPUs × time − idle − iowait − steal. Compared with the
+    sum of all control groups (ns), a load of many short sleeps gave 0.933 instead of 0.921 cores; counting
+    ticks gave 0.875.
     """
 
     stat: Path = Path("/proc/stat")
 
     def read(self) -> Reading:
-        """Busy CPU seconds of all CPUs; memory is not asked."""
+        """Return the busy CPU seconds of all CPUs, without memory."""
         before = time.monotonic()
         try:
             lines = self.stat.read_bytes().splitlines()
@@ -122,7 +122,7 @@ class SystemReader:
 
 
 def reader_for(subject: Subject) -> Reader | None:
-    """The reader of a subject; None when it is not there (any more)."""
+    """Return the reader of a subject, None if the subject does not exist (any more)."""
     if subject.kind == "system":
         return SystemReader()
     if subject.pid is None or (started := start_ticks(subject.pid)) is None:

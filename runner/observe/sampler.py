@@ -1,4 +1,4 @@
-"""Reads every subject's cumulative counters on a fixed beat."""
+"""Reads every subject's cumulative counters at fixed intervals."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import trio
-
 from runner.core.facts import ObservedFacts, Sample, Subject, Window
 from runner.core.units import NS_PER_S, Nanoseconds, Seconds, ns
+from runner.observe.clock import sleep_until
 from runner.observe.readers import Reader, reader_for
 
 
@@ -22,31 +21,31 @@ async def watch(
 ) -> ObservedFacts:
     """Sample until the measured window ends.
 
-    Samples are taken at ``window.measure_ns + k × interval`` for every whole k from the
-    start of the warm-up, and one more at the window's end.
+    Samples are taken at ``window.measure_ns + k × interval`` for every integer k from the start of the
+    warm-up, and once more at the window's end.
 
     Args:
-        subjects: Whom to watch; unique names.
+        subjects: What to watch; unique names.
         window: The trial's parts on CLOCK_MONOTONIC.
         interval: Seconds between samples, > 0.
-        on_sample: Given each sample at once; all that remains of a cancelled watch.
+        on_sample: Called with each sample at once; a cancelled watch leaves these samples only.
     """
     readers = {subject.name: reader_for(subject) for subject in subjects}
     missing = {name for name, reader in readers.items() if reader is None}
     present = {name: reader for name, reader in readers.items() if reader is not None}
     samples: list[Sample] = []
     for beat_ns in beats(window, ns(interval)):
-        await _sleep_until(beat_ns)
-        sample, unread = _look(present, window)
+        await sleep_until(beat_ns)
+        sample, unread = _sample(present, window)
         missing |= unread
         samples.append(sample)
         on_sample(sample)
-    notes = tuple(f"the counters of {name} could not be read all the time" for name in sorted(missing))
+    notes = tuple(f"the counters of {name} could not always be read" for name in sorted(missing))
     return ObservedFacts(tuple(subjects), tuple(samples), notes)
 
 
 def beats(window: Window, interval_ns: Nanoseconds) -> Iterator[Nanoseconds]:
-    """When to sample, on CLOCK_MONOTONIC: whole intervals from the window's start, and its end."""
+    """Yield when to sample, on CLOCK_MONOTONIC: whole intervals from the window's start, and its end."""
     first = math.ceil((window.start_ns - window.measure_ns) / interval_ns)
     last = math.ceil((window.end_ns - window.measure_ns) / interval_ns)
     for k in range(first, last):
@@ -54,17 +53,14 @@ def beats(window: Window, interval_ns: Nanoseconds) -> Iterator[Nanoseconds]:
     yield window.end_ns
 
 
-async def _sleep_until(instant_ns: Nanoseconds) -> None:
-    """Sleep on the schedule's clock; a beat that has passed is taken at once, so no drift adds up."""
-    await trio.sleep(max(0.0, (instant_ns - time.monotonic_ns()) / NS_PER_S))
-
-
-def _look(readers: Mapping[str, Reader], window: Window) -> tuple[Sample, set[str]]:
-    """Read everybody once; also the names of those that could not be read."""
+def _sample(readers: Mapping[str, Reader], window: Window) -> tuple[Sample, set[str]]:
+    """Read every subject once; also returns the names of those that could not be read."""
     instant_ns = time.monotonic_ns()
     readings = {name: reader.read() for name, reader in readers.items()}
     cpu_s = {name: reading.cpu_s for name, reading in readings.items() if reading.cpu_s is not None}
     rss = {name: reading.rss_bytes for name, reading in readings.items() if reading.rss_bytes is not None}
-    throttling = {name: each.throttling for name, each in readings.items() if each.throttling is not None}
+    throttling = {
+        name: reading.throttling for name, reading in readings.items() if reading.throttling is not None
+    }
     t_s = round((instant_ns - window.measure_ns) / NS_PER_S, 6)
     return Sample(t_s, cpu_s, rss, throttling), {name for name in readings if name not in cpu_s}

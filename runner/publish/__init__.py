@@ -1,1 +1,1 @@
-"""A run's results as a comment where the change is discussed: text in, a pull request's comment out."""
+"""Posts the results of a run as a comment on its pull request."""

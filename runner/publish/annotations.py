@@ -1,4 +1,4 @@
-"""Workflow commands of GitHub Actions: ``::error file=...`` puts a message beside the line it is about.
+"""Workflow commands of GitHub Actions: ``::error file=...`` shows a message at its line.
 
 https://docs.github.com/actions/reference/workflow-commands-for-github-actions; the escapes are those of
 actions/toolkit (packages/core/src/command.ts). Gitea and Forgejo read the same commands.
@@ -12,22 +12,22 @@ from runner.core.errors import Problem
 
 
 def workflow_errors(file: str, problems: Sequence[Problem]) -> list[str]:
-    """A line for every problem, to be printed by itself."""
+    """Return one line per problem, each to be printed alone."""
     return [_error(file, problem) for problem in problems]
 
 
 def _error(file: str, problem: Problem) -> str:
-    places = {
+    properties = {
         "file": file,
         "line": problem.line,
         "col": problem.column,
         "title": "Specification" + (f": {problem.path}" if problem.path else ""),
     }
-    properties = ",".join(
-        f"{name}={_property(str(value))}" for name, value in places.items() if value is not None
+    shown = ",".join(
+        f"{name}={_property(str(value))}" for name, value in properties.items() if value is not None
     )
     message = problem.message + (f" ({problem.hint})" if problem.hint else "")
-    return f"::error {properties}::{_data(message)}"
+    return f"::error {shown}::{_data(message)}"
 
 
 def _data(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Which pull request, where, with whose token: from the options, and else from the CI's environment."""
+"""Finds the pull request, its provider and the token in the options, or in the environment of the CI job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from runner.core.errors import PublishFailed, UsageError
@@ -30,7 +30,7 @@ _SHA: Final = re.compile(r"[0-9a-fA-F]{7,64}")
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """Where a pull request comes from, when its number is not known.
+    """The origin of a pull request whose number is not known.
 
     Attributes:
         owner: Of the fork.
@@ -45,18 +45,18 @@ class Fork:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a comment goes.
+    """The pull request to comment on.
 
     Attributes:
         provider: One of `PROVIDERS`.
         api: Address of the API without a trailing slash.
         repository: ``owner/name``, or GitLab's path or number of the project.
-        number: Of the pull or merge request; None when it must be looked up by `fork`.
-        fork: Where the pull request comes from, for a workflow_run.
+        number: Of the pull or merge request; None if it has to be looked up by `fork`.
+        fork: Origin of the pull request, for a workflow_run.
         token: The secret.
-        robot: Login of the CI's own token, where the API may not tell.
-        commit: What was tested; empty when unknown.
-        link: Address of the CI's run; empty when unknown.
+        bot: Login of the CI job's own token, where the API may not tell.
+        commit: The commit that was tested; empty if unknown.
+        link: Address of the CI run; empty if unknown.
     """
 
     provider: str
@@ -65,14 +65,14 @@ class Target:
     number: int | None
     fork: Fork | None
     token: str = field(repr=False)
-    robot: str
+    bot: str
     commit: str
     link: str
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line says; None is taken from the environment."""
+class CommentOptions:
+    """The options of the command line; None for what the environment provides."""
 
     provider: str | None = None
     api: str | None = None
@@ -82,51 +82,51 @@ class Asked:
     link: str | None = None
 
 
-def find_target(asked: Asked, environ: Environ) -> Target:
-    """Complete what was asked from the environment.
+def find_target(options: CommentOptions, environ: Environ) -> Target:
+    """Return the target that the options and the environment describe.
 
     Raises:
-        UsageError: Something is neither asked nor in the environment, or makes no sense.
+        UsageError: Something is missing in both, or invalid.
         PublishFailed: There is no token.
     """
-    provider = asked.provider or _provider(environ)
+    provider = options.provider or _provider(environ)
     event = _event(environ)
-    number, fork = asked.number, None
+    number, fork = options.number, None
     if number is None:
         number, fork = _number(provider, environ, event)
-    repository = asked.repository or _repository(provider, environ)
+    repository = options.repository or _repository(provider, environ)
     if not _REPOSITORY.fullmatch(repository):
         raise UsageError(f"{repository!r} is no repository", hint="give --repository OWNER/NAME")
     return Target(
         provider=provider,
-        api=_api(provider, asked.api, environ),
+        api=_api(provider, options.api, environ),
         repository=repository,
         number=number,
         fork=fork,
         token=_token(provider, environ),
-        robot=_robot(provider, environ),
-        commit=find_commit(asked, environ),
-        link=find_link(asked, environ),
+        bot=_bot(provider, environ),
+        commit=find_commit(options, environ),
+        link=find_link(options, environ),
     )
 
 
-def find_commit(asked: Asked, environ: Environ) -> str:
-    """The commit that was tested; of a pull request its newest one, not the merge that CI makes."""
+def find_commit(options: CommentOptions, environ: Environ) -> str:
+    """Return the commit that was tested; of a pull request its newest one, not the merge that CI makes."""
     event = _event(environ)
-    seen = (
-        asked.commit,
+    candidates = (
+        options.commit,
         _at(event, "pull_request", "head", "sha"),
         _at(event, "workflow_run", "head_sha"),
         environ.get("CI_COMMIT_SHA"),
         environ.get("GITHUB_SHA"),
     )
-    found = next((each for each in seen if each), "")
-    return found if isinstance(found, str) and _SHA.fullmatch(found) else ""
+    commit = next((candidate for candidate in candidates if candidate), "")
+    return commit if isinstance(commit, str) and _SHA.fullmatch(commit) else ""
 
 
-def find_link(asked: Asked, environ: Environ) -> str:
-    """Where the whole report lies: as asked, else the CI's run with its artifacts."""
-    link = asked.link or environ.get("CI_JOB_URL", "")
+def find_link(options: CommentOptions, environ: Environ) -> str:
+    """Return the address of the complete report: as given, else the CI run with its artifacts."""
+    link = options.link or environ.get("CI_JOB_URL", "")
     server, repository, run = (
         environ.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")
     )
@@ -134,7 +134,7 @@ def find_link(asked: Asked, environ: Environ) -> str:
         run = str(_at(_event(environ), "workflow_run", "id") or run)
         link = f"{server}/{repository}/actions/runs/{run}"
     if link and not _LINK.fullmatch(link):
-        raise UsageError(f"{link!r} is no address for a link", hint="give one that begins with https://")
+        raise UsageError(f"{link!r} is no valid link", hint="give one that begins with https://")
     return link
 
 
@@ -142,27 +142,27 @@ def _provider(environ: Environ) -> str:
     if environ.get("GITLAB_CI") == "true":
         return "gitlab"
     if environ.get("GITHUB_ACTIONS") == "true":
-        theirs = environ.get("GITEA_ACTIONS") == "true" or environ.get("FORGEJO_ACTIONS") == "true"
+        marked = environ.get("GITEA_ACTIONS") == "true" or environ.get("FORGEJO_ACTIONS") == "true"
         api_path = urlsplit(environ.get("GITHUB_API_URL", "")).path
-        return "gitea" if theirs or api_path.startswith("/api/v1") else "github"
+        return "gitea" if marked or api_path.startswith("/api/v1") else "github"
     raise UsageError(
-        "it is not known where to comment", hint="outside of CI give --provider, --repository and --pr"
+        "the pull request is not known", hint="outside of CI give --provider, --repository and --pr"
     )
 
 
-def _api(provider: str, asked: str | None, environ: Environ) -> str:
+def _api(provider: str, given: str | None, environ: Environ) -> str:
     name = "CI_API_V4_URL" if provider == "gitlab" else "GITHUB_API_URL"
-    api = (asked or environ.get(name) or _DEFAULT_API.get(provider, "")).rstrip("/")
+    api = (given or environ.get(name) or _DEFAULT_API.get(provider, "")).rstrip("/")
     if not api:
         raise UsageError("the address of the API is not known", hint="give --api-url https://HOST/api/v1")
     parts = urlsplit(api)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
         raise UsageError(
-            f"{_shown(api)} is no address of an API", hint="such as https://git.example.org/api/v1"
+            f"{_shown(api)} is no address of an API", hint="give one such as https://git.example.org/api/v1"
         )
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise UsageError(
-            f"{_shown(api)} would carry the token over the network unencrypted", hint="give an https address"
+            f"{_shown(api)} would send the token over the network unencrypted", hint="give an https address"
         )
     if not parts.path:
         api += _API_PATH[provider]
@@ -170,7 +170,7 @@ def _api(provider: str, asked: str | None, environ: Environ) -> str:
 
 
 def _shown(api: str) -> str:
-    """An address without what may be a secret in it."""
+    """Return an address without the parts that may contain a secret."""
     parts = urlsplit(api)
     return f"{parts.scheme}://{parts.hostname}{parts.path}"
 
@@ -185,10 +185,10 @@ def _repository(provider: str, environ: Environ) -> str:
     return found
 
 
-def _number(provider: str, environ: Environ, event: Mapping[str, Any]) -> tuple[int | None, Fork | None]:
+def _number(provider: str, environ: Environ, event: Mapping[str, object]) -> tuple[int | None, Fork | None]:
     if provider == "gitlab":
         iid = environ.get("CI_MERGE_REQUEST_IID", "")
-        found: Any = int(iid) if iid.isdecimal() else None
+        found: object = int(iid) if iid.isdecimal() else None
     else:
         found = _at(event, "pull_request", "number")
         if found is None and _at(event, "issue", "pull_request") is not None:
@@ -203,8 +203,8 @@ def _number(provider: str, environ: Environ, event: Mapping[str, Any]) -> tuple[
     )
 
 
-def _fork(event: Mapping[str, Any]) -> Fork | None:
-    """What GitHub itself says of the run that this one follows; the artifact has no say in it."""
+def _fork(event: Mapping[str, object]) -> Fork | None:
+    """Return the origin of the run that triggered this one, from GitHub's event and not from its artifact."""
     if _at(event, "workflow_run", "event") != "pull_request":
         return None
     owner = _at(event, "workflow_run", "head_repository", "owner", "login")
@@ -223,14 +223,14 @@ def _token(provider: str, environ: Environ) -> str:
         )
     if not found.isascii() or not found.isprintable() or " " in found:
         raise PublishFailed(
-            f"the token for {provider} holds characters that no token has",
-            hint=f"look at {' and '.join(names)} for quotes or line breaks",
+            f"the token for {provider} contains characters that no token has",
+            hint=f"check {' and '.join(names)} for quotes or line breaks",
         )
     return found
 
 
-def _robot(provider: str, environ: Environ) -> str:
-    """The login of a workflow's own token."""
+def _bot(provider: str, environ: Environ) -> str:
+    """Return the login of a workflow's own token."""
     if environ.get("GITHUB_ACTIONS") != "true" or provider == "gitlab":
         return ""
     if provider == "github":
@@ -238,7 +238,7 @@ def _robot(provider: str, environ: Environ) -> str:
     return "forgejo-actions" if environ.get("FORGEJO_ACTIONS") == "true" else "gitea-actions"
 
 
-def _event(environ: Environ) -> Mapping[str, Any]:
+def _event(environ: Environ) -> Mapping[str, object]:
     path = environ.get("GITHUB_EVENT_PATH", "")
     if not path:
         return {}
@@ -249,7 +249,7 @@ def _event(environ: Environ) -> Mapping[str, Any]:
     return event if isinstance(event, dict) else {}
 
 
-def _at(data: Any, *keys: str) -> Any:
+def _at(data: object, *keys: str) -> object:
     for key in keys:
         if not isinstance(data, Mapping):
             return None

@@ -1,35 +1,40 @@
-"""The comment's text: what matters first, the rest folded, and never longer than it may be."""
+"""The text of the comment: the important parts first, the rest folded, and never longer than allowed."""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
+from runner.core.codes import Validity
 from runner.core.errors import UsageError
-from runner.publish.difference import Compare, differences
-from runner.publish.sanitize import defused, plain, without_commands
-from runner.report import conclusion, number_format, prose, tables
-from runner.report.markdown_text import block, code, escape, table
-from runner.report.summary import WORDS, summary_rows
+from runner.core.results import ConfigurationResults, Results, Stage
+from runner.publish.difference import differences
+from runner.publish.sanitize import sanitized, visible, without_commands
+from runner.report import conclusion, prose, tables
+from runner.report.markdown_text import EMPTY, Markdown, block, code, join, listed, markdown, table, unmarked
+from runner.report.number_format import plural
+from runner.report.summary import TEXT_COLUMNS, summary_rows
 
-Results: TypeAlias = Mapping[str, Any]
-Placed: TypeAlias = tuple[Mapping[str, Any], Mapping[str, Any]]
+Length: TypeAlias = int
+"""In UTF-16 units, as the strictest of the providers counts."""
 
-_SIGNS: Final = {"failed": "❌", "doubtful": "⚠️", "passed": "✅", "measured": "📊"}
-_LONGEST_TITLE: Final = 120
-_LONGEST_COMMAND: Final = 400
+_MAX_TITLE: Final = 120
+_MAX_COMMAND: Final = 400
+_MAX_VERDICT: Final = 1200
+_MAX_ABORT: Final = 600
+_MAX_LEFT_OUT: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the run comes from, for the footer.
+    """The origin of the run, for the footer.
 
     Attributes:
-        commit: The commit that was tested; empty when unknown.
-        link: An address where the whole report lies; empty when there is none.
+        commit: The commit that was tested; empty if unknown.
+        link: Address of the complete report; empty if there is none.
     """
 
     commit: str = ""
@@ -38,47 +43,47 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """A part of the comment that may be left out whole.
+    """A part of the comment that may be left out as a whole.
 
     Attributes:
-        name: What it is called when it was left out; empty for what is never left out.
-        text: Markdown.
-        worth: Sections worth least go first.
+        name: What it is called if it is left out; empty for a part that is always shown.
+        text: Sanitized Markdown.
+        worth: Sections worth least are left out first.
     """
 
     name: str
-    text: str
+    text: Markdown
     worth: int
 
 
 def marker(results: Results, identity: str = "") -> str:
-    """The hidden first line by which the comment is found again.
+    """Return the hidden first line by which the comment is found again.
 
     Args:
-        results: The run; its experiment's name tells its comment from others.
-        identity: A word that replaces that name, for several comments of one experiment.
+        results: Of the run; its experiment's name distinguishes its comment from others.
+        identity: Replaces that name, for several comments of one experiment.
     """
-    return f"<!-- loadproof:comment {identity or results['experiment']['name']} -->"
+    return f"<!-- loadproof:comment {identity or results.experiment.name} -->"
 
 
 def check_identity(word: str | None) -> str:
-    """A word that may stand in a hidden marker.
+    """Return a word that may stand in a hidden marker.
 
     Raises:
         UsageError: It may not.
     """
     if word and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", word):
-        raise UsageError(f"{word!r} cannot name a comment", hint="use letters, digits, '.', '_' and '-'")
+        raise UsageError(f"{word!r} cannot identify a comment", hint="use letters, digits, '.', '_' and '-'")
     return word or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Everything a comment is made of; it can be written again for another length.
+    """Everything that a comment consists of; it can be rendered in several lengths.
 
     Attributes:
-        results: A run's results, as `runner.store.results_file` has let them through.
-        baseline: The results of the run to compare with.
+        results: Of the run.
+        baseline: Results of the run to compare with.
         origin: Commit and link for the footer.
         identity: As for `marker`.
     """
@@ -93,202 +98,186 @@ class Draft:
         """The comment's first line."""
         return marker(self.results, self.identity)
 
-    def render(self, most: int) -> str:
-        """The comment, at most so many UTF-16 units long."""
-        return render_comment(
-            self.results, most=most, origin=self.origin, baseline=self.baseline, identity=self.identity
-        )
+    def render(self, max_length: Length) -> str:
+        """Return the comment; whole sections are left out until it fits."""
+        return _fit(self.marker, self._sections(), max_length, self.origin)
+
+    def _sections(self) -> list[_Section]:
+        results = self.results
+        against = EMPTY
+        if self.baseline is not None:
+            against = markdown("#### Compared with the baseline\n\n{}", differences(results, self.baseline))
+        parts = [
+            ("", _head(results), 100),
+            ("failed thresholds", _thresholds(results, ok=False), 90),
+            ("passed thresholds", _passed(results), 40),
+            ("the table", _table(results), 80),
+            ("the comparison with the baseline", against, 70),
+            *_details(results),
+            ("failures by kind", _fold("Request outcomes", tables.outcomes(results.configurations)), 30),
+            ("the environment", _fold("Environment", tables.environment(results.environment)), 20),
+        ]
+        sections = [_Section(name, sanitized(text), worth) for name, text, worth in parts if text]
+        return [*sections, _Section("", _footer(results, self.origin), 100)]
 
 
-def render_comment(
-    results: Results,
-    *,
-    most: int,
-    origin: Origin = Origin(),
-    baseline: Results | None = None,
-    identity: str = "",
-    compare: Compare = differences,
-) -> str:
-    """The comment about a run.
-
-    Args:
-        results: A run's results, as `runner.store.results_file` has let them through.
-        most: How many UTF-16 units it may have; sections are dropped whole until it fits.
-        origin: Commit and link for the footer.
-        baseline: The results of the run to compare with.
-        identity: As for `marker`.
-        compare: Sets two runs side by side.
-    """
-    safe = defused(results)
-    against = ""
-    if baseline is not None:
-        against = f"#### Against the baseline\n\n{compare(safe, defused(baseline))}"
-    sections = [
-        _Section("", _head(safe), 100),
-        _Section("failed thresholds", _failed(safe), 90),
-        _Section("passed thresholds", _passed(safe), 40),
-        _Section("the table", _table(safe), 80),
-        _Section("the difference against the baseline", against, 70),
-        *(_details(safe, configuration) for configuration in safe["configurations"]),
-        _Section("failures by kind", _fold("What became of every request", _failures(safe)), 30),
-        _Section("the environment", _fold("Where it ran", tables.environment(safe["environment"])), 20),
-        _Section("", _footer(safe, origin), 100),
-    ]
-    return _fit(marker(results, identity), [each for each in sections if each.text], most, origin)
-
-
-def _fit(first: str, sections: Sequence[_Section], most: int, origin: Origin) -> str:
-    """Drop what is worth least until the rest fits; what is never dropped is short by construction."""
+def _fit(first: str, sections: Sequence[_Section], max_length: Length, origin: Origin) -> str:
+    """Leave out what is worth least until the rest fits; what is always shown is short by construction."""
     kept = list(sections)
-    dropped: list[str] = []
+    left_out: list[str] = []
     while True:
-        text = _join(first, kept, dropped, origin)
-        expendable = [each for each in kept if each.name]
-        if len_utf16(text) <= most or not expendable:
+        text = _join(first, kept, left_out, origin)
+        expendable = [section for section in kept if section.name]
+        if len_utf16(text) <= max_length or not expendable:
             return text
-        least = min(expendable, key=lambda each: (each.worth, -len(each.text)))
+        least = min(expendable, key=lambda section: (section.worth, -len(section.text)))
         kept.remove(least)
-        dropped.append(least.name)
+        left_out.append(least.name)
 
 
-def _join(first: str, kept: Sequence[_Section], dropped: Sequence[str], origin: Origin) -> str:
-    parts = [each.text for each in kept]
-    if dropped:
-        where = f"[the whole report]({origin.link})" if origin.link else "report.md in the run’s folder"
-        names = number_format.listed(list(dict.fromkeys(dropped)))
-        parts.insert(-1, f"_Left out because a comment may not be longer: {names}. See {where}._")
+def _join(first: str, kept: Sequence[_Section], left_out: Sequence[str], origin: Origin) -> str:
+    parts = [section.text for section in kept]
+    if left_out:
+        parts.insert(-1, _left_out(left_out, origin))
     return without_commands("\n\n".join([first, *parts])) + "\n"
 
 
-def len_utf16(text: str) -> int:
-    """The length as the strictest of the providers would count it."""
+def _left_out(names: Sequence[str], origin: Origin) -> Markdown:
+    shown = sanitized(_shortened(listed(dict.fromkeys(names)), _MAX_LEFT_OUT))
+    where = (
+        Markdown(f"[the complete report]({origin.link})") if origin.link else "report.md in the run’s folder"
+    )
+    return markdown("_Left out to keep the comment short enough: {}. See {}._", shown, where)
+
+
+def len_utf16(text: str) -> Length:
+    """Return the length as the strictest of the providers counts it."""
     return len(text.encode("utf-16-le")) // 2
 
 
-def _head(results: Results) -> str:
-    title = results["experiment"]["title"]
-    short = title if len(title) <= _LONGEST_TITLE else f"{title[:_LONGEST_TITLE]}…"
-    kind, said = _outcome(results)
-    parts = [f"### {_SIGNS[kind]} {escape(short)}: {said}", *_verdicts(results)]
-    return "\n\n".join(parts)
+def _head(results: Results) -> Markdown:
+    title = results.experiment.title
+    short = title if len(title) <= _MAX_TITLE else f"{title[:_MAX_TITLE]}…"
+    sign, outcome = _outcome(results)
+    return join("\n\n", [markdown("### {} {}: {}", sign, short, outcome), *_verdicts(results)])
 
 
 def _outcome(results: Results) -> tuple[str, str]:
-    """The sign and the words for all stages together, the worst first."""
-    stages = [stage for _, stage in _placed(results)]
-    judged = [each for stage in stages for each in stage["thresholds"]]
-    failed = [each for each in judged if not each["ok"]]
-    invalid = [stage for stage in stages if stage["validity"]["status"] == "invalid"]
+    """Return sign and words for all stages together, the worst first."""
+    stages = [stage for _, stage in _stages(results)]
+    judged = [threshold for stage in stages for threshold in stage.thresholds]
+    failed = [threshold for threshold in judged if not threshold.ok]
+    invalid = [stage for stage in stages if stage.validity.status is Validity.INVALID]
     if failed:
-        return "failed", f"{len(failed)} of {number_format.plural(len(judged), 'threshold')} failed"
-    if results["run"]["status"] != "complete":
-        return "doubtful", "the run was aborted"
+        return "❌", f"{len(failed)} of {plural(len(judged), 'threshold')} failed"
+    if results.run.status != "complete":
+        return "⚠️", "the run was aborted"
     if invalid:
-        return "doubtful", f"{len(invalid)} of {number_format.plural(len(stages), 'stage')} invalid"
+        return "⚠️", f"{len(invalid)} of {plural(len(stages), 'stage')} invalid"
+    if len(judged) == 1:
+        return "✅", "the threshold passed"
     if judged:
-        return "passed", f"{'the' if len(judged) == 1 else 'all'} {_several(len(judged), 'threshold')} passed"
-    return "measured", "measured, no thresholds were set"
+        return "✅", f"all {len(judged)} thresholds passed"
+    return "📊", "measured, no thresholds were set"
 
 
-def _several(number: int, noun: str) -> str:
-    return noun if number == 1 else f"{number} {noun}s"
-
-
-def _verdicts(results: Results) -> Iterator[str]:
-    """What limits the service, in a sentence or two."""
-    aborted = prose.aborted(results["run"])
-    if aborted:
-        yield f"> {_cut(aborted, 600)}"
-    yield _cut(conclusion.conclusion(results["configurations"]), 1200)
-    short = [
+def _verdicts(results: Results) -> Iterator[Markdown]:
+    """Yield what limits the service, in a sentence or two."""
+    if aborted := prose.aborted(results.run):
+        yield markdown("> {}", _shortened(aborted, _MAX_ABORT))
+    yield _shortened(conclusion.conclusion(results.configurations), _MAX_VERDICT)
+    missed = [
         (configuration, stage)
-        for configuration in results["configurations"]
-        for stage in prose.missed(configuration["stages"])
+        for configuration in results.configurations
+        for stage in prose.missed(configuration.stages)
     ]
-    if short:
-        configuration, stage = short[0]
-        name = f"{prose.heading(configuration)}, " if len(results["configurations"]) > 1 else ""
-        yield _cut(f"**{name}{prose.stage_name(stage)}:** {prose.limit(stage)}", 1200)
+    if missed:
+        configuration, stage = missed[0]
+        name = f"{prose.title(configuration)}, " if len(results.configurations) > 1 else ""
+        yield _shortened(markdown("**{}{}:** {}", name, stage.title, prose.limit(stage)), _MAX_VERDICT)
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[:most].rstrip("\\") + "…"
+def _shortened(text: Markdown, max_length: Length) -> Markdown:
+    """Return Markdown; if too long, cut as plain text, because half a code span would expose its content."""
+    return text if len(text) <= max_length else markdown("{}…", unmarked(text)[: max_length // 2])
 
 
-def _placed(results: Results) -> Iterator[Placed]:
-    for configuration in results["configurations"]:
-        for stage in configuration["stages"]:
+def _stages(results: Results) -> Iterator[tuple[ConfigurationResults, Stage]]:
+    for configuration in results.configurations:
+        for stage in configuration.stages:
             yield configuration, stage
 
 
-def _thresholds(results: Results, *, ok: bool) -> str:
-    several = len(results["configurations"]) > 1
+def _thresholds(results: Results, *, ok: bool) -> Markdown:
+    several = len(results.configurations) > 1
     rows = [
         [
-            code(each["expr"]),
-            (f"{escape(configuration['name'])}, " if several else "") + tables.stage_name(stage),
-            tables.threshold_value(each),
-            "passed" if ok else "**failed**",
+            code(threshold.expr),
+            f"{configuration.name}, {stage.title}" if several else stage.title,
+            tables.threshold_value(threshold),
+            "passed" if ok else markdown("**failed**"),
         ]
-        for configuration, stage in _placed(results)
-        for each in stage["thresholds"]
-        if each["ok"] is ok
+        for configuration, stage in _stages(results)
+        for threshold in stage.thresholds
+        if threshold.ok is ok
     ]
-    return table(["Threshold", "Stage", "Measured", "Result"], rows, figures=False) if rows else ""
+    return table(["Threshold", "Stage", "Measured", "Result"], rows, figures=False) if rows else EMPTY
 
 
-def _failed(results: Results) -> str:
-    return _thresholds(results, ok=False)
+def _passed(results: Results) -> Markdown:
+    count = sum(threshold.ok for _, stage in _stages(results) for threshold in stage.thresholds)
+    return _fold(f"{plural(count, 'threshold')} passed", _thresholds(results, ok=True))
 
 
-def _passed(results: Results) -> str:
-    rows = _thresholds(results, ok=True)
-    count = sum(each["ok"] for _, stage in _placed(results) for each in stage["thresholds"])
-    return _fold(f"{number_format.plural(count, 'threshold')} passed", rows)
-
-
-def _table(results: Results) -> str:
+def _table(results: Results) -> Markdown:
     rows = summary_rows(results)
     if not rows:
-        return ""
+        return EMPTY
     head = list(rows[0])
-    words_at = {at for at, name in enumerate(head) if name in WORDS}
-    return table(head, [[escape(cell) for cell in row.values()] for row in rows], words=words_at)
+    words = {column for column, name in enumerate(head) if name in TEXT_COLUMNS}
+    return table(head, [list(row.values()) for row in rows], words=words)
 
 
-def _details(results: Results, configuration: Mapping[str, Any]) -> _Section:
-    stages = configuration["stages"]
-    parts = [
-        *prose.warnings(stages),
-        tables.details(stages),
-        tables.ledger(stages),
-        tables.replicas(stages),
-        *prose.analysis(stages),
-    ]
-    name = configuration["title"] or configuration["name"]
-    heading = f"Details of {name}" if len(results["configurations"]) > 1 else "Details"
-    return _Section(
-        f"details of {escape(name)}", _fold(heading, "\n\n".join(part for part in parts if part)), 50
-    )
+def _details(results: Results) -> Iterator[tuple[str, Markdown, int]]:
+    """Yield name, text and worth of a section for each configuration."""
+    for configuration in results.configurations:
+        stages = configuration.stages
+        parts = [
+            *prose.warnings(stages),
+            tables.details(stages),
+            *_cpu_usage(stages),
+            tables.replicas(stages),
+            *prose.analysis(stages),
+        ]
+        name = configuration.title or configuration.name
+        heading = f"Details of {name}" if len(results.configurations) > 1 else "Details"
+        yield f"details of {name}", _fold(heading, join("\n\n", filter(None, parts))), 50
 
 
-def _failures(results: Results) -> str:
-    return tables.failures(results["configurations"])
+def _cpu_usage(stages: Sequence[Stage]) -> Iterator[Markdown]:
+    if by_role := tables.cpu_by_role(stages):
+        yield markdown("Average CPU usage by component (cores):")
+        yield by_role
 
 
-def _fold(heading: str, text: str) -> str:
-    """Text to open, under a heading that is no Markdown but HTML."""
-    return f"<details>\n<summary>{html.escape(heading)}</summary>\n\n{text}\n\n</details>" if text else ""
+def _fold(heading: str, text: Markdown) -> Markdown:
+    """Return text that is folded under a heading, which is HTML; empty without text."""
+    if not text:
+        return EMPTY
+    summary = Markdown(html.escape(" ".join(heading.split()), quote=False))
+    return markdown("<details>\n<summary>{}</summary>\n\n{}\n\n</details>", summary, text)
 
 
-def _footer(results: Results, origin: Origin) -> str:
-    run = results["run"]
+def _footer(results: Results, origin: Origin) -> Markdown:
+    version = str(results.environment.get("loadproof", ""))[:_MAX_TITLE]
     facts = [
-        f"Loadproof {escape(str(results['environment'].get('loadproof', '')))}".rstrip(),
-        f"commit {plain(origin.commit)}" if origin.commit else "",
-        f"run {run['id']}",
-        f"[report]({origin.link})" if origin.link else "",
+        markdown("Loadproof {}", version) if version else markdown("Loadproof"),
+        markdown("commit {}", origin.commit) if origin.commit else EMPTY,
+        markdown("run {}", results.run.id),
     ]
-    command = run["command"]
-    shown = command if len(command) <= _LONGEST_COMMAND else f"{command[:_LONGEST_COMMAND]} …"
-    return f"{block([shown])}\n\n<sub>{' · '.join(each for each in facts if each)}</sub>"
+    link = Markdown(f" · [report]({origin.link})") if origin.link else EMPTY
+    command = visible(results.run.command)
+    shown = command if len(command) <= _MAX_COMMAND else f"{command[:_MAX_COMMAND]} …"
+    return markdown(
+        "{}\n\n<sub>{}{}</sub>", block([shown]), sanitized(join(" · ", filter(None, facts))), link
+    )

@@ -1,24 +1,22 @@
-"""What changed against a baseline, for a comment: the comparison in few lines, or why there is none."""
+"""The section of a comment that compares a run with its baseline, or states why that is not possible."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
-
 from runner.analyze.comparison import compare
 from runner.core.errors import UsageError
+from runner.core.results import Results
 from runner.report.comparison import brief_comparison
-from runner.report.markdown_text import escape
-
-Results: TypeAlias = Mapping[str, Any]
-Compare: TypeAlias = Callable[[Results, Results], str]
-"""From this run and its baseline to a section of Markdown."""
+from runner.report.markdown_text import Markdown, join, markdown
 
 
-def differences(results: Results, baseline: Results) -> str:
-    """What is better and worse than the baseline; unlike machines are compared, and it says so."""
+def differences(results: Results, baseline: Results) -> Markdown:
+    """Return what is better and worse than the baseline, with a warning if the machines differ."""
     try:
         return brief_comparison(compare([baseline], [results], force=True))
     except UsageError as error:
-        reasons = "".join(f"\n- {escape(line)}." for line in error.details)
-        return f"Not compared: {escape(error.message)}.\n{reasons}".rstrip()
+        reasons = [markdown("- {}.", line) for line in error.details]
+        return join("\n\n", [markdown("Not compared: {}.", error.message), *_list(reasons)])
+
+
+def _list(items: list[Markdown]) -> list[Markdown]:
+    return [join("\n", items)] if items else []

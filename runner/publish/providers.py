@@ -1,4 +1,4 @@
-"""From a target to the provider that serves it."""
+"""Opens the pull request of a target at its provider."""
 
 from __future__ import annotations
 
@@ -7,40 +7,45 @@ from importlib.metadata import version
 from typing import Final
 
 from runner.core.errors import PublishFailed
-from runner.publish.api_client import Wire
+from runner.publish import github, gitlab
+from runner.publish.api_client import ApiClient
 from runner.publish.ci_context import Target
 from runner.publish.github import IssueComments
 from runner.publish.gitlab import Notes
-from runner.publish.provider import Forge
+from runner.publish.provider import CommentThread
 
-MOST: Final = {"github": 65_536, "gitea": 65_536, "gitlab": 1_000_000}
-"""How long a comment may be; Gitea and Forgejo name no limit and get GitHub's."""
+MAX_LENGTH: Final = {
+    "github": github.MAX_LENGTH,
+    "gitea": github.MAX_LENGTH,
+    "gitlab": gitlab.MAX_LENGTH,
+}
+"""The longest comment in UTF-16 units; Gitea and Forgejo document no limit and get GitHub's."""
 
 
-def open_wire(target: Target) -> Wire:
-    """A connection with the provider's own headers."""
-    return Wire(base=target.api, token=target.token, headers=_headers(target))
+def open_client(target: Target) -> ApiClient:
+    """Return a client with the provider's own headers."""
+    return ApiClient(base=target.api, token=target.token, headers=_headers(target))
 
 
-def open_forge(target: Target, wire: Wire) -> Forge:
-    """The target's pull request; its number is looked up when only the fork is known.
+def open_thread(target: Target, client: ApiClient) -> CommentThread:
+    """Return the comments of the target's pull request, whose number is looked up if only the fork is known.
 
     Raises:
         PublishFailed: The fork's branch has no open pull request at that commit.
     """
     if target.provider == "gitlab":
         assert target.number is not None
-        return Notes(wire, target.repository, target.number, MOST["gitlab"])
+        return Notes(client, target.repository, target.number, MAX_LENGTH["gitlab"])
     number = target.number
     if number is None:
-        number = _looked_up(target, wire)
-    return IssueComments(wire, target.repository, number, target.robot, MOST[target.provider])
+        number = _number_of(target, client)
+    return IssueComments(client, target.repository, number, target.bot, MAX_LENGTH[target.provider])
 
 
-def _looked_up(target: Target, wire: Wire) -> int:
+def _number_of(target: Target, client: ApiClient) -> int:
     fork = target.fork
     assert fork is not None
-    number = IssueComments(wire, target.repository, 0).pull_request_of(fork.owner, fork.branch, fork.sha)
+    number = IssueComments(client, target.repository, 0).pull_request_of(fork.owner, fork.branch, fork.sha)
     if number is None:
         raise PublishFailed(
             f"no open pull request of {fork.owner}:{fork.branch} is at the commit that was tested",

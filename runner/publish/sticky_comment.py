@@ -1,94 +1,98 @@
-"""One comment a run of CI: found by its marker and its author, updated, made again, its doubles removed.
+"""Keeps exactly one comment per experiment: found by its marker and author, updated, its duplicates deleted.
 
-Two jobs may do this at once. Both write and look again; both keep the oldest comment, so one remains.
+Two jobs may do this at once. Both write and read again; both keep the oldest comment, so one remains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Final, Literal, TypeAlias
 
 from runner.core.errors import PublishFailed
 from runner.publish.api_client import Uncertain
-from runner.publish.provider import Comment, Forge, TooLong
+from runner.publish.provider import Comment, CommentThread, TooLong
 
 Render: TypeAlias = Callable[[int], str]
-"""The comment's text, at most so many UTF-16 units long."""
+"""Returns the comment's text, which must not exceed a number of UTF-16 units."""
 
 Done: TypeAlias = Literal["created", "updated", "unchanged"]
 
 _ROUNDS: Final = 5
-_LEAST: Final = 8_000
+_MIN_LENGTH: Final = 8_000
 
 
-def publish(forge: Forge, render: Render, marker: str) -> Done:
-    """Make the pull request have exactly one comment with this marker and text.
+def publish(thread: CommentThread, render: Render, marker: str) -> Done:
+    """Make sure that the pull request has exactly one comment with this marker and text.
 
     Args:
-        forge: The pull request.
-        render: Writes the text; asked again for less when the provider finds it too long.
-        marker: The text's first line.
+        thread: The comments of the pull request.
+        render: Called again for a shorter text if the provider refuses the length.
+        marker: The first line of the text.
 
     Raises:
-        PublishFailed: The provider refuses, or does not settle.
+        PublishFailed: The provider refuses, or other jobs keep changing the comment.
     """
-    author = forge.author()
-    most = forge.most
-    text = render(most)
+    author = thread.author()
+    max_length = thread.max_length
+    text = render(max_length)
     for _ in range(_ROUNDS):
-        ours = sorted(_ours(forge, author, marker), key=lambda each: each.number)
+        ours = _ours(thread, author, marker)
         try:
             if not ours:
-                forge.create(text)
-                return _settled(forge, author, marker, text)
-            if (done := _kept(forge, ours, text)) is not None:
+                thread.create(text)
+                return _settle(thread, author, marker, text)
+            if (done := _keep_oldest(thread, ours, text)) is not None:
                 return done
         except TooLong as refusal:
-            most = _less(most, refusal.most)
-            text = render(most)
-        except Uncertain:  # whether it took effect shows in the next look
+            max_length = _shorter(max_length, refusal.max_length)
+            text = render(max_length)
+        except Uncertain:  # the next round shows whether it took effect
             continue
     raise PublishFailed(
-        f"the comment could not be settled in {_ROUNDS} rounds", hint="another job may be at the same comment"
+        f"the comment was still changing after {_ROUNDS} rounds",
+        hint="another job may be writing the same comment",
     )
 
 
-def _ours(forge: Forge, author: str, marker: str) -> Iterator[Comment]:
-    for comment in forge.comments():
+def _ours(thread: CommentThread, author: str, marker: str) -> list[Comment]:
+    """Return our comments with this marker, oldest first."""
+    return sorted(_marked(thread, author, marker), key=attrgetter("number"))
+
+
+def _marked(thread: CommentThread, author: str, marker: str) -> Iterator[Comment]:
+    for comment in thread.comments():
         first, _, _ = comment.body.partition("\n")
-        if first.rstrip() == marker and _same(comment.author, author):
+        if first.rstrip() == marker and comment.author.lower() == author.lower():  # logins ignore case
             yield comment
 
 
-def _same(one: str, other: str) -> bool:
-    """Logins have no case."""
-    return one.lower() == other.lower()
-
-
-def _kept(forge: Forge, ours: list[Comment], text: str) -> Done | None:
-    """Update the oldest and remove the others; None when it was gone before we came."""
-    oldest, *doubles = ours
+def _keep_oldest(thread: CommentThread, ours: list[Comment], text: str) -> Done | None:
+    """Update the oldest comment and delete the others; None if it no longer exists."""
+    oldest, *duplicates = ours
     done: Done = "unchanged"
     if oldest.body.replace("\r\n", "\n").rstrip() != text.rstrip():
-        if not forge.update(oldest, text):
+        if not thread.update(oldest, text):
             return None
         done = "updated"
-    for double in doubles:
-        forge.delete(double)
+    for duplicate in duplicates:
+        thread.delete(duplicate)
     return done
 
 
-def _settled(forge: Forge, author: str, marker: str, text: str) -> Done:
-    """After a POST: whoever else posted meanwhile sees the same comments and keeps the same one."""
-    ours = sorted(_ours(forge, author, marker), key=lambda each: each.number)
+def _settle(thread: CommentThread, author: str, marker: str, text: str) -> Done:
+    """Read again after a POST: another job that posted meanwhile reads the same, and keeps the same one."""
+    ours = _ours(thread, author, marker)
     if len(ours) > 1:
-        _kept(forge, ours, text)
+        _keep_oldest(thread, ours, text)
     return "created"
 
 
-def _less(most: int, told: int | None) -> int:
-    """The provider's own limit if it is news, else half."""
-    less = told if told is not None and told < most else most // 2
-    if less < _LEAST:
-        raise PublishFailed("the provider takes no comment of a useful length", hint="see the report itself")
-    return less
+def _shorter(max_length: int, limit: int | None) -> int:
+    """Return the provider's own limit if it is lower, else half."""
+    shorter = limit if limit is not None and limit < max_length else max_length // 2
+    if shorter < _MIN_LENGTH:
+        raise PublishFailed(
+            "the provider accepts no comment of a useful length", hint="read the report instead"
+        )
+    return shorter

@@ -1,110 +1,104 @@
-"""A search for the highest rate, as people read it: rate against p95, the knee, the answer."""
+"""Capacity searches: rate against p95, the knee, and the result."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from msgspec.structs import replace
+
+from runner.core.results import Capacity, ConfigurationResults, ProbeSummary, stage_title
 from runner.report import number_format
-from runner.report.markdown_text import code, escape, table
-
-Configuration = Mapping[str, Any]
-Search = Mapping[str, Any]
+from runner.report.markdown_text import Markdown, code, listed, markdown, table
+from runner.report.metric_text import latency_title
+from runner.report.section import Section
 
 _WIDTH: Final = 16
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 
 
-def shown(configuration: Configuration) -> Configuration:
-    """A configuration with only those probes among its stages that a search's answer rests on.
+def shown(configuration: ConfigurationResults) -> ConfigurationResults:
+    """Return a configuration whose only probes are those that decide a search.
 
-    A search that has no answer yet is shown by its last probe.
+    A search without a result yet is represented by its last probe. At least one stage is left.
     """
-    if not configuration.get("capacity"):
+    if not configuration.capacity:
         return configuration
-    last = {search["probes"][-1]["order"] for search in configuration["capacity"] if search["probes"]}
-    probes = [stage for stage in configuration["stages"] if "find" in stage]
-    deciding = {stage["order"] for stage in probes if stage["find"]["decides"]} or last
-    kept = sorted(
-        (stage for stage in probes if stage["order"] in deciding),
-        key=lambda stage: float(stage["target_rps"]),
-    )
-    others = [stage for stage in configuration["stages"] if "find" not in stage]
-    return {**configuration, "stages": [*others, *kept]}
+    last = {search.probes[-1].order for search in configuration.capacity if search.probes}
+    probes = [stage for stage in configuration.stages if stage.find is not None]
+    deciding = {stage.order for stage in probes if stage.find and stage.find.decides} or last
+    kept = sorted((stage for stage in probes if stage.order in deciding), key=lambda stage: stage.target_rps)
+    others = [stage for stage in configuration.stages if stage.find is None]
+    return replace(configuration, stages=(*others, *kept) or configuration.stages)
 
 
-def searches(configuration: Configuration) -> list[dict[str, str]]:
-    """Heading, answer, table and method of every search that was begun."""
-    found = [each for each in configuration.get("capacity", ()) if each["probes"]]
+def searches(configuration: ConfigurationResults) -> list[Section]:
+    """Return heading, result, table and method of every search that began."""
     return [
-        {
-            "heading": f"Capacity: {escape(each['stage'])}{_repeat(each)}",
-            "sentence": escape(each["sentence"]),
-            "table": _table(each),
-            "method": _method(each),
-        }
-        for each in found
+        Section(
+            heading=f"Capacity: {stage_title(search.stage, search.repeat)}",
+            sentence=markdown("{}", search.sentence),
+            table=_table(search),
+            method=_method(search),
+        )
+        for search in configuration.capacity
+        if search.probes
     ]
 
 
-def _repeat(search: Search) -> str:
-    return f" (repeat {search['repeat']})" if search["repeat"] > 1 else ""
-
-
-def _table(search: Search) -> str:
-    """By rate, with a bar as long as the p95; the probes' own order is beside it."""
-    latency = search["latency"].replace("_", " ")
-    probes = sorted(search["probes"], key=lambda probe: float(probe["rps"]))
-    highest = max((probe["p95_ms"] or 0.0 for probe in probes), default=0.0)
-    first = min(probe["order"] for probe in probes)
+def _table(search: Capacity) -> Markdown:
+    """By rate, with a bar as long as the p95; the order in which the probes ran is beside it."""
+    latency = latency_title(search.latency).lower()
+    highest = max(probe.p95_ms or 0.0 for probe in search.probes)
+    first = min(probe.order for probe in search.probes)
     rows = [
         [
             _rate(search, probe),
-            str(probe["order"] - first + 1),
-            number_format.ms(probe["p95_ms"]),
-            bar(probe["p95_ms"], highest),
-            number_format.share(probe["achieved"]),
+            str(probe.order - first + 1),
+            number_format.ms(probe.p95_ms),
+            bar(probe.p95_ms, highest),
+            number_format.share(probe.achieved),
             _verdict(probe),
         ]
-        for probe in probes
+        for probe in sorted(search.probes, key=lambda probe: probe.rps)
     ]
     head = [
         "Rate (RPS)",
         "Probe",
         f"p95 {latency} (ms)",
-        f"p95, to {number_format.ms(highest)} ms",
+        f"Full bar: {number_format.ms(highest)} ms",
         "Achieved",
-        "Holds",
+        "Sustained",
     ]
     return table(head, rows, words=(3, 5))
 
 
-def _rate(search: Search, probe: Mapping[str, Any]) -> str:
-    rate = number_format.rate(probe["rps"])
-    rate = f"**{rate}**" if probe["rps"] == search["rps"] else rate
-    return f"{rate} (knee)" if probe["rps"] == search["knee"]["rps"] else rate
+def _rate(search: Capacity, probe: ProbeSummary) -> Markdown:
+    rate = markdown("**{}**" if probe.rps == search.rps else "{}", number_format.rate(probe.rps))
+    return markdown("{} (knee)", rate) if probe.rps == search.knee.rps else rate
 
 
-def _verdict(probe: Mapping[str, Any]) -> str:
-    if probe["ok"]:
-        return "yes"
-    return f"{'undecided' if probe['ok'] is None else '**no**'}: {escape(probe['why'])}"
+def _verdict(probe: ProbeSummary) -> Markdown:
+    if probe.ok:
+        return markdown("yes")
+    return markdown("undecided: {}" if probe.ok is None else "**no**: {}", probe.why)
 
 
 def bar(value: float | None, highest: float) -> str:
-    """A bar of up to `_WIDTH` characters, to an eighth of one; what is not 0 is never empty."""
+    """Return a bar of up to `_WIDTH` characters, to an eighth of one; what is not 0 is never empty."""
     if not value or not highest:
         return ""
     eighths = max(1, round(value / highest * _WIDTH * 8))
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
-def _method(search: Search) -> str:
-    asked = number_format.listed([code(each) for each in search["holds"]])
-    low, high = number_format.rate(search["min_rps"]), number_format.rate(search["max_rps"])
-    return (
-        f"A rate holds when {asked}. From {low} to {high} RPS, the rate is doubled until one fails, then "
-        f"bisected until the lowest that failed is at most {number_format.share(search['precision'])} above the "
-        "highest that held. Each probe is one trial, so the answer is as repeatable as a trial is. "
-        f"The knee is found by {escape(search['knee']['method'])}."
+def _method(search: Capacity) -> Markdown:
+    return markdown(
+        "A rate is sustained if {}. From {} to {} RPS, the search doubles the rate until one fails, then "
+        "bisects until the lowest failed rate is at most {} above the highest sustained one. Each probe is "
+        "one trial, so the result is as repeatable as a single trial. Knee detection: {}.",
+        listed(code(condition) for condition in search.holds),
+        number_format.rate(search.min_rps),
+        number_format.rate(search.max_rps),
+        number_format.share(search.precision),
+        search.knee.method,
     )

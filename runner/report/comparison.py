@@ -1,212 +1,229 @@
-"""A comparison for people: what differs besides, what got better or worse, and how sure that is."""
+"""A comparison for people: what else differs, what got better or worse, and how sure that is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Final
 
+from runner.core.codes import Basis, ComparisonVerdict
+from runner.core.comparison import (
+    ComparedMetric,
+    ComparedRun,
+    ComparedStage,
+    Comparison,
+    LeftOut,
+    SideBySide,
+    StageKey,
+)
+from runner.core.metrics import KEY_METRICS
 from runner.report import number_format
-from runner.report.headlines import TITLES, shown
-from runner.report.markdown_text import code, escape, table
+from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown, table
+from runner.report.metric_text import key_figure, key_heading, key_is_share
 
-Comparison = Mapping[str, Any]
-_MINUS = "−"
+_MINUS: Final = "−"
+CHANGED: Final = frozenset({ComparisonVerdict.BETTER, ComparisonVerdict.WORSE})
 
 
 def render_comparison(comparison: Comparison) -> str:
-    """The whole comparison as Markdown."""
+    """Return the whole comparison as Markdown."""
     parts = [
-        "# Comparison",
-        *_warning(comparison),
-        f"> {verdict(comparison)}",
-        f"Base: {_runs(comparison['base'])}  \nHead: {_runs(comparison['head'])}",
+        markdown("# Comparison"),
+        *(markdown("> {}", warning) for warning in _warning(comparison)),
+        markdown("> {}", verdict(comparison)),
+        markdown("Base: {}  \nHead: {}", _runs(comparison.base), _runs(comparison.head)),
         *_surroundings(comparison),
         *stage_sections(comparison),
     ]
-    return "\n\n".join(parts) + "\n"
+    return join("\n\n", parts) + "\n"
 
 
-def stage_sections(comparison: Comparison) -> list[str]:
-    """A table for each stage, what was left out, and how it was compared."""
-    several = len({stage["configuration"] for stage in comparison["stages"]}) > 1
-    parts: list[str] = []
-    for stage in comparison["stages"]:
-        parts += [f"## {_name(stage, several=several)}: {stage['verdict']}", _table(stage)]
-    return [
-        *parts,
-        *_bullets("What was left out, and what to doubt", _left_out(comparison)),
-        "## How it was compared",
-        _method(comparison),
-    ]
+def stage_sections(comparison: Comparison) -> list[Markdown]:
+    """Return a table for each stage, what was left out, and the method."""
+    several = _has_several(comparison)
+    parts: list[Markdown] = []
+    for stage in comparison.stages:
+        parts.append(markdown("## {}: {}", _place(stage, several=several), stage.verdict))
+        parts.append(_table(stage))
+    remarks = [markdown("- {}", line) for line in _remarks(comparison)]
+    if remarks:
+        parts += [markdown("## Excluded and Suspect Stages"), join("\n", remarks)]
+    return [*parts, markdown("## Method"), _method(comparison)]
 
 
-def brief_comparison(comparison: Comparison) -> str:
-    """The same for a place with little room: one table, the changes in it."""
-    several = len({stage["configuration"] for stage in comparison["stages"]}) > 1
-    keys = [key for key in TITLES if any(_metric(stage, key) for stage in comparison["stages"])]
+def brief_comparison(comparison: Comparison) -> Markdown:
+    """Return the comparison where space is short: one table, with the changes in it."""
+    several = _has_several(comparison)
+    names = [name for name in KEY_METRICS if any(_metric(stage, name) for stage in comparison.stages)]
     rows = [
         [
-            _name(stage, several=several),
-            *(_cell(_metric(stage, key)) for key in keys),
-            f"**{stage['verdict']}**",
+            _place(stage, several=several),
+            *(_cell(_metric(stage, name)) for name in names),
+            markdown("**{}**", stage.verdict),
         ]
-        for stage in comparison["stages"]
+        for stage in comparison.stages
     ]
-    differs = [
-        f"{escape(each['what'])} {escape(each['base'])} → {escape(each['head'])}"
-        for each in comparison["changed"]
-    ]
-    notes = [
-        *(["Different besides: " + "; ".join(differs) + "."] if differs else []),
-        *_left_out(comparison),
-    ]
+    others = [markdown("Other differences: {}.", differences(comparison.changed))]
+    notes = [*(others if comparison.changed else []), *_remarks(comparison)]
     parts = [
-        *_warning(comparison),
+        *(markdown("> {}", warning) for warning in _warning(comparison)),
         verdict(comparison),
-        table(["Stage", *(TITLES[key] for key in keys), "Verdict"], rows),
-        "\n".join(f"- {note}" for note in notes),
+        table(["Stage", *map(key_heading, names), "Verdict"], rows),
+        join("\n", (markdown("- {}", note) for note in notes)),
         _method(comparison),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return join("\n\n", filter(None, parts))
 
 
-def verdict(comparison: Comparison) -> str:
-    """The answer, one sentence."""
-    several = len({stage["configuration"] for stage in comparison["stages"]}) > 1
-    found = [
-        f"{_name(stage, several=several)}: {TITLES[metric['name']]} {signed_change(metric)}"
-        for stage in comparison["stages"]
-        for metric in stage["metrics"]
-        if metric["verdict"] == comparison["verdict"]
-    ]
-    margin = _share(comparison["margin"])
-    if comparison["verdict"] in {"worse", "better"}:
-        return f"**Head is {comparison['verdict']}.** {number_format.listed(found)}."
-    if comparison["verdict"] == "equivalent":
-        return f"**Equivalent.** Every difference is within the margin of {margin}."
-    return (
-        f"**No difference shown.** Nothing changed by more than the margin of {margin} and what chance does."
-    )
+def verdict(comparison: Comparison) -> Markdown:
+    """Return the result in one sentence."""
+    margin = _share(comparison.margin)
+    if comparison.verdict in CHANGED:
+        return markdown("**Head is {}.** {}.", comparison.verdict, listed(_deciding(comparison)))
+    if comparison.verdict is ComparisonVerdict.EQUIVALENT:
+        return markdown("**Equivalent.** Every difference is within the margin of {}.", margin)
+    return markdown("**No difference shown.** No change is both certain and above the margin of {}.", margin)
 
 
-def _warning(comparison: Comparison) -> list[str]:
-    if not comparison["unlike"]:
-        return []
-    differ = "; ".join(
-        f"{escape(each['what'])} {escape(each['base'])} → {escape(each['head'])}"
-        for each in comparison["unlike"]
-    )
-    return [
-        f"> **Unlike machines, compared all the same (`--force`):** {differ}. A difference may be theirs."
-    ]
+def _deciding(comparison: Comparison) -> Iterator[Markdown]:
+    several = _has_several(comparison)
+    for stage in comparison.stages:
+        for metric in stage.metrics:
+            if metric.verdict is comparison.verdict:
+                place = _place(stage, several=several)
+                yield markdown("{}: {} {}", place, key_heading(metric.name), signed_change(metric))
 
 
-def _runs(runs: Sequence[Mapping[str, Any]]) -> str:
-    first = f"{code(runs[0]['id'])} of {escape(runs[0]['started_at'])}, {code(runs[0]['command'])}"
-    return first if len(runs) == 1 else f"{first} and {number_format.plural(len(runs) - 1, 'run')} more"
+def _has_several(comparison: Comparison) -> bool:
+    return len({stage.configuration for stage in comparison.stages}) > 1
 
 
-def differing(rows: Sequence[Mapping[str, str]], base: str, head: str) -> list[str]:
-    """A table of what is different besides the numbers."""
-    cells = [[escape(each[key]) for key in ("what", "base", "head")] for each in rows]
-    return ["## What is different besides", table(["What", base, head], cells, figures=False)]
+def _warning(comparison: Comparison) -> Iterator[Markdown]:
+    if comparison.unlike:
+        yield markdown(
+            "**Different machines:** {}. They may cause differences in the results.",
+            differences(comparison.unlike),
+        )
 
 
-def _surroundings(comparison: Comparison) -> Iterator[str]:
-    differ = [*comparison["unlike"], *comparison["changed"]]
-    if differ:
-        yield from differing(differ, "Base", "Head")
-    else:
-        yield "Machine, versions and specification are the same."
+def differences(rows: Sequence[SideBySide]) -> Markdown:
+    """Return what differs, in one line."""
+    return join("; ", (markdown("{} {} → {}", row.what, row.base, row.head) for row in rows))
 
 
-def _table(stage: Mapping[str, Any]) -> str:
+def _runs(runs: Sequence[ComparedRun]) -> Markdown:
+    if not runs:
+        return markdown("no run")
+    first = markdown("{} of {}, {}", code(runs[0].id), runs[0].started_at, code(runs[0].command))
+    if len(runs) == 1:
+        return first
+    return markdown("{} and {}", first, number_format.plural(len(runs) - 1, "more run"))
+
+
+def differing(rows: Sequence[SideBySide], base: str, head: str) -> list[Markdown]:
+    """Return a table of what differs apart from the results."""
+    cells = [[row.what, row.base, row.head] for row in rows]
+    return [markdown("## Other Differences"), table(["Property", base, head], cells, figures=False)]
+
+
+def _surroundings(comparison: Comparison) -> list[Markdown]:
+    rows = [*comparison.unlike, *comparison.changed]
+    if rows:
+        return differing(rows, "Base", "Head")
+    return [markdown("Machine, versions and specification are identical.")]
+
+
+def _table(stage: ComparedStage) -> Markdown:
     rows = [
         [
-            TITLES[metric["name"]],
-            shown(metric["name"], metric["base"]),
-            shown(metric["name"], metric["head"]),
+            key_heading(metric.name),
+            key_figure(metric.name, metric.base),
+            key_figure(metric.name, metric.head),
             signed_change(metric),
-            f"{_signed(metric, 'low')} to {_signed(metric, 'high')}",
-            _share(metric["detectable"]).replace("%", "pp" if metric["name"] == "lost" else "%"),
-            f"**{metric['verdict']}**" if metric["verdict"] in {"worse", "better"} else metric["verdict"],
+            f"{_signed(metric, metric.low)} to {_signed(metric, metric.high)}",
+            _detectable(metric),
+            emphasized(metric.verdict),
         ]
-        for metric in stage["metrics"]
+        for metric in stage.metrics
     ]
-    head = ["Metric", "Base", "Head", "Change", "Interval", "Could have shown", "Verdict"]
+    head = ["Metric", "Base", "Head", "Change", "Interval", "Detectable change", "Verdict"]
     return table(head, rows, words=(6,))
 
 
-def _metric(stage: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
-    return next((metric for metric in stage["metrics"] if metric["name"] == key), None)
+def emphasized(word: ComparisonVerdict) -> Markdown:
+    """Return a verdict, in bold where something changed."""
+    return markdown("**{}**" if word in CHANGED else "{}", word)
 
 
-def _cell(metric: Mapping[str, Any] | None) -> str:
+def _detectable(metric: ComparedMetric) -> str:
+    text = _share(metric.detectable)
+    return text.replace("%", "pp") if key_is_share(metric.name) else text
+
+
+def _metric(stage: ComparedStage, name: str) -> ComparedMetric | None:
+    return next((metric for metric in stage.metrics if metric.name == name), None)
+
+
+def _cell(metric: ComparedMetric | None) -> Markdown:
     if metric is None:
-        return number_format.NOT_MEASURED
-    before, after = (shown(metric["name"], metric[side]) for side in ("base", "head"))
+        return markdown("{}", number_format.NOT_MEASURED)
+    before, after = (key_figure(metric.name, value) for value in (metric.base, metric.head))
     if before == after:
-        return after
-    word = f", **{metric['verdict']}**" if metric["verdict"] in {"worse", "better"} else ""
-    return f"{before} → {after} ({signed_change(metric)}{word})"
+        return markdown("{}", after)
+    word = markdown(", **{}**", metric.verdict) if metric.verdict in CHANGED else EMPTY
+    return markdown("{} → {} ({}{})", before, after, signed_change(metric), word)
 
 
-def signed_change(metric: Mapping[str, Any]) -> str:
-    """How much a number changed, with its sign and unit."""
-    return _signed(metric, "change")
+def signed_change(metric: ComparedMetric) -> str:
+    """Return by how much a metric changed, with its sign and unit."""
+    return _signed(metric, metric.change)
 
 
-def _signed(metric: Mapping[str, Any], key: str) -> str:
-    """A share with its sign; of a share that is no ratio, percentage points."""
-    value = metric[key] * 100
-    digits = 0 if abs(value) >= 100 else 1
-    sign = "+" if value > 0 else _MINUS if value < 0 else ""
-    return f"{sign}{abs(value):,.{digits}f} {'pp' if metric['name'] == 'lost' else '%'}"
+def _signed(metric: ComparedMetric, value: float) -> str:
+    return signed(value, share=key_is_share(metric.name))
+
+
+def signed(value: float, *, share: bool) -> str:
+    """Return a relative change with its sign; the change of a share is in percentage points."""
+    percent = value * 100
+    digits = 0 if abs(percent) >= 100 else 1
+    sign = "+" if percent > 0 else _MINUS if percent < 0 else ""
+    return f"{sign}{abs(percent):,.{digits}f} {'pp' if share else '%'}"
 
 
 def _share(value: float) -> str:
     return f"{value * 100:,.{0 if value >= 1 or value * 100 == int(value * 100) else 1}f} %"
 
 
-def _name(stage: Mapping[str, Any], *, several: bool) -> str:
-    name = escape(stage["stage"])
-    return f"{escape(stage['configuration'])}, {name}" if several else name
+def _place(stage: ComparedStage | LeftOut, *, several: bool) -> str:
+    return f"{stage.configuration}, {stage.stage}" if several else stage.stage
 
 
-def _left_out(comparison: Comparison) -> list[str]:
-    where = {"base": "base", "head": "head", "both": "both"}
-    return [
-        *(
-            f"{escape(each['configuration'])}, {escape(each['stage'])} ({where[each['side']]}): "
-            f"{escape(each['why'])}."
-            for each in comparison["left_out"]
-        ),
-        *(
-            f"{escape(each['configuration'])}, {escape(each['stage'])} is suspect ({where[each['side']]}): "
-            f"{escape(each['why'])}."
-            for each in comparison["suspect"]
-        ),
-        *(f"Only in the base: {escape(', '.join(key))}." for key in comparison["only_in_base"]),
-        *(f"Only in the head: {escape(', '.join(key))}." for key in comparison["only_in_head"]),
-    ]
+def _remarks(comparison: Comparison) -> Iterator[Markdown]:
+    for excluded in comparison.left_out:
+        yield markdown("{} ({}): {}.", _place(excluded, several=True), excluded.side, excluded.why)
+    for doubtful in comparison.suspect:
+        place = _place(doubtful, several=True)
+        yield markdown("{} is suspect ({}): {}.", place, doubtful.side, doubtful.why)
+    yield from _only("base", comparison.only_in_base)
+    yield from _only("head", comparison.only_in_head)
 
 
-def _bullets(title: str, lines: Sequence[str]) -> list[str]:
-    return [f"## {title}", "\n".join(f"- {line}" for line in lines)] if lines else []
+def _only(side: str, keys: Sequence[StageKey]) -> Iterator[Markdown]:
+    for configuration, stage in keys:
+        yield markdown("Only in the {}: {}, {}.", side, configuration, stage)
 
 
-def _method(comparison: Comparison) -> str:
-    assumed = any(
-        metric["basis"] == "assumed noise" for stage in comparison["stages"] for metric in stage["metrics"]
+def _method(comparison: Comparison) -> Markdown:
+    text = markdown(
+        "A metric is better or worse if its interval excludes 0 and its change exceeds the margin of {}. The "
+        "intervals hold jointly: of comparisons of equal systems, at most {} report any change.",
+        _share(comparison.margin),
+        _share(1 - comparison.confidence),
     )
-    said = (
-        f"A change is better or worse when its interval leaves out 0 and it is larger than the margin of "
-        f"{_share(comparison['margin'])}. The intervals hold together: on equal systems at most "
-        f"{_share(1 - comparison['confidence'])} of all comparisons say that anything changed."
+    if all(metric.basis != Basis.ASSUMED_NOISE for stage in comparison.stages for metric in stage.metrics):
+        return text
+    return markdown(
+        "{} One side has a single run, so the variation between runs is unknown. A deliberately high noise "
+        "is assumed, and only large changes are detected. With `repeats: 5`, smaller ones are.",
+        text,
     )
-    if assumed:
-        said += (
-            " One side has a single run, so nothing tells how much runs differ: a noise is assumed that is "
-            "rather too large, and only large changes are shown. With `repeats: 5` smaller ones are."
-        )
-    return said

@@ -1,226 +1,265 @@
-"""The last words of a report: all configurations side by side, and what follows."""
+"""The end of a report: all configurations side by side, and what follows."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from runner.analyze.counter_experiment import uses_up
+from runner.core.codes import Limit, ProofAnswer, Validity, cpu_used_up
+from runner.core.facts import Role
+from runner.core.results import ConfigurationResults, Stage
 from runner.report import number_format, request_cost
-from runner.report.markdown_text import escape
-from runner.report.number_format import listed
-from runner.report.prose import HELD, believed, heading, held, missed, undecided
+from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
+from runner.report.prose import believed, missed, sustained, title, undecided
 
-Stage = Mapping[str, Any]
-Configuration = Mapping[str, Any]
-_OURS: Final = "generator-limited"
+_NO_LIMIT_OF_THE_SERVICE: Final = frozenset({Limit.UNDETERMINED, Limit.GENERATOR, Limit.WITHIN_CAPACITY})
+_HOPS: Final = (Role.PROXY, Role.FORWARDER)
 
 
-def final(configurations: Sequence[Configuration], *, compared: bool = True) -> list[str]:
-    """Paragraphs over all configurations.
+def final(configurations: Sequence[ConfigurationResults], *, compared: bool = True) -> list[Markdown]:
+    """Return paragraphs over all configurations.
 
     Args:
-        configurations: As in results.json.
-        compared: Whether those that were asked at the same rate are told side by side.
+        configurations: The configurations with the stages that are shown.
+        compared: Whether configurations with the same target rate are shown side by side.
     """
-    several = len(configurations)
-    met = [_reach(each, several) for each in configurations if not _unlimited(each)]
-    return [*_all_held(configurations), *met, *(_compared(configurations) if compared else ())]
+    several = len(configurations) > 1
+    limited = [
+        _reach(configuration, several=several)
+        for configuration in configurations
+        if not _kept_up(configuration)
+    ]
+    side_by_side = _compared(configurations) if compared else []
+    return [*_unlimited(configurations), *limited, *side_by_side]
 
 
-def _unlimited(configuration: Configuration) -> bool:
-    """Whether everything that it was asked was answered."""
-    ran = [stage for stage in configuration["stages"] if stage["achieved"] is not None]
+def _kept_up(configuration: ConfigurationResults) -> bool:
+    """Whether every rate that was offered is sustained."""
+    ran = [stage for stage in configuration.stages if stage.achieved is not None]
     return bool(ran) and not missed(ran)
 
 
-def _all_held(configurations: Sequence[Configuration]) -> list[str]:
-    """A sentence for every rate that was the highest, and who held it."""
+def _unlimited(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
+    """Return a sentence for every rate that was the highest, about all that sustained it."""
     at: dict[tuple[float, bool], list[str]] = {}
-    for each in filter(_unlimited, configurations):
-        highest = held(each["stages"])[-1]
-        at.setdefault((highest["target_rps"], "find" in highest), []).append(f"**{heading(each)}**")
-    return [_held_all(rate, searched, names, len(configurations)) for (rate, searched), names in at.items()]
+    for configuration in filter(_kept_up, configurations):
+        highest = sustained(configuration.stages)[-1]
+        key = (highest.target_rps, highest.find is not None)
+        at.setdefault(key, []).append(title(configuration))
+    several = len(configurations) > 1
+    return [
+        markdown(
+            "{} sustained {} RPS, the highest rate {}. {} not reached.",
+            listed(markdown("**{}**", name) for name in names) if several else "The service",
+            number_format.rate(rate),
+            "that the search may try" if searched else "tested",
+            "Its capacity limit was" if len(names) == 1 else "Their capacity limits were",
+        )
+        for (rate, searched), names in at.items()
+    ]
 
 
-def _held_all(rate: float, searched: object, names: Sequence[str], several: int) -> str:
-    who = listed(names) if several > 1 else "The service"
-    whose, lies = ("its limit", "lies") if len(names) == 1 else ("their limits", "lie")
-    offered = "the highest rate the search may try" if searched else "the highest rate offered"
-    looked = "" if searched else f" and {'was' if len(names) == 1 else 'were'} not looked for"
-    return f"{who} held {number_format.rate(rate)} RPS, {offered}; {whose} {lies} above{looked}."
-
-
-def _compared(configurations: Sequence[Configuration]) -> list[str]:
-    """A paragraph for every rate that several configurations were asked at."""
-    asked: dict[float, list[tuple[str, Stage]]] = {}
+def _compared(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
+    """Return a paragraph for every rate that was offered to several configurations."""
+    offered: dict[float, list[tuple[str, Stage]]] = {}
     for configuration in configurations:
-        for stage in believed(configuration["stages"]):
-            if stage["achieved"] is not None and stage["repeat"] == 1:
-                asked.setdefault(stage["target_rps"], []).append((heading(configuration), stage))
-    return [_side_by_side(rate, pairs) for rate, pairs in asked.items() if len(pairs) > 1]
+        for stage in believed(configuration.stages):
+            if stage.achieved is not None and stage.repeat == 1:
+                offered.setdefault(stage.target_rps, []).append((title(configuration), stage))
+    return [_side_by_side(rate, pairs) for rate, pairs in offered.items() if len(pairs) > 1]
 
 
-def _side_by_side(rate: float, pairs: Sequence[tuple[str, Stage]]) -> str:
-    answered = [
-        f"{name} answered {number_format.rate(stage['actual_rps'])} a second "
-        f"(p95 duration {number_format.ms(stage['duration_ms']['p95'])} ms)"
+def _side_by_side(rate: float, pairs: Sequence[tuple[str, Stage]]) -> Markdown:
+    achieved = [
+        markdown(
+            "{} achieved {} RPS (p95 duration {} ms)",
+            name,
+            number_format.rate(stage.actual_rps),
+            number_format.ms(stage.duration_ms.p95),
+        )
         for name, stage in pairs
     ]
     costs = [cost for name, stage in pairs if (cost := _host_cost(name, stage))]
-    priced = f" An answered request cost the whole host {listed(costs)}." if len(costs) > 1 else ""
-    return f"At {number_format.rate(rate)} RPS, {listed(answered)}.{priced}"
+    cost = markdown(" Host CPU per successful response: {}.", listed(costs)) if len(costs) > 1 else EMPTY
+    return markdown("At {} RPS, {}.{}", number_format.rate(rate), listed(achieved), cost)
 
 
-def _host_cost(name: str, stage: Stage) -> str:
-    """CPU of the whole host for each good answer, and the parts that a direct connection has not."""
-    costs = stage["cpu_us_per_request"]
-    if not costs.get("system"):
-        return ""
+def _host_cost(name: str, stage: Stage) -> Markdown:
+    """CPU time of the whole host, and the part of hops that a direct connection does not have."""
+    costs = stage.cpu_us_per_request
+    total = costs.get(Role.SYSTEM)
+    if not total:
+        return EMPTY
     hops = [
-        f"{role} {number_format.micros(costs[role])} µs" for role in ("proxy", "forwarder") if costs.get(role)
+        markdown("{} {} µs", role, number_format.micros(cost)) for role in _HOPS if (cost := costs.get(role))
     ]
-    parts = f" ({listed(hops)} of it)" if hops else ""
-    return f"{number_format.micros(costs['system'])} µs of CPU in {name}{parts}"
+    parts = markdown(" (of which {})", listed(hops)) if hops else EMPTY
+    return markdown("{} µs in {}{}", number_format.micros(total), name, parts)
 
 
-def _reach(configuration: Configuration, several: int) -> str:
-    name = f"**{heading(configuration)}** " if several > 1 else "The service "
-    ran = [stage for stage in configuration["stages"] if stage["achieved"] is not None]
+def _reach(configuration: ConfigurationResults, *, several: bool) -> Markdown:
+    name = markdown("**{}**", title(configuration)) if several else markdown("The service")
+    ran = [stage for stage in configuration.stages if stage.achieved is not None]
     if not ran:
-        return f"{name}was not run."
-    good, short = held(ran), missed(ran)
-    reached = (
-        f"{name}held {number_format.rate(good[-1]['target_rps'])} RPS. " if good else f"{name}{_none(ran)}. "
-    )
-    return f"{reached}{_first_limit(short[0])}"
+        return markdown("{} was not run.", name)
+    good, short = sustained(ran), missed(ran)
+    reach = markdown("sustained {} RPS", number_format.rate(good[-1].target_rps)) if good else _none(ran)
+    return markdown("{} {}. {}", name, reach, _first_limit(short[0]))
 
 
 def _none(ran: Sequence[Stage]) -> str:
     if any(undecided(stage) for stage in ran):
-        return "was not shown to hold any rate"
-    return "did not hold the rate" if len(ran) == 1 else "held none of the rates"
+        return "was not shown to sustain any rate"
+    return "did not sustain the rate" if len(ran) == 1 else "sustained none of the rates"
 
 
-def _first_limit(stage: Stage) -> str:
-    found = stage["verdict"]["findings"]
-    where = f"At {number_format.rate(stage['target_rps'])} RPS"
-    if stage["validity"]["status"] == "invalid":
-        return f"{where} the measurement is invalid, so nothing is concluded from it."
-    if undecided(stage):
-        return f"{where} the search stopped: {escape(stage['find']['why'])}."
-    if stage["verdict"]["code"] == HELD and "find" in stage:
-        return f"{where} it still answered, but not as the search asks: {escape(stage['find']['why'])}."
-    proof = stage["verdict"].get("counter_experiment")
-    if proof and proof["answer"] != "inconclusive":
-        return f"{where} {escape(found[0]['summary'])}. {escape(proof['sentence'])}"
-    if stage["verdict"]["code"] == "undetermined" or not found:
-        return f"{where} {escape(found[0]['summary'])}." if found else f"{where} it fell short."
-    return f"{where} {escape(found[0]['summary'])} ({stage['verdict']['confidence']})."
+def _first_limit(stage: Stage) -> Markdown:
+    return markdown("At {} RPS, {}", number_format.rate(stage.target_rps), _why_missed(stage))
 
 
-def conclusion(configurations: Sequence[Configuration]) -> str:
-    """The last word: the best rate that held, and what is still open."""
-    reached = [(held(each["stages"]), each) for each in configurations]
-    best = [(good[-1], each) for good, each in reached if good]
+def _why_missed(stage: Stage) -> Markdown:
+    verdict, probe = stage.verdict, stage.find
+    if stage.validity.status is Validity.INVALID:
+        return markdown("the measurement is invalid and supports no conclusion.")
+    if probe is not None and probe.holds is None:
+        return markdown("the search stopped: {}.", probe.why)
+    if probe is not None and verdict.code is Limit.WITHIN_CAPACITY:
+        return markdown("it achieved the rate, but the search’s conditions failed: {}.", probe.why)
+    if not verdict.findings:
+        return markdown("it missed the target.")
+    summary, proof = verdict.findings[0].summary, verdict.counter_experiment
+    if proof is not None and proof.answer is not ProofAnswer.INCONCLUSIVE:
+        return markdown("{}. {}", summary, proof.sentence)
+    sure = EMPTY if verdict.code is Limit.UNDETERMINED else markdown(" ({})", verdict.confidence)
+    return markdown("{}{}.", summary, sure)
+
+
+def conclusion(configurations: Sequence[ConfigurationResults]) -> Markdown:
+    """Return the highest sustained rate, and what is still open."""
+    best = [
+        (good[-1], configuration)
+        for configuration in configurations
+        if (good := sustained(configuration.stages))
+    ]
     if not best:
-        return _nothing_held(configurations)
-    highest = max(float(stage["target_rps"]) for stage, _ in best)
-    equals = [pair for pair in best if pair[0]["target_rps"] == highest]
+        return _none_sustained(configurations)
+    highest = max(stage.target_rps for stage, _ in best)
+    equals = [pair for pair in best if pair[0].target_rps == highest]
     stage, configuration = min(equals, key=_slowness)
-    where = _who(heading(configuration), len(equals), len(configurations))
-    quick = number_format.ms(stage["response_time_ms"]["p95"])
-    told = f" with a response time of {quick} ms at p95" if stage["response_time_ms"]["p95"] else ""
-    said = (
-        f"The highest rate shown to hold is **{number_format.rate(stage['target_rps'])} RPS**{where}{told}.",
-        _capacities(configurations),
-        _open_question(configurations),
-        request_cost.answer(configurations),
+    p95 = stage.response_time_ms.p95
+    reached = markdown(
+        "The highest sustained rate is **{} RPS**{}{}.",
+        number_format.rate(stage.target_rps),
+        _who(title(configuration), len(equals), len(configurations)),
+        markdown(" with a p95 response time of {} ms", number_format.ms(p95)) if p95 else EMPTY,
     )
-    return " ".join(filter(None, said))
+    rest = (_capacities(configurations), _open_question(configurations), request_cost.answer(configurations))
+    return join(" ", filter(None, (reached, *rest)))
 
 
-def _slowness(pair: tuple[Stage, Configuration]) -> float:
-    return float(pair[0]["response_time_ms"]["p95"] or math.inf)
+def _slowness(pair: tuple[Stage, ConfigurationResults]) -> float:
+    return pair[0].response_time_ms.p95 or math.inf
 
 
-def _who(name: str, equals: int, several: int) -> str:
-    if several == 1:
-        return ""
-    return f" ({name})" if equals == 1 else f", by {equals} of {several} configurations, quickest {name}"
+def _who(name: str, equals: int, configurations: int) -> Markdown:
+    if configurations == 1:
+        return EMPTY
+    if equals == 1:
+        return markdown(" ({})", name)
+    return markdown(" ({} of {} configurations; fastest: {})", equals, configurations, name)
 
 
-def _capacities(configurations: Sequence[Configuration]) -> str:
-    """What several searches found, side by side."""
-    found = [
-        (heading(each), search["rps"])
-        for each in configurations
-        for search in each.get("capacity", ())
-        if search["rps"] is not None
+def _capacities(configurations: Sequence[ConfigurationResults]) -> Markdown:
+    """Return the results of several searches side by side."""
+    capacities = [
+        (title(configuration), search.rps)
+        for configuration in configurations
+        for search in configuration.capacity
+        if search.rps is not None
     ]
-    if len(found) < 2:
-        return ""
-    most = max(rate for _, rate in found)
+    if len(capacities) < 2:
+        return EMPTY
+    highest = max(rate for _, rate in capacities)
     shares = [
-        f"{name} {number_format.rate(rate)} RPS"
-        + (f" ({number_format.share(rate / most)} of that)" if rate < most else "")
-        for name, rate in found
+        markdown(
+            "{} RPS in {}{}",
+            number_format.rate(rate),
+            name,
+            _share_of(highest, rate),
+        )
+        for name, rate in capacities
     ]
-    return f"By the searches the capacities are: {listed(shares)}."
+    return markdown("The searches found these capacities: {}.", listed(shares))
 
 
-def _nothing_held(configurations: Sequence[Configuration]) -> str:
-    ran = [stage for each in configurations for stage in believed(each["stages"]) if stage["actual_rps"]]
+def _share_of(highest: float, rate: float) -> Markdown:
+    if not 0 < rate < highest:
+        return EMPTY
+    return markdown(" ({} of the highest)", number_format.share(rate / highest))
+
+
+def _none_sustained(configurations: Sequence[ConfigurationResults]) -> Markdown:
+    ran = [
+        (stage.actual_rps, stage)
+        for configuration in configurations
+        for stage in believed(configuration.stages)
+        if stage.actual_rps
+    ]
     if not ran:
-        return "No stage held its rate, so there is no throughput to rely on from this run."
-    best = max(ran, key=lambda stage: float(stage["actual_rps"]))
-    most = (
-        f"The most that was answered is **{number_format.rate(best['actual_rps'])} a second**, "
-        f"when {number_format.rate(best['target_rps'])} were asked for"
+        return markdown("No stage sustained its rate, so this run establishes no throughput.")
+    rate, best = max(ran, key=lambda pair: pair[0])
+    highest = markdown(
+        "The highest achieved rate is **{} RPS**, at a target of {} RPS",
+        number_format.rate(rate),
+        number_format.rate(best.target_rps),
     )
-    verdict = best["verdict"]
-    if any(undecided(stage) for stage in ran):
-        return f"The search came to no answer. {most}."
-    if verdict["code"] == HELD:
-        return f"No rate held as the search asks. {most}; no limit of the rate itself was met there."
-    if verdict["code"] == "undetermined":
-        return f"No stage held its rate. {most}; what limits it there is not shown by what was measured."
-    return f"No stage held its rate. {most}; the limit there is {_limit(best)}."
+    if any(undecided(stage) for _, stage in ran):
+        return markdown("The search found no capacity. {}.", highest)
+    if best.verdict.code is Limit.WITHIN_CAPACITY:
+        return markdown(
+            "No rate met the search’s conditions. {}; the throughput itself was not limited.", highest
+        )
+    if best.verdict.code is Limit.UNDETERMINED:
+        return markdown("No stage sustained its rate. {}; the data do not show what limits it.", highest)
+    return markdown("No stage sustained its rate. {}; the limit is {}.", highest, _limit(best))
 
 
-def _open_question(configurations: Sequence[Configuration]) -> str:
-    first = [(short[0], each) for each in configurations if (short := missed(each["stages"]))]
+def _open_question(configurations: Sequence[ConfigurationResults]) -> Markdown:
+    first = [
+        (short[0], configuration)
+        for configuration in configurations
+        if (short := missed(configuration.stages))
+    ]
     if not first:
-        return "No limit was met; offer more to find it."
-    known = [pair for pair in first if pair[0]["verdict"]["code"] not in {"undetermined", _OURS, HELD}]
-    if not known and any(stage["verdict"]["code"] == _OURS for stage, _ in first):
-        return "Above it the load generator was the limit, so nothing is known of the service there."
+        return markdown("No bottleneck was found. Increase the offered rate to find one.")
+    known = [pair for pair in first if pair[0].verdict.code not in _NO_LIMIT_OF_THE_SERVICE]
+    if not known and any(stage.verdict.code is Limit.GENERATOR for stage, _ in first):
+        return markdown("Above that rate, the load generator is the limit; the service’s is unknown.")
     if not known:
-        return "What limits the rates above it is not shown by what was measured."
+        return markdown("The data do not show what limits higher rates.")
     if len(configurations) == 1:
-        return f"Above it the limit is {_limit(known[0][0])}."
-    by_limit: dict[str, list[str]] = {}
-    for stage, each in known:
-        by_limit.setdefault(_named(stage), []).append(f"{heading(each)} ({_how_sure(stage)})")
-    return (
-        f"Limits that were met: {'; '.join(f'{name}, in {listed(who)}' for name, who in by_limit.items())}."
-    )
+        return markdown("Above that rate, the verdict is {}.", _limit(known[0][0]))
+    by_limit: dict[Markdown, list[Markdown]] = {}
+    for stage, configuration in known:
+        place = markdown("{} ({})", title(configuration), _how_sure(stage))
+        by_limit.setdefault(_named(stage), []).append(place)
+    limits = [markdown("{} in {}", name, listed(places)) for name, places in by_limit.items()]
+    return markdown("Limits found: {}.", join("; ", limits))
 
 
-def _limit(stage: Stage) -> str:
-    """A limit, what lies behind it, and how sure that is."""
-    return f"{_named(stage)} ({_how_sure(stage)})"
+def _limit(stage: Stage) -> Markdown:
+    """Return a limit, its cause where that is known, and how sure that is."""
+    return markdown("{} ({})", _named(stage), _how_sure(stage))
 
 
 def _how_sure(stage: Stage) -> str:
-    return f"{stage['verdict']['confidence']}, at {number_format.rate(stage['target_rps'])} RPS"
+    return f"{stage.verdict.confidence}, at {number_format.rate(stage.target_rps)} RPS"
 
 
-def _named(stage: Stage) -> str:
-    """A limit, and what a counter-experiment showed to use it up."""
-    verdict = stage["verdict"]
-    proof = verdict.get("counter_experiment") or {}
-    confirmed = proof.get("answer") == "confirmed" and "cause" in proof
-    behind = confirmed and uses_up(verdict["code"], proof["cause"])
-    return f"{verdict['code']}, used up by {escape(proof['cause'])}" if behind else str(verdict["code"])
+def _named(stage: Stage) -> Markdown:
+    """Return a limit, and the cause that a counter-experiment confirmed."""
+    verdict, proof = stage.verdict, stage.verdict.counter_experiment
+    if proof and proof.answer is ProofAnswer.CONFIRMED and cpu_used_up(verdict.code, proof.cause):
+        return markdown("{} because of {}", verdict.code, proof.cause)
+    return markdown("{}", verdict.code)

@@ -1,36 +1,42 @@
-"""The counter-experiments of a configuration: what was changed, what it did, what that says."""
+"""The counter-experiments of a configuration: the change, its effect, and what that shows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from runner.core.results import ConfigurationResults
 from runner.report import number_format
-from runner.report.markdown_text import escape, table
-from runner.report.tables import stage_name
+from runner.report.markdown_text import markdown, table
+from runner.report.section import Section
+
+_HEAD = (
+    "Stage",
+    "Change",
+    "RPS before",
+    "RPS after",
+    "p95 response time before (ms)",
+    "p95 response time after (ms)",
+    "Result",
+)
 
 
-def proofs(configuration: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A table of both runs and a sentence for each; None when nothing was tried."""
+def counter_experiments(configuration: ConfigurationResults) -> Section | None:
+    """Return a table of both runs and a sentence for each; None without a counter-experiment."""
     pairs = [
-        (stage, found)
-        for stage in configuration["stages"]
-        if (found := stage["verdict"].get("counter_experiment"))
+        (stage, stage.verdict.counter_experiment)
+        for stage in configuration.stages
+        if stage.verdict.counter_experiment
     ]
     if not pairs:
         return None
-    head = ["Stage", "Change", "RPS before", "RPS after"]
-    head += ["p95 response before (ms)", "p95 response after (ms)", "Answer"]
     rows = [
         [
-            stage_name(stage),
-            escape(found["words"]),
-            *(number_format.rate(rps) for rps in found["actual_rps"]),
-            number_format.ms(stage["response_time_ms"]["p95"]),
-            number_format.ms(found["trial"]["response_time_ms"]["p95"]),
-            f"**{found['answer']}**",
+            stage.title,
+            proof.words,
+            *(number_format.rate(rps) for rps in proof.actual_rps),
+            number_format.ms(stage.response_time_ms.p95),
+            number_format.ms(proof.trial.response_time_ms.p95),
+            markdown("**{}**", proof.answer),
         ]
-        for stage, found in pairs
+        for stage, proof in pairs
     ]
-    lines = [f"{stage_name(stage)}: {escape(found['sentence'])}" for stage, found in pairs]
-    return {"table": table(head, rows), "lines": lines}
+    lines = tuple(markdown("{}: {}", stage.title, proof.sentence) for stage, proof in pairs)
+    return Section(table=table(_HEAD, rows), lines=lines)

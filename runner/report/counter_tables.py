@@ -1,15 +1,13 @@
-"""The appendix of counters: what moved in each stage, and what could not be read."""
+"""The appendix of counters: what rose in each stage, and what could not be read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from runner.report.markdown_text import code, escape, table
-from runner.report.tables import stage_name
-
-Stage = Mapping[str, Any]
-Configuration = Mapping[str, Any]
+from runner.core.results import ConfigurationResults, CounterReading
+from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
+from runner.report.number_format import NOT_APPLICABLE
 
 _SHOWN: Final = (
     "tcp.", "conntrack.", "ports.", "softnet.", "nginx.", "app.", "fds.", "memory.oom_kills",
@@ -21,19 +19,20 @@ _HIDDEN: Final = ("cpu.softirq_s.",)
 _SCOPES: Final = {"host": "host", "net:host": "host's network"}
 
 
-def moved(configuration: Configuration) -> str:
-    """Counters that rose and levels with their bounds, a column a stage; empty when none was read."""
-    stages = configuration["stages"]
-    by_stage = [
-        {(each["scope"], each["name"]): each for each in stage.get("counters", ())} for stage in stages
-    ]
-    keys = dict.fromkeys(key for found in by_stage for key in found if _is_shown(key[1]))
+def changed_counters(configuration: ConfigurationResults) -> Markdown:
+    """Return counters that rose and gauges with their limits, a column for each stage; empty without any."""
+    stages = configuration.stages
+    by_stage = [{(counter.scope, counter.name): counter for counter in stage.counters} for stage in stages]
+    keys = dict.fromkeys(key for counters in by_stage for key in counters if _is_shown(key[1]))
     rows = [
-        [f"{escape(_scope(scope))}: {code(name)}", *(_cell(found.get((scope, name))) for found in by_stage)]
+        [
+            markdown("{}: {}", _scope(scope), code(name)),
+            *(_cell(counters.get((scope, name))) for counters in by_stage),
+        ]
         for scope, name in sorted(keys)
-        if any(_moved(found.get((scope, name))) for found in by_stage)
+        if any(_is_changed(counters.get((scope, name))) for counters in by_stage)
     ]
-    return table(["Counter", *map(stage_name, stages)], rows) if rows else ""
+    return table(["Counter", *(stage.title for stage in stages)], rows) if rows else EMPTY
 
 
 def _is_shown(name: str) -> bool:
@@ -44,24 +43,26 @@ def _scope(scope: str) -> str:
     return _SCOPES.get(scope, scope.replace("net:", "network of "))
 
 
-def _moved(counter: Mapping[str, Any] | None) -> bool:
+def _is_changed(counter: CounterReading | None) -> bool:
     if counter is None:
         return False
-    return bool(counter["delta"] if counter["kind"] == "counter" else counter["peak"])
+    return bool(counter.delta if counter.kind == "counter" else counter.peak)
 
 
-def _cell(counter: Mapping[str, Any] | None) -> str:
-    """How much it rose; of a level, its peak of its bound."""
+def _cell(counter: CounterReading | None) -> str:
+    """Return by how much a counter rose; of a gauge, its peak and its limit."""
     if counter is None:
-        return "–"
-    if counter["kind"] == "counter":
-        return f"+{_number(counter['delta'], counter['unit'])}"
-    if counter["name"] == "threads.hottest_cores":
-        return f"{counter['after']:.2f} of a core"
-    if counter["name"] == "threads.runnable_share":
-        return f"{counter['after']:.0%} of the time".replace("%", " %")
-    bound = f" of {_number(counter['limit'], counter['unit'])}" if counter["limit"] else ""
-    return f"{_number(counter['peak'], counter['unit'])}{bound}"
+        return NOT_APPLICABLE
+    if counter.kind == "counter":
+        return f"+{_number(counter.delta or 0.0, counter.unit)}"
+    if counter.name == "threads.hottest_cores":
+        return f"{counter.after:.2f} of a core"
+    if counter.name == "threads.runnable_share":
+        return f"{counter.after:.0%} of the time".replace("%", " %")
+    if counter.peak is None:
+        return NOT_APPLICABLE
+    bound = f" of {_number(counter.limit, counter.unit)}" if counter.limit else ""
+    return f"{_number(counter.peak, counter.unit)}{bound}"
 
 
 def _number(value: float, unit: str) -> str:
@@ -72,13 +73,13 @@ def _number(value: float, unit: str) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
 
 
-def not_readable(configurations: Sequence[Configuration]) -> list[str]:
-    """What could not be read and why, each once."""
+def not_readable(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
+    """Return what could not be read and why, each once."""
     return list(
         dict.fromkeys(
-            f"{escape(_scope(each['scope']))}: {code(each['name'])}: {escape(each['reason'])}."
+            markdown("{}: {}: {}.", _scope(counter.scope), code(counter.name), counter.reason)
             for configuration in configurations
-            for stage in configuration["stages"]
-            for each in stage.get("unreadable", ())
+            for stage in configuration.stages
+            for counter in stage.unreadable
         )
     )

@@ -1,114 +1,110 @@
-"""What the instrument itself contributes: its floor, its spacing, and what another engine saw."""
+"""What the generator itself contributes: its baseline, its spacing, and what another engine measured."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from runner.report import number_format
-from runner.report.markdown_text import escape, table
-from runner.report.tables import stage_name
+from runner.core.metrics import METRICS
+from runner.core.results import (
+    ConfigurationResults,
+    CrossCheck,
+    Difference,
+    SpacingError,
+    Stage,
+    StageCalibration,
+    stage_title,
+)
+from runner.report import metric_text, number_format
+from runner.report.markdown_text import EMPTY, Markdown, join, markdown, table
+from runner.report.number_format import NOT_MEASURED
+from runner.report.section import Section
+from runner.report.tables import three
 
-Stage = Mapping[str, Any]
-Configuration = Mapping[str, Any]
+_HEAD: Final = (
+    "Engine, connections, rate",
+    "Duration p50 / p95 / p99 (ms)",
+    "Dispatch delay p99 (ms)",
+    "CPU per request (µs)",
+    "Planned / actual gap (µs)",
+    "Spacing error p50 / p99 (µs)",
+    "Maximum rate (RPS)",
+)
+_BY_KEY: Final = {metric.key: metric for metric in METRICS.values()}
 
 
-def calibrations(configurations: Sequence[Configuration]) -> str:
-    """What every engine shows at every rate with nothing to measure; empty without a calibration."""
+def baselines(configurations: Sequence[ConfigurationResults]) -> Markdown:
+    """Return what every engine shows at every rate against a no-op server; empty without a calibration."""
     found = {
-        (own["engine"], own["connection"], stage["target_rps"]): own
+        (calibration.engine, calibration.connection, stage.target_rps): calibration
         for configuration in configurations
         for stage in _every_stage(configuration)
-        if (own := stage.get("calibration")) and own["duration_ms"]
+        if (calibration := stage.calibration) and calibration.duration_ms
     }
-    head = [
-        "Engine, connections, rate",
-        "Duration p50 / p95 / p99 (ms)",
-        "Dispatch delay p99 (ms)",
-        "CPU a request (µs)",
-        "Gap planned / seen (µs)",
-        "Spacing error p50 / p99 (µs)",
-        "Ceiling (RPS)",
+    rows = [_baseline(rate, calibration) for (_, _, rate), calibration in found.items()]
+    return table(_HEAD, rows) if rows else EMPTY
+
+
+def _every_stage(configuration: ConfigurationResults) -> Iterator[Stage]:
+    yield from configuration.stages
+    yield from (check.trial for check in configuration.cross_check)
+
+
+def _baseline(rate: float, calibration: StageCalibration) -> list[str]:
+    spacing = calibration.spacing_us
+    return [
+        f"{calibration.engine}, {calibration.connection}, {number_format.rate(rate)} RPS",
+        three(calibration.duration_ms),
+        number_format.ms(calibration.dispatch_delay_ms.get("p99")),
+        number_format.count(calibration.cpu_us_per_request),
+        _gaps(spacing) if spacing else NOT_MEASURED,
+        _errors(spacing) if spacing else NOT_MEASURED,
+        number_format.rate(calibration.ceiling_rps),
     ]
-    rows = [
-        [
-            f"{escape(engine)}, {connection}, {number_format.rate(rate)} RPS",
-            _three(own["duration_ms"]),
-            number_format.ms(own["dispatch_delay_ms"].get("p99")),
-            _us(own["cpu_us_per_request"]),
-            _spacing(own, "planned_gap_us", "median_gap_us"),
-            _spacing(own, "error_p50_us", "error_p99_us"),
-            number_format.NOT_MEASURED
-            if own["ceiling_rps"] is None
-            else number_format.rate(own["ceiling_rps"]),
-        ]
-        for (engine, connection, rate), own in found.items()
-    ]
-    return table(head, rows) if rows else ""
 
 
-def _every_stage(configuration: Configuration) -> list[Stage]:
-    return [*configuration["stages"], *(each["trial"] for each in configuration.get("cross_check", ()))]
+def _gaps(spacing: SpacingError) -> str:
+    return f"{spacing.planned_gap_us:,.0f} / {spacing.median_gap_us:,.0f}"
 
 
-def _three(duration: Mapping[str, float]) -> str:
-    return " / ".join(number_format.ms(duration.get(name)) for name in ("p50", "p95", "p99"))
+def _errors(spacing: SpacingError) -> str:
+    return f"{spacing.error_p50_us:,.0f} / {spacing.error_p99_us:,.0f}"
 
 
-def _us(value: float | None) -> str:
-    return number_format.NOT_MEASURED if value is None else f"{value:,.0f}"
-
-
-def _spacing(own: Mapping[str, Any], *names: str) -> str:
-    spacing = own["spacing_us"]
-    return " / ".join(_us(spacing[name]) for name in names) if spacing else number_format.NOT_MEASURED
-
-
-def cross_check(configuration: Configuration) -> dict[str, Any] | None:
-    """The table of both engines and a sentence a stage; None when no stage was cross-checked."""
-    checks = configuration.get("cross_check") or []
+def cross_check(configuration: ConfigurationResults) -> Section | None:
+    """Return the table of both engines and a sentence for each stage; None without a cross-check."""
+    checks = configuration.cross_check
     if not checks:
         return None
-    first, second = checks[0]["engines"]
-    head = ["Stage", "Metric", first, second, "Difference"]
-    rows = [
-        [
-            _of(check),
-            _metric(each["metric"]),
-            *(_value(each["metric"], value) for value in each["values"]),
-            _difference(each),
-        ]
-        for check in checks
-        for each in check["differences"]
+    rows = [[_place(check), *_difference(pair)] for check in checks for pair in check.differences]
+    head = ["Stage", "Metric", *checks[0].engines, "Difference"]
+    return Section(
+        table=table(head, rows) if rows else EMPTY, lines=tuple(_sentence(check) for check in checks)
+    )
+
+
+def _place(check: CrossCheck) -> str:
+    return stage_title(check.stage, check.repeat)
+
+
+def _difference(pair: Difference) -> list[str]:
+    metric = _BY_KEY.get(pair.metric)
+    title = metric_text.heading(metric) if metric else pair.metric
+    values = [
+        metric_text.figure(metric, value) if metric else metric_text.plain(value) for value in pair.values
     ]
-    return {"table": table(head, rows) if rows else "", "lines": [_sentence(check) for check in checks]}
+    change = f"{pair.ratio - 1:+.1%}".replace("%", " %") if pair.ratio else NOT_MEASURED
+    return [title, *values, change if pair.same else markdown("**{}**", change)]
 
 
-def _of(check: Mapping[str, Any]) -> str:
-    return stage_name({"name": check["stage"], "repeat": check["repeat"]})
-
-
-def _metric(name: str) -> str:
-    if name == "actual_rps":
-        return "Actual RPS"
-    latency, _, statistic = name.partition("_ms.")
-    return f"{statistic} {latency.capitalize()} (ms)"
-
-
-def _value(metric: str, value: float) -> str:
-    return number_format.rate(value) if metric == "actual_rps" else number_format.ms(value)
-
-
-def _difference(each: Mapping[str, Any]) -> str:
-    shown = f"{each['ratio'] - 1:+.1%}" if each["ratio"] else number_format.NOT_MEASURED
-    return shown if each["same"] else f"**{shown}**"
-
-
-def _sentence(check: Mapping[str, Any]) -> str:
-    first, second = check["engines"]
-    if check["agrees"]:
-        bounds = "within 1 % of the rate and 10 % or 0.2 ms of the durations"
-        return f"{_of(check)}: {first} and {second} agree {bounds}."
-    reasons = "; ".join(escape(reason) for reason in check["reasons"])
-    why = f" What explains it: {reasons}." if reasons else " Nothing that was measured explains it."
-    return f"{_of(check)}: {first} and {second} **disagree**.{why}"
+def _sentence(check: CrossCheck) -> Markdown:
+    first, second = check.engines
+    if check.agrees:
+        return markdown(
+            "{}: {} and {} agree within 1 % in rate and within 10 % or 0.2 ms in duration.",
+            _place(check),
+            first,
+            second,
+        )
+    reasons = join("; ", check.reasons) or "nothing that was measured explains it"
+    return markdown("{}: {} and {} **disagree**: {}.", _place(check), first, second, reasons)

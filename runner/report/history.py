@@ -1,60 +1,57 @@
-"""A history for people: a curve for each number, oldest run first."""
+"""A history for people: a curve for each metric, oldest run first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator
 
+from runner.core.comparison import History, MetricHistory, StageHistory
 from runner.report import number_format
-from runner.report.headlines import TITLES, shown
-from runner.report.markdown_text import code, escape, table
+from runner.report.comparison import emphasized
+from runner.report.markdown_text import Markdown, code, join, listed, markdown, table
+from runner.report.metric_text import key_figure, key_heading
 from runner.report.sparkline import sparkline
-
-History = Mapping[str, Any]
-_HOW: Final = (
-    "each curve starts at 0 and has the oldest run on the left. The last run is judged against all before it."
-)
 
 
 def render_history(history: History) -> str:
-    """The whole history as Markdown."""
-    runs = history["runs"]
-    several = len({stage["configuration"] for stage in history["stages"]}) > 1
-    parts = [
-        f"# History of {escape(history['experiment'])}",
-        f"{number_format.plural(len(runs), 'run')}, {_span(runs)}; {_HOW}",
-    ]
-    if history["unlike"]:
-        ids = number_format.listed([code(each) for each in history["unlike"]])
-        parts.append(f"Left out, because another machine made them: {ids}.")
-    for stage in history["stages"]:
-        name = escape(stage["stage"])
-        parts += [f"## {escape(stage['configuration'])}, {name}" if several else f"## {name}", _table(stage)]
-    return "\n\n".join(parts) + "\n"
+    """Return the whole history as Markdown."""
+    return join("\n\n", _parts(history)) + "\n"
 
 
-def _span(runs: Sequence[Mapping[str, Any]]) -> str:
-    return f"from {escape(runs[0]['started_at'])} to {escape(runs[-1]['started_at'])}"
-
-
-def _table(stage: Mapping[str, Any]) -> str:
-    rows = [
-        [
-            TITLES[metric["name"]],
-            code(sparkline(metric["values"])),
-            *(shown(metric["name"], _edge(metric["values"], pick)) for pick in (min, max)),
-            shown(metric["name"], metric["median"]),
-            shown(metric["name"], metric["last"]),
-            f"**{metric['verdict']}**"
-            if metric["verdict"] in {"worse", "better"}
-            else metric["verdict"] or "–",
-        ]
-        for metric in stage["metrics"]
-    ]
-    return table(
-        ["Metric", "Runs", "Lowest", "Highest", "Median before", "Last", "Verdict"], rows, words=(1, 6)
+def _parts(history: History) -> Iterator[Markdown]:
+    several = len({stage.configuration for stage in history.stages}) > 1
+    yield markdown("# History of {}", history.experiment)
+    yield markdown(
+        "{}{}. Each curve starts at 0, with the oldest run on the left. The last run is compared with all "
+        "earlier ones.",
+        number_format.plural(len(history.runs), "run"),
+        _span(history),
     )
+    if history.unlike:
+        ids = listed(code(run) for run in history.unlike)
+        yield markdown("Excluded because they ran on another machine: {}.", ids)
+    for stage in history.stages:
+        place = f"{stage.configuration}, {stage.stage}" if several else stage.stage
+        yield markdown("## {}", place)
+        yield _table(stage)
 
 
-def _edge(values: list[float | None], pick: Any) -> float | None:
-    return pick((value for value in values if value is not None), default=None)  # type: ignore[no-any-return]
+def _span(history: History) -> Markdown:
+    if not history.runs:
+        return markdown("")
+    return markdown(", from {} to {}", history.runs[0].started_at, history.runs[-1].started_at)
+
+
+def _table(stage: StageHistory) -> Markdown:
+    head = ["Metric", "Runs", "Lowest", "Highest", "Median before", "Last", "Verdict"]
+    return table(head, [_row(metric) for metric in stage.metrics], words=(1, 6))
+
+
+def _row(metric: MetricHistory) -> list[str]:
+    known = [value for value in metric.values if value is not None]
+    figures = (min(known, default=None), max(known, default=None), metric.median, metric.last)
+    return [
+        key_heading(metric.name),
+        code(sparkline(metric.values)),
+        *(key_figure(metric.name, value) for value in figures),
+        emphasized(metric.verdict) if metric.verdict else number_format.NOT_APPLICABLE,
+    ]

@@ -1,42 +1,46 @@
-"""The outcome as JUnit XML, which every CI shows: a test suite a configuration, a test case a promise.
+"""The outcome as JUnit XML, which every CI shows.
 
-A promise is a threshold on a stage, and that the stage may be believed at all.
+A configuration is a test suite. Each of its stages is a test case that passes if the measurement is valid,
+and each threshold on a stage is another one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 from xml.etree import ElementTree as ET
 
-from runner.report import number_format
+from runner.core.codes import StageStatus, Validity
+from runner.core.metrics import METRICS
+from runner.core.results import ConfigurationResults, Results, Stage
+from runner.report import metric_text, number_format
+from runner.report.tables import threshold_value
 
-Stage = Mapping[str, Any]
+_NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters outside XML 1.0 (section 2.2)."""
+_FIGURES: Final = ("actual_rps", "achieved", "errors", "duration.p95")
+"""Metrics that a passed case states."""
 
-_UNFIT: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold (section 2.2)."""
 
+def render_junit(results: Results) -> str:
+    """Return XML text in the shape that Jenkins, GitLab and GitHub's actions read.
 
-def render_junit(results: Mapping[str, Any]) -> str:
-    """XML text in the shape that Jenkins, GitLab and GitHub's actions read; the same for the same results.
-
-    A stage that is invalid, failed or was not run is an error, a threshold that failed a failure; thresholds
-    of a stage that was not run are skipped.
+    A stage that is invalid or was not run is an error, a threshold that failed a failure. The same results
+    give the same text.
     """
-    root = ET.Element("testsuites", {"name": _fit(results["experiment"]["title"])})
-    for configuration in results["configurations"]:
-        root.append(_suite(configuration, results))
+    root = ET.Element("testsuites", {"name": _xml(results.experiment.title)})
+    root.extend(_suite(configuration, results) for configuration in results.configurations)
     for key in ("tests", "failures", "errors", "skipped"):
         root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 
 
-def _suite(configuration: Mapping[str, Any], results: Mapping[str, Any]) -> ET.Element:
-    name = f"{results['experiment']['name']}.{configuration['name']}"
-    cases = [case for stage in configuration["stages"] for case in _cases(stage, name)]
-    suite = ET.Element("testsuite", {"name": _fit(name), "timestamp": _fit(results["run"]["started_at"])})
+def _suite(configuration: ConfigurationResults, results: Results) -> ET.Element:
+    name = f"{results.experiment.name}.{configuration.name}"
+    cases = [case for stage in configuration.stages for case in _cases(stage, name)]
+    suite = ET.Element("testsuite", {"name": _xml(name), "timestamp": _xml(results.run.started_at)})
     suite.extend(cases)
     suite.set("tests", str(len(cases)))
     for key, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
@@ -45,50 +49,48 @@ def _suite(configuration: Mapping[str, Any], results: Mapping[str, Any]) -> ET.E
 
 
 def _cases(stage: Stage, suite: str) -> Iterator[ET.Element]:
-    name = stage["name"] + (f" (repeat {stage['repeat']})" if stage["repeat"] > 1 else "")
-    yield _believable(stage, name, suite)
-    for threshold in stage["thresholds"]:
-        case = _case(f"{name}: {threshold['expr']}", suite)
-        if not threshold["ok"]:
-            value = threshold["value"]
-            said = "it was not measured" if value is None else f"it is {value:g}"
-            _add(case, "failure", f"{threshold['expr']} does not hold: {said}", _verdict(stage))
+    yield _validity(stage, suite)
+    for threshold in stage.thresholds:
+        case = _case(f"{stage.title}: {threshold.expr}", suite)
+        if not threshold.ok:
+            value = threshold_value(threshold)
+            measured = value if threshold.value is None else f"measured {value}"
+            _add(case, "failure", f"{threshold.expr} failed: {measured}", _verdict(stage))
         yield case
 
 
-def _believable(stage: Stage, name: str, suite: str) -> ET.Element:
-    case = _case(f"{name}: is a valid measurement", suite)
-    status, validity = stage["status"], stage["validity"]
-    if status == "not-run":
+def _validity(stage: Stage, suite: str) -> ET.Element:
+    case = _case(f"{stage.title}: is a valid measurement", suite)
+    if stage.status is StageStatus.NOT_RUN:
         _add(case, "error", "the stage was not run", "")
-    elif validity["status"] == "invalid":
-        _add(case, "error", "; ".join(validity["reasons"]), _verdict(stage))
+    elif stage.validity.status is Validity.INVALID:
+        _add(case, "error", "; ".join(stage.validity.reasons), _verdict(stage))
     else:
-        ET.SubElement(case, "system-out").text = _fit(_figures(stage))
+        ET.SubElement(case, "system-out").text = _xml(_figures(stage))
     return case
 
 
 def _case(name: str, suite: str) -> ET.Element:
-    return ET.Element("testcase", {"name": _fit(name), "classname": _fit(suite)})
+    return ET.Element("testcase", {"name": _xml(name), "classname": _xml(suite)})
 
 
 def _add(case: ET.Element, tag: str, message: str, text: str) -> None:
-    element = ET.SubElement(case, tag, {"message": _fit(message)})
-    element.text = _fit(text) or None
+    element = ET.SubElement(case, tag, {"message": _xml(message)})
+    element.text = _xml(text) or None
 
 
 def _verdict(stage: Stage) -> str:
-    verdict = stage["verdict"]
-    found = "; ".join(finding["summary"] for finding in verdict["findings"])
-    return f"{verdict['code']} ({verdict['confidence']}): {found}" if found else str(verdict["code"])
+    verdict = stage.verdict
+    summaries = "; ".join(finding.summary for finding in verdict.findings)
+    return f"{verdict.code} ({verdict.confidence}): {summaries}" if summaries else verdict.code.value
 
 
 def _figures(stage: Stage) -> str:
-    return (
-        f"{number_format.rate(stage['actual_rps'])} of {number_format.rate(stage['target_rps'])} RPS, "
-        f"p95 duration {number_format.ms(stage['duration_ms']['p95'])} ms, {_verdict(stage)}"
-    )
+    target = f"Target RPS: {number_format.rate(stage.target_rps)}"
+    metrics = [METRICS[path] for path in _FIGURES]
+    measured = [f"{metric.title}: {metric_text.with_unit(metric, metric.read(stage))}" for metric in metrics]
+    return "\n".join([target, *measured, f"Verdict: {_verdict(stage)}"])
 
 
-def _fit(text: str) -> str:
-    return _UNFIT.sub("\ufffd", text)
+def _xml(text: str) -> str:
+    return _NOT_XML.sub("\ufffd", text)

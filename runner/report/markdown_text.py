@@ -1,62 +1,131 @@
-"""Markdown that stays what it should be, whatever text comes from specifications and services."""
+"""Markdown that is escaped by construction: only text of the type `Markdown` counts as markup.
+
+All other text, such as text from specifications, services and stored results, is escaped when it is inserted
+into a template. A forgotten call therefore shows backslashes; it cannot let markup in. markupsafe does the
+same for HTML.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from string import Formatter
+from typing import Any, Final, LiteralString
 
-_MARKED = re.compile(r"\\([\\`*_{}\[\]<>#|~@])|\*\*")
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~@])")
+from runner.report import number_format
+
+_SPECIAL: Final = re.compile(
+    r"""
+      [\\`*_{}\[\]#|~@$]              # emphasis, code, links, headings, tables, mentions, formulas
+    | <(?![ =]) | (?<![ ])> | >(?![ =])   # tags and quotations, but not the signs of "a < 1" and "a >= 1"
+    | &(?=[#A-Za-z])                # entities
+    | :(?=//) | (?<=www)\.          # addresses that become links by themselves
+    | ^[-+=](?=[-+= ]|$)            # bullet lists, rules and underlined headings
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_NUMBERED: Final = re.compile(r"^([0-9]{1,9})([.)])(?= |$)")
+_MARKED: Final = re.compile(r"\\([!-/:-@\[-`{-~])|\*\*")
+_BARE_BAR: Final = re.compile(r"(?<!\\)\|")
 
 
-def escape(text: str) -> str:
-    """Text on one line in which nothing means anything to Markdown or HTML."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+class Markdown(str):
+    """Text that is markup: made by this module, or one of our literals."""
+
+    __slots__ = ()
 
 
-def unmarked(text: str) -> str:
-    """A sentence of ours without its emphasis and escapes, for a terminal."""
-    return _MARKED.sub(lambda found: found[1] or "", text)
+EMPTY: Final = Markdown("")
 
 
-def paragraphs(text: str) -> str:
-    """Text of several lines, escaped, its empty lines kept."""
-    blocks = re.split(r"\n\s*\n", text.strip())
-    return "\n\n".join(escape(block) for block in blocks)
+def escape(value: object) -> Markdown:
+    """Return text on one line without any meaning to Markdown or HTML; `Markdown` is returned unchanged."""
+    if isinstance(value, Markdown):
+        return value
+    text = _SPECIAL.sub(r"\\\g<0>", " ".join(str(value).split()))
+    return Markdown(_NUMBERED.sub(r"\1\\\2", text))
 
 
-def code(text: str) -> str:
-    """A code span; pipes are escaped so that it may stand in a table."""
-    flat = " ".join(text.split()).replace("|", "\\|")
+class _Escaping(Formatter):
+    """Formats like `str.format`, and escapes every value that is not `Markdown`."""
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        return escape(value if not format_spec else format(value, format_spec))
+
+
+_ESCAPING = _Escaping()
+
+
+def markdown(template: LiteralString, /, *args: object, **values: object) -> Markdown:
+    """Return a template filled as `str.format` does; every value that is not `Markdown` is escaped.
+
+    Args:
+        template: A literal, never a text with values in it: its markup counts.
+        args: Values for ``{}``.
+        values: Values for ``{name}``.
+    """
+    return Markdown(_ESCAPING.vformat(template, args, values))
+
+
+def join(separator: LiteralString, parts: Iterable[object]) -> Markdown:
+    """Return parts, each escaped unless it is `Markdown`, joined by a literal."""
+    return Markdown(separator.join(escape(part) for part in parts))
+
+
+def listed(items: Iterable[object]) -> Markdown:
+    """Return items as a sentence has them: "a", "a and b", "a, b and c"."""
+    return Markdown(number_format.listed([escape(item) for item in items]))
+
+
+def unmarked(text: Markdown) -> str:
+    """Return Markdown as plain text for a terminal: without emphasis and escapes."""
+    return _MARKED.sub(lambda match: match[1] or "", text)
+
+
+def paragraphs(text: str) -> Markdown:
+    """Return text of several lines, escaped; its empty lines remain."""
+    return join("\n\n", re.split(r"\n\s*\n", text.strip()))
+
+
+def code(text: str) -> Markdown:
+    """Return a code span; text that no code span in a table can show is escaped instead."""
+    flat = " ".join(text.split())
+    if not flat or "\\|" in flat:
+        return escape(flat)
     fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
     pad = " " if flat.startswith("`") or flat.endswith("`") else ""
-    return f"{fence}{pad}{flat}{pad}{fence}"
+    return Markdown(f"{fence}{pad}{flat}{pad}{fence}")
 
 
-def block(lines: Sequence[str]) -> str:
-    """A fenced block that its content cannot close."""
+def block(lines: Sequence[str]) -> Markdown:
+    """Return a fenced block of code that its content cannot close."""
     longest = max((len(run) for line in lines for run in re.findall(r"`{3,}", line)), default=2)
     fence = "`" * (longest + 1)
-    return "\n".join([f"{fence}text", *(line.rstrip("\r\n") for line in lines), fence])
+    return Markdown("\n".join([f"{fence}text", *(line.rstrip("\r\n") for line in lines), fence]))
 
 
 def table(
-    head: Sequence[str], rows: Sequence[Sequence[str]], *, figures: bool = True, words: Collection[int] = ()
-) -> str:
-    """A table whose cells are Markdown already; columns of figures are set to the right.
+    head: Sequence[object],
+    rows: Sequence[Sequence[object]],
+    *,
+    figures: bool = True,
+    words: Collection[int] = (),
+) -> Markdown:
+    """Return a table; cells that are not `Markdown` are escaped, columns of figures are aligned right.
 
     Args:
         head: The headings.
-        rows: Of as many cells.
+        rows: Rows of as many cells.
         figures: Whether all columns but the first hold figures.
-        words: Those that do not all the same, counted from 0.
+        words: Columns that hold words nevertheless, counted from 0.
     """
     right = [figures and n > 0 and n not in words for n in range(len(head))]
-    widths = [max(3, *(len(row[column]) for row in [head, *rows])) for column in range(len(head))]
+    cells = [[_BARE_BAR.sub(r"\|", escape(cell)) for cell in row] for row in [head, *rows]]
+    widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(head))]
     rule = [
         "-" * (width - 1) + (":" if to_right else "-") for width, to_right in zip(widths, right, strict=True)
     ]
-    return "\n".join(_row(row, widths, right) for row in [head, rule, *rows])
+    return Markdown("\n".join(_row(row, widths, right) for row in [cells[0], rule, *cells[1:]]))
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from runner.core.metrics import Dimension
+
 NOT_MEASURED: Final = "not measured"
+NOT_APPLICABLE: Final = "–"
 
 
 def count(value: float | None) -> str:
-    """A whole number with thousands separators."""
+    """Return a whole number with thousands separators."""
     return NOT_MEASURED if value is None else f"{value:,.0f}"
 
 
 def rate(value: float | None) -> str:
-    """Requests per second: whole from 100 on, one decimal below, none where it is 0."""
+    """Return requests per second: whole from 100 on, one decimal below, none where it is 0."""
     if value is None:
         return NOT_MEASURED
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
 
 
 def ms(value: float | None) -> str:
-    """Milliseconds without the unit."""
+    """Return milliseconds without the unit."""
     if value is None:
         return NOT_MEASURED
     decimals = 3 if value < 0.1 else 2 if value < 10 else 1 if value < 100 else 0
@@ -29,19 +32,19 @@ def ms(value: float | None) -> str:
 
 
 def cores(value: float | None) -> str:
-    """CPU cores to two decimals; a little is less than 0.01 and not 0."""
+    """Return CPU cores to two decimals; a little is less than 0.01 and not 0."""
     if value is None:
         return NOT_MEASURED
     return "< 0.01" if 0 < value < 0.005 else f"{value:.2f}"
 
 
 def mib(value: float | None) -> str:
-    """MiB, whole from 10 on."""
+    """Return MiB, whole from 10 on."""
     return NOT_MEASURED if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def share(value: float | None) -> str:
-    """A fraction in per cent; what is nearly all or nearly nothing keeps the digits that matter."""
+    """Return a fraction in per cent; values close to 0 or 100 % keep the digits that matter."""
     if value is None:
         return NOT_MEASURED
     percent = value * 100
@@ -53,27 +56,38 @@ def share(value: float | None) -> str:
 
 
 def micros(value: float | None) -> str:
-    """Microseconds without the unit."""
+    """Return microseconds without the unit."""
     return NOT_MEASURED if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def times(value: float) -> str:
-    """A factor in words that can follow "rose": "2.4 times as much"."""
+    """Return a factor: "2.4 times"."""
     return f"{value:,.0f} times" if value >= 10 else f"{value:.1f} times"
 
 
 def seconds(value: float) -> str:
-    """A length of time."""
+    """Return a length of time."""
     return f"{value:g} s"
 
 
 def listed(items: Sequence[str], word: str = "and") -> str:
-    """Items as in a sentence: "a", "a and b", "a, b and c"."""
+    """Return items as a sentence has them: "a", "a and b", "a, b and c"."""
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])} {word} {items[-1]}"
 
 
 def plural(number: int, noun: str) -> str:
-    """A number and its noun."""
+    """Return a number and its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+FORMATS: Final[Mapping[Dimension, Callable[[float | None], str]]] = {
+    Dimension.TIME: ms,
+    Dimension.SHARE: share,
+    Dimension.SIZE: mib,
+    Dimension.CORES: cores,
+    Dimension.RATE: rate,
+    Dimension.COUNT: count,
+}
+"""How values of each dimension are written, without their unit."""

@@ -1,58 +1,61 @@
-"""Repeats of the same stage: one row of medians with their intervals, and who stands out."""
+"""Repeats of the same stage: one row of medians with their intervals, and the outliers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from runner.core.metrics import KEY_METRICS
+from runner.core.results import ConfigurationResults, RepeatedMetric, Repeats
 from runner.report import number_format
-from runner.report.headlines import TITLES, shown
-from runner.report.markdown_text import escape, table
+from runner.report.markdown_text import Markdown, listed, markdown, table
+from runner.report.metric_text import key_figure, key_heading
+from runner.report.section import Section
 
-Configuration = Mapping[str, Any]
 
-
-def repeats(configuration: Configuration) -> dict[str, Any] | None:
-    """A table and sentences; None when nothing was repeated."""
-    groups = configuration.get("repeats") or []
+def repeats(configuration: ConfigurationResults) -> Section | None:
+    """Return a table and remarks; None when nothing was repeated."""
+    groups = configuration.repeats
     if not groups:
         return None
-    keys = [key for key in TITLES if any(key in group["metrics"] for group in groups)]
+    names = [name for name in KEY_METRICS if any(name in group.metrics for group in groups)]
     rows = [
         [
-            escape(group["stage"]),
-            number_format.count(group["n"]),
-            *(_cell(key, group["metrics"].get(key)) for key in keys),
+            group.stage,
+            number_format.count(group.n),
+            *(_cell(name, group.metrics.get(name)) for name in names),
         ]
         for group in groups
     ]
-    return {
-        "table": table(["Stage", "Repeats", *(TITLES[key] for key in keys)], rows),
-        "lines": [line for group in groups for line in _lines(group, configuration)],
-    }
+    numbers = {stage.order: stage.repeat for stage in configuration.stages}
+    return Section(
+        table=table(["Stage", "Repeats", *map(key_heading, names)], rows),
+        lines=tuple(line for group in groups for line in _lines(group, numbers)),
+    )
 
 
-def _cell(key: str, metric: Mapping[str, Any] | None) -> str:
+def _cell(name: str, metric: RepeatedMetric | None) -> str:
     if metric is None:
         return number_format.NOT_MEASURED
-    middle, low, high = (shown(key, metric[each]) for each in ("median", "low", "high"))
-    if metric["low"] is None or low == high == middle:
-        return middle
-    return f"{middle} ({low} to {high})"
+    median, low, high = (key_figure(name, value) for value in (metric.median, metric.low, metric.high))
+    if metric.low is None or low == high == median:
+        return median
+    return f"{median} ({low} to {high})"
 
 
-def _lines(group: Mapping[str, Any], configuration: Configuration) -> Iterator[str]:
-    repeat = {stage["order"]: stage["repeat"] for stage in configuration["stages"]}
-
-    def named(order: int) -> str:
-        return f"repeat {repeat.get(order, '?')}"
-
-    stage = escape(group["stage"])
-    if group["left_out"]:
-        yield f"{stage}: {number_format.listed([named(order) for order in group['left_out']])} could not be used."
-    for key, metric in group["metrics"].items():
-        for outlier in metric["outliers"]:
-            yield (
-                f"{stage}, {named(outlier['order'])}: {TITLES.get(key, escape(key))} "
-                f"{shown(key, outlier['value'])} stands far from the others. It is kept in every figure."
+def _lines(group: Repeats, numbers: Mapping[int, int]) -> Iterator[Markdown]:
+    if group.left_out:
+        unusable = listed(_repeat(order, numbers) for order in group.left_out)
+        yield markdown("{}: {} could not be used.", group.stage, unusable)
+    for name, metric in group.metrics.items():
+        for outlier in metric.outliers:
+            yield markdown(
+                "{}, {}: {} {} is an outlier. It is included in all statistics.",
+                group.stage,
+                _repeat(outlier.order, numbers),
+                key_heading(name),
+                key_figure(name, outlier.value),
             )
+
+
+def _repeat(order: int, numbers: Mapping[int, int]) -> str:
+    return f"repeat {numbers.get(order, '?')}"

@@ -1,148 +1,161 @@
-"""What came of running an archive again, for people."""
+"""The result of running an archive's experiment again, for people."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Final
 
+from runner.core.codes import ComparisonVerdict, ReproductionVerdict
+from runner.core.comparison import (
+    ChangedLimit,
+    ComparedStage,
+    Deviation,
+    MissingStage,
+    ReproducedRun,
+    ReproductionResults,
+    SearchBracket,
+)
 from runner.report import number_format
-from runner.report.comparison import differing, signed_change, stage_sections
-from runner.report.headlines import TITLES
-from runner.report.markdown_text import code, escape, table
+from runner.report.comparison import CHANGED, differences, differing, signed, stage_sections
+from runner.report.markdown_text import Markdown, code, join, markdown, table
+from runner.report.metric_text import key_heading, key_is_share
 
-Reproduction = Mapping[str, Any]
+_Placed = ComparedStage | Deviation | MissingStage | SearchBracket | ChangedLimit
+_VERDICTS: Final[Mapping[ComparisonVerdict | ReproductionVerdict, str]] = {
+    ReproductionVerdict.UNKNOWN: "inconclusive",
+}
+"""Words that people read in place of a verdict's own."""
 
 
-def render_reproduction(found: Reproduction) -> str:
-    """The whole of it as Markdown."""
-    comparison = found["comparison"]
+def render_reproduction(result: ReproductionResults) -> str:
+    """Return the whole result as Markdown."""
     parts = [
-        f"# Run again: {found['verdict']}",
-        *_machines(found),
-        f"> {escape(reproduced(found))}",
-        f"Archive: {_run(found['then'])}, SHA-256 {code(found['archive'])}  \nNow: {_run(found['now'])}",
-        *(
-            differing(found["differs"], "Archive", "Now")
-            if found["differs"]
-            else ["Host, versions, images and build folders are the same."]
+        markdown("# Reproduction: {}", _word(result.verdict)),
+        *_machines(result),
+        markdown("> {}", reproduced(result)),
+        markdown(
+            "Archive: {}, SHA-256 {}  \nNow: {}", _run(result.then), code(result.archive), _run(result.now)
         ),
-        *_searches(found),
-        *_limits(found),
-        *(stage_sections(comparison) if comparison else _not_compared(found)),
+        *_surroundings(result),
+        *_searches(result),
+        *_limits(result),
+        *(stage_sections(result.comparison) if result.comparison else _not_compared(result)),
     ]
-    return "\n\n".join(parts) + "\n"
+    return join("\n\n", parts) + "\n"
 
 
-def reproduced(found: Reproduction) -> str:
-    """The answer in plain text: reproduced, or not and where."""
-    several = len(_configurations(found)) > 1
-    said = [
-        *(f"{_name(each, several=several)}: {_where(each)}" for each in found["where"]),
-        *(f"{_name(each, several=several)}: {_where(each)}" for each in found["doubtful"]),
-        *(
-            f"{_name(each, several=several)}: {_rate(each['now'][0])} held where {_rate(each['then'][0])} did"
-            for each in found["searches"]
-            if each["verdict"] in {"better", "worse"}
-        ),
-        *(f"{_name(each, several=several)}: not measured ({each['why']})" for each in found["missing"]),
-        *(
-            f"{_name(each, several=several)}: the search did not end"
-            for each in found["searches"]
-            if each["verdict"] == "cannot be told"
-        ),
-    ]
-    count = number_format.plural(len(found["differs"]), "difference")
-    besides = f" Besides: {count} of host, versions or images." if found["differs"] else ""
+def reproduced(result: ReproductionResults) -> str:
+    """Return the result in plain text: reproduced, or not and where."""
+    several = len(_configurations(result)) > 1
     limits = "".join(
-        f" {_name(each, several=several)} is called {each['now']} where it was {each['then']}."
-        for each in found["limits"]
+        f" The verdict of {_place(limit, several=several)} is {limit.now}; in the archive it is {limit.then}."
+        for limit in result.limits
     )
-    if found["verdict"] == "reproduced":
-        return f"Reproduced.{_how_sure(found)}{limits}{besides}"
-    lead = (
-        "Not reproduced"
-        if found["verdict"] == "not reproduced"
-        else "Whether it is reproduced cannot be told"
-    )
-    return f"{lead}. {'; '.join(said) or found['why_not']}.{limits}{besides}"
+    count = number_format.plural(len(result.differs), "difference")
+    others = f" There is {count} in host, versions or images." if len(result.differs) == 1 else ""
+    if len(result.differs) > 1:
+        others = f" There are {count} in host, versions or images."
+    if result.verdict is ReproductionVerdict.REPRODUCED:
+        return f"Reproduced. {_how_sure(result)}{limits}{others}"
+    lead = _word(result.verdict).capitalize()
+    return f"{lead}. {'; '.join(_reasons(result, several=several)) or result.why_not}.{limits}{others}"
 
 
-def _run(run: Mapping[str, Any]) -> str:
-    return f"run {code(run['id'])} of {escape(run['started_at'])}"
+def _word(verdict: ComparisonVerdict | ReproductionVerdict) -> str:
+    return _VERDICTS.get(verdict, verdict)
 
 
-def _how_sure(found: Reproduction) -> str:
-    """What a change must have been at least to be seen."""
-    metrics = [
-        each for stage in (found["comparison"] or {"stages": ()})["stages"] for each in stage["metrics"]
-    ]
-    reach = [each["detectable"] for each in metrics if each["name"] == "duration_ms.p95"]
-    if not reach:
-        return " Every search ended between rates that fit."
-    least, most = (f"{share * 100:,.0f}" for share in (min(reach), max(reach)))
-    span = f"{most} %," if least == most else f"{least} % to {most} % (by stage),"
+def _reasons(result: ReproductionResults, *, several: bool) -> Iterator[str]:
+    for deviation in (*result.where, *result.doubtful):
+        yield f"{_place(deviation, several=several)}: {_deviation(deviation)}"
+    for search in result.searches:
+        if search.verdict in CHANGED:
+            now, then = _rate(search.now[0]), _rate(search.then[0])
+            yield f"{_place(search, several=several)}: sustained {now}, in the archive {then}"
+    for stage in result.missing:
+        yield f"{_place(stage, several=several)}: not measured ({stage.why})"
+    for search in result.searches:
+        if search.verdict is ReproductionVerdict.UNKNOWN:
+            yield f"{_place(search, several=several)}: the search did not finish"
+
+
+def _run(run: ReproducedRun) -> Markdown:
+    return markdown("run {} of {}", code(run.id), run.started_at)
+
+
+def _how_sure(result: ReproductionResults) -> str:
+    """Return the smallest change that these runs could have shown."""
+    stages = result.comparison.stages if result.comparison else ()
+    metrics = [metric for stage in stages for metric in stage.metrics]
+    detectable = [metric.detectable for metric in metrics if metric.name == "duration_ms.p95"]
+    if not detectable:
+        return "Every search ended between compatible rates."
+    low, high = (f"{share * 100:,.0f}" for share in (min(detectable), max(detectable)))
+    span = f"{low} %" if low == high else f"{low} % to {high} %, depending on the stage"
     return (
-        f" No number is shown to differ. These runs would have shown a p95 that differs by more than {span}"
-        " and nothing smaller; with repeats they show more."
+        f"No metric is shown to differ. The smallest p95 change that these runs could have shown is {span}; "
+        "repeats make smaller changes detectable."
     )
 
 
-def _configurations(found: Reproduction) -> set[str]:
-    stages = found["comparison"]["stages"] if found["comparison"] else ()
-    every = (*stages, *found["missing"], *found["searches"], *found["limits"])
-    return {each["configuration"] for each in every}
+def _configurations(result: ReproductionResults) -> set[str]:
+    stages = result.comparison.stages if result.comparison else ()
+    placed: tuple[_Placed, ...] = (*stages, *result.missing, *result.searches, *result.limits)
+    return {stage.configuration for stage in placed}
 
 
-def _name(each: Mapping[str, Any], *, several: bool) -> str:
-    return f"{each['configuration']}, {each['stage']}" if several else str(each["stage"])
+def _place(stage: _Placed, *, several: bool) -> str:
+    return f"{stage.configuration}, {stage.stage}" if several else stage.stage
 
 
-def _where(each: Mapping[str, Any]) -> str:
-    change = signed_change({"name": each["metric"], "change": each["change"]})
-    word = each["verdict"] if each["verdict"] in {"better", "worse"} else "but the stage is suspect"
-    return f"{TITLES[each['metric']]} {change} ({word})"
+def _deviation(deviation: Deviation) -> str:
+    change = signed(deviation.change, share=key_is_share(deviation.metric))
+    word = deviation.verdict if deviation.verdict in CHANGED else "but the stage is suspect"
+    return f"{key_heading(deviation.metric)} {change} ({word})"
 
 
 def _rate(value: float | None) -> str:
-    return "nothing" if value is None else f"{value:,.0f} RPS"
+    return "no rate" if value is None else f"{value:,.0f} RPS"
 
 
-def _machines(found: Reproduction) -> list[str]:
-    unlike = found["comparison"]["unlike"] if found["comparison"] else ()
-    if not unlike:
-        return []
-    differ = "; ".join(
-        f"{escape(each['what'])} {escape(each['base'])} → {escape(each['head'])}" for each in unlike
-    )
-    return [f"> **Another machine:** {differ}. A difference in the numbers may be the machine's."]
+def _machines(result: ReproductionResults) -> Iterator[Markdown]:
+    if result.comparison and result.comparison.unlike:
+        yield markdown(
+            "> **Different machine:** {}. It may cause differences in the results.",
+            differences(result.comparison.unlike),
+        )
 
 
-def _searches(found: Reproduction) -> list[str]:
-    if not found["searches"]:
+def _surroundings(result: ReproductionResults) -> list[Markdown]:
+    if result.differs:
+        return differing(result.differs, "Archive", "Now")
+    return [markdown("Host, versions, images and build folders are identical.")]
+
+
+def _searches(result: ReproductionResults) -> list[Markdown]:
+    if not result.searches:
         return []
     rows = [
         [
-            escape(_name(each, several=True)),
-            str(each["repeat"]),
-            *(f"{_rate(each[side][0])} – {_rate(each[side][1])}" for side in ("then", "now")),
-            each["verdict"],
+            _place(search, several=True),
+            str(search.repeat),
+            *(f"{_rate(passed)} – {_rate(failed)}" for passed, failed in (search.then, search.now)),
+            _word(search.verdict),
         ]
-        for each in found["searches"]
+        for search in result.searches
     ]
-    head = ["Search", "Repeat", "Archive: held – did not hold", "Now", "Verdict"]
-    return ["## Searches", table(head, rows, figures=False)]
+    head = ["Search", "Repeat", "Archive: sustained – failed", "Now", "Verdict"]
+    return [markdown("## Searches"), table(head, rows, figures=False)]
 
 
-def _limits(found: Reproduction) -> list[str]:
-    if not found["limits"]:
+def _limits(result: ReproductionResults) -> list[Markdown]:
+    if not result.limits:
         return []
-    rows = [
-        [escape(_name(each, several=True)), code(each["then"]), code(each["now"])] for each in found["limits"]
-    ]
-    return ["## Limits that are called otherwise", table(["Stage", "Archive", "Now"], rows, figures=False)]
+    rows = [[_place(limit, several=True), code(limit.then), code(limit.now)] for limit in result.limits]
+    return [markdown("## Changed Verdicts"), table(["Stage", "Archive", "Now"], rows, figures=False)]
 
 
-def _not_compared(found: Reproduction) -> list[str]:
-    if found["searches"]:
+def _not_compared(result: ReproductionResults) -> list[Markdown]:
+    if result.searches:
         return []
-    return ["## Nothing to compare", escape(found["why_not"]) + "."]
+    return [markdown("## No Comparison"), markdown("{}.", result.why_not)]

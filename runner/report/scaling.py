@@ -1,54 +1,56 @@
-"""How far more replicas help: measured beside fitted, and what follows."""
+"""How far more replicas help: measured and fitted capacities, and what follows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from runner.core.results import Results, ScalingPoint
 from runner.report import number_format
-from runner.report.markdown_text import escape, table
+from runner.report.markdown_text import Markdown, markdown, table
+from runner.report.number_format import NOT_APPLICABLE
+from runner.report.section import Section
 
-Point = Mapping[str, Any]
 
-
-def curves(results: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Heading, table, sentence and method of every curve over replicas that has a point."""
-    found = [each for each in results.get("scaling", ()) if each["points"]]
+def curves(results: Results) -> list[Section]:
+    """Return heading, sentence, table and method of every curve over replicas that has a point."""
+    found = [scaling for scaling in results.scaling if scaling.points]
+    several = len(found) > 1
     return [
-        {
-            "heading": _heading(each, len(found)),
-            "table": _table(each["points"]),
-            "sentence": escape(each["sentence"]),
-            "method": f"Method: {escape(each['method'])}.",
-        }
-        for each in found
+        Section(
+            heading=f"Replicas: {', '.join(scaling.configurations)}" if several else "Replicas",
+            sentence=markdown("{}", scaling.sentence),
+            table=_table(scaling.points),
+            method=markdown("Method: {}.", scaling.method),
+        )
+        for scaling in found
     ]
 
 
-def _heading(curve: Mapping[str, Any], several: int) -> str:
-    return f"Replicas: {escape(', '.join(curve['configurations']))}" if several > 1 else "Replicas"
-
-
-def _table(points: Sequence[Point]) -> str:
-    one = points[0]["rps"] / points[0]["replicas"]
+def _table(points: Sequence[ScalingPoint]) -> Markdown:
+    fewest = points[0]
+    one = _per_replica(fewest)
     rows = [
         [
-            str(point["replicas"]),
-            number_format.rate(point["rps"]),
-            _bracket(point),
-            "–" if point["fitted_rps"] is None else number_format.rate(point["fitted_rps"]),
-            number_format.rate(point["rps"] / point["replicas"]),
-            number_format.share(point["rps"] / point["replicas"] / one),
-            escape(point["limited_by"] or "–"),
+            str(point.replicas),
+            number_format.rate(point.rps),
+            _range(point),
+            NOT_APPLICABLE if point.fitted_rps is None else number_format.rate(point.fitted_rps),
+            number_format.rate(_per_replica(point)),
+            number_format.share(_per_replica(point) / one) if one else NOT_APPLICABLE,
+            point.limited_by or NOT_APPLICABLE,
         ]
         for point in points
     ]
-    fewest = number_format.plural(points[0]["replicas"], "replica")
-    head = ["Replicas", "RPS", "Between", "Fitted", "Each", f"Of what {fewest} did", "Limited by"]
-    return table(head, rows, words=(6,))
+    base = number_format.plural(fewest.replicas, "replica")
+    head = ["Replicas", "Capacity (RPS)", "Range", "Fitted", "Per replica", f"Relative to {base}"]
+    return table([*head, "Limited by"], rows, words=(6,))
 
 
-def _bracket(point: Point) -> str:
-    if point["source"] == "overload":
-        return "answered when asked for more"
-    return f"{number_format.rate(point['low_rps'])} and {number_format.rate(point['high_rps'])}"
+def _per_replica(point: ScalingPoint) -> float:
+    return point.rps / max(point.replicas, 1)
+
+
+def _range(point: ScalingPoint) -> str:
+    if point.source == "overload":
+        return "throughput under overload"
+    return f"{number_format.rate(point.low_rps)} to {number_format.rate(point.high_rps)}"

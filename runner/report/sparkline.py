@@ -1,25 +1,34 @@
-"""A row of numbers as a row of eight bar heights, for places that have no room for a chart."""
+"""A row of numbers as a row of eight bar heights, for places where a chart does not fit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
+from runner.core.results import Stage
+
 _BARS: Final = "▁▂▃▄▅▆▇█"
+_SHORT: Final = 12
 
 
 def sparkline(values: Sequence[float | None], *, top: float | None = None, width: int = 30) -> str:
-    """One character a value, from 0 to `top`; longer rows are averaged down to `width` characters.
+    """Return one character for each value, from 0 to `top`; longer rows are averaged to `width` characters.
 
     Args:
         values: Not negative; None, a gap, is drawn as a blank.
-        top: What the full height stands for; the greatest value when absent.
-        width: Most characters.
+        top: The value of the full height; by default the greatest value.
+        width: Maximum number of characters.
     """
     step = -(-len(values) // width) or 1
     shown = [_mean(values[at : at + step]) for at in range(0, len(values), step)]
     height = top or max((value for value in shown if value is not None), default=0.0) or 1.0
     return "".join(" " if value is None else _bar(value / height) for value in shown)
+
+
+def rate_sparkline(stage: Stage) -> str:
+    """Return successful responses per second in the measured window; the full height is the target rate."""
+    rates = [moment.rps for moment in stage.timeseries if moment.t_s > 0]
+    return sparkline(rates, top=stage.target_rps, width=_SHORT)
 
 
 def _bar(share: float) -> str:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from runner.report import number_format
+from runner.core.codes import StageStatus, Validity
+from runner.core.metrics import METRICS
+from runner.core.results import Results, Stage
+from runner.report import metric_text
 from runner.report.capacity import shown
-from runner.report.sparkline import sparkline
+from runner.report.number_format import NOT_APPLICABLE
+from runner.report.sparkline import rate_sparkline
 from runner.report.tables import threshold_value
 
-_WIDTH: Final = 12
-WORDS: Final = frozenset({"configuration", "stage", "rate over time", "verdict"})
-"""Columns that hold no figures."""
+TEXT_COLUMNS: Final = frozenset({"configuration", "stage", "rate over time", "verdict"})
+"""Columns that hold no numbers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """A promise that was not kept.
+class FailedThreshold:
+    """A threshold that a stage did not pass.
 
     Attributes:
-        configuration: Its name.
-        stage: Its name, with its repeat.
+        configuration: Name of the configuration.
+        stage: Name of the stage, with its repeat.
         expr: The threshold as it was written.
-        measured: What was measured, with its unit.
+        measured: The measured value with its unit.
     """
 
     configuration: str
@@ -33,63 +35,56 @@ class Broken:
     measured: str
 
 
-def broken_thresholds(results: Mapping[str, Any]) -> list[Broken]:
-    """Every threshold that failed, in the order of the stages."""
+def broken_thresholds(results: Results) -> list[FailedThreshold]:
+    """Return every threshold that failed, in the order of the stages."""
     return [
-        Broken(configuration["name"], _name(stage), each["expr"], threshold_value(each))
-        for configuration in results["configurations"]
-        for stage in configuration["stages"]
-        for each in stage["thresholds"]
-        if not each["ok"]
+        FailedThreshold(configuration.name, stage.title, threshold.expr, threshold_value(threshold))
+        for configuration in results.configurations
+        for stage in configuration.stages
+        for threshold in stage.thresholds
+        if not threshold.ok
     ]
 
 
-def summary_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
-    """A row a stage, in order, of searches only what decides them; all have the same keys, the headings."""
-    configurations = results["configurations"]
-    rows = [
-        _row(configuration["name"], stage)
+def summary_rows(results: Results) -> list[dict[str, str]]:
+    """Return one row for each stage, of a search only the probes that decide it.
+
+    All rows have the same keys, which are the headings.
+    """
+    configurations = results.configurations
+    return [
+        ({"configuration": configuration.name} if len(configurations) > 1 else {}) | _row(stage)
         for configuration in configurations
-        for stage in shown(configuration)["stages"]
+        for stage in shown(configuration).stages
     ]
-    if len(configurations) == 1:
-        rows = [{name: cell for name, cell in row.items() if name != "configuration"} for row in rows]
-    return rows
 
 
-def _name(stage: Mapping[str, Any]) -> str:
-    return str(stage["name"]) + (f" (repeat {stage['repeat']})" if stage["repeat"] > 1 else "")
+def limit_or_status(stage: Stage) -> str:
+    """Return the code of the stage's verdict; a stage that was not run has none."""
+    return "not run" if stage.status is StageStatus.NOT_RUN else stage.verdict.code.value
 
 
-def _row(configuration: str, stage: Mapping[str, Any]) -> dict[str, str]:
-    requests = stage["requests"]
-    usage = stage["cpu_cores"].get("app") or {}
+def _row(stage: Stage) -> dict[str, str]:
     return {
-        "configuration": configuration,
-        "stage": _name(stage),
-        "actual RPS": _short(number_format.rate(stage["actual_rps"])),
-        "achieved": _short(number_format.share(stage["achieved"])),
-        "rate over time": _curve(stage),
-        "p95 ms": _short(number_format.ms(stage["duration_ms"]["p95"])),
-        "app cores": _short(number_format.cores(usage.get("avg"))),
-        "lost": f"{requests['failed'] + requests['dropped']:,}",
+        "stage": stage.title,
+        "actual RPS": _short("actual_rps", stage),
+        "achieved": _short("achieved", stage),
+        "rate over time": rate_sparkline(stage),
+        "p95 ms": _short("duration.p95", stage),
+        "app cores": _short("cpu.app.avg", stage),
+        "lost": f"{stage.requests.lost:,}",
         "verdict": _verdict(stage),
     }
 
 
-def _curve(stage: Mapping[str, Any]) -> str:
-    """Answers a second against the target; the full height is the target."""
-    rates = [each.get("rps") for each in stage["timeseries"] if each["t_s"] > 0]
-    return sparkline(rates, top=stage["target_rps"], width=_WIDTH)
+def _short(path: str, stage: Stage) -> str:
+    metric = METRICS[path]
+    value = metric.read(stage)
+    return NOT_APPLICABLE if value is None else metric_text.figure(metric, value)
 
 
-def _short(text: str) -> str:
-    return "–" if text == number_format.NOT_MEASURED else text
-
-
-def _verdict(stage: Mapping[str, Any]) -> str:
-    if stage["status"] == "not-run":
-        return "not run"
-    validity = stage["validity"]["status"]
-    code = stage["verdict"]["code"]
-    return code if validity == "valid" else f"{code} ({validity})"
+def _verdict(stage: Stage) -> str:
+    limit, validity = limit_or_status(stage), stage.validity.status
+    if stage.status is StageStatus.NOT_RUN or validity is Validity.VALID:
+        return limit
+    return f"{limit} ({validity})"

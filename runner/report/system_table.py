@@ -1,64 +1,70 @@
-"""What was really built, from the stack's own description, as rows for the appendix."""
+"""The system under test as its stack describes it, as rows for the appendix."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Final
 
-from runner.report.markdown_text import code, escape, table
+from runner.core.facts import ImageFacts, LimitFacts, ProxyFacts, SystemDescription
+from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
 
-_SHORT = 19
+_SHORT: Final = 19
 """``sha256:`` and twelve digits, as Docker shows ids."""
 
 
-def built(topology: Mapping[str, Any]) -> str:
-    """A table of the parts; empty when the stack told nothing beyond its kind."""
-    rows = [[escape(name), value] for name, value in _rows(topology)]
-    return table(["Part", "What it was"], rows, figures=False) if rows else ""
+def system_table(topology: SystemDescription) -> Markdown:
+    """Return a table of the components; empty when the stack describes nothing beyond its kind."""
+    rows = list(_rows(topology))
+    return table(["Component", "Value"], rows, figures=False) if rows else EMPTY
 
 
-def _rows(topology: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if command := topology.get("command"):
-        yield "command", code(command if isinstance(command, str) else " ".join(map(str, command)))
-    if url := topology.get("url"):
-        yield "url", code(str(url))
-    for part, image in (topology.get("images") or {}).items():
+def _rows(topology: SystemDescription) -> Iterator[tuple[str, str]]:
+    if topology.command:
+        yield "command", code(" ".join(topology.command))
+    if topology.url:
+        yield "url", code(topology.url)
+    for part, image in (topology.images or {}).items():
         yield f"{part} image", _image(image)
-    if base := (topology.get("build") or {}).get("base"):
-        yield "built on", _image(base)
-    if proxy := topology.get("proxy"):
-        yield "proxy", _proxy(proxy)
-    if engine := topology.get("engine"):
-        yield "Docker Engine", escape(f"{engine['version']} (API {engine['api']})")
-    if network := topology.get("network"):
-        yield "network", escape(f"{network}, load to the {_destination(topology)}")
-    if cpus := topology.get("cpus"):
-        yield "processors", escape(f"app and proxy stayed on {', '.join(map(str, cpus))}")
-    limits = {name: value for name, value in (topology.get("limits") or {}).items() if value is not None}
-    if limits:
-        yield "limits a replica", escape(", ".join(f"{name} {value}" for name, value in limits.items()))
+    if topology.build and topology.build.base:
+        yield "base image", _image(topology.build.base)
+    if topology.proxy:
+        yield "proxy", _proxy(topology.proxy)
+    if topology.engine:
+        yield "Docker Engine", f"{topology.engine.version} (API {topology.engine.api})"
+    if topology.network:
+        yield "network", f"{topology.network}, load is sent to the {_destination(topology)}"
+    if topology.cpus:
+        yield "CPUs", f"app and proxy are pinned to {', '.join(map(str, topology.cpus))}"
+    if limits := _limits(topology.limits):
+        yield "limits per replica", limits
 
 
-def _image(image: Mapping[str, Any]) -> str:
-    """Name, and the digest; an image that was built here has an id and no digest."""
-    mark = image.get("digest") or image.get("id") or ""
-    known = "digest" if image.get("digest") else "id"
-    stand_in = f", stands in for {code(image['stands_in_for'])}" if image.get("stands_in_for") else ""
-    return f"{code(image['name'])} ({known} {code(_shortened(mark))}){stand_in}"
+def _limits(limits: LimitFacts | None) -> str:
+    if limits is None:
+        return ""
+    known = {"cpus": limits.cpus, "memory_mib": limits.memory_mib}
+    return ", ".join(f"{name} {value}" for name, value in known.items() if value is not None)
 
 
-def _shortened(mark: str) -> str:
-    name, at, digest = mark.rpartition("@")
-    return f"{name}{at}{digest[:_SHORT]}"
+def _image(image: ImageFacts) -> Markdown:
+    """Return name and digest; an image that was built here has an id and no digest."""
+    stand_in = markdown(", stands in for {}", code(image.stands_in_for)) if image.stands_in_for else EMPTY
+    known = "digest" if image.digest else "id"
+    return markdown("{} ({} {}){}", code(image.name), known, code(_short(image.digest or image.id)), stand_in)
 
 
-def _proxy(proxy: Mapping[str, Any]) -> str:
-    kept = proxy.get("keepalive") or 0
-    upstream = (
-        f"{kept} idle upstream connections kept" if kept else "a new upstream connection for every request"
-    )
-    return escape(f"{proxy['kind']} {proxy.get('version') or ''}, {proxy.get('workers')} workers, {upstream}")
+def _short(digest: str) -> str:
+    name, at, value = digest.rpartition("@")
+    return f"{name}{at}{value[:_SHORT]}"
 
 
-def _destination(topology: Mapping[str, Any]) -> str:
-    return "published port" if topology.get("publish") == "port" else "container's own address"
+def _proxy(proxy: ProxyFacts) -> str:
+    upstream = "a new upstream connection per request"
+    if proxy.keepalive:
+        upstream = f"up to {proxy.keepalive} idle upstream connections per worker"
+    version = f" {proxy.version}" if proxy.version else ""
+    return f"{proxy.kind}{version}, {proxy.workers} workers, {upstream}"
+
+
+def _destination(topology: SystemDescription) -> str:
+    return "published port" if topology.publish == "port" else "container's own address"

@@ -1,1 +1,1 @@
-"""Builds the system under test, says when it is ready, and takes it down again."""
+"""Builds the system under test, waits until it is ready, and takes it down."""

@@ -1,4 +1,4 @@
-"""Starts a command of the specification as a process that can be watched and explained."""
+"""Starts a command of the specification as a process that can be observed and explained."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import trio
 
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Role, Subject
+from runner.core.units import Seconds
 from runner.stack.cpu_affinity import pin
 from runner.stack.output import OutputTail
 from runner.stack.protocols import StackContext
@@ -27,14 +28,14 @@ class Command:
     """A process this run started, in a session and process group of its own.
 
     Attributes:
-        name: What it is called in messages and subjects, such as ``app`` or ``app-2``.
-        role: Whose CPU its CPU is.
-        argv: What was started.
-        port: Where it is told to listen.
-        process: The process; its pid stays its own until it is waited for.
+        name: Its name in messages and subjects, such as ``app`` or ``app-2``.
+        role: Which role its CPU counts as.
+        argv: Program and arguments.
+        port: The port it is given to listen on.
+        process: The process; its pid is not reused until it is waited for.
         started: Its start time in clock ticks since boot.
-        output: The end of what it printed.
-        oom_kills: How many processes the kernel had ended for lack of memory when it started.
+        output: The end of its output.
+        oom_kills: How many processes the kernel had killed for lack of memory when it started.
     """
 
     name: str
@@ -48,17 +49,17 @@ class Command:
 
     @property
     def pid(self) -> int:
-        """The process and its process group."""
+        """The pid, which is also the id of the process group."""
         return self.process.pid
 
     @property
     def subject(self) -> Subject:
-        """The process and all its descendants, to be watched."""
+        """The process with all its descendants, to be observed."""
         return Subject(self.name, self.role, "tree", self.pid, self.started)
 
     def death(self) -> str | None:
-        """How it ended, such as ``was killed by SIGKILL``; None while it lives."""
-        return None if (status := self.process.returncode) is None else in_words(status)
+        """Return how it ended, such as ``was killed by SIGKILL``; None while it lives."""
+        return None if (status := self.process.returncode) is None else describe_exit(status)
 
 
 async def start(
@@ -72,36 +73,28 @@ async def start(
     cpus: Sequence[int] = (),
     secrets: Mapping[str, str] | None = None,
 ) -> Command:
-    """Start a command in the current directory, under the watchdog's eyes.
+    """Start a command in the current directory, guarded by the watchdog.
 
     Args:
         argv: Program and arguments; the program is looked up as a shell would.
-        env: Laid over the runner's own environment.
-        ctx: Gives the run's cookie and the watchdog.
+        env: Added to the runner's own environment.
+        ctx: Provides the run's id and the watchdog.
         name: As in `Command`.
         role: As in `Command`.
         port: As in `Command`.
-        cpus: Processors to stay on, empty for any.
-        secrets: Variables that it inherits and whose values are hidden in what it prints.
+        cpus: Processors to pin it to, empty for any.
+        secrets: Variables that it inherits, and whose values are masked in its output.
 
     Raises:
         EnvironmentLacks: There is no such program, or it cannot be run.
     """
     environment = {**os.environ, **env, COOKIE: ctx.run_id}
-    program = find_program(argv[0], environment.get("PATH", os.defpath))
     output = OutputTail(secrets=secrets)
     try:
-        process = await trio.lowlevel.open_process(
-            [program, *argv[1:]],
-            stdin=subprocess.DEVNULL,
-            stdout=output.write_fd,
-            stderr=output.write_fd,
-            env=environment,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
+        process = await _spawn(argv, environment, output.write_fd)
+    except EnvironmentLacks:
         output.close()
-        raise _cannot_run(argv[0], error) from error
+        raise
     if cpus:
         pin(process.pid, cpus)
     output.close_write_end()
@@ -110,31 +103,62 @@ async def start(
     return Command(name, role, tuple(argv), port, process, started, output, oom_kills())
 
 
-def find_program(name: str, path: str) -> str:
-    """Where a program is: on `path`, else among the commands installed beside the runner.
+async def _spawn(argv: Sequence[str], environment: Mapping[str, str], output_fd: int) -> trio.Process:
+    program = find_program(argv[0], environment.get("PATH", os.defpath))
+    try:
+        return await trio.lowlevel.open_process(
+            [program, *argv[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=output_fd,
+            stderr=output_fd,
+            env=environment,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise _cannot_run(argv[0], error) from error
 
-    The second place makes ``app-server`` work from a virtual environment nobody activated.
+
+async def end_group(process: trio.Process, *, grace_s: Seconds) -> None:
+    """End a process that leads its group, and the whole group: SIGTERM first, SIGKILL after `grace_s`."""
+    with trio.CancelScope(shield=True):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            _signal_group(process.pid, number)
+            with trio.move_on_after(grace_s):
+                await process.wait()
+                break
+        _signal_group(process.pid, signal.SIGKILL)  # for those the leader left behind
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def find_program(name: str, path: str) -> str:
+    """Return where a program is: on `path`, else among the commands installed beside the runner.
+
+    The second place makes ``app-server`` work when the virtual environment is not activated.
     It comes last, so that ``python`` stays the user's own.
 
     Raises:
         EnvironmentLacks: It is nowhere, or is not executable.
     """
-    beside = str(Path(sys.executable).parent)
-    if found := shutil.which(name, path=os.pathsep.join([path, beside])):
-        return found
+    beside_runner = str(Path(sys.executable).parent)
+    if program := shutil.which(name, path=os.pathsep.join([path, beside_runner])):
+        return program
     if os.sep in name and Path(name).exists():
         what = "is a folder" if Path(name).is_dir() else "is not executable"
         raise EnvironmentLacks(f"topology.app.command: {name} {what}", hint=_hint_for_file(name))
     if os.sep in name:
         raise EnvironmentLacks(
             f"topology.app.command: {name} does not exist",
-            hint=f"paths in a command start from the current directory, {Path.cwd()}",
+            hint=f"paths in a command are relative to the current directory, {Path.cwd()}",
         )
     raise EnvironmentLacks(f"topology.app.command: command not found: {name}", hint=_hint_for_name(name))
 
 
 def oom_kills() -> int:
-    """How many processes the kernel has ended for lack of memory since boot; 0 where it does not say."""
+    """Return how many processes the kernel has killed for lack of memory since boot; 0 where unknown."""
     with suppress(OSError):
         for line in Path("/proc/vmstat").read_text().splitlines():
             if line.startswith("oom_kill "):
@@ -142,8 +166,8 @@ def oom_kills() -> int:
     return 0
 
 
-def in_words(status: int) -> str:
-    """What a process's return code means, as the end of a sentence."""
+def describe_exit(status: int) -> str:
+    """Return the meaning of a process's return code, as the predicate of a sentence."""
     if status >= 0:
         return f"exited with status {status}"
     try:
@@ -170,5 +194,5 @@ def _cannot_run(name: str, error: OSError | ValueError) -> EnvironmentLacks:
     if isinstance(error, OSError) and error.strerror == "Exec format error":
         hint = "a script needs a first line such as #!/bin/sh"
     elif isinstance(error, FileNotFoundError):
-        hint = "it exists, so the interpreter named in its first line is what is missing"
+        hint = "the file exists, but the interpreter in its first line does not"
     return EnvironmentLacks(f"topology.app.command: {name} cannot be run: {reason}", hint=hint)

@@ -1,4 +1,4 @@
-"""Keeps what was started on some processors, so that generator and app need not fight on a small host."""
+"""Pins processes to processors, so that generator and app do not compete on a small host."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from runner.core.errors import EnvironmentLacks
 
 
 def check_cpus(cpus: Collection[int]) -> None:
-    """See that every processor is there.
+    """Check that this run may use every one of these processors.
 
     Raises:
-        EnvironmentLacks: This run may not use one of them.
+        EnvironmentLacks: It may not use one of them.
     """
     usable = os.sched_getaffinity(0)
     missing = sorted(set(cpus) - usable)
@@ -26,9 +26,9 @@ def check_cpus(cpus: Collection[int]) -> None:
 
 
 def pin(pid: int, cpus: Sequence[int]) -> None:
-    """Keep a process that has just been started, and all it will start, on some processors.
+    """Pin a process that has just been started, and all its future descendants, to some processors.
 
-    The mask is inherited. Threads that were quicker than this are found in a second look.
+    New threads and processes inherit the mask. Threads that already exist are pinned one by one.
     """
     wanted = set(cpus)
     with suppress(ProcessLookupError, FileNotFoundError):
@@ -38,6 +38,6 @@ def pin(pid: int, cpus: Sequence[int]) -> None:
                 os.sched_setaffinity(int(task.name), wanted)
 
 
-def spelled(cpus: Sequence[int]) -> str:
-    """As kernel and Docker write it: ``0,2``."""
+def cpu_list(cpus: Sequence[int]) -> str:
+    """Return processors in the notation of the kernel and Docker: ``0,2``."""
     return ",".join(map(str, sorted(cpus)))

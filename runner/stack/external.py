@@ -1,4 +1,4 @@
-"""Topology `external`: something that already runs. Nothing is built, nothing is ended."""
+"""Topology `external`: a service that already runs; nothing is built, and nothing is stopped."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import trio
 
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Endpoint, Event, Role, Subject, Tls
+from runner.core.facts import Endpoint, Event, Role, Subject, SystemDescription, Tls
 from runner.core.tls_context import client_context
 from runner.core.units import Seconds
 from runner.experiment.model import ExternalTopology
 from runner.experiment.topology import Certificates
 from runner.experiment.url import host_of
-from runner.stack.external_probe import check_tls, reach
+from runner.stack.external_probe import check_tls, first_reachable
 from runner.stack.protocols import StackContext
 from runner.stack.readiness import wait_ready
 from runner.stack.reaper import Process, is_running, look_up
-from runner.stack.target_policy import addresses_of, check_aim
+from runner.stack.target_policy import addresses_of, check_target
 
-_ANSWERS_WITHIN_S: Final = 5.0
-_LOOK_EVERY_S: Final[Seconds] = 0.1
+_READY_WITHIN_S: Final[Seconds] = 5.0
+_LOOK_INTERVAL_S: Final[Seconds] = 0.1
 
 
 @dataclass(slots=True)
 class ExternalStack:
-    """A service of somebody else's; implements `runner.stack.protocols.Stack`."""
+    """A service that this run did not start; implements `runner.stack.protocols.Stack`."""
 
     endpoint: Endpoint
     processes: tuple[Process, ...]
-    description: Mapping[str, object]
+    description: SystemDescription
     metrics_urls: Mapping[str, str] = field(default_factory=dict)
     status_urls: Mapping[str, str] = field(default_factory=dict)
     _broken: Event | None = field(default=None, init=False)
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
-        """The processes named in the specification, each with its descendants."""
+        """The processes listed in the specification, each with its descendants."""
         names = ["app"] if len(self.processes) == 1 else [f"app-{n + 1}" for n in range(len(self.processes))]
         return tuple(
             Subject(name, Role.APP, "tree", process.pid, process.started)
@@ -50,29 +50,29 @@ class ExternalStack:
 
     @property
     def broken(self) -> Event | None:
-        """Which of the processes is gone; a service without pids is never known to be."""
+        """Which of the processes ended; always None for a service without pids."""
         if self._broken is None:
-            gone = next((process for process in self.processes if not is_running(process)), None)
-            self._broken = Event("app-died", f"the app's process {gone.pid} is gone") if gone else None
+            ended = next((process for process in self.processes if not is_running(process)), None)
+            self._broken = Event("app-died", f"the app's process {ended.pid} has ended") if ended else None
         return self._broken
 
     async def wait_broken(self) -> Event:
-        """Wait until one of the processes is gone."""
-        beat = trio.current_time()
+        """Wait until one of the processes ends."""
+        next_look = trio.current_time()
         while not (event := self.broken):
-            beat += _LOOK_EVERY_S if self.processes else float("inf")
-            await trio.sleep_until(beat)
+            next_look += _LOOK_INTERVAL_S if self.processes else float("inf")
+            await trio.sleep_until(next_look)
         return event
 
 
 @asynccontextmanager
 async def open_external(topology: ExternalTopology, ctx: StackContext) -> AsyncIterator[ExternalStack]:
-    """See that the service answers and its processes exist.
+    """Check that the service responds and that its processes exist.
 
     Raises:
-        EnvironmentLacks: A pid is not that of a process which can be watched.
-        StackFailed: The service does not answer, or its certificate is not accepted.
-        UsageError: It is not on this machine, and nobody allowed load on it.
+        EnvironmentLacks: There is no running process with one of the pids.
+        StackFailed: The service does not respond, or its certificate is not accepted.
+        UsageError: It is not on this machine, and load on it was not allowed twice.
     """
     processes = tuple(_find_process(pid) for pid in topology.pids)
     tls = _tls(topology, ctx)
@@ -84,7 +84,7 @@ async def open_external(topology: ExternalTopology, ctx: StackContext) -> AsyncI
     if topology.health is not None:
         await wait_ready(
             topology.url.rstrip("/") + topology.health,
-            deadline_s=_ANSWERS_WITHIN_S,
+            deadline_s=_READY_WITHIN_S,
             alive=lambda: None,
             name=topology.url,
             address=address,
@@ -94,12 +94,12 @@ async def open_external(topology: ExternalTopology, ctx: StackContext) -> AsyncI
 
 
 async def _endpoint(topology: ExternalTopology, ctx: StackContext, tls: Tls | None) -> Endpoint:
-    """Where to connect to: looked up once, judged, and reached."""
+    """Return where to connect to: resolved once, checked against the policy, and reachable."""
     url, host = urlsplit(topology.url), host_of(topology.url)
     port = url.port or (443 if tls else 80)
     addresses = await trio.to_thread.run_sync(addresses_of, host, port)
-    check_aim(host, addresses, allow_hosts=ctx.allow_hosts, authorized=ctx.authorized)
-    address = await reach(topology.url, addresses, port)
+    check_target(host, addresses, allow_hosts=ctx.allow_hosts, authorized=ctx.authorized)
+    address = await first_reachable(topology.url, addresses, port)
     pinned = "" if address == host else address
     return Endpoint(host, port, "https" if tls else "http", url.path.rstrip("/"), pinned, tls)
 
@@ -107,35 +107,39 @@ async def _endpoint(topology: ExternalTopology, ctx: StackContext, tls: Tls | No
 def _tls(topology: ExternalTopology, ctx: StackContext) -> Tls | None:
     if not topology.url.startswith("https:"):
         return None
-    asked = topology.tls or Certificates()
-    ca_file = str(ctx.base_dir / asked.ca_file) if asked.ca_file else ""
-    return Tls(host_of(topology.url), ca_file, asked.insecure)
+    certificates = topology.tls or Certificates()
+    ca_file = str(ctx.base_dir / certificates.ca_file) if certificates.ca_file else ""
+    return Tls(host_of(topology.url), ca_file, certificates.insecure)
 
 
 def _context(tls: Tls) -> ssl.SSLContext:
     try:
         return client_context(tls)
     except ssl.SSLError:
-        raise EnvironmentLacks(f"topology.tls.ca_file: {tls.ca_file} holds no certificates in PEM") from None
+        raise EnvironmentLacks(f"topology.tls.ca_file: {tls.ca_file} contains no PEM certificates") from None
     except OSError as error:
         reason = error.strerror
         raise EnvironmentLacks(f"topology.tls.ca_file: {tls.ca_file} cannot be read: {reason}") from None
 
 
-def _description(topology: ExternalTopology, endpoint: Endpoint) -> dict[str, object]:
-    said: dict[str, object] = {"kind": "external", "url": topology.url, "pids": list(topology.pids)}
-    if endpoint.address:
-        said["address"] = endpoint.address
+def _description(topology: ExternalTopology, endpoint: Endpoint) -> SystemDescription:
+    certificate: Literal["checked", "not checked"] | None = None
     if endpoint.tls:
-        said["certificate"] = "not checked" if endpoint.tls.insecure else "checked"
-    return said
+        certificate = "not checked" if endpoint.tls.insecure else "checked"
+    return SystemDescription(
+        kind=topology.kind,
+        url=topology.url,
+        pids=topology.pids,
+        address=endpoint.address or None,
+        certificate=certificate,
+    )
 
 
 def _find_process(pid: int) -> Process:
     process = look_up(pid)
     if process is None or not is_running(process):
         raise EnvironmentLacks(
-            f"topology.pids: there is no process {pid} that can be watched",
-            hint="give the pids the service has now, or leave `pids` out: its CPU is then not measured",
+            f"topology.pids: no process {pid} is running",
+            hint="list the service's current pids, or remove `pids`; its CPU is then not measured",
         )
     return process

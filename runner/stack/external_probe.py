@@ -1,4 +1,4 @@
-"""Whether a service that already runs can be reached, and over TLS be trusted, before load goes to it."""
+"""Checks that a running service accepts connections and, over TLS, that its certificate is trusted."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from runner.core.units import Seconds
 WITHIN_S: Final[Seconds] = 5.0
 
 
-async def reach(url: str, addresses: Sequence[str], port: int) -> str:
-    """The first address that accepts a connection.
+async def first_reachable(url: str, addresses: Sequence[str], port: int) -> str:
+    """Return the first address that accepts a connection.
 
     Args:
         url: For messages.
@@ -48,13 +48,13 @@ async def check_tls(url: str, address: str, port: int, tls: Tls, context: ssl.SS
     """Return when a TLS handshake succeeds and the certificate is accepted.
 
     Raises:
-        StackFailed: It does not, or is not; the message says why.
+        StackFailed: The handshake fails, or the certificate is not accepted; the message says why.
     """
     async with _in_time(f"{url} does not finish the TLS handshake"):
         try:
             async with await trio.open_tcp_stream(address, port) as stream:
-                sealed = trio.SSLStream(stream, context, server_hostname=tls.server_name)
-                await sealed.do_handshake()
+                tls_stream = trio.SSLStream(stream, context, server_hostname=tls.server_name)
+                await tls_stream.do_handshake()
         except trio.BrokenResourceError as error:
             cause = error.__cause__
             message, hint = f"the connection to {tls.server_name} broke in the TLS handshake", ""
@@ -66,16 +66,16 @@ async def check_tls(url: str, address: str, port: int, tls: Tls, context: ssl.SS
 
 
 @asynccontextmanager
-async def _in_time(otherwise: str) -> AsyncIterator[None]:
+async def _in_time(failure: str) -> AsyncIterator[None]:
     try:
         with trio.fail_after(WITHIN_S):
             yield
     except trio.TooSlowError:
-        raise StackFailed(f"{otherwise} within {WITHIN_S:g} s") from None
+        raise StackFailed(f"{failure} within {WITHIN_S:g} s") from None
 
 
 def _reason(error: OSError) -> str:
-    """What the system said; trio puts one error for each address it tried into a group."""
+    """Return the system's reason; trio groups one error for each address that it tried."""
     cause: BaseException = error
     while isinstance(cause.__cause__, BaseExceptionGroup):
         cause = cause.__cause__.exceptions[0]

@@ -1,6 +1,6 @@
-"""One experiment at a time on a host: two at once would measure each other.
+"""Allows one experiment at a time on a host: two at once would disturb each other's measurements.
 
-The kernel releases the lock with its holder's last breath, so a killed run never blocks.
+The kernel releases the lock when its holder ends, so a killed run never blocks the next.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _BUSY: Final = (errno.EAGAIN, errno.EACCES)
 
 @contextmanager
 def host_lock(command: str, *, path: Path = LOCK) -> Iterator[None]:
-    """Hold this machine for one experiment.
+    """Reserve this machine for one experiment.
 
     Args:
-        command: What holds it, to be shown to whoever comes next.
-        path: The file that stands for the machine.
+        command: The command that holds the lock, shown to others that want it.
+        path: The lock file.
 
     Raises:
-        EnvironmentLacks: Another experiment runs, or the file cannot be used.
+        EnvironmentLacks: Another experiment is running, or the file cannot be used.
     """
     try:
         lock = _open(path)
@@ -55,8 +55,8 @@ def _open(path: Path) -> int:
         return os.open(path, flags)
     except FileNotFoundError:
         lock = os.open(path, flags | os.O_CREAT, 0o666)
-    with suppress(PermissionError):  # another user was faster, and it is theirs
-        os.fchmod(lock, 0o666)  # whatever the umask: the next user must be able to take it
+    with suppress(PermissionError):  # another user created it first and owns it
+        os.fchmod(lock, 0o666)  # whatever the umask: other users must be able to lock it
     return lock
 
 
@@ -69,8 +69,8 @@ def _acquire(lock: int) -> None:
                 f"this machine cannot be locked: {error.strerror}", hint="run with --no-lock"
             ) from error
         raise EnvironmentLacks(
-            f"another experiment runs on this machine{_holder(lock)}",
-            hint="wait for it, for two at once measure each other; --no-lock runs all the same",
+            f"another experiment is running on this machine{_holder(lock)}",
+            hint="wait until it ends: two at once disturb each other; --no-lock runs anyway",
         ) from error
 
 
@@ -81,7 +81,7 @@ def _write_holder(lock: int, command: str) -> None:
 
 
 def _holder(lock: int) -> str:
-    """Such as ``: runner execute a.yaml (pid 12, since 2026-01-01T10:00:00+01:00)``."""
+    """Return text such as ``: runner execute a.yaml (pid 12, since 2026-01-01T10:00:00+01:00)``."""
     try:
         holder = json.loads(os.pread(lock, 4096, 0))
         return f": {holder['command']} (pid {holder['pid']}, since {holder['since']})"

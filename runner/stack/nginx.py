@@ -1,6 +1,6 @@
-"""Nginx before the replicas: one rendered configuration, in a container or on this host.
+"""Nginx in front of the replicas: one rendered configuration, for a container or for this host.
 
-Everything that decides how many connections the second hop costs stands in the template:
+The template holds everything that decides how many connections the second hop costs:
 upstream keep-alive, workers, backlog, file limits.
 """
 
@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import jinja2
 
+from runner.core.facts import ProxyFacts
 from runner.experiment.model import Proxy
 from runner.stack.ports import free_port
 
@@ -23,7 +24,7 @@ STATUS_PATH: Final = "/nginx_status"
 
 @dataclass(frozen=True, slots=True)
 class NginxSettings:
-    """What the template is filled with.
+    """The variables of the template.
 
     Attributes:
         upstreams: ``host:port`` of every replica.
@@ -33,10 +34,10 @@ class NginxSettings:
         keepalive: Idle upstream connections kept by each worker; 0 means a new connection
             upstream for every request.
         workers: Worker processes, or ``auto`` for one per CPU.
-        user: Whom workers run as, for an nginx started by root; None leaves it as it is.
-        backlog: Length of the accept queue asked for.
+        user: The user that workers of an nginx started by root run as; None for nginx's default.
+        backlog: Requested length of the accept queue.
         worker_connections: Limit per worker, client and upstream connections together.
-        max_files: Limit of open files per worker, None leaves the inherited one.
+        max_files: Limit of open files per worker; None leaves the inherited one.
     """
 
     upstreams: Sequence[str]
@@ -57,17 +58,17 @@ _TEMPLATES: Final = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
-    autoescape=False,  # noqa: S701  (nginx.conf is no HTML, and holds no user's text)
+    autoescape=False,  # noqa: S701  (nginx.conf is not HTML, and contains no user's text)
 )
 
 
 def render_nginx(settings: NginxSettings) -> str:
-    """The text of nginx.conf."""
+    """Return the text of nginx.conf."""
     return _TEMPLATES.get_template("nginx.conf.j2").render(asdict(settings))
 
 
 def two_free_ports() -> tuple[int, int]:
-    """For the proxied service and for stub_status."""
+    """Return two free ports, for the proxied service and for stub_status."""
     ports: set[int] = set()
     while len(ports) < 2:
         ports.add(free_port())
@@ -75,13 +76,13 @@ def two_free_ports() -> tuple[int, int]:
     return first, second
 
 
-def describe_proxy(proxy: Proxy, version: str | None) -> dict[str, object]:
-    """What a report says about it."""
-    return {
-        "kind": proxy.kind,
-        "version": version,
-        "keepalive": proxy.keepalive,
-        "workers": proxy.workers,
-        "connections": proxy.connections,
-        "backlog": BACKLOG,
-    }
+def describe_proxy(proxy: Proxy, version: str | None) -> ProxyFacts:
+    """Return the facts about a proxy."""
+    return ProxyFacts(
+        kind=proxy.kind,
+        version=version,
+        keepalive=proxy.keepalive,
+        workers=proxy.workers,
+        connections=proxy.connections,
+        backlog=BACKLOG,
+    )

@@ -1,4 +1,4 @@
-"""Nginx as a process of this host: two hops without Docker, to tell the two costs apart."""
+"""Nginx as a process of this host: the cost of a second hop without the cost of Docker."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import resource
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import trio
 
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Role
+from runner.core.facts import ProxyFacts, Role
 from runner.experiment.model import Proxy
 from runner.stack.command import Command, start
 from runner.stack.nginx import (
@@ -26,38 +27,38 @@ from runner.stack.nginx import (
 from runner.stack.ports import LOOPBACK
 from runner.stack.protocols import StackContext
 
-_ELSEWHERE: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-"""Where nginx mostly is, though not on a plain user's PATH."""
+_MORE_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where nginx usually is, although not on an ordinary user's PATH."""
 
 _OPEN_FILES: Final = 65_536
-_KNOWS_LOG_OPTION: Final = (1, 19, 5)
+_HAS_LOG_OPTION: Final = (1, 19, 5)
 
 
 @dataclass(frozen=True, slots=True)
 class NginxProcess:
-    """Nginx, started; whether it answers is for its caller to see.
+    """A started nginx; the caller checks that it responds.
 
     Attributes:
         command: The master process, its port and its output; workers are its children.
         status_url: Its stub_status.
-        description: For the report.
+        description: The facts about it.
     """
 
     command: Command
     status_url: str
-    description: dict[str, object]
+    description: ProxyFacts
 
 
 async def start_nginx(
     proxy: Proxy, upstream_ports: Sequence[int], ctx: StackContext, *, cpus: Sequence[int] = ()
 ) -> NginxProcess:
-    """Start nginx on a free port before services that listen on this host.
+    """Start nginx on a free port, in front of services that listen on this host.
 
     Args:
-        proxy: What was asked for.
+        proxy: The proxy in the specification.
         upstream_ports: Where the replicas listen on 127.0.0.1.
         ctx: Its scratch folder takes the configuration and nginx's own files.
-        cpus: Processors to stay on, empty for any.
+        cpus: Processors to pin it to, empty for any.
 
     Raises:
         EnvironmentLacks: There is no nginx.
@@ -67,9 +68,22 @@ async def start_nginx(
     port, status_port = two_free_ports()
     scratch = ctx.scratch / "nginx"
     scratch.mkdir(parents=True, exist_ok=True)
+    content = render_nginx(_settings(proxy, upstream_ports, port, status_port, scratch))
     configuration = scratch / "nginx.conf"
-    files = _most_open_files()
-    settings = NginxSettings(
+    configuration.write_text(content, encoding="utf-8")
+    ctx.keep_rendered(configuration.name, content.encode())
+    log = ["-e", "stderr"] if _numbers(version) >= _HAS_LOG_OPTION else []
+    argv = [program, *log, "-p", str(scratch), "-c", str(configuration)]
+    command = await start(argv, {}, ctx, name="nginx", role=Role.PROXY, port=port, cpus=cpus)
+    status_url = f"http://{LOOPBACK}:{status_port}{STATUS_PATH}"
+    return NginxProcess(command, status_url, describe_proxy(proxy, version))
+
+
+def _settings(
+    proxy: Proxy, upstream_ports: Sequence[int], port: int, status_port: int, scratch: Path
+) -> NginxSettings:
+    max_files = _max_open_files()
+    return NginxSettings(
         upstreams=[f"{LOOPBACK}:{upstream}" for upstream in upstream_ports],
         listen=f"{LOOPBACK}:{port}",
         status_listen=f"{LOOPBACK}:{status_port}",
@@ -77,42 +91,34 @@ async def start_nginx(
         keepalive=proxy.keepalive,
         workers=proxy.workers,
         user="root" if os.geteuid() == 0 else None,  # else workers could not enter the scratch folder
-        worker_connections=min(proxy.connections, files),
-        max_files=files,
+        worker_connections=min(proxy.connections, max_files),
+        max_files=max_files,
     )
-    content = render_nginx(settings)
-    configuration.write_text(content, encoding="utf-8")
-    ctx.keep_rendered(configuration.name, content.encode())
-    log = ["-e", "stderr"] if _numbers(version) >= _KNOWS_LOG_OPTION else []
-    argv = [program, *log, "-p", str(scratch), "-c", str(configuration)]
-    command = await start(argv, {}, ctx, name="nginx", role=Role.PROXY, port=port, cpus=cpus)
-    status_url = f"http://{LOOPBACK}:{status_port}{STATUS_PATH}"
-    return NginxProcess(command, status_url, describe_proxy(proxy, version))
 
 
 def _find() -> str:
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_ELSEWHERE])
-    found = shutil.which("nginx", path=path)
-    if found is None:
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_MORE_FOLDERS])
+    program = shutil.which("nginx", path=path)
+    if program is None:
         raise EnvironmentLacks(
             "topology.proxy: nginx is not installed",
-            hint="on Debian and Ubuntu: sudo apt-get install nginx-light; kind docker brings its own",
+            hint="on Debian and Ubuntu: sudo apt-get install nginx-light; kind docker uses an image",
         )
-    return found
+    return program
 
 
 async def _version(program: str) -> str | None:
-    """What `nginx -v` says, such as ``1.28.0``."""
-    said = await trio.run_process([program, "-v"], capture_stderr=True, check=False)
-    found = re.search(r"nginx/([\d.]+)", said.stderr.decode(errors="replace"))
-    return found.group(1) if found else None
+    """Return the version that `nginx -v` prints, such as ``1.28.0``."""
+    finished = await trio.run_process([program, "-v"], capture_stderr=True, check=False)
+    version = re.search(r"nginx/([\d.]+)", finished.stderr.decode(errors="replace"))
+    return version.group(1) if version else None
 
 
 def _numbers(version: str | None) -> tuple[int, ...]:
     return tuple(int(number) for number in (version or "0").split(".") if number)
 
 
-def _most_open_files() -> int:
-    """What nginx may raise its own limit to without being root."""
+def _max_open_files() -> int:
+    """Return what nginx may raise its own limit to without being root."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)

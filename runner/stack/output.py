@@ -1,7 +1,7 @@
-"""The last output of a process, in bounded memory however much it prints.
+"""Keeps the last output of a process in bounded memory, however much it prints.
 
-A file would fill the disk, and waking the event loop for every line would show up in the
-measurement: a thread empties a large pipe a few times a second instead.
+A file would fill the disk, and waking the event loop for every line would disturb the
+measurement: instead, a thread empties a large pipe with a pause after each read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from runner.core.units import Bytes
-from runner.stack.secrets import hidden
+from runner.stack.secrets import mask_secrets
 
 _PIPE_BYTES: Final = 1024 * 1024
 _CHUNK_BYTES: Final = 256 * 1024
@@ -28,10 +28,10 @@ _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|.)")
 
 
 class OutputTail:
-    """Keeps the end of what is written to `write_fd`.
+    """Keeps the last bytes that are written to `write_fd`.
 
     Attributes:
-        write_fd: Give it to a child as stdout and stderr, then call `close_write_end`.
+        write_fd: Pass it to a child as stdout and stderr, then call `close_write_end`.
     """
 
     def __init__(self, keep: Bytes = 64 * 1024, *, secrets: Mapping[str, str] | None = None) -> None:
@@ -44,7 +44,7 @@ class OutputTail:
         self._stop = os.eventfd(0)
         self._read_fd, self.write_fd = os.pipe()
         os.set_blocking(self._read_fd, False)
-        with suppress(OSError):  # the pipes of this user may have reached their limit
+        with suppress(OSError):  # this user's pipes may have reached their total limit
             fcntl.fcntl(self._read_fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._thread = threading.Thread(target=self._drain, name="output-tail", daemon=True)
         self._thread.start()
@@ -58,21 +58,21 @@ class OutputTail:
         self.close()
 
     def lines(self, count: int = 20) -> tuple[str, ...]:
-        """The last lines written until now, at most `count`, without escape sequences."""
+        """Return the last lines written so far, up to `count`, without escape sequences and secrets."""
         with self._lock:
             self._read_available()
-            text = hidden(b"".join(self._chunks).decode(errors="replace"), self._secrets)
+            text = mask_secrets(b"".join(self._chunks).decode(errors="replace"), self._secrets)
         lines = [_printable(line) for line in text[-self._keep :].splitlines()]
         return tuple(line for line in lines if line)[-count:]
 
     def close_write_end(self) -> None:
-        """Leave writing to the child."""
+        """Close this process's end for writing; the child keeps its own."""
         if self.write_fd >= 0:
             os.close(self.write_fd)
             self.write_fd = -1
 
     def close(self) -> None:
-        """Stop reading; whoever still writes gets SIGPIPE. Does nothing the second time."""
+        """Stop reading; processes that still write get SIGPIPE. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -83,13 +83,13 @@ class OutputTail:
         os.close(self._stop)
 
     def _drain(self) -> None:
-        anything = select.poll()
-        anything.register(self._read_fd, select.POLLIN)
-        anything.register(self._stop, select.POLLIN)
+        input_or_stop = select.poll()
+        input_or_stop.register(self._read_fd, select.POLLIN)
+        input_or_stop.register(self._stop, select.POLLIN)
         stopped = select.poll()
         stopped.register(self._stop, select.POLLIN)
         while True:
-            ready = {fd for fd, _ in anything.poll()}
+            ready = {fd for fd, _ in input_or_stop.poll()}
             if self._stop in ready:
                 return
             with self._lock:
@@ -98,7 +98,7 @@ class OutputTail:
                 return
 
     def _read_available(self) -> bool:
-        """Take what is in the pipe now, at most one pipe's content; True at its end."""
+        """Read what the pipe holds now, up to its capacity; return True at its end."""
         for _ in range(_PIPE_BYTES // _CHUNK_BYTES):
             try:
                 chunk = os.read(self._read_fd, _CHUNK_BYTES)

@@ -1,4 +1,4 @@
-"""Which ports are free, and who listens on the others."""
+"""Finds free ports, and the processes that listen on the others."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from runner.experiment.app import PORT_FIELD
+
+if TYPE_CHECKING:
+    from psutil._ntuples import pconn, sconn
+
 LOOPBACK: Final = "127.0.0.1"
 
-_LOWEST: Final = 10_000
+_MIN_PORT: Final = 10_000
 _TRIES: Final = 100
 
 
@@ -41,15 +46,19 @@ class Listener:
         return f"{host}:{self.port}"
 
 
-def free_port() -> int:
-    """A port nobody listens on now, outside the range outgoing connections are given.
+def fill_port(text: str, port: int) -> str:
+    """Return a word of a command, or the value of a variable, with ``{port}`` replaced."""
+    return text.replace(PORT_FIELD, str(port))
 
-    A port inside that range could be taken by one of the load's own connections between
-    this look and the app's bind.
+
+def free_port() -> int:
+    """Return a port that nothing listens on, outside the ephemeral range.
+
+    The load's own connections could take an ephemeral port before the app binds it.
     """
-    highest = _first_ephemeral_port() - 1
-    for _ in range(_TRIES if highest > _LOWEST else 0):
-        port = random.randint(_LOWEST, highest)  # noqa: S311  (no secret)
+    max_port = _first_ephemeral_port() - 1
+    for _ in range(_TRIES if max_port > _MIN_PORT else 0):
+        port = random.randint(_MIN_PORT, max_port)  # noqa: S311  (no secret)
         if is_free(port):
             return port
     with socket.create_server((LOOPBACK, 0)) as server:
@@ -57,43 +66,47 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens on this port of 127.0.0.1; connections in TIME_WAIT do not count."""
+    """Return whether nothing listens on this port of 127.0.0.1; connections in TIME_WAIT do not count."""
     try:
         with socket.create_server((LOOPBACK, port)):
             return True
-    except PermissionError:  # a privileged port: the app may be allowed what we are not
+    except PermissionError:  # a privileged port, which the app may be allowed to use
         return True
     except OSError:
         return False
 
 
 def listeners(pids: Iterable[int]) -> list[Listener]:
-    """What these processes listen on; what cannot be read is left out."""
-    found: list[Listener] = []
+    """Return the listening sockets of these processes, as far as they are readable."""
+    sockets: list[Listener] = []
     for pid in pids:
         with suppress(psutil.Error, OSError):
-            found += _listening(pid, psutil.Process(pid).net_connections("tcp"))
-    return found
+            sockets += _listening(pid, psutil.Process(pid).net_connections("tcp"))
+    return sockets
 
 
 def holders(port: int) -> list[Listener]:
-    """Who listens on this port, at whatever address."""
+    """Return the listening sockets on this port, at any address."""
     with suppress(psutil.Error, OSError):
-        everyone = psutil.net_connections("tcp")
         return [
             listener
-            for connection in everyone
+            for connection in psutil.net_connections("tcp")
             for listener in _listening(connection.pid, [connection])
             if listener.port == port
         ]
     return []
 
 
-def _listening(pid: int | None, connections: Iterable[Any]) -> list[Listener]:
+def by_holder(port: int) -> str:
+    """Return text such as `` by nginx (pid 12)`` for a message, empty when no holder is visible."""
+    return "".join(f" by {holder.owner}" for holder in holders(port)[:1])
+
+
+def _listening(pid: int | None, connections: Iterable[pconn | sconn]) -> list[Listener]:
     return [
         Listener(connection.laddr.ip, connection.laddr.port, pid)
         for connection in connections
-        if connection.status == psutil.CONN_LISTEN
+        if connection.status == psutil.CONN_LISTEN and connection.laddr
     ]
 
 

@@ -1,7 +1,7 @@
-"""Topology `process`: a command of the user's, started here and ended with all its kin.
+"""Topology `process`: commands started on this host, and ended with all their descendants.
 
-The command runs in the directory the runner was started in, as it would from a shell,
-with ``{port}`` filled in.
+A command runs in the directory that the runner was started in, as it would from a shell,
+with ``{port}`` replaced.
 """
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ from typing import Final
 import trio
 
 from runner.core.errors import EnvironmentLacks, StackFailed
-from runner.core.facts import Endpoint, Event, Role, Subject
+from runner.core.facts import Endpoint, Event, Role, Subject, SystemDescription
 from runner.experiment.model import App, ProcessTopology
 from runner.stack import reaper
 from runner.stack.command import Command, start
 from runner.stack.cpu_affinity import check_cpus
-from runner.stack.diagnosis import advice, by_whom, death_event, named, stranger
+from runner.stack.diagnosis import death_event, other_holder, start_hint, title
 from runner.stack.nginx_process import NginxProcess, start_nginx
-from runner.stack.ports import LOOPBACK, free_port, is_free
+from runner.stack.ports import LOOPBACK, by_holder, fill_port, free_port, is_free
 from runner.stack.protocols import KEPT_LINES, StackContext
 from runner.stack.readiness import wait_ready
-from runner.stack.secrets import passed_on
+from runner.stack.secrets import inherited_variables
 
 _GRACE_S: Final = 3.0
-_PORT_FIELD: Final = "{port}"
 
 
 @dataclass(slots=True)
 class ProcessStack:
-    """Processes of this host that are up; implements `runner.stack.protocols.Stack`.
+    """Running processes of this host; implements `runner.stack.protocols.Stack`.
 
     Attributes:
         commands: The replicas in order, then nginx if there is one.
@@ -43,7 +42,7 @@ class ProcessStack:
 
     commands: tuple[Command, ...]
     endpoint: Endpoint
-    description: Mapping[str, object]
+    description: SystemDescription
     metrics_urls: Mapping[str, str]
     status_urls: Mapping[str, str]
     _broken: Event | None = field(default=None, init=False)
@@ -55,7 +54,7 @@ class ProcessStack:
 
     @property
     def broken(self) -> Event | None:
-        """Which command died first, and its last words."""
+        """Which command died first, with its last output."""
         if self._broken is None:
             dead = next((command for command in self.commands if command.death()), None)
             self._broken = death_event(dead) if dead else None
@@ -73,11 +72,11 @@ class ProcessStack:
 
 @asynccontextmanager
 async def open_process(topology: ProcessTopology, ctx: StackContext) -> AsyncIterator[ProcessStack]:
-    """Bring the processes up, and end them and all their descendants on leaving.
+    """Start the processes, and end them and all their descendants on leaving.
 
     Raises:
-        EnvironmentLacks: The command cannot be run, or its port is taken.
-        StackFailed: It ended or did not answer its health URL in time.
+        EnvironmentLacks: The command cannot be run, or its port is in use.
+        StackFailed: It ended, or its health URL did not respond in time.
     """
     app = topology.app
     check_cpus(topology.cpus)
@@ -104,12 +103,12 @@ async def _start_app(app: App, ctx: StackContext, name: str, cpus: Sequence[int]
     port = app.port or free_port()
     if app.port and not is_free(port):
         raise EnvironmentLacks(
-            f"port {port} is already in use{by_whom(port)}",
-            hint='end it, or put "{port}" into the command instead of a fixed port to get a free one',
+            f"port {port} is already in use{by_holder(port)}",
+            hint='stop that process, or write "{port}" instead of a fixed port in the command',
         )
-    argv = [word.replace(_PORT_FIELD, str(port)) for word in app.command or ()]
-    env = {key: value.replace(_PORT_FIELD, str(port)) for key, value in app.env.items()}
-    secrets = passed_on(app.env_from, os.environ)
+    argv = [fill_port(word, port) for word in app.command or ()]
+    env = {key: fill_port(value, port) for key, value in app.env.items()}
+    secrets = inherited_variables(app.env_from, os.environ)
     return await start(argv, env, ctx, name=name, role=Role.APP, port=port, cpus=cpus, secrets=secrets)
 
 
@@ -120,15 +119,15 @@ async def _wait_up(command: Command, app: App) -> None:
             deadline_s=app.ready_within,
             alive=command.death,
             last_output=command.output.lines,
-            name=named(command),
+            name=title(command),
         )
     except StackFailed as error:
-        hint = await trio.to_thread.run_sync(advice, command, command.process.returncode, error)
+        hint = await trio.to_thread.run_sync(start_hint, command, command.process.returncode, error)
         raise StackFailed(error.message, hint=hint, details=error.details) from error.__cause__
-    if other := await trio.to_thread.run_sync(stranger, command):
+    if holder := await trio.to_thread.run_sync(other_holder, command):
         raise StackFailed(
-            f"port {command.port} is answered by {other}, not by {named(command)}",
-            hint="end it, or use another port",
+            f"{holder} listens on port {command.port} instead of {title(command)}",
+            hint="stop that process, or use another port",
             details=command.output.lines(),
         )
 
@@ -138,23 +137,23 @@ def _stack(
 ) -> ProcessStack:
     app = topology.app
     replicas = [command for command in commands if command.role is Role.APP]
-    description: dict[str, object] = {
-        "kind": "process",
-        "command": list(replicas[0].argv),
-        "replicas": len(replicas),
-        "urls": [_url(command) for command in replicas],
-        "health": app.health,
-        "env_names": sorted({*app.env, *app.env_from}),  # the values may be secrets
-    }
-    if topology.cpus:
-        description["cpus"] = list(topology.cpus)
-    if nginx:
-        description["proxy"] = nginx.description
+    description = SystemDescription(
+        kind=topology.kind,
+        command=replicas[0].argv,
+        replicas=len(replicas),
+        urls=tuple(_url(command) for command in replicas),
+        health=app.health,
+        env_names=tuple(sorted({*app.env, *app.env_from})),  # the values may be secrets
+        cpus=topology.cpus or None,
+        proxy=nginx.description if nginx else None,
+    )
     return ProcessStack(
         commands=tuple(commands),
         endpoint=Endpoint(LOOPBACK, commands[-1].port),
         description=description,
-        metrics_urls={it.name: _url(it) + app.metrics for it in replicas} if app.metrics else {},
+        metrics_urls={replica.name: _url(replica) + app.metrics for replica in replicas}
+        if app.metrics
+        else {},
         status_urls={nginx.command.name: nginx.status_url} if nginx else {},
     )
 
@@ -169,10 +168,10 @@ async def _cancel_at_death(command: Command, scope: trio.CancelScope) -> None:
 
 
 async def _take_down(commands: Sequence[Command], ctx: StackContext) -> None:
-    """End every process of this run: the groups, their descendants, and who carries the cookie."""
+    """End every process of this run: the groups, their descendants, and all that carry the cookie."""
     roots = {command.pid: command.started for command in commands}
     if not await trio.to_thread.run_sync(lambda: reaper.end(ctx.run_id, roots, grace_s=_GRACE_S)):
-        ctx.say("some processes of the stack could not be ended")
+        ctx.say("some processes of the stack could not be stopped")
     for command in commands:
         with trio.move_on_after(1):
             await command.process.wait()

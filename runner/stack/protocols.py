@@ -1,4 +1,4 @@
-"""What a stack is: a topology that is up, and how one is opened."""
+"""The interfaces of this package: a running topology (`Stack`) and the function that opens one."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from runner.core.facts import Endpoint, Event, Subject
+from runner.core.facts import Endpoint, Event, Subject, SystemDescription
 
 
 class Guard(Protocol):
-    """Ends what this run created should the runner die without tearing down."""
+    """Ends what this run created if the runner dies without tearing it down."""
 
     def process(self, pid: int) -> None:
         """From now on, end the process `pid` and its whole process group when the runner dies."""
 
     def forget(self, pid: int) -> None:
-        """The process and its group have ended."""
+        """Stop guarding a process: it and its group have ended."""
 
     def docker(self, base_url: str) -> None:
-        """From now on, empty this Docker Engine of what carries the run's label when the runner dies."""
+        """From now on, remove this run's objects from this Docker Engine when the runner dies."""
 
     def docker_emptied(self, base_url: str) -> None:
-        """Nothing with the run's label is left there, and nothing is being created."""
+        """Stop guarding an engine: it holds nothing of this run and is creating nothing."""
 
 
 KEPT_LINES: Final = 1000
-"""How many of the last lines of a part's output are kept."""
+"""How many of the last output lines of a command or container are kept."""
 
 Keep = Callable[[str, bytes], None]
-"""Keeps a file's name and content for the run's archive; never raises."""
+"""Stores a file, given its name and content, in the run's archive; never raises."""
 
 
 def keep_nothing(_name: str, _content: bytes) -> None:
-    """For those who write no archive."""
+    """Ignore the file, for a run without an archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class StackContext:
         base_dir: The specification's folder; relative paths in it start here.
         scratch: A private folder for logs and rendered files, removed after the run.
         guard: The watchdog.
-        say: Shows people a line of progress, such as a build step.
-        allow_hosts: Hosts beyond this machine that the specification allows load on.
-        authorized: Whether whoever runs it said so too.
-        keep_rendered: Takes what was made for this stack, such as ``nginx.conf``.
-        keep_log: Takes the end of what a part of the stack, such as ``app-1``, has printed.
+        say: Shows the user a line of progress, such as a build step.
+        allow_hosts: Hosts other than this machine that the specification allows load on.
+        authorized: Whether ``--i-am-authorized`` was given.
+        keep_rendered: Stores a file that was generated for this stack, such as ``nginx.conf``.
+        keep_log: Stores the end of the output of one command or container, such as ``app-1``.
     """
 
     run_id: str
@@ -69,7 +69,7 @@ class StackContext:
 
 
 class Stack(Protocol):
-    """A topology that is up and answers its health URL."""
+    """A running topology whose health URL responds."""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -77,31 +77,32 @@ class Stack(Protocol):
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
-        """What to watch, besides the generator, the runner and the host."""
+        """What to observe, besides the generator, the runner and the host."""
 
     @property
-    def description(self) -> Mapping[str, object]:
-        """What was really built, for the report: JSON types only, no secrets."""
+    def description(self) -> SystemDescription:
+        """What was really built, without secrets."""
 
     @property
     def metrics_urls(self) -> Mapping[str, str]:
-        """Subject's name to the URL of its Prometheus metrics; empty where there are none."""
+        """Subject name to the URL of its Prometheus metrics; empty where there are none."""
 
     @property
     def status_urls(self) -> Mapping[str, str]:
-        """Subject's name to the URL of nginx's own counters (stub_status); empty without nginx."""
+        """Subject name to the URL of nginx's own counters (stub_status); empty without nginx."""
 
     @property
     def broken(self) -> Event | None:
-        """Why the stack can no longer be used, None while it can."""
+        """Why the stack can no longer be used; None while it can."""
 
     async def wait_broken(self) -> Event:
-        """Wait until a part of the stack dies; never returns while all live."""
+        """Wait until a part of the stack dies; never return while all parts live."""
 
 
+# `Any`: an opener takes the model of its own kind only, and `runner.stack.kinds` pairs the two
 StackOpener = Callable[[Any, StackContext], AbstractAsyncContextManager[Stack]]
-"""Brings one kind of topology up, and takes it down whatever happened.
+"""Brings one kind of topology up, and takes it down on leaving.
 
-Entering raises `runner.core.errors.EnvironmentLacks` or `StackFailed`; leaving never raises,
+Entering raises `runner.core.errors.EnvironmentLacks` or `StackFailed`. Leaving never raises,
 is shielded from cancellation and takes at most a few seconds.
 """

@@ -1,7 +1,7 @@
-"""Ends every process of a run, also those that left their group or lost their parent.
+"""Ends every process of a run, including those that left their group or lost their parent.
 
-A run's processes are known by registration, by process group, by descent and by the
-cookie in their environment. Standard library only: the watchdog starts through here.
+A run's processes are found by registration, by process group, by descent and by the cookie in
+their environment. Standard library only, because the watchdog process imports this module.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Final
 COOKIE: Final = "LOADPROOF_RUN"
 """Environment variable that holds the run's id in every process the run starts."""
 
-_POLL_S: Final = 0.02
+_POLL_INTERVAL_S: Final = 0.02
 _KILL_WITHIN_S: Final = 2.0
-_GONE: Final = frozenset("ZX")
+_ENDED_STATES: Final = frozenset("ZX")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Process:
     """One row of the process table.
 
     Attributes:
-        pid: Its number, which the kernel gives out again.
-        started: Clock ticks since boot; with `pid` it names one process for good.
+        pid: Its number, which the kernel reuses.
+        started: Clock ticks since boot; together with `pid` it identifies one process for ever.
         parent: Its parent's pid.
         group: Its process group.
         state: One letter, ``Z`` for a zombie.
@@ -43,12 +43,12 @@ class Process:
 
 
 def look_up(pid: int) -> Process | None:
-    """The process with this pid, a zombie included, or None."""
+    """Return the process with this pid, which may be a zombie; None if there is none."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
-    fields = stat.rpartition(b")")[2].split()  # the name before it may hold anything
+    fields = stat.rpartition(b")")[2].split()  # the name before it may contain anything
     if len(fields) < 20:
         return None
     state, parent, group, started = fields[0], fields[1], fields[2], fields[19]
@@ -56,79 +56,85 @@ def look_up(pid: int) -> Process | None:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot; None when there is none."""
+    """Return when the process started, in clock ticks since boot; None if there is none."""
     process = look_up(pid)
     return process.started if process else None
 
 
 def is_running(process: Process) -> bool:
-    """Whether this very process still runs; a zombie does not."""
-    now = look_up(process.pid)
-    return now is not None and now.started == process.started and now.state not in _GONE
+    """Return whether this very process still runs; a zombie does not."""
+    current = look_up(process.pid)
+    return current is not None and current.started == process.started and current.state not in _ENDED_STATES
 
 
-def belongings(run_id: str | None, roots: Mapping[int, int] | None = None) -> set[Process]:
-    """Every running process of a run, this one and its ancestors excepted.
+def live_start_ticks(pid: int) -> int | None:
+    """Return when the process started, in clock ticks since boot; None if it is gone or a zombie."""
+    process = look_up(pid)
+    return process.started if process and process.state not in _ENDED_STATES else None
+
+
+def run_processes(run_id: str | None, roots: Mapping[int, int] | None = None) -> set[Process]:
+    """Return every running process of a run, except this process and its ancestors.
 
     Args:
-        run_id: The cookie's value; None looks at no cookies.
+        run_id: The cookie's value; None ignores cookies.
         roots: Pid to start time of processes known to be the run's. A root that leads a
             process group stands for the whole group, also after its own end.
     """
     roots = roots or {}
     table = {process.pid: process for process in _table()}
     groups = {pid for pid, started in roots.items() if pid not in table or table[pid].started == started}
-    found = {
+    direct = {
         process
         for process in table.values()
         if roots.get(process.pid) == process.started
         or process.group in groups
-        or (run_id is not None and _carries(process.pid, run_id))
+        or (run_id is not None and _has_cookie(process.pid, run_id))
     }
-    spared = _lineage(table)
-    return {process for process in _with_descendants(found, table) if process.pid not in spared}
+    excluded = _ancestry(table)
+    return {process for process in _with_descendants(direct, table) if process.pid not in excluded}
 
 
 def end(run_id: str | None, roots: Mapping[int, int] | None = None, *, grace_s: float) -> bool:
-    """End a run's processes: SIGTERM, a while to leave in order, then SIGKILL until none is left.
+    """End a run's processes: SIGTERM, time to shut down, then SIGKILL until none is left.
 
     Args:
         run_id: The cookie's value.
-        roots: As in `belongings`.
-        grace_s: Seconds between the two signals at most.
+        roots: As in `run_processes`.
+        grace_s: The longest time between the two signals, in seconds.
 
     Returns:
-        Whether nothing is left. Takes at most `grace_s` plus two seconds, and never raises.
+        True when none is left. Takes at most `grace_s` plus two seconds, and never raises.
     """
     known = dict(roots or {})
-    asked = _look(run_id, known)
-    _send(asked, signal.SIGTERM)
+    terminated = _find(run_id, known)
+    _send(terminated, signal.SIGTERM)
     deadline = time.monotonic() + grace_s
-    while any(map(is_running, asked)) and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
+    while any(map(is_running, terminated)) and time.monotonic() < deadline:
+        time.sleep(_POLL_INTERVAL_S)
     deadline = time.monotonic() + _KILL_WITHIN_S
-    while remaining := _look(run_id, known):
+    while remaining := _find(run_id, known):
         if time.monotonic() > deadline:
             return False
         _send(remaining, signal.SIGKILL)
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_INTERVAL_S)
     return True
 
 
-def _look(run_id: str | None, known: dict[int, int]) -> set[Process]:
-    """The run's processes; `known` remembers them for when their parents are gone."""
-    found = belongings(run_id, known)
-    known.update((process.pid, process.started) for process in found)
-    return found
+def _find(run_id: str | None, known: dict[int, int]) -> set[Process]:
+    """Return the run's processes, and add them to `known`, so that their orphans are found later."""
+    processes = run_processes(run_id, known)
+    known.update((process.pid, process.started) for process in processes)
+    return processes
 
 
 def _table() -> Iterator[Process]:
     for name in os.listdir("/proc"):  # noqa: PTH208  (names are all that is needed)
-        if name.isdecimal() and (process := look_up(int(name))) and process.state not in _GONE:
+        if name.isdecimal() and (process := look_up(int(name))) and process.state not in _ENDED_STATES:
             yield process
 
 
-def _carries(pid: int, run_id: str) -> bool:
+def _has_cookie(pid: int, run_id: str) -> bool:
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
@@ -136,8 +142,8 @@ def _carries(pid: int, run_id: str) -> bool:
     return f"{COOKIE}={run_id}".encode() in environment.split(b"\0")
 
 
-def _with_descendants(found: set[Process], table: Mapping[int, Process]) -> set[Process]:
-    pids = {process.pid for process in found}
+def _with_descendants(processes: set[Process], table: Mapping[int, Process]) -> set[Process]:
+    pids = {process.pid for process in processes}
     grown = True
     while grown:
         children = {process.pid for process in table.values() if process.parent in pids}
@@ -146,13 +152,13 @@ def _with_descendants(found: set[Process], table: Mapping[int, Process]) -> set[
     return {table[pid] for pid in pids}
 
 
-def _lineage(table: Mapping[int, Process]) -> set[int]:
+def _ancestry(table: Mapping[int, Process]) -> set[int]:
     pid: int | None = os.getpid()
-    lineage: set[int] = set()
-    while pid is not None and pid not in lineage:
-        lineage.add(pid)
+    ancestry: set[int] = set()
+    while pid is not None and pid not in ancestry:
+        ancestry.add(pid)
         pid = table[pid].parent if pid in table else None
-    return lineage
+    return ancestry
 
 
 def _send(processes: Iterable[Process], number: signal.Signals) -> None:

@@ -1,9 +1,7 @@
-"""What a service answers, asked before anything is known about it; a handful of requests, no load."""
+"""Finds out how an unknown service responds, for `runner init`: a handful of requests, no load."""
 
 from __future__ import annotations
 
-import os
-import signal
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Sequence
@@ -17,23 +15,24 @@ import trio
 
 from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.units import Seconds
-from runner.stack.ports import LOOPBACK, free_port, holders
+from runner.stack.command import end_group
+from runner.stack.ports import LOOPBACK, fill_port, free_port, holders
 
-_PATHS: Final = ("/healthz", "/health", "/")
-_ANSWER_S: Final[Seconds] = 5.0
-_START_S: Final[Seconds] = 30.0
-_END_S: Final[Seconds] = 5.0
-_EVERY_S: Final[Seconds] = 0.1
+_HEALTH_PATHS: Final = ("/healthz", "/health", "/")
+_RESPONSE_TIMEOUT_S: Final[Seconds] = 5.0
+_START_WITHIN_S: Final[Seconds] = 30.0
+_GRACE_S: Final[Seconds] = 5.0
+_RETRY_INTERVAL_S: Final[Seconds] = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What was found.
+class ProbeResult:
+    """How a service responds.
 
     Attributes:
-        path: The path that was asked about.
-        status: What it answered there.
-        health: The first path known to answer 2xx; None when none does.
+        path: The path that was requested.
+        status: The status of the response there.
+        health: The first path known to return 2xx; None when none does.
     """
 
     path: str
@@ -41,65 +40,65 @@ class Answers:
     health: str | None
 
 
-async def explore_url(url: str, path: str, *, insecure: bool = False) -> Answers:
-    """Ask a service that runs.
+async def probe_url(url: str, path: str, *, insecure: bool = False) -> ProbeResult:
+    """Send a few requests to a running service.
 
     Args:
         url: Without a path of its own.
-        path: What load is to ask for.
-        insecure: Any certificate will do.
+        path: The path the load is to request.
+        insecure: Accept any certificate.
 
     Raises:
-        StackFailed: It does not answer.
+        StackFailed: It does not respond.
     """
     async with httpx.AsyncClient(
-        base_url=url, trust_env=False, timeout=_ANSWER_S, verify=_context(insecure=insecure)
+        base_url=url, trust_env=False, timeout=_RESPONSE_TIMEOUT_S, verify=_context(insecure=insecure)
     ) as client:
         try:
             status = await _status(client, path)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise StackFailed(
-                f"{url} does not answer: {str(error) or type(error).__name__}",
+                f"{url} does not respond: {str(error) or type(error).__name__}",
                 hint="start the service, or correct the address",
             ) from None
-        return await _answers(client, path, status)
+        return await _find_health(client, path, status)
 
 
-async def explore_command(command: Sequence[str], path: str | None) -> Answers:
-    """Start a service, ask it, and end it.
+async def probe_command(command: Sequence[str], path: str | None) -> ProbeResult:
+    """Start a service, send it a few requests, and end it.
 
     Args:
         command: Program and arguments; ``{port}`` becomes a free port.
-        path: What load is to ask for; None for the health path.
+        path: The path the load is to request; None for the health path.
 
     Raises:
         EnvironmentLacks: There is no such program.
-        StackFailed: It ended, or never answered.
+        StackFailed: It ended, or never responded.
     """
     port = free_port()
-    words = [word.replace("{port}", str(port)) for word in command]
+    words = [fill_port(word, port) for word in command]
+    base_url = f"http://{LOOPBACK}:{port}"
     async with (
         _started(words) as process,
-        httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=_ANSWER_S) as client,
+        httpx.AsyncClient(base_url=base_url, trust_env=False, timeout=_RESPONSE_TIMEOUT_S) as client,
     ):
-        first = path or _PATHS[0]
-        status = await _first_answer(client, first, process, words)
-        found = await _answers(client, first, status)
-        if path is None and found.health and found.health != first:
-            return Answers(found.health, await _status(client, found.health), found.health)
-        return found
+        first_path = path or _HEALTH_PATHS[0]
+        status = await _first_status(client, first_path, process, words)
+        result = await _find_health(client, first_path, status)
+        if path is None and result.health and result.health != first_path:
+            return ProbeResult(result.health, await _status(client, result.health), result.health)
+        return result
 
 
 def listeners_on(port: int) -> tuple[int, ...]:
-    """The processes of this host that listen on a port, as far as they may be seen; roots of their trees."""
-    found = {holder.pid for holder in holders(port) if holder.pid}
-    return tuple(sorted(pid for pid in found if not _parents(pid) & found))
+    """Return the processes of this host that listen on a port, as far as visible; roots of their trees."""
+    pids = {holder.pid for holder in holders(port) if holder.pid}
+    return tuple(sorted(pid for pid in pids if not _ancestors(pid) & pids))
 
 
-def _parents(pid: int) -> set[int]:
-    """Who started it; a tree is watched from its root."""
+def _ancestors(pid: int) -> set[int]:
     with suppress(psutil.Error):
-        return {each.pid for each in psutil.Process(pid).parents()}
+        return {process.pid for process in psutil.Process(pid).parents()}
     return set()
 
 
@@ -112,36 +111,38 @@ def _context(*, insecure: bool) -> ssl.SSLContext:
 
 
 async def _status(client: httpx.AsyncClient, path: str) -> int:
-    """The status alone is enough: a body may be endless."""
+    """Request a path without reading the body, which may be endless."""
     async with client.stream("GET", path) as response:
         return response.status_code
 
 
-async def _answers(client: httpx.AsyncClient, path: str, status: int) -> Answers:
-    for candidate in dict.fromkeys((*_PATHS[:2], path, _PATHS[2])):
+async def _find_health(client: httpx.AsyncClient, path: str, status: int) -> ProbeResult:
+    for candidate in dict.fromkeys((*_HEALTH_PATHS[:2], path, _HEALTH_PATHS[2])):
         with suppress(httpx.HTTPError):
             if 200 <= (status if candidate == path else await _status(client, candidate)) < 300:
-                return Answers(path, status, candidate)
-    return Answers(path, status, None)
+                return ProbeResult(path, status, candidate)
+    return ProbeResult(path, status, None)
 
 
-async def _first_answer(
+async def _first_status(
     client: httpx.AsyncClient, path: str, process: trio.Process, words: Sequence[str]
 ) -> int:
+    """Request a path until the service, which has just been started, responds."""
     program = words[0]
-    with trio.move_on_after(_START_S):
+    with trio.move_on_after(_START_WITHIN_S):
         while process.poll() is None:
             with suppress(httpx.HTTPError):
                 return await _status(client, path)
-            await trio.sleep(_EVERY_S)
+            await trio.sleep(_RETRY_INTERVAL_S)
     if process.returncode is not None:
         raise StackFailed(
-            f"{program} ended with status {process.returncode} before it answered",
-            hint=f"does it start by itself? {' '.join(words)}",
+            f"{program} ended with status {process.returncode} before it responded",
+            hint=f"check that this command works: {' '.join(words)}",
         )
     raise StackFailed(
-        f"{program} did not answer HTTP on 127.0.0.1, at the port it was given, within {_START_S:g} s",
-        hint=f"does it listen there? {' '.join(words)}",
+        f"{program} did not respond over HTTP on {LOOPBACK}, at the port it was given, "
+        f"within {_START_WITHIN_S:g} s",
+        hint=f"check that this command listens there: {' '.join(words)}",
     )
 
 
@@ -162,17 +163,4 @@ async def _started(words: list[str]) -> AsyncIterator[trio.Process]:
     try:
         yield process
     finally:
-        with trio.CancelScope(shield=True):
-            await _ended(process)
-
-
-async def _ended(process: trio.Process) -> None:
-    """End it and all it started, gently first."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with trio.move_on_after(_END_S):
-            await process.wait()
-            break
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+        await end_group(process, grace_s=_GRACE_S)

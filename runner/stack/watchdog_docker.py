@@ -1,7 +1,7 @@
-"""Empties a Docker Engine of a killed run's objects; the watchdog's last act.
+"""Removes a killed run's objects from a Docker Engine: the last thing the watchdog does.
 
 Standard library only, as is all of the watchdog. The engine may still be creating what the
-runner asked for when it was killed, so looking goes on for a while after nothing is found.
+runner requested before it was killed, so the search continues for a while after nothing is found.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import quote
 
 LABEL: Final = "loadproof.run"
 
-_CALL_S: Final = 10.0
-_LOOK_EVERY_S: Final = 0.2
+_CALL_TIMEOUT_S: Final = 10.0
+_LOOK_INTERVAL_S: Final = 0.2
 _QUIET_S: Final = 3.0
 _GIVE_UP_S: Final = 60.0
 
@@ -38,14 +38,14 @@ def remove_all(base_url: str, run_id: str) -> None:
     quiet_since = time.monotonic()
     while time.monotonic() < min(give_up, quiet_since + _QUIET_S):
         try:
-            found = engine.remove_found(run_id)
+            quiet = not engine.remove_labelled(run_id)
         except (ConnectionRefusedError, FileNotFoundError):
-            found = False  # no engine, nothing to remove
+            quiet = True  # no engine, nothing to remove
         except (OSError, http.client.HTTPException, ValueError):
-            found = True  # it is busy: ask again
-        if found:
+            quiet = False  # it is busy: try again
+        if not quiet:
             quiet_since = time.monotonic()
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_LOOK_INTERVAL_S)
 
 
 class _Engine:
@@ -55,36 +55,35 @@ class _Engine:
         self._path = path
         self._prefix = ""
 
-    def remove_found(self, run_id: str) -> bool:
-        """Look once and remove what is there; whether anything was."""
+    def remove_labelled(self, run_id: str) -> bool:
+        """Look for the run's objects once and remove them; return whether there were any."""
         self._prefix = self._prefix or self._negotiate()
         filters = quote(json.dumps({"label": [f"{LABEL}={run_id}"]}))
-        containers = self._list(f"/containers/json?all=1&filters={filters}")
-        networks = self._list(f"/networks?filters={filters}")
-        self._delete([f"/containers/{item['Id']}?force=1&v=1" for item in containers])
-        self._delete([f"/networks/{item['Id']}" for item in networks])
+        containers = self._ids(f"/containers/json?all=1&filters={filters}")
+        networks = self._ids(f"/networks?filters={filters}")
+        self._delete([f"/containers/{container}?force=1&v=1" for container in containers])
+        self._delete([f"/networks/{network}" for network in networks])
         return bool(containers or networks)
 
     def _negotiate(self) -> str:
-        """The engine's own version of its API; ``/_ping`` answers without one."""
+        """Return the path of the engine's own API version, which ``/_ping`` reports."""
         with self._connect() as connection:
             connection.request("GET", "/_ping")
-            answer = connection.getresponse()
-            answer.read()
-            return f"/v{answer.headers['Api-Version']}"
+            response = connection.getresponse()
+            response.read()
+            return f"/v{response.headers['Api-Version']}"
 
-    def _list(self, path: str) -> list[dict[str, Any]]:
+    def _ids(self, path: str) -> list[str]:
         with self._connect() as connection:
             connection.request("GET", self._prefix + path)
-            answer = connection.getresponse()
-            body = answer.read()
-        if answer.status != http.client.OK:
-            raise http.client.HTTPException(f"{path}: {answer.status}")
-        found: list[dict[str, Any]] = json.loads(body)
-        return found
+            response = connection.getresponse()
+            body = response.read()
+        if response.status != http.client.OK:
+            raise http.client.HTTPException(f"{path}: {response.status}")
+        return [item["Id"] for item in json.loads(body)]
 
     def _delete(self, paths: list[str]) -> None:
-        """Delete all at once; whatever is refused will be found again."""
+        """Delete all in parallel; the next look finds those that the engine refused to delete."""
         with ThreadPoolExecutor(max_workers=8) as threads:
             list(threads.map(self._delete_one, paths))
 
@@ -101,7 +100,7 @@ class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket, for one request."""
 
     def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_CALL_S)
+        super().__init__("localhost", timeout=_CALL_TIMEOUT_S)
         self._path = path
 
     def connect(self) -> None:

@@ -1,7 +1,7 @@
 """The process that outlives a killed runner just long enough to clean up after it.
 
-Its stdin is a pipe whose other end only the runner holds: when it closes, for whatever
-reason, what is left of the run is ended. Run as ``python -m runner.stack.watchdog_process ID``.
+Its stdin is a pipe whose other end only the runner holds: when that closes, for whatever
+reason, it ends the rest of the run. Run as ``python -m runner.stack.watchdog_process ID``.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def main() -> None:
-    """Listen until the runner is gone, then end what it left behind."""
+    """Wait until the runner has ended, then remove what it left behind."""
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     run_id = sys.argv[1]
     os.write(sys.stdout.fileno(), READY)
-    roots, engines = _listen(sys.stdin.buffer)
+    roots, engines = _read_messages(sys.stdin.buffer)
     end(run_id, roots, grace_s=_GRACE_S)
     for base_url in engines:
         _empty_engine(base_url, run_id)
 
 
-def _listen(pipe: BinaryIO) -> tuple[dict[int, int], set[str]]:
-    """Read the runner's lines until the pipe closes.
+def _read_messages(pipe: BinaryIO) -> tuple[dict[int, int], set[str]]:
+    """Read the runner's messages until the pipe closes.
 
     Returns:
         Pid to start time of the processes to end, and the Docker Engines to empty.
@@ -56,7 +56,7 @@ def _listen(pipe: BinaryIO) -> tuple[dict[int, int], set[str]]:
 
 
 def _empty_engine(base_url: str, run_id: str) -> None:
-    with suppress(Exception):  # nobody is left to be told
+    with suppress(Exception):  # the runner has ended: there is nowhere to report to
         importlib.import_module("runner.stack.watchdog_docker").remove_all(base_url, run_id)
 
 

@@ -1,33 +1,35 @@
-"""One line a trial, on disk the moment the trial ends.
+"""The journal: one line per trial, on disk as soon as the trial ends.
 
-A crash, a full disk or a `kill -9` later in the run cannot take back what was measured,
-and every number in a report can be computed again from these lines alone.
+A crash, a full disk or a `kill -9` later in the run does not lose what was measured, and every number
+in a report can be computed again from these lines alone.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import cattrs
+import msgspec
+from msgspec import Struct
 
 from runner.core import histogram
 from runner.core.errors import OutputError, StoredRunError
 from runner.core.facts import RunFacts, TrialFacts
-from runner.core.histogram import Histogram
+from runner.core.histogram import EMPTY, Histogram
+from runner.experiment.suggestions import harmless
+from runner.store.journal_upgrade import upgraded
 
 SCHEMA_VERSION: Final = 1
+_MAX_SHOWN: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A journal line.
 
     Attributes:
-        run: The run as it stood when the line was written, so never finished.
+        run: The run at the time of writing, so never finished.
         trial: What happened.
     """
 
@@ -45,21 +47,15 @@ class Journal:
         """Write one line and wait until it is on disk.
 
         Returns:
-            The trial as it will be read back, to the last digit: what is analyzed now is what
-            anybody can analyze again.
+            The trial as it is read back, to the last digit, so that a later analysis gives the same results.
 
         Raises:
             OutputError: The line could not be written; earlier lines are unharmed.
         """
-        line = json.dumps(
-            {"schema_version": SCHEMA_VERSION, **_converter.unstructure(Entry(run, trial))},
-            ensure_ascii=False,
-            separators=(",", ":"),
-            allow_nan=False,
-        )
+        line = _encoder.encode(_Line(SCHEMA_VERSION, run, trial))
         try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            with self.path.open("ab") as file:
+                file.write(line + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -67,10 +63,10 @@ class Journal:
                 f"cannot write the journal {self.path}: {error.strerror}",
                 hint="free some space or choose another folder with --out; earlier trials are kept",
             ) from None
-        return _entry(json.loads(line)).trial
+        return _entry(line).trial
 
     def mend(self, lines: int) -> None:
-        """Keep the first whole lines and take off what a crash left half written behind them.
+        """Keep the first complete lines and remove what a crash left half written after them.
 
         Raises:
             OutputError: The file could not be changed.
@@ -84,11 +80,11 @@ class Journal:
                 file.truncate()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise OutputError(f"cannot mend the journal {self.path}: {error.strerror}") from None
+            raise OutputError(f"cannot repair the journal {self.path}: {error.strerror}") from None
 
 
 def read(path: Path) -> list[Entry]:
-    """Every whole line of a journal; a last line cut off by a crash is left out.
+    """Return every complete line of a journal, without a last line that a crash cut off.
 
     Raises:
         StoredRunError: There is no such file, it is from a newer version, or a line
@@ -102,24 +98,21 @@ def read(path: Path) -> list[Entry]:
 
 
 def parse(content: bytes, source: str) -> list[Entry]:
-    """The same of a journal's bytes.
+    """Return every complete line of the content of a journal, as `read` does.
 
     Args:
-        content: The file, byte for byte.
+        content: Of the file.
         source: Its name, for messages.
 
     Raises:
-        StoredRunError: As of `read`.
+        StoredRunError: It is from a newer version, or a line other than the last is damaged.
     """
-    try:
-        lines = content.decode("utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise StoredRunError(f"cannot read the journal {source}: {error}") from None
+    lines = content.splitlines()
     entries: list[Entry] = []
     for number, line in enumerate(lines, start=1):
         try:
-            entries.append(_entry(json.loads(line)))
-        except Exception as error:  # noqa: BLE001  (cattrs has plain ones for a word it does not know)
+            entries.append(_entry(line))
+        except (ValueError, RecursionError) as error:
             if number == len(lines) and not isinstance(error, _NewerError):
                 break
             raise StoredRunError(f"{source}, line {number}: {_first_line(error)}") from None
@@ -130,40 +123,47 @@ class _NewerError(ValueError):
     """The line was written by a later version."""
 
 
-def _entry(line: dict[str, Any]) -> Entry:
-    version = line.pop("schema_version")
-    if version != SCHEMA_VERSION:
-        raise _NewerError(f"schema version {version} is not {SCHEMA_VERSION}; use a matching Loadproof")
-    return _converter.structure(line, Entry)
+def _entry(line: bytes) -> Entry:
+    stored = _decoder.decode(line)
+    if stored.schema_version != SCHEMA_VERSION:
+        raise _NewerError(
+            f"schema version {stored.schema_version} is not {SCHEMA_VERSION}; use a matching Loadproof"
+        )
+    return Entry(stored.run, upgraded(stored.trial))
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return harmless((str(error) or type(error).__name__).splitlines()[0][:_MAX_SHOWN])
 
 
-def _pack_histogram(value: Histogram) -> dict[str, Any] | None:
-    if not value.counts:
-        return None
-    return {"hdr": value.encode(), "total_ns": value.total_ns, "max_ns": value.max_ns}
+class _PackedHistogram(Struct, frozen=True):
+    """A histogram in the V2 compressed format of HdrHistogram, with the sum and maximum that it lacks."""
+
+    hdr: str
+    total_ns: int
+    max_ns: int
 
 
-def _unpack_histogram(value: dict[str, Any] | None, _: type[Histogram]) -> Histogram:
+class _Line(Struct, frozen=True, omit_defaults=True):
+    """A journal line as it is stored."""
+
+    schema_version: int
+    run: RunFacts
+    trial: TrialFacts
+
+
+def _pack(value: object) -> _PackedHistogram | None:
+    assert isinstance(value, Histogram)
+    return _PackedHistogram(value.encode(), value.total_ns, value.max_ns) if value.counts else None
+
+
+def _unpack(kind: type, value: Any) -> Histogram:
+    assert kind is Histogram
     if value is None:
-        return Histogram()
-    return histogram.decode(value["hdr"], total_ns=int(value["total_ns"]), max_ns=int(value["max_ns"]))
+        return EMPTY
+    packed = msgspec.convert(value, _PackedHistogram)
+    return histogram.decode(packed.hdr, total_ns=packed.total_ns, max_ns=packed.max_ns)
 
 
-def _any(value: Any, _: object) -> Any:
-    return value
-
-
-def _make_converter() -> cattrs.Converter:
-    """Fields at their default are left out, so that a line stays small."""
-    converter = cattrs.Converter(detailed_validation=False, omit_if_default=True)
-    converter.register_unstructure_hook(Histogram, _pack_histogram)
-    converter.register_structure_hook(Histogram, _unpack_histogram)
-    converter.register_structure_hook_func(lambda kind: kind is object, _any)
-    return converter
-
-
-_converter: Final = _make_converter()
+_encoder: Final = msgspec.json.Encoder(enc_hook=_pack)
+_decoder: Final = msgspec.json.Decoder(_Line, dec_hook=_unpack)

@@ -1,10 +1,10 @@
-"""Everything a run's folder shows to people, made from its results alone."""
+"""The files of a run that people read: the report as Markdown and HTML, and its charts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from runner.core.results import Results
 from runner.report.charts.render import charts, render_svg
 from runner.report.markdown import render_markdown
 from runner.report.page.render import render_page
@@ -14,26 +14,26 @@ MARKDOWN: Final = "report.md"
 PAGE: Final = "report.html"
 
 
-def rendered(results: Mapping[str, Any]) -> dict[str, bytes]:
-    """Path in the run's folder to content: the report, its charts, and the page.
+def rendered(results: Results) -> dict[str, bytes]:
+    """Return path in the run's folder to content: the report, its charts, and the page.
 
-    Without the extra `charts`, or where it is broken, there are no charts. A chart that cannot be drawn
-    is left out: it must not cost the report.
+    Without the extra `charts`, or if it does not work, there are no charts. A chart that cannot be drawn
+    is left out: it must not prevent the report.
     """
     bundle = vega_bundle()
-    drawn = _charts(results) if bundle else {}
-    files = {MARKDOWN: render_markdown(results, pictures=drawn).encode()}
-    for name, (_, light, dark) in drawn.items():
+    pictures = _charts(results) if bundle else {}
+    files = {MARKDOWN: render_markdown(results, pictures=pictures).encode()}
+    for name, (_, light, dark) in pictures.items():
         files |= {f"charts/{name}-light.svg": light, f"charts/{name}-dark.svg": dark}
     return files | {PAGE: render_page(results, bundle=bundle).encode()}
 
 
-def _charts(results: Mapping[str, Any]) -> dict[str, tuple[str, bytes, bytes]]:
-    """Name to words for who cannot see it, light and dark picture."""
-    found = {}
+def _charts(results: Results) -> dict[str, tuple[str, bytes, bytes]]:
+    """Return name to alternative text, light picture and dark picture."""
+    pictures = {}
     for chart in charts(results):
         try:
-            found[chart.name] = (chart.alt, *render_svg(chart))
+            pictures[chart.name] = (chart.alt, *render_svg(chart))
         except (ImportError, ValueError):
             continue
-    return found
+    return pictures

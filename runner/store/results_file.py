@@ -1,238 +1,131 @@
-"""Reads results.json back, from this version, an older one or a stranger, and says what is wrong with it."""
+"""Reads and writes results.json; reads those of this version and older ones, and trusts none of them."""
 
 from __future__ import annotations
 
 import json
-from itertools import islice
+import re
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+import msgspec
+
+from runner.core.codes import Validity
 from runner.core.errors import StoredRunError
-from runner.store.shape import Each, Leaf, Many, Record, Shape, misfits
+from runner.core.results import Results
+from runner.core.units import BYTES_PER_MIB, Bytes
+from runner.experiment.suggestions import harmless
+from runner.store.results_upgrade import upgraded
 
 SCHEMA_VERSION: Final = 1
 _FILE: Final = "results.json"
 _JOURNAL: Final = "journal.ndjson"
-_MOST_BYTES: Final = 64 * 1024 * 1024
-_SHOWN: Final = 8
+_MAX_BYTES: Final[Bytes] = 64 * BYTES_PER_MIB
+_MAX_CONTRADICTIONS: Final = 8
+_MAX_DETAIL: Final = 200
 
-_TEXT, _TEXT_OR_NULL = Leaf("text"), Leaf("text", null=True)
-_WORD, _PLAIN, _FLAG, _ANY = Leaf("word"), Leaf("plain"), Leaf("flag"), Leaf("any", null=True)
-_NUMBER, _NUMBER_OR_NULL = Leaf("number"), Leaf("number", null=True)
+_EXPECTED: Final = (
+    (re.compile(r"Expected `str` matching regex .*"), "it contains characters that are not allowed here"),
+    (re.compile(r"Expected `str` of length <= \d+"), "the text is too long"),
+    (re.compile(r"Invalid enum value .*", re.DOTALL), "it is not one of the known values"),
+    (re.compile(r"Expected `(.+?)`, got `(.+?)`"), r"expected \1, got \2"),
+    (re.compile(r"Object missing required field `(\w+)`"), r"\1 is missing"),
+)
+"""msgspec's messages in our words, without the text of the file."""
 
-_LATENCY = Record(dict.fromkeys(("mean", "p50", "p90", "p95", "p99", "p999", "max"), _NUMBER_OR_NULL))
-_USAGE = Record({"avg": _NUMBER, "peak": _NUMBER_OR_NULL}, null=True)
-_FINDING = Record(
-    {
-        "code": _WORD,
-        "confidence": _WORD,
-        "summary": _TEXT,
-        "evidence": Many(
-            Record(
-                {
-                    "name": _TEXT,
-                    "value": _NUMBER,
-                    "unit": _PLAIN,
-                    "threshold": _NUMBER_OR_NULL,
-                    "source": _TEXT_OR_NULL,
-                }
-            )
-        ),
-        "advice": _TEXT,
-    }
-)
-_RULED_OUT = Record({"code": _WORD, "why": _TEXT})
-_PROOF = Record({"answer": _WORD, "sentence": _TEXT, "words": _TEXT})
-_COUNTER = Record(
-    {
-        "scope": _TEXT,
-        "name": _TEXT,
-        "unit": _PLAIN,
-        "kind": _WORD,
-        **dict.fromkeys(("before", "after"), _NUMBER),
-        **dict.fromkeys(("delta", "peak", "limit"), _NUMBER_OR_NULL),
-    }
-)
-_UNREADABLE = Record({"scope": _TEXT, "name": _TEXT, "reason": _TEXT})
-_VERDICT = Record(
-    {
-        "code": _WORD,
-        "confidence": _WORD,
-        "findings": Many(_FINDING),
-        "ruled_out": Many(_RULED_OUT),
-        "counter_experiment": _PROOF,
-    },
-    later=frozenset({"ruled_out", "counter_experiment"}),
-)
-_STAGE = Record(
-    {
-        "name": _TEXT,
-        "target_rps": _NUMBER,
-        "window_s": _NUMBER,
-        "warmup_s": _NUMBER,
-        "repeat": _NUMBER,
-        "order": _NUMBER,
-        "status": _WORD,
-        "replicas": _NUMBER,
-        "events": Many(Record({"code": _WORD, "message": _TEXT, "t_s": _NUMBER_OR_NULL, "log": Many(_TEXT)})),
-        "requests": Record(
-            {
-                **dict.fromkeys(("scheduled", "sent", "succeeded", "failed", "dropped"), _NUMBER),
-                "failures": Each(_NUMBER),
-            }
-        ),
-        "actual_rps": _NUMBER_OR_NULL,
-        "achieved": _NUMBER_OR_NULL,
-        **dict.fromkeys(("duration_ms", "response_time_ms", "connect_ms", "dispatch_delay_ms"), _LATENCY),
-        "tls_ms": _LATENCY,
-        "distribution": Many(Many(_NUMBER), null=True),
-        "cpu_cores": Each(_USAGE),
-        "cpu_cores_by_subject": Each(Record({"role": _WORD, "cpu": _USAGE})),
-        "throttling_by_subject": Each(Record({"periods": _NUMBER, "throttled": _NUMBER})),
-        "requests_by_subject": Each(_NUMBER),
-        "cpu_us_per_request": Each(_NUMBER_OR_NULL),
-        "memory_mib": Each(_USAGE),
-        "timeseries": Many(Record({"t_s": _NUMBER, "rps": _NUMBER_OR_NULL, "p95_ms": _NUMBER_OR_NULL})),
-        "clock": _TEXT_OR_NULL,
-        "workers": _NUMBER_OR_NULL,
-        "notes": Many(_TEXT),
-        "thresholds": Many(Record({"expr": _TEXT, "ok": _FLAG, "value": _NUMBER_OR_NULL})),
-        "validity": Record({"status": _WORD, "reasons": Many(_TEXT)}),
-        "verdict": _VERDICT,
-        "counters": Many(_COUNTER),
-        "unreadable": Many(_UNREADABLE),
-    },
-    later=frozenset({"tls_ms", "distribution", "throttling_by_subject", "counters", "unreadable"}),
-)
-_REPEATS = Record(
-    {
-        "stage": _TEXT,
-        "n": _NUMBER,
-        "left_out": Many(_NUMBER),
-        "metrics": Each(
-            Record(
-                {
-                    "median": _NUMBER,
-                    "low": _NUMBER_OR_NULL,
-                    "high": _NUMBER_OR_NULL,
-                    "outliers": Many(Record({"order": _NUMBER, "value": _NUMBER})),
-                }
-            )
-        ),
-    }
-)
-_CONFIGURATION = Record(
-    {
-        "name": _TEXT,
-        "title": _TEXT_OR_NULL,
-        "topology": Record(
-            {
-                "kind": _WORD,
-                "url": _TEXT_OR_NULL,
-                "command": Leaf("command", null=True),
-                "replicas": _NUMBER_OR_NULL,
-                "proxy": Record({}, null=True),
-            },
-            later=frozenset({"url", "command", "replicas", "proxy"}),
-        ),
-        "engine": _WORD,
-        "load": Record(
-            {
-                "connection": _WORD,
-                "arrivals": _WORD,
-                "max_in_flight": _NUMBER,
-                "when_full": _WORD,
-                "timeout_s": _NUMBER,
-                "request": Record({"method": _TEXT, "path": _TEXT}),
-            }
-        ),
-        "stages": Many(_STAGE, least=1),
-        "repeats": Many(_REPEATS),
-    },
-    later=frozenset({"repeats"}),
-)
-_RESULTS: Final[Shape] = Record(
-    {
-        "experiment": Record({"name": _WORD, "title": _TEXT, "objective": _TEXT, "spec_sha256": _WORD}),
-        "run": Record(
-            {
-                "id": _WORD,
-                "started_at": _TEXT,
-                "finished_at": _TEXT_OR_NULL,
-                "status": _WORD,
-                "signal": Leaf("word", null=True),
-                "error": _TEXT_OR_NULL,
-                "command": _TEXT,
-                "overrides": Many(_TEXT),
-                "resumed_at": Many(_TEXT),
-            },
-            later=frozenset({"resumed_at"}),
-        ),
-        "environment": Each(_ANY, but={"cpu_count": _NUMBER_OR_NULL}),
-        "configurations": Many(_CONFIGURATION, least=1),
-    }
-)
+_decoder: Final = msgspec.json.Decoder(Results)
 
 
-def read_results(path: Path) -> dict[str, Any]:
-    """The content of a run's results.json, its shape checked.
+def read_results(path: Path) -> Results:
+    """Return the results of a run.
 
     Args:
         path: The run's folder, or the file itself.
 
     Raises:
-        StoredRunError: There is none, or it is partial, damaged, newer or edited.
+        StoredRunError: There are none, or they are partial, damaged, newer or edited.
     """
     file = path / _FILE if path.is_dir() else path
     return parse_results(_content(path, file), file)
 
 
-def parse_results(content: bytes, file: Path) -> dict[str, Any]:
-    """The same of a file's bytes.
+def parse_results(content: bytes, file: Path) -> Results:
+    """Return the results that a file contains.
 
     Args:
-        content: The file, byte for byte.
+        content: Of the file.
         file: Its name, for messages.
 
     Raises:
-        StoredRunError: As of `read_results`.
+        StoredRunError: They are partial, damaged, newer or edited.
     """
-    results = _parse(file, content)
-    if not isinstance(results, dict):
-        raise StoredRunError(f"{file} is no run: an object was expected")
-    _check_version(file, results.get("schema_version"))
-    found = list(islice(misfits(results, _RESULTS), _SHOWN + 1)) or _contradictions(results)
-    if found:
-        more = ("...",) if len(found) > _SHOWN else ()
-        raise StoredRunError(
-            f"{file} does not have the shape of a run's results",
-            hint="it was changed by hand, or written by something else; run the experiment again",
-            details=(*found[:_SHOWN], *more),
-        )
+    results = _decode(content, file)
+    _check_version(file, results.schema_version)
+    if contradictions := _contradictions(results):
+        raise _malformed(file, *contradictions)
     return results
 
 
-def _contradictions(results: dict[str, Any]) -> list[str]:
-    """What no run writes, although every part of it has its shape."""
+def encode_results(results: Results) -> bytes:
+    """Return the content of results.json."""
+    text = json.dumps(msgspec.to_builtins(results), indent=1, ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def _decode(content: bytes, file: Path) -> Results:
+    """Decode a file of this version, or of an older one after adding the keys that it did not write."""
+    try:
+        return _decoder.decode(content)
+    except (ValueError, RecursionError):
+        document = _parse(content, file)
+    if not isinstance(document, dict):
+        raise StoredRunError(f"{file} is no run: an object was expected")
+    _check_version(file, document.get("schema_version"))
+    try:
+        return msgspec.convert(upgraded(document), Results)
+    except ValueError as error:
+        raise _malformed(file, _place_first(str(error))) from None
+
+
+def _place_first(message: str) -> str:
+    """Turn msgspec's "what - at `$.path`" into "path: what"."""
+    what, _, place = message.rpartition(" - at `")
+    if not what:
+        what, place = message, ""
+    for pattern, words in _EXPECTED:
+        what = pattern.sub(words, what)
+    place = place.removesuffix("`").replace("key` in `", "a key in ").replace("$.", "").removeprefix("$")
+    return harmless((f"{place}: {what}" if place else what)[:_MAX_DETAIL])
+
+
+def _malformed(file: Path, *details: str) -> StoredRunError:
+    return StoredRunError(
+        f"{file} does not contain the results of a run",
+        hint="it was edited, or written by another program; run the experiment again",
+        details=details,
+    )
+
+
+def _contradictions(results: Results) -> list[str]:
+    """Return what no run writes although every single value is allowed."""
     return [
-        f"{configuration['name']}, {stage['name']}: it is invalid for no reason"
-        for configuration in results["configurations"]
-        for stage in configuration["stages"]
-        if stage["validity"]["status"] == "invalid" and not stage["validity"]["reasons"]
-    ][:_SHOWN]
+        harmless(f"configurations[{i}].stages[{k}].validity: it is invalid without a reason")
+        for i, configuration in enumerate(results.configurations)
+        for k, stage in enumerate(configuration.stages)
+        if stage.validity.status is Validity.INVALID and not stage.validity.reasons
+    ][:_MAX_CONTRADICTIONS]
 
 
 def _content(path: Path, file: Path) -> bytes:
     try:
         with file.open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
+            content = stream.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         _missing(path, file)
     except OSError as error:
         raise StoredRunError(f"cannot read {file}: {error.strerror}") from None
-    if len(content) > _MOST_BYTES:
+    if len(content) > _MAX_BYTES:
         raise StoredRunError(
-            f"{file} is larger than {_MOST_BYTES // 1024**2} MiB, which no run's results are"
+            f"{file} is larger than {_MAX_BYTES // BYTES_PER_MIB} MiB, the maximum for the results of a run"
         )
     return content
 
@@ -247,7 +140,7 @@ def _missing(path: Path, file: Path) -> NoReturn:
     if journal.is_file():
         raise StoredRunError(
             f"the run in {path} never ended: there is no {file.name}",
-            hint=f"{journal} keeps every trial that ended before the run was killed",
+            hint=f"{journal} contains every trial that ended before the run was killed",
         )
     raise StoredRunError(
         f"{path} is no run folder: there is no {file.name} in it",
@@ -255,34 +148,52 @@ def _missing(path: Path, file: Path) -> NoReturn:
     )
 
 
-def _parse(file: Path, content: bytes) -> Any:
+def _parse(content: bytes, file: Path) -> Any:
+    """Return JSON of any content; msgspec refuses lone surrogates, which the standard library accepts."""
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=_refuse)
+        content.decode("utf-8")
+        return msgspec.json.decode(content)
+    except RecursionError:
+        raise StoredRunError(f"{file} is nested too deeply for the results of a run") from None
     except UnicodeDecodeError:
         raise StoredRunError(f"{file} is not UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise StoredRunError(
-            f"{file} cannot be read: {error.msg} in line {error.lineno}, column {error.colno}",
-            hint="the file was cut short or changed by hand",
-        ) from None
-    except RecursionError:
-        raise StoredRunError(f"{file} is nested too deeply to be a run's results") from None
     except ValueError as error:
-        raise StoredRunError(f"{file} cannot be read: {str(error).partition(';')[0]}") from None
+        raise StoredRunError(
+            f"{file} cannot be read: {_fault(content) or str(error).partition(' - at ')[0]}",
+            hint="the file was truncated or edited",
+        ) from None
+
+
+def _fault(content: bytes) -> str:
+    """Return what is wrong with JSON and where, empty where the standard library does not know."""
+    try:
+        json.loads(content, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        return f"{error.msg} in line {error.lineno}, column {error.colno}"
+    except _NotANumberError as error:
+        return str(error)
+    except (ValueError, RecursionError):
+        return ""
+    return ""
+
+
+class _NotANumberError(ValueError):
+    """JSON has no NaN and no infinity."""
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number")
+    raise _NotANumberError(f"{constant} is no number")
 
 
 def _check_version(file: Path, version: object) -> None:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise StoredRunError(
-            f"{file} is no run's results: it has no schema_version", hint="give the folder of a run"
+            f"{file} does not contain the results of a run: it has no schema_version",
+            hint="give the folder of a run",
         )
     if version > SCHEMA_VERSION:
         raise StoredRunError(
-            f"{file} was written by a newer Loadproof "
-            f"(schema version {version}; this one reads up to {SCHEMA_VERSION})",
+            f"{file} was written by a newer version of Loadproof "
+            f"(schema version {version}; this version reads up to {SCHEMA_VERSION})",
             hint="update Loadproof and try again",
         )

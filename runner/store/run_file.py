@@ -1,43 +1,43 @@
-"""run.json: what a run needs to know to be taken up again after a crash, and how it ended.
+"""run.json: what a run needs to resume after a crash, and how it ended.
 
-Written before the first trial and once more at the end. Paths in it are relative to the
-run's folder, so that it says nothing about the machine.
+Written before the first trial and again at the end. Its paths are relative to the run's folder, so that it
+reveals nothing about the machine.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import cattrs
+import msgspec
+from msgspec import Struct
 
 from runner.core.errors import StoredRunError
 from runner.core.facts import RunFacts, TrialFacts
+from runner.experiment.suggestions import harmless
 from runner.store.journal import read
 
 SCHEMA_VERSION: Final = 1
 RUN: Final = "run.json"
 JOURNAL: Final = "journal.ndjson"
 
+_MAX_SHOWN: Final = 200
 _SAME_HOST: Final = ("cpu_model", "cpu_count", "machine", "hypervisor")
-"""Where these differ, numbers of two hosts would stand in one report."""
+"""If one of these differs, a report would mix results from two machines."""
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """How a run was begun.
+class RunFile(Struct, frozen=True):
+    """How a run was started.
 
     Attributes:
-        run: As it stood when this was written; finished when the run is.
-        base_dir: Where the specification's relative paths start, seen from the run's folder.
-        configurations: Names that the run was narrowed to; empty for all.
-        stages: Likewise.
-        authorized: Whether load may be put on hosts that the specification allows.
-        calibrate: Whether the generator is held against a null responder first.
+        run: The run at the time of writing; finished when the run is.
+        base_dir: Where the specification's relative paths start, relative to the run's folder.
+        configurations: Names of the configurations that were selected; empty for all.
+        stages: Names of the stages that were selected; empty for all.
+        authorized: Whether load may be sent to hosts that the specification allows.
+        calibrate: Whether the generator is calibrated first.
     """
 
     run: RunFacts
@@ -47,62 +47,54 @@ class Begun:
     authorized: bool = False
     calibrate: bool = True
 
-    def as_json(self) -> bytes:
-        """The file's content."""
-        content = {"schema_version": SCHEMA_VERSION, **_converter.unstructure(self)}
-        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    def to_json(self) -> bytes:
+        """Return the file's content."""
+        content = {"schema_version": SCHEMA_VERSION} | msgspec.to_builtins(self)
+        return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """A run as far as it got.
+class ResumePoint(Struct, frozen=True):
+    """A run that was interrupted.
 
     Attributes:
-        begun: How it was begun.
-        trials: Those that are complete; none of them is run again.
-        lines: Whole lines of its journal.
+        run_file: How it was started.
+        trials: Those that are complete; they are not run again.
+        lines: Complete lines of its journal.
     """
 
-    begun: Begun
+    run_file: RunFile
     trials: tuple[TrialFacts, ...]
     lines: int
 
 
-def parse_begun(content: bytes, source: str) -> Begun:
-    """run.json's content.
+def parse_run_file(content: bytes, source: str) -> RunFile:
+    """Return the content of run.json.
 
     Raises:
-        StoredRunError: It is damaged or from a newer version.
+        StoredRunError: It is damaged or from another version.
     """
     try:
-        found: Any = json.loads(content)
+        version = msgspec.json.decode(content, type=_Versioned).schema_version
+        if version != SCHEMA_VERSION:
+            raise StoredRunError(
+                f"{source} was written by another version of Loadproof "
+                f"(schema version {version}; this version reads {SCHEMA_VERSION})",
+                hint="use the version of Loadproof that wrote it",
+            )
+        return msgspec.json.decode(content, type=RunFile)
     except (ValueError, RecursionError) as error:
-        raise _unreadable(source, str(error).partition(";")[0] or type(error).__name__) from None
-    if not isinstance(found, dict) or "schema_version" not in found:
-        raise _unreadable(source, "an object with a schema_version was expected")
-    version = found.pop("schema_version")
-    if version != SCHEMA_VERSION:
         raise StoredRunError(
-            f"{source} was written by another Loadproof "
-            f"(schema version {version}; this one reads {SCHEMA_VERSION})",
-            hint="use the Loadproof that wrote it",
-        )
-    try:
-        return _converter.structure(found, Begun)
-    except Exception as error:  # noqa: BLE001  (cattrs has plain ones for a word it does not know)
-        why = (str(error) or type(error).__name__).splitlines()[0]
-        raise _unreadable(source, why) from None
+            f"{source} cannot be read: {harmless(str(error)[:_MAX_SHOWN])}",
+            hint="the file was truncated or edited",
+        ) from None
 
 
-def _unreadable(source: str, why: str) -> StoredRunError:
-    return StoredRunError(
-        f"{source} cannot be read: {why}",
-        hint="the file was cut short or changed by hand",
-    )
+class _Versioned(Struct, frozen=True):
+    schema_version: int
 
 
-def read_earlier(folder: Path) -> Earlier:
-    """What a run that was cut short has left behind.
+def read_resume_point(folder: Path) -> ResumePoint:
+    """Return what an interrupted run has completed.
 
     Raises:
         StoredRunError: There is no such run, or it is damaged.
@@ -112,42 +104,29 @@ def read_earlier(folder: Path) -> Earlier:
         content = file.read_bytes()
     except OSError as error:
         raise StoredRunError(
-            f"there is no run to go on with in {folder}: {RUN}: {error.strerror}",
+            f"there is no run to resume in {folder}: {RUN}: {error.strerror}",
             hint="give --resume the folder of a run, such as reports/NAME/TIME",
         ) from None
-    begun = parse_begun(content, str(file))
+    run_file = parse_run_file(content, str(file))
     journal = folder / JOURNAL
     if not journal.exists():
-        return Earlier(begun, (), 0)
+        return ResumePoint(run_file, (), 0)
     entries = read(journal)
     latest = {entry.trial.order: entry.trial for entry in entries}
     complete = tuple(trial for trial in latest.values() if trial.status == "complete")
-    return Earlier(begun, complete, len(entries))
+    return ResumePoint(run_file, complete, len(entries))
 
 
-def other_host(begun: Begun, environment: dict[str, object]) -> Sequence[str]:
-    """What this machine differs in from the one a run was begun on, in words."""
-    was = begun.run.environment
+def host_differences(run_file: RunFile, environment: Mapping[str, object]) -> Sequence[str]:
+    """Return the differences between this machine and the one that a run was started on, as phrases."""
+    before = run_file.run.environment
     return [
-        f"{name.replace('_', ' ')}: then {was.get(name)}, now {environment.get(name)}"
+        f"{name.replace('_', ' ')}: then {before.get(name)}, now {environment.get(name)}"
         for name in _SAME_HOST
-        if was.get(name) != environment.get(name)
+        if before.get(name) != environment.get(name)
     ]
 
 
 def relative(base_dir: Path, folder: Path) -> str:
-    """`base_dir` as seen from `folder`."""
+    """Return the path of `base_dir` relative to `folder`."""
     return os.path.relpath(base_dir.resolve(), folder.resolve())
-
-
-def _any(value: Any, _: object) -> Any:
-    return value
-
-
-def _make_converter() -> cattrs.Converter:
-    converter = cattrs.Converter(detailed_validation=False)
-    converter.register_structure_hook_func(lambda kind: kind is object, _any)
-    return converter
-
-
-_converter: Final = _make_converter()

@@ -1,4 +1,4 @@
-"""The folder a run is written to: made before anything starts, files replaced whole or not at all."""
+"""The folder of a run: created before anything starts; each file is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from runner.core.errors import OutputError, UsageError
+from runner.store.atomic_write import atomic_write
 from runner.store.journal import Journal
 
-JOURNAL = "journal.ndjson"
-REPORT = "report.md"
-RESULTS = "results.json"
-SPEC = "spec.yaml"
-_SCRATCH = "loadproof-run-"
+JOURNAL: Final = "journal.ndjson"
+REPORT: Final = "report.md"
+RESULTS: Final = "results.json"
+SPEC: Final = "spec.yaml"
+_SCRATCH: Final = "loadproof-run-"
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Where one run's output lies."""
+    """Where the output of one run is written."""
 
     path: Path
 
@@ -32,29 +34,28 @@ class RunFolder:
         return Journal(self.path / JOURNAL)
 
     def write(self, name: str, content: bytes) -> Path:
-        """Put a file into place, whole or not at all.
+        """Write a file, whole or not at all, and return its path.
 
         Raises:
             OutputError: No space, no permission; an older file of that name is unharmed.
         """
         target = self.path / name
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _replace(target, content)
+            atomic_write(target, content)
         except OSError as error:
             raise OutputError(
                 f"cannot write {target}: {error.strerror}",
-                hint="free some space or choose another folder with --out; the journal keeps what was seen",
+                hint="free some space or choose another folder with --out; the journal is kept",
             ) from None
         return target
 
 
 def make_folder(path: Path) -> RunFolder:
-    """A folder for one run, empty and proven to be writable.
+    """Return a folder for one run, empty and writable.
 
     Raises:
-        UsageError: It holds files already.
-        OutputError: It cannot be made or written.
+        UsageError: It contains files already.
+        OutputError: It cannot be created or written to.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -71,30 +72,16 @@ def make_folder(path: Path) -> RunFolder:
 
 
 def rescue_folder() -> RunFolder:
-    """A folder on the disk of temporary files, for results that their own folder cannot take."""
+    """Return a new temporary folder, for results that cannot be written to their own."""
     return RunFolder(Path(tempfile.mkdtemp(prefix="loadproof-rescued-")))
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A private folder for one run's logs and rendered files; clears away those of killed runs."""
+    """Provide a private folder for logs and rendered files of one run; removes those of killed runs."""
     for old in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*-*"):
         owner = old.name.removeprefix(_SCRATCH).partition("-")[0]
         if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
             shutil.rmtree(old, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-") as folder:
         yield Path(folder)
-
-
-def _replace(target: Path, content: bytes) -> None:
-    handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).chmod(0o644)
-        Path(draft).replace(target)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from runner.analyze.results import results
 from runner.core import histogram
@@ -16,8 +17,10 @@ from runner.core.facts import (
     RunFacts,
     Sample,
     Subject,
+    SystemDescription,
     TrialFacts,
 )
+from runner.core.results import Results, Stage
 from runner.experiment.load import read_spec
 from runner.experiment.trials import plan
 
@@ -120,13 +123,13 @@ def trial(
             repeat=1,
             order=order,
             started_at="2026-01-02T03:04:06+00:00",
-            target_rps=rps,
+            target_rps=float(rps),
             warmup_s=0.0,
             window_s=4.0,
             status="complete",
             load=load(rps, answered, ms),
             observed=observed(app),
-            topology={"kind": "process", "command": ["shop", "--port", "4242"], "replicas": 1},
+            topology=SystemDescription(kind="process", command=("shop", "--port", "4242"), replicas=1),
         ),
         **changes,
     )
@@ -143,12 +146,12 @@ DIED = replace(
 )
 
 
-def results_of(*trials: TrialFacts, run: RunFacts = RUN, spec: bytes = SPEC) -> dict[str, Any]:
-    """results.json of these trials of a specification."""
+def results_of(*trials: TrialFacts, run: RunFacts = RUN, spec: bytes = SPEC) -> Results:
+    """The results of these trials of a specification."""
     experiment = read_spec(spec, source="shop.yaml")
     return results(experiment, spec_sha256="0" * 64, run=run, trials=trials, planned=plan(experiment))
 
 
-def stages_of(*trials: TrialFacts, **keywords: Any) -> list[dict[str, Any]]:
+def stages_of(*trials: TrialFacts, **keywords: Any) -> tuple[Stage, ...]:
     """The stages of the only configuration."""
-    return results_of(*trials, **keywords)["configurations"][0]["stages"]
+    return results_of(*trials, **keywords).configurations[0].stages

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from msgspec.structs import replace
 
 from runner.analyze.results import results, upcoming
 from runner.analyze.usl import Law
 from runner.core.facts import TrialFacts
+from runner.core.results import Results
 from runner.experiment.load import read_spec
 from runner.experiment.trials import Trial, plan
 from tests.analyze.facts import RUN, trial
@@ -62,12 +62,12 @@ def search(capacity: float, spec: bytes = SPEC) -> list[TrialFacts]:
     return list(facts.values())
 
 
-def scaled(law: Law, spec: bytes) -> dict[str, Any]:
-    """results.json of a run in which each configuration holds what the law says of its replicas."""
+def scaled(law: Law, spec: bytes) -> Results:
+    """The results of a run in which each configuration holds what the law says of its replicas."""
     experiment = read_spec(spec, source="shop.yaml")
     facts: dict[int, TrialFacts] = {}
     for each in plan(experiment):
-        capacity = law.at(getattr(each.configuration.topology, "replicas", 1))
+        capacity = law.at(each.configuration.topology.replicas)
         while (probe := upcoming(each, facts, RUN)) is not None:
             made = answer(probe, capacity)
             facts[probe.order] = replace(made, configuration=each.configuration.name)

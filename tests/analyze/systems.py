@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import exp
+from pathlib import Path
 from random import Random
 
-from tests.report.test_junit import stored
+from msgspec.structs import replace
 
+from runner.core.codes import Validity
+from runner.core.results import Results, Stage, StageValidity, Usage
+from runner.store.results_file import read_results
+
+RESULTS = Path(__file__).parents[1] / "results"
 NOISE = {"p50": 0.02, "p95": 0.025, "p99": 0.04}
 
 
-def run(random: Random, *, repeats: int, slower: float = 1.0, outliers: float = 0.0, scale: float = 1.0):
+def stored(name: str) -> Results:
+    """The results of a real run, kept as they are while those in reports/ are made anew."""
+    return read_results(RESULTS / f"{name}.json")
+
+
+def stages(results: Results) -> tuple[Stage, ...]:
+    """Those of the only configuration."""
+    (configuration,) = results.configurations
+    return configuration.stages
+
+
+def with_stages(results: Results, *stages: Stage) -> Results:
+    """The same results with other stages of the only configuration."""
+    (configuration,) = results.configurations
+    return replace(results, configurations=(replace(configuration, stages=stages),))
+
+
+def each_stage(results: Results, **changes: object) -> Results:
+    """The same results with the same changes in every stage."""
+    return with_stages(results, *(replace(stage, **changes) for stage in stages(results)))
+
+
+def run(
+    random: Random, *, repeats: int, slower: float = 1.0, outliers: float = 0.0, scale: float = 1.0
+) -> Results:
     """Results of a run with `repeats` of four stages.
 
     Args:
@@ -20,45 +51,43 @@ def run(random: Random, *, repeats: int, slower: float = 1.0, outliers: float = 
         outliers: Share of repeats that something disturbed: twice as slow.
         scale: Factor on the noise.
     """
-    base = _base()
-    configuration = base["configurations"][0]
-    stages = []
+    made: list[Stage] = []
     for repeat in range(1, repeats + 1):
-        for model in configuration["stages"]:
+        for model in stages(_base()):
             disturbed = 2.0 if random.random() < outliers else 1.0
-            duration = model["duration_ms"] | {
+            duration = {
                 which: 10 * disturbed * exp(random.gauss(0, sigma * scale)) for which, sigma in NOISE.items()
             }
             duration["p95"] *= slower
-            stages.append(
-                {
-                    **model,
-                    "repeat": repeat,
-                    "order": len(stages),
-                    "duration_ms": duration,
-                    "response_time_ms": model["response_time_ms"]
-                    | {"p95": duration["p95"] * exp(random.gauss(0.1, 0.002))},
-                    "actual_rps": model["target_rps"] * exp(random.gauss(0, 0.001 * scale)),
-                    "cpu_cores": {"app": {"avg": 0.5 * exp(random.gauss(0, 0.02 * scale)), "peak": None}},
-                }
+            response = duration["p95"] * exp(random.gauss(0.1, 0.002))
+            made.append(
+                replace(
+                    model,
+                    repeat=repeat,
+                    order=len(made),
+                    duration_ms=replace(model.duration_ms, **duration),
+                    response_time_ms=replace(model.response_time_ms, p95=response),
+                    actual_rps=model.target_rps * exp(random.gauss(0, 0.001 * scale)),
+                    cpu_cores={"app": Usage(0.5 * exp(random.gauss(0, 0.02 * scale)), None)},
+                )
             )
-    identity = {**base["run"], "id": f"made-up-{random.getrandbits(64):x}"}
-    return {**base, "run": identity, "configurations": [{**configuration, "stages": stages}]}
+    identity = f"made-up-{random.getrandbits(64):x}"
+    return with_stages(replace(_base(), run=replace(_base().run, id=identity)), *made)
 
 
-_KEPT: list[dict] = []
-
-
-def _base():
+@cache
+def _base() -> Results:
     """Four stages that held, without what comparing needs not."""
-    if not _KEPT:
-        results = stored("single-process")
-        configuration = results["configurations"][0]
-        stage = {**configuration["stages"][0], "timeseries": [], "counters": [], "distribution": None}
-        stage["requests"] = {**stage["requests"], "failed": 0, "dropped": 0}
-        stage["validity"] = {"status": "valid", "reasons": []}  # whatever the machine did on that day
-        configuration["stages"] = [
-            {**stage, "name": f"{n}00 RPS", "target_rps": n * 100} for n in (1, 2, 3, 4)
-        ]
-        _KEPT.append(results)
-    return _KEPT[0]
+    results = stored("single-process")
+    stage = stages(results)[0]
+    stage = replace(
+        stage,
+        timeseries=(),
+        counters=(),
+        distribution=None,
+        requests=replace(stage.requests, failed=0, dropped=0),
+        validity=StageValidity(Validity.VALID, ()),  # whatever the machine did on that day
+    )
+    return with_stages(
+        results, *(replace(stage, name=f"{n}00 RPS", target_rps=n * 100) for n in (1, 2, 3, 4))
+    )

@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import pytest
+from msgspec.structs import replace
 
 from runner.analyze.results import search_sentence, upcoming
 from runner.core.facts import Event, TrialFacts
+from runner.core.results import Capacity
 from tests.analyze.facts import RUN, load, results_of
 from tests.analyze.searches import SPEC, answer, planned, search
 
 
-def found(facts: list[TrialFacts], spec: bytes = SPEC) -> dict[str, Any]:
-    (entry,) = results_of(*facts, spec=spec)["configurations"][0]["capacity"]
+def found(facts: list[TrialFacts], spec: bytes = SPEC) -> Capacity:
+    (entry,) = results_of(*facts, spec=spec).configurations[0].capacity
     return entry
 
 
 def test_the_highest_rate_that_holds_is_found_with_its_evidence() -> None:
     entry = found(search(1500))
 
-    assert entry["ending"] == "found"
-    assert entry["rps"] == entry["held_rps"] <= 1500 < entry["failed_rps"] <= entry["rps"] * 1.05
-    assert entry["sentence"].startswith(
-        f"The highest rate that holds is {entry['rps']:,g} RPS; {entry['failed_rps']:,g} RPS does not "
-        "(response_time.p95 is 43"
+    assert entry.ending == "found"
+    assert entry.rps == entry.held_rps <= 1500 < entry.failed_rps <= entry.rps * 1.05
+    assert entry.sentence.startswith(
+        f"The highest sustained rate is {entry.rps:,g} RPS. {entry.failed_rps:,g} RPS was not sustained: "
+        "response_time.p95 is 43"
     )
-    assert "ms where < 50ms is asked" in entry["sentence"]
-    assert [probe["ok"] for probe in entry["probes"]] == [probe["rps"] <= 1500 for probe in entry["probes"]]
-    assert all(bool(probe["why"]) != probe["ok"] for probe in entry["probes"])
+    assert "ms (required: < 50ms)" in entry.sentence
+    assert [probe.ok for probe in entry.probes] == [probe.rps <= 1500 for probe in entry.probes]
+    assert all(bool(probe.why) != probe.ok for probe in entry.probes)
 
 
 def test_probes_are_stages_in_the_order_they_were_run_and_the_next_stage_comes_after() -> None:
     facts = search(1500)
-    stages = results_of(*facts, spec=SPEC)["configurations"][0]["stages"]
+    stages = results_of(*facts, spec=SPEC).configurations[0].stages
 
-    assert [stage["name"] for stage in stages[:2]] == ["find 400 RPS", "find 800 RPS"]
-    assert [stage["find"]["probe"] for stage in stages[:-1]] == list(range(1, len(stages)))
-    assert "find" not in stages[-1]
-    assert stages[-1]["order"] == 14
-    assert stages[-1]["status"] == "complete"
+    assert [stage.name for stage in stages[:2]] == ["find 400 RPS", "find 800 RPS"]
+    assert [stage.find.probe for stage in stages[:-1]] == list(range(1, len(stages)))
+    assert stages[-1].find is None
+    assert stages[-1].order == 14
+    assert stages[-1].status == "complete"
 
 
 def test_the_answer_does_not_depend_on_the_order_of_the_journal() -> None:
@@ -51,18 +50,22 @@ def test_the_answer_does_not_depend_on_the_order_of_the_journal() -> None:
 
 def test_only_the_probe_that_held_highest_has_to_meet_the_experiments_thresholds() -> None:
     facts = search(1500)
-    stages = results_of(*facts, spec=SPEC)["configurations"][0]["stages"]
-    held = found(facts)["rps"]
+    stages = results_of(*facts, spec=SPEC).configurations[0].stages
+    held = found(facts).rps
 
-    assert [stage["target_rps"] for stage in stages if stage["thresholds"]] == [held, 100]
-    assert sum(stage["find"]["decides"] for stage in stages[:-1]) == 2
+    assert [stage.target_rps for stage in stages if stage.thresholds] == [held, 100]
+    assert sum(stage.find.decides for stage in stages[:-1]) == 2
 
 
 @pytest.mark.parametrize(
     ("capacity", "ending", "sentence"),
     [
-        (10, "never", "No rate held, not even 100 RPS, the lowest it may try"),
-        (9000, "always", "Every rate held, up to 4,000 RPS, the highest it may try: the capacity lies above"),
+        (10, "never", "No rate was sustained. 100 RPS, the lowest rate allowed, failed: "),
+        (
+            9000,
+            "always",
+            "Every rate was sustained, up to 4,000 RPS, the highest rate allowed. The capacity is higher",
+        ),
     ],
 )
 def test_a_search_that_meets_no_limit_ends_with_a_sentence_and_no_number(
@@ -70,32 +73,35 @@ def test_a_search_that_meets_no_limit_ends_with_a_sentence_and_no_number(
 ) -> None:
     entry = found(search(capacity))
 
-    assert (entry["ending"], entry["rps"]) == (ending, None)
-    assert entry["sentence"].startswith(sentence)
+    assert (entry.ending, entry.rps) == (ending, None)
+    assert entry.sentence.startswith(sentence)
 
 
 def test_a_search_with_few_probes_says_that_they_were_used_up() -> None:
     few = SPEC.replace(b"min_rps: 100", b"min_rps: 100, probes: 4")
     entry = found(search(1500, few), few)
 
-    assert (entry["ending"], len(entry["probes"]), entry["rps"]) == (
+    assert (entry.ending, len(entry.probes), entry.rps) == (
         "bounded",
         4,
         1100,
     )
-    assert entry["sentence"].startswith("The highest rate that holds is 1,100 RPS; 1,600 RPS does not")
-    assert "4 probes, which is as near as so few can come" in entry["sentence"]
+    assert entry.sentence.startswith("The highest sustained rate is 1,100 RPS. 1,600 RPS was not sustained")
+    assert "4 probes, which were too few for the requested precision" in entry.sentence
 
 
 def test_a_search_that_was_cut_short_tells_what_had_held() -> None:
     facts = search(1500)[:3]
 
-    assert found(facts)["sentence"].startswith("The search was cut short after 3 probes: 800 RPS had held")
-    aborted = [*facts[:2], replace(facts[2], status="aborted")]
-    assert found(aborted)["sentence"].startswith(
-        "The search stopped at 1,600 RPS, because it was cut short: 800 RPS had held until then."
+    assert found(facts).sentence.startswith(
+        "The search was interrupted after 3 probes. The highest rate sustained by then is 800 RPS."
     )
-    assert found(aborted)["rps"] is None
+    aborted = [*facts[:2], replace(facts[2], status="aborted")]
+    assert found(aborted).sentence.startswith(
+        "The search stopped at 1,600 RPS: the probe was aborted. The highest rate sustained by then is "
+        "800 RPS."
+    )
+    assert found(aborted).rps is None
 
 
 def test_a_condition_on_something_that_is_not_measured_stops_the_search() -> None:
@@ -103,8 +109,8 @@ def test_a_condition_on_something_that_is_not_measured_stops_the_search() -> Non
     facts = search(1500, spec)
 
     entry = found(facts, spec)
-    assert (entry["ending"], entry["rps"], len(entry["probes"])) == ("stopped", None, 1)
-    assert "because what cpu.proxy.avg < 1 asks for was not measured" in entry["sentence"]
+    assert (entry.ending, entry.rps, len(entry.probes)) == ("stopped", None, 1)
+    assert "stopped at 400 RPS: the metric in cpu.proxy.avg < 1 was not measured. No rate" in entry.sentence
 
 
 def test_a_rate_that_kills_the_service_does_not_hold() -> None:
@@ -116,8 +122,8 @@ def test_a_rate_that_kills_the_service_does_not_hold() -> None:
         events=(Event("app-died", "the app was killed by SIGSEGV", t_s=1.9),),
     )
 
-    probe = found([*facts[:2], killed])["probes"][2]
-    assert (probe["ok"], probe["why"]) == (False, "the app was killed by SIGSEGV")
+    probe = found([*facts[:2], killed]).probes[2]
+    assert (probe.ok, probe.why) == (False, "the app was killed by SIGSEGV")
 
 
 def test_a_stack_that_does_not_come_up_stops_the_search() -> None:
@@ -128,7 +134,7 @@ def test_a_stack_that_does_not_come_up_stops_the_search() -> None:
     first, *_ = planned()
 
     assert upcoming(first, {each.order: each for each in [*facts[:2], gone]}, RUN) is None
-    assert "stopped at 1,600 RPS, because it is gone" in found([*facts[:2], gone])["sentence"]
+    assert "stopped at 1,600 RPS: it is gone." in found([*facts[:2], gone]).sentence
 
 
 def test_a_limit_of_the_generator_is_not_called_one_of_the_service() -> None:
@@ -140,7 +146,7 @@ def test_a_limit_of_the_generator_is_not_called_one_of_the_service() -> None:
         for each in facts
     ]
 
-    assert "That is where the load generator ends: the service may hold more." in found(lost)["sentence"]
+    assert "The load generator limited that rate; the service may sustain more." in found(lost).sentence
 
 
 def test_a_trial_that_is_no_search_is_done_once_it_has_facts() -> None:

@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
-import copy
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from runner.analyze.comparison import compare, worse
 from runner.analyze.history import history
 from runner.analyze.repeats import repeats
+from runner.core.codes import StageStatus
 from runner.core.errors import UsageError
+from runner.core.results import OutlierResult, Usage
 from runner.report.comparison import brief_comparison, render_comparison
 from runner.report.history import render_history
 from runner.report.repeats import repeats as repeats_section
-from tests.analyze.systems import run
+from tests.analyze.stages import valid
+from tests.analyze.systems import each_stage, run, stages, with_stages
 
 
 @pytest.fixture
 def base():
-    return copy.deepcopy(run(Random(1), repeats=5))
+    return run(Random(1), repeats=5)
 
 
 @pytest.fixture
 def head():
-    return copy.deepcopy(run(Random(2), repeats=5))
-
-
-def stages(results):
-    return results["configurations"][0]["stages"]
+    return run(Random(2), repeats=5)
 
 
 def metric(comparison, stage, name):
-    found = next(each for each in comparison["stages"] if each["stage"] == stage)
-    return next(each for each in found["metrics"] if each["name"] == name)
+    compared = next(each for each in comparison.stages if each.stage == stage)
+    return next(each for each in compared.metrics if each.name == name)
+
+
+def environment(results, **facts):
+    return replace(results, environment=results.environment | facts)
+
+
+def renamed(results, name):
+    (configuration,) = results.configurations
+    return replace(results, configurations=(replace(configuration, name=name),))
 
 
 def test_a_slower_head_is_worse_and_a_quicker_one_better(base):
@@ -41,49 +49,52 @@ def test_a_slower_head_is_worse_and_a_quicker_one_better(base):
 
     there, back = compare([base], [slow]), compare([slow], [base])
 
-    assert there["verdict"] == "worse"
-    assert back["verdict"] == "better"
+    assert there.verdict == "worse"
+    assert back.verdict == "better"
     found = metric(there, "100 RPS", "duration_ms.p95")
-    assert found["low"] < 0.3 < found["high"]
-    assert found["basis"] == "repeats"
-    assert found["n"] == [5, 5]
+    assert found.low < 0.3 < found.high
+    assert found.basis == "repeats"
+    assert found.n == (5, 5)
 
 
 def test_more_answers_are_better_and_more_cpu_is_worse(base, head):
-    for stage in stages(head):
-        stage["actual_rps"] *= 1.2
-        stage["cpu_cores"]["app"]["avg"] *= 1.5
+    changed = (
+        replace(
+            stage,
+            actual_rps=stage.actual_rps * 1.2,
+            cpu_cores={"app": Usage(stage.cpu_cores["app"].avg * 1.5, None)},
+        )
+        for stage in stages(head)
+    )
 
-    comparison = compare([base], [head])
+    comparison = compare([base], [with_stages(head, *changed)])
 
-    assert metric(comparison, "200 RPS", "actual_rps")["verdict"] == "better"
-    assert metric(comparison, "200 RPS", "cpu_cores.app")["verdict"] == "worse"
-    assert {found["name"] for _, found in worse(comparison)} == {"cpu_cores.app"}
+    assert metric(comparison, "200 RPS", "actual_rps").verdict == "better"
+    assert metric(comparison, "200 RPS", "cpu_cores.app").verdict == "worse"
+    assert {found.name for _, found in worse(comparison)} == {"cpu_cores.app"}
 
 
 def test_losses_are_compared_in_percentage_points(base, head):
-    for stage in stages(head):
-        stage["requests"] = stage["requests"] | {"failed": stage["requests"]["scheduled"] // 10}
+    requests = stages(head)[0].requests
+    failing = each_stage(head, requests=replace(requests, failed=requests.scheduled // 10))
 
-    found = metric(compare([base], [head]), "100 RPS", "lost")
+    found = metric(compare([base], [failing]), "100 RPS", "lost")
 
-    assert found["verdict"] == "worse"
-    assert found["change"] == pytest.approx(0.1)
+    assert found.verdict == "worse"
+    assert found.change == pytest.approx(0.1)
 
 
 def test_a_larger_margin_lets_a_small_change_pass(base):
     slow = run(Random(3), repeats=5, slower=1.12)
 
-    assert compare([base], [slow])["verdict"] == "worse"
-    assert (
-        metric(compare([base], [slow], margin=0.3), "100 RPS", "duration_ms.p95")["verdict"] == "equivalent"
-    )
+    assert compare([base], [slow]).verdict == "worse"
+    assert metric(compare([base], [slow], margin=0.3), "100 RPS", "duration_ms.p95").verdict == "equivalent"
 
 
 def test_quiet_systems_that_are_equal_are_called_equivalent():
     base, head = (run(Random(seed), repeats=5, scale=0.2) for seed in (4, 5))
 
-    assert compare([base], [head])["verdict"] == "equivalent"
+    assert compare([base], [head]).verdict == "equivalent"
 
 
 def test_single_runs_show_large_changes_only():
@@ -91,32 +102,30 @@ def test_single_runs_show_large_changes_only():
         run(Random(seed), repeats=1, slower=factor) for seed, factor in enumerate((1.0, 1.3, 4.0))
     )
 
-    assert compare([base], [slow])["verdict"] == "no difference shown"
+    assert compare([base], [slow]).verdict == "no difference shown"
     comparison = compare([base], [slower])
-    assert metric(comparison, "100 RPS", "duration_ms.p95")["verdict"] == "worse"
-    assert metric(comparison, "100 RPS", "duration_ms.p95")["basis"] == "assumed noise"
-    assert "a noise is assumed" in render_comparison(comparison)
+    assert metric(comparison, "100 RPS", "duration_ms.p95").verdict == "worse"
+    assert metric(comparison, "100 RPS", "duration_ms.p95").basis == "assumed noise"
+    assert "is assumed, and only large changes are detected" in render_comparison(comparison)
 
 
 @pytest.mark.parametrize(("failed", "verdict"), [(0.001, "no difference shown"), (0.03, "worse")])
 def test_a_single_run_shows_that_requests_began_to_fail(failed, verdict):
-    base, head = (copy.deepcopy(run(Random(seed), repeats=1)) for seed in (1, 2))
-    for stage in stages(head):
-        requests = stage["requests"]
-        stage["requests"] = requests | {"scheduled": 5000, "failed": int(5000 * failed)}
+    base, head = (run(Random(seed), repeats=1) for seed in (1, 2))
+    requests = replace(stages(head)[0].requests, scheduled=5000, failed=int(5000 * failed))
 
-    found = metric(compare([base], [head]), "200 RPS", "lost")
+    found = metric(compare([base], [each_stage(head, requests=requests)]), "200 RPS", "lost")
 
-    assert found["verdict"] in {verdict, "equivalent"} - ({"equivalent"} if verdict == "worse" else set())
+    assert found.verdict in {verdict, "equivalent"} - ({"equivalent"} if verdict == "worse" else set())
 
 
 def test_a_single_run_shows_that_a_rate_is_not_held_any_more():
-    base, head = (copy.deepcopy(run(Random(seed), repeats=1)) for seed in (1, 2))
-    for stage in stages(head):
-        stage["actual_rps"] *= 0.92
-        stage["achieved"] = 0.92
+    base, head = (run(Random(seed), repeats=1) for seed in (1, 2))
+    short = (replace(stage, actual_rps=stage.actual_rps * 0.92, achieved=0.92) for stage in stages(head))
 
-    assert metric(compare([base], [head]), "200 RPS", "actual_rps")["verdict"] == "worse"
+    comparison = compare([base], [with_stages(head, *short)])
+
+    assert metric(comparison, "200 RPS", "actual_rps").verdict == "worse"
 
 
 def test_a_run_cannot_be_on_both_sides(base, head):
@@ -128,28 +137,25 @@ def test_several_runs_of_one_stage_each_are_as_good_as_repeats(base):
     runs = [run(Random(seed), repeats=1) for seed in range(5)]
     slow = [run(Random(seed), repeats=1, slower=1.3) for seed in range(5, 10)]
 
-    assert metric(compare(runs, slow), "300 RPS", "duration_ms.p95")["verdict"] == "worse"
+    assert metric(compare(runs, slow), "300 RPS", "duration_ms.p95").verdict == "worse"
     found = metric(compare(runs, slow[:1]), "300 RPS", "duration_ms.p95")
-    assert found["basis"] == "repeats of one side"
+    assert found.basis == "repeats of one side"
 
 
 def test_one_disturbed_run_is_not_judged_by_its_latency():
-    base, head = (
-        copy.deepcopy(run(Random(seed), repeats=1, slower=factor)) for seed, factor in ((1, 1.0), (2, 9.0))
-    )
-    for stage in stages(head):
-        stage["validity"] = {"status": "suspect", "reasons": ["other programs used 0.6 cores"]}
-        stage["actual_rps"] /= 2
+    base, head = (run(Random(seed), repeats=1, slower=factor) for seed, factor in ((1, 1.0), (2, 9.0)))
+    head = each_stage(head, validity=valid("suspect", "other programs used 0.6 cores"))
+    halved = (replace(stage, actual_rps=stage.actual_rps / 2) for stage in stages(head))
 
-    comparison = compare([base], [head])
+    comparison = compare([base], [with_stages(head, *halved)])
 
-    assert metric(comparison, "100 RPS", "duration_ms.p95")["verdict"] == "no difference shown"
-    assert metric(comparison, "100 RPS", "actual_rps")["verdict"] == "worse"
+    assert metric(comparison, "100 RPS", "duration_ms.p95").verdict == "no difference shown"
+    assert metric(comparison, "100 RPS", "actual_rps").verdict == "worse"
     assert "other programs used 0.6 cores" in render_comparison(comparison)
 
 
 def test_unlike_machines_are_refused_unless_it_is_forced(base, head):
-    head["environment"] = head["environment"] | {"cpu_model": "Another", "cpu_count": 64}
+    head = environment(head, cpu_model="Another", cpu_count=64)
 
     with pytest.raises(UsageError) as refused:
         compare([base], [head])
@@ -157,53 +163,56 @@ def test_unlike_machines_are_refused_unless_it_is_forced(base, head):
 
     assert any("cpu model: " in line and "Another" in line for line in refused.value.details)
     assert "--force" in refused.value.hint
-    assert render_comparison(forced).index("Unlike machines") < render_comparison(forced).index("Base:")
+    assert render_comparison(forced).index("Different machines") < render_comparison(forced).index("Base:")
 
 
 def test_a_few_mib_of_memory_make_no_other_machine(base, head):
-    head["environment"] = head["environment"] | {"memory_mib": base["environment"]["memory_mib"] - 3}
+    head = environment(head, memory_mib=base.environment["memory_mib"] - 3)
 
-    assert compare([base], [head])["unlike"] == []
+    assert compare([base], [head]).unlike == ()
 
 
 def test_what_differs_besides_is_listed_first(base, head):
-    head["environment"] = head["environment"] | {"kernel": "9.9.9"}
-    head["experiment"] = head["experiment"] | {"spec_sha256": "f" * 64}
-    head["configurations"][0]["load"] = head["configurations"][0]["load"] | {"max_in_flight": 7}
+    (configuration,) = head.configurations
+    configuration = replace(configuration, load=replace(configuration.load, max_in_flight=7))
+    head = replace(
+        environment(head, kernel="9.9.9"),
+        experiment=replace(head.experiment, spec_sha256="f" * 64),
+        configurations=(configuration,),
+    )
 
     comparison = compare([base], [head])
 
-    assert {each["what"] for each in comparison["changed"]} == {
+    assert {each.what for each in comparison.changed} == {
         "kernel",
         "specification (SHA-256)",
-        f"{head['configurations'][0]['name']}: load.max in flight",
+        f"{configuration.name}: load.max in flight",
     }
     text = render_comparison(comparison)
     assert text.index("9.9.9") < text.index("## 100 RPS")
 
 
 def test_stages_that_are_not_the_same_or_cannot_be_used_are_left_out_and_named(base, head):
-    for stage in stages(head):
-        if stage["name"] == "100 RPS":
-            stage["target_rps"] = 150
-        if stage["name"] == "200 RPS":
-            stage["validity"] = {"status": "invalid", "reasons": ["a worker died"]}
-        if stage["name"] == "300 RPS":
-            stage["name"] = "new"
+    changes = {
+        "100 RPS": {"target_rps": 150},
+        "200 RPS": {"validity": valid("invalid", "a worker died")},
+        "300 RPS": {"name": "new"},
+        "400 RPS": {},
+    }
 
-    comparison = compare([base], [head])
+    comparison = compare(
+        [base], [with_stages(head, *(replace(stage, **changes[stage.name]) for stage in stages(head)))]
+    )
     text = render_comparison(comparison)
 
-    assert [stage["stage"] for stage in comparison["stages"]] == ["400 RPS"]
+    assert [stage.stage for stage in comparison.stages] == ["400 RPS"]
     for said in ("rate 100 → 150", "a worker died", "Only in the head: ", "Only in the base: "):
         assert said in text
 
 
 def test_runs_without_a_common_stage_are_refused(base, head):
-    head["configurations"][0]["name"] = "other"
-
-    with pytest.raises(UsageError, match="no stage in common"):
-        compare([base], [head])
+    with pytest.raises(UsageError, match="no usable stage in common"):
+        compare([base], [renamed(head, "other")])
 
 
 def test_the_brief_form_has_a_row_for_each_stage_and_the_verdict_first(base):
@@ -216,9 +225,8 @@ def test_the_brief_form_has_a_row_for_each_stage_and_the_verdict_first(base):
 
 
 def test_text_from_outside_stays_text(base, head):
-    for results in (base, head):
-        results["configurations"][0]["name"] = "<b>|x|</b>"
-    head["environment"] = head["environment"] | {"kernel": "<script>|"}
+    base, head = (renamed(results, "<b>|x|</b>") for results in (base, head))
+    head = environment(head, kernel="<script>|")
 
     for text in (render_comparison(compare([base], [head])), brief_comparison(compare([base], [head]))):
         assert "<script>" not in text
@@ -227,58 +235,60 @@ def test_text_from_outside_stays_text(base, head):
 
 def test_repeats_have_a_median_an_interval_and_their_outliers(base):
     third = stages(base)[8]
-    third["duration_ms"] = third["duration_ms"] | {"p95": 100.0}
+    third = replace(third, duration_ms=replace(third.duration_ms, p95=100.0))
+    every = [*stages(base)[:8], third, *stages(base)[9:]]
 
-    found = next(each for each in repeats(stages(base)) if each["stage"] == third["name"])
+    found = next(each for each in repeats(every) if each.stage == third.name)
 
-    p95 = found["metrics"]["duration_ms.p95"]
-    assert found["n"] == 5
-    assert 9 < p95["low"] <= p95["median"] < 11
-    assert p95["high"] == 100.0
-    assert p95["outliers"] == [{"order": third["order"], "value": 100.0}]
+    p95 = found.metrics["duration_ms.p95"]
+    assert found.n == 5
+    assert 9 < p95.low <= p95.median < 11
+    assert p95.high == 100.0
+    assert p95.outliers == (OutlierResult(third.order, 100.0),)
 
 
 def test_a_repeat_that_failed_is_left_out_and_said(base):
-    stages(base)[4]["validity"] = {"status": "invalid", "reasons": ["a worker died"]}
-    configuration = base["configurations"][0]
-    configuration["repeats"] = repeats(stages(base))
+    failed = replace(stages(base)[4], validity=valid("invalid", "a worker died"))
+    every = (*stages(base)[:4], failed, *stages(base)[5:])
+    configuration = replace(base.configurations[0], stages=every, repeats=repeats(every))
 
     section = repeats_section(configuration)
 
-    assert configuration["repeats"][0]["n"] == 4
-    assert "repeat 2 could not be used" in section["lines"][0]
+    assert configuration.repeats[0].n == 4
+    assert "repeat 2 could not be used" in section.lines[0]
 
 
 def test_nothing_is_taken_together_where_nothing_was_repeated():
-    assert repeats(stages(run(Random(1), repeats=1))) == []
+    assert repeats(stages(run(Random(1), repeats=1))) == ()
 
 
 def test_a_history_is_ordered_by_time_and_judges_the_last_run():
     runs = []
     for number in range(6):
-        results = copy.deepcopy(run(Random(number), repeats=1, slower=1.5 if number == 5 else 1.0))
-        results["run"]["started_at"] = f"2026-01-0{number + 1}T00:00:00+00:00"
-        results["run"]["id"] = f"run-{number}"
-        runs.append(results)
-    runs[0]["environment"] = runs[0]["environment"] | {"cpu_model": "Another"}
+        results = run(Random(number), repeats=1, slower=1.5 if number == 5 else 1.0)
+        started_at = f"2026-01-0{number + 1}T00:00:00+00:00"
+        identity = replace(results.run, started_at=started_at, id=f"run-{number}")
+        runs.append(replace(results, run=identity))
+    runs[0] = environment(runs[0], cpu_model="Another")
 
     found = history([*runs[3:], *runs[:3]], margin=0.05)
 
-    assert [each["id"] for each in found["runs"]] == [f"run-{n}" for n in range(1, 6)]
-    assert found["unlike"] == ["run-0"]
-    p95 = next(each for each in found["stages"][0]["metrics"] if each["name"] == "duration_ms.p95")
-    assert p95["verdict"] == "worse"
-    assert len(p95["values"]) == 5
+    assert [each.id for each in found.runs] == [f"run-{n}" for n in range(1, 6)]
+    assert found.unlike == ("run-0",)
+    p95 = next(each for each in found.stages[0].metrics if each.name == "duration_ms.p95")
+    assert p95.verdict == "worse"
+    assert len(p95.values) == 5
     text = render_history(found)
     assert "**worse**" in text
     assert "`run-0`" in text
 
 
 def test_a_history_shows_gaps_where_a_run_has_no_number():
-    runs = [copy.deepcopy(run(Random(n), repeats=1)) for n in range(3)]
-    stages(runs[1])[0]["status"] = "aborted"
+    runs = [run(Random(n), repeats=1) for n in range(3)]
+    first, *others = stages(runs[1])
+    runs[1] = with_stages(runs[1], replace(first, status=StageStatus.ABORTED), *others)
 
     found = history(runs, margin=0.05)
 
-    assert found["stages"][0]["metrics"][0]["values"].count(None) == 1
+    assert found.stages[0].metrics[0].values.count(None) == 1
     assert render_history(found)

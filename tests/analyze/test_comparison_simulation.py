@@ -18,8 +18,8 @@ def alarms(times, seed, *, repeats, slower=1.0, outliers=0.0, scale=1.0):
         base = run(random, repeats=repeats, outliers=outliers, scale=scale)
         head = run(random, repeats=repeats, slower=slower, outliers=outliers, scale=scale)
         result = compare([base], [head])
-        told += result["verdict"] in {"worse", "better"}
-        found += sum(metric["name"] == "duration_ms.p95" for _, metric in worse(result)) / 4
+        told += result.verdict in {"worse", "better"}
+        found += sum(metric.name == "duration_ms.p95" for _, metric in worse(result)) / 4
     return told / times, found / times
 
 

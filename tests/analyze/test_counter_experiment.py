@@ -5,60 +5,66 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analyze.counter_experiment import prove
+from runner.core.codes import StageStatus
+from runner.core.results import Latency, Usage
 from runner.experiment.counter_experiments import CHANGES
+from tests.analyze import stages as made
 
 
-def stage(rps, code="connection-limited", status="complete", validity="valid", cost=100.0, cores=1.0):
-    return {
-        "actual_rps": rps,
-        "status": status,
-        "validity": {"status": validity},
-        "verdict": {"code": code, "confidence": "likely", "findings": [{"code": code}]},
-        "cpu_us_per_request": {"app": cost, "system": cost},
-        "cpu_cores": {"app": {"avg": cores}, "system": {"avg": cores}},
-    }
+def stage(rps, code="connection-limited", status="complete", validity="valid", cost=100.0, cores=1.0, **more):
+    used = {"app": Usage(cores, None), "system": Usage(cores, None)} | more.pop("cpu_cores", {})
+    return made.stage(
+        actual_rps=rps,
+        status=StageStatus(status),
+        validity=made.valid(validity, *(() if validity == "valid" else ("a worker died",))),
+        verdict=made.likely(code),
+        cpu_us_per_request={"app": cost, "system": cost},
+        cpu_cores=used,
+        **more,
+    )
 
 
 def test_a_lifted_limit_is_proven():
     verdict = prove(stage(2048), stage(3987), CHANGES["keep-alive"])
 
-    assert (verdict["code"], verdict["confidence"]) == ("connection-limited", "proven")
-    found = verdict["counter_experiment"]
-    assert found["answer"] == "confirmed"
-    assert found["sentence"] == (
-        "Keeping connections lifted 2,048 to 3,987 RPS (+95 %): connection set-up is confirmed as the limit."
+    assert (verdict.code, verdict.confidence) == ("connection-limited", "proven")
+    found = verdict.counter_experiment
+    assert found.answer == "confirmed"
+    assert found.sentence == (
+        "Using keep-alive connections increased throughput from 2,048 to 3,987 RPS (+95 %): connection "
+        "set-up is confirmed as the limit."
     )
 
 
 def test_a_limit_that_stays_is_withdrawn():
     verdict = prove(stage(2048), stage(2050), CHANGES["keep-alive"])
 
-    assert (verdict["code"], verdict["withdrawn"]) == ("undetermined", "connection-limited")
-    assert verdict["counter_experiment"]["answer"] == "refuted"
+    assert (verdict.code, verdict.withdrawn) == ("undetermined", "connection-limited")
+    assert verdict.counter_experiment.answer == "refuted"
 
 
 def test_a_stage_that_now_answers_all_it_is_asked_needs_no_more_than_that():
     verdict = prove(stage(3832), stage(4000, code="within-capacity"), CHANGES["keep-alive"])
 
-    assert verdict["confidence"] == "proven"
+    assert verdict.confidence == "proven"
 
 
 def short(rps, p95, **more):
-    return stage(rps, **more) | {"response_time_ms": {"p95": p95}}
+    return stage(rps, response_time_ms=Latency(p95=p95), **more)
 
 
 def test_a_stage_just_short_of_its_target_that_loses_its_queue_needs_no_more_throughput():
     verdict = prove(short(4004, 577), short(4000, 2.81, code="within-capacity"), CHANGES["direct"])
 
-    assert verdict["confidence"] == "proven"
-    assert "all that was asked for" in verdict["counter_experiment"]["sentence"]
-    assert "from 577 to 2.81 ms" in verdict["counter_experiment"]["sentence"]
+    assert verdict.confidence == "proven"
+    assert "the whole target rate" in verdict.counter_experiment.sentence
+    assert "from 577 to 2.81 ms" in verdict.counter_experiment.sentence
 
 
 def test_a_stage_just_short_of_its_target_is_not_refuted_by_one_that_could_not_give_more():
     verdict = prove(short(3950, 50), short(4000, 40, code="within-capacity"), CHANGES["direct"])
 
-    assert (verdict["code"], verdict["confidence"]) == ("connection-limited", "likely")
+    assert (verdict.code, verdict.confidence) == ("connection-limited", "likely")
 
 
 @pytest.mark.parametrize(
@@ -75,52 +81,51 @@ def test_a_stage_just_short_of_its_target_is_not_refuted_by_one_that_could_not_g
 def test_what_shows_nothing_changes_nothing(after, change):
     verdict = prove(stage(2048), after, CHANGES[change])
 
-    assert (verdict["code"], verdict["confidence"]) == ("connection-limited", "likely")
-    assert verdict["counter_experiment"]["answer"] == "inconclusive"
+    assert (verdict.code, verdict.confidence) == ("connection-limited", "likely")
+    assert verdict.counter_experiment.answer == "inconclusive"
 
 
 def test_more_throughput_at_the_same_cost_and_cpu_is_not_what_a_cpu_limit_would_do():
     verdict = prove(stage(1000, "app-cpu-limited"), stage(1500), CHANGES["keep-alive"])
 
-    assert verdict["confidence"] == "likely"
+    assert verdict.confidence == "likely"
 
 
 def test_what_a_nearly_full_generator_did_proves_nothing():
-    full = stage(2048) | {"workers": 1, "engine": "builtin", "cpu_cores": {"generator": {"avg": 0.9}}}
+    full = stage(2048, workers=1, cpu_cores={"generator": Usage(0.9, None)})
 
     verdict = prove(full, stage(3987), CHANGES["keep-alive"])
 
-    assert verdict["confidence"] == "likely"
-    assert "the generator itself was nearly full" in verdict["counter_experiment"]["sentence"]
+    assert verdict.confidence == "likely"
+    assert "because the generator itself was almost saturated" in verdict.counter_experiment.sentence
 
 
 def test_a_full_generator_does_not_unsay_that_the_app_was_full_too():
-    full = stage(2048, "app-cpu-limited") | {"workers": 1, "engine": "builtin"}
-    full["cpu_cores"] |= {"generator": {"avg": 0.9}}
+    full = stage(2048, "app-cpu-limited", workers=1, cpu_cores={"generator": Usage(0.9, None)})
 
     verdict = prove(full, stage(3987, cost=50.0), CHANGES["keep-alive"])
 
-    assert verdict["confidence"] == "proven"
-    assert verdict["counter_experiment"]["sentence"].endswith(
-        "connection set-up is confirmed as what uses the app's CPU up."
+    assert verdict.confidence == "proven"
+    assert verdict.counter_experiment.sentence.endswith(
+        "connection set-up is confirmed as what uses up the app's CPU."
     )
 
 
 def test_numbers_of_four_digits_are_written_out():
     verdict = prove(short(4004, 1469), short(4000, 2.8, code="within-capacity"), CHANGES["direct"])
 
-    assert "from 1,469 to 2.8 ms at 4,000 RPS" in verdict["counter_experiment"]["sentence"]
+    assert "from 1,469 to 2.8 ms at 4,000 RPS" in verdict.counter_experiment.sentence
 
 
 def test_an_undetermined_stage_stays_so():
     verdict = prove(stage(1000, "undetermined"), stage(2000), CHANGES["keep-alive"])
 
-    assert verdict["code"] == "undetermined"
-    assert verdict["confidence"] == "likely"
+    assert verdict.code == "undetermined"
+    assert verdict.confidence == "likely"
 
 
 @given(st.floats(1, 1e6), st.floats(0, 1e6))
 def test_proof_needs_a_tenth_more(before, after):
     verdict = prove(stage(before), stage(after), CHANGES["keep-alive"])
 
-    assert (verdict["confidence"] == "proven") == (after / before - 1 >= 0.1)
+    assert (verdict.confidence == "proven") == (after / before - 1 >= 0.1)

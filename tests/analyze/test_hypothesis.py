@@ -3,13 +3,19 @@
 import pytest
 
 from runner.analyze.hypothesis import hypothesis
+from runner.core.codes import Cause, Limit, ProofAnswer
+from runner.core.results import CounterExperiment
+from tests.analyze import stages as made
 
 
-def stage(name, rps, code, *, withdrawn=None, validity="valid"):
-    verdict = {"code": code, "confidence": "likely"} | ({"withdrawn": withdrawn} if withdrawn else {})
-    return {
-        "name": name, "target_rps": rps, "achieved": 1.0, "verdict": verdict, "validity": {"status": validity}
-    }  # fmt: skip
+def stage(name, rps, code, *, validity="valid", **verdict):
+    return made.stage(
+        name=name,
+        target_rps=rps,
+        achieved=1.0,
+        verdict=made.likely(code, **verdict),
+        validity=made.valid(validity),
+    )
 
 
 LOW = stage("low", 100, "within-capacity")
@@ -23,7 +29,7 @@ LOW = stage("low", 100, "within-capacity")
         ("app-cpu-limited", [LOW, stage("high", 900, "undetermined")], "open", "high"),
         (
             "app-cpu-limited",
-            [LOW, stage("high", 900, "undetermined", withdrawn="app-cpu-limited")],
+            [LOW, stage("high", 900, "undetermined", withdrawn=Limit.APP_CPU)],
             "refuted",
             "high",
         ),
@@ -38,30 +44,35 @@ LOW = stage("low", 100, "within-capacity")
     ],
 )
 def test_the_first_limit_that_was_met_answers(expected, stages, answer, where):
-    found = hypothesis(expected, stages)
+    found = hypothesis(Limit(expected), stages)
 
-    assert (found["answer"], found["stage"]) == (answer, where)
-    assert found["why"]
+    assert (found.answer, found.stage) == (answer, where)
+    assert found.why
 
 
 def test_what_lies_behind_another_limit_is_said():
-    high = stage("high", 900, "host-cpu-limited")
-    high["verdict"]["counter_experiment"] = {
-        "answer": "confirmed",
-        "cause": "connection set-up",
-        "sentence": "Keeping connections lifted 1 to 2 RPS (+100 %): connection set-up is confirmed.",
-    }
+    lifted = CounterExperiment(
+        change="keep-alive",
+        words="keeping connections",
+        cause=Cause.CONNECTION_SETUP,
+        actual_rps=(1.0, 2.0),
+        lift=1.0,
+        answer=ProofAnswer.CONFIRMED,
+        sentence="Keeping connections lifted 1 to 2 RPS (+100 %): connection set-up is confirmed.",
+        trial=LOW,
+    )
+    high = stage("high", 900, "host-cpu-limited", counter_experiment=lifted)
 
-    found = hypothesis("connection-limited", [high])
+    found = hypothesis(Limit.CONNECTION, [high])
 
-    assert found["answer"] == "refuted"
-    assert found["why"] == (
-        "the verdict is host-cpu-limited (likely); what was expected lies behind it all the same: "
+    assert found.answer == "refuted"
+    assert found.why == (
+        "the verdict is host-cpu-limited (likely); its underlying cause is the expected one: "
         "keeping connections lifted 1 to 2 RPS (+100 %): connection set-up is confirmed"
     )
-    assert "what lies behind it is connection set-up" in hypothesis("app-cpu-limited", [high])["why"]
+    assert "its underlying cause is connection set-up" in hypothesis(Limit.APP_CPU, [high]).why
 
 
 def test_what_cannot_be_believed_answers_nothing():
-    assert hypothesis("app-cpu-limited", [stage("high", 900, "app-cpu-limited", validity="invalid")]) is None
+    assert hypothesis(Limit.APP_CPU, [stage("high", 900, "app-cpu-limited", validity="invalid")]) is None
     assert hypothesis(None, [LOW]) is None

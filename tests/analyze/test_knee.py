@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analyze.knee import LEAST_POINTS, knee
+from runner.analyze.knee import MIN_POINTS, knee
 
 
 @given(st.integers(4, 20), st.integers(1, 3), st.floats(1, 20), st.floats(1, 500))
@@ -28,7 +28,7 @@ def test_a_queue_bends_where_its_response_time_takes_off(capacity: int) -> None:
     assert 0.75 <= found / capacity <= 0.95
 
 
-@given(st.floats(0.1, 100), st.floats(0, 100), st.integers(LEAST_POINTS, 20))
+@given(st.floats(0.1, 100), st.floats(0, 100), st.integers(MIN_POINTS, 20))
 def test_a_straight_line_has_no_knee(slope: float, foot: float, points: int) -> None:
     assert knee([(n, foot + slope * n) for n in range(points)]) is None
 

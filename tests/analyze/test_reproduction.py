@@ -1,14 +1,16 @@
 """Run again, a run is reproduced, or it is said where it is not, or why that cannot be told."""
 
-import copy
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from runner.analyze.reproduction import reproduction
+from runner.core.codes import Limit, SearchEnding, StageStatus
+from runner.core.comparison import SideBySide
 from runner.report.reproduction import render_reproduction, reproduced
-from tests.analyze.systems import run
-from tests.report.test_junit import stored
+from tests.analyze.stages import valid
+from tests.analyze.systems import each_stage, run, stages, stored, with_stages
 
 
 @pytest.fixture
@@ -20,95 +22,95 @@ def again(**changes):
     return run(Random(2), repeats=5, **changes)
 
 
-def searched(held, failed):
+def searched(held, failed, ending=SearchEnding.FOUND):
     """A run of the committed search whose every search ended between these rates."""
-    results = copy.deepcopy(stored("capacity"))
-    results["run"]["id"] = f"{held}-{failed}"
-    for configuration in results["configurations"]:
-        for search in configuration["capacity"]:
-            search.update(held_rps=held, failed_rps=failed, ending="found")
-    return results
+    results = stored("capacity")
+    changes = {"held_rps": held, "failed_rps": failed, "ending": ending}
+    configurations = (
+        replace(known, capacity=tuple(replace(search, **changes) for search in known.capacity))
+        for known in results.configurations
+    )
+    return replace(
+        results,
+        run=replace(results.run, id=f"{held}-{failed}-{ending}"),
+        configurations=tuple(configurations),
+    )
 
 
 def test_the_same_system_is_reproduced(then):
     found = reproduction(then, again())
 
-    assert found["verdict"] == "reproduced"
-    assert found["where"] == found["missing"] == []
-    assert reproduced(found).startswith("Reproduced. No number is shown to differ.")
+    assert found.verdict == "reproduced"
+    assert found.where == found.missing == ()
+    assert reproduced(found).startswith("Reproduced. No metric is shown to differ.")
 
 
 def test_a_slower_system_is_not_and_each_place_is_named(then):
     found = reproduction(then, again(slower=1.5))
 
-    assert found["verdict"] == "not reproduced"
-    places = {(each["stage"], each["metric"]) for each in found["where"]}
+    assert found.verdict == "not reproduced"
+    places = {(each.stage, each.metric) for each in found.where}
     assert {(f"{n}00 RPS", "duration_ms.p95") for n in (1, 2, 3, 4)} <= places
     assert "100 RPS: p95 Duration (ms) +" in reproduced(found)
 
 
 def test_a_better_system_is_not_reproduced_either(then):
-    assert reproduction(then, again(slower=0.5))["verdict"] == "not reproduced"
+    assert reproduction(then, again(slower=0.5)).verdict == "not reproduced"
 
 
 def test_a_stage_that_was_not_measured_this_time_cannot_be_told(then):
+    failed = {"status": StageStatus.FAILED, "validity": valid("invalid", "the app died")}
     now = again()
-    for stage in now["configurations"][0]["stages"]:
-        if stage["name"] == "200 RPS":
-            stage.update(status="failed", validity={"status": "invalid", "reasons": ["the app died"]})
+    now = with_stages(
+        now,
+        *(replace(stage, **failed) if stage.name == "200 RPS" else stage for stage in stages(now)),
+    )
 
     found = reproduction(then, now)
 
-    assert found["verdict"] == "cannot be told"
+    assert found.verdict == "cannot be told"
     assert "200 RPS: not measured (the app died)" in reproduced(found)
 
 
 def test_a_suspect_stage_that_differs_cannot_be_told_and_one_that_does_not_is_reproduced(then):
-    then = run(Random(1), repeats=1)
-    for stage in then["configurations"][0]["stages"]:
-        stage["validity"] = {"status": "suspect", "reasons": ["the generator was late"]}
+    then = each_stage(run(Random(1), repeats=1), validity=valid("suspect", "the generator was late"))
 
     far = reproduction(then, run(Random(2), repeats=1, slower=20))
 
-    assert far["verdict"] == "cannot be told"
+    assert far.verdict == "cannot be told"
     assert "p95 Duration (ms) +" in reproduced(far)
     assert "but the stage is suspect" in reproduced(far)
-    assert reproduction(then, run(Random(3), repeats=1))["verdict"] == "reproduced"
+    assert reproduction(then, run(Random(3), repeats=1)).verdict == "reproduced"
 
 
 def test_a_run_with_nothing_in_common_says_why(then):
-    now = again()
-    for stage in now["configurations"][0]["stages"]:
-        stage["status"] = "aborted"
+    found = reproduction(then, each_stage(again(), status=StageStatus.ABORTED))
 
-    found = reproduction(then, now)
-
-    assert found["verdict"] == "cannot be told"
-    assert found["comparison"] is None
-    assert "no stage in common" in render_reproduction(found)
+    assert found.verdict == "cannot be told"
+    assert found.comparison is None
+    assert "no usable stage in common" in render_reproduction(found)
 
 
 def test_another_limit_is_named_beside_and_decides_nothing(then):
     now = again()
-    for stage in now["configurations"][0]["stages"]:
-        stage["verdict"] = {**stage["verdict"], "code": "host-cpu-limited"}
+    verdict = replace(stages(now)[0].verdict, code=Limit.HOST_CPU)
 
-    found = reproduction(then, now)
+    found = reproduction(then, each_stage(now, verdict=verdict))
 
-    assert found["verdict"] == "reproduced"
-    assert {each["now"] for each in found["limits"]} == {"host-cpu-limited"}
-    assert "is called host-cpu-limited where it was" in reproduced(found)
+    assert found.verdict == "reproduced"
+    assert {each.now for each in found.limits} == {"host-cpu-limited"}
+    assert "is host-cpu-limited; in the archive it is within-capacity" in reproduced(found)
 
 
 def test_another_machine_and_other_versions_stand_on_top(then):
     now = again()
-    now["environment"] = {**now["environment"], "cpu_count": 64}
-    differs = [{"what": "trio", "base": "0.30.0", "head": "0.31.0"}]
+    now = replace(now, environment=now.environment | {"cpu_count": 64})
+    differs = [SideBySide("trio", "0.30.0", "0.31.0")]
 
     text = render_reproduction(reproduction(then, now, differs=differs, identity="ab" * 32))
 
     top = text.partition("## 100 RPS")[0]
-    assert "**Another machine:** cpu count" in top
+    assert "**Different machine:** cpu count" in top
     assert "trio" in top
     assert "0.31.0" in top
     assert "ab" * 32 in top
@@ -128,27 +130,22 @@ def test_another_machine_and_other_versions_stand_on_top(then):
 def test_searches_agree_when_their_brackets_overlap(bracket, verdict):
     found = reproduction(searched(5000, 5200), searched(*bracket))
 
-    assert found["verdict"] == verdict
+    assert found.verdict == verdict
     assert "## Searches" in render_reproduction(found)
 
 
 def test_a_search_that_was_stopped_cannot_be_told():
-    now = searched(5000, 5200)
-    now["run"]["id"] = "stopped"
-    for configuration in now["configurations"]:
-        for search in configuration["capacity"]:
-            search["ending"] = "stopped"
+    now = searched(5000, 5200, SearchEnding.STOPPED)
 
-    assert reproduction(searched(5000, 5200), now)["verdict"] == "cannot be told"
+    assert reproduction(searched(5000, 5200), now).verdict == "cannot be told"
 
 
 def test_words_from_the_archive_mean_nothing_to_markdown(then):
-    then["configurations"][0]["stages"][0]["name"] = "<img src=x>|`"
+    first, *others = stages(then)
+    then = with_stages(then, replace(first, name="<img src=x>|`"), *others)
     now = again()
 
-    text = render_reproduction(
-        reproduction(then, now, differs=[{"what": "<b>", "base": "|", "head": "`"}], identity="x")
-    )
+    text = render_reproduction(reproduction(then, now, differs=[SideBySide("<b>", "|", "`")], identity="x"))
 
     assert "<img" not in text.replace("\\<img", "")
     assert "<b>" not in text.replace("\\<b\\>", "")

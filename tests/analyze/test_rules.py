@@ -1,64 +1,83 @@
 """Each limit is found by its own number, ruled out by it, and never proven when it is a consequence."""
 
 import pytest
+from msgspec.structs import replace
 
-from runner.analyze.rules.concurrency import little
+from runner.analyze.rules.concurrency import Little, little
 from runner.analyze.verdict import verdict
-
-
-def stage(**changes):
-    """A stage that fell short on an idle host of two cores, for no reason that shows."""
-    found = {
-        "status": "complete",
-        "target_rps": 1000,
-        "actual_rps": 500.0,
-        "achieved": 0.5,
-        "replicas": 1,
-        "events": [],
-        "requests": {
-            "scheduled": 5000, "sent": 5000, "succeeded": 2500,
-            "failed": 0, "dropped": 0, "failures": {},
-        },
-        "cpu_cores": {"app": {"avg": 0.3}, "generator": {"avg": 0.1}, "system": {"avg": 0.6}},
-        "cpu_cores_by_subject": {"app": {"role": "app"}, "nginx": {"role": "proxy"}},
-        "throttling_by_subject": {},
-        "response_time_ms": {"mean": 2.0},
-        "timeseries": [{"t_s": float(t), "in_flight": 1} for t in range(1, 6)],
-        "counters": [
-            counter("threads.hottest_cores", after=0.3), counter("tcp.listen_overflows", "net:host")
-        ],
-        "unreadable": [],
-    }  # fmt: skip
-    return found | changes
+from runner.core.codes import StageStatus
+from runner.core.results import (
+    CounterReading,
+    Latency,
+    Moment,
+    Requests,
+    StageEvent,
+    SubjectUsage,
+    ThrottlingShare,
+    UnreadableCounter,
+    Usage,
+)
+from tests.analyze import stages as made
 
 
 def counter(name, scope="app", before=0, after=0, limit=None):
     gauge = name.startswith(
         ("threads", "memory.usage", "nginx.active", "tcp.accept", "conntrack.count", "ports", "fds")
     )
-    return {
-        "scope": scope, "name": name, "unit": "count",
-        "kind": "gauge" if gauge else "counter",
-        "before": before, "after": after, "delta": None if gauge else after - before,
-        "peak": after if gauge else None, "limit": limit,
-    }  # fmt: skip
+    return CounterReading(
+        scope=scope,
+        name=name,
+        unit="count",
+        kind="gauge" if gauge else "counter",
+        before=before,
+        after=after,
+        peak=after if gauge else None,
+        limit=limit,
+        delta=None if gauge else after - before,
+    )
+
+
+def cores(**roles):
+    """CPU by role; None for a role that was not seen."""
+    return {role: None if used is None else Usage(used, None) for role, used in roles.items()}
+
+
+def subjects(**roles):
+    return {name: SubjectUsage(role, None) for name, role in roles.items()}
+
+
+SHORT = made.stage(
+    actual_rps=500.0,
+    achieved=0.5,
+    requests=Requests(scheduled=5000, sent=5000, succeeded=2500, failed=0, dropped=0, failures={}),
+    cpu_cores=cores(app=0.3, generator=0.1, system=0.6),
+    cpu_cores_by_subject=subjects(app="app", nginx="proxy"),
+    response_time_ms=Latency(mean=2.0),
+    timeseries=tuple(Moment(float(t), None, None, in_flight=1) for t in range(1, 6)),
+    counters=(counter("threads.hottest_cores", after=0.3), counter("tcp.listen_overflows", "net:host")),
+)
+
+
+def stage(**changes):
+    """A stage that fell short on an idle host of two cores, for no reason that shows."""
+    return replace(SHORT, **changes)
 
 
 def judged(**changes):
-    return verdict(stage(**changes), "valid", 2)
+    return verdict(stage(**changes), 2)
 
 
 def with_counters(*more, **changes):
-    base = [each for each in stage()["counters"] if each["name"] not in {one["name"] for one in more}]
-    return judged(counters=[*base, *more], **changes)
+    base = [known for known in SHORT.counters if known.name not in {one.name for one in more}]
+    return judged(counters=(*base, *more), **changes)
 
 
 def requests(**changes):
-    return stage()["requests"] | changes
+    return replace(SHORT.requests, **changes)
 
 
-FULL = {"app": {"avg": 0.9}, "other": {"avg": 0.7}, "system": {"avg": 1.95}}
-WAITING = [{"t_s": float(t), "in_flight": 100 * t} for t in range(1, 6)]
+FULL = cores(app=0.9, other=0.7, system=1.95)
+WAITING = tuple(Moment(float(t), None, None, in_flight=100 * t) for t in range(1, 6))
 
 CASES = {
     "one thread at a core": (
@@ -71,24 +90,24 @@ CASES = {
         with_counters(
             counter("threads.hottest_cores", "nginx", after=0.83),
             counter("threads.runnable_share", "nginx", after=0.96),
-            timeseries=WAITING, requests=requests(dropped=900), response_time_ms={"mean": 600.0},
+            timeseries=WAITING, requests=requests(dropped=900), response_time_ms=Latency(mean=600.0),
         ),
         "proxy-cpu-limited", "likely",
     ),
     "a quota that lets a thread wait": (
         with_counters(
             counter("threads.hottest_cores", after=0.8), counter("threads.runnable_share", after=0.99),
-            throttling_by_subject={"app": {"periods": 100, "throttled": 60}},
+            throttling_by_subject={"app": ThrottlingShare(100, 60)},
         ),
         "app-quota-throttled", "likely",
     ),
     "a quota": (
-        judged(throttling_by_subject={"app": {"periods": 100, "throttled": 90}}),
+        judged(throttling_by_subject={"app": ThrottlingShare(100, 90)}),
         "app-quota-throttled", "likely",
     ),
     "a full host": (judged(cpu_cores=FULL), "host-cpu-limited", "likely"),
     "docker-proxy above all": (
-        judged(cpu_cores={"app": {"avg": 0.5}, "forwarder": {"avg": 1.1}, "system": {"avg": 1.98}}),
+        judged(cpu_cores=cores(app=0.5, forwarder=1.1, system=1.98)),
         "forwarder-limited", "likely",
     ),
     "an accept queue": (
@@ -107,7 +126,7 @@ CASES = {
     "a thread kept from its processor": (
         with_counters(
             counter("threads.hottest_cores", after=0.52), counter("threads.runnable_share", after=0.99),
-            timeseries=WAITING, requests=requests(dropped=900), response_time_ms={"mean": 600.0},
+            timeseries=WAITING, requests=requests(dropped=900), response_time_ms=Latency(mean=600.0),
         ),
         "host-cpu-limited", "likely",
     ),
@@ -117,8 +136,8 @@ CASES = {
             counter("threads.hottest_cores", "app-2", after=0.4),
             counter("threads.runnable_share", "app-1", after=0.6),
             counter("threads.runnable_share", "app-2", after=0.99),
-            cpu_cores_by_subject={"app-1": {"role": "app"}, "app-2": {"role": "app"}},
-            timeseries=WAITING, requests=requests(dropped=900), response_time_ms={"mean": 600.0},
+            cpu_cores_by_subject=subjects(**{"app-1": "app", "app-2": "app"}),
+            timeseries=WAITING, requests=requests(dropped=900), response_time_ms=Latency(mean=600.0),
         ),
         "host-cpu-limited", "likely",
     ),
@@ -126,7 +145,7 @@ CASES = {
         with_counters(
             counter("threads.hottest_cores", after=0.5), counter("threads.runnable_share", after=0.99),
             counter("threads.allowed_cpus", after=1),
-            cpu_cores={"app": {"avg": 0.99}, "system": {"avg": 1.2}},
+            cpu_cores=cores(app=0.99, system=1.2),
         ),
         "app-cpu-limited", "likely",
     ),
@@ -161,7 +180,7 @@ CASES = {
         with_counters(counter("tcp.syn_retransmits", "net:host", 0, 700)), "connection-limited", "likely"
     ),
     "slots": (
-        judged(timeseries=WAITING, requests=requests(dropped=900), response_time_ms={"mean": 600.0}),
+        judged(timeseries=WAITING, requests=requests(dropped=900), response_time_ms=Latency(mean=600.0)),
         "app-concurrency-limited", "likely",
     ),
     "memory": (with_counters(counter("memory.oom_kills", "app", 0, 1)), "memory-limited", "proven"),
@@ -182,76 +201,76 @@ CASES = {
 def test_the_limit_is_named_as_surely_as_its_counter_allows(case):
     found, code, confidence = CASES[case]
 
-    assert (found["code"], found["confidence"]) == (code, confidence)
-    assert code == "undetermined" or found["findings"][0]["evidence"]
+    assert (found.code, found.confidence) == (code, confidence)
+    assert code == "undetermined" or found.findings[0].evidence
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_was_found_is_not_ruled_out_too(case):
     found, _, _ = CASES[case]
 
-    named = {each["code"] for each in found["findings"]}
-    assert not named & {each["code"] for each in found["ruled_out"]}
+    named = {each.code for each in found.findings}
+    assert not named & {each.code for each in found.ruled_out}
 
 
-UNWATCHED = {"app": None, "generator": {"avg": 0.1}, "other": {"avg": 1.0}, "system": {"avg": 1.1}}
-QUEUE = {"timeseries": WAITING, "requests": requests(dropped=900), "response_time_ms": {"mean": 600.0}}
+UNWATCHED = cores(app=None, generator=0.1, other=1.0, system=1.1)
+QUEUE = {"timeseries": WAITING, "requests": requests(dropped=900), "response_time_ms": Latency(mean=600.0)}
 LISTENS = counter("tcp.accept_queue.80", "net:host", limit=128)
 OVERFLOWS = counter("tcp.listen_overflows", "net:host")
 
 
 def test_a_service_that_nobody_watched_is_not_said_to_wait_while_something_was_busy():
-    found = judged(cpu_cores=UNWATCHED, counters=[LISTENS, OVERFLOWS], **QUEUE)
+    found = judged(cpu_cores=UNWATCHED, counters=(LISTENS, OVERFLOWS), **QUEUE)
 
-    assert found["code"] == "undetermined"
-    assert "topology.pids" in found["findings"][0]["advice"]
-    assert "app-quota-throttled" not in {each["code"] for each in found["ruled_out"]}
+    assert found.code == "undetermined"
+    assert "topology.pids" in found.findings[0].advice
+    assert "app-quota-throttled" not in {each.code for each in found.ruled_out}
 
 
 def test_a_service_that_nobody_watched_may_be_busy_on_a_host_that_others_had_too():
-    fewer = UNWATCHED | {"other": {"avg": 0.4}, "system": {"avg": 0.5}}
+    fewer = UNWATCHED | cores(other=0.4, system=0.5)
     stolen = counter("cpu.steal_s", "host", 0, 2.0)
 
-    found = judged(cpu_cores=fewer, counters=[LISTENS, OVERFLOWS, stolen], window_s=5.0, **QUEUE)
+    found = judged(cpu_cores=fewer, counters=(LISTENS, OVERFLOWS, stolen), window_s=5.0, **QUEUE)
 
-    assert found["code"] == "undetermined"
+    assert found.code == "undetermined"
 
 
 def test_a_service_that_nobody_watched_waits_when_the_whole_host_was_idle():
-    idle = UNWATCHED | {"other": {"avg": 0.1}, "system": {"avg": 0.2}}
+    idle = UNWATCHED | cores(other=0.1, system=0.2)
 
-    assert judged(cpu_cores=idle, counters=[LISTENS, OVERFLOWS], **QUEUE)["code"] == "app-concurrency-limited"
+    assert judged(cpu_cores=idle, counters=(LISTENS, OVERFLOWS), **QUEUE).code == "app-concurrency-limited"
 
 
 def test_of_a_service_on_another_host_this_hosts_counters_tell_nothing():
-    found = judged(cpu_cores=UNWATCHED | {"other": {"avg": 0.1}}, counters=[OVERFLOWS], **QUEUE)
+    found = judged(cpu_cores=UNWATCHED | cores(other=0.1), counters=(OVERFLOWS,), **QUEUE)
 
-    assert found["code"] == "undetermined"
-    whys = {each["code"]: each["why"] for each in found["ruled_out"]}
+    assert found.code == "undetermined"
+    whys = {each.code: each.why for each in found.ruled_out}
     assert not whys.keys() & {"host-cpu-limited", "memory-limited", "app-concurrency-limited"}
     assert "accept queue" not in whys["connection-limited"]
 
 
 def test_counters_that_could_not_be_read_are_named_where_a_limit_is_ruled_out():
-    hidden = [{"scope": "net:nginx", "name": "tcp", "reason": "not permitted"}]
+    hidden = (UnreadableCounter("net:nginx", "tcp", "not permitted"),)
 
-    whys = {each["code"]: each["why"] for each in judged(unreadable=hidden)["ruled_out"]}
+    whys = {each.code: each.why for each in judged(unreadable=hidden).ruled_out}
 
-    assert whys["connection-limited"].endswith("not all of it could be read in the network of nginx")
+    assert whys["connection-limited"].endswith("some counters could not be read in the network of nginx")
 
 
 def slow(*rates, achieved=0.95, slowest_ms=310.0, **changes):
-    series = [{"t_s": float(t), "in_flight": 300, "rps": rps} for t, rps in enumerate(rates, start=1)]
+    series = tuple(Moment(float(t), rps, None, in_flight=300) for t, rps in enumerate(rates, start=1))
     done = requests(succeeded=5000)
-    told = {"mean": 300.0, "max": slowest_ms}
-    return judged(timeseries=series, achieved=achieved, requests=done, response_time_ms=told, **changes)
+    times = Latency(mean=300.0, max=slowest_ms)
+    return judged(timeseries=series, achieved=achieved, requests=done, response_time_ms=times, **changes)
 
 
 def test_a_slow_healthy_service_without_a_warm_up_held_its_rate():
     found = slow(700, 1000, 1000, 1000, 1000)
 
-    assert (found["code"], found["confidence"]) == ("within-capacity", "proven")
-    assert "still under way" in found["findings"][0]["summary"]
+    assert (found.code, found.confidence) == ("within-capacity", "proven")
+    assert "still in flight" in found.findings[0].summary
 
 
 @pytest.mark.parametrize(
@@ -263,26 +282,24 @@ def test_a_slow_healthy_service_without_a_warm_up_held_its_rate():
     ],
 )
 def test_a_service_that_fell_short_for_another_reason_did_not(found):
-    assert found["code"] != "within-capacity"
+    assert found.code != "within-capacity"
 
 
 def test_a_probe_that_is_too_slow_for_its_search_has_met_a_limit_where_one_shows():
-    full = [counter("threads.hottest_cores", after=0.97)]
+    full = (counter("threads.hottest_cores", after=0.97),)
 
-    busy, idle = (
-        verdict(stage(achieved=1.0, counters=found), "valid", 2, asked=False) for found in (full, [])
-    )
+    busy, idle = (verdict(stage(achieved=1.0, counters=found), 2, passed=False) for found in (full, ()))
 
-    assert (busy["code"], idle["code"]) == ("app-cpu-limited", "within-capacity")
+    assert (busy.code, idle.code) == ("app-cpu-limited", "within-capacity")
 
 
 def test_what_was_looked_at_is_ruled_out_by_a_number():
-    whys = {each["code"]: each["why"] for each in judged()["ruled_out"]}
+    whys = {each.code: each.why for each in judged().ruled_out}
 
     assert whys["app-cpu-limited"] == "the app's busiest thread used 0.30 of a core"
     assert whys["host-cpu-limited"] == "the host used 0.60 of its 2 cores"
-    assert whys["app-quota-throttled"] == "no CPU limit was in force"
-    assert "0 SYNs were sent again" in whys["connection-limited"]
+    assert whys["app-quota-throttled"] == "no CPU limit was set"
+    assert "0 SYNs were retransmitted" in whys["connection-limited"]
 
 
 def test_how_much_the_garbage_collector_took_stands_beside_a_full_thread():
@@ -292,8 +309,8 @@ def test_how_much_the_garbage_collector_took_stands_beside_a_full_thread():
         window_s=5.0,
     )
 
-    (item,) = (each for each in found["findings"][0]["evidence"] if "garbage" in each["name"])
-    assert (item["value"], item["unit"]) == (5.0, "% of the time")
+    (item,) = (each for each in found.findings[0].evidence if "garbage" in each.name)
+    assert (item.value, item.unit) == (5.0, "% of the time")
 
 
 def test_an_accept_queue_that_a_busy_app_lets_overflow_is_a_consequence():
@@ -301,47 +318,51 @@ def test_an_accept_queue_that_a_busy_app_lets_overflow_is_a_consequence():
         counter("tcp.listener_drops.80", "net:app", 0, 900), counter("threads.hottest_cores", after=1.0)
     )
 
-    assert [(each["code"], each["confidence"]) for each in found["findings"]] == [
+    assert [(each.code, each.confidence) for each in found.findings] == [
         ("app-cpu-limited", "likely"),
         ("connection-limited", "hint"),
     ]
 
 
 def test_a_counter_is_shown_as_it_was_before_and_after():
-    (item, *_) = with_counters(counter("tcp.listener_drops.80", "net:app", 3, 900))["findings"][0]["evidence"]
+    (item, *_) = with_counters(counter("tcp.listener_drops.80", "net:app", 3, 900)).findings[0].evidence
 
-    assert (item["before"], item["after"], item["value"]) == (3, 900, 897)
-    assert item["source"]
+    assert (item.before, item.after, item.value) == (3, 900, 897)
+    assert item.source
 
 
 def test_a_stage_that_held_is_within_capacity_whatever_rose():
     found = with_counters(counter("tcp.listen_overflows", "net:app", 0, 900), achieved=1.0)
 
-    assert (found["code"], found["confidence"]) == ("within-capacity", "proven")
+    assert (found.code, found.confidence) == ("within-capacity", "proven")
 
 
 def test_counters_that_nobody_read_rule_nothing_out():
-    codes = {each["code"] for each in judged(counters=[])["ruled_out"]}
+    codes = {each.code for each in judged(counters=()).ruled_out}
 
     assert not codes & {"connection-limited", "memory-limited", "proxy-cpu-limited"}
 
 
 def test_results_from_before_there_were_counters_are_judged_by_what_they_have():
-    old = {key: value for key, value in stage().items() if key not in {"counters", "unreadable"}}
-    old["cpu_cores"] = {"app": {"avg": 1.0}, "system": {"avg": 1.3}}
+    old = stage(counters=(), unreadable=(), cpu_cores=cores(app=1.0, system=1.3))
 
-    assert verdict(old, "valid", 2)["code"] == "app-cpu-limited"
+    assert verdict(old, 2).code == "app-cpu-limited"
 
 
 def test_a_service_that_was_killed_for_its_memory_is_limited_by_it():
-    died = stage(status="failed", events=[{"code": "out-of-memory", "message": "app ran out of memory"}])
+    died = stage(
+        status=StageStatus.FAILED,
+        events=(StageEvent("out-of-memory", "app ran out of memory", None, ()),),
+        validity=made.valid("invalid", "app ran out of memory"),
+    )
 
-    assert verdict(died, "invalid", 2)["code"] == "memory-limited"
+    assert verdict(died, 2).code == "memory-limited"
 
 
 def test_littles_law_joins_rate_time_and_requests_under_way():
-    found = little(stage(actual_rps=1000.0, response_time_ms={"mean": 20.0}, timeseries=[
-        {"t_s": 1.0, "in_flight": 19}, {"t_s": 2.0, "in_flight": 21}, {"t_s": -1.0, "in_flight": 500}
-    ]))  # fmt: skip
+    levels = ((1.0, 19), (2.0, 21), (-1.0, 500))
+    series = tuple(Moment(t_s, None, None, in_flight=level) for t_s, level in levels)
 
-    assert found == {"in_flight": 20.0, "expected": 20.0, "ratio": 1.0}
+    found = little(stage(actual_rps=1000.0, response_time_ms=Latency(mean=20.0), timeseries=series))
+
+    assert found == Little(in_flight=20.0, expected=20.0, ratio=1.0)

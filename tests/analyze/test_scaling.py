@@ -2,64 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from runner.analyze.scaling_text import sentences
+from runner.analyze.scaling_text import KnownCapacity, sentences
 from runner.analyze.usl import Law, Point
+from runner.core.codes import Limit
+from runner.core.results import Scaling
 from tests.analyze.facts import results_of
 from tests.analyze.searches import REPLICATED, SPEC, scaled
 
 FOUR = b"matrix: {topology.replicas: [1, 2, 4, 6]}\n"
 
 
-def curves(law: Law, spec: bytes = REPLICATED + FOUR) -> list[dict[str, Any]]:
-    return scaled(law, spec)["scaling"]
+def curves(law: Law, spec: bytes = REPLICATED + FOUR) -> tuple[Scaling, ...]:
+    return scaled(law, spec).scaling
 
 
 def test_searches_over_replicas_give_the_law_behind_them() -> None:
     (entry,) = curves(Law(800, 0.1, 0.05))
 
-    assert [point["replicas"] for point in entry["points"]] == [1, 2, 4, 6]
-    assert all(point["low_rps"] <= point["rps"] <= point["high_rps"] for point in entry["points"])
-    low, high = entry["law"]["coherency_95"]
+    assert [point.replicas for point in entry.points] == [1, 2, 4, 6]
+    assert all(point.low_rps <= point.rps <= point.high_rps for point in entry.points)
+    low, high = entry.law.coherency_95
     assert low <= 0.05 <= high
-    assert abs(entry["law"]["peak_replicas"] - (0.9 / 0.05) ** 0.5) < 1
-    assert "Adding replicas helps up to about 4." in entry["sentence"]
-    assert "each one more lowers it" in entry["sentence"]
+    assert abs(entry.law.peak_replicas - (0.9 / 0.05) ** 0.5) < 1
+    assert "Adding replicas helps up to about 4." in entry.sentence
+    assert "each further replica lowers it" in entry.sentence
 
 
 def test_contention_alone_has_a_ceiling_and_no_peak() -> None:
     (entry,) = curves(Law(500, 0.3, 0))
 
-    assert entry["law"]["contention_95"][0] <= 0.3 <= entry["law"]["contention_95"][1]
-    assert entry["law"]["peak_95"][1] is None
+    assert entry.law.contention_95[0] <= 0.3 <= entry.law.contention_95[1]
+    assert entry.law.peak_95[1] is None
 
 
 def test_one_configuration_is_no_curve_and_two_numbers_are_not_enough() -> None:
-    assert curves(Law(800, 0.1, 0.05), REPLICATED) == []
+    assert curves(Law(800, 0.1, 0.05), REPLICATED) == ()
     (entry,) = curves(Law(800, 0.1, 0.05), REPLICATED + b"matrix: {topology.replicas: [1, 2]}\n")
-    assert entry["law"] is None
-    assert (
-        "2 numbers of replicas with a known limit cannot tell contention from coherency" in entry["sentence"]
-    )
+    assert entry.law is None
+    assert "at 2 numbers of replicas cannot separate contention from coherency" in entry.sentence
 
 
 def test_configurations_that_differ_in_more_than_replicas_are_curves_of_their_own() -> None:
     wide = b"matrix: {topology.replicas: [1, 2], load.connection: [new, keep-alive]}\n"
 
-    assert [entry["configurations"] for entry in curves(Law(800, 0.1, 0), REPLICATED + wide)] == [
-        ["replicas-1-connection-new", "replicas-2-connection-new"],
-        ["replicas-1-connection-keep-alive", "replicas-2-connection-keep-alive"],
+    assert [entry.configurations for entry in curves(Law(800, 0.1, 0), REPLICATED + wide)] == [
+        ("replicas-1-connection-new", "replicas-2-connection-new"),
+        ("replicas-1-connection-keep-alive", "replicas-2-connection-keep-alive"),
     ]
 
 
 def test_a_configuration_without_a_limit_is_named_and_left_out() -> None:
     (entry,) = curves(Law(900, 0, 0))  # six replicas hold more than the search may try
 
-    assert entry["without"] == ["replicas-6"]
-    assert "No limit was found for replicas-6" in entry["sentence"]
-    assert [point["replicas"] for point in entry["points"]] == [1, 2, 4]
-    assert "nothing speaks against adding more" in entry["sentence"] or entry["law"]["contention"] < 0.02
+    assert entry.without == ("replicas-6",)
+    assert "No limit was found for replicas-6" in entry.sentence
+    assert [point.replicas for point in entry.points] == [1, 2, 4]
+    assert "nothing limits scaling" in entry.sentence or entry.law.contention < 0.02
 
 
 def test_stages_that_were_asked_for_more_than_they_answered_count_as_well() -> None:
@@ -69,30 +67,30 @@ def test_stages_that_were_asked_for_more_than_they_answered_count_as_well() -> N
     )
     (entry,) = curves(Law(500, 0.2, 0.02), spec + b"matrix: {topology.replicas: [1, 2, 4]}\n")
 
-    assert [point["source"] for point in entry["points"]] == ["overload"] * 3
-    assert [point["rps"] for point in entry["points"]] == [500, 806, 1087]
-    assert entry["law"]["contention_95"] is None
-    assert "nothing tells how sure it is" in entry["sentence"]
+    assert [point.source for point in entry.points] == ["overload"] * 3
+    assert [point.rps for point in entry.points] == [500, 806, 1087]
+    assert entry.law.contention_95 is None
+    assert "its uncertainty is unknown" in entry.sentence
 
 
 def test_an_experiment_without_replicas_has_no_curve() -> None:
-    assert results_of(spec=SPEC)["scaling"] == []
+    assert results_of(spec=SPEC).scaling == ()
 
 
 def test_a_curve_that_the_host_bends_is_not_put_down_to_the_replicas() -> None:
     law = Law(1000, 0.1, 0.05)
-    known = [(n, "app-cpu-limited" if n < 4 else "host-cpu-limited") for n in (1, 2, 4, 6)]
-    measured = [(Point(n, law.at(n), law.at(n)), "search", code) for n, code in known]
+    known = [(n, Limit.APP_CPU if n < 4 else Limit.HOST_CPU) for n in (1, 2, 4, 6)]
+    measured = [KnownCapacity(Point(n, law.at(n), law.at(n)), "search", limit) for n, limit in known]
 
     said = " ".join(sentences(measured, law, None, ()))
     own = " ".join(sentences(measured[:2], law, None, ()))
-    assert "With 4 replicas the limit was host-cpu-limited: from there on the curve bends" in said
-    assert "larger host" not in own
+    assert "With 4 replicas, the verdict is host-cpu-limited: from there on, the host limits" in said
+    assert "the host limits" not in own
 
 
 def test_what_grows_faster_than_its_replicas_is_said_to_have_another_cause() -> None:
-    measured = [(Point(n, n**1.3, n**1.3), "search", None) for n in (1, 2, 4)]
+    measured = [KnownCapacity(Point(n, n**1.3, n**1.3), "search", None) for n in (1, 2, 4)]
 
-    assert "The capacity grew faster than the replicas" in " ".join(
+    assert "Capacity grew faster than the number of replicas" in " ".join(
         sentences(measured, Law(1, 0, 0), None, ())
     )

@@ -19,9 +19,9 @@ class Service:
         self.get = self.client.get
 
     def metric(self, name: str) -> float:
-        """A sample's value, 0 when it is not there yet."""
-        found = re.search(rf"^{re.escape(name)} (\S+)$", self.get("/metrics").text, re.MULTILINE)
-        return float(found.group(1)) if found else 0.0
+        """Return a sample's value, 0 if it does not exist yet."""
+        match = re.search(rf"^{re.escape(name)} (\S+)$", self.get("/metrics").text, re.MULTILINE)
+        return float(match.group(1)) if match else 0.0
 
 
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess:

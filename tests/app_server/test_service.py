@@ -1,4 +1,4 @@
-"""The service as its users see it: a real process, asked over real sockets."""
+"""The service as a real process, over real sockets."""
 
 import signal
 import socket
@@ -14,11 +14,11 @@ from tests.app_server.conftest import run, serving
 
 
 def test_a_session_has_an_id_timestamps_and_a_payload(service):
-    answer = service.get("/session")
+    response = service.get("/session")
 
-    session = answer.json()
+    session = response.json()
     created, expires = (datetime.fromisoformat(session[key]) for key in ("created_at", "expires_at"))
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert len(session["id"]) == 32
     assert (expires - created).total_seconds() == 30 * 60
     assert session["payload"]["user"]["name"] == "guest"
@@ -35,7 +35,7 @@ def test_an_unknown_session_is_not_found(service):
     assert service.get("/session/none").status_code == 404
 
 
-def test_the_oldest_session_makes_room():
+def test_the_oldest_session_is_dropped():
     with serving("--sessions", "2") as service:
         ids = [service.get("/session").json()["id"] for _ in range(3)]
 
@@ -43,7 +43,7 @@ def test_the_oldest_session_makes_room():
         assert service.metric("app_sessions") == 2
 
 
-def test_health_answers(service):
+def test_the_health_page_responds(service):
     assert (service.get("/healthz").status_code, service.get("/healthz").text) == (200, "ok\n")
 
 
@@ -55,10 +55,10 @@ def test_requests_are_counted_by_path_and_status(service):
         service.get("/session")
 
     assert service.metric(counter) == before + 7
-    assert service.metric("app_requests_in_flight") == 1  # the look itself
+    assert service.metric("app_requests_in_flight") == 1  # the scrape itself
 
 
-def test_paths_of_strangers_do_not_make_new_metrics(service):
+def test_unknown_paths_do_not_make_new_metrics(service):
     for path in ("/a", "/b", "/session/x", "/session/y"):
         service.get(path)
 
@@ -66,7 +66,7 @@ def test_paths_of_strangers_do_not_make_new_metrics(service):
     assert service.metric('app_requests_total{path="/session/{id}",status="404"}') >= 2
 
 
-def test_metrics_are_prometheus_text_and_tell_what_was_asked_for(service):
+def test_metrics_are_prometheus_text_with_all_families(service):
     text = service.get("/metrics").text
     families = {family.name: family for family in text_string_to_metric_families(text)}
 
@@ -92,7 +92,7 @@ def test_work_is_cpu_time_per_session():
     assert 0.49 <= used < 0.75
 
 
-def test_garbage_is_made_and_collected():
+def test_garbage_is_created_and_collected():
     with serving("--alloc-kb", "1000") as service:
         for _ in range(30):
             service.get("/session")
@@ -103,7 +103,7 @@ def test_garbage_is_made_and_collected():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
-def test_a_signal_ends_it_within_two_seconds_though_connections_are_open(number):
+def test_a_signal_ends_it_within_two_seconds_despite_open_connections(number):
     with serving() as service:
         address = ("127.0.0.1", int(service.url.rpartition(":")[2]))
         with socket.create_connection(address), socket.create_connection(address) as halfway:
@@ -119,11 +119,11 @@ def test_a_signal_ends_it_within_two_seconds_though_connections_are_open(number)
             assert service.process.stderr.read() == ""
 
 
-def test_a_client_that_does_not_read_cannot_hold_it_up():
+def test_a_client_that_does_not_read_cannot_delay_the_shutdown():
     with serving() as service:
         address = ("127.0.0.1", int(service.url.rpartition(":")[2]))
         with socket.create_connection(address) as deaf:
-            deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 4000)  # answers of 11 MB
+            deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 4000)  # responses of 11 MB
             while service.metric("app_requests_in_flight") < 2:
                 time.sleep(0.02)
             begin = time.monotonic()
@@ -135,7 +135,7 @@ def test_a_client_that_does_not_read_cannot_hold_it_up():
             assert "Traceback" not in service.process.stderr.read()
 
 
-def test_sigterm_ends_it_also_before_it_serves():
+def test_sigterm_ends_it_before_it_serves():
     process = subprocess.Popen([sys.executable, "-m", "app_server", "--port", "0"], stderr=subprocess.PIPE)
     with process:
         process.send_signal(signal.SIGTERM)
@@ -144,7 +144,7 @@ def test_sigterm_ends_it_also_before_it_serves():
         assert b"Traceback" not in process.stderr.read()
 
 
-def test_a_taken_port_is_one_clear_line():
+def test_a_port_in_use_is_one_clear_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
@@ -175,7 +175,7 @@ def test_a_missing_package_names_the_extra(package):
     assert "Traceback" not in done.stderr
 
 
-def test_it_listens_on_ipv6_too():
+def test_it_listens_on_ipv6():
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6):
             pass

@@ -43,7 +43,7 @@ def test_burning_uses_cpu_time_not_wall_time(work_us):
 
 
 @pytest.mark.parametrize("alloc_kb", [0, 1, 7, 500])
-def test_litter_has_the_size_asked_for_and_only_the_collector_frees_it(alloc_kb):
+def test_litter_has_the_given_size_and_only_the_collector_frees_it(alloc_kb):
     gc.collect()
     gc.disable()
     tracemalloc.start()

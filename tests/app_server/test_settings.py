@@ -3,7 +3,7 @@ import pytest
 from app_server.settings import Settings, read_settings
 
 
-def test_flags_go_over_the_environment(monkeypatch):
+def test_flags_take_precedence_over_the_environment(monkeypatch):
     monkeypatch.setenv("APP_WORK_US", "50")
     monkeypatch.setenv("APP_ALLOC_KB", "8")
 
@@ -21,11 +21,11 @@ def test_flags_go_over_the_environment(monkeypatch):
         (["--what"], "--what"),
     ],
 )
-def test_a_wrong_flag_says_what_it_should_be(flags, words, capsys):
-    with pytest.raises(SystemExit) as left:
+def test_the_error_of_a_wrong_flag_states_the_expected_value(flags, words, capsys):
+    with pytest.raises(SystemExit) as exit_:
         read_settings(flags)
 
-    assert left.value.code == 2
+    assert exit_.value.code == 2
     assert words in capsys.readouterr().err
 
 

@@ -28,7 +28,7 @@ def test_a_collection_is_counted_and_timed_in_its_generation(telemetry):
     assert value(telemetry, "app_gc_pause_seconds_total", generation="2") > 0
 
 
-def test_a_blocked_event_loop_shows_as_lag():
+def test_a_blocked_event_loop_is_measured_as_lag():
     telemetry = Telemetry(sessions=lambda: 0)
 
     async def block_the_loop():
@@ -47,7 +47,7 @@ def test_a_blocked_event_loop_shows_as_lag():
     assert value(telemetry, "app_event_loop_lag_seconds_sum") > 0.2
 
 
-def test_collecting_garbage_in_the_middle_of_a_scrape_does_not_hang(telemetry):
+def test_a_garbage_collection_during_a_scrape_does_not_hang(telemetry):
     for family in telemetry.collect():
         gc.collect()
 

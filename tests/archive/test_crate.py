@@ -33,9 +33,9 @@ def issues(crate: Path, *profiles: str) -> list[str]:
     context = node_tools() / "node_modules" / "ro-crate" / "lib" / "context.json"
     command = [sys.executable, Path(__file__).with_name("roc.py"), context, crate, *profiles]
     environment = os.environ | {"PYTHONPATH": str(validator())}
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
-    assert said.returncode == 0, said.stderr
-    *found, checked = said.stdout.splitlines()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    *found, checked = done.stdout.splitlines()
     assert int(checked.removeprefix("checked: ")) > 60
     return found
 
@@ -52,7 +52,7 @@ def test_every_requirement_of_both_profiles_is_met(crate):
     assert issues(crate, "ro-crate-1.2", "process-run-crate-0.5") == []
 
 
-def test_the_tool_does_find_what_is_missing(crate):
+def test_the_validator_finds_a_missing_property(crate):
     metadata = crate / CRATE
     metadata.write_text(metadata.read_text().replace('"datePublished"', '"published"'))
 

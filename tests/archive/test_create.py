@@ -29,22 +29,22 @@ def run(tmp_path):
     return fresh_run("docker-4k", tmp_path / "run")
 
 
-def test_it_lies_in_the_runs_folder_under_name_and_id(run):
+def test_it_is_written_to_the_runs_folder_under_name_and_id(run):
     path = archive_folder(run)
 
     results = read_results(run / RESULTS)
-    assert path == run / f"docker-4k-{results['run']['id']}.zip"
+    assert path == run / f"docker-4k-{results.run.id}.zip"
     assert read_archive(path).files["spec.yaml"] == (run / "spec.yaml").read_bytes()
 
 
-def test_packed_again_it_is_the_same_to_the_byte_though_the_first_one_lies_beside_it(run, tmp_path):
+def test_packing_again_gives_the_same_bytes_even_beside_the_first_archive(run, tmp_path):
     first = archive_folder(run).read_bytes()
 
     assert archive_folder(run).read_bytes() == first
     assert archive_folder(run, tmp_path / "again.zip").read_bytes() == first
 
 
-def test_killed_while_writing_nothing_stands_under_its_name_and_an_older_one_is_unharmed(run):
+def test_a_kill_while_writing_leaves_no_partial_archive_and_an_older_one_unharmed(run):
     def killed() -> int:
         command = [sys.executable, "-c", KILLED, str(run)]
         return subprocess.run(command, env=os.environ | {"PYTHONPATH": "."}, check=False).returncode
@@ -57,20 +57,20 @@ def test_killed_while_writing_nothing_stands_under_its_name_and_an_older_one_is_
     assert path.read_bytes() == whole
 
 
-def test_on_a_full_disk_nothing_is_left_and_it_says_so(run, tiny_disk):
+def test_a_full_disk_leaves_no_file_and_is_an_error(run, tiny_disk):
     with pytest.raises(OutputError, match="No space left on device"):
         archive_folder(run, tiny_disk / "run.zip")
 
     assert list(tiny_disk.iterdir()) == []
 
 
-def test_a_run_without_run_json_says_that_it_is_too_old(run):
+def test_the_error_for_a_run_without_run_json_names_it(run):
     (run / "run.json").unlink()
 
     with pytest.raises(StoredRunError, match=r"no run\.json"):
         archive_folder(run)
 
 
-def test_what_is_no_run_is_refused(tmp_path):
+def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(StoredRunError):
         archive_folder(Path(tmp_path))

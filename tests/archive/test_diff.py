@@ -6,15 +6,16 @@ import pytest
 
 from runner.archive import host, lock
 from runner.archive.diff import differences, surroundings, surroundings_now
+from runner.archive.provenance import json_file
 
 
 @pytest.fixture
 def kept():
     """Host and software as a run on this machine keeps them."""
-    software = json.loads(json.dumps(lock.software()))
+    software = json.loads(json_file(lock.software()))
     return {
-        "host-before.json": json.dumps(host.facts()).encode(),
-        "software.json": json.dumps(software).encode(),
+        "host-before.json": json_file(host.facts()),
+        "software.json": json_file(software),
         "lock.json": json.dumps({"schema_version": 1, "software": software, "configurations": {}}).encode(),
     }
 
@@ -25,7 +26,7 @@ def changed(content: bytes, change) -> bytes:
     return json.dumps(found).encode()
 
 
-def test_a_minute_later_on_the_same_machine_nothing_differs(kept):
+def test_nothing_differs_on_the_same_machine_a_minute_later(kept):
     later = changed(
         kept["host-before.json"],
         lambda host: (
@@ -53,11 +54,11 @@ def test_another_version_kernel_or_setting_is_listed_once_under_its_name(kept):
     }
 
     for rows in (surroundings(other, kept), surroundings_now(other)):
-        assert [each["what"] for each in rows] == ["trio", "kernel", "sysctls.vm.swappiness"]
-        assert [each["base"] for each in rows] == ["0.1", "2.6", "1"]
+        assert [row.what for row in rows] == ["trio", "kernel", "sysctls.vm.swappiness"]
+        assert [row.base for row in rows] == ["0.1", "2.6", "1"]
 
 
-def test_what_one_side_did_not_keep_is_no_difference(kept):
+def test_facts_that_one_side_did_not_record_are_no_difference(kept):
     bare = {"lock.json": changed(kept["lock.json"], lambda it: it.update(software=None))}
 
     assert surroundings(bare, kept) == []
@@ -73,7 +74,7 @@ def test_another_image_and_another_folder_are_listed(kept):
 
     rows = surroundings(made_of("sha256:1", "aa"), made_of("sha256:2", "bb"))
 
-    assert [(each["what"], each["base"], each["head"]) for each in rows] == [
+    assert [(row.what, row.base, row.head) for row in rows] == [
         ("a.images.app.id", "sha256:1", "sha256:2"),
         ("a.build.content", "aa", "bb"),
     ]

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from runner.archive.files import MOST_LOG_BYTES, content, tail
+from runner.archive.files import MAX_LOG_BYTES, content, tail
 from runner.core.errors import StoredRunError
 from runner.experiment.load import read_spec
 from tests.archive.folders import run_folder
@@ -29,7 +29,7 @@ def test_the_same_folder_elsewhere_gives_the_same_bytes(run, tmp_path, monkeypat
     assert list(content(run)) == sorted(first)
 
 
-def test_what_the_run_wrote_is_in_it_byte_for_byte(run):
+def test_it_contains_the_files_of_the_run_byte_for_byte(run):
     files = content(run)
 
     for name in ("spec.yaml", "run.json", "journal.ndjson", "results.json", "report.md"):
@@ -53,7 +53,7 @@ def test_the_resolved_specification_has_every_override_and_reads_back(run):
     )
 
 
-def test_what_was_kept_while_it_ran_is_in_it_and_nothing_else_of_that_folder(run):
+def test_it_contains_what_was_recorded_during_the_run_and_nothing_else_of_that_folder(run):
     kept = run / "provenance"
     for name in ("host-before.json", "rendered/a/nginx.conf", "logs/a/app-1.log", "logs/a/core", "x.bin"):
         (kept / name).parent.mkdir(parents=True, exist_ok=True)
@@ -68,32 +68,32 @@ def test_what_was_kept_while_it_ran_is_in_it_and_nothing_else_of_that_folder(run
     assert not {"logs/a/core", "x.bin", "logs/a/link.log"} & set(files)
 
 
-def test_of_a_long_log_the_end_is_kept_from_a_whole_line_on():
+def test_the_end_of_a_long_log_is_kept_in_complete_lines():
     text = b"".join(b"line %d\n" % number for number in range(100_000))
 
     kept = tail(text)
 
     first, second, *_ = kept.splitlines()
-    assert len(kept) <= MOST_LOG_BYTES
+    assert len(kept) <= MAX_LOG_BYTES
     assert kept.endswith(b"line 99999\n")
     assert second.startswith(b"line ")
     assert first == b"(%d bytes before this are left out)" % (len(text) - len(kept) + len(first) + 1)
 
 
-@pytest.mark.parametrize("text", [b"x" * (MOST_LOG_BYTES * 2), b"x" * MOST_LOG_BYTES * 2 + b"\n"])
-def test_one_endless_line_is_cut_as_well(text):
-    assert MOST_LOG_BYTES // 2 < len(tail(text)) <= MOST_LOG_BYTES
+@pytest.mark.parametrize("text", [b"x" * (MAX_LOG_BYTES * 2), b"x" * MAX_LOG_BYTES * 2 + b"\n"])
+def test_one_endless_line_is_cut_too(text):
+    assert MAX_LOG_BYTES // 2 < len(tail(text)) <= MAX_LOG_BYTES
 
 
 @pytest.mark.parametrize("name", ["spec.yaml", "run.json", "journal.ndjson", "results.json"])
-def test_a_folder_that_lacks_a_part_is_refused_by_its_name(run, name):
+def test_the_error_names_a_missing_file(run, name):
     (run / name).unlink()
 
     with pytest.raises(StoredRunError, match=name):
         content(run)
 
 
-def test_a_damaged_line_of_the_journal_is_named_and_a_cut_off_last_one_is_left_out(run):
+def test_the_error_names_a_damaged_line_of_the_journal_and_a_cut_off_last_line_is_ignored(run):
     journal = run / "journal.ndjson"
     whole = content(run)["histograms.hlog"]
     journal.write_bytes(journal.read_bytes() + b'{"trial": {"ord')

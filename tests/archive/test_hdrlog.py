@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
+from msgspec.structs import replace
 
-from runner.archive.hdrlog import METRICS, interval_log, tags
+from runner.archive.hdrlog import METRICS, EncodedTrial, encoded_trials, interval_log, tags
 from runner.core.facts import TrialFacts
 from runner.core.histogram import HIGHEST_US, Histogram, merge
 from runner.store.journal import read
@@ -17,11 +18,13 @@ from tests.archive.folders import REPORTS
 from tests.publish.node_tools import node_tools
 
 WITH_DIFFERENT_TRIALS = ("docker-4k", "hop-ladder")
+TRIAL = EncodedTrial(
+    configuration="a", stage="s", repeat=1, order=0, started_at="2026-01-01T00:00:00+00:00", warmup_s=1.0
+)
 
 
-def records(name: str) -> list[dict]:
-    lines = (REPORTS / name / "journal.ndjson").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["trial"] for line in lines]
+def records(name: str) -> list[EncodedTrial]:
+    return encoded_trials((REPORTS / name / "journal.ndjson").read_bytes(), "journal.ndjson")
 
 
 def expected(name: str) -> dict[str, list[Histogram]]:
@@ -31,7 +34,7 @@ def expected(name: str) -> dict[str, list[Histogram]]:
         f"{tag}/{metric}": found
         for tag, trial in zip(tags(records(name)), facts, strict=True)
         for metric in METRICS
-        if (found := [each for each in seconds(trial, metric) if each.counts])
+        if (found := [histogram for histogram in seconds(trial, metric) if histogram.counts])
     }
 
 
@@ -54,8 +57,8 @@ def log(name, tmp_path) -> Path:
 def intervals(log: Path) -> list[HdrHistogram]:
     reader = HistogramLogReader(str(log), HdrHistogram(1, HIGHEST_US, 3))
     found = []
-    while (each := reader.get_next_interval_histogram()) is not None:
-        found.append(each)
+    while (histogram := reader.get_next_interval_histogram()) is not None:
+        found.append(histogram)
     reader.input_file.close()
     return found
 
@@ -64,17 +67,17 @@ def test_the_python_reader_finds_every_second_of_every_trial_with_all_its_values
     found = intervals(log)
 
     for tag, ours in expected(name).items():
-        theirs = [each for each in found if each.get_tag() == tag]
-        assert [each.total_count for each in theirs] == [each.count for each in ours]
+        theirs = [histogram for histogram in found if histogram.get_tag() == tag]
+        assert [one.total_count for one in theirs] == [one.count for one in ours]
     assert len(found) == sum(map(len, expected(name).values()))
 
 
 def test_merged_by_tag_it_gives_the_percentiles_that_the_journal_gives(name, log):
     for tag, ours in expected(name).items():
         whole, merged = HdrHistogram(1, HIGHEST_US, 3), merge(ours)
-        for each in intervals(log):
-            if each.get_tag() == tag:
-                whole.add(each)
+        for histogram in intervals(log):
+            if histogram.get_tag() == tag:
+                whole.add(histogram)
         for percent in (50, 95, 99):
             assert whole.get_value_at_percentile(percent) / 1000 == pytest.approx(
                 merged.percentile_ms(percent), rel=1e-3
@@ -84,24 +87,24 @@ def test_merged_by_tag_it_gives_the_percentiles_that_the_journal_gives(name, log
 @pytest.mark.hdr
 def test_the_javascript_reader_finds_the_same(name, log):
     command = ["node", Path(__file__).parent / "read_log.mjs", node_tools(), log]
-    said = subprocess.run(command, capture_output=True, check=True, timeout=60)
-    found = json.loads(said.stdout)
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    found = json.loads(done.stdout)
 
     python = [
-        (each.get_tag(), each.total_count, each.get_value_at_percentile(50), each.get_max_value())
-        for each in intervals(log)
+        (one.get_tag(), one.total_count, one.get_value_at_percentile(50), one.get_max_value())
+        for one in intervals(log)
     ]
-    assert [(each["tag"], each["count"], each["p50"], each["max"]) for each in found] == python
+    assert [(line["tag"], line["count"], line["p50"], line["max"]) for line in found] == python
 
 
-def test_seconds_stand_at_the_time_at_which_they_were_measured(log, name):
+def test_seconds_have_the_time_at_which_they_were_measured(log, name):
     first = records(name)[0]
-    began = datetime.fromisoformat(first["started_at"]).timestamp() + first["warmup_s"]
+    began = datetime.fromisoformat(first.started_at).timestamp() + first.warmup_s
 
     assert began <= intervals(log)[0].get_start_time_stamp() / 1000 <= began + 1
 
 
-def test_lines_are_in_order_of_time_however_the_trials_came(name):
+def test_lines_are_in_order_of_time_for_any_order_of_trials(name):
     in_order = interval_log(records(name))
     starts = [float(line.split(",")[1]) for line in in_order.splitlines() if line.startswith("Tag=")]
 
@@ -109,25 +112,20 @@ def test_lines_are_in_order_of_time_however_the_trials_came(name):
     assert set(interval_log(records(name)[::-1]).splitlines()) == set(in_order.splitlines())
 
 
-def test_tags_hold_no_comma_and_no_blank_and_are_all_different():
-    trial = {"configuration": "a", "repeat": 1, "order": 0}
+def test_tags_contain_no_comma_and_no_blank_and_are_all_different():
     names = ["4,000 RPS", "4000 RPS", "ü, \n", "4000/RPS"]
 
-    found = tags([{**trial, "stage": name, "order": order} for order, name in enumerate(names)])
+    found = tags([replace(TRIAL, stage=name, order=order) for order, name in enumerate(names)])
 
     assert found == ["a/4000-RPS/1", "a/4000-RPS/1/1", "a/x/1", "a/4000-RPS/1/3"]
 
 
-def test_a_counter_experiment_is_told_from_the_trial_it_is_about():
-    trial = {"configuration": "a", "stage": "s", "repeat": 1, "order": 0}
-
-    assert tags([trial, {**trial, "order": 1, "change": "keep-alive"}]) == ["a/s/1", "a/s/1/keep-alive"]
+def test_the_tag_of_a_counter_experiment_differs_from_that_of_its_trial():
+    assert tags([TRIAL, replace(TRIAL, order=1, change="keep-alive")]) == ["a/s/1", "a/s/1/keep-alive"]
 
 
 def test_a_run_without_histograms_gives_a_log_without_intervals(tmp_path):
-    trial = {"configuration": "a", "stage": "s", "repeat": 1, "order": 0, "warmup_s": 1.0}
-    trial |= {"started_at": "2026-01-01T00:00:00+00:00", "load": None}
     path = tmp_path / "empty.hlog"
-    path.write_text(interval_log([trial]), encoding="utf-8")
+    path.write_text(interval_log([TRIAL]), encoding="utf-8")
 
     assert intervals(path) == []

@@ -92,8 +92,8 @@ HOSTILE = {
         ": missing",
     ),
     "the manifest is no text": (zip_with([*SMALL.items(), (MANIFEST, b"\xff")]), "not UTF-8"),
-    "a name leads out of the folder": (zip_of(("../evil", b"")), "leads out"),
-    "a name leads out of it in the middle": (zip_of(("charts/../../evil", b"")), "leads out"),
+    "a name leads out of the folder": (zip_of(("../evil", b"")), "points outside"),
+    "a name leads out of it in the middle": (zip_of(("charts/../../evil", b"")), "points outside"),
     "a name is an absolute path": (zip_of(("/tmp/evil", b"")), "absolute path"),
     "a name has a drive": (zip_of(("C:/evil", b"")), "absolute path"),
     "a name has backslashes": (renamed(zip_of(("..+evil", b"")), b"..+evil", b"..\\evil"), "backslash"),
@@ -103,12 +103,12 @@ HOSTILE = {
     "an entry is a folder": (zip_of(("charts/", b"")), "is a folder"),
     "an entry is a link": (zip_of((of_kind("link", stat.S_IFLNK), b"/etc/passwd")), "is a link"),
     "an entry is a device": (zip_of((of_kind("null", stat.S_IFCHR), b"")), "no regular file"),
-    "a name is in it twice": (zip_of(("report.md", b"# Other\n")), "in it twice"),
-    "two names are one where case does not count": (zip_of(("Report.md", b"")), "in it twice"),
+    "a name is in it twice": (zip_of(("report.md", b"# Other\n")), "twice"),
+    "two names are one where case does not count": (zip_of(("Report.md", b"")), "twice"),
     "an entry is encrypted": (patched(WHOLE, 8, "<H", 1), "encrypted"),
     "an entry is packed in another way": (
         zip_with([*SMALL.items(), (MANIFEST, make_manifest(SMALL))], method=zipfile.ZIP_LZMA),
-        "compressed in a way",
+        "compression method",
     ),
     "a small entry unpacks to very much": (zip_of(("zeros", bytes(2 << 20))), "times its size"),
     "the whole says that it unpacks to more than any run": (
@@ -117,10 +117,10 @@ HOSTILE = {
     ),
     "there are more files than any run has": (zip_of(*((f"f{n}", b"") for n in range(5000))), "5,004 files"),
     "an entry is larger than it says": (patched(WHOLE, 24, "<I", 5), "damaged ZIP"),
-    "an entry is smaller than it says": (patched(WHOLE, 24, "<I", 5000), "not as large as it says"),
+    "an entry is smaller than it says": (patched(WHOLE, 24, "<I", 5000), "its size is not the announced one"),
     "it was written by a newer version": (
         pack(SMALL | {"lock.json": b'{"schema_version": 2}'}),
-        "newer Loadproof (schema version 2",
+        "newer version of Loadproof (schema version 2",
     ),
     "the lock has no version": (pack(SMALL | {"lock.json": b"{}"}), "no schema_version"),
     "the lock is no JSON": (pack(SMALL | {"lock.json": b"[" * 100_000}), "no schema_version"),
@@ -128,16 +128,16 @@ HOSTILE = {
         without_seal(WHOLE).replace(struct.pack("<H", SEAL_BYTES), bytes(2)),
         "packed by another program",
     ),
-    "something was put behind it": (WHOLE + b"\n", "its end is not that"),
-    "its end was cut off": (WHOLE[:-1], "its end is not that"),
-    "half of it is missing": (WHOLE[: len(WHOLE) // 2], "cut short"),
+    "something was put behind it": (WHOLE + b"\n", "does not end like an archive"),
+    "its end was cut off": (WHOLE[:-1], "does not end like an archive"),
+    "half of it is missing": (WHOLE[: len(WHOLE) // 2], "truncated"),
     "it is empty": (b"", "no ZIP archive"),
     "it is something else": (b"version: 1\n", "no ZIP archive"),
 }
 
 
 @pytest.mark.parametrize(("content", "says"), HOSTILE.values(), ids=HOSTILE)
-def test_it_is_refused_in_words_and_nothing_is_written(tmp_path, content, says):
+def test_it_is_refused_with_a_reason_and_nothing_is_written(tmp_path, content, says):
     path = tmp_path / "run.zip"
     path.write_bytes(content)
 
@@ -151,7 +151,7 @@ def test_it_is_refused_in_words_and_nothing_is_written(tmp_path, content, says):
 
 @settings(max_examples=300, deadline=None)
 @given(place=st.integers(0, len(WHOLE) - 1), flip=st.integers(1, 255))
-def test_one_changed_byte_anywhere_is_noticed(tmp_path_factory, place, flip):
+def test_one_changed_byte_anywhere_is_detected(tmp_path_factory, place, flip):
     path = tmp_path_factory.getbasetemp() / "flipped.zip"
     path.write_bytes(WHOLE[:place] + bytes([WHOLE[place] ^ flip]) + WHOLE[place + 1 :])
 
@@ -161,7 +161,7 @@ def test_one_changed_byte_anywhere_is_noticed(tmp_path_factory, place, flip):
 
 @settings(max_examples=100, deadline=None)
 @given(length=st.integers(0, len(WHOLE) - 1))
-def test_a_zip_cut_short_anywhere_is_noticed(tmp_path_factory, length):
+def test_a_zip_truncated_anywhere_is_detected(tmp_path_factory, length):
     path = tmp_path_factory.getbasetemp() / "cut.zip"
     path.write_bytes(WHOLE[:length])
 
@@ -170,21 +170,21 @@ def test_a_zip_cut_short_anywhere_is_noticed(tmp_path_factory, length):
 
 
 def test_a_file_larger_than_any_archive_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(unpack, "_MOST_PACKED", 1000)
+    monkeypatch.setattr(unpack, "_MAX_PACKED", 1000)
     (tmp_path / "run.zip").write_bytes(bytes(1001))
 
     with pytest.raises(ArchiveDamaged, match="larger than"):
         read_archive(tmp_path / "run.zip")
 
 
-def test_what_is_no_file_is_told_from_what_is_damaged(tmp_path):
+def test_errors_distinguish_a_missing_file_from_a_damaged_one(tmp_path):
     for path in (tmp_path / "none.zip", tmp_path):
         with pytest.raises(StoredRunError, match="cannot read") as caught:
             read_archive(path)
         assert not isinstance(caught.value, ArchiveDamaged)
 
 
-def test_what_was_packed_comes_out_byte_for_byte_under_its_identity(tmp_path, files):
+def test_packed_files_are_read_back_byte_for_byte_with_their_identity(tmp_path, files):
     (tmp_path / "run.zip").write_bytes(pack(files))
 
     archive = read_archive(tmp_path / "run.zip")
@@ -201,7 +201,7 @@ def test_the_same_files_give_the_same_bytes_in_any_order(files):
     assert pack(files) != pack({**files, "report.md": b"# Other\n"})
 
 
-def test_a_folder_that_holds_files_is_left_alone(tmp_path):
+def test_a_folder_that_contains_files_is_left_alone(tmp_path):
     path, out = tmp_path / "run.zip", tmp_path / "out"
     path.write_bytes(WHOLE)
     out.mkdir()

@@ -8,8 +8,9 @@ from runner.archive import lock
 from runner.archive.files import DERIVED
 from runner.archive.manifest import MANIFEST
 from runner.archive.pack import pack
+from runner.archive.provenance import json_file
 from runner.archive.rerun import checked
-from runner.archive.verify import Verified, verify
+from runner.archive.verify import Verified, _is_conclusion, verify
 from runner.core.errors import ArchiveDamaged
 
 
@@ -30,7 +31,7 @@ def test_a_real_run_follows_from_its_journal(files):
 MADE_UP = {
     "a number is better than the data": (
         lambda found: stage_of(found)["duration_ms"].update(p95=0.1),
-        "results.json: configurations[0].stages[0].duration_ms.p95 is 0.1, but the data say",
+        "results.json: configurations[0].stages[0].duration_ms.p95 is 0.1, but the data give",
     ),
     "a verdict is another": (
         lambda found: stage_of(found)["verdict"].update(code="within-capacity", confidence="proven"),
@@ -54,10 +55,10 @@ MADE_UP = {
 def test_a_number_that_does_not_follow_is_named(files, change, says):
     found = verify(files | {"results.json": results(files, change)}, "run.zip")
 
-    assert says in "\n".join((*found.wrong, *found.otherwise))
+    assert says in "\n".join((*found.wrong, *found.explained))
 
 
-def test_what_was_measured_is_told_from_what_a_version_concludes(files):
+def test_measurements_are_distinguished_from_conclusions(files):
     def change(found):
         stage_of(found)["verdict"]["confidence"] = "hint"
         stage_of(found)["validity"]["reasons"] = ["another rule"]
@@ -68,12 +69,40 @@ def test_what_was_measured_is_told_from_what_a_version_concludes(files):
         files | {"results.json": results(files, MADE_UP["a number is better than the data"][0])}, "run.zip"
     )
 
-    assert (concluded.wrong, len(concluded.otherwise) >= 3) == ((), True)
+    assert (concluded.wrong, len(concluded.explained) >= 3) == ((), True)
     assert len(measured.wrong) == 1
 
 
+STAGE = ("configurations", 3, "stages", 1)
+
+
+@pytest.mark.parametrize(
+    ("place", "is_conclusion"),
+    [
+        ((*STAGE, "verdict", "counter_experiment", "trial", "actual_rps"), True),
+        ((*STAGE, "validity", "reasons", 0), True),
+        ((*STAGE, "notes", 0), True),
+        ((*STAGE, "find", "why"), True),
+        (("configurations", 0, "capacity", 0, "limited_by"), True),
+        (("configurations", 0, "capacity", 0, "probes", 2, "verdict"), True),
+        (("configurations", 0, "capacity", 0, "sentence"), True),
+        (("scaling", 0, "law", "contention"), True),
+        ((*STAGE, "find", "holds"), False),
+        ((*STAGE, "thresholds", 0, "ok"), False),
+        ((*STAGE, "status"), False),
+        ((*STAGE, "duration_ms", "p95"), False),
+        (("configurations", 0, "capacity", 0, "rps"), False),
+        (("configurations", 0, "load", "timeout_s"), False),
+        (("run", "error"), False),
+    ],
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_the_types_of_results_mark_conclusions(place, is_conclusion):
+    assert _is_conclusion(place) is is_conclusion
+
+
 @pytest.mark.parametrize("version", ["0.0.1", None])
-def test_an_archive_of_other_code_may_conclude_otherwise_and_of_this_code_may_not(tmp_path, files, version):
+def test_conclusions_may_differ_only_if_other_code_wrote_the_archive(tmp_path, files, version):
     def change(found):
         stage_of(found)["verdict"]["confidence"] = "hint"
 
@@ -84,9 +113,8 @@ def test_an_archive_of_other_code_may_conclude_otherwise_and_of_this_code_may_no
         pinned = json.loads(files["lock.json"]) | {"software": json.loads(software)}
         changed["lock.json"] = json.dumps(pinned).encode()
     else:
-        changed["lock.json"] = json.dumps(
-            json.loads(files["lock.json"]) | {"software": lock.software()}
-        ).encode()
+        pinned = json.loads(files["lock.json"]) | {"software": json.loads(json_file(lock.software()))}
+        changed["lock.json"] = json.dumps(pinned).encode()
     path = tmp_path / "run.zip"
     path.write_bytes(pack(changed))
 
@@ -104,11 +132,11 @@ def test_many_wrong_numbers_are_not_all_listed(files):
 
     found = verify(files | {"results.json": results(files, change)}, "run.zip")
 
-    assert found.otherwise[-1].startswith("... and 3")
-    assert len(found.otherwise) == 51
+    assert found.explained[-1].startswith("... and 3")
+    assert len(found.explained) == 51
 
 
-def test_a_journal_that_was_changed_is_noticed_in_the_numbers(files):
+def test_a_changed_journal_is_detected_by_the_numbers(files):
     trial = json.loads(files["journal.ndjson"].splitlines()[0])
     trial["trial"]["load"]["seconds"].pop()
 
@@ -118,16 +146,16 @@ def test_a_journal_that_was_changed_is_noticed_in_the_numbers(files):
 
 
 @pytest.mark.parametrize("name", [*DERIVED, "report.md"])
-def test_a_file_made_from_the_others_must_be_what_comes_out_of_them(files, name):
+def test_a_changed_derived_file_is_detected(files, name):
     changed = verify(files | {name: files[name] + b" "}, "run.zip")
 
-    assert f"{name} is not what comes out of the archive's own data" in (*changed.wrong, *changed.otherwise)
+    assert f"{name} is not what the archive's own data give" in (*changed.wrong, *changed.explained)
 
 
 @pytest.mark.parametrize("name", DERIVED)
-def test_a_file_made_from_the_others_must_be_there(files, name):
+def test_a_missing_derived_file_is_an_error(files, name):
     with pytest.raises(ArchiveDamaged, match=f"{name} is missing"):
-        verify({each: content for each, content in files.items() if each != name}, "run.zip")
+        verify({other: content for other, content in files.items() if other != name}, "run.zip")
 
 
 @pytest.mark.parametrize("name", ["evil.sh", "charts/evil.js", "logs/deep/er/app.log", "report.html"])
@@ -138,15 +166,19 @@ def test_a_file_that_no_run_writes_is_refused(files, name):
 
 @pytest.mark.parametrize("name", ["host-before.json", "host-after.json", "git.json", "software.json"])
 @pytest.mark.parametrize(
-    ("content", "told"),
-    [(b"{", "is no JSON"), (b"[1]", "is no JSON object"), (b'{"schema_version": 99}', "newer Loadproof")],
+    ("content", "reason"),
+    [
+        (b"{", "is no JSON"),
+        (b"[1]", "is no JSON object"),
+        (b'{"schema_version": 99}', "newer version of Loadproof"),
+    ],
 )
-def test_what_stands_beside_the_numbers_is_json_of_this_version(files, name, content, told):
-    with pytest.raises(ArchiveDamaged, match=f"{name}.*{told}"):
+def test_the_other_json_files_must_be_objects_of_this_version(files, name, content, reason):
+    with pytest.raises(ArchiveDamaged, match=f"{name}.*{reason}"):
         verify(files | {name: content}, "run.zip")
 
 
-def test_a_resolved_specification_of_another_command_is_wrong_whoever_wrote_it(files):
+def test_a_resolved_specification_with_other_values_is_wrong_for_any_version(files):
     other = files["spec.resolved.yaml"].replace(b"replicas: 2", b"replicas: 3")
 
     wrong = verify(files | {"spec.resolved.yaml": other}, "run.zip").wrong
@@ -154,11 +186,11 @@ def test_a_resolved_specification_of_another_command_is_wrong_whoever_wrote_it(f
     assert wrong == ("spec.resolved.yaml is another experiment than spec.yaml with its overrides",)
 
 
-def test_the_same_numbers_in_another_spelling_are_noticed(files):
+def test_the_same_numbers_in_another_format_are_detected(files):
     spelt = json.dumps(json.loads(files["results.json"])).encode()
 
     assert (
-        "not written as a run writes them" in verify(files | {"results.json": spelt}, "run.zip").otherwise[0]
+        "the format is not that of a run" in verify(files | {"results.json": spelt}, "run.zip").explained[0]
     )
 
 
@@ -182,7 +214,7 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize(("name", "content"), NONSENSE.values(), ids=NONSENSE)
-def test_what_is_no_run_is_refused_in_words(tmp_path, files, name, content):
+def test_forged_files_are_refused_with_a_reason(tmp_path, files, name, content):
     path = tmp_path / "run.zip"
     path.write_bytes(
         pack({k: v for k, v in files.items() if k != name} | ({name: content} if content is not None else {}))
@@ -196,7 +228,7 @@ def test_what_is_no_run_is_refused_in_words(tmp_path, files, name, content):
 
 @pytest.mark.parametrize("value", [None, -1, 0, 1e308, "x", [], {}])
 @pytest.mark.parametrize("place", ["load", "observed", "configuration", "stage", "status"])
-def test_nonsense_in_a_trial_never_gets_past(tmp_path, files, place, value):
+def test_a_malformed_trial_is_always_refused(tmp_path, files, place, value):
     line = json.loads(files["journal.ndjson"].splitlines()[0])
     line["trial"][place] = value
     path = tmp_path / "run.zip"
@@ -206,7 +238,7 @@ def test_nonsense_in_a_trial_never_gets_past(tmp_path, files, place, value):
         checked(path)
 
 
-def test_the_archive_of_a_real_run_is_found_whole(tmp_path, files):
+def test_the_archive_of_a_real_run_is_accepted(tmp_path, files):
     path = tmp_path / "run.zip"
     path.write_bytes(pack(files))
 

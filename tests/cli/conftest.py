@@ -1,20 +1,29 @@
+import contextlib
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from runner.cli.exit_codes import exit_code_of
+from runner.cli.main import app
 from runner.store import vega_cache
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_PICTURES = ROOT / "tests" / "without_pictures"
+BYTECODE = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(ROOT / ".pytest_cache" / "bytecode")}
+"""An installed program is compiled; so is the one under test, even if Python may not write beside it."""
 
 
 class Cli:
-    """The real command line in a folder of its own.
+    """The command line in a folder of its own.
+
+    Calling it starts the real `runner`. `in_process` is faster, for tests without load, signals and streams.
 
     Attributes:
         pictures: Whether reports get their charts, which takes a second each.
@@ -42,19 +51,13 @@ class Cli:
         return path
 
     def start(self, *arguments, calibrate=False, **keywords) -> subprocess.Popen:
-        """Start it. Only `tests/stack/test_host_lock.py` needs the host lock, so that tests can run in parallel."""
-        if arguments[0] == "execute":
-            as_begun = calibrate or "--resume" in arguments
-            arguments = (*arguments, "--no-lock", *([] if as_begun else ["--no-calibrate"]))
         return subprocess.Popen(
-            [Path(sys.executable).parent / "runner", *map(str, arguments)],
+            [Path(sys.executable).parent / "runner", *_words(arguments, calibrate=calibrate)],
             cwd=self.folder,
             env=os.environ
-            | {
-                "PYTHONPATH": str(ROOT) if self.pictures else f"{WITHOUT_PICTURES}:{ROOT}",
-                "LOADPROOF_TEST": str(self.folder),
-                "XDG_CACHE_HOME": str(self.cache),
-            },
+            | BYTECODE
+            | self._environment
+            | {"PYTHONPATH": str(ROOT) if self.pictures else f"{WITHOUT_PICTURES}:{ROOT}"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -65,12 +68,41 @@ class Cli:
     def __call__(self, *arguments, **keywords) -> subprocess.CompletedProcess:
         process = self.start(*arguments, **keywords)
         out, err = process.communicate(timeout=60)
-        assert "Traceback" not in out + err, err
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        return _checked(process.args, process.returncode, out, err)
+
+    def in_process(self, *arguments) -> subprocess.CompletedProcess:
+        words = _words(arguments)
+        hidden = {} if self.pictures else {"vl_convert": None}
+        with (
+            contextlib.chdir(self.folder),
+            mock.patch.dict(sys.modules, hidden),
+            CliRunner().isolation(env=self._environment) as (out, err, _),
+        ):
+            code = exit_code_of(app, words)
+        return _checked(words, code, out.getvalue().decode(), err.getvalue().decode())
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {"LOADPROOF_TEST": str(self.folder), "XDG_CACHE_HOME": str(self.cache)}
+
+
+def _words(arguments, *, calibrate=False) -> list[str]:
+    """Only `tests/stack/test_host_lock.py` needs the host lock, so that tests can run in parallel."""
+    words = list(map(str, arguments))
+    if words[:1] == ["execute"]:
+        as_started = calibrate or "--resume" in words
+        words += ["--no-lock", *([] if as_started else ["--no-calibrate"])]
+    return words
+
+
+def _checked(args, code, out, err) -> subprocess.CompletedProcess:
+    assert "Traceback" not in out + err, err
+    assert "this is a bug" not in err, err
+    return subprocess.CompletedProcess(args, code, out, err)
 
 
 def keep_bundle(cache: Path) -> None:
-    """The charts' script is the same for all tests, and making it takes longer than most of them."""
+    """Reuse the script of the charts: it is the same for all tests, and takes longer than most of them."""
     if vega_cache.vega_bundle():
         cache.mkdir(parents=True)
         for made in vega_cache._folder().glob("vega-lite-*.js"):
@@ -97,7 +129,7 @@ def nothing_is_left(tmp_path):
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Command lines of all processes that were started, at whatever remove, from a test's folder."""
+    """Return the command lines of all processes that a test's commands started, directly or not."""
     mark = f"LOADPROOF_TEST={folder}".encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):

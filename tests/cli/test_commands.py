@@ -15,7 +15,7 @@ RUNNER = Path(sys.executable).parent / "runner"
 
 @pytest.mark.parametrize("spec", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_experiment_of_the_repository_is_valid(cli, spec):
-    done = cli("validate", spec)
+    done = cli.in_process("validate", spec)
 
     assert done.returncode == 0, done.stderr
     assert "valid" in done.stdout
@@ -24,7 +24,7 @@ def test_every_experiment_of_the_repository_is_valid(cli, spec):
 def test_validate_lists_every_problem_at_once(cli):
     spec = cli.write(stages=[{"rps": -1, "duration": "5 parsecs"}], colour="red")
 
-    done = cli("validate", spec)
+    done = cli.in_process("validate", spec)
 
     assert done.returncode == 104
     assert done.stdout == ""
@@ -32,22 +32,29 @@ def test_validate_lists_every_problem_at_once(cli):
 
 
 def test_schema_prints_json_that_is_the_committed_schema(cli):
-    done = cli("schema")
+    done = cli.in_process("schema")
 
-    assert json.loads(done.stdout) == json.loads((ROOT / "runner" / "spec" / "schema.json").read_text())
+    assert json.loads(done.stdout) == json.loads((ROOT / "runner" / "experiment" / "schema.json").read_text())
 
 
 def test_doctor_names_what_it_looked_at(cli):
-    done = cli("doctor", "--json")
+    done = cli.in_process("doctor", "--json")
 
     checks = {check["name"]: check for check in json.loads(done.stdout)}
     assert done.returncode == 0
-    assert {"Python", "generator", "kernel receive stamps", "nginx", "k6", "Docker Engine"} <= checks.keys()
+    assert {
+        "Python",
+        "generator",
+        "kernel receive timestamps",
+        "nginx",
+        "k6",
+        "Docker Engine",
+    } <= checks.keys()
     assert {check["status"] for check in checks.values()} <= {"ok", "limited", "missing"}
 
 
 def test_help_names_every_command(cli):
-    done = cli("--help")
+    done = cli.in_process("--help")
 
     assert all(word in done.stdout for word in ("execute", "validate", "schema", "doctor", "clean"))
 

@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from runner.store.results_file import read_results
+from runner.store.results_file import encode_results, read_results
 from tests.publish.fake import TOKEN, Fault, provider
 
 KEPT = Path(__file__).parents[2] / "reports" / "single-process"
@@ -56,7 +57,7 @@ def said(done) -> str:
 
 
 def test_in_actions_it_needs_nothing_but_the_run(cli, run, github, tmp_path):
-    done = cli("comment", run)
+    done = cli.in_process("comment", run)
 
     assert (done.returncode, done.stdout) == (0, "comment created on octo/shop#7\n")
     (body,) = github.bodies()
@@ -64,7 +65,7 @@ def test_in_actions_it_needs_nothing_but_the_run(cli, run, github, tmp_path):
     assert f"commit {'a' * 40}" in body
     assert "[report](https://github.com/octo/shop/actions/runs/99)" in body
     assert "| 4,000 RPS" in (tmp_path / "summary.md").read_text()
-    assert cli("comment", run).stdout == "comment unchanged on octo/shop#7\n"
+    assert cli.in_process("comment", run).stdout == "comment unchanged on octo/shop#7\n"
 
 
 @pytest.mark.parametrize("name", ["gitea", "gitlab"])
@@ -72,14 +73,14 @@ def test_elsewhere_it_is_told(cli, run, monkeypatch, name):
     with provider(name) as state:
         monkeypatch.setenv(f"{name.upper()}_TOKEN", TOKEN)
         where = ("--provider", name, "--api-url", state.url, "--repository", "octo/shop", "--pr", 7)
-        done = cli("comment", run, *where, "--baseline", KEPT)
+        done = cli.in_process("comment", run, *where, "--baseline", KEPT)
 
         assert done.returncode == 0, done.stderr
-        assert "Against the baseline" in state.bodies()[0]
+        assert "Compared with the baseline" in state.bodies()[0]
 
 
 def test_a_dry_run_prints_and_sends_nothing(cli, run, github, tmp_path):
-    done = cli("comment", run, "--dry-run")
+    done = cli.in_process("comment", run, "--dry-run")
 
     assert done.stdout.startswith("<!-- loadproof:comment")
     assert github.seen == []
@@ -88,7 +89,7 @@ def test_a_dry_run_prints_and_sends_nothing(cli, run, github, tmp_path):
 
 def test_the_summary_alone_needs_no_token(cli, run, github, tmp_path, monkeypatch):
     monkeypatch.delenv("GITHUB_TOKEN")
-    done = cli("comment", run, "--summary-only")
+    done = cli.in_process("comment", run, "--summary-only")
 
     assert done.returncode == 0
     assert github.seen == []
@@ -97,40 +98,41 @@ def test_the_summary_alone_needs_no_token(cli, run, github, tmp_path, monkeypatc
 
 def test_a_comment_that_fails_fails_nothing_and_is_kept(cli, run, github):
     github.forbidden = True
-    done = cli("comment", run)
+    done = cli.in_process("comment", run)
 
     assert done.returncode == 0
     assert "does not let this token comment on octo/shop#7" in said(done)
-    assert f"the comment's text is in {run / 'comment.md'}" in done.stderr
+    assert f"the text of the comment is in {run / 'comment.md'}" in done.stderr
     assert (run / "comment.md").read_text().startswith("<!-- loadproof:comment single-process -->")
 
 
 def test_required_it_fails(cli, run, github):
     github.forbidden = True
 
-    assert cli("comment", run, "--required").returncode == 3
+    assert cli.in_process("comment", run, "--required").returncode == 3
     assert (run / "comment.md").exists()
 
 
 def test_a_token_that_a_server_repeats_is_not_shown(cli, run, github):
     github.faults += [Fault("GET", 401, f"Bad credentials {TOKEN}")]
 
-    assert "***" in said(cli("comment", run))
+    assert "***" in said(cli.in_process("comment", run))
 
 
 def test_a_token_in_the_text_is_not_posted(cli, run, github):
     results = read_results(run)
-    results["run"]["command"] = f"runner execute --set app.env.TOKEN={TOKEN}"
-    (run / "results.json").write_text(json.dumps(results))
+    command = f"runner execute --set app.env.TOKEN={TOKEN}"
+    results = replace(results, run=replace(results.run, command=command))
+    (run / "results.json").write_bytes(encode_results(results))
 
-    cli("comment", run)
+    cli.in_process("comment", run)
     assert TOKEN not in github.bodies()[0]
     assert "TOKEN=***" in github.bodies()[0]
 
 
 def test_without_a_token_it_says_where_to_put_one(cli, run, github, monkeypatch):
     monkeypatch.delenv("GITHUB_TOKEN")
-    done = cli("comment", run)
+    done = cli.in_process("comment", run)
 
     assert (done.returncode, "GITHUB_TOKEN or GH_TOKEN" in done.stderr) == (0, True)
 
@@ -139,22 +141,28 @@ def test_without_a_token_it_says_where_to_put_one(cli, run, github, monkeypatch)
     ("spoil", "says"),
     [
         (lambda run: (run / "results.json").unlink(), "never ended"),
-        (lambda run: (run / "results.json").write_text('{"schema_version": 9}'), "newer Loadproof"),
-        (lambda run: (run / "results.json").write_text('{"schema_version": 1}'), "does not have the shape"),
+        (
+            lambda run: (run / "results.json").write_text('{"schema_version": 9}'),
+            "newer version of Loadproof",
+        ),
+        (
+            lambda run: (run / "results.json").write_text('{"schema_version": 1}'),
+            "does not contain the results of a run",
+        ),
         (shutil.rmtree, "there is no run at"),
     ],
     ids=["killed", "newer", "edited", "gone"],
 )
 def test_a_run_that_cannot_be_read_is_a_sentence(cli, run, github, spoil, says):
     spoil(run)
-    done = cli("comment", run)
+    done = cli.in_process("comment", run)
 
     assert (done.returncode, says in done.stderr) == (2, True), done.stderr
     assert github.seen == []
 
 
 def test_outside_of_ci_it_asks_where(cli, run):
-    done = cli("comment", run)
+    done = cli.in_process("comment", run)
 
     assert (done.returncode, "give --provider, --repository and --pr" in done.stderr) == (2, True)
 
@@ -163,11 +171,11 @@ def test_problems_of_a_specification_are_annotated_in_actions_only(cli, tmp_path
     spec = tmp_path / "specs" / "bad.yaml"
     spec.parent.mkdir()
     spec.write_text(BAD)
-    assert "::error" not in cli("validate", spec).stderr
+    assert "::error" not in cli.in_process("validate", spec).stderr
 
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
-    done = cli("validate", spec)
+    done = cli.in_process("validate", spec)
 
     assert done.returncode == 104
     assert "\n::error file=specs/bad.yaml,line=4,col=16,title=" in "\n" + done.stderr

@@ -6,10 +6,12 @@ import json
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from runner.archive.files import content
 from runner.archive.pack import pack
-from runner.store.reanalyze import recount_folder
+from runner.store.reanalyze import reanalyze_folder
+from runner.store.results_file import encode_results
 from tests.analyze.systems import run
 from tests.archive.folders import fresh_run
 
@@ -19,17 +21,16 @@ def folder(tmp_path):
     def write(name, results):
         path = tmp_path / name
         path.mkdir(parents=True)
-        results["run"] = {**results["run"], "id": name.replace("/", "-")}
-        (path / "results.json").write_text(json.dumps(results))
+        results = replace(results, run=replace(results.run, id=name.replace("/", "-")))
+        (path / "results.json").write_bytes(encode_results(results))
         (path / "spec.yaml").touch()
-        return path
 
     write("base", run(Random(1), repeats=5))
     write("slow", run(Random(2), repeats=5, slower=1.3))
     other = run(Random(2), repeats=5)
-    write("other", {**other, "experiment": {**other["experiment"], "name": "another"}})
+    write("other", replace(other, experiment=replace(other.experiment, name="another")))
     far = run(Random(2), repeats=5)
-    write("far", {**far, "environment": {**far["environment"], "cpu_count": 64}})
+    write("far", replace(far, environment={**far.environment, "cpu_count": 64}))
     for number in range(3):
         write(f"many/{number}", run(Random(number), repeats=1))
     (tmp_path / "many/foreign").mkdir()
@@ -38,75 +39,81 @@ def folder(tmp_path):
 
 
 def test_a_regression_is_shown_and_fails_when_asked(folder, cli):
-    shown = cli("compare", folder / "base", folder / "slow")
-    failed = cli("compare", folder / "base", folder / "slow" / "results.json", "--fail-on-regression")
+    shown = cli.in_process("compare", folder / "base", folder / "slow")
+    failed = cli.in_process(
+        "compare", folder / "base", folder / "slow" / "results.json", "--fail-on-regression"
+    )
 
     assert shown.returncode == 0
     assert "**Head is worse.**" in shown.stdout
     assert failed.returncode == 99
-    assert cli("compare", folder / "slow", folder / "base", "--fail-on-regression").returncode == 0
-    lenient = cli("compare", folder / "base", folder / "slow", "--margin", "60%", "--fail-on-regression")
+    assert cli.in_process("compare", folder / "slow", folder / "base", "--fail-on-regression").returncode == 0
+    lenient = cli.in_process(
+        "compare", folder / "base", folder / "slow", "--margin", "60%", "--fail-on-regression"
+    )
     assert lenient.returncode == 0
 
 
-def test_it_speaks_json_and_html(folder, cli):
-    found = json.loads(cli("compare", folder / "base", folder / "slow", "--format", "json").stdout)
+def test_the_comparison_is_printed_as_json_and_html(folder, cli):
+    comparison = json.loads(
+        cli.in_process("compare", folder / "base", folder / "slow", "--format", "json").stdout
+    )
     out = folder / "page.html"
-    page = cli("compare", folder / "base", folder / "slow", "--format", "html", "--out", out)
+    page = cli.in_process("compare", folder / "base", folder / "slow", "--format", "html", "--out", out)
 
-    assert found["verdict"] == "worse"
+    assert comparison["verdict"] == "worse"
     assert page.stdout.strip() == str(out)
     assert "<strong>Head is worse.</strong>" in out.read_text()
     assert "://" not in out.read_text()
 
 
 @pytest.mark.parametrize(
-    ("base", "head", "said"),
+    ("base", "head", "message"),
     [
-        ("base", "far", "unlike machines"),
+        ("base", "far", "different machines"),
         ("base", "other", "different experiments"),
         ("base", "nowhere", "there is no run at"),
         (".", "base", "several experiments"),
         ("many", "many/1", "is on both sides"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_in_words(folder, cli, base, head, said):
-    done = cli("compare", folder / base, folder / head)
+def test_runs_that_cannot_be_compared_are_refused(folder, cli, base, head, message):
+    done = cli.in_process("compare", folder / base, folder / head)
 
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("margin", ["0", "-5%", "five", "101%", "nan"])
-def test_a_margin_is_a_share(folder, cli, margin):
-    assert cli("compare", folder / "base", folder / "slow", "--margin", margin).returncode == 2
+def test_a_margin_is_above_0_and_up_to_100_percent(folder, cli, margin):
+    assert cli.in_process("compare", folder / "base", folder / "slow", "--margin", margin).returncode == 2
 
 
-def test_unlike_machines_are_compared_by_force_and_it_says_so_on_top(folder, cli):
-    done = cli("compare", folder / "base", folder / "far", "--force")
+def test_force_compares_different_machines_with_a_warning_on_top(folder, cli):
+    done = cli.in_process("compare", folder / "base", folder / "far", "--force")
 
     assert done.returncode == 0
-    assert "Unlike machines" in done.stdout.split("Base:")[0]
+    assert "Different machines" in done.stdout.split("Base:")[0]
 
 
 def test_a_history_shows_the_trend_of_each_experiment(folder, cli):
-    done = cli("history", folder)
-    found = json.loads(cli("history", folder / "many", "--format", "json").stdout)
+    done = cli.in_process("history", folder)
+    (history,) = json.loads(cli.in_process("history", folder / "many", "--format", "json").stdout)
 
     assert done.returncode == 0
     assert "# History of single-process" in done.stdout
-    assert [each["id"] for each in found[0]["runs"]] == ["many-0", "many-1", "many-2"]
+    assert [run["id"] for run in history["runs"]] == ["many-0", "many-1", "many-2"]
 
 
-def test_a_history_of_one_run_is_none(folder, cli):
-    done = cli("history", folder / "base")
+def test_a_history_needs_two_runs(folder, cli):
+    done = cli.in_process("history", folder / "base")
 
     assert done.returncode == 2
-    assert "no two runs" in done.stderr
+    assert "does not contain two runs" in done.stderr
 
 
-def test_archives_in_a_folder_count_once_and_other_zips_are_left_out_aloud(folder, cli, tmp_path):
+def test_archives_in_a_folder_count_once_and_other_zips_are_ignored_with_a_message(folder, cli, tmp_path):
     runs = tmp_path / "runs"
     runs.mkdir()
     for number, name in enumerate(("docker-4k", "docker-4k")):
@@ -115,17 +122,16 @@ def test_archives_in_a_folder_count_once_and_other_zips_are_left_out_aloud(folde
             begun = json.loads((run / "run.json").read_text())
             begun["run"]["run_id"] = "another"
             (run / "run.json").write_text(json.dumps(begun))
-            results = json.dumps(recount_folder(run), indent=1, ensure_ascii=False) + "\n"
-            (run / "results.json").write_text(results)
+            (run / "results.json").write_bytes(encode_results(reanalyze_folder(run)))
         for copy in ("a", "b"):
             (runs / f"{number}{copy}.zip").write_bytes(pack(content(run)))
     (runs / "photos.zip").write_bytes(b"PK\x05\x06" + bytes(18))
 
-    done = cli("history", runs, "--format", "json")
+    done = cli.in_process("history", runs, "--format", "json")
 
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)[0]["runs"]) == 2
-    assert "left out" in done.stderr
+    assert "ignored: " in done.stderr
     assert "photos.zip" in done.stderr
-    compared = cli("compare", runs / "0a.zip", runs / "1b.zip", "--format", "json")
+    compared = cli.in_process("compare", runs / "0a.zip", runs / "1b.zip", "--format", "json")
     assert json.loads(compared.stdout)["verdict"] in {"equivalent", "no difference shown"}

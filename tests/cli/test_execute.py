@@ -67,7 +67,7 @@ def test_json_goes_to_stdout_and_nothing_else_does(cli):
 def test_a_dry_run_starts_and_writes_nothing(cli):
     spec = cli.write(topology={"kind": "process", "app": {"command": ["no-such-command", "{port}"]}})
 
-    done = cli("execute", spec, "--dry-run")
+    done = cli.in_process("execute", spec, "--dry-run")
 
     assert done.returncode == 0
     assert "50 RPS" in done.stdout
@@ -82,14 +82,14 @@ def test_set_changes_the_experiment_and_is_written_down(cli):
     assert "stages[0].rps=20" in (cli.folder / "run" / "report.md").read_text()
 
 
-def test_a_fresh_stack_is_brought_up_for_every_stage_when_asked_for(cli):
+def test_fresh_stack_starts_a_new_stack_for_every_stage(cli):
     stages = [{"rps": 20, "duration": "300ms", "name": name} for name in ("one", "two")]
 
     shared = cli("execute", cli.write(stages=stages), "--out", "shared")
     fresh = cli("execute", cli.write(stages=stages, fresh_stack=True), "--out", "fresh")
 
-    assert shared.stderr.count("bringing the process stack up") == 1
-    assert fresh.stderr.count("bringing the process stack up") == 2
+    assert shared.stderr.count("starting the process stack") == 1
+    assert fresh.stderr.count("starting the process stack") == 2
     assert [stage["status"] for stage in results_of(cli.folder / "fresh")["configurations"][0]["stages"]] == [
         "complete",
         "complete",
@@ -104,7 +104,7 @@ def test_a_failed_threshold_exits_with_99_and_still_reports(cli):
 
 
 def test_a_wrong_specification_exits_with_104_and_points_at_the_place(cli):
-    done = cli("execute", cli.write(lod={"engine": "builtin"}))
+    done = cli.in_process("execute", cli.write(lod={"engine": "builtin"}))
 
     assert done.returncode == 104
     assert "tiny.yaml:" in done.stderr
@@ -114,7 +114,7 @@ def test_a_wrong_specification_exits_with_104_and_points_at_the_place(cli):
 
 @pytest.mark.parametrize("arguments", [["execute"], ["execute", "no.yaml"], ["exekute"], ["execute", "."]])
 def test_wrong_usage_exits_with_2(cli, arguments):
-    assert cli(*arguments).returncode == 2
+    assert cli.in_process(*arguments).returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -190,13 +190,13 @@ def test_an_external_service_is_measured_without_its_cpu(cli):
 def test_an_output_folder_that_holds_files_is_refused(cli):
     spec = cli.write()
 
-    assert cli("execute", spec, "--out", ".").returncode == 2
+    assert cli.in_process("execute", spec, "--out", ".").returncode == 2
 
 
 def test_an_output_folder_that_cannot_be_written_exits_with_3(cli):
     (cli.folder / "file").write_text("")
 
-    assert cli("execute", cli.write(), "--out", "file/run").returncode == 3
+    assert cli.in_process("execute", cli.write(), "--out", "file/run").returncode == 3
 
 
 def wait_for(process, text):
@@ -210,7 +210,7 @@ def wait_for(process, text):
 
 
 PHASES = {
-    "bring-up": ("bringing the", "never-healthy"),
+    "start": ("starting the", "never-healthy"),
     "warm-up": ("offering", "none"),
     "stage": ("offering", "grandchildren"),
     "stubborn app": ("offering", "ignores-sigterm"),
@@ -241,7 +241,7 @@ def test_a_signal_ends_everything_and_keeps_what_was_measured(cli, phase, number
         assert (results["run"]["status"], results["run"]["signal"]) == ("aborted", number.name)
         assert "aborted" in (cli.folder / "run" / "report.md").read_text().lower()
         stages = results["configurations"][0]["stages"]
-        assert stages[0]["status"] == ("not-run" if phase == "bring-up" else "aborted")
+        assert stages[0]["status"] == ("not-run" if phase == "start" else "aborted")
         if phase in {"stage", "stubborn app"}:
             assert stages[0]["requests"]["succeeded"] >= 25
 

@@ -43,7 +43,7 @@ SHORT = ["--set", "stages=[{rps: 20, duration: 1s}]"]
 
 
 def test_a_command_becomes_an_experiment_that_runs(cli):
-    done = cli("init", "--", *app_command())
+    done = cli.in_process("init", "--", *app_command())
 
     assert done.returncode == 0, done.stderr
     (path,) = cli.folder.glob("*.yaml")
@@ -55,7 +55,7 @@ def test_a_command_becomes_an_experiment_that_runs(cli):
 def test_a_port_that_can_be_recognised_becomes_the_field(cli):
     command = [word.replace("{port}", "8000") for word in app_command()]
 
-    done = cli("init", "--out", "mine.yaml", "--name", "mine", "--", *command)
+    done = cli.in_process("init", "--out", "mine.yaml", "--name", "mine", "--", *command)
 
     assert done.returncode == 0, done.stderr
     spec = yaml.safe_load((cli.folder / "mine.yaml").read_text())
@@ -64,7 +64,7 @@ def test_a_port_that_can_be_recognised_becomes_the_field(cli):
 
 
 def test_a_command_that_is_quoted_whole_is_taken_apart(cli):
-    done = cli("init", "--out", "mine.yaml", shlex.join(app_command()))
+    done = cli.in_process("init", "--out", "mine.yaml", shlex.join(app_command()))
 
     assert done.returncode == 0, done.stderr
     spec = yaml.safe_load((cli.folder / "mine.yaml").read_text())
@@ -73,7 +73,7 @@ def test_a_command_that_is_quoted_whole_is_taken_apart(cli):
 
 def test_a_url_becomes_an_experiment_that_runs_and_measures_the_cpu_of_who_listens_there(cli):
     with service(cli.folder) as (port, pid):
-        done = cli("init", f"http://127.0.0.1:{port}/", "--out", "it.yaml")
+        done = cli.in_process("init", f"http://127.0.0.1:{port}/", "--out", "it.yaml")
         spec = yaml.safe_load((cli.folder / "it.yaml").read_text())
         ran = cli("execute", "it.yaml", "--out", "run", *SHORT)
 
@@ -85,7 +85,7 @@ def test_a_url_becomes_an_experiment_that_runs_and_measures_the_cpu_of_who_liste
 
 def test_what_the_service_answers_is_what_is_expected(cli):
     with service(cli.folder, "-m", "http.server", "--bind", "127.0.0.1") as (port, _):
-        done = cli("init", f"http://127.0.0.1:{port}/nowhere?a=b", "--out", "it.yaml")
+        done = cli.in_process("init", f"http://127.0.0.1:{port}/nowhere?a=b", "--out", "it.yaml")
 
     assert done.returncode == 0, done.stderr
     spec = yaml.safe_load((cli.folder / "it.yaml").read_text())
@@ -97,13 +97,13 @@ def test_what_the_service_answers_is_what_is_expected(cli):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["http://127.0.0.1:1/"], 3, "does not answer"),
-        (["http://user:secret@127.0.0.1/"], 2, "is no URL of a service"),
-        (["http://127.0.0.1:99999/"], 2, "is no URL"),
+        (["http://127.0.0.1:1/"], 3, "does not respond"),
+        (["http://user:secret@127.0.0.1/"], 2, "is not the URL of a service"),
+        (["http://127.0.0.1:99999/"], 2, "is not a URL"),
         (["127.0.0.1:8080/items"], 2, "write http://127.0.0.1:8080/items"),
-        (["ftp://127.0.0.1/"], 2, "ftp:// is not spoken here"),
-        (["my-server 'unclosed"], 2, "is no command"),
-        (["--", "my-server", "--verbose"], 2, "no port can be recognised"),
+        (["ftp://127.0.0.1/"], 2, "ftp:// is not supported"),
+        (["my-server 'unclosed"], 2, "is not a command"),
+        (["--", "my-server", "--verbose"], 2, "no port was recognised"),
         (["--", "no-such-command", "{port}"], 3, "cannot start no-such-command"),
         (["--", sys.executable, "-c", "exit(7)", "{port}"], 3, "ended with status 7"),
         ([], 2, "Missing argument"),
@@ -111,7 +111,7 @@ def test_what_the_service_answers_is_what_is_expected(cli):
     ],
 )
 def test_what_cannot_be_is_said_and_nothing_is_written(cli, arguments, code, words):
-    done = cli("init", *arguments)
+    done = cli.in_process("init", *arguments)
 
     assert done.returncode == code, done.stderr
     assert words in done.stderr
@@ -122,7 +122,7 @@ def test_what_cannot_be_is_said_and_nothing_is_written(cli, arguments, code, wor
 def test_a_file_that_exists_is_not_overwritten(cli):
     (cli.folder / "mine.yaml").write_text("precious")
 
-    done = cli("init", "--out", "mine.yaml", "--", *app_command())
+    done = cli.in_process("init", "--out", "mine.yaml", "--", *app_command())
 
     assert done.returncode == 2
     assert (cli.folder / "mine.yaml").read_text() == "precious"

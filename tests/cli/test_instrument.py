@@ -31,7 +31,7 @@ def test_a_stage_above_the_ceiling_is_flagged_before_it_runs(cli):
 
     lines = done.stderr.splitlines()
     flagged = next(n for n, line in enumerate(lines) if "is above the" in line)
-    ended = next(n for n, line in enumerate(lines) if "answered" in line)
+    ended = next(n for n, line in enumerate(lines) if "succeeded" in line)
     assert flagged < ended
     assert read(cli)["stages"][0]["calibration"]["above_ceiling"]
 

@@ -15,7 +15,7 @@ RUN = ROOT / "reports" / "app-server"
 def test_the_report_of_a_finished_run_comes_out_as_it_was_written(cli):
     cli("execute", cli.write(), "--out", "run")
 
-    first, second = cli("report", "run"), cli("report", "run")
+    first, second = cli.in_process("report", "run"), cli.in_process("report", "run")
 
     assert first.returncode == 0, first.stderr
     assert first.stdout == second.stdout == (cli.folder / "run" / "report.md").read_text()
@@ -25,14 +25,14 @@ def test_the_journal_analyzed_again_gives_the_same_results_to_the_byte(cli):
     spec = cli.write(stages=[{"rps": 20, "duration": "1s"}, {"rps": 30, "duration": "1s"}])
     cli("execute", spec, "--out", "run", "--set", "title=Mine", "--stage", "30 RPS", calibrate=True)
 
-    again = cli("report", "run", "--recount", "--format", "json")
+    again = cli.in_process("report", "run", "--recount", "--format", "json")
 
     assert again.returncode == 0, again.stderr
     assert again.stdout == (cli.folder / "run" / "results.json").read_text()
 
 
 def test_json_gives_the_stored_results(cli):
-    done = cli("report", RUN, "--format", "json")
+    done = cli.in_process("report", RUN, "--format", "json")
 
     assert json.loads(done.stdout) == json.loads((RUN / "results.json").read_text())
 
@@ -45,7 +45,7 @@ def test_write_puts_everything_into_the_folder_again(cli):
     (folder / "report.md").write_text("lost")
     (folder / "report.html").unlink()
 
-    done = cli("report", "run", "--write")
+    done = cli.in_process("report", "run", "--write")
 
     assert done.stdout == "run/report.md\n"
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
@@ -54,11 +54,14 @@ def test_write_puts_everything_into_the_folder_again(cli):
 def test_html_gives_the_page(cli):
     cli("execute", cli.write(), "--out", "run")
 
-    assert cli("report", "run", "--format", "html").stdout == (cli.folder / "run" / "report.html").read_text()
+    assert (
+        cli.in_process("report", "run", "--format", "html").stdout
+        == (cli.folder / "run" / "report.html").read_text()
+    )
 
 
 def test_out_writes_a_file(cli):
-    done = cli("report", RUN, "--out", "it.md")
+    done = cli.in_process("report", RUN, "--out", "it.md")
 
     assert done.stdout == "it.md\n"
     assert (cli.folder / "it.md").read_text().startswith("# ")
@@ -68,10 +71,10 @@ def test_of_a_run_that_was_killed_what_its_journal_holds_is_shown(cli):
     folder = killed(cli, "at 40: offering")
     assert not (folder / "results.json").exists()
 
-    done = cli("report", folder)
+    done = cli.in_process("report", folder)
 
     assert done.returncode == 0, done.stderr
-    assert "this is what its journal tells" in done.stderr
+    assert "the report shows what the journal contains" in done.stderr
     assert "its runner was killed" in done.stdout
     assert "at 20" in done.stdout
     assert "not run" in done.stdout
@@ -80,23 +83,26 @@ def test_of_a_run_that_was_killed_what_its_journal_holds_is_shown(cli):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda text: text.replace('"actual_rps"', '"actual"'), "does not have the shape"),
-        (lambda text: text.replace('"schema_version": 1', '"schema_version": 99'), "newer Loadproof"),
+        (lambda text: text.replace('"actual_rps"', '"actual"'), "does not contain the results"),
+        (
+            lambda text: text.replace('"schema_version": 1', '"schema_version": 99'),
+            "newer version of Loadproof",
+        ),
         (lambda text: text[:999], "cannot be read"),
     ],
     ids=["edited", "newer", "cut"],
 )
 def test_of_a_run_whose_results_are_damaged_what_its_journal_holds_is_shown(cli, spoil, words):
     cli("execute", cli.write(), "--out", "run")
-    whole = cli("report", "run").stdout
+    whole = cli.in_process("report", "run").stdout
     results = cli.folder / "run" / "results.json"
     results.write_text(spoil(results.read_text()))
 
-    done = cli("report", "run")
+    done = cli.in_process("report", "run")
 
     assert (done.returncode, done.stdout) == (0, whole)
     assert words in done.stderr
-    assert "this is what its journal tells" in done.stderr
+    assert "the report shows what the journal contains" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -104,8 +110,8 @@ def test_of_a_run_whose_results_are_damaged_what_its_journal_holds_is_shown(cli,
     [
         ({}, "is no run folder"),
         ({"results.json": "{"}, "cannot be read"),
-        ({"results.json": '{"schema_version": 99}'}, "newer Loadproof"),
-        ({"results.json": '{"schema_version": 1}'}, "experiment: it is missing"),
+        ({"results.json": '{"schema_version": 99}'}, "newer version of Loadproof"),
+        ({"results.json": '{"schema_version": 1}'}, "experiment is missing"),
         ({"journal.ndjson": ""}, "never ended"),
         ({"run.json": "{}", "spec.yaml": ""}, "is no run folder"),
     ],
@@ -114,7 +120,7 @@ def test_a_folder_that_cannot_be_shown_is_explained(cli, files, words):
     for name, content in files.items():
         (cli.folder / name).write_text(content)
 
-    done = cli("report", ".")
+    done = cli.in_process("report", ".")
 
     assert done.returncode == 2
     assert words in done.stderr

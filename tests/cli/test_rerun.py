@@ -10,7 +10,8 @@ import pytest
 
 from runner.archive.files import content
 from runner.archive.pack import pack
-from runner.store.reanalyze import recount_folder
+from runner.store.reanalyze import reanalyze_folder
+from runner.store.results_file import encode_results
 from tests.archive.folders import fresh_run
 from tests.cli.conftest import Cli, app_command
 
@@ -41,11 +42,11 @@ def results_of(folder: Path):
 
 
 def test_a_run_is_verified_and_looked_into(home, archive, tmp_path):
-    verified = home("verify", archive)
-    listed = home("archive", "ls", archive)
-    shown = home("archive", "show", archive, "spec.yaml")
-    missing = home("archive", "show", archive, "spec.yml")
-    out = home("archive", "extract", archive, tmp_path / "out")
+    verified = home.in_process("verify", archive)
+    listed = home.in_process("archive", "ls", archive)
+    shown = home.in_process("archive", "show", archive, "spec.yaml")
+    missing = home.in_process("archive", "show", archive, "spec.yml")
+    out = home.in_process("archive", "extract", archive, tmp_path / "out")
 
     assert verified.returncode == 0
     assert "every number follows" in verified.stdout
@@ -59,12 +60,12 @@ def test_a_run_is_verified_and_looked_into(home, archive, tmp_path):
 
 
 def test_packed_again_it_is_the_same_and_differs_in_nothing(home, archive, tmp_path):
-    packed = home("archive", "pack", "run", "--out", tmp_path / "again.zip")
-    same = home("archive", "diff", archive, tmp_path / "again.zip")
+    packed = home.in_process("archive", "pack", "run", "--out", tmp_path / "again.zip")
+    same = home.in_process("archive", "diff", archive, tmp_path / "again.zip")
 
     assert packed.returncode == 0
     assert (tmp_path / "again.zip").read_bytes() == archive.read_bytes()
-    assert same.stdout == "the archives hold the same\n"
+    assert same.stdout == "the archives have the same content\n"
 
 
 def test_run_again_it_is_the_same_experiment_and_it_is_said_whether_it_is_reproduced(home, archive):
@@ -73,7 +74,7 @@ def test_run_again_it_is_the_same_experiment_and_it_is_said_whether_it_is_reprod
     again = home.folder / "again"
     assert done.stdout == "again/report.md\n"
     assert "Reproduced." in done.stderr or done.returncode == 99, done.stderr
-    assert "small_app" in done.stderr.partition("bringing the process stack up")[0]
+    assert "small_app" in done.stderr.partition("starting the process stack")[0]
     assert (again / "spec.yaml").read_bytes() == (home.folder / "run" / "spec.yaml").read_bytes()
     assert results_of(again)["run"]["overrides"] == ["stages[0].rps=50"]
     (stage,) = results_of(again)["configurations"][0]["stages"]
@@ -82,8 +83,8 @@ def test_run_again_it_is_the_same_experiment_and_it_is_said_whether_it_is_reprod
     assert found["then"]["id"] == results_of(home.folder / "run")["run"]["id"]
     assert (again / "reproduction.md").read_text().startswith(f"# Run again: {found['verdict']}\n")
     (new,) = again.glob("*.zip")
-    assert home("verify", new).returncode == 0
-    commented = home("comment", new, "--baseline", archive, "--dry-run")
+    assert home.in_process("verify", new).returncode == 0
+    commented = home.in_process("comment", new, "--baseline", archive, "--dry-run")
     assert commented.returncode == 0, commented.stderr
     assert "at 40" in commented.stdout
 
@@ -99,7 +100,7 @@ def test_a_slower_service_is_not_reproduced_and_it_is_said_where(home, archive, 
 
 
 def test_a_dry_run_shows_what_would_be_started_and_starts_nothing(home, archive):
-    done = home("execute", archive, "--dry-run")
+    done = home.in_process("execute", archive, "--dry-run")
 
     assert done.returncode == 0
     assert "50 RPS" in done.stdout
@@ -109,14 +110,14 @@ def test_a_dry_run_shows_what_would_be_started_and_starts_nothing(home, archive)
 
 @pytest.mark.parametrize("more", [["--stage", "at 30"], ["--prove"], ["--base-dir", "nowhere"]])
 def test_an_archive_is_run_as_it_is(home, archive, more):
-    assert home("execute", archive, *more).returncode == 2
+    assert home.in_process("execute", archive, *more).returncode == 2
 
 
 def test_a_base_dir_and_a_demand_go_with_archives_only(home):
     spec = home.write()
 
-    assert home("execute", spec, "--base-dir", ".").returncode == 2
-    assert home("execute", spec, "--fail-unless-reproduced").returncode == 2
+    assert home.in_process("execute", spec, "--base-dir", ".").returncode == 2
+    assert home.in_process("execute", spec, "--fail-unless-reproduced").returncode == 2
     spec.unlink()
 
 
@@ -142,12 +143,12 @@ def test_a_damaged_or_made_up_archive_is_refused_everywhere_and_nothing_is_run(h
     made_up.write_bytes(embellished(archive.read_bytes(), tmp_path))
 
     for command in (["execute", "--out", tmp_path / "out"], ["report"]):
-        done = home(*command, flipped)
-        assert (done.returncode, "it was changed" in done.stderr) == (104, True), command
+        done = home.in_process(*command, flipped)
+        assert (done.returncode, "its bytes were changed" in done.stderr) == (104, True), command
     for command in (["verify"], ["execute", "--out", tmp_path / "out"]):
-        done = home(*command, made_up)
+        done = home.in_process(*command, made_up)
         assert done.returncode == 104
-        assert "duration_ms.p95 is 0.001, but the data say" in done.stderr
+        assert "duration_ms.p95 is 0.001, but the data give" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -160,13 +161,12 @@ def test_an_archive_never_aims_load_at_another_host_by_itself(home, tmp_path):
     begun = json.loads((run / "run.json").read_text())
     begun["authorized"] = True
     (run / "run.json").write_text(json.dumps(begun))
-    results = json.dumps(recount_folder(run), indent=1, ensure_ascii=False) + "\n"
-    (run / "results.json").write_text(results)
+    (run / "results.json").write_bytes(encode_results(reanalyze_folder(run)))
     (run / "report.md").unlink()
     path = tmp_path / "aimed.zip"
     path.write_bytes(pack(content(run)))
 
-    done = home("execute", path, "--out", tmp_path / "out")
+    done = home.in_process("execute", path, "--out", tmp_path / "out")
 
     assert done.returncode == 2
     assert "load on http://192.0.2.7:80" in done.stderr
@@ -182,8 +182,8 @@ def test_a_build_folder_is_found_and_held_against_the_lock(home, tmp_path):
         shutil.copytree(name, tmp_path / "moved" / name)
     (tmp_path / "moved" / "app_server" / "more.py").write_text("")
 
-    lost = home("execute", path, "--dry-run")
-    found = home("execute", path, "--dry-run", "--base-dir", tmp_path / "moved" / "experiments")
+    lost = home.in_process("execute", path, "--dry-run")
+    found = home.in_process("execute", path, "--dry-run", "--base-dir", tmp_path / "moved" / "experiments")
 
     assert lost.returncode == 3
     assert "--base-dir" in lost.stderr
@@ -196,7 +196,7 @@ def test_the_zip_of_another_program_is_told_from_a_specification(home, tmp_path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("spec.yaml", "version: 1\n")
 
-    done = home("execute", path)
+    done = home.in_process("execute", path)
 
     assert done.returncode == 104
     assert "packed by another program" in done.stderr

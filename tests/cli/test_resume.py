@@ -110,7 +110,7 @@ def test_counter_experiments_are_not_run_twice(cli):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--resume", "nowhere"], "no run to go on with"),
+        (["--resume", "nowhere"], "no run to resume"),
         (["--resume", ".", "tiny.yaml"], "goes on with the run as it was begun"),
         ([], "give the path of a specification"),
     ],
@@ -118,7 +118,7 @@ def test_counter_experiments_are_not_run_twice(cli):
 def test_what_cannot_be_resumed_is_refused(cli, arguments, words):
     cli.write()
 
-    done = cli("execute", *arguments)
+    done = cli.in_process("execute", *arguments)
 
     assert done.returncode == 2
     assert words in done.stderr
@@ -130,7 +130,7 @@ def test_a_run_of_another_machine_is_refused(cli):
     begun["run"]["environment"]["cpu_model"] = "Abacus"
     (folder / "run.json").write_text(json.dumps(begun))
 
-    done = cli("execute", "--resume", folder)
+    done = cli.in_process("execute", "--resume", folder)
 
     assert done.returncode == 2
     assert "Abacus" in done.stderr
@@ -145,7 +145,7 @@ def test_a_damaged_run_file_is_said(cli, content, words):
     folder.mkdir()
     (folder / "run.json").write_text(content)
 
-    done = cli("execute", "--resume", folder)
+    done = cli.in_process("execute", "--resume", folder)
 
     assert done.returncode == 2
     assert words in done.stderr

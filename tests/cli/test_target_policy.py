@@ -1,10 +1,13 @@
-"""What is not this machine is loaded only with two words. No packet here leaves this machine."""
+"""Other machines are loaded only after two confirmations. No packet of these tests leaves this machine."""
 
+import os
 import shutil
 import subprocess
 import sys
 
 import pytest
+
+from tests.cli.conftest import BYTECODE
 
 ELSEWHERE = "192.0.2.1"  # for documentation (RFC 5737); nothing is sent to it
 SERVER = f"{sys.executable} -m http.server --bind {ELSEWHERE} 8080 >/dev/null 2>&1"
@@ -17,20 +20,20 @@ def at(cli, host, **load):
     )
 
 
-@pytest.mark.parametrize("word", [[], ["--i-am-authorized"]])
-def test_an_address_elsewhere_that_nobody_allowed_is_a_wrong_specification(cli, word):
-    done = cli("execute", at(cli, ELSEWHERE), *word)
+@pytest.mark.parametrize("option", [[], ["--i-am-authorized"]])
+def test_a_remote_address_that_is_not_allowed_makes_the_specification_invalid(cli, option):
+    done = cli.in_process("execute", at(cli, ELSEWHERE), *option)
 
     assert done.returncode == 104
-    assert "topology.url: 192.0.2.1 is not this machine, and load.allow_hosts does not name it" in done.stderr
+    assert "topology.url: 192.0.2.1 is a remote host that load.allow_hosts does not list" in done.stderr
     assert "--i-am-authorized" in done.stderr
 
 
-def test_an_allowed_address_needs_the_word_of_whoever_runs_it(cli):
-    done = cli("execute", at(cli, ELSEWHERE, allow_hosts=[ELSEWHERE]))
+def test_an_allowed_address_needs_a_confirmation_on_the_command_line(cli):
+    done = cli.in_process("execute", at(cli, ELSEWHERE, allow_hosts=[ELSEWHERE]))
 
     assert done.returncode == 2
-    assert "192.0.2.1 is not this machine: load on it needs your word" in done.stderr
+    assert "192.0.2.1 is not this machine: confirm that you are authorized to put load on it" in done.stderr
     assert "run again with --i-am-authorized" in done.stderr
     assert [path.name for path in cli.folder.iterdir()] == ["tiny.yaml"]
 
@@ -42,11 +45,11 @@ def test_an_allowed_address_needs_the_word_of_whoever_runs_it(cli):
     reason="this user may not make a network namespace",
 )
 @pytest.mark.parametrize("engine", ["builtin", pytest.param("k6", marks=pytest.mark.k6)])
-def test_with_both_words_it_is_loaded(cli, engine):
+def test_with_both_confirmations_it_is_loaded(cli, engine):
     spec = at(cli, "Far.Example", allow_hosts=["far.example"], engine=engine)
     names = cli.folder / "hosts"
     names.write_text(f"127.0.0.1 localhost\n{ELSEWHERE} far.example\n")
-    runner = f"runner execute {spec} --no-lock --out run"
+    runner = f"runner execute {spec} --no-lock --no-calibrate --out run"
     script = f"""
         ip link set lo up && ip address add {ELSEWHERE}/32 dev lo || exit 90
         mount --bind {names} /etc/hosts || exit 90
@@ -59,11 +62,16 @@ def test_with_both_words_it_is_loaded(cli, engine):
     """
 
     done = subprocess.run(
-        ["unshare", "-rnm", "sh", "-c", script], cwd=cli.folder, capture_output=True, text=True, check=False
+        ["unshare", "-rnm", "sh", "-c", script],
+        cwd=cli.folder,
+        env=os.environ | BYTECODE,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert done.returncode == 0, done.stderr
-    assert "far.example is 192.0.2.1, which is not this machine: load on it needs your word" in done.stderr
+    assert "far.example is 192.0.2.1, which is not this machine: confirm that you are" in done.stderr
     report = (cli.folder / "run" / "results.json").read_text()
     assert '"address": "192.0.2.1"' in report
     assert "--i-am-authorized" in report

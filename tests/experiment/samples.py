@@ -1,4 +1,4 @@
-"""Specifications to read, and short ways to read them."""
+"""Sample specifications, and helpers to read them."""
 
 from __future__ import annotations
 
@@ -96,28 +96,28 @@ def only(text: str, *overrides: str) -> Configuration:
 
 
 def refusal(text: str | bytes, *overrides: str) -> SpecificationError | None:
-    """What is wrong, None when nothing is."""
+    """Return the error, None if there is none."""
     try:
         read(text, *overrides)
-    except SpecificationError as found:
-        return found
+    except SpecificationError as caught:
+        return caught
     return None
 
 
 def error(text: str | bytes, *overrides: str) -> SpecificationError:
-    found = refusal(text, *overrides)
-    assert found, "was accepted"
-    return found
+    caught = refusal(text, *overrides)
+    assert caught, "was accepted"
+    return caught
 
 
 def sole(text: str | bytes, *overrides: str) -> str:
-    """The one problem, rendered."""
+    """Return the only problem, rendered."""
     (problem,) = error(text, *overrides).problems
     return problem
 
 
 def table(name: str) -> list:
-    """Rows of three lines in ``tables/NAME.txt``: what it shows, what is written, what is said."""
-    text = (Path(__file__).parent / "tables" / f"{name}.txt").read_text(encoding="utf-8")
-    rows = [block.split("\n") for block in text.rstrip("\n").split("\n\n")]
-    return [pytest.param(written[4:], said[4:], id=title) for title, written, said in rows]
+    """Return the rows of ``tables/NAME.txt``, each of three lines: title, input, message."""
+    content = (Path(__file__).parent / "tables" / f"{name}.txt").read_text(encoding="utf-8")
+    rows = [block.split("\n") for block in content.rstrip("\n").split("\n\n")]
+    return [pytest.param(text[4:], message[4:], id=title) for title, text, message in rows]

@@ -1,4 +1,4 @@
-"""The search finds the capacity of any monotone system, within its precision and its bound."""
+"""The search finds the capacity of any monotone system, within its precision and its number of probes."""
 
 from __future__ import annotations
 
@@ -15,70 +15,70 @@ RATES = st.floats(0.5, 1e6)
 
 @st.composite
 def searches(draw: st.DrawFn, probes: st.SearchStrategy[int] | None = None) -> Search:
-    least, start, most = sorted(draw(st.tuples(RATES, RATES, RATES)))
-    blank = Search(least, most, start, draw(st.floats(0.005, 0.5)), 1)
+    low, start, high = sorted(draw(st.tuples(RATES, RATES, RATES)))
+    blank = Search(low, high, start, draw(st.floats(0.005, 0.5)), 1)
     bound = draw(probes) if probes is not None else probes_needed(blank)
-    return Search(least, most, start, blank.precision, bound)
+    return Search(low, high, start, blank.precision, bound)
 
 
 def ended(search: Search, capacity: float) -> Search:
-    """The search run against a system that holds everything up to its capacity."""
+    """Return the search after it ran against a system that sustains all rates up to its capacity."""
     while (rate := search.next_rate) is not None:
-        search = search.after(held=rate <= capacity)
+        search = search.after(sustained=rate <= capacity)
     return search
 
 
 @given(searches(), st.floats(0.1, 2e6))
-def test_it_finds_the_capacity_of_any_monotone_system_within_its_precision(
+def test_the_search_finds_the_capacity_of_any_monotone_system_within_its_precision(
     search: Search, capacity: float
 ) -> None:
     done = ended(search, capacity)
 
-    if capacity < search.least:
-        assert (done.ending, done.held) == ("never", None)
-    elif capacity >= search.most:
-        assert (done.ending, done.held) == ("always", search.most)
+    if capacity < search.min_rps:
+        assert (done.ending, done.sustained) == ("never", None)
+    elif capacity >= search.max_rps:
+        assert (done.ending, done.sustained) == ("always", search.max_rps)
     else:
         assert done.ending == "found"
-        assert done.held is not None
+        assert done.sustained is not None
         assert done.failed is not None
-        assert done.held <= capacity < done.failed <= done.held * (1 + search.precision)
+        assert done.sustained <= capacity < done.failed <= done.sustained * (1 + search.precision)
 
 
 @given(searches(st.integers(1, 30)), st.lists(st.booleans(), min_size=30, max_size=30))
-def test_whatever_the_answers_it_ends_within_its_bound_and_never_asks_twice(
-    search: Search, answers: list[bool]
+def test_the_search_ends_within_its_probes_and_tries_no_rate_twice(
+    search: Search, outcomes: list[bool]
 ) -> None:
-    for held in answers:
+    for sustained in outcomes:
         if search.next_rate is not None:
             assert search.ending == "open"
-            search = search.after(held=held)
+            search = search.after(sustained=sustained)
 
     rates = [rate for rate, _ in search.tried]
     assert search.next_rate is None
     assert search.ending != "open"
     assert len(rates) <= search.probes
     assert len(set(rates)) == len(rates)
-    assert all(search.least <= rate <= search.most for rate in rates)
+    assert all(search.min_rps <= rate <= search.max_rps for rate in rates)
 
 
 @given(searches(st.integers(1, 30)), st.floats(0.1, 2e6))
-def test_it_says_nothing_that_it_has_not_seen(search: Search, capacity: float) -> None:
+def test_the_search_reports_only_what_it_measured(search: Search, capacity: float) -> None:
     done = ended(search, capacity)
 
-    assert done.held is None or done.held <= capacity
+    assert done.sustained is None or done.sustained <= capacity
     assert done.failed is None or done.failed > capacity
     assert (done.ending == "bounded") == (done.probes < probes_needed_for(done, capacity))
 
 
 def probes_needed_for(search: Search, capacity: float) -> int:
-    """How many probes the same search takes when nothing bounds it."""
-    free = Search(search.least, search.most, search.start, search.precision, 10_000)
+    """Return how many probes the same search needs without a limit."""
+    free = Search(search.min_rps, search.max_rps, search.start, search.precision, 10_000)
     return len(ended(free, capacity).tried)
 
 
 @given(RATES, RATES)
-def test_a_rate_between_two_leaves_at_most_three_fifths_of_the_space(a: float, b: float) -> None:
+def test_a_rate_between_two_leaves_at_most_three_fifths_of_the_interval(a: float, b: float) -> None:
     low, high = sorted((a, b))
     assume(high > low * 1.001)
     middle = between(low, high)
@@ -90,17 +90,19 @@ def test_a_rate_between_two_leaves_at_most_three_fifths_of_the_space(a: float, b
 @pytest.mark.parametrize(
     ("low", "high", "middle"), [(4000, 8000, 5700), (4000, 5700, 4800), (100, 105, 102), (7, 9, 7.9)]
 )
-def test_rates_between_are_round_where_there_is_room(low: float, high: float, middle: float) -> None:
+def test_rates_between_two_are_rounded_if_the_interval_permits(
+    low: float, high: float, middle: float
+) -> None:
     assert between(low, high) == middle
 
 
-def test_a_search_reads_as_ramp_and_bisection() -> None:
+def test_a_search_ramps_up_and_then_bisects() -> None:
     search = ended(Search(200, 20_000, 2_000, 0.05, 12), 5_300)
 
     assert [rate for rate, _ in search.tried] == [2000, 4000, 8000, 5700, 4800, 5200, 5400]
-    assert (search.held, search.failed, search.ending) == (5200, 5400, "found")
+    assert (search.sustained, search.failed, search.ending) == (5200, 5400, "found")
 
 
-def test_a_search_that_is_over_cannot_go_on() -> None:
+def test_a_search_that_is_over_cannot_continue() -> None:
     with pytest.raises(ValueError, match="over"):
-        ended(Search(1, 2, 1, 0.1, 1), 1).after(held=True)
+        ended(Search(1, 2, 1, 0.1, 1), 1).after(sustained=True)

@@ -1,4 +1,4 @@
-"""Every verdict is tried with the one change that should lift its limit, where it can be made."""
+"""Every verdict is tested with the one change that should lift its limit, if it applies."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def configuration(text):
         ("undetermined", "keep-alive", "load.connection", "keep-alive"),
     ],
 )
-def test_one_thing_changes_and_nothing_else(code, name, path, value):
+def test_a_counter_experiment_changes_one_thing(code, name, path, value):
     before = configuration(DOCKER)
 
     change = counter_experiment(before, code)
@@ -76,7 +76,7 @@ def at(tree, path):
         ("app-cpu-limited", ("shop", "--port", "{port}", "--workers=4", "--backlog", "4")),
     ],
 )
-def test_an_option_of_the_command_is_made_larger(code, command):
+def test_a_number_in_an_option_of_the_command_is_multiplied(code, command):
     before = configuration(PROCESS)
 
     assert changed(before, counter_experiment(before, code).name).topology.app.command == command
@@ -89,27 +89,27 @@ def test_some_verdicts_have_no_counter_experiment(code):
 
 @pytest.mark.parametrize("name", ["direct", "no-proxy", "replica", "cpu-limit", "no such thing"])
 def test_a_change_that_does_not_apply_is_refused(name):
-    with pytest.raises(ValueError, match="cannot be made"):
+    with pytest.raises(ValueError, match="does not apply"):
         changed(configuration(PROCESS), name)
 
 
-def test_a_replica_before_which_a_proxy_has_to_be_put_is_no_clean_change():
+def test_a_replica_that_also_needs_a_proxy_is_not_a_clean_change():
     assert not CHANGES["replicas"].clean
     assert changed(configuration(PROCESS), "replicas").topology.proxy is not None
 
 
-def test_trials_of_one_change_come_together_and_are_numbered_on():
+def test_trials_with_one_change_are_grouped_and_continue_the_numbering():
     trials = plan(read_spec(DOCKER.encode(), source="shop.yaml"))
 
-    found = counter_trials(trials, {0: "host-cpu-limited", 1: "host-cpu-limited"})
+    counters = counter_trials(trials, {0: "host-cpu-limited", 1: "host-cpu-limited"})
 
-    assert [(t.order, t.proves, t.change, t.configuration.name) for t in found] == [
+    assert [(t.order, t.counter_experiment_for, t.change, t.configuration.name) for t in counters] == [
         (2, 0, "keep-alive", "shop-keep-alive"),
         (3, 1, "keep-alive", "shop-keep-alive"),
     ]
 
 
-def test_nothing_is_tried_unless_it_was_asked_for():
+def test_no_counter_experiment_runs_without_prove():
     trials = plan(read_spec(DOCKER.replace("prove: true", "").encode(), source="shop.yaml"))
 
     assert counter_trials(trials, {0: "host-cpu-limited"}) == ()

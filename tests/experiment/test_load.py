@@ -1,4 +1,4 @@
-"""A specification as a whole: what was written is what is read, however it was written."""
+"""A complete specification is read unchanged, in every form in which it can be written."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ SPECIFICATIONS = part(
 
 
 def yaml_of(specification: dict[str, Any]) -> bytes:
-    """As JSON, which is YAML too."""
+    """Return it as JSON, which is also YAML."""
     return json.dumps(specification, ensure_ascii=False).encode()
 
 
 @settings(max_examples=60)
 @given(SPECIFICATIONS)
-def test_what_was_written_is_what_is_read(specification: dict[str, Any]) -> None:
+def test_a_specification_is_read_unchanged(specification: dict[str, Any]) -> None:
     experiment = read_spec(yaml_of(specification), source="spec.yaml")
 
     assert experiment.name == specification["name"]
@@ -100,7 +100,7 @@ def test_what_was_written_is_what_is_read(specification: dict[str, Any]) -> None
 
 @settings(max_examples=60)
 @given(SPECIFICATIONS)
-def test_an_experiment_survives_being_stored_as_json(specification: dict[str, Any]) -> None:
+def test_an_experiment_can_be_stored_as_json(specification: dict[str, Any]) -> None:
     experiment = read_spec(yaml_of(specification), source="spec.yaml")
 
     assert Experiment.model_validate(json.loads(experiment.model_dump_json())) == experiment
@@ -109,18 +109,20 @@ def test_an_experiment_survives_being_stored_as_json(specification: dict[str, An
 
 @settings(max_examples=60)
 @given(SPECIFICATIONS)
-def test_an_empty_configuration_is_the_base_under_another_name(specification: dict[str, Any]) -> None:
+def test_an_empty_configuration_equals_the_shared_keys_under_another_name(
+    specification: dict[str, Any],
+) -> None:
     (alone,) = read_spec(yaml_of(specification), source="s").configurations
-    (laid,) = read_spec(
+    (merged,) = read_spec(
         yaml_of({**specification, "configurations": [{"name": "x"}]}), source="s"
     ).configurations
 
-    assert laid == alone.model_copy(update={"name": "x"})
+    assert merged == alone.model_copy(update={"name": "x"})
 
 
 @settings(max_examples=60)
 @given(SPECIFICATIONS, st.sampled_from(["load", "topology", "stages", "cooldown", "repeats", "title"]))
-def test_a_value_set_on_the_command_line_is_as_good_as_one_in_the_file(
+def test_a_value_set_on_the_command_line_equals_one_in_the_file(
     specification: dict[str, Any], key: str
 ) -> None:
     if key not in specification:

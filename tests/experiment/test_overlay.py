@@ -1,4 +1,4 @@
-"""Each configuration is laid over the keys beside it, and keeps its own positions."""
+"""Each configuration is merged into the shared keys, and keeps its own positions."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def tree(data: dict[str, Any]) -> MapNode:
     return node
 
 
-def laid(under: dict[str, Any], over: dict[str, Any]) -> Any:
+def merged_data(under: dict[str, Any], over: dict[str, Any]) -> Any:
     return plain(merge(tree(under), tree(over)))
 
 
 @given(MAPS)
-def test_nothing_laid_over_a_base_changes_nothing(base: dict) -> None:
-    assert laid(base, {}) == base
-    assert laid({}, base) == base
-    assert laid(base, base) == base
+def test_merging_an_empty_or_equal_map_changes_nothing(base: dict) -> None:
+    assert merged_data(base, {}) == base
+    assert merged_data({}, base) == base
+    assert merged_data(base, base) == base
 
 
 @given(LEVELS, LEVELS, LEVELS)
-def test_layers_may_be_merged_in_any_grouping(a: dict, b: dict, c: dict) -> None:
+def test_merging_is_associative(a: dict, b: dict, c: dict) -> None:
     assert plain(merge(merge(tree(a), tree(b)), tree(c))) == plain(merge(tree(a), merge(tree(b), tree(c))))
 
 
 @given(MAPS, MAPS)
-def test_the_upper_layer_wins_and_the_lower_shows_where_it_is_silent(under: dict, over: dict) -> None:
-    merged = laid(under, over)
+def test_the_upper_layer_replaces_values_and_the_lower_fills_the_rest(under: dict, over: dict) -> None:
+    merged = merged_data(under, over)
 
     assert merged.keys() == under.keys() | over.keys()
     for key, value in merged.items():
@@ -57,18 +57,18 @@ def test_the_upper_layer_wins_and_the_lower_shows_where_it_is_silent(under: dict
         elif not (isinstance(over[key], dict) and isinstance(under.get(key), dict)):
             assert value == over[key]
         else:
-            assert value == laid(under[key], over[key])
+            assert value == merged_data(under[key], over[key])
 
 
 @given(MAPS, st.data())
-def test_null_removes_a_key_that_the_lower_layer_has(under: dict, data: st.DataObject) -> None:
+def test_null_removes_a_key_of_the_lower_layer(under: dict, data: st.DataObject) -> None:
     gone = data.draw(st.sets(st.sampled_from(sorted(under))) if under else st.just(set()))
 
-    assert laid(under, dict.fromkeys(gone)) == {key: under[key] for key in under if key not in gone}
+    assert merged_data(under, dict.fromkeys(gone)) == {key: under[key] for key in under if key not in gone}
 
 
-def test_null_stays_where_there_is_nothing_to_remove() -> None:
-    assert laid({"a": 1}, {"b": None}) == {"a": 1, "b": None}
+def test_null_without_a_key_to_remove_has_no_effect() -> None:
+    assert merged_data({"a": 1}, {"b": None}) == {"a": 1, "b": None}
 
 
 def test_maps_merge_and_lists_replace() -> None:
@@ -105,7 +105,7 @@ def test_the_same_kind_of_topology_is_merged() -> None:
     assert a.topology.app.health == "/up"
 
 
-def test_only_a_topology_is_replaced_by_its_kind() -> None:
+def test_only_a_topology_is_replaced_when_its_kind_differs() -> None:
     env = PROCESS.replace("    command", "    env: {kind: a, B: 1}\n    command")
     text = env + "configurations:\n  - name: a\n    topology: {app: {env: {kind: b}}}\n"
 
@@ -113,7 +113,7 @@ def test_only_a_topology_is_replaced_by_its_kind() -> None:
     assert a.topology.app.env == {"kind": "b", "B": "1"}
 
 
-def test_the_base_may_lack_what_every_configuration_brings() -> None:
+def test_the_shared_keys_may_lack_what_every_configuration_has() -> None:
     text = (
         "version: 1\nname: x\n"
         "topology: {kind: external}\n"
@@ -126,7 +126,7 @@ def test_the_base_may_lack_what_every_configuration_brings() -> None:
     assert [c.topology.url for c in read(text).configurations] == ["http://a", "http://b"]
 
 
-def test_what_a_configuration_lacks_is_missing_there() -> None:
+def test_a_missing_key_is_reported_at_the_configuration() -> None:
     text = "version: 1\nname: x\nconfigurations:\n  - name: a\n    stages: [{rps: 1, duration: 1s}]\n"
 
     assert sole(text) == (
@@ -137,19 +137,19 @@ def test_what_a_configuration_lacks_is_missing_there() -> None:
     )
 
 
-def test_a_problem_of_the_base_is_named_once_and_one_of_a_layer_at_the_layer() -> None:
+def test_a_problem_is_reported_once_and_in_the_layer_that_has_it() -> None:
     text = PROCESS.replace("connection: new", "conection: new") + (
         "configurations:\n  - name: a\n  - name: b\n    load: {timeout: 5}\n  - name: c\n    lod: {}\n"
     )
 
     assert [(p.line, p.column, p.path, p.message.split(",")[0]) for p in error(text).positions] == [
         (8, 3, "load.conection", "unknown key"),
-        (14, 21, "configurations[1].load.timeout", "should be a time with its unit"),
+        (14, 21, "configurations[1].load.timeout", "should be a time with a unit"),
         (16, 5, "configurations[2].lod", "unknown key"),
     ]
 
 
-def test_a_problem_in_a_base_that_every_configuration_replaces_is_still_named() -> None:
+def test_a_problem_in_shared_keys_is_reported_even_if_every_configuration_replaces_them() -> None:
     text = PROCESS.replace("[serve, --port", "[serve, --port").replace("100, duration", "-1, duration") + (
         "configurations:\n  - name: a\n    stages: [{rps: 1, duration: 1s}]\n"
     )
@@ -161,7 +161,7 @@ def test_a_problem_in_a_base_that_every_configuration_replaces_is_still_named() 
     ]
 
 
-def test_what_is_missing_in_a_merged_mapping_is_missing_in_the_upper_layer() -> None:
+def test_a_key_that_is_missing_after_merging_is_reported_in_the_upper_layer() -> None:
     text = PROCESS.replace("    command: [serve", "    x: [serve").replace("x:", "health: /a #")
     text += "configurations:\n  - name: a\n    topology:\n      app:\n        health: /b\n"
 
@@ -171,7 +171,7 @@ def test_what_is_missing_in_a_merged_mapping_is_missing_in_the_upper_layer() -> 
 def test_conflicts_between_layers_point_at_the_upper_one() -> None:
     text = PROCESS + "configurations:\n  - name: a\n    topology: {app: {image: x}}\n"
 
-    assert "spec.yaml:13:29: configurations[0].topology.app.image: image is for kind docker" in sole(text)
+    assert "spec.yaml:13:29: configurations[0].topology.app.image: image requires kind docker" in sole(text)
 
 
 NAMES = [
@@ -179,7 +179,7 @@ NAMES = [
     (
         "a name twice",
         "configurations: [{name: a}, {name: a}]",
-        "configurations[1].name: 'a' is the name of configurations[0] already",
+        "configurations[1].name: the name 'a' is already used by configurations[0]",
     ),
     ("no configuration", "configurations: []", "configurations: should not be empty"),
     ("nothing", "configurations:", "configurations: should be a list, not empty"),
@@ -198,7 +198,7 @@ def test_configurations_are_a_list_of_named_mappings(line: str, problem: str) ->
     assert problem in sole(MINIMAL + line)
 
 
-def test_a_scalar_keeps_the_mark_of_where_it_was_written() -> None:
+def test_a_scalar_keeps_its_mark() -> None:
     merged = merge(tree({"a": 1, "b": {"c": 2}}), tree({"b": {"d": 3}}))
 
     assert merged.entries["a"].value == Scalar(Mark(1, 7, 1), "a", 1)

@@ -14,15 +14,15 @@ from tests.experiment.samples import MINIMAL, PROCESS, error, sole
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def test_many_problems_are_all_shown_at_once_as_in_the_golden_file() -> None:
-    with pytest.raises(SpecificationError) as found:
+def test_all_problems_are_shown_at_once_as_in_the_golden_file() -> None:
+    with pytest.raises(SpecificationError) as caught:
         read_spec((GOLDEN / "many-problems.yaml").read_bytes(), source="many-problems.yaml")
 
-    shown = "\n".join([found.value.message, *found.value.problems]) + "\n"
-    assert shown == (GOLDEN / "many-problems.txt").read_text(encoding="utf-8")
+    text = "\n".join([caught.value.message, *caught.value.problems]) + "\n"
+    assert text == (GOLDEN / "many-problems.txt").read_text(encoding="utf-8")
 
 
-def test_all_that_is_required_is_named_once() -> None:
+def test_each_missing_key_is_reported_once() -> None:
     assert [position.path for position in error("titel: x\n").positions] == [
         "version",
         "name",
@@ -32,15 +32,17 @@ def test_all_that_is_required_is_named_once() -> None:
     ]
 
 
-def test_a_problem_is_also_data_for_machines() -> None:
-    found = error(PROCESS.replace("connection: new", "conection: new"))
+def test_a_problem_is_also_structured_data() -> None:
+    refused = error(PROCESS.replace("connection: new", "conection: new"))
 
-    assert found.message == "spec.yaml: 1 problem"
-    assert found.details == found.problems
-    assert found.positions == (Problem(8, 3, "load.conection", "unknown key", "did you mean 'connection'?"),)
+    assert refused.message == "spec.yaml: 1 problem"
+    assert refused.details == refused.problems
+    assert refused.positions == (
+        Problem(8, 3, "load.conection", "unknown key", "did you mean 'connection'?"),
+    )
 
 
-def test_the_caret_stands_under_the_value_behind_wide_letters() -> None:
+def test_the_caret_is_under_the_value_after_wide_characters() -> None:
     text = MINIMAL.replace("stages: [{rps: 10,", "stages: [{name: 大きさ, rps: x,")
 
     place, line, caret = sole(text).splitlines()
@@ -65,15 +67,15 @@ def test_a_tab_before_the_caret_does_not_shift_it() -> None:
     assert line[caret.index("^")] == "x"
 
 
-def test_what_a_terminal_would_act_on_is_never_shown() -> None:
+def test_terminal_control_characters_are_never_shown() -> None:
     for raw in (b"a: \x1b[31mred\x1b[0m", b"a: \xc2\x9b31m", "name: \u202eevil".encode(), b'"a\\e[1m": 1\n'):
-        shown = "".join(error(raw).problems).replace("\n", "")
-        assert shown.isprintable(), shown
+        text = "".join(error(raw).problems).replace("\n", "")
+        assert text.isprintable(), text
 
 
-def test_more_problems_than_anyone_reads_are_counted() -> None:
-    found = error(MINIMAL + "\n".join(f"k{n}: 1" for n in range(200)))
+def test_problems_after_the_first_fifty_are_only_counted() -> None:
+    refused = error(MINIMAL + "\n".join(f"k{n}: 1" for n in range(200)))
 
-    assert len(found.problems) == MAX_SHOWN + 1
-    assert found.problems[-1] == "… and 150 more problems"
-    assert len(found.positions) == 200
+    assert len(refused.problems) == MAX_SHOWN + 1
+    assert refused.problems[-1] == "… and 150 more problems"
+    assert len(refused.positions) == 200

@@ -1,4 +1,4 @@
-"""Times and sizes carry their unit, and a wrong one is met with the right one."""
+"""Times and sizes have a unit, and a wrong unit is answered with a suggestion."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from runner.experiment.base_model import WRITTEN
+from runner.experiment.base_model import FROM_FILE
 from runner.experiment.quantities import GIB, HOUR, KIB, MIB, Size, Time, format_size, format_time
 
-TIME = TypeAdapter(Annotated[float, Time(most=HOUR)])
-PAUSE = TypeAdapter(Annotated[float, Time(most=HOUR, zero=True)])
-SIZE = TypeAdapter(Annotated[int, Size(least=KIB, most=GIB)])
+TIME = TypeAdapter(Annotated[float, Time(max_s=HOUR)])
+PAUSE = TypeAdapter(Annotated[float, Time(max_s=HOUR, zero=True)])
+SIZE = TypeAdapter(Annotated[int, Size(min_bytes=KIB, max_bytes=GIB)])
 
 
-def written(adapter: TypeAdapter, value: object) -> object:
-    return adapter.validate_python(value, context=WRITTEN)
+def read(adapter: TypeAdapter, value: object) -> object:
+    return adapter.validate_python(value, context=FROM_FILE)
 
 
-def complaint(adapter: TypeAdapter, value: object) -> tuple[str, str]:
-    with pytest.raises(ValidationError) as found:
-        written(adapter, value)
-    (error,) = found.value.errors()
+def problem_with(adapter: TypeAdapter, value: object) -> tuple[str, str]:
+    with pytest.raises(ValidationError) as caught:
+        read(adapter, value)
+    (error,) = caught.value.errors()
     return error["msg"], error["ctx"]["hint"]
 
 
@@ -42,7 +42,7 @@ def complaint(adapter: TypeAdapter, value: object) -> tuple[str, str]:
     ],
 )
 def test_a_time_is_a_number_with_a_unit(text: str, seconds: float) -> None:
-    assert written(TIME, text) == seconds
+    assert read(TIME, text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -57,17 +57,17 @@ def test_a_time_is_a_number_with_a_unit(text: str, seconds: float) -> None:
     ],
 )
 def test_a_size_is_a_number_with_a_unit(text: str, size: int) -> None:
-    assert written(SIZE, text) == size
+    assert read(SIZE, text) == size
 
 
 WRONG_TIMES = [
     (
         "no unit",
         30,
-        "should be a time with its unit, such as 30s, not 30",
-        "write 30s, or another unit of us, ms, s, m or h",
+        "should be a time with a unit, such as 30s, not 30",
+        "write 30s, or use another unit: us, ms, s, m or h",
     ),
-    ("no unit in quotes", "30", "should be a time with its unit, such as 30s, not '30'", ""),
+    ("no unit in quotes", "30", "should be a time with a unit, such as 30s, not '30'", ""),
     (
         "a long unit",
         "30 seconds",
@@ -75,13 +75,13 @@ WRONG_TIMES = [
         "did you mean 's'?",
     ),
     ("a micro sign", "5µs", "unknown unit 'µs' in '5µs'; units are us, ms, s, m and h", "did you mean 'us'?"),
-    ("a clock", "1:30", "should be a time with its unit, such as 30s, not '1:30'", ""),
-    ("two units", "1m30s", "should be a time with its unit, such as 30s, not '1m30s'", ""),
-    ("a sign", "-5s", "should be a time with its unit, such as 30s, not '-5s'", ""),
+    ("a clock", "1:30", "should be a time with a unit, such as 30s, not '1:30'", ""),
+    ("two units", "1m30s", "should be a time with a unit, such as 30s, not '1m30s'", ""),
+    ("a sign", "-5s", "should be a time with a unit, such as 30s, not '-5s'", ""),
     ("days", "1d", "unknown unit 'd' in '1d'; units are us, ms, s, m and h", ""),
-    ("a boolean", True, "should be a time with its unit, such as 30s, not true", ""),
-    ("nothing", None, "should be a time with its unit, such as 30s, not empty", ""),
-    ("infinity", ".inf", "should be a time with its unit, such as 30s, not '.inf'", ""),
+    ("a boolean", True, "should be a time with a unit, such as 30s, not true", ""),
+    ("nothing", None, "should be a time with a unit, such as 30s, not empty", ""),
+    ("infinity", ".inf", "should be a time with a unit, such as 30s, not '.inf'", ""),
     ("zero", 0, "should be more than 0", ""),
     ("zero seconds", "0s", "should be more than 0", ""),
     ("too long", "2h", "should be at most 1h, not '2h'", ""),
@@ -92,12 +92,12 @@ WRONG_TIMES = [
 @pytest.mark.parametrize(
     ("value", "message", "hint"), [row[1:] for row in WRONG_TIMES], ids=[row[0] for row in WRONG_TIMES]
 )
-def test_a_wrong_time_is_told_what_a_right_one_is(value: object, message: str, hint: str) -> None:
-    assert complaint(TIME, value) == (message, hint)
+def test_an_invalid_time_is_explained(value: object, message: str, hint: str) -> None:
+    assert problem_with(TIME, value) == (message, hint)
 
 
 WRONG_SIZES = [
-    ("no unit", 256, "should be a size with its unit, such as 256MiB, not 256"),
+    ("no unit", 256, "should be a size with a unit, such as 256MiB, not 256"),
     ("docker's unit", "256m", "unknown unit 'm' in '256m'; units are B, KiB, MiB, GiB, kB, MB and GB"),
     ("kubernetes' unit", "256Mi", "unknown unit 'Mi' in '256Mi'; units are B, KiB, MiB, GiB, kB, MB and GB"),
     ("too small", "1B", "should be from 1KiB to 1GiB, not '1B'"),
@@ -108,19 +108,19 @@ WRONG_SIZES = [
 @pytest.mark.parametrize(
     ("value", "message"), [row[1:] for row in WRONG_SIZES], ids=[row[0] for row in WRONG_SIZES]
 )
-def test_a_wrong_size_is_told_what_a_right_one_is(value: object, message: str) -> None:
-    assert complaint(SIZE, value)[0] == message
+def test_an_invalid_size_is_explained(value: object, message: str) -> None:
+    assert problem_with(SIZE, value)[0] == message
 
 
 @pytest.mark.parametrize(
     ("unit", "meant"), [("256m", "MiB"), ("256Mi", "MiB"), ("1g", "GiB"), ("9KB", "KiB")]
 )
 def test_the_unit_of_another_tool_is_translated(unit: str, meant: str) -> None:
-    assert complaint(SIZE, unit)[1] == f"did you mean '{meant}'?"
+    assert problem_with(SIZE, unit)[1] == f"did you mean '{meant}'?"
 
 
-def test_a_bare_zero_is_a_time_where_none_is_meant() -> None:
-    assert written(PAUSE, 0) == 0
+def test_zero_needs_no_unit_where_it_is_allowed() -> None:
+    assert read(PAUSE, 0) == 0
 
 
 def test_from_python_a_time_is_seconds_and_a_size_is_bytes() -> None:
@@ -129,10 +129,10 @@ def test_from_python_a_time_is_seconds_and_a_size_is_bytes() -> None:
 
 
 @given(st.integers(1, 3_600_000_000))
-def test_every_time_is_read_back_as_it_was_formatted(microseconds: int) -> None:
-    assert written(TIME, format_time(microseconds / 1e6)) == microseconds / 1e6
+def test_every_formatted_time_reads_back(microseconds: int) -> None:
+    assert read(TIME, format_time(microseconds / 1e6)) == microseconds / 1e6
 
 
 @given(st.integers(KIB, GIB))
-def test_every_size_is_read_back_as_it_was_formatted(size: int) -> None:
-    assert written(SIZE, format_size(size)) == size
+def test_every_formatted_size_reads_back(size: int) -> None:
+    assert read(SIZE, format_size(size)) == size

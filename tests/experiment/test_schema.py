@@ -1,4 +1,4 @@
-"""The JSON Schema is current, and agrees with the reader about right and wrong."""
+"""The JSON Schema is current, and agrees with the reader."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def validator() -> Draft202012Validator:
 
 
 def test_the_committed_schema_is_current() -> None:
-    # To renew it: runner schema > runner/experiment/schema.json
+    # To update it: runner schema > runner/experiment/schema.json
     assert COMMITTED.read_text(encoding="utf-8") == schema_text()
 
 
@@ -35,7 +35,7 @@ def test_the_schema_is_itself_valid() -> None:
     Draft202012Validator.check_schema(json_schema())
 
 
-def test_designs_sample_is_valid(validator: Draft202012Validator) -> None:
+def test_the_design_sample_is_valid(validator: Draft202012Validator) -> None:
     validator.validate(yaml.safe_load(DESIGN))
 
 
@@ -47,16 +47,18 @@ LAYERED = PROCESS.replace("connection: new", "connection: new\n  timeout: 3s") +
 
 
 @pytest.mark.parametrize("text", [MINIMAL, PROCESS, LAYERED])
-def test_what_the_reader_takes_the_schema_takes(text: str, validator: Draft202012Validator) -> None:
+def test_the_schema_accepts_what_the_reader_accepts(text: str, validator: Draft202012Validator) -> None:
     read_spec(text.encode(), source="s")
     validator.validate(yaml.safe_load(text))
 
 
 @settings(max_examples=60)
-@given(SPECIFICATIONS)
-def test_whatever_the_reader_takes_the_schema_takes(specification: dict[str, Any]) -> None:
+@given(specification=SPECIFICATIONS)
+def test_the_schema_accepts_every_specification_that_the_reader_accepts(
+    validator: Draft202012Validator, specification: dict[str, Any]
+) -> None:
     read_spec(yaml_of(specification), source="s")
-    Draft202012Validator(json_schema()).validate(specification)
+    validator.validate(specification)
 
 
 WRONG = [
@@ -83,7 +85,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("text", [row[1] for row in WRONG], ids=[row[0] for row in WRONG])
-def test_what_the_schema_refuses_the_reader_refuses_too(text: str, validator: Draft202012Validator) -> None:
+def test_the_reader_refuses_what_the_schema_refuses(text: str, validator: Draft202012Validator) -> None:
     assert not validator.is_valid(yaml.safe_load(text))
     with pytest.raises(SpecificationError):
         read_spec(text.encode(), source="s")
@@ -103,7 +105,7 @@ def test_every_field_is_described() -> None:
     assert [name for name, body in schema["$defs"].items() if not body.get("description")] == []
 
 
-def test_defaults_are_written_as_in_a_file() -> None:
+def test_defaults_have_the_form_of_the_file() -> None:
     load = json_schema()["$defs"]["Load"]["properties"]
 
     assert load["timeout"]["default"] == "10s"
@@ -114,13 +116,13 @@ def test_the_modeline_names_the_schema_for_editors() -> None:
     assert modeline("../schema.json") == "# yaml-language-server: $schema=../schema.json"
 
 
-def test_the_committed_page_of_keys_is_current() -> None:
-    # To renew it: runner schema --markdown > experiments/REFERENCE.md
+def test_the_committed_reference_is_current() -> None:
+    # To update it: runner schema --markdown > experiments/REFERENCE.md
     committed = Path(__file__).parents[2] / "experiments" / "REFERENCE.md"
     assert committed.read_text(encoding="utf-8") == reference()
 
 
-def test_the_page_of_keys_has_every_key() -> None:
+def test_the_reference_has_every_key() -> None:
     page = reference()
     schema = json_schema()
     parts = [body for name, body in schema["$defs"].items() if not name.startswith("Partial")]

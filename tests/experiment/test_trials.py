@@ -1,4 +1,4 @@
-"""The plan holds every stage once a repeat, in an order that can be had again."""
+"""The plan contains every stage once per repeat, in a reproducible order."""
 
 from __future__ import annotations
 
@@ -53,29 +53,29 @@ def test_one_repeat_keeps_the_order_of_the_file() -> None:
 
 
 @given(EXPERIMENTS)
-def test_every_repeat_is_a_block_with_each_stage_once(asked: Experiment) -> None:
-    trials = plan(asked)
-    everything = sorted((c.name, s.name) for c in asked.configurations for s in c.stages)
+def test_every_repeat_is_a_block_with_each_stage_once(spec: Experiment) -> None:
+    trials = plan(spec)
+    everything = sorted((c.name, s.name) for c in spec.configurations for s in c.stages)
 
     blocks = [[(c, s) for c, s, _ in block] for _, block in groupby(names(trials), key=lambda name: name[2])]
-    assert [sorted(block) for block in blocks] == [everything] * asked.repeats
+    assert [sorted(block) for block in blocks] == [everything] * spec.repeats
     assert [trial.repeat for trial in trials] == sorted(trial.repeat for trial in trials)
     assert [trial.order for trial in trials] == list(range(len(trials)))
 
 
 @given(EXPERIMENTS)
-def test_a_stack_comes_up_once_for_each_block_and_configuration(asked: Experiment) -> None:
-    for _, block in groupby(names(plan(asked)), key=lambda name: name[2]):
+def test_a_stack_starts_once_for_each_block_and_configuration(spec: Experiment) -> None:
+    for _, block in groupby(names(plan(spec)), key=lambda name: name[2]):
         visited = [configuration for configuration, _ in groupby(block, key=lambda name: name[0])]
-        assert len(visited) == len(asked.configurations)
+        assert len(visited) == len(spec.configurations)
 
 
 @given(EXPERIMENTS)
-def test_the_same_seed_gives_the_same_order(asked: Experiment) -> None:
-    assert plan(asked) == plan(asked)
+def test_the_same_seed_gives_the_same_order(spec: Experiment) -> None:
+    assert plan(spec) == plan(spec)
 
 
-def test_the_order_of_repeats_is_random_and_stays_as_it_is_from_version_to_version() -> None:
+def test_the_order_of_repeats_is_random_and_does_not_change_between_versions() -> None:
     order = " ".join(c + s for c, s, _ in names(plan(experiment(2, 3, repeats=2, seed=7))))
 
     assert order == "c0s2 c0s1 c0s0 c1s1 c1s0 c1s2 c1s1 c1s0 c1s2 c0s2 c0s0 c0s1"
@@ -94,13 +94,13 @@ def test_repeats_differ_in_their_order() -> None:
 
 
 @given(EXPERIMENTS, st.data())
-def test_a_filter_leaves_the_order_of_what_remains(asked: Experiment, data: st.DataObject) -> None:
-    kept = data.draw(st.sets(st.sampled_from([c.name for c in asked.configurations]), min_size=1))
-    wanted = data.draw(st.sets(st.sampled_from([s.name for s in asked.configurations[0].stages]), min_size=1))
+def test_a_filter_keeps_the_order_of_the_remaining_trials(spec: Experiment, data: st.DataObject) -> None:
+    kept = data.draw(st.sets(st.sampled_from([c.name for c in spec.configurations]), min_size=1))
+    wanted = data.draw(st.sets(st.sampled_from([s.name for s in spec.configurations[0].stages]), min_size=1))
 
-    some = plan(asked, configurations=kept, stages=wanted)
+    some = plan(spec, configurations=kept, stages=wanted)
 
-    assert names(some) == [name for name in names(plan(asked)) if name[0] in kept and name[1] in wanted]
+    assert names(some) == [name for name in names(plan(spec)) if name[0] in kept and name[1] in wanted]
     assert [trial.order for trial in some] == list(range(len(some)))
 
 
@@ -112,41 +112,41 @@ WRONG = [
         "did you mean 'c0'?",
     ),
     (
-        "an unlike configuration",
+        "a dissimilar configuration",
         {"configurations": ["docker"]},
         "there is no configuration 'docker'",
-        "the configurations are c0, c1 and c2",
+        "configurations are c0, c1 and c2",
     ),
-    ("a misspelt stage", {"stages": ["s9"]}, "there is no stage 's9'", "the stages are s0, s1 and s2"),
-    ("two at once", {"stages": ["x", "y"]}, "there is no stage 'x' or 'y'", "the stages are s0, s1 and s2"),
+    ("a misspelt stage", {"stages": ["s9"]}, "there is no stage 's9'", "stages are s0, s1 and s2"),
+    ("two at once", {"stages": ["x", "y"]}, "there is no stage 'x' or 'y'", "stages are s0, s1 and s2"),
 ]
 
 
 @pytest.mark.parametrize(
     ("filters", "message", "hint"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG]
 )
-def test_an_unknown_name_is_refused_with_those_that_are_known(filters: dict, message: str, hint: str) -> None:
-    with pytest.raises(UsageError) as found:
+def test_an_unknown_name_is_refused_with_the_known_names(filters: dict, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
         plan(experiment(), **filters)
 
-    assert (found.value.message, found.value.hint) == (message, hint)
+    assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
-def test_a_rate_is_near_enough_to_the_name_of_its_stage() -> None:
+def test_a_rate_suggests_the_stage_with_that_name() -> None:
     one = experiment().configurations[0].model_copy(update={"stages": (Stage(rps=4000, duration=1.0),)})
-    asked = experiment().model_copy(update={"configurations": (one,)})
+    spec = experiment().model_copy(update={"configurations": (one,)})
 
-    with pytest.raises(UsageError) as found:
-        plan(asked, stages=["4000"])
+    with pytest.raises(UsageError) as caught:
+        plan(spec, stages=["4000"])
 
-    assert found.value.hint == "did you mean '4,000 RPS'?"
+    assert caught.value.hint == "did you mean '4,000 RPS'?"
 
 
-def test_a_cross_check_follows_and_precedes_in_turn() -> None:
-    asked = experiment(1, 3)
-    (configuration,) = asked.configurations
+def test_cross_checks_alternately_follow_and_precede() -> None:
+    spec = experiment(1, 3)
+    (configuration,) = spec.configurations
     load = Load(cross_check=True, quantum=0.0005)
-    checked = asked.model_copy(update={"configurations": (configuration.model_copy(update={"load": load}),)})
+    checked = spec.model_copy(update={"configurations": (configuration.model_copy(update={"load": load}),)})
 
     trials = plan(checked)
 

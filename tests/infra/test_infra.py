@@ -15,16 +15,16 @@ INFRA = Path(__file__).parents[2] / "infra"
 @pytest.mark.docker
 @pytest.mark.nginx
 def test_a_prepared_machine_is_left_as_it_is():
-    said = subprocess.run(["bash", INFRA / "ci" / "prepare"], capture_output=True, text=True, check=True)
+    done = subprocess.run(["bash", INFRA / "ci" / "prepare"], capture_output=True, text=True, check=True)
 
-    assert said.stderr == "prepare: ready\n"
+    assert done.stderr == "prepare: ready\n"
 
 
 @needs_mmdebstrap
 @pytest.mark.docker
 def test_both_stand_ins_are_there_afterwards():
     command = [sys.executable, INFRA / "images" / "build.py"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
 
-    assert "stands in for python:3.12-slim: sha256:" in said.stderr
-    assert "stands in for nginx:1.28-alpine: sha256:" in said.stderr
+    assert "stands in for python:3.12-slim: sha256:" in done.stderr
+    assert "stands in for nginx:1.28-alpine: sha256:" in done.stderr

@@ -1,9 +1,9 @@
-"""Reports are made again by the commands that stand in their table, and none is lost by that."""
+"""Reports are created again by the commands in their table, and a failed run replaces none."""
 
 from infra.reports import refresh
 
 
-def test_the_table_is_the_list():
+def test_the_table_lists_the_commands():
     row = (
         "| [one](one/report.md) | what it `shows` | `runner execute a.yaml --set 'b=c d' --out reports/one` |"
     )
@@ -13,14 +13,15 @@ def test_the_table_is_the_list():
     }
 
 
-def test_a_run_that_fails_leaves_the_old_report(tmp_path, monkeypatch):
+def test_a_run_that_fails_keeps_the_old_report(tmp_path, monkeypatch):
     monkeypatch.setattr(refresh, "REPORTS", tmp_path)
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "report.md").write_text("old")
 
-    said = refresh.refresh("one", ["execute", "no-such.yaml", "--out", "reports/one"])
+    refreshed = refresh.refresh("one", ["execute", "no-such.yaml", "--out", "reports/one"])
 
-    assert "exit code 2 and no whole run" in said
+    assert not refreshed.replaced
+    assert "exit code 2, incomplete run" in refreshed.message
     assert (tmp_path / "one" / "report.md").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
 

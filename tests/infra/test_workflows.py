@@ -115,7 +115,7 @@ def archive(**entries) -> bytes:
 
 
 def fetch(tmp_path, content: bytes, artifact="42"):
-    """Run the script with a `gh` that answers from files."""
+    """Run the script with a `gh` that reads from files."""
     (tmp_path / "archive.zip").write_bytes(content)
     gh = tmp_path / "bin" / "gh"
     gh.parent.mkdir()
@@ -143,26 +143,26 @@ def test_of_a_forks_artifact_only_the_results_are_taken(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"no archive", "BadZipFile"),
         (archive(report_md="x"), "KeyError"),
-        (archive(results_json=b" " * (64 * 1024 * 1024 + 1)), "larger than any run's"),
+        (archive(results_json=b" " * (64 * 1024 * 1024 + 1)), "too large"),
     ],
     ids=["no-zip", "no-results", "bomb"],
 )
-def test_a_hostile_artifact_is_refused(tmp_path, content, says):
-    said = fetch(tmp_path, content)
+def test_a_hostile_artifact_is_refused(tmp_path, content, message):
+    done = fetch(tmp_path, content)
 
-    assert said.returncode != 0
-    assert says in said.stderr
+    assert done.returncode != 0
+    assert message in done.stderr
     assert not (tmp_path / "run" / "results.json").exists()
 
 
 def test_no_artifact_is_no_fault(tmp_path):
-    said = fetch(tmp_path, b"", artifact="")
+    done = fetch(tmp_path, b"", artifact="")
 
-    assert (said.returncode, "no results" in said.stdout) == (0, True)
+    assert (done.returncode, "no results" in done.stdout) == (0, True)
 
 
 def test_gitlabs_jobs_are_for_merge_requests_and_only_one_of_them_has_the_token():
@@ -179,8 +179,8 @@ def test_gitlabs_jobs_are_for_merge_requests_and_only_one_of_them_has_the_token(
 def test_gitlabs_measuring_job_refuses_to_run_beside_the_token(token, code):
     guard, *_ = parsed(INFRA / "gitlab" / "loadproof.yml")["loadproof:measure"]["script"]
 
-    said = subprocess.run(
+    done = subprocess.run(
         ["sh", "-c", guard], env={"GITLAB_TOKEN": token}, capture_output=True, text=True, check=False
     )
-    assert said.returncode == code
-    assert "secret" not in said.stdout + said.stderr
+    assert done.returncode == code
+    assert "secret" not in done.stdout + done.stderr

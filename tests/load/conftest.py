@@ -12,7 +12,7 @@ from runner.load.loop import plain_exchange
 
 
 class Offered:
-    """Facts of a stage with its sums."""
+    """The facts of a stage, with sums."""
 
     def __init__(self, facts) -> None:
         self.facts = facts
@@ -32,7 +32,7 @@ class Offered:
 
 @pytest.fixture(params=["compiled", "python"])
 def either_way(request, monkeypatch):
-    """Plain HTTP as it is compiled, and as it is where it could not be."""
+    """Plain HTTP with the compiled exchange, and with the one in Python."""
     if request.param == "python":
         monkeypatch.setenv("LOADPROOF_NO_EXTENSIONS", "1")
     elif plain_exchange() is Exchange:

@@ -1,4 +1,4 @@
-"""Offers 20 requests that are never answered, where only ten local ports are left; prints the failures."""
+"""Offers 20 requests that get no response, with ten free local ports; prints the failures."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""Runs one stage with k6 the way a trial does, against a port of this machine."""
+"""Runs one stage with k6 as a trial does, against a port of this machine."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def order(
 
 @dataclass
 class Run:
-    """What a trial would know of a stage."""
+    """What a trial learns about a stage."""
 
     spawned: list[int] = field(default_factory=list)
-    told: list[LoadSecond] = field(default_factory=list)
+    reported: list[LoadSecond] = field(default_factory=list)
     started: LoadStarted | None = None
     facts: LoadFacts | None = None
 
@@ -65,17 +65,17 @@ class Run:
 
 
 async def offer(
-    what: LoadOrder, meanwhile: Callable[[Run], Awaitable[None]] | None = None, run: Run | None = None
+    stage: LoadOrder, meanwhile: Callable[[Run], Awaitable[None]] | None = None, run: Run | None = None
 ) -> Run:
-    """Offer a stage; `meanwhile` runs beside it from the moment it is announced.
+    """Offer a stage; `meanwhile` runs beside it once it is announced.
 
-    `run` is filled as the stage goes, for who wants to see what a cancelled one left.
+    `run` is filled while the stage runs, so that a test sees what a cancelled one left.
     """
     run = run or Run()
 
     async def engine(task_status: trio.TaskStatus[LoadStarted]) -> None:
         run.facts = await k6(
-            what, on_spawn=run.spawned.append, on_second=run.told.append, task_status=task_status
+            stage, on_spawn=run.spawned.append, on_second=run.reported.append, task_status=task_status
         )
 
     async with trio.open_nursery() as nursery:
@@ -89,6 +89,6 @@ async def offer_both(one: LoadOrder, other: LoadOrder) -> tuple[Run, Run]:
     """Offer two stages at the same time, each with a k6 of its own."""
     runs = Run(), Run()
     async with trio.open_nursery() as nursery:
-        for what, run in zip((one, other), runs, strict=True):
-            nursery.start_soon(offer, what, None, run)
+        for stage, run in zip((one, other), runs, strict=True):
+            nursery.start_soon(offer, stage, None, run)
     return runs

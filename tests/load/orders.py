@@ -1,4 +1,4 @@
-"""Orders as the engine writes them to its workers."""
+"""Orders as the engine sends them to its workers."""
 
 import socket
 
@@ -6,7 +6,7 @@ from runner.load.worker_order import WorkerOrder
 
 
 def order(port: int, **changes) -> WorkerOrder:
-    """A few requests in 0.4 s to a port of this host, but for the fields given."""
+    """Return an order of a few requests in 0.4 s to a port of this host, with changed fields."""
     fields = {
         "family": int(socket.AF_INET),
         "address": ("127.0.0.1", port),

@@ -1,4 +1,4 @@
-"""The generator against servers that misbehave in one known way each."""
+"""The generator against servers that misbehave, each in one known way."""
 
 import json
 import os
@@ -25,7 +25,7 @@ HELLO = {"status": [200], "body_contains": "hello"}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 
-def answers(*pieces: bytes, pause: float = 0.0, close: bool = False):
+def responds(*pieces: bytes, pause: float = 0.0, close: bool = False):
     def script(client: socket.socket, _: bytes) -> None:
         for piece in pieces:
             client.sendall(piece)
@@ -43,19 +43,19 @@ def resets(client: socket.socket, _: bytes) -> None:
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 GOOD = {
-    "a plain answer": answers(OK),
-    "byte by byte": answers(*[OK[i : i + 1] for i in range(len(OK))]),
-    "chunked": answers(CHUNKED, b"2\r\nhe\r\n", b"3\r\nllo\r\n0\r\n\r\n"),
-    "an interim answer first": answers(b"HTTP/1.1 100 Continue\r\n\r\n", OK),
-    "two interim answers in one piece": answers(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 2 + OK),
-    "no length, ended by closing": answers(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello", close=True),
-    "HTTP/1.0": answers(b"HTTP/1.0 200 OK\r\n\r\nhello", close=True),
-    "Connection: close in a keep-alive test": answers(
+    "a plain response": responds(OK),
+    "byte by byte": responds(*[OK[i : i + 1] for i in range(len(OK))]),
+    "chunked": responds(CHUNKED, b"2\r\nhe\r\n", b"3\r\nllo\r\n0\r\n\r\n"),
+    "an interim response first": responds(b"HTTP/1.1 100 Continue\r\n\r\n", OK),
+    "two interim responses in one piece": responds(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 2 + OK),
+    "no length, ended by closing": responds(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello", close=True),
+    "HTTP/1.0": responds(b"HTTP/1.0 200 OK\r\n\r\nhello", close=True),
+    "Connection: close in a keep-alive test": responds(
         b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello", close=True
     ),
-    "closing without a word after the answer": answers(OK, close=True),
-    "garbage after the answer": answers(OK + b"and garbage"),
-    "a body over many reads": answers(
+    "closed after the response without notice": responds(OK, close=True),
+    "garbage after the response": responds(OK + b"and garbage"),
+    "a body over many reads": responds(
         b"HTTP/1.1 200 OK\r\nContent-Length: 1000005\r\n\r\n", b"x" * 1_000_000, b"hello"
     ),
 }
@@ -63,7 +63,7 @@ GOOD = {
 
 @pytest.mark.parametrize("script", GOOD.values(), ids=GOOD)
 @pytest.mark.parametrize("connection", ["new", "keep-alive"])
-async def test_every_form_of_a_good_answer_is_a_success(run_load, script, connection):
+async def test_every_form_of_a_successful_response_is_a_success(run_load, script, connection):
     with scripted(script) as port:
         offered = await run_load(
             port, connection=connection, expect={"status": [200], "body_contains": "hello"}
@@ -75,26 +75,26 @@ async def test_every_form_of_a_good_answer_is_a_success(run_load, script, connec
 
 
 BAD = {
-    "bad_status": answers(b"HTTP/1.1 503 No\r\nContent-Length: 5\r\n\r\nhello"),
-    "bad_body": answers(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelpo"),
-    "protocol": answers(b"SSH-2.0-OpenSSH_9.2\r\n"),
-    "closed_early": answers(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", close=True),
+    "bad_status": responds(b"HTTP/1.1 503 No\r\nContent-Length: 5\r\n\r\nhello"),
+    "bad_body": responds(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelpo"),
+    "protocol": responds(b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "closed_early": responds(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", close=True),
     "reset": resets,
-    "timeout": answers(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello"),
+    "timeout": responds(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello"),
 }
 
 
 @pytest.mark.parametrize(("kind", "script"), BAD.items(), ids=BAD)
 @pytest.mark.parametrize("connection", ["new", "keep-alive"])
-async def test_every_kind_of_failure_is_counted_as_what_it_is(run_load, kind, script, connection):
+async def test_every_failure_is_counted_by_its_kind(run_load, kind, script, connection):
     with scripted(script) as port:
         offered = await run_load(port, connection=connection, timeout="500ms", expect=HELLO)
 
     assert offered.failures == {kind: 20}
 
 
-async def test_a_head_without_end_is_a_protocol_failure_and_takes_no_memory(run_load):
-    flood = answers(b"HTTP/1.1 200 OK\r\n", *[b"X-Flood: " + b"x" * 1000 + b"\r\n"] * 100)
+async def test_a_head_without_end_is_a_protocol_failure_and_needs_no_memory(run_load):
+    flood = responds(b"HTTP/1.1 200 OK\r\n", *[b"X-Flood: " + b"x" * 1000 + b"\r\n"] * 100)
     with scripted(flood, once=True) as port:
         offered = await run_load(port, rps=20)
 
@@ -102,8 +102,8 @@ async def test_a_head_without_end_is_a_protocol_failure_and_takes_no_memory(run_
     assert sum(offered.failures.values()) == 4
 
 
-async def test_an_answer_to_head_has_no_body(run_load):
-    with scripted(answers(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")) as port:
+async def test_a_response_to_head_has_no_body(run_load):
+    with scripted(responds(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")) as port:
         offered = await run_load(port, request={"method": "HEAD", "path": "/"})
 
     assert offered.succeeded == 20
@@ -118,7 +118,7 @@ async def test_a_refused_connection_is_counted_and_the_stage_goes_on(run_load):
     assert offered.failures == {"connect_refused": 20}
 
 
-async def test_a_listener_that_never_accepts_times_the_connection_out(run_load):
+async def test_a_connection_that_is_never_accepted_times_out(run_load):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -148,7 +148,7 @@ async def test_posted_bodies_and_headers_arrive_as_written(run_load):
     assert sent.decode() == body
 
 
-async def test_new_connections_are_one_a_request_and_kept_ones_are_reused(run_load):
+async def test_new_connections_carry_one_request_and_keep_alive_connections_are_reused(run_load):
     seen = []
 
     def script(client, _):
@@ -166,7 +166,7 @@ async def test_new_connections_are_one_a_request_and_kept_ones_are_reused(run_lo
 
 
 async def test_ipv6_works(run_load):
-    with scripted(answers(OK), family=socket.AF_INET6) as port:
+    with scripted(responds(OK), family=socket.AF_INET6) as port:
         offered = await run_load(port, host="::1")
 
     assert offered.succeeded == 20
@@ -177,15 +177,15 @@ async def test_a_name_without_an_address_is_a_clear_error(run_load):
         await run_load(80, host="no-such-host.invalid")
 
 
-async def test_a_full_generator_drops_what_is_due(run_load):
-    with scripted(answers()) as port:
+async def test_without_a_free_slot_a_due_request_is_dropped(run_load):
+    with scripted(responds()) as port:
         offered = await run_load(port, max_in_flight=3, timeout="1s", rps=20, duration=0.4)
 
     assert (offered.sent, offered.dropped) == (3, 5)
 
 
-async def test_a_full_generator_that_queues_sends_later_and_counts_from_the_due_time(run_load):
-    with scripted(answers(OK, pause=0.05)) as port:
+async def test_queued_requests_are_sent_later_and_measured_from_their_due_time(run_load):
+    with scripted(responds(OK, pause=0.05)) as port:
         offered = await run_load(port, max_in_flight=1, when_full="queue", rps=40, duration=0.5)
 
     response = histogram.merge(second.response_time for second in offered.seconds)
@@ -193,8 +193,8 @@ async def test_a_full_generator_that_queues_sends_later_and_counts_from_the_due_
     assert response.max_ms > 300
 
 
-async def test_warm_up_is_in_no_count_but_completed(run_load):
-    with scripted(answers(OK)) as port:
+async def test_warm_up_requests_count_only_as_completed(run_load):
+    with scripted(responds(OK)) as port:
         offered = await run_load(port, warmup=0.25, duration=0.25, rps=80)
 
     assert (offered.scheduled, offered.succeeded, offered.completed) == (20, 20, 40)
@@ -203,31 +203,31 @@ async def test_warm_up_is_in_no_count_but_completed(run_load):
 
 @pytest.mark.parametrize("arrivals", ["constant", "poisson"])
 async def test_several_workers_share_one_schedule(run_load, arrivals):
-    with scripted(answers(OK)) as port:
+    with scripted(responds(OK)) as port:
         offered = await run_load(port, workers=3, rps=100, duration=0.5, arrivals=arrivals)
 
     assert offered.facts.workers == 3
     assert offered.succeeded == offered.facts.planned
 
 
-async def test_a_worker_that_is_killed_is_named_and_its_requests_are_accounted_for(run_load):
+async def test_a_killed_worker_is_named_and_its_requests_are_accounted_for(run_load):
     pids = []
 
     async def kill() -> None:
         await trio.sleep(1.7)
         os.kill(pids[0], signal.SIGKILL)
 
-    with scripted(answers(OK)) as port:
+    with scripted(responds(OK)) as port:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(kill)
             offered = await run_load(port, workers=2, rps=20, duration=3, on_spawn=pids.append)
 
     assert offered.dropped > 0
     assert len(offered.facts.lost_workers) == 1
-    assert "ended by signal 9" in offered.facts.lost_workers[0]
+    assert "was ended by signal 9" in offered.facts.lost_workers[0]
 
 
-async def test_a_worker_that_stands_still_is_named(run_load):
+async def test_a_stopped_worker_is_named(run_load):
     pids = []
 
     async def stop() -> None:
@@ -236,18 +236,18 @@ async def test_a_worker_that_stands_still_is_named(run_load):
         await trio.sleep(1)
         os.kill(pids[0], signal.SIGCONT)
 
-    with scripted(answers(OK)) as port:
+    with scripted(responds(OK)) as port:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stop)
             offered = await run_load(port, rps=20, duration=2.5, on_spawn=pids.append)
 
     assert offered.succeeded == 50
-    assert "stood still" in offered.facts.lost_workers[0]
+    assert "did not run for" in offered.facts.lost_workers[0]
 
 
 async def test_a_cancelled_stage_leaves_no_worker(run_load):
     pids = []
-    with scripted(answers(OK)) as port, trio.move_on_after(0.6):
+    with scripted(responds(OK)) as port, trio.move_on_after(0.6):
         await run_load(port, duration=30, workers=2, on_spawn=pids.append)
 
     assert len(pids) == 2
@@ -256,7 +256,7 @@ async def test_a_cancelled_stage_leaves_no_worker(run_load):
             os.kill(pid, 0)
 
 
-async def test_answers_of_gigabytes_need_little_memory(run_load):
+async def test_responses_of_gigabytes_need_little_memory(run_load):
     def script(client, _):
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10737418240\r\n\r\n")
         while True:
@@ -271,13 +271,13 @@ async def test_answers_of_gigabytes_need_little_memory(run_load):
 
 
 def in_turns(*scripts):
-    """A script that does one thing for a connection's first request, another for its second, and so on."""
-    asked = Counter()
+    """Return a script that uses the first script for a connection's first request, and so on."""
+    requests = Counter()
 
     def script(client, request):
         name = client.getpeername()
-        scripts[asked[name] % len(scripts)](client, request)
-        asked[name] += 1
+        scripts[requests[name] % len(scripts)](client, request)
+        requests[name] += 1
 
     return script
 
@@ -286,31 +286,31 @@ def closes(client, _):
     client.shutdown(socket.SHUT_RDWR)
 
 
-@pytest.mark.parametrize("leave", [closes, resets], ids=["closed", "reset"])
-async def test_a_kept_connection_that_the_server_has_left_is_replaced_and_said(run_load, leave):
-    with scripted(in_turns(answers(OK), leave)) as port:
+@pytest.mark.parametrize("end", [closes, resets], ids=["closed", "reset"])
+async def test_a_keep_alive_connection_that_the_server_closed_is_replaced_and_noted(run_load, end):
+    with scripted(in_turns(responds(OK), end)) as port:
         offered = await run_load(port)
 
     assert offered.failures == {}
     assert offered.succeeded == 20
-    assert any("met a kept connection that the server had closed" in note for note in offered.facts.notes)
+    assert any("keep-alive connection closed by the server" in note for note in offered.facts.notes)
 
 
-async def test_a_request_that_may_not_be_repeated_is_not_sent_again(run_load):
+async def test_a_request_that_is_not_idempotent_is_not_sent_again(run_load):
     seen = []
 
     def note(client, request):
         seen.append(request)
         closes(client, request)
 
-    with scripted(in_turns(answers(OK), note)) as port:
+    with scripted(in_turns(responds(OK), note)) as port:
         offered = await run_load(port, request={"method": "POST", "path": "/", "body": "once"})
 
     assert offered.failures == {"closed_early": len(seen)}
     assert offered.succeeded == 20 - len(seen)
 
 
-async def test_a_fresh_connection_that_is_closed_is_a_failure_however_often(run_load):
+async def test_a_new_connection_that_is_closed_is_always_a_failure(run_load):
     with scripted(closes) as port:
         offered = await run_load(port)
 
@@ -318,7 +318,7 @@ async def test_a_fresh_connection_that_is_closed_is_a_failure_however_often(run_
 
 
 @pytest.mark.parametrize("connection", ["new", "keep-alive"])
-async def test_an_answer_that_comes_after_the_time_out_is_no_success(run_load, connection):
+async def test_a_response_after_the_timeout_is_no_success(run_load, connection):
     def slow(client, _):
         time.sleep(0.06)
         client.sendall(OK)
@@ -329,7 +329,7 @@ async def test_an_answer_that_comes_after_the_time_out_is_no_success(run_load, c
     assert offered.failures == {"timeout": 20}
 
 
-async def test_a_request_larger_than_every_buffer_is_sent_whole(run_load):
+async def test_a_request_larger_than_every_buffer_is_sent_completely(run_load):
     seen = []
 
     def script(client, request):
@@ -346,7 +346,7 @@ async def test_a_request_larger_than_every_buffer_is_sent_whole(run_load):
     assert seen == [body.encode()] * 2
 
 
-async def test_an_answer_before_the_whole_request_was_sent_is_an_answer(run_load):
+async def test_a_response_before_the_request_was_sent_completely_is_valid(run_load):
     listener = socket.create_server(("127.0.0.1", 0))
 
     def refuse() -> None:
@@ -372,51 +372,51 @@ async def test_an_answer_before_the_whole_request_was_sent_is_an_answer(run_load
     assert offered.failures == {"bad_status": 2}
 
 
-async def test_a_server_that_leaves_connections_open_is_named(run_load):
-    with scripted(answers(OK)) as port:
+async def test_a_server_that_leaves_connections_open_is_noted(run_load):
+    with scripted(responds(OK)) as port:
         offered = await run_load(port, connection="new", rps=20, duration=2.5)
 
     assert offered.succeeded == 50
-    assert any("had to be closed by the generator" in note for note in offered.facts.notes)
+    assert any("the generator had to close" in note for note in offered.facts.notes)
 
 
-async def test_a_server_that_closes_first_is_let_to(run_load):
-    with scripted(answers(OK, close=True)) as port:
+async def test_the_server_may_close_first(run_load):
+    with scripted(responds(OK, close=True)) as port:
         offered = await run_load(port, connection="new")
 
     assert offered.succeeded == 20
-    assert not any("had to be closed" in note for note in offered.facts.notes)
+    assert not any("had to close" in note for note in offered.facts.notes)
 
 
-async def test_no_file_left_is_counted_and_the_limit_is_named(run_load):
+async def test_a_lack_of_files_is_counted_and_the_limit_is_noted(run_load):
     def limit(pid: int) -> None:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (20, 20))
 
-    with scripted(answers()) as port:
+    with scripted(responds()) as port:
         offered = await run_load(port, on_spawn=limit, timeout="1s")
 
     assert set(offered.failures) == {"no_fd", "timeout"}
     assert any("may open 20 files" in note for note in offered.facts.notes)
 
 
-async def test_processors_that_are_not_there_are_a_clear_error(run_load):
+async def test_processors_that_do_not_exist_are_a_clear_error(run_load):
     with pytest.raises(EnvironmentLacks, match="processor 4095"):
         await run_load(1, cpus=(4095,))
 
 
 async def test_every_poisson_arrival_is_offered_at_any_quantum(run_load):
-    with scripted(answers(OK)) as port:
+    with scripted(responds(OK)) as port:
         offered = await run_load(port, arrivals="poisson", rps=500, warmup=0.2, quantum="1ms")
 
     assert offered.succeeded == offered.facts.planned
-    assert "requests left in bunches at most 1,000 µs wide" in offered.facts.notes
+    assert "requests were sent in bunches at most 1,000 µs wide" in offered.facts.notes
 
 
 @pytest.mark.skipif(
     subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode != 0,
-    reason="this host allows no network namespace of one's own",
+    reason="this host allows no network namespaces",
 )
-def test_no_local_port_left_is_counted_as_such():
+def test_a_lack_of_local_ports_is_counted():
     script = f"""
         ip link set lo up
         echo 40000 40009 > /proc/sys/net/ipv4/ip_local_port_range
@@ -429,9 +429,9 @@ def test_no_local_port_left_is_counted_as_such():
     assert json.loads(done.stdout or "null") == {"no_port": 10, "timeout": 10}, done.stderr
 
 
-async def test_a_generator_that_was_not_compiled_says_so(run_load, request):
+async def test_a_generator_that_was_not_compiled_is_noted(run_load, request):
     compiled = "compiled]" in request.node.name
-    with scripted(answers(OK)) as port:
+    with scripted(responds(OK)) as port:
         offered = await run_load(port)
 
     assert compiled != any("not compiled" in note for note in offered.facts.notes)

@@ -1,4 +1,4 @@
-"""The generator is held against a responder that does nothing, and told how far off it is."""
+"""The generator's own error, measured against a no-op server."""
 
 import os
 
@@ -16,24 +16,24 @@ US = 1000
 def test_arrivals_as_planned_have_no_error_whenever_they_began(gaps, began):
     planned = [sum(gaps[:k]) for k in range(len(gaps))]
 
-    found = spacing([began + at for at in planned], planned)
+    measured = spacing([began + at for at in planned], planned)
 
-    assert (found.error_p50_us, found.error_p99_us) == (0, 0)
-    assert found.median_gap_us == found.planned_gap_us
+    assert (measured.error_p50_us, measured.error_p99_us) == (0, 0)
+    assert measured.median_gap_us == measured.planned_gap_us
 
 
 def test_one_late_arrival_is_two_wrong_gaps():
     planned = [k * 1000 * US for k in range(101)]
-    seen = list(planned)
-    seen[50] += 300 * US
+    arrived = list(planned)
+    arrived[50] += 300 * US
 
-    found = spacing(seen, planned)
+    measured = spacing(arrived, planned)
 
-    assert found.median_gap_us == 1000
-    assert (found.error_p50_us, found.error_p99_us) == (0, 300)
+    assert measured.median_gap_us == 1000
+    assert (measured.error_p50_us, measured.error_p99_us) == (0, 300)
 
 
-def test_gaps_that_cannot_be_paired_are_not_judged():
+def test_gaps_that_cannot_be_paired_have_no_spacing():
     planned = [k * 1000 * US for k in range(100)]
 
     assert spacing(planned[:99], planned) is None
@@ -56,18 +56,18 @@ def test_the_plan_is_that_of_the_specification():
     ],
     ids=["keep-alive", "new", "poisson"],
 )
-async def test_every_planned_rate_has_its_floor_and_the_generator_its_ceiling(load):
+async def test_every_planned_rate_has_a_baseline_and_the_generator_a_ceiling(load):
     pids, rates = [], []
 
-    found = await calibrate(load, [200, 100, 200], on_spawn=pids.append, on_rate=rates.append)
+    calibration = await calibrate(load, [200, 100, 200], on_spawn=pids.append, on_rate=rates.append)
 
     assert rates == [100, 200]
-    assert [floor.target_rps for floor in found.floors] == [100, 200]
-    for floor in found.floors:
+    assert [floor.target_rps for floor in calibration.floors] == [100, 200]
+    for floor in calibration.floors:
         assert floor.achieved > 0.9
         assert floor.duration_ms["p50"] <= floor.duration_ms["p99"]
         assert floor.spacing.planned_gap_us > 0
-    assert found.ceiling_rps > 200
+    assert calibration.ceiling_rps > 200
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

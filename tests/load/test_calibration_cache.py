@@ -1,4 +1,4 @@
-"""A calibration is measured once for a host and its settings, and never taken for another's."""
+"""A calibration is measured once for a host and its settings, and is never used for others."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from runner.experiment.model import Load, Request
-from runner.load.calibration_cache import cache_folder, calibrated, fingerprint
+from runner.load.calibration_cache import cache_folder, fingerprint, load_or_measure_calibration
 
 
 @pytest.fixture(autouse=True)
@@ -15,29 +15,30 @@ def own_cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def ask():
-    said, pids = [], []
+def calibration():
+    """A function that returns a calibration, all sentences so far, and the number of processes started."""
+    sentences, pids = [], []
 
-    async def calibrate(load, *rates):
-        found = await calibrated(load, rates, on_spawn=pids.append, say=said.append)
-        return found, said.copy(), len(pids)
+    async def load_or_measure(load, *rates):
+        loaded = await load_or_measure_calibration(load, rates, on_spawn=pids.append, say=sentences.append)
+        return loaded, sentences.copy(), len(pids)
 
-    return calibrate
+    return load_or_measure
 
 
-async def test_only_rates_that_are_not_known_yet_are_measured(ask):
-    first, _, processes = await ask(Load(), 200, 100)
-    again, said, same = await ask(Load(), 100)
-    more, said_more, _ = await ask(Load(), 100, 300)
+async def test_only_unknown_rates_are_measured(calibration):
+    first, _, processes = await calibration(Load(), 200, 100)
+    second, sentences, same = await calibration(Load(), 100)
+    third, more_sentences, _ = await calibration(Load(), 100, 300)
 
     assert [floor.target_rps for floor in first.floors] == [100, 200]
-    assert again == first
-    assert (said, same) == (["calibrating the builtin engine at 100, 200 RPS"], processes)
-    assert said_more[1:] == ["calibrating the builtin engine at 300 RPS"]
-    assert [floor.target_rps for floor in more.floors] == [100, 200, 300]
+    assert second == first
+    assert (sentences, same) == (["calibrating the builtin engine at 100, 200 RPS"], processes)
+    assert more_sentences[1:] == ["calibrating the builtin engine at 300 RPS"]
+    assert [floor.target_rps for floor in third.floors] == [100, 200, 300]
 
 
-async def test_other_settings_are_calibrated_by_themselves():
+async def test_each_setting_has_a_calibration_of_its_own():
     settings = [
         Load(),
         Load(connection="new"),
@@ -50,40 +51,42 @@ async def test_other_settings_are_calibrated_by_themselves():
     assert len({fingerprint(load) for load in settings}) == len(settings)
 
 
-@pytest.mark.parametrize("damage", ["old", "cut", "strange", "gone"])
-async def test_what_cannot_be_trusted_is_measured_again(ask, damage):
-    await ask(Load(), 100)
-    (kept,) = cache_folder().iterdir()
-    content = json.loads(kept.read_text())
+@pytest.mark.parametrize("damage", ["old", "without a time zone", "truncated", "malformed", "missing"])
+async def test_a_damaged_file_is_measured_again(calibration, damage):
+    await calibration(Load(), 100)
+    (file,) = cache_folder().iterdir()
+    content = json.loads(file.read_text())
     if damage == "old":
         content["made_at"] = (datetime.now(UTC) - timedelta(days=2)).isoformat(timespec="seconds")
-        kept.write_text(json.dumps(content))
-    elif damage == "cut":
-        kept.write_text(kept.read_text()[:40])
-    elif damage == "strange":
-        kept.write_text(json.dumps(content | {"floors": [{"made": "up"}]}))
+        file.write_text(json.dumps(content))
+    elif damage == "without a time zone":
+        file.write_text(json.dumps(content | {"made_at": "2999-01-01T00:00:00"}))
+    elif damage == "truncated":
+        file.write_text(file.read_text()[:40])
+    elif damage == "malformed":
+        file.write_text(json.dumps(content | {"floors": [{"made": "up"}]}))
     else:
-        kept.unlink()
+        file.unlink()
 
-    _, said, _ = await ask(Load(), 100)
+    _, sentences, _ = await calibration(Load(), 100)
 
-    assert len(said) == 2
+    assert len(sentences) == 2
 
 
-async def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(ask, tmp_path):
+async def test_a_cache_that_is_not_writable_only_costs_time(calibration, tmp_path):
     (tmp_path / "loadproof").write_text("a file where a folder should be")
 
-    found, _, _ = await ask(Load(), 100)
+    measured, _, _ = await calibration(Load(), 100)
 
-    assert [floor.target_rps for floor in found.floors] == [100]
+    assert [floor.target_rps for floor in measured.floors] == [100]
 
 
 @pytest.mark.k6
-async def test_k6_is_calibrated_against_the_same_responder(ask):
-    found, _, _ = await ask(Load(engine="k6", connection="new"), 100)
+async def test_k6_is_calibrated_against_the_same_responder(calibration):
+    measured, _, _ = await calibration(Load(engine="k6", connection="new"), 100)
 
-    (floor,) = found.floors
-    assert (found.engine, found.ceiling_rps) == ("k6", None)
+    (floor,) = measured.floors
+    assert (measured.engine, measured.ceiling_rps) == ("k6", None)
     assert floor.achieved > 0.9
     assert 0 < floor.duration_ms["p50"] <= floor.duration_ms["p99"]
     assert floor.spacing.planned_gap_us == pytest.approx(10_000)

@@ -1,4 +1,4 @@
-"""The fake engine keeps the contract that tests around it rely on."""
+"""The fake engine keeps the contract that other tests rely on."""
 
 from runner.core.facts import Endpoint
 from runner.experiment.model import Load, Stage
@@ -6,7 +6,7 @@ from runner.load import fake
 from runner.load.engine import LoadOrder
 
 
-async def test_the_fake_tells_known_facts_in_virtual_time(autojump_clock):
+async def test_the_fake_returns_known_facts_in_virtual_time(autojump_clock):
     order = LoadOrder(Endpoint("x", 1), Load(), Stage(rps=1000, duration=2.5, warmup=1))
     seen = []
 

@@ -1,4 +1,4 @@
-"""What k6 offered and what came back, beside what the server saw."""
+"""k6's counts compared with the server's."""
 
 import os
 import time
@@ -10,7 +10,7 @@ import trio
 
 from runner.load.k6.binary import which_k6
 from tests.load.k6_stage import Run, offer, offer_both, order
-from tests.servers.by_path import MIX, Seen, server_by_path, unanswered
+from tests.servers.by_path import MIX, Seen, full_accept_queue, server_by_path
 
 pytestmark = [
     pytest.mark.k6,
@@ -37,26 +37,26 @@ def server():
 
 @dataclass
 class Calm:
-    """One stage in which nothing goes wrong: 1 s of warm-up, 2 s measured, 50/s, answers after 400 ms."""
+    """One stage without faults: 1 s of warm-up, 2 s measured, 50/s, responses after 400 ms."""
 
     server: Seen
     run: Run = field(default_factory=Run)
     announced_ahead_s: float = 0.0
-    asked_when_announced: int = -1
-    told_early: list[int] = field(default_factory=list)
+    requests_when_announced: int = -1
+    reported_early: list[int] = field(default_factory=list)
     environ: list[bytes] = field(default_factory=list)
     cmdline: list[bytes] = field(default_factory=list)
     session: int = 0
 
     async def look(self, run: Run) -> None:
-        self.asked_when_announced = len(self.server.requests)
+        self.requests_when_announced = len(self.server.requests)
         self.announced_ahead_s = (run.started.window.start_ns - time.monotonic_ns()) / 1e9
         process = Path("/proc") / str(run.spawned[0])
         self.environ = process.joinpath("environ").read_bytes().split(b"\0")
         self.cmdline = process.joinpath("cmdline").read_bytes().split(b"\0")
         self.session = os.getsid(run.spawned[0])
         await trio.sleep(2.6)
-        self.told_early = [second.index for second in run.told]
+        self.reported_early = [second.index for second in run.reported]
 
 
 @pytest.fixture(scope="module")
@@ -65,18 +65,18 @@ def calm():
         for name, value in HOSTILE.items():
             patch.setenv(name, value)
         stage = Calm(seen)
-        what = order(seen.port, path="/delay/400", rps=50, warmup=1.0, duration=2.0, connection="new")
-        trio.run(offer, what, stage.look, stage.run)
+        load = order(seen.port, path="/delay/400", rps=50, warmup=1.0, duration=2.0, connection="new")
+        trio.run(offer, load, stage.look, stage.run)
         return stage
 
 
 def adds_up(run: Run) -> bool:
-    answered = run.total("succeeded") + sum(run.failures.values())
+    ended = run.total("succeeded") + sum(run.failures.values())
     scheduled = run.total("sent") + run.total("dropped")
-    return answered == run.total("sent") and scheduled == run.total("scheduled")
+    return ended == run.total("sent") and scheduled == run.total("scheduled")
 
 
-def test_the_server_saw_exactly_the_warm_up_and_what_was_sent(calm: Calm):
+def test_the_server_received_exactly_the_warm_up_and_the_sent_requests(calm: Calm):
     run = calm.run
 
     assert calm.server.paths["/delay/400"] == calm.server.connections == 50 + 100
@@ -86,17 +86,17 @@ def test_the_server_saw_exactly_the_warm_up_and_what_was_sent(calm: Calm):
     assert run.failures == {}
 
 
-def test_what_completes_in_the_window_is_told_by_the_clock(calm: Calm):
+def test_the_clock_decides_what_completes_in_the_window(calm: Calm):
     last = calm.run.facts.seconds[-1]
-    answered_late = last.completed
-    warm_up_answered_in_it = calm.run.completed_in_window(2) - (100 - answered_late)
+    late = last.completed
+    of_the_warm_up = calm.run.completed_in_window(2) - (100 - late)
 
     assert last.index == 2
-    assert 10 <= answered_late == last.succeeded <= 30
-    assert 10 <= warm_up_answered_in_it <= 30
+    assert 10 <= late == last.succeeded <= 30
+    assert 10 <= of_the_warm_up <= 30
 
 
-def test_latencies_are_stated_and_what_k6_cannot_know_is_not(calm: Calm):
+def test_latencies_are_stated_except_those_that_k6_does_not_know(calm: Calm):
     stated = calm.run.facts.stated_ms
 
     assert set(stated["duration"]) == set(stated["connect"]) == STATISTICS
@@ -105,35 +105,35 @@ def test_latencies_are_stated_and_what_k6_cannot_know_is_not(calm: Calm):
     assert stated["response_time"] is None
     assert stated["dispatch_delay"] is None
     assert all(not second.duration.count for second in calm.run.facts.seconds)
-    assert any("not known" in note for note in calm.run.facts.notes)
+    assert any("are unknown" in note for note in calm.run.facts.notes)
 
 
 def test_the_window_is_announced_before_the_first_arrival(calm: Calm):
     window = calm.run.started.window
 
-    assert calm.asked_when_announced == 0
+    assert calm.requests_when_announced == 0
     assert 0 < calm.announced_ahead_s <= 0.1
     assert (window.measure_ns - window.start_ns, window.end_ns - window.measure_ns) == (10**9, 2 * 10**9)
     assert calm.run.started.pids == tuple(calm.run.spawned)
 
 
-def test_seconds_are_told_while_it_runs_and_add_up_to_the_facts(calm: Calm):
-    told = calm.run.told
+def test_seconds_are_reported_while_k6_runs_and_add_up_to_the_facts(calm: Calm):
+    reported = calm.run.reported
 
-    assert calm.told_early == [-1, 0]
-    assert [second.index for second in told] == [second.index for second in calm.run.facts.seconds]
-    assert sum(second.succeeded for second in told) == sum(second.sent for second in told) == 100
-    assert 20 <= told[0].completed <= 40
+    assert calm.reported_early == [-1, 0]
+    assert [second.index for second in reported] == [second.index for second in calm.run.facts.seconds]
+    assert sum(second.succeeded for second in reported) == sum(second.sent for second in reported) == 100
+    assert 20 <= reported[0].completed <= 40
 
 
-def test_the_users_own_k6_settings_and_proxies_are_kept_from_it_and_the_runs_mark_is_not(calm: Calm):
+def test_k6_gets_the_runs_variables_but_not_the_users_k6_settings_and_proxies(calm: Calm):
     assert b"LOADPROOF_RUN=run-7" in calm.environ
     assert not any(entry.startswith((b"K6_DURATION", b"K6_VUS", b"HTTP_PROXY")) for entry in calm.environ)
     assert {b"--no-usage-report", b"--paused"} <= set(calm.cmdline)
     assert calm.session == calm.run.spawned[0]
 
 
-async def test_a_connection_serves_one_request_or_a_virtual_user(server: Seen):
+async def test_a_connection_carries_one_request_or_all_of_a_virtual_user(server: Seen):
     with server_by_path() as other:
         new, kept = await offer_both(
             order(server.port, connection="new", max_in_flight=5),
@@ -158,12 +158,12 @@ async def test_every_kind_of_failure_is_counted_as_the_server_caused_it(server: 
     assert adds_up(run)
 
 
-async def test_a_connection_that_nobody_takes_is_refused_or_times_out():
-    with unanswered() as port:
-        refused, mute = await offer_both(order(1, rps=20), order(port, rps=10, timeout=0.3))
+async def test_a_connection_that_is_not_accepted_is_refused_or_times_out():
+    with full_accept_queue() as port:
+        refused, silent = await offer_both(order(1, rps=20), order(port, rps=10, timeout=0.3))
 
     assert refused.failures == {"connect_refused": 20}
-    assert mute.failures == {"connect_timeout": 10}
+    assert silent.failures == {"connect_timeout": 10}
     assert refused.facts.stated_ms["duration"] == dict.fromkeys(STATISTICS)
     assert adds_up(refused)
 
@@ -175,7 +175,7 @@ async def test_a_connection_that_nobody_takes_is_refused_or_times_out():
         ("[ $1 = run ] && set -- $@ --local-ips 192.0.2.1", "no_port"),
     ],
 )
-async def test_a_local_shortage_is_told_from_the_servers_faults(
+async def test_a_local_shortage_is_distinguished_from_the_servers_faults(
     server: Seen, first: str, kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     script = tmp_path / "k6"
@@ -190,7 +190,7 @@ async def test_a_local_shortage_is_told_from_the_servers_faults(
     assert run.total("succeeded") == len(server.requests)
 
 
-async def test_what_finds_no_free_virtual_user_is_dropped(server: Seen):
+async def test_a_request_without_a_free_virtual_user_is_dropped(server: Seen):
     run = await offer(order(server.port, path="/delay/200", rps=100, warmup=0.5, max_in_flight=4))
 
     assert run.facts.planned == run.total("scheduled") == 100
@@ -217,7 +217,7 @@ async def test_the_request_arrives_as_the_specification_writes_it(server: Seen):
     assert b"User-Agent: loadproof" in head
 
 
-async def test_a_redirect_is_an_answer_and_is_not_followed(server: Seen):
+async def test_a_redirect_is_a_response_and_is_not_followed(server: Seen):
     run = await offer(order(server.port, path="/elsewhere", rps=20, expect={"status": (302,)}))
 
     assert run.total("succeeded") == server.paths["/elsewhere"] == 20
@@ -225,7 +225,7 @@ async def test_a_redirect_is_an_answer_and_is_not_followed(server: Seen):
     assert not any(b"cookie" in head.lower() for head, _ in server.requests)
 
 
-async def test_a_rate_that_is_no_whole_number_is_kept(server: Seen):
+async def test_a_fractional_rate_is_kept(server: Seen):
     run = await offer(order(server.port, rps=2.5, duration=1.0))
 
     assert run.facts.planned == run.total("sent") == len(server.requests) == 3

@@ -1,4 +1,4 @@
-"""A k6 that is missing, old, mute, stubborn or dead: a clear message or a fact, and nothing left."""
+"""A k6 that is missing, old, silent, stopped or dead gives a clear message or a fact, and leaves nothing."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def server():
 
 @pytest.fixture
 def tmp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Where temporary folders are made, to see that none is left."""
+    """The parent of temporary folders, to check that none is left."""
     folder = tmp_path / "tmp"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -39,7 +39,7 @@ def tmp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp: Path):
-    """Puts a k6 first on PATH that does this for `version`, and this for `run`."""
+    """Puts a fake k6 first on PATH; the arguments are its actions for `version` and for `run`."""
 
     def write(version: str = VERSION, run: str = ":") -> Path:
         path = tmp_path / "bin" / "k6"
@@ -54,22 +54,24 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp: Path):
 
 def alive_with(text: str) -> list[psutil.Process]:
     return [
-        found
-        for found in psutil.process_iter(["cmdline"])
-        if any(text in part for part in found.info["cmdline"] or ())
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any(text in part for part in process.info["cmdline"] or ())
     ]
 
 
-async def refused(what=None) -> EnvironmentLacks:
+async def refused(stage=None) -> EnvironmentLacks:
     with pytest.RaisesGroup(EnvironmentLacks, flatten_subgroups=True) as raised:
-        await offer(what or order(1))
+        await offer(stage or order(1))
     (error,) = raised.value.exceptions
     while isinstance(error, BaseExceptionGroup):
         (error,) = error.exceptions
     return error
 
 
-async def test_no_k6_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+async def test_without_k6_the_error_explains_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
 
@@ -93,15 +95,15 @@ def test_k6_is_also_found_beside_the_interpreter(monkeypatch: pytest.MonkeyPatch
     ("version", "message"),
     [
         ("echo 'k6 v0.57.0 (commit/50afd82c18, go1.23.6, linux/amd64)'", r"k6 v0\.57\.0, which is too old"),
-        ("echo some other program", "does not say which version"),
-        ("yes rubbish", "does not say which version"),
-        ("head -c 100000 /dev/urandom", "does not say which version"),
-        ("exit 1", "does not say which version"),
-        ("sleep 60", "does not say which version"),
-        ("trap '' TERM; while true; do sleep 0.1; done", "does not say which version"),
+        ("echo some other program", "does not print a version"),
+        ("yes rubbish", "does not print a version"),
+        ("head -c 100000 /dev/urandom", "does not print a version"),
+        ("exit 1", "does not print a version"),
+        ("sleep 60", "does not print a version"),
+        ("trap '' TERM; while true; do sleep 0.1; done", "does not print a version"),
     ],
 )
-async def test_what_is_not_k6_1_0_or_newer_is_refused(
+async def test_anything_but_k6_1_0_or_newer_is_refused(
     fake, version: str, message: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(binary, "VERSION_S", 0.3)
@@ -119,31 +121,33 @@ async def test_what_is_not_k6_1_0_or_newer_is_refused(
 async def test_a_k6_that_cannot_be_executed_is_refused(fake):
     fake().write_bytes(b"\x7fELF but not really")
 
-    with pytest.raises(EnvironmentLacks, match="does not say") as raised:
+    with pytest.raises(EnvironmentLacks, match="does not print") as raised:
         await find_k6()
 
     assert raised.value.details
 
 
 @pytest.mark.parametrize("newer", ["k6 v1.0.0 (x)", "k6 v2.3.4-rc1 (x)", "k6 v10.0.0"])
-async def test_newer_ones_are_taken(fake, newer: str):
+async def test_newer_versions_are_accepted(fake, newer: str):
     fake(f"echo '{newer}'")
 
-    assert (await find_k6())[1] == newer.split(" (", maxsplit=1)[0]
+    assert (await find_k6())[1] == newer.removeprefix("k6 v").split(" (", maxsplit=1)[0]
 
 
-async def test_one_that_ends_at_once_shows_its_last_lines(fake, tmp: Path):
+async def test_a_k6_that_exits_at_once_shows_its_last_lines(fake, tmp: Path):
     fake(run="echo starting; echo 'no space for virtual users' >&2; exit 7")
 
     error = await refused()
 
-    assert error.message == "k6 ended at once, exit code 7"
+    assert error.message == "k6 exited at once with code 7"
     assert error.details == ("starting", "no space for virtual users")
     assert list(tmp.iterdir()) == []
 
 
 @pytest.mark.parametrize("run", ["yes rubbish", "trap '' TERM; while true; do sleep 0.1; done"])
-async def test_one_that_never_gets_ready_is_ended(fake, run: str, tmp: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_a_k6_that_never_becomes_ready_is_ended(
+    fake, run: str, tmp: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(engine, "READY_S", 0.4)
     monkeypatch.setattr(process, "TERM_S", 0.2)
     path = fake(run=run)
@@ -155,11 +159,11 @@ async def test_one_that_never_gets_ready_is_ended(fake, run: str, tmp: Path, mon
     assert list(tmp.iterdir()) == []
 
 
-async def test_what_k6_lacks_is_not_offered_as_something_else():
-    what = order(1)
-    load = what.load.model_copy(update={"arrivals": "poisson", "when_full": "queue"})
+async def test_settings_that_k6_lacks_are_refused():
+    stage = order(1)
+    load = stage.load.model_copy(update={"arrivals": "poisson", "when_full": "queue"})
 
-    error = await refused(replace(what, load=load))
+    error = await refused(replace(stage, load=load))
 
     assert error.message == "k6 cannot offer arrivals: poisson and when_full: queue"
 
@@ -167,7 +171,7 @@ async def test_what_k6_lacks_is_not_offered_as_something_else():
 @pytest.mark.k6
 @needs_k6
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-async def test_k6_killed_in_a_stage_is_a_fact_and_what_was_seen_is_kept(
+async def test_a_killed_k6_is_a_fact_and_the_seconds_before_are_kept(
     server: Seen, number: signal.Signals, tmp: Path
 ):
     async def kill(run: Run) -> None:
@@ -177,7 +181,7 @@ async def test_k6_killed_in_a_stage_is_a_fact_and_what_was_seen_is_kept(
     run = await offer(order(server.port, rps=50, duration=4.0), kill)
     (sentence,) = run.facts.lost_workers
 
-    assert ("SIGKILL" if number == signal.SIGKILL else "exit code 105") in sentence
+    assert ("SIGKILL" if number == signal.SIGKILL else "exited with code 105") in sentence
     assert "of 200 planned requests" in sentence
     assert not run.facts.complete
     assert 35 <= run.total("sent") == run.total("succeeded") <= len(server.requests) < 100
@@ -187,7 +191,7 @@ async def test_k6_killed_in_a_stage_is_a_fact_and_what_was_seen_is_kept(
 
 @pytest.mark.k6
 @needs_k6
-async def test_k6_that_hangs_is_ended_and_does_not_hold_the_run_up(
+async def test_a_k6_that_hangs_is_ended_and_does_not_block_the_run(
     server: Seen, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(schedule, "LINGER_S", 0.2)
@@ -214,20 +218,20 @@ async def test_k6_stopped_for_two_seconds_makes_the_stage_invalid(server: Seen):
 
     run = await offer(order(server.port, rps=50, duration=3.0), stop)
 
-    assert "stood still" in run.facts.lost_workers[0]
+    assert "was stopped or got no CPU" in run.facts.lost_workers[0]
     assert run.total("scheduled") == run.facts.planned == 150
     assert run.total("sent") == len(server.requests)
 
 
 @pytest.mark.k6
 @needs_k6
-async def test_k6_that_does_not_take_the_order_to_begin_is_ended(server: Seen):
+async def test_a_k6_that_does_not_start_its_schedule_is_ended(server: Seen):
     async def stop(run: Run) -> None:
         os.kill(run.spawned[0], signal.SIGSTOP)
 
     run = await offer(order(server.port), stop)
 
-    assert "did not take the order to begin" in run.facts.lost_workers[0]
+    assert "did not start its schedule" in run.facts.lost_workers[0]
     assert len(server.requests) == 0
     assert not psutil.pid_exists(run.spawned[0])
 
@@ -237,17 +241,17 @@ async def test_k6_that_does_not_take_the_order_to_begin_is_ended(server: Seen):
 @pytest.mark.parametrize(
     "with_it", ["rm -f summary.json", "echo '{' > summary.json", "echo '{}' > summary.json"]
 )
-async def test_no_summary_that_can_be_read_makes_the_stage_invalid(server: Seen, fake, with_it: str):
+async def test_without_a_readable_summary_the_stage_is_invalid(server: Seen, fake, with_it: str):
     fake(run=f'{REAL} "$@"; {with_it}')
     run = await offer(order(server.port, rps=20))
 
-    assert "without a summary" in run.facts.lost_workers[0]
+    assert "without a readable summary" in run.facts.lost_workers[0]
     assert run.facts.stated_ms["duration"] is None
 
 
 @pytest.mark.k6
 @needs_k6
-async def test_exit_code_99_is_not_k6s_fault(server: Seen, fake):
+async def test_exit_code_99_is_no_fault_of_k6(server: Seen, fake):
     fake(run=f'{REAL} "$@"; exit 99')
     run = await offer(order(server.port, rps=20))
 
@@ -272,5 +276,5 @@ async def test_a_cancelled_stage_leaves_no_process_and_no_folder(server: Seen, t
     assert time.monotonic() - began < 10
     assert not psutil.pid_exists(run.spawned[0])
     assert list(tmp.iterdir()) == []
-    assert [second.index for second in run.told] == [0]
-    assert 40 <= run.told[0].succeeded <= 55
+    assert [second.index for second in run.reported] == [0]
+    assert 40 <= run.reported[0].succeeded <= 55

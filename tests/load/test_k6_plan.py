@@ -1,4 +1,4 @@
-"""What k6 is told, how its summary is read back, and what a stage comes to."""
+"""k6's orders, its summary, and the facts of a stage."""
 
 import json
 from dataclasses import replace
@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.facts import Endpoint, LoadSecond
-from runner.load.k6.facts import Ending, account
+from runner.load.k6.facts import Ending, load_facts
 from runner.load.k6.plan import Plan, plan_of, script_order, url
 from runner.load.k6.summary import read_summary
 from tests.load.k6_stage import order
 
-PLAN = Plan(rps=100, warmup_s=1.0, window_s=2.0, timeout_s=10.0, ready_vus=50, most_vus=2000)
+PLAN = Plan(rps=100, warmup_s=1.0, window_s=2.0, timeout_s=10.0, ready_vus=50, max_vus=2000)
 
 
-def scenario(**asked):
-    what = order(8080, **asked)
-    return script_order(what, plan_of(what))["options"]["scenarios"]["stage"]
+def scenario(**changes):
+    stage = order(8080, **changes)
+    return script_order(stage, plan_of(stage))["options"]["scenarios"]["stage"]
 
 
 @pytest.mark.parametrize(
@@ -26,9 +26,9 @@ def scenario(**asked):
     [(4000, 4000, "1s"), (2.5, 5, "2s"), (0.1, 1, "10s"), (33.3, 333, "10s"), (2e-5, 1, "50000s")],
 )
 def test_a_rate_is_exact_whatever_its_fraction(rps: float, rate: int, unit: str):
-    told = scenario(rps=rps, duration=86400.0)
+    options = scenario(rps=rps, duration=86400.0)
 
-    assert (told["rate"], told["timeUnit"]) == (rate, unit)
+    assert (options["rate"], options["timeUnit"]) == (rate, unit)
 
 
 @given(rps=st.floats(1e-5, 1e6), warmup_s=st.floats(0, 60), window_s=st.floats(0.001, 60))
@@ -42,46 +42,46 @@ def test_warm_up_and_window_share_the_schedule(rps: float, warmup_s: float, wind
 
 
 @pytest.mark.parametrize(
-    ("rps", "max_in_flight", "ready", "most"),
+    ("rps", "max_in_flight", "ready", "maximum"),
     [(10, 2000, 50, 2000), (4000, 2000, 100, 2000), (4000, 80, 80, 80), (10**6, 10**5, 1000, 10**5)],
 )
 def test_virtual_users_ready_at_the_start_follow_the_rate(
-    rps: float, max_in_flight: int, ready: int, most: int
+    rps: float, max_in_flight: int, ready: int, maximum: int
 ):
-    told = scenario(rps=rps, max_in_flight=max_in_flight)
+    options = scenario(rps=rps, max_in_flight=max_in_flight)
 
-    assert (told["preAllocatedVUs"], told["maxVUs"]) == (ready, most)
+    assert (options["preAllocatedVUs"], options["maxVUs"]) == (ready, maximum)
 
 
 def test_requests_under_way_are_never_cut_short():
     assert scenario(timeout=10.0)["gracefulStop"] == "11000ms"
 
 
-def test_bodies_are_read_into_memory_only_when_they_are_looked_at():
+def test_bodies_are_kept_in_memory_only_if_they_are_checked():
     def response_type(**expect):
-        what = order(8080, expect=expect)
-        return script_order(what, plan_of(what))["request"]["params"]["responseType"]
+        stage = order(8080, expect=expect)
+        return script_order(stage, plan_of(stage))["request"]["params"]["responseType"]
 
     assert response_type() == "none"
     assert response_type(body_contains="x") == "text"
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "where"),
+    ("endpoint", "expected"),
     [
         (Endpoint("127.0.0.1", 80), "http://127.0.0.1:80/a?b"),
         (Endpoint("::1", 8080, base_path="/api"), "http://[::1]:8080/api/a?b"),
         (Endpoint("a.example", 443, "https"), "https://a.example:443/a?b"),
     ],
 )
-def test_where_requests_go(endpoint: Endpoint, where: str):
-    assert url(endpoint, "/a?b") == where
+def test_the_url_of_requests(endpoint: Endpoint, expected: str):
+    assert url(endpoint, "/a?b") == expected
 
 
 def test_a_header_of_the_specification_replaces_ours_whatever_its_case():
-    what = order(8080, request={"headers": {"user-agent": "me"}})
+    stage = order(8080, request={"headers": {"user-agent": "me"}})
 
-    assert script_order(what, plan_of(what))["request"]["params"]["headers"] == {
+    assert script_order(stage, plan_of(stage))["request"]["params"]["headers"] == {
         "Accept": "*/*",
         "user-agent": "me",
     }
@@ -112,7 +112,7 @@ def summary(**changed):
         ({"warmup_sent": 60, "succeeded": 150, "dropped": 90}, 50),
         ({"succeeded": 150, "dropped": 57}, 50),  # 7 of them after the window's end
         ({"succeeded": 150, "failures": {"reset": 20}, "dropped": 30}, 30),
-        ({"succeeded": 150, "dropped": 10}, 10),  # k6 fell behind by 40
+        ({"succeeded": 150, "dropped": 10}, 10),  # k6 is behind by 40
         ({"succeeded": 203, "dropped": 0}, 0),
     ],
 )
@@ -120,22 +120,26 @@ def test_drops_are_split_between_warm_up_and_window(changed: dict, dropped: int)
     assert read_summary(summary(**changed), PLAN).dropped == dropped
 
 
-def test_good_answers_in_the_window_are_the_warm_ups_last_and_not_its_own_late_ones():
+def test_responses_in_the_window_include_the_warm_ups_last_but_not_late_ones():
     assert read_summary(summary(late=30, warmup_in_window=12), PLAN).completed == 200 - 30 + 12
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"succeeded": "many"}', summary(duration={})])
-def test_what_is_no_summary_is_refused(text: str):
+def test_text_that_is_no_summary_is_refused(text: str):
     with pytest.raises(ValueError):
         read_summary(text, PLAN)
 
 
 def facts(scheduled: int, **ending):
-    fate = {"lost": None, "totals": None, "began_late_ms": None, "silence_s": 1.0} | ending
-    return account(PLAN, "k6 v1.1.0", [LoadSecond(0, scheduled, scheduled, scheduled)], Ending(**fate))
+    fields = {"lost": None, "totals": None, "began_late_ms": None, "silence_s": 1.0} | ending
+    return load_facts(PLAN, "1.1.0", [LoadSecond(0, scheduled, scheduled, scheduled)], Ending(**fields))
 
 
-def test_a_stage_k6_came_to_in_full_is_complete():
+def test_the_version_of_k6_is_a_fact():
+    assert facts(200).engine_version == "1.1.0"
+
+
+def test_a_stage_that_k6_offered_in_full_is_complete():
     whole = facts(200)
 
     assert whole.complete
@@ -144,24 +148,26 @@ def test_a_stage_k6_came_to_in_full_is_complete():
 
 
 @pytest.mark.parametrize(("scheduled", "invalid"), [(198, False), (197, True)])
-def test_falling_behind_is_said_and_beyond_one_percent_makes_a_stage_invalid(scheduled: int, invalid: bool):
+def test_falling_behind_is_noted_and_beyond_one_percent_makes_a_stage_invalid(scheduled: int, invalid: bool):
     behind = facts(scheduled)
-    said_in = behind.lost_workers if invalid else behind.notes
+    sentences = behind.lost_workers if invalid else behind.notes
 
-    assert any(f"{200 - scheduled} of 200 planned requests" in sentence for sentence in said_in)
+    assert any(f"{200 - scheduled} of 200 planned requests" in sentence for sentence in sentences)
     assert bool(behind.lost_workers) == invalid
     assert behind.complete
 
 
-def test_a_dead_k6_says_how_much_is_unknown_and_only_that():
+def test_after_k6_died_one_sentence_states_how_much_is_unknown():
     dead = facts(50, lost="k6 was ended by SIGKILL", silence_s=9.0)
 
-    assert dead.lost_workers == ("k6 was ended by SIGKILL; nothing is known of 150 of 200 planned requests",)
+    assert dead.lost_workers == (
+        "k6 was ended by SIGKILL; nothing is known about 150 of 200 planned requests",
+    )
     assert not dead.complete
 
 
-def test_an_address_that_was_judged_is_pinned():
-    what = replace(order(80), endpoint=Endpoint("app.example", 80, address="127.0.0.1"))
+def test_an_address_that_was_checked_is_pinned():
+    stage = replace(order(80), endpoint=Endpoint("app.example", 80, address="127.0.0.1"))
 
-    assert script_order(what, plan_of(what))["options"]["hosts"] == {"app.example": "127.0.0.1"}
+    assert script_order(stage, plan_of(stage))["options"]["hosts"] == {"app.example": "127.0.0.1"}
     assert "hosts" not in script_order(order(80), PLAN)["options"]

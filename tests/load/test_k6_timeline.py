@@ -1,4 +1,4 @@
-"""Seconds out of running totals: nothing lost, nothing invented, exact once the summary is in."""
+"""Seconds from running totals: nothing lost, nothing invented, exact with the summary."""
 
 import math
 from collections import Counter
@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from runner.core.facts import LoadSecond
 from runner.load.k6.summary import Totals
-from runner.load.k6.timeline import DROPPED, FAILED, LIVE_COUNTERS, REQUESTS, WARMUP_FAILED, Timeline, settled
+from runner.load.k6.timeline import (
+    DROPPED,
+    FAILED,
+    LIVE_COUNTERS,
+    REQUESTS,
+    WARMUP_FAILED,
+    Timeline,
+    corrected,
+)
 
 counts = st.integers(0, 1000)
 kinds = st.dictionaries(st.sampled_from(sorted(FAILED)), st.integers(1, 500))
@@ -48,10 +56,10 @@ def readings(**grown: int) -> dict[str, int]:
     totals=totals(),
     window_s=st.sampled_from([0.5, 1.0, 2.0, 2.5, 7.0]),
 )
-def test_settled_seconds_sum_up_to_the_summary_whatever_was_seen_live(
+def test_corrected_seconds_sum_up_to_the_summary_whatever_was_read_live(
     live: list[LoadSecond], totals: Totals, window_s: float
 ):
-    whole = settled(sorted(live, key=lambda second: second.index), totals, window_s)
+    whole = corrected(sorted(live, key=lambda second: second.index), totals, window_s)
     measured = [second for second in whole if second.index >= 0]
     window = [second for second in measured if second.index < math.ceil(window_s)]
     failures: Counter[str] = Counter()
@@ -69,11 +77,11 @@ def test_settled_seconds_sum_up_to_the_summary_whatever_was_seen_live(
     assert all(min(s.scheduled, s.sent, s.succeeded, s.dropped, s.completed) >= 0 for s in measured)
 
 
-def test_settling_keeps_what_was_seen_live_when_it_agrees():
+def test_live_seconds_that_agree_with_the_summary_are_kept():
     live = [LoadSecond(0, 12, 10, 9, 2, {"reset": 1}, completed=9), LoadSecond(1, 8, 8, 8, completed=8)]
     exact = Totals(20, 3, {"reset": 1}, 2, 17, None, {}, {})
 
-    first, second, drain = settled(live, exact, 2.0)
+    first, second, drain = corrected(live, exact, 2.0)
 
     assert (first.scheduled, first.sent, first.succeeded, first.dropped) == (12, 10, 9, 2)
     assert first.failures == {"reset": 1}
@@ -81,22 +89,22 @@ def test_settling_keeps_what_was_seen_live_when_it_agrees():
     assert (drain.index, drain.succeeded, drain.completed, drain.sent) == (2, 3, 3, 0)
 
 
-def test_failures_after_the_window_are_in_the_drain_and_unseen_ones_in_the_last_second():
+def test_failures_after_the_window_are_in_the_drain_and_unread_ones_in_the_last_second():
     exact = Totals(0, 0, {"timeout": 5}, 0, 0, None, {}, {})
     seen = [LoadSecond(0, 2, 2, failures={"timeout": 2})]
 
-    assert [second.failures for second in settled(seen, exact, 1.0)] == [{"timeout": 2}, {"timeout": 3}]
-    assert [second.failures for second in settled([], exact, 1.0)] == [{"timeout": 5}]
+    assert [second.failures for second in corrected(seen, exact, 1.0)] == [{"timeout": 2}, {"timeout": 3}]
+    assert [second.failures for second in corrected([], exact, 1.0)] == [{"timeout": 5}]
 
 
-def test_a_missed_reading_neither_digs_a_hole_nor_piles_up_a_peak():
+def test_a_missed_reading_causes_neither_a_gap_nor_a_peak():
     timeline = Timeline(0.0)
 
     assert [second.succeeded for second in timeline.read(1.0, readings(http_reqs=100))] == [100]
     assert [second.succeeded for second in timeline.read(4.0, readings(http_reqs=400))] == [100, 100, 100]
 
 
-def test_readings_between_whole_seconds_are_cut_at_them():
+def test_readings_between_whole_seconds_are_interpolated():
     timeline = Timeline(0.0)
 
     assert timeline.read(0.5, readings(http_reqs=50)) == []
@@ -104,7 +112,7 @@ def test_readings_between_whole_seconds_are_cut_at_them():
     assert [second.succeeded for second in timeline.read(2.0, readings(http_reqs=200))] == [100]
 
 
-def test_of_the_warm_up_only_good_answers_are_told():
+def test_of_the_warm_up_only_successful_responses_are_counted():
     timeline = Timeline(1.5)
     grown = {REQUESTS: 40, WARMUP_FAILED: 10, DROPPED: 7}
 
@@ -120,7 +128,7 @@ def test_of_the_warm_up_only_good_answers_are_told():
         st.tuples(st.floats(0.01, 3.0), counts, st.integers(0, 100), st.integers(0, 100)), min_size=1
     )
 )
-def test_no_request_is_counted_twice_or_forgotten_between_readings(
+def test_no_request_is_counted_twice_or_lost_between_readings(
     steps: list[tuple[float, int, int, int]],
 ):
     timeline, t_s = Timeline(0.0), 0.0

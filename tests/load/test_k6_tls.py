@@ -1,4 +1,4 @@
-"""k6 over TLS: the same certificates are accepted, and HTTP/1.1 is spoken."""
+"""k6 over TLS: it accepts the same certificates as the built-in engine and uses HTTP/1.1."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 
 async def run_k6(tls, *, name="app.test", names=("app.test",), authority=None):
-    """One stage against a name that only the pinned address makes sense of."""
+    """One stage against a name that only the pinned address resolves."""
     requests = []
     context = (authority or Authority()).context(*names)
     context.set_alpn_protocols(["h2", "http/1.1"])
@@ -31,7 +31,7 @@ async def run_k6(tls, *, name="app.test", names=("app.test",), authority=None):
     return run, requests
 
 
-async def test_a_named_authority_is_trusted_and_http_1_is_spoken(tmp_path):
+async def test_a_configured_authority_is_trusted_and_http_1_is_used(tmp_path):
     authority = Authority()
 
     run, requests = await run_k6(Tls("app.test", authority.file(tmp_path)), authority=authority)
@@ -44,13 +44,13 @@ async def test_a_named_authority_is_trusted_and_http_1_is_spoken(tmp_path):
     assert 0 <= stated["connect"]["p50"] < stated["tls"]["max"]
 
 
-async def test_any_certificate_will_do_when_asked_so():
+async def test_insecure_accepts_any_certificate():
     run, _ = await run_k6(Tls("app.test", insecure=True), names=("other.test",))
 
     assert run.total("succeeded") == 20
 
 
-async def test_otherwise_a_certificate_that_is_not_trusted_fails():
+async def test_an_untrusted_certificate_fails():
     run, requests = await run_k6(Tls("app.test"))
 
     assert run.failures == {"protocol": 20}

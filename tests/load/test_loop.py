@@ -1,4 +1,4 @@
-"""The loop itself, with a schedule of the test's own."""
+"""The loop, with schedules of the tests."""
 
 import contextlib
 import socket
@@ -20,10 +20,10 @@ MS = 1_000_000
 
 
 def offer(arrivals_ns, port, **changes):
-    """Run the loop, every arrival by itself; returns the sums of its counts and the loop."""
+    """Run the loop, every arrival alone; returns the sums of its counts, and the loop."""
     seconds = []
-    what = order(port, duration=(max(arrivals_ns) + MS) / 1e9, **changes)
-    loop = Loop(what, iter((at, 1) for at in arrivals_ns), seconds.append)
+    stage = order(port, duration=(max(arrivals_ns) + MS) / 1e9, **changes)
+    loop = Loop(stage, iter((at, 1) for at in arrivals_ns), seconds.append)
     loop.run(time.monotonic_ns() + 20 * MS, lambda: False)
     loop.close()
     names = ("scheduled", "sent", "succeeded", "dropped")
@@ -35,13 +35,13 @@ def test_an_answer_that_has_arrived_unread_frees_its_slot_for_what_is_due():
     with scripted(lambda client, _: client.sendall(OK)) as port:
         counts, _ = offer(pairs, port, max_in_flight=1)
 
-    # The loop sleeps blindly through the millisecond within a pair. Reading only afterwards
+    # The loop sleeps through the millisecond within a pair without reading. Reading only afterwards
     # would drop every second request of a pair; a slow machine may really be late for some.
     assert counts["scheduled"] == 20
     assert counts["dropped"] < 10
 
 
-def test_a_bunch_that_is_overdue_leaves_at_once_and_in_full():
+def test_an_overdue_bunch_is_sent_at_once_and_completely():
     with scripted(lambda client, _: client.sendall(OK)) as port:
         counts, loop = offer([0] * 200, port, max_in_flight=500)
 
@@ -56,29 +56,29 @@ def test_answers_are_stamped_by_the_kernel():
     assert loop.exchange.unstamped == 0
 
 
-def test_without_stamps_the_loop_stamps_itself_and_says_so(monkeypatch):
+def test_without_kernel_timestamps_the_loop_takes_its_own_and_counts_them(monkeypatch):
     monkeypatch.setattr("runner.load.exchange.keep_kernel_stamping", lambda: None)
     with scripted(lambda client, _: client.sendall(OK)) as port:
         counts, loop = offer([k * MS for k in range(20)], port)
 
     assert counts["succeeded"] == 20
     assert loop.exchange.unstamped >= 20
-    assert loop.exchange.pressing == 1
+    assert loop.exchange.urgent == 1
 
 
-def test_nothing_presses_once_all_is_over():
+def test_nothing_is_urgent_after_the_stage():
     body = b"x" * 1_000_000
     request = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     with scripted(lambda client, _: client.sendall(OK)) as port:
         counts, loop = offer([0, 0, 0], port, request=request)
 
     assert counts["succeeded"] == 3
-    assert loop.exchange.pressing == 0
+    assert loop.exchange.urgent == 0
 
 
-def test_what_cannot_be_taken_up_soon_after_the_window_is_dropped(monkeypatch):
+def test_requests_that_cannot_be_sent_soon_after_the_window_are_dropped(monkeypatch):
     monkeypatch.setattr("runner.load.loop._CATCH_UP_NS", 0)
-    monkeypatch.setattr(plain_exchange(), "ask", slowly(plain_exchange().ask))
+    monkeypatch.setattr(plain_exchange(), "send_due", slowly(plain_exchange().send_due))
     with scripted(lambda client, _: client.sendall(OK)) as port:
         counts, _ = offer([0] * 2000, port, max_in_flight=5000)
 
@@ -88,12 +88,12 @@ def test_what_cannot_be_taken_up_soon_after_the_window_is_dropped(monkeypatch):
 
 
 @pytest.mark.parametrize("quantum_ns", [0, 1000, 2000, 37_000, 250_000, 1_000_000])
-def test_a_stage_that_begins_on_any_microsecond_is_offered_in_full(quantum_ns):
+def test_a_stage_that_begins_on_any_microsecond_is_offered_completely(quantum_ns):
     with scripted(lambda client, _: client.sendall(OK)) as port:
-        what = order(port, rate=1000.0, duration=0.05, quantum_ns=quantum_ns)
+        stage = order(port, rate=1000.0, duration=0.05, quantum_ns=quantum_ns)
         for _ in range(3):
             seconds = []
-            loop = Loop(what, ((at * MS, 1) for at in range(50)), seconds.append)
+            loop = Loop(stage, ((at * MS, 1) for at in range(50)), seconds.append)
             loop.run((time.monotonic_ns() // MS + 20) * MS, lambda: False)
             loop.close()
             assert sum(second.succeeded for second in seconds) == 50
@@ -111,11 +111,11 @@ def test_a_request_that_met_a_closed_connection_is_sent_again_at_once():
     with scripted(answers_and_resets) as port:
         timeline = Timeline(time.time_ns(), 0, 10.0, lambda _: None)
         with contextlib.closing(plain_exchange()(order(port, duration=10.0), timeline)) as exchange:
-            exchange.ask(time.time_ns(), 1, True)
+            exchange.send_due(time.time_ns(), 1, True)
             until(lambda: exchange.in_flight == 0, exchange)
             answered.set()
-            time.sleep(0.05)  # the connection is reset meanwhile, and nobody has looked at it since
-            exchange.ask(time.time_ns(), 1, True)
+            time.sleep(0.05)  # the connection is reset meanwhile, and was not read since
+            exchange.send_due(time.time_ns(), 1, True)
             until(lambda: exchange.in_flight == 0, exchange)
             assert exchange.resent == 1
 
@@ -124,14 +124,14 @@ def until(done, exchange):
     deadline = time.monotonic() + 5
     while not done():
         assert time.monotonic() < deadline
-        exchange.attend(0.01)
+        exchange.poll(0.01)
 
 
-def slowly(ask):
-    """A generator that takes up 10,000 requests a second at most."""
+def slowly(send_due):
+    """Limit the generator to 10,000 requests a second."""
 
     def late(*args):
         time.sleep(0.0001)
-        ask(*args)
+        send_due(*args)
 
     return late

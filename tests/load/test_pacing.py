@@ -1,4 +1,4 @@
-"""A schedule keeps its average rate and its spacing, whoever shares it."""
+"""A schedule keeps its average rate and its spacing, however many workers share it."""
 
 import itertools
 import statistics
@@ -32,7 +32,7 @@ def test_workers_together_send_exactly_the_whole_poisson_schedule(rate, count, s
 
 
 @given(st.integers(1, 50_000), st.integers(1, 60), st.integers(0, 20))
-def test_a_whole_rate_for_whole_seconds_plans_exactly_their_product(rate, duration, warmup):
+def test_an_integer_rate_for_whole_seconds_plans_exactly_their_product(rate, duration, warmup):
     assert pacing.planned(rate, duration, warmup) == rate * duration
 
 
@@ -71,7 +71,7 @@ def test_bunching_moves_no_arrival_later_and_none_by_a_whole_quantum(rate, quant
     assert sum(due >= measure for due in exact) == sum(due >= measure for due in bunched)
 
 
-def test_without_a_quantum_every_arrival_stays_alone_and_where_it_is():
+def test_without_a_quantum_every_arrival_stays_alone_and_on_time():
     exact = list(pacing.constant(7, 3))
 
     assert list(pacing.bunched(iter(exact), 0, 0)) == [(due, 1) for due in exact]

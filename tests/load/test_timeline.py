@@ -1,4 +1,4 @@
-"""Every instant lies in one second of the stage, and every second is reported once and in order."""
+"""Every instant is in one second of the stage, and every second is reported once and in order."""
 
 import math
 
@@ -14,7 +14,7 @@ durations = st.sampled_from([0.2, 1.0, 1.5, 3.0])
 
 
 def lengths(warmup: float, duration: float) -> list[int]:
-    """Indices from the first second to the last one that the stage itself has."""
+    """Return the indices of the stage's own seconds."""
     return list(range(-math.ceil(warmup), math.ceil(duration)))
 
 
@@ -24,7 +24,7 @@ def test_seconds_are_reported_once_in_order_and_without_gaps(warmup, duration, i
     timeline = Timeline(START, warmup, duration, emitted.append)
     for instant in sorted(instants):
         now = START + round(instant * NS_PER_S)
-        timeline.turn(now)
+        timeline.advance(now)
         timeline.close(now)
     timeline.close_all()
 
@@ -34,7 +34,7 @@ def test_seconds_are_reported_once_in_order_and_without_gaps(warmup, duration, i
 
 
 @given(warmups, durations, st.floats(0, 8))
-def test_an_answer_after_the_windows_end_is_in_no_second_of_the_window(warmup, duration, instant):
+def test_a_response_after_the_windows_end_is_in_no_second_of_the_window(warmup, duration, instant):
     timeline = Timeline(START, warmup, duration, lambda _: None)
     at = START + round(instant * NS_PER_S)
 
@@ -45,9 +45,9 @@ def test_an_answer_after_the_windows_end_is_in_no_second_of_the_window(warmup, d
 
 
 @given(warmups, durations, st.floats(0, 8), st.floats(-3, 3))
-def test_the_bounds_of_the_current_second_are_those_that_place_an_instant(warmup, duration, now, other):
+def test_the_bounds_of_the_current_second_agree_with_the_second_of_an_instant(warmup, duration, now, other):
     timeline = Timeline(START, warmup, duration, lambda _: None)
-    timeline.turn(START + round(now * NS_PER_S))
+    timeline.advance(START + round(now * NS_PER_S))
     instant = START + round((now + other) * NS_PER_S)
     assume(instant >= START)
 
@@ -56,10 +56,10 @@ def test_the_bounds_of_the_current_second_are_those_that_place_an_instant(warmup
     assert inside == (timeline.at(instant) is timeline.current)
 
 
-def test_a_reading_late_by_less_than_the_grace_counts_in_its_own_second():
+def test_a_reading_within_the_grace_period_counts_in_its_own_second():
     emitted = []
     timeline = Timeline(START, 0, 3, emitted.append)
-    timeline.turn(START + NS_PER_S + 50_000_000)
+    timeline.advance(START + NS_PER_S + 50_000_000)
     timeline.close(START + NS_PER_S + 50_000_000)
 
     timeline.at(START + NS_PER_S - 1).completed += 1
@@ -68,18 +68,18 @@ def test_a_reading_late_by_less_than_the_grace_counts_in_its_own_second():
     assert [(tally.index, tally.completed) for tally in emitted] == [(0, 1)]
 
 
-def test_a_reading_later_than_that_counts_in_the_oldest_open_second():
+def test_a_later_reading_counts_in_the_oldest_open_second():
     timeline = Timeline(START, 0, 3, lambda _: None)
-    timeline.turn(START + 2 * NS_PER_S)
+    timeline.advance(START + 2 * NS_PER_S)
     timeline.close(START + 2 * NS_PER_S)
 
     assert timeline.at(START).index == 1
 
 
-def test_after_a_stall_what_happened_meanwhile_still_finds_its_second():
+def test_after_a_stall_events_still_count_in_their_own_seconds():
     emitted = []
     timeline = Timeline(START, 0, 5, emitted.append)
-    timeline.turn(START + 3 * NS_PER_S + 500_000_000)
+    timeline.advance(START + 3 * NS_PER_S + 500_000_000)
 
     for instant_s in (0.5, 1.5, 2.5, 3.5):
         timeline.at(START + round(instant_s * NS_PER_S)).completed += 1

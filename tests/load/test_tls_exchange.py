@@ -1,4 +1,4 @@
-"""The generator over TLS, against servers with certificates of the tests' own authority."""
+"""The generator over TLS, against servers with certificates of a test authority."""
 
 import contextlib
 import shutil
@@ -40,20 +40,20 @@ def server(request, authority):
     return context
 
 
-def says_goodbye(client: ssl.SSLSocket) -> None:
+def send_close_notify(client: ssl.SSLSocket) -> None:
     """Send close_notify and wait for nothing."""
     client.setblocking(False)
     with contextlib.suppress(ssl.SSLWantReadError):
         client.unwrap()
 
 
-def answers(*pieces: bytes, pause: float = 0.0, goodbye: bool = False, close: bool = False):
+def responds(*pieces: bytes, pause: float = 0.0, notify: bool = False, close: bool = False):
     def script(client: socket.socket, _: bytes) -> None:
         for piece in pieces:
             client.sendall(piece)
             time.sleep(pause)
-        if goodbye:
-            says_goodbye(client)
+        if notify:
+            send_close_notify(client)
         if close:
             client.shutdown(socket.SHUT_RDWR)
 
@@ -61,10 +61,10 @@ def answers(*pieces: bytes, pause: float = 0.0, goodbye: bool = False, close: bo
 
 
 def in_one_packet(client: ssl.SSLSocket, _: bytes) -> None:
-    """Answer and close_notify together, and TCP left open."""
+    """Send response and close_notify together, and leave TCP open."""
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
     client.sendall(UNTIL_CLOSE)
-    says_goodbye(client)
+    send_close_notify(client)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
     time.sleep(2)
 
@@ -72,21 +72,21 @@ def in_one_packet(client: ssl.SSLSocket, _: bytes) -> None:
 UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello"
 BIG = [b"HTTP/1.1 200 OK\r\nContent-Length: 1000005\r\n\r\n", b"x" * 1_000_000, b"hello"]
 GOOD = {
-    "a plain answer": answers(OK),
-    "a record a byte": answers(*[OK[i : i + 1] for i in range(len(OK))]),
-    "over many records": answers(*BIG),
-    "many records, and a goodbye": answers(*BIG, goodbye=True, close=True),
-    "a goodbye behind the answer": answers(OK, goodbye=True),
-    "a goodbye, then closed": answers(OK, goodbye=True, close=True),
-    "ended by a goodbye alone": answers(UNTIL_CLOSE, goodbye=True),
-    "ended by a goodbye a moment later": answers(UNTIL_CLOSE, pause=0.05, goodbye=True),
-    "ended by a goodbye in the same packet": in_one_packet,
-    "closed without a goodbye, but whole": answers(OK, close=True),
+    "a plain response": responds(OK),
+    "a record for each byte": responds(*[OK[i : i + 1] for i in range(len(OK))]),
+    "over many records": responds(*BIG),
+    "many records and close_notify": responds(*BIG, notify=True, close=True),
+    "close_notify after the response": responds(OK, notify=True),
+    "close_notify, then closed": responds(OK, notify=True, close=True),
+    "ended by close_notify alone": responds(UNTIL_CLOSE, notify=True),
+    "ended by close_notify a moment later": responds(UNTIL_CLOSE, pause=0.05, notify=True),
+    "ended by close_notify in the same packet": in_one_packet,
+    "closed without close_notify, but complete": responds(OK, close=True),
 }
 
 
 @pytest.mark.parametrize("script", GOOD.values(), ids=GOOD)
-async def test_every_form_of_a_good_answer_is_a_success(run_load, server, tls, script):
+async def test_every_form_of_a_successful_response_is_a_success(run_load, server, tls, script):
     connection = "new" if server.maximum_version == ssl.TLSVersion.TLSv1_3 else "keep-alive"
     with scripted(script, tls=server) as port:
         offered = await run_load(port, tls=tls, connection=connection, expect=HELLO, timeout="1s")
@@ -96,13 +96,13 @@ async def test_every_form_of_a_good_answer_is_a_success(run_load, server, tls, s
 
 
 FAULTS = {
-    "closed before the answer": (answers(close=True), "closed_early"),
-    "a goodbye in place of an answer": (answers(goodbye=True), "closed_early"),
-    "cut off": (answers(OK[:-2], close=True), "closed_early"),
-    "cut off, with a goodbye": (answers(OK[:-2], goodbye=True), "closed_early"),
-    "ended by the connection, without a goodbye": (answers(UNTIL_CLOSE, close=True), "closed_early"),
-    "not HTTP": (answers(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "protocol"),
-    "no answer": (answers(), "timeout"),
+    "closed before the response": (responds(close=True), "closed_early"),
+    "close_notify instead of a response": (responds(notify=True), "closed_early"),
+    "truncated": (responds(OK[:-2], close=True), "closed_early"),
+    "truncated, with close_notify": (responds(OK[:-2], notify=True), "closed_early"),
+    "ended by the connection, without close_notify": (responds(UNTIL_CLOSE, close=True), "closed_early"),
+    "not HTTP": (responds(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "protocol"),
+    "no response": (responds(), "timeout"),
 }
 
 
@@ -115,7 +115,7 @@ async def test_every_fault_has_its_kind(run_load, server, tls, script, kind):
 
 
 def raw(*pieces: bytes, reset: bool = False):
-    """Answers a ClientHello with some bytes of no meaning in TLS."""
+    """Return a script that responds to a ClientHello with bytes that are not TLS."""
 
     def script(client: socket.socket, _: bytes) -> None:
         for piece in pieces:
@@ -130,7 +130,7 @@ def raw(*pieces: bytes, reset: bool = False):
 
 @contextlib.contextmanager
 def without_tls(script):
-    """Calls `script` for every connection as soon as anything is received."""
+    """Call `script` for every connection as soon as anything is received."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
 
     def accept() -> None:
@@ -166,24 +166,24 @@ async def test_a_handshake_that_fails_has_its_kind(run_load, tls, script, kind):
     assert offered.failures == {kind: 20}
 
 
-async def test_a_handshake_that_is_never_answered_is_a_connect_timeout(run_load, tls):
+async def test_a_handshake_without_a_response_is_a_connect_timeout(run_load, tls):
     with socket.create_server(("127.0.0.1", 0), backlog=512) as silent:
         offered = await run_load(silent.getsockname()[1], tls=tls, connection="new", timeout="0.2s")
 
     assert offered.failures == {"connect_timeout": 20}
 
 
-async def test_nobody_listening_is_a_refused_connection(run_load, tls):
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
+async def test_a_port_without_a_listener_is_a_refused_connection(run_load, tls):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
 
     offered = await run_load(port, tls=tls, connection="new")
 
     assert offered.failures == {"connect_refused": 20}
 
 
-async def test_a_certificate_that_is_not_trusted_fails_in_every_request(run_load, server):
-    with scripted(answers(OK), tls=server) as port:
+async def test_with_an_untrusted_certificate_every_request_fails(run_load, server):
+    with scripted(responds(OK), tls=server) as port:
         refused = await run_load(port, tls=Tls("127.0.0.1"), connection="new")
         accepted = await run_load(port, tls=Tls("127.0.0.1", insecure=True), connection="new")
 
@@ -194,33 +194,33 @@ async def test_a_certificate_that_is_not_trusted_fails_in_every_request(run_load
 async def test_a_server_of_http2_alone_is_a_protocol_failure(run_load, authority, tls):
     context = authority.context("127.0.0.1")
     context.set_alpn_protocols(["h2"])  # OpenSSL's server goes on without a protocol where none fits
-    with scripted(answers(b"\0\0\x12\4\0\0\0\0\0" + bytes(18)), tls=context) as port:
+    with scripted(responds(b"\0\0\x12\4\0\0\0\0\0" + bytes(18)), tls=context) as port:
         offered = await run_load(port, tls=tls, connection="new")
 
     assert offered.failures == {"protocol": 20}
 
 
-async def test_the_server_is_told_the_name_and_only_http_1(run_load, authority, tmp_path):
-    told = set()
+async def test_the_server_receives_the_name_and_only_http_1(run_load, authority, tmp_path):
+    received = set()
     context = authority.context("app.test")
     context.set_alpn_protocols(["h2", "http/1.1"])
-    context.sni_callback = lambda _sock, name, _context: told.add(name)
+    context.sni_callback = lambda _sock, name, _context: received.add(name)
 
     def script(client, _request):
-        told.add(client.selected_alpn_protocol())
+        received.add(client.selected_alpn_protocol())
         client.sendall(OK)
 
     with scripted(script, tls=context) as port:
         offered = await run_load(port, tls=Tls("app.test", authority.file(tmp_path)))
 
     assert offered.succeeded == 20
-    assert told == {"app.test", "http/1.1"}
+    assert received == {"app.test", "http/1.1"}
 
 
-async def test_tls_has_a_time_of_its_own_and_is_in_neither_connect_nor_duration(run_load, authority, tls):
+async def test_tls_time_is_separate_and_in_neither_connect_nor_duration(run_load, authority, tls):
     context = authority.context("127.0.0.1")
     context.sni_callback = lambda *_: time.sleep(0.05)
-    with scripted(answers(OK), tls=context) as port:
+    with scripted(responds(OK), tls=context) as port:
         offered = await run_load(port, tls=tls, connection="new", rps=25, duration=0.4)
 
     merged = {
@@ -234,8 +234,8 @@ async def test_tls_has_a_time_of_its_own_and_is_in_neither_connect_nor_duration(
     assert merged["response_time"].percentiles_ms([50.0])[0] >= 49
 
 
-async def test_a_kept_connection_shakes_hands_once(run_load, server, tls):
-    with scripted(answers(OK), tls=server) as port:
+async def test_a_keep_alive_connection_has_one_handshake(run_load, server, tls):
+    with scripted(responds(OK), tls=server) as port:
         offered = await run_load(port, tls=tls, rps=100, max_in_flight=1, when_full="queue")
 
     handshakes = histogram.merge(second.tls for second in offered.seconds)
@@ -255,8 +255,8 @@ async def test_no_session_is_resumed(run_load, server, tls):
     assert reused == [False] * 20
 
 
-async def test_a_large_request_is_sealed_and_sent_in_pieces(run_load, server, tls):
-    body = "a" * 16_000_000  # more than the kernel's buffers take
+async def test_a_large_request_is_encrypted_and_sent_in_pieces(run_load, server, tls):
+    body = "a" * 16_000_000  # more than the kernel's buffers hold
     seen = []
 
     def script(client, request):
@@ -277,12 +277,12 @@ async def test_a_large_request_is_sealed_and_sent_in_pieces(run_load, server, tl
     assert seen == [len(body)] * 2
 
 
-async def test_a_word_of_tls_alone_is_no_answer_and_ends_no_kept_connection(run_load, authority, tls):
-    """Session tickets and key updates come between answers, too."""
+async def test_a_message_of_tls_is_no_response_and_ends_no_connection(run_load, authority, tls):
+    """Session tickets and key updates also arrive between responses."""
     context = authority.context("127.0.0.1")
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 8
-    with scripted(answers(OK), tls=context) as port:
+    with scripted(responds(OK), tls=context) as port:
         offered = await run_load(port, tls=tls, rps=50, max_in_flight=1, when_full="queue")
 
     assert offered.failures == {}
@@ -291,7 +291,7 @@ async def test_a_word_of_tls_alone_is_no_answer_and_ends_no_kept_connection(run_
 
 @contextlib.contextmanager
 def rekeying(folder):
-    """A server that asks for new keys after every answer, while the connection is idle."""
+    """A server that updates its keys after every response, while the connection is idle."""
     trustme.CA().issue_cert("a.test").private_key_and_cert_chain_pem.write_to_path(folder / "pem")
     port = free_port()
     command = ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-tls1_3", "-cert", folder / "pem"]
@@ -299,7 +299,7 @@ def rekeying(folder):
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
     ) as server:
 
-        def answer() -> None:
+        def respond() -> None:
             for line in server.stdout:
                 if line.startswith(b"GET "):
                     server.stdin.write(OK)
@@ -308,15 +308,15 @@ def rekeying(folder):
 
         while b"ACCEPT" not in server.stdout.readline():
             pass
-        thread = threading.Thread(target=answer)
+        thread = threading.Thread(target=respond)
         thread.start()
         yield port
         server.kill()
         thread.join(5)
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl plays the server here")
-async def test_new_keys_are_taken_while_a_connection_is_idle(run_load, tmp_path):
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is the server here")
+async def test_new_keys_are_accepted_while_a_connection_is_idle(run_load, tmp_path):
     with rekeying(tmp_path) as port:
         offered = await run_load(port, tls=Tls("a.test", insecure=True), rps=5, duration=0.8, timeout="1s")
 
@@ -324,8 +324,10 @@ async def test_new_keys_are_taken_while_a_connection_is_idle(run_load, tmp_path)
     assert histogram.merge(second.tls for second in offered.seconds).count == 1
 
 
-async def test_answers_keep_the_kernels_stamps(run_load, server, tls):
-    with scripted(answers(OK), tls=server) as port:
+async def test_responses_keep_the_kernels_timestamps(run_load, server, tls):
+    with scripted(responds(OK), tls=server) as port:
         offered = await run_load(port, tls=tls)
 
-    assert offered.facts.clock.startswith("answers by the kernel's receive stamps (SO_TIMESTAMPNS), all else")
+    assert offered.facts.clock.startswith(
+        "the kernel timestamps responses when they arrive (SO_TIMESTAMPNS); everything else"
+    )

@@ -33,11 +33,11 @@ def test_version_2_is_found_through_the_process_and_read(tmp_path):
         },
     )
 
-    found = control_group_of(7, tmp_path / "proc")
+    control_group = control_group_of(7, tmp_path / "proc")
 
-    assert found == ControlGroup(group, group, group)
-    assert (found.cpu_seconds(), found.memory_bytes()) == (2.5, 5000)
-    assert found.throttling() == Throttling(40, 10, 1.5)
+    assert control_group == ControlGroup(group, group, group)
+    assert (control_group.cpu_seconds(), control_group.memory_bytes()) == (2.5, 5000)
+    assert control_group.throttling() == Throttling(40, 10, 1.5)
 
 
 def test_version_1_finds_each_controller_in_its_own_hierarchy(tmp_path):
@@ -57,10 +57,10 @@ def test_version_1_finds_each_controller_in_its_own_hierarchy(tmp_path):
         },
     )
 
-    found = control_group_of(7, tmp_path / "proc")
+    control_group = control_group_of(7, tmp_path / "proc")
 
-    assert (found.cpu_seconds(), found.memory_bytes()) == (1.5, 500)
-    assert found.throttling() == Throttling(8, 2, 0.25)
+    assert (control_group.cpu_seconds(), control_group.memory_bytes()) == (1.5, 500)
+    assert control_group.throttling() == Throttling(8, 2, 0.25)
 
 
 def test_a_mount_that_shows_only_a_part_of_the_tree_is_followed(tmp_path):
@@ -76,10 +76,10 @@ def test_a_mount_that_shows_only_a_part_of_the_tree_is_followed(tmp_path):
     assert control_group_of(7, tmp_path / "proc").cpu_seconds() == 1.0
 
 
-def test_counters_that_cannot_be_read_are_none_and_not_zero(tmp_path):
-    found = ControlGroup(tmp_path, tmp_path)
+def test_unreadable_counters_are_none_and_not_zero(tmp_path):
+    group = ControlGroup(tmp_path, tmp_path)
 
-    assert (found.cpu_seconds(), found.memory_bytes()) == (None, None)
+    assert (group.cpu_seconds(), group.memory_bytes()) == (None, None)
     assert control_group_of(7, tmp_path) is None
 
 

@@ -1,4 +1,4 @@
-"""Counters are read where they are, over a window, and what cannot be read is said to be so."""
+"""Counters over a window, against processes and sockets of known state."""
 
 import contextlib
 import os
@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from runner.core.facts import Role, Subject, Window
-from runner.observe.counters import network
-from runner.observe.counters.conntrack import conntrack
-from runner.observe.counters.files import Files
+from runner.observe.counters import host
+from runner.observe.counters.conntrack import parse_conntrack
+from runner.observe.counters.files import read_files
 from runner.observe.counters.gather import Counters
-from runner.observe.counters.host import Cpus, Memory, Pressure, Softnet
 from runner.observe.counters.level import Level
 from runner.observe.counters.listeners import Listeners
-from runner.observe.counters.memory import GroupMemory
+from runner.observe.counters.memory import read_group_memory
+from runner.observe.counters.network import read_tcp
 from runner.observe.counters.sources import sources_for
-from runner.observe.counters.threads import Switches, Threads
+from runner.observe.counters.threads import Threads, read_switches
 from runner.observe.processes import start_ticks
 
 ME = Subject("app", Role.APP, "process", os.getpid(), start_ticks(os.getpid()))
@@ -47,7 +47,7 @@ def running(code, *words):
 
 @contextlib.contextmanager
 def crowded(clients):
-    """A listener that accepts nobody, with room for one, and so many clients."""
+    """A listener that accepts no connection, with a backlog of 1, and that many clients."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1))
         for _ in range(clients):
@@ -66,10 +66,10 @@ def window(seconds):
 async def watched(subjects, seconds=0.2, **urls):
     counters = Counters(subjects, window(seconds), urls.get("metrics", {}), urls.get("status", {}))
     await counters.watch()
-    return {(each.scope, each.name): each for each in counters.found}, counters.unreadable
+    return {(counter.scope, counter.name): counter for counter in counters.readable}, counters.unreadable
 
 
-def test_an_accept_queue_is_seen_with_its_length_and_its_bound():
+def test_an_accept_queue_has_its_length_and_its_limit():
     source = Listeners("net:host", os.getpid(), (os.getpid(),))
     with crowded(4) as port, contextlib.closing(source):
         queue = source.read()[f"tcp.accept_queue.{port}"]
@@ -77,18 +77,17 @@ def test_an_accept_queue_is_seen_with_its_length_and_its_bound():
     assert (queue.value, queue.limit, queue.kind) == (2, 1, "gauge")  # the kernel lets one more in
 
 
-def test_only_the_subjects_own_listeners_are_meant():
+def test_only_the_subjects_own_listeners_are_read():
     with crowded(1) as port, running("print('up', flush=True); input()") as (other, _):
         source = Listeners("net:host", os.getpid(), (other.pid,))
         with contextlib.closing(source):
             assert f"tcp.accept_queue.{port}" not in source.read()
 
 
-def test_an_overflowing_accept_queue_counts_as_such():
-    source = network.Tcp("net:host", os.getpid())
-    before = source.read()
+def test_an_overflow_of_an_accept_queue_is_counted():
+    before = read_tcp(os.getpid())
     with crowded(6):
-        after = source.read()
+        after = read_tcp(os.getpid())
 
     assert after["tcp.listen_overflows"].value > before["tcp.listen_overflows"].value
 
@@ -109,15 +108,15 @@ sys.stdin.read()
 """
     with running(code, shutil.which("unshare"), "--net") as (process, _):
         inside = as_subject(process.pid)
-        found = {}
+        levels = {}
         for source in sources_for([inside]):
             if source.scope == "net:app":
-                found |= source.read()
+                levels |= source.read()
                 if isinstance(source, Listeners):
                     source.close()
 
-    assert found["tcp.accept_queue.4321"].value == 2
-    assert found["tcp.listen_overflows"].value > 0
+    assert levels["tcp.accept_queue.4321"].value == 2
+    assert levels["tcp.listen_overflows"].value > 0
 
 
 def test_subjects_in_one_namespace_are_read_once():
@@ -129,7 +128,7 @@ def test_subjects_in_one_namespace_are_read_once():
     assert ("net:host", "tcp") in scopes
 
 
-def test_the_hottest_thread_is_told_from_the_rest():
+def test_the_busiest_thread_is_measured_alone():
     code = """
 import threading, time
 threading.Thread(target=time.sleep, args=[60], daemon=True).start()
@@ -147,30 +146,30 @@ while True: pass
     assert levels["threads.hottest_cores"].limit == 1.0
 
 
-def test_open_files_stand_against_their_limit():
-    before = Files(ME).read()["fds.open"]
+def test_open_files_are_counted_against_their_limit():
+    before = read_files(ME)["fds.open"]
     with Path(os.devnull).open(), Path(os.devnull).open():
-        after = Files(ME).read()["fds.open"]
+        after = read_files(ME)["fds.open"]
 
     assert after.value == before.value + 2
     assert after.limit > after.value
 
 
-def test_the_host_tells_what_it_has():
-    found = Cpus().read() | Softnet().read() | Pressure().read() | Memory().read()
+def test_counters_of_the_host_are_read():
+    levels = host.read_cpus() | host.read_softnet() | host.read_pressure() | host.read_memory()
 
-    assert found["run_queue"].limit == os.cpu_count()
-    assert found["context_switches"].value > 0
-    assert found["memory.available_bytes"].value < found["memory.available_bytes"].limit
-    assert f"cpu.softirq_s.{(os.cpu_count() or 1) - 1}" in found
-    assert found["softnet.dropped"].value >= 0
+    assert levels["run_queue"].limit == os.cpu_count()
+    assert levels["context_switches"].value > 0
+    assert levels["memory.available_bytes"].value < levels["memory.available_bytes"].limit
+    assert f"cpu.softirq_s.{(os.cpu_count() or 1) - 1}" in levels
+    assert levels["softnet.dropped"].value >= 0
 
 
 def test_context_switches_of_a_process_are_counted():
-    before = Switches(ME).read()["ctx.voluntary"].value
+    before = read_switches(ME)["ctx.voluntary"].value
     time.sleep(0.01)
 
-    assert Switches(ME).read()["ctx.voluntary"].value > before
+    assert read_switches(ME)["ctx.voluntary"].value > before
 
 
 @pytest.mark.parametrize(
@@ -195,62 +194,62 @@ def test_memory_of_a_group_is_read_in_both_versions(tmp_path, files, limit):
     for name, content in files.items():
         (tmp_path / name).write_text(content + "\n")
 
-    found = GroupMemory(ME, _folder=tmp_path).read()
+    levels = read_group_memory(tmp_path)
 
-    assert found["memory.usage_bytes"].value == 900
-    assert found["memory.usage_bytes"].limit == limit
-    assert (found["memory.limit_hits"].value, found["memory.oom_kills"].value) == (7, 1)
+    assert levels["memory.usage_bytes"].value == 900
+    assert levels["memory.usage_bytes"].limit == limit
+    assert (levels["memory.limit_hits"].value, levels["memory.oom_kills"].value) == (7, 1)
 
 
 def test_a_connection_table_is_summed_over_processors():
     text = "entries searched drop early_drop insert_failed\n0000000a 0 1 0 2\n0000000a 0 f 1 0\n"
 
-    found = conntrack(text, 64)
+    levels = parse_conntrack(text, 64)
 
-    assert {name: level.value for name, level in found.items()} == {
+    assert {name: level.value for name, level in levels.items()} == {
         "conntrack.drop": 16, "conntrack.early_drop": 1, "conntrack.insert_failed": 2, "conntrack.count": 10
     }  # fmt: skip
-    assert found["conntrack.count"].limit == 64
+    assert levels["conntrack.count"].limit == 64
 
 
 async def test_a_window_has_every_counter_at_both_ends():
-    found, _ = await watched([ME])
+    counters, _ = await watched([ME])
 
-    switches = found["host", "context_switches"]
+    switches = counters["host", "context_switches"]
     assert switches.after > switches.before
-    assert found["app", "threads.hottest_cores"].peak is not None
-    assert found["net:host", "ports.in_use"].limit > 1000
+    assert counters["app", "threads.hottest_cores"].peak is not None
+    assert counters["net:host", "ports.in_use"].limit > 1000
 
 
-async def test_a_page_that_does_not_answer_is_not_readable_rather_than_zero():
+async def test_a_page_that_does_not_respond_is_unreadable_and_not_zero():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-    found, unreadable = await watched([ME], status={"nginx": f"http://127.0.0.1:{port}/"})
+    counters, unreadable = await watched([ME], status={"nginx": f"http://127.0.0.1:{port}/"})
 
-    assert ("nginx", "nginx.accepts") not in found
-    (fault,) = [each for each in unreadable if each.scope == "nginx"]
+    assert ("nginx", "nginx.accepts") not in counters
+    (fault,) = [fault for fault in unreadable if fault.scope == "nginx"]
     assert "could not be read" in fault.reason
 
 
-async def test_a_process_that_has_ended_is_said_to_have_ended():
+async def test_the_reason_names_a_process_that_has_ended():
     with running("print('up', flush=True); input()") as (process, _):
         gone = as_subject(process.pid)
 
-    found, unreadable = await watched([gone])
+    counters, unreadable = await watched([gone])
 
-    assert not [key for key in found if key[0] == "app"]
-    assert {(each.name, each.reason) for each in unreadable if each.scope == "app"} >= {
+    assert not [key for key in counters if key[0] == "app"]
+    assert {(fault.name, fault.reason) for fault in unreadable if fault.scope == "app"} >= {
         ("threads", "its process has ended")
     }
 
 
-async def test_a_counter_that_goes_back_is_listed_and_not_used(tmp_path, monkeypatch):
+async def test_a_counter_that_decreases_is_listed_and_not_used(tmp_path, monkeypatch):
     values = iter([100, 40, 40, 40])
-    monkeypatch.setattr(Softnet, "read", lambda _: {"softnet.dropped": Level(next(values))})
+    monkeypatch.setattr(host, "read_softnet", lambda: {"softnet.dropped": Level(next(values))})
 
-    found, unreadable = await watched([])
+    counters, unreadable = await watched([])
 
-    assert ("host", "softnet.dropped") not in found
-    (fault,) = [each for each in unreadable if each.name == "softnet.dropped"]
-    assert "went back" in fault.reason
+    assert ("host", "softnet.dropped") not in counters
+    (fault,) = [fault for fault in unreadable if fault.name == "softnet.dropped"]
+    assert "decreased" in fault.reason

@@ -1,4 +1,4 @@
-"""Counters of other namespaces, of services nobody watches, and of those that may not be seen."""
+"""Counters of other namespaces, of services without subjects, and without permission."""
 
 import ast
 import os
@@ -8,17 +8,17 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from runner.core.facts import Endpoint, Role, Subject, Window
-from runner.observe.counters.conntrack import Conntrack, conntrack
+from runner.observe.counters.conntrack import parse_conntrack, read_conntrack
 from runner.observe.counters.gather import Counters
 from runner.observe.counters.level import Level
-from runner.observe.counters.network import Tcp
+from runner.observe.counters.network import read_tcp
 from runner.observe.counters.ports import Ports
 from runner.observe.counters.sources import sources_for
 from runner.observe.processes import start_ticks
@@ -45,7 +45,7 @@ def subject(process, kind="tree"):
 
 
 def by_key(counters):
-    return {(each.scope, each.name): each for each in counters.found}
+    return {(counter.scope, counter.name): counter for counter in counters.readable}
 
 
 @ROOT
@@ -60,11 +60,11 @@ print("up", flush=True); sys.stdin.read()
             limits = [source.read()["ports.in_use"].limit for source in (own, theirs)]
         process.kill()
 
-    least, most = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
-    assert limits == [most - least + 1, 100]
+    low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    assert limits == [high - low + 1, 100]
 
 
-async def test_the_listener_of_a_service_that_nobody_watches_is_read():
+async def test_the_listener_of_a_service_without_a_subject_is_read():
     with socket.create_server(("127.0.0.1", 0), backlog=7) as listener:
         endpoint = Endpoint("127.0.0.1", listener.getsockname()[1])
         counters = Counters((), window(0.1), {}, {}, endpoint)
@@ -83,7 +83,7 @@ def test_a_service_on_another_host_has_no_listener_here():
     assert "tcp" in families
 
 
-async def test_a_process_that_ends_in_the_window_has_no_numbers():
+async def test_a_process_that_ends_in_the_window_has_no_counters():
     with start("print('up', flush=True); input()") as process:
         counters = Counters([subject(process)], window(0.5), {}, {})
         async with trio.open_nursery() as nursery:
@@ -93,12 +93,12 @@ async def test_a_process_that_ends_in_the_window_has_no_numbers():
             process.wait()
 
     assert not [key for key in by_key(counters) if key[0] == "app"]
-    assert {(it.name, it.reason) for it in counters.unreadable if it.scope == "app"} == {
+    assert {(fault.name, fault.reason) for fault in counters.unreadable if fault.scope == "app"} == {
         (name, "its process has ended") for name in ("threads", "fds", "ctx")
     }
 
 
-def test_a_pid_that_was_given_again_is_not_the_process_that_was_meant():
+def test_a_reused_pid_is_another_process():
     other = Subject("app", Role.APP, "process", os.getpid(), 1)
 
     for source in sources_for([other]):
@@ -107,7 +107,7 @@ def test_a_pid_that_was_given_again_is_not_the_process_that_was_meant():
                 source.read()
 
 
-async def test_a_watch_that_is_cut_short_keeps_what_it_saw_until_then():
+async def test_a_watch_that_is_cut_short_keeps_its_readings():
     counters = Counters((), window(30), {}, {})
     with trio.move_on_after(0.2):
         await counters.watch()
@@ -116,36 +116,36 @@ async def test_a_watch_that_is_cut_short_keeps_what_it_saw_until_then():
     assert switches.after > switches.before
 
 
-async def test_a_page_that_answers_only_at_the_end_gives_no_delta_of_zero():
+async def test_a_page_that_is_readable_only_at_the_end_gives_no_difference_of_zero():
     page = b"Active connections: 1 \nserver accepts handled requests\n 10 10 10 \n"
-    asked = []
+    requests = []
 
-    def answer(client, _):
-        asked.append(1)
-        status = b"200 OK" if len(asked) > 1 else b"503 Busy"
+    def respond(client, request):
+        requests.append(request)
+        status = b"200 OK" if len(requests) > 1 else b"503 Busy"
         client.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(page), page))
 
-    with scripted(answer) as port:
+    with scripted(respond) as port:
         counters = Counters((), window(0.3), {}, {"nginx": f"http://127.0.0.1:{port}/"})
         await counters.watch()
 
-    assert len(asked) == 2
+    assert len(requests) == 2
     assert not [key for key in by_key(counters) if key[0] == "nginx"]
-    assert [(it.name, it.reason) for it in counters.unreadable if it.scope == "nginx"] == [
-        ("nginx", "its page answered 503")
+    assert [(fault.name, fault.reason) for fault in counters.unreadable if fault.scope == "nginx"] == [
+        ("nginx", "its page returned status 503")
     ]
 
 
-async def test_nginx_is_asked_every_second_for_its_highest_number_of_connections():
+async def test_nginxs_connections_are_read_every_second_for_their_peak():
     page = b"Active connections: %d \nserver accepts handled requests\n 10 10 10 \n"
     levels = iter([1, 30, 2])
 
-    def answer(client, _):
+    def respond(client, _):
         text = page % next(levels)
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
 
-    with scripted(answer) as port:
-        counters = Counters((), window(1.1), {}, {"nginx": f"http://127.0.0.1:{port}/"}, room=32)
+    with scripted(respond) as port:
+        counters = Counters((), window(1.1), {}, {"nginx": f"http://127.0.0.1:{port}/"}, max_connections=32)
         await counters.watch()
 
     active = by_key(counters)["nginx", "nginx.active"]
@@ -153,32 +153,32 @@ async def test_nginx_is_asked_every_second_for_its_highest_number_of_connections
 
 
 @ROOT
-def test_only_who_opens_connections_has_ports_in_use():
+def test_only_roles_that_open_connections_have_ports_in_use():
     script = "import sys; print('up', flush=True); sys.stdin.read()"
-    found = {}
+    families = {}
     for role in Role.APP, Role.PROXY:
         with start(script, shutil.which("unshare"), "--net") as process:
             watched = replace(subject(process), role=role)
-            found[role] = [it.family for it in sources_for([watched]) if it.scope == "net:app"]
+            families[role] = [source.family for source in sources_for([watched]) if source.scope == "net:app"]
             process.kill()
 
-    assert "ports" in found[Role.PROXY]
-    assert "ports" not in found[Role.APP]
+    assert "ports" in families[Role.PROXY]
+    assert "ports" not in families[Role.APP]
 
 
-async def test_a_page_whose_connection_is_closed_at_a_limit_is_asked_again():
+async def test_a_page_whose_connection_is_closed_is_requested_again():
     page = b"Active connections: 1 \nserver accepts handled requests\n 10 %d 10 \n"
-    asked = []
+    requests = []
 
-    def answer(client, _):
-        asked.append(1)
-        if len(asked) != 2:  # the second connection is closed without an answer
-            text = page % (9 + len(asked))
+    def respond(client, request):
+        requests.append(request)
+        if len(requests) != 2:  # the second connection is closed without a response
+            text = page % (9 + len(requests))
             client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
         else:
             client.shutdown(socket.SHUT_RDWR)
 
-    with scripted(answer) as port:
+    with scripted(respond) as port:
         counters = Counters((), window(0.1), {}, {"nginx": f"http://127.0.0.1:{port}/"})
         await counters.watch()
 
@@ -186,8 +186,8 @@ async def test_a_page_whose_connection_is_closed_at_a_limit_is_asked_again():
     assert (handled.before, handled.after) == (10, 12)
 
 
-def seen_by_nobody(watched):
-    """Counters as a user without rights has them: reasons by (scope, name), and the keys of what was read."""
+def read_as_nobody(watched):
+    """Counters without privileges: reasons by (scope, name), and the keys of readable ones."""
     script = f"""
 import os, time, trio
 from runner.core.facts import Role, Subject, Window
@@ -197,8 +197,8 @@ watched = Subject("app", Role("{watched.role}"), "process", {watched.pid}, {watc
 counters = Counters([watched], Window(start, start, start + 50_000_000), {{}}, {{}})
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 trio.run(counters.watch)
-print(dict(((it.scope, it.name), it.reason) for it in counters.unreadable))
-print([(each.scope, each.name) for each in counters.found])
+print(dict(((fault.scope, fault.name), fault.reason) for fault in counters.unreadable))
+print([(counter.scope, counter.name) for counter in counters.readable])
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False,
@@ -209,41 +209,43 @@ print([(each.scope, each.name) for each in counters.found])
 
 
 @ROOT
-def test_what_a_permission_hides_is_said_to_be_not_permitted():
-    reasons, found = seen_by_nobody(
+def test_the_reason_of_hidden_counters_is_not_permitted():
+    reasons, readable = read_as_nobody(
         Subject("app", Role.APP, "process", os.getpid(), start_ticks(os.getpid()))
     )
 
     assert reasons["net:host", "tcp.accept_queue"] == "not permitted"
-    assert {("net:host", "tcp.listen_overflows"), ("app", "threads.hottest_cores")} <= set(map(tuple, found))
+    assert {("net:host", "tcp.listen_overflows"), ("app", "threads.hottest_cores")} <= set(
+        map(tuple, readable)
+    )
 
 
 @ROOT
-def test_a_container_of_root_still_shows_its_network_to_a_user():
+def test_a_user_can_read_the_network_of_roots_container():
     script = "import sys; print('up', flush=True); sys.stdin.read()"
     with start(script, shutil.which("unshare"), "--net") as process:
-        reasons, found = seen_by_nobody(replace(subject(process), role=Role.PROXY))
+        reasons, readable = read_as_nobody(replace(subject(process), role=Role.PROXY))
         process.kill()
 
     assert reasons["net:app", "tcp.accept_queue"] == reasons["net:app", "ports"] == "not permitted"
-    assert ("net:app", "tcp.listen_overflows") in set(map(tuple, found))
+    assert ("net:app", "tcp.listen_overflows") in set(map(tuple, readable))
 
 
-def test_a_kernel_without_a_counter_does_not_have_zero_of_it():
-    found = conntrack("entries searched drop\n0000000a 0 1\n", None)
+def test_a_counter_that_the_kernel_lacks_is_none_and_not_zero():
+    levels = parse_conntrack("entries searched drop\n0000000a 0 1\n", None)
 
-    assert found["conntrack.drop"] == Level(1)
-    assert found["conntrack.early_drop"] is None
+    assert levels["conntrack.drop"] == Level(1)
+    assert levels["conntrack.early_drop"] is None
 
 
-def test_a_namespace_without_connection_tracking_raises_and_reads_no_zero():
+def test_a_namespace_without_connection_tracking_raises_and_is_not_zero():
     with pytest.raises(OSError):
-        Conntrack("net:x", 2**22 + 1).read()
+        read_conntrack(2**22 + 1)
 
 
-async def test_both_families_of_one_namespace_are_read_where_the_runner_is():
-    before = Tcp("net:host", os.getpid()).read()["tcp.in_use"].value
+def test_open_sockets_of_the_runners_namespace_are_counted():
+    before = read_tcp(os.getpid())["tcp.in_use"].value
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
-        during = Tcp("net:host", os.getpid()).read()["tcp.in_use"].value
+        during = read_tcp(os.getpid())["tcp.in_use"].value
 
     assert during > before

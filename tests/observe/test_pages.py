@@ -1,4 +1,4 @@
-"""What nginx and apps tell of themselves, by the names their libraries use."""
+"""The counters that nginx and apps publish, by the names their libraries use."""
 
 import httpx
 import pytest
@@ -17,19 +17,19 @@ app_event_loop_lag_seconds_sum {4}
 """
 
 
-def test_nginx_tells_what_it_accepted_and_what_it_could_handle():
+def test_nginxs_accepted_and_handled_connections_are_read():
     text = "Active connections: 3 \nserver accepts handled requests\n 10 9 31 \nReading: 0 Writing: 1\n"
 
-    found = nginx_status(text, limit=32)
+    levels = nginx_status(text, limit=32)
 
-    assert {name: level.value for name, level in found.items()} == {
+    assert {name: level.value for name, level in levels.items()} == {
         "nginx.accepts": 10, "nginx.handled": 9, "nginx.requests": 31, "nginx.active": 3
     }  # fmt: skip
-    assert found["nginx.active"].limit == 32
+    assert levels["nginx.active"].limit == 32
 
 
 @pytest.mark.parametrize("text", ["", "<html>Welcome to nginx!</html>"])
-def test_another_page_than_nginxs_counters_is_refused(text):
+def test_a_page_that_is_not_stub_status_is_refused(text):
     with pytest.raises(ValueError):
         nginx_status(text)
 
@@ -47,35 +47,37 @@ def test_another_page_than_nginxs_counters_is_refused(text):
         ("nodejs_eventloop_lag_seconds 0.5\n", None, 0.5),
         ('nodejs_gc_duration_seconds_sum{kind="minor"} 0.125\n', 0.125, None),
         ("http_requests_total 4\n", None, None),
+        ("go_sched_latencies_seconds_count 4\n", None, None),
+        ("app_gc_seconds_total NaN\napp_event_loop_lag_seconds +Inf\n", None, None),
     ],
 )
-def test_an_apps_own_metrics_are_understood_whatever_it_is_written_in(text, gc_s, lag_s):
-    found = AppPage().read(text)
+def test_metrics_of_the_usual_languages_are_understood(text, gc_s, lag_s):
+    levels = AppPage().read(text)
 
-    assert {name: level.value for name, level in found.items()} == {
+    assert {name: level.value for name, level in levels.items()} == {
         name: value for name, value in (("app.gc_s", gc_s), ("app.event_loop_lag_s", lag_s)) if value
     }
 
 
-def test_a_lag_gauge_of_several_workers_is_the_worst_ones_and_not_their_sum():
+def test_a_lag_gauge_of_several_workers_is_their_maximum_and_not_their_sum():
     text = '# TYPE nodejs_eventloop_lag_seconds gauge\nnodejs_eventloop_lag_seconds{w="1"} 0.1\n'
 
-    found = AppPage().read(text + 'nodejs_eventloop_lag_seconds{w="2"} 0.3\n')
+    levels = AppPage().read(text + 'nodejs_eventloop_lag_seconds{w="2"} 0.3\n')
 
-    assert found["app.event_loop_lag_s"].value == 0.3
+    assert levels["app.event_loop_lag_s"].value == 0.3
 
 
-def test_lag_kept_as_a_histogram_is_the_windows_average_and_its_highest_bucket():
+def test_a_lag_histogram_gives_the_windows_average_and_its_highest_bucket():
     page = AppPage()
     page.read(LAG.format(100, 100, 110, 111, 30.0))
 
     lag = page.read(LAG.format(150, 190, 200, 211, 31.0))["app.event_loop_lag_s"]
 
     assert lag.value == pytest.approx(1.0 / 100)
-    assert lag.peak == 1.0  # beyond the last bound that is a number
+    assert lag.peak == 1.0  # beyond the last finite bound
 
 
-def test_what_a_histogram_saw_before_the_window_is_no_peak_of_it():
+def test_a_histograms_values_before_the_window_are_no_peak_of_it():
     page = AppPage()
     page.read(LAG.format(100, 100, 110, 111, 30.0))
 
@@ -89,7 +91,7 @@ def test_a_page_that_is_no_metrics_is_refused():
         AppPage().read("<html>hello</html> {")
 
 
-async def test_the_reference_service_tells_both():
+async def test_the_reference_service_publishes_both():
     transport = httpx.ASGITransport(app=create_app(Settings()))
     async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
         text = (await client.get("/metrics")).text

@@ -1,6 +1,6 @@
-"""Ports in use are those that the next connection cannot have: by destination, and of who connects only.
+"""Ports in use are those that the next connection cannot use: by destination, and of connecting sockets only.
 
-Each test has a network namespace of its own, in which nobody else has connections.
+Each test has a network namespace of its own, without other connections.
 """
 
 import os
@@ -32,7 +32,7 @@ def connect(port, clients, host="127.0.0.1"):
 """
 
 
-def said_by(script):
+def output_of(script):
     done = subprocess.run(
         [shutil.which("unshare"), "--net", sys.executable, "-c", PRELUDE + script],
         capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2],
@@ -41,22 +41,20 @@ def said_by(script):
     return done.stdout.split()
 
 
-def test_the_destination_that_has_most_connections_counts_and_their_other_ends_do_not():
-    assert said_by("kept = connect(8080, 40), connect(8081, 60); print(in_use())") == ["60"]
+def test_the_destination_with_most_connections_counts_and_accepted_sockets_do_not():
+    assert output_of("kept = connect(8080, 40), connect(8081, 60); print(in_use())") == ["60"]
 
 
 def test_a_service_within_the_range_counts_when_it_is_named():
-    assert said_by("kept = connect(40000, 50); print(in_use(40000), in_use())") == ["50", "0"]
+    assert output_of("kept = connect(40000, 50); print(in_use(40000), in_use())") == ["50", "0"]
 
 
-def test_connections_over_ipv6_count_as_well():
-    assert said_by("kept = connect(8080, 45, '::1'); print(in_use())") == ["45"]
+def test_connections_over_ipv6_count_too():
+    assert output_of("kept = connect(8080, 45, '::1'); print(in_use())") == ["45"]
 
 
 @pytest.mark.parametrize(("closes_first", "expected"), [("client", "40"), ("server", "0")])
-def test_what_this_end_keeps_in_time_wait_is_taken_and_what_the_other_end_keeps_is_free(
-    closes_first, expected
-):
+def test_time_wait_occupies_a_port_at_this_end_only(closes_first, expected):
     script = f"""
 listener, pairs = connect(8080, 40)
 for client, server in pairs:
@@ -66,10 +64,10 @@ for client, server in pairs:
     second.close()
 print(in_use())
 """
-    assert said_by(script) == [expected]
+    assert output_of(script) == [expected]
 
 
-def test_when_no_port_is_left_as_many_are_in_use_as_there_are():
+def test_all_ports_are_in_use_when_none_is_left():
     script = """
 RANGE.write_text("40000 40009")
 kept = connect(8080, 0)
@@ -80,12 +78,12 @@ try:
 except OSError:
     print(len(clients), in_use())
 """
-    assert said_by(script) == ["10", "10"]
+    assert output_of(script) == ["10", "10"]
 
 
-def test_the_bound_is_the_size_of_the_range():
+def test_the_limit_is_the_size_of_the_range():
     script = """
 RANGE.write_text("40000 40099")
 print(round(Ports("net:host", os.getpid()).read()["ports.in_use"].limit))
 """
-    assert said_by(script) == ["100"]
+    assert output_of(script) == ["100"]

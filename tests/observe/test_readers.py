@@ -1,4 +1,4 @@
-"""Counters against processes that know the truth about themselves."""
+"""Readers against processes that measure themselves."""
 
 import os
 import select
@@ -33,7 +33,7 @@ def finish(process: subprocess.Popen) -> None:
     process.wait(timeout=10)
 
 
-def test_cpu_of_a_process_is_what_it_says_of_itself_within_one_percent():
+def test_the_cpu_of_a_process_equals_its_own_measurement_within_one_percent():
     process = python("""
 print(time.process_time(), flush=True)
 sys.stdin.readline()
@@ -44,18 +44,18 @@ print(time.process_time(), flush=True)
 sys.stdin.readline()
 """)
     reader = ProcessReader(process.pid)
-    told_before = float(process.stdout.readline())
+    own_before = float(process.stdout.readline())
     before = reader.read().cpu_s
     print(file=process.stdin, flush=True)
-    told = float(process.stdout.readline()) - told_before
+    own = float(process.stdout.readline()) - own_before
 
-    seen = reader.read().cpu_s - before
+    measured = reader.read().cpu_s - before
     finish(process)
 
-    assert seen == pytest.approx(told, rel=0.01)
+    assert measured == pytest.approx(own, rel=0.01)
 
 
-def test_a_tree_counts_children_that_live_and_children_that_ended():
+def test_a_tree_counts_living_and_ended_children():
     process = python("""
 import subprocess
 child = "import time\\nend = 0.15\\nwhile time.process_time() < end: pass\\n"
@@ -87,7 +87,7 @@ lasting.communicate(b"\\n")
     assert seen == sorted(seen)
 
 
-def test_a_tree_keeps_what_it_saw_of_a_child_that_left_for_another_parent():
+def test_a_tree_keeps_the_time_of_a_child_that_another_parent_adopted():
     process = python("""
 import os
 if os.fork() == 0:
@@ -116,7 +116,7 @@ sys.stdin.readline()
     assert after >= before
 
 
-def test_memory_of_a_tree_includes_its_children():
+def test_the_memory_of_a_tree_includes_its_children():
     process = python("""
 import subprocess
 child = subprocess.Popen([sys.executable, "-c", "x = bytes(1) * 50_000_000; print(flush=True); input()"],

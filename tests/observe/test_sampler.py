@@ -27,7 +27,7 @@ def test_beats_are_whole_intervals_from_the_windows_start_and_include_both_its_e
     assert all(window.start_ns <= t for t in times[:-1])
 
 
-async def test_everybody_is_sampled_from_warm_up_to_the_windows_end():
+async def test_all_subjects_are_sampled_from_warm_up_to_the_windows_end():
     own = os.getpid()
     subjects = (
         Subject("app", Role.APP, "process", own, start_ticks(own)),
@@ -48,10 +48,10 @@ async def test_everybody_is_sampled_from_warm_up_to_the_windows_end():
     assert len(seen) == 7
     assert seen[-1].t_s >= 0.2
     assert {name for sample in seen for name in sample.cpu_s} == {"app", "system"}
-    assert facts.notes == ("the counters of ghost could not be read all the time",)
+    assert facts.notes == ("the counters of ghost could not always be read",)
 
 
-async def test_a_late_start_takes_the_missed_beats_at_once_and_does_not_shift_the_rest():
+async def test_after_a_late_start_missed_samples_are_taken_at_once_and_the_others_on_time():
     start = time.monotonic_ns() - 10**9
     subject = Subject("system", Role.SYSTEM, "system")
 
@@ -62,7 +62,7 @@ async def test_a_late_start_takes_the_missed_beats_at_once_and_does_not_shift_th
     assert len(facts.samples) == 3
 
 
-def test_the_environment_has_no_host_name_and_says_what_the_machine_is():
+def test_the_environment_describes_the_machine_without_its_host_name():
     facts = environment()
 
     assert facts["cpu_count"] == os.cpu_count()

@@ -14,7 +14,7 @@ DESCRIPTION = json.loads((Path(__file__).parent / "openapi" / "github.json").rea
 def _as_json_schema(part):
     """OpenAPI 3.0 says `nullable` where JSON Schema has a type more."""
     if isinstance(part, list):
-        return [_as_json_schema(each) for each in part]
+        return [_as_json_schema(element) for element in part]
     if not isinstance(part, dict):
         return part
     schema = {key: _as_json_schema(value) for key, value in part.items()}
@@ -66,17 +66,17 @@ def violations(method, path, query, body, status, answer):
 
 def _parameters(operation, in_path, query):
     given = {"path": in_path, "query": query}
-    known = [_resolved(each) for each in operation.get("parameters", [])]
-    names = {each["name"] for each in known}
+    known = [_resolved(parameter) for parameter in operation.get("parameters", [])]
+    names = {parameter["name"] for parameter in known}
     yield from (f"?{name} is not described" for name in query if name not in names)
-    for each in known:
-        value = given.get(each["in"], {}).get(each["name"])
+    for parameter in known:
+        value = given.get(parameter["in"], {}).get(parameter["name"])
         if value is None:
-            if each.get("required"):
-                yield f"{each['name']} is missing"
+            if parameter.get("required"):
+                yield f"{parameter['name']} is missing"
             continue
-        typed = int(value) if each["schema"].get("type") == "integer" else value
-        yield from (f"{each['name']}: {error.message}" for error in _errors(each["schema"], typed))
+        typed = int(value) if parameter["schema"].get("type") == "integer" else value
+        yield from (f"{parameter['name']}: {error.message}" for error in _errors(parameter["schema"], typed))
 
 
 def _misfits(holder, data, where):

@@ -177,7 +177,7 @@ class Handler(BaseHTTPRequestHandler):
             headers = {"Link": f'{following}, <{host}{path}?page=99>; rel="last"'}
         if state.dialect == "gitlab":
             headers = {"X-Next-Page": str(page + 1) if more else ""}
-        return 200, [self._shown(each) for each in shown], headers
+        return 200, [self._shown(comment) for comment in shown], headers
 
     def write(self, state, who, body):
         if state.forbidden:
@@ -207,14 +207,14 @@ class Handler(BaseHTTPRequestHandler):
     def _too_long(self, state, body):
         if len(body["body"]) <= state.most:
             return None
-        said = f"is too long (maximum is {state.most} characters)"
+        message = f"is too long (maximum is {state.most} characters)"
         if state.dialect == "gitlab":
-            return 400, {"message": {"note": [said]}}, {}
+            return 400, {"message": {"note": [message]}}, {}
         error = {
             "resource": "IssueComment",
             "code": "unprocessable",
             "field": "data",
-            "message": f"Body {said}",
+            "message": f"Body {message}",
         }
         return (
             422,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from runner.core.errors import PublishFailed, UsageError
-from runner.publish.ci_context import Asked, Fork, find_commit, find_link, find_target
+from runner.publish.ci_context import CommentOptions, Fork, find_commit, find_link, find_target
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 ACTIONS = {
@@ -38,50 +38,52 @@ def actions(tmp_path):
 
 
 def test_github_actions(actions):
-    target = find_target(Asked(), actions(PULL))
+    target = find_target(CommentOptions(), actions(PULL))
 
     assert (target.provider, target.api, target.repository, target.number) == (
         "github", "https://api.github.com", "octo/shop", 7,
     )  # fmt: skip
     assert target.commit == SHA
     assert target.link == "https://github.com/octo/shop/actions/runs/99"
-    assert target.robot == "github-actions[bot]"
+    assert target.bot == "github-actions[bot]"
 
 
 def test_enterprise_server_has_its_own_api(actions):
     environ = actions(PULL, GITHUB_API_URL="https://ghe.example.org/api/v3")
 
-    assert find_target(Asked(), environ).api == "https://ghe.example.org/api/v3"
-    assert find_target(Asked(), environ).provider == "github"
+    assert find_target(CommentOptions(), environ).api == "https://ghe.example.org/api/v3"
+    assert find_target(CommentOptions(), environ).provider == "github"
 
 
 @pytest.mark.parametrize(
-    ("more", "robot"),
+    ("more", "bot"),
     [
         ({"GITEA_ACTIONS": "true"}, "gitea-actions"),
         ({"FORGEJO_ACTIONS": "true"}, "forgejo-actions"),
         ({}, "gitea-actions"),
     ],
 )
-def test_gitea_and_forgejo_are_known_by_their_marks_or_their_api(actions, more, robot):
-    target = find_target(Asked(), actions(PULL, GITHUB_API_URL="https://git.example.org/api/v1", **more))
+def test_gitea_and_forgejo_are_recognized_by_their_variables_or_their_api(actions, more, bot):
+    target = find_target(
+        CommentOptions(), actions(PULL, GITHUB_API_URL="https://git.example.org/api/v1", **more)
+    )
 
-    assert (target.provider, target.api, target.robot) == ("gitea", "https://git.example.org/api/v1", robot)
+    assert (target.provider, target.api, target.bot) == ("gitea", "https://git.example.org/api/v1", bot)
 
 
 def test_gitlab_ci():
-    target = find_target(Asked(), GITLAB)
+    target = find_target(CommentOptions(), GITLAB)
 
     assert (target.provider, target.repository, target.number, target.commit) == ("gitlab", "42", 7, SHA)
     assert target.link == "https://git.example.org/-/jobs/1"
 
 
 def test_a_comment_on_a_pull_request_names_it(actions):
-    assert find_target(Asked(), actions({"issue": {"number": 9, "pull_request": {}}})).number == 9
+    assert find_target(CommentOptions(), actions({"issue": {"number": 9, "pull_request": {}}})).number == 9
 
 
-def test_the_run_after_a_forks_run_knows_the_fork_from_github_and_no_number(actions):
-    target = find_target(Asked(), actions(FOLLOWED))
+def test_a_run_that_follows_a_forks_run_takes_the_fork_from_githubs_event(actions):
+    target = find_target(CommentOptions(), actions(FOLLOWED))
 
     assert (target.number, target.fork) == (None, Fork("forker", "topic", SHA))
     assert target.commit == SHA
@@ -91,11 +93,11 @@ def test_the_run_after_a_forks_run_knows_the_fork_from_github_and_no_number(acti
 @pytest.mark.parametrize("event", [{}, {"ref": "refs/heads/main"}, {"issue": {"number": 9}}, "{broken", "[]"])
 def test_outside_of_a_pull_request_there_is_nothing_to_comment_on(actions, event):
     with pytest.raises(UsageError, match="no pull request"):
-        find_target(Asked(), actions(event))
+        find_target(CommentOptions(), actions(event))
 
 
-def test_what_is_asked_wins(actions):
-    asked = Asked(
+def test_options_take_precedence_over_the_environment(actions):
+    asked = CommentOptions(
         "gitlab", "https://git.example.org", "group/sub/shop", 3, "abcdef1", "https://reports.example.org"
     )
     target = find_target(asked, actions(PULL, GITLAB_TOKEN="x"))
@@ -108,19 +110,19 @@ def test_what_is_asked_wins(actions):
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        (Asked(), "not known where to comment"),
-        (Asked("github", number=1), "repository is not known"),
-        (Asked("github", repository="a b", number=1), "is no repository"),
-        (Asked("github", repository="../x?", number=1), "is no repository"),
-        (Asked("gitea", repository="a/b", number=1), "address of the API is not known"),
-        (Asked("gitea", "http://git.example.org", "a/b", 1), "unencrypted"),
-        (Asked("gitea", "file:///etc/passwd", "a/b", 1), "no address of an API"),
-        (Asked("gitea", "https://me:pass@git.example.org", "a/b", 1), "no address of an API"),
-        (Asked("github", repository="a/b", number=1, link="javascript:alert(1)"), "no address for a link"),
-        (Asked("github", repository="a/b", number=1, link="https://x.org/) @all"), "no address for a link"),
+        (CommentOptions(), "the pull request is not known"),
+        (CommentOptions("github", number=1), "repository is not known"),
+        (CommentOptions("github", repository="a b", number=1), "is no repository"),
+        (CommentOptions("github", repository="../x?", number=1), "is no repository"),
+        (CommentOptions("gitea", repository="a/b", number=1), "address of the API is not known"),
+        (CommentOptions("gitea", "http://git.example.org", "a/b", 1), "unencrypted"),
+        (CommentOptions("gitea", "file:///etc/passwd", "a/b", 1), "no address of an API"),
+        (CommentOptions("gitea", "https://me:pass@git.example.org", "a/b", 1), "no address of an API"),
+        (CommentOptions("github", repository="a/b", number=1, link="javascript:alert(1)"), "no valid link"),
+        (CommentOptions("github", repository="a/b", number=1, link="https://x.org/) @all"), "no valid link"),
     ],
 )
-def test_what_cannot_be_is_refused(asked, says):
+def test_invalid_options_are_refused(asked, says):
     with pytest.raises(UsageError) as caught:
         find_target(asked, {"GITHUB_TOKEN": "x", "GITEA_TOKEN": "x"})
 
@@ -129,19 +131,19 @@ def test_what_cannot_be_is_refused(asked, says):
 
 
 @pytest.mark.parametrize("token", ["", "  ", "a b", "a\nb", "tök", "a\x00"])
-def test_a_token_that_is_none_is_a_failure_without_the_token(token):
+def test_the_error_for_an_invalid_token_does_not_contain_it(token):
     with pytest.raises(PublishFailed) as caught:
-        find_target(Asked("github", repository="a/b", number=1), {"GITHUB_TOKEN": token})
+        find_target(CommentOptions("github", repository="a/b", number=1), {"GITHUB_TOKEN": token})
 
     assert "GITHUB_TOKEN" in caught.value.hint
     assert not token.strip() or token not in caught.value.message + caught.value.hint
 
 
-def test_a_token_shows_in_no_representation():
-    assert "secret" not in repr(find_target(Asked(), GITLAB))
+def test_a_representation_does_not_contain_the_token():
+    assert "secret" not in repr(find_target(CommentOptions(), GITLAB))
 
 
-def test_a_commit_is_a_commit_or_nothing():
-    assert find_commit(Asked(commit="@everyone"), {}) == ""
-    assert find_commit(Asked(), {"CI_COMMIT_SHA": SHA}) == SHA
-    assert find_link(Asked(), {}) == ""
+def test_an_invalid_commit_is_ignored():
+    assert find_commit(CommentOptions(commit="@everyone"), {}) == ""
+    assert find_commit(CommentOptions(), {"CI_COMMIT_SHA": SHA}) == SHA
+    assert find_link(CommentOptions(), {}) == ""

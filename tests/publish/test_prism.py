@@ -9,11 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.publish.test_sticky_comment import MARKER, TEXT, post, target_of
 
-from runner.publish.providers import open_forge, open_wire
+from runner.publish.providers import open_client, open_thread
 from tests.publish.fake import TOKEN, provider
 from tests.publish.node_tools import node_tools
+from tests.publish.test_sticky_comment import MARKER, TEXT, post, target_of
 
 pytestmark = pytest.mark.prism
 DESCRIPTION = Path(__file__).parent / "openapi" / "github.json"
@@ -47,7 +47,7 @@ def prism(*arguments, tmp_path):
         process.wait(10)
 
 
-def test_the_whole_life_of_a_comment_passes_through_it_without_a_violation(tmp_path):
+def test_creating_updating_and_deleting_a_comment_violates_no_rule(tmp_path):
     with provider() as fake, prism("proxy", "--errors", DESCRIPTION, fake.url, tmp_path=tmp_path) as url:
         for number in range(2):
             fake.write("ci-bot", f"{MARKER}\nold {number}")
@@ -60,7 +60,7 @@ def test_the_whole_life_of_a_comment_passes_through_it_without_a_violation(tmp_p
         assert fake.bodies() == [TEXT]
 
 
-def test_it_refuses_what_the_description_does_not_have(tmp_path):
+def test_it_refuses_a_request_that_the_description_lacks(tmp_path):
     with provider() as fake, prism("proxy", "--errors", DESCRIPTION, fake.url, tmp_path=tmp_path) as url:
         address = f"{url}/repos/octo/shop/issues/7/comments"
         answer = httpx.post(address, json={"text": "no body"}, headers={"Authorization": f"Bearer {TOKEN}"})
@@ -70,14 +70,14 @@ def test_it_refuses_what_the_description_does_not_have(tmp_path):
         assert fake.comments == {}
 
 
-def test_answers_that_it_makes_up_itself_are_understood(tmp_path):
+def test_responses_that_it_generates_are_understood(tmp_path):
     with prism("mock", DESCRIPTION, tmp_path=tmp_path) as url, provider() as fake:
         target = target_of(fake, api=url)
-        wire = open_wire(target)
-        with wire.client:
-            forge = open_forge(target, wire)
-            assert forge.author() == "octocat"
-            created = forge.create(TEXT)
+        client = open_client(target)
+        with client.http:
+            thread = open_thread(target, client)
+            assert thread.author() == "octocat"
+            created = thread.create(TEXT)
             assert (created.author, created.body) == ("octocat", "Me too")
-            assert forge.update(created, TEXT)
-            forge.delete(created)
+            assert thread.update(created, TEXT)
+            thread.delete(created)

@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from runner.core.errors import PublishFailed
-from runner.publish.api_client import Wire
+from runner.publish.api_client import ApiClient
 from runner.publish.ci_context import Fork, Target
-from runner.publish.providers import open_forge, open_wire
+from runner.publish.providers import open_client, open_thread
 from runner.publish.sticky_comment import publish
 from tests.publish.described import example
 from tests.publish.fake import TOKEN, Fault, State, provider
@@ -36,22 +36,22 @@ def judged(dialect):
 def target_of(state: State, **changes) -> Target:
     known = {
         "provider": state.dialect, "api": state.api, "repository": "octo/shop", "number": 7, "fork": None,
-        "token": TOKEN, "robot": "", "commit": "", "link": "",
+        "token": TOKEN, "bot": "", "commit": "", "link": "",
     }  # fmt: skip
     return Target(**(known | changes))
 
 
-def wire_of(state: State, slept: list | None = None, **changes) -> Wire:
-    wire = open_wire(target_of(state, **changes))
-    wire.now = lambda: 1_000_000.0
-    wire.sleep = (slept if slept is not None else []).append
-    return wire
+def client_of(state: State, slept: list | None = None, **changes) -> ApiClient:
+    client = open_client(target_of(state, **changes))
+    client.now = lambda: 1_000_000.0
+    client.sleep = (slept if slept is not None else []).append
+    return client
 
 
 def post(state: State, text: str = TEXT, slept: list | None = None, **changes) -> str:
-    wire = wire_of(state, slept, **changes)
-    with wire.client:
-        return publish(open_forge(target_of(state, **changes), wire), lambda most: text[:most], MARKER)
+    client = client_of(state, slept, **changes)
+    with client.http:
+        return publish(open_thread(target_of(state, **changes), client), lambda length: text[:length], MARKER)
 
 
 def fails(state: State, **changes) -> PublishFailed:
@@ -83,7 +83,7 @@ def test_the_same_text_is_not_sent_again(anywhere):
     assert set(anywhere.methods()) == {"GET"}
 
 
-def test_after_it_was_deleted_it_is_made_again(anywhere):
+def test_a_deleted_comment_is_created_again(anywhere):
     post(anywhere)
     anywhere.comments.clear()
 
@@ -91,7 +91,7 @@ def test_after_it_was_deleted_it_is_made_again(anywhere):
     assert anywhere.bodies() == [TEXT]
 
 
-def test_deleted_between_the_look_and_the_update_it_is_made_again(anywhere):
+def test_a_comment_deleted_just_before_the_update_is_created_again(anywhere):
     post(anywhere)
 
     def delete_it(method, path):
@@ -104,7 +104,7 @@ def test_deleted_between_the_look_and_the_update_it_is_made_again(anywhere):
     assert anywhere.bodies() == [TEXT + "more"]
 
 
-def test_doubles_are_removed_and_the_oldest_is_kept(anywhere):
+def test_duplicates_are_deleted_and_the_oldest_is_kept(anywhere):
     for number in range(3):
         anywhere.write("ci-bot", f"{MARKER}\nold {number}")
 
@@ -112,7 +112,7 @@ def test_doubles_are_removed_and_the_oldest_is_kept(anywhere):
     assert anywhere.comments == {1: ("ci-bot", TEXT)}
 
 
-def test_somebody_elses_comment_with_our_marker_is_left_alone(anywhere):
+def test_a_comment_of_another_author_with_our_marker_is_left_alone(anywhere):
     anywhere.write("mallory", f"{MARKER}\nAll is well, merge it.")
 
     assert post(anywhere) == "created"
@@ -160,7 +160,7 @@ def test_system_notes_of_gitlab_are_no_comments():
     ids=["retry-after", "retry-after-date", "reset", "secondary"],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
-def test_it_waits_as_long_as_it_is_told_to(github, method, headers, message, waited):
+def test_it_waits_as_long_as_the_provider_demands(github, method, headers, message, waited):
     if method == "PATCH":
         github.write("ci-bot", f"{MARKER}\nold")
     github.faults.append(Fault(method, 403, message, headers))
@@ -189,12 +189,12 @@ def test_gitlabs_own_limit_headers_are_read():
         assert len(state.bodies()) == 1
 
 
-def test_a_limit_beyond_all_patience_is_a_failure_and_not_a_long_sleep(github):
+def test_a_pause_beyond_the_limit_is_a_failure_and_not_a_long_sleep(github):
     github.faults.append(Fault("GET", 403, "limit", {"Retry-After": "3600"}))
     slept = []
 
     error = fails(github, slept=slept)
-    assert "asks to wait 3,600 s" in error.message
+    assert "demands a pause of 3,600 s" in error.message
     assert slept == []
 
 
@@ -209,7 +209,7 @@ def test_a_plain_403_is_not_waited_for(github):
 
 
 @pytest.mark.parametrize("cut", [False, True], ids=["502", "no-answer"])
-def test_a_post_that_took_effect_without_saying_so_is_not_repeated(anywhere, cut):
+def test_a_post_that_took_effect_without_a_response_is_not_repeated(anywhere, cut):
     anywhere.faults.append(Fault("POST", after=True, cut=cut))
 
     post(anywhere)
@@ -218,7 +218,7 @@ def test_a_post_that_took_effect_without_saying_so_is_not_repeated(anywhere, cut
 
 
 @pytest.mark.parametrize("cut", [False, True], ids=["502", "no-answer"])
-def test_a_post_that_took_no_effect_is_repeated_after_a_look(anywhere, cut):
+def test_a_post_that_took_no_effect_is_repeated_after_a_check(anywhere, cut):
     anywhere.faults.append(Fault("POST", cut=cut))
 
     assert post(anywhere) == "created"
@@ -228,7 +228,7 @@ def test_a_post_that_took_no_effect_is_repeated_after_a_look(anywhere, cut):
     assert anywhere.bodies() == [TEXT]
 
 
-def test_an_update_that_took_effect_without_saying_so_is_repeated(anywhere):
+def test_an_update_that_took_effect_without_a_response_is_repeated(anywhere):
     anywhere.write("ci-bot", f"{MARKER}\nold")
     anywhere.faults.append(Fault("PUT" if anywhere.dialect == "gitlab" else "PATCH", after=True))
 
@@ -242,10 +242,10 @@ def test_pauses_after_faults_double_and_end(github):
 
     error = fails(github, slept=slept)
     assert slept == [1, 2, 4]
-    assert "4 times: it answered 503 Bad gateway" in error.message
+    assert "4 times: it responded with 503 Bad gateway" in error.message
 
 
-def test_a_text_that_is_too_long_is_written_again_to_the_limit_that_is_told(anywhere):
+def test_a_text_that_is_too_long_is_shortened_to_the_stated_limit(anywhere):
     anywhere.most = 9_000
 
     assert post(anywhere, TEXT + "x" * 20_000) == "created"
@@ -260,7 +260,7 @@ def test_an_update_that_is_too_long_is_shortened_too(anywhere):
     assert [len(body) for body in anywhere.bodies()] == [9_000]
 
 
-def test_a_provider_that_takes_nothing_is_a_failure(github):
+def test_a_provider_that_accepts_no_useful_length_is_a_failure(github):
     github.most = 100
 
     assert "no comment of a useful length" in fails(github, text=TEXT + "x" * 20_000).message
@@ -289,33 +289,33 @@ def test_two_jobs_at_once_leave_one_comment(dialect):
         assert state.broken_rules == []
 
 
-def test_a_wrong_token_is_a_sentence(anywhere):
+def test_a_wrong_token_is_an_error_message(anywhere):
     error = fails(anywhere, token="wrong-" + TOKEN)
 
     assert "does not accept the token" in error.message
 
 
-def test_an_unknown_pull_request_is_a_sentence(anywhere):
+def test_an_unknown_pull_request_is_an_error_message(anywhere):
     error = fails(anywhere, number=8)
 
     assert "octo/shop" in error.message
     assert "--pr" in error.hint
 
 
-def test_a_server_that_sends_the_token_back_does_not_get_it_printed(github):
+def test_a_token_that_the_server_sends_back_is_masked(github):
     github.faults.append(Fault("GET", 401, f"token {TOKEN} is bad"))
 
     assert "***" in fails(github).message
 
 
-def test_no_server_is_a_sentence(github):
+def test_an_unreachable_server_is_an_error_message(github):
     error = fails(github, api="http://127.0.0.1:9")
 
     assert error.message.startswith("127.0.0.1 cannot be reached, after 4 tries: ConnectError")
     assert "HTTPS_PROXY" in error.hint
 
 
-def test_the_token_of_an_app_is_known_by_graphql():
+def test_the_author_of_an_apps_token_comes_from_graphql():
     with provider(users={TOKEN: "deploy[bot]"}, apps={TOKEN}) as state:
         post(state)
         assert post(state, TEXT + "more") == "updated"
@@ -324,17 +324,17 @@ def test_the_token_of_an_app_is_known_by_graphql():
         assert state.broken_rules == []
 
 
-def test_where_graphql_is_silent_the_workflows_own_robot_is_assumed():
+def test_without_graphql_the_workflows_own_bot_is_the_author():
     with provider(users={TOKEN: "github-actions[bot]"}, apps={TOKEN}, viewer=False) as state:
-        assert post(state, robot="github-actions[bot]") == "created"
-        assert post(state, robot="github-actions[bot]") == "unchanged"
+        assert post(state, bot="github-actions[bot]") == "created"
+        assert post(state, bot="github-actions[bot]") == "unchanged"
         assert "does not let this token" in fails(state).message
 
 
 def test_the_workflow_token_of_gitea_needs_no_user():
     with provider("gitea", users={TOKEN: "gitea-actions"}, apps={TOKEN}) as state:
-        assert post(state, robot="gitea-actions") == "created"
-        assert post(state, robot="gitea-actions") == "unchanged"
+        assert post(state, bot="gitea-actions") == "created"
+        assert post(state, bot="gitea-actions") == "unchanged"
 
 
 def test_a_renamed_repository_is_followed_on_its_own_host(github):
@@ -342,7 +342,7 @@ def test_a_renamed_repository_is_followed_on_its_own_host(github):
     assert github.bodies() == [TEXT]
 
 
-def test_nothing_on_another_host_gets_the_token(github):
+def test_the_token_is_not_sent_to_another_host(github):
     with provider() as other:
         github.moved = other.url
         error = fails(github, repository="octo/old")
@@ -357,7 +357,7 @@ def test_redirects_in_circles_end(github):
     assert "redirects in circles" in fails(github).message
 
 
-def test_a_next_page_on_another_host_is_not_asked_for(github):
+def test_a_next_page_on_another_host_is_not_requested(github):
     with provider() as other:
         github.next_page = other.url
 
@@ -370,7 +370,7 @@ def pull(number, sha):
     return found | {"number": number, "head": found["head"] | {"sha": sha}}
 
 
-def test_the_pull_request_of_a_fork_is_looked_up_by_what_github_says():
+def test_the_pull_request_of_a_fork_is_looked_up_at_github():
     with provider(pulls=[pull(3, "old"), pull(7, "abc")]) as state:
         assert post(state, number=None, fork=Fork("forker", "topic/x", "abc")) == "created"
         assert "head=forker%3Atopic%2Fx" in state.seen[0][1]

@@ -1,18 +1,61 @@
-"""The last words of a report."""
+"""The last sentences of a report."""
 
-from runner.report.conclusion import conclusion
-from tests.report.test_junit import stored
+from msgspec.structs import replace
+
+from runner.core.codes import Cause, Confidence, Limit, ProofAnswer
+from runner.core.results import CounterExperiment, Verdict
+from runner.report.conclusion import conclusion, final
+from runner.report.prose import missed
+from tests.report.stored_results import stored, with_stage
+
+CONFIGURATIONS = stored("single-process").configurations
 
 
-def test_the_generators_own_limit_is_no_limit_of_the_service():
-    results = stored("single-process")
-    assert "Above it the limit is" in conclusion(results["configurations"])
+def with_verdict(verdict: Verdict):
+    """The configuration with another verdict on its stages that missed their rate."""
+    (configuration,) = CONFIGURATIONS
+    short = {stage.order for stage in missed(configuration.stages)}
+    stages = [
+        replace(stage, verdict=verdict) if stage.order in short else stage for stage in configuration.stages
+    ]
+    return [replace(configuration, stages=tuple(stages))]
 
-    for configuration in results["configurations"]:
-        for stage in configuration["stages"]:
-            if stage["verdict"]["code"] != "within-capacity":
-                stage["verdict"]["code"] = "generator-limited"
 
-    told = conclusion(results["configurations"])
-    assert "Above it the load generator was the limit" in told
-    assert "Above it the limit is" not in told
+def test_a_limit_of_the_generator_is_no_limit_of_the_service():
+    assert "Above that rate, the verdict is app-cpu-limited" in conclusion(CONFIGURATIONS)
+
+    text = conclusion(with_verdict(Verdict(Limit.GENERATOR, Confidence.LIKELY, ())))
+
+    assert "Above that rate, the load generator is the limit" in text
+    assert "the verdict is" not in text
+
+
+def test_a_confirmed_cause_is_named_beside_the_limit_whose_cpu_it_uses():
+    trial = CONFIGURATIONS[0].stages[0]
+    proof = CounterExperiment(
+        "keep-alive", "Keeping connections", Cause.CONNECTION_SETUP, (1.0, 2.0), 1.0,
+        ProofAnswer.CONFIRMED, "Confirmed.", trial,
+    )  # fmt: skip
+
+    text = conclusion(
+        with_verdict(Verdict(Limit.APP_CPU, Confidence.PROVEN, (), (), counter_experiment=proof))
+    )
+
+    assert "the verdict is app-cpu-limited because of connection set-up (proven, at 10,000 RPS)." in text
+
+
+def test_a_service_that_sustained_every_rate_has_no_known_limit():
+    kept_up = [replace(CONFIGURATIONS[0], stages=CONFIGURATIONS[0].stages[:3])]
+
+    assert final(kept_up) == [
+        "The service sustained 4,000 RPS, the highest rate tested. Its capacity limit was not reached."
+    ]
+    assert conclusion(kept_up).endswith("No bottleneck was found. Increase the offered rate to find one.")
+
+
+def test_a_stage_without_any_finding_only_missed_its_target():
+    results = with_stage(
+        stored("single-process"), (0, 3), verdict=Verdict(Limit.UNDETERMINED, Confidence.HINT, ())
+    )
+
+    assert "it missed the target." in final(results.configurations)[0]

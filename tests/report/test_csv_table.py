@@ -3,51 +3,78 @@ import io
 
 import pytest
 
+from runner.core.metrics import METRICS
+from runner.core.results import Latency
 from runner.report.csv_table import render_csv
-from tests.report.test_junit import first_stage, stored
+from runner.store.results_file import encode_results, parse_results
+from tests.report.stored_results import RESULTS, first_stage, stored, with_stage
+
+RUNS = ["app-server", "capacity", "docker-4k", "single-process"]
 
 
 def rows_of(results):
     return list(csv.DictReader(io.StringIO(render_csv(results))))
 
 
-@pytest.mark.parametrize("name", ["app-server", "capacity", "docker-4k", "single-process"])
+@pytest.mark.parametrize("name", RUNS)
 def test_every_stage_of_a_real_run_is_a_row_with_its_own_numbers(name):
     results = stored(name)
 
     rows = rows_of(results)
 
-    stages = [stage for each in results["configurations"] for stage in each["stages"]]
-    assert [float(row["actual_rps"]) for row in rows] == [stage["actual_rps"] for stage in stages]
-    assert [float(row["duration_ms.p95"]) for row in rows] == [
-        stage["duration_ms"]["p95"] for stage in stages
-    ]
+    stages = [stage for configuration in results.configurations for stage in configuration.stages]
+    assert [float(row["actual_rps"]) for row in rows] == [stage.actual_rps for stage in stages]
+    assert [float(row["duration_ms.p95"]) for row in rows] == [stage.duration_ms.p95 for stage in stages]
     assert [float(row["cpu_cores.app.avg"]) for row in rows] == [
-        stage["cpu_cores"]["app"]["avg"] for stage in stages
+        stage.cpu_cores["app"].avg for stage in stages
     ]
 
 
-def test_what_was_not_measured_is_empty_and_not_0():
-    results = stored("single-process")
-    stage = first_stage(results)
-    stage["cpu_cores"]["app"] = None
-    stage["duration_ms"] = None
+@pytest.mark.parametrize("name", RUNS)
+def test_every_metric_of_the_registry_is_a_column_with_the_value_in_the_stage(name):
+    results = stored(name)
 
     row = rows_of(results)[0]
+
+    stage = first_stage(results)
+    for metric in METRICS.values():
+        value = metric.read(stage)
+        assert row[metric.key] == "" if value is None else float(row[metric.key]) == value
+
+
+def test_first_byte_and_tls_handshake_are_columns():
+    results = with_stage(stored("single-process"), first_byte_ms=Latency(p95=1.25), tls_ms=Latency(p99=7.5))
+
+    row = rows_of(results)[0]
+
+    assert (row["first_byte_ms.p95"], row["tls_ms.p99"], row["tls_ms.p95"]) == ("1.25", "7.5", "")
+
+
+def test_a_number_that_was_not_measured_is_empty_and_not_0():
+    results = stored("single-process")
+    usage = first_stage(results).cpu_cores | {"app": None}
+
+    row = rows_of(with_stage(results, cpu_cores=usage, duration_ms=Latency()))[0]
 
     assert row["cpu_cores.app.avg"] == row["duration_ms.p95"] == ""
 
 
+@pytest.mark.parametrize("name", RUNS)
+def test_computed_whole_numbers_and_decoded_ones_have_the_same_text(name):
+    decoded = stored(name)
+    computed = with_stage(decoded, target_rps=int(first_stage(decoded).target_rps), actual_rps=100)
+
+    reread = parse_results(encode_results(computed), RESULTS)
+
+    assert isinstance(first_stage(reread).actual_rps, float)
+    assert render_csv(reread) == render_csv(computed)
+    assert rows_of(reread)[0]["actual_rps"] == "100"
+
+
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
-def test_what_a_spreadsheet_would_calculate_stays_text(name):
-    results = stored("single-process")
-    first_stage(results)["name"] = name
-
-    assert rows_of(results)[0]["stage"] == f"'{name}"
+def test_text_that_a_spreadsheet_would_calculate_stays_text(name):
+    assert rows_of(with_stage(stored("single-process"), name=name))[0]["stage"] == f"'{name}"
 
 
-def test_names_with_commas_quotes_and_lines_are_one_cell():
-    results = stored("single-process")
-    first_stage(results)["name"] = 'a,"b"\nc'
-
-    assert rows_of(results)[0]["stage"] == 'a,"b"\nc'
+def test_names_with_commas_quotes_and_line_breaks_are_one_cell():
+    assert rows_of(with_stage(stored("single-process"), name='a,"b"\nc'))[0]["stage"] == 'a,"b"\nc'

@@ -1,21 +1,11 @@
-import json
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from runner.core.codes import StageStatus, Validity
+from runner.core.results import StageValidity, ThresholdResult
 from runner.report.junit import render_junit
-
-RESULTS = Path(__file__).parents[1] / "results"
-"""Of real runs, kept as they are while those in reports/ are made anew."""
-
-
-def stored(name):
-    return json.loads((RESULTS / f"{name}.json").read_text())
-
-
-def first_stage(results):
-    return results["configurations"][0]["stages"][0]
+from tests.report.stored_results import stored, with_experiment, with_stage
 
 
 @pytest.mark.parametrize("name", ["app-server", "capacity", "docker-4k", "single-process"])
@@ -24,47 +14,66 @@ def test_real_runs_have_a_suite_for_each_configuration_and_a_case_for_each_stage
 
     root = ET.fromstring(render_junit(results))
 
-    assert len(root) == len(results["configurations"])
-    stages = [stage for each in results["configurations"] for stage in each["stages"]]
-    assert len(root.findall(".//testcase")) == len(stages) + sum(len(stage["thresholds"]) for stage in stages)
+    assert len(root) == len(results.configurations)
+    stages = [stage for configuration in results.configurations for stage in configuration.stages]
+    assert len(root.findall(".//testcase")) == len(stages) + sum(len(stage.thresholds) for stage in stages)
     assert root.get("tests") == str(len(root.findall(".//testcase")))
 
 
-def test_a_threshold_that_failed_is_a_failure_with_its_value_and_the_verdict():
-    results = stored("single-process")
-    first_stage(results)["thresholds"] = [
-        {"expr": "achieved >= 99%", "ok": False, "value": 0.67},
-        {"expr": "errors < 1%", "ok": True, "value": 0.0},
-    ]
+def test_a_valid_stage_states_its_metrics_and_its_verdict():
+    root = ET.fromstring(render_junit(stored("docker-4k")))
 
-    root = ET.fromstring(render_junit(results))
+    figures = root.find(".//system-out").text.splitlines()
+
+    assert figures[:5] == [
+        "Target RPS: 4,000",
+        "Actual RPS: 1,978 RPS",
+        "Achieved: 49.4 %",
+        "Failed or Dropped: 50.6 %",
+        "p95 Duration: 1,068 ms",
+    ]
+    assert figures[5].startswith("Verdict: host-cpu-limited (")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (0.67, "achieved >= 99% failed: measured 67 %"),
+        (None, "achieved >= 99% failed: not measured"),
+    ],
+)
+def test_a_failed_threshold_is_a_failure_with_its_value_and_the_verdict(value, message):
+    thresholds = (
+        ThresholdResult("achieved >= 99%", ok=False, value=value),
+        ThresholdResult("errors < 1%", ok=True, value=0.0),
+    )
+
+    root = ET.fromstring(render_junit(with_stage(stored("single-process"), thresholds=thresholds)))
 
     (failure,) = root.findall(".//failure")
-    assert failure.get("message") == "achieved >= 99% does not hold: it is 0.67"
+    assert failure.get("message") == message
     assert "within-capacity" in failure.text
     assert (root.get("failures"), root.get("errors")) == ("1", "0")
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
-        ({"status": "not-run"}, "the stage was not run"),
-        ({"validity": {"status": "invalid", "reasons": ["a worker died"]}}, "a worker died"),
+        ({"status": StageStatus.NOT_RUN}, "the stage was not run"),
+        ({"validity": StageValidity(Validity.INVALID, ("a worker died",))}, "a worker died"),
     ],
 )
-def test_a_stage_that_cannot_be_believed_is_an_error(change, words):
-    results = stored("single-process")
-    first_stage(results).update(change)
+def test_a_stage_without_valid_numbers_is_an_error(change, message):
+    results = with_stage(stored("single-process"), **change)
 
     (error,) = ET.fromstring(render_junit(results)).findall(".//error")
 
-    assert error.get("message") == words
+    assert error.get("message") == message
 
 
 def test_hostile_names_stay_text():
-    results = stored("single-process")
-    results["experiment"]["title"] = '"><script>\x00\ud800</script>&'
-    first_stage(results)["name"] = "]]><!-- \x1b[31m"
+    results = with_experiment(stored("single-process"), title='"><script>\x00\ud800</script>&')
+    results = with_stage(results, name="]]><!-- \x1b[31m")
 
     root = ET.fromstring(render_junit(results).encode())
 

@@ -1,17 +1,17 @@
-"""The report as people read it: golden copies, and what no text from outside may do to it.
+"""The report as people read it: golden copies, its shape, and text from outside.
 
-UPDATE_GOLDEN=1 pytest tests/report   renews the copies; read the difference before you keep it.
+UPDATE_GOLDEN=1 pytest tests/report   updates the copies; read the difference before you keep it.
 """
 
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from runner.analyze.usl import Law
-from runner.core.facts import Event
+from runner.core.facts import Event, SystemDescription
 from runner.report.markdown import render_markdown
 from runner.report.summary import summary_rows
 from tests.analyze import searches
@@ -31,7 +31,7 @@ UNWATCHED = replace(
         HEALTHY.observed,
         subjects=tuple(subject for subject in HEALTHY.observed.subjects if subject.name != "app"),
     ),
-    topology={"kind": "external", "url": "http://127.0.0.1:8080"},
+    topology=SystemDescription(kind="external", url="http://127.0.0.1:8080"),
 )
 CASES = {
     "three-rates": results_of(HEALTHY, BUSY, OVERLOADED),
@@ -90,8 +90,8 @@ def test_the_shape_is_that_of_the_report_that_started_the_project():
 def test_what_was_not_measured_is_never_a_zero():
     text = render_markdown(CASES["external"])
 
-    assert re.search(r"\*\*Avg CPU Cores\*\* +\| +not measured", text)
-    assert "The CPU of the service was not measured." in text
+    assert re.search(r"\*\*Avg App CPU \(cores\)\*\* +\| +not measured", text)
+    assert "The CPU usage of the service was not measured." in text
 
 
 HOSTILE = "<script>alert(1)</script> | `code` \n# heading @everyone ```"

@@ -1,4 +1,4 @@
-"""What ends a run on a terminal: a row a stage, the promises that were broken, and a sentence."""
+"""The end of a run on a terminal: a row for each stage, the thresholds that failed, and a sentence."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from runner.cli.summary import show_summary
+from runner.core.codes import StageStatus, Validity
+from runner.core.results import Latency, StageValidity, ThresholdResult
 from runner.report.markdown_text import escape, unmarked
 from runner.report.summary import broken_thresholds, summary_rows
-from tests.report.test_junit import first_stage, stored
+from tests.report.stored_results import stored, with_run, with_stage
 
 
 @given(st.text())
@@ -21,7 +23,7 @@ def test_a_sentence_loses_its_escapes_and_keeps_its_words(text):
     assert unmarked(f"**{escape(text)}** holds") == f"{' '.join(text.split())} holds"
 
 
-def test_of_a_search_only_what_decides_it_is_listed():
+def test_of_a_search_only_the_deciding_probes_are_listed():
     results = stored("capacity")
 
     assert [row["stage"] for row in summary_rows(results)] == [
@@ -29,46 +31,70 @@ def test_of_a_search_only_what_decides_it_is_listed():
     ]  # fmt: skip
 
 
+def test_a_stage_without_numbers_has_dashes_and_its_status():
+    results = with_stage(
+        stored("single-process"),
+        status=StageStatus.NOT_RUN,
+        actual_rps=None,
+        achieved=None,
+        duration_ms=Latency(),
+        cpu_cores={},
+    )
+
+    row = summary_rows(results)[0]
+
+    assert [row[name] for name in ("actual RPS", "achieved", "p95 ms", "app cores")] == ["–"] * 4
+    assert row["verdict"] == "not run"
+
+
+def test_an_invalid_stage_is_marked_beside_its_verdict():
+    results = with_stage(
+        stored("single-process"), validity=StageValidity(Validity.SUSPECT, ("a worker was late",))
+    )
+
+    assert summary_rows(results)[0]["verdict"] == "within-capacity (suspect)"
+
+
 @pytest.fixture
 def broken():
-    results = stored("single-process")
-    stage = first_stage(results)
-    stage["repeat"] = 2
-    stage["thresholds"] = [
-        {"expr": "errors < 1%", "ok": False, "value": 0.25},
-        {"expr": "achieved >= 99%", "ok": True, "value": 1.0},
-    ]
-    return results
+    thresholds = (
+        ThresholdResult("errors < 1%", ok=False, value=0.25),
+        ThresholdResult("achieved >= 99%", ok=True, value=1.0),
+    )
+    return with_stage(stored("single-process"), repeat=2, thresholds=thresholds)
 
 
-def test_a_broken_promise_has_its_place_and_what_was_measured(broken):
-    (found,) = broken_thresholds(broken)
+def test_a_failed_threshold_has_its_stage_and_the_measured_value(broken):
+    (threshold,) = broken_thresholds(broken)
 
-    assert (found.stage, found.expr, found.measured) == ("100 RPS (repeat 2)", "errors < 1%", "25 %")
+    assert (threshold.stage, threshold.expr, threshold.measured) == (
+        "100 RPS (repeat 2)",
+        "errors < 1%",
+        "25 %",
+    )
 
 
-@pytest.mark.parametrize(("columns", "all_of_it"), [(80, False), (130, True)])
-def test_the_summary_fits_its_terminal_and_ends_with_the_verdict(broken, columns, all_of_it):
+@pytest.mark.parametrize(("columns", "complete"), [(80, False), (130, True)])
+def test_the_summary_fits_its_terminal_and_ends_with_the_verdict(broken, columns, complete):
     console = Console(file=io.StringIO(), width=columns, force_terminal=True, color_system=None)
 
     show_summary(broken, console)
 
-    table, said = console.file.getvalue().split("1 of 2 thresholds failed:")
+    table, rest = console.file.getvalue().split("1 of 2 thresholds failed:")
     assert max(map(len, table.splitlines())) <= columns
-    assert ("app cores" in table) == all_of_it
+    assert ("app cores" in table) == complete
     assert "rate over time" in table
-    assert "errors < 1% at 100 RPS (repeat 2): 25 %" in said
-    assert "The highest rate shown to hold is 4,000 RPS" in said
+    assert "errors < 1% at 100 RPS (repeat 2): 25 %" in rest
+    assert "4,000 RPS" in rest
 
 
-def test_a_run_that_was_aborted_says_so_and_claims_nothing_for_what_was_not_run():
-    results = stored("single-process")
-    results["run"] |= {"status": "aborted", "signal": "SIGINT"}
-    first_stage(results)["thresholds"] = [{"expr": "errors < 1%", "ok": True, "value": 0.0}]
+def test_the_summary_of_an_aborted_run_names_the_signal_and_limits_its_claims_to_completed_stages():
+    results = with_run(stored("single-process"), status="aborted", signal="SIGINT")
+    results = with_stage(results, thresholds=(ThresholdResult("errors < 1%", ok=True, value=0.0),))
     console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system=None)
 
     show_summary(results, console)
 
-    said = console.file.getvalue()
-    assert "This run was aborted by SIGINT." in said
-    assert "The threshold of the stages that were run passed." in said
+    text = console.file.getvalue()
+    assert "This run was aborted by SIGINT." in text
+    assert "The threshold of the completed stages passed." in text

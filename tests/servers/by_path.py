@@ -1,4 +1,4 @@
-"""A server that does as the path says, and remembers every request."""
+"""A server whose behaviour depends on the request's path, and that records every request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-ANSWERS = {
+RESPONSES = {
     "good": GOOD,
     "bad_status": b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno",
     "elsewhere": b"HTTP/1.1 302 Found\r\nLocation: /good\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n",
@@ -25,12 +25,12 @@ MIX = ("good", "reset", "closed_early", "timeout", "bad_status", "bad_body", "pr
 
 @dataclass
 class Seen:
-    """Where it listens and what it saw.
+    """The server's port and what it received.
 
     Attributes:
         port: On 127.0.0.1.
-        paths: How often each path was asked for.
-        served: What was done, such as ``good`` or ``reset``, and how often.
+        paths: Number of requests by path.
+        served: Number of responses by kind, such as ``good`` or ``reset``.
         connections: TCP connections accepted.
         requests: The head and body of every request.
     """
@@ -48,32 +48,32 @@ class Seen:
                 head = await reader.readuntil(b"\r\n\r\n")
                 sizes = [int(x[15:]) for x in head.lower().split(b"\r\n") if x.startswith(b"content-length:")]
                 self.requests.append((head, await reader.readexactly(sizes[0]) if sizes else b""))
-                if not await self._answer(head.split()[1].decode(), writer):
+                if not await self._respond(head.split()[1].decode(), writer):
                     break
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
 
-    async def _answer(self, path: str, writer: asyncio.StreamWriter) -> bool:
-        """Do what ``/good``, ``/delay/MS`` or ``/mix`` (one after the other) asks for; False closes."""
+    async def _respond(self, path: str, writer: asyncio.StreamWriter) -> bool:
+        """Respond to ``/good``, ``/delay/MS`` or ``/mix`` (each kind in turn); returns whether to go on."""
         self.paths[path] += 1
-        what, _, argument = path.strip("/").partition("/")
-        if what == "mix":
-            what = MIX[(self.paths[path] - 1) % len(MIX)]
-        self.served[what] += 1
-        if what == "delay":
+        kind, _, argument = path.strip("/").partition("/")
+        if kind == "mix":
+            kind = MIX[(self.paths[path] - 1) % len(MIX)]
+        self.served[kind] += 1
+        if kind == "delay":
             await asyncio.sleep(int(argument) / 1000)
-        if what == "timeout":
+        if kind == "timeout":
             await asyncio.sleep(30)
-        if what == "reset":
+        if kind == "reset":
             linger_none = struct.pack("ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_none)
             writer.transport.abort()
             return False
-        writer.write(ANSWERS.get(what, GOOD))
+        writer.write(RESPONSES.get(kind, GOOD))
         await writer.drain()
-        return what not in {"closed_early", "protocol"}
+        return kind not in {"closed_early", "protocol"}
 
 
 @contextmanager
@@ -106,8 +106,8 @@ def server_by_path() -> Iterator[Seen]:
 
 
 @contextmanager
-def unanswered() -> Iterator[int]:
-    """A port whose accept queue is full, so that SYNs are dropped."""
+def full_accept_queue() -> Iterator[int]:
+    """A port whose accept queue is full, so that the kernel drops SYNs."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

@@ -1,6 +1,6 @@
-"""A server that answers each connection with a script of the test's own, in a thread.
+"""A server in a thread that handles each request with a function of the test, its script.
 
-A script gets the accepted socket after a whole request has been read from it.
+A script gets the accepted socket and the complete request that was read from it.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ def scripted(
 ) -> Iterator[int]:
     """Serve `script` on a free loopback port until the block ends; yields the port.
 
-    A connection is read again and again until it closes, or only once. With `tls`, scripts get it after
-    the handshake; one that just closes does so without close_notify.
+    A connection is served until it closes, or once. With `tls`, scripts get it after the handshake; a script
+    that just closes it does so without close_notify.
     """
     host = "127.0.0.1" if family == socket.AF_INET else "::1"
     listener = socket.create_server((host, 0), family=family, backlog=512)
@@ -36,7 +36,7 @@ def scripted(
             stack.callback(open_now.discard, client)
             stack.enter_context(client)
             if tls is not None:
-                # Session tickets would hold the first answer back until they are acknowledged (Nagle).
+                # Session tickets would delay the first response until they are acknowledged (Nagle).
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 client = stack.enter_context(tls.wrap_socket(client, server_side=True))
                 open_now.add(client)

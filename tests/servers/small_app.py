@@ -1,8 +1,8 @@
-"""A small service with faults to choose from, started as a real process by the tests.
+"""A small service with selectable faults, which tests start as a real process.
 
 python -m tests.servers.small_app --port N [--fault NAME]
 
-With SMALL_APP_DELAY_S in its environment each answer takes that much longer.
+With SMALL_APP_DELAY_S in its environment each response takes that much longer.
 """
 
 import argparse

@@ -1,18 +1,18 @@
-"""A server whose behaviour is known exactly, so that an instrument can be held to it.
+"""A server of exactly known behaviour, to check an instrument against.
 
     python -m tests.servers.truth --mode MODE [--port N]
 
-It prints its port, then serves on loopback with one thread and epoll. On SIGTERM it prints
-a line of JSON: how many requests it answered, how much CPU it burned for them, (mode
-`arrivals`) the kernel's receive stamps of the requests in nanoseconds and (`mixture`, `freeze`) how
-long each really took, from the kernel's receive stamp to the answer, in nanoseconds.
+It prints its port, then serves on loopback with one thread and epoll. On SIGTERM it prints a line of JSON:
+the number of requests, the CPU time burned for them, (mode `arrivals`) the kernel's receive timestamps of the
+requests in nanoseconds and (`mixture`, `freeze`) how long each really took, from the kernel's receive
+timestamp to the response, in nanoseconds.
 
 Modes:
     plain       20 bytes at once
     mixture     1 ms for 80 %, 10 ms for 16 %, 50 ms for 4 % of requests, in a fixed cycle
-    freeze      at once, but stands still for 500 ms every 5 s
-    burn        burns 100 µs of its own CPU a request
-    arrivals    at once, remembering when each request arrived
+    freeze      at once, but stops for 500 ms every 5 s
+    burn        burns 100 µs of its own CPU per request
+    arrivals    at once, recording when each request arrived
 """
 
 import argparse

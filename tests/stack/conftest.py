@@ -1,4 +1,4 @@
-"""What the stack's tests share: a context, and small commands to start as the app."""
+"""Shared by the tests of stacks: a context, and small commands to start as the app."""
 
 import sys
 import time
@@ -9,11 +9,11 @@ import trio
 
 from runner.experiment.model import App, ProcessTopology
 from runner.stack.protocols import StackContext
-from runner.stack.reaper import belongings
+from runner.stack.reaper import run_processes
 
 
-class NoGuard:
-    """Remembers what a watchdog would have been told."""
+class RecordingGuard:
+    """Records what a watchdog would guard."""
 
     def __init__(self) -> None:
         self.guarded: set[int] = set()
@@ -36,10 +36,10 @@ RUN_IDS = (f"test-{time.time_ns():x}-{n}" for n in range(1_000_000))
 
 @pytest.fixture
 def run_id():
-    """A run of the test's own, of which nothing may be left."""
+    """A unique run id; the test fails if a process of that run is left."""
     unique = next(RUN_IDS)
     yield unique
-    assert belongings(unique) == set()
+    assert run_processes(unique) == set()
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def ctx(run_id, tmp_path):
         name="test",
         base_dir=Path.cwd(),
         scratch=tmp_path,
-        guard=NoGuard(),
+        guard=RecordingGuard(),
         say=lambda _: None,
     )
 
@@ -69,7 +69,7 @@ port = sys.argv[1]
 
 
 def python(code: str, *arguments: str) -> tuple[str, ...]:
-    """A command that runs some Python; `serve(port)` answers the health URL."""
+    """Return a command that runs Python code, in which `serve(port)` serves the health URL."""
     return (sys.executable, "-c", HTTP + code, *(arguments or ("{port}",)))
 
 
@@ -78,7 +78,7 @@ def topology(command, **app) -> ProcessTopology:
 
 
 async def eventually(condition, within: float = 10) -> None:
-    """Wait until something is so."""
+    """Wait until the condition is true."""
     with trio.fail_after(within):
         while not condition():  # noqa: ASYNC110  (the condition is outside this process)
             await trio.sleep(0.02)

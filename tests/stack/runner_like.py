@@ -1,4 +1,4 @@
-"""Stands for a runner: a watchdog, an app and a worker; told apart from the tests so it can be killed.
+"""Acts as a runner with a watchdog, an app and a worker, in a process that the tests can kill.
 
 python -m tests.stack.runner_like RUN_ID CODE
 """

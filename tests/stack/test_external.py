@@ -11,7 +11,7 @@ from runner.experiment.model import ExternalTopology
 from runner.stack.external import open_external
 from runner.stack.ports import free_port
 from runner.stack.reaper import start_ticks
-from tests.stack.test_readiness import OK, answering
+from tests.stack.test_readiness import OK, responding
 
 
 def external(url, **keywords) -> ExternalTopology:
@@ -32,28 +32,28 @@ def other():
         process.kill()
 
 
-async def test_a_service_that_listens_is_taken_as_it_is(ctx):
-    async with answering(OK) as (url, asked):
+async def test_a_listening_service_is_used_without_sending_a_request(ctx):
+    async with responding(OK) as (url, requests):
         base = url.removesuffix("/healthz")
         async with open_external(external(base), ctx) as stack:
             assert stack.endpoint == Endpoint("127.0.0.1", int(base.rpartition(":")[2]))
             assert stack.subjects == ()
-            assert stack.description["url"] == base
+            assert stack.description.url == base
 
-    assert [request for request in asked if request] == []
+    assert [request for request in requests if request] == []
 
 
-async def test_its_health_is_asked_where_its_requests_go(ctx):
-    async with answering(OK) as (url, asked):
+async def test_health_is_requested_below_the_base_path(ctx):
+    async with responding(OK) as (url, requests):
         base = url.removesuffix("/healthz") + "/api/"
         async with open_external(external(base, health="/ok"), ctx) as stack:
             assert stack.endpoint.base_path == "/api"
 
-    assert next(filter(None, asked)).startswith(b"GET /api/ok ")
+    assert next(filter(None, requests)).startswith(b"GET /api/ok ")
 
 
-async def test_its_processes_are_watched_and_left_running(ctx, other):
-    async with answering(OK) as (url, _):
+async def test_its_processes_are_observed_and_left_running(ctx, other):
+    async with responding(OK) as (url, _):
         spec = external(url, pids=(other.pid, os.getpid()))
         async with open_external(spec, ctx) as stack:
             subjects = stack.subjects
@@ -66,31 +66,31 @@ async def test_its_processes_are_watched_and_left_running(ctx, other):
     assert other.poll() is None
 
 
-async def test_a_single_process_is_simply_the_app(ctx, other):
-    async with answering(OK) as (url, _), open_external(external(url, pids=(other.pid,)), ctx) as stack:
+async def test_a_single_process_is_named_app(ctx, other):
+    async with responding(OK) as (url, _), open_external(external(url, pids=(other.pid,)), ctx) as stack:
         assert [subject.name for subject in stack.subjects] == ["app"]
 
 
-async def test_a_process_that_goes_away_breaks_the_stack(ctx, other):
-    async with answering(OK) as (url, _), open_external(external(url, pids=(other.pid,)), ctx) as stack:
+async def test_a_process_that_ends_breaks_the_stack(ctx, other):
+    async with responding(OK) as (url, _), open_external(external(url, pids=(other.pid,)), ctx) as stack:
         assert stack.broken is None
         other.send_signal(signal.SIGKILL)
         with trio.fail_after(5):
             event = await stack.wait_broken()
 
         assert stack.broken == event
-    assert (event.code, event.message) == ("app-died", f"the app's process {other.pid} is gone")
+    assert (event.code, event.message) == ("app-died", f"the app's process {other.pid} has ended")
 
 
-async def test_without_pids_it_is_never_known_to_be_broken(ctx, autojump_clock):
-    async with answering(OK) as (url, _), open_external(external(url), ctx) as stack:
+async def test_without_pids_the_stack_never_breaks(ctx, autojump_clock):
+    async with responding(OK) as (url, _), open_external(external(url), ctx) as stack:
         with trio.move_on_after(3600) as scope:
             await stack.wait_broken()
 
     assert scope.cancelled_caught
 
 
-async def test_a_pid_of_nobody_is_named(ctx, other):
+async def test_a_pid_without_process_is_reported(ctx, other):
     other.kill()
     other.wait()
 
@@ -99,7 +99,7 @@ async def test_a_pid_of_nobody_is_named(ctx, other):
     assert f"no process {other.pid}" in error.message
 
 
-async def test_a_service_that_is_not_there_is_told(ctx):
+async def test_a_refused_connection_is_reported(ctx):
     url = f"http://127.0.0.1:{free_port()}"
 
     error = await failure(external(url), ctx)
@@ -108,21 +108,21 @@ async def test_a_service_that_is_not_there_is_told(ctx):
     assert isinstance(error, StackFailed)
 
 
-async def test_a_name_nobody_knows_is_told(ctx):
+async def test_an_unknown_host_name_is_reported(ctx):
     error = await failure(external("http://no-such-host.invalid"), ctx)
 
-    assert "the host no-such-host.invalid cannot be reached: " in error.message
+    assert "the host no-such-host.invalid cannot be resolved: " in error.message
 
 
-async def test_a_service_that_is_not_healthy_is_told(ctx, monkeypatch):
-    monkeypatch.setattr("runner.stack.external._ANSWERS_WITHIN_S", 0.3)
-    async with answering(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n") as (url, _):
+async def test_an_unhealthy_service_is_reported(ctx, monkeypatch):
+    monkeypatch.setattr("runner.stack.external._READY_WITHIN_S", 0.3)
+    async with responding(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n") as (url, _):
         error = await failure(external(url.removesuffix("/healthz"), health="/healthz"), ctx)
 
-    assert "the last answer was 503" in error.message
+    assert "the last status was 503" in error.message
 
 
-async def test_an_ipv6_address_is_named_without_its_brackets(ctx):
+async def test_an_ipv6_endpoint_has_no_brackets(ctx):
     try:
         listeners = await trio.open_tcp_listeners(0, host="::1")
     except OSError:

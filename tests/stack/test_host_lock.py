@@ -34,7 +34,7 @@ def holder(path):
         process.kill()
 
 
-def test_the_second_experiment_is_told_who_holds_the_machine(path, holder):
+def test_a_second_experiment_is_refused_and_the_first_is_named(path, holder):
     with pytest.raises(EnvironmentLacks) as refused, host_lock("runner execute second.yaml", path=path):
         pass
 
@@ -51,14 +51,14 @@ def test_a_killed_holder_does_not_block_the_next(path, holder):
         pass
 
 
-def test_the_lock_is_free_again_after_its_block(path):
+def test_the_lock_is_released_after_its_block(path):
     for _ in range(2):
-        with host_lock("again", path=path):
-            assert b"again" in path.read_bytes()
+        with host_lock("command", path=path):
+            assert b"command" in path.read_bytes()
         assert path.read_bytes() == b""
 
 
-def test_other_users_can_take_it_whatever_the_umask(path):
+def test_other_users_can_lock_it_whatever_the_umask(path):
     before = os.umask(0o077)
     try:
         with host_lock("first user", path=path):

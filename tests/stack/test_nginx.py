@@ -1,4 +1,4 @@
-"""Nginx's configuration says what the specification asked for, and nginx agrees."""
+"""Nginx's configuration matches the specification, and nginx accepts it."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def rendered(**changes):
     return render_nginx(NginxSettings(scratch="/tmp", **{**SETTINGS, **changes}))
 
 
-def test_every_replica_is_an_upstream_that_is_never_given_up():
+def test_every_replica_is_an_upstream_that_stays_in_rotation():
     text = rendered()
 
     assert "server app-1:8080 max_fails=0;" in text
@@ -41,7 +41,7 @@ def test_without_keepalive_every_request_opens_a_connection_upstream():
     assert "    keepalive " not in text
 
 
-def test_with_keepalive_connections_upstream_are_kept():
+def test_with_keepalive_upstream_connections_are_reused():
     text = rendered(keepalive=32)
 
     assert "keepalive 32;" in text
@@ -53,7 +53,7 @@ def test_nothing_is_logged_per_request():
     assert "access_log off;" in rendered()
 
 
-def test_limits_and_user_are_only_named_where_they_are_known():
+def test_limits_and_user_are_set_only_where_they_are_known():
     assert "worker_rlimit_nofile" not in rendered()
     assert "worker_rlimit_nofile 1024;" in rendered(max_files=1024)
     assert "user root;" in rendered(user="root")
@@ -61,7 +61,7 @@ def test_limits_and_user_are_only_named_where_they_are_known():
 
 @pytest.fixture
 def context(tmp_path):
-    """A run whose watchdog is this test."""
+    """A run without a watchdog."""
     quiet = SimpleNamespace(process=lambda pid: None, forget=lambda pid: None)
     scratch = tmp_path / "a folder"
     scratch.mkdir()
@@ -70,7 +70,7 @@ def context(tmp_path):
 
 @pytest.fixture
 def replicas():
-    """Two services that tell who asked them."""
+    """Two services that return the address of their client."""
     ports = [free_port(), free_port()]
     environments = [{"PORT": str(port), "HOST": "127.0.0.1"} for port in ports]
     started = [subprocess.Popen([sys.executable, SERVER], env=environment) for environment in environments]
@@ -97,18 +97,18 @@ async def test_nginx_on_the_host_shares_requests_between_processes(context, repl
         assert len(peers) == connections
         assert status.text.startswith("Active connections")
         assert nginx.command.subject.role is Role.PROXY
-        assert nginx.description["version"] is not None
+        assert nginx.description.version is not None
         assert nginx.command.output.lines() == ()
     finally:
-        # by its group: nginx writes its title over the environment, where the run's cookie was
+        # by its group: nginx overwrites the environment, and with it the run's cookie, with its title
         assert reaper.end(context.run_id, {nginx.command.pid: nginx.command.started}, grace_s=1)
         await nginx.command.process.wait()
         nginx.command.output.close()
 
 
-async def test_a_host_without_nginx_says_how_to_get_it(context, monkeypatch):
+async def test_without_nginx_the_hint_says_how_to_install_it(context, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr("runner.stack.nginx_process._ELSEWHERE", ())
+    monkeypatch.setattr("runner.stack.nginx_process._MORE_FOLDERS", ())
 
     with pytest.raises(EnvironmentLacks) as lacks:
         await start_nginx(Proxy(), [1], context)

@@ -15,13 +15,13 @@ def tail_of(written: bytes, **keywords) -> OutputTail:
     return tail
 
 
-def test_the_last_lines_are_there_at_once():
+def test_the_last_lines_are_available_at_once():
     with tail_of(b"one\ntwo\nthree\n") as tail:
         assert tail.lines() == ("one", "two", "three")
         assert tail.lines(2) == ("two", "three")
 
 
-def test_a_last_line_without_its_end_counts():
+def test_a_last_line_without_a_line_end_counts():
     with tail_of(b"one\ntwo") as tail:
         assert tail.lines() == ("one", "two")
 
@@ -31,7 +31,7 @@ def test_escape_sequences_and_control_characters_do_not_reach_the_terminal():
         assert tail.lines() == ("red    a b", "0;", "\ufffd")
 
 
-def test_an_endless_line_is_cut():
+def test_an_endless_line_is_truncated():
     with tail_of(b"x" * 60_000) as tail:
         (line,) = tail.lines()
 
@@ -64,7 +64,7 @@ def test_what_is_kept_is_the_end_of_what_was_appended(chunks, keep):
     assert len(kept) == tail._kept
 
 
-def test_closing_does_not_wait_for_those_who_still_write():
+def test_closing_does_not_wait_for_processes_that_still_write():
     threads = threading.active_count()
     with OutputTail() as tail, subprocess.Popen(["sleep", "60"], stdout=tail.write_fd) as process:
         tail.close_write_end()
@@ -73,7 +73,7 @@ def test_closing_does_not_wait_for_those_who_still_write():
     assert threading.active_count() == threads
 
 
-def test_the_reader_ends_when_nobody_can_write_any_more():
+def test_the_reader_ends_when_no_process_can_write_any_more():
     with OutputTail() as tail:
         with subprocess.Popen(["echo", "done"], stdout=tail.write_fd):
             tail.close_write_end()

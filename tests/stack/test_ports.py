@@ -17,7 +17,7 @@ def test_a_free_port_can_be_listened_on_and_lies_outside_the_ephemeral_range():
         assert not is_free(ports[0])
 
 
-def test_without_room_below_the_ephemeral_range_the_kernel_chooses(monkeypatch):
+def test_without_ports_below_the_ephemeral_range_the_kernel_chooses(monkeypatch):
     monkeypatch.setattr("runner.stack.ports._first_ephemeral_port", lambda: 1024)
 
     assert is_free(free_port())
@@ -49,11 +49,11 @@ def test_the_holder_of_a_port_is_named():
     assert holder.owner.endswith(f" (pid {os.getpid()})")
 
 
-def test_nobody_holds_a_free_port():
+def test_a_free_port_has_no_holder():
     assert holders(free_port()) == []
 
 
-def test_listeners_are_those_of_the_processes_asked_for():
+def test_listeners_are_those_of_the_given_processes():
     code = "import socket; s = socket.create_server(('', 0)); print(s.getsockname()[1], flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

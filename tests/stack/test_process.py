@@ -1,4 +1,4 @@
-"""Real commands with real faults: what a user is told, and what is left afterwards."""
+"""Real commands with real faults: what is reported, and what is left afterwards."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.facts import Role
 from runner.experiment.model import App, ProcessTopology, Proxy
 from runner.stack.process import open_process
-from runner.stack.reaper import belongings, is_running, look_up, start_ticks
+from runner.stack.reaper import is_running, look_up, run_processes, start_ticks
 from tests.stack.conftest import eventually, python, topology
 
 GOOD = python("serve(port)")
@@ -29,46 +29,46 @@ async def failure(spec, ctx) -> EnvironmentLacks:
     return raised.value
 
 
-async def test_a_command_comes_up_answers_and_is_gone_afterwards(ctx):
+async def test_a_command_comes_up_responds_and_is_gone_afterwards(ctx):
     async with open_process(topology(GOOD), ctx) as stack:
         async with httpx.AsyncClient(trust_env=False) as client:
-            answer = await client.get(f"http://{stack.endpoint.host}:{stack.endpoint.port}/healthz")
+            response = await client.get(f"http://{stack.endpoint.host}:{stack.endpoint.port}/healthz")
         (subject,) = stack.subjects
         assert ctx.guard.guarded == {subject.pid}
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert (subject.name, subject.role, subject.kind) == ("app", Role.APP, "tree")
-    assert stack.description["command"][-1] == str(stack.endpoint.port)
+    assert stack.description.command[-1] == str(stack.endpoint.port)
     assert ctx.guard.guarded == set()
     assert look_up(subject.pid) is None
 
 
-async def test_the_subject_is_named_by_pid_and_start_time(ctx):
+async def test_the_subject_is_identified_by_pid_and_start_time(ctx):
     async with open_process(topology(GOOD), ctx) as stack:
         (subject,) = stack.subjects
 
         assert subject.started == start_ticks(subject.pid)
 
 
-async def test_a_command_and_its_threads_stay_on_their_processors(ctx):
+async def test_a_command_and_its_threads_are_pinned_to_the_given_processors(ctx):
     last = max(os.sched_getaffinity(0))
     code = "threading.Thread(target=time.sleep, args=[99], daemon=True).start(); serve(port)"
-    asked = topology(python(code)).model_copy(update={"cpus": (last,)})
+    pinned = topology(python(code)).model_copy(update={"cpus": (last,)})
 
-    async with open_process(asked, ctx) as stack:
+    async with open_process(pinned, ctx) as stack:
         tasks = [int(path.name) for path in Path(f"/proc/{stack.subjects[0].pid}/task").iterdir()]
 
         assert len(tasks) > 1
         assert {frozenset(os.sched_getaffinity(task)) for task in tasks} == {frozenset({last})}
-    assert stack.description["cpus"] == [last]
+    assert stack.description.cpus == (last,)
 
 
 async def test_environment_and_port_reach_the_command(ctx):
-    told = ctx.scratch / "told"
-    code = f"import json; json.dump([dict(os.environ), os.getcwd()], open({str(told)!r}, 'w')); serve(port)"
+    record = ctx.scratch / "record.json"
+    code = f"import json; json.dump([dict(os.environ), os.getcwd()], open({str(record)!r}, 'w')); serve(port)"
 
     async with open_process(topology(python(code), env={"COLOUR": "red", "BIND": ":{port}"}), ctx) as stack:
-        environment, folder = json.loads(told.read_text())
+        environment, folder = json.loads(record.read_text())
 
     assert environment["COLOUR"] == "red"
     assert environment["BIND"] == f":{stack.endpoint.port}"
@@ -80,17 +80,17 @@ async def test_environment_and_port_reach_the_command(ctx):
 async def test_values_of_the_environment_are_not_in_the_description(ctx):
     async with open_process(topology(GOOD, env={"DB_PASSWORD": "hunter2"}), ctx) as stack:
         assert "hunter2" not in str(stack.description)
-        assert stack.description["env_names"] == ["DB_PASSWORD"]
+        assert stack.description.env_names == ("DB_PASSWORD",)
 
 
-async def test_a_command_that_does_not_exist_is_named(ctx):
+async def test_a_missing_command_is_named(ctx):
     error = await failure(topology(["no-such-command", "{port}"]), ctx)
 
     assert "command not found: no-such-command" in error.message
     assert error.hint
 
 
-async def test_the_reference_service_without_its_extra_says_how_to_get_it(ctx, monkeypatch):
+async def test_without_the_app_extra_the_hint_says_how_to_install_it(ctx, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     monkeypatch.setenv("PATH", "/nowhere")
 
@@ -106,7 +106,7 @@ async def test_a_command_beside_the_runner_needs_no_activated_environment(ctx, m
         assert stack.broken is None
 
 
-async def test_a_file_that_may_not_be_executed_is_told_how(ctx):
+async def test_a_file_without_execute_permission_gets_a_hint(ctx):
     script = ctx.scratch / "serve.sh"
     script.write_text("#!/bin/sh\n")
 
@@ -131,36 +131,36 @@ async def test_a_script_the_system_cannot_start_is_explained(ctx, first_line, wo
     assert words in error.hint
 
 
-async def test_a_path_that_does_not_exist_is_told_from_where_it_starts(ctx):
+async def test_a_missing_path_gets_a_hint_about_the_current_directory(ctx):
     error = await failure(topology(["./bin/nothing", "{port}"]), ctx)
 
     assert "./bin/nothing does not exist" in error.message
     assert str(Path.cwd()) in error.hint
 
 
-async def test_a_whole_command_line_in_one_word_is_told_to_be_split(ctx):
+async def test_a_command_line_in_one_word_gets_a_hint_to_split_it(ctx):
     error = await failure(topology(["my-server --port {port}"]), ctx)
 
     assert "as separate items: [my-server, --port, " in error.hint
 
 
-async def test_an_exit_at_start_is_told_at_once_with_its_last_words(ctx):
+async def test_an_exit_at_start_is_reported_at_once_with_the_last_output(ctx):
     code = "print('no database', file=sys.stderr); sys.exit(7)"
 
     with trio.fail_after(8):
         error = await failure(topology(python(code), ready_within="9s"), ctx)
 
-    assert "exited with status 7 before it answered http://127.0.0.1:" in error.message
+    assert "exited with status 7 before http://127.0.0.1:" in error.message
     assert error.details == ("no database",)
 
 
-async def test_a_silent_exit_at_start_is_said_to_be_silent(ctx):
+async def test_an_exit_without_output_is_reported_as_such(ctx):
     error = await failure(topology(python("sys.exit(1)")), ctx)
 
     assert "printed nothing" in error.hint
 
 
-async def test_a_command_that_goes_into_the_background_is_told_to_stay(ctx):
+async def test_a_command_that_goes_into_the_background_gets_a_hint(ctx):
     code = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)"
 
     error = await failure(topology(python(code)), ctx)
@@ -175,7 +175,7 @@ async def test_a_death_by_signal_at_start_names_the_signal(ctx):
     assert "was killed by SIGSEGV" in error.message
 
 
-async def test_health_that_never_answers_2xx_is_told_with_the_last_status(ctx):
+async def test_a_health_path_without_2xx_is_reported_with_the_last_status(ctx):
     error = await failure(topology(GOOD, health="/ready", ready_within="500ms"), ctx)
 
     assert "was not ready within 0.5 s" in error.message
@@ -183,13 +183,13 @@ async def test_health_that_never_answers_2xx_is_told_with_the_last_status(ctx):
     assert "404" in error.message
 
 
-async def test_listening_elsewhere_is_seen(ctx):
+async def test_listening_on_another_port_is_reported(ctx):
     error = await failure(topology(python("serve(0)"), ready_within="700ms"), ctx)
 
     assert "instead of 127.0.0.1:" in error.hint
 
 
-async def test_never_listening_is_told(ctx):
+async def test_never_listening_is_reported(ctx):
     error = await failure(
         topology(python("print('thinking', flush=True); time.sleep(60)"), ready_within="1s"), ctx
     )
@@ -224,23 +224,23 @@ async def test_a_port_in_use_that_only_the_command_notices_is_explained(ctx):
     assert "seems to be in use" in error.hint
 
 
-async def test_a_stranger_that_answers_on_the_port_is_not_mistaken_for_the_app(ctx, monkeypatch):
-    """The port was free when looked at, and an older process took it before the app could."""
-    async with open_process(topology(GOOD), ctx) as stranger:
-        taken = stranger.endpoint.port
+async def test_another_process_on_the_port_is_not_mistaken_for_the_app(ctx, monkeypatch):
+    """The port was free when it was checked, and an older process took it before the app could."""
+    async with open_process(topology(GOOD), ctx) as other:
+        taken = other.endpoint.port
         monkeypatch.setattr("runner.stack.process.is_free", lambda _: True)
 
         error = await failure(topology(python("time.sleep(60)"), port=taken), ctx_of_another_run(ctx))
 
-    assert f"port {taken} is answered by " in error.message
-    assert f"(pid {stranger.commands[0].pid})" in error.message
+    assert f" listens on port {taken} instead of the app " in error.message
+    assert f"(pid {other.commands[0].pid})" in error.message
 
 
 def ctx_of_another_run(ctx):
     return replace(ctx, run_id=ctx.run_id + "-other")
 
 
-async def test_death_in_use_is_an_event_with_the_last_output(ctx):
+async def test_death_after_bring_up_is_an_event_with_the_last_output(ctx):
     code = (
         "threading.Timer(0.3, lambda: (print('out of here', flush=True), os._exit(3))).start(); serve(port)"
     )
@@ -255,7 +255,7 @@ async def test_death_in_use_is_an_event_with_the_last_output(ctx):
     assert event.log == ("out of here",)
 
 
-async def test_being_killed_in_use_names_the_signal(ctx):
+async def test_a_kill_after_bring_up_names_the_signal(ctx):
     async with open_process(topology(GOOD), ctx) as stack:
         assert stack.broken is None
         os.kill(stack.subjects[0].pid, signal.SIGKILL)
@@ -265,7 +265,7 @@ async def test_being_killed_in_use_names_the_signal(ctx):
     assert event.message.endswith("was killed by SIGKILL")
 
 
-async def test_being_killed_while_memory_ran_out_is_told_as_that(ctx, monkeypatch):
+async def test_a_kill_for_lack_of_memory_is_reported_as_such(ctx, monkeypatch):
     async with open_process(topology(GOOD), ctx) as stack:
         monkeypatch.setattr("runner.stack.diagnosis.oom_kills", lambda: 10**9)
         os.kill(stack.subjects[0].pid, signal.SIGKILL)
@@ -286,25 +286,25 @@ async def test_replicas_share_the_load_behind_nginx(ctx):
     async with open_process(spec, ctx) as stack:
         names = [(subject.name, subject.role) for subject in stack.subjects]
         async with httpx.AsyncClient(trust_env=False) as client:
-            answer = await client.get(f"http://127.0.0.1:{stack.endpoint.port}/healthz")
+            response = await client.get(f"http://127.0.0.1:{stack.endpoint.port}/healthz")
             status = await client.get(stack.status_urls["nginx"])
         roots = {subject.pid: subject.started for subject in stack.subjects}
-        everything = belongings(ctx.run_id, roots)
+        everything = run_processes(ctx.run_id, roots)
 
     assert names == [("app-1", Role.APP), ("app-2", Role.APP), ("nginx", Role.PROXY)]
-    assert answer.status_code == status.status_code == 200
+    assert response.status_code == status.status_code == 200
     assert sorted(stack.metrics_urls) == ["app-1", "app-2"]
-    assert stack.description["proxy"]["keepalive"] == 4
+    assert stack.description.proxy.keepalive == 4
     assert len(everything) == 4  # nginx has a worker
     assert not any(map(is_running, everything))
 
 
 @pytest.mark.nginx
-async def test_a_killed_nginx_leaves_no_workers_and_is_no_death_of_the_app(ctx):
+async def test_a_killed_nginx_leaves_no_workers_and_is_a_stack_failure(ctx):
     spec = ProcessTopology(kind="process", app=App(command=GOOD), proxy=Proxy(workers=2))
     async with open_process(spec, ctx) as stack:
         nginx = stack.subjects[-1]
-        everything = belongings(ctx.run_id, {nginx.pid: nginx.started})
+        everything = run_processes(ctx.run_id, {nginx.pid: nginx.started})
         os.kill(nginx.pid, signal.SIGKILL)
         with trio.fail_after(10):
             event = await stack.wait_broken()
@@ -313,13 +313,13 @@ async def test_a_killed_nginx_leaves_no_workers_and_is_no_death_of_the_app(ctx):
     assert not any(map(is_running, everything))
 
 
-async def test_a_death_nobody_waited_for_is_known_too(ctx):
+async def test_a_death_is_noticed_without_waiting_for_it(ctx):
     async with open_process(topology(GOOD), ctx) as stack:
         os.kill(stack.subjects[0].pid, signal.SIGKILL)
         await eventually(lambda: stack.broken is not None)
 
 
-async def test_an_error_in_use_comes_out_as_it_is(ctx):
+async def test_an_error_in_the_block_is_raised_unchanged(ctx):
     with pytest.raises(StackFailed, match="mine"):
         async with open_process(topology(GOOD), ctx):
             raise StackFailed("mine")
@@ -331,10 +331,10 @@ async def test_cancelling_the_bring_up_leaves_nothing(ctx):
             pytest.fail("it came up")
 
     assert scope.cancelled_caught
-    assert belongings(ctx.run_id) == set()
+    assert run_processes(ctx.run_id) == set()
 
 
-async def test_the_command_may_leave_in_order(ctx):
+async def test_the_command_can_shut_down_on_sigterm(ctx):
     left = ctx.scratch / "left"
     code = f"signal.signal(15, lambda *_: (open({str(left)!r}, 'w').close(), sys.exit(0))); serve(port)"
 
@@ -361,14 +361,14 @@ ESCAPES = {
 
 
 @pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
-async def test_descendants_are_ended_however_they_got_away(ctx, escape, monkeypatch):
+async def test_descendants_are_ended_however_they_detached(ctx, escape, monkeypatch):
     monkeypatch.setattr("runner.stack.process._GRACE_S", 0.3)
     code = f"SLEEP, STUBBORN = ['sleep', '61'], ['sh', '-c', {STUBBORN!r}]\n{escape}\nserve(port)"
 
     async with open_process(topology(python(code)), ctx) as stack:
         root = stack.subjects[0]
-        await eventually(lambda: len(belongings(ctx.run_id, {root.pid: root.started})) > 1)
-        kin = belongings(ctx.run_id, {root.pid: root.started})
+        await eventually(lambda: len(run_processes(ctx.run_id, {root.pid: root.started})) > 1)
+        kin = run_processes(ctx.run_id, {root.pid: root.started})
 
     assert [process for process in kin if is_running(process)] == []
 
@@ -384,7 +384,7 @@ async def test_a_command_that_ignores_sigterm_is_killed(ctx, monkeypatch):
     assert look_up(stack.subjects[0].pid) is None
 
 
-async def test_gigabytes_of_output_go_nowhere(ctx):
+async def test_endless_output_uses_bounded_memory_and_no_disk(ctx):
     code = """
 def shout():
     while True:

@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from runner.stack.reaper import COOKIE, belongings, end, is_running, look_up, start_ticks
+from runner.stack.reaper import COOKIE, end, is_running, look_up, run_processes, start_ticks
 
 
 def sleeping(run_id=None, **keywords) -> subprocess.Popen:
@@ -15,19 +15,19 @@ def sleeping(run_id=None, **keywords) -> subprocess.Popen:
     return process
 
 
-def test_a_process_is_looked_up_with_parent_group_and_start():
+def test_look_up_returns_parent_group_and_start():
     process = sleeping()
     try:
-        found = look_up(process.pid)
+        process_info = look_up(process.pid)
 
-        assert (found.parent, found.group) == (os.getpid(), os.getpgrp())
-        assert found.started >= start_ticks(os.getpid())
-        assert is_running(found)
+        assert (process_info.parent, process_info.group) == (os.getpid(), os.getpgrp())
+        assert process_info.started >= start_ticks(os.getpid())
+        assert is_running(process_info)
     finally:
         process.kill()
         process.wait()
     assert look_up(process.pid) is None
-    assert not is_running(found)
+    assert not is_running(process_info)
 
 
 def test_a_name_with_brackets_and_spaces_does_not_confuse_the_look_up():
@@ -36,50 +36,50 @@ def test_a_name_with_brackets_and_spaces_does_not_confuse_the_look_up():
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         process.stdout.readline()
-        found = look_up(process.pid)
+        process_info = look_up(process.pid)
         process.stdin.close()
 
-    assert (found.parent, found.group) == (os.getpid(), os.getpgrp())
-    assert found.started > start_ticks(os.getpid())
+    assert (process_info.parent, process_info.group) == (os.getpid(), os.getpgrp())
+    assert process_info.started > start_ticks(os.getpid())
 
 
 def test_a_zombie_does_not_count_as_running(run_id):
     process = sleeping(run_id)
-    found = look_up(process.pid)
+    process_info = look_up(process.pid)
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
-    assert not is_running(found)
-    assert belongings(run_id, {found.pid: found.started}) == set()
+    assert not is_running(process_info)
+    assert run_processes(run_id, {process_info.pid: process_info.started}) == set()
     process.wait()
 
 
-def test_the_process_itself_and_its_ancestors_never_belong(run_id):
+def test_the_process_itself_and_its_ancestors_are_excluded(run_id):
     everyone = {os.getpid(): start_ticks(os.getpid()), os.getppid(): start_ticks(os.getppid())}
 
     spared = {os.getpid(), os.getppid()}
 
-    assert spared.isdisjoint(process.pid for process in belongings(run_id, everyone))
+    assert spared.isdisjoint(process.pid for process in run_processes(run_id, everyone))
 
 
-def test_a_pid_that_was_given_out_again_is_a_stranger(run_id):
-    stranger = sleeping(start_new_session=True)
+def test_a_reused_pid_is_left_alone(run_id):
+    other = sleeping(start_new_session=True)
     try:
-        earlier = start_ticks(stranger.pid) - 1
+        earlier = start_ticks(other.pid) - 1
 
-        assert belongings(run_id, {stranger.pid: earlier}) == set()
-        assert end(run_id, {stranger.pid: earlier}, grace_s=0)
-        assert stranger.poll() is None
+        assert run_processes(run_id, {other.pid: earlier}) == set()
+        assert end(run_id, {other.pid: earlier}, grace_s=0)
+        assert other.poll() is None
     finally:
-        stranger.kill()
-        stranger.wait()
+        other.kill()
+        other.wait()
 
 
 def test_only_the_whole_cookie_counts(run_id):
     other = sleeping(run_id + "0")
     try:
-        assert belongings(run_id) == set()
-        assert len(belongings(run_id + "0")) == 1
+        assert run_processes(run_id) == set()
+        assert len(run_processes(run_id + "0")) == 1
     finally:
         other.kill()
         other.wait()
@@ -99,7 +99,7 @@ while True:
 """
     process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {COOKIE: run_id})
     deadline = time.monotonic() + 10
-    while len(belongings(run_id)) < 5 and time.monotonic() < deadline:
+    while len(run_processes(run_id)) < 5 and time.monotonic() < deadline:
         time.sleep(0.02)
 
     assert end(run_id, grace_s=0.1)

@@ -1,4 +1,4 @@
-"""What is passed on by name reaches the app and stands nowhere else."""
+"""Variables in `env_from` reach the app, and their values appear nowhere else."""
 
 import json
 import zipfile
@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from runner.core.errors import EnvironmentLacks
-from runner.stack.secrets import hidden, passed_on
+from runner.stack.secrets import inherited_variables, mask_secrets
 from tests.cli.conftest import Cli, app_command
 
 TOKEN = "hunter2-\N{SNOWMAN}-token"
@@ -15,16 +15,16 @@ TOKEN = "hunter2-\N{SNOWMAN}-token"
 def test_each_value_is_replaced_by_its_name_the_longest_first():
     values = {"A": "secret", "B": "secret-and-more", "SHORT": "1"}
 
-    assert hidden("secret-and-more, secret, 1", values) == "[B], [A], 1"
+    assert mask_secrets("secret-and-more, secret, 1", values) == "[B], [A], 1"
 
 
-def test_a_variable_that_is_not_set_is_named():
+def test_an_unset_variable_is_named():
     with pytest.raises(EnvironmentLacks, match="TOKEN is not set") as caught:
-        passed_on(["HOME", "TOKEN"], {"HOME": "/root"})
+        inherited_variables(["HOME", "TOKEN"], {"HOME": "/root"})
     assert "export TOKEN" in caught.value.hint
 
 
-def test_a_value_that_the_app_prints_is_in_no_file_of_the_run_and_its_name_is(tmp_path, monkeypatch):
+def test_a_secret_that_the_app_prints_is_replaced_by_its_name_in_every_file(tmp_path, monkeypatch):
     monkeypatch.setenv("API_TOKEN", TOKEN)
     cli = Cli(tmp_path)
     app = {"command": app_command("dies-on-request", "--after", "0.5", "--say", "API_TOKEN")}
@@ -45,11 +45,11 @@ def test_a_value_that_the_app_prints_is_in_no_file_of_the_run_and_its_name_is(tm
     assert lock["configurations"]["tiny"]["env_names"] == ["API_TOKEN"]
 
 
-def test_a_variable_is_either_written_out_or_passed_on(tmp_path):
+def test_a_variable_is_in_env_or_in_env_from_but_not_in_both(tmp_path):
     cli = Cli(tmp_path)
     app = {"command": app_command(), "env": {"TOKEN": "1"}, "env_from": ["TOKEN"]}
 
     done = cli("validate", cli.write(topology={"kind": "process", "app": app}))
 
     assert done.returncode == 104
-    assert "TOKEN is in env already" in done.stderr
+    assert "TOKEN is already in env" in done.stderr

@@ -1,4 +1,4 @@
-"""No load leaves this machine by a typo. Nothing here sends a packet beyond it."""
+"""A typo puts no load on another machine. No test here sends a packet beyond this one."""
 
 import ipaddress
 import socket
@@ -10,15 +10,15 @@ from runner.core.errors import StackFailed, UsageError
 from runner.experiment.model import ExternalTopology
 from runner.experiment.url import is_loopback
 from runner.stack.external import open_external
-from runner.stack.target_policy import addresses_of, check_aim
-from tests.stack.test_readiness import OK, answering
+from runner.stack.target_policy import addresses_of, check_target
+from tests.stack.test_readiness import OK, responding
 
 
 @pytest.mark.parametrize(
     "address", ["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1", "0:0:0:0:0:0:0:1"]
 )
-def test_loopback_needs_nobodys_word(address):
-    check_aim(address, [address], allow_hosts=(), authorized=False)
+def test_loopback_needs_no_permission(address):
+    check_target(address, [address], allow_hosts=(), authorized=False)
 
 
 @pytest.mark.parametrize(
@@ -27,27 +27,29 @@ def test_loopback_needs_nobodys_word(address):
      "::", "::2", "2001:db8::1", "::ffff:192.0.2.1", "::127.0.0.1", "64:ff9b::7f00:1", "fe80::1%eth0",
      "fd00::1"],
 )  # fmt: skip
-def test_everything_else_needs_two_words(address):
+def test_every_other_address_needs_both_permissions(address):
     assert not is_loopback(address)
     for allow_hosts, authorized in [((), False), ((), True), (("other",), True), (("host",), False)]:
         with pytest.raises(UsageError):
-            check_aim("host", [address], allow_hosts=allow_hosts, authorized=authorized)
-    check_aim("host", [address], allow_hosts=("other", "host"), authorized=True)
+            check_target("host", [address], allow_hosts=allow_hosts, authorized=authorized)
+    check_target("host", [address], allow_hosts=("other", "host"), authorized=True)
 
 
-def test_one_address_beyond_is_enough_to_ask():
+def test_one_remote_address_needs_permission():
     with pytest.raises(UsageError, match=r"host is 192\.0\.2\.1, which is not this machine"):
-        check_aim("host", ["127.0.0.1", "192.0.2.1"], allow_hosts=(), authorized=True)
+        check_target("host", ["127.0.0.1", "192.0.2.1"], allow_hosts=(), authorized=True)
 
 
 def test_the_message_says_what_to_add():
     with pytest.raises(UsageError) as raised:
-        check_aim("a.example", ["192.0.2.1"], allow_hosts=(), authorized=False)
+        check_target("a.example", ["192.0.2.1"], allow_hosts=(), authorized=False)
     assert 'allow_hosts: ["a.example"]' in raised.value.hint
     assert "--i-am-authorized" in raised.value.hint
 
-    with pytest.raises(UsageError, match=r"a\.example is 192\.0\.2\.1.*needs your word") as raised:
-        check_aim("a.example", ["192.0.2.1"], allow_hosts=("a.example",), authorized=False)
+    with pytest.raises(
+        UsageError, match=r"a\.example is 192\.0\.2\.1.*authorized to put load on it"
+    ) as raised:
+        check_target("a.example", ["192.0.2.1"], allow_hosts=("a.example",), authorized=False)
     assert "--i-am-authorized" in raised.value.hint
 
 
@@ -55,35 +57,35 @@ def test_localhost_is_this_machine():
     assert all(is_loopback(address) for address in addresses_of("localhost", 80))
 
 
-def test_addresses_are_looked_up_by_the_system():
+def test_addresses_are_resolved_by_the_system():
     assert addresses_of("127.0.0.2", 80) == ("127.0.0.2",)
-    with pytest.raises(StackFailed, match=r"the host no-such-host\.invalid cannot be reached"):
+    with pytest.raises(StackFailed, match=r"the host no-such-host\.invalid cannot be resolved"):
         addresses_of("no-such-host.invalid", 80)
 
 
 class Names:
-    """A look-up of the test's own; what is connected to is written down."""
+    """Replaces name resolution, and records the addresses that are connected to."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.known: dict[str, list[str]] = {}
-        self.asked: list[str] = []
+        self.resolved: list[str] = []
         self.connected: list[str] = []
         self._real = socket.getaddrinfo
         patch.setattr(socket, "getaddrinfo", self.look_up)
         connect = trio._socket._SocketType.connect
         names = self
 
-        async def remembering(sock, address):
+        async def recording(sock, address):
             names.connected.append(address[0])
             assert ipaddress.ip_address(address[0]).is_loopback
             await connect(sock, address)
 
-        patch.setattr(trio._socket._SocketType, "connect", remembering)
+        patch.setattr(trio._socket._SocketType, "connect", recording)
 
     def look_up(self, host, port, *rest, **more):
-        self.asked.append(host)
+        self.resolved.append(host)
         return [
-            found for name in self.known.get(host, [host]) for found in self._real(name, port, *rest, **more)
+            info for name in self.known.get(host, [host]) for info in self._real(name, port, *rest, **more)
         ]
 
 
@@ -92,7 +94,7 @@ def names(monkeypatch):
     return Names(monkeypatch)
 
 
-async def test_a_name_that_means_another_machine_is_refused_before_any_packet(ctx, names):
+async def test_a_name_of_another_machine_is_refused_before_any_packet(ctx, names):
     names.known["app.test"] = ["192.0.2.1"]
 
     with pytest.raises(UsageError, match=r"app\.test is 192\.0\.2\.1, which is not this machine"):
@@ -102,15 +104,15 @@ async def test_a_name_that_means_another_machine_is_refused_before_any_packet(ct
     assert names.connected == []
 
 
-async def test_a_name_is_looked_up_once_and_its_address_is_pinned(ctx, names):
+async def test_a_name_is_resolved_once_and_its_address_is_pinned(ctx, names):
     names.known["app.test"] = ["::1", "127.0.0.1"]
-    async with answering(OK) as (url, asked):
+    async with responding(OK) as (url, requests):
         port = int(url.split(":")[2].split("/")[0])
         spec = ExternalTopology(kind="external", url=f"http://App.Test:{port}", health="/healthz")
         async with open_external(spec, ctx) as stack:
             assert (stack.endpoint.host, stack.endpoint.address) == ("app.test", "127.0.0.1")
-            assert stack.description["address"] == "127.0.0.1"
+            assert stack.description.address == "127.0.0.1"
 
-    assert f"host: app.test:{port}".encode() in asked[-1].lower()
-    assert names.asked.count("app.test") == 1
+    assert f"host: app.test:{port}".encode() in requests[-1].lower()
+    assert names.resolved.count("app.test") == 1
     assert set(names.connected) <= {"::1", "127.0.0.1"}

@@ -1,4 +1,4 @@
-"""Nothing outlives a runner, however the runner ended. The runners here are real and get killed."""
+"""Nothing outlives a runner, however it ended. The runners here are real processes, and are killed."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from runner.stack.reaper import COOKIE, belongings, is_running, look_up
+from runner.stack.reaper import COOKIE, is_running, look_up, run_processes
 from runner.stack.watchdog import open_watchdog
 from tests.stack.conftest import eventually
 from tests.stack.test_process import ESCAPES, STUBBORN
@@ -39,8 +39,8 @@ async def test_a_killed_runner_leaves_nothing(run_id, escape):
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as runner:
         worker, app = map(int, (await trio.to_thread.run_sync(runner.stdout.readline)).split())
         roots = {pid: look_up(pid).started for pid in (worker, app)}
-        await eventually(lambda: len(belongings(run_id, roots)) >= (2 if escape == "pass" else 3))
-        everything = belongings(run_id, roots)
+        await eventually(lambda: len(run_processes(run_id, roots)) >= (2 if escape == "pass" else 3))
+        everything = run_processes(run_id, roots)
 
         runner.kill()
 
@@ -51,11 +51,11 @@ async def test_a_killed_runner_leaves_nothing(run_id, escape):
 async def test_a_runner_killed_in_bring_up_leaves_nothing(run_id):
     command = [sys.executable, "-m", "tests.stack.runner_like", run_id, "time.sleep(63)"]
     with subprocess.Popen(command, cwd=ROOT) as runner:
-        await eventually(lambda: belongings(run_id))
+        await eventually(lambda: run_processes(run_id))
 
         runner.kill()
 
-    await eventually(lambda: not belongings(run_id) and not watchdogs(run_id))
+    await eventually(lambda: not run_processes(run_id) and not watchdogs(run_id))
 
 
 async def test_signals_to_the_watchdog_do_not_stop_it(run_id):
@@ -69,7 +69,7 @@ async def test_signals_to_the_watchdog_do_not_stop_it(run_id):
     assert watchdogs(run_id) == []
 
 
-async def test_leaving_in_order_ends_what_was_forgotten(run_id):
+async def test_leaving_ends_processes_that_are_still_registered(run_id):
     async with open_watchdog(run_id) as guard:
         registered, cookie_only = start(["sleep", "63"], None), start(["sleep", "63"], run_id)
         guard.process(registered.pid)
@@ -77,7 +77,7 @@ async def test_leaving_in_order_ends_what_was_forgotten(run_id):
     assert registered.wait(timeout=5) == cookie_only.wait(timeout=5) == -signal.SIGTERM
 
 
-async def test_a_process_that_was_forgotten_is_not_touched(run_id):
+async def test_a_forgotten_process_is_left_alone(run_id):
     process = start(["sleep", "63"], None)
     try:
         async with open_watchdog(run_id) as guard:
@@ -106,7 +106,7 @@ async def test_a_killed_watchdog_does_not_disturb_the_run(run_id):
             guard.process(os.getpid())
 
 
-async def test_a_run_inside_a_run_keeps_its_own_watchdog(run_id, monkeypatch):
+async def test_a_nested_run_has_its_own_watchdog(run_id, monkeypatch):
     monkeypatch.setenv(COOKIE, f"{run_id}-outer")
 
     async with open_watchdog(run_id):

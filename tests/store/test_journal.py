@@ -1,7 +1,8 @@
 import json
-from dataclasses import replace
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from runner.core import histogram
 from runner.core.errors import OutputError, StoredRunError
@@ -14,9 +15,10 @@ from runner.core.facts import (
     RunFacts,
     Sample,
     Subject,
+    SystemDescription,
     TrialFacts,
 )
-from runner.store.journal import Entry, Journal, read
+from runner.store.journal import Entry, Journal, parse, read
 
 RUN = RunFacts(
     run_id="20260102T030405Z-00000000",
@@ -66,11 +68,11 @@ TRIAL = TrialFacts(
         samples=(Sample(-1.0, {"app": 0.5}, {"app": 1024}),),
     ),
     events=(Event("app-died", "the app exited with status 1", t_s=0.7, log=("boom",)),),
-    topology={"kind": "process", "command": ["app", "--port", "1"]},
+    topology=SystemDescription(kind="process", command=("app", "--port", "1")),
 )
 
 
-def test_what_was_appended_is_read_back_exactly(tmp_path):
+def test_appended_trials_are_read_back_exactly(tmp_path):
     journal = Journal(tmp_path / "journal.ndjson")
 
     journal.append(RUN, TRIAL)
@@ -91,7 +93,7 @@ def test_a_trial_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("keep", [1, 20, -2])
-def test_a_last_line_cut_off_by_a_crash_is_left_out(tmp_path, keep):
+def test_a_last_line_that_a_crash_cut_off_is_ignored(tmp_path, keep):
     journal = Journal(tmp_path / "journal.ndjson")
     journal.append(RUN, TRIAL)
     line = journal.path.read_text()
@@ -100,7 +102,7 @@ def test_a_last_line_cut_off_by_a_crash_is_left_out(tmp_path, keep):
     assert read(journal.path) == [Entry(RUN, TRIAL)]
 
 
-def test_a_damaged_line_before_the_last_is_an_error_that_names_it(tmp_path):
+def test_an_error_names_a_damaged_line_before_the_last(tmp_path):
     journal = Journal(tmp_path / "journal.ndjson")
     journal.append(RUN, TRIAL)
     journal.path.write_text('{"schema_version":1}\n' + journal.path.read_text())
@@ -109,7 +111,7 @@ def test_a_damaged_line_before_the_last_is_an_error_that_names_it(tmp_path):
         read(journal.path)
 
 
-def test_a_newer_journal_is_refused_even_in_its_last_line(tmp_path):
+def test_a_newer_journal_is_refused_even_if_only_its_last_line_is_newer(tmp_path):
     journal = Journal(tmp_path / "journal.ndjson")
     journal.append(RUN, TRIAL)
     newer = json.loads(journal.path.read_text()) | {"schema_version": 2}
@@ -119,7 +121,7 @@ def test_a_newer_journal_is_refused_even_in_its_last_line(tmp_path):
         read(journal.path)
 
 
-def test_a_journal_that_cannot_be_written_says_what_to_do(tmp_path):
+def test_a_write_error_of_the_journal_has_a_hint(tmp_path):
     with pytest.raises(OutputError) as caught:
         Journal(tmp_path / "gone" / "journal.ndjson").append(RUN, TRIAL)
 
@@ -128,7 +130,7 @@ def test_a_journal_that_cannot_be_written_says_what_to_do(tmp_path):
 
 
 @pytest.mark.parametrize("keep", [1, 40, -2])
-def test_a_mended_journal_takes_new_lines_behind_the_whole_ones(tmp_path, keep):
+def test_new_lines_follow_the_complete_lines_of_a_repaired_journal(tmp_path, keep):
     journal = Journal(tmp_path / "journal.ndjson")
     journal.append(RUN, TRIAL)
     whole = journal.path.read_bytes()
@@ -142,7 +144,7 @@ def test_a_mended_journal_takes_new_lines_behind_the_whole_ones(tmp_path, keep):
     assert [entry.trial.order for entry in read(journal.path)] == [0, 2]
 
 
-def test_a_last_line_without_its_end_is_kept_and_gets_one(tmp_path):
+def test_a_complete_last_line_without_a_newline_is_kept(tmp_path):
     journal = Journal(tmp_path / "journal.ndjson")
     journal.append(RUN, TRIAL)
     journal.path.write_bytes(journal.path.read_bytes()[:-1])
@@ -151,3 +153,35 @@ def test_a_last_line_without_its_end_is_kept_and_gets_one(tmp_path):
     journal.append(RUN, replace(TRIAL, order=1))
 
     assert [entry.trial.order for entry in read(journal.path)] == [0, 1]
+
+
+def line_of(**load) -> bytes:
+    """A journal line whose load is that of an older version."""
+    stored = {"engine": "k6", "workers": 1, "planned": 1, "seconds": [], "complete": True, "clock": "its own"}
+    trial = msgspec.to_builtins(replace(TRIAL, load=None)) | {"load": stored | load}
+    return json.dumps({"schema_version": 1, "run": msgspec.to_builtins(RUN), "trial": trial}).encode()
+
+
+@pytest.mark.parametrize(
+    ("load", "version"),
+    [
+        ({"notes": ["slow", "offered by k6 v2.0.0 (commit/abc)"]}, "2.0.0"),
+        ({"notes": ["offered by k6 v1.9.9"], "engine_version": "2.1.0"}, "2.1.0"),
+        ({"notes": ["k6 fell behind"]}, ""),
+        ({"engine": "builtin", "notes": ["offered by k6 v1.9.9"]}, ""),
+    ],
+    ids=["0.1.0", "now", "unknown", "another-engine"],
+)
+def test_the_version_of_k6_is_read_from_the_note_of_an_older_journal(load, version):
+    [entry] = parse(line_of(**load), "journal.ndjson")
+
+    assert entry.trial.load.engine_version == version
+
+
+@pytest.mark.parametrize("line", [b"[" * 100_000, b"\xff\xfe", b'{"schema_version": 1, "run": "\\ud800"}'])
+def test_the_error_for_any_damage_is_one_printable_line(line):
+    with pytest.raises(StoredRunError) as caught:
+        parse(line + b"\n" + line_of() + b"\n", "journal.ndjson")
+
+    assert caught.value.message.startswith("journal.ndjson, line 1: ")
+    assert caught.value.message.isprintable()

@@ -1,20 +1,31 @@
-"""Results that were stored are read back, or the reader says what is wrong with them."""
+"""Results are read back as they were stored, or the reader says what is wrong with them and where."""
 
 import copy
 import json
+import time
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from runner.core.errors import StoredRunError
+from runner.core.results import Results
+from runner.publish.comment import Draft
+from runner.report.charts.render import charts
+from runner.report.csv_table import render_csv
+from runner.report.junit import render_junit
 from runner.report.markdown import render_markdown
-from runner.store.results_file import _RESULTS, read_results
-from runner.store.shape import Each, Many, Record
+from runner.report.page.render import render_page
+from runner.store.results_file import encode_results, parse_results, read_results
 from tests.analyze.facts import BUSY, HEALTHY, OVERLOADED, RUN, results_of
+from tests.store.results_places import RESULTS as STORED
+from tests.store.results_places import changed as changed_at
+from tests.store.results_places import documents, fields, places
 
-RESULTS = results_of(HEALTHY, BUSY, OVERLOADED, run=RUN)
+TYPED = results_of(HEALTHY, BUSY, OVERLOADED, run=RUN)
+RESULTS = json.loads(encode_results(TYPED))
+FILE = Path("results.json")
 
 
 def stored(folder: Path, results) -> Path:
@@ -40,16 +51,33 @@ def changed(path: str, value) -> dict:
     return results
 
 
-def test_what_was_written_is_read_back_from_the_folder_or_the_file(tmp_path):
-    stored(tmp_path, RESULTS)
+def render(results: Results) -> None:
+    """Renders everything that is made from stored results; none of it may fail."""
+    assert render_markdown(results).startswith("# ")
+    assert render_page(results).encode()
+    assert charts(results) is not None
+    assert Draft(results, baseline=results).render(65_536).encode()
+    assert render_csv(results).encode()
+    ET.fromstring(render_junit(results))
 
-    assert read_results(tmp_path) == RESULTS
-    assert read_results(tmp_path / "results.json") == RESULTS
+
+def test_results_are_read_back_from_the_folder_or_the_file(tmp_path):
+    stored(tmp_path, encode_results(TYPED).decode())
+
+    assert encode_results(read_results(tmp_path)) == encode_results(
+        parse_results(encode_results(TYPED), FILE)
+    )
+    assert read_results(tmp_path / "results.json") == TYPED
 
 
 @pytest.mark.parametrize("name", ["app-server", "docker-4k", "single-process"])
-def test_the_reports_that_are_kept_can_be_read(name):
-    assert read_results(Path("reports") / name)["schema_version"] == 1
+def test_the_committed_reports_can_be_read(name):
+    assert read_results(Path("reports") / name).schema_version == 1
+
+
+@pytest.mark.parametrize("file", sorted(STORED.glob("*.json")), ids=lambda file: file.stem)
+def test_results_of_older_versions_can_be_read_and_rendered(file):
+    render(read_results(file))
 
 
 def test_an_older_run_without_newer_keys_is_read(tmp_path):
@@ -57,115 +85,209 @@ def test_an_older_run_without_newer_keys_is_read(tmp_path):
     for stage in results["configurations"][0]["stages"]:
         del stage["tls_ms"], stage["throttling_by_subject"]
 
-    assert read_results(stored(tmp_path, results)) == results
+    assert read_results(stored(tmp_path, results)) == TYPED
 
 
-def test_no_folder_an_empty_folder_and_a_killed_run_are_told_apart(tmp_path):
+def test_large_results_are_decoded_in_a_few_milliseconds():
+    content = Path("reports/replicas-usl/results.json").read_bytes()
+
+    def seconds() -> float:
+        start = time.process_time()
+        parse_results(content, FILE)
+        return time.process_time() - start
+
+    assert len(content) > 1_500_000
+    assert min(seconds() for _ in range(9)) < 0.025
+
+
+def test_errors_distinguish_no_folder_an_empty_folder_and_a_killed_run(tmp_path):
     assert "there is no run at" in refused(tmp_path / "none").message
     assert "is no run folder" in refused(tmp_path).message
     (tmp_path / "journal.ndjson").write_text("{}\n")
     assert "never ended" in refused(tmp_path).message
 
 
-def test_a_newer_schema_says_to_update(tmp_path):
+def test_the_hint_for_a_newer_schema_is_to_update(tmp_path):
     error = refused(stored(tmp_path, RESULTS | {"schema_version": 2}))
 
-    assert "newer Loadproof (schema version 2" in error.message
+    assert "newer version of Loadproof (schema version 2" in error.message
     assert error.hint == "update Loadproof and try again"
+
+
+TEXT = json.dumps(RESULTS)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (json.dumps(RESULTS)[:-200], "cannot be read"),
+        (TEXT[:-200], "line 1, column"),
         ("[" * 100_000, "nested too deeply"),
+        (TEXT.replace('"configurations": [', '"configurations": [' + "[" * 100_000), "nested too deeply"),
         ('{"schema_version": NaN}', "NaN is no number"),
+        (TEXT.replace('"achieved": ', '"achieved": -Infinity, "x": ', 1), "-Infinity is no number"),
         ('{"schema_version": ' + "9" * 5000 + "}", "cannot be read"),
+        (TEXT.replace('"achieved": ', '"achieved": 1e999, "x": ', 1), "out of range"),
+        (TEXT.replace('"title": "', '"title": "\\ud800', 1), "surrogate"),
+        (TEXT.replace('"title": "', '"title": "\x00', 1), "Invalid control character"),
         ("[]", "is no run"),
+        ("null", "is no run"),
         ("{}", "no schema_version"),
         ('{"schema_version": true}', "no schema_version"),
-        ('{"schema_version": 1}', "shape"),
+        ('{"schema_version": 1.0}', "no schema_version"),
+        ('{"schema_version": 0}', "no schema_version"),
+        ('{"schema_version": 1}', "does not contain the results"),
     ],
-    ids=["cut", "deep", "nan", "long-number", "list", "empty", "flag", "bare"],
-)
-def test_damaged_files_are_refused_in_a_sentence(tmp_path, text, says):
+    ids=[
+        "cut", "deep", "deep-inside", "nan", "infinity", "long-number", "huge", "surrogate", "control",
+        "list", "null", "empty", "flag", "float", "zero", "bare",
+    ],
+)  # fmt: skip
+def test_damaged_files_are_refused_with_a_reason(tmp_path, text, says):
     assert says in refused(stored(tmp_path, text)).message
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path):
-    (tmp_path / "results.json").write_bytes(b"\xff\xfe{}")
+@pytest.mark.parametrize("content", [b"\xff\xfe{}", b'{"schema_version": 1, "x": "\xed\xa0\x80"}'])
+def test_bytes_that_are_not_utf8_are_refused(tmp_path, content):
+    (tmp_path / "results.json").write_bytes(content)
 
     assert "not UTF-8" in refused(tmp_path).message
+
+
+def test_the_last_value_of_a_duplicate_key_counts_and_is_checked(tmp_path):
+    results = json.dumps(RESULTS)
+    again = results.replace('"run": {', '"run": 5, "run": {', 1)
+    malformed = results.replace('"experiment": {', '"experiment": {"name": "a", "title": 5, ', 1)
+
+    assert read_results(stored(tmp_path, again)) == TYPED
+    assert read_results(stored(tmp_path, malformed)) == TYPED
+    assert refused(stored(tmp_path, results[:-1] + ', "run": 5}')).details == (
+        "run: expected object, got int",
+    )
 
 
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        ("experiment.name", "x --> <b>", "experiment.name: 'x --> <b>' was not expected here"),
-        ("run.status", None, "run.status: text was expected, not null"),
-        ("configurations", [], "configurations: it is empty"),
-        ("configurations.0.stages.0.actual_rps", "many", "stages[0].actual_rps: a number was expected"),
-        ("configurations.0.stages.0.duration_ms.p95", 1e999, "p95: a number was expected"),
-        ("configurations.0.stages.0.thresholds", {}, "thresholds: a list was expected, not an object"),
-        ("configurations.0.stages.0.verdict.code", "@all", "verdict.code: '@all' was not expected here"),
-        ("configurations.0.stages.0.requests.failures", {"|<img>": 1}, "'|<img>' is no name"),
-        ("configurations.0.topology.command", 5, "topology.command: text was expected, not a number"),
-        ("configurations.0.title", "x" * 100_001, "longer than 100,000"),
+        (
+            "experiment.name",
+            "x --> <b>",
+            "experiment.name: it contains characters that are not allowed here",
+        ),
+        ("run.status", None, "run.status: expected str, got null"),
+        ("configurations", [], "configurations: Expected `array` of length >= 1"),
+        (
+            "configurations.0.stages.0.actual_rps",
+            "many",
+            "stages[0].actual_rps: expected float | null, got str",
+        ),
+        ("configurations.0.stages.0.duration_ms.p95", 1e16, "p95: Expected `float` <= 1"),
+        ("configurations.0.stages.0.requests.sent", -1, "requests.sent: Expected `int` >= 0"),
+        ("configurations.0.stages.0.requests.sent", 10**400, "requests.sent"),
+        ("configurations.0.stages.0.thresholds", {}, "thresholds: expected array, got object"),
+        ("configurations.0.stages.0.verdict.code", "@all", "verdict.code: it is not one of the known values"),
+        ("configurations.0.stages.0.verdict.withdrawn", "<img>", "withdrawn: it is not one of the known"),
+        ("configurations.0.stages.0.requests.failures", {"|<img>": 1}, "a key in configurations[0]"),
+        ("configurations.0.topology.command", 5, "topology.command: expected array | null, got int"),
+        ("configurations.0.title", "x" * 100_001, "configurations[0].title: the text is too long"),
+        ("configurations.0.hypothesis", {"expected": "@all"}, "hypothesis.expected: it is not one of"),
     ],
 )
-def test_every_edited_place_is_named(tmp_path, path, value, says):
-    text = json.dumps(changed(path, value)).replace("Infinity", "1e999")
+def test_the_error_names_the_edited_place(tmp_path, path, value, says):
+    error = refused(stored(tmp_path, changed(path, value)))
 
-    error = refused(stored(tmp_path, text))
-
-    assert "shape" in error.message
+    assert "does not contain the results of a run" in error.message
     assert says in "\n".join(error.details)
+    assert "@all" not in str(error.details)
+    assert "<" not in str(error.details).replace("<= 1", "")
 
 
-def test_a_strangers_key_prints_no_line_of_its_own(tmp_path):
-    results = changed("configurations.0.stages.0.cpu_cores", {"x\n::error::pwned": {"avg": "no"}})
+@pytest.mark.parametrize("key", ["x\n::error::pwned", "\x1b[31m", "a" * 10_000])
+def test_the_error_does_not_contain_a_hostile_key(tmp_path, key):
+    results = changed("configurations.0.stages.0.cpu_cores", {key: {"avg": "no"}})
 
-    error = refused(stored(tmp_path, json.dumps(results)))
+    error = refused(stored(tmp_path, results))
 
-    assert [line for line in error.details if "\n" in line] == []
     assert len(error.details) == 1
+    assert error.details[0].isprintable()
+    assert len(error.details[0]) <= 200
+    assert "pwned" not in error.details[0]
 
 
-def test_an_invalid_stage_must_say_why(tmp_path):
+def test_an_invalid_stage_must_have_a_reason(tmp_path):
     results = changed("configurations.0.stages.0.validity", {"status": "invalid", "reasons": []})
 
-    assert "it is invalid for no reason" in refused(stored(tmp_path, results)).details[0]
+    assert refused(stored(tmp_path, results)).details == (
+        "configurations[0].stages[0].validity: it is invalid without a reason",
+    )
 
 
-def test_many_faults_are_not_all_listed(tmp_path):
-    assert len(refused(stored(tmp_path, {"schema_version": 1, "configurations": [{}] * 50})).details) == 9
+def test_many_contradictions_are_not_all_listed(tmp_path):
+    results = copy.deepcopy(RESULTS)
+    stage = results["configurations"][0]["stages"][0] | {"validity": {"status": "invalid", "reasons": []}}
+    results["configurations"][0]["stages"] = [stage] * 50
+
+    assert len(refused(stored(tmp_path, results)).details) == 8
 
 
-def places(value, shape, path=()):
-    """Every place that the shape knows; what it does not know is for its own renderer to check."""
-    match shape:
-        case Record():
-            inner = [(key, each) for key, each in shape.keys.items() if value and key in value]
-        case Each():
-            inner = [(key, shape.but.get(key, shape.value)) for key in value]
-        case Many():
-            inner = [(index, shape.item) for index in range(len(value))]
-        case _:
-            inner = []
-    for key, each in inner:
-        yield ".".join(map(str, (*path, key)))
-        yield from places(value[key], each, (*path, key))
+def test_every_field_of_every_type_has_a_place():
+    assert {(place.owner, place.field) for place in places()} == set(fields())
 
 
-PLACES = sorted(places(RESULTS, _RESULTS))
-JUNK = st.sampled_from([None, "", "@you", "<b>", -1, 10**400, 1e17, 1.5, True, [], {}, [None], {"a": {}}])
+HOSTILE = "\x00\x1b[31m<script>alert(1)</script>@you|`x`\n::error::/close ]]> \u202e --> www.evil.example #1"
+JUNK = [
+    None, "", HOSTILE, -1, 0, 1.5, 1e15, 1e17, 10**400, True, [], [None], {}, {"a": {}}, {HOSTILE: HOSTILE},
+]  # fmt: skip
+OWNERS = sorted({place.owner for place in places()})
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(place=st.sampled_from(PLACES), value=JUNK)
-def test_whatever_is_let_through_can_be_rendered(tmp_path, place, value):
+@pytest.mark.parametrize("owner", OWNERS)
+def test_a_value_of_another_type_is_refused_with_its_place_or_can_be_rendered(owner):
+    for place in places():
+        if place.owner != owner:
+            continue
+        for value in JUNK:
+            try:
+                results = parse_results(json.dumps(changed_at(place, value)).encode(), FILE)
+            except StoredRunError as error:
+                names_it(error, place)
+            else:
+                rendered(results, place, value)
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+def test_a_missing_key_is_refused_with_its_place_or_can_be_rendered(owner):
+    for place in places():
+        if place.owner != owner:
+            continue
+        try:
+            results = parse_results(json.dumps(changed_at(place)).encode(), FILE)
+        except StoredRunError as error:
+            names_it(error, place)
+        else:
+            rendered(results, place, "nothing")
+
+
+def names_it(error: StoredRunError, place) -> None:
+    words = f"{error.message} {' '.join(error.details)}"
+    assert place.field in words.replace("schema version", "schema_version"), (place, words)
+    assert words.isprintable()
+    assert "<" not in words.replace("<=", "")
+    assert "@you" not in words
+
+
+def rendered(results: Results, place, value) -> None:
     try:
-        read = read_results(stored(tmp_path, changed(place, value)))
-    except StoredRunError:
-        return
-    assert render_markdown(read).startswith("# ")
+        render(results)
+    except Exception as error:
+        error.add_note(f"{place.owner}.{place.field} at {place.shown} was {value!r}")
+        raise
+
+
+@pytest.mark.parametrize("number", range(len(documents())))
+def test_the_unchanged_documents_can_be_read_and_rendered(number):
+    content = json.dumps(documents()[number]).encode()
+
+    results = parse_results(content, FILE)
+    render(results)
+    assert parse_results(encode_results(results), FILE) == results
+    assert msgspec.convert(json.loads(encode_results(results)), Results) == results

@@ -8,7 +8,7 @@ from runner.core.errors import OutputError, UsageError
 from runner.store.run_folder import make_folder, scratch_folder
 
 
-def test_a_new_folder_is_made_with_its_parents(tmp_path):
+def test_a_new_folder_is_created_with_its_parents(tmp_path):
     folder = make_folder(tmp_path / "reports" / "quickstart" / "now")
 
     folder.write("report.md", b"# hello\n")
@@ -17,7 +17,7 @@ def test_a_new_folder_is_made_with_its_parents(tmp_path):
     assert os.listdir(folder.path) == ["report.md"]
 
 
-def test_a_folder_that_holds_files_is_refused_and_unharmed(tmp_path):
+def test_a_folder_that_contains_files_is_refused_and_unharmed(tmp_path):
     (tmp_path / "precious").write_text("mine")
 
     with pytest.raises(UsageError, match="not empty"):
@@ -36,7 +36,7 @@ def test_a_file_in_the_way_is_refused_with_a_hint(tmp_path):
     assert "--out" in caught.value.hint
 
 
-def test_a_full_disk_leaves_the_older_file_as_it_was(tmp_path):
+def test_a_full_disk_leaves_the_older_file_unchanged(tmp_path):
     script = """
 import resource, signal, sys
 from pathlib import Path
@@ -60,7 +60,7 @@ except OutputError as error:
     assert os.listdir(tmp_path) == ["report.md"]
 
 
-def test_scratch_folders_of_killed_runs_are_cleared_and_those_of_living_ones_kept(tmp_path, monkeypatch):
+def test_scratch_folders_of_killed_runs_are_removed_and_those_of_live_runs_kept(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     dead, living = tmp_path / "loadproof-run-999999999-x", tmp_path / f"loadproof-run-{os.getpid()}-x"
     foreign = tmp_path / "loadproof-run-notes"

@@ -1,4 +1,4 @@
-"""Runs an experiment for its verdict, and shows at the end what was expected and what was found."""
+"""Runs an experiment for its verdict, and lists at the end the expected and the actual verdicts."""
 
 import contextlib
 import json
@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -24,8 +26,54 @@ def service(*words: str) -> list[str]:
     return [sys.executable, "-m", "tests.truth.service", "--port", "{port}", *words]
 
 
+@dataclass(frozen=True)
+class Case:
+    """A topology and a load with one known limit."""
+
+    code: str
+    topology: dict
+    rps: int
+    load: dict = field(default_factory=dict)
+    seconds: int = 3
+
+    def configuration(self, name: str) -> dict:
+        return {
+            "name": name,
+            "topology": self.topology,
+            "load": {"timeout": "1s", **self.load},
+            "stages": [{"rps": self.rps, "duration": f"{self.seconds}s", "warmup": "500ms"}],
+        }
+
+
+def start(folder: Path, cases: list[Case], words: Sequence[str] = ()) -> subprocess.Popen:
+    """Start the program with one configuration for each case."""
+    configurations = [case.configuration(f"case-{number}") for number, case in enumerate(cases)]
+    path = folder / "truth.yaml"
+    path.write_text(yaml.safe_dump({"version": 1, "name": "truth", "configurations": configurations}))
+    return subprocess.Popen(
+        [
+            *words, str(RUNNER), "execute", str(path), "--out", str(folder / "run"),
+            "--no-lock", "--no-calibrate", "--quiet", "--json",
+        ],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'tests' / 'without_pictures'}:{ROOT}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+
+
+def verdicts(process: subprocess.Popen, timeout_s: float) -> list[dict]:
+    """Return the verdict of each configuration, with its stage."""
+    out, err = process.communicate(timeout=timeout_s)
+    assert "Traceback" not in err, err
+    assert out, err
+    stages = [configuration["stages"][0] for configuration in json.loads(out)["configurations"]]
+    return [stage["verdict"] | {"stage": stage} for stage in stages]
+
+
 class Truth:
-    """Runs one scenario through the whole program."""
+    """Runs one case through the whole program."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder, name
@@ -33,69 +81,49 @@ class Truth:
         self.eats = False
         self.started: list[subprocess.Popen] = []
 
-    def write(self, topology: dict, rps: int, load: dict, seconds: int) -> list[str]:
-        spec = {
-            "version": 1,
-            "name": "truth",
-            "topology": topology,
-            "load": {"timeout": "1s", **load},
-            "stages": [{"rps": rps, "duration": f"{seconds}s", "warmup": "500ms"}],
-        }
-        path = self.folder / "truth.yaml"
-        path.write_text(yaml.safe_dump(spec))
-        return [
-            *self.words, str(RUNNER), "execute", str(path), "--out", str(self.folder / "run"),
-            "--no-lock", "--no-calibrate", "--quiet", "--json",
-        ]  # fmt: skip
-
-    def start(self, topology: dict, rps: int, *, seconds: int = 3, **load) -> subprocess.Popen:
-        process = subprocess.Popen(
-            self.write(topology, rps, load, seconds),
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": f"{ROOT / 'tests' / 'without_pictures'}:{ROOT}"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, case: Case) -> subprocess.Popen:
+        process = start(self.folder, [case], self.words)
         self.started.append(process)
         return process
 
     def stop(self) -> None:
-        """End what a failed test has left running; a run that is told to end takes its stack down first."""
+        """End what a failed test has left running; a run that gets SIGTERM removes its stack first."""
         for process in self.started:
             if process.poll() is None:
                 process.terminate()
             process.communicate(timeout=60)
 
     def verdict(self, process: subprocess.Popen) -> dict:
-        out, err = process.communicate(timeout=120)
-        assert "Traceback" not in err, err
-        assert out, err
-        stage = json.loads(out)["configurations"][0]["stages"][0]
-        return stage["verdict"] | {"stage": stage}
+        (verdict,) = verdicts(process, 120)
+        return verdict
 
-    def shows(self, code: str, topology: dict, rps: int, **load) -> None:
-        """Run it and look; up to twice again when it is wrong and something else on this machine was busy."""
-        for _ in range(_TRIES):
-            found = self.verdict(self.start(topology, rps, **load))
-            if found["code"] == code or self.eats or not _disturbed(found["stage"]):
+    def shows(self, code: str, topology: dict, rps: int, *, seconds: int = 3, **load) -> None:
+        """Check the verdict of a case in a run of its own."""
+        case = Case(code, topology, rps, load, seconds)
+        self.check(case, self.verdict(self.start(case)))
+
+    def check(self, case: Case, verdict: dict) -> None:
+        """Check a verdict; runs its case up to twice more if it is wrong and other programs used the machine."""
+        for _ in range(_TRIES - 1):
+            if verdict["code"] == case.code or self.eats or not _disturbed(verdict["stage"]):
                 break
             time.sleep(_PAUSE_S)
-            shutil.rmtree(self.folder / "run")
-        self.expect(found, code)
+            shutil.rmtree(self.folder / "run", ignore_errors=True)
+            verdict = self.verdict(self.start(case))
+        self.expect(verdict, case.code)
 
     def expect(self, verdict: dict, code: str) -> None:
         MATRIX.append((self.name, code, verdict["code"], verdict["confidence"]))
-        told = json.dumps({key: verdict[key] for key in ("findings", "ruled_out")}, indent=1)
-        assert verdict["code"] == code, told
-        wrongly = [each["code"] for each in verdict["findings"] if each["confidence"] == "proven"]
-        assert set(wrongly) <= {code}, told
+        evidence = json.dumps({key: verdict[key] for key in ("findings", "ruled_out")}, indent=1)
+        assert verdict["code"] == code, evidence
+        proven = [finding["code"] for finding in verdict["findings"] if finding["confidence"] == "proven"]
+        assert set(proven) <= {code}, evidence
 
 
 def _disturbed(stage: dict) -> bool:
-    """Whether other programs, or other guests of the same machine, took what the scenario needs."""
+    """Return whether other programs, or other guests of the same machine, used CPU that the case needs."""
     other = (stage["cpu_cores"]["other"] or {}).get("avg", 0.0)
-    stolen = sum(each["delta"] for each in stage["counters"] if each["name"] == "cpu.steal_s")
+    stolen = sum(counter["delta"] for counter in stage["counters"] if counter["name"] == "cpu.steal_s")
     return other + stolen / stage["window_s"] > _BUSY_CORES
 
 
@@ -106,9 +134,26 @@ def truth(tmp_path, request):
     truth.stop()
 
 
+@pytest.fixture(scope="module")
+def shared(request, tmp_path_factory):
+    """Verdicts of the selected tests that have a `case`: configurations of one run, so one start for all."""
+    cases = {
+        item.callspec.id: item.callspec.params["case"]
+        for item in request.session.items
+        if "shared" in getattr(item, "fixturenames", ())
+    }
+    process = start(tmp_path_factory.mktemp("shared"), list(cases.values()))
+    try:
+        return dict(zip(cases, verdicts(process, 30 + 20 * len(cases)), strict=True))
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=60)
+
+
 @pytest.fixture
 def eaters(truth):
-    """Programs that eat the host's CPU, some on each processor, so that none is left to the service."""
+    """Programs that use the host's CPU, some on each processor, so that none is left for the service."""
     truth.eats = True
     with eating(sorted(os.sched_getaffinity(0)) * 4):
         yield
@@ -116,7 +161,7 @@ def eaters(truth):
 
 @contextlib.contextmanager
 def eating(cpus):
-    """A program that never rests on each of these processors."""
+    """Run a busy loop on each of these processors."""
     burn = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
     with contextlib.ExitStack() as stack:
         for cpu in cpus:
@@ -129,8 +174,8 @@ def eating(cpus):
 def pytest_terminal_summary(terminalreporter):
     if not MATRIX:
         return
-    terminalreporter.section("verdicts: expected against found")
+    terminalreporter.section("verdicts: expected and actual")
     width = max(len(row[0]) for row in MATRIX)
-    for name, expected, found, confidence in MATRIX:
-        mark = "ok" if expected == found else "WRONG"
-        terminalreporter.write_line(f"{name:{width}}  {expected:24} {found:24} {confidence:8} {mark}")
+    for name, expected, actual, confidence in MATRIX:
+        mark = "ok" if expected == actual else "WRONG"
+        terminalreporter.write_line(f"{name:{width}}  {expected:24} {actual:24} {confidence:8} {mark}")

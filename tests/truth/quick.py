@@ -1,4 +1,4 @@
-"""A service that costs as little as Python allows, so that whatever stands before it is the limit.
+"""A service that uses as little CPU as Python allows, so that the proxy before it is the limit.
 
 python quick.py PORT
 """
@@ -7,8 +7,8 @@ import select
 import socket
 import sys
 
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n%s\r\nok"
-KEPT, CLOSED = ANSWER % b"", ANSWER % b"Connection: close\r\n"
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n%s\r\nok"
+KEEP_ALIVE, CLOSE = RESPONSE % b"", RESPONSE % b"Connection: close\r\n"
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
                 request = clients[fd].recv(65536)
                 closing = b"Connection: close" in request
                 if request:
-                    clients[fd].send(CLOSED if closing else KEPT)
+                    clients[fd].send(CLOSE if closing else KEEP_ALIVE)
             except OSError:
                 request = b""
             if not request or closing:

@@ -1,4 +1,4 @@
-"""A service that is limited in exactly the way it is told to be.
+"""A service with exactly the limit that its arguments select.
 
 python -m tests.truth.service --port N [--burn-us N] [--slots N --slot-ms N] [--sleep-ms N]
     [--backlog N --pause-ms N] [--refuse SHARE] [--lose SHARE] [--leak-kib N]
@@ -9,7 +9,7 @@ import asyncio
 import os
 import time
 
-ANSWER = b"HTTP/1.1 %s\r\nContent-Length: 2\r\n%s\r\nok"
+RESPONSE = b"HTTP/1.1 %s\r\nContent-Length: 2\r\n%s\r\nok"
 
 
 async def main() -> None:  # noqa: C901, PLR0915  (one service, one function)
@@ -19,8 +19,8 @@ async def main() -> None:  # noqa: C901, PLR0915  (one service, one function)
     for name in ("burn-us", "slots", "slot-ms", "sleep-ms", "pause-ms", "leak-kib"):
         parser.add_argument(f"--{name}", type=int, default=0)
     parser.add_argument("--backlog", type=int, default=2048)
-    parser.add_argument("--refuse", type=float, default=0.0, help="share answered 503")
-    parser.add_argument("--lose", type=float, default=0.0, help="share never answered")
+    parser.add_argument("--refuse", type=float, default=0.0, help="share of responses with status 503")
+    parser.add_argument("--lose", type=float, default=0.0, help="share of requests without a response")
     args = parser.parse_args()
     slots = asyncio.Semaphore(args.slots or 1)
     kept: list[bytearray] = []
@@ -40,12 +40,12 @@ async def main() -> None:  # noqa: C901, PLR0915  (one service, one function)
             await asyncio.sleep(args.sleep_ms / 1000)
         if args.leak_kib:
             kept.append(bytearray(os.urandom(1024) * args.leak_kib))
-        if falls_due(args.lose):
+        if is_selected(args.lose):
             await asyncio.sleep(3600)
-        return b"503 No" if falls_due(args.refuse) else b"200 OK"
+        return b"503 No" if is_selected(args.refuse) else b"200 OK"
 
-    def falls_due(share: float) -> bool:
-        """Whether this is one of the requests that a share of all, evenly spread, stands for."""
+    def is_selected(share: float) -> bool:
+        """Return whether this request belongs to an evenly spread share of all."""
         return (count * share) % 1 + share > 0.999999
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -53,7 +53,7 @@ async def main() -> None:  # noqa: C901, PLR0915  (one service, one function)
             while head := await reader.readuntil(b"\r\n\r\n"):
                 status = b"200 OK" if head.startswith(b"GET /healthz") else await work()
                 closing = b"Connection: close" in head
-                writer.write(ANSWER % (status, b"Connection: close\r\n" if closing else b""))
+                writer.write(RESPONSE % (status, b"Connection: close\r\n" if closing else b""))
                 await writer.drain()
                 if closing:
                     break
@@ -63,7 +63,7 @@ async def main() -> None:  # noqa: C901, PLR0915  (one service, one function)
             writer.close()
 
     async def pause() -> None:
-        """Look away from the listener, as a stop-the-world collection does, without using any CPU."""
+        """Stop accepting, as a stop-the-world collection does, without using CPU."""
         while args.pause_ms:
             await asyncio.sleep(args.pause_ms / 1000)
             time.sleep(args.pause_ms / 1000)

@@ -1,4 +1,4 @@
-"""Scenarios that are built to have one limit: the verdict names it, and nothing else is called proven."""
+"""Cases that are built to have one limit: the verdict names it, and no other finding is proven."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.truth.conftest import ROOT, eating, service
+from tests.truth.conftest import ROOT, Case, eating, service
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("CI"), reason="namespaces need root")
 CONNTRACK_MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
@@ -24,72 +24,50 @@ def process(*words, **more):
     return {"kind": "process", "app": {"command": service(*words)}, **more}
 
 
-# -- healthy
-
-
-def test_a_healthy_service_with_kept_connections(truth):
-    truth.shows("within-capacity", process(), 200)
-
-
-def test_a_healthy_service_with_new_connections(truth):
-    truth.shows("within-capacity", process(), 200, connection="new")
-
-
-# -- the app
-
-
-def test_a_single_thread_that_burns_2_ms_a_request(truth):
-    truth.shows("app-cpu-limited", process("--burn-us", "2000"), 800)
-
-
-def test_a_single_thread_that_burns_5_ms_a_new_connection(truth):
-    truth.shows("app-cpu-limited", process("--burn-us", "5000"), 300, connection="new")
-
-
-def test_ten_slots_of_10_ms(truth):
-    truth.shows(
-        "app-concurrency-limited", process("--slots", "10", "--slot-ms", "10"), 1300, max_in_flight=300
-    )
-
-
-def test_two_slots_of_50_ms(truth):
-    truth.shows("app-concurrency-limited", process("--slots", "2", "--slot-ms", "50"), 100, max_in_flight=50)
-
-
-def test_every_request_refused(truth):
-    truth.shows("error-limited", process("--refuse", "1"), 200)
-
-
-def test_a_quarter_of_the_requests_refused(truth):
-    truth.shows("error-limited", process("--refuse", "0.25"), 200)
-
-
-# -- connections
-
-
-def test_a_backlog_of_1(truth):
-    truth.shows(
+NEW = {"connection": "new"}
+FORTY_FILES = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *service("--sleep-ms", "200")]
+PLAIN = {
+    "a healthy service with keep-alive connections": Case("within-capacity", process(), 200),
+    "a healthy service with new connections": Case("within-capacity", process(), 200, NEW),
+    "a single thread that burns 2 ms per request": Case("app-cpu-limited", process("--burn-us", "2000"), 800),
+    "a single thread that burns 5 ms per new connection": Case(
+        "app-cpu-limited", process("--burn-us", "5000"), 300, NEW
+    ),
+    "ten slots of 10 ms": Case(
+        "app-concurrency-limited", process("--slots", "10", "--slot-ms", "10"), 1300, {"max_in_flight": 300}
+    ),
+    "two slots of 50 ms": Case(
+        "app-concurrency-limited", process("--slots", "2", "--slot-ms", "50"), 100, {"max_in_flight": 50}
+    ),
+    "every request refused": Case("error-limited", process("--refuse", "1"), 200),
+    "a quarter of the requests refused": Case("error-limited", process("--refuse", "0.25"), 200),
+    "a backlog of 1": Case(
         "connection-limited",
         process("--backlog", "1", "--pause-ms", "20"),
         400,
-        connection="new",
-        timeout="400ms",
-    )
-
-
-def test_a_backlog_of_4_and_longer_pauses(truth):
-    truth.shows(
+        NEW | {"timeout": "400ms"},
+    ),
+    "a backlog of 4 and longer pauses": Case(
         "connection-limited",
         process("--backlog", "4", "--pause-ms", "50"),
         400,
-        connection="new",
-        timeout="400ms",
-    )
+        NEW | {"timeout": "400ms"},
+    ),
+    "forty files for eighty connections": Case(
+        "connection-limited", {"kind": "process", "app": {"command": FORTY_FILES}}, 400, NEW
+    ),
+    "no response to one request in twenty": Case(
+        "undetermined", process("--lose", "0.05"), 60, {"timeout": "300ms"}
+    ),
+}
 
 
-def test_forty_files_for_eighty_connections(truth):
-    command = ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *service("--sleep-ms", "200")]
-    truth.shows("connection-limited", {"kind": "process", "app": {"command": command}}, 400, connection="new")
+@pytest.mark.parametrize("case", PLAIN.values(), ids=PLAIN)
+def test_a_plain_process(truth, shared, case, request):
+    truth.check(case, shared[request.node.callspec.id])
+
+
+# -- connections
 
 
 @NEEDS_ROOT
@@ -106,7 +84,7 @@ def in_a_namespace(command):
 
 
 @pytest.mark.nginx
-def test_nginx_with_room_for_32_connections(truth):
+def test_nginx_with_at_most_32_connections(truth):
     proxy = {"kind": "nginx", "connections": 32, "workers": 1}
     topology = process("--sleep-ms", "100", proxy=proxy)
     truth.shows("connection-limited", topology, 600, connection="new", seconds=8)
@@ -115,19 +93,21 @@ def test_nginx_with_room_for_32_connections(truth):
 @NEEDS_ROOT
 @pytest.mark.skipif(not CONNTRACK_MAX.exists(), reason="this host tracks no connections")
 def test_a_connection_table_that_is_too_small(truth):
-    """The bound is the whole host's, so it is lowered for three seconds and put back."""
+    """The limit is the whole host's, so it is lowered for three seconds and restored."""
     before = CONNTRACK_MAX.read_text()
-    running = truth.start(process("--sleep-ms", "50"), 1500, connection="new", timeout="500ms")
+    case = Case("connection-limited", process("--sleep-ms", "50"), 1500, NEW | {"timeout": "500ms"})
+    running = truth.start(case)
     try:
         wait_for_worker(running)
         time.sleep(1.5)
         CONNTRACK_MAX.write_text(str(int(CONNTRACK_COUNT.read_text()) + 20))
-        found = truth.verdict(running)
+        verdict = truth.verdict(running)
     finally:
         CONNTRACK_MAX.write_text(before)
-    if not any(each["name"] == "conntrack.count" and each["after"] for each in found["stage"]["counters"]):
+    counters = verdict["stage"]["counters"]
+    if not any(counter["name"] == "conntrack.count" and counter["after"] for counter in counters):
         pytest.skip("no firewall rule of this host tracks loopback connections")
-    truth.expect(found, "connection-limited")
+    truth.expect(verdict, case.code)
 
 
 # -- nginx, docker-proxy and the host
@@ -162,18 +142,18 @@ def test_one_nginx_worker_before_a_cheap_app(truth, tmp_path, connection, rps):
     truth.shows("proxy-cpu-limited", topology, rps, connection=connection, max_in_flight=500)
 
 
-def test_programs_that_eat_the_hosts_cpu(truth, eaters):
+def test_programs_that_use_the_hosts_cpu(truth, eaters):
     truth.shows("host-cpu-limited", process("--burn-us", "400"), 2200, max_in_flight=400)
 
 
-def test_programs_that_eat_the_hosts_cpu_and_new_connections(truth, eaters):
+def test_programs_that_use_the_hosts_cpu_and_new_connections(truth, eaters):
     truth.shows("host-cpu-limited", process("--burn-us", "200"), 2500, connection="new", max_in_flight=400)
 
 
 def test_a_program_on_the_one_processor_that_the_app_may_use(truth):
-    """The host has room and the thread looks half idle: only its waiting for the processor shows it."""
+    """The host has idle CPU and the thread looks half idle: only its waits for a processor show the limit."""
     own, last = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
-    assert own != last, "this takes two processors"
+    assert own != last, "this needs two processors"
     truth.eats = True
     with eating([last]):
         truth.shows(
@@ -186,12 +166,12 @@ def test_a_program_on_the_one_processor_that_the_app_may_use(truth):
         )
 
 
-# -- what nothing shows
+# -- without evidence
 
 
 @contextlib.contextmanager
 def already_running(*words):
-    """A service that somebody else has started; its port."""
+    """Start a service outside the runner; yields its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -203,27 +183,23 @@ def already_running(*words):
             running.kill()
 
 
-def test_a_burner_whose_processes_nobody_named(truth):
-    """It is busy and looks as if it waited: without its CPU, neither is said."""
+def test_a_busy_service_whose_processes_are_not_named(truth):
+    """It is busy but may as well be waiting: without its CPU, neither verdict is possible."""
     with already_running("--burn-us", "2000") as port:
         time.sleep(1.0)
         topology = {"kind": "external", "url": f"http://127.0.0.1:{port}", "health": "/healthz"}
         truth.shows("undetermined", topology, 800, max_in_flight=300)
 
 
-def test_a_service_that_never_answers_one_request_in_twenty(truth):
-    truth.shows("undetermined", process("--lose", "0.05"), 60, timeout="300ms")
-
-
 # -- the generator
 
 
 def workers_of(pid):
-    return [each for each in psutil.Process(pid).children(recursive=True) if is_worker(each)]
+    return [child for child in psutil.Process(pid).children(recursive=True) if is_worker(child)]
 
 
 def is_worker(process):
-    with contextlib.suppress(psutil.Error):  # short-lived children end while they are looked at
+    with contextlib.suppress(psutil.Error):  # short-lived children end meanwhile
         return "runner.load.worker" in process.cmdline()
     return False
 
@@ -231,15 +207,15 @@ def is_worker(process):
 def wait_for_worker(running):
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        if found := workers_of(running.pid):
-            return found[0]
+        if workers := workers_of(running.pid):
+            return workers[0]
         time.sleep(0.02)
-    raise AssertionError("no generator worker came up")
+    raise AssertionError("no generator worker started")
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["stopped", "killed"])
 def test_a_generator_worker(truth, number):
-    running = truth.start(process(), 300, seconds=5)
+    running = truth.start(Case("generator-limited", process(), 300, seconds=5))
     worker = wait_for_worker(running)
     time.sleep(2.0)
     worker.send_signal(number)
@@ -253,7 +229,7 @@ def test_a_generator_worker(truth, number):
 
 
 def image(folder):
-    """The service in an image of its own, built on the stand-in for python."""
+    """The service in an image of its own, built on the substitute for python."""
     (folder / "Dockerfile").write_text(
         "ARG BASE=python:3.12-slim\nFROM ${BASE}\nCOPY service.py quick.py /\n"
     )

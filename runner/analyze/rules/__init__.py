@@ -1,1 +1,1 @@
-"""What may limit a stage: one small pure function a limit, from a stage's numbers to a finding."""
+"""The rules that find the limit of a stage, one per limit."""

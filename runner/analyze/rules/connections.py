@@ -1,230 +1,204 @@
-"""Connections that could not be made: full accept queues, no ports, a full table, a proxy at its limit."""
+"""The rule for connections that cannot be opened: full accept queues and tables, no ports, a full proxy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
-from runner.analyze.kernel_counters import Found, counters, families, is_here, rise, was_read
-from runner.analyze.rules.types import Evidence, Finding, Judgement, RuledOut, Stage
+from runner.analyze.kernel_counters import (
+    counters,
+    counters_with_prefix,
+    increase,
+    is_local,
+    was_read,
+)
+from runner.analyze.rules.connection_signs import exhausted, fullest, increases, place, slow_to_accept
+from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
+from runner.core.codes import Cause, Confidence, Limit
+from runner.core.facts import Role
+from runner.core.results import Evidence, RuledOut, Stage
 
 SYN_REPEATED: Final = 0.01
-"""Share of connections whose SYN had to be sent again; Loadproof's own bound."""
+"""Share of connections whose SYN was retransmitted; Loadproof's own bound."""
 NGINX_FULL: Final = 0.9
 NO_PORT: Final = 0.001
 FILES_FULL: Final = 0.9
-"""Of a process's open files (node_exporter mixin: critical)."""
+"""Share of a process's limit of open files (node_exporter mixin: critical)."""
 PORTS_FULL: Final = 0.95
-_TELLING: Final = frozenset({"tcp", "conntrack", "fds"})
-_FILES: Final = "node_exporter mixin: 90 % of a process's files is critical"
-_SNMP: Final = "Linux, snmp_counter.rst: any overflow is a connection that was turned away"
+_RELEVANT: Final = frozenset({"tcp", "conntrack", "fds"})
+_FILES: Final = "node_exporter mixin: 90 % of a process's open files is critical"
+_SNMP: Final = "Linux, snmp_counter.rst: any overflow is a dropped connection"
 _CONNTRACK: Final = "node_exporter mixin: any drop is a lost packet"
+_PORTS: Final = "ip_local_port_range"
 _NGINX: Final = "nginx: accepts and handled differ only at a resource limit"
 
 
-def connections(stage: Stage, cores: int | None) -> Judgement:
-    """The surest sign first; None when none of the counters could be read."""
+def _judge(stage: Stage, cores: int | None) -> Judgement:
+    """Match the most certain sign; return None if no counter could be read."""
     del cores
     for sign in _SIGNS:
-        if found := sign(stage):
-            return found
+        if match := sign(stage):
+            return match
     if not was_read(stage, "tcp.listen_overflows"):
         return None
-    again = f"{rise(stage, 'tcp.syn_retransmits'):,.0f} SYNs were sent again"
-    if not is_here(stage):
-        return RuledOut(
-            "connection-limited", f"every request found a port and {again}, as far as it shows here"
-        )
-    hidden = sorted({each["scope"] for each in stage.get("unreadable", ()) if each["name"] in _TELLING})
+    retransmitted = f"{increase(stage, 'tcp.syn_retransmits'):,.0f} SYNs were retransmitted"
+    opened = f"no request lacked a local port and {retransmitted}"
+    if not is_local(stage):
+        return RuledOut(Limit.CONNECTION, f"{opened}, as seen from this host")
+    hidden = sorted({counter.scope for counter in stage.unreadable if counter.name in _RELEVANT})
     return RuledOut(
-        "connection-limited",
-        f"no accept queue overflowed, every request found a port and {again}"
-        + (f"; not all of it could be read in {' and '.join(map(_place, hidden))}" if hidden else ""),
+        Limit.CONNECTION,
+        f"no accept queue overflowed, {opened}"
+        + (f"; some counters could not be read in {' and '.join(map(place, hidden))}" if hidden else ""),
     )
 
 
-def _nginx(stage: Stage) -> Finding | None:
-    accepts, handled = rise(stage, "nginx.accepts"), rise(stage, "nginx.handled")
+def _nginx(stage: Stage) -> Match | None:
+    accepts, handled = increase(stage, "nginx.accepts"), increase(stage, "nginx.handled")
     if accepts <= handled:
         return _nginx_full(stage)
-    turned = accepts - handled
-    return Finding(
-        "connection-limited",
-        "proven",
-        f"nginx had no room for {turned:,.0f} of the {accepts:,.0f} connections it accepted and closed them",
+    return exhausted(
+        f"Nginx closed {accepts - handled:,.0f} of the {accepts:,.0f} connections that it accepted, "
+        "because it was at a limit of its own",
         (
-            *_risen(stage, "nginx.accepts", "connections nginx accepted"),
-            *_risen(stage, "nginx.handled", "connections nginx handled", threshold=accepts, source=_NGINX),
+            *increases(stage, "nginx.accepts", "connections accepted by Nginx"),
+            *increases(
+                stage, "nginx.handled", "connections handled by Nginx", threshold=accepts, source=_NGINX
+            ),
         ),
-        "raise nginx's worker_connections or its limit of open files",
+        "raise Nginx's worker_connections (proxy.connections) or its limit of open files",
+        Confidence.PROVEN,
     )
 
 
-def _nginx_full(stage: Stage) -> Finding | None:
-    """A proxied request takes two connections; without room for the second, nginx answers 500."""
-    full = [
-        each
-        for each in counters(stage, "nginx.active")
-        if each["limit"] and 2 * (each["peak"] or 0) >= NGINX_FULL * each["limit"]
-    ]
-    refused = stage["requests"]["failures"].get("bad_status", 0)
-    if not full or not refused:
+def _nginx_full(stage: Stage) -> Match | None:
+    """Match if Nginx cannot open the second connection that a proxied request needs; it then sends 500."""
+    full = fullest(counters(stage, "nginx.active"), at_least=NGINX_FULL / 2)
+    refused = stage.requests.failures.get("bad_status", 0)
+    if full is None or not refused:
         return None
-    most = full[0]["limit"]
-    return Finding(
-        "connection-limited",
-        "likely",
-        f"nginx had {full[0]['peak']:,.0f} connections to clients, needs as many to the app, has room for "
-        f"{most:,.0f} in all; {refused:,} requests were refused",
-        (Evidence("connections of nginx", full[0]["peak"], "connections", most / 2, "half of its room"),),
-        "raise nginx's worker_connections (proxy.connections)",
+    return exhausted(
+        f"Nginx had {full.used:,.0f} client connections and needs as many to the app, but may have only "
+        f"{full.limit:,.0f} in total; {refused:,} requests were refused",
+        (
+            Evidence(
+                "Nginx's client connections", full.used, "connections", full.limit / 2, "half of its limit"
+            ),
+        ),
+        "raise Nginx's worker_connections (proxy.connections)",
     )
 
 
-def _files(stage: Stage) -> Finding | None:
-    """A process without a free file cannot accept; its connections wait, or the proxy refuses them."""
-    full = [each for each in counters(stage, "fds.open") if each["limit"] and _share(each) >= FILES_FULL]
-    if not full:
+def _files(stage: Stage) -> Match | None:
+    """Match if a process has no file left to accept with; connections wait, or the proxy refuses them."""
+    full = fullest(counters(stage, "fds.open"), at_least=FILES_FULL)
+    if full is None:
         return None
-    fullest = max(full, key=_share)
-    name, used, most = fullest["scope"], fullest["peak"], fullest["limit"]
-    return Finding(
-        "connection-limited",
-        "likely",
-        f"{name} had {used:,.0f} of its {most:,.0f} files open, so there was none for another connection",
-        (Evidence(f"open files of {name}", used, "files", FILES_FULL * most, _FILES),),
+    return exhausted(
+        f"{full.scope} had {full.used:,.0f} of at most {full.limit:,.0f} files open, "
+        "so it could not accept another connection",
+        (Evidence(f"open files of {full.scope}", full.used, "files", FILES_FULL * full.limit, _FILES),),
         "raise its limit of open files (ulimit -n, LimitNOFILE), or close connections sooner",
     )
 
 
-def _share(counter: Found) -> float:
-    """The peak of a level, as a part of its bound."""
-    return float(counter["peak"] or 0) / float(counter["limit"])
-
-
-def _no_upstream_ports(stage: Stage) -> Finding | None:
-    """A proxy that opens a connection for each request needs ports of its own; without one it answers 502."""
-    refused = stage["requests"]["failures"].get("bad_status", 0)
-    full = [each for each in counters(stage, "ports.in_use") if each["limit"] and _share(each) >= PORTS_FULL]
-    if not full or refused < NO_PORT * stage["requests"]["scheduled"] or not _has_proxy(stage):
+def _no_upstream_ports(stage: Stage) -> Match | None:
+    """Match if the proxy has no local port left for connections to the app; it then sends 502."""
+    refused = stage.requests.failures.get("bad_status", 0)
+    full = fullest(counters(stage, "ports.in_use"), at_least=PORTS_FULL)
+    if full is None or refused < NO_PORT * stage.requests.scheduled or not _has_proxy(stage):
         return None
-    fullest = max(full, key=_share)
-    used, most = fullest["peak"], fullest["limit"]
-    return Finding(
-        "connection-limited",
-        "likely",
-        f"connections from {_place(fullest['scope'])} to one destination took {used:,.0f} of {most:,.0f} "
-        f"local ports, and {refused:,} requests were refused",
-        (Evidence("ports in use at most", used, "ports", PORTS_FULL * most, "ip_local_port_range"),),
-        "keep the proxy's upstream connections (proxy.keepalive), or widen net.ipv4.ip_local_port_range",
+    return exhausted(
+        f"connections from {place(full.scope)} to one destination used {full.used:,.0f} of "
+        f"{full.limit:,.0f} local ports, and {refused:,} requests were refused",
+        (Evidence("peak of ports in use", full.used, "ports", PORTS_FULL * full.limit, _PORTS),),
+        "keep the proxy's connections to the app (proxy.keepalive), or widen net.ipv4.ip_local_port_range",
     )
 
 
 def _has_proxy(stage: Stage) -> bool:
-    """Whether a proxy was watched."""
-    return any(each["role"] == "proxy" for each in stage.get("cpu_cores_by_subject", {}).values())
+    """Return whether a proxy was observed."""
+    return any(subject.role == Role.PROXY for subject in stage.cpu_cores_by_subject.values())
 
 
-def _place(scope: str) -> str:
-    """A scope in words."""
-    return "the host's network" if scope == "net:host" else scope.replace("net:", "the network of ")
+def _overflows(stage: Stage) -> Match | None:
+    """Match if an accept queue overflowed.
 
-
-def _overflows(stage: Stage) -> Finding | None:
-    """By the listeners' own drops; a namespace's count may be another program's, and proves nothing."""
-    own = list(families(stage, "tcp.listener_drops."))
-    lost = sum(each["delta"] or 0 for each in own) if own else rise(stage, "tcp.listen_overflows")
+    The listeners' own drops prove it; the count of a network namespace may come from another program.
+    """
+    own = list(counters_with_prefix(stage, "tcp.listener_drops."))
+    lost = sum(counter.delta or 0 for counter in own) if own else increase(stage, "tcp.listen_overflows")
     if not lost:
         return None
-    queue = _fullest_queue(stage)
-    where = f" (port {queue[0]}, room for {queue[1]:,.0f})" if queue else ""
-    names = [each["name"] for each in own] or ["tcp.listen_overflows"]
-    return Finding(
-        "connection-limited",
-        "proven" if own else "likely",
-        f"the accept queue{where} was full {lost:,.0f} times, so connections were turned away",
+    queue = fullest(counters_with_prefix(stage, "tcp.accept_queue."))
+    where = f" (port {queue.name.rpartition('.')[2]}, length {queue.limit:,.0f})" if queue else ""
+    names = [counter.name for counter in own] or ["tcp.listen_overflows"]
+    return slow_to_accept(
+        f"the accept queue{where} was full {lost:,.0f} times, so connections were dropped",
         (
             *(
                 item
                 for name in names
-                for item in _risen(stage, name, "accept queue overflows", threshold=1, source=_SNMP)
+                for item in increases(stage, name, "accept queue overflows", threshold=1, source=_SNMP)
             ),
-            *_risen(stage, "tcp.syn_retransmits", "SYNs sent again"),
+            *increases(stage, "tcp.syn_retransmits", "retransmitted SYNs"),
         ),
-        "lengthen the backlog (listen() and net.core.somaxconn), accept faster, or keep connections",
+        "increase the backlog (listen() and net.core.somaxconn), accept faster, or use keep-alive "
+        "connections",
+        Confidence.PROVEN if own else Confidence.LIKELY,
     )
 
 
-def _fullest_queue(stage: Stage) -> tuple[str, float] | None:
-    queues = [each for each in families(stage, "tcp.accept_queue.") if each["limit"]]
-    if not queues:
-        return None
-    fullest = max(queues, key=lambda each: float(each["peak"] or 0) / float(each["limit"]))
-    return fullest["name"].rpartition(".")[2], float(fullest["limit"])
-
-
-def _no_ports(stage: Stage) -> Finding | None:
-    failed, scheduled = stage["requests"]["failures"].get("no_port", 0), stage["requests"]["scheduled"]
+def _no_ports(stage: Stage) -> Match | None:
+    failed, scheduled = stage.requests.failures.get("no_port", 0), stage.requests.scheduled
     if not scheduled or failed < NO_PORT * scheduled:
         return None
-    ports = next((each for each in counters(stage, "ports.in_use", "net:host") if each["limit"]), None)
+    ports = fullest(counters(stage, "ports.in_use", "net:host"))
     evidence = [Evidence("requests without a port (EADDRNOTAVAIL)", failed, "requests")]
     if ports:
-        most = ports["limit"]
-        evidence.append(Evidence("ports in use at most", ports["peak"], "ports", most, "ip_local_port_range"))
-    return Finding(
-        "connection-limited",
-        "proven",
+        evidence.append(Evidence("peak of ports in use", ports.used, "ports", ports.limit, _PORTS))
+    return exhausted(
         f"{failed:,} requests found no free local port"
-        + (f"; there are {ports['limit']:,.0f}" if ports else ""),
+        + (f"; there are {ports.limit:,.0f}" if ports else ""),
         tuple(evidence),
-        "keep connections, or widen net.ipv4.ip_local_port_range",
+        "use keep-alive connections, or widen net.ipv4.ip_local_port_range",
+        Confidence.PROVEN,
     )
 
 
-def _conntrack(stage: Stage) -> Finding | None:
+def _conntrack(stage: Stage) -> Match | None:
     names = ("conntrack.drop", "conntrack.early_drop", "conntrack.insert_failed")
-    lost = sum(rise(stage, name) for name in names[:2])
+    lost = sum(increase(stage, name) for name in names[:2])
     if not lost:
         return None
-    size = next((each for each in counters(stage, "conntrack.count") if each["limit"]), None)
-    room = f" of {size['limit']:,.0f} entries" if size else ""
-    return Finding(
-        "connection-limited",
-        "proven",
-        f"the firewall's connection table{room} was full and {lost:,.0f} packets or entries were dropped",
+    table = fullest(counters(stage, "conntrack.count"))
+    size = f" of {table.limit:,.0f} entries" if table else ""
+    return exhausted(
+        f"the firewall's connection table{size} was full, and {lost:,.0f} packets or entries were dropped",
         tuple(
             item
             for name in names
-            for item in _risen(stage, name, name.replace(".", " "), threshold=1, source=_CONNTRACK)
-            if item.value
+            for item in increases(stage, name, name.replace(".", " "), threshold=1, source=_CONNTRACK)
         ),
-        "raise net.netfilter.nf_conntrack_max, keep connections, or exempt this traffic from tracking",
+        "raise net.netfilter.nf_conntrack_max, use keep-alive connections, or do not track this traffic",
+        Confidence.PROVEN,
     )
 
 
-def _syns(stage: Stage) -> Finding | None:
-    """SYNs that were sent again say that some were lost, not why."""
-    again = rise(stage, "tcp.syn_retransmits")
-    opened = stage["requests"]["sent"]
-    if not opened or again < SYN_REPEATED * opened:
+def _syns(stage: Stage) -> Match | None:
+    """Match if many SYNs were retransmitted: some were lost, for an unknown reason."""
+    repeated = increase(stage, "tcp.syn_retransmits")
+    bound = SYN_REPEATED * stage.requests.sent
+    if not bound or repeated < bound:
         return None
-    return Finding(
-        "connection-limited",
-        "likely",
-        f"{again:,.0f} connection attempts had to be repeated, each of them a second late or more",
-        _risen(
-            stage,
-            "tcp.syn_retransmits",
-            "SYNs sent again",
-            threshold=SYN_REPEATED * opened,
-            source="our bound",
-        ),
-        "look for a full accept queue or a firewall on the way, or keep connections",
+    return slow_to_accept(
+        f"{repeated:,.0f} connection attempts were repeated, each with a delay of a second or more",
+        increases(stage, "tcp.syn_retransmits", "retransmitted SYNs", threshold=bound, source=OWN_BOUND),
+        "look for a full accept queue or a firewall on the path, or use keep-alive connections",
     )
 
 
-_SIGNS: Final[tuple[Callable[[Stage], Finding | None], ...]] = (
+_SIGNS: Final[tuple[Callable[[Stage], Match | None], ...]] = (
     _nginx,
     _no_ports,
     _no_upstream_ports,
@@ -235,22 +209,9 @@ _SIGNS: Final[tuple[Callable[[Stage], Finding | None], ...]] = (
 )
 
 
-def _risen(
-    stage: Stage, name: str, words: str, *, threshold: float | None = None, source: str = ""
-) -> tuple[Evidence, ...]:
-    """One piece of evidence for each scope in which a counter rose."""
-
-    def each() -> Iterator[Evidence]:
-        for counter in counters(stage, name):
-            if counter["delta"]:
-                yield Evidence(
-                    f"{words} ({counter['scope'].removeprefix('net:')})",
-                    counter["delta"],
-                    counter["unit"],
-                    threshold,
-                    source,
-                    before=counter["before"],
-                    after=counter["after"],
-                )
-
-    return tuple(each())
+CONNECTIONS: Final = Rule(
+    Limit.CONNECTION,
+    _judge,
+    follows=CPU_LIMITS,
+    caused_by=frozenset({Cause.CONNECTION_SETUP, Cause.UPSTREAM_CONNECTION_SETUP, Cause.ACCEPT_QUEUE}),
+)

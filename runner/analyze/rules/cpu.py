@@ -1,291 +1,242 @@
-"""Limits of CPU: a quota, one full thread, a full proxy, a forwarder, the whole host."""
+"""The rules for CPU limits: a quota, one saturated thread, the proxy, docker-proxy, the whole host."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from runner.analyze.kernel_counters import counters, is_here, stolen_cores
-from runner.analyze.rules.garbage_collection import collecting
-from runner.analyze.rules.types import Evidence, Finding, Judgement, RuledOut, Stage
+from runner.analyze.kernel_counters import counters, is_local, stolen_cores
+from runner.analyze.rules.garbage_collection import gc_evidence
+from runner.analyze.rules.threads import ONE_CORE, busiest_thread, role_of, threads
+from runner.analyze.rules.types import OWN_BOUND, Judgement, Match, Rule
+from runner.core.codes import Cause, Confidence, Limit
+from runner.core.facts import Role
+from runner.core.results import Evidence, Finding, RuledOut, Stage
 from runner.core.units import percent
 
-ONE_CORE: Final = 0.85
-"""Of one core on average: from here on a thread had no pause worth the name; our own bound."""
-OWN_SHARE: Final = 0.8
-"""Of the time that a thread wanted a processor, the part it had one: from here on more processors would not
-help it much, and its being one thread is what limits it. Our own bound."""
 THROTTLED: Final = 0.25
 HOST_FULL: Final = 0.95
-"""Host CPU above which there is none left to give (netdata's critical alarm)."""
+"""Host CPU from which none is left (netdata's critical alarm)."""
 NEARLY_FULL: Final = 0.85
-"""The same for a chain of processes: each hand-over leaves a core idle for a moment. Our own bound: a
-generator, docker-proxy and a service that all had work were seen to leave 12 % of two cores idle."""
-_A_CORE: Final = "a thread cannot use more than one core"
+"""The same for a chain of processes: each hand-over leaves a core idle for a moment. Our own bound: a busy
+generator, docker-proxy and service were observed to leave 12 % of two cores idle."""
+_CHEAPER_APP: Final = "add a replica or a worker process, or reduce the CPU cost of a request"
 
 
-def throttled(stage: Stage, cores: int | None) -> Judgement:
-    """A container that used its CPU quota up has to wait, however idle the host is."""
+def _likely(limit: Limit, summary: str, evidence: tuple[Evidence, ...], advice: str) -> Match:
+    """Return a finding that is likely: only a counter-experiment proves a CPU limit."""
+    return Match(Finding(limit, Confidence.LIKELY, summary, evidence, advice))
+
+
+def _quota(stage: Stage, cores: int | None) -> Judgement:
+    """Match if a container used up its CPU quota and had to wait, however idle the host was."""
     del cores
-    found = {
-        name: each["throttled"] / each["periods"]
-        for name, each in stage["throttling_by_subject"].items()
-        if each["periods"]
+    shares = {
+        name: share.throttled / share.periods
+        for name, share in stage.throttling_by_subject.items()
+        if share.periods
     }
-    if not found:
-        watched = stage["cpu_cores"].get("app") is not None
-        return RuledOut("app-quota-throttled", "no CPU limit was in force") if watched else None
-    worst = max(found.values())
+    if not shares:
+        watched = stage.cpu_cores.get(Role.APP) is not None
+        return RuledOut(Limit.APP_QUOTA, "no CPU limit was set") if watched else None
+    worst = max(shares.values())
     if worst <= THROTTLED:
-        return RuledOut("app-quota-throttled", f"the CPU limit stopped it in {percent(worst)} of the periods")
-    evidence = tuple(
-        Evidence(
-            f"{name}, periods throttled",
-            share * 100,
-            "%",
-            THROTTLED * 100,
-            "kubernetes-mixin, CPUThrottlingHigh",
+        return RuledOut(
+            Limit.APP_QUOTA, f"the CPU limit throttled the app in {percent(worst)} of the periods"
         )
-        for name, share in sorted(found.items())
-    )
-    return Finding(
-        "app-quota-throttled",
-        "likely",
-        f"its CPU limit stopped the app in {percent(worst)} of the periods in which it wanted to run",
-        evidence,
+    source = "kubernetes-mixin, CPUThrottlingHigh"
+    return _likely(
+        Limit.APP_QUOTA,
+        f"its CPU limit throttled the app in {percent(worst)} of the periods in which it wanted to run",
+        tuple(
+            Evidence(f"{name}, throttled CPU periods", share * 100, "%", THROTTLED * 100, source)
+            for name, share in sorted(shares.items())
+        ),
         "raise topology.app.cpus, or add a replica",
     )
 
 
-def app(stage: Stage, cores: int | None) -> Judgement:
-    """One full core of one thread: an event loop or an interpreter lock has no second one."""
-    hottest = _hottest(stage, "app")
-    if hottest is None:
+def _app(stage: Stage, cores: int | None) -> Judgement:
+    """Match if one thread saturates a core: an event loop or an interpreter lock cannot use a second one."""
+    busiest = busiest_thread(stage, Role.APP)
+    if busiest is None:
         return _app_by_role(stage, cores)
-    if not hottest.is_full:
-        return _all_it_may_have(stage, cores) or RuledOut(
-            "app-cpu-limited", f"the app's busiest thread used {hottest.used:.2f} of a core"
+    if not busiest.is_full:
+        return _all_allowed_cpus(stage, cores) or RuledOut(
+            Limit.APP_CPU, f"the app's busiest thread used {busiest.used:.2f} of a core"
         )
-    return Finding(
-        "app-cpu-limited",
-        "likely",
-        f"a thread of {hottest.told(_rest(stage, cores))}",
-        (
-            *hottest.evidence("thread"),
-            *_app_cpu(stage),
-            *collecting(stage),
-        ),
-        "add a replica or a worker process, or make a request cost less CPU",
+    return _likely(
+        Limit.APP_CPU,
+        f"a thread of {busiest.describe(_host_use(stage, cores))}",
+        (*busiest.evidence("thread"), *_app_cpu(stage), *gc_evidence(stage)),
+        _CHEAPER_APP,
     )
 
 
-def _all_it_may_have(stage: Stage, cores: int | None) -> Finding | None:
-    """An app that is bound to some of the processors and has filled them, whatever a thread of it used."""
-    used = _avg(stage, "app")
-    every = counters(stage, "threads.allowed_cpus")
-    most = max((each["after"] for each in every if _role(stage, each) == "app"), default=0)
-    if used is None or not cores or not 0 < most < cores or used < ONE_CORE * most:
+def _all_allowed_cpus(stage: Stage, cores: int | None) -> Match | None:
+    """Match if an app is bound to some of the processors and saturates them with any number of threads."""
+    used = _avg(stage, Role.APP)
+    allowed = counters(stage, "threads.allowed_cpus")
+    count = max((counter.after for counter in allowed if role_of(stage, counter) == Role.APP), default=0)
+    if used is None or not cores or not 0 < count < cores or used < ONE_CORE * count:
         return None
-    return Finding(
-        "app-cpu-limited",
-        "likely",
-        f"the app used {used:.2f} cores{_rest(stage, cores)}, and it may run on {most:.0f} of them",
-        (Evidence("app CPU", used, "cores", ONE_CORE * most, "our bound, of the processors it may use"),),
-        "let it run on more processors (topology.cpus), or make a request cost less CPU",
+    return _likely(
+        Limit.APP_CPU,
+        f"the app used {used:.2f} of the {count:.0f} cores that it may run on{_host_use(stage, cores)}",
+        (Evidence("app CPU", used, "cores", ONE_CORE * count, OWN_BOUND),),
+        "let it run on more processors (topology.cpus), or reduce the CPU cost of a request",
     )
 
 
 def _app_by_role(stage: Stage, cores: int | None) -> Judgement:
-    """Without its threads, the role of a single app tells the same when it stands at one core."""
-    usage = stage["cpu_cores"].get("app")
-    if usage is None or stage.get("replicas", 1) != 1:
+    """Match, if threads were not observed, when a single app uses about one core."""
+    used = _avg(stage, Role.APP)
+    if used is None or stage.replicas != 1:
         return None
-    if not ONE_CORE <= usage["avg"] <= 1.1:
-        return RuledOut("app-cpu-limited", f"the app used {usage['avg']:.2f} cores")
-    return Finding(
-        "app-cpu-limited",
-        "likely",
-        f"the app used {usage['avg']:.2f} cores{_rest(stage, cores)}: one core is the most that one busy "
-        "thread can use",
-        (Evidence("app CPU", usage["avg"], "cores", ONE_CORE, "one core of one thread"),),
-        "add a replica or a worker process, or make a request cost less CPU",
+    if not ONE_CORE <= used <= 1.1:
+        return RuledOut(Limit.APP_CPU, f"the app used {used:.2f} cores")
+    return _likely(
+        Limit.APP_CPU,
+        f"the app used {used:.2f} cores{_host_use(stage, cores)}: a thread cannot use more than one core",
+        (Evidence("app CPU", used, "cores", ONE_CORE, "one thread, one core"),),
+        _CHEAPER_APP,
     )
 
 
 def _app_cpu(stage: Stage) -> tuple[Evidence, ...]:
-    usage = stage["cpu_cores"].get("app")
-    return (Evidence("app CPU", usage["avg"], "cores"),) if usage else ()
+    used = _avg(stage, Role.APP)
+    return () if used is None else (Evidence("app CPU", used, "cores"),)
 
 
-def _rest(stage: Stage, cores: int | None) -> str:
-    room = stage["cpu_cores"].get("system")
-    return f" while the host used {room['avg']:.2f} of {cores}" if room and cores else ""
+def _host_use(stage: Stage, cores: int | None) -> str:
+    used = _avg(stage, Role.SYSTEM)
+    return f" while the host used {used:.2f} of {cores} cores" if used is not None and cores else ""
 
 
-def proxy(stage: Stage, cores: int | None) -> Judgement:
-    """An nginx worker is one thread."""
-    hottest = _hottest(stage, "proxy")
-    if hottest is None:
+def _proxy(stage: Stage, cores: int | None) -> Judgement:
+    """Match if an Nginx worker, which is one thread, saturates a core."""
+    busiest = busiest_thread(stage, Role.PROXY)
+    if busiest is None:
         return None
-    if not hottest.is_full:
-        return RuledOut("proxy-cpu-limited", f"nginx's busiest worker used {hottest.used:.2f} of a core")
-    return Finding(
-        "proxy-cpu-limited",
-        "likely",
-        f"a worker of {hottest.told(_rest(stage, cores))}",
-        tuple(hottest.evidence("worker")),
-        "give nginx more workers, keep its upstream connections, or leave it out",
+    if not busiest.is_full:
+        return RuledOut(Limit.PROXY_CPU, f"Nginx's busiest worker used {busiest.used:.2f} of a core")
+    return _likely(
+        Limit.PROXY_CPU,
+        f"a worker of {busiest.describe(_host_use(stage, cores))}",
+        tuple(busiest.evidence("worker")),
+        "give Nginx more workers, keep its connections to the app (proxy.keepalive), or remove the proxy",
     )
 
 
-def forwarder(stage: Stage, cores: int | None) -> Judgement:
-    """On a host with next to nothing left, docker-proxy taking more than all it forwards to."""
-    used = _avg(stage, "forwarder")
+def _forwarder(stage: Stage, cores: int | None) -> Judgement:
+    """Match if, on an almost full host, docker-proxy uses more CPU than all services that it forwards to."""
+    used = _avg(stage, Role.FORWARDER)
     if used is None:
         return None
-    served = (_avg(stage, "app") or 0.0) + (_avg(stage, "proxy") or 0.0)
+    served = (_avg(stage, Role.APP) or 0.0) + (_avg(stage, Role.PROXY) or 0.0)
     if not _host_is_full(stage, cores, NEARLY_FULL) or used <= served:
         return RuledOut(
-            "forwarder-limited", f"docker-proxy used {used:.2f} cores, what is behind it {served:.2f}"
+            Limit.FORWARDER, f"docker-proxy used {used:.2f} cores, the services behind it {served:.2f}"
         )
-    return Finding(
-        "forwarder-limited",
-        "likely",
-        f"docker-proxy used {used:.2f} cores of a busy host, more than all the services behind it together "
+    return _likely(
+        Limit.FORWARDER,
+        f"docker-proxy used {used:.2f} cores of a busy host, more than all services behind it together "
         f"({served:.2f})",
         (Evidence("docker-proxy CPU", used, "cores"), Evidence("app and proxy CPU", served, "cores")),
-        "reach the container at its own address (publish: container) or on the host's network",
+        "connect to the container's own address (publish: container), or use network: host",
     )
 
 
-def host(stage: Stage, cores: int | None) -> Judgement:
-    """No core is left to give."""
-    usage = stage["cpu_cores"].get("system")
-    if not cores or usage is None:
+def _host(stage: Stage, cores: int | None) -> Judgement:
+    """Match if no CPU is left, or if other programs keep a thread of the system under test waiting."""
+    used = _avg(stage, Role.SYSTEM)
+    if not cores or used is None:
         return None
     if not _host_is_full(stage, cores):
-        if not is_here(stage):
+        if not is_local(stage):
             return None
-        return _kept_waiting(stage, cores) or RuledOut(
-            "host-cpu-limited", f"the host used {usage['avg']:.2f} of its {cores} cores"
+        return _waiting_thread(stage, cores) or RuledOut(
+            Limit.HOST_CPU, f"the host used {used:.2f} of its {cores} cores"
         )
-    greatest, used = _greatest(stage)
-    return Finding(
-        "host-cpu-limited",
-        "likely",
-        f"the host used {usage['avg']:.2f} of its {cores} cores, so nothing on it could go faster; "
-        f"the largest part went to {greatest}, {used:.2f} cores",
+    role, role_cores = _largest_role(stage)
+    name = _NAMES.get(role, role)
+    return _likely(
+        Limit.HOST_CPU,
+        f"the host used {used:.2f} of its {cores} cores, so no CPU was left; the largest consumer was "
+        f"{name} with {role_cores:.2f} cores",
         (
-            Evidence("host CPU", usage["avg"], "cores", HOST_FULL * cores, "netdata: 95 % is critical"),
-            Evidence(f"CPU of {greatest}", used, "cores"),
+            Evidence("host CPU", used, "cores", HOST_FULL * cores, "netdata: 95 % is critical"),
+            Evidence(f"CPU of {name}", role_cores, "cores"),
         ),
-        _host_advice(greatest),
+        _host_advice(role),
     )
 
 
-def _kept_waiting(stage: Stage, cores: int) -> Finding | None:
-    """A thread that always wanted a processor and did not get one: others had those it may run on.
+def _waiting_thread(stage: Stage, cores: int) -> Match | None:
+    """Match if a thread always wanted a processor and got none, because other programs used them.
 
-    A quota makes threads wait as well, and the processors that the app itself fills are its own limit.
+    A quota makes threads wait as well, and an app that saturates the processors it may use limits itself.
     """
-    stopped = any(each["throttled"] for each in stage["throttling_by_subject"].values())
-    waiting = [*_threads(stage, "app"), *_threads(stage, "proxy")]
-    if stopped or not waiting or _all_it_may_have(stage, cores):
+    throttled = any(share.throttled for share in stage.throttling_by_subject.values())
+    candidates = [*threads(stage, Role.APP), *threads(stage, Role.PROXY)]
+    if throttled or not candidates or _all_allowed_cpus(stage, cores):
         return None
-    most = max(waiting, key=lambda each: each.wanted)
-    if most.wanted < ONE_CORE or most.is_full:
+    thread = max(candidates, key=lambda candidate: candidate.wanted)
+    if thread.wanted < ONE_CORE or thread.is_full:
         return None
-    return Finding(
-        "host-cpu-limited",
-        "likely",
-        f"a thread of {most.name} was ready to run {percent(most.wanted)} of the time, but none of its "
-        f"threads had a processor for more than {percent(most.used)} of it{_rest(stage, cores)}: other "
-        "programs had the processors that it may run on",
-        (most.evidence_of_wanting(), Evidence(f"busiest thread of {most.name}", most.used, "cores")),
-        _host_advice("other programs"),
+    return _likely(
+        Limit.HOST_CPU,
+        f"a thread of {thread.name} was ready to run {percent(thread.wanted)} of the time, but no thread "
+        f"had a processor for more than {percent(thread.used)} of it{_host_use(stage, cores)}: other "
+        "programs used the processors that it may run on",
+        (thread.wanted_evidence(), Evidence(f"busiest thread of {thread.name}", thread.used, "cores")),
+        _host_advice(Role.OTHER),
     )
 
 
-def _host_advice(greatest: str) -> str:
-    if greatest == "generator":
+def _host_advice(largest: str) -> str:
+    """Return what to do about a full host, by the role that used most CPU."""
+    if largest == Role.GENERATOR:
         return "run the generator on another machine"
-    if greatest == "other programs":
-        return "end what else runs on this host, or give the stack processors of its own (topology.cpus)"
-    return "make a request cost less CPU (the ledger shows whose), or give the host more cores"
+    if largest == Role.OTHER:
+        return "stop other programs on this host, or give the stack its own processors (topology.cpus)"
+    return "reduce the CPU cost of a request (see CPU usage by component), or give the host more cores"
 
 
-def _greatest(stage: Stage) -> tuple[str, float]:
-    cores = {role: usage["avg"] for role, usage in stage["cpu_cores"].items() if usage and role != "system"}
-    role = max(cores, key=lambda each: float(cores[each]), default="other")
-    names = {"app": "the app", "proxy": "nginx", "forwarder": "docker-proxy", "other": "other programs"}
-    return names.get(role, role), float(cores.get(role, 0.0))
+def _largest_role(stage: Stage) -> tuple[str, float]:
+    """Return the role that used most CPU, and how many cores."""
+    cores = {role: usage.avg for role, usage in stage.cpu_cores.items() if usage and role != Role.SYSTEM}
+    role = max(cores, key=lambda name: cores[name], default=Role.OTHER.value)
+    return role, cores.get(role, 0.0)
+
+
+_NAMES: Final = {
+    Role.APP.value: "the app",
+    Role.PROXY.value: "Nginx",
+    Role.FORWARDER.value: "docker-proxy",
+    Role.OTHER.value: "other programs",
+}
 
 
 def _host_is_full(stage: Stage, cores: int | None, bound: float = HOST_FULL) -> bool:
-    """What a hypervisor stole was wanted too, and could not be had."""
-    usage: Any = stage["cpu_cores"].get("system")
-    return bool(cores and usage and usage["avg"] + stolen_cores(stage) >= bound * cores)
+    """Return whether no CPU was left; what the hypervisor took was needed and not available either."""
+    used = _avg(stage, Role.SYSTEM)
+    return bool(cores) and used is not None and used + stolen_cores(stage) >= bound * (cores or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Thread:
-    """The busiest thread of a subject over the whole window, as shares of one core."""
-
-    name: str
-    used: float
-    wanted: float
-    """Ran or waited for a processor."""
-
-    @property
-    def is_full(self) -> bool:
-        """No pause worth the name, and hardly any of it was waiting for others to leave the processor."""
-        return self.used >= ONE_CORE or (self.wanted >= ONE_CORE and self.used >= OWN_SHARE * self.wanted)
-
-    def told(self, rest: str) -> str:
-        """What it did, what the host had left, and why that is all."""
-        waited = "" if self.used >= ONE_CORE else f" and waited {self.wanted - self.used:.2f} for one"
-        return f"{self.name} used {self.used:.2f} of a core{waited}{rest}: one core is the most it can use"
-
-    def evidence(self, noun: str) -> Iterator[Evidence]:
-        """What it used; and what it wanted, where it takes that to see that it was full."""
-        yield Evidence(f"busiest {noun} of {self.name}", self.used, "cores", ONE_CORE, _A_CORE)
-        if self.used < ONE_CORE:
-            yield self.evidence_of_wanting()
-
-    def evidence_of_wanting(self) -> Evidence:
-        """How much of the time it ran or waited for a processor."""
-        name = f"{self.name}, a thread ran or waited to run"
-        return Evidence(name, self.wanted * 100, "%", ONE_CORE * 100, _A_CORE)
+def _avg(stage: Stage, role: Role) -> float | None:
+    usage = stage.cpu_cores.get(role)
+    return usage.avg if usage else None
 
 
-def _hottest(stage: Stage, role: str) -> _Thread | None:
-    """The busiest thread of a role: one that is full, or else the one that had a core longest."""
-    return max(_threads(stage, role), key=lambda each: (each.is_full, each.used), default=None)
-
-
-def _threads(stage: Stage, role: str) -> list[_Thread]:
-    """The busiest thread of each subject of a role.
-
-    Waiting for a quota is counted as waiting for a processor by some kernels, and is not that.
-    """
-    quota = {name for name, each in stage["throttling_by_subject"].items() if each["throttled"]}
-    used = {each["scope"]: float(each["after"]) for each in counters(stage, "threads.hottest_cores")}
-    wanted = {each["scope"]: float(each["after"]) for each in counters(stage, "threads.runnable_share")}
-    roles = stage.get("cpu_cores_by_subject", {})
-    return [
-        _Thread(name, share, max(share, 0.0 if name in quota else wanted.get(name, 0.0)))
-        for name, share in used.items()
-        if name in roles and roles[name]["role"] == role
-    ]
-
-
-def _role(stage: Stage, counter: Mapping[str, Any]) -> str | None:
-    """Whose counter it is."""
-    found = stage.get("cpu_cores_by_subject", {}).get(counter["scope"])
-    return str(found["role"]) if found else None
-
-
-def _avg(stage: Stage, role: str) -> float | None:
-    usage = stage["cpu_cores"].get(role)
-    return float(usage["avg"]) if usage else None
+QUOTA: Final = Rule(Limit.APP_QUOTA, _quota)
+APP: Final = Rule(Limit.APP_CPU, _app, caused_by=frozenset({Cause.APP}), saturated_role=Role.APP)
+PROXY: Final = Rule(
+    Limit.PROXY_CPU,
+    _proxy,
+    caused_by=frozenset({Cause.PROXY, Cause.PROXY_WORKERS}),
+    saturated_role=Role.PROXY,
+)
+FORWARDER: Final = Rule(
+    Limit.FORWARDER, _forwarder, caused_by=frozenset({Cause.DOCKER_PROXY}), saturated_role=Role.FORWARDER
+)
+HOST: Final = Rule(Limit.HOST_CPU, _host, saturated_role=Role.SYSTEM)

@@ -1,21 +1,20 @@
-"""Garbage collection beside a limit of the app: it is suspected first, and here is how much it took."""
+"""Garbage collection as evidence for a limit of the app: it is often suspected, so its share is shown."""
 
 from __future__ import annotations
 
 from runner.analyze.kernel_counters import counters
-from runner.analyze.rules.types import Evidence, Stage
+from runner.core.results import Evidence, Stage
 
 
-def collecting(stage: Stage) -> tuple[Evidence, ...]:
-    """The part of the time that each replica's collector took, where it tells. No authority has a bound."""
+def gc_evidence(stage: Stage) -> tuple[Evidence, ...]:
+    """Return each replica's share of time in garbage collection, if it is known. There is no threshold."""
     return tuple(
         Evidence(
-            f"garbage collection in {each['scope']}",
-            round(each["delta"] / stage["window_s"] * 100, 2),
+            f"garbage collection in {counter.scope}",
+            round((counter.delta or 0.0) / stage.window_s * 100, 2),
             "% of the time",
-            before=each["before"],
-            after=each["after"],
+            before=counter.before,
+            after=counter.after,
         )
-        for each in counters(stage, "app.gc_s")
-        if stage.get("window_s")
+        for counter in counters(stage, "app.gc_s")
     )

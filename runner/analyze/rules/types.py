@@ -1,71 +1,58 @@
-"""What a rule says: a finding with its evidence, or by which number its limit is ruled out."""
+"""What a rule is and what it returns: a finding with evidence, or the number that rules its limit out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Final, TypeAlias
 
-Stage = Mapping[str, Any]
+from runner.core.codes import Cause, Limit
+from runner.core.facts import Role
+from runner.core.results import Finding, RuledOut, Stage
 
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """A number that speaks for a finding.
-
-    Attributes:
-        name: What was measured.
-        value: In `unit`; of a counter, how much it rose in the window.
-        unit: Such as ``cores`` or ``%``.
-        threshold: From where on it counts; None when there is no such bound.
-        source: Where the threshold comes from.
-        before: Of a counter: at the window's start.
-        after: At its end.
-    """
-
-    name: str
-    value: float
-    unit: str
-    threshold: float | None = None
-    source: str = ""
-    before: float | None = None
-    after: float | None = None
+CPU_LIMITS: Final = frozenset(
+    {Limit.APP_QUOTA, Limit.APP_CPU, Limit.PROXY_CPU, Limit.FORWARDER, Limit.HOST_CPU}
+)
+"""Limits at which something needs CPU and gets none."""
+OWN_BOUND: Final = "Loadproof's own bound"
+"""Source of a threshold that no authority defines."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A statement with its evidence and what to do about it.
+class Match:
+    """A limit that applies to a stage.
 
     Attributes:
-        code: What limits the stage, as DESIGN names it.
-        confidence: ``proven``, ``likely`` or ``hint``.
-        summary: A sentence without a capital and a full stop.
-        evidence: At least one number.
-        advice: What to try, likewise.
+        finding: As in the results.
+        independent: Whether what was observed cannot be the consequence of another limit.
     """
 
-    code: str
-    confidence: str
-    summary: str
-    evidence: tuple[Evidence, ...]
-    advice: str
+    finding: Finding
+    independent: bool = False
+
+
+Judgement: TypeAlias = Match | RuledOut | None
+"""None: nothing was measured that could decide."""
+Judge: TypeAlias = Callable[[Stage, int | None], Judgement]
+"""Takes a credible stage that fell short of its target, and the host's number of cores."""
 
 
 @dataclass(frozen=True, slots=True)
-class RuledOut:
-    """A limit that was looked for and is not it.
+class Rule:
+    """A limit, how it is detected, and how it relates to other limits.
 
     Attributes:
-        code: Of the limit.
-        why: The number that rules it out, as a part of a sentence.
+        limit: The limit.
+        judge: Detects it or rules it out.
+        follows: Limits that can bring it about: next to one of them it is a hint, unless it is independent.
+        doubted_by: Limits next to which it is likely at most.
+        caused_by: Causes that belong to this limit in a hypothesis.
+        saturated_role: Whose CPU is saturated at this limit.
     """
 
-    code: str
-    why: str
-
-
-Judgement: TypeAlias = Finding | RuledOut | None
-"""None: nothing was measured that could tell."""
-
-Rule: TypeAlias = Callable[[Stage, int | None], Judgement]
-"""From a stage as in results.json, believed and short of its target, and the host's cores."""
+    limit: Limit
+    judge: Judge
+    follows: frozenset[Limit] = frozenset()
+    doubted_by: frozenset[Limit] = frozenset()
+    caused_by: frozenset[Cause] = frozenset()
+    saturated_role: Role | None = None

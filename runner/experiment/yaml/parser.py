@@ -1,8 +1,8 @@
-"""Untrusted text to a tree with marks: YAML in the small, within limits.
+"""Parses untrusted text into a tree with marks: a subset of YAML, within limits.
 
-Built straight from the parser's events with a stack of its own, so no input can nest,
-alias or repeat itself into a crash or a long wait. PyYAML's composer would recurse, keep
-the last of two equal keys silently and expand ``<<`` without a limit.
+Processes the parser's events with its own stack, so that no nesting, alias or repetition in the
+input can cause a crash or a long wait. PyYAML's composer would recurse, silently keep the last of
+two equal keys, and expand ``<<`` without a limit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 import yaml
 
 from runner.experiment.problems import Fault, Refused, lines_of
-from runner.experiment.suggestions import shown
+from runner.experiment.suggestions import display
 from runner.experiment.yaml.scalars import resolve
 from runner.experiment.yaml.tree import Entry, ListNode, MapNode, Mark, Node, Scalar, join
 
@@ -35,26 +35,26 @@ _SYNTAX_HINTS: Final = {
 def parse(
     text: str, *, path: str = "", override: str | None = None, indent: int = 0
 ) -> tuple[Node | None, list[Fault]]:
-    """The tree, and what was wrong but did not stop the reading.
+    """Return the tree, and the problems that did not stop the parsing.
 
     Args:
         text: One YAML document.
-        path: Where its root belongs.
-        override: The ``--set`` that `text` ends, None for a file.
-        indent: How many characters of `override` come before `text`.
+        path: The path of its root.
+        override: The ``--set`` that ends with `text`, None for a file.
+        indent: Number of characters in `override` before `text`.
 
     Returns:
-        None as the tree when there is no document.
+        None as the tree if there is no document.
 
     Raises:
-        Refused: The text is no YAML, or goes past a limit.
+        Refused: The text is not YAML, or exceeds a limit.
     """
     return _Builder(text, path, override, indent).build()
 
 
 @dataclass(slots=True)
 class _Open:
-    """A collection whose end has not been read yet."""
+    """A collection whose end has not been parsed yet."""
 
     mark: Mark
     path: str
@@ -85,7 +85,7 @@ class _Anchored:
 
 
 class _Builder:
-    """Turns one event after the other into nodes."""
+    """Builds the tree from the parser's events."""
 
     def __init__(self, text: str, path: str, override: str | None, indent: int) -> None:
         self.text = text
@@ -113,23 +113,23 @@ class _Builder:
         except yaml.MarkedYAMLError as error:
             raise self.syntax_fault(error) from None
         except (ValueError, OverflowError, yaml.YAMLError):
-            # PyYAML lets chr() and int() fail on escapes and version numbers out of range.
+            # PyYAML's chr() and int() fail on escapes and version numbers out of range.
             mark = self.place(loader.line, loader.column)
-            raise self.refuse(mark, "not valid YAML: a bad escape") from None
+            raise self.refuse(mark, "not valid YAML: invalid escape") from None
         finally:
             loader.dispose()
 
     def syntax_fault(self, error: yaml.MarkedYAMLError) -> Refused:
         at = error.problem_mark or error.context_mark
         mark = self.place(at.line, at.column) if at else _FIRST
-        problem = error.problem or "it cannot be read"
+        problem = error.problem or "it cannot be parsed"
         if self.lines[mark.line - 1][mark.column - 1 - self.indent :].startswith("\t"):
-            return self.refuse(mark, "a tab cannot indent or separate here", "use spaces")
+            return self.refuse(mark, "a tab is not allowed as indentation or separator", "use spaces")
         context = f"{error.context}, " if error.context else ""
         return self.refuse(mark, f"not valid YAML: {context}{problem}", _SYNTAX_HINTS.get(problem, ""))
 
     def place(self, line: int, column: int, width: int = 1) -> Mark:
-        """A mark from PyYAML's line and column, kept inside the text."""
+        """Return a mark for PyYAML's line and column, limited to the text."""
         if self.override is not None:
             return Mark(1, min(self.indent + column, len(self.override)) + 1, width, self.override)
         line = min(line, len(self.lines) - 1)
@@ -151,7 +151,9 @@ class _Builder:
                 self.documents += 1
                 if self.documents > 1:
                     mark = self.mark_of(event)
-                    raise Refused(Fault(mark, "", "a file holds one specification, and here a second begins"))
+                    raise Refused(
+                        Fault(mark, "", "a file contains one specification, and a second one starts here")
+                    )
             case yaml.AliasEvent():
                 self.take_alias(event)
             case yaml.ScalarEvent():
@@ -181,7 +183,7 @@ class _Builder:
     def take_key(self, text: str, mark: Mark) -> None:
         holder = self.open[-1]
         if text == "<<":
-            hint = "write the keys out, or lay 'configurations' over common ones"
+            hint = "write the keys out, or use 'configurations' with shared keys"
             raise self.refuse(mark, "merge keys ('<<') are not supported", hint)
         if not text:
             raise self.refuse(mark, "a key is empty")
@@ -193,13 +195,13 @@ class _Builder:
         holder.key = (text, mark)
 
     def clean(self, text: str, mark: Mark) -> str:
-        """Join surrogate pairs, which JSON escapes make and PyYAML leaves apart."""
+        """Return text with surrogate pairs joined; PyYAML keeps those of JSON escapes apart."""
         if text.isascii():
             return text
         try:
             return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
         except UnicodeDecodeError:
-            raise self.refuse(mark, "half of a surrogate pair is not text") from None
+            raise self.refuse(mark, "half of a surrogate pair is not valid text") from None
 
     def begin(self, event: Any) -> None:
         mark = self.mark_of(event)
@@ -219,10 +221,10 @@ class _Builder:
         if self.expects_key():
             raise self.refuse(mark, "a key must be text, not an alias")
         if any(holder.anchor == event.anchor for holder in self.open):
-            raise self.refuse(mark, f"the alias {shown('*' + event.anchor)} contains itself")
+            raise self.refuse(mark, f"the alias {display('*' + event.anchor)} contains itself")
         anchored = self.anchors.get(event.anchor)
         if anchored is None:
-            raise self.refuse(mark, f"the alias {shown('*' + event.anchor)} names no anchor above it")
+            raise self.refuse(mark, f"the alias {display('*' + event.anchor)} has no anchor above it")
         self.limit(mark, nodes=anchored.size, depth=len(self.open) + anchored.height)
         self.add(anchored.node, None, size=anchored.size, height=anchored.height)
 
@@ -233,15 +235,17 @@ class _Builder:
     def check_tag(self, event: Any, mark: Mark) -> None:
         if event.tag is not None:
             hint = "put text that begins with '!' in quotes"
-            message = f"YAML tags are not allowed, and this has {shown(event.tag)}"
+            message = f"the YAML tag {display(event.tag)} is not allowed"
             self.faults.append(self.refuse(mark, message, hint).fault)
 
     def limit(self, mark: Mark, *, nodes: int, depth: int) -> None:
         self.nodes += nodes
         if self.nodes > MAX_NODES:
-            raise self.refuse(mark, f"the file holds more than {MAX_NODES:,} values, aliases counted in full")
+            raise self.refuse(mark, f"the file has more than {MAX_NODES:,} values, with aliases expanded")
         if depth > MAX_DEPTH:
-            raise self.refuse(mark, f"the file nests deeper than {MAX_DEPTH} levels, aliases counted in full")
+            raise self.refuse(
+                mark, f"the file is nested deeper than {MAX_DEPTH} levels, with aliases expanded"
+            )
 
     def add(self, node: Node, anchor: str | None, *, size: int, height: int) -> None:
         if anchor is not None:

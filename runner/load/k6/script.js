@@ -1,11 +1,11 @@
-// One stage, offered by k6. Everything it needs to know is in order.json, written beside it
-// by runner/load/k6/plan.py; nothing is ever put into this text.
+// One stage, offered by k6. All its parameters are in order.json, which runner/load/k6/plan.py
+// writes beside it; this text is never generated.
 //
-// Warm-up and measured window are one scenario, so that the window finds the virtual users,
-// connections and backlog the warm-up left. k6 numbers the iterations it starts: while it drops
-// none, the number tells whether an iteration was due in the window, however late it starts.
-// Once it has dropped some, only the clock tells; both ends of the window then allow the same
-// grace for late starts.
+// Warm-up and measured window are one scenario, so that the window starts with the virtual users,
+// connections and backlog of the warm-up. k6 numbers the iterations it starts: while it drops
+// none, the number shows whether an iteration was due in the window, however late it starts.
+// Once it has dropped some, only the clock shows it; both bounds of the window then allow the
+// same grace for late starts.
 
 import http from "k6/http";
 import exec from "k6/execution";
@@ -13,8 +13,8 @@ import { Counter, Gauge, Trend } from "k6/metrics";
 
 const order = JSON.parse(open("./order.json"));
 const { request, schedule } = order;
-const goodStatus = new Set(order.expect.status);
-const wanted = order.expect.body_contains;
+const expectedStatus = new Set(order.expect.status);
+const expectedBody = order.expect.body_contains;
 
 export const options = order.options;
 http.setResponseCallback(null); // success is decided below
@@ -41,7 +41,7 @@ export default function () {
   if (number >= schedule.arrivals || now >= endAt + schedule.grace_ms) return;
   const measured = number >= schedule.warmup_arrivals || now >= measureAt + schedule.grace_ms;
 
-  const [response, failure] = ask();
+  const [response, failure] = send();
   if (measured) countMeasured(response, failure);
   else countWarmup(failure);
 }
@@ -53,7 +53,7 @@ function begin() {
   began.add(scenario.startTime);
 }
 
-function ask() {
+function send() {
   let response;
   try {
     response = http.request(request.method, request.url, request.body, request.params);
@@ -70,7 +70,7 @@ function countMeasured(response, failure) {
   }
   const timings = response.timings;
   duration.add(timings.duration);
-  // k6's blocked is the whole wait for a connection: look-up, connecting and TLS are in it.
+  // k6's blocked is the whole wait for a connection: look-up, connecting and TLS.
   if (timings.connecting > 0) connect.add(timings.blocked - timings.tls_handshaking);
   if (timings.tls_handshaking > 0) tls.add(timings.tls_handshaking);
   if (Date.now() >= endAt) late.add(1);
@@ -88,20 +88,20 @@ function countWarmup(failure) {
 
 function failureOf(response) {
   const code = response.error_code;
-  const answered = code === 0 || (code >= 1400 && code < 1600);
-  if (!answered) return failureOnTheWay(code, response.error, response.timings);
-  if (!goodStatus.has(response.status)) return "bad_status";
-  if (wanted !== null && !(response.body || "").includes(wanted)) return "bad_body";
+  const responded = code === 0 || (code >= 1400 && code < 1600);
+  if (!responded) return connectionFailure(code, response.error, response.timings);
+  if (!expectedStatus.has(response.status)) return "bad_status";
+  if (expectedBody !== null && !(response.body || "").includes(expectedBody)) return "bad_body";
   return null;
 }
 
 // k6's error codes: "Error codes" in the JavaScript API chapter of its documentation.
-function failureOnTheWay(code, error, timings) {
+function connectionFailure(code, error, timings) {
   if (error.includes("too many open files")) return "no_fd";
   if (error.includes("cannot assign requested address")) return "no_port";
   switch (code) {
     case 1050:
-      // One limit covers connecting and answering; without a connection nothing was timed.
+      // One timeout covers connecting and responding; without a connection nothing was timed.
       return timings.blocked === 0 && timings.waiting === 0 ? "connect_timeout" : "timeout";
     case 1211:
       return "connect_timeout";

@@ -1,4 +1,4 @@
-"""The exact end of a stage: what script.js wrote when all requests had ended (pure)."""
+"""The exact totals of a stage, from what script.js writes when all requests have ended (pure)."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Totals:
     """Counts of the measured window's requests.
 
     Attributes:
-        succeeded: Answered as expected, `late` ones included.
-        late: Of these, answered after the window's end.
+        succeeded: Successful requests, `late` ones included.
+        late: Those of them whose response arrived after the window's end.
         failures: Failure kind to count, none of them 0.
-        dropped: Due in the window and never taken up, for want of a free virtual user.
-        completed: Good answers within the window, the warm-up's last ones included.
-        began_ms: When k6 began its schedule, on the system's clock; None when it never did.
-        duration: ``http_req_duration`` of the good answers.
-        connect: ``http_req_blocked`` without TLS, of the good answers that came over a new connection.
-        tls: ``http_req_tls_handshaking`` of these, if they were over TLS.
+        dropped: Due in the window and never sent, because no virtual user was free.
+        completed: Successful responses within the window, the warm-up's last ones included.
+        began_ms: When k6 began its schedule, on the system's clock; None if it never did.
+        duration: ``http_req_duration`` of successful responses.
+        connect: ``http_req_blocked`` without TLS, of successful responses on a new connection.
+        tls: ``http_req_tls_handshaking`` of these, if they used TLS.
     """
 
     succeeded: int
@@ -51,20 +51,20 @@ class Totals:
 
     @property
     def sent(self) -> int:
-        """Every request that was taken up succeeded or failed."""
+        """Requests that were sent: each succeeded or failed."""
         return self.succeeded + sum(self.failures.values())
 
 
 def read_summary(text: str, plan: Plan) -> Totals:
-    """The totals in script.js's summary.
+    """Return the totals in script.js's summary.
 
     Raises:
-        ValueError: It is not such a summary.
+        ValueError: The text is not such a summary.
     """
     try:
         return _totals(json.loads(text), plan)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a summary of ours: {error}") from None
+        raise ValueError(f"not a summary of script.js: {error}") from None
 
 
 def _totals(summary: dict[str, Any], plan: Plan) -> Totals:
@@ -85,13 +85,14 @@ def _totals(summary: dict[str, Any], plan: Plan) -> Totals:
 
 
 def _dropped_in_window(summary: dict[str, Any], plan: Plan, *, sent: int) -> int:
-    """k6 counts its drops for the whole run; those of the warm-up are the ones it did not send then.
+    """Return the drops of the window, out of k6's total for the whole run.
 
-    k6 also goes on for some moments after the window, and drops of those moments are not asked for.
+    Drops of the warm-up are the arrivals that were not sent then. k6 also continues for a moment after the
+    window; those drops do not count.
     """
-    everywhere = int(summary["dropped"])
-    in_warmup = min(everywhere, max(0, plan.warmup_arrivals - int(summary["warmup_sent"])))
-    return min(everywhere - in_warmup, max(0, plan.window_arrivals - sent))
+    total = int(summary["dropped"])
+    in_warmup = min(total, max(0, plan.warmup_arrivals - int(summary["warmup_sent"])))
+    return min(total - in_warmup, max(0, plan.window_arrivals - sent))
 
 
 def _latencies(trend: dict[str, float] | None) -> Latencies:

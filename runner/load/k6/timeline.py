@@ -1,9 +1,9 @@
-"""Seconds of a stage out of k6's running totals, in the end exact (pure).
+"""Seconds of a stage from k6's running totals, corrected by its summary (pure).
 
-While k6 runs, its totals are read once a second and cut at whole seconds; k6 does not say
-when a request was due, so each counts as due, sent and ended in the second it ended in.
-When the summary is in, the live curve is kept as far as the exact totals allow, the window's
-last second takes what is missing, and what came after the window goes into the drain.
+While k6 runs, its totals are read once a second and split at whole seconds. k6 does not report when a request
+was due, so each counts as due, sent and ended in the second in which it ended. The summary then corrects the
+seconds: they stay as they were read as far as the exact totals allow, the window's last second takes what is
+missing, and what arrived after the window goes into the drain.
 """
 
 from __future__ import annotations
@@ -22,46 +22,46 @@ DROPPED: Final = "dropped_iterations"
 WARMUP_FAILED: Final = "warmup_failed"
 FAILED: Final = {kind: f"failed_{kind}" for kind in FAILURE_KINDS}
 LIVE_COUNTERS: Final = (REQUESTS, DROPPED, WARMUP_FAILED, *FAILED.values())
-"""What to ask k6 for, once a second."""
+"""The counters to read once a second."""
 
 
 @dataclass(slots=True)
 class Timeline:
-    """Turns readings of running totals into seconds.
+    """Converts readings of running totals into seconds.
 
     Attributes:
         warmup_s: Length of the warm-up; the totals are 0 when it begins.
-        seconds: What was cut so far, in order.
+        seconds: The complete seconds so far, in order.
     """
 
     warmup_s: Seconds
     seconds: list[LoadSecond] = field(default_factory=list)
     _read_at_s: Seconds = 0.0
     _read: Mapping[str, int] = field(default_factory=dict)
-    _cut: Mapping[str, int] = field(default_factory=dict)
+    _counted: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Begin with the warm-up."""
+        """Start at the warm-up."""
         self._read_at_s = -self.warmup_s
 
     def read(self, t_s: Seconds, totals: Mapping[str, int]) -> list[LoadSecond]:
-        """Take a reading, later than the last one.
+        """Add a reading, later than the last one.
 
         Args:
             t_s: Seconds since the measured window began.
             totals: `LIVE_COUNTERS` at that time.
 
         Returns:
-            The seconds that are complete now. Between two readings the totals are taken to
-            have grown evenly, so a missed reading neither digs a hole nor piles up a peak.
+            The seconds that are complete now. Totals are interpolated linearly between two readings, so a
+            missed reading causes neither a gap nor a peak.
         """
         complete = []
         for index in range(math.floor(self._read_at_s), math.floor(t_s)):
             share = (index + 1 - self._read_at_s) / (t_s - self._read_at_s)
             reached = {name: self._between(name, totals[name], share) for name in totals}
-            grown = {name: max(0, reached[name] - self._cut.get(name, 0)) for name in totals}
+            grown = {name: max(0, reached[name] - self._counted.get(name, 0)) for name in totals}
             complete.append(_second(index, grown))
-            self._cut = reached
+            self._counted = reached
         self._read_at_s, self._read = t_s, dict(totals)
         self.seconds += complete
         return complete
@@ -71,12 +71,12 @@ class Timeline:
         return before + math.floor((now - before) * share)
 
 
-def settled(live: Iterable[LoadSecond], totals: Totals, window_s: Seconds) -> tuple[LoadSecond, ...]:
-    """The stage's seconds, whose sums are exactly the summary's totals.
+def corrected(live: Iterable[LoadSecond], totals: Totals, window_s: Seconds) -> tuple[LoadSecond, ...]:
+    """Return the stage's seconds, whose sums are exactly the summary's totals.
 
     Args:
-        live: What the timeline cut while k6 ran; may have gaps at its end, or be empty.
-        totals: What k6's summary says.
+        live: The seconds read while k6 ran; may be empty or end early.
+        totals: From k6's summary.
         window_s: Length of the measured window.
     """
     known = {second.index: second for second in live}
@@ -106,7 +106,7 @@ def settled(live: Iterable[LoadSecond], totals: Totals, window_s: Seconds) -> tu
 
 
 def _second(index: int, grown: Mapping[str, int]) -> LoadSecond:
-    """One second's growth of the totals; of the warm-up only its good answers are kept."""
+    """Return one second's growth of the totals; of the warm-up only successful responses are kept."""
     failures = {kind: grown[name] for kind, name in FAILED.items() if grown[name]}
     failed = sum(failures.values())
     good = max(0, grown[REQUESTS] - failed - grown[WARMUP_FAILED])
@@ -127,7 +127,7 @@ def _second(index: int, grown: Mapping[str, int]) -> LoadSecond:
 def _failures(
     seconds: Sequence[LoadSecond | None], totals: Mapping[str, int]
 ) -> tuple[list[dict[str, int]], dict[str, int]]:
-    """Failures by second, and what failed after them; an unknown second takes all that is left."""
+    """Return failures by second, and those after them; an unknown second takes all that are left."""
     left = dict(totals)
     by_second = []
     for second in seconds:
@@ -138,7 +138,7 @@ def _failures(
 
 
 def _fill(counts: Iterable[int], total: int) -> list[int]:
-    """These counts as far as the total reaches, then one more that takes the rest."""
+    """Return these counts as far as the total reaches, then the rest of the total."""
     filled = []
     for count in counts:
         filled.append(min(count, total))

@@ -1,1 +1,1 @@
-"""The kernel's and the stack's own counters: what shows why, where CPU and latency show what."""
+"""The kernel's, the proxy's and the app's own counters, which show the causes of latency and CPU usage."""

@@ -1,12 +1,11 @@
-"""Reads every source at both ends of a window and the quick ones every second.
+"""Reads every source at both ends of a window, and the quick ones every second.
 
-A counter that cannot be read, or that went back because its owner was started again, is
-listed with the reason. It is never taken for zero.
+A counter that cannot be read, or that decreased because its owner was restarted, is listed with the reason.
+It is never taken for zero.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,18 +18,18 @@ import trio
 
 from runner.core.facts import Counter, Endpoint, Subject, Unreadable, Window
 from runner.core.units import NS_PER_S, Nanoseconds
+from runner.observe.clock import sleep_until
 from runner.observe.counters.level import Levels, Source
 from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.pages import AppPage, nginx_status
 from runner.observe.counters.ports import Ports
-from runner.observe.counters.series import Ledger, When
+from runner.observe.counters.series import Readings, When
 from runner.observe.counters.sources import sources_for
 from runner.observe.counters.threads import Threads
-from runner.observe.http import plain_client
+from runner.observe.http import fetch_page
+from runner.observe.requests import requests_in_window
 
 _EVERY_NS: Final = NS_PER_S
-_PAGE_TIMEOUT_S: Final = 3.0
-_AGAIN_S: Final = 0.25
 _Parse = Callable[[str], Levels]
 
 
@@ -39,16 +38,18 @@ class Counters:
     """All counters of one trial.
 
     Args:
-        subjects: Everything that is watched.
+        subjects: All watched subjects.
         window: The trial's parts.
         metrics_urls: Subject's name to the URL of its Prometheus metrics.
         status_urls: Subject's name to nginx's stub_status.
         endpoint: Where the load goes.
-        room: How many connections nginx may have at once, None when unknown.
+        max_connections: How many connections nginx may have at once, None if unknown.
 
     Attributes:
-        found: What could be read, once `watch` has ended.
-        unreadable: What could not.
+        readable: The counters that could be read, once `watch` has ended.
+        unreadable: Those that could not.
+        requests: Subject's name to the requests it counted itself in the window.
+        notes: Why some subjects are missing in `requests`.
     """
 
     subjects: Sequence[Subject]
@@ -56,18 +57,22 @@ class Counters:
     metrics_urls: Mapping[str, str]
     status_urls: Mapping[str, str]
     endpoint: Endpoint | None = None
-    room: int | None = None
-    found: tuple[Counter, ...] = ()
+    max_connections: int | None = None
+    readable: tuple[Counter, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
-    _ledger: Ledger = field(default_factory=Ledger)
+    requests: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    _readings: Readings = field(default_factory=Readings)
+    _app_pages: dict[str, AppPage] = field(default_factory=dict)
 
     async def watch(self) -> None:
-        """Read until the window ends; never raises for what cannot be read.
+        """Read until the window ends; never raises for counters that cannot be read.
 
-        A watch that is cancelled in the window reads once more, pages excepted: what killed the
-        system under test shows in its counters.
+        A watch that is cancelled in the window reads everything but pages once more: the counters show what
+        killed the system under test.
         """
-        await _sleep_until(self.window.measure_ns)
+        self._app_pages = {name: AppPage() for name in self.metrics_urls}
+        await sleep_until(self.window.measure_ns)
         with ExitStack() as closing:
             sources = list(sources_for(self.subjects, self.endpoint))
             for source in sources:
@@ -77,25 +82,31 @@ class Counters:
             closing.callback(self._conclude, sources)
             async with trio.open_nursery() as nursery:
                 for name, url in self.status_urls.items():
-                    read = partial(nginx_status, limit=self.room)
+                    read = partial(nginx_status, limit=self.max_connections)
                     nursery.start_soon(self._watch_page, name, "nginx", url, read, self._beats())
                 for name, url in self.metrics_urls.items():
-                    nursery.start_soon(self._watch_page, name, "app", url, AppPage().read, ())
+                    nursery.start_soon(self._watch_page, name, "app", url, self._app_pages[name].read, ())
                 nursery.start_soon(self._every_second, sources)
 
     def _conclude(self, sources: Sequence[Source]) -> None:
         for source in sources:
             if isinstance(source, Threads):
-                self._ledger.average(source.scope, source.over_all())
-        self.found, self.unreadable = self._ledger.conclude()
+                self._readings.set_averages(source.scope, source.over_all())
+        self.readable, self.unreadable = self._readings.conclude()
+        totals = {name: page.requests for name, page in self._app_pages.items()}
+        self.requests, self.notes = requests_in_window(totals)
 
     async def _every_second(self, sources: Sequence[Source]) -> None:
         try:
             for instant_ns in self._beats():
-                await _sleep_until(instant_ns)
-                quick = [each for each in sources if each.always and not self._ledger.has_failed(each)]
+                await sleep_until(instant_ns)
+                quick = [
+                    source
+                    for source in sources
+                    if source.every_second and not self._readings.has_failed(source)
+                ]
                 await self._read_in_turn(quick, When.BETWEEN)
-            await _sleep_until(self.window.end_ns)
+            await sleep_until(self.window.end_ns)
             await self._read_in_turn(sources, When.END)
         except trio.Cancelled:
             for source in sources:
@@ -103,9 +114,9 @@ class Counters:
             raise
 
     async def _read_in_turn(self, sources: Sequence[Source], when: When) -> None:
-        """One after the other, with room for others in between: all together take some ten milliseconds.
+        """Read sources one by one and yield to other tasks in between: all together take some 10 ms.
 
-        Ports are counted in a thread: a host full of connections in TIME_WAIT takes that long alone.
+        Ports are counted in a thread: on a host with many connections in TIME_WAIT they alone take that long.
         """
         for source in sources:
             if isinstance(source, Ports):
@@ -118,12 +129,12 @@ class Counters:
         try:
             levels = source.read()
         except (OSError, ValueError, KeyError, IndexError, StopIteration) as error:
-            self._ledger.fail(source.scope, source.family, _reason(error), when)
+            self._readings.fail(source.scope, source.family, _reason(error), when)
         else:
-            self._ledger.take(source.scope, source.family, levels, when)
+            self._readings.add(source.scope, source.family, levels, when)
 
     def _beats(self) -> range:
-        """Every whole second within the window, its ends left out."""
+        """Return every whole second within the window, without its ends."""
         return range(self.window.measure_ns + _EVERY_NS, self.window.end_ns, _EVERY_NS)
 
     async def _watch_page(
@@ -136,39 +147,13 @@ class Counters:
             (self.window.end_ns, When.END),
         ]
         for instant_ns, when in instants:
-            await _sleep_until(instant_ns)
+            await sleep_until(instant_ns)
             try:
-                with trio.fail_after(_PAGE_TIMEOUT_S):
-                    text = await _page(url)
-                self._ledger.take(scope, family, parse(text), when)
+                self._readings.add(scope, family, parse(await fetch_page(url)), when)
             except trio.TooSlowError:
-                self._ledger.fail(scope, family, "its page did not answer in time", when)
+                self._readings.fail(scope, family, "its page did not respond in time", when)
             except (httpx.HTTPError, ValueError) as error:
-                self._ledger.fail(scope, family, _reason(error), when)
-
-
-async def _page(url: str) -> str:
-    """A page's text, asked for again when the connection is closed: its owner may be at its limit.
-
-    The connection is closed at once; a proxy that runs out of them must not miss ours.
-    """
-    until = trio.current_time() + _PAGE_TIMEOUT_S - _AGAIN_S
-    while True:
-        try:
-            async with plain_client(_PAGE_TIMEOUT_S) as client:
-                answer = await client.get(url)
-                answer.raise_for_status()
-                return answer.text
-        except httpx.ConnectError:
-            raise
-        except httpx.TransportError:
-            if trio.current_time() >= until:
-                raise
-            await trio.sleep(_AGAIN_S)
-
-
-async def _sleep_until(instant_ns: Nanoseconds) -> None:
-    await trio.sleep(max(0.0, (instant_ns - time.monotonic_ns()) / NS_PER_S))
+                self._readings.fail(scope, family, _reason(error), when)
 
 
 _REASONS: Final = (
@@ -179,20 +164,20 @@ _REASONS: Final = (
 
 
 def _has_ended(missing: Path) -> bool:
-    """Whether a file is missing because the process that it told of is."""
+    """Return whether a file under /proc is missing because its process has ended."""
     root, proc, pid, *_ = (*missing.parts, "", "", "")
     return (root, proc) == ("/", "proc") and pid.isdecimal() and not Path("/proc", pid).exists()
 
 
 def _reason(error: Exception) -> str:
-    """Why a source could not be read, in words for people."""
+    """Return why a source could not be read."""
     if isinstance(error, httpx.HTTPStatusError):
-        return f"its page answered {error.response.status_code}"
+        return f"its page returned status {error.response.status_code}"
     if isinstance(error, httpx.HTTPError):
         return f"its page could not be read ({type(error).__name__})"
     if isinstance(error, FileNotFoundError) and _has_ended(Path(str(error.filename))):
         return "its process has ended"
-    known = next((words for kind, words in _REASONS if isinstance(error, kind)), None)
-    if known is None and isinstance(error, OSError):
-        known = error.strerror
-    return known or "it has a form that is not known"
+    reason = next((text for kind, text in _REASONS if isinstance(error, kind)), None)
+    if reason is None and isinstance(error, OSError):
+        reason = error.strerror
+    return reason or "its format is unknown"

@@ -1,8 +1,8 @@
-"""What one source of counters gives, and the errors it may raise instead."""
+"""Counters at one instant, and the interface of what reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -15,8 +15,8 @@ class Level:
         value: In `unit`.
         unit: ``count``, ``s``, ``cores``, ``bytes`` or a thing that is counted.
         kind: ``counter`` is cumulative, ``gauge`` a level.
-        limit: The bound it cannot pass, where there is one.
-        peak: Of a gauge that knows itself how high it was since the last reading; else its value.
+        limit: Its upper bound, where there is one.
+        peak: Of a gauge that knows its maximum since the last reading; else None.
     """
 
     value: float
@@ -39,21 +39,31 @@ class Source(Protocol):
 
     @property
     def family(self) -> str:
-        """What is named when it cannot be read, such as ``conntrack``."""
+        """Its name in messages if it cannot be read, such as ``conntrack``."""
 
     @property
-    def always(self) -> bool:
-        """Whether it is read every second, and not at the window's ends alone."""
+    def every_second(self) -> bool:
+        """Whether it is read every second, and not only at the window's ends."""
 
     def read(self) -> Levels:
-        """The counters now, within a few milliseconds.
+        """Return the counters now, within a few milliseconds.
 
         Raises:
             OSError: The kernel, a container or a permission hides them.
-            ValueError: They have another form than is known.
+            ValueError: Their format is unknown.
         """
 
 
+@dataclass(frozen=True, slots=True)
+class FunctionSource:
+    """A source without state: a function that reads the counters."""
+
+    scope: str
+    family: str
+    read: Callable[[], Levels]
+    every_second: bool = True
+
+
 def gauge(value: float, unit: str = "count", limit: float | None = None) -> Level:
-    """A level that may rise and fall."""
+    """Return a level that may rise and fall."""
     return Level(value, unit, "gauge", limit)

@@ -1,4 +1,4 @@
-"""How full the accept queues are, how long they may get, and whom they turned away: as `ss -ltm` shows."""
+"""Length and limit of accept queues, and the connections they dropped: what `ss -ltm` shows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runner.observe.counters.level import Level, Levels, gauge
 from runner.observe.counters.sock_diag import HEADER_BYTES, attribute, open_in, tcp_sockets
 
 _LISTEN: Final = 1 << 10
-_TOLD: Final = struct.Struct("=4x2s46xIIIII")
+_MESSAGE: Final = struct.Struct("=4x2s46xIIIII")
 _SKMEMINFO: Final = 7
 _DROPS: Final = struct.Struct("=32xI")
 
@@ -26,8 +26,8 @@ class Listeners:
     Attributes:
         scope: The namespace's.
         pid: A process in it.
-        owners: Processes whose sockets are meant.
-        ports: Further ports that are meant, whoever listens. Without owners and ports every socket is.
+        owners: Processes whose sockets are read.
+        ports: Further ports to read, whichever process listens. Without owners and ports all sockets are.
     """
 
     scope: str
@@ -35,7 +35,7 @@ class Listeners:
     owners: tuple[int, ...] = ()
     ports: tuple[int, ...] = ()
     family: str = "tcp.accept_queue"
-    always: bool = True
+    every_second: bool = True
     _socket: socket.socket | None = None
     _inodes: frozenset[int] = field(default_factory=frozenset)
 
@@ -44,26 +44,26 @@ class Listeners:
         if self._socket is None:
             self._inodes = frozenset(inode for owner in self.owners for inode in socket_inodes(owner))
             self._socket = open_in(self.pid)
-        found: dict[int, _Listener] = {}
-        for each in _listening(self._socket):
-            if self._is_meant(each):
-                before = found.get(each.port)
-                found[each.port] = each if before is None else before.beside(each)
-        return {name: level for each in found.values() for name, level in each.levels()}
+        listeners: dict[int, _Listener] = {}
+        for listener in _listening(self._socket):
+            if self._is_watched(listener):
+                other = listeners.get(listener.port)
+                listeners[listener.port] = listener if other is None else other.merge(listener)
+        return {name: level for listener in listeners.values() for name, level in listener.levels()}
 
-    def _is_meant(self, each: _Listener) -> bool:
-        everybody = not self.owners and not self.ports
-        return everybody or each.inode in self._inodes or each.port in self.ports
+    def _is_watched(self, listener: _Listener) -> bool:
+        all_are = not self.owners and not self.ports
+        return all_are or listener.inode in self._inodes or listener.port in self.ports
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the netlink socket."""
         if self._socket is not None:
             self._socket.close()
 
 
 @dataclass(frozen=True, slots=True)
 class _Listener:
-    """One listening socket: connections that wait, how many may, and those it has turned away."""
+    """One listening socket: waiting connections, their limit, and dropped ones."""
 
     port: int
     waiting: int
@@ -71,39 +71,39 @@ class _Listener:
     inode: int
     drops: int | None
 
-    def beside(self, other: _Listener) -> _Listener:
-        """Several sockets on one port (SO_REUSEPORT): the fullest one says most, drops add up."""
-        fuller = max(self, other, key=lambda each: each.waiting)
+    def merge(self, other: _Listener) -> _Listener:
+        """Combine sockets on one port (SO_REUSEPORT): the fullest queue, and the sum of drops."""
+        fuller = max(self, other, key=lambda listener: listener.waiting)
         known = self.drops is not None and other.drops is not None
         return replace(fuller, drops=(self.drops or 0) + (other.drops or 0) if known else None)
 
     def levels(self) -> Iterator[tuple[str, Level | None]]:
-        """As counters."""
+        """Yield its counters."""
         drops = None if self.drops is None else Level(self.drops, "connections")
         yield f"tcp.accept_queue.{self.port}", gauge(self.waiting, "connections", limit=self.backlog)
         yield f"tcp.listener_drops.{self.port}", drops
 
 
 def _listening(diag: socket.socket) -> Iterator[_Listener]:
-    """Every listening socket; its drops are the last word of SKMEMINFO (since Linux 4.7)."""
-    for data, at, length in tcp_sockets(diag, _LISTEN, more=1 << (_SKMEMINFO - 1)):
-        port, _, waiting, backlog, _, inode = _TOLD.unpack_from(data, at + HEADER_BYTES)
-        told = attribute(data, at + HEADER_BYTES + _TOLD.size, at + length, _SKMEMINFO) or b""
-        drops = _DROPS.unpack_from(told)[0] if len(told) >= _DROPS.size else None
+    """Yield every listening socket; its drops are the last word of SKMEMINFO (since Linux 4.7)."""
+    for data, at, length in tcp_sockets(diag, _LISTEN, extensions=1 << (_SKMEMINFO - 1)):
+        port, _, waiting, backlog, _, inode = _MESSAGE.unpack_from(data, at + HEADER_BYTES)
+        memory = attribute(data, at + HEADER_BYTES + _MESSAGE.size, at + length, _SKMEMINFO) or b""
+        drops = _DROPS.unpack_from(memory)[0] if len(memory) >= _DROPS.size else None
         yield _Listener(int.from_bytes(port, "big"), waiting, backlog, inode, drops)
 
 
 def socket_inodes(pid: int) -> Collection[int]:
-    """Inodes of the sockets a process holds; none when it has ended.
+    """Return the inodes of a process's sockets; none if it has ended.
 
     Raises:
-        PermissionError: Its files may not be seen.
+        PermissionError: Its files are hidden.
     """
-    found = set()
+    inodes = set()
     with suppress(FileNotFoundError, ProcessLookupError):
         for link in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(FileNotFoundError):
                 target = link.readlink().name
                 if target.startswith("socket:["):
-                    found.add(int(target[8:-1]))
-    return found
+                    inodes.add(int(target[8:-1]))
+    return inodes

@@ -1,4 +1,4 @@
-"""Which processes a subject is made of now."""
+"""The current processes of a subject."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from runner.observe.processes import descendants, start_ticks
 
 
 def processes(subject: Subject) -> list[int]:
-    """The processes a subject is made of now; a container's are found below its first one."""
+    """Return the current processes of a subject; a container's are the descendants of its first one."""
     if subject.pid is None or (subject.started and start_ticks(subject.pid) != subject.started):
         return []
     return [subject.pid] if subject.kind == "process" else descendants(subject.pid)
 
 
 def living(subject: Subject) -> list[int]:
-    """The processes of a subject, at least one.
+    """Return the processes of a subject, at least one.
 
     Raises:
         ProcessLookupError: It has ended.
     """
-    found = processes(subject)
-    if not found:
+    pids = processes(subject)
+    if not pids:
         raise ProcessLookupError(3, "no such process")
-    return found
+    return pids

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -14,32 +13,17 @@ _NO_LIMIT: Final = 1 << 60
 """Version 1 writes a number near 2^63 for no limit."""
 
 
-@dataclass(slots=True)
-class GroupMemory:
-    """Memory of a control group against its limit, and what hitting the limit has cost."""
+def memory_folder(subject: Subject) -> Path | None:
+    """Return the folder of a subject's memory control group, None if there is none."""
+    group = control_group_of(subject.pid) if subject.pid is not None else None
+    return group.memory if group else None
 
-    subject: Subject
-    family: str = "memory"
-    always: bool = True
-    _folder: Path | None = field(default=None)
 
-    @property
-    def scope(self) -> str:
-        """See `Source`."""
-        return self.subject.name
-
-    def read(self) -> Levels:
-        """See `Source`."""
-        if self._folder is None and self.subject.pid is not None:
-            group = control_group_of(self.subject.pid)
-            self._folder = group.memory if group else None
-        if self._folder is None:
-            raise FileNotFoundError(2, "no memory control group")
-        return (
-            _version_2(self._folder)
-            if (self._folder / "memory.current").exists()
-            else _version_1(self._folder)
-        )
+def read_group_memory(folder: Path | None) -> Levels:
+    """Return the memory of a control group against its limit, and how often it hit the limit."""
+    if folder is None:
+        raise FileNotFoundError(2, "no memory control group")
+    return _version_2(folder) if (folder / "memory.current").exists() else _version_1(folder)
 
 
 def _version_1(folder: Path) -> Levels:

@@ -1,7 +1,7 @@
-"""Network namespaces of other processes: which they are, and asking the kernel from within one.
+"""Network namespaces of other processes: identifying one, and running a function in one.
 
-Most of a namespace shows under `/proc/<pid>/net`. Sockets made in it and its sysctls do not: a thread of
-its own enters, does one thing, and ends, so that nothing else of the runner ever leaves home.
+Most of a namespace is visible under `/proc/<pid>/net`. Sockets made in it and its sysctls are not: a separate
+thread enters the namespace, runs one function and ends, so that the runner's other threads stay in theirs.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Final, TypeVar
 
 _CLONE_NEWNET: Final = 0x40000000
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 
 def namespace_of(pid: int | str) -> int | None:
-    """What tells a process's network namespace from others; None when there is no such process.
+    """Return an identifier of a process's network namespace, None if there is no such process.
 
-    Every namespace has files of its own under `/proc/<pid>/net`. Unlike `/proc/<pid>/ns/net`, whose number
-    it is not, they may be looked at by everybody: by a user's runner at root's containers.
+    It is the inode of a file under `/proc/<pid>/net`. Unlike `/proc/<pid>/ns/net`, that file is visible to
+    every user, so a user's runner can identify the namespaces of root's containers.
     """
     try:
         return Path(f"/proc/{pid}/net/netstat").stat().st_ino
@@ -30,21 +30,21 @@ def namespace_of(pid: int | str) -> int | None:
         return None
 
 
-def inside(pid: int, act: Callable[[], _Answer]) -> _Answer:
-    """What `act` returns in the network namespace of a process.
+def inside(pid: int, function: Callable[[], _Result]) -> _Result:
+    """Return the result of a function that runs in the network namespace of a process.
 
     Raises:
-        OSError: The namespace may not be entered, or what `act` raised.
+        OSError: The namespace may not be entered, or the function raised it.
     """
     if namespace_of(pid) == namespace_of("self"):
-        return act()
-    answers: list[_Answer] = []
+        return function()
+    results: list[_Result] = []
     faults: list[OSError] = []
 
     def run() -> None:
         try:
             _enter(pid)
-            answers.append(act())
+            results.append(function())
         except OSError as error:
             faults.append(error)
 
@@ -53,7 +53,7 @@ def inside(pid: int, act: Callable[[], _Answer]) -> _Answer:
     thread.join()
     if faults:
         raise faults[0]
-    return answers[0]
+    return results[0]
 
 
 def _enter(pid: int) -> None:

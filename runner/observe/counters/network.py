@@ -1,4 +1,4 @@
-"""One network namespace: what TCP dropped, repeated and keeps.
+"""TCP counters of one network namespace.
 
 `/proc/<pid>/net` shows the namespace of that process, whatever the reader's own is. Names and meanings:
 Linux, Documentation/networking/snmp_counter.rst.
@@ -6,7 +6,6 @@ Linux, Documentation/networking/snmp_counter.rst.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,38 +24,29 @@ _TCP: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Tcp:
-    """Counters of TCP in the network namespace of a process."""
-
-    scope: str
-    pid: int
-    family: str = "tcp"
-    always: bool = True
-
-    def read(self) -> Levels:
-        """See `Source`."""
-        net = Path(f"/proc/{self.pid}/net")
-        counts = paired((net / "netstat").read_text()) | paired((net / "snmp").read_text())
-        found = {name: Level(counts[key]) if key in counts else None for key, name in _TCP.items()}
-        in_use, waiting = sockets((net / "sockstat").read_text())
-        return found | {"tcp.in_use": gauge(in_use, "sockets"), "tcp.time_wait": gauge(waiting, "sockets")}
+def read_tcp(pid: int) -> Levels:
+    """Return the counters of TCP in the network namespace of a process."""
+    net = Path(f"/proc/{pid}/net")
+    counts = _pairs((net / "netstat").read_text()) | _pairs((net / "snmp").read_text())
+    levels = {name: Level(counts[key]) if key in counts else None for key, name in _TCP.items()}
+    in_use, waiting = _sockets((net / "sockstat").read_text())
+    return levels | {"tcp.in_use": gauge(in_use, "sockets"), "tcp.time_wait": gauge(waiting, "sockets")}
 
 
-def paired(text: str) -> dict[tuple[str, str], int]:
-    """Lines of names followed by lines of numbers, as /proc/net/netstat and snmp have them."""
-    found: dict[tuple[str, str], int] = {}
+def _pairs(text: str) -> dict[tuple[str, str], int]:
+    """Parse lines of names followed by lines of numbers, as in /proc/net/netstat and snmp."""
+    counts: dict[tuple[str, str], int] = {}
     lines = text.splitlines()
     for names, numbers in zip(lines[::2], lines[1::2], strict=True):
         group, *keys = names.split()
         _, *values = numbers.split()
         for key, value in zip(keys, values, strict=True):
-            found[group.rstrip(":"), key] = int(value)
-    return found
+            counts[group.rstrip(":"), key] = int(value)
+    return counts
 
 
-def sockets(text: str) -> tuple[int, int]:
-    """TCP sockets in use and in TIME_WAIT, from /proc/net/sockstat."""
+def _sockets(text: str) -> tuple[int, int]:
+    """Return TCP sockets in use and in TIME_WAIT, from /proc/net/sockstat."""
     words = next(line.split() for line in text.splitlines() if line.startswith("TCP:"))
     fields = dict(zip(words[1::2], map(int, words[2::2]), strict=True))
     return fields["inuse"], fields["tw"]

@@ -1,17 +1,19 @@
-"""What nginx and the app tell about themselves over HTTP."""
+"""The counters that nginx and the app publish over HTTP."""
 
 from __future__ import annotations
 
 import math
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from runner.observe.counters.level import Level, Levels, gauge
+from runner.observe.requests import requests_total
 
 _NGINX: Final = re.compile(
     r"Active connections:\s*(?P<active>\d+)\s+server accepts handled requests\s+"
@@ -36,23 +38,23 @@ _LAG: Final = (
     "nodejs_eventloop_lag_seconds",
     "go_sched_latencies_seconds",
 )
-_WORST_LAG: Final = ("nodejs_eventloop_lag_max_seconds",)
+_MAX_LAG: Final = ("nodejs_eventloop_lag_max_seconds",)
 
 
 def nginx_status(text: str, limit: int | None = None) -> Levels:
-    """The counters of ngx_http_stub_status_module.
+    """Return the counters of ngx_http_stub_status_module.
 
     Args:
         text: The page.
         limit: How many connections the workers may have at once, where known.
 
     Raises:
-        ValueError: This is not its page.
+        ValueError: The text is not such a page.
     """
-    found = _NGINX.search(text)
-    if found is None:
+    match = _NGINX.search(text)
+    if match is None:
         raise ValueError("not a stub_status page")
-    counts = {name: int(value) for name, value in found.groupdict().items()}
+    counts = {name: int(value) for name, value in match.groupdict().items()}
     return {
         "nginx.accepts": Level(counts["accepts"], "connections"),
         "nginx.handled": Level(counts["handled"], "connections"),
@@ -63,70 +65,76 @@ def nginx_status(text: str, limit: int | None = None) -> Levels:
 
 @dataclass(slots=True)
 class AppPage:
-    """What an app's Prometheus metrics say of garbage collection and of its event loop.
+    """An app's Prometheus metrics: garbage collection, event loop lag and requests.
 
-    A lag kept as a histogram is the average since the last reading, its peak the bound of the highest
-    bucket that was hit; kept as a gauge it is what the app last saw.
+    A lag kept as a histogram is the average since the last reading, and its peak the bound of the highest
+    bucket hit; kept as a gauge it is the app's last value.
+
+    Attributes:
+        requests: The app's request counter at each reading, None where it has none.
     """
 
+    requests: list[float | None] = field(default_factory=list)
     _before: Mapping[str, float] = field(default_factory=dict)
 
     def read(self, text: str) -> Levels:
-        """Levels by the names that the usual libraries for Python, Go, the JVM and Node use.
+        """Return levels by the names that the usual libraries for Python, Go, the JVM and Node use.
 
         Raises:
             ValueError: This is not the text format.
         """
-        before, now = self._before, _samples(text)
+        families = list(text_string_to_metric_families(text))
+        self.requests.append(requests_total(families))
+        before, now = self._before, _samples(families)
         self._before = now
-        found: dict[str, Level] = {}
+        levels: dict[str, Level] = {}
         if (gc_s := _first(now, _GC)) is not None:
-            found["app.gc_s"] = Level(gc_s, "s")
+            levels["app.gc_s"] = Level(gc_s, "s")
         if (lag := _lag(before, now)) is not None:
-            found["app.event_loop_lag_s"] = lag
-        return found
+            levels["app.event_loop_lag_s"] = lag
+        return levels
 
 
-def _samples(text: str) -> dict[str, float]:
-    """Series summed by name; buckets also by their bound."""
-    found: dict[str, float] = {}
-    for family in text_string_to_metric_families(text):
+def _samples(families: Iterable[Metric]) -> dict[str, float]:
+    """Return finite values summed by name; buckets also by their bound."""
+    samples: dict[str, float] = {}
+    for family in families:
+        combine = max if family.type == "gauge" else operator.add
         for sample in family.samples:
+            if not math.isfinite(sample.value):
+                continue
             bound = sample.labels.get("le") if sample.name.endswith("_bucket") else None
             name = sample.name if bound is None else f"{sample.name} {float(bound)}"
-            more = max if family.type == "gauge" else operator.add
-            found[name] = more(found[name], sample.value) if name in found else sample.value
-    return found
+            samples[name] = combine(samples[name], sample.value) if name in samples else sample.value
+    return samples
 
 
 def _lag(before: Mapping[str, float], now: Mapping[str, float]) -> Level | None:
-    told = _first(now, _LAG)
-    if told is not None:
-        worst = _first(now, _WORST_LAG)
-        return Level(told, "s", "gauge", peak=worst)
-    name = next((name for name in _LAG if f"{name}_count" in now), None)
+    value = _first(now, _LAG)
+    if value is not None:
+        return Level(value, "s", "gauge", peak=_first(now, _MAX_LAG))
+    name = next((name for name in _LAG if {f"{name}_count", f"{name}_sum"} <= now.keys()), None)
     if name is None:
         return None
-    beats, summed_s = (now[name + end] - before.get(name + end, 0.0) for end in ("_count", "_sum"))
-    worst = _highest_bucket(f"{name}_bucket ", before, now) if before else 0.0
-    return Level(summed_s / beats if beats > 0 else 0.0, "s", "gauge", peak=worst)
+    count, sum_s = (now[name + end] - before.get(name + end, 0.0) for end in ("_count", "_sum"))
+    peak = _highest_bucket(f"{name}_bucket ", before, now) if before else 0.0
+    return Level(sum_s / count if count > 0 else 0.0, "s", "gauge", peak=peak)
 
 
 def _highest_bucket(prefix: str, before: Mapping[str, float], now: Mapping[str, float]) -> float | None:
-    """Upper bound of the highest bucket that was hit; of the last finite one when it was beyond that."""
+    """Return the upper bound of the highest bucket hit, the last finite one if it was beyond that."""
     bounds = sorted(float(name.removeprefix(prefix)) for name in now if name.startswith(prefix))
     below, highest = 0.0, None
     for bound in bounds:
         name = f"{prefix}{bound}"
-        hit = now[name] - before.get(name, 0.0)
-        if hit > below:
+        hits = now[name] - before.get(name, 0.0)
+        if hits > below:
             highest = bound if math.isfinite(bound) else _last_finite(bounds)
-        below = hit
+        below = hits
     return highest
 
 
 def _last_finite(bounds: Sequence[float]) -> float | None:
-    """The last bound that is a number."""
     return max((bound for bound in bounds if math.isfinite(bound)), default=None)
 
 

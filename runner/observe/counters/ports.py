@@ -1,7 +1,7 @@
-"""Ephemeral ports in use against their range, counted as the kernel runs out of them.
+"""Ephemeral ports in use against their range.
 
-A port may serve one connection to every destination at once, so what counts is the destination that has
-most. Sockets that were accepted, and those the other end keeps in TIME_WAIT, take none.
+One port can carry a connection to each destination at the same time, so the destination with most connections
+counts. Accepted sockets, and those in TIME_WAIT at the other end, occupy no port.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from runner.observe.counters.sock_diag import (
 
 _RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _CONNECTED: Final = sum(1 << state for state in (1, 2, 4, 5, 6, 7, 8, 9, 11))
-"""All TCP states but LISTEN and those of a connection that is being accepted."""
+"""All TCP states except LISTEN and those of a connection that is being accepted."""
 _QUICK_S: Final = 0.002
 _KEY: Final = slice(22, 56)
-"""Destination's port, source's and destination's address in a message (linux/inet_diag.h)."""
+"""The destination's port, and the addresses of source and destination, in a message (linux/inet_diag.h)."""
 
 
 @dataclass(slots=True)
 class Ports:
-    """Ports that connections from one namespace take, to the destination that takes most.
+    """Ports that connections from one namespace occupy, to the destination with most connections.
 
     Attributes:
         scope: The namespace's.
@@ -53,37 +53,37 @@ class Ports:
     _bounds: tuple[int, int] = (0, 0)
 
     @property
-    def always(self) -> bool:
-        """Every second while it is quick; ten thousand sockets take 10 ms, and change slowly."""
+    def every_second(self) -> bool:
+        """Whether a reading is quick: ten thousand sockets take 10 ms, and change slowly."""
         return self._took_s < _QUICK_S
 
     def read(self) -> Levels:
         """See `Source`."""
-        begun = time.perf_counter()
+        started = time.perf_counter()
         if self._socket is None:
-            least, most = map(int, inside(self.pid, _RANGE.read_text).split())
-            self._bounds = least, most
+            low, high = map(int, inside(self.pid, _RANGE.read_text).split())
+            self._bounds = low, high
             self._socket = open_in(self.pid)
-        least, most = self._bounds
-        taken: Counter[bytes] = Counter()
-        for data, at, _ in tcp_sockets(self._socket, _CONNECTED, only=outgoing(least, most, self.to)):
-            taken[data[at + _KEY.start : at + _KEY.stop]] += 1
-        self._took_s = time.perf_counter() - begun
-        return {"ports.in_use": gauge(max(taken.values(), default=0), "ports", limit=most - least + 1)}
+        low, high = self._bounds
+        in_use: Counter[bytes] = Counter()
+        for data, at, _ in tcp_sockets(self._socket, _CONNECTED, program=_outgoing(low, high, self.to)):
+            in_use[data[at + _KEY.start : at + _KEY.stop]] += 1
+        self._took_s = time.perf_counter() - started
+        return {"ports.in_use": gauge(max(in_use.values(), default=0), "ports", limit=high - low + 1)}
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the netlink socket."""
         if self._socket is not None:
             self._socket.close()
 
 
-def outgoing(least: int, most: int, to: int) -> bytes:
-    """Sockets whose own port is ephemeral and whose peer's is not, or is `to`."""
+def _outgoing(low: int, high: int, to: int) -> bytes:
+    """Select sockets whose own port is ephemeral and whose peer's is not, or is `to`."""
     return conditions(
-        (SPORT_AT_LEAST, least, None),
-        (SPORT_AT_MOST, most, None),
-        (DPORT_AT_LEAST, least, 6),
-        (DPORT_AT_MOST, most, 6),
+        (SPORT_AT_LEAST, low, None),
+        (SPORT_AT_MOST, high, None),
+        (DPORT_AT_LEAST, low, 6),
+        (DPORT_AT_MOST, high, 6),
         (DPORT_AT_LEAST, to, None),
         (DPORT_AT_MOST, to, None),
     )

@@ -1,6 +1,6 @@
-"""Asking the kernel for its TCP sockets, as `ss` does (sock_diag(7), linux/inet_diag.h).
+"""Lists the kernel's TCP sockets, as `ss` does (sock_diag(7), linux/inet_diag.h).
 
-A sock_diag socket answers for the network namespace it was made in, whoever asks it later.
+A sock_diag socket lists the network namespace in which it was created, whichever thread uses it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _DONE: Final = 3
 _ERROR: Final = 2
 _BYTECODE: Final = 1
 _HEADER: Final = struct.Struct("=IHHII")
-_ASK: Final = struct.Struct("=BBBxI48x")
+_REQUEST: Final = struct.Struct("=BBBxI48x")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _NUMBER: Final = struct.Struct("=i")
 _STEP: Final = struct.Struct("=BBHBBH")
 _BUFFER_BYTES: Final = 1 << 16
-_LONGEST_S: Final = 1.0
+_TIMEOUT_S: Final = 1.0
 
 HEADER_BYTES: Final = _HEADER.size
 SPORT_AT_LEAST, SPORT_AT_MOST, DPORT_AT_LEAST, DPORT_AT_MOST = 2, 3, 4, 5
@@ -34,7 +34,7 @@ Condition = tuple[int, int, int | None]
 
 
 def open_in(pid: int) -> socket.socket:
-    """A sock_diag socket in the network namespace of a process.
+    """Return a sock_diag socket in the network namespace of a process.
 
     Raises:
         OSError: The namespace may not be entered.
@@ -43,32 +43,35 @@ def open_in(pid: int) -> socket.socket:
 
 
 def _open() -> socket.socket:
-    made = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG)
-    made.settimeout(_LONGEST_S)
-    return made
+    diag = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG)
+    diag.settimeout(_TIMEOUT_S)
+    return diag
 
 
-def tcp_sockets(diag: socket.socket, states: int, *, more: int = 0, only: bytes = b"") -> Iterator[Message]:
-    """Every TCP socket, IPv4 and IPv6: a buffer, where in it the kernel's header begins, and its length.
+def tcp_sockets(
+    diag: socket.socket, states: int, *, extensions: int = 0, program: bytes = b""
+) -> Iterator[Message]:
+    """Yield every TCP socket, IPv4 and IPv6: a buffer, the offset of the kernel's header, and its length.
 
     Args:
         diag: From `open_in`.
-        states: Bits of the TCP states that are meant.
-        more: Bits of further attributes to tell.
-        only: From `conditions`.
+        states: Bits of the TCP states to list.
+        extensions: Bits of further attributes to include.
+        program: From `conditions`.
 
     Raises:
         OSError: The kernel refuses.
     """
     for family in (socket.AF_INET, socket.AF_INET6):
-        ask = _ASK.pack(family, socket.IPPROTO_TCP, more, states)
-        if only:
-            ask += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(only), _BYTECODE) + only
-        diag.send(_HEADER.pack(_HEADER.size + len(ask), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, family, 0) + ask)
-        yield from _answer(diag)
+        request = _REQUEST.pack(family, socket.IPPROTO_TCP, extensions, states)
+        if program:
+            request += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(program), _BYTECODE) + program
+        size = _HEADER.size + len(request)
+        diag.send(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, family, 0) + request)
+        yield from _messages(diag)
 
 
-def _answer(diag: socket.socket) -> Iterator[Message]:
+def _messages(diag: socket.socket) -> Iterator[Message]:
     while True:
         data, at = diag.recv(_BUFFER_BYTES), 0
         while at < len(data):
@@ -83,11 +86,11 @@ def _answer(diag: socket.socket) -> Iterator[Message]:
 
 
 def conditions(*steps: Condition) -> bytes:
-    """The kernel's program (INET_DIAG_BC_*) that picks sockets by their ports.
+    """Return a program for the kernel (INET_DIAG_BC_*) that selects sockets by their ports.
 
     Args:
-        steps: Operation, port, and which step comes next when it does not hold: an index, the number of
-            steps for "take it", or None for "leave it". When it holds, the next step follows.
+        steps: Operation, port, and the step that follows if the operation is false: an index, the number of
+            steps to accept the socket, or None to reject it. If it is true, the next step follows.
     """
     size = _STEP.size
     program = b""
@@ -99,7 +102,7 @@ def conditions(*steps: Condition) -> bytes:
 
 
 def attribute(data: bytes, at: int, end: int, wanted: int) -> bytes | None:
-    """One of a message's attributes; None when this kernel does not give it."""
+    """Return one of a message's attributes, None if this kernel does not provide it."""
     while at + _ATTRIBUTE.size <= end:
         length, kind = _ATTRIBUTE.unpack_from(data, at)
         if kind == wanted:

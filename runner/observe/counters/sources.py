@@ -1,69 +1,90 @@
-"""Which counters there are to read for what is watched: every namespace and every subject once."""
+"""The counters to read for the watched subjects: every namespace and every subject once."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from runner.core.facts import Endpoint, Role, Subject
-from runner.observe.counters.conntrack import Conntrack
-from runner.observe.counters.files import Files
-from runner.observe.counters.host import Cpus, Memory, Pressure, Softnet
-from runner.observe.counters.level import Source
+from runner.observe.counters import host
+from runner.observe.counters.conntrack import read_conntrack
+from runner.observe.counters.files import read_files
+from runner.observe.counters.level import FunctionSource, Source
 from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.members import processes
-from runner.observe.counters.memory import GroupMemory
+from runner.observe.counters.memory import memory_folder, read_group_memory
 from runner.observe.counters.namespace import namespace_of
-from runner.observe.counters.network import Tcp
+from runner.observe.counters.network import read_tcp
 from runner.observe.counters.ports import Ports
-from runner.observe.counters.threads import Switches, Threads
+from runner.observe.counters.threads import Threads, read_switches
 
 HOST_NETWORK: Final = "net:host"
 _WATCHED: Final = (Role.APP, Role.PROXY, Role.FORWARDER)
 _CONNECTING: Final = (Role.PROXY, Role.FORWARDER)
-"""Who opens connections, besides the generator; a connection that is accepted takes no port."""
+"""Roles that open connections, besides the generator; an accepted connection occupies no port."""
 
 
 def sources_for(subjects: Sequence[Subject], endpoint: Endpoint | None = None) -> Iterator[Source]:
-    """Every source there is.
+    """Yield every source.
 
     Args:
-        subjects: What is watched; those of the system under test count here.
-        endpoint: Where the load goes. On this host its listener is read even when nobody is watched.
+        subjects: All watched subjects; those of the system under test matter here.
+        endpoint: Where the load goes. On this host its listener is read even without any subject.
     """
-    yield from (Cpus(), Softnet(), Pressure(), Memory())
+    yield from _host()
     watched = [subject for subject in subjects if subject.role in _WATCHED and subject.pid is not None]
     for scope, members in _namespaces(watched).items():
         if scope == HOST_NETWORK:
             yield from _own_network(members, _local_port(endpoint), endpoint.port if endpoint else 0)
         elif (pid := members[0].pid) is not None:
-            yield from (Tcp(scope, pid), Conntrack(scope, pid), Listeners(scope, pid, _owners(members)))
+            yield from _network(scope, pid)
+            yield Listeners(scope, pid, _owners(members))
             if any(member.role in _CONNECTING for member in members):
                 yield Ports(scope, pid)
     for subject in watched:
-        yield from (Threads(subject), Files(subject), Switches(subject))
-        if subject.kind == "cgroup":
-            yield GroupMemory(subject)
+        yield from _subject(subject)
+
+
+def _host() -> Iterator[Source]:
+    yield FunctionSource("host", "cpu", host.read_cpus)
+    yield FunctionSource("host", "softnet", host.read_softnet, every_second=False)
+    yield FunctionSource("host", "psi", host.read_pressure, every_second=False)
+    yield FunctionSource("host", "memory", host.read_memory)
+
+
+def _subject(subject: Subject) -> Iterator[Source]:
+    yield Threads(subject)
+    yield FunctionSource(subject.name, "fds", partial(read_files, subject))
+    yield FunctionSource(subject.name, "ctx", partial(read_switches, subject), every_second=False)
+    if subject.kind == "cgroup":
+        yield FunctionSource(subject.name, "memory", partial(read_group_memory, memory_folder(subject)))
+
+
+def _network(scope: str, pid: int) -> Iterator[Source]:
+    yield FunctionSource(scope, "tcp", partial(read_tcp, pid))
+    yield FunctionSource(scope, "conntrack", partial(read_conntrack, pid))
 
 
 def _own_network(members: Sequence[Subject], port: int | None, to: int) -> Iterator[Source]:
-    """The runner's own namespace, where others listen too: only sockets of the system under test count."""
+    """Yield sources of the runner's own namespace; other programs' listeners in it are left out."""
     own, scope = os.getpid(), HOST_NETWORK
     owners = _owners(members)
-    yield from (Tcp(scope, own), Conntrack(scope, own), Ports(scope, own, to))
+    yield from _network(scope, own)
+    yield Ports(scope, own, to)
     if owners or port is not None:
         yield Listeners(scope, own, owners, (port,) if port is not None else ())
 
 
 def _owners(members: Sequence[Subject]) -> tuple[int, ...]:
-    """Processes whose listeners are meant: Docker puts a name server of its own into every container."""
+    """Return the processes whose listeners are read: Docker runs a name server in every container."""
     return tuple(pid for member in members for pid in processes(member))
 
 
 def _namespaces(subjects: Sequence[Subject]) -> dict[str, list[Subject]]:
-    """Every network namespace once, the runner's own first and always."""
+    """Return the members of every network namespace, the runner's own first and always."""
     scopes = {namespace_of("self"): HOST_NETWORK}
     members: dict[str, list[Subject]] = {HOST_NETWORK: []}
     for subject in subjects:
@@ -78,7 +99,7 @@ def _local_port(endpoint: Endpoint | None) -> int | None:
     if endpoint is None:
         return None
     try:
-        at_home = ipaddress.ip_address(endpoint.address or endpoint.host).is_loopback
+        is_local = ipaddress.ip_address(endpoint.address or endpoint.host).is_loopback
     except ValueError:
-        at_home = endpoint.host == "localhost"
-    return endpoint.port if at_home else None
+        is_local = endpoint.host == "localhost"
+    return endpoint.port if is_local else None

@@ -1,1 +1,1 @@
-"""Pictures of a run: each one definition, from which the file beside the report and the page are made."""
+"""Charts of a run: each is one definition, drawn as SVG beside report.md and interactively in report.html."""

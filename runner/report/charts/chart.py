@@ -9,9 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-Spec = dict[str, Any]
+from runner.core.facts import Role
+from runner.report.exact_numbers import exact
+
+Spec: TypeAlias = dict[str, Any]
+"""A part of a Vega-Lite specification: JSON in the shape that Vega-Lite defines."""
+Row: TypeAlias = Mapping[str, str | float | None]
+"""One datum of a chart."""
 
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D98E04"
@@ -22,33 +28,38 @@ SKY: Final = "#3E9FD6"
 GREY: Final = "#8A8F98"
 SERIES: Final = (BLUE, ORANGE, GREEN, RED, PINK, SKY, GREY, "#7A5195", "#A6761D", "#4D4D4D")
 ROLE_COLOURS: Final[Mapping[str, str]] = {
-    "app": BLUE,
-    "proxy": ORANGE,
-    "forwarder": RED,
-    "generator": GREEN,
-    "runner": PINK,
-    "daemon": SKY,
-    "other": GREY,
+    Role.APP.value: BLUE,
+    Role.PROXY.value: ORANGE,
+    Role.FORWARDER.value: RED,
+    Role.GENERATOR.value: GREEN,
+    Role.RUNNER.value: PINK,
+    Role.DAEMON.value: SKY,
+    Role.OTHER.value: GREY,
 }
 LIGHT: Final = ("#1c2330", "#566070", "#e3e6eb", "#fffffe")
 DARK: Final = ("#e8eaed", "#a9b0ba", "#363b44", "#16191f")
-"""Text, lesser text, lines and ground; no series has any of these colours."""
+"""Text, secondary text, lines and background; no series has any of these colours."""
 WIDTH: Final = 680
 HEIGHT: Final = 260
-_LONG_NAME: Final = 24
 VEGA_LITE: Final = "6.4"
 SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
+_LONG_NAME: Final = 24
+_TITLE_WIDTH: Final = 88
+"""Characters in a line of a title."""
+_WHEEL: Final = "wheel![event.ctrlKey || event.metaKey || event.shiftKey]"
+FADING: Final[Spec] = {"condition": {"param": "pick", "value": 1}, "value": 0.12}
+"""Opacity of a series that the legend filters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A picture with something to say.
+    """A chart and the statement that it supports.
 
     Attributes:
-        name: Of its files.
+        name: Name of its files.
         title: The finding, one sentence.
         subtitle: What is drawn, with units.
-        spec: Vega-Lite, without title and colours of text and ground.
+        spec: Vega-Lite specification, without title and theme.
     """
 
     name: str
@@ -58,29 +69,29 @@ class Chart:
 
     @property
     def alt(self) -> str:
-        """For who cannot see it."""
+        """Text for readers who cannot see the chart, on one line."""
         return " ".join(f"{self.title}. {self.subtitle}.".split())
 
 
 def themed(chart: Chart, *, dark: bool) -> Spec:
-    """The whole Vega-Lite specification."""
-    return {**whole(chart), "config": theme(dark=dark)}
+    """Return the complete Vega-Lite specification."""
+    return {**titled(chart), "config": theme(dark=dark)}
 
 
-def whole(chart: Chart) -> Spec:
-    """The specification with its title, without colours of text and ground."""
-    title = {"text": _wrapped(chart.title), "subtitle": chart.subtitle, "anchor": "start", "frame": "group"}
+def titled(chart: Chart) -> Spec:
+    """Return the specification with its title, without a theme."""
+    title = {"text": _wrap(chart.title), "subtitle": chart.subtitle, "anchor": "start", "frame": "group"}
     return {"$schema": SCHEMA, "title": {**title, "offset": 14}, **chart.spec}
 
 
 def theme(*, dark: bool) -> Spec:
-    """Colours and sizes of text, lines and ground."""
+    """Return colours and sizes of text, lines and background."""
     ink, soft, grid, ground = DARK if dark else LIGHT
     text = {"labelColor": soft, "titleColor": soft, "labelFontSize": 11, "titleFontSize": 11}
     lines = {"gridColor": grid, "domainColor": grid, "tickColor": grid, "titleFontWeight": "normal"}
     title = {"color": ink, "subtitleColor": soft, "fontSize": 15, "fontWeight": 600, "subtitleFontSize": 12}
     return {
-        "aria": False,  # whoever shows a chart says in words what it shows
+        "aria": False,  # the element around the chart carries its description
         "mark": {"aria": False},
         "background": ground,
         "font": "sans-serif",
@@ -96,17 +107,16 @@ def theme(*, dark: bool) -> Spec:
     }
 
 
-def picked(name: str = "pick") -> Spec:
-    """A legend that filters: what is not picked fades. For a unit's ``params`` and ``opacity``."""
-    return {"name": name, "select": {"type": "point", "fields": ["series"]}, "bind": "legend"}
+def legend_filter() -> Spec:
+    """Return a parameter that fades the series not picked in the legend; goes with `FADING`."""
+    return {"name": "pick", "select": {"type": "point", "fields": ["series"]}, "bind": "legend"}
 
 
-_WHEEL: Final = "wheel![event.ctrlKey || event.metaKey || event.shiftKey]"
-FADING: Final[Spec] = {"condition": {"param": "pick", "value": 1}, "value": 0.12}
+def zoom(name: str = "zoom", *encodings: str) -> Spec:
+    """Return a parameter by which dragging moves the axes and the wheel with Ctrl or Shift stretches them.
 
-
-def zoomed(name: str = "zoom", *encodings: str) -> Spec:
-    """Dragging moves the axes, the wheel with Ctrl or Shift stretches them; alone it scrolls the page."""
+    The wheel alone scrolls the page.
+    """
     axes = list(encodings or ("x",))
     return {
         "name": name,
@@ -116,32 +126,57 @@ def zoomed(name: str = "zoom", *encodings: str) -> Spec:
 
 
 def logarithmic(numbers: Iterable[float | None]) -> Spec:
-    """Scale and axis of a logarithmic direction; over several decades only those have lines."""
-    found = [number for number in numbers if number]
-    decades = ceil(log10(max(found))) - floor(log10(min(found))) if found else 1
+    """Return a logarithmic scale and its axis; over several decades it has grid lines only at those."""
+    known = [number for number in numbers if number]
+    decades = ceil(log10(max(known))) - floor(log10(min(known))) if known else 1
     return {"scale": {"type": "log"}, "axis": {"tickCount": decades if decades > 1 else 5}}
 
 
-def _wrapped(text: str, most: int = 88) -> list[str]:
-    """Lines no longer than `most`, cut between words."""
+def quantitative(field: str, title: str | None = None) -> Spec:
+    """Return the encoding of a number."""
+    return {"field": field, "type": "quantitative", "title": title}
+
+
+def tooltip(*fields: str) -> list[Spec]:
+    """Return the encoding of a tooltip with these fields."""
+    return [{"field": field} for field in fields]
+
+
+def values(rows: Iterable[Row]) -> Spec:
+    """Return data that lies in the specification itself."""
+    return {
+        "values": [
+            {key: exact(value) if isinstance(value, float) else value for key, value in row.items()}
+            for row in rows
+        ]
+    }
+
+
+def series_colours(names: Iterable[str], *, after: int = 0) -> dict[str, str]:
+    """Return a colour for each name, in order, each name once; colours repeat after the last one.
+
+    Args:
+        names: Of the series.
+        after: How many colours are in use already.
+    """
+    return {name: SERIES[at % len(SERIES)] for at, name in enumerate(dict.fromkeys(names), start=after)}
+
+
+def colour_scale(colours: Mapping[str, str]) -> Spec:
+    """Return the encoding of a series' colour, with a legend: below the chart where names are long."""
+    legend: Spec = {"title": None}
+    longest = max(map(len, colours), default=0)
+    if longest > _LONG_NAME:
+        legend |= {"orient": "bottom", "columns": 1 if longest > 2 * _LONG_NAME else 2}
+    scale = {"domain": list(colours), "range": list(colours.values())}
+    return {"field": "series", "type": "nominal", "scale": scale, "legend": legend}
+
+
+def _wrap(text: str) -> Sequence[str]:
     lines: list[str] = [""]
     for word in text.split():
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > most:
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > _TITLE_WIDTH:
             lines.append(word)
         else:
             lines[-1] = f"{lines[-1]} {word}".strip()
     return lines
-
-
-def values(rows: Sequence[Mapping[str, Any]]) -> Spec:
-    """Data that lies in the specification itself."""
-    return {"values": [dict(row) for row in rows]}
-
-
-def colours(names: Mapping[str, str], title: str | None = None) -> Spec:
-    """A colour for each series, in order, with a legend: below the chart where names are long."""
-    scale = {"domain": list(names), "range": list(names.values())}
-    legend: Spec = {"title": title}
-    if max(map(len, names), default=0) > _LONG_NAME:
-        legend |= {"orient": "bottom", "columns": 1 if max(map(len, names)) > 2 * _LONG_NAME else 2}
-    return {"field": "series", "type": "nominal", "scale": scale, "legend": legend}

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
+from runner.core.results import Results
+from runner.report.charts.capacity import capacity
 from runner.report.charts.chart import DARK, LIGHT, VEGA_LITE, Chart, themed
-from runner.report.charts.stages import latency, ledger, side_by_side, throughput
-from runner.report.charts.tails import capacity, distribution
-from runner.report.charts.time import over_time
+from runner.report.charts.configurations import side_by_side
+from runner.report.charts.cpu import cpu_by_role
+from runner.report.charts.distribution import distribution
+from runner.report.charts.over_time import over_time
+from runner.report.charts.stages import latency, throughput
+
+Draw: TypeAlias = Callable[[Results], Chart | None]
 
 _ID: Final = re.compile(r"\b(clip|gradient_)\d+\b")
-_ALL: Final[tuple[Callable[[Mapping[str, Any]], Chart | None], ...]] = (
+_CHARTS: Final[tuple[Draw, ...]] = (
     throughput,
     latency,
-    ledger,
+    cpu_by_role,
     over_time,
     distribution,
     capacity,
@@ -23,23 +29,24 @@ _ALL: Final[tuple[Callable[[Mapping[str, Any]], Chart | None], ...]] = (
 )
 
 
-def charts(results: Mapping[str, Any]) -> list[Chart]:
-    """Every chart that this run has data for, in the order to be shown.
+def charts(results: Results) -> list[Chart]:
+    """Return every chart that the results have data for, in the order to show them.
 
-    One that cannot be made of what is there is left out: a picture must not cost the report.
+    A chart whose numbers cannot be drawn, such as a negative one on a logarithmic axis, is left out: it
+    must not cost the report.
     """
-    return [chart for make in _ALL if (chart := _made(make, results)) is not None]
+    return [chart for draw in _CHARTS if (chart := _drawn(draw, results)) is not None]
 
 
-def _made(make: Callable[[Mapping[str, Any]], Chart | None], results: Mapping[str, Any]) -> Chart | None:
+def _drawn(draw: Draw, results: Results) -> Chart | None:
     try:
-        return make(results)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return draw(results)
+    except (ArithmeticError, ValueError):
         return None
 
 
 def render_svg(chart: Chart) -> tuple[bytes, bytes]:
-    """The chart as SVG, light and dark; the same for the same data.
+    """Return the chart as SVG, light and dark; the same data give the same bytes.
 
     Raises:
         ImportError: The extra `charts` is not installed.
@@ -47,14 +54,14 @@ def render_svg(chart: Chart) -> tuple[bytes, bytes]:
     """
     import vl_convert  # noqa: PLC0415  (an extra)
 
-    light = _numbered(vl_convert.vegalite_to_svg(themed(chart, dark=False), vl_version=VEGA_LITE))
+    light = _renumber(vl_convert.vegalite_to_svg(themed(chart, dark=False), vl_version=VEGA_LITE))
     dark = light
     for before, after in zip(LIGHT, DARK, strict=True):
         dark = dark.replace(before, after)
     return light.encode(), dark.encode()
 
 
-def _numbered(svg: str) -> str:
-    """Ids counted from 0 in each file; the library counts all that a process has drawn."""
-    found: dict[str, int] = {}
-    return _ID.sub(lambda match: f"{match[1]}{found.setdefault(match[0], len(found))}", svg)
+def _renumber(svg: str) -> str:
+    """Count ids from 0 in each file; the library counts them over the life of the process."""
+    numbers: dict[str, int] = {}
+    return _ID.sub(lambda match: f"{match[1]}{numbers.setdefault(match[0], len(numbers))}", svg)

@@ -1,39 +1,106 @@
-"""The table of stages: its columns and what each number is."""
+"""The columns of the page's table of stages, with a definition of what each shows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+
+from runner.core.metrics import METRICS
+from runner.core.results import Stage
+from runner.report import metric_text, number_format
+from runner.report.exact_numbers import exact
+from runner.report.sparkline import rate_sparkline
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """An entry of the page's glossary; several columns may share it."""
+
+    term: str
+    text: str
+
+    @property
+    def anchor(self) -> str:
+        """Its id in the page."""
+        return f"definition-{self.term.lower().replace(' ', '-')}"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Of the table of stages.
+    """A column of numbers, or of curves.
 
     Attributes:
-        key: Names its definition in the page.
-        title: Its heading.
-        means: The definition; empty for names.
+        heading: Its heading.
+        definition: What it shows.
+        text: Returns a stage's cell.
+        number: Returns the number that the cell is sorted by; None for a column of curves.
     """
 
-    key: str
-    title: str
-    means: str = ""
+    heading: str
+    definition: Definition
+    text: Callable[[Stage], str]
+    number: Callable[[Stage], float | None] | None
 
+    def sort_key(self, stage: Stage) -> float | None:
+        """Return the number that a stage's cell is sorted by; None where there is none."""
+        number = self.number(stage) if self.number else None
+        return None if number is None else exact(number)
+
+
+def _metric(path: str) -> Column:
+    metric = METRICS[path]
+    return Column(
+        metric_text.heading(metric),
+        Definition(metric.term, metric.definition),
+        lambda stage: metric_text.figure(metric, metric.read(stage)),
+        metric.read,
+    )
+
+
+VERDICT: Final = Definition(
+    "Limited by",
+    "What limited the stage, and how sure that is: proven by a counter that cannot rise for another reason or "
+    "by a counter-experiment, likely, or a hint.",
+)
+_TARGET_RPS: Final = Definition(
+    "Target RPS", "Requests offered per second, on an absolute schedule that does not wait for responses."
+)
+_LOST: Final = Definition(
+    METRICS["errors"].term, "Scheduled requests that failed a check, got no response, or were never sent."
+)
+_CURVE: Final = Definition(
+    "Rate over Time",
+    "Successful responses in each second of the measured window; the full height is the target rate.",
+)
+_PERCENTILES: Final = Definition(
+    "p50, p95 and p99", "50 %, 95 % and 99 % of the requests had at most this value."
+)
+_BEFORE_LOST: Final = (
+    "actual_rps",
+    "achieved",
+    "duration.p50",
+    "duration.p95",
+    "duration.p99",
+    "response_time.p95",
+)
 
 COLUMNS: Final = (
-    Column("configuration", "Configuration"),
-    Column("stage", "Stage"),
-    Column("verdict", "Limited by", "What the stage was limited by, and how sure that is: proven by a counter that cannot rise for another reason or by a counter-experiment, likely, or a hint."),
-    Column("target", "Target RPS", "Requests offered a second, on an absolute schedule that never waits for answers."),
-    Column("actual", "Actual RPS", "Good answers completed in the measured window ÷ its seconds; the warm-up is excluded."),
-    Column("achieved", "Achieved", "Actual RPS ÷ target RPS."),
-    Column("p50", "p50 (ms)", "Half of the requests had at most this duration: from the connection being ready to the last byte, what k6 calls http_req_duration. Connection time is not in it."),
-    Column("p95", "p95 (ms)", "95 of 100 requests had at most this duration."),
-    Column("p99", "p99 (ms)", "99 of 100 requests had at most this duration."),
-    Column("response", "p95 response (ms)", "From the instant a request was due to its last byte: what a user would feel. Waiting before it was sent is in it, so a stall cannot hide (coordinated omission)."),
-    Column("lost", "Failed or dropped", "Answered wrongly or not at all, or never sent because max_in_flight requests were under way."),
-    Column("app", "App CPU (cores)", "CPU seconds of the service in the window ÷ its seconds, from cumulative counters."),
-    Column("system", "Host CPU (cores)", "The same for the whole host; the roles add up to it."),
-    Column("curve", "Rate over time", "Answers of each second against the target, which is the full height."),
-)  # fmt: skip
+    Column(
+        _TARGET_RPS.term,
+        _TARGET_RPS,
+        lambda stage: number_format.rate(stage.target_rps),
+        lambda stage: stage.target_rps,
+    ),
+    *map(_metric, _BEFORE_LOST),
+    Column(
+        _LOST.term,
+        _LOST,
+        lambda stage: number_format.count(stage.requests.lost),
+        lambda stage: stage.requests.lost,
+    ),
+    *map(_metric, ("cpu.app.avg", "cpu.system.avg")),
+    Column(_CURVE.term, _CURVE, rate_sparkline, None),
+)
+DEFINITIONS: Final = tuple(dict.fromkeys([VERDICT, *(column.definition for column in COLUMNS), _PERCENTILES]))
+"""The glossary, in the order of the columns."""

@@ -3,30 +3,30 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const BESIDE = 150; // pixels of axes and legends
-  const LETTER = 9; // pixels of a title's
+  const LETTER = 9; // pixels of a title's letter
 
-  const wrapped = (text, most) => text.split(" ").reduce((lines, word) => {
+  const wrap = (text, maxLength) => text.split(" ").reduce((lines, word) => {
     const last = lines[lines.length - 1];
-    return last && `${last} ${word}`.length > most ? [...lines, word] : [...lines.slice(0, -1), `${last} ${word}`.trim()];
+    return last && `${last} ${word}`.length > maxLength ? [...lines, word] : [...lines.slice(0, -1), `${last} ${word}`.trim()];
   }, [""]);
 
-  // On a narrow page everything is drawn as wide as there is room, one panel below the other.
-  const narrowed = (spec, room) => {
+  // On a narrow page, panels stand one below the other, as wide as the page.
+  const narrow = (spec, room) => {
     const { hconcat, ...rest } = spec;
-    const made = hconcat ? { ...rest, vconcat: hconcat } : rest;
-    if (made.width) made.width = Math.min(made.width, room - BESIDE / 2);
-    if (made.spec) made.spec = narrowed(made.spec, room);
-    if (made.vconcat) made.vconcat = made.vconcat.filter((each) => each.name !== "names").map((each) => narrowed(each, room));
-    return made;
+    const result = hconcat ? { ...rest, vconcat: hconcat } : rest;
+    if (result.width) result.width = Math.min(result.width, room - BESIDE / 2);
+    if (result.spec) result.spec = narrow(result.spec, room);
+    if (result.vconcat) result.vconcat = result.vconcat.filter((panel) => panel.name !== "names").map((panel) => narrow(panel, room));
+    return result;
   };
 
-  const fitted = (spec, room) => {
+  const fit = (spec, room) => {
     if (room >= data.width + BESIDE) return spec;
-    const text = (line) => wrapped([line].flat().join(" "), Math.floor(room / LETTER));
+    const text = (line) => wrap([line].flat().join(" "), Math.floor(room / LETTER));
     const title = { ...spec.title, text: text(spec.title.text), subtitle: text(spec.title.subtitle), anchor: "start", frame: "bounds" };
     const smaller = { labelAngle: () => -40, columns: () => 1, labelLimit: (value) => Math.min(value, room / 3) };
     const small = JSON.parse(JSON.stringify(spec), (key, value) => (key in smaller ? smaller[key](value) : value));
-    return { ...narrowed(small, room), title };
+    return { ...narrow(small, room), title };
   };
 
   const draw = () => {
@@ -35,10 +35,10 @@
     for (const [name, spec] of Object.entries(data.charts)) {
       const place = document.getElementById(`chart-${name}`);
       const room = place.clientWidth;
-      const narrow = room < data.width + BESIDE;
-      const config = narrow ? { ...colours, legend: { ...colours.legend, orient: "bottom", columns: 1, labelLimit: room - 40 } } : colours;
-      vegaEmbed(place, { ...fitted(spec, room), config }, { actions: false, renderer: "svg", ast: true, tooltip: { theme: dark.matches ? "dark" : "light" } })
-        .catch((error) => { place.textContent = `This chart cannot be drawn: ${error.message}`; });
+      const isNarrow = room < data.width + BESIDE;
+      const config = isNarrow ? { ...colours, legend: { ...colours.legend, orient: "bottom", columns: 1, labelLimit: room - 40 } } : colours;
+      vegaEmbed(place, { ...fit(spec, room), config }, { actions: false, renderer: "svg", ast: true, tooltip: { theme: dark.matches ? "dark" : "light" } })
+        .catch((error) => { place.textContent = `Cannot draw this chart: ${error.message}`; });
     }
   };
 
@@ -69,8 +69,8 @@
   }
   const folded = () => document.querySelectorAll("details:not([open])");
   let opened = [];
-  window.addEventListener("beforeprint", () => { opened = [...folded()]; for (const each of opened) each.open = true; });
-  window.addEventListener("afterprint", () => { for (const each of opened) each.open = false; });
+  window.addEventListener("beforeprint", () => { opened = [...folded()]; for (const section of opened) section.open = true; });
+  window.addEventListener("afterprint", () => { for (const section of opened) section.open = false; });
   dark.addEventListener("change", draw);
   draw();
 })();

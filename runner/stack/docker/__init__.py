@@ -1,7 +1,7 @@
 """Topology `docker`: replicas in containers, behind nginx, on this machine's engine.
 
-Only the names here are for other rooms. The SDK is imported when a stack is opened and not
-before: it costs a fifth of a second, and most commands never talk to an engine.
+The SDK is imported only when a stack is opened: it costs a fifth of a second, and most
+commands never talk to an engine.
 """
 
 from __future__ import annotations

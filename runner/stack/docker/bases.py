@@ -1,7 +1,7 @@
-"""Stand-ins for well-known base images, made from Debian's packages, no registry needed.
+"""Makes stand-ins for well-known base images from Debian packages, without a registry.
 
-Behind a firewall, on a train or in CI, an image's registry may not answer while a mirror of
-Debian does. mmdebstrap turns packages into a root file system, and the engine imports it.
+Behind a firewall or in CI, a Debian mirror may be reachable while no registry is.
+mmdebstrap turns packages into a root file system, and the engine imports it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Recipe:
 
     Attributes:
         name: The image's name here.
-        packages: Debian packages in it, besides the minimal system.
-        hooks: Shell run in the finished root file system, ``$1`` being its path.
+        packages: Debian packages to install, besides the minimal system.
+        hooks: Shell commands to run on the finished root file system; ``$1`` is its path.
         command: What the image runs by default.
     """
 
@@ -48,7 +48,7 @@ STAND_INS: Final[Mapping[str, Recipe]] = MappingProxyType(
         "python:3.12-slim": Recipe(
             name=f"loadproof-base/python:{SUITE}",
             packages=("python3-minimal", "python3-pip", "ca-certificates"),
-            # as in the image it stands for: `python` is there, and pip may install into it
+            # as in the original image, `python` exists and pip may install system-wide
             hooks=(
                 'ln -s python3 "$1/usr/bin/python"',
                 'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED',
@@ -63,13 +63,13 @@ STAND_INS: Final[Mapping[str, Recipe]] = MappingProxyType(
         ),
     }
 )
-"""Default image to what stands in for it."""
+"""Image to its stand-in."""
 
 
 async def make(
     engine: Engine, recipe: Recipe, *, guard: Guard, say: Callable[[str], None], scratch: Path
 ) -> None:
-    """Build a stand-in and hand it to the engine; takes about half a minute.
+    """Build a stand-in and import it into the engine; this takes about half a minute.
 
     Raises:
         EnvironmentLacks: mmdebstrap is missing or failed.
@@ -90,8 +90,8 @@ async def make(
         )
         if finished.code:
             raise EnvironmentLacks(
-                f"{recipe.name} cannot be built: mmdebstrap ended with {finished.code}",
-                hint="it needs a Debian mirror; as a plain user, user namespaces too",
+                f"{recipe.name} cannot be built: mmdebstrap exited with status {finished.code}",
+                hint="it needs a Debian mirror and, unless run by root, user namespaces",
                 details=finished.last_lines,
             )
         name, _, tag = recipe.name.partition(":")
@@ -101,7 +101,7 @@ async def make(
 
 
 def _changes(recipe: Recipe) -> list[str]:
-    """Dockerfile lines that `docker import` lays over the files."""
+    """Return the Dockerfile lines that `docker import` applies to the files."""
     return [
         f"LABEL {labels.IMAGE}=base",
         "ENV PATH /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

@@ -1,14 +1,13 @@
-"""Builds an application's image from its folder, once per content."""
+"""Builds an app's image from its folder, once for each content."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import trio
 
@@ -21,8 +20,8 @@ from runner.stack.docker.context import (
     read_dockerfile,
     write_context,
 )
-from runner.stack.docker.engine import Engine
-from runner.stack.docker.images import Image, Supplier, find
+from runner.stack.docker.engine import Engine, ProgressItem
+from runner.stack.docker.images import Image, Supplier, find_image
 from runner.stack.docker.wheels import fetch_wheels
 
 _LAST_LINES: Final = 20
@@ -31,14 +30,14 @@ _MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltImage:
     """An image built from a folder.
 
     Attributes:
-        image: What came out.
-        folder: What it was built from.
+        image: The image.
+        folder: The folder.
         content: `content_digest` of the folder.
-        base: What it was built upon.
+        base: The base image, if the Dockerfile declares it as ``ARG BASE``.
     """
 
     image: Image
@@ -47,11 +46,11 @@ class Built:
     base: Image | None
 
 
-async def build_image(supplier: Supplier, build: str, base_dir: Path) -> Built:
-    """The image of a build folder, built unless this very content was built before.
+async def build_image(supplier: Supplier, build: str, base_dir: Path) -> BuiltImage:
+    """Return the image of a build folder, built unless the same content was built before.
 
     Raises:
-        EnvironmentLacks: No such folder, or its base cannot be got.
+        EnvironmentLacks: There is no such folder, or its base cannot be obtained.
         StackFailed: The build failed; `details` are its last lines.
     """
     folder = find_folder(build, base_dir)
@@ -64,14 +63,14 @@ async def build_image(supplier: Supplier, build: str, base_dir: Path) -> Built:
         write = partial(write_context, folder, tarball, wheels=wheels, salt=salt)
         fingerprint = await trio.to_thread.run_sync(write)
         tag = f"loadproof-app/{_repository(folder)}:{fingerprint}"
-        image = await find(supplier.engine, tag)
+        image = await find_image(supplier.engine, tag)
         if image is None:
             supplier.say(f"building {folder}" + (f" on {base.name}" if base else ""))
             await _build(supplier, tarball, tag, base)
-            image = await find(supplier.engine, tag)
+            image = await find_image(supplier.engine, tag)
     if image is None:
-        raise StackFailed(f"building {folder} gave no image")
-    return Built(image, folder, await trio.to_thread.run_sync(content_digest, folder), base)
+        raise StackFailed(f"building {folder} produced no image")
+    return BuiltImage(image, folder, await trio.to_thread.run_sync(content_digest, folder), base)
 
 
 async def _wheels(supplier: Supplier, folder: Path) -> Path | None:
@@ -81,19 +80,19 @@ async def _wheels(supplier: Supplier, folder: Path) -> Path | None:
 
 
 async def _parents(engine: Engine, dockerfile: Dockerfile, base: Image | None) -> dict[str, str]:
-    """Ids of the images it is built from: a new base means a new build."""
-    known = {"BASE": base.id} if base else {}
+    """Return the ids of the images it is built from: a new base requires a new build."""
+    ids = {"BASE": base.id} if base else {}
     for parent in dockerfile.parents:
-        image = await find(engine, parent) if "$" not in parent and parent != "scratch" else None
-        known[parent] = image.id if image else ""
-    return known
+        image = await find_image(engine, parent) if "$" not in parent and parent != "scratch" else None
+        ids[parent] = image.id if image else ""
+    return ids
 
 
 async def _build(supplier: Supplier, tarball: Path, tag: str, base: Image | None) -> None:
     lines: deque[str] = deque(maxlen=_LAST_LINES)
     errors: list[str] = []
 
-    def on_item(item: Mapping[str, Any]) -> None:
+    def on_item(item: ProgressItem) -> None:
         for line in str(item.get("stream", "")).splitlines():
             if line.strip() and not line.startswith(_NOISE):
                 lines.append(line.rstrip())
@@ -123,11 +122,13 @@ async def _build(supplier: Supplier, tarball: Path, tag: str, base: Image | None
 
 def _hint(error: str) -> str:
     if "BuildKit" in error or "buildx" in error:
-        return "this build needs BuildKit: run `docker build -t NAME` yourself and say `image: NAME`"
+        return (
+            "this build needs BuildKit: run `docker build -t NAME` and set `image: NAME` in the specification"
+        )
     return ""
 
 
 def _repository(folder: Path) -> str:
-    """A folder's name as an image may be called."""
+    """Return a folder's name in the characters that an image's name allows."""
     name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in folder.name.lower())
     return name.strip("-") or "app"

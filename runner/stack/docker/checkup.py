@@ -1,4 +1,4 @@
-"""What Docker on this machine can do, found out without creating anything."""
+"""Checks what Docker on this machine can do, without creating anything."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from runner.core.errors import LoadproofError
 from runner.core.units import Seconds
 from runner.stack.docker import bases
 from runner.stack.docker.engine import Engine, connect
-from runner.stack.docker.images import find
+from runner.stack.docker.images import find_image
 
-_REGISTRY_ANSWERS_WITHIN_S: Final[Seconds] = 8.0
+_REGISTRY_RESPONDS_WITHIN_S: Final[Seconds] = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One line for people; the same words as `runner.cli.doctor_checks.Check`."""
+class DockerCheck:
+    """The result of one check, with the fields of `runner.cli.doctor_checks.Check`."""
 
     name: str
     status: Literal["ok", "limited", "missing"]
@@ -28,44 +28,42 @@ class Finding:
     advice: str = ""
 
 
-async def check_docker() -> list[Finding]:
-    """The engine, and where base images would come from; never raises."""
+async def check_docker() -> list[DockerCheck]:
+    """Check the engine and the source of base images; never raise."""
     try:
         engine = await connect()
+        try:
+            version = await engine.call(engine.api.version)
+            text = f"{version['Version']} (API {version['ApiVersion']})"
+            return [DockerCheck("Docker Engine", "ok", text), await _images(engine)]
+        finally:
+            engine.close()
     except LoadproofError as error:
-        return [Finding("Docker Engine", "missing", error.message, error.hint)]
-    try:
-        version = await engine.call(engine.api.version)
-        found = f"{version['Version']} (API {version['ApiVersion']})"
-        return [Finding("Docker Engine", "ok", found), await _images(engine)]
-    except LoadproofError as error:
-        return [Finding("Docker Engine", "missing", error.message, error.hint)]
-    finally:
-        engine.close()
+        return [DockerCheck("Docker Engine", "missing", error.message, error.hint)]
 
 
-async def _images(engine: Engine) -> Finding:
-    """Whether base images come from a registry or are made here."""
+async def _images(engine: Engine) -> DockerCheck:
+    """Check whether base images come from a registry or can be made here."""
     name = "base images"
-    if await _registry_answers(engine, next(iter(bases.STAND_INS))):
-        return Finding(name, "ok", f"from the registry ({', '.join(bases.STAND_INS)})")
-    ready = [await find(engine, recipe.name) is not None for recipe in bases.STAND_INS.values()]
-    if all(ready):
-        return Finding(name, "ok", "no registry answers; the stand-ins made from Debian's packages are here")
+    if await _registry_responds(engine, next(iter(bases.STAND_INS))):
+        return DockerCheck(name, "ok", f"from the registry ({', '.join(bases.STAND_INS)})")
+    present = [await find_image(engine, recipe.name) is not None for recipe in bases.STAND_INS.values()]
+    if all(present):
+        text = "no registry responds; stand-ins made from Debian packages are on this machine"
+        return DockerCheck(name, "ok", text)
     if shutil.which("mmdebstrap"):
-        return Finding(
-            name, "ok", "no registry answers; stand-ins can be made from Debian's packages (mmdebstrap)"
-        )
+        text = "no registry responds; stand-ins can be made from Debian packages (mmdebstrap)"
+        return DockerCheck(name, "ok", text)
     advice = "connect to a registry, install mmdebstrap (Debian), or load the images with `docker load`"
-    return Finding(name, "missing", "no registry answers, and stand-ins cannot be made", advice)
+    return DockerCheck(name, "missing", "no registry responds, and stand-ins cannot be made", advice)
 
 
-async def _registry_answers(engine: Engine, image: str) -> bool:
-    answers = False
-    with trio.move_on_after(_REGISTRY_ANSWERS_WITHIN_S):
+async def _registry_responds(engine: Engine, image: str) -> bool:
+    responds = False
+    with trio.move_on_after(_REGISTRY_RESPONDS_WITHIN_S):
         try:
             await engine.call(partial(engine.api.inspect_distribution, image))
-            answers = True
+            responds = True
         except LoadproofError:
             pass
-    return answers
+    return responds

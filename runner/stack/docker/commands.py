@@ -1,9 +1,7 @@
-"""Runs a helper program to its end, keeping only what it said last."""
+"""Runs a helper program to its end and keeps its last output."""
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Final
 import trio
 
 from runner.core.units import Seconds
+from runner.stack.command import end_group
 from runner.stack.protocols import Guard
 
 _LAST_LINES: Final = 20
@@ -28,7 +27,7 @@ class Finished:
 
 
 async def run_command(command: Sequence[str], *, guard: Guard) -> Finished:
-    """Run a program in a process group of its own; a cancelled caller ends the whole group."""
+    """Run a program in a process group of its own; cancellation ends the whole group."""
     with TemporaryFile() as output:
         process = await trio.lowlevel.open_process(
             command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
@@ -37,18 +36,9 @@ async def run_command(command: Sequence[str], *, guard: Guard) -> Finished:
         try:
             code = await process.wait()
         finally:
-            await _end(process)
+            if process.poll() is None:
+                await end_group(process, grace_s=_GRACE_S)
             guard.forget(process.pid)
         output.seek(0)
         lines = output.read().decode(errors="replace").splitlines()
     return Finished(code, tuple(lines[-_LAST_LINES:]))
-
-
-async def _end(process: trio.Process) -> None:
-    """Let a program that still runs clean up after itself, then leave it no choice."""
-    for last_word in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is not None:
-            return
-        os.killpg(process.pid, last_word)
-        with trio.move_on_after(_GRACE_S, shield=True):
-            await process.wait()

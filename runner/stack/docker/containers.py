@@ -1,7 +1,7 @@
-"""How each container of a stack is made: its place in the network, its limits, its rights.
+"""Plans each container of a stack: its network, its limits, its privileges.
 
-Rights are the least that works: no new privileges, no capabilities, published on 127.0.0.1
-alone. Nginx runs as nobody on a read-only root, so it needs no capability either.
+Containers get the fewest privileges that work: no new privileges, no capabilities, published on
+127.0.0.1 only. Nginx runs as user nobody on a read-only root, so it needs no capability either.
 """
 
 from __future__ import annotations
@@ -9,52 +9,48 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Final
 
 from docker import APIClient
 
 from runner.core.facts import Role
 from runner.experiment.model import DockerTopology, Proxy
-from runner.stack.cpu_affinity import spelled
+from runner.stack.cpu_affinity import cpu_list
 from runner.stack.docker import labels
 from runner.stack.nginx import NginxSettings, render_nginx, two_free_ports
-from runner.stack.ports import LOOPBACK
-from runner.stack.secrets import passed_on
+from runner.stack.ports import LOOPBACK, fill_port
+from runner.stack.secrets import inherited_variables
 
 PROXY_PORT: Final = 8080
 STATUS_PORT: Final = 8081
 NGINX_ENV: Final = "LOADPROOF_NGINX"
 
 _NOBODY: Final = "65534:65534"
-_PROCESSES: Final = 4096
+_MAX_PROCESSES: Final = 4096
 _NANO: Final = 1_000_000_000
 _NGINX: Final = """
 ulimit -n "$(ulimit -Hn)"
 printf %s "$LOADPROOF_NGINX" >/tmp/nginx.conf && exec nginx -e stderr -c /tmp/nginx.conf
 """
-_LOGS: Final[Mapping[str, Any]] = MappingProxyType(
-    {"type": "json-file", "config": {"max-size": "8m", "max-file": "1"}}
-)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ContainerPlan:
     """One container before it exists.
 
     Attributes:
         name: Its name within the run and its host name on the network, such as ``app-1``.
-        role: What it is in the ledger.
+        role: Which role its CPU counts as.
         image: The image's id or name.
         port: Where it listens, inside the container or on the host's own network.
         env: Its environment.
-        secrets: More of it, whose values are hidden in what it prints.
-        command: Replaces the image's command, None keeps it.
+        secrets: More environment variables, whose values are masked in its output.
+        command: Replaces the image's command; None keeps it.
         published: Whether `port` is also reachable through 127.0.0.1 of this machine.
-        status_port: Where nginx answers about itself.
+        status_port: Where nginx serves its stub_status.
         cpus: Limit in cores.
         memory_bytes: Limit, swap included.
-        on_cpus: Processors to stay on, empty for any.
+        on_cpus: Processors to pin it to, empty for any.
     """
 
     name: str
@@ -71,28 +67,27 @@ class Plan:
     on_cpus: tuple[int, ...] = ()
 
 
-def plan_replicas(topology: DockerTopology, image: str) -> list[Plan]:
-    """Every replica; on the host's own network each has a port of its own, told by PORT."""
+def plan_replicas(topology: DockerTopology, image: str) -> list[ContainerPlan]:
+    """Plan every replica; on the host's own network each gets a port of its own through PORT."""
     if topology.replicas == 1:
         return [_replica(topology, image, "app", 0)]
     return [_replica(topology, image, f"app-{index + 1}", index) for index in range(topology.replicas)]
 
 
-def _replica(topology: DockerTopology, image: str, name: str, index: int) -> Plan:
+def _replica(topology: DockerTopology, image: str, name: str, index: int) -> ContainerPlan:
     app = topology.app
     on_host = topology.network == "host"
     port = (app.port or PROXY_PORT) + (index if on_host else 0)
     address = {"HOST": LOOPBACK} if on_host else {}
-    words = [word.replace("{port}", str(port)) for word in app.command or ()]
-    env = {name: value.replace("{port}", str(port)) for name, value in app.env.items()}
-    return Plan(
+    env = {name: fill_port(value, port) for name, value in app.env.items()}
+    return ContainerPlan(
         name=name,
         role=Role.APP,
         image=image,
         port=port,
         env={"PORT": str(port), **address, **env},
-        secrets=passed_on(app.env_from, os.environ),
-        command=tuple(words) or None,
+        secrets=inherited_variables(app.env_from, os.environ),
+        command=tuple(fill_port(word, port) for word in app.command or ()) or None,
         published=not on_host and topology.proxy is None and topology.publish == "port",
         cpus=app.cpus,
         memory_bytes=app.memory,
@@ -100,13 +95,15 @@ def _replica(topology: DockerTopology, image: str, name: str, index: int) -> Pla
     )
 
 
-def plan_nginx(proxy: Proxy, topology: DockerTopology, image: str, replicas: Sequence[Plan]) -> Plan:
-    """Nginx before the replicas; on the host's own network on free ports."""
+def plan_nginx(
+    proxy: Proxy, topology: DockerTopology, image: str, replicas: Sequence[ContainerPlan]
+) -> ContainerPlan:
+    """Plan nginx in front of the replicas; on the host's own network it gets free ports."""
     on_host = topology.network == "host"
     port, status_port = two_free_ports() if on_host else (PROXY_PORT, STATUS_PORT)
     address = f"{LOOPBACK}:" if on_host else ""
     settings = NginxSettings(
-        upstreams=[f"{LOOPBACK if on_host else it.name}:{it.port}" for it in replicas],
+        upstreams=[f"{LOOPBACK if on_host else replica.name}:{replica.port}" for replica in replicas],
         listen=f"{address}{port}",
         status_listen=f"{address}{status_port}",
         scratch="/tmp",  # noqa: S108  (a tmpfs inside the container)
@@ -114,7 +111,7 @@ def plan_nginx(proxy: Proxy, topology: DockerTopology, image: str, replicas: Seq
         workers=proxy.workers,
         worker_connections=proxy.connections,
     )
-    return Plan(
+    return ContainerPlan(
         name="nginx",
         role=Role.PROXY,
         image=image,
@@ -126,45 +123,53 @@ def plan_nginx(proxy: Proxy, topology: DockerTopology, image: str, replicas: Seq
     )
 
 
-def create_arguments(api: APIClient, plan: Plan, *, run_id: str, network: str | None) -> dict[str, Any]:
-    """Arguments of the SDK's `create_container`.
+def create_arguments(
+    api: APIClient, plan: ContainerPlan, *, run_id: str, network: str | None
+) -> dict[str, Any]:  # the SDK's keyword arguments have no type
+    """Return arguments for the SDK's `create_container`.
 
     Args:
         api: The SDK's client, which knows the API's version.
         plan: What to create.
-        run_id: Goes into its labels and name.
+        run_id: Part of its labels and name.
         network: The run's network, None for the host's own.
     """
+    arguments: dict[str, Any] = {
+        "image": plan.image,
+        "name": f"loadproof-{run_id}-{plan.name}",
+        "labels": labels.run_labels(run_id, plan.role),
+        "environment": {**plan.env, **plan.secrets, "LOADPROOF_RUN": run_id},
+        "healthcheck": {"test": ["NONE"]},  # it would use CPU in the middle of a stage
+        "host_config": api.create_host_config(**_host_arguments(plan, network)),
+    }
+    if plan.command:
+        arguments["command"] = list(plan.command)
+    if plan.published:
+        arguments["ports"] = [plan.port]
+    if plan.role is Role.PROXY:
+        arguments |= {"user": _NOBODY, "entrypoint": ["/bin/sh", "-c", _NGINX]}
+    if network:
+        endpoint = api.create_endpoint_config(aliases=[plan.name])
+        arguments["networking_config"] = {"EndpointsConfig": {network: endpoint}}
+    return arguments
+
+
+def _host_arguments(plan: ContainerPlan, network: str | None) -> dict[str, Any]:
     host: dict[str, Any] = {
         "network_mode": network or "host",
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
-        "pids_limit": _PROCESSES,
-        "log_config": dict(_LOGS),
+        "pids_limit": _MAX_PROCESSES,
+        "log_config": {"type": "json-file", "config": {"max-size": "8m", "max-file": "1"}},
     }
-    arguments: dict[str, Any] = {
-        "image": plan.image,
-        "name": f"loadproof-{run_id}-{plan.name}",
-        "labels": labels.labels(run_id, plan.role),
-        "environment": {**plan.env, **plan.secrets, "LOADPROOF_RUN": run_id},
-        "healthcheck": {"test": ["NONE"]},  # it would cost CPU in the middle of a stage
-    }
-    if plan.command:
-        arguments["command"] = list(plan.command)
     if plan.cpus is not None:
         host["nano_cpus"] = round(plan.cpus * _NANO)
     if plan.on_cpus:
-        host["cpuset_cpus"] = spelled(plan.on_cpus)
+        host["cpuset_cpus"] = cpu_list(plan.on_cpus)
     if plan.memory_bytes is not None:
         host["mem_limit"] = host["memswap_limit"] = plan.memory_bytes
     if plan.published:
-        arguments["ports"] = [plan.port]
         host["port_bindings"] = {plan.port: (LOOPBACK,)}
     if plan.role is Role.PROXY:
-        arguments |= {"user": _NOBODY, "entrypoint": ["/bin/sh", "-c", _NGINX]}
         host |= {"read_only": True, "tmpfs": {"/tmp": "rw,nosuid,nodev,noexec,size=64m,mode=1777"}}  # noqa: S108
-    if network:
-        endpoint = api.create_endpoint_config(aliases=[plan.name])
-        arguments["networking_config"] = {"EndpointsConfig": {network: endpoint}}
-    arguments["host_config"] = api.create_host_config(**host)
-    return arguments
+    return host

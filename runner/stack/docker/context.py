@@ -1,7 +1,7 @@
-"""What a `build:` folder holds, as one tar and one fingerprint of everything in it.
+"""Turns a `build:` folder into a tar and a fingerprint of everything in it.
 
-The fingerprint names the built image, so an unchanged folder is not built twice, and a
-report says exactly which code it measured.
+The fingerprint is part of the built image's name, so an unchanged folder is not built twice,
+and a report states exactly which code it measured.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final
 from runner.core.errors import EnvironmentLacks
 
 WHEELS: Final = ".wheels"
-"""Folder of a build context in which wheels lie where a build has no network."""
+"""Folder of a build context that contains the wheels for a build without network."""
 
 _BASE: Final = re.compile(r"^\s*ARG\s+BASE=[\"']?([^\s\"']+)", re.IGNORECASE | re.MULTILINE)
 _FROM: Final = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
@@ -26,11 +26,11 @@ _FROM: Final = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.M
 
 @dataclass(frozen=True, slots=True)
 class Dockerfile:
-    """The few things a runner has to know of a Dockerfile.
+    """The parts of a Dockerfile that the runner uses.
 
     Attributes:
-        base: Default of ``ARG BASE``, None when it declares none.
-        parents: What its FROM lines name, variables not filled in.
+        base: The default of ``ARG BASE``, None without one.
+        parents: The images in its FROM lines, with variables not replaced.
     """
 
     base: str | None
@@ -38,38 +38,38 @@ class Dockerfile:
 
 
 def find_folder(build: str, base_dir: Path) -> Path:
-    """The folder that `build:` names: beside the specification, else in the current directory.
+    """Return the folder that `build:` names: relative to the specification, else to the current directory.
 
     Raises:
-        EnvironmentLacks: Neither holds a Dockerfile.
+        EnvironmentLacks: Neither contains a Dockerfile.
     """
-    tried = [(base_dir / build).resolve(), (Path.cwd() / build).resolve()]
-    for folder in tried:
+    candidates = [(base_dir / build).resolve(), (Path.cwd() / build).resolve()]
+    for folder in candidates:
         if (folder / "Dockerfile").is_file():
             return folder
     raise EnvironmentLacks(
         f"topology.app.build: no Dockerfile in {build!r}",
-        hint="it is looked for beside the specification (of an archive, in --base-dir) first, "
-        "then in the current directory",
-        details=tuple(str(folder / "Dockerfile") for folder in dict.fromkeys(tried)),
+        hint="the folder is relative to the specification (for an archive, to --base-dir), "
+        "or to the current directory",
+        details=tuple(str(folder / "Dockerfile") for folder in dict.fromkeys(candidates)),
     )
 
 
 def read_dockerfile(folder: Path) -> Dockerfile:
-    """Look into a folder's Dockerfile."""
+    """Parse a folder's Dockerfile."""
     text = (folder / "Dockerfile").read_text(encoding="utf-8", errors="replace")
     base = _BASE.search(text)
     return Dockerfile(base.group(1) if base else None, tuple(_FROM.findall(text)))
 
 
 def write_context(folder: Path, target: Path, *, wheels: Path | None, salt: Mapping[str, str]) -> str:
-    """Write a folder's build context, what .dockerignore excludes left out, as a tar.
+    """Write a folder's build context, without what .dockerignore excludes, as a tar.
 
     Args:
-        folder: Holds the Dockerfile.
-        target: Where the tar goes.
-        wheels: Put into the context as `WHEELS`.
-        salt: Whatever else the image depends on, such as its base's id.
+        folder: Contains the Dockerfile.
+        target: The tar to write.
+        wheels: A folder added to the context as `WHEELS`.
+        salt: What else the image depends on, such as its base's id.
 
     Returns:
         The fingerprint: 12 hexadecimal digits that change with any file's name, mode or
@@ -92,20 +92,20 @@ def write_context(folder: Path, target: Path, *, wheels: Path | None, salt: Mapp
 
 
 def content_digest(folder: Path) -> str:
-    """SHA-256 of the files in a folder's build context, whatever they are built upon.
+    """Return the SHA-256 of the files in a folder's build context, independent of the base image.
 
-    The same for every checkout of one commit: of a file's mode it counts whether it can be executed.
+    It is the same for every checkout of one commit: of a file's mode only the executable bit counts.
 
     Raises:
         EnvironmentLacks: A file cannot be read.
     """
     digest = hashlib.sha256()
     try:
-        with tarfile.open(fileobj=io.BytesIO(), mode="w") as nowhere:
+        with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:
             for name, path in sorted(_members(folder).items()):
                 if path.is_socket() or (path.is_dir() and not path.is_symlink()):
                     continue
-                info = nowhere.gettarinfo(path, arcname=name)
+                info = archive.gettarinfo(path, arcname=name)
                 executable = bool(info.mode & 0o100)
                 digest.update(f"{name}\0{info.type!r}\0{executable}\0{info.linkname}\0".encode())
                 if info.isfile():
@@ -116,14 +116,14 @@ def content_digest(folder: Path) -> str:
 
 
 def _members(folder: Path) -> dict[str, Path]:
-    """Name in the context to path, what .dockerignore excludes left out."""
+    """Return name in the context to path, without what .dockerignore excludes."""
     from docker.utils.build import exclude_paths  # noqa: PLC0415  (the SDK is slow to import)
 
     return {path: folder / path for path in exclude_paths(str(folder), _ignored(folder))}
 
 
 def _ignored(folder: Path) -> list[str]:
-    """Patterns of .dockerignore, read as `docker build` reads them."""
+    """Return the patterns of .dockerignore, parsed as `docker build` does."""
     ignore = folder / ".dockerignore"
     if not ignore.is_file():
         return []

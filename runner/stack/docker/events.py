@@ -1,7 +1,7 @@
-"""The engine's own news, for as long as a stage takes: nothing is polled, no thread waits.
+"""Receives the engine's own events for as long as a stage takes, without polling or a thread.
 
-The SDK's event stream would hold a thread for the whole stage and cannot be closed cleanly
-while that thread reads, so this one request is spoken over the socket itself.
+The SDK's event stream would occupy a thread for the whole stage and cannot be closed cleanly
+while that thread reads, so this one request is sent over the socket directly.
 """
 
 from __future__ import annotations
@@ -9,31 +9,39 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import quote
 
 import trio
 
-from runner.stack.docker.engine import Engine, EngineGone
+from runner.stack.docker.engine import Engine, EngineUnavailable
 
 
-class News:
-    """What the engine reports, one event at a time."""
+@dataclass(frozen=True, slots=True)
+class ContainerEvent:
+    """What happened to a container, such as ``die`` or ``oom``, and the container's id."""
+
+    action: str
+    container_id: str
+
+
+class EventStream:
+    """The engine's events, one at a time."""
 
     def __init__(self, stream: trio.abc.ReceiveStream) -> None:
         self._stream = stream
         self._unread = b""
 
-    async def next(self) -> Mapping[str, Any] | None:
-        """Wait for the next event; None when the engine has ended."""
-        line = await self.until(b"\n")
+    async def next(self) -> ContainerEvent | None:
+        """Wait for the next event; return None when the engine has ended."""
+        line = await self.read_until(b"\n")
         if line is None:
             return None
-        event: Mapping[str, Any] = json.loads(line)
-        return event
+        event = json.loads(line)
+        return ContainerEvent(event["Action"], event["id"])
 
-    async def until(self, end: bytes) -> bytes | None:
-        """Everything up to and with `end`, None when there will be no more of it."""
+    async def read_until(self, end: bytes) -> bytes | None:
+        """Return everything up to and including `end`, None if the stream ends before."""
         while end not in self._unread:
             try:
                 received = await self._stream.receive_some()
@@ -47,24 +55,24 @@ class News:
 
 
 @asynccontextmanager
-async def listen(engine: Engine, filters: Mapping[str, list[str]]) -> AsyncIterator[News]:
-    """Hear of every event from now on that the filters let through.
+async def subscribe(engine: Engine, filters: Mapping[str, list[str]]) -> AsyncIterator[EventStream]:
+    """Receive every event from now on that matches the filters.
 
     Raises:
-        EngineGone: The engine does not answer.
+        EngineUnavailable: The engine does not respond.
     """
     path = f"/v{engine.api.api_version}/events?filters={quote(json.dumps(filters))}"
     try:
         stream = await trio.open_unix_socket(engine.base_url.removeprefix("unix://"))
     except OSError as error:
-        raise EngineGone(f"the Docker Engine does not answer any more ({error})") from error
+        raise EngineUnavailable(f"the Docker Engine stopped responding ({error})") from error
     async with stream:
-        news = News(stream)
-        # HTTP/1.0, so that events come as lines and not as chunks of lines
+        events = EventStream(stream)
         try:
+            # HTTP/1.0, so that events arrive as lines and not as chunks of lines
             await stream.send_all(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
         except trio.BrokenResourceError as error:
-            raise EngineGone("the Docker Engine does not answer any more") from error
-        if await news.until(b"\r\n\r\n") is None:
-            raise EngineGone("the Docker Engine does not answer any more")
-        yield news
+            raise EngineUnavailable("the Docker Engine stopped responding") from error
+        if await events.read_until(b"\r\n\r\n") is None:
+            raise EngineUnavailable("the Docker Engine stopped responding")
+        yield events

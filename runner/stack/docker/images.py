@@ -1,67 +1,67 @@
-"""Gets the images a stack is made of: from this machine, a registry, or a stand-in.
+"""Obtains the images of a stack: from this machine, a registry, or a stand-in.
 
-Which of them was used is always said and lands in the report with its digest.
+The user is told when a stand-in is used, and the report names each image with its digest.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 import trio
 
 from runner.core.errors import EnvironmentLacks, UsageError
 from runner.core.units import Seconds
 from runner.stack.docker import bases
-from runner.stack.docker.engine import Engine, EngineRefused
+from runner.stack.docker.engine import Engine, EngineRefused, ProgressItem
 from runner.stack.protocols import Guard
 
-SETTING: Final = "LOADPROOF_IMAGES"
+IMAGES_VARIABLE: Final = "LOADPROOF_IMAGES"
 Source: TypeAlias = Literal["auto", "registry", "local"]
-"""``registry``: images by their own name only. ``local``: stand-ins for the default bases,
-without asking a registry. ``auto``: stand-ins where no registry answers."""
+"""``registry``: never use stand-ins. ``local``: use stand-ins for the default base images, without
+a registry. ``auto``: use stand-ins when no registry responds."""
 
-_FIRST_ANSWER_S: Final[Seconds] = 20.0
-_FIRST_ANSWER_WITH_STAND_IN_S: Final[Seconds] = 5.0
-_SILENCE_S: Final[Seconds] = 60.0
+_FIRST_RESPONSE_S: Final[Seconds] = 20.0
+_FIRST_RESPONSE_WITH_STAND_IN_S: Final[Seconds] = 5.0
+_MAX_SILENCE_S: Final[Seconds] = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image this machine has.
+    """An image on this machine.
 
     Attributes:
-        asked: The name in the specification, or the default.
+        requested: The name in the specification, or the default.
         name: The name it was found by.
-        id: The engine's content address of it.
-        digest: Its registry's digest, None for one that was made here.
+        id: The digest by which the engine identifies it.
+        digest: Its registry's digest; None for an image that was made here.
     """
 
-    asked: str
+    requested: str
     name: str
     id: str
     digest: str | None
 
     @property
     def stand_in(self) -> bool:
-        """Whether it is another image than the one asked for."""
-        return self.asked != self.name
+        """Whether it replaces the requested image."""
+        return self.requested != self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Supplier:
-    """Where images come from in this run.
+    """Obtains images for one run.
 
     Attributes:
-        engine: Gets them.
-        guard: Told of helper programs.
-        say: Shown what happens.
-        source: Where to look.
-        scratch: A folder for what is only needed on the way.
+        engine: Stores them.
+        guard: Guards helper programs.
+        say: Shows progress.
+        source: Where they may come from.
+        scratch: A folder for temporary files.
     """
 
     engine: Engine
@@ -71,54 +71,54 @@ class Supplier:
     scratch: Path
 
     async def obtain(self, name: str) -> Image:
-        """Make sure an image is on this machine.
+        """Return an image, after making sure that it is on this machine.
 
         Raises:
-            EnvironmentLacks: It is not, and cannot be got.
+            EnvironmentLacks: It is not, and cannot be obtained.
         """
         recipe = bases.STAND_INS.get(name)
         if recipe and self.source == "local":
             return await self._stand_in(name, recipe)
-        if found := await find(self.engine, name):
-            return found
-        made = recipe and self.source == "auto" and await find(self.engine, recipe.name)
-        reason = await self._pull(name, _FIRST_ANSWER_WITH_STAND_IN_S if made else _FIRST_ANSWER_S)
-        if reason is None and (found := await find(self.engine, name)):
-            return found
+        if image := await find_image(self.engine, name):
+            return image
+        stand_in = recipe and self.source == "auto" and await find_image(self.engine, recipe.name)
+        reason = await self._pull(name, _FIRST_RESPONSE_WITH_STAND_IN_S if stand_in else _FIRST_RESPONSE_S)
+        if reason is None and (image := await find_image(self.engine, name)):
+            return image
         if recipe and self.source == "auto":
-            self.say(f"{name} cannot be pulled ({_short(reason)}); {recipe.name} stands in for it")
+            self.say(f"{name} cannot be pulled ({_short(reason)}); using {recipe.name} instead")
             return await self._stand_in(name, recipe)
         raise EnvironmentLacks(
             f"image {name} is not on this machine and cannot be pulled: {reason}",
-            hint="pull or load it where there is a network (docker pull, docker load)"
-            + (f", or set {SETTING}=auto to use one made from Debian packages" if recipe else ""),
+            hint="pull it where there is network access and load it here (docker save, docker load)"
+            + (f", or set {IMAGES_VARIABLE}=auto to use one made from Debian packages" if recipe else ""),
         )
 
-    async def _stand_in(self, asked: str, recipe: bases.Recipe) -> Image:
-        found = await find(self.engine, recipe.name, asked=asked)
-        if found is None:
+    async def _stand_in(self, requested: str, recipe: bases.Recipe) -> Image:
+        image = await find_image(self.engine, recipe.name, requested=requested)
+        if image is None:
             await bases.make(self.engine, recipe, guard=self.guard, say=self.say, scratch=self.scratch)
-            found = await find(self.engine, recipe.name, asked=asked)
-        if found is None:
-            raise EnvironmentLacks(f"{recipe.name} was built, but the engine does not have it")
-        return found
+            image = await find_image(self.engine, recipe.name, requested=requested)
+        if image is None:
+            raise EnvironmentLacks(f"{recipe.name} was built, but the Docker Engine does not have it")
+        return image
 
-    async def _pull(self, name: str, first_answer: Seconds) -> str | None:
-        """Pull an image, as long as the registry goes on talking.
+    async def _pull(self, name: str, first_response_s: Seconds) -> str | None:
+        """Pull an image, as long as the registry keeps sending.
 
         Args:
             name: What to pull.
-            first_answer: How long the registry may take to say anything.
+            first_response_s: How long the registry may take until it sends anything.
 
         Returns:
             None, or why it failed.
         """
         self.say(f"pulling {name}")
         errors: list[str] = []
-        with trio.CancelScope(deadline=trio.current_time() + first_answer) as patience:
+        with trio.CancelScope(deadline=trio.current_time() + first_response_s) as patience:
 
-            def on_item(item: Mapping[str, Any]) -> None:
-                patience.deadline = trio.current_time() + _SILENCE_S
+            def on_item(item: ProgressItem) -> None:
+                patience.deadline = trio.current_time() + _MAX_SILENCE_S
                 if "error" in item:
                     errors.append(str(item["error"]))
 
@@ -128,35 +128,37 @@ class Supplier:
             except EngineRefused as refused:
                 return refused.reason
         if patience.cancelled_caught:
-            return "the registry does not answer"
+            return "the registry does not respond"
         return errors[-1] if errors else None
 
 
 def _short(reason: str | None) -> str:
-    """The end of an engine's nested message: what went wrong, without where."""
-    return (reason or "the engine does not have it").rpartition(": ")[2]
+    """Return the last part of an engine's nested message: what went wrong, without where."""
+    return (reason or "the Docker Engine does not have it").rpartition(": ")[2]
 
 
 def source_from_environment() -> Source:
-    """What the setting `SETTING` says, ``auto`` when it is not there.
+    """Return the value of the variable `IMAGES_VARIABLE`, ``auto`` when it is not set.
 
     Raises:
-        UsageError: It says something else.
+        UsageError: It has an unknown value.
     """
-    value = os.environ.get(SETTING) or "auto"
+    value = os.environ.get(IMAGES_VARIABLE) or "auto"
     for known in get_args(Source):
         if value == known:
             return known  # type: ignore[no-any-return]
-    raise UsageError(f"{SETTING}={value} is not known", hint=f"one of {', '.join(get_args(Source))}")
+    raise UsageError(
+        f"{IMAGES_VARIABLE}={value} is not a known value", hint=f"use one of {', '.join(get_args(Source))}"
+    )
 
 
-async def find(engine: Engine, name: str, *, asked: str | None = None) -> Image | None:
-    """An image this machine already has, or None."""
+async def find_image(engine: Engine, name: str, *, requested: str | None = None) -> Image | None:
+    """Return an image that is already on this machine, or None."""
     try:
-        found = await engine.call(engine.api.inspect_image, name)
+        details = await engine.call(engine.api.inspect_image, name)
     except EngineRefused as refused:
         if refused.status == 404:
             return None
         raise
-    digests = found.get("RepoDigests") or [None]
-    return Image(asked or name, name, found["Id"], digests[0])
+    digests = details.get("RepoDigests") or [None]
+    return Image(requested or name, name, details["Id"], digests[0])

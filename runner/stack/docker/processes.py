@@ -1,7 +1,7 @@
-"""Which processes of this machine a stack of containers is made of, the engine's own included.
+"""Finds the processes of a stack of containers on this machine, including the engine's own.
 
-Containers are watched as control groups. Daemons are watched process by process: dockerd is
-the parent of docker-proxy, which has a role of its own in the ledger.
+Containers are observed as control groups. Daemons are observed process by process: dockerd is
+the parent of docker-proxy, which has a role of its own.
 """
 
 from __future__ import annotations
@@ -13,23 +13,26 @@ from itertools import pairwise
 import psutil
 
 from runner.core.facts import Role, Subject
-from runner.stack.docker.labels import start_ticks
-from runner.stack.docker.stack import Started
+from runner.stack.docker.stack import Container
+from runner.stack.reaper import live_start_ticks
 
 _DAEMONS = ("dockerd", "containerd")
 
 
-def find_subjects(containers: Iterable[Started]) -> tuple[Subject, ...]:
-    """Everything to watch: the containers, the port forwarders, the daemons and their shims."""
+def find_subjects(containers: Iterable[Container]) -> tuple[Subject, ...]:
+    """Return everything to observe: the containers, the port forwarders, the daemons and their shims."""
     containers = tuple(containers)
-    subjects = [Subject(it.plan.name, it.plan.role, "cgroup", it.pid, it.started) for it in containers]
-    published = {str(it.published) for it in containers if it.published}
-    shims = {_parent(it.pid) for it in containers}
-    seen: Counter[str] = Counter()
-    for process, name, role in _engine_processes(published, shims):
-        seen[name] += 1
-        unique = name if seen[name] == 1 else f"{name}-{seen[name]}"
-        subjects.append(Subject(unique, role, "process", process, start_ticks(process)))
+    subjects = [
+        Subject(container.plan.name, container.plan.role, "cgroup", container.pid, container.started)
+        for container in containers
+    ]
+    published = {str(container.published) for container in containers if container.published}
+    shims = {_parent(container.pid) for container in containers}
+    counts: Counter[str] = Counter()
+    for pid, name, role in _engine_processes(published, shims):
+        counts[name] += 1
+        unique = name if counts[name] == 1 else f"{name}-{counts[name]}"
+        subjects.append(Subject(unique, role, "process", pid, live_start_ticks(pid)))
     return tuple(subjects)
 
 
@@ -45,7 +48,7 @@ def _engine_processes(published: set[str], shims: set[int | None]) -> Iterator[t
 
 
 def _host_ports(words: list[str]) -> set[str]:
-    """Values of docker-proxy's ``-host-port``."""
+    """Return the values of docker-proxy's ``-host-port``."""
     return {value for key, value in pairwise(words) if key == "-host-port"}
 
 

@@ -1,40 +1,41 @@
-"""A stack of containers that is up: where it is, what to watch, and whether it still lives."""
+"""A running stack of containers: where it is, what to observe, and whether it still lives."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from runner.core.facts import Endpoint, Event, Role, Subject
+from runner.core.facts import Endpoint, Event, Role, Subject, SystemDescription
 from runner.core.units import BYTES_PER_MIB, Seconds
-from runner.stack.command import in_words
+from runner.stack.command import describe_exit
 from runner.stack.docker import labels
-from runner.stack.docker.containers import Plan
-from runner.stack.docker.engine import Engine, EngineGone, EngineRefused, translated
-from runner.stack.docker.events import listen
-from runner.stack.secrets import hidden
+from runner.stack.docker.containers import ContainerPlan
+from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, call_sdk
+from runner.stack.docker.events import ContainerEvent, subscribe
+from runner.stack.reaper import live_start_ticks
+from runner.stack.secrets import mask_secrets
 
 _LOG_LINES: Final = 20
-_ENGINE_KNOWS_WITHIN_S: Final[Seconds] = 1.0
-_ASK_AGAIN_S: Final[Seconds] = 0.02
+_ENGINE_NOTICES_WITHIN_S: Final[Seconds] = 1.0
+_RETRY_INTERVAL_S: Final[Seconds] = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class Container:
     """A container that was started.
 
     Attributes:
-        plan: What was asked for.
-        id: The engine's id of it.
+        plan: How it was created.
+        id: Its id at the engine.
         pid: Its first process, as this machine sees it.
-        started: That process's start time; a process is both.
-        host: Where it is reached from this machine.
+        started: That process's start time, which identifies it together with the pid.
+        host: Its address as seen from this machine.
         published: Its port on 127.0.0.1 of this machine, None when it has none.
     """
 
-    plan: Plan
+    plan: ContainerPlan
     id: str
     pid: int
     started: int | None
@@ -44,10 +45,10 @@ class Started:
     @property
     def alive(self) -> bool:
         """Whether its first process still runs."""
-        return self.started is not None and labels.start_ticks(self.pid) == self.started
+        return self.started is not None and live_start_ticks(self.pid) == self.started
 
     def url(self, path: str) -> str:
-        """A path of it, asked directly and not through a proxy."""
+        """Return the URL of a path on the container itself, bypassing any proxy."""
         return f"http://{self.host}:{self.plan.port}{path}"
 
 
@@ -62,91 +63,93 @@ class DockerStack:
 
     engine: Engine
     run_id: str
-    containers: tuple[Started, ...]
+    containers: tuple[Container, ...]
     endpoint: Endpoint
     subjects: tuple[Subject, ...]
-    description: Mapping[str, object]
+    description: SystemDescription
     metrics_urls: Mapping[str, str]
     status_urls: Mapping[str, str]
     _broken: Event | None = None
 
     @property
     def broken(self) -> Event | None:
-        """Why the stack can no longer be used; asks the engine only when a process is gone."""
+        """Why the stack can no longer be used; calls the engine only when a process is gone."""
         if self._broken is None and not all(container.alive for container in self.containers):
             self._broken = post_mortem(self.engine, self.containers)
         return self._broken
 
     async def wait_broken(self) -> Event:
-        """Wait for the engine to report an end, or to end itself; nothing is polled."""
+        """Wait, without polling, until the engine reports that a container ended, or itself ends."""
         filters = {"label": [f"{labels.RUN}={self.run_id}"], "event": ["die", "oom"]}
         try:
-            async with listen(self.engine, filters) as news:
+            async with subscribe(self.engine, filters) as events:
                 self._broken = await self.engine.call(post_mortem, self.engine, self.containers)
                 while self._broken is None:
-                    event = await news.next()
-                    self._broken = await self.engine.call(self._meaning, event)
-        except EngineGone:
+                    event = await events.next()
+                    self._broken = await self.engine.call(self._interpret, event)
+        except EngineUnavailable:
             self._broken = _engine_ended()
         return self._broken
 
-    def _meaning(self, event: Mapping[str, Any] | None) -> Event | None:
-        """What the engine's word means for the stack. Blocks."""
-        if event is None:  # its stream ends when the engine does
+    def _interpret(self, event: ContainerEvent | None) -> Event | None:
+        """Return what an event of the engine means for the stack. Blocks."""
+        if event is None:  # the stream ends when the engine does
             return _engine_ended()
-        if event["Action"] == "oom":
+        if event.action == "oom":
             for container in self.containers:
-                if container.id == event["id"]:
+                if container.id == event.container_id:
                     return _out_of_memory(container.plan, last_lines(self.engine, container))
         return post_mortem(self.engine, self.containers)
 
 
-def post_mortem(engine: Engine, containers: Sequence[Started]) -> Event | None:
-    """Look for a container that ended, and say what of. Blocks.
+def post_mortem(engine: Engine, containers: Sequence[Container]) -> Event | None:
+    """Find a container that ended, and why. Blocks.
 
-    A process that is gone is a moment ahead of the engine's knowledge of it, so the engine
-    is asked again for up to a second; without a process gone it is asked once.
+    The engine notices the end of a process a moment later, so it is called repeatedly for up to
+    a second when a process is gone, and once otherwise.
     """
-    until = time.monotonic() + _ENGINE_KNOWS_WITHIN_S
+    until = time.monotonic() + _ENGINE_NOTICES_WITHIN_S
     while True:
-        found = next(filter(None, (_examine(engine, container) for container in containers)), None)
-        if found or all(it.alive for it in containers) or time.monotonic() > until:
-            return found
-        time.sleep(_ASK_AGAIN_S)
+        event = next(filter(None, (_examine(engine, container) for container in containers)), None)
+        if event or all(container.alive for container in containers) or time.monotonic() > until:
+            return event
+        time.sleep(_RETRY_INTERVAL_S)
 
 
-def _examine(engine: Engine, container: Started) -> Event | None:
+def _examine(engine: Engine, container: Container) -> Event | None:
+    plan = container.plan
     try:
-        state = translated(engine.api.inspect_container, container.id)["State"]
-        if not state["Running"] or state["OOMKilled"]:
-            return _ended(container, state, last_lines(engine, container))
+        state = call_sdk(engine.api.inspect_container, container.id)["State"]
+        if state["OOMKilled"]:
+            return _out_of_memory(plan, last_lines(engine, container))
+        if not state["Running"]:
+            return _exited(plan, state["ExitCode"], last_lines(engine, container))
     except EngineRefused as refused:
-        return Event("stack-failed", f"{container.plan.name} is not there any more: {refused.reason}")
-    except EngineGone:
+        return Event("stack-failed", f"{plan.name} no longer exists: {refused.reason}")
+    except EngineUnavailable:
         return _engine_ended()
     return None
 
 
-def last_lines(engine: Engine, container: Started, count: int = _LOG_LINES) -> tuple[str, ...]:
-    """What a container said last, on both of its streams, what it was passed on hidden. Blocks."""
-    output = translated(engine.api.logs, container.id, tail=count)
-    return tuple(hidden(output.decode(errors="replace"), container.plan.secrets).splitlines())
+def last_lines(engine: Engine, container: Container, count: int = _LOG_LINES) -> tuple[str, ...]:
+    """Return the last lines of both of a container's output streams, with secrets masked. Blocks."""
+    output = call_sdk(engine.api.logs, container.id, tail=count)
+    return tuple(mask_secrets(output.decode(errors="replace"), container.plan.secrets).splitlines())
 
 
-def _ended(container: Started, state: Mapping[str, Any], log: tuple[str, ...]) -> Event:
-    plan = container.plan
-    if state["OOMKilled"]:
-        return _out_of_memory(plan, log)
-    status = state["ExitCode"]
-    how = in_words(128 - status if status > 128 else status)  # as a shell says it
+def _exited(plan: ContainerPlan, status: int, log: tuple[str, ...]) -> Event:
+    how = describe_exit(128 - status if status > 128 else status)  # as a shell reports signals
     code = "app-died" if plan.role is Role.APP else "stack-failed"
     return Event(code, f"{plan.name} {how}", log=log)
 
 
-def _out_of_memory(plan: Plan, log: tuple[str, ...]) -> Event:
-    limit = f"its limit of {plan.memory_bytes / BYTES_PER_MIB:g} MiB" if plan.memory_bytes else "memory"
-    return Event("out-of-memory", f"{plan.name} ran out of {limit}", log=log)
+def _out_of_memory(plan: ContainerPlan, log: tuple[str, ...]) -> Event:
+    if plan.memory_bytes:
+        message = f"{plan.name} exceeded its memory limit of {plan.memory_bytes / BYTES_PER_MIB:g} MiB"
+    else:
+        message = f"{plan.name} ran out of memory"
+    return Event("out-of-memory", message, log=log)
 
 
 def _engine_ended() -> Event:
-    return Event("stack-failed", "the Docker Engine does not answer any more")
+    return Event("stack-failed", "the Docker Engine stopped responding")

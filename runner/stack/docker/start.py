@@ -1,114 +1,113 @@
-"""Creates a run's network and containers and starts them, as many at once as order allows."""
+"""Creates a run's network and containers and starts them, concurrently where the order allows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.facts import Role
 from runner.stack.docker import labels
-from runner.stack.docker.containers import Plan, create_arguments
-from runner.stack.docker.engine import Engine, EngineRefused, together
-from runner.stack.docker.stack import Started, post_mortem
-from runner.stack.ports import LOOPBACK, holders, is_free
+from runner.stack.docker.containers import ContainerPlan, create_arguments
+from runner.stack.docker.engine import Engine, EngineRefused, run_concurrently
+from runner.stack.docker.stack import Container, post_mortem
+from runner.stack.ports import LOOPBACK, by_holder, is_free
+from runner.stack.reaper import live_start_ticks
 
 
 async def create_network(engine: Engine, run_id: str) -> str:
-    """The run's own network; returns its name.
+    """Create the run's own network and return its name.
 
     Raises:
         EnvironmentLacks: The engine has no addresses left.
     """
     name = f"loadproof-{run_id}"
     try:
-        await engine.call(engine.api.create_network, name, labels=labels.labels(run_id, "network"))
+        await engine.call(engine.api.create_network, name, labels=labels.run_labels(run_id, "network"))
     except EngineRefused as refused:
         if "pool" not in refused.reason:
             raise
         raise EnvironmentLacks(
             f"the Docker Engine has no addresses left for a network: {refused.reason}",
-            hint="`docker network prune` removes networks that nothing uses",
+            hint="`docker network prune` removes unused networks",
         ) from refused
     return name
 
 
 async def start_all(
-    engine: Engine, plans: Sequence[Plan], *, run_id: str, network: str | None
-) -> tuple[Started, ...]:
-    """Create everything together; nginx starts last, because it looks its upstreams up.
+    engine: Engine, plans: Sequence[ContainerPlan], *, run_id: str, network: str | None
+) -> tuple[Container, ...]:
+    """Create all containers and start them; nginx starts last, because it resolves its upstreams.
 
     Args:
         engine: Runs them.
         plans: What to run.
-        run_id: Whose they are.
+        run_id: The run they belong to.
         network: The run's network, None for the host's own.
 
     Raises:
-        StackFailed: A container cannot be created or ended at once.
-        EnvironmentLacks: A port of the host is taken.
+        StackFailed: A container cannot be created, or ended at once.
+        EnvironmentLacks: A port of the host is in use.
     """
     if network is None:
         _refuse_taken_ports(plans)
     ids: dict[str, str] = {}
-    started: dict[str, Started] = {}
+    started: dict[str, Container] = {}
 
-    async def create(plan: Plan) -> None:
+    async def create(plan: ContainerPlan) -> None:
         arguments = create_arguments(engine.api, plan, run_id=run_id, network=network)
         ids[plan.name] = (await engine.call(engine.api.create_container, **arguments))["Id"]
 
-    async def start(plan: Plan) -> None:
+    async def start(plan: ContainerPlan) -> None:
         started[plan.name] = await _start(engine, plan, ids[plan.name], network)
 
-    await together(partial(create, plan) for plan in plans)
+    await run_concurrently(partial(create, plan) for plan in plans)
     for is_app in (True, False):
-        await together(partial(start, plan) for plan in plans if (plan.role is Role.APP) is is_app)
+        await run_concurrently(partial(start, plan) for plan in plans if (plan.role is Role.APP) is is_app)
         await _refuse_dead(engine, [started[plan.name] for plan in plans if plan.name in started])
     return tuple(started[plan.name] for plan in plans)
 
 
-async def _start(engine: Engine, plan: Plan, container: str, network: str | None) -> Started:
+async def _start(engine: Engine, plan: ContainerPlan, container_id: str, network: str | None) -> Container:
     try:
-        await engine.call(engine.api.start, container)
+        await engine.call(engine.api.start, container_id)
     except EngineRefused as refused:
         raise StackFailed(f"{plan.name} cannot be started: {refused.reason}") from refused
-    found = await engine.call(engine.api.inspect_container, container)
-    pid = int(found["State"]["Pid"])
-    return Started(
+    details = await engine.call(engine.api.inspect_container, container_id)
+    pid = int(details["State"]["Pid"])
+    return Container(
         plan=plan,
-        id=container,
+        id=container_id,
         pid=pid,
-        started=labels.start_ticks(pid) if pid else None,
-        host=found["NetworkSettings"]["Networks"][network]["IPAddress"] if network else LOOPBACK,
-        published=_published(plan, found["NetworkSettings"]["Ports"] or {}),
+        started=live_start_ticks(pid) if pid else None,
+        host=details["NetworkSettings"]["Networks"][network]["IPAddress"] if network else LOOPBACK,
+        published=_published(plan, details["NetworkSettings"]["Ports"] or {}),
     )
 
 
-async def _refuse_dead(engine: Engine, started: Sequence[Started]) -> None:
-    """A replica is blamed before nginx, which cannot find its upstream any more."""
-    if all(container.alive for container in started):
+async def _refuse_dead(engine: Engine, containers: Sequence[Container]) -> None:
+    """Raise if a container has ended; a replica before nginx, which ends because its upstream is missing."""
+    if all(container.alive for container in containers):
         return
-    event = await engine.call(post_mortem, engine, started)
+    event = await engine.call(post_mortem, engine, containers)
     if event is not None:
         raise StackFailed(f"{event.message} at its start", details=event.log)
     raise EnvironmentLacks(
         "the processes of the containers are not visible on this machine",
-        hint="the Docker Engine runs in a virtual machine, or this runner in a container; containers are"
-        " watched through this machine's own counters, so both have to run on it",
+        hint="the Docker Engine runs in a virtual machine, or this runner in a container: run both "
+        "directly on this machine, because containers are observed through its own counters",
     )
 
 
-def _published(plan: Plan, ports: dict[str, Any]) -> int | None:
+def _published(plan: ContainerPlan, ports: Mapping[str, Sequence[Mapping[str, str]] | None]) -> int | None:
     bindings = ports.get(f"{plan.port}/tcp") if plan.published else None
     return int(bindings[0]["HostPort"]) if bindings else None
 
 
-def _refuse_taken_ports(plans: Sequence[Plan]) -> None:
+def _refuse_taken_ports(plans: Sequence[ContainerPlan]) -> None:
     for plan in plans:
         if not is_free(plan.port):
-            by_whom = "".join(f" by {holder.owner}" for holder in holders(plan.port)[:1])
             raise EnvironmentLacks(
-                f"port {plan.port} is already in use{by_whom}, and {plan.name} needs it",
+                f"port {plan.port} is already in use{by_holder(plan.port)}, and {plan.name} needs it",
                 hint="with `network: host` replicas listen on app.port, app.port + 1, …: choose another",
             )

@@ -1,7 +1,7 @@
-"""Python wheels for a build that has no network: downloaded here, copied in.
+"""Python wheels for a build without network: downloaded on this machine, copied into the build.
 
-A stand-in base means that no registry answered; a container's own network is then mostly
-cut off as well, while this machine's pip may know a mirror, a proxy or a certificate.
+A stand-in base means that no registry responded. A container's own network is then usually
+unavailable too, while this machine's pip may be configured with a mirror, a proxy or a certificate.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _GLIBC: Final = ("2_17", "2_28", "2_34", "2_36")
 async def fetch_wheels(
     folder: Path, *, machine: str, guard: Guard, say: Callable[[str], None]
 ) -> Path | None:
-    """Download what a build folder's requirements.txt asks for; cached by its content.
+    """Download what a build folder's requirements.txt lists; cached by its content.
 
     Args:
         folder: The build folder.
-        machine: The engine's processor as ``uname -m`` calls it.
-        guard: Told of pip's process.
-        say: Shown what happens.
+        machine: The engine's processor architecture, as ``uname -m`` prints it.
+        guard: Guards pip's process.
+        say: Shows progress.
 
     Returns:
         A folder of wheels, None when there is no requirements.txt.
@@ -44,17 +44,17 @@ async def fetch_wheels(
     requirements = folder / "requirements.txt"
     if not requirements.is_file():
         return None
-    wanted = hashlib.sha256(requirements.read_bytes() + f"{PYTHON} {machine}".encode()).hexdigest()[:12]
-    target = _cache() / "wheels" / wanted
+    key = hashlib.sha256(requirements.read_bytes() + f"{PYTHON} {machine}".encode()).hexdigest()[:12]
+    target = _cache() / "wheels" / key
     if target.is_dir():
         return target
     say(f"downloading the wheels of {requirements} with this machine's pip")
-    partial = target.with_name(f"{wanted}.{os.getpid()}")
+    partial = target.with_name(f"{key}.{os.getpid()}")
     try:
         await _download(requirements, partial, machine, guard)
         partial.rename(target)
     except OSError:
-        if not target.is_dir():  # nobody else put it there meanwhile
+        if not target.is_dir():  # unless another run created it meanwhile
             raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -88,7 +88,7 @@ def _pip() -> list[str]:
         return [sys.executable, "-m", "pip"]
     command = shutil.which("pip3") or shutil.which("pip")
     if command is None:
-        raise EnvironmentLacks("no pip to download wheels with", hint="install python3-pip")
+        raise EnvironmentLacks("there is no pip to download wheels with", hint="install python3-pip")
     return [command]
 
 

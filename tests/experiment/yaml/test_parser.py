@@ -1,4 +1,4 @@
-"""Untrusted YAML is read within limits, and what is wrong is said with its place."""
+"""Untrusted YAML is parsed within limits, and problems are reported with their position."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ def whole(text: str) -> object:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_an_experiment_or_a_specification_error(raw: bytes) -> None:
-    found = refusal(raw)
+    refused = refusal(raw)
 
-    assert found is None or found.problems
+    assert refused is None or refused.problems
 
 
 @given(st.lists(st.sampled_from(TOKENS) | st.text(max_size=3), max_size=30).map("".join))
-def test_any_yaml_like_text_is_too(text: str) -> None:
-    found = refusal(text.encode("utf-8", "surrogatepass"))
+def test_any_yaml_like_text_is_an_experiment_or_a_specification_error(text: str) -> None:
+    refused = refusal(text.encode("utf-8", "surrogatepass"))
 
-    assert found is None or found.problems
+    assert refused is None or refused.problems
 
 
 @given(
@@ -68,13 +68,13 @@ def test_any_yaml_like_text_is_too(text: str) -> None:
         st.tuples(st.integers(0, 1200), st.integers(0, 12), st.sampled_from(TOKENS)), min_size=1, max_size=4
     ),
 )
-def test_every_problem_of_a_damaged_file_lies_inside_its_text(base: str, edits: list) -> None:
+def test_every_problem_in_a_damaged_file_is_inside_its_text(base: str, edits: list) -> None:
     for at, cut, token in edits:
         base = base[: at % len(base)] + token + base[at % len(base) + cut :]
     lines = base.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
-    found = refusal(base)
+    refused = refusal(base)
 
-    for position in found.positions if found else ():
+    for position in refused.positions if refused else ():
         assert 1 <= position.line <= len(lines)
         assert 1 <= position.column <= len(lines[position.line - 1]) + 1
         assert position.message
@@ -124,12 +124,12 @@ def test_json_means_in_yaml_what_it_means_in_json(value: object) -> None:
         ("=", "="),
     ],
 )
-def test_an_unquoted_word_means_what_it_looks_like(written: str, meaning: object) -> None:
+def test_an_unquoted_word_has_the_type_it_looks_like(written: str, meaning: object) -> None:
     assert whole(f"key: {written}") == {"key": meaning}
     assert type(whole(f"key: {written}")["key"]) in {type(meaning), *type(meaning).__subclasses__()}
 
 
-def test_aliases_repeat_what_was_anchored() -> None:
+def test_aliases_repeat_the_anchored_value() -> None:
     assert whole("a: &x [1, 2]\nb: *x") == {"a": [1, 2], "b": [1, 2]}
 
 
@@ -164,11 +164,11 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
-def test_a_bomb_is_refused_with_few_words(bomb: str) -> None:
-    found = error(bomb)
+def test_a_bomb_is_refused_with_a_short_message(bomb: str) -> None:
+    refused = error(bomb)
 
-    assert len(found.problems) <= 51
-    assert all(len(problem) < 1_000 for problem in found.problems)
+    assert len(refused.problems) <= 51
+    assert all(len(problem) < 1_000 for problem in refused.problems)
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
@@ -176,7 +176,7 @@ def test_a_bomb_in_a_set_is_refused_too(bomb: str) -> None:
     assert error(MINIMAL, f"load={bomb}").problems
 
 
-def test_many_configurations_over_a_large_base_are_refused_before_they_multiply() -> None:
+def test_too_many_configurations_are_refused_before_they_are_merged() -> None:
     stages = "\n".join(f"  - {{rps: {n + 1}, duration: 10s}}" for n in range(100))
     configurations = "\n".join(f"  - cooldown: {n}" for n in range(1_000))
     text = MINIMAL.replace("[{rps: 10, duration: 1s}]", f"\n{stages}\nconfigurations:\n{configurations}")
@@ -188,19 +188,23 @@ SYNTAX = [
     ("an empty file", "", "spec.yaml:1:1: the file is empty"),
     ("only a comment", "# nothing\n", "spec.yaml:1:1: the file is empty"),
     ("a list", "- a\n", "spec.yaml:1:1: the file should be a mapping of keys to values"),
-    ("two documents", "a: 1\n---\nb: 2\n", "spec.yaml:2:1: a file holds one specification"),
+    ("two documents", "a: 1\n---\nb: 2\n", "spec.yaml:2:1: a file contains one specification"),
     ("a merge key", "a: &a {b: 1}\n<<: *a\n", "spec.yaml:2:1: merge keys ('<<') are not supported"),
     ("a loop", "a: &a [*a]\n", "spec.yaml:1:8: a[0]: the alias '*a' contains itself"),
-    ("an unknown alias", "a: *b\n", "spec.yaml:1:4: a: the alias '*b' names no anchor above it"),
+    ("an unknown alias", "a: *b\n", "spec.yaml:1:4: a: the alias '*b' has no anchor above it"),
     ("a list as a key", "? [a]\n: 1\n", "spec.yaml:1:3: a key must be text"),
     ("an alias as a key", "a: &a b\n*a : 1\n", "spec.yaml:2:1: a key must be text, not an alias"),
     ("an empty key", "a:\n  ? \n  : 1\n", "spec.yaml:2:4: a: a key is empty"),
-    ("a tab as indentation", "a:\n\tb: 1\n", "spec.yaml:2:1: a: a tab cannot indent or separate here"),
+    (
+        "a tab as indentation",
+        "a:\n\tb: 1\n",
+        "spec.yaml:2:1: a: a tab is not allowed as indentation or separator",
+    ),
     ("a missing colon", "a: 1\nb\nc: 2\n", "could not find expected ':'"),
     ("a stray colon", "a: b: c\n", "spec.yaml:1:5: not valid YAML: mapping values are not allowed here"),
     ("an open quote", 'a: "b\n', "found unexpected end of stream"),
-    ("an escape beyond Unicode", 'a: "\\UFFFFFFFF"\n', "not valid YAML: a bad escape"),
-    ("half a surrogate", 'a: "\\ud800"\n', "spec.yaml:1:4: a: half of a surrogate pair is not text"),
+    ("an escape beyond Unicode", 'a: "\\UFFFFFFFF"\n', "not valid YAML: invalid escape"),
+    ("half a surrogate", 'a: "\\ud800"\n', "spec.yaml:1:4: a: half of a surrogate pair is not valid text"),
     ("a NUL", "a: b\n\0", "spec.yaml:2:1: the character U+0000 is not allowed in YAML"),
     ("an escape sequence", "a: \x1b[31m\n", "spec.yaml:1:4: the character U+001B is not allowed in YAML"),
     ("a line separator", "a: b\u2028c\n", "spec.yaml:1:5: the character U+2028 is not allowed in YAML"),
@@ -211,7 +215,7 @@ SYNTAX = [
 
 
 @pytest.mark.parametrize(("text", "message"), [row[1:] for row in SYNTAX], ids=[row[0] for row in SYNTAX])
-def test_what_is_no_yaml_for_us_is_named_with_its_place(text: str | bytes, message: str) -> None:
+def test_invalid_yaml_is_reported_with_its_position(text: str | bytes, message: str) -> None:
     assert message in sole(text)
 
 
@@ -221,10 +225,10 @@ def test_a_duplicate_key_names_both_places() -> None:
     )
 
 
-def test_tags_are_refused_and_run_nothing() -> None:
+def test_tags_are_refused_and_execute_nothing() -> None:
     assert sole(MINIMAL.replace("tiny", "!!python/name:os.system")) == (
-        "spec.yaml:2:7: name: YAML tags are not allowed, and this has "
-        "'tag:yaml.org,2002:python/name:os.system'\n"
+        "spec.yaml:2:7: name: the YAML tag 'tag:yaml.org,2002:python/name:os.system' "
+        "is not allowed\n"
         "  2 | name: !!python/name:os.system\n"
         "    |       ^^^^^^^^^^^^^^^^^^^^^^^\n"
         "  put text that begins with '!' in quotes"
@@ -257,16 +261,16 @@ def test_marks_of_a_cut_file_are_inside_it(end: int) -> None:
     try:
         node, _ = parse(text)
     except Refused as refused:
-        found = [refused.fault.mark]
+        positions = [refused.fault.mark]
     else:
-        found = marks(node) if node else []
+        positions = marks(node) if node else []
 
-    for mark in found:
+    for mark in positions:
         assert 1 <= mark.column <= len(lines[mark.line - 1]) + 1
 
 
 def test_depth_is_counted_through_aliases() -> None:
-    assert "the file nests deeper than 32 levels, aliases counted in full" in sole(alias_ladder(60))
+    assert "the file is nested deeper than 32 levels, with aliases expanded" in sole(alias_ladder(60))
 
 
 def test_a_missing_value_is_shown_at_its_key() -> None:
@@ -277,6 +281,6 @@ def test_a_collection_that_should_be_a_value_is_shown_at_its_key() -> None:
     text = PROCESS.replace("connection: new", "timeout:\n    - 1s")
 
     assert sole(text).startswith(
-        "spec.yaml:8:3: load.timeout: should be a time with its unit, such as 30s, not a list\n"
+        "spec.yaml:8:3: load.timeout: should be a time with a unit, such as 30s, not a list\n"
         "  8 |   timeout:\n"
     )

@@ -1,57 +1,76 @@
-"""Charts from stored results: what they say, and what becomes of them when data is odd."""
+"""Charts from stored results: their titles and data, and what happens where data is missing or odd."""
 
 from __future__ import annotations
 
-import copy
 import itertools
+import json
 
 import pytest
+from msgspec.structs import replace
 
-from runner.report.charts.chart import logarithmic
+from runner.core.codes import StageStatus
+from runner.core.results import Latency
+from runner.report.charts.capacity import capacity
+from runner.report.charts.chart import logarithmic, titled
+from runner.report.charts.distribution import distribution
+from runner.report.charts.over_time import over_time
 from runner.report.charts.render import charts, render_svg
-from runner.report.charts.tails import capacity, distribution
-from runner.report.charts.time import over_time
 from runner.store.rendered_files import rendered
-from tests.report.test_junit import first_stage, stored
+from runner.store.results_file import encode_results, parse_results
+from tests.report.stored_results import RESULTS, first_stage, stored, with_configuration, with_stage
 
 
 def named(results):
     return {chart.name: chart for chart in charts(results)}
 
 
-def test_a_chart_that_cannot_be_made_costs_neither_the_others_nor_the_report():
-    results = stored("single-process")
-    whole = set(named(results))
-    first_stage(results)["distribution"] = [["fifty", 1.0]]
+def test_numbers_that_cannot_be_drawn_cost_one_chart_and_not_the_report():
+    results = with_stage(stored("single-process"), distribution=((50.0, -1.0),))
+    expected = set(named(stored("single-process"))) - {"distribution"}
 
     files = rendered(results)
 
-    assert set(named(results)) == whole - {"distribution"}
+    assert set(named(results)) == expected
     assert {"report.md", "report.html", "charts/latency-light.svg"} <= set(files)
     assert "charts/distribution-light.svg" not in files
 
 
-def test_the_title_names_the_slowest_stage_and_whose_it_is():
+def test_computed_whole_numbers_and_decoded_ones_give_the_same_text():
+    moments = tuple(
+        replace(moment, t_s=int(moment.t_s)) for moment in first_stage(stored("single-process")).timeseries
+    )
+    computed = with_stage(
+        stored("single-process"), target_rps=100, actual_rps=100, warmup_s=2, window_s=10, timeseries=moments
+    )
+
+    decoded = parse_results(encode_results(computed), RESULTS)
+
+    assert isinstance(first_stage(decoded).target_rps, float)
+    assert [json.dumps(titled(chart)) for chart in charts(decoded)] == [
+        json.dumps(titled(chart)) for chart in charts(computed)
+    ]
+
+
+def test_the_title_names_the_slowest_stage_and_its_configuration():
     results = stored("hop-ladder")
-    slow = results["configurations"][3]
-    slow["stages"][0]["response_time_ms"] |= {"p95": 9000.0, "p99": 9500.0}
+    latency = replace(results.configurations[3].stages[0].response_time_ms, p95=9000.0, p99=9500.0)
+    results = with_stage(results, (3, 0), response_time_ms=latency)
 
-    found = named(results)
+    drawn = named(results)
 
+    slow = results.configurations[3]
     for chart in ("latency", "distribution"):
-        assert slow["title"] in found[chart].title
-        assert slow["stages"][0]["name"] in found[chart].title
+        assert slow.title in drawn[chart].title
+        assert slow.stages[0].name in drawn[chart].title
 
 
-def test_of_many_stages_the_distribution_shows_the_slowest_and_says_so():
-    results = stored("hop-ladder")
-
-    chart = distribution(results)
+def test_of_many_stages_the_distribution_shows_the_slowest_and_their_number():
+    chart = distribution(stored("hop-ladder"))
 
     series = {row["series"] for row in chart.spec["data"]["values"]}
     assert len(series) == 10
     assert "the slowest 10 of 20 stages" in chart.subtitle
-    assert any("Docker-proxy, nginx and two containers, kept, 4,000 RPS" in each for each in series)
+    assert any("Docker-proxy, nginx and two containers, kept, 4,000 RPS" in name for name in series)
 
 
 def test_every_series_of_the_capacity_curve_fades_with_its_line():
@@ -62,71 +81,90 @@ def test_every_series_of_the_capacity_curve_fades_with_its_line():
 
 def test_a_description_is_one_line_whatever_the_title():
     results = stored("hop-ladder")
-    for each in results["configurations"]:
-        each["title"] = "A title\n\nof [several](lines)"
+    for at in range(len(results.configurations)):
+        results = with_configuration(results, at, title="A title\n\nof [several](lines)")
 
     for chart in charts(results):
         assert "\n" not in chart.alt
 
 
 @pytest.mark.parametrize("gone", ["all", "but one"])
-def test_an_aborted_run_has_the_charts_it_has_data_for(gone):
+def test_an_aborted_run_has_the_charts_that_it_has_data_for(gone):
     results = stored("single-process")
-    stages = results["configurations"][0]["stages"]
-    for stage in stages if gone == "all" else stages[1:]:
-        stage |= {"status": "not-run", "actual_rps": None, "achieved": None, "timeseries": []}
+    for at in range(0 if gone == "all" else 1, len(results.configurations[0].stages)):
+        results = with_stage(
+            results, (0, at), status=StageStatus.NOT_RUN, actual_rps=None, achieved=None, timeseries=()
+        )
 
-    found = charts(results)
+    drawn = charts(results)
 
-    assert bool(found) == (gone == "but one")
-    for chart in found:
+    assert bool(drawn) == (gone == "but one")
+    for chart in drawn:
         assert render_svg(chart)[0].startswith(b"<svg")
 
 
-def test_each_search_of_a_capacity_curve_is_a_line_of_its_own_and_all_are_named_once():
+@pytest.mark.parametrize("name", ["throughput", "latency", "cpu", "over-time", "distribution"])
+def test_a_stage_without_latency_and_cpu_usage_is_left_out_of_their_charts(name):
+    results = with_stage(
+        stored("docker-4k"), response_time_ms=Latency(), cpu_cores={}, distribution=None, timeseries=()
+    )
+
+    assert (name in named(results)) == (name == "throughput")
+
+
+def test_each_search_of_a_capacity_curve_is_a_line_of_its_own_and_named_once_with_all_its_rates():
     results = stored("capacity")
-    each = results["configurations"][0]
-    again = copy.deepcopy(each["capacity"][0]) | {"repeat": 2, "rps": 9000.0}
-    each["capacity"].append(again)
+    searches = results.configurations[0].capacity
+    results = with_configuration(results, capacity=(*searches, replace(searches[0], repeat=2, rps=9000.0)))
 
     chart = capacity(results)
 
     lines = {(row["series"], row["search"]) for row in chart.spec["data"]["values"]}
     assert len(lines) == 3
-    assert chart.title.startswith("connection=keep-alive holds 8,000 and 9,000 RPS; ")
+    assert chart.title.startswith("connection=keep-alive sustains 8,000 and 9,000 RPS; ")
 
 
-def test_time_goes_by_in_the_order_that_was_run_and_every_stage_has_its_band():
+def test_stages_follow_each_other_in_the_order_of_the_run_and_every_stage_has_its_band():
     results = stored("single-process")
-    stages = results["configurations"][0]["stages"]
-    for stage in stages:
-        stage["order"] = len(stages) - stage["order"]
+    stages = results.configurations[0].stages
+    results = with_configuration(
+        results, stages=tuple(replace(stage, order=len(stages) - stage.order) for stage in stages)
+    )
 
     names, rate, *_ = over_time(results).spec["vconcat"]
 
     shade = rate["layer"][0]["data"]["values"]
-    assert [band["stage"] for band in shade] == [stage["name"] for stage in reversed(stages)]
+    assert [band["stage"] for band in shade] == [stage.name for stage in reversed(stages)]
     assert [one["to"] < other["from"] for one, other in itertools.pairwise(shade)] == [True] * 3
-    assert [each["name"] for each in names["data"]["values"]] == [band["stage"] for band in shade]
+    assert [row["name"] for row in names["data"]["values"]] == [band["stage"] for band in shade]
 
 
-def test_names_of_stages_that_would_run_into_each_other_are_slanted():
-    few, many = (named(each)["throughput"].spec for each in (stored("single-process"), crowded()))
+def test_a_role_outside_the_list_may_use_the_most_cpu():
+    results = stored("docker-4k")
+    usage = first_stage(results).cpu_cores
+    results = with_stage(results, cpu_cores={**usage, "postgres": replace(usage["system"], avg=1.5)})
+
+    assert "postgres used the most, 1.50" in named(results)["cpu"].title
+
+
+def test_labels_of_stages_that_would_overlap_are_slanted():
+    few, many = (named(results)["throughput"].spec for results in (stored("single-process"), crowded()))
 
     angles = [spec["layer"][0]["encoding"]["x"]["axis"]["labelAngle"] for spec in (few, many)]
     assert angles == [0, -40]
 
 
 def crowded():
-    """A run of many stages with long names."""
+    """Return a run of many stages with long names."""
     results = stored("single-process")
-    stages = results["configurations"][0]["stages"]
-    results["configurations"][0]["stages"] = [
-        stage | {"name": f"{stage['name']} on round {n}"} for stage in stages for n in range(3)
-    ]
-    return results
+    stages = tuple(
+        replace(stage, name=f"{stage.name} on round {n}")
+        for stage in results.configurations[0].stages
+        for n in range(3)
+    )
+    return with_configuration(results, stages=stages)
 
 
 @pytest.mark.parametrize(("numbers", "ticks"), [((2.0, 8.0), 5), ((0.3, 450.0), 4), ((None, 5.0), 5)])
-def test_a_logarithmic_axis_over_decades_has_lines_at_those_only(numbers, ticks):
+def test_a_logarithmic_axis_over_decades_has_grid_lines_at_those_only(numbers, ticks):
     assert logarithmic(numbers)["axis"]["tickCount"] == ticks

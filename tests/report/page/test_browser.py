@@ -1,4 +1,4 @@
-"""The page in a real browser: it works, leaks nothing, and can be used by everybody."""
+"""The page in a real browser: it works, requests nothing, and is accessible."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 from runner.report.page.render import render_page
 from runner.store.vega_cache import vega_bundle
 from tests.publish.node_tools import node_tools
-from tests.report.test_junit import stored
+from tests.report.stored_results import stored
 
 pytestmark = pytest.mark.browser
 
@@ -39,15 +39,15 @@ def address(tmp_path_factory):
 
 
 class Visit:
-    """One opened page and all that it said or asked for."""
+    """One opened page with its console messages and requests."""
 
     def __init__(self, browser, address, **how):
         self.context = browser.new_context(**how)
         self.page = self.context.new_page()
-        self.said, self.asked = [], []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.messages, self.requests = [], []
+        self.page.on("console", lambda message: self.messages.append(message.text))
+        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(address)
         self.page.wait_for_function("document.querySelectorAll('.chart svg').length >= 6")
 
@@ -61,38 +61,38 @@ def visit(browser, address):
         return opened[-1]
 
     yield go
-    for each in opened:
-        each.context.close()
+    for visited in opened:
+        visited.context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_draws_its_charts_says_nothing_and_asks_nobody(visit, address, scheme):
-    seen = visit(color_scheme=scheme)
+def test_it_draws_its_charts_without_messages_and_requests(visit, address, scheme):
+    opened = visit(color_scheme=scheme)
 
-    assert seen.said == []
-    assert seen.asked == [address]
-    assert seen.context.cookies() == []
+    assert opened.messages == []
+    assert opened.requests == [address]
+    assert opened.context.cookies() == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(visit, scheme):
     page = visit(color_scheme=scheme).page
-    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    page.evaluate("document.querySelectorAll('details').forEach((section) => { section.open = true; })")
     axe = (node_tools() / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
     page.evaluate(axe)
-    found = page.evaluate("axe.run()")
+    result = page.evaluate("axe.run()")
 
-    serious = [each for each in found["violations"] if each["impact"] in {"serious", "critical"}]
-    assert serious == [], json.dumps([(each["id"], each["nodes"][0]["html"]) for each in serious], indent=1)
-    assert len(found["passes"]) > 20
+    serious = [rule for rule in result["violations"] if rule["impact"] in {"serious", "critical"}]
+    assert serious == [], json.dumps([(rule["id"], rule["nodes"][0]["html"]) for rule in serious], indent=1)
+    assert len(result["passes"]) > 20
 
 
-def test_the_page_is_no_wider_than_a_small_telephone(visit):
+def test_the_page_is_no_wider_than_a_small_phone(visit):
     page = visit(viewport={"width": 360, "height": 800}).page
 
-    page.wait_for_function("document.documentElement.scrollWidth <= 360")  # once charts are drawn to fit
-    widths = page.evaluate("[...document.querySelectorAll('.chart svg')].map((each) => each.clientWidth)")
+    page.wait_for_function("document.documentElement.scrollWidth <= 360")  # after charts are drawn to fit
+    widths = page.evaluate("[...document.querySelectorAll('.chart svg')].map((svg) => svg.clientWidth)")
     assert 200 < max(widths) <= 360
 
 
@@ -120,7 +120,7 @@ def column(page, title):
     ]
 
 
-def test_the_stages_are_sorted_by_the_keyboard_by_value_and_not_by_letter(visit):
+def test_the_stages_are_sorted_from_the_keyboard_by_value_and_not_by_letter(visit):
     page = visit().page
     button = page.get_by_role("button", name="Actual RPS")
 
@@ -135,7 +135,7 @@ def test_the_stages_are_sorted_by_the_keyboard_by_value_and_not_by_letter(visit)
     assert page.locator("th[aria-sort=descending]").inner_text().startswith("Actual RPS")
 
 
-def test_findings_open_by_the_keyboard_and_show_their_evidence(visit):
+def test_findings_open_from_the_keyboard_and_show_their_evidence(visit):
     page = visit().page
     summary = page.locator("details.finding summary").first
 

@@ -1,4 +1,4 @@
-"""The page from stored results alone: whole, harmless, and the same each time."""
+"""The page from stored results alone: complete, harmless, and the same each time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,25 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from msgspec.structs import replace
 
+from runner.core.codes import StageStatus, Validity
+from runner.core.metrics import METRICS
+from runner.core.results import Evidence, Latency, StageValidity, ThresholdResult
 from runner.report.charts.render import charts, render_svg
-from runner.report.page.columns import COLUMNS
+from runner.report.page.columns import COLUMNS, DEFINITIONS, VERDICT
 from runner.report.page.render import render_page
+from runner.store.results_file import encode_results, parse_results
 from runner.store.vega_cache import vega_bundle
-from tests.report.test_junit import first_stage, stored
+from tests.report.stored_results import (
+    RESULTS,
+    first_stage,
+    stored,
+    with_configuration,
+    with_experiment,
+    with_run,
+    with_stage,
+)
 
 RUNS = ["app-server", "capacity", "docker-4k", "hop-ladder", "replicas-usl", "single-process"]
 
@@ -26,10 +39,10 @@ class Outline(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
+        values = dict(attributes)
         self.tags.append(tag)
-        self.ids += [found["id"]] if "id" in found else []
-        self.links += [found[key] for key in ("href", "src", "srcset", "action") if key in found]
+        self.ids += [values["id"]] if "id" in values else []
+        self.links += [values[key] for key in ("href", "src", "srcset", "action") if key in values]
 
     def handle_data(self, data):
         self.text.append(data)
@@ -46,13 +59,22 @@ def test_real_runs_become_a_page_that_refers_to_nothing_outside(name):
     assert outline.tags.count("h1") == 1
 
 
-def test_every_number_has_a_definition_to_go_to():
+def test_every_column_of_numbers_has_a_definition_to_go_to():
     outline = Outline(render_page(stored("app-server")))
 
-    assert {f"is-{column.key}" for column in COLUMNS if column.means} <= set(outline.ids)
+    assert {column.definition.anchor for column in COLUMNS} | {VERDICT.anchor} <= set(outline.ids)
+    assert len({definition.anchor for definition in DEFINITIONS}) == len(DEFINITIONS)
 
 
-def test_the_same_results_give_the_same_page_and_pictures():
+@pytest.mark.parametrize("path", ["actual_rps", "duration.p95", "cpu.app.avg"])
+def test_a_metric_has_the_title_and_the_definition_of_the_registry(path):
+    outline = Outline(render_page(stored("app-server")))
+
+    assert METRICS[path].definition in outline.text
+    assert any(text.startswith(METRICS[path].title) for text in outline.text)
+
+
+def test_the_same_results_give_the_same_page_and_charts():
     results = stored("single-process")
 
     assert render_page(results, bundle=vega_bundle()) == render_page(results, bundle=vega_bundle())
@@ -60,18 +82,29 @@ def test_the_same_results_give_the_same_page_and_pictures():
         assert render_svg(chart) == render_svg(chart)
 
 
-def test_text_from_outside_stays_text():
+def test_computed_whole_numbers_and_decoded_ones_give_the_same_page():
+    computed = with_stage(stored("single-process"), target_rps=100, actual_rps=100, achieved=1, window_s=10)
+
+    decoded = parse_results(encode_results(computed), RESULTS)
+
+    assert isinstance(first_stage(decoded).target_rps, float)
+    assert render_page(decoded, bundle="0") == render_page(computed, bundle="0")
+    assert 'data-value="100"' in render_page(decoded)
+
+
+def test_hostile_text_stays_text():
     hostile = (
         "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{ 7*7 }}[x](javascript:alert(1))"
     )
-    results = stored("app-server")
-    results["experiment"]["title"] = results["experiment"]["objective"] = hostile
-    results["run"]["command"] = hostile
-    results["configurations"][0]["title"] = hostile
-    stage = first_stage(results)
-    stage["name"] = hostile
-    stage["validity"] = {"status": "invalid", "reasons": [hostile]}
-    stage["verdict"]["findings"][0]["summary"] = hostile
+    results = with_experiment(stored("app-server"), title=hostile, objective=hostile)
+    results = with_configuration(with_run(results, command=hostile), title=hostile)
+    verdict = first_stage(results).verdict
+    results = with_stage(
+        results,
+        name=hostile,
+        validity=StageValidity(Validity.INVALID, (hostile,)),
+        verdict=replace(verdict, findings=(replace(verdict.findings[0], summary=hostile),)),
+    )
 
     page = render_page(results, bundle="window.vegaEmbed = 0;")
 
@@ -83,22 +116,28 @@ def test_text_from_outside_stays_text():
     assert json.loads(page.split('id="data">')[1].split("</script>")[0])["charts"]
 
 
+NOT_RUN = {
+    "status": StageStatus.NOT_RUN,
+    "actual_rps": None,
+    "achieved": None,
+    "timeseries": (),
+    "duration_ms": Latency(),
+    "response_time_ms": Latency(),
+    "cpu_cores": {},
+}
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"status": "not-run", "actual_rps": None, "achieved": None, "timeseries": []},
-        {"validity": {"status": "invalid", "reasons": ["a worker died"]}},
-        {"timeseries": []},
-        {"distribution": [[50, 1.0], [99, 2.0]]},
+        NOT_RUN,
+        {"validity": StageValidity(Validity.INVALID, ("a worker died",))},
+        {"timeseries": ()},
+        {"distribution": ((50.0, 1.0), (99.0, 2.0))},
     ],
 )
-def test_a_stage_of_which_little_is_known_has_its_row(change):
-    results = stored("single-process")
-    stage = first_stage(results)
-    stage.update(change)
-    if "status" in change:
-        stage["duration_ms"] = stage["response_time_ms"] = dict.fromkeys(stage["duration_ms"])
-        stage["cpu_cores"] = {}
+def test_a_stage_with_few_numbers_has_its_row(change):
+    results = with_stage(stored("single-process"), **change)
 
     page = render_page(results, bundle="0")
 
@@ -106,7 +145,18 @@ def test_a_stage_of_which_little_is_known_has_its_row(change):
     assert len(charts(results)) >= 4
 
 
-def test_without_the_extra_there_are_tables_and_curves_and_no_charts():
+@pytest.mark.parametrize("before", [None, 5.0])
+def test_evidence_of_a_counter_has_its_values_where_both_are_known(before):
+    verdict = first_stage(stored("docker-4k")).verdict
+    evidence = Evidence("overflows", 2.0, "", before=before, after=7.0)
+    finding = replace(verdict.findings[0], evidence=(evidence,))
+
+    page = render_page(with_stage(stored("docker-4k"), verdict=replace(verdict, findings=(finding,))))
+
+    assert ("(5 → 7)" in page) == (before is not None)
+
+
+def test_without_the_extra_there_are_tables_and_sparklines_and_no_charts():
     page = render_page(stored("single-process"))
 
     assert 'class="chart"' not in page
@@ -114,25 +164,25 @@ def test_without_the_extra_there_are_tables_and_curves_and_no_charts():
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_charts_of_real_runs_are_drawn_and_say_what_was_found(name):
+def test_charts_of_real_runs_are_drawn_and_state_a_finding(name):
     results = stored(name)
 
-    found = charts(results)
+    drawn = charts(results)
 
-    assert {chart.name for chart in found} >= {"throughput", "latency", "cpu"}
-    assert ("capacity" in {chart.name for chart in found}) == (name in {"capacity", "replicas-usl"})
-    assert ("configurations" in {chart.name for chart in found}) == (len(results["configurations"]) > 1)
-    for chart in found:
+    names = {chart.name for chart in drawn}
+    assert names >= {"throughput", "latency", "cpu"}
+    assert ("capacity" in names) == (name in {"capacity", "replicas-usl"})
+    assert ("configurations" in names) == (len(results.configurations) > 1)
+    for chart in drawn:
         light, dark = render_svg(chart)
         assert light.startswith(b"<svg")
         assert light != dark
-        assert re.search(r"\d", chart.title) or chart.title.startswith("Every rate"), chart.title
+        assert re.search(r"\d", chart.title), chart.title
 
 
-def test_thresholds_that_failed_stand_with_the_verdict_and_names_as_they_were_written():
-    results = stored("app-server")
-    results["configurations"][0]["title"] = "one_process [a]"
-    first_stage(results)["thresholds"] = [{"expr": "errors < 1%", "ok": False, "value": 0.25}]
+def test_failed_thresholds_stand_with_the_verdict_and_names_as_they_were_written():
+    results = with_configuration(stored("app-server"), title="one_process [a]")
+    results = with_stage(results, thresholds=(ThresholdResult("errors < 1%", ok=False, value=0.25),))
 
     page = render_page(results)
 

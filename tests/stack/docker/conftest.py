@@ -1,4 +1,4 @@
-"""One run's context on a real engine, and a look at what is left of it."""
+"""One run's context on a real engine, and a check that nothing is left of it."""
 
 import os
 import shutil
@@ -22,8 +22,8 @@ needs_mmdebstrap = pytest.mark.skipif(
 
 
 @dataclass
-class Said:
-    """A guard and a voice that only remember."""
+class RecordingGuard:
+    """A guard that only records, and the lines shown to the user."""
 
     lines: list[str] = field(default_factory=list)
     processes: set[int] = field(default_factory=set)
@@ -43,32 +43,32 @@ class Said:
 
 
 @pytest.fixture
-def said() -> Said:
-    return Said()
+def recorder() -> RecordingGuard:
+    return RecordingGuard()
 
 
 @pytest.fixture
 def api() -> Iterator[docker.APIClient]:
-    # a pool for every URL a test may ask: the SDK throws the oldest of 25 away without closing its sockets
+    # a pool for every URL a test may use: the SDK discards the oldest of 25 without closing its sockets
     client = docker.APIClient(base_url="unix:///var/run/docker.sock", version="auto", num_pools=1000)
     yield client
     client.close()
 
 
 @pytest.fixture
-def context(said: Said, tmp_path: Path) -> StackContext:
+def context(recorder: RecordingGuard, tmp_path: Path) -> StackContext:
     return StackContext(
         run_id=f"test-{uuid.uuid4().hex[:8]}",
         name="two-hops",
         base_dir=APP.parent,
         scratch=tmp_path,
-        guard=said,
-        say=said.lines.append,
+        guard=recorder,
+        say=recorder.lines.append,
     )
 
 
 def labelled(api: docker.APIClient, run_id: str) -> list[str]:
-    """Names of every container and network of a run."""
+    """Return the names of every container and network of a run."""
     filters = {"label": f"loadproof.run={run_id}"}
     containers = api.containers(all=True, filters=filters)
     networks = api.networks(filters=filters)
@@ -77,7 +77,7 @@ def labelled(api: docker.APIClient, run_id: str) -> list[str]:
 
 @pytest.fixture
 def left_over(api: docker.APIClient, context: StackContext) -> Iterator[Any]:
-    """Call it to see what is left; a test that leaves something fails in any case."""
+    """Return what is left of the run when called; a test that leaves anything fails in any case."""
     yield lambda: labelled(api, context.run_id)
     assert labelled(api, context.run_id) == []
 

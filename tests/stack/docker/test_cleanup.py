@@ -1,4 +1,4 @@
-"""Nothing of ours stays on the engine, however a run ends, and nothing else is ever touched."""
+"""A run leaves nothing on the engine, however it ends, and touches nothing else."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def wait_until_nothing_is_left(api, run_id):
 
 
 def processes_of(run_id):
-    """Everything that has the run's id in its command line: the victim and its watchdog."""
+    """Return all processes with the run's id in their command line: the victim and its watchdog."""
     commands = Path("/proc").glob("[0-9]*/cmdline")
     return [path for path in commands if run_id.encode() in read(path)]
 
@@ -56,8 +56,8 @@ def test_a_run_killed_in_any_step_leaves_nothing(api, context, left_over, step):
 
 @contextmanager
 def object_of(api, **changes):
-    """A network labelled as this process's, but for the changes."""
-    marked = {**labels.labels("test-owner", "network"), **changes}
+    """Create a network labelled as this process's, with some labels changed."""
+    marked = {**labels.run_labels("test-owner", "network"), **changes}
     network = api.create_network(f"loadproof-test-{os.getpid()}", labels=marked)["Id"]
     try:
         yield network
@@ -74,7 +74,7 @@ async def swept(api, network):
 
 
 @pytest.mark.parametrize(
-    ("changes", "goes"),
+    ("changes", "removed"),
     [
         ({}, False),
         ({"loadproof.owner-pid": "4194303"}, True),
@@ -84,22 +84,22 @@ async def swept(api, network):
         ({"loadproof.pid-namespace": "1", "loadproof.expires": "1"}, True),
         ({"loadproof.owner-pid": "broken"}, True),
     ],
-    ids=["alive", "dead", "pid given again", "before a reboot", "not to be judged", "expired", "unreadable"],
+    ids=["alive", "dead", "pid reused", "before a reboot", "another namespace", "expired", "unreadable"],
 )
-async def test_a_sweep_removes_what_has_no_owner_any_more(api, changes, goes):
+async def test_a_sweep_removes_objects_of_dead_owners(api, changes, removed):
     with object_of(api, **changes) as network:
-        assert await swept(api, network) is goes
+        assert await swept(api, network) is removed
 
 
-async def test_a_sweep_at_the_start_is_said(api, context, said, left_over):
+async def test_a_sweep_at_the_start_is_reported(api, context, recorder, left_over):
     with object_of(api, **{"loadproof.owner-pid": "4194303"}) as network:
         async with open_docker(topology(), context):
             assert not api.networks(ids=[network])
 
-    assert any(line.startswith("removed what an earlier run left behind") for line in said.lines)
+    assert any(line.startswith("removed what an earlier run left behind") for line in recorder.lines)
 
 
-async def test_what_has_no_label_of_ours_is_never_touched(api, context, left_over):
+async def test_objects_without_loadproofs_label_are_never_touched(api, context, left_over):
     foreign = api.create_network(f"foreign-{os.getpid()}", labels={"loadproofing": "no"})["Id"]
     try:
         async with open_docker(topology(), context):
@@ -111,12 +111,12 @@ async def test_what_has_no_label_of_ours_is_never_touched(api, context, left_ove
         api.remove_network(foreign)
 
 
-async def test_clean_spares_the_living_unless_everything_is_asked_for(api, monkeypatch):
+async def test_clean_spares_live_runs_unless_everything_is_requested(api, monkeypatch):
     async def no_images(_):
         return []
 
     monkeypatch.setattr(cleanup, "_remove_images", no_images)  # the other tests' bases
-    monkeypatch.setattr(labels, "RUN", "loadproof-test.run")  # and runs that may be up meanwhile
+    monkeypatch.setattr(labels, "RUN", "loadproof-test.run")  # and runs that are up at the same time
     with object_of(api) as network:
         assert f"network loadproof-test-{os.getpid()}" not in await cleanup.clean(everything=False)
         assert api.networks(ids=[network])
@@ -139,7 +139,7 @@ async def test_clean_everything_removes_images_built_here(api, monkeypatch):
     assert api.images(filters={"label": f"mine={marked}"}) == []
 
 
-async def test_a_cancelled_bring_up_removes_what_it_began(context, left_over):
+async def test_a_cancelled_bring_up_removes_what_it_created(context, left_over):
     for after_s in (0.05, 0.3, 0.6, 0.9):
         with trio.move_on_after(after_s):
             async with open_docker(topology(replicas=3, proxy={"kind": "nginx"}), context):
@@ -147,8 +147,8 @@ async def test_a_cancelled_bring_up_removes_what_it_began(context, left_over):
         assert left_over() == []
 
 
-def test_labels_say_whose_an_object_is():
-    marked = labels.labels("run-1", "app")
+def test_labels_identify_the_owner():
+    marked = labels.run_labels("run-1", "app")
 
     assert json.loads(marked["loadproof.owner-pid"]) == os.getpid()
     assert not labels.owner_is_gone(marked)

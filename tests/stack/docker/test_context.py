@@ -1,4 +1,4 @@
-"""A build's fingerprint follows everything that goes into the image, and nothing else."""
+"""A build's fingerprint depends on everything that goes into the image, and on nothing else."""
 
 import os
 import tarfile
@@ -30,7 +30,7 @@ def fingerprint(folder, **salt):
     return written(folder, **salt)[0]
 
 
-def test_the_same_content_has_the_same_fingerprint_whenever_it_was_written(folder):
+def test_the_same_content_has_the_same_fingerprint(folder):
     before = fingerprint(folder)
     os.utime(folder / "main.py", (1, 1))
 
@@ -49,18 +49,18 @@ def test_the_same_content_has_the_same_fingerprint_whenever_it_was_written(folde
     ],
     ids=["content", "name", "mode", "a file more", "a link", "Dockerfile"],
 )
-def test_any_change_of_the_content_changes_it(folder, change):
+def test_any_change_of_the_content_changes_the_fingerprint(folder, change):
     before = fingerprint(folder)
     change(folder)
 
     assert fingerprint(folder) != before
 
 
-def test_another_base_changes_it(folder):
+def test_another_base_changes_the_fingerprint(folder):
     assert fingerprint(folder, BASE="sha256:1") != fingerprint(folder, BASE="sha256:2")
 
 
-def test_what_dockerignore_names_is_left_out(folder):
+def test_dockerignore_excludes_files(folder):
     (folder / ".dockerignore").write_text("# local things\n\nsub\n*.tmp\n")
     (folder / "big.tmp").write_text("x")
 
@@ -70,13 +70,13 @@ def test_what_dockerignore_names_is_left_out(folder):
     assert not {"big.tmp", "sub", "sub/part.py"} & set(names)
 
 
-def test_the_dockerfile_is_sent_even_where_dockerignore_names_it(folder):
+def test_dockerignore_does_not_exclude_the_dockerfile(folder):
     (folder / ".dockerignore").write_text("Dockerfile\n")
 
     assert "Dockerfile" in written(folder)[1]
 
 
-def test_wheels_are_laid_beside_the_content_and_not_into_the_folder(folder, tmp_path):
+def test_wheels_are_added_to_the_context_and_not_to_the_folder(folder, tmp_path):
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     (wheels / "a-1-py3-none-any.whl").write_bytes(b"wheel")
@@ -97,12 +97,12 @@ def test_wheels_are_laid_beside_the_content_and_not_into_the_folder(folder, tmp_
 def test_a_dockerfiles_base_and_parents_are_found(folder, text, base, parents):
     (folder / "Dockerfile").write_text(text)
 
-    found = read_dockerfile(folder)
+    dockerfile = read_dockerfile(folder)
 
-    assert (found.base, found.parents) == (base, parents)
+    assert (dockerfile.base, dockerfile.parents) == (base, parents)
 
 
-def test_a_build_folder_lies_beside_the_specification_first(folder, tmp_path, monkeypatch):
+def test_a_build_folder_is_relative_to_the_specification_first(folder, tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / "app").mkdir(parents=True)
     (elsewhere / "app" / "Dockerfile").write_text("FROM scratch\n")
@@ -114,7 +114,7 @@ def test_a_build_folder_lies_beside_the_specification_first(folder, tmp_path, mo
         find_folder("nothing", tmp_path)
 
 
-def test_the_content_has_one_digest_whatever_it_is_built_upon_and_however_it_was_checked_out(folder):
+def test_the_content_digest_does_not_depend_on_base_or_checkout(folder):
     (folder / ".dockerignore").write_text("*.log\n")
     before = content_digest(folder)
     os.utime(folder / "main.py", (1, 1))
@@ -136,7 +136,7 @@ def test_the_content_has_one_digest_whatever_it_is_built_upon_and_however_it_was
     ],
     ids=["content", "name", "executable", "link"],
 )
-def test_a_digest_follows_what_is_in_the_folder(folder, change):
+def test_any_change_in_the_folder_changes_the_digest(folder, change):
     before = content_digest(folder)
     change(folder)
 

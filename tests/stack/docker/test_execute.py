@@ -20,11 +20,11 @@ ROOT = Path(__file__).parents[3]
 WITHOUT_PICTURES = ROOT / "tests" / "without_pictures"
 GONE_WITHIN_S = 15
 SLOW = "sleep 31.4159"
-"""What the slow build's container runs."""
+"""The command of the slow build's container."""
 
 
 class Runner:
-    """The command line on a specification of two hops, named so that its objects can be found."""
+    """The command line on a specification of two hops, with a unique name."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -90,7 +90,7 @@ def runner(tmp_path):
 
 @pytest.fixture
 def objects(api):
-    """Every container and network that a process owns, and the build it waits for."""
+    """Return a function: a process's containers and networks, and the build it waits for."""
 
     def look(process):
         filters = {"label": f"loadproof.owner-pid={process.pid}"}
@@ -109,7 +109,7 @@ def wait_until_empty(objects, process, runner):
 
 
 def slow_build(folder):
-    """A build that takes half a minute, and is another one each time: one that got through would be kept."""
+    """Write a build that takes half a minute, and differs each time so that its image is never reused."""
     folder.mkdir()
     lines = ["ARG BASE=python:3.12-slim", "FROM ${BASE}", f"RUN echo building && : {uuid.uuid4()} && {SLOW}"]
     (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
@@ -122,30 +122,30 @@ def read_until(stream, word):
         lines.append(line)
         if word in line:
             return
-    pytest.fail(f"{word!r} was never said: {lines}")
+    pytest.fail(f"{word!r} was never printed: {lines}")
 
 
 def test_an_experiment_accounts_for_requests_and_cpu_of_every_part(runner, objects):
     process = runner.start(stages=[{"rps": 200, "duration": "3s", "warmup": "1s"}])
-    _, said = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=120)
 
-    assert process.returncode == 0, said
+    assert process.returncode == 0, stderr
     [stage] = runner.results()["configurations"][0]["stages"]
     assert stage["requests"]["succeeded"] == 600
     cpu = {role: value["avg"] for role, value in stage["cpu_cores"].items() if value}
     assert {"app", "proxy", "forwarder", "daemon", "generator", "runner", "other"} <= set(cpu)
     parts = sum(value for role, value in cpu.items() if role != "system")
-    # on a virtual machine the clocks of processes may count what the host's leaves out: stolen time
-    stolen = sum(each["delta"] for each in stage["counters"] if each["name"] == "cpu.steal_s") / 3
+    # on a virtual machine, process clocks may count stolen time, which the host's clock does not
+    stolen = sum(counter["delta"] for counter in stage["counters"] if counter["name"] == "cpu.steal_s") / 3
     assert 0.97 * cpu["system"] <= parts <= 1.03 * cpu["system"] + stolen
     assert objects(process) == set()
 
 
 def test_a_replica_that_dies_in_a_stage_fails_the_stage_and_keeps_its_results(runner, objects):
     process = runner.start(stages=[{"rps": 50, "duration": "5s"}], env={"FAULT": "dies-soon"})
-    _, said = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=120)
 
-    assert "Traceback" not in said
+    assert "Traceback" not in stderr
     [stage] = runner.results()["configurations"][0]["stages"]
     assert stage["status"] == "failed"
     assert stage["events"][0]["code"] == "app-died"
@@ -155,7 +155,7 @@ def test_a_replica_that_dies_in_a_stage_fails_the_stage_and_keeps_its_results(ru
 
 PHASES = {
     "build": ("  building", 0.0),
-    "bring-up": ("bringing the docker stack up", 0.8),
+    "bring-up": ("starting the docker stack", 0.8),
     "warm-up": ("offering", 0.2),
     "stage": ("offering", 1.3),
     "take-down": ("complete", 0.0),
@@ -170,7 +170,7 @@ def test_a_run_ended_in_any_phase_leaves_nothing_but_its_results(runner, objects
     short = phase == "take-down"
     process = runner.start(
         stages=[{"rps": 50, "duration": "1s" if short else "30s", "warmup": "0s" if short else "1s"}],
-        build=slow_build(runner.store.run_folder / "slow") if phase == "build" else APP,
+        build=slow_build(runner.folder / "slow") if phase == "build" else APP,
     )
     with process:
         read_until(process.stderr, word)
@@ -178,8 +178,8 @@ def test_a_run_ended_in_any_phase_leaves_nothing_but_its_results(runner, objects
 
         process.send_signal(number)
 
-        said = process.stderr.read()
-    assert "Traceback" not in said or number == signal.SIGKILL
+        stderr = process.stderr.read()
+    assert "Traceback" not in stderr or number == signal.SIGKILL
     assert process.returncode == -number
     wait_until_empty(objects, process, runner)
     if phase in {"warm-up", "stage"} and number != signal.SIGKILL:

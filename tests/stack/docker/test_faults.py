@@ -1,4 +1,4 @@
-"""Whatever goes wrong is one clear message, with the container's last words, and nothing is left."""
+"""Every failure is one clear message with the container's last output, and leaves nothing behind."""
 
 import gc
 import os
@@ -15,7 +15,7 @@ from runner.core.errors import EnvironmentLacks, StackFailed, UsageError
 from runner.experiment.model import Proxy
 from runner.stack.docker import open_docker
 from runner.stack.docker.engine import DEFAULT_URL, connect
-from runner.stack.docker.labels import labels
+from runner.stack.docker.labels import run_labels
 from tests.stack.docker.conftest import APP, topology
 
 pytestmark = pytest.mark.docker
@@ -23,10 +23,10 @@ pytestmark = pytest.mark.docker
 TWO_HOPS = {"replicas": 2, "proxy": {"kind": "nginx"}}
 
 
-async def refusal(asked, context):
-    """What a person is told when this topology does not come up."""
+async def refusal(spec, context):
+    """Open a topology that does not come up, and return the error."""
     with pytest.raises(EnvironmentLacks) as refused:
-        async with open_docker(asked, context):
+        async with open_docker(spec, context):
             pytest.fail("it came up")
     return refused.value
 
@@ -39,7 +39,7 @@ async def get(stack, path):
 
 async def gone(stack):
     with trio.fail_after(5):
-        while stack.broken is None:  # noqa: ASYNC110  (looking is what is tested)
+        while stack.broken is None:  # noqa: ASYNC110  (`broken` is what is tested)
             await trio.sleep(0.05)
 
 
@@ -49,17 +49,17 @@ def write_app(folder, *lines):
     return {"app": {"build": str(folder)}}
 
 
-async def test_without_an_engine_it_is_said_how_to_start_one(context, monkeypatch, tmp_path):
+async def test_without_an_engine_the_hint_says_how_to_start_one(context, monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
 
     refused = await refusal(topology(), context)
 
-    assert refused.message == f"no Docker Engine runs at {tmp_path}/docker.sock"
+    assert refused.message == f"no Docker Engine is running at {tmp_path}/docker.sock"
     assert "systemctl start docker" in refused.hint
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
-async def test_without_permission_it_is_said_how_to_get_it():
+async def test_without_permission_the_hint_says_how_to_get_it():
     os.seteuid(65534)
     try:
         with pytest.raises(EnvironmentLacks) as refused:
@@ -71,13 +71,13 @@ async def test_without_permission_it_is_said_how_to_get_it():
     assert "usermod -aG docker" in refused.value.hint
 
 
-async def test_an_engine_elsewhere_is_refused(context, monkeypatch):
+async def test_a_remote_engine_is_refused(context, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
 
     assert "not on this machine" in (await refusal(topology(), context)).message
 
 
-async def test_an_image_that_is_nowhere_is_named(context, left_over):
+async def test_an_unobtainable_image_is_named(context, left_over):
     refused = await refusal(topology(app={"build": None, "image": "loadproof-no-such-image:1"}), context)
 
     assert "loadproof-no-such-image:1 is not on this machine and cannot be pulled" in refused.message
@@ -91,7 +91,7 @@ async def test_an_unknown_image_source_is_refused(context, monkeypatch):
             pass
 
 
-async def test_a_missing_build_folder_names_the_places_looked_at(context, left_over):
+async def test_a_missing_build_folder_lists_the_candidates(context, left_over):
     refused = await refusal(topology(app={"build": "no-such-folder"}), context)
 
     assert "no Dockerfile in 'no-such-folder'" in refused.message
@@ -99,22 +99,22 @@ async def test_a_missing_build_folder_names_the_places_looked_at(context, left_o
 
 
 async def test_a_failing_build_shows_its_last_lines(context, left_over, tmp_path):
-    asked = topology(**write_app(tmp_path / "broken", "RUN echo no compiler here && exit 4"))
+    spec = topology(**write_app(tmp_path / "broken", "RUN echo no compiler here && exit 4"))
 
-    refused = await refusal(asked, context)
+    refused = await refusal(spec, context)
 
     assert "returned a non-zero code: 4" in refused.message
     assert "no compiler here" in refused.details
 
 
-async def test_a_command_that_is_not_there_is_named(context, left_over, tmp_path):
+async def test_a_missing_command_is_named(context, left_over, tmp_path):
     refused = await refusal(topology(**write_app(tmp_path / "nope", 'CMD ["no-such-command"]')), context)
 
     assert refused.message.startswith("app cannot be started")
     assert "no-such-command" in refused.message
 
 
-async def test_a_replica_that_exits_at_its_start_says_its_last_words(context, left_over):
+async def test_a_replica_that_exits_at_its_start_is_reported_with_its_last_output(context, left_over):
     refused = await refusal(topology(**TWO_HOPS, app={"env": {"FAULT": "exits-at-start"}}), context)
 
     assert "exited with status 7" in refused.message
@@ -122,9 +122,9 @@ async def test_a_replica_that_exits_at_its_start_says_its_last_words(context, le
 
 
 @pytest.mark.parametrize(
-    ("fault", "reason"), [("never-ready", "the last answer was 503"), ("silent", "nothing listens there")]
+    ("fault", "reason"), [("never-ready", "the last status was 503"), ("silent", "nothing listens there")]
 )
-async def test_a_replica_that_never_gets_ready_is_named(context, left_over, fault, reason):
+async def test_a_replica_that_never_becomes_ready_is_reported(context, left_over, fault, reason):
     refused = await refusal(topology(app={"env": {"FAULT": fault}, "ready_within": "1s"}), context)
 
     assert refused.message.startswith("app was not ready within 1 s")
@@ -132,16 +132,16 @@ async def test_a_replica_that_never_gets_ready_is_named(context, left_over, faul
     assert refused.details == (("small_app: thinking",) if fault == "silent" else ())
 
 
-async def test_nginx_that_refuses_its_configuration_is_quoted(context, left_over):
-    asked = topology().model_copy(update={"proxy": Proxy.model_construct(workers="several", keepalive=0)})
+async def test_nginx_output_about_a_rejected_configuration_is_quoted(context, left_over):
+    spec = topology().model_copy(update={"proxy": Proxy.model_construct(workers="several", keepalive=0)})
 
-    refused = await refusal(asked, context)
+    refused = await refusal(spec, context)
 
     assert "nginx exited with status 1" in refused.message
     assert "worker_processes" in refused.details[-1]
 
 
-async def test_a_taken_port_of_the_host_is_named_with_its_holder(context, left_over):
+async def test_a_port_in_use_on_the_host_is_reported_with_its_holder(context, left_over):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
@@ -160,11 +160,11 @@ async def test_a_replica_that_exits_in_a_stage_ends_the_wait(context, left_over)
 
         assert event.code == "app-died"
         assert "exited with status 3" in event.message
-        assert event.log == ("small_app: asked to exit",)
+        assert event.log == ("small_app: exit requested",)
         assert stack.broken == event
 
 
-async def test_a_replica_that_died_unwatched_is_noticed_at_the_next_look(context, left_over):
+async def test_a_death_is_noticed_without_waiting_for_it(context, left_over):
     async with open_docker(topology(), context) as stack:
         await get(stack, "/exit")
         await gone(stack)
@@ -174,7 +174,7 @@ async def test_a_replica_that_died_unwatched_is_noticed_at_the_next_look(context
             assert await stack.wait_broken() == stack.broken
 
 
-async def test_a_replica_out_of_memory_is_told_from_one_that_exits(context, left_over):
+async def test_a_replica_out_of_memory_is_distinguished_from_one_that_exits(context, left_over):
     async with open_docker(topology(app={"memory": "48MiB"}), context) as stack:
         with trio.fail_after(20):
             async with trio.open_nursery() as nursery:
@@ -182,12 +182,12 @@ async def test_a_replica_out_of_memory_is_told_from_one_that_exits(context, left
                 event = await stack.wait_broken()
 
     assert event.code == "out-of-memory"
-    assert event.message == "app ran out of its limit of 48 MiB"
+    assert event.message == "app exceeded its memory limit of 48 MiB"
     assert event.log == ("small_app: eating all memory",)
 
 
 class Relay:
-    """An engine that can be made to die: a socket before the real one."""
+    """An engine that can be made to die: a socket in front of the real one."""
 
     def __init__(self, path: Path) -> None:
         self._sockets = [socket.socket(socket.AF_UNIX)]
@@ -222,10 +222,10 @@ class Relay:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_an_engine_that_dies_in_a_stage_ends_the_wait_and_is_said(
-    context, said, api, monkeypatch, tmp_path
+async def test_an_engine_that_dies_in_a_stage_ends_the_wait_and_is_reported(
+    context, recorder, api, monkeypatch, tmp_path
 ):
-    """The SDK leaves a socket that could not connect to the collector, which is made to find it here."""
+    """The SDK leaves a socket that could not connect; the garbage collector is made to find it here."""
     relay = Relay(tmp_path / "engine.sock")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine.sock")
     try:
@@ -241,21 +241,21 @@ async def test_an_engine_that_dies_in_a_stage_ends_the_wait_and_is_said(
         api.remove_network(f"loadproof-{context.run_id}")
 
     assert event.code == "stack-failed"
-    assert "does not answer any more" in event.message
-    assert "runner clean" in said.lines[-1]
-    assert said.engines  # the watchdog still has to look after both
-    assert said.processes == {it.pid for it in stack.containers}
+    assert "stopped responding" in event.message
+    assert "runner clean" in recorder.lines[-1]
+    assert recorder.engines  # the watchdog still guards both
+    assert recorder.processes == {it.pid for it in stack.containers}
     gc.collect()
 
 
 async def test_exhausted_address_pools_are_explained(context, left_over, api):
-    """Every network a default engine can have is taken."""
+    """Create every network that a default engine can have."""
     names = []
     try:
         with suppress(Exception):
             for number in range(40):
                 name = f"loadproof-test-pool-{number}"
-                api.create_network(name, labels=labels("pool", "network"))
+                api.create_network(name, labels=run_labels("pool", "network"))
                 names.append(name)
         if len(names) == 40:
             pytest.skip("this engine's address pools are wider than a default engine's")
@@ -269,7 +269,7 @@ async def test_exhausted_address_pools_are_explained(context, left_over, api):
     assert "docker network prune" in refused.hint
 
 
-async def test_a_failure_to_come_up_is_a_stack_failure_not_a_group(context, left_over):
+async def test_a_failed_bring_up_raises_a_stack_failure_and_no_group(context, left_over):
     with pytest.raises(StackFailed):
         async with open_docker(topology(app={"env": {"FAULT": "exits-at-start"}}), context):
             pass

@@ -1,4 +1,4 @@
-"""A stack of containers comes up as a whole, is what was asked for, and leaves nothing."""
+"""A stack of containers comes up completely, matches its topology, and leaves nothing."""
 
 from collections import Counter
 from dataclasses import replace
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.docker
 TWO_HOPS = {"replicas": 2, "proxy": {"kind": "nginx"}}
 
 
-async def ask(endpoint, path="/", times=1):
+async def get(endpoint, path="/", times=1):
     async with httpx.AsyncClient(trust_env=False) as client:
         return [
             (await client.get(f"http://{endpoint.host}:{endpoint.port}{path}")).text for _ in range(times)
@@ -24,29 +24,29 @@ async def ask(endpoint, path="/", times=1):
 
 async def test_load_through_nginx_is_shared_evenly_by_the_replicas(context, left_over):
     async with open_docker(topology(**TWO_HOPS), context) as stack:
-        answers = Counter(await ask(stack.endpoint, times=20))
+        hosts = Counter(await get(stack.endpoint, times=20))
 
         assert stack.endpoint.host == "127.0.0.1"
-        assert sorted(answers.values()) == [10, 10]
+        assert sorted(hosts.values()) == [10, 10]
         assert stack.broken is None
         assert left_over() != []
     assert left_over() == []
 
 
-async def test_the_watchdog_knows_what_is_up_and_forgets_it_afterwards(context, said, left_over):
+async def test_the_watchdog_guards_what_is_up_and_forgets_it_afterwards(context, recorder, left_over):
     async with open_docker(topology(**TWO_HOPS), context) as stack:
-        assert said.processes == {it.pid for it in stack.containers}
-        assert len(said.engines) == 1
-    assert (said.processes, said.engines) == (set(), [])
+        assert recorder.processes == {it.pid for it in stack.containers}
+        assert len(recorder.engines) == 1
+    assert (recorder.processes, recorder.engines) == (set(), [])
 
 
-async def test_every_container_and_daemon_is_watched_under_its_role(context, left_over):
+async def test_every_container_and_daemon_is_observed_under_its_role(context, left_over):
     async with open_docker(topology(**TWO_HOPS), context) as stack:
-        found = Counter((subject.role, subject.kind) for subject in stack.subjects)
+        counts = Counter((subject.role, subject.kind) for subject in stack.subjects)
 
-    assert found[Role.APP, "cgroup"] == 2
-    assert found[Role.PROXY, "cgroup"] == 1
-    assert found[Role.FORWARDER, "process"] == 1
+    assert counts[Role.APP, "cgroup"] == 2
+    assert counts[Role.PROXY, "cgroup"] == 1
+    assert counts[Role.FORWARDER, "process"] == 1
     assert {"dockerd", "containerd", "app-1", "app-2", "nginx"} <= {it.name for it in stack.subjects}
     assert all(it.pid and it.started for it in stack.subjects)
     assert len({it.name for it in stack.subjects}) == len(stack.subjects)
@@ -56,12 +56,12 @@ async def test_the_description_names_images_by_digest_and_versions(context, left
     async with open_docker(topology(**TWO_HOPS), context) as stack:
         described = stack.description
 
-    assert described["images"]["app"]["id"].startswith("sha256:")
-    assert described["images"]["proxy"]["id"].startswith("sha256:")
-    assert described["build"]["base"]["id"].startswith("sha256:")
-    assert described["proxy"]["version"][0].isdigit()
-    assert described["proxy"]["keepalive"] == 0
-    assert described["engine"]["version"]
+    assert described.images["app"].id.startswith("sha256:")
+    assert described.images["proxy"].id.startswith("sha256:")
+    assert described.build.base.id.startswith("sha256:")
+    assert described.proxy.version[0].isdigit()
+    assert described.proxy.keepalive == 0
+    assert described.engine.version
 
 
 @pytest.mark.parametrize(
@@ -76,47 +76,47 @@ async def test_the_description_names_images_by_digest_and_versions(context, left
     ],
     ids=str,
 )
-async def test_every_way_to_wire_it_answers(context, left_over, changes, host_is_loopback):
+async def test_every_network_setting_responds(context, left_over, changes, host_is_loopback):
     async with open_docker(topology(**changes), context) as stack:
-        assert len(set(await ask(stack.endpoint, times=4))) == 1
+        assert len(set(await get(stack.endpoint, times=4))) == 1
         assert (stack.endpoint.host == "127.0.0.1") is host_is_loopback
         forwarders = [it for it in stack.subjects if it.role is Role.FORWARDER]
         published = changes.get("publish") != "container" and changes.get("network") != "host"
         assert len(forwarders) == published
 
 
-async def test_nginx_keeps_upstream_connections_only_when_told_to(context, left_over):
+async def test_nginx_reuses_upstream_connections_only_with_keepalive(context, left_over):
     connections = {}
     for keepalive in (0, 4):
-        asked = topology(proxy={"kind": "nginx", "keepalive": keepalive, "workers": 1})
-        async with open_docker(asked, context) as stack:
-            connections[keepalive] = len(set(await ask(stack.endpoint, "/peer", times=6)))
+        spec = topology(proxy={"kind": "nginx", "keepalive": keepalive, "workers": 1})
+        async with open_docker(spec, context) as stack:
+            connections[keepalive] = len(set(await get(stack.endpoint, "/peer", times=6)))
 
     assert connections == {0: 6, 4: 1}
 
 
-async def test_containers_have_no_rights_and_the_limits_asked_for(api, context, left_over):
-    asked = topology(**TWO_HOPS, cpus=(0,), app={"cpus": 0.5, "memory": "64MiB", "env": {"WORD": "said"}})
-    async with open_docker(asked, context) as stack:
+async def test_containers_have_no_privileges_and_the_configured_limits(api, context, left_over):
+    spec = topology(**TWO_HOPS, cpus=(0,), app={"cpus": 0.5, "memory": "64MiB", "env": {"COLOUR": "red"}})
+    async with open_docker(spec, context) as stack:
         replica, _, nginx = (api.inspect_container(it.id) for it in stack.containers)
 
-    for found in (replica, nginx):
-        assert found["HostConfig"]["CpusetCpus"] == "0"
-        assert found["HostConfig"]["CapDrop"] == ["ALL"]
-        assert not found["HostConfig"]["CapAdd"]
-        assert "no-new-privileges" in found["HostConfig"]["SecurityOpt"][0]
-        assert found["HostConfig"]["PidsLimit"] > 0
+    for details in (replica, nginx):
+        assert details["HostConfig"]["CpusetCpus"] == "0"
+        assert details["HostConfig"]["CapDrop"] == ["ALL"]
+        assert not details["HostConfig"]["CapAdd"]
+        assert "no-new-privileges" in details["HostConfig"]["SecurityOpt"][0]
+        assert details["HostConfig"]["PidsLimit"] > 0
     assert nginx["HostConfig"]["ReadonlyRootfs"]
     assert nginx["Config"]["User"] == "65534:65534"
     assert nginx["HostConfig"]["PortBindings"]["8080/tcp"][0]["HostIp"] == "127.0.0.1"
     assert replica["HostConfig"]["NanoCpus"] == 500_000_000
     assert replica["HostConfig"]["Memory"] == 64 * 1024 * 1024
-    assert "WORD=said" in replica["Config"]["Env"]
+    assert "COLOUR=red" in replica["Config"]["Env"]
 
 
-async def test_replica_metrics_and_nginx_status_are_asked_for_directly(context, left_over):
+async def test_replica_metrics_and_nginx_status_are_reachable_directly(context, left_over):
     async with open_docker(topology(**TWO_HOPS, app={"metrics": "/metrics"}), context) as stack:
-        await ask(stack.endpoint, times=6)
+        await get(stack.endpoint, times=6)
         async with httpx.AsyncClient(trust_env=False) as client:
             counts = [(await client.get(url)).text for url in stack.metrics_urls.values()]
             status = (await client.get(stack.status_urls["nginx"])).text
@@ -127,18 +127,16 @@ async def test_replica_metrics_and_nginx_status_are_asked_for_directly(context, 
     assert "Active connections" not in published.text
 
 
-async def test_a_variable_that_is_passed_on_reaches_the_app_and_no_description_or_log(
-    context, left_over, monkeypatch
-):
+async def test_a_secret_reaches_the_app_and_no_description_or_log(context, left_over, monkeypatch):
     monkeypatch.setenv("API_TOKEN", "hunter2-token")
     kept = {}
     context = replace(context, keep_log=kept.__setitem__)
 
     async with open_docker(topology(app={"env_from": ["API_TOKEN"]}), context) as stack:
-        environment = (await ask(stack.endpoint, "/environment/API_TOKEN"))[0]
+        environment = (await get(stack.endpoint, "/environment/API_TOKEN"))[0]
 
         assert environment == "hunter2-token"
-        assert stack.description["env_names"] == ["API_TOKEN"]
+        assert stack.description.env_names == ("API_TOKEN",)
         assert "hunter2" not in repr(stack.description)
-    assert b"asked for [API_TOKEN]\n" in kept["app"]
+    assert b"the value is [API_TOKEN]\n" in kept["app"]
     assert b"hunter2" not in kept["app"]

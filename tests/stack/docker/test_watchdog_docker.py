@@ -9,7 +9,7 @@ import pytest
 
 from runner.stack import watchdog_docker
 from runner.stack.docker import open_docker
-from runner.stack.docker.labels import labels
+from runner.stack.docker.labels import run_labels
 from tests.stack.docker.conftest import labelled, topology
 
 pytestmark = pytest.mark.docker
@@ -22,8 +22,8 @@ def short(monkeypatch):
     monkeypatch.setattr(watchdog_docker, "_QUIET_S", 1.0)
 
 
-async def test_containers_and_networks_of_the_run_go_and_of_others_stay(api, context, left_over):
-    api.create_network("loadproof-test-other", labels=labels("somebody-else", "network"))
+async def test_the_runs_containers_and_networks_are_removed_and_others_stay(api, context, left_over):
+    api.create_network("loadproof-test-other", labels=run_labels("somebody-else", "network"))
     try:
         async with open_docker(topology(replicas=2, proxy={"kind": "nginx"}), context):
             watchdog_docker.remove_all(SOCKET, context.run_id)
@@ -34,9 +34,9 @@ async def test_containers_and_networks_of_the_run_go_and_of_others_stay(api, con
         api.remove_network("loadproof-test-other")
 
 
-def test_an_object_that_appears_while_it_looks_is_removed_too(api, context, left_over):
+def test_an_object_that_appears_during_the_search_is_removed(api, context, left_over):
     created = threading.Timer(
-        0.5, lambda: api.create_network("loadproof-test-late", labels=labels(context.run_id, "network"))
+        0.5, lambda: api.create_network("loadproof-test-late", labels=run_labels(context.run_id, "network"))
     )
     created.start()
 
@@ -46,7 +46,7 @@ def test_an_object_that_appears_while_it_looks_is_removed_too(api, context, left
     assert left_over() == []
 
 
-def test_an_engine_that_is_gone_is_given_up(tmp_path):
+def test_a_missing_engine_ends_the_search(tmp_path):
     began = time.monotonic()
 
     watchdog_docker.remove_all(f"unix://{tmp_path}/docker.sock", "any")

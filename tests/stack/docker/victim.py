@@ -1,4 +1,4 @@
-"""A run that says when it comes to a step of the opener, to be killed there by the tests.
+"""A run that prints when it reaches a step of the opener, where the tests kill it.
 
 python -m tests.stack.docker.victim RUN_ID STEP, where STEP is one of the opener's functions
 """
@@ -33,8 +33,8 @@ def announce(step: str) -> None:
 async def main() -> None:
     run_id, step = sys.argv[1:]
     announce(step)
-    asked = {"app": {"build": "app", "port": 8080}, "replicas": 2, "proxy": {"kind": "nginx"}}
-    topology = DockerTopology.model_validate({"kind": "docker", **asked})
+    spec = {"app": {"build": "app", "port": 8080}, "replicas": 2, "proxy": {"kind": "nginx"}}
+    topology = DockerTopology.model_validate({"kind": "docker", **spec})
     with TemporaryDirectory() as scratch:
         async with open_watchdog(run_id) as guard:
             context = StackContext(run_id, "victim", Path(__file__).parent, Path(scratch), guard, say)

@@ -11,34 +11,34 @@ FAULT = os.environ.get("FAULT", "")
 COUNTS = {"requests": 0}
 
 
-class Answers(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         if self.path == "/healthz":
-            self._say(503 if FAULT == "never-ready" else 200, "ok")
+            self._respond(503 if FAULT == "never-ready" else 200, "ok")
         elif self.path == "/metrics":
-            self._say(200, f"app_requests_total {COUNTS['requests']}\n")
+            self._respond(200, f"app_requests_total {COUNTS['requests']}\n")
         elif self.path == "/peer":
-            self._say(200, str(self.client_address))
+            self._respond(200, str(self.client_address))
         elif self.path.startswith("/environment/"):
             value = os.environ[self.path.rpartition("/")[2]]
-            print(f"small_app: asked for {value}", flush=True)
-            self._say(200, value)
+            print(f"small_app: the value is {value}", flush=True)
+            self._respond(200, value)
         elif self.path == "/exit":
-            print("small_app: asked to exit", flush=True)
+            print("small_app: exit requested", flush=True)
             os._exit(3)
         elif self.path == "/eat":
-            self._say(200, "eating")
+            self._respond(200, "eating")
             threading.Thread(target=eat).start()
         else:
             COUNTS["requests"] += 1
             if FAULT == "dies-soon" and COUNTS["requests"] > 30:
                 print("small_app: that was enough", flush=True)
                 os._exit(9)
-            self._say(200, socket.gethostname())
+            self._respond(200, socket.gethostname())
 
-    def _say(self, status: int, text: str) -> None:
+    def _respond(self, status: int, text: str) -> None:
         body = text.encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -64,4 +64,4 @@ if FAULT == "silent":
     time.sleep(600)
 ThreadingHTTPServer.request_queue_size = 1024
 address = (os.environ.get("HOST", "0.0.0.0"), int(os.environ.get("PORT", "8080")))
-ThreadingHTTPServer(address, Answers).serve_forever()
+ThreadingHTTPServer(address, Handler).serve_forever()

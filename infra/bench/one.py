@@ -1,11 +1,11 @@
-"""One stage of the built-in generator as a command: `python -m tests.bench.one --port N --rate N`."""
+"""One stage of the built-in generator as a command: `python -m infra.bench.one --port N --rate N`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 
-from tests.bench.figures import offer_stage
+from infra.bench.figures import offer_stage
 
 GREEDY = 400_000
 

@@ -64,7 +64,7 @@ def builtin(quantum: str | None) -> Contender:
 
     def command(job: Job) -> list[str]:
         return [
-            sys.executable, "-m", "tests.bench.one", "--port", str(job.port), "--rate", str(job.rate),
+            sys.executable, "-m", "infra.bench.one", "--port", str(job.port), "--rate", str(job.rate),
             "--seconds", str(job.seconds), *(["--new"] if job.new else []), *words,
         ]  # fmt: skip
 

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.contenders import CONTENDERS, Contender, Job
-from tests.bench.figures import nginx, offer_stage, run_k6, truth_server
-from tests.bench.one import GREEDY
-from tests.bench.watched import LENGTH_S, Measured, run
+from infra.bench.contenders import CONTENDERS, Contender, Job
+from infra.bench.figures import nginx, offer_stage, run_k6, truth_server
+from infra.bench.one import GREEDY
+from infra.bench.watched import LENGTH_S, Measured, run
 
 RATES = (1000, 4000, 10_000)
 HELD = {False: (20_000, 30_000, 40_000, 50_000, 60_000, 80_000), True: (8000, 10_000, 12_000, 15_000, 17_000)}

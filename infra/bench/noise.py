@@ -3,7 +3,7 @@
 Runs one experiment several times back to back, compares every run with every later one, and counts
 what `runner compare` calls better or worse: each of those is a false alarm.
 
-python -m tests.bench.noise [RUNS [SPEC [FOLDER]]]     FOLDER keeps the runs; those that are in it count
+python -m infra.bench.noise [RUNS [SPEC [FOLDER]]]     FOLDER keeps the runs; those that are in it count
 """
 
 from __future__ import annotations

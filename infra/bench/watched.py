@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench.contenders import Contender, Job, Percentiles
+from infra.bench.contenders import Contender, Job, Percentiles
 
 SETTLE_S = 1.3
 WINDOW_S = 2.0

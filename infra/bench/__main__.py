@@ -27,10 +27,10 @@ from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
 from runner.observe.processes import start_ticks
 from runner.observe.sampler import watch
-from tests.bench.compare import FULL, QUICK, compare
-from tests.bench.counting import cost_of_counters
-from tests.bench.figures import offer_stage, truth_server
-from tests.bench.publish import chart, page, promises
+from infra.bench.compare import FULL, QUICK, compare
+from infra.bench.counting import cost_of_counters
+from infra.bench.figures import offer_stage, truth_server
+from infra.bench.publish import chart, page, promises
 
 MOVED = "LOADPROOF_BENCH_NAMESPACE"
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
@@ -133,7 +133,7 @@ def move_into_own_namespace() -> str:
     if os.geteuid() != 0 or unshare is None:
         return "in the host's network namespace"
     os.environ[MOVED] = "1"
-    os.execv(unshare, [unshare, "--net", sys.executable, "-m", "tests.bench", *sys.argv[1:]])
+    os.execv(unshare, [unshare, "--net", sys.executable, "-m", "infra.bench", *sys.argv[1:]])
     return ""  # never reached
 
 

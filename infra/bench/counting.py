@@ -1,4 +1,4 @@
-"""What reading every counter costs, on a stack that is under load: `python -m tests.bench counters`."""
+"""What reading every counter costs, on a stack that is under load: `python -m infra.bench counters`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import trio
 from runner.core.facts import Endpoint, Role, Subject, Window
 from runner.observe.counters.gather import Counters
 from runner.observe.processes import start_ticks
-from tests.bench.figures import free_port, nginx, wait_for_port
+from infra.bench.figures import free_port, nginx, wait_for_port
 
 WINDOW_S = 20
 REPLICAS = 2
@@ -47,7 +47,7 @@ def cost_of_counters() -> Iterator[tuple[str, str, str, bool]]:
         trio.run(counters.watch)
         share = (time.process_time() - before) / WINDOW_S
     yield (
-        f"CPU of reading all {len(counters.found)} counters of nginx and {REPLICAS} replicas each second",
+        f"CPU of reading all {len(counters.readable)} counters of nginx and {REPLICAS} replicas each second",
         f"{share:.2%} of a core",
         f"< {MOST:.0%}",
         share < MOST and not counters.unreadable,
@@ -78,7 +78,7 @@ def loaded(port: int) -> Iterator[None]:
     """A new connection for each of some hundred requests a second."""
     length_s = str(WINDOW_S + 10)
     words = ["--port", str(port), "--rate", str(RPS), "--seconds", length_s, "--new"]
-    with running([sys.executable, "-m", "tests.bench.one", *words]):
+    with running([sys.executable, "-m", "infra.bench.one", *words]):
         yield
 
 

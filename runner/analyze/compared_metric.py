@@ -1,0 +1,144 @@
+"""The comparison of one metric of one stage: the change, its confidence interval, and the verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist, fmean, geometric_mean, stdev
+from typing import Final
+
+from runner.analyze.key_metrics import RATE, KeyMetric
+from runner.analyze.statistics import Interval, difference, ratio, ratio_of_single
+from runner.core.codes import Basis, ComparisonVerdict, Validity
+from runner.core.comparison import ComparedMetric
+from runner.core.metrics import Better
+from runner.core.results import Stage
+
+_RELEVANT_LOSS: Final = 0.01
+_MIN_SECONDS: Final = 3
+_MIN_REPEATS: Final = 4
+_SUSTAINED: Final = 0.99
+_SUSTAINED_NOISE: Final = 0.01
+
+
+def known_in(metric: KeyMetric, stages: Sequence[Stage]) -> list[Stage]:
+    """Return the stages that measured a metric; a relative metric needs a value above 0."""
+    return [stage for stage in stages if (value := metric.of(stage)) is not None and _usable(metric, value)]
+
+
+def _usable(metric: KeyMetric, value: float) -> bool:
+    return value > 0 or not metric.relative
+
+
+def compare_metric(
+    metric: KeyMetric, base: Sequence[Stage], head: Sequence[Stage], *, alpha: float, margin: float
+) -> ComparedMetric:
+    """Return the change of one metric.
+
+    Args:
+        metric: The metric.
+        base: Stages that measured it, at least one.
+        head: Likewise.
+        alpha: Probability that the interval does not contain the true change.
+        margin: Relative changes up to this are irrelevant.
+    """
+    sides = [_values(metric, stages) for stages in (base, head)]
+    basis = _basis(sides)
+    relevant = margin if metric.relative else _RELEVANT_LOSS
+    if basis is Basis.ASSUMED_NOISE:
+        interval = _assumed(metric, base, head, alpha)
+    else:
+        interval = (ratio if metric.relative else difference)(*sides, alpha=alpha)
+    # A single disturbed run can be slower by any factor; its throughput and losses are reliable.
+    doubtful = basis is not Basis.REPEATS and not metric.robust and any(map(_is_suspect, (*base, *head)))
+    none = 1.0 if metric.relative else 0.0
+    change = Interval(interval.value - none, interval.low - none, interval.high - none)
+    return ComparedMetric(
+        name=metric.key,
+        unit=metric.unit,
+        base=_mean(metric, sides[0]),
+        head=_mean(metric, sides[1]),
+        n=(len(base), len(head)),
+        change=change.value,
+        low=change.low,
+        high=change.high,
+        detectable=max(relevant, _half_width(interval, relative=metric.relative)),
+        basis=basis,
+        verdict=ComparisonVerdict.NOT_SHOWN if doubtful else _verdict(metric, change, relevant),
+    )
+
+
+def _values(metric: KeyMetric, stages: Sequence[Stage]) -> list[float]:
+    return [value for stage in stages if (value := metric.of(stage)) is not None]
+
+
+def _is_suspect(stage: Stage) -> bool:
+    return stage.validity.status is Validity.SUSPECT
+
+
+def _basis(sides: Sequence[Sequence[float]]) -> Basis:
+    """Return where the noise between runs is taken from."""
+    few, many = sorted(map(len, sides))
+    if few > 1:
+        return Basis.REPEATS
+    return Basis.REPEATS_OF_ONE_SIDE if many >= _MIN_REPEATS else Basis.ASSUMED_NOISE
+
+
+def _mean(metric: KeyMetric, values: Sequence[float]) -> float:
+    """Return the mean of one side."""
+    return geometric_mean(values) if metric.relative else fmean(values)
+
+
+def _assumed(metric: KeyMetric, base: Sequence[Stage], head: Sequence[Stage], alpha: float) -> Interval:
+    """Return an interval with an assumed, deliberately large noise, for a side with a single run."""
+    values = [_values(metric, stages) for stages in (base, head)]
+    if metric.relative:
+        return ratio_of_single(*values, sigma=_noise_of_both(metric, base, head), alpha=alpha)
+    lost = [fmean(side) for side in values]
+    change = lost[1] - lost[0]
+    requests = min(stage.requests.scheduled for stage in (*base, *head))
+    half_width = NormalDist().inv_cdf(1 - alpha / 2) * _loss_noise(lost, requests) * 2**0.5
+    return Interval(change, change - half_width, change + half_width)
+
+
+def _loss_noise(lost: Sequence[float], requests: int) -> float:
+    """Return 1.5 times the binomial noise, plus a third of the losses that both sides have."""
+    both = fmean(lost)
+    return 0.002 + 1.5 * math.sqrt(both * (1 - both) / max(requests, 1)) + min(lost) / 3
+
+
+def _noise_of_both(metric: KeyMetric, base: Sequence[Stage], head: Sequence[Stage]) -> float:
+    """Return the noise of the quieter side for the rate, of the noisier side for other metrics.
+
+    An overloaded service is noisy, which must not hide that its rate fell.
+    """
+    sides = [max(_noise(metric, stage) for stage in side) for side in (base, head)]
+    return min(sides) if metric is RATE else max(sides)
+
+
+def _noise(metric: KeyMetric, stage: Stage) -> float:
+    """Return the assumed noise, or the variation between the seconds of this run if it is larger."""
+    noise = metric.noise
+    if metric is RATE and (stage.achieved or 0) >= _SUSTAINED:
+        noise = _SUSTAINED_NOISE  # an open loop offers the same load every time
+    if metric.of_second is None:
+        return noise
+    seconds = [metric.of_second(second) for second in stage.timeseries if second.t_s > 0]
+    logarithms = [math.log(value) for value in seconds if value and value > 0]
+    return noise if len(logarithms) < _MIN_SECONDS else max(noise, stdev(logarithms))
+
+
+def _half_width(interval: Interval, *, relative: bool) -> float:
+    """Return the smallest change that can be distinguished from no change."""
+    if not relative:
+        return interval.high - interval.value
+    return interval.high / interval.value - 1
+
+
+def _verdict(metric: KeyMetric, change: Interval, margin: float) -> ComparisonVerdict:
+    if (change.low > 0 or change.high < 0) and abs(change.value) > margin:
+        better = (change.value > 0) == (metric.metric.better is Better.MORE)
+        return ComparisonVerdict.BETTER if better else ComparisonVerdict.WORSE
+    if -margin <= change.low and change.high <= margin:
+        return ComparisonVerdict.EQUIVALENT
+    return ComparisonVerdict.NOT_SHOWN

@@ -1,0 +1,67 @@
+"""What the signs of connection limits have in common: findings, counters with a bound, and their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from runner.analyze.kernel_counters import counter_evidence, counters
+from runner.analyze.rules.types import Match
+from runner.core.codes import Confidence, Limit
+from runner.core.results import CounterReading, Evidence, Finding, Stage
+
+
+def exhausted(
+    summary: str, evidence: tuple[Evidence, ...], advice: str, confidence: Confidence = Confidence.LIKELY
+) -> Match:
+    """Return a finding about ports, files, tables or the proxy's limit: they run out whatever the CPUs do."""
+    return Match(Finding(Limit.CONNECTION, confidence, summary, evidence, advice), independent=True)
+
+
+def slow_to_accept(
+    summary: str, evidence: tuple[Evidence, ...], advice: str, confidence: Confidence = Confidence.LIKELY
+) -> Match:
+    """Return a finding that may be a mere consequence: a service without CPU accepts too late."""
+    return Match(Finding(Limit.CONNECTION, confidence, summary, evidence, advice))
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A level and its bound.
+
+    Attributes:
+        scope: Scope of the counter.
+        name: Name of the counter.
+        used: Its peak.
+        limit: The bound that it cannot exceed.
+    """
+
+    scope: str
+    name: str
+    used: float
+    limit: float
+
+
+def fullest(levels: Iterable[CounterReading], *, at_least: float = 0.0) -> Level | None:
+    """Return the level that is closest to its bound, at `at_least` of it or above; None if there is none."""
+    bounded = [Level(c.scope, c.name, c.peak or 0, c.limit) for c in levels if c.limit]
+    full = [level for level in bounded if level.used >= at_least * level.limit]
+    return max(full, key=lambda level: level.used / level.limit, default=None)
+
+
+def increases(
+    stage: Stage, name: str, title: str, *, threshold: float | None = None, source: str = ""
+) -> tuple[Evidence, ...]:
+    """Return evidence for each scope in which a counter rose."""
+    return tuple(
+        counter_evidence(
+            counter, f"{title} ({counter.scope.removeprefix('net:')})", threshold=threshold, source=source
+        )
+        for counter in counters(stage, name)
+        if counter.delta
+    )
+
+
+def place(scope: str) -> str:
+    """Return a scope in words."""
+    return "the host's network" if scope == "net:host" else scope.replace("net:", "the network of ")

@@ -1,0 +1,69 @@
+"""The rule for memory that ran out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from runner.analyze.kernel_counters import counter_evidence, counters, is_local
+from runner.analyze.rules.types import Judgement, Match, Rule
+from runner.core.codes import Confidence, Limit
+from runner.core.results import CounterReading, Evidence, Finding, RuledOut, Stage
+from runner.core.units import BYTES_PER_MIB
+
+_FULL: Final = 0.95
+_KILLER: Final = "Linux: OOM killer"
+_ADVICE: Final = "raise topology.app.memory, or look for a memory leak"
+
+
+def _judge(stage: Stage, cores: int | None) -> Judgement:
+    """Match if the kernel killed a process because memory ran out, or if a container stays at its limit."""
+    del cores
+    events = [event for event in stage.events if event.code == "out-of-memory"]
+    kills = [counter for counter in counters(stage, "memory.oom_kills") if counter.delta]
+    if not events and not kills:
+        return _at_limit(stage)
+    name = "processes killed for lack of memory"
+    evidence = tuple(
+        counter_evidence(counter, f"{name} ({counter.scope})", threshold=1, source=_KILLER)
+        for counter in kills
+    )
+    return Match(
+        Finding(
+            Limit.MEMORY,
+            Confidence.PROVEN,
+            events[0].message if events else "the kernel killed a process for lack of memory",
+            evidence or (Evidence(name, len(events), "count", 1, _KILLER),),
+            _ADVICE,
+        )
+    )
+
+
+def _at_limit(stage: Stage) -> Judgement:
+    hits = {counter.scope: counter for counter in counters(stage, "memory.limit_hits") if counter.delta}
+    full = {counter.scope: counter for counter in counters(stage, "memory.usage_bytes") if _is_full(counter)}
+    scope = min(hits.keys() & full.keys(), default=None)
+    if scope is None:
+        known = is_local(stage) and any(counters(stage, "memory.oom_kills"))
+        return RuledOut(Limit.MEMORY, "no process was killed for lack of memory") if known else None
+    used, limit = full[scope].peak or 0, full[scope].limit or 0
+    return Match(
+        Finding(
+            Limit.MEMORY,
+            Confidence.LIKELY,
+            f"{scope} stayed at its memory limit and reached it {hits[scope].delta or 0:,.0f} times",
+            (
+                counter_evidence(hits[scope], f"memory limit hits ({scope})"),
+                Evidence(
+                    f"memory of {scope}", used / BYTES_PER_MIB, "MiB", limit / BYTES_PER_MIB, "its own limit"
+                ),
+            ),
+            _ADVICE,
+        )
+    )
+
+
+def _is_full(counter: CounterReading) -> bool:
+    return bool(counter.limit) and (counter.peak or 0) >= _FULL * (counter.limit or 0)
+
+
+MEMORY: Final = Rule(Limit.MEMORY, _judge)

@@ -1,0 +1,87 @@
+"""The busiest thread of each subject: an event loop or an Nginx worker cannot use more than one core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from runner.analyze.kernel_counters import counters
+from runner.core.facts import Role
+from runner.core.results import CounterReading, Evidence, Stage
+
+ONE_CORE: Final = 0.85
+"""Share of one core from which a thread was busy all the time; our own bound."""
+OWN_SHARE: Final = 0.8
+"""Share of the time that a thread wanted a processor and had one, from which more processors would hardly
+help: being one thread is the limit. Our own bound."""
+_A_CORE: Final = "a thread cannot use more than one core"
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """The busiest thread of a subject over the window.
+
+    Attributes:
+        name: The subject.
+        used: Share of one core that it used.
+        wanted: Share of the time that it ran or waited for a processor.
+    """
+
+    name: str
+    used: float
+    wanted: float
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it was busy all the time and hardly ever waited for a processor."""
+        return self.used >= ONE_CORE or (self.wanted >= ONE_CORE and self.used >= OWN_SHARE * self.wanted)
+
+    def describe(self, host: str) -> str:
+        """Return what it used, and why it cannot use more.
+
+        Args:
+            host: What the host used meanwhile.
+        """
+        waited = "" if self.used >= ONE_CORE else f", waited {self.wanted - self.used:.2f} for one"
+        return f"{self.name} used {self.used:.2f} of a core{waited}{host}: {_A_CORE}"
+
+    def evidence(self, noun: str) -> Iterator[Evidence]:
+        """Yield what it used, and what it wanted if only that shows that it was full."""
+        yield Evidence(f"busiest {noun} of {self.name}", self.used, "cores", ONE_CORE, _A_CORE)
+        if self.used < ONE_CORE:
+            yield self.wanted_evidence()
+
+    def wanted_evidence(self) -> Evidence:
+        """Return how much of the time it ran or waited for a processor."""
+        name = f"{self.name}, a thread ran or was ready to run"
+        return Evidence(name, self.wanted * 100, "%", ONE_CORE * 100, _A_CORE)
+
+
+def busiest_thread(stage: Stage, role: Role) -> Thread | None:
+    """Return the busiest thread of a role: a full one, else the one that used most CPU."""
+    return max(threads(stage, role), key=lambda thread: (thread.is_full, thread.used), default=None)
+
+
+def threads(stage: Stage, role: Role) -> list[Thread]:
+    """Return the busiest thread of each subject of a role.
+
+    Some kernels count waiting for a CPU quota as waiting for a processor; that is left out.
+    """
+    quota = {name for name, share in stage.throttling_by_subject.items() if share.throttled}
+    wanted = {counter.scope: counter.after for counter in counters(stage, "threads.runnable_share")}
+    return [
+        Thread(
+            counter.scope,
+            counter.after,
+            max(counter.after, 0.0 if counter.scope in quota else wanted.get(counter.scope, 0.0)),
+        )
+        for counter in counters(stage, "threads.hottest_cores")
+        if role_of(stage, counter) == role
+    ]
+
+
+def role_of(stage: Stage, counter: CounterReading) -> str | None:
+    """Return the role of the subject that a counter belongs to."""
+    subject = stage.cpu_cores_by_subject.get(counter.scope)
+    return subject.role if subject else None

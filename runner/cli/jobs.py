@@ -1,0 +1,156 @@
+"""What `runner execute` runs: a new experiment, an interrupted run, or the experiment in an archive."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.cli.specfile import SpecFile, parse_spec, read_spec_file
+from runner.core.errors import UsageError
+from runner.execution.job import Job
+from runner.experiment.trials import plan
+from runner.store.run_file import ResumePoint, RunFile, host_differences, read_resume_point
+from runner.store.run_folder import SPEC
+
+if TYPE_CHECKING:
+    from runner.archive.rerun import Rerun
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the command line changes in a specification, and which part of it to run; empty for all.
+
+    Attributes:
+        overrides: ``path=value`` of every ``--set``.
+        configurations: Names.
+        stages: Names.
+    """
+
+    overrides: tuple[str, ...] = ()
+    configurations: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return any((self.overrides, self.configurations, self.stages))
+
+    def words(self) -> Iterator[str]:
+        """Return the options that select the same."""
+        for option, values in (
+            ("--set", self.overrides),
+            ("--configuration", self.configurations),
+            ("--stage", self.stages),
+        ):
+            for value in values:
+                yield from (option, value)
+
+
+def new_job(spec: Path, selection: Selection, *, out: Path | None, authorized: bool, calibrate: bool) -> Job:
+    """Return the job of a specification's first run."""
+    return _job(
+        read_spec_file(spec, selection.overrides),
+        selection,
+        base_dir=spec.resolve().parent,
+        out=out,
+        command=_command(spec, *selection.words(), authorized=authorized, calibrate=calibrate),
+        authorized=authorized,
+        calibrate=calibrate,
+    )
+
+
+def resumed_job(folder: Path) -> Job:
+    """Return the job that completes an interrupted run.
+
+    Raises:
+        UsageError: The run was started on another machine.
+        StoredRunError: There is no run in the folder.
+    """
+    from runner.observe.environment import environment
+
+    earlier = read_resume_point(folder)
+    run_file = earlier.run_file
+    if differences := host_differences(run_file, environment()):
+        raise UsageError(
+            f"the run in {folder} was started on another machine ({'; '.join(differences)})",
+            hint="A report cannot mix results from two machines. Start a new run instead of resuming.",
+        )
+    return _job(
+        read_spec_file(folder / SPEC, run_file.run.overrides),
+        _selection(run_file),
+        base_dir=(folder / run_file.base_dir).resolve(),
+        out=folder,
+        command=run_file.run.command,
+        authorized=run_file.authorized,
+        calibrate=run_file.calibrate,
+        earlier=earlier,
+    )
+
+
+def rerun_job(
+    rerun: Rerun, *, out: Path | None, base_dir: Path | None, authorized: bool, calibrate: bool
+) -> Job:
+    """Return the job that repeats an archive's run; the authorization of that run does not carry over.
+
+    Args:
+        rerun: The archive.
+        out: The folder to write to; None for a new one under ``reports``.
+        base_dir: The value of ``--base-dir``.
+        authorized: Whether ``--i-am-authorized`` is given now.
+        calibrate: False with ``--no-calibrate``.
+    """
+    run_file, path = rerun.run_file, rerun.archive.path
+    more = ["--base-dir", str(base_dir)] if base_dir else []
+    return _job(
+        parse_spec(rerun.spec, f"{path}: {SPEC}", run_file.run.overrides),
+        _selection(run_file),
+        base_dir=rerun.base_dir,
+        out=out,
+        command=_command(path, *more, authorized=authorized, calibrate=calibrate),
+        authorized=authorized,
+        calibrate=run_file.calibrate and calibrate,
+    )
+
+
+def _job(
+    spec: SpecFile,
+    selection: Selection,
+    *,
+    base_dir: Path,
+    out: Path | None,
+    command: str,
+    authorized: bool,
+    calibrate: bool,
+    earlier: ResumePoint | None = None,
+) -> Job:
+    return Job(
+        experiment=spec.experiment,
+        trials=plan(spec.experiment, configurations=selection.configurations, stages=selection.stages),
+        spec=spec.content,
+        spec_sha256=spec.sha256,
+        base_dir=base_dir,
+        out=out or _new_folder(spec.experiment.name),
+        command=command,
+        overrides=selection.overrides,
+        authorized=authorized,
+        calibrate=calibrate,
+        configurations=selection.configurations,
+        stages=selection.stages,
+        earlier=earlier,
+    )
+
+
+def _selection(run_file: RunFile) -> Selection:
+    return Selection(run_file.run.overrides, run_file.configurations, run_file.stages)
+
+
+def _new_folder(name: str) -> Path:
+    return Path("reports") / name / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _command(path: Path, *options: str, authorized: bool, calibrate: bool) -> str:
+    flags = ["--i-am-authorized"] if authorized else []
+    flags += [] if calibrate else ["--no-calibrate"]
+    return shlex.join(["runner", "execute", str(path), *options, *flags])

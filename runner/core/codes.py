@@ -1,0 +1,141 @@
+"""The words of results that logic depends on: limits, causes, answers and states.
+
+Sentences are made from these codes where they are shown, and never parsed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Limit(StrEnum):
+    """What limits a stage: the code of a finding and of a verdict."""
+
+    WITHIN_CAPACITY = "within-capacity"
+    GENERATOR = "generator-limited"
+    HOST_CPU = "host-cpu-limited"
+    APP_CPU = "app-cpu-limited"
+    APP_QUOTA = "app-quota-throttled"
+    PROXY_CPU = "proxy-cpu-limited"
+    FORWARDER = "forwarder-limited"
+    CONNECTION = "connection-limited"
+    APP_CONCURRENCY = "app-concurrency-limited"
+    ERROR = "error-limited"
+    MEMORY = "memory-limited"
+    UNDETERMINED = "undetermined"
+
+
+class Confidence(StrEnum):
+    """How sure a finding is, the surest first."""
+
+    PROVEN = "proven"
+    LIKELY = "likely"
+    HINT = "hint"
+
+
+class Cause(StrEnum):
+    """What a counter-experiment takes away or adds to: the cause of a limit if that lifts it."""
+
+    CONNECTION_SETUP = "connection set-up"
+    UPSTREAM_CONNECTION_SETUP = "connection set-up between proxy and app"
+    DOCKER_PROXY = "docker-proxy"
+    BRIDGE_NETWORK = "the bridge network"
+    PROXY = "the proxy"
+    PROXY_CONNECTIONS = "nginx's room"
+    PROXY_WORKERS = "the number of the proxy's workers"
+    APP = "the app"
+    CPU_LIMIT = "the CPU limit"
+    MEMORY_LIMIT = "the memory limit"
+    ACCEPT_QUEUE = "the accept queue"
+    APP_WORKERS = "the number of the app's workers"
+    GENERATOR = "the generator"
+
+
+class Validity(StrEnum):
+    """Whether a stage's numbers may be believed."""
+
+    VALID = "valid"
+    SUSPECT = "suspect"
+    INVALID = "invalid"
+
+
+class StageStatus(StrEnum):
+    """How a stage ended."""
+
+    COMPLETE = "complete"
+    FAILED = "failed"
+    ABORTED = "aborted"
+    NOT_RUN = "not-run"
+
+
+class ProofAnswer(StrEnum):
+    """What a counter-experiment says about a verdict."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    INCONCLUSIVE = "inconclusive"
+
+
+class HypothesisAnswer(StrEnum):
+    """What a configuration's stages say about the limit that was expected."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    OPEN = "open"
+
+
+class SearchEnding(StrEnum):
+    """How a search for the capacity ended.
+
+    `FOUND`: a rate that passed and one that failed are close enough. `BOUNDED`: the allowed probes were
+    used up first. `NEVER` and `ALWAYS`: no rate passed, or every rate passed. `STOPPED`: a probe could not
+    be judged. `OPEN`: the run ended first.
+    """
+
+    FOUND = "found"
+    BOUNDED = "bounded"
+    NEVER = "never"
+    ALWAYS = "always"
+    STOPPED = "stopped"
+    OPEN = "open"
+
+
+class ComparisonVerdict(StrEnum):
+    """How a metric, a stage or a comparison came out against another one."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    EQUIVALENT = "equivalent"
+    NOT_SHOWN = "no difference shown"
+
+
+class ReproductionVerdict(StrEnum):
+    """Whether a run that was run again came out the same."""
+
+    REPRODUCED = "reproduced"
+    NOT_REPRODUCED = "not reproduced"
+    UNKNOWN = "cannot be told"
+
+
+class Basis(StrEnum):
+    """Where a comparison takes the noise between runs from."""
+
+    REPEATS = "repeats"
+    REPEATS_OF_ONE_SIDE = "repeats of one side"
+    ASSUMED_NOISE = "assumed noise"
+
+
+_CPU_OF: Final = {
+    Limit.HOST_CPU: "the host's CPU",
+    Limit.APP_CPU: "the app's CPU",
+    Limit.PROXY_CPU: "the proxy's CPU",
+}
+_CONNECTION_SETUP: Final = frozenset({Cause.CONNECTION_SETUP, Cause.UPSTREAM_CONNECTION_SETUP})
+
+
+def cpu_used_up(limit: Limit, cause: Cause) -> str:
+    """Return whose CPU a confirmed cause uses up; empty where the cause is the limit itself."""
+    if limit is Limit.HOST_CPU or cause in _CONNECTION_SETUP:
+        return _CPU_OF.get(limit, "")
+    return ""

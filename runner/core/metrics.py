@@ -1,0 +1,251 @@
+"""The registry of metrics: what each is called, counted in, and where it stands in the results.
+
+Thresholds, tables, CSV, the page's columns, comparison, JUnit and the glossary are generated from it. A new
+metric is a line here and the place that measures it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from runner.core.facts import Role
+from runner.core.results import Measured, ObservedStage
+
+
+class Dimension(StrEnum):
+    """What a metric is counted in; decides its unit, its format, and how a threshold's bound is read."""
+
+    TIME = "time"
+    SHARE = "share"
+    SIZE = "size"
+    CORES = "cores"
+    RATE = "rate"
+    COUNT = "count"
+
+    @property
+    def unit(self) -> str:
+        """Of values in results.json; a share is a fraction of 1."""
+        return _UNITS[self]
+
+
+_UNITS: Final = {
+    Dimension.TIME: "ms",
+    Dimension.SHARE: "share",
+    Dimension.SIZE: "MiB",
+    Dimension.CORES: "cores",
+    Dimension.RATE: "1/s",
+    Dimension.COUNT: "requests",
+}
+
+
+class Better(StrEnum):
+    """Whether more or less of a metric is good."""
+
+    MORE = "more"
+    LESS = "less"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number that a stage has.
+
+    Attributes:
+        path: Its name in thresholds, such as ``duration.p95``.
+        key: Its name in tables for programs, after its place in results.json, such as ``duration_ms.p95``.
+        title: Its heading, without a unit.
+        term: The word that `definition` explains; metrics of one kind share it.
+        dimension: What it is counted in.
+        better: Which direction is good.
+        definition: A sentence for the glossary.
+        read: Takes it from a stage; None where it was not measured.
+    """
+
+    path: str
+    key: str
+    title: str
+    term: str
+    dimension: Dimension
+    better: Better
+    definition: str
+    read: Callable[[ObservedStage], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyKind:
+    """A stretch of time that is measured of each request.
+
+    Attributes:
+        name: Its name in thresholds.
+        title: Its heading.
+        definition: From when to when.
+    """
+
+    name: str
+    title: str
+    definition: str
+
+    @property
+    def field(self) -> str:
+        """Its field in a stage."""
+        return f"{self.name}_ms"
+
+
+LATENCIES: Final = (
+    LatencyKind(
+        "duration",
+        "Duration",
+        "From the connection being ready to the last byte of the response; k6 calls it http_req_duration. "
+        "Connection time is not included.",
+    ),
+    LatencyKind(
+        "response_time",
+        "Response Time",
+        "From the time a request was due to the last byte of the response. It includes waiting before the "
+        "request was sent, so a stall cannot hide (coordinated omission).",
+    ),
+    LatencyKind("connect", "Connect", "Time to open a TCP connection; new connections only."),
+    LatencyKind("tls", "TLS Handshake", "Time of the TLS handshake; new connections with TLS only."),
+    LatencyKind(
+        "dispatch_delay",
+        "Dispatch Delay",
+        "From the time a request was due to when the generator took it up: the generator's own delay, or the "
+        "wait for a free slot.",
+    ),
+    LatencyKind(
+        "first_byte", "First Byte", "From the connection being ready to the first byte of the response."
+    ),
+)
+STATISTICS: Final[Mapping[str, str]] = {
+    "mean": "Avg",
+    "p50": "p50",
+    "p90": "p90",
+    "p95": "p95",
+    "p99": "p99",
+    "p999": "p99.9",
+    "max": "Max",
+}
+"""Name of a statistic to its heading."""
+
+_ROLE_TITLES: Final = {Role.APP: "App", Role.PROXY: "Proxy", Role.SYSTEM: "Host"}
+
+
+def _latency(kind: LatencyKind, statistic: str) -> Metric:
+    return Metric(
+        f"{kind.name}.{statistic}",
+        f"{kind.field}.{statistic}",
+        f"{STATISTICS[statistic]} {kind.title}",
+        kind.title,
+        Dimension.TIME,
+        Better.LESS,
+        kind.definition,
+        lambda stage: getattr(getattr(stage, kind.field), statistic),
+    )
+
+
+def _usage(of: str, role: Role, which: str) -> Metric:
+    field, dimension, what, definition = {
+        "cpu": (
+            "cpu_cores",
+            Dimension.CORES,
+            "CPU",
+            "CPU seconds used in the window divided by its seconds, from cumulative counters.",
+        ),
+        "memory": ("memory_mib", Dimension.SIZE, "Memory", "Resident memory."),
+    }[of]
+
+    def read(stage: ObservedStage) -> float | None:
+        usage = getattr(stage, field).get(role)
+        return getattr(usage, which) if usage else None
+
+    title = f"{'Avg' if which == 'avg' else 'Peak'} {_ROLE_TITLES.get(role, role.capitalize())} {what}"
+    return Metric(
+        f"{of}.{role}.{which}",
+        f"{field}.{role}.{which}",
+        title,
+        what,
+        dimension,
+        Better.LESS,
+        definition,
+        read,
+    )
+
+
+def lost_share(measured: Measured) -> float | None:
+    """Return the share of the scheduled requests that failed or were dropped; None without any."""
+    requests = measured.requests
+    return requests.lost / requests.scheduled if requests.scheduled else None
+
+
+def _all() -> Iterator[Metric]:
+    yield from (_latency(kind, statistic) for kind in LATENCIES for statistic in STATISTICS)
+    yield Metric(
+        "actual_rps",
+        "actual_rps",
+        "Actual RPS",
+        "Actual RPS",
+        Dimension.RATE,
+        Better.MORE,
+        "Successful responses completed in the measured window divided by its seconds; no warm-up.",
+        lambda stage: stage.actual_rps,
+    )
+    yield Metric(
+        "achieved",
+        "achieved",
+        "Achieved",
+        "Achieved",
+        Dimension.SHARE,
+        Better.MORE,
+        "Actual RPS divided by target RPS.",
+        lambda stage: stage.achieved,
+    )
+    yield Metric(
+        "errors",
+        "errors",
+        "Failed or Dropped",
+        "Failed or Dropped",
+        Dimension.SHARE,
+        Better.LESS,
+        "Share of the scheduled requests that failed a check, got no response, or were never sent.",
+        lost_share,
+    )
+    yield Metric(
+        "dropped",
+        "dropped",
+        "Dropped",
+        "Dropped",
+        Dimension.COUNT,
+        Better.LESS,
+        "Requests that were never sent because max_in_flight requests were under way.",
+        lambda stage: float(stage.requests.dropped),
+    )
+    for role in Role:
+        for which in ("avg", "peak"):
+            yield _usage("cpu", role, which)
+            yield _usage("memory", role, which)
+
+
+METRICS: Final[Mapping[str, Metric]] = {metric.path: metric for metric in _all()}
+"""Path to metric."""
+
+KEY_METRICS: Final[Mapping[str, Metric]] = {
+    "actual_rps": METRICS["actual_rps"],
+    "duration_ms.p50": METRICS["duration.p50"],
+    "duration_ms.p95": METRICS["duration.p95"],
+    "duration_ms.p99": METRICS["duration.p99"],
+    "response_time_ms.p95": METRICS["response_time.p95"],
+    "cpu_cores.app": METRICS["cpu.app.avg"],
+    "lost": METRICS["errors"],
+}
+"""Name in repeats, comparisons and histories to metric."""
+
+_PATH: Final = re.compile(r"\s*([a-z0-9_.]+)")
+
+
+def metric_of(expr: str) -> Metric | None:
+    """Return the metric of a threshold such as ``duration.p95 < 50ms``; None for an unknown one."""
+    path = _PATH.match(expr)
+    return METRICS.get(path[1]) if path else None

@@ -1,0 +1,756 @@
+"""The content of results.json as types: what every report, comparison and check is made from.
+
+Decoding checks types, ranges and patterns, so that whatever was decoded can be rendered. Free text may hold
+anything and is escaped where it is shown. Field order is the order of keys in the file. Fields without a
+default are always written; optional ones only where they apply.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from runner.core.codes import (
+    Cause,
+    Confidence,
+    HypothesisAnswer,
+    Limit,
+    ProofAnswer,
+    SearchEnding,
+    StageStatus,
+    Validity,
+)
+from runner.core.facts import SystemDescription
+
+Number: TypeAlias = Annotated[float, Meta(ge=-1e15, le=1e15)]
+"""A finite number; larger ones are no measurement."""
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000_000_000_000)]
+"""A whole number of things."""
+Word: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$(?!\n)")]
+"""An identifier without markup."""
+Unit: TypeAlias = Annotated[str, Meta(pattern=r"^[^\\`*_{}\[\]<>#|~@\x00-\x1f]{0,40}$(?!\n)")]
+"""A short text without markup, such as ``requests``."""
+Text: TypeAlias = Annotated[str, Meta(max_length=100_000)]
+"""Free text; anything may be in it."""
+Sentence: TypeAlias = Annotated[str, Meta(max_length=100_000, extra={"prose": True})]
+"""Free text that a version words from codes and numbers; another version may word it otherwise."""
+Role: TypeAlias = Word
+"""Whose resource it is: a value of `runner.core.facts.Role`, or the name of a service."""
+EnvironmentValue: TypeAlias = Annotated[str, Meta(max_length=1000)] | bool | Number | Count | None
+
+
+class Evidence(Struct, frozen=True):
+    """A number that supports a finding.
+
+    Attributes:
+        name: What was measured.
+        value: In `unit`; of a counter, how much it rose in the window.
+        unit: Such as ``cores`` or ``%``.
+        threshold: From where on it counts; None without such a bound.
+        source: Where the threshold comes from.
+        before: Of a counter, its value at the window's start.
+        after: Of a counter, its value at the window's end.
+    """
+
+    name: Text
+    value: Number
+    unit: Unit
+    threshold: Number | None = None
+    source: Text | None = ""
+    before: Number | None = None
+    after: Number | None = None
+
+
+class Finding(Struct, frozen=True):
+    """A statement with its evidence and advice.
+
+    Attributes:
+        code: What limits the stage.
+        confidence: How sure that is.
+        summary: A sentence without a capital and a full stop.
+        evidence: The numbers that support it.
+        advice: What to try, as `summary`.
+    """
+
+    code: Limit
+    confidence: Confidence
+    summary: Sentence
+    evidence: tuple[Evidence, ...]
+    advice: Sentence
+
+
+class RuledOut(Struct, frozen=True):
+    """A limit that was looked for and does not apply, with the number that says so."""
+
+    code: Limit
+    why: Sentence
+
+
+class CounterExperiment(Struct, frozen=True):
+    """A stage that was run again with one change.
+
+    Attributes:
+        change: A name of `runner.experiment.counter_experiments`.
+        words: What was changed, to begin a sentence with.
+        cause: What limits the stage if the change lifts the limit.
+        actual_rps: Throughput before and with the change.
+        lift: Relative gain in throughput; None where it is not known.
+        answer: What that says about the verdict.
+        sentence: The same for people.
+        trial: The stage with the change.
+    """
+
+    change: Word
+    words: Text
+    cause: Cause
+    actual_rps: tuple[Number | None, Number | None]
+    lift: Number | None
+    answer: ProofAnswer
+    sentence: Sentence
+    trial: Stage
+
+
+class Verdict(Struct, frozen=True, omit_defaults=True):
+    """What limits a stage.
+
+    Attributes:
+        code: Of the first finding, or ``undetermined`` where a counter-experiment refuted it.
+        confidence: How sure that is.
+        findings: The limits that were found, the surest first.
+        ruled_out: The limits that were looked for and do not apply; None for a stage that was not run.
+        withdrawn: The code that a counter-experiment refuted.
+        counter_experiment: The same stage with one change.
+    """
+
+    code: Limit
+    confidence: Confidence
+    findings: tuple[Finding, ...]
+    ruled_out: tuple[RuledOut, ...] | None = None
+    withdrawn: Limit | None = None
+    counter_experiment: CounterExperiment | None = None
+
+
+class Requests(Struct, frozen=True):
+    """What happened to the requests that were due in the measured window.
+
+    Attributes:
+        scheduled: Came due. The sum of `succeeded`, `failed` and `dropped` in a stage that ran to its end.
+        sent: Were taken up.
+        succeeded: Got a response that passed every check.
+        failed: Sum of `failures`.
+        dropped: Were never sent.
+        failures: Kind of failure to count.
+    """
+
+    scheduled: Count
+    sent: Count
+    succeeded: Count
+    failed: Count
+    dropped: Count
+    failures: dict[Word, Count]
+
+    @property
+    def lost(self) -> int:
+        """Requests that failed or were never sent."""
+        return self.failed + self.dropped
+
+
+class Latency(Struct, frozen=True):
+    """Statistics of one latency in milliseconds; None where nothing was recorded."""
+
+    mean: Number | None = None
+    p50: Number | None = None
+    p90: Number | None = None
+    p95: Number | None = None
+    p99: Number | None = None
+    p999: Number | None = None
+    max: Number | None = None
+
+
+class Usage(Struct, frozen=True):
+    """Use of a resource in the measured window.
+
+    Attributes:
+        avg: Mean over the window.
+        peak: Highest mean over any `peak_window`; None where samples were too few.
+    """
+
+    avg: Number
+    peak: Number | None
+
+
+class SubjectUsage(Struct, frozen=True):
+    """CPU cores that one process, container or service used, None where it could not be read."""
+
+    role: Role
+    cpu: Usage | None
+
+
+class ThrottlingShare(Struct, frozen=True):
+    """What a CPU quota cost one subject in the window.
+
+    Attributes:
+        periods: Enforcement periods in which it wanted to run.
+        throttled: Those in which it used its quota up.
+        waited_s: How long its threads waited, all together.
+    """
+
+    periods: Count
+    throttled: Count
+    waited_s: Number = 0.0
+
+
+class CounterReading(Struct, frozen=True):
+    """A counter at both ends of the measured window; fields as of `runner.core.facts.Counter`.
+
+    Attributes:
+        delta: By how much a cumulative counter rose; None for a level.
+    """
+
+    scope: Text
+    name: Text
+    unit: Unit
+    kind: Literal["counter", "gauge"]
+    before: Number
+    after: Number
+    peak: Number | None
+    limit: Number | None
+    delta: Number | None
+
+
+class UnreadableCounter(Struct, frozen=True):
+    """A counter, or a family of them, that could not be read, and why."""
+
+    scope: Text
+    name: Text
+    reason: Text
+
+
+class Moment(Struct, frozen=True):
+    """One second of a stage.
+
+    Attributes:
+        t_s: Seconds from the start of the measured window to the end of this second; <= 0 in the warm-up.
+        rps: Successful responses.
+        p95_ms: 95th percentile of the response time.
+        errors: Requests that failed or were dropped.
+        in_flight: Requests under way at the end.
+        cpu_app: CPU cores of the app.
+        cpu_system: CPU cores of the host.
+    """
+
+    t_s: Number
+    rps: Count | None
+    p95_ms: Number | None
+    errors: Count = 0
+    in_flight: Count = 0
+    cpu_app: Number | None = None
+    cpu_system: Number | None = None
+
+
+class SpacingError(Struct, frozen=True):
+    """Gaps between requests as their receiver saw them, in µs; as of `runner.core.facts.Spacing`."""
+
+    planned_gap_us: Number
+    median_gap_us: Number
+    error_p50_us: Number
+    error_p99_us: Number
+
+
+class StageCalibration(Struct, frozen=True):
+    """The generator against a server that does nothing, at the stage's rate.
+
+    Attributes:
+        made_at: UTC, ISO 8601.
+        engine: What offered the load.
+        connection: ``new`` or ``keep-alive``.
+        workers: Generator processes.
+        ceiling_rps: The highest rate that the generator could offer; None where it was not measured.
+        above_ceiling: Whether the stage's rate is higher.
+        achieved: Successful responses ÷ planned requests; None where nothing was measured at this rate.
+        duration_ms: ``p50``, ``p95`` and ``p99``; empty where nothing was measured.
+        dispatch_delay_ms: Likewise.
+        cpu_us_per_request: CPU time of all workers.
+        spacing_us: None where gaps could not be paired with planned ones.
+    """
+
+    made_at: Text
+    engine: Word
+    connection: Word
+    workers: Count
+    ceiling_rps: Number | None
+    above_ceiling: bool
+    achieved: Number | None
+    duration_ms: dict[Word, Number]
+    dispatch_delay_ms: dict[Word, Number]
+    cpu_us_per_request: Number | None
+    spacing_us: SpacingError | None
+
+
+class StageEvent(Struct, frozen=True):
+    """Something that happened in a stage and is not a request; as of `runner.core.facts.Event`."""
+
+    code: Word
+    message: Text
+    t_s: Number | None
+    log: tuple[Text, ...]
+
+
+class ThresholdResult(Struct, frozen=True):
+    """A threshold on a stage.
+
+    Attributes:
+        expr: As it was written.
+        ok: Whether it passed; False where nothing was measured.
+        value: In the metric's unit (`runner.core.metrics`).
+    """
+
+    expr: Text
+    ok: bool
+    value: Number | None
+
+
+class StageValidity(Struct, frozen=True):
+    """Whether the stage may be believed, and why not, in sentences without a full stop."""
+
+    status: Validity
+    reasons: tuple[Sentence, ...]
+
+
+class Probe(Struct, frozen=True, omit_defaults=True):
+    """Of a stage that a search ran: what it says about its rate.
+
+    Attributes:
+        stage: Name of the search.
+        probe: Counts from 1.
+        holds: Whether all conditions passed; None where the probe could not be judged.
+        why: Why they did not; empty when they did.
+        conditions: Each with its value.
+        decides: Whether the result of the search rests on this probe; None until the search is over.
+    """
+
+    stage: Text
+    probe: Count
+    holds: bool | None
+    why: Sentence
+    conditions: tuple[ThresholdResult, ...]
+    decides: bool | None = None
+
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """What was measured of a whole stage, or of one part of it such as one request of several.
+
+    Attributes:
+        requests: Counts.
+        actual_rps: Successful responses completed in the window ÷ its seconds; None without any data.
+        achieved: `actual_rps` ÷ target rate.
+        duration_ms: done − (ready if the connection is new, else started).
+        response_time_ms: done − due.
+        connect_ms: connected − started, new connections only.
+        tls_ms: ready − connected, new connections with TLS only.
+        dispatch_delay_ms: started − due.
+        first_byte_ms: first byte − (ready if the connection is new, else started).
+        distribution: Pairs of percentile and response time in ms; None where no histogram is known.
+    """
+
+    requests: Requests
+    actual_rps: Number | None
+    achieved: Number | None
+    duration_ms: Latency
+    response_time_ms: Latency
+    connect_ms: Latency
+    tls_ms: Latency
+    dispatch_delay_ms: Latency
+    first_byte_ms: Latency
+    distribution: tuple[tuple[Number, Number], ...] | None
+
+
+class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
+    """What was measured of a stage, with what was observed around it and concluded from it.
+
+    Attributes:
+        cpu_cores: Role to CPU cores; None for a role that was not observed.
+        cpu_cores_by_subject: Name to CPU cores.
+        throttling_by_subject: Name to the cost of its CPU quota; subjects without a quota are absent.
+        requests_by_subject: Name to the requests that it counted itself.
+        cpu_us_per_request: Role to CPU time per successful response, in µs.
+        memory_mib: Role to resident memory.
+        counters: Of the kernel, the proxy and the app.
+        unreadable: Counters that could not be read.
+        timeseries: One entry per second, the warm-up first.
+        clock: Which clock timed the responses.
+        calibration: The generator's own numbers at this rate; None without a calibration.
+        workers: Generator processes.
+        notes: What else a reader should know, in sentences without a full stop.
+        thresholds: Each with its value.
+        validity: Whether all this may be believed.
+        verdict: What limits the stage.
+        find: Of a search's probe.
+        parts: Name of a request or scenario to what was measured of it alone; empty where there is only one.
+    """
+
+    cpu_cores: dict[Role, Usage | None]
+    cpu_cores_by_subject: dict[Word, SubjectUsage]
+    throttling_by_subject: dict[Word, ThrottlingShare]
+    requests_by_subject: dict[Word, Count]
+    cpu_us_per_request: dict[Role, Number | None]
+    memory_mib: dict[Role, Usage | None]
+    counters: tuple[CounterReading, ...]
+    unreadable: tuple[UnreadableCounter, ...]
+    timeseries: tuple[Moment, ...]
+    clock: Text | None
+    calibration: StageCalibration | None
+    workers: Count | None
+    notes: tuple[Sentence, ...]
+    thresholds: tuple[ThresholdResult, ...]
+    validity: StageValidity
+    verdict: Verdict
+    find: Probe | None = None
+    parts: dict[Word, Measured] = {}
+
+
+def stage_title(name: str, repeat: int) -> str:
+    """Return what people call a stage: its name, with its repeat when it is not the first."""
+    return f"{name} (repeat {repeat})" if repeat > 1 else name
+
+
+class Stage(ObservedStage, frozen=True, omit_defaults=True):
+    """One stage of one configuration, run once.
+
+    Attributes:
+        name: As in the specification, or made from the rate.
+        engine: What offered the load.
+        target_rps: Requests offered per second.
+        window_s: Length of the measured window.
+        warmup_s: Length of the warm-up before it.
+        timeout_s: How long a request may take.
+        repeat: Counts from 1.
+        order: Place in the run, from 0.
+        status: How it ended.
+        replicas: Of the app.
+        events: In time order.
+    """
+
+    name: Text
+    engine: Word
+    target_rps: Number
+    window_s: Number
+    warmup_s: Number
+    timeout_s: Number
+    repeat: Count
+    order: Count
+    status: StageStatus
+    replicas: Count
+    events: tuple[StageEvent, ...]
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return stage_title(self.name, self.repeat)
+
+
+class OutlierResult(Struct, frozen=True):
+    """A repeat that stands out."""
+
+    order: Count
+    value: Number
+
+
+class RepeatedMetric(Struct, frozen=True):
+    """One metric over all repeats of a stage.
+
+    Attributes:
+        median: Of the repeats.
+        low: Lower end of its 95 % interval; None for fewer than three repeats.
+        high: Upper end.
+        outliers: Repeats that stand out.
+    """
+
+    median: Number
+    low: Number | None
+    high: Number | None
+    outliers: tuple[OutlierResult, ...]
+
+
+class Repeats(Struct, frozen=True):
+    """All repeats of a stage.
+
+    Attributes:
+        stage: Its name.
+        n: How many could be used.
+        left_out: Orders of those that could not.
+        metrics: Key of `runner.analyze.key_metrics` to its value.
+    """
+
+    stage: Text
+    n: Count
+    left_out: tuple[Count, ...]
+    metrics: dict[Word, RepeatedMetric]
+
+
+class ProbeSummary(Struct, frozen=True):
+    """A probe of a search in one line; fields as in its stage."""
+
+    rps: Number
+    order: Count
+    ok: bool | None
+    p95_ms: Number | None
+    achieved: Number | None
+    why: Sentence
+    verdict: Limit
+    validity: Validity
+
+
+class Knee(Struct, frozen=True):
+    """Where the latency turns up.
+
+    Attributes:
+        rps: The last rate before; None where there is no knee.
+        p95_ms: Latency there.
+        method: How it was found.
+        sentence: For people.
+    """
+
+    rps: Number | None
+    p95_ms: Number | None
+    method: Text
+    sentence: Sentence
+
+
+class Capacity(Struct, frozen=True):
+    """What a search found.
+
+    Attributes:
+        stage: Name of the search.
+        repeat: Counts from 1.
+        holds: The conditions that a rate has to pass.
+        min_rps: The lowest rate that may be tried.
+        max_rps: The highest.
+        precision: How far apart, relatively, the bounds may be in the end.
+        ending: How it ended.
+        rps: The capacity; None where none was found.
+        held_rps: The highest rate that passed.
+        failed_rps: The lowest that did not.
+        limited_by: Verdict of the lowest rate that failed.
+        latency: Name of the latency in `probes` and `knee`.
+        probes: In the order they were run.
+        knee: Where the latency turns up.
+        sentence: For people.
+    """
+
+    stage: Text
+    repeat: Count
+    holds: tuple[Text, ...]
+    min_rps: Number
+    max_rps: Number
+    precision: Number
+    ending: SearchEnding
+    rps: Number | None
+    held_rps: Number | None
+    failed_rps: Number | None
+    limited_by: Limit | None
+    latency: Word
+    probes: tuple[ProbeSummary, ...]
+    knee: Knee
+    sentence: Sentence
+
+
+class Difference(Struct, frozen=True):
+    """One metric as two engines measured it.
+
+    Attributes:
+        metric: Path in the stage.
+        values: Of the stage's own engine and of the other one.
+        difference: The second minus the first.
+        ratio: The second ÷ the first; None where the first is 0.
+        same: Whether they agree.
+    """
+
+    metric: Word
+    values: tuple[Number, Number]
+    difference: Number
+    ratio: Number | None
+    same: bool
+
+
+class CrossCheck(Struct, frozen=True):
+    """A stage beside the same stage with the other engine."""
+
+    stage: Text
+    repeat: Count
+    engines: tuple[Word, Word]
+    differences: tuple[Difference, ...]
+    agrees: bool
+    reasons: tuple[Sentence, ...]
+    trial: Stage
+
+
+class Hypothesis(Struct, frozen=True):
+    """The limit that was expected, against the one that was found.
+
+    Attributes:
+        expected: The limit.
+        answer: Whether it was the one.
+        stage: The stage that decides.
+        why: For people.
+    """
+
+    expected: Limit
+    answer: HypothesisAnswer
+    stage: Text
+    why: Sentence
+
+
+class RequestSummary(Struct, frozen=True):
+    """The request that was sent."""
+
+    method: Text
+    path: Text
+
+
+class LoadSummary(Struct, frozen=True):
+    """How a configuration was loaded."""
+
+    connection: Word
+    arrivals: Word
+    max_in_flight: Count
+    when_full: Word
+    timeout_s: Number
+    request: RequestSummary
+
+
+class ConfigurationResults(Struct, frozen=True):
+    """One system under test, the way it was loaded, and its stages."""
+
+    name: Text
+    title: Text | None
+    topology: SystemDescription
+    engine: Word
+    load: LoadSummary
+    hypothesis: Hypothesis | None
+    stages: Annotated[tuple[Stage, ...], Meta(min_length=1)]
+    repeats: tuple[Repeats, ...]
+    capacity: tuple[Capacity, ...]
+    cross_check: tuple[CrossCheck, ...]
+
+
+class ScalingPoint(Struct, frozen=True):
+    """A capacity with its number of replicas.
+
+    Attributes:
+        configuration: Its name.
+        replicas: Of the app.
+        rps: The capacity.
+        low_rps: Lower bound of it.
+        high_rps: Upper bound.
+        source: ``search`` or ``overload``.
+        limited_by: What limited it.
+        fitted_rps: What the law says; None without a law.
+    """
+
+    configuration: Text
+    replicas: Count
+    rps: Number
+    low_rps: Number
+    high_rps: Number
+    source: Word
+    limited_by: Limit | None
+    fitted_rps: Number | None
+
+
+Interval: TypeAlias = tuple[Number | None, Number | None]
+"""Both ends of a 95 % interval; None for no bound."""
+
+
+class ScalingLaw(Struct, frozen=True):
+    """The Universal Scalability Law as fitted.
+
+    Attributes:
+        rps_of_one: Capacity of one replica.
+        contention: σ.
+        contention_95: Its interval; None where the points determine the law exactly.
+        coherency: κ.
+        coherency_95: Its interval.
+        peak_replicas: Where the capacity is highest; None without a peak.
+        peak_95: Its interval.
+        ceiling_rps: The highest capacity; None without a bound.
+    """
+
+    rps_of_one: Number
+    contention: Number
+    contention_95: Interval | None
+    coherency: Number
+    coherency_95: Interval | None
+    peak_replicas: Number | None
+    peak_95: Interval | None
+    ceiling_rps: Number | None
+
+
+class Scaling(Struct, frozen=True):
+    """Configurations that differ in their number of replicas alone.
+
+    Attributes:
+        configurations: Their names, fewest replicas first.
+        points: Every known capacity.
+        without: Configurations whose limit was not found.
+        law: None where the points are too few.
+        method: How it was fitted.
+        sentence: For people.
+    """
+
+    configurations: tuple[Text, ...]
+    points: tuple[ScalingPoint, ...]
+    without: tuple[Text, ...]
+    law: ScalingLaw | None
+    method: Text
+    sentence: Sentence
+
+
+class ExperimentInfo(Struct, frozen=True):
+    """The experiment's name, title, objective, and the SHA-256 of its specification."""
+
+    name: Word
+    title: Text
+    objective: Text
+    spec_sha256: Word
+
+
+class RunInfo(Struct, frozen=True):
+    """The run; fields as of `runner.core.facts.RunFacts`."""
+
+    id: Word
+    started_at: Text
+    finished_at: Text | None
+    status: Literal["complete", "aborted"]
+    signal: Word | None
+    error: Text | None
+    command: Text
+    overrides: tuple[Text, ...]
+    resumed_at: tuple[Text, ...]
+
+
+class Results(Struct, frozen=True):
+    """The content of results.json.
+
+    Attributes:
+        schema_version: Of the file's format.
+        experiment: What was asked.
+        run: The run around the stages.
+        environment: The host; keys end in their unit where they have one.
+        configurations: In the specification's order.
+        scaling: One entry per family of configurations that differ in replicas alone.
+    """
+
+    schema_version: int
+    experiment: ExperimentInfo
+    run: RunInfo
+    environment: dict[Word, EnvironmentValue]
+    configurations: Annotated[tuple[ConfigurationResults, ...], Meta(min_length=1)]
+    scaling: tuple[Scaling, ...]
+
+    @property
+    def cpu_count(self) -> int | None:
+        """The host's number of cores, None where it is not known."""
+        found = self.environment.get("cpu_count")
+        return int(found) if isinstance(found, int | float) and found else None

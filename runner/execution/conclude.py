@@ -1,0 +1,93 @@
+"""The end of a run: facts become results, and results become files.
+
+Reports are rendered from the results as they were written, so that a report rendered later is the same.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from runner.archive.create import archive_folder
+from runner.archive.provenance import Provenance
+from runner.core.errors import InternalError, OutputError, StoredRunError
+from runner.core.facts import RunFacts
+from runner.core.results import Results
+from runner.execution.context import RunState
+from runner.execution.job import Job, Outcome
+from runner.store.rendered_files import rendered
+from runner.store.results_file import encode_results, parse_results
+from runner.store.run_file import RUN, RunFile, relative
+from runner.store.run_folder import RESULTS, RunFolder, rescue_folder
+
+
+def conclude(job: Job, state: RunState, folder: RunFolder) -> Outcome:
+    """Write results, report and archive; a fault in doing so becomes the outcome's error."""
+    run = _ended(state)
+    results = state.analyze(job, run)
+    archive: Path | None = None
+    try:
+        stored = _write(folder, results, state)
+        folder.write(RUN, run_file(job, run))
+        Provenance(folder).end()
+        archive = archive_folder(folder.path) if stored and state.trials else None
+    except OutputError as error:
+        folder = rescue_folder()
+        message = f"{(state.error or error).message}; the results are in {folder.path} instead"
+        stored = _write(folder, results, state)
+        state.error = OutputError(message, hint=error.hint)
+    return Outcome(stored or results, folder.path, archive, state.signal, state.error)
+
+
+def run_file(job: Job, run: RunFacts) -> bytes:
+    """Return the content of run.json."""
+    return RunFile(
+        run=run,
+        base_dir=relative(job.base_dir, job.out),
+        configurations=job.configurations,
+        stages=job.stages,
+        authorized=job.authorized,
+        calibrate=job.calibrate,
+    ).to_json()
+
+
+def _ended(state: RunState) -> RunFacts:
+    early = state.signal is not None or state.error is not None
+    return replace(
+        state.run,
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        status="aborted" if early else "complete",
+        signal=state.signal.name if state.signal else None,
+        error=state.error.message if state.error else None,
+    )
+
+
+def _write(folder: RunFolder, results: Results, state: RunState) -> Results | None:
+    """Write results.json and what is rendered from it.
+
+    Returns:
+        The results as they were written; None where they cannot be read back. That is noted in the state.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
+    content = encode_results(results)
+    file = folder.write(RESULTS, content)
+    try:
+        stored = parse_results(content, file)
+    except StoredRunError as error:
+        state.error = state.error or _no_report(file, error)
+        return None
+    for name, page in rendered(stored).items():
+        folder.write(name, page)
+    return stored
+
+
+def _no_report(file: Path, error: StoredRunError) -> InternalError:
+    return InternalError(
+        f"the results were written, but no report can be made of them: {error.message}",
+        hint=f"this is a bug in Loadproof; please report it with {file}",
+        details=error.details,
+    )

@@ -1,0 +1,103 @@
+"""The state of a run, and what every step of it works with."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from runner.analyze.results import results as analyze
+from runner.analyze.results import search_sentence, upcoming
+from runner.archive.provenance import Provenance
+from runner.core.errors import LoadproofError
+from runner.core.facts import Calibration, RunFacts, TrialFacts
+from runner.core.results import Results
+from runner.execution.job import Job, Watcher
+from runner.experiment.model import Configuration
+from runner.experiment.trials import Trial
+from runner.stack.protocols import Guard, StackContext
+from runner.store.run_folder import RunFolder
+
+
+@dataclass(slots=True)
+class RunState:
+    """What is known so far; it grows until the run ends, in whatever way.
+
+    Attributes:
+        run: The facts about the run itself.
+        planned: The trials of the job and its counter-experiments.
+        trials: The facts of the trials that ended.
+        signal: The signal that ends the run.
+        error: The fault that ends the run.
+    """
+
+    run: RunFacts
+    planned: list[Trial]
+    trials: list[TrialFacts] = field(default_factory=list)
+    signal: signal.Signals | None = None
+    error: LoadproofError | None = None
+
+    def analyze(self, job: Job, run: RunFacts | None = None) -> Results:
+        """Return the results of the trials so far; `run` replaces the facts about the run."""
+        return analyze(
+            job.experiment,
+            spec_sha256=job.spec_sha256,
+            run=run or self.run,
+            trials=self.trials,
+            planned=self.planned,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What every step of a run works with."""
+
+    job: Job
+    state: RunState
+    folder: RunFolder
+    watcher: Watcher
+    guard: Guard
+    scratch: Path
+
+    def stack_context(self, configuration: Configuration) -> StackContext:
+        """Return what the opener of a configuration's stack needs."""
+        return StackContext(
+            run_id=self.state.run.run_id,
+            name=configuration.name,
+            base_dir=self.job.base_dir,
+            scratch=self.scratch,
+            guard=self.guard,
+            say=self.watcher.say,
+            allow_hosts=configuration.load.allow_hosts,
+            authorized=self.job.authorized,
+            keep_rendered=partial(self.provenance.rendered, configuration.name),
+            keep_log=partial(self.provenance.log, configuration.name),
+        )
+
+    @property
+    def provenance(self) -> Provenance:
+        """Collects what the archive contains beside the results."""
+        return Provenance(self.folder)
+
+    def next_trial(self, queue: deque[Trial]) -> Trial | None:
+        """Return the next trial to run, which may be a probe of a search; completed ones leave the queue."""
+        run = self.state.run
+        while queue:
+            facts = {trial.order: trial for trial in self.state.trials}
+            if (trial := upcoming(queue[0], facts, run)) is not None:
+                return trial
+            if sentence := search_sentence(queue.popleft(), facts, run):
+                self.watcher.say(sentence)
+        return None
+
+    def keep(self, facts: TrialFacts, calibration: Calibration | None = None) -> None:
+        """Append a trial's facts to the journal at once; a full disk leaves them in the state."""
+        facts = replace(facts, calibration=calibration)
+        index = len(self.state.trials)
+        self.state.trials.append(facts)
+        self.state.trials[index] = self.folder.journal.append(self.state.run, facts)
+        self.watcher.trial_ends(facts)

@@ -1,0 +1,49 @@
+"""How signals and faults end a run early: both become part of its state, so that it still writes results."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import trio
+
+from runner.core.errors import LoadproofError
+from runner.execution.context import RunState
+from runner.execution.job import Watcher
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends a run early."""
+
+
+async def cancel_on_signal(
+    signals: AsyncIterator[int], state: RunState, scope: trio.CancelScope, watcher: Watcher
+) -> None:
+    """Note the first signal in the state, and cancel the scope; returns only when cancelled."""
+    async for number in signals:
+        if state.signal is None:
+            state.signal = signal.Signals(number)
+            watcher.say(f"{state.signal.name}: removing the stack and writing the results so far ...")
+        scope.cancel()
+
+
+@contextmanager
+def noting_faults(state: RunState) -> Iterator[None]:
+    """Note a `LoadproofError` in the state instead of raising it; trio's nurseries raise it in groups."""
+    try:
+        yield
+    except LoadproofError as error:
+        state.error = error
+    except BaseExceptionGroup as group:
+        faults, rest = group.split(LoadproofError)
+        if faults is None:
+            raise
+        state.error = _first(faults)
+        if rest is not None:
+            raise rest from None
+
+
+def _first(group: BaseExceptionGroup[LoadproofError]) -> LoadproofError:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

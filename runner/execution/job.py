@@ -1,0 +1,92 @@
+"""What a run is given, what it returns, and who is notified of its progress."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from runner.core.errors import LoadproofError
+from runner.core.facts import LoadSecond, Sample, Subject, TrialFacts
+from runner.core.results import Results
+from runner.experiment.model import Experiment
+from runner.experiment.trials import Trial
+from runner.store.run_file import ResumePoint
+
+
+class TrialWatcher(Protocol):
+    """Receives the progress of a trial; its methods return at once and never raise."""
+
+    def second(self, second: LoadSecond) -> None:
+        """Handle one second of load, merged from all workers."""
+
+    def sample(self, sample: Sample, subjects: tuple[Subject, ...]) -> None:
+        """Handle one reading of all subjects."""
+
+
+class Watcher(TrialWatcher, Protocol):
+    """Receives the progress of a run; `runner.cli.progress` shows it on the terminal."""
+
+    def say(self, line: str) -> None:
+        """Handle a message about one step, such as the start of a stack."""
+
+    def trial_begins(self, trial: Trial, total: int) -> None:
+        """Handle the start of a trial on a stack that is ready."""
+
+    def trial_ends(self, facts: TrialFacts) -> None:
+        """Handle the end of a trial that is in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything that one run needs to know.
+
+    Attributes:
+        experiment: The validated specification.
+        trials: What to run, in order.
+        spec: The specification, byte for byte.
+        spec_sha256: Its digest.
+        base_dir: The folder that relative paths in the specification start from.
+        out: The folder to write to.
+        command: The command line that repeats this run.
+        overrides: ``path=value`` of every ``--set``.
+        authorized: Whether ``--i-am-authorized`` allows load on the hosts in the specification.
+        calibrate: Whether the generator is first measured against a no-op server.
+        configurations: Names that `trials` are limited to; empty for all.
+        stages: Likewise.
+        earlier: The state of the interrupted run in `out`; None for a new run.
+    """
+
+    experiment: Experiment
+    trials: tuple[Trial, ...]
+    spec: bytes
+    spec_sha256: str
+    base_dir: Path
+    out: Path
+    command: str
+    overrides: tuple[str, ...]
+    authorized: bool = False
+    calibrate: bool = False
+    configurations: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    earlier: ResumePoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        results: The content of results.json.
+        folder: Where everything was written.
+        archive: All files as one; None when nothing was measured or it could not be written.
+        signal: The signal that ended the run early.
+        error: The fault that ended the run early.
+    """
+
+    results: Results
+    folder: Path
+    archive: Path | None
+    signal: signal.Signals | None
+    error: LoadproofError | None

@@ -1,0 +1,137 @@
+"""The application under test and its proxy: models and checks that several topologies share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, Self, TypeAlias
+
+from pydantic import Field, model_validator
+
+from runner.core.units import Bytes, Seconds
+from runner.experiment.base_model import Conflict, SpecModel, refuse
+from runner.experiment.fields import AsWritten, EnvName, Line, Number, Text, UrlPath, Whole, Workers
+from runner.experiment.quantities import GIB, MIB, MINUTE, Size, Time
+
+PORT_FIELD: Final = "{port}"
+"""Placeholder in a command's arguments for the port that the app should listen on."""
+
+Port: TypeAlias = Annotated[Whole, Field(ge=1, le=65535)]
+Replicas: TypeAlias = Annotated[Whole, Field(ge=1, le=64)]
+
+
+class App(SpecModel):
+    """The application under test."""
+
+    command: tuple[AsWritten, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Program and arguments, run without a shell; {port} stands for the port to listen on.",
+        examples=[["my-server", "--port", "{port}"]],
+    )
+    build: Text | None = Field(
+        None,
+        min_length=1,
+        description="Folder with a Dockerfile, relative to the specification; kind docker only.",
+    )
+    image: Line | None = Field(
+        None, description="Existing image to run instead of building one; kind docker only."
+    )
+    port: Port | None = Field(
+        None, description="Port that the app listens on; when absent, {port} is a free port.", examples=[8080]
+    )
+    health: UrlPath = Field("/healthz", description="The app is ready when this path returns a 2xx status.")
+    metrics: UrlPath | None = Field(
+        None, description="Path of metrics in Prometheus text format, scraped from each replica."
+    )
+    env: dict[EnvName, AsWritten] = Field(
+        default_factory=dict,
+        description="Environment variables; numbers and booleans keep their spelling in the file.",
+    )
+    env_from: tuple[EnvName, ...] = Field(
+        (),
+        max_length=64,
+        description="Environment variables inherited from the runner; their values are not stored.",
+        examples=[["API_TOKEN"]],
+    )
+    cpus: Annotated[Number, Field(gt=0, le=1024)] | None = Field(
+        None, description="CPU limit of each replica in cores; kind docker only."
+    )
+    memory: Annotated[Bytes, Size(min_bytes=6 * MIB, max_bytes=1024 * GIB)] | None = Field(
+        None, description="Memory limit of each replica; kind docker only.", examples=["256MiB"]
+    )
+    ready_within: Annotated[Seconds, Time(max_s=10 * MINUTE)] = Field(
+        30.0, description="Time limit from start until the health path returns 2xx."
+    )
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Self:
+        duplicates = [
+            Conflict(("env_from", at), f"{name} is already in env", "keep it in either env or env_from")
+            for at, name in enumerate(self.env_from)
+            if name in self.env
+        ]
+        refuse(*duplicates)
+        return self
+
+    def describe_variables(self) -> str:
+        """Return a phrase about the app's environment variables; empty if it has none."""
+        given = f"{', '.join(self.env)} set" if self.env else ""
+        inherited = f"{', '.join(self.env_from)} inherited from your environment" if self.env_from else ""
+        phrases = [phrase for phrase in (given, inherited) if phrase]
+        return f" with {' and '.join(phrases)}" if phrases else ""
+
+
+class Proxy(SpecModel):
+    """Nginx in front of the replicas."""
+
+    kind: Literal["nginx"] = Field("nginx", description="Proxy software.")
+    keepalive: Annotated[Whole, Field(ge=0, le=10_000)] = Field(
+        0,
+        description="Maximum number of idle upstream connections; 0 = a new upstream connection per request.",
+    )
+    workers: Workers = Field("auto", description="Worker processes; auto = one per CPU.")
+    connections: Annotated[Whole, Field(ge=8, le=1_000_000)] = Field(
+        16_384, description="Maximum number of connections per worker, to clients and replicas together."
+    )
+
+
+NO_PROXY: Final = Conflict(
+    ("replicas",), "more than one replica requires a proxy", "add 'proxy: {kind: nginx}'"
+)
+
+
+def command_conflict(app: App) -> Conflict | None:
+    """Return what prevents starting the app as a process."""
+    if app.command is None:
+        example = 'such as command: [my-server, --port, "{port}"]'
+        return Conflict(("app",), "command is required for kind process", example)
+    if not app.command[0]:
+        return Conflict(("app", "command", 0), "the program name is empty")
+    if app.port is None and not any(PORT_FIELD in argument for argument in app.command):
+        hint = "or set 'port' if the app always listens on the same port"
+        return Conflict(("app", "command"), "no argument contains {port}, so the app's port is unknown", hint)
+    return None
+
+
+def replicas_conflict(replicas: int, proxy: Proxy | None, app: App) -> Conflict | None:
+    """Return what prevents running several processes of the app."""
+    if replicas == 1:
+        return None
+    if proxy is None:
+        return NO_PROXY
+    if app.port is not None:
+        return Conflict(
+            ("app", "port"),
+            "replicas cannot share a fixed port",
+            "remove 'port' and use {port} in the command",
+        )
+    return None
+
+
+def image_conflict(app: App) -> Conflict | None:
+    """Return what prevents starting the app in a container."""
+    if app.build is None and app.image is None:
+        return Conflict(("app",), "build or image is required for kind docker")
+    if app.build is not None and app.image is not None:
+        hint = "a configuration removes an inherited key by setting it to null"
+        return Conflict(("app", "image"), "build and image cannot be combined", hint)
+    return None

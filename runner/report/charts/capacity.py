@@ -1,0 +1,104 @@
+"""How far the rate can go: every rate that a search tested, with its latency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from runner.core.results import Capacity, Results
+from runner.report import number_format
+from runner.report.charts.chart import (
+    FADING,
+    HEIGHT,
+    WIDTH,
+    Chart,
+    Row,
+    Spec,
+    colour_scale,
+    legend_filter,
+    logarithmic,
+    quantitative,
+    series_colours,
+    tooltip,
+    values,
+    zoom,
+)
+from runner.report.prose import title
+
+_SUSTAINED: Final = "sustained"
+_NOT_SUSTAINED: Final = "not sustained"
+_SHAPES: Final[Spec] = {
+    "field": "result",
+    "type": "nominal",
+    "scale": {"domain": [_SUSTAINED, _NOT_SUSTAINED], "range": ["circle", "triangle-down"]},
+    "legend": {"title": None},
+}
+_MAX_CONFIGURATIONS: Final = 4
+"""In the title."""
+
+
+def capacity(results: Results) -> Chart | None:
+    """Return p95 by tested rate, one line for each search."""
+    searches = [
+        (title(configuration), search)
+        for configuration in results.configurations
+        for search in configuration.capacity
+    ]
+    rows = _rows(searches)
+    if not rows:
+        return None
+    x = quantitative("rps", "Target RPS") | {"scale": {"zero": False, "padding": 12}}
+    y = quantitative("ms", "p95 (ms)")
+    y |= logarithmic(probe.p95_ms for _, search in searches for probe in search.probes)
+    encoding: Spec = {
+        "x": x,
+        "y": y,
+        "color": colour_scale(series_colours(str(row["series"]) for row in rows)),
+        "opacity": FADING,
+        "detail": {"field": "search"},
+    }
+    line = {
+        "params": [legend_filter(), zoom("zoom", "x", "y")],
+        "mark": {"type": "line"},
+        "encoding": encoding,
+    }
+    dots = {
+        "mark": {"type": "point", "filled": True, "size": 80},
+        "encoding": {
+            **encoding,
+            "shape": _SHAPES,
+            "tooltip": tooltip("series", "rps", "ms", "result", "why"),
+        },
+    }
+    spec: Spec = {"data": values(rows), "width": WIDTH, "height": HEIGHT, "layer": [line, dots]}
+    subtitle = "p95 at each tested rate; triangles: not sustained"
+    return Chart("capacity", _title(searches, len(results.configurations)), subtitle, spec)
+
+
+def _rows(searches: Sequence[tuple[str, Capacity]]) -> list[Row]:
+    return [
+        {
+            "series": name,
+            "search": f"{search.stage} {search.repeat}",
+            "rps": probe.rps,
+            "ms": probe.p95_ms,
+            "result": _SUSTAINED if probe.ok else _NOT_SUSTAINED,
+            "why": probe.why,
+        }
+        for name, search in searches
+        for probe in search.probes
+        if probe.p95_ms
+    ]
+
+
+def _title(searches: Sequence[tuple[str, Capacity]], configurations: int) -> str:
+    """State the capacity of each configuration; of repeats, all of them."""
+    rates: dict[str, list[str]] = {}
+    for name, search in searches:
+        if search.rps:
+            rates.setdefault(name, []).append(number_format.rate(search.rps))
+    statements = [
+        f"{'The service' if configurations == 1 else name} sustains {number_format.listed(sustained)} RPS"
+        for name, sustained in rates.items()
+    ]
+    return "; ".join(statements[:_MAX_CONFIGURATIONS]) or "No rate was sustained"

@@ -1,0 +1,88 @@
+"""Configurations side by side, each at its highest target rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from runner.core.results import Results
+from runner.report import number_format
+from runner.report.charts.chart import (
+    BLUE,
+    ORANGE,
+    WIDTH,
+    Chart,
+    Row,
+    Spec,
+    logarithmic,
+    quantitative,
+    tooltip,
+    values,
+)
+from runner.report.charts.measured import MeasuredStage, measured_stages
+
+_BAR: Final[Spec] = {"type": "bar", "color": BLUE, "height": {"band": 0.55}}
+_DOT: Final[Spec] = {"type": "point", "filled": True, "size": 90, "color": ORANGE, "opacity": 1}
+
+
+def side_by_side(results: Results) -> Chart | None:
+    """Return throughput and latency of each configuration; None for a single one."""
+    best = _at_highest_rate(measured_stages(results))
+    if len(best) < 2:
+        return None
+    rows: list[Row] = [
+        {
+            "configuration": measured.configuration,
+            "stage": measured.label,
+            "rps": measured.stage.actual_rps,
+            "rps_text": number_format.rate(measured.stage.actual_rps),
+            "p95": measured.stage.response_time_ms.p95,
+            "p95_text": number_format.ms(measured.stage.response_time_ms.p95),
+            "limit": measured.stage.verdict.code.value,
+        }
+        for measured in best
+    ]
+    p95_axis = logarithmic(measured.stage.response_time_ms.p95 for measured in best)
+    rate = quantitative("rps", "Actual RPS")
+    p95 = quantitative("p95", "p95 response time (ms), logarithmic") | p95_axis
+    spec: Spec = {
+        "data": values(rows),
+        "hconcat": [_panel(rate, _BAR, named=True), _panel(p95, _DOT, named=False)],
+    }
+    return Chart("configurations", _title(best), "Each configuration at its highest target rate", spec)
+
+
+def _at_highest_rate(stages: Sequence[MeasuredStage]) -> list[MeasuredStage]:
+    """Return one stage of each configuration; of repeats, the first."""
+    best: dict[str, MeasuredStage] = {}
+    for measured in stages:
+        known = best.setdefault(measured.configuration, measured)
+        if measured.stage.target_rps > known.stage.target_rps:
+            best[measured.configuration] = measured
+    return list(best.values())
+
+
+def _panel(x: Spec, mark: Spec, *, named: bool) -> Spec:
+    """Return one number of every configuration, written beside its mark."""
+    y: Spec = {"field": "configuration", "type": "nominal", "sort": None}
+    y |= {"axis": {"title": None, "labelLimit": 280, "grid": not named}} if named else {"axis": None}
+    text = {
+        "mark": {"type": "text", "align": "left", "dx": 8},
+        "encoding": {"text": {"field": f"{x['field']}_text"}},
+    }
+    return {
+        "width": WIDTH // 2 - 80,
+        "height": {"step": 28},
+        "encoding": {"y": y, "x": x, "tooltip": tooltip("configuration", "stage", "rps", "p95", "limit")},
+        "layer": [{"mark": mark}, text],
+    }
+
+
+def _title(best: Sequence[MeasuredStage]) -> str:
+    fastest, slowest = (
+        pick(best, key=lambda measured: measured.stage.actual_rps or 0.0) for pick in (max, min)
+    )
+    high, low = (number_format.rate(measured.stage.actual_rps) for measured in (fastest, slowest))
+    if high == low:
+        return f"All configurations achieved {high} RPS"
+    return f"{fastest.configuration} achieved {high} RPS, {slowest.configuration} {low} RPS"

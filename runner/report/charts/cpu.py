@@ -1,0 +1,111 @@
+"""CPU usage of each stage by role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from runner.core.facts import Role
+from runner.core.results import Results, Stage
+from runner.report.charts.chart import (
+    FADING,
+    ROLE_COLOURS,
+    Chart,
+    Row,
+    Spec,
+    colour_scale,
+    legend_filter,
+    quantitative,
+    series_colours,
+    tooltip,
+)
+from runner.report.charts.measured import MeasuredStage, measured_stages, several_configurations
+from runner.report.charts.panels import Panels
+
+_ROLE_NAMES: Final[Mapping[str, str]] = {
+    Role.APP: "the app",
+    Role.PROXY: "nginx",
+    Role.FORWARDER: "docker-proxy",
+    Role.GENERATOR: "the load generator",
+    Role.RUNNER: "the runner",
+    Role.DAEMON: "Docker's daemon",
+    Role.OTHER: "other programs",
+}
+
+
+def cpu_by_role(results: Results) -> Chart | None:
+    """Return the average CPU usage of each role, stacked, beside the host's cores."""
+    stages = [measured for measured in measured_stages(results) if _cores(measured.stage)]
+    if not stages:
+        return None
+    colours = _colours(stages)
+    rows = _rows(stages, list(colours))
+    panels = Panels.of(stages)
+    bars = {
+        "params": [legend_filter()],
+        "mark": {"type": "bar", "width": panels.bar_width},
+        "encoding": {
+            "opacity": FADING,
+            "x": panels.stage_axis(),
+            "y": quantitative("cores", "CPU cores") | {"stack": True},
+            "color": colour_scale(colours),
+            "order": {"field": "rank"},
+            "tooltip": tooltip("panel", "stage", "series", "cores"),
+        },
+    }
+    spec = panels.arrange(rows, {"layer": [bars, *_host_limit(results.cpu_count)]})
+    limit = f"; dashed line: the host's {results.cpu_count} cores" if results.cpu_count else ""
+    return Chart("cpu", _title(stages, results.cpu_count), f"Average CPU cores by role{limit}", spec)
+
+
+def _cores(stage: Stage) -> dict[str, float]:
+    """Return role to cores; the host's total is no role of its own."""
+    return {role: usage.avg for role, usage in stage.cpu_cores.items() if usage and role != Role.SYSTEM}
+
+
+def _colours(stages: Sequence[MeasuredStage]) -> dict[str, str]:
+    """Return the roles that were observed, in stacking order, services last."""
+    present = dict.fromkeys(role for measured in stages for role in _cores(measured.stage))
+    services = (role for role in present if role not in ROLE_COLOURS)
+    known = {role: colour for role, colour in ROLE_COLOURS.items() if role in present}
+    return known | series_colours(services, after=len(ROLE_COLOURS))
+
+
+def _rows(stages: Sequence[MeasuredStage], roles: Sequence[str]) -> list[Row]:
+    return [
+        {
+            "panel": measured.configuration,
+            "stage": measured.label,
+            "series": role,
+            "cores": cores[role],
+            "rank": rank,
+        }
+        for measured in stages
+        for cores in [_cores(measured.stage)]
+        for rank, role in enumerate(roles)
+        if role in cores
+    ]
+
+
+def _host_limit(cores: int | None) -> list[Spec]:
+    if not cores:
+        return []
+    return [{"mark": {"type": "rule", "strokeDash": [5, 4]}, "encoding": {"y": {"datum": cores}}}]
+
+
+def _title(stages: Sequence[MeasuredStage], host_cores: int | None) -> str:
+    """Name the busiest stage, and the role that used the most CPU there."""
+    busy = [
+        (usage.avg, measured) for measured in stages if (usage := measured.stage.cpu_cores.get(Role.SYSTEM))
+    ]
+    if not busy:
+        return "CPU by role"
+    system, busiest = max(busy, key=lambda pair: pair[0])
+    where = busiest.place(several=several_configurations(measured for _, measured in busy))
+    total = f" of {host_cores}" if host_cores else ""
+    sentence = f"At {where}, {system:.2f}{total} cores were busy"
+    cores = _cores(busiest.stage)
+    if not cores:
+        return sentence
+    role = max(cores, key=lambda name: cores[name])
+    return f"{sentence}; {_ROLE_NAMES.get(role, role)} used the most, {cores[role]:.2f}"

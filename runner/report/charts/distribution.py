@@ -1,0 +1,114 @@
+"""How slow the slowest requests are: response time by percentile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from runner.core.results import Results, Stage
+from runner.report import number_format
+from runner.report.charts.chart import (
+    FADING,
+    HEIGHT,
+    WIDTH,
+    Chart,
+    Row,
+    Spec,
+    colour_scale,
+    legend_filter,
+    logarithmic,
+    quantitative,
+    series_colours,
+    tooltip,
+    values,
+    zoom,
+)
+from runner.report.charts.measured import MeasuredStage, measured_stages, several_configurations
+
+_TICKS: Final = {
+    1: "0 %",
+    2: "50 %",
+    10: "90 %",
+    100: "99 %",
+    1000: "99.9 %",
+    10000: "99.99 %",
+    100000: "99.999 %",
+}
+"""One in how many requests is slower, to the percentile."""
+_MAX_STAGES: Final = 10
+_PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
+
+
+def distribution(results: Results) -> Chart | None:
+    """Return response time by percentile, the axis stretched towards the slowest as HdrHistogram plots it."""
+    stages = [measured for measured in measured_stages(results) if _points(measured.stage)]
+    drawn = _slowest(stages)
+    rows = _rows(drawn, several=several_configurations(stages))
+    if not rows:
+        return None
+    labels = " : ".join(f"datum.value == {odds} ? '{text}'" for odds, text in _TICKS.items())
+    x = quantitative("odds", "Percentile")
+    x |= {"scale": {"type": "log", "nice": False}}
+    x |= {"axis": {"values": list(_TICKS), "labelExpr": f"{labels} : ''"}}
+    y = quantitative("ms", "Response time (ms)")
+    y |= logarithmic(ms for measured in drawn for share, ms in _points(measured.stage) if share < 100)
+    spec: Spec = {
+        "data": values(rows),
+        "width": WIDTH,
+        "height": HEIGHT + 40,
+        "params": [legend_filter(), zoom("zoom", "x", "y")],
+        "mark": {"type": "line", "point": {"size": 18}},
+        "encoding": {
+            "opacity": FADING,
+            "x": x,
+            "y": y,
+            "color": colour_scale(series_colours(str(row["series"]) for row in rows)),
+            "tooltip": tooltip("series", "percentile", "ms"),
+        },
+    }
+    left_out = f"; the slowest {len(drawn)} of {len(stages)} stages" if len(drawn) < len(stages) else ""
+    subtitle = f"Response time by percentile, both axes logarithmic{left_out}"
+    return Chart("distribution", _title(stages), subtitle, spec)
+
+
+def _slowest(stages: Sequence[MeasuredStage]) -> list[MeasuredStage]:
+    """Return the stages with the highest p99, in their own order."""
+    by_p99 = sorted(range(len(stages)), key=lambda at: -_p99(stages[at]))
+    return [stages[at] for at in sorted(by_p99[:_MAX_STAGES])]
+
+
+def _p99(measured: MeasuredStage) -> float:
+    return measured.stage.response_time_ms.p99 or 0.0
+
+
+def _rows(stages: Sequence[MeasuredStage], *, several: bool) -> list[Row]:
+    return [
+        {
+            "series": f"{measured.configuration}, {measured.label}" if several else measured.label,
+            "percentile": share,
+            "odds": 1 / (1 - share / 100),
+            "ms": ms,
+        }
+        for measured in stages
+        for share, ms in _points(measured.stage)
+        if share < 100 and ms
+    ]
+
+
+def _points(stage: Stage) -> Sequence[tuple[float, float]]:
+    """Return pairs of percentile and ms; results without a histogram have a few percentiles."""
+    if stage.distribution:
+        return stage.distribution
+    latency = stage.response_time_ms
+    return [(share, ms) for name, share in _PERCENTILES.items() if (ms := getattr(latency, name))]
+
+
+def _title(stages: Sequence[MeasuredStage]) -> str:
+    slowest = max(stages, key=_p99)
+    latency = slowest.stage.response_time_ms
+    if not latency.p99:
+        return "Response time by percentile"
+    return (
+        f"At {slowest.place(several=several_configurations(stages))}, half of the requests took less than "
+        f"{number_format.ms(latency.p50)} ms, 1 in 100 more than {number_format.ms(latency.p99)} ms"
+    )

@@ -1,0 +1,61 @@
+"""The registry of metrics against the types of results, the documentation and stored runs."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from runner.core.metrics import LATENCIES, METRICS, STATISTICS
+from runner.core.results import Latency, Measured
+from runner.store.results_file import parse_results
+
+ROOT = Path(__file__).parents[2]
+STORED = sorted((ROOT / "tests" / "results").glob("*.json"))
+
+
+def stages():
+    for path in STORED:
+        for configuration in parse_results(path.read_bytes(), path).configurations:
+            yield from configuration.stages
+
+
+def test_every_latency_of_a_stage_is_in_the_registry_in_the_same_order():
+    fields = [field for field in Measured.__struct_fields__ if field.endswith("_ms")]
+
+    assert [kind.field for kind in LATENCIES] == fields
+    assert tuple(STATISTICS) == Latency.__struct_fields__
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.path)
+def test_every_metric_reads_the_number_at_its_place_in_results(metric):
+    seen = 0
+    for stage in stages():
+        node = msgspec.to_builtins(stage)
+        for key in metric.key.split("."):
+            node = node.get(key) if isinstance(node, dict) else None
+        if metric.key in {"errors", "dropped"}:
+            requests = stage.requests
+            lost = requests.failed + requests.dropped
+            node = {"errors": lost / requests.scheduled, "dropped": requests.dropped}[metric.key]
+        assert metric.read(stage) == node
+        seen += node is not None
+    assert seen or metric.path.startswith(("tls.", "memory.", "cpu."))
+
+
+def test_paths_keys_and_titles_are_unique():
+    for names in (
+        [m.path for m in METRICS.values()],
+        [m.key for m in METRICS.values()],
+        [m.title for m in METRICS.values()],
+    ):
+        assert len(set(names)) == len(names)
+
+
+def test_the_documentation_defines_every_metric_as_the_registry_does():
+    page = (ROOT / "docs" / "metrics.md").read_text()
+
+    for kind in LATENCIES:
+        assert f"| `{kind.name}` | {kind.title} | {kind.definition} |" in page
+    for metric in METRICS.values():
+        if "." not in metric.path:
+            assert f"| `{metric.path}` | {metric.title} | {metric.definition} |" in page

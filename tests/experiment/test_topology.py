@@ -1,0 +1,90 @@
+"""All kinds of topology have the same members, so that no other package needs to know the kind."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from runner.experiment.topology import DockerTopology, ExternalTopology, ProcessTopology, Topology
+
+PROCESS = ProcessTopology.model_validate(
+    {"kind": "process", "app": {"command": ["serve", "--port", "{port}", "a b"], "env": {"A": "1"}}}
+)
+DOCKER = DockerTopology.model_validate(
+    {"kind": "docker", "app": {"build": "../app", "port": 8080, "env_from": ["TOKEN"]}, "replicas": 1}
+)
+EXTERNAL = ExternalTopology(kind="external", url="http://a")
+ALL = [PROCESS, DOCKER, EXTERNAL]
+
+
+def test_every_kind_is_tested_here() -> None:
+    assert {type(topology) for topology in ALL} == set(get_args(get_args(Topology)[0]))
+
+
+@pytest.mark.parametrize("topology", ALL, ids=lambda topology: topology.kind)
+def test_every_kind_has_the_same_members(topology: Topology) -> None:
+    assert topology.replicas == 1
+    assert topology.with_replicas(1) == topology
+    assert topology.proxy is None
+    assert (topology.app is None) == (topology.external_url is not None)
+    assert topology.build_folder in {None, "../app"}
+
+
+@pytest.mark.parametrize(
+    ("topology", "phrase"),
+    [
+        (PROCESS, "starts `serve --port '{port}' 'a b'` with A set"),
+        (DOCKER, "builds ../app and starts it in a container with TOKEN inherited from your environment"),
+        (
+            DockerTopology.model_validate(
+                {
+                    "kind": "docker",
+                    "app": {
+                        "image": "app:1",
+                        "port": 8080,
+                        "command": ["serve"],
+                        "env": {"A": "1"},
+                        "env_from": ["B"],
+                    },
+                }
+            ),
+            (
+                "uses the image app:1 and starts `serve` in a container with A set and B inherited from your "
+                "environment"
+            ),
+        ),
+        (EXTERNAL, "sends load to http://a"),
+    ],
+)
+def test_a_topology_describes_what_running_it_does(topology: Topology, phrase: str) -> None:
+    assert topology.describe_start() == phrase
+
+
+def test_replicas_of_an_external_service_cannot_change() -> None:
+    with pytest.raises(ValueError, match="cannot have 2 replicas"):
+        EXTERNAL.with_replicas(2)
+
+    assert PROCESS.with_replicas(3).replicas == 3
+
+
+def test_only_containers_have_a_forwarder_and_a_network_to_change() -> None:
+    direct, on_host = DOCKER.without_forwarder(), DOCKER.on_host_network()
+
+    assert direct is not None
+    assert on_host is not None
+    assert (direct.publish, direct.without_forwarder()) == ("container", None)
+    assert (on_host.network, on_host.without_forwarder(), on_host.on_host_network()) == ("host", None, None)
+    assert (PROCESS.without_forwarder(), PROCESS.on_host_network()) == (None, None)
+    assert (EXTERNAL.without_forwarder(), EXTERNAL.on_host_network()) == (None, None)
+
+
+def test_processes_with_a_fixed_port_cannot_add_replicas() -> None:
+    fixed = PROCESS.model_copy(update={"app": PROCESS.app.model_copy(update={"port": 80})})
+
+    assert [topology.can_add_replicas for topology in (PROCESS, fixed, DOCKER, EXTERNAL)] == [
+        True,
+        False,
+        True,
+        False,
+    ]
