@@ -1,4 +1,4 @@
-"""The runs that are kept as examples: whole, verified, and made by the commands that stand beside them."""
+"""The example runs: complete, verified, and created by the commands in their table."""
 
 import json
 import subprocess
@@ -24,14 +24,14 @@ def test_there_are_archives():
 
 
 @pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: path.parent.name)
-def test_an_archive_is_whole_and_its_numbers_follow_from_its_data(path):
-    found = verify(read_archive(path).files, str(path))
+def test_an_archive_is_intact_and_its_numbers_follow_from_its_data(path):
+    verification = verify(read_archive(path).files, str(path))
 
-    assert found.wrong == ()
+    assert verification.wrong == ()
 
 
 @pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: path.parent.name)
-def test_it_holds_what_lies_beside_it_and_is_small(path):
+def test_an_archive_contains_the_files_of_its_folder_and_is_small(path):
     files = read_archive(path).files
     beside = ("spec.yaml", "run.json", "journal.ndjson", "results.json", "report.md")
 
@@ -39,11 +39,11 @@ def test_it_holds_what_lies_beside_it_and_is_small(path):
         name: (path.parent / name).read_bytes() for name in beside
     }
     assert path.stat().st_size < SMALL
-    assert [each.name for each in path.parent.glob("*.zip")] == [path.name]
+    assert [file.name for file in path.parent.glob("*.zip")] == [path.name]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_command_that_is_stated_is_the_one_that_was_run(name):
+def test_the_command_in_the_table_is_the_one_that_was_run(name):
     verb, spec, *rest = COMMANDS[name]
     results = json.loads((REPORTS / name / "results.json").read_text())
 
@@ -53,12 +53,12 @@ def test_the_command_that_is_stated_is_the_one_that_was_run(name):
     assert overrides == results["run"]["overrides"]
 
 
-def test_every_run_that_is_kept_is_listed():
+def test_every_example_run_is_listed():
     tracked = subprocess.run(
         ["git", "ls-files", "reports"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    kept = {
+    tracked_runs = {
         Path(line).parent.name for line in tracked.stdout.splitlines() if line.endswith("/journal.ndjson")
     }
 
-    assert set(COMMANDS) == kept
+    assert set(COMMANDS) == tracked_runs

@@ -22,15 +22,15 @@ from pathlib import Path
 
 import trio
 
+from infra.bench.compare import FULL, QUICK, compare
+from infra.bench.counting import cost_of_counters
+from infra.bench.figures import offer_stage, truth_server
+from infra.bench.publish import chart, page, promises
 from runner.core.facts import Role, Sample, Subject, Window
 from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
 from runner.observe.processes import start_ticks
 from runner.observe.sampler import watch
-from infra.bench.compare import FULL, QUICK, compare
-from infra.bench.counting import cost_of_counters
-from infra.bench.figures import offer_stage, truth_server
-from infra.bench.publish import chart, page, promises
 
 MOVED = "LOADPROOF_BENCH_NAMESPACE"
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1

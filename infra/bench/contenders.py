@@ -153,5 +153,5 @@ CONTENDERS = (
     Contender("k9-load", "k9", k9, _read_k9, open_loop=True),
     Contender("wrk", "wrk", wrk, _read_wrk, open_loop=False),
     Contender("hey", "hey", hey, _read_hey, open_loop=False),
-    Contender("h2load", "h2load", h2load, lambda _, out: {}, open_loop=False),
+    Contender("h2load", "h2load", h2load, lambda _, __: {}, open_loop=False),
 )

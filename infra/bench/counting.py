@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import trio
 
+from infra.bench.figures import free_port, nginx, wait_for_port
 from runner.core.facts import Endpoint, Role, Subject, Window
 from runner.observe.counters.gather import Counters
 from runner.observe.processes import start_ticks
-from infra.bench.figures import free_port, nginx, wait_for_port
 
 WINDOW_S = 20
 REPLICAS = 2

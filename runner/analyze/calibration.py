@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from msgspec.structs import astuple, replace
 
-from msgspec.structs import replace
-
-from runner.core.facts import Calibration, Spacing
+from runner.analyze.statistics import rounded
+from runner.core.facts import Calibration
 from runner.core.results import SpacingError, StageCalibration
 from runner.core.units import PerSecond
 
@@ -32,15 +31,12 @@ def _is_above(rate: PerSecond, calibration: Calibration) -> bool:
 
 
 def stage_calibration(calibration: Calibration | None) -> StageCalibration | None:
-    """Return the calibration of a stage: the ceiling, and the baseline at the stage's rate.
-
-    Args:
-        calibration: With at most one baseline; None if the generator was not calibrated.
-    """
+    """Return the calibration of a stage: the ceiling, and the baseline at its rate, if there is one."""
     if calibration is None:
         return None
     floor = calibration.floors[0] if calibration.floors else None
-    cpu_us = floor.cpu_us_per_request if floor else None
+    durations, delays = (floor.duration_ms, floor.dispatch_delay_ms) if floor else ({}, {})
+    spacing = floor.spacing if floor else None
     return StageCalibration(
         made_at=calibration.made_at,
         engine=calibration.engine,
@@ -49,21 +45,8 @@ def stage_calibration(calibration: Calibration | None) -> StageCalibration | Non
         ceiling_rps=calibration.ceiling_rps,
         above_ceiling=floor is not None and _is_above(floor.target_rps, calibration),
         achieved=round(floor.achieved, 6) if floor else None,
-        duration_ms=_rounded(floor.duration_ms) if floor else {},
-        dispatch_delay_ms=_rounded(floor.dispatch_delay_ms) if floor else {},
-        cpu_us_per_request=None if cpu_us is None else round(cpu_us, 2),
-        spacing_us=_spacing(floor.spacing) if floor and floor.spacing else None,
-    )
-
-
-def _rounded(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in values.items()}
-
-
-def _spacing(spacing: Spacing) -> SpacingError:
-    return SpacingError(
-        planned_gap_us=round(spacing.planned_gap_us, 4),
-        median_gap_us=round(spacing.median_gap_us, 4),
-        error_p50_us=round(spacing.error_p50_us, 4),
-        error_p99_us=round(spacing.error_p99_us, 4),
+        duration_ms={name: round(value, 4) for name, value in durations.items()},
+        dispatch_delay_ms={name: round(value, 4) for name, value in delays.items()},
+        cpu_us_per_request=rounded(floor.cpu_us_per_request, 2) if floor else None,
+        spacing_us=SpacingError(*(round(value, 4) for value in astuple(spacing))) if spacing else None,
     )

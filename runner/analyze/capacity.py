@@ -6,8 +6,8 @@ a report made from its journal give the same result.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from msgspec.structs import replace
@@ -31,14 +31,11 @@ KNEE_METHOD: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class SearchProgress:
     """A search as far as its facts go.
 
     Attributes:
-        trial: As planned.
-        find: The search as specified.
-        search: Its state.
         stages: The probes that were run, in order, each with its `find`.
         undecided: Why the last probe could not be judged; None if it could.
     """
@@ -58,30 +55,19 @@ class SearchProgress:
         """Return the search after its upcoming probe."""
         until = self.find.find.until
         conditions = evaluate(until, stage)
-        undecided = _undecided(stage, conditions)
-        valid = stage.validity.status is not Validity.INVALID
-        sustained = valid and all(condition.ok for condition in conditions)
-        tried = Probe(
-            stage=self.find.name,
-            probe=probe.probe,
-            holds=sustained if undecided is None else None,
-            why=_failure(stage, until, conditions) if undecided is None else undecided,
-            conditions=conditions,
-        )
-        search = self.search.after(sustained=sustained) if undecided is None else self.search
-        return SearchProgress(
-            self.trial, self.find, search, (*self.stages, replace(stage, find=tried)), undecided
-        )
+        why, search, sustained = _undecided(stage, conditions), self.search, None
+        undecided = why
+        if why is None:
+            valid = stage.validity.status is not Validity.INVALID
+            sustained = valid and all(condition.ok for condition in conditions)
+            why, search = _failure(stage, until, conditions), search.after(sustained=sustained)
+        tried = Probe(self.find.name, probe.probe, sustained, why, conditions)
+        stages = (*self.stages, replace(stage, find=tried))
+        return dataclasses.replace(self, search=search, stages=stages, undecided=undecided)
 
 
 def replay(trial: Trial, facts: Mapping[int, TrialFacts], stage_of: StageOf) -> SearchProgress | None:
-    """Return how far a search is; None for a trial that is no search.
-
-    Args:
-        trial: As planned.
-        facts: What happened, by order.
-        stage_of: Makes the stage of a probe.
-    """
+    """Return how far a search is, from the facts by order; None for a trial that is no search."""
     search = search_of(trial)
     if search is None or trial.find is None:
         return None
@@ -137,11 +123,8 @@ def capacity(progress: SearchProgress) -> Capacity:
     latency = _latency(find, stages)
     limit = next((stage for stage in stages if stage.target_rps == search.failed), None)
     bend = _knee(stages, latency)
-    sentences = (
-        search_result(search, stages, ending, progress.undecided or ""),
-        failed_probe(limit),
-        bend.sentence,
-    )
+    result = search_result(search, stages, ending, progress.undecided or "")
+    sentences = (result, failed_probe(limit) if limit else "", bend.sentence)
     return Capacity(
         stage=progress.find.name,
         repeat=progress.trial.repeat,
@@ -180,12 +163,10 @@ def _p95(stage: Stage, latency: str) -> float | None:
 
 def _latency(find: Find, stages: Sequence[Stage]) -> str:
     """Return the latency to show: the first one in a condition, else response time if it is known."""
-    for condition in find.until:
-        for kind in LATENCIES:
-            if condition.metric.startswith(f"{kind.name}."):
-                return kind.name
-    known = any(stage.response_time_ms.p95 is not None for stage in stages)
-    return "response_time" if known or not stages else "duration"
+    known = not stages or any(stage.response_time_ms.p95 is not None for stage in stages)
+    named = (condition.metric.partition(".")[0] for condition in find.until)
+    names = {kind.name for kind in LATENCIES}
+    return next((name for name in named if name in names), "response_time" if known else "duration")
 
 
 def _knee(stages: Sequence[Stage], latency: str) -> Knee:
@@ -196,12 +177,8 @@ def _knee(stages: Sequence[Stage], latency: str) -> Knee:
     }
     rate = knee(list(points.items()))
     sustained = any(stage.find and stage.find.holds for stage in stages if stage.target_rps == rate)
-    return Knee(
-        rps=rate,
-        p95_ms=None if rate is None else points[rate],
-        method=KNEE_METHOD,
-        sentence=_knee_sentence(rate, points, latency.replace("_", " "), sustained=sustained),
-    )
+    sentence = _knee_sentence(rate, points, latency.replace("_", " "), sustained=sustained)
+    return Knee(rate, None if rate is None else points[rate], KNEE_METHOD, sentence)
 
 
 def _knee_sentence(

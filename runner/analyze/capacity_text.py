@@ -34,15 +34,8 @@ def milliseconds(value: float) -> str:
 
 
 def search_result(search: Search, stages: Sequence[Stage], ending: SearchEnding, undecided: str) -> str:
-    """Return what a search found, or why it found nothing.
-
-    Args:
-        search: Its state.
-        stages: Its probes.
-        ending: How it ended.
-        undecided: Why the last probe could not be judged.
-    """
-    probes = _probes(len(stages))
+    """Return what a search found, or why it found nothing, such as why its last probe was `undecided`."""
+    probes = f"{len(stages)} probe{'s'[: len(stages) != 1]}"
     match ending:
         case SearchEnding.STOPPED:
             rate = stage_name(stages[-1].target_rps)
@@ -60,16 +53,11 @@ def search_result(search: Search, stages: Sequence[Stage], ending: SearchEnding,
                 "The capacity is higher and was not found."
             )
         case _:
-            return _bracket(search, stages, precise=ending is SearchEnding.FOUND)
+            return _bracket(search, stages, probes, precise=ending is SearchEnding.FOUND)
 
 
-def _probes(count: int) -> str:
-    return "1 probe" if count == 1 else f"{count} probes"
-
-
-def _bracket(search: Search, stages: Sequence[Stage], *, precise: bool) -> str:
+def _bracket(search: Search, stages: Sequence[Stage], probes: str, *, precise: bool) -> str:
     """Return the rates on both sides of the capacity, as far as the probes reached."""
-    probes = _probes(len(stages))
     if search.sustained is None:
         lowest = stage_name(search.failed or 0)
         return f"All {probes} failed, down to {lowest}. The capacity is lower and was not found."
@@ -93,14 +81,8 @@ def _reason(search: Search, stages: Sequence[Stage]) -> str:
     return next((stage.find.why for stage in stages if stage.find and stage.target_rps == search.failed), "")
 
 
-def failed_probe(stage: Stage | None) -> str:
-    """Return what limits the lowest rate that failed.
-
-    Args:
-        stage: That probe; None if none failed.
-    """
-    if stage is None:
-        return ""
+def failed_probe(stage: Stage) -> str:
+    """Return what limits the lowest rate that failed."""
     verdict, validity = stage.verdict, stage.validity
     if verdict.code is Limit.GENERATOR:
         return "The load generator limited that rate; the service may sustain more."

@@ -32,16 +32,13 @@ def machine_differences(base: Sequence[Results], head: Sequence[Results]) -> tup
 
 def other_differences(base: Sequence[Results], head: Sequence[Results]) -> tuple[SideBySide, ...]:
     """Return all other differences that may affect the measurements."""
-    pairs = {
-        "specification (SHA-256)": [
-            _all(runs, lambda run: run.experiment.spec_sha256[:12]) for runs in (base, head)
-        ],
-        "overrides": [_all(runs, lambda run: " ".join(run.run.overrides)) for runs in (base, head)],
-    }
-    pairs |= {name: [_environment(runs, name) for runs in (base, head)] for name in _VERSIONS}
-    sides = [dict(_setup(runs)) for runs in (base, head)]
-    pairs |= {name: [side[name] for side in sides] for name in sides[0] if name in sides[1]}
-    return _differences(pairs)
+    sides = (base, head)
+    digests = [_all(runs, lambda run: run.experiment.spec_sha256[:12]) for runs in sides]
+    overrides = [_all(runs, lambda run: " ".join(run.run.overrides)) for runs in sides]
+    pairs = {"specification (SHA-256)": digests, "overrides": overrides}
+    pairs |= {name: [_environment(runs, name) for runs in sides] for name in _VERSIONS}
+    old, new = (dict(_setup(runs)) for runs in sides)
+    return _differences(pairs | {name: [old[name], new[name]] for name in old if name in new})
 
 
 def _environment(runs: Sequence[Results], name: str) -> list[str]:

@@ -23,57 +23,44 @@ _SUSTAINED_NOISE: Final = 0.01
 
 def known_in(metric: KeyMetric, stages: Sequence[Stage]) -> list[Stage]:
     """Return the stages that measured a metric; a relative metric needs a value above 0."""
-    return [stage for stage in stages if (value := metric.of(stage)) is not None and _usable(metric, value)]
-
-
-def _usable(metric: KeyMetric, value: float) -> bool:
-    return value > 0 or not metric.relative
+    values = ((stage, metric.of(stage)) for stage in stages)
+    return [stage for stage, value in values if value is not None and (value > 0 or not metric.relative)]
 
 
 def compare_metric(
     metric: KeyMetric, base: Sequence[Stage], head: Sequence[Stage], *, alpha: float, margin: float
 ) -> ComparedMetric:
-    """Return the change of one metric.
+    """Return the change of one metric between stages that measured it, at least one on each side.
 
-    Args:
-        metric: The metric.
-        base: Stages that measured it, at least one.
-        head: Likewise.
-        alpha: Probability that the interval does not contain the true change.
-        margin: Relative changes up to this are irrelevant.
+    The interval misses the true change with probability `alpha`; relative changes up to `margin` are
+    irrelevant.
     """
-    sides = [_values(metric, stages) for stages in (base, head)]
+    sides = [[value for s in stages if (value := metric.of(s)) is not None] for stages in (base, head)]
     basis = _basis(sides)
-    relevant = margin if metric.relative else _RELEVANT_LOSS
+    relevant, none, mean = (margin, 1.0, geometric_mean) if metric.relative else (_RELEVANT_LOSS, 0.0, fmean)
     if basis is Basis.ASSUMED_NOISE:
-        interval = _assumed(metric, base, head, alpha)
+        interval = _assumed(metric, sides, (base, head), alpha)
     else:
         interval = (ratio if metric.relative else difference)(*sides, alpha=alpha)
     # A single disturbed run can be slower by any factor; its throughput and losses are reliable.
-    doubtful = basis is not Basis.REPEATS and not metric.robust and any(map(_is_suspect, (*base, *head)))
-    none = 1.0 if metric.relative else 0.0
+    suspect = any(stage.validity.status is Validity.SUSPECT for stage in (*base, *head))
+    doubtful = suspect and basis is not Basis.REPEATS and not metric.robust
+    half_width = interval.high - interval.value
     change = Interval(interval.value - none, interval.low - none, interval.high - none)
     return ComparedMetric(
         name=metric.key,
         unit=metric.unit,
-        base=_mean(metric, sides[0]),
-        head=_mean(metric, sides[1]),
+        base=mean(sides[0]),
+        head=mean(sides[1]),
         n=(len(base), len(head)),
         change=change.value,
         low=change.low,
         high=change.high,
-        detectable=max(relevant, _half_width(interval, relative=metric.relative)),
+        # the smallest change that can be distinguished from no change
+        detectable=max(relevant, interval.high / interval.value - 1 if metric.relative else half_width),
         basis=basis,
         verdict=ComparisonVerdict.NOT_SHOWN if doubtful else _verdict(metric, change, relevant),
     )
-
-
-def _values(metric: KeyMetric, stages: Sequence[Stage]) -> list[float]:
-    return [value for stage in stages if (value := metric.of(stage)) is not None]
-
-
-def _is_suspect(stage: Stage) -> bool:
-    return stage.validity.status is Validity.SUSPECT
 
 
 def _basis(sides: Sequence[Sequence[float]]) -> Basis:
@@ -84,19 +71,15 @@ def _basis(sides: Sequence[Sequence[float]]) -> Basis:
     return Basis.REPEATS_OF_ONE_SIDE if many >= _MIN_REPEATS else Basis.ASSUMED_NOISE
 
 
-def _mean(metric: KeyMetric, values: Sequence[float]) -> float:
-    """Return the mean of one side."""
-    return geometric_mean(values) if metric.relative else fmean(values)
-
-
-def _assumed(metric: KeyMetric, base: Sequence[Stage], head: Sequence[Stage], alpha: float) -> Interval:
+def _assumed(
+    metric: KeyMetric, values: Sequence[list[float]], sides: Sequence[Sequence[Stage]], alpha: float
+) -> Interval:
     """Return an interval with an assumed, deliberately large noise, for a side with a single run."""
-    values = [_values(metric, stages) for stages in (base, head)]
     if metric.relative:
-        return ratio_of_single(*values, sigma=_noise_of_both(metric, base, head), alpha=alpha)
+        return ratio_of_single(*values, sigma=_noise_of_both(metric, sides), alpha=alpha)
     lost = [fmean(side) for side in values]
     change = lost[1] - lost[0]
-    requests = min(stage.requests.scheduled for stage in (*base, *head))
+    requests = min(stage.requests.scheduled for side in sides for stage in side)
     half_width = NormalDist().inv_cdf(1 - alpha / 2) * _loss_noise(lost, requests) * 2**0.5
     return Interval(change, change - half_width, change + half_width)
 
@@ -107,13 +90,13 @@ def _loss_noise(lost: Sequence[float], requests: int) -> float:
     return 0.002 + 1.5 * math.sqrt(both * (1 - both) / max(requests, 1)) + min(lost) / 3
 
 
-def _noise_of_both(metric: KeyMetric, base: Sequence[Stage], head: Sequence[Stage]) -> float:
+def _noise_of_both(metric: KeyMetric, sides: Sequence[Sequence[Stage]]) -> float:
     """Return the noise of the quieter side for the rate, of the noisier side for other metrics.
 
     An overloaded service is noisy, which must not hide that its rate fell.
     """
-    sides = [max(_noise(metric, stage) for stage in side) for side in (base, head)]
-    return min(sides) if metric is RATE else max(sides)
+    noises = [max(_noise(metric, stage) for stage in side) for side in sides]
+    return min(noises) if metric is RATE else max(noises)
 
 
 def _noise(metric: KeyMetric, stage: Stage) -> float:
@@ -126,13 +109,6 @@ def _noise(metric: KeyMetric, stage: Stage) -> float:
     seconds = [metric.of_second(second) for second in stage.timeseries if second.t_s > 0]
     logarithms = [math.log(value) for value in seconds if value and value > 0]
     return noise if len(logarithms) < _MIN_SECONDS else max(noise, stdev(logarithms))
-
-
-def _half_width(interval: Interval, *, relative: bool) -> float:
-    """Return the smallest change that can be distinguished from no change."""
-    if not relative:
-        return interval.high - interval.value
-    return interval.high / interval.value - 1
 
 
 def _verdict(metric: KeyMetric, change: Interval, margin: float) -> ComparisonVerdict:

@@ -15,15 +15,7 @@ from runner.analyze.comparability import machine_differences, other_differences
 from runner.analyze.compared_metric import compare_metric, known_in
 from runner.analyze.key_metrics import KEY_METRICS, KeyMetric, is_usable
 from runner.core.codes import ComparisonVerdict, StageStatus, Validity
-from runner.core.comparison import (
-    ComparedMetric,
-    ComparedRun,
-    ComparedStage,
-    Comparison,
-    LeftOut,
-    SideBySide,
-    StageKey,
-)
+from runner.core.comparison import ComparedMetric, ComparedRun, ComparedStage, Comparison, LeftOut, StageKey
 from runner.core.errors import UsageError
 from runner.core.results import ConfigurationResults, Results, Stage
 
@@ -31,11 +23,9 @@ SCHEMA_VERSION: Final = 1
 MARGIN: Final = 0.05
 _ERROR: Final = 0.05
 _MOST_IMPORTANT_FIRST: Final = (
-    ComparisonVerdict.WORSE,
-    ComparisonVerdict.BETTER,
-    ComparisonVerdict.NOT_SHOWN,
+    ComparisonVerdict.WORSE, ComparisonVerdict.BETTER, ComparisonVerdict.NOT_SHOWN,
     ComparisonVerdict.EQUIVALENT,
-)
+)  # fmt: skip
 
 _Setup: TypeAlias = dict[str, float | str]
 _Pair: TypeAlias = tuple[KeyMetric, list[Stage], list[Stage]]
@@ -54,25 +44,25 @@ class _Pool:
 def compare(
     base: Sequence[Results], head: Sequence[Results], *, margin: float = MARGIN, force: bool = False
 ) -> Comparison:
-    """Return what changed from `base` to `head`.
+    """Return what changed from `base` to `head`, each one or more runs of the same specification.
 
+    Relative changes up to `margin`, which is > 0, are irrelevant; `force` compares different machines.
     Suspect stages are used; of a single suspect stage, only rate and failed requests are judged.
-
-    Args:
-        base: Results of one or more runs of the same specification.
-        head: Likewise.
-        margin: Relative changes up to this are irrelevant, > 0.
-        force: Whether to compare different machines.
 
     Raises:
         UsageError: The machines differ and `force` is off, or the sides have no usable stage in common.
     """
     machines = machine_differences(base, head)
     if machines and not force:
-        _refuse_machines(machines)
+        raise UsageError(
+            "the runs come from different machines, so a difference may not come from the system under test",
+            hint="run both on one machine, or use --force to compare anyway",
+            details=tuple(f"{fact.what}: {fact.base} → {fact.head}" for fact in machines),
+        )
     before, after = _pool(base, "base"), _pool(head, "head")
     shared = _shared(before, after)
-    _refuse_shared_runs(base, head)
+    if both := {results.run.id for results in base} & {results.run.id for results in head}:
+        raise UsageError(f"run {min(both)} is on both sides", hint="put each run on one side only")
     stages = _compared_stages(shared, before, after, margin)
     return Comparison(
         schema_version=SCHEMA_VERSION,
@@ -97,20 +87,6 @@ def worse(comparison: Comparison) -> Iterator[tuple[ComparedStage, ComparedMetri
         for metric in stage.metrics:
             if metric.verdict is ComparisonVerdict.WORSE:
                 yield stage, metric
-
-
-def _refuse_machines(machines: Sequence[SideBySide]) -> None:
-    raise UsageError(
-        "the runs come from different machines, so a difference may not come from the system under test",
-        hint="run both on one machine, or use --force to compare anyway",
-        details=tuple(f"{fact.what}: {fact.base} → {fact.head}" for fact in machines),
-    )
-
-
-def _refuse_shared_runs(base: Sequence[Results], head: Sequence[Results]) -> None:
-    both = {results.run.id for results in base} & {results.run.id for results in head}
-    if both:
-        raise UsageError(f"run {min(both)} is on both sides", hint="put each run on one side only")
 
 
 def _run(results: Results) -> ComparedRun:
@@ -172,9 +148,7 @@ def _shared(before: _Pool, after: _Pool) -> list[StageKey]:
         raise UsageError(
             "the runs have no usable stage in common",
             hint="compare runs of the same specification",
-            details=tuple(
-                f"{stage.side}, {stage.configuration}, {stage.stage}: {stage.why}" for stage in left_out
-            ),
+            details=tuple(f"{it.side}, {it.configuration}, {it.stage}: {it.why}" for it in left_out),
         )
     return shared
 
@@ -182,28 +156,22 @@ def _shared(before: _Pool, after: _Pool) -> list[StageKey]:
 def _compared_stages(
     shared: Sequence[StageKey], before: _Pool, after: _Pool, margin: float
 ) -> tuple[ComparedStage, ...]:
-    pairs = [_measured_on_both(before.stages[key], after.stages[key]) for key in shared]
-    share = _ERROR / (sum(metric.weight for of_stage in pairs for metric, _, _ in of_stage) or 1)
-    return tuple(
-        _stage(
-            key,
-            [
-                compare_metric(metric, *sides, alpha=share * metric.weight, margin=margin)
-                for metric, *sides in of_stage
-            ],
+    measured = {key: _measured_on_both(before.stages[key], after.stages[key]) for key in shared}
+    share = _ERROR / (sum(metric.weight for pairs in measured.values() for metric, _, _ in pairs) or 1)
+    stages = []
+    for key, pairs in measured.items():
+        metrics = tuple(
+            compare_metric(metric, *sides, alpha=share * metric.weight, margin=margin)
+            for metric, *sides in pairs
         )
-        for key, of_stage in zip(shared, pairs, strict=True)
-    )
+        stages.append(ComparedStage(*key, metrics, _overall([metric.verdict for metric in metrics])))
+    return tuple(stages)
 
 
 def _measured_on_both(base: Sequence[Stage], head: Sequence[Stage]) -> list[_Pair]:
     """Return the key metrics that both sides measured, with the stages that have them."""
     pairs = ((metric, known_in(metric, base), known_in(metric, head)) for metric in KEY_METRICS)
     return [pair for pair in pairs if pair[1] and pair[2]]
-
-
-def _stage(key: StageKey, metrics: Sequence[ComparedMetric]) -> ComparedStage:
-    return ComparedStage(*key, tuple(metrics), _overall([metric.verdict for metric in metrics]))
 
 
 def _overall(verdicts: Sequence[ComparisonVerdict]) -> ComparisonVerdict:

@@ -9,15 +9,7 @@ from msgspec.structs import replace
 from runner.analyze.capacity_text import milliseconds
 from runner.analyze.rules.registry import RULES
 from runner.analyze.validity import GENERATOR_SATURATED
-from runner.core.codes import (
-    Cause,
-    Confidence,
-    Limit,
-    ProofAnswer,
-    StageStatus,
-    Validity,
-    cpu_used_up,
-)
+from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, StageStatus, Validity, cpu_used_up
 from runner.core.facts import Role
 from runner.core.results import CounterExperiment, Stage, Verdict
 from runner.core.units import percent
@@ -32,23 +24,15 @@ RELIEVED: Final = 0.5
 
 
 def prove(stage: Stage, counter: Stage, change: Change) -> Verdict:
-    """Return a stage's verdict in the light of the same stage with one change.
+    """Return a stage's verdict in the light of `counter`, the same stage with one change.
 
-    Args:
-        stage: The stage.
-        counter: The same stage with `change`.
-        change: The change.
-
-    Returns:
-        The verdict with its counter-experiment: *proven* if it is confirmed, ``undetermined`` if it is
-        refuted (`withdrawn` then has the refuted limit).
+    A confirmed verdict becomes *proven*, a refuted one ``undetermined`` (its limit is then `withdrawn`).
     """
     before, after = stage.actual_rps, counter.actual_rps
     lift = after / before - 1 if before and after is not None else None
-    if lift is None:
-        answer = ProofAnswer.INCONCLUSIVE
-        sentence = f"The counter-experiment ({change.words}) could not be measured."
-    else:
+    answer = ProofAnswer.INCONCLUSIVE
+    sentence = f"The counter-experiment ({change.words}) could not be measured."
+    if lift is not None:
         answer, why = _answer(stage, counter, lift, change)
         sentence = _sentence(stage, counter, lift, change, answer) + f"{why}."
     experiment = CounterExperiment(

@@ -25,12 +25,7 @@ _SHOWN: Final = (*_JUDGED, METRICS["connect.p95"])
 
 
 def cross_checks(stages: Sequence[Stage], checks: Sequence[Stage]) -> tuple[CrossCheck, ...]:
-    """Return the comparison of each stage that the other engine measured as well.
-
-    Args:
-        stages: Of one configuration.
-        checks: The same stages by the other engine.
-    """
+    """Return the comparison of each stage of a configuration that the other engine measured as well."""
     others = {(other.name, other.repeat): other for other in checks}
     pairs = [(stage, others.get((stage.name, stage.repeat))) for stage in stages]
     return tuple(_cross_check(stage, other) for stage, other in pairs if other is not None)
@@ -73,29 +68,22 @@ def _reasons(stage: Stage, other: Stage) -> Iterator[str]:
     for side in both:
         if side.status is not StageStatus.COMPLETE:
             yield f"the stage with {side.engine} did not complete"
-    yield from filter(None, map(_dropped, both))
-    yield from filter(None, map(_failed, both))
-    yield from filter(None, [_baselines(stage, other), *map(_uneven, both), _connect(stage, other)])
+    for side in both:
+        if dropped := side.requests.dropped:
+            share = f" ({dropped / side.requests.scheduled:.1%})" if side.requests.scheduled else ""
+            unsent = f"{side.engine} did not send {dropped:,} requests{share}"
+            yield f"drops: {unsent}, so their latency is unknown"
+    for side in both:
+        if side.requests.failed:
+            yield f"failures: {side.requests.failed:,} requests of {side.engine} failed"
+    yield from filter(None, [_baselines(both), *map(_uneven, both), _connect(stage, other)])
 
 
-def _dropped(stage: Stage) -> str | None:
-    dropped, scheduled = stage.requests.dropped, stage.requests.scheduled
-    if not dropped:
-        return None
-    share = f" ({dropped / scheduled:.1%})" if scheduled else ""
-    return f"drops: {stage.engine} did not send {dropped:,} requests{share}, so their latency is unknown"
-
-
-def _failed(stage: Stage) -> str | None:
-    failed = stage.requests.failed
-    return f"failures: {failed:,} requests of {stage.engine} failed" if failed else None
-
-
-def _baselines(stage: Stage, other: Stage) -> str | None:
+def _baselines(both: Sequence[Stage]) -> str | None:
     """Return the baselines of both engines if one is much slower: it measures itself."""
     baselines = [
         (side.calibration.duration_ms["p95"], side.engine)
-        for side in (stage, other)
+        for side in both
         if side.calibration and "p95" in side.calibration.duration_ms
     ]
     if len(baselines) < 2:

@@ -64,13 +64,7 @@ def _judged(runs: Sequence[Results], margin: float) -> _Verdicts:
 
 
 def _stage(key: StageKey, runs: Sequence[Sequence[Stage]], judged: _Verdicts) -> StageHistory:
-    """Return one stage over all runs.
-
-    Args:
-        key: The stage.
-        runs: Its repeats in each run; empty for a run without it.
-        judged: The verdicts on the last run.
-    """
+    """Return one stage over all runs, each with its repeats; a run without the stage has none."""
     histories = (_metric(metric, runs, judged.get((*key, metric.key))) for metric in KEY_METRICS)
     return StageHistory(*key, tuple(filter(None, histories)))
 
@@ -82,14 +76,8 @@ def _metric(
     if all(value is None for value in values):
         return None
     earlier = [value for value in values[:-1] if value is not None]
-    return MetricHistory(
-        name=metric.key,
-        unit=metric.unit,
-        values=tuple(values),
-        median=median(earlier) if earlier else None,
-        last=values[-1],
-        verdict=verdict,
-    )
+    before = median(earlier) if earlier else None
+    return MetricHistory(metric.key, metric.unit, tuple(values), before, values[-1], verdict)
 
 
 def _median(metric: KeyMetric, stages: Sequence[Stage]) -> float | None:

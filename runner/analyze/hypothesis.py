@@ -12,13 +12,8 @@ from runner.core.results import Hypothesis, Stage
 def hypothesis(expected: Limit | None, stages: Sequence[Stage]) -> Hypothesis | None:
     """Return whether the expected limit is the first one that the configuration reached.
 
-    Args:
-        expected: The limit; None without a hypothesis.
-        stages: Of the configuration.
-
-    Returns:
-        The lowest rate that fell short decides, or the last stage if none did. None without a hypothesis, or
-        if nothing was measured.
+    The lowest rate that fell short decides, or the last stage if none did. Without a hypothesis, or if
+    nothing was measured, there is no answer.
     """
     measured = [
         stage

@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from runner.analyze.statistics import rounded
 from runner.core.facts import Counter, ObservedFacts, Role
 from runner.core.results import CounterReading, Evidence, Stage, UnreadableCounter
 
 _DIGITS: Final = 6
 
 
-def readings(observed: ObservedFacts | None) -> tuple[CounterReading, ...]:
-    """Return a stage's counters; empty if nothing was observed."""
-    return tuple(map(_reading, observed.counters)) if observed else ()
+def readings(observed: ObservedFacts) -> tuple[CounterReading, ...]:
+    """Return a stage's counters."""
+    return tuple(map(_reading, observed.counters))
 
 
-def unreadable(observed: ObservedFacts | None) -> tuple[UnreadableCounter, ...]:
+def unreadable(observed: ObservedFacts) -> tuple[UnreadableCounter, ...]:
     """Return the counters that could not be read."""
-    counters = observed.unreadable if observed else ()
-    return tuple(UnreadableCounter(counter.scope, counter.name, counter.reason) for counter in counters)
+    return tuple(UnreadableCounter(it.scope, it.name, it.reason) for it in observed.unreadable)
 
 
 def _reading(counter: Counter) -> CounterReading:
@@ -33,24 +33,21 @@ def _reading(counter: Counter) -> CounterReading:
         kind=counter.kind,
         before=round(counter.before, _DIGITS),
         after=round(counter.after, _DIGITS),
-        peak=None if counter.peak is None else round(counter.peak, _DIGITS),
-        limit=None if counter.limit is None else round(counter.limit, _DIGITS),
+        peak=rounded(counter.peak, _DIGITS),
+        limit=rounded(counter.limit, _DIGITS),
         delta=round(counter.after - counter.before, _DIGITS) if counter.kind == "counter" else None,
     )
 
 
 def counters(stage: Stage, name: str, scope: str = "") -> Iterator[CounterReading]:
     """Return the counters with a name, in every scope that starts with `scope`."""
-    return (counter for counter in stage.counters if counter.name == name and counter.scope.startswith(scope))
+    return (counter for counter in counters_with_prefix(stage, name, scope) if counter.name == name)
 
 
 def counters_with_prefix(stage: Stage, prefix: str, scope: str = "") -> Iterator[CounterReading]:
     """Return the counters whose names start with `prefix`, such as ``tcp.accept_queue.``."""
-    return (
-        counter
-        for counter in stage.counters
-        if counter.name.startswith(prefix) and counter.scope.startswith(scope)
-    )
+    inside = (counter for counter in stage.counters if counter.scope.startswith(scope))
+    return (counter for counter in inside if counter.name.startswith(prefix))
 
 
 def increase(stage: Stage, name: str, scope: str = "") -> float:
@@ -72,20 +69,22 @@ def is_local(stage: Stage) -> bool:
     return stage.cpu_cores.get(Role.APP) is not None or listens
 
 
-def was_read(stage: Stage, name: str) -> bool:
-    """Return whether a counter was read in any scope."""
-    return any(counters(stage, name))
-
-
 def counter_evidence(
     counter: CounterReading, name: str, *, threshold: float | None = None, source: str = ""
 ) -> Evidence:
-    """Return a cumulative counter's increase in the window as evidence.
-
-    Args:
-        counter: The reading.
-        name: What it counts, for people.
-        threshold: The value from which it counts.
-        source: Where the threshold comes from.
-    """
+    """Return a cumulative counter's increase in the window as evidence; fields as of `Evidence`."""
     return Evidence(name, counter.delta or 0, counter.unit, threshold, source, counter.before, counter.after)
+
+
+def gc_evidence(stage: Stage) -> tuple[Evidence, ...]:
+    """Return each replica's share of time in garbage collection: it is often suspected. No bound is known."""
+    return tuple(
+        Evidence(
+            f"garbage collection in {counter.scope}",
+            round((counter.delta or 0.0) / stage.window_s * 100, 2),
+            "% of the time",
+            before=counter.before,
+            after=counter.after,
+        )
+        for counter in counters(stage, "app.gc_s")
+    )

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from runner.core import metrics
 from runner.core.codes import StageStatus, Validity
 from runner.core.comparison import StageKey
-from runner.core.metrics import METRICS, Metric
 from runner.core.results import Moment, Results, Stage
 
 
@@ -17,8 +17,7 @@ class KeyMetric:
     """A metric that gets a confidence interval.
 
     Attributes:
-        metric: In the registry.
-        key: Its name in results.json.
+        key: Its name in `runner.core.metrics.KEY_METRICS`.
         noise: Assumed standard deviation of the logarithm between runs of the same system, used if there
             are no repeats. `python -m infra.bench.noise` measures it; these values are rounded up.
         weight: Its share of a comparison's error probability; the most important metrics get most.
@@ -27,13 +26,17 @@ class KeyMetric:
         robust: Whether other programs on the host hardly affect it.
     """
 
-    metric: Metric
     key: str
     noise: float
     weight: int = 1
     of_second: Callable[[Moment], float | None] | None = None
     relative: bool = True
     robust: bool = False
+
+    @property
+    def metric(self) -> metrics.Metric:
+        """In the registry."""
+        return metrics.KEY_METRICS[self.key]
 
     def of(self, stage: Stage) -> float | None:
         """Return its value in a stage; None if it was not measured."""
@@ -45,21 +48,19 @@ class KeyMetric:
         return self.metric.dimension.unit
 
 
-def _latency(path: str, noise: float, weight: int = 1) -> KeyMetric:
-    return KeyMetric(METRICS[path], METRICS[path].key, noise, weight, lambda second: second.p95_ms)
+def _latency(key: str, noise: float, weight: int = 1) -> KeyMetric:
+    return KeyMetric(key, noise, weight, lambda second: second.p95_ms)
 
 
-RATE: Final = KeyMetric(
-    METRICS["actual_rps"], "actual_rps", 0.05, weight=2, of_second=lambda second: second.rps, robust=True
-)
+RATE: Final = KeyMetric("actual_rps", 0.05, weight=2, of_second=lambda second: second.rps, robust=True)
 KEY_METRICS: Final = (
     RATE,
-    _latency("duration.p50", 0.10),
-    _latency("duration.p95", 0.15, weight=4),
-    _latency("duration.p99", 0.6),
-    _latency("response_time.p95", 0.15),
-    KeyMetric(METRICS["cpu.app.avg"], "cpu_cores.app", 0.10),
-    KeyMetric(METRICS["errors"], "lost", 0.0, relative=False, robust=True),
+    _latency("duration_ms.p50", 0.10),
+    _latency("duration_ms.p95", 0.15, weight=4),
+    _latency("duration_ms.p99", 0.6),
+    _latency("response_time_ms.p95", 0.15),
+    KeyMetric("cpu_cores.app", 0.10),
+    KeyMetric("lost", 0.0, relative=False, robust=True),
 )
 
 

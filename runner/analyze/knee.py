@@ -19,13 +19,9 @@ SENSITIVITY: Final = 1.0
 
 
 def knee(points: Sequence[tuple[PerSecond, float]]) -> PerSecond | None:
-    """Return the last rate before the latency rises sharply.
+    """Return the last rate before the latency rises sharply, from distinct rates with their latency.
 
-    Args:
-        points: Distinct rates with their latency, in any order.
-
-    Returns:
-        One of the rates; None for fewer than `MIN_POINTS`, and for a curve without a knee.
+    There is none for fewer than `MIN_POINTS`, and for a curve without a knee.
     """
     curve = sorted(points)
     if len(curve) < MIN_POINTS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from runner.analyze.statistics import rounded
 from runner.core import histogram
 from runner.core.facts import LoadFacts
 from runner.core.histogram import Histogram
@@ -20,38 +21,25 @@ _MIN_ABOVE: Final = 1
 def latency(load: LoadFacts | None, name: str) -> Latency:
     """Return mean, percentiles and maximum in milliseconds; all None if nothing was recorded.
 
-    Args:
-        load: What the engine offered and what came back.
-        name: A latency of `runner.core.metrics.LATENCIES`.
+    The name is one of `runner.core.metrics.LATENCIES`.
     """
     if load is None:
         return Latency()
     if load.stated_ms is not None:
         stated = load.stated_ms.get(name) or {}
         return Latency(**{statistic: stated.get(statistic) for statistic in STATISTICS})
-    return _statistics(_merged(load, name))
-
-
-def _statistics(values: Histogram) -> Latency:
+    values = _merged(load, name)
     if not values.counts:
         return Latency()
-    percentiles = zip(_PERCENTILES, values.percentiles_ms(_PERCENTILES.values()), strict=True)
-    return Latency(
-        mean=_rounded(values.mean_ms),
-        max=_rounded(values.max_ms),
-        **{name: _rounded(value) for name, value in percentiles},
-    )
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+    percentiles = dict(zip(_PERCENTILES, values.percentiles_ms(_PERCENTILES.values()), strict=True))
+    known = {"mean": values.mean_ms, "max": values.max_ms, **percentiles}
+    return Latency(**{statistic: rounded(value) for statistic, value in known.items()})
 
 
 def distribution(load: LoadFacts | None) -> tuple[tuple[float, float], ...] | None:
     """Return pairs of percentile and response time in milliseconds, as far as there are enough requests.
 
-    Returns:
-        None for an engine that keeps no histograms, and if there was no response.
+    An engine that keeps no histograms has none, and neither has a stage without a response.
     """
     if load is None or load.stated_ms is not None:
         return None
@@ -59,9 +47,8 @@ def distribution(load: LoadFacts | None) -> tuple[tuple[float, float], ...] | No
     shares = [share for share in _SHARES if values.count * (100 - share) >= 100 * _MIN_ABOVE]
     if not shares:
         return None
-    return tuple(
-        (share, round(ms, 4)) for share, ms in zip(shares, values.percentiles_ms(shares), strict=True)
-    )
+    pairs = zip(shares, values.percentiles_ms(shares), strict=True)
+    return tuple((share, round(ms, 4)) for share, ms in pairs)
 
 
 def _merged(load: LoadFacts, name: str) -> Histogram:

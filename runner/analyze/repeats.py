@@ -36,9 +36,6 @@ def _repeated(metric: KeyMetric, stages: Sequence[Stage]) -> RepeatedMetric | No
         return None
     values = [value for _, value in known]
     interval = median_interval(values)
-    return RepeatedMetric(
-        median=median(values),
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-        outliers=tuple(OutlierResult(*known[index]) for index in outliers(values)),
-    )
+    low, high = (interval.low, interval.high) if interval else (None, None)
+    far = tuple(OutlierResult(*known[index]) for index in outliers(values))
+    return RepeatedMetric(median(values), low, high, far)

@@ -15,8 +15,8 @@ from runner.core.comparison import (
     Comparison,
     Deviation,
     MissingStage,
-    ReproducedRun,
     ReproductionResults,
+    RunSummary,
     SearchBracket,
     SideBySide,
 )
@@ -35,7 +35,7 @@ def reproduction(
     identity: str = "",
     margin: float = MARGIN,
 ) -> ReproductionResults:
-    """Return how a rerun differs from its archive.
+    """Return how the results of a rerun differ from those of its archive.
 
     The measurements decide: a run is reproduced if every stage that the archive measured was measured again,
     no key metric is shown to differ, and the results of every search overlap. If a metric of a suspect stage
@@ -53,8 +53,8 @@ def reproduction(
     results = ReproductionResults(
         schema_version=SCHEMA_VERSION,
         archive=identity,
-        then=_run(then),
-        now=_run(now),
+        then=RunSummary(then.run.id, then.run.started_at, then.run.status),
+        now=RunSummary(now.run.id, now.run.started_at, now.run.status),
         verdict=ReproductionVerdict.UNKNOWN,
         differs=tuple(differs),
         where=tuple(deviation for deviation in deviations if deviation.verdict in _SHOWN),
@@ -78,10 +78,6 @@ def _verdict(results: ReproductionResults) -> ReproductionVerdict:
     return ReproductionVerdict.REPRODUCED
 
 
-def _run(results: Results) -> ReproducedRun:
-    return ReproducedRun(results.run.id, results.run.started_at, results.run.status)
-
-
 def _compared(then: Results, now: Results, margin: float) -> tuple[Comparison | None, str]:
     try:
         return compare([then], [now], margin=margin, force=True), ""
@@ -103,11 +99,8 @@ def _missing(then: Results, now: Results) -> Iterator[MissingStage]:
     for key, stages in stages_by_name(then).items():
         repeated = now_by_name.get(key, [])
         if any(map(is_usable, stages)) and not any(map(is_usable, repeated)):
-            yield MissingStage(*key, _why_missing(repeated[0]) if repeated else "it was not run")
-
-
-def _why_missing(stage: Stage) -> str:
-    return "; ".join(stage.validity.reasons) or f"status {stage.status}"
+            reasons = "; ".join(repeated[0].validity.reasons) if repeated else "it was not run"
+            yield MissingStage(*key, reasons or f"status {repeated[0].status}")
 
 
 def _searches(then: Results, now: Results, margin: float) -> Iterator[SearchBracket]:

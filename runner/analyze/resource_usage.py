@@ -1,19 +1,24 @@
-"""Cores and MiB by subject and by role, from cumulative counters.
+"""Cores and MiB by subject and by role, and what CPU quotas cost, from cumulative counters.
 
-An average is always the difference of two counters divided by the time between them, never the mean of
-samples, so no peak between two samples is lost.
+An average is always the difference of two counters divided by the time between their readings, never the mean
+of samples, so no peak between two samples is lost. A late closing sample includes time without load, so the
+last one in time is used instead; `observer_lateness` says how late the samples were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Final
 
 from runner.core.facts import ObservedFacts, Role, Sample, Subject
-from runner.core.results import Usage
+from runner.core.results import ThrottlingShare, Usage
 from runner.core.units import BYTES_PER_MIB, Cores, Seconds
 
 _SLACK_S: Final = 1e-3
+
+LATE_S: Final[Seconds] = 0.25
+"""How late a sample may be: a busy machine delays a process by that much."""
 
 
 def cpu_by_role(observed: ObservedFacts, window_s: Seconds, peak_s: Seconds) -> dict[Role, Usage | None]:
@@ -50,9 +55,22 @@ def cores_between(
     readable = [sample for sample in samples if all(name in sample.cpu_s for name in names)]
     if not names or len(readable) < 2:
         return None
-    first = min(readable, key=lambda sample: abs(sample.t_s - begin))
-    last = min(readable, key=lambda sample: abs(sample.t_s - end))
-    return _rate(first, last, names)
+    first, last = _closest(readable, begin), _closest(readable, end)
+    return _rate(readable[first], readable[last], names)
+
+
+def observer_lateness(samples: Sequence[Sample], window_s: Seconds) -> tuple[Seconds, Seconds]:
+    """Return how late the samples at the window's ends were, and the latest one between them.
+
+    Samples are planned for both ends of the window, and at equal intervals from its start. A late observer
+    takes the samples that it missed at once, so their number tells the longest interval that was planned.
+    """
+    times = [sample.t_s for sample in samples if sample.t_s >= -_SLACK_S]
+    if not times:
+        return 0.0, 0.0
+    interval = window_s / max(1, len(times) - 2)
+    longest = max((after - before for before, after in pairwise(times)), default=0.0)
+    return max(0.0, times[0], times[-1] - window_s), max(0.0, longest - interval)
 
 
 def _names(subjects: Iterable[Subject], role: Role) -> list[str]:
@@ -60,51 +78,60 @@ def _names(subjects: Iterable[Subject], role: Role) -> list[str]:
 
 
 def _cpu(samples: Sequence[Sample], names: Sequence[str], window_s: Seconds, peak_s: Seconds) -> Usage | None:
-    inside = [
-        sample
-        for sample in samples
-        if sample.t_s >= -_SLACK_S and all(name in sample.cpu_s for name in names)
-    ]
-    if not names or len(inside) < 2:
+    readable = [sample for sample in samples if all(name in sample.cpu_s for name in names)]
+    if not names or len(readable) < 2:
         return None
-    avg = _rate(inside[0], inside[-1], names)
-    if avg is None:
-        return None
-    return Usage(avg, _peak(inside, names, min(peak_s, window_s)))
+    begin = _closest(readable, 0.0)
+    in_time = sum(sample.t_s <= window_s + LATE_S for sample in readable) - 1
+    end = in_time if in_time > begin else len(readable) - 1
+    avg = _rate(readable[begin], readable[end], names)
+    return None if avg is None else Usage(avg, _peak(readable[begin : end + 1], names, min(peak_s, window_s)))
+
+
+def _closest(samples: Sequence[Sample], t_s: Seconds) -> int:
+    return min(range(len(samples)), key=lambda index: abs(samples[index].t_s - t_s))
 
 
 def _rate(first: Sample, last: Sample, names: Iterable[str]) -> Cores | None:
-    elapsed = last.t_s - first.t_s
-    if elapsed < _SLACK_S:
-        return None
-    used = sum(last.cpu_s[name] - first.cpu_s[name] for name in names)
-    return max(0.0, used / elapsed)
+    """Return the average cores between two samples, of each subject over the time between its readings."""
+    cores = 0.0
+    for name in names:
+        elapsed = last.read_s.get(name, last.t_s) - first.read_s.get(name, first.t_s)
+        if elapsed < _SLACK_S:
+            return None
+        cores += (last.cpu_s[name] - first.cpu_s[name]) / elapsed
+    return max(0.0, cores)
 
 
 def _peak(samples: Sequence[Sample], names: Sequence[str], width_s: Seconds) -> Cores | None:
     """Return the highest average over any `width_s` that starts and ends at a sample."""
-    highest: Cores | None = None
+    rates: list[Cores | None] = []
+    width_s -= _SLACK_S * 10
     first = 0
     for last in range(1, len(samples)):
-        while first + 1 < last and samples[last].t_s - samples[first + 1].t_s >= width_s - _SLACK_S * 10:
+        while first + 1 < last and samples[last].t_s - samples[first + 1].t_s >= width_s:
             first += 1
-        if samples[last].t_s - samples[first].t_s < width_s - _SLACK_S * 10:
-            continue
-        rate = _rate(samples[first], samples[last], names)
-        highest = rate if highest is None or (rate is not None and rate > highest) else highest
-    return highest
+        if samples[last].t_s - samples[first].t_s >= width_s:
+            rates.append(_rate(samples[first], samples[last], names))
+    return max((rate for rate in rates if rate is not None), default=None)
 
 
 def _memory(observed: ObservedFacts, names: Sequence[str], window_s: Seconds) -> Usage | None:
-    inside = _sums(observed.samples, names, lambda sample: -_SLACK_S <= sample.t_s <= window_s + 1)
-    if not inside:
-        return None
-    return Usage(sum(inside) / len(inside), max(inside))
-
-
-def _sums(samples: Iterable[Sample], names: Sequence[str], wanted: Callable[[Sample], bool]) -> list[float]:
-    return [
+    used = [
         sum(sample.rss_bytes[name] for name in names) / BYTES_PER_MIB
-        for sample in samples
-        if wanted(sample) and all(name in sample.rss_bytes for name in names)
+        for sample in observed.samples
+        if -_SLACK_S <= sample.t_s <= window_s + 1 and all(name in sample.rss_bytes for name in names)
     ]
+    return Usage(sum(used) / len(used), max(used)) if used else None
+
+
+def throttling_by_subject(observed: ObservedFacts) -> dict[str, ThrottlingShare]:
+    """Return how much its CPU quota throttled every subject that has one, by name."""
+    window = [sample.throttling for sample in observed.samples if sample.t_s >= 0]
+    shares = {}
+    for name in dict.fromkeys(name for costs in window for name in costs):
+        readings = [costs[name] for costs in window if name in costs]
+        first, last = readings[0], readings[-1]
+        periods, throttled = last.periods - first.periods, last.throttled - first.throttled
+        shares[name] = ThrottlingShare(periods, throttled, round(last.waited_s - first.waited_s, 4))
+    return shares

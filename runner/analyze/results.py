@@ -61,12 +61,7 @@ def results(
     )
     return Results(
         schema_version=SCHEMA_VERSION,
-        experiment=ExperimentInfo(
-            name=experiment.name,
-            title=experiment.title,
-            objective=experiment.objective,
-            spec_sha256=spec_sha256,
-        ),
+        experiment=ExperimentInfo(experiment.name, experiment.title, experiment.objective, spec_sha256),
         run=_run(run),
         environment=dict(run.environment),
         configurations=measured,
@@ -109,10 +104,12 @@ def _configuration(
     stages = [_proven(stage, counters, facts, run) for stage in stages]
     others = [stage_of(check, facts.get(check.order), run) for check in checks]
     expected = configuration.hypothesis
+    started = (facts[trial.order].topology for trial in trials if trial.order in facts)
+    built = next(filter(None, started), SystemDescription())
     return ConfigurationResults(
         name=configuration.name,
         title=configuration.title,
-        topology=_topology(configuration, [facts[t.order] for t in trials if t.order in facts]),
+        topology=built if built.kind else replace(built, kind=configuration.topology.kind),
         engine=configuration.load.engine,
         load=_load(configuration),
         hypothesis=hypothesis(Limit(expected) if expected else None, stages),
@@ -123,12 +120,6 @@ def _configuration(
     )
 
 
-def _topology(configuration: Configuration, trials: Sequence[TrialFacts]) -> SystemDescription:
-    """Return the description of the first stack that started, or the kind alone if none did."""
-    built = next((trial.topology for trial in trials if trial.topology), SystemDescription())
-    return built if built.kind else replace(built, kind=configuration.topology.kind)
-
-
 def _load(configuration: Configuration) -> LoadSummary:
     load = configuration.load
     return LoadSummary(
@@ -137,7 +128,7 @@ def _load(configuration: Configuration) -> LoadSummary:
         max_in_flight=load.max_in_flight,
         when_full=load.when_full,
         timeout_s=load.timeout,
-        request=RequestSummary(method=load.request.method, path=load.request.path),
+        request=RequestSummary(load.request.method, load.request.path),
     )
 
 
@@ -154,15 +145,12 @@ def _all_stages(
     trials: Sequence[Trial], facts: Mapping[int, TrialFacts], run: RunFacts
 ) -> tuple[list[Stage], list[SearchProgress]]:
     """Return all stages of a configuration, including the probes of its searches, and the searches."""
+    searches = [(trial, _search(trial, facts, run)) for trial in trials]
     stages: list[Stage] = []
-    searches: list[SearchProgress] = []
-    for trial in trials:
-        search = _search(trial, facts, run)
-        if search is not None:
-            searches.append(search)
+    for trial, search in searches:
         probes = probe_stages(search) if search else ()
         stages += probes or [stage_of(trial, facts.get(trial.order), run)]
-    return stages, searches
+    return stages, [search for _, search in searches if search]
 
 
 def _search(trial: Trial, facts: Mapping[int, TrialFacts], run: RunFacts) -> SearchProgress | None:
@@ -170,13 +158,7 @@ def _search(trial: Trial, facts: Mapping[int, TrialFacts], run: RunFacts) -> Sea
 
 
 def upcoming(trial: Trial, facts: Mapping[int, TrialFacts], run: RunFacts) -> Trial | None:
-    """Return what a planned trial still needs: itself or its search's next probe; None if it is complete.
-
-    Args:
-        trial: As planned.
-        facts: What happened so far, by order.
-        run: The run around it.
-    """
+    """Return what a planned trial still needs: itself or its search's next probe; None if it is complete."""
     search = _search(trial, facts, run)
     if search is not None:
         return search.upcoming

@@ -5,12 +5,12 @@ A family is all configurations that differ only in their number of replicas, fro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
 from runner.analyze.rules.errors import ACHIEVED
 from runner.analyze.scaling_text import KnownCapacity, sentences
+from runner.analyze.statistics import rounded
 from runner.analyze.usl import Intervals, Law, Point, fit, intervals
 from runner.core.codes import Validity
 from runner.core.results import ConfigurationResults, Interval, Scaling, ScalingLaw, ScalingPoint
@@ -24,49 +24,34 @@ METHOD: Final = (
 )
 
 
-def scaling(
-    pairs: Sequence[tuple[Configuration, ConfigurationResults]],
-) -> tuple[Scaling, ...]:
-    """Return an entry for every family of configurations.
-
-    Args:
-        pairs: Each configuration as specified, and its results.
-    """
+def scaling(pairs: Sequence[tuple[Configuration, ConfigurationResults]]) -> tuple[Scaling, ...]:
+    """Return an entry for every family of configurations, from each as specified and its results."""
     families: list[tuple[Configuration, list[tuple[int, ConfigurationResults]]]] = []
     for configuration, measured in pairs:
-        common = _without_replicas(configuration)
-        member = (configuration.topology.replicas, measured)
+        topology = configuration.topology.with_replicas(1)
+        common = configuration.model_copy(update={"name": "", "title": None, "topology": topology})
         family = next((members for shared, members in families if shared == common), None)
         if family is None:
-            families.append((common, [member]))
-        else:
-            family.append(member)
+            families.append((common, family := []))
+        family.append((configuration.topology.replicas, measured))
     return tuple(_entry(members) for _, members in families if len({replicas for replicas, _ in members}) > 1)
-
-
-def _without_replicas(configuration: Configuration) -> Configuration:
-    """Return what a configuration has in common with its family."""
-    topology = configuration.topology.with_replicas(1)
-    return configuration.model_copy(update={"name": "", "title": None, "topology": topology})
 
 
 def _entry(family: Sequence[tuple[int, ConfigurationResults]]) -> Scaling:
     ordered = sorted(family, key=lambda member: member[0])
     known = {measured.name: _capacities(replicas, measured) for replicas, measured in ordered}
-    every = [capacity for capacities in known.values() for capacity in capacities]
-    points = [capacity.point for capacity in every]
+    every = [(name, capacity) for name, capacities in known.items() for capacity in capacities]
+    points = [capacity.point for _, capacity in every]
     law = fit(points)
     ranges = intervals(points, law) if law else None
     without = [name for name, capacities in known.items() if not capacities]
     return Scaling(
         configurations=tuple(known),
-        points=tuple(
-            _point(name, capacity, law) for name, capacities in known.items() for capacity in capacities
-        ),
+        points=tuple(_point(name, capacity, law) for name, capacity in every),
         without=tuple(without),
         law=_law(law, ranges) if law else None,
         method=METHOD,
-        sentence=" ".join(filter(None, sentences(every, law, ranges, without))),
+        sentence=" ".join(filter(None, sentences([capacity for _, capacity in every], law, ranges, without))),
     )
 
 
@@ -115,17 +100,12 @@ def _law(law: Law, ranges: Intervals | None) -> ScalingLaw:
         contention_95=_finite(ranges.contention) if ranges else None,
         coherency=round(law.coherency, 6),
         coherency_95=_finite(ranges.coherency) if ranges else None,
-        peak_replicas=_or_none(law.peak, 2),
+        peak_replicas=rounded(law.peak, 2),
         peak_95=_finite(ranges.peak) if ranges else None,
-        ceiling_rps=_or_none(law.ceiling, 2),
+        ceiling_rps=rounded(law.ceiling, 2),
     )
 
 
 def _finite(interval: tuple[float, float]) -> Interval:
     low, high = interval
-    return _or_none(low, 6), _or_none(high, 6)
-
-
-def _or_none(value: float, digits: int) -> float | None:
-    """Return None for infinity, which JSON cannot represent."""
-    return round(value, digits) if math.isfinite(value) else None
+    return rounded(low, 6), rounded(high, 6)

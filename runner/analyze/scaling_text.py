@@ -18,13 +18,7 @@ _NOT_ITS_OWN: Final = frozenset({Limit.HOST_CPU, Limit.GENERATOR})
 
 @dataclass(frozen=True, slots=True)
 class KnownCapacity:
-    """A capacity and its origin.
-
-    Attributes:
-        point: The capacity and its number of replicas.
-        source: ``search`` or ``overload``.
-        limited_by: What limited it; None if unknown.
-    """
+    """A capacity, its origin (``search`` or ``overload``), and what limited it, if that is known."""
 
     point: Point
     source: str
@@ -36,25 +30,16 @@ def sentences(
 ) -> list[str]:
     """Return what follows from a fit, or why there is none; some sentences may be empty.
 
-    Args:
-        capacities: All known capacities.
-        law: The fitted law; None if it could not be fitted.
-        ranges: Its confidence intervals; None if its uncertainty is unknown.
-        without: Configurations whose limit was not found.
+    Without `ranges`, the uncertainty of the law is unknown. `without` are configurations whose limit was not
+    found.
     """
     counts = sorted({known.point.replicas for known in capacities})
-    missing = f"No limit was found for {' and '.join(without)}, so the fit leaves it out." if without else ""
+    missing = f"The fit excludes {' and '.join(without)}: no limit was found there." if without else ""
     if law is None:
         return [missing, _not_fitted(counts)]
     fewest, most = _mean(capacities, counts[0]), _mean(capacities, counts[-1])
-    return [
-        missing,
-        _speed_up(fewest, most),
-        _parameters(law, ranges),
-        _outlook(law, counts[-1], ranges),
-        _superlinear(fewest, most),
-        _shared_host(capacities),
-    ]
+    fitted = [_speed_up(fewest, most), _parameters(law, ranges), _outlook(law, counts[-1], ranges)]
+    return [missing, *fitted, _superlinear(fewest, most), _shared_host(capacities)]
 
 
 def _not_fitted(counts: Sequence[int]) -> str:
@@ -104,11 +89,10 @@ def _outlook(law: Law, most: int, ranges: Intervals | None) -> str:
         )
     if law.peak < 1.5:
         return "Another replica does not help: one replica already has the highest capacity."
-    spread = ""
+    spread = far = ""
     if ranges:
         low, high = ranges.peak
         spread = f" (95 %: {low:.1f} to {f'{high:.1f}' if math.isfinite(high) else 'no bound'})"
-    far = ""
     if law.peak > _FAR * most:
         far = f" That is far beyond the {most} replicas measured, so it is only a hint."
     return (
@@ -128,13 +112,11 @@ def _superlinear(fewest: Point, most: Point) -> str:
 
 def _shared_host(capacities: Sequence[KnownCapacity]) -> str:
     """Return from where on the shared host, and not the service, limits scaling."""
-    foreign = [
-        (known.point.replicas, known.limited_by) for known in capacities if known.limited_by in _NOT_ITS_OWN
-    ]
+    foreign = [known for known in capacities if known.limited_by in _NOT_ITS_OWN]
     if not foreign:
         return ""
-    replicas, limit = min(foreign)
+    first = min(foreign, key=lambda known: (known.point.replicas, known.limited_by))
     return (
-        f"With {replicas} replicas, the verdict is {limit}: from there on, the host limits the capacity and "
-        "not only the replicas."
+        f"With {first.point.replicas} replicas, the verdict is {first.limited_by}: from there on, the host "
+        "limits the capacity and not only the replicas."
     )

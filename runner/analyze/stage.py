@@ -6,31 +6,33 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict, astuple, replace
 
 from runner.analyze import kernel_counters, validity, verdict
 from runner.analyze.calibration import stage_calibration
 from runner.analyze.latency import distribution, latency
-from runner.analyze.resource_usage import cores_between, cpu_by_role, cpu_of, memory_by_role
+from runner.analyze.resource_usage import (
+    cores_between,
+    cpu_by_role,
+    cpu_of,
+    memory_by_role,
+    throttling_by_subject,
+)
+from runner.analyze.statistics import rounded
 from runner.analyze.thresholds import evaluate
-from runner.analyze.throttling import throttling_by_subject
 from runner.core.codes import StageStatus
 from runner.core.facts import LoadFacts, LoadSecond, ObservedFacts, Role, RunFacts, TrialFacts
+from runner.core.metrics import LATENCIES
 from runner.core.results import Measured, Moment, Requests, Stage, StageEvent, SubjectUsage, Usage
 from runner.core.units import PerSecond, Seconds
 from runner.experiment.trials import Trial
 
 _ALWAYS_SHOWN: Final = (Role.APP, Role.GENERATOR, Role.RUNNER, Role.OTHER, Role.SYSTEM)
+_NOTHING_OBSERVED: Final = ObservedFacts(subjects=(), samples=())
 
 
 def stage_of(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> Stage:
-    """Return the stage that a trial measured.
-
-    Args:
-        trial: As planned.
-        facts: What happened; None if it was not run.
-        run: The run around it.
-    """
+    """Return the stage that a trial measured; without facts it was not run."""
     stage = _unjudged(trial, facts)
     if facts is None:
         return stage
@@ -54,15 +56,16 @@ def _passes_search(trial: Trial, stage: Stage) -> bool:
 
 def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
     """Return the measurements, with the validity and verdict of a stage that was not run."""
-    configuration = trial.configuration
+    plan, configuration = trial.stage, trial.configuration
     load = facts.load if facts else None
-    observed = facts.observed if facts else None
-    target, window_s, warmup_s = _offered(trial, facts)
+    observed = (facts.observed if facts else None) or _NOTHING_OBSERVED
+    planned = (plan.rps, plan.duration, plan.warmup)
+    target, window_s, warmup_s = (facts.target_rps, facts.window_s, facts.warmup_s) if facts else planned
     measured = _measured(load, target, window_s)
     peak_s = configuration.metrics.peak_window
-    cpu = _cpu(observed, window_s, peak_s)
+    cpu = _by_role(_ALWAYS_SHOWN, cpu_by_role(observed, window_s, peak_s))
     return Stage(
-        name=trial.stage.name,
+        name=plan.name,
         engine=configuration.load.engine,
         target_rps=target,
         window_s=window_s,
@@ -72,52 +75,36 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         order=trial.order,
         status=StageStatus(facts.status) if facts else StageStatus.NOT_RUN,
         replicas=configuration.topology.replicas,
-        events=_events(facts),
+        events=tuple(StageEvent(*astuple(event)) for event in (facts.events if facts else ())),
         **asdict(measured),
         cpu_cores=cpu,
         cpu_cores_by_subject=_by_subject(observed, window_s, peak_s),
         throttling_by_subject=throttling_by_subject(observed),
-        requests_by_subject=dict(observed.requests) if observed else {},
+        requests_by_subject=dict(observed.requests),
         cpu_us_per_request=_cpu_per_request(cpu, measured.requests.succeeded, window_s),
-        memory_mib=_memory(observed, window_s),
+        memory_mib=_by_role((Role.APP,), memory_by_role(observed, window_s)),
         counters=kernel_counters.readings(observed),
         unreadable=kernel_counters.unreadable(observed),
         timeseries=_timeseries(load, observed, window_s),
         clock=load.clock if load else None,
         calibration=stage_calibration(facts.calibration if facts else None),
         workers=load.workers if load else None,
-        notes=(*(load.notes if load else ()), *(observed.notes if observed else ())),
+        notes=(*(load.notes if load else ()), *observed.notes),
         thresholds=(),
         validity=validity.NOT_RUN,
         verdict=verdict.NOT_RUN,
     )
 
 
-def _offered(trial: Trial, facts: TrialFacts | None) -> tuple[PerSecond, Seconds, Seconds]:
-    """Return target rate, window and warm-up: from the facts, or from the plan if there are none."""
-    if facts is None:
-        return trial.stage.rps, trial.stage.duration, trial.stage.warmup
-    return facts.target_rps, facts.window_s, facts.warmup_s
-
-
-def _events(facts: TrialFacts | None) -> tuple[StageEvent, ...]:
-    events = facts.events if facts else ()
-    return tuple(StageEvent(event.code, event.message, event.t_s, event.log) for event in events)
-
-
 def _measured(load: LoadFacts | None, target: PerSecond, window_s: Seconds) -> Measured:
     seconds = load.seconds if load else ()
-    actual = _actual_rps(seconds, window_s) if load else None
+    completed = sum(second.completed for second in seconds if 0 <= second.index < window_s)
+    actual = round(completed / window_s, 4) if load else None
     return Measured(
         requests=_requests(seconds),
         actual_rps=actual,
         achieved=None if actual is None else round(actual / target, 6),
-        duration_ms=latency(load, "duration"),
-        response_time_ms=latency(load, "response_time"),
-        connect_ms=latency(load, "connect"),
-        tls_ms=latency(load, "tls"),
-        dispatch_delay_ms=latency(load, "dispatch_delay"),
-        first_byte_ms=latency(load, "first_byte"),
+        **{kind.field: latency(load, kind.name) for kind in LATENCIES},
         distribution=distribution(load),
     )
 
@@ -136,42 +123,18 @@ def _requests(seconds: Sequence[LoadSecond]) -> Requests:
     )
 
 
-def _actual_rps(seconds: Sequence[LoadSecond], window_s: Seconds) -> PerSecond:
-    """Return the successful responses that arrived in the measured window, divided by its length."""
-    completed = sum(second.completed for second in seconds if 0 <= second.index < window_s)
-    return round(completed / window_s, 4)
-
-
-def _cpu(observed: ObservedFacts | None, window_s: Seconds, peak_s: Seconds) -> dict[str, Usage | None]:
-    """Return CPU by role; roles that were not observed are None, which is not 0."""
-    return _by_role(_ALWAYS_SHOWN, cpu_by_role(observed, window_s, peak_s) if observed else {})
-
-
-def _memory(observed: ObservedFacts | None, window_s: Seconds) -> dict[str, Usage | None]:
-    return _by_role((Role.APP,), memory_by_role(observed, window_s) if observed else {})
-
-
 def _by_role(shown: Sequence[Role], used: Mapping[Role, Usage | None]) -> dict[str, Usage | None]:
+    """Return usage by role; roles that were not observed are None, which is not 0."""
     return {role.value: _rounded(used.get(role)) for role in dict.fromkeys((*shown, *used))}
 
 
-def _by_subject(
-    observed: ObservedFacts | None, window_s: Seconds, peak_s: Seconds
-) -> dict[str, SubjectUsage]:
-    if observed is None:
-        return {}
-    return {
-        subject.name: SubjectUsage(
-            subject.role.value, _rounded(cpu_of(observed, subject.name, window_s, peak_s))
-        )
-        for subject in observed.subjects
-    }
+def _by_subject(observed: ObservedFacts, window_s: Seconds, peak_s: Seconds) -> dict[str, SubjectUsage]:
+    cpu = {subject: cpu_of(observed, subject.name, window_s, peak_s) for subject in observed.subjects}
+    return {subject.name: SubjectUsage(subject.role.value, _rounded(used)) for subject, used in cpu.items()}
 
 
 def _rounded(usage: Usage | None) -> Usage | None:
-    if usage is None:
-        return None
-    return Usage(round(usage.avg, 4), None if usage.peak is None else round(usage.peak, 4))
+    return Usage(round(usage.avg, 4), rounded(usage.peak)) if usage else None
 
 
 def _cpu_per_request(
@@ -184,19 +147,16 @@ def _cpu_per_request(
     }
 
 
-def _timeseries(
-    load: LoadFacts | None, observed: ObservedFacts | None, window_s: Seconds
-) -> tuple[Moment, ...]:
+def _timeseries(load: LoadFacts | None, observed: ObservedFacts, window_s: Seconds) -> tuple[Moment, ...]:
     seconds = load.seconds if load else ()
     return tuple(_moment(second, observed) for second in seconds if second.index < window_s)
 
 
-def _moment(second: LoadSecond, observed: ObservedFacts | None) -> Moment:
-    p95 = second.response_time.percentile_ms(95)
+def _moment(second: LoadSecond, observed: ObservedFacts) -> Moment:
     return Moment(
         t_s=float(second.index + 1),
         rps=second.completed,
-        p95_ms=None if p95 is None else round(p95, 4),
+        p95_ms=rounded(second.response_time.percentile_ms(95)),
         errors=sum(second.failures.values()) + second.dropped,
         in_flight=second.in_flight,
         cpu_app=_cores(observed, Role.APP, second.index),
@@ -204,9 +164,6 @@ def _moment(second: LoadSecond, observed: ObservedFacts | None) -> Moment:
     )
 
 
-def _cores(observed: ObservedFacts | None, role: Role, index: int) -> float | None:
-    if observed is None:
-        return None
+def _cores(observed: ObservedFacts, role: Role, index: int) -> float | None:
     names = [subject.name for subject in observed.subjects if subject.role is role]
-    cores = cores_between(observed.samples, names, index, index + 1)
-    return None if cores is None else round(cores, 4)
+    return rounded(cores_between(observed.samples, names, index, index + 1))

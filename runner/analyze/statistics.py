@@ -24,17 +24,16 @@ _MIN_VALUES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate and its interval.
-
-    Attributes:
-        value: The estimate.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
-    """
+    """An estimate, and both ends of its confidence interval."""
 
     value: float
     low: float
     high: float
+
+
+def rounded(value: float | None, digits: int = 4) -> float | None:
+    """Return a rounded number; None for an unknown one, and for infinity, which JSON cannot represent."""
+    return None if value is None or math.isinf(value) else round(value, digits)
 
 
 def median_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval | None:
@@ -92,13 +91,9 @@ def ratio(base: Sequence[float], head: Sequence[float], *, alpha: float) -> Inte
 
 
 def ratio_of_single(base: Sequence[float], head: Sequence[float], *, sigma: float, alpha: float) -> Interval:
-    """Return the same for a side with a single value and a known noise between runs.
+    """Return the same for sides of at least one value, if the noise between runs is known.
 
-    Args:
-        base: At least one value above 0.
-        head: Likewise.
-        sigma: Standard deviation of the logarithm between runs.
-        alpha: As of `ratio`.
+    The noise is `sigma`, the standard deviation of the logarithm.
     """
     middle = fmean(map(math.log, head)) - fmean(map(math.log, base))
     half_width = NormalDist().inv_cdf(1 - alpha / 2) * sigma * math.sqrt(1 / len(base) + 1 / len(head))
@@ -111,12 +106,7 @@ def difference(base: Sequence[float], head: Sequence[float], *, alpha: float) ->
     By Student's t if both sides have the same number of values, when unequal variances matter little (Box,
     "Some theorems on quadratic forms applied in the study of analysis of variance problems", 1954), else by
     Welch's t ("The generalization of 'Student's' problem", 1947). A side with a single value is assumed to
-    vary like the other side.
-
-    Args:
-        base: Values, at least one.
-        head: Likewise; one of both has at least two.
-        alpha: As of `ratio`.
+    vary like the other side. One of both has at least two values.
     """
     middle = fmean(head) - fmean(base)
     if min(len(base), len(head)) == 1:

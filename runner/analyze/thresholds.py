@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
+from operator import eq, ge, gt, le, lt
 from typing import Final
 
 from runner.core.metrics import METRICS
 from runner.core.results import Stage, ThresholdResult
 from runner.experiment.thresholds import Threshold
 
-_OPERATORS: Final = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-}
+_OPERATORS: Final = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq}
 
 
 def evaluate(thresholds: Sequence[Threshold], stage: Stage) -> tuple[ThresholdResult, ...]:

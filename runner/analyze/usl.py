@@ -114,15 +114,10 @@ def intervals(points: Sequence[Point], law: Law) -> Intervals | None:
     if not any(errors) and all(point.low == point.high for point in points):
         return None
     random = Random(_SEED)  # noqa: S311  (reproducible, not secret)
-    fits = [
-        drawn
-        for _ in range(DRAWS)
-        if (drawn := _fit([(p.replicas, _draw(p, errors, random)) for p in points])) is not None
-    ]
+    draws = (_fit([(p.replicas, _draw(p, errors, random)) for p in points]) for _ in range(DRAWS))
+    fits = [drawn for drawn in draws if drawn is not None]
     return Intervals(
-        _central([law.contention for law in fits]),
-        _central([law.coherency for law in fits]),
-        _central([law.peak for law in fits]),
+        *(_central([getattr(law, name) for law in fits]) for name in ("contention", "coherency", "peak"))
     )
 
 
@@ -165,12 +160,8 @@ def _residual(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> floa
 def _least_squares(rows: Sequence[Sequence[float]], chosen: Sequence[int]) -> list[float] | None:
     """Return the weights with which every row is closest to 1, by the normal equations.
 
-    Args:
-        rows: One per point.
-        chosen: The columns to fit; the others have weight 0.
-
-    Returns:
-        None if a weight is negative, or if there is no unique solution.
+    Only the chosen columns are fitted; the others have weight 0. None if a weight is negative, or if there is
+    no unique solution.
     """
     matrix = [[sum(row[i] * row[j] for row in rows) for j in chosen] for i in chosen]
     solved = _solve(matrix, [sum(row[i] for row in rows) for i in chosen])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from runner.analyze.kernel_counters import stolen_cores
+from runner.analyze.resource_usage import LATE_S, observer_lateness
+from runner.core import histogram
 from runner.core.codes import Validity
 from runner.core.facts import LoadFacts, Role, TrialFacts
 from runner.core.results import Stage, StageValidity
@@ -19,6 +21,12 @@ LATENESS_SHARE: Final = 0.05
 LATENESS_FLOOR_MS: Final = 0.5
 """Lateness below this is the kernel's time to wake a process, as in every client; it is accepted."""
 
+OBSERVER_LATE_SHARE: Final = 0.05
+"""Share of the window that samples at its ends may be late: averages are wrong by up to that share."""
+
+OBSERVER_LATE_S: Final = 1.0
+"""Seconds that no sample may be late, however long the window is."""
+
 CPU_SUM_SLACK: Final = 0.03
 """Share by which the CPU of all roles may exceed the host's before the counters are doubtful."""
 
@@ -30,22 +38,14 @@ _NO_PART: Final = frozenset({Role.SYSTEM, Role.OTHER})
 
 
 def validity(facts: TrialFacts, stage: Stage, *, when_full: str) -> StageValidity:
-    """Return whether a stage's measurements are credible.
-
-    Args:
-        facts: Of its trial.
-        stage: Its measurements.
-        when_full: What happens to requests if no slot is free.
-    """
+    """Return whether a stage's measurements are credible; `when_full` is what happens if no slot is free."""
     invalid = [*_failed(facts), *_unaccounted(facts.load, stage)]
     if invalid:
         return StageValidity(Validity.INVALID, tuple(invalid))
-    suspect = [
-        *_saturated(facts.load, stage),
-        *_late(facts.load, stage, when_full),
-        *_cpu_sum(stage),
-        *_aborted(facts),
-    ]
+    suspect = [*_saturated(facts.load, stage), *_late(facts.load, stage, when_full)]
+    suspect += [*_observer_late(facts), *_cpu_sum(stage)]
+    if facts.status == "aborted":
+        suspect.append("the stage was aborted, so it covers less time than planned")
     return StageValidity(Validity.SUSPECT if suspect else Validity.VALID, tuple(suspect))
 
 
@@ -53,11 +53,6 @@ def _failed(facts: TrialFacts) -> list[str]:
     if facts.status != "failed":
         return []
     return [event.message for event in facts.events] or ["the system under test failed"]
-
-
-def _aborted(facts: TrialFacts) -> list[str]:
-    aborted = facts.status == "aborted"
-    return ["the stage was aborted, so it covers less time than planned"] if aborted else []
 
 
 def _unaccounted(load: LoadFacts | None, stage: Stage) -> list[str]:
@@ -82,11 +77,21 @@ def _saturated(load: LoadFacts | None, stage: Stage) -> list[str]:
     share = usage.avg / load.workers
     if share < GENERATOR_SATURATED:
         return []
-    reason = (
-        f"the generator used {percent(share)} of its {load.workers} core{'s'[: load.workers != 1]}; "
-        f"from {percent(GENERATOR_SATURATED)} it may be the limit itself"
-    )
-    return [reason]
+    cores = f"{load.workers} core{'s'[: load.workers != 1]}"
+    bound = f"from {percent(GENERATOR_SATURATED)} it may be the limit itself"
+    return [f"the generator used {percent(share)} of its {cores}; {bound}"]
+
+
+def _observer_late(facts: TrialFacts) -> list[str]:
+    """Return a problem if the counters were read late, so that CPU averages may be of the wrong time."""
+    samples = facts.observed.samples if facts.observed else ()
+    at_ends_s, between_s = observer_lateness(samples, facts.window_s)
+    share_s = max(LATE_S, OBSERVER_LATE_SHARE * facts.window_s)
+    if at_ends_s <= min(OBSERVER_LATE_S, share_s) and between_s <= OBSERVER_LATE_S:
+        return []
+    late = f"the observer was {max(at_ends_s, between_s):.1f} s late in a window of {facts.window_s:g} s"
+    cause = "because the runner stood still or had no processor"
+    return [f"{late}, {cause}: the figures of CPU and counters are doubtful"]
 
 
 def _cpu_sum(stage: Stage) -> list[str]:
@@ -113,11 +118,12 @@ def _late(load: LoadFacts | None, stage: Stage, when_full: str) -> list[str]:
     delay = stage.dispatch_delay_ms.p95
     if load is None or not response or delay is None:
         return []
-    waited = when_full == "queue" and response > 2 * delay
+    own = histogram.merge(second.lateness for second in load.seconds)
+    if own.counts:
+        delay, waited = own.percentile_ms(95) or 0.0, False
+    else:  # a journal from before lateness was recorded
+        waited = when_full == "queue" and response > 2 * delay
     if waited or delay < LATENESS_FLOOR_MS or delay <= LATENESS_SHARE * response:
         return []
-    reason = (
-        f"the generator was {delay:.2f} ms late at p95, which is {percent(delay / response)} of the p95 "
-        f"response time of {response:.2f} ms"
-    )
-    return [reason]
+    share = f"{percent(delay / response)} of the p95 response time of {response:.2f} ms"
+    return [f"the generator was {delay:.2f} ms late at p95, which is {share}"]

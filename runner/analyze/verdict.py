@@ -79,20 +79,13 @@ def _undetermined(stage: Stage) -> Finding:
     achieved = stage.achieved
     if achieved is None:
         return Finding(Limit.UNDETERMINED, Confidence.HINT, "nothing was measured", (), "run the stage again")
-    unobserved = stage.cpu_cores.get(Role.APP) is None
-    return Finding(
-        Limit.UNDETERMINED,
-        Confidence.HINT,
-        f"{percent(achieved, 1)} of the target rate was achieved, and no counter shows why"
-        + ("; the CPU and threads of the service were not observed" if unobserved else ""),
-        (Evidence("achieved", achieved * 100, "%", ACHIEVED * 100, OWN_BOUND),),
-        _advice(achieved, unobserved=unobserved),
-    )
-
-
-def _advice(achieved: float, *, unobserved: bool) -> str:
-    if unobserved:
-        return "list the service's processes in topology.pids, or run Loadproof on the service's host"
-    if achieved >= _LITTLE:
-        return "run the stage longer or repeat it: such a small shortfall may be chance"
-    return "collect the service's own metrics (app.metrics), and read its log for this period"
+    summary = f"{percent(achieved, 1)} of the target rate was achieved, and no counter shows why"
+    if stage.cpu_cores.get(Role.APP) is None:
+        summary += "; the CPU and threads of the service were not observed"
+        advice = "list the service's processes in topology.pids, or run Loadproof on the service's host"
+    elif achieved >= _LITTLE:
+        advice = "run the stage longer or repeat it: such a small shortfall may be chance"
+    else:
+        advice = "collect the service's own metrics (app.metrics), and read its log for this period"
+    evidence = Evidence("achieved", achieved * 100, "%", ACHIEVED * 100, OWN_BOUND)
+    return Finding(Limit.UNDETERMINED, Confidence.HINT, summary, (evidence,), advice)

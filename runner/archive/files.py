@@ -23,6 +23,7 @@ from runner.core.units import Bytes
 from runner.experiment.load import read_spec
 from runner.experiment.resolved import resolved_text
 from runner.experiment.suggestions import harmless
+from runner.store.bounded_read import MAX_JOURNAL, NotReadable, read_bounded
 from runner.store.journal import parse
 from runner.store.rendered_files import MARKDOWN
 from runner.store.results_file import parse_results
@@ -99,24 +100,27 @@ def _software(content: bytes, source: str) -> Software:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise StoredRunError(
-            f"cannot read {path}: {error.strerror}", hint="an archive needs the complete folder of a run"
-        ) from None
+        return read_bounded(path, MAX_JOURNAL, "a file of a run")
+    except NotReadable as error:
+        raise StoredRunError(str(error), hint="an archive needs the complete folder of a run") from None
 
 
 def _shown(run: Path) -> Iterator[str]:
     """Yield the names of the report and its charts."""
     for pattern in SHOWN:
-        yield from (path.relative_to(run).as_posix() for path in sorted(run.glob(pattern)) if path.is_file())
+        yield from (path.relative_to(run).as_posix() for path in sorted(run.glob(pattern)) if _is_plain(path))
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a path is a regular file; what a link points to is no part of the run."""
+    return path.is_file() and not path.is_symlink()
 
 
 def _kept(provenance: Path) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of what was recorded during the run; of logs the last 64 KiB."""
     for pattern in KEPT:
         for path in sorted(provenance.glob(pattern)):
-            if path.is_file() and not path.is_symlink():
+            if _is_plain(path):
                 text = _read(path)
                 yield path.relative_to(provenance).as_posix(), tail(text) if path.suffix == ".log" else text
 

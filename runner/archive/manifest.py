@@ -1,7 +1,7 @@
 """manifest-sha256.txt: the files of an archive, in the format of `sha256sum --check` and BagIt (RFC 8493).
 
-The SHA-256 of the manifest is the archive's identity: it changes with any byte of any file, and does not
-depend on the compression of the ZIP.
+The SHA-256 of the manifest changes with any byte of any file, and does not depend on the compression of the
+ZIP.
 """
 
 from __future__ import annotations
@@ -23,13 +23,8 @@ def make_manifest(files: Mapping[str, bytes]) -> bytes:
     return "".join(lines).encode()
 
 
-def identity(manifest: bytes) -> str:
-    """Return the archive's identity, 64 hexadecimal digits."""
-    return hashlib.sha256(manifest).hexdigest()
-
-
-def check_manifest(files: Mapping[str, bytes]) -> str:
-    """Compare every file with the manifest among them, and return the identity.
+def check_manifest(files: Mapping[str, bytes]) -> None:
+    """Compare every file with the manifest among them.
 
     Raises:
         ArchiveDamaged: There is no manifest, or a file is missing, extra or changed.
@@ -51,11 +46,10 @@ def check_manifest(files: Mapping[str, bytes]) -> str:
     ]
     if wrong:
         raise ArchiveDamaged("its files do not match its manifest", details=tuple(sorted(wrong)))
-    return identity(files[MANIFEST])
 
 
 def _parse(content: bytes) -> dict[str, str]:
-    """Return name to digest; only the exact format of `make_manifest` gives a run its one identity."""
+    """Return name to digest; only the exact format of `make_manifest` is accepted."""
     try:
         lines = content.decode("utf-8").splitlines(keepends=True)
     except UnicodeDecodeError:

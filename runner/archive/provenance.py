@@ -13,6 +13,7 @@ import msgspec
 
 from runner.archive import git, host, lock
 from runner.core.errors import OutputError
+from runner.store.json_text import readable
 from runner.store.run_folder import RunFolder
 
 PROVENANCE: Final = "provenance"
@@ -66,6 +67,5 @@ class Provenance:
 
 def json_file(facts: object) -> bytes:
     """Return facts as the content of a JSON file."""
-    return (
-        json.dumps(msgspec.to_builtins(facts), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    )
+    text = json.dumps(msgspec.to_builtins(facts), indent=1, ensure_ascii=False, allow_nan=False)
+    return readable(text).encode() + b"\n"

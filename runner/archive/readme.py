@@ -7,7 +7,7 @@ from typing import Final
 
 from runner.archive.lock import Lock
 from runner.core.results import Results
-from runner.report.markdown_text import Markdown, code, join, markdown
+from runner.report.markdown_text import EMPTY, Markdown, code, join, markdown
 
 README: Final = "README.md"
 
@@ -61,7 +61,7 @@ def readme(results: Results, lock: Lock, *, narrowed: bool) -> bytes:
         status=run.status,
         version=lock.version,
         command=Markdown(" ".join(run.command.split())),
-        narrowed=" and the same selection of stages" if narrowed else "",
+        narrowed=Markdown(" and the same selection of stages") if narrowed else EMPTY,
         needs=_needs(lock),
     ).encode()
 

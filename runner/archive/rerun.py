@@ -16,7 +16,7 @@ from runner.archive.files import SPEC
 from runner.archive.lock import Lock
 from runner.archive.provenance import json_file
 from runner.archive.unpack import Archive, read_archive
-from runner.archive.verify import verify
+from runner.archive.verify import Verified, verify
 from runner.core.comparison import ReproductionResults, SideBySide
 from runner.core.errors import ArchiveDamaged, EnvironmentLacks, StoredRunError
 from runner.core.results import Results
@@ -25,24 +25,12 @@ from runner.experiment.model import Experiment
 from runner.experiment.suggestions import harmless
 from runner.report.reproduction import render_reproduction
 from runner.stack.docker.context import content_digest, find_folder
-from runner.store.reanalyze import reanalyze_files
-from runner.store.run_file import RUN, RunFile, parse_run_file
+from runner.store.reanalyze import FORGED, reanalyze_files
+from runner.store.run_file import RUN, RunFile
 from runner.store.run_folder import RunFolder
 
 REPRODUCTION: Final = "reproduction"
 """Name of the two files with the comparison, ``.md`` and ``.json``."""
-
-_FORGED: Final = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-"""What the analysis raises for data that no run wrote; an archive may come from anyone."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
@@ -79,12 +67,11 @@ def read_rerun(path: Path, base_dir: Path | None) -> Rerun:
         ArchiveDamaged: It is damaged, or its numbers do not follow from its data.
     """
     archive, _ = checked(path)
-    run_file = parse_run_file(archive.files[RUN], f"{path}: {RUN}")
-    results = reanalyze_files(archive.files, where=f"{path}: ")
+    run = reanalyze_files(archive.files, where=f"{path}: ")
     if base_dir is None:
         in_its_folder = (path.parent / RUN).is_file()
-        base_dir = path.parent / run_file.base_dir if in_its_folder else Path()
-    return Rerun(archive, run_file, results, base_dir.resolve())
+        base_dir = path.parent / run.run_file.base_dir if in_its_folder else Path()
+    return Rerun(archive, run.run_file, run.results, base_dir.resolve())
 
 
 def written_by(archive: Archive) -> str:
@@ -102,10 +89,10 @@ def _lock(files: Mapping[str, bytes]) -> Lock | None:
         return None
 
 
-def checked(path: Path) -> tuple[Archive, tuple[str, ...]]:
-    """Return an archive whose numbers follow from its data, and the differences that other rules explain.
+def checked(path: Path) -> tuple[Archive, Verified]:
+    """Return an archive whose numbers follow from its data, and what was found while verifying it.
 
-    The latter are accepted only if other code than this wrote the archive.
+    Differences that other rules explain are accepted only if other code than this wrote the archive.
 
     Raises:
         StoredRunError: It cannot be read.
@@ -118,7 +105,7 @@ def checked(path: Path) -> tuple[Archive, tuple[str, ...]]:
         raise
     except StoredRunError as error:
         raise ArchiveDamaged(error.message, hint=error.hint, details=error.details) from None
-    except _FORGED as error:
+    except FORGED as error:
         raise ArchiveDamaged(
             f"{path}: its data are not those of a run ({type(error).__name__} while computing its numbers)",
             hint="do not trust it; run the experiment again",
@@ -133,7 +120,7 @@ def checked(path: Path) -> tuple[Archive, tuple[str, ...]]:
             hint="do not trust it; run the experiment again",
             details=wrong,
         )
-    return archive, result.explained
+    return archive, result
 
 
 def differs_now(rerun: Rerun) -> list[SideBySide]:
@@ -167,7 +154,7 @@ def conclude(rerun: Rerun, results: Results, folder: Path, archive: Path | None)
         rerun.results,
         results,
         differs=surroundings(files, now) if now else surroundings_now(files),
-        identity=rerun.archive.identity,
+        identity=rerun.archive.sha256,
     )
     RunFolder(folder).write(f"{REPRODUCTION}.json", json_file(compared))
     RunFolder(folder).write(f"{REPRODUCTION}.md", render_reproduction(compared).encode())

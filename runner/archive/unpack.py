@@ -21,6 +21,7 @@ from runner.archive.names import fault_of, first_duplicate
 from runner.archive.pack import SEAL, SEAL_BYTES
 from runner.core.errors import ArchiveDamaged, OutputError, StoredRunError, UsageError
 from runner.core.units import BYTES_PER_MIB
+from runner.store.bounded_read import NotReadable, TooLarge, read_bounded
 
 SCHEMA_VERSION: Final = 1
 _LOCK: Final = "lock.json"
@@ -41,12 +42,12 @@ class Archive:
 
     Attributes:
         path: Of the ZIP.
-        identity: The SHA-256 of its manifest.
+        sha256: Of the ZIP itself, as `sha256sum` prints it.
         files: Name to content, the manifest included.
     """
 
     path: Path
-    identity: str
+    sha256: str
     files: Mapping[str, bytes]
 
 
@@ -61,11 +62,11 @@ def read_archive(path: Path) -> Archive:
     try:
         _check_seal(content)
         files = _files(content)
-        identity = check_manifest(files)
+        check_manifest(files)
         _check_version(files)
     except ArchiveDamaged as error:
         raise ArchiveDamaged(f"{path}: {error.message}", hint=error.hint, details=error.details) from None
-    return Archive(path, identity, files)
+    return Archive(path, hashlib.sha256(content).hexdigest(), files)
 
 
 def extract(archive: Archive, folder: Path) -> None:
@@ -91,20 +92,12 @@ def extract(archive: Archive, folder: Path) -> None:
 
 
 def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise StoredRunError(f"{path} is no file", hint="give a ZIP that `runner execute` wrote")
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_MAX_PACKED + 1)
-    except OSError as error:
-        raise StoredRunError(
-            f"cannot read {path}: {error.strerror}", hint="give a ZIP that `runner execute` wrote"
-        ) from None
-    if len(content) > _MAX_PACKED:
-        raise ArchiveDamaged(
-            f"{path} is larger than {_MAX_PACKED // BYTES_PER_MIB} MiB, the maximum for an archive"
-        )
-    return content
+        return read_bounded(path, _MAX_PACKED, "an archive")
+    except TooLarge as error:
+        raise ArchiveDamaged(str(error)) from None
+    except NotReadable as error:
+        raise StoredRunError(str(error), hint="give a ZIP that `runner execute` wrote") from None
 
 
 def _check_seal(content: bytes) -> None:

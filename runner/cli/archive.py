@@ -26,7 +26,7 @@ def list_files(zip_: Path) -> int:
     content = read_archive(zip_)
     for name in sorted(content.files):
         click.echo(f"{len(content.files[name]):>10,}  {name}")
-    click.echo(f"sha256 {content.identity}")
+    click.echo(f"sha256 {content.sha256}")
     return exit_codes.DONE
 
 

@@ -10,21 +10,38 @@ import click
     "--all", "everything", is_flag=True, help="Also remove objects of live runs, and Loadproof's images."
 )
 def clean(everything: bool) -> None:
-    """Remove containers and networks of dead runs; only what carries Loadproof's label is removed."""
+    """End processes and remove containers and networks of dead runs; nothing else is touched."""
+    from runner.cli.output import say
+    from runner.core.errors import LoadproofError, StackFailed
+    from runner.stack.docker.engine import EngineUnavailable
+    from runner.stack.leftovers import end_leftovers, unrecorded
+
+    failures: list[LoadproofError] = []
+    done = 0
+    for step in (end_leftovers, _empty_engine):
+        try:
+            for line in step(everything=everything):
+                say(line)
+                done += 1
+        except EngineUnavailable as error:
+            say(f"nothing to remove from Docker: {error.message}", err=True)
+        except StackFailed as error:
+            failures.append(error)
+    strangers = unrecorded()
+    for line in strangers:
+        say(line, err=True)
+    if failures:
+        raise failures[0]
+    if not done and not strangers:
+        say("there is nothing to remove", err=True)
+
+
+def _empty_engine(*, everything: bool) -> list[str]:
     import trio
 
     from runner.stack.docker.cleanup import clean as clean_engine
-    from runner.stack.docker.engine import EngineUnavailable
 
     async def run() -> list[str]:
         return await clean_engine(everything=everything)
 
-    try:
-        removed = trio.run(run)
-    except EngineUnavailable as error:
-        click.echo(f"nothing to remove from Docker: {error.message}", err=True)
-        return
-    for name in removed:
-        click.echo(f"removed {name}")
-    if not removed:
-        click.echo("there is nothing to remove", err=True)
+    return [f"removed {name}" for name in trio.run(run)]

@@ -250,13 +250,17 @@ def _show_plan(trials: Sequence[Trial]) -> None:
 def _show_outcome(outcome: Outcome, options: _Options) -> None:
     """Print the result on stdout, and everything for people on stderr."""
     from runner.cli.output import say
+    from runner.store.rendered_files import MARKDOWN, PAGE
     from runner.store.results_file import encode_results
+    from runner.store.run_folder import RESULTS
 
+    report, page = outcome.folder / MARKDOWN, outcome.folder / PAGE
     if not options.quiet:
         from runner.cli.summary import show_summary
 
         show_summary(outcome.results)
-        say(f"Report with charts, for a browser: {outcome.folder / 'report.html'}", err=True)
+        if page.exists():
+            say(f"Report with charts, for a browser: {page}", err=True)
         if outcome.archive:
             say(f"All files as one archive: {outcome.archive}", err=True)
     if outcome.error:
@@ -264,7 +268,7 @@ def _show_outcome(outcome: Outcome, options: _Options) -> None:
     if options.as_json:
         say(encode_results(outcome.results).decode().rstrip("\n"))
     else:
-        say(outcome.folder / "report.md")
+        say(report if report.exists() else outcome.folder / RESULTS)
 
 
 def _conclude(outcome: Outcome, rerun: Rerun | None, options: _Options) -> int:

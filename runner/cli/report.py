@@ -111,7 +111,7 @@ def _reanalyzed(run: Path) -> Results:
     from runner.store.reanalyze import reanalyze_files, reanalyze_folder
 
     if is_archive(run):
-        return reanalyze_files(read_archive(run).files, where=f"{run}: ")
+        return reanalyze_files(read_archive(run).files, where=f"{run}: ").results
     return reanalyze_folder(run)
 
 

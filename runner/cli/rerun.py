@@ -50,7 +50,7 @@ def show_rerun(rerun: Rerun, job: Job) -> None:
     """
     from runner.archive.rerun import differs_now
 
-    _say(f"{rerun.archive.path} is intact: run {rerun.results.run.id}, SHA-256 {rerun.archive.identity}")
+    _say(f"{rerun.archive.path} is intact: run {rerun.results.run.id}, SHA-256 {rerun.archive.sha256}")
     topologies = {trial.configuration.name: trial.configuration.topology for trial in job.trials}
     for name, topology in topologies.items():
         _say(f"{name}: {topology.describe_start()}")

@@ -6,11 +6,14 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from runner.cli.output import say
 from runner.core.errors import SpecificationError, UsageError
 from runner.experiment.load import read_spec
 from runner.experiment.model import Experiment
+from runner.store.bounded_read import MAX_SPEC, NotReadable, TooLarge, read_bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +30,14 @@ def read_spec_file(path: Path, overrides: Sequence[str] = ()) -> SpecFile:
 
     Raises:
         UsageError: The file cannot be read.
-        SpecificationError: Its content is invalid.
+        SpecificationError: Its content is invalid or too large.
     """
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"cannot read {path}: {error.strerror}", hint="give the path of a YAML specification"
-        ) from None
+        content = read_bounded(path, MAX_SPEC, "a specification", on_wait=partial(say, err=True))
+    except TooLarge as error:
+        raise SpecificationError(str(error), problems=()) from None
+    except NotReadable as error:
+        raise UsageError(str(error), hint="give the path of a YAML specification") from None
     try:
         return parse_spec(content, str(path), overrides)
     except SpecificationError as error:

@@ -16,17 +16,9 @@ from runner.core.histogram import EMPTY, Histogram
 from runner.core.units import Bytes, Nanoseconds, PerSecond, Seconds
 
 FAILURE_KINDS: Final = (
-    "connect_refused",
-    "connect_timeout",
-    "reset",
-    "closed_early",
-    "timeout",
-    "bad_status",
-    "bad_body",
-    "protocol",
-    "no_port",
-    "no_fd",
-)
+    "connect_refused", "connect_timeout", "reset", "closed_early", "timeout", "bad_status", "bad_body",
+    "protocol", "no_port", "no_fd",
+)  # fmt: skip
 """Why a request that was taken up did not succeed. `dropped` (never sent) is counted separately."""
 
 
@@ -62,12 +54,9 @@ class Endpoint(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         host: Name or address; IPv6 addresses without brackets.
-        port: TCP port.
-        scheme: ``http`` or ``https``.
         base_path: Prefix of every request's path, without a trailing slash; usually empty.
         address: The address to connect to, when `host` was resolved and checked already; it is not
             resolved again. Empty when `host` is used as it is.
-        tls: For ``https`` only.
     """
 
     host: str
@@ -86,7 +75,6 @@ class Subject(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         name: Unique within the trial, such as ``app``, ``app-2``, ``nginx``.
-        role: The role its resources count for; several subjects may share a role.
         kind: ``tree`` a process and all its descendants, ``process`` one process alone,
             ``cgroup`` everything in the control groups of `pid`, ``system`` the host.
         pid: The (root) process; None for ``system``.
@@ -124,12 +112,14 @@ class Sample(Struct, frozen=True, omit_defaults=True):
             could not be read is absent, never 0.
         rss_bytes: Subject name to resident memory.
         throttling: Subject name to the cost of its CPU quota; subjects without a quota are absent.
+        read_s: Subject name to when it was read, as `t_s`; absent where that was within 1 ms of `t_s`.
     """
 
     t_s: Seconds
     cpu_s: Mapping[str, Seconds]
     rss_bytes: Mapping[str, Bytes]
     throttling: Mapping[str, Throttling] = field(default_factory=dict)
+    read_s: Mapping[str, Seconds] = field(default_factory=dict)
 
 
 class Counter(Struct, frozen=True, omit_defaults=True):
@@ -141,8 +131,6 @@ class Counter(Struct, frozen=True, omit_defaults=True):
         name: Such as ``tcp.listen_overflows``.
         unit: ``count``, ``s``, ``cores``, ``bytes`` or the thing that is counted.
         kind: ``counter`` is cumulative, ``gauge`` a level.
-        before: At the window's start.
-        after: At its end.
         peak: Of a gauge: the highest level seen in the window.
         limit: The bound it cannot exceed, where there is one.
     """
@@ -158,13 +146,7 @@ class Counter(Struct, frozen=True, omit_defaults=True):
 
 
 class Unreadable(Struct, frozen=True, omit_defaults=True):
-    """A counter that could not be read, which is not the same as zero.
-
-    Attributes:
-        scope: As of `Counter`.
-        name: As of `Counter`, or a family of them such as ``conntrack``.
-        reason: A kernel without it, a permission, a restart in the window.
-    """
+    """A counter, or a family such as ``conntrack``, that could not be read, which is not the same as zero."""
 
     scope: str
     name: str
@@ -175,13 +157,9 @@ class ObservedFacts(Struct, frozen=True, omit_defaults=True):
     """What was observed in one trial.
 
     Attributes:
-        subjects: Everything that was observed.
         samples: In time order, including both ends of the window.
-        notes: What could not be read and why, in sentences.
         requests: Subject name to the requests that it counted itself in the measured window, from its
             Prometheus metrics; subjects without such a counter are absent.
-        counters: Of the kernel, the proxy and the app, over the measured window.
-        unreadable: Counters that could not be read.
     """
 
     subjects: tuple[Subject, ...]
@@ -195,29 +173,29 @@ class ObservedFacts(Struct, frozen=True, omit_defaults=True):
 class LoadSecond(Struct, frozen=True, omit_defaults=True):
     """One second of a stage, all workers together.
 
-    Counts and histograms hold only requests that were due in the measured window; each
-    is counted in the second in which it *ended* (scheduled: came due; sent: was sent).
-    Warm-up requests appear in `completed` alone.
+    Counts and histograms hold only requests that were due in the measured window; each is counted in the
+    second in which it *ended* (scheduled: came due; sent: was sent). Warm-up requests appear in `completed`
+    alone.
 
     Attributes:
         index: 0 is the window's first second, negative the warm-up, beyond the window's
             length the drain in which late responses arrive.
-        scheduled: Came due.
         sent: Were taken up, whether or not they were sent completely: every such request
             ends in `succeeded` or in one of `failures`.
         succeeded: Got a response that passed every check.
         dropped: Never taken up.
         failures: Failure kind to count; kinds with no failure are absent.
         completed: Successful responses whose last byte arrived in this second, including the warm-up.
-        in_flight: Requests under way at the second's end.
         duration: done − (ready if the connection is new, else started). It is ready when it is
             connected and, with TLS, the TLS handshake is over as well.
         response_time: done − due.
         connect: connected − started, new connections only; TCP alone.
         tls: ready − connected, new connections with TLS only.
         dispatch_delay: started − due, of every request taken up.
+        lateness: The generator's own part of `dispatch_delay`, where requests may also wait for a free slot
+            (``when_full: queue``): started − the later of due and when the slot became free. Empty where
+            the two are the same.
         first_byte: first byte − (ready if the connection is new, else started).
-        cpu_s: CPU seconds the workers used in this second.
     """
 
     index: int
@@ -235,6 +213,20 @@ class LoadSecond(Struct, frozen=True, omit_defaults=True):
     dispatch_delay: Histogram = EMPTY
     first_byte: Histogram = EMPTY
     cpu_s: Seconds = 0.0
+    lateness: Histogram = EMPTY
+
+
+class ConnectionCounts(Struct, frozen=True):
+    """What happened to the connections of a stage, those of the warm-up included.
+
+    Attributes:
+        opened: By the engine.
+        closed_by_server: Those that could have carried another request, and were closed by the server, or
+            announced to be. Always 0 if each request is to use a new one.
+    """
+
+    opened: int
+    closed_by_server: int
 
 
 class LoadFacts(Struct, frozen=True, omit_defaults=True):
@@ -243,20 +235,16 @@ class LoadFacts(Struct, frozen=True, omit_defaults=True):
     Latency histograms hold successful requests only; `dispatch_delay` holds all requests taken up.
 
     Attributes:
-        engine: The engine's word in the specification.
-        workers: Generator processes.
         planned: Requests due in the whole measured window.
         seconds: In order of index, drain included.
-        complete: False when the stage was cut short; `planned` then exceeds the sum of
-            `scheduled`.
+        complete: False when the stage was cut short; `planned` then exceeds the sum of `scheduled`.
         clock: Which clock timed the responses, as a phrase for the appendix.
-        lost_workers: One sentence per worker that died, hung or fell behind; such a stage
-            is invalid.
-        notes: Anything else a reader of the numbers should know, in sentences.
+        lost_workers: One sentence per worker that died, hung or fell behind; such a stage is invalid.
         engine_version: Of an engine that is a program of its own, such as ``2.0.0``; else empty.
         stated_ms: For an engine that keeps no histograms (k6): ``duration`` and the like to
             ``mean``, ``p50`` ... ``max`` in milliseconds as the engine reports them, None for
             what it cannot know. When present it replaces the histograms of `seconds`.
+        connections: None of an engine that does not count them.
     """
 
     engine: str
@@ -269,6 +257,7 @@ class LoadFacts(Struct, frozen=True, omit_defaults=True):
     notes: tuple[str, ...] = ()
     engine_version: str = ""
     stated_ms: Mapping[str, Mapping[str, float | None] | None] | None = None
+    connections: ConnectionCounts | None = None
 
 
 class Window(Struct, frozen=True, omit_defaults=True):
@@ -290,7 +279,6 @@ class Event(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         code: ``app-died``, ``stack-failed``, ``aborted``, ``generator-lost`` or ``out-of-memory``.
-        message: A sentence for people.
         t_s: Seconds since the measured window began, None when it happened outside a stage.
         log: The last lines of output that explain it.
     """
@@ -305,8 +293,6 @@ class Spacing(Struct, frozen=True, omit_defaults=True):
     """The gaps between requests at their receiver, by the kernel's receive timestamps.
 
     Attributes:
-        planned_gap_us: Median of the planned gaps.
-        median_gap_us: Median of the observed gaps.
         error_p50_us: Median of |observed gap − planned gap|; includes batching by a quantum.
         error_p99_us: 99th percentile of the same.
     """
@@ -321,10 +307,8 @@ class Floor(Struct, frozen=True, omit_defaults=True):
     """The generator's baseline at one rate, against a server that does nothing.
 
     Attributes:
-        target_rps: Offered arrivals per second.
         achieved: Successful responses in the window ÷ planned requests.
-        duration_ms: ``p50``, ``p95`` and ``p99``; empty without successful responses.
-        dispatch_delay_ms: Likewise.
+        duration_ms: ``p50``, ``p95``, ``p99``, as `dispatch_delay_ms`; empty without any success.
         cpu_us_per_request: CPU of all workers, None when nothing was sent.
         spacing: None when too few requests arrived, or gaps could not be paired with planned ones.
     """
@@ -342,12 +326,9 @@ class Calibration(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         made_at: UTC, ISO 8601 with seconds.
-        connection: ``new`` or ``keep-alive``.
-        workers: Generator processes.
         floors: One per rate, ascending.
         ceiling_rps: Requests per second that reached the no-op server when more were due; None for an
             engine whose ceiling is not measured (k6).
-        engine: What offered the load.
     """
 
     made_at: str
@@ -362,7 +343,6 @@ class ImageFacts(Struct, frozen=True, omit_defaults=True):
     """A container image that was used.
 
     Attributes:
-        name: Repository and tag.
         id: The engine's own digest of its configuration.
         digest: The registry's digest of its manifest; None for an image that was built here.
         stands_in_for: The image that the specification names, where this one replaces it.
@@ -378,9 +358,7 @@ class BuildFacts(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A folder that an image was built from.
 
     Attributes:
-        folder: As in the specification.
         content: SHA-256 of everything in it; None where it is not known.
-        base: The image it starts from, where that is known.
     """
 
     folder: str | None
@@ -406,11 +384,8 @@ class ProxyFacts(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The proxy in front of the app.
 
     Attributes:
-        kind: Such as ``nginx``.
-        version: As it reports itself; None when it does not.
         keepalive: Idle connections to the app that each worker keeps, 0 for none.
-        workers: Worker processes, or ``auto``.
-        connections: How many connections one worker may have.
+        connections: Of one worker, at most.
         backlog: Length of its accept queue.
     """
 
@@ -428,24 +403,16 @@ class SystemDescription(Struct, frozen=True, omit_defaults=True):
     Other packages read its fields and never depend on the kind of topology.
 
     Attributes:
-        kind: The topology's kind in the specification.
-        url: Of a service that ran already.
         pids: Its processes, where the specification names them.
         address: The address that its name was resolved to.
         certificate: ``checked`` or ``not checked``, of a service with TLS.
         command: Arguments that one replica was started with.
-        engine: The Docker Engine.
         replicas: How many processes or containers of the app there are.
-        urls: Of each replica.
         health: Path of the readiness check.
         network: ``bridge`` or ``host``, of containers.
         publish: ``port`` or ``container``, how containers are reached; null on the host network.
-        images: Role to image.
-        limits: Of each replica.
         env_names: Names of the environment variables that the app is given; values may be secrets.
         cpus: Processors that the stack is bound to.
-        build: What the app's image was built from.
-        proxy: In front of the app.
     """
 
     kind: str = ""
@@ -477,22 +444,14 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
     """One stage of one configuration, run once.
 
     Attributes:
-        configuration: Its name.
-        stage: The stage's name.
         repeat: Counts from 1.
         order: The trial's place in the run, from 0.
         started_at: UTC, ISO 8601 with seconds.
-        target_rps: Offered arrivals per second.
-        warmup_s: Planned length of the warm-up.
-        window_s: Planned length of the measured window.
         status: ``failed`` when the system under test died, ``aborted`` on a signal.
-        load: None when the stage could not begin.
-        observed: None when the stage could not begin.
+        load: None when the stage could not begin, as `observed`.
         events: In time order.
-        topology: The system that was built.
         proves: Order of the trial whose verdict this counter-experiment is about.
         change: Name of its change in `runner.experiment.counter_experiments`.
-        calibration: The generator's baseline at this rate; None when it was not calibrated.
     """
 
     configuration: str

@@ -44,13 +44,9 @@ class Evidence(Struct, frozen=True):
     """A number that supports a finding.
 
     Attributes:
-        name: What was measured.
         value: In `unit`; of a counter, how much it rose in the window.
-        unit: Such as ``cores`` or ``%``.
         threshold: From where on it counts; None without such a bound.
-        source: Where the threshold comes from.
         before: Of a counter, its value at the window's start.
-        after: Of a counter, its value at the window's end.
     """
 
     name: Text
@@ -63,15 +59,7 @@ class Evidence(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """A statement with its evidence and advice.
-
-    Attributes:
-        code: What limits the stage.
-        confidence: How sure that is.
-        summary: A sentence without a capital and a full stop.
-        evidence: The numbers that support it.
-        advice: What to try, as `summary`.
-    """
+    """A limit that was found, with advice; summary and advice have no capital and no full stop."""
 
     code: Limit
     confidence: Confidence
@@ -96,9 +84,6 @@ class CounterExperiment(Struct, frozen=True):
         cause: What limits the stage if the change lifts the limit.
         actual_rps: Throughput before and with the change.
         lift: Relative gain in throughput; None where it is not known.
-        answer: What that says about the verdict.
-        sentence: The same for people.
-        trial: The stage with the change.
     """
 
     change: Word
@@ -116,11 +101,9 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         code: Of the first finding, or ``undetermined`` where a counter-experiment refuted it.
-        confidence: How sure that is.
         findings: The limits that were found, the surest first.
         ruled_out: The limits that were looked for and do not apply; None for a stage that was not run.
         withdrawn: The code that a counter-experiment refuted.
-        counter_experiment: The same stage with one change.
     """
 
     code: Limit
@@ -136,11 +119,9 @@ class Requests(Struct, frozen=True):
 
     Attributes:
         scheduled: Came due. The sum of `succeeded`, `failed` and `dropped` in a stage that ran to its end.
-        sent: Were taken up.
         succeeded: Got a response that passed every check.
         failed: Sum of `failures`.
         dropped: Were never sent.
-        failures: Kind of failure to count.
     """
 
     scheduled: Count
@@ -169,12 +150,7 @@ class Latency(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    """Use of a resource in the measured window.
-
-    Attributes:
-        avg: Mean over the window.
-        peak: Highest mean over any `peak_window`; None where samples were too few.
-    """
+    """Mean of a resource over the measured window, and its highest mean over any `peak_window`, if known."""
 
     avg: Number
     peak: Number | None
@@ -188,13 +164,7 @@ class SubjectUsage(Struct, frozen=True):
 
 
 class ThrottlingShare(Struct, frozen=True):
-    """What a CPU quota cost one subject in the window.
-
-    Attributes:
-        periods: Enforcement periods in which it wanted to run.
-        throttled: Those in which it used its quota up.
-        waited_s: How long its threads waited, all together.
-    """
+    """What a CPU quota cost one subject in the window; fields as of `runner.core.facts.Throttling`."""
 
     periods: Count
     throttled: Count
@@ -202,11 +172,7 @@ class ThrottlingShare(Struct, frozen=True):
 
 
 class CounterReading(Struct, frozen=True):
-    """A counter at both ends of the measured window; fields as of `runner.core.facts.Counter`.
-
-    Attributes:
-        delta: By how much a cumulative counter rose; None for a level.
-    """
+    """A counter at both ends of the window as of `runner.core.facts.Counter`; `delta` is None for a level."""
 
     scope: Text
     name: Text
@@ -228,16 +194,12 @@ class UnreadableCounter(Struct, frozen=True):
 
 
 class Moment(Struct, frozen=True):
-    """One second of a stage.
+    """One second of a stage; CPU in cores.
 
     Attributes:
         t_s: Seconds from the start of the measured window to the end of this second; <= 0 in the warm-up.
-        rps: Successful responses.
         p95_ms: 95th percentile of the response time.
         errors: Requests that failed or were dropped.
-        in_flight: Requests under way at the end.
-        cpu_app: CPU cores of the app.
-        cpu_system: CPU cores of the host.
     """
 
     t_s: Number
@@ -262,15 +224,9 @@ class StageCalibration(Struct, frozen=True):
     """The generator against a server that does nothing, at the stage's rate.
 
     Attributes:
-        made_at: UTC, ISO 8601.
-        engine: What offered the load.
-        connection: ``new`` or ``keep-alive``.
-        workers: Generator processes.
         ceiling_rps: The highest rate that the generator could offer; None where it was not measured.
-        above_ceiling: Whether the stage's rate is higher.
         achieved: Successful responses ÷ planned requests; None where nothing was measured at this rate.
-        duration_ms: ``p50``, ``p95`` and ``p99``; empty where nothing was measured.
-        dispatch_delay_ms: Likewise.
+        duration_ms: ``p50``, ``p95``, ``p99``, as `dispatch_delay_ms` has; empty where nothing was measured.
         cpu_us_per_request: CPU time of all workers.
         spacing_us: None where gaps could not be paired with planned ones.
     """
@@ -298,13 +254,7 @@ class StageEvent(Struct, frozen=True):
 
 
 class ThresholdResult(Struct, frozen=True):
-    """A threshold on a stage.
-
-    Attributes:
-        expr: As it was written.
-        ok: Whether it passed; False where nothing was measured.
-        value: In the metric's unit (`runner.core.metrics`).
-    """
+    """A threshold on a stage: failed where nothing was measured; its value is in the metric's unit."""
 
     expr: Text
     ok: bool
@@ -322,11 +272,9 @@ class Probe(Struct, frozen=True, omit_defaults=True):
     """Of a stage that a search ran: what it says about its rate.
 
     Attributes:
-        stage: Name of the search.
         probe: Counts from 1.
         holds: Whether all conditions passed; None where the probe could not be judged.
         why: Why they did not; empty when they did.
-        conditions: Each with its value.
         decides: Whether the result of the search rests on this probe; None until the search is over.
     """
 
@@ -342,7 +290,6 @@ class Measured(Struct, frozen=True, kw_only=True):
     """What was measured of a whole stage, or of one part of it such as one request of several.
 
     Attributes:
-        requests: Counts.
         actual_rps: Successful responses completed in the window ÷ its seconds; None without any data.
         achieved: `actual_rps` ÷ target rate.
         duration_ms: done − (ready if the connection is new, else started).
@@ -371,22 +318,13 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         cpu_cores: Role to CPU cores; None for a role that was not observed.
-        cpu_cores_by_subject: Name to CPU cores.
         throttling_by_subject: Name to the cost of its CPU quota; subjects without a quota are absent.
         requests_by_subject: Name to the requests that it counted itself.
         cpu_us_per_request: Role to CPU time per successful response, in µs.
-        memory_mib: Role to resident memory.
-        counters: Of the kernel, the proxy and the app.
-        unreadable: Counters that could not be read.
         timeseries: One entry per second, the warm-up first.
         clock: Which clock timed the responses.
         calibration: The generator's own numbers at this rate; None without a calibration.
-        workers: Generator processes.
         notes: What else a reader should know, in sentences without a full stop.
-        thresholds: Each with its value.
-        validity: Whether all this may be believed.
-        verdict: What limits the stage.
-        find: Of a search's probe.
         parts: Name of a request or scenario to what was measured of it alone; empty where there is only one.
     """
 
@@ -419,16 +357,9 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
     """One stage of one configuration, run once.
 
     Attributes:
-        name: As in the specification, or made from the rate.
-        engine: What offered the load.
         target_rps: Requests offered per second.
-        window_s: Length of the measured window.
-        warmup_s: Length of the warm-up before it.
-        timeout_s: How long a request may take.
         repeat: Counts from 1.
         order: Place in the run, from 0.
-        status: How it ended.
-        replicas: Of the app.
         events: In time order.
     """
 
@@ -458,14 +389,7 @@ class OutlierResult(Struct, frozen=True):
 
 
 class RepeatedMetric(Struct, frozen=True):
-    """One metric over all repeats of a stage.
-
-    Attributes:
-        median: Of the repeats.
-        low: Lower end of its 95 % interval; None for fewer than three repeats.
-        high: Upper end.
-        outliers: Repeats that stand out.
-    """
+    """One metric of all repeats: their median, its 95 % interval (None below three repeats), and outliers."""
 
     median: Number
     low: Number | None
@@ -474,12 +398,9 @@ class RepeatedMetric(Struct, frozen=True):
 
 
 class Repeats(Struct, frozen=True):
-    """All repeats of a stage.
+    """All repeats of a stage: how many could be used, and the orders of those that could not.
 
     Attributes:
-        stage: Its name.
-        n: How many could be used.
-        left_out: Orders of those that could not.
         metrics: Key of `runner.analyze.key_metrics` to its value.
     """
 
@@ -503,14 +424,7 @@ class ProbeSummary(Struct, frozen=True):
 
 
 class Knee(Struct, frozen=True):
-    """Where the latency turns up.
-
-    Attributes:
-        rps: The last rate before; None where there is no knee.
-        p95_ms: Latency there.
-        method: How it was found.
-        sentence: For people.
-    """
+    """Where the latency turns up: the last rate before, and the latency there; None without a knee."""
 
     rps: Number | None
     p95_ms: Number | None
@@ -522,21 +436,12 @@ class Capacity(Struct, frozen=True):
     """What a search found.
 
     Attributes:
-        stage: Name of the search.
-        repeat: Counts from 1.
-        holds: The conditions that a rate has to pass.
-        min_rps: The lowest rate that may be tried.
-        max_rps: The highest.
         precision: How far apart, relatively, the bounds may be in the end.
-        ending: How it ended.
         rps: The capacity; None where none was found.
         held_rps: The highest rate that passed.
         failed_rps: The lowest that did not.
         limited_by: Verdict of the lowest rate that failed.
         latency: Name of the latency in `probes` and `knee`.
-        probes: In the order they were run.
-        knee: Where the latency turns up.
-        sentence: For people.
     """
 
     stage: Text
@@ -560,11 +465,9 @@ class Difference(Struct, frozen=True):
     """One metric as two engines measured it.
 
     Attributes:
-        metric: Path in the stage.
         values: Of the stage's own engine and of the other one.
         difference: The second minus the first.
         ratio: The second ÷ the first; None where the first is 0.
-        same: Whether they agree.
     """
 
     metric: Word
@@ -587,14 +490,7 @@ class CrossCheck(Struct, frozen=True):
 
 
 class Hypothesis(Struct, frozen=True):
-    """The limit that was expected, against the one that was found.
-
-    Attributes:
-        expected: The limit.
-        answer: Whether it was the one.
-        stage: The stage that decides.
-        why: For people.
-    """
+    """The limit that was expected, against the one that was found, and the stage that decides."""
 
     expected: Limit
     answer: HypothesisAnswer
@@ -636,16 +532,10 @@ class ConfigurationResults(Struct, frozen=True):
 
 
 class ScalingPoint(Struct, frozen=True):
-    """A capacity with its number of replicas.
+    """A capacity with its bounds and its number of replicas.
 
     Attributes:
-        configuration: Its name.
-        replicas: Of the app.
-        rps: The capacity.
-        low_rps: Lower bound of it.
-        high_rps: Upper bound.
         source: ``search`` or ``overload``.
-        limited_by: What limited it.
         fitted_rps: What the law says; None without a law.
     """
 
@@ -671,9 +561,7 @@ class ScalingLaw(Struct, frozen=True):
         contention: σ.
         contention_95: Its interval; None where the points determine the law exactly.
         coherency: κ.
-        coherency_95: Its interval.
         peak_replicas: Where the capacity is highest; None without a peak.
-        peak_95: Its interval.
         ceiling_rps: The highest capacity; None without a bound.
     """
 
@@ -692,11 +580,8 @@ class Scaling(Struct, frozen=True):
 
     Attributes:
         configurations: Their names, fewest replicas first.
-        points: Every known capacity.
         without: Configurations whose limit was not found.
         law: None where the points are too few.
-        method: How it was fitted.
-        sentence: For people.
     """
 
     configurations: tuple[Text, ...]
@@ -734,11 +619,7 @@ class Results(Struct, frozen=True):
     """The content of results.json.
 
     Attributes:
-        schema_version: Of the file's format.
-        experiment: What was asked.
-        run: The run around the stages.
         environment: The host; keys end in their unit where they have one.
-        configurations: In the specification's order.
         scaling: One entry per family of configurations that differ in replicas alone.
     """
 

@@ -215,7 +215,7 @@ def _interrupted(trial: Trial, record: _Record) -> LoadFacts | None:
         planned=round(trial.stage.rps * trial.stage.duration),
         seconds=tuple(record.seconds),
         complete=False,
-        clock="not recorded, because the stage was cut short",
+        clock="not recorded, because the stage was interrupted",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 from pydantic import Field, model_validator
 
 from runner.core.units import Bytes, Seconds
-from runner.experiment.base_model import Conflict, SpecModel, refuse
+from runner.experiment.base_model import Conflict, SpecModel, conflict_if, refuse
 from runner.experiment.fields import AsWritten, EnvName, Line, Number, Text, UrlPath, Whole, Workers
 from runner.experiment.quantities import GIB, MIB, MINUTE, Size, Time
 
@@ -58,18 +58,24 @@ class App(SpecModel):
     memory: Annotated[Bytes, Size(min_bytes=6 * MIB, max_bytes=1024 * GIB)] | None = Field(
         None, description="Memory limit of each replica; kind docker only.", examples=["256MiB"]
     )
+    hardened: Annotated[bool, Field(strict=True)] = Field(
+        False,
+        description="Run the container without capabilities, without new privileges, and with a limit of "
+        "4096 processes; by default it has the rights that docker run gives. Kind docker only.",
+    )
     ready_within: Annotated[Seconds, Time(max_s=10 * MINUTE)] = Field(
         30.0, description="Time limit from start until the health path returns 2xx."
     )
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        duplicates = [
-            Conflict(("env_from", at), f"{name} is already in env", "keep it in either env or env_from")
-            for at, name in enumerate(self.env_from)
-            if name in self.env
-        ]
-        refuse(*duplicates)
+        hint = "keep it in either env or env_from"
+        refuse(
+            *(
+                conflict_if(name in self.env, ("env_from", at), f"{name} is already in env", hint)
+                for at, name in enumerate(self.env_from)
+            )
+        )
         return self
 
     def describe_variables(self) -> str:
@@ -94,9 +100,8 @@ class Proxy(SpecModel):
     )
 
 
-NO_PROXY: Final = Conflict(
-    ("replicas",), "more than one replica requires a proxy", "add 'proxy: {kind: nginx}'"
-)
+_ADD_PROXY: Final = "add 'proxy: {kind: nginx}'"
+NO_PROXY: Final = Conflict(("replicas",), "more than one replica requires a proxy", _ADD_PROXY)
 
 
 def command_conflict(app: App) -> Conflict | None:
@@ -106,32 +111,25 @@ def command_conflict(app: App) -> Conflict | None:
         return Conflict(("app",), "command is required for kind process", example)
     if not app.command[0]:
         return Conflict(("app", "command", 0), "the program name is empty")
-    if app.port is None and not any(PORT_FIELD in argument for argument in app.command):
-        hint = "or set 'port' if the app always listens on the same port"
-        return Conflict(("app", "command"), "no argument contains {port}, so the app's port is unknown", hint)
-    return None
+    unknown = app.port is None and not any(PORT_FIELD in argument for argument in app.command)
+    hint = "or set 'port' if the app always listens on the same port"
+    message = "no argument contains {port}, so the app's port is unknown"
+    return conflict_if(unknown, ("app", "command"), message, hint)
 
 
 def replicas_conflict(replicas: int, proxy: Proxy | None, app: App) -> Conflict | None:
     """Return what prevents running several processes of the app."""
-    if replicas == 1:
-        return None
-    if proxy is None:
+    if replicas > 1 and proxy is None:
         return NO_PROXY
-    if app.port is not None:
-        return Conflict(
-            ("app", "port"),
-            "replicas cannot share a fixed port",
-            "remove 'port' and use {port} in the command",
-        )
-    return None
+    hint = "remove 'port' and use {port} in the command"
+    shared = replicas > 1 and app.port is not None
+    return conflict_if(shared, ("app", "port"), "replicas cannot share a fixed port", hint)
 
 
 def image_conflict(app: App) -> Conflict | None:
     """Return what prevents starting the app in a container."""
     if app.build is None and app.image is None:
         return Conflict(("app",), "build or image is required for kind docker")
-    if app.build is not None and app.image is not None:
-        hint = "a configuration removes an inherited key by setting it to null"
-        return Conflict(("app", "image"), "build and image cannot be combined", hint)
-    return None
+    both = app.build is not None and app.image is not None
+    hint = "a configuration removes an inherited key by setting it to null"
+    return conflict_if(both, ("app", "image"), "build and image cannot be combined", hint)

@@ -28,17 +28,16 @@ def is_from_file(info: ValidationInfo) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Fields that cannot be combined.
-
-    Attributes:
-        at: Keys from the model that reports it down to the field to point at.
-        message: What is wrong, without a trailing full stop.
-        hint: What to do, or an empty string.
-    """
+    """Fields that cannot be combined; `at` leads from the reporting model down to the field to point at."""
 
     at: tuple[str | int, ...]
     message: str
     hint: str = ""
+
+
+def conflict_if(wrong: object, at: tuple[str | int, ...], message: str, hint: str = "") -> Conflict | None:
+    """Return the conflict if something is wrong."""
+    return Conflict(at, message, hint) if wrong else None
 
 
 def invalid_value(message: str, hint: str = "") -> PydanticCustomError:

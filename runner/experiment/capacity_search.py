@@ -9,7 +9,6 @@ service that fails at one rate fails at all higher rates, as the throughput sear
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,12 +25,8 @@ class Search:
     """The state of a search: its limits, and the results so far.
 
     Attributes:
-        min_rps: The lowest rate it may try, > 0.
-        max_rps: The highest.
-        start: The first rate it tries, from `min_rps` to `max_rps`.
         precision: It ends when the lowest failed rate is at most this fraction above the
             highest sustained rate; > 0.
-        probes: How many rates it may try, >= 1.
         tried: Rates in the order they were tried, and whether each was sustained.
     """
 
@@ -68,11 +63,7 @@ class Search:
         return SearchEnding.ALWAYS if self.failed is None else SearchEnding.FOUND
 
     def after(self, *, sustained: bool) -> Search:
-        """Return the search after `next_rate` was tried.
-
-        Raises:
-            ValueError: The search is over.
-        """
+        """Return the search after `next_rate` was tried; ValueError if the search is over."""
         rate = self.next_rate
         if rate is None:
             raise ValueError("the search is over")
@@ -94,18 +85,12 @@ class Search:
 def between(low: PerSecond, high: PerSecond) -> PerSecond:
     """Return approximately the geometric mean of two rates, rounded to as few digits as possible.
 
-    Returns:
-        A rate in the middle fifth of the interval on a logarithmic scale: at most three fifths remain.
+    It is in the middle fifth of the interval on a logarithmic scale, so at most three fifths remain.
     """
     mean = math.sqrt(low * high)
     slack = (high / low) ** _MIDDLE
-    return next((rate for rate in _rounded(mean) if mean / slack <= rate <= mean * slack), mean)
-
-
-def _rounded(rate: PerSecond) -> Iterator[PerSecond]:
-    """Yield the rate rounded to two significant digits, then three, and so on."""
-    for digits in range(2, _MAX_DIGITS):
-        yield float(f"{rate:.{digits - 1}e}")
+    rounded = (float(f"{mean:.{digits - 1}e}") for digits in range(2, _MAX_DIGITS))
+    return next((rate for rate in rounded if mean / slack <= rate <= mean * slack), mean)
 
 
 def probes_needed(search: Search) -> int:

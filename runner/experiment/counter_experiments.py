@@ -7,7 +7,7 @@ cause (Mill, "A System of Logic", 1843: the method of difference).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -28,7 +28,6 @@ class Change:
     """One change to a configuration.
 
     Attributes:
-        name: Its name in results and configuration names, such as ``keep-alive``.
         words: What is done, for the beginning of a sentence: ``adding a replica``.
         cause: The cause of the limit if this change lifts it.
         make: Returns the changed configuration; None if the change does not apply.
@@ -49,11 +48,7 @@ def counter_experiment(configuration: Configuration, limit: Limit) -> Change | N
 
 
 def changed(configuration: Configuration, name: str) -> Configuration:
-    """Return the configuration with one change, under a name of its own.
-
-    Raises:
-        ValueError: The change does not apply to it.
-    """
+    """Return the configuration with one change and a name of its own; ValueError if it does not apply."""
     result = CHANGES[name].make(configuration) if name in CHANGES else None
     if result is None:
         raise ValueError(f"the change '{name}' does not apply to configuration {configuration.name}")
@@ -76,8 +71,9 @@ def _app(configuration: Configuration, app: App, **changes: Any) -> _Changed:
     return _topology(configuration, app=app.model_copy(update=changes))
 
 
-def _proxy(configuration: Configuration, proxy: Proxy, **changes: Any) -> _Changed:
-    return _topology(configuration, proxy=proxy.model_copy(update=changes))
+def _proxy(configuration: Configuration, **changes: Any) -> _Changed:
+    proxy = configuration.topology.proxy
+    return _topology(configuration, proxy=proxy.model_copy(update=changes)) if proxy else None
 
 
 def _keep_alive(configuration: Configuration) -> _Changed:
@@ -86,9 +82,8 @@ def _keep_alive(configuration: Configuration) -> _Changed:
 
 def _upstream_keepalive(configuration: Configuration) -> _Changed:
     proxy = configuration.topology.proxy
-    if proxy is None or proxy.keepalive:
-        return None
-    return _proxy(configuration, proxy, keepalive=_UPSTREAM_CONNECTIONS)
+    applies = proxy and not proxy.keepalive
+    return _proxy(configuration, keepalive=_UPSTREAM_CONNECTIONS) if applies else None
 
 
 def _direct(configuration: Configuration) -> _Changed:
@@ -105,31 +100,26 @@ def _no_proxy(configuration: Configuration) -> _Changed:
 
 
 def _more_proxy_workers(configuration: Configuration) -> _Changed:
-    proxy = configuration.topology.proxy
-    if proxy is None or not isinstance(proxy.workers, int):
-        return None
-    return _proxy(configuration, proxy, workers=proxy.workers + 1)
+    workers = proxy.workers if (proxy := configuration.topology.proxy) else "auto"
+    return _proxy(configuration, workers=workers + 1) if isinstance(workers, int) else None
 
 
 def _more_proxy_connections(configuration: Configuration) -> _Changed:
     proxy = configuration.topology.proxy
-    if proxy is None or proxy.connections >= _MANY_PROXY_CONNECTIONS:
-        return None
-    return _proxy(configuration, proxy, connections=_MANY_PROXY_CONNECTIONS)
+    applies = proxy and proxy.connections < _MANY_PROXY_CONNECTIONS
+    return _proxy(configuration, connections=_MANY_PROXY_CONNECTIONS) if applies else None
 
 
 def _replica(configuration: Configuration) -> _Changed:
     topology = configuration.topology
-    if topology.proxy is None or not topology.can_add_replicas:
-        return None
-    return _with(configuration, topology.with_replicas(topology.replicas + 1))
+    applies = topology.proxy and topology.can_add_replicas
+    return _with(configuration, topology.with_replicas(topology.replicas + 1)) if applies else None
 
 
 def _replica_and_proxy(configuration: Configuration) -> _Changed:
-    topology = configuration.topology
-    if topology.proxy is not None or not topology.can_add_replicas:
-        return None
-    return _topology(configuration, replicas=2, proxy=Proxy(keepalive=_UPSTREAM_CONNECTIONS))
+    applies = configuration.topology.proxy is None and configuration.topology.can_add_replicas
+    proxy = Proxy(keepalive=_UPSTREAM_CONNECTIONS)
+    return _topology(configuration, replicas=2, proxy=proxy) if applies else None
 
 
 def _more_cpus(configuration: Configuration) -> _Changed:
@@ -151,16 +141,13 @@ def _multiplied(pattern: re.Pattern[str], factor: int) -> Callable[[Configuratio
             return None
         if (command := _multiplied_option(app.command or (), pattern, factor)) is not None:
             return _app(configuration, app, command=command)
-        if (env := _multiplied_variable(app.env, pattern, factor)) is not None:
-            return _app(configuration, app, env=env)
-        return None
+        env = _multiplied_variable(app.env, pattern, factor)
+        return _app(configuration, app, env=env) if env else None
 
     return make
 
 
-def _multiplied_option(
-    command: tuple[str, ...], pattern: re.Pattern[str], factor: int
-) -> tuple[str, ...] | None:
+def _multiplied_option(command: Sequence[str], pattern: re.Pattern[str], factor: int) -> Sequence[str] | None:
     """Return the command with ``--backlog 16`` or ``--backlog=16`` multiplied, None without the option."""
     for at, argument in enumerate(command):
         option, equals, value = argument.partition("=")
@@ -221,13 +208,7 @@ _ALL: Final = (
 CHANGES: Final[Mapping[str, Change]] = {change.name: change for change in _ALL}
 
 _CHANGES_FOR: Final[Mapping[Limit, tuple[str, ...]]] = {
-    Limit.CONNECTION: (
-        "backlog",
-        "proxy-connections",
-        "keep-alive",
-        "upstream-keepalive",
-        "host-network",
-    ),
+    Limit.CONNECTION: ("backlog", "proxy-connections", "keep-alive", "upstream-keepalive", "host-network"),
     Limit.FORWARDER: ("direct", "host-network"),
     Limit.PROXY_CPU: ("proxy-worker", "no-proxy", "upstream-keepalive", "keep-alive"),
     Limit.APP_CPU: ("workers", "replica", "keep-alive", "replicas"),

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from runner.experiment.base_model import invalid_value
-from runner.experiment.suggestions import display
+from runner.experiment.suggestions import display, slug
 from runner.experiment.yaml.scalars import written
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?")
 _PATH: Final = re.compile(r"/[!-\"$-~]{0,8191}")
+_MAX_WORKERS: Final = 256
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
-        slug = re.sub(r"[^a-z0-9]+", "-", value[:100].lower()).strip("-")[:48].strip("-")
-        hint = f"did you mean '{slug}'?" if slug and value.isascii() else ""
-        raise invalid_value(
-            f"should be 1 to 48 of a-z, 0-9 and '-', without '-' at either end; it is {display(value)}",
-            hint,
-        )
+        near = slug(value[:100])[:48].strip("-")
+        hint = f"did you mean '{near}'?" if near and value.isascii() else ""
+        message = "should be 1 to 48 of a-z, 0-9 and '-', without '-' at either end; it is"
+        raise invalid_value(f"{message} {display(value)}", hint)
     return value
 
 
@@ -43,18 +41,15 @@ def _url_path(value: str) -> str:
             hint = f"did you mean {display('/' + value)}?"
         elif not value.isascii() or " " in value:
             hint = "percent-encode spaces and non-ASCII characters, such as %20"
-        raise invalid_value(
-            f"should begin with '/' and contain no space, '#' or control character; it is {display(value)}",
-            hint,
-        )
+        message = "should begin with '/' and contain no space, '#' or control character; it is"
+        raise invalid_value(f"{message} {display(value)}", hint)
     return value
 
 
 def _env_name(value: str) -> str:
     if not _ENV_NAME.fullmatch(value):
-        raise invalid_value(
-            f"should be an environment variable name of letters, digits and '_', not {display(value)}"
-        )
+        message = "should be an environment variable name of letters, digits and '_', not"
+        raise invalid_value(f"{message} {display(value)}")
     return value
 
 
@@ -72,15 +67,11 @@ def _as_written(value: object) -> object:
     raise invalid_value(f"should be text, not {display(value)}", hint)
 
 
-def _auto_or(max_workers: int) -> Callable[[object], object]:
-    def read(value: object) -> object:
-        if value == "auto":
-            return value
-        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= max_workers:
-            return value
-        raise invalid_value(f"should be auto or a whole number from 1 to {max_workers}, not {display(value)}")
-
-    return read
+def _auto_or_number(value: object) -> object:
+    number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MAX_WORKERS
+    if number or value == "auto":
+        return value
+    raise invalid_value(f"should be auto or a whole number from 1 to {_MAX_WORKERS}, not {display(value)}")
 
 
 def _pattern(pattern: re.Pattern[str]) -> Any:
@@ -99,27 +90,20 @@ Name: TypeAlias = Annotated[Text, AfterValidator(_name), _pattern(_NAME)]
 UrlPath: TypeAlias = Annotated[Text, AfterValidator(_url_path), _pattern(_PATH)]
 EnvName: TypeAlias = Annotated[Text, AfterValidator(_env_name)]
 
-AsWritten: TypeAlias = Annotated[
-    str,
-    BeforeValidator(_as_written),
-    AfterValidator(_no_nul),
-    WithJsonSchema({"type": ["string", "number", "boolean"]}),
-]
+_SINGLE_VALUE: Final = WithJsonSchema({"type": ["string", "number", "boolean"]})
+AsWritten: TypeAlias = Annotated[str, BeforeValidator(_as_written), AfterValidator(_no_nul), _SINGLE_VALUE]
 """Text; a number or boolean becomes the text that the file contains: ``1.10`` is ``"1.10"``."""
 
-Single: TypeAlias = Annotated[
-    Any, BeforeValidator(_single), WithJsonSchema({"type": ["string", "number", "boolean"]})
-]
+Single: TypeAlias = Annotated[Any, BeforeValidator(_single), _SINGLE_VALUE]
 """Text, a number or a boolean."""
 
 
-def _workers(max_workers: int) -> Any:
-    number = {"type": "integer", "minimum": 1, "maximum": max_workers}
-    return BeforeValidator(_auto_or(max_workers)), WithJsonSchema({"anyOf": [number, {"const": "auto"}]})
-
-
-_WORKERS: Final = _workers(256)
-Workers: TypeAlias = Annotated[int | Literal["auto"], _WORKERS[0], _WORKERS[1]]
+_WORKERS: Final = {"type": "integer", "minimum": 1, "maximum": _MAX_WORKERS}
+Workers: TypeAlias = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(_auto_or_number),
+    WithJsonSchema({"anyOf": [_WORKERS, {"const": "auto"}]}),
+]
 
 Whole: TypeAlias = Annotated[int, Field(strict=True)]
 Processors: TypeAlias = Annotated[tuple[Annotated[Whole, Field(ge=0, le=4095)], ...], Field(max_length=256)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import Field, model_validator
 
 from runner.core.units import PerSecond, Seconds
-from runner.experiment.base_model import Conflict, SpecModel, refuse
+from runner.experiment.base_model import SpecModel, conflict_if, refuse
 from runner.experiment.fields import Line, Number, Whole
 from runner.experiment.quantities import HOUR, Time, format_time
 from runner.experiment.thresholds import Threshold
@@ -57,19 +57,13 @@ class Find(SpecModel):
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
         lowest, highest = stage_name(self.lowest_rps), stage_name(self.max_rps)
+        empty = self.lowest_rps >= self.max_rps
+        outside = self.start is not None and not self.lowest_rps <= self.start <= self.max_rps
         refuse(
-            Conflict(("min_rps",), f"should be less than max_rps, which is {highest}")
-            if self.lowest_rps >= self.max_rps
-            else None,
-            Conflict(("start",), f"should be between min_rps ({lowest}) and max_rps ({highest})")
-            if self.start is not None and not self.lowest_rps <= self.start <= self.max_rps
-            else None,
+            conflict_if(empty, ("min_rps",), f"should be less than max_rps, which is {highest}"),
+            conflict_if(outside, ("start",), f"should be between min_rps ({lowest}) and max_rps ({highest})"),
         )
         return self
-
-
-def _default_name(stage: dict[str, Any]) -> str:
-    return f"find up to {stage_name(stage['find'].max_rps)}"
 
 
 class FindStage(SpecModel):
@@ -86,7 +80,7 @@ class FindStage(SpecModel):
         0.0, description="Load at the probe's rate before its window; not measured.", examples=["2s"]
     )
     name: Line = Field(
-        default_factory=_default_name,
+        default_factory=lambda given: f"find up to {stage_name(given['find'].max_rps)}",
         max_length=60,
         description="Defaults to the highest rate, such as 'find up to 20,000 RPS'.",
     )
@@ -94,22 +88,16 @@ class FindStage(SpecModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_rps_beside_find(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "rps" in value:
-            refuse(
-                Conflict(
-                    ("rps",), "a stage has either rps or find, not both", "find chooses the rates itself"
-                )
-            )
+        both = isinstance(value, dict) and "rps" in value
+        message = "a stage has either rps or find, not both"
+        refuse(conflict_if(both, ("rps",), message, "find chooses the rates itself"))
         return value
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        if self.find.lowest_rps * self.duration < 1:
-            rate = stage_name(self.find.lowest_rps)
-            message = (
-                f"{rate}, the lowest rate to try, for {format_time(self.duration)} is less than one request"
-            )
-            refuse(Conflict(("duration",), message))
+        rate = f"{stage_name(self.find.lowest_rps)}, the lowest rate to try,"
+        message = f"{rate} for {format_time(self.duration)} is less than one request"
+        refuse(conflict_if(self.find.lowest_rps * self.duration < 1, ("duration",), message))
         return self
 
     def at(self, rate: PerSecond) -> Stage:

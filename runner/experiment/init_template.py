@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.experiment.app import PORT_FIELD
+from runner.experiment.suggestions import slug
 from runner.experiment.url import host_of, is_loopback, literal
 
 _PORT: Final = re.compile(r"(?P<before>(?:^|[=:]))(?P<port>[1-9][0-9]{1,4})$")
@@ -20,13 +21,7 @@ _MAX_NAME: Final = 40
 class Known:
     """Properties of a service that are known before it is measured.
 
-    Attributes:
-        url: URL of a service that already runs; empty if `command` starts it.
-        command: Program and arguments, including ``{port}``.
-        path: Path of the request.
-        status: Status code of the response to it.
-        health: Path that returns 2xx; None if none was found.
-        pids: Its current process IDs on this host.
+    `url` is empty if `command`, which includes ``{port}``, starts it; `health` returns 2xx, if one was found.
     """
 
     url: str = ""
@@ -57,8 +52,7 @@ def name_for(known: Known) -> str:
     if known.url and _is_local(host_of(known.url)):
         return "my-service"
     source = host_of(known.url) if known.url else known.command[0].rpartition("/")[2]
-    slug = re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-")[:_MAX_NAME].strip("-")
-    return slug or "my-service"
+    return slug(source)[:_MAX_NAME].strip("-") or "my-service"
 
 
 def _is_local(host: str) -> bool:
@@ -84,14 +78,11 @@ def _process(known: Known) -> str:
 
 
 def _external(known: Known) -> str:
-    lines = [
-        "  kind: external                # already runs; nothing is started",
-        f"  url: {json.dumps(known.url)}",
-    ]
+    lines = ["  kind: external                # already runs; nothing is started"]
+    lines.append(f"  url: {json.dumps(known.url)}")
     if known.health:
-        lines.append(
-            f"  health: {json.dumps(known.health)}          # must return 2xx before the load starts"
-        )
+        health = json.dumps(known.health)
+        lines.append(f"  health: {health}          # must return 2xx before the load starts")
     if known.pids:
         pids = ", ".join(map(str, known.pids))
         lines.append(f"  pids: [{pids}]                  # current process IDs, for CPU measurement")
@@ -101,10 +92,8 @@ def _external(known: Known) -> str:
 
 
 def _allow(known: Known) -> str:
-    if not known.url:
-        return ""
     host = host_of(known.url)
-    if _is_local(host):
+    if not known.url or _is_local(host):
         return ""
     return f"\n  allow_hosts: [{json.dumps(host)}]   # requires permission and --i-am-authorized"
 

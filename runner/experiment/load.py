@@ -28,8 +28,7 @@ def read_spec(text: bytes, *, source: str, overrides: Sequence[str] = ()) -> Exp
     Args:
         text: The content of the file.
         source: The file's name, for messages.
-        overrides: ``path=value`` of every ``--set``, applied in order to the document before its
-            configurations are merged. Values are YAML.
+        overrides: ``path=value`` of every ``--set``, applied in order before configurations are merged.
 
     Raises:
         SpecificationError: The file or an override is invalid; contains every problem.
@@ -66,11 +65,10 @@ def _read(text: str, overrides: Sequence[str]) -> tuple[Experiment | None, list[
 def _too_many(document: MapNode) -> Fault | None:
     """Return a fault if there are too many configurations, before any is copied."""
     listed = document.entries.get("configurations")
-    if listed and isinstance(listed.value, ListNode) and len(listed.value.items) > MAX_CONFIGURATIONS:
-        message = f"should have at most {MAX_CONFIGURATIONS} entries"
-        return Fault(listed.key, listed.value.path, message)
-    count = len(listed.value.items) if listed and isinstance(listed.value, ListNode) else 1
-    return too_many_cells(document, max(count, 1))
+    items = listed.value.items if listed and isinstance(listed.value, ListNode) else ()
+    if listed and len(items) > MAX_CONFIGURATIONS:
+        return Fault(listed.key, listed.value.path, f"should have at most {MAX_CONFIGURATIONS} entries")
+    return too_many_cells(document, max(len(items), 1))
 
 
 def _without_effect(document: MapNode, resolved: MapNode) -> Iterator[Fault]:

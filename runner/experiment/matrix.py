@@ -6,7 +6,6 @@ depend on the values only: the same combination has the same name in every run.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -15,13 +14,13 @@ from typing import Final
 
 from runner.experiment.overrides import put, steps_of
 from runner.experiment.problems import Fault, Refused
+from runner.experiment.suggestions import slug
 from runner.experiment.yaml.tree import Entry, ListNode, MapNode, Mark, Node, Scalar
 
 KEY: Final = "matrix"
 MAX_CELLS: Final = 32
 MAX_NAME: Final = 48
 _NOT_VARIED: Final = ("name", "title")
-_NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +34,8 @@ class _Axis:
     values: Sequence[Scalar]
 
 
-def slug(text: str) -> str:
-    """Return text as a part of a name: ``keep-alive``, ``0-5``."""
-    return _NOT_IN_NAMES.sub("-", text.lower()).strip("-")
-
-
 def too_many_cells(document: MapNode, configurations: int) -> Fault | None:
-    """Return a fault if the matrix makes too many configurations, before any is made.
-
-    Args:
-        document: The whole document.
-        configurations: How many configurations the document has, >= 1.
-    """
+    """Return a fault if the matrix makes too many of the document's configurations, before any is made."""
     axes = _axes(document)
     cells = prod(len(axis.values) for axis in axes)
     if cells * configurations <= MAX_CELLS:
@@ -58,17 +47,14 @@ def too_many_cells(document: MapNode, configurations: int) -> Fault | None:
 
 
 def spread(document: MapNode, resolved: MapNode, *, listed: bool) -> tuple[MapNode, list[Fault]]:
-    """Return the resolved document with a configuration for every combination.
+    """Return the resolved document with a configuration for every combination of the matrix, if any.
 
-    Args:
-        document: The document before the overlay, with or without a matrix.
-        resolved: The document after the overlay, with complete configurations.
-        listed: Whether `document` lists configurations; their names then come before the combination's.
+    If `document`, which is before the overlay, lists configurations, their names come first in the new ones.
     """
-    axes = _axes(document)
+    axes, path_faults = _axes(document), list(_path_faults(document))
     entry = resolved.entries["configurations"]
     if not axes or not isinstance(entry.value, ListNode):
-        return resolved, list(_path_faults(document))
+        return resolved, path_faults
     items: list[Node] = []
     faults: dict[Mark, Fault] = {}
     for item in entry.value.items:
@@ -78,32 +64,24 @@ def spread(document: MapNode, resolved: MapNode, *, listed: bool) -> tuple[MapNo
             except Refused as refused:
                 faults.setdefault(refused.fault.mark, refused.fault)
     if faults:
-        return resolved, [*faults.values(), *_path_faults(document)]
+        return resolved, [*faults.values(), *path_faults]
     combined = ListNode(entry.value.mark, entry.value.path, tuple(items))
     entries = {**resolved.entries, "configurations": Entry(entry.key, combined)}
-    return MapNode(resolved.mark, resolved.path, entries), list(_path_faults(document))
+    return MapNode(resolved.mark, resolved.path, entries), path_faults
 
 
 def _axes(document: MapNode) -> list[_Axis]:
     """Return every key that is a path and has a list of single values; the model reports the others."""
     rows = [(path, entry, steps_of(path)) for path, entry in _rows(document)]
     last = [steps[-1] for _, _, steps in rows if steps]
-    return [
-        _Axis(
-            mark=entry.key,
-            path=path,
-            steps=steps,
-            label=steps[-1] if last.count(steps[-1]) == 1 else ".".join(steps),
-            values=values,
-        )
-        for path, entry, steps in rows
-        if steps and steps[0] not in _NOT_VARIED and (values := _values(entry.value))
-    ]
-
-
-def _values(node: Node) -> list[Scalar]:
-    items = node.items if isinstance(node, ListNode) else ()
-    return [item for item in items if isinstance(item, Scalar) and item.value is not None]
+    axes = []
+    for path, entry, steps in rows:
+        items = entry.value.items if isinstance(entry.value, ListNode) else ()
+        values = [item for item in items if isinstance(item, Scalar) and item.value is not None]
+        if steps and steps[0] not in _NOT_VARIED and values:
+            label = steps[-1] if last.count(steps[-1]) == 1 else ".".join(steps)
+            axes.append(_Axis(entry.key, path, steps, label, values))
+    return axes
 
 
 def _rows(document: MapNode) -> Iterator[tuple[str, Entry]]:
@@ -123,11 +101,7 @@ def _path_faults(document: MapNode) -> Iterator[Fault]:
 
 
 def _cell(item: Node, axes: Sequence[_Axis], values: Sequence[Scalar], *, listed: bool) -> Node:
-    """Return one configuration with one combination of values.
-
-    Raises:
-        Refused: A path does not exist in the configuration, or the name would be too long.
-    """
+    """Return one configuration with one combination of values; `Refused` if a path does not exist in it."""
     if not isinstance(item, MapNode):
         return item
     node: Node = item
@@ -147,7 +121,7 @@ def _named(node: MapNode, name: str, label: str, at: Mark, *, listed: bool) -> M
         name, label = f"{own}-{name}", f"{title or own}: {label}"
     if len(name) > MAX_NAME:
         message = f"the configuration name '{name}' is longer than {MAX_NAME} characters"
-        raise Refused(Fault(at, KEY, message, "shorten the name of the configuration, or vary fewer keys"))
+        raise Refused(at, KEY, message, "shorten the name of the configuration, or vary fewer keys")
     named = {"name": Entry(at, Scalar(at, KEY, name)), "title": Entry(at, Scalar(at, KEY, label))}
     return MapNode(node.mark, node.path, {**node.entries, **named})
 

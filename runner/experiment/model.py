@@ -14,12 +14,12 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from runner.core.codes import Limit
 from runner.core.units import Seconds
 from runner.experiment.app import App, Proxy
-from runner.experiment.base_model import Conflict, SpecModel, refuse
+from runner.experiment.base_model import Conflict, SpecModel, conflict_if, refuse
 from runner.experiment.fields import Line, Name, Single, Text, Whole
 from runner.experiment.find import Find, FindStage
-from runner.experiment.matrix import MAX_CELLS, slug
+from runner.experiment.matrix import MAX_CELLS
 from runner.experiment.quantities import HOUR, MINUTE, Time
-from runner.experiment.suggestions import display
+from runner.experiment.suggestions import display, slug
 from runner.experiment.thresholds import Threshold
 from runner.experiment.topology import DockerTopology, ExternalTopology, ProcessTopology, Topology
 from runner.experiment.traffic import Expect, Load, Request, Stage
@@ -33,17 +33,9 @@ __all__ = [
 MAX_CONFIGURATIONS: Final = 64
 
 ExpectedLimit: TypeAlias = Literal[
-    Limit.WITHIN_CAPACITY,
-    Limit.APP_CPU,
-    Limit.APP_QUOTA,
-    Limit.APP_CONCURRENCY,
-    Limit.PROXY_CPU,
-    Limit.FORWARDER,
-    Limit.HOST_CPU,
-    Limit.CONNECTION,
-    Limit.ERROR,
-    Limit.MEMORY,
-]
+    Limit.WITHIN_CAPACITY, Limit.APP_CPU, Limit.APP_QUOTA, Limit.APP_CONCURRENCY, Limit.PROXY_CPU,
+    Limit.FORWARDER, Limit.HOST_CPU, Limit.CONNECTION, Limit.ERROR, Limit.MEMORY,
+]  # fmt: skip
 """The verdicts that a hypothesis can name."""
 
 STAGE_TAGS: Final[Mapping[type[SpecModel], str]] = {Stage: "#rate", FindStage: "#search"}
@@ -73,8 +65,8 @@ class Metrics(SpecModel):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        if self.peak_window < self.interval:
-            refuse(Conflict(("peak_window",), "should be at least metrics.interval"))
+        too_short = self.peak_window < self.interval
+        refuse(conflict_if(too_short, ("peak_window",), "should be at least metrics.interval"))
         return self
 
 
@@ -112,15 +104,13 @@ class Configuration(SpecModel):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        duplicates = _duplicate_names("stages", self.stages, "give each stage a different 'name'")
-        searching = self.load.cross_check and any(isinstance(stage, FindStage) for stage in self.stages)
-        refuse(
-            *duplicates,
-            _remote_host_conflict(self.topology, self.load),
-            Conflict(("load", "cross_check"), "cross_check cannot be combined with a stage that has 'find'")
-            if searching
-            else None,
+        duplicates = _duplicate_names(
+            "stages", [stage.name for stage in self.stages], "give each stage a different 'name'"
         )
+        searching = self.load.cross_check and any(isinstance(stage, FindStage) for stage in self.stages)
+        message = "cross_check cannot be combined with a stage that has 'find'"
+        cross_check = conflict_if(searching, ("load", "cross_check"), message)
+        refuse(*duplicates, _remote_host_conflict(self.topology, self.load), cross_check)
         return self
 
 
@@ -131,16 +121,9 @@ def _remote_host_conflict(topology: Topology, load: Load) -> Conflict | None:
     host = host_of(topology.external_url)
     if literal(host) is None or is_loopback(host) or host in load.allow_hosts:
         return None
-    return Conflict(
-        ("topology", "url"),
-        f"{host} is a remote host that load.allow_hosts does not list",
-        f'if you are authorized to put load on it, add allow_hosts: ["{host}"] to load, '
-        "and run with --i-am-authorized",
-    )
-
-
-def _default_title(experiment: dict[str, Any]) -> str:
-    return str(experiment["name"])
+    hint = f'if you are authorized to put load on it, add allow_hosts: ["{host}"] to load, and run with '
+    message = f"{host} is a remote host that load.allow_hosts does not list"
+    return Conflict(("topology", "url"), message, f"{hint}--i-am-authorized")
 
 
 class Experiment(SpecModel):
@@ -151,7 +134,8 @@ class Experiment(SpecModel):
         description="Name of the experiment; also names the folder of results.", examples=["my-service"]
     )
     title: Line = Field(
-        default_factory=_default_title, description="Title of the report; defaults to the name."
+        default_factory=lambda given: str(given["name"]),
+        description="Title of the report; defaults to the name.",
     )
     objective: Text = Field(
         "", max_length=5000, description="Purpose of the experiment; shown at the top of the report."
@@ -175,37 +159,27 @@ class Experiment(SpecModel):
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
         refuse(*_ambiguous_values(self.matrix))
-        refuse(
-            *_duplicate_names(
-                "configurations", self.configurations, "give each configuration a different name"
-            )
-        )
+        hint = "give each configuration a different name"
+        refuse(*_duplicate_names("configurations", [one.name for one in self.configurations], hint))
         return self
 
 
 def _ambiguous_values(matrix: Mapping[str, Sequence[Any]]) -> list[Conflict]:
     """Return a conflict for each value that makes the same name as an earlier one."""
-    return [
-        Conflict(
-            ("matrix", path, i),
-            f"{display(value)} makes the same configuration name as {display(values[names.index(name)])}",
-        )
-        for path, values in matrix.items()
-        for names in [[slug(str(value)) for value in values]]
-        for i, (value, name) in enumerate(zip(values, names, strict=True))
-        if name in names[:i]
-    ]
+    conflicts = []
+    for path, values in matrix.items():
+        names = [slug(str(value)) for value in values]
+        for i, first in ((i, names.index(name)) for i, name in enumerate(names) if name in names[:i]):
+            message = f"{display(values[i])} makes the same configuration name as {display(values[first])}"
+            conflicts.append(Conflict(("matrix", path, i), message))
+    return conflicts
 
 
-def _duplicate_names(
-    field: str, parts: Sequence[Stage | FindStage] | Sequence[Configuration], hint: str
-) -> list[Conflict]:
-    """Return a conflict for each part that has the name of an earlier one."""
-    names = [part.name for part in parts]
+def _duplicate_names(field: str, names: Sequence[str], hint: str) -> list[Conflict]:
+    """Return a conflict for each name that is in the list before."""
+    used = "the name '{}' is already used by {}[{}]"
     return [
-        Conflict(
-            (field, i, "name"), f"the name '{name}' is already used by {field}[{names.index(name)}]", hint
-        )
+        Conflict((field, i, "name"), used.format(name, field, names.index(name)), hint)
         for i, name in enumerate(names)
         if name in names[:i]
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from runner.experiment.model import Configuration
-from runner.experiment.yaml.tree import Entry, ListNode, MapNode, Node, Scalar, plain
+from runner.experiment.yaml.tree import Entry, ListNode, MapNode, Scalar, plain
 
 SHARED: Final = tuple(key for key in Configuration.model_fields if key not in {"name", "title"})
 """Keys at the top of a file that every configuration inherits."""
@@ -31,7 +31,8 @@ def resolve(document: MapNode) -> MapNode:
         alone = MapNode(document.mark, document.path, {**named, **shared.entries})
         listed = Entry(document.mark, ListNode(document.mark, document.path, (alone,)))
     elif isinstance(listed.value, ListNode):
-        merged = tuple(_merge_item(shared, item) for item in listed.value.items)
+        items = listed.value.items
+        merged = tuple(merge(shared, item) if isinstance(item, MapNode) else item for item in items)
         listed = Entry(listed.key, ListNode(listed.value.mark, listed.value.path, merged))
     return MapNode(document.mark, document.path, {**rest, _KEY: listed})
 
@@ -54,10 +55,6 @@ def merge(under: MapNode, over: MapNode) -> MapNode:
             case _:
                 entries[key] = entry
     return MapNode(over.mark, over.path, entries)
-
-
-def _merge_item(shared: MapNode, item: Node) -> Node:
-    return merge(shared, item) if isinstance(item, MapNode) else item
 
 
 def _other_kind(key: str, below: MapNode, above: MapNode) -> bool:

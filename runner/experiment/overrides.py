@@ -42,17 +42,17 @@ def _read(override: str) -> tuple[list[str], Node, list[Fault]]:
     path, equals, text = override.partition("=")
     mark = Mark(1, 1, max(len(path), 1), override[:_MAX_LENGTH])
     if not equals or len(override) > _MAX_LENGTH:
-        raise Refused(Fault(mark, "", "should be path=value", _SYNTAX))
+        raise Refused(mark, "", "should be path=value", _SYNTAX)
     steps = steps_of(path)
     if not steps:
-        raise Refused(Fault(mark, "", f"{display(path)} is not a path", _SYNTAX))
+        raise Refused(mark, "", f"{display(path)} is not a path", _SYNTAX)
     try:
         text = decode(text.encode("utf-8", "surrogateescape"))
         node, faults = parse(text, path=path, override=override, indent=len(path) + 1)
     except Refused as refused:
         fault = refused.fault
         at = fault.mark if fault.mark.override else mark
-        raise Refused(Fault(at, path, fault.message, fault.hint)) from None
+        raise Refused(at, path, fault.message, fault.hint) from None
     return steps, node or Scalar(mark, path, None), faults
 
 
@@ -87,11 +87,8 @@ def put(at: Node, steps: Sequence[str], node: Node, mark: Mark) -> Node:
             items[index] = put(items[index], rest, node, mark)
             return ListNode(at.mark, at.path, tuple(items))
         case Scalar():
-            raise Refused(
-                Fault(
-                    mark, at.path, f"is {display(at.value)}, not a mapping, so it has no key {display(step)}"
-                )
-            )
+            message = f"is {display(at.value)}, not a mapping, so it has no key {display(step)}"
+            raise Refused(mark, at.path, message)
 
 
 def _index(at: ListNode, step: str, mark: Mark) -> int:
@@ -104,7 +101,7 @@ def _index(at: ListNode, step: str, mark: Mark) -> int:
     numbering = f"named {join_words(known, 'and')}" if known else "numbered from 0"
     count = "1 entry" if len(at.items) == 1 else f"{len(at.items)} entries"
     message = f"has {count}, {numbering}; there is no {display(step)}"
-    raise Refused(Fault(mark, at.path, message, did_you_mean(step, known)))
+    raise Refused(mark, at.path, message, did_you_mean(step, known))
 
 
 def _name(item: Node) -> str | None:

@@ -19,14 +19,7 @@ _LINE_WIDTH: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One problem, before it is rendered.
-
-    Attributes:
-        mark: Where.
-        path: Such as ``stages[0].rps``; may be empty.
-        message: What, without a trailing full stop.
-        hint: What to do, or an empty string.
-    """
+    """One problem, before it is rendered: the message has no full stop, path and hint may be empty."""
 
     mark: Mark
     path: str
@@ -35,11 +28,11 @@ class Fault:
 
 
 class Refused(Exception):  # noqa: N818  (``except Refused``: the input is refused)
-    """Reading cannot continue after this fault."""
+    """Reading cannot continue after this fault; takes the fields of a `Fault`."""
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
+    def __init__(self, mark: Mark, path: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.fault = Fault(mark, path, message, hint)
 
 
 def lines_of(text: str) -> list[str]:
@@ -49,24 +42,15 @@ def lines_of(text: str) -> list[str]:
 
 def in_order(faults: Iterable[Fault]) -> list[Fault]:
     """Return each fault once: those in the file from top to bottom, then those in each ``--set``."""
-
-    def place(fault: Fault) -> tuple[str, int, int]:
-        return fault.mark.override or "", fault.mark.line, fault.mark.column
-
     unique: dict[tuple[Mark, str, str], Fault] = {}
     for fault in faults:
         unique.setdefault((fault.mark, fault.path, fault.message), fault)
-    return sorted(unique.values(), key=place)
+    by_mark = sorted(unique.values(), key=lambda fault: (fault.mark.line, fault.mark.column))
+    return sorted(by_mark, key=lambda fault: fault.mark.override or "")
 
 
 def specification_error(source: str, lines: Sequence[str], faults: Sequence[Fault]) -> SpecificationError:
-    """Return all faults as one error.
-
-    Args:
-        source: The file's name.
-        lines: The file's lines.
-        faults: At least one, in the order to show. Only the first `MAX_SHOWN` are rendered.
-    """
+    """Return all faults, at least one, as one error; only the first `MAX_SHOWN` are rendered."""
     rendered = [_render(source, lines, fault) for fault in faults[:MAX_SHOWN]]
     if len(faults) > MAX_SHOWN:
         rendered.append(f"… and {len(faults) - MAX_SHOWN} more problems")
@@ -77,14 +61,9 @@ def specification_error(source: str, lines: Sequence[str], faults: Sequence[Faul
 
 
 def _problem(fault: Fault) -> Problem:
-    in_file = fault.mark.override is None
-    return Problem(
-        line=fault.mark.line if in_file else None,
-        column=fault.mark.column if in_file else None,
-        path=fault.path,
-        message=fault.message,
-        hint=fault.hint,
-    )
+    mark = fault.mark
+    line, column = (mark.line, mark.column) if mark.override is None else (None, None)
+    return Problem(line=line, column=column, path=fault.path, message=fault.message, hint=fault.hint)
 
 
 def _render(source: str, lines: Sequence[str], fault: Fault) -> str:

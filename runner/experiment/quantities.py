@@ -46,16 +46,9 @@ _COMMON_SPELLINGS: Final = {
 
 
 def parse_quantity(text: str, units: Mapping[str, int], requirement: str, *, default_unit: str = "") -> float:
-    """Return a number times the factor of its unit.
+    """Return the number in a text such as ``1.5m``, times the factor that `units` has for its unit.
 
-    Args:
-        text: Such as ``1.5m``.
-        units: Unit to factor.
-        requirement: For messages, such as ``should be a time with a unit, such as 30s``.
-        default_unit: The unit to suggest for a number without one.
-
-    Raises:
-        PydanticCustomError: It has no unit, or one that is not among `units`.
+    A `PydanticCustomError` begins with `requirement`, and suggests `default_unit` for a number without one.
     """
     matched = _QUANTITY.fullmatch(text)
     if matched is None:
@@ -92,24 +85,14 @@ def format_size(size: Bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """The type of a time field: seconds as a float, with a unit in a file.
-
-    Attributes:
-        max_s: Upper bound.
-        min_s: Lower bound.
-        zero: Whether 0 is allowed; it needs no unit.
-    """
+    """The type of a time field: seconds as a float, with a unit in a file; 0, if `zero`, needs none."""
 
     max_s: Seconds
     min_s: Seconds = 0.0
     zero: bool = False
 
     def read(self, value: object, info: ValidationInfo) -> Seconds:
-        """Return the time in seconds.
-
-        Raises:
-            PydanticCustomError: It is not a time, has no unit or is out of bounds.
-        """
+        """Return the time in seconds, or raise a `PydanticCustomError` about it."""
         example = format_time(min(max(self.min_s, 30.0), self.max_s))
         requirement = f"should be a time with a unit, such as {example}"
         if isinstance(value, str):
@@ -117,10 +100,7 @@ class Time:
         elif _is_number(value) and (value == 0 or not is_from_file(info)):
             seconds = float(value)
         else:
-            hint = (
-                f"write {value}s, or use another unit: {join_words(TIME_UNITS)}" if _is_number(value) else ""
-            )
-            raise invalid_value(f"{requirement}, not {display(value)}", hint)
+            raise _without_unit(requirement, value, "s", TIME_UNITS)
         self._check(seconds, value)
         return seconds
 
@@ -141,34 +121,20 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The type of a size field: whole bytes, with a unit in a file.
-
-    Attributes:
-        min_bytes: Lower bound.
-        max_bytes: Upper bound.
-    """
+    """The type of a size field: whole bytes, with a unit in a file."""
 
     min_bytes: Bytes
     max_bytes: Bytes
 
     def read(self, value: object, info: ValidationInfo) -> Bytes:
-        """Return the size in bytes.
-
-        Raises:
-            PydanticCustomError: It is not a size, has no unit or is out of bounds.
-        """
+        """Return the size in bytes, or raise a `PydanticCustomError` about it."""
         requirement = "should be a size with a unit, such as 256MiB"
         if isinstance(value, str):
             size = round(parse_quantity(value, SIZE_UNITS, requirement))
         elif _is_number(value) and not is_from_file(info):
             size = round(value)
         else:
-            hint = (
-                f"write {value}MiB, or use another unit: {join_words(SIZE_UNITS)}"
-                if _is_number(value)
-                else ""
-            )
-            raise invalid_value(f"{requirement}, not {display(value)}", hint)
+            raise _without_unit(requirement, value, "MiB", SIZE_UNITS)
         if not self.min_bytes <= size <= self.max_bytes:
             bounds = f"{format_size(self.min_bytes)} to {format_size(self.max_bytes)}"
             raise invalid_value(f"should be from {bounds}, not {display(value)}")
@@ -179,6 +145,11 @@ class Size:
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "string", "pattern": f"^{_NUMBER} ?({'|'.join(SIZE_UNITS)})$"}
+
+
+def _without_unit(requirement: str, value: object, unit: str, units: Mapping[str, int]) -> Exception:
+    hint = f"write {value}{unit}, or use another unit: {join_words(units)}" if _is_number(value) else ""
+    return invalid_value(f"{requirement}, not {display(value)}", hint)
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:

@@ -87,10 +87,8 @@ def _cell(text: str) -> str:
 
 
 def _described(field: _Schema) -> str:
-    description = str(field.get("description", ""))
-    return description + "".join(
-        f" Example: `{_inline(example)}`" for example in field.get("examples", [])[:1]
-    )
+    examples = [f" Example: `{_inline(example)}`" for example in field.get("examples", [])[:1]]
+    return "".join([str(field.get("description", "")), *examples])
 
 
 def _default(field: _Schema, *, required: bool) -> str:
@@ -106,12 +104,8 @@ def _inline(value: Any) -> str:
 def _value_type(field: _Schema) -> str:
     choices = field.get("anyOf") or field.get("oneOf")
     if choices:
-        types = [
-            _value_type(choice)
-            for choice in choices
-            if choice.get("type") != "null" and choice.get("const") != 0
-        ]
-        return " or ".join(dict.fromkeys(types))
+        named = [one for one in choices if one.get("type") != "null" and one.get("const") != 0]
+        return " or ".join(dict.fromkeys(map(_value_type, named)))
     if "$ref" in field:
         return "text" if field["$ref"].endswith("Threshold") else "map"
     if "const" in field:
@@ -130,9 +124,6 @@ def _simple(field: _Schema) -> str:
     kind = field.get("type")
     if kind == "array":
         return f"list of {_value_type(field.get('items', {}))}"
-    return _KINDS.get(kind if isinstance(kind, str) else "", "text or number") + _bounds(field)
-
-
-def _bounds(field: _Schema) -> str:
-    minimum, maximum = field.get("minimum"), field.get("maximum")
-    return f", {minimum:,} to {maximum:,}" if minimum is not None and maximum is not None else ""
+    bounded = field.keys() >= {"minimum", "maximum"}
+    bounds = f", {field['minimum']:,} to {field['maximum']:,}" if bounded else ""
+    return _KINDS.get(kind if isinstance(kind, str) else "", "text or number") + bounds

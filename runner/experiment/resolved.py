@@ -49,7 +49,8 @@ def _plain(value: Any) -> Any:
         case Threshold():
             return value.expr
         case SpecModel():
-            return {name: _field(value, name) for name in type(value).model_fields if _is_set(value, name)}
+            keys = [name for name in type(value).model_fields if getattr(value, name) is not None]
+            return {name: _field(value, name) for name in keys}
         case Mapping():
             return {str(key): _plain(item) for key, item in value.items()}
         case tuple() | list():
@@ -61,23 +62,12 @@ def _plain(value: Any) -> Any:
 
 
 def _field(model: SpecModel, name: str) -> Any:
-    value = getattr(model, name)
-    format_unit = next(
-        (_UNITS[type(marker)] for marker in _field_markers(type(model), name) if type(marker) in _UNITS), None
-    )
+    """Return a field's value; the type with the unit may be within ``Annotated[...] | None``."""
+    value, field = getattr(model, name), type(model).model_fields[name]
+    members = getattr(field.annotation, "__args__", ())
+    markers = [
+        *field.metadata,
+        *(marker for member in members for marker in getattr(member, "__metadata__", ())),
+    ]
+    format_unit = next((_UNITS[type(marker)] for marker in markers if type(marker) in _UNITS), None)
     return format_unit(value) if format_unit and value else _plain(value)  # 0 needs no unit
-
-
-def _field_markers(kind: type[SpecModel], name: str) -> list[Any]:
-    """Return the metadata of a field's annotation, also within ``Annotated[...] | None``."""
-    field = kind.model_fields[name]
-    inner = [marker for member in getattr(field.annotation, "__args__", ()) for marker in _metadata(member)]
-    return [*field.metadata, *inner]
-
-
-def _metadata(annotation: Any) -> tuple[Any, ...]:
-    return tuple(getattr(annotation, "__metadata__", ()))
-
-
-def _is_set(model: SpecModel, name: str) -> bool:
-    return getattr(model, name) is not None

@@ -17,7 +17,6 @@ from runner.experiment.quantities import format_time
 
 SCHEMA_ID: Final = "https://json-schema.org/draft/2020-12/schema"
 _PARTIAL: Final = "Partial"
-_REQUIRED_WITHOUT_OVERLAYS: Final = ("topology", "stages")
 
 
 def json_schema() -> dict[str, Any]:
@@ -51,7 +50,7 @@ def json_schema() -> dict[str, Any]:
             "configurations": configurations,
         },
         "if": {"not": {"required": ["configurations"]}},
-        "then": {"required": list(_REQUIRED_WITHOUT_OVERLAYS), "properties": shared},
+        "then": {"required": ["topology", "stages"], "properties": shared},
         "$defs": dict(sorted(definitions.items())),
     }
 
@@ -62,11 +61,7 @@ def schema_text() -> str:
 
 
 def modeline(location: str) -> str:
-    """Return the comment that tells editors with yaml-language-server where the schema is.
-
-    Args:
-        location: A URL, or a path relative to the specification.
-    """
+    """Return the comment by which yaml-language-server finds the schema: a URL or a relative path."""
     return f"# yaml-language-server: $schema={location}"
 
 

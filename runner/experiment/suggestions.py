@@ -1,7 +1,8 @@
-"""Text for error messages: the closest known word, lists of words, and safe display of values."""
+"""Text for error messages and names: the closest known word, lists of words, safe display of values."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Final
@@ -11,25 +12,24 @@ _MAX_COMPARED: Final = 40
 _MIN_SIMILARITY: Final = 0.6
 
 
-def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """Return the choice that is most similar to `word`, None if none is similar."""
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Return a question that suggests the most similar choice; empty if none is similar."""
     if len(word) > _MAX_COMPARED:
-        return None
+        return ""
     by_folded = {choice.casefold(): choice for choice in choices}
     matches = get_close_matches(word.casefold(), by_folded, n=1, cutoff=_MIN_SIMILARITY)
-    return by_folded[matches[0]] if matches else None
-
-
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return a question that suggests the nearest choice, or an empty string."""
-    near = nearest(word, choices)
-    return f"did you mean '{near}'?" if near is not None else ""
+    return f"did you mean '{by_folded[matches[0]]}'?" if matches else ""
 
 
 def join_words(words: Iterable[str], conjunction: str = "or") -> str:
     """Return ``a, b or c``."""
     *others, last = words
     return f"{', '.join(others)} {conjunction} {last}" if others else last
+
+
+def slug(text: str) -> str:
+    """Return text as a part of a name: ``keep-alive``, ``0-5``."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def harmless(text: str) -> str:

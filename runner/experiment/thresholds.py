@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, Literal
 
-from pydantic import ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
 from runner.core.facts import Role
@@ -42,8 +42,6 @@ class Threshold(SpecModel):
     MiB, or a fraction (``99%`` is 0.99).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     expr: str = Field(description="The text in the file.")
     metric: str = Field(description="A path in runner.core.metrics.METRICS.")
     op: Literal["<", "<=", ">", ">=", "=="] = Field(description="Comparison of the metric with the bound.")
@@ -75,11 +73,7 @@ class Threshold(SpecModel):
 
 
 def parse_threshold(text: str) -> dict[str, object]:
-    """Return the fields of a `Threshold`.
-
-    Raises:
-        PydanticCustomError: The syntax, the metric, the operator or the bound is wrong.
-    """
+    """Return the fields of a `Threshold`, or raise a `PydanticCustomError` about the text."""
     matched = _SYNTAX.fullmatch(text.strip())
     if matched is None:
         raise invalid_value(f"should be 'metric < bound', such as 'duration.p95 < 50ms', not {display(text)}")
@@ -101,7 +95,9 @@ def _metric_hint(metric: str) -> str:
         return f"add a statistic: {head}.{join_words(STATISTICS)}"
     if head in {"cpu", "memory"}:
         return _role_hint(head, statistic)
-    return did_you_mean(metric, METRICS) or f"metrics are {_overview()}"
+    latencies = ", ".join(f"{latency}.p95" for latency in _LATENCY_NAMES)
+    overview = f"{latencies} (also {join_words(STATISTICS)}), actual_rps, achieved, errors, dropped"
+    return did_you_mean(metric, METRICS) or f"metrics are {overview}, cpu.ROLE.avg, memory.ROLE.peak"
 
 
 def _role_hint(head: str, rest: str) -> str:
@@ -110,13 +106,6 @@ def _role_hint(head: str, rest: str) -> str:
     if name not in roles:
         return did_you_mean(name, roles) or f"roles are {join_words(roles, 'and')}"
     return f"did you mean '{head}.{name}.{'peak' if of in {'max', 'peak'} else 'avg'}'?"
-
-
-def _overview() -> str:
-    return (
-        f"{', '.join(f'{latency}.p95' for latency in _LATENCY_NAMES)} (also {join_words(STATISTICS)}), "
-        "actual_rps, achieved, errors, dropped, cpu.ROLE.avg, memory.ROLE.peak"
-    )
 
 
 def _bound(metric: str, text: str) -> float:
@@ -137,9 +126,8 @@ def _bound(metric: str, text: str) -> float:
 def _share(metric: str, text: str) -> float:
     number = text.removesuffix("%").rstrip()
     if not _NUMBER.fullmatch(number):
-        raise invalid_value(
-            f"{metric} should be compared with a share, such as 99% or 0.99, not {display(text)}"
-        )
+        requirement = f"{metric} should be compared with a share, such as 99% or 0.99"
+        raise invalid_value(f"{requirement}, not {display(text)}")
     if text.endswith("%"):
         return float(number) / 100
     if float(number) > 1:

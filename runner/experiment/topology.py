@@ -8,38 +8,25 @@ Other packages use the members that all kinds have, and never check the kind; on
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from runner.experiment.app import (
-    NO_PROXY,
-    App,
-    Proxy,
-    Replicas,
-    command_conflict,
-    image_conflict,
-    replicas_conflict,
-)
-from runner.experiment.base_model import Conflict, SpecModel, refuse
+from runner.experiment import app as checks
+from runner.experiment.app import App, Proxy, Replicas
+from runner.experiment.base_model import Conflict, SpecModel, conflict_if, refuse
 from runner.experiment.fields import Processors, Text, UrlPath, Whole
 from runner.experiment.url import HttpUrl
 
 
 class BaseTopology(SpecModel):
-    """Members that all kinds share; the defaults are those of a service that is not started here."""
+    """Members that all kinds share.
+
+    Besides, each kind has `app`, `proxy`, `replicas`, `external_url` (of a service that already runs) and
+    `build_folder` (from which the app's image is built), None where it does not apply.
+    """
 
     kind: str
-
-    @property
-    def external_url(self) -> str | None:
-        """The URL of a service that already runs; None for a system that is started here."""
-        return None
-
-    @property
-    def build_folder(self) -> str | None:
-        """The folder in the specification from which the app's image is built."""
-        return None
 
     def without_forwarder(self) -> Self | None:
         """Return a copy that load reaches without docker-proxy; None if it does not use docker-proxy."""
@@ -53,6 +40,7 @@ class BaseTopology(SpecModel):
 class _StartedTopology(BaseTopology):
     """An app that is started here, in one or more replicas."""
 
+    external_url: ClassVar[None] = None
     app: App = Field(description="The application under test and how to start it.")
     replicas: Replicas = Field(1)
     proxy: Proxy | None = Field(None)
@@ -70,6 +58,7 @@ class _StartedTopology(BaseTopology):
 class ProcessTopology(_StartedTopology):
     """One process on this host, or several behind Nginx."""
 
+    build_folder: ClassVar[None] = None
     kind: Literal["process"] = Field(description="Processes on this host.")
     replicas: Replicas = Field(1, description="Number of processes; more than one requires a proxy.")
     proxy: Proxy | None = Field(None, description="Nginx (from PATH) in front of the replicas.")
@@ -79,19 +68,18 @@ class ProcessTopology(_StartedTopology):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        app = self.app
-        only_docker = [
-            Conflict(("app", key), f"{key} requires kind docker; kind process needs a command")
-            for key in ("build", "image")
-            if getattr(app, key) is not None
-        ]
-        no_limits = [
-            Conflict(("app", key), f"{key} cannot be limited for kind process", "use kind docker")
-            for key in ("cpus", "memory")
-            if getattr(app, key) is not None
-        ]
-        shared = replicas_conflict(self.replicas, self.proxy, app)
-        refuse(*only_docker, *no_limits, command_conflict(app), shared)
+        only_docker = ("requires kind docker; kind process needs a command", "")
+        no_limit = ("cannot be limited for kind process", "use kind docker")
+        wrong = {"build": only_docker, "image": only_docker, "cpus": no_limit, "memory": no_limit}
+        refuse(
+            *(
+                conflict_if(getattr(self.app, key) is not None, ("app", key), f"{key} {why}", hint)
+                for key, (why, hint) in wrong.items()
+            ),
+            conflict_if(self.app.hardened, ("app", "hardened"), "hardened requires kind docker"),
+            checks.command_conflict(self.app),
+            checks.replicas_conflict(self.replicas, self.proxy, self.app),
+        )
         return self
 
     @property
@@ -114,8 +102,7 @@ class DockerTopology(_StartedTopology):
         "bridge", description="bridge = a separate network for the run; host = the host's network namespace."
     )
     publish: Literal["port", "container"] = Field(
-        "port",
-        description="Target of the load: port = published port on 127.0.0.1; container = its address.",
+        "port", description="Target of the load: port = published port on 127.0.0.1; container = its address."
     )
     cpus: Processors = Field(
         (), description="Processors that the app and the proxy are bound to; empty = any.", examples=[[1]]
@@ -123,15 +110,14 @@ class DockerTopology(_StartedTopology):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
+        hidden = self.network == "host" and self.publish == "container"
+        message = "publish: container cannot be combined with network: host"
+        no_port = "port is required for kind docker"
         refuse(
-            image_conflict(self.app),
-            None
-            if self.app.port
-            else Conflict(("app",), "port is required for kind docker", "such as port: 8080"),
-            None if self.proxy or self.replicas == 1 else NO_PROXY,
-            Conflict(("publish",), "publish: container cannot be combined with network: host")
-            if self.network == "host" and self.publish == "container"
-            else None,
+            checks.image_conflict(self.app),
+            conflict_if(not self.app.port, ("app",), no_port, "such as port: 8080"),
+            None if self.proxy or self.replicas == 1 else checks.NO_PROXY,
+            conflict_if(hidden, ("publish",), message),
         )
         return self
 
@@ -142,15 +128,13 @@ class DockerTopology(_StartedTopology):
 
     def without_forwarder(self) -> Self | None:
         """Return a copy that load reaches at the container's address instead of a published port."""
-        if self.network == "host" or self.publish != "port":
-            return None
-        return self.model_copy(update={"publish": "container"})
+        forwarded = self.network != "host" and self.publish == "port"
+        return self.model_copy(update={"publish": "container"}) if forwarded else None
 
     def on_host_network(self) -> Self | None:
         """Return a copy in the host's network namespace."""
-        return (
-            None if self.network == "host" else self.model_copy(update={"network": "host", "publish": "port"})
-        )
+        on_host = self.model_copy(update={"network": "host", "publish": "port"})
+        return None if self.network == "host" else on_host
 
     def describe_start(self) -> str:
         """Return a phrase about what running it does on this machine."""
@@ -164,8 +148,7 @@ class Certificates(SpecModel):
     """How the certificate of an https service is verified."""
 
     ca_file: Annotated[Text, Field(min_length=1)] | None = Field(
-        None,
-        description="PEM file of trusted CAs, relative to the specification; replaces the system's CAs.",
+        None, description="PEM file of trusted CAs, relative to the specification; replaces the system's CAs."
     )
     insecure: Annotated[bool, Field(strict=True)] = Field(
         False, description="Accept any certificate; the report mentions it."
@@ -173,18 +156,19 @@ class Certificates(SpecModel):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        if self.insecure and self.ca_file is not None:
-            refuse(
-                Conflict(
-                    ("ca_file",), "ca_file has no effect with insecure: true, which accepts any certificate"
-                )
-            )
+        message = "ca_file has no effect with insecure: true, which accepts any certificate"
+        refuse(conflict_if(self.insecure and self.ca_file is not None, ("ca_file",), message))
         return self
 
 
 class ExternalTopology(BaseTopology):
     """A service that already runs; nothing is built or started."""
 
+    app: ClassVar[None] = None
+    proxy: ClassVar[None] = None
+    build_folder: ClassVar[None] = None
+    replicas: ClassVar[int] = 1
+    can_add_replicas: ClassVar[bool] = False
     kind: Literal["external"] = Field(description="A service that already runs.")
     url: HttpUrl = Field(
         description="Base URL of the service; the request path is appended to it.",
@@ -207,28 +191,10 @@ class ExternalTopology(BaseTopology):
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
         plain = self.tls is not None and self.url.startswith("http:")
-        refuse(Conflict(("tls",), "tls requires an https:// url") if plain else None)
+        refuse(conflict_if(plain, ("tls",), "tls requires an https:// url"))
         duplicates = [i for i, pid in enumerate(self.pids) if pid in self.pids[:i]]
         refuse(*(Conflict(("pids", i), f"pid {self.pids[i]} is listed twice") for i in duplicates))
         return self
-
-    @property
-    def app(self) -> None:
-        """None: the service is not started here."""
-
-    @property
-    def proxy(self) -> None:
-        """None: a proxy is part of the service."""
-
-    @property
-    def replicas(self) -> int:
-        """1: it is one service, whatever it consists of."""
-        return 1
-
-    @property
-    def can_add_replicas(self) -> bool:
-        """False: the service is not started here."""
-        return False
 
     @property
     def external_url(self) -> str | None:
@@ -236,11 +202,7 @@ class ExternalTopology(BaseTopology):
         return self.url
 
     def with_replicas(self, replicas: int) -> Self:
-        """Return the topology itself.
-
-        Raises:
-            ValueError: `replicas` is not 1.
-        """
+        """Return the topology itself; ValueError if `replicas` is not 1."""
         if replicas != 1:
             raise ValueError(f"an external service cannot have {replicas} replicas")
         return self

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
 from runner.core.units import Seconds
-from runner.experiment.base_model import Conflict, SpecModel, invalid_value, refuse
+from runner.experiment.base_model import SpecModel, conflict_if, invalid_value, refuse
 from runner.experiment.fields import AsWritten, Line, Number, Processors, Text, UrlPath, Whole, Workers
 from runner.experiment.quantities import HOUR, MINUTE, Time, format_time
 from runner.experiment.suggestions import display
@@ -59,13 +59,14 @@ class Request(SpecModel):
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
         seen: dict[str, str] = {}
-        doubles = []
-        for name in self.headers:
-            first = seen.setdefault(name.lower(), name)
-            if first != name:
-                message = f"duplicates {first}; header names are case-insensitive"
-                doubles.append(Conflict(("headers", name), message))
-        refuse(*doubles)
+        firsts = {name: seen.setdefault(name.lower(), name) for name in self.headers}
+        duplicates = "duplicates {}; header names are case-insensitive"
+        refuse(
+            *(
+                conflict_if(first != name, ("headers", name), duplicates.format(first))
+                for name, first in firsts.items()
+            )
+        )
         return self
 
 
@@ -134,22 +135,18 @@ class Load(SpecModel):
     def _check_combination(self) -> Self:
         k6 = self.engine == "k6" or self.cross_check
         subject = "engine k6" if self.engine == "k6" else "cross_check uses engine k6, which"
+        no_body = self.request.method == "HEAD" and self.expect.body_contains is not None
+        quantum = self.engine == "k6" and self.quantum is not None
+        queue, bound = k6 and self.when_full == "queue", self.engine == "k6" and self.cpus
+        no_queue = f"{subject} has no queue: it always drops at max_in_flight"
+        no_quantum = "engine k6 has no quantum; it chooses the sending times itself"
+        only_constant = f"{subject} supports only constant arrivals"
         refuse(
-            Conflict(("expect", "body_contains"), "a response to HEAD has no body")
-            if self.request.method == "HEAD" and self.expect.body_contains is not None
-            else None,
-            Conflict(("arrivals",), f"{subject} supports only constant arrivals")
-            if k6 and self.arrivals == "poisson"
-            else None,
-            Conflict(("when_full",), f"{subject} has no queue: it always drops at max_in_flight")
-            if k6 and self.when_full == "queue"
-            else None,
-            Conflict(("quantum",), "engine k6 has no quantum; it chooses the sending times itself")
-            if self.engine == "k6" and self.quantum is not None
-            else None,
-            Conflict(("cpus",), "engine k6 cannot be bound to processors")
-            if self.engine == "k6" and self.cpus
-            else None,
+            conflict_if(no_body, ("expect", "body_contains"), "a response to HEAD has no body"),
+            conflict_if(k6 and self.arrivals == "poisson", ("arrivals",), only_constant),
+            conflict_if(queue, ("when_full",), no_queue),
+            conflict_if(quantum, ("quantum",), no_quantum),
+            conflict_if(bound, ("cpus",), "engine k6 cannot be bound to processors"),
         )
         return self
 
@@ -157,10 +154,6 @@ class Load(SpecModel):
 def stage_name(rps: float) -> str:
     """Return the default name of a stage: ``4,000 RPS``, ``0.5 RPS``."""
     return f"{rps:,.0f} RPS" if rps == int(rps) else f"{rps:,.6f}".rstrip("0").rstrip(".") + " RPS"
-
-
-def _default_name(stage: dict[str, Any]) -> str:
-    return stage_name(stage["rps"])
 
 
 class Stage(SpecModel):
@@ -176,12 +169,13 @@ class Stage(SpecModel):
         0.0, description="Load at the same rate before the window; not measured.", examples=["5s"]
     )
     name: Line = Field(
-        default_factory=_default_name, max_length=60, description="Defaults to the rate, such as '4,000 RPS'."
+        default_factory=lambda given: stage_name(given["rps"]),
+        max_length=60,
+        description="Defaults to the rate, such as '4,000 RPS'.",
     )
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        if self.rps * self.duration < 1:
-            message = f"{self.name} for {format_time(self.duration)} is less than one request"
-            refuse(Conflict(("duration",), message))
+        message = f"{self.name} for {format_time(self.duration)} is less than one request"
+        refuse(conflict_if(self.rps * self.duration < 1, ("duration",), message))
         return self

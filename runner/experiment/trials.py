@@ -24,8 +24,6 @@ class Trial:
     """One stage of one configuration, run once.
 
     Attributes:
-        configuration: Resolved.
-        stage: One of the configuration's stages.
         repeat: Counts from 1.
         order: Place in the run, from 0.
         cross_check: Whether it repeats a trial with the other engine to check its numbers.
@@ -62,22 +60,12 @@ def plan(
     The order depends only on the first configuration's ``load.seed``, and a filter does not change
     the order of the remaining trials.
 
-    Args:
-        experiment: The specification.
-        configurations: Names to keep; empty keeps all.
-        stages: Names to keep; empty keeps all.
-
-    Raises:
-        UsageError: A name is unknown.
+    `configurations` and `stages` are names to keep; empty keeps all. An unknown one is a `UsageError`.
     """
     names = [configuration.name for configuration in experiment.configurations]
     kept = _selected(configurations, names, "configuration")
-    known = [
-        stage.name
-        for configuration in experiment.configurations
-        if configuration.name in kept
-        for stage in configuration.stages
-    ]
+    stages_of = {configuration.name: configuration.stages for configuration in experiment.configurations}
+    known = [stage.name for name in names if name in kept for stage in stages_of[name]]
     kept_stages = _selected(stages, known, "stage")
     return _in_order(
         (configuration, stage, repeat)
@@ -89,8 +77,7 @@ def plan(
 def _in_order(chosen: Iterable[tuple[Configuration, AnyStage, int]]) -> tuple[Trial, ...]:
     """Return numbered trials, each with its cross-check; the engine that goes first alternates."""
     trials: list[Trial] = []
-    order = 0
-    swap = False
+    order, swap = 0, False
     for configuration, stage, repeat in chosen:
         pair = [_trial(configuration, stage, repeat)]
         if configuration.load.cross_check:
@@ -129,22 +116,12 @@ def next_probe(trial: Trial, search: Search) -> Trial | None:
 def counter_trials(trials: Sequence[Trial], limits: Mapping[int, Limit]) -> tuple[Trial, ...]:
     """Return the counter-experiments of stages that reached a limit, grouped by stack.
 
-    Args:
-        trials: The trials of the run, in order.
-        limits: Order of a trial to its verdict; trials without a verdict to test are absent.
-
-    Returns:
-        One trial for each first repeat whose configuration has ``prove: true`` and a change for its
-        verdict. Their numbers continue those of `trials`.
+    There is one for each first repeat whose configuration has ``prove: true`` and a change for its
+    verdict; their numbers continue those of `trials`, which are the run's in order. `limits` has the
+    order of each trial with a verdict to test.
     """
-    tested = [
-        trial
-        for trial in trials
-        if trial.order in limits
-        and trial.configuration.prove
-        and trial.repeat == 1
-        and not (trial.find or trial.cross_check)
-    ]
+    first_repeats = [trial for trial in trials if trial.repeat == 1 and not (trial.find or trial.cross_check)]
+    tested = [trial for trial in first_repeats if trial.order in limits and trial.configuration.prove]
     changes = [(trial, counter_experiment(trial.configuration, limits[trial.order])) for trial in tested]
     pairs = [(trial, change) for trial, change in changes if change]
     pairs.sort(key=lambda pair: (pair[0].configuration.name, pair[1].name, pair[0].order))

@@ -50,11 +50,6 @@ def host_of(url: str) -> str:
 
 
 def _http_url(url: str) -> str:
-    """Return the URL unchanged.
-
-    Raises:
-        PydanticCustomError: It is not ``http(s)://host[:port][/path]``.
-    """
     if not url.isascii() or not url.isprintable() or " " in url:
         raise invalid_value(f"should be an ASCII URL without spaces, not {display(url)}")
     if not url.startswith(("http://", "https://")):
@@ -71,9 +66,8 @@ def _check_parts(url: str) -> None:
     except ValueError as error:
         raise invalid_value(f"is not a valid URL ({error}): {display(url)}") from None
     if "@" in parts.netloc:
-        raise invalid_value(
-            "should not contain a user name or password", "send credentials in load.request.headers"
-        )
+        hint = "send credentials in load.request.headers"
+        raise invalid_value("should not contain a user name or password", hint)
     if "?" in url or "#" in url:
         raise invalid_value("should not contain a query or fragment", "put the query in load.request.path")
     host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.removesuffix(":")
@@ -85,27 +79,20 @@ def _check_parts(url: str) -> None:
 def _check_host(host: str) -> None:
     """Refuse a host that looks like an address but is not a usable one.
 
-    Raises:
-        PydanticCustomError: A number that is not a dotted address (some programs read it as an address,
-            others look it up as a name), brackets around something else, or an unspecified address.
+    Some programs read a number that is not a dotted address as an address, others look it up as a name.
     """
     address = literal(host)
     is_address = host.startswith("[") or _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2])
     if is_address and address is None:
-        raise invalid_value(
-            f"{display(host)} is not a valid address", "write it as four numbers, such as 127.0.0.1"
-        )
+        hint = "write it as four numbers, such as 127.0.0.1"
+        raise invalid_value(f"{display(host)} is not a valid address", hint)
     if address and _unmapped(address).is_unspecified:
         here = "127.0.0.1" if address.version == 4 else "[::1]"
         raise invalid_value(f"{host} is an address to listen on, not one to connect to", f"write {here}")
 
 
 def _host(host: str) -> str:
-    """Return a host of ``load.allow_hosts`` in the form of `plain_host`.
-
-    Raises:
-        PydanticCustomError: It is not a host name or address alone.
-    """
+    """Return a host of ``load.allow_hosts`` in the form of `plain_host`."""
     if not _HOST.fullmatch(host) and literal(host) is None:
         raise invalid_value(f"should be a host name or address without scheme and port, not {display(host)}")
     _check_host(host)

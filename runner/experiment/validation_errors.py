@@ -46,15 +46,10 @@ _LENGTHS: Final = {
 
 
 def explain(tree: Node, errors: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
-    """Yield a fault for each error.
-
-    Args:
-        tree: The validated document.
-        errors: The result of `pydantic.ValidationError.errors`.
-    """
+    """Yield a fault for each of pydantic's errors about the document."""
     for error in errors:
         kind, location = error["type"], list(error["loc"])
-        if kind in _IGNORED or _follows_from_others(error):
+        if kind in _IGNORED or (kind == "too_short" and error["input"]):  # only because entries are wrong
             continue
         if kind == CONFLICT:
             yield from (_conflict(tree, location, conflict) for conflict in error["ctx"]["conflicts"])
@@ -64,11 +59,6 @@ def explain(tree: Node, errors: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
             yield _missing(tree, [*location, "kind"] if kind == "union_tag_not_found" else location)
         else:
             yield _wrong_value(tree, location, error)
-
-
-def _follows_from_others(error: Mapping[str, Any]) -> bool:
-    """Return whether pydantic calls a list too short only because its entries are wrong."""
-    return error["type"] == "too_short" and bool(len(error["input"]))
 
 
 def _conflict(tree: Node, location: Sequence[str | int], conflict: Conflict) -> Fault:

@@ -215,6 +215,7 @@ def _facts(order: LoadOrder, workers: Sequence[_Worker], stage: _Stage) -> LoadF
         clock=worker_accounts.clock(accounts),
         lost_workers=worker_accounts.losses(accounts),
         notes=(*_pacing_notes(order, len(workers)), *worker_accounts.notes(accounts)),
+        connections=worker_accounts.connections(accounts),
     )
 
 

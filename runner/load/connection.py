@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import socket
 import struct
+import termios
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -35,6 +37,10 @@ FAILURES: Final = {
 }
 """errno to failure kind."""
 
+RESETS: Final = frozenset({errno.ECONNRESET, errno.EPIPE})
+"""errno of a write to a connection that the peer has closed."""
+
+_INT: Final = struct.Struct("i")
 _TCP_INFO_RTT: Final = 68
 _TCP_INFO_BYTES: Final = _TCP_INFO_RTT + 4
 
@@ -88,6 +94,18 @@ def round_trip_ns(sock: socket.SocketType) -> Nanoseconds:
     """Return the kernel's own round-trip time (tcpi_rtt), which right after connecting is the handshake's."""
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
     return int.from_bytes(info[_TCP_INFO_RTT:], "little") * 1000
+
+
+def unacknowledged(sock: socket.SocketType) -> int:
+    """Return how many bytes were written that the peer's kernel has not acknowledged (SIOCOUTQ).
+
+    The kernel keeps this count when the connection is reset. -1 where it does not tell (a sandbox).
+    """
+    try:
+        answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(_INT.size))
+    except OSError:
+        return -1
+    return int(_INT.unpack(answer)[0])
 
 
 def keep_kernel_stamping() -> socket.socket | None:

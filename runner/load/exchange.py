@@ -13,7 +13,7 @@ import errno
 import select
 import socket
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import Final
 
 from runner.core.units import NS_PER_S, Nanoseconds, Seconds, ns
@@ -23,6 +23,7 @@ from runner.load.connection import (
     FAILURES,
     IDLE,
     LINGERING,
+    RESETS,
     SENT,
     SO_TIMESTAMPNS,
     STAMP_SPACE,
@@ -31,22 +32,26 @@ from runner.load.connection import (
     Connection,
     keep_kernel_stamping,
     round_trip_ns,
+    unacknowledged,
     unpack_stamp,
 )
-from runner.load.response_parser import Heads, ProtocolFault, Response
+from runner.load.response_parser import Heads, Response
 from runner.load.tally import Tally
 from runner.load.timeline import Timeline
+from runner.load.tolerant_parser import ProtocolFault
 from runner.load.worker_order import WorkerOrder
 
 BUFFER_BYTES: Final = 256 * 1024
 _LARGE_BYTES: Final = 16 * 1024
 _CHECK_EVERY: Final = 64
 _CHECKS: Final = 1024
+_MAX_READS: Final = 256
 _IN: Final = select.EPOLLIN
 _READ: Final = select.EPOLLIN | select.EPOLLRDHUP
 _WRITE: Final = select.EPOLLOUT
 _GONE: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _AWAITING: Final = (SENT, WAITING)
+_CLOSES: Final = ("reset", "closed_early")
 _KIND: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 
 
@@ -64,7 +69,12 @@ class Exchange:
             clock timestamps, requests that did not fit into a socket's buffer, and, from the first one on,
             responses that would fill a buffer of the kernel.
         unstamped: Reads for which the kernel had no timestamp.
-        resent: Requests whose keep-alive connection was closed by the server, sent again on a new one.
+        freed_ns: When the request ended that ended last; of those read together, the first one.
+        opened: Connections opened.
+        closed_by_server: Keep-alive connections that the server closed, or announced to close.
+        resent: Requests whose keep-alive connection was closed before they arrived, sent again on a new one.
+        stale: The same of requests that must not be repeated; these have failed.
+        faults: Why responses were no HTTP, and how often.
         closed_first: Connections that the server was expected to close and did not.
         handshakes: Some connect times, each with the kernel's own round-trip time, in nanoseconds.
     """
@@ -72,7 +82,9 @@ class Exchange:
     def __init__(self, order: WorkerOrder, timeline: Timeline) -> None:
         self.epoll = select.epoll()
         self.in_flight = self.urgent = 0
-        self.unstamped = self.resent = self.closed_first = 0
+        self.unstamped = self.resent = self.stale = self.closed_first = 0
+        self.freed_ns = self.opened = self.closed_by_server = 0
+        self.faults: Counter[str] = Counter()
         self.handshakes: list[tuple[Nanoseconds, Nanoseconds]] = []
         self._order = order
         self._timeline = timeline
@@ -86,7 +98,6 @@ class Exchange:
         self._idle: list[Connection] = []
         self._lingering: deque[Connection] = deque()
         self._resends: list[Connection] = []
-        self._connects = 0
         plain = () if order.new_connections or order.body_contains else frozenset(order.status)
         self._heads = Heads(head_only=order.head, plain=plain)
         self._buffer = bytearray(BUFFER_BYTES)
@@ -130,7 +141,7 @@ class Exchange:
             except BlockingIOError:
                 sent = 0
             except OSError as error:
-                self._fail(connection, FAILURES.get(error.errno or 0, "reset"))
+                self._not_accepted(connection, error.errno or 0)
                 continue
             if sent != size:
                 connection.state = WAITING
@@ -170,7 +181,7 @@ class Exchange:
             return
         except OSError as error:
             connection.state = WAITING
-            self._fail(connection, FAILURES.get(error.errno or 0, "reset"))
+            self._write_failed(connection, error.errno or 0)
             return
         connection.state = WAITING
         self._count_connect(connection)
@@ -198,9 +209,9 @@ class Exchange:
         self._send(connection, self._request)
 
     def _count_connect(self, connection: Connection) -> None:
-        """Record now and then our connect time beside the kernel's round-trip time."""
-        self._connects += 1
-        if self._connects % _CHECK_EVERY == 0 and len(self.handshakes) < _CHECKS:
+        """Count a connection, and record some connect times beside the kernel's round-trip time."""
+        self.opened += 1
+        if self.opened % _CHECK_EVERY == 0 and len(self.handshakes) < _CHECKS:
             ours = connection.connected - connection.started
             self.handshakes.append((ours, round_trip_ns(connection.sock)))
 
@@ -210,7 +221,7 @@ class Exchange:
         except BlockingIOError:
             count = 0
         except OSError as error:
-            self._fail(connection, FAILURES.get(error.errno or 0, "reset"))
+            self._write_failed(connection, error.errno or 0)
             return
         if count < len(data):
             self._wait_to_send(connection, data[count:])
@@ -237,7 +248,7 @@ class Exchange:
         timeline = self._timeline
         tally, begins, ends = timeline.current, timeline.begins_ns, timeline.ends_ns
         whole, responded, free = tally.whole.add, tally.response_time.add, self._idle.append
-        completed = succeeded = 0
+        completed = succeeded = first = 0
         for fd, mask in events:
             connection = connections.get(fd)
             if connection is None:
@@ -258,6 +269,7 @@ class Exchange:
                 duration = stamp - connection.started
                 if begins <= stamp < ends and duration <= longest:
                     completed += 1
+                    first = first or stamp
                     if connection.measured:
                         succeeded += 1
                         whole(duration)
@@ -270,6 +282,7 @@ class Exchange:
         tally.completed += completed
         tally.succeeded += succeeded
         self.in_flight -= completed
+        self.freed_ns = first or self.freed_ns
         if self._resends:
             self._resend()
 
@@ -279,12 +292,14 @@ class Exchange:
             self._finish_connect(connection)
         elif connection.state not in _AWAITING:
             # Nothing may arrive on an idle connection: it is closed or out of step.
+            self.closed_by_server += connection.state == IDLE
             self._close(connection)
         else:
-            if connection.unsent:
-                self._send(connection, connection.unsent)
-            if mask & ~_WRITE and connection.state in _AWAITING:
+            # A server that responds before it has the whole request may not take the rest of it.
+            if mask & ~_WRITE:
                 self._read(connection, mask & ~_WRITE)
+            if connection.unsent and connection.state in _AWAITING:
+                self._send(connection, connection.unsent)
 
     def _read(self, connection: Connection, mask: int) -> None:
         connection.state = WAITING
@@ -327,22 +342,18 @@ class Exchange:
         first = parsed is None
         if parsed is None:
             if not count:
-                self._fail(connection, "closed_early")
+                self._ended(connection)
                 return
             parsed = connection.response = Response(head_only=self._order.head, needle=self._needle)
             parsed.first_ns = stamp
         if not count:
-            if parsed.close():
-                self._complete(
-                    connection, parsed.status, parsed.first_ns, parsed.last_ns, parsed.matches, False, _GONE
-                )
-            else:
+            if not self._completed_by_close(connection):
                 self._fail(connection, "closed_early")
             return
         try:
             parsed.feed(self._view[:count])
-        except ProtocolFault:
-            self._fail(connection, "protocol")
+        except ProtocolFault as fault:
+            self._misunderstood(connection, str(fault))
             return
         parsed.last_ns = stamp
         if parsed.complete:
@@ -354,6 +365,16 @@ class Exchange:
         elif count >= _LARGE_BYTES and not self._heads.large:
             self._heads.large = True
             self.urgent += 1
+
+    def _completed_by_close(self, connection: Connection) -> bool:
+        """Return whether the peer's close ended a response properly, which is then counted."""
+        parsed = connection.response
+        if parsed is None or not parsed.close():
+            return False
+        self._complete(
+            connection, parsed.status, parsed.first_ns, parsed.last_ns, parsed.matches, False, _GONE
+        )
+        return True
 
     def _complete(
         self,
@@ -393,6 +414,7 @@ class Exchange:
         if failure and connection.measured:
             tally.failures[failure] += 1
         self.in_flight -= 1
+        self.freed_ns = done
         self._release(connection, done, keep, mask)
 
     def _count_connection_times(self, tally: Tally, connection: Connection) -> Nanoseconds:
@@ -402,9 +424,9 @@ class Exchange:
 
     def _release(self, connection: Connection, done: Nanoseconds, keep: bool, mask: int) -> None:
         """Keep a connection whose response is complete, or close it."""
-        if connection.response is not None:
-            connection.response.release()
-            connection.response = None
+        connection.response = None
+        if mask & _GONE or not keep:
+            self.closed_by_server += not self._new
         if mask & _GONE or connection.unsent:
             self._close(connection)
         elif self._new or not keep:
@@ -430,23 +452,93 @@ class Exchange:
 
     # -- failures
 
+    def _not_accepted(self, connection: Connection, number: int) -> None:
+        """Handle a keep-alive connection of which the kernel took no byte: it was closed before."""
+        if number in RESETS:
+            self._met_closed(connection, "reset")
+        else:
+            self._fail(connection, FAILURES.get(number, "reset"))
+
+    def _ended(self, connection: Connection) -> None:
+        """Handle the peer's close (FIN) instead of a response.
+
+        A FIN acknowledges everything that had reached the server when it was sent. While no byte of the
+        request is acknowledged, the server closed before the request arrived. A connection that ends with RST
+        alone proves nothing: the kernel does not read the acknowledgement in it.
+        """
+        if connection.reused and unacknowledged(connection.sock) >= self._written(connection):
+            self._met_closed(connection, "closed_early")
+        else:
+            self._fail(connection, "closed_early")
+
+    def _written(self, connection: Connection) -> int:
+        """Return how many bytes of its request a connection's socket has taken."""
+        return self._size - len(connection.unsent)
+
+    def _met_closed(self, connection: Connection, failure: str) -> None:
+        """Send once more what was sent on a connection that the server had closed (RFC 9112, 9.3.1)."""
+        self.closed_by_server += 1
+        if self._order.resend:
+            self._resends.append(connection)
+        else:
+            self.stale += connection.measured
+            self._count_failure(connection.measured, failure)
+        self._close(connection)
+
+    def _write_failed(self, connection: Connection, number: int) -> None:
+        """Read what arrived before a request could not be sent: it may be the response (RFC 9112, 9.5)."""
+        failure = FAILURES.get(number, "reset")
+        if failure == "reset":
+            self._read_rest(connection)
+            if connection.state not in _AWAITING:
+                return
+            # Where a RST follows a FIN, the kernel reports EPIPE instead of ECONNRESET.
+            if number == errno.EPIPE and self._completed_by_close(connection):
+                return
+            if number == errno.EPIPE and connection.response is None:
+                self._ended(connection)
+                return
+        self._fail(connection, failure)
+
+    def _read_rest(self, connection: Connection) -> None:
+        connection.state = WAITING
+        for _ in range(_MAX_READS):
+            try:
+                count, ancillary, _, _ = connection.receive(self._buffers, STAMP_SPACE)
+            except BlockingIOError:  # of TLS: what arrived was no data
+                continue
+            except OSError:
+                return
+            if count:
+                self._received(connection, count, ancillary, _GONE)
+            if not count or connection.state not in _AWAITING:
+                return
+
+    def _misunderstood(self, connection: Connection, reason: str) -> None:
+        """Count a response that is no HTTP, with the reason."""
+        if connection.measured:
+            self.faults[reason] += 1
+        self._fail(connection, "protocol")
+
     def _fail(self, connection: Connection, failure: str) -> None:
         """Count a failed request, and close its connection.
 
-        If the server closed a keep-alive connection before it received the request, the request is sent
-        once more on a new connection, as browsers do (RFC 9112, 9.3.1).
+        A server that refuses a request while its body is being sent closes, and what is left of its response
+        may be lost: its status tells why the request failed.
         """
-        stale = connection.reused and connection.response is None and failure in {"reset", "closed_early"}
-        if stale and self._order.resend:
-            self._resends.append(connection)
-        else:
-            self._count_failure(connection.measured, failure)
+        self.closed_by_server += failure in _CLOSES and connection.state in _AWAITING and not self._new
+        response = connection.response
+        if response is not None and response.status not in {0, *self._accepted}:
+            cut = failure == "reset" or (failure == "closed_early" and response.until_close)
+            failure = "bad_status" if cut else failure
+        self._count_failure(connection.measured, failure)
         self._close(connection)
 
     def _count_failure(self, measured: bool, failure: str) -> None:
         if measured:
             self._timeline.current.failures[failure] += 1
         self.in_flight -= 1
+        self.freed_ns = time.time_ns()
 
     def _resend(self) -> None:
         """Send on new connections the requests that met closed ones."""
@@ -461,9 +553,7 @@ class Exchange:
         if connection.state == CONNECTING or connection.unsent:
             self.urgent -= 1
         connection.state = CLOSED
-        if connection.response is not None:
-            connection.response.release()
-            connection.response = None
+        connection.response = None
         del self._connections[connection.fd]
         connection.sock.close()
 

@@ -14,7 +14,6 @@ import os
 
 from runner.load.connection import SENT as _SENT
 from runner.load.connection import CONNECTING
-from runner.load.connection import FAILURES
 from runner.load.connection import IDLE as _IDLE
 from runner.load.connection import SO_TIMESTAMPNS as _SO_TIMESTAMPNS
 from runner.load.connection import WAITING as _WAITING
@@ -170,7 +169,7 @@ class FastExchange(Exchange):
             if sent < 0:
                 number = errno
                 if number != EAGAIN:
-                    self._fail(connection, FAILURES.get(number, "reset"))
+                    self._not_accepted(connection, number)
                     continue
                 sent = 0
             if sent != size:
@@ -195,7 +194,7 @@ class FastExchange(Exchange):
         heads, timeline = self._heads, self._timeline
         tally = timeline.current
         cdef long long begins = timeline.begins_ns, ends = timeline.ends_ns, longest = self._timeout_ns
-        cdef long long stamp, duration
+        cdef long long stamp, duration, first = 0
         cdef Latency durations, response_times
         begin(&durations, tally.whole.bins())
         begin(&response_times, tally.response_time.bins())
@@ -226,6 +225,8 @@ class FastExchange(Exchange):
                 stamp = nanoseconds(stamped)
                 duration = stamp - connection.started
                 if begins <= stamp < ends and duration <= longest:
+                    if not completed:
+                        first = stamp
                     completed += 1
                     if connection.measured:
                         succeeded += 1
@@ -242,6 +243,7 @@ class FastExchange(Exchange):
             tally.whole.total(durations.total_ns, durations.max_ns)
             tally.response_time.total(response_times.total_ns, response_times.max_ns)
             self.in_flight -= completed
+            self.freed_ns = first
         if self._resends:
             self._resend()
 

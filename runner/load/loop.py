@@ -139,7 +139,10 @@ class Loop:
         exchange, max_in_flight = self.exchange, self._order.max_in_flight
         while self._waiting and exchange.in_flight < max_in_flight:
             due = self._waiting.popleft()
-            exchange.send_due(due, 1, due >= self._timeline.measure_ns)
+            measured = due >= self._timeline.measure_ns
+            if measured:
+                self._count_lateness(max(due, exchange.freed_ns), 1)
+            exchange.send_due(due, 1, measured)
 
     def _dispatch(self, due: Nanoseconds | None, now: Nanoseconds) -> Nanoseconds | None:
         """Dispatch what is due; let it wait, or drop it, if there is no free slot. Returns the next due time.
@@ -171,6 +174,8 @@ class Loop:
     def _send_as_many(self, due: Nanoseconds, count: int, measured: bool) -> int:
         """Send as many as there are free slots; returns how many are left."""
         exchange, max_in_flight = self.exchange, self._order.max_in_flight
+        queue = measured and self._order.when_full == "queue"
+        possible = due
         while count:
             free = max_in_flight - exchange.in_flight
             if free < count:
@@ -179,10 +184,20 @@ class Loop:
                 free = max_in_flight - exchange.in_flight
                 if free <= 0:
                     break
+                possible = max(due, exchange.freed_ns)
             part = min(free, count)
+            if queue:
+                self._count_lateness(possible, part)
             exchange.send_due(due, part, measured)
             count -= part
         return count
+
+    def _count_lateness(self, possible: Nanoseconds, count: int) -> None:
+        """Record how late the generator is with requests that could be sent since some instant."""
+        late = time.time_ns() - possible
+        add = self._timeline.current.lateness.add
+        for _ in range(count):
+            add(late)
 
     def _next_bunch(self) -> tuple[Nanoseconds | None, int]:
         after_start, count = next(self._arrivals, (None, 0))

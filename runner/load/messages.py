@@ -65,6 +65,7 @@ class WorkerSecond(Struct, frozen=True, tag="second", kw_only=True):
     tls: WireHistogram
     dispatch_delay: WireHistogram
     first_byte: WireHistogram
+    lateness: WireHistogram
     cpu_s: Annotated[Seconds, Meta(ge=0)]
     in_flight: Count
 
@@ -74,7 +75,11 @@ class WorkerEnd(Struct, frozen=True, tag="end", kw_only=True):
 
     Attributes:
         unstamped: Reads for which the kernel had no receive timestamp.
-        resent: Requests sent again because the server had closed their keep-alive connection.
+        opened: Connections opened, in the warm-up as well.
+        closed_by_server: Keep-alive connections that the server closed, or announced to close.
+        resent: Requests sent again because the server had closed their keep-alive connection before.
+        stale: The same of requests that must not be repeated; these have failed.
+        faults: Why responses in the measured window were no HTTP, and how often.
         closed_first: Connections that the server was expected to close and did not.
         handshakes: Some connect times, each with the kernel's own round-trip time, in nanoseconds.
         longest_stall_ns: The longest time in which the worker did not run.
@@ -83,7 +88,11 @@ class WorkerEnd(Struct, frozen=True, tag="end", kw_only=True):
     """
 
     unstamped: Count = 0
+    opened: Count = 0
+    closed_by_server: Count = 0
     resent: Count = 0
+    stale: Count = 0
+    faults: dict[str, Count] = {}
     closed_first: Count = 0
     handshakes: list[tuple[Nanoseconds, Nanoseconds]] = []
     longest_stall_ns: _Duration = 0

@@ -1,7 +1,8 @@
 """Parses HTTP/1.1 responses: with httptools, or faster where a response looks like an earlier one.
 
 Servers repeat themselves: within one second nearly all heads are equal byte for byte. `Heads` remembers what
-httptools found in a head, so that most responses cost one search and one look-up.
+was parsed of a head, so that most responses cost one search and one look-up. What httptools refuses, and
+browsers, curl and k6 accept, is left to `runner.load.tolerant_parser`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,11 @@ from typing import Any, Final
 
 import httptools
 
-_MAX_BODILESS_BYTES: Final = 64 * 1024
+from runner.load.tolerant_parser import MAX_HEAD_BYTES, ProtocolFault, TolerantParser
+
 _REMEMBERED: Final = 256
+_MAX_REMEMBERED_BYTES: Final = 8 * 1024
 _END_OF_HEAD: Final = b"\r\n\r\n"
-
-
-class ProtocolFault(Exception):  # noqa: N818  (a fact about the peer, not an error of ours)
-    """The peer did not speak HTTP/1.1."""
 
 
 class Heads:
@@ -60,13 +59,13 @@ class Heads:
 
     def remember(self, response: Response, data: bytearray, count: int) -> None:
         """Keep the head of a response that arrived in one piece of `count` bytes."""
-        head = bytes(data[: data.find(_END_OF_HEAD, 0, count) + 4])
+        size = data.find(_END_OF_HEAD, 0, count) + len(_END_OF_HEAD)
         length = 0 if self._head_only else response.length
-        if length is None or len(head) + length != count:
+        if length is None or size + length != count or size > _MAX_REMEMBERED_BYTES:
             return
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        self._known[head] = (length, response.status, response.keep_alive)
+        self._known[bytes(data[:size])] = (length, response.status, response.keep_alive)
 
 
 class Response:
@@ -78,6 +77,7 @@ class Response:
         keep_alive: Whether the connection may carry another request.
         matches: Whether the body contains the required bytes.
         length: The value of Content-Length, None without it.
+        until_close: Whether the body ends with the connection.
         first_ns: When its first byte arrived, kept here for the caller; likewise `last_ns`.
     """
 
@@ -85,10 +85,12 @@ class Response:
         "_bodiless_bytes",
         "_framed",
         "_head_only",
+        "_kept",
         "_needle",
         "_parser",
         "_tail",
-        "_until_close",
+        "_tolerant",
+        "_unusual",
         "complete",
         "first_ns",
         "keep_alive",
@@ -96,14 +98,17 @@ class Response:
         "length",
         "matches",
         "status",
+        "until_close",
     )
 
     def __init__(self, *, head_only: bool, needle: bytes) -> None:
         self._parser: Any = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
+        self._tolerant: TolerantParser | None = None
         self._head_only, self._needle = head_only, needle
-        self._bodiless_bytes, self._framed, self._until_close = 0, False, False
-        self._tail = b""
-        self.complete = self.keep_alive = False
+        self._bodiless_bytes, self._framed, self._unusual = 0, False, False
+        self._kept = self._tail = b""
+        self.complete = self.keep_alive = self.until_close = False
         self.matches = not needle
         self.status = self.first_ns = self.last_ns = 0
         self.length: int | None = None
@@ -112,30 +117,60 @@ class Response:
         """Parse received bytes.
 
         Raises:
-            ProtocolFault: They are not HTTP/1.1, or 64 KiB arrived without a byte of a body (an endless
-                head, interim response or trailer, which would have to be kept in memory).
+            ProtocolFault: They are no HTTP/1.1, or more than `MAX_HEAD_BYTES` would have to be kept.
         """
-        self._bodiless_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.complete, self.keep_alive = True, False
-        except httptools.HttpParserError as error:
-            if not self.complete:
-                raise ProtocolFault(str(error)) from None
-            self.keep_alive = False
-        if self._bodiless_bytes > _MAX_BODILESS_BYTES and not self.complete:
-            raise ProtocolFault("64 KiB without a body")
+        if self._tolerant is not None:
+            self._feed_tolerant(self._tolerant, data)
+        elif self.status:
+            self._feed_body(data)
+        else:
+            self._feed_head(data)
 
     def close(self) -> bool:
         """Handle the peer's close; returns whether it ends this response properly."""
-        if self._until_close and not self.complete:
+        if self.until_close and not self.complete:
             self.complete = True
         return self.complete
 
     def release(self) -> None:
         """Drop the parser, which refers back to this object (the worker collects no garbage)."""
         self._parser = None
+
+    def _feed_head(self, data: memoryview) -> None:
+        """Parse while the head has not ended; all bytes so far are known, so that parsing can start again."""
+        fault = len(self._kept) + len(data) > MAX_HEAD_BYTES or not self._understands(data) or self._unusual
+        if fault and not self.complete:
+            tolerant = self._tolerant = TolerantParser(head_only=self._head_only, needle=self._needle)
+            self.release()
+            self._feed_tolerant(tolerant, memoryview(self._kept + data))
+            self._kept = b""
+        elif not self.status:
+            self._kept += data
+        else:
+            self._kept = b""
+
+    def _feed_body(self, data: memoryview) -> None:
+        self._bodiless_bytes += len(data)
+        if not self._understands(data) and not self.complete:
+            raise ProtocolFault("a body that is not in chunks as its head says")
+        if self._bodiless_bytes > MAX_HEAD_BYTES and not self.complete:
+            raise ProtocolFault("more than 64 KiB between two chunks or behind the last one")
+
+    def _understands(self, data: memoryview) -> bool:
+        """Return whether httptools accepts the bytes."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.complete, self.keep_alive = True, False
+        except httptools.HttpParserError:
+            self.keep_alive = False
+            return False
+        return True
+
+    def _feed_tolerant(self, parser: TolerantParser, data: memoryview) -> None:
+        parser.feed(data)
+        self.complete, self.status, self.keep_alive = parser.complete, parser.status, parser.keep_alive
+        self.matches, self.length, self.until_close = parser.matches, parser.length, parser.until_close
 
     def on_message_begin(self) -> None:
         """httptools: a response begins; a second one is unsolicited, so the connection is not reused."""
@@ -150,17 +185,20 @@ class Response:
         if name == b"content-length" and value.strip().isdigit():
             self.length = int(value)
         elif name == b"transfer-encoding":
+            self._unusual = self._framed or value.lower() != b"chunked"
             self._framed = True
 
     def on_headers_complete(self) -> None:
         """httptools: the head has ended."""
         if self.complete:
             return
-        self.status = self._parser.get_status_code()
-        if self.status < 200:
+        status = self._parser.get_status_code()
+        if status < 200 and status != 101:
+            self.length, self._framed, self._unusual = None, False, status < 100
             return
+        self.status = status
         self.keep_alive = self._parser.should_keep_alive()
-        self._until_close = self.length is None and not self._framed and not self.keep_alive
+        self.until_close = self.length is None and not self._framed and not self.keep_alive
         if self._head_only:
             self.complete = True
 
@@ -174,8 +212,6 @@ class Response:
         self._tail = seen[-(len(self._needle) - 1) :] if len(self._needle) > 1 else b""
 
     def on_message_complete(self) -> None:
-        """httptools: the response has ended, unless it is an interim one (1xx)."""
-        if 100 <= self.status < 200:
-            self.length, self._framed = None, False
-        else:
+        """httptools: the response has ended, or an interim one (1xx) has."""
+        if self.status:
             self.complete = True

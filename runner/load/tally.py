@@ -14,7 +14,9 @@ from runner.load.messages import WireHistogram, WorkerSecond
 _HALF_US: Final = 500
 FINE: Final = 2048
 """Microseconds below which `runner.core.histogram` has one bucket for each value."""
-LATENCIES: Final = ("duration", "response_time", "connect", "tls", "dispatch_delay", "first_byte")
+LATENCIES: Final = (
+    "duration", "response_time", "connect", "tls", "dispatch_delay", "first_byte", "lateness"
+)  # fmt: skip
 
 
 class Latency:
@@ -91,7 +93,7 @@ class Tally:
 
     __slots__ = (
         "completed", "connect", "dispatch_delay", "dropped", "duration", "failures", "first_byte", "index",
-        "response_time", "scheduled", "sent", "succeeded", "tls", "whole",
+        "lateness", "response_time", "scheduled", "sent", "succeeded", "tls", "whole",
     )  # fmt: skip
 
     def __init__(self, index: int) -> None:
@@ -101,11 +103,12 @@ class Tally:
         self.duration, self.response_time = Latency(), Latency()
         self.connect, self.tls = Latency(), Latency()
         self.dispatch_delay, self.first_byte = Latency(), Latency()
+        self.lateness = Latency()
         self.whole = Latency()
 
     def fold(self) -> None:
         """Count the values so far, which takes about half a microsecond a request."""
-        for latency in (self.whole, self.dispatch_delay, self.response_time):
+        for latency in (self.whole, self.dispatch_delay, self.response_time, self.lateness):
             latency.fold()
 
     def message(self, *, cpu_s: Seconds, in_flight: int) -> WorkerSecond:
@@ -131,6 +134,7 @@ class Tally:
             tls=self.tls.to_wire(),
             dispatch_delay=self.dispatch_delay.to_wire(),
             first_byte=self.first_byte.to_wire(),
+            lateness=self.lateness.to_wire(),
             cpu_s=cpu_s,
             in_flight=in_flight,
         )

@@ -46,6 +46,7 @@ class TlsLayer:
 
     Attributes:
         pending: Encrypted bytes that the socket has not accepted yet.
+        request_bytes: Length of the last request, encrypted.
         closed: Whether the peer has sent close_notify.
     """
 
@@ -60,6 +61,7 @@ class TlsLayer:
         "_tls",
         "closed",
         "pending",
+        "request_bytes",
     )
 
     def __init__(
@@ -76,6 +78,7 @@ class TlsLayer:
         self._space = space
         self._secure = self.closed = False
         self.pending = b""
+        self.request_bytes = 0
 
     def handshake(self) -> bool:
         """Continue the handshake as far as the received bytes allow; returns whether it is over.
@@ -120,6 +123,7 @@ class TlsLayer:
             self.handshake()
             raise BlockingIOError(errno.EAGAIN, "in the handshake")
         self._tls.write(data)
+        self.request_bytes = self._outgoing.pending
         self.flush()
         return 0 if self.pending else len(data)
 
@@ -229,7 +233,10 @@ class TlsExchange(Exchange):
         except BlockingIOError:
             pass
         except OSError as error:
-            self._fail(connection, _failure(error))
+            if connection.state == WAITING:
+                self._write_failed(connection, error.errno or 0)
+            else:
+                self._failed_with(connection, error)
 
     def _finish_tcp_connect(self, connection: TlsConnection) -> None:
         """Handle a socket that became writable: the first time, TCP's handshake has ended.
@@ -247,6 +254,7 @@ class TlsExchange(Exchange):
         self.urgent -= 1
         connection.ready = time.time_ns()
         connection.state = WAITING
+        self.opened += 1
         if connection.send(self._request) != self._size:
             self._wait_to_send(connection, self._request)
 
@@ -256,7 +264,7 @@ class TlsExchange(Exchange):
         try:
             connection.layer.flush()
         except OSError as error:
-            self._fail(connection, _failure(error))
+            self._write_failed(connection, error.errno or 0)
             return
         if not connection.layer.pending:
             connection.unsent = b""
@@ -275,11 +283,31 @@ class TlsExchange(Exchange):
         except OSError:
             count = 0
         if connection.state == IDLE or not count:
+            self.closed_by_server += connection.state == IDLE
             self._close(connection)
 
     def _read_failed(self, connection: Connection, error: OSError) -> None:
-        if not isinstance(error, BlockingIOError):
-            self._fail(connection, _failure(error))
+        if isinstance(error, BlockingIOError):
+            return
+        if isinstance(error, Truncated) and connection.response is None:
+            self._ended(connection)
+        else:
+            self._failed_with(connection, error)
+
+    def _failed_with(self, connection: Connection, error: OSError) -> None:
+        failure = _failure(error)
+        if failure == "protocol":
+            self._misunderstood(connection, _reason(error))
+        else:
+            self._fail(connection, failure)
+
+    def _completed_by_close(self, connection: Connection) -> bool:
+        assert isinstance(connection, TlsConnection)
+        return connection.layer.closed and super()._completed_by_close(connection)
+
+    def _written(self, connection: Connection) -> int:
+        assert isinstance(connection, TlsConnection)
+        return connection.layer.request_bytes - len(connection.layer.pending)
 
     def _count_connection_times(self, tally: Tally, connection: Connection) -> Nanoseconds:
         assert isinstance(connection, TlsConnection)
@@ -297,3 +325,11 @@ def _failure(error: OSError) -> str:
     if error.errno == errno.ETIMEDOUT:
         return "timeout"
     return FAILURES.get(error.errno or 0, "reset")
+
+
+def _reason(error: OSError) -> str:
+    """Return what OpenSSL says of an error, in its own words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS: {error.verify_message}"
+    reason = error.reason if isinstance(error, ssl.SSLError) else ""
+    return f"TLS: {(reason or 'failed').replace('_', ' ').lower()}"

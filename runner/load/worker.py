@@ -133,7 +133,11 @@ def _raise_file_limit(order: WorkerOrder) -> str:
 def _end(loop: Loop) -> WorkerEnd:
     return WorkerEnd(
         unstamped=loop.exchange.unstamped,
+        opened=loop.exchange.opened,
+        closed_by_server=loop.exchange.closed_by_server,
         resent=loop.exchange.resent,
+        stale=loop.exchange.stale,
+        faults=dict(loop.exchange.faults),
         closed_first=loop.exchange.closed_first,
         handshakes=loop.exchange.handshakes,
         longest_stall_ns=loop.longest_stall_ns,

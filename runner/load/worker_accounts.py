@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +15,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from runner.core.facts import LoadSecond
+from runner.core.facts import ConnectionCounts, LoadSecond
 from runner.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, Seconds
 from runner.load.messages import WorkerEnd, WorkerSecond
 
 _REPORTED_STALL_NS: Final = 500_000_000
 _REPORTED_CLOCK_SHIFT_NS: Final = 1_000_000
+_SHOWN_FAULTS: Final = 8
 _PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
@@ -142,11 +144,8 @@ def notes(accounts: Sequence[Account]) -> tuple[str, ...]:
             f"the wall clock was adjusted by {shift_ns / NS_PER_MS:,.1f} ms during the stage; "
             "latencies may be off by that much"
         )
-    if resent := sum(end.resent for end in ends):
-        sentences.append(
-            f"{resent:,} requests found their keep-alive connection closed by the server and were sent "
-            "again on a new one; their time counts from the first attempt"
-        )
+    sentences += _connection_notes(accounts)
+    sentences += _faults(ends)
     if closed := sum(end.closed_first for end in ends):
         sentences.append(
             f"the generator had to close {closed:,} connections that the server left open; "
@@ -156,6 +155,48 @@ def notes(accounts: Sequence[Account]) -> tuple[str, ...]:
         peak = max(end.peak_rss_kib for end in ends) / 1024
         sentences.append(f"a generator worker used at most {peak:.0f} MiB of memory")
     return tuple(dict.fromkeys(sentences))
+
+
+def connections(accounts: Sequence[Account]) -> ConnectionCounts | None:
+    """Return how many connections were opened and closed; None if no worker told."""
+    ends = [account.end for account in accounts if account.end]
+    if not ends:
+        return None
+    return ConnectionCounts(sum(end.opened for end in ends), sum(end.closed_by_server for end in ends))
+
+
+def _connection_notes(accounts: Sequence[Account]) -> list[str]:
+    """Return how connections were used, and what happened to requests that met closed ones."""
+    ends = [account.end for account in accounts if account.end]
+    counts = connections(accounts)
+    sentences = []
+    if counts and counts.opened:
+        closed = f"; the server closed {counts.closed_by_server:,}" if counts.closed_by_server else ""
+        sentences.append(f"TCP connections opened, the warm-up included: {counts.opened:,}{closed}")
+    if resent := sum(end.resent for end in ends):
+        sentences.append(
+            f"{resent:,} requests found their keep-alive connection closed by the server and were sent "
+            "again on a new one; their time counts from the first attempt"
+        )
+    if stale := sum(end.stale for end in ends):
+        sentences.append(
+            f"{stale:,} requests found their keep-alive connection closed by the server before they arrived; "
+            "they failed and were not sent again, because their method is not idempotent. The server's "
+            "keep-alive timeout is shorter than the time between two requests on a connection: raise it, or "
+            "set load.connection to new"
+        )
+    return sentences
+
+
+def _faults(ends: Sequence[WorkerEnd]) -> list[str]:
+    """Return why responses counted as `protocol` could not be understood."""
+    faults: Counter[str] = Counter()
+    for end in ends:
+        faults.update(end.faults)
+    if not faults:
+        return []
+    reasons = "; ".join(f"{reason} ({count:,})" for reason, count in faults.most_common(_SHOWN_FAULTS))
+    return [f"{faults.total():,} protocol failures: {reasons}"]
 
 
 def _local_ports() -> str:

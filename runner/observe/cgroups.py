@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,25 +68,61 @@ class ControlGroup:
 def control_group_of(pid: int, proc: Path = Path("/proc")) -> ControlGroup | None:
     """Return the control group of a process, None if there is no such process or no group.
 
+    Where both versions count CPU, it is the one in which the process is not in the runner's own group. Memory
+    and quota are None where the process is in another group for them: that one has other members.
+
     Args:
         pid: One of the group's processes.
         proc: Where procfs is mounted.
     """
     try:
-        memberships = (proc / str(pid) / "cgroup").read_text().splitlines()
-        mounts = _mounts((proc / "self" / "mountinfo").read_text())
-    except OSError:
+        paths = _memberships(proc / str(pid) / "cgroup")
+        mounts = _mounts((proc / "self" / "mountinfo").read_text(errors="surrogateescape"))
+    except (OSError, ValueError, IndexError):
         return None
-    folders: dict[str, Path] = {}
-    for line in memberships:
-        _, controllers, path = line.split(":", 2)
-        for controller in controllers.split(","):
-            if controller in mounts:
-                folders[controller] = _below(mounts[controller], path)
-    cpu = folders.get("cpuacct", folders.get(""))
-    memory = folders.get("memory", folders.get(""))
-    quota = folders.get("cpu", folders.get(""))
-    return ControlGroup(cpu, memory, quota) if cpu or memory else None
+    folders = {name: _below(mounts[name], path) for name, path in paths.items() if name in mounts}
+    accounting = [name for name in ("cpuacct", "") if name in folders]
+    if not accounting:
+        memory = folders.get("memory")
+        return ControlGroup(None, memory) if memory else None
+    own = _own_memberships(proc)
+    chosen = next((name for name in accounting if paths[name] != own.get(name)), accounting[0])
+
+    def same_group(name: str) -> Path | None:
+        name = name if name in folders and chosen else ""
+        return folders.get(name) if paths.get(name) == paths[chosen] else None
+
+    return ControlGroup(folders[chosen], same_group("memory"), same_group("cpu"))
+
+
+def shares_group_with_runner(group: ControlGroup) -> bool:
+    """Return whether the runner is in a group, whose CPU is then not that of a subject alone."""
+    own = control_group_of(os.getpid())
+    if group.cpu is None or own is None or own.cpu is None:
+        return group.cpu is None
+    return group.cpu == own.cpu or group.cpu in own.cpu.parents
+
+
+def group_pids(group: ControlGroup) -> set[int]:
+    """Return the processes in a group and in the groups below it, as far as they can be listed."""
+    pids: set[int] = set()
+    for folder, _, _ in os.walk(group.cpu) if group.cpu else ():
+        with suppress(OSError, ValueError):
+            pids |= set(map(int, (Path(folder) / "cgroup.procs").read_bytes().split()))
+    return pids - {0}  # 0 stands for a process of another pid namespace
+
+
+def _memberships(path: Path) -> dict[str, str]:
+    """Return the group's path by controller, ``""`` for version 2 (cgroups(7))."""
+    lines = (line.split(":", 2) for line in path.read_text(errors="surrogateescape").splitlines())
+    return {controller: path for _, names, path in lines for controller in names.split(",")}
+
+
+def _own_memberships(proc: Path) -> dict[str, str]:
+    try:
+        return _memberships(proc / "self" / "cgroup")
+    except (OSError, ValueError):
+        return {}
 
 
 def _below(mount: tuple[str, Path], path: str) -> Path:

@@ -11,11 +11,15 @@ import resource
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Final
 
 import psutil
 
 from runner.core.facts import HostFact
 from runner.core.units import BYTES_PER_MIB
+from runner.observe.bounds import is_in_range
+
+_MAX_CHARACTERS: Final = 200
 
 _SYSCTLS = {
     "ip_local_port_range": "net/ipv4/ip_local_port_range",
@@ -62,14 +66,14 @@ def _version(distribution: str) -> str | None:
 
 def _os() -> str:
     try:
-        return platform.freedesktop_os_release()["PRETTY_NAME"]
-    except (OSError, KeyError):
+        return platform.freedesktop_os_release()["PRETTY_NAME"][:_MAX_CHARACTERS]
+    except (OSError, KeyError, ValueError):
         return platform.system()
 
 
 def _cpu_model() -> str | None:
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return platform.processor() or None
     return next(_values(lines, "model name"), None)
@@ -79,7 +83,7 @@ def _values(lines: list[str], key: str) -> Iterator[str]:
     for line in lines:
         name, _, value = line.partition(":")
         if name.strip() == key:
-            yield value.strip()
+            yield value.strip()[:_MAX_CHARACTERS]
 
 
 def _cgroup_version() -> int | None:
@@ -91,7 +95,10 @@ def _cgroup_version() -> int | None:
 
 def _read(path: str) -> str | int | None:
     try:
-        text = " ".join(Path(path).read_text(encoding="utf-8").split())
-    except (OSError, UnicodeDecodeError):
+        with Path(path).open(encoding="utf-8", errors="replace") as file:
+            text = " ".join(file.read(_MAX_CHARACTERS).split())
+    except OSError:
         return None
-    return int(text) if text.isdecimal() else text or None
+    if text.isascii() and text.isdecimal():
+        return int(text) if is_in_range(int(text)) else None
+    return text or None

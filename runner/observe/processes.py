@@ -1,13 +1,15 @@
 """CPU time and memory of processes, as exact as the kernel keeps them.
 
 `/proc/<pid>/stat` rounds CPU time to 10 ms. The same counter is readable in nanoseconds, and faster, as a
-POSIX clock of the other process. `/proc` is read only for start times, children, and the CPU of reaped ones.
+POSIX clock of the other process. `/proc` is read for everything else.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +17,36 @@ from runner.core.units import Bytes, Seconds
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-_REAPED_USER, _REAPED_SYSTEM, _START = 15, 16, 21
+_PARENT, _REAPED_USER, _REAPED_SYSTEM, _START = 3, 15, 16, 21
+_SIGCHLD_BIT: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTimes:
+    """CPU time of one process.
+
+    Attributes:
+        parent: Its parent's pid.
+        started: In clock ticks since boot.
+        own_s: Used by its threads.
+        reaped_s: Used by all descendants that ended and were waited for, in steps of 10 ms.
+    """
+
+    parent: int
+    started: int
+    own_s: Seconds
+    reaped_s: Seconds
+
+
+def process_times(pid: int) -> ProcessTimes | None:
+    """Return the CPU time of a process, None if there is no such process."""
+    # Children first: one that ends between the two readings is missing in this sample, and not counted twice.
+    fields = _stat(pid)
+    own_s = cpu_seconds(pid)
+    if fields is None or own_s is None:
+        return None
+    reaped_s = (int(fields[_REAPED_USER]) + int(fields[_REAPED_SYSTEM])) / _TICKS_PER_S
+    return ProcessTimes(int(fields[_PARENT]), int(fields[_START]), own_s, reaped_s)
 
 
 def start_ticks(pid: int) -> int | None:
@@ -33,12 +64,6 @@ def cpu_seconds(pid: int) -> Seconds | None:
         return time.clock_gettime((~pid << 3) | 2)
     except OSError:
         return None
-
-
-def reaped_seconds(pid: int) -> Seconds:
-    """Return the CPU time of all descendants that ended and were reaped; 0 if there is no such process."""
-    fields = _stat(pid)
-    return (int(fields[_REAPED_USER]) + int(fields[_REAPED_SYSTEM])) / _TICKS_PER_S if fields else 0.0
 
 
 def resident_bytes(pid: int) -> Bytes | None:
@@ -62,10 +87,56 @@ def children(pid: int) -> list[int]:
 
 def descendants(pid: int) -> list[int]:
     """Return a process and all its descendants, parents before children."""
-    pids = [pid]
-    for parent in pids:
-        pids += children(parent)
+    return list(with_descendants([pid]))
+
+
+def with_descendants(roots: Iterable[int]) -> dict[int, None]:
+    """Return some processes and all their descendants, each once."""
+    pids = dict.fromkeys(roots)
+    waiting = list(pids)
+    while waiting:
+        new = [child for child in children(waiting.pop()) if child not in pids]
+        pids |= dict.fromkeys(new)
+        waiting += new
     return pids
+
+
+def name_of(pid: int) -> str:
+    """Return the name of a process in the process table, at most 15 characters; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def parent_of(pid: int) -> int | None:
+    """Return the pid of a process's parent, None if there is no such process."""
+    fields = _stat(pid)
+    return int(fields[_PARENT]) if fields else None
+
+
+def ignores_children(pid: int) -> bool:
+    """Return whether a process ignores SIGCHLD: the CPU time of its ended children is then lost."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except OSError:
+        return False
+    ignored = next((line for line in status.splitlines() if line.startswith("SigIgn:")), "SigIgn: 0")
+    return bool(int(ignored.split()[1], 16) & _SIGCHLD_BIT)
+
+
+def in_session(session: int) -> list[int]:
+    """Return the processes of a session."""
+    pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208  (only names)
+    return [pid for pid in pids if session_of(pid) == session]
+
+
+def session_of(pid: int) -> int | None:
+    """Return the session of a process, which is its leader's pid; None if there is no such process."""
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
 
 
 def _stat(pid: int) -> list[bytes] | None:
@@ -75,4 +146,5 @@ def _stat(pid: int) -> list[bytes] | None:
     except OSError:
         return None
     head, _, tail = text.rpartition(b")")
-    return [head, b"", *tail.split()] if tail else None
+    fields = [head, b"", *tail.split()]
+    return fields if len(fields) > _START else None

@@ -8,20 +8,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from runner.core.facts import Subject, SubjectKind, Throttling
 from runner.core.units import Bytes, Seconds
-from runner.observe.cgroups import ControlGroup, control_group_of
-from runner.observe.processes import (
-    cpu_seconds,
-    descendants,
-    reaped_seconds,
-    resident_bytes,
-    start_ticks,
+from runner.observe.cgroups import (
+    ControlGroup,
+    control_group_of,
+    group_pids,
+    shares_group_with_runner,
 )
+from runner.observe.processes import cpu_seconds, resident_bytes, start_ticks
+from runner.observe.trees import TreeTimes, supervisor_of, tree_members
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
@@ -41,6 +41,9 @@ class Reader(Protocol):
     def read(self) -> Reading:
         """Return the counters now; takes well under a millisecond and never raises."""
 
+    def uncounted(self) -> tuple[str, ...]:
+        """Return what the CPU read so far does not include, as phrases."""
+
 
 @dataclass(slots=True)
 class ProcessReader:
@@ -52,47 +55,60 @@ class ProcessReader:
         """Return the CPU of all its threads, and its resident set."""
         return Reading(cpu_seconds(self.pid), resident_bytes(self.pid))
 
+    def uncounted(self) -> tuple[str, ...]:
+        """Return nothing: children are not part of it."""
+        return ()
 
-@dataclass(slots=True)
+
 class TreeReader:
-    """A process and its descendants, living and dead.
+    """A process and everything it started, living and ended; see `TreeTimes`."""
 
-    Living ones are read by their own clocks. The time of a child that has ended is part of what its parent
-    has reaped (`/proc/<pid>/stat`, fields 16 and 17, in steps of 10 ms). A child that disappeared unreaped or
-    was adopted by another parent keeps its last known time.
-    """
-
-    pid: int
-    _living: dict[int, Seconds] = field(default_factory=dict)
-    _lost_s: Seconds = 0.0
-    _reaped_s: Seconds = 0.0
-    _highest_s: Seconds = 0.0
+    def __init__(self, pid: int) -> None:
+        self._times = TreeTimes(pid)
 
     def read(self) -> Reading:
         """Return the tree's CPU since its root started, and the memory of its living processes."""
-        members = descendants(self.pid)
-        living = {pid: used for pid in members if (used := cpu_seconds(pid)) is not None}
-        if not living:
+        used, living = self._times.read()
+        if used is None:
             return Reading(None, None)
-        reaped = sum(reaped_seconds(pid) for pid in living)
-        gone = sum(used for pid, used in self._living.items() if pid not in living)
-        # Time that disappeared and was not reaped belongs to a child that another parent adopted.
-        self._lost_s = max(0.0, self._lost_s + gone - max(0.0, reaped - self._reaped_s))
-        self._living, self._reaped_s = living, reaped
-        total = sum(living.values()) + reaped + self._lost_s
-        self._highest_s = max(self._highest_s, total)
-        return Reading(self._highest_s, sum(resident_bytes(pid) or 0 for pid in living))
+        return Reading(used, sum(resident_bytes(pid) or 0 for pid in living))
+
+    def uncounted(self) -> tuple[str, ...]:
+        """See `Reader`."""
+        return tuple(
+            f"children of {title} that ended between two samples, because it does not wait for them"
+            for title in self._times.losing()
+        )
 
 
 @dataclass(slots=True)
 class GroupReader:
-    """Everything in the control group of a process."""
+    """Everything in a control group, whether its processes live, were waited for, or left their parent.
+
+    Attributes:
+        group: The group.
+        is_container: Its memory is the group's own; else that of its processes.
+    """
 
     group: ControlGroup
+    is_container: bool = True
 
     def read(self) -> Reading:
-        """Return the group's own counters."""
-        return Reading(self.group.cpu_seconds(), self.group.memory_bytes(), self.group.throttling())
+        """Return the group's own counters, and the memory of its processes where no controller counts it."""
+        memory = self.group.memory_bytes() if self.is_container else None
+        return Reading(
+            self.group.cpu_seconds(),
+            self._resident_bytes() if memory is None else memory,
+            self.group.throttling(),
+        )
+
+    def _resident_bytes(self) -> Bytes | None:
+        sizes = [size for pid in group_pids(self.group) if (size := resident_bytes(pid)) is not None]
+        return sum(sizes) if sizes else None
+
+    def uncounted(self) -> tuple[str, ...]:
+        """Return nothing: a group counts everything."""
+        return ()
 
 
 @dataclass(slots=True)
@@ -112,13 +128,17 @@ class SystemReader:
         before = time.monotonic()
         try:
             lines = self.stat.read_bytes().splitlines()
-        except OSError:
+            instant = (before + time.monotonic()) / 2
+            fields = [int(text) for text in lines[0].split()[1:]]
+            unused = fields[3] + fields[4] + (fields[7] if len(fields) > 7 else 0)
+        except (OSError, ValueError, IndexError):
             return Reading(None, None)
-        instant = (before + time.monotonic()) / 2
-        fields = [int(text) for text in lines[0].split()[1:]]
         cpus = sum(line.startswith(b"cpu") for line in lines) - 1
-        unused = fields[3] + fields[4] + (fields[7] if len(fields) > 7 else 0)
         return Reading(cpus * instant - unused / _TICKS_PER_S, None)
+
+    def uncounted(self) -> tuple[str, ...]:
+        """Return nothing: the host counts everything."""
+        return ()
 
 
 def reader_for(subject: Subject) -> Reader | None:
@@ -132,13 +152,25 @@ def reader_for(subject: Subject) -> Reader | None:
     return _READERS[subject.kind](subject.pid)
 
 
-def _group_reader(pid: int) -> Reader | None:
+def _group_reader(pid: int) -> Reader:
     group = control_group_of(pid)
-    return GroupReader(group) if group else None
+    return TreeReader(pid) if group is None or shares_group_with_runner(group) else GroupReader(group)
+
+
+def _tree_reader(pid: int) -> Reader:
+    """Return a reader of the tree's control group if it has one of its own, as services of systemd do."""
+    group = control_group_of(pid)
+    if group is None or shares_group_with_runner(group):
+        return TreeReader(pid)
+    own = {*tree_members(pid), supervisor_of(pid)}
+    members = group_pids(group)
+    if pid in members and members <= own:
+        return GroupReader(group, is_container=False)
+    return TreeReader(pid)
 
 
 _READERS: Final[dict[SubjectKind, Callable[[int], Reader | None]]] = {
     "process": ProcessReader,
-    "tree": TreeReader,
+    "tree": _tree_reader,
     "cgroup": _group_reader,
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import Metric
+
+from runner.observe.bounds import as_float, out_of_range
 
 _EXCLUDED: Final = ("/metrics", "/healthz")
 
@@ -15,13 +16,13 @@ def requests_total(families: Iterable[Metric]) -> float | None:
     """Return the sum of a service's request counter, without health checks and scrapes.
 
     The counter is the first family whose name ends in ``requests_total``, as the client libraries' own HTTP
-    metrics do. None if there is no such counter.
+    metrics do. None if there is none, or its value is out of bounds.
     """
     for family in families:
         if family.type == "counter" and family.name.endswith("requests"):
             samples = [sample for sample in family.samples if sample.name.endswith("_total")]
-            total = float(sum(sample.value for sample in samples if not _is_excluded(sample.labels)))
-            return total if math.isfinite(total) else None
+            total = sum(as_float(sample.value) for sample in samples if not _is_excluded(sample.labels))
+            return None if out_of_range(total) else total
     return None
 
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
-from runner.core.facts import ObservedFacts, Sample, Subject, Window
-from runner.core.units import NS_PER_S, Nanoseconds, Seconds, ns
+from runner.core.facts import ObservedFacts, Sample, Subject, Throttling, Window
+from runner.core.units import NS_PER_S, Bytes, Nanoseconds, Seconds, ns
+from runner.observe.bounds import is_in_range
 from runner.observe.clock import sleep_until
-from runner.observe.readers import Reader, reader_for
+from runner.observe.readers import Reader, Reading, reader_for
+
+_SLOW_NS: Final = 20_000_000
+"""A reading that takes longer was interrupted, so that its parts are of different times: it is repeated."""
+_ATTEMPTS: Final = 2
+_SAME_TIME_S: Final[Seconds] = 0.001
 
 
 async def watch(
@@ -40,8 +47,8 @@ async def watch(
         missing |= unread
         samples.append(sample)
         on_sample(sample)
-    notes = tuple(f"the counters of {name} could not always be read" for name in sorted(missing))
-    return ObservedFacts(tuple(subjects), tuple(samples), notes)
+    unreadable = (f"the counters of {name} could not always be read" for name in sorted(missing))
+    return ObservedFacts(tuple(subjects), tuple(samples), (*unreadable, *_uncounted(present)))
 
 
 def beats(window: Window, interval_ns: Nanoseconds) -> Iterator[Nanoseconds]:
@@ -53,14 +60,45 @@ def beats(window: Window, interval_ns: Nanoseconds) -> Iterator[Nanoseconds]:
     yield window.end_ns
 
 
+def _uncounted(readers: Mapping[str, Reader]) -> Iterator[str]:
+    for name, reader in readers.items():
+        for phrase in reader.uncounted():
+            yield f"the CPU time of {name} does not include {phrase}"
+
+
 def _sample(readers: Mapping[str, Reader], window: Window) -> tuple[Sample, set[str]]:
     """Read every subject once; also returns the names of those that could not be read."""
-    instant_ns = time.monotonic_ns()
-    readings = {name: reader.read() for name, reader in readers.items()}
-    cpu_s = {name: reading.cpu_s for name, reading in readings.items() if reading.cpu_s is not None}
-    rss = {name: reading.rss_bytes for name, reading in readings.items() if reading.rss_bytes is not None}
-    throttling = {
-        name: reading.throttling for name, reading in readings.items() if reading.throttling is not None
-    }
-    t_s = round((instant_ns - window.measure_ns) / NS_PER_S, 6)
-    return Sample(t_s, cpu_s, rss, throttling), {name for name in readings if name not in cpu_s}
+    cpu_s: dict[str, Seconds] = {}
+    rss_bytes: dict[str, Bytes] = {}
+    throttling: dict[str, Throttling] = {}
+    read_s: dict[str, Seconds] = {}
+    sample_s: Seconds | None = None
+    for name, reader in readers.items():
+        instant_ns, reading = _read(reader)
+        instant_s = round((instant_ns - window.measure_ns) / NS_PER_S, 6)
+        sample_s = instant_s if sample_s is None else sample_s
+        if instant_s - sample_s > _SAME_TIME_S:
+            read_s[name] = instant_s
+        if reading.cpu_s is not None and is_in_range(reading.cpu_s):
+            cpu_s[name] = reading.cpu_s
+        if reading.rss_bytes is not None and is_in_range(reading.rss_bytes):
+            rss_bytes[name] = reading.rss_bytes
+        if reading.throttling is not None and is_in_range(reading.throttling.waited_s):
+            throttling[name] = reading.throttling
+    if sample_s is None:
+        sample_s = round((time.monotonic_ns() - window.measure_ns) / NS_PER_S, 6)
+    return Sample(sample_s, cpu_s, rss_bytes, throttling, read_s), readers.keys() - cpu_s.keys()
+
+
+def _read(reader: Reader) -> tuple[Nanoseconds, Reading]:
+    """Return a reading and when it was taken; it is repeated if it was interrupted."""
+    for _ in range(_ATTEMPTS):
+        begin_ns = time.monotonic_ns()
+        try:
+            reading = reader.read()
+        except Exception:  # noqa: BLE001  (nothing that is read may end a run)
+            reading = Reading(None, None)
+        end_ns = time.monotonic_ns()
+        if end_ns - begin_ns < _SLOW_NS:
+            break
+    return (begin_ns + end_ns) // 2, reading

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from runner.core.errors import PublishFailed, UsageError
+from runner.publish.ci_event import read_event, value_at
 
 Environ = Mapping[str, str]
 
@@ -90,7 +89,7 @@ def find_target(options: CommentOptions, environ: Environ) -> Target:
         PublishFailed: There is no token.
     """
     provider = options.provider or _provider(environ)
-    event = _event(environ)
+    event = read_event(environ.get("GITHUB_EVENT_PATH", ""))
     number, fork = options.number, None
     if number is None:
         number, fork = _number(provider, environ, event)
@@ -112,11 +111,11 @@ def find_target(options: CommentOptions, environ: Environ) -> Target:
 
 def find_commit(options: CommentOptions, environ: Environ) -> str:
     """Return the commit that was tested; of a pull request its newest one, not the merge that CI makes."""
-    event = _event(environ)
+    event = read_event(environ.get("GITHUB_EVENT_PATH", ""))
     candidates = (
         options.commit,
-        _at(event, "pull_request", "head", "sha"),
-        _at(event, "workflow_run", "head_sha"),
+        value_at(event, "pull_request", "head", "sha"),
+        value_at(event, "workflow_run", "head_sha"),
         environ.get("CI_COMMIT_SHA"),
         environ.get("GITHUB_SHA"),
     )
@@ -131,7 +130,7 @@ def find_link(options: CommentOptions, environ: Environ) -> str:
         environ.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")
     )
     if not link and server and repository and run:
-        run = str(_at(_event(environ), "workflow_run", "id") or run)
+        run = str(value_at(read_event(environ.get("GITHUB_EVENT_PATH", "")), "workflow_run", "id") or run)
         link = f"{server}/{repository}/actions/runs/{run}"
     if link and not _LINK.fullmatch(link):
         raise UsageError(f"{link!r} is no valid link", hint="give one that begins with https://")
@@ -190,9 +189,9 @@ def _number(provider: str, environ: Environ, event: Mapping[str, object]) -> tup
         iid = environ.get("CI_MERGE_REQUEST_IID", "")
         found: object = int(iid) if iid.isdecimal() else None
     else:
-        found = _at(event, "pull_request", "number")
-        if found is None and _at(event, "issue", "pull_request") is not None:
-            found = _at(event, "issue", "number")
+        found = value_at(event, "pull_request", "number")
+        if found is None and value_at(event, "issue", "pull_request") is not None:
+            found = value_at(event, "issue", "number")
     if isinstance(found, int) and found > 0:
         return found, None
     if fork := _fork(event):
@@ -205,10 +204,10 @@ def _number(provider: str, environ: Environ, event: Mapping[str, object]) -> tup
 
 def _fork(event: Mapping[str, object]) -> Fork | None:
     """Return the origin of the run that triggered this one, from GitHub's event and not from its artifact."""
-    if _at(event, "workflow_run", "event") != "pull_request":
+    if value_at(event, "workflow_run", "event") != "pull_request":
         return None
-    owner = _at(event, "workflow_run", "head_repository", "owner", "login")
-    branch, sha = _at(event, "workflow_run", "head_branch"), _at(event, "workflow_run", "head_sha")
+    owner = value_at(event, "workflow_run", "head_repository", "owner", "login")
+    branch, sha = value_at(event, "workflow_run", "head_branch"), value_at(event, "workflow_run", "head_sha")
     if not (isinstance(owner, str) and isinstance(branch, str) and isinstance(sha, str)):
         return None
     return Fork(owner, branch, sha)
@@ -236,22 +235,3 @@ def _bot(provider: str, environ: Environ) -> str:
     if provider == "github":
         return "github-actions[bot]"
     return "forgejo-actions" if environ.get("FORGEJO_ACTIONS") == "true" else "gitea-actions"
-
-
-def _event(environ: Environ) -> Mapping[str, object]:
-    path = environ.get("GITHUB_EVENT_PATH", "")
-    if not path:
-        return {}
-    try:
-        event = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return event if isinstance(event, dict) else {}
-
-
-def _at(data: object, *keys: str) -> object:
-    for key in keys:
-        if not isinstance(data, Mapping):
-            return None
-        data = data.get(key)
-    return data

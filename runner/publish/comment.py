@@ -14,8 +14,10 @@ from runner.core.results import ConfigurationResults, Results, Stage
 from runner.publish.difference import differences
 from runner.publish.sanitize import sanitized, visible, without_commands
 from runner.report import conclusion, prose, tables
+from runner.report.limit_text import limit
 from runner.report.markdown_text import EMPTY, Markdown, block, code, join, listed, markdown, table, unmarked
 from runner.report.number_format import plural
+from runner.report.replica_table import replicas
 from runner.report.summary import TEXT_COLUMNS, summary_rows
 
 Length: TypeAlias = int
@@ -194,7 +196,7 @@ def _verdicts(results: Results) -> Iterator[Markdown]:
     if missed:
         configuration, stage = missed[0]
         name = f"{prose.title(configuration)}, " if len(results.configurations) > 1 else ""
-        yield _shortened(markdown("**{}{}:** {}", name, stage.title, prose.limit(stage)), _MAX_VERDICT)
+        yield _shortened(markdown("**{}{}:** {}", name, stage.title, limit(stage)), _MAX_VERDICT)
 
 
 def _shortened(text: Markdown, max_length: Length) -> Markdown:
@@ -246,7 +248,7 @@ def _details(results: Results) -> Iterator[tuple[str, Markdown, int]]:
             *prose.warnings(stages),
             tables.details(stages),
             *_cpu_usage(stages),
-            tables.replicas(stages),
+            replicas(stages),
             *prose.analysis(stages),
         ]
         name = configuration.title or configuration.name

@@ -1,16 +1,24 @@
-"""Capacity searches: rate against p95, the knee, and the result."""
+"""Capacity: the searches for it, and how far more replicas raise it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
-from runner.core.results import Capacity, ConfigurationResults, ProbeSummary, stage_title
+from runner.core.results import (
+    Capacity,
+    ConfigurationResults,
+    ProbeSummary,
+    Results,
+    ScalingPoint,
+    stage_title,
+)
 from runner.report import number_format
-from runner.report.markdown_text import Markdown, code, listed, markdown, table
+from runner.report.markdown_text import Markdown, Section, code, listed, markdown, table
 from runner.report.metric_text import latency_title
-from runner.report.section import Section
+from runner.report.number_format import NOT_APPLICABLE
 
 _WIDTH: Final = 16
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
@@ -46,34 +54,22 @@ def searches(configuration: ConfigurationResults) -> list[Section]:
 
 
 def _table(search: Capacity) -> Markdown:
-    """By rate, with a bar as long as the p95; the order in which the probes ran is beside it."""
+    """Return the probes by rate, each with its place in the search and a bar as long as its p95."""
     latency = latency_title(search.latency).lower()
     highest = max(probe.p95_ms or 0.0 for probe in search.probes)
     first = min(probe.order for probe in search.probes)
-    rows = [
-        [
-            _rate(search, probe),
-            str(probe.order - first + 1),
-            number_format.ms(probe.p95_ms),
-            bar(probe.p95_ms, highest),
-            number_format.share(probe.achieved),
-            _verdict(probe),
-        ]
-        for probe in sorted(search.probes, key=lambda probe: probe.rps)
-    ]
-    head = [
-        "Rate (RPS)",
-        "Probe",
-        f"p95 {latency} (ms)",
-        f"Full bar: {number_format.ms(highest)} ms",
-        "Achieved",
-        "Sustained",
-    ]
+    rows = []
+    for probe in sorted(search.probes, key=lambda probe: probe.rps):
+        latencies = [number_format.ms(probe.p95_ms), bar(probe.p95_ms, highest)]
+        outcome = [number_format.share(probe.achieved), _verdict(probe)]
+        rows.append([_rate(search, probe), str(probe.order - first + 1), *latencies, *outcome])
+    full = f"Full bar: {number_format.ms(highest)} ms"
+    head = ["Rate (RPS)", "Probe", f"p95 {latency} (ms)", full, "Achieved", "Sustained"]
     return table(head, rows, words=(3, 5))
 
 
 def _rate(search: Capacity, probe: ProbeSummary) -> Markdown:
-    rate = markdown("**{}**" if probe.rps == search.rps else "{}", number_format.rate(probe.rps))
+    rate = markdown("**{:rate}**" if probe.rps == search.rps else "{:rate}", probe.rps)
     return markdown("{} (knee)", rate) if probe.rps == search.knee.rps else rate
 
 
@@ -93,12 +89,44 @@ def bar(value: float | None, highest: float) -> str:
 
 def _method(search: Capacity) -> Markdown:
     return markdown(
-        "A rate is sustained if {}. From {} to {} RPS, the search doubles the rate until one fails, then "
-        "bisects until the lowest failed rate is at most {} above the highest sustained one. Each probe is "
-        "one trial, so the result is as repeatable as a single trial. Knee detection: {}.",
-        listed(code(condition) for condition in search.holds),
-        number_format.rate(search.min_rps),
-        number_format.rate(search.max_rps),
-        number_format.share(search.precision),
-        search.knee.method,
+        "A rate is sustained if {}. From {:rate} to {:rate} RPS, the search doubles the rate until one "
+        "fails, then bisects until the lowest failed rate is at most {:share} above the highest sustained "
+        "one. Each probe is one trial, so the result is as repeatable as a single trial. Knee detection: {}.",
+        listed(map(code, search.holds)),
+        *(search.min_rps, search.max_rps, search.precision, search.knee.method),
     )
+
+
+def curves(results: Results) -> list[Section]:
+    """Return heading, sentence, table and method of every curve over replicas that has a point."""
+    known = [scaling for scaling in results.scaling if scaling.points]
+    several = len(known) > 1
+    return [
+        Section(
+            heading=f"Replicas: {', '.join(scaling.configurations)}" if several else "Replicas",
+            sentence=markdown("{}", scaling.sentence),
+            table=_curve_table(scaling.points),
+            method=markdown("Method: {}.", scaling.method),
+        )
+        for scaling in known
+    ]
+
+
+def _curve_table(points: Sequence[ScalingPoint]) -> Markdown:
+    one = points[0].rps / max(points[0].replicas, 1)
+    rows = []
+    for point in points:
+        per_replica = point.rps / max(point.replicas, 1)
+        fitted = NOT_APPLICABLE if point.fitted_rps is None else number_format.rate(point.fitted_rps)
+        relative = number_format.share(per_replica / one) if one else NOT_APPLICABLE
+        capacities = [number_format.rate(point.rps), _range(point), fitted, number_format.rate(per_replica)]
+        rows.append([str(point.replicas), *capacities, relative, point.limited_by or NOT_APPLICABLE])
+    base = number_format.plural(points[0].replicas, "replica")
+    head = ["Replicas", "Capacity (RPS)", "Range", "Fitted", "Per replica", f"Relative to {base}"]
+    return table([*head, "Limited by"], rows, words=(6,))
+
+
+def _range(point: ScalingPoint) -> str:
+    if point.source == "overload":
+        return "throughput under overload"
+    return markdown("{:rate} to {:rate}", point.low_rps, point.high_rps)

@@ -1,8 +1,8 @@
-"""A comparison for people: what else differs, what got better or worse, and how sure that is."""
+"""A comparison as Markdown: what else differs, what got better or worse, and how sure that is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from runner.core.codes import Basis, ComparisonVerdict
@@ -13,7 +13,7 @@ from runner.core.comparison import (
     Comparison,
     LeftOut,
     SideBySide,
-    StageKey,
+    StagePlace,
 )
 from runner.core.metrics import KEY_METRICS
 from runner.report import number_format
@@ -26,12 +26,13 @@ CHANGED: Final = frozenset({ComparisonVerdict.BETTER, ComparisonVerdict.WORSE})
 
 def render_comparison(comparison: Comparison) -> str:
     """Return the whole comparison as Markdown."""
+    rows = [*comparison.unlike, *comparison.changed]
     parts = [
         markdown("# Comparison"),
         *(markdown("> {}", warning) for warning in _warning(comparison)),
         markdown("> {}", verdict(comparison)),
         markdown("Base: {}  \nHead: {}", _runs(comparison.base), _runs(comparison.head)),
-        *_surroundings(comparison),
+        *changes(rows, "Base", "Head", "Machine, versions and specification"),
         *stage_sections(comparison),
     ]
     return join("\n\n", parts) + "\n"
@@ -39,31 +40,27 @@ def render_comparison(comparison: Comparison) -> str:
 
 def stage_sections(comparison: Comparison) -> list[Markdown]:
     """Return a table for each stage, what was left out, and the method."""
-    several = _has_several(comparison)
+    several = has_several(comparison.stages)
     parts: list[Markdown] = []
     for stage in comparison.stages:
-        parts.append(markdown("## {}: {}", _place(stage, several=several), stage.verdict))
-        parts.append(_table(stage))
-    remarks = [markdown("- {}", line) for line in _remarks(comparison)]
-    if remarks:
+        parts += [markdown("## {}: {}", place(stage, several=several), stage.verdict), _table(stage)]
+    if remarks := [markdown("- {}", line) for line in _remarks(comparison)]:
         parts += [markdown("## Excluded and Suspect Stages"), join("\n", remarks)]
     return [*parts, markdown("## Method"), _method(comparison)]
 
 
 def brief_comparison(comparison: Comparison) -> Markdown:
     """Return the comparison where space is short: one table, with the changes in it."""
-    several = _has_several(comparison)
-    names = [name for name in KEY_METRICS if any(_metric(stage, name) for stage in comparison.stages)]
-    rows = [
-        [
-            _place(stage, several=several),
-            *(_cell(_metric(stage, name)) for name in names),
-            markdown("**{}**", stage.verdict),
-        ]
-        for stage in comparison.stages
-    ]
-    others = [markdown("Other differences: {}.", differences(comparison.changed))]
-    notes = [*(others if comparison.changed else []), *_remarks(comparison)]
+    several = has_several(comparison.stages)
+    metrics = [{metric.name: metric for metric in stage.metrics} for stage in comparison.stages]
+    names = [name for name in KEY_METRICS if any(name in of_stage for of_stage in metrics)]
+    rows = []
+    for stage, of_stage in zip(comparison.stages, metrics, strict=True):
+        cells = [_cell(of_stage.get(name)) for name in names]
+        rows.append([place(stage, several=several), *cells, markdown("**{}**", stage.verdict)])
+    notes = [*_remarks(comparison)]
+    if comparison.changed:
+        notes.insert(0, markdown("Other differences: {}.", differences(comparison.changed)))
     parts = [
         *(markdown("> {}", warning) for warning in _warning(comparison)),
         verdict(comparison),
@@ -85,24 +82,28 @@ def verdict(comparison: Comparison) -> Markdown:
 
 
 def _deciding(comparison: Comparison) -> Iterator[Markdown]:
-    several = _has_several(comparison)
+    several = has_several(comparison.stages)
     for stage in comparison.stages:
         for metric in stage.metrics:
             if metric.verdict is comparison.verdict:
-                place = _place(stage, several=several)
-                yield markdown("{}: {} {}", place, key_heading(metric.name), signed_change(metric))
+                where, change = place(stage, several=several), signed(metric.name, metric.change)
+                yield markdown("{}: {} {}", where, key_heading(metric.name), change)
 
 
-def _has_several(comparison: Comparison) -> bool:
-    return len({stage.configuration for stage in comparison.stages}) > 1
+def has_several(stages: Iterable[StagePlace]) -> bool:
+    """Return whether stages belong to several configurations, so that each is named with its own."""
+    return len({stage.configuration for stage in stages}) > 1
+
+
+def place(stage: StagePlace | LeftOut, *, several: bool = True) -> str:
+    """Return the name of a stage, after that of its configuration if there are several."""
+    return f"{stage.configuration}, {stage.stage}" if several else stage.stage
 
 
 def _warning(comparison: Comparison) -> Iterator[Markdown]:
     if comparison.unlike:
-        yield markdown(
-            "**Different machines:** {}. They may cause differences in the results.",
-            differences(comparison.unlike),
-        )
+        unlike = differences(comparison.unlike)
+        yield markdown("**Different machines:** {}. They may cause differences in the results.", unlike)
 
 
 def differences(rows: Sequence[SideBySide]) -> Markdown:
@@ -114,37 +115,25 @@ def _runs(runs: Sequence[ComparedRun]) -> Markdown:
     if not runs:
         return markdown("no run")
     first = markdown("{} of {}, {}", code(runs[0].id), runs[0].started_at, code(runs[0].command))
-    if len(runs) == 1:
-        return first
-    return markdown("{} and {}", first, number_format.plural(len(runs) - 1, "more run"))
+    more = number_format.plural(len(runs) - 1, "more run")
+    return first if len(runs) == 1 else markdown("{} and {}", first, more)
 
 
-def differing(rows: Sequence[SideBySide], base: str, head: str) -> list[Markdown]:
-    """Return a table of what differs apart from the results."""
+def changes(rows: Sequence[SideBySide], base: str, head: str, compared: str) -> list[Markdown]:
+    """Return a table of what differs apart from the results, or that what was compared is identical."""
+    if not rows:
+        return [markdown("{} are identical.", compared)]
     cells = [[row.what, row.base, row.head] for row in rows]
     return [markdown("## Other Differences"), table(["Property", base, head], cells, figures=False)]
 
 
-def _surroundings(comparison: Comparison) -> list[Markdown]:
-    rows = [*comparison.unlike, *comparison.changed]
-    if rows:
-        return differing(rows, "Base", "Head")
-    return [markdown("Machine, versions and specification are identical.")]
-
-
 def _table(stage: ComparedStage) -> Markdown:
-    rows = [
-        [
-            key_heading(metric.name),
-            key_figure(metric.name, metric.base),
-            key_figure(metric.name, metric.head),
-            signed_change(metric),
-            f"{_signed(metric, metric.low)} to {_signed(metric, metric.high)}",
-            _detectable(metric),
-            emphasized(metric.verdict),
-        ]
-        for metric in stage.metrics
-    ]
+    rows = []
+    for metric in stage.metrics:
+        sides = [key_figure(metric.name, value) for value in (metric.base, metric.head)]
+        change, *ends = (signed(metric.name, value) for value in (metric.change, metric.low, metric.high))
+        result = [change, " to ".join(ends), _detectable(metric), emphasized(metric.verdict)]
+        rows.append([key_heading(metric.name), *sides, *result])
     head = ["Metric", "Base", "Head", "Change", "Interval", "Detectable change", "Verdict"]
     return table(head, rows, words=(6,))
 
@@ -159,10 +148,6 @@ def _detectable(metric: ComparedMetric) -> str:
     return text.replace("%", "pp") if key_is_share(metric.name) else text
 
 
-def _metric(stage: ComparedStage, name: str) -> ComparedMetric | None:
-    return next((metric for metric in stage.metrics if metric.name == name), None)
-
-
 def _cell(metric: ComparedMetric | None) -> Markdown:
     if metric is None:
         return markdown("{}", number_format.NOT_MEASURED)
@@ -170,55 +155,36 @@ def _cell(metric: ComparedMetric | None) -> Markdown:
     if before == after:
         return markdown("{}", after)
     word = markdown(", **{}**", metric.verdict) if metric.verdict in CHANGED else EMPTY
-    return markdown("{} → {} ({}{})", before, after, signed_change(metric), word)
+    return markdown("{} → {} ({}{})", before, after, signed(metric.name, metric.change), word)
 
 
-def signed_change(metric: ComparedMetric) -> str:
-    """Return by how much a metric changed, with its sign and unit."""
-    return _signed(metric, metric.change)
-
-
-def _signed(metric: ComparedMetric, value: float) -> str:
-    return signed(value, share=key_is_share(metric.name))
-
-
-def signed(value: float, *, share: bool) -> str:
-    """Return a relative change with its sign; the change of a share is in percentage points."""
+def signed(name: str, value: float) -> str:
+    """Return the relative change of a metric with its sign; that of a share is in percentage points."""
     percent = value * 100
     digits = 0 if abs(percent) >= 100 else 1
     sign = "+" if percent > 0 else _MINUS if percent < 0 else ""
-    return f"{sign}{abs(percent):,.{digits}f} {'pp' if share else '%'}"
+    return f"{sign}{abs(percent):,.{digits}f} {'pp' if key_is_share(name) else '%'}"
 
 
 def _share(value: float) -> str:
     return f"{value * 100:,.{0 if value >= 1 or value * 100 == int(value * 100) else 1}f} %"
 
 
-def _place(stage: ComparedStage | LeftOut, *, several: bool) -> str:
-    return f"{stage.configuration}, {stage.stage}" if several else stage.stage
-
-
 def _remarks(comparison: Comparison) -> Iterator[Markdown]:
     for excluded in comparison.left_out:
-        yield markdown("{} ({}): {}.", _place(excluded, several=True), excluded.side, excluded.why)
+        yield markdown("{} ({}): {}.", place(excluded), excluded.side, excluded.why)
     for doubtful in comparison.suspect:
-        place = _place(doubtful, several=True)
-        yield markdown("{} is suspect ({}): {}.", place, doubtful.side, doubtful.why)
-    yield from _only("base", comparison.only_in_base)
-    yield from _only("head", comparison.only_in_head)
-
-
-def _only(side: str, keys: Sequence[StageKey]) -> Iterator[Markdown]:
-    for configuration, stage in keys:
-        yield markdown("Only in the {}: {}, {}.", side, configuration, stage)
+        yield markdown("{} is suspect ({}): {}.", place(doubtful), doubtful.side, doubtful.why)
+    for side, keys in (("base", comparison.only_in_base), ("head", comparison.only_in_head)):
+        for key in keys:
+            yield markdown("Only in the {}: {}, {}.", side, *key)
 
 
 def _method(comparison: Comparison) -> Markdown:
     text = markdown(
         "A metric is better or worse if its interval excludes 0 and its change exceeds the margin of {}. The "
         "intervals hold jointly: of comparisons of equal systems, at most {} report any change.",
-        _share(comparison.margin),
-        _share(1 - comparison.confidence),
+        *(_share(comparison.margin), _share(1 - comparison.confidence)),
     )
     if all(metric.basis != Basis.ASSUMED_NOISE for stage in comparison.stages for metric in stage.metrics):
         return text

@@ -11,48 +11,38 @@ from runner.core.facts import Role
 from runner.core.results import ConfigurationResults, Stage
 from runner.report import number_format, request_cost
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
-from runner.report.prose import believed, missed, sustained, title, undecided
+from runner.report.prose import believed, measured, missed, sustained, title, undecided
+from runner.report.tables import every_stage
 
 _NO_LIMIT_OF_THE_SERVICE: Final = frozenset({Limit.UNDETERMINED, Limit.GENERATOR, Limit.WITHIN_CAPACITY})
 _HOPS: Final = (Role.PROXY, Role.FORWARDER)
 
 
 def final(configurations: Sequence[ConfigurationResults], *, compared: bool = True) -> list[Markdown]:
-    """Return paragraphs over all configurations.
-
-    Args:
-        configurations: The configurations with the stages that are shown.
-        compared: Whether configurations with the same target rate are shown side by side.
-    """
+    """Return paragraphs over all configurations; `compared` adds those that share a target rate."""
     several = len(configurations) > 1
-    limited = [
-        _reach(configuration, several=several)
-        for configuration in configurations
-        if not _kept_up(configuration)
-    ]
+    limited = [_reach(each, several=several) for each in configurations if not _kept_up(each)]
     side_by_side = _compared(configurations) if compared else []
-    return [*_unlimited(configurations), *limited, *side_by_side]
+    return [*_unlimited(configurations, several=several), *limited, *side_by_side]
 
 
 def _kept_up(configuration: ConfigurationResults) -> bool:
-    """Whether every rate that was offered is sustained."""
-    ran = [stage for stage in configuration.stages if stage.achieved is not None]
-    return bool(ran) and not missed(ran)
+    """Return whether every offered rate was sustained."""
+    return bool(measured(configuration.stages)) and not missed(configuration.stages)
 
 
-def _unlimited(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
+def _unlimited(configurations: Sequence[ConfigurationResults], *, several: bool) -> list[Markdown]:
     """Return a sentence for every rate that was the highest, about all that sustained it."""
     at: dict[tuple[float, bool], list[str]] = {}
     for configuration in filter(_kept_up, configurations):
         highest = sustained(configuration.stages)[-1]
         key = (highest.target_rps, highest.find is not None)
         at.setdefault(key, []).append(title(configuration))
-    several = len(configurations) > 1
     return [
         markdown(
-            "{} sustained {} RPS, the highest rate {}. {} not reached.",
+            "{} sustained {:rate} RPS, the highest rate {}. {} not reached.",
             listed(markdown("**{}**", name) for name in names) if several else "The service",
-            number_format.rate(rate),
+            rate,
             "that the search may try" if searched else "tested",
             "Its capacity limit was" if len(names) == 1 else "Their capacity limits were",
         )
@@ -64,58 +54,45 @@ def _compared(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
     """Return a paragraph for every rate that was offered to several configurations."""
     offered: dict[float, list[tuple[str, Stage]]] = {}
     for configuration in configurations:
-        for stage in believed(configuration.stages):
-            if stage.achieved is not None and stage.repeat == 1:
+        for stage in measured(believed(configuration.stages)):
+            if stage.repeat == 1:
                 offered.setdefault(stage.target_rps, []).append((title(configuration), stage))
     return [_side_by_side(rate, pairs) for rate, pairs in offered.items() if len(pairs) > 1]
 
 
 def _side_by_side(rate: float, pairs: Sequence[tuple[str, Stage]]) -> Markdown:
-    achieved = [
-        markdown(
-            "{} achieved {} RPS (p95 duration {} ms)",
-            name,
-            number_format.rate(stage.actual_rps),
-            number_format.ms(stage.duration_ms.p95),
-        )
-        for name, stage in pairs
-    ]
+    numbers = [(name, stage.actual_rps, stage.duration_ms.p95) for name, stage in pairs]
+    achieved = [markdown("{} achieved {:rate} RPS (p95 duration {:ms} ms)", *known) for known in numbers]
     costs = [cost for name, stage in pairs if (cost := _host_cost(name, stage))]
     cost = markdown(" Host CPU per successful response: {}.", listed(costs)) if len(costs) > 1 else EMPTY
-    return markdown("At {} RPS, {}.{}", number_format.rate(rate), listed(achieved), cost)
+    return markdown("At {:rate} RPS, {}.{}", rate, listed(achieved), cost)
 
 
 def _host_cost(name: str, stage: Stage) -> Markdown:
-    """CPU time of the whole host, and the part of hops that a direct connection does not have."""
+    """Return the CPU time of the whole host, and what the hops before the app account for."""
     costs = stage.cpu_us_per_request
     total = costs.get(Role.SYSTEM)
     if not total:
         return EMPTY
-    hops = [
-        markdown("{} {} µs", role, number_format.micros(cost)) for role in _HOPS if (cost := costs.get(role))
-    ]
+    hops = [markdown("{} {:micros} µs", role, cost) for role in _HOPS if (cost := costs.get(role))]
     parts = markdown(" (of which {})", listed(hops)) if hops else EMPTY
-    return markdown("{} µs in {}{}", number_format.micros(total), name, parts)
+    return markdown("{:micros} µs in {}{}", total, name, parts)
 
 
 def _reach(configuration: ConfigurationResults, *, several: bool) -> Markdown:
     name = markdown("**{}**", title(configuration)) if several else markdown("The service")
-    ran = [stage for stage in configuration.stages if stage.achieved is not None]
+    ran = measured(configuration.stages)
     if not ran:
         return markdown("{} was not run.", name)
-    good, short = sustained(ran), missed(ran)
-    reach = markdown("sustained {} RPS", number_format.rate(good[-1].target_rps)) if good else _none(ran)
-    return markdown("{} {}. {}", name, reach, _first_limit(short[0]))
+    good, short = sustained(ran), missed(ran)[0]
+    reach = markdown("sustained {:rate} RPS", good[-1].target_rps) if good else _none(ran)
+    return markdown("{} {}. At {:rate} RPS, {}", name, reach, short.target_rps, _why_missed(short))
 
 
 def _none(ran: Sequence[Stage]) -> str:
-    if any(undecided(stage) for stage in ran):
+    if any(map(undecided, ran)):
         return "was not shown to sustain any rate"
     return "did not sustain the rate" if len(ran) == 1 else "sustained none of the rates"
-
-
-def _first_limit(stage: Stage) -> Markdown:
-    return markdown("At {} RPS, {}", number_format.rate(stage.target_rps), _why_missed(stage))
 
 
 def _why_missed(stage: Stage) -> Markdown:
@@ -137,37 +114,24 @@ def _why_missed(stage: Stage) -> Markdown:
 
 def conclusion(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return the highest sustained rate, and what is still open."""
-    best = [
-        (good[-1], configuration)
-        for configuration in configurations
-        if (good := sustained(configuration.stages))
-    ]
+    good = [(sustained(configuration.stages), title(configuration)) for configuration in configurations]
+    best = [(stages[-1], name) for stages, name in good if stages]
     if not best:
         return _none_sustained(configurations)
     highest = max(stage.target_rps for stage, _ in best)
     equals = [pair for pair in best if pair[0].target_rps == highest]
-    stage, configuration = min(equals, key=_slowness)
+    stage, name = min(equals, key=lambda pair: pair[0].response_time_ms.p95 or math.inf)
     p95 = stage.response_time_ms.p95
+    if len(equals) > 1:
+        name = f"{len(equals)} of {len(configurations)} configurations; fastest: {name}"
     reached = markdown(
-        "The highest sustained rate is **{} RPS**{}{}.",
-        number_format.rate(stage.target_rps),
-        _who(title(configuration), len(equals), len(configurations)),
-        markdown(" with a p95 response time of {} ms", number_format.ms(p95)) if p95 else EMPTY,
+        "The highest sustained rate is **{:rate} RPS**{}{}.",
+        stage.target_rps,
+        markdown(" ({})", name) if len(configurations) > 1 else EMPTY,
+        markdown(" with a p95 response time of {:ms} ms", p95) if p95 else EMPTY,
     )
     rest = (_capacities(configurations), _open_question(configurations), request_cost.answer(configurations))
     return join(" ", filter(None, (reached, *rest)))
-
-
-def _slowness(pair: tuple[Stage, ConfigurationResults]) -> float:
-    return pair[0].response_time_ms.p95 or math.inf
-
-
-def _who(name: str, equals: int, configurations: int) -> Markdown:
-    if configurations == 1:
-        return EMPTY
-    if equals == 1:
-        return markdown(" ({})", name)
-    return markdown(" ({} of {} configurations; fastest: {})", equals, configurations, name)
 
 
 def _capacities(configurations: Sequence[ConfigurationResults]) -> Markdown:
@@ -181,40 +145,22 @@ def _capacities(configurations: Sequence[ConfigurationResults]) -> Markdown:
     if len(capacities) < 2:
         return EMPTY
     highest = max(rate for _, rate in capacities)
-    shares = [
-        markdown(
-            "{} RPS in {}{}",
-            number_format.rate(rate),
-            name,
-            _share_of(highest, rate),
-        )
-        for name, rate in capacities
-    ]
+    shares = []
+    for name, rate in capacities:
+        of_best = markdown(" ({:share} of the highest)", rate / highest) if 0 < rate < highest else EMPTY
+        shares.append(markdown("{:rate} RPS in {}{}", rate, name, of_best))
     return markdown("The searches found these capacities: {}.", listed(shares))
 
 
-def _share_of(highest: float, rate: float) -> Markdown:
-    if not 0 < rate < highest:
-        return EMPTY
-    return markdown(" ({} of the highest)", number_format.share(rate / highest))
-
-
 def _none_sustained(configurations: Sequence[ConfigurationResults]) -> Markdown:
-    ran = [
-        (stage.actual_rps, stage)
-        for configuration in configurations
-        for stage in believed(configuration.stages)
-        if stage.actual_rps
-    ]
+    stages = [stage for _, stage in every_stage(configurations)]
+    ran = [stage for stage in believed(stages) if stage.actual_rps]
     if not ran:
         return markdown("No stage sustained its rate, so this run establishes no throughput.")
-    rate, best = max(ran, key=lambda pair: pair[0])
-    highest = markdown(
-        "The highest achieved rate is **{} RPS**, at a target of {} RPS",
-        number_format.rate(rate),
-        number_format.rate(best.target_rps),
-    )
-    if any(undecided(stage) for _, stage in ran):
+    best = max(ran, key=lambda stage: stage.actual_rps or 0.0)
+    rates = (best.actual_rps, best.target_rps)
+    highest = markdown("The highest achieved rate is **{:rate} RPS**, at a target of {:rate} RPS", *rates)
+    if any(map(undecided, ran)):
         return markdown("The search found no capacity. {}.", highest)
     if best.verdict.code is Limit.WITHIN_CAPACITY:
         return markdown(
@@ -226,11 +172,8 @@ def _none_sustained(configurations: Sequence[ConfigurationResults]) -> Markdown:
 
 
 def _open_question(configurations: Sequence[ConfigurationResults]) -> Markdown:
-    first = [
-        (short[0], configuration)
-        for configuration in configurations
-        if (short := missed(configuration.stages))
-    ]
+    short = [(missed(configuration.stages), title(configuration)) for configuration in configurations]
+    first = [(stages[0], name) for stages, name in short if stages]
     if not first:
         return markdown("No bottleneck was found. Increase the offered rate to find one.")
     known = [pair for pair in first if pair[0].verdict.code not in _NO_LIMIT_OF_THE_SERVICE]
@@ -241,10 +184,9 @@ def _open_question(configurations: Sequence[ConfigurationResults]) -> Markdown:
     if len(configurations) == 1:
         return markdown("Above that rate, the verdict is {}.", _limit(known[0][0]))
     by_limit: dict[Markdown, list[Markdown]] = {}
-    for stage, configuration in known:
-        place = markdown("{} ({})", title(configuration), _how_sure(stage))
-        by_limit.setdefault(_named(stage), []).append(place)
-    limits = [markdown("{} in {}", name, listed(places)) for name, places in by_limit.items()]
+    for stage, name in known:
+        by_limit.setdefault(_named(stage), []).append(markdown("{} ({})", name, _how_sure(stage)))
+    limits = [markdown("{} in {}", limit, listed(places)) for limit, places in by_limit.items()]
     return markdown("Limits found: {}.", join("; ", limits))
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from runner.core.results import ConfigurationResults, CounterReading
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
 from runner.report.number_format import NOT_APPLICABLE
+from runner.report.tables import every_stage
 
 _SHOWN: Final = (
     "tcp.", "conntrack.", "ports.", "softnet.", "nginx.", "app.", "fds.", "memory.oom_kills",
@@ -23,15 +24,12 @@ def changed_counters(configuration: ConfigurationResults) -> Markdown:
     """Return counters that rose and gauges with their limits, a column for each stage; empty without any."""
     stages = configuration.stages
     by_stage = [{(counter.scope, counter.name): counter for counter in stage.counters} for stage in stages]
-    keys = dict.fromkeys(key for counters in by_stage for key in counters if _is_shown(key[1]))
-    rows = [
-        [
-            markdown("{}: {}", _scope(scope), code(name)),
-            *(_cell(counters.get((scope, name))) for counters in by_stage),
-        ]
-        for scope, name in sorted(keys)
-        if any(_is_changed(counters.get((scope, name))) for counters in by_stage)
-    ]
+    keys = {key for counters in by_stage for key in counters if _is_shown(key[1])}
+    rows = []
+    for scope, name in sorted(keys):
+        readings = [counters.get((scope, name)) for counters in by_stage]
+        if any(map(_is_changed, readings)):
+            rows.append([markdown("{}: {}", _scope(scope), code(name)), *map(_cell, readings)])
     return table(["Counter", *(stage.title for stage in stages)], rows) if rows else EMPTY
 
 
@@ -44,9 +42,7 @@ def _scope(scope: str) -> str:
 
 
 def _is_changed(counter: CounterReading | None) -> bool:
-    if counter is None:
-        return False
-    return bool(counter.delta if counter.kind == "counter" else counter.peak)
+    return bool(counter and (counter.delta if counter.kind == "counter" else counter.peak))
 
 
 def _cell(counter: CounterReading | None) -> str:
@@ -75,11 +71,6 @@ def _number(value: float, unit: str) -> str:
 
 def not_readable(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
     """Return what could not be read and why, each once."""
-    return list(
-        dict.fromkeys(
-            markdown("{}: {}: {}.", _scope(counter.scope), code(counter.name), counter.reason)
-            for configuration in configurations
-            for stage in configuration.stages
-            for counter in stage.unreadable
-        )
-    )
+    counters = (counter for _, stage in every_stage(configurations) for counter in stage.unreadable)
+    lines = (markdown("{}: {}: {}.", _scope(c.scope), code(c.name), c.reason) for c in counters)
+    return list(dict.fromkeys(lines))

@@ -60,4 +60,4 @@ def _row(results: Results, configuration: ConfigurationResults, stage: Stage) ->
 def _cell(value: Cell) -> Cell:
     if isinstance(value, str):
         return f"'{value}" if value.startswith(_FORMULA) else value
-    return None if value is None else exact(value)
+    return exact(value)

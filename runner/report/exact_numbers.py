@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
 
-def exact(value: float) -> float:
-    """Return a number unrounded, as an `int` where it is whole."""
+_T = TypeVar("_T")
+
+
+def exact(value: _T) -> _T | int:
+    """Return a number unrounded, as an `int` where it is whole; anything else unchanged."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -2,73 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from runner.core.metrics import METRICS
-from runner.core.results import (
-    ConfigurationResults,
-    CrossCheck,
-    Difference,
-    SpacingError,
-    Stage,
-    StageCalibration,
-    stage_title,
-)
+from runner.core.results import ConfigurationResults, CrossCheck, Difference, StageCalibration, stage_title
 from runner.report import metric_text, number_format
-from runner.report.markdown_text import EMPTY, Markdown, join, markdown, table
+from runner.report.markdown_text import EMPTY, Markdown, Section, join, markdown, table
 from runner.report.number_format import NOT_MEASURED
-from runner.report.section import Section
 from runner.report.tables import three
 
 _HEAD: Final = (
-    "Engine, connections, rate",
-    "Duration p50 / p95 / p99 (ms)",
-    "Dispatch delay p99 (ms)",
-    "CPU per request (µs)",
-    "Planned / actual gap (µs)",
-    "Spacing error p50 / p99 (µs)",
+    "Engine, connections, rate", "Duration p50 / p95 / p99 (ms)", "Dispatch delay p99 (ms)",
+    "CPU per request (µs)", "Planned / actual gap (µs)", "Spacing error p50 / p99 (µs)",
     "Maximum rate (RPS)",
-)
+)  # fmt: skip
 _BY_KEY: Final = {metric.key: metric for metric in METRICS.values()}
 
 
 def baselines(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return what every engine shows at every rate against a no-op server; empty without a calibration."""
-    found = {
+    calibrations = {
         (calibration.engine, calibration.connection, stage.target_rps): calibration
         for configuration in configurations
-        for stage in _every_stage(configuration)
+        for stage in (*configuration.stages, *(check.trial for check in configuration.cross_check))
         if (calibration := stage.calibration) and calibration.duration_ms
     }
-    rows = [_baseline(rate, calibration) for (_, _, rate), calibration in found.items()]
+    rows = [_baseline(rate, calibration) for (_, _, rate), calibration in calibrations.items()]
     return table(_HEAD, rows) if rows else EMPTY
 
 
-def _every_stage(configuration: ConfigurationResults) -> Iterator[Stage]:
-    yield from configuration.stages
-    yield from (check.trial for check in configuration.cross_check)
-
-
 def _baseline(rate: float, calibration: StageCalibration) -> list[str]:
-    spacing = calibration.spacing_us
+    gaps = errors = NOT_MEASURED
+    if spacing := calibration.spacing_us:
+        gaps = f"{spacing.planned_gap_us:,.0f} / {spacing.median_gap_us:,.0f}"
+        errors = f"{spacing.error_p50_us:,.0f} / {spacing.error_p99_us:,.0f}"
     return [
         f"{calibration.engine}, {calibration.connection}, {number_format.rate(rate)} RPS",
         three(calibration.duration_ms),
         number_format.ms(calibration.dispatch_delay_ms.get("p99")),
         number_format.count(calibration.cpu_us_per_request),
-        _gaps(spacing) if spacing else NOT_MEASURED,
-        _errors(spacing) if spacing else NOT_MEASURED,
+        gaps,
+        errors,
         number_format.rate(calibration.ceiling_rps),
     ]
-
-
-def _gaps(spacing: SpacingError) -> str:
-    return f"{spacing.planned_gap_us:,.0f} / {spacing.median_gap_us:,.0f}"
-
-
-def _errors(spacing: SpacingError) -> str:
-    return f"{spacing.error_p50_us:,.0f} / {spacing.error_p99_us:,.0f}"
 
 
 def cross_check(configuration: ConfigurationResults) -> Section | None:
@@ -78,9 +55,7 @@ def cross_check(configuration: ConfigurationResults) -> Section | None:
         return None
     rows = [[_place(check), *_difference(pair)] for check in checks for pair in check.differences]
     head = ["Stage", "Metric", *checks[0].engines, "Difference"]
-    return Section(
-        table=table(head, rows) if rows else EMPTY, lines=tuple(_sentence(check) for check in checks)
-    )
+    return Section(table=table(head, rows) if rows else EMPTY, lines=tuple(map(_sentence, checks)))
 
 
 def _place(check: CrossCheck) -> str:
@@ -88,23 +63,16 @@ def _place(check: CrossCheck) -> str:
 
 
 def _difference(pair: Difference) -> list[str]:
-    metric = _BY_KEY.get(pair.metric)
-    title = metric_text.heading(metric) if metric else pair.metric
-    values = [
-        metric_text.figure(metric, value) if metric else metric_text.plain(value) for value in pair.values
-    ]
+    title, values = pair.metric, [metric_text.plain(value) for value in pair.values]
+    if metric := _BY_KEY.get(pair.metric):
+        title, values = metric_text.heading(metric), [metric_text.figure(metric, v) for v in pair.values]
     change = f"{pair.ratio - 1:+.1%}".replace("%", " %") if pair.ratio else NOT_MEASURED
     return [title, *values, change if pair.same else markdown("**{}**", change)]
 
 
 def _sentence(check: CrossCheck) -> Markdown:
-    first, second = check.engines
+    engines = markdown("{}: {} and {}", _place(check), *check.engines)
     if check.agrees:
-        return markdown(
-            "{}: {} and {} agree within 1 % in rate and within 10 % or 0.2 ms in duration.",
-            _place(check),
-            first,
-            second,
-        )
+        return markdown("{} agree within 1 % in rate and within 10 % or 0.2 ms in duration.", engines)
     reasons = join("; ", check.reasons) or "nothing that was measured explains it"
-    return markdown("{}: {} and {} **disagree**: {}.", _place(check), first, second, reasons)
+    return markdown("{} **disagree**: {}.", engines, reasons)

@@ -1,15 +1,17 @@
-"""A history for people: a curve for each metric, oldest run first."""
+"""The history of an experiment as Markdown: a curve for each metric, oldest run first."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runner.core.comparison import History, MetricHistory, StageHistory
+from runner.core.comparison import History, MetricHistory
 from runner.report import number_format
-from runner.report.comparison import emphasized
+from runner.report.comparison import emphasized, has_several, place
 from runner.report.markdown_text import Markdown, code, join, listed, markdown, table
 from runner.report.metric_text import key_figure, key_heading
 from runner.report.sparkline import sparkline
+
+_HEAD = ("Metric", "Runs", "Lowest", "Highest", "Median before", "Last", "Verdict")
 
 
 def render_history(history: History) -> str:
@@ -18,32 +20,22 @@ def render_history(history: History) -> str:
 
 
 def _parts(history: History) -> Iterator[Markdown]:
-    several = len({stage.configuration for stage in history.stages}) > 1
+    several = has_several(history.stages)
+    span = markdown("")
+    if history.runs:
+        span = markdown(", from {} to {}", history.runs[0].started_at, history.runs[-1].started_at)
     yield markdown("# History of {}", history.experiment)
     yield markdown(
         "{}{}. Each curve starts at 0, with the oldest run on the left. The last run is compared with all "
         "earlier ones.",
-        number_format.plural(len(history.runs), "run"),
-        _span(history),
+        *(number_format.plural(len(history.runs), "run"), span),
     )
     if history.unlike:
         ids = listed(code(run) for run in history.unlike)
         yield markdown("Excluded because they ran on another machine: {}.", ids)
     for stage in history.stages:
-        place = f"{stage.configuration}, {stage.stage}" if several else stage.stage
-        yield markdown("## {}", place)
-        yield _table(stage)
-
-
-def _span(history: History) -> Markdown:
-    if not history.runs:
-        return markdown("")
-    return markdown(", from {} to {}", history.runs[0].started_at, history.runs[-1].started_at)
-
-
-def _table(stage: StageHistory) -> Markdown:
-    head = ["Metric", "Runs", "Lowest", "Highest", "Median before", "Last", "Verdict"]
-    return table(head, [_row(metric) for metric in stage.metrics], words=(1, 6))
+        yield markdown("## {}", place(stage, several=several))
+        yield table(_HEAD, [_row(metric) for metric in stage.metrics], words=(1, 6))
 
 
 def _row(metric: MetricHistory) -> list[str]:

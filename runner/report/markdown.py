@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,15 +18,14 @@ from runner.report import (
     number_format,
     prose,
     request_cost,
-    scaling,
     tables,
 )
-from runner.report.counter_experiments import counter_experiments
-from runner.report.markdown_text import EMPTY, Markdown, block, code, escape, join, markdown, paragraphs
+from runner.report.limit_text import counter_experiments, hypothesis
+from runner.report.markdown_text import Markdown, Section, block, code, escape, join, markdown, paragraphs
 from runner.report.metric_text import glossary
 from runner.report.repeats import repeats
-from runner.report.section import Section
-from runner.report.system_table import system_table
+from runner.report.replica_table import replicas
+from runner.report.system_text import described, system_table, trust
 
 _environment: Final = Environment(  # noqa: S701  (Markdown: `finalize` escapes what is not marked as such)
     loader=PackageLoader("runner.report"),
@@ -35,32 +33,6 @@ _environment: Final = Environment(  # noqa: S701  (Markdown: `finalize` escapes 
     keep_trailing_newline=True,
     finalize=escape,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Results:
-    """The section of one configuration; what is empty is left out."""
-
-    heading: str
-    described: Markdown
-    warnings: Markdown
-    details: Markdown
-    cpu: Markdown
-    replicas: Markdown
-    repeats: Section | None
-    thresholds: Markdown
-    searches: Sequence[Section]
-    cross_check: Section | None
-    analysis: Sequence[Markdown]
-    counter_experiments: Section | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """Something that happened, and the log that explains it."""
-
-    line: Markdown
-    log: Markdown
 
 
 def render_markdown(results: Results, *, pictures: Mapping[str, Sequence[object]] | None = None) -> str:
@@ -81,28 +53,36 @@ def render_markdown(results: Results, *, pictures: Mapping[str, Sequence[object]
         sections=[_section(configuration) for configuration in configurations],
         pictures=[_picture(name, str(chart[0])) for name, chart in (pictures or {}).items()],
         curves_over_time=tables.over_time(configurations),
-        comparison=tables.comparison(configurations) if len(configurations) > 1 else EMPTY,
+        comparison=tables.comparison(configurations),
         ladders=ladders,
-        curves=scaling.curves(results),
+        curves=capacity.curves(results),
         final=conclusion.final(configurations, compared=not ladders),
         conclusion=conclusion.conclusion(configurations),
-        rerun=block([results.run.command]),
-        spec_sha256=code(results.experiment.spec_sha256),
-        overrides=[code(override) for override in results.run.overrides],
-        environment=tables.environment(results.environment),
-        systems=_by_configuration(
-            configurations, [system_table(configuration.topology) for configuration in configurations]
-        ),
-        method=_method(whole),
-        baselines=generator_accuracy.baselines(configurations),
-        outcomes=tables.outcomes(whole),
-        counters=_by_configuration(
-            configurations, [counter_tables.changed_counters(each) for each in configurations]
-        ),
-        not_readable=counter_tables.not_readable(configurations),
-        events=list(_events(whole)),
-        glossary=glossary(),
+        **_appendix(results, configurations),
     )
+
+
+def _appendix(results: Results, configurations: Sequence[ConfigurationResults]) -> dict[str, object]:
+    """Return the variables of the appendix: how the run was made, and the evidence."""
+    whole = results.configurations
+    return {
+        "rerun": block([results.run.command]),
+        "spec_sha256": code(results.experiment.spec_sha256),
+        "overrides": [code(override) for override in results.run.overrides],
+        "environment": tables.environment(results.environment),
+        "systems": _by_configuration(configurations, lambda shown: system_table(shown.topology)),
+        "method": dict.fromkeys(line for configuration in whole for line in _method(configuration)),
+        "baselines": generator_accuracy.baselines(configurations),
+        "outcomes": tables.outcomes(whole),
+        "counters": _by_configuration(configurations, counter_tables.changed_counters),
+        "not_readable": counter_tables.not_readable(configurations),
+        "events": [
+            {"line": _event(configuration, stage, event), "log": block(event.log) if event.log else ""}
+            for configuration, stage in tables.every_stage(whole)
+            for event in stage.events
+        ],
+        "glossary": glossary(),
+    }
 
 
 def _picture(name: str, description: str) -> Markdown:
@@ -114,43 +94,36 @@ def _picture(name: str, description: str) -> Markdown:
     )
 
 
-def _section(configuration: ConfigurationResults) -> _Results:
+def _section(configuration: ConfigurationResults) -> dict[str, object]:
+    """Return the variables of one configuration's section; the template leaves out what is empty."""
     stages = configuration.stages
-    warnings = (*prose.trust(configuration), *prose.warnings(stages))
-    return _Results(
-        heading=prose.title(configuration),
-        described=prose.described(configuration),
-        warnings=join("\n>\n", (markdown("> {}", warning) for warning in warnings)),
-        details=tables.details(stages),
-        cpu=tables.cpu_by_role(stages),
-        replicas=tables.replicas(stages),
-        repeats=repeats(configuration),
-        thresholds=tables.thresholds(stages),
-        searches=capacity.searches(configuration),
-        cross_check=generator_accuracy.cross_check(configuration),
-        analysis=[*prose.analysis(stages), *prose.hypothesis(configuration)],
-        counter_experiments=counter_experiments(configuration),
-    )
+    warnings = (*trust(configuration), *prose.warnings(stages))
+    return {
+        "heading": prose.title(configuration),
+        "described": described(configuration),
+        "warnings": join("\n>\n", (markdown("> {}", warning) for warning in warnings)),
+        "details": tables.details(stages),
+        "cpu": tables.cpu_by_role(stages),
+        "replicas": replicas(stages),
+        "repeats": repeats(configuration),
+        "thresholds": tables.thresholds(stages),
+        "searches": capacity.searches(configuration),
+        "cross_check": generator_accuracy.cross_check(configuration),
+        "analysis": [*prose.analysis(stages), *hypothesis(configuration)],
+        "counter_experiments": counter_experiments(configuration),
+    }
 
 
 def _by_configuration(
-    configurations: Sequence[ConfigurationResults], made: Sequence[Markdown]
+    configurations: Sequence[ConfigurationResults], make: Callable[[ConfigurationResults], Markdown]
 ) -> list[Section]:
     """Return the tables that are not empty, each below the title of its configuration."""
-    return [
-        Section(heading=prose.title(configuration), table=table)
-        for configuration, table in zip(configurations, made, strict=True)
-        if table
-    ]
+    made = [Section(heading=prose.title(shown), table=make(shown)) for shown in configurations]
+    return [section for section in made if section.table]
 
 
-def _method(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
-    """Return how the numbers came about, each fact once."""
-    lines = (line for configuration in configurations for line in _method_of(configuration))
-    return list(dict.fromkeys(lines))
-
-
-def _method_of(configuration: ConfigurationResults) -> Iterator[Markdown]:
+def _method(configuration: ConfigurationResults) -> Iterator[Markdown]:
+    """Yield how the numbers came about."""
     stages = configuration.stages
     workers = [stage.workers for stage in stages if stage.workers]
     yield markdown(
@@ -168,12 +141,8 @@ def _method_of(configuration: ConfigurationResults) -> Iterator[Markdown]:
 def _load(load: LoadSummary) -> Markdown:
     return markdown(
         "{} arrivals, at most {:,} requests in flight (then {}), timeout {}; {} {}",
-        load.arrivals,
-        load.max_in_flight,
-        load.when_full,
-        number_format.seconds(load.timeout_s),
-        load.request.method,
-        code(load.request.path),
+        *(load.arrivals, load.max_in_flight, load.when_full, number_format.seconds(load.timeout_s)),
+        *(load.request.method, code(load.request.path)),
     )
 
 
@@ -185,14 +154,6 @@ def _clocks(stages: Sequence[Stage]) -> Iterator[Markdown]:
         yield from (markdown("{}, clock: {}.", stage.title, clock) for stage, clock in known)
 
 
-def _events(configurations: Sequence[ConfigurationResults]) -> Iterator[_Event]:
-    for configuration in configurations:
-        for stage in configuration.stages:
-            for event in stage.events:
-                log = block(event.log) if event.log else EMPTY
-                yield _Event(_event_line(prose.title(configuration), stage, event), log)
-
-
-def _event_line(configuration: str, stage: Stage, event: StageEvent) -> Markdown:
+def _event(configuration: ConfigurationResults, stage: Stage, event: StageEvent) -> Markdown:
     when = "" if event.t_s is None else f", {event.t_s:.1f} s into the measured window"
-    return markdown("{}, {}{}: {}.", configuration, stage.title, when, event.message)
+    return markdown("{}, {}{}: {}.", prose.title(configuration), stage.title, when, event.message)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from string import Formatter
 from typing import Any, Final, LiteralString
 
@@ -38,6 +39,17 @@ class Markdown(str):
 EMPTY: Final = Markdown("")
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table with its texts; the template leaves out what is empty, and escapes the heading."""
+
+    table: Markdown
+    heading: str = ""
+    sentence: Markdown = EMPTY
+    method: Markdown = EMPTY
+    lines: tuple[Markdown, ...] = ()
+
+
 def escape(value: object) -> Markdown:
     """Return text on one line without any meaning to Markdown or HTML; `Markdown` is returned unchanged."""
     if isinstance(value, Markdown):
@@ -47,9 +59,11 @@ def escape(value: object) -> Markdown:
 
 
 class _Escaping(Formatter):
-    """Formats like `str.format`, and escapes every value that is not `Markdown`."""
+    """Formats like `str.format`, knows `NAMED_FORMATS`, and escapes every value that is not `Markdown`."""
 
     def format_field(self, value: Any, format_spec: str) -> Any:
+        if known := number_format.NAMED_FORMATS.get(format_spec):
+            return escape(known(value))
         return escape(value if not format_spec else format(value, format_spec))
 
 
@@ -59,10 +73,8 @@ _ESCAPING = _Escaping()
 def markdown(template: LiteralString, /, *args: object, **values: object) -> Markdown:
     """Return a template filled as `str.format` does; every value that is not `Markdown` is escaped.
 
-    Args:
-        template: A literal, never a text with values in it: its markup counts.
-        args: Values for ``{}``.
-        values: Values for ``{name}``.
+    The template is a literal, never a text with values in it: its markup counts. A placeholder such as
+    ``{:rate}`` applies one of `number_format.NAMED_FORMATS`.
     """
     return Markdown(_ESCAPING.vformat(template, args, values))
 
@@ -111,26 +123,18 @@ def table(
     figures: bool = True,
     words: Collection[int] = (),
 ) -> Markdown:
-    """Return a table; cells that are not `Markdown` are escaped, columns of figures are aligned right.
+    """Return a table; cells that are not `Markdown` are escaped.
 
-    Args:
-        head: The headings.
-        rows: Rows of as many cells.
-        figures: Whether all columns but the first hold figures.
-        words: Columns that hold words nevertheless, counted from 0.
+    With `figures`, all columns but the first are aligned right, except those in `words`, counted from 0.
     """
     right = [figures and n > 0 and n not in words for n in range(len(head))]
     cells = [[_BARE_BAR.sub(r"\|", escape(cell)) for cell in row] for row in [head, *rows]]
-    widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(head))]
-    rule = [
-        "-" * (width - 1) + (":" if to_right else "-") for width, to_right in zip(widths, right, strict=True)
-    ]
+    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
+    rule = ["-" * (width - 1) + "-:"[to_right] for width, to_right in zip(widths, right, strict=True)]
     return Markdown("\n".join(_row(row, widths, right) for row in [cells[0], rule, *cells[1:]]))
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    shown = [
-        cell.rjust(width) if to_right else cell.ljust(width)
-        for cell, width, to_right in zip(cells, widths, right, strict=True)
-    ]
+    columns = zip(cells, widths, right, strict=True)
+    shown = (cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in columns)
     return f"| {' | '.join(shown)} |"

@@ -46,7 +46,7 @@ def key_figure(name: str, value: float | None) -> str:
 
 
 def key_is_share(name: str) -> bool:
-    """Whether such a metric is a share, whose changes are percentage points."""
+    """Return whether such a metric is a share, so that its changes are percentage points."""
     metric = KEY_METRICS.get(name)
     return metric is not None and metric.dimension is Dimension.SHARE
 

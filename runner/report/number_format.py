@@ -38,11 +38,6 @@ def cores(value: float | None) -> str:
     return "< 0.01" if 0 < value < 0.005 else f"{value:.2f}"
 
 
-def mib(value: float | None) -> str:
-    """Return MiB, whole from 10 on."""
-    return NOT_MEASURED if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
-
-
 def share(value: float | None) -> str:
     """Return a fraction in per cent; values close to 0 or 100 % keep the digits that matter."""
     if value is None:
@@ -56,13 +51,13 @@ def share(value: float | None) -> str:
 
 
 def micros(value: float | None) -> str:
-    """Return microseconds without the unit."""
+    """Return microseconds or MiB without the unit: whole from 10 on, one decimal below."""
     return NOT_MEASURED if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def times(value: float) -> str:
     """Return a factor: "2.4 times"."""
-    return f"{value:,.0f} times" if value >= 10 else f"{value:.1f} times"
+    return f"{micros(value)} times"
 
 
 def seconds(value: float) -> str:
@@ -85,9 +80,13 @@ def plural(number: int, noun: str) -> str:
 FORMATS: Final[Mapping[Dimension, Callable[[float | None], str]]] = {
     Dimension.TIME: ms,
     Dimension.SHARE: share,
-    Dimension.SIZE: mib,
+    Dimension.SIZE: micros,
     Dimension.CORES: cores,
     Dimension.RATE: rate,
     Dimension.COUNT: count,
 }
 """How values of each dimension are written, without their unit."""
+NAMED_FORMATS: Final[Mapping[str, Callable[[float | None], str]]] = {
+    form.__name__: form for form in (count, rate, ms, cores, share, micros)
+}
+"""Formats that a template of Markdown can name."""

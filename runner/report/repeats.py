@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from runner.core.metrics import KEY_METRICS
 from runner.core.results import ConfigurationResults, RepeatedMetric, Repeats
 from runner.report import number_format
-from runner.report.markdown_text import Markdown, listed, markdown, table
+from runner.report.markdown_text import Markdown, Section, listed, markdown, table
 from runner.report.metric_text import key_figure, key_heading
-from runner.report.section import Section
 
 
 def repeats(configuration: ConfigurationResults) -> Section | None:
@@ -19,11 +18,7 @@ def repeats(configuration: ConfigurationResults) -> Section | None:
         return None
     names = [name for name in KEY_METRICS if any(name in group.metrics for group in groups)]
     rows = [
-        [
-            group.stage,
-            number_format.count(group.n),
-            *(_cell(name, group.metrics.get(name)) for name in names),
-        ]
+        [group.stage, number_format.count(group.n), *(_cell(name, group.metrics.get(name)) for name in names)]
         for group in groups
     ]
     numbers = {stage.order: stage.repeat for stage in configuration.stages}
@@ -48,12 +43,10 @@ def _lines(group: Repeats, numbers: Mapping[int, int]) -> Iterator[Markdown]:
         yield markdown("{}: {} could not be used.", group.stage, unusable)
     for name, metric in group.metrics.items():
         for outlier in metric.outliers:
+            place, value = _repeat(outlier.order, numbers), key_figure(name, outlier.value)
             yield markdown(
                 "{}, {}: {} {} is an outlier. It is included in all statistics.",
-                group.stage,
-                _repeat(outlier.order, numbers),
-                key_heading(name),
-                key_figure(name, outlier.value),
+                *(group.stage, place, key_heading(name), value),
             )
 
 

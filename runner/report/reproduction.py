@@ -1,4 +1,4 @@
-"""The result of running an archive's experiment again, for people."""
+"""The result of a rerun, as Markdown and as a sentence."""
 
 from __future__ import annotations
 
@@ -6,55 +6,45 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from runner.core.codes import ComparisonVerdict, ReproductionVerdict
-from runner.core.comparison import (
-    ChangedLimit,
-    ComparedStage,
-    Deviation,
-    MissingStage,
-    ReproducedRun,
-    ReproductionResults,
-    SearchBracket,
-)
+from runner.core.comparison import Deviation, ReproductionResults
 from runner.report import number_format
-from runner.report.comparison import CHANGED, differences, differing, signed, stage_sections
+from runner.report.comparison import CHANGED, changes, differences, has_several, place, signed, stage_sections
 from runner.report.markdown_text import Markdown, code, join, markdown, table
-from runner.report.metric_text import key_heading, key_is_share
+from runner.report.metric_text import key_heading
 
-_Placed = ComparedStage | Deviation | MissingStage | SearchBracket | ChangedLimit
 _VERDICTS: Final[Mapping[ComparisonVerdict | ReproductionVerdict, str]] = {
-    ReproductionVerdict.UNKNOWN: "inconclusive",
+    ReproductionVerdict.UNKNOWN: "inconclusive"
 }
-"""Words that people read in place of a verdict's own."""
+"""Words shown instead of a verdict's own."""
 
 
 def render_reproduction(result: ReproductionResults) -> str:
     """Return the whole result as Markdown."""
+    then, now = (markdown("run {} of {}", code(run.id), run.started_at) for run in (result.then, result.now))
     parts = [
         markdown("# Reproduction: {}", _word(result.verdict)),
         *_machines(result),
         markdown("> {}", reproduced(result)),
-        markdown(
-            "Archive: {}, SHA-256 {}  \nNow: {}", _run(result.then), code(result.archive), _run(result.now)
-        ),
-        *_surroundings(result),
+        markdown("Archive: {}, SHA-256 {}  \nNow: {}", then, code(result.archive), now),
+        *changes(result.differs, "Archive", "Now", "Host, versions, images and build folders"),
         *_searches(result),
         *_limits(result),
-        *(stage_sections(result.comparison) if result.comparison else _not_compared(result)),
+        *_compared(result),
     ]
     return join("\n\n", parts) + "\n"
 
 
 def reproduced(result: ReproductionResults) -> str:
     """Return the result in plain text: reproduced, or not and where."""
-    several = len(_configurations(result)) > 1
+    stages = result.comparison.stages if result.comparison else ()
+    several = has_several((*stages, *result.missing, *result.searches, *result.limits))
     limits = "".join(
-        f" The verdict of {_place(limit, several=several)} is {limit.now}; in the archive it is {limit.then}."
+        f" The verdict of {place(limit, several=several)} is {limit.now}; in the archive it is {limit.then}."
         for limit in result.limits
     )
-    count = number_format.plural(len(result.differs), "difference")
-    others = f" There is {count} in host, versions or images." if len(result.differs) == 1 else ""
-    if len(result.differs) > 1:
-        others = f" There are {count} in host, versions or images."
+    number = len(result.differs)
+    count = number_format.plural(number, "difference")
+    others = f" There {'is' if number == 1 else 'are'} {count} in host, versions or images." if number else ""
     if result.verdict is ReproductionVerdict.REPRODUCED:
         return f"Reproduced. {_how_sure(result)}{limits}{others}"
     lead = _word(result.verdict).capitalize()
@@ -67,20 +57,16 @@ def _word(verdict: ComparisonVerdict | ReproductionVerdict) -> str:
 
 def _reasons(result: ReproductionResults, *, several: bool) -> Iterator[str]:
     for deviation in (*result.where, *result.doubtful):
-        yield f"{_place(deviation, several=several)}: {_deviation(deviation)}"
+        yield f"{place(deviation, several=several)}: {_deviation(deviation)}"
     for search in result.searches:
         if search.verdict in CHANGED:
             now, then = _rate(search.now[0]), _rate(search.then[0])
-            yield f"{_place(search, several=several)}: sustained {now}, in the archive {then}"
+            yield f"{place(search, several=several)}: sustained {now}, in the archive {then}"
     for stage in result.missing:
-        yield f"{_place(stage, several=several)}: not measured ({stage.why})"
+        yield f"{place(stage, several=several)}: not measured ({stage.why})"
     for search in result.searches:
         if search.verdict is ReproductionVerdict.UNKNOWN:
-            yield f"{_place(search, several=several)}: the search did not finish"
-
-
-def _run(run: ReproducedRun) -> Markdown:
-    return markdown("run {} of {}", code(run.id), run.started_at)
+            yield f"{place(search, several=several)}: the search did not finish"
 
 
 def _how_sure(result: ReproductionResults) -> str:
@@ -98,18 +84,8 @@ def _how_sure(result: ReproductionResults) -> str:
     )
 
 
-def _configurations(result: ReproductionResults) -> set[str]:
-    stages = result.comparison.stages if result.comparison else ()
-    placed: tuple[_Placed, ...] = (*stages, *result.missing, *result.searches, *result.limits)
-    return {stage.configuration for stage in placed}
-
-
-def _place(stage: _Placed, *, several: bool) -> str:
-    return f"{stage.configuration}, {stage.stage}" if several else stage.stage
-
-
 def _deviation(deviation: Deviation) -> str:
-    change = signed(deviation.change, share=key_is_share(deviation.metric))
+    change = signed(deviation.metric, deviation.change)
     word = deviation.verdict if deviation.verdict in CHANGED else "but the stage is suspect"
     return f"{key_heading(deviation.metric)} {change} ({word})"
 
@@ -120,30 +96,17 @@ def _rate(value: float | None) -> str:
 
 def _machines(result: ReproductionResults) -> Iterator[Markdown]:
     if result.comparison and result.comparison.unlike:
-        yield markdown(
-            "> **Different machine:** {}. It may cause differences in the results.",
-            differences(result.comparison.unlike),
-        )
-
-
-def _surroundings(result: ReproductionResults) -> list[Markdown]:
-    if result.differs:
-        return differing(result.differs, "Archive", "Now")
-    return [markdown("Host, versions, images and build folders are identical.")]
+        unlike = differences(result.comparison.unlike)
+        yield markdown("> **Different machine:** {}. It may cause differences in the results.", unlike)
 
 
 def _searches(result: ReproductionResults) -> list[Markdown]:
     if not result.searches:
         return []
-    rows = [
-        [
-            _place(search, several=True),
-            str(search.repeat),
-            *(f"{_rate(passed)} – {_rate(failed)}" for passed, failed in (search.then, search.now)),
-            _word(search.verdict),
-        ]
-        for search in result.searches
-    ]
+    rows = []
+    for search in result.searches:
+        brackets = [f"{_rate(low)} – {_rate(high)}" for low, high in (search.then, search.now)]
+        rows.append([place(search), str(search.repeat), *brackets, _word(search.verdict)])
     head = ["Search", "Repeat", "Archive: sustained – failed", "Now", "Verdict"]
     return [markdown("## Searches"), table(head, rows, figures=False)]
 
@@ -151,11 +114,11 @@ def _searches(result: ReproductionResults) -> list[Markdown]:
 def _limits(result: ReproductionResults) -> list[Markdown]:
     if not result.limits:
         return []
-    rows = [[_place(limit, several=True), code(limit.then), code(limit.now)] for limit in result.limits]
+    rows = [[place(limit), code(limit.then), code(limit.now)] for limit in result.limits]
     return [markdown("## Changed Verdicts"), table(["Stage", "Archive", "Now"], rows, figures=False)]
 
 
-def _not_compared(result: ReproductionResults) -> list[Markdown]:
-    if result.searches:
-        return []
-    return [markdown("## No Comparison"), markdown("{}.", result.why_not)]
+def _compared(result: ReproductionResults) -> list[Markdown]:
+    if result.comparison:
+        return stage_sections(result.comparison)
+    return [] if result.searches else [markdown("## No Comparison"), markdown("{}.", result.why_not)]

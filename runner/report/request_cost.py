@@ -14,10 +14,11 @@ from runner.core.codes import Limit
 from runner.core.facts import Role
 from runner.core.results import ConfigurationResults, Results, Stage
 from runner.report import number_format
-from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown, table
+from runner.report.markdown_text import EMPTY, Markdown, Section, join, listed, markdown, table
 from runner.report.number_format import NOT_APPLICABLE, NOT_MEASURED
-from runner.report.prose import connections, title
-from runner.report.section import Section
+from runner.report.prose import title
+from runner.report.system_text import connections
+from runner.report.tables import every_stage
 
 _ROLES: Final = (Role.APP, Role.PROXY, Role.FORWARDER, Role.OTHER, Role.SYSTEM)
 _HOPS: Final = frozenset({Role.PROXY, Role.FORWARDER})
@@ -37,12 +38,9 @@ class _Step:
     """One configuration at one rate.
 
     Attributes:
-        name: Its title.
         costs: Role to CPU microseconds per successful response.
-        p50_ms: Duration, None without a response.
-        unqueued: Whether it kept up on a host with free CPU, so that no queue is in its duration.
-        kind: Kind of its topology.
-        hops: What stands before the app.
+        unqueued: Whether it kept up on a host with free CPU, so that its duration includes no queue.
+        hops: What stands in front of the app.
     """
 
     name: str
@@ -54,11 +52,7 @@ class _Step:
 
 
 def ladders(results: Results) -> list[Section]:
-    """Return table and sentences for every rate and kind of connection that three configurations share.
-
-    Args:
-        results: Results whose configurations hold the stages that are shown.
-    """
+    """Return table and sentences for every rate and kind of connection that three configurations share."""
     cores = results.cpu_count
     long = _long(results.configurations, cores)
     return [
@@ -80,11 +74,10 @@ def answer(configurations: Sequence[ConfigurationResults]) -> Markdown:
 
 def _long(configurations: Sequence[ConfigurationResults], cores: int | None) -> dict[_Load, list[_Step]]:
     ladders: dict[_Load, list[_Step]] = {}
-    for configuration in configurations:
-        for stage in configuration.stages:
-            if stage.achieved is not None and stage.repeat == 1:
-                load = _Load(stage.target_rps, configuration.load.connection)
-                ladders.setdefault(load, []).append(_step(configuration, stage, cores))
+    for configuration, stage in every_stage(configurations):
+        if stage.achieved is not None and stage.repeat == 1:
+            load = _Load(stage.target_rps, configuration.load.connection)
+            ladders.setdefault(load, []).append(_step(configuration, stage, cores))
     return {load: steps for load, steps in ladders.items() if len(steps) >= _LEAST}
 
 
@@ -107,20 +100,12 @@ def _table(steps: Sequence[_Step], cores: int | None) -> Markdown:
     names = ["host" if role is Role.SYSTEM else role for role in roles]
     head = ["Configuration", *(f"{name} (µs)" for name in names), "step (µs)", "p50 (ms)", "step (ms)"]
     head += ["CPU-bound maximum (RPS)"] if cores else []
-    rows = [
-        [
-            step.name,
-            *(
-                number_format.micros(step.costs[role]) if role in step.costs else NOT_APPLICABLE
-                for role in roles
-            ),
-            _signed(_extra_us(before, step), ",.0f"),
-            number_format.ms(step.p50_ms) + ("" if step.unqueued else " (queued)"),
-            _signed(_extra_ms(before, step), ".2f"),
-            *([_highest_rate(step, cores)] if cores else []),
-        ]
-        for before, step in _pairs(steps)
-    ]
+    rows = []
+    for before, step in _pairs(steps):
+        costs = [*(_micros(step.costs.get(role)) for role in roles), _signed(_extra_us(before, step), ",.0f")]
+        p50 = number_format.ms(step.p50_ms) + ("" if step.unqueued else " (queued)")
+        highest = [_highest_rate(step, cores)] if cores else []
+        rows.append([step.name, *costs, p50, _signed(_extra_ms(before, step), ".2f"), *highest])
     return table(head, rows)
 
 
@@ -143,10 +128,14 @@ def _extra_us(before: _Step | None, step: _Step) -> float | None:
 
 
 def _extra_ms(before: _Step | None, step: _Step) -> float | None:
-    """None where one of them did not keep up: its duration is that of a queue, not of a hop."""
+    """Return None if one of them did not keep up: its duration is that of a queue, not of a hop."""
     if before is None or before.p50_ms is None or step.p50_ms is None:
         return None
     return step.p50_ms - before.p50_ms if before.unqueued and step.unqueued else None
+
+
+def _micros(cost: float | None) -> str:
+    return NOT_APPLICABLE if cost is None else number_format.micros(cost)
 
 
 def _signed(value: float | None, form: str) -> str:
@@ -154,17 +143,13 @@ def _signed(value: float | None, form: str) -> str:
 
 
 def _most_expensive(steps: Sequence[_Step]) -> Markdown:
-    costs = [
-        (extra, before.name, step.name)
-        for before, step in _pairs(steps)
-        if before and (extra := _extra_us(before, step)) is not None
-    ]
-    if not costs:
+    pairs = [(_extra_us(before, step), before.name, step.name) for before, step in _pairs(steps) if before]
+    known = [(extra, before, after) for extra, before, after in pairs if extra is not None]
+    if not known:
         return EMPTY
-    extra, before, after = max(costs)
-    return markdown(
-        "The most expensive step is from {} to {}: {:+,.0f} µs of host CPU per request.", before, after, extra
-    )
+    extra, *names = max(known)
+    step = markdown("The most expensive step is from {} to {}", *names)
+    return markdown("{}: {:+,.0f} µs of host CPU per request.", step, extra)
 
 
 def _growth(steps: Sequence[_Step]) -> Markdown:
@@ -177,40 +162,29 @@ def _growth(steps: Sequence[_Step]) -> Markdown:
     shares = [f"{role} {extra:+,.0f} µs" for role, extra in sorted(more.items(), key=lambda pair: -pair[1])]
     return markdown(
         "From {} to {}, host CPU per request changes by a factor of {:.1f}, {:+,.0f} µs: {}.",
-        steps[0].name,
-        steps[-1].name,
-        after / before,
-        after - before,
-        listed(shares),
+        *(steps[0].name, steps[-1].name, after / before, after - before, listed(shares)),
     )
 
 
 def _set_up(long: Mapping[_Load, Sequence[_Step]], load: _Load) -> Markdown:
     """Return what new connections add to the last configuration, against what its hops add."""
-    kept, new = long.get(_Load(load.rate, "keep-alive")), long.get(load)
-    if load.connection != "new" or kept is None or new is None:
-        return EMPTY
-    if [(step.kind, step.hops) for step in kept] != [(step.kind, step.hops) for step in new]:
+    kept, new = long.get(_Load(load.rate, "keep-alive"), ()), long.get(load, ())
+    same = [(step.kind, step.hops) for step in kept] == [(step.kind, step.hops) for step in new]
+    if load.connection != "new" or not kept or not same:
         return EMPTY
     first, last, fresh = kept[0], kept[-1], new[-1]
     if any(Role.SYSTEM not in step.costs for step in (first, last, fresh)):
         return EMPTY
     hops, set_up = _more(first, last, Role.SYSTEM), _more(last, fresh, Role.SYSTEM)
     costs = markdown(
-        "At {} RPS with keep-alive connections, the hops add {:,.0f} µs per request. A new connection per "
-        "request adds another {:,.0f} µs over all hops.",
-        number_format.rate(load.rate),
-        hops,
-        set_up,
+        "At {:rate} RPS with keep-alive connections, the hops add {:,.0f} µs per request. A new connection "
+        "per request adds another {:,.0f} µs over all hops.",
+        *(load.rate, hops, set_up),
     )
     unseen = (_more(first, last, Role.OTHER), _more(last, fresh, Role.OTHER))
     if (set_up > hops) != (set_up - unseen[1] > hops - unseen[0]):
-        return markdown(
-            "{} Which of the two costs more is unknown: {:+,.0f} µs of it went to processes that were not "
-            "monitored.",
-            costs,
-            max(unseen, key=abs),
-        )
+        more = markdown("Which of the two costs more is unknown: {:+,.0f} µs of it", max(unseen, key=abs))
+        return markdown("{} {} went to processes that were not monitored.", costs, more)
     if set_up > hops:
         return markdown("{} Connection set-up costs more than the hops themselves.", costs)
     return markdown("{} The hops themselves cost more than connection set-up.", costs)

@@ -14,10 +14,7 @@ _SHORT: Final = 12
 def sparkline(values: Sequence[float | None], *, top: float | None = None, width: int = 30) -> str:
     """Return one character for each value, from 0 to `top`; longer rows are averaged to `width` characters.
 
-    Args:
-        values: Not negative; None, a gap, is drawn as a blank.
-        top: The value of the full height; by default the greatest value.
-        width: Maximum number of characters.
+    Values are not negative; None is drawn as a blank. By default, the greatest value has the full height.
     """
     step = -(-len(values) // width) or 1
     shown = [_mean(values[at : at + step]) for at in range(0, len(values), step)]
@@ -32,7 +29,7 @@ def rate_sparkline(stage: Stage) -> str:
 
 
 def _bar(share: float) -> str:
-    return _BARS[min(max(int(share * len(_BARS)), 0), len(_BARS) - 1)]
+    return _BARS[min(int(min(max(share, 0.0), 1.0) * len(_BARS)), len(_BARS) - 1)]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

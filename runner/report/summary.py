@@ -20,14 +20,7 @@ TEXT_COLUMNS: Final = frozenset({"configuration", "stage", "rate over time", "ve
 
 @dataclass(frozen=True, slots=True)
 class FailedThreshold:
-    """A threshold that a stage did not pass.
-
-    Attributes:
-        configuration: Name of the configuration.
-        stage: Name of the stage, with its repeat.
-        expr: The threshold as it was written.
-        measured: The measured value with its unit.
-    """
+    """A threshold that a stage did not pass, with the measured value and its unit."""
 
     configuration: str
     stage: str
@@ -79,8 +72,7 @@ def _row(stage: Stage) -> dict[str, str]:
 
 def _short(path: str, stage: Stage) -> str:
     metric = METRICS[path]
-    value = metric.read(stage)
-    return NOT_APPLICABLE if value is None else metric_text.figure(metric, value)
+    return NOT_APPLICABLE if (value := metric.read(stage)) is None else metric_text.figure(metric, value)
 
 
 def _verdict(stage: Stage) -> str:

@@ -7,19 +7,14 @@ from typing import Final, TypeAlias
 
 from runner.core.codes import StageStatus
 from runner.core.facts import Role
-from runner.core.metrics import LATENCIES, METRICS, LatencyKind, lost_share, metric_of
-from runner.core.results import (
-    ConfigurationResults,
-    EnvironmentValue,
-    Stage,
-    ThresholdResult,
-    Usage,
-)
+from runner.core.metrics import LATENCIES, METRICS, lost_share, metric_of
+from runner.core.results import ConfigurationResults, EnvironmentValue, Stage, ThresholdResult
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
 from runner.report.number_format import NOT_APPLICABLE, NOT_MEASURED
 from runner.report.sparkline import sparkline
 
+Configurations: TypeAlias = Sequence[ConfigurationResults]
 _Cell: TypeAlias = Callable[[Stage], str]
 _Row: TypeAlias = tuple[str, _Cell]
 _ROLES: Final = (Role.APP, Role.PROXY, Role.FORWARDER, Role.DAEMON, Role.GENERATOR, Role.RUNNER)
@@ -43,31 +38,21 @@ def details(stages: Sequence[Stage]) -> Markdown:
 
 
 def _groups(stages: Sequence[Stage]) -> Iterator[list[_Row]]:
-    yield [
-        ("Target RPS", lambda stage: number_format.rate(stage.target_rps)),
-        _row("actual_rps"),
-        _row("achieved"),
-        (METRICS["errors"].title, _lost),
-    ]
+    target: _Row = ("Target RPS", lambda stage: number_format.rate(stage.target_rps))
+    yield [target, *map(_row, ("actual_rps", "achieved", "errors"))]
     yield [_row(path) for path in _CPU]
     latencies = [_row(path) for path in _DURATIONS]
     if any(stage.calibration for stage in stages):
         latencies.append(("Generator Baseline p50 / p95 / p99 (ms)", _baseline))
-    others = [kind for kind in LATENCIES if kind.name != "duration"]
-    yield latencies + [_row(f"{kind.name}.p95") for kind in others if _is_known(kind, stages)]
-
-
-def _is_known(kind: LatencyKind, stages: Sequence[Stage]) -> bool:
-    return any(METRICS[f"{kind.name}.p95"].read(stage) is not None for stage in stages)
+    others = [METRICS[f"{kind.name}.p95"] for kind in LATENCIES if kind.name != "duration"]
+    known = [metric for metric in others if any(metric.read(stage) is not None for stage in stages)]
+    yield latencies + [_row(metric.path) for metric in known]
 
 
 def _row(path: str) -> _Row:
-    return metric_text.heading(METRICS[path]), _SPECIAL.get(path) or _figure(path)
-
-
-def _figure(path: str) -> _Cell:
     metric = METRICS[path]
-    return lambda stage: metric_text.figure(metric, metric.read(stage))
+    cell = _SPECIAL.get(path) or (lambda stage: metric_text.figure(metric, metric.read(stage)))
+    return metric_text.heading(metric), cell
 
 
 def _bold(text: str) -> Markdown:
@@ -91,13 +76,13 @@ def _connect(stage: Stage) -> str:
 
 
 def _response_time(stage: Stage) -> str:
-    """In bold where it differs notably from the duration."""
+    """Return it in bold if it differs notably from the duration."""
     shown = number_format.ms(stage.response_time_ms.p95)
     return _bold(shown) if differs(stage) else shown
 
 
 def differs(stage: Stage) -> bool:
-    """Whether the p95 response time exceeds the p95 duration by a fifth and by a millisecond."""
+    """Return whether the p95 response time exceeds the p95 duration by a fifth and by a millisecond."""
     response, duration = stage.response_time_ms.p95, stage.duration_ms.p95
     if response is None or duration is None:
         return False
@@ -110,8 +95,7 @@ def _actual(stage: Stage) -> str:
 
 
 def _lost(stage: Stage) -> str:
-    lost = stage.requests.failed + stage.requests.dropped
-    share = lost_share(stage)
+    lost, share = stage.requests.lost, lost_share(stage)
     if share is None:
         return NOT_MEASURED
     return markdown("**{:,}** ({})", lost, number_format.share(share)) if lost else "0"
@@ -119,6 +103,7 @@ def _lost(stage: Stage) -> str:
 
 _SPECIAL: Final[Mapping[str, _Cell]] = {
     "actual_rps": _actual,
+    "errors": _lost,
     "response_time.p95": _response_time,
     "connect.p95": _connect,
 }
@@ -127,10 +112,11 @@ _SPECIAL: Final[Mapping[str, _Cell]] = {
 
 def cpu_by_role(stages: Sequence[Stage]) -> Markdown:
     """Return average cores by component, and the host's total that they add up to."""
-    rows = [
-        [_bold("host total") if role == Role.SYSTEM else role, *(_average(stage, role) for stage in stages)]
-        for role in _roles(stages)
-    ]
+    rows = []
+    for role in _roles(stages):
+        usages = [stage.cpu_cores.get(role) for stage in stages]
+        cells = [number_format.cores(usage.avg if usage else None) for usage in usages]
+        rows.append([_bold("host total") if role == Role.SYSTEM else role, *cells])
     return table(["Component", *(stage.title for stage in stages)], rows) if rows else EMPTY
 
 
@@ -141,74 +127,12 @@ def _roles(stages: Sequence[Stage]) -> list[str]:
     return [role for role in (*_ROLES, *services, *_TOTALS) if role in seen]
 
 
-def _average(stage: Stage, role: str) -> str:
-    return _cores(stage.cpu_cores.get(role))
-
-
-def _cores(usage: Usage | None) -> str:
-    return number_format.cores(usage.avg if usage else None)
-
-
-def replicas(stages: Sequence[Stage]) -> Markdown:
-    """Return CPU, requests and throttling by replica; empty for one replica without a quota."""
-    names = [
-        name
-        for name in dict.fromkeys(name for stage in stages for name in stage.cpu_cores_by_subject)
-        if any(name in _app_subjects(stage) for stage in stages)
-    ]
-    rows: list[list[str]] = []
-    if len(names) > 1:
-        rows += _replica_rows(stages, names, "CPU cores", _replica_cpu)
-    if len(names) > 1 and any(stage.requests_by_subject for stage in stages):
-        rows += _replica_rows(stages, names, "requests", _replica_share)
-    limited = [name for name in names if any(name in stage.throttling_by_subject for stage in stages)]
-    rows += _replica_rows(stages, limited, "throttled CPU periods", _replica_throttled)
-    return table(["Replica", *(stage.title for stage in stages)], rows) if rows else EMPTY
-
-
-def _app_subjects(stage: Stage) -> list[str]:
-    return [name for name, subject in stage.cpu_cores_by_subject.items() if subject.role == Role.APP]
-
-
-def _replica_rows(
-    stages: Sequence[Stage], names: Sequence[str], what: str, cell: Callable[[Stage, str], str]
-) -> list[list[str]]:
-    return [[f"{name}, {what}", *(cell(stage, name) for stage in stages)] for name in names]
-
-
-def _replica_throttled(stage: Stage, name: str) -> str:
-    cost = stage.throttling_by_subject.get(name)
-    if cost is None:
-        return NOT_MEASURED
-    return number_format.share(cost.throttled / cost.periods if cost.periods else 0.0)
-
-
-def _replica_cpu(stage: Stage, name: str) -> str:
-    subject = stage.cpu_cores_by_subject.get(name)
-    return _cores(subject.cpu if subject else None)
-
-
-def _replica_share(stage: Stage, name: str) -> str:
-    counted = stage.requests_by_subject
-    total = sum(counted.values())
-    if name not in counted or not total:
-        return NOT_MEASURED
-    if any(replica not in counted for replica in _app_subjects(stage)):
-        return f"{counted[name]:,}"  # a share of the requests of only some replicas would be too large
-    return f"{counted[name]:,} ({number_format.share(counted[name] / total)})"
-
-
 def thresholds(stages: Sequence[Stage]) -> Markdown:
     """Return every threshold of every stage with its value; empty without any."""
     rows = [
-        [
-            code(threshold.expr),
-            stage.title,
-            threshold_value(threshold),
-            "passed" if threshold.ok else _bold("failed"),
-        ]
+        [code(check.expr), stage.title, threshold_value(check), "passed" if check.ok else _bold("failed")]
         for stage in stages
-        for threshold in stage.thresholds
+        for check in stage.thresholds
     ]
     head = ["Threshold", "Stage", "Measured", "Result"]
     return table(head, rows, figures=False) if rows else EMPTY
@@ -220,22 +144,19 @@ def threshold_value(threshold: ThresholdResult) -> str:
     return metric_text.with_unit(metric, threshold.value) if metric else metric_text.plain(threshold.value)
 
 
+def every_stage(configurations: Configurations) -> Iterator[tuple[ConfigurationResults, Stage]]:
+    """Yield every stage of every configuration, with its configuration."""
+    for configuration in configurations:
+        yield from ((configuration, stage) for stage in configuration.stages)
+
+
 def outcomes(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return every request of every stage in exactly one column."""
-    kinds = sorted(
-        {
-            kind
-            for configuration in configurations
-            for stage in configuration.stages
-            for kind in stage.requests.failures
-        }
-    )
+    stages = list(every_stage(configurations))
+    kinds = sorted({kind for _, stage in stages for kind in stage.requests.failures})
     head = ["Stage", "scheduled", "succeeded", *kinds, "dropped"]
-    rows = [
-        [_place(configuration.name, stage, len(configurations)), *_counts(stage, kinds)]
-        for configuration in configurations
-        for stage in configuration.stages
-    ]
+    places = [_place(configuration.name, stage, len(configurations)) for configuration, stage in stages]
+    rows = [[place, *_counts(stage, kinds)] for place, (_, stage) in zip(places, stages, strict=True)]
     return table(head, rows)
 
 
@@ -244,10 +165,8 @@ def _counts(stage: Stage, kinds: Sequence[str]) -> list[str]:
     if stage.status is StageStatus.NOT_RUN:
         return [NOT_APPLICABLE] * (len(kinds) + 3)
     failed = [requests.failures.get(kind, 0) for kind in kinds]
-    return [
-        number_format.count(number)
-        for number in (requests.scheduled, requests.succeeded, *failed, requests.dropped)
-    ]
+    counts = (requests.scheduled, requests.succeeded, *failed, requests.dropped)
+    return [number_format.count(number) for number in counts]
 
 
 def _place(configuration: str, stage: Stage, configurations: int) -> str:
@@ -263,8 +182,7 @@ def over_time(configurations: Sequence[ConfigurationResults]) -> Markdown:
             code(sparkline([second.p95_ms for second in seconds])),
             number_format.ms(max((second.p95_ms or 0 for second in seconds), default=None)),
         ]
-        for configuration in configurations
-        for stage in configuration.stages
+        for configuration, stage in every_stage(configurations)
         if (seconds := [second for second in stage.timeseries if second.t_s > 0])
     ]
     head = ["Stage", "Responses per second (full height: target)", "p95 over time", "Highest p95 (ms)"]
@@ -278,16 +196,13 @@ def environment(facts: Mapping[str, EnvironmentValue]) -> Markdown:
 
 
 def comparison(configurations: Sequence[ConfigurationResults]) -> Markdown:
-    """Return all stages of all configurations in one table."""
+    """Return all stages of all configurations in one table; empty for a single configuration."""
+    if len(configurations) == 1:
+        return EMPTY
     columns = [_row(path) for path in _COMPARED]
-    rows = [
-        [
-            configuration.title or configuration.name,
-            stage.title,
-            *(cell(stage) for _, cell in columns),
-            "not run" if stage.status is StageStatus.NOT_RUN else stage.verdict.code,
-        ]
-        for configuration in configurations
-        for stage in configuration.stages
-    ]
+    rows = []
+    for configuration, stage in every_stage(configurations):
+        verdict = "not run" if stage.status is StageStatus.NOT_RUN else stage.verdict.code
+        cells = [cell(stage) for _, cell in columns]
+        rows.append([configuration.title or configuration.name, stage.title, *cells, verdict])
     return table(["Configuration", "Stage", *(title for title, _ in columns), "Verdict"], rows, words=(1, 7))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,10 +17,11 @@ import trio
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Role, Subject
 from runner.core.units import Seconds
-from runner.stack.cpu_affinity import pin
 from runner.stack.output import OutputTail
+from runner.stack.paths import printable
 from runner.stack.protocols import StackContext
-from runner.stack.reaper import COOKIE, start_ticks
+from runner.stack.reaper import COOKIE, live_start_ticks
+from runner.stack.supervised import UNKNOWN_STATUS, Supervised, supervise
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,7 @@ class Command:
         role: Which role its CPU counts as.
         argv: Program and arguments.
         port: The port it is given to listen on.
-        process: The process; its pid is not reused until it is waited for.
-        started: Its start time in clock ticks since boot.
+        process: The process, below a small parent of its own.
         output: The end of its output.
         oom_kills: How many processes the kernel had killed for lack of memory when it started.
     """
@@ -42,8 +42,7 @@ class Command:
     role: Role
     argv: tuple[str, ...]
     port: int
-    process: trio.Process
-    started: int
+    process: Supervised
     output: OutputTail
     oom_kills: int
 
@@ -51,6 +50,17 @@ class Command:
     def pid(self) -> int:
         """The pid, which is also the id of the process group."""
         return self.process.pid
+
+    @property
+    def started(self) -> int:
+        """Its start time in clock ticks since boot, which identifies it together with the pid."""
+        return self.process.started
+
+    @property
+    def roots(self) -> dict[int, int]:
+        """Pid to start time of the process and its parent: all other processes are below them."""
+        parent = live_start_ticks(self.process.parent.pid)
+        return {self.pid: self.started} | ({self.process.parent.pid: parent} if parent else {})
 
     @property
     def subject(self) -> Subject:
@@ -89,33 +99,27 @@ async def start(
         EnvironmentLacks: There is no such program, or it cannot be run.
     """
     environment = {**os.environ, **env, COOKIE: ctx.run_id}
+    program = find_program(argv[0], environment.get("PATH", os.defpath))
+    _refuse_nul(argv, environment)
+    words = [program, *argv[1:]]
     output = OutputTail(secrets=secrets)
     try:
-        process = await _spawn(argv, environment, output.write_fd)
-    except EnvironmentLacks:
+        process = await supervise(program, words, environment, ctx, output_fd=output.write_fd, cpus=cpus)
+    except BaseException as error:
         output.close()
+        if isinstance(error, OSError):
+            raise _cannot_run(argv[0], error.errno or 0) from error
         raise
-    if cpus:
-        pin(process.pid, cpus)
     output.close_write_end()
-    ctx.guard.process(process.pid)
-    started = start_ticks(process.pid) or 0
-    return Command(name, role, tuple(argv), port, process, started, output, oom_kills())
+    return Command(name, role, tuple(argv), port, process, output, oom_kills())
 
 
-async def _spawn(argv: Sequence[str], environment: Mapping[str, str], output_fd: int) -> trio.Process:
-    program = find_program(argv[0], environment.get("PATH", os.defpath))
-    try:
-        return await trio.lowlevel.open_process(
-            [program, *argv[1:]],
-            stdin=subprocess.DEVNULL,
-            stdout=output_fd,
-            stderr=output_fd,
-            env=environment,
-            start_new_session=True,
+def _refuse_nul(argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    if any("\0" in word for word in (*argv, *environment.values())):
+        raise EnvironmentLacks(
+            f"topology.app: a word of the command {argv[0]!r}, or a value in env, contains a NUL character",
+            hint="remove it: arguments and environment variables cannot contain NUL",
         )
-    except (OSError, ValueError) as error:
-        raise _cannot_run(argv[0], error) from error
 
 
 async def end_group(process: trio.Process, *, grace_s: Seconds) -> None:
@@ -152,7 +156,7 @@ def find_program(name: str, path: str) -> str:
     if os.sep in name:
         raise EnvironmentLacks(
             f"topology.app.command: {name} does not exist",
-            hint=f"paths in a command are relative to the current directory, {Path.cwd()}",
+            hint=f"paths in a command are relative to the current directory, {printable(Path.cwd())}",
         )
     raise EnvironmentLacks(f"topology.app.command: command not found: {name}", hint=_hint_for_name(name))
 
@@ -168,6 +172,8 @@ def oom_kills() -> int:
 
 def describe_exit(status: int) -> str:
     """Return the meaning of a process's return code, as the predicate of a sentence."""
+    if status == UNKNOWN_STATUS:
+        return "ended in an unknown way, because its parent process was killed too"
     if status >= 0:
         return f"exited with status {status}"
     try:
@@ -188,11 +194,11 @@ def _hint_for_name(name: str) -> str:
     return "install it, or give its path; commands are looked up on PATH without a shell"
 
 
-def _cannot_run(name: str, error: OSError | ValueError) -> EnvironmentLacks:
-    reason = error.strerror if isinstance(error, OSError) else str(error)
-    hint = ""
-    if isinstance(error, OSError) and error.strerror == "Exec format error":
-        hint = "a script needs a first line such as #!/bin/sh"
-    elif isinstance(error, FileNotFoundError):
-        hint = "the file exists, but the interpreter in its first line does not"
+def _cannot_run(name: str, error_number: int) -> EnvironmentLacks:
+    hints = {
+        errno.ENOEXEC: "a script needs a first line such as #!/bin/sh",
+        errno.ENOENT: "the file exists, but the interpreter in its first line does not",
+    }
+    reason = os.strerror(error_number)
+    hint = hints.get(error_number, "")
     return EnvironmentLacks(f"topology.app.command: {name} cannot be run: {reason}", hint=hint)

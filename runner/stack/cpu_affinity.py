@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from contextlib import suppress
-from pathlib import Path
 
 from runner.core.errors import EnvironmentLacks
 
@@ -23,19 +21,6 @@ def check_cpus(cpus: Collection[int]) -> None:
             f"topology.cpus asks for processor {missing[0]}, which this run may not use",
             hint=f"it may use {', '.join(map(str, sorted(usable)))}",
         )
-
-
-def pin(pid: int, cpus: Sequence[int]) -> None:
-    """Pin a process that has just been started, and all its future descendants, to some processors.
-
-    New threads and processes inherit the mask. Threads that already exist are pinned one by one.
-    """
-    wanted = set(cpus)
-    with suppress(ProcessLookupError, FileNotFoundError):
-        os.sched_setaffinity(pid, wanted)
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            if os.sched_getaffinity(int(task.name)) != wanted:
-                os.sched_setaffinity(int(task.name), wanted)
 
 
 def cpu_list(cpus: Sequence[int]) -> str:

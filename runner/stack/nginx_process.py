@@ -70,8 +70,8 @@ async def start_nginx(
     scratch.mkdir(parents=True, exist_ok=True)
     content = render_nginx(_settings(proxy, upstream_ports, port, status_port, scratch))
     configuration = scratch / "nginx.conf"
-    configuration.write_text(content, encoding="utf-8")
-    ctx.keep_rendered(configuration.name, content.encode())
+    configuration.write_bytes(os.fsencode(content))
+    ctx.keep_rendered(configuration.name, os.fsencode(content))
     log = ["-e", "stderr"] if _numbers(version) >= _HAS_LOG_OPTION else []
     argv = [program, *log, "-p", str(scratch), "-c", str(configuration)]
     command = await start(argv, {}, ctx, name="nginx", role=Role.PROXY, port=port, cpus=cpus)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import select
 import threading
 from collections import deque
@@ -18,13 +17,12 @@ from types import TracebackType
 from typing import Final, Self
 
 from runner.core.units import Bytes
-from runner.stack.secrets import mask_secrets
+from runner.stack.secrets import margin, mask_secrets
 
 _PIPE_BYTES: Final = 1024 * 1024
 _CHUNK_BYTES: Final = 256 * 1024
 _PAUSE_S: Final = 0.02
 _LINE_CHARACTERS: Final = 500
-_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|.)")
 
 
 class OutputTail:
@@ -37,6 +35,7 @@ class OutputTail:
     def __init__(self, keep: Bytes = 64 * 1024, *, secrets: Mapping[str, str] | None = None) -> None:
         self._keep = keep
         self._secrets = secrets or {}
+        self._margin = margin(self._secrets)
         self._chunks: deque[bytes] = deque()
         self._kept = 0
         self._closed = False
@@ -61,8 +60,10 @@ class OutputTail:
         """Return the last lines written so far, up to `count`, without escape sequences and secrets."""
         with self._lock:
             self._read_available()
-            text = mask_secrets(b"".join(self._chunks).decode(errors="replace"), self._secrets)
-        lines = [_printable(line) for line in text[-self._keep :].splitlines()]
+            text = b"".join(self._chunks).decode(errors="surrogateescape")  # as in the environment
+        masked = mask_secrets(text, self._secrets, keep=self._keep)
+        readable = masked.encode(errors="surrogateescape").decode(errors="replace")
+        lines = map(_printable, readable.splitlines())
         return tuple(line for line in lines if line)[-count:]
 
     def close_write_end(self) -> None:
@@ -112,11 +113,11 @@ class OutputTail:
     def _append(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
         self._kept += len(chunk)
-        while self._kept - len(self._chunks[0]) >= self._keep:
+        while self._kept - len(self._chunks[0]) >= self._keep + self._margin:
             self._kept -= len(self._chunks.popleft())
 
 
 def _printable(line: str) -> str:
-    expanded = _ESCAPES.sub("", line).replace("\t", "    ")
+    expanded = line.replace("\t", "    ")
     plain = "".join(character if character.isprintable() else " " for character in expanded)
     return plain.rstrip()[:_LINE_CHARACTERS]

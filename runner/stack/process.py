@@ -19,6 +19,7 @@ from runner.core.facts import Endpoint, Event, Role, Subject, SystemDescription
 from runner.experiment.model import App, ProcessTopology
 from runner.stack import reaper
 from runner.stack.command import Command, start
+from runner.stack.control_group import create_group, remove_group
 from runner.stack.cpu_affinity import check_cpus
 from runner.stack.diagnosis import death_event, other_holder, start_hint, title
 from runner.stack.nginx_process import NginxProcess, start_nginx
@@ -168,14 +169,20 @@ async def _cancel_at_death(command: Command, scope: trio.CancelScope) -> None:
 
 
 async def _take_down(commands: Sequence[Command], ctx: StackContext) -> None:
-    """End every process of this run: the groups, their descendants, and all that carry the cookie."""
-    roots = {command.pid: command.started for command in commands}
-    if not await trio.to_thread.run_sync(lambda: reaper.end(ctx.run_id, roots, grace_s=_GRACE_S)):
-        ctx.say("some processes of the stack could not be stopped")
+    """End every process of this run, however far it is from the command that it descends from."""
+    group = create_group(ctx.run_id)
+    roots = {pid: started for command in commands for pid, started in command.roots.items()}
+    ended = await trio.to_thread.run_sync(
+        lambda: reaper.end(ctx.run_id, roots, grace_s=_GRACE_S, group=group)
+    )
+    if not ended:
+        ctx.say("some processes of the app could not be ended; `runner clean` tries again")
+    remove_group(group)
     for command in commands:
         with trio.move_on_after(1):
-            await command.process.wait()
+            await command.process.close()
             ctx.guard.forget(command.pid)
+            ctx.guard.forget(command.process.parent.pid)
         lines = command.output.lines(KEPT_LINES)
         command.output.close()
         ctx.keep_log(command.name, "".join(f"{line}\n" for line in lines).encode())

@@ -1,7 +1,8 @@
 """Ends every process of a run, including those that left their group or lost their parent.
 
-A run's processes are found by registration, by process group, by descent and by the cookie in
-their environment. Standard library only, because the watchdog process imports this module.
+A run's processes are found by registration, by process group, by descent, by the run's control group and
+by the cookie in their environment, which a process can lose. Standard library only, because the watchdog
+process imports this module.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from runner.stack import supervisor_process
+from runner.stack.control_group import members
+
 COOKIE: Final = "LOADPROOF_RUN"
 """Environment variable that holds the run's id in every process the run starts."""
+
+SUPERVISOR: Final = supervisor_process.NAME
 
 _POLL_INTERVAL_S: Final = 0.02
 _KILL_WITHIN_S: Final = 2.0
@@ -33,6 +39,7 @@ class Process:
         parent: Its parent's pid.
         group: Its process group.
         state: One letter, ``Z`` for a zombie.
+        name: Its name, up to 15 bytes that it can choose.
     """
 
     pid: int
@@ -40,6 +47,11 @@ class Process:
     parent: int
     group: int
     state: str
+    name: str
+
+    def __str__(self) -> str:
+        printable = "".join(letter if letter.isprintable() else "?" for letter in self.name)
+        return f"{printable} (pid {self.pid})"
 
 
 def look_up(pid: int) -> Process | None:
@@ -48,11 +60,13 @@ def look_up(pid: int) -> Process | None:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
-    fields = stat.rpartition(b")")[2].split()  # the name before it may contain anything
+    head, _, tail = stat.rpartition(b")")  # the name before it may contain anything
+    fields = tail.split()
     if len(fields) < 20:
         return None
     state, parent, group, started = fields[0], fields[1], fields[2], fields[19]
-    return Process(pid, int(started), int(parent), int(group), state.decode())
+    name = head.partition(b"(")[2].decode(errors="replace")
+    return Process(pid, int(started), int(parent), int(group), state.decode(), name)
 
 
 def start_ticks(pid: int) -> int | None:
@@ -73,15 +87,19 @@ def live_start_ticks(pid: int) -> int | None:
     return process.started if process and process.state not in _ENDED_STATES else None
 
 
-def run_processes(run_id: str | None, roots: Mapping[int, int] | None = None) -> set[Process]:
+def run_processes(
+    run_id: str | None, roots: Mapping[int, int] | None = None, group: Path | None = None
+) -> set[Process]:
     """Return every running process of a run, except this process and its ancestors.
 
     Args:
         run_id: The cookie's value; None ignores cookies.
         roots: Pid to start time of processes known to be the run's. A root that leads a
             process group stands for the whole group, also after its own end.
+        group: The run's control group.
     """
     roots = roots or {}
+    in_group = members(group)
     table = {process.pid: process for process in _table()}
     groups = {pid for pid, started in roots.items() if pid not in table or table[pid].started == started}
     direct = {
@@ -89,41 +107,51 @@ def run_processes(run_id: str | None, roots: Mapping[int, int] | None = None) ->
         for process in table.values()
         if roots.get(process.pid) == process.started
         or process.group in groups
-        or (run_id is not None and _has_cookie(process.pid, run_id))
+        or process.pid in in_group
+        or (run_id is not None and _cookie(process.pid) == run_id)
     }
     excluded = _ancestry(table)
     return {process for process in _with_descendants(direct, table) if process.pid not in excluded}
 
 
-def end(run_id: str | None, roots: Mapping[int, int] | None = None, *, grace_s: float) -> bool:
+def end(
+    run_id: str | None,
+    roots: Mapping[int, int] | None = None,
+    *,
+    grace_s: float,
+    group: Path | None = None,
+) -> bool:
     """End a run's processes: SIGTERM, time to shut down, then SIGKILL until none is left.
 
     Args:
         run_id: The cookie's value.
         roots: As in `run_processes`.
         grace_s: The longest time between the two signals, in seconds.
+        group: As in `run_processes`.
 
     Returns:
         True when none is left. Takes at most `grace_s` plus two seconds, and never raises.
     """
     known = dict(roots or {})
-    terminated = _find(run_id, known)
+    terminated = _find(run_id, known, group)
     _send(terminated, signal.SIGTERM)
     deadline = time.monotonic() + grace_s
     while any(map(is_running, terminated)) and time.monotonic() < deadline:
         time.sleep(_POLL_INTERVAL_S)
     deadline = time.monotonic() + _KILL_WITHIN_S
-    while remaining := _find(run_id, known):
+    while remaining := _find(run_id, known, group):
         if time.monotonic() > deadline:
             return False
-        _send(remaining, signal.SIGKILL)
+        # A supervisor ends by itself, and until then no orphan leaves it.
+        supervisors = {process for process in remaining if process.name == SUPERVISOR}
+        _send(remaining - supervisors or supervisors, signal.SIGKILL)
         time.sleep(_POLL_INTERVAL_S)
     return True
 
 
-def _find(run_id: str | None, known: dict[int, int]) -> set[Process]:
+def _find(run_id: str | None, known: dict[int, int], group: Path | None) -> set[Process]:
     """Return the run's processes, and add them to `known`, so that their orphans are found later."""
-    processes = run_processes(run_id, known)
+    processes = run_processes(run_id, known, group)
     known.update((process.pid, process.started) for process in processes)
     return processes
 
@@ -134,12 +162,23 @@ def _table() -> Iterator[Process]:
             yield process
 
 
-def _has_cookie(pid: int, run_id: str) -> bool:
+def marked_processes() -> list[tuple[Process, str]]:
+    """Return the running processes that carry a cookie, with its value, except this process's ancestors."""
+    table = {process.pid: process for process in _table()}
+    excluded = _ancestry(table)
+    marked = ((process, _cookie(process.pid)) for process in table.values() if process.pid not in excluded)
+    return [(process, run_id) for process, run_id in marked if run_id]
+
+
+def _cookie(pid: int) -> str | None:
+    """Return the run's id in a process's environment; None if it has none that is readable."""
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
-        return False
-    return f"{COOKIE}={run_id}".encode() in environment.split(b"\0")
+        return None
+    mark = f"{COOKIE}=".encode()
+    values = (entry.removeprefix(mark) for entry in environment.split(b"\0") if entry.startswith(mark))
+    return next((value.decode(errors="replace") for value in values), None)
 
 
 def _with_descendants(processes: set[Process], table: Mapping[int, Process]) -> set[Process]:

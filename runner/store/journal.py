@@ -19,7 +19,9 @@ from runner.core.errors import OutputError, StoredRunError
 from runner.core.facts import RunFacts, TrialFacts
 from runner.core.histogram import EMPTY, Histogram
 from runner.experiment.suggestions import harmless
+from runner.store.bounded_read import MAX_JOURNAL, NotReadable, read_bounded
 from runner.store.journal_upgrade import upgraded
+from runner.store.json_text import encode_json
 
 SCHEMA_VERSION: Final = 1
 _MAX_SHOWN: Final = 200
@@ -52,7 +54,8 @@ class Journal:
         Raises:
             OutputError: The line could not be written; earlier lines are unharmed.
         """
-        line = _encoder.encode(_Line(SCHEMA_VERSION, run, trial))
+        entry = _entry(encode_entry(Entry(run, trial)))
+        line = encode_entry(entry)  # of what is read back, so that reading and writing it changes nothing
         try:
             with self.path.open("ab") as file:
                 file.write(line + b"\n")
@@ -63,7 +66,7 @@ class Journal:
                 f"cannot write the journal {self.path}: {error.strerror}",
                 hint="free some space or choose another folder with --out; earlier trials are kept",
             ) from None
-        return _entry(line).trial
+        return entry.trial
 
     def mend(self, lines: int) -> None:
         """Keep the first complete lines and remove what a crash left half written after them.
@@ -91,9 +94,9 @@ def read(path: Path) -> list[Entry]:
             other than the last is damaged.
     """
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StoredRunError(f"cannot read the journal {path}: {error}") from None
+        content = read_bounded(path, MAX_JOURNAL, "a journal")
+    except NotReadable as error:
+        raise StoredRunError(str(error)) from None
     return parse(content, str(path))
 
 
@@ -117,6 +120,11 @@ def parse(content: bytes, source: str) -> list[Entry]:
                 break
             raise StoredRunError(f"{source}, line {number}: {_first_line(error)}") from None
     return entries
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """Return a journal line as this version writes it, without the line end."""
+    return encode_json(_Line(SCHEMA_VERSION, entry.run, entry.trial), _pack)
 
 
 class _NewerError(ValueError):
@@ -165,5 +173,4 @@ def _unpack(kind: type, value: Any) -> Histogram:
     return histogram.decode(packed.hdr, total_ns=packed.total_ns, max_ns=packed.max_ns)
 
 
-_encoder: Final = msgspec.json.Encoder(enc_hook=_pack)
 _decoder: Final = msgspec.json.Decoder(_Line, dec_hook=_unpack)

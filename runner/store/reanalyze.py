@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,15 +21,51 @@ from runner.core.facts import RunFacts, TrialFacts
 from runner.core.results import Results
 from runner.experiment.load import read_spec
 from runner.experiment.trials import Trial, counter_trials, plan
-from runner.store.journal import parse
+from runner.store.bounded_read import MAX_JOURNAL, MAX_RUN_FILE, MAX_SPEC, NotReadable, read_bounded
+from runner.store.journal import Entry, parse
+from runner.store.results_file import encode_results
 from runner.store.run_file import JOURNAL, RUN, RunFile, parse_run_file
 
 _SPEC: Final = "spec.yaml"
 _KILLED: Final = "its runner was killed"
+_LIMITS: Final = {
+    RUN: (MAX_RUN_FILE, "a run file"),
+    _SPEC: (MAX_SPEC, "a specification"),
+    JOURNAL: (MAX_JOURNAL, "a journal"),
+}
+FORGED: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What the analysis raises for data that no run wrote; a journal may come from anyone."""
 
 
-def reanalyze(spec: bytes, run_file: RunFile, trials: Sequence[TrialFacts], *, source: str) -> Results:
-    """Return the results of a run.
+@dataclass(frozen=True, slots=True)
+class Reanalysis:
+    """A run that was analyzed again.
+
+    Attributes:
+        results: All numbers and verdicts.
+        planned: The trials of the specification, and the counter-experiments that the results ask for.
+        entries: The journal, line by line.
+        run_file: How the run was started.
+    """
+
+    results: Results
+    planned: tuple[Trial, ...]
+    entries: tuple[Entry, ...]
+    run_file: RunFile
+
+
+def reanalyze(
+    spec: bytes, run_file: RunFile, trials: Sequence[TrialFacts], *, source: str
+) -> tuple[Results, tuple[Trial, ...]]:
+    """Return the results of a run, and its plan with the counter-experiments that they ask for.
 
     Args:
         spec: The specification, byte for byte.
@@ -51,7 +88,7 @@ def reanalyze(spec: bytes, run_file: RunFile, trials: Sequence[TrialFacts], *, s
     if counters := counter_experiments(planned, results):
         planned += counters
         results = analyzed()
-    return results
+    return results, tuple(planned)
 
 
 def reanalyze_folder(folder: Path) -> Results:
@@ -62,32 +99,46 @@ def reanalyze_folder(folder: Path) -> Results:
         SpecificationError: Its specification is not one of this version.
     """
     content = {JOURNAL: b""}
-    names = (RUN, _SPEC, JOURNAL) if (folder / JOURNAL).exists() else (RUN, _SPEC)
+    names = list(_LIMITS) if (folder / JOURNAL).exists() else [RUN, _SPEC]
     for name in names:
+        limit, what = _LIMITS[name]
         try:
-            content[name] = (folder / name).read_bytes()
-        except OSError as error:
+            content[name] = read_bounded(folder / name, limit, what)
+        except NotReadable as error:
             raise StoredRunError(
-                f"cannot read {folder / name}: {error.strerror}",
-                hint="the journal cannot be analyzed without it; run the experiment again",
+                str(error), hint="the journal cannot be analyzed without it; run the experiment again"
             ) from None
-    return reanalyze_files(content, where=f"{folder}/")
+    return reanalyze_files(content, where=f"{folder}/").results
 
 
-def reanalyze_files(files: Mapping[str, bytes], *, where: str) -> Results:
-    """Return the results of the contents of run.json, spec.yaml and journal.ndjson.
+def reanalyze_files(files: Mapping[str, bytes], *, where: str) -> Reanalysis:
+    """Analyze the contents of run.json, spec.yaml and journal.ndjson.
 
     Args:
         files: Name to content.
         where: Prefix of the names in messages.
 
     Raises:
-        StoredRunError: One of them is damaged.
+        StoredRunError: One of them is damaged, or its data are not those of a run.
         SpecificationError: The specification is not one of this version.
     """
+    try:
+        return _reanalyzed(files, where)
+    except FORGED as error:
+        raise StoredRunError(
+            f"{where}{JOURNAL}: its data are not those of a run ({type(error).__name__} while computing its "
+            "numbers)",
+            hint="do not trust it; run the experiment again",
+        ) from None
+
+
+def _reanalyzed(files: Mapping[str, bytes], where: str) -> Reanalysis:
     run_file = parse_run_file(files[RUN], where + RUN)
-    latest = {entry.trial.order: entry.trial for entry in parse(files[JOURNAL], where + JOURNAL)}
-    return reanalyze(files[_SPEC], run_file, list(latest.values()), source=where + _SPEC)
+    entries = parse(files[JOURNAL], where + JOURNAL)
+    latest = {entry.trial.order: entry.trial for entry in entries}
+    results, planned = reanalyze(files[_SPEC], run_file, list(latest.values()), source=where + _SPEC)
+    encode_results(results)  # refuses infinity, which JSON cannot express
+    return Reanalysis(results, planned, tuple(entries), run_file)
 
 
 def counter_experiments(planned: Sequence[Trial], results: Results) -> tuple[Trial, ...]:

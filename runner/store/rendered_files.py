@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from runner.core.results import Results
-from runner.report.charts.render import charts, render_svg
+from runner.report.charts.render import charts
 from runner.report.markdown import render_markdown
 from runner.report.page.render import render_page
+from runner.store.chart_process import Pictures, draw
 from runner.store.vega_cache import vega_bundle
 
 MARKDOWN: Final = "report.md"
@@ -21,19 +22,14 @@ def rendered(results: Results) -> dict[str, bytes]:
     is left out: it must not prevent the report.
     """
     bundle = vega_bundle()
-    pictures = _charts(results) if bundle else {}
+    pictures = draw(charts(results)) if bundle else {}
     files = {MARKDOWN: render_markdown(results, pictures=pictures).encode()}
+    return files | chart_files(pictures) | {PAGE: render_page(results, bundle=bundle).encode()}
+
+
+def chart_files(pictures: Pictures) -> dict[str, bytes]:
+    """Return path in the run's folder to content of the charts."""
+    files: dict[str, bytes] = {}
     for name, (_, light, dark) in pictures.items():
         files |= {f"charts/{name}-light.svg": light, f"charts/{name}-dark.svg": dark}
-    return files | {PAGE: render_page(results, bundle=bundle).encode()}
-
-
-def _charts(results: Results) -> dict[str, tuple[str, bytes, bytes]]:
-    """Return name to alternative text, light picture and dark picture."""
-    pictures = {}
-    for chart in charts(results):
-        try:
-            pictures[chart.name] = (chart.alt, *render_svg(chart))
-        except (ImportError, ValueError):
-            continue
-    return pictures
+    return files

@@ -14,6 +14,8 @@ from runner.core.errors import StoredRunError
 from runner.core.results import Results
 from runner.core.units import BYTES_PER_MIB, Bytes
 from runner.experiment.suggestions import harmless
+from runner.store.bounded_read import NotFound, NotReadable, read_bounded
+from runner.store.json_text import readable
 from runner.store.results_upgrade import upgraded
 
 SCHEMA_VERSION: Final = 1
@@ -68,7 +70,7 @@ def parse_results(content: bytes, file: Path) -> Results:
 def encode_results(results: Results) -> bytes:
     """Return the content of results.json."""
     text = json.dumps(msgspec.to_builtins(results), indent=1, ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
+    return readable(text).encode() + b"\n"
 
 
 def _decode(content: bytes, file: Path) -> Results:
@@ -117,17 +119,11 @@ def _contradictions(results: Results) -> list[str]:
 
 def _content(path: Path, file: Path) -> bytes:
     try:
-        with file.open("rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
-    except FileNotFoundError:
+        return read_bounded(file, _MAX_BYTES, "the results of a run")
+    except NotFound:
         _missing(path, file)
-    except OSError as error:
-        raise StoredRunError(f"cannot read {file}: {error.strerror}") from None
-    if len(content) > _MAX_BYTES:
-        raise StoredRunError(
-            f"{file} is larger than {_MAX_BYTES // BYTES_PER_MIB} MiB, the maximum for the results of a run"
-        )
-    return content
+    except NotReadable as error:
+        raise StoredRunError(str(error)) from None
 
 
 def _missing(path: Path, file: Path) -> NoReturn:

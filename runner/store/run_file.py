@@ -17,7 +17,9 @@ from msgspec import Struct
 from runner.core.errors import StoredRunError
 from runner.core.facts import RunFacts, TrialFacts
 from runner.experiment.suggestions import harmless
+from runner.store.bounded_read import MAX_RUN_FILE, NotReadable, read_bounded
 from runner.store.journal import read
+from runner.store.json_text import encode_json
 
 SCHEMA_VERSION: Final = 1
 RUN: Final = "run.json"
@@ -50,7 +52,7 @@ class RunFile(Struct, frozen=True):
     def to_json(self) -> bytes:
         """Return the file's content."""
         content = {"schema_version": SCHEMA_VERSION} | msgspec.to_builtins(self)
-        return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
+        return msgspec.json.format(encode_json(content), indent=1) + b"\n"
 
 
 class ResumePoint(Struct, frozen=True):
@@ -101,10 +103,10 @@ def read_resume_point(folder: Path) -> ResumePoint:
     """
     file = folder / RUN
     try:
-        content = file.read_bytes()
-    except OSError as error:
+        content = read_bounded(file, MAX_RUN_FILE, "a run file")
+    except NotReadable as error:
         raise StoredRunError(
-            f"there is no run to resume in {folder}: {RUN}: {error.strerror}",
+            f"there is no run to resume in {folder}: {error}",
             hint="give --resume the folder of a run, such as reports/NAME/TIME",
         ) from None
     run_file = parse_run_file(content, str(file))

@@ -1,4 +1,4 @@
-"""Facts made by hand, for tests of what is concluded from facts."""
+"""Facts made by hand, for tests of the analysis."""
 
 from __future__ import annotations
 
@@ -59,22 +59,22 @@ SUBJECTS = (
 )
 
 
-def second(index: int, rps: int, answered: int, ms: float, **changes: Any) -> LoadSecond:
-    """A second in which `answered` of `rps` requests were answered in about `ms`; the rest was dropped."""
-    spread = [round(ms * 1e6 * (0.5 + n / answered)) for n in range(answered)]
+def second(index: int, rps: int, succeeded: int, ms: float, **changes: Any) -> LoadSecond:
+    """Return a second in which `succeeded` of `rps` requests took about `ms`; the others were dropped."""
+    spread = [round(ms * 1e6 * (0.5 + n / succeeded)) for n in range(succeeded)]
     return replace(
         LoadSecond(
             index=index,
             scheduled=rps,
-            sent=answered,
-            succeeded=answered,
-            dropped=rps - answered,
-            completed=answered,
+            sent=succeeded,
+            succeeded=succeeded,
+            dropped=rps - succeeded,
+            completed=succeeded,
             in_flight=3,
             duration=histogram.of(spread),
             response_time=histogram.of([value + 200_000 for value in spread]),
-            connect=histogram.of([50_000] * answered),
-            dispatch_delay=histogram.of([100_000] * answered),
+            connect=histogram.of([50_000] * succeeded),
+            dispatch_delay=histogram.of([100_000] * succeeded),
             first_byte=histogram.of(spread),
             cpu_s=0.1,
         ),
@@ -82,14 +82,14 @@ def second(index: int, rps: int, answered: int, ms: float, **changes: Any) -> Lo
     )
 
 
-def load(rps: int, answered: int, ms: float, seconds: int = 4, **changes: Any) -> LoadFacts:
-    """A stage of equal seconds."""
+def load(rps: int, succeeded: int, ms: float, seconds: int = 4, **changes: Any) -> LoadFacts:
+    """Return a stage of equal seconds."""
     return replace(
         LoadFacts(
             engine="builtin",
             workers=1,
             planned=rps * seconds,
-            seconds=tuple(second(index, rps, answered, ms) for index in range(seconds)),
+            seconds=tuple(second(index, rps, succeeded, ms) for index in range(seconds)),
             complete=True,
             clock="answers by the kernel's receive stamps",
         ),
@@ -98,7 +98,7 @@ def load(rps: int, answered: int, ms: float, seconds: int = 4, **changes: Any) -
 
 
 def observed(app: float, generator: float = 0.1, system: float = 1.5, seconds: float = 4) -> ObservedFacts:
-    """Steady use of so many cores, sampled five times a second from a second before the window on."""
+    """Return constant CPU usage, sampled five times a second from a second before the window."""
     cores = {"app": app, "generator-1": generator, "runner": 0.01, "system": system}
     ticks = [n / 5 for n in range(-5, round(seconds * 5) + 1)]
     samples = tuple(
@@ -113,9 +113,9 @@ def observed(app: float, generator: float = 0.1, system: float = 1.5, seconds: f
 
 
 def trial(
-    order: int, stage: str, rps: int, answered: int, ms: float, app: float, **changes: Any
+    order: int, stage: str, rps: int, succeeded: int, ms: float, app: float, **changes: Any
 ) -> TrialFacts:
-    """A trial of `SPEC`."""
+    """Return a trial of `SPEC`."""
     return replace(
         TrialFacts(
             configuration="shop",
@@ -127,7 +127,7 @@ def trial(
             warmup_s=0.0,
             window_s=4.0,
             status="complete",
-            load=load(rps, answered, ms),
+            load=load(rps, succeeded, ms),
             observed=observed(app),
             topology=SystemDescription(kind="process", command=("shop", "--port", "4242"), replicas=1),
         ),
@@ -147,11 +147,11 @@ DIED = replace(
 
 
 def results_of(*trials: TrialFacts, run: RunFacts = RUN, spec: bytes = SPEC) -> Results:
-    """The results of these trials of a specification."""
+    """Return the results of these trials of a specification."""
     experiment = read_spec(spec, source="shop.yaml")
     return results(experiment, spec_sha256="0" * 64, run=run, trials=trials, planned=plan(experiment))
 
 
 def stages_of(*trials: TrialFacts, **keywords: Any) -> tuple[Stage, ...]:
-    """The stages of the only configuration."""
+    """Return the stages of the only configuration."""
     return results_of(*trials, **keywords).configurations[0].stages

@@ -1,4 +1,4 @@
-"""Searches against a made-up shop of a known capacity."""
+"""Searches on a simulated shop of a known capacity."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def planned(spec: bytes = SPEC) -> tuple[Trial, ...]:
 
 
 def answer(probe: Trial, capacity: float) -> TrialFacts:
-    """Up to its capacity the shop answers all in a few ms, beyond it that much in 300 ms."""
+    """Return a probe: the shop responds in a few ms, above its capacity at that rate and in 300 ms."""
     rps = round(probe.stage.rps)
     over = rps > capacity
     facts = trial(
@@ -53,7 +53,7 @@ def answer(probe: Trial, capacity: float) -> TrialFacts:
 
 
 def search(capacity: float, spec: bytes = SPEC) -> list[TrialFacts]:
-    """The facts of a whole run, made as the pipeline makes them."""
+    """Return the facts of a whole run, in the order in which the pipeline collects them."""
     facts: dict[int, TrialFacts] = {}
     for each in planned(spec):
         while (probe := upcoming(each, facts, RUN)) is not None:
@@ -63,7 +63,7 @@ def search(capacity: float, spec: bytes = SPEC) -> list[TrialFacts]:
 
 
 def scaled(law: Law, spec: bytes) -> Results:
-    """The results of a run in which each configuration holds what the law says of its replicas."""
+    """Return the results of a run in which each configuration has the capacity that the law predicts."""
     experiment = read_spec(spec, source="shop.yaml")
     facts: dict[int, TrialFacts] = {}
     for each in plan(experiment):

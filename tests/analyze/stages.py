@@ -1,4 +1,4 @@
-"""A stage made by hand, for tests of what is concluded from a stage."""
+"""A stage made by hand, for tests of the rules."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ NOTHING = Stage(
     validity=StageValidity(Validity.VALID, ()),
     verdict=Verdict(Limit.UNDETERMINED, Confidence.HINT, ()),
 )
-"""A complete and valid stage of which nothing was measured."""
+"""A complete and valid stage without measurements."""
 
 
 def stage(**changes: object) -> Stage:
-    """`NOTHING` with what a test is about."""
+    """Return `NOTHING` with some changes."""
     return replace(NOTHING, **changes)
 
 
 def valid(status: str = "valid", *reasons: str) -> StageValidity:
-    """A validity by its word."""
+    """Return a validity by its status."""
     return StageValidity(Validity(status), reasons)
 
 
 def likely(code: str, **changes: object) -> Verdict:
-    """A verdict by its code."""
+    """Return a likely verdict by its code."""
     return Verdict(Limit(code), Confidence.LIKELY, (), **changes)

@@ -1,7 +1,8 @@
-"""Made-up runs of a made-up system, with the noise that real ones have."""
+"""Simulated runs with realistic noise."""
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from math import exp
 from pathlib import Path
@@ -18,37 +19,37 @@ NOISE = {"p50": 0.02, "p95": 0.025, "p99": 0.04}
 
 
 def stored(name: str) -> Results:
-    """The results of a real run, kept as they are while those in reports/ are made anew."""
+    """Return the results of a real run, from a copy that does not change with reports/."""
     return read_results(RESULTS / f"{name}.json")
 
 
 def stages(results: Results) -> tuple[Stage, ...]:
-    """Those of the only configuration."""
+    """Return the stages of the only configuration."""
     (configuration,) = results.configurations
     return configuration.stages
 
 
 def with_stages(results: Results, *stages: Stage) -> Results:
-    """The same results with other stages of the only configuration."""
+    """Return the same results with other stages of the only configuration."""
     (configuration,) = results.configurations
     return replace(results, configurations=(replace(configuration, stages=stages),))
 
 
 def each_stage(results: Results, **changes: object) -> Results:
-    """The same results with the same changes in every stage."""
+    """Return the same results with the same changes to every stage."""
     return with_stages(results, *(replace(stage, **changes) for stage in stages(results)))
 
 
 def run(
     random: Random, *, repeats: int, slower: float = 1.0, outliers: float = 0.0, scale: float = 1.0
 ) -> Results:
-    """Results of a run with `repeats` of four stages.
+    """Return the results of a run of four stages.
 
     Args:
-        random: Where chance comes from.
+        random: Source of randomness.
         repeats: Of every stage.
         slower: Factor on every p95.
-        outliers: Share of repeats that something disturbed: twice as slow.
+        outliers: Share of repeats that are twice as slow.
         scale: Factor on the noise.
     """
     made: list[Stage] = []
@@ -77,7 +78,7 @@ def run(
 
 @cache
 def _base() -> Results:
-    """Four stages that held, without what comparing needs not."""
+    """Return four valid stages, without the parts that a comparison does not use."""
     results = stored("single-process")
     stage = stages(results)[0]
     stage = replace(
@@ -86,8 +87,21 @@ def _base() -> Results:
         counters=(),
         distribution=None,
         requests=replace(stage.requests, failed=0, dropped=0),
-        validity=StageValidity(Validity.VALID, ()),  # whatever the machine did on that day
+        validity=StageValidity(Validity.VALID, ()),  # independent of the stored run
     )
     return with_stages(
         results, *(replace(stage, name=f"{n}00 RPS", target_rps=n * 100) for n in (1, 2, 3, 4))
     )
+
+
+FULL_SIZE = os.environ.get("CI") == "true"
+
+
+def sample_size(full):
+    """Return how many simulated cases to draw: all of them with CI=true, a fifth elsewhere."""
+    return full if FULL_SIZE else full // 5
+
+
+def highest_share(share, cases):
+    """Return the bound for an observed share: two standard errors above it where cases are few."""
+    return share if FULL_SIZE else share + 2 * (share * (1 - share) / cases) ** 0.5

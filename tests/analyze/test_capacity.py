@@ -1,4 +1,4 @@
-"""A search says what it found, on what evidence, and where it found nothing it gives no number."""
+"""A search reports the capacity with its evidence, or why it found none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def found(facts: list[TrialFacts], spec: bytes = SPEC) -> Capacity:
     return entry
 
 
-def test_the_highest_rate_that_holds_is_found_with_its_evidence() -> None:
+def test_a_search_finds_the_highest_sustained_rate_with_its_evidence() -> None:
     entry = found(search(1500))
 
     assert entry.ending == "found"
@@ -31,7 +31,7 @@ def test_the_highest_rate_that_holds_is_found_with_its_evidence() -> None:
     assert all(bool(probe.why) != probe.ok for probe in entry.probes)
 
 
-def test_probes_are_stages_in_the_order_they_were_run_and_the_next_stage_comes_after() -> None:
+def test_probes_are_stages_in_order_and_the_next_stage_follows_them() -> None:
     facts = search(1500)
     stages = results_of(*facts, spec=SPEC).configurations[0].stages
 
@@ -42,13 +42,13 @@ def test_probes_are_stages_in_the_order_they_were_run_and_the_next_stage_comes_a
     assert stages[-1].status == "complete"
 
 
-def test_the_answer_does_not_depend_on_the_order_of_the_journal() -> None:
+def test_results_do_not_depend_on_the_order_of_the_journal() -> None:
     facts = search(1500)
 
     assert results_of(*facts[::-1], spec=SPEC) == results_of(*facts, spec=SPEC)
 
 
-def test_only_the_probe_that_held_highest_has_to_meet_the_experiments_thresholds() -> None:
+def test_the_experiments_thresholds_apply_only_to_the_highest_sustained_probe() -> None:
     facts = search(1500)
     stages = results_of(*facts, spec=SPEC).configurations[0].stages
     held = found(facts).rps
@@ -68,7 +68,7 @@ def test_only_the_probe_that_held_highest_has_to_meet_the_experiments_thresholds
         ),
     ],
 )
-def test_a_search_that_meets_no_limit_ends_with_a_sentence_and_no_number(
+def test_a_search_without_a_limit_ends_with_a_sentence_and_no_capacity(
     capacity: float, ending: str, sentence: str
 ) -> None:
     entry = found(search(capacity))
@@ -77,7 +77,7 @@ def test_a_search_that_meets_no_limit_ends_with_a_sentence_and_no_number(
     assert entry.sentence.startswith(sentence)
 
 
-def test_a_search_with_few_probes_says_that_they_were_used_up() -> None:
+def test_a_search_reports_that_its_probes_were_too_few() -> None:
     few = SPEC.replace(b"min_rps: 100", b"min_rps: 100, probes: 4")
     entry = found(search(1500, few), few)
 
@@ -90,7 +90,7 @@ def test_a_search_with_few_probes_says_that_they_were_used_up() -> None:
     assert "4 probes, which were too few for the requested precision" in entry.sentence
 
 
-def test_a_search_that_was_cut_short_tells_what_had_held() -> None:
+def test_an_interrupted_search_reports_the_highest_rate_sustained_so_far() -> None:
     facts = search(1500)[:3]
 
     assert found(facts).sentence.startswith(
@@ -104,7 +104,7 @@ def test_a_search_that_was_cut_short_tells_what_had_held() -> None:
     assert found(aborted).rps is None
 
 
-def test_a_condition_on_something_that_is_not_measured_stops_the_search() -> None:
+def test_a_condition_on_an_unmeasured_metric_stops_the_search() -> None:
     spec = SPEC.replace(b"achieved >= 99%", b"cpu.proxy.avg < 1")
     facts = search(1500, spec)
 
@@ -113,7 +113,7 @@ def test_a_condition_on_something_that_is_not_measured_stops_the_search() -> Non
     assert "stopped at 400 RPS: the metric in cpu.proxy.avg < 1 was not measured. No rate" in entry.sentence
 
 
-def test_a_rate_that_kills_the_service_does_not_hold() -> None:
+def test_a_rate_that_kills_the_service_is_not_sustained() -> None:
     facts = search(1500)
     killed = replace(
         facts[2],
@@ -126,7 +126,7 @@ def test_a_rate_that_kills_the_service_does_not_hold() -> None:
     assert (probe.ok, probe.why) == (False, "the app was killed by SIGSEGV")
 
 
-def test_a_stack_that_does_not_come_up_stops_the_search() -> None:
+def test_a_stack_that_does_not_start_stops_the_search() -> None:
     facts = search(1500)
     gone = replace(
         facts[2], status="failed", load=None, observed=None, events=(Event("stack-failed", "it is gone"),)
@@ -137,7 +137,7 @@ def test_a_stack_that_does_not_come_up_stops_the_search() -> None:
     assert "stopped at 1,600 RPS: it is gone." in found([*facts[:2], gone]).sentence
 
 
-def test_a_limit_of_the_generator_is_not_called_one_of_the_service() -> None:
+def test_a_limit_of_the_generator_is_not_reported_as_one_of_the_service() -> None:
     facts = search(1500)
     lost = [
         replace(each, load=replace(each.load, lost_workers=("worker 1 died",)))
@@ -149,7 +149,7 @@ def test_a_limit_of_the_generator_is_not_called_one_of_the_service() -> None:
     assert "The load generator limited that rate; the service may sustain more." in found(lost).sentence
 
 
-def test_a_trial_that_is_no_search_is_done_once_it_has_facts() -> None:
+def test_a_trial_that_is_no_search_is_complete_once_it_has_facts() -> None:
     _, plain = planned()
 
     assert upcoming(plain, {}, RUN) == plain

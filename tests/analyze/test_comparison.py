@@ -1,4 +1,4 @@
-"""What a comparison says, refuses and leaves out."""
+"""The verdicts of a comparison, what it refuses, and what it leaves out."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def renamed(results, name):
     return replace(results, configurations=(replace(configuration, name=name),))
 
 
-def test_a_slower_head_is_worse_and_a_quicker_one_better(base):
+def test_a_slower_head_is_worse_and_a_faster_one_better(base):
     slow = run(Random(3), repeats=5, slower=1.3)
 
     there, back = compare([base], [slow]), compare([slow], [base])
@@ -57,7 +57,7 @@ def test_a_slower_head_is_worse_and_a_quicker_one_better(base):
     assert found.n == (5, 5)
 
 
-def test_more_answers_are_better_and_more_cpu_is_worse(base, head):
+def test_higher_throughput_is_better_and_more_cpu_is_worse(base, head):
     changed = (
         replace(
             stage,
@@ -84,14 +84,14 @@ def test_losses_are_compared_in_percentage_points(base, head):
     assert found.change == pytest.approx(0.1)
 
 
-def test_a_larger_margin_lets_a_small_change_pass(base):
+def test_a_larger_margin_accepts_a_small_change(base):
     slow = run(Random(3), repeats=5, slower=1.12)
 
     assert compare([base], [slow]).verdict == "worse"
     assert metric(compare([base], [slow], margin=0.3), "100 RPS", "duration_ms.p95").verdict == "equivalent"
 
 
-def test_quiet_systems_that_are_equal_are_called_equivalent():
+def test_equal_systems_with_little_noise_are_equivalent():
     base, head = (run(Random(seed), repeats=5, scale=0.2) for seed in (4, 5))
 
     assert compare([base], [head]).verdict == "equivalent"
@@ -119,7 +119,7 @@ def test_a_single_run_shows_that_requests_began_to_fail(failed, verdict):
     assert found.verdict in {verdict, "equivalent"} - ({"equivalent"} if verdict == "worse" else set())
 
 
-def test_a_single_run_shows_that_a_rate_is_not_held_any_more():
+def test_a_single_run_shows_that_a_rate_is_no_longer_sustained():
     base, head = (run(Random(seed), repeats=1) for seed in (1, 2))
     short = (replace(stage, actual_rps=stage.actual_rps * 0.92, achieved=0.92) for stage in stages(head))
 
@@ -154,7 +154,7 @@ def test_one_disturbed_run_is_not_judged_by_its_latency():
     assert "other programs used 0.6 cores" in render_comparison(comparison)
 
 
-def test_unlike_machines_are_refused_unless_it_is_forced(base, head):
+def test_different_machines_are_refused_without_force(base, head):
     head = environment(head, cpu_model="Another", cpu_count=64)
 
     with pytest.raises(UsageError) as refused:
@@ -166,13 +166,13 @@ def test_unlike_machines_are_refused_unless_it_is_forced(base, head):
     assert render_comparison(forced).index("Different machines") < render_comparison(forced).index("Base:")
 
 
-def test_a_few_mib_of_memory_make_no_other_machine(base, head):
+def test_a_few_mib_of_memory_do_not_make_a_different_machine(base, head):
     head = environment(head, memory_mib=base.environment["memory_mib"] - 3)
 
     assert compare([base], [head]).unlike == ()
 
 
-def test_what_differs_besides_is_listed_first(base, head):
+def test_other_differences_are_listed_first(base, head):
     (configuration,) = head.configurations
     configuration = replace(configuration, load=replace(configuration.load, max_in_flight=7))
     head = replace(
@@ -192,7 +192,7 @@ def test_what_differs_besides_is_listed_first(base, head):
     assert text.index("9.9.9") < text.index("## 100 RPS")
 
 
-def test_stages_that_are_not_the_same_or_cannot_be_used_are_left_out_and_named(base, head):
+def test_different_or_unusable_stages_are_left_out_and_named(base, head):
     changes = {
         "100 RPS": {"target_rps": 150},
         "200 RPS": {"validity": valid("invalid", "a worker died")},
@@ -224,7 +224,7 @@ def test_the_brief_form_has_a_row_for_each_stage_and_the_verdict_first(base):
     assert text.count("**worse** |") == 4
 
 
-def test_text_from_outside_stays_text(base, head):
+def test_markup_in_results_is_escaped(base, head):
     base, head = (renamed(results, "<b>|x|</b>") for results in (base, head))
     head = environment(head, kernel="<script>|")
 
@@ -247,7 +247,7 @@ def test_repeats_have_a_median_an_interval_and_their_outliers(base):
     assert p95.outliers == (OutlierResult(third.order, 100.0),)
 
 
-def test_a_repeat_that_failed_is_left_out_and_said(base):
+def test_a_failed_repeat_is_left_out_and_named(base):
     failed = replace(stages(base)[4], validity=valid("invalid", "a worker died"))
     every = (*stages(base)[:4], failed, *stages(base)[5:])
     configuration = replace(base.configurations[0], stages=every, repeats=repeats(every))
@@ -258,7 +258,7 @@ def test_a_repeat_that_failed_is_left_out_and_said(base):
     assert "repeat 2 could not be used" in section.lines[0]
 
 
-def test_nothing_is_taken_together_where_nothing_was_repeated():
+def test_stages_without_repeats_have_no_summary():
     assert repeats(stages(run(Random(1), repeats=1))) == ()
 
 
@@ -283,7 +283,7 @@ def test_a_history_is_ordered_by_time_and_judges_the_last_run():
     assert "`run-0`" in text
 
 
-def test_a_history_shows_gaps_where_a_run_has_no_number():
+def test_a_history_shows_gaps_for_runs_without_a_value():
     runs = [run(Random(n), repeats=1) for n in range(3)]
     first, *others = stages(runs[1])
     runs[1] = with_stages(runs[1], replace(first, status=StageStatus.ABORTED), *others)

@@ -1,4 +1,4 @@
-"""A counter-experiment proves, withdraws, or says that it does neither."""
+"""A counter-experiment confirms a verdict, withdraws it, or does neither."""
 
 import pytest
 from hypothesis import given
@@ -36,14 +36,14 @@ def test_a_lifted_limit_is_proven():
     )
 
 
-def test_a_limit_that_stays_is_withdrawn():
+def test_a_limit_that_remains_is_withdrawn():
     verdict = prove(stage(2048), stage(2050), CHANGES["keep-alive"])
 
     assert (verdict.code, verdict.withdrawn) == ("undetermined", "connection-limited")
     assert verdict.counter_experiment.answer == "refuted"
 
 
-def test_a_stage_that_now_answers_all_it_is_asked_needs_no_more_than_that():
+def test_a_stage_that_reaches_its_target_needs_no_larger_gain():
     verdict = prove(stage(3832), stage(4000, code="within-capacity"), CHANGES["keep-alive"])
 
     assert verdict.confidence == "proven"
@@ -78,20 +78,20 @@ def test_a_stage_just_short_of_its_target_is_not_refuted_by_one_that_could_not_g
         (stage(2048, code="generator-limited"), "keep-alive"),
     ],
 )
-def test_what_shows_nothing_changes_nothing(after, change):
+def test_an_inconclusive_counter_experiment_changes_nothing(after, change):
     verdict = prove(stage(2048), after, CHANGES[change])
 
     assert (verdict.code, verdict.confidence) == ("connection-limited", "likely")
     assert verdict.counter_experiment.answer == "inconclusive"
 
 
-def test_more_throughput_at_the_same_cost_and_cpu_is_not_what_a_cpu_limit_would_do():
+def test_more_throughput_at_the_same_cost_and_cpu_does_not_confirm_a_cpu_limit():
     verdict = prove(stage(1000, "app-cpu-limited"), stage(1500), CHANGES["keep-alive"])
 
     assert verdict.confidence == "likely"
 
 
-def test_what_a_nearly_full_generator_did_proves_nothing():
+def test_an_almost_saturated_generator_proves_nothing():
     full = stage(2048, workers=1, cpu_cores={"generator": Usage(0.9, None)})
 
     verdict = prove(full, stage(3987), CHANGES["keep-alive"])
@@ -100,7 +100,7 @@ def test_what_a_nearly_full_generator_did_proves_nothing():
     assert "because the generator itself was almost saturated" in verdict.counter_experiment.sentence
 
 
-def test_a_full_generator_does_not_unsay_that_the_app_was_full_too():
+def test_a_saturated_generator_does_not_hide_a_saturated_app():
     full = stage(2048, "app-cpu-limited", workers=1, cpu_cores={"generator": Usage(0.9, None)})
 
     verdict = prove(full, stage(3987, cost=50.0), CHANGES["keep-alive"])

@@ -1,4 +1,4 @@
-"""Two engines agree, or the numbers say why they do not."""
+"""Two engines agree, or the differences are explained."""
 
 import pytest
 from msgspec.structs import replace
@@ -16,6 +16,12 @@ from tests.analyze.stages import stage
 CHECKED = SPEC.replace(b"max_in_flight: 500", b"max_in_flight: 500, cross_check: true")
 
 
+UNEVEN = (
+    "uneven spacing: half of the gaps between k6's requests differed by at least 6,000 µs from the planned "
+    "10,000 µs"
+)
+
+
 def floor(p95: float, error_us: float, engine: str) -> Calibration:
     spacing = Spacing(10_000, 10_000, error_us, error_us * 2)
     found = Floor(100, 1.0, {"p50": p95 / 2, "p95": p95, "p99": p95 * 2}, {}, None, spacing)
@@ -23,7 +29,7 @@ def floor(p95: float, error_us: float, engine: str) -> Calibration:
 
 
 def checked(ours: dict, theirs: dict) -> CrossCheck:
-    """The cross-check of the first stage; stages one and two run builtin first and k6 first."""
+    """Return the cross-check of the first stage; the engine that runs first alternates."""
     experiment = read_spec(CHECKED, source="shop.yaml")
     planned = plan(experiment, stages=["100 RPS"])
     facts = [replace(trial(0, "100 RPS", 100, 100, 2.0, 0.1), **ours)]
@@ -35,7 +41,7 @@ def checked(ours: dict, theirs: dict) -> CrossCheck:
     return check
 
 
-def test_engines_that_see_the_same_agree_and_need_no_reasons():
+def test_engines_with_the_same_measurements_agree():
     check = checked({}, {})
 
     assert check.engines == ("builtin", "k6")
@@ -43,43 +49,42 @@ def test_engines_that_see_the_same_agree_and_need_no_reasons():
     assert {each.metric for each in check.differences} >= {"actual_rps", "duration_ms.p95"}
 
 
-def test_what_each_did_not_send_is_a_reason():
+def test_requests_that_an_engine_did_not_send_are_a_reason():
     check = checked({}, {"load": load(100, 90, 2.0)})
 
     assert not check.agrees
     assert check.reasons == ("drops: k6 did not send 40 requests (10.0%), so their latency is unknown",)
 
 
-def test_the_engine_that_measures_itself_is_named_by_its_floor_and_its_bunching():
+def test_an_inaccurate_engine_is_named_by_its_baseline_and_its_spacing():
     slow = {"load": load(100, 100, 9.0), "calibration": floor(5.0, 6_000, "k6")}
 
     check = checked({"calibration": floor(0.1, 5, "builtin")}, slow)
 
     assert check.reasons == (
         "baseline: against a no-op server, p95 is 5.00 ms with k6 and 0.10 ms with builtin",
-        "uneven spacing: half of the gaps between k6's requests differed by at least 6,000 µs from "
-        + "the planned 10,000 µs",
+        UNEVEN,
     )
 
 
-def test_a_trial_that_did_not_end_is_the_first_reason():
+def test_an_incomplete_trial_is_the_first_reason():
     check = checked({}, {"status": "aborted"})
 
     assert check.reasons[0] == "the stage with k6 did not complete"
 
 
-def test_thresholds_judge_the_service_once():
+def test_thresholds_are_not_evaluated_on_the_other_engine():
     check = checked({}, {})
 
     assert check.trial.thresholds == ()
 
 
-def test_stages_without_a_partner_are_left_out():
+def test_stages_without_a_counterpart_are_left_out():
     assert cross_checks([stage(name="a")], []) == ()
 
 
 @pytest.mark.parametrize("wrong", [b"arrivals: poisson", b"when_full: queue"])
-def test_what_k6_cannot_do_cannot_be_cross_checked(wrong):
+def test_features_that_k6_lacks_cannot_be_cross_checked(wrong):
     text = CHECKED.replace(b"cross_check: true", b"cross_check: true, " + wrong)
 
     with pytest.raises(SpecificationError) as raised:

@@ -1,4 +1,4 @@
-"""A hypothesis is confirmed or refuted by the limit that was met first, or left open."""
+"""A hypothesis is confirmed or refuted by the first limit reached, or left open."""
 
 import pytest
 
@@ -43,14 +43,14 @@ LOW = stage("low", 100, "within-capacity")
         ),
     ],
 )
-def test_the_first_limit_that_was_met_answers(expected, stages, answer, where):
+def test_the_first_limit_reached_decides(expected, stages, answer, where):
     found = hypothesis(Limit(expected), stages)
 
     assert (found.answer, found.stage) == (answer, where)
     assert found.why
 
 
-def test_what_lies_behind_another_limit_is_said():
+def test_the_underlying_cause_of_another_limit_is_named():
     lifted = CounterExperiment(
         change="keep-alive",
         words="keeping connections",
@@ -73,6 +73,6 @@ def test_what_lies_behind_another_limit_is_said():
     assert "its underlying cause is connection set-up" in hypothesis(Limit.APP_CPU, [high]).why
 
 
-def test_what_cannot_be_believed_answers_nothing():
+def test_an_invalid_stage_decides_nothing():
     assert hypothesis(Limit.APP_CPU, [stage("high", 900, "app-cpu-limited", validity="invalid")]) is None
     assert hypothesis(None, [LOW]) is None

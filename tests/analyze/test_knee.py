@@ -1,4 +1,4 @@
-"""The knee is where a latency curve turns up, and nowhere on a curve that does not."""
+"""The knee is where a latency curve rises sharply; other curves have none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from runner.analyze.knee import MIN_POINTS, knee
 
 
 @given(st.integers(4, 20), st.integers(1, 3), st.floats(1, 20), st.floats(1, 500))
-def test_a_hockey_stick_bends_at_its_last_flat_rate(flat: int, tail: int, low: float, steep: float) -> None:
+def test_the_knee_of_a_hockey_stick_is_its_last_flat_rate(
+    flat: int, tail: int, low: float, steep: float
+) -> None:
     curve = [(rate, low + steep * max(0, rate - flat)) for rate in range(1, flat + tail + 1)]
 
     assert knee(curve) == flat
@@ -18,7 +20,7 @@ def test_a_hockey_stick_bends_at_its_last_flat_rate(flat: int, tail: int, low: f
 
 
 @pytest.mark.parametrize("capacity", [1000, 5000])
-def test_a_queue_bends_where_its_response_time_takes_off(capacity: int) -> None:
+def test_the_knee_of_a_queue_is_where_its_response_time_rises(capacity: int) -> None:
     # The response time of an M/M/1 queue is 1 / (service rate − arrival rate).
     curve = [(capacity * n / 20, 1000 / (capacity - capacity * n / 20)) for n in range(1, 20)]
 
@@ -34,7 +36,7 @@ def test_a_straight_line_has_no_knee(slope: float, foot: float, points: int) -> 
 
 
 @given(st.lists(st.tuples(st.floats(1, 1e6), st.floats(0, 1e5)), max_size=20, unique_by=lambda p: p[0]))
-def test_whatever_the_curve_the_knee_is_one_of_its_rates(curve: list[tuple[float, float]]) -> None:
+def test_the_knee_of_any_curve_is_one_of_its_rates(curve: list[tuple[float, float]]) -> None:
     assert knee(curve) in {None, *(rate for rate, _ in curve)}
 
 

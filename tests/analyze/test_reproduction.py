@@ -1,4 +1,4 @@
-"""Run again, a run is reproduced, or it is said where it is not, or why that cannot be told."""
+"""A rerun is reproduced, differs in named metrics, or is inconclusive for a reason."""
 
 from random import Random
 
@@ -23,7 +23,7 @@ def again(**changes):
 
 
 def searched(held, failed, ending=SearchEnding.FOUND):
-    """A run of the committed search whose every search ended between these rates."""
+    """Return a stored run whose searches all ended between these rates."""
     results = stored("capacity")
     changes = {"held_rps": held, "failed_rps": failed, "ending": ending}
     configurations = (
@@ -45,7 +45,7 @@ def test_the_same_system_is_reproduced(then):
     assert reproduced(found).startswith("Reproduced. No metric is shown to differ.")
 
 
-def test_a_slower_system_is_not_and_each_place_is_named(then):
+def test_a_slower_system_is_not_reproduced_and_each_difference_is_named(then):
     found = reproduction(then, again(slower=1.5))
 
     assert found.verdict == "not reproduced"
@@ -58,7 +58,7 @@ def test_a_better_system_is_not_reproduced_either(then):
     assert reproduction(then, again(slower=0.5)).verdict == "not reproduced"
 
 
-def test_a_stage_that_was_not_measured_this_time_cannot_be_told(then):
+def test_a_stage_that_was_not_measured_again_is_inconclusive(then):
     failed = {"status": StageStatus.FAILED, "validity": valid("invalid", "the app died")}
     now = again()
     now = with_stages(
@@ -72,7 +72,7 @@ def test_a_stage_that_was_not_measured_this_time_cannot_be_told(then):
     assert "200 RPS: not measured (the app died)" in reproduced(found)
 
 
-def test_a_suspect_stage_that_differs_cannot_be_told_and_one_that_does_not_is_reproduced(then):
+def test_only_a_suspect_stage_that_differs_is_inconclusive(then):
     then = each_stage(run(Random(1), repeats=1), validity=valid("suspect", "the generator was late"))
 
     far = reproduction(then, run(Random(2), repeats=1, slower=20))
@@ -83,7 +83,7 @@ def test_a_suspect_stage_that_differs_cannot_be_told_and_one_that_does_not_is_re
     assert reproduction(then, run(Random(3), repeats=1)).verdict == "reproduced"
 
 
-def test_a_run_with_nothing_in_common_says_why(then):
+def test_a_run_with_nothing_in_common_has_a_reason(then):
     found = reproduction(then, each_stage(again(), status=StageStatus.ABORTED))
 
     assert found.verdict == "cannot be told"
@@ -91,7 +91,7 @@ def test_a_run_with_nothing_in_common_says_why(then):
     assert "no usable stage in common" in render_reproduction(found)
 
 
-def test_another_limit_is_named_beside_and_decides_nothing(then):
+def test_a_different_limit_is_named_and_decides_nothing(then):
     now = again()
     verdict = replace(stages(now)[0].verdict, code=Limit.HOST_CPU)
 
@@ -102,7 +102,7 @@ def test_another_limit_is_named_beside_and_decides_nothing(then):
     assert "is host-cpu-limited; in the archive it is within-capacity" in reproduced(found)
 
 
-def test_another_machine_and_other_versions_stand_on_top(then):
+def test_a_different_machine_and_versions_are_listed_first(then):
     now = again()
     now = replace(now, environment=now.environment | {"cpu_count": 64})
     differs = [SideBySide("trio", "0.30.0", "0.31.0")]
@@ -127,20 +127,20 @@ def test_another_machine_and_other_versions_stand_on_top(then):
         ((20000, None), "not reproduced"),
     ],
 )
-def test_searches_agree_when_their_brackets_overlap(bracket, verdict):
+def test_searches_agree_if_their_ranges_overlap(bracket, verdict):
     found = reproduction(searched(5000, 5200), searched(*bracket))
 
     assert found.verdict == verdict
     assert "## Searches" in render_reproduction(found)
 
 
-def test_a_search_that_was_stopped_cannot_be_told():
+def test_a_stopped_search_is_inconclusive():
     now = searched(5000, 5200, SearchEnding.STOPPED)
 
     assert reproduction(searched(5000, 5200), now).verdict == "cannot be told"
 
 
-def test_words_from_the_archive_mean_nothing_to_markdown(then):
+def test_markup_in_an_archive_is_escaped(then):
     first, *others = stages(then)
     then = with_stages(then, replace(first, name="<img src=x>|`"), *others)
     now = again()

@@ -35,7 +35,7 @@ from tests.analyze.facts import (
 )
 
 
-def test_the_keys_that_others_rely_on_are_there():
+def test_the_documented_keys_exist():
     found = to_builtins(results_of(HEALTHY, BUSY, OVERLOADED))
     stage = found["configurations"][0]["stages"][0]
 
@@ -51,7 +51,7 @@ def test_the_keys_that_others_rely_on_are_there():
     assert stage["timeseries"][0].keys() >= {"t_s", "rps", "p95_ms", "cpu_app", "cpu_system"}
 
 
-def test_actual_rps_is_what_was_completed_in_the_window_and_no_drain():
+def test_actual_rps_counts_responses_in_the_window_only():
     late = replace(load(100, 100, 2.0), seconds=(*load(100, 90, 2.0).seconds, LoadSecond(4, completed=40)))
     (stage, *_) = stages_of(replace(HEALTHY, load=late))
 
@@ -59,7 +59,7 @@ def test_actual_rps_is_what_was_completed_in_the_window_and_no_drain():
     assert stage.achieved == 0.9
 
 
-def test_a_stage_that_was_not_run_is_said_to_be_so_and_has_no_numbers():
+def test_a_stage_that_was_not_run_has_that_status_and_no_values():
     stage = stages_of(HEALTHY)[2]
 
     assert stage.status == "not-run"
@@ -68,7 +68,7 @@ def test_a_stage_that_was_not_run_is_said_to_be_so_and_has_no_numbers():
     assert stage.cpu_cores["app"] is None
 
 
-def test_cpu_that_nobody_watched_is_none_and_never_zero():
+def test_unobserved_cpu_is_none_and_never_zero():
     facts = observed(0.5)
     unwatched = ObservedFacts(
         tuple(subject for subject in SUBJECTS if subject.name != "app"),
@@ -115,7 +115,7 @@ def test_every_metric_that_a_threshold_may_name_can_be_evaluated():
     )  # fmt: skip
 
 
-def test_a_threshold_on_something_unmeasured_fails_with_no_value():
+def test_a_threshold_on_an_unmeasured_metric_fails_without_a_value():
     spec = b"""
 version: 1
 name: shop
@@ -141,7 +141,7 @@ thresholds: [cpu.proxy.avg < 1]
     ],
     ids=[
         "healthy",
-        "the system is slow",
+        "slow system",
         "generator saturated",
         "app died",
         "worker lost",
@@ -149,7 +149,7 @@ thresholds: [cpu.proxy.avg < 1]
         "aborted",
     ],
 )
-def test_a_stage_is_judged_before_it_is_believed(facts, status, words):
+def test_the_validity_of_a_stage_follows_from_its_facts(facts, status, words):
     stage = next(stage for stage in stages_of(facts) if stage.status != "not-run")
 
     assert stage.validity.status == status
@@ -174,6 +174,27 @@ def test_a_generator_whose_lateness_explains_the_latency_is_suspect():
 
 
 @pytest.mark.parametrize(
+    ("own_ms", "status", "reasons"),
+    [
+        (0.2, "valid", ()),
+        (
+            3,
+            "suspect",
+            ("the generator was 3.00 ms late at p95, which is 60 % of the p95 response time of 5.00 ms",),
+        ),
+    ],
+)
+def test_a_wait_for_a_free_slot_is_not_the_generators_lateness(own_ms, status, reasons):
+    facts = late(due_to_slots=False)
+    own = histogram.of([round(own_ms * 1e6)] * 100)
+    seconds = tuple(replace(second, lateness=own) for second in facts.load.seconds)
+    (stage, *_) = stages_of(replace(facts, load=replace(facts.load, seconds=seconds)))
+
+    assert stage.dispatch_delay_ms.p95 == pytest.approx(3, rel=0.01)
+    assert (stage.validity.status, stage.validity.reasons) == (status, reasons)
+
+
+@pytest.mark.parametrize(
     ("facts", "code"),
     [(HEALTHY, "within-capacity"), (OVERLOADED, "app-cpu-limited")],
 )
@@ -184,7 +205,7 @@ def test_the_verdict_names_the_limit(facts, code):
     assert stage.verdict.findings[0].evidence
 
 
-def test_what_no_counter_shows_is_undetermined():
+def test_a_limit_that_no_counter_shows_is_undetermined():
     facts = replace(OVERLOADED, observed=observed(0.3, system=0.6))
     stage = stages_of(facts)[2]
 
@@ -197,7 +218,7 @@ def test_a_host_without_idle_cpu_is_likely_the_limit():
     assert (stage.verdict.code, stage.verdict.confidence) == ("host-cpu-limited", "likely")
 
 
-def test_refused_requests_are_the_limit_when_they_are_many():
+def test_many_refused_requests_are_the_limit():
     seconds = tuple(
         replace(each, succeeded=20, completed=20, failures={"bad_status": 80})
         for each in HEALTHY.load.seconds
@@ -275,7 +296,7 @@ trial_facts = st.builds(
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(trial_facts, max_size=3))
-def test_any_facts_at_all_become_results_and_a_report(trials):
+def test_any_facts_become_results_and_a_report(trials):
     found = results_of(*trials)
 
     again = msgspec.json.decode(encode_results(found), type=Results)
@@ -293,14 +314,14 @@ def test_no_request_is_lost_between_facts_and_results(seconds):
     assert requests.dropped == sum(each.dropped for each in seconds)
 
 
-def test_parts_that_used_more_than_the_whole_host_are_doubted():
+def test_roles_that_used_more_cpu_than_the_host_are_doubtful():
     (stage, *_) = stages_of(replace(HEALTHY, observed=observed(1.2, system=1.0)))
 
     assert stage.validity.status == "suspect"
     assert "doubtful" in stage.validity.reasons[0]
 
 
-def test_doubt_about_cpu_names_what_a_hypervisor_took():
+def test_doubt_about_cpu_names_what_the_hypervisor_took():
     stolen = Counter("host", "cpu.steal_s", "s", "counter", before=1.0, after=2.0)
     seen = observed(1.2, system=1.0)
     (stage, *_) = stages_of(replace(HEALTHY, observed=replace(seen, counters=(stolen,))))
@@ -310,7 +331,7 @@ def test_doubt_about_cpu_names_what_a_hypervisor_took():
     assert "hypervisor" not in stage.validity.reasons[0]
 
 
-def test_throttling_counts_the_windows_periods_alone():
+def test_throttling_counts_only_periods_of_the_window():
     samples = tuple(
         replace(sample, throttling={"app": Throttling(10 + n, 5 + n // 2, n / 10)})
         for n, sample in enumerate(HEALTHY.observed.samples)
@@ -324,7 +345,7 @@ def test_throttling_counts_the_windows_periods_alone():
 
 
 @pytest.mark.parametrize(("share", "code"), [(0.6, "app-quota-throttled"), (0.2, "undetermined")])
-def test_a_cpu_limit_that_stops_the_app_often_is_the_likely_limit(share, code):
+def test_a_cpu_limit_that_often_throttles_the_app_is_the_likely_limit(share, code):
     seen = observed(0.2, system=0.6)
     samples = tuple(
         replace(sample, throttling={"app": Throttling(10 * n, round(10 * n * share), n / 10)})
@@ -335,7 +356,7 @@ def test_a_cpu_limit_that_stops_the_app_often_is_the_likely_limit(share, code):
     assert stage.verdict.code == code
 
 
-def test_stages_stand_as_written_however_they_were_shuffled():
+def test_stages_are_in_the_specifications_order_however_they_were_shuffled():
     names = [f"{rps:,} RPS" for rps in (500, 100, 4000)]
     spec = (
         SPEC.split(b"stages:")[0]

@@ -1,4 +1,4 @@
-"""Each limit is found by its own number, ruled out by it, and never proven when it is a consequence."""
+"""Each limit is found or ruled out by its own number, and never proven if it may be a consequence."""
 
 import pytest
 from msgspec.structs import replace
@@ -38,7 +38,7 @@ def counter(name, scope="app", before=0, after=0, limit=None):
 
 
 def cores(**roles):
-    """CPU by role; None for a role that was not seen."""
+    """Return CPU by role; None for a role that was not observed."""
     return {role: None if used is None else Usage(used, None) for role, used in roles.items()}
 
 
@@ -59,7 +59,7 @@ SHORT = made.stage(
 
 
 def stage(**changes):
-    """A stage that fell short on an idle host of two cores, for no reason that shows."""
+    """Return a stage that fell short on an idle host of two cores for no visible reason."""
     return replace(SHORT, **changes)
 
 
@@ -80,13 +80,13 @@ FULL = cores(app=0.9, other=0.7, system=1.95)
 WAITING = tuple(Moment(float(t), None, None, in_flight=100 * t) for t in range(1, 6))
 
 CASES = {
-    "one thread at a core": (
+    "one saturated thread": (
         with_counters(counter("threads.hottest_cores", after=0.99)), "app-cpu-limited", "likely"
     ),
-    "a full nginx worker": (
+    "a saturated Nginx worker": (
         with_counters(counter("threads.hottest_cores", "nginx", after=0.98)), "proxy-cpu-limited", "likely"
     ),
-    "a full nginx worker that waited a little for its processor": (
+    "a saturated Nginx worker that sometimes waited for a processor": (
         with_counters(
             counter("threads.hottest_cores", "nginx", after=0.83),
             counter("threads.runnable_share", "nginx", after=0.96),
@@ -94,7 +94,7 @@ CASES = {
         ),
         "proxy-cpu-limited", "likely",
     ),
-    "a quota that lets a thread wait": (
+    "a quota that makes a thread wait": (
         with_counters(
             counter("threads.hottest_cores", after=0.8), counter("threads.runnable_share", after=0.99),
             throttling_by_subject={"app": ThrottlingShare(100, 60)},
@@ -105,32 +105,32 @@ CASES = {
         judged(throttling_by_subject={"app": ThrottlingShare(100, 90)}),
         "app-quota-throttled", "likely",
     ),
-    "a full host": (judged(cpu_cores=FULL), "host-cpu-limited", "likely"),
-    "docker-proxy above all": (
+    "a saturated host": (judged(cpu_cores=FULL), "host-cpu-limited", "likely"),
+    "docker-proxy uses most CPU": (
         judged(cpu_cores=cores(app=0.5, forwarder=1.1, system=1.98)),
         "forwarder-limited", "likely",
     ),
     "an accept queue": (
         with_counters(counter("tcp.listener_drops.80", "net:app", 3, 900)), "connection-limited", "proven"
     ),
-    "somebody's accept queue": (
+    "an accept queue of an unknown listener": (
         with_counters(counter("tcp.listen_overflows", "net:host", 3, 900)), "connection-limited", "likely"
     ),
-    "a full nginx": (
+    "Nginx at its connection limit": (
         with_counters(
             counter("nginx.active", "nginx", 0, 16, limit=32),
             requests=requests(failed=900, failures={"bad_status": 900}),
         ),
         "connection-limited", "likely",
     ),
-    "a thread kept from its processor": (
+    "a thread that waits for a processor": (
         with_counters(
             counter("threads.hottest_cores", after=0.52), counter("threads.runnable_share", after=0.99),
             timeseries=WAITING, requests=requests(dropped=900), response_time_ms=Latency(mean=600.0),
         ),
         "host-cpu-limited", "likely",
     ),
-    "one of two replicas kept from its processor": (
+    "one of two replicas waits for a processor": (
         with_counters(
             counter("threads.hottest_cores", "app-1", after=0.6),
             counter("threads.hottest_cores", "app-2", after=0.4),
@@ -141,7 +141,7 @@ CASES = {
         ),
         "host-cpu-limited", "likely",
     ),
-    "an app that fills the one processor it may use": (
+    "an app that saturates its only processor": (
         with_counters(
             counter("threads.hottest_cores", after=0.5), counter("threads.runnable_share", after=0.99),
             counter("threads.allowed_cpus", after=1),
@@ -149,7 +149,7 @@ CASES = {
         ),
         "app-cpu-limited", "likely",
     ),
-    "no more files": (
+    "no free file": (
         with_counters(counter("fds.open", after=40, limit=40)), "connection-limited", "likely"
     ),
     "a proxy without ports": (
@@ -159,24 +159,24 @@ CASES = {
         ),
         "connection-limited", "likely",
     ),
-    "refusals of an app without CPU": (
+    "errors of an app without CPU": (
         with_counters(
             counter("threads.hottest_cores", after=0.99),
             requests=requests(failed=4000, failures={"bad_status": 4000}),
         ),
         "error-limited", "likely",
     ),
-    "a connection table": (
+    "a full connection table": (
         with_counters(counter("conntrack.drop", "net:host", 0, 5)), "connection-limited", "proven"
     ),
-    "no ports": (
+    "no local port": (
         judged(requests=requests(failed=2500, failures={"no_port": 2500})), "connection-limited", "proven"
     ),
-    "no room in nginx": (
+    "Nginx closes connections": (
         with_counters(counter("nginx.accepts", "nginx", 0, 100), counter("nginx.handled", "nginx", 0, 60)),
         "connection-limited", "proven",
     ),
-    "SYNs sent again": (
+    "retransmitted SYNs": (
         with_counters(counter("tcp.syn_retransmits", "net:host", 0, 700)), "connection-limited", "likely"
     ),
     "slots": (
@@ -184,13 +184,13 @@ CASES = {
         "app-concurrency-limited", "likely",
     ),
     "memory": (with_counters(counter("memory.oom_kills", "app", 0, 1)), "memory-limited", "proven"),
-    "life at the memory limit": (
+    "an app at its memory limit": (
         with_counters(
             counter("memory.limit_hits", "app", 0, 50), counter("memory.usage_bytes", after=990, limit=1000)
         ),
         "memory-limited", "likely",
     ),
-    "refusals": (
+    "errors": (
         judged(requests=requests(failed=4000, failures={"bad_status": 4000})), "error-limited", "proven"
     ),
     "nothing": (judged(), "undetermined", "hint"),
@@ -198,7 +198,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_limit_is_named_as_surely_as_its_counter_allows(case):
+def test_a_limit_is_as_certain_as_its_counter_allows(case):
     found, code, confidence = CASES[case]
 
     assert (found.code, found.confidence) == (code, confidence)
@@ -206,7 +206,7 @@ def test_the_limit_is_named_as_surely_as_its_counter_allows(case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_was_found_is_not_ruled_out_too(case):
+def test_a_limit_that_was_found_is_not_ruled_out(case):
     found, _, _ = CASES[case]
 
     named = {each.code for each in found.findings}
@@ -219,7 +219,7 @@ LISTENS = counter("tcp.accept_queue.80", "net:host", limit=128)
 OVERFLOWS = counter("tcp.listen_overflows", "net:host")
 
 
-def test_a_service_that_nobody_watched_is_not_said_to_wait_while_something_was_busy():
+def test_an_unobserved_service_is_not_reported_as_waiting_while_something_was_busy():
     found = judged(cpu_cores=UNWATCHED, counters=(LISTENS, OVERFLOWS), **QUEUE)
 
     assert found.code == "undetermined"
@@ -227,7 +227,7 @@ def test_a_service_that_nobody_watched_is_not_said_to_wait_while_something_was_b
     assert "app-quota-throttled" not in {each.code for each in found.ruled_out}
 
 
-def test_a_service_that_nobody_watched_may_be_busy_on_a_host_that_others_had_too():
+def test_an_unobserved_service_may_be_busy_on_a_host_with_stolen_cpu():
     fewer = UNWATCHED | cores(other=0.4, system=0.5)
     stolen = counter("cpu.steal_s", "host", 0, 2.0)
 
@@ -236,13 +236,13 @@ def test_a_service_that_nobody_watched_may_be_busy_on_a_host_that_others_had_too
     assert found.code == "undetermined"
 
 
-def test_a_service_that_nobody_watched_waits_when_the_whole_host_was_idle():
+def test_an_unobserved_service_waits_if_the_whole_host_was_idle():
     idle = UNWATCHED | cores(other=0.1, system=0.2)
 
     assert judged(cpu_cores=idle, counters=(LISTENS, OVERFLOWS), **QUEUE).code == "app-concurrency-limited"
 
 
-def test_of_a_service_on_another_host_this_hosts_counters_tell_nothing():
+def test_counters_of_this_host_say_nothing_about_a_service_on_another_host():
     found = judged(cpu_cores=UNWATCHED | cores(other=0.1), counters=(OVERFLOWS,), **QUEUE)
 
     assert found.code == "undetermined"
@@ -251,7 +251,7 @@ def test_of_a_service_on_another_host_this_hosts_counters_tell_nothing():
     assert "accept queue" not in whys["connection-limited"]
 
 
-def test_counters_that_could_not_be_read_are_named_where_a_limit_is_ruled_out():
+def test_unreadable_counters_are_named_if_a_limit_is_ruled_out():
     hidden = (UnreadableCounter("net:nginx", "tcp", "not permitted"),)
 
     whys = {each.code: each.why for each in judged(unreadable=hidden).ruled_out}
@@ -266,7 +266,7 @@ def slow(*rates, achieved=0.95, slowest_ms=310.0, **changes):
     return judged(timeseries=series, achieved=achieved, requests=done, response_time_ms=times, **changes)
 
 
-def test_a_slow_healthy_service_without_a_warm_up_held_its_rate():
+def test_a_slow_healthy_service_without_a_warm_up_is_within_capacity():
     found = slow(700, 1000, 1000, 1000, 1000)
 
     assert (found.code, found.confidence) == ("within-capacity", "proven")
@@ -281,11 +281,11 @@ def test_a_slow_healthy_service_without_a_warm_up_held_its_rate():
         slow(700, 1000, 1000, 1000, 1000, warmup_s=2.0),  # what the window's end cut off, its start gave
     ],
 )
-def test_a_service_that_fell_short_for_another_reason_did_not(found):
+def test_a_service_that_fell_short_for_another_reason_is_not_within_capacity(found):
     assert found.code != "within-capacity"
 
 
-def test_a_probe_that_is_too_slow_for_its_search_has_met_a_limit_where_one_shows():
+def test_a_probe_that_is_too_slow_for_its_search_has_reached_a_limit_if_one_shows():
     full = (counter("threads.hottest_cores", after=0.97),)
 
     busy, idle = (verdict(stage(achieved=1.0, counters=found), 2, passed=False) for found in (full, ()))
@@ -293,7 +293,7 @@ def test_a_probe_that_is_too_slow_for_its_search_has_met_a_limit_where_one_shows
     assert (busy.code, idle.code) == ("app-cpu-limited", "within-capacity")
 
 
-def test_what_was_looked_at_is_ruled_out_by_a_number():
+def test_limits_are_ruled_out_by_a_number():
     whys = {each.code: each.why for each in judged().ruled_out}
 
     assert whys["app-cpu-limited"] == "the app's busiest thread used 0.30 of a core"
@@ -302,7 +302,7 @@ def test_what_was_looked_at_is_ruled_out_by_a_number():
     assert "0 SYNs were retransmitted" in whys["connection-limited"]
 
 
-def test_how_much_the_garbage_collector_took_stands_beside_a_full_thread():
+def test_garbage_collection_is_evidence_for_a_saturated_thread():
     found = with_counters(
         counter("threads.hottest_cores", after=0.99),
         counter("app.gc_s", before=1.0, after=1.25),
@@ -313,7 +313,7 @@ def test_how_much_the_garbage_collector_took_stands_beside_a_full_thread():
     assert (item.value, item.unit) == (5.0, "% of the time")
 
 
-def test_an_accept_queue_that_a_busy_app_lets_overflow_is_a_consequence():
+def test_an_accept_queue_that_overflows_in_a_busy_app_is_a_consequence():
     found = with_counters(
         counter("tcp.listener_drops.80", "net:app", 0, 900), counter("threads.hottest_cores", after=1.0)
     )
@@ -324,32 +324,32 @@ def test_an_accept_queue_that_a_busy_app_lets_overflow_is_a_consequence():
     ]
 
 
-def test_a_counter_is_shown_as_it_was_before_and_after():
+def test_a_counter_is_shown_with_its_value_before_and_after():
     (item, *_) = with_counters(counter("tcp.listener_drops.80", "net:app", 3, 900)).findings[0].evidence
 
     assert (item.before, item.after, item.value) == (3, 900, 897)
     assert item.source
 
 
-def test_a_stage_that_held_is_within_capacity_whatever_rose():
+def test_a_stage_that_achieved_its_target_is_within_capacity_whatever_rose():
     found = with_counters(counter("tcp.listen_overflows", "net:app", 0, 900), achieved=1.0)
 
     assert (found.code, found.confidence) == ("within-capacity", "proven")
 
 
-def test_counters_that_nobody_read_rule_nothing_out():
+def test_counters_that_were_not_read_rule_nothing_out():
     codes = {each.code for each in judged(counters=()).ruled_out}
 
     assert not codes & {"connection-limited", "memory-limited", "proxy-cpu-limited"}
 
 
-def test_results_from_before_there_were_counters_are_judged_by_what_they_have():
+def test_results_without_counters_are_judged_by_their_other_values():
     old = stage(counters=(), unreadable=(), cpu_cores=cores(app=1.0, system=1.3))
 
     assert verdict(old, 2).code == "app-cpu-limited"
 
 
-def test_a_service_that_was_killed_for_its_memory_is_limited_by_it():
+def test_a_service_that_was_killed_for_lack_of_memory_is_memory_limited():
     died = stage(
         status=StageStatus.FAILED,
         events=(StageEvent("out-of-memory", "app ran out of memory", None, ()),),
@@ -359,7 +359,7 @@ def test_a_service_that_was_killed_for_its_memory_is_limited_by_it():
     assert verdict(died, 2).code == "memory-limited"
 
 
-def test_littles_law_joins_rate_time_and_requests_under_way():
+def test_littles_law_relates_rate_time_and_requests_in_flight():
     levels = ((1.0, 19), (2.0, 21), (-1.0, 500))
     series = tuple(Moment(t_s, None, None, in_flight=level) for t_s, level in levels)
 

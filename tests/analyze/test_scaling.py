@@ -1,4 +1,4 @@
-"""Configurations that differ in their replicas alone are read as one curve, and what it says is true."""
+"""Configurations that differ only in replicas are fitted together, and the fit is accurate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def curves(law: Law, spec: bytes = REPLICATED + FOUR) -> tuple[Scaling, ...]:
     return scaled(law, spec).scaling
 
 
-def test_searches_over_replicas_give_the_law_behind_them() -> None:
+def test_searches_over_replicas_recover_the_underlying_law() -> None:
     (entry,) = curves(Law(800, 0.1, 0.05))
 
     assert [point.replicas for point in entry.points] == [1, 2, 4, 6]
@@ -35,14 +35,14 @@ def test_contention_alone_has_a_ceiling_and_no_peak() -> None:
     assert entry.law.peak_95[1] is None
 
 
-def test_one_configuration_is_no_curve_and_two_numbers_are_not_enough() -> None:
+def test_one_configuration_has_no_fit_and_two_numbers_of_replicas_are_not_enough() -> None:
     assert curves(Law(800, 0.1, 0.05), REPLICATED) == ()
     (entry,) = curves(Law(800, 0.1, 0.05), REPLICATED + b"matrix: {topology.replicas: [1, 2]}\n")
     assert entry.law is None
     assert "at 2 numbers of replicas cannot separate contention from coherency" in entry.sentence
 
 
-def test_configurations_that_differ_in_more_than_replicas_are_curves_of_their_own() -> None:
+def test_configurations_that_differ_in_more_than_replicas_are_separate_families() -> None:
     wide = b"matrix: {topology.replicas: [1, 2], load.connection: [new, keep-alive]}\n"
 
     assert [entry.configurations for entry in curves(Law(800, 0.1, 0), REPLICATED + wide)] == [
@@ -55,12 +55,12 @@ def test_a_configuration_without_a_limit_is_named_and_left_out() -> None:
     (entry,) = curves(Law(900, 0, 0))  # six replicas hold more than the search may try
 
     assert entry.without == ("replicas-6",)
-    assert "No limit was found for replicas-6" in entry.sentence
+    assert "The fit excludes replicas-6: no limit was found" in entry.sentence
     assert [point.replicas for point in entry.points] == [1, 2, 4]
     assert "nothing limits scaling" in entry.sentence or entry.law.contention < 0.02
 
 
-def test_stages_that_were_asked_for_more_than_they_answered_count_as_well() -> None:
+def test_overloaded_stages_count_as_well() -> None:
     spec = (
         REPLICATED[: REPLICATED.index(b"stages")]
         + b"stages: [{rps: 4000, duration: 4s}, {rps: 3900, duration: 4s}]\n"
@@ -73,11 +73,11 @@ def test_stages_that_were_asked_for_more_than_they_answered_count_as_well() -> N
     assert "its uncertainty is unknown" in entry.sentence
 
 
-def test_an_experiment_without_replicas_has_no_curve() -> None:
+def test_an_experiment_without_replicas_has_no_fit() -> None:
     assert results_of(spec=SPEC).scaling == ()
 
 
-def test_a_curve_that_the_host_bends_is_not_put_down_to_the_replicas() -> None:
+def test_a_limit_of_the_host_is_not_attributed_to_the_replicas() -> None:
     law = Law(1000, 0.1, 0.05)
     known = [(n, Limit.APP_CPU if n < 4 else Limit.HOST_CPU) for n in (1, 2, 4, 6)]
     measured = [KnownCapacity(Point(n, law.at(n), law.at(n)), "search", limit) for n, limit in known]
@@ -88,7 +88,7 @@ def test_a_curve_that_the_host_bends_is_not_put_down_to_the_replicas() -> None:
     assert "the host limits" not in own
 
 
-def test_what_grows_faster_than_its_replicas_is_said_to_have_another_cause() -> None:
+def test_superlinear_scaling_is_attributed_to_another_cause() -> None:
     measured = [KnownCapacity(Point(n, n**1.3, n**1.3), "search", None) for n in (1, 2, 4)]
 
     assert "Capacity grew faster than the number of replicas" in " ".join(

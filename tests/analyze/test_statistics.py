@@ -1,4 +1,4 @@
-"""Intervals, outliers and quantiles against known values and against chance."""
+"""Intervals, outliers and quantiles, checked with known values and by simulation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ positive = st.lists(st.floats(0.01, 1e6), min_size=2, max_size=12)
         (0.9995, 4.5, 7.58074),
     ],
 )
-def test_quantiles_of_students_t_are_those_of_the_tables(share, freedom, value):
+def test_quantiles_of_students_t_match_published_tables(share, freedom, value):
     assert t_quantile(share, freedom) == pytest.approx(value, rel=1e-5)
 
 
@@ -48,7 +48,7 @@ def test_with_many_degrees_of_freedom_t_is_the_normal_distribution():
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=3, max_size=9))
-def test_the_interval_of_a_median_holds_it_and_is_always_the_same(values):
+def test_the_interval_of_a_median_contains_it_and_is_reproducible(values):
     found = median_interval(values)
 
     assert min(values) <= found.low <= found.value <= found.high <= max(values)
@@ -57,7 +57,7 @@ def test_the_interval_of_a_median_holds_it_and_is_always_the_same(values):
 
 
 @pytest.mark.parametrize(("count", "least", "most"), [(3, 0.70, 0.80), (5, 0.91, 0.96), (10, 0.91, 0.98)])
-def test_the_interval_of_a_median_covers_the_truth_as_often_as_it_says(count, least, most):
+def test_the_interval_of_a_median_has_its_documented_coverage(count, least, most):
     random = Random(1)
     covered = 0
     for _ in range(300):
@@ -67,7 +67,7 @@ def test_the_interval_of_a_median_covers_the_truth_as_often_as_it_says(count, le
     assert least <= covered / 300 <= most
 
 
-def test_of_two_values_no_interval_is_claimed():
+def test_two_values_have_no_interval():
     assert median_interval([1.0, 2.0]) is None
 
 
@@ -83,12 +83,12 @@ def test_of_two_values_no_interval_is_claimed():
         ([0, 0, 0, 0, 0.3], [4]),
     ],
 )
-def test_outliers_are_those_far_from_the_middle(values, found):
+def test_outliers_are_values_far_from_the_median(values, found):
     assert outliers(values) == found
 
 
 @given(positive, positive, st.floats(0.001, 0.2))
-def test_swapping_the_sides_turns_a_ratio_round(base, head, alpha):
+def test_swapping_the_sides_inverts_a_ratio(base, head, alpha):
     there, back = ratio(base, head, alpha=alpha), ratio(head, base, alpha=alpha)
 
     assert there.low <= there.value <= there.high
@@ -97,7 +97,7 @@ def test_swapping_the_sides_turns_a_ratio_round(base, head, alpha):
         assert there.low * back.high == pytest.approx(1, rel=1e-6)
 
 
-def test_the_interval_of_a_ratio_covers_the_truth_as_often_as_it_says():
+def test_the_interval_of_a_ratio_has_its_nominal_coverage():
     random = Random(2)
     covered = 0
     for _ in range(1000):
@@ -109,7 +109,7 @@ def test_the_interval_of_a_ratio_covers_the_truth_as_often_as_it_says():
     assert 0.87 <= covered / 1000 <= 0.93
 
 
-def test_a_single_run_against_several_lies_in_its_interval_as_often_as_it_says():
+def test_the_interval_of_a_single_run_against_several_has_its_nominal_coverage():
     random = Random(3)
     covered = 0
     for _ in range(1000):
@@ -120,18 +120,18 @@ def test_a_single_run_against_several_lies_in_its_interval_as_often_as_it_says()
     assert 0.93 <= covered / 1000 <= 0.97
 
 
-def test_without_spread_a_difference_is_exact():
+def test_a_difference_without_variance_is_exact():
     assert difference([1.0, 1.0], [3.0, 3.0], alpha=0.05).low == 2.0
     assert ratio([2.0, 2.0], [3.0, 3.0], alpha=0.05).high == pytest.approx(1.5)
 
 
-def test_a_single_run_is_as_sure_as_the_noise_that_is_assumed():
+def test_a_single_run_is_as_certain_as_the_assumed_noise():
     found = ratio_of_single([1.0], [2.0], sigma=0.1, alpha=0.05)
 
     assert found.high / found.value == pytest.approx(math.exp(1.959964 * 0.1 * 2**0.5), rel=1e-5)
 
 
-def test_values_at_the_edge_of_numbers_do_not_overflow():
+def test_extreme_values_do_not_overflow():
     found = ratio([1e-300, 1e-300], [1e300, 1e299], alpha=0.001)
 
     assert math.isfinite(found.high)

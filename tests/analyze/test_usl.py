@@ -1,4 +1,4 @@
-"""The fit finds the law that made the points, and its intervals hold what is true."""
+"""The fit recovers the law behind the points, and its intervals contain the true parameters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def exact(law: Law, counts: list[int]) -> list[Point]:
 
 
 @given(LAWS, COUNTS)
-def test_points_of_a_law_give_that_law_back(law: Law, counts: list[int]) -> None:
+def test_points_of_a_law_recover_that_law(law: Law, counts: list[int]) -> None:
     found = fit(exact(law, counts))
 
     assert found is not None
@@ -49,7 +49,7 @@ def test_the_peak_is_where_another_replica_stops_helping(law: Law) -> None:
     assert max(rates) <= law.ceiling * (1 + 1e-9)
 
 
-def test_without_coherency_there_is_a_ceiling_and_no_peak_and_without_both_neither() -> None:
+def test_without_coherency_there_is_a_ceiling_but_no_peak() -> None:
     amdahl, linear = Law(100, 0.1, 0), Law(100, 0, 0)
 
     assert (amdahl.peak, amdahl.ceiling) == (math.inf, pytest.approx(1000))
@@ -57,7 +57,7 @@ def test_without_coherency_there_is_a_ceiling_and_no_peak_and_without_both_neith
     assert linear.at(7) == 700
 
 
-def test_what_grows_faster_than_its_replicas_is_called_linear_and_not_negative() -> None:
+def test_superlinear_scaling_is_fitted_as_linear() -> None:
     found = fit([Point(n, rate, rate) for n, rate in ((1, 100), (2, 230), (4, 500))])
 
     assert found is not None
@@ -65,7 +65,7 @@ def test_what_grows_faster_than_its_replicas_is_called_linear_and_not_negative()
 
 
 @given(LAWS, COUNTS, st.lists(st.floats(0.7, 1.3), min_size=10, max_size=10))
-def test_whatever_the_noise_no_parameter_is_negative_and_no_feasible_law_is_nearer(
+def test_with_any_noise_the_fit_is_the_best_law_without_negative_parameters(
     law: Law, counts: list[int], noise: list[float]
 ) -> None:
     points = [Point(n, law.at(n) * off, law.at(n) * off) for n, off in zip(counts, noise, strict=False)]
@@ -80,12 +80,12 @@ def test_whatever_the_noise_no_parameter_is_negative_and_no_feasible_law_is_near
 
 
 def distance(law: Law, points: list[Point]) -> float:
-    """As the fit sees it: relative errors of N/X."""
+    """Return the relative errors of N/X, which the fit minimises."""
     return sum((1 - point.rate / law.at(point.replicas)) ** 2 for point in points)
 
 
 @given(st.lists(st.tuples(st.sampled_from([1, 2]), st.floats(1, 1e4)), max_size=6))
-def test_two_numbers_of_replicas_cannot_tell_contention_from_coherency(pairs: list) -> None:
+def test_two_numbers_of_replicas_cannot_separate_contention_from_coherency(pairs: list) -> None:
     assert fit([Point(n, rate, rate) for n, rate in pairs]) is None
 
 
@@ -95,7 +95,7 @@ def test_exact_points_without_any_width_have_no_interval() -> None:
     assert intervals(exact(law, [1, 2, 4]), law) is None
 
 
-def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+def test_intervals_have_about_their_nominal_coverage() -> None:
     law, held = Law(1000, 0.1, 0.03), 0
     random = Random(7)
     for _ in range(25):
@@ -111,7 +111,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
 
 
 def around(rate: float, replicas: int, random: Random) -> Point:
-    """A bracket of 5 %, as a search leaves it, with the truth anywhere in it."""
+    """Return a range of 5 %, as from a search, that contains the true capacity."""
     low = rate / (1 + random.uniform(0, 0.05))
     return Point(replicas, low, low * 1.05)
 

@@ -7,11 +7,12 @@ from msgspec.structs import replace
 
 from runner.report.charts.render import charts
 from runner.report.markdown import render_markdown
-from runner.store.journal import read
+from runner.store.chart_process import draw
+from runner.store.journal import encode_entry, read
 from runner.store.reanalyze import reanalyze_folder
-from runner.store.rendered_files import MARKDOWN
+from runner.store.rendered_files import MARKDOWN, chart_files
 from runner.store.results_file import encode_results, read_results
-from runner.store.run_file import RUN, RunFile
+from runner.store.run_file import RUN, RunFile, parse_run_file
 from runner.store.run_folder import RESULTS
 
 REPORTS = Path("reports")
@@ -28,14 +29,15 @@ def run_folder(name: str, at: Path) -> Path:
 
 
 def fresh_run(name: str, at: Path) -> Path:
-    """The same folder as this version would write it: results and report made from the journal."""
+    """The same folder as this version would write it: results, report and charts made from the journal."""
     run = run_folder(name, at)
+    (run / RUN).write_bytes(parse_run_file((run / RUN).read_bytes(), RUN).to_json())
+    lines = [encode_entry(entry) + b"\n" for entry in read(run / "journal.ndjson")]
+    (run / "journal.ndjson").write_bytes(b"".join(lines))
     results = reanalyze_folder(run)
     (run / RESULTS).write_bytes(encode_results(results))
-    pictures = {chart.name: (chart.alt,) for chart in charts(results) if _is_drawn(run, chart.name)}
+    pictures = draw(charts(results))
+    for file, content in chart_files(pictures).items():
+        (run / file).write_bytes(content)
     (run / MARKDOWN).write_text(render_markdown(results, pictures=pictures), encoding="utf-8")
     return run
-
-
-def _is_drawn(run: Path, chart: str) -> bool:
-    return (run / "charts" / f"{chart}-light.svg").exists()

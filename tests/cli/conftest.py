@@ -97,7 +97,7 @@ def _words(arguments, *, calibrate=False) -> list[str]:
 
 def _checked(args, code, out, err) -> subprocess.CompletedProcess:
     assert "Traceback" not in out + err, err
-    assert "this is a bug" not in err, err
+    assert "error: this is a bug" not in err, err
     return subprocess.CompletedProcess(args, code, out, err)
 
 
@@ -131,13 +131,13 @@ def nothing_is_left(tmp_path):
 def leftovers(folder: Path) -> list[str]:
     """Return the command lines of all processes that a test's commands started, directly or not."""
     mark = f"LOADPROOF_TEST={folder}".encode()
-    found = []
+    commands = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             environment = (process / "environ").read_bytes()
         except OSError:
             continue
         if command and mark in environment.split(b"\0"):
-            found.append(command)
-    return found
+            commands.append(command)
+    return commands

@@ -1,4 +1,4 @@
-"""The small commands, and the ways out that all of them share."""
+"""The small commands, and how all commands end."""
 
 import json
 import os
@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import ROOT
+from tests.cli.conftest import BYTECODE, ROOT
 
 RUNNER = Path(sys.executable).parent / "runner"
+SPEC = "experiments/quickstart.yaml"
+RUN = "reports/single-process"
+SLOW_IMPORTS = {
+    "asyncio", "docker", "httpx", "jinja2", "markdown_it", "msgspec", "prometheus_client", "psutil",
+    "pydantic", "requests", "rich", "trio", "vl_convert", "yaml",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("spec", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda path: path.stem)
@@ -37,7 +43,7 @@ def test_schema_prints_json_that_is_the_committed_schema(cli):
     assert json.loads(done.stdout) == json.loads((ROOT / "runner" / "experiment" / "schema.json").read_text())
 
 
-def test_doctor_names_what_it_looked_at(cli):
+def test_doctor_names_its_checks(cli):
     done = cli.in_process("doctor", "--json")
 
     checks = {check["name"]: check for check in json.loads(done.stdout)}
@@ -59,21 +65,53 @@ def test_help_names_every_command(cli):
     assert all(word in done.stdout for word in ("execute", "validate", "schema", "doctor", "clean"))
 
 
-def test_help_imports_neither_the_runner_nor_its_libraries():
-    code = "import sys; from runner.cli.main import app; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+def imported_by(code: str) -> set[str]:
+    code += "\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | BYTECODE,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stderr.splitlines()[-1].split())
 
-    assert not {"trio", "pydantic", "docker", "httpx", "rich", "jinja2"} & set(done.stdout.split())
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        (["--help"], set()),
+        (["validate", SPEC], {"msgspec", "pydantic", "yaml"}),
+        (["execute", SPEC, "--dry-run"], {"msgspec", "pydantic", "yaml"}),
+        (["schema"], {"msgspec", "pydantic", "yaml"}),
+        (["schema", "--results"], {"msgspec"}),
+        (["report", RUN], {"msgspec", "jinja2"}),
+        (["report", RUN, "--format", "json"], {"msgspec"}),
+        (["report", RUN, "--format", "csv"], {"msgspec"}),
+        (["report", RUN, "--format", "junit"], {"msgspec"}),
+        (["compare", "tests/results/single-process.json", RUN], {"msgspec"}),
+        (["archive", "ls", str(next(ROOT.glob(f"{RUN}/*.zip")))], set()),
+    ],
+)
+def test_a_command_starts_fast_because_it_imports_only_what_it_needs(arguments, needed):
+    imported = imported_by(
+        "import sys\n"
+        "from runner.cli.exit_codes import exit_code_of\n"
+        "from runner.cli.main import app\n"
+        f"assert exit_code_of(app, {arguments!r}) == 0"
+    )
+
+    assert imported & SLOW_IMPORTS == needed
 
 
-def test_what_never_talks_to_an_engine_does_not_import_its_library():
-    code = "import sys, runner.cli.execute, runner.archive.rerun; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+def test_what_never_talks_to_docker_does_not_import_its_library():
+    imported = imported_by("import sys, runner.execution.pipeline, runner.archive.rerun")
 
-    assert not {"docker", "requests"} & set(done.stdout.split())
+    assert not {"docker", "requests"} & imported
 
 
-def test_a_bug_of_ours_is_exit_code_1_with_the_traceback_in_a_file(tmp_path):
+def test_a_bug_is_exit_code_1_with_the_traceback_in_a_file(tmp_path):
     code = (
         "from runner.cli.exit_codes import exit_code_of\n"
         "def app(**_): raise ZeroDivisionError('boom')\n"
@@ -94,7 +132,7 @@ def test_a_bug_of_ours_is_exit_code_1_with_the_traceback_in_a_file(tmp_path):
     assert "ZeroDivisionError: boom" in bug.read_text()
 
 
-def test_a_reader_that_leaves_early_is_no_error(cli):
+def test_a_reader_that_closes_the_pipe_early_is_no_error(cli):
     done = subprocess.run(
         f"'{RUNNER}' schema | head -c 1", shell=True, capture_output=True, text=True, check=False
     )
@@ -103,7 +141,7 @@ def test_a_reader_that_leaves_early_is_no_error(cli):
     assert done.stderr == ""
 
 
-def test_a_reader_that_leaves_in_the_middle_of_a_command_is_none_either(cli):
+def test_a_reader_that_closes_the_pipe_within_a_command_is_no_error(cli):
     done = subprocess.run(
         ["bash", "-c", f"'{RUNNER}' archive ls reports/quickstart/*.zip | head -1; exit ${{PIPESTATUS[0]}}"],
         capture_output=True, text=True, check=False, cwd=ROOT,
@@ -112,7 +150,7 @@ def test_a_reader_that_leaves_in_the_middle_of_a_command_is_none_either(cli):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_specification_may_come_through_a_pipe(cli):
+def test_a_specification_can_come_through_a_pipe(cli):
     command = f"'{RUNNER}' execute --dry-run <(cat '{ROOT}/experiments/quickstart.yaml')"
 
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
@@ -122,7 +160,7 @@ def test_a_specification_may_come_through_a_pipe(cli):
 
 
 @pytest.mark.parametrize("command", [["verify"], ["archive", "ls"]])
-def test_a_pipe_is_no_archive_and_is_not_waited_for(cli, command):
+def test_a_pipe_is_refused_as_an_archive_without_waiting(cli, command):
     os.mkfifo(cli.folder / "pipe")
 
     done = cli(*command, "pipe")
@@ -131,7 +169,7 @@ def test_a_pipe_is_no_archive_and_is_not_waited_for(cli, command):
     assert "pipe is no file" in done.stderr
 
 
-def test_colour_is_off_where_no_color_is_set(cli):
+def test_no_color_turns_colours_off(cli):
     done = subprocess.run(
         ["script", "-qec", f"'{RUNNER}' execute nothing.yaml", "/dev/null"],
         capture_output=True,
@@ -145,7 +183,7 @@ def test_colour_is_off_where_no_color_is_set(cli):
     assert "\x1b[" not in done.stdout
 
 
-def test_on_a_terminal_there_is_a_live_view_and_no_heartbeat(cli):
+def test_a_terminal_shows_a_live_panel_and_no_plain_lines(cli):
     spec = cli.write()
     done = subprocess.run(
         ["script", "-qec", f"'{RUNNER}' execute '{spec}' --no-lock --out '{cli.folder}/run'", "/dev/null"],

@@ -1,4 +1,4 @@
-"""`runner comment` as it is typed: what it prints, what it keeps, and what it never shows."""
+"""`runner comment`: what it prints, what it writes, and what it never reveals."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def github(monkeypatch, tmp_path):
-    """A pull request in GitHub Actions, as far as the environment tells."""
+    """A pull request in GitHub Actions, as its environment describes it."""
     with provider() as state:
         event = tmp_path / "event.json"
         event.write_text(json.dumps({"pull_request": {"number": 7, "head": {"sha": "a" * 40}}}))
@@ -50,13 +50,13 @@ def github(monkeypatch, tmp_path):
         assert state.broken_rules == []
 
 
-def said(done) -> str:
+def output_of(done) -> str:
     text = done.stdout + done.stderr
     assert TOKEN not in text
     return text
 
 
-def test_in_actions_it_needs_nothing_but_the_run(cli, run, github, tmp_path):
+def test_in_actions_it_needs_only_the_run(cli, run, github, tmp_path):
     done = cli.in_process("comment", run)
 
     assert (done.returncode, done.stdout) == (0, "comment created on octo/shop#7\n")
@@ -69,7 +69,7 @@ def test_in_actions_it_needs_nothing_but_the_run(cli, run, github, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["gitea", "gitlab"])
-def test_elsewhere_it_is_told(cli, run, monkeypatch, name):
+def test_options_name_the_pull_request_elsewhere(cli, run, monkeypatch, name):
     with provider(name) as state:
         monkeypatch.setenv(f"{name.upper()}_TOKEN", TOKEN)
         where = ("--provider", name, "--api-url", state.url, "--repository", "octo/shop", "--pr", 7)
@@ -79,7 +79,7 @@ def test_elsewhere_it_is_told(cli, run, monkeypatch, name):
         assert "Compared with the baseline" in state.bodies()[0]
 
 
-def test_a_dry_run_prints_and_sends_nothing(cli, run, github, tmp_path):
+def test_a_dry_run_prints_the_comment_and_sends_nothing(cli, run, github, tmp_path):
     done = cli.in_process("comment", run, "--dry-run")
 
     assert done.stdout.startswith("<!-- loadproof:comment")
@@ -87,7 +87,7 @@ def test_a_dry_run_prints_and_sends_nothing(cli, run, github, tmp_path):
     assert not (tmp_path / "summary.md").exists()
 
 
-def test_the_summary_alone_needs_no_token(cli, run, github, tmp_path, monkeypatch):
+def test_summary_only_needs_no_token(cli, run, github, tmp_path, monkeypatch):
     monkeypatch.delenv("GITHUB_TOKEN")
     done = cli.in_process("comment", run, "--summary-only")
 
@@ -96,30 +96,30 @@ def test_the_summary_alone_needs_no_token(cli, run, github, tmp_path, monkeypatc
     assert "4,000 RPS" in (tmp_path / "summary.md").read_text()
 
 
-def test_a_comment_that_fails_fails_nothing_and_is_kept(cli, run, github):
+def test_a_comment_that_cannot_be_posted_is_written_to_a_file(cli, run, github):
     github.forbidden = True
     done = cli.in_process("comment", run)
 
     assert done.returncode == 0
-    assert "does not let this token comment on octo/shop#7" in said(done)
+    assert "does not let this token comment on octo/shop#7" in output_of(done)
     assert f"the text of the comment is in {run / 'comment.md'}" in done.stderr
     assert (run / "comment.md").read_text().startswith("<!-- loadproof:comment single-process -->")
 
 
-def test_required_it_fails(cli, run, github):
+def test_required_fails_if_the_comment_cannot_be_posted(cli, run, github):
     github.forbidden = True
 
     assert cli.in_process("comment", run, "--required").returncode == 3
     assert (run / "comment.md").exists()
 
 
-def test_a_token_that_a_server_repeats_is_not_shown(cli, run, github):
+def test_a_token_in_a_servers_response_is_masked(cli, run, github):
     github.faults += [Fault("GET", 401, f"Bad credentials {TOKEN}")]
 
-    assert "***" in said(cli.in_process("comment", run))
+    assert "***" in output_of(cli.in_process("comment", run))
 
 
-def test_a_token_in_the_text_is_not_posted(cli, run, github):
+def test_a_token_in_the_text_is_masked(cli, run, github):
     results = read_results(run)
     command = f"runner execute --set app.env.TOKEN={TOKEN}"
     results = replace(results, run=replace(results.run, command=command))
@@ -130,7 +130,7 @@ def test_a_token_in_the_text_is_not_posted(cli, run, github):
     assert "TOKEN=***" in github.bodies()[0]
 
 
-def test_without_a_token_it_says_where_to_put_one(cli, run, github, monkeypatch):
+def test_a_missing_token_is_reported_with_its_variables(cli, run, github, monkeypatch):
     monkeypatch.delenv("GITHUB_TOKEN")
     done = cli.in_process("comment", run)
 
@@ -138,7 +138,7 @@ def test_without_a_token_it_says_where_to_put_one(cli, run, github, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "says"),
+    ("spoil", "message"),
     [
         (lambda run: (run / "results.json").unlink(), "never ended"),
         (
@@ -153,21 +153,21 @@ def test_without_a_token_it_says_where_to_put_one(cli, run, github, monkeypatch)
     ],
     ids=["killed", "newer", "edited", "gone"],
 )
-def test_a_run_that_cannot_be_read_is_a_sentence(cli, run, github, spoil, says):
+def test_a_run_that_cannot_be_read_is_reported(cli, run, github, spoil, message):
     spoil(run)
     done = cli.in_process("comment", run)
 
-    assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, message in done.stderr) == (2, True), done.stderr
     assert github.seen == []
 
 
-def test_outside_of_ci_it_asks_where(cli, run):
+def test_outside_of_ci_the_options_are_required(cli, run):
     done = cli.in_process("comment", run)
 
     assert (done.returncode, "give --provider, --repository and --pr" in done.stderr) == (2, True)
 
 
-def test_problems_of_a_specification_are_annotated_in_actions_only(cli, tmp_path, monkeypatch):
+def test_problems_of_a_specification_are_annotated_only_in_actions(cli, tmp_path, monkeypatch):
     spec = tmp_path / "specs" / "bad.yaml"
     spec.parent.mkdir()
     spec.write_text(BAD)

@@ -1,4 +1,4 @@
-"""The whole program, as a user runs it."""
+"""`runner execute` as a user runs it."""
 
 import json
 import os
@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import pytest
 
+from runner.core.errors import StoredRunError
 from tests.cli.conftest import ROOT, app_command, leftovers
 
 
@@ -21,7 +23,7 @@ def only_stage(folder):
     return results_of(folder)["configurations"][0]["stages"][0]
 
 
-def test_an_experiment_leaves_report_results_journal_and_specification(cli):
+def test_an_experiment_writes_report_results_journal_and_specification(cli):
     cli.pictures = True
     spec = cli.write()
 
@@ -49,7 +51,7 @@ def test_an_experiment_leaves_report_results_journal_and_specification(cli):
     assert stage["cpu_cores"]["app"]["avg"] > 0
 
 
-def test_a_broken_extra_costs_the_charts_and_nothing_else(cli):
+def test_a_broken_extra_only_removes_the_charts(cli):
     done = cli("execute", cli.write(), "--out", "run")
 
     assert (done.returncode, done.stdout) == (0, "run/report.md\n")
@@ -57,7 +59,20 @@ def test_a_broken_extra_costs_the_charts_and_nothing_else(cli):
     assert "charts/" not in (cli.folder / "run" / "report.md").read_text()
 
 
-def test_json_goes_to_stdout_and_nothing_else_does(cli):
+def test_results_that_cannot_be_read_back_are_kept_without_a_report(cli):
+    unreadable = StoredRunError("results.json is unreadable", details=("stages: wrong",))
+
+    with mock.patch("runner.execution.conclude.parse_results", side_effect=unreadable):
+        done = cli.in_process("execute", cli.write(stages=[{"rps": 20, "duration": "300ms"}]), "--out", "run")
+
+    assert (done.returncode, done.stdout) == (1, "run/results.json\n")
+    assert "no report can be made of them: results.json is unreadable" in done.stderr
+    assert "stages: wrong" in done.stderr
+    assert only_stage(cli.folder / "run")["requests"]["succeeded"] == 6
+    assert {path.suffix for path in (cli.folder / "run").iterdir()}.isdisjoint({".md", ".html", ".zip"})
+
+
+def test_json_is_the_only_output_on_stdout(cli):
     done = cli("execute", cli.write(), "--json", "--quiet")
 
     assert json.loads(done.stdout)["experiment"]["name"] == "tiny"
@@ -74,7 +89,7 @@ def test_a_dry_run_starts_and_writes_nothing(cli):
     assert [path.name for path in cli.folder.iterdir()] == ["tiny.yaml"]
 
 
-def test_set_changes_the_experiment_and_is_written_down(cli):
+def test_set_changes_the_experiment_and_is_in_the_report(cli):
     done = cli("execute", cli.write(), "--set", "stages[0].rps=20", "--out", "run")
 
     assert done.returncode == 0, done.stderr
@@ -96,14 +111,14 @@ def test_fresh_stack_starts_a_new_stack_for_every_stage(cli):
     ]
 
 
-def test_a_failed_threshold_exits_with_99_and_still_reports(cli):
+def test_a_failed_threshold_exits_with_99_and_writes_the_report(cli):
     done = cli("execute", cli.write(thresholds=["actual_rps > 1000"]), "--out", "run")
 
     assert done.returncode == 99
     assert only_stage(cli.folder / "run")["thresholds"][0]["ok"] is False
 
 
-def test_a_wrong_specification_exits_with_104_and_points_at_the_place(cli):
+def test_an_invalid_specification_exits_with_104_and_names_the_place(cli):
     done = cli.in_process("execute", cli.write(lod={"engine": "builtin"}))
 
     assert done.returncode == 104
@@ -126,7 +141,7 @@ def test_wrong_usage_exits_with_2(cli, arguments):
     ],
     ids=["command not found", "exits at start", "never healthy"],
 )
-def test_an_app_that_does_not_come_up_exits_with_3_and_says_why(cli, command, words):
+def test_an_app_that_does_not_start_exits_with_3_and_the_reason(cli, command, words):
     app = {"command": command, "ready_within": "2s"}
 
     done = cli("execute", cli.write(topology={"kind": "process", "app": app}))
@@ -146,7 +161,7 @@ def test_a_port_in_use_is_named(cli):
     assert str(port) in done.stderr
 
 
-def test_an_app_that_dies_in_a_stage_ends_that_trial_and_the_next_one_runs(cli):
+def test_an_app_that_dies_ends_its_trial_and_the_next_trial_runs(cli):
     app = {"command": app_command("dies-on-request", "--after", "0.5")}
     spec = cli.write(
         topology={"kind": "process", "app": app},
@@ -187,7 +202,7 @@ def test_an_external_service_is_measured_without_its_cpu(cli):
     assert "not measured" in (cli.folder / "run" / "report.md").read_text()
 
 
-def test_an_output_folder_that_holds_files_is_refused(cli):
+def test_an_output_folder_that_is_not_empty_is_refused(cli):
     spec = cli.write()
 
     assert cli.in_process("execute", spec, "--out", ".").returncode == 2
@@ -200,13 +215,13 @@ def test_an_output_folder_that_cannot_be_written_exits_with_3(cli):
 
 
 def wait_for(process, text):
-    """Read stderr until a line holds `text`."""
-    seen = []
+    """Read stderr until a line contains `text`."""
+    lines = []
     for line in process.stderr:
-        seen.append(line)
+        lines.append(line)
         if text in line:
             return
-    raise AssertionError(f"never said {text!r}: {seen}")
+    raise AssertionError(f"{text!r} is not in {lines}")
 
 
 PHASES = {
@@ -219,12 +234,12 @@ PHASES = {
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_signal_ends_everything_and_keeps_what_was_measured(cli, phase, number):
-    said, fault = PHASES[phase]
+def test_a_signal_ends_all_processes_and_keeps_the_measurements(cli, phase, number):
+    message, fault = PHASES[phase]
     stage = {"rps": 50, "duration": "30s", "warmup": "30s" if phase == "warm-up" else "0s"}
     spec = cli.write(topology={"kind": "process", "app": {"command": app_command(fault)}}, stages=[stage])
     process = cli.start("execute", spec, "--out", "run")
-    wait_for(process, said)
+    wait_for(process, message)
     time.sleep(1.5)
 
     process.send_signal(number)
@@ -247,7 +262,7 @@ def test_a_signal_ends_everything_and_keeps_what_was_measured(cli, phase, number
 
 
 @pytest.mark.parametrize("quiet", [False, True], ids=["with progress", "quiet"])
-def test_a_run_goes_on_when_nobody_reads_what_it_prints(cli, quiet):
+def test_a_run_continues_when_its_output_is_closed(cli, quiet):
     spec = cli.write(thresholds=["achieved >= 200%"])
     process = cli.start("execute", spec, "--out", "run", *(["--quiet"] if quiet else []))
     process.stdout.close()

@@ -1,4 +1,4 @@
-"""A rate is looked for on the real thing, and the search can be played again from its journal."""
+"""A search on a real service, and its results computed again from the journal."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from runner.analyze.results import results
 from runner.experiment.load import read_spec
 from runner.experiment.trials import plan
 from runner.store import journal
+from runner.store.results_file import encode_results
 from tests.cli.conftest import app_command
 
 SLOTS = {"kind": "process", "app": {"command": app_command("none", "--slots", "3")}}
@@ -24,21 +25,21 @@ def results_of(folder):
     return json.loads((folder / "results.json").read_text())
 
 
-def played_again(folder):
-    """results.json from the specification and the journal alone."""
-    told = results_of(folder)
+def reanalyzed(folder):
+    """Return the stored results, and those that follow from the specification and the journal alone."""
+    stored = results_of(folder)
     experiment = read_spec((folder / "spec.yaml").read_bytes(), source="spec.yaml")
     entries = journal.read(folder / "journal.ndjson")
-    return told, results(
+    return stored, results(
         experiment,
-        spec_sha256=told["experiment"]["spec_sha256"],
+        spec_sha256=stored["experiment"]["spec_sha256"],
         run=entries[-1].run,
         trials=[entry.trial for entry in entries],
         planned=plan(experiment),
     )
 
 
-def test_a_search_ends_below_what_the_service_can_do_and_says_why(cli):
+def test_a_search_ends_below_the_capacity_of_the_service_and_explains_why(cli):
     # 3 at once, 10 ms each: no more than 300 a second, whatever the machine.
     spec = cli.write(topology=SLOTS, stages=search(["achieved >= 95%"], precision=0.3))
 
@@ -50,7 +51,7 @@ def test_a_search_ends_below_what_the_service_can_do_and_says_why(cli):
     assert entry["ending"] == "found", entry["sentence"]
     assert entry["rps"] <= 300 / 0.95
     assert entry["failed_rps"] <= entry["rps"] * 1.3
-    assert "where >= 95% is asked" in entry["sentence"]
+    assert "(required: >= 95%)" in entry["sentence"]
     assert entry["sentence"] in done.stderr.replace("\n", " ")
     assert [stage["find"]["probe"] for stage in configuration["stages"]] == list(
         range(1, len(entry["probes"]) + 1)
@@ -58,11 +59,11 @@ def test_a_search_ends_below_what_the_service_can_do_and_says_why(cli):
     report = (cli.folder / "run" / "report.md").read_text()
     assert "### Capacity: find up to 1,200 RPS" in report
 
-    told, again = played_again(cli.folder / "run")
-    assert again["configurations"] == told["configurations"]
+    stored, again = reanalyzed(cli.folder / "run")
+    assert json.loads(encode_results(again))["configurations"] == stored["configurations"]
 
 
-def test_a_search_that_never_holds_is_no_failure_and_gives_no_number(cli):
+def test_a_search_without_a_sustained_rate_succeeds_and_gives_no_number(cli):
     spec = cli.write(stages=search(["duration.p50 < 1us"], max_rps=40))
 
     done = cli("execute", spec, "--out", "run")
@@ -70,10 +71,10 @@ def test_a_search_that_never_holds_is_no_failure_and_gives_no_number(cli):
     (entry,) = results_of(cli.folder / "run")["configurations"][0]["capacity"]
     assert done.returncode == 0, done.stderr
     assert (entry["ending"], entry["rps"], len(entry["probes"])) == ("never", None, 1)
-    assert "No rate held, not even 10 RPS" in done.stderr.replace("\n", " ")
+    assert "No rate was sustained. 10 RPS, the lowest rate allowed, failed" in done.stderr.replace("\n", " ")
 
 
-def test_a_search_that_is_interrupted_keeps_its_probes_and_says_so(cli):
+def test_an_interrupted_search_keeps_its_probes(cli):
     spec = cli.write(stages=search(["achieved >= 50%"], max_rps=80, start=10, precision=0.005))
 
     process = cli.start("execute", spec, "--out", "run")
@@ -88,7 +89,7 @@ def test_a_search_that_is_interrupted_keeps_its_probes_and_says_so(cli):
     assert process.returncode in {-signal.SIGINT, 130}, err
     assert entry["rps"] is None
     assert 2 <= len(entry["probes"]) <= 4
-    assert "cut short" in entry["sentence"]
+    assert "The search stopped at" in entry["sentence"]
 
 
 def test_a_matrix_runs_every_combination(cli):
@@ -97,7 +98,7 @@ def test_a_matrix_runs_every_combination(cli):
     done = cli("execute", spec, "--out", "run")
 
     assert done.returncode == 0, done.stderr
-    assert [each["name"] for each in results_of(cli.folder / "run")["configurations"]] == [
+    assert [configuration["name"] for configuration in results_of(cli.folder / "run")["configurations"]] == [
         "connection-new-mode-1",
         "connection-new-mode-two",
         "connection-keep-alive-mode-1",

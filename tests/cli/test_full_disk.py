@@ -1,11 +1,11 @@
-"""A disk that is really full: a tmpfs of a few kilobytes."""
+"""A full disk: a tmpfs of a few kilobytes."""
 
 import json
 import shutil
 from pathlib import Path
 
 
-def test_results_that_their_folder_cannot_take_are_kept_elsewhere(cli, tiny_disk):
+def test_results_that_do_not_fit_on_the_disk_are_written_elsewhere(cli, tiny_disk):
     done = cli("execute", cli.write(stages=[{"rps": 50, "duration": "3s"}]), "--out", tiny_disk / "run")
 
     rescued = Path(done.stdout.strip()).parent

@@ -1,4 +1,4 @@
-"""What `runner init` writes runs as it stands."""
+"""What `runner init` writes runs unmodified."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def service(folder, *words):
     try:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            with socket.socket() as knocking:
-                if knocking.connect_ex(("127.0.0.1", port)) == 0:
+            with socket.socket() as client:
+                if client.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.05)
         yield port, process.pid
@@ -52,7 +52,7 @@ def test_a_command_becomes_an_experiment_that_runs(cli):
     assert ran.returncode == 0, ran.stderr
 
 
-def test_a_port_that_can_be_recognised_becomes_the_field(cli):
+def test_a_port_that_is_recognized_becomes_the_field(cli):
     command = [word.replace("{port}", "8000") for word in app_command()]
 
     done = cli.in_process("init", "--out", "mine.yaml", "--name", "mine", "--", *command)
@@ -63,7 +63,7 @@ def test_a_port_that_can_be_recognised_becomes_the_field(cli):
     assert spec["topology"]["app"]["command"] == app_command()
 
 
-def test_a_command_that_is_quoted_whole_is_taken_apart(cli):
+def test_a_command_in_one_word_is_split(cli):
     done = cli.in_process("init", "--out", "mine.yaml", shlex.join(app_command()))
 
     assert done.returncode == 0, done.stderr
@@ -71,7 +71,7 @@ def test_a_command_that_is_quoted_whole_is_taken_apart(cli):
     assert spec["topology"]["app"]["command"] == app_command()
 
 
-def test_a_url_becomes_an_experiment_that_runs_and_measures_the_cpu_of_who_listens_there(cli):
+def test_a_url_becomes_an_experiment_that_measures_the_cpu_of_the_listening_process(cli):
     with service(cli.folder) as (port, pid):
         done = cli.in_process("init", f"http://127.0.0.1:{port}/", "--out", "it.yaml")
         spec = yaml.safe_load((cli.folder / "it.yaml").read_text())
@@ -83,7 +83,7 @@ def test_a_url_becomes_an_experiment_that_runs_and_measures_the_cpu_of_who_liste
     assert ran.returncode == 0, ran.stderr
 
 
-def test_what_the_service_answers_is_what_is_expected(cli):
+def test_the_status_of_the_response_becomes_the_expectation(cli):
     with service(cli.folder, "-m", "http.server", "--bind", "127.0.0.1") as (port, _):
         done = cli.in_process("init", f"http://127.0.0.1:{port}/nowhere?a=b", "--out", "it.yaml")
 
@@ -110,7 +110,7 @@ def test_what_the_service_answers_is_what_is_expected(cli):
         (["--name", "Not A Name", "--", *app_command()], 104, "name"),
     ],
 )
-def test_what_cannot_be_is_said_and_nothing_is_written(cli, arguments, code, words):
+def test_an_impossible_target_is_reported_and_nothing_is_written(cli, arguments, code, words):
     done = cli.in_process("init", *arguments)
 
     assert done.returncode == code, done.stderr

@@ -1,4 +1,4 @@
-"""The instrument states its own error, and another one is asked when wanted."""
+"""The generator states its own error, and another engine checks it on request."""
 
 import json
 
@@ -9,7 +9,7 @@ def read(cli):
     return json.loads((cli.folder / "run" / "results.json").read_text())["configurations"][0]
 
 
-def test_the_generators_own_floor_stands_beside_the_results(cli):
+def test_the_generators_baseline_is_in_the_results_and_in_the_report(cli):
     done = cli("execute", cli.write(), "--out", "run", calibrate=True)
 
     (stage,) = read(cli)["stages"]
@@ -20,19 +20,19 @@ def test_the_generators_own_floor_stands_beside_the_results(cli):
     assert own["ceiling_rps"] > 50
     assert own["spacing_us"]["planned_gap_us"] == pytest.approx(20_000)
     report = (cli.folder / "run" / "report.md").read_text()
-    assert "Generator's own p50 / p95 / p99 (ms)" in report
-    assert "### How exact the instrument is" in report
+    assert "Generator Baseline p50 / p95 / p99 (ms)" in report
+    assert "### Generator Accuracy" in report
 
 
-def test_a_stage_above_the_ceiling_is_flagged_before_it_runs(cli):
+def test_a_rate_above_the_generators_limit_is_reported_before_the_stage_runs(cli):
     spec = cli.write(stages=[{"rps": 900_000, "duration": "100ms"}], load={"workers": 1})
 
     done = cli("execute", spec, "--out", "run", calibrate=True)
 
     lines = done.stderr.splitlines()
-    flagged = next(n for n, line in enumerate(lines) if "is above the" in line)
+    warned = next(n for n, line in enumerate(lines) if "that the generator can offer" in line)
     ended = next(n for n, line in enumerate(lines) if "succeeded" in line)
-    assert flagged < ended
+    assert warned < ended
     assert read(cli)["stages"][0]["calibration"]["above_ceiling"]
 
 
@@ -42,27 +42,27 @@ def test_a_cross_check_runs_each_stage_with_both_engines(cli):
 
     done = cli("execute", cli.write(stages=stages), "--cross-check", "--out", "run")
 
-    found = read(cli)
+    configuration = read(cli)
     assert done.returncode == 0, done.stderr
-    assert [stage["name"] for stage in found["stages"]] == ["50 RPS", "100 RPS"]
-    assert [check["engines"] for check in found["cross_check"]] == [["builtin", "k6"]] * 2
-    assert [check["trial"]["order"] for check in found["cross_check"]] == [1, 2]
-    assert all(check["trial"]["requests"]["succeeded"] for check in found["cross_check"])
+    assert [stage["name"] for stage in configuration["stages"]] == ["50 RPS", "100 RPS"]
+    assert [check["engines"] for check in configuration["cross_check"]] == [["builtin", "k6"]] * 2
+    assert [check["trial"]["order"] for check in configuration["cross_check"]] == [1, 2]
+    assert all(check["trial"]["requests"]["succeeded"] for check in configuration["cross_check"])
     assert "### Cross-check" in (cli.folder / "run" / "report.md").read_text()
 
 
-def test_the_report_says_who_ran_where(cli):
+def test_the_report_names_the_processors_of_app_and_generator(cli):
     spec = cli.write()
 
     done = cli("execute", spec, "--set", "topology.cpus=[0]", "--set", "load.cpus=[0]", "--out", "run")
 
     report = (cli.folder / "run" / "report.md").read_text()
     assert done.returncode == 0, done.stderr
-    assert "app and proxy stayed on 0" in report
-    assert "the generator stayed on processors 0" in report
+    assert "app and proxy are pinned to 0" in report
+    assert "the generator was pinned to processors 0" in report
 
 
-def test_a_processor_that_is_not_there_is_named(cli):
+def test_a_missing_processor_is_named(cli):
     done = cli("execute", cli.write(), "--set", "topology.cpus=[4000]", "--out", "run")
 
     assert done.returncode == 3

@@ -1,11 +1,11 @@
-"""A verdict is put to the test on the real thing."""
+"""A counter-experiment on a real service."""
 
 import json
 
 from tests.cli.conftest import app_command
 
 
-def test_slots_that_are_doubled_lift_what_they_limited(cli):
+def test_more_workers_lift_a_concurrency_limit(cli):
     app = {"command": app_command("none", "--slots", "3")}  # 3 at once, 10 ms each: 300 a second at most
     spec = cli.write(topology={"kind": "process", "app": app}, stages=[{"rps": 500, "duration": "2s"}])
 

@@ -1,4 +1,4 @@
-"""A report is rendered from what was stored, the same however often, and of a killed run as far as it got."""
+"""A report is rendered from stored results, always the same; that of a killed run from its journal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.cli.test_resume import killed
 RUN = ROOT / "reports" / "app-server"
 
 
-def test_the_report_of_a_finished_run_comes_out_as_it_was_written(cli):
+def test_the_report_of_a_finished_run_is_the_one_that_was_written(cli):
     cli("execute", cli.write(), "--out", "run")
 
     first, second = cli.in_process("report", "run"), cli.in_process("report", "run")
@@ -21,7 +21,7 @@ def test_the_report_of_a_finished_run_comes_out_as_it_was_written(cli):
     assert first.stdout == second.stdout == (cli.folder / "run" / "report.md").read_text()
 
 
-def test_the_journal_analyzed_again_gives_the_same_results_to_the_byte(cli):
+def test_the_journal_analyzed_again_gives_the_same_bytes(cli):
     spec = cli.write(stages=[{"rps": 20, "duration": "1s"}, {"rps": 30, "duration": "1s"}])
     cli("execute", spec, "--out", "run", "--set", "title=Mine", "--stage", "30 RPS", calibrate=True)
 
@@ -31,13 +31,13 @@ def test_the_journal_analyzed_again_gives_the_same_results_to_the_byte(cli):
     assert again.stdout == (cli.folder / "run" / "results.json").read_text()
 
 
-def test_json_gives_the_stored_results(cli):
+def test_format_json_prints_the_stored_results(cli):
     done = cli.in_process("report", RUN, "--format", "json")
 
     assert json.loads(done.stdout) == json.loads((RUN / "results.json").read_text())
 
 
-def test_write_puts_everything_into_the_folder_again(cli):
+def test_write_restores_every_rendered_file(cli):
     cli.pictures = True
     cli("execute", cli.write(), "--out", "run")
     folder = cli.folder / "run"
@@ -51,7 +51,7 @@ def test_write_puts_everything_into_the_folder_again(cli):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_html_gives_the_page(cli):
+def test_format_html_prints_the_page(cli):
     cli("execute", cli.write(), "--out", "run")
 
     assert (
@@ -67,7 +67,7 @@ def test_out_writes_a_file(cli):
     assert (cli.folder / "it.md").read_text().startswith("# ")
 
 
-def test_of_a_run_that_was_killed_what_its_journal_holds_is_shown(cli):
+def test_the_report_of_a_killed_run_shows_its_journal(cli):
     folder = killed(cli, "at 40: offering")
     assert not (folder / "results.json").exists()
 
@@ -92,7 +92,7 @@ def test_of_a_run_that_was_killed_what_its_journal_holds_is_shown(cli):
     ],
     ids=["edited", "newer", "cut"],
 )
-def test_of_a_run_whose_results_are_damaged_what_its_journal_holds_is_shown(cli, spoil, words):
+def test_the_report_of_damaged_results_shows_the_journal(cli, spoil, words):
     cli("execute", cli.write(), "--out", "run")
     whole = cli.in_process("report", "run").stdout
     results = cli.folder / "run" / "results.json"
@@ -116,7 +116,7 @@ def test_of_a_run_whose_results_are_damaged_what_its_journal_holds_is_shown(cli,
         ({"run.json": "{}", "spec.yaml": ""}, "is no run folder"),
     ],
 )
-def test_a_folder_that_cannot_be_shown_is_explained(cli, files, words):
+def test_a_folder_that_is_not_a_run_is_explained(cli, files, words):
     for name, content in files.items():
         (cli.folder / name).write_text(content)
 

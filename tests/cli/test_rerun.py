@@ -1,5 +1,6 @@
-"""Archives from the command line: verified, looked into, and run again."""
+"""Archives from the command line: verified, listed, extracted, and run again."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -7,11 +8,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from runner.archive.files import content
 from runner.archive.pack import pack
+from runner.store.journal import encode_entry, read
 from runner.store.reanalyze import reanalyze_folder
 from runner.store.results_file import encode_results
+from runner.store.run_file import JOURNAL, parse_run_file
 from tests.archive.folders import fresh_run
 from tests.cli.conftest import Cli, app_command
 
@@ -33,15 +37,15 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def archive(home) -> Path:
-    (found,) = (home.folder / "run").glob("*.zip")
-    return found
+    (path,) = (home.folder / "run").glob("*.zip")
+    return path
 
 
 def results_of(folder: Path):
     return json.loads((folder / "results.json").read_text())
 
 
-def test_a_run_is_verified_and_looked_into(home, archive, tmp_path):
+def test_an_archive_is_verified_listed_shown_and_extracted(home, archive, tmp_path):
     verified = home.in_process("verify", archive)
     listed = home.in_process("archive", "ls", archive)
     shown = home.in_process("archive", "show", archive, "spec.yaml")
@@ -50,7 +54,10 @@ def test_a_run_is_verified_and_looked_into(home, archive, tmp_path):
 
     assert verified.returncode == 0
     assert "every number follows" in verified.stdout
-    assert verified.stdout.splitlines()[-1] == listed.stdout.splitlines()[-1]
+    assert "journal.ndjson: what was measured" in verified.stdout
+    assert "logs/tiny/app.log: output of the programs" in verified.stdout
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert verified.stdout.splitlines()[-1] == listed.stdout.splitlines()[-1] == f"sha256 {digest}"
     assert shown.stdout == (home.folder / "run" / "spec.yaml").read_text()
     assert (missing.returncode, "did you mean 'spec.yaml'?" in missing.stderr) == (2, True)
     assert out.stdout == f"{tmp_path / 'out'}\n"
@@ -59,7 +66,7 @@ def test_a_run_is_verified_and_looked_into(home, archive, tmp_path):
     ).read_bytes()
 
 
-def test_packed_again_it_is_the_same_and_differs_in_nothing(home, archive, tmp_path):
+def test_the_same_run_is_packed_into_the_same_archive(home, archive, tmp_path):
     packed = home.in_process("archive", "pack", "run", "--out", tmp_path / "again.zip")
     same = home.in_process("archive", "diff", archive, tmp_path / "again.zip")
 
@@ -68,7 +75,7 @@ def test_packed_again_it_is_the_same_and_differs_in_nothing(home, archive, tmp_p
     assert same.stdout == "the archives have the same content\n"
 
 
-def test_run_again_it_is_the_same_experiment_and_it_is_said_whether_it_is_reproduced(home, archive):
+def test_a_rerun_repeats_the_experiment_and_shows_whether_it_is_reproduced(home, archive):
     done = home("execute", archive, "--out", "again", "--fail-unless-reproduced")
 
     again = home.folder / "again"
@@ -79,9 +86,9 @@ def test_run_again_it_is_the_same_experiment_and_it_is_said_whether_it_is_reprod
     assert results_of(again)["run"]["overrides"] == ["stages[0].rps=50"]
     (stage,) = results_of(again)["configurations"][0]["stages"]
     assert (stage["name"], stage["requests"]["scheduled"]) == ("at 40", 50)
-    found = json.loads((again / "reproduction.json").read_text())
-    assert found["then"]["id"] == results_of(home.folder / "run")["run"]["id"]
-    assert (again / "reproduction.md").read_text().startswith(f"# Run again: {found['verdict']}\n")
+    reproduction = json.loads((again / "reproduction.json").read_text())
+    assert reproduction["then"]["id"] == results_of(home.folder / "run")["run"]["id"]
+    assert (again / "reproduction.md").read_text().startswith(f"# Reproduction: {reproduction['verdict']}\n")
     (new,) = again.glob("*.zip")
     assert home.in_process("verify", new).returncode == 0
     commented = home.in_process("comment", new, "--baseline", archive, "--dry-run")
@@ -89,14 +96,14 @@ def test_run_again_it_is_the_same_experiment_and_it_is_said_whether_it_is_reprod
     assert "at 40" in commented.stdout
 
 
-def test_a_slower_service_is_not_reproduced_and_it_is_said_where(home, archive, monkeypatch):
+def test_a_slower_service_is_not_reproduced_and_the_metric_is_named(home, archive, monkeypatch):
     monkeypatch.setenv(SLOW, "0.05")
 
     done = home("execute", archive, "--out", "slow", "--fail-unless-reproduced")
 
     assert done.returncode == 99, done.stderr
-    # a busy machine may make the stage suspect, and then nobody can tell; but reproduced it is not
-    assert re.search(r"(Not reproduced|cannot be told)\. at 40: .*p95 Duration \(ms\) \+", done.stderr)
+    # on a busy machine the stage may become suspect, and the result inconclusive; but it is never reproduced
+    assert re.search(r"(Not reproduced|Inconclusive)\. at 40: .*p95 Duration \(ms\) \+", done.stderr)
 
 
 def test_a_dry_run_shows_what_would_be_started_and_starts_nothing(home, archive):
@@ -109,11 +116,11 @@ def test_a_dry_run_shows_what_would_be_started_and_starts_nothing(home, archive)
 
 
 @pytest.mark.parametrize("more", [["--stage", "at 30"], ["--prove"], ["--base-dir", "nowhere"]])
-def test_an_archive_is_run_as_it_is(home, archive, more):
+def test_an_archive_is_run_unchanged(home, archive, more):
     assert home.in_process("execute", archive, *more).returncode == 2
 
 
-def test_a_base_dir_and_a_demand_go_with_archives_only(home):
+def test_base_dir_and_fail_unless_reproduced_need_an_archive(home):
     spec = home.write()
 
     assert home.in_process("execute", spec, "--base-dir", ".").returncode == 2
@@ -125,8 +132,8 @@ def damaged(whole: bytes) -> bytes:
     return whole[:500] + bytes([whole[500] ^ 1]) + whole[501:]
 
 
-def embellished(whole: bytes, folder: Path) -> bytes:
-    """Whole to the last byte, but with a number that was made up."""
+def with_another_number(whole: bytes, folder: Path) -> bytes:
+    """Return an archive whose manifest is right and one of whose numbers is forged."""
     path = folder / "whole.zip"
     path.write_bytes(whole)
     with zipfile.ZipFile(path) as archive:
@@ -137,30 +144,31 @@ def embellished(whole: bytes, folder: Path) -> bytes:
     return pack(files)
 
 
-def test_a_damaged_or_made_up_archive_is_refused_everywhere_and_nothing_is_run(home, archive, tmp_path):
-    flipped, made_up = tmp_path / "flipped.zip", tmp_path / "no-suffix"
+def test_a_damaged_or_forged_archive_is_refused_and_nothing_is_run(home, archive, tmp_path):
+    flipped, forged = tmp_path / "flipped.zip", tmp_path / "no-suffix"
     flipped.write_bytes(damaged(archive.read_bytes()))
-    made_up.write_bytes(embellished(archive.read_bytes(), tmp_path))
+    forged.write_bytes(with_another_number(archive.read_bytes(), tmp_path))
 
     for command in (["execute", "--out", tmp_path / "out"], ["report"]):
         done = home.in_process(*command, flipped)
         assert (done.returncode, "its bytes were changed" in done.stderr) == (104, True), command
     for command in (["verify"], ["execute", "--out", tmp_path / "out"]):
-        done = home.in_process(*command, made_up)
+        done = home.in_process(*command, forged)
         assert done.returncode == 104
         assert "duration_ms.p95 is 0.001, but the data give" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_an_archive_never_aims_load_at_another_host_by_itself(home, tmp_path):
+def test_the_authorization_of_an_archives_run_does_not_carry_over(home, tmp_path):
     run = fresh_run("docker-4k", tmp_path / "run")
     text = (run / "spec.yaml").read_text()
     head, _, rest = text.partition("topology:")
     load = rest[rest.index("\nload:") :].replace("load:\n", "load:\n  allow_hosts: [192.0.2.7]\n", 1)
     (run / "spec.yaml").write_text(f'{head}topology: {{kind: external, url: "http://192.0.2.7:80"}}\n{load}')
-    begun = json.loads((run / "run.json").read_text())
-    begun["authorized"] = True
-    (run / "run.json").write_text(json.dumps(begun))
+    begun = parse_run_file((run / "run.json").read_bytes(), "run.json")
+    (run / "run.json").write_bytes(replace(begun, authorized=True).to_json())
+    entries = [replace(entry, trial=replace(entry.trial, topology=None)) for entry in read(run / JOURNAL)]
+    (run / JOURNAL).write_bytes(b"".join(encode_entry(entry) + b"\n" for entry in entries))
     (run / "results.json").write_bytes(encode_results(reanalyze_folder(run)))
     (run / "report.md").unlink()
     path = tmp_path / "aimed.zip"
@@ -169,12 +177,12 @@ def test_an_archive_never_aims_load_at_another_host_by_itself(home, tmp_path):
     done = home.in_process("execute", path, "--out", tmp_path / "out")
 
     assert done.returncode == 2
-    assert "load on http://192.0.2.7:80" in done.stderr
-    assert "needs your word" in done.stderr
+    assert "sends load to http://192.0.2.7:80" in done.stderr
+    assert "confirm that you are authorized" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_a_build_folder_is_found_and_held_against_the_lock(home, tmp_path):
+def test_a_build_folder_is_compared_with_the_lock(home, tmp_path):
     path = tmp_path / "docker.zip"
     path.write_bytes(pack(content(fresh_run("docker-4k", tmp_path / "run"))))
 
@@ -183,15 +191,15 @@ def test_a_build_folder_is_found_and_held_against_the_lock(home, tmp_path):
     (tmp_path / "moved" / "app_server" / "more.py").write_text("")
 
     lost = home.in_process("execute", path, "--dry-run")
-    found = home.in_process("execute", path, "--dry-run", "--base-dir", tmp_path / "moved" / "experiments")
+    moved = home.in_process("execute", path, "--dry-run", "--base-dir", tmp_path / "moved" / "experiments")
 
     assert lost.returncode == 3
     assert "--base-dir" in lost.stderr
-    assert found.returncode == 0
-    assert "docker-4k.build.content: " in found.stderr
+    assert moved.returncode == 0
+    assert "docker-4k.build.content: " in moved.stderr
 
 
-def test_the_zip_of_another_program_is_told_from_a_specification(home, tmp_path):
+def test_the_zip_of_another_program_is_not_read_as_a_specification(home, tmp_path):
     path = tmp_path / "spec.yaml"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("spec.yaml", "version: 1\n")

@@ -1,4 +1,4 @@
-"""A run that was killed goes on where it was, and what it measured before stays as it is."""
+"""A killed run resumes, and what it measured before stays unchanged."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.cli.test_execute import results_of, wait_for
 STAGES = [{"rps": rps, "duration": "1s", "name": f"at {rps}"} for rps in (20, 30, 40)]
 
 
-def killed(cli, said, **changes):
-    """A run folder whose runner was killed when it said something."""
+def killed(cli, message, **changes):
+    """Return the folder of a run that was killed when it printed a message."""
     process = cli.start("execute", cli.write(stages=STAGES, **changes), "--out", "run")
-    wait_for(process, said)
+    wait_for(process, message)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     return cli.folder / "run"
@@ -38,10 +38,10 @@ def test_what_is_complete_is_not_run_again_and_the_rest_is(cli):
     assert [stage["status"] for stage in results["configurations"][0]["stages"]] == ["complete"] * 3
     assert results["run"]["status"] == "complete"
     assert len(results["run"]["resumed_at"]) == 1
-    assert "taken up again" in (folder / "report.md").read_text()
+    assert "interrupted and resumed at" in (folder / "report.md").read_text()
 
 
-def test_a_run_that_was_interrupted_runs_the_stage_it_was_in_once_more(cli):
+def test_the_stage_that_a_signal_interrupted_is_run_again(cli):
     process = cli.start("execute", cli.write(stages=STAGES), "--out", "run")
     wait_for(process, "at 30: offering")
     process.send_signal(signal.SIGINT)
@@ -54,7 +54,7 @@ def test_a_run_that_was_interrupted_runs_the_stage_it_was_in_once_more(cli):
     assert [stage["requests"]["succeeded"] for stage in stages] == [20, 30, 40]
 
 
-def test_a_line_that_was_half_written_is_taken_off(cli):
+def test_an_incomplete_journal_line_is_removed(cli):
     folder = killed(cli, "at 30: offering")
     with (folder / "journal.ndjson").open("a") as journal:
         journal.write('{"schema_version":1,"run":{"run_id')
@@ -65,7 +65,7 @@ def test_a_line_that_was_half_written_is_taken_off(cli):
     assert [trial["stage"] for trial in journal_of(folder)] == ["at 20", "at 30", "at 40"]
 
 
-def test_a_run_that_is_whole_starts_nothing(cli):
+def test_resuming_a_complete_run_starts_nothing(cli):
     cli("execute", cli.write(stages=STAGES), "--out", "run")
     before = {path: path.read_bytes() for path in (cli.folder / "run").rglob("*") if path.is_file()}
 
@@ -73,11 +73,11 @@ def test_a_run_that_is_whole_starts_nothing(cli):
 
     assert (done.returncode, done.stdout) == (0, "run/report.md\n")
     assert {path: path.read_bytes() for path in (cli.folder / "run").rglob("*") if path.is_file()} == before
-    assert "the run in run is complete: there is nothing to go on with" in done.stderr
-    assert "bringing" not in done.stderr
+    assert "the run in run is complete: there is nothing to resume" in done.stderr
+    assert "starting the" not in done.stderr
 
 
-def test_overrides_and_what_the_run_was_narrowed_to_are_kept(cli):
+def test_overrides_and_the_selection_of_stages_are_kept(cli):
     spec = cli.write(stages=STAGES)
     process = cli.start(
         "execute", spec, "--out", "run", "--set", "title=Other", "--stage", "at 20", "--stage", "at 40"
@@ -111,7 +111,7 @@ def test_counter_experiments_are_not_run_twice(cli):
     ("arguments", "words"),
     [
         (["--resume", "nowhere"], "no run to resume"),
-        (["--resume", ".", "tiny.yaml"], "goes on with the run as it was begun"),
+        (["--resume", ".", "tiny.yaml"], "continues a run with the options that it was started with"),
         ([], "give the path of a specification"),
     ],
 )
@@ -124,7 +124,7 @@ def test_what_cannot_be_resumed_is_refused(cli, arguments, words):
     assert words in done.stderr
 
 
-def test_a_run_of_another_machine_is_refused(cli):
+def test_a_run_of_another_machine_is_not_resumed(cli):
     folder = killed(cli, "at 30: offering")
     begun = json.loads((folder / "run.json").read_text())
     begun["run"]["environment"]["cpu_model"] = "Abacus"
@@ -138,9 +138,13 @@ def test_a_run_of_another_machine_is_refused(cli):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("{", "cannot be read"), ("[]", "cannot be read"), ('{"schema_version": 9}', "another Loadproof")],
+    [
+        ("{", "cannot be read"),
+        ("[]", "cannot be read"),
+        ('{"schema_version": 9}', "another version of Loadproof"),
+    ],
 )
-def test_a_damaged_run_file_is_said(cli, content, words):
+def test_a_damaged_run_file_is_reported(cli, content, words):
     folder = cli.folder / "run"
     folder.mkdir()
     (folder / "run.json").write_text(content)

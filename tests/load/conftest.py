@@ -1,14 +1,18 @@
 import os
+import ssl
 from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 
-from runner.core.facts import Endpoint
+from runner.core.facts import Endpoint, Tls
 from runner.experiment.model import Load, Stage
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder
 from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
+from runner.load.tls_exchange import TlsExchange
+from tests.servers.certificates import Authority
 
 
 class Offered:
@@ -55,3 +59,33 @@ def run_load():
         return offered
 
     return run
+
+
+@pytest.fixture(scope="session")
+def test_authority():
+    return Authority()
+
+
+@dataclass
+class Way:
+    """One way to offer load, and the server's side of it."""
+
+    make: object
+    server: ssl.SSLContext | None
+    tls: Tls | None = None
+
+
+@pytest.fixture(params=["compiled", "python", "TLS 1.2", "TLS 1.3"])
+def way(request, monkeypatch, test_authority, tmp_path):
+    """Each exchange, with the TLS context of its server."""
+    if request.param.startswith("TLS"):
+        tls = Tls("127.0.0.1", test_authority.file(tmp_path))
+        context = test_authority.context("127.0.0.1")
+        version = ssl.TLSVersion.TLSv1_3 if request.param == "TLS 1.3" else ssl.TLSVersion.TLSv1_2
+        context.minimum_version = context.maximum_version = version
+        return Way(lambda *args: TlsExchange(*args, tls), context, tls)
+    if request.param == "python":
+        monkeypatch.setenv("LOADPROOF_NO_EXTENSIONS", "1")
+    elif plain_exchange() is Exchange:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("runner.load.fastpath was not built")
+    return Way(plain_exchange(), None)

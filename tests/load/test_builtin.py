@@ -1,5 +1,6 @@
 """The generator against servers that misbehave, each in one known way."""
 
+import contextlib
 import json
 import os
 import resource
@@ -17,7 +18,7 @@ import trio
 
 from runner.core import histogram
 from runner.core.errors import EnvironmentLacks
-from tests.servers.scripted import scripted
+from tests.servers.scripted import in_one_segment, scripted
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
@@ -27,11 +28,12 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 def responds(*pieces: bytes, pause: float = 0.0, close: bool = False):
     def script(client: socket.socket, _: bytes) -> None:
-        for piece in pieces:
-            client.sendall(piece)
-            time.sleep(pause)
-        if close:
-            client.shutdown(socket.SHUT_RDWR)
+        with in_one_segment(client) if close else contextlib.nullcontext():
+            for piece in pieces:
+                client.sendall(piece)
+                time.sleep(pause)
+            if close:
+                client.shutdown(socket.SHUT_RDWR)
 
     return script
 
@@ -55,6 +57,19 @@ GOOD = {
     ),
     "closed after the response without notice": responds(OK, close=True),
     "garbage after the response": responds(OK + b"and garbage"),
+    "folded header lines": responds(b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 5\r\n\r\nhello"),
+    "a transfer coding beside a length": responds(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+    ),
+    "a length twice": responds(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
+    "lines that end with LF alone": responds(b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello"),
+    "spaces behind the size of a chunk": responds(CHUNKED, b"5   \r\nhello\r\n0\r\n\r\n"),
+    "another coding, ended by closing": responds(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhello", close=True
+    ),
+    "a head of 64,000 bytes": responds(
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 64_000 + b"\r\nContent-Length: 5\r\n\r\nhello"
+    ),
     "a body over many reads": responds(
         b"HTTP/1.1 200 OK\r\nContent-Length: 1000005\r\n\r\n", b"x" * 1_000_000, b"hello"
     ),
@@ -91,6 +106,22 @@ async def test_every_failure_is_counted_by_its_kind(run_load, kind, script, conn
         offered = await run_load(port, connection=connection, timeout="500ms", expect=HELLO)
 
     assert offered.failures == {kind: 20}
+
+
+async def test_the_reasons_why_responses_were_not_understood_are_counted(run_load):
+    turns = iter(range(1000))
+
+    def script(client, _):
+        head = b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n" if next(turns) % 4 == 0 else b"SSH-2.0-OpenSSH_9.2\r\n"
+        client.sendall(head)
+
+    with scripted(script) as port:
+        offered = await run_load(port)
+
+    assert offered.failures == {"protocol": 20}
+    assert (
+        "20 protocol failures: no status line of HTTP/1 (15); a header line without a colon (5)"
+    ) in offered.facts.notes
 
 
 async def test_a_head_without_end_is_a_protocol_failure_and_needs_no_memory(run_load):
@@ -193,6 +224,25 @@ async def test_queued_requests_are_sent_later_and_measured_from_their_due_time(r
     assert response.max_ms > 300
 
 
+async def test_a_wait_for_a_free_slot_is_recorded_apart_from_the_generators_lateness(run_load):
+    with scripted(responds(OK, pause=0.05)) as port:
+        offered = await run_load(
+            port, max_in_flight=1, when_full="queue", rps=40, warmup=0.2, duration=0.5, workers=1
+        )
+
+    delay = histogram.merge(second.dispatch_delay for second in offered.seconds)
+    lateness = histogram.merge(second.lateness for second in offered.seconds)
+    assert delay.count == lateness.count == 20
+    assert lateness.percentile_ms(50) < delay.percentile_ms(50) / 10
+
+
+async def test_without_a_queue_lateness_is_the_dispatch_delay_and_recorded_once(run_load):
+    with scripted(responds(OK)) as port:
+        offered = await run_load(port)
+
+    assert all(not second.lateness.counts for second in offered.seconds)
+
+
 async def test_warm_up_requests_count_only_as_completed(run_load):
     with scripted(responds(OK)) as port:
         offered = await run_load(port, warmup=0.25, duration=0.25, rps=80)
@@ -284,16 +334,6 @@ def in_turns(*scripts):
 
 def closes(client, _):
     client.shutdown(socket.SHUT_RDWR)
-
-
-@pytest.mark.parametrize("end", [closes, resets], ids=["closed", "reset"])
-async def test_a_keep_alive_connection_that_the_server_closed_is_replaced_and_noted(run_load, end):
-    with scripted(in_turns(responds(OK), end)) as port:
-        offered = await run_load(port)
-
-    assert offered.failures == {}
-    assert offered.succeeded == 20
-    assert any("keep-alive connection closed by the server" in note for note in offered.facts.notes)
 
 
 async def test_a_request_that_is_not_idempotent_is_not_sent_again(run_load):

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from runner.load.loop import Loop, plain_exchange
+from runner.load.merge import merged
 from runner.load.timeline import Timeline
 from tests.load.orders import order
 from tests.servers.scripted import scripted
@@ -85,6 +86,20 @@ def test_requests_that_cannot_be_sent_soon_after_the_window_are_dropped(monkeypa
     assert counts["scheduled"] == 2000
     assert counts["sent"] == counts["succeeded"] == 256
     assert counts["dropped"] == 2000 - 256
+
+
+def test_a_generator_that_is_late_itself_is_recorded_so_also_with_a_queue(monkeypatch):
+    monkeypatch.setattr(plain_exchange(), "send_due", slowly(plain_exchange().send_due))
+    seconds = []
+    with scripted(lambda client, _: client.sendall(OK)) as port:
+        stage = order(port, duration=0.1, when_full="queue", max_in_flight=500)
+        loop = Loop(stage, iter((0, 1) for _ in range(200)), seconds.append)
+        loop.run(time.monotonic_ns() + 20 * MS, lambda: False)
+        loop.close()
+
+    reported = merged([second.message(cpu_s=0, in_flight=0) for second in seconds])
+    assert reported.lateness.count == 200
+    assert reported.lateness.max_ms >= 19
 
 
 @pytest.mark.parametrize("quantum_ns", [0, 1000, 2000, 37_000, 250_000, 1_000_000])

@@ -3,11 +3,13 @@
 import contextlib
 import itertools
 
+import httptools
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from runner.load.response_parser import Heads, ProtocolFault, Response
+from runner.load.response_parser import Heads, Response
+from runner.load.tolerant_parser import ProtocolFault
 
 OK = b"HTTP/1.1 200 OK\r\n"
 WHOLE = {
@@ -42,6 +44,62 @@ WHOLE = {
         200,
         True,
     ),
+    "a folded header line": (OK + b"X-Long: one\r\n\t two\r\nContent-Length:\r\n 5\r\n\r\nhello", 200, True),
+    "a folded line that looks like a header": (
+        OK + b"X: a\r\n Connection: close\r\nContent-Length: 5\r\n\r\nhello",
+        200,
+        True,
+    ),
+    "a space before the first header": (OK + b" X: a\r\nContent-Length: 5\r\n\r\nhello", 200, True),
+    "a space before a colon": (OK + b"Content-Length : 5\r\n\r\nhello", 200, True),
+    "a transfer coding beside a length": (
+        OK + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        200,
+        True,
+    ),
+    "a coding before chunks": (
+        OK + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        200,
+        True,
+    ),
+    "the coding identity": (OK + b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello", 200, True),
+    "a length twice": (OK + b"Content-Length: 5\r\ncontent-length: 05\r\n\r\nhello", 200, True),
+    "a list of equal lengths": (OK + b"Content-Length: 5, 5\r\n\r\nhello", 200, True),
+    "lines that end with LF alone": (b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", 200, True),
+    "lines that end with LF alone, and a body like a head's end": (
+        b"HTTP/1.1 200 OK\nContent-Length: 5\n\n\r\n\r\nx",
+        200,
+        True,
+    ),
+    "lines that end in different ways": (b"HTTP/1.1 200 OK\r\nContent-Length: 5\n\r\nhello", 200, True),
+    "chunks that end with LF alone": (
+        b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n0\nX: 1\n\n",
+        200,
+        True,
+    ),
+    "spaces behind the size of a chunk": (
+        OK + b"Transfer-Encoding: chunked\r\n\r\n5 \t\r\nhello\r\n0  \r\n\r\n",
+        200,
+        True,
+    ),
+    "a chunk's size with zeros": (
+        OK + b"Transfer-Encoding: chunked\r\n\r\n0000000000000000000A\r\n0123456789\r\n000\r\n\r\n",
+        200,
+        True,
+    ),
+    "empty lines before": (b"\r\n\r\n" + OK + b"Content-Length: 5\r\n\r\nhello", 200, True),
+    "no reason": (b"HTTP/1.1 404\r\nContent-Length: 0\r\n\r\n", 404, True),
+    "a reason in another encoding": (
+        b"HTTP/1.1 404 \xe4\xff\r\nX-\xe4: \xff\r\nContent-Length: 0\r\n\r\n",
+        404,
+        True,
+    ),
+    "a list of connection options": (
+        OK + b"Connection: Upgrade, CLOSE\r\nContent-Length: 0\r\n\r\n",
+        200,
+        False,
+    ),
+    "another protocol": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", 101, False),
     "header names in capitals": (b"HTTP/1.1 200 OK\r\nCONTENT-LENGTH: 5\r\n\r\nhello", 200, True),
 }
 
@@ -93,9 +151,20 @@ def test_text_in_the_head_is_not_in_the_body():
     assert not read(OK + b"X: hello\r\nContent-Length: 2\r\n\r\nhi", needle=b"hello").matches
 
 
-@given(cut=st.integers(0, 60))
-def test_a_body_without_a_length_ends_with_the_connection(cut):
-    response = read(OK + b"\r\nhello", cut, needle=b"hello")
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"Connection: keep-alive\r\n",
+        b"Transfer-Encoding: gzip\r\n",
+        b"Transfer-Encoding: chunked, gzip\r\n",
+        b"Transfer-Encoding: gzip\r\nContent-Length: 3\r\n",
+        b"Transfer-Encoding: identity\r\n",
+    ],
+)
+@given(cut=st.integers(0, 90))
+def test_a_body_without_a_length_ends_with_the_connection(head, cut):
+    response = read(OK + head + b"\r\nhello", cut, needle=b"hello")
 
     assert not response.complete
     assert response.close()
@@ -120,13 +189,38 @@ def test_a_body_cut_short_by_the_connection_is_not_complete(connection, rest):
         b"HTTP/1.1 abc OK\r\n\r\n",
         OK + b"Content-Length: five\r\n\r\nhello",
         OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
-        OK + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         OK + b"Transfer-Encoding: chunked\r\n\r\nno chunk\r\n",
         OK + b"no colon\r\n\r\n",
+        OK + b"Content-Length:\r\n\r\n",
+        OK + b"Content-Length: 5, 6\r\n\r\nhello!",
+        OK + b"Content-Length: +5\r\n\r\nhello",
+        OK + b"Content-Length: %d\r\n\r\nhello" % 10**30,
+        OK + b"X: a\0b\r\n\r\n",
+        OK + b"X: a\rb\r\n\r\n",
+        OK + b": no name\r\n\r\n",
+        OK + b"two words: 1\r\n\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nhello\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello, there\r\n",
+        b"HTTP/1.1 099 Low\r\n\r\n",
+        b"ICY 200 OK\r\n",
     ],
 )
 def test_data_that_is_no_http_is_a_protocol_fault(data):
     with pytest.raises(ProtocolFault):
+        read(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "no status line of HTTP/1"),
+        (OK + b"A: 1\r\nsecret\r\n\r\n", "a header line without a colon"),
+        (OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", "different values of Content-Length"),
+    ],
+)
+def test_a_fault_tells_its_reason_in_words_of_ours(data, reason):
+    with pytest.raises(ProtocolFault, match=f"^{reason}$"):
         read(data)
 
 
@@ -236,3 +330,61 @@ def test_heads_that_always_differ_do_not_fill_memory():
         heads.remember(read(data), bytearray(data), len(data))
 
     assert len(heads._known) <= 256
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 65_535, 65_536, 200_000])
+def test_a_head_is_accepted_up_to_64_kib_in_whatever_pieces_it_arrives(size):
+    def response(head_bytes: int) -> bytes:
+        rest = OK + b"X: " + b"\r\nContent-Length: 100000\r\n\r\n"
+        return rest.replace(b"X: ", b"X: " + b"x" * (head_bytes - len(rest))) + bytes(100_000)
+
+    def pieces(data: bytes) -> Response:
+        whole = Response(head_only=False, needle=b"")
+        for begin in range(0, len(data), size):
+            whole.feed(memoryview(data)[begin : begin + size])
+        return whole
+
+    assert pieces(response(65_536)).complete
+    with pytest.raises(ProtocolFault, match="64 KiB"):
+        pieces(response(65_537))
+
+
+def strict(data: bytes) -> tuple[int, bool, bytes] | None:
+    """What httptools, which is stricter, understands of one complete response; None if it refuses it."""
+
+    class Reader:
+        body, done = b"", False
+
+        def on_body(self, piece):
+            self.body += piece
+
+        def on_message_complete(self):
+            if parser.get_status_code() >= 200:
+                self.done, self.keep = True, parser.should_keep_alive()
+
+    reader = Reader()
+    parser = httptools.HttpResponseParser(reader)
+    try:
+        parser.feed_data(data)
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return None
+    return (parser.get_status_code(), reader.keep, reader.body) if reader.done else None
+
+
+@given(st.data())
+def test_what_a_stricter_parser_accepts_is_understood_in_the_same_way(draw):
+    data = bytearray(draw.draw(st.sampled_from([whole for whole, _, _ in WHOLE.values()])))
+    for _ in range(draw.draw(st.integers(0, 3))):
+        at = draw.draw(st.integers(0, len(data)))
+        data[at : at + draw.draw(st.integers(0, 2))] = draw.draw(
+            st.sampled_from([b"", b"\r", b"\n", b"\r\n", b" ", b":", b"0", b"5", b"a", b",", b"chunked"])
+        )
+    expected = strict(bytes(data))
+    assume(expected is not None)
+
+    status, keep, body = expected
+    response = Response(head_only=False, needle=body)
+    response.feed(memoryview(data))
+
+    assert (response.complete, response.status, response.keep_alive) == (True, status, keep)
+    assert response.matches

@@ -196,6 +196,17 @@ def test_notes_mention_only_what_happened():
     assert notes() == "a generator worker used at most 20 MiB of memory"
     assert "the wall clock was adjusted by 5.0 ms" in notes(clock_shift_ns=5_000_000)
     assert "12 requests found their keep-alive connection closed by the server" in notes(resent=12)
+    assert "the generator had to close 7 connections" in notes(closed_first=7)
+    assert notes(opened=12_345, closed_by_server=12_000).startswith(
+        "TCP connections opened, the warm-up included: 12,345; the server closed 12,000 | "
+    )
+    assert (
+        "3 requests found their keep-alive connection closed by the server before they arrived; they "
+        in notes(stale=3)
+    )
+    assert notes(faults={"a NUL in the head": 2, "no status line of HTTP/1": 1_000}).startswith(
+        "1,002 protocol failures: no status line of HTTP/1 (1,000); a NUL in the head (2) | "
+    )
     assert "the generator had to close 7 connections that the server left open" in notes(closed_first=7)
 
 

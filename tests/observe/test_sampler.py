@@ -1,12 +1,14 @@
 import os
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.facts import Role, Subject, Window
-from runner.observe.environment import environment
+from runner.observe.environment import _read, environment
 from runner.observe.processes import start_ticks
+from runner.observe.readers import Reading, SystemReader
 from runner.observe.sampler import beats, watch
 
 moments = st.integers(0, 4 * 10**9)
@@ -60,6 +62,30 @@ async def test_after_a_late_start_missed_samples_are_taken_at_once_and_the_other
     )
 
     assert len(facts.samples) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "fact"),
+    [
+        (b"4096\n", 4096), (b"32768\t60999\n", "32768 60999"), (b"tsc\n", "tsc"), (b"", None),
+        (b"9" * 30, None), (b"\xff\xfe x", "\ufffd\ufffd x"), ("\u0663".encode(), "\u0663"),
+        (b"x" * 5000, "x" * 200),
+    ],
+)  # fmt: skip
+def test_a_fact_of_the_host_is_read_within_bounds(tmp_path, content, fact):
+    (tmp_path / "fact").write_bytes(content)
+
+    assert _read(str(tmp_path / "fact")) == fact
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"cpu\n", b"cpu x y z w\n", b"cpu 1 2\n", b"\xff\n", b"cpu " + b"9" * 5000 + b" 1 1 1 1\n"],
+)
+def test_a_host_whose_statistics_are_unusual_is_not_read(tmp_path, content):
+    (tmp_path / "stat").write_bytes(content)
+
+    assert SystemReader(tmp_path / "stat").read() == Reading(None, None)
 
 
 def test_the_environment_describes_the_machine_without_its_host_name():

@@ -1,10 +1,13 @@
 """A counter is used if it was read at both ends of the window and never decreased; else it is listed."""
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.facts import Unreadable
 from runner.observe.counters.level import Level, gauge
-from runner.observe.counters.series import DECREASED, NOT_COUNTED, ONE_END, Readings, When
+from runner.observe.counters.series import DECREASED, NOT_COUNTED, ONE_END, TOO_MANY, Readings, When
 
 
 def read(*values, make=Level):
@@ -19,7 +22,7 @@ def read(*values, make=Level):
     return readings.conclude()
 
 
-@given(st.lists(st.integers(0, 2**63), min_size=2).map(sorted))
+@given(st.lists(st.integers(0, 10**15), min_size=2).map(sorted))
 def test_a_counter_that_only_rose_has_its_first_and_its_last_value(values):
     (counter,), unreadable = read(*values)
 
@@ -27,7 +30,7 @@ def test_a_counter_that_only_rose_has_its_first_and_its_last_value(values):
     assert unreadable == ()
 
 
-@given(st.lists(st.integers(0, 2**63), min_size=2))
+@given(st.lists(st.integers(0, 10**15), min_size=2))
 def test_a_counter_that_decreased_is_listed_even_if_it_rose_above_its_start_again(values):
     counters, unreadable = read(*values)
 
@@ -43,6 +46,52 @@ def test_a_gauge_may_fall_and_keeps_its_peak(values):
     (counter,), _ = read(*values, make=gauge)
 
     assert (counter.before, counter.after, counter.peak) == (values[0], values[-1], max(values))
+
+
+@given(
+    st.one_of(
+        st.sampled_from([math.nan, math.inf, -math.inf, 1.1e15, 1e308, -1, -1e-9]),
+        st.floats().filter(lambda value: not 0 <= value <= 1e15),
+        st.integers(10**15 + 1),
+    ),
+    st.sampled_from([0, 2]),
+    st.sampled_from([Level, gauge]),
+)
+def test_a_value_out_of_bounds_at_either_end_is_not_readable(value, index, make):
+    values = [5, 5, 5]
+    values[index] = value
+
+    counters, (fault,) = read(*values, make=make)
+
+    assert counters == ()
+    assert fault.name == "name"
+    assert "is not between 0 and 1e+15" in fault.reason
+
+
+def test_a_value_out_of_bounds_in_between_is_left_out():
+    (counter,), unreadable = read(5, math.nan, 9, make=gauge)
+
+    assert (counter.before, counter.after, counter.peak, unreadable) == (5, 9, 9, ())
+
+
+def test_a_peak_out_of_bounds_makes_its_counter_unreadable():
+    counters, (fault,) = read(5, 6, make=lambda value: Level(value, "s", "gauge", peak=math.inf))
+
+    assert (counters, fault.reason) == ((), "its value, inf, is not between 0 and 1e+15")
+
+
+def test_a_limit_that_nothing_can_reach_is_none():
+    (counter,), _ = read(5, 6, make=lambda value: gauge(value, limit=2.0**62))
+
+    assert counter.limit is None
+
+
+def test_a_source_with_too_many_counters_is_not_readable():
+    readings = Readings()
+    for when in When.BEGIN, When.END:
+        readings.add("net:host", "queues", {f"q.{n}": gauge(1) for n in range(5_001)}, when)
+
+    assert readings.conclude() == ((), (Unreadable("net:host", "queues", TOO_MANY),))
 
 
 def test_a_source_that_failed_at_either_end_gives_no_counter():

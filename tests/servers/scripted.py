@@ -17,13 +17,15 @@ def scripted(
     script: Script,
     *,
     once: bool = False,
+    body: bool = True,
     family: int = socket.AF_INET,
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[int]:
     """Serve `script` on a free loopback port until the block ends; yields the port.
 
-    A connection is served until it closes, or once. With `tls`, scripts get it after the handshake; a script
-    that just closes it does so without close_notify.
+    A connection is served until it closes, or once. Without `body`, scripts get the request as soon as its
+    head is there, and the rest stays unread: closing then resets the connection. With `tls`, scripts get it
+    after the handshake; a script that just closes it does so without close_notify.
     """
     host = "127.0.0.1" if family == socket.AF_INET else "::1"
     listener = socket.create_server((host, 0), family=family, backlog=512)
@@ -41,7 +43,7 @@ def scripted(
                 client = stack.enter_context(tls.wrap_socket(client, server_side=True))
                 open_now.add(client)
                 stack.callback(open_now.discard, client)
-            while request := _read_request(client):
+            while request := _read_request(client, body=body):
                 script(client, request)
                 if once:
                     break
@@ -68,14 +70,16 @@ def scripted(
         thread.join(5)
 
 
-def _read_request(client: socket.socket) -> bytes:
+def _read_request(client: socket.socket, *, body: bool) -> bytes:
     data = b""
     while b"\r\n\r\n" not in data:
         piece = client.recv(65536)
         if not piece:
             return b""
         data += piece
-    head, _, body = data.partition(b"\r\n\r\n")
+    if not body:
+        return data
+    head, _, content = data.partition(b"\r\n\r\n")
     length = next(
         (
             int(line.split(b":")[1])
@@ -84,6 +88,17 @@ def _read_request(client: socket.socket) -> bytes:
         ),
         0,
     )
-    while len(body) < length:
-        body += client.recv(65536)
-    return head + b"\r\n\r\n" + body
+    while len(content) < length:
+        content += client.recv(65536)
+    return head + b"\r\n\r\n" + content
+
+
+@contextlib.contextmanager
+def in_one_segment(client: socket.socket) -> Iterator[None]:
+    """Send what the block sends, and the end of the connection if it shuts that down, together."""
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)

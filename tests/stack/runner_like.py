@@ -3,12 +3,14 @@
 python -m tests.stack.runner_like RUN_ID CODE
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import trio
 
+from runner.stack import run_record, supervised, watchdog
 from runner.stack.process import open_process
 from runner.stack.protocols import StackContext
 from runner.stack.watchdog import open_watchdog
@@ -27,4 +29,8 @@ async def main(run_id: str, code: str) -> None:
 
 
 if __name__ == "__main__":
+    if folder := os.environ.get("LOADPROOF_TEST_RUNTIME"):
+        run_record._folders = lambda: iter([Path(folder)])
+    if os.environ.get("NO_CONTROL_GROUP"):
+        supervised.create_group = watchdog.create_group = lambda _: None
     trio.run(main, *sys.argv[1:])

@@ -38,6 +38,25 @@ def test_an_endless_line_is_truncated():
         assert len(line) == 500
 
 
+@pytest.mark.parametrize("before", range(0, 1200, 97))
+def test_a_secret_that_the_buffer_cuts_leaves_no_part_of_it(before):
+    secret = "".join(f"<{number:03}>" for number in range(200))
+    with OutputTail(keep=500, secrets={"TOKEN": secret}) as tail:
+        for chunk in (b"a" * 3000, secret[:300].encode(), secret[300:].encode(), b"." * before):
+            tail._append(chunk)
+        text = "\n".join(tail.lines())
+
+    assert "<0" not in text
+    assert "<1" not in text
+    assert text.strip("a.") in {"", "[TOKEN]"}
+
+
+def test_bytes_that_are_no_text_are_masked_too():
+    secret = os.fsdecode(b"tok\xff\xfe-en")
+    with tail_of(b"x tok\xff\xfe-en \xff\n", secrets={"TOKEN": secret}) as tail:
+        assert tail.lines() == ("x [TOKEN] \ufffd",)
+
+
 def test_only_the_end_is_kept():
     with OutputTail(keep=1000) as tail:
         for number in range(20_000):

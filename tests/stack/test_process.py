@@ -34,7 +34,7 @@ async def test_a_command_comes_up_responds_and_is_gone_afterwards(ctx):
         async with httpx.AsyncClient(trust_env=False) as client:
             response = await client.get(f"http://{stack.endpoint.host}:{stack.endpoint.port}/healthz")
         (subject,) = stack.subjects
-        assert ctx.guard.guarded == {subject.pid}
+        assert ctx.guard.guarded == {subject.pid, look_up(subject.pid).parent}
 
     assert response.status_code == 200
     assert (subject.name, subject.role, subject.kind) == ("app", Role.APP, "tree")
@@ -154,6 +154,13 @@ async def test_an_exit_at_start_is_reported_at_once_with_the_last_output(ctx):
     assert error.details == ("no database",)
 
 
+async def test_a_command_that_ends_before_it_was_reported_as_started_is_reported(ctx):
+    for _ in range(5):
+        error = await failure(topology(["/bin/sh", "-c", "exit 9", "{port}"]), ctx)
+
+        assert "exited with status 9" in error.message
+
+
 async def test_an_exit_without_output_is_reported_as_such(ctx):
     error = await failure(topology(python("sys.exit(1)")), ctx)
 
@@ -255,6 +262,21 @@ async def test_death_after_bring_up_is_an_event_with_the_last_output(ctx):
     assert event.log == ("out of here",)
 
 
+async def test_several_tasks_can_wait_for_a_death_and_be_cancelled(ctx):
+    async with open_process(topology(GOOD), ctx) as stack:
+        with trio.move_on_after(0.1) as scope:
+            await stack.wait_broken()
+        assert scope.cancelled_caught
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(stack.wait_broken)
+                await trio.sleep(0.1)
+                os.kill(stack.subjects[0].pid, signal.SIGKILL)
+        assert stack.broken.message.endswith("was killed by SIGKILL")
+
+
 async def test_a_kill_after_bring_up_names_the_signal(ctx):
     async with open_process(topology(GOOD), ctx) as stack:
         assert stack.broken is None
@@ -295,7 +317,7 @@ async def test_replicas_share_the_load_behind_nginx(ctx):
     assert response.status_code == status.status_code == 200
     assert sorted(stack.metrics_urls) == ["app-1", "app-2"]
     assert stack.description.proxy.keepalive == 4
-    assert len(everything) == 4  # nginx has a worker
+    assert len(everything) == 7  # nginx has a worker, and each command a parent
     assert not any(map(is_running, everything))
 
 
@@ -411,3 +433,76 @@ async def test_a_process_of_another_run_is_left_alone(ctx):
             pass
 
         assert stack.broken is None
+
+
+@pytest.fixture
+def strange_folder(tmp_path, monkeypatch):
+    """A working directory whose name is not UTF-8."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9-\xff")
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+async def test_a_working_directory_whose_name_is_not_utf_8_is_no_obstacle(ctx, strange_folder, monkeypatch):
+    monkeypatch.setenv("STRANGE", os.fsdecode(b"\xe9\xff"))
+    script = strange_folder / "serve"
+    code = "open('env', 'wb').write(os.environb[b'STRANGE'] + os.getcwdb()); serve(port)"
+    script.write_text(f"#!{sys.executable}\n{python(code)[2]}")
+    script.chmod(0o755)
+
+    async with open_process(topology(["./serve", "{port}"]), ctx) as stack:
+        assert stack.broken is None
+
+    assert (strange_folder / "env").read_bytes() == b"\xe9\xff" + os.fsencode(strange_folder)
+
+
+async def test_a_hint_about_such_a_directory_can_be_printed(ctx, strange_folder):
+    error = await failure(topology(["./nothing", "{port}"]), ctx)
+
+    assert r"caf\xe9-\xff" in error.hint
+
+
+@pytest.mark.nginx
+async def test_a_scratch_folder_whose_name_is_not_utf_8_is_no_obstacle(ctx, strange_folder):
+    spec = ProcessTopology(kind="process", app=App(command=GOOD), proxy=Proxy(workers=1))
+    kept = {}
+
+    async with open_process(
+        spec, replace(ctx, scratch=strange_folder, keep_rendered=kept.__setitem__)
+    ) as stack:
+        assert stack.broken is None
+
+    assert b"caf\xe9-\xff" in kept["nginx.conf"]
+
+
+SIGNALS = "print([int(signal.getsignal(n) == signal.SIG_IGN) for n in (1, 2, 3, 13, 15, 17, 25)], flush=True)"
+
+
+async def test_a_command_inherits_ignored_signals_and_only_these(ctx):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        async with open_process(topology(python(f"{SIGNALS}; serve(port)")), ctx) as stack:
+            await eventually(stack.commands[0].output.lines)
+            # Python itself ignores SIGPIPE and SIGXFSZ at its start
+            assert stack.commands[0].output.lines() == ("[1, 0, 0, 1, 0, 0, 1]",)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+async def test_a_command_has_no_descriptors_but_its_three(ctx):
+    code = "print(sorted(os.listdir('/proc/self/fd')), flush=True); serve(port)"
+    async with open_process(topology(python(code)), ctx) as stack:
+        await eventually(stack.commands[0].output.lines)
+        pid = stack.subjects[0].pid
+
+        assert stack.commands[0].output.lines() == ("['0', '1', '2', '3']",)  # 3 is the folder that is read
+        assert os.getsid(pid) == os.getpgid(pid) == pid
+
+
+async def test_a_nul_in_a_word_is_refused(ctx):
+    app = App.model_construct(**{**topology(GOOD).app.__dict__, "command": ("echo", "a\0b")})
+
+    error = await failure(ProcessTopology.model_construct(app=app, replicas=1, cpus=(), proxy=None), ctx)
+
+    assert "contains a NUL character" in error.message

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from runner.stack import run_record
 from runner.stack.reaper import COOKIE, is_running, look_up, run_processes
 from runner.stack.watchdog import open_watchdog
 from tests.stack.conftest import eventually
@@ -126,3 +127,35 @@ async def test_the_watchdog_starts_without_the_heavy_libraries():
 def start(command, run_id) -> subprocess.Popen:
     cookie = {COOKIE: run_id} if run_id else {}
     return subprocess.Popen(command, env=os.environ | cookie, start_new_session=True)
+
+
+async def test_a_run_whose_watchdog_was_killed_ends_its_processes_itself(run_id, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_record, "_folders", lambda: iter([tmp_path]))
+    tmp_path.chmod(0o700)
+    async with open_watchdog(run_id) as guard:
+        registered, cookie_only = start(["sleep", "63"], None), start(["sleep", "63"], run_id)
+        guard.process(registered.pid)
+        os.kill(watchdogs(run_id)[0], signal.SIGKILL)
+        await eventually(lambda: not watchdogs(run_id))
+
+    assert registered.wait(timeout=5) == cookie_only.wait(timeout=5) == -signal.SIGTERM
+    assert run_record.read_records() == []
+
+
+async def test_a_run_leaves_neither_a_record_nor_a_control_group(run_id):
+    async with open_watchdog(run_id):
+        (record,) = [record for record in run_record.read_records() if record.run_id == run_id]
+        assert record.owner[0] == os.getpid()
+        assert record.group is None or record.group.exists()
+
+    assert not record.path.exists()
+    assert record.group is None or not record.group.exists()
+
+
+async def test_without_a_place_for_the_record_a_run_works(run_id, monkeypatch):
+    monkeypatch.setattr(run_record, "_folders", lambda: iter([Path("/proc/loadproof")]))
+    async with open_watchdog(run_id) as guard:
+        registered = start(["sleep", "63"], None)
+        guard.process(registered.pid)
+
+    assert registered.wait(timeout=5) == -signal.SIGTERM

@@ -39,6 +39,7 @@ class Case:
     def configuration(self, name: str) -> dict:
         return {
             "name": name,
+            "cooldown": "500ms",
             "topology": self.topology,
             "load": {"timeout": "1s", **self.load},
             "stages": [{"rps": self.rps, "duration": f"{self.seconds}s", "warmup": "500ms"}],
@@ -103,7 +104,7 @@ class Truth:
         self.check(case, self.verdict(self.start(case)))
 
     def check(self, case: Case, verdict: dict) -> None:
-        """Check a verdict; runs its case up to twice more if it is wrong and other programs used the machine."""
+        """Check a verdict; runs its case up to twice again if it is wrong and other programs were busy."""
         for _ in range(_TRIES - 1):
             if verdict["code"] == case.code or self.eats or not _disturbed(verdict["stage"]):
                 break

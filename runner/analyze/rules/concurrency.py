@@ -6,8 +6,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Final
 
-from runner.analyze.kernel_counters import counters, is_local, stolen_cores
-from runner.analyze.rules.garbage_collection import gc_evidence
+from runner.analyze.kernel_counters import counters, gc_evidence, is_local, stolen_cores
 from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Confidence, Limit
 from runner.core.facts import Role
@@ -70,13 +69,7 @@ def _ruled_out(why: str) -> RuledOut:
 
 @dataclass(frozen=True, slots=True)
 class _Busiest:
-    """The best known bound on how busy a thread of the service was.
-
-    Attributes:
-        name: What it was measured on.
-        used: Share of one core that a thread can have used at most.
-        bound: Share up to which the service counts as idle.
-    """
+    """What was measured, the share of a core that a thread used at most, and up to where that is idle."""
 
     name: str
     used: float
@@ -116,10 +109,9 @@ class Little:
 
 
 def little(stage: Stage) -> Little | None:
-    """Return a stage's requests in flight (L = λW; Little, "A Proof for the Queuing Formula", 1961).
+    """Return a stage's requests in flight; None without enough seconds or responses.
 
-    Returns:
-        None without enough seconds or responses.
+    L = λW (Little, "A Proof for the Queuing Formula: L = λW", 1961).
     """
     window = [second for second in stage.timeseries if second.t_s > 0]
     mean_ms = stage.response_time_ms.mean
@@ -138,8 +130,4 @@ def _grew(stage: Stage) -> bool:
     return half > 0 and statistics.fmean(levels[half:]) > GROWN * max(1.0, statistics.fmean(levels[:half]))
 
 
-CONCURRENCY: Final = Rule(
-    Limit.APP_CONCURRENCY,
-    _judge,
-    follows=frozenset(Limit) - {Limit.APP_CONCURRENCY},
-)
+CONCURRENCY: Final = Rule(Limit.APP_CONCURRENCY, _judge, follows=frozenset(Limit) - {Limit.APP_CONCURRENCY})

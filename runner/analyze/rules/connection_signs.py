@@ -1,9 +1,9 @@
-"""What the signs of connection limits have in common: findings, counters with a bound, and their evidence."""
+"""What the signs of connection limits share: findings, counters with a bound, and their evidence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runner.analyze.kernel_counters import counter_evidence, counters
 from runner.analyze.rules.types import Match
@@ -25,16 +25,8 @@ def slow_to_accept(
     return Match(Finding(Limit.CONNECTION, confidence, summary, evidence, advice))
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """A level and its bound.
-
-    Attributes:
-        scope: Scope of the counter.
-        name: Name of the counter.
-        used: Its peak.
-        limit: The bound that it cannot exceed.
-    """
+class Level(NamedTuple):
+    """The peak of a counter, and the bound that it cannot exceed."""
 
     scope: str
     name: str
@@ -53,13 +45,8 @@ def increases(
     stage: Stage, name: str, title: str, *, threshold: float | None = None, source: str = ""
 ) -> tuple[Evidence, ...]:
     """Return evidence for each scope in which a counter rose."""
-    return tuple(
-        counter_evidence(
-            counter, f"{title} ({counter.scope.removeprefix('net:')})", threshold=threshold, source=source
-        )
-        for counter in counters(stage, name)
-        if counter.delta
-    )
+    risen = [(c, f"{title} ({c.scope.removeprefix('net:')})") for c in counters(stage, name) if c.delta]
+    return tuple(counter_evidence(c, words, threshold=threshold, source=source) for c, words in risen)
 
 
 def place(scope: str) -> str:

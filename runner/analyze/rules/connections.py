@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Final
 
-from runner.analyze.kernel_counters import (
-    counters,
-    counters_with_prefix,
-    increase,
-    is_local,
-    was_read,
-)
+from runner.analyze.kernel_counters import counters, counters_with_prefix, increase, is_local
 from runner.analyze.rules.connection_signs import exhausted, fullest, increases, place, slow_to_accept
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit
@@ -36,11 +31,9 @@ _NGINX: Final = "nginx: accepts and handled differ only at a resource limit"
 def _judge(stage: Stage, cores: int | None) -> Judgement:
     """Match the most certain sign; return None if no counter could be read."""
     del cores
-    for sign in _SIGNS:
-        if match := sign(stage):
-            return match
-    if not was_read(stage, "tcp.listen_overflows"):
-        return None
+    match = next(filter(None, (sign(stage) for sign in _SIGNS)), None)
+    if match or not any(counters(stage, "tcp.listen_overflows")):
+        return match
     retransmitted = f"{increase(stage, 'tcp.syn_retransmits'):,.0f} SYNs were retransmitted"
     opened = f"no request lacked a local port and {retransmitted}"
     if not is_local(stage):
@@ -57,15 +50,12 @@ def _nginx(stage: Stage) -> Match | None:
     accepts, handled = increase(stage, "nginx.accepts"), increase(stage, "nginx.handled")
     if accepts <= handled:
         return _nginx_full(stage)
+    accepted = increases(stage, "nginx.accepts", "connections accepted by Nginx")
+    title = "connections handled by Nginx"
     return exhausted(
         f"Nginx closed {accepts - handled:,.0f} of the {accepts:,.0f} connections that it accepted, "
         "because it was at a limit of its own",
-        (
-            *increases(stage, "nginx.accepts", "connections accepted by Nginx"),
-            *increases(
-                stage, "nginx.handled", "connections handled by Nginx", threshold=accepts, source=_NGINX
-            ),
-        ),
+        (*accepted, *increases(stage, "nginx.handled", title, threshold=accepts, source=_NGINX)),
         "raise Nginx's worker_connections (proxy.connections) or its limit of open files",
         Confidence.PROVEN,
     )
@@ -77,14 +67,11 @@ def _nginx_full(stage: Stage) -> Match | None:
     refused = stage.requests.failures.get("bad_status", 0)
     if full is None or not refused:
         return None
+    name, unit, source = "Nginx's client connections", "connections", "half of its limit"
     return exhausted(
         f"Nginx had {full.used:,.0f} client connections and needs as many to the app, but may have only "
         f"{full.limit:,.0f} in total; {refused:,} requests were refused",
-        (
-            Evidence(
-                "Nginx's client connections", full.used, "connections", full.limit / 2, "half of its limit"
-            ),
-        ),
+        (Evidence(name, full.used, unit, full.limit / 2, source),),
         "raise Nginx's worker_connections (proxy.connections)",
     )
 
@@ -106,7 +93,8 @@ def _no_upstream_ports(stage: Stage) -> Match | None:
     """Match if the proxy has no local port left for connections to the app; it then sends 502."""
     refused = stage.requests.failures.get("bad_status", 0)
     full = fullest(counters(stage, "ports.in_use"), at_least=PORTS_FULL)
-    if full is None or refused < NO_PORT * stage.requests.scheduled or not _has_proxy(stage):
+    has_proxy = any(subject.role == Role.PROXY for subject in stage.cpu_cores_by_subject.values())
+    if full is None or refused < NO_PORT * stage.requests.scheduled or not has_proxy:
         return None
     return exhausted(
         f"connections from {place(full.scope)} to one destination used {full.used:,.0f} of "
@@ -114,11 +102,6 @@ def _no_upstream_ports(stage: Stage) -> Match | None:
         (Evidence("peak of ports in use", full.used, "ports", PORTS_FULL * full.limit, _PORTS),),
         "keep the proxy's connections to the app (proxy.keepalive), or widen net.ipv4.ip_local_port_range",
     )
-
-
-def _has_proxy(stage: Stage) -> bool:
-    """Return whether a proxy was observed."""
-    return any(subject.role == Role.PROXY for subject in stage.cpu_cores_by_subject.values())
 
 
 def _overflows(stage: Stage) -> Match | None:
@@ -133,16 +116,11 @@ def _overflows(stage: Stage) -> Match | None:
     queue = fullest(counters_with_prefix(stage, "tcp.accept_queue."))
     where = f" (port {queue.name.rpartition('.')[2]}, length {queue.limit:,.0f})" if queue else ""
     names = [counter.name for counter in own] or ["tcp.listen_overflows"]
+    title = "accept queue overflows"
+    overflows = [increases(stage, name, title, threshold=1, source=_SNMP) for name in names]
     return slow_to_accept(
         f"the accept queue{where} was full {lost:,.0f} times, so connections were dropped",
-        (
-            *(
-                item
-                for name in names
-                for item in increases(stage, name, "accept queue overflows", threshold=1, source=_SNMP)
-            ),
-            *increases(stage, "tcp.syn_retransmits", "retransmitted SYNs"),
-        ),
+        (*chain(*overflows), *increases(stage, "tcp.syn_retransmits", "retransmitted SYNs")),
         "increase the backlog (listen() and net.core.somaxconn), accept faster, or use keep-alive "
         "connections",
         Confidence.PROVEN if own else Confidence.LIKELY,
@@ -153,14 +131,16 @@ def _no_ports(stage: Stage) -> Match | None:
     failed, scheduled = stage.requests.failures.get("no_port", 0), stage.requests.scheduled
     if not scheduled or failed < NO_PORT * scheduled:
         return None
-    ports = fullest(counters(stage, "ports.in_use", "net:host"))
-    evidence = [Evidence("requests without a port (EADDRNOTAVAIL)", failed, "requests")]
-    if ports:
-        evidence.append(Evidence("peak of ports in use", ports.used, "ports", ports.limit, _PORTS))
+    summary = f"{failed:,} requests found no free local port"
+    evidence: tuple[Evidence, ...] = (
+        Evidence("requests without a port (EADDRNOTAVAIL)", failed, "requests"),
+    )
+    if ports := fullest(counters(stage, "ports.in_use", "net:host")):
+        summary += f"; there are {ports.limit:,.0f}"
+        evidence += (Evidence("peak of ports in use", ports.used, "ports", ports.limit, _PORTS),)
     return exhausted(
-        f"{failed:,} requests found no free local port"
-        + (f"; there are {ports.limit:,.0f}" if ports else ""),
-        tuple(evidence),
+        summary,
+        evidence,
         "use keep-alive connections, or widen net.ipv4.ip_local_port_range",
         Confidence.PROVEN,
     )
@@ -173,13 +153,11 @@ def _conntrack(stage: Stage) -> Match | None:
         return None
     table = fullest(counters(stage, "conntrack.count"))
     size = f" of {table.limit:,.0f} entries" if table else ""
+    titles = {name: name.replace(".", " ") for name in names}
+    losses = [increases(stage, name, titles[name], threshold=1, source=_CONNTRACK) for name in names]
     return exhausted(
         f"the firewall's connection table{size} was full, and {lost:,.0f} packets or entries were dropped",
-        tuple(
-            item
-            for name in names
-            for item in increases(stage, name, name.replace(".", " "), threshold=1, source=_CONNTRACK)
-        ),
+        tuple(chain(*losses)),
         "raise net.netfilter.nf_conntrack_max, use keep-alive connections, or do not track this traffic",
         Confidence.PROVEN,
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from runner.analyze.kernel_counters import counters, is_local, stolen_cores
-from runner.analyze.rules.garbage_collection import gc_evidence
+from runner.analyze.kernel_counters import counters, gc_evidence, is_local, stolen_cores
 from runner.analyze.rules.threads import ONE_CORE, busiest_thread, role_of, threads
 from runner.analyze.rules.types import OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit
@@ -30,25 +29,21 @@ def _likely(limit: Limit, summary: str, evidence: tuple[Evidence, ...], advice: 
 def _quota(stage: Stage, cores: int | None) -> Judgement:
     """Match if a container used up its CPU quota and had to wait, however idle the host was."""
     del cores
-    shares = {
-        name: share.throttled / share.periods
-        for name, share in stage.throttling_by_subject.items()
-        if share.periods
-    }
+    costs = stage.throttling_by_subject
+    shares = {name: cost.throttled / cost.periods for name, cost in costs.items() if cost.periods}
     if not shares:
         watched = stage.cpu_cores.get(Role.APP) is not None
         return RuledOut(Limit.APP_QUOTA, "no CPU limit was set") if watched else None
     worst = max(shares.values())
+    summary = f"CPU limit throttled the app in {percent(worst)} of the periods"
     if worst <= THROTTLED:
-        return RuledOut(
-            Limit.APP_QUOTA, f"the CPU limit throttled the app in {percent(worst)} of the periods"
-        )
-    source = "kubernetes-mixin, CPUThrottlingHigh"
+        return RuledOut(Limit.APP_QUOTA, f"the {summary}")
+    bound = (THROTTLED * 100, "kubernetes-mixin, CPUThrottlingHigh")
     return _likely(
         Limit.APP_QUOTA,
-        f"its CPU limit throttled the app in {percent(worst)} of the periods in which it wanted to run",
+        f"its {summary} in which it wanted to run",
         tuple(
-            Evidence(f"{name}, throttled CPU periods", share * 100, "%", THROTTLED * 100, source)
+            Evidence(f"{name}, throttled CPU periods", share * 100, "%", *bound)
             for name, share in sorted(shares.items())
         ),
         "raise topology.app.cpus, or add a replica",
@@ -61,13 +56,14 @@ def _app(stage: Stage, cores: int | None) -> Judgement:
     if busiest is None:
         return _app_by_role(stage, cores)
     if not busiest.is_full:
-        return _all_allowed_cpus(stage, cores) or RuledOut(
-            Limit.APP_CPU, f"the app's busiest thread used {busiest.used:.2f} of a core"
-        )
+        why = f"the app's busiest thread used {busiest.used:.2f} of a core"
+        return _all_allowed_cpus(stage, cores) or RuledOut(Limit.APP_CPU, why)
+    used = _avg(stage, Role.APP)
+    of_all = () if used is None else (Evidence("app CPU", used, "cores"),)
     return _likely(
         Limit.APP_CPU,
         f"a thread of {busiest.describe(_host_use(stage, cores))}",
-        (*busiest.evidence("thread"), *_app_cpu(stage), *gc_evidence(stage)),
+        (*busiest.evidence("thread"), *of_all, *gc_evidence(stage)),
         _CHEAPER_APP,
     )
 
@@ -102,11 +98,6 @@ def _app_by_role(stage: Stage, cores: int | None) -> Judgement:
     )
 
 
-def _app_cpu(stage: Stage) -> tuple[Evidence, ...]:
-    used = _avg(stage, Role.APP)
-    return () if used is None else (Evidence("app CPU", used, "cores"),)
-
-
 def _host_use(stage: Stage, cores: int | None) -> str:
     used = _avg(stage, Role.SYSTEM)
     return f" while the host used {used:.2f} of {cores} cores" if used is not None and cores else ""
@@ -134,9 +125,8 @@ def _forwarder(stage: Stage, cores: int | None) -> Judgement:
         return None
     served = (_avg(stage, Role.APP) or 0.0) + (_avg(stage, Role.PROXY) or 0.0)
     if not _host_is_full(stage, cores, NEARLY_FULL) or used <= served:
-        return RuledOut(
-            Limit.FORWARDER, f"docker-proxy used {used:.2f} cores, the services behind it {served:.2f}"
-        )
+        why = f"docker-proxy used {used:.2f} cores, the services behind it {served:.2f}"
+        return RuledOut(Limit.FORWARDER, why)
     return _likely(
         Limit.FORWARDER,
         f"docker-proxy used {used:.2f} cores of a busy host, more than all services behind it together "
@@ -151,18 +141,16 @@ def _host(stage: Stage, cores: int | None) -> Judgement:
     used = _avg(stage, Role.SYSTEM)
     if not cores or used is None:
         return None
+    summary = f"the host used {used:.2f} of its {cores} cores"
     if not _host_is_full(stage, cores):
-        if not is_local(stage):
-            return None
-        return _waiting_thread(stage, cores) or RuledOut(
-            Limit.HOST_CPU, f"the host used {used:.2f} of its {cores} cores"
-        )
-    role, role_cores = _largest_role(stage)
-    name = _NAMES.get(role, role)
+        waiting = _waiting_thread(stage, cores) or RuledOut(Limit.HOST_CPU, summary)
+        return waiting if is_local(stage) else None
+    known = {role: usage.avg for role, usage in stage.cpu_cores.items() if usage and role != Role.SYSTEM}
+    role = max(known, key=lambda name: known[name], default=Role.OTHER.value)
+    name, role_cores = _NAMES.get(role, role), known.get(role, 0.0)
     return _likely(
         Limit.HOST_CPU,
-        f"the host used {used:.2f} of its {cores} cores, so no CPU was left; the largest consumer was "
-        f"{name} with {role_cores:.2f} cores",
+        f"{summary}, so no CPU was left; the largest consumer was {name} with {role_cores:.2f} cores",
         (
             Evidence("host CPU", used, "cores", HOST_FULL * cores, "netdata: 95 % is critical"),
             Evidence(f"CPU of {name}", role_cores, "cores"),
@@ -202,13 +190,6 @@ def _host_advice(largest: str) -> str:
     return "reduce the CPU cost of a request (see CPU usage by component), or give the host more cores"
 
 
-def _largest_role(stage: Stage) -> tuple[str, float]:
-    """Return the role that used most CPU, and how many cores."""
-    cores = {role: usage.avg for role, usage in stage.cpu_cores.items() if usage and role != Role.SYSTEM}
-    role = max(cores, key=lambda name: cores[name], default=Role.OTHER.value)
-    return role, cores.get(role, 0.0)
-
-
 _NAMES: Final = {
     Role.APP.value: "the app",
     Role.PROXY.value: "Nginx",
@@ -230,12 +211,8 @@ def _avg(stage: Stage, role: Role) -> float | None:
 
 QUOTA: Final = Rule(Limit.APP_QUOTA, _quota)
 APP: Final = Rule(Limit.APP_CPU, _app, caused_by=frozenset({Cause.APP}), saturated_role=Role.APP)
-PROXY: Final = Rule(
-    Limit.PROXY_CPU,
-    _proxy,
-    caused_by=frozenset({Cause.PROXY, Cause.PROXY_WORKERS}),
-    saturated_role=Role.PROXY,
-)
+_PROXY_CAUSES: Final = frozenset({Cause.PROXY, Cause.PROXY_WORKERS})
+PROXY: Final = Rule(Limit.PROXY_CPU, _proxy, caused_by=_PROXY_CAUSES, saturated_role=Role.PROXY)
 FORWARDER: Final = Rule(
     Limit.FORWARDER, _forwarder, caused_by=frozenset({Cause.DOCKER_PROXY}), saturated_role=Role.FORWARDER
 )

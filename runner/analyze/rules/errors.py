@@ -37,21 +37,20 @@ def within_capacity(stage: Stage) -> Finding | None:
 
     Responses that were still in flight when the window ended do not count against a stage that kept up.
     """
-    achieved, lost = stage.achieved, lost_share(stage)
+    achieved, lost, name = stage.achieved, lost_share(stage), "achieved"
     if achieved is None or lost is None or lost >= TOLERATED_ERRORS:
         return None
-    settled = None if achieved >= ACHIEVED else _achieved_once_settled(stage)
-    if achieved < ACHIEVED and settled is None:
+    summary = "the service kept up with the offered rate"
+    if achieved < ACHIEVED:
+        achieved, name = _achieved_once_settled(stage), "achieved once the first responses could arrive"
+        summary += "; the missing responses were still in flight when the window ended"
+    if achieved is None:
         return None
-    reached = Evidence("achieved", achieved * 100, "%", ACHIEVED * 100, OWN_BOUND)
-    if settled is not None:
-        name = "achieved once the first responses could arrive"
-        reached = Evidence(name, settled * 100, "%", ACHIEVED * 100, OWN_BOUND)
+    reached = Evidence(name, achieved * 100, "%", ACHIEVED * 100, OWN_BOUND)
     return Finding(
         Limit.WITHIN_CAPACITY,
         Confidence.PROVEN,
-        "the service kept up with the offered rate"
-        + ("" if settled is None else "; the missing responses were still in flight when the window ended"),
+        summary,
         (reached, Evidence("failed or dropped", lost * 100, "%", TOLERATED_ERRORS * 100, OWN_BOUND)),
         "increase the offered rate to find the limit",
     )

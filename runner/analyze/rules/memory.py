@@ -45,7 +45,7 @@ def _at_limit(stage: Stage) -> Judgement:
     if scope is None:
         known = is_local(stage) and any(counters(stage, "memory.oom_kills"))
         return RuledOut(Limit.MEMORY, "no process was killed for lack of memory") if known else None
-    used, limit = full[scope].peak or 0, full[scope].limit or 0
+    used, limit = ((value or 0) / BYTES_PER_MIB for value in (full[scope].peak, full[scope].limit))
     return Match(
         Finding(
             Limit.MEMORY,
@@ -53,9 +53,7 @@ def _at_limit(stage: Stage) -> Judgement:
             f"{scope} stayed at its memory limit and reached it {hits[scope].delta or 0:,.0f} times",
             (
                 counter_evidence(hits[scope], f"memory limit hits ({scope})"),
-                Evidence(
-                    f"memory of {scope}", used / BYTES_PER_MIB, "MiB", limit / BYTES_PER_MIB, "its own limit"
-                ),
+                Evidence(f"memory of {scope}", used, "MiB", limit, "its own limit"),
             ),
             _ADVICE,
         )

@@ -13,16 +13,7 @@ from runner.analyze.rules.memory import MEMORY
 from runner.analyze.rules.types import Rule
 from runner.core.codes import Limit
 
-_ORDERED: Final = (
-    MEMORY,
-    CONNECTIONS,
-    ERRORS,
-    cpu.QUOTA,
-    cpu.APP,
-    cpu.PROXY,
-    cpu.FORWARDER,
-    cpu.HOST,
-    CONCURRENCY,
-)
+_CPU: Final = (cpu.QUOTA, cpu.APP, cpu.PROXY, cpu.FORWARDER, cpu.HOST)
+_ORDERED: Final = (MEMORY, CONNECTIONS, ERRORS, *_CPU, CONCURRENCY)
 RULES: Final[Mapping[Limit, Rule]] = {rule.limit: rule for rule in _ORDERED}
 """Limit to its rule."""

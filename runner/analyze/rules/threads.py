@@ -38,11 +38,7 @@ class Thread:
         return self.used >= ONE_CORE or (self.wanted >= ONE_CORE and self.used >= OWN_SHARE * self.wanted)
 
     def describe(self, host: str) -> str:
-        """Return what it used, and why it cannot use more.
-
-        Args:
-            host: What the host used meanwhile.
-        """
+        """Return what it used, what the host used meanwhile, and why it cannot use more."""
         waited = "" if self.used >= ONE_CORE else f", waited {self.wanted - self.used:.2f} for one"
         return f"{self.name} used {self.used:.2f} of a core{waited}{host}: {_A_CORE}"
 
@@ -71,13 +67,9 @@ def threads(stage: Stage, role: Role) -> list[Thread]:
     quota = {name for name, share in stage.throttling_by_subject.items() if share.throttled}
     wanted = {counter.scope: counter.after for counter in counters(stage, "threads.runnable_share")}
     return [
-        Thread(
-            counter.scope,
-            counter.after,
-            max(counter.after, 0.0 if counter.scope in quota else wanted.get(counter.scope, 0.0)),
-        )
-        for counter in counters(stage, "threads.hottest_cores")
-        if role_of(stage, counter) == role
+        Thread(c.scope, c.after, max(c.after, 0.0 if c.scope in quota else wanted.get(c.scope, 0.0)))
+        for c in counters(stage, "threads.hottest_cores")
+        if role_of(stage, c) == role
     ]
 
 

@@ -35,16 +35,13 @@ _SYNTAX_HINTS: Final = {
 def parse(
     text: str, *, path: str = "", override: str | None = None, indent: int = 0
 ) -> tuple[Node | None, list[Fault]]:
-    """Return the tree, and the problems that did not stop the parsing.
+    """Return the tree, None if there is no document, and the problems that did not stop the parsing.
 
     Args:
         text: One YAML document.
         path: The path of its root.
         override: The ``--set`` that ends with `text`, None for a file.
         indent: Number of characters in `override` before `text`.
-
-    Returns:
-        None as the tree if there is no document.
 
     Raises:
         Refused: The text is not YAML, or exceeds a limit.
@@ -137,7 +134,7 @@ class _Builder:
 
     def refuse(self, mark: Mark, message: str, hint: str = "") -> Refused:
         path = self.open[-1].child_path() if self.open else self.path
-        return Refused(Fault(mark, path, message, hint))
+        return Refused(mark, path, message, hint)
 
     def mark_of(self, event: Any) -> Mark:
         start, end = event.start_mark, event.end_mark
@@ -151,9 +148,7 @@ class _Builder:
                 self.documents += 1
                 if self.documents > 1:
                     mark = self.mark_of(event)
-                    raise Refused(
-                        Fault(mark, "", "a file contains one specification, and a second one starts here")
-                    )
+                    raise Refused(mark, "", "a file contains one specification, and a second one starts here")
             case yaml.AliasEvent():
                 self.take_alias(event)
             case yaml.ScalarEvent():
@@ -243,9 +238,8 @@ class _Builder:
         if self.nodes > MAX_NODES:
             raise self.refuse(mark, f"the file has more than {MAX_NODES:,} values, with aliases expanded")
         if depth > MAX_DEPTH:
-            raise self.refuse(
-                mark, f"the file is nested deeper than {MAX_DEPTH} levels, with aliases expanded"
-            )
+            message = f"the file is nested deeper than {MAX_DEPTH} levels, with aliases expanded"
+            raise self.refuse(mark, message)
 
     def add(self, node: Node, anchor: str | None, *, size: int, height: int) -> None:
         if anchor is not None:

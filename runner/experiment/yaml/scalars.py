@@ -43,12 +43,8 @@ def resolve(text: str) -> bool | float | str | None:
 
 def written(value: object) -> object:
     """Return a number or boolean as the text in the file; other values unchanged."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case WrittenFloat():
-            return value.text
-        case int() | float():
-            return str(value)
-        case _:
-            return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, WrittenFloat):
+        return value.text
+    return str(value) if isinstance(value, int | float) else value

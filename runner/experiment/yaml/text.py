@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Final
 
-from runner.experiment.problems import Fault, Refused, lines_of
+from runner.experiment.problems import Refused, lines_of
 from runner.experiment.yaml.tree import Mark
 
 MAX_BYTES: Final = 1024 * 1024
@@ -13,43 +13,27 @@ MAX_BYTES: Final = 1024 * 1024
 _FIRST: Final = Mark(1, 1)
 _OTHER_ENCODINGS: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ALLOWED: Final = (
-    ("\t", "\n"),
-    ("\r", "\r"),
-    (" ", "~"),
-    ("\xa0", "\u2027"),
-    ("\u202a", "\ud7ff"),
-    ("\ue000", "\ufefe"),
-    ("\uff00", "\ufffd"),
-    ("\U00010000", "\U0010ffff"),
-)
+    ("\t", "\n"), ("\r", "\r"), (" ", "~"), ("\xa0", "\u2027"), ("\u202a", "\ud7ff"),
+    ("\ue000", "\ufefe"), ("\uff00", "\ufffd"), ("\U00010000", "\U0010ffff"),
+)  # fmt: skip
 """Ranges of characters. As a regular expression they take 15 ms to compile, in every start of the program."""
 
 
 def decode(raw: bytes) -> str:
-    """Return the file as text.
-
-    Raises:
-        Refused: It is too large, not UTF-8, or contains characters that YAML does not allow.
-    """
+    """Return the file as text; `Refused` if it is too large, not UTF-8, or has characters YAML forbids."""
     if len(raw) > MAX_BYTES:
-        raise Refused(Fault(_FIRST, "", f"the file is larger than {MAX_BYTES // 1024**2} MiB"))
+        raise Refused(_FIRST, "", f"the file is larger than {MAX_BYTES // 1024**2} MiB")
     if raw.startswith(_OTHER_ENCODINGS):
-        raise Refused(Fault(_FIRST, "", "the file is not UTF-8", "save it as UTF-8"))
+        raise Refused(_FIRST, "", "the file is not UTF-8", "save it as UTF-8")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         mark = _mark_at(raw[: error.start].decode("utf-8-sig", "replace"))
-        raise Refused(Fault(mark, "", "the file is not UTF-8", "save it as UTF-8")) from None
+        raise Refused(mark, "", "the file is not UTF-8", "save it as UTF-8") from None
     if (index := _first_forbidden(text)) is not None:
         code = ord(text[index])
-        raise Refused(
-            Fault(
-                _mark_at(text[:index]),
-                "",
-                f"the character U+{code:04X} is not allowed in YAML",
-                f'write it as "\\u{code:04x}" in double quotes, or remove it',
-            )
-        )
+        hint = f'write it as "\\u{code:04x}" in double quotes, or remove it'
+        raise Refused(_mark_at(text[:index]), "", f"the character U+{code:04X} is not allowed in YAML", hint)
     return text
 
 

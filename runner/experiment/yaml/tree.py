@@ -73,12 +73,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A position in the tree.
-
-    Attributes:
-        node: The deepest node on the path.
-        key: Mark of its key, or its own mark if it has none.
-    """
+    """The deepest node on a path, and the mark of its key, or its own mark if it has none."""
 
     node: Node
     key: Mark
@@ -110,12 +105,9 @@ def plain(node: Node) -> Any:
 
 
 def find(root: Node, location: Sequence[str | int]) -> Place:
-    """Return the node at a location, or the deepest one on the path to it.
+    """Return the node at a location of keys and indexes, or the deepest one on the path to it.
 
-    Args:
-        root: Where to start.
-        location: Keys and indexes. Steps that are not in the tree are skipped, because pydantic adds
-            the names of union members to its locations.
+    Steps that are not in the tree are skipped, because pydantic adds the names of union members.
     """
     place = Place(root, root.mark)
     for step in location:

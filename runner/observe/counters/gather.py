@@ -6,23 +6,23 @@ It is never taken for zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from typing import Final
 
-import httpx
 import trio
 
 from runner.core.facts import Counter, Endpoint, Subject, Unreadable, Window
 from runner.core.units import NS_PER_S, Nanoseconds
+from runner.observe.bounds import MAX_PAGE_S, MAX_PARSE_S
 from runner.observe.clock import sleep_until
 from runner.observe.counters.level import Levels, Source
 from runner.observe.counters.listeners import Listeners
-from runner.observe.counters.pages import AppPage, nginx_status
+from runner.observe.counters.pages import AppPage, nginx_status, parse_metrics
 from runner.observe.counters.ports import Ports
+from runner.observe.counters.reasons import reason_of
 from runner.observe.counters.series import Readings, When
 from runner.observe.counters.sources import sources_for
 from runner.observe.counters.threads import Threads
@@ -30,7 +30,8 @@ from runner.observe.http import fetch_page
 from runner.observe.requests import requests_in_window
 
 _EVERY_NS: Final = NS_PER_S
-_Parse = Callable[[str], Levels]
+_ReadPage = Callable[[str, str], Awaitable[Levels]]
+"""Reads a subject's page, given the subject's name and the URL."""
 
 
 @dataclass(slots=True)
@@ -82,10 +83,9 @@ class Counters:
             closing.callback(self._conclude, sources)
             async with trio.open_nursery() as nursery:
                 for name, url in self.status_urls.items():
-                    read = partial(nginx_status, limit=self.max_connections)
-                    nursery.start_soon(self._watch_page, name, "nginx", url, read, self._beats())
+                    nursery.start_soon(self._watch_page, name, "nginx", url, self._read_nginx, self._beats())
                 for name, url in self.metrics_urls.items():
-                    nursery.start_soon(self._watch_page, name, "app", url, self._app_pages[name].read, ())
+                    nursery.start_soon(self._watch_page, name, "app", url, self._read_app, ())
                 nursery.start_soon(self._every_second, sources)
 
     def _conclude(self, sources: Sequence[Source]) -> None:
@@ -128,8 +128,8 @@ class Counters:
     def _read(self, source: Source, when: When) -> None:
         try:
             levels = source.read()
-        except (OSError, ValueError, KeyError, IndexError, StopIteration) as error:
-            self._readings.fail(source.scope, source.family, _reason(error), when)
+        except Exception as error:  # noqa: BLE001  (nothing that is read may end a run)
+            self._readings.fail(source.scope, source.family, reason_of(error), when)
         else:
             self._readings.add(source.scope, source.family, levels, when)
 
@@ -138,46 +138,28 @@ class Counters:
         return range(self.window.measure_ns + _EVERY_NS, self.window.end_ns, _EVERY_NS)
 
     async def _watch_page(
-        self, scope: str, family: str, url: str, parse: _Parse, between: Sequence[Nanoseconds]
+        self, scope: str, family: str, url: str, read: _ReadPage, between: Sequence[Nanoseconds]
     ) -> None:
-        """Read a page at both ends, and at some instants in between."""
-        instants = [
-            (self.window.measure_ns, When.BEGIN),
-            *((instant_ns, When.BETWEEN) for instant_ns in between),
-            (self.window.end_ns, When.END),
-        ]
-        for instant_ns, when in instants:
+        """Read a page at both ends, and at some instants in between; not again once an end has failed."""
+        begin, end = self.window.measure_ns, self.window.end_ns
+        for instant_ns in (begin, *between, end):
+            when = {begin: When.BEGIN, end: When.END}.get(instant_ns, When.BETWEEN)
+            if when is When.BETWEEN and time.monotonic_ns() > instant_ns + _EVERY_NS:
+                continue  # the page is slow: what was missed is not read late
             await sleep_until(instant_ns)
             try:
-                self._readings.add(scope, family, parse(await fetch_page(url)), when)
-            except trio.TooSlowError:
-                self._readings.fail(scope, family, "its page did not respond in time", when)
-            except (httpx.HTTPError, ValueError) as error:
-                self._readings.fail(scope, family, _reason(error), when)
+                with trio.fail_after(MAX_PAGE_S + MAX_PARSE_S):
+                    self._readings.add(scope, family, await read(scope, url), when)
+            except Exception as error:  # noqa: BLE001  (nothing that is read may end a run)
+                self._readings.fail(scope, family, reason_of(error), when)
+                if when is When.BEGIN:
+                    return
 
+    async def _read_nginx(self, _: str, url: str) -> Levels:
+        return nginx_status(await fetch_page(url), self.max_connections)
 
-_REASONS: Final = (
-    (PermissionError, "not permitted"),
-    (ProcessLookupError, "its process has ended"),
-    (FileNotFoundError, "this kernel or host does not have it"),
-)
-
-
-def _has_ended(missing: Path) -> bool:
-    """Return whether a file under /proc is missing because its process has ended."""
-    root, proc, pid, *_ = (*missing.parts, "", "", "")
-    return (root, proc) == ("/", "proc") and pid.isdecimal() and not Path("/proc", pid).exists()
-
-
-def _reason(error: Exception) -> str:
-    """Return why a source could not be read."""
-    if isinstance(error, httpx.HTTPStatusError):
-        return f"its page returned status {error.response.status_code}"
-    if isinstance(error, httpx.HTTPError):
-        return f"its page could not be read ({type(error).__name__})"
-    if isinstance(error, FileNotFoundError) and _has_ended(Path(str(error.filename))):
-        return "its process has ended"
-    reason = next((text for kind, text in _REASONS if isinstance(error, kind)), None)
-    if reason is None and isinstance(error, OSError):
-        reason = error.strerror
-    return reason or "its format is unknown"
+    async def _read_app(self, name: str, url: str) -> Levels:
+        """Parse in a thread: the largest page takes a second, in which samples must be taken."""
+        text = await fetch_page(url)
+        metrics = await trio.to_thread.run_sync(parse_metrics, text, abandon_on_cancel=True)
+        return self._app_pages[name].read(metrics)

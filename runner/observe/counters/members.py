@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from runner.core.facts import Subject
-from runner.observe.processes import descendants, start_ticks
+from runner.observe.processes import start_ticks
+from runner.observe.trees import tree_members
 
 
 def processes(subject: Subject) -> list[int]:
     """Return the current processes of a subject; a container's are the descendants of its first one."""
     if subject.pid is None or (subject.started and start_ticks(subject.pid) != subject.started):
         return []
-    return [subject.pid] if subject.kind == "process" else descendants(subject.pid)
+    return [subject.pid] if subject.kind == "process" else tree_members(subject.pid)
 
 
 def living(subject: Subject) -> list[int]:

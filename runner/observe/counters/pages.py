@@ -12,6 +12,7 @@ from typing import Final
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from runner.observe.bounds import MAX_LINE_CHARACTERS, MAX_SERIES, BoundExceeded, as_float
 from runner.observe.counters.level import Level, Levels, gauge
 from runner.observe.requests import requests_total
 
@@ -63,6 +64,35 @@ def nginx_status(text: str, limit: int | None = None) -> Levels:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What is used of one page of Prometheus metrics.
+
+    Attributes:
+        samples: Values by name, summed over labels, of a gauge the maximum; buckets also by their bound.
+        requests: The app's request counter, None where it has none.
+    """
+
+    samples: Mapping[str, float]
+    requests: float | None
+
+
+def parse_metrics(text: str) -> Metrics:
+    """Return the values of a page; takes up to a second for the largest page within the bounds.
+
+    Raises:
+        BoundExceeded: The page has too many series, or too long ones.
+        ValueError: This is not the text format.
+    """
+    lines = text.splitlines()
+    if len(lines) > MAX_SERIES:
+        raise BoundExceeded(f"its page has more than {MAX_SERIES:,} lines")
+    if max(map(len, lines), default=0) > MAX_LINE_CHARACTERS:
+        raise BoundExceeded(f"a line of its page has more than {MAX_LINE_CHARACTERS:,} characters")
+    families = list(text_string_to_metric_families(text))
+    return Metrics(_samples(families), requests_total(families))
+
+
 @dataclass(slots=True)
 class AppPage:
     """An app's Prometheus metrics: garbage collection, event loop lag and requests.
@@ -77,15 +107,10 @@ class AppPage:
     requests: list[float | None] = field(default_factory=list)
     _before: Mapping[str, float] = field(default_factory=dict)
 
-    def read(self, text: str) -> Levels:
-        """Return levels by the names that the usual libraries for Python, Go, the JVM and Node use.
-
-        Raises:
-            ValueError: This is not the text format.
-        """
-        families = list(text_string_to_metric_families(text))
-        self.requests.append(requests_total(families))
-        before, now = self._before, _samples(families)
+    def read(self, metrics: Metrics) -> Levels:
+        """Return levels by the names that the usual libraries for Python, Go, the JVM and Node use."""
+        self.requests.append(metrics.requests)
+        before, now = self._before, metrics.samples
         self._before = now
         levels: dict[str, Level] = {}
         if (gc_s := _first(now, _GC)) is not None:
@@ -96,16 +121,15 @@ class AppPage:
 
 
 def _samples(families: Iterable[Metric]) -> dict[str, float]:
-    """Return finite values summed by name; buckets also by their bound."""
+    """Return values summed by name; buckets also by their bound. They may be infinite or NaN."""
     samples: dict[str, float] = {}
     for family in families:
         combine = max if family.type == "gauge" else operator.add
         for sample in family.samples:
-            if not math.isfinite(sample.value):
-                continue
             bound = sample.labels.get("le") if sample.name.endswith("_bucket") else None
             name = sample.name if bound is None else f"{sample.name} {float(bound)}"
-            samples[name] = combine(samples[name], sample.value) if name in samples else sample.value
+            value = as_float(sample.value)
+            samples[name] = combine(samples[name], value) if name in samples else value
     return samples
 
 

@@ -5,16 +5,19 @@ Substituting a value for a failed reading would produce a difference that was ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final
 
 from runner.core.facts import Counter, Unreadable
+from runner.observe.bounds import MAX_COUNTERS, MAX_VALUE, out_of_range
 from runner.observe.counters.level import Level, Levels, Source
 
 DECREASED: Final = "it decreased during the window, so its owner was restarted or it wrapped around"
 ONE_END: Final = "it existed at one end of the window only"
 NOT_COUNTED: Final = "this kernel does not count it"
+TOO_MANY: Final = f"it has more than {MAX_COUNTERS:,} counters"
 
 
 class When(Enum):
@@ -57,19 +60,25 @@ class Readings:
 
     def add(self, scope: str, family: str, levels: Levels, when: When) -> None:
         """Add one source's levels; None stands for a counter that this kernel does not have."""
+        if len(levels) > MAX_COUNTERS:
+            self.fail(scope, family, TOO_MANY, when)
+            return
         for name, level in levels.items():
             key = (scope, name)
             self._family[key] = family
             if level is None:
                 self._absent[key] = NOT_COUNTED
+            elif reason := _out_of_range(level):
+                if when is not When.BETWEEN:
+                    self._absent[key] = reason
             else:
-                self._series.setdefault(key, _Series()).add(level, when)
+                self._series.setdefault(key, _Series()).add(_with_usable_limit(level), when)
 
-    def set_averages(self, scope: str, levels: Levels) -> None:
+    def set_averages(self, scope: str, levels: Mapping[str, Level]) -> None:
         """Replace the last value of gauges by their average over the window; their peaks stay."""
         for name, level in levels.items():
             series = self._series.get((scope, name))
-            if series is not None and series.last is not None:
+            if series is not None and series.last is not None and not _out_of_range(level):
                 series.last = level
 
     def fail(self, scope: str, family: str, reason: str, when: When) -> None:
@@ -86,7 +95,7 @@ class Readings:
         counters: list[Counter] = []
         unreadable = [Unreadable(*key, reason) for key, reason in (self._faults | self._absent).items()]
         for (scope, name), series in self._series.items():
-            if (scope, self._family[scope, name]) in self._faults:
+            if (scope, self._family[scope, name]) in self._faults or (scope, name) in self._absent:
                 continue
             if series.first is None or series.last is None:
                 unreadable.append(Unreadable(scope, name, ONE_END))
@@ -95,6 +104,16 @@ class Readings:
             else:
                 counters.append(_counter(scope, name, series.first, series.last, series.peak))
         return tuple(sorted(counters, key=_key)), tuple(sorted(unreadable, key=_key))
+
+
+def _out_of_range(level: Level) -> str | None:
+    peak = None if level.peak is None else out_of_range(level.peak)
+    return out_of_range(level.value) or peak
+
+
+def _with_usable_limit(level: Level) -> Level:
+    """Remove a limit that nothing can reach, as some programs write for none."""
+    return replace(level, limit=None) if level.limit is not None and level.limit > MAX_VALUE else level
 
 
 def _key(counter: Counter | Unreadable) -> tuple[str, str]:

@@ -61,6 +61,7 @@ def tcp_sockets(
 
     Raises:
         OSError: The kernel refuses.
+        ValueError: It sends something else than messages.
     """
     for family in (socket.AF_INET, socket.AF_INET6):
         request = _REQUEST.pack(family, socket.IPPROTO_TCP, extensions, states)
@@ -76,6 +77,8 @@ def _messages(diag: socket.socket) -> Iterator[Message]:
         data, at = diag.recv(_BUFFER_BYTES), 0
         while at < len(data):
             length, kind, *_ = _HEADER.unpack_from(data, at)
+            if length < _HEADER.size:
+                raise ValueError("a message without a header")
             if kind == _DONE:
                 return
             if kind == _ERROR:

@@ -59,7 +59,7 @@ class Threads:
             "threads.allowed_cpus": gauge(_allowed(self.subject), "CPUs", limit=os.cpu_count()),
         }
 
-    def over_all(self) -> Levels:
+    def over_all(self) -> dict[str, Level]:
         """Return the average of the busiest thread since the first reading."""
         return _highest(self._readings[0], self._readings[-1]) if len(self._readings) > 1 else {}
 
@@ -96,7 +96,7 @@ def _threads(pid: int) -> Iterator[tuple[int, Seconds, Seconds]]:
             continue
 
 
-def _highest(before: _Usage, after: _Usage) -> Levels:
+def _highest(before: _Usage, after: _Usage) -> dict[str, Level]:
     length_s = after.t_s - before.t_s
     return {
         "threads.hottest_cores": gauge(_max_share(before.cpu_s, after.cpu_s, length_s), "cores", limit=1.0),

@@ -7,22 +7,8 @@ from typing import Final
 
 from runner.core.results import Capacity, Results
 from runner.report import number_format
-from runner.report.charts.chart import (
-    FADING,
-    HEIGHT,
-    WIDTH,
-    Chart,
-    Row,
-    Spec,
-    colour_scale,
-    legend_filter,
-    logarithmic,
-    quantitative,
-    series_colours,
-    tooltip,
-    values,
-    zoom,
-)
+from runner.report.charts import chart
+from runner.report.charts.chart import Chart, Row, Spec
 from runner.report.prose import title
 
 _SUSTAINED: Final = "sustained"
@@ -47,30 +33,23 @@ def capacity(results: Results) -> Chart | None:
     rows = _rows(searches)
     if not rows:
         return None
-    x = quantitative("rps", "Target RPS") | {"scale": {"zero": False, "padding": 12}}
-    y = quantitative("ms", "p95 (ms)")
-    y |= logarithmic(probe.p95_ms for _, search in searches for probe in search.probes)
+    times = (probe.p95_ms for _, search in searches for probe in search.probes)
     encoding: Spec = {
-        "x": x,
-        "y": y,
-        "color": colour_scale(series_colours(str(row["series"]) for row in rows)),
-        "opacity": FADING,
+        "x": chart.quantitative("rps", "Target RPS") | {"scale": {"zero": False, "padding": 12}},
+        "y": chart.quantitative("ms", "p95 (ms)") | chart.logarithmic(times),
+        "color": chart.colour_scale(chart.series_colours(str(row["series"]) for row in rows)),
+        "opacity": chart.FADING,
         "detail": {"field": "search"},
     }
-    line = {
-        "params": [legend_filter(), zoom("zoom", "x", "y")],
-        "mark": {"type": "line"},
-        "encoding": encoding,
-    }
+    params = [chart.legend_filter(), chart.zoom("zoom", "x", "y")]
+    line = {"params": params, "mark": {"type": "line"}, "encoding": encoding}
+    tooltip = chart.tooltip("series", "rps", "ms", "result", "why")
     dots = {
         "mark": {"type": "point", "filled": True, "size": 80},
-        "encoding": {
-            **encoding,
-            "shape": _SHAPES,
-            "tooltip": tooltip("series", "rps", "ms", "result", "why"),
-        },
+        "encoding": {**encoding, "shape": _SHAPES, "tooltip": tooltip},
     }
-    spec: Spec = {"data": values(rows), "width": WIDTH, "height": HEIGHT, "layer": [line, dots]}
+    size: Spec = {"width": chart.WIDTH, "height": chart.HEIGHT}
+    spec: Spec = {"data": chart.values(rows), **size, "layer": [line, dots]}
     subtitle = "p95 at each tested rate; triangles: not sustained"
     return Chart("capacity", _title(searches, len(results.configurations)), subtitle, spec)
 

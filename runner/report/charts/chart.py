@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Any, Final, TypeAlias
 
-from runner.core.facts import Role
 from runner.report.exact_numbers import exact
 
 Spec: TypeAlias = dict[str, Any]
@@ -27,15 +26,6 @@ PINK: Final = "#CC79A7"
 SKY: Final = "#3E9FD6"
 GREY: Final = "#8A8F98"
 SERIES: Final = (BLUE, ORANGE, GREEN, RED, PINK, SKY, GREY, "#7A5195", "#A6761D", "#4D4D4D")
-ROLE_COLOURS: Final[Mapping[str, str]] = {
-    Role.APP.value: BLUE,
-    Role.PROXY.value: ORANGE,
-    Role.FORWARDER.value: RED,
-    Role.GENERATOR.value: GREEN,
-    Role.RUNNER.value: PINK,
-    Role.DAEMON.value: SKY,
-    Role.OTHER.value: GREY,
-}
 LIGHT: Final = ("#1c2330", "#566070", "#e3e6eb", "#fffffe")
 DARK: Final = ("#e8eaed", "#a9b0ba", "#363b44", "#16191f")
 """Text, secondary text, lines and background; no series has any of these colours."""
@@ -53,14 +43,7 @@ FADING: Final[Spec] = {"condition": {"param": "pick", "value": 1}, "value": 0.12
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart and the statement that it supports.
-
-    Attributes:
-        name: Name of its files.
-        title: The finding, one sentence.
-        subtitle: What is drawn, with units.
-        spec: Vega-Lite specification, without title and theme.
-    """
+    """A chart; its title is the statement that it supports, and `spec` has neither title nor theme."""
 
     name: str
     title: str
@@ -94,7 +77,7 @@ def theme(*, dark: bool) -> Spec:
         "aria": False,  # the element around the chart carries its description
         "mark": {"aria": False},
         "background": ground,
-        "font": "sans-serif",
+        "font": "Liberation Sans, Arial, sans-serif",  # bundled with the library: the same layout everywhere
         "view": {"stroke": None},
         "title": {**title, "subtitlePadding": 5},
         "axis": {**text, **lines},
@@ -118,11 +101,7 @@ def zoom(name: str = "zoom", *encodings: str) -> Spec:
     The wheel alone scrolls the page.
     """
     axes = list(encodings or ("x",))
-    return {
-        "name": name,
-        "select": {"type": "interval", "encodings": axes, "zoom": _WHEEL},
-        "bind": "scales",
-    }
+    return {"name": name, "select": {"type": "interval", "encodings": axes, "zoom": _WHEEL}, "bind": "scales"}
 
 
 def logarithmic(numbers: Iterable[float | None]) -> Spec:
@@ -144,21 +123,11 @@ def tooltip(*fields: str) -> list[Spec]:
 
 def values(rows: Iterable[Row]) -> Spec:
     """Return data that lies in the specification itself."""
-    return {
-        "values": [
-            {key: exact(value) if isinstance(value, float) else value for key, value in row.items()}
-            for row in rows
-        ]
-    }
+    return {"values": [{key: exact(value) for key, value in row.items()} for row in rows]}
 
 
 def series_colours(names: Iterable[str], *, after: int = 0) -> dict[str, str]:
-    """Return a colour for each name, in order, each name once; colours repeat after the last one.
-
-    Args:
-        names: Of the series.
-        after: How many colours are in use already.
-    """
+    """Return a colour for each name in order; colours repeat, and the first `after` are in use already."""
     return {name: SERIES[at % len(SERIES)] for at, name in enumerate(dict.fromkeys(names), start=after)}
 
 

@@ -7,22 +7,12 @@ from typing import Final
 
 from runner.core.results import Results
 from runner.report import number_format
-from runner.report.charts.chart import (
-    BLUE,
-    ORANGE,
-    WIDTH,
-    Chart,
-    Row,
-    Spec,
-    logarithmic,
-    quantitative,
-    tooltip,
-    values,
-)
+from runner.report.charts import chart
+from runner.report.charts.chart import Chart, Row, Spec
 from runner.report.charts.measured import MeasuredStage, measured_stages
 
-_BAR: Final[Spec] = {"type": "bar", "color": BLUE, "height": {"band": 0.55}}
-_DOT: Final[Spec] = {"type": "point", "filled": True, "size": 90, "color": ORANGE, "opacity": 1}
+_BAR: Final[Spec] = {"type": "bar", "color": chart.BLUE, "height": {"band": 0.55}}
+_DOT: Final[Spec] = {"type": "point", "filled": True, "size": 90, "color": chart.ORANGE, "opacity": 1}
 
 
 def side_by_side(results: Results) -> Chart | None:
@@ -42,13 +32,11 @@ def side_by_side(results: Results) -> Chart | None:
         }
         for measured in best
     ]
-    p95_axis = logarithmic(measured.stage.response_time_ms.p95 for measured in best)
-    rate = quantitative("rps", "Actual RPS")
-    p95 = quantitative("p95", "p95 response time (ms), logarithmic") | p95_axis
-    spec: Spec = {
-        "data": values(rows),
-        "hconcat": [_panel(rate, _BAR, named=True), _panel(p95, _DOT, named=False)],
-    }
+    p95_axis = chart.logarithmic(measured.stage.response_time_ms.p95 for measured in best)
+    rate = chart.quantitative("rps", "Actual RPS")
+    p95 = chart.quantitative("p95", "p95 response time (ms), logarithmic") | p95_axis
+    panels = [_panel(rate, _BAR, named=True), _panel(p95, _DOT, named=False)]
+    spec: Spec = {"data": chart.values(rows), "hconcat": panels}
     return Chart("configurations", _title(best), "Each configuration at its highest target rate", spec)
 
 
@@ -66,23 +54,21 @@ def _panel(x: Spec, mark: Spec, *, named: bool) -> Spec:
     """Return one number of every configuration, written beside its mark."""
     y: Spec = {"field": "configuration", "type": "nominal", "sort": None}
     y |= {"axis": {"title": None, "labelLimit": 280, "grid": not named}} if named else {"axis": None}
-    text = {
-        "mark": {"type": "text", "align": "left", "dx": 8},
-        "encoding": {"text": {"field": f"{x['field']}_text"}},
-    }
+    encoding = {"text": {"field": f"{x['field']}_text"}}
+    text = {"mark": {"type": "text", "align": "left", "dx": 8}, "encoding": encoding}
+    tooltip = chart.tooltip("configuration", "stage", "rps", "p95", "limit")
     return {
-        "width": WIDTH // 2 - 80,
+        "width": chart.WIDTH // 2 - 80,
         "height": {"step": 28},
-        "encoding": {"y": y, "x": x, "tooltip": tooltip("configuration", "stage", "rps", "p95", "limit")},
+        "encoding": {"y": y, "x": x, "tooltip": tooltip},
         "layer": [{"mark": mark}, text],
     }
 
 
 def _title(best: Sequence[MeasuredStage]) -> str:
-    fastest, slowest = (
-        pick(best, key=lambda measured: measured.stage.actual_rps or 0.0) for pick in (max, min)
-    )
-    high, low = (number_format.rate(measured.stage.actual_rps) for measured in (fastest, slowest))
+    rates = [measured.stage.actual_rps or 0.0 for measured in best]
+    fastest, slowest = best[rates.index(max(rates))], best[rates.index(min(rates))]
+    high, low = number_format.rate(max(rates)), number_format.rate(min(rates))
     if high == low:
         return f"All configurations achieved {high} RPS"
     return f"{fastest.configuration} achieved {high} RPS, {slowest.configuration} {low} RPS"

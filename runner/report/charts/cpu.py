@@ -7,30 +7,20 @@ from typing import Final
 
 from runner.core.facts import Role
 from runner.core.results import Results, Stage
-from runner.report.charts.chart import (
-    FADING,
-    ROLE_COLOURS,
-    Chart,
-    Row,
-    Spec,
-    colour_scale,
-    legend_filter,
-    quantitative,
-    series_colours,
-    tooltip,
-)
-from runner.report.charts.measured import MeasuredStage, measured_stages, several_configurations
-from runner.report.charts.panels import Panels
+from runner.report.charts import chart
+from runner.report.charts.chart import Chart, Row, Spec
+from runner.report.charts.measured import MeasuredStage, Panels, measured_stages, several_configurations
 
-_ROLE_NAMES: Final[Mapping[str, str]] = {
-    Role.APP: "the app",
-    Role.PROXY: "nginx",
-    Role.FORWARDER: "docker-proxy",
-    Role.GENERATOR: "the load generator",
-    Role.RUNNER: "the runner",
-    Role.DAEMON: "Docker's daemon",
-    Role.OTHER: "other programs",
+_ROLES: Final[Mapping[str, tuple[str, str]]] = {
+    Role.APP.value: (chart.BLUE, "the app"),
+    Role.PROXY.value: (chart.ORANGE, "nginx"),
+    Role.FORWARDER.value: (chart.RED, "docker-proxy"),
+    Role.GENERATOR.value: (chart.GREEN, "the load generator"),
+    Role.RUNNER.value: (chart.PINK, "the runner"),
+    Role.DAEMON.value: (chart.SKY, "Docker's daemon"),
+    Role.OTHER.value: (chart.GREY, "other programs"),
 }
+"""Role to its colour and to what it is called in a sentence."""
 
 
 def cpu_by_role(results: Results) -> Chart | None:
@@ -38,22 +28,21 @@ def cpu_by_role(results: Results) -> Chart | None:
     stages = [measured for measured in measured_stages(results) if _cores(measured.stage)]
     if not stages:
         return None
-    colours = _colours(stages)
-    rows = _rows(stages, list(colours))
-    panels = Panels.of(stages)
+    colours, panels = _colours(stages), Panels.of(stages)
     bars = {
-        "params": [legend_filter()],
+        "params": [chart.legend_filter()],
         "mark": {"type": "bar", "width": panels.bar_width},
         "encoding": {
-            "opacity": FADING,
+            "opacity": chart.FADING,
             "x": panels.stage_axis(),
-            "y": quantitative("cores", "CPU cores") | {"stack": True},
-            "color": colour_scale(colours),
+            "y": chart.quantitative("cores", "CPU cores") | {"stack": True},
+            "color": chart.colour_scale(colours),
             "order": {"field": "rank"},
-            "tooltip": tooltip("panel", "stage", "series", "cores"),
+            "tooltip": chart.tooltip("panel", "stage", "series", "cores"),
         },
     }
-    spec = panels.arrange(rows, {"layer": [bars, *_host_limit(results.cpu_count)]})
+    layer = [bars, *_host_limit(results.cpu_count)]
+    spec = panels.arrange(_rows(stages, list(colours)), {"layer": layer})
     limit = f"; dashed line: the host's {results.cpu_count} cores" if results.cpu_count else ""
     return Chart("cpu", _title(stages, results.cpu_count), f"Average CPU cores by role{limit}", spec)
 
@@ -66,20 +55,14 @@ def _cores(stage: Stage) -> dict[str, float]:
 def _colours(stages: Sequence[MeasuredStage]) -> dict[str, str]:
     """Return the roles that were observed, in stacking order, services last."""
     present = dict.fromkeys(role for measured in stages for role in _cores(measured.stage))
-    services = (role for role in present if role not in ROLE_COLOURS)
-    known = {role: colour for role, colour in ROLE_COLOURS.items() if role in present}
-    return known | series_colours(services, after=len(ROLE_COLOURS))
+    services = (role for role in present if role not in _ROLES)
+    known = {role: colour for role, (colour, _) in _ROLES.items() if role in present}
+    return known | chart.series_colours(services, after=len(_ROLES))
 
 
 def _rows(stages: Sequence[MeasuredStage], roles: Sequence[str]) -> list[Row]:
     return [
-        {
-            "panel": measured.configuration,
-            "stage": measured.label,
-            "series": role,
-            "cores": cores[role],
-            "rank": rank,
-        }
+        measured.row(series=role, cores=cores[role], rank=rank)
         for measured in stages
         for cores in [_cores(measured.stage)]
         for rank, role in enumerate(roles)
@@ -107,5 +90,6 @@ def _title(stages: Sequence[MeasuredStage], host_cores: int | None) -> str:
     cores = _cores(busiest.stage)
     if not cores:
         return sentence
-    role = max(cores, key=lambda name: cores[name])
-    return f"{sentence}; {_ROLE_NAMES.get(role, role)} used the most, {cores[role]:.2f}"
+    role = max(cores, key=cores.__getitem__)
+    _, name = _ROLES.get(role, ("", role))
+    return f"{sentence}; {name} used the most, {cores[role]:.2f}"

@@ -7,33 +7,13 @@ from typing import Final
 
 from runner.core.results import Results, Stage
 from runner.report import number_format
-from runner.report.charts.chart import (
-    FADING,
-    HEIGHT,
-    WIDTH,
-    Chart,
-    Row,
-    Spec,
-    colour_scale,
-    legend_filter,
-    logarithmic,
-    quantitative,
-    series_colours,
-    tooltip,
-    values,
-    zoom,
-)
+from runner.report.charts import chart
+from runner.report.charts.chart import Chart, Row, Spec
 from runner.report.charts.measured import MeasuredStage, measured_stages, several_configurations
 
 _TICKS: Final = {
-    1: "0 %",
-    2: "50 %",
-    10: "90 %",
-    100: "99 %",
-    1000: "99.9 %",
-    10000: "99.99 %",
-    100000: "99.999 %",
-}
+    1: "0 %", 2: "50 %", 10: "90 %", 100: "99 %", 1000: "99.9 %", 10000: "99.99 %", 100000: "99.999 %",
+}  # fmt: skip
 """One in how many requests is slower, to the percentile."""
 _MAX_STAGES: Final = 10
 _PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
@@ -47,23 +27,22 @@ def distribution(results: Results) -> Chart | None:
     if not rows:
         return None
     labels = " : ".join(f"datum.value == {odds} ? '{text}'" for odds, text in _TICKS.items())
-    x = quantitative("odds", "Percentile")
-    x |= {"scale": {"type": "log", "nice": False}}
-    x |= {"axis": {"values": list(_TICKS), "labelExpr": f"{labels} : ''"}}
-    y = quantitative("ms", "Response time (ms)")
-    y |= logarithmic(ms for measured in drawn for share, ms in _points(measured.stage) if share < 100)
+    axis = {"values": list(_TICKS), "labelExpr": f"{labels} : ''"}
+    x = chart.quantitative("odds", "Percentile") | {"scale": {"type": "log", "nice": False}, "axis": axis}
+    y = chart.quantitative("ms", "Response time (ms)")
+    y |= chart.logarithmic(ms for measured in drawn for share, ms in _points(measured.stage) if share < 100)
     spec: Spec = {
-        "data": values(rows),
-        "width": WIDTH,
-        "height": HEIGHT + 40,
-        "params": [legend_filter(), zoom("zoom", "x", "y")],
+        "data": chart.values(rows),
+        "width": chart.WIDTH,
+        "height": chart.HEIGHT + 40,
+        "params": [chart.legend_filter(), chart.zoom("zoom", "x", "y")],
         "mark": {"type": "line", "point": {"size": 18}},
         "encoding": {
-            "opacity": FADING,
+            "opacity": chart.FADING,
             "x": x,
             "y": y,
-            "color": colour_scale(series_colours(str(row["series"]) for row in rows)),
-            "tooltip": tooltip("series", "percentile", "ms"),
+            "color": chart.colour_scale(chart.series_colours(str(row["series"]) for row in rows)),
+            "tooltip": chart.tooltip("series", "percentile", "ms"),
         },
     }
     left_out = f"; the slowest {len(drawn)} of {len(stages)} stages" if len(drawn) < len(stages) else ""

@@ -1,15 +1,25 @@
-"""The stages that charts are made of."""
+"""The stages that charts are made of, and a place for each: one panel for each configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from runner.core.codes import Validity
 from runner.core.results import Results, Stage
 from runner.report import number_format
 from runner.report.capacity import shown
+from runner.report.charts import chart
+from runner.report.charts.chart import Row, Spec
 from runner.report.prose import title
+
+_COLUMNS: Final = 2
+_MAX_TALL_PANELS: Final = 4
+_BAR_SHARE: Final = 0.55
+_MAX_BAR_WIDTH: Final = 60
+_CHARACTER_WIDTH: Final = 6.5
+"""Pixels, rounded up from the average."""
 
 
 class MeasuredStage(NamedTuple):
@@ -17,6 +27,10 @@ class MeasuredStage(NamedTuple):
 
     configuration: str
     stage: Stage
+
+    def row(self, **values: str | float | None) -> Row:
+        """Return a datum of this stage in the panel of its configuration."""
+        return {"panel": self.configuration, "stage": self.label, **values}
 
     @property
     def label(self) -> str:
@@ -45,3 +59,55 @@ def measured_stages(results: Results) -> list[MeasuredStage]:
 def several_configurations(stages: Iterable[MeasuredStage]) -> bool:
     """Return whether the stages belong to more than one configuration."""
     return len({measured.configuration for measured in stages}) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Panels:
+    """How panels share the width; `labels` maps configurations to their stages' labels, in drawing order."""
+
+    labels: dict[str, list[str]]
+
+    @classmethod
+    def of(cls, stages: Iterable[MeasuredStage]) -> Panels:
+        """Return panels with a place for each of these stages."""
+        labels: dict[str, list[str]] = {}
+        for measured in stages:
+            places = labels.setdefault(measured.configuration, [])
+            if measured.label not in places:
+                places.append(measured.label)
+        return cls(labels)
+
+    @property
+    def width(self) -> int:
+        """Of one panel in pixels."""
+        return chart.WIDTH if len(self.labels) == 1 else chart.WIDTH // _COLUMNS - 30
+
+    @property
+    def stage_width(self) -> float:
+        """The room for one stage in pixels, the same in all panels."""
+        return self.width / max(len(places) for places in self.labels.values())
+
+    @property
+    def bar_width(self) -> int:
+        """The width of one bar in pixels."""
+        return round(min(_BAR_SHARE * self.stage_width, _MAX_BAR_WIDTH))
+
+    def stage_axis(self) -> Spec:
+        """Return the axis of stages, its labels slanted where they would overlap."""
+        longest = max(len(label) for places in self.labels.values() for label in places)
+        slanted = longest * _CHARACTER_WIDTH > self.stage_width
+        axis = {"labelAngle": -40 if slanted else 0, "labelLimit": 140, "title": None}
+        return {"field": "stage", "type": "nominal", "sort": None, "axis": axis}
+
+    def arrange(self, rows: Sequence[Row], spec: Spec) -> Spec:
+        """Return the whole specification from that of one panel, without data and size."""
+        if len(self.labels) == 1:
+            return {"data": chart.values(rows), "width": chart.WIDTH, **spec, "height": chart.HEIGHT}
+        height = chart.HEIGHT if len(self.labels) <= _MAX_TALL_PANELS else chart.HEIGHT // 2
+        return {
+            "data": chart.values(rows),
+            "facet": {"field": "panel", "type": "nominal", "sort": list(self.labels), "title": None},
+            "columns": _COLUMNS,
+            "spec": {**spec, "width": self.width, "height": height},
+            "resolve": {"scale": {"x": "independent"}},
+        }

@@ -8,21 +8,8 @@ from typing import Final
 
 from runner.core.results import Moment, Results
 from runner.report import number_format
-from runner.report.charts.chart import (
-    BLUE,
-    GREY,
-    ORANGE,
-    RED,
-    WIDTH,
-    Chart,
-    Row,
-    Spec,
-    logarithmic,
-    quantitative,
-    tooltip,
-    values,
-    zoom,
-)
+from runner.report.charts import chart
+from runner.report.charts.chart import Chart, Row, Spec
 from runner.report.charts.measured import MeasuredStage, measured_stages, several_configurations
 from runner.report.exact_numbers import exact
 
@@ -33,17 +20,7 @@ _CHARACTER_WIDTH: Final = 6.0
 
 @dataclass(frozen=True, slots=True)
 class _Band:
-    """The place of one stage on the time axis, in seconds.
-
-    Attributes:
-        begins: Start of the warm-up.
-        origin: Start of the measured window.
-        ends: End of the measured window.
-        place: The stage within a sentence.
-        label: A shorter name.
-        target_rps: Of the stage.
-        moments: Of the stage.
-    """
+    """The place of one stage on the time axis, in seconds: warm-up from `begins`, window from `origin`."""
 
     begins: float
     origin: float
@@ -78,12 +55,8 @@ class _Panel:
     """One number over time.
 
     Attributes:
-        field: Its name in the data.
-        title: Of its axis.
-        colour: Of its line.
         height: In pixels.
         target: Whether the target rate is drawn beside it.
-        scale: Of its axis, unless linear.
         last: Whether it carries the time axis.
     """
 
@@ -101,17 +74,14 @@ def over_time(results: Results) -> Chart | None:
     bands = _bands([measured for measured in measured_stages(results) if measured.stage.timeseries])
     if not bands:
         return None
-    p95_axis = logarithmic(moment.p95_ms for band in bands for moment in band.moments)
+    p95_axis = chart.logarithmic(moment.p95_ms for band in bands for moment in band.moments)
     panels = (
-        _Panel("rps", "Actual RPS", BLUE, height=150, target=True),
-        _Panel("p95", "p95 (ms)", ORANGE, height=110, scale=p95_axis),
-        _Panel("system", "CPU cores", GREY, height=70, last=True),
+        _Panel("rps", "Actual RPS", chart.BLUE, height=150, target=True),
+        _Panel("p95", "p95 (ms)", chart.ORANGE, height=110, scale=p95_axis),
+        _Panel("system", "CPU cores", chart.GREY, height=70, last=True),
     )
-    spec: Spec = {
-        "vconcat": [_names(bands), *(_drawn(panel, bands) for panel in panels)],
-        "resolve": {"scale": {"x": "shared"}},
-        "spacing": 8,
-    }
+    parts = [_names(bands), *(_drawn(panel, bands) for panel in panels)]
+    spec: Spec = {"vconcat": parts, "resolve": {"scale": {"x": "shared"}}, "spacing": 8}
     subtitle = "Each second in the order of the run; darker: warm-up; red line: target RPS"
     return Chart("over-time", _title(bands), subtitle, spec)
 
@@ -132,7 +102,7 @@ def _bands(stages: list[MeasuredStage]) -> list[_Band]:
 
 
 def _time_axis(field: str, end: float) -> Spec:
-    return quantitative(field) | {"scale": {"domain": [0, exact(end)], "nice": False}}
+    return chart.quantitative(field) | {"scale": {"domain": [0, exact(end)], "nice": False}}
 
 
 def _names(bands: Sequence[_Band]) -> Spec:
@@ -140,9 +110,9 @@ def _names(bands: Sequence[_Band]) -> Spec:
     end = bands[-1].ends
     return {
         "name": "names",
-        "width": WIDTH,
+        "width": chart.WIDTH,
         "height": 14,
-        "data": values(_fitting_names(bands)),
+        "data": chart.values(_fitting_names(bands)),
         "mark": {"type": "text", "baseline": "middle"},
         "encoding": {"x": {**_time_axis("middle", end), "axis": None}, "text": {"field": "name"}},
     }
@@ -151,7 +121,7 @@ def _names(bands: Sequence[_Band]) -> Spec:
 def _fitting_names(bands: Sequence[_Band]) -> Iterator[Row]:
     end = bands[-1].ends
     for band in bands:
-        width = (band.ends - band.begins) / end * WIDTH
+        width = (band.ends - band.begins) / end * chart.WIDTH
         fitting = (name for name in (band.place, band.label) if len(name) * _CHARACTER_WIDTH <= width)
         if name := next(fitting, ""):
             yield {"middle": (band.begins + band.ends) / 2, "name": name}
@@ -162,62 +132,44 @@ def _drawn(panel: _Panel, bands: Sequence[_Band]) -> Spec:
     if panel.last:
         x["title"] = "Seconds of load, with shortened pauses"
     line = {
-        "params": [zoom(f"zoom_{panel.field}")],
+        "params": [chart.zoom(f"zoom_{panel.field}")],
         "mark": {"type": "line", "color": panel.colour, "point": {"size": 14, "color": panel.colour}},
         "encoding": {
             "x": x,
-            "y": quantitative(panel.field, panel.title) | (panel.scale or {}),
+            "y": chart.quantitative(panel.field, panel.title) | (panel.scale or {}),
             "detail": {"field": "stage"},
-            "tooltip": tooltip("stage", "t", "rps", "target", "p95", "system", "errors"),
+            "tooltip": chart.tooltip("stage", "t", "rps", "target", "p95", "system", "errors"),
         },
     }
     step = {
-        "mark": {"type": "line", "color": RED, "strokeWidth": 1.5, "interpolate": "step"},
-        "encoding": {
-            "x": x,
-            "y": {"field": "target", "type": "quantitative"},
-            "detail": {"field": "stage"},
-        },
+        "mark": {"type": "line", "color": chart.RED, "strokeWidth": 1.5, "interpolate": "step"},
+        "encoding": {"x": x, "y": {"field": "target", "type": "quantitative"}, "detail": {"field": "stage"}},
     }
-    stages = [band.row for band in bands]
-    warm_ups = [band.row for band in bands if band.origin > band.begins]
+    stages = _shade([band.row for band in bands], "to", 0.09)
+    warm_ups = _shade([band.row for band in bands if band.origin > band.begins], "origin", 0.22)
     return {
-        "width": WIDTH,
+        "width": chart.WIDTH,
         "height": panel.height,
-        "data": values(point for band in bands for point in band.points()),
-        "layer": [
-            _shade(stages, "to", 0.09),
-            _shade(warm_ups, "origin", 0.22),
-            *([step] if panel.target else []),
-            line,
-        ],
+        "data": chart.values(point for band in bands for point in band.points()),
+        "layer": [stages, warm_ups, *([step] if panel.target else []), line],
     }
 
 
 def _shade(rows: Sequence[Row], ends: str, opacity: float) -> Spec:
-    return {
-        "data": values(rows),
-        "mark": {"type": "rect", "opacity": opacity, "color": GREY},
-        "encoding": {
-            "x": {"field": "from", "type": "quantitative"},
-            "x2": {"field": ends},
-            "tooltip": tooltip("stage"),
-        },
-    }
+    mark = {"type": "rect", "opacity": opacity, "color": chart.GREY}
+    x = {"x": {"field": "from", "type": "quantitative"}, "x2": {"field": ends}}
+    return {"data": chart.values(rows), "mark": mark, "encoding": {**x, "tooltip": chart.tooltip("stage")}}
 
 
 def _title(bands: Sequence[_Band]) -> str:
     """Name the slowest second after the warm-up."""
     seconds = [
-        (moment.p95_ms, moment, band)
-        for band in bands
-        for moment in band.moments
-        if moment.p95_ms and moment.t_s > 0
+        (moment, band) for band in bands for moment in band.moments if moment.p95_ms and moment.t_s > 0
     ]
     if not seconds:
         return "Responses per second over time"
-    p95, worst, band = max(seconds, key=lambda item: item[0])
+    worst, band = max(seconds, key=lambda second: second[0].p95_ms or 0.0)
     return (
         f"The slowest second was {worst.t_s:g} s into {band.place}: "
-        f"p95 {number_format.ms(p95)} ms at {number_format.rate(worst.rps)} responses per second"
+        f"p95 {number_format.ms(worst.p95_ms)} ms at {number_format.rate(worst.rps)} responses per second"
     )

@@ -1,4 +1,4 @@
-"""Charts as SVG, where the extra `charts` is installed; without it there are tables and no error."""
+"""The charts of a report: which there are, and how the library's SVG becomes a light and a dark picture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from runner.core.results import Results
 from runner.report.charts.capacity import capacity
-from runner.report.charts.chart import DARK, LIGHT, VEGA_LITE, Chart, themed
+from runner.report.charts.chart import DARK, LIGHT, Chart
 from runner.report.charts.configurations import side_by_side
 from runner.report.charts.cpu import cpu_by_role
 from runner.report.charts.distribution import distribution
@@ -18,15 +18,7 @@ from runner.report.charts.stages import latency, throughput
 Draw: TypeAlias = Callable[[Results], Chart | None]
 
 _ID: Final = re.compile(r"\b(clip|gradient_)\d+\b")
-_CHARTS: Final[tuple[Draw, ...]] = (
-    throughput,
-    latency,
-    cpu_by_role,
-    over_time,
-    distribution,
-    capacity,
-    side_by_side,
-)
+_CHARTS: Final = (throughput, latency, cpu_by_role, over_time, distribution, capacity, side_by_side)
 
 
 def charts(results: Results) -> list[Chart]:
@@ -45,16 +37,9 @@ def _drawn(draw: Draw, results: Results) -> Chart | None:
         return None
 
 
-def render_svg(chart: Chart) -> tuple[bytes, bytes]:
-    """Return the chart as SVG, light and dark; the same data give the same bytes.
-
-    Raises:
-        ImportError: The extra `charts` is not installed.
-        ValueError: The chart cannot be drawn.
-    """
-    import vl_convert  # noqa: PLC0415  (an extra)
-
-    light = _renumber(vl_convert.vegalite_to_svg(themed(chart, dark=False), vl_version=VEGA_LITE))
+def light_and_dark(svg: str) -> tuple[bytes, bytes]:
+    """Return a chart that was drawn in light colours in light and in dark ones, with ids that do not vary."""
+    light = _renumber(svg)
     dark = light
     for before, after in zip(LIGHT, DARK, strict=True):
         dark = dark.replace(before, after)

@@ -7,57 +7,37 @@ from typing import Final
 
 from runner.core.results import Results
 from runner.report import number_format
-from runner.report.charts.chart import (
-    BLUE,
-    FADING,
-    GREEN,
-    ORANGE,
-    RED,
-    Chart,
-    Row,
-    colour_scale,
-    legend_filter,
-    logarithmic,
-    quantitative,
-    tooltip,
-)
-from runner.report.charts.measured import MeasuredStage, measured_stages, several_configurations
-from runner.report.charts.panels import Panels
+from runner.report.charts import chart
+from runner.report.charts.chart import Chart
+from runner.report.charts.measured import MeasuredStage, Panels, measured_stages, several_configurations
 
-_PERCENTILES: Final = {"p50": GREEN, "p95": BLUE, "p99": ORANGE, "max": RED}
+_PERCENTILES: Final = {"p50": chart.GREEN, "p95": chart.BLUE, "p99": chart.ORANGE, "max": chart.RED}
 _REACHED: Final = 0.99
 """Share of the target rate that counts as all of it."""
 
 
 def latency(results: Results) -> Chart | None:
     """Return response time percentiles by stage, on a logarithmic axis."""
-    stages = [
-        measured
-        for measured in measured_stages(results)
-        if any(getattr(measured.stage.response_time_ms, name) for name in _PERCENTILES)
-    ]
-    if not stages:
-        return None
     times = [
         (measured, name, ms)
-        for measured in stages
+        for measured in measured_stages(results)
         for name in _PERCENTILES
         if (ms := getattr(measured.stage.response_time_ms, name))
     ]
-    rows: list[Row] = [
-        {"panel": measured.configuration, "stage": measured.label, "series": name, "ms": ms}
-        for measured, name, ms in times
-    ]
+    if not times:
+        return None
+    rows = [measured.row(series=name, ms=ms) for measured, name, ms in times]
+    stages = [measured for measured, _, _ in times]
     panels = Panels.of(stages)
     spec = {
-        "params": [legend_filter()],
+        "params": [chart.legend_filter()],
         "mark": {"type": "line", "point": {"size": 45}},
         "encoding": {
-            "opacity": FADING,
+            "opacity": chart.FADING,
             "x": panels.stage_axis(),
-            "y": quantitative("ms", "Response time (ms)") | logarithmic(ms for _, _, ms in times),
-            "color": colour_scale(_PERCENTILES),
-            "tooltip": tooltip("panel", "stage", "series", "ms"),
+            "y": chart.quantitative("ms", "Response time (ms)") | chart.logarithmic(ms for _, _, ms in times),
+            "color": chart.colour_scale(_PERCENTILES),
+            "tooltip": chart.tooltip("panel", "stage", "series", "ms"),
         },
     }
     subtitle = "Response time in ms, logarithmic"
@@ -86,28 +66,21 @@ def throughput(results: Results) -> Chart | None:
     stages = measured_stages(results)
     if not stages:
         return None
-    rows: list[Row] = [
-        {
-            "panel": measured.configuration,
-            "stage": measured.label,
-            "actual": measured.stage.actual_rps,
-            "target": measured.stage.target_rps,
-        }
+    rows = [
+        measured.row(actual=measured.stage.actual_rps, target=measured.stage.target_rps)
         for measured in stages
     ]
     panels = Panels.of(stages)
-    width = panels.bar_width
-    shared = {"x": panels.stage_axis(), "tooltip": tooltip("panel", "stage", "actual", "target")}
+    shared = {"x": panels.stage_axis(), "tooltip": chart.tooltip("panel", "stage", "actual", "target")}
     heading = "Requests per second"
-    bar = {
-        "mark": {"type": "bar", "width": width, "color": BLUE},
-        "encoding": {**shared, "y": quantitative("actual", heading)},
-    }
-    tick = {
-        "mark": {"type": "tick", "color": RED, "thickness": 3, "opacity": 1, "size": round(width * 1.4)},
-        "encoding": {**shared, "y": quantitative("target", heading)},
-    }
-    spec = panels.arrange(rows, {"layer": [bar, tick]})
+    bar = {"type": "bar", "width": panels.bar_width, "color": chart.BLUE}
+    tick = {"type": "tick", "color": chart.RED, "thickness": 3, "opacity": 1}
+    tick["size"] = round(panels.bar_width * 1.4)
+    layer = [
+        {"mark": mark, "encoding": {**shared, "y": chart.quantitative(field, heading)}}
+        for mark, field in ((bar, "actual"), (tick, "target"))
+    ]
+    spec = panels.arrange(rows, {"layer": layer})
     return Chart("throughput", _throughput_title(stages), "Bars: actual RPS; lines: target RPS", spec)
 
 

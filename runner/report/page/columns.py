@@ -28,14 +28,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of numbers, or of curves.
-
-    Attributes:
-        heading: Its heading.
-        definition: What it shows.
-        text: Returns a stage's cell.
-        number: Returns the number that the cell is sorted by; None for a column of curves.
-    """
+    """A column of numbers, or of curves, which have no `number` to sort by."""
 
     heading: str
     definition: Definition
@@ -44,24 +37,27 @@ class Column:
 
     def sort_key(self, stage: Stage) -> float | None:
         """Return the number that a stage's cell is sorted by; None where there is none."""
-        number = self.number(stage) if self.number else None
-        return None if number is None else exact(number)
+        return exact(self.number(stage)) if self.number else None
 
 
 def _metric(path: str) -> Column:
     metric = METRICS[path]
-    return Column(
-        metric_text.heading(metric),
-        Definition(metric.term, metric.definition),
-        lambda stage: metric_text.figure(metric, metric.read(stage)),
-        metric.read,
-    )
+    definition = Definition(metric.term, metric.definition)
+
+    def text(stage: Stage) -> str:
+        return metric_text.figure(metric, metric.read(stage))
+
+    return Column(metric_text.heading(metric), definition, text, metric.read)
+
+
+def _number(shown: Definition, text: Callable[[float], str], number: Callable[[Stage], float]) -> Column:
+    return Column(shown.term, shown, lambda stage: text(number(stage)), number)
 
 
 VERDICT: Final = Definition(
     "Limited by",
-    "What limited the stage, and how sure that is: proven by a counter that cannot rise for another reason or "
-    "by a counter-experiment, likely, or a hint.",
+    "What limited the stage, and how sure that is: proven by a counter that cannot rise for another reason "
+    "or by a counter-experiment, likely, or a hint.",
 )
 _TARGET_RPS: Final = Definition(
     "Target RPS", "Requests offered per second, on an absolute schedule that does not wait for responses."
@@ -76,29 +72,12 @@ _CURVE: Final = Definition(
 _PERCENTILES: Final = Definition(
     "p50, p95 and p99", "50 %, 95 % and 99 % of the requests had at most this value."
 )
-_BEFORE_LOST: Final = (
-    "actual_rps",
-    "achieved",
-    "duration.p50",
-    "duration.p95",
-    "duration.p99",
-    "response_time.p95",
-)
 
 COLUMNS: Final = (
-    Column(
-        _TARGET_RPS.term,
-        _TARGET_RPS,
-        lambda stage: number_format.rate(stage.target_rps),
-        lambda stage: stage.target_rps,
-    ),
-    *map(_metric, _BEFORE_LOST),
-    Column(
-        _LOST.term,
-        _LOST,
-        lambda stage: number_format.count(stage.requests.lost),
-        lambda stage: stage.requests.lost,
-    ),
+    _number(_TARGET_RPS, number_format.rate, lambda stage: stage.target_rps),
+    *map(_metric, ("actual_rps", "achieved", "duration.p50", "duration.p95", "duration.p99")),
+    _metric("response_time.p95"),
+    _number(_LOST, number_format.count, lambda stage: stage.requests.lost),
     *map(_metric, ("cpu.app.avg", "cpu.system.avg")),
     Column(_CURVE.term, _CURVE, rate_sparkline, None),
 )

@@ -1,17 +1,24 @@
-"""Markdown as HTML that holds nothing but text: raw HTML and images are switched off."""
+"""Templates of HTML pages, and Markdown as HTML without raw HTML and images; other values are escaped."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from runner.report.page.templates import render_template
-
+_environment: Final = Environment(
+    loader=PackageLoader("runner.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
 _markdown: Final = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 _MAX_HEADING: Final = 6
 _SCROLLING: Final = '<div class="box" tabindex="0" role="region" aria-label="table">'
+
+
+def render_template(name: str, **values: object) -> str:
+    """Return a template of `runner/report/templates` with its values filled in."""
+    return _environment.get_template(name).render(values)
 
 
 def text_page(title: str, text: str) -> str:

@@ -20,22 +20,14 @@ from runner.report.charts.chart import WIDTH, Chart, theme, titled
 from runner.report.charts.render import charts
 from runner.report.markdown import render_markdown
 from runner.report.page.columns import COLUMNS, DEFINITIONS, VERDICT
-from runner.report.page.markdown_html import to_html
-from runner.report.page.templates import render_template
+from runner.report.page.markdown_html import render_template, to_html
 from runner.report.prose import aborted, title
 from runner.report.summary import broken_thresholds, limit_or_status
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A stage in the table, and among the verdicts.
-
-    Attributes:
-        configuration: Title of its configuration.
-        stage: Its results.
-        limit: Its verdict's code, or that it was not run.
-        unlimited: Whether it is valid and no limit was found, so that there is nothing to explain.
-    """
+    """A stage in the table, and among the verdicts; `unlimited` if it is valid and no limit was found."""
 
     configuration: str
     stage: Stage
@@ -46,10 +38,7 @@ class _Row:
 def render_page(results: Results, *, bundle: str = "") -> str:
     """Return the page's HTML. The same results always give the same text.
 
-    Args:
-        results: The content of results.json.
-        bundle: JavaScript that defines ``vegaEmbed``; without it the page has tables and sparklines in
-            place of charts.
+    `bundle` is JavaScript that defines ``vegaEmbed``; without it there are no charts.
     """
     drawn = charts(results) if bundle else []
     return render_template(
@@ -58,9 +47,7 @@ def render_page(results: Results, *, bundle: str = "") -> str:
         objective=results.experiment.objective,
         run=results.run,
         aborted=to_html(aborted(results.run)),
-        conclusion=to_html(
-            conclusion.conclusion([shown(configuration) for configuration in results.configurations])
-        ),
+        conclusion=to_html(conclusion.conclusion([shown(one) for one in results.configurations])),
         broken=broken_thresholds(results),
         titles={configuration.name: title(configuration) for configuration in results.configurations},
         rows=[row for configuration in results.configurations for row in _rows(configuration)],
@@ -84,11 +71,7 @@ def _rows(configuration: ConfigurationResults) -> Iterator[_Row]:
 
 def _data(drawn: list[Chart]) -> Markup:
     """Return the charts as JSON that cannot end its script element."""
-    content = {
-        "charts": {chart.name: titled(chart) for chart in drawn},
-        "light": theme(dark=False),
-        "dark": theme(dark=True),
-        "width": WIDTH,
-    }
+    themes = {"light": theme(dark=False), "dark": theme(dark=True)}
+    content = {"charts": {chart.name: titled(chart) for chart in drawn}, **themes, "width": WIDTH}
     text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704  (no markup is left in it)

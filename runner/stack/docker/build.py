@@ -13,16 +13,19 @@ import trio
 
 from runner.core.errors import StackFailed
 from runner.stack.docker import labels
+from runner.stack.docker.build_hints import build_hint
 from runner.stack.docker.context import (
     Dockerfile,
     content_digest,
     find_folder,
     read_dockerfile,
+    read_text,
     write_context,
 )
-from runner.stack.docker.engine import Engine, ProgressItem
+from runner.stack.docker.engine import EngineRefused, ProgressItem
 from runner.stack.docker.images import Image, Supplier, find_image
 from runner.stack.docker.wheels import fetch_wheels
+from runner.stack.paths import printable
 
 _LAST_LINES: Final = 20
 _NOISE: Final = (" --->", "Removing intermediate container", "Successfully tagged")
@@ -57,7 +60,7 @@ async def build_image(supplier: Supplier, build: str, base_dir: Path) -> BuiltIm
     dockerfile = read_dockerfile(folder)
     base = await supplier.obtain(dockerfile.base) if dockerfile.base else None
     wheels = await _wheels(supplier, folder) if base and base.stand_in else None
-    salt = await _parents(supplier.engine, dockerfile, base)
+    salt = await _parents(supplier, folder, dockerfile, base)
     with TemporaryDirectory(prefix="build-", dir=supplier.scratch) as scratch:
         tarball = Path(scratch) / "context.tar"
         write = partial(write_context, folder, tarball, wheels=wheels, salt=salt)
@@ -65,11 +68,11 @@ async def build_image(supplier: Supplier, build: str, base_dir: Path) -> BuiltIm
         tag = f"loadproof-app/{_repository(folder)}:{fingerprint}"
         image = await find_image(supplier.engine, tag)
         if image is None:
-            supplier.say(f"building {folder}" + (f" on {base.name}" if base else ""))
-            await _build(supplier, tarball, tag, base)
+            supplier.say(f"building {printable(folder)}" + (f" on {base.name}" if base else ""))
+            await _build(supplier, folder, tarball, tag, base)
             image = await find_image(supplier.engine, tag)
     if image is None:
-        raise StackFailed(f"building {folder} produced no image")
+        raise StackFailed(f"building {printable(folder)} produced no image")
     return BuiltImage(image, folder, await trio.to_thread.run_sync(content_digest, folder), base)
 
 
@@ -79,16 +82,23 @@ async def _wheels(supplier: Supplier, folder: Path) -> Path | None:
     return await fetch_wheels(folder, machine=machine, guard=supplier.guard, say=supplier.say)
 
 
-async def _parents(engine: Engine, dockerfile: Dockerfile, base: Image | None) -> dict[str, str]:
-    """Return the ids of the images it is built from: a new base requires a new build."""
+async def _parents(
+    supplier: Supplier, folder: Path, dockerfile: Dockerfile, base: Image | None
+) -> dict[str, str]:
+    """Return the ids of the images it is built from: a new base requires a new build.
+
+    Raises:
+        EnvironmentLacks: One of them is not on this machine and cannot be pulled.
+    """
     ids = {"BASE": base.id} if base else {}
     for parent in dockerfile.parents:
-        image = await find_image(engine, parent) if "$" not in parent and parent != "scratch" else None
-        ids[parent] = image.id if image else ""
+        literal = "$" not in parent and parent != "scratch"
+        place = printable(folder / "Dockerfile")
+        ids[parent] = (await supplier.obtain_as_it_is(parent, place)).id if literal else ""
     return ids
 
 
-async def _build(supplier: Supplier, tarball: Path, tag: str, base: Image | None) -> None:
+async def _build(supplier: Supplier, folder: Path, tarball: Path, tag: str, base: Image | None) -> None:
     lines: deque[str] = deque(maxlen=_LAST_LINES)
     errors: list[str] = []
 
@@ -101,6 +111,7 @@ async def _build(supplier: Supplier, tarball: Path, tag: str, base: Image | None
             errors.append(str(item["error"]))
 
     engine = supplier.engine
+    text = await trio.to_thread.run_sync(read_text, folder)
     with tarball.open("rb") as context:
         build = partial(
             engine.api.build,
@@ -113,19 +124,13 @@ async def _build(supplier: Supplier, tarball: Path, tag: str, base: Image | None
             labels={labels.IMAGE: "app"},
             buildargs={"BASE": base.name} if base else None,
         )
-        await engine.stream(await engine.call(build), on_item)
+        try:
+            await engine.stream(await engine.call(build), on_item)
+        except EngineRefused as refused:  # such as a Dockerfile that cannot be parsed
+            errors.append(refused.reason)
     if errors:
-        raise StackFailed(
-            f"building the image failed: {errors[-1]}", hint=_hint(errors[-1]), details=tuple(lines)
-        )
-
-
-def _hint(error: str) -> str:
-    if "BuildKit" in error or "buildx" in error:
-        return (
-            "this build needs BuildKit: run `docker build -t NAME` and set `image: NAME` in the specification"
-        )
-    return ""
+        hint = build_hint(errors[-1], text, printable(folder))
+        raise StackFailed(f"building the image failed: {errors[-1]}", hint=hint, details=tuple(lines))
 
 
 def _repository(folder: Path) -> str:

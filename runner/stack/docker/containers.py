@@ -1,7 +1,8 @@
 """Plans each container of a stack: its network, its limits, its privileges.
 
-Containers get the fewest privileges that work: no new privileges, no capabilities, published on
-127.0.0.1 only. Nginx runs as user nobody on a read-only root, so it needs no capability either.
+The app has the rights that `docker run` gives, because images use chown, setuid and file capabilities;
+`app.hardened` takes them away. Nginx never has them: it runs as user nobody on a read-only root. Ports are
+published on 127.0.0.1 only.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class ContainerPlan:
         cpus: Limit in cores.
         memory_bytes: Limit, swap included.
         on_cpus: Processors to pin it to, empty for any.
+        hardened: Whether it runs without capabilities and without new privileges.
     """
 
     name: str
@@ -65,6 +67,7 @@ class ContainerPlan:
     cpus: float | None = None
     memory_bytes: int | None = None
     on_cpus: tuple[int, ...] = ()
+    hardened: bool = False
 
 
 def plan_replicas(topology: DockerTopology, image: str) -> list[ContainerPlan]:
@@ -92,6 +95,7 @@ def _replica(topology: DockerTopology, image: str, name: str, index: int) -> Con
         cpus=app.cpus,
         memory_bytes=app.memory,
         on_cpus=topology.cpus,
+        hardened=app.hardened,
     )
 
 
@@ -120,6 +124,7 @@ def plan_nginx(
         env={NGINX_ENV: render_nginx(settings)},
         published=not on_host and topology.publish == "port",
         on_cpus=topology.cpus,
+        hardened=True,
     )
 
 
@@ -157,11 +162,10 @@ def create_arguments(
 def _host_arguments(plan: ContainerPlan, network: str | None) -> dict[str, Any]:
     host: dict[str, Any] = {
         "network_mode": network or "host",
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
-        "pids_limit": _MAX_PROCESSES,
         "log_config": {"type": "json-file", "config": {"max-size": "8m", "max-file": "1"}},
     }
+    if plan.hardened:
+        host |= {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges"], "pids_limit": _MAX_PROCESSES}
     if plan.cpus is not None:
         host["nano_cpus"] = round(plan.cpus * _NANO)
     if plan.on_cpus:

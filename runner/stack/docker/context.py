@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import tarfile
 from collections.abc import Mapping
@@ -16,12 +17,15 @@ from pathlib import Path
 from typing import Final
 
 from runner.core.errors import EnvironmentLacks
+from runner.stack.paths import printable
 
 WHEELS: Final = ".wheels"
 """Folder of a build context that contains the wheels for a build without network."""
 
 _BASE: Final = re.compile(r"^\s*ARG\s+BASE=[\"']?([^\s\"']+)", re.IGNORECASE | re.MULTILINE)
-_FROM: Final = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
+_FROM: Final = re.compile(
+    r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S+)(?:[ \t]+AS[ \t]+(\S+))?", re.IGNORECASE | re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Dockerfile:
 
     Attributes:
         base: The default of ``ARG BASE``, None without one.
-        parents: The images in its FROM lines, with variables not replaced.
+        parents: The images in its FROM lines, without its own stages, with variables not replaced.
     """
 
     base: str | None
@@ -51,15 +55,34 @@ def find_folder(build: str, base_dir: Path) -> Path:
         f"topology.app.build: no Dockerfile in {build!r}",
         hint="the folder is relative to the specification (for an archive, to --base-dir), "
         "or to the current directory",
-        details=tuple(str(folder / "Dockerfile") for folder in dict.fromkeys(candidates)),
+        details=tuple(printable(folder / "Dockerfile") for folder in dict.fromkeys(candidates)),
     )
 
 
 def read_dockerfile(folder: Path) -> Dockerfile:
     """Parse a folder's Dockerfile."""
-    text = (folder / "Dockerfile").read_text(encoding="utf-8", errors="replace")
+    text = read_text(folder)
     base = _BASE.search(text)
-    return Dockerfile(base.group(1) if base else None, tuple(_FROM.findall(text)))
+    parents: list[str] = []
+    stages: set[str] = set()
+    for parent, stage in _FROM.findall(text):
+        if parent.lower() not in stages:
+            parents.append(parent)
+        stages.add(stage.lower())
+    return Dockerfile(base.group(1) if base else None, tuple(parents))
+
+
+def read_text(folder: Path) -> str:
+    """Return the text of a folder's Dockerfile.
+
+    Raises:
+        EnvironmentLacks: It cannot be read.
+    """
+    try:
+        return (folder / "Dockerfile").read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        place = printable(folder / "Dockerfile")
+        raise EnvironmentLacks(f"{place} cannot be read: {error.strerror}") from error
 
 
 def write_context(folder: Path, target: Path, *, wheels: Path | None, salt: Mapping[str, str]) -> str:
@@ -87,7 +110,7 @@ def write_context(folder: Path, target: Path, *, wheels: Path | None, salt: Mapp
             for name, path in sorted(members.items()):
                 _add(archive, name, path, digest)
     except OSError as error:
-        raise EnvironmentLacks(f"the build folder {folder} cannot be read: {error}") from error
+        raise _cannot_be_read(folder, error) from error
     return digest.hexdigest()[:12]
 
 
@@ -107,12 +130,17 @@ def content_digest(folder: Path) -> str:
                     continue
                 info = archive.gettarinfo(path, arcname=name)
                 executable = bool(info.mode & 0o100)
-                digest.update(f"{name}\0{info.type!r}\0{executable}\0{info.linkname}\0".encode())
+                digest.update(os.fsencode(f"{name}\0{info.type!r}\0{executable}\0{info.linkname}\0"))
                 if info.isfile():
                     digest.update(hashlib.sha256(path.read_bytes()).digest())
     except OSError as error:
-        raise EnvironmentLacks(f"the build folder {folder} cannot be read: {error}") from error
+        raise _cannot_be_read(folder, error) from error
     return digest.hexdigest()
+
+
+def _cannot_be_read(folder: Path, error: OSError) -> EnvironmentLacks:
+    where = f" ({printable(Path(error.filename))})" if isinstance(error.filename, str) else ""
+    return EnvironmentLacks(f"the build folder {printable(folder)} cannot be read: {error.strerror}{where}")
 
 
 def _members(folder: Path) -> dict[str, Path]:
@@ -127,7 +155,8 @@ def _ignored(folder: Path) -> list[str]:
     ignore = folder / ".dockerignore"
     if not ignore.is_file():
         return []
-    lines = (line.strip() for line in ignore.read_text(encoding="utf-8").splitlines())
+    text = os.fsdecode(ignore.read_bytes()).removeprefix("\ufeff")
+    lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
 
@@ -137,7 +166,7 @@ def _add(archive: tarfile.TarFile, name: str, path: Path, digest: hashlib._Hash)
     info = archive.gettarinfo(path, arcname=name)
     info.uid = info.gid = info.mtime = 0
     info.uname = info.gname = ""
-    digest.update(f"{name}\0{info.type!r}\0{info.mode:o}\0{info.linkname}\0{info.size}\0".encode())
+    digest.update(os.fsencode(f"{name}\0{info.type!r}\0{info.mode:o}\0{info.linkname}\0{info.size}\0"))
     if not info.isfile():
         archive.addfile(info)
         return

@@ -17,6 +17,7 @@ import trio
 from runner.core.errors import EnvironmentLacks, UsageError
 from runner.core.units import Seconds
 from runner.stack.docker import bases
+from runner.stack.docker.build_hints import pull_hint
 from runner.stack.docker.engine import Engine, EngineRefused, ProgressItem
 from runner.stack.protocols import Guard
 
@@ -90,8 +91,28 @@ class Supplier:
             return await self._stand_in(name, recipe)
         raise EnvironmentLacks(
             f"image {name} is not on this machine and cannot be pulled: {reason}",
-            hint="pull it where there is network access and load it here (docker save, docker load)"
-            + (f", or set {IMAGES_VARIABLE}=auto to use one made from Debian packages" if recipe else ""),
+            hint=pull_hint(str(reason))
+            + (f"; or set {IMAGES_VARIABLE}=auto to use one made from Debian packages" if recipe else ""),
+        )
+
+    async def obtain_as_it_is(self, name: str, place: str) -> Image:
+        """Return an image that a Dockerfile names in a FROM line; no stand-in can take its place.
+
+        Args:
+            name: The image.
+            place: The Dockerfile, for the message.
+
+        Raises:
+            EnvironmentLacks: It is not on this machine, and cannot be pulled.
+        """
+        if image := await find_image(self.engine, name):
+            return image
+        reason = await self._pull(name, _FIRST_RESPONSE_S)
+        if reason is None and (image := await find_image(self.engine, name)):
+            return image
+        raise EnvironmentLacks(
+            f"the base image {name} in {place} is not on this machine and cannot be pulled: {reason}",
+            hint=pull_hint(str(reason)) + _stand_in_hint(name),
         )
 
     async def _stand_in(self, requested: str, recipe: bases.Recipe) -> Image:
@@ -130,6 +151,15 @@ class Supplier:
         if patience.cancelled_caught:
             return "the registry does not respond"
         return errors[-1] if errors else None
+
+
+def _stand_in_hint(name: str) -> str:
+    if name not in bases.STAND_INS:
+        return ""
+    return (
+        f"; or write `ARG BASE={name}` and `FROM ${{BASE}}` in the Dockerfile: "
+        "then an image made from Debian packages is used where no registry responds"
+    )
 
 
 def _short(reason: str | None) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from runner.core.units import Seconds
+from runner.stack.host_identity import boot_id, pid_namespace
 from runner.stack.reaper import live_start_ticks
 from runner.stack.watchdog_docker import LABEL
 
@@ -38,27 +38,19 @@ def run_labels(run_id: str, role: str) -> dict[str, str]:
         ROLE: role,
         _OWNER_PID: str(pid),
         _OWNER_STARTED: str(live_start_ticks(pid)),
-        _BOOT: _boot_id(),
-        _NAMESPACE: _pid_namespace(),
+        _BOOT: boot_id(),
+        _NAMESPACE: pid_namespace(),
         _EXPIRES: str(int(time.time() + _LIFETIME_S)),
     }
 
 
 def owner_is_gone(labels: Mapping[str, str]) -> bool:
     """Return whether no process will remove an object with these labels any more."""
-    if labels.get(_BOOT) != _boot_id():
+    if labels.get(_BOOT) != boot_id():
         return True
-    if labels.get(_NAMESPACE) != _pid_namespace():
+    if labels.get(_NAMESPACE) != pid_namespace():
         return time.time() > _number(labels.get(_EXPIRES))
     return live_start_ticks(int(_number(labels.get(_OWNER_PID)))) != _number(labels.get(_OWNER_STARTED))
-
-
-def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
-def _pid_namespace() -> str:
-    return str(Path("/proc/self/ns/pid").stat().st_ino)
 
 
 def _number(text: str | None) -> float:

@@ -30,6 +30,7 @@ from runner.stack.docker.engine import (
     run_concurrently,
 )
 from runner.stack.docker.images import Image, Supplier, source_from_environment
+from runner.stack.docker.listening import listening_hint
 from runner.stack.docker.processes import find_subjects
 from runner.stack.docker.stack import Container, DockerStack, last_lines, post_mortem
 from runner.stack.docker.start import create_network, start_all
@@ -196,4 +197,5 @@ async def _explained(
     if event is not None:
         return StackFailed(f"{event.message} before it was ready", details=event.log)
     log = await engine.call(last_lines, engine, container)
-    return StackFailed(failed.message, hint=failed.hint, details=log)
+    hint = listening_hint(container) or failed.hint
+    return StackFailed(failed.message, hint=hint, details=log)

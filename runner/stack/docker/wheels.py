@@ -18,6 +18,7 @@ from typing import Final
 from runner.core.errors import EnvironmentLacks
 from runner.stack.docker.bases import PYTHON
 from runner.stack.docker.commands import run_command
+from runner.stack.paths import printable
 from runner.stack.protocols import Guard
 
 _GLIBC: Final = ("2_17", "2_28", "2_34", "2_36")
@@ -48,7 +49,7 @@ async def fetch_wheels(
     target = _cache() / "wheels" / key
     if target.is_dir():
         return target
-    say(f"downloading the wheels of {requirements} with this machine's pip")
+    say(f"downloading the wheels of {printable(requirements)} with this machine's pip")
     partial = target.with_name(f"{key}.{os.getpid()}")
     try:
         await _download(requirements, partial, machine, guard)
@@ -79,7 +80,7 @@ async def _download(requirements: Path, target: Path, machine: str, guard: Guard
     )
     if finished.code:
         raise EnvironmentLacks(
-            f"the wheels of {requirements} cannot be downloaded", details=finished.last_lines
+            f"the wheels of {printable(requirements)} cannot be downloaded", details=finished.last_lines
         )
 
 

@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from runner.core.codes import StageStatus, Validity
 from runner.core.metrics import METRICS
 from runner.core.results import Evidence, Latency, StageValidity, ThresholdResult
-from runner.report.charts.render import charts, render_svg
+from runner.report.charts.render import charts
 from runner.report.page.columns import COLUMNS, DEFINITIONS, VERDICT
 from runner.report.page.render import render_page
+from runner.store.chart_process import draw
 from runner.store.results_file import encode_results, parse_results
 from runner.store.vega_cache import vega_bundle
 from tests.report.stored_results import (
@@ -78,8 +79,7 @@ def test_the_same_results_give_the_same_page_and_charts():
     results = stored("single-process")
 
     assert render_page(results, bundle=vega_bundle()) == render_page(results, bundle=vega_bundle())
-    for chart in charts(results):
-        assert render_svg(chart) == render_svg(chart)
+    assert draw(charts(results)) == draw(charts(results)) != {}
 
 
 def test_computed_whole_numbers_and_decoded_ones_give_the_same_page():
@@ -173,8 +173,9 @@ def test_charts_of_real_runs_are_drawn_and_state_a_finding(name):
     assert names >= {"throughput", "latency", "cpu"}
     assert ("capacity" in names) == (name in {"capacity", "replicas-usl"})
     assert ("configurations" in names) == (len(results.configurations) > 1)
+    pictures = draw(drawn)
     for chart in drawn:
-        light, dark = render_svg(chart)
+        _, light, dark = pictures[chart.name]
         assert light.startswith(b"<svg")
         assert light != dark
         assert re.search(r"\d", chart.title), chart.title

@@ -39,7 +39,8 @@ class RecordingGuard:
         self.engines.append(base_url)
 
     def docker_emptied(self, base_url: str) -> None:
-        self.engines.remove(base_url)
+        if base_url in self.engines:  # a run may be cancelled before it guards the engine
+            self.engines.remove(base_url)
 
 
 @pytest.fixture

@@ -2,11 +2,17 @@
 
 import os
 import tarfile
+from dataclasses import replace
 
 import pytest
 
 from runner.core.errors import EnvironmentLacks
+from runner.stack.docker import open_docker
 from runner.stack.docker.context import content_digest, find_folder, read_dockerfile, write_context
+from tests.stack.docker.conftest import topology
+
+DIGEST = "77fa96163b0281c553a02e45540215f1eba03363efc8904c3dd0be42af6565f8"
+"""Of `folder`; archives contain such digests, so they do not change."""
 
 
 @pytest.fixture
@@ -141,3 +147,65 @@ def test_any_change_in_the_folder_changes_the_digest(folder, change):
     change(folder)
 
     assert content_digest(folder) != before
+
+
+STRANGE = b"caf\xe9-\xff"
+
+
+@pytest.fixture
+def strange(folder):
+    """A build folder whose own name, and whose files' names, are not UTF-8."""
+    moved = folder.rename(folder.parent / os.fsdecode(STRANGE))
+    (moved / os.fsdecode(STRANGE)).write_text("hello")
+    (moved / "link").symlink_to(os.fsdecode(STRANGE))
+    (moved / os.fsdecode(b"ignored-\xfe")).write_text("")
+    (moved / ".dockerignore").write_bytes(b"\xef\xbb\xbfignored-\xfe\n")
+    return moved
+
+
+def test_names_that_are_not_utf_8_are_in_the_context_and_in_its_digests(strange):
+    before, names = written(strange)
+    digest = content_digest(strange)
+
+    assert os.fsdecode(STRANGE) in names
+    assert os.fsdecode(b"ignored-\xfe") not in names
+    (strange / os.fsdecode(STRANGE)).rename(strange / os.fsdecode(STRANGE + b"\xff"))
+    assert fingerprint(strange) != before
+    assert content_digest(strange) != digest
+
+
+def test_digests_of_ordinary_folders_are_as_they_were(folder):
+    (folder / "main.py").chmod(0o644)
+
+    assert content_digest(folder) == DIGEST
+
+
+@pytest.mark.docker
+async def test_an_image_is_built_from_names_that_are_not_utf_8(api, strange, context):
+    lines = [
+        "ARG BASE=python:3.12-slim",
+        "FROM ${BASE}",
+        "COPY . /app",
+        "RUN ls -b /app && cat /app/link && false",
+    ]
+    (strange / "Dockerfile").write_text("\n".join(lines))
+
+    with pytest.raises(EnvironmentLacks) as refused:
+        async with open_docker(topology(app={"build": "."}), replace(context, base_dir=strange)):
+            pytest.fail("it was built")
+
+    assert "returned a non-zero code: 1" in refused.value.message
+    assert r"caf\351-\377" in refused.value.details
+    assert "hello" in str(refused.value.details)
+    for line in (*refused.value.details, refused.value.message, refused.value.hint):
+        line.encode()
+
+
+def test_messages_about_folders_that_are_not_utf_8_can_be_printed(strange):
+    (strange / "Dockerfile").unlink()
+
+    with pytest.raises(EnvironmentLacks) as refused:
+        find_folder(str(strange), strange)
+
+    assert "".join(refused.value.details).encode()
+    assert refused.value.message.encode()

@@ -95,8 +95,9 @@ async def test_nginx_reuses_upstream_connections_only_with_keepalive(context, le
     assert connections == {0: 6, 4: 1}
 
 
-async def test_containers_have_no_privileges_and_the_configured_limits(api, context, left_over):
-    spec = topology(**TWO_HOPS, cpus=(0,), app={"cpus": 0.5, "memory": "64MiB", "env": {"COLOUR": "red"}})
+async def test_hardened_containers_have_no_privileges_and_the_configured_limits(api, context, left_over):
+    app = {"cpus": 0.5, "memory": "64MiB", "env": {"COLOUR": "red"}, "hardened": True}
+    spec = topology(**TWO_HOPS, cpus=(0,), app=app)
     async with open_docker(spec, context) as stack:
         replica, _, nginx = (api.inspect_container(it.id) for it in stack.containers)
 

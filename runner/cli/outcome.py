@@ -1,0 +1,73 @@
+"""How `runner execute` shows the outcome of a run, and the exit code that follows from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.cli import exit_codes
+from runner.cli.output import say
+from runner.core.codes import StageStatus, Validity
+from runner.core.results import Stage
+from runner.execution.job import Outcome
+from runner.store.results_file import encode_results
+from runner.store.run_folder import RESULTS
+
+if TYPE_CHECKING:
+    from runner.archive.rerun import Rerun
+
+
+def show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
+    """Print the result on stdout, and everything for people on stderr."""
+    from runner.store.rendered_files import MARKDOWN, PAGE
+
+    report, page = outcome.folder / MARKDOWN, outcome.folder / PAGE
+    if not quiet:
+        from runner.cli.summary import show_summary
+
+        show_summary(outcome.results)
+        if page.exists():
+            say(f"Report with charts, for a browser: {page}", err=True)
+        if outcome.archive:
+            say(f"All files as one archive: {outcome.archive}", err=True)
+    if outcome.error:
+        exit_codes.show_error(outcome.error)
+    if as_json:
+        say(encode_results(outcome.results).decode().rstrip("\n"))
+    else:
+        say(report if report.exists() else outcome.folder / RESULTS)
+
+
+def conclude(outcome: Outcome, rerun: Rerun | None, *, quiet: bool, fail_unless_reproduced: bool) -> int:
+    """Return the exit code, or end by the signal that ended the run."""
+    reproduced = True
+    if rerun:
+        from runner.cli.rerun import conclude_rerun
+
+        reproduced = conclude_rerun(rerun, outcome, quiet=quiet)
+    if outcome.signal:
+        exit_codes.die_of(outcome.signal)
+    code = exit_code(outcome)
+    if fail_unless_reproduced and not reproduced and code == exit_codes.DONE:
+        return exit_codes.THRESHOLD_FAILED
+    return code
+
+
+def exit_code(outcome: Outcome) -> int:
+    if outcome.error:
+        return exit_codes.code_for(outcome.error)
+    stages = [
+        stage
+        for configuration in outcome.results.configurations
+        for stage in configuration.stages
+        if stage.status is not StageStatus.NOT_RUN
+    ]
+    if any(stage.validity.status is Validity.INVALID for stage in stages if _counts(stage)):
+        return exit_codes.INVALID_STAGE
+    if not all(threshold.ok for stage in stages for threshold in stage.thresholds):
+        return exit_codes.THRESHOLD_FAILED
+    return exit_codes.DONE
+
+
+def _counts(stage: Stage) -> bool:
+    """Return whether an invalid stage fails the run: of a search's probes, only those that decide it do."""
+    return stage.find is None or bool(stage.find.decides)

@@ -1,0 +1,111 @@
+"""What limits a stage, in words: the verdict, its evidence, what to try, and the counter-experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from runner.core.codes import HypothesisAnswer, Limit, ProofAnswer, Validity
+from runner.core.results import ConfigurationResults, Evidence, Finding, Stage, Verdict
+from runner.report import number_format
+from runner.report.markdown_text import EMPTY, Markdown, Section, join, listed, markdown, table
+
+_HYPOTHESIS: Final = {HypothesisAnswer.OPEN: "undecided"}
+"""Words shown instead of an answer's own."""
+_COUNTER_EXPERIMENTS = (
+    "Stage", "Change", "RPS before", "RPS after", "p95 response time before (ms)",
+    "p95 response time after (ms)", "Result",
+)  # fmt: skip
+
+
+def limit(stage: Stage) -> Markdown:
+    """Return what limits a stage, how sure that is, by what numbers, and what to try."""
+    verdict, probe = stage.verdict, stage.find
+    if stage.validity.status is Validity.INVALID and verdict.code is not Limit.GENERATOR:
+        reasons = join("; ", stage.validity.reasons[:1])
+        return markdown("the measurement is invalid ({}) and supports no conclusion.", reasons)
+    if probe is not None and probe.holds is None:
+        return markdown("this rate could not be judged: {}.", probe.why)
+    if probe is not None and verdict.code is Limit.WITHIN_CAPACITY:
+        return markdown("the service achieved this rate, but the search’s conditions failed: {}.", probe.why)
+    if not verdict.findings:
+        return markdown("no limit was identified.")
+    first, *others = verdict.findings
+    proof = verdict.counter_experiment
+    seen = [markdown("{} ({}): {}", also.code, also.confidence, also.summary) for also in others]
+    excluded = [markdown("{} ({})", other.code, other.why) for other in verdict.ruled_out or ()]
+    parts = [
+        _conclusion(verdict, first),
+        markdown("Counter-experiment: {}", proof.sentence) if proof else EMPTY,
+        markdown("Also observed: {}.", join("; ", seen)) if seen else EMPTY,
+        markdown("Ruled out: {}.", listed(excluded)) if excluded else EMPTY,
+        _next(verdict),
+    ]
+    return join(" ", filter(None, parts))
+
+
+def _conclusion(verdict: Verdict, finding: Finding) -> Markdown:
+    name = markdown("{} ({})", verdict.code, verdict.confidence)
+    if verdict.withdrawn:
+        name = markdown("undetermined; the suspected {} was refuted", verdict.withdrawn)
+    summary = finding.summary[:1].upper() + finding.summary[1:]
+    if not finding.evidence or finding.code is Limit.UNDETERMINED:
+        return markdown("{}. {}.", name, summary)
+    return markdown("{}. {}. Evidence: {}.", name, summary, join("; ", _evidence(finding.evidence)))
+
+
+def _next(verdict: Verdict) -> Markdown:
+    """Return what to try next; the advice of a withdrawn finding was tried already and did not help."""
+    findings = verdict.findings[1:] if verdict.withdrawn else verdict.findings
+    if not findings:
+        return EMPTY
+    proof = verdict.counter_experiment
+    if proof is not None and proof.answer is ProofAnswer.CONFIRMED:
+        return markdown("Next: {} helped; beyond that, {}.", proof.words, findings[0].advice)
+    return markdown("Next: {}.", findings[0].advice)
+
+
+def hypothesis(configuration: ConfigurationResults) -> Iterator[Markdown]:
+    """Yield the expected limit and whether it was found; nothing without a hypothesis."""
+    if known := configuration.hypothesis:
+        answer = _HYPOTHESIS.get(known.answer, known.answer)
+        shown = (known.expected, answer, known.stage, known.why)
+        yield markdown("**Hypothesis:** {} is **{}** at {}: {}.", *shown)
+
+
+def _evidence(items: Sequence[Evidence]) -> Iterator[Markdown]:
+    """Yield each number with its rise and its bound; a bound that repeats is shown once."""
+    last = None
+    for item in items:
+        bound = (item.threshold, item.source)
+        yield _number(item, bounded=bound != last)
+        last = bound
+
+
+def _number(item: Evidence, *, bounded: bool) -> Markdown:
+    named = item.unit == "count" or item.unit in item.name
+    number = markdown("{} {}{}", item.name, _figure(item.value), "" if named else markdown(" {}", item.unit))
+    if item.before is not None and item.after is not None and item.after == int(item.after):
+        number = markdown("{}, from {:,.0f} to {:,.0f}", number, item.before, item.after)
+    bound = None if item.threshold is None else f"bound {_figure(item.threshold)}"
+    reasons = join(", ", filter(None, (bound, item.source)))
+    return markdown("{} ({})", number, reasons) if reasons and bounded else number
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:,.2f}"
+
+
+def counter_experiments(configuration: ConfigurationResults) -> Section | None:
+    """Return a table of both runs and a sentence for each; None without a counter-experiment."""
+    experiments = ((stage, stage.verdict.counter_experiment) for stage in configuration.stages)
+    pairs = [(stage, proof) for stage, proof in experiments if proof]
+    if not pairs:
+        return None
+    rows = []
+    for stage, proof in pairs:
+        p95s = [number_format.ms(of.response_time_ms.p95) for of in (stage, proof.trial)]
+        answer = markdown("**{}**", proof.answer)
+        rows.append([stage.title, proof.words, *map(number_format.rate, proof.actual_rps), *p95s, answer])
+    lines = tuple(markdown("{}: {}", stage.title, proof.sentence) for stage, proof in pairs)
+    return Section(table=table(_COUNTER_EXPERIMENTS, rows), lines=lines)

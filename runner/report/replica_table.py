@@ -1,0 +1,53 @@
+"""The table of replicas: whether they shared the work evenly, and what a CPU quota cost each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from runner.core.facts import Role
+from runner.core.results import Stage
+from runner.report import number_format
+from runner.report.markdown_text import EMPTY, Markdown, table
+from runner.report.number_format import NOT_MEASURED
+
+_PERIODS: Final = "throttled CPU periods"
+
+
+def replicas(stages: Sequence[Stage]) -> Markdown:
+    """Return CPU, requests and throttling by replica; empty for one replica without a quota."""
+    names = list(dict.fromkeys(name for stage in stages for name in _app_subjects(stage)))
+    several = names if len(names) > 1 else []
+    counted = several if any(stage.requests_by_subject for stage in stages) else []
+    limited = [name for name in names if any(name in stage.throttling_by_subject for stage in stages)]
+    kinds = (("CPU cores", _cpu, several), ("requests", _requests, counted), (_PERIODS, _throttled, limited))
+    rows = [
+        [f"{name}, {what}", *(cell(stage, name) for stage in stages)]
+        for what, cell, shown in kinds
+        for name in shown
+    ]
+    return table(["Replica", *(stage.title for stage in stages)], rows) if rows else EMPTY
+
+
+def _app_subjects(stage: Stage) -> list[str]:
+    return [name for name, subject in stage.cpu_cores_by_subject.items() if subject.role == Role.APP]
+
+
+def _throttled(stage: Stage, name: str) -> str:
+    cost = stage.throttling_by_subject.get(name)
+    return number_format.share(cost.throttled / (cost.periods or 1) if cost else None)
+
+
+def _cpu(stage: Stage, name: str) -> str:
+    subject = stage.cpu_cores_by_subject.get(name)
+    return number_format.cores(subject.cpu.avg if subject and subject.cpu else None)
+
+
+def _requests(stage: Stage, name: str) -> str:
+    counted = stage.requests_by_subject
+    total = sum(counted.values())
+    if name not in counted or not total:
+        return NOT_MEASURED
+    if any(replica not in counted for replica in _app_subjects(stage)):
+        return f"{counted[name]:,}"  # a share of the requests of only some replicas would be too large
+    return f"{counted[name]:,} ({number_format.share(counted[name] / total)})"

@@ -1,0 +1,109 @@
+"""The system under test as its stack describes it: in a sentence, with its load, and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec.structs import asdict
+
+from runner.core.facts import ImageFacts, ProxyFacts, SystemDescription
+from runner.core.results import ConfigurationResults
+from runner.report import number_format
+from runner.report.markdown_text import EMPTY, Markdown, code, listed, markdown, table
+from runner.report.number_format import plural
+
+_SHORT: Final = 19
+"""``sha256:`` and twelve digits, as Docker shows ids."""
+
+
+def described(configuration: ConfigurationResults) -> Markdown:
+    """Return one sentence: the system under test and how it was loaded."""
+    system = _app(configuration.topology)
+    if proxy := configuration.topology.proxy:
+        fresh = "" if proxy.keepalive else markdown(" (a new upstream connection per request)")
+        system = markdown("{} behind {}{}", system, proxy.kind.capitalize(), fresh)
+    return markdown("{}, {}.", system, _loaded(configuration))
+
+
+def _app(topology: SystemDescription) -> Markdown:
+    replicas = topology.replicas or 1
+    if topology.url is not None:
+        unchecked = topology.certificate == "not checked"
+        where = markdown("An existing service at {}", code(topology.url))
+        return markdown("{} (certificate not verified)" if unchecked else "{}", where)
+    if topology.engine is not None:
+        return markdown("{} in Docker", plural(replicas, "replica"))
+    if topology.command is None:
+        return markdown("A system of kind {}", code(topology.kind or "unknown"))
+    processes = "One process" if replicas == 1 else f"{replicas:,} processes"
+    return markdown("{} ({})", processes, code(" ".join(topology.command)))
+
+
+def _loaded(configuration: ConfigurationResults) -> Markdown:
+    stages = configuration.stages
+    rates = listed(number_format.rate(stage.target_rps) for stage in stages if stage.repeat == 1)
+    windows = dict.fromkeys(stage.window_s for stage in stages)
+    lengths = listed(map(number_format.seconds, windows))
+    times = markdown("{} each", lengths) if len(stages) > 1 and len(windows) == 1 else lengths
+    kind = connections(configuration.load.connection)
+    return markdown("loaded at {} RPS for {} with {}", rates, times, kind)
+
+
+def connections(word: str) -> str:
+    """Return how requests used connections, in words."""
+    return {"new": "a new TCP connection per request", "keep-alive": "keep-alive connections"}.get(word, word)
+
+
+def trust(configuration: ConfigurationResults) -> Iterator[Markdown]:
+    """Yield a warning where nothing proves which server responded."""
+    if configuration.topology.certificate == "not checked":
+        yield markdown(
+            "**The server’s certificate was not verified** (`topology.tls.insecure`), so the responses may "
+            "come from a different server."
+        )
+
+
+def system_table(topology: SystemDescription) -> Markdown:
+    """Return a table of the components; empty when the stack describes nothing beyond its kind."""
+    rows = list(_rows(topology))
+    return table(["Component", "Value"], rows, figures=False) if rows else EMPTY
+
+
+def _rows(topology: SystemDescription) -> Iterator[tuple[str, str]]:
+    if topology.command:
+        yield "command", code(" ".join(topology.command))
+    if topology.url:
+        yield "url", code(topology.url)
+    for part, image in (topology.images or {}).items():
+        yield f"{part} image", _image(image)
+    if topology.build and topology.build.base:
+        yield "base image", _image(topology.build.base)
+    if topology.proxy:
+        yield "proxy", _proxy(topology.proxy)
+    if topology.engine:
+        yield "Docker Engine", f"{topology.engine.version} (API {topology.engine.api})"
+    if topology.network:
+        destination = "published port" if topology.publish == "port" else "container's own address"
+        yield "network", f"{topology.network}, load is sent to the {destination}"
+    if topology.cpus:
+        yield "CPUs", f"app and proxy are pinned to {', '.join(map(str, topology.cpus))}"
+    limits = asdict(topology.limits) if topology.limits else {}
+    if known := [f"{name} {value}" for name, value in limits.items() if value is not None]:
+        yield "limits per replica", ", ".join(known)
+
+
+def _image(image: ImageFacts) -> Markdown:
+    """Return name and digest; an image that was built here has an id and no digest."""
+    stand_in = markdown(", stands in for {}", code(image.stands_in_for)) if image.stands_in_for else EMPTY
+    known = "digest" if image.digest else "id"
+    name, at, value = (image.digest or image.id).rpartition("@")
+    return markdown("{} ({} {}){}", code(image.name), known, code(f"{name}{at}{value[:_SHORT]}"), stand_in)
+
+
+def _proxy(proxy: ProxyFacts) -> str:
+    upstream = "a new upstream connection per request"
+    if proxy.keepalive:
+        upstream = f"up to {proxy.keepalive} idle upstream connections per worker"
+    version = f" {proxy.version}" if proxy.version else ""
+    return f"{proxy.kind}{version}, {proxy.workers} workers, {upstream}"

@@ -1,0 +1,139 @@
+"""Reads files that come from outside: a path may name a device, a pipe without a writer, or endless data."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from runner.core.units import BYTES_PER_MIB, Bytes, Seconds
+
+MAX_SPEC: Final[Bytes] = 8 * BYTES_PER_MIB
+MAX_RUN_FILE: Final[Bytes] = 8 * BYTES_PER_MIB
+MAX_JOURNAL: Final[Bytes] = 512 * BYTES_PER_MIB
+PIPE_TIMEOUT_S: Final[Seconds] = 60.0
+"""How long a pipe may take to deliver everything."""
+
+_NOTICE_AFTER_S: Final[Seconds] = 2.0
+_CHUNK: Final[Bytes] = BYTES_PER_MIB
+_NO_FILES: Final = {
+    stat.S_IFDIR: "it is a folder",
+    stat.S_IFCHR: "it is a device",
+    stat.S_IFBLK: "it is a device",
+    stat.S_IFSOCK: "it is a socket",
+}
+"""Kinds that are refused before they are opened: opening a device can have effects."""
+
+
+class NotReadable(Exception):  # noqa: N818  (reads as the sentence it is)
+    """A file that cannot be read.
+
+    Attributes:
+        reason: A phrase without the file's name, such as ``it is a folder``.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"cannot read {path}: {reason}")
+        self.reason = reason
+
+
+class NotFound(NotReadable):
+    """There is no such file."""
+
+
+class TooLarge(NotReadable):
+    """The file has more bytes than are accepted."""
+
+    def __init__(self, path: Path, limit: Bytes, what: str) -> None:
+        reason = f"it is larger than {limit / BYTES_PER_MIB:g} MiB, the maximum for {what}"
+        super().__init__(path, reason)
+
+
+def read_bounded(
+    path: Path, limit: Bytes, what: str, *, on_wait: Callable[[str], object] | None = None
+) -> bytes:
+    """Return the content of a regular file or a pipe.
+
+    Args:
+        path: Of the file.
+        limit: How many bytes it may have.
+        what: What it should contain, with an article, for messages: ``a specification``.
+        on_wait: Receives one sentence if a pipe has delivered nothing for 2 s.
+
+    Raises:
+        NotFound: There is no such file.
+        TooLarge: It has more than `limit` bytes; not more than those were read.
+        NotReadable: It is no file, may not be read, or is a pipe that did not end within 60 s.
+    """
+    try:
+        if reason := _NO_FILES.get(stat.S_IFMT(path.stat().st_mode)):
+            raise NotReadable(path, f"{reason}, not {what}")
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except FileNotFoundError:
+        raise NotFound(path, "there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise NotReadable(path, _reason(error)) from None
+    try:
+        content = _read(fd, limit, _Patience(path, what, on_wait))
+    except OSError as error:
+        raise NotReadable(path, _reason(error)) from None
+    finally:
+        os.close(fd)
+    if len(content) > limit:
+        raise TooLarge(path, limit, what)
+    return content
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _read(fd: int, limit: Bytes, patience: _Patience) -> bytes:
+    """Return what the file contains, at most one byte more than the limit."""
+    is_pipe = stat.S_ISFIFO(os.fstat(fd).st_mode)
+    content = bytearray()
+    while len(content) <= limit:
+        if is_pipe:
+            patience.wait(fd)
+        try:
+            chunk = os.read(fd, min(_CHUNK, limit + 1 - len(content)))
+        except BlockingIOError:
+            continue
+        if not chunk:
+            break
+        content += chunk
+    return bytes(content)
+
+
+class _Patience:
+    """Waits for a pipe, tells the user, and gives up after a time."""
+
+    def __init__(self, path: Path, what: str, on_wait: Callable[[str], object] | None) -> None:
+        self._path = path
+        self._what = what
+        self._on_wait = on_wait
+        self._began_s = time.monotonic()
+
+    def wait(self, fd: int) -> None:
+        """Wait until the pipe has data or its writer has closed it.
+
+        Raises:
+            NotReadable: It took too long.
+        """
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        if self._on_wait:
+            if poll.poll(self._left_ms(_NOTICE_AFTER_S)):
+                return
+            self._on_wait(f"waiting for {self._what} from the pipe {self._path}")
+            self._on_wait = None
+        if not poll.poll(self._left_ms(PIPE_TIMEOUT_S)):
+            waited = f"it is a pipe, and its writer did not finish within {PIPE_TIMEOUT_S:.0f} s"
+            raise NotReadable(self._path, waited)
+
+    def _left_ms(self, at_most_s: Seconds) -> float:
+        return max(0.0, self._began_s + at_most_s - time.monotonic()) * 1000

@@ -1,0 +1,76 @@
+"""Charts as SVG, drawn in a child process whose end costs the charts and nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final, TypeAlias
+
+from runner.core.units import BYTES_PER_MIB, Seconds
+from runner.report.charts.chart import VEGA_LITE, Chart, themed
+from runner.report.charts.render import light_and_dark
+
+Pictures: TypeAlias = dict[str, tuple[str, bytes, bytes]]
+"""Name of a chart to its alternative text, its light picture and its dark one."""
+
+_TIMEOUT_S: Final[Seconds] = 60.0
+_WORKER: Final = "runner.store.chart_worker"
+_LIBRARY: Final = "vl-convert-python"
+_MAX_SVG: Final = 16 * BYTES_PER_MIB
+
+
+def library_version() -> str | None:
+    """Return the version of the library that draws charts; None without the extra `charts`."""
+    try:
+        return version(_LIBRARY)
+    except PackageNotFoundError:
+        return None
+
+
+def draw(charts: Sequence[Chart]) -> Pictures:
+    """Return the pictures of these charts; the same data give the same bytes.
+
+    A chart that cannot be drawn is left out. If the child process dies or takes more than a minute, the
+    charts that it had not finished are left out.
+    """
+    if not charts or library_version() is None:
+        return {}
+    drawn: Pictures = {}
+    for chart, svg in zip(charts, _svgs(charts), strict=False):
+        if svg is not None:
+            drawn[chart.name] = (chart.alt, *light_and_dark(svg))
+    return drawn
+
+
+def _svgs(charts: Sequence[Chart]) -> Iterator[str | None]:
+    """Yield each chart as SVG in light colours, None if it cannot be drawn; fewer if the child died."""
+    try:
+        request = json.dumps([themed(chart, dark=False) for chart in charts], allow_nan=False)
+    except ValueError:  # a number that is none
+        return
+    for line in _output_of_child(request.encode()).splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            return
+        svg = json.loads(line)
+        yield svg if isinstance(svg, str) and len(svg) <= _MAX_SVG else None
+
+
+def _output_of_child(request: bytes) -> bytes:
+    """Return what the child printed, complete or not."""
+    try:
+        return subprocess.run(
+            [sys.executable, "-P", "-m", _WORKER, VEGA_LITE],
+            input=request,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=_TIMEOUT_S,
+            start_new_session=True,  # Ctrl-C ends the runner in its own way, not the charts
+        ).stdout
+    except subprocess.TimeoutExpired as error:
+        return error.stdout or b""
+    except OSError:
+        return b""

@@ -1,0 +1,46 @@
+"""Draws charts in a process of its own: the library aborts its process on some inputs.
+
+Reads one JSON array of Vega-Lite specifications from stdin, and writes one line of JSON per chart, the SVG
+or null. Run by `runner.store.chart_process`.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from typing import Any, Final
+
+import vl_convert
+
+_MAX_MEMORY_BYTES: Final = 2 * 1024**3
+"""Of writable memory; V8 itself needs 0.6 GB."""
+_MAX_CPU_S: Final = 60
+
+
+def _limit(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    if hard == resource.RLIM_INFINITY or value < hard:
+        resource.setrlimit(kind, (value, value))
+
+
+def _svg(spec: Any, version: str) -> str | None:
+    try:
+        svg: str = vl_convert.vegalite_to_svg(spec, vl_version=version)
+    except ValueError:
+        return None
+    return svg
+
+
+def main(version: str) -> None:
+    """Draw every chart, in order; the lines before a failure are complete."""
+    _limit(resource.RLIMIT_DATA, _MAX_MEMORY_BYTES)
+    _limit(resource.RLIMIT_CPU, _MAX_CPU_S)
+    _limit(resource.RLIMIT_CORE, 0)
+    for spec in json.load(sys.stdin):
+        sys.stdout.write(json.dumps(_svg(spec, version)) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,198 @@
+"""Only a request that provably met a closed connection is sent again; any other one has failed."""
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+from runner.core.facts import ConnectionCounts
+from runner.load.timeline import Timeline
+from tests.load.orders import order
+from tests.servers.scripted import in_one_segment, scripted
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+BIG = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n" + bytes(4_000_000)
+
+
+def closes(client):
+    client.shutdown(socket.SHUT_RDWR)
+    client.close()
+
+
+def notifies(client):
+    """Send TLS's close_notify, then close; without TLS, just close."""
+    if isinstance(client, ssl.SSLSocket):
+        client.setblocking(False)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.unwrap()
+    closes(client)
+
+
+def resets(client):
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+class Idle:
+    """An exchange with one keep-alive connection, which the server has ended while nothing was read."""
+
+    def __init__(self, way, end, **changes) -> None:
+        self._responded, self._ended = threading.Event(), threading.Event()
+        self.connections = 0
+        self._end = end
+        self._server = scripted(self._script, tls=way.server)
+        self._way, self._changes = way, changes
+
+    def _script(self, client, _request):
+        self.connections += 1
+        first = self.connections == 1
+        client.sendall(OK)
+        if first:
+            self._responded.wait(5)
+            self._end(client)
+            self._ended.set()
+
+    def __enter__(self):
+        port = self._server.__enter__()
+        self.timeline = Timeline(time.time_ns(), 0, 10.0, lambda _: None)
+        self.exchange = self._way.make(order(port, duration=10.0, **self._changes), self.timeline)
+        self.request()
+        self._responded.set()
+        assert self._ended.wait(5)
+        time.sleep(0.05)
+        return self
+
+    def request(self) -> None:
+        self.exchange.send_due(time.time_ns(), 1, True)
+        deadline = time.monotonic() + 5
+        while self.exchange.in_flight:
+            assert time.monotonic() < deadline
+            self.exchange.poll(0.01)
+
+    def __exit__(self, *error) -> None:
+        self.exchange.close()
+        self._server.__exit__(*error)
+
+
+@pytest.mark.parametrize("request_bytes", [GET, BIG], ids=["small", "large"])
+@pytest.mark.parametrize("end", [closes, notifies, resets])
+def test_a_request_on_a_connection_that_was_closed_before_is_sent_again(way, end, request_bytes):
+    with Idle(way, end, request=request_bytes) as idle:
+        idle.request()
+        second = idle.timeline.current
+
+        assert (idle.exchange.resent, idle.exchange.stale, idle.connections) == (1, 0, 2)
+        assert (second.succeeded, second.failures, second.sent) == (2, {}, 2)
+        assert (idle.exchange.opened, idle.exchange.closed_by_server) == (2, 1)
+        assert idle.exchange.urgent == 0
+
+
+@pytest.mark.parametrize(("end", "kind"), [(closes, "closed_early"), (resets, "reset")])
+def test_what_must_not_be_repeated_fails_on_such_a_connection_and_is_counted(way, end, kind):
+    with Idle(way, end, resend=False) as idle:
+        idle.request()
+        second = idle.timeline.current
+
+        assert (idle.exchange.resent, idle.exchange.stale, idle.connections) == (0, 1, 1)
+        assert (second.succeeded, second.failures) == (1, {kind: 1})
+
+
+def every_third(end, received):
+    """Return a script that reads every third request of a connection and ends that without a response."""
+    requests = Counter()
+
+    def script(client, _request):
+        name = client.getpeername()
+        requests[name] += 1
+        received.append(requests[name])
+        if requests[name] == 3:
+            end(client)
+        else:
+            client.sendall(OK)
+
+    return script
+
+
+def stops_sending(client):
+    client.shutdown(socket.SHUT_WR)
+    time.sleep(0.5)
+
+
+@pytest.mark.parametrize(
+    ("end", "kind"),
+    [
+        (closes, "closed_early"),
+        (notifies, "closed_early"),
+        (stops_sending, "closed_early"),
+        (resets, "reset"),
+    ],
+)
+async def test_a_request_that_the_server_read_is_never_sent_again(run_load, way, end, kind):
+    received = []
+    with scripted(every_third(end, received), tls=way.server) as port:
+        offered = await run_load(port, tls=way.tls, rps=60, duration=1, max_in_flight=20)
+
+    lost = sum(number == 3 for number in received)
+    assert lost >= 5
+    assert len(received) == 60
+    assert offered.failures == {kind: lost}
+    assert not any("sent again" in note for note in offered.facts.notes)
+    assert offered.facts.connections.closed_by_server >= lost
+
+
+async def test_a_request_whose_connection_is_closed_unread_is_not_sent_again(run_load, way):
+    """The kernel had received the request: only the server knows whether it was handled."""
+    requests = Counter()
+
+    def script(client, _request):
+        name = client.getpeername()
+        requests[name] += 1
+        client.sendall(OK)
+        if requests[name] == 2:
+            while not client.recv(1, socket.MSG_PEEK):
+                pass
+            client.close()
+
+    if way.server is not None:
+        pytest.skip("MSG_PEEK is of plain sockets")
+    with scripted(script) as port:
+        offered = await run_load(port, rps=50, duration=1)
+
+    assert set(offered.failures) == {"reset"}
+    assert not any("sent again" in note for note in offered.facts.notes)
+
+
+async def test_a_server_that_closes_after_each_response_without_notice_fails_no_request(run_load, way):
+    def script(client, _request):
+        with in_one_segment(client):  # a request that comes before the close may have been handled
+            client.sendall(OK)
+            client.shutdown(socket.SHUT_RDWR)
+
+    with scripted(script, tls=way.server) as port:
+        offered = await run_load(port, tls=way.tls, rps=200, duration=0.5)
+
+    assert offered.failures == {}
+    assert offered.facts.connections.opened == 100
+    assert offered.facts.connections.closed_by_server >= 90  # the worker may end before it sees the last ones
+    assert any("; the server closed " in note for note in offered.facts.notes)
+
+
+async def test_connections_that_stay_are_counted_once(run_load, way):
+    with scripted(lambda client, _: client.sendall(OK), tls=way.server) as port:
+        offered = await run_load(port, tls=way.tls, rps=100, warmup=0.2, max_in_flight=1, when_full="queue")
+
+    assert offered.facts.connections == ConnectionCounts(opened=1, closed_by_server=0)
+    assert "TCP connections opened, the warm-up included: 1" in offered.facts.notes
+
+
+async def test_new_connections_are_not_called_closed_by_the_server(run_load, way):
+    with scripted(lambda client, _: client.sendall(OK), tls=way.server) as port:
+        offered = await run_load(port, tls=way.tls, connection="new")
+
+    assert offered.facts.connections == ConnectionCounts(opened=20, closed_by_server=0)

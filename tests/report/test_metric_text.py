@@ -1,0 +1,54 @@
+"""Headings, values and definitions follow from the registry of metrics."""
+
+import pytest
+
+from runner.core.metrics import LATENCIES, METRICS, Dimension
+from runner.core.results import ThresholdResult
+from runner.report.markdown_text import markdown
+from runner.report.metric_text import glossary, heading
+from runner.report.number_format import FORMATS, NOT_MEASURED
+from runner.report.tables import details, threshold_value
+from tests.report.stored_results import first_stage, stored
+
+
+def test_every_dimension_has_a_format():
+    assert set(FORMATS) == set(Dimension)
+    assert {formatted(None) for formatted in FORMATS.values()} == {NOT_MEASURED}
+
+
+def test_a_placeholder_can_name_a_format():
+    text = markdown("{:rate} RPS, {:share}, {:ms} ms", 1234.0, 0.5, None)
+
+    assert text == f"1,234 RPS, 50 %, {NOT_MEASURED} ms"
+
+
+@pytest.mark.parametrize(
+    ("expr", "value", "text"),
+    [
+        ("duration.p95 < 50ms", 3.084, "3.08 ms"),
+        ("first_byte.p99<1s", 120.4, "120 ms"),
+        (" tls.p50 < 1ms", None, "not measured"),
+        ("achieved >= 99%", 0.375, "37.5 %"),
+        ("errors < 0.1%", 0.0, "0 %"),
+        ("dropped == 0", 1200.0, "1,200"),
+        ("actual_rps > 100", 1999.6, "2,000 RPS"),
+        ("cpu.app.avg < 1.5", 0.987, "0.99 cores"),
+        ("memory.app.peak < 1GiB", 312.4, "312 MiB"),
+        ("unknown < 1", 2.5, "2.5"),
+    ],
+)
+def test_a_threshold_shows_its_value_in_the_unit_of_its_metric(expr, value, text):
+    assert threshold_value(ThresholdResult(expr, ok=False, value=value)) == text
+
+
+def test_every_latency_that_was_measured_has_a_row():
+    table = details([first_stage(stored("single-process"))])
+
+    shown = {kind.name for kind in LATENCIES if f"**{heading(METRICS[f'{kind.name}.p95'])}**" in table}
+    assert shown == {"duration", "response_time", "connect", "dispatch_delay", "first_byte"}
+
+
+def test_every_metric_is_defined():
+    definitions = glossary()
+
+    assert all(definitions[metric.term] == metric.definition for metric in METRICS.values())
