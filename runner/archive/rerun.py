@@ -32,6 +32,7 @@ from runner.store.run_folder import RunFolder
 REPRODUCTION: Final = "reproduction"
 """Name of the two files with the comparison, ``.md`` and ``.json``."""
 
+
 @dataclass(frozen=True, slots=True)
 class Rerun:
     """A checked archive whose experiment is to be run again.

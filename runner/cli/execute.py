@@ -15,7 +15,6 @@ from runner.cli import exit_codes
 if TYPE_CHECKING:
     from runner.archive.rerun import Rerun
     from runner.cli.jobs import Selection
-    from runner.core.results import Stage
     from runner.execution.job import Job, Outcome, Watcher
     from runner.experiment.trials import Trial
 
@@ -101,8 +100,7 @@ def _execute(options: _Options) -> int:
     job = _job_of(options, rerun)
     if complete := _complete_run(job):
         click.echo(f"the run in {job.out} is complete: there is nothing to resume", err=True)
-        _show_outcome(complete, options)
-        return _exit_code(complete)
+        return _conclude(complete, None, options)
     if rerun and not options.quiet:
         from runner.cli.rerun import show_rerun
 
@@ -110,9 +108,7 @@ def _execute(options: _Options) -> int:
     if options.dry_run:
         _show_plan(job.trials)
         return exit_codes.DONE
-    outcome = _run(job, options)
-    _show_outcome(outcome, options)
-    return _conclude(outcome, rerun, options)
+    return _conclude(_run(job, options), rerun, options)
 
 
 def _rerun_of(options: _Options) -> Rerun | None:
@@ -247,32 +243,11 @@ def _show_plan(trials: Sequence[Trial]) -> None:
     click.echo(f"{len(trials)} trials, {'at most' if searches else 'about'} {total_s:.0f} s")
 
 
-def _show_outcome(outcome: Outcome, options: _Options) -> None:
-    """Print the result on stdout, and everything for people on stderr."""
-    from runner.cli.output import say
-    from runner.store.rendered_files import MARKDOWN, PAGE
-    from runner.store.results_file import encode_results
-    from runner.store.run_folder import RESULTS
-
-    report, page = outcome.folder / MARKDOWN, outcome.folder / PAGE
-    if not options.quiet:
-        from runner.cli.summary import show_summary
-
-        show_summary(outcome.results)
-        if page.exists():
-            say(f"Report with charts, for a browser: {page}", err=True)
-        if outcome.archive:
-            say(f"All files as one archive: {outcome.archive}", err=True)
-    if outcome.error:
-        exit_codes.show_error(outcome.error)
-    if options.as_json:
-        say(encode_results(outcome.results).decode().rstrip("\n"))
-    else:
-        say(report if report.exists() else outcome.folder / RESULTS)
-
-
 def _conclude(outcome: Outcome, rerun: Rerun | None, options: _Options) -> int:
-    """Return the exit code, or end by the signal that ended the run."""
+    """Show the outcome and return the exit code, or end by the signal that ended the run."""
+    from runner.cli.outcome import exit_code, show_outcome
+
+    show_outcome(outcome, as_json=options.as_json, quiet=options.quiet)
     reproduced = True
     if rerun:
         from runner.cli.rerun import conclude_rerun
@@ -280,30 +255,7 @@ def _conclude(outcome: Outcome, rerun: Rerun | None, options: _Options) -> int:
         reproduced = conclude_rerun(rerun, outcome, quiet=options.quiet)
     if outcome.signal:
         exit_codes.die_of(outcome.signal)
-    code = _exit_code(outcome)
+    code = exit_code(outcome)
     if options.fail_unless_reproduced and not reproduced and code == exit_codes.DONE:
         return exit_codes.THRESHOLD_FAILED
     return code
-
-
-def _exit_code(outcome: Outcome) -> int:
-    from runner.core.codes import StageStatus, Validity
-
-    if outcome.error:
-        return exit_codes.code_for(outcome.error)
-    stages = [
-        stage
-        for configuration in outcome.results.configurations
-        for stage in configuration.stages
-        if stage.status is not StageStatus.NOT_RUN
-    ]
-    if any(stage.validity.status is Validity.INVALID for stage in stages if _counts(stage)):
-        return exit_codes.INVALID_STAGE
-    if not all(threshold.ok for stage in stages for threshold in stage.thresholds):
-        return exit_codes.THRESHOLD_FAILED
-    return exit_codes.DONE
-
-
-def _counts(stage: Stage) -> bool:
-    """Return whether an invalid stage fails the run: of a search's probes, only those that decide it do."""
-    return stage.find is None or bool(stage.find.decides)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runner.cli import exit_codes
 from runner.cli.output import say
 from runner.core.codes import StageStatus, Validity
@@ -11,9 +9,6 @@ from runner.core.results import Stage
 from runner.execution.job import Outcome
 from runner.store.results_file import encode_results
 from runner.store.run_folder import RESULTS
-
-if TYPE_CHECKING:
-    from runner.archive.rerun import Rerun
 
 
 def show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
@@ -37,22 +32,8 @@ def show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
         say(report if report.exists() else outcome.folder / RESULTS)
 
 
-def conclude(outcome: Outcome, rerun: Rerun | None, *, quiet: bool, fail_unless_reproduced: bool) -> int:
-    """Return the exit code, or end by the signal that ended the run."""
-    reproduced = True
-    if rerun:
-        from runner.cli.rerun import conclude_rerun
-
-        reproduced = conclude_rerun(rerun, outcome, quiet=quiet)
-    if outcome.signal:
-        exit_codes.die_of(outcome.signal)
-    code = exit_code(outcome)
-    if fail_unless_reproduced and not reproduced and code == exit_codes.DONE:
-        return exit_codes.THRESHOLD_FAILED
-    return code
-
-
 def exit_code(outcome: Outcome) -> int:
+    """Return the exit code that an outcome has: of its error, an invalid stage or a failed threshold."""
     if outcome.error:
         return exit_codes.code_for(outcome.error)
     stages = [

@@ -21,7 +21,7 @@ from runner.core.codes import (
     StageStatus,
     Validity,
 )
-from runner.core.facts import SystemDescription
+from runner.core.facts import ConnectionCounts, SystemDescription
 
 Number: TypeAlias = Annotated[float, Meta(ge=-1e15, le=1e15)]
 """A finite number; larger ones are no measurement."""
@@ -326,6 +326,7 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
         calibration: The generator's own numbers at this rate; None without a calibration.
         notes: What else a reader should know, in sentences without a full stop.
         parts: Name of a request or scenario to what was measured of it alone; empty where there is only one.
+        connections: Opened and closed ones; None where they were not counted.
     """
 
     cpu_cores: dict[Role, Usage | None]
@@ -346,6 +347,7 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
     verdict: Verdict
     find: Probe | None = None
     parts: dict[Word, Measured] = {}
+    connections: ConnectionCounts | None = None
 
 
 def stage_title(name: str, repeat: int) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import trio
 from msgspec.structs import replace
@@ -38,6 +38,11 @@ from runner.observe.counters.gather import Counters
 from runner.observe.processes import start_ticks
 from runner.observe.sampler import watch
 from runner.stack.protocols import Guard, Stack
+
+
+_LAST_SECOND_S: Final = 1.5
+"""A worker reports a second of load within this time after the second began."""
+_POLL_S: Final = 0.02
 
 
 @dataclass(slots=True)
@@ -123,14 +128,7 @@ async def _offer_and_watch(
         started: LoadStarted = await nursery.start(offer)
         record.window = started.window
         record.subjects = (*stack.subjects, *_own_subjects(started.pids))
-        record.counters = Counters(
-            record.subjects,
-            started.window,
-            stack.metrics_urls,
-            stack.status_urls,
-            stack.endpoint,
-            _max_connections(stack.description.proxy),
-        )
+        record.counters = _counters(stack, record.subjects, started.window)
         nursery.start_soon(record.counters.watch)
         observed = await watch(
             record.subjects,
@@ -149,11 +147,32 @@ async def _offer_and_watch(
         guard.forget(pid)
 
 
+def _counters(stack: Stack, subjects: tuple[Subject, ...], window: Window) -> Counters:
+    return Counters(
+        subjects,
+        window,
+        stack.metrics_urls,
+        stack.status_urls,
+        stack.endpoint,
+        _max_connections(stack.description.proxy),
+    )
+
+
 async def _watch_stack(stack: Stack, record: _Record, scope: trio.CancelScope) -> None:
     """End the trial when the system under test fails."""
     event = await stack.wait_broken()
     record.events.append(Event(event.code, event.message, t_s=_since_window(record.window), log=event.log))
+    if record.window is not None:
+        await _wait_next_second(record)
     scope.cancel()
+
+
+async def _wait_next_second(record: _Record) -> None:
+    """Wait for the second of load in which the failure happened, so that its requests are counted."""
+    known = len(record.seconds)
+    with trio.move_on_after(_LAST_SECOND_S):
+        while len(record.seconds) == known:
+            await trio.sleep(_POLL_S)
 
 
 def _max_connections(proxy: ProxyFacts | None) -> int | None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httptools
 
-from runner.load.tolerant_parser import MAX_HEAD_BYTES, ProtocolFault, TolerantParser
+from runner.load.tolerant_parser import HEAD_END, MAX_HEAD_BYTES, ProtocolFault, TolerantParser
 
 _REMEMBERED: Final = 256
 _MAX_REMEMBERED_BYTES: Final = 8 * 1024
@@ -138,8 +138,8 @@ class Response:
 
     def _feed_head(self, data: memoryview) -> None:
         """Parse while the head has not ended; all bytes so far are known, so that parsing can start again."""
-        fault = len(self._kept) + len(data) > MAX_HEAD_BYTES or not self._understands(data) or self._unusual
-        if fault and not self.complete:
+        strange = self._may_be_too_long(data) or not self._understands(data) or self._unusual
+        if strange and not self.complete:
             tolerant = self._tolerant = TolerantParser(head_only=self._head_only, needle=self._needle)
             self.release()
             self._feed_tolerant(tolerant, memoryview(self._kept + data))
@@ -148,6 +148,12 @@ class Response:
             self._kept += data
         else:
             self._kept = b""
+
+    def _may_be_too_long(self, data: memoryview) -> bool:
+        """Return whether it needs a closer look if the head, with interim responses, exceeds its limit."""
+        if len(self._kept) + len(data) <= MAX_HEAD_BYTES:
+            return False
+        return bool(self._kept) or data[9:10].tobytes() == b"1" or not HEAD_END.search(data, 0, MAX_HEAD_BYTES)
 
     def _feed_body(self, data: memoryview) -> None:
         self._bodiless_bytes += len(data)

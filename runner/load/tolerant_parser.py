@@ -16,7 +16,7 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 
 _BEGIN: Final = b"HTTP/1."
 
-_HEAD_END: Final = re.compile(rb"\n\r?\n")
+HEAD_END: Final = re.compile(rb"\n\r?\n")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([0-9]) +([1-9][0-9]{2})(?:[ \t][^\r\n]*)?\r?\n")
 _BEFORE_FIELDS: Final = re.compile(rb"\A(?:[ \t][^\n]*\n)+")
 _FOLD: Final = re.compile(rb"\r?\n[ \t]+")
@@ -105,7 +105,7 @@ class TolerantParser:
         before = len(line)
         line += data[at : at + MAX_HEAD_BYTES + 1 - self._head_bytes]
         skipped = 0 if line.startswith(_BEGIN) else len(line) - len(line.lstrip(b"\r\n"))
-        ends = _HEAD_END.search(line, max(skipped, before - 2))
+        ends = HEAD_END.search(line, max(skipped, before - 2))
         used = ends.end() if ends else len(line)
         self._head_bytes += used - before
         if self._head_bytes > MAX_HEAD_BYTES:

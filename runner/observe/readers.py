@@ -87,10 +87,12 @@ class GroupReader:
 
     Attributes:
         group: The group.
+        supervisor: A member that only inherits orphans, whose memory is not the subject's.
         is_container: Its memory is the group's own; else that of its processes.
     """
 
     group: ControlGroup
+    supervisor: int | None
     is_container: bool = True
 
     def read(self) -> Reading:
@@ -103,7 +105,8 @@ class GroupReader:
         )
 
     def _resident_bytes(self) -> Bytes | None:
-        sizes = [size for pid in group_pids(self.group) if (size := resident_bytes(pid)) is not None]
+        pids = group_pids(self.group) - {self.supervisor}
+        sizes = [size for pid in pids if (size := resident_bytes(pid)) is not None]
         return sum(sizes) if sizes else None
 
     def uncounted(self) -> tuple[str, ...]:
@@ -154,7 +157,9 @@ def reader_for(subject: Subject) -> Reader | None:
 
 def _group_reader(pid: int) -> Reader:
     group = control_group_of(pid)
-    return TreeReader(pid) if group is None or shares_group_with_runner(group) else GroupReader(group)
+    if group is None or shares_group_with_runner(group):
+        return TreeReader(pid)
+    return GroupReader(group, supervisor_of(pid))
 
 
 def _tree_reader(pid: int) -> Reader:
@@ -162,10 +167,10 @@ def _tree_reader(pid: int) -> Reader:
     group = control_group_of(pid)
     if group is None or shares_group_with_runner(group):
         return TreeReader(pid)
-    own = {*tree_members(pid), supervisor_of(pid)}
+    supervisor = supervisor_of(pid)
     members = group_pids(group)
-    if pid in members and members <= own:
-        return GroupReader(group, is_container=False)
+    if pid in members and members <= {*tree_members(pid), supervisor}:
+        return GroupReader(group, supervisor, is_container=False)
     return TreeReader(pid)
 
 

@@ -13,7 +13,7 @@ import pytest
 from runner.core.facts import Role, Subject, Window
 from runner.observe.cgroups import control_group_of, group_pids
 from runner.observe.counters.members import processes
-from runner.observe.processes import start_ticks
+from runner.observe.processes import resident_bytes, start_ticks
 from runner.observe.readers import GroupReader, TreeReader, reader_for
 from runner.observe.sampler import watch
 from runner.stack import supervisor_process
@@ -165,6 +165,14 @@ def test_a_control_group_counts_every_process_within_a_tenth(own_group, way, kin
         assert measured(reader, process) == pytest.approx(BURNED_S, rel=0.1, abs=0.03)
         assert reader.read().rss_bytes > 5_000_000
         assert reader.uncounted() == ()
+
+
+def test_the_memory_of_a_supervisor_in_the_group_is_not_the_subjects(own_group):
+    with program("", own_group, supervised=True) as (process, pid):
+        reader = reader_for(Subject("app", Role.APP, "tree", pid, start_ticks(pid)))
+
+        assert group_pids(reader.group) == {pid, process.pid}
+        assert reader.read().rss_bytes == resident_bytes(pid)
 
 
 @pytest.mark.parametrize("way", ["twice forked", "orphan in the session", "short-lived children", "workers"])
