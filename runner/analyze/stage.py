@@ -90,6 +90,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         calibration=stage_calibration(facts.calibration if facts else None),
         workers=load.workers if load else None,
         notes=(*(load.notes if load else ()), *observed.notes),
+        connections=load.connections if load else None,
         thresholds=(),
         validity=validity.NOT_RUN,
         verdict=verdict.NOT_RUN,

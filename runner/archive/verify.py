@@ -15,7 +15,7 @@ from typing import Final
 from runner.archive.files import DERIVED, HISTOGRAMS, RESOLVED, RESULTS, SPEC, derived
 from runner.archive.manifest import MANIFEST
 from runner.archive.tree_difference import Difference, summarized, tree_differences
-from runner.archive.verify_charts import chart_differences, charts_not_verified
+from runner.archive.verify_charts import verify_charts
 from runner.archive.verify_files import check_files, not_verified
 from runner.archive.verify_journal import journal_differences, superseded_lines
 from runner.core.errors import ArchiveDamaged, SpecificationError
@@ -70,14 +70,14 @@ def verify(files: Mapping[str, bytes], where: str) -> Verified:
     except ValueError as error:
         why = str(error).partition(";")[0]
         raise ArchiveDamaged(f"{where}: {RESULTS} is no JSON ({why})") from None
+    charts_reason = ""
     if all(difference.explained for difference in found):
-        found += _file_differences(files, run, where)
+        of_charts, charts_reason = verify_charts(files, run.results)
+        found += [*_file_differences(files, run, where), *of_charts]
     return Verified(
         wrong=_listed([difference for difference in found if not difference.explained]),
         explained=tuple(map(harmless, summarized([d for d in found if d.explained], _MAX_EXPLAINED))),
-        unverified=tuple(
-            map(harmless, not_verified(files, superseded_lines(run), charts_not_verified(files)))
-        ),
+        unverified=tuple(map(harmless, not_verified(files, superseded_lines(run), charts_reason))),
     )
 
 
@@ -114,7 +114,6 @@ def _file_differences(files: Mapping[str, bytes], run: Reanalysis, where: str) -
         if name in files and files[name] != content:
             sentence = f"{name} is not what the archive's own data give"
             yield Difference(name, sentence, explained=name != HISTOGRAMS)
-    yield from chart_differences(files, run.results)
 
 
 def _unlike_resolved(files: Mapping[str, bytes], run_file: RunFile) -> Iterator[Difference]:

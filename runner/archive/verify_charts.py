@@ -18,29 +18,36 @@ _CHARTS: Final = "charts/"
 _LIBRARY: Final = "vl-convert-python"
 
 
-def chart_differences(files: Mapping[str, bytes], results: Results) -> Iterator[Difference]:
-    """Yield the charts that are not what the results give, as far as they can be drawn here.
+def verify_charts(files: Mapping[str, bytes], results: Results) -> tuple[list[Difference], str]:
+    """Return the charts that are not what the results give, and why charts could not be verified.
 
     Args:
         files: Of the archive.
         results: Its results, computed again.
     """
     stored = {name: content for name, content in files.items() if name.startswith(_CHARTS)}
+    found = list(_no_charts(stored, results))
+    reason = _why_not_drawn(files)
+    if reason or not stored:
+        return found, reason
+    drawn = chart_files(draw(charts(results)))
+    for name, content in drawn.items():
+        if name in stored and stored[name] != content:
+            found.append(Difference(_CHARTS, f"{name} is not what the archive's own data give"))
+    return found, "" if drawn.keys() >= stored.keys() else f"{_LIBRARY} could not draw all of them here"
+
+
+def _no_charts(stored: Mapping[str, bytes], results: Results) -> Iterator[Difference]:
+    """Yield the files that are no charts of these results, whatever they look like."""
+    known = {f"{_CHARTS}{chart.name}-{theme}.svg" for chart in charts(results) for theme in ("light", "dark")}
     for name, content in stored.items():
         if fault := fault_of_svg(content):
             yield Difference(_CHARTS, f"{name} is no chart of a run: {fault}", explained=False)
-    known = {f"{_CHARTS}{chart.name}-{theme}.svg" for chart in charts(results) for theme in ("light", "dark")}
-    for name in stored:
         if name not in known:
             yield Difference(_CHARTS, f"{name}: the archive's own data give no such chart")
-    if not stored or charts_not_verified(files):
-        return
-    for name, content in chart_files(draw(charts(results))).items():
-        if name in stored and stored[name] != content:
-            yield Difference(_CHARTS, f"{name} is not what the archive's own data give")
 
 
-def charts_not_verified(files: Mapping[str, bytes]) -> str:
+def _why_not_drawn(files: Mapping[str, bytes]) -> str:
     """Return why this archive's charts cannot be verified here; empty if they can, or if it has none."""
     if not any(name.startswith(_CHARTS) for name in files):
         return ""

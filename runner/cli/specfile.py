@@ -33,7 +33,9 @@ def read_spec_file(path: Path, overrides: Sequence[str] = ()) -> SpecFile:
         SpecificationError: Its content is invalid or too large.
     """
     try:
-        content = read_bounded(path, MAX_SPEC, "a specification", on_wait=partial(say, err=True))
+        content = read_bounded(
+            path, MAX_SPEC, "a specification", may_be_pipe=True, on_wait=partial(say, err=True)
+        )
     except TooLarge as error:
         raise SpecificationError(str(error), problems=()) from None
     except NotReadable as error:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from runner.core.histogram import EMPTY, Histogram
 from runner.core.units import Bytes, Nanoseconds, PerSecond, Seconds
@@ -225,8 +225,8 @@ class ConnectionCounts(Struct, frozen=True):
             announced to be. Always 0 if each request is to use a new one.
     """
 
-    opened: int
-    closed_by_server: int
+    opened: Annotated[int, Meta(ge=0, le=10**15)]
+    closed_by_server: Annotated[int, Meta(ge=0, le=10**15)]
 
 
 class LoadFacts(Struct, frozen=True, omit_defaults=True):

@@ -39,10 +39,8 @@ from runner.observe.processes import start_ticks
 from runner.observe.sampler import watch
 from runner.stack.protocols import Guard, Stack
 
-
 _LAST_SECOND_S: Final = 1.5
 """A worker reports a second of load within this time after the second began."""
-_POLL_S: Final = 0.02
 
 
 @dataclass(slots=True)
@@ -53,6 +51,7 @@ class _Record:
     window: Window | None = None
     subjects: tuple[Subject, ...] = ()
     seconds: list[LoadSecond] = field(default_factory=list)
+    next_second: trio.Event = field(default_factory=trio.Event)
     samples: list[Sample] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     counters: Counters | None = None
@@ -115,6 +114,8 @@ async def _offer_and_watch(
 ) -> None:
     def on_second(second: LoadSecond) -> None:
         record.seconds.append(second)
+        record.next_second.set()
+        record.next_second = trio.Event()
         watcher.second(second)
 
     def on_sample(sample: Sample) -> None:
@@ -162,17 +163,10 @@ async def _watch_stack(stack: Stack, record: _Record, scope: trio.CancelScope) -
     """End the trial when the system under test fails."""
     event = await stack.wait_broken()
     record.events.append(Event(event.code, event.message, t_s=_since_window(record.window), log=event.log))
-    if record.window is not None:
-        await _wait_next_second(record)
+    if record.window is not None:  # the requests of the second in which it failed are counted
+        with trio.move_on_after(_LAST_SECOND_S):
+            await record.next_second.wait()
     scope.cancel()
-
-
-async def _wait_next_second(record: _Record) -> None:
-    """Wait for the second of load in which the failure happened, so that its requests are counted."""
-    known = len(record.seconds)
-    with trio.move_on_after(_LAST_SECOND_S):
-        while len(record.seconds) == known:
-            await trio.sleep(_POLL_S)
 
 
 def _max_connections(proxy: ProxyFacts | None) -> int | None:

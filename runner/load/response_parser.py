@@ -153,7 +153,8 @@ class Response:
         """Return whether it needs a closer look if the head, with interim responses, exceeds its limit."""
         if len(self._kept) + len(data) <= MAX_HEAD_BYTES:
             return False
-        return bool(self._kept) or data[9:10].tobytes() == b"1" or not HEAD_END.search(data, 0, MAX_HEAD_BYTES)
+        interim = data[9:10].tobytes() == b"1"
+        return bool(self._kept) or interim or not HEAD_END.search(data, 0, MAX_HEAD_BYTES)
 
     def _feed_body(self, data: memoryview) -> None:
         self._bodiless_bytes += len(data)

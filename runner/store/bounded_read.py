@@ -54,14 +54,20 @@ class TooLarge(NotReadable):
 
 
 def read_bounded(
-    path: Path, limit: Bytes, what: str, *, on_wait: Callable[[str], object] | None = None
+    path: Path,
+    limit: Bytes,
+    what: str,
+    *,
+    may_be_pipe: bool = False,
+    on_wait: Callable[[str], object] | None = None,
 ) -> bytes:
-    """Return the content of a regular file or a pipe.
+    """Return the content of a regular file, or of a pipe where one is useful.
 
     Args:
         path: Of the file.
         limit: How many bytes it may have.
         what: What it should contain, with an article, for messages: ``a specification``.
+        may_be_pipe: Accept a pipe and wait for its writer.
         on_wait: Receives one sentence if a pipe has delivered nothing for 2 s.
 
     Raises:
@@ -70,7 +76,10 @@ def read_bounded(
         NotReadable: It is no file, may not be read, or is a pipe that did not end within 60 s.
     """
     try:
-        if reason := _NO_FILES.get(stat.S_IFMT(path.stat().st_mode)):
+        kind = stat.S_IFMT(path.stat().st_mode)
+        if reason := _NO_FILES.get(kind) or (
+            "it is a pipe" if kind == stat.S_IFIFO and not may_be_pipe else None
+        ):
             raise NotReadable(path, f"{reason}, not {what}")
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except FileNotFoundError:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from runner.core import histogram
 from runner.core.facts import (
     FAILURE_KINDS,
+    ConnectionCounts,
     Counter,
     Event,
     LoadFacts,
@@ -227,6 +228,27 @@ def test_many_refused_requests_are_the_limit():
 
     assert stage.verdict.code == "error-limited"
     assert "320 of 400" in stage.verdict.findings[0].summary
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [("bad_status", "check load.request"), ("closed_early", "raise its keep-alive timeout")],
+)
+def test_the_advice_fits_how_requests_failed(kind, advice):
+    seconds = tuple(
+        replace(second, succeeded=20, completed=20, failures={kind: 80}) for second in HEALTHY.load.seconds
+    )
+    (stage, *_) = stages_of(replace(HEALTHY, load=replace(HEALTHY.load, seconds=seconds)))
+
+    assert advice in stage.verdict.findings[0].advice
+
+
+def test_connections_are_part_of_the_results_where_they_were_counted():
+    counts = ConnectionCounts(opened=12, closed_by_server=3)
+    (stage, *_) = stages_of(replace(HEALTHY, load=replace(HEALTHY.load, connections=counts)))
+    (other, *_) = stages_of(HEALTHY)
+
+    assert (stage.connections, other.connections) == (counts, None)
 
 
 small = st.integers(0, 5)

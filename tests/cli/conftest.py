@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from unittest import mock
 
 import pytest
 import yaml
@@ -54,10 +53,7 @@ class Cli:
         return subprocess.Popen(
             [Path(sys.executable).parent / "runner", *_words(arguments, calibrate=calibrate)],
             cwd=self.folder,
-            env=os.environ
-            | BYTECODE
-            | self._environment
-            | {"PYTHONPATH": str(ROOT) if self.pictures else f"{WITHOUT_PICTURES}:{ROOT}"},
+            env=os.environ | BYTECODE | self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -72,10 +68,8 @@ class Cli:
 
     def in_process(self, *arguments) -> subprocess.CompletedProcess:
         words = _words(arguments)
-        hidden = {} if self.pictures else {"vl_convert": None}
         with (
             contextlib.chdir(self.folder),
-            mock.patch.dict(sys.modules, hidden),
             CliRunner().isolation(env=self._environment) as (out, err, _),
         ):
             code = exit_code_of(app, words)
@@ -83,7 +77,11 @@ class Cli:
 
     @property
     def _environment(self) -> dict[str, str]:
-        return {"LOADPROOF_TEST": str(self.folder), "XDG_CACHE_HOME": str(self.cache)}
+        return {
+            "LOADPROOF_TEST": str(self.folder),
+            "XDG_CACHE_HOME": str(self.cache),
+            "PYTHONPATH": str(ROOT) if self.pictures else f"{WITHOUT_PICTURES}:{ROOT}",
+        }
 
 
 def _words(arguments, *, calibrate=False) -> list[str]:

@@ -166,7 +166,7 @@ def test_a_pipe_is_refused_as_an_archive_without_waiting(cli, command):
     done = cli(*command, "pipe")
 
     assert done.returncode == 2
-    assert "pipe is no file" in done.stderr
+    assert "cannot read pipe: it is a pipe, not an archive" in done.stderr
 
 
 def test_no_color_turns_colours_off(cli):

@@ -124,6 +124,7 @@ def number(files):
 )
 def test_verify_refuses_a_repacked_archive_of_a_real_run(cli, tmp_path, run, change, says):
     (tmp_path / "forged.zip").write_bytes(pack(run | change(run)))
+    cli.pictures = True
 
     done = cli.in_process("verify", "forged.zip")
 

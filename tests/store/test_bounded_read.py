@@ -13,7 +13,7 @@ from runner.store.bounded_read import NotFound, NotReadable, TooLarge, read_boun
 
 
 def read(path, limit=1000, **more):
-    return read_bounded(path, limit, "a specification", **more)
+    return read_bounded(path, limit, "a specification", **{"may_be_pipe": True, **more})
 
 
 @pytest.mark.parametrize("size", [0, 1, 999, 1000])
@@ -42,6 +42,13 @@ def test_a_folder_a_device_and_a_socket_are_refused(tmp_path):
         ):
             with pytest.raises(NotReadable, match=f"it is {what}, not a specification"):
                 read(bounded_read.Path(path))
+
+
+def test_a_pipe_is_refused_at_once_where_a_file_is_needed(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(NotReadable, match="it is a pipe, not a specification"):
+        read(tmp_path / "pipe", may_be_pipe=False)
 
 
 def test_a_missing_file_a_link_to_itself_and_a_name_with_nul_are_refused(tmp_path):

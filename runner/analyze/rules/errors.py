@@ -18,6 +18,12 @@ _MOST_FAILED: Final = 0.5
 _REFUSED: Final = frozenset(
     {"bad_status", "bad_body", "protocol", "closed_early", "connect_refused", "reset"}
 )
+_CLOSED: Final = frozenset({"closed_early", "reset"})
+_ADVICE: Final = "check load.request and load.expect, then read the service's log for these requests"
+_CLOSED_ADVICE: Final = (
+    "the server closed connections without a response: read its log for these requests; if it closes idle "
+    "connections, raise its keep-alive timeout"
+)
 
 
 def generator_limited(stage: Stage) -> Finding:
@@ -90,7 +96,7 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
             Confidence.PROVEN if total >= _MOST_FAILED * scheduled else Confidence.LIKELY,
             f"{summary}, most of them {worst}",
             tuple(Evidence(kind, count, "requests") for kind, count in sorted(failures.items())),
-            "check load.request and load.expect, then read the service's log for these requests",
+            _CLOSED_ADVICE if worst in _CLOSED else _ADVICE,
         )
     )
 
