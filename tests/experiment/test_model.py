@@ -115,6 +115,7 @@ def test_the_design_sample_is_read_completely() -> None:
             "metrics": "/metrics",
             "env": {"APP_WORK_US": "50"},
             "env_from": (),
+            "hardened": False,
             "cpus": 1.0,
             "memory": 256 * 1024**2,
             "ready_within": 30.0,
