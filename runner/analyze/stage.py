@@ -61,8 +61,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
     observed = (facts.observed if facts else None) or _NOTHING_OBSERVED
     planned = (plan.rps, plan.duration, plan.warmup)
     target, window_s, warmup_s = (facts.target_rps, facts.window_s, facts.warmup_s) if facts else planned
-    measured = _measured(load, target, window_s)
-    peak_s = configuration.metrics.peak_window
+    measured, peak_s = _measured(load, target, window_s), configuration.metrics.peak_window
     cpu = _by_role(_ALWAYS_SHOWN, cpu_by_role(observed, window_s, peak_s))
     return Stage(
         name=plan.name,

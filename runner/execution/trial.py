@@ -59,6 +59,12 @@ class _Record:
     observed: ObservedFacts | None = None
     status: TrialStatus = "aborted"
 
+    def add(self, second: LoadSecond) -> None:
+        """Keep a second of load and wake what waits for it."""
+        self.seconds.append(second)
+        self.next_second.set()
+        self.next_second = trio.Event()
+
 
 async def run_trial(
     trial: Trial,
@@ -113,9 +119,7 @@ async def _offer_and_watch(
     record: _Record,
 ) -> None:
     def on_second(second: LoadSecond) -> None:
-        record.seconds.append(second)
-        record.next_second.set()
-        record.next_second = trio.Event()
+        record.add(second)
         watcher.second(second)
 
     def on_sample(sample: Sample) -> None:

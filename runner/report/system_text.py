@@ -47,7 +47,10 @@ def _loaded(configuration: ConfigurationResults) -> Markdown:
     lengths = listed(map(number_format.seconds, windows))
     times = markdown("{} each", lengths) if len(stages) > 1 and len(windows) == 1 else lengths
     kind = connections(configuration.load.connection)
-    return markdown("loaded at {} RPS for {} with {}", rates, times, kind)
+    closed = sum(stage.connections.closed_by_server for stage in stages if stage.connections)
+    sent = sum(stage.requests.sent for stage in stages if stage.connections)
+    note = ", which the server closed after most responses" if sent and 2 * closed >= sent else ""
+    return markdown("loaded at {} RPS for {} with {}{}", rates, times, kind, note)
 
 
 def connections(word: str) -> str:

@@ -107,9 +107,8 @@ async def supervise(
         EnvironmentLacks: The parent process does not start.
     """
     group = create_group(ctx.run_id)
-    words = {"program": program, "argv": argv, "env": dict(env)}
     places = {"cpus": list(cpus), "output": output_fd, "group": str(group) if group else None}
-    request = json.dumps(words | places).encode()
+    request = json.dumps({"program": program, "argv": argv, "env": dict(env)} | places).encode()
     reports, write_end = os.pipe()
     try:
         with trio.CancelScope(shield=True):

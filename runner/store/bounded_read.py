@@ -76,10 +76,7 @@ def read_bounded(
         NotReadable: It is no file, may not be read, or is a pipe that did not end within 60 s.
     """
     try:
-        kind = stat.S_IFMT(path.stat().st_mode)
-        if reason := _NO_FILES.get(kind) or (
-            "it is a pipe" if kind == stat.S_IFIFO and not may_be_pipe else None
-        ):
+        if reason := _no_file(stat.S_IFMT(path.stat().st_mode), may_be_pipe=may_be_pipe):
             raise NotReadable(path, f"{reason}, not {what}")
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except FileNotFoundError:
@@ -95,6 +92,11 @@ def read_bounded(
     if len(content) > limit:
         raise TooLarge(path, limit, what)
     return content
+
+
+def _no_file(kind: int, *, may_be_pipe: bool) -> str | None:
+    """Return why a kind of file is refused, None if it is not."""
+    return "it is a pipe" if kind == stat.S_IFIFO and not may_be_pipe else _NO_FILES.get(kind)
 
 
 def _reason(error: Exception) -> str:

@@ -136,7 +136,7 @@ def static_nginx(folder, port):
 def test_one_nginx_worker_before_a_cheap_app(truth, tmp_path, connection, rps):
     topology = {
         "kind": "process",
-        "app": static_nginx(tmp_path, 18_431),
+        "app": static_nginx(tmp_path, 9_433),
         "proxy": {"kind": "nginx", "workers": 1, "keepalive": 0},
     }
     truth.shows("proxy-cpu-limited", topology, rps, connection=connection, max_in_flight=500)

@@ -71,8 +71,8 @@ async def test_the_description_names_images_by_digest_and_versions(context, left
         ({"proxy": {"kind": "nginx"}, "publish": "container"}, False),
         ({"publish": "container"}, False),
         ({}, True),
-        ({"network": "host", "app": {"port": 18_431}}, True),
-        ({"network": "host", "app": {"port": 18_431}, "replicas": 2, "proxy": {"kind": "nginx"}}, True),
+        ({"network": "host", "app": {"port": 9_431}}, True),
+        ({"network": "host", "app": {"port": 9_431}, "replicas": 2, "proxy": {"kind": "nginx"}}, True),
     ],
     ids=str,
 )
