@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # tests that measure time or judge verdicts: these run one after the other, and nothing beside them
-QUIET := tests/truth $(patsubst %,tests/load/test_%.py,builtin k6 loop pacing timers tls_exchange worker) \
+QUIET := tests/truth $(patsubst %,tests/load/test_%.py,builtin closed_connections k6 loop pacing timers tls_exchange worker) \
 	$(patsubst %,tests/observe/test_%.py,requests sampler) $(patsubst %,tests/cli/test_%.py,find instrument prove)
 
 .PHONY: help setup run test lint types house unit bench noise reports clean
@@ -37,7 +37,7 @@ house: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)
-	$(BIN)/pytest --numprocesses 4 --dist loadgroup tests $(QUIET:%=--ignore=%); first=$$?; \
+	$(BIN)/pytest --numprocesses 3 --dist loadgroup tests $(QUIET:%=--ignore=%); first=$$?; \
 	$(BIN)/pytest $(QUIET) && exit $$first
 
 bench: $(STAMP)  ## Measure the instrument itself beside other load tools; writes reports/benchmarks (20 minutes)

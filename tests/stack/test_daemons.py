@@ -73,9 +73,8 @@ async def test_a_daemon_ends_with_its_stack(ctx, by, code, monkeypatch):
     assert not is_running(daemon)
 
 
+@pytest.mark.parametrize("by", ["control group"], indirect=True)  # nothing else leads to the daemon then
 async def test_a_daemon_ends_even_after_its_app_and_their_parent_were_killed(ctx, by):
-    if by == "ancestry":
-        pytest.skip("nothing but the control group leads to it then")
     async with open_process(topology(python(SERVE)), ctx) as stack:
         daemon = await daemon_appears(stack.endpoint.port)
         (command,) = stack.commands
