@@ -51,7 +51,7 @@ class TreeTimes:
     """The CPU time of a tree.
 
     Living processes are read by their own clocks. The time of a child that has ended is part of what its
-    parent has reaped. A child that nobody waited for keeps its last known time: the rest is lost, and so is
+    parent has reaped. A child without a waiting parent keeps its last known time: the rest is lost, and so is
     all time of such a child that lived between two readings only.
     """
 
@@ -91,7 +91,7 @@ class TreeTimes:
         return tuple(self._losing.values())
 
     def _living(self) -> dict[int, ProcessTimes]:
-        """Return the living members; one that was a member stays one, whoever its parent is now."""
+        """Return the living members; a member stays one when its parent changes."""
         pids = with_descendants([self.pid] if self._supervisor is None else [self._supervisor, self.pid])
         if (now_s := time.monotonic()) >= self._next_look_s:
             self._next_look_s = now_s + _LOOK_EVERY_S

@@ -1,4 +1,4 @@
-"""A chart is drawn again and compared to the byte; what is no chart is refused whoever wrote the archive."""
+"""Charts are drawn again and compared byte for byte; files that are not charts are always refused."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""CPU of processes that leave their parent, or that nobody waits for, when a known amount is burned."""
+"""CPU of processes that leave their parent, or whose parent never waits, against a known amount of CPU."""
 
 import contextlib
 import os

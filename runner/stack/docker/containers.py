@@ -1,7 +1,7 @@
 """Plans each container of a stack: its network, its limits, its privileges.
 
 The app has the rights that `docker run` gives, because images use chown, setuid and file capabilities;
-`app.hardened` takes them away. Nginx never has them: it runs as user nobody on a read-only root. Ports are
+`app.hardened` takes them away. Nginx always runs without them, as user nobody on a read-only root. Ports are
 published on 127.0.0.1 only.
 """
 

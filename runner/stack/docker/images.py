@@ -1,6 +1,6 @@
 """Obtains the images of a stack: from this machine, a registry, or a stand-in.
 
-The user is told when a stand-in is used, and the report names each image with its digest.
+A message names the stand-in, and the report lists each image with its digest.
 """
 
 from __future__ import annotations
