@@ -3,9 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# tests that measure time, judge verdicts or share the Docker Engine: these run one after the other, alone
-QUIET := tests/app_server tests/load tests/observe tests/stack tests/truth \
-	$(patsubst %,tests/cli/test_%.py,rerun find instrument prove)
+# tests that measure CPU time or judge verdicts: these run one after the other, alone
+QUIET := tests/truth $(patsubst %,tests/cli/test_%.py,rerun find instrument prove)
+# tests that wait most of their time, for timeouts, stages and containers: more of these than processors
+WAITING := tests/app_server tests/load tests/observe tests/stack
+# the tests to run instead of all, such as TESTS="tests/cli tests/stack"
+TESTS ?=
 
 .PHONY: help setup run test lint types house unit bench noise reports clean
 .DEFAULT_GOAL := help
@@ -37,8 +40,13 @@ house: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests $(QUIET:%=--ignore=%); first=$$?; \
-	$(BIN)/pytest $(QUIET) && exit $$first
+ifneq ($(TESTS),)
+	$(BIN)/pytest $(TESTS)
+else
+	$(BIN)/pytest --numprocesses 3 --dist loadgroup $(WAITING); waiting=$$?; \
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup tests $(patsubst %,--ignore=%,$(WAITING) $(QUIET)); busy=$$?; \
+	$(BIN)/pytest $(QUIET) && test $$waiting$$busy = 00
+endif
 
 bench: $(STAMP)  ## Measure the instrument itself beside other load tools; writes reports/benchmarks (20 minutes)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'

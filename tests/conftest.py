@@ -1,12 +1,24 @@
-"""Skips tests whose needs this machine lacks, and external checkers; with CI=true nothing is skipped."""
+"""Skips tests whose needs this machine lacks, and external checkers; with CI=true nothing is skipped.
+
+Also checks that no test file leaves anything running.
+"""
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.leftovers import mark_session, nothing_left
+
+mark_session()
+for variable in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
+    os.environ.pop(variable, None)  # a plain machine sets neither: what works only with them shows here too
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests with & ignores both,
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # and so would every program that they start
 
 
 def _docker_answers() -> bool:
@@ -28,6 +40,10 @@ _EXTERNAL = ("actionlint", "browser", "crate", "hdr", "prism")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        # Tests that share the engine take turns; files are not divided, for they share their fixtures.
+        group = "docker" if _uses_docker(item) else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
     if os.environ.get("CI") == "true":
         return
     for item in items:
@@ -38,6 +54,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if wanting and not present():
             for item in wanting:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _uses_docker(item: pytest.Item) -> bool:
+    return item.get_closest_marker("docker") is not None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_outlives_its_file(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No process, thread or container that the tests of a file started is there after the last of them."""
+    own = (item for item in request.session.items if item.path == request.path)
+    # Beside other users of the engine it is unknown whose containers these are.
+    with nothing_left(containers=os.environ.get("CI") == "true" and any(map(_uses_docker, own))):
+        yield
 
 
 @pytest.fixture

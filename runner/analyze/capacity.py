@@ -12,18 +12,26 @@ from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
-from runner.analyze.capacity_text import failed_condition, failed_probe, milliseconds, search_result
+from runner.analyze.capacity_text import (
+    failed_condition,
+    failed_probe,
+    lost_requests,
+    milliseconds,
+    search_result,
+)
 from runner.analyze.knee import MIN_POINTS, knee
-from runner.analyze.thresholds import evaluate
+from runner.analyze.rules.errors import TOLERATED_ERRORS
+from runner.analyze.thresholds import evaluate, is_measured
 from runner.core.codes import SearchEnding, StageStatus, Validity
 from runner.core.facts import TrialFacts
-from runner.core.metrics import LATENCIES, METRICS
+from runner.core.metrics import LATENCIES, METRICS, lost_share
 from runner.core.results import Capacity, Knee, Probe, ProbeSummary, Stage, ThresholdResult
 from runner.experiment.capacity_search import Search
 from runner.experiment.model import Find, FindStage, Threshold
 from runner.experiment.traffic import stage_name
 from runner.experiment.trials import Trial, next_probe, search_of
 
+_ABOUT_LOSSES: Final = frozenset({"errors", "dropped", "achieved"})
 StageOf: TypeAlias = Callable[[Trial, TrialFacts], Stage]
 
 KNEE_METHOD: Final = (
@@ -59,7 +67,7 @@ class SearchProgress:
         undecided = why
         if why is None:
             valid = stage.validity.status is not Validity.INVALID
-            sustained = valid and all(condition.ok for condition in conditions)
+            sustained = valid and all(condition.ok for condition in conditions) and not _loses(until, stage)
             why, search = _failure(stage, until, conditions), search.after(sustained=sustained)
         tried = Probe(self.find.name, probe.probe, sustained, why, conditions)
         stages = (*self.stages, replace(stage, find=tried))
@@ -83,7 +91,7 @@ def _undecided(stage: Stage, conditions: Sequence[ThresholdResult]) -> str | Non
         return "the probe was aborted"
     if stage.actual_rps is None:
         return stage.events[0].message if stage.events else "the probe could not start"
-    unmeasured = [condition.expr for condition in conditions if condition.value is None]
+    unmeasured = [condition.expr for condition in conditions if not is_measured(condition)]
     if unmeasured and stage.requests.succeeded:
         return f"the metric in {unmeasured[0]} was not measured"
     return None
@@ -94,9 +102,17 @@ def _failure(stage: Stage, until: Sequence[Threshold], conditions: Sequence[Thre
     if stage.validity.status is Validity.INVALID:
         return stage.validity.reasons[0]
     pairs = zip(until, conditions, strict=True)
-    return "; ".join(
-        failed_condition(condition, result.value) for condition, result in pairs if not result.ok
-    )
+    failed = [failed_condition(condition, result) for condition, result in pairs if not result.ok]
+    if not failed and _loses(until, stage):
+        failed.append(lost_requests(stage))
+    return "; ".join(failed)
+
+
+def _loses(until: Sequence[Threshold], stage: Stage) -> bool:
+    """Return whether a probe lost too many requests, in a search without a condition about them."""
+    if any(condition.metric in _ABOUT_LOSSES for condition in until):
+        return False
+    return (lost_share(stage) or 0.0) >= TOLERATED_ERRORS
 
 
 def probe_stages(progress: SearchProgress) -> tuple[Stage, ...]:

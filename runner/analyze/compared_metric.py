@@ -23,8 +23,7 @@ _SUSTAINED_NOISE: Final = 0.01
 
 def known_in(metric: KeyMetric, stages: Sequence[Stage]) -> list[Stage]:
     """Return the stages that measured a metric; a relative metric needs a value above 0."""
-    values = ((stage, metric.of(stage)) for stage in stages)
-    return [stage for stage, value in values if value is not None and (value > 0 or not metric.relative)]
+    return [stage for stage, value in metric.known(stages) if value > 0 or not metric.relative]
 
 
 def compare_metric(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +41,12 @@ class KeyMetric:
     def of(self, stage: Stage) -> float | None:
         """Return its value in a stage; None if it was not measured."""
         return self.metric.read(stage)
+
+    def known(self, stages: Sequence[Stage]) -> list[tuple[Stage, float]]:
+        """Return its value in each stage that measured it; nothing if one has no finite value."""
+        if any(self.metric.unbounded(stage) for stage in stages):
+            return []
+        return [(stage, value) for stage in stages if (value := self.of(stage)) is not None]
 
     @property
     def unit(self) -> str:

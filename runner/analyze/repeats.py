@@ -31,7 +31,7 @@ def _repeats(name: str, group: Sequence[Stage]) -> Repeats:
 
 
 def _repeated(metric: KeyMetric, stages: Sequence[Stage]) -> RepeatedMetric | None:
-    known = [(stage.order, value) for stage in stages if (value := metric.of(stage)) is not None]
+    known = [(stage.order, value) for stage, value in metric.known(stages)]
     if not known:
         return None
     values = [value for _, value in known]

@@ -15,6 +15,7 @@ from runner.analyze.repeats import repeats
 from runner.analyze.scaling import scaling
 from runner.analyze.stage import stage_of
 from runner.core.codes import Limit
+from runner.core.definitions import DEFINITIONS
 from runner.core.facts import RunFacts, SystemDescription, TrialFacts
 from runner.core.results import (
     ConfigurationResults,
@@ -61,6 +62,7 @@ def results(
     )
     return Results(
         schema_version=SCHEMA_VERSION,
+        definitions=DEFINITIONS,
         experiment=ExperimentInfo(experiment.name, experiment.title, experiment.objective, spec_sha256),
         run=_run(run),
         environment=dict(run.environment),

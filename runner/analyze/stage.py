@@ -9,8 +9,9 @@ from typing import Final
 from msgspec.structs import asdict, astuple, replace
 
 from runner.analyze import kernel_counters, validity, verdict
+from runner.analyze.achieved import achieved
 from runner.analyze.calibration import stage_calibration
-from runner.analyze.latency import distribution, latency
+from runner.analyze.latency import distribution, latency, percentiles_of_all
 from runner.analyze.resource_usage import (
     cores_between,
     cpu_by_role,
@@ -19,7 +20,7 @@ from runner.analyze.resource_usage import (
     throttling_by_subject,
 )
 from runner.analyze.statistics import rounded
-from runner.analyze.thresholds import evaluate
+from runner.analyze.thresholds import evaluate, is_measured
 from runner.core.codes import StageStatus
 from runner.core.facts import LoadFacts, LoadSecond, ObservedFacts, Role, RunFacts, TrialFacts
 from runner.core.metrics import LATENCIES
@@ -51,7 +52,7 @@ def stage_of(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> Stage:
 def _passes_search(trial: Trial, stage: Stage) -> bool:
     """Return whether a probe breaks no condition of its search; True for other trials."""
     conditions = evaluate(trial.find.find.until, stage) if trial.find else ()
-    return all(condition.ok or condition.value is None for condition in conditions)
+    return all(condition.ok or not is_measured(condition) for condition in conditions)
 
 
 def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
@@ -103,7 +104,7 @@ def _measured(load: LoadFacts | None, target: PerSecond, window_s: Seconds) -> M
     return Measured(
         requests=_requests(seconds),
         actual_rps=actual,
-        achieved=None if actual is None else round(actual / target, 6),
+        achieved=rounded(achieved(load, target, window_s), 6) if load else None,
         **{kind.field: latency(load, kind.name) for kind in LATENCIES},
         distribution=distribution(load),
     )
@@ -156,11 +157,21 @@ def _moment(second: LoadSecond, observed: ObservedFacts) -> Moment:
     return Moment(
         t_s=float(second.index + 1),
         rps=second.completed,
-        p95_ms=rounded(second.response_time.percentile_ms(95)),
+        p95_ms=_p95(second),
         errors=sum(second.failures.values()) + second.dropped,
         in_flight=second.in_flight,
         cpu_app=_cores(observed, Role.APP, second.index),
         cpu_system=_cores(observed, Role.SYSTEM, second.index),
+    )
+
+
+def _p95(second: LoadSecond) -> float | None:
+    """Return the p95 response time of the requests that ended in a second; None where it is not finite."""
+    lost = sum(second.failures.values()) + second.dropped
+    return (
+        rounded(percentiles_of_all(second.response_time, lost, [95])[0])
+        if second.response_time.counts
+        else None
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from msgspec import inspect
 
 from runner.core.codes import Limit, Validity
+from runner.core.definitions import Redefinition
 from runner.core.results import (
     CrossCheck,
     Hypothesis,
@@ -43,11 +44,13 @@ class Difference(NamedTuple):
         kind: What differs, without indices; differences of one kind are summarized.
         sentence: What differs, where and how.
         explained: Whether other rules or another version can explain it.
+        redefined: Whether it is in a number that means something else since the archive was made.
     """
 
     kind: str
     sentence: str
     explained: bool = True
+    redefined: bool = False
 
 
 def summarized(differences: Iterable[Difference], limit: int) -> tuple[str, ...]:
@@ -63,18 +66,23 @@ def summarized(differences: Iterable[Difference], limit: int) -> tuple[str, ...]
     return (*lines[:limit], *([f"... and {more} more kinds of difference"] if more > 0 else []))
 
 
-def tree_differences(file: str, stored: Any, expected: Any) -> Iterator[Difference]:
+def tree_differences(
+    file: str, stored: Any, expected: Any, redefined: Iterable[Redefinition] = ()
+) -> Iterator[Difference]:
     """Yield every place where two JSON trees differ; what only one of them has is explained.
 
     Args:
         file: Name of the file, for messages.
         stored: What it contains.
         expected: What the data give.
+        redefined: What has another meaning in the file than in the data.
     """
+    changed = frozenset[str | int]().union(*(change.keys for change in redefined))
     for place, words, both_have_it in _differences(stored, expected, ()):
         kind = _shown(tuple("" if isinstance(step, int) else step for step in place))
-        explained = not both_have_it or is_conclusion(place)
-        yield Difference(f"{file}: {kind}", f"{file}: {_shown(place)} {words}", explained)
+        redefined = not changed.isdisjoint(place)
+        explained = redefined or not both_have_it or is_conclusion(place)
+        yield Difference(f"{file}: {kind}", f"{file}: {_shown(place)} {words}", explained, redefined)
 
 
 def _differences(stored: Any, expected: Any, place: Place) -> Iterator[tuple[Place, str, bool]]:

@@ -18,6 +18,7 @@ from runner.archive.tree_difference import Difference, summarized, tree_differen
 from runner.archive.verify_charts import verify_charts
 from runner.archive.verify_files import check_files, not_verified
 from runner.archive.verify_journal import journal_differences, superseded_lines
+from runner.core.definitions import DEFINITIONS, Redefinition, redefined_since
 from runner.core.errors import ArchiveDamaged, SpecificationError
 from runner.experiment.load import read_spec
 from runner.experiment.suggestions import harmless
@@ -74,11 +75,23 @@ def verify(files: Mapping[str, bytes], where: str) -> Verified:
     if all(difference.explained for difference in found):
         of_charts, charts_reason = verify_charts(files, run.results)
         found += [*_file_differences(files, run, where), *of_charts]
+    explained = [difference for difference in found if difference.explained and not difference.redefined]
+    redefined = []
+    if any(difference.redefined for difference in found):
+        redefined = [f"{RESULTS}: {change.meaning}" for change in _redefined(stored)]
     return Verified(
         wrong=_listed([difference for difference in found if not difference.explained]),
-        explained=tuple(map(harmless, summarized([d for d in found if d.explained], _MAX_EXPLAINED))),
-        unverified=tuple(map(harmless, not_verified(files, superseded_lines(run), charts_reason))),
+        explained=tuple(map(harmless, summarized(explained, _MAX_EXPLAINED))),
+        unverified=tuple(
+            map(harmless, [*not_verified(files, superseded_lines(run), charts_reason), *redefined])
+        ),
     )
+
+
+def _redefined(stored: object) -> tuple[Redefinition, ...]:
+    """Return what has another meaning in stored results; a version that is none is an error of its own."""
+    version = stored.get("definitions", 1) if isinstance(stored, dict) else DEFINITIONS
+    return redefined_since(version if isinstance(version, int) else DEFINITIONS)
 
 
 def _listed(wrong: Sequence[Difference]) -> tuple[str, ...]:
@@ -90,7 +103,11 @@ def _listed(wrong: Sequence[Difference]) -> tuple[str, ...]:
 def _data_differences(files: Mapping[str, bytes], stored: object, run: Reanalysis) -> Iterator[Difference]:
     """Yield what differs in results.json, in run.json and in the journal."""
     content = encode_results(run.results)
-    differences = list(tree_differences(RESULTS, stored, json.loads(content)))
+    redefined = _redefined(stored)
+    expected = json.loads(content)
+    if redefined and isinstance(stored, dict):
+        expected["definitions"] = stored.setdefault("definitions", 1)
+    differences = list(tree_differences(RESULTS, stored, expected, redefined))
     yield from differences
     if not differences and files[RESULTS] != content:
         yield Difference(RESULTS, f"{RESULTS}: the numbers are the same, but the format is not that of a run")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from runner.cli import exit_codes
+from runner.cli.output import answer, answer_path, put
 from runner.core.errors import UsageError
 
 _PATH = click.Path(path_type=Path)
@@ -25,8 +26,8 @@ def list_files(zip_: Path) -> int:
 
     content = read_archive(zip_)
     for name in sorted(content.files):
-        click.echo(f"{len(content.files[name]):>10,}  {name}")
-    click.echo(f"sha256 {content.sha256}")
+        answer(f"{len(content.files[name]):>10,}  {name}")
+    answer(f"sha256 {content.sha256}")
     return exit_codes.DONE
 
 
@@ -43,7 +44,7 @@ def show(zip_: Path, name: str) -> int:
 
         hint = did_you_mean(name, list(files)) or f"`runner archive ls {zip_}` lists its files"
         raise UsageError(f"there is no file {name!r} in {zip_}", hint=hint)
-    click.echo(files[name], nl=False)
+    put(files[name])
     return exit_codes.DONE
 
 
@@ -56,7 +57,7 @@ def extract(zip_: Path, folder: Path) -> int:
     from runner.archive.unpack import read_archive
 
     write(read_archive(zip_), folder)
-    click.echo(folder)
+    answer_path(folder)
     return exit_codes.DONE
 
 
@@ -67,13 +68,12 @@ def diff(base: Path, head: Path) -> int:
     """Show how two archives differ, except in their numbers, which `runner compare` compares."""
     from runner.archive.diff import differences
     from runner.archive.unpack import read_archive
-    from runner.experiment.suggestions import harmless
 
     lines = differences(read_archive(base).files, read_archive(head).files)
     for line in lines:
-        click.echo(harmless(line))
+        answer(line)
     if not lines:
-        click.echo("the archives have the same content")
+        answer("the archives have the same content")
     return exit_codes.DONE
 
 
@@ -84,5 +84,5 @@ def pack(run: Path, out: Path | None) -> int:
     """Create the archive of RUN, the folder of a run, again; the same run gives the same archive."""
     from runner.archive.create import archive_folder
 
-    click.echo(archive_folder(run, out))
+    answer_path(archive_folder(run, out))
     return exit_codes.DONE

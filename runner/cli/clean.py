@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from runner.cli.output import answer, say
+
 
 @click.command()
 @click.option(
@@ -11,7 +13,6 @@ import click
 )
 def clean(everything: bool) -> None:
     """End processes and remove containers and networks of dead runs; nothing else is touched."""
-    from runner.cli.output import say
     from runner.core.errors import LoadproofError, StackFailed
     from runner.stack.docker.engine import EngineUnavailable
     from runner.stack.leftovers import end_leftovers, unrecorded
@@ -21,19 +22,19 @@ def clean(everything: bool) -> None:
     for step in (end_leftovers, _empty_engine):
         try:
             for line in step(everything=everything):
-                say(line)
+                answer(line)
                 done += 1
         except EngineUnavailable as error:
-            say(f"nothing to remove from Docker: {error.message}", err=True)
+            say(f"nothing to remove from Docker: {error.message}")
         except StackFailed as error:
             failures.append(error)
     strangers = unrecorded()
     for line in strangers:
-        say(line, err=True)
+        say(line)
     if failures:
         raise failures[0]
     if not done and not strangers:
-        say("there is nothing to remove", err=True)
+        say("there is nothing to remove")
 
 
 def _empty_engine(*, everything: bool) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from runner.cli import exit_codes
+from runner.cli.output import answer, put, say
 from runner.core.errors import OutputError, PublishFailed
 from runner.publish.ci_context import PROVIDERS, CommentOptions
 
@@ -71,18 +72,16 @@ def comment(
         identity=check_identity(identity),
     )
     if dry_run:
-        click.echo(draft.render(_max_length(provider)), nl=False)
+        put(draft.render(_max_length(provider)))
         return exit_codes.DONE
     from runner.cli.github_actions import add_summary
 
     noted = add_summary(draft.render(_max_length("gitlab")), os.environ)
     if summary_only:
-        click.echo(
-            "written to the job's summary" if noted else "there is no job summary to write to", err=True
-        )
+        say("written to the job's summary" if noted else "there is no job summary to write to")
         return exit_codes.DONE
     try:
-        click.echo(_send(draft, options))
+        answer(_send(draft, options))
     except PublishFailed as failure:
         return _keep(run, draft, failure, required=required)
     return exit_codes.DONE
@@ -120,8 +119,8 @@ def _keep(run: Path, draft: Draft, failure: PublishFailed, *, required: bool) ->
     except OutputError:
         kept = rescue_folder().write(_TEXT_FILE, content)
     exit_codes.show_error(failure)
-    click.echo(f"the text of the comment is in {kept}", err=True)
+    say(f"the text of the comment is in {kept}")
     if required:
         return exit_codes.code_for(failure)
-    click.echo("the command succeeds nevertheless; use --required to let it fail", err=True)
+    say("the command succeeds nevertheless; use --required to let it fail")
     return exit_codes.DONE

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import click
+
+from runner.cli.output import answer, put
 
 _MARKS = {"ok": ("✓", "green"), "limited": ("!", "yellow"), "missing": ("✗", "red")}
 
@@ -20,11 +20,10 @@ def doctor(as_json: bool) -> None:
         import json
         from dataclasses import asdict
 
-        click.echo(json.dumps([asdict(check) for check in checks], indent=1))
+        put(json.dumps([asdict(check) for check in checks], indent=1) + "\n")
         return
-    color = False if os.environ.get("NO_COLOR") else None
     for check in checks:
         mark, colour = _MARKS[check.status]
-        click.echo(f"{click.style(mark, fg=colour)} {check.name}: {check.found}", color=color)
+        answer(f"{check.name}: {check.found}", label=mark, colour=colour)
         if check.advice:
-            click.echo(f"    {check.advice}")
+            answer(f"    {check.advice}")

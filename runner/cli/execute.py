@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli import exit_codes
+from runner.cli.output import answer, is_capable_terminal, lost_output, say
+from runner.cli.resource_faults import check_limits
+from runner.cli.streams import never_waiting
 
 if TYPE_CHECKING:
     from runner.archive.rerun import Rerun
@@ -76,7 +79,7 @@ class _Options:
     "--base-dir",
     type=_PATH,
     metavar="DIR",
-    help="Folder that relative paths in the specification of ZIP start from.",
+    help="Folder that relative paths in the specification of ZIP start from, and that its commands run in.",
 )
 @click.option(
     "--fail-unless-reproduced",
@@ -90,7 +93,7 @@ def execute(**options: Any) -> int:  # click passes exactly the fields of _Optio
 
     With --resume DIR instead of SPEC, complete the interrupted run in DIR; complete stages are not run
     again. With ZIP, the archive of a run, check the archive, repeat the run, and show whether the results
-    are reproduced. This starts the commands in the archive; --dry-run shows them.
+    are reproduced. This starts the commands in the archive, and shows them first; --dry-run only shows them.
     """
     return _execute(_Options(**options))
 
@@ -99,12 +102,12 @@ def _execute(options: _Options) -> int:
     rerun = _rerun_of(options)
     job = _job_of(options, rerun)
     if complete := _complete_run(job):
-        click.echo(f"the run in {job.out} is complete: there is nothing to resume", err=True)
+        say(f"the run in {job.out} is complete: there is nothing to resume")
         return _conclude(complete, None, options)
-    if rerun and not options.quiet:
+    if rerun:
         from runner.cli.rerun import show_rerun
 
-        show_rerun(rerun, job)
+        show_rerun(rerun, job, quiet=options.quiet)
     if options.dry_run:
         _show_plan(job.trials)
         return exit_codes.DONE
@@ -193,6 +196,7 @@ def _run(job: Job, options: _Options) -> Outcome:
 
     import trio
 
+    check_limits()
     from runner.execution.pipeline import execute as run_pipeline
     from runner.stack.host_lock import host_lock
     from runner.stack.target_policy import check_configurations
@@ -202,6 +206,7 @@ def _run(job: Job, options: _Options) -> Outcome:
     check_configurations(configurations.values(), authorized=job.authorized)
     with (
         nullcontext() if options.no_lock else host_lock(job.command),
+        never_waiting(),
         _watcher(quiet=options.quiet) as watcher,
     ):
         return trio.run(run_pipeline, job, watcher)
@@ -212,12 +217,12 @@ def _watcher(*, quiet: bool) -> Iterator[Watcher]:
     from rich.live import Live
 
     from runner.cli.progress import LiveProgress, PlainProgress, QuietProgress
-    from runner.cli.terminal import Screen
+    from runner.cli.terminal import screen
 
-    console = Screen()
+    console = screen()
     if quiet:
         yield QuietProgress()
-    elif not console.is_terminal or console.is_dumb_terminal:
+    elif not console.is_terminal or not is_capable_terminal():
         yield PlainProgress(console)
     else:
         with Live(console=console, auto_refresh=False, transient=True) as live:
@@ -230,7 +235,7 @@ def _show_plan(trials: Sequence[Trial]) -> None:
         stage = trial.stage
         total_s += (stage.warmup + stage.duration) * trial.orders
         at_most = f"at most {trial.orders} probes of up to " if trial.find else ""
-        click.echo(
+        answer(
             f"{trial.order + 1:3}. {trial.configuration.name} · {stage.name}: {at_most}{stage.rps:,g} RPS "
             f"for {stage.duration:g} s after {stage.warmup:g} s of warm-up "
             f"({trial.configuration.topology.kind}, {trial.configuration.load.engine}, "
@@ -240,7 +245,7 @@ def _show_plan(trials: Sequence[Trial]) -> None:
     total_s += sum(trial.configuration.cooldown * trial.orders for trial in trials)
     total_s -= trials[-1].configuration.cooldown if trials else 0
     searches = any(trial.find for trial in trials)
-    click.echo(f"{len(trials)} trials, {'at most' if searches else 'about'} {total_s:.0f} s")
+    answer(f"{len(trials)} trials, {'at most' if searches else 'about'} {total_s:.0f} s")
 
 
 def _conclude(outcome: Outcome, rerun: Rerun | None, options: _Options) -> int:
@@ -253,6 +258,8 @@ def _conclude(outcome: Outcome, rerun: Rerun | None, options: _Options) -> int:
         from runner.cli.rerun import conclude_rerun
 
         reproduced = conclude_rerun(rerun, outcome, quiet=options.quiet)
+    if lost := lost_output():
+        exit_codes.show_error(lost)  # but the run's exit code stays: its results are on disk
     if outcome.signal:
         exit_codes.die_of(outcome.signal)
     code = exit_code(outcome)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NoReturn
 
 import click
 
+from runner.cli.output import lost_output, say
+from runner.cli.resource_faults import resource_fault
 from runner.core.errors import (
     ArchiveDamaged,
     EnvironmentLacks,
@@ -50,17 +52,19 @@ def code_for(error: LoadproofError) -> int:
 
 def show_error(error: LoadproofError) -> None:
     """Print on stderr what is wrong and what to do."""
-    _say(f"{click.style('error:', fg='red', bold=True)} {error.message}")
-    for line in error.details:
-        _say(f"  {line}" if not isinstance(error, SpecificationError) else line)
+    say(error.message, label="error:", colour="red")
+    for line in _details(error):
+        say(line)
     if error.hint:
-        _say(f"{click.style('hint:', fg='cyan')} {error.hint}")
+        say(error.hint, label="hint:", colour="cyan")
 
 
-def _say(line: str) -> None:
-    """Print on stderr, in colour on a terminal unless NO_COLOR is set (no-color.org)."""
-    with suppress(BrokenPipeError):
-        click.echo(line, err=True, color=False if os.environ.get("NO_COLOR") else None)
+def _details(error: LoadproofError) -> Iterator[str]:
+    if isinstance(error, SpecificationError):
+        for problem in error.problems:
+            yield from problem.split("\n")  # place, text and caret
+    else:
+        yield from (f"  {line}" for line in error.details)
 
 
 def exit_code_of(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> int:
@@ -72,34 +76,37 @@ def exit_code_of(app: Callable[..., Any], arguments: Sequence[str] | None = None
         app: A click command.
         arguments: The words of the command line; None for those of this process.
     """
+    code = _run(app, arguments)
+    lost = lost_output()
+    if lost and code == DONE:
+        show_error(lost)
+        return code_for(lost)
+    return code
+
+
+def _run(app: Callable[..., Any], arguments: Sequence[str] | None) -> int:
     try:
         result = app(args=arguments, prog_name="runner", standalone_mode=False)
-        sys.stdout.flush()
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        error.show()
+        _show_usage(error)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         die_of(signal.SIGINT)
     except LoadproofError as error:
         show_error(error)
         return code_for(error)
-    except (BrokenPipeError, SystemExit) as ended:
-        if isinstance(ended, SystemExit) and ended.code != BUG:
-            raise
-        return _reader_left()  # click itself exits with 1 on a broken pipe
     except Exception as error:  # noqa: BLE001  (the last line of defence)
-        return _report_bug(error)
+        return _report_fault(error)
     return result if isinstance(result, int) else DONE
 
 
-def _reader_left() -> int:
-    """Return success: a reader that closes the pipe early, such as `head`, has all it wants."""
-    from runner.cli.output import discard
-
-    discard(sys.stdout)
-    return DONE
+def _show_usage(error: click.ClickException) -> None:
+    """Print click's own message, which repeats words of the command line."""
+    text = io.StringIO()
+    error.show(text)
+    say(*text.getvalue().removesuffix("\n").split("\n"))
 
 
 def die_of(number: signal.Signals) -> NoReturn:
@@ -111,11 +118,23 @@ def die_of(number: signal.Signals) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _report_bug(error: Exception) -> int:
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="loadproof-bug-", suffix=".txt", delete=False, encoding="utf-8"
-    ) as file:
-        file.write("".join(traceback.format_exception(error)))
-    click.echo(f"error: this is a bug in Loadproof: {type(error).__name__}: {error}", err=True)
-    click.echo(f"hint: please report it with the file {file.name}", err=True)
-    return BUG
+def _report_fault(error: Exception) -> int:
+    """Print what this machine lacks, or that this is a bug, and return the exit code."""
+    fault = resource_fault(error) or _bug(error)
+    show_error(fault)
+    return code_for(fault)
+
+
+def _bug(error: Exception) -> InternalError:
+    what = f"this is a bug in Loadproof: {type(error).__name__}: {error}"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="loadproof-bug-", suffix=".txt", delete=False, encoding="utf-8", errors="replace"
+        ) as file:
+            file.write("".join(traceback.format_exception(error)))
+    except OSError:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        return InternalError(
+            what, hint=f"please report it: {frame.filename}, line {frame.lineno}, in {frame.name}"
+        )
+    return InternalError(what, hint=f"please report it with the file {file.name}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import click
-
 from runner.core.errors import SpecificationError
+from runner.experiment.suggestions import harmless
 
 _MAX_SUMMARY_BYTES: Final = 1024 * 1024
 
@@ -20,7 +20,8 @@ def annotate(file: Path, error: SpecificationError, environ: Mapping[str, str]) 
     from runner.publish.annotations import workflow_errors
 
     for line in workflow_errors(_in_workspace(file, environ), error.positions):
-        click.echo(line, err=True, color=False)
+        sys.stderr.write(f"{harmless(line)}\n")  # the only output that is meant as a command
+        sys.stderr.flush()
 
 
 def _in_workspace(file: Path, environ: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import exit_codes
-from runner.cli.output import cannot_write
+from runner.cli.output import answer_path, cannot_write, say
 from runner.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,11 +51,10 @@ def init(
     out = out or Path(f"{name}.yaml")
     read_spec(text.encode(), source=str(out))
     _write(out, text)
-    click.echo(out)
-    click.echo(
+    answer_path(out)
+    say(
         f"the service answers {known.path} with status {known.status}; "
-        f"run the experiment with: runner execute {out}{_more(text)}",
-        err=True,
+        f"run the experiment with: runner execute {out}{_more(text)}"
     )
     return exit_codes.DONE
 
@@ -125,8 +124,7 @@ def _split(url: str) -> tuple[str, str, int]:
 
 
 def _startable(command: tuple[str, ...], path: str | None) -> Known:
-    import trio
-
+    from runner.cli.interruption import run_until_signal
     from runner.experiment.app import PORT_FIELD
     from runner.experiment.init_template import Known, with_port_field
     from runner.stack.service_probe import probe_command
@@ -137,7 +135,7 @@ def _startable(command: tuple[str, ...], path: str | None) -> Known:
             f"no port was recognised in: {' '.join(command)}",
             hint="write {port} in its place, such as: runner init -- my-server --port {port}",
         )
-    probe = trio.run(probe_command, words, path)
+    probe = run_until_signal(lambda: probe_command(words, path))
     return Known(command=words, path=probe.path, status=probe.status, health=probe.health)
 
 

@@ -85,6 +85,7 @@ def resumed_job(folder: Path) -> Job:
         command=run_file.run.command,
         authorized=run_file.authorized,
         calibrate=run_file.calibrate,
+        commands_in=(folder / run_file.commands_in).resolve() if run_file.commands_in else None,
         earlier=earlier,
     )
 
@@ -111,6 +112,7 @@ def rerun_job(
         command=_command(path, *more, authorized=authorized, calibrate=calibrate),
         authorized=authorized,
         calibrate=run_file.calibrate and calibrate,
+        commands_in=rerun.base_dir if base_dir else None,
     )
 
 
@@ -123,6 +125,7 @@ def _job(
     command: str,
     authorized: bool,
     calibrate: bool,
+    commands_in: Path | None = None,
     earlier: ResumePoint | None = None,
 ) -> Job:
     return Job(
@@ -138,6 +141,7 @@ def _job(
         calibrate=calibrate,
         configurations=selection.configurations,
         stages=selection.stages,
+        commands_in=commands_in,
         earlier=earlier,
     )
 

@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from runner.cli.exit_codes import exit_code_of
+from runner.cli.streams import protect_streams
 
 _COMMANDS: Final = {
     "execute": "Run an experiment and write its report.",
@@ -64,8 +65,9 @@ def app() -> None:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command line of this process, and end it."""
     gc.disable()  # most commands end before a collection pays off; `execute` enables it
+    protect_streams()
     code = exit_code_of(app)
     gc.freeze()  # Python's last collection would take a third of a second
     sys.exit(code)

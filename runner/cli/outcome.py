@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from runner.cli import exit_codes
-from runner.cli.output import say
+from runner.cli.output import answer_path, put, say
 from runner.core.codes import StageStatus, Validity
 from runner.core.results import Stage
 from runner.execution.job import Outcome
@@ -21,15 +23,22 @@ def show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
 
         show_summary(outcome.results)
         if page.exists():
-            say(f"Report with charts, for a browser: {page}", err=True)
+            say(f"Report with charts, for a browser: {page}")
         if outcome.archive:
-            say(f"All files as one archive: {outcome.archive}", err=True)
+            say(f"All files as one archive: {outcome.archive}")
     if outcome.error:
         exit_codes.show_error(outcome.error)
     if as_json:
-        say(encode_results(outcome.results).decode().rstrip("\n"))
+        put(encode_results(outcome.results))
     else:
-        say(report if report.exists() else outcome.folder / RESULTS)
+        _show_path(report, outcome.folder / RESULTS)
+
+
+def _show_path(*files: Path) -> None:
+    """Print the first file that exists; there is none if no disk has space."""
+    existing = [file for file in files if file.exists()]
+    if existing:
+        answer_path(existing[0])
 
 
 def exit_code(outcome: Outcome) -> int:

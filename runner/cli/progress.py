@@ -17,6 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from runner.cli.terminal import visible
 from runner.core.facts import LoadSecond, Role, Sample, Subject, TrialFacts
 from runner.core.units import Seconds
 from runner.execution.job import Watcher
@@ -99,10 +100,11 @@ class PlainProgress(Watcher):
         self._now.sample(sample, subjects)
 
     def trial_ends(self, facts: TrialFacts) -> None:
-        self._print(_ending(facts))
+        for line in _ending(facts):
+            self._print(line)
 
     def _print(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(visible(line), soft_wrap=True)
 
 
 class LiveProgress(Watcher):
@@ -115,7 +117,7 @@ class LiveProgress(Watcher):
         self._drawn_at = 0.0
 
     def say(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(visible(line), soft_wrap=True)
 
     def trial_begins(self, trial: Trial, total: int) -> None:
         self._now = Now.starting(trial, total)
@@ -131,7 +133,8 @@ class LiveProgress(Watcher):
 
     def trial_ends(self, facts: TrialFacts) -> None:
         self._live.update(Text(""), refresh=True)
-        self.say(f"{_title(self._now)}\n{_ending(facts)}")
+        for line in (_title(self._now), *_ending(facts)):
+            self.say(line)
 
     def _draw(self, *, force: bool = False) -> None:
         instant = time.monotonic()
@@ -173,12 +176,12 @@ def _figures(now: Now) -> str:
     return ", ".join(parts)
 
 
-def _ending(facts: TrialFacts) -> str:
+def _ending(facts: TrialFacts) -> list[str]:
     seconds = facts.load.seconds if facts.load else ()
     succeeded = sum(second.succeeded for second in seconds)
     failed = sum(second.dropped + sum(second.failures.values()) for second in seconds)
     text = f"    {facts.status}: {succeeded:,} succeeded, {failed:,} failed or dropped"
-    return "\n".join([text, *(f"    {event.message}" for event in facts.events)])
+    return [text, *(f"    {event.message}" for event in facts.events)]
 
 
 def _panel(now: Now) -> Group:
@@ -193,7 +196,8 @@ def _panel(now: Now) -> Group:
         if now.t_s < stage.duration
         else "waiting for the last responses"
     )
-    title = Text(_title(now), style="bold", overflow="ellipsis", no_wrap=True)
+    title = visible(_title(now), "bold")
+    title.overflow, title.no_wrap = "ellipsis", True
     head = Table.grid(padding=(0, 2))
     head.add_row(
         ProgressBar(total=length, completed=min(now.t_s + stage.warmup, length), width=30),

@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from runner.cli import exit_codes
-from runner.cli.output import put
+from runner.cli.output import answer_path, put, say
 from runner.core.errors import LoadproofError, StoredRunError, UsageError
 from runner.core.results import Results
 
@@ -101,7 +101,7 @@ def _write_all(run: Path, results: Results) -> int:
     folder = RunFolder(run if run.is_dir() else run.parent)
     for name, content in rendered(results).items():
         folder.write(name, content)
-    click.echo(folder.path / MARKDOWN)
+    answer_path(folder.path / MARKDOWN)
     return exit_codes.DONE
 
 
@@ -136,5 +136,5 @@ def _from_journal(run: Path, error: StoredRunError) -> Results:
     except LoadproofError:
         raise error from None  # it explains what the folder of a run contains
     why = error.message if (run / RESULTS).exists() else f"{run} has no {RESULTS}"
-    click.echo("\n".join([f"{why}: the report shows what the journal contains", *error.details]), err=True)
+    say(f"{why}: the report shows what the journal contains", *error.details)
     return results

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ from runner.experiment.suggestions import harmless
 
 if TYPE_CHECKING:
     from runner.archive.rerun import Rerun
+    from runner.core.comparison import SideBySide
 
 _MAX_DIFFERENCES: Final = 40
 _WIDTH: Final = 60
@@ -42,24 +44,43 @@ def open_rerun(path: Path, base_dir: Path | None, selection: Selection) -> Rerun
     return read_rerun(path, base_dir)
 
 
-def show_rerun(rerun: Rerun, job: Job) -> None:
-    """Print on stderr what is going to be started, and what has changed since the archive's run.
+def show_rerun(rerun: Rerun, job: Job, *, quiet: bool) -> None:
+    """Print on stderr what is going to be started and, unless `quiet`, what has changed since then.
 
     Raises:
         EnvironmentLacks: A build folder does not exist.
     """
     from runner.archive.rerun import differs_now
 
-    _say(f"{rerun.archive.path} is intact: run {rerun.results.run.id}, SHA-256 {rerun.archive.sha256}")
-    topologies = {trial.configuration.name: trial.configuration.topology for trial in job.trials}
-    for name, topology in topologies.items():
-        _say(f"{name}: {topology.describe_start()}")
-    differences = differs_now(rerun)
-    _say("changed since then:" if differences else "this host and its software have not changed")
+    if not quiet:
+        say(f"{rerun.archive.path} is intact: run {rerun.results.run.id}, SHA-256 {rerun.archive.sha256}")
+    for line in _starts(job):
+        say(harmless(line))
+    if not quiet:
+        _show_differences(differs_now(rerun))
+
+
+def _starts(job: Job) -> Iterator[str]:
+    """Yield what an archive starts on this machine, complete: it may come from a stranger."""
+    from runner.stack.docker.context import find_folder
+
+    configurations = {trial.configuration.name: trial.configuration for trial in job.trials}
+    for name, configuration in configurations.items():
+        topology, load = configuration.topology, configuration.load
+        for line in topology.describe_start(str(job.commands_in or Path.cwd())):
+            yield f"{name}: {line}"
+        if topology.build_folder:
+            yield f"{name}: runs the Dockerfile in {find_folder(topology.build_folder, job.base_dir)}"
+        if load.engine == "k6" or load.cross_check:
+            yield f"{name}: starts k6 with a generated script"
+
+
+def _show_differences(differences: Sequence[SideBySide]) -> None:
+    say("changed since then:" if differences else "this host and its software have not changed")
     for difference in differences[:_MAX_DIFFERENCES]:
-        _say(f"  {difference.what}: {_shorten(difference.base)} → {_shorten(difference.head)}")
+        say(f"  {difference.what}: {_shorten(difference.base)} → {_shorten(difference.head)}")
     if len(differences) > _MAX_DIFFERENCES:
-        _say(f"  and {len(differences) - _MAX_DIFFERENCES} more, listed in reproduction.md at the end")
+        say(f"  and {len(differences) - _MAX_DIFFERENCES} more, listed in reproduction.md at the end")
 
 
 def conclude_rerun(rerun: Rerun, outcome: Outcome, *, quiet: bool) -> bool:
@@ -74,14 +95,10 @@ def conclude_rerun(rerun: Rerun, outcome: Outcome, *, quiet: bool) -> bool:
         exit_codes.show_error(error)
         return False
     if not quiet:
-        _say(reproduced(reproduction))
-        _say(f"Comparison with the archive: {outcome.folder / REPRODUCTION}.md")
+        say(reproduced(reproduction))
+        say(f"Comparison with the archive: {outcome.folder / REPRODUCTION}.md")
     return reproduction.verdict is ReproductionVerdict.REPRODUCED
 
 
 def _shorten(text: str) -> str:
     return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
-
-
-def _say(line: str) -> None:
-    say(harmless(line), err=True)

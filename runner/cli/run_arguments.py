@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from runner.cli.output import say
 from runner.core.errors import StoredRunError
 from runner.core.results import Results
 
@@ -62,12 +63,11 @@ def read_runs(path: Path) -> list[Results]:
 def _read_archive(file: Path) -> Results | None:
     """Return the results in a ZIP that was found in a folder; None, with a message, for any other ZIP."""
     from runner.archive.results_from import read_results_of
-    from runner.experiment.suggestions import harmless
 
     try:
         return read_results_of(file)
     except StoredRunError as error:
-        click.echo(f"ignored: {harmless(error.message)}", err=True)
+        say(f"ignored: {error.message}")
         return None
 
 
@@ -77,5 +77,5 @@ def _is_run(folder: Path) -> bool:
 
     if (folder / JOURNAL).exists() or (folder / SPEC).exists():
         return True
-    click.echo(f"ignored: {folder} is not the folder of a run", err=True)
+    say(f"ignored: {folder} is not the folder of a run")
     return False

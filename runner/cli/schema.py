@@ -6,6 +6,8 @@ import json
 
 import click
 
+from runner.cli.output import put
+
 
 @click.command()
 @click.option("--markdown", is_flag=True, help="Print every key of specifications as a page for people.")
@@ -17,7 +19,7 @@ def schema(markdown: bool, results: bool) -> None:
     if markdown:
         from runner.experiment.reference import reference
 
-        click.echo(reference(), nl=False)
+        put(reference())
     elif results:
         from runner.store.results_schema import results_schema
 
@@ -29,4 +31,4 @@ def schema(markdown: bool, results: bool) -> None:
 
 
 def _print(content: object) -> None:
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    put(json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from runner.cli.output import say
@@ -33,9 +32,7 @@ def read_spec_file(path: Path, overrides: Sequence[str] = ()) -> SpecFile:
         SpecificationError: Its content is invalid or too large.
     """
     try:
-        content = read_bounded(
-            path, MAX_SPEC, "a specification", may_be_pipe=True, on_wait=partial(say, err=True)
-        )
+        content = read_bounded(path, MAX_SPEC, "a specification", may_be_pipe=True, on_wait=say)
     except TooLarge as error:
         raise SpecificationError(str(error), problems=()) from None
     except NotReadable as error:

@@ -7,9 +7,8 @@ from typing import Final
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from runner.cli.terminal import Screen
+from runner.cli.terminal import screen, visible
 from runner.core.results import Results
 from runner.report import conclusion, number_format, prose
 from runner.report.capacity import shown
@@ -24,7 +23,7 @@ _EXPENDABLE: Final = ("app cores", "achieved", "rate over time")
 
 def show_summary(results: Results, console: Console | None = None) -> None:
     """Print the results of every stage, on stderr unless another console is given."""
-    console = console or Screen()
+    console = console or screen()
     if not console.is_terminal:
         console.width = _LOG_WIDTH
     rows = summary_rows(results)
@@ -32,11 +31,11 @@ def show_summary(results: Results, console: Console | None = None) -> None:
         return
     console.print(_table(rows, console.width))
     if aborted := prose.aborted(results.run):
-        console.print(Text(unmarked(aborted), style="red"), soft_wrap=not console.is_terminal)
+        console.print(visible(unmarked(aborted), "red"), soft_wrap=not console.is_terminal)
     for line, style in _thresholds(results):
-        console.print(Text(line, style=style), soft_wrap=True)
+        console.print(visible(line, style), soft_wrap=True)
     ending = conclusion.conclusion([shown(configuration) for configuration in results.configurations])
-    console.print(Text(unmarked(ending)), soft_wrap=not console.is_terminal)
+    console.print(visible(unmarked(ending)), soft_wrap=not console.is_terminal)
 
 
 def _table(rows: Sequence[dict[str, str]], width: int) -> Table:
@@ -45,7 +44,7 @@ def _table(rows: Sequence[dict[str, str]], width: int) -> Table:
     for column in columns:
         table.add_column(column, justify="left" if column in TEXT_COLUMNS else "right")
     for row in rows:
-        table.add_row(*(Text(row[column]) for column in columns))
+        table.add_row(*(visible(row[column]) for column in columns))
     return table
 
 

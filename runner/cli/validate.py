@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from runner.cli.output import answer
+
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
@@ -17,7 +19,7 @@ def validate(spec: Path, overrides: tuple[str, ...]) -> None:
     experiment = read_spec_file(spec, overrides).experiment
     stages = sum(len(configuration.stages) for configuration in experiment.configurations)
     configurations = len(experiment.configurations)
-    click.echo(
+    answer(
         f"{spec}: valid ({configurations} configuration{'s'[: configurations != 1]}, "
         f"{stages} stage{'s'[: stages != 1]}, {experiment.repeats}×)"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from runner.cli import exit_codes
+from runner.cli.output import answer
 
 
 @click.command()
@@ -21,22 +22,21 @@ def verify(archive: Path) -> int:
     version did, those that differ are listed. What nothing in ARCHIVE determines is listed as not verified.
     """
     from runner.archive.rerun import checked, written_by
-    from runner.experiment.suggestions import harmless
 
     content, found = checked(archive)
-    click.echo(f"{archive}: {len(content.files)} files are intact, and every number follows from the data")
+    answer(f"{archive}: {len(content.files)} files are intact, and every number follows from the data")
     if found.explained:
-        click.echo(
-            f"Loadproof {harmless(written_by(content))} wrote it. Under the rules of this version it "
+        answer(
+            f"Loadproof {written_by(content)} wrote it. Under the rules of this version it "
             "differs, and what differs is not verified:"
         )
         _list(found.explained)
-    click.echo("not verified, because nothing in the archive determines it:")
+    answer("not verified, because nothing in the archive determines it:")
     _list(found.unverified)
-    click.echo(f"sha256 {content.sha256}")
+    answer(f"sha256 {content.sha256}")
     return exit_codes.DONE
 
 
 def _list(lines: Iterable[str]) -> None:
     for line in lines:
-        click.echo(f"  {line}")
+        answer(f"  {line}")

@@ -26,6 +26,15 @@ class Limit(StrEnum):
     UNDETERMINED = "undetermined"
 
 
+class Unbounded(StrEnum):
+    """Why a statistic has no finite value."""
+
+    LOST = "lost"
+    """It lies among requests that failed or were never sent."""
+    OUT_OF_RANGE = "out-of-range"
+    """It is longer than a histogram resolves, 60 s."""
+
+
 class Confidence(StrEnum):
     """How sure a finding is, the surest first."""
 

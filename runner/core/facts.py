@@ -57,6 +57,7 @@ class Endpoint(Struct, frozen=True, omit_defaults=True):
         base_path: Prefix of every request's path, without a trailing slash; usually empty.
         address: The address to connect to, when `host` was resolved and checked already; it is not
             resolved again. Empty when `host` is used as it is.
+        addresses: All addresses to connect to in turn, checked already, where there are several.
     """
 
     host: str
@@ -65,6 +66,7 @@ class Endpoint(Struct, frozen=True, omit_defaults=True):
     base_path: str = ""
     address: str = ""
     tls: Tls | None = None
+    addresses: tuple[str, ...] = ()
 
 
 SubjectKind: TypeAlias = Literal["tree", "process", "cgroup", "system"]
@@ -229,6 +231,26 @@ class ConnectionCounts(Struct, frozen=True):
     closed_by_server: Annotated[int, Meta(ge=0, le=10**15)]
 
 
+class Backlog(Struct, frozen=True):
+    """What tells a growing backlog from responses that simply take long; see `runner.analyze.achieved`.
+
+    Attributes:
+        beginning_s: Length of the measured window's beginning: 0.5 % of it, or the gap between two arrivals
+            if that is longer.
+        slowest_first_s: The longest response time of a successful request that was due in the beginning; if
+            there was none, that of the one due first.
+        late: Of requests due in the window that succeeded after its end: how long after it.
+        sums: Over requests due in the window that ended, successful or not: their number, and the sums of
+            x, y, x², xy and y², where x is when a request was due, in seconds since the window began, and y
+            its response time in seconds.
+    """
+
+    beginning_s: Seconds
+    slowest_first_s: Seconds
+    late: Histogram
+    sums: tuple[int, float, float, float, float, float]
+
+
 class LoadFacts(Struct, frozen=True, omit_defaults=True):
     """What the engine offered and what came back.
 
@@ -245,6 +267,7 @@ class LoadFacts(Struct, frozen=True, omit_defaults=True):
             ``mean``, ``p50`` ... ``max`` in milliseconds as the engine reports them, None for
             what it cannot know. When present it replaces the histograms of `seconds`.
         connections: None of an engine that does not count them.
+        backlog: None of an engine that does not know when requests were due.
     """
 
     engine: str
@@ -258,6 +281,7 @@ class LoadFacts(Struct, frozen=True, omit_defaults=True):
     engine_version: str = ""
     stated_ms: Mapping[str, Mapping[str, float | None] | None] | None = None
     connections: ConnectionCounts | None = None
+    backlog: Backlog | None = None
 
 
 class Window(Struct, frozen=True, omit_defaults=True):
@@ -404,7 +428,9 @@ class SystemDescription(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         pids: Its processes, where the specification names them.
-        address: The address that its name was resolved to.
+        address: The address that its name was resolved to; with several in `addresses`, the first.
+        addresses: All addresses that load is spread over, where there are several.
+        unused_addresses: Other addresses of its name, which receive no load.
         certificate: ``checked`` or ``not checked``, of a service with TLS.
         command: Arguments that one replica was started with.
         replicas: How many processes or containers of the app there are.
@@ -419,6 +445,8 @@ class SystemDescription(Struct, frozen=True, omit_defaults=True):
     url: str | None = None
     pids: tuple[int, ...] | None = None
     address: str | None = None
+    addresses: tuple[str, ...] | None = None
+    unused_addresses: tuple[str, ...] | None = None
     certificate: Literal["checked", "not checked"] | None = None
     command: tuple[str, ...] | None = None
     engine: EngineFacts | None = None

@@ -11,6 +11,7 @@ import base64
 import math
 import struct
 import zlib
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -21,6 +22,8 @@ HIGHEST_US: Final = 60_000_000
 BUCKETS: Final = 17_408
 _HALF_BITS: Final = 10
 _HALF: Final = 1 << _HALF_BITS
+_MAX_SMALL: Final = 0xFFFF
+_MAX_SHIFT: Final = 63
 
 _COOKIE_V2: Final = 0x1C849303 | 0x10
 _COOKIE_V2_COMPRESSED: Final = 0x1C849304 | 0x10
@@ -54,27 +57,45 @@ def highest_us(index: int) -> Microseconds:
 class Histogram:
     """Counts of latencies, with the exact sum and the exact maximum beside them. Immutable.
 
-    A plain class, neither a dataclass nor a Struct: the journal stores it in HdrHistogram's own encoding.
+    A plain class, neither a dataclass nor a Struct: the journal stores it in HdrHistogram's own encoding. A run
+    keeps several a second: they take 4 bytes for each bucket that is not empty, where a dictionary takes 100.
+
+    Args:
+        counts: Bucket index to count.
+        total_ns: As below.
+        max_ns: As below.
 
     Attributes:
-        counts: Bucket index to count; empty buckets are absent.
         total_ns: Sum of all recorded values, so that the mean has no bucket error.
         max_ns: The largest recorded value, 0 when nothing was recorded.
+
+    Raises:
+        ValueError: A bucket or a count is negative or too large.
     """
 
-    __slots__ = ("counts", "max_ns", "total_ns")
+    __slots__ = ("_buckets", "_numbers", "max_ns", "total_ns")
 
     def __init__(
         self, counts: Mapping[int, int] | None = None, total_ns: Nanoseconds = 0, max_ns: Nanoseconds = 0
     ) -> None:
-        self.counts: Final[Mapping[int, int]] = counts or {}
+        counts = counts or {}
+        numbers = [counts[index] for index in sorted(counts)]
+        try:
+            self._buckets: Final = array("H", sorted(counts))
+            self._numbers: Final = array("H" if max(numbers, default=0) <= _MAX_SMALL else "Q", numbers)
+        except OverflowError:
+            raise ValueError("a bucket or a count of a histogram is out of range") from None
         self.total_ns: Final = total_ns
         self.max_ns: Final = max_ns
+
+    def __bool__(self) -> bool:
+        return bool(self._buckets)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Histogram):
             return NotImplemented
-        return (self.counts, self.total_ns, self.max_ns) == (other.counts, other.total_ns, other.max_ns)
+        ours = (self._buckets, self._numbers, self.total_ns, self.max_ns)
+        return ours == (other._buckets, other._numbers, other.total_ns, other.max_ns)
 
     __hash__ = None  # type: ignore[assignment]  # counts are a mapping
 
@@ -82,9 +103,18 @@ class Histogram:
         return f"Histogram({self.counts!r}, {self.total_ns!r}, {self.max_ns!r})"
 
     @property
+    def counts(self) -> dict[int, int]:
+        """Bucket index to count, in order; empty buckets are absent."""
+        return dict(self.items())
+
+    def items(self) -> Iterator[tuple[int, int]]:
+        """Return pairs of a bucket that is not empty and its count, in order."""
+        return zip(self._buckets, self._numbers, strict=True)
+
+    @property
     def count(self) -> int:
         """The number of recorded values."""
-        return sum(self.counts.values())
+        return sum(self._numbers)
 
     @property
     def mean_ms(self) -> Milliseconds | None:
@@ -95,7 +125,7 @@ class Histogram:
     @property
     def max_ms(self) -> Milliseconds | None:
         """The exact maximum, None when nothing was recorded."""
-        return self.max_ns / 1e6 if self.counts else None
+        return self.max_ns / 1e6 if self else None
 
     def percentile_ms(self, percent: float) -> Milliseconds | None:
         """Return the smallest bucket bound that at least `percent` of the values do not exceed.
@@ -115,7 +145,7 @@ class Histogram:
         if not n:
             return []
         found: list[Milliseconds] = []
-        walk = iter(sorted(self.counts.items()))
+        walk = self.items()
         seen, index = 0, 0
         for percent in percents:
             rank = max(1, math.ceil(round(percent * n / 100, 6)))
@@ -127,7 +157,7 @@ class Histogram:
 
     def encode(self) -> str:
         """Return the HdrHistogram V2 compressed form in base64, without sum and maximum."""
-        payload = bytes(_zigzag_leb128(_runs(self.counts)))
+        payload = bytes(_zigzag_leb128(_runs(self.items())))
         header = _HEADER.pack(_COOKIE_V2, len(payload), 0, _SIGNIFICANT_DIGITS, 1, HIGHEST_US, 1.0)
         packed = zlib.compress(header + payload, 6)
         return base64.b64encode(struct.pack(">ii", _COOKIE_V2_COMPRESSED, len(packed)) + packed).decode()
@@ -165,7 +195,7 @@ def merge(histograms: Iterable[Histogram]) -> Histogram:
     counts: defaultdict[int, int] = defaultdict(int)
     total_ns = max_ns = 0
     for histogram in histograms:
-        for index, n in histogram.counts.items():
+        for index, n in histogram.items():
             counts[index] += n
         total_ns += histogram.total_ns
         max_ns = max(max_ns, histogram.max_ns)
@@ -184,10 +214,10 @@ def of(values_ns: Iterable[Nanoseconds]) -> Histogram:
     return Histogram(counts, total_ns, max_ns)
 
 
-def _runs(counts: Mapping[int, int]) -> Iterator[int]:
+def _runs(counts: Iterable[tuple[int, int]]) -> Iterator[int]:
     """Counts in bucket order, a run of n empty buckets as -n (HdrHistogram V2)."""
     position = 0
-    for index, n in sorted(counts.items()):
+    for index, n in counts:
         if index > position:
             yield position - index
         yield n
@@ -229,4 +259,6 @@ def _rest_of_leb128(first: int, octets: Iterator[int]) -> int:
         if byte <= 0x7F:
             return value
         shift += 7
+        if shift > _MAX_SHIFT:
+            raise ValueError("an encoded histogram has a number of more than 64 bits")
     raise ValueError("an encoded histogram ends within a number")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from runner.core.codes import Unbounded
 from runner.core.facts import Role
 from runner.core.results import Measured, ObservedStage
 
@@ -61,7 +62,8 @@ class Metric:
         dimension: What it is counted in.
         better: Which direction is good.
         definition: A sentence for the glossary.
-        read: Takes it from a stage; None where it was not measured.
+        read: Takes it from a stage; None where it was not measured or has no finite value.
+        unbounded: Returns why it has no finite value in a stage; None where it has one or was not measured.
     """
 
     path: str
@@ -72,6 +74,7 @@ class Metric:
     better: Better
     definition: str
     read: Callable[[ObservedStage], float | None]
+    unbounded: Callable[[ObservedStage], Unbounded | None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +102,14 @@ LATENCIES: Final = (
         "duration",
         "Duration",
         "From the connection being ready to the last byte of the response; k6 calls it http_req_duration. "
-        "Connection time is not included.",
+        "Connection time is not included. Percentiles count failed and dropped requests as infinitely slow.",
     ),
     LatencyKind(
         "response_time",
         "Response Time",
         "From the time a request was due to the last byte of the response. It includes waiting before the "
-        "request was sent, so a stall cannot hide (coordinated omission).",
+        "request was sent, so a stall cannot hide (coordinated omission). Percentiles count failed and "
+        "dropped requests as infinitely slow.",
     ),
     LatencyKind("connect", "Connect", "Time to open a TCP connection; new connections only."),
     LatencyKind("tls", "TLS Handshake", "Time of the TLS handshake; new connections with TLS only."),
@@ -143,6 +147,7 @@ def _latency(kind: LatencyKind, statistic: str) -> Metric:
         Better.LESS,
         kind.definition,
         lambda stage: getattr(getattr(stage, kind.field), statistic),
+        lambda stage: getattr(stage, kind.field).why_unbounded(statistic),
     )
 
 
@@ -199,7 +204,8 @@ def _all() -> Iterator[Metric]:
         "Achieved",
         Dimension.SHARE,
         Better.MORE,
-        "Actual RPS divided by target RPS.",
+        "Share of the requests due in the window that the service sustained: 100 % if it responds to all of "
+        "them in time, capacity divided by target rate under overload.",
         lambda stage: stage.achieved,
     )
     yield Metric(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from runner.core.codes import (
     Cause,
@@ -19,8 +19,10 @@ from runner.core.codes import (
     ProofAnswer,
     SearchEnding,
     StageStatus,
+    Unbounded,
     Validity,
 )
+from runner.core.definitions import DEFINITIONS
 from runner.core.facts import ConnectionCounts, SystemDescription
 
 Number: TypeAlias = Annotated[float, Meta(ge=-1e15, le=1e15)]
@@ -138,7 +140,15 @@ class Requests(Struct, frozen=True):
 
 
 class Latency(Struct, frozen=True):
-    """Statistics of one latency in milliseconds; None where nothing was recorded."""
+    """Statistics of one latency in milliseconds; None where nothing was recorded.
+
+    Percentiles of duration, response time and first byte are those of all requests due: one that failed or
+    was never sent counts as infinitely slow. Mean and maximum are those of successful responses.
+
+    Attributes:
+        unbounded: Statistic to why it has no finite value; those that have one are absent. Percentiles are
+            None then, `max` is that of the successful responses.
+    """
 
     mean: Number | None = None
     p50: Number | None = None
@@ -147,6 +157,11 @@ class Latency(Struct, frozen=True):
     p99: Number | None = None
     p999: Number | None = None
     max: Number | None = None
+    unbounded: dict[Word, Unbounded] | UnsetType = UNSET
+
+    def why_unbounded(self, statistic: str) -> Unbounded | None:
+        """Return why a statistic has no finite value; None if it has one or was not measured."""
+        return self.unbounded.get(statistic) if self.unbounded else None
 
 
 class Usage(Struct, frozen=True):
@@ -254,11 +269,17 @@ class StageEvent(Struct, frozen=True):
 
 
 class ThresholdResult(Struct, frozen=True):
-    """A threshold on a stage: failed where nothing was measured; its value is in the metric's unit."""
+    """A threshold on a stage: failed where nothing was measured; its value is in the metric's unit.
+
+    Attributes:
+        value: None where nothing was measured, and where the metric has no finite value.
+        unbounded: Why it has none; absent otherwise.
+    """
 
     expr: Text
     ok: bool
     value: Number | None
+    unbounded: Unbounded | UnsetType = UNSET
 
 
 class StageValidity(Struct, frozen=True):
@@ -291,7 +312,8 @@ class Measured(Struct, frozen=True, kw_only=True):
 
     Attributes:
         actual_rps: Successful responses completed in the window ÷ its seconds; None without any data.
-        achieved: `actual_rps` ÷ target rate.
+        achieved: Share of the requests due in the window that the service sustained, 0 to 1: 1 if all succeed
+            in time, capacity ÷ target rate under overload. `runner.analyze.achieved` has the rule.
         duration_ms: done − (ready if the connection is new, else started).
         response_time_ms: done − due.
         connect_ms: connected − started, new connections only.
@@ -623,6 +645,7 @@ class Results(Struct, frozen=True):
     Attributes:
         environment: The host; keys end in their unit where they have one.
         scaling: One entry per family of configurations that differ in replicas alone.
+        definitions: Version of what the numbers mean, see `runner.core.definitions`.
     """
 
     schema_version: int
@@ -631,6 +654,7 @@ class Results(Struct, frozen=True):
     environment: dict[Word, EnvironmentValue]
     configurations: Annotated[tuple[ConfigurationResults, ...], Meta(min_length=1)]
     scaling: tuple[Scaling, ...]
+    definitions: Annotated[int, Meta(ge=1, le=DEFINITIONS)] = 1
 
     @property
     def cpu_count(self) -> int | None:

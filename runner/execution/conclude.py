@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.archive.create import archive_folder
@@ -34,10 +35,7 @@ def conclude(job: Job, state: RunState, folder: RunFolder) -> Outcome:
         Provenance(folder).end()
         archive = archive_folder(folder.path) if stored and state.trials else None
     except OutputError as error:
-        folder = rescue_folder()
-        message = f"{(state.error or error).message}; the results are in {folder.path} instead"
-        stored = _write(folder, results, state)
-        state.error = OutputError(message, hint=error.hint)
+        stored, folder = _rescue(results, state, error) or (None, folder)
     return Outcome(stored or results, folder.path, archive, state.signal, state.error)
 
 
@@ -50,6 +48,7 @@ def run_file(job: Job, run: RunFacts) -> bytes:
         stages=job.stages,
         authorized=job.authorized,
         calibrate=job.calibrate,
+        commands_in=relative(job.commands_in, job.out) if job.commands_in else UNSET,
     ).to_json()
 
 
@@ -83,6 +82,19 @@ def _write(folder: RunFolder, results: Results, state: RunState) -> Results | No
     for name, page in rendered(stored).items():
         folder.write(name, page)
     return stored
+
+
+def _rescue(results: Results, state: RunState, error: OutputError) -> tuple[Results | None, RunFolder] | None:
+    """Write the results to a temporary folder; None where that is impossible too."""
+    cause = (state.error or error).message
+    try:
+        folder = rescue_folder()
+        stored = _write(folder, results, state)
+    except OutputError as second:
+        state.error = OutputError(f"{cause}; {second.message}", hint=f"{second.hint}; --json prints results")
+        return None
+    state.error = OutputError(f"{cause}; the results are in {folder.path} instead", hint=error.hint)
+    return stored, folder
 
 
 def _no_report(file: Path, error: StoredRunError) -> InternalError:

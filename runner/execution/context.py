@@ -19,6 +19,7 @@ from runner.core.results import Results
 from runner.execution.job import Job, Watcher
 from runner.experiment.model import Configuration
 from runner.experiment.trials import Trial
+from runner.load.worker_process import WorkerPool
 from runner.stack.protocols import Guard, StackContext
 from runner.store.run_folder import RunFolder
 
@@ -62,6 +63,7 @@ class RunContext:
     watcher: Watcher
     guard: Guard
     scratch: Path
+    workers: WorkerPool
 
     def stack_context(self, configuration: Configuration) -> StackContext:
         """Return what the opener of a configuration's stack needs."""
@@ -74,6 +76,7 @@ class RunContext:
             say=self.watcher.say,
             allow_hosts=configuration.load.allow_hosts,
             authorized=self.job.authorized,
+            commands_in=self.job.commands_in,
             keep_rendered=partial(self.provenance.rendered, configuration.name),
             keep_log=partial(self.provenance.log, configuration.name),
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import Final
 
 import trio
 
@@ -13,14 +12,11 @@ from runner.core.errors import LoadproofError
 from runner.execution.context import RunState
 from runner.execution.job import Watcher
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What ends a run early."""
-
 
 async def cancel_on_signal(
     signals: AsyncIterator[int], state: RunState, scope: trio.CancelScope, watcher: Watcher
 ) -> None:
-    """Note the first signal in the state, and cancel the scope; returns only when cancelled."""
+    """Note the first signal in the state, and cancel the scope."""
     async for number in signals:
         if state.signal is None:
             state.signal = signal.Signals(number)

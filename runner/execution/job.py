@@ -55,6 +55,7 @@ class Job:
         calibrate: Whether the generator is first measured against a no-op server.
         configurations: Names that `trials` are limited to; empty for all.
         stages: Likewise.
+        commands_in: Where commands start; None for the current directory.
         earlier: The state of the interrupted run in `out`; None for a new run.
     """
 
@@ -70,6 +71,7 @@ class Job:
     calibrate: bool = False
     configurations: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
+    commands_in: Path | None = None
     earlier: ResumePoint | None = None
 
 

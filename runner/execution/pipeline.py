@@ -1,8 +1,8 @@
 """What `runner execute` does, from top to bottom: start reading here.
 
-Per configuration: start the stack, run its trials, remove the stack. Then run the counter-experiments,
-analyze, and write the report. Every trial is in the journal before the next one begins; a signal or a fault
-skips ahead to the last two steps.
+Per configuration: start the stack, calibrate the generator, run the trials, remove the stack. Then run the
+counter-experiments, analyze, and write the report. Every trial is in the journal before the next one begins.
+A signal or a fault skips ahead to the last two steps.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from runner.analyze.calibration import above_ceiling, at_rate
 from runner.archive.provenance import Provenance
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Calibration, Event, RunFacts
+from runner.execution.calibration import calibrate_beside, raise_if_broken
 from runner.execution.conclude import conclude, run_file
 from runner.execution.context import RunContext, RunState
-from runner.execution.faults import SIGNALS, cancel_on_signal, noting_faults
+from runner.execution.faults import cancel_on_signal, noting_faults
 from runner.execution.job import Job, Outcome, Watcher
+from runner.execution.signals import receive_signals
 from runner.execution.trial import not_started, run_trial
 from runner.experiment.trials import Trial
-from runner.load.calibration_cache import load_or_measure_calibration
+from runner.load.builtin import worker_pool
 from runner.load.engines import ENGINES
 from runner.observe.environment import environment
 from runner.stack.kinds import OPENERS
@@ -52,7 +54,7 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
     folder = _open_folder(job)
     state = RunState(_run_facts(job), list(job.trials), list(job.earlier.trials if job.earlier else ()))
     folder.write(RUN, run_file(job, state.run))
-    with trio.open_signal_receiver(*SIGNALS) as signals:
+    with receive_signals() as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(cancel_on_signal, signals, state, nursery.cancel_scope, watcher)
             await _run_guarded(job, state, folder, watcher)
@@ -96,8 +98,8 @@ async def _run_guarded(job: Job, state: RunState, folder: RunFolder, watcher: Wa
     """Run all trials beside a watchdog, which removes what this process started should it be killed."""
     with noting_faults(state), scratch_folder() as scratch:
         await trio.to_thread.run_sync(Provenance(folder).begin, job.base_dir)
-        async with open_watchdog(state.run.run_id) as guard:
-            context = RunContext(job, state, folder, watcher, guard, scratch)
+        async with open_watchdog(state.run.run_id) as guard, worker_pool() as workers:
+            context = RunContext(job, state, folder, watcher, guard, scratch, workers)
             await _run_all(job.trials, context)
             await _run_all(_plan_counter_experiments(context), context)
 
@@ -118,13 +120,13 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
     """Run one configuration's trials on one stack, and on a new one after it died.
 
     Raises:
-        EnvironmentLacks: The stack did not start the first time, or an engine is missing.
+        EnvironmentLacks: The stack did not start the first time or failed at once, or an engine is missing.
     """
     configuration = trials[0].configuration
     queue = deque(trials)
     if context.next_trial(queue) is None:
         return  # an earlier part of this run completed them all
-    calibrations = await _calibrate(trials, context) if context.job.calibrate else {}
+    calibrations: dict[str, Calibration] | None = None
     ever_up = False
     while (trial := context.next_trial(queue)) is not None:
         up = False
@@ -132,6 +134,9 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
             context.watcher.say(f"{configuration.name}: starting the {configuration.topology.kind} stack")
             opener = OPENERS[configuration.topology.kind]
             async with opener(configuration.topology, context.stack_context(configuration)) as stack:
+                if calibrations is None:
+                    calibrations = await calibrate_beside(stack, trials, context)
+                raise_if_broken(stack)
                 up = ever_up = True
                 while trial is not None and stack.broken is None:
                     await _run_one(trial, stack, context, calibrations.get(trial.configuration.load.engine))
@@ -141,26 +146,6 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
                 raise
             message = f"the stack did not start again: {error.message}"
             context.keep(not_started(trial, Event("stack-failed", message, log=error.details)))
-
-
-async def _calibrate(trials: Sequence[Trial], context: RunContext) -> dict[str, Calibration]:
-    """Return the calibration of every engine that a configuration uses, against a no-op server."""
-    pids: list[int] = []
-
-    def on_spawn(pid: int) -> None:
-        pids.append(pid)
-        context.guard.process(pid)
-
-    loads = {trial.configuration.load.engine: trial.configuration.load for trial in trials}
-    rates = [trial.stage.rps for trial in trials]
-    try:
-        return {
-            engine: await load_or_measure_calibration(load, rates, on_spawn=on_spawn, say=context.watcher.say)
-            for engine, load in loads.items()
-        }
-    finally:
-        for pid in pids:
-            context.guard.forget(pid)
 
 
 async def _run_one(trial: Trial, stack: Stack, context: RunContext, calibration: Calibration | None) -> None:
@@ -175,6 +160,7 @@ async def _run_one(trial: Trial, stack: Stack, context: RunContext, calibration:
         stack,
         ENGINES[trial.configuration.load.engine],
         guard=context.guard,
+        pool=context.workers,
         watcher=context.watcher,
         on_facts=lambda facts: context.keep(facts, own),
         keep=partial(context.provenance.rendered, trial.configuration.name),

@@ -34,6 +34,7 @@ from runner.core.units import NS_PER_S, Seconds
 from runner.execution.job import TrialWatcher
 from runner.experiment.trials import Trial
 from runner.load.engine import Engine, LoadOrder, LoadStarted
+from runner.load.worker_process import WorkerPool
 from runner.observe.counters.gather import Counters
 from runner.observe.processes import start_ticks
 from runner.observe.sampler import watch
@@ -72,6 +73,7 @@ async def run_trial(
     engine: Engine,
     *,
     guard: Guard,
+    pool: WorkerPool | None = None,
     watcher: TrialWatcher,
     on_facts: Callable[[TrialFacts], None],
     keep: Callable[[str, bytes], None] | None = None,
@@ -83,6 +85,7 @@ async def run_trial(
         stack: Where to run it.
         engine: What offers the load.
         guard: Receives every process that the engine starts.
+        pool: Processes of earlier trials, which the engine may use again.
         watcher: Receives the progress.
         on_facts: Receives the facts before this returns *or raises*.
         keep: Receives the files that the engine generates, for the run's archive.
@@ -94,7 +97,7 @@ async def run_trial(
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_stack, stack, record, nursery.cancel_scope)
-            order = LoadOrder(stack.endpoint, trial.configuration.load, trial.stage, keep)
+            order = LoadOrder(stack.endpoint, trial.configuration.load, trial.stage, keep, pool)
             await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
             nursery.cancel_scope.cancel()
         record.status = "failed" if record.events else "complete"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
@@ -78,12 +79,11 @@ class App(SpecModel):
         )
         return self
 
-    def describe_variables(self) -> str:
-        """Return a phrase about the app's environment variables; empty if it has none."""
-        given = f"{', '.join(self.env)} set" if self.env else ""
-        inherited = f"{', '.join(self.env_from)} inherited from your environment" if self.env_from else ""
-        phrases = [phrase for phrase in (given, inherited) if phrase]
-        return f" with {' and '.join(phrases)}" if phrases else ""
+    def describe_variables(self) -> tuple[str, ...]:
+        """Return a line for each environment variable of the app, without values from the runner's own."""
+        given = (f"  with {name}={shlex.quote(value)}" for name, value in self.env.items())
+        inherited = (f"  with {name} from your environment, not shown here" for name in self.env_from)
+        return (*given, *inherited)
 
 
 class Proxy(SpecModel):

@@ -110,7 +110,12 @@ class Configuration(SpecModel):
         searching = self.load.cross_check and any(isinstance(stage, FindStage) for stage in self.stages)
         message = "cross_check cannot be combined with a stage that has 'find'"
         cross_check = conflict_if(searching, ("load", "cross_check"), message)
-        refuse(*duplicates, _remote_host_conflict(self.topology, self.load), cross_check)
+        refuse(
+            *duplicates,
+            _remote_host_conflict(self.topology, self.load),
+            _resolve_conflict(self.topology, self.load),
+            cross_check,
+        )
         return self
 
 
@@ -124,6 +129,15 @@ def _remote_host_conflict(topology: Topology, load: Load) -> Conflict | None:
     hint = f'if you are authorized to put load on it, add allow_hosts: ["{host}"] to load, and run with '
     message = f"{host} is a remote host that load.allow_hosts does not list"
     return Conflict(("topology", "url"), message, f"{hint}--i-am-authorized")
+
+
+def _resolve_conflict(topology: Topology, load: Load) -> Conflict | None:
+    """Return the problem with spreading load over several addresses by an engine that uses one."""
+    k6 = load.engine == "k6" or load.cross_check
+    subject = "engine k6" if load.engine == "k6" else "cross_check uses engine k6, which"
+    hint = "remove 'resolve', or use engine builtin without cross_check"
+    message = f"{subject} connects to one address only"
+    return conflict_if(topology.resolve == "all" and k6, ("topology", "resolve"), message, hint)
 
 
 class Experiment(SpecModel):

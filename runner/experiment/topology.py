@@ -23,7 +23,7 @@ class BaseTopology(SpecModel):
     """Members that all kinds share.
 
     Besides, each kind has `app`, `proxy`, `replicas`, `external_url` (of a service that already runs) and
-    `build_folder` (from which the app's image is built), None where it does not apply.
+    `build_folder` (from which the app's image is built), None where it does not apply, and `resolve`.
     """
 
     kind: str
@@ -41,6 +41,7 @@ class _StartedTopology(BaseTopology):
     """An app that is started here, in one or more replicas."""
 
     external_url: ClassVar[None] = None
+    resolve: ClassVar[Literal["first"]] = "first"
     app: App = Field(description="The application under test and how to start it.")
     replicas: Replicas = Field(1)
     proxy: Proxy | None = Field(None)
@@ -87,9 +88,19 @@ class ProcessTopology(_StartedTopology):
         """Whether the app's port can be chosen: processes cannot share a fixed port."""
         return self.app.port is None
 
-    def describe_start(self) -> str:
-        """Return a phrase about what running it does on this machine."""
-        return f"starts `{shlex.join(self.app.command or ())}`{self.app.describe_variables()}"
+    def describe_start(self, folder: str) -> tuple[str, ...]:
+        """Return what running it starts on this machine, as lines.
+
+        Args:
+            folder: Where commands start.
+        """
+        command = shlex.join(self.app.command or ())
+        return (
+            f"starts `{command}`{_times(self.replicas)} in the folder {folder}",
+            "  with all variables of your environment",
+            *self.app.describe_variables(),
+            *(["starts nginx with a generated configuration"] if self.proxy else []),
+        )
 
 
 class DockerTopology(_StartedTopology):
@@ -136,12 +147,18 @@ class DockerTopology(_StartedTopology):
         on_host = self.model_copy(update={"network": "host", "publish": "port"})
         return None if self.network == "host" else on_host
 
-    def describe_start(self) -> str:
-        """Return a phrase about what running it does on this machine."""
+    def describe_start(self, folder: str) -> tuple[str, ...]:
+        """Return what running it starts on this machine, as lines; `folder` does not matter to containers."""
+        del folder
         app = self.app
-        image = f"builds {app.build}" if app.build else f"uses the image {app.image}"
-        command = f"`{shlex.join(app.command)}`" if app.command else "it"
-        return f"{image} and starts {command} in a container{app.describe_variables()}"
+        image = f"builds an image from {app.build}" if app.build else f"uses the image {app.image}"
+        command = f"`{shlex.join(app.command)}`" if app.command else "the image's own command"
+        return (
+            image,
+            f"starts {command}{_times(self.replicas)} in a container",
+            *app.describe_variables(),
+            *(["starts nginx with a generated configuration in a container"] if self.proxy else []),
+        )
 
 
 class Certificates(SpecModel):
@@ -183,6 +200,11 @@ class ExternalTopology(BaseTopology):
         description="Process IDs of the service on this host; without them its CPU usage is not measured.",
     )
 
+    resolve: Literal["first", "all"] = Field(
+        "first",
+        description="Which of the host's addresses load goes to: first = the first one that accepts a "
+        "connection; all = all of them in turn, with engine builtin.",
+    )
     tls: Certificates | None = Field(
         None,
         description="Certificate verification for an https url; by default the system's CAs are trusted.",
@@ -207,9 +229,14 @@ class ExternalTopology(BaseTopology):
             raise ValueError(f"an external service cannot have {replicas} replicas")
         return self
 
-    def describe_start(self) -> str:
-        """Return a phrase about what running it does on this machine."""
-        return f"sends load to {self.url}"
+    def describe_start(self, folder: str) -> tuple[str, ...]:
+        """Return what running it does, as lines; it starts nothing, in whatever folder."""
+        del folder
+        return (f"sends load to {self.url}",)
+
+
+def _times(replicas: int) -> str:
+    return f" {replicas} times" if replicas > 1 else ""
 
 
 Topology: TypeAlias = Annotated[

@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,10 +19,10 @@ from runner.load import pacing, worker_accounts
 from runner.load.engine import LoadOrder, LoadStarted
 from runner.load.merge import Collector
 from runner.load.messages import WorkerEnd, WorkerReady, decode, decode_progress
-from runner.load.request import request_bytes, resolve
+from runner.load.request import Target, request_bytes, resolve
 from runner.load.worker_accounts import Account
 from runner.load.worker_order import WorkerOrder, WorkerStart
-from runner.load.worker_process import WorkerProcess, start_processes
+from runner.load.worker_process import WorkerPool, WorkerProcess
 
 _RATE_PER_WORKER: Final = 40_000
 _HANDSHAKES_PER_WORKER: Final = 500  # a full TLS handshake costs the client 0.9 ms of CPU
@@ -64,11 +64,11 @@ async def offer(
 ) -> LoadFacts:
     """Offer one stage with worker processes; see `runner.load.engine.Engine`."""
     _check_cpus(order.load.cpus)
-    family, address = await trio.to_thread.run_sync(resolve, order.endpoint)
-    count = _worker_count(order)
-    async with start_processes("runner.load.worker", count, on_spawn) as processes:
+    targets = await trio.to_thread.run_sync(resolve, order.endpoint)
+    count = _worker_count(order, len(targets))
+    async with _pool(order) as pool, pool.take(count, on_spawn) as processes:
         workers = [
-            await _prepare(index, process, _worker_order(order, index, count, family, address))
+            await _prepare(index, process, _worker_order(order, index, count, targets[index % len(targets)]))
             for index, process in enumerate(processes)
         ]
         window = _window(order)
@@ -82,11 +82,35 @@ async def offer(
     return _facts(order, workers, stage)
 
 
-def _worker_count(order: LoadOrder) -> int:
+def worker_pool() -> WorkerPool:
+    """Return where this engine's processes wait between two stages."""
+    return WorkerPool("runner.load.worker")
+
+
+def _pool(order: LoadOrder) -> AbstractAsyncContextManager[WorkerPool]:
+    return nullcontext(order.pool) if order.pool else worker_pool()
+
+
+def _worker_count(order: LoadOrder, targets: int = 1) -> int:
     """Return the number of worker processes.
 
-    ``auto`` is one per 40,000 requests (500 TLS handshakes) a second, at most one per core.
+    ``auto`` is one per 40,000 requests (500 TLS handshakes) a second, at most one per core. Workers send in
+    turn and each connects to one address, so there are equally many for each address.
+
+    Raises:
+        EnvironmentLacks: The specification allows fewer requests in flight than there are addresses.
     """
+    if targets > order.load.max_in_flight:
+        raise EnvironmentLacks(
+            f"load.max_in_flight is {order.load.max_in_flight}, but {order.endpoint.host} has {targets} "
+            "addresses",
+            hint="topology.resolve: all needs at least one request in flight per address",
+        )
+    rounds = math.ceil(_workers_for_the_rate(order) / targets)
+    return targets * max(1, min(rounds, order.load.max_in_flight // targets))
+
+
+def _workers_for_the_rate(order: LoadOrder) -> int:
     if order.load.workers != "auto":
         return min(order.load.workers, order.load.max_in_flight)
     handshake_each = order.endpoint.tls is not None and order.load.connection == "new"
@@ -100,11 +124,10 @@ def _window(order: LoadOrder) -> Window:
     return Window(start, measure, measure + ns(order.stage.duration))
 
 
-def _worker_order(
-    order: LoadOrder, index: int, count: int, family: int, address: tuple[str | int, ...]
-) -> WorkerOrder:
+def _worker_order(order: LoadOrder, index: int, count: int, target: Target) -> WorkerOrder:
     load, stage = order.load, order.stage
     share, rest = divmod(load.max_in_flight, count)
+    family, address = target
     return WorkerOrder(
         family=family,
         address=address,
@@ -190,6 +213,7 @@ async def _follow(worker: _Worker, index: int, start_ns: Nanoseconds, stage: _St
             message = decode_progress(line)
             if isinstance(message, WorkerEnd):
                 account.end = message
+                worker.process.waits = True
                 break
             account.add(message)
             stage.add(stage.collector.add(index, message))
@@ -216,6 +240,7 @@ def _facts(order: LoadOrder, workers: Sequence[_Worker], stage: _Stage) -> LoadF
         lost_workers=worker_accounts.losses(accounts),
         notes=(*_pacing_notes(order, len(workers)), *worker_accounts.notes(accounts)),
         connections=worker_accounts.connections(accounts),
+        backlog=worker_accounts.backlog(accounts),
     )
 
 
@@ -228,4 +253,7 @@ def _pacing_notes(order: LoadOrder, count: int) -> list[str]:
     if order.load.cpus:
         processors = ", ".join(map(str, sorted(order.load.cpus)))
         notes.append(f"the generator was pinned to processors {processors}")
+    if addresses := order.endpoint.addresses:
+        workers = f"{count // len(addresses)} of {count} workers for each"
+        notes.append(f"requests went to {', '.join(addresses)} in turn, {workers}")
     return notes

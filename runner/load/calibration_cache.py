@@ -20,6 +20,7 @@ import msgspec
 import trio
 from msgspec.structs import replace
 
+from runner.cache import cache_folder
 from runner.core.facts import Calibration, Endpoint, Floor
 from runner.core.units import PerSecond
 from runner.experiment.model import Load, Stage
@@ -52,21 +53,22 @@ async def load_or_measure_calibration(
     Raises:
         EnvironmentLacks: A process did not start.
     """
-    path = cache_folder() / f"{fingerprint(load)}.json"
-    calibration = await trio.to_thread.run_sync(_read, path)
+    path = _cache_file(load)
+    calibration = await trio.to_thread.run_sync(_read, path) if path else None
     known = {floor.target_rps for floor in calibration.floors} if calibration else set()
     missing = sorted(set(rates) - known)
     if calibration is None or missing:
         say(f"calibrating the {load.engine} engine at {', '.join(f'{rate:,g}' for rate in missing)} RPS")
         calibration = _merged(calibration, await calibrate(load, missing, on_spawn=on_spawn))
-        await trio.to_thread.run_sync(_write, path, calibration)
+        if path:
+            await trio.to_thread.run_sync(_write, path, calibration)
     return calibration
 
 
-def cache_folder() -> Path:
-    """Return ``$XDG_CACHE_HOME/loadproof/calibration``, else the same below ``~/.cache``."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(home) / "loadproof" / "calibration"
+def _cache_file(load: Load) -> Path | None:
+    """Return where the calibration of these settings is kept; None where there is no cache."""
+    cache = cache_folder()
+    return cache / "calibration" / f"{fingerprint(load)}.json" if cache else None
 
 
 def fingerprint(load: Load) -> str:
@@ -109,12 +111,14 @@ def _read(path: Path) -> Calibration | None:
 
 
 def _write(path: Path, calibration: Calibration) -> None:
-    """Keep a calibration; if the folder is not writable, the next run measures again."""
+    """Keep a calibration; if that is impossible, the next run measures again."""
+    draft = path.with_suffix(f".{os.getpid()}")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}")
         draft.write_bytes(msgspec.json.encode(calibration))
         draft.replace(path)
+    with suppress(OSError):
+        draft.unlink()  # of a full disk
 
 
 def _text(path: Path) -> str:

@@ -10,6 +10,7 @@ import trio
 
 from runner.core.facts import Endpoint, LoadFacts, LoadSecond, Window
 from runner.experiment.model import Load, Stage
+from runner.load.worker_process import WorkerPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,14 @@ class LoadOrder:
 
     Attributes:
         keep: Called with the name and content of files that the engine makes, for the run's archive.
+        pool: Worker processes of earlier stages; None to start some for this stage alone.
     """
 
     endpoint: Endpoint
     load: Load
     stage: Stage
     keep: Callable[[str, bytes], None] | None = None
+    pool: WorkerPool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Engine(Protocol):
             first reading of all counters.
 
     Returns:
-        Facts of the whole stage, after every process has ended.
+        Facts of the whole stage, after every process has ended or waits in the pool.
 
     Raises:
         EnvironmentLacks: The engine cannot run here. Raised before `task_status.started`.

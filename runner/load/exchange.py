@@ -17,6 +17,7 @@ from collections import Counter, deque
 from typing import Final
 
 from runner.core.units import NS_PER_S, Nanoseconds, Seconds, ns
+from runner.load.backlog import Backlog
 from runner.load.connection import (
     CLOSED,
     CONNECTING,
@@ -77,6 +78,7 @@ class Exchange:
         faults: Why responses were no HTTP, and how often.
         closed_first: Connections that the server was expected to close and did not.
         handshakes: Some connect times, each with the kernel's own round-trip time, in nanoseconds.
+        backlog: How response times developed.
     """
 
     def __init__(self, order: WorkerOrder, timeline: Timeline) -> None:
@@ -86,6 +88,7 @@ class Exchange:
         self.freed_ns = self.opened = self.closed_by_server = 0
         self.faults: Counter[str] = Counter()
         self.handshakes: list[tuple[Nanoseconds, Nanoseconds]] = []
+        self.backlog = Backlog(order)
         self._order = order
         self._timeline = timeline
         self._request = order.request
@@ -154,7 +157,7 @@ class Exchange:
         try:
             sock = socket.SocketType(order.family, _KIND)
         except OSError as error:
-            self._count_failure(measured, FAILURES.get(error.errno or 0, "no_fd"))
+            self._count_failure(due, measured, FAILURES.get(error.errno or 0, "no_fd"))
             return
         try:
             if self._stamping is not None:
@@ -166,7 +169,7 @@ class Exchange:
             number = error.errno or errno.EIO
         if number and number != errno.EINPROGRESS:
             sock.close()
-            self._count_failure(measured, FAILURES.get(number, "connect_refused"))
+            self._count_failure(due, measured, FAILURES.get(number, "connect_refused"))
             return
         connection = self._new_connection(sock, due, started, measured=measured)
         self._connections[connection.fd] = connection
@@ -248,6 +251,7 @@ class Exchange:
         timeline = self._timeline
         tally, begins, ends = timeline.current, timeline.begins_ns, timeline.ends_ns
         whole, responded, free = tally.whole.add, tally.response_time.add, self._idle.append
+        measure, end, counted = timeline.measure_ns, timeline.end_ns, self.backlog.succeeded
         completed = succeeded = first = 0
         for fd, mask in events:
             connection = connections.get(fd)
@@ -274,6 +278,7 @@ class Exchange:
                         succeeded += 1
                         whole(duration)
                         responded(stamp - connection.due)
+                        counted(connection.due - measure, stamp - connection.due, stamp - end)
                     connection.state = IDLE
                     free(connection)
                     continue
@@ -411,8 +416,12 @@ class Exchange:
                     tally.duration.add(done - started)
                     tally.first_byte.add(first - started)
                 tally.response_time.add(done - connection.due)
+                self.backlog.succeeded(
+                    connection.due - timeline.measure_ns, done - connection.due, done - timeline.end_ns
+                )
         if failure and connection.measured:
             tally.failures[failure] += 1
+            self.backlog.ended(connection.due - timeline.measure_ns, done - connection.due)
         self.in_flight -= 1
         self.freed_ns = done
         self._release(connection, done, keep, mask)
@@ -424,7 +433,7 @@ class Exchange:
 
     def _release(self, connection: Connection, done: Nanoseconds, keep: bool, mask: int) -> None:
         """Keep a connection whose response is complete, or close it."""
-        connection.response = None
+        self._forget_response(connection)
         if mask & _GONE or not keep:
             self.closed_by_server += not self._new
         if mask & _GONE or connection.unsent:
@@ -482,7 +491,7 @@ class Exchange:
             self._resends.append(connection)
         else:
             self.stale += connection.measured
-            self._count_failure(connection.measured, failure)
+            self._count_failure(connection.due, connection.measured, failure)
         self._close(connection)
 
     def _write_failed(self, connection: Connection, number: int) -> None:
@@ -531,14 +540,16 @@ class Exchange:
         if response is not None and response.status not in {0, *self._accepted}:
             cut = failure == "reset" or (failure == "closed_early" and response.until_close)
             failure = "bad_status" if cut else failure
-        self._count_failure(connection.measured, failure)
+        self._count_failure(connection.due, connection.measured, failure)
         self._close(connection)
 
-    def _count_failure(self, measured: bool, failure: str) -> None:
+    def _count_failure(self, due: Nanoseconds, measured: bool, failure: str) -> None:
+        now = time.time_ns()
         if measured:
             self._timeline.current.failures[failure] += 1
+            self.backlog.ended(due - self._timeline.measure_ns, now - due)
         self.in_flight -= 1
-        self.freed_ns = time.time_ns()
+        self.freed_ns = now
 
     def _resend(self) -> None:
         """Send on new connections the requests that met closed ones."""
@@ -553,9 +564,15 @@ class Exchange:
         if connection.state == CONNECTING or connection.unsent:
             self.urgent -= 1
         connection.state = CLOSED
-        connection.response = None
+        self._forget_response(connection)
         del self._connections[connection.fd]
         connection.sock.close()
+
+    def _forget_response(self, connection: Connection) -> None:
+        """Let a response be freed: its parser refers back to it, and the worker collects no garbage."""
+        if connection.response is not None:
+            connection.response.release()
+            connection.response = None
 
     def end_overdue(self, now: Nanoseconds) -> None:
         """Fail requests that exceeded the timeout; close connections that the peer did not close in 1 s."""

@@ -8,7 +8,7 @@ connection's numbers.
 
 from cpython.array cimport array
 from libc.errno cimport EAGAIN, errno
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memset
 
 import os
 
@@ -107,6 +107,26 @@ cdef inline int add(Latency *latency, list values, long long value_ns) except -1
     return 0
 
 
+cdef struct Backlog:
+    long long beginning, slowest_first, first_due, first
+    double x, y, xx, xy, yy
+
+
+cdef inline void count_response(Backlog *backlog, long long due_ns, long long response_time_ns) noexcept nogil:
+    """What `runner.load.backlog.Backlog` adds for a successful request."""
+    cdef double x = due_ns / 1e9, y = response_time_ns / 1e9
+    backlog.x += x
+    backlog.y += y
+    backlog.xx += x * x
+    backlog.xy += x * y
+    backlog.yy += y * y
+    if due_ns < backlog.beginning:
+        backlog.slowest_first = max(backlog.slowest_first, response_time_ns)
+    elif due_ns < backlog.first_due:
+        backlog.first_due = due_ns
+        backlog.first = response_time_ns
+
+
 cdef class FastConnection:
     """`runner.load.connection.Connection` with its numbers as C variables."""
 
@@ -196,6 +216,13 @@ class FastExchange(Exchange):
         cdef long long begins = timeline.begins_ns, ends = timeline.ends_ns, longest = self._timeout_ns
         cdef long long stamp, duration, first = 0
         cdef Latency durations, response_times
+        cdef Backlog grown
+        cdef long long measure = timeline.measure_ns, end = timeline.end_ns
+        backlog = self.backlog
+        memset(&grown, 0, sizeof(grown))
+        grown.beginning = backlog.beginning_ns
+        grown.slowest_first = backlog.slowest_first_ns
+        grown.first_due, grown.first = backlog.first
         begin(&durations, tally.whole.bins())
         begin(&response_times, tally.response_time.bins())
         cdef list whole = tally.whole.values, responded = tally.response_time.values, idle = self._idle
@@ -232,6 +259,9 @@ class FastExchange(Exchange):
                         succeeded += 1
                         add(&durations, whole, duration)
                         add(&response_times, responded, stamp - connection.due)
+                        count_response(&grown, connection.due - measure, stamp - connection.due)
+                        if stamp >= end:
+                            backlog.late.add(stamp - end)
                     connection.state = IDLE
                     idle.append(connection)
                     continue
@@ -244,6 +274,9 @@ class FastExchange(Exchange):
             tally.response_time.total(response_times.total_ns, response_times.max_ns)
             self.in_flight -= completed
             self.freed_ns = first
+            backlog.add(succeeded, grown.x, grown.y, grown.xx, grown.xy, grown.yy)
+            backlog.slowest_first_ns = max(backlog.slowest_first_ns, grown.slowest_first)
+            backlog.first = min(backlog.first, (grown.first_due, grown.first))
         if self._resends:
             self._resend()
 

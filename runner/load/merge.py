@@ -21,13 +21,14 @@ def merged(seconds: Sequence[WorkerSecond]) -> LoadSecond:
             failures[kind] = failures.get(kind, 0) + count
     counts: dict[str, Any] = {name: sum(getattr(second, name) for second in seconds) for name in _COUNTS}
     latencies: dict[str, Any] = {
-        name: merge(_histogram(getattr(second, name)) for second in seconds) for name in LATENCIES
+        name: merge(histogram_of(getattr(second, name)) for second in seconds) for name in LATENCIES
     }
     cpu_s = round(sum(second.cpu_s for second in seconds), 6)
     return LoadSecond(seconds[0].index, failures=failures, cpu_s=cpu_s, **counts, **latencies)
 
 
-def _histogram(wire: WireHistogram) -> Histogram:
+def histogram_of(wire: WireHistogram) -> Histogram:
+    """Return the histogram that a worker reported."""
     return Histogram(dict(zip(wire.buckets, wire.counts, strict=True)), wire.total_ns, wire.max_ns)
 
 

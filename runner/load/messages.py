@@ -70,6 +70,19 @@ class WorkerSecond(Struct, frozen=True, tag="second", kw_only=True):
     in_flight: Count
 
 
+_Sum: TypeAlias = Annotated[float, Meta(ge=-1e300, le=1e300)]
+
+
+class WireBacklog(Struct, frozen=True, array_like=True):
+    """The content of a `runner.load.backlog.Backlog`."""
+
+    beginning_ns: _Duration
+    slowest_first_ns: Annotated[Nanoseconds, Meta(ge=-1)]
+    first: tuple[Nanoseconds, Nanoseconds]
+    late: WireHistogram
+    sums: tuple[Count, _Sum, _Sum, _Sum, _Sum, _Sum]
+
+
 class WorkerEnd(Struct, frozen=True, tag="end", kw_only=True):
     """A worker's last message.
 
@@ -85,6 +98,7 @@ class WorkerEnd(Struct, frozen=True, tag="end", kw_only=True):
         longest_stall_ns: The longest time in which the worker did not run.
         clock_shift_ns: By how much the wall clock was moved in total.
         peak_rss_kib: The largest resident set.
+        backlog: How response times developed.
     """
 
     unstamped: Count = 0
@@ -98,6 +112,7 @@ class WorkerEnd(Struct, frozen=True, tag="end", kw_only=True):
     longest_stall_ns: _Duration = 0
     clock_shift_ns: _Duration = 0
     peak_rss_kib: Count
+    backlog: WireBacklog
 
 
 class ResponderReady(Struct, frozen=True, tag="ready"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import TypeAlias
 
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Endpoint
@@ -27,21 +28,28 @@ def request_bytes(order: LoadOrder) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8") + body
 
 
-def resolve(endpoint: Endpoint) -> tuple[int, tuple[str | int, ...]]:
-    """Return address family and address, resolved once so that no request has to.
+Target: TypeAlias = tuple[int, tuple[str | int, ...]]
+"""An address family, and an address as `socket.connect` takes it."""
+
+
+def resolve(endpoint: Endpoint) -> tuple[Target, ...]:
+    """Return where to connect to in turn, resolved once so that no request has to.
 
     Raises:
         EnvironmentLacks: The name has no address.
     """
+    hosts = endpoint.addresses or (endpoint.address or endpoint.host,)
     try:
-        host = endpoint.address or endpoint.host
-        addresses = socket.getaddrinfo(host, endpoint.port, type=socket.SOCK_STREAM)
+        return tuple(_target(host, endpoint.port) for host in hosts)
     except OSError as error:
         raise EnvironmentLacks(
             f"the host name {endpoint.host!r} has no address: {error.strerror}",
             hint="check the url in the specification",
         ) from None
-    family, _, _, _, address = addresses[0]
+
+
+def _target(host: str, port: int) -> Target:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     return int(family), (str(address[0]), *(int(part) for part in address[1:]))
 
 

@@ -17,6 +17,7 @@ from runner.load.tolerant_parser import HEAD_END, MAX_HEAD_BYTES, ProtocolFault,
 _REMEMBERED: Final = 256
 _MAX_REMEMBERED_BYTES: Final = 8 * 1024
 _END_OF_HEAD: Final = b"\r\n\r\n"
+_NOT_IN_CHUNKS: Final = "a body that is not in chunks as its head says"
 
 
 class Heads:
@@ -137,9 +138,16 @@ class Response:
         self._parser = None
 
     def _feed_head(self, data: memoryview) -> None:
-        """Parse while the head has not ended; all bytes so far are known, so that parsing can start again."""
-        strange = self._may_be_too_long(data) or not self._understands(data) or self._unusual
-        if strange and not self.complete:
+        """Parse while the head has not ended; all bytes so far are known, so that parsing can start again.
+
+        It starts again for a strange head only, never for a body: whether a body is accepted must not depend on
+        how much of it arrives together with the head.
+        """
+        too_long = self._may_be_too_long(data)
+        understood = not too_long and self._understands(data)
+        if self.status and not self.complete and not understood and not self._unusual:
+            raise ProtocolFault(_NOT_IN_CHUNKS)
+        if (not understood or self._unusual) and not self.complete:
             tolerant = self._tolerant = TolerantParser(head_only=self._head_only, needle=self._needle)
             self.release()
             self._feed_tolerant(tolerant, memoryview(self._kept + data))
@@ -159,7 +167,7 @@ class Response:
     def _feed_body(self, data: memoryview) -> None:
         self._bodiless_bytes += len(data)
         if not self._understands(data) and not self.complete:
-            raise ProtocolFault("a body that is not in chunks as its head says")
+            raise ProtocolFault(_NOT_IN_CHUNKS)
         if self._bodiless_bytes > MAX_HEAD_BYTES and not self.complete:
             raise ProtocolFault("more than 64 KiB between two chunks or behind the last one")
 

@@ -1,9 +1,9 @@
-"""One generator process: reads an order, offers its part of a stage, and reports once a second.
+"""One generator process: reads an order, offers its part of a stage, and reports once a second; then the next.
 
     python -P -m runner.load.worker < order, then the start instant, then an open pipe
 
 It prints the messages of `runner.load.messages`. The end of its standard input means that the runner has
-exited, and ends the worker at once.
+exited or has no more orders, and ends the worker at once.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from runner.core.units import ns
 from runner.load import pacing
@@ -29,6 +30,7 @@ from runner.load.worker_order import WorkerOrder, from_json, start_from_json
 
 _SPARE_FILES = 64
 _PR_SET_TIMERSLACK = 29
+_RESET_PEAK = "5"
 _NOT_COMPILED = (
     "the generator's hot loops were not compiled and ran in Python, which costs more CPU per request; "
     "run `runner doctor` for advice"
@@ -59,12 +61,19 @@ class _Pipe:
 
 
 def main() -> None:
-    """Execute one order."""
+    """Execute orders until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    commands = sys.stdin.buffer
-    order = from_json(commands.readline())
-    if order.cpus:
-        os.sched_setaffinity(0, order.cpus)
+    processors = os.sched_getaffinity(0)
+    while line := sys.stdin.buffer.readline():
+        order = from_json(line)
+        os.sched_setaffinity(0, order.cpus or processors)
+        if not _execute(order, sys.stdin.buffer):
+            return
+        _forget_stage()
+
+
+def _execute(order: WorkerOrder, commands: BinaryIO) -> bool:
+    """Execute one order; returns whether it is done, so that another may follow."""
     pipe = _Pipe(sys.stdout.fileno())
     notes = [note for note in (_raise_file_limit(order),) if note]
     used = [0.0]
@@ -81,7 +90,7 @@ def main() -> None:
     pipe.write(encode(WorkerReady(tuple(notes))))
     start = commands.readline()
     if not start:
-        return
+        return False
     _sleep_exactly()
     gc.freeze()
     gc.disable()
@@ -96,6 +105,17 @@ def main() -> None:
     loop.close()
     pipe.write(encode(_end(loop)))
     pipe.drain()
+    os.set_blocking(commands.fileno(), True)
+    return True
+
+
+def _forget_stage() -> None:
+    """Free the memory of a stage, and let the next one have its own peak."""
+    gc.unfreeze()
+    gc.enable()
+    gc.collect()
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="ascii") as file:  # noqa: PTH123
+        file.write(_RESET_PEAK)  # where that is forbidden, the peak is that of all stages so far
 
 
 def _arrivals(order: WorkerOrder) -> Iterator[pacing.Bunch]:
@@ -143,6 +163,7 @@ def _end(loop: Loop) -> WorkerEnd:
         longest_stall_ns=loop.longest_stall_ns,
         clock_shift_ns=loop.clock_shift_ns,
         peak_rss_kib=_peak_rss_kib(),
+        backlog=loop.exchange.backlog.to_wire(),
     )
 
 

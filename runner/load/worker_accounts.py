@@ -15,8 +15,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from runner.core.facts import ConnectionCounts, LoadSecond
+from runner.core.facts import Backlog, ConnectionCounts, LoadSecond
+from runner.core.histogram import merge
 from runner.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, Seconds
+from runner.load.merge import histogram_of
 from runner.load.messages import WorkerEnd, WorkerSecond
 
 _REPORTED_STALL_NS: Final = 500_000_000
@@ -163,6 +165,21 @@ def connections(accounts: Sequence[Account]) -> ConnectionCounts | None:
     if not ends:
         return None
     return ConnectionCounts(sum(end.opened for end in ends), sum(end.closed_by_server for end in ends))
+
+
+def backlog(accounts: Sequence[Account]) -> Backlog | None:
+    """Return how response times developed; None if no worker told."""
+    reported = [account.end.backlog for account in accounts if account.end]
+    if not reported:
+        return None
+    late = merge(histogram_of(part.late) for part in reported)
+    n, *sums = (sum(column) for column in zip(*(part.sums for part in reported), strict=True))
+    slowest_ns = max(part.slowest_first_ns for part in reported)
+    if slowest_ns < 0:
+        _, slowest_ns = min(part.first for part in reported)
+    x, y, xx, xy, yy = sums
+    beginning_s = reported[0].beginning_ns / NS_PER_S
+    return Backlog(beginning_s, slowest_ns / NS_PER_S, late, (int(n), x, y, xx, xy, yy))
 
 
 def _connection_notes(accounts: Sequence[Account]) -> list[str]:

@@ -24,6 +24,7 @@ from runner.observe.processes import cpu_seconds, resident_bytes, start_ticks
 from runner.observe.trees import TreeTimes, supervisor_of, tree_members
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_LOOKS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +168,18 @@ def _tree_reader(pid: int) -> Reader:
     group = control_group_of(pid)
     if group is None or shares_group_with_runner(group):
         return TreeReader(pid)
+    if pid not in group_pids(group) or _has_strangers(group, pid):
+        return TreeReader(pid)
+    return GroupReader(group, supervisor_of(pid), is_container=False)
+
+
+def _has_strangers(group: ControlGroup, pid: int) -> bool:
+    """Return whether a group has members that are not of a tree; one that starts or ends meanwhile is not."""
     supervisor = supervisor_of(pid)
-    members = group_pids(group)
-    if pid in members and members <= {*tree_members(pid), supervisor}:
-        return GroupReader(group, supervisor, is_container=False)
-    return TreeReader(pid)
+    strangers = group_pids(group)
+    for _ in range(_LOOKS):
+        strangers &= group_pids(group) - {*tree_members(pid), supervisor}
+    return bool(strangers)
 
 
 _READERS: Final[dict[SubjectKind, Callable[[int], Reader | None]]] = {

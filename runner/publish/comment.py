@@ -13,7 +13,7 @@ from runner.core.errors import UsageError
 from runner.core.results import ConfigurationResults, Results, Stage
 from runner.publish.difference import differences
 from runner.publish.sanitize import sanitized, visible, without_commands
-from runner.report import conclusion, prose, tables
+from runner.report import conclusion, metric_text, prose, tables
 from runner.report.limit_text import limit
 from runner.report.markdown_text import EMPTY, Markdown, block, code, join, listed, markdown, table, unmarked
 from runner.report.number_format import plural
@@ -216,7 +216,7 @@ def _thresholds(results: Results, *, ok: bool) -> Markdown:
         [
             code(threshold.expr),
             f"{configuration.name}, {stage.title}" if several else stage.title,
-            tables.threshold_value(threshold),
+            metric_text.threshold_value(threshold, stage),
             "passed" if ok else markdown("**failed**"),
         ]
         for configuration, stage in _stages(results)

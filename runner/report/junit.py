@@ -15,7 +15,7 @@ from runner.core.codes import StageStatus, Validity
 from runner.core.metrics import METRICS
 from runner.core.results import ConfigurationResults, Results, Stage
 from runner.report import metric_text, number_format
-from runner.report.tables import threshold_value
+from runner.report.metric_text import threshold_value
 
 _NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters outside XML 1.0 (section 2.2)."""
@@ -53,7 +53,7 @@ def _cases(stage: Stage, suite: str) -> Iterator[ET.Element]:
     for threshold in stage.thresholds:
         case = _case(f"{stage.title}: {threshold.expr}", suite)
         if not threshold.ok:
-            value = threshold_value(threshold)
+            value = threshold_value(threshold, stage)
             measured = value if threshold.value is None else f"measured {value}"
             _add(case, "failure", f"{threshold.expr} failed: {measured}", _verdict(stage))
         yield case
@@ -88,7 +88,7 @@ def _verdict(stage: Stage) -> str:
 def _figures(stage: Stage) -> str:
     target = f"Target RPS: {number_format.rate(stage.target_rps)}"
     metrics = [METRICS[path] for path in _FIGURES]
-    measured = [f"{metric.title}: {metric_text.with_unit(metric, metric.read(stage))}" for metric in metrics]
+    measured = [f"{metric.title}: {metric_text.with_unit(metric, stage)}" for metric in metrics]
     return "\n".join([target, *measured, f"Verdict: {_verdict(stage)}"])
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from runner.core.metrics import KEY_METRICS, LATENCIES, METRICS, Dimension, Metric
-from runner.report.number_format import FORMATS, NOT_MEASURED
+from runner.core.codes import Unbounded
+from runner.core.metrics import KEY_METRICS, LATENCIES, METRICS, Dimension, Metric, lost_share, metric_of
+from runner.core.results import Stage, ThresholdResult
+from runner.report import number_format
+from runner.report.number_format import FORMATS, NOT_MEASURED, listed
 
 _HEADING_UNITS: Final = {Dimension.TIME: " (ms)", Dimension.CORES: " (cores)", Dimension.SIZE: " (MiB)"}
+_TIMEOUTS: Final = ("timeout", "connect_timeout")
 _VALUE_UNITS: Final = {
     Dimension.TIME: " ms",
     Dimension.CORES: " cores",
@@ -26,11 +30,38 @@ def figure(metric: Metric, value: float | None) -> str:
     return FORMATS[metric.dimension](value)
 
 
-def with_unit(metric: Metric, value: float | None) -> str:
-    """Return a value as it stands alone."""
-    if value is None:
-        return NOT_MEASURED
-    return f"{figure(metric, value)}{_VALUE_UNITS.get(metric.dimension, '')}"
+def cell(metric: Metric, stage: Stage) -> str:
+    """Return the value in a stage as it stands below `heading`, or why it has no finite one."""
+    value, why = metric.read(stage), metric.unbounded(stage)
+    return figure(metric, value) if why is None or value is not None else unbounded(stage, why)
+
+
+def unbounded(stage: Stage, why: Unbounded) -> str:
+    """Return what a statistic without a finite value shows: ``> 1 s: 10 % failed``."""
+    if why is Unbounded.OUT_OF_RANGE:
+        return "> 60 s"
+    requests, lost = stage.requests, number_format.share(lost_share(stage))
+    timeouts = sum(requests.failures.get(kind, 0) for kind in _TIMEOUTS)
+    what = listed([word for word in ("failed", "dropped") if getattr(requests, word)], "or")
+    only_timeouts = timeouts == requests.lost and stage.timeout_s
+    value = f"> {number_format.seconds(stage.timeout_s)}" if only_timeouts else "no value"
+    return f"{value}: {lost} {what}"
+
+
+def with_unit(metric: Metric, stage: Stage) -> str:
+    """Return the value in a stage as it stands alone."""
+    value, text = metric.read(stage), cell(metric, stage)
+    return text if value is None else f"{text}{_VALUE_UNITS.get(metric.dimension, '')}"
+
+
+def threshold_value(threshold: ThresholdResult, stage: Stage) -> str:
+    """Return what was measured for a threshold, in its metric's unit."""
+    metric = metric_of(threshold.expr)
+    if threshold.unbounded:
+        return unbounded(stage, threshold.unbounded)
+    if metric is None or threshold.value is None:
+        return plain(threshold.value)
+    return f"{figure(metric, threshold.value)}{_VALUE_UNITS.get(metric.dimension, '')}"
 
 
 def key_heading(name: str) -> str:

@@ -14,7 +14,6 @@ from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, mar
 from runner.report.tables import differs
 
 _NOTABLE: Final = 1.3
-_MORE: Final = 1.005
 _KINDS_SHOWN: Final = 3
 
 
@@ -86,10 +85,9 @@ def _throughput(stages: Sequence[Stage]) -> Markdown:
 
 
 def _shortfall(stage: Stage) -> Markdown:
-    backlog = "; the excess was queued during the warm-up" if (stage.achieved or 0) >= _MORE else ""
     return markdown(
-        "At {:rate} RPS, the service achieved {:rate} RPS ({:share} of the target{}).{}",
-        *(stage.target_rps, stage.actual_rps, stage.achieved, backlog, _losses(stage)),
+        "At {:rate} RPS, the service achieved {:rate} RPS ({:share} of the target).{}",
+        *(stage.target_rps, stage.actual_rps, stage.achieved, _losses(stage)),
     )
 
 

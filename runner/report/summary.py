@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from runner.core.codes import StageStatus, Validity
+from runner.core.codes import StageStatus, Unbounded, Validity
 from runner.core.metrics import METRICS
 from runner.core.results import Results, Stage
 from runner.report import metric_text
 from runner.report.capacity import shown
+from runner.report.metric_text import threshold_value
 from runner.report.number_format import NOT_APPLICABLE
 from runner.report.sparkline import rate_sparkline
-from runner.report.tables import threshold_value
 
 TEXT_COLUMNS: Final = frozenset({"configuration", "stage", "rate over time", "verdict"})
 """Columns that hold no numbers."""
@@ -31,7 +31,7 @@ class FailedThreshold:
 def broken_thresholds(results: Results) -> list[FailedThreshold]:
     """Return every threshold that failed, in the order of the stages."""
     return [
-        FailedThreshold(configuration.name, stage.title, threshold.expr, threshold_value(threshold))
+        FailedThreshold(configuration.name, stage.title, threshold.expr, threshold_value(threshold, stage))
         for configuration in results.configurations
         for stage in configuration.stages
         for threshold in stage.thresholds
@@ -72,7 +72,9 @@ def _row(stage: Stage) -> dict[str, str]:
 
 def _short(path: str, stage: Stage) -> str:
     metric = METRICS[path]
-    return NOT_APPLICABLE if (value := metric.read(stage)) is None else metric_text.figure(metric, value)
+    if metric.unbounded(stage) is Unbounded.LOST:
+        return "failed"
+    return metric_text.cell(metric, stage) if metric.read(stage) is not None else NOT_APPLICABLE
 
 
 def _verdict(stage: Stage) -> str:

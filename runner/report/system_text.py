@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from runner.core.facts import ImageFacts, ProxyFacts, SystemDescription
 from runner.core.results import ConfigurationResults
 from runner.report import number_format
-from runner.report.markdown_text import EMPTY, Markdown, code, listed, markdown, table
+from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown, table
 from runner.report.number_format import plural
 
 _SHORT: Final = 19
@@ -29,15 +29,24 @@ def described(configuration: ConfigurationResults) -> Markdown:
 def _app(topology: SystemDescription) -> Markdown:
     replicas = topology.replicas or 1
     if topology.url is not None:
-        unchecked = topology.certificate == "not checked"
         where = markdown("An existing service at {}", code(topology.url))
-        return markdown("{} (certificate not verified)" if unchecked else "{}", where)
+        notes = [_addresses(topology)] if topology.addresses or topology.unused_addresses else []
+        notes += [markdown("certificate not verified")] if topology.certificate == "not checked" else []
+        return markdown("{} ({})", where, join("; ", notes)) if notes else where
     if topology.engine is not None:
         return markdown("{} in Docker", plural(replicas, "replica"))
     if topology.command is None:
         return markdown("A system of kind {}", code(topology.kind or "unknown"))
     processes = "One process" if replicas == 1 else f"{replicas:,} processes"
     return markdown("{} ({})", processes, code(" ".join(topology.command)))
+
+
+def _addresses(topology: SystemDescription) -> Markdown:
+    """Return which of several addresses of the service's host received load."""
+    if topology.addresses:
+        return markdown("requests went to {} in turn", join(", ", map(code, topology.addresses)))
+    used, unused = code(topology.address or ""), join(", ", map(code, topology.unused_addresses or ()))
+    return markdown("all load went to {}, none to {}", used, unused)
 
 
 def _loaded(configuration: ConfigurationResults) -> Markdown:
@@ -76,8 +85,7 @@ def system_table(topology: SystemDescription) -> Markdown:
 def _rows(topology: SystemDescription) -> Iterator[tuple[str, str]]:
     if topology.command:
         yield "command", code(" ".join(topology.command))
-    if topology.url:
-        yield "url", code(topology.url)
+    yield from _place(topology)
     for part, image in (topology.images or {}).items():
         yield f"{part} image", _image(image)
     if topology.build and topology.build.base:
@@ -94,6 +102,14 @@ def _rows(topology: SystemDescription) -> Iterator[tuple[str, str]]:
     limits = asdict(topology.limits) if topology.limits else {}
     if known := [f"{name} {value}" for name, value in limits.items() if value is not None]:
         yield "limits per replica", ", ".join(known)
+
+
+def _place(topology: SystemDescription) -> Iterator[tuple[str, str]]:
+    if topology.url:
+        yield "url", code(topology.url)
+    if topology.address:
+        several = topology.addresses or topology.unused_addresses
+        yield "address", _addresses(topology) if several else code(topology.address)
 
 
 def _image(image: ImageFacts) -> Markdown:

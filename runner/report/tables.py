@@ -7,8 +7,8 @@ from typing import Final, TypeAlias
 
 from runner.core.codes import StageStatus
 from runner.core.facts import Role
-from runner.core.metrics import LATENCIES, METRICS, lost_share, metric_of
-from runner.core.results import ConfigurationResults, EnvironmentValue, Stage, ThresholdResult
+from runner.core.metrics import LATENCIES, METRICS, lost_share
+from runner.core.results import ConfigurationResults, EnvironmentValue, Stage
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
 from runner.report.number_format import NOT_APPLICABLE, NOT_MEASURED
@@ -45,13 +45,15 @@ def _groups(stages: Sequence[Stage]) -> Iterator[list[_Row]]:
     if any(stage.calibration for stage in stages):
         latencies.append(("Generator Baseline p50 / p95 / p99 (ms)", _baseline))
     others = [METRICS[f"{kind.name}.p95"] for kind in LATENCIES if kind.name != "duration"]
-    known = [metric for metric in others if any(metric.read(stage) is not None for stage in stages)]
+    known = [
+        metric for metric in others if any(metric.read(s) is not None or metric.unbounded(s) for s in stages)
+    ]
     yield latencies + [_row(metric.path) for metric in known]
 
 
 def _row(path: str) -> _Row:
     metric = METRICS[path]
-    cell = _SPECIAL.get(path) or (lambda stage: metric_text.figure(metric, metric.read(stage)))
+    cell = _SPECIAL.get(path) or (lambda stage: metric_text.cell(metric, stage))
     return metric_text.heading(metric), cell
 
 
@@ -77,7 +79,7 @@ def _connect(stage: Stage) -> str:
 
 def _response_time(stage: Stage) -> str:
     """Return it in bold if it differs notably from the duration."""
-    shown = number_format.ms(stage.response_time_ms.p95)
+    shown = metric_text.cell(METRICS["response_time.p95"], stage)
     return _bold(shown) if differs(stage) else shown
 
 
@@ -130,18 +132,17 @@ def _roles(stages: Sequence[Stage]) -> list[str]:
 def thresholds(stages: Sequence[Stage]) -> Markdown:
     """Return every threshold of every stage with its value; empty without any."""
     rows = [
-        [code(check.expr), stage.title, threshold_value(check), "passed" if check.ok else _bold("failed")]
+        [
+            code(check.expr),
+            stage.title,
+            metric_text.threshold_value(check, stage),
+            "passed" if check.ok else _bold("failed"),
+        ]
         for stage in stages
         for check in stage.thresholds
     ]
     head = ["Threshold", "Stage", "Measured", "Result"]
     return table(head, rows, figures=False) if rows else EMPTY
-
-
-def threshold_value(threshold: ThresholdResult) -> str:
-    """Return what was measured for a threshold, in its metric's unit."""
-    metric = metric_of(threshold.expr)
-    return metric_text.with_unit(metric, threshold.value) if metric else metric_text.plain(threshold.value)
 
 
 def every_stage(configurations: Configurations) -> Iterator[tuple[ConfigurationResults, Stage]]:

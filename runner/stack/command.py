@@ -83,12 +83,12 @@ async def start(
     cpus: Sequence[int] = (),
     secrets: Mapping[str, str] | None = None,
 ) -> Command:
-    """Start a command in the current directory, guarded by the watchdog.
+    """Start a command where the context says, guarded by the watchdog.
 
     Args:
         argv: Program and arguments; the program is looked up as a shell would.
         env: Added to the runner's own environment.
-        ctx: Provides the run's id and the watchdog.
+        ctx: Provides the run's id, the watchdog, and where commands start.
         name: As in `Command`.
         role: As in `Command`.
         port: As in `Command`.
@@ -99,12 +99,14 @@ async def start(
         EnvironmentLacks: There is no such program, or it cannot be run.
     """
     environment = {**os.environ, **env, COOKIE: ctx.run_id}
-    program = find_program(argv[0], environment.get("PATH", os.defpath))
+    program = find_program(argv[0], environment.get("PATH", os.defpath), ctx.commands_in)
     _refuse_nul(argv, environment)
     words = [program, *argv[1:]]
     output = OutputTail(secrets=secrets)
     try:
-        process = await supervise(program, words, environment, ctx, output_fd=output.write_fd, cpus=cpus)
+        process = await supervise(
+            program, words, environment, ctx, name=name, output_fd=output.write_fd, cpus=cpus
+        )
     except BaseException as error:
         output.close()
         if isinstance(error, OSError):
@@ -138,25 +140,33 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def find_program(name: str, path: str) -> str:
+def find_program(name: str, path: str, folder: Path | None = None) -> str:
     """Return where a program is: on `path`, else among the commands installed beside the runner.
 
     The second place makes ``app-server`` work when the virtual environment is not activated.
     It comes last, so that ``python`` stays the user's own.
 
+    Args:
+        name: A name with a slash is a path.
+        path: As in ``PATH``.
+        folder: Where relative paths start; None for the current directory.
+
     Raises:
         EnvironmentLacks: It is nowhere, or is not executable.
     """
     beside_runner = str(Path(sys.executable).parent)
-    if program := shutil.which(name, path=os.pathsep.join([path, beside_runner])):
+    file = folder / name if folder and os.sep in name else Path(name)
+    place = str(file) if folder else name  # not a Path: "./serve" must keep its slash
+    if program := shutil.which(place, path=os.pathsep.join([path, beside_runner])):
         return program
-    if os.sep in name and Path(name).exists():
-        what = "is a folder" if Path(name).is_dir() else "is not executable"
-        raise EnvironmentLacks(f"topology.app.command: {name} {what}", hint=_hint_for_file(name))
+    if os.sep in name and file.exists():
+        what = "is a folder" if file.is_dir() else "is not executable"
+        raise EnvironmentLacks(f"topology.app.command: {name} {what}", hint=_hint_for_file(file))
     if os.sep in name:
+        where = printable(folder) if folder else f"the current directory, {printable(Path.cwd())}"
         raise EnvironmentLacks(
             f"topology.app.command: {name} does not exist",
-            hint=f"paths in a command are relative to the current directory, {printable(Path.cwd())}",
+            hint=f"paths in a command are relative to {where}",
         )
     raise EnvironmentLacks(f"topology.app.command: command not found: {name}", hint=_hint_for_name(name))
 
@@ -182,8 +192,8 @@ def describe_exit(status: int) -> str:
         return f"was killed by signal {-status}"
 
 
-def _hint_for_file(name: str) -> str:
-    return "" if Path(name).is_dir() else f"make it executable: chmod +x {name}"
+def _hint_for_file(file: Path) -> str:
+    return "" if file.is_dir() else f"make it executable: chmod +x {printable(file)}"
 
 
 def _hint_for_name(name: str) -> str:

@@ -1,34 +1,47 @@
-"""A control group of a run's own: no process leaves it by forking, changing its session or its memory.
+"""Control groups of a run's own: no process leaves one by forking, changing its session or its memory.
 
-It only tells members apart: it is made where no controller divides CPU or memory between groups, so that
-it does not change what is measured. It needs root or a delegated group, in version 2 or in the hierarchies
-``name=systemd``, ``pids`` or ``freezer`` of version 1. Standard library only, for the watchdog process.
+A run has one group, and each of its commands a group in it, which also counts the CPU of processes that
+nobody waits for. They are made where no controller divides CPU or memory between groups, so that they do not
+change what is measured. They need root or a delegated group, in version 2 or in a hierarchy of version 1.
+Version 1 counts CPU in ``cpuacct`` only, which is not used where it also divides CPU. Standard library only,
+for the watchdog process.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-_HIERARCHIES: Final = ("", "name=systemd", "pids", "freezer")
+_HIERARCHIES: Final = ("", "cpuacct", "name=systemd", "pids", "freezer")
 """In the order of preference; the empty name is version 2."""
 
+_DIVIDING: Final = frozenset({"cpu", "cpuset", "io", "memory"})
+_EMPTIES_WITHIN_S: Final = 1.0
+_LOOK_INTERVAL_S: Final = 0.02
 
-def create_group(run_id: str) -> Path | None:
-    """Return the folder of the run's group, created if necessary; None where that is not possible.
+
+def create_group(run_id: str, command: str = "") -> Path | None:
+    """Return the folder of a run's group, created if necessary; None where that is not possible.
 
     The group is below the group of this process, so calls by the same process return the same folder.
+
+    Args:
+        run_id: The run.
+        command: The name of one of its commands, for that command's group within the run's.
     """
     for parent in _own_groups():
-        group = parent / _name(run_id)
+        whole = parent / _name(run_id)
+        group = whole / command
         with suppress(OSError):
+            whole.mkdir(exist_ok=True)
             group.mkdir(exist_ok=True)
             if os.access(group / "cgroup.procs", os.W_OK):
                 return group
-            group.rmdir()
+            remove_group(whole)
     return None
 
 
@@ -49,10 +62,20 @@ def members(group: Path | None) -> set[int]:
 
 
 def remove_group(group: Path | None) -> None:
-    """Remove a group and all groups below it; those that still have members stay."""
-    for folder, _, _ in os.walk(group, topdown=False) if group else ():
+    """Remove a group and all groups below it; those that still have members stay.
+
+    The kernel keeps a group for an instant after its last member has ended: this waits up to a second.
+    """
+    deadline = time.monotonic() + _EMPTIES_WITHIN_S
+    while group and not _removed(group) and time.monotonic() < deadline:
+        time.sleep(_LOOK_INTERVAL_S)
+
+
+def _removed(group: Path) -> bool:
+    for folder, _, _ in os.walk(group, topdown=False):
         with suppress(OSError):
             Path(folder).rmdir()
+    return not group.exists()
 
 
 def _name(run_id: str) -> str:
@@ -71,11 +94,21 @@ def _own_groups() -> Iterator[Path]:
         if hierarchy in paths and hierarchy in mounts:
             root, point = mounts[hierarchy]
             inner = paths[hierarchy] if root == "/" else paths[hierarchy].removeprefix(root)
-            yield point / inner.lstrip("/")
+            group = point / inner.lstrip("/")
+            if not _divides(group):
+                yield group
+
+
+def _divides(group: Path) -> bool:
+    """Return whether the groups below one of version 2 share resources out among them."""
+    try:
+        return bool(_DIVIDING & set((group / "cgroup.subtree_control").read_text().split()))
+    except OSError:
+        return False
 
 
 def _mounts() -> dict[str, tuple[str, Path]]:
-    """Return each hierarchy's root and mount point (proc_pid_mountinfo(5))."""
+    """Return the root and mount point of each hierarchy that divides nothing (proc_pid_mountinfo(5))."""
     mounts: dict[str, tuple[str, Path]] = {}
     for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
         before, _, after = line.partition(" - ")
@@ -84,6 +117,6 @@ def _mounts() -> dict[str, tuple[str, Path]]:
         place = (fields[3], Path(fields[4]))
         if kind == "cgroup2":
             mounts[""] = place
-        elif kind == "cgroup":
+        elif kind == "cgroup" and not _DIVIDING & set(options.split(",")):
             mounts |= {name: place for name in options.split(",") if name in _HIERARCHIES}
     return mounts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 import trio
 
-from runner.core.errors import EnvironmentLacks
+from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.facts import Endpoint, Event, Role, Subject, SystemDescription, Tls
 from runner.core.tls_context import client_context
 from runner.core.units import Seconds
 from runner.experiment.model import ExternalTopology
 from runner.experiment.topology import Certificates
 from runner.experiment.url import host_of
-from runner.stack.external_probe import check_tls, first_reachable
+from runner.stack.external_probe import check_reachable, check_tls, first_reachable
 from runner.stack.protocols import StackContext
 from runner.stack.readiness import wait_ready
 from runner.stack.reaper import Process, is_running, look_up
@@ -26,6 +26,8 @@ from runner.stack.target_policy import addresses_of, check_target
 
 _READY_WITHIN_S: Final[Seconds] = 5.0
 _LOOK_INTERVAL_S: Final[Seconds] = 0.1
+_MAX_ADDRESSES: Final = 16
+"""Each needs a worker process of its own."""
 
 
 @dataclass(slots=True)
@@ -77,31 +79,72 @@ async def open_external(topology: ExternalTopology, ctx: StackContext) -> AsyncI
     processes = tuple(_find_process(pid) for pid in topology.pids)
     tls = _tls(topology, ctx)
     context = _context(tls) if tls else None
-    endpoint = await _endpoint(topology, ctx, tls)
-    address = endpoint.address or endpoint.host
-    if tls and context:
-        await check_tls(topology.url, address, endpoint.port, tls, context)
-    if topology.health is not None:
-        await wait_ready(
-            topology.url.rstrip("/") + topology.health,
-            deadline_s=_READY_WITHIN_S,
-            alive=lambda: None,
-            name=topology.url,
-            address=address,
-            verify=context,
-        )
-    yield ExternalStack(endpoint, processes, _description(topology, endpoint))
+    endpoint, unused = await _endpoint(topology, ctx, tls)
+    for address in endpoint.addresses or [endpoint.address or endpoint.host]:
+        if tls and context:
+            await check_tls(topology.url, address, endpoint.port, tls, context)
+        if topology.health is not None:
+            await wait_ready(
+                topology.url.rstrip("/") + topology.health,
+                deadline_s=_READY_WITHIN_S,
+                alive=lambda: None,
+                name=topology.url,
+                address=address,
+                verify=context,
+            )
+    yield ExternalStack(endpoint, processes, _description(topology, endpoint, unused))
 
 
-async def _endpoint(topology: ExternalTopology, ctx: StackContext, tls: Tls | None) -> Endpoint:
-    """Return where to connect to: resolved once, checked against the policy, and reachable."""
+async def _endpoint(
+    topology: ExternalTopology, ctx: StackContext, tls: Tls | None
+) -> tuple[Endpoint, tuple[str, ...]]:
+    """Return where to connect to, and the host's other addresses.
+
+    They are resolved once, checked against the policy, and reachable.
+    """
     url, host = urlsplit(topology.url), host_of(topology.url)
     port = url.port or (443 if tls else 80)
     addresses = await trio.to_thread.run_sync(addresses_of, host, port)
     check_target(host, addresses, allow_hosts=ctx.allow_hosts, authorized=ctx.authorized)
-    address = await first_reachable(topology.url, addresses, port)
-    pinned = "" if address == host else address
-    return Endpoint(host, port, "https" if tls else "http", url.path.rstrip("/"), pinned, tls)
+    used = await _used(topology, addresses, port)
+    unused = tuple(address for address in addresses if address not in used)
+    if len(addresses) > 1:
+        ctx.say(_choice(host, used, unused))
+    return (
+        Endpoint(
+            host=host,
+            port=port,
+            scheme="https" if tls else "http",
+            base_path=url.path.rstrip("/"),
+            address="" if used[0] == host else used[0],
+            tls=tls,
+            addresses=used if len(used) > 1 else (),
+        ),
+        unused,
+    )
+
+
+async def _used(topology: ExternalTopology, addresses: Sequence[str], port: int) -> tuple[str, ...]:
+    """Return the addresses that load goes to."""
+    if topology.resolve == "first":
+        return (await first_reachable(topology.url, addresses, port),)
+    if len(addresses) > _MAX_ADDRESSES:
+        raise StackFailed(
+            f"{topology.url} has {len(addresses)} addresses; topology.resolve: all spreads load over at most "
+            f"{_MAX_ADDRESSES}",
+            hint="use topology.resolve: first, or a url with one address",
+        )
+    await check_reachable(topology.url, addresses, port)
+    return tuple(addresses)
+
+
+def _choice(host: str, used: Sequence[str], unused: Sequence[str]) -> str:
+    if not unused:
+        return f"{host} has {len(used)} addresses; requests go to {', '.join(used)} in turn"
+    return (
+        f"{host} has {len(used) + len(unused)} addresses; all load goes to {used[0]}, none to "
+        f"{', '.join(unused)} (topology.resolve: all spreads it over all of them)"
+    )
 
 
 def _tls(topology: ExternalTopology, ctx: StackContext) -> Tls | None:
@@ -122,7 +165,9 @@ def _context(tls: Tls) -> ssl.SSLContext:
         raise EnvironmentLacks(f"topology.tls.ca_file: {tls.ca_file} cannot be read: {reason}") from None
 
 
-def _description(topology: ExternalTopology, endpoint: Endpoint) -> SystemDescription:
+def _description(
+    topology: ExternalTopology, endpoint: Endpoint, unused: tuple[str, ...]
+) -> SystemDescription:
     certificate: Literal["checked", "not checked"] | None = None
     if endpoint.tls:
         certificate = "not checked" if endpoint.tls.insecure else "checked"
@@ -131,6 +176,8 @@ def _description(topology: ExternalTopology, endpoint: Endpoint) -> SystemDescri
         url=topology.url,
         pids=topology.pids,
         address=endpoint.address or None,
+        addresses=endpoint.addresses or None,
+        unused_addresses=unused or None,
         certificate=certificate,
     )
 

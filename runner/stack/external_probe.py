@@ -33,15 +33,36 @@ async def first_reachable(url: str, addresses: Sequence[str], port: int) -> str:
     async with _in_time(f"{url} does not accept a connection"):
         for address in addresses:
             try:
-                stream = await trio.open_tcp_stream(address, port)
+                await _connect(address, port)
             except OSError as error:
                 refusal = error
             else:
-                await stream.aclose()
                 return address
     raise StackFailed(
         f"{url} cannot be reached: {_reason(refusal)}", hint="start the service, or correct the url"
     ) from refusal
+
+
+async def check_reachable(url: str, addresses: Sequence[str], port: int) -> None:
+    """Return when every address has accepted a connection.
+
+    Raises:
+        StackFailed: One does not; the message names it.
+    """
+    for address in addresses:
+        try:
+            async with _in_time(f"{url} does not accept a connection at {address}"):
+                await _connect(address, port)
+        except OSError as error:
+            raise StackFailed(
+                f"{url} cannot be reached at {address}: {_reason(error)}",
+                hint="start the service there, or use topology.resolve: first",
+            ) from error
+
+
+async def _connect(address: str, port: int) -> None:
+    stream = await trio.open_tcp_stream(address, port)
+    await stream.aclose()
 
 
 async def check_tls(url: str, address: str, port: int, tls: Tls, context: ssl.SSLContext) -> None:

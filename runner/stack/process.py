@@ -1,7 +1,7 @@
 """Topology `process`: commands started on this host, and ended with all their descendants.
 
-A command runs in the directory that the runner was started in, as it would from a shell,
-with ``{port}`` replaced.
+A command runs in the directory that the runner was started in, as it would from a shell, or in the one
+that ``--base-dir`` names, with ``{port}`` replaced.
 """
 
 from __future__ import annotations
@@ -170,14 +170,9 @@ async def _cancel_at_death(command: Command, scope: trio.CancelScope) -> None:
 
 async def _take_down(commands: Sequence[Command], ctx: StackContext) -> None:
     """End every process of this run, however far it is from the command that it descends from."""
-    group = create_group(ctx.run_id)
     roots = {pid: started for command in commands for pid, started in command.roots.items()}
-    ended = await trio.to_thread.run_sync(
-        lambda: reaper.end(ctx.run_id, roots, grace_s=_GRACE_S, group=group)
-    )
-    if not ended:
+    if not await trio.to_thread.run_sync(_end_processes, ctx.run_id, roots):
         ctx.say("some processes of the app could not be ended; `runner clean` tries again")
-    remove_group(group)
     for command in commands:
         with trio.move_on_after(1):
             await command.process.close()
@@ -186,3 +181,11 @@ async def _take_down(commands: Sequence[Command], ctx: StackContext) -> None:
         lines = command.output.lines(KEPT_LINES)
         command.output.close()
         ctx.keep_log(command.name, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _end_processes(run_id: str, roots: Mapping[int, int]) -> bool:
+    """End a run's processes and remove its control groups; return whether no process is left."""
+    group = create_group(run_id)
+    ended = reaper.end(run_id, roots, grace_s=_GRACE_S, group=group)
+    remove_group(group)
+    return ended

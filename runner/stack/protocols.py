@@ -52,6 +52,7 @@ class StackContext:
         say: Shows the user a line of progress, such as a build step.
         allow_hosts: Hosts other than this machine that the specification allows load on.
         authorized: Whether ``--i-am-authorized`` was given.
+        commands_in: Where commands start; None for the runner's own working directory.
         keep_rendered: Stores a file that was generated for this stack, such as ``nginx.conf``.
         keep_log: Stores the end of the output of one command or container, such as ``app-1``.
     """
@@ -64,6 +65,7 @@ class StackContext:
     say: Callable[[str], None]
     allow_hosts: tuple[str, ...] = ()
     authorized: bool = False
+    commands_in: Path | None = None
     keep_rendered: Keep = keep_nothing
     keep_log: Keep = keep_nothing
 

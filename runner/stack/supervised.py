@@ -9,7 +9,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import trio
@@ -35,13 +34,11 @@ class Supervised:
         pid: The command's own pid, which is also the id of its session and process group.
         started: Its start time in clock ticks since boot.
         parent: Its parent process.
-        group: The run's control group, None where there is none.
     """
 
     pid: int
     started: int
     parent: trio.Process
-    group: Path | None
     _reports: int
     _returncode: int | None = field(default=None, init=False)
 
@@ -89,6 +86,7 @@ async def supervise(
     env: Mapping[str, str],
     ctx: StackContext,
     *,
+    name: str,
     output_fd: int,
     cpus: Sequence[int] = (),
 ) -> Supervised:
@@ -98,7 +96,8 @@ async def supervise(
         program: Its path.
         argv: Its arguments, with its name first.
         env: Its whole environment.
-        ctx: Provides the run's id and the guard.
+        ctx: Provides the run's id, the guard, and where the program starts.
+        name: The command's name in the run, and that of its control group.
         output_fd: Receives what it writes to stdout and stderr.
         cpus: Processors to pin it to, empty for any.
 
@@ -106,8 +105,13 @@ async def supervise(
         OSError: The program cannot be executed.
         EnvironmentLacks: The parent process does not start.
     """
-    group = create_group(ctx.run_id)
-    places = {"cpus": list(cpus), "output": output_fd, "group": str(group) if group else None}
+    group = create_group(ctx.run_id, name)
+    places = {
+        "cpus": list(cpus),
+        "output": output_fd,
+        "group": str(group) if group else None,
+        "folder": str(ctx.commands_in) if ctx.commands_in else None,
+    }
     request = json.dumps({"program": program, "argv": argv, "env": dict(env)} | places).encode()
     reports, write_end = os.pipe()
     try:
@@ -122,7 +126,7 @@ async def supervise(
         await _end_of(parent, ctx)
         raise OSError(started["errno"], os.strerror(started["errno"]))
     ctx.guard.process(started["pid"])
-    return Supervised(started["pid"], started["started"], parent, group, reports)
+    return Supervised(started["pid"], started["started"], parent, reports)
 
 
 async def _start_parent(request: bytes, write_end: int, ctx: StackContext, *, pass_fd: int) -> trio.Process:

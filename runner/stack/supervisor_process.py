@@ -69,6 +69,8 @@ def _execute(request: dict[str, Any], signals: dict[signal.Signals, Any], failed
         for number in _HANDLED_BY_PYTHON:
             signal.signal(number, signal.SIG_DFL)
         os.setsid()
+        if request["folder"]:
+            os.chdir(request["folder"])
         if request["cpus"]:
             os.sched_setaffinity(0, request["cpus"])
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -162,7 +162,7 @@ class _Line(Struct, frozen=True, omit_defaults=True):
 
 def _pack(value: object) -> _PackedHistogram | None:
     assert isinstance(value, Histogram)
-    return _PackedHistogram(value.encode(), value.total_ns, value.max_ns) if value.counts else None
+    return _PackedHistogram(value.encode(), value.total_ns, value.max_ns) if value else None
 
 
 def _unpack(kind: type, value: Any) -> Histogram:

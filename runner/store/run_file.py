@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from runner.core.errors import StoredRunError
 from runner.core.facts import RunFacts, TrialFacts
@@ -40,6 +40,7 @@ class RunFile(Struct, frozen=True):
         stages: Names of the stages that were selected; empty for all.
         authorized: Whether load may be sent to hosts that the specification allows.
         calibrate: Whether the generator is calibrated first.
+        commands_in: Where commands start, relative to the run's folder; absent for the current directory.
     """
 
     run: RunFacts
@@ -48,6 +49,7 @@ class RunFile(Struct, frozen=True):
     stages: tuple[str, ...] = ()
     authorized: bool = False
     calibrate: bool = True
+    commands_in: str | UnsetType = UNSET
 
     def to_json(self) -> bytes:
         """Return the file's content."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from runner.core.errors import OutputError, UsageError
+from runner.core.errors import EnvironmentLacks, OutputError, UsageError
 from runner.store.atomic_write import atomic_write
 from runner.store.journal import Journal
 
@@ -20,6 +20,7 @@ REPORT: Final = "report.md"
 RESULTS: Final = "results.json"
 SPEC: Final = "spec.yaml"
 _SCRATCH: Final = "loadproof-run-"
+_TMPDIR: Final = "set TMPDIR to a folder that is writable and has space"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +73,37 @@ def make_folder(path: Path) -> RunFolder:
 
 
 def rescue_folder() -> RunFolder:
-    """Return a new temporary folder, for results that cannot be written to their own."""
-    return RunFolder(Path(tempfile.mkdtemp(prefix="loadproof-rescued-")))
+    """Return a new temporary folder, for results that cannot be written to their own.
+
+    Raises:
+        OutputError: None can be created.
+    """
+    try:
+        return RunFolder(Path(tempfile.mkdtemp(prefix="loadproof-rescued-")))
+    except OSError as error:
+        raise OutputError(f"no temporary folder can be created: {error.strerror}", hint=_TMPDIR) from None
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Provide a private folder for logs and rendered files of one run; removes those of killed runs."""
+    """Provide a private folder for logs and rendered files of one run; removes those of killed runs.
+
+    Raises:
+        EnvironmentLacks: None can be created.
+    """
+    try:
+        _remove_old_scratch_folders()
+        folder = tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise EnvironmentLacks(
+            f"no temporary folder can be created: {error.strerror}", hint=_TMPDIR
+        ) from error
+    with folder as name:
+        yield Path(name)
+
+
+def _remove_old_scratch_folders() -> None:
     for old in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*-*"):
         owner = old.name.removeprefix(_SCRATCH).partition("-")[0]
         if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
             shutil.rmtree(old, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-") as folder:
-        yield Path(folder)

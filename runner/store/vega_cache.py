@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Final
 
+from runner.cache import cache_folder
 from runner.core.units import BYTES_PER_MIB
 from runner.report.charts.chart import VEGA_LITE
 from runner.store.atomic_write import atomic_write
@@ -22,25 +21,18 @@ def vega_bundle() -> str:
         made_by = version("vl-convert-python")
     except PackageNotFoundError:
         return ""
-    name = f"vega-lite-{VEGA_LITE}-by-{made_by}.js"
-    with suppress(NotReadable, UnicodeDecodeError, RuntimeError):
-        return read_bounded(_folder() / name, _MAX_BYTES, "a script").decode()
+    cache = cache_folder()
+    file = cache / f"vega-lite-{VEGA_LITE}-by-{made_by}.js" if cache else None
+    with suppress(NotReadable, UnicodeDecodeError):
+        if file:
+            return read_bounded(file, _MAX_BYTES, "a script").decode()
     try:
         import vl_convert  # noqa: PLC0415  (an extra)
     except ImportError:
         return ""
     make: Any = vl_convert.javascript_bundle  # its stub demands an argument that is optional
     text: str = make(vl_version=VEGA_LITE)
-    with suppress(OSError, RuntimeError):  # without the cache the next report takes longer, nothing else
-        atomic_write(_folder() / name, text.encode())
+    with suppress(OSError):  # without the cache the next report takes longer, nothing else
+        if file:
+            atomic_write(file, text.encode())
     return text
-
-
-def _folder() -> Path:
-    """Return where caches are kept.
-
-    Raises:
-        RuntimeError: This user has no home.
-    """
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "loadproof"

@@ -259,32 +259,6 @@ def test_unreadable_counters_are_named_if_a_limit_is_ruled_out():
     assert whys["connection-limited"].endswith("some counters could not be read in the network of nginx")
 
 
-def slow(*rates, achieved=0.95, slowest_ms=310.0, **changes):
-    series = tuple(Moment(float(t), rps, None, in_flight=300) for t, rps in enumerate(rates, start=1))
-    done = requests(succeeded=5000)
-    times = Latency(mean=300.0, max=slowest_ms)
-    return judged(timeseries=series, achieved=achieved, requests=done, response_time_ms=times, **changes)
-
-
-def test_a_slow_healthy_service_without_a_warm_up_is_within_capacity():
-    found = slow(700, 1000, 1000, 1000, 1000)
-
-    assert (found.code, found.confidence) == ("within-capacity", "proven")
-    assert "still in flight" in found.findings[0].summary
-
-
-@pytest.mark.parametrize(
-    "found",
-    [
-        slow(950, 950, 950, 950, 950),  # short in every second
-        slow(700, 1000, 1000, 1000, 1000, slowest_ms=4100.0),  # too few seconds are left to tell
-        slow(700, 1000, 1000, 1000, 1000, warmup_s=2.0),  # what the window's end cut off, its start gave
-    ],
-)
-def test_a_service_that_fell_short_for_another_reason_is_not_within_capacity(found):
-    assert found.code != "within-capacity"
-
-
 def test_a_probe_that_is_too_slow_for_its_search_has_reached_a_limit_if_one_shows():
     full = (counter("threads.hottest_cores", after=0.97),)
 

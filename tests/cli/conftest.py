@@ -9,6 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from runner.cache import cache_folder
 from runner.cli.exit_codes import exit_code_of
 from runner.cli.main import app
 from runner.store import vega_cache
@@ -51,9 +52,9 @@ class Cli:
 
     def start(self, *arguments, calibrate=False, **keywords) -> subprocess.Popen:
         return subprocess.Popen(
-            [Path(sys.executable).parent / "runner", *_words(arguments, calibrate=calibrate)],
+            self.words(_words(arguments, calibrate=calibrate)),
             cwd=self.folder,
-            env=os.environ | BYTECODE | self._environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -74,6 +75,16 @@ class Cli:
         ):
             code = exit_code_of(app, words)
         return _checked(words, code, out.getvalue().decode(), err.getvalue().decode())
+
+    @staticmethod
+    def words(arguments) -> list[str]:
+        """The command line of a process."""
+        return [str(Path(sys.executable).parent / "runner"), *map(str, arguments)]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a process."""
+        return os.environ | BYTECODE | self._environment
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -103,7 +114,7 @@ def keep_bundle(cache: Path) -> None:
     """Reuse the script of the charts: it is the same for all tests, and takes longer than most of them."""
     if vega_cache.vega_bundle():
         cache.mkdir(parents=True)
-        for made in vega_cache._folder().glob("vega-lite-*.js"):
+        for made in cache_folder().glob("vega-lite-*.js"):
             (cache / made.name).symlink_to(made)
 
 

@@ -181,6 +181,34 @@ def test_an_app_that_dies_ends_its_trial_and_the_next_trial_runs(cli):
     assert second["status"] == "complete"
 
 
+def test_an_app_that_dies_during_calibration_ends_the_run_at_once_with_its_last_output(cli):
+    app = {"command": app_command("dies-when-ready", "--after", "2")}
+    stages = [{"rps": rate, "duration": "1s"} for rate in range(10, 100, 10)]  # some 15 s to calibrate
+    spec = cli.write(topology={"kind": "process", "app": app}, stages=stages)
+    process = cli.start("execute", spec, "--out", "run", calibrate=True)
+    wait_for(process, "calibrating the builtin engine")
+
+    began = time.monotonic()
+    _, rest = process.communicate(timeout=60)
+    took_s = time.monotonic() - began
+
+    assert process.returncode == 3
+    assert "exited with status 9, before the first request of a stage was sent" in rest
+    assert "  small_app: I am out of here\n" in rest
+    assert took_s < 8
+    assert not (cli.cache / "loadproof" / "calibration").exists()
+
+
+def test_an_app_that_dies_at_start_is_noticed_before_the_calibration(cli):
+    app = {"command": app_command("exits-at-start")}
+
+    done = cli("execute", cli.write(topology={"kind": "process", "app": app}), calibrate=True)
+
+    assert done.returncode == 3
+    assert "small_app: no database at all" in done.stderr
+    assert "calibrating" not in done.stderr
+
+
 def test_an_external_service_is_measured_without_its_cpu(cli):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

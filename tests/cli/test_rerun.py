@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shlex
 import shutil
 import zipfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 
 from runner.archive.files import content
 from runner.archive.pack import pack
+from runner.cli.jobs import resumed_job
 from runner.store.journal import encode_entry, read
 from runner.store.reanalyze import reanalyze_folder
 from runner.store.results_file import encode_results
@@ -113,7 +115,73 @@ def test_a_dry_run_shows_what_would_be_started_and_starts_nothing(home, archive)
     assert done.returncode == 0
     assert "50 RPS" in done.stdout
     assert "tests.servers.small_app" in done.stderr
-    assert "with NOT_SECRET set" in done.stderr
+    assert "tiny:   with NOT_SECRET=1\n" in done.stderr
+    assert f" in the folder {home.folder}\n" in done.stderr
+
+
+def test_quiet_shows_what_would_be_started_and_nothing_else(home, archive):
+    done = home.in_process("execute", archive, "--quiet", "--dry-run")
+
+    lines = done.stderr.splitlines()
+    assert done.returncode == 0
+    assert [line.partition(":")[0] for line in lines] == ["tiny"] * 3
+    assert "tests.servers.small_app" in lines[0]
+
+
+@pytest.fixture(scope="module")
+def relative_archive(home) -> Path:
+    """The archive of a run whose command is a path relative to the current directory."""
+    script = home.folder / "moved" / "serve"
+    script.parent.mkdir()
+    python, *words = (shlex.quote(word) for word in app_command())
+    script.write_text(f'#!/bin/sh\necho "started in $(pwd)"\nexec {python} {" ".join(words[:-4])} "$@"\n')
+    script.chmod(0o755)
+    app = {"command": ["./serve", "--port", "{port}"], "ready_within": "10s", "env_from": ["API_TOKEN"]}
+    spec = home.write(topology={"kind": "process", "app": app})
+    (home.folder / "serve").symlink_to("moved/serve")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("API_TOKEN", "do-not-show-me")
+        done = home("execute", spec, "--out", "relative")
+    assert done.returncode == 0, done.stderr
+    (home.folder / "serve").unlink()
+    spec.unlink()
+    (path,) = (home.folder / "relative").glob("*.zip")
+    return path.rename(home.folder / "relative.zip")
+
+
+def test_base_dir_is_where_relative_commands_start(home, relative_archive, monkeypatch):
+    monkeypatch.setenv("API_TOKEN", "do-not-show-me")
+    moved = home.folder / "moved"
+
+    lost = home("execute", relative_archive, "--out", "lost")
+    done = home("execute", relative_archive, "--out", "with-base", "--base-dir", "moved", "--quiet")
+
+    assert lost.returncode == 3
+    assert "./serve does not exist" in lost.stderr
+    assert done.returncode == 0, done.stderr
+    assert f"tiny: starts `./serve --port '{{port}}'` in the folder {moved}\n" in done.stderr
+    assert "tiny:   with API_TOKEN from your environment, not shown here\n" in done.stderr
+    assert "do-not-show-me" not in done.stderr
+    assert resumed_job(home.folder / "with-base").commands_in == moved
+    assert resumed_job(home.folder / "relative").commands_in is None
+    (new,) = (home.folder / "with-base").glob("*.zip")
+    log = home.in_process("archive", "show", new, "logs/tiny/app.log").stdout
+    assert log.startswith(f"started in {moved}\n")
+    assert home.in_process("verify", new).returncode == 0
+
+
+def test_a_value_cannot_pretend_to_be_another_line(home, tmp_path):
+    trick = "1'\nthis host and its software have not changed"
+    app = {"command": app_command(), "ready_within": "10s", "env": {"TRICK": trick}}
+    spec = home.write(topology={"kind": "process", "app": app})
+    assert home("execute", spec, "--out", tmp_path / "run").returncode == 0
+    spec.unlink()
+    (path,) = (tmp_path / "run").glob("*.zip")
+
+    done = home.in_process("execute", path, "--dry-run", "--quiet")
+
+    (line,) = (line for line in done.stderr.splitlines() if "this host" in line)
+    assert line.startswith("tiny:   with TRICK=")
 
 
 @pytest.mark.parametrize("more", [["--stage", "at 30"], ["--prove"], ["--base-dir", "nowhere"]])

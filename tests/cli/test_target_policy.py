@@ -38,12 +38,15 @@ def test_an_allowed_address_needs_a_confirmation_on_the_command_line(cli):
     assert [path.name for path in cli.folder.iterdir()] == ["tiny.yaml"]
 
 
-@pytest.mark.skipif(
+own_network = pytest.mark.skipif(
     not shutil.which("unshare")
     or not shutil.which("ip")
     or subprocess.run(["unshare", "-rn", "true"], check=False, capture_output=True).returncode != 0,
     reason="this user may not make a network namespace",
 )
+
+
+@own_network
 @pytest.mark.parametrize("engine", ["builtin", pytest.param("k6", marks=pytest.mark.k6)])
 def test_with_both_confirmations_it_is_loaded(cli, engine):
     spec = at(cli, "Far.Example", allow_hosts=["far.example"], engine=engine)
@@ -75,3 +78,45 @@ def test_with_both_confirmations_it_is_loaded(cli, engine):
     report = (cli.folder / "run" / "results.json").read_text()
     assert '"address": "192.0.2.1"' in report
     assert "--i-am-authorized" in report
+
+
+@own_network
+@pytest.mark.parametrize("resolve", ["first", "all"])
+def test_of_a_name_with_two_addresses_one_or_all_are_used_and_the_report_says_which(cli, resolve):
+    topology = {"kind": "external", "url": "http://two.example:8080", "health": "/", "resolve": resolve}
+    spec = cli.write(topology=topology, load={"timeout": "5s", "request": {"path": "/"}})
+    names = cli.folder / "hosts"
+    names.write_text("127.0.0.1 two.example\n127.0.0.2 two.example\n")
+    script = f"""
+        ip link set lo up || exit 90
+        mount --bind {names} /etc/hosts || exit 90
+        mkdir -p empty
+        serve="{sys.executable} -um http.server --directory empty 8080 --bind"
+        $serve 127.0.0.1 >one.up 2>one & one=$!
+        $serve 127.0.0.2 >two.up 2>two & two=$!
+        until [ -s one.up ] && [ -s two.up ]; do sleep 0.1; done
+        {sys.prefix}/bin/runner execute {spec} --no-lock --no-calibrate --out run; code=$?
+        kill $one $two
+        exit $code
+    """
+
+    done = subprocess.run(
+        ["unshare", "-rnm", "sh", "-c", script],
+        cwd=cli.folder,
+        env=os.environ | BYTECODE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    one, two = ((cli.folder / name).read_text().count('"GET / HTTP/1.1" 200') for name in ("one", "two"))
+    report = (cli.folder / "run" / "report.md").read_text()
+    if resolve == "first":
+        assert (one, two) == (51, 0)
+        assert "two.example has 2 addresses; all load goes to 127.0.0.1, none to 127.0.0.2" in done.stderr
+        assert "all load went to `127.0.0.1`, none to `127.0.0.2`" in report
+    else:
+        assert (one, two) == (26, 26)
+        assert "two.example has 2 addresses; requests go to 127.0.0.1, 127.0.0.2 in turn" in done.stderr
+        assert "requests went to `127.0.0.1`, `127.0.0.2` in turn" in report

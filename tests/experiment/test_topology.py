@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 
+from runner.experiment.app import Proxy
 from runner.experiment.topology import DockerTopology, ExternalTopology, ProcessTopology, Topology
 
 PROCESS = ProcessTopology.model_validate(
@@ -32,10 +33,33 @@ def test_every_kind_has_the_same_members(topology: Topology) -> None:
 
 
 @pytest.mark.parametrize(
-    ("topology", "phrase"),
+    ("topology", "lines"),
     [
-        (PROCESS, "starts `serve --port '{port}' 'a b'` with A set"),
-        (DOCKER, "builds ../app and starts it in a container with TOKEN inherited from your environment"),
+        (
+            PROCESS,
+            [
+                "starts `serve --port '{port}' 'a b'` in the folder /here",
+                "  with all variables of your environment",
+                "  with A=1",
+            ],
+        ),
+        (
+            PROCESS.model_copy(update={"replicas": 2, "proxy": Proxy()}),
+            [
+                "starts `serve --port '{port}' 'a b'` 2 times in the folder /here",
+                "  with all variables of your environment",
+                "  with A=1",
+                "starts nginx with a generated configuration",
+            ],
+        ),
+        (
+            DOCKER,
+            [
+                "builds an image from ../app",
+                "starts the image's own command in a container",
+                "  with TOKEN from your environment, not shown here",
+            ],
+        ),
         (
             DockerTopology.model_validate(
                 {
@@ -43,22 +67,27 @@ def test_every_kind_has_the_same_members(topology: Topology) -> None:
                     "app": {
                         "image": "app:1",
                         "port": 8080,
-                        "command": ["serve"],
-                        "env": {"A": "1"},
+                        "command": ["serve", "$(id)"],
+                        "env": {"A": "1 2"},
                         "env_from": ["B"],
                     },
+                    "replicas": 3,
+                    "proxy": {"kind": "nginx"},
                 }
             ),
-            (
-                "uses the image app:1 and starts `serve` in a container with A set and B inherited from your "
-                "environment"
-            ),
+            [
+                "uses the image app:1",
+                "starts `serve '$(id)'` 3 times in a container",
+                "  with A='1 2'",
+                "  with B from your environment, not shown here",
+                "starts nginx with a generated configuration in a container",
+            ],
         ),
-        (EXTERNAL, "sends load to http://a"),
+        (EXTERNAL, ["sends load to http://a"]),
     ],
 )
-def test_a_topology_describes_what_running_it_does(topology: Topology, phrase: str) -> None:
-    assert topology.describe_start() == phrase
+def test_a_topology_describes_what_running_it_starts(topology: Topology, lines: list[str]) -> None:
+    assert list(topology.describe_start("/here")) == lines
 
 
 def test_replicas_of_an_external_service_cannot_change() -> None:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from runner.experiment.model import Load, Request
-from runner.load.calibration_cache import cache_folder, fingerprint, load_or_measure_calibration
+from runner.cache import cache_folder
+from runner.load.calibration_cache import fingerprint, load_or_measure_calibration
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,7 @@ async def test_each_setting_has_a_calibration_of_its_own():
 @pytest.mark.parametrize("damage", ["old", "without a time zone", "truncated", "malformed", "missing"])
 async def test_a_damaged_file_is_measured_again(calibration, damage):
     await calibration(Load(), 100)
-    (file,) = cache_folder().iterdir()
+    (file,) = (cache_folder() / "calibration").iterdir()
     content = json.loads(file.read_text())
     if damage == "old":
         content["made_at"] = (datetime.now(UTC) - timedelta(days=2)).isoformat(timespec="seconds")

@@ -306,8 +306,7 @@ def rekeying(folder):
                     time.sleep(0.1)
                     server.stdin.write(b"K\n")
 
-        while b"ACCEPT" not in server.stdout.readline():
-            pass
+        assert any(b"ACCEPT" in line for line in server.stdout)
         thread = threading.Thread(target=respond)
         thread.start()
         yield port

@@ -1,13 +1,15 @@
 """Headings, values and definitions follow from the registry of metrics."""
 
 import pytest
+from msgspec.structs import replace
 
+from runner.core.codes import Unbounded
 from runner.core.metrics import LATENCIES, METRICS, Dimension
-from runner.core.results import ThresholdResult
+from runner.core.results import Latency, Requests, ThresholdResult
 from runner.report.markdown_text import markdown
-from runner.report.metric_text import glossary, heading
+from runner.report.metric_text import cell, glossary, heading, threshold_value
 from runner.report.number_format import FORMATS, NOT_MEASURED
-from runner.report.tables import details, threshold_value
+from runner.report.tables import details
 from tests.report.stored_results import first_stage, stored
 
 
@@ -38,7 +40,35 @@ def test_a_placeholder_can_name_a_format():
     ],
 )
 def test_a_threshold_shows_its_value_in_the_unit_of_its_metric(expr, value, text):
-    assert threshold_value(ThresholdResult(expr, ok=False, value=value)) == text
+    assert (
+        threshold_value(ThresholdResult(expr, ok=False, value=value), first_stage(stored("single-process")))
+        == text
+    )
+
+
+@pytest.mark.parametrize(
+    ("failures", "dropped", "text"),
+    [
+        ({"timeout": 10}, 0, "> 1 s: 10 % failed"),
+        ({"timeout": 9, "connect_timeout": 1}, 0, "> 1 s: 10 % failed"),
+        ({"timeout": 9, "bad_status": 1}, 0, "no value: 10 % failed"),
+        ({}, 10, "no value: 10 % dropped"),
+        ({"timeout": 5}, 5, "no value: 10 % failed or dropped"),
+    ],
+)
+def test_a_percentile_among_lost_requests_shows_what_was_lost(failures, dropped, text):
+    failed = sum(failures.values())
+    requests = Requests(100, 100 - dropped, 90, failed, dropped, failures)
+    latency = Latency(p50=1.0, unbounded={"p99": Unbounded.LOST, "p999": Unbounded.OUT_OF_RANGE})
+    stage = replace(
+        first_stage(stored("single-process")), requests=requests, response_time_ms=latency, timeout_s=1.0
+    )
+
+    assert cell(METRICS["response_time.p99"], stage) == text
+    assert cell(METRICS["response_time.p999"], stage) == "> 60 s"
+    assert cell(METRICS["response_time.p50"], stage) == "1.00"
+    check = ThresholdResult("response_time.p99 < 1s", ok=False, value=None, unbounded=Unbounded.LOST)
+    assert threshold_value(check, stage) == text
 
 
 def test_every_latency_that_was_measured_has_a_row():

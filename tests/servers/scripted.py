@@ -89,7 +89,10 @@ def _read_request(client: socket.socket, *, body: bool) -> bytes:
         0,
     )
     while len(content) < length:
-        content += client.recv(65536)
+        piece = client.recv(65536)
+        if not piece:
+            return b""
+        content += piece
     return head + b"\r\n\r\n" + content
 
 

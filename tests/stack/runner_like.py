@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from runner.stack import run_record, supervised, watchdog
+from runner.stack import control_group, run_record, supervised, watchdog
 from runner.stack.process import open_process
 from runner.stack.protocols import StackContext
 from runner.stack.watchdog import open_watchdog
@@ -32,5 +32,7 @@ if __name__ == "__main__":
     if folder := os.environ.get("LOADPROOF_TEST_RUNTIME"):
         run_record._folders = lambda: iter([Path(folder)])
     if os.environ.get("NO_CONTROL_GROUP"):
-        supervised.create_group = watchdog.create_group = lambda _: None
+        supervised.create_group = watchdog.create_group = lambda *_: None
+    if (hierarchy := os.environ.get("LOADPROOF_TEST_HIERARCHY")) is not None:
+        control_group._HIERARCHIES = (hierarchy,)
     trio.run(main, *sys.argv[1:])

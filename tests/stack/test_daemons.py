@@ -31,7 +31,7 @@ def by(request, monkeypatch):
     """Find processes by the run's control group, or where there is none."""
     if request.param == "ancestry":
         monkeypatch.setenv("NO_CONTROL_GROUP", "1")
-        monkeypatch.setattr(supervised, "create_group", lambda _: None)
+        monkeypatch.setattr(supervised, "create_group", lambda *_: None)
     elif control_group.create_group("probe") is None:
         pytest.skip("no control group can be made here")
     control_group.remove_group(control_group.create_group("probe"))

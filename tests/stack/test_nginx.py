@@ -12,7 +12,7 @@ from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Role
 from runner.experiment.model import Proxy
 from runner.stack import reaper
-from runner.stack.control_group import remove_group
+from runner.stack.control_group import create_group, remove_group
 from runner.stack.nginx import NginxSettings, render_nginx
 from runner.stack.nginx_process import start_nginx
 from runner.stack.ports import free_port
@@ -104,7 +104,7 @@ async def test_nginx_on_the_host_shares_requests_between_processes(context, repl
         # by descent: nginx overwrites the environment, and with it the run's cookie, with its title
         assert reaper.end(context.run_id, nginx.command.roots, grace_s=1)
         await nginx.command.process.close()
-        remove_group(nginx.command.process.group)
+        remove_group(create_group(context.run_id))
         nginx.command.output.close()
 
 

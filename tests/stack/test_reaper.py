@@ -31,13 +31,13 @@ def test_look_up_returns_parent_group_and_start():
 
 
 def test_a_name_with_brackets_and_spaces_does_not_confuse_the_look_up():
-    code = "import ctypes, sys; ctypes.CDLL(None).prctl(15, b') Z 1 1 (', 0, 0, 0); print(); sys.stdin.read()"
+    code = "import ctypes; ctypes.CDLL(None).prctl(15, b') Z 1 1 (', 0, 0, 0); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         process.stdout.readline()
         process_info = look_up(process.pid)
-        process.stdin.close()
+        process.stdin.write(b"\n")
 
     assert (process_info.parent, process_info.group) == (os.getpid(), os.getpgrp())
     assert process_info.started > start_ticks(os.getpid())

@@ -224,12 +224,10 @@ def test_a_process_that_cannot_be_ended_is_named(run_id, process, monkeypatch):
 
 
 def test_a_name_with_escape_sequences_is_made_printable(run_id):
-    code = (
-        "import ctypes, sys; ctypes.CDLL(None).prctl(15, b'\\x1b[31mred', 0, 0, 0); print(); sys.stdin.read()"
-    )
+    code = "import ctypes; ctypes.CDLL(None).prctl(15, b'\\x1b[31mred', 0, 0, 0); print(flush=True); input()"
     with subprocess.Popen(
-        [sys.executable, "-uc", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         process.stdout.readline()
         assert str(reaper.look_up(process.pid)) == f"?[31mred (pid {process.pid})"
-        process.stdin.close()
+        process.stdin.write(b"\n")

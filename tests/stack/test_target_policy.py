@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+from dataclasses import replace
 
 import pytest
 import trio
@@ -116,3 +117,71 @@ async def test_a_name_is_resolved_once_and_its_address_is_pinned(ctx, names):
     assert f"host: app.test:{port}".encode() in requests[-1].lower()
     assert names.resolved.count("app.test") == 1
     assert set(names.connected) <= {"::1", "127.0.0.1"}
+
+
+@pytest.fixture
+def said(ctx):
+    """The context of a stack, and the messages it shows."""
+    lines: list[str] = []
+    return replace(ctx, say=lines.append), lines
+
+
+def at_app_test(port, **keywords):
+    return ExternalTopology(kind="external", url=f"http://app.test:{port}", **keywords)
+
+
+async def test_the_address_that_is_used_of_several_is_told(names, said):
+    ctx, lines = said
+    names.known["app.test"] = ["127.0.0.2", "127.0.0.1", "::1"]
+    async with responding(OK) as (url, _), open_external(at_app_test(port_of(url)), ctx) as stack:
+        assert stack.endpoint.addresses == ()
+        assert stack.description.address == "127.0.0.1"
+        assert stack.description.unused_addresses == ("127.0.0.2", "::1")
+
+    (line,) = lines
+    assert line.startswith("app.test has 3 addresses; all load goes to 127.0.0.1, none to 127.0.0.2, ::1 ")
+
+
+@pytest.mark.parametrize("resolve", ["first", "all"])
+async def test_nothing_is_told_of_a_single_address(names, said, resolve):
+    ctx, lines = said
+    names.known["app.test"] = ["127.0.0.1"]
+    async with responding(OK) as (url, _), _opened(url, ctx, resolve) as stack:
+        assert (stack.endpoint.address, stack.endpoint.addresses) == ("127.0.0.1", ())
+        assert (stack.description.addresses, stack.description.unused_addresses) == (None, None)
+
+    assert lines == []
+
+
+async def test_all_addresses_must_be_reachable_to_be_used(names, said):
+    ctx, lines = said
+    names.known["app.test"] = ["127.0.0.1", "127.0.0.2"]
+    async with responding(OK) as (url, _):
+        with pytest.raises(StackFailed, match=r"cannot be reached at 127\.0\.0\.2: Connection refused"):
+            async with open_external(at_app_test(port_of(url), resolve="all"), ctx):
+                pytest.fail("it came up")
+
+        names.known["app.test"] = [f"127.0.0.{n}" for n in range(1, 18)]
+        with pytest.raises(StackFailed, match=r"has 17 addresses; topology\.resolve: all spreads load over"):
+            async with open_external(at_app_test(port_of(url), resolve="all"), ctx):
+                pytest.fail("it came up")
+
+    assert lines == []
+
+
+async def test_each_of_all_addresses_is_checked_before_any_packet(ctx, names):
+    names.known["app.test"] = ["127.0.0.1", "192.0.2.1"]
+
+    with pytest.raises(UsageError, match=r"app\.test is 192\.0\.2\.1, which is not this machine"):
+        async with open_external(at_app_test(80, resolve="all"), ctx):
+            pytest.fail("it was let through")
+
+    assert names.connected == []
+
+
+def _opened(url, ctx, resolve):
+    return open_external(at_app_test(port_of(url), resolve=resolve), ctx)
+
+
+def port_of(url):
+    return int(url.split(":")[2].split("/")[0])

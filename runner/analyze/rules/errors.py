@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from typing import Final
 
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
@@ -39,20 +37,12 @@ def generator_limited(stage: Stage) -> Finding:
 
 
 def within_capacity(stage: Stage) -> Finding | None:
-    """Return the finding for a stage that achieved its target; None for others.
-
-    Responses that were still in flight when the window ended do not count against a stage that kept up.
-    """
-    achieved, lost, name = stage.achieved, lost_share(stage), "achieved"
-    if achieved is None or lost is None or lost >= TOLERATED_ERRORS:
+    """Return the finding for a stage that achieved its target; None for others."""
+    achieved, lost = stage.achieved, lost_share(stage)
+    if achieved is None or achieved < ACHIEVED or lost is None or lost >= TOLERATED_ERRORS:
         return None
     summary = "the service kept up with the offered rate"
-    if achieved < ACHIEVED:
-        achieved, name = _achieved_once_settled(stage), "achieved once the first responses could arrive"
-        summary += "; the missing responses were still in flight when the window ended"
-    if achieved is None:
-        return None
-    reached = Evidence(name, achieved * 100, "%", ACHIEVED * 100, OWN_BOUND)
+    reached = Evidence("achieved", achieved * 100, "%", ACHIEVED * 100, OWN_BOUND)
     return Finding(
         Limit.WITHIN_CAPACITY,
         Confidence.PROVEN,
@@ -60,23 +50,6 @@ def within_capacity(stage: Stage) -> Finding | None:
         (reached, Evidence("failed or dropped", lost * 100, "%", TOLERATED_ERRORS * 100, OWN_BOUND)),
         "increase the offered rate to find the limit",
     )
-
-
-def _achieved_once_settled(stage: Stage) -> float | None:
-    """Return what was achieved in the seconds that responses can be complete in; None if that fell short.
-
-    A stage without a warm-up starts with nothing in flight and ends with as much as Little's law predicts,
-    so a slow but healthy service misses that part of its target. An overloaded one misses every second.
-    """
-    slowest_ms = stage.response_time_ms.max
-    if slowest_ms is None or not stage.achieved or stage.warmup_s * 1000 >= slowest_ms:
-        return None
-    window = [second for second in stage.timeseries if second.t_s > 0]
-    rates = [second.rps or 0 for second in window if second.t_s > math.ceil(slowest_ms / 1000)]
-    if len(rates) < max(1, len(window) // 2):
-        return None
-    achieved = statistics.fmean(rates) / stage.target_rps
-    return achieved if achieved >= ACHIEVED else None
 
 
 def _judge(stage: Stage, cores: int | None) -> Judgement:

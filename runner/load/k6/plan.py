@@ -24,7 +24,7 @@ _READY_FOR_S: Final = 0.025
 _MIN_READY_VUS: Final = 50
 _MAX_READY_VUS: Final = 1000
 _MIN_RUN_S: Final = 1.0
-_TREND_STATS: Final = ("avg", "med", "p(90)", "p(95)", "p(99)", "p(99.9)", "max", "count")
+_TREND_STATS: Final = ("avg", "min", "med", "p(90)", "p(95)", "p(99)", "p(99.9)", "max", "count")
 
 
 @dataclass(frozen=True, slots=True)

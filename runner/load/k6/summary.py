@@ -12,6 +12,7 @@ from runner.load.k6.plan import Plan
 
 _STATED: Final = {
     "mean": "avg",
+    "min": "min",
     "p50": "med",
     "p90": "p(90)",
     "p95": "p(95)",

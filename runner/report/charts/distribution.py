@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -57,7 +58,8 @@ def _slowest(stages: Sequence[MeasuredStage]) -> list[MeasuredStage]:
 
 
 def _p99(measured: MeasuredStage) -> float:
-    return measured.stage.response_time_ms.p99 or 0.0
+    latency = measured.stage.response_time_ms
+    return math.inf if latency.why_unbounded("p99") else latency.p99 or 0.0
 
 
 def _rows(stages: Sequence[MeasuredStage], *, several: bool) -> list[Row]:
@@ -85,9 +87,12 @@ def _points(stage: Stage) -> Sequence[tuple[float, float]]:
 def _title(stages: Sequence[MeasuredStage]) -> str:
     slowest = max(stages, key=_p99)
     latency = slowest.stage.response_time_ms
+    where, median = slowest.place(several=several_configurations(stages)), number_format.ms(latency.p50)
+    if latency.why_unbounded("p99") and latency.p50:
+        return f"At {where}, half of the requests took less than {median} ms, more than 1 in 100 failed"
     if not latency.p99:
         return "Response time by percentile"
     return (
-        f"At {slowest.place(several=several_configurations(stages))}, half of the requests took less than "
-        f"{number_format.ms(latency.p50)} ms, 1 in 100 more than {number_format.ms(latency.p99)} ms"
+        f"At {where}, half of the requests took less than {median} ms, "
+        f"1 in 100 more than {number_format.ms(latency.p99)} ms"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from runner.core.metrics import METRICS
 from runner.core.results import Results
 from runner.report import number_format
 from runner.report.charts import chart
@@ -47,12 +48,16 @@ def latency(results: Results) -> Chart | None:
 def _latency_title(stages: Sequence[MeasuredStage]) -> str:
     """Name the fastest stage and the slowest one."""
     timed = [(p95, measured) for measured in stages if (p95 := measured.stage.response_time_ms.p95)]
+    lossy = [measured for measured in stages if METRICS["response_time.p95"].unbounded(measured.stage)]
     if not timed:
         return "Response time by stage"
     timed.sort(key=lambda pair: pair[0])
     several = several_configurations(measured for _, measured in timed)
     (low, fastest), (high, slowest) = timed[0], timed[-1]
     where = fastest.place(several=several)
+    if lossy:
+        beyond = lossy[0].place(several=several)
+        return f"p95 response time: {number_format.ms(low)} ms at {where}, no finite value at {beyond}"
     if fastest is slowest:
         return f"95 % of the requests at {where} completed within {number_format.ms(low)} ms"
     return (
@@ -87,9 +92,7 @@ def throughput(results: Results) -> Chart | None:
 def _throughput_title(stages: Sequence[MeasuredStage]) -> str:
     """Name the stage that fell furthest behind its target rate."""
     missed = [
-        (rps / stage.target_rps, name, stage)
-        for name, stage in stages
-        if (rps := stage.actual_rps or 0.0) < stage.target_rps * _REACHED
+        (achieved, name, stage) for name, stage in stages if (achieved := stage.achieved or 0.0) < _REACHED
     ]
     if not missed:
         highest = number_format.rate(max(measured.stage.target_rps for measured in stages))

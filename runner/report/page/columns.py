@@ -45,7 +45,7 @@ def _metric(path: str) -> Column:
     definition = Definition(metric.term, metric.definition)
 
     def text(stage: Stage) -> str:
-        return metric_text.figure(metric, metric.read(stage))
+        return metric_text.cell(metric, stage)
 
     return Column(metric_text.heading(metric), definition, text, metric.read)
 

@@ -79,7 +79,9 @@ async def build_image(supplier: Supplier, build: str, base_dir: Path) -> BuiltIm
 async def _wheels(supplier: Supplier, folder: Path) -> Path | None:
     version = await supplier.engine.call(supplier.engine.api.version)
     machine = _MACHINES.get(version["Arch"], version["Arch"])
-    return await fetch_wheels(folder, machine=machine, guard=supplier.guard, say=supplier.say)
+    return await fetch_wheels(
+        folder, supplier.scratch, machine=machine, guard=supplier.guard, say=supplier.say
+    )
 
 
 async def _parents(

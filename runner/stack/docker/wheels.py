@@ -12,9 +12,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import trio
+
+from runner.cache import cache_folder
 from runner.core.errors import EnvironmentLacks
 from runner.stack.docker.bases import PYTHON
 from runner.stack.docker.commands import run_command
@@ -26,12 +30,13 @@ _GLIBC: Final = ("2_17", "2_28", "2_34", "2_36")
 
 
 async def fetch_wheels(
-    folder: Path, *, machine: str, guard: Guard, say: Callable[[str], None]
+    folder: Path, scratch: Path, *, machine: str, guard: Guard, say: Callable[[str], None]
 ) -> Path | None:
     """Download what a build folder's requirements.txt lists; cached by its content.
 
     Args:
         folder: The build folder.
+        scratch: Receives the wheels if the cache cannot.
         machine: The engine's processor architecture, as ``uname -m`` prints it.
         guard: Guards pip's process.
         say: Shows progress.
@@ -46,20 +51,25 @@ async def fetch_wheels(
     if not requirements.is_file():
         return None
     key = hashlib.sha256(requirements.read_bytes() + f"{PYTHON} {machine}".encode()).hexdigest()[:12]
-    target = _cache() / "wheels" / key
-    if target.is_dir():
-        return target
+    cache = cache_folder()
+    cached = cache / "wheels" / key if cache else None
+    if cached and cached.is_dir():
+        return cached
     say(f"downloading the wheels of {printable(requirements)} with this machine's pip")
-    partial = target.with_name(f"{key}.{os.getpid()}")
-    try:
-        await _download(requirements, partial, machine, guard)
-        partial.rename(target)
-    except OSError:
-        if not target.is_dir():  # unless another run created it meanwhile
-            raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return target
+    downloaded = scratch / f"wheels-{key}"
+    await _download(requirements, downloaded, machine, guard)
+    if cached:
+        await trio.to_thread.run_sync(_keep, downloaded, cached)
+    return downloaded
+
+
+def _keep(downloaded: Path, cached: Path) -> None:
+    """Copy wheels into the cache, whole or not at all; without them the next build takes longer."""
+    partial = cached.with_name(f"{cached.name}.{os.getpid()}")
+    with suppress(OSError):
+        shutil.copytree(downloaded, partial)
+        partial.rename(cached)
+    shutil.rmtree(partial, ignore_errors=True)
 
 
 async def _download(requirements: Path, target: Path, machine: str, guard: Guard) -> None:
@@ -91,9 +101,3 @@ def _pip() -> list[str]:
     if command is None:
         raise EnvironmentLacks("there is no pip to download wheels with", hint="install python3-pip")
     return [command]
-
-
-def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME")
-    cache = Path(home) if home else Path.home() / ".cache"
-    return cache / "loadproof"

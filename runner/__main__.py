@@ -1,0 +1,39 @@
+"""Starts the program. Nothing slow is imported before Ctrl-C ends it quietly."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+
+def main() -> None:
+    """Entry point of the console script and of ``python -m runner``."""
+    _end_at_once_on_ctrl_c()
+    _open_missing_streams()
+    from runner.cli.main import main as run  # noqa: PLC0415  (it takes most of the time to start)
+
+    run()
+
+
+def _end_at_once_on_ctrl_c() -> None:
+    """Let SIGINT end the program as SIGTERM does; commands that have something to remove handle both.
+
+    Python's own handler would print a traceback wherever the program is, as in an import. A signal that is
+    ignored, as in a background job of a shell script, stays ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _open_missing_streams() -> None:
+    """Occupy the descriptors 0 to 2 that are closed, or the next file that is opened would be written to.
+
+    They are opened for reading, so that writing to them fails as on a closed descriptor.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDONLY)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The versions of what the numbers in results mean.
+
+A metric whose definition changes keeps its name; results carry the version of the definitions that they were
+computed with. An archive is verified in everything whose definition is the same.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+DEFINITIONS: Final = 2
+"""The version that this code computes results with; files of Loadproof 0.1.0 have version 1."""
+
+
+class Redefinition(NamedTuple):
+    """A change of what some keys of results.json mean.
+
+    Attributes:
+        version: Of the definitions, from which on the new meaning holds.
+        keys: The keys, wherever they are in the results; with everything in them.
+        meaning: What is different, as a phrase.
+    """
+
+    version: int
+    keys: frozenset[str]
+    meaning: str
+
+
+REDEFINITIONS: Final = (
+    Redefinition(
+        2,
+        frozenset({"achieved"}),
+        "achieved: the share of the due requests that was sustained, where it was throughput ÷ target rate",
+    ),
+    Redefinition(
+        2,
+        frozenset({"duration_ms", "response_time_ms", "first_byte_ms", "distribution", "p95_ms"}),
+        "percentiles: failed and dropped requests count as infinitely slow, where they were left out",
+    ),
+    Redefinition(
+        2,
+        frozenset({"thresholds", "conditions", "metrics", "capacity", "differences", "find"}),
+        "thresholds, searches, repeats and comparisons: follow from both",
+    ),
+)
+
+
+def redefined_since(version: int) -> tuple[Redefinition, ...]:
+    """Return what means something else in results with that version of the definitions."""
+    return tuple(change for change in REDEFINITIONS if change.version > version)

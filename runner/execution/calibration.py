@@ -1,0 +1,72 @@
+"""Calibrates the engines of a configuration while its stack is up: an early crash ends the run at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import trio
+
+from runner.core.errors import StackFailed
+from runner.core.facts import Calibration, Event
+from runner.execution.context import RunContext
+from runner.experiment.trials import Trial
+from runner.load.calibration_cache import load_or_measure_calibration
+from runner.stack.protocols import Stack
+
+
+async def calibrate_beside(
+    stack: Stack, trials: Sequence[Trial], context: RunContext
+) -> dict[str, Calibration]:
+    """Return the calibration of every engine that the trials use, against a no-op server.
+
+    It ends early, and what it returns is incomplete, when the stack fails meanwhile.
+
+    Raises:
+        EnvironmentLacks: An engine or its no-op server does not start.
+    """
+    calibrations: dict[str, Calibration] = {}
+    if context.job.calibrate:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_when_broken, stack, nursery.cancel_scope)
+            calibrations = await _calibrate(trials, context)
+            nursery.cancel_scope.cancel()
+    return calibrations
+
+
+def raise_if_broken(stack: Stack) -> None:
+    """Raise `StackFailed` if a stack has failed before its first trial."""
+    if stack.broken is not None:
+        raise _early_failure(stack.broken)
+
+
+async def _cancel_when_broken(stack: Stack, scope: trio.CancelScope) -> None:
+    await stack.wait_broken()
+    scope.cancel()
+
+
+async def _calibrate(trials: Sequence[Trial], context: RunContext) -> dict[str, Calibration]:
+    pids: list[int] = []
+
+    def on_spawn(pid: int) -> None:
+        pids.append(pid)
+        context.guard.process(pid)
+
+    loads = {trial.configuration.load.engine: trial.configuration.load for trial in trials}
+    rates = [trial.stage.rps for trial in trials]
+    try:
+        return {
+            engine: await load_or_measure_calibration(load, rates, on_spawn=on_spawn, say=context.watcher.say)
+            for engine, load in loads.items()
+        }
+    finally:
+        for pid in pids:
+            context.guard.forget(pid)
+
+
+def _early_failure(event: Event) -> StackFailed:
+    hint = "it was ready, and ended by itself: its last output is above"
+    return StackFailed(
+        f"{event.message}, before the first request of a stage was sent",
+        hint=hint if event.log else "it was ready, and ended by itself without any output",
+        details=event.log,
+    )

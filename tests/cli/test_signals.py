@@ -1,0 +1,111 @@
+"""Signals at any time: no traceback, the shell's exit code, and nothing stays behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.cli.conftest import leftovers
+from tests.cli.test_execute import results_of, wait_for
+
+_DELAYS_S = [n / 100 for n in range(3, 40, 3)]
+
+
+def start(cli, *arguments, **keywords):
+    return subprocess.Popen(
+        cli.words(arguments), cwd=cli.folder, env=cli.environment, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **keywords,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--help"],
+        ["validate", "tiny.yaml"],
+        ["execute", "tiny.yaml", "--no-lock", "--no-calibrate", "--out", "run"],
+        ["doctor"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_ctrl_c_while_a_command_starts_prints_nothing(cli, command):
+    cli.write(stages=[{"rps": 20, "duration": "30s"}])
+    for delay_s in _DELAYS_S:
+        process = start(cli, *command)
+        time.sleep(delay_s)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+
+        assert "Traceback" not in out + err, delay_s
+        assert "KeyboardInterrupt" not in out + err, delay_s
+        assert process.returncode in {0, -signal.SIGINT}, delay_s
+        for file in sorted((cli.folder / "run").glob("*")):
+            subprocess.run(["rm", "-rf", file], check=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+def test_a_signal_that_is_ignored_at_the_start_stays_ignored(cli, number):
+    spec = cli.write(stages=[{"rps": 20, "duration": "2s"}])
+    process = start(
+        cli, "execute", spec, "--no-lock", "--no-calibrate", "--out", "run",
+        preexec_fn=lambda: signal.signal(number, signal.SIG_IGN),
+    )  # fmt: skip
+    process.send_signal(number)
+    wait_for(process, "offering")
+    process.send_signal(number)
+
+    process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert results_of(cli.folder / "run")["run"]["status"] == "complete"
+
+
+def test_a_run_under_nohup_survives_its_terminal(cli):
+    spec = cli.write(stages=[{"rps": 20, "duration": "2s"}])
+    run = " ".join(cli.words(["execute", spec, "--no-lock", "--no-calibrate", "--out", "run"]))
+    terminal = subprocess.Popen(
+        ["script", "-qec", f"nohup {run} >nohup.out 2>&1 & echo started; sleep 30", "/dev/null"],
+        cwd=cli.folder, env=cli.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    terminal.stdout.readline()
+    log = cli.folder / "nohup.out"
+    deadline = time.monotonic() + 20
+    while not (log.exists() and "offering" in log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    terminal.kill()
+    terminal.communicate()
+
+    report = cli.folder / "run" / "report.md"
+    while not (log.exists() and "run/report.md" in log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert report.exists()
+    assert results_of(cli.folder / "run")["run"]["status"] == "complete"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+def test_init_ends_the_service_that_it_started(cli, number):
+    service = "import os, time; open('started', 'w').close(); time.sleep(60)"
+    process = start(cli, "init", "--out", "a.yaml", "--", sys.executable, "-c", service, "--port", "{port}")
+    deadline = time.monotonic() + 20
+    while not (cli.folder / "started").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+
+    assert process.returncode == -number
+    assert "Traceback" not in out + err
+    assert leftovers(cli.folder) == []
+
+
+def test_a_module_is_the_command_too(cli):
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "--version"], cwd=cli.folder, env=os.environ | cli.environment,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert done.stdout.startswith("runner (Loadproof)")

@@ -1,0 +1,310 @@
+"""Homes, users, caches, folders and limits that a command can find: it works, or it says what is missing."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runner.cli.resource_faults import resource_fault
+from runner.core.errors import EnvironmentLacks
+from tests.cli.conftest import ROOT
+
+ARCHIVE = next(map(str, ROOT.glob("reports/quickstart/*.zip")))
+STAGES = [{"rps": 20, "duration": "300ms"}]
+
+
+def run(cli, *arguments, before="", prefix=(), **environment):
+    """Run a command from a shell, after other commands; a variable that is None is not set."""
+    variables = cli.environment | environment
+    done = subprocess.run(
+        [*prefix, "sh", "-c", f'{before}\nexec "$0" "$@"', *cli.words(arguments)],
+        cwd=cli.folder,
+        env={name: value for name, value in variables.items() if value is not None},
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        check=False,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "this is a bug" not in done.stderr
+    return done
+
+
+def execute(cli, *more, out="run", spec=None, **keywords):
+    spec = spec or cli.write(stages=STAGES)
+    return run(cli, "execute", spec, "--out", out, "--no-lock", *more, **keywords)
+
+
+def succeeded(folder) -> int:
+    results = json.loads((folder / "results.json").read_text())
+    return results["configurations"][0]["stages"][0]["requests"]["succeeded"]
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a file system")
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize(
+    "cache", ["a file", "below a file", "missing", "relative", "read-only", "full", "/proc"]
+)
+def test_a_cache_that_cannot_be_used_only_costs_time(cli, cache, read_only, tiny_disk):
+    (cli.folder / "file").write_text("")
+    places = {
+        "a file": cli.folder / "file",
+        "below a file": cli.folder / "file" / "cache",
+        "missing": cli.folder / "not" / "there",
+        "relative": "relative",
+        "read-only": read_only,
+        "full": tiny_disk,
+        "/proc": "/proc",
+    }
+    (tiny_disk / "filler").write_bytes(bytes(8192))
+
+    done = execute(cli, XDG_CACHE_HOME=str(places[cache]))
+
+    assert done.returncode == 0, done.stderr
+    assert "calibrating" in done.stderr
+    assert succeeded(cli.folder / "run") == 6
+    assert not (cli.folder / "relative").exists()
+    assert [file.name for file in tiny_disk.rglob("*") if file.is_file()] == ["filler"]
+
+
+NOBODY = ["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups"]
+
+
+@pytest.mark.parametrize("home", [None, "", "/nonexistent", "/root"])
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv is not installed")
+def test_a_user_without_an_entry_and_a_home_can_run_everything(cli, home):
+    for folder in (cli.folder, *list(cli.folder.parents)[:-2]):
+        if folder.stat().st_uid == os.geteuid() and str(folder) != "/tmp":
+            folder.chmod(folder.stat().st_mode | 0o755)
+    cli.folder.chmod(0o777)
+    spec = cli.write(stages=STAGES)
+    keywords = {"prefix": NOBODY, "HOME": home, "XDG_CACHE_HOME": None, "PYTHONPYCACHEPREFIX": None}
+
+    done = execute(cli, spec=spec, **keywords)
+
+    assert done.returncode == 0, done.stderr
+    assert succeeded(cli.folder / "run") == 6
+    for command in (["report", "run", "--format", "html"], ["doctor"], ["clean"], ["archive", "pack", "run"]):
+        assert run(cli, *command, **keywords).returncode == 0
+
+
+@pytest.mark.parametrize("place", ["missing", "a file", "read-only", "full"])
+def test_another_temporary_folder_is_used_if_tmpdir_cannot_be(cli, place, read_only, tiny_disk):
+    (cli.folder / "file").write_text("")
+    (tiny_disk / "filler").write_bytes(bytes(8192))
+    places = {
+        "missing": cli.folder / "none",
+        "a file": cli.folder / "file",
+        "read-only": read_only,
+        "full": tiny_disk,
+    }
+
+    done = execute(cli, "--no-calibrate", TMPDIR=str(places[place]))
+
+    assert done.returncode == 0, done.stderr
+    assert succeeded(cli.folder / "run") == 6
+
+
+NO_TMP = ["unshare", "--mount", "sh", "-c"]
+READ_ONLY_TMP = "for place in /tmp /var/tmp; do mount -t tmpfs -o ro none $place || exit 77; done"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
+def test_a_machine_without_any_temporary_folder_is_told_what_to_do(cli):
+    """The current folder is the last that is tried, so it is read-only too."""
+    spec = cli.write(stages=STAGES)
+    home = Path("/dev/shm") / f"loadproof-test-{os.getpid()}"
+    home.mkdir()
+    try:
+        (home / "tiny.yaml").write_bytes(spec.read_bytes())
+        before = f"mount --bind {home} /mnt\n{READ_ONLY_TMP}\ncd /proc"
+        done = run(
+            cli, "execute", home / "tiny.yaml", "--out", home / "run", "--no-lock", before=before,
+            prefix=["unshare", "--mount"], TMPDIR=None, PYTHONPYCACHEPREFIX=None, XDG_CACHE_HOME=None,
+        )  # fmt: skip
+    finally:
+        shutil.rmtree(home)
+
+    assert done.returncode == 3, done.stderr
+    assert "no temporary folder can be created" in done.stderr
+    assert "set TMPDIR" in done.stderr
+
+
+def test_results_are_shown_if_no_disk_has_space_for_them(cli, tiny_disk):
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a file system")
+    spec = cli.write(stages=[{"rps": 50, "duration": "3s"}])
+    script = (
+        "import sys, tempfile\n"
+        "from runner.store import run_folder\n"
+        f"run_folder.tempfile.mkdtemp = lambda **_: {str(tiny_disk)!r}\n"
+        "from runner.__main__ import main\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "execute", spec, "--out", tiny_disk / "run", "--no-lock",
+         "--no-calibrate", "--json"],
+        cwd=cli.folder, env=cli.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    assert "No space left on device" in done.stderr
+    results = json.loads(done.stdout)
+    assert results["configurations"][0]["stages"][0]["requests"]["succeeded"] == 150
+
+
+GONE = "mkdir gone && cd gone && rmdir ../gone"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--help"], 0),
+        (["schema"], 0),
+        (["doctor"], 0),
+        (["clean"], 0),
+        (["validate", "{}/tiny.yaml"], 0),
+        (["report", ARCHIVE], 0),
+        (["verify", ARCHIVE], 0),
+        (["archive", "ls", ARCHIVE], 0),
+        (["execute", "--dry-run", "{}/tiny.yaml"], 0),
+        (["validate", "tiny.yaml"], 2),
+        (["archive", "extract", ARCHIVE, "there"], 3),
+        (["execute", "{}/tiny.yaml", "--no-lock"], 3),
+        (["init", "--out", "a.yaml", "--", "sleep", "{{port}}"], 3),
+    ],
+)
+def test_a_current_folder_that_was_deleted(cli, arguments, code):
+    cli.write(stages=STAGES)
+
+    done = run(cli, *(word.format(cli.folder) for word in arguments), before=GONE)
+
+    assert done.returncode == code, done.stderr
+    assert (code == 0) == (not done.stderr or done.stderr == "there is nothing to remove\n")
+
+
+def test_a_run_with_absolute_paths_needs_no_current_folder_or_says_so(cli):
+    done = execute(cli, "--no-calibrate", out=cli.folder / "run", before=GONE)
+
+    if done.returncode:
+        assert done.returncode == 3
+        assert "the current directory" in done.stderr
+    else:
+        assert succeeded(cli.folder / "run") == 6
+
+
+def test_a_folder_whose_name_is_not_utf8(cli):
+    folder = cli.folder / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    spec = cli.write(stages=STAGES)
+    shutil.move(spec, folder / "tiny.yaml")
+    before = 'cd "$(printf "caf\\351")"'
+
+    done = execute(cli, "--no-calibrate", spec="tiny.yaml", before=before)
+
+    assert done.returncode == 0, done.stderr
+    assert succeeded(folder / "run") == 6
+    for command in (
+        ["report", "run"],
+        ["archive", "pack", "run"],
+        ["verify", *map(str, folder.glob("run/*.zip"))],
+    ):
+        assert run(cli, *command, before=before).returncode == 0
+
+
+COMMANDS = [
+    ["--help"],
+    ["schema"],
+    ["validate", "tiny.yaml"],
+    ["doctor"],
+    ["clean"],
+    ["execute", "--dry-run", "tiny.yaml"],
+    ["execute", "tiny.yaml", "--no-lock", "--no-calibrate"],
+    ["report", ARCHIVE],
+    ["report", ARCHIVE, "--format", "html"],
+    ["verify", ARCHIVE],
+    ["compare", ARCHIVE, ARCHIVE, "--force"],
+    ["archive", "ls", ARCHIVE],
+    ["init", "--out", "a.yaml", "--", sys.executable, "-m", "http.server", "{port}"],
+]
+LIMITS = [
+    "ulimit -n 12",
+    "ulimit -n 6",
+    "ulimit -n 40",
+    "ulimit -v 200000",
+    "ulimit -v 120000",
+    "ulimit -d 60000",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command)[:24])
+@pytest.mark.parametrize("limit", LIMITS)
+def test_with_low_limits_a_command_works_or_says_what_to_raise(cli, command, limit):
+    cli.write(stages=STAGES)
+
+    done = run(cli, *command, before=limit, PYTHONDONTWRITEBYTECODE="1")
+
+    assert done.returncode in {0, 3}, (done.returncode, done.stderr)
+    if done.returncode:
+        assert "error: " in done.stderr
+        assert "hint: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EMFILE, "Too many open files", "a.txt"), "may not have more files open: a.txt"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "processes or threads"),
+        (RuntimeError("can't start new thread"), "processes or threads"),
+        (MemoryError(), "not enough memory"),
+        (OSError(errno.EROFS, "Read-only file system"), "read-only"),
+        (ExceptionGroup("", [ValueError(), ExceptionGroup("", [MemoryError()])]), "not enough memory"),
+    ],
+)
+def test_what_runs_out_is_named_wherever_it_is_noticed(error, words):
+    outer = RuntimeError("outer")
+    outer.__cause__ = error
+
+    for noticed in (error, outer):
+        fault = resource_fault(noticed)
+        assert isinstance(fault, EnvironmentLacks)
+        assert words in fault.message
+        assert fault.hint
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError(), OSError(errno.ENOENT, "x"), RuntimeError("x"), KeyError("x")]
+)
+def test_another_error_is_no_lack_of_resources(error):
+    assert resource_fault(error) is None
+
+
+def test_an_interpreter_that_started_with_closed_streams_keeps_them_occupied(tmp_path):
+    script = (
+        "import os, runner.__main__ as entry\n"
+        "entry._open_missing_streams()\n"
+        f"file = os.open({str(tmp_path / 'file')!r}, os.O_WRONLY | os.O_CREAT)\n"
+        "raise SystemExit(file)"
+    )
+    command = f"exec '{sys.executable}' -c \"$0\" <&- >&- 2>&-"
+
+    done = subprocess.run(["sh", "-c", command, script], cwd=ROOT, check=False)
+
+    assert done.returncode > 2

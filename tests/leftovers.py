@@ -1,0 +1,79 @@
+"""What tests leave running: threads, processes, and containers of the Docker Engine.
+
+A process that a finished test left can use a processor until the end of the session, and then tests that
+measure CPU fail which have nothing to do with it.
+"""
+
+import contextlib
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+MARK = "LOADPROOF_TESTS"
+"""The environment variable that every process started by this session inherits, orphans included."""
+_POOLED = "Trio thread"
+"""Trio keeps threads for 10 s after their last work."""
+_WITHIN_S = 15
+
+
+def mark_session() -> None:
+    """Mark every process that this one starts from now on."""
+    os.environ[MARK] = str(os.getpid())
+
+
+@contextlib.contextmanager
+def nothing_left(*, containers: bool) -> Iterator[None]:
+    """Check that what the block started has ended soon after it; `containers` of the engine too."""
+
+    def running() -> set[str]:
+        return threads() | processes() | (of_engine() if containers else set())
+
+    before = running()
+    yield
+    deadline = time.monotonic() + _WITHIN_S
+    while (left := running() - before) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left, f"started by these tests and still there {_WITHIN_S} s after the last: {sorted(left)}"
+
+
+def threads() -> set[str]:
+    """Return the threads of this process."""
+    return {
+        f"thread {thread.name} ({thread.native_id})"
+        for thread in threading.enumerate()
+        if not thread.name.startswith(_POOLED)
+    }
+
+
+def processes() -> set[str]:
+    """Return the processes that this session started, directly or not."""
+    own = {child.pid for child in psutil.Process().children(recursive=True)}
+    mark = f"{MARK}={os.getpid()}".encode()
+    left = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            pid = int(folder.name)
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if command and (pid in own or mark in (folder / "environ").read_bytes().split(b"\0")):
+                left.add(f"process {pid} ({command.strip()[:200]})")
+    return left
+
+
+def of_engine() -> set[str]:
+    """Return the containers and networks of all runs."""
+    by_label = ["--filter", "label=loadproof.run"]
+    left = set()
+    for kind, form, command in (
+        ("container", "{{.ID}} {{.Names}}", ["ps", "--all"]),
+        ("network", "{{.ID}} {{.Name}}", ["network", "ls"]),
+    ):
+        listed = subprocess.run(
+            ["docker", *command, *by_label, "--format", form], capture_output=True, text=True, check=True
+        )
+        left |= {f"{kind} {line}" for line in listed.stdout.splitlines()}
+    return left
