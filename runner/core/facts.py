@@ -172,6 +172,26 @@ class ObservedFacts(Struct, frozen=True, omit_defaults=True):
     unreadable: tuple[Unreadable, ...] = ()
 
 
+_ShortText: TypeAlias = Annotated[str, Meta(max_length=1000)]
+
+
+class ResponseSample(Struct, frozen=True, omit_defaults=True):
+    """The beginning of a response that did not succeed: the first one with its failure and status.
+
+    Attributes:
+        failure: Failure kind.
+        status: Status code; 0 where there is none, because the response is no HTTP.
+        headers: Name and value of those that explain it, names in small letters.
+        body: The beginning of the body as printable text, empty if it is compressed; of a response that is
+            no HTTP, the beginning of all of it.
+    """
+
+    failure: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}$(?!\n)")]
+    status: Annotated[int, Meta(ge=0, le=999)] = 0
+    headers: tuple[tuple[_ShortText, _ShortText], ...] = ()
+    body: _ShortText = ""
+
+
 class LoadSecond(Struct, frozen=True, omit_defaults=True):
     """One second of a stage, all workers together.
 
@@ -198,6 +218,9 @@ class LoadSecond(Struct, frozen=True, omit_defaults=True):
             (``when_full: queue``): started − the later of due and when the slot became free. Empty where
             the two are the same.
         first_byte: first byte − (ready if the connection is new, else started).
+        statuses: Status code to count, of `bad_status` failures; 0 is every further code of a server that
+            sends very many.
+        samples: Responses that did not succeed, each the first of its kind that a worker received.
     """
 
     index: int
@@ -216,6 +239,8 @@ class LoadSecond(Struct, frozen=True, omit_defaults=True):
     first_byte: Histogram = EMPTY
     cpu_s: Seconds = 0.0
     lateness: Histogram = EMPTY
+    statuses: Mapping[int, int] = field(default_factory=dict)
+    samples: tuple[ResponseSample, ...] = ()
 
 
 class ConnectionCounts(Struct, frozen=True):
@@ -480,6 +505,7 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
         events: In time order.
         proves: Order of the trial whose verdict this counter-experiment is about.
         change: Name of its change in `runner.experiment.counter_experiments`.
+        app_output: The last lines that the app had written at the end of a stage with 5xx responses.
     """
 
     configuration: str
@@ -498,6 +524,7 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
     calibration: Calibration | None = None
     proves: int | None = None
     change: str = ""
+    app_output: tuple[str, ...] = ()
 
 
 class RunFacts(Struct, frozen=True, omit_defaults=True):

@@ -37,6 +37,7 @@ from runner.load.connection import (
     unpack_stamp,
 )
 from runner.load.response_parser import Heads, Response
+from runner.load.response_sample import MAX_STATUSES, OPENING_BYTES, OTHER_STATUSES, response_sample
 from runner.load.tally import Tally
 from runner.load.timeline import Timeline
 from runner.load.tolerant_parser import ProtocolFault
@@ -106,6 +107,8 @@ class Exchange:
         self._buffer = bytearray(BUFFER_BYTES)
         self._buffers = [self._buffer]
         self._view = memoryview(self._buffer)
+        self._statuses: set[int] = set()
+        self._sampled: set[tuple[str, int]] = set()
         self._stamping = keep_kernel_stamping()
 
     def close(self) -> None:
@@ -355,6 +358,8 @@ class Exchange:
             if not self._completed_by_close(connection):
                 self._fail(connection, "closed_early")
             return
+        if len(parsed.opening) < OPENING_BYTES:
+            parsed.opening += self._view[: min(count, OPENING_BYTES)]
         try:
             parsed.feed(self._view[:count])
         except ProtocolFault as fault:
@@ -421,10 +426,25 @@ class Exchange:
                 )
         if failure and connection.measured:
             tally.failures[failure] += 1
+            whole = bytes(self._view[: min(self._heads.count, OPENING_BYTES)])
+            opening = connection.response.opening if connection.response else whole
+            self._describe(tally, failure, status, opening)
             self.backlog.ended(connection.due - timeline.measure_ns, done - connection.due)
         self.in_flight -= 1
         self.freed_ns = done
         self._release(connection, done, keep, mask)
+
+    def _describe(self, tally: Tally, failure: str, status: int, opening: bytes) -> None:
+        """Count the status of a response that did not succeed, and keep the first one of its kind."""
+        code = status if failure == "bad_status" else 0
+        if code and code not in self._statuses:
+            code = code if len(self._statuses) < MAX_STATUSES else OTHER_STATUSES
+            self._statuses.add(code)
+        if failure == "bad_status":
+            tally.statuses[code] += 1
+        if (failure, code) not in self._sampled and opening:
+            self._sampled.add((failure, code))
+            tally.samples.append(response_sample(failure, status, opening))
 
     def _count_connection_times(self, tally: Tally, connection: Connection) -> Nanoseconds:
         """Count the connect time of a successful response; returns when the connection was ready."""
@@ -540,6 +560,8 @@ class Exchange:
         if response is not None and response.status not in {0, *self._accepted}:
             cut = failure == "reset" or (failure == "closed_early" and response.until_close)
             failure = "bad_status" if cut else failure
+        if response is not None and connection.measured:
+            self._describe(self._timeline.current, failure, response.status, response.opening)
         self._count_failure(connection.due, connection.measured, failure)
         self._close(connection)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,16 +16,25 @@ _COUNTS = ("scheduled", "sent", "succeeded", "dropped", "completed", "in_flight"
 
 def merged(seconds: Sequence[WorkerSecond]) -> LoadSecond:
     """Return one second of the stage from those of its workers, at least one."""
-    failures: dict[str, int] = {}
+    failures: Counter[str] = Counter()
+    statuses: Counter[int] = Counter()
     for second in seconds:
-        for kind, count in second.failures.items():
-            failures[kind] = failures.get(kind, 0) + count
+        failures.update(second.failures)
+        statuses.update(second.statuses)
     counts: dict[str, Any] = {name: sum(getattr(second, name) for second in seconds) for name in _COUNTS}
     latencies: dict[str, Any] = {
         name: merge(histogram_of(getattr(second, name)) for second in seconds) for name in LATENCIES
     }
     cpu_s = round(sum(second.cpu_s for second in seconds), 6)
-    return LoadSecond(seconds[0].index, failures=failures, cpu_s=cpu_s, **counts, **latencies)
+    return LoadSecond(
+        seconds[0].index,
+        failures=dict(failures),
+        statuses=dict(statuses),
+        samples=tuple(sample for second in seconds for sample in second.samples),
+        cpu_s=cpu_s,
+        **counts,
+        **latencies,
+    )
 
 
 def histogram_of(wire: WireHistogram) -> Histogram:

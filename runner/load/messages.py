@@ -10,11 +10,13 @@ from typing import Annotated, Final, TypeAlias, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from runner.core.facts import ResponseSample
 from runner.core.histogram import BUCKETS
 from runner.core.units import Nanoseconds, Seconds
 
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 _Bucket: TypeAlias = Annotated[int, Meta(ge=0, lt=BUCKETS)]
+_Status: TypeAlias = Annotated[int, Meta(ge=0, le=999)]
 _Index: TypeAlias = Annotated[int, Meta(gt=-(10**9), lt=10**9)]
 _Duration: TypeAlias = Annotated[Nanoseconds, Meta(ge=0)]
 
@@ -59,6 +61,8 @@ class WorkerSecond(Struct, frozen=True, tag="second", kw_only=True):
     dropped: Count = 0
     completed: Count = 0
     failures: dict[str, Count]
+    statuses: dict[_Status, Count] = {}
+    samples: tuple[ResponseSample, ...] = ()
     duration: WireHistogram
     response_time: WireHistogram
     connect: WireHistogram

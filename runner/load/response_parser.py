@@ -79,7 +79,8 @@ class Response:
         matches: Whether the body contains the required bytes.
         length: The value of Content-Length, None without it.
         until_close: Whether the body ends with the connection.
-        first_ns: When its first byte arrived, kept here for the caller; likewise `last_ns`.
+        first_ns: When its first byte arrived, kept here for the caller; likewise `last_ns` and the bytes
+            that it begins with, `opening`.
     """
 
     __slots__ = (
@@ -98,6 +99,7 @@ class Response:
         "last_ns",
         "length",
         "matches",
+        "opening",
         "status",
         "until_close",
     )
@@ -108,7 +110,7 @@ class Response:
         self._tolerant: TolerantParser | None = None
         self._head_only, self._needle = head_only, needle
         self._bodiless_bytes, self._framed, self._unusual = 0, False, False
-        self._kept = self._tail = b""
+        self._kept = self._tail = self.opening = b""
         self.complete = self.keep_alive = self.until_close = False
         self.matches = not needle
         self.status = self.first_ns = self.last_ns = 0

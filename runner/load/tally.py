@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Final
 
+from runner.core.facts import ResponseSample
 from runner.core.histogram import bucket
 from runner.core.units import Nanoseconds, Seconds
 from runner.load.messages import WireHistogram, WorkerSecond
@@ -93,13 +94,15 @@ class Tally:
 
     __slots__ = (
         "completed", "connect", "dispatch_delay", "dropped", "duration", "failures", "first_byte", "index",
-        "lateness", "response_time", "scheduled", "sent", "succeeded", "tls", "whole",
+        "lateness", "response_time", "samples", "scheduled", "sent", "statuses", "succeeded", "tls", "whole",
     )  # fmt: skip
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.scheduled = self.sent = self.succeeded = self.dropped = self.completed = 0
         self.failures: defaultdict[str, int] = defaultdict(int)
+        self.statuses: defaultdict[int, int] = defaultdict(int)
+        self.samples: list[ResponseSample] = []
         self.duration, self.response_time = Latency(), Latency()
         self.connect, self.tls = Latency(), Latency()
         self.dispatch_delay, self.first_byte = Latency(), Latency()
@@ -128,6 +131,8 @@ class Tally:
             dropped=self.dropped,
             completed=self.completed,
             failures=dict(self.failures),
+            statuses=dict(self.statuses),
+            samples=tuple(self.samples),
             duration=self.duration.to_wire(),
             response_time=self.response_time.to_wire(),
             connect=self.connect.to_wire(),

@@ -4,9 +4,10 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import trio
 
-from runner.experiment.model import Load, Request
 from runner.cache import cache_folder
+from runner.experiment.model import Load, Request
 from runner.load.calibration_cache import fingerprint, load_or_measure_calibration
 
 
@@ -25,6 +26,17 @@ def calibration():
         return loaded, sentences.copy(), len(pids)
 
     return load_or_measure
+
+
+@pytest.fixture(scope="module")
+def cached(tmp_path_factory):
+    """The cache's file of one calibration: its name and its content."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        trio.run(lambda: load_or_measure_calibration(Load(), [100], on_spawn=lambda _: None, say=print))
+        (file,) = (cache_folder() / "calibration").iterdir()
+        return file.name, file.read_text()
 
 
 async def test_only_unknown_rates_are_measured(calibration):
@@ -53,10 +65,13 @@ async def test_each_setting_has_a_calibration_of_its_own():
 
 
 @pytest.mark.parametrize("damage", ["old", "without a time zone", "truncated", "malformed", "missing"])
-async def test_a_damaged_file_is_measured_again(calibration, damage):
-    await calibration(Load(), 100)
-    (file,) = (cache_folder() / "calibration").iterdir()
-    content = json.loads(file.read_text())
+async def test_a_damaged_file_is_measured_again(calibration, cached, damage):
+    name, text = cached
+    file = cache_folder() / "calibration" / name
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    assert (await calibration(Load(), 100))[1] == []
+    content = json.loads(text)
     if damage == "old":
         content["made_at"] = (datetime.now(UTC) - timedelta(days=2)).isoformat(timespec="seconds")
         file.write_text(json.dumps(content))
@@ -71,7 +86,7 @@ async def test_a_damaged_file_is_measured_again(calibration, damage):
 
     _, sentences, _ = await calibration(Load(), 100)
 
-    assert len(sentences) == 2
+    assert sentences == ["calibrating the builtin engine at 100 RPS"]
 
 
 async def test_a_cache_that_is_not_writable_only_costs_time(calibration, tmp_path):

@@ -43,6 +43,11 @@ def daemonize(function, *arguments):
         os.setsid()
         fork(function, *arguments)
     os.waitpid(fork(middle), 0)
+ended, running = os.pipe()
+def wait_for_all():
+    "Return when every process that was forked has ended: each holds the other end of the pipe."
+    os.close(running)
+    os.read(ended, 1)
 print("up", flush=True)
 sys.stdin.readline()
 """
@@ -51,19 +56,19 @@ time.sleep(0.3)
 print("done", flush=True)
 sys.stdin.readline()
 """
-DAEMON = "daemonize(burn, 0.6)\ntime.sleep(0.1)\nos.kill(os.getpid(), 0)\n" + "time.sleep(1.2)\n"
+DAEMON = "daemonize(burn, 0.6)\nwait_for_all()\n"
 ORPHAN_IN_SESSION = """
 def middle():
     fork(burn, 0.6)
 os.waitpid(fork(middle), 0)
-time.sleep(1.2)
+wait_for_all()
 """
 UNWAITED = """
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for _ in range(12):
     fork(burn, 0.05)
     time.sleep(0.06)
-time.sleep(0.3)
+wait_for_all()
 """
 SHORT_LIVED = """
 for _ in range(20):
@@ -207,7 +212,7 @@ def burn_later():
     time.sleep(0.5)
     burn(0.6)
 os.waitpid(fork(middle), 0)
-time.sleep(1.5)
+wait_for_all()
 """
     with program(code) as (process, pid):
         used = measured(TreeReader(pid), process, every_s=0.02)

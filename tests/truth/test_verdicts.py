@@ -10,10 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.truth.conftest import ROOT, Case, eating, service
+from tests.truth.conftest import ROOT, Case, service, wait_for_worker
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("CI"), reason="namespaces need root")
 CONNTRACK_MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
@@ -154,16 +153,15 @@ def test_a_program_on_the_one_processor_that_the_app_may_use(truth):
     """The host has idle CPU and the thread looks half idle: only its waits for a processor show the limit."""
     own, last = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
     assert own != last, "this needs two processors"
-    truth.eats = True
-    with eating([last]):
-        truth.shows(
-            "host-cpu-limited",
-            process("--burn-us", "500", cpus=[last]),
-            1500,
-            cpus=[own],
-            max_in_flight=400,
-            timeout="2s",
-        )
+    truth.eaten = [last]
+    truth.shows(
+        "host-cpu-limited",
+        process("--burn-us", "500", cpus=[last]),
+        1500,
+        cpus=[own],
+        max_in_flight=400,
+        timeout="2s",
+    )
 
 
 # -- without evidence
@@ -192,25 +190,6 @@ def test_a_busy_service_whose_processes_are_not_named(truth):
 
 
 # -- the generator
-
-
-def workers_of(pid):
-    return [child for child in psutil.Process(pid).children(recursive=True) if is_worker(child)]
-
-
-def is_worker(process):
-    with contextlib.suppress(psutil.Error):  # short-lived children end meanwhile
-        return "runner.load.worker" in process.cmdline()
-    return False
-
-
-def wait_for_worker(running):
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if workers := workers_of(running.pid):
-            return workers[0]
-        time.sleep(0.02)
-    raise AssertionError("no generator worker started")
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["stopped", "killed"])

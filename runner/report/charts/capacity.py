@@ -71,13 +71,20 @@ def _rows(searches: Sequence[tuple[str, Capacity]]) -> list[Row]:
 
 
 def _title(searches: Sequence[tuple[str, Capacity]], configurations: int) -> str:
-    """State the capacity of each configuration; of repeats, all of them."""
+    """State the capacity of each configuration, or what is known of it; of repeats, all of them."""
     rates: dict[str, list[str]] = {}
     for name, search in searches:
-        if search.rps:
-            rates.setdefault(name, []).append(number_format.rate(search.rps))
+        if found := _sustained(search):
+            rates.setdefault(name, []).append(found)
     statements = [
         f"{'The service' if configurations == 1 else name} sustains {number_format.listed(sustained)} RPS"
         for name, sustained in rates.items()
     ]
     return "; ".join(statements[:_MAX_CONFIGURATIONS]) or "No rate was sustained"
+
+
+def _sustained(search: Capacity) -> str:
+    """Return the capacity; where a higher rate was not tested or not judged, that it may be higher."""
+    if search.rps is not None:
+        return number_format.rate(search.rps)
+    return "" if search.held_rps is None else f"at least {number_format.rate(search.held_rps)}"

@@ -8,7 +8,7 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from runner.core.codes import StageStatus
+from runner.core.codes import StageStatus, Unbounded
 from runner.core.results import Latency
 from runner.report.charts.capacity import capacity
 from runner.report.charts.chart import logarithmic, titled
@@ -123,6 +123,31 @@ def test_each_search_of_a_capacity_curve_is_a_line_of_its_own_and_named_once_wit
     lines = {(row["series"], row["search"]) for row in chart.spec["data"]["values"]}
     assert len(lines) == 3
     assert chart.title.startswith("connection=keep-alive sustains 8,000 and 9,000 RPS; ")
+
+
+@pytest.mark.parametrize(
+    ("held", "title"),
+    [(20_000.0, "The service sustains at least 20,000 RPS"), (None, "No rate was sustained")],
+)
+def test_a_search_without_a_capacity_has_the_highest_sustained_rate_in_its_title(held, title):
+    results = stored("capacity")
+    search = replace(results.configurations[0].capacity[0], rps=None, held_rps=held)
+    results = replace(results, configurations=(replace(results.configurations[0], capacity=(search,)),))
+
+    assert capacity(results).title == title
+
+
+@pytest.mark.parametrize("name", ["latency", "distribution"])
+def test_a_stage_that_lost_more_than_the_percentile_leaves_is_the_slowest(name):
+    results = stored("docker-4k")
+    fast = first_stage(results)
+    lossy = {"p95": Unbounded.LOST, "p99": Unbounded.LOST}
+    latency = replace(fast.response_time_ms, p95=None, p99=None, unbounded=lossy)
+    results = with_stage(stored("hop-ladder"), (3, 0), response_time_ms=latency)
+
+    title = named(results)[name].title
+    assert results.configurations[3].title in title
+    assert {"latency": "no finite value at", "distribution": "more than 1 in 100 failed"}[name] in title
 
 
 def test_stages_follow_each_other_in_the_order_of_the_run_and_every_stage_has_its_band():

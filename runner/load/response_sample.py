@@ -1,0 +1,97 @@
+"""The beginning of a response that did not succeed, as a person reads it.
+
+A sample is taken once per failure and status, so parsing the kept bytes again costs nothing that matters.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import httptools
+
+from runner.core.facts import ResponseSample
+
+OPENING_BYTES: Final = 4096
+"""How much of a response is kept until it is known whether it succeeded."""
+MAX_STATUSES: Final = 32
+"""How many status codes a worker counts one by one."""
+OTHER_STATUSES: Final = 0
+"""What further codes are counted as."""
+
+_SHOWN_CHARACTERS: Final = 200
+_SHOWN_HEADERS: Final = frozenset(
+    {
+        b"allow",
+        b"content-encoding",
+        b"content-type",
+        b"location",
+        b"proxy-authenticate",
+        b"retry-after",
+        b"server",
+        b"upgrade",
+        b"www-authenticate",
+    }
+)
+
+
+def response_sample(failure: str, status: int, opening: bytes) -> ResponseSample:
+    """Return a sample.
+
+    Args:
+        failure: Failure kind.
+        status: Status code; 0 if the response is no HTTP.
+        opening: The response as it was received, possibly cut off.
+    """
+    reader = _Reader()
+    reader.read(opening)
+    if not reader.headers_complete:
+        return ResponseSample(failure, status, body=_printable(opening))
+    compressed = reader.fields.get(b"content-encoding", b"identity").lower() != b"identity"
+    return ResponseSample(
+        failure,
+        status,
+        tuple((name.decode(), _printable(value)) for name, value in sorted(reader.fields.items())),
+        "" if compressed else _printable(reader.body),
+    )
+
+
+class _Reader:
+    """Collects the shown headers and the beginning of the body, with chunking undone."""
+
+    def __init__(self) -> None:
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self.headers_complete = False
+        self.fields: dict[bytes, bytes] = {}
+        self.body = b""
+
+    def read(self, data: bytes) -> None:
+        """Parse as much as can be parsed."""
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            pass
+        finally:
+            self._parser = None  # it refers back to this object, and the worker collects no garbage
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """httptools: one header."""
+        if name.lower() in _SHOWN_HEADERS and not self.headers_complete:
+            self.fields[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """httptools: the head has ended; that of an interim response (1xx) does not count."""
+        status = self._parser.get_status_code()
+        if status >= 200 or status == 101:
+            self.headers_complete = True
+        else:
+            self.fields.clear()
+
+    def on_body(self, data: bytes) -> None:
+        """httptools: a piece of the body."""
+        self.body += data
+
+
+def _printable(data: bytes) -> str:
+    """Return text on one line; what is not printable becomes a replacement character."""
+    text = " ".join(data.decode(errors="replace").split())[:_SHOWN_CHARACTERS]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
