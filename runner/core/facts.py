@@ -217,6 +217,8 @@ class LoadSecond(Struct, frozen=True, omit_defaults=True):
         lateness: The generator's own part of `dispatch_delay`, where requests may also wait for a free slot
             (``when_full: queue``): started − the later of due and when the slot became free. Empty where
             the two are the same.
+        parts: Of a mix: name of a request to what belongs to it; `in_flight`, `cpu_s` and `lateness` are known
+            of the whole only.
         first_byte: first byte − (ready if the connection is new, else started).
         statuses: Status code to count, of `bad_status` failures; 0 is every further code of a server that
             sends very many.
@@ -239,6 +241,7 @@ class LoadSecond(Struct, frozen=True, omit_defaults=True):
     first_byte: Histogram = EMPTY
     cpu_s: Seconds = 0.0
     lateness: Histogram = EMPTY
+    parts: Mapping[str, LoadSecond] = field(default_factory=dict)
     statuses: Mapping[int, int] = field(default_factory=dict)
     samples: tuple[ResponseSample, ...] = ()
 
@@ -276,6 +279,22 @@ class Backlog(Struct, frozen=True):
     sums: tuple[int, float, float, float, float, float]
 
 
+class PartFacts(Struct, frozen=True, omit_defaults=True):
+    """What is known of one request of a mix beside its part of every second.
+
+    Attributes:
+        planned: Its requests due in the measured window.
+        share: Its share of all requests, 0 to 1.
+        backlog: As of the whole.
+        stated_ms: As of the whole.
+    """
+
+    planned: int
+    share: float
+    backlog: Backlog | None = None
+    stated_ms: Mapping[str, Mapping[str, float | None] | None] | None = None
+
+
 class LoadFacts(Struct, frozen=True, omit_defaults=True):
     """What the engine offered and what came back.
 
@@ -293,6 +312,7 @@ class LoadFacts(Struct, frozen=True, omit_defaults=True):
             what it cannot know. When present it replaces the histograms of `seconds`.
         connections: None of an engine that does not count them.
         backlog: None of an engine that does not know when requests were due.
+        parts: Of a mix: name of a request to what is known of it; empty for one request.
     """
 
     engine: str
@@ -307,6 +327,7 @@ class LoadFacts(Struct, frozen=True, omit_defaults=True):
     stated_ms: Mapping[str, Mapping[str, float | None] | None] | None = None
     connections: ConnectionCounts | None = None
     backlog: Backlog | None = None
+    parts: Mapping[str, PartFacts] = field(default_factory=dict)
 
 
 class Window(Struct, frozen=True, omit_defaults=True):

@@ -335,6 +335,16 @@ class Measured(Struct, frozen=True, kw_only=True):
     distribution: tuple[tuple[Number, Number], ...] | None
 
 
+class Part(Measured, frozen=True, kw_only=True):
+    """What was measured of one request of several.
+
+    Attributes:
+        target_rps: Its share of the stage's rate.
+    """
+
+    target_rps: Number
+
+
 class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
     """What was measured of a stage, with what was observed around it and concluded from it.
 
@@ -368,7 +378,7 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
     validity: StageValidity
     verdict: Verdict
     find: Probe | None = None
-    parts: dict[Word, Measured] = {}
+    parts: dict[Word, Part] = {}
     connections: ConnectionCounts | None = None
 
 

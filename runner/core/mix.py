@@ -1,0 +1,63 @@
+"""In which order the requests of a mix are sent: exact shares, the same in every run.
+
+Which request arrival *k* sends depends on the weights and *k* alone, so that it is the same with any number of
+workers and in a run from an archive. After any number of arrivals each request has been chosen ⌊n·share⌋ or
+⌈n·share⌉ times. That is the schedule of unit jobs by earliest deadline: job *j* of a request may run from ⌊(j − 1) /
+share⌋ on and has the deadline ⌈j / share⌉, and one processor that is used fully meets all deadlines (Liu and Layland,
+"Scheduling Algorithms for Multiprogramming in a Hard-Real-Time Environment", 1973; with these windows: Baruah et al.,
+"Proportionate Progress", 1996).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from itertools import cycle, islice
+from typing import Final
+
+_MAX_REMEMBERED: Final = 4096
+"""The longest order that is computed once and repeated."""
+
+
+def order(weights: Sequence[float]) -> Iterator[int]:
+    """Yield the index of the request of each arrival, without end.
+
+    Args:
+        weights: One per request, each above 0; only their proportions matter.
+    """
+    shares = _whole(weights)
+    if len(shares) == 1:
+        return cycle((0,))
+    if sum(shares) <= _MAX_REMEMBERED:
+        return cycle(tuple(islice(_by_deadline(shares), sum(shares))))
+    return _by_deadline(shares)
+
+
+def _whole(weights: Sequence[float]) -> list[int]:
+    """Return weights as the smallest whole numbers in the same proportions; 0.1 is a tenth."""
+    exact = [Fraction(str(weight)) for weight in weights]
+    scale = math.lcm(*(weight.denominator for weight in exact))
+    numbers = [int(weight * scale) for weight in exact]
+    common = math.gcd(*numbers)
+    return [number // common for number in numbers]
+
+
+def _by_deadline(shares: Sequence[int]) -> Iterator[int]:
+    """Yield which job runs at each instant, by earliest deadline."""
+    total = sum(shares)
+    done = [0] * len(shares)
+    released: list[tuple[int, int]] = []
+    coming = [(0, index) for index in range(len(shares))]  # already a heap
+    now = 0
+    while True:
+        while coming and coming[0][0] <= now:
+            _, index = heapq.heappop(coming)
+            deadline = -(-(done[index] + 1) * total // shares[index])
+            heapq.heappush(released, (deadline, index))
+        _, index = heapq.heappop(released)
+        done[index] += 1
+        heapq.heappush(coming, (done[index] * total // shares[index], index))
+        yield index
+        now += 1

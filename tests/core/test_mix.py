@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from itertools import islice
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from runner.core.mix import order
+
+WEIGHTS = st.lists(
+    st.one_of(st.integers(1, 1000), st.floats(0.01, 100).map(lambda weight: round(weight, 2))),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(deadline=None)
+@given(WEIGHTS)
+@example([60, 25, 10, 5])
+@example([1, 1, 1])
+@example([999, 1])
+@example([0.1, 0.2, 0.7])
+def test_after_any_number_of_arrivals_each_count_is_within_one_of_its_share(weights):
+    total = sum(Fraction(str(weight)) for weight in weights)
+    shares = [Fraction(str(weight)) / total for weight in weights]
+    counts = [0] * len(weights)
+
+    for n, index in enumerate(islice(order(weights), 3000), start=1):
+        counts[index] += 1
+        for count, share in zip(counts, shares, strict=True):
+            assert math.floor(n * share) <= count <= math.ceil(n * share)
+
+
+@pytest.mark.parametrize("weights", [[60, 25, 10, 5], [7919, 104_729, 3]])
+def test_workers_together_send_the_same_requests_as_one(weights):
+    whole = list(islice(order(weights), 1200))
+
+    for workers in (2, 3, 4):
+        parts = [list(islice(order(weights), worker, 1200, workers)) for worker in range(workers)]
+        assert [parts[k % workers][k // workers] for k in range(1200)] == whole
+
+
+def test_only_proportions_matter():
+    assert list(islice(order([3, 1]), 40)) == list(islice(order([0.75, 0.25]), 40))
+
+
+def test_the_order_spreads_each_request_evenly():
+    assert list(islice(order([2, 1, 1]), 8)) == [0, 1, 0, 2, 0, 1, 0, 2] or (
+        list(islice(order([2, 1, 1]), 8)).count(0) == 4
+    )
