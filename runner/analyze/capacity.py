@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.analyze.capacity_text import (
@@ -104,15 +105,25 @@ def _failure(stage: Stage, until: Sequence[Threshold], conditions: Sequence[Thre
     pairs = zip(until, conditions, strict=True)
     failed = [failed_condition(condition, result) for condition, result in pairs if not result.ok]
     if not failed and _loses(until, stage):
-        failed.append(lost_requests(stage))
+        failed.append(lost_requests(_lost_share(until, stage)))
     return "; ".join(failed)
 
 
 def _loses(until: Sequence[Threshold], stage: Stage) -> bool:
-    """Return whether a probe lost too many requests, in a search without a condition about them."""
-    if any(condition.metric in _ABOUT_LOSSES for condition in until):
-        return False
-    return (lost_share(stage) or 0.0) >= TOLERATED_ERRORS
+    """Return whether a probe lost too many of the requests that no condition about losses covers."""
+    return _lost_share(until, stage) >= TOLERATED_ERRORS
+
+
+def _lost_share(until: Sequence[Threshold], stage: Stage) -> float:
+    """Return the share of the requests that were lost, of those that no condition about losses covers."""
+    covered = {condition.request for condition in until if condition.metric in _ABOUT_LOSSES}
+    if "" in covered:
+        return 0.0
+    if not covered:
+        return lost_share(stage) or 0.0
+    others = [part.requests for name, part in stage.parts.items() if name not in covered]
+    scheduled = sum(requests.scheduled for requests in others)
+    return sum(requests.lost for requests in others) / scheduled if scheduled else 0.0
 
 
 def probe_stages(progress: SearchProgress) -> tuple[Stage, ...]:
@@ -136,9 +147,9 @@ def capacity(progress: SearchProgress) -> Capacity:
     """Return what a search found."""
     find, search, stages = progress.find.find, progress.search, progress.stages
     ending = search.ending if progress.undecided is None else SearchEnding.STOPPED
-    latency = _latency(find, stages)
+    latency, request = _latency(find, stages)
     limit = next((stage for stage in stages if stage.target_rps == search.failed), None)
-    bend = _knee(stages, latency)
+    bend = _knee(stages, latency, request)
     result = search_result(search, stages, ending, progress.undecided or "")
     sentences = (result, failed_probe(limit) if limit else "", bend.sentence)
     return Capacity(
@@ -154,18 +165,21 @@ def capacity(progress: SearchProgress) -> Capacity:
         failed_rps=search.failed,
         limited_by=limit.verdict.code if limit else None,
         latency=latency,
-        probes=tuple(_summary(stage, stage.find, latency) for stage in stages if stage.find),
+        probes=tuple(
+            _summary(stage, stage.find, _p95(stage, latency, request)) for stage in stages if stage.find
+        ),
         knee=bend,
         sentence=" ".join(filter(None, sentences)),
+        request=request or UNSET,
     )
 
 
-def _summary(stage: Stage, probe: Probe, latency: str) -> ProbeSummary:
+def _summary(stage: Stage, probe: Probe, p95_ms: float | None) -> ProbeSummary:
     return ProbeSummary(
         rps=stage.target_rps,
         order=stage.order,
         ok=probe.holds,
-        p95_ms=_p95(stage, latency),
+        p95_ms=p95_ms,
         achieved=stage.achieved,
         why=probe.why,
         verdict=stage.verdict.code,
@@ -173,27 +187,34 @@ def _summary(stage: Stage, probe: Probe, latency: str) -> ProbeSummary:
     )
 
 
-def _p95(stage: Stage, latency: str) -> float | None:
-    return METRICS[f"{latency}.p95"].read(stage)
+def _p95(stage: Stage, latency: str, request: str) -> float | None:
+    measured = stage.parts.get(request) if request else stage
+    return METRICS[f"{latency}.p95"].read(measured) if measured else None
 
 
-def _latency(find: Find, stages: Sequence[Stage]) -> str:
-    """Return the latency to show: the first one in a condition, else response time if it is known."""
+def _latency(find: Find, stages: Sequence[Stage]) -> tuple[str, str]:
+    """Return the latency to show, and of which request of a mix; empty for all.
+
+    It is the first one in a condition, else the response time if that is known.
+    """
     known = not stages or any(stage.response_time_ms.p95 is not None for stage in stages)
-    named = (condition.metric.partition(".")[0] for condition in find.until)
+    named = ((condition.metric.partition(".")[0], condition.request) for condition in find.until)
     names = {kind.name for kind in LATENCIES}
-    return next((name for name in named if name in names), "response_time" if known else "duration")
+    otherwise = ("response_time" if known else "duration", "")
+    return next(((name, request) for name, request in named if name in names), otherwise)
 
 
-def _knee(stages: Sequence[Stage], latency: str) -> Knee:
+def _knee(stages: Sequence[Stage], latency: str, request: str) -> Knee:
     points = {
         stage.target_rps: p95
         for stage in stages
-        if stage.validity.status is not Validity.INVALID and (p95 := _p95(stage, latency)) is not None
+        if stage.validity.status is not Validity.INVALID
+        and (p95 := _p95(stage, latency, request)) is not None
     }
     rate = knee(list(points.items()))
     sustained = any(stage.find and stage.find.holds for stage in stages if stage.target_rps == rate)
-    sentence = _knee_sentence(rate, points, latency.replace("_", " "), sustained=sustained)
+    shown = latency.replace("_", " ") + (f" of {request}" if request else "")
+    sentence = _knee_sentence(rate, points, shown, sustained=sustained)
     return Knee(rate, None if rate is None else points[rate], KNEE_METHOD, sentence)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.core.codes import Limit, SearchEnding, StageStatus, Unbounded, Validity
-from runner.core.metrics import METRICS, Dimension, lost_share
+from runner.core.metrics import METRICS, Dimension
 from runner.core.results import Stage, ThresholdResult
 from runner.core.units import percent
 from runner.experiment.capacity_search import Search
@@ -16,14 +16,15 @@ from runner.experiment.traffic import stage_name
 def failed_condition(condition: Threshold, result: ThresholdResult) -> str:
     """Return why a condition failed: ``response_time.p95 is 71.2 ms (required: < 50ms)``."""
     value = result.value
-    metric, required = condition.metric, condition.expr.removeprefix(condition.metric).strip()
+    metric = condition.expr.partition(condition.op)[0].strip()
+    required = condition.expr.removeprefix(metric).strip()
     if result.unbounded is Unbounded.LOST:
         return f"{metric} lies among requests that failed or were dropped (required: {required})"
     if result.unbounded is Unbounded.OUT_OF_RANGE:
         return f"{metric} is over 60 s (required: {required})"
     if value is None:
         return f"{metric} is unknown because there was no successful response"
-    match METRICS[metric].dimension:
+    match METRICS[condition.metric].dimension:
         case Dimension.TIME:
             text = f"{milliseconds(value)} ms"
         case Dimension.SHARE:
@@ -33,10 +34,10 @@ def failed_condition(condition: Threshold, result: ThresholdResult) -> str:
     return f"{metric} is {text} (required: {required})"
 
 
-def lost_requests(stage: Stage) -> str:
-    """Return why a rate is not sustained at which requests are lost, whatever the conditions are."""
-    share = percent(lost_share(stage) or 0.0, 1)
-    return f"{share} of the requests failed or were dropped (without a condition on errors: < 1 %)"
+def lost_requests(share: float) -> str:
+    """Return why a rate is not sustained at which this share of the requests without a condition is lost."""
+    lost = percent(share, 1)
+    return f"{lost} of the requests failed or were dropped (without a condition on errors: < 1 %)"
 
 
 def milliseconds(value: float) -> str:

@@ -27,18 +27,25 @@ def known_in(metric: KeyMetric, stages: Sequence[Stage]) -> list[Stage]:
 
 
 def compare_metric(
-    metric: KeyMetric, base: Sequence[Stage], head: Sequence[Stage], *, alpha: float, margin: float
+    metric: KeyMetric,
+    base: Sequence[Stage],
+    head: Sequence[Stage],
+    *,
+    alpha: float,
+    margin: float,
+    few: bool = False,
 ) -> ComparedMetric:
     """Return the change of one metric between stages that measured it, at least one on each side.
 
     The interval misses the true change with probability `alpha`; relative changes up to `margin` are
-    irrelevant.
+    irrelevant. With `few`, there may be so few requests that chance adds to the noise between runs.
     """
     sides = [[value for s in stages if (value := metric.of(s)) is not None] for stages in (base, head)]
     basis = _basis(sides)
     relevant, none, mean = (margin, 1.0, geometric_mean) if metric.relative else (_RELEVANT_LOSS, 0.0, fmean)
     if basis is Basis.ASSUMED_NOISE:
-        interval = _assumed(metric, sides, (base, head), alpha)
+        sampling = _sampling_noise(metric, (*base, *head)) if few else 0.0
+        interval = _assumed(metric, sides, (base, head), alpha, sampling)
     else:
         interval = (ratio if metric.relative else difference)(*sides, alpha=alpha)
     # A single disturbed run can be slower by any factor; its throughput and losses are reliable.
@@ -71,16 +78,31 @@ def _basis(sides: Sequence[Sequence[float]]) -> Basis:
 
 
 def _assumed(
-    metric: KeyMetric, values: Sequence[list[float]], sides: Sequence[Sequence[Stage]], alpha: float
+    metric: KeyMetric,
+    values: Sequence[list[float]],
+    sides: Sequence[Sequence[Stage]],
+    alpha: float,
+    sampling: float,
 ) -> Interval:
     """Return an interval with an assumed, deliberately large noise, for a side with a single run."""
     if metric.relative:
-        return ratio_of_single(*values, sigma=_noise_of_both(metric, sides), alpha=alpha)
+        sigma = math.hypot(_noise_of_both(metric, sides), sampling)
+        return ratio_of_single(*values, sigma=sigma, alpha=alpha)
     lost = [fmean(side) for side in values]
     change = lost[1] - lost[0]
     requests = min(stage.requests.scheduled for side in sides for stage in side)
     half_width = NormalDist().inv_cdf(1 - alpha / 2) * _loss_noise(lost, requests) * 2**0.5
     return Interval(change, change - half_width, change + half_width)
+
+
+def _sampling_noise(metric: KeyMetric, stages: Sequence[Stage]) -> float:
+    """Return the standard deviation of a metric's logarithm that comes from the number of requests alone.
+
+    With *k* requests beyond a percentile it is about 1/√k, for a tail as heavy as that of Pareto's law with
+    index 1 (asymptotic variance of an order statistic); a rate of *k* requests varies no more than that.
+    """
+    fewest = min(stage.requests.succeeded for stage in stages)
+    return 1 / math.sqrt(max(fewest * metric.beyond, 1.0))
 
 
 def _loss_noise(lost: Sequence[float], requests: int) -> float:

@@ -2,18 +2,18 @@
 
 The intervals of one comparison hold simultaneously: each metric gets its share of the 5 % error, p95 the
 largest (weighted Bonferroni; Rosenthal and Rubin, 1983), so that at most 1 in 20 comparisons of equal
-systems reports a difference.
+systems reports a difference. The requests of a mix have half of a stage's share together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from runner.analyze.comparability import machine_differences, other_differences
 from runner.analyze.compared_metric import compare_metric, known_in
-from runner.analyze.key_metrics import KEY_METRICS, KeyMetric, is_usable
+from runner.analyze.key_metrics import KEY_METRICS, KeyMetric, is_usable, requests_of
 from runner.core.codes import ComparisonVerdict, StageStatus, Validity
 from runner.core.comparison import ComparedMetric, ComparedRun, ComparedStage, Comparison, LeftOut, StageKey
 from runner.core.errors import UsageError
@@ -22,6 +22,8 @@ from runner.core.results import ConfigurationResults, Results, Stage
 SCHEMA_VERSION: Final = 1
 MARGIN: Final = 0.05
 _ERROR: Final = 0.05
+_MAX_SHOWN: Final = 6
+"""Differences between two stages that a message names."""
 _MOST_IMPORTANT_FIRST: Final = (
     ComparisonVerdict.WORSE, ComparisonVerdict.BETTER, ComparisonVerdict.NOT_SHOWN,
     ComparisonVerdict.EQUIVALENT,
@@ -29,6 +31,15 @@ _MOST_IMPORTANT_FIRST: Final = (
 
 _Setup: TypeAlias = dict[str, float | str]
 _Pair: TypeAlias = tuple[KeyMetric, list[Stage], list[Stage]]
+
+
+class _Subject(NamedTuple):
+    """What is compared: a stage, or one request of it, with its share of the error in relation to others."""
+
+    key: StageKey
+    request: str
+    pairs: list[_Pair]
+    weight: float
 
 
 @dataclass(slots=True)
@@ -119,7 +130,8 @@ def _add(pool: _Pool, side: str, configuration: ConfigurationResults, stage: Sta
 
 def _setup(configuration: ConfigurationResults, stage: Stage) -> _Setup:
     """Return what must be equal for two stages to be the same stage."""
-    return {
+    rates: _Setup = {f"rate of {name}": part.target_rps for name, part in stage.parts.items()}
+    return rates | {
         "rate": stage.target_rps,
         "engine": configuration.engine,
         "connections": configuration.load.connection,
@@ -138,9 +150,16 @@ def _shared(before: _Pool, after: _Pool) -> list[StageKey]:
         if key not in before.stages:
             continue
         old, new = before.setups[key], after.setups[key]
-        differ = [f"{name} {old[name]} → {new[name]}" for name in old if old[name] != new[name]]
+        names = dict.fromkeys([*old, *new])
+        differ = [
+            f"{name} {old.get(name, 'none')} → {new.get(name, 'none')}"
+            for name in names
+            if old.get(name) != new.get(name)
+        ]
         if differ:
-            after.left_out.append(LeftOut("both", *key, f"the stages differ: {', '.join(differ)}"))
+            more = [f"and {len(differ) - _MAX_SHOWN} more"] if len(differ) > _MAX_SHOWN else []
+            shown = ", ".join([*differ[:_MAX_SHOWN], *more])
+            after.left_out.append(LeftOut("both", *key, f"the stages differ: {shown}"))
         else:
             shared.append(key)
     if not shared:
@@ -156,16 +175,32 @@ def _shared(before: _Pool, after: _Pool) -> list[StageKey]:
 def _compared_stages(
     shared: Sequence[StageKey], before: _Pool, after: _Pool, margin: float
 ) -> tuple[ComparedStage, ...]:
-    measured = {key: _measured_on_both(before.stages[key], after.stages[key]) for key in shared}
-    share = _ERROR / (sum(metric.weight for pairs in measured.values() for metric, _, _ in pairs) or 1)
+    subjects = [one for key in shared for one in _subjects(key, before.stages[key], after.stages[key])]
+    share = _ERROR / (sum(one.weight * metric.weight for one in subjects for metric, _, _ in one.pairs) or 1)
     stages = []
-    for key, pairs in measured.items():
+    for one in subjects:
         metrics = tuple(
-            compare_metric(metric, *sides, alpha=share * metric.weight, margin=margin)
-            for metric, *sides in pairs
+            compare_metric(
+                metric,
+                *sides,
+                alpha=share * one.weight * metric.weight,
+                margin=margin,
+                few=bool(one.request),
+            )
+            for metric, *sides in one.pairs
         )
-        stages.append(ComparedStage(*key, metrics, _overall([metric.verdict for metric in metrics])))
+        verdict = _overall([metric.verdict for metric in metrics])
+        stages.append(ComparedStage(*one.key, metrics, verdict, request=one.request))
     return tuple(stages)
+
+
+def _subjects(key: StageKey, base: Sequence[Stage], head: Sequence[Stage]) -> Iterator[_Subject]:
+    """Yield a stage, then each request of its mix; all requests together weigh as much as the stage."""
+    yield _Subject(key, "", _measured_on_both(base, head), 1)
+    before, after = requests_of(base), requests_of(head)
+    for name in after:
+        if name in before:
+            yield _Subject(key, name, _measured_on_both(before[name], after[name]), 1 / len(after))
 
 
 def _measured_on_both(base: Sequence[Stage], head: Sequence[Stage]) -> list[_Pair]:

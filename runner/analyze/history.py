@@ -8,15 +8,17 @@ from typing import TypeAlias
 
 from runner.analyze.comparability import machine_differences
 from runner.analyze.comparison import compare
-from runner.analyze.key_metrics import KEY_METRICS, KeyMetric, is_usable, stages_by_name
+from runner.analyze.key_metrics import KEY_METRICS, KeyMetric, is_usable, requests_of, stages_by_name
 from runner.core.codes import ComparisonVerdict
-from runner.core.comparison import History, HistoryRun, MetricHistory, StageHistory, StageKey
+from runner.core.comparison import History, HistoryRun, MetricHistory, StageHistory
 from runner.core.errors import UsageError
 from runner.core.results import Results, Stage
 
 SCHEMA_VERSION = 1
 
-_Verdicts: TypeAlias = Mapping[tuple[str, str, str], ComparisonVerdict]
+_Key: TypeAlias = tuple[str, str, str]
+"""Names of a configuration, of a stage, and of a request; the last is empty for the whole stage."""
+_Verdicts: TypeAlias = Mapping[tuple[str, str, str, str], ComparisonVerdict]
 
 
 def history(runs: Sequence[Results], *, margin: float) -> History:
@@ -31,7 +33,7 @@ def history(runs: Sequence[Results], *, margin: float) -> History:
     used = [results for results in ordered if not machine_differences([last], [results])]
     elsewhere = [results for results in ordered if results not in used]
     judged = _judged(used, margin)
-    stages = [stages_by_name(results) for results in used]
+    stages = [_stages_and_requests(results) for results in used]
     keys = dict.fromkeys(key for of_run in reversed(stages) for key in of_run)
     return History(
         schema_version=SCHEMA_VERSION,
@@ -57,16 +59,26 @@ def _judged(runs: Sequence[Results], margin: float) -> _Verdicts:
     except UsageError:
         return {}
     return {
-        (stage.configuration, stage.stage, metric.name): metric.verdict
+        (stage.configuration, stage.stage, stage.request, metric.name): metric.verdict
         for stage in comparison.stages
         for metric in stage.metrics
     }
 
 
-def _stage(key: StageKey, runs: Sequence[Sequence[Stage]], judged: _Verdicts) -> StageHistory:
-    """Return one stage over all runs, each with its repeats; a run without the stage has none."""
+def _stages_and_requests(results: Results) -> dict[_Key, list[Stage]]:
+    """Return all repeats of each stage, followed by those of each request of its mix."""
+    repeats: dict[_Key, list[Stage]] = {}
+    for key, stages in stages_by_name(results).items():
+        repeats[*key, ""] = stages
+        repeats |= {(*key, name): parts for name, parts in requests_of(stages).items()}
+    return repeats
+
+
+def _stage(key: _Key, runs: Sequence[Sequence[Stage]], judged: _Verdicts) -> StageHistory:
+    """Return one stage or request over all runs, each with its repeats; a run without it has none."""
     histories = (_metric(metric, runs, judged.get((*key, metric.key))) for metric in KEY_METRICS)
-    return StageHistory(*key, tuple(filter(None, histories)))
+    configuration, stage, request = key
+    return StageHistory(configuration, stage, tuple(filter(None, histories)), request=request)
 
 
 def _metric(

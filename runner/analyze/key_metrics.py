@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import replace
+
 from runner.core import metrics
 from runner.core.codes import StageStatus, Validity
 from runner.core.comparison import StageKey
@@ -24,6 +26,7 @@ class KeyMetric:
         of_second: Reads it from one second of a stage, to estimate the noise; None if that is not possible.
         relative: Whether it changes by factors; a share that is mostly 0 does not.
         robust: Whether other programs on the host hardly affect it.
+        beyond: Share of the requests beyond its percentile, on which its precision depends.
     """
 
     key: str
@@ -32,6 +35,7 @@ class KeyMetric:
     of_second: Callable[[Moment], float | None] | None = None
     relative: bool = True
     robust: bool = False
+    beyond: float = 1.0
 
     @property
     def metric(self) -> metrics.Metric:
@@ -54,17 +58,17 @@ class KeyMetric:
         return self.metric.dimension.unit
 
 
-def _latency(key: str, noise: float, weight: int = 1) -> KeyMetric:
-    return KeyMetric(key, noise, weight, lambda second: second.p95_ms)
+def _latency(key: str, noise: float, weight: int = 1, *, beyond: float) -> KeyMetric:
+    return KeyMetric(key, noise, weight, lambda second: second.p95_ms, beyond=beyond)
 
 
 RATE: Final = KeyMetric("actual_rps", 0.05, weight=2, of_second=lambda second: second.rps, robust=True)
 KEY_METRICS: Final = (
     RATE,
-    _latency("duration_ms.p50", 0.10),
-    _latency("duration_ms.p95", 0.15, weight=4),
-    _latency("duration_ms.p99", 0.6),
-    _latency("response_time_ms.p95", 0.15),
+    _latency("duration_ms.p50", 0.10, beyond=0.5),
+    _latency("duration_ms.p95", 0.15, weight=4, beyond=0.05),
+    _latency("duration_ms.p99", 0.6, beyond=0.01),
+    _latency("response_time_ms.p95", 0.15, beyond=0.05),
     KeyMetric("cpu_cores.app", 0.10),
     KeyMetric("lost", 0.0, relative=False, robust=True),
 )
@@ -78,6 +82,20 @@ def stages_by_name(results: Results) -> dict[StageKey, list[Stage]]:
             if not stage.find:
                 stages.setdefault((configuration.name, stage.name), []).append(stage)
     return stages
+
+
+def requests_of(stages: Sequence[Stage]) -> dict[str, list[Stage]]:
+    """Return what repeats of a stage measured of each request of a mix; empty where there is only one.
+
+    The seconds remain those of the whole stage: they show how much it varied.
+    """
+    names = dict.fromkeys(name for stage in stages if len(stage.parts) > 1 for name in stage.parts)
+    return {
+        name: [
+            replace(stage.part(name), timeseries=stage.timeseries) for stage in stages if name in stage.parts
+        ]
+        for name in names
+    }
 
 
 def is_usable(stage: Stage) -> bool:

@@ -91,7 +91,8 @@ def _deviations(comparison: Comparison) -> Iterator[Deviation]:
         for metric in stage.metrics:
             significant = metric.low > 0 or metric.high < 0
             if metric.verdict in _SHOWN or (significant and abs(metric.change) > comparison.margin):
-                yield Deviation(stage.configuration, stage.stage, metric.name, metric.change, metric.verdict)
+                place = (stage.configuration, stage.stage, metric.name)
+                yield Deviation(*place, metric.change, metric.verdict, request=stage.request)
 
 
 def _missing(then: Results, now: Results) -> Iterator[MissingStage]:

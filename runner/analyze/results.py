@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.analyze.capacity import SearchProgress, capacity, probe_stages, replay
@@ -21,6 +22,7 @@ from runner.core.results import (
     ConfigurationResults,
     ExperimentInfo,
     LoadSummary,
+    RequestShare,
     RequestSummary,
     Results,
     RunInfo,
@@ -28,6 +30,7 @@ from runner.core.results import (
 )
 from runner.experiment.counter_experiments import CHANGES
 from runner.experiment.model import Configuration, Experiment
+from runner.experiment.traffic import Load
 from runner.experiment.trials import Trial
 
 SCHEMA_VERSION: Final = 1
@@ -130,7 +133,16 @@ def _load(configuration: Configuration) -> LoadSummary:
         max_in_flight=load.max_in_flight,
         when_full=load.when_full,
         timeout_s=load.timeout,
-        request=RequestSummary(load.request.method, load.request.path),
+        request=None if load.is_mix else RequestSummary(load.request.method, load.request.path),
+        requests=_mix(load) if load.is_mix else UNSET,
+    )
+
+
+def _mix(load: Load) -> tuple[RequestShare, ...]:
+    weights = sum(part.weight for part in load.parts)
+    return tuple(
+        RequestShare(part.name, part.method, part.path, round(part.weight / weights, 6))
+        for part in load.parts
     )
 
 

@@ -24,7 +24,7 @@ from runner.analyze.thresholds import evaluate, is_measured
 from runner.core.codes import StageStatus
 from runner.core.facts import LoadFacts, LoadSecond, ObservedFacts, Role, RunFacts, TrialFacts
 from runner.core.metrics import LATENCIES
-from runner.core.results import Measured, Moment, Requests, Stage, StageEvent, SubjectUsage, Usage
+from runner.core.results import Measured, Moment, Part, Requests, Stage, StageEvent, SubjectUsage, Usage
 from runner.core.units import PerSecond, Seconds
 from runner.experiment.trials import Trial
 
@@ -91,9 +91,32 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         workers=load.workers if load else None,
         notes=(*(load.notes if load else ()), *observed.notes),
         connections=load.connections if load else None,
+        parts=_parts(load, target, window_s),
         thresholds=(),
         validity=validity.NOT_RUN,
         verdict=verdict.NOT_RUN,
+    )
+
+
+def _parts(load: LoadFacts | None, target: PerSecond, window_s: Seconds) -> dict[str, Part]:
+    """Return what was measured of each request of a mix."""
+    if load is None:
+        return {}
+    return {
+        name: Part(
+            target_rps=round(target * part.share, 6),
+            **asdict(_measured(_of_part(load, name), target * part.share, window_s)),
+        )
+        for name, part in load.parts.items()
+    }
+
+
+def _of_part(load: LoadFacts, name: str) -> LoadFacts:
+    """Return the facts of one request of a mix, as if it had been offered alone."""
+    part = load.parts[name]
+    seconds = tuple(second.parts.get(name, LoadSecond(second.index)) for second in load.seconds)
+    return replace(
+        load, planned=part.planned, seconds=seconds, stated_ms=part.stated_ms, backlog=part.backlog, parts={}
     )
 
 

@@ -19,7 +19,8 @@ _OPERATORS: Final = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq}
 def evaluate(thresholds: Sequence[Threshold], stage: Stage) -> tuple[ThresholdResult, ...]:
     """Return each threshold with its value; a metric that was not measured fails with None.
 
-    A metric without a finite value, such as a percentile among failed requests, fails every upper bound.
+    A metric without a finite value, such as a percentile among failed requests, fails every upper bound. A
+    threshold with a selector is about one request of a mix.
     """
     return tuple(_evaluate(threshold, stage) for threshold in thresholds)
 
@@ -30,11 +31,15 @@ def is_measured(result: ThresholdResult) -> bool:
 
 
 def _evaluate(threshold: Threshold, stage: Stage) -> ThresholdResult:
-    metric = METRICS[threshold.metric]
-    if why := metric.unbounded(stage):
-        return ThresholdResult(threshold.expr, _holds(threshold, math.inf), None, why)
-    value = metric.read(stage)
-    return ThresholdResult(threshold.expr, value is not None and _holds(threshold, value), value)
+    metric, request = METRICS[threshold.metric], threshold.request or UNSET
+    measured = stage.parts.get(threshold.request) if threshold.request else stage
+    if measured is None:
+        return ThresholdResult(threshold.expr, ok=False, value=None, request=request)
+    if why := metric.unbounded(measured):
+        return ThresholdResult(threshold.expr, _holds(threshold, math.inf), None, why, request)
+    value = metric.read(measured)
+    ok = value is not None and _holds(threshold, value)
+    return ThresholdResult(threshold.expr, ok, value, request=request)
 
 
 def _holds(threshold: Threshold, value: float) -> bool:

@@ -43,6 +43,7 @@ _DESCRIPTIONS: Final = {
     "host-before.json": "the host before the run",
     "host-after.json": "the host after the run",
     "git.json": "the commit that the specification was taken from",
+    "inputs.json": "digests of the files that requests sent",
     "README.md": "how to read this archive and run it again",
     "manifest-sha256.txt": "SHA-256 of every file",
 }
@@ -53,6 +54,7 @@ _INPUTS: Final = (
     "software.json",
     "host-before.json",
     "git.json",
+    "inputs.json",
 )
 
 
@@ -112,8 +114,8 @@ def _action(names: Sequence[str], results: Results, tool: str) -> dict[str, obje
         "name": f"Run {run.id} of {results.experiment.name}",
         "description": run.command,
         "instrument": {"@id": tool},
-        "object": _references([name for name in names if name in _INPUTS]),
-        "result": _references([name for name in names if name not in _INPUTS]),
+        "object": _references([name for name in names if _is_input(name)]),
+        "result": _references([name for name in names if not _is_input(name)]),
         "startTime": run.started_at,
         "endTime": _ended(run),
         "actionStatus": f"http://schema.org/{'Completed' if complete else 'Failed'}ActionStatus",
@@ -121,6 +123,10 @@ def _action(names: Sequence[str], results: Results, tool: str) -> dict[str, obje
     if not complete:
         action["error"] = run.error or run.signal or "it was cut short"
     return action
+
+
+def _is_input(name: str) -> bool:
+    return name in _INPUTS or name.startswith("inputs/")
 
 
 def _tool(version: str) -> dict[str, object]:
@@ -161,6 +167,7 @@ def _about(name: str) -> str:
     folder, _, rest = name.partition("/")
     return {
         "charts": "a chart of the report",
+        "inputs": "a file that requests sent",
         "logs": f"the end of what {PurePosixPath(rest).stem} printed",
         "rendered": f"{PurePosixPath(rest).name} as it was made for configuration {rest.partition('/')[0]}",
     }.get(folder, name)

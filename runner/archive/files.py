@@ -14,6 +14,7 @@ import msgspec
 
 from runner.archive.crate import CRATE, crate
 from runner.archive.hdrlog import encoded_trials, interval_log
+from runner.archive.inputs import FOLDER, INPUTS, recorded_inputs
 from runner.archive.lock import Software, lock
 from runner.archive.provenance import AFTER, BEFORE, GIT, LOGS, PROVENANCE, RENDERED, SOFTWARE, json_file
 from runner.archive.readme import README, readme
@@ -37,7 +38,7 @@ DERIVED: Final = (RESOLVED, HISTOGRAMS, LOCK, README, CRATE)
 MAX_LOG_BYTES: Final[Bytes] = 64 * 1024
 
 NEEDED: Final = (SPEC, RUN, JOURNAL, RESULTS)
-KEPT: Final = (BEFORE, AFTER, GIT, SOFTWARE, f"{RENDERED}/*/*", f"{LOGS}/*/*.log")
+KEPT: Final = (BEFORE, AFTER, GIT, SOFTWARE, INPUTS, f"{FOLDER}/*", f"{RENDERED}/*/*", f"{LOGS}/*/*.log")
 """Patterns for the names of what was recorded during the run, copied unchanged."""
 SHOWN: Final = (MARKDOWN, "charts/*.svg")
 """Patterns for the names of the report and its charts, where the run has them."""
@@ -80,6 +81,7 @@ def derived(files: Mapping[str, bytes], results: Results, where: str) -> dict[st
         resolved=resolved,
         software=_software(files[SOFTWARE], where + SOFTWARE) if SOFTWARE in files else None,
         trials=list(trials.values()),
+        inputs=recorded_inputs(files, where),
     )
     made = {
         RESOLVED: resolved,

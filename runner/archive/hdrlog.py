@@ -26,6 +26,7 @@ _HEAD: Final = """\
 #[Made by Loadproof. Values are microseconds, Interval_Max is milliseconds.]
 #[Tags are configuration/stage/repeat/metric; response_time counts from when a request was due.]
 """
+_HEAD_OF_MIX: Final = "#[Tags with request=NAME before the metric are of one request of a mix.]\n"
 _LEGEND: Final = '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"\n'
 _NOT_IN_TAGS: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -37,12 +38,18 @@ class EncodedHistogram(Struct, frozen=True):
     max_ns: Nanoseconds
 
 
-class EncodedSecond(Struct, frozen=True):
-    """The histograms of one second; as of `runner.core.facts.LoadSecond`."""
+class EncodedPart(Struct, frozen=True):
+    """The histograms of one second of one request of a mix; as of `runner.core.facts.LoadSecond`."""
 
-    index: int
     response_time: EncodedHistogram | None = None
     duration: EncodedHistogram | None = None
+
+
+class EncodedSecond(EncodedPart, frozen=True, kw_only=True):
+    """The histograms of one second, and of a mix those of each request."""
+
+    index: int
+    parts: dict[str, EncodedPart] = {}
 
 
 class EncodedLoad(Struct, frozen=True):
@@ -111,7 +118,9 @@ def interval_log(trials: Sequence[EncodedTrial]) -> str:
     when = datetime.fromtimestamp(base, UTC).isoformat(timespec="seconds")
     stamps = f"#[StartTime: {base:.3f} (seconds since epoch), {when}]\n"
     stamps += f"#[BaseTime: {base:.3f} (seconds since epoch)]\n"
-    return _HEAD + stamps + _LEGEND + "".join(line for *_, line in lines)
+    is_mix = any(second.parts for trial in trials if trial.load for second in trial.load.seconds)
+    head = _HEAD + _HEAD_OF_MIX if is_mix else _HEAD
+    return head + stamps + _LEGEND + "".join(line for *_, line in lines)
 
 
 def tags(trials: Iterable[EncodedTrial]) -> list[str]:
@@ -135,9 +144,15 @@ def _measured_from(trial: EncodedTrial) -> Seconds:
 
 
 def _lines(second: EncodedSecond, tag: str, began_s: Seconds) -> Iterator[str]:
+    start = began_s + second.index
+    yield from _lines_of_part(second, tag, start)
+    for request, part in second.parts.items():
+        yield from _lines_of_part(part, f"{tag}/request={_word(request)}", start)
+
+
+def _lines_of_part(part: EncodedPart, tag: str, start: Seconds) -> Iterator[str]:
     for metric in METRICS:
-        histogram: EncodedHistogram | None = getattr(second, metric)
+        histogram: EncodedHistogram | None = getattr(part, metric)
         if histogram:
-            start = began_s + second.index
             longest = histogram.max_ns / NS_PER_MS
             yield f"Tag={tag}/{metric},{start:.3f},1.000,{longest:.3f},{histogram.hdr}\n"

@@ -9,14 +9,16 @@ from __future__ import annotations
 import hashlib
 import platform
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from msgspec import UNSET, Struct, UnsetType
 
+from runner.archive.inputs import InputFile
 from runner.core.facts import ImageFacts, SystemDescription, TrialFacts
 
 SCHEMA_VERSION: Final = 1
@@ -101,6 +103,7 @@ class Lock(Struct, frozen=True):
         software: None if it was not recorded during the run.
         engines: Name to version.
         configurations: Name to what its stack consisted of.
+        files: Path in the specification to the SHA-256 of each file that requests sent; absent without any.
     """
 
     schema_version: int
@@ -109,6 +112,7 @@ class Lock(Struct, frozen=True):
     software: Software | None
     engines: dict[str, LockedEngine]
     configurations: dict[str, LockedSystem]
+    files: dict[str, str] | UnsetType = UNSET
 
     @property
     def version(self) -> str:
@@ -127,7 +131,14 @@ def software() -> Software:
     )
 
 
-def lock(*, spec: bytes, resolved: bytes, software: Software | None, trials: Sequence[TrialFacts]) -> Lock:
+def lock(
+    *,
+    spec: bytes,
+    resolved: bytes,
+    software: Software | None,
+    trials: Sequence[TrialFacts],
+    inputs: Mapping[str, InputFile] = MappingProxyType({}),
+) -> Lock:
     """Return the content of lock.json.
 
     Args:
@@ -135,6 +146,7 @@ def lock(*, spec: bytes, resolved: bytes, software: Software | None, trials: Seq
         resolved: The specification with every override and default.
         software: What `software` returned during the run, None if that was not recorded.
         trials: Of the run.
+        inputs: Path in the specification to what was recorded of each file that requests sent.
     """
     return Lock(
         schema_version=SCHEMA_VERSION,
@@ -145,6 +157,7 @@ def lock(*, spec: bytes, resolved: bytes, software: Software | None, trials: Seq
         configurations={
             trial.configuration: _locked(trial.topology) for trial in trials if trial.topology is not None
         },
+        files={path: facts.sha256 for path, facts in sorted(inputs.items())} if inputs else UNSET,
     )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
 from runner.archive import git, host, lock
+from runner.archive.inputs import INPUTS, input_files
 from runner.core.errors import OutputError
 from runner.store.json_text import readable
 from runner.store.run_folder import RunFolder
@@ -33,12 +35,15 @@ class Provenance:
 
     folder: RunFolder
 
-    def begin(self, base_dir: Path) -> None:
-        """Record host, software and commit, unless an earlier part of this run did. Blocks.
+    def begin(self, base_dir: Path, files: Mapping[str, bytes] = MappingProxyType({})) -> None:
+        """Record host, software, commit and inputs, unless an earlier part of this run did. Blocks.
 
         Args:
             base_dir: The specification's folder, whose repository is recorded.
+            files: Those that requests send, by their path in the specification; small ones are kept.
         """
+        if files and not (self.folder.path / PROVENANCE / INPUTS).exists():
+            self._begin_inputs(files)
         sources: dict[str, Callable[[], object]] = {
             BEFORE: host.facts,
             GIT: lambda: git.state(base_dir),
@@ -47,6 +52,13 @@ class Provenance:
         for name, read in sources.items():
             if not (self.folder.path / PROVENANCE / name).exists():
                 self._write(name, json_file(read()))
+
+    def _begin_inputs(self, files: Mapping[str, bytes]) -> None:
+        recorded = input_files(files)
+        for path, facts in recorded.items():
+            if facts.kept_as:
+                self._write(facts.kept_as, files[path])
+        self._write(INPUTS, json_file(recorded))
 
     def end(self) -> None:
         """Record the host after the run."""

@@ -13,6 +13,7 @@ from runner.analyze.reproduction import reproduction
 from runner.archive import lock
 from runner.archive.diff import LOCK, surroundings, surroundings_now
 from runner.archive.files import SPEC
+from runner.archive.inputs import digest, recorded_inputs
 from runner.archive.lock import Lock
 from runner.archive.provenance import json_file
 from runner.archive.unpack import Archive, read_archive
@@ -26,6 +27,7 @@ from runner.experiment.suggestions import harmless
 from runner.report.reproduction import render_reproduction
 from runner.stack.docker.context import content_digest, find_folder
 from runner.store.reanalyze import FORGED, reanalyze_files
+from runner.store.request_files import read_files
 from runner.store.run_file import RUN, RunFile
 from runner.store.run_folder import RunFolder
 
@@ -125,16 +127,16 @@ def checked(path: Path) -> tuple[Archive, Verified]:
 
 
 def differs_now(rerun: Rerun) -> list[SideBySide]:
-    """Return the differences in host, software and build folders, as far as they show before a run.
+    """Return the differences in host, software, build folders and files, as far as they show before a run.
 
     Raises:
-        EnvironmentLacks: A build folder is not found.
+        EnvironmentLacks: A build folder, or a file that requests send, is not found.
     """
     files = rerun.archive.files
     spec = read_spec(
         rerun.spec, source=f"{rerun.archive.path}: {SPEC}", overrides=rerun.run_file.run.overrides
     )
-    return [*surroundings_now(files), *_changed_builds(spec, rerun)]
+    return [*surroundings_now(files), *_changed_builds(spec, rerun), *_changed_files(rerun)]
 
 
 def conclude(rerun: Rerun, results: Results, folder: Path, archive: Path | None) -> ReproductionResults:
@@ -174,6 +176,25 @@ def _changed_builds(spec: Experiment, rerun: Rerun) -> Iterator[SideBySide]:
         now = content_digest(_folder(folder, rerun))
         if before != now:
             yield SideBySide(f"{configuration.name}.build.content", harmless(before or "–"), now)
+
+
+def _changed_files(rerun: Rerun) -> Iterator[SideBySide]:
+    """Yield the files that requests send and whose content has changed."""
+    for path, facts in recorded_inputs(rerun.archive.files).items():
+        now = digest(_file(path, rerun))
+        if facts.sha256 != now:
+            yield SideBySide(harmless(path), harmless(facts.sha256), now)
+
+
+def _file(path: str, rerun: Rerun) -> bytes:
+    try:
+        return read_files([path], rerun.base_dir)[path]
+    except EnvironmentLacks as error:
+        hint = (
+            f"small files are in the archive: extract it with `runner archive extract {rerun.archive.path} "
+            "FOLDER`, and give the folder of the specification with --base-dir"
+        )
+        raise EnvironmentLacks(error.message, hint=hint) from None
 
 
 def _folder(build: str, rerun: Rerun) -> Path:

@@ -9,6 +9,7 @@ from typing import Final
 
 from runner.archive.crate import CRATE
 from runner.archive.files import DERIVED, KEPT, NEEDED, SHOWN
+from runner.archive.inputs import FOLDER, INPUTS, check_kept
 from runner.archive.manifest import MANIFEST
 from runner.archive.provenance import AFTER, BEFORE, GIT, LOGS, RENDERED, SOFTWARE
 from runner.core.errors import ArchiveDamaged
@@ -17,13 +18,14 @@ from runner.store.run_file import JOURNAL, RUN
 
 _REQUIRED: Final = (*NEEDED, *DERIVED)
 _WRITTEN: Final = (*_REQUIRED, *KEPT, *SHOWN, MANIFEST)
-_JSON_OBJECTS: Final = (BEFORE, AFTER, GIT, SOFTWARE, CRATE)
+_JSON_OBJECTS: Final = (BEFORE, AFTER, GIT, SOFTWARE, INPUTS, CRATE)
 """Files that contain one JSON object each, which nothing else checks."""
 _SCHEMA_VERSION: Final = 1
 _RECORDED: Final = (
     ((BEFORE, AFTER), "facts of the host"),
     ((GIT,), "the commit"),
     ((SOFTWARE,), "the versions of Loadproof and its packages"),
+    ((INPUTS, f"{FOLDER}/*"), "the files that requests sent"),
     ((f"{RENDERED}/*/*",), "configuration files as they were generated for the run"),
     ((f"{LOGS}/*/*.log",), "output of the programs"),
 )
@@ -42,6 +44,7 @@ def check_files(files: Mapping[str, bytes], where: str) -> None:
     for name in _JSON_OBJECTS:
         if name in files:
             _check_json_object(files[name], f"{where}: {name}")
+    check_kept(files, f"{where}: ")
 
 
 def not_verified(files: Mapping[str, bytes], superseded: Sequence[int], charts: str) -> list[str]:

@@ -77,10 +77,11 @@ def resumed_job(folder: Path) -> Job:
             f"the run in {folder} was started on another machine ({'; '.join(differences)})",
             hint="A report cannot mix results from two machines. Start a new run instead of resuming.",
         )
+    base_dir = (folder / run_file.base_dir).resolve()
     return _job(
-        read_spec_file(folder / SPEC, run_file.run.overrides),
+        read_spec_file(folder / SPEC, run_file.run.overrides, base_dir=base_dir),
         _selection(run_file),
-        base_dir=(folder / run_file.base_dir).resolve(),
+        base_dir=base_dir,
         out=folder,
         command=run_file.run.command,
         authorized=run_file.authorized,

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from runner.cli.output import say
@@ -13,6 +14,7 @@ from runner.core.errors import SpecificationError, UsageError
 from runner.experiment.load import read_spec
 from runner.experiment.model import Experiment
 from runner.store.bounded_read import MAX_SPEC, NotReadable, TooLarge, read_bounded
+from runner.store.request_files import problem_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,13 @@ class SpecFile:
     experiment: Experiment
 
 
-def read_spec_file(path: Path, overrides: Sequence[str] = ()) -> SpecFile:
+def read_spec_file(path: Path, overrides: Sequence[str] = (), *, base_dir: Path | None = None) -> SpecFile:
     """Return the specification in a file.
+
+    Args:
+        path: Of the specification.
+        overrides: ``path=value`` of every ``--set``.
+        base_dir: Where the paths of files that requests send start; None for the specification's folder.
 
     Raises:
         UsageError: The file cannot be read.
@@ -38,7 +45,7 @@ def read_spec_file(path: Path, overrides: Sequence[str] = ()) -> SpecFile:
     except NotReadable as error:
         raise UsageError(str(error), hint="give the path of a YAML specification") from None
     try:
-        return parse_spec(content, str(path), overrides)
+        return parse_spec(content, str(path), overrides, base_dir=base_dir or path.resolve().parent)
     except SpecificationError as error:
         from runner.cli.github_actions import annotate
 
@@ -46,16 +53,20 @@ def read_spec_file(path: Path, overrides: Sequence[str] = ()) -> SpecFile:
         raise
 
 
-def parse_spec(content: bytes, source: str, overrides: Sequence[str] = ()) -> SpecFile:
+def parse_spec(
+    content: bytes, source: str, overrides: Sequence[str] = (), *, base_dir: Path | None = None
+) -> SpecFile:
     """Return the specification in a file's bytes.
 
     Args:
         content: The file, byte for byte.
         source: Its name, for messages.
         overrides: ``path=value`` of every ``--set``.
+        base_dir: Where the paths of files that requests send start; None to leave the files alone.
 
     Raises:
         SpecificationError: The content is invalid.
     """
-    experiment = read_spec(content, source=source, overrides=overrides)
+    file_problem = partial(problem_with, folder=base_dir) if base_dir else None
+    experiment = read_spec(content, source=source, overrides=overrides, file_problem=file_problem)
     return SpecFile(content, hashlib.sha256(content).hexdigest(), experiment)

@@ -43,6 +43,16 @@ class StagePlace(Struct, frozen=True):
     stage: str
 
 
+class RequestPlace(StagePlace, frozen=True, kw_only=True, omit_defaults=True):
+    """A stage, or one request of its mix.
+
+    Attributes:
+        request: Absent for the whole stage.
+    """
+
+    request: str = ""
+
+
 class LeftOut(Struct, frozen=True):
     """A stage that is not used, or used with doubt; `side` is ``base``, ``head`` or ``both``."""
 
@@ -79,8 +89,8 @@ class ComparedMetric(Struct, frozen=True):
     verdict: ComparisonVerdict
 
 
-class ComparedStage(StagePlace, frozen=True):
-    """One stage on both sides."""
+class ComparedStage(RequestPlace, frozen=True, omit_defaults=True):
+    """One stage on both sides, or one request of it."""
 
     metrics: tuple[ComparedMetric, ...]
     verdict: ComparisonVerdict
@@ -129,8 +139,8 @@ class MetricHistory(Struct, frozen=True):
     verdict: ComparisonVerdict | None
 
 
-class StageHistory(StagePlace, frozen=True):
-    """One stage over runs."""
+class StageHistory(RequestPlace, frozen=True, omit_defaults=True):
+    """One stage over runs, or one request of it."""
 
     metrics: tuple[MetricHistory, ...]
 
@@ -158,7 +168,7 @@ class History(Struct, frozen=True):
     stages: tuple[StageHistory, ...]
 
 
-class Deviation(StagePlace, frozen=True):
+class Deviation(RequestPlace, frozen=True, omit_defaults=True):
     """A metric that came out otherwise."""
 
     metric: str

@@ -16,8 +16,8 @@ from runner.core.histogram import EMPTY, Histogram
 from runner.core.units import Bytes, Nanoseconds, PerSecond, Seconds
 
 FAILURE_KINDS: Final = (
-    "connect_refused", "connect_timeout", "reset", "closed_early", "timeout", "bad_status", "bad_body",
-    "protocol", "no_port", "no_fd",
+    "connect_refused", "connect_timeout", "reset", "closed_early", "timeout", "bad_status", "bad_header",
+    "bad_body", "protocol", "no_port", "no_fd",
 )  # fmt: skip
 """Why a request that was taken up did not succeed. `dropped` (never sent) is counted separately."""
 

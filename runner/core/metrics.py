@@ -14,7 +14,7 @@ from typing import Final
 
 from runner.core.codes import Unbounded
 from runner.core.facts import Role
-from runner.core.results import Measured, ObservedStage
+from runner.core.results import Measured
 
 
 class Dimension(StrEnum):
@@ -52,7 +52,7 @@ class Better(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number that a stage has.
+    """A number that a stage has, and often each request of a mix as well.
 
     Attributes:
         path: Its name in thresholds, such as ``duration.p95``.
@@ -62,8 +62,9 @@ class Metric:
         dimension: What it is counted in.
         better: Which direction is good.
         definition: A sentence for the glossary.
-        read: Takes it from a stage; None where it was not measured or has no finite value.
-        unbounded: Returns why it has no finite value in a stage; None where it has one or was not measured.
+        read: Takes it from a stage or from a request; None where it was not measured or has no finite value.
+        unbounded: Returns why it has no finite value there; None where it has one or was not measured.
+        per_request: Whether it is measured of each request of a mix; CPU and memory are not.
     """
 
     path: str
@@ -73,8 +74,9 @@ class Metric:
     dimension: Dimension
     better: Better
     definition: str
-    read: Callable[[ObservedStage], float | None]
-    unbounded: Callable[[ObservedStage], Unbounded | None] = lambda _: None
+    read: Callable[[Measured], float | None]
+    unbounded: Callable[[Measured], Unbounded | None] = lambda _: None
+    per_request: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +148,8 @@ def _latency(kind: LatencyKind, statistic: str) -> Metric:
         Dimension.TIME,
         Better.LESS,
         kind.definition,
-        lambda stage: getattr(getattr(stage, kind.field), statistic),
-        lambda stage: getattr(stage, kind.field).why_unbounded(statistic),
+        lambda measured: getattr(getattr(measured, kind.field), statistic),
+        lambda measured: getattr(measured, kind.field).why_unbounded(statistic),
     )
 
 
@@ -162,8 +164,8 @@ def _usage(of: str, role: Role, which: str) -> Metric:
         "memory": ("memory_mib", Dimension.SIZE, "Memory", "Resident memory."),
     }[of]
 
-    def read(stage: ObservedStage) -> float | None:
-        usage = getattr(stage, field).get(role)
+    def read(measured: Measured) -> float | None:
+        usage = getattr(measured, field, {}).get(role)
         return getattr(usage, which) if usage else None
 
     title = f"{'Avg' if which == 'avg' else 'Peak'} {_ROLE_TITLES.get(role, role.capitalize())} {what}"
@@ -176,6 +178,7 @@ def _usage(of: str, role: Role, which: str) -> Metric:
         Better.LESS,
         definition,
         read,
+        per_request=False,
     )
 
 
@@ -195,7 +198,7 @@ def _all() -> Iterator[Metric]:
         Dimension.RATE,
         Better.MORE,
         "Successful responses completed in the measured window divided by its seconds; no warm-up.",
-        lambda stage: stage.actual_rps,
+        lambda measured: measured.actual_rps,
     )
     yield Metric(
         "achieved",
@@ -206,7 +209,7 @@ def _all() -> Iterator[Metric]:
         Better.MORE,
         "Share of the requests due in the window that the service sustained: 100 % if it responds to all of "
         "them in time, capacity divided by target rate under overload.",
-        lambda stage: stage.achieved,
+        lambda measured: measured.achieved,
     )
     yield Metric(
         "errors",
@@ -226,7 +229,7 @@ def _all() -> Iterator[Metric]:
         Dimension.COUNT,
         Better.LESS,
         "Requests that were never sent because max_in_flight requests were under way.",
-        lambda stage: float(stage.requests.dropped),
+        lambda measured: float(measured.requests.dropped),
     )
     for role in Role:
         for which in ("avg", "peak"):
@@ -248,10 +251,11 @@ KEY_METRICS: Final[Mapping[str, Metric]] = {
 }
 """Name in repeats, comparisons and histories to metric."""
 
-_PATH: Final = re.compile(r"\s*([a-z0-9_.]+)")
+_PATH: Final = re.compile(r"\s*([a-z0-9_]+)(?:\{[^{}]*\})?((?:\.[a-z0-9_]+)*)")
+"""A metric's path, which may have a selector after its first word: ``duration{request=order}.p95``."""
 
 
 def metric_of(expr: str) -> Metric | None:
     """Return the metric of a threshold such as ``duration.p95 < 50ms``; None for an unknown one."""
     path = _PATH.match(expr)
-    return METRICS.get(path[1]) if path else None
+    return METRICS.get(path[1] + path[2]) if path else None

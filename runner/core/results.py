@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict, replace
 
 from runner.core.codes import (
     Cause,
@@ -274,12 +275,14 @@ class ThresholdResult(Struct, frozen=True):
     Attributes:
         value: None where nothing was measured, and where the metric has no finite value.
         unbounded: Why it has none; absent otherwise.
+        request: The request of a mix that it is about; absent for the whole stage.
     """
 
     expr: Text
     ok: bool
     value: Number | None
     unbounded: Unbounded | UnsetType = UNSET
+    request: Word | UnsetType = UNSET
 
 
 class StageValidity(Struct, frozen=True):
@@ -382,6 +385,17 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
     connections: ConnectionCounts | None = None
 
 
+def _nothing_observed() -> dict[str, object]:
+    """Return the fields of a stage that its single requests do not have, empty."""
+    mappings = (
+        "cpu_cores", "cpu_cores_by_subject", "throttling_by_subject", "requests_by_subject",
+        "cpu_us_per_request", "memory_mib", "parts",
+    )  # fmt: skip
+    sequences = ("counters", "unreadable", "timeseries")
+    empty: dict[str, object] = {name: {} for name in mappings} | dict.fromkeys(sequences, ())
+    return empty | {"calibration": None, "connections": None}
+
+
 def stage_title(name: str, repeat: int) -> str:
     """Return what people call a stage: its name, with its repeat when it is not the first."""
     return f"{name} (repeat {repeat})" if repeat > 1 else name
@@ -413,6 +427,15 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
     def title(self) -> str:
         """What people call it."""
         return stage_title(self.name, self.repeat)
+
+    def part(self, request: str) -> Stage:
+        """Return what was measured of one request of a mix, as a stage; without what only the whole has.
+
+        Raises:
+            KeyError: The stage has no such request.
+        """
+        own = tuple(threshold for threshold in self.thresholds if threshold.request == request)
+        return replace(self, **_nothing_observed(), **asdict(self.parts[request]), thresholds=own)
 
 
 class OutlierResult(Struct, frozen=True):
@@ -476,6 +499,7 @@ class Capacity(Struct, frozen=True):
         failed_rps: The lowest that did not.
         limited_by: Verdict of the lowest rate that failed.
         latency: Name of the latency in `probes` and `knee`.
+        request: The request of a mix that it was measured of; absent for all.
     """
 
     stage: Text
@@ -493,6 +517,7 @@ class Capacity(Struct, frozen=True):
     probes: tuple[ProbeSummary, ...]
     knee: Knee
     sentence: Sentence
+    request: Word | UnsetType = UNSET
 
 
 class Difference(Struct, frozen=True):
@@ -539,15 +564,30 @@ class RequestSummary(Struct, frozen=True):
     path: Text
 
 
+class RequestShare(Struct, frozen=True):
+    """One request of a mix, and its share of all requests, 0 to 1; variables are not replaced in its path."""
+
+    name: Word
+    method: Text
+    path: Text
+    share: Number
+
+
 class LoadSummary(Struct, frozen=True):
-    """How a configuration was loaded."""
+    """How a configuration was loaded.
+
+    Attributes:
+        request: None of a mix.
+        requests: Those of a mix, in the specification's order; absent without one.
+    """
 
     connection: Word
     arrivals: Word
     max_in_flight: Count
     when_full: Word
     timeout_s: Number
-    request: RequestSummary
+    request: RequestSummary | None
+    requests: tuple[RequestShare, ...] | UnsetType = UNSET
 
 
 class ConfigurationResults(Struct, frozen=True):

@@ -55,7 +55,9 @@ async def _calibrate(trials: Sequence[Trial], context: RunContext) -> dict[str, 
     rates = [trial.stage.rps for trial in trials]
     try:
         return {
-            engine: await load_or_measure_calibration(load, rates, on_spawn=on_spawn, say=context.watcher.say)
+            engine: await load_or_measure_calibration(
+                load, rates, files=context.inputs.files, on_spawn=on_spawn, say=context.watcher.say
+            )
             for engine, load in loads.items()
         }
     finally:

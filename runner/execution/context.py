@@ -16,6 +16,7 @@ from runner.archive.provenance import Provenance
 from runner.core.errors import LoadproofError
 from runner.core.facts import Calibration, RunFacts, TrialFacts
 from runner.core.results import Results
+from runner.execution.inputs import NO_RUN_INPUTS, RunInputs
 from runner.execution.job import Job, Watcher
 from runner.experiment.model import Configuration
 from runner.experiment.trials import Trial
@@ -64,6 +65,7 @@ class RunContext:
     guard: Guard
     scratch: Path
     workers: WorkerPool
+    inputs: RunInputs = NO_RUN_INPUTS
 
     def stack_context(self, configuration: Configuration) -> StackContext:
         """Return what the opener of a configuration's stack needs."""
@@ -78,8 +80,12 @@ class RunContext:
             authorized=self.job.authorized,
             commands_in=self.job.commands_in,
             keep_rendered=partial(self.provenance.rendered, configuration.name),
-            keep_log=partial(self.provenance.log, configuration.name),
+            keep_log=partial(self._keep_log, configuration.name),
         )
+
+    def _keep_log(self, configuration: str, name: str, content: bytes) -> None:
+        """Keep the output of a part of a stack; it may contain secrets of requests that it received."""
+        self.provenance.log(configuration, name, self.inputs.masked_log(content))
 
     @property
     def provenance(self) -> Provenance:

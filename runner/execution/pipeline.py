@@ -25,6 +25,7 @@ from runner.execution.calibration import calibrate_beside, raise_if_broken
 from runner.execution.conclude import conclude, run_file
 from runner.execution.context import RunContext, RunState
 from runner.execution.faults import cancel_on_signal, noting_faults
+from runner.execution.inputs import RunInputs, read_inputs
 from runner.execution.job import Job, Outcome, Watcher
 from runner.execution.signals import receive_signals
 from runner.execution.trial import not_started, run_trial
@@ -51,13 +52,15 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
         OutputError: Nothing can be written.
         EnvironmentLacks: The run could not begin.
     """
+    loads = [trial.configuration.load for trial in job.trials]
+    inputs = await trio.to_thread.run_sync(read_inputs, loads, job.base_dir)
     folder = _open_folder(job)
     state = RunState(_run_facts(job), list(job.trials), list(job.earlier.trials if job.earlier else ()))
     folder.write(RUN, run_file(job, state.run))
     with receive_signals() as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(cancel_on_signal, signals, state, nursery.cancel_scope, watcher)
-            await _run_guarded(job, state, folder, watcher)
+            await _run_guarded(job, state, folder, watcher, inputs)
             nursery.cancel_scope.cancel()
         if state.error and not state.trials:
             raise state.error
@@ -94,12 +97,14 @@ def _run_facts(job: Job) -> RunFacts:
     return replace(run, started_at=earlier.started_at, resumed_at=(*earlier.resumed_at, now))
 
 
-async def _run_guarded(job: Job, state: RunState, folder: RunFolder, watcher: Watcher) -> None:
+async def _run_guarded(
+    job: Job, state: RunState, folder: RunFolder, watcher: Watcher, inputs: RunInputs
+) -> None:
     """Run all trials beside a watchdog, which removes what this process started should it be killed."""
     with noting_faults(state), scratch_folder() as scratch:
-        await trio.to_thread.run_sync(Provenance(folder).begin, job.base_dir)
+        await trio.to_thread.run_sync(Provenance(folder).begin, job.base_dir, inputs.files)
         async with open_watchdog(state.run.run_id) as guard, worker_pool() as workers:
-            context = RunContext(job, state, folder, watcher, guard, scratch, workers)
+            context = RunContext(job, state, folder, watcher, guard, scratch, workers, inputs)
             await _run_all(job.trials, context)
             await _run_all(_plan_counter_experiments(context), context)
 
@@ -161,6 +166,7 @@ async def _run_one(trial: Trial, stack: Stack, context: RunContext, calibration:
         ENGINES[trial.configuration.load.engine],
         guard=context.guard,
         pool=context.workers,
+        inputs=context.inputs,
         watcher=context.watcher,
         on_facts=lambda facts: context.keep(facts, own),
         keep=partial(context.provenance.rendered, trial.configuration.name),

@@ -31,6 +31,7 @@ from runner.core.facts import (
     Window,
 )
 from runner.core.units import NS_PER_S, Seconds
+from runner.execution.inputs import NO_RUN_INPUTS, RunInputs
 from runner.execution.job import TrialWatcher
 from runner.experiment.trials import Trial
 from runner.load.engine import Engine, LoadOrder, LoadStarted
@@ -46,8 +47,9 @@ _LAST_SECOND_S: Final = 1.5
 
 @dataclass(slots=True)
 class _Record:
-    """What is known of a trial so far."""
+    """What is known of a trial so far, without secrets."""
 
+    inputs: RunInputs = NO_RUN_INPUTS
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     window: Window | None = None
     subjects: tuple[Subject, ...] = ()
@@ -62,7 +64,7 @@ class _Record:
 
     def add(self, second: LoadSecond) -> None:
         """Keep a second of load and wake what waits for it."""
-        self.seconds.append(second)
+        self.seconds.append(self.inputs.masked_second(second))
         self.next_second.set()
         self.next_second = trio.Event()
 
@@ -74,6 +76,7 @@ async def run_trial(
     *,
     guard: Guard,
     pool: WorkerPool | None = None,
+    inputs: RunInputs = NO_RUN_INPUTS,
     watcher: TrialWatcher,
     on_facts: Callable[[TrialFacts], None],
     keep: Callable[[str, bytes], None] | None = None,
@@ -86,6 +89,7 @@ async def run_trial(
         engine: What offers the load.
         guard: Receives every process that the engine starts.
         pool: Processes of earlier trials, which the engine may use again.
+        inputs: What the requests need; no secret in them gets into the facts.
         watcher: Receives the progress.
         on_facts: Receives the facts before this returns *or raises*.
         keep: Receives the files that the engine generates, for the run's archive.
@@ -93,11 +97,12 @@ async def run_trial(
     Raises:
         EnvironmentLacks: The engine cannot run here.
     """
-    record = _Record()
+    record = _Record(inputs)
+    load = trial.configuration.load
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_stack, stack, record, nursery.cancel_scope)
-            order = LoadOrder(stack.endpoint, trial.configuration.load, trial.stage, keep, pool)
+            order = LoadOrder(stack.endpoint, load, trial.stage, keep, pool, inputs.of(load))
             await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
             nursery.cancel_scope.cancel()
         record.status = "failed" if record.events else "complete"
@@ -130,7 +135,8 @@ async def _offer_and_watch(
         watcher.sample(sample, record.subjects)
 
     async def offer(task_status: trio.TaskStatus[LoadStarted]) -> None:
-        record.load = await offer_load(on_spawn=guard.process, on_second=on_second, task_status=task_status)
+        load = await offer_load(on_spawn=guard.process, on_second=on_second, task_status=task_status)
+        record.load = record.inputs.masked_load(load)
 
     async with trio.open_nursery() as nursery:
         started: LoadStarted = await nursery.start(offer)
@@ -169,6 +175,7 @@ def _counters(stack: Stack, subjects: tuple[Subject, ...], window: Window) -> Co
 async def _watch_stack(stack: Stack, record: _Record, scope: trio.CancelScope) -> None:
     """End the trial when the system under test fails."""
     event = await stack.wait_broken()
+    event = record.inputs.masked_event(event)
     record.events.append(Event(event.code, event.message, t_s=_since_window(record.window), log=event.log))
     if record.window is not None:  # the requests of the second in which it failed are counted
         with trio.move_on_after(_LAST_SECOND_S):

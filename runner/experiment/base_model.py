@@ -10,15 +10,29 @@ from pydantic_core import PydanticCustomError
 
 FROM_FILE: Final = {"from_file": True}
 """The validation context of values from a file, where a time needs a unit."""
+FILE_PROBLEM: Final = "file_problem"
+"""Key of the validation context: a function from the path of a file to what is wrong with it, or ``""``."""
 
 INVALID_VALUE: Final = "invalid_value"
 CONFLICT: Final = "conflict"
 
 
 class SpecModel(BaseModel):
-    """A mapping in the specification: frozen, and unknown keys are refused."""
+    """A mapping in the specification: frozen, and unknown keys are refused.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    A field whose key pydantic uses itself, such as ``json``, has that key as its alias.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+    @classmethod
+    def fields_by_key(cls) -> dict[str, str]:
+        """Return the keys in a file, each with the name of its field."""
+        return {field.alias or name: name for name, field in cls.model_fields.items()}
+
+    def unused_keys(self) -> frozenset[str]:
+        """Return the keys without a meaning beside the others; a written specification omits them."""
+        return frozenset()
 
 
 def is_from_file(info: ValidationInfo) -> bool:

@@ -85,6 +85,11 @@ class FindStage(SpecModel):
         description="Defaults to the highest rate, such as 'find up to 20,000 RPS'.",
     )
 
+    @property
+    def located_thresholds(self) -> tuple[tuple[str, ...], tuple[Threshold, ...]]:
+        """Its criteria, after the keys that lead to them."""
+        return ("find", "until"), self.find.until
+
     @model_validator(mode="before")
     @classmethod
     def _refuse_rps_beside_find(cls, value: Any) -> Any:

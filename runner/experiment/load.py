@@ -6,11 +6,12 @@ read, so that one run reports all problems.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
-from runner.experiment.base_model import FROM_FILE
+from runner.experiment.base_model import FILE_PROBLEM, FROM_FILE
 from runner.experiment.matrix import spread, too_many_cells
 from runner.experiment.model import MAX_CONFIGURATIONS, Experiment
 from runner.experiment.overlay import base, resolve
@@ -22,13 +23,21 @@ from runner.experiment.yaml.text import decode
 from runner.experiment.yaml.tree import Entry, ListNode, MapNode, Mark, marks, plain
 
 
-def read_spec(text: bytes, *, source: str, overrides: Sequence[str] = ()) -> Experiment:
+def read_spec(
+    text: bytes,
+    *,
+    source: str,
+    overrides: Sequence[str] = (),
+    file_problem: Callable[[str], str] | None = None,
+) -> Experiment:
     """Return the experiment that a file describes.
 
     Args:
         text: The content of the file.
         source: The file's name, for messages.
         overrides: ``path=value`` of every ``--set``, applied in order before configurations are merged.
+        file_problem: Returns what is wrong with a file that a request sends, empty if nothing; None where
+            files do not matter, as for the specification in an archive.
 
     Raises:
         SpecificationError: The file or an override is invalid; contains every problem.
@@ -38,13 +47,16 @@ def read_spec(text: bytes, *, source: str, overrides: Sequence[str] = ()) -> Exp
     except Refused as refused:
         lines = lines_of(text.decode("utf-8", "replace").removeprefix("\ufeff"))
         raise specification_error(source, lines, [refused.fault]) from None
-    experiment, faults = _read(document, overrides)
+    context = {**FROM_FILE, FILE_PROBLEM: file_problem}
+    experiment, faults = _read(document, overrides, context)
     if faults or experiment is None:
         raise specification_error(source, lines_of(document), in_order(faults))
     return experiment
 
 
-def _read(text: str, overrides: Sequence[str]) -> tuple[Experiment | None, list[Fault]]:
+def _read(
+    text: str, overrides: Sequence[str], context: Mapping[str, Any]
+) -> tuple[Experiment | None, list[Fault]]:
     try:
         root, in_text = parse(text)
     except Refused as refused:
@@ -57,7 +69,7 @@ def _read(text: str, overrides: Sequence[str]) -> tuple[Experiment | None, list[
         return None, [*in_text, *in_overrides, too_many]
     resolved, in_matrix = spread(document, resolve(document), listed="configurations" in document.entries)
     early = [*in_text, *in_overrides, *in_matrix, *_without_effect(document, resolved)]
-    experiment, late = _validate(resolved, document)
+    experiment, late = _validate(resolved, document, context)
     known = {fault.path for fault in early}
     return experiment, [*early, *(fault for fault in late if fault.path not in known)]
 
@@ -82,16 +94,19 @@ def _without_effect(document: MapNode, resolved: MapNode) -> Iterator[Fault]:
             yield Fault(Mark(1, 1, len(path), override), path, message, hint)
 
 
-def _validate(resolved: MapNode, document: MapNode) -> tuple[Experiment | None, list[Fault]]:
+def _validate(
+    resolved: MapNode, document: MapNode, context: Mapping[str, Any]
+) -> tuple[Experiment | None, list[Fault]]:
     """Return the model, or the problems in the configurations and in the shared keys."""
     try:
-        return Experiment.model_validate(plain(resolved), context=FROM_FILE), _base_faults(resolved, document)
+        experiment = Experiment.model_validate(plain(resolved), context=dict(context))
+        return experiment, _base_faults(resolved, document, context)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        return None, [*explain(resolved, errors), *_base_faults(resolved, document)]
+        return None, [*explain(resolved, errors), *_base_faults(resolved, document, context)]
 
 
-def _base_faults(resolved: MapNode, document: MapNode) -> list[Fault]:
+def _base_faults(resolved: MapNode, document: MapNode, context: Mapping[str, Any]) -> list[Fault]:
     """Return the problems in shared keys, also in those that every configuration replaces."""
     if "configurations" not in document.entries:
         return []
@@ -100,7 +115,7 @@ def _base_faults(resolved: MapNode, document: MapNode) -> list[Fault]:
     listed = Entry(document.entries["configurations"].key, alone)
     tree = MapNode(resolved.mark, resolved.path, {**resolved.entries, "configurations": listed})
     try:
-        Experiment.model_validate(plain(tree), context=FROM_FILE)
+        Experiment.model_validate(plain(tree), context=dict(context))
     except ValidationError as error:
         errors = error.errors(include_url=False)
         return list(explain(tree, [error for error in errors if error["type"] not in CROSS_FIELD]))

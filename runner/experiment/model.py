@@ -6,7 +6,7 @@ Field names are the keys of the YAML file. Parsed times are seconds and parsed s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -15,19 +15,23 @@ from runner.core.codes import Limit
 from runner.core.units import Seconds
 from runner.experiment.app import App, Proxy
 from runner.experiment.base_model import Conflict, SpecModel, conflict_if, refuse
+from runner.experiment.expect import Expect
 from runner.experiment.fields import Line, Name, Single, Text, Whole
 from runner.experiment.find import Find, FindStage
 from runner.experiment.matrix import MAX_CELLS
 from runner.experiment.quantities import HOUR, MINUTE, Time
-from runner.experiment.suggestions import display, slug
+from runner.experiment.request import NamedRequest, Request
+from runner.experiment.suggestions import did_you_mean, display, join_words, slug
 from runner.experiment.thresholds import Threshold
 from runner.experiment.topology import DockerTopology, ExternalTopology, ProcessTopology, Topology
-from runner.experiment.traffic import Expect, Load, Request, Stage
+from runner.experiment.traffic import Load, Stage
 from runner.experiment.url import host_of, is_loopback, literal
+from runner.experiment.variables import used
 
 __all__ = [
     "AnyStage", "App", "Configuration", "DockerTopology", "Expect", "Experiment", "ExternalTopology", "Find",
-    "FindStage", "Load", "Metrics", "ProcessTopology", "Proxy", "Request", "Stage", "Threshold", "Topology",
+    "FindStage", "Load", "Metrics", "NamedRequest", "ProcessTopology", "Proxy", "Request", "Stage",
+    "Threshold", "Topology",
 ]  # fmt: skip
 
 MAX_CONFIGURATIONS: Final = 64
@@ -115,8 +119,34 @@ class Configuration(SpecModel):
             _remote_host_conflict(self.topology, self.load),
             _resolve_conflict(self.topology, self.load),
             cross_check,
+            *self._unknown_requests(),
         )
         return self
+
+    def criteria_of(self, stage: Stage) -> tuple[Threshold, ...]:
+        """Return the thresholds that a stage is checked against."""
+        return (*self.thresholds, *stage.thresholds)
+
+    def _selectors(self) -> Iterator[tuple[tuple[str | int, ...], Threshold]]:
+        """Yield every threshold and where it is."""
+        for index, threshold in enumerate(self.thresholds):
+            yield ("thresholds", index), threshold
+        for index, stage in enumerate(self.stages):
+            key, thresholds = stage.located_thresholds
+            for at, threshold in enumerate(thresholds):
+                yield ("stages", index, *key, at), threshold
+
+    def _unknown_requests(self) -> Iterator[Conflict]:
+        """Yield a conflict for each threshold about a request that the mix does not have."""
+        known = [request.name for request in self.load.requests]
+        for at, threshold in self._selectors():
+            name = threshold.request
+            if name and not known:
+                hint = "name the requests in load.requests, or remove the selector"
+                yield Conflict(at, f"there is no request '{name}', because load has no requests", hint)
+            elif name and name not in known:
+                hint = did_you_mean(name, known) or f"requests are {join_words(known, 'and')}"
+                yield Conflict(at, f"there is no request '{name}' in load.requests", hint)
 
 
 def _remote_host_conflict(topology: Topology, load: Load) -> Conflict | None:
@@ -175,7 +205,16 @@ class Experiment(SpecModel):
         refuse(*_ambiguous_values(self.matrix))
         hint = "give each configuration a different name"
         refuse(*_duplicate_names("configurations", [one.name for one in self.configurations], hint))
+        refuse(*self._unused_variables())
         return self
+
+    def _unused_variables(self) -> Iterator[Conflict]:
+        """Yield a conflict for each variable that no configuration uses; shared ones may be for some only."""
+        needed = {name for one in self.configurations for name in used(one.load.parts)}
+        for index, configuration in enumerate(self.configurations):
+            for name in configuration.load.variables.keys() - needed:
+                at = ("configurations", index, "load", "variables", name)
+                yield Conflict(at, f"no request uses it: ${{{name}}} occurs nowhere", "remove it")
 
 
 def _ambiguous_values(matrix: Mapping[str, Sequence[Any]]) -> list[Conflict]:

@@ -46,12 +46,20 @@ def _models(fields: _Schema, definitions: _Schema, above: str) -> Iterator[tuple
     """Yield the path and the definition of every mapping under some fields, all kinds of one path first."""
     for key, field in fields.items():
         path = f"{above}.{key}" if above else key
-        path += "[]" if field.get("type") == "array" else ""
+        path += _suffix(field)
         names = [name for name in _references(field) if "properties" in definitions[name]]
         for name in names:
             yield path + (_variant(definitions[name]) if len(names) > 1 else ""), name
         for name in names:
             yield from _models(definitions[name]["properties"], definitions, path)
+
+
+def _suffix(field: _Schema) -> str:
+    """Return what leads from a key to the mappings below it, such as ``[]``; empty if its value is one."""
+    choices = [field, *field.get("anyOf", ())]
+    if any(choice.get("type") == "array" for choice in choices):
+        return "[]"
+    return ".KEY" if isinstance(field.get("additionalProperties"), dict) else ""
 
 
 def _references(field: _Schema) -> Iterator[str]:
@@ -60,8 +68,9 @@ def _references(field: _Schema) -> Iterator[str]:
         yield field["$ref"].rpartition("/")[2]
     for choice in [*field.get("anyOf", ()), *field.get("oneOf", ())]:
         yield from _references(choice)
-    if "items" in field:
-        yield from _references(field["items"])
+    for below in ("items", "additionalProperties"):
+        if isinstance(field.get(below), dict):
+            yield from _references(field[below])
 
 
 def _variant(model: _Schema) -> str:
@@ -122,6 +131,8 @@ def _simple(field: _Schema) -> str:
     if "iB" in pattern:
         return "size"
     kind = field.get("type")
+    if isinstance(kind, list) and "object" in kind:
+        return "any value"
     if kind == "array":
         return f"list of {_value_type(field.get('items', {}))}"
     bounded = field.keys() >= {"minimum", "maximum"}

@@ -49,8 +49,11 @@ def _plain(value: Any) -> Any:
         case Threshold():
             return value.expr
         case SpecModel():
-            keys = [name for name in type(value).model_fields if getattr(value, name) is not None]
-            return {name: _field(value, name) for name in keys}
+            fields = value.fields_by_key()
+            keys = [key for key in fields if key not in value.unused_keys()]
+            return {
+                key: _field(value, fields[key]) for key in keys if getattr(value, fields[key]) is not None
+            }
         case Mapping():
             return {str(key): _plain(item) for key, item in value.items()}
         case tuple() | list():

@@ -1,7 +1,8 @@
 """Pass or fail: ``duration.p95 < 50ms`` as data.
 
 A threshold is a metric, one of ``< <= > >= ==``, and a bound in the metric's dimension: a time, a
-share (``99%`` or ``0.99``), a size, or a number of cores or requests.
+share (``99%`` or ``0.99``), a size, or a number of cores or requests. A selector after the metric's first
+word, ``duration{request=order}.p95``, makes it a threshold for one request of a mix.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ from runner.experiment.quantities import MIB, SIZE_UNITS, TIME_UNITS, parse_quan
 from runner.experiment.suggestions import did_you_mean, display, join_words
 
 _LATENCY_NAMES: Final = tuple(latency.name for latency in LATENCIES)
-_SYNTAX: Final = re.compile(r"([^\s<>=!≤≥]{1,60})\s{0,9}([<>=!≤≥]{1,3}+)\s{0,9}(\S.{0,60})")
+_SYNTAX: Final = re.compile(
+    r"(?P<head>[^\s<>=!≤≥{}]{1,60})(?:\{(?P<selector>[^{}]{0,100})\})?(?P<tail>[^\s<>=!≤≥{}]{0,60})"
+    r"\s{0,9}(?P<op>[<>=!≤≥]{1,3}+)\s{0,9}(?P<bound>\S.{0,60})"
+)
+_LABEL: Final = "request"
+_SELECTOR: Final = re.compile(r"\s{0,9}([a-z_]{1,20})\s{0,9}=\s{0,9}([a-z0-9-]{1,48})\s{0,9}")
 _OPERATORS: Final = ("<", "<=", ">", ">=", "==")
 _COMMON_OPERATORS: Final = {"=": "==", "=<": "<=", "=>": ">=", "≤": "<=", "≥": ">=", "===": "=="}
 _NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
@@ -48,6 +54,7 @@ class Threshold(SpecModel):
     bound: float = Field(
         description="In the unit that results.json uses for the metric.", allow_inf_nan=False
     )
+    request: str = Field("", description="The request of a mix that it is about; empty for the whole stage.")
 
     @model_validator(mode="before")
     @classmethod
@@ -62,14 +69,21 @@ class Threshold(SpecModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Return the schema of a threshold in a file: text."""
-        metrics = "|".join(metric.replace(".", r"\.") for metric in METRICS)
+        metrics = "|".join(_metric_pattern(metric) for metric in METRICS)
         return {
             "type": "string",
             "title": "Threshold",
             "description": "Comparison of a metric with a bound; exit code 99 when it fails.",
             "pattern": rf"^({metrics}) *(<|<=|>|>=|==) *[0-9].*$",
-            "examples": ["duration.p95 < 50ms", "achieved >= 99%", "cpu.app.avg < 1.5"],
+            "examples": ["duration.p95 < 50ms", "achieved >= 99%", "errors{request=order} < 0.1%"],
         }
+
+
+def _metric_pattern(metric: str) -> str:
+    """Return a pattern for a metric with its selector, if it can have one."""
+    head, dot, tail = metric.partition(".")
+    selector = r"(\{ *request *= *[a-z0-9-]{1,48} *\})?" if METRICS[metric].per_request else ""
+    return f"{head}{selector}{dot and '[.]'}{tail.replace('.', '[.]')}"
 
 
 def parse_threshold(text: str) -> dict[str, object]:
@@ -77,13 +91,35 @@ def parse_threshold(text: str) -> dict[str, object]:
     matched = _SYNTAX.fullmatch(text.strip())
     if matched is None:
         raise invalid_value(f"should be 'metric < bound', such as 'duration.p95 < 50ms', not {display(text)}")
-    metric, op, bound = matched.groups()
+    metric, op = matched["head"] + matched["tail"], matched["op"]
     if metric not in METRICS:
         raise invalid_value(f"unknown metric {display(metric)}", _metric_hint(metric))
     if op not in _OPERATORS:
         hint = f"did you mean '{_COMMON_OPERATORS[op]}'?" if op in _COMMON_OPERATORS else ""
         raise invalid_value(f"unknown operator '{op}'; operators are {join_words(_OPERATORS, 'and')}", hint)
-    return {"expr": text.strip(), "metric": metric, "op": op, "bound": _bound(metric, bound.strip())}
+    return {
+        "expr": text.strip(),
+        "metric": metric,
+        "op": op,
+        "bound": _bound(metric, matched["bound"].strip()),
+        "request": _request(metric, matched["head"], matched["selector"]),
+    }
+
+
+def _request(metric: str, head: str, selector: str | None) -> str:
+    """Return the request that a selector names; empty without one."""
+    if selector is None:
+        return ""
+    word, _, rest = metric.partition(".")
+    example = f"{word}{{{_LABEL}=NAME}}{rest and '.'}{rest}"
+    matched = _SELECTOR.fullmatch(selector)
+    if matched is None or head != word:
+        raise invalid_value(f"the selector should be written as {example}")
+    if matched[1] != _LABEL:
+        raise invalid_value(f"unknown selector '{matched[1]}'", f"did you mean {example}?")
+    if not METRICS[metric].per_request:
+        raise invalid_value(f"{metric} is measured of the whole stage only", "remove the selector")
+    return matched[2]
 
 
 def _metric_hint(metric: str) -> str:

@@ -2,92 +2,42 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Final, Literal, Self, TypeAlias
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from runner.core.units import Seconds
-from runner.experiment.base_model import SpecModel, conflict_if, invalid_value, refuse
-from runner.experiment.fields import AsWritten, Line, Number, Processors, Text, UrlPath, Whole, Workers
+from runner.experiment.base_model import Conflict, SpecModel, conflict_if, refuse
+from runner.experiment.expect import Expect
+from runner.experiment.fields import Line, Number, Processors, Whole, Workers
+from runner.experiment.k6_limits import k6_conflicts
 from runner.experiment.quantities import HOUR, MINUTE, Time, format_time
-from runner.experiment.suggestions import display
+from runner.experiment.request import MAX_REQUESTS, NamedRequest, Request
+from runner.experiment.thresholds import Threshold
 from runner.experiment.url import HostName
-
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_HEADER_VALUE: Final = re.compile(r"[\t -~]{0,8192}")
-_RESERVED_HEADERS: Final = {
-    "connection": "load.connection determines it",
-    "content-length": "the engine computes it from the body",
-    "transfer-encoding": "the engine always sends Content-Length",
-    "expect": "the engine sends the body immediately",
-    "upgrade": "only HTTP/1.1 is supported",
-}
-
-
-def _header_name(name: str) -> str:
-    if not _HEADER_NAME.fullmatch(name):
-        raise invalid_value(f"should be a header name, not {display(name)}")
-    if reason := _RESERVED_HEADERS.get(name.lower()):
-        raise invalid_value(f"the header {name} cannot be set: {reason}")
-    return name
-
-
-def _header_value(value: str) -> str:
-    if not _HEADER_VALUE.fullmatch(value) or value != value.strip():
-        raise invalid_value("should be printable ASCII on one line, without spaces at the beginning or end")
-    return value
-
-
-HeaderName: TypeAlias = Annotated[Text, AfterValidator(_header_name)]
-HeaderValue: TypeAlias = Annotated[AsWritten, AfterValidator(_header_value)]
-
-
-class Request(SpecModel):
-    """One HTTP request."""
-
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = Field(
-        "GET", description="HTTP method."
-    )
-    path: UrlPath = Field("/", description="Path and query, percent-encoded.", examples=["/session"])
-    headers: dict[HeaderName, HeaderValue] = Field(
-        default_factory=dict,
-        description="Headers of every request; Host can be set, headers for connection and framing cannot.",
-    )
-    body: Text | None = Field(None, description="Request body, sent as UTF-8 with Content-Length.")
-
-    @model_validator(mode="after")
-    def _check_combination(self) -> Self:
-        seen: dict[str, str] = {}
-        firsts = {name: seen.setdefault(name.lower(), name) for name in self.headers}
-        duplicates = "duplicates {}; header names are case-insensitive"
-        refuse(
-            *(
-                conflict_if(first != name, ("headers", name), duplicates.format(first))
-                for name, first in firsts.items()
-            )
-        )
-        return self
-
-
-class Expect(SpecModel):
-    """Criteria for a successful response."""
-
-    status: tuple[Annotated[Whole, Field(ge=200, le=599)], ...] = Field(
-        (200,), min_length=1, max_length=100, description="Status codes of a successful response."
-    )
-    body_contains: Text | None = Field(
-        None, min_length=1, description="Text that the body of a successful response contains."
-    )
+from runner.experiment.variables import MAX_VARIABLES, Variable, VariableName, problems
 
 
 class Load(SpecModel):
     """How the load is offered."""
 
     engine: Literal["builtin", "k6"] = Field("builtin", description="Load generator.")
+    variables: dict[VariableName, Variable] = Field(
+        default_factory=dict,
+        max_length=MAX_VARIABLES,
+        description="Values that ${name} inserts in path, query, headers and body; $${ is a literal ${.",
+        examples=[{"token": {"env": "API_TOKEN"}}],
+    )
     request: Request = Field(Request(), description="The request to send.")
     expect: Expect = Field(
         Expect(), description="Criteria for a successful response; all other responses are failures."
+    )
+    requests: tuple[NamedRequest, ...] = Field(
+        (),
+        max_length=MAX_REQUESTS,
+        description="Several requests with weights, instead of `request`; their shares are exact.",
+        examples=[[{"name": "search", "weight": 3, "path": "/search"}, {"name": "home"}]],
     )
     connection: Literal["new", "keep-alive"] = Field(
         "keep-alive", description="new = one TCP connection per request; keep-alive = connections are reused."
@@ -131,24 +81,57 @@ class Load(SpecModel):
         1, description="Seed of Poisson arrivals and of the order of repeated trials."
     )
 
+    @property
+    def is_mix(self) -> bool:
+        """Whether it has several named requests, which have results of their own."""
+        return bool(self.requests)
+
+    @property
+    def parts(self) -> tuple[NamedRequest, ...]:
+        """The requests to send, each with its criteria; the only one of a load without a mix has no name."""
+        if not self.requests:
+            fields = {name: getattr(self.request, name) for name in Request.model_fields}
+            return (NamedRequest.model_construct(name="", weight=1.0, expect=self.expect, **fields),)
+        default = {"expect": self.expect}
+        return tuple(one if one.expect else one.model_copy(update=default) for one in self.requests)
+
+    def unused_keys(self) -> frozenset[str]:
+        """Return the form of the request that it does not have."""
+        return frozenset({"request" if self.requests else "requests"})
+
+    @model_serializer(mode="wrap")
+    def _in_one_form(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        return {key: value for key, value in content.items() if key not in self.unused_keys()}
+
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        k6 = self.engine == "k6" or self.cross_check
-        subject = "engine k6" if self.engine == "k6" else "cross_check uses engine k6, which"
-        no_body = self.request.method == "HEAD" and self.expect.body_contains is not None
-        quantum = self.engine == "k6" and self.quantum is not None
-        queue, bound = k6 and self.when_full == "queue", self.engine == "k6" and self.cpus
-        no_queue = f"{subject} has no queue: it always drops at max_in_flight"
-        no_quantum = "engine k6 has no quantum; it chooses the sending times itself"
-        only_constant = f"{subject} supports only constant arrivals"
-        refuse(
-            conflict_if(no_body, ("expect", "body_contains"), "a response to HEAD has no body"),
-            conflict_if(k6 and self.arrivals == "poisson", ("arrivals",), only_constant),
-            conflict_if(queue, ("when_full",), no_queue),
-            conflict_if(quantum, ("quantum",), no_quantum),
-            conflict_if(bound, ("cpus",), "engine k6 cannot be bound to processors"),
-        )
+        refuse(*self._mix_conflicts(), *self._variable_conflicts(), *self._impossible_checks())
+        refuse(*k6_conflicts(self))
         return self
+
+    def _mix_conflicts(self) -> Iterator[Conflict | None]:
+        both = self.requests and "request" in self.model_fields_set
+        hint = "remove one of them; null removes a shared key in a configuration"
+        yield conflict_if(both, ("request",), "cannot be combined with requests", hint)
+        names = [request.name for request in self.requests]
+        for index, name in enumerate(names):
+            first = names.index(name)
+            message = f"the name '{name}' is already used by requests[{first}]"
+            yield conflict_if(first < index, ("requests", index, "name"), message)
+
+    def _variable_conflicts(self) -> Iterator[Conflict]:
+        if not self.requests:
+            yield from problems(self.request, ("request",), self.variables)
+        for index, request in enumerate(self.requests):
+            yield from problems(request, ("requests", index), self.variables)
+
+    def _impossible_checks(self) -> Iterator[Conflict]:
+        for index, part in enumerate(self.parts):
+            own = self.requests and self.requests[index].expect
+            at = ("requests", index, "expect") if own else ("expect",)
+            for conflict in (own or self.expect).conflicts_with(part.method):
+                yield Conflict((*at, *conflict.at), conflict.message)
 
 
 def stage_name(rps: float) -> str:
@@ -173,6 +156,14 @@ class Stage(SpecModel):
         max_length=60,
         description="Defaults to the rate, such as '4,000 RPS'.",
     )
+    thresholds: tuple[Threshold, ...] = Field(
+        (), max_length=100, description="Checked against this stage, in addition to the thresholds of all."
+    )
+
+    @property
+    def located_thresholds(self) -> tuple[tuple[str, ...], tuple[Threshold, ...]]:
+        """Its own thresholds, after the keys that lead to them."""
+        return ("thresholds",), self.thresholds
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:

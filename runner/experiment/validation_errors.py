@@ -81,7 +81,7 @@ def _missing(tree: Node, location: Sequence[str | int]) -> Fault:
     place = find(tree, location[:-1])
     key = str(location[-1])
     model = _model_at(location[:-1])
-    field = model.model_fields.get(key) if model else None
+    field = model.model_fields.get(model.fields_by_key().get(key, key)) if model else None
     hint = f"such as {key}: {_flow(field.examples[0])}" if field and field.examples else ""
     return Fault(place.value, join(place.node.path, key), "is required", hint)
 
@@ -151,8 +151,13 @@ def _model_at(location: Sequence[str | int]) -> type[SpecModel] | None:
         if isinstance(step, int):
             continue
         by_tag = [model for model in models if step in _tags(model)]
-        annotations = [model.model_fields[step].annotation for model in models if step in model.model_fields]
-        models = by_tag or [model for annotation in annotations for model in _models_in(annotation)]
+        annotations = [
+            model.model_fields[model.fields_by_key()[step]].annotation
+            for model in models
+            if step in model.fields_by_key()
+        ]
+        below = by_tag or [model for annotation in annotations for model in _models_in(annotation)]
+        models = below if annotations or by_tag else models  # the key of a mapping leads to no other model
     return models[0] if len(models) == 1 else None
 
 
@@ -171,7 +176,7 @@ def _known_keys(location: Sequence[str | int]) -> list[str]:
     model = _model_at(location)
     if model is Experiment:
         return [*Experiment.model_fields, *SHARED]
-    return list(model.model_fields) if model else []
+    return list(model.fields_by_key()) if model else []
 
 
 def _elsewhere(key: str, here: str) -> str:
@@ -182,9 +187,9 @@ def _elsewhere(key: str, here: str) -> str:
 
 
 def _all_keys(model: type[SpecModel], path: str) -> Iterator[tuple[str, str]]:
-    for key, field in model.model_fields.items():
+    for key, name in model.fields_by_key().items():
         yield path, key
-        for below in _models_in(field.annotation):
+        for below in _models_in(model.model_fields[name].annotation):
             yield from _all_keys(below, join(path, key))
 
 

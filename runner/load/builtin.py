@@ -21,7 +21,7 @@ from runner.load.merge import Collector
 from runner.load.messages import WorkerEnd, WorkerReady, decode, decode_progress
 from runner.load.request import Target, request_bytes, resolve
 from runner.load.worker_accounts import Account
-from runner.load.worker_order import WorkerOrder, WorkerStart
+from runner.load.worker_order import WorkerOrder, WorkerRequest, WorkerStart
 from runner.load.worker_process import WorkerPool, WorkerProcess
 
 _RATE_PER_WORKER: Final = 40_000
@@ -131,10 +131,7 @@ def _worker_order(order: LoadOrder, index: int, count: int, target: Target) -> W
     return WorkerOrder(
         family=family,
         address=address,
-        request=request_bytes(order),
-        head=load.request.method == "HEAD",
-        status=load.expect.status,
-        body_contains=(load.expect.body_contains or "").encode(),
+        requests=_requests(order),
         new_connections=load.connection == "new",
         rate=stage.rps,
         warmup=stage.warmup,
@@ -147,9 +144,21 @@ def _worker_order(order: LoadOrder, index: int, count: int, target: Target) -> W
         when_full=load.when_full,
         timeout=load.timeout,
         quantum_ns=_quantum_ns(order, count),
-        resend=load.request.method in _IDEMPOTENT,
         cpus=load.cpus,
         tls=order.endpoint.tls,
+    )
+
+
+def _requests(order: LoadOrder) -> tuple[WorkerRequest, ...]:
+    load = order.load
+    return (
+        WorkerRequest(
+            content=request_bytes(order),
+            head=load.request.method == "HEAD",
+            status=load.expect.status,
+            body_contains=(load.expect.body_contains or "").encode(),
+            resend=load.request.method in _IDEMPOTENT,
+        ),
     )
 
 

@@ -10,10 +10,11 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -25,6 +26,7 @@ from runner.core.facts import Calibration, Endpoint, Floor
 from runner.core.units import PerSecond
 from runner.experiment.model import Load, Stage
 from runner.load.calibrate import calibrate
+from runner.load.calibration_load import calibration_load
 from runner.load.engine import LoadOrder
 from runner.load.loop import plain_exchange
 from runner.load.request import request_bytes
@@ -39,6 +41,7 @@ async def load_or_measure_calibration(
     load: Load,
     rates: Sequence[PerSecond],
     *,
+    files: Mapping[str, bytes] = MappingProxyType({}),
     on_spawn: Callable[[int], None],
     say: Callable[[str], None],
 ) -> Calibration:
@@ -47,12 +50,14 @@ async def load_or_measure_calibration(
     Args:
         load: Of the stages to come.
         rates: Of the stages to come.
+        files: Those that the requests send, by their path in the specification.
         on_spawn: Called with the pid of every process as soon as it exists.
         say: Called with a sentence when a measurement begins.
 
     Raises:
         EnvironmentLacks: A process did not start.
     """
+    load = calibration_load(load, files)
     path = _cache_file(load)
     calibration = await trio.to_thread.run_sync(_read, path) if path else None
     known = {floor.target_rps for floor in calibration.floors} if calibration else set()

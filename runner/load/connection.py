@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from runner.core.units import Nanoseconds
+from runner.load.part import Part
 from runner.load.response_parser import Response
 
 SO_TIMESTAMPNS: Final = 35
@@ -53,6 +54,7 @@ class Connection:
 
     Attributes:
         reused: Whether the connection has carried a response before.
+        part: Which request of the mix it is.
         measured: Whether the request was due in the measured window.
         response: A response that is not yet complete.
         unsent: The rest of a request that did not fit into the socket's buffer.
@@ -65,6 +67,7 @@ class Connection:
         "due",
         "fd",
         "measured",
+        "part",
         "receive",
         "response",
         "reused",
@@ -76,7 +79,7 @@ class Connection:
     )  # fmt: skip
 
     def __init__(
-        self, sock: socket.SocketType, due: Nanoseconds, started: Nanoseconds, *, measured: bool
+        self, sock: socket.SocketType, part: Part, due: Nanoseconds, started: Nanoseconds, *, measured: bool
     ) -> None:
         self.sock = sock
         self.fd = sock.fileno()
@@ -84,7 +87,7 @@ class Connection:
         self.receive: Callable[[Sequence[bytearray], int], tuple[int, Any, int, Any]] = sock.recvmsg_into
         self.state = CONNECTING
         self.reused = False
-        self.measured = measured
+        self.part, self.measured = part, measured
         self.due, self.started, self.connected = due, started, 0
         self.response: Response | None = None
         self.unsent = b""

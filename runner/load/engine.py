@@ -10,6 +10,7 @@ import trio
 
 from runner.core.facts import Endpoint, LoadFacts, LoadSecond, Window
 from runner.experiment.model import Load, Stage
+from runner.load.inputs import NO_INPUTS, Inputs
 from runner.load.worker_process import WorkerPool
 
 
@@ -18,6 +19,7 @@ class LoadOrder:
     """One stage to offer to one endpoint.
 
     Attributes:
+        inputs: Values of variables and contents of files that the requests need.
         keep: Called with the name and content of files that the engine makes, for the run's archive.
         pool: Worker processes of earlier stages; None to start some for this stage alone.
     """
@@ -27,6 +29,7 @@ class LoadOrder:
     stage: Stage
     keep: Callable[[str, bytes], None] | None = None
     pool: WorkerPool | None = None
+    inputs: Inputs = NO_INPUTS
 
 
 @dataclass(frozen=True, slots=True)

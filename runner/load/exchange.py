@@ -14,10 +14,10 @@ import select
 import socket
 import time
 from collections import Counter, deque
+from itertools import islice
 from typing import Final
 
 from runner.core.units import NS_PER_S, Nanoseconds, Seconds, ns
-from runner.load.backlog import Backlog
 from runner.load.connection import (
     CLOSED,
     CONNECTING,
@@ -36,7 +36,8 @@ from runner.load.connection import (
     unacknowledged,
     unpack_stamp,
 )
-from runner.load.response_parser import Heads, Response
+from runner.load.part import Part, in_turn
+from runner.load.response_parser import Response
 from runner.load.response_sample import MAX_STATUSES, OPENING_BYTES, OTHER_STATUSES, response_sample
 from runner.load.tally import Tally
 from runner.load.timeline import Timeline
@@ -79,7 +80,7 @@ class Exchange:
         faults: Why responses were no HTTP, and how often.
         closed_first: Connections that the server was expected to close and did not.
         handshakes: Some connect times, each with the kernel's own round-trip time, in nanoseconds.
-        backlog: How response times developed.
+        parts: The requests of the mix, with how their response times developed.
     """
 
     def __init__(self, order: WorkerOrder, timeline: Timeline) -> None:
@@ -89,21 +90,18 @@ class Exchange:
         self.freed_ns = self.opened = self.closed_by_server = 0
         self.faults: Counter[str] = Counter()
         self.handshakes: list[tuple[Nanoseconds, Nanoseconds]] = []
-        self.backlog = Backlog(order)
+        self.parts = [Part(order, index) for index in range(len(order.requests))]
+        self._in_turn = in_turn(order, self.parts)
         self._order = order
         self._timeline = timeline
-        self._request = order.request
-        self._size = len(order.request)
-        self._needle = order.body_contains
-        self._accepted = frozenset(order.status)
         self._new = order.new_connections
         self._timeout_ns = ns(order.timeout)
         self._connections: dict[int, Connection] = {}
         self._idle: list[Connection] = []
         self._lingering: deque[Connection] = deque()
+        self._large = False
+        self._is_mix = len(self.parts) > 1
         self._resends: list[Connection] = []
-        plain = () if order.new_connections or order.body_contains else frozenset(order.status)
-        self._heads = Heads(head_only=order.head, plain=plain)
         self._buffer = bytearray(BUFFER_BYTES)
         self._buffers = [self._buffer]
         self._view = memoryview(self._buffer)
@@ -119,68 +117,80 @@ class Exchange:
         if self._stamping is not None:
             self._stamping.close()
 
+    def finish(self) -> None:
+        """Hand over what was counted elsewhere, at the end of the stage."""
+
     # -- requests
 
     def send_due(self, due: Nanoseconds, count: int, measured: bool) -> None:
         """Dispatch requests that are due together: each on the idle connection used last or on a new one."""
-        clock, idle, request, size = time.time_ns, self._idle, self._request, self._size
+        clock, idle = time.time_ns, self._idle
         self.in_flight += count
-        tally = self._timeline.current
-        delayed = tally.dispatch_delay.add
-        if measured:
-            tally.sent += count
-        for _ in range(count):
+        tallies = self._timeline.current.parts
+        for part in islice(self._in_turn, count):
             started = clock()
             if measured:
-                delayed(started - due)
+                tally = tallies[part.index]
+                tally.scheduled += self._is_mix
+                tally.sent += 1
+                tally.dispatch_delay.add(started - due)
             while idle:
                 connection = idle.pop()
                 if connection.state == IDLE:
                     break
             else:
-                self._connect(due, started, measured)
+                self._connect(part, due, started, measured)
                 continue
+            connection.part = part
             connection.due, connection.started, connection.measured = due, started, measured
             connection.state = SENT
             try:
-                sent = connection.send(request)
+                sent = connection.send(part.content)
             except BlockingIOError:
                 sent = 0
             except OSError as error:
                 self._not_accepted(connection, error.errno or 0)
                 continue
-            if sent != size:
+            if sent != part.size:
                 connection.state = WAITING
-                self._wait_to_send(connection, request[sent:])
+                self._wait_to_send(connection, part.content[sent:])
         if self._resends:
             self._resend()
 
-    def _connect(self, due: Nanoseconds, started: Nanoseconds, measured: bool) -> None:
+    def drop_due(self, count: int, measured: bool) -> None:
+        """Pass over requests that are due and cannot be sent."""
+        tallies = self._timeline.current.parts
+        for part in islice(self._in_turn, count):
+            if measured:
+                tallies[part.index].scheduled += self._is_mix
+                tallies[part.index].dropped += 1
+
+    def _connect(self, part: Part, due: Nanoseconds, started: Nanoseconds, measured: bool) -> None:
         order = self._order
         try:
             sock = socket.SocketType(order.family, _KIND)
         except OSError as error:
-            self._count_failure(due, measured, FAILURES.get(error.errno or 0, "no_fd"))
+            self._count_failure(part, due, measured, FAILURES.get(error.errno or 0, "no_fd"))
             return
         try:
             if self._stamping is not None:
                 sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            if not self._new or self._size > 1000:
+            if not self._new or part.size > 1000:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             number = sock.connect_ex(order.address)
         except OSError as error:
             number = error.errno or errno.EIO
         if number and number != errno.EINPROGRESS:
             sock.close()
-            self._count_failure(due, measured, FAILURES.get(number, "connect_refused"))
+            self._count_failure(part, due, measured, FAILURES.get(number, "connect_refused"))
             return
-        connection = self._new_connection(sock, due, started, measured=measured)
+        connection = self._new_connection(sock, part, due, started, measured=measured)
         self._connections[connection.fd] = connection
         # On loopback and bridges the handshake is over when connect returns. Trying to send at once shows
         # that without an extra wake-up.
         connection.connected = time.time_ns()
         try:
-            count = connection.send(self._request)
+            count = connection.send(part.content)
         except BlockingIOError:
             self.urgent += 1
             self.epoll.register(connection.fd, _READ | _WRITE)
@@ -192,14 +202,14 @@ class Exchange:
         connection.state = WAITING
         self._count_connect(connection)
         self.epoll.register(connection.fd, _READ)
-        if count != self._size:
-            self._wait_to_send(connection, self._request[count:])
+        if count != part.size:
+            self._wait_to_send(connection, part.content[count:])
 
     def _new_connection(
-        self, sock: socket.SocketType, due: Nanoseconds, started: Nanoseconds, *, measured: bool
+        self, sock: socket.SocketType, part: Part, due: Nanoseconds, started: Nanoseconds, *, measured: bool
     ) -> Connection:
         """Return the connection of a socket."""
-        return Connection(sock, due, started, measured=measured)
+        return Connection(sock, part, due, started, measured=measured)
 
     def _finish_connect(self, connection: Connection) -> None:
         """Handle the end of the TCP handshake, successful or not."""
@@ -212,7 +222,7 @@ class Exchange:
         connection.state = WAITING
         self._count_connect(connection)
         self.epoll.modify(connection.fd, _READ)
-        self._send(connection, self._request)
+        self._send(connection, connection.part.content)
 
     def _count_connect(self, connection: Connection) -> None:
         """Count a connection, and record some connect times beside the kernel's round-trip time."""
@@ -249,13 +259,11 @@ class Exchange:
         events = self.epoll.poll(patience)
         if not events:
             return
-        connections, buffer, heads = self._connections, self._buffer, self._heads
-        head, usual, longest = heads.head, heads.count if heads.plain else -1, self._timeout_ns
+        connections, buffer, longest = self._connections, self._buffer, self._timeout_ns
         timeline = self._timeline
-        tally, begins, ends = timeline.current, timeline.begins_ns, timeline.ends_ns
-        whole, responded, free = tally.whole.add, tally.response_time.add, self._idle.append
-        measure, end, counted = timeline.measure_ns, timeline.end_ns, self.backlog.succeeded
-        completed = succeeded = first = 0
+        tallies, begins, ends = timeline.current.parts, timeline.begins_ns, timeline.ends_ns
+        measure, end, free = timeline.measure_ns, timeline.end_ns, self._idle.append
+        completed = first = 0
         for fd, mask in events:
             connection = connections.get(fd)
             if connection is None:
@@ -270,25 +278,27 @@ class Exchange:
             except OSError as error:
                 self._read_failed(connection, error)
                 continue
-            if count == usual and ancillary and buffer.startswith(head):
+            part = connection.part
+            heads = part.heads
+            if count == heads.count and heads.plain and ancillary and buffer.startswith(heads.head):
                 seconds, nanoseconds = unpack_stamp(ancillary[0][2])
                 stamp = seconds * NS_PER_S + nanoseconds
                 duration = stamp - connection.started
                 if begins <= stamp < ends and duration <= longest:
                     completed += 1
                     first = first or stamp
+                    tally = tallies[part.index]
+                    tally.completed += 1
                     if connection.measured:
-                        succeeded += 1
-                        whole(duration)
-                        responded(stamp - connection.due)
-                        counted(connection.due - measure, stamp - connection.due, stamp - end)
+                        tally.succeeded += 1
+                        tally.whole.add(duration)
+                        tally.response_time.add(stamp - connection.due)
+                        part.backlog.succeeded(connection.due - measure, stamp - connection.due, stamp - end)
                     connection.state = IDLE
                     free(connection)
                     continue
             connection.state = WAITING
             self._received(connection, count, ancillary, mask)
-        tally.completed += completed
-        tally.succeeded += succeeded
         self.in_flight -= completed
         self.freed_ns = first or self.freed_ns
         if self._resends:
@@ -326,9 +336,10 @@ class Exchange:
         else:
             stamp = time.time_ns()
             self._count_unstamped(count)
-        heads = self._heads
+        part = connection.part
+        heads, needle = part.heads, part.needle
         if connection.response is None and heads.find(self._buffer, count):
-            matches = not self._needle or self._buffer.find(self._needle, len(heads.head), count) >= 0
+            matches = not needle or self._buffer.find(needle, len(heads.head), count) >= 0
             self._complete(connection, heads.status, stamp, stamp, matches, heads.keep, mask)
         else:
             self._parse(connection, count, stamp, mask)
@@ -352,7 +363,8 @@ class Exchange:
             if not count:
                 self._ended(connection)
                 return
-            parsed = connection.response = Response(head_only=self._order.head, needle=self._needle)
+            part = connection.part
+            parsed = connection.response = Response(head_only=part.head_only, needle=part.needle)
             parsed.first_ns = stamp
         if not count:
             if not self._completed_by_close(connection):
@@ -368,12 +380,12 @@ class Exchange:
         parsed.last_ns = stamp
         if parsed.complete:
             if first:
-                self._heads.remember(parsed, self._buffer, count)
+                connection.part.heads.remember(parsed, self._buffer, count)
             self._complete(
                 connection, parsed.status, parsed.first_ns, stamp, parsed.matches, parsed.keep_alive, mask
             )
-        elif count >= _LARGE_BYTES and not self._heads.large:
-            self._heads.large = True
+        elif count >= _LARGE_BYTES and not self._large:
+            self._large = True
             self.urgent += 1
 
     def _completed_by_close(self, connection: Connection) -> bool:
@@ -397,15 +409,16 @@ class Exchange:
         mask: int,
     ) -> None:
         """Count a response whose last byte has arrived, and keep or close its connection."""
-        timeline = self._timeline
-        tally = timeline.current
+        timeline, part = self._timeline, connection.part
+        second = timeline.current
         if not timeline.begins_ns <= done < timeline.ends_ns:
-            tally = timeline.at(done)
+            second = timeline.at(done)
+        tally = second.parts[part.index]
         started = connection.started
         failure = ""
         if done - started > self._timeout_ns:
             failure = "timeout"
-        elif status not in self._accepted:
+        elif status not in part.accepted:
             failure = "bad_status"
         elif not matches:
             failure = "bad_body"
@@ -421,30 +434,42 @@ class Exchange:
                     tally.duration.add(done - started)
                     tally.first_byte.add(first - started)
                 tally.response_time.add(done - connection.due)
-                self.backlog.succeeded(
+                part.backlog.succeeded(
                     connection.due - timeline.measure_ns, done - connection.due, done - timeline.end_ns
                 )
         if failure and connection.measured:
             tally.failures[failure] += 1
-            whole = bytes(self._view[: min(self._heads.count, OPENING_BYTES)])
-            opening = connection.response.opening if connection.response else whole
-            self._describe(tally, failure, status, opening)
-            self.backlog.ended(connection.due - timeline.measure_ns, done - connection.due)
+            self._describe(tally, connection, failure, status)
+            part.backlog.ended(connection.due - timeline.measure_ns, done - connection.due)
         self.in_flight -= 1
         self.freed_ns = done
         self._release(connection, done, keep, mask)
 
-    def _describe(self, tally: Tally, failure: str, status: int, opening: bytes) -> None:
+    def _describe(self, tally: Tally, connection: Connection, failure: str, status: int) -> None:
         """Count the status of a response that did not succeed, and keep the first one of its kind."""
-        code = status if failure == "bad_status" else 0
-        if code and code not in self._statuses:
-            code = code if len(self._statuses) < MAX_STATUSES else OTHER_STATUSES
-            self._statuses.add(code)
+        code = 0
         if failure == "bad_status":
+            code = self._counted_as(status)
             tally.statuses[code] += 1
-        if (failure, code) not in self._sampled and opening:
+        if (failure, code) in self._sampled:
+            return
+        if opening := self._opening(connection):
             self._sampled.add((failure, code))
             tally.samples.append(response_sample(failure, status, opening))
+
+    def _counted_as(self, status: int) -> int:
+        """Return the status, or what further ones are counted as once there are very many."""
+        if status not in self._statuses:
+            if len(self._statuses) >= MAX_STATUSES:
+                return OTHER_STATUSES
+            self._statuses.add(status)
+        return status
+
+    def _opening(self, connection: Connection) -> bytes:
+        """Return the bytes that a connection's response begins with; one with a known head is in the buffer."""
+        if connection.response is not None:
+            return connection.response.opening
+        return bytes(self._view[: min(connection.part.heads.count, OPENING_BYTES)])
 
     def _count_connection_times(self, tally: Tally, connection: Connection) -> Nanoseconds:
         """Count the connect time of a successful response; returns when the connection was ready."""
@@ -502,16 +527,16 @@ class Exchange:
 
     def _written(self, connection: Connection) -> int:
         """Return how many bytes of its request a connection's socket has taken."""
-        return self._size - len(connection.unsent)
+        return connection.part.size - len(connection.unsent)
 
     def _met_closed(self, connection: Connection, failure: str) -> None:
         """Send once more what was sent on a connection that the server had closed (RFC 9112, 9.3.1)."""
         self.closed_by_server += 1
-        if self._order.resend:
+        if connection.part.resend:
             self._resends.append(connection)
         else:
             self.stale += connection.measured
-            self._count_failure(connection.due, connection.measured, failure)
+            self._count_failure(connection.part, connection.due, connection.measured, failure)
         self._close(connection)
 
     def _write_failed(self, connection: Connection, number: int) -> None:
@@ -557,19 +582,21 @@ class Exchange:
         """
         self.closed_by_server += failure in _CLOSES and connection.state in _AWAITING and not self._new
         response = connection.response
-        if response is not None and response.status not in {0, *self._accepted}:
+        if response is not None and response.status not in {0, *connection.part.accepted}:
             cut = failure == "reset" or (failure == "closed_early" and response.until_close)
             failure = "bad_status" if cut else failure
         if response is not None and connection.measured:
-            self._describe(self._timeline.current, failure, response.status, response.opening)
-        self._count_failure(connection.due, connection.measured, failure)
+            self._describe(
+                self._timeline.current.parts[connection.part.index], connection, failure, response.status
+            )
+        self._count_failure(connection.part, connection.due, connection.measured, failure)
         self._close(connection)
 
-    def _count_failure(self, due: Nanoseconds, measured: bool, failure: str) -> None:
+    def _count_failure(self, part: Part, due: Nanoseconds, measured: bool, failure: str) -> None:
         now = time.time_ns()
         if measured:
-            self._timeline.current.failures[failure] += 1
-            self.backlog.ended(due - self._timeline.measure_ns, now - due)
+            self._timeline.current.parts[part.index].failures[failure] += 1
+            part.backlog.ended(due - self._timeline.measure_ns, now - due)
         self.in_flight -= 1
         self.freed_ns = now
 
@@ -578,7 +605,7 @@ class Exchange:
         resends, self._resends = self._resends, []
         self.resent += len(resends)
         for connection in resends:
-            self._connect(connection.due, connection.started, connection.measured)
+            self._connect(connection.part, connection.due, connection.started, connection.measured)
 
     def _close(self, connection: Connection) -> None:
         if connection.state == CLOSED:

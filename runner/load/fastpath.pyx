@@ -109,12 +109,14 @@ cdef inline int add(Latency *latency, list values, long long value_ns) except -1
 
 cdef struct Backlog:
     long long beginning, slowest_first, first_due, first
+    long long n
     double x, y, xx, xy, yy
 
 
 cdef inline void count_response(Backlog *backlog, long long due_ns, long long response_time_ns) noexcept nogil:
     """What `runner.load.backlog.Backlog` adds for a successful request."""
     cdef double x = due_ns / 1e9, y = response_time_ns / 1e9
+    backlog.n += 1
     backlog.x += x
     backlog.y += y
     backlog.xx += x * x
@@ -127,16 +129,47 @@ cdef inline void count_response(Backlog *backlog, long long due_ns, long long re
         backlog.first = response_time_ns
 
 
+cdef class FastPart:
+    """What is counted of a `runner.load.part.Part` until the end of the stage."""
+
+    cdef object part
+    cdef Backlog grown
+
+    def __init__(self, part):
+        self.part = part
+        memset(&self.grown, 0, sizeof(self.grown))
+        self.grown.beginning = part.backlog.beginning_ns
+        self.grown.slowest_first = part.backlog.slowest_first_ns
+        self.grown.first_due, self.grown.first = part.backlog.first
+
+    cdef hand_over(self):
+        """Add it to what Python code counted."""
+        backlog = self.part.backlog
+        backlog.add(self.grown.n, self.grown.x, self.grown.y, self.grown.xx, self.grown.xy, self.grown.yy)
+        backlog.slowest_first_ns = max(backlog.slowest_first_ns, self.grown.slowest_first)
+        backlog.first = min(backlog.first, (self.grown.first_due, self.grown.first))
+
+
+cdef inline int record(object latency, long long value_ns) except -1:
+    """Add one value to a `runner.load.tally.Latency`."""
+    cdef Latency one
+    begin(&one, latency.bins())
+    add(&one, latency.values, value_ns)
+    latency.total(one.total_ns, one.max_ns)
+    return 0
+
+
 cdef class FastConnection:
     """`runner.load.connection.Connection` with its numbers as C variables."""
 
-    cdef public object sock, send, receive, response, unsent
+    cdef public object sock, send, receive, response, unsent, part
     cdef public int fd, state
     cdef public bint measured, reused
     cdef public long long due, started, connected
 
-    def __init__(self, sock, due, started, *, measured):
+    def __init__(self, sock, part, due, started, *, measured):
         self.sock = sock
+        self.part = part
         self.fd = sock.fileno()
         self.send = sock.send
         self.receive = sock.recvmsg_into
@@ -158,11 +191,20 @@ class FastExchange(Exchange):
     def __init__(self, order, timeline):
         super().__init__(order, timeline)
         self._epoll_fd = self.epoll.fileno()
+        self._fast_parts = [FastPart(part) for part in self.parts]
+
+    def finish(self):
+        """See `Exchange.finish`."""
+        cdef FastPart fast
+        for fast in self._fast_parts:
+            fast.hand_over()
 
     def send_due(self, long long due, int count, bint measured):
         """See `Exchange.send_due`."""
         cdef list idle = self._idle
-        cdef bytes request = self._request
+        cdef bint mix = self._is_mix
+        part = self.parts[0]
+        cdef bytes request = part.content
         cdef const char *data = request
         cdef ssize_t size = len(request), sent
         cdef long long started
@@ -170,19 +212,31 @@ class FastExchange(Exchange):
         cdef Latency delays
         cdef FastConnection connection
         self.in_flight += count
-        tally = self._timeline.current
+        tallies = self._timeline.current.parts
+        tally = tallies[0]
         cdef list values = tally.dispatch_delay.values
         begin(&delays, tally.dispatch_delay.bins())
-        if measured:
+        if measured and not mix:
             tally.sent += count
         for _ in range(count):
             started = now()
-            if measured:
+            if mix:
+                part = next(self._in_turn)
+                request = part.content
+                data = request
+                size = len(request)
+                if measured:
+                    other = tallies[part.index]
+                    other.scheduled += 1
+                    other.sent += 1
+                    record(other.dispatch_delay, started - due)
+            elif measured:
                 add(&delays, values, started - due)
             connection = next_idle(idle)
             if connection is None:
-                self._connect(due, started, measured)
+                self._connect(part, due, started, measured)
                 continue
+            connection.part = part
             connection.due, connection.started, connection.measured = due, started, measured
             connection.state = SENT
             sent = send(connection.fd, data, size, MSG_NOSIGNAL)
@@ -211,18 +265,17 @@ class FastExchange(Exchange):
         if events <= 0:
             return
         cdef dict connections = self._connections
-        heads, timeline = self._heads, self._timeline
-        tally = timeline.current
+        cdef bint mix = self._is_mix
+        heads, timeline = self.parts[0].heads, self._timeline
+        tallies = timeline.current.parts
+        tally = tallies[0]
         cdef long long begins = timeline.begins_ns, ends = timeline.ends_ns, longest = self._timeout_ns
         cdef long long stamp, duration, first = 0
         cdef Latency durations, response_times
-        cdef Backlog grown
+        cdef list fast_parts = self._fast_parts
+        cdef FastPart fast = fast_parts[0]
+        cdef int place
         cdef long long measure = timeline.measure_ns, end = timeline.end_ns
-        backlog = self.backlog
-        memset(&grown, 0, sizeof(grown))
-        grown.beginning = backlog.beginning_ns
-        grown.slowest_first = backlog.slowest_first_ns
-        grown.first_due, grown.first = backlog.first
         begin(&durations, tally.whole.bins())
         begin(&response_times, tally.response_time.bins())
         cdef list whole = tally.whole.values, responded = tally.response_time.values, idle = self._idle
@@ -248,6 +301,13 @@ class FastExchange(Exchange):
                 number = errno
                 self._read_failed(connection, OSError(number, os.strerror(number)))
                 continue
+            if mix:
+                part = connection.part
+                heads = part.heads
+                head = heads.head
+                head_data = head
+                head_size = len(head)
+                usual = heads.count if heads.plain else -1
             if stamped != NULL and count == usual and memcmp(data, head_data, head_size) == 0:
                 stamp = nanoseconds(stamped)
                 duration = stamp - connection.started
@@ -255,33 +315,41 @@ class FastExchange(Exchange):
                     if not completed:
                         first = stamp
                     completed += 1
+                    if mix:
+                        place = part.index
+                        fast = fast_parts[place]
+                        other = tallies[place]
+                        other.completed += 1
                     if connection.measured:
-                        succeeded += 1
-                        add(&durations, whole, duration)
-                        add(&response_times, responded, stamp - connection.due)
-                        count_response(&grown, connection.due - measure, stamp - connection.due)
+                        if mix:
+                            other.succeeded += 1
+                            record(other.whole, duration)
+                            record(other.response_time, stamp - connection.due)
+                        else:
+                            succeeded += 1
+                            add(&durations, whole, duration)
+                            add(&response_times, responded, stamp - connection.due)
+                        count_response(&fast.grown, connection.due - measure, stamp - connection.due)
                         if stamp >= end:
-                            backlog.late.add(stamp - end)
+                            fast.part.backlog.late.add(stamp - end)
                     connection.state = IDLE
                     idle.append(connection)
                     continue
             connection.state = WAITING
             self._received(connection, count, ancillary(stamped), ready[index].events)
         if completed:
-            tally.completed += completed
-            tally.succeeded += succeeded
-            tally.whole.total(durations.total_ns, durations.max_ns)
-            tally.response_time.total(response_times.total_ns, response_times.max_ns)
+            if not mix:
+                tally.completed += completed
+                tally.succeeded += succeeded
+                tally.whole.total(durations.total_ns, durations.max_ns)
+                tally.response_time.total(response_times.total_ns, response_times.max_ns)
             self.in_flight -= completed
             self.freed_ns = first
-            backlog.add(succeeded, grown.x, grown.y, grown.xx, grown.xy, grown.yy)
-            backlog.slowest_first_ns = max(backlog.slowest_first_ns, grown.slowest_first)
-            backlog.first = min(backlog.first, (grown.first_due, grown.first))
         if self._resends:
             self._resend()
 
-    def _new_connection(self, sock, due, started, *, measured):
-        return FastConnection(sock, due, started, measured=measured)
+    def _new_connection(self, sock, part, due, started, *, measured):
+        return FastConnection(sock, part, due, started, measured=measured)
 
 
 cdef inline FastConnection next_idle(list idle):

@@ -53,7 +53,7 @@ class Loop:
         self._order = order
         self._arrivals = arrivals
         self._offset = _clock_offset()
-        self._timeline = Timeline(0, order.warmup, order.duration, emit)
+        self._timeline = Timeline(0, order.warmup, order.duration, emit, len(order.requests))
         self.exchange = _exchange(order, self._timeline)
         self._timer = Timer()
         self._periodic_timer = _periodic_timer(order)
@@ -108,7 +108,7 @@ class Loop:
             else:
                 poll(0)
                 pause = due - clock()
-                if pause > _FOLDING_NS and len(timeline.current.dispatch_delay.values) > _FOLDED:
+                if pause > _FOLDING_NS and timeline.current.unfolded > _FOLDED:
                     timeline.current.fold()
                     pause = due - clock()
                 if pause > 0:
@@ -163,8 +163,8 @@ class Loop:
             left = part if self._waiting or too_late else self._send_as_many(due, part, measured)
             if left and self._order.when_full == "queue":
                 self._waiting.extend([due] * left)
-            elif left and measured:
-                timeline.current.dropped += left
+            elif left:
+                self.exchange.drop_due(left, measured)
             count -= part
             if not count:
                 due, count = self._next_bunch()
@@ -233,8 +233,8 @@ class Loop:
     def _finish(self, now: Nanoseconds) -> bool:
         """Return whether all requests have ended; gives up on waiting arrivals after the timeout."""
         if self._waiting and now > self._timeline.end_ns + self._patience_ns:
-            measured = sum(due >= self._timeline.measure_ns for due in self._waiting)
-            self._timeline.current.dropped += measured
+            for due in self._waiting:
+                self.exchange.drop_due(1, due >= self._timeline.measure_ns)
             self._waiting.clear()
         if self.exchange.in_flight or self._waiting or now < self._timeline.end_ns:
             return False

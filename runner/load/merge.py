@@ -14,8 +14,13 @@ from runner.load.tally import LATENCIES
 _COUNTS = ("scheduled", "sent", "succeeded", "dropped", "completed", "in_flight")
 
 
-def merged(seconds: Sequence[WorkerSecond]) -> LoadSecond:
-    """Return one second of the stage from those of its workers, at least one."""
+def merged(seconds: Sequence[WorkerSecond], names: Sequence[str] = ()) -> LoadSecond:
+    """Return one second of the stage from those of its workers, at least one.
+
+    Args:
+        seconds: Of the workers.
+        names: Of the requests of a mix, in order.
+    """
     failures: Counter[str] = Counter()
     statuses: Counter[int] = Counter()
     for second in seconds:
@@ -32,6 +37,10 @@ def merged(seconds: Sequence[WorkerSecond]) -> LoadSecond:
         statuses=dict(statuses),
         samples=tuple(sample for second in seconds for sample in second.samples),
         cpu_s=cpu_s,
+        parts={
+            name: merged([second.parts[index] for second in seconds if second.parts])
+            for index, name in enumerate(names)
+        },
         **counts,
         **latencies,
     )
@@ -47,9 +56,11 @@ class Collector:
 
     Args:
         workers: Number of workers that report.
+        names: Of the requests of a mix, in order; empty for one request.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, names: Sequence[str] = ()) -> None:
+        self._names = names
         self._open: dict[int, list[WorkerSecond]] = {}
         self._last = [-(10**9)] * workers
         self._ended = [False] * workers
@@ -70,4 +81,4 @@ class Collector:
         waiting = [last for last, ended in zip(self._last, self._ended, strict=True) if not ended]
         horizon = min(waiting, default=10**9)
         ready = sorted(index for index in self._open if index <= horizon)
-        return [merged(self._open.pop(index)) for index in ready]
+        return [merged(self._open.pop(index), self._names) for index in ready]

@@ -52,7 +52,11 @@ class WorkerReady(Struct, frozen=True, tag="ready"):
 
 
 class WorkerSecond(Struct, frozen=True, tag="second", kw_only=True):
-    """One second of one worker; see `runner.core.facts.LoadSecond` for the fields."""
+    """One second of one worker; see `runner.core.facts.LoadSecond` for the fields.
+
+    Attributes:
+        parts: Of a mix: one per request, in the order of the specification.
+    """
 
     index: _Index
     scheduled: Count = 0
@@ -72,6 +76,7 @@ class WorkerSecond(Struct, frozen=True, tag="second", kw_only=True):
     lateness: WireHistogram
     cpu_s: Annotated[Seconds, Meta(ge=0)]
     in_flight: Count
+    parts: tuple[WorkerSecond, ...] = ()
 
 
 _Sum: TypeAlias = Annotated[float, Meta(ge=-1e300, le=1e300)]
@@ -102,7 +107,7 @@ class WorkerEnd(Struct, frozen=True, tag="end", kw_only=True):
         longest_stall_ns: The longest time in which the worker did not run.
         clock_shift_ns: By how much the wall clock was moved in total.
         peak_rss_kib: The largest resident set.
-        backlog: How response times developed.
+        backlog: How response times developed: one for each request of a mix, in order, or for the only one.
     """
 
     unstamped: Count = 0
@@ -116,7 +121,7 @@ class WorkerEnd(Struct, frozen=True, tag="end", kw_only=True):
     longest_stall_ns: _Duration = 0
     clock_shift_ns: _Duration = 0
     peak_rss_kib: Count
-    backlog: WireBacklog
+    backlog: tuple[WireBacklog, ...] = ()
 
 
 class ResponderReady(Struct, frozen=True, tag="ready"):

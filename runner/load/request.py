@@ -3,29 +3,95 @@
 from __future__ import annotations
 
 import socket
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Endpoint
+from runner.core.template import Position, filled, names
+from runner.experiment.request import Request, is_header_value
+from runner.load.body import Fill, encoded_body, fields
 from runner.load.engine import LoadOrder
+from runner.load.inputs import NO_INPUTS, Inputs
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def request_bytes(order: LoadOrder) -> bytes:
-    """Return one HTTP/1.1 request; headers of the specification replace ours of the same name."""
-    request, endpoint = order.load.request, order.endpoint
-    body = (request.body or "").encode()
-    headers = {"Host": _host(endpoint), "User-Agent": "loadproof", "Accept": "*/*"}
-    if request.body is not None or request.method in {"POST", "PUT", "PATCH"}:
+    """Return the first request of an order, as `rendered` does."""
+    load = order.load
+    return rendered(load.parts[0], order.endpoint, load.connection, order.inputs)
+
+
+def rendered(
+    part: Request, endpoint: Endpoint, connection: Literal["new", "keep-alive"], inputs: Inputs = NO_INPUTS
+) -> bytes:
+    """Return one HTTP/1.1 request; headers of the specification replace ours of the same name.
+
+    Args:
+        part: What to send.
+        endpoint: Where it goes.
+        connection: Whether the connection is closed afterwards.
+        inputs: Values of the variables and contents of the files in the request.
+
+    Raises:
+        EnvironmentLacks: A value cannot be sent where it stands.
+    """
+
+    def fill(text: str, position: Position) -> str:
+        return filled(text, position, inputs.values)
+
+    pieces, content_type = encoded_body(part, fill, inputs.files)
+    body = b"".join(piece.encode() if isinstance(piece, str) else piece for piece in pieces)
+    headers = {"Host": host_header(endpoint), "User-Agent": "loadproof", "Accept": "*/*"}
+    if pieces or part.method in {"POST", "PUT", "PATCH"}:
         headers["Content-Length"] = str(len(body))
-    if order.load.connection == "new":
+    if connection == "new":
         headers["Connection"] = "close"
-    given = {name.lower() for name in request.headers}
-    headers = {name: value for name, value in headers.items() if name.lower() not in given}
-    lines = [f"{request.method} {endpoint.base_path}{request.path} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in (headers | request.headers).items()]
+    headers = merged(headers, _own_headers(part, fill), content_type)
+    lines = [f"{part.method} {endpoint.base_path}{target(part, fill)} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8") + body
+
+
+def target(part: Request, fill: Fill) -> str:
+    """Return path and query."""
+    path = fill(part.path, Position.PATH)
+    if not part.query:
+        return path
+    return f"{path}{'&' if '?' in path else '?'}{fields(part.query, fill, Position.QUERY)}"
+
+
+def merged(ours: Mapping[str, str], own: Mapping[str, str], content_type: str) -> dict[str, str]:
+    """Return our headers, unless the request has its own of that name, then the request's.
+
+    Args:
+        ours: Name to value.
+        own: Those of the specification.
+        content_type: That of the body, empty if it has none of its own.
+    """
+    given = {name.lower(): name for name in own}
+    headers = {name: value for name, value in ours.items() if name.lower() not in given}
+    headers |= own
+    if content_type:
+        multipart = "boundary=" in content_type
+        name = given.get("content-type", "Content-Type")
+        headers[name] = content_type if multipart or name not in own else own[name]
+    return headers
+
+
+def _own_headers(part: Request, fill: Fill) -> dict[str, str]:
+    headers = {}
+    for name, text in part.headers.items():
+        headers[name] = fill(text, Position.HEADER)
+        if not is_header_value(headers[name]):
+            variables = ", ".join(dict.fromkeys(names(text)))
+            raise EnvironmentLacks(
+                f"the value of the variable {variables} cannot be sent in the header {name}: it is not one "
+                "line of printable ASCII, or has spaces at its ends",
+                hint="correct the environment variable that load.variables names",
+            )
+    return headers
 
 
 Target: TypeAlias = tuple[int, tuple[str | int, ...]]
@@ -53,6 +119,7 @@ def _target(host: str, port: int) -> Target:
     return int(family), (str(address[0]), *(int(part) for part in address[1:]))
 
 
-def _host(endpoint: Endpoint) -> str:
+def host_header(endpoint: Endpoint) -> str:
+    """Return the value of the Host header."""
     name = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     return name if endpoint.port == _DEFAULT_PORTS[endpoint.scheme] else f"{name}:{endpoint.port}"

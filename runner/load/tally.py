@@ -12,6 +12,7 @@ from runner.core.histogram import bucket
 from runner.core.units import Nanoseconds, Seconds
 from runner.load.messages import WireHistogram, WorkerSecond
 
+_SUMMED: Final = ("sent", "succeeded", "dropped", "completed")
 _HALF_US: Final = 500
 FINE: Final = 2048
 """Microseconds below which `runner.core.histogram` has one bucket for each value."""
@@ -88,17 +89,22 @@ class Latency:
 class Tally:
     """One second of one worker; see `runner.core.facts.LoadSecond` for what each count means.
 
+    Args:
+        index: Of the second.
+        parts: Number of requests in the mix.
+
     Attributes:
         whole: Duration and first byte of responses that arrived in one piece, for which they are the same.
     """
 
     __slots__ = (
         "completed", "connect", "dispatch_delay", "dropped", "duration", "failures", "first_byte", "index",
-        "lateness", "response_time", "samples", "scheduled", "sent", "statuses", "succeeded", "tls", "whole",
+        "lateness", "parts", "response_time", "samples", "scheduled", "sent", "statuses", "succeeded", "tls", "whole",
     )  # fmt: skip
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, parts: int = 1) -> None:
         self.index = index
+        self.parts: tuple[Tally, ...] = (self,) if parts == 1 else tuple(Tally(index) for _ in range(parts))
         self.scheduled = self.sent = self.succeeded = self.dropped = self.completed = 0
         self.failures: defaultdict[str, int] = defaultdict(int)
         self.statuses: defaultdict[int, int] = defaultdict(int)
@@ -111,8 +117,15 @@ class Tally:
 
     def fold(self) -> None:
         """Count the values so far, which takes about half a microsecond a request."""
-        for latency in (self.whole, self.dispatch_delay, self.response_time, self.lateness):
-            latency.fold()
+        self.lateness.fold()
+        for part in self.parts:
+            for latency in (part.whole, part.dispatch_delay, part.response_time):
+                latency.fold()
+
+    @property
+    def unfolded(self) -> int:
+        """Number of requests whose values `fold` would count."""
+        return sum(len(part.dispatch_delay.values) for part in self.parts)
 
     def message(self, *, cpu_s: Seconds, in_flight: int) -> WorkerSecond:
         """Return the message that `runner.load.merge` reads.
@@ -121,8 +134,15 @@ class Tally:
             cpu_s: CPU seconds that the worker used in this second.
             in_flight: Requests under way at its end.
         """
-        self.duration.merge(self.whole)
-        self.first_byte.merge(self.whole)
+        parts, self.parts = self.parts, ()  # which may refer back to this, and the worker collects no garbage
+        own = parts[:1] == (self,)
+        messages = () if own else tuple(part.message(cpu_s=0.0, in_flight=0) for part in parts)
+        if not own:
+            for part in parts:
+                self._add(part)
+        else:
+            self.duration.merge(self.whole)
+            self.first_byte.merge(self.whole)
         return WorkerSecond(
             index=self.index,
             scheduled=self.scheduled,
@@ -142,4 +162,17 @@ class Tally:
             lateness=self.lateness.to_wire(),
             cpu_s=cpu_s,
             in_flight=in_flight,
+            parts=messages,
         )
+
+    def _add(self, part: Tally) -> None:
+        """Add what belongs to one request of the mix; what came due is counted for both already."""
+        for name in _SUMMED:
+            setattr(self, name, getattr(self, name) + getattr(part, name))
+        for kind, count in part.failures.items():
+            self.failures[kind] += count
+        for status, count in part.statuses.items():
+            self.statuses[status] += count
+        for name in LATENCIES:
+            getattr(self, name).merge(getattr(part, name))
+        self.samples += part.samples

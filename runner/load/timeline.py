@@ -21,6 +21,7 @@ class Timeline:
         duration: Length of the measured window, in which index 0 is the first second. The
             window's end begins a second of its own, so a window of 1.5 s has a short index 1.
         emit: Called with every second once it is closed, in order and without gaps.
+        parts: Number of requests in the mix.
 
     Attributes:
         current: The current second, as of the last `advance`.
@@ -31,12 +32,18 @@ class Timeline:
     """
 
     __slots__ = (
-        "_emit", "_next", "_open", "_window", "begins_ns", "current", "end_ns", "ends_ns", "measure_ns"
+        "_emit", "_next", "_open", "_parts", "_window", "begins_ns", "current", "end_ns", "ends_ns", "measure_ns"
     )  # fmt: skip
 
     def __init__(
-        self, start_ns: Nanoseconds, warmup: Seconds, duration: Seconds, emit: Callable[[Tally], None]
+        self,
+        start_ns: Nanoseconds,
+        warmup: Seconds,
+        duration: Seconds,
+        emit: Callable[[Tally], None],
+        parts: int = 1,
     ) -> None:
+        self._parts = parts
         self._emit = emit
         self.measure_ns = start_ns + ns(warmup)
         self.end_ns = self.measure_ns + ns(duration)
@@ -49,7 +56,7 @@ class Timeline:
         """Return the second of an instant, or the oldest open one if that is closed."""
         index = max(self._index(instant_ns), self._next)
         if index not in self._open:
-            self._open[index] = Tally(index)
+            self._open[index] = Tally(index, self._parts)
         return self._open[index]
 
     def advance(self, now_ns: Nanoseconds) -> None:
@@ -77,7 +84,7 @@ class Timeline:
         self.ends_ns += shift_ns
 
     def _emit_next(self) -> None:
-        self._emit(self._open.pop(self._next) if self._next in self._open else Tally(self._next))
+        self._emit(self._open.pop(self._next) if self._next in self._open else Tally(self._next, self._parts))
         self._next += 1
 
     def _index(self, instant_ns: Nanoseconds) -> int:

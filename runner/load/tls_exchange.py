@@ -20,6 +20,7 @@ from runner.core.tls_context import client_context
 from runner.core.units import Nanoseconds
 from runner.load.connection import FAILURES, IDLE, LINGERING, STAMP_SPACE, WAITING, Connection
 from runner.load.exchange import BUFFER_BYTES, Exchange
+from runner.load.part import Part
 from runner.load.tally import Tally
 from runner.load.timeline import Timeline
 from runner.load.worker_order import WorkerOrder
@@ -183,13 +184,14 @@ class TlsConnection(Connection):
     def __init__(
         self,
         sock: socket.SocketType,
+        part: Part,
         due: Nanoseconds,
         started: Nanoseconds,
         layer: TlsLayer,
         *,
         measured: bool,
     ) -> None:
-        super().__init__(sock, due, started, measured=measured)
+        super().__init__(sock, part, due, started, measured=measured)
         self.layer = layer
         self.ready = 0
         self.send, self.receive = layer.send, layer.receive
@@ -211,12 +213,12 @@ class TlsExchange(Exchange):
         self._space = memoryview(bytearray(_READ_BYTES))
 
     def _new_connection(
-        self, sock: socket.SocketType, due: Nanoseconds, started: Nanoseconds, *, measured: bool
+        self, sock: socket.SocketType, part: Part, due: Nanoseconds, started: Nanoseconds, *, measured: bool
     ) -> Connection:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = self._context.wrap_bio(incoming, outgoing, server_hostname=self._server_name)
         layer = TlsLayer(sock, tls, incoming, outgoing, self._space)
-        return TlsConnection(sock, due, started, layer, measured=measured)
+        return TlsConnection(sock, part, due, started, layer, measured=measured)
 
     def _finish_connect(self, connection: Connection) -> None:
         """Handle the end of TCP's handshake, or the next step of TLS's."""
@@ -255,8 +257,8 @@ class TlsExchange(Exchange):
         connection.ready = time.time_ns()
         connection.state = WAITING
         self.opened += 1
-        if connection.send(self._request) != self._size:
-            self._wait_to_send(connection, self._request)
+        if connection.send(connection.part.content) != connection.part.size:
+            self._wait_to_send(connection, connection.part.content)
 
     def _send(self, connection: Connection, data: bytes) -> None:  # noqa: ARG002  (see below)
         """Send what is left, which is encrypted already; `data` only shows that something is."""

@@ -151,6 +151,7 @@ def _raise_file_limit(order: WorkerOrder) -> str:
 
 
 def _end(loop: Loop) -> WorkerEnd:
+    loop.exchange.finish()
     return WorkerEnd(
         unstamped=loop.exchange.unstamped,
         opened=loop.exchange.opened,
@@ -163,7 +164,7 @@ def _end(loop: Loop) -> WorkerEnd:
         longest_stall_ns=loop.longest_stall_ns,
         clock_shift_ns=loop.clock_shift_ns,
         peak_rss_kib=_peak_rss_kib(),
-        backlog=loop.exchange.backlog.to_wire(),
+        backlog=tuple(part.backlog.to_wire() for part in loop.exchange.parts),
     )
 
 

@@ -8,18 +8,18 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from msgspec.structs import replace
 
-from runner.core.facts import Backlog, ConnectionCounts, LoadSecond
+from runner.core.facts import Backlog, ConnectionCounts, LoadSecond, PartFacts
 from runner.core.histogram import merge
 from runner.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, Seconds
 from runner.load.merge import histogram_of
-from runner.load.messages import WorkerEnd, WorkerSecond
+from runner.load.messages import WireBacklog, WorkerEnd, WorkerSecond
 
 _REPORTED_STALL_NS: Final = 500_000_000
 _REPORTED_CLOCK_SHIFT_NS: Final = 1_000_000
@@ -117,6 +117,27 @@ def with_lost(
     return corrected
 
 
+def with_lost_parts(seconds: Sequence[LoadSecond], parts: Mapping[str, PartFacts]) -> tuple[LoadSecond, ...]:
+    """Count what dead workers lost of each request of a mix as dropped, in the last second."""
+    lost = {name: part.planned - _ended(seconds, name) for name, part in parts.items()}
+    if not seconds or not any(count > 0 for count in lost.values()):
+        return tuple(seconds)
+    last = seconds[-1]
+    after = {
+        name: replace(
+            part, scheduled=part.scheduled + max(0, lost[name]), dropped=part.dropped + max(0, lost[name])
+        )
+        for name in lost
+        for part in (last.parts.get(name, LoadSecond(last.index)),)
+    }
+    return (*seconds[:-1], replace(last, parts=after))
+
+
+def _ended(seconds: Sequence[LoadSecond], name: str) -> int:
+    own = [second.parts[name] for second in seconds if name in second.parts]
+    return sum(part.succeeded + part.dropped + sum(part.failures.values()) for part in own)
+
+
 def clock(accounts: Sequence[Account]) -> str:
     """Return which clock timestamped what, and how our connect times compare with the kernel's."""
     ends = [account.end for account in accounts if account.end]
@@ -168,8 +189,37 @@ def connections(accounts: Sequence[Account]) -> ConnectionCounts | None:
 
 
 def backlog(accounts: Sequence[Account]) -> Backlog | None:
-    """Return how response times developed; None if no worker told."""
-    reported = [account.end.backlog for account in accounts if account.end]
+    """Return how response times of all requests developed; None if no worker told."""
+    return _backlog([part for account in accounts if account.end for part in account.end.backlog])
+
+
+def parts(
+    accounts: Sequence[Account], seconds: Sequence[LoadSecond], shares: Mapping[str, float]
+) -> dict[str, PartFacts]:
+    """Return what is known of each request of a mix.
+
+    Args:
+        accounts: Of all workers.
+        seconds: Of the stage.
+        shares: Name of a request to its share of all, in the order of the specification.
+    """
+    ends = [account.end for account in accounts if account.end]
+    planned = sum(account.planned for account in accounts)
+    return {
+        name: PartFacts(
+            planned=_scheduled(seconds, name) if len(ends) == len(accounts) else round(planned * share),
+            share=share,
+            backlog=_backlog([end.backlog[index] for end in ends if end.backlog]),
+        )
+        for index, (name, share) in enumerate(shares.items())
+    }
+
+
+def _scheduled(seconds: Sequence[LoadSecond], name: str) -> int:
+    return sum(second.parts[name].scheduled for second in seconds if name in second.parts)
+
+
+def _backlog(reported: Sequence[WireBacklog]) -> Backlog | None:
     if not reported:
         return None
     late = merge(histogram_of(part.late) for part in reported)

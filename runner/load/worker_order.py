@@ -10,16 +10,33 @@ from runner.core.facts import Tls
 from runner.core.units import Nanoseconds, PerSecond, Seconds
 
 
+class WorkerRequest(msgspec.Struct, frozen=True):
+    """One request of the mix.
+
+    Attributes:
+        content: The whole request, byte for byte.
+        head: Whether the method is HEAD, whose responses have no body.
+        status: Acceptable status codes.
+        body_contains: Bytes that the body must contain; empty for any body.
+        resend: Whether it is sent again when the server has closed its keep-alive connection.
+        weight: Its share of all requests, in proportion to the others'.
+    """
+
+    content: bytes
+    head: bool
+    status: tuple[int, ...]
+    body_contains: bytes = b""
+    resend: bool = True
+    weight: float = 1
+
+
 class WorkerOrder(msgspec.Struct, frozen=True):
     """One worker's part of a stage.
 
     Attributes:
         family: Address family number of `address`.
         address: As `socket.connect` takes it, already resolved.
-        request: The whole request, byte for byte.
-        head: Whether the method is HEAD, whose responses have no body.
-        status: Acceptable status codes.
-        body_contains: Bytes that the body must contain; empty for any body.
+        requests: What to send, at least one.
         new_connections: Whether each request opens a new connection.
         rate: Arrivals per second of all workers together.
         warmup: Seconds.
@@ -32,17 +49,13 @@ class WorkerOrder(msgspec.Struct, frozen=True):
         when_full: What happens to an arrival that finds no free slot.
         timeout: Seconds from dispatch to the last byte.
         quantum_ns: Interval between bunches of arrivals; 0 for exact spacing.
-        resend: Whether a request is sent again when the server has closed its keep-alive connection.
         cpus: Processors to stay on; empty for any.
         tls: How certificates are verified; None for plain HTTP.
     """
 
     family: int
     address: tuple[str | int, ...]
-    request: bytes
-    head: bool
-    status: tuple[int, ...]
-    body_contains: bytes
+    requests: tuple[WorkerRequest, ...]
     new_connections: bool
     rate: PerSecond
     warmup: Seconds
@@ -55,7 +68,6 @@ class WorkerOrder(msgspec.Struct, frozen=True):
     when_full: Literal["drop", "queue"]
     timeout: Seconds
     quantum_ns: Nanoseconds
-    resend: bool = True
     cpus: tuple[int, ...] = ()
     tls: Tls | None = None
 

@@ -13,7 +13,8 @@ from runner.core.errors import UsageError
 from runner.core.results import ConfigurationResults, Results, Stage
 from runner.publish.difference import differences
 from runner.publish.sanitize import sanitized, visible, without_commands
-from runner.report import conclusion, metric_text, prose, tables
+from runner.report import conclusion, metric_text, prose, request_tables, tables
+from runner.report.capacity import shown
 from runner.report.limit_text import limit
 from runner.report.markdown_text import EMPTY, Markdown, block, code, join, listed, markdown, table, unmarked
 from runner.report.number_format import plural
@@ -116,6 +117,7 @@ class Draft:
             ("the table", _table(results), 80),
             ("the comparison with the baseline", against, 70),
             *_details(results),
+            *_requests(results),
             ("failures by kind", _fold("Request outcomes", tables.outcomes(results.configurations)), 30),
             ("the environment", _fold("Environment", tables.environment(results.environment)), 20),
         ]
@@ -254,6 +256,16 @@ def _details(results: Results) -> Iterator[tuple[str, Markdown, int]]:
         name = configuration.title or configuration.name
         heading = f"Details of {name}" if len(results.configurations) > 1 else "Details"
         yield f"details of {name}", _fold(heading, join("\n\n", filter(None, parts))), 50
+
+
+def _requests(results: Results) -> Iterator[tuple[str, Markdown, int]]:
+    """Yield name, text and worth of the results of each request, for each configuration with a mix."""
+    for configuration in results.configurations:
+        stages = shown(configuration).stages
+        tables_shown = [request_tables.results_by_request(stages), request_tables.failures_by_request(stages)]
+        name = configuration.title or configuration.name
+        heading = f"Requests of {name}" if len(results.configurations) > 1 else "Results by request"
+        yield f"requests of {name}", _fold(heading, join("\n\n", filter(None, tables_shown))), 60
 
 
 def _cpu_usage(stages: Sequence[Stage]) -> Iterator[Markdown]:

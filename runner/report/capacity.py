@@ -55,7 +55,7 @@ def searches(configuration: ConfigurationResults) -> list[Section]:
 
 def _table(search: Capacity) -> Markdown:
     """Return the probes by rate, each with its place in the search and a bar as long as its p95."""
-    latency = latency_title(search.latency).lower()
+    latency = latency_title(search.latency).lower() + (f" of {search.request}" if search.request else "")
     highest = max(probe.p95_ms or 0.0 for probe in search.probes)
     first = min(probe.order for probe in search.probes)
     rows = []

@@ -12,6 +12,7 @@ from runner.core.comparison import (
     ComparedStage,
     Comparison,
     LeftOut,
+    RequestPlace,
     SideBySide,
     StagePlace,
 )
@@ -42,8 +43,10 @@ def stage_sections(comparison: Comparison) -> list[Markdown]:
     """Return a table for each stage, what was left out, and the method."""
     several = has_several(comparison.stages)
     parts: list[Markdown] = []
-    for stage in comparison.stages:
+    for stage in _whole(comparison):
         parts += [markdown("## {}: {}", place(stage, several=several), stage.verdict), _table(stage)]
+        if requests := _requests(comparison, stage):
+            parts += [markdown("By request:"), _brief_table([(it.request, it) for it in requests], "Request")]
     if remarks := [markdown("- {}", line) for line in _remarks(comparison)]:
         parts += [markdown("## Excluded and Suspect Stages"), join("\n", remarks)]
     return [*parts, markdown("## Method"), _method(comparison)]
@@ -52,23 +55,43 @@ def stage_sections(comparison: Comparison) -> list[Markdown]:
 def brief_comparison(comparison: Comparison) -> Markdown:
     """Return the comparison where space is short: one table, with the changes in it."""
     several = has_several(comparison.stages)
-    metrics = [{metric.name: metric for metric in stage.metrics} for stage in comparison.stages]
-    names = [name for name in KEY_METRICS if any(name in of_stage for of_stage in metrics)]
-    rows = []
-    for stage, of_stage in zip(comparison.stages, metrics, strict=True):
-        cells = [_cell(of_stage.get(name)) for name in names]
-        rows.append([place(stage, several=several), *cells, markdown("**{}**", stage.verdict)])
+    changed = [stage for stage in comparison.stages if not stage.request or stage.verdict in CHANGED]
+    others = len(comparison.stages) - len(changed)
     notes = [*_remarks(comparison)]
+    if others:
+        notes.append(markdown("Left out: {:count} results of single requests without a change.", others))
     if comparison.changed:
         notes.insert(0, markdown("Other differences: {}.", differences(comparison.changed)))
     parts = [
         *(markdown("> {}", warning) for warning in _warning(comparison)),
         verdict(comparison),
-        table(["Stage", *map(key_heading, names), "Verdict"], rows),
+        _brief_table([(place(stage, several=several), stage) for stage in changed], "Stage"),
         join("\n", (markdown("- {}", note) for note in notes)),
         _method(comparison),
     ]
     return join("\n\n", filter(None, parts))
+
+
+def _whole(comparison: Comparison) -> list[ComparedStage]:
+    return [stage for stage in comparison.stages if not stage.request]
+
+
+def _requests(comparison: Comparison, stage: ComparedStage) -> list[ComparedStage]:
+    """Return the requests of a stage."""
+    key = (stage.configuration, stage.stage)
+    return [one for one in comparison.stages if one.request and (one.configuration, one.stage) == key]
+
+
+def _brief_table(compared: Sequence[tuple[str, ComparedStage]], heading: str) -> Markdown:
+    """Return a row for each stage or request, with its name first and the changes in the cells."""
+    metrics = [{metric.name: metric for metric in stage.metrics} for _, stage in compared]
+    names = [name for name in KEY_METRICS if any(name in of_stage for of_stage in metrics)]
+    rows = []
+    for (shown, stage), of_stage in zip(compared, metrics, strict=True):
+        cells = [_cell(of_stage.get(name)) for name in names]
+        word = emphasized(stage.verdict) if stage.request else markdown("**{}**", stage.verdict)
+        rows.append([shown, *cells, word])
+    return table([heading, *map(key_heading, names), "Verdict"], rows)
 
 
 def verdict(comparison: Comparison) -> Markdown:
@@ -96,8 +119,12 @@ def has_several(stages: Iterable[StagePlace]) -> bool:
 
 
 def place(stage: StagePlace | LeftOut, *, several: bool = True) -> str:
-    """Return the name of a stage, after that of its configuration if there are several."""
-    return f"{stage.configuration}, {stage.stage}" if several else stage.stage
+    """Return the name of a stage, after that of its configuration if there are several.
+
+    That of a request follows it.
+    """
+    name = f"{stage.configuration}, {stage.stage}" if several else stage.stage
+    return f"{name}, {stage.request}" if isinstance(stage, RequestPlace) and stage.request else name
 
 
 def _warning(comparison: Comparison) -> Iterator[Markdown]:

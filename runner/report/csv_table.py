@@ -1,4 +1,4 @@
-"""One row for each stage, for spreadsheets and data frames: unrounded numbers, fixed columns."""
+"""One row for each stage and each request of a mix, for spreadsheets and data frames: unrounded numbers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from runner.core.metrics import METRICS
 from runner.core.results import ConfigurationResults, Results, Stage
 from runner.report.exact_numbers import exact
+from runner.report.request_tables import parts
 
 Cell: TypeAlias = str | float | None
 
@@ -19,13 +20,15 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 def render_csv(results: Results) -> str:
     """Return RFC 4180 text with a heading row; an empty cell is a number that was not measured.
 
-    Columns are the stage's place in the run, then every metric. Text that a spreadsheet would take for a
-    formula gets an apostrophe before it (OWASP, CSV injection).
+    Columns are the stage's place in the run, then every metric; they are the same for every run. The column
+    `request` is empty in the row of a whole stage. Text that a spreadsheet would take for a formula gets an
+    apostrophe before it (OWASP, CSV injection).
     """
     rows = [
-        _row(results, configuration, stage)
+        _row(results, configuration, measured, request)
         for configuration in results.configurations
         for stage in configuration.stages
+        for request, measured in [("", stage), *parts(stage)]
     ]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]))
@@ -34,13 +37,16 @@ def render_csv(results: Results) -> str:
     return text.getvalue()
 
 
-def _row(results: Results, configuration: ConfigurationResults, stage: Stage) -> dict[str, Cell]:
+def _row(
+    results: Results, configuration: ConfigurationResults, stage: Stage, request: str
+) -> dict[str, Cell]:
     requests, verdict = stage.requests, stage.verdict
     return {
         "experiment": results.experiment.name,
         "configuration": configuration.name,
         "stage": stage.name,
         "repeat": stage.repeat,
+        "request": request,
         "engine": stage.engine,
         "status": stage.status,
         "validity": stage.validity.status,

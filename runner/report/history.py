@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from runner.core.comparison import History, MetricHistory
+from runner.core.comparison import History, MetricHistory, StageHistory
 from runner.report import number_format
 from runner.report.comparison import emphasized, has_several, place
 from runner.report.markdown_text import Markdown, code, join, listed, markdown, table
 from runner.report.metric_text import key_figure, key_heading
 from runner.report.sparkline import sparkline
 
+_OF_REQUESTS: Final = ("actual_rps", "duration_ms.p95", "lost")
 _HEAD = ("Metric", "Runs", "Lowest", "Highest", "Median before", "Last", "Verdict")
 
 
@@ -34,8 +36,27 @@ def _parts(history: History) -> Iterator[Markdown]:
         ids = listed(code(run) for run in history.unlike)
         yield markdown("Excluded because they ran on another machine: {}.", ids)
     for stage in history.stages:
-        yield markdown("## {}", place(stage, several=several))
-        yield table(_HEAD, [_row(metric) for metric in stage.metrics], words=(1, 6))
+        if not stage.request:
+            yield markdown("## {}", place(stage, several=several))
+            yield table(_HEAD, [_row(metric) for metric in stage.metrics], words=(1, 6))
+            yield from _requests([one for one in history.stages if _is_request_of(one, stage)])
+
+
+def _is_request_of(one: StageHistory, stage: StageHistory) -> bool:
+    return bool(one.request) and (one.configuration, one.stage) == (stage.configuration, stage.stage)
+
+
+def _requests(requests: Sequence[StageHistory]) -> Iterator[Markdown]:
+    """Yield a table of the most important metrics of each request of a stage."""
+    rows = [
+        [request.request, *_row(metric)]
+        for request in requests
+        for metric in request.metrics
+        if metric.name in _OF_REQUESTS
+    ]
+    if rows:
+        yield markdown("By request:")
+        yield table(["Request", *_HEAD], rows, words=(1, 2, 7))
 
 
 def _row(metric: MetricHistory) -> list[str]:

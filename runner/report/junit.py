@@ -16,6 +16,7 @@ from runner.core.metrics import METRICS
 from runner.core.results import ConfigurationResults, Results, Stage
 from runner.report import metric_text, number_format
 from runner.report.metric_text import threshold_value
+from runner.report.request_tables import parts
 
 _NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters outside XML 1.0 (section 2.2)."""
@@ -89,7 +90,14 @@ def _figures(stage: Stage) -> str:
     target = f"Target RPS: {number_format.rate(stage.target_rps)}"
     metrics = [METRICS[path] for path in _FIGURES]
     measured = [f"{metric.title}: {metric_text.with_unit(metric, stage)}" for metric in metrics]
-    return "\n".join([target, *measured, f"Verdict: {_verdict(stage)}"])
+    requests = [f"{name}: {_of_request(part)}" for name, part in parts(stage)]
+    return "\n".join([target, *measured, f"Verdict: {_verdict(stage)}", *requests])
+
+
+def _of_request(part: Stage) -> str:
+    """Return the figures of one request of a mix on one line."""
+    metrics = [METRICS[path] for path in _FIGURES]
+    return ", ".join(f"{metric.title} {metric_text.with_unit(metric, part)}" for metric in metrics)
 
 
 def _xml(text: str) -> str:

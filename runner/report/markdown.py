@@ -18,6 +18,7 @@ from runner.report import (
     number_format,
     prose,
     request_cost,
+    request_tables,
     tables,
 )
 from runner.report.limit_text import counter_experiments, hypothesis
@@ -71,6 +72,7 @@ def _appendix(results: Results, configurations: Sequence[ConfigurationResults]) 
         "overrides": [code(override) for override in results.run.overrides],
         "environment": tables.environment(results.environment),
         "systems": _by_configuration(configurations, lambda shown: system_table(shown.topology)),
+        "mixes": _by_configuration(configurations, lambda shown: request_tables.mix(shown.load)),
         "method": dict.fromkeys(line for configuration in whole for line in _method(configuration)),
         "baselines": generator_accuracy.baselines(configurations),
         "outcomes": tables.outcomes(whole),
@@ -105,6 +107,8 @@ def _section(configuration: ConfigurationResults) -> dict[str, object]:
         "details": tables.details(stages),
         "cpu": tables.cpu_by_role(stages),
         "replicas": replicas(stages),
+        "requests": request_tables.results_by_request(stages),
+        "failures": request_tables.failures_by_request(stages),
         "repeats": repeats(configuration),
         "thresholds": tables.thresholds(stages),
         "searches": capacity.searches(configuration),
@@ -140,10 +144,17 @@ def _method(configuration: ConfigurationResults) -> Iterator[Markdown]:
 
 def _load(load: LoadSummary) -> Markdown:
     return markdown(
-        "{} arrivals, at most {:,} requests in flight (then {}), timeout {}; {} {}",
+        "{} arrivals, at most {:,} requests in flight (then {}), timeout {}; {}",
         *(load.arrivals, load.max_in_flight, load.when_full, number_format.seconds(load.timeout_s)),
-        *(load.request.method, code(load.request.path)),
+        _requests(load),
     )
+
+
+def _requests(load: LoadSummary) -> Markdown:
+    """Return what was sent: method and path; of a mix, how many requests it has."""
+    if load.request:
+        return markdown("{} {}", load.request.method, code(load.request.path))
+    return markdown("a mix of {}", number_format.plural(len(load.requests or ()), "request"))
 
 
 def _clocks(stages: Sequence[Stage]) -> Iterator[Markdown]:

@@ -36,16 +36,29 @@ def cell(metric: Metric, stage: Stage) -> str:
     return figure(metric, value) if why is None or value is not None else unbounded(stage, why)
 
 
+def brief_cell(metric: Metric, stage: Stage) -> str:
+    """Return the value as `cell` does, in a table that shows beside it what failed."""
+    value, why = metric.read(stage), metric.unbounded(stage)
+    return figure(metric, value) if why is None or value is not None else _lower_bound(stage, why)
+
+
 def unbounded(stage: Stage, why: Unbounded) -> str:
     """Return what a statistic without a finite value shows: ``> 1 s: 10 % failed``."""
+    value = _lower_bound(stage, why)
+    if why is Unbounded.OUT_OF_RANGE:
+        return value
+    lost = number_format.share(lost_share(stage))
+    what = listed([word for word in ("failed", "dropped") if getattr(stage.requests, word)], "or")
+    return f"{value}: {lost} {what}"
+
+
+def _lower_bound(stage: Stage, why: Unbounded) -> str:
+    """Return what a statistic without a finite value exceeds: the timeout, if all lost requests hit it."""
     if why is Unbounded.OUT_OF_RANGE:
         return "> 60 s"
-    requests, lost = stage.requests, number_format.share(lost_share(stage))
-    timeouts = sum(requests.failures.get(kind, 0) for kind in _TIMEOUTS)
-    what = listed([word for word in ("failed", "dropped") if getattr(requests, word)], "or")
-    only_timeouts = timeouts == requests.lost and stage.timeout_s
-    value = f"> {number_format.seconds(stage.timeout_s)}" if only_timeouts else "no value"
-    return f"{value}: {lost} {what}"
+    timeouts = sum(stage.requests.failures.get(kind, 0) for kind in _TIMEOUTS)
+    only_timeouts = timeouts == stage.requests.lost and stage.timeout_s
+    return f"> {number_format.seconds(stage.timeout_s)}" if only_timeouts else "no value"
 
 
 def with_unit(metric: Metric, stage: Stage) -> str:
@@ -58,10 +71,15 @@ def threshold_value(threshold: ThresholdResult, stage: Stage) -> str:
     """Return what was measured for a threshold, in its metric's unit."""
     metric = metric_of(threshold.expr)
     if threshold.unbounded:
-        return unbounded(stage, threshold.unbounded)
+        return unbounded(_subject(threshold, stage), threshold.unbounded)
     if metric is None or threshold.value is None:
         return plain(threshold.value)
     return f"{figure(metric, threshold.value)}{_VALUE_UNITS.get(metric.dimension, '')}"
+
+
+def _subject(threshold: ThresholdResult, stage: Stage) -> Stage:
+    """Return what a threshold is about: the stage, or one request of it."""
+    return stage.part(threshold.request) if threshold.request in stage.parts else stage
 
 
 def key_heading(name: str) -> str:

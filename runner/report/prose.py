@@ -7,6 +7,7 @@ from typing import Final
 
 from runner.core.codes import Limit, StageStatus, Validity
 from runner.core.facts import Role
+from runner.core.metrics import lost_share
 from runner.core.results import ConfigurationResults, RunInfo, Stage
 from runner.report import number_format
 from runner.report.limit_text import limit
@@ -38,7 +39,7 @@ def analysis(stages: Sequence[Stage]) -> list[Markdown]:
     if not ran:
         return [markdown("No stage was run, so there are no results.")]
     limits = [markdown("**{}:** {}", stage.title, limit(stage)) for stage in missed(ran)]
-    paragraphs = (_throughput(ran), _latency(ran), _perceived(ran), _cost(ran), *limits)
+    paragraphs = (_throughput(ran), _latency(ran), _by_request(ran), _perceived(ran), _cost(ran), *limits)
     return [paragraph for paragraph in paragraphs if paragraph]
 
 
@@ -116,6 +117,39 @@ def _latency(stages: Sequence[Stage]) -> Markdown:
         *("rose" if rose else "fell", before, low.target_rps, after, high.target_rps),
         f", {number_format.times(after / before)} as high" if rose else "",
     )
+
+
+def _by_request(stages: Sequence[Stage]) -> Markdown:
+    """Return the slowest and the fastest request of a mix, and those that lost most, at the highest rate."""
+    mixes = [stage for stage in believed(stages) if len(stage.parts) > 1]
+    if not mixes:
+        return EMPTY
+    stage = max(mixes, key=lambda stage: stage.target_rps)
+    return join(" ", filter(None, [_slowest(stage), _lossiest(stage)]))
+
+
+def _slowest(stage: Stage) -> Markdown:
+    p95s = {name: p95 for name, part in stage.parts.items() if (p95 := part.duration_ms.p95) is not None}
+    if len(p95s) < 2:
+        return EMPTY
+    fast, slow = min(p95s, key=p95s.__getitem__), max(p95s, key=p95s.__getitem__)
+    return markdown(
+        "Of the {} requests{} at {:rate} RPS, {} was the slowest with a p95 duration of {:ms} ms, and {} was "
+        "the fastest with {:ms} ms.",
+        *(len(p95s), EMPTY if len(p95s) == len(stage.parts) else markdown(" with a finite p95")),
+        *(stage.target_rps, code(slow), p95s[slow], code(fast), p95s[fast]),
+    )
+
+
+def _lossiest(stage: Stage) -> Markdown:
+    """Return which requests lost most, each as a share of its own; empty if none was lost."""
+    shares = {name: share for name, part in stage.parts.items() if (share := lost_share(part))}
+    worst = sorted(shares, key=lambda name: (-shares[name], name))[:_KINDS_SHOWN]
+    lost = listed([markdown("{:share} of {}", shares[name], code(name)) for name in worst])
+    others = len(shares) - len(worst)
+    more = f", and some of {number_format.plural(others, 'other request')}" if others else EMPTY
+    sentence = markdown("At {:rate} RPS, {} failed or were dropped{}.", stage.target_rps, lost, more)
+    return sentence if shares else EMPTY
 
 
 def _perceived(stages: Sequence[Stage]) -> Markdown:

@@ -72,7 +72,7 @@ def _reasons(result: ReproductionResults, *, several: bool) -> Iterator[str]:
 def _how_sure(result: ReproductionResults) -> str:
     """Return the smallest change that these runs could have shown."""
     stages = result.comparison.stages if result.comparison else ()
-    metrics = [metric for stage in stages for metric in stage.metrics]
+    metrics = [metric for stage in stages if not stage.request for metric in stage.metrics]
     detectable = [metric.detectable for metric in metrics if metric.name == "duration_ms.p95"]
     if not detectable:
         return "Every search ended between compatible rates."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from runner.core.codes import StageStatus
@@ -39,19 +39,20 @@ def details(stages: Sequence[Stage]) -> Markdown:
 
 def _groups(stages: Sequence[Stage]) -> Iterator[list[_Row]]:
     target: _Row = ("Target RPS", lambda stage: number_format.rate(stage.target_rps))
-    yield [target, *map(_row, ("actual_rps", "achieved", "errors"))]
-    yield [_row(path) for path in _CPU]
-    latencies = [_row(path) for path in _DURATIONS]
+    yield [target, *map(metric_row, ("actual_rps", "achieved", "errors"))]
+    yield [metric_row(path) for path in _CPU]
+    latencies = [metric_row(path) for path in _DURATIONS]
     if any(stage.calibration for stage in stages):
         latencies.append(("Generator Baseline p50 / p95 / p99 (ms)", _baseline))
     others = [METRICS[f"{kind.name}.p95"] for kind in LATENCIES if kind.name != "duration"]
     known = [
         metric for metric in others if any(metric.read(s) is not None or metric.unbounded(s) for s in stages)
     ]
-    yield latencies + [_row(metric.path) for metric in known]
+    yield latencies + [metric_row(metric.path) for metric in known]
 
 
-def _row(path: str) -> _Row:
+def metric_row(path: str) -> _Row:
+    """Return the heading of a metric, and what writes its value in a stage or in one request of it."""
     metric = METRICS[path]
     cell = _SPECIAL.get(path) or (lambda stage: metric_text.cell(metric, stage))
     return metric_text.heading(metric), cell
@@ -154,14 +155,20 @@ def every_stage(configurations: Configurations) -> Iterator[tuple[ConfigurationR
 def outcomes(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return every request of every stage in exactly one column."""
     stages = list(every_stage(configurations))
-    kinds = sorted({kind for _, stage in stages for kind in stage.requests.failures})
+    kinds = failure_kinds(stage for _, stage in stages)
     head = ["Stage", "scheduled", "succeeded", *kinds, "dropped"]
     places = [_place(configuration.name, stage, len(configurations)) for configuration, stage in stages]
-    rows = [[place, *_counts(stage, kinds)] for place, (_, stage) in zip(places, stages, strict=True)]
+    rows = [[place, *counts(stage, kinds)] for place, (_, stage) in zip(places, stages, strict=True)]
     return table(head, rows)
 
 
-def _counts(stage: Stage, kinds: Sequence[str]) -> list[str]:
+def failure_kinds(stages: Iterable[Stage]) -> list[str]:
+    """Return every kind of failure of some stages, by name."""
+    return sorted({kind for stage in stages for kind in stage.requests.failures})
+
+
+def counts(stage: Stage, kinds: Sequence[str]) -> list[str]:
+    """Return how many requests were scheduled, succeeded, failed by kind, and were dropped."""
     requests = stage.requests
     if stage.status is StageStatus.NOT_RUN:
         return [NOT_APPLICABLE] * (len(kinds) + 3)
@@ -200,7 +207,7 @@ def comparison(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return all stages of all configurations in one table; empty for a single configuration."""
     if len(configurations) == 1:
         return EMPTY
-    columns = [_row(path) for path in _COMPARED]
+    columns = [metric_row(path) for path in _COMPARED]
     rows = []
     for configuration, stage in every_stage(configurations):
         verdict = "not run" if stage.status is StageStatus.NOT_RUN else stage.verdict.code

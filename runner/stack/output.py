@@ -16,8 +16,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
+from runner.core.masking import margin, mask_secrets
 from runner.core.units import Bytes
-from runner.stack.secrets import margin, mask_secrets
 
 _PIPE_BYTES: Final = 1024 * 1024
 _CHUNK_BYTES: Final = 256 * 1024

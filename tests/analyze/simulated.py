@@ -15,7 +15,7 @@ from runner.load.merge import Collector
 from runner.load.messages import WorkerEnd
 from runner.load.timeline import Timeline
 from runner.load.worker_accounts import Account
-from runner.load.worker_order import WorkerOrder
+from runner.load.worker_order import WorkerOrder, WorkerRequest
 
 INFINITE = math.inf
 
@@ -31,7 +31,7 @@ class Ended:
 
 def order(rate, duration, warmup=0.0, *, poisson=False, seed=1) -> WorkerOrder:
     return WorkerOrder(
-        family=2, address=("127.0.0.1", 1), request=b"", head=False, status=(200,), body_contains=b"",
+        family=2, address=("127.0.0.1", 1), requests=(WorkerRequest(b"", head=False, status=(200,)),),
         new_connections=False, rate=rate, warmup=warmup, duration=duration, poisson=poisson, seed=seed,
         worker=0, workers=1, max_in_flight=10**9, when_full="drop", timeout=1e6, quantum_ns=0,
     )  # fmt: skip
@@ -107,7 +107,7 @@ def record(o: WorkerOrder, requests: Sequence[Ended]) -> LoadFacts:
     timeline.advance(max(ns(last), timeline.end_ns) + NS_PER_S)
     timeline.close_all()
     seconds += collector.end(0)
-    account = Account("worker", planned, end=WorkerEnd(peak_rss_kib=1, backlog=backlog.to_wire()))
+    account = Account("worker", planned, end=WorkerEnd(peak_rss_kib=1, backlog=(backlog.to_wire(),)))
     return LoadFacts(
         "builtin", 1, planned, tuple(seconds), complete=True, clock="simulated",
         backlog=worker_accounts.backlog([account]),

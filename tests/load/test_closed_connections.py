@@ -12,7 +12,7 @@ import pytest
 
 from runner.core.facts import ConnectionCounts
 from runner.load.timeline import Timeline
-from tests.load.orders import order
+from tests.load.orders import order, request as request_of
 from tests.servers.scripted import in_one_segment, scripted
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -83,7 +83,7 @@ class Idle:
 @pytest.mark.parametrize("request_bytes", [GET, BIG], ids=["small", "large"])
 @pytest.mark.parametrize("end", [closes, notifies, resets])
 def test_a_request_on_a_connection_that_was_closed_before_is_sent_again(way, end, request_bytes):
-    with Idle(way, end, request=request_bytes) as idle:
+    with Idle(way, end, requests=(request_of(request_bytes),)) as idle:
         idle.request()
         second = idle.timeline.current
 

@@ -11,7 +11,7 @@ import pytest
 from runner.load.loop import Loop, plain_exchange
 from runner.load.merge import merged
 from runner.load.timeline import Timeline
-from tests.load.orders import order
+from tests.load.orders import order, request as request_of
 from tests.servers.scripted import scripted
 
 pytestmark = pytest.mark.usefixtures("either_way")
@@ -71,7 +71,7 @@ def test_nothing_is_urgent_after_the_stage():
     body = b"x" * 1_000_000
     request = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     with scripted(lambda client, _: client.sendall(OK)) as port:
-        counts, loop = offer([0, 0, 0], port, request=request)
+        counts, loop = offer([0, 0, 0], port, requests=(request_of(request),))
 
     assert counts["succeeded"] == 3
     assert loop.exchange.urgent == 0

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.core.errors import EnvironmentLacks
-from runner.stack.secrets import inherited_variables, margin, mask_secrets
+from runner.core.masking import margin, mask_secrets
+from runner.stack.secrets import inherited_variables
 from tests.cli.conftest import Cli, app_command
 
 TOKEN = "hunter2-\N{SNOWMAN}-token"

@@ -14,7 +14,7 @@ ACHIEVED: Final = 0.99
 TOLERATED_ERRORS: Final = 0.01
 _MOST_FAILED: Final = 0.5
 _REFUSED: Final = frozenset(
-    {"bad_status", "bad_body", "protocol", "closed_early", "connect_refused", "reset"}
+    {"bad_status", "bad_header", "bad_body", "protocol", "closed_early", "connect_refused", "reset"}
 )
 _CLOSED: Final = frozenset({"closed_early", "reset"})
 _ADVICE: Final = "check load.request and load.expect, then read the service's log for these requests"

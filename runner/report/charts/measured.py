@@ -18,7 +18,7 @@ _COLUMNS: Final = 2
 _MAX_TALL_PANELS: Final = 4
 _BAR_SHARE: Final = 0.55
 _MAX_BAR_WIDTH: Final = 60
-_CHARACTER_WIDTH: Final = 6.5
+CHARACTER_WIDTH: Final = 6.5
 """Pixels, rounded up from the average."""
 
 
@@ -95,7 +95,7 @@ class Panels:
     def stage_axis(self) -> Spec:
         """Return the axis of stages, its labels slanted where they would overlap."""
         longest = max(len(label) for places in self.labels.values() for label in places)
-        slanted = longest * _CHARACTER_WIDTH > self.stage_width
+        slanted = longest * CHARACTER_WIDTH > self.stage_width
         axis = {"labelAngle": -40 if slanted else 0, "labelLimit": 140, "title": None}
         return {"field": "stage", "type": "nominal", "sort": None, "axis": axis}
 

@@ -1,4 +1,4 @@
-"""The columns of the page's table of stages, with a definition of what each shows."""
+"""The columns of the page's tables of stages and of requests, with a definition of what each shows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from runner.core.metrics import METRICS
+from runner.core.metrics import METRICS, Metric
 from runner.core.results import Stage
 from runner.report import metric_text, number_format
 from runner.report.exact_numbers import exact
@@ -40,12 +40,12 @@ class Column:
         return exact(self.number(stage)) if self.number else None
 
 
-def _metric(path: str) -> Column:
+def _metric(path: str, write: Callable[[Metric, Stage], str] = metric_text.cell) -> Column:
     metric = METRICS[path]
     definition = Definition(metric.term, metric.definition)
 
     def text(stage: Stage) -> str:
-        return metric_text.cell(metric, stage)
+        return write(metric, stage)
 
     return Column(metric_text.heading(metric), definition, text, metric.read)
 
@@ -81,5 +81,14 @@ COLUMNS: Final = (
     *map(_metric, ("cpu.app.avg", "cpu.system.avg")),
     Column(_CURVE.term, _CURVE, rate_sparkline, None),
 )
+REQUEST_COLUMNS: Final = (
+    *COLUMNS[:3],
+    *(
+        _metric(path, metric_text.brief_cell)
+        for path in ("duration.p50", "duration.p95", "duration.p99", "response_time.p95")
+    ),
+    COLUMNS[7],
+)
+"""Of the table of a mix's requests."""
 DEFINITIONS: Final = tuple(dict.fromkeys([VERDICT, *(column.definition for column in COLUMNS), _PERCENTILES]))
 """The glossary, in the order of the columns."""

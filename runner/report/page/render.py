@@ -14,14 +14,15 @@ from markupsafe import Markup
 
 from runner.core.codes import Limit, Validity
 from runner.core.results import ConfigurationResults, Results, Stage
-from runner.report import conclusion
+from runner.report import conclusion, number_format
 from runner.report.capacity import shown
 from runner.report.charts.chart import WIDTH, Chart, theme, titled
 from runner.report.charts.render import charts
 from runner.report.markdown import render_markdown
-from runner.report.page.columns import COLUMNS, DEFINITIONS, VERDICT
+from runner.report.page.columns import COLUMNS, DEFINITIONS, REQUEST_COLUMNS, VERDICT
 from runner.report.page.markdown_html import render_template, to_html
 from runner.report.prose import aborted, title
+from runner.report.request_tables import parts, share
 from runner.report.summary import broken_thresholds, limit_or_status
 
 
@@ -33,6 +34,21 @@ class _Row:
     stage: Stage
     limit: str
     unlimited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _RequestRow:
+    """A request of a mix in its table; `part` is what was measured of it in the stage."""
+
+    configuration: str
+    stage: Stage
+    name: str
+    part: Stage
+
+    @property
+    def share(self) -> float | None:
+        """Its share of the stage's requests."""
+        return share(self.stage, self.part)
 
 
 def render_page(results: Results, *, bundle: str = "") -> str:
@@ -53,6 +69,9 @@ def render_page(results: Results, *, bundle: str = "") -> str:
         rows=[row for configuration in results.configurations for row in _rows(configuration)],
         several=len(results.configurations) > 1,
         columns=COLUMNS,
+        requests=[row for configuration in results.configurations for row in _request_rows(configuration)],
+        request_columns=REQUEST_COLUMNS,
+        share=number_format.share,
         definitions=DEFINITIONS,
         verdict_definition=VERDICT,
         charts=drawn,
@@ -67,6 +86,11 @@ def _rows(configuration: ConfigurationResults) -> Iterator[_Row]:
         valid = stage.validity.status is Validity.VALID
         unlimited = valid and stage.verdict.code is Limit.WITHIN_CAPACITY
         yield _Row(title(configuration), stage, limit_or_status(stage), unlimited)
+
+
+def _request_rows(configuration: ConfigurationResults) -> Iterator[_RequestRow]:
+    for stage in shown(configuration).stages:
+        yield from (_RequestRow(title(configuration), stage, name, part) for name, part in parts(stage))
 
 
 def _data(drawn: list[Chart]) -> Markup:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.core.facts import Endpoint, Event, Role, Subject, SystemDescription
+from runner.core.masking import mask_secrets
 from runner.core.units import BYTES_PER_MIB, Seconds
 from runner.stack.command import describe_exit
 from runner.stack.docker import labels
@@ -15,7 +16,6 @@ from runner.stack.docker.containers import ContainerPlan
 from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, call_sdk
 from runner.stack.docker.events import ContainerEvent, subscribe
 from runner.stack.reaper import live_start_ticks
-from runner.stack.secrets import mask_secrets
 
 _LOG_LINES: Final = 20
 _ENGINE_NOTICES_WITHIN_S: Final[Seconds] = 1.0

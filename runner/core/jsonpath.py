@@ -1,0 +1,114 @@
+"""JSONPath (RFC 9535) of the values that a check reads in a response.
+
+Most paths consist of names and indices alone; those are followed directly. The library, which takes 50 ms to
+import, is needed only for the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+
+MAX_LENGTH: Final = 1000
+MAX_NODES: Final = 10_000
+"""How many values a path may select."""
+
+Steps: TypeAlias = tuple[str | int, ...]
+
+_STEP: Final = re.compile(
+    r"\.(?P<name>[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)"
+    r"|\['(?P<single>[^'\\\x00-\x1f]*)'\]"
+    r'|\["(?P<double>[^"\\\x00-\x1f]*)"\]'
+    r"|\[(?P<index>0|-?[1-9][0-9]{0,14})\]"
+)
+
+
+def steps_of(path: str) -> Steps | None:
+    """Return the names and indices of a path that has nothing else; None for any other text."""
+    if not path.startswith("$"):
+        return None
+    steps: list[str | int] = []
+    at = 1
+    while at < len(path):
+        step = _STEP.match(path, at)
+        if step is None:
+            return None
+        value = step[step.lastgroup or 0]
+        steps.append(int(value) if step.lastgroup == "index" else value)
+        at = step.end()
+    return tuple(steps)
+
+
+def check(path: str) -> None:
+    """Return if a text is a JSONPath that can be followed in bounded time.
+
+    Raises:
+        ValueError: It is not; says why.
+    """
+    if steps_of(path) is None:
+        _compiled(path)
+
+
+def select(path: str, steps: Steps | None, document: Any) -> list[Any]:
+    """Return the values that a path selects.
+
+    Args:
+        path: A path that `check` accepts.
+        steps: What `steps_of` returns for it.
+        document: A decoded JSON document.
+
+    Raises:
+        ValueError: It selects more than `MAX_NODES` values, or the document is nested too deeply.
+    """
+    return _selected(path, document) if steps is None else _followed(steps, document)
+
+
+def _followed(steps: Sequence[str | int], document: Any) -> list[Any]:
+    for step in steps:
+        if not _has(document, step):
+            return []
+        document = document[step]
+    return [document]
+
+
+def _has(document: Any, step: str | int) -> bool:
+    if isinstance(step, str):
+        return isinstance(document, dict) and step in document
+    return isinstance(document, list) and -len(document) <= step < len(document)
+
+
+def _selected(path: str, document: Any) -> list[Any]:
+    from jsonpath_rfc9535 import JSONPathError  # noqa: PLC0415  (only such paths pay for it)
+
+    values: list[Any] = []
+    try:
+        for node in _compiled(path).finditer(document):
+            values.append(node.value)
+            if len(values) > MAX_NODES:
+                raise ValueError(f"{path} selects more than {MAX_NODES:,} values")
+    except JSONPathError as error:
+        raise ValueError(str(error)) from None
+    return values
+
+
+@lru_cache(maxsize=1024)
+def _compiled(path: str) -> Any:
+    """Return the library's query.
+
+    Functions with regular expressions are missing on purpose: they backtrack, and a response could stop a
+    worker.
+    """
+    from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError  # noqa: PLC0415  (see `_selected`)
+
+    environment = JSONPathEnvironment()
+    for name in ("match", "search"):
+        environment.function_extensions.pop(name, None)
+    try:
+        query = environment.compile(path)
+    except (JSONPathError, RecursionError) as error:
+        raise ValueError(str(error).partition(", line ")[0] or "it is nested too deeply") from None
+    if str(query).count("..") > 1:
+        raise ValueError("it has more than one '..'")
+    return query

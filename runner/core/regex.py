@@ -1,0 +1,34 @@
+"""Regular expressions in the syntax of RE2, which match in linear time whatever the text.
+
+A backtracking engine can need years for one response. The library is imported only where an expression is
+used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+MAX_LENGTH: Final = 1000
+_MAX_MEMORY_BYTES: Final = 8 * 1024 * 1024
+
+
+def compiled(pattern: str) -> Callable[[bytes], bool]:
+    """Return a function that tells whether a pattern matches anywhere in UTF-8 text.
+
+    Raises:
+        ValueError: The pattern is no regular expression of RE2; says why.
+    """
+    import re2  # noqa: PLC0415  (only specifications with an expression pay for it)
+
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    options.max_mem = _MAX_MEMORY_BYTES
+    try:
+        expression = re2.compile(pattern.encode(), options)
+    except re2.error as error:
+        reason = error.args[0] if error.args else error
+        raise ValueError(reason.decode(errors="replace") if isinstance(reason, bytes) else reason) from None
+    search = expression.search
+    return lambda text: search(text) is not None

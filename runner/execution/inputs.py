@@ -1,0 +1,129 @@
+"""What the requests of a run need beside the specification, read before anything starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from runner.core.errors import EnvironmentLacks
+from runner.core.facts import Endpoint, Event, LoadFacts, LoadSecond, ResponseSample
+from runner.core.masking import mask_secrets
+from runner.experiment.model import Load
+from runner.load.inputs import Inputs
+from runner.load.request import rendered
+from runner.store.request_files import read_files
+
+_ANY_ENDPOINT = Endpoint("localhost", 80)
+
+
+@dataclass(frozen=True, slots=True)
+class RunInputs:
+    """The secrets and files of a run.
+
+    Attributes:
+        secrets: Name of an environment variable to its value.
+        files: Path in the specification to content.
+    """
+
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    def of(self, load: Load) -> Inputs:
+        """Return what the requests of a load need."""
+        values = {name: self.secrets[variable.env] for name, variable in load.variables.items()}
+        return Inputs(values, {path: self.files[path] for part in load.parts for path in part.files})
+
+    def masked(self, text: str) -> str:
+        """Return a text with the names of the secrets in place of their values."""
+        return mask_secrets(text, self.secrets) if self.secrets else text
+
+    def masked_log(self, log: bytes) -> bytes:
+        """Return a program's output without secrets."""
+        if not self.secrets:
+            return log
+        text = log.decode(errors="surrogateescape")
+        return self.masked(text).encode(errors="surrogateescape")
+
+    def masked_event(self, event: Event) -> Event:
+        """Return an event without secrets."""
+        log = tuple(map(self.masked, event.log))
+        return replace(event, message=self.masked(event.message), log=log)
+
+    def masked_second(self, second: LoadSecond) -> LoadSecond:
+        """Return a second without secrets: a server may send back what it received."""
+        if not self.secrets or not (second.samples or second.parts):
+            return second
+        parts = {name: self.masked_second(part) for name, part in second.parts.items()}
+        return replace(second, samples=tuple(map(self._masked_sample, second.samples)), parts=parts)
+
+    def masked_load(self, load: LoadFacts) -> LoadFacts:
+        """Return the facts of a load without secrets."""
+        if not self.secrets:
+            return load
+        return replace(
+            load,
+            seconds=tuple(map(self.masked_second, load.seconds)),
+            lost_workers=tuple(map(self.masked, load.lost_workers)),
+            notes=tuple(map(self.masked, load.notes)),
+        )
+
+    def _masked_sample(self, sample: ResponseSample) -> ResponseSample:
+        headers = tuple((name, self.masked(value)) for name, value in sample.headers)
+        return replace(sample, headers=headers, body=self.masked(sample.body))
+
+
+NO_RUN_INPUTS = RunInputs()
+
+
+def read_inputs(loads: Iterable[Load], base_dir: Path, environ: Mapping[str, str] = os.environ) -> RunInputs:
+    """Return what the requests of these loads need. Blocks.
+
+    Args:
+        loads: Of the trials to run.
+        base_dir: Where the paths of files start.
+        environ: The runner's own environment.
+
+    Raises:
+        EnvironmentLacks: A variable is not set, a file cannot be read, or a value cannot be sent.
+    """
+    kept = list(loads)
+    secrets = _secrets(kept, environ)
+    paths = [path for load in kept for part in load.parts for path in part.files]
+    inputs = RunInputs(secrets, read_files(paths, base_dir))
+    for load in kept:
+        for part in load.parts:
+            rendered(part, _ANY_ENDPOINT, load.connection, inputs.of(load))
+    return inputs
+
+
+def _secrets(loads: Iterable[Load], environ: Mapping[str, str]) -> dict[str, str]:
+    wanted = dict(_variables(loads))
+    if missing := [name for name in wanted if name not in environ]:
+        verb = "are" if len(missing) > 1 else "is"
+        raise EnvironmentLacks(
+            f"load.variables: {', '.join(missing)} {verb} not set in the environment",
+            hint=f"run `export {missing[0]}=...` first",
+        )
+    for name in wanted:
+        if not environ[name].isascii() and not _is_text(environ[name]):
+            raise EnvironmentLacks(
+                f"load.variables: the value of {name} is not UTF-8 text", hint="set it to text"
+            )
+    return {name: environ[name] for name in wanted}
+
+
+def _variables(loads: Iterable[Load]) -> Iterator[tuple[str, None]]:
+    for load in loads:
+        yield from ((variable.env, None) for variable in load.variables.values())
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # bytes of the environment that are no UTF-8
+        return False
+    return True

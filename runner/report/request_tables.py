@@ -1,0 +1,88 @@
+"""The tables of a request mix: what was measured of each request, and which of them failed how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from runner.core.metrics import METRICS
+from runner.core.results import LoadSummary, Stage
+from runner.report import metric_text, number_format
+from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
+from runner.report.tables import counts, failure_kinds, metric_row
+
+_RATES: Final = ("actual_rps", "achieved", "errors")
+_LATENCIES: Final = ("duration.p50", "duration.p95", "duration.p99", "response_time.p95")
+_WHOLE: Final = markdown("**all requests**")
+
+
+def is_mix(stages: Sequence[Stage]) -> bool:
+    """Return whether a stage sent several requests, or one that has a name."""
+    return any(stage.parts for stage in stages)
+
+
+def mix(load: LoadSummary) -> Markdown:
+    """Return what the requests of a mix are; empty without a mix."""
+    rows = [
+        [code(request.name), request.method, code(request.path), number_format.share(request.share)]
+        for request in load.requests or ()
+    ]
+    return table(["Request", "Method", "Path", "Share"], rows, words=(1, 2)) if rows else EMPTY
+
+
+def share(stage: Stage, part: Stage) -> float | None:
+    """Return the share of a stage's requests that one request has."""
+    return part.target_rps / stage.target_rps if stage.target_rps else None
+
+
+def results_by_request(stages: Sequence[Stage]) -> Markdown:
+    """Return a row for each request of each stage, then one for the whole stage; empty without a mix."""
+    if not is_mix(stages):
+        return EMPTY
+    columns = [*map(metric_row, _RATES), *map(_latency, _LATENCIES)]
+    rows = [
+        [stage.title, name, number_format.share(share(stage, part)), number_format.rate(part.target_rps)]
+        + [cell(part) for _, cell in columns]
+        for stage in stages
+        for name, part in _rows(stage)
+    ]
+    head = ["Stage", "Request", "Share", "Target RPS", *(title for title, _ in columns)]
+    return _without_single_stage(head, rows, stages)
+
+
+def failures_by_request(stages: Sequence[Stage]) -> Markdown:
+    """Return a row for each request of each stage that failed or was dropped; empty without any."""
+    lossy = [
+        (stage, code(name), part) for stage in stages for name, part in parts(stage) if part.requests.lost
+    ]
+    kinds = failure_kinds(part for _, _, part in lossy)
+    rows = [[stage.title, name, *counts(part, kinds)] for stage, name, part in lossy]
+    head = ["Stage", "Request", "scheduled", "succeeded", *kinds, "dropped"]
+    return _without_single_stage(head, rows, stages) if rows else EMPTY
+
+
+def _latency(path: str) -> tuple[str, Callable[[Stage], str]]:
+    """Return the heading and the cell of a latency; the failures beside it say why it may have no value."""
+    metric = METRICS[path]
+    return metric_text.heading(metric), lambda part: metric_text.brief_cell(metric, part)
+
+
+def parts(stage: Stage) -> Iterator[tuple[str, Stage]]:
+    """Yield the name of each request of a mix, with what was measured of it."""
+    for name in stage.parts:
+        yield name, stage.part(name)
+
+
+def _rows(stage: Stage) -> Iterator[tuple[Markdown, Stage]]:
+    if stage.parts:
+        yield from ((code(name), part) for name, part in parts(stage))
+        yield _WHOLE, stage
+
+
+def _without_single_stage(
+    head: Sequence[object], rows: Sequence[Sequence[object]], stages: Sequence[Stage]
+) -> Markdown:
+    """Return a table; its first column, the stage, only where there are several."""
+    if len(stages) > 1:
+        return table(head, rows, words=(1,))
+    return table(head[1:], [row[1:] for row in rows])
