@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from runner.cli.output import say
 from runner.core.errors import SpecificationError, UsageError
@@ -15,8 +15,7 @@ from runner.experiment.model import Experiment
 from runner.store.bounded_read import MAX_SPEC, NotReadable, TooLarge, read_bounded
 
 
-@dataclass(frozen=True, slots=True)
-class SpecFile:
+class SpecFile(NamedTuple):
     """A specification: its bytes, their digest, and the experiment that they describe."""
 
     content: bytes

@@ -4,15 +4,13 @@ A threshold is a metric, one of ``< <= > >= ==``, and a bound in the metric's di
 share (``99%`` or ``0.99``), a size, or a number of cores or requests.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
-from runner.core.facts import Role
+from runner.core.codes import Role
 from runner.core.metrics import LATENCIES, METRICS, STATISTICS, Dimension
 from runner.core.units import NS_PER_MS
 from runner.experiment.base_model import SpecModel, invalid_value

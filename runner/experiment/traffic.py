@@ -1,7 +1,5 @@
 """Which requests are sent, and how often: the ``load`` and ``stages`` of a configuration."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
@@ -85,9 +83,11 @@ class Load(SpecModel):
     """How the load is offered."""
 
     engine: Literal["builtin", "k6"] = Field("builtin", description="Load generator.")
-    request: Request = Field(Request(), description="The request to send.")
+    request: Request = Field(default_factory=dict, validate_default=True, description="The request to send.")
     expect: Expect = Field(
-        Expect(), description="Criteria for a successful response; all other responses are failures."
+        default_factory=dict,
+        validate_default=True,
+        description="Criteria for a successful response; all other responses are failures.",
     )
     connection: Literal["new", "keep-alive"] = Field(
         "keep-alive", description="new = one TCP connection per request; keep-alive = connections are reused."

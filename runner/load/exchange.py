@@ -426,25 +426,37 @@ class Exchange:
                 )
         if failure and connection.measured:
             tally.failures[failure] += 1
-            whole = bytes(self._view[: min(self._heads.count, OPENING_BYTES)])
-            opening = connection.response.opening if connection.response else whole
-            self._describe(tally, failure, status, opening)
+            self._describe(tally, connection, failure, status)
             self.backlog.ended(connection.due - timeline.measure_ns, done - connection.due)
         self.in_flight -= 1
         self.freed_ns = done
         self._release(connection, done, keep, mask)
 
-    def _describe(self, tally: Tally, failure: str, status: int, opening: bytes) -> None:
+    def _describe(self, tally: Tally, connection: Connection, failure: str, status: int) -> None:
         """Count the status of a response that did not succeed, and keep the first one of its kind."""
-        code = status if failure == "bad_status" else 0
-        if code and code not in self._statuses:
-            code = code if len(self._statuses) < MAX_STATUSES else OTHER_STATUSES
-            self._statuses.add(code)
+        code = 0
         if failure == "bad_status":
+            code = self._counted_as(status)
             tally.statuses[code] += 1
-        if (failure, code) not in self._sampled and opening:
+        if (failure, code) in self._sampled:
+            return
+        if opening := self._opening(connection):
             self._sampled.add((failure, code))
             tally.samples.append(response_sample(failure, status, opening))
+
+    def _counted_as(self, status: int) -> int:
+        """Return the status, or what further ones are counted as once there are very many."""
+        if status not in self._statuses:
+            if len(self._statuses) >= MAX_STATUSES:
+                return OTHER_STATUSES
+            self._statuses.add(status)
+        return status
+
+    def _opening(self, connection: Connection) -> bytes:
+        """Return the bytes that a response begins with; one with a known head is in the buffer."""
+        if connection.response is not None:
+            return connection.response.opening
+        return bytes(self._view[: min(self._heads.count, OPENING_BYTES)])
 
     def _count_connection_times(self, tally: Tally, connection: Connection) -> Nanoseconds:
         """Count the connect time of a successful response; returns when the connection was ready."""
@@ -561,7 +573,7 @@ class Exchange:
             cut = failure == "reset" or (failure == "closed_early" and response.until_close)
             failure = "bad_status" if cut else failure
         if response is not None and connection.measured:
-            self._describe(self._timeline.current, failure, response.status, response.opening)
+            self._describe(self._timeline.current, connection, failure, response.status)
         self._count_failure(connection.due, connection.measured, failure)
         self._close(connection)
 

@@ -105,6 +105,7 @@ def _section(configuration: ConfigurationResults) -> dict[str, object]:
         "details": tables.details(stages),
         "cpu": tables.cpu_by_role(stages),
         "replicas": replicas(stages),
+        "failed_responses": tables.failed_responses(stages),
         "repeats": repeats(configuration),
         "thresholds": tables.thresholds(stages),
         "searches": capacity.searches(configuration),
