@@ -3,14 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# tests that measure CPU time or judge verdicts: these run one after the other, alone
-QUIET := tests/truth $(patsubst %,tests/cli/test_%.py,rerun find instrument prove)
-# tests that wait most of their time, for timeouts, stages and containers: more of these than processors
-WAITING := tests/app_server tests/load tests/observe tests/stack
+# tests that judge verdicts by the CPU that is left: these run one after the other, alone
+QUIET := tests/truth tests/cli/test_find.py tests/cli/test_prove.py
+# tests that wait most of their time, for timeouts, stages and containers: more at a time than processors
+WAITING := tests/app_server tests/load tests/observe tests/stack \
+	$(patsubst %,tests/cli/test_%.py,execute instrument rerun resume)
 # the tests to run instead of all, such as TESTS="tests/cli tests/stack"
 TESTS ?=
 
-.PHONY: help setup run test lint types house unit bench noise reports clean
+.PHONY: help setup run test lint types house unit bench noise fuzz soak reports clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -43,7 +44,7 @@ unit: $(STAMP)
 ifneq ($(TESTS),)
 	$(BIN)/pytest $(TESTS)
 else
-	$(BIN)/pytest --numprocesses 3 --dist loadgroup $(WAITING); waiting=$$?; \
+	$(BIN)/pytest --numprocesses 4 --dist loadgroup $(WAITING); waiting=$$?; \
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup tests $(patsubst %,--ignore=%,$(WAITING) $(QUIET)); busy=$$?; \
 	$(BIN)/pytest $(QUIET) && test $$waiting$$busy = 00
 endif
@@ -54,6 +55,12 @@ bench: $(STAMP)  ## Measure the instrument itself beside other load tools; write
 
 noise: $(STAMP)  ## Run quickstart ten times and compare all pairs: how much this machine's numbers differ by themselves (3 minutes)
 	$(BIN)/python -m infra.bench.noise
+
+fuzz: $(STAMP)  ## Fuzz all that comes from outside for 600 s each (SECONDS=60); the corpus keeps what reaches new code
+	$(BIN)/python -m tests.fuzz $(or $(SECONDS),600) $(TARGETS)
+
+soak: $(STAMP)  ## One stage of 10 min and 200 of 1 s: what they cost in memory and time (SOAK_MINUTES=1 SOAK_STAGES=30)
+	$(BIN)/python -m infra.bench.soak $(or $(SOAK_MINUTES),10) $(or $(SOAK_STAGES),200)
 
 reports: $(STAMP)  ## Run the experiments of reports/README.md again, in place (20 minutes; REPORTS="NAME ..." for some)
 	$(BIN)/python infra/reports/refresh.py $(REPORTS)

@@ -35,8 +35,10 @@ _NEEDS = {
 }
 
 
-_EXTERNAL = ("actionlint", "browser", "crate", "hdr", "prism")
-"""Markers of tests that fetch checkers of other projects: minutes, so they run with CI=true."""
+_ONLY_IN_CI = dict.fromkeys(
+    ("actionlint", "browser", "crate", "hdr", "prism"), "an external checker, runs with CI=true"
+) | {"verdict": "one of many limits in a run of its own, runs with CI=true"}
+"""Markers of tests that take minutes, to the reason why they are skipped elsewhere."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,8 +49,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("CI") == "true":
         return
     for item in items:
-        if any(item.get_closest_marker(marker) for marker in _EXTERNAL):
-            item.add_marker(pytest.mark.skip(reason="an external checker, runs with CI=true"))
+        for marker, reason in _ONLY_IN_CI.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
     for marker, (present, reason) in _NEEDS.items():
         wanting = [item for item in items if item.get_closest_marker(marker)]
         if wanting and not present():

@@ -26,7 +26,8 @@ from infra.bench.compare import FULL, QUICK, compare
 from infra.bench.counting import cost_of_counters
 from infra.bench.figures import offer_stage, truth_server
 from infra.bench.publish import chart, page, promises
-from runner.core.facts import Role, Sample, Subject, Window
+from runner.core.codes import Role
+from runner.core.facts import Sample, Subject, Window
 from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
 from runner.observe.processes import start_ticks

@@ -14,7 +14,8 @@ import psutil
 import trio
 
 from infra.bench.figures import free_port, nginx, wait_for_port
-from runner.core.facts import Endpoint, Role, Subject, Window
+from runner.core.codes import Role
+from runner.core.facts import Endpoint, Subject, Window
 from runner.observe.counters.gather import Counters
 from runner.observe.processes import start_ticks
 

@@ -1,4 +1,4 @@
-"""Runs one long stage and many short ones, and shows what they cost in memory and time beside their own length.
+"""Runs one long stage and many short ones, and shows the memory and time that they cost.
 
     python -m infra.bench.soak [MINUTES [STAGES]]
 
@@ -136,7 +136,9 @@ def _watch(process: subprocess.Popen[bytes], journal: Path) -> Watched:
 def _add_memory(run: Watched, pid: int, now_s: float) -> None:
     try:
         own, run.peak_mib = _status_mib(pid, "VmRSS"), _status_mib(pid, "VmHWM")
-        run.memory.append((now_s, own, max((_status_mib(worker, "VmRSS") for worker in _workers(pid)), default=0.0)))
+        run.memory.append(
+            (now_s, own, max((_status_mib(worker, "VmRSS") for worker in _workers(pid)), default=0.0))
+        )
     except (OSError, StopIteration):
         return  # a process has just ended
 

@@ -107,7 +107,7 @@ def _sampling_noise(metric: KeyMetric, stages: Sequence[Stage]) -> float:
 
 def _loss_noise(lost: Sequence[float], requests: int) -> float:
     """Return 1.5 times the binomial noise, plus a third of the losses that both sides have."""
-    both = fmean(lost)
+    both = min(fmean(lost), 1.0)  # an edited file may name more losses than requests
     return 0.002 + 1.5 * math.sqrt(both * (1 - both) / max(requests, 1)) + min(lost) / 3
 
 

@@ -9,8 +9,7 @@ from msgspec.structs import replace
 from runner.analyze.capacity_text import milliseconds
 from runner.analyze.rules.registry import RULES
 from runner.analyze.validity import GENERATOR_SATURATED
-from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, StageStatus, Validity, cpu_used_up
-from runner.core.facts import Role
+from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, Role, StageStatus, Validity, cpu_used_up
 from runner.core.results import CounterExperiment, Stage, Verdict
 from runner.core.units import percent
 from runner.experiment.counter_experiments import Change

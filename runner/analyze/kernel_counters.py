@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from runner.analyze.statistics import rounded
-from runner.core.facts import Counter, ObservedFacts, Role
+from runner.core.codes import Role
+from runner.core.facts import Counter, ObservedFacts
 from runner.core.results import CounterReading, Evidence, Stage, UnreadableCounter
 
 _DIGITS: Final = 6

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
-from runner.core.facts import ObservedFacts, Role, Sample, Subject
+from runner.core.codes import Role
+from runner.core.facts import ObservedFacts, Sample, Subject
 from runner.core.results import ThrottlingShare, Usage
 from runner.core.units import BYTES_PER_MIB, Cores, Seconds
 

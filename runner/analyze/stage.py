@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from msgspec import UNSET
 from msgspec.structs import asdict, astuple, replace
 
 from runner.analyze import kernel_counters, validity, verdict
@@ -21,10 +22,11 @@ from runner.analyze.resource_usage import (
 )
 from runner.analyze.statistics import rounded
 from runner.analyze.thresholds import evaluate, is_measured
-from runner.core.codes import StageStatus
-from runner.core.facts import LoadFacts, LoadSecond, ObservedFacts, Role, RunFacts, TrialFacts
+from runner.core.codes import Role, StageStatus
+from runner.core.facts import LoadFacts, LoadSecond, ObservedFacts, ResponseSample, RunFacts, TrialFacts
 from runner.core.metrics import LATENCIES
 from runner.core.results import Measured, Moment, Part, Requests, Stage, StageEvent, SubjectUsage, Usage
+from runner.core.status_advice import OTHER_STATUSES
 from runner.core.units import PerSecond, Seconds
 from runner.experiment.trials import Trial
 
@@ -92,6 +94,8 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         notes=(*(load.notes if load else ()), *observed.notes),
         connections=load.connections if load else None,
         parts=_parts(load, target, window_s),
+        samples=_samples(load.seconds if load else ()),
+        app_output=facts.app_output if facts else (),
         thresholds=(),
         validity=validity.NOT_RUN,
         verdict=verdict.NOT_RUN,
@@ -135,8 +139,10 @@ def _measured(load: LoadFacts | None, target: PerSecond, window_s: Seconds) -> M
 
 def _requests(seconds: Sequence[LoadSecond]) -> Requests:
     failures: Counter[str] = Counter()
+    statuses: Counter[int] = Counter()
     for second in seconds:
         failures.update(second.failures)
+        statuses.update(second.statuses)
     return Requests(
         scheduled=sum(second.scheduled for second in seconds),
         sent=sum(second.sent for second in seconds),
@@ -144,7 +150,17 @@ def _requests(seconds: Sequence[LoadSecond]) -> Requests:
         failed=failures.total(),
         dropped=sum(second.dropped for second in seconds),
         failures=dict(sorted(failures.items())),
+        statuses={str(code or OTHER_STATUSES): statuses[code] for code in sorted(statuses)} or UNSET,
     )
+
+
+def _samples(seconds: Sequence[LoadSecond]) -> tuple[ResponseSample, ...]:
+    """Return the first sample of each failure and status; several workers may each have one."""
+    samples: dict[tuple[str, int], ResponseSample] = {}
+    for sample in (sample for second in seconds for sample in second.samples):
+        status = sample.status if sample.failure == "bad_status" else 0
+        samples.setdefault((sample.failure, status), sample)
+    return tuple(samples[key] for key in sorted(samples))
 
 
 def _by_role(shown: Sequence[Role], used: Mapping[Role, Usage | None]) -> dict[str, Usage | None]:

@@ -7,8 +7,8 @@ from typing import Final
 from runner.analyze.kernel_counters import stolen_cores
 from runner.analyze.resource_usage import LATE_S, observer_lateness
 from runner.core import histogram
-from runner.core.codes import Validity
-from runner.core.facts import LoadFacts, Role, TrialFacts
+from runner.core.codes import Role, Validity
+from runner.core.facts import LoadFacts, TrialFacts
 from runner.core.results import Stage, StageValidity
 from runner.core.units import percent
 

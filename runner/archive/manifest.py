@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from runner.core.errors import ArchiveDamaged
+from runner.experiment.suggestions import harmless
 
 MANIFEST: Final = "manifest-sha256.txt"
 _LINE: Final = re.compile(r"([0-9a-f]{64})  (\S.*)")
@@ -45,7 +46,9 @@ def check_manifest(files: Mapping[str, bytes]) -> None:
         ),
     ]
     if wrong:
-        raise ArchiveDamaged("its files do not match its manifest", details=tuple(sorted(wrong)))
+        raise ArchiveDamaged(
+            "its files do not match its manifest", details=tuple(map(harmless, sorted(wrong)))
+        )
 
 
 def _parse(content: bytes) -> dict[str, str]:
@@ -60,7 +63,7 @@ def _parse(content: bytes) -> dict[str, str]:
         if entry is None or not line.endswith("\n"):
             raise ArchiveDamaged(f"{MANIFEST}, line {number}: not a digest and a name")
         if entry[2] in listed:
-            raise ArchiveDamaged(f"{MANIFEST}, line {number}: {entry[2]} is listed twice")
+            raise ArchiveDamaged(f"{MANIFEST}, line {number}: {harmless(entry[2])} is listed twice")
         listed[entry[2]] = entry[1]
     if list(listed) != sorted(listed):
         raise ArchiveDamaged(f"{MANIFEST} is not sorted")

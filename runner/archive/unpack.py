@@ -21,6 +21,7 @@ from runner.archive.names import fault_of, first_duplicate
 from runner.archive.pack import SEAL, SEAL_BYTES
 from runner.core.errors import ArchiveDamaged, OutputError, StoredRunError, UsageError
 from runner.core.units import BYTES_PER_MIB
+from runner.experiment.suggestions import harmless
 from runner.store.bounded_read import NotReadable, TooLarge, read_bounded
 
 SCHEMA_VERSION: Final = 1
@@ -128,7 +129,7 @@ def _files(content: bytes) -> dict[str, bytes]:
         ValueError,
         OSError,
     ) as error:
-        raise ArchiveDamaged(f"it is a damaged ZIP ({error})", hint="copy it again") from None
+        raise ArchiveDamaged(f"it is a damaged ZIP ({harmless(str(error))})", hint="copy it again") from None
 
 
 def _check_entries(entries: Sequence[zipfile.ZipInfo]) -> None:

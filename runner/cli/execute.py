@@ -17,7 +17,7 @@ from runner.cli.streams import never_waiting
 
 if TYPE_CHECKING:
     from runner.archive.rerun import Rerun
-    from runner.cli.jobs import Selection
+    from runner.cli.jobs import Selection, Switches
     from runner.execution.job import Job, Outcome, Watcher
     from runner.experiment.trials import Trial
 
@@ -39,6 +39,7 @@ class _Options:
     cross_check: bool
     prove: bool
     no_calibrate: bool
+    no_preflight: bool
     resume: Path | None
     base_dir: Path | None
     fail_unless_reproduced: bool
@@ -53,6 +54,12 @@ class _Options:
         overrides += ["load.cross_check=true"] if self.cross_check else []
         overrides += ["prove=true"] if self.prove else []
         return Selection(tuple(overrides), self.configurations, self.stages)
+
+    @property
+    def switches(self) -> Switches:
+        from runner.cli.jobs import Switches
+
+        return Switches(self.authorized, not self.no_calibrate, not self.no_preflight)
 
 
 @click.command()
@@ -74,6 +81,7 @@ class _Options:
 @click.option("--cross-check", is_flag=True, help="Run each stage with both engines, and compare them.")
 @click.option("--prove", is_flag=True, help="Run the counter-experiment of each verdict.")
 @click.option("--no-calibrate", is_flag=True, help="Do not measure the generator's own error first.")
+@click.option("--no-preflight", is_flag=True, help="Do not send and check one request first.")
 @click.option("--resume", type=_PATH, metavar="DIR", help="Complete the interrupted run in DIR.")
 @click.option(
     "--base-dir",
@@ -128,15 +136,8 @@ def _rerun_of(options: _Options) -> Rerun | None:
 def _job_of(options: _Options, rerun: Rerun | None) -> Job:
     from runner.cli.jobs import new_job, rerun_job, resumed_job
 
-    calibrate = not options.no_calibrate
     if rerun:
-        return rerun_job(
-            rerun,
-            out=options.out,
-            base_dir=options.base_dir,
-            authorized=options.authorized,
-            calibrate=calibrate,
-        )
+        return rerun_job(rerun, options.switches, out=options.out, base_dir=options.base_dir)
     if options.resume:
         _check_options_of_resume(options)
         return resumed_job(options.resume)
@@ -144,13 +145,7 @@ def _job_of(options: _Options, rerun: Rerun | None) -> Job:
         raise click.UsageError("--base-dir and --fail-unless-reproduced need the archive of a run")
     if options.spec is None:
         raise click.UsageError("give the path of a specification, or --resume with the folder of a run")
-    return new_job(
-        options.spec,
-        options.selection,
-        out=options.out,
-        authorized=options.authorized,
-        calibrate=calibrate,
-    )
+    return new_job(options.spec, options.selection, options.switches, out=options.out)
 
 
 def _check_options_of_resume(options: _Options) -> None:
@@ -161,6 +156,7 @@ def _check_options_of_resume(options: _Options) -> None:
             options.selection,
             options.authorized,
             options.no_calibrate,
+            options.no_preflight,
             options.base_dir,
             options.fail_unless_reproduced,
         )

@@ -6,8 +6,6 @@ import io
 import os
 import signal
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NoReturn
 
@@ -126,6 +124,9 @@ def _report_fault(error: Exception) -> int:
 
 
 def _bug(error: Exception) -> InternalError:
+    import tempfile
+    import traceback
+
     what = f"this is a bug in Loadproof: {type(error).__name__}: {error}"
     try:
         with tempfile.NamedTemporaryFile(

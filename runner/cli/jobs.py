@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,16 +48,40 @@ class Selection:
                 yield from (option, value)
 
 
-def new_job(spec: Path, selection: Selection, *, out: Path | None, authorized: bool, calibrate: bool) -> Job:
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """Options that allow something, or leave something out.
+
+    Attributes:
+        authorized: Whether ``--i-am-authorized`` is given.
+        calibrate: False with ``--no-calibrate``.
+        preflight: False with ``--no-preflight``.
+    """
+
+    authorized: bool
+    calibrate: bool
+    preflight: bool
+
+    def words(self) -> Iterator[str]:
+        """Return the options that mean the same."""
+        for option, is_given in (
+            ("--i-am-authorized", self.authorized),
+            ("--no-calibrate", not self.calibrate),
+            ("--no-preflight", not self.preflight),
+        ):
+            if is_given:
+                yield option
+
+
+def new_job(spec: Path, selection: Selection, switches: Switches, *, out: Path | None) -> Job:
     """Return the job of a specification's first run."""
     return _job(
         read_spec_file(spec, selection.overrides),
         selection,
+        switches,
         base_dir=spec.resolve().parent,
         out=out,
-        command=_command(spec, *selection.words(), authorized=authorized, calibrate=calibrate),
-        authorized=authorized,
-        calibrate=calibrate,
+        command=_command(spec, *selection.words(), *switches.words()),
     )
 
 
@@ -81,38 +105,37 @@ def resumed_job(folder: Path) -> Job:
     return _job(
         read_spec_file(folder / SPEC, run_file.run.overrides, base_dir=base_dir),
         _selection(run_file),
+        Switches(run_file.authorized, run_file.calibrate, run_file.preflight),
         base_dir=base_dir,
         out=folder,
         command=run_file.run.command,
-        authorized=run_file.authorized,
-        calibrate=run_file.calibrate,
         commands_in=(folder / run_file.commands_in).resolve() if run_file.commands_in else None,
         earlier=earlier,
     )
 
 
-def rerun_job(
-    rerun: Rerun, *, out: Path | None, base_dir: Path | None, authorized: bool, calibrate: bool
-) -> Job:
+def rerun_job(rerun: Rerun, switches: Switches, *, out: Path | None, base_dir: Path | None) -> Job:
     """Return the job that repeats an archive's run; the authorization of that run does not carry over.
 
     Args:
         rerun: The archive.
+        switches: Those given now; what the archived run left out is left out again.
         out: The folder to write to; None for a new one under ``reports``.
         base_dir: The value of ``--base-dir``.
-        authorized: Whether ``--i-am-authorized`` is given now.
-        calibrate: False with ``--no-calibrate``.
     """
     run_file, path = rerun.run_file, rerun.archive.path
     more = ["--base-dir", str(base_dir)] if base_dir else []
     return _job(
         parse_spec(rerun.spec, f"{path}: {SPEC}", run_file.run.overrides),
         _selection(run_file),
+        replace(
+            switches,
+            calibrate=run_file.calibrate and switches.calibrate,
+            preflight=run_file.preflight and switches.preflight,
+        ),
         base_dir=rerun.base_dir,
         out=out,
-        command=_command(path, *more, authorized=authorized, calibrate=calibrate),
-        authorized=authorized,
-        calibrate=run_file.calibrate and calibrate,
+        command=_command(path, *more, *switches.words()),
         commands_in=rerun.base_dir if base_dir else None,
     )
 
@@ -120,12 +143,11 @@ def rerun_job(
 def _job(
     spec: SpecFile,
     selection: Selection,
+    switches: Switches,
     *,
     base_dir: Path,
     out: Path | None,
     command: str,
-    authorized: bool,
-    calibrate: bool,
     commands_in: Path | None = None,
     earlier: ResumePoint | None = None,
 ) -> Job:
@@ -138,8 +160,9 @@ def _job(
         out=out or _new_folder(spec.experiment.name),
         command=command,
         overrides=selection.overrides,
-        authorized=authorized,
-        calibrate=calibrate,
+        authorized=switches.authorized,
+        calibrate=switches.calibrate,
+        preflight=switches.preflight,
         configurations=selection.configurations,
         stages=selection.stages,
         commands_in=commands_in,
@@ -155,7 +178,5 @@ def _new_folder(name: str) -> Path:
     return Path("reports") / name / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def _command(path: Path, *options: str, authorized: bool, calibrate: bool) -> str:
-    flags = ["--i-am-authorized"] if authorized else []
-    flags += [] if calibrate else ["--no-calibrate"]
-    return shlex.join(["runner", "execute", str(path), *options, *flags])
+def _command(path: Path, *options: str) -> str:
+    return shlex.join(["runner", "execute", str(path), *options])

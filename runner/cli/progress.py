@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.cli.terminal import visible
-from runner.core.facts import LoadSecond, Role, Sample, Subject, TrialFacts
+from runner.core.codes import Role
+from runner.core.facts import LoadSecond, Sample, Subject, TrialFacts
 from runner.core.units import Seconds
 from runner.execution.job import Watcher
 from runner.experiment.trials import Trial

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from runner.cli.output import say
 from runner.core.errors import SpecificationError, UsageError
@@ -17,8 +17,7 @@ from runner.store.bounded_read import MAX_SPEC, NotReadable, TooLarge, read_boun
 from runner.store.request_files import problem_with
 
 
-@dataclass(frozen=True, slots=True)
-class SpecFile:
+class SpecFile(NamedTuple):
     """A specification: its bytes, their digest, and the experiment that they describe."""
 
     content: bytes

@@ -26,6 +26,19 @@ class Limit(StrEnum):
     UNDETERMINED = "undetermined"
 
 
+class Role(StrEnum):
+    """Whose resources a subject uses."""
+
+    APP = "app"
+    PROXY = "proxy"
+    FORWARDER = "forwarder"
+    GENERATOR = "generator"
+    RUNNER = "runner"
+    DAEMON = "daemon"
+    OTHER = "other"
+    SYSTEM = "system"
+
+
 class Unbounded(StrEnum):
     """Why a statistic has no finite value."""
 

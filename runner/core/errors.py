@@ -5,6 +5,7 @@
     ├── SpecificationError     the YAML file is wrong; carries every problem
     ├── EnvironmentLacks       this machine lacks something: a command, a port, Docker
     │   ├── StackFailed        the system under test did not come up
+    │   ├── PreflightFailed    the first response does not pass the specification's checks
     │   └── PublishFailed      a comment could not be posted
     ├── OutputError            results cannot be written: no permission, disk full
     ├── StoredRunError         a run folder cannot be read: partial, newer, edited
@@ -16,7 +17,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class LoadproofError(Exception):
@@ -39,8 +40,7 @@ class UsageError(LoadproofError):
     """The command line requests something that cannot be done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong in a specification, for programs; people read the rendered one.
 
     Attributes:
@@ -81,6 +81,10 @@ class EnvironmentLacks(LoadproofError):  # noqa: N818  (reads as the sentence it
 
 class StackFailed(EnvironmentLacks):
     """The system under test did not come up; `details` hold its last output."""
+
+
+class PreflightFailed(EnvironmentLacks):
+    """The response to the first request does not pass the specification's checks; no load was offered."""
 
 
 class PublishFailed(EnvironmentLacks):

@@ -7,11 +7,11 @@ else about what happened, so a report can be made again from it alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from runner.core.codes import Role
 from runner.core.histogram import EMPTY, Histogram
 from runner.core.units import Bytes, Nanoseconds, PerSecond, Seconds
 
@@ -20,19 +20,6 @@ FAILURE_KINDS: Final = (
     "bad_body", "protocol", "no_port", "no_fd",
 )  # fmt: skip
 """Why a request that was taken up did not succeed. `dropped` (never sent) is counted separately."""
-
-
-class Role(StrEnum):
-    """Whose resources a subject uses."""
-
-    APP = "app"
-    PROXY = "proxy"
-    FORWARDER = "forwarder"
-    GENERATOR = "generator"
-    RUNNER = "runner"
-    DAEMON = "daemon"
-    OTHER = "other"
-    SYSTEM = "system"
 
 
 class Tls(Struct, frozen=True, omit_defaults=True):
@@ -172,21 +159,25 @@ class ObservedFacts(Struct, frozen=True, omit_defaults=True):
     unreadable: tuple[Unreadable, ...] = ()
 
 
-_ShortText: TypeAlias = Annotated[str, Meta(max_length=1000)]
+MAX_SAMPLE: Final = 1000
+"""Length of each text in a `ResponseSample`, at most."""
+_ShortText: TypeAlias = Annotated[str, Meta(max_length=MAX_SAMPLE)]
 
 
 class ResponseSample(Struct, frozen=True, omit_defaults=True):
     """The beginning of a response that did not succeed: the first one with its failure and status.
 
+    Engines return its texts as they were received; stored ones are printable, with secrets masked.
+
     Attributes:
         failure: Failure kind.
         status: Status code; 0 where there is none, because the response is no HTTP.
         headers: Name and value of those that explain it, names in small letters.
-        body: The beginning of the body as printable text, empty if it is compressed; of a response that is
-            no HTTP, the beginning of all of it.
+        body: The beginning of the body, empty if it is compressed; of a response that is no HTTP, the
+            beginning of all of it.
     """
 
-    failure: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}$(?!\n)")]
+    failure: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$(?!\n)")]
     status: Annotated[int, Meta(ge=0, le=999)] = 0
     headers: tuple[tuple[_ShortText, _ShortText], ...] = ()
     body: _ShortText = ""

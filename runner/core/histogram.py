@@ -57,8 +57,8 @@ def highest_us(index: int) -> Microseconds:
 class Histogram:
     """Counts of latencies, with the exact sum and the exact maximum beside them. Immutable.
 
-    A plain class, neither a dataclass nor a Struct: the journal stores it in HdrHistogram's own encoding. A run
-    keeps several a second: they take 4 bytes for each bucket that is not empty, where a dictionary takes 100.
+    A plain class, neither a dataclass nor a Struct: the journal stores it in HdrHistogram's own encoding. A
+    run keeps several a second, in 4 bytes for each bucket that is not empty, where a dictionary takes 100.
 
     Args:
         counts: Bucket index to count.

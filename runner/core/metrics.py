@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.core.codes import Unbounded
-from runner.core.facts import Role
-from runner.core.results import Measured
+from runner.core.codes import Role, Unbounded
+
+if TYPE_CHECKING:
+    from runner.core.results import Measured  # at run time, to check a specification is faster
 
 
 class Dimension(StrEnum):
@@ -50,8 +50,7 @@ class Better(StrEnum):
     LESS = "less"
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(NamedTuple):
     """A number that a stage has, and often each request of a mix as well.
 
     Attributes:
@@ -79,8 +78,7 @@ class Metric:
     per_request: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class LatencyKind:
+class LatencyKind(NamedTuple):
     """A stretch of time that is measured of each request.
 
     Attributes:

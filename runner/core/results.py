@@ -24,7 +24,7 @@ from runner.core.codes import (
     Validity,
 )
 from runner.core.definitions import DEFINITIONS
-from runner.core.facts import ConnectionCounts, SystemDescription
+from runner.core.facts import ConnectionCounts, ResponseSample, SystemDescription
 
 Number: TypeAlias = Annotated[float, Meta(ge=-1e15, le=1e15)]
 """A finite number; larger ones are no measurement."""
@@ -39,7 +39,7 @@ Text: TypeAlias = Annotated[str, Meta(max_length=100_000)]
 Sentence: TypeAlias = Annotated[str, Meta(max_length=100_000, extra={"prose": True})]
 """Free text that a version words from codes and numbers; another version may word it otherwise."""
 Role: TypeAlias = Word
-"""Whose resource it is: a value of `runner.core.facts.Role`, or the name of a service."""
+"""Whose resource it is: a value of `runner.core.codes.Role`, or the name of a service."""
 EnvironmentValue: TypeAlias = Annotated[str, Meta(max_length=1000)] | bool | Number | Count | None
 
 
@@ -125,6 +125,8 @@ class Requests(Struct, frozen=True):
         succeeded: Got a response that passed every check.
         failed: Sum of `failures`.
         dropped: Were never sent.
+        statuses: Status code to count, of the `bad_status` failures; ``other`` are further codes of a
+            server with very many. Absent where there are none, or where they were not counted.
     """
 
     scheduled: Count
@@ -133,6 +135,7 @@ class Requests(Struct, frozen=True):
     failed: Count
     dropped: Count
     failures: dict[Word, Count]
+    statuses: dict[Word, Count] | UnsetType = UNSET
 
     @property
     def lost(self) -> int:
@@ -362,6 +365,8 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
         notes: What else a reader should know, in sentences without a full stop.
         parts: Name of a request or scenario to what was measured of it alone; empty where there is only one.
         connections: Opened and closed ones; None where they were not counted.
+        samples: The first response of each failure and status that did not succeed, in part.
+        app_output: The last lines that the app had written at the end of a stage with 5xx responses.
     """
 
     cpu_cores: dict[Role, Usage | None]
@@ -383,6 +388,13 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
     find: Probe | None = None
     parts: dict[Word, Part] = {}
     connections: ConnectionCounts | None = None
+    samples: tuple[ResponseSample, ...] = ()
+    app_output: tuple[Text, ...] = ()
+
+    def sample_of_status(self, status: str) -> ResponseSample | None:
+        """Return a response with a status, given as a key of the requests' statuses; None without one."""
+        refused = (sample for sample in self.samples if sample.failure == "bad_status")
+        return next((sample for sample in refused if str(sample.status) == status), None)
 
 
 def _nothing_observed() -> dict[str, object]:

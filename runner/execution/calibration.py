@@ -66,9 +66,9 @@ async def _calibrate(trials: Sequence[Trial], context: RunContext) -> dict[str, 
 
 
 def _early_failure(event: Event) -> StackFailed:
-    hint = "it was ready, and ended by itself: its last output is above"
+    output = "its last output is above" if event.log else "it printed nothing"
     return StackFailed(
         f"{event.message}, before the first request of a stage was sent",
-        hint=hint if event.log else "it was ready, and ended by itself without any output",
+        hint=f"it was ready, and ended before any load; {output}",
         details=event.log,
     )

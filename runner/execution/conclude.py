@@ -48,6 +48,7 @@ def run_file(job: Job, run: RunFacts) -> bytes:
         stages=job.stages,
         authorized=job.authorized,
         calibrate=job.calibrate,
+        preflight=job.preflight,
         commands_in=relative(job.commands_in, job.out) if job.commands_in else UNSET,
     ).to_json()
 
@@ -91,7 +92,9 @@ def _rescue(results: Results, state: RunState, error: OutputError) -> tuple[Resu
         folder = rescue_folder()
         stored = _write(folder, results, state)
     except OutputError as second:
-        state.error = OutputError(f"{cause}; {second.message}", hint=f"{second.hint}; --json prints results")
+        state.error = OutputError(
+            f"{cause}; {second.message}", hint=f"{second.hint}; with --json, they are printed"
+        )
         return None
     state.error = OutputError(f"{cause}; the results are in {folder.path} instead", hint=error.hint)
     return stored, folder

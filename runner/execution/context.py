@@ -35,6 +35,7 @@ class RunState:
         trials: The facts of the trials that ended.
         signal: The signal that ends the run.
         error: The fault that ends the run.
+        preflighted: Names of the configurations whose request was sent once before the load.
     """
 
     run: RunFacts
@@ -42,6 +43,7 @@ class RunState:
     trials: list[TrialFacts] = field(default_factory=list)
     signal: signal.Signals | None = None
     error: LoadproofError | None = None
+    preflighted: set[str] = field(default_factory=set)
 
     def analyze(self, job: Job, run: RunFacts | None = None) -> Results:
         """Return the results of the trials so far; `run` replaces the facts about the run."""

@@ -53,6 +53,7 @@ class Job:
         overrides: ``path=value`` of every ``--set``.
         authorized: Whether ``--i-am-authorized`` allows load on the hosts in the specification.
         calibrate: Whether the generator is first measured against a no-op server.
+        preflight: Whether the request of each configuration is sent once, and checked, before the load.
         configurations: Names that `trials` are limited to; empty for all.
         stages: Likewise.
         commands_in: Where commands start; None for the current directory.
@@ -69,6 +70,7 @@ class Job:
     overrides: tuple[str, ...]
     authorized: bool = False
     calibrate: bool = False
+    preflight: bool = False
     configurations: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     commands_in: Path | None = None

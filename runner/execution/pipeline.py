@@ -1,7 +1,8 @@
 """What `runner execute` does, from top to bottom: start reading here.
 
-Per configuration: start the stack, calibrate the generator, run the trials, remove the stack. Then run the
-counter-experiments, analyze, and write the report. Every trial is in the journal before the next one begins.
+Per configuration: start the stack, send and check one request, calibrate the generator, run the trials,
+remove the stack. Then run the counter-experiments, analyze, and write the report. Every trial is in the
+journal before the next one begins.
 A signal or a fault skips ahead to the last two steps.
 """
 
@@ -27,6 +28,7 @@ from runner.execution.context import RunContext, RunState
 from runner.execution.faults import cancel_on_signal, noting_faults
 from runner.execution.inputs import RunInputs, read_inputs
 from runner.execution.job import Job, Outcome, Watcher
+from runner.execution.preflight import preflight
 from runner.execution.signals import receive_signals
 from runner.execution.trial import not_started, run_trial
 from runner.experiment.trials import Trial
@@ -125,7 +127,8 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
     """Run one configuration's trials on one stack, and on a new one after it died.
 
     Raises:
-        EnvironmentLacks: The stack did not start the first time or failed at once, or an engine is missing.
+        EnvironmentLacks: The stack did not start the first time or failed at once, the first response did not
+            pass its checks, or an engine is missing.
     """
     configuration = trials[0].configuration
     queue = deque(trials)
@@ -140,6 +143,7 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
             opener = OPENERS[configuration.topology.kind]
             async with opener(configuration.topology, context.stack_context(configuration)) as stack:
                 if calibrations is None:
+                    await preflight(stack, trial, context)
                     calibrations = await calibrate_beside(stack, trials, context)
                 raise_if_broken(stack)
                 up = ever_up = True

@@ -17,22 +17,24 @@ from typing import Any, Final
 import trio
 from msgspec.structs import replace
 
+from runner.core.codes import Role
 from runner.core.facts import (
     Event,
     LoadFacts,
     LoadSecond,
     ObservedFacts,
     ProxyFacts,
-    Role,
     Sample,
     Subject,
     TrialFacts,
     TrialStatus,
     Window,
 )
+from runner.core.status_advice import SERVER_ERROR
 from runner.core.units import NS_PER_S, Seconds
 from runner.execution.inputs import NO_RUN_INPUTS, RunInputs
 from runner.execution.job import TrialWatcher
+from runner.execution.sample_masking import with_masked_samples
 from runner.experiment.trials import Trial
 from runner.load.engine import Engine, LoadOrder, LoadStarted
 from runner.load.worker_process import WorkerPool
@@ -59,6 +61,7 @@ class _Record:
     events: list[Event] = field(default_factory=list)
     counters: Counters | None = None
     load: LoadFacts | None = None
+    app_output: tuple[str, ...] = ()
     observed: ObservedFacts | None = None
     status: TrialStatus = "aborted"
 
@@ -104,12 +107,19 @@ async def run_trial(
             nursery.start_soon(_watch_stack, stack, record, nursery.cancel_scope)
             order = LoadOrder(stack.endpoint, load, trial.stage, keep, pool, inputs.of(load))
             await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
+            if _has_server_errors(record.load):
+                record.app_output = await stack.app_output()
             nursery.cancel_scope.cancel()
         record.status = "failed" if record.events else "complete"
     finally:
         facts = _facts(trial, stack, record)
         on_facts(facts)
     return facts
+
+
+def _has_server_errors(load: LoadFacts | None) -> bool:
+    seconds = load.seconds if load else ()
+    return any(status >= SERVER_ERROR for second in seconds for status in second.statuses)
 
 
 def not_started(trial: Trial, event: Event) -> TrialFacts:
@@ -213,6 +223,7 @@ def _since_window(window: Window | None) -> Seconds | None:
 
 def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
     stage = trial.stage
+    load = record.load or _interrupted(trial, record)
     return TrialFacts(
         configuration=trial.configuration.name,
         stage=stage.name,
@@ -223,12 +234,13 @@ def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
         warmup_s=stage.warmup,
         window_s=stage.duration,
         status=record.status,
-        load=record.load or _interrupted(trial, record),
+        load=with_masked_samples(load, stack.secrets) if load and stack else load,
         observed=record.observed or _observed_so_far(record),
         events=tuple(record.events),
         topology=stack.description if stack else None,
         proves=trial.counter_experiment_for,
         change=trial.change,
+        app_output=record.app_output,
     )
 
 

@@ -1,7 +1,5 @@
 """The application under test and its proxy: models and checks that several topologies share."""
 
-from __future__ import annotations
-
 import shlex
 from typing import Annotated, Final, Literal, Self, TypeAlias
 

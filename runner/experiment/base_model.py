@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+import sys
+from types import ModuleType
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -17,13 +18,28 @@ INVALID_VALUE: Final = "invalid_value"
 CONFLICT: Final = "conflict"
 
 
+def _ignore_plugins() -> None:
+    """Let pydantic not search all installed packages for plugins, which takes a tenth of the time to start.
+
+    A plugin could also change which specifications are valid.
+    """
+    loader = ModuleType("pydantic.plugin._loader")
+    vars(loader)["get_plugins"] = tuple
+    sys.modules.setdefault(loader.__name__, loader)
+
+
+_ignore_plugins()
+
+
 class SpecModel(BaseModel):
     """A mapping in the specification: frozen, and unknown keys are refused.
 
-    A field whose key pydantic uses itself, such as ``json``, has that key as its alias.
+    For the program to start fast, only the outermost model is built; the others are part of it. Modules with
+    models do without ``from __future__ import annotations``, or pydantic would compile each annotation. A
+    field whose key pydantic uses itself, such as ``json``, has that key as its alias.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, serialize_by_alias=True)
 
     @classmethod
     def fields_by_key(cls) -> dict[str, str]:
@@ -40,8 +56,7 @@ def is_from_file(info: ValidationInfo) -> bool:
     return bool(info.context and info.context.get("from_file"))
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(NamedTuple):
     """Fields that cannot be combined; `at` leads from the reporting model down to the field to point at."""
 
     at: tuple[str | int, ...]

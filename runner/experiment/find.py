@@ -1,7 +1,5 @@
 """A stage that searches for the highest rate at which all its criteria pass."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator

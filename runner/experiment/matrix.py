@@ -7,10 +7,9 @@ depend on the values only: the same combination has the same name in every run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import Final
+from typing import Final, NamedTuple
 
 from runner.experiment.overrides import put, steps_of
 from runner.experiment.problems import Fault, Refused
@@ -23,8 +22,7 @@ MAX_NAME: Final = 48
 _NOT_VARIED: Final = ("name", "title")
 
 
-@dataclass(frozen=True, slots=True)
-class _Axis:
+class _Axis(NamedTuple):
     """One key of the matrix with its values."""
 
     mark: Mark

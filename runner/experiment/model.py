@@ -4,8 +4,6 @@ Field names are the keys of the YAML file. Parsed times are seconds and parsed s
 `runner.experiment.quantities` converts ``30s`` and ``256MiB``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
@@ -82,7 +80,9 @@ class Configuration(SpecModel):
     topology: Topology = Field(
         description="The system to build.", examples=[{"kind": "external", "url": "http://127.0.0.1:8080"}]
     )
-    load: Load = Field(Load(), description="Requests, connections and load generator.")
+    load: Load = Field(
+        default_factory=dict, validate_default=True, description="Requests, connections and load generator."
+    )
     stages: tuple[AnyStage, ...] = Field(
         min_length=1,
         max_length=100,
@@ -95,7 +95,9 @@ class Configuration(SpecModel):
     fresh_stack: Annotated[bool, Field(strict=True)] = Field(
         False, description="Start a new stack for every stage; the probes of a search share one."
     )
-    metrics: Metrics = Field(Metrics(), description="Sampling of CPU and memory.")
+    metrics: Metrics = Field(
+        default_factory=dict, validate_default=True, description="Sampling of CPU and memory."
+    )
     hypothesis: ExpectedLimit | None = Field(
         None, description="The limit you expect; the report states whether it was confirmed or refuted."
     )

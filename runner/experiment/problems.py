@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from unicodedata import east_asian_width
 
 from runner.core.errors import Problem, SpecificationError
@@ -17,8 +16,7 @@ _LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
 _LINE_WIDTH: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """One problem, before it is rendered: the message has no full stop, path and hint may be empty."""
 
     mark: Mark

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
@@ -83,8 +82,7 @@ def format_size(size: Bytes) -> str:
     return f"{size // SIZE_UNITS[unit]}{unit}"
 
 
-@dataclass(frozen=True, slots=True)
-class Time:
+class Time(NamedTuple):
     """The type of a time field: seconds as a float, with a unit in a file; 0, if `zero`, needs none."""
 
     max_s: Seconds
@@ -119,8 +117,7 @@ class Time:
         return {"anyOf": [text, {"const": 0}]} if self.zero else text
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(NamedTuple):
     """The type of a size field: whole bytes, with a unit in a file."""
 
     min_bytes: Bytes

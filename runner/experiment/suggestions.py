@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Final
 
 _MAX_DISPLAYED: Final = 60
@@ -16,6 +15,8 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return a question that suggests the most similar choice; empty if none is similar."""
     if len(word) > _MAX_COMPARED:
         return ""
+    from difflib import get_close_matches  # noqa: PLC0415  (only a message about an error needs it)
+
     by_folded = {choice.casefold(): choice for choice in choices}
     matches = get_close_matches(word.casefold(), by_folded, n=1, cutoff=_MIN_SIMILARITY)
     return f"did you mean '{by_folded[matches[0]]}'?" if matches else ""

@@ -5,15 +5,13 @@ share (``99%`` or ``0.99``), a size, or a number of cores or requests. A selecto
 word, ``duration{request=order}.p95``, makes it a threshold for one request of a mix.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
-from runner.core.facts import Role
+from runner.core.codes import Role
 from runner.core.metrics import LATENCIES, METRICS, STATISTICS, Dimension
 from runner.core.units import NS_PER_MS
 from runner.experiment.base_model import SpecModel, invalid_value

@@ -5,8 +5,6 @@ Other packages use the members that all kinds have, and never check the kind; on
 `Topology`, and an entry in `runner.stack.kinds`.
 """
 
-from __future__ import annotations
-
 import shlex
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 

@@ -1,7 +1,5 @@
 """Which requests are sent, and how often: the ``load`` and ``stages`` of a configuration."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
@@ -29,9 +27,11 @@ class Load(SpecModel):
         description="Values that ${name} inserts in path, query, headers and body; $${ is a literal ${.",
         examples=[{"token": {"env": "API_TOKEN"}}],
     )
-    request: Request = Field(Request(), description="The request to send.")
+    request: Request = Field(default_factory=dict, validate_default=True, description="The request to send.")
     expect: Expect = Field(
-        Expect(), description="Criteria for a successful response; all other responses are failures."
+        default_factory=dict,
+        validate_default=True,
+        description="Criteria for a successful response; all other responses are failures.",
     )
     requests: tuple[NamedRequest, ...] = Field(
         (),

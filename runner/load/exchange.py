@@ -466,7 +466,7 @@ class Exchange:
         return status
 
     def _opening(self, connection: Connection) -> bytes:
-        """Return the bytes that a connection's response begins with; one with a known head is in the buffer."""
+        """Return the bytes that a response begins with; one with a known head is in the buffer."""
         if connection.response is not None:
             return connection.response.opening
         return bytes(self._view[: min(connection.part.heads.count, OPENING_BYTES)])

@@ -142,8 +142,8 @@ class Response:
     def _feed_head(self, data: memoryview) -> None:
         """Parse while the head has not ended; all bytes so far are known, so that parsing can start again.
 
-        It starts again for a strange head only, never for a body: whether a body is accepted must not depend on
-        how much of it arrives together with the head.
+        It starts again for a strange head only, never for a body: whether a body is accepted must not depend
+        on how much of it arrives together with the head.
         """
         too_long = self._may_be_too_long(data)
         understood = not too_long and self._understands(data)

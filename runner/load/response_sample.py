@@ -1,6 +1,7 @@
-"""The beginning of a response that did not succeed, as a person reads it.
+"""The beginning of a response that did not succeed.
 
 A sample is taken once per failure and status, so parsing the kept bytes again costs nothing that matters.
+`runner.execution.sample_masking` makes it printable.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 import httptools
 
-from runner.core.facts import ResponseSample
+from runner.core.facts import MAX_SAMPLE, ResponseSample
 
 OPENING_BYTES: Final = 4096
 """How much of a response is kept until it is known whether it succeeded."""
@@ -18,7 +19,6 @@ MAX_STATUSES: Final = 32
 OTHER_STATUSES: Final = 0
 """What further codes are counted as."""
 
-_SHOWN_CHARACTERS: Final = 200
 _SHOWN_HEADERS: Final = frozenset(
     {
         b"allow",
@@ -35,7 +35,7 @@ _SHOWN_HEADERS: Final = frozenset(
 
 
 def response_sample(failure: str, status: int, opening: bytes) -> ResponseSample:
-    """Return a sample.
+    """Return a sample, its texts as they were received.
 
     Args:
         failure: Failure kind.
@@ -45,13 +45,13 @@ def response_sample(failure: str, status: int, opening: bytes) -> ResponseSample
     reader = _Reader()
     reader.read(opening)
     if not reader.headers_complete:
-        return ResponseSample(failure, status, body=_printable(opening))
+        return ResponseSample(failure, status, body=_text(opening))
     compressed = reader.fields.get(b"content-encoding", b"identity").lower() != b"identity"
     return ResponseSample(
         failure,
         status,
-        tuple((name.decode(), _printable(value)) for name, value in sorted(reader.fields.items())),
-        "" if compressed else _printable(reader.body),
+        tuple((name.decode(), _text(value)) for name, value in sorted(reader.fields.items())),
+        "" if compressed else _text(reader.body),
     )
 
 
@@ -91,7 +91,5 @@ class _Reader:
         self.body += data
 
 
-def _printable(data: bytes) -> str:
-    """Return text on one line; what is not printable becomes a replacement character."""
-    text = " ".join(data.decode(errors="replace").split())[:_SHOWN_CHARACTERS]
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+def _text(data: bytes) -> str:
+    return data[:MAX_SAMPLE].decode(errors="replace")

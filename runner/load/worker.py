@@ -1,4 +1,4 @@
-"""One generator process: reads an order, offers its part of a stage, and reports once a second; then the next.
+"""One generator process: for each order, it offers its part of a stage and reports once a second.
 
     python -P -m runner.load.worker < order, then the start instant, then an open pipe
 

@@ -1,7 +1,6 @@
 """Processes of the built-in engine: started light, driven by lines of JSON, ended in bounded time.
 
-They stay from stage to stage: to start Python takes 0.1 s, as much as all else that a stage costs beside its own
-length.
+They stay from stage to stage: starting Python takes 0.1 s, as much as all other overhead of a stage.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ class WorkerPool:
 
     @asynccontextmanager
     async def take(self, count: int, on_spawn: Callable[[int], None]) -> AsyncIterator[list[WorkerProcess]]:
-        """Provide processes for one stage; afterwards those that wait stay in the pool and the others are ended.
+        """Provide processes for one stage; afterwards those that wait stay in the pool, and the others end.
 
         Args:
             count: Number of processes.

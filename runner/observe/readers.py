@@ -77,7 +77,7 @@ class TreeReader:
     def uncounted(self) -> tuple[str, ...]:
         """See `Reader`."""
         return tuple(
-            f"children of {title} that ended between two samples, because it does not wait for them"
+            f"children of {title} that ended between two samples, because nothing waits for them"
             for title in self._times.losing()
         )
 

@@ -7,6 +7,7 @@ Membership is proven, never guessed: by descent, by the small parent that `runne
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -84,11 +85,17 @@ class TreeTimes:
         return self._highest_s, living
 
     def losing(self) -> tuple[str, ...]:
-        """Return the processes whose ended children are not all counted, such as ``worker (process 7)``."""
+        """Return the processes whose ended children are not all counted, such as ``worker (process 7)``.
+
+        Processes of one name are one entry, such as ``worker (12 processes)``.
+        """
         for pid in self._ended_s:
             if self._missing_s(pid) > _MISSING_S:
-                self._losing.setdefault(pid, _title(pid))
-        return tuple(self._losing.values())
+                self._losing.setdefault(pid, _name(pid))
+        pids: dict[str, list[int]] = {}
+        for pid, name in self._losing.items():
+            pids.setdefault(name, []).append(pid)
+        return tuple(_title(name, same) for name, same in pids.items())
 
     def _living(self) -> dict[int, ProcessTimes]:
         """Return the living members; a member stays one when its parent changes."""
@@ -98,7 +105,7 @@ class TreeTimes:
             if self._supervisor is None and session_of(self.pid) == self.pid:
                 pids |= with_descendants(in_session(self.pid))
             ignoring = {pid for pid in pids if ignores_children(pid)}  # children inherit it
-            self._losing |= {pid: _title(pid) for pid in ignoring if parent_of(pid) not in ignoring}
+            self._losing |= {pid: _name(pid) for pid in ignoring if parent_of(pid) not in ignoring}
         orphans = [pid for pid, times in self._known.items() if pid not in pids and _is_alive(pid, times)]
         pids |= with_descendants(orphans)
         now = {pid: times for pid in pids if (times := process_times(pid)) is not None}
@@ -141,5 +148,9 @@ def _is_alive(pid: int, times: ProcessTimes) -> bool:
     return now is not None and now.started == times.started
 
 
-def _title(pid: int) -> str:
-    return f"{name_of(pid) or 'a process'} (process {pid})"
+def _name(pid: int) -> str:
+    return name_of(pid) or "a process"
+
+
+def _title(name: str, pids: Sequence[int]) -> str:
+    return f"{name} (process {pids[0]})" if len(pids) == 1 else f"{name} ({len(pids)} processes)"

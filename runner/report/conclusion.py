@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from runner.core.codes import Limit, ProofAnswer, Validity, cpu_used_up
-from runner.core.facts import Role
+from runner.core.codes import Limit, ProofAnswer, Role, Validity, cpu_used_up
 from runner.core.results import ConfigurationResults, Stage
 from runner.report import number_format, request_cost
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown

@@ -109,6 +109,7 @@ def _section(configuration: ConfigurationResults) -> dict[str, object]:
         "replicas": replicas(stages),
         "requests": request_tables.results_by_request(stages),
         "failures": request_tables.failures_by_request(stages),
+        "failed_responses": tables.failed_responses(stages),
         "repeats": repeats(configuration),
         "thresholds": tables.thresholds(stages),
         "searches": capacity.searches(configuration),

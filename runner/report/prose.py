@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from runner.core.codes import Limit, StageStatus, Validity
-from runner.core.facts import Role
+from runner.core.codes import Limit, Role, StageStatus, Validity
 from runner.core.metrics import lost_share
 from runner.core.results import ConfigurationResults, RunInfo, Stage
 from runner.report import number_format

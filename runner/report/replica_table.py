@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from runner.core.facts import Role
+from runner.core.codes import Role
 from runner.core.results import Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, table

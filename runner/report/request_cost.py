@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from runner.core.codes import Limit
-from runner.core.facts import Role
+from runner.core.codes import Limit, Role
 from runner.core.results import ConfigurationResults, Results, Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, Section, join, listed, markdown, table

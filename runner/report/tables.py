@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from runner.core.codes import StageStatus
-from runner.core.facts import Role
+from runner.core.codes import Role, StageStatus
+from runner.core.facts import ResponseSample
 from runner.core.metrics import LATENCIES, METRICS, lost_share
 from runner.core.results import ConfigurationResults, EnvironmentValue, Stage
+from runner.core.status_advice import describe_sample, stage_advice
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
 from runner.report.number_format import NOT_APPLICABLE, NOT_MEASURED
@@ -24,6 +25,7 @@ _CPU: Final = ("cpu.app.avg", "cpu.app.peak", "cpu.system.avg")
 _COMPARED: Final = ("actual_rps", "achieved", "duration.p95", "cpu.app.avg", "cpu.system.avg")
 _DIFFERS: Final = 1.2
 _MISSED: Final = 0.99
+_STATUSES_SHOWN: Final = 8
 
 
 def details(stages: Sequence[Stage]) -> Markdown:
@@ -160,6 +162,37 @@ def outcomes(configurations: Sequence[ConfigurationResults]) -> Markdown:
     places = [_place(configuration.name, stage, len(configurations)) for configuration, stage in stages]
     rows = [[place, *counts(stage, kinds)] for place, (_, stage) in zip(places, stages, strict=True)]
     return table(head, rows)
+
+
+def failed_responses(stages: Sequence[Stage]) -> Markdown:
+    """Return how many responses had each status that is not accepted, with an example and what to do."""
+    rows = [row for stage in stages for row in (*_by_status(stage), *_other_samples(stage))]
+    head = ["Stage", "Outcome", "Requests", "First response", "What to do"]
+    return table(head, rows, words=(1, 3, 4)) if rows else EMPTY
+
+
+def _by_status(stage: Stage) -> Iterator[list[str]]:
+    """Yield a row for each of the most frequent statuses, and one for all others."""
+    counts = sorted((stage.requests.statuses or {}).items(), key=lambda item: -item[1])
+    for status, count in counts[:_STATUSES_SHOWN]:
+        shown = _shown(stage.sample_of_status(status))
+        yield [stage.title, status, number_format.count(count), shown, stage_advice(stage, status)]
+    if rest := counts[_STATUSES_SHOWN:]:
+        total = number_format.count(sum(count for _, count in rest))
+        yield [stage.title, f"{len(rest)} more", total, NOT_APPLICABLE, NOT_APPLICABLE]
+
+
+def _other_samples(stage: Stage) -> Iterator[list[str]]:
+    """Yield a row for each other failure of which there is a response."""
+    for sample in stage.samples:
+        if sample.failure != "bad_status":
+            count = number_format.count(stage.requests.failures.get(sample.failure, 0))
+            yield [stage.title, code(sample.failure), count, _shown(sample), NOT_APPLICABLE]
+
+
+def _shown(sample: ResponseSample | None) -> str:
+    text = describe_sample(sample) if sample else ""
+    return code(text) if text else NOT_APPLICABLE
 
 
 def failure_kinds(stages: Iterable[Stage]) -> list[str]:

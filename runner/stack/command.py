@@ -14,8 +14,9 @@ from pathlib import Path
 
 import trio
 
+from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Role, Subject
+from runner.core.facts import Subject
 from runner.core.units import Seconds
 from runner.stack.output import OutputTail
 from runner.stack.paths import printable

@@ -6,8 +6,9 @@ import signal
 from pathlib import Path
 from typing import Final
 
+from runner.core.codes import Role
 from runner.core.errors import StackFailed
-from runner.core.facts import Event, Role
+from runner.core.facts import Event
 from runner.stack import reaper
 from runner.stack.command import Command, oom_kills
 from runner.stack.ports import LOOPBACK, by_holder, holders, listeners

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import trio
 
+from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks, StackFailed
-from runner.core.facts import Endpoint, Event, Role, Subject, SystemDescription, Tls
+from runner.core.facts import Endpoint, Event, Subject, SystemDescription, Tls
 from runner.core.tls_context import client_context
 from runner.core.units import Seconds
 from runner.experiment.model import ExternalTopology
@@ -39,6 +40,7 @@ class ExternalStack:
     description: SystemDescription
     metrics_urls: Mapping[str, str] = field(default_factory=dict)
     status_urls: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     _broken: Event | None = field(default=None, init=False)
 
     @property
@@ -57,6 +59,10 @@ class ExternalStack:
             ended = next((process for process in self.processes if not is_running(process)), None)
             self._broken = Event("app-died", f"the app's process {ended.pid} has ended") if ended else None
         return self._broken
+
+    async def app_output(self) -> tuple[str, ...]:
+        """Return nothing: another program reads what the service writes."""
+        return ()
 
     async def wait_broken(self) -> Event:
         """Wait until one of the processes ends."""

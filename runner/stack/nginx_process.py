@@ -13,8 +13,9 @@ from typing import Final
 
 import trio
 
+from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import ProxyFacts, Role
+from runner.core.facts import ProxyFacts
 from runner.experiment.model import Proxy
 from runner.stack.command import Command, start
 from runner.stack.nginx import (

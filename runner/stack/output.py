@@ -63,7 +63,7 @@ class OutputTail:
             text = b"".join(self._chunks).decode(errors="surrogateescape")  # as in the environment
         masked = mask_secrets(text, self._secrets, keep=self._keep)
         readable = masked.encode(errors="surrogateescape").decode(errors="replace")
-        lines = map(_printable, readable.splitlines())
+        lines = map(printable, readable.splitlines())
         return tuple(line for line in lines if line)[-count:]
 
     def close_write_end(self) -> None:
@@ -117,7 +117,8 @@ class OutputTail:
             self._kept -= len(self._chunks.popleft())
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
+    """Return a line without control characters and tabs, cut to a bounded length."""
     expanded = line.replace("\t", "    ")
     plain = "".join(character if character.isprintable() else " " for character in expanded)
     return plain.rstrip()[:_LINE_CHARACTERS]

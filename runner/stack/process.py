@@ -14,8 +14,9 @@ from typing import Final
 
 import trio
 
+from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks, StackFailed
-from runner.core.facts import Endpoint, Event, Role, Subject, SystemDescription
+from runner.core.facts import Endpoint, Event, Subject, SystemDescription
 from runner.experiment.model import App, ProcessTopology
 from runner.stack import reaper
 from runner.stack.command import Command, start
@@ -24,7 +25,7 @@ from runner.stack.cpu_affinity import check_cpus
 from runner.stack.diagnosis import death_event, other_holder, start_hint, title
 from runner.stack.nginx_process import NginxProcess, start_nginx
 from runner.stack.ports import LOOPBACK, by_holder, fill_port, free_port, is_free
-from runner.stack.protocols import KEPT_LINES, StackContext
+from runner.stack.protocols import KEPT_LINES, QUOTED_LINES, StackContext
 from runner.stack.readiness import wait_ready
 from runner.stack.secrets import inherited_variables
 
@@ -46,6 +47,7 @@ class ProcessStack:
     description: SystemDescription
     metrics_urls: Mapping[str, str]
     status_urls: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
     _broken: Event | None = field(default=None, init=False)
 
     @property
@@ -60,6 +62,11 @@ class ProcessStack:
             dead = next((command for command in self.commands if command.death()), None)
             self._broken = death_event(dead) if dead else None
         return self._broken
+
+    async def app_output(self) -> tuple[str, ...]:
+        """Return the last lines of each replica."""
+        replicas = [command for command in self.commands if command.role is Role.APP]
+        return tuple(line for replica in replicas for line in replica.output.lines(QUOTED_LINES))
 
     async def wait_broken(self) -> Event:
         """Wait until one of the commands dies."""
@@ -156,6 +163,7 @@ def _stack(
         if app.metrics
         else {},
         status_urls={nginx.command.name: nginx.status_url} if nginx else {},
+        secrets=inherited_variables(app.env_from, os.environ),
     )
 
 

@@ -29,6 +29,8 @@ class Guard(Protocol):
 
 KEPT_LINES: Final = 1000
 """How many of the last output lines of a command or container are kept."""
+QUOTED_LINES: Final = 5
+"""How many of the last output lines of each replica a report quotes."""
 
 Keep = Callable[[str, bytes], None]
 """Stores a file, given its name and content, in the run's archive; never raises."""
@@ -92,6 +94,13 @@ class Stack(Protocol):
     @property
     def status_urls(self) -> Mapping[str, str]:
         """Subject name to the URL of nginx's own counters (stub_status); empty without nginx."""
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Name to value of what no stored text may contain."""
+
+    async def app_output(self) -> tuple[str, ...]:
+        """Return the last lines that the app has written, secrets masked; empty where that is not known."""
 
     @property
     def broken(self) -> Event | None:

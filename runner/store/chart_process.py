@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn in a child process whose end costs the charts and nothing else."""
+"""Charts as SVG and their script, made in a child process whose end costs the charts and nothing else."""
 
 from __future__ import annotations
 
@@ -45,25 +45,32 @@ def draw(charts: Sequence[Chart]) -> Pictures:
     return drawn
 
 
+def chart_script() -> str:
+    """Return Vega, Vega-Lite and vega-embed as one script; empty if the library cannot make it."""
+    lines = _output_of_child(None).splitlines(keepends=True)
+    script = json.loads(lines[0]) if lines and lines[0].endswith(b"\n") else ""
+    return script if isinstance(script, str) else ""
+
+
 def _svgs(charts: Sequence[Chart]) -> Iterator[str | None]:
     """Yield each chart as SVG in light colours, None if it cannot be drawn; fewer if the child died."""
     try:
-        request = json.dumps([themed(chart, dark=False) for chart in charts], allow_nan=False)
+        request = json.dumps([themed(chart, dark=False) for chart in charts], allow_nan=False).encode()
     except ValueError:  # a number that is none
         return
-    for line in _output_of_child(request.encode()).splitlines(keepends=True):
+    for line in _output_of_child(request).splitlines(keepends=True):
         if not line.endswith(b"\n"):
             return
         svg = json.loads(line)
         yield svg if isinstance(svg, str) and len(svg) <= _MAX_SVG else None
 
 
-def _output_of_child(request: bytes) -> bytes:
-    """Return what the child printed, complete or not."""
+def _output_of_child(request: bytes | None) -> bytes:
+    """Return what the child printed, complete or not; None requests the script."""
     try:
         return subprocess.run(
             [sys.executable, "-P", "-m", _WORKER, VEGA_LITE],
-            input=request,
+            input=request or b"null",
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             check=False,

@@ -1,7 +1,8 @@
 """Draws charts in a process of its own: the library aborts its process on some inputs.
 
 Reads one JSON array of Vega-Lite specifications from stdin, and writes one line of JSON per chart, the SVG
-or null. Run by `runner.store.chart_process`.
+or null. For null instead of an array it writes the script that draws charts in a browser. Run by
+`runner.store.chart_process`.
 """
 
 from __future__ import annotations
@@ -32,14 +33,28 @@ def _svg(spec: Any, version: str) -> str | None:
     return svg
 
 
+def _script(version: str) -> str:
+    make: Any = vl_convert.javascript_bundle  # its stub demands an argument that is optional
+    script: str = make(vl_version=version)
+    return script
+
+
 def main(version: str) -> None:
-    """Draw every chart, in order; the lines before a failure are complete."""
+    """Draw every chart, in order, or make the script; the lines before a failure are complete."""
     _limit(resource.RLIMIT_DATA, _MAX_MEMORY_BYTES)
     _limit(resource.RLIMIT_CPU, _MAX_CPU_S)
     _limit(resource.RLIMIT_CORE, 0)
-    for spec in json.load(sys.stdin):
-        sys.stdout.write(json.dumps(_svg(spec, version)) + "\n")
-        sys.stdout.flush()
+    request = json.load(sys.stdin)
+    if request is None:
+        _write(_script(version))
+        return
+    for spec in request:
+        _write(_svg(spec, version))
+
+
+def _write(text: str | None) -> None:
+    sys.stdout.write(json.dumps(text) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class RunFile(Struct, frozen=True):
         stages: Names of the stages that were selected; empty for all.
         authorized: Whether load may be sent to hosts that the specification allows.
         calibrate: Whether the generator is calibrated first.
+        preflight: Whether one request of each configuration is checked first.
         commands_in: Where commands start, relative to the run's folder; absent for the current directory.
     """
 
@@ -49,6 +50,7 @@ class RunFile(Struct, frozen=True):
     stages: tuple[str, ...] = ()
     authorized: bool = False
     calibrate: bool = True
+    preflight: bool = True
     commands_in: str | UnsetType = UNSET
 
     def to_json(self) -> bytes:

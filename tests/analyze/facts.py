@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from runner.analyze.results import results
 from runner.core import histogram
+from runner.core.codes import Role
 from runner.core.facts import (
     Event,
     LoadFacts,
     LoadSecond,
     ObservedFacts,
-    Role,
     RunFacts,
     Sample,
     Subject,

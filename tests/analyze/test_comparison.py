@@ -119,6 +119,15 @@ def test_a_single_run_shows_that_requests_began_to_fail(failed, verdict):
     assert found.verdict in {verdict, "equivalent"} - ({"equivalent"} if verdict == "worse" else set())
 
 
+def test_more_losses_than_requests_which_only_an_edited_file_names_are_compared():
+    base, head = (run(Random(seed), repeats=1) for seed in (1, 2))
+    requests = replace(stages(head)[0].requests, scheduled=10, failed=500)
+
+    found = metric(compare([base], [each_stage(head, requests=requests)]), "200 RPS", "lost")
+
+    assert (found.head, found.verdict) == (50, "worse")
+
+
 def test_a_single_run_shows_that_a_rate_is_no_longer_sustained():
     base, head = (run(Random(seed), repeats=1) for seed in (1, 2))
     short = (replace(stage, actual_rps=stage.actual_rps * 0.92, achieved=0.92) for stage in stages(head))

@@ -14,12 +14,13 @@ from runner.core.facts import (
     LoadFacts,
     LoadSecond,
     ObservedFacts,
+    ResponseSample,
     Sample,
     Throttling,
     TrialFacts,
 )
 from runner.core.metrics import METRICS
-from runner.core.results import Latency, Results, ThresholdResult, ThrottlingShare, Usage
+from runner.core.results import Latency, Results, Stage, ThresholdResult, ThrottlingShare, Usage
 from runner.report.markdown import render_markdown
 from runner.store.results_file import encode_results
 from tests.analyze.facts import (
@@ -243,6 +244,49 @@ def test_the_advice_fits_how_requests_failed(kind, advice):
     assert advice in stage.verdict.findings[0].advice
 
 
+def refused(statuses: dict[int, int], *samples: ResponseSample, app_output: tuple[str, ...] = ()) -> Stage:
+    """The stage of a second in which no request succeeded."""
+    failed = sum(statuses.values())
+    failures = {"bad_status": failed}
+    second = LoadSecond(
+        0, failed, failed, failures=failures, statuses=dict(statuses), samples=(*samples, *samples)
+    )
+    offered = replace(HEALTHY.load, planned=failed, seconds=(second,))
+    facts = replace(HEALTHY, load=offered, app_output=app_output)
+    return stages_of(facts)[0]
+
+
+REDIRECT = ResponseSample("bad_status", 302, (("location", "/login"),), "moved")
+
+
+def test_statuses_are_in_the_results_and_the_most_frequent_one_decides_the_advice():
+    stage = refused({302: 80, 0: 5, 500: 15}, REDIRECT, app_output=("a line", "another"))
+
+    assert stage.requests.statuses == {"other": 5, "302": 80, "500": 15}
+    assert stage.samples == (REDIRECT,)
+    (finding, *_) = stage.verdict.findings
+    assert finding.summary.endswith("most of them bad_status with status 302")
+    assert "redirects are not followed" in finding.advice
+    assert finding.advice.endswith("(Location: /login)")
+    assert [item.name for item in finding.evidence] == [
+        "bad_status", "status 302", "status 500", "status other"
+    ]  # fmt: skip
+
+
+def test_without_refused_responses_the_results_have_neither_statuses_nor_samples():
+    encoded = msgspec.json.decode(encode_results(results_of(HEALTHY)))
+
+    stage = encoded["configurations"][0]["stages"][0]
+    assert "statuses" not in stage["requests"]
+    assert {"samples", "app_output"}.isdisjoint(stage)
+
+
+def test_the_advice_for_a_server_error_quotes_the_last_line_of_the_app():
+    advice = refused({500: 100}, app_output=("a line", "database is locked")).verdict.findings[0].advice
+
+    assert advice == "read the service's log for these requests; the app's last output: database is locked"
+
+
 def test_connections_are_part_of_the_results_where_they_were_counted():
     counts = ConnectionCounts(opened=12, closed_by_server=3)
     (stage, *_) = stages_of(replace(HEALTHY, load=replace(HEALTHY.load, connections=counts)))
@@ -268,6 +312,17 @@ second_facts = st.builds(
     connect=latency,
     dispatch_delay=latency,
     first_byte=latency,
+    statuses=st.dictionaries(st.integers(0, 999), small),
+    samples=st.lists(
+        st.builds(
+            ResponseSample,
+            st.sampled_from(FAILURE_KINDS),
+            st.integers(0, 999),
+            st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=2).map(tuple),
+            st.text(max_size=5),
+        ),
+        max_size=3,
+    ).map(tuple),
 )
 load_facts = st.builds(
     LoadFacts,

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
@@ -10,10 +11,22 @@ from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 from msgspec.structs import replace
 
-from runner.archive.hdrlog import METRICS, EncodedTrial, encoded_trials, interval_log, tags
+from runner.archive.hdrlog import (
+    METRICS,
+    EncodedHistogram,
+    EncodedLoad,
+    EncodedPart,
+    EncodedSecond,
+    EncodedTrial,
+    encoded_trials,
+    interval_log,
+    tags,
+)
 from runner.core.facts import TrialFacts
 from runner.core.histogram import HIGHEST_US, Histogram, merge
-from runner.store.journal import read
+from runner.store.journal import Journal, read
+from tests.analyze.facts import RUN
+from tests.analyze.mixes import Offered, mixed_trial
 from tests.archive.folders import REPORTS
 from tests.publish.node_tools import node_tools
 
@@ -129,3 +142,36 @@ def test_a_run_without_histograms_gives_a_log_without_intervals(tmp_path):
     path.write_text(interval_log([TRIAL]), encoding="utf-8")
 
     assert intervals(path) == []
+
+
+def test_each_request_of_a_mix_has_lines_with_its_name_in_the_tag(tmp_path):
+    facts = mixed_trial(search=Offered(75, 75, 2.0), order=Offered(25, 20, 8.0))
+    journal = tmp_path / "journal.ndjson"
+    Journal(journal).append(RUN, facts)
+    path = tmp_path / "histograms.hlog"
+    path.write_text(interval_log(encoded_trials(journal.read_bytes(), "journal.ndjson")), encoding="utf-8")
+
+    counts = Counter()
+    for histogram in intervals(path):
+        counts[histogram.get_tag()] += histogram.total_count
+
+    assert counts == {
+        "shop/100-RPS/1/duration": 4 * 95,
+        "shop/100-RPS/1/response_time": 4 * 95,
+        "shop/100-RPS/1/request=search/duration": 4 * 75,
+        "shop/100-RPS/1/request=search/response_time": 4 * 75,
+        "shop/100-RPS/1/request=order/duration": 4 * 20,
+        "shop/100-RPS/1/request=order/response_time": 4 * 20,
+    }
+
+
+def test_a_name_of_a_request_cannot_break_a_line():
+    second = EncodedSecond(index=0, parts={"a, b\nTag=c": EncodedPart(duration=EncodedHistogram("x", 1))})
+
+    log = interval_log([replace(TRIAL, load=EncodedLoad((second,)))])
+
+    assert log.splitlines()[-1].startswith("Tag=a/s/1/request=a-b-Tag-c/duration,")
+
+
+def test_a_run_without_a_mix_has_the_same_log_as_before(log):
+    assert "request=" not in log.read_text()

@@ -92,6 +92,14 @@ HOSTILE = {
         zip_with([*SMALL.items(), (MANIFEST, make_manifest(SMALL).replace(b"\n", b"\r\n"))]),
         ": missing",
     ),
+    "the manifest lists a name with a colour for terminals": (
+        zip_with([*SMALL.items(), (MANIFEST, make_manifest(SMALL | {"\x1b[31mred": b""}))]),
+        "\N{REPLACEMENT CHARACTER}[31mred: missing",
+    ),
+    "the manifest lists such a name twice": (
+        zip_with([*SMALL.items(), (MANIFEST, 2 * make_manifest({"\x1b[31mred": b""}))]),
+        "\N{REPLACEMENT CHARACTER}[31mred is listed twice",
+    ),
     "the manifest is no text": (zip_with([*SMALL.items(), (MANIFEST, b"\xff")]), "not UTF-8"),
     "a name leads out of the folder": (zip_of(("../evil", b"")), "points outside"),
     "a name leads out of it in the middle": (zip_of(("charts/../../evil", b"")), "points outside"),
@@ -147,6 +155,7 @@ def test_it_is_refused_with_a_reason_and_nothing_is_written(tmp_path, content, s
 
     assert says in "\n".join([caught.value.message, *caught.value.details])
     assert str(path) in caught.value.message
+    assert all(text.isprintable() for text in (caught.value.message, *caught.value.details))
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -15,16 +15,15 @@ from tests.cli.test_execute import results_of, wait_for
 _DELAYS_S = [n / 100 for n in range(0, 40, 3)]
 
 
-def start(cli, *arguments, preexec_fn=None, **environment):
+def start(cli, *arguments, before=(), **environment):
     return subprocess.Popen(
-        cli.words(arguments),
+        [*before, *cli.words(arguments)],
         cwd=cli.folder,
         env=cli.environment | environment,
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=preexec_fn,
     )
 
 
@@ -56,10 +55,9 @@ def test_ctrl_c_while_a_command_starts_prints_nothing(cli, command):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
 def test_a_signal_that_is_ignored_at_the_start_stays_ignored(cli, number):
     spec = cli.write(stages=[{"rps": 20, "duration": "2s"}])
-    process = start(
-        cli, "execute", spec, "--no-lock", "--no-calibrate", "--out", "run",
-        preexec_fn=lambda: signal.signal(number, signal.SIG_IGN),
-    )  # fmt: skip
+    ignoring = ["sh", "-c", f'trap \'\' {number.name.removeprefix("SIG")}; exec "$0" "$@"']
+    process = start(cli, "execute", spec, "--no-lock", "--no-calibrate", "--out", "run", before=ignoring)
+    wait_for(process, "starting the")
     process.send_signal(number)
     wait_for(process, "offering")
     process.send_signal(number)

@@ -230,14 +230,7 @@ COMMANDS = [
     ["archive", "ls", ARCHIVE],
     ["init", "--out", "a.yaml", "--", sys.executable, "-m", "http.server", "{port}"],
 ]
-LIMITS = [
-    "ulimit -n 12",
-    "ulimit -n 6",
-    "ulimit -n 40",
-    "ulimit -v 200000",
-    "ulimit -v 120000",
-    "ulimit -d 60000",
-]
+LIMITS = ["ulimit -n 12", "ulimit -n 40", "ulimit -v 200000", "ulimit -v 100000"]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command)[:24])

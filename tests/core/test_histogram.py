@@ -1,4 +1,10 @@
+import base64
 import math
+import struct
+import time
+import tracemalloc
+import zlib
+from random import Random
 
 import pytest
 from hdrh.histogram import HdrHistogram
@@ -80,7 +86,55 @@ def test_damaged_text_is_refused_as_such(text):
         decode(text, total_ns=0, max_ns=0)
 
 
-def test_an_empty_histogram_has_no_mean_and_no_percentiles():
+def encoded(payload: bytes) -> str:
+    header = struct.pack(">iiiiqqd", 0x1C849313, len(payload), 0, 3, 1, HIGHEST_US, 1.0)
+    packed = zlib.compress(header + payload)
+    return base64.b64encode(struct.pack(">ii", 0x1C849314, len(packed)) + packed).decode()
+
+
+@pytest.mark.parametrize("longest", [b"\xfe" + b"\xff" * 8 + b"\x01", b"\x80" * 8 + b"\x01"])
+def test_numbers_of_64_bits_are_read(longest):
+    assert decode(encoded(longest), total_ns=0, max_ns=0).count >= 2**55
+
+
+@pytest.mark.parametrize("digits", [10, 9 * BUCKETS - 1])
+def test_a_longer_number_is_refused_at_once(digits):
+    began = time.process_time()
+
+    with pytest.raises(ValueError, match="more than 64 bits"):
+        decode(encoded(b"\x80" * digits + b"\x01"), total_ns=0, max_ns=0)
+
+    assert time.process_time() - began < 0.1
+
+
+@pytest.mark.parametrize("counts", [{-1: 1}, {65_536: 1}, {0: -1}, {0: 2**64}])
+def test_counts_that_no_histogram_has_are_refused(counts):
+    with pytest.raises(ValueError, match="out of range"):
+        Histogram(counts)
+
+
+@pytest.mark.parametrize("count", [1, 65_535, 65_536, 2**40])
+def test_counts_of_any_size_are_kept_and_in_order(count):
+    ours = Histogram({9: 1, 3: count})
+
+    assert list(ours.items()) == [(3, count), (9, 1)]
+    assert ours.count == count + 1
+    assert merge([ours, ours]).counts == {3: 2 * count, 9: 2}
+
+
+def test_ten_minutes_of_histograms_need_a_few_megabytes():
+    random = Random(1)
+    tracemalloc.start()
+    try:
+        kept = [histogram.of(random.randrange(3_000_000) for _ in range(500)) for _ in range(300)]
+        assert tracemalloc.get_traced_memory()[0] / len(kept) < 3_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_empty_histogram_is_false_and_has_no_mean_and_no_percentiles():
     empty = Histogram()
 
+    assert not empty
+    assert histogram.of([0])
     assert (empty.count, empty.mean_ms, empty.max_ms, empty.percentile_ms(95)) == (0, None, None, None)

@@ -1,5 +1,6 @@
 """Values in a JSON document: paths of names and indices directly, others through the library."""
 
+import re
 import subprocess
 import sys
 
@@ -56,7 +57,7 @@ def test_a_path_selects_what_the_rfcs_library_selects(path, steps, values):
     ],
 )
 def test_what_is_no_path_or_could_run_for_ever_is_refused(path, why):
-    with pytest.raises(ValueError, match=why):
+    with pytest.raises(ValueError, match=re.escape(why)):
         check(path)
 
 
@@ -74,7 +75,8 @@ def test_a_document_can_neither_exhaust_the_stack_nor_select_without_end():
 def test_simple_paths_do_not_import_the_library():
     code = (
         "import sys; from runner.core.jsonpath import check; check('$.a[0]');"
-        "from runner.experiment.load import read_spec; print('jsonpath_rfc9535' in sys.modules, 're2' in sys.modules)"
+        "from runner.experiment.load import read_spec;"
+        "print('jsonpath_rfc9535' in sys.modules, 're2' in sys.modules)"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert printed.stdout == "False False\n"

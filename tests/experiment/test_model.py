@@ -81,6 +81,25 @@ def test_a_pid_listed_twice_is_refused() -> None:
     assert with_("topology.pids=[7, 8, 7]", MINIMAL) == "topology.pids[2]: pid 7 is listed twice"
 
 
+@pytest.mark.parametrize(
+    ("load", "subject"),
+    [
+        ("load={engine: k6}", "engine k6"),
+        ("load={cross_check: true}", "cross_check uses engine k6, which"),
+        ("load={engine: k6, cross_check: true}", "engine k6"),
+    ],
+)
+def test_k6_cannot_spread_load_over_all_addresses(load: str, subject: str) -> None:
+    everywhere = MINIMAL.replace('8080"}', '8080", resolve: all}')
+
+    assert read(everywhere, "load={engine: builtin}").configurations[0].topology.resolve == "all"
+    assert with_(load, everywhere) == (
+        f"topology.resolve: {subject} connects to one address only "
+        "(remove 'resolve', or use engine builtin without cross_check)"
+    )
+    assert read(MINIMAL, load).configurations[0].topology.resolve == "first"
+
+
 ACCEPTED = [
     ("a Host header", "load.request.headers={Host: example.com}"),
     ("a header that looks like a number", "load.request.headers={X-Retry: 3}"),

@@ -20,7 +20,9 @@ class _Elements(HTMLParser):
         names = " ".join((tag, *(name for name, _ in attrs)))
         addresses = [value or "" for name, value in attrs if name in {"href", "src", "srcset", "action"}]
         assert CANARY not in names, f"an element of a text of the run: <{names}>"
-        assert not any(CANARY in address for address in addresses), f"an address of a text of the run: {addresses}"
+        assert not any(CANARY in address for address in addresses), (
+            f"an address of a text of the run: {addresses}"
+        )
 
     def handle_endtag(self, tag):
         assert CANARY not in tag, f"the end of an element of a text of the run: </{tag}>"

@@ -13,12 +13,14 @@ CANARY = "zqx"
 """Part of each hostile text and of no other: what is made from the text must not have it in markup."""
 HOSTILE = (
     "<zqx onzqx=1>", "</td></table><zqx>", '"><img src=zqx onerror=zqx>', "[zqx](http://zqx.example)",
-    "![zqx](http://zqx.example/)", "<http://zqx.example>", "javascript:zqx", "`zqx` ``zqx``", "|zqx|\n|-|\n",
-    "\n\n# zqx\n\n<zqx>", "--><zqx>", "]]><zqx>", "&lt;zqx&gt;", "=zqx()", "+zqx", "-zqx", "@zqx", "\t=zqx", "\r=zqx",
-    "zqx\x00", "zqx\x1b[31m", "zqx\u202e", "zqx\\", "zqx\ud7ff\U0010ffff", "{{zqx}}", "{zqx}", "%szqx", "zqx" * 400,
+    "![zqx](http://zqx.example/)", "<http://zqx.example>", "javascript:zqx", "`zqx` ``zqx``",
+    "|zqx|\n|-|\n", "\n\n# zqx\n\n<zqx>", "--><zqx>", "]]><zqx>", "&lt;zqx&gt;", "=zqx()", "+zqx", "-zqx",
+    "@zqx", "\t=zqx", "\r=zqx", "zqx\x00", "zqx\x1b[31m", "zqx\u202e", "zqx\\", "zqx\ud7ff\U0010ffff",
+    "{{zqx}}", "{zqx}", "%szqx", "zqx"*400,
 )  # fmt: skip
 NUMBERS = (
-    0, 1, -1, 2, 0.5, -0.0, 1e-9, 99.9, 100, 1e3, 65535, 2**31, 2**53, 2**63 - 1, 2**64, -(2**63), 1e15, 1e18, 1e300, 5e-324,
+    0, 1, -1, 2, 0.5, -0.0, 1e-9, 99.9, 100, 1e3, 65535, 2**31, 2**53, 2**63-1, 2**64, -(2**63), 1e15,
+    1e18, 1e300, 5e-324,
 )  # fmt: skip
 _MAX_STEPS = 4
 
@@ -34,10 +36,8 @@ def _byte_step(data: bytes, random: Random, tokens: Sequence[bytes]) -> bytes:
     begin, end = sorted(random.randint(0, len(data)) for _ in range(2))
     end = min(end, begin + random.choice((1, 4, 16, 64)))
     match random.randrange(7):
-        case 0:
-            return data[:begin] + random.choice(tokens) + data[begin:]
-        case 1:
-            return data[:begin] + random.choice(tokens) + data[end:]
+        case 0 | 1 as replaced:
+            return data[:begin] + random.choice(tokens) + data[end if replaced else begin :]
         case 2:
             return data[:begin] + data[end:]
         case 3:
@@ -61,7 +61,9 @@ def mutate_json(data: bytes, random: Random) -> bytes:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
-        return mutate_bytes(data, random, [b"{", b"}", b"[", b"]", b'"', b",", b":", b"null", b"NaN", b"\\ud800"])
+        return mutate_bytes(
+            data, random, [b"{", b"}", b"[", b"]", b'"', b",", b":", b"null", b"NaN", b"\\ud800"]
+        )
     for _ in range(random.choice((1, 1, 1, 2, _MAX_STEPS))):
         value = _json_step(value, random)
     return json.dumps(value).encode()
@@ -86,7 +88,11 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
     inside = [value]
     while inside:
         holder = inside.pop()
-        for key in list(holder) if isinstance(holder, dict) else range(len(holder) if isinstance(holder, list) else 0):
+        for key in (
+            list(holder)
+            if isinstance(holder, dict)
+            else range(len(holder) if isinstance(holder, list) else 0)
+        ):
             yield holder, key
             inside.append(holder[key])
 

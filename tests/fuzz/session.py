@@ -1,6 +1,7 @@
 """Fuzzes one target in a process of its own: guided by coverage where atheris is installed, else by chance.
 
     python -m tests.fuzz.session TARGET CORPUS SECONDS [--by-chance]
+    python -m tests.fuzz.session TARGET - LIBFUZZER_ARGUMENTS
 
 Inputs that reach new code are added to the folder CORPUS. A finding ends the process with a traceback and an
 exit status that is not 0, and leaves its input as `CORPUS.finding-*`.
@@ -16,25 +17,34 @@ import time
 from pathlib import Path
 from random import Random
 
-from tests.fuzz.target import Target, corpus, load
+from tests.fuzz.target import Target, inputs, load
 
 _MAX_SECONDS_AN_INPUT = 10
 _MAX_MEMORY_MIB = 1500
 
 
-def main(name: str, folder: str, seconds: str, *options: str) -> None:
+def main(name: str, corpus: str, *options: str) -> None:
     """Fuzz until the time is over or something is found."""
-    by_chance = "--by-chance" in options or importlib.util.find_spec("atheris") is None
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    (_by_chance if by_chance else _guided)(name, Path(folder), float(seconds))
+    if corpus == "-":
+        _guided(name, *options)
+        return
+    folder, seconds = Path(corpus), float(options[0])
+    folder.mkdir(parents=True, exist_ok=True)
+    if "--by-chance" in options or importlib.util.find_spec("atheris") is None:
+        _by_chance(name, folder, seconds)
+    else:
+        limit = f"-max_total_time={max(1, round(seconds))}"
+        _guided(name, limit, f"-artifact_prefix={corpus}.finding-", corpus, begin_in=folder)
 
 
-def _guided(name: str, folder: Path, seconds: float) -> None:
+def _guided(name: str, *arguments: str, begin_in: Path | None = None) -> None:
+    """Run libFuzzer, which ends the process; to merge, it runs this command again."""
     import atheris
 
     with atheris.instrument_imports(include=["runner", "yaml"]):
-        target = load(name)
-    _write_seeds(name, target, folder)
+        target = load(name)  # not before: what is imported already is not measured
+    if begin_in:
+        _write_inputs(name, begin_in)
 
     def mutated(data: bytes, max_bytes: int, seed: int) -> bytes:
         random = Random(seed)
@@ -42,24 +52,27 @@ def _guided(name: str, folder: Path, seconds: float) -> None:
             return atheris.Mutate(data, max_bytes)
         return target.mutate(data, random)[:max_bytes]
 
-    arguments = [
-        f"-max_total_time={max(1, round(seconds))}", f"-max_len={target.max_bytes}", f"-timeout={_MAX_SECONDS_AN_INPUT}",
-        f"-rss_limit_mb={_MAX_MEMORY_MIB}", f"-artifact_prefix={folder}.finding-", "-len_control=0",
-        "-print_final_stats=1", "-verbosity=1", str(folder),
-    ]  # fmt: skip
-    atheris.Setup([sys.argv[0], *arguments], target.check, custom_mutator=mutated)
+    command = f"{sys.executable} -m tests.fuzz.session {name} -"
+    limits = (
+        f"-max_len={target.max_bytes}",
+        f"-timeout={_MAX_SECONDS_AN_INPUT}",
+        f"-rss_limit_mb={_MAX_MEMORY_MIB}",
+    )
+    atheris.Setup(
+        [command, *limits, "-print_final_stats=1", *arguments], target.check, custom_mutator=mutated
+    )
     atheris.Fuzz()
 
 
 def _by_chance(name: str, folder: Path, seconds: float) -> None:
     target = load(name)
-    inputs = [*target.seeds(), *corpus(name)]
+    known = inputs(name)
     ends = time.monotonic() + seconds
     for seed in itertools.count():
         random = Random(seed)
-        data = inputs[seed] if seed < len(inputs) else target.mutate(random.choice(inputs), random)
+        data = known[seed] if seed < len(known) else target.mutate(random.choice(known), random)
         _check(target, data[: target.max_bytes], folder)
-        if time.monotonic() > ends:
+        if seed >= len(known) and time.monotonic() > ends:
             print(f"stat::number_of_executed_units: {seed + 1}", file=sys.stderr)
             return
 
@@ -75,8 +88,8 @@ def _check(target: Target, data: bytes, folder: Path) -> None:
         raise
 
 
-def _write_seeds(name: str, target: Target, folder: Path) -> None:
-    for data in (*target.seeds(), *corpus(name)):
+def _write_inputs(name: str, folder: Path) -> None:
+    for data in inputs(name):
         (folder / _digest(data)).write_bytes(data)
 
 

@@ -42,9 +42,10 @@ def load(name: str) -> Target:
     return target
 
 
-def corpus(name: str) -> list[bytes]:
-    """Return the inputs that are kept, in a fixed order."""
-    return [path.read_bytes() for path in sorted((HERE / "corpus" / name).glob("*"))]
+def inputs(name: str) -> list[bytes]:
+    """Return the seeds of a target and the inputs that are kept, in a fixed order."""
+    kept = sorted((HERE / "corpus" / name).glob("*"))
+    return [*load(name).seeds(), *(path.read_bytes() for path in kept)]
 
 
 def accepted(read: Callable[[], T]) -> T | None:

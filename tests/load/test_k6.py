@@ -1,7 +1,9 @@
 """k6's counts compared with the server's."""
 
+import itertools
 import os
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,8 +11,10 @@ import pytest
 import trio
 
 from runner.load.k6.binary import which_k6
+from runner.load.response_sample import OTHER_STATUSES
 from tests.load.k6_stage import Run, offer, offer_both, order
 from tests.servers.by_path import MIX, Seen, full_accept_queue, server_by_path
+from tests.servers.scripted import scripted
 
 pytestmark = [
     pytest.mark.k6,
@@ -229,3 +233,19 @@ async def test_a_fractional_rate_is_kept(server: Seen):
     run = await offer(order(server.port, rps=2.5, duration=1.0))
 
     assert run.facts.planned == run.total("sent") == len(server.requests) == 3
+
+
+async def test_statuses_are_counted_one_by_one_where_k6_has_a_counter_for_them():
+    codes = itertools.cycle([200, 302, 429, 418])
+
+    def script(client, _request) -> None:
+        client.sendall(b"HTTP/1.1 %d x\r\nContent-Length: 0\r\n\r\n" % next(codes))
+
+    with scripted(script) as port:
+        run = await offer(order(port, rps=80, duration=1.0, warmup=0.5))
+
+    counts: Counter[int] = Counter()
+    for second in run.facts.seconds:
+        counts.update(second.statuses)
+    assert set(counts) == {302, 429, OTHER_STATUSES}
+    assert sum(counts.values()) == run.failures["bad_status"] == 60

@@ -93,6 +93,7 @@ def summary(**changed):
         "succeeded": 200,
         "late": 0,
         "failures": {"reset": 0},
+        "statuses": {"302": 0},
         "dropped": 0,
         "warmup_sent": 100,
         "warmup_in_window": 0,

@@ -44,6 +44,7 @@ def totals(draw: st.DrawFn) -> Totals:
         began_ms=None,
         duration={},
         connect={},
+        statuses=draw(st.dictionaries(st.integers(300, 599), st.integers(1, 500))),
     )
 
 
@@ -69,6 +70,9 @@ def test_corrected_seconds_sum_up_to_the_summary_whatever_was_read_live(
     assert [second.index for second in window] == list(range(math.ceil(window_s)))
     assert sum(second.succeeded for second in measured) == totals.succeeded
     assert dict(failures) == totals.failures
+    assert [second.statuses for second in whole if second.statuses] == (
+        [totals.statuses] if totals.statuses else []
+    )
     assert sum(second.dropped for second in measured) == totals.dropped
     assert sum(second.sent for second in measured) == totals.sent
     assert sum(second.scheduled for second in measured) == totals.sent + totals.dropped

@@ -212,6 +212,34 @@ def test_data_that_is_no_http_is_a_protocol_fault(data):
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b"5\nhello\n0\n\n",
+        b"5\r\nhello\n0\r\n\r\n",
+        b"5\r\nhello\r\n0\r\n\n",
+        b"5\r\nhello\r\n0\r\nno colon\r\n\r\n",
+        b"5\r\nhello\r\n0\r\nX: 1\r\n\rY: 2\r\n\r\n",
+        b"5\r\nhello\r\n0\r\nX: 1\n\r\n",
+        b"hello",
+    ],
+)
+def test_whether_a_body_is_refused_does_not_depend_on_its_pieces(body):
+    data = OK + b"Transfer-Encoding: chunked\r\n\r\n" + body
+    whole = is_refused(data)
+
+    assert {is_refused(data, cut) for cut in range(len(data))} == {whole}
+    assert is_refused(data, *range(len(data))) == whole
+
+
+def is_refused(data: bytes, *cuts: int) -> bool:
+    try:
+        read(data, *cuts)
+    except ProtocolFault:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
     ("data", "reason"),
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n", "no status line of HTTP/1"),

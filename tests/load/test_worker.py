@@ -44,10 +44,14 @@ def start(process: subprocess.Popen) -> None:
 
 
 def reports(process: subprocess.Popen) -> tuple[list[WorkerSecond], WorkerEnd]:
-    """Read until the worker ends."""
-    *seconds, end = [decode_progress(line) for line in process.stdout]
-    assert isinstance(end, WorkerEnd)
-    return seconds, end
+    """Read until the stage ends."""
+    seconds = []
+    for line in process.stdout:
+        message = decode_progress(line)
+        if isinstance(message, WorkerEnd):
+            return seconds, message
+        seconds.append(message)
+    raise AssertionError("the worker ended without a last message")
 
 
 def test_a_worker_exits_at_once_when_the_runner_has_exited():
@@ -114,7 +118,9 @@ def test_a_worker_stays_on_its_processors():
 @pytest.mark.parametrize("quantum_ns", [0, 250_000, 1_000_000])
 def test_the_quantum_changes_no_count(quantum_ns):
     with scripted(respond) as port:
-        stage = order(port, rate=2000.0, warmup=0.1001, duration=0.3, quantum_ns=quantum_ns)
+        stage = order(
+            port, rate=2000.0, warmup=0.1001, duration=0.3, quantum_ns=quantum_ns, max_in_flight=800
+        )
         with worker(stage) as process:
             start(process)
             seconds, _ = reports(process)

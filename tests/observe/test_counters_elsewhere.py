@@ -14,7 +14,8 @@ import pytest
 import trio
 from msgspec.structs import replace
 
-from runner.core.facts import Endpoint, Role, Subject, Window
+from runner.core.codes import Role
+from runner.core.facts import Endpoint, Subject, Window
 from runner.observe.counters.conntrack import parse_conntrack, read_conntrack
 from runner.observe.counters.gather import Counters
 from runner.observe.counters.level import Level
@@ -190,7 +191,8 @@ def read_as_nobody(watched):
     """Counters without privileges: reasons by (scope, name), and the keys of readable ones."""
     script = f"""
 import os, time, trio
-from runner.core.facts import Role, Subject, Window
+from runner.core.codes import Role
+from runner.core.facts import Subject, Window
 from runner.observe.counters.gather import Counters
 start = time.monotonic_ns()
 watched = Subject("app", Role("{watched.role}"), "process", {watched.pid}, {watched.started})

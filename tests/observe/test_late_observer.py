@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from runner.analyze.resource_usage import cpu_of, observer_lateness
-from runner.core.facts import ObservedFacts, Role, Sample, Subject, Throttling, Window
+from runner.core.codes import Role
+from runner.core.facts import ObservedFacts, Sample, Subject, Throttling, Window
 from runner.observe import sampler
 from runner.observe.processes import start_ticks
 from runner.observe.readers import Reading
@@ -29,7 +30,8 @@ time.sleep(60)
 """
 SAMPLES = """
 import json, sys, time, trio
-from runner.core.facts import Role, Subject, Window
+from runner.core.codes import Role
+from runner.core.facts import Subject, Window
 from runner.observe.processes import start_ticks
 from runner.observe.sampler import watch
 pid, seconds = int(sys.argv[1]), float(sys.argv[2])

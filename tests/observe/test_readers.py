@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from runner.core.facts import Role, Subject
+from runner.core.codes import Role
+from runner.core.facts import Subject
 from runner.observe.processes import descendants, start_ticks
 from runner.observe.readers import ProcessReader, SystemReader, TreeReader, reader_for
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.facts import Role, Subject, Window
+from runner.core.codes import Role
+from runner.core.facts import Subject, Window
 from runner.observe.environment import _read, environment
 from runner.observe.processes import start_ticks
 from runner.observe.readers import Reading, SystemReader

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from runner.core.facts import Role, Subject, Window
+from runner.core.codes import Role
+from runner.core.facts import Subject, Window
 from runner.observe.cgroups import control_group_of, group_pids
 from runner.observe.counters.members import processes
-from runner.observe.processes import resident_bytes, start_ticks
+from runner.observe.processes import name_of, resident_bytes, start_ticks
 from runner.observe.readers import GroupReader, TreeReader, reader_for
 from runner.observe.sampler import watch
 from runner.stack import supervisor_process
@@ -229,9 +230,7 @@ def test_a_process_that_ignores_its_children_is_named(supervised):
 
     assert 0.2 < used <= BURNED_S + 0.1
     assert phrase.startswith("children of python")
-    assert phrase.endswith(
-        f"(process {pid}) that ended between two samples, because it does not wait for them"
-    )
+    assert phrase.endswith(f"(process {pid}) that ended between two samples, because nothing waits for them")
 
 
 async def test_the_note_says_what_the_cpu_of_a_subject_does_not_include():
@@ -245,7 +244,7 @@ async def test_the_note_says_what_the_cpu_of_a_subject_does_not_include():
 
     (note,) = facts.notes
     assert note.startswith("the CPU time of app does not include children of python")
-    assert note.endswith("that ended between two samples, because it does not wait for them")
+    assert note.endswith("that ended between two samples, because nothing waits for them")
 
 
 def test_threads_files_and_listeners_are_read_of_orphans_too():
@@ -271,3 +270,20 @@ def test_a_group_with_strangers_is_not_taken_for_a_trees_own(own_group):
     with program("", own_group) as (_, pid), program("", own_group) as (_, stranger):
         assert group_pids(control_group_of(pid)) == {pid, stranger}
         assert isinstance(reader_for(Subject("app", Role.APP, "tree", pid)), TreeReader)
+
+
+def test_many_processes_that_ignore_their_children_are_one_entry():
+    code = """
+def middle():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    time.sleep(1.5)
+pids = [fork(middle) for _ in range(5)]
+for pid in pids:
+    os.waitpid(pid, 0)
+"""
+    with program(code) as (process, pid):
+        name, reader = name_of(pid), TreeReader(pid)
+        measured(reader, process)
+
+    (phrase,) = reader.uncounted()
+    assert phrase.startswith(f"children of {name} (5 processes) that ended between two samples")

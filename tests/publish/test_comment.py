@@ -18,6 +18,7 @@ from runner.publish.difference import differences
 from runner.publish.sanitize import sanitized, without_commands
 from runner.store.results_file import encode_results, parse_results
 from tests.analyze.facts import BUSY, HEALTHY, OVERLOADED, RUN, results_of
+from tests.report import mixes
 from tests.store.results_places import documents, with_text
 
 RESULTS = json.loads(encode_results(results_of(HEALTHY, BUSY, OVERLOADED, run=RUN)))
@@ -258,3 +259,18 @@ def test_a_problem_becomes_an_annotation_at_its_place():
         "::error file=a%2Cb%3Ac.yaml,line=3,col=5,title=Specification%3A a[0]::is 50%25 off,%0Areally (1:2)",
         "::error file=a%2Cb%3Ac.yaml,title=Specification::no file",
     ]
+
+
+def test_the_results_of_a_mix_are_folded_and_among_what_is_left_out_first():
+    results = mixes.mix(lossy="order")
+    draft = Draft(results)
+
+    text = draft.render(MAX_LENGTH)
+    section = text.partition("<summary>Results by request</summary>")[2].partition("</details>")[0]
+    assert section.count("`order`") == 4 + 4
+    short = draft.render(len_utf16(text) - 3000)
+    assert "<summary>Results by request</summary>" in short or "requests of " in short
+
+
+def test_a_comment_on_a_run_without_a_mix_has_no_results_by_request():
+    assert "by request" not in text_of(RESULTS)

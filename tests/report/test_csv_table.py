@@ -4,9 +4,10 @@ import io
 import pytest
 
 from runner.core.metrics import METRICS
-from runner.core.results import Latency
+from runner.core.results import Latency, ThresholdResult
 from runner.report.csv_table import render_csv
 from runner.store.results_file import encode_results, parse_results
+from tests.report import mixes
 from tests.report.stored_results import RESULTS, first_stage, stored, with_stage
 
 RUNS = ["app-server", "capacity", "docker-4k", "single-process"]
@@ -78,3 +79,26 @@ def test_text_that_a_spreadsheet_would_calculate_stays_text(name):
 
 def test_names_with_commas_quotes_and_line_breaks_are_one_cell():
     assert rows_of(with_stage(stored("single-process"), name='a,"b"\nc'))[0]["stage"] == 'a,"b"\nc'
+
+
+def test_each_request_of_a_mix_is_a_row_after_that_of_its_stage():
+    rows = rows_of(mixes.mix())
+
+    assert [row["request"] for row in rows[:6]] == ["", "search", "view", "add-to-cart", "order", ""]
+    order = rows[4]
+    assert (order["stage"], order["target_rps"], order["scheduled"]) == ("100 RPS", "5", "100")
+    assert float(order["duration_ms.p95"]) == first_stage(mixes.mix()).parts["order"].duration_ms.p95
+    assert order["cpu_cores.app.avg"] == ""
+    assert rows[0]["cpu_cores.app.avg"] != ""
+
+
+def test_a_row_counts_the_failed_thresholds_of_its_own_request():
+    failed = ThresholdResult("errors{request=order} < 1%", ok=False, value=0.2, request="order")
+
+    rows = rows_of(with_stage(mixes.mix(), thresholds=(failed,)))
+
+    assert [row["thresholds_failed"] for row in rows[:5]] == ["1", "0", "0", "0", "1"]
+
+
+def test_the_columns_are_the_same_with_and_without_a_mix():
+    assert list(rows_of(mixes.mix())[0]) == list(rows_of(stored("single-process"))[0])

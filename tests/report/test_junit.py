@@ -2,9 +2,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from runner.core.codes import StageStatus, Validity
+from runner.core.codes import StageStatus, Unbounded, Validity
 from runner.core.results import StageValidity, ThresholdResult
 from runner.report.junit import render_junit
+from tests.report import mixes
 from tests.report.stored_results import stored, with_experiment, with_stage
 
 
@@ -81,3 +82,27 @@ def test_hostile_names_stay_text():
     assert "]]><!-- \ufffd[31m: is a valid measurement" in [
         case.get("name") for case in root.iter("testcase")
     ]
+
+
+def test_a_valid_stage_states_the_metrics_of_each_request_on_a_line():
+    root = ET.fromstring(render_junit(mixes.mix(lossy="order")))
+
+    figures = root.find(".//system-out").text.splitlines()
+
+    assert figures[-4:] == [
+        "search: Actual RPS 60 RPS, Achieved 100 %, Failed or Dropped 0 %, p95 Duration 0.97 ms",
+        "view: Actual RPS 25 RPS, Achieved 100 %, Failed or Dropped 0 %, p95 Duration 1.94 ms",
+        "add-to-cart: Actual RPS 10 RPS, Achieved 100 %, Failed or Dropped 0 %, p95 Duration 2.90 ms",
+        "order: Actual RPS 5 RPS, Achieved 100 %, Failed or Dropped 20 %, p95 Duration no value: 20 % failed or "
+        "dropped",
+    ]
+
+
+def test_a_failed_threshold_on_a_request_says_what_that_request_lost():
+    expr = "duration{request=order}.p95 < 10ms"
+    lost = ThresholdResult(expr, ok=False, value=None, unbounded=Unbounded.LOST, request="order")
+
+    root = ET.fromstring(render_junit(with_stage(mixes.mix(lossy="order"), thresholds=(lost,))))
+
+    (failure,) = root.findall(".//failure")
+    assert failure.get("message") == f"{expr} failed: no value: 20 % failed or dropped"

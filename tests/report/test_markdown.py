@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from runner.analyze.usl import Law
-from runner.core.facts import Event, SystemDescription
+from runner.core.facts import Event, LoadSecond, ResponseSample, SystemDescription
 from runner.report.markdown import render_markdown
 from runner.report.summary import summary_rows
 from tests.analyze import searches
@@ -92,6 +92,51 @@ def test_what_was_not_measured_is_never_a_zero():
 
     assert re.search(r"\*\*Avg App CPU \(cores\)\*\* +\| +not measured", text)
     assert "The CPU usage of the service was not measured." in text
+
+
+def refused(statuses, *samples, **changes):
+    """A trial in which no response was accepted."""
+    failed = sum(statuses.values())
+    second = LoadSecond(
+        0, failed, failed, failures={"bad_status": failed}, statuses=statuses, samples=samples
+    )
+    return replace(HEALTHY, load=replace(HEALTHY.load, seconds=(second,)), **changes)
+
+
+def failed_responses(facts) -> list[list[str]]:
+    """The cells of the table of failed responses."""
+    text = render_markdown(results_of(facts))
+    _, _, after = text.partition("### Failed Responses\n\n")
+    rows = [line for line in after.partition("\n\n")[0].splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in rows[2:]]
+
+
+def test_failed_responses_are_listed_by_status_with_an_example_and_advice():
+    redirect = ResponseSample("bad_status", 302, (("location", "/login"),), "moved")
+    facts = refused({500: 40, 302: 60}, redirect, app_output=("no such table",))
+
+    (first, second) = failed_responses(facts)
+    assert first[:4] == ["100 RPS", "302", "60", "`location: /login; body: moved`"]
+    assert first[4].endswith("(Location: /login)")
+    assert second[:4] == ["100 RPS", "500", "40", "–"]
+    assert second[4].endswith("the app's last output: no such table")
+
+
+def test_only_the_most_frequent_statuses_are_listed():
+    rows = failed_responses(refused({status: status for status in range(400, 420)}))
+
+    assert [row[1] for row in rows] == [*map(str, range(419, 411, -1)), "12 more"]
+    assert rows[-1][2] == f"{sum(range(400, 412)):,}"
+
+
+def test_other_failures_are_listed_if_there_is_a_response():
+    facts = refused({302: 1}, ResponseSample("bad_body", 200, (), "down for maintenance"))
+
+    assert failed_responses(facts)[1][1:4] == ["`bad_body`", "0", "`body: down for maintenance`"]
+
+
+def test_a_report_without_failed_responses_has_no_such_table():
+    assert "Failed Responses" not in render_markdown(results_of(HEALTHY))
 
 
 HOSTILE = "<script>alert(1)</script> | `code` \n# heading @everyone ```"

@@ -36,7 +36,10 @@ def test_a_placeholder_can_name_a_format():
         ("actual_rps > 100", 1999.6, "2,000 RPS"),
         ("cpu.app.avg < 1.5", 0.987, "0.99 cores"),
         ("memory.app.peak < 1GiB", 312.4, "312 MiB"),
+        ("duration{request=order}.p95 < 200ms", 3.084, "3.08 ms"),
+        ("errors{ request = order } < 0.1%", 0.002, "0.2 %"),
         ("unknown < 1", 2.5, "2.5"),
+        ("unknown{request=order}.p95 < 1", 2.5, "2.5"),
     ],
 )
 def test_a_threshold_shows_its_value_in_the_unit_of_its_metric(expr, value, text):

@@ -88,12 +88,14 @@ def _read_request(client: socket.socket, *, body: bool) -> bytes:
         ),
         0,
     )
-    while len(content) < length:
+    pieces, missing = [content], length - len(content)
+    while missing > 0:
         piece = client.recv(65536)
         if not piece:
             return b""
-        content += piece
-    return head + b"\r\n\r\n" + content
+        pieces.append(piece)
+        missing -= len(piece)
+    return head + b"\r\n\r\n" + b"".join(pieces)
 
 
 @contextlib.contextmanager

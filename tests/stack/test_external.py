@@ -5,8 +5,9 @@ import subprocess
 import pytest
 import trio
 
+from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks, StackFailed
-from runner.core.facts import Endpoint, Role
+from runner.core.facts import Endpoint
 from runner.experiment.model import ExternalTopology
 from runner.stack.external import open_external
 from runner.stack.ports import free_port

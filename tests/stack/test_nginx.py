@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
+from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Role
 from runner.experiment.model import Proxy
 from runner.stack import reaper
 from runner.stack.control_group import create_group, remove_group

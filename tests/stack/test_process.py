@@ -12,8 +12,8 @@ import httpx
 import pytest
 import trio
 
+from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks, StackFailed
-from runner.core.facts import Role
 from runner.experiment.model import App, ProcessTopology, Proxy
 from runner.stack.process import open_process
 from runner.stack.reaper import is_running, look_up, run_processes, start_ticks
@@ -506,3 +506,16 @@ async def test_a_nul_in_a_word_is_refused(ctx):
     error = await failure(ProcessTopology.model_construct(app=app, replicas=1, cpus=(), proxy=None), ctx)
 
     assert "contains a NUL character" in error.message
+
+
+async def test_the_last_lines_of_each_replica_are_known_while_they_run_and_masked(ctx, monkeypatch):
+    monkeypatch.setenv("TOKEN", "hunter2-token")
+    code = "[print(n, os.environ['TOKEN'], flush=True) for n in range(9)]; serve(port)"
+    replicated = topology(python(code), env_from=["TOKEN"]).model_copy(update={"replicas": 2})
+
+    async with open_process(replicated, ctx) as stack:
+        output = await stack.app_output()
+
+        assert stack.secrets == {"TOKEN": "hunter2-token"}
+        assert "hunter2" not in repr(stack)
+    assert output == tuple(f"{n} [TOKEN]" for n in (4, 5, 6, 7, 8)) * 2

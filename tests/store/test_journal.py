@@ -5,13 +5,13 @@ import pytest
 from msgspec.structs import replace
 
 from runner.core import histogram
+from runner.core.codes import Role
 from runner.core.errors import OutputError, StoredRunError
 from runner.core.facts import (
     Event,
     LoadFacts,
     LoadSecond,
     ObservedFacts,
-    Role,
     RunFacts,
     Sample,
     Subject,

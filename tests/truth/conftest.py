@@ -55,7 +55,7 @@ def start(folder: Path, cases: list[Case], words: Sequence[str] = ()) -> subproc
     return subprocess.Popen(
         [
             *words, str(RUNNER), "execute", str(path), "--out", str(folder / "run"),
-            "--no-lock", "--no-calibrate", "--quiet", "--json",
+            "--no-lock", "--no-calibrate", "--no-preflight", "--quiet", "--json",
         ],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": f"{ROOT / 'tests' / 'without_pictures'}:{ROOT}"},

@@ -70,6 +70,7 @@ def test_a_plain_process(truth, shared, case, request):
 
 
 @NEEDS_ROOT
+@pytest.mark.verdict
 def test_a_port_range_of_100(truth):
     truth.words = in_a_namespace("echo 40000 40099 > /proc/sys/net/ipv4/ip_local_port_range")
     truth.shows("connection-limited", process("--sleep-ms", "300"), 800, connection="new")
@@ -83,6 +84,7 @@ def in_a_namespace(command):
 
 
 @pytest.mark.nginx
+@pytest.mark.verdict
 def test_nginx_with_at_most_32_connections(truth):
     proxy = {"kind": "nginx", "connections": 32, "workers": 1}
     topology = process("--sleep-ms", "100", proxy=proxy)
@@ -91,6 +93,7 @@ def test_nginx_with_at_most_32_connections(truth):
 
 @NEEDS_ROOT
 @pytest.mark.skipif(not CONNTRACK_MAX.exists(), reason="this host tracks no connections")
+@pytest.mark.verdict
 def test_a_connection_table_that_is_too_small(truth):
     """The limit is the whole host's, so it is lowered for three seconds and restored."""
     before = CONNTRACK_MAX.read_text()
@@ -132,6 +135,7 @@ def static_nginx(folder, port):
 
 @pytest.mark.nginx
 @pytest.mark.parametrize(("connection", "rps"), [("keep-alive", 30_000), ("keep-alive", 22_000)])
+@pytest.mark.verdict
 def test_one_nginx_worker_before_a_cheap_app(truth, tmp_path, connection, rps):
     topology = {
         "kind": "process",
@@ -141,14 +145,17 @@ def test_one_nginx_worker_before_a_cheap_app(truth, tmp_path, connection, rps):
     truth.shows("proxy-cpu-limited", topology, rps, connection=connection, max_in_flight=500)
 
 
+@pytest.mark.verdict
 def test_programs_that_use_the_hosts_cpu(truth, eaters):
     truth.shows("host-cpu-limited", process("--burn-us", "400"), 2200, max_in_flight=400)
 
 
+@pytest.mark.verdict
 def test_programs_that_use_the_hosts_cpu_and_new_connections(truth, eaters):
     truth.shows("host-cpu-limited", process("--burn-us", "200"), 2500, connection="new", max_in_flight=400)
 
 
+@pytest.mark.verdict
 def test_a_program_on_the_one_processor_that_the_app_may_use(truth):
     """The host has idle CPU and the thread looks half idle: only its waits for a processor show the limit."""
     own, last = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
@@ -181,6 +188,7 @@ def already_running(*words):
             running.kill()
 
 
+@pytest.mark.verdict
 def test_a_busy_service_whose_processes_are_not_named(truth):
     """It is busy but may as well be waiting: without its CPU, neither verdict is possible."""
     with already_running("--burn-us", "2000") as port:
@@ -193,6 +201,7 @@ def test_a_busy_service_whose_processes_are_not_named(truth):
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["stopped", "killed"])
+@pytest.mark.verdict
 def test_a_generator_worker(truth, number):
     running = truth.start(Case("generator-limited", process(), 300, seconds=5))
     worker = wait_for_worker(running)
@@ -225,6 +234,7 @@ def container(folder, *words, **limits):
 
 @pytest.mark.docker
 @pytest.mark.parametrize("cpus", [0.2, 0.4])
+@pytest.mark.verdict
 def test_a_cpu_limit(truth, tmp_path, cpus):
     truth.shows(
         "app-quota-throttled", container(tmp_path, "--burn-us", "1000", cpus=cpus), 700, max_in_flight=500
@@ -233,11 +243,13 @@ def test_a_cpu_limit(truth, tmp_path, cpus):
 
 @pytest.mark.docker
 @pytest.mark.parametrize("memory", ["48MiB", "96MiB"])
+@pytest.mark.verdict
 def test_a_memory_limit(truth, tmp_path, memory):
     truth.shows("memory-limited", container(tmp_path, "--leak-kib", "200", memory=memory), 400)
 
 
 @pytest.mark.docker
+@pytest.mark.verdict
 def test_a_healthy_container(truth, tmp_path):
     truth.shows("within-capacity", container(tmp_path, cpus=1.0, memory="128MiB"), 200)
 
@@ -247,6 +259,7 @@ def test_a_healthy_container(truth, tmp_path):
 
 @pytest.mark.docker
 @pytest.mark.parametrize(("connection", "rps"), [("new", 14_000), ("keep-alive", 75_000)])
+@pytest.mark.verdict
 def test_docker_proxy_before_a_quick_app(truth, tmp_path, connection, rps):
     app = {"build": image(tmp_path), "port": 8080, "command": ["python", "/quick.py", "{port}"]}
     topology = {"kind": "docker", "app": app, "publish": "port"}

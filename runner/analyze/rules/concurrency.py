@@ -8,8 +8,7 @@ from typing import Final
 
 from runner.analyze.kernel_counters import counters, gc_evidence, is_local, stolen_cores
 from runner.analyze.rules.types import Judgement, Match, Rule
-from runner.core.codes import Confidence, Limit
-from runner.core.facts import Role
+from runner.core.codes import Confidence, Limit, Role
 from runner.core.results import Evidence, Finding, RuledOut, Stage
 
 IDLE_HOST: Final = 0.85

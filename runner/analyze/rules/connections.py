@@ -9,8 +9,7 @@ from typing import Final
 from runner.analyze.kernel_counters import counters, counters_with_prefix, increase, is_local
 from runner.analyze.rules.connection_signs import exhausted, fullest, increases, place, slow_to_accept
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
-from runner.core.codes import Cause, Confidence, Limit
-from runner.core.facts import Role
+from runner.core.codes import Cause, Confidence, Limit, Role
 from runner.core.results import Evidence, RuledOut, Stage
 
 SYN_REPEATED: Final = 0.01

@@ -7,8 +7,7 @@ from typing import Final
 from runner.analyze.kernel_counters import counters, gc_evidence, is_local, stolen_cores
 from runner.analyze.rules.threads import ONE_CORE, busiest_thread, role_of, threads
 from runner.analyze.rules.types import OWN_BOUND, Judgement, Match, Rule
-from runner.core.codes import Cause, Confidence, Limit
-from runner.core.facts import Role
+from runner.core.codes import Cause, Confidence, Limit, Role
 from runner.core.results import Evidence, Finding, RuledOut, Stage
 from runner.core.units import percent
 

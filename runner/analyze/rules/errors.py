@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
-from runner.core.codes import Confidence, Limit
-from runner.core.facts import Role
+from runner.core.codes import Confidence, Limit, Role
 from runner.core.metrics import lost_share
 from runner.core.results import Evidence, Finding, RuledOut, Stage
+from runner.core.status_advice import stage_advice
 
 ACHIEVED: Final = 0.99
 TOLERATED_ERRORS: Final = 0.01
 _MOST_FAILED: Final = 0.5
+_SHOWN: Final = 8
 _REFUSED: Final = frozenset(
     {"bad_status", "bad_header", "bad_body", "protocol", "closed_early", "connect_refused", "reset"}
 )
@@ -63,13 +64,18 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
     if total < TOLERATED_ERRORS * scheduled:
         return RuledOut(Limit.ERROR, summary)
     worst = max(failures, key=lambda kind: failures[kind])
+    statuses = sorted((stage.requests.statuses or {}).items(), key=lambda item: -item[1])
+    status = statuses[0][0] if statuses and worst == "bad_status" else ""
     return Match(
         Finding(
             Limit.ERROR,
             Confidence.PROVEN if total >= _MOST_FAILED * scheduled else Confidence.LIKELY,
-            f"{summary}, most of them {worst}",
-            tuple(Evidence(kind, count, "requests") for kind, count in sorted(failures.items())),
-            _CLOSED_ADVICE if worst in _CLOSED else _ADVICE,
+            f"{summary}, most of them {worst}{f' with status {status}' if status else ''}",
+            (
+                *(Evidence(kind, count, "requests") for kind, count in sorted(failures.items())),
+                *(Evidence(f"status {code}", count, "responses") for code, count in statuses[:_SHOWN]),
+            ),
+            stage_advice(stage, status) if status else _CLOSED_ADVICE if worst in _CLOSED else _ADVICE,
         )
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.analyze.kernel_counters import counters
-from runner.core.facts import Role
+from runner.core.codes import Role
 from runner.core.results import CounterReading, Evidence, Stage
 
 ONE_CORE: Final = 0.85

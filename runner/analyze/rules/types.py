@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from runner.core.codes import Cause, Limit
-from runner.core.facts import Role
+from runner.core.codes import Cause, Limit, Role
 from runner.core.results import Finding, RuledOut, Stage
 
 CPU_LIMITS: Final = frozenset(

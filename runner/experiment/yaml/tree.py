@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from runner.experiment.suggestions import harmless
 
 _PLAIN_KEY: Final = re.compile(r"[\w-]{1,60}")
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A place in the file or in a ``--set``.
 
     Attributes:
@@ -33,8 +31,7 @@ class Mark:
     override: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A single value: None, bool, int, float or text."""
 
     mark: Mark
@@ -42,8 +39,7 @@ class Scalar:
     value: object
 
 
-@dataclass(frozen=True, slots=True)
-class ListNode:
+class ListNode(NamedTuple):
     """A YAML sequence."""
 
     mark: Mark
@@ -51,8 +47,7 @@ class ListNode:
     items: Sequence[Node]
 
 
-@dataclass(frozen=True, slots=True)
-class MapNode:
+class MapNode(NamedTuple):
     """A YAML mapping; keys are text and unique."""
 
     mark: Mark
@@ -63,16 +58,14 @@ class MapNode:
 Node: TypeAlias = Scalar | ListNode | MapNode
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One key of a mapping with its value."""
 
     key: Mark
     value: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The deepest node on a path, and the mark of its key, or its own mark if it has none."""
 
     node: Node

@@ -26,6 +26,8 @@ const tls = new Trend("good_tls", true);
 const late = new Counter("good_late");
 const failed = {};
 for (const kind of order.failure_kinds) failed[kind] = new Counter(`failed_${kind}`);
+const refused = {}; // by status; 0 stands for those that order.json does not list
+for (const status of order.statuses) refused[status] = new Counter(`status_${status}`);
 const warmupSent = new Counter("warmup_sent");
 const warmupFailed = new Counter("warmup_failed");
 const warmupInWindow = new Counter("warmup_good_in_window");
@@ -66,6 +68,7 @@ function send() {
 function countMeasured(response, failure) {
   if (failure !== null) {
     failed[failure].add(1);
+    if (failure === "bad_status") (refused[response.status] || refused[0]).add(1);
     return;
   }
   const timings = response.timings;
@@ -121,11 +124,14 @@ export function handleSummary(data) {
   const count = (name) => (values(name) ? values(name).count : 0);
   const failures = {};
   for (const kind of order.failure_kinds) failures[kind] = count(`failed_${kind}`);
+  const statuses = {};
+  for (const status of order.statuses) statuses[status] = count(`status_${status}`);
   const summary = {
     began_ms: values("schedule_began") ? values("schedule_began").min : null,
     succeeded: count("good_duration"),
     late: count("good_late"),
     failures: failures,
+    statuses: statuses,
     dropped: count("dropped_iterations"),
     warmup_sent: count("warmup_sent"),
     warmup_in_window: count("warmup_good_in_window"),

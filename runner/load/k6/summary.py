@@ -32,6 +32,7 @@ class Totals:
         succeeded: Successful requests, `late` ones included.
         late: Those of them whose response arrived after the window's end.
         failures: Failure kind to count, none of them 0.
+        statuses: Status code to count, of `bad_status` failures; 0 is the code of those counted together.
         dropped: Due in the window and never sent, because no virtual user was free.
         completed: Successful responses within the window, the warm-up's last ones included.
         began_ms: When k6 began its schedule, on the system's clock; None if it never did.
@@ -49,6 +50,7 @@ class Totals:
     duration: Latencies
     connect: Latencies
     tls: Latencies = field(default_factory=dict)
+    statuses: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def sent(self) -> int:
@@ -82,6 +84,7 @@ def _totals(summary: dict[str, Any], plan: Plan) -> Totals:
         duration=_latencies(summary["duration"]),
         connect=_latencies(summary["connect"]),
         tls=_latencies(summary["tls"]),
+        statuses={int(status): int(count) for status, count in summary["statuses"].items() if count},
     )
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec.structs import replace
+
 from runner.core.facts import FAILURE_KINDS, LoadSecond
 from runner.core.units import Seconds
 from runner.load.k6.summary import Totals
@@ -100,6 +102,8 @@ def corrected(live: Iterable[LoadSecond], totals: Totals, window_s: Seconds) -> 
         )
         for index in range(last + 1)
     ]
+    # k6 counts statuses for the whole window only
+    window[last] = replace(window[last], statuses=dict(totals.statuses))
     drain = LoadSecond(last + 1, succeeded=totals.late, completed=totals.late, failures=left)
     warmup = [second for second in known.values() if second.index < 0]
     return (*warmup, *window, *([drain] if totals.late or left else []))

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from runner.core.facts import Endpoint, Role, Subject
+from runner.core.codes import Role
+from runner.core.facts import Endpoint, Subject
 from runner.observe.counters import host
 from runner.observe.counters.conntrack import read_conntrack
 from runner.observe.counters.files import read_files

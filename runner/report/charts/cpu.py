@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from runner.core.facts import Role
+from runner.core.codes import Role
 from runner.core.results import Results, Stage
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
@@ -26,11 +27,11 @@ class Finished:
     last_lines: tuple[str, ...]
 
 
-async def run_command(command: Sequence[str], *, guard: Guard) -> Finished:
+async def run_command(command: Sequence[str], *, guard: Guard, cwd: Path | None = None) -> Finished:
     """Run a program in a process group of its own; cancellation ends the whole group."""
     with TemporaryFile() as output:
         process = await trio.lowlevel.open_process(
-            command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command, stdout=output, stderr=subprocess.STDOUT, cwd=cwd, start_new_session=True
         )
         guard.process(process.pid)
         try:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from docker import APIClient
 
-from runner.core.facts import Role
+from runner.core.codes import Role
 from runner.experiment.model import DockerTopology, Proxy
 from runner.stack.cpu_affinity import cpu_list
 from runner.stack.docker import labels

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import httpx
 
-from runner.core.facts import BuildFacts, EngineFacts, ImageFacts, LimitFacts, Role, SystemDescription
+from runner.core.codes import Role
+from runner.core.facts import BuildFacts, EngineFacts, ImageFacts, LimitFacts, SystemDescription
 from runner.core.units import BYTES_PER_MIB
 from runner.experiment.model import DockerTopology
 from runner.stack.docker.build import BuiltImage

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from runner.core.facts import Role
+from runner.core.codes import Role
 from runner.stack.docker.stack import Container
 from runner.stack.ports import LOOPBACK
 

@@ -13,8 +13,9 @@ from typing import Final
 
 import trio
 
+from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks, StackFailed
-from runner.core.facts import Endpoint, Role
+from runner.core.facts import Endpoint
 from runner.core.units import Seconds
 from runner.experiment.model import DockerTopology
 from runner.stack.cpu_affinity import check_cpus

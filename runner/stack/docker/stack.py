@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from runner.core.facts import Endpoint, Event, Role, Subject, SystemDescription
+from runner.core.codes import Role
+from runner.core.facts import Endpoint, Event, Subject, SystemDescription
 from runner.core.masking import mask_secrets
 from runner.core.units import BYTES_PER_MIB, Seconds
 from runner.stack.command import describe_exit
@@ -15,6 +16,8 @@ from runner.stack.docker import labels
 from runner.stack.docker.containers import ContainerPlan
 from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, call_sdk
 from runner.stack.docker.events import ContainerEvent, subscribe
+from runner.stack.output import printable
+from runner.stack.protocols import QUOTED_LINES
 from runner.stack.reaper import live_start_ticks
 
 _LOG_LINES: Final = 20
@@ -77,6 +80,23 @@ class DockerStack:
         if self._broken is None and not all(container.alive for container in self.containers):
             self._broken = post_mortem(self.engine, self.containers)
         return self._broken
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """The variables that the containers inherit."""
+        return {name: value for part in self.containers for name, value in part.plan.secrets.items()}
+
+    async def app_output(self) -> tuple[str, ...]:
+        """Return the last lines of each replica, in the order of the replicas."""
+        try:
+            return await self.engine.call(self._app_output)
+        except (EngineRefused, EngineUnavailable):
+            return ()
+
+    def _app_output(self) -> tuple[str, ...]:
+        replicas = [container for container in self.containers if container.plan.role is Role.APP]
+        lines = (line for replica in replicas for line in last_lines(self.engine, replica, QUOTED_LINES))
+        return tuple(map(printable, lines))
 
     async def wait_broken(self) -> Event:
         """Wait, without polling, until the engine reports that a container ended, or itself ends."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks, StackFailed
-from runner.core.facts import Role
 from runner.stack.docker import labels
 from runner.stack.docker.containers import ContainerPlan, create_arguments
 from runner.stack.docker.engine import Engine, EngineRefused, run_concurrently

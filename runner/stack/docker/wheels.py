@@ -83,10 +83,11 @@ async def _download(requirements: Path, target: Path, machine: str, guard: Guard
             "--only-binary=:all:",
             f"--python-version={PYTHON}",
             *platforms,
-            f"--requirement={requirements}",
+            f"--requirement={requirements.name}",  # pip cannot print a path that is not UTF-8
             f"--dest={target}",
         ],
         guard=guard,
+        cwd=requirements.parent,
     )
     if finished.code:
         raise EnvironmentLacks(

@@ -19,10 +19,21 @@ from tests.fuzz.targets import journal
 from tests.fuzz.targets.specification import TOKENS
 
 NAMES = (
-    "../zqx", "/zqx", "a/../../zqx", "zqx\x00", "C:\\zqx", "a//b", "zqx\n", "con", "charts/a-light.svg", "logs/a/b.log",
-    "report.md", "provenance/git.json", "spec.yaml", "a" * 300,
+    "../zqx", "/zqx", "a/../../zqx", "zqx\x00", "C:\\zqx", "a//b", "zqx\n", "con", "charts/a-light.svg",
+    "logs/a/b.log", "report.md", "provenance/git.json", "spec.yaml", "a" * 300,
 )  # fmt: skip
-ZIP = (b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"PK\x07\x08", b"\x00\x00", b"\xff\xff\xff\xff", b"\x08\x00", b"\x09\x00", b"../")
+ZIP = (
+    b"PK\x01\x02",
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"PK\x06\x06",
+    b"PK\x07\x08",
+    b"\x00\x00",
+    b"\xff\xff\xff\xff",
+    b"\x08\x00",
+    b"\x09\x00",
+    b"../",
+)
 
 
 def seeds():
@@ -47,7 +58,11 @@ def check(data: bytes) -> None:
             assert sentence.isprintable(), f"control characters: {sentence!r}"
         accepted(lambda: read_results_of(file))
         accepted(lambda: extract(archive, folder / "inside" / "run"))
-        outside = [path for path in folder.rglob("*") if path != file and (folder / "inside") not in (path, *path.parents)]
+        outside = [
+            path
+            for path in folder.rglob("*")
+            if path != file and (folder / "inside") not in (path, *path.parents)
+        ]
         assert not outside, f"a file outside the folder: {outside}"
 
 
@@ -62,7 +77,15 @@ def mutate(data: bytes, random: Random) -> bytes:
             files = {entry.filename: archive.read(entry) for entry in archive.infolist()}
         files.pop("manifest-sha256.txt", None)
         return pack(_changed(files, random))
-    except (zipfile.BadZipFile, ValueError, OSError, RuntimeError, NotImplementedError, EOFError, zipfile.zlib.error):
+    except (
+        zipfile.BadZipFile,
+        ValueError,
+        OSError,
+        RuntimeError,
+        NotImplementedError,
+        EOFError,
+        zipfile.zlib.error,
+    ):
         return sealed(mutate_bytes(data, random, ZIP))
 
 

@@ -3,12 +3,16 @@
 The first two bytes of an input are how it is sent; the others are the server's response to each request.
 """
 
+import contextlib
 import os
+import select
 import socket
+import struct
 import time
 from collections import Counter
 from random import Random
 
+from runner.load.connection import unacknowledged
 from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
 from runner.load.timeline import Timeline
@@ -20,6 +24,7 @@ from tests.load.orders import order
 REQUESTS = 3
 _HEAD, _NEW, _NEEDLE, _CLOSES, _LARGE, _RESETS, _NO_RESEND, _TOGETHER = (1 << bit for bit in range(8))
 _LARGE_BYTES = 512 * 1024
+_ARRIVES_WITHIN_S = 0.5
 _ENDS_WITHIN = 200
 
 
@@ -78,35 +83,43 @@ class _Conversation:
         """Send requests and answer them: one, or two together."""
         count = 2 if self.way & _TOGETHER else 1
         self.exchange.send_due(time.time_ns(), count, True)
-        self._accept()
-        for peer in list(self.peers):
+        for peer in self._asked(count):
             self._answer(peer, response, random)
         self._settle()
 
-    def _accept(self):
-        """Take the connections that were made, and what was sent on them."""
-        try:
-            while True:
+    def _asked(self, count):
+        """Return the connections on which requests arrived."""
+        asked, ends = [], time.monotonic() + _ARRIVES_WITHIN_S
+        while len(asked) < count and self.exchange.in_flight and time.monotonic() < ends:
+            readable, _, _ = select.select([self.listener, *self.peers], [], [], 0.01)
+            if self.listener in readable:
                 peer, _ = self.listener.accept()
                 peer.setblocking(False)
+                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.peers.append(peer)
-        except BlockingIOError:
-            pass
+            asked += [peer for peer in readable if peer is not self.listener and self._receives(peer)]
+            self.exchange.poll(0)
+        return asked
+
+    def _receives(self, peer):
+        with contextlib.suppress(OSError):
+            if peer.recv(65536):
+                return True
+        self._drop(peer)
+        return False
 
     def _answer(self, peer, response, random):
         try:
-            if not peer.recv(65536):
-                self._drop(peer)
-                return
             for piece in self._pieces(response, random):
                 self._send(peer, piece)
-        except BlockingIOError:
-            return
+            if self.way & _CLOSES:
+                peer.shutdown(socket.SHUT_WR)
+                self._deliver(peer)
         except OSError:
             self._drop(peer)
-            return
-        if self.way & (_CLOSES | _RESETS):
-            self._drop(peer)
+        else:
+            if self.way & _RESETS:
+                self._drop(peer)
 
     def _pieces(self, response, random):
         cuts = sorted(random.randint(0, len(response)) for _ in range(random.randrange(4)))
@@ -114,34 +127,50 @@ class _Conversation:
 
     def _send(self, peer, piece):
         while piece:
-            try:
+            with contextlib.suppress(BlockingIOError):
                 piece = piece[peer.send(piece) :]
-            except BlockingIOError:
-                pass
-            self.exchange.poll(0.002)
+            self._deliver(peer)
+
+    def _deliver(self, peer):
+        """Let the exchange read what was sent, which the kernel may pass on a moment later."""
+        ours = peer.getpeername()
+        if any(connection.sock.getsockname() == ours for connection in self.exchange._connections.values()):
+            select.select([self.exchange.epoll], [], [], _ARRIVES_WITHIN_S)
+        self.exchange.poll(0)
 
     def _drop(self, peer):
         if self.way & _RESETS:
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.peers.remove(peer)
         peer.close()
 
     def _settle(self):
-        """Let requests that were sent again be answered with a close, and those left unanswered run into their timeout."""
+        """Let requests without an answer run into their timeout, after all that was sent has arrived."""
+        ends = time.monotonic() + _ARRIVES_WITHIN_S
+        while self.exchange.in_flight and self._is_under_way() and time.monotonic() < ends:
+            select.select([self.exchange.epoll], [], [], 0.001)
+            self.exchange.poll(0)
+        if self.way & _CLOSES:
+            for peer in list(self.peers):
+                self._drop(peer)
         for _ in range(_ENDS_WITHIN):
+            self.exchange.poll(0)
             if not self.exchange.in_flight:
                 return
-            self.exchange.poll(0.002)
-            self._accept()
-            if self.exchange.in_flight:
-                self.exchange.end_overdue(time.time_ns() + 60 * 10**9)
+            self.exchange.end_overdue(time.time_ns() + 60 * 10**9)
         raise AssertionError(f"{self.exchange.in_flight} requests never end")
+
+    def _is_under_way(self):
+        """Whether something that was sent may not have arrived; the kernel does not say so of a reset."""
+        return bool(self.way & _RESETS) or any(unacknowledged(peer) > 0 for peer in self.peers)
 
     def outcome(self):
         """Return all counts, after checking that they add up."""
         self.timeline.close_all()
         failures = sum((Counter(tally.failures) for tally in self.tallies), Counter())
-        sent, succeeded = (sum(getattr(tally, name) for tally in self.tallies) for name in ("sent", "succeeded"))
+        sent, succeeded = (
+            sum(getattr(tally, name) for tally in self.tallies) for name in ("sent", "succeeded")
+        )
         assert self.exchange.in_flight == 0
         assert sent == succeeded + failures.total() > 0, f"{sent} sent, {succeeded} succeeded, {failures}"
         return (sent, succeeded, dict(failures), dict(self.exchange.faults), self.exchange.opened)

@@ -57,7 +57,9 @@ def check(data: bytes) -> None:
     if entries is None:
         return
     written = b"\n".join(map(encode_entry, entries))
-    assert b"\n".join(map(encode_entry, parse(written, JOURNAL))) == written, "a journal that changes when read again"
+    assert b"\n".join(map(encode_entry, parse(written, JOURNAL))) == written, (
+        "a journal that changes when read again"
+    )
     run = accepted(lambda: reanalyze_files(files, where=""))
     results = run and accepted(lambda: parse_results(encode_results(run.results), Path("results.json")))
     if results:

@@ -13,14 +13,16 @@ from tests.fuzz.mutators import HOSTILE, mutate_bytes
 from tests.fuzz.target import HERE, Target, check_error
 
 EXPERIMENTS = HERE.parents[1] / "experiments"
-TOKENS = [
-    *(text.encode() for text in HOSTILE),
-    b"{", b"}", b"[", b"]", b": ", b"- ", b"\n", b"\n  ", b"#", b"&a ", b"*a", b"<<: *a", b"!!binary ", b"!!python/name:os ",
-    b"|\n  ", b">-\n  ", b"? ", b"---\n", b"...\n", b"%YAML 1.2\n", b"\t", b"'", b'"', b"\\x00", b"\\ud800", b"\xff", b"\xef\xbb\xbf", b"\x85",
-    b"\xe2\x80\xa8", b"~", b"null", b"true", b"on", b"1:30", b"2026-01-01", b"0x10", b"0o7", b"1_000", b".inf", b".nan", b"1e400",
-    b"stages", b"find: {until: [errors < 1%]}", b"matrix: {load.connection: [new, keep-alive]}", b"configurations:\n  - name: a\n",
-    b"repeats: 3", b"thresholds: [duration.p95 < 1ms]", b"${a}", b"10s", b"256MiB", b"[::1]", b"http://u:p@h:1/?q#f", b"../x",
+_YAML = [
+    b"{", b"}", b"[", b"]", b": ", b"- ", b"\n", b"\n  ", b"#", b"&a ", b"*a", b"<<: *a", b"!!binary ",
+    b"!!python/name:os ", b"|\n  ", b">-\n  ", b"? ", b"---\n", b"...\n", b"%YAML 1.2\n", b"\t", b"'",
+    b'"', b"\\x00", b"\\ud800", b"\xff", b"\xef\xbb\xbf", b"\x85", b"\xe2\x80\xa8", b"~", b"null",
+    b"true", b"on", b"1:30", b"2026-01-01", b"0x10", b"0o7", b"1_000", b".inf", b".nan", b"1e400",
+    b"stages", b"find: {until: [errors < 1%]}", b"matrix: {load.connection: [new, keep-alive]}",
+    b"configurations:\n  - name: a\n", b"repeats: 3", b"thresholds: [duration.p95 < 1ms]", b"${a}",
+    b"10s", b"256MiB", b"[::1]", b"http://u:p@h:1/?q#f", b"../x",
 ]  # fmt: skip
+TOKENS = [*(text.encode() for text in HOSTILE), *_YAML]
 
 
 def seeds():
@@ -31,17 +33,22 @@ def seeds():
 def check(data: bytes) -> None:
     try:
         experiment = read_spec(data, source="spec.yaml")
-    except SpecificationError as error:
-        check_error(error)
-        assert len(error.positions) == len(error.problems) > 0, "an error without a place"
-        for problem in error.positions:
-            assert problem.line and problem.column and problem.message, problem
+    except SpecificationError as refused:
+        check_refusal(refused)
         return
     plan(experiment)
     text = resolved_text(experiment)
     again = read_spec(text.encode(), source="spec.resolved.yaml")
     assert again == experiment.model_copy(update={"matrix": {}}), f"another experiment when resolved:\n{text}"
     yaml.safe_load(text)
+
+
+def check_refusal(error: SpecificationError) -> None:
+    """Raise unless an error has problems, each with a place and a message."""
+    check_error(error)
+    assert error.positions, "an error without a problem"
+    places = [(problem.line, problem.column, problem.message) for problem in error.positions]
+    assert all(map(all, places)), f"a problem without a place: {places}"
 
 
 def mutate(data: bytes, random: Random) -> bytes:

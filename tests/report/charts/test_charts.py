@@ -18,6 +18,7 @@ from runner.report.charts.render import charts
 from runner.store.chart_process import draw
 from runner.store.rendered_files import rendered
 from runner.store.results_file import encode_results, parse_results
+from tests.report import mixes
 from tests.report.stored_results import RESULTS, first_stage, stored, with_configuration, with_stage
 
 
@@ -194,3 +195,43 @@ def crowded():
 @pytest.mark.parametrize(("numbers", "ticks"), [((2.0, 8.0), 5), ((0.3, 450.0), 4), ((None, 5.0), 5)])
 def test_a_logarithmic_axis_over_decades_has_grid_lines_at_those_only(numbers, ticks):
     assert logarithmic(numbers)["axis"]["tickCount"] == ticks
+
+
+def test_each_request_of_a_mix_is_a_row_with_a_dot_for_each_stage():
+    chart = named(mixes.mix())["requests"]
+
+    rows = chart.spec["data"]["values"]
+    assert len(rows) == 4 * 4
+    assert {row["series"] for row in rows} == {"100 RPS", "1,000 RPS", "4,000 RPS", "10,000 RPS"}
+    assert chart.spec["encoding"]["y"]["sort"] == ["order", "add-to-cart", "view", "search"]
+    assert chart.title == "At 10,000 RPS, the p95 response time of order is 1,416 ms, of search 354 ms"
+
+
+def test_requests_without_a_finite_p95_are_named_and_have_no_dot():
+    chart = named(mixes.mix(lossy="order"))["requests"]
+
+    assert "without a finite value at some rates: order" in chart.subtitle
+    assert "order" not in {row["request"] for row in chart.spec["data"]["values"]}
+
+
+def test_of_many_requests_the_chart_shows_the_slowest_and_their_number():
+    chart = named(mixes.mix(weights=mixes.many(40)))["requests"]
+
+    shown = chart.spec["encoding"]["y"]["sort"]
+    assert len(shown) == 30
+    assert shown[0].startswith("request-40-")
+    assert "the slowest 30 of 40 requests" in chart.subtitle
+    assert {row["request"] for row in chart.spec["data"]["values"]} == set(shown)
+
+
+@pytest.mark.parametrize("results", [stored("hop-ladder"), mixes.mix(weights={"only": 1})])
+def test_a_chart_of_requests_needs_several(results):
+    assert "requests" not in named(results)
+
+
+@pytest.mark.parametrize("number", [2, 40])
+def test_the_chart_of_requests_can_be_drawn(number):
+    drawn = draw([named(mixes.mix(weights=mixes.many(number)))["requests"]])
+
+    assert all(light.startswith(b"<svg") for _, light, _ in drawn.values())
+    assert len(drawn) == 1

@@ -18,6 +18,7 @@ from runner.report.page.render import render_page
 from runner.store.chart_process import draw
 from runner.store.results_file import encode_results, parse_results
 from runner.store.vega_cache import vega_bundle
+from tests.report import mixes
 from tests.report.stored_results import (
     RESULTS,
     first_stage,
@@ -190,3 +191,34 @@ def test_failed_thresholds_stand_with_the_verdict_and_names_as_they_were_written
     verdict = page[page.index('id="verdict"') : page.index('id="stages"')]
     assert "<code>errors &lt; 1%</code> at one_process [a], 100 RPS: 25 %" in verdict
     assert "one\\_process" not in page
+
+
+def test_the_requests_of_a_mix_have_a_table_that_can_be_sorted():
+    page = render_page(mixes.mix(lossy="order"))
+
+    section = page.partition('aria-labelledby="requests"')[2].partition("</section>")[0]
+    assert section.count("<tr><th") == 4 * 4
+    assert '<th scope="row">order</th><td class="number" data-value="0.05">5 %</td>' in section
+    assert section.count('<td class="number">no value</td>') == 4 * 3
+    assert "<details open>" in section
+    assert 'href="#requests"' in page
+
+
+def test_a_long_table_of_requests_is_folded():
+    page = render_page(mixes.mix(weights=mixes.many(40)))
+
+    section = page.partition('aria-labelledby="requests"')[2].partition("</section>")[0]
+    assert "<details>" in section
+    assert "160 rows" in section
+
+
+def test_the_configuration_of_a_request_is_named_where_there_are_several():
+    page = render_page(mixes.mix("hop-ladder", {"a": 1, "b": 1}))
+
+    section = page.partition('aria-labelledby="requests"')[2].partition("</section>")[0]
+    assert section.count("<td>Process, kept</td>") == 2 * 2
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_without_a_mix_has_no_table_of_requests(name):
+    assert 'id="requests"' not in render_page(stored(name))

@@ -31,7 +31,7 @@ class Runner:
         self.name = f"two-hops-{uuid.uuid4().hex[:8]}"
         self.out = folder / "run"
 
-    def start(self, *, stages, build=APP, env=None):
+    def start(self, *, stages, build=APP, env=None, calibrate=False):
         topology = {
             "kind": "docker",
             "app": {"build": str(build), "port": 8080, "metrics": "/metrics", "env": env or {}},
@@ -57,15 +57,16 @@ class Runner:
             "--out",
             self.out,
             "--no-lock",
-            "--no-calibrate",
+            *([] if calibrate else ["--no-calibrate"]),
         ]
+        cache = {"XDG_CACHE_HOME": str(self.folder / "cache")} if calibrate else {}
         return subprocess.Popen(
             command,
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(WITHOUT_PICTURES)},
+            env=os.environ | {"PYTHONPATH": str(WITHOUT_PICTURES)} | cache,
         )
 
     def results(self):
@@ -151,6 +152,24 @@ def test_a_replica_that_dies_in_a_stage_fails_the_stage_and_keeps_its_results(ru
     assert stage["events"][0]["code"] == "app-died"
     assert "small_app: that was enough" in stage["events"][0]["log"]
     assert objects(process) == set()
+
+
+def test_a_container_that_dies_during_the_calibration_ends_the_run_at_once(runner, objects, api):
+    stages = [{"rps": rate, "duration": "1s"} for rate in range(10, 100, 10)]  # some 15 s to calibrate
+    process = runner.start(stages=stages, calibrate=True)
+    read_until(process.stderr, "calibrating the builtin engine")
+    filters = {"label": f"loadproof.owner-pid={process.pid}"}
+    replica = next(it for it in api.containers(filters=filters) if "app" in it["Names"][0])
+
+    began = time.monotonic()
+    api.kill(replica["Id"])
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 3
+    assert time.monotonic() - began < 12
+    assert "before the first request of a stage was sent" in stderr
+    assert "Traceback" not in stderr
+    wait_until_empty(objects, process, runner)
 
 
 PHASES = {

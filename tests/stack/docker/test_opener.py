@@ -6,7 +6,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from runner.core.facts import Role
+from runner.core.codes import Role
 from runner.stack.docker import open_docker
 from tests.stack.docker.conftest import topology
 
@@ -139,5 +139,7 @@ async def test_a_secret_reaches_the_app_and_no_description_or_log(context, left_
         assert environment == "hunter2-token"
         assert stack.description.env_names == ("API_TOKEN",)
         assert "hunter2" not in repr(stack.description)
+        assert stack.secrets == {"API_TOKEN": "hunter2-token"}
+        assert (await stack.app_output())[-1] == "small_app: the value is [API_TOKEN]"
     assert b"the value is [API_TOKEN]\n" in kept["app"]
     assert b"hunter2" not in kept["app"]

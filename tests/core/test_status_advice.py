@@ -1,0 +1,61 @@
+"""Advice for every status code that a server can send."""
+
+import pytest
+
+from runner.core.facts import ResponseSample
+from runner.core.status_advice import describe_sample, status_advice
+
+HEADERS = (
+    ("allow", "PUT"), ("location", "/login"), ("proxy-authenticate", "Negotiate"), ("retry-after", "7"),
+    ("www-authenticate", "Basic"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [0, *range(100, 600), 999])
+def test_every_status_has_advice_without_capital_and_full_stop(status):
+    for sample in (None, ResponseSample("bad_status", status, HEADERS)):
+        advice = status_advice(status, sample)
+
+        assert advice[0].islower()
+        assert not advice.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (204, "accept the status"),
+        (301, "(Location: /login)"),
+        (302, "(Location: /login)"),
+        (307, "(Location: /login)"),
+        (401, "(WWW-Authenticate: Basic)"),
+        (403, "credentials"),
+        (404, "load.request.path"),
+        (405, "(Allow: PUT)"),
+        (407, "(Proxy-Authenticate: Negotiate)"),
+        (418, "load.expect"),
+        (429, "(Retry-After: 7)"),
+        (503, "(Retry-After: 7)"),
+    ],
+)
+def test_the_header_that_explains_a_status_is_quoted(status, words):
+    assert words in status_advice(status, ResponseSample("bad_status", status, HEADERS))
+
+
+@pytest.mark.parametrize("status", [302, 401, 405, 429, 503])
+def test_a_header_that_was_not_sent_is_not_quoted(status):
+    assert "(" not in status_advice(status, ResponseSample("bad_status", status))
+
+
+def test_only_server_errors_quote_the_app():
+    output = ("first", "last")
+
+    assert status_advice(500, None, output).endswith("; the app's last output: last")
+    assert "last output" not in status_advice(404, None, output)
+    assert "last output" not in status_advice(500)
+
+
+def test_a_sample_is_described_in_one_line():
+    sample = ResponseSample("bad_status", 302, HEADERS[1:2], "moved")
+
+    assert describe_sample(sample) == "location: /login; body: moved"
+    assert describe_sample(ResponseSample("bad_status", 500)) == ""

@@ -1,0 +1,65 @@
+"""Builds the generator's compiled loops with AddressSanitizer and UndefinedBehaviorSanitizer, to fuzz them.
+
+A read beyond a buffer, or a number that overflows, then ends the process with a report.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.fuzz.side_by_side import ROOT, Fuzzed, fuzz_one
+
+_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "CHANGELOG.md", "runner", "app_server")
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.so", "*.c")
+_FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g -O1"
+_LIBRARIES = ("libasan.so", "libubsan.so")
+_IMPORT = "from runner.load.fastpath import FastExchange"
+
+
+def compiler() -> str | None:
+    """Return the C compiler, None if there is none with both sanitizers."""
+    gcc = shutil.which("gcc")
+    return gcc if gcc and all(path.is_absolute() for path in _libraries(gcc)) else None
+
+
+def fuzz_sanitized(seconds: float, folder: Path) -> Fuzzed:
+    """Fuzz the compiled exchange for some seconds; the folder receives the build and the findings."""
+    gcc = compiler()
+    assert gcc is not None
+    built = _build(folder)
+    environment = {
+        "PYTHONPATH": f"{built}:{ROOT}",
+        "LD_PRELOAD": " ".join(map(str, _libraries(gcc))),
+        "ASAN_OPTIONS": "detect_leaks=0",  # Python keeps much until it exits
+        "PYTHONMALLOC": "malloc",  # Python's own allocator would hide the ends of objects
+        "FUZZ_COMPILED_ONLY": "1",
+    }
+    subprocess.run(
+        [sys.executable, "-P", "-c", _IMPORT], env=os.environ | environment, check=True, cwd=folder
+    )
+    # by chance: atheris has a sanitizer runtime of its own
+    return fuzz_one("exchange", seconds=seconds, folder=folder, options=["--by-chance"], env=environment)
+
+
+def _libraries(gcc: str) -> list[Path]:
+    paths = (subprocess.check_output([gcc, f"-print-file-name={name}"], text=True) for name in _LIBRARIES)
+    return [Path(path.strip()) for path in paths]
+
+
+def _build(folder: Path) -> Path:
+    source, built = folder / "source", folder / "built"
+    for name in _SOURCES:
+        path = ROOT / name
+        if path.is_dir():
+            shutil.copytree(path, source / name, ignore=_LEFT_OUT)
+        else:
+            source.mkdir(exist_ok=True)
+            shutil.copy(path, source)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    flags = {"CFLAGS": _FLAGS, "LDFLAGS": "-fsanitize=address,undefined"}
+    subprocess.run([*command, "--target", built, source], env=os.environ | flags, check=True)
+    return built
