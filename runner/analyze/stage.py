@@ -109,6 +109,7 @@ def _parts(load: LoadFacts | None, target: PerSecond, window_s: Seconds) -> dict
     return {
         name: Part(
             target_rps=round(target * part.share, 6),
+            samples=_samples(_of_part(load, name).seconds),
             **asdict(_measured(_of_part(load, name), target * part.share, window_s)),
         )
         for name, part in load.parts.items()

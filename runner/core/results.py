@@ -341,14 +341,16 @@ class Measured(Struct, frozen=True, kw_only=True):
     distribution: tuple[tuple[Number, Number], ...] | None
 
 
-class Part(Measured, frozen=True, kw_only=True):
+class Part(Measured, frozen=True, kw_only=True, omit_defaults=True):
     """What was measured of one request of several.
 
     Attributes:
         target_rps: Its share of the stage's rate.
+        samples: As of the whole.
     """
 
     target_rps: Number
+    samples: tuple[ResponseSample, ...] = ()
 
 
 class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Endpoint, Event, LoadFacts, LoadSecond, ResponseSample
+from runner.core.facts import Endpoint, Event
 from runner.core.masking import mask_secrets
 from runner.experiment.model import Load
 from runner.load.inputs import Inputs
@@ -52,28 +52,6 @@ class RunInputs:
         """Return an event without secrets."""
         log = tuple(map(self.masked, event.log))
         return replace(event, message=self.masked(event.message), log=log)
-
-    def masked_second(self, second: LoadSecond) -> LoadSecond:
-        """Return a second without secrets: a server may send back what it received."""
-        if not self.secrets or not (second.samples or second.parts):
-            return second
-        parts = {name: self.masked_second(part) for name, part in second.parts.items()}
-        return replace(second, samples=tuple(map(self._masked_sample, second.samples)), parts=parts)
-
-    def masked_load(self, load: LoadFacts) -> LoadFacts:
-        """Return the facts of a load without secrets."""
-        if not self.secrets:
-            return load
-        return replace(
-            load,
-            seconds=tuple(map(self.masked_second, load.seconds)),
-            lost_workers=tuple(map(self.masked, load.lost_workers)),
-            notes=tuple(map(self.masked, load.notes)),
-        )
-
-    def _masked_sample(self, sample: ResponseSample) -> ResponseSample:
-        headers = tuple((name, self.masked(value)) for name, value in sample.headers)
-        return replace(sample, headers=headers, body=self.masked(sample.body))
 
 
 NO_RUN_INPUTS = RunInputs()

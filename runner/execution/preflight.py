@@ -1,4 +1,4 @@
-"""One request before the load: a specification that cannot work is reported before it costs time.
+"""Each request once before the load: a specification that cannot work is reported before it costs time.
 
 The generator itself sends it and checks the response, so it passes exactly if the load's requests can.
 """
@@ -6,6 +6,7 @@ The generator itself sends it and checks the response, so it passes exactly if t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 import trio
@@ -35,14 +36,15 @@ _NO_RESPONSE: Final = {
     "closed_early": "the connection was closed before the response was complete",
     "timeout": "there was no complete response within {patience_s:g} s",
     "protocol": "the response is not valid HTTP/1.1",
-    "bad_body": "the body of the response does not contain load.expect.body_contains",
+    "bad_header": "a header of the response is not as expect.headers says",
+    "bad_body": "the body of the response is not as {body_checks} of expect says",
     "no_port": "no local port was free",
     "no_fd": "the limit of open files was reached",
 }
 
 
 async def preflight(stack: Stack, trial: Trial, context: RunContext) -> None:
-    """Send the request of a trial's configuration once, unless this run has sent it already.
+    """Send each request of a trial's configuration once, unless this run has sent it already.
 
     Raises:
         PreflightFailed: The response does not pass the checks.
@@ -52,14 +54,25 @@ async def preflight(stack: Stack, trial: Trial, context: RunContext) -> None:
     if not context.job.preflight or trial.counter_experiment_for is not None or name in checked:
         return
     checked.add(name)
-    load = trial.configuration.load
+    for load in _single_loads(trial.configuration.load):
+        await _check(stack, load, context)
+
+
+def _single_loads(load: Load) -> Iterator[Load]:
+    """Yield a load for each request of a mix."""
+    for part in load.parts:
+        yield load.model_copy(update={"request": part, "expect": part.criteria, "requests": ()})
+
+
+async def _check(stack: Stack, load: Load, context: RunContext) -> None:
     facts = await _send(stack, load, context)
     failures = Counter(kind for second in facts.seconds for kind in second.failures)
     if not failures or (load.engine == "k6" and "protocol" in failures):  # k6 may use HTTP/2
         return
     with trio.move_on_after(_DIES_WITHIN_S):
-        raise _died(await stack.wait_broken(), load)
-    raise _failed(next(iter(failures)), load, facts, await stack.app_output())
+        raise _died(context.inputs.masked_event(await stack.wait_broken()), load)
+    output = tuple(map(context.inputs.masked, await stack.app_output()))
+    raise _failed(next(iter(failures)), load, facts, output)
 
 
 async def _send(stack: Stack, load: Load, context: RunContext) -> LoadFacts:
@@ -71,11 +84,14 @@ async def _send(stack: Stack, load: Load, context: RunContext) -> LoadFacts:
 
     changes = {"workers": 1, "arrivals": "constant", "timeout": max(load.timeout, _PATIENCE_S)}
     one_address = replace(stack.endpoint, addresses=())
-    order = LoadOrder(one_address, load.model_copy(update=changes), _ONE_REQUEST, pool=context.workers)
+    inputs = context.inputs.of(load)
+    order = LoadOrder(
+        one_address, load.model_copy(update=changes), _ONE_REQUEST, pool=context.workers, inputs=inputs
+    )
     facts = await offer(order, on_spawn=on_spawn, on_second=lambda _: None)
     for pid in pids:
         context.guard.forget(pid)
-    return with_masked_samples(facts, stack.secrets)
+    return with_masked_samples(facts, {**stack.secrets, **context.inputs.secrets})
 
 
 def _died(event: Event, load: Load) -> StackFailed:
@@ -94,7 +110,8 @@ def _failed(kind: str, load: Load, facts: LoadFacts, app_output: tuple[str, ...]
         what = f"the status is {status}, and load.expect.status accepts {accepted}"
         advice = status_advice(status, sample)
     else:
-        what = _NO_RESPONSE.get(kind, kind).format(patience_s=max(load.timeout, _PATIENCE_S))
+        patience_s, checks = max(load.timeout, _PATIENCE_S), " and ".join(load.expect.body_checks)
+        what = _NO_RESPONSE.get(kind, kind).format(patience_s=patience_s, body_checks=checks)
         advice = "check load.request and load.expect, and the service's log"
     return PreflightFailed(
         f"{_request(load)}, sent once before the load, failed its checks: {what}",

@@ -11,25 +11,34 @@ from typing import Final
 from msgspec.structs import replace
 
 from runner.core.facts import LoadFacts, LoadSecond, ResponseSample
-from runner.stack.secrets import mask_secrets
+from runner.core.masking import mask_secrets
 
 _SHOWN_CHARACTERS: Final = 200
 
 
 def with_masked_samples(load: LoadFacts, secrets: Mapping[str, str]) -> LoadFacts:
-    """Return the facts with samples that may be stored and shown.
+    """Return the facts with samples and sentences that may be stored and shown.
 
     Args:
         load: What an engine returned.
         secrets: Name to value of what is masked.
     """
-    return replace(load, seconds=tuple(_masked(second, secrets) for second in load.seconds))
+    return replace(
+        load,
+        seconds=tuple(_masked(second, secrets) for second in load.seconds),
+        lost_workers=tuple(mask_secrets(sentence, secrets) for sentence in load.lost_workers),
+        notes=tuple(mask_secrets(sentence, secrets) for sentence in load.notes),
+    )
 
 
 def _masked(second: LoadSecond, secrets: Mapping[str, str]) -> LoadSecond:
-    if not second.samples:
+    parts = second.parts
+    if any(part.samples for part in parts.values()):
+        parts = {name: _masked(part, secrets) for name, part in parts.items()}
+    elif not second.samples:
         return second
-    return replace(second, samples=tuple(_presentable(sample, secrets) for sample in second.samples))
+    samples = tuple(_presentable(sample, secrets) for sample in second.samples)
+    return replace(second, samples=samples, parts=parts)
 
 
 def _presentable(sample: ResponseSample, secrets: Mapping[str, str]) -> ResponseSample:

@@ -23,6 +23,7 @@ from runner.core.facts import (
     LoadFacts,
     LoadSecond,
     ObservedFacts,
+    PartFacts,
     ProxyFacts,
     Sample,
     Subject,
@@ -49,7 +50,7 @@ _LAST_SECOND_S: Final = 1.5
 
 @dataclass(slots=True)
 class _Record:
-    """What is known of a trial so far, without secrets."""
+    """What is known of a trial so far."""
 
     inputs: RunInputs = NO_RUN_INPUTS
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
@@ -67,7 +68,7 @@ class _Record:
 
     def add(self, second: LoadSecond) -> None:
         """Keep a second of load and wake what waits for it."""
-        self.seconds.append(self.inputs.masked_second(second))
+        self.seconds.append(second)
         self.next_second.set()
         self.next_second = trio.Event()
 
@@ -108,7 +109,7 @@ async def run_trial(
             order = LoadOrder(stack.endpoint, load, trial.stage, keep, pool, inputs.of(load))
             await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
             if _has_server_errors(record.load):
-                record.app_output = await stack.app_output()
+                record.app_output = tuple(map(inputs.masked, await stack.app_output()))
             nursery.cancel_scope.cancel()
         record.status = "failed" if record.events else "complete"
     finally:
@@ -145,8 +146,7 @@ async def _offer_and_watch(
         watcher.sample(sample, record.subjects)
 
     async def offer(task_status: trio.TaskStatus[LoadStarted]) -> None:
-        load = await offer_load(on_spawn=guard.process, on_second=on_second, task_status=task_status)
-        record.load = record.inputs.masked_load(load)
+        record.load = await offer_load(on_spawn=guard.process, on_second=on_second, task_status=task_status)
 
     async with trio.open_nursery() as nursery:
         started: LoadStarted = await nursery.start(offer)
@@ -224,6 +224,7 @@ def _since_window(window: Window | None) -> Seconds | None:
 def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
     stage = trial.stage
     load = record.load or _interrupted(trial, record)
+    secrets = {**(stack.secrets if stack else {}), **record.inputs.secrets}
     return TrialFacts(
         configuration=trial.configuration.name,
         stage=stage.name,
@@ -234,7 +235,7 @@ def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
         warmup_s=stage.warmup,
         window_s=stage.duration,
         status=record.status,
-        load=with_masked_samples(load, stack.secrets) if load and stack else load,
+        load=with_masked_samples(load, secrets) if load else None,
         observed=record.observed or _observed_so_far(record),
         events=tuple(record.events),
         topology=stack.description if stack else None,
@@ -248,13 +249,15 @@ def _interrupted(trial: Trial, record: _Record) -> LoadFacts | None:
     """Return the facts of a load whose engine did not finish."""
     if record.window is None:
         return None
+    load, planned = trial.configuration.load, round(trial.stage.rps * trial.stage.duration)
     return LoadFacts(
-        engine=trial.configuration.load.engine,
+        engine=load.engine,
         workers=sum(subject.role is Role.GENERATOR for subject in record.subjects),
-        planned=round(trial.stage.rps * trial.stage.duration),
+        planned=planned,
         seconds=tuple(record.seconds),
         complete=False,
         clock="not recorded, because the stage was interrupted",
+        parts={name: PartFacts(round(planned * share), share) for name, share in load.shares.items()},
     )
 
 

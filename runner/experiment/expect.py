@@ -1,7 +1,5 @@
 """What a successful response looks like: status, headers and body."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Self, TypeAlias

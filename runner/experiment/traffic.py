@@ -35,6 +35,7 @@ class Load(SpecModel):
     )
     requests: tuple[NamedRequest, ...] = Field(
         (),
+        min_length=1,
         max_length=MAX_REQUESTS,
         description="Several requests with weights, instead of `request`; their shares are exact.",
         examples=[[{"name": "search", "weight": 3, "path": "/search"}, {"name": "home"}]],
@@ -94,6 +95,12 @@ class Load(SpecModel):
             return (NamedRequest.model_construct(name="", weight=1.0, expect=self.expect, **fields),)
         default = {"expect": self.expect}
         return tuple(one if one.expect else one.model_copy(update=default) for one in self.requests)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Name of each request of a mix to its share of all; empty without a mix."""
+        total = sum(one.weight for one in self.requests)
+        return {one.name: one.weight / total for one in self.requests}
 
     def unused_keys(self) -> frozenset[str]:
         """Return the form of the request that it does not have."""

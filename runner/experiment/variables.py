@@ -1,7 +1,5 @@
 """Variables of a load: where their values come from, and whether the requests use exactly those."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Final, TypeAlias

@@ -16,10 +16,11 @@ from runner.core.errors import EnvironmentLacks
 from runner.core.facts import LoadFacts, LoadSecond, Window
 from runner.core.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
 from runner.load import pacing, worker_accounts
+from runner.load.check_order import check_order
 from runner.load.engine import LoadOrder, LoadStarted
 from runner.load.merge import Collector
 from runner.load.messages import WorkerEnd, WorkerReady, decode, decode_progress
-from runner.load.request import Target, request_bytes, resolve
+from runner.load.request import Target, rendered, resolve
 from runner.load.worker_accounts import Account
 from runner.load.worker_order import WorkerOrder, WorkerRequest, WorkerStart
 from runner.load.worker_process import WorkerPool, WorkerProcess
@@ -73,7 +74,7 @@ async def offer(
         ]
         window = _window(order)
         task_status.started(LoadStarted(tuple(worker.process.pid for worker in workers), window))
-        stage = _Stage(Collector(count), on_second)
+        stage = _Stage(Collector(count, tuple(order.load.shares)), on_second)
         overdue_s = (window.end_ns - time.monotonic_ns()) / NS_PER_S + 2 * order.load.timeout + _GRACE_S
         with trio.move_on_after(overdue_s):
             async with trio.open_nursery() as nursery:
@@ -150,15 +151,15 @@ def _worker_order(order: LoadOrder, index: int, count: int, target: Target) -> W
 
 
 def _requests(order: LoadOrder) -> tuple[WorkerRequest, ...]:
-    load = order.load
-    return (
+    return tuple(
         WorkerRequest(
-            content=request_bytes(order),
-            head=load.request.method == "HEAD",
-            status=load.expect.status,
-            body_contains=(load.expect.body_contains or "").encode(),
-            resend=load.request.method in _IDEMPOTENT,
-        ),
+            content=rendered(part, order.endpoint, order.load.connection, order.inputs),
+            head=part.method == "HEAD",
+            checks=check_order(part.expect or order.load.expect),
+            resend=part.method in _IDEMPOTENT,
+            weight=part.weight,
+        )
+        for part in order.load.parts
     )
 
 
@@ -239,11 +240,14 @@ def _facts(order: LoadOrder, workers: Sequence[_Worker], stage: _Stage) -> LoadF
     for index, worker in enumerate(workers):
         stage.add(stage.collector.end(index))
         worker.account.status = worker.process.returncode
+    seconds = tuple(worker_accounts.with_lost(stage.seconds, accounts, order.stage.duration))
+    parts = worker_accounts.parts(accounts, seconds, order.load.shares)
     return LoadFacts(
         engine="builtin",
         workers=len(workers),
         planned=sum(account.planned for account in accounts),
-        seconds=tuple(worker_accounts.with_lost(stage.seconds, accounts, order.stage.duration)),
+        seconds=worker_accounts.with_lost_parts(seconds, parts),
+        parts=parts,
         complete=True,
         clock=worker_accounts.clock(accounts),
         lost_workers=worker_accounts.losses(accounts),

@@ -336,11 +336,12 @@ class Exchange:
         else:
             stamp = time.time_ns()
             self._count_unstamped(count)
-        part = connection.part
-        heads, needle = part.heads, part.needle
+        part, failure = connection.part, ""
+        heads = part.heads
         if connection.response is None and heads.find(self._buffer, count):
-            matches = not needle or self._buffer.find(needle, len(heads.head), count) >= 0
-            self._complete(connection, heads.status, stamp, stamp, matches, heads.keep, mask)
+            if part.checks.needs_head or heads.status not in part.accepted:
+                failure = part.failure(heads.status, heads.head, self._buffer[len(heads.head) : count])
+            self._complete(connection, heads.status, stamp, stamp, failure, heads.keep, mask)
         else:
             self._parse(connection, count, stamp, mask)
 
@@ -364,7 +365,7 @@ class Exchange:
                 self._ended(connection)
                 return
             part = connection.part
-            parsed = connection.response = Response(head_only=part.head_only, needle=part.needle)
+            parsed = connection.response = Response(head_only=part.head_only, keep=part.checks.needs_head)
             parsed.first_ns = stamp
         if not count:
             if not self._completed_by_close(connection):
@@ -381,8 +382,9 @@ class Exchange:
         if parsed.complete:
             if first:
                 connection.part.heads.remember(parsed, self._buffer, count)
+            failure = connection.part.failure(parsed.status, parsed.head, parsed.body)
             self._complete(
-                connection, parsed.status, parsed.first_ns, stamp, parsed.matches, parsed.keep_alive, mask
+                connection, parsed.status, parsed.first_ns, stamp, failure, parsed.keep_alive, mask
             )
         elif count >= _LARGE_BYTES and not self._large:
             self._large = True
@@ -393,9 +395,8 @@ class Exchange:
         parsed = connection.response
         if parsed is None or not parsed.close():
             return False
-        self._complete(
-            connection, parsed.status, parsed.first_ns, parsed.last_ns, parsed.matches, False, _GONE
-        )
+        failure = connection.part.failure(parsed.status, parsed.head, parsed.body)
+        self._complete(connection, parsed.status, parsed.first_ns, parsed.last_ns, failure, False, _GONE)
         return True
 
     def _complete(
@@ -404,7 +405,7 @@ class Exchange:
         status: int,
         first: Nanoseconds,
         done: Nanoseconds,
-        matches: bool,
+        failure: str,
         keep: bool,
         mask: int,
     ) -> None:
@@ -415,14 +416,9 @@ class Exchange:
             second = timeline.at(done)
         tally = second.parts[part.index]
         started = connection.started
-        failure = ""
         if done - started > self._timeout_ns:
             failure = "timeout"
-        elif status not in part.accepted:
-            failure = "bad_status"
-        elif not matches:
-            failure = "bad_body"
-        else:
+        if not failure:
             tally.completed += 1
             if connection.measured:
                 tally.succeeded += 1

@@ -7,7 +7,9 @@ from itertools import islice, repeat
 
 from runner.core.mix import order as mix_order
 from runner.load.backlog import Backlog
+from runner.load.checks import Checks
 from runner.load.response_parser import Heads
+from runner.load.tolerant_parser import MAX_KEPT
 from runner.load.worker_order import WorkerOrder
 
 
@@ -19,7 +21,7 @@ class Part:
         content: The whole request, byte for byte.
         size: Its length.
         head_only: Whether responses have no body.
-        needle: Bytes that the body must contain.
+        checks: Decides whether a response is successful.
         accepted: Acceptable status codes.
         resend: Whether it may be sent again.
         heads: Heads of its responses seen before.
@@ -27,18 +29,25 @@ class Part:
     """
 
     __slots__ = (
-        "accepted", "backlog", "content", "head_only", "heads", "index", "needle", "resend", "size"
+        "accepted", "backlog", "content", "head_only", "checks", "heads", "index", "resend", "size"
     )  # fmt: skip
 
     def __init__(self, order: WorkerOrder, index: int) -> None:
         request = order.requests[index]
         self.index = index
         self.content, self.size = request.content, len(request.content)
-        self.head_only, self.needle, self.resend = request.head, request.body_contains, request.resend
-        self.accepted = frozenset(request.status)
-        plain = () if order.new_connections or request.body_contains else self.accepted
+        self.head_only, self.resend = request.head, request.resend
+        self.checks = Checks(request.checks)
+        self.accepted = self.checks.statuses
+        plain = () if order.new_connections or self.checks.needs_head else self.accepted
         self.heads = Heads(head_only=request.head, plain=plain)
         self.backlog = Backlog(order)
+
+    def failure(self, status: int, head: bytes, body: bytes | bytearray) -> str:
+        """Return the kind of failure that a whole response is; empty if it is successful."""
+        if len(body) > MAX_KEPT:
+            return "bad_body" if status in self.accepted else "bad_status"
+        return self.checks.failure(status, head, bytes(body))
 
 
 def in_turn(order: WorkerOrder, parts: Sequence[Part]) -> Iterator[Part]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httptools
 
-from runner.load.tolerant_parser import HEAD_END, MAX_HEAD_BYTES, ProtocolFault, TolerantParser
+from runner.load.tolerant_parser import HEAD_END, MAX_HEAD_BYTES, ProtocolFault, TolerantParser, keep_body
 
 _REMEMBERED: Final = 256
 _MAX_REMEMBERED_BYTES: Final = 8 * 1024
@@ -76,7 +76,8 @@ class Response:
         complete: Whether all of it has arrived.
         status: Its status code, 0 until known.
         keep_alive: Whether the connection may carry another request.
-        matches: Whether the body contains the required bytes.
+        head: Its status line and headers, if they are kept.
+        body: Its body with chunking undone, if it is kept; one byte more than `MAX_KEPT` of a larger one.
         length: The value of Content-Length, None without it.
         until_close: Whether the body ends with the connection.
         first_ns: When its first byte arrived, kept here for the caller; likewise `last_ns` and the bytes
@@ -88,9 +89,9 @@ class Response:
         "_framed",
         "_head_only",
         "_kept",
-        "_needle",
+        "_fields",
+        "_keep",
         "_parser",
-        "_tail",
         "_tolerant",
         "_unusual",
         "complete",
@@ -98,21 +99,22 @@ class Response:
         "keep_alive",
         "last_ns",
         "length",
-        "matches",
+        "body",
+        "head",
         "opening",
         "status",
         "until_close",
     )
 
-    def __init__(self, *, head_only: bool, needle: bytes) -> None:
+    def __init__(self, *, head_only: bool, keep: bool = False) -> None:
         self._parser: Any = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
         self._tolerant: TolerantParser | None = None
-        self._head_only, self._needle = head_only, needle
+        self._head_only, self._keep = head_only, keep
         self._bodiless_bytes, self._framed, self._unusual = 0, False, False
-        self._kept = self._tail = self.opening = b""
+        self._kept = self._fields = self.head = self.opening = b""
+        self.body = bytearray()
         self.complete = self.keep_alive = self.until_close = False
-        self.matches = not needle
         self.status = self.first_ns = self.last_ns = 0
         self.length: int | None = None
 
@@ -150,7 +152,7 @@ class Response:
         if self.status and not self.complete and not understood and not self._unusual:
             raise ProtocolFault(_NOT_IN_CHUNKS)
         if (not understood or self._unusual) and not self.complete:
-            tolerant = self._tolerant = TolerantParser(head_only=self._head_only, needle=self._needle)
+            tolerant = self._tolerant = TolerantParser(head_only=self._head_only, keep=self._keep)
             self.release()
             self._feed_tolerant(tolerant, memoryview(self._kept + data))
             self._kept = b""
@@ -187,7 +189,8 @@ class Response:
     def _feed_tolerant(self, parser: TolerantParser, data: memoryview) -> None:
         parser.feed(data)
         self.complete, self.status, self.keep_alive = parser.complete, parser.status, parser.keep_alive
-        self.matches, self.length, self.until_close = parser.matches, parser.length, parser.until_close
+        self.length, self.until_close = parser.length, parser.until_close
+        self.head, self.body = parser.head, parser.body
 
     def on_message_begin(self) -> None:
         """httptools: a response begins; a second one is unsolicited, so the connection is not reused."""
@@ -198,6 +201,8 @@ class Response:
         """httptools: one header."""
         if self.complete:
             return
+        if self._keep and not self.status:
+            self._fields += name + b": " + value + b"\r\n"
         name = name.lower()
         if name == b"content-length" and value.strip().isdigit():
             self.length = int(value)
@@ -212,8 +217,10 @@ class Response:
         status = self._parser.get_status_code()
         if status < 200 and status != 101:
             self.length, self._framed, self._unusual = None, False, status < 100
+            self._fields = b""
             return
         self.status = status
+        self.head = b"HTTP/1.1 %d\r\n%b\r\n" % (status, self._fields) if self._keep else b""
         self.keep_alive = self._parser.should_keep_alive()
         self.until_close = self.length is None and not self._framed and not self.keep_alive
         if self._head_only:
@@ -222,11 +229,8 @@ class Response:
     def on_body(self, data: bytes) -> None:
         """httptools: a piece of the body, with chunking undone."""
         self._bodiless_bytes = 0
-        if self.matches or self.complete:
-            return
-        seen = self._tail + data
-        self.matches = self._needle in seen
-        self._tail = seen[-(len(self._needle) - 1) :] if len(self._needle) > 1 else b""
+        if self._keep and not self.complete:
+            keep_body(self.body, data)
 
     def on_message_complete(self) -> None:
         """httptools: the response has ended, or an interim one (1xx) has."""

@@ -11,6 +11,8 @@ import re
 from collections.abc import Collection
 from typing import Final
 
+MAX_KEPT: Final = 16 * 1024 * 1024
+"""How much of a body is kept for its checks; a larger one fails them."""
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Of a head with the interim responses before it, and of all that stands between or behind chunks."""
 
@@ -45,7 +47,8 @@ class TolerantParser:
         complete: Whether all of it has arrived.
         status: Its status code, 0 until known.
         keep_alive: Whether the connection may carry another request.
-        matches: Whether the body contains the required bytes.
+        head: Its head, if it is kept.
+        body: Its body with chunking undone, if it is kept.
         length: Length of its body, None where only parsing tells.
     """
 
@@ -55,25 +58,24 @@ class TolerantParser:
         "_head_bytes",
         "_head_only",
         "_line",
-        "_needle",
+        "_keep",
         "_remaining",
         "_state",
-        "_tail",
         "complete",
         "keep_alive",
         "length",
-        "matches",
+        "body",
+        "head",
         "status",
     )
 
-    def __init__(self, *, head_only: bool, needle: bytes) -> None:
-        self._head_only, self._needle = head_only, needle
+    def __init__(self, *, head_only: bool, keep: bool) -> None:
+        self._head_only, self._keep = head_only, keep
         self._state, self._chunked, self._remaining = _HEAD, False, 0
         self._line = bytearray()
         self._between = 0
-        self._tail = b""
+        self.head, self.body = b"", bytearray()
         self.complete = self.keep_alive = False
-        self.matches = not needle
         self.status = self._head_bytes = 0
         self.length: int | None = None
 
@@ -127,6 +129,7 @@ class TolerantParser:
         if 100 <= status < 200 and status != 101:
             return
         self.status = status
+        self.head = head if self._keep else b""
         persistent = status_line[1] != b"0" or b"keep-alive" in connection
         self.keep_alive = persistent and b"close" not in connection
         if status == 101:
@@ -150,10 +153,10 @@ class TolerantParser:
         """Take a piece of the body, or of one chunk; returns where parsing goes on."""
         left = len(data) - at
         if self._remaining == _ENDLESS:
-            self._search(data[at:])
+            self._take(data[at:])
             return at + left
         count = min(left, self._remaining)
-        self._search(data[at : at + count])
+        self._take(data[at : at + count])
         self._remaining -= count
         if not self._remaining:
             self._state = _CHUNK_END
@@ -189,13 +192,15 @@ class TolerantParser:
             self._state = _BODY if self._remaining else _TRAILER
             self._between = 0
 
-    def _search(self, data: memoryview) -> None:
-        """Look for the required bytes in a piece of the body."""
-        if self.matches:
-            return
-        seen = self._tail + data
-        self.matches = self._needle in seen
-        self._tail = seen[-(len(self._needle) - 1) :] if len(self._needle) > 1 else b""
+    def _take(self, data: memoryview) -> None:
+        """Keep a piece of the body."""
+        if self._keep:
+            keep_body(self.body, data)
+
+
+def keep_body(body: bytearray, piece: bytes | memoryview) -> None:
+    """Add a piece to a body that is kept, up to one byte more than `MAX_KEPT`."""
+    body += piece[: MAX_KEPT + 1 - len(body)]
 
 
 def _status_line(head: bytes) -> re.Match[bytes]:

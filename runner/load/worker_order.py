@@ -8,6 +8,7 @@ import msgspec
 
 from runner.core.facts import Tls
 from runner.core.units import Nanoseconds, PerSecond, Seconds
+from runner.load.checks import CheckOrder
 
 
 class WorkerRequest(msgspec.Struct, frozen=True):
@@ -16,16 +17,14 @@ class WorkerRequest(msgspec.Struct, frozen=True):
     Attributes:
         content: The whole request, byte for byte.
         head: Whether the method is HEAD, whose responses have no body.
-        status: Acceptable status codes.
-        body_contains: Bytes that the body must contain; empty for any body.
+        checks: What a successful response looks like.
         resend: Whether it is sent again when the server has closed its keep-alive connection.
         weight: Its share of all requests, in proportion to the others'.
     """
 
     content: bytes
     head: bool
-    status: tuple[int, ...]
-    body_contains: bytes = b""
+    checks: CheckOrder = CheckOrder()
     resend: bool = True
     weight: float = 1
 

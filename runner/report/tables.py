@@ -166,9 +166,22 @@ def outcomes(configurations: Sequence[ConfigurationResults]) -> Markdown:
 
 def failed_responses(stages: Sequence[Stage]) -> Markdown:
     """Return how many responses had each status that is not accepted, with an example and what to do."""
-    rows = [row for stage in stages for row in (*_by_status(stage), *_other_samples(stage))]
-    head = ["Stage", "Outcome", "Requests", "First response", "What to do"]
-    return table(head, rows, words=(1, 3, 4)) if rows else EMPTY
+    rows = [
+        [stage.title, code(name) if name else NOT_APPLICABLE, *row]
+        for stage in stages
+        for name, part in _each_request(stage)
+        for row in (*_by_status(part), *_other_samples(part))
+    ]
+    head = ["Stage", "Request", "Outcome", "Requests", "First response", "What to do"]
+    if not any(stage.parts for stage in stages):
+        rows, head = [[first, *rest] for first, _, *rest in rows], [head[0], *head[2:]]
+    counts_at = head.index("Requests")
+    return table(head, rows, words=set(range(len(head))) - {counts_at}) if rows else EMPTY
+
+
+def _each_request(stage: Stage) -> list[tuple[str, Stage]]:
+    """Return each request of a mix by name; without one, the whole stage without a name."""
+    return [(name, stage.part(name)) for name in stage.parts] or [("", stage)]
 
 
 def _by_status(stage: Stage) -> Iterator[list[str]]:
@@ -176,10 +189,10 @@ def _by_status(stage: Stage) -> Iterator[list[str]]:
     counts = sorted((stage.requests.statuses or {}).items(), key=lambda item: -item[1])
     for status, count in counts[:_STATUSES_SHOWN]:
         shown = _shown(stage.sample_of_status(status))
-        yield [stage.title, status, number_format.count(count), shown, stage_advice(stage, status)]
+        yield [status, number_format.count(count), shown, stage_advice(stage, status)]
     if rest := counts[_STATUSES_SHOWN:]:
         total = number_format.count(sum(count for _, count in rest))
-        yield [stage.title, f"{len(rest)} more", total, NOT_APPLICABLE, NOT_APPLICABLE]
+        yield [f"{len(rest)} more", total, NOT_APPLICABLE, NOT_APPLICABLE]
 
 
 def _other_samples(stage: Stage) -> Iterator[list[str]]:
@@ -187,7 +200,7 @@ def _other_samples(stage: Stage) -> Iterator[list[str]]:
     for sample in stage.samples:
         if sample.failure != "bad_status":
             count = number_format.count(stage.requests.failures.get(sample.failure, 0))
-            yield [stage.title, code(sample.failure), count, _shown(sample), NOT_APPLICABLE]
+            yield [code(sample.failure), count, _shown(sample), NOT_APPLICABLE]
 
 
 def _shown(sample: ResponseSample | None) -> str:

@@ -31,7 +31,7 @@ class Ended:
 
 def order(rate, duration, warmup=0.0, *, poisson=False, seed=1) -> WorkerOrder:
     return WorkerOrder(
-        family=2, address=("127.0.0.1", 1), requests=(WorkerRequest(b"", head=False, status=(200,)),),
+        family=2, address=("127.0.0.1", 1), requests=(WorkerRequest(b"", head=False),),
         new_connections=False, rate=rate, warmup=warmup, duration=duration, poisson=poisson, seed=seed,
         worker=0, workers=1, max_in_flight=10**9, when_full="drop", timeout=1e6, quantum_ns=0,
     )  # fmt: skip

@@ -51,7 +51,7 @@ REFUSED = {
     ),
     "another body": (
         b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nmaintenance",
-        "does not contain load.expect.body_contains",
+        "is not as body_contains of expect says",
         "body: maintenance",
     ),
     "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", "not valid HTTP/1.1", "body: SSH-2.0-OpenSSH_9.2"),

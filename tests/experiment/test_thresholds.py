@@ -58,6 +58,22 @@ def test_an_invalid_threshold_is_explained(text: str, problem: str) -> None:
     assert problem_with(text) == problem
 
 
+@pytest.mark.parametrize(
+    ("text", "metric", "request_"),
+    [
+        ("duration{request=order}.p95 < 200ms", "duration.p95", "order"),
+        ("duration{ request = order }.p95<200ms", "duration.p95", "order"),
+        ("errors{request=a-1} < 0.1%", "errors", "a-1"),
+        ("actual_rps{request=a} > 5", "actual_rps", "a"),
+        ("errors < 0.1%", "errors", ""),
+    ],
+)
+def test_a_selector_names_a_request(text: str, metric: str, request_: str) -> None:
+    threshold = read(text)
+
+    assert (threshold.expr, threshold.metric, threshold.request) == (text, metric, request_)
+
+
 def test_a_number_is_not_a_threshold() -> None:
     assert problem_with(5) == "should be text such as 'duration.p95 < 50ms', not 5"
 

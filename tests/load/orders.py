@@ -6,7 +6,7 @@ from runner.load.worker_order import WorkerOrder, WorkerRequest
 
 
 def request(content: bytes = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", **changes) -> WorkerRequest:
-    return WorkerRequest(**({"content": content, "head": False, "status": (200,)} | changes))
+    return WorkerRequest(**({"content": content, "head": False} | changes))
 
 
 def order(port: int, **changes) -> WorkerOrder:

@@ -15,7 +15,10 @@ from runner.experiment.model import Expect
 from runner.load.check_order import check_order
 from runner.load.checks import MAX_DECODED, CheckOrder, Checks, header_fields
 
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nX-Id: 17\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\n"
+HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nX-Id: 17\r\n"
+    b"Set-Cookie: a=1\r\nset-cookie: b=2\r\n"
+)
 
 
 def checks(**expect):

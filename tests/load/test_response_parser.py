@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.load.checks import header_fields
 from runner.load.response_parser import Heads, Response
-from runner.load.tolerant_parser import ProtocolFault, TolerantParser
+from runner.load.tolerant_parser import MAX_KEPT, ProtocolFault, TolerantParser
 
 OK = b"HTTP/1.1 200 OK\r\n"
 WHOLE = {
@@ -104,9 +105,9 @@ WHOLE = {
 }
 
 
-def read(data: bytes, *cuts: int, needle: bytes = b"", head_only: bool = False) -> Response:
+def read(data: bytes, *cuts: int, keep: bool = False, head_only: bool = False) -> Response:
     """Parse `data` in pieces, split at these offsets."""
-    response = Response(head_only=head_only, needle=needle)
+    response = Response(head_only=head_only, keep=keep)
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     for begin, end in itertools.pairwise(edges):
         if begin < end:
@@ -132,23 +133,38 @@ def test_the_beginning_of_a_response_is_not_complete(data, status, keep):
         assert not response.close()
 
 
-@given(
-    body=st.binary(max_size=60), needle=st.binary(min_size=1, max_size=4), cuts=st.lists(st.integers(0, 99))
-)
-def test_text_in_the_body_is_found_across_pieces_and_only_if_it_is_there(body, needle, cuts):
-    data = OK + b"Content-Length: %d\r\n\r\n" % len(body) + body
+@given(body=st.binary(max_size=60), cuts=st.lists(st.integers(0, 99)))
+def test_head_and_body_are_kept_whole_in_whatever_pieces_they_arrive(body, cuts):
+    head = OK + b"X-One: 1\r\nContent-Length: %d\r\n\r\n" % len(body)
+    response = read(head + body, *cuts, keep=True)
 
-    assert read(data, *cuts, needle=needle).matches == (needle in body)
-
-
-def test_text_is_found_across_chunks():
-    data = OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
-
-    assert read(data, needle=b"hello").matches
+    assert response.body == body
+    assert header_fields(response.head) == {"x-one": "1", "content-length": str(len(body))}
 
 
-def test_text_in_the_head_is_not_in_the_body():
-    assert not read(OK + b"X: hello\r\nContent-Length: 2\r\n\r\nhi", needle=b"hello").matches
+@given(cuts=st.lists(st.integers(0, 99), max_size=4))
+def test_a_body_is_kept_without_its_chunks_and_a_head_without_interim_ones_and_trailers(cuts):
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nX-Trailer: 1\r\n\r\n"
+    response = read(interim + OK + chunked, *cuts, keep=True)
+
+    assert response.body == b"hello"
+    assert header_fields(response.head) == {"transfer-encoding": "chunked"}
+
+
+def test_nothing_is_kept_unless_it_is_asked_for():
+    response = read(OK + b"Content-Length: 2\r\n\r\nhi")
+
+    assert (response.head, response.body) == (b"", b"")
+
+
+def test_of_a_very_large_body_one_byte_more_than_the_limit_is_kept():
+    response = Response(head_only=False, keep=True)
+    response.feed(memoryview(OK + b"Content-Length: 99999999999\r\n\r\n"))
+    for _ in range(MAX_KEPT // 1_000_000 + 2):
+        response.feed(memoryview(bytes(1_000_000)))
+
+    assert len(response.body) == MAX_KEPT + 1
 
 
 @pytest.mark.parametrize(
@@ -164,11 +180,11 @@ def test_text_in_the_head_is_not_in_the_body():
 )
 @given(cut=st.integers(0, 90))
 def test_a_body_without_a_length_ends_with_the_connection(head, cut):
-    response = read(OK + head + b"\r\nhello", cut, needle=b"hello")
+    response = read(OK + head + b"\r\nhello", cut, keep=True)
 
     assert not response.complete
     assert response.close()
-    assert response.matches
+    assert response.body == b"hello"
     assert not response.keep_alive
 
 
@@ -266,9 +282,9 @@ def test_garbage_after_a_response_only_ends_the_connection():
 
 def test_an_unsolicited_second_response_only_ends_the_connection():
     first = OK + b"Content-Length: 5\r\n\r\nhello"
-    response = read(first + b"HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\nwrong", needle=b"wrong")
+    response = read(first + b"HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\nwrong", keep=True)
 
-    assert (response.status, response.matches, response.keep_alive) == (200, False, False)
+    assert (response.status, response.body, response.keep_alive) == (200, b"hello", False)
 
 
 @pytest.mark.parametrize("head", [b"", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"])
@@ -289,7 +305,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize(("begin", "piece"), ENDLESS.values(), ids=ENDLESS)
 def test_endless_data_that_would_be_kept_is_a_protocol_fault(begin, piece):
-    response = Response(head_only=False, needle=b"")
+    response = Response(head_only=False, keep=False)
     if begin:
         response.feed(memoryview(begin))
 
@@ -302,14 +318,14 @@ def test_endless_data_that_would_be_kept_is_a_protocol_fault(begin, piece):
 
 
 def test_a_body_of_any_length_is_parsed_in_bounded_memory():
-    response = Response(head_only=False, needle=b"not there")
+    response = Response(head_only=False)
     response.feed(memoryview(OK + b"Content-Length: 99999999999\r\n\r\n"))
 
     for _ in range(200):
         response.feed(memoryview(bytes(100_000)))
 
     assert not response.complete
-    assert len(response._tail) < len(b"not there")
+    assert not response.body
 
 
 def heads_after(data: bytes, *, head_only: bool = False) -> Heads:
@@ -367,7 +383,7 @@ def test_a_head_is_accepted_up_to_64_kib_in_whatever_pieces_it_arrives(size):
         return rest.replace(b"X: ", b"X: " + b"x" * (head_bytes - len(rest))) + bytes(100_000)
 
     def pieces(data: bytes) -> Response:
-        whole = Response(head_only=False, needle=b"")
+        whole = Response(head_only=False, keep=False)
         for begin in range(0, len(data), size):
             whole.feed(memoryview(data)[begin : begin + size])
         return whole
@@ -412,17 +428,17 @@ def test_what_a_stricter_parser_accepts_is_understood_in_the_same_way(draw):
         return
 
     status, keep, body = expected
-    parser = TolerantParser(head_only=False, needle=body)
+    parser = TolerantParser(head_only=False, keep=True)
     parser.feed(memoryview(data))
 
     assert (parser.complete, parser.status, parser.keep_alive) == (True, status, keep)
-    assert parser.matches
+    assert parser.body == body
 
 
 @pytest.mark.parametrize(("data", "status", "keep"), WHOLE.values(), ids=WHOLE)
 @given(cuts=st.lists(st.integers(0, 200), max_size=5))
 def test_the_tolerant_parser_understands_usual_responses_as_well(data, status, keep, cuts):
-    parser = TolerantParser(head_only=False, needle=b"")
+    parser = TolerantParser(head_only=False, keep=False)
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     for begin, end in itertools.pairwise(edges):
         parser.feed(memoryview(data)[begin:end])
@@ -434,7 +450,7 @@ def test_the_tolerant_parser_understands_usual_responses_as_well(data, status, k
     st.lists(st.sampled_from([OK, b"\r\n", b"\n", b" ", b"5", b"Content-Length: ", b"\0", b"HTTP/1.1 100 C"]))
 )
 def test_the_tolerant_parser_parses_or_refuses_any_bytes_without_another_error(pieces):
-    parser = TolerantParser(head_only=False, needle=b"x")
+    parser = TolerantParser(head_only=False, keep=True)
     with contextlib.suppress(ProtocolFault):
         for piece in pieces:
             parser.feed(memoryview(piece))

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from runner.load.checks import CheckOrder
 from runner.load.messages import WorkerEnd, WorkerReady, WorkerSecond, decode, decode_progress
 from runner.load.worker_order import WorkerOrder, WorkerStart, from_json
 from tests.load.orders import order, request
@@ -102,7 +103,7 @@ def test_a_runner_that_does_not_read_does_not_block_the_load():
 
 def test_an_order_survives_the_pipe_byte_for_byte():
 
-    stage = order(1, requests=(request(bytes(range(256)), body_contains=b"\xff\x00"),), cpus=(0, 3))
+    stage = order(1, requests=(request(bytes(range(256)), checks=CheckOrder(contains=(b"\xff\x00",))),), cpus=(0, 3))
 
     assert from_json(stage.to_json()) == stage
 

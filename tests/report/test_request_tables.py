@@ -8,8 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from runner.core.codes import StageStatus
+from runner.core.facts import ResponseSample
 from runner.report.markdown import render_markdown
 from runner.report.request_tables import failures_by_request, mix, results_by_request
+from runner.report.tables import failed_responses
 from tests.report import mixes
 from tests.report.stored_results import stored
 
@@ -107,8 +109,9 @@ def test_the_analysis_names_the_slowest_request_and_the_one_that_lost_most():
     text = render_markdown(mixes.mix(lossy="view"))
 
     assert (
-        "Of the 3 requests with a finite p95 at 10,000 RPS, `order` was the slowest with a p95 duration of 1,415 "
-        "ms, and `search` was the fastest with 354 ms. At 10,000 RPS, 20 % of `view` failed or were dropped."
+        "Of the 3 requests with a finite p95 at 10,000 RPS, `order` was the slowest with a p95 duration of "
+        "1,414 ms, and `search` was the fastest with 354 ms. At 10,000 RPS, 20 % of `view` failed or were "
+        "dropped."
     ) in text
 
 
@@ -116,3 +119,21 @@ def test_the_analysis_does_not_rank_a_single_request():
     text = render_markdown(mixes.mix(weights={"only": 1}))
 
     assert "was the slowest" not in text
+
+
+def test_a_failed_response_is_shown_with_its_request():
+    results = mixes.mix(lossy="order")
+    whole = stages(results)[0]
+    order = whole.parts["order"]
+    statuses = replace(order.requests, statuses={"503": 7, "404": 2})
+    sample = ResponseSample("bad_status", 503, body="no stock")
+    changed = replace(
+        whole, parts=whole.parts | {"order": replace(order, requests=statuses, samples=(sample,))}
+    )
+
+    table = rows(failed_responses([changed]))
+
+    assert [row[:5] for row in table] == [
+        ["100 RPS", "`order`", "503", "7", "`body: no stock`"],
+        ["100 RPS", "`order`", "404", "2", "–"],
+    ]

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from random import Random
 
+from runner.load.checks import CheckOrder
 from runner.load.connection import unacknowledged
 from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
@@ -71,7 +72,7 @@ class _Conversation:
                 listener.getsockname()[1],
                 head=bool(way & _HEAD),
                 new_connections=bool(way & _NEW),
-                body_contains=responses.NEEDLE if way & _NEEDLE else b"",
+                checks=CheckOrder(contains=(responses.NEEDLE,) if way & _NEEDLE else ()),
                 resend=not way & _NO_RESEND,
                 timeout=30.0,
             ),

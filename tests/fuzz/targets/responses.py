@@ -43,7 +43,7 @@ def check(data: bytes) -> None:
 
 def parsed(way: int, pieces: list[bytes]) -> object:
     """Return what is known of a response after these pieces; `protocol` of data that are none."""
-    response = Response(head_only=bool(way & 1), needle=NEEDLE if way & 2 else b"")
+    response = Response(head_only=bool(way & 1), keep=bool(way & 2))
     try:
         for piece in filter(None, pieces):
             response.feed(memoryview(piece))
@@ -55,7 +55,7 @@ def parsed(way: int, pieces: list[bytes]) -> object:
         response.release()
     complete = response.complete
     ends = response.close()
-    return (complete, ends, response.status, response.matches if ends else None)
+    return (complete, ends, response.status, bytes(response.body) if ends else None)
 
 
 def mutate(data: bytes, random: Random) -> bytes:
