@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -18,6 +19,7 @@ from runner.report.history import render_history
 from runner.report.repeats import repeats as repeats_section
 from tests.analyze.stages import valid
 from tests.analyze.systems import each_stage, run, stages, with_stages
+from tests.report import mixes
 
 
 @pytest.fixture
@@ -301,3 +303,93 @@ def test_a_history_shows_gaps_for_runs_without_a_value():
 
     assert found.stages[0].metrics[0].values.count(None) == 1
     assert render_history(found)
+
+
+def mixed(results, slower=1.0, weights=mixes.SHOP):
+    """The same results as of a mix of requests, of which `order` is slower by a factor."""
+    changed = []
+    for stage in stages(results):
+        divided = mixes.with_parts(stage, weights)
+        order = divided.parts["order"]
+        p95 = order.duration_ms.p95 * slower
+        parts = divided.parts | {"order": replace(order, duration_ms=replace(order.duration_ms, p95=p95))}
+        changed.append(replace(divided, parts=parts))
+    return with_stages(results, *changed)
+
+
+def of_request(found, name):
+    return [each for each in found.stages if each.request == name]
+
+
+def test_a_request_that_got_slower_is_found_though_its_stage_is_equal(base, head):
+    comparison = compare([mixed(base)], [mixed(head, slower=1.5)])
+
+    assert {each.verdict for each in of_request(comparison, "order")} == {"worse"}
+    others = {each.verdict for each in comparison.stages if each.request != "order"}
+    assert "worse" not in others
+    assert {found.name for _, found in worse(comparison)} == {"duration_ms.p95"}
+
+
+def test_the_requests_of_a_mix_cost_the_stage_little_precision(base, head):
+    alone, of_mix = compare([base], [head]), compare([mixed(base)], [mixed(head)])
+
+    for stage in ("100 RPS", "200 RPS"):
+        detectable = [metric(found, stage, "duration_ms.p95").detectable for found in (alone, of_mix)]
+        assert detectable[0] < detectable[1] < 1.3 * detectable[0]
+
+
+def test_a_single_run_with_few_requests_of_a_kind_shows_less():
+    base, head = (mixed(run(Random(n), repeats=1), weights={"search": 999, "order": 1}) for n in (1, 2))
+
+    comparison = compare([base], [head])
+
+    rare, frequent = (
+        next(found for found in of_request(comparison, name)[0].metrics if found.name == "actual_rps")
+        for name in ("order", "search")
+    )
+    assert rare.detectable > 2 * frequent.detectable
+
+
+def test_stages_with_other_shares_are_not_the_same_stage(base, head):
+    other = mixed(head, weights={**mixes.SHOP, "order": 20, "pay": 5})
+
+    with pytest.raises(UsageError) as refused:
+        compare([mixed(base)], [other])
+
+    assert any(
+        "rate of order 5.0 → " in line and "rate of pay none → " in line for line in refused.value.details
+    )
+
+
+def test_the_report_lists_every_request_and_the_brief_form_only_those_that_changed(base, head):
+    comparison = compare([mixed(base)], [mixed(head, slower=1.5)])
+
+    text, brief = render_comparison(comparison), brief_comparison(comparison)
+
+    assert text.count("By request:") == 4
+    assert text.count("| search ") == 4
+    assert "search" not in brief
+    assert brief.count("RPS, order ") == 4
+    assert "Left out: 12 results of single requests without a change." in brief
+    assert "100 RPS, order: p95 Duration (ms) +" in brief
+
+
+def test_a_comparison_without_a_mix_names_no_request(base, head):
+    assert b"request" not in msgspec.json.encode(compare([base], [head]).stages)
+
+
+def test_a_history_follows_each_request_of_a_mix():
+    runs = []
+    for number in range(6):
+        results = mixed(run(Random(number), repeats=1), slower=3.0 if number == 5 else 1.0)
+        started_at = f"2026-01-0{number + 1}T00:00:00+00:00"
+        runs.append(replace(results, run=replace(results.run, started_at=started_at, id=f"run-{number}")))
+
+    found = history(runs, margin=0.05)
+
+    order = of_request(found, "order")[0]
+    p95 = next(each for each in order.metrics if each.name == "duration_ms.p95")
+    assert (p95.verdict, len(p95.values)) == ("worse", 6)
+    whole = next(each for each in found.stages[0].metrics if each.name == "duration_ms.p95")
+    assert whole.verdict != "worse"
+    assert render_history(found).count("| order ") == 3 * 4

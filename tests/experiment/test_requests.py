@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runner.core.errors import SpecificationError
 from runner.experiment.k6_limits import javascript
 from runner.experiment.load import read_spec
-from runner.experiment.model import Configuration, Experiment, Expect, Load, NamedRequest, Stage
+from runner.experiment.model import Configuration, Expect, Experiment, Load, NamedRequest, Stage
 from runner.experiment.resolved import resolved_text
 from runner.store.request_files import MAX_FILE, problem_with
 from tests.experiment.samples import MINIMAL, PROCESS, error, only, read, sole, table
@@ -194,7 +194,7 @@ def test_a_file_is_looked_for_when_the_specification_is_read(path: str, problem:
     with pytest.raises(SpecificationError) as caught:
         read_spec(text.encode(), source="spec.yaml", file_problem=file_problem)
     (position,) = caught.value.positions
-    assert (position.line, position.column, position.message) == (5, 45, problem)
+    assert (position.line, position.column, position.message) == (5, 46, problem)
 
 
 def test_a_hundred_requests_are_allowed() -> None:
