@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app_server.sessions import SessionStore, burn, litter
 from app_server.settings import Settings
+from app_server.shop import Shop
 from app_server.telemetry import Telemetry
 
 _NO_STORE: Final = {"cache-control": "no-store"}
@@ -59,6 +60,7 @@ def create_app(settings: Settings) -> ASGIApp:
         Route("/session/{id}", find_session),
         Route("/healthz", health),
         Route("/metrics", metrics),
+        *Shop(settings.sessions, settings.token).routes(),
     ]
     return _Counted(Starlette(routes=routes, lifespan=lifespan), telemetry)
 
@@ -66,7 +68,10 @@ def create_app(settings: Settings) -> ASGIApp:
 class _Counted:
     """Counts requests to an application; in plain ASGI, because it runs for every request."""
 
-    _PATHS: Final = frozenset({"/session", "/healthz", "/metrics"})
+    _PATHS: Final = frozenset(
+        {"/session", "/healthz", "/metrics", "/products", "/search", "/login", "/orders"}
+    )
+    _WITH_ID: Final = ("/session/", "/products/", "/orders/")
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
         self._app = app
@@ -98,4 +103,4 @@ class _Counted:
         """Return a label for a path, one of a few, so that clients cannot create many."""
         if path in self._PATHS:
             return path
-        return "/session/{id}" if path.startswith("/session/") else "other"
+        return next((f"{begin}{{id}}" for begin in self._WITH_ID if path.startswith(begin)), "other")

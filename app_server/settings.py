@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 
@@ -20,6 +20,7 @@ class Settings:
         alloc_kb: KiB of cyclic garbage made for every session created.
         sessions: How many sessions are kept; beyond that the least recently used one is dropped.
         backlog: Requested length of the accept queue.
+        token: A token of the shop that is always valid; empty for none.
     """
 
     host: str = "127.0.0.1"
@@ -28,13 +29,15 @@ class Settings:
     alloc_kb: int = 0
     sessions: int = 10_000
     backlog: int = 2048
+    token: str = field(default="", repr=False)
 
 
 def read_settings(arguments: Sequence[str] | None = None) -> Settings:
     """Return settings from flags, environment and defaults, in this order; exits with status 2 on errors."""
     parser = argparse.ArgumentParser(
         prog="app-server",
-        description="A small HTTP service to test load tools against: GET /session, /healthz, /metrics.",
+        description="A small HTTP service to test load tools against: GET /session, /healthz, /metrics, "
+        "and a small shop (products, search, login, orders; the token in SHOP_TOKEN is always valid).",
         allow_abbrev=False,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -58,7 +61,7 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
     )
     add("--sessions", type=_Between(1, 10_000_000), default=default.sessions, help="sessions kept")
     add("--backlog", type=_Between(1, 65_535), default=default.backlog, help="length of the accept queue")
-    return Settings(**vars(parser.parse_args(arguments)))
+    return Settings(**vars(parser.parse_args(arguments)), token=os.environ.get("SHOP_TOKEN", ""))
 
 
 def _from_environment(parser: argparse.ArgumentParser, name: str, number: _Between) -> int:

@@ -80,6 +80,14 @@ def _needs(lock: Lock) -> Markdown:
                 _listed(folders),
             )
         )
+    if files := lock.files or {}:
+        sentences.append(
+            markdown(
+                "Its requests send the files {}, relative to the specification; those below 1 MiB are in `inputs/`, "
+                "and `inputs.json` says which is which.\n",
+                _listed(files),
+            )
+        )
     if variables:
         sentences.append(markdown("The app received the environment variables {}.\n", _listed(variables)))
     return join("", sentences)

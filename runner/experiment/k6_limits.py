@@ -66,7 +66,7 @@ def k6_conflicts(load: Load) -> Iterator[Conflict | None]:
 
 
 def _mix_conflicts(load: Load, subject: str) -> Iterator[Conflict | None]:
-    long = _period([part.weight for part in load.parts]) > MAX_PERIOD
+    long = period([part.weight for part in load.parts]) > MAX_PERIOD
     message = f"{subject} needs weights that add up to at most {MAX_PERIOD:,} as whole numbers"
     yield conflict_if(long, ("requests",), message, "round the weights")
     for index, part in enumerate(load.parts):
@@ -79,7 +79,7 @@ def _mix_conflicts(load: Load, subject: str) -> Iterator[Conflict | None]:
         )
 
 
-def _period(weights: list[float]) -> int:
+def period(weights: list[float]) -> int:
     """Return after how many requests the order of a mix repeats; see `runner.core.mix`."""
     exact = [Fraction(str(weight)) for weight in weights]
     scale = lcm(*(weight.denominator for weight in exact))

@@ -37,6 +37,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
     style = None if isinstance(resolve(value), str) else "'"
+    if not value.replace("\n", "").isprintable():
+        style = '"'  # with escapes, because a file must not contain control characters
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

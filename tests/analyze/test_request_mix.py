@@ -10,7 +10,7 @@ from runner.core.facts import TrialFacts
 from runner.core.metrics import METRICS
 from runner.core.results import RequestShare
 from tests.analyze.facts import RUN, results_of, stages_of
-from tests.analyze.mixes import SPEC, Offered, mixed_trial
+from tests.analyze.mixed_facts import SPEC, Offered, mixed_trial
 from tests.analyze.searches import planned
 
 FAST, SLOW = Offered(75, 75, 2.0), Offered(25, 25, 8.0)
@@ -140,3 +140,18 @@ def test_a_condition_on_the_errors_of_one_request_leaves_the_limit_of_the_others
     assert covered.held_rps <= 1500 < covered.failed_rps
     assert "of the requests failed or were dropped" in covered.sentence
     assert whole.ending == "always"
+
+
+def test_the_verdict_names_the_requests_that_were_refused():
+    facts = mixed_trial(search=FAST, order=Offered(25, 25, 2.0))
+    seconds = []
+    for second in facts.load.seconds:
+        refused = replace(second.parts["order"], succeeded=0, completed=0, failures={"bad_status": 25})
+        whole = replace(second, succeeded=75, completed=75, failures={"bad_status": 25})
+        seconds.append(replace(whole, parts=second.parts | {"order": refused}))
+    (found,) = stages_of(replace(facts, load=replace(facts.load, seconds=tuple(seconds))), spec=SPEC)
+
+    finding = next(finding for finding in found.verdict.findings if finding.code == "error-limited")
+    assert [(item.name, item.value) for item in finding.evidence if item.name.startswith("request ")] == [
+        ("request order", 100)
+    ]

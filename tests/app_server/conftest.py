@@ -16,7 +16,7 @@ class Service:
         self.process = process
         self.url = url
         self.client = httpx.Client(base_url=url, trust_env=False)
-        self.get = self.client.get
+        self.get, self.post = self.client.get, self.client.post
 
     def metric(self, name: str) -> float:
         """Return a sample's value, 0 if it does not exist yet."""

@@ -26,7 +26,7 @@ from runner.core.facts import TrialFacts
 from runner.core.histogram import HIGHEST_US, Histogram, merge
 from runner.store.journal import Journal, read
 from tests.analyze.facts import RUN
-from tests.analyze.mixes import Offered, mixed_trial
+from tests.analyze.mixed_facts import Offered, mixed_trial
 from tests.archive.folders import REPORTS
 from tests.publish.node_tools import node_tools
 

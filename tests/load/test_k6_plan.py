@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from runner.core.facts import Endpoint, LoadSecond
 from runner.load.k6.facts import Ending, load_facts
-from runner.load.k6.plan import Plan, plan_of, script_order, url
+from runner.load.k6.plan import Plan, plan_of, script_order
+from runner.load.k6.requests import url
 from runner.load.k6.summary import read_summary
 from tests.load.k6_stage import order
 
@@ -60,7 +61,7 @@ def test_requests_under_way_are_never_cut_short():
 def test_bodies_are_kept_in_memory_only_if_they_are_checked():
     def response_type(**expect):
         stage = order(8080, expect=expect)
-        return script_order(stage, plan_of(stage))["request"]["params"]["responseType"]
+        return script_order(stage, plan_of(stage))["requests"][0]["params"]["responseType"]
 
     assert response_type() == "none"
     assert response_type(body_contains="x") == "text"
@@ -81,9 +82,9 @@ def test_the_url_of_requests(endpoint: Endpoint, expected: str):
 def test_a_header_of_the_specification_replaces_ours_whatever_its_case():
     stage = order(8080, request={"headers": {"user-agent": "me"}})
 
-    assert script_order(stage, plan_of(stage))["request"]["params"]["headers"] == {
-        "Accept": "*/*",
-        "user-agent": "me",
+    assert script_order(stage, plan_of(stage))["requests"][0]["headers"] == {
+        "Accept": ["*/*"],
+        "user-agent": ["me"],
     }
 
 

@@ -74,10 +74,21 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
             (
                 *(Evidence(kind, count, "requests") for kind, count in sorted(failures.items())),
                 *(Evidence(f"status {code}", count, "responses") for code, count in statuses[:_SHOWN]),
+                *_by_request(stage),
             ),
             stage_advice(stage, status) if status else _CLOSED_ADVICE if worst in _CLOSED else _ADVICE,
         )
     )
+
+
+def _by_request(stage: Stage) -> tuple[Evidence, ...]:
+    """Return the requests of a mix that were refused or got an invalid response most often."""
+    refused = {
+        name: sum(count for kind, count in part.requests.failures.items() if kind in _REFUSED)
+        for name, part in stage.parts.items()
+    }
+    worst = sorted(filter(refused.__getitem__, refused), key=lambda name: -refused[name])[:_SHOWN]
+    return tuple(Evidence(f"request {name}", refused[name], "requests") for name in worst)
 
 
 ERRORS: Final = Rule(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import Final
 import trio
 
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import LoadFacts, LoadSecond, Tls
+from runner.core.facts import LoadFacts, LoadSecond
+from runner.core.masking import mask_secrets
 from runner.core.units import Seconds
 from runner.experiment.model import Load
 from runner.load.engine import LoadOrder, LoadStarted
@@ -26,6 +27,7 @@ from runner.load.k6.binary import environment, find_k6
 from runner.load.k6.facts import Ending, load_facts
 from runner.load.k6.plan import Plan, plan_of, script_order
 from runner.load.k6.process import K6Process, spawn
+from runner.load.k6.requests import environment_of
 from runner.load.k6.schedule import Schedule, run_while_alive
 from runner.load.k6.summary import Totals, read_summary
 from runner.load.k6.timeline import corrected
@@ -51,10 +53,10 @@ async def k6(
     with _private_folder(order, plan) as folder:
         port = free_port()
         api = Api(port)
-        process = await _start(path, port, folder, order.endpoint.tls)
+        process = await _start(path, port, folder, order)
         try:
             on_spawn(process.pid)
-            await _wait_ready(process, api, folder)
+            await _wait_ready(process, api, folder, order.inputs.values)
             schedule = Schedule(plan, process, api, on_second)
             task_status.started(LoadStarted((process.pid,), schedule.window))
             await schedule.run()
@@ -94,7 +96,7 @@ def _script(order: LoadOrder, plan: Plan) -> dict[str, bytes]:
 
 @contextmanager
 def _private_folder(order: LoadOrder, plan: Plan) -> Iterator[Path]:
-    """Make the folder that k6 reads and writes; it is private because the request may hold secrets."""
+    """Make the folder that k6 reads and writes; it is private because requests may hold secrets."""
     try:
         folder = tempfile.TemporaryDirectory(prefix="loadproof-k6-", ignore_cleanup_errors=True)
     except OSError as error:
@@ -110,8 +112,8 @@ def _private_folder(order: LoadOrder, plan: Plan) -> Iterator[Path]:
         yield path
 
 
-async def _start(path: str, port: int, folder: Path, tls: Tls | None) -> K6Process:
-    """Start k6 paused, without the user's configuration, telemetry or cloud.
+async def _start(path: str, port: int, folder: Path, order: LoadOrder) -> K6Process:
+    """Start k6 paused, without the user's configuration, telemetry or cloud; secrets are in its environment.
 
     Raises:
         EnvironmentLacks: It cannot be started.
@@ -119,14 +121,16 @@ async def _start(path: str, port: int, folder: Path, tls: Tls | None) -> K6Proce
     command = [path, "run", "--paused", "--quiet", "--no-color", "--no-usage-report", "--no-thresholds"]
     command += ["--no-setup", "--no-teardown", "--address", f"127.0.0.1:{port}", "--config", _CONFIG]
     command += ["--log-output", f"file={_LOG},level=error", _SCRIPT]
-    authorities = {"SSL_CERT_FILE": tls.ca_file} if tls and tls.ca_file else {}
+    tls = order.endpoint.tls
+    own = {"SSL_CERT_FILE": tls.ca_file} if tls and tls.ca_file else {}
+    own |= environment_of(order.inputs.values)
     try:
-        return await spawn(command, cwd=folder, env=environment() | authorities)
+        return await spawn(command, cwd=folder, env=environment() | own)
     except OSError as error:
         raise EnvironmentLacks(f"{path} cannot be started: {error.strerror}") from error
 
 
-async def _wait_ready(process: K6Process, api: Api, folder: Path) -> None:
+async def _wait_ready(process: K6Process, api: Api, folder: Path, secrets: Mapping[str, str]) -> None:
     """Wait until all virtual users exist.
 
     Raises:
@@ -151,7 +155,7 @@ async def _wait_ready(process: K6Process, api: Api, folder: Path) -> None:
     raise EnvironmentLacks(
         f"k6 {fault}",
         hint="its last output follows; load.engine: builtin needs no k6",
-        details=(*process.tail(), *_log_tail(folder)),
+        details=tuple(mask_secrets(line, secrets) for line in (*process.tail(), *_log_tail(folder))),
     )
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from runner.core.facts import LoadFacts, LoadSecond
+from runner.core.facts import LoadFacts, LoadSecond, PartFacts
 from runner.core.units import Milliseconds, Seconds
 from runner.load.k6.plan import Plan
-from runner.load.k6.summary import Totals
+from runner.load.k6.summary import Latencies, Totals
 
 FELL_BEHIND: Final = 0.01
 """Share of the planned requests that k6 may leave out before the stage is invalid."""
@@ -34,6 +34,12 @@ _ALWAYS: Final = (
         "counts and latencies of the whole window are exact, from k6's summary; the time series is read from "
         "its totals once a second and counts a request in the second in which it ended"
     ),
+)
+
+
+_MIX: Final = (
+    "counts and latencies of each request are exact for the whole window; k6 reports no request by second, "
+    "so each second shows the request's share of it"
 )
 
 
@@ -85,14 +91,24 @@ def load_facts(plan: Plan, version: str, seconds: Sequence[LoadSecond], ending: 
         clock=_CLOCK,
         lost_workers=tuple(faults),
         notes=tuple(notes),
-        stated_ms={
-            "duration": totals.duration if totals else None,
-            "connect": totals.connect if totals else None,
-            "tls": totals.tls if totals else None,
-            "response_time": None,
-            "dispatch_delay": None,
-        },
+        stated_ms=_stated(totals),
+        parts={name: _part(name, plan, totals) for name in plan.mix.names},
     )
+
+
+def _part(name: str, plan: Plan, totals: Totals | None) -> PartFacts:
+    own = totals.parts.get(name) if totals else None
+    return PartFacts(plan.planned_by_request[name], plan.mix.share(name), stated_ms=_stated(own))
+
+
+def _stated(totals: Totals | None) -> dict[str, Latencies | None]:
+    return {
+        "duration": totals.duration if totals else None,
+        "connect": totals.connect if totals else None,
+        "tls": totals.tls if totals else None,
+        "response_time": None,
+        "dispatch_delay": None,
+    }
 
 
 def _unknown(missing: int, plan: Plan) -> str:
@@ -117,6 +133,8 @@ def _silent(silence_s: Seconds, plan: Plan) -> str:
 def _notes(plan: Plan, ending: Ending) -> list[str]:
     """Return notes on this stage."""
     notes = []
+    if plan.mix.names:
+        notes.append(_MIX)
     if plan.ready_vus < plan.max_vus:
         notes.append(
             f"k6 began with {plan.ready_vus:,} virtual users and could add up to max_in_flight = "

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
+from runner.core.errors import EnvironmentLacks
 from runner.core.facts import FAILURE_KINDS, Endpoint
 from runner.core.units import PerSecond, Seconds
-from runner.experiment.model import Request
 from runner.load.engine import LoadOrder
+from runner.load.k6.mix import SINGLE, Mix, mix_of
+from runner.load.k6.requests import MAX_BODY, request_data
 from runner.load.pacing import planned
 from runner.load.response_sample import OTHER_STATUSES
 
@@ -26,7 +28,13 @@ STATUSES: Final = (
 _FINEST: Final = 10**9
 """Rates are exact to this denominator: k6 takes a whole number per a whole number of seconds."""
 
-_OUR_HEADERS: Final = {"User-Agent": "loadproof", "Accept": "*/*"}
+BY_REQUEST: Final = (
+    "good_duration", "good_connect", "good_tls", "good_late", "warmup_good_in_window",
+    *(f"failed_{kind}" for kind in FAILURE_KINDS),
+    *(f"status_{status}" for status in STATUSES),
+)  # fmt: skip
+"""What script.js counts by request; k6 keeps the requests apart only if each has thresholds, here empty."""
+
 _READY_FOR_S: Final = 0.025
 _MIN_READY_VUS: Final = 50
 _MAX_READY_VUS: Final = 1000
@@ -48,6 +56,7 @@ class Plan:
             the throughput at 10,000/s on two cores. So this is the number for a mean response time of
             25 ms (Little's law), not max_in_flight.
         max_vus: max_in_flight. k6 drops one arrival for every virtual user it adds.
+        mix: Which request each arrival sends.
     """
 
     rps: PerSecond
@@ -56,6 +65,13 @@ class Plan:
     timeout_s: Seconds
     ready_vus: int
     max_vus: int
+    mix: Mix = SINGLE
+
+    @property
+    def planned_by_request(self) -> dict[str, int]:
+        """Name of each request of a mix to its arrivals due in the measured window."""
+        begins, ends = self.warmup_arrivals, self.warmup_arrivals + self.window_arrivals
+        return {name: self.mix.count(name, ends) - self.mix.count(name, begins) for name in self.mix.names}
 
     @property
     def rate(self) -> Fraction:
@@ -89,27 +105,29 @@ def plan_of(order: LoadOrder) -> Plan:
         timeout_s=order.load.timeout,
         ready_vus=min(ready, max_vus, _MAX_READY_VUS),
         max_vus=max_vus,
+        mix=mix_of(order.load),
     )
 
 
 def script_order(order: LoadOrder, plan: Plan) -> dict[str, Any]:
-    """Return the content of order.json."""
+    """Return the content of order.json.
+
+    Raises:
+        EnvironmentLacks: A body is too large for k6.
+    """
     load = order.load
-    needs_body = load.expect.body_contains is not None
+    options = _options(plan, new_connections=load.connection == "new") | _route(order.endpoint)
+    files = order.inputs.files
+    if large := [path for path in files if len(files[path]) > MAX_BODY]:
+        raise EnvironmentLacks(
+            f"engine k6 cannot send {large[0]}: each virtual user would keep a copy of more than 1 MiB",
+            hint="use load.engine: builtin, without cross_check",
+        )
     return {
-        "options": _options(plan, new_connections=load.connection == "new") | _route(order.endpoint),
-        "request": {
-            "method": load.request.method,
-            "url": url(order.endpoint, load.request.path),
-            "body": load.request.body,
-            "params": {
-                "headers": _headers(load.request),
-                "timeout": max(1, round(load.timeout * 1000)),
-                "redirects": 0,
-                "responseType": "text" if needs_body else "none",
-            },
-        },
-        "expect": {"status": list(load.expect.status), "body_contains": load.expect.body_contains},
+        "options": options,
+        "requests": [request_data(part, order.endpoint, load.timeout, files) for part in load.parts],
+        "order": list(plan.mix.order),
+        "is_mix": load.is_mix,
         "failure_kinds": list(FAILURE_KINDS),
         "statuses": list(STATUSES),
         "schedule": {
@@ -122,25 +140,12 @@ def script_order(order: LoadOrder, plan: Plan) -> dict[str, Any]:
     }
 
 
-def url(endpoint: Endpoint, path: str) -> str:
-    """Return the URL of the requests."""
-    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    return f"{endpoint.scheme}://{host}:{endpoint.port}{endpoint.base_path}{path}"
-
-
 def _route(endpoint: Endpoint) -> dict[str, Any]:
     """Return options that pin the host's address and say how certificates are verified."""
     route: dict[str, Any] = {"hosts": {endpoint.host: endpoint.address}} if endpoint.address else {}
     if endpoint.tls and endpoint.tls.insecure:
         route["insecureSkipTLSVerify"] = True
     return route
-
-
-def _headers(request: Request) -> dict[str, str]:
-    """Return the headers that the built-in engine sends: the specification's, and our defaults."""
-    given = {name.lower() for name in request.headers}
-    ours = {name: value for name, value in _OUR_HEADERS.items() if name.lower() not in given}
-    return ours | request.headers
 
 
 def _options(plan: Plan, *, new_connections: bool) -> dict[str, Any]:
@@ -160,4 +165,5 @@ def _options(plan: Plan, *, new_connections: bool) -> dict[str, Any]:
         "noConnectionReuse": new_connections,
         "summaryTrendStats": list(_TREND_STATS),
         "systemTags": [],
+        "thresholds": {f"{metric}{{request:{name}}}": [] for name in plan.mix.names for metric in BY_REQUEST},
     }

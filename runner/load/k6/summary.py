@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from runner.core.units import Milliseconds
@@ -39,6 +39,7 @@ class Totals:
         duration: ``http_req_duration`` of successful responses.
         connect: ``http_req_blocked`` without TLS, of successful responses on a new connection.
         tls: ``http_req_tls_handshaking`` of these, if they used TLS.
+        parts: Of a mix: name of a request to its own totals.
     """
 
     succeeded: int
@@ -51,6 +52,7 @@ class Totals:
     connect: Latencies
     tls: Latencies = field(default_factory=dict)
     statuses: Mapping[int, int] = field(default_factory=dict)
+    parts: Mapping[str, Totals] = field(default_factory=dict)
 
     @property
     def sent(self) -> int:
@@ -71,16 +73,41 @@ def read_summary(text: str, plan: Plan) -> Totals:
 
 
 def _totals(summary: dict[str, Any], plan: Plan) -> Totals:
-    succeeded, late = int(summary["succeeded"]), int(summary["late"])
-    failures = {str(kind): int(count) for kind, count in summary["failures"].items() if count}
     began = summary["began_ms"]
+    whole = _counted(summary)
+    dropped = _dropped_in_window(summary, plan, sent=whole.sent)
+    return replace(
+        whole,
+        dropped=dropped,
+        began_ms=None if began is None else float(began),
+        parts=_with_dropped(
+            {name: _counted(summary["parts"][name]) for name in plan.mix.names}, dropped, plan
+        ),
+    )
+
+
+def _with_dropped(parts: Mapping[str, Totals], dropped: int, plan: Plan) -> dict[str, Totals]:
+    """Return the totals of requests with their share of the drops, for which k6 chose no request."""
+    unsent = {name: max(0, count - parts[name].sent) for name, count in plan.planned_by_request.items()}
+    left, of = dropped, sum(unsent.values())
+    shared = {}
+    for name, count in unsent.items():
+        own = min(left, round(left * count / of)) if of else 0
+        shared[name] = replace(parts[name], dropped=own)
+        left, of = left - own, of - count
+    return shared
+
+
+def _counted(summary: dict[str, Any]) -> Totals:
+    """Return the totals of the stage, or of one request, without drops."""
+    succeeded, late = int(summary["succeeded"]), int(summary["late"])
     return Totals(
         succeeded=succeeded,
         late=late,
-        failures=failures,
-        dropped=_dropped_in_window(summary, plan, sent=succeeded + sum(failures.values())),
+        failures={str(kind): int(count) for kind, count in summary["failures"].items() if count},
+        dropped=0,
         completed=succeeded - late + int(summary["warmup_in_window"]),
-        began_ms=None if began is None else float(began),
+        began_ms=None,
         duration=_latencies(summary["duration"]),
         connect=_latencies(summary["connect"]),
         tls=_latencies(summary["tls"]),

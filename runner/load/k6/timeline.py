@@ -74,13 +74,45 @@ class Timeline:
 
 
 def corrected(live: Iterable[LoadSecond], totals: Totals, window_s: Seconds) -> tuple[LoadSecond, ...]:
-    """Return the stage's seconds, whose sums are exactly the summary's totals.
+    """Return the stage's seconds, whose sums are exactly the summary's totals; likewise of each request.
+
+    k6 reports no request by second: each second has the request's share of it.
 
     Args:
         live: The seconds read while k6 ran; may be empty or end early.
         totals: From k6's summary.
         window_s: Length of the measured window.
     """
+    kept = tuple(live)
+    whole = _corrected(kept, totals, window_s)
+    parts = {name: _of_part(kept, own, totals, window_s) for name, own in totals.parts.items()}
+    return tuple(
+        replace(second, parts={name: own[second.index] for name, own in parts.items() if second.index in own})
+        for second in whole
+    )
+
+
+def _of_part(
+    live: Sequence[LoadSecond], own: Totals, totals: Totals, window_s: Seconds
+) -> dict[int, LoadSecond]:
+    """Return index to second of one request; its window's last second takes what is not in the others."""
+    share = own.sent / totals.sent if totals.sent else 0.0
+    last = math.ceil(window_s) - 1
+    scaled = [_scaled(second, share) for second in live if 0 <= second.index < last]
+    return {second.index: second for second in _corrected(scaled, own, window_s)}
+
+
+def _scaled(second: LoadSecond, share: float) -> LoadSecond:
+    return LoadSecond(
+        second.index,
+        succeeded=math.floor(second.succeeded * share),
+        dropped=math.floor(second.dropped * share),
+        failures={kind: math.floor(count * share) for kind, count in second.failures.items()},
+        completed=math.floor(second.completed * share),
+    )
+
+
+def _corrected(live: Sequence[LoadSecond], totals: Totals, window_s: Seconds) -> tuple[LoadSecond, ...]:
     known = {second.index: second for second in live}
     last = math.ceil(window_s) - 1
     before = [known.get(index, LoadSecond(index)) for index in range(last)]

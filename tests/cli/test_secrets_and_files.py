@@ -1,0 +1,171 @@
+"""What requests need beside the specification: secrets that stay secret, and files that are archived."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.servers.scripted import scripted
+
+TOKEN = "hunter2-Ä/q+\"x'"
+LOAD = {
+    "variables": {"token": {"env": "API_TOKEN"}},
+    "requests": [
+        {"name": "order", "method": "POST", "path": "/${token}", "query": {"t": "${token}"},
+         "json": {"t": "${token}"}},
+        {"name": "file", "method": "PUT", "path": "/file", "body_file": "data/small.bin"},
+        {"name": "large", "method": "PUT", "path": "/large",
+         "multipart": [{"name": "f", "file": "data/large.bin"}]},
+    ],
+}  # fmt: skip
+SMALL, LARGE = bytes(range(256)), b"\xff" * (1024 * 1024)
+
+
+class Echo:
+    """Sends back what it received, as a careless server does: of the orders as an error."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    def __call__(self, client, request: bytes) -> None:
+        head, _, body = request.partition(b"\r\n\r\n")
+        self.bodies.append(body)
+        status = b"500 No" if head.startswith(b"POST") else b"200 OK"
+        text = head[:2000] + b"\r\n\r\n" + body[:500]
+        client.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(text), text))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Cli:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "small.bin").write_bytes(SMALL)
+    (tmp_path / "data" / "large.bin").write_bytes(LARGE)
+    return Cli(tmp_path)
+
+
+def spec(home: Cli, port: int, **load) -> Path:
+    topology = {"kind": "external", "url": f"http://127.0.0.1:{port}"}
+    stages = [{"rps": 30, "duration": "1s", "name": "s"}]
+    return home.write(topology=topology, load=LOAD | load, stages=stages)
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    files = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for path in [path for path in files if path.endswith(".zip")]:
+        with zipfile.ZipFile(path) as inside:
+            files |= {f"{path}/{name}": inside.read(name) for name in inside.namelist()}
+    return files
+
+
+def leaks(files: dict[str, bytes]) -> list[str]:
+    """Return the files that contain a part of the secret, however it is encoded."""
+    return [name for name, content in files.items() if b"hunter2" in content]
+
+
+@pytest.fixture
+def run(home, monkeypatch):
+    monkeypatch.setenv("API_TOKEN", TOKEN)
+    echo = Echo()
+    with scripted(echo) as port:
+        done = home("execute", spec(home, port), "--out", "run", "--no-calibrate", "--no-preflight")
+        yield home, done, echo
+
+
+def test_a_secret_is_sent_and_is_in_no_file_and_no_message(run):
+    home, done, echo = run
+    files = everything(home.folder / "run")
+
+    assert json.dumps({"t": TOKEN}, ensure_ascii=False, separators=(",", ":")).encode() in echo.bodies
+    assert leaks(files) == []
+    assert "hunter2" not in done.stdout + done.stderr
+    assert any(
+        b"[API_TOKEN]" in content for name, content in files.items() if name.endswith("journal.ndjson")
+    )
+
+
+def test_small_files_are_in_the_archive_and_all_in_the_lock(run):
+    home, _, echo = run
+    (path,) = (home.folder / "run").glob("*.zip")
+    with zipfile.ZipFile(path) as archive:
+        lock = json.loads(archive.read("lock.json"))
+        recorded = json.loads(archive.read("inputs.json"))
+        names = {name for name in archive.namelist() if name.startswith("inputs/")}
+        assert archive.read("inputs/2-small.bin") == SMALL
+    verified = home.in_process("verify", path)
+
+    assert SMALL in echo.bodies
+    assert names == {"inputs/2-small.bin"}
+    assert recorded["data/large.bin"]["bytes"] == len(LARGE)
+    assert lock["files"] == {name: facts["sha256"] for name, facts in recorded.items()}
+    assert verified.returncode == 0, verified.stderr
+    assert "the files that requests sent" in verified.stdout
+
+
+def test_a_rerun_says_which_file_has_changed_or_is_missing(run):
+    home, *_ = run
+    (path,) = (home.folder / "run").glob("*.zip")
+    (home.folder / "data" / "small.bin").write_bytes(b"other")
+
+    changed = home.in_process("execute", path, "--dry-run")
+    (home.folder / "data" / "small.bin").unlink()
+    missing = home.in_process("execute", path, "--dry-run")
+
+    assert changed.returncode == 0
+    assert "  data/small.bin: " in changed.stderr
+    assert "data/large.bin" not in changed.stderr
+    assert missing.returncode == 3
+    assert "there is no file data/small.bin" in missing.stderr
+
+
+def test_a_missing_variable_ends_the_run_before_anything_starts(home, monkeypatch):
+    monkeypatch.delenv("API_TOKEN", raising=False)
+    done = home.in_process("execute", spec(home, 1), "--out", "run")
+
+    assert done.returncode == 3
+    assert "load.variables: API_TOKEN is not set in the environment" in done.stderr
+    assert "export API_TOKEN" in done.stderr
+    assert not (home.folder / "run").exists()
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "caf\udce9"])
+def test_a_value_that_cannot_be_sent_ends_the_run_without_showing_it(home, monkeypatch, value):
+    monkeypatch.setenv("API_TOKEN", value)
+    requests = [{"name": "a", "headers": {"X-Token": "${token}"}}]
+    done = home.in_process("execute", spec(home, 1, requests=requests), "--out", "run")
+
+    assert done.returncode == 3
+    assert "API_TOKEN" in done.stderr or "variable token" in done.stderr
+    assert "lines" not in done.stderr.replace("one line", "")
+    assert not (home.folder / "run").exists()
+
+
+def test_a_missing_file_is_a_problem_of_the_specification(home):
+    file = spec(home, 1)
+    (home.folder / "data" / "small.bin").unlink()
+    done = home.in_process("validate", file)
+
+    assert done.returncode == 104
+    assert (
+        "load.requests[1].body_file: there is no file data/small.bin in the specification's folder"
+        in done.stderr
+    )
+
+
+def test_an_archive_with_another_file_than_the_recorded_one_is_damaged(run):
+    from runner.archive.inputs import check_kept
+    from runner.core.errors import ArchiveDamaged
+
+    home, *_ = run
+    (path,) = (home.folder / "run").glob("*.zip")
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    check_kept(files, "")
+    for wrong in (
+        files | {"inputs/2-small.bin": b"x"},
+        files | {"inputs/3-more.bin": b"x"},
+        {name: content for name, content in files.items() if name != "inputs/2-small.bin"},
+    ):
+        with pytest.raises(ArchiveDamaged, match=r"inputs\.json does not describe inputs/"):
+            check_kept(wrong, "")
