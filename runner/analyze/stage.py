@@ -44,7 +44,7 @@ def stage_of(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> Stage:
         stage,
         validity=validity.validity(facts, stage, when_full=configuration.load.when_full),
         # k6 does not measure every metric that a threshold can name
-        thresholds=() if trial.cross_check else evaluate(configuration.thresholds, stage),
+        thresholds=() if trial.cross_check else evaluate(configuration.criteria_of(trial.stage), stage),
     )
     cpu_count = run.environment.get("cpu_count")
     cores = cpu_count if isinstance(cpu_count, int) else None

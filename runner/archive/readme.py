@@ -83,8 +83,8 @@ def _needs(lock: Lock) -> Markdown:
     if files := lock.files or {}:
         sentences.append(
             markdown(
-                "Its requests send the files {}, relative to the specification; those below 1 MiB are in `inputs/`, "
-                "and `inputs.json` says which is which.\n",
+                "Its requests send the files {}, relative to the specification; those below 1 MiB are in "
+                "`inputs/`, and `inputs.json` says which is which.\n",
                 _listed(files),
             )
         )

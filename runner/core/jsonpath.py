@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-MAX_LENGTH: Final = 1000
 MAX_NODES: Final = 10_000
 """How many values a path may select."""
 

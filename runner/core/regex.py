@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-MAX_LENGTH: Final = 1000
 _MAX_MEMORY_BYTES: Final = 8 * 1024 * 1024
 
 

@@ -6,7 +6,6 @@ form and a space in a header. Workers use this module as well, so it imports not
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -127,6 +126,8 @@ def filled(text: str, position: Position, values: Mapping[str, str]) -> str:
 
 def json_text(value: str) -> str:
     """Return a value as the inside of a JSON string."""
+    import json  # noqa: PLC0415  (only requests with JSON pay for it)
+
     return json.dumps(value, ensure_ascii=False)[1:-1]
 
 

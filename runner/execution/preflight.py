@@ -18,7 +18,7 @@ from runner.core.status_advice import SERVER_ERROR, describe_sample, status_advi
 from runner.core.units import Seconds
 from runner.execution.context import RunContext
 from runner.execution.sample_masking import with_masked_samples
-from runner.experiment.model import Load, Stage
+from runner.experiment.model import Load, NamedRequest, Stage
 from runner.experiment.trials import Trial
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder
@@ -127,4 +127,7 @@ def _details(sample: ResponseSample | None, app_output: tuple[str, ...]) -> tupl
 
 
 def _request(load: Load) -> str:
-    return f"{load.request.method} {load.request.path}"
+    request = load.request
+    name = request.name if isinstance(request, NamedRequest) else ""
+    line = f"{request.method} {request.path}"
+    return f"{line} (request {name})" if name else line

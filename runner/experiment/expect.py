@@ -14,7 +14,6 @@ from pydantic import (
     model_validator,
 )
 
-from runner.core import jsonpath, regex
 from runner.experiment.base_model import Conflict, SpecModel, conflict_if, invalid_value, refuse
 from runner.experiment.fields import AsWritten, Number, Text
 from runner.experiment.suggestions import display
@@ -26,6 +25,7 @@ RULES_TAG: Final = "#rules"
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _STATUS_CLASS: Final = re.compile(r"[2-5]xx")
 _LOWEST, _HIGHEST = 200, 599
+_MAX_PATTERN: Final = 1000
 
 
 def header_name(name: str) -> str:
@@ -58,8 +58,10 @@ def _texts(value: object) -> object:
 
 
 def _pattern(value: str) -> str:
+    from runner.core.regex import compiled  # noqa: PLC0415  (only specifications with an expression pay for it)
+
     try:
-        regex.compiled(value)
+        compiled(value)
     except ValueError as error:
         hint = "the syntax is RE2's: no look-around and no back-references"
         raise invalid_value(f"is not a regular expression ({error}): {display(value)}", hint) from None
@@ -67,8 +69,10 @@ def _pattern(value: str) -> str:
 
 
 def _json_path(value: str) -> str:
+    from runner.core.jsonpath import check  # noqa: PLC0415  (only specifications with a path pay for it)
+
     try:
-        jsonpath.check(value)
+        check(value)
     except ValueError as error:
         hint = "such as $.items[0].state (RFC 9535, without match() and search())"
         raise invalid_value(f"is not a JSONPath ({error}): {display(value)}", hint) from None
@@ -113,10 +117,8 @@ Texts: TypeAlias = Annotated[
         }
     ),
 ]
-Pattern: TypeAlias = Annotated[
-    Text, Field(min_length=1, max_length=regex.MAX_LENGTH), AfterValidator(_pattern)
-]
-JsonPath: TypeAlias = Annotated[Text, Field(max_length=jsonpath.MAX_LENGTH), AfterValidator(_json_path)]
+Pattern: TypeAlias = Annotated[Text, Field(min_length=1, max_length=_MAX_PATTERN), AfterValidator(_pattern)]
+JsonPath: TypeAlias = Annotated[Text, Field(max_length=_MAX_PATTERN), AfterValidator(_json_path)]
 ResponseHeader: TypeAlias = Annotated[Text, AfterValidator(header_name)]
 
 

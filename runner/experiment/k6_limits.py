@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from fractions import Fraction
 from math import gcd, lcm
 from typing import TYPE_CHECKING, Final
 
@@ -81,6 +80,8 @@ def _mix_conflicts(load: Load, subject: str) -> Iterator[Conflict | None]:
 
 def period(weights: list[float]) -> int:
     """Return after how many requests the order of a mix repeats; see `runner.core.mix`."""
+    from fractions import Fraction  # noqa: PLC0415  (takes 5 ms to import, and few specifications use k6)
+
     exact = [Fraction(str(weight)) for weight in weights]
     scale = lcm(*(weight.denominator for weight in exact))
     numbers = [int(weight * scale) for weight in exact]

@@ -9,7 +9,6 @@ from runner.core.units import Seconds
 from runner.experiment.base_model import Conflict, SpecModel, conflict_if, refuse
 from runner.experiment.expect import Expect
 from runner.experiment.fields import Line, Number, Processors, Whole, Workers
-from runner.experiment.k6_limits import k6_conflicts
 from runner.experiment.quantities import HOUR, MINUTE, Time, format_time
 from runner.experiment.request import MAX_REQUESTS, NamedRequest, Request
 from runner.experiment.thresholds import Threshold
@@ -114,7 +113,10 @@ class Load(SpecModel):
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
         refuse(*self._mix_conflicts(), *self._variable_conflicts(), *self._impossible_checks())
-        refuse(*k6_conflicts(self))
+        if self.engine == "k6" or self.cross_check:
+            from runner.experiment.k6_limits import k6_conflicts  # noqa: PLC0415  (few specifications use k6)
+
+            refuse(*k6_conflicts(self))
         return self
 
     def _mix_conflicts(self) -> Iterator[Conflict | None]:

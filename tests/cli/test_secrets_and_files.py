@@ -169,3 +169,37 @@ def test_an_archive_with_another_file_than_the_recorded_one_is_damaged(run):
     ):
         with pytest.raises(ArchiveDamaged, match=r"inputs\.json does not describe inputs/"):
             check_kept(wrong, "")
+
+
+def test_each_request_is_sent_once_before_the_load_with_its_secret(home, monkeypatch):
+    monkeypatch.setenv("API_TOKEN", TOKEN)
+    echo = Echo()
+    with scripted(echo) as port:
+        done = home("execute", spec(home, port), "--out", "run", "--no-calibrate")
+
+    assert done.returncode == 3
+    assert "POST /${token} (request order), sent once before the load, failed its checks" in done.stderr
+    assert "received: " in done.stderr
+    assert "[API_TOKEN]" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    assert len(echo.bodies) == 1
+
+
+def test_a_stage_has_thresholds_of_its_own_and_about_one_request(home, monkeypatch):
+    monkeypatch.setenv("API_TOKEN", TOKEN)
+    stages = [
+        {"rps": 30, "duration": "1s", "name": "a", "thresholds": ["errors{request=file} < 1%"]},
+        {"rps": 30, "duration": "1s", "name": "b", "thresholds": ["errors{request=order} < 1%"]},
+    ]
+    with scripted(Echo()) as port:
+        topology = {"kind": "external", "url": f"http://127.0.0.1:{port}"}
+        file = home.write(topology=topology, load=LOAD, stages=stages)
+        done = home("execute", file, "--out", "run", "--no-calibrate", "--no-preflight", "--quiet")
+
+    assert done.returncode == 99, done.stderr
+    results = json.loads((home.folder / "run" / "results.json").read_text())
+    judged = [stage["thresholds"] for stage in results["configurations"][0]["stages"]]
+    assert [[one["expr"], one["ok"], one["value"]] for [one] in judged] == [
+        ["errors{request=file} < 1%", True, 0],
+        ["errors{request=order} < 1%", False, 1],
+    ]
