@@ -30,7 +30,7 @@ class RunSummary(Struct, frozen=True):
 
 
 class ComparedRun(RunSummary, frozen=True):
-    """One run of a side."""
+    """One run of a side or of a history."""
 
     spec_sha256: str
     command: str
@@ -135,13 +135,6 @@ class StageHistory(StagePlace, frozen=True):
     metrics: tuple[MetricHistory, ...]
 
 
-class HistoryRun(RunSummary, frozen=True):
-    """One run of a history."""
-
-    command: str
-    spec_sha256: str
-
-
 class History(Struct, frozen=True):
     """Runs of one experiment in order of time.
 
@@ -153,7 +146,7 @@ class History(Struct, frozen=True):
     schema_version: int
     experiment: str
     margin: float
-    runs: tuple[HistoryRun, ...]
+    runs: tuple[ComparedRun, ...]
     unlike: tuple[str, ...]
     stages: tuple[StageHistory, ...]
 
