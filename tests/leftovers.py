@@ -52,28 +52,40 @@ def threads() -> set[str]:
 
 def processes() -> set[str]:
     """Return the processes that this session started, directly or not."""
-    own = {child.pid for child in psutil.Process().children(recursive=True)}
+    return {f"process {pid} ({_command(pid)})" for pid in _own_pids()}
+
+
+def _own_pids() -> set[int]:
     mark = f"{MARK}={os.getpid()}".encode()
-    left = set()
+    own = {child.pid for child in psutil.Process().children(recursive=True)}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            pid = int(folder.name)
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if command and (pid in own or mark in (folder / "environ").read_bytes().split(b"\0")):
-                left.add(f"process {pid} ({command.strip()[:200]})")
-    return left
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                own.add(int(folder.name))
+    return {pid for pid in own if _command(pid)}
+
+
+def _command(pid: int) -> str:
+    """Return the beginning of a process's command line, empty for one that has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:200]
+    return ""
 
 
 def of_engine() -> set[str]:
-    """Return the containers and networks of all runs."""
-    by_label = ["--filter", "label=loadproof.run"]
+    """Return the containers and networks of runs, except those that live processes of others own."""
+    own = {os.getpid(), *_own_pids()}
     left = set()
-    for kind, form, command in (
-        ("container", "{{.ID}} {{.Names}}", ["ps", "--all"]),
-        ("network", "{{.ID}} {{.Name}}", ["network", "ls"]),
+    for kind, name, command in (
+        ("container", ".Names", ["ps", "--all"]),
+        ("network", ".Name", ["network", "ls"]),
     ):
+        form = f'{{{{.Label "loadproof.owner-pid"}}}} {{{{{name}}}}}'
         listed = subprocess.run(
-            ["docker", *command, *by_label, "--format", form], capture_output=True, text=True, check=True
-        )
-        left |= {f"{kind} {line}" for line in listed.stdout.splitlines()}
+            ["docker", *command, "--filter", "label=loadproof.run", "--format", form],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        for owner, _, named in (line.partition(" ") for line in listed.stdout.splitlines()):
+            if not owner.isdecimal() or int(owner) in own or not Path(f"/proc/{owner}").exists():
+                left.add(f"{kind} {named}")
     return left

@@ -1,4 +1,4 @@
-"""`make bench`: what the instrument itself is worth, on this machine, now.
+"""What the load generator and the counters cost on this machine, beside other load tools (`make bench`).
 
 Every row is measured in this one run; comparisons are ratios of figures of the same run.
 Nothing here passes or fails a test: machines differ and are noisy.
@@ -6,6 +6,7 @@ Nothing here passes or fails a test: machines differ and are noisy.
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import json
 import os
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import trio
 
-from infra.bench.compare import FULL, QUICK, compare
+from infra.bench.compare import FULL, QUICK, Size, compare
 from infra.bench.counting import cost_of_counters
 from infra.bench.figures import offer_stage, truth_server
 from infra.bench.publish import chart, page, promises
@@ -40,17 +41,15 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "reports" / "benchmarks"
 
 
-def comparison() -> Iterator[Row]:
-    """Every tool in one run; written to reports/benchmarks unless it is a quick look."""
-    quick = "--quick" in sys.argv
-    size = QUICK if quick else FULL
+def comparison(size: Size, out: Path | None) -> Iterator[Row]:
+    """Every tool in one run; writes the results as JSON, page and chart if there is a folder for them."""
     found = compare(size, lambda line: print(line, file=sys.stderr, flush=True))
     found |= {"machine": machine(), "cores": os.cpu_count(), "rounds": size.rounds}
-    if not quick:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        (FOLDER / "results.json").write_text(json.dumps(found, indent=1) + "\n")
-        (FOLDER / "README.md").write_text(page(found))
-        (FOLDER / "cpu.svg").write_text(chart(found))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "results.json").write_text(json.dumps(found, indent=1) + "\n")
+        (out / "README.md").write_text(page(found))
+        (out / "cpu.svg").write_text(chart(found))
     yield from promises(found)
 
 
@@ -107,12 +106,15 @@ def command_line() -> Iterator[Row]:
 
 def timed(command: list[str]) -> float:
     before = time.monotonic()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-    return time.monotonic() - before
+    code = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
+    took_s = time.monotonic() - before
+    if code:
+        sys.exit(f"{' '.join(command)} ended with exit code {code}; its message is above")
+    return took_s
 
 
+COMPARISON = "comparison"
 SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
-    "comparison": comparison,
     "cpu": cpu_accounting,
     "counters": cost_of_counters,
     "command-line": command_line,
@@ -139,13 +141,31 @@ def move_into_own_namespace() -> str:
 
 
 def main() -> None:
+    options = arguments()
     where = move_into_own_namespace()
-    chosen = [word for word in sys.argv[1:] if not word.startswith("--")] or list(SECTIONS)
+    out = options.out or (None if options.quick else FOLDER)
+    comparing = {COMPARISON: lambda: comparison(QUICK if options.quick else FULL, out)}
     print(f"{machine()}, {where}\n")
     print("| figure | measured | wanted | |\n| --- | --- | --- | --- |")
-    for name in chosen:
-        for figure, measured, wanted, good in SECTIONS[name]():
+    for name in options.section or [COMPARISON, *SECTIONS]:
+        for figure, measured, wanted, good in (comparing | SECTIONS)[name]():
             print(f"| {figure} | {measured} | {wanted} | {'✓' if good else '✗'} |", flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    sections = (COMPARISON, *SECTIONS)
+    parser = argparse.ArgumentParser(prog="python -m infra.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("section", nargs="*", help=f"{', '.join(sections)}; all by default")
+    parser.add_argument(
+        "--quick", action="store_true", help="compare in one round at one rate; write no files"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="write the comparison there, not to reports/benchmarks"
+    )
+    options = parser.parse_args()
+    if unknown := [section for section in options.section if section not in sections]:
+        parser.error(f"unknown section {unknown[0]}; sections are {', '.join(sections)}")
+    return options
 
 
 if __name__ == "__main__":

@@ -38,7 +38,11 @@ def run_all(count: int, spec: Path, folder: Path) -> list[Results]:
         if not (out / "results.json").exists():
             print(f"run {number} of {count}", file=sys.stderr, flush=True)
             command = [runner, "execute", spec, "--quiet", "--out", out]
-            subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+            code = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
+            if not (out / "results.json").exists():
+                sys.exit(
+                    f"run {number} ended with exit code {code} and without results; its message is above"
+                )
     return [read_results(folder / f"{number:02}") for number in range(1, count + 1)]
 
 

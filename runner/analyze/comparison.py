@@ -79,8 +79,8 @@ def compare(
         schema_version=SCHEMA_VERSION,
         margin=margin,
         confidence=1 - _ERROR,
-        base=tuple(map(_run, base)),
-        head=tuple(map(_run, head)),
+        base=tuple(map(compared_run, base)),
+        head=tuple(map(compared_run, head)),
         unlike=machines,
         changed=other_differences(base, head),
         only_in_base=tuple(key for key in before.stages if key not in after.stages),
@@ -100,7 +100,8 @@ def worse(comparison: Comparison) -> Iterator[tuple[ComparedStage, ComparedMetri
                 yield stage, metric
 
 
-def _run(results: Results) -> ComparedRun:
+def compared_run(results: Results) -> ComparedRun:
+    """Return what a comparison says about a run."""
     run = results.run
     return ComparedRun(run.id, run.started_at, run.status, results.experiment.spec_sha256, run.command)
 

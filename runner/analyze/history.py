@@ -7,10 +7,10 @@ from statistics import median
 from typing import TypeAlias
 
 from runner.analyze.comparability import machine_differences
-from runner.analyze.comparison import compare
+from runner.analyze.comparison import compare, compared_run
 from runner.analyze.key_metrics import KEY_METRICS, KeyMetric, is_usable, requests_of, stages_by_name
 from runner.core.codes import ComparisonVerdict
-from runner.core.comparison import History, HistoryRun, MetricHistory, StageHistory
+from runner.core.comparison import History, MetricHistory, StageHistory
 from runner.core.errors import UsageError
 from runner.core.results import Results, Stage
 
@@ -39,15 +39,10 @@ def history(runs: Sequence[Results], *, margin: float) -> History:
         schema_version=SCHEMA_VERSION,
         experiment=last.experiment.name,
         margin=margin,
-        runs=tuple(map(_run, used)),
+        runs=tuple(map(compared_run, used)),
         unlike=tuple(results.run.id for results in elsewhere),
         stages=tuple(_stage(key, [of_run.get(key, []) for of_run in stages], judged) for key in keys),
     )
-
-
-def _run(results: Results) -> HistoryRun:
-    run = results.run
-    return HistoryRun(run.id, run.started_at, run.status, run.command, results.experiment.spec_sha256)
 
 
 def _judged(runs: Sequence[Results], margin: float) -> _Verdicts:

@@ -80,9 +80,9 @@ def tree_differences(
     changed = frozenset[str | int]().union(*(change.keys for change in redefined))
     for place, words, both_have_it in _differences(stored, expected, ()):
         kind = _shown(tuple("" if isinstance(step, int) else step for step in place))
-        redefined = not changed.isdisjoint(place)
-        explained = redefined or not both_have_it or is_conclusion(place)
-        yield Difference(f"{file}: {kind}", f"{file}: {_shown(place)} {words}", explained, redefined)
+        inside = not changed.isdisjoint(place)
+        explained = inside or not both_have_it or is_conclusion(place)
+        yield Difference(f"{file}: {kind}", f"{file}: {_shown(place)} {words}", explained, inside)
 
 
 def _differences(stored: Any, expected: Any, place: Place) -> Iterator[tuple[Place, str, bool]]:

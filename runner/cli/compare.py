@@ -10,7 +10,7 @@ import click
 
 from runner.cli import exit_codes
 from runner.cli.output import put
-from runner.cli.run_arguments import margin, read_runs
+from runner.cli.run_arguments import margin_option, read_runs
 from runner.core.codes import ComparisonVerdict
 from runner.core.comparison import Comparison
 from runner.core.errors import UsageError
@@ -22,14 +22,7 @@ FORMATS: Final = ("md", "html", "json")
 @click.command()
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("head", type=click.Path(path_type=Path))
-@click.option(
-    "--margin",
-    "share",
-    callback=margin,
-    default="5%",
-    show_default=True,
-    help="Changes up to this size count as none.",
-)
+@margin_option
 @click.option("--format", "form", type=click.Choice(FORMATS), default="md", show_default=True)
 @click.option("--force", is_flag=True, help="Compare runs of different machines or experiments.")
 @click.option("--fail-on-regression", is_flag=True, help="Exit with code 99 if anything got worse.")
@@ -37,7 +30,7 @@ FORMATS: Final = ("md", "html", "json")
 def compare(
     base: Path,
     head: Path,
-    share: float,
+    margin: float,
     form: str,
     force: bool,
     fail_on_regression: bool,
@@ -56,7 +49,7 @@ def compare(
             f"these are runs of different experiments, '{names[0]}' and '{names[1]}'",
             hint="use --force to compare them nevertheless",
         )
-    comparison = compare_runs(*sides, margin=share, force=force)
+    comparison = compare_runs(*sides, margin=margin, force=force)
     put(_text(comparison, form), out)
     worse = comparison.verdict is ComparisonVerdict.WORSE
     return exit_codes.THRESHOLD_FAILED if worse and fail_on_regression else exit_codes.DONE

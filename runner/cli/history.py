@@ -9,7 +9,7 @@ import click
 from runner.cli import exit_codes
 from runner.cli.compare import FORMATS, as_json
 from runner.cli.output import put
-from runner.cli.run_arguments import margin, read_runs
+from runner.cli.run_arguments import margin_option, read_runs
 from runner.core.comparison import History
 from runner.core.errors import UsageError
 from runner.core.results import Results
@@ -17,24 +17,17 @@ from runner.core.results import Results
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "--margin",
-    "share",
-    callback=margin,
-    default="5%",
-    show_default=True,
-    help="Changes up to this size count as none.",
-)
+@margin_option
 @click.option("--format", "form", type=click.Choice(FORMATS), default="md", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not to stdout.")
-def history(folder: Path, share: float, form: str, out: Path | None) -> int:
+def history(folder: Path, margin: float, form: str, out: Path | None) -> int:
     """Show the trend of every number over the runs in FOLDER, experiment by experiment."""
     from runner.analyze.history import history as history_of
 
     experiments: dict[str, list[Results]] = {}
     for results in read_runs(folder):
         experiments.setdefault(results.experiment.name, []).append(results)
-    histories = [history_of(runs, margin=share) for runs in experiments.values() if len(runs) > 1]
+    histories = [history_of(runs, margin=margin) for runs in experiments.values() if len(runs) > 1]
     if not histories:
         raise UsageError(
             f"{folder} does not contain two runs of one experiment",

@@ -16,7 +16,7 @@ _PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*%?")
 _MAX_RUNS: Final = 1000
 
 
-def margin(ctx: click.Context, param: click.Parameter, value: str) -> float:
+def _share(ctx: click.Context, param: click.Parameter, value: str) -> float:
     """Return 0.05 for ``5%`` or ``5``; the callback of an option."""
     del ctx
     match = _PERCENT.fullmatch(value.strip())
@@ -26,6 +26,15 @@ def margin(ctx: click.Context, param: click.Parameter, value: str) -> float:
             f"{value!r} is not a percentage above 0 % and up to 100 %, such as 5%", param=param
         )
     return share
+
+
+margin_option: Final = click.option(
+    "--margin",
+    callback=_share,
+    default="5%",
+    show_default=True,
+    help="Changes up to this size count as none.",
+)
 
 
 def read_runs(path: Path) -> list[Results]:

@@ -30,7 +30,7 @@ class RunSummary(Struct, frozen=True):
 
 
 class ComparedRun(RunSummary, frozen=True):
-    """One run of a side."""
+    """One run of a side or of a history."""
 
     spec_sha256: str
     command: str
@@ -145,13 +145,6 @@ class StageHistory(RequestPlace, frozen=True, omit_defaults=True):
     metrics: tuple[MetricHistory, ...]
 
 
-class HistoryRun(RunSummary, frozen=True):
-    """One run of a history."""
-
-    command: str
-    spec_sha256: str
-
-
 class History(Struct, frozen=True):
     """Runs of one experiment in order of time.
 
@@ -163,7 +156,7 @@ class History(Struct, frozen=True):
     schema_version: int
     experiment: str
     margin: float
-    runs: tuple[HistoryRun, ...]
+    runs: tuple[ComparedRun, ...]
     unlike: tuple[str, ...]
     stages: tuple[StageHistory, ...]
 

@@ -199,7 +199,7 @@ def merge(histograms: Iterable[Histogram]) -> Histogram:
             counts[index] += n
         total_ns += histogram.total_ns
         max_ns = max(max_ns, histogram.max_ns)
-    return Histogram(dict(counts), total_ns, max_ns)
+    return Histogram(counts, total_ns, max_ns) if counts else EMPTY
 
 
 def of(values_ns: Iterable[Nanoseconds]) -> Histogram:

@@ -15,7 +15,6 @@ Cores: TypeAlias = float
 NS_PER_US: Final = 1_000
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
-US_PER_MS: Final = 1_000
 US_PER_S: Final = 1_000_000
 BYTES_PER_MIB: Final = 1024 * 1024
 

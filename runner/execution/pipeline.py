@@ -8,6 +8,7 @@ A signal or a fault skips ahead to the last two steps.
 
 from __future__ import annotations
 
+import gc
 import secrets
 from collections import deque
 from collections.abc import Sequence
@@ -56,6 +57,7 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
     """
     loads = [trial.configuration.load for trial in job.trials]
     inputs = await trio.to_thread.run_sync(read_inputs, loads, job.base_dir)
+    gc.freeze()  # what is loaded now stays: the collector looks often, and only at what the run makes
     folder = _open_folder(job)
     state = RunState(_run_facts(job), list(job.trials), list(job.earlier.trials if job.earlier else ()))
     folder.write(RUN, run_file(job, state.run))

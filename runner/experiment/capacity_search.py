@@ -91,12 +91,3 @@ def between(low: PerSecond, high: PerSecond) -> PerSecond:
     slack = (high / low) ** _MIDDLE
     rounded = (float(f"{mean:.{digits - 1}e}") for digits in range(2, _MAX_DIGITS))
     return next((rate for rate in rounded if mean / slack <= rate <= mean * slack), mean)
-
-
-def probes_needed(search: Search) -> int:
-    """Return how many probes are always enough for a search to end by itself."""
-    up = math.ceil(math.log(search.max_rps / search.start, _RAMP_FACTOR))
-    down = math.ceil(math.log(search.start / search.min_rps, _RAMP_FACTOR))
-    ratio = math.log(_RAMP_FACTOR) / math.log1p(search.precision)
-    halvings = math.ceil(math.log(ratio) / -math.log(0.5 + _MIDDLE)) if ratio > 1 else 0
-    return 1 + max(up, down) + halvings

@@ -7,7 +7,6 @@ a configuration may be at the top of the file, and configurations may be partial
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -53,16 +52,6 @@ def json_schema() -> dict[str, Any]:
         "then": {"required": ["topology", "stages"], "properties": shared},
         "$defs": dict(sorted(definitions.items())),
     }
-
-
-def schema_text() -> str:
-    """Return the schema as the text that is committed beside this file."""
-    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-def modeline(location: str) -> str:
-    """Return the comment by which yaml-language-server finds the schema: a URL or a relative path."""
-    return f"# yaml-language-server: $schema={location}"
 
 
 def _everywhere(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,6 +15,7 @@ import trio
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import LoadFacts, LoadSecond, Window
 from runner.core.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
+from runner.cpu_affinity import check_cpus
 from runner.load import pacing, worker_accounts
 from runner.load.check_order import check_order
 from runner.load.engine import LoadOrder, LoadStarted
@@ -64,7 +65,7 @@ async def offer(
     task_status: trio.TaskStatus[LoadStarted] = trio.TASK_STATUS_IGNORED,
 ) -> LoadFacts:
     """Offer one stage with worker processes; see `runner.load.engine.Engine`."""
-    _check_cpus(order.load.cpus)
+    check_cpus(order.load.cpus, "load.cpus")
     targets = await trio.to_thread.run_sync(resolve, order.endpoint)
     count = _worker_count(order, len(targets))
     async with _pool(order) as pool, pool.take(count, on_spawn) as processes:
@@ -166,17 +167,6 @@ def _requests(order: LoadOrder) -> tuple[WorkerRequest, ...]:
 def _quantum_ns(order: LoadOrder, count: int) -> Nanoseconds:
     quantum = order.load.quantum
     return pacing.default_quantum_ns(order.stage.rps / count) if quantum is None else ns(quantum)
-
-
-def _check_cpus(cpus: Collection[int]) -> None:
-    """Raise EnvironmentLacks if the workers cannot run on one of these processors."""
-    usable = os.sched_getaffinity(0)
-    missing = sorted(set(cpus) - usable)
-    if missing:
-        raise EnvironmentLacks(
-            f"load.cpus names processor {missing[0]}, which this run may not use",
-            hint=f"it may use {', '.join(map(str, sorted(usable)))}",
-        )
 
 
 async def _prepare(index: int, process: WorkerProcess, order: WorkerOrder) -> _Worker:

@@ -30,6 +30,8 @@ def merged(seconds: Sequence[WorkerSecond], names: Sequence[str] = ()) -> LoadSe
     latencies: dict[str, Any] = {
         name: merge(histogram_of(getattr(second, name)) for second in seconds) for name in LATENCIES
     }
+    if latencies["first_byte"] == latencies["duration"]:  # of responses in one piece: once in memory
+        latencies["first_byte"] = latencies["duration"]
     cpu_s = round(sum(second.cpu_s for second in seconds), 6)
     return LoadSecond(
         seconds[0].index,

@@ -13,7 +13,6 @@ from typing import TypeAlias
 
 from runner.core.units import NS_PER_S, Nanoseconds, PerSecond, Seconds
 
-Arrivals: TypeAlias = Iterator[Nanoseconds]
 Bunch: TypeAlias = tuple[Nanoseconds, int]
 """When requests are due together, and how many."""
 

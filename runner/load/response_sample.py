@@ -12,7 +12,7 @@ import httptools
 
 from runner.core.facts import MAX_SAMPLE, ResponseSample
 
-OPENING_BYTES: Final = 4096
+OPENING_BYTES: Final = 2048
 """How much of a response is kept until it is known whether it succeeded."""
 MAX_STATUSES: Final = 32
 """How many status codes a worker counts one by one."""
@@ -44,7 +44,7 @@ def response_sample(failure: str, status: int, opening: bytes) -> ResponseSample
     """
     reader = _Reader()
     reader.read(opening)
-    if not reader.headers_complete:
+    if failure == "protocol" or not (reader.headers_complete or reader.fields):
         return ResponseSample(failure, status, body=_text(opening))
     compressed = reader.fields.get(b"content-encoding", b"identity").lower() != b"identity"
     return ResponseSample(

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.core.control_groups import hierarchies
 from runner.core.facts import Throttling
 from runner.core.units import NS_PER_S, Bytes, Seconds
 
@@ -77,10 +78,10 @@ def control_group_of(pid: int, proc: Path = Path("/proc")) -> ControlGroup | Non
     """
     try:
         paths = _memberships(proc / str(pid) / "cgroup")
-        mounts = _mounts((proc / "self" / "mountinfo").read_text(errors="surrogateescape"))
+        mounts = hierarchies((proc / "self" / "mountinfo").read_text(errors="surrogateescape"))
     except (OSError, ValueError, IndexError):
         return None
-    folders = {name: _below(mounts[name], path) for name, path in paths.items() if name in mounts}
+    folders = {name: mounts[name].folder(path) for name, path in paths.items() if name in mounts}
     accounting = [name for name in ("cpuacct", "") if name in folders]
     if not accounting:
         memory = folders.get("memory")
@@ -123,28 +124,6 @@ def _own_memberships(proc: Path) -> dict[str, str]:
         return _memberships(proc / "self" / "cgroup")
     except (OSError, ValueError):
         return {}
-
-
-def _below(mount: tuple[str, Path], path: str) -> Path:
-    """Return a group's folder; within a container the mount shows only a part of the tree."""
-    root, point = mount
-    inner = path.removeprefix(root) if root != "/" else path
-    return point / inner.lstrip("/")
-
-
-def _mounts(mountinfo: str) -> dict[str, tuple[str, Path]]:
-    """Return each controller's (``""`` for version 2) root and mount point (proc_pid_mountinfo(5))."""
-    mounts: dict[str, tuple[str, Path]] = {}
-    for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
-        fields = before.split()
-        kind, _, options = after.split(" ", 2)
-        place = (fields[3], Path(fields[4]))
-        if kind == "cgroup2":
-            mounts[""] = place
-        elif kind == "cgroup":
-            mounts |= dict.fromkeys(options.split(","), place)
-    return mounts
 
 
 def _keyed(path: Path) -> dict[str, int]:

@@ -85,11 +85,6 @@ def children(pid: int) -> list[int]:
     return pids
 
 
-def descendants(pid: int) -> list[int]:
-    """Return a process and all its descendants, parents before children."""
-    return list(with_descendants([pid]))
-
-
 def with_descendants(roots: Iterable[int]) -> dict[int, None]:
     """Return some processes and all their descendants, each once."""
     pids = dict.fromkeys(roots)

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from runner.core.control_groups import Hierarchy, hierarchies
+
 _HIERARCHIES: Final = ("", "cpuacct", "name=systemd", "pids", "freezer")
 """In the order of preference; the empty name is version 2."""
 
@@ -90,13 +92,8 @@ def _own_groups() -> Iterator[Path]:
     except OSError:
         return
     paths = {names: path for _, names, path in (line.split(":", 2) for line in lines)}
-    for hierarchy in _HIERARCHIES:
-        if hierarchy in paths and hierarchy in mounts:
-            root, point = mounts[hierarchy]
-            inner = paths[hierarchy] if root == "/" else paths[hierarchy].removeprefix(root)
-            group = point / inner.lstrip("/")
-            if not _divides(group):
-                yield group
+    groups = (hierarchy.folder(paths[name]) for name, hierarchy in mounts.items() if name in paths)
+    yield from (group for group in groups if not _divides(group))
 
 
 def _divides(group: Path) -> bool:
@@ -107,16 +104,9 @@ def _divides(group: Path) -> bool:
         return False
 
 
-def _mounts() -> dict[str, tuple[str, Path]]:
-    """Return the root and mount point of each hierarchy that divides nothing (proc_pid_mountinfo(5))."""
-    mounts: dict[str, tuple[str, Path]] = {}
-    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
-        before, _, after = line.partition(" - ")
-        fields = before.split()
-        kind, _, options = after.split(" ", 2)
-        place = (fields[3], Path(fields[4]))
-        if kind == "cgroup2":
-            mounts[""] = place
-        elif kind == "cgroup" and not _DIVIDING & set(options.split(",")):
-            mounts |= {name: place for name in options.split(",") if name in _HIERARCHIES}
-    return mounts
+def _mounts() -> dict[str, Hierarchy]:
+    """Return each hierarchy that divides nothing, the preferred one first."""
+    mounted = hierarchies(Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
+    dividing = {mounted[name] for name in _DIVIDING if name in mounted}
+    usable = {name: mounted[name] for name in _HIERARCHIES if name in mounted}
+    return {name: hierarchy for name, hierarchy in usable.items() if hierarchy not in dividing}

@@ -17,11 +17,11 @@ import trio
 from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.facts import Endpoint, Event, Subject, SystemDescription
+from runner.cpu_affinity import check_cpus
 from runner.experiment.model import App, ProcessTopology
 from runner.stack import reaper
 from runner.stack.command import Command, start
 from runner.stack.control_group import create_group, remove_group
-from runner.stack.cpu_affinity import check_cpus
 from runner.stack.diagnosis import death_event, other_holder, start_hint, title
 from runner.stack.nginx_process import NginxProcess, start_nginx
 from runner.stack.ports import LOOPBACK, by_holder, fill_port, free_port, is_free
@@ -87,7 +87,7 @@ async def open_process(topology: ProcessTopology, ctx: StackContext) -> AsyncIte
         StackFailed: It ended, or its health URL did not respond in time.
     """
     app = topology.app
-    check_cpus(topology.cpus)
+    check_cpus(topology.cpus, "topology.cpus")
     nginx: NginxProcess | None = None
     commands: list[Command] = []
     try:

@@ -19,7 +19,7 @@ _ATTRIBUTE: Final = re.compile(r"^(\w+): (.+?)(?=^\w+: |\Z)", re.MULTILINE | re.
 
 def results_schema() -> dict[str, Any]:
     """Return the schema (JSON Schema 2020-12); descriptions come from the docstrings of the types."""
-    schema = msgspec.json.schema(Results)
+    schema = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Results)))  # defaults become JSON
     for name, definition in schema["$defs"].items():
         kind = next(vars(module)[name] for module in _MODULES if name in vars(module))
         _describe(definition, kind)

@@ -16,7 +16,6 @@ from runner.store.atomic_write import atomic_write
 from runner.store.journal import Journal
 
 JOURNAL: Final = "journal.ndjson"
-REPORT: Final = "report.md"
 RESULTS: Final = "results.json"
 SPEC: Final = "spec.yaml"
 _SCRATCH: Final = "loadproof-run-"

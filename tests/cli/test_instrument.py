@@ -66,4 +66,4 @@ def test_a_missing_processor_is_named(cli):
     done = cli("execute", cli.write(), "--set", "topology.cpus=[4000]", "--out", "run")
 
     assert done.returncode == 3
-    assert "topology.cpus asks for processor 4000" in done.stderr
+    assert "topology.cpus names processor 4000" in done.stderr

@@ -8,9 +8,21 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from runner.experiment.capacity_search import Search, between, probes_needed
+from runner.experiment.capacity_search import Search, between
 
 RATES = st.floats(0.5, 1e6)
+
+
+def probes_needed(search: Search) -> int:
+    """Return how many probes are always enough: doublings or halvings first, then bisections.
+
+    A bisection leaves at most three fifths of the interval, see `between`.
+    """
+    up = math.ceil(math.log2(search.max_rps / search.start))
+    down = math.ceil(math.log2(search.start / search.min_rps))
+    ratio = math.log(2) / math.log1p(search.precision)
+    bisections = math.ceil(math.log(ratio) / -math.log(0.6)) if ratio > 1 else 0
+    return 1 + max(up, down) + bisections
 
 
 @st.composite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import runner.experiment
 from runner.core.errors import SpecificationError
 from runner.experiment.load import read_spec
 from runner.experiment.reference import reference
-from runner.experiment.schema import json_schema, modeline, schema_text
+from runner.experiment.schema import json_schema
 from tests.experiment.samples import DESIGN, MINIMAL, PROCESS
 from tests.experiment.test_load import SPECIFICATIONS, yaml_of
 
@@ -28,7 +29,7 @@ def validator() -> Draft202012Validator:
 
 def test_the_committed_schema_is_current() -> None:
     # To update it: runner schema > runner/experiment/schema.json
-    assert COMMITTED.read_text(encoding="utf-8") == schema_text()
+    assert json.loads(COMMITTED.read_text(encoding="utf-8")) == json_schema()
 
 
 def test_the_schema_is_itself_valid() -> None:
@@ -110,10 +111,6 @@ def test_defaults_have_the_form_of_the_file() -> None:
 
     assert load["timeout"]["default"] == "10s"
     assert load["max_in_flight"]["default"] == 2000
-
-
-def test_the_modeline_names_the_schema_for_editors() -> None:
-    assert modeline("../schema.json") == "# yaml-language-server: $schema=../schema.json"
 
 
 def test_the_committed_reference_is_current() -> None:

@@ -2,9 +2,9 @@
 
     python -m tests.fuzz SECONDS [TARGET ...]
 
-Targets run as many at a time as there are processors; without names, the compiled exchange is also fuzzed with
-sanitizers. New inputs go to tests/fuzz/corpus, the smallest that
-reach the same code; inputs that are handled wrongly go to tests/fuzz/findings, and the exit status is 1.
+Targets run as many at a time as there are processors; without names, the compiled exchange is also fuzzed
+with sanitizers. New inputs go to tests/fuzz/corpus, the smallest that reach the same code; inputs that are
+handled wrongly go to tests/fuzz/findings, and the exit status is 1.
 """
 
 from __future__ import annotations

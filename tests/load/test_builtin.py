@@ -102,8 +102,9 @@ BAD = {
 @pytest.mark.parametrize(("kind", "script"), BAD.items(), ids=BAD)
 @pytest.mark.parametrize("connection", ["new", "keep-alive"])
 async def test_every_failure_is_counted_by_its_kind(run_load, kind, script, connection):
+    timeout = "500ms" if kind == "timeout" else "5s"
     with scripted(script) as port:
-        offered = await run_load(port, connection=connection, timeout="500ms", expect=HELLO)
+        offered = await run_load(port, connection=connection, timeout=timeout, expect=HELLO)
 
     assert offered.failures == {kind: 20}
 

@@ -34,7 +34,9 @@ def statuses_of(offered) -> dict[int, int]:
 
 
 def samples_of(offered):
-    return [sample for second in offered.seconds for sample in second.samples]
+    """All samples by status; responses may arrive in another order than they were sent."""
+    samples = [sample for second in offered.seconds for sample in second.samples]
+    return sorted(samples, key=lambda sample: sample.status)
 
 
 REDIRECT = response("302 Found", "Location: https://example.com/login")
@@ -167,9 +169,16 @@ async def test_two_workers_add_their_statuses_up(run_load, way):
         (b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n\x81\x00", (("upgrade", "websocket"),), ""),
         (b"\x15\x03\x01\x00\x02\x02\x50", (), "\x15\x03\x01\x00\x02\x02P"),
         (b"x" * 5000, (), "x" * MAX_SAMPLE),
+        (response("302 Found", "Location: /a", "Set-Cookie: " + "c" * 5000)[:99], (("location", "/a"),), ""),
     ],
 )  # fmt: skip
 def test_what_a_sample_shows_of_a_response(opening, headers, body):
     sample = response_sample("bad_status", 500, opening)
 
     assert (sample.headers, sample.body) == (headers, body)
+
+
+def test_a_response_that_is_no_http_is_shown_from_its_beginning():
+    opening = b"HTTP/1.1 200 OK\r\nServer: x\r\nbroken\r\n\r\n"
+
+    assert response_sample("protocol", 0, opening).body == opening.decode()

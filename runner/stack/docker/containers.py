@@ -15,8 +15,8 @@ from typing import Any, Final
 from docker import APIClient
 
 from runner.core.codes import Role
+from runner.cpu_affinity import cpu_list
 from runner.experiment.model import DockerTopology, Proxy
-from runner.stack.cpu_affinity import cpu_list
 from runner.stack.docker import labels
 from runner.stack.nginx import NginxSettings, render_nginx, two_free_ports
 from runner.stack.ports import LOOPBACK, fill_port

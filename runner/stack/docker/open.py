@@ -17,8 +17,8 @@ from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.facts import Endpoint
 from runner.core.units import Seconds
+from runner.cpu_affinity import check_cpus
 from runner.experiment.model import DockerTopology
-from runner.stack.cpu_affinity import check_cpus
 from runner.stack.docker.build import BuiltImage, build_image
 from runner.stack.docker.cleanup import sweep, take_down
 from runner.stack.docker.containers import NGINX_ENV, ContainerPlan, plan_nginx, plan_replicas
@@ -55,7 +55,7 @@ class _Images:
 @asynccontextmanager
 async def open_stack(topology: DockerTopology, context: StackContext) -> AsyncIterator[Stack]:
     """Implement `runner.stack.docker.open_docker`."""
-    check_cpus(topology.cpus)
+    check_cpus(topology.cpus, "topology.cpus")
     engine = await connect()
     containers: Sequence[Container] = ()
     try:

@@ -1,4 +1,4 @@
-"""Pins processes to processors, so that generator and app do not compete on a small host."""
+"""Processors that the generator and the app are bound to, so that they do not compete on a small host."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from collections.abc import Collection, Sequence
 from runner.core.errors import EnvironmentLacks
 
 
-def check_cpus(cpus: Collection[int]) -> None:
+def check_cpus(cpus: Collection[int], key: str) -> None:
     """Check that this run may use every one of these processors.
+
+    Args:
+        cpus: Their numbers.
+        key: The key of the specification that contains them.
 
     Raises:
         EnvironmentLacks: It may not use one of them.
@@ -18,7 +22,7 @@ def check_cpus(cpus: Collection[int]) -> None:
     missing = sorted(set(cpus) - usable)
     if missing:
         raise EnvironmentLacks(
-            f"topology.cpus asks for processor {missing[0]}, which this run may not use",
+            f"{key} names processor {missing[0]}, which this run may not use",
             hint=f"it may use {', '.join(map(str, sorted(usable)))}",
         )
 
