@@ -208,8 +208,8 @@ class LoadSecond(Struct, frozen=True, omit_defaults=True):
         lateness: The generator's own part of `dispatch_delay`, where requests may also wait for a free slot
             (``when_full: queue``): started − the later of due and when the slot became free. Empty where
             the two are the same.
-        parts: Of a mix: name of a request to what belongs to it; `in_flight`, `cpu_s` and `lateness` are known
-            of the whole only.
+        parts: Of a mix: name of a request to what belongs to it; `in_flight`, `cpu_s` and `lateness` are
+            known of the whole only.
         first_byte: first byte − (ready if the connection is new, else started).
         statuses: Status code to count, of `bad_status` failures; 0 is every further code of a server that
             sends very many.

@@ -99,7 +99,8 @@ class Tally:
 
     __slots__ = (
         "completed", "connect", "dispatch_delay", "dropped", "duration", "failures", "first_byte", "index",
-        "lateness", "parts", "response_time", "samples", "scheduled", "sent", "statuses", "succeeded", "tls", "whole",
+        "lateness", "parts", "response_time", "samples", "scheduled", "sent", "statuses", "succeeded", "tls",
+        "whole",
     )  # fmt: skip
 
     def __init__(self, index: int, parts: int = 1) -> None:

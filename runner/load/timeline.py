@@ -32,7 +32,8 @@ class Timeline:
     """
 
     __slots__ = (
-        "_emit", "_next", "_open", "_parts", "_window", "begins_ns", "current", "end_ns", "ends_ns", "measure_ns"
+        "_emit", "_next", "_open", "_parts", "_window", "begins_ns", "current", "end_ns", "ends_ns",
+        "measure_ns",
     )  # fmt: skip
 
     def __init__(

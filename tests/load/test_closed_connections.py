@@ -12,7 +12,8 @@ import pytest
 
 from runner.core.facts import ConnectionCounts
 from runner.load.timeline import Timeline
-from tests.load.orders import order, request as request_of
+from tests.load.orders import order
+from tests.load.orders import request as request_of
 from tests.servers.scripted import in_one_segment, scripted
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"

@@ -11,7 +11,8 @@ import pytest
 from runner.load.loop import Loop, plain_exchange
 from runner.load.merge import merged
 from runner.load.timeline import Timeline
-from tests.load.orders import order, request as request_of
+from tests.load.orders import order
+from tests.load.orders import request as request_of
 from tests.servers.scripted import scripted
 
 pytestmark = pytest.mark.usefixtures("either_way")

@@ -103,7 +103,8 @@ def test_a_runner_that_does_not_read_does_not_block_the_load():
 
 def test_an_order_survives_the_pipe_byte_for_byte():
 
-    stage = order(1, requests=(request(bytes(range(256)), checks=CheckOrder(contains=(b"\xff\x00",))),), cpus=(0, 3))
+    sent = request(bytes(range(256)), checks=CheckOrder(contains=(b"\xff\x00",)))
+    stage = order(1, requests=(sent,), cpus=(0, 3))
 
     assert from_json(stage.to_json()) == stage
 

@@ -65,7 +65,8 @@ MARKDOWN = {
 }
 _parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 _CODE = re.compile(r"(?<![\\`])(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
-_PICTURE = re.compile(r"</?(?:picture|source|img)\b[^>]*>")
+_PICTURE = re.compile(r"^<picture>.*</picture>$", re.MULTILINE)
+"""Lines of charts; a pattern for single tags would also match one that was cut off inside a code span."""
 _LIVE = re.compile(r"(?<!\\)[@#$](?=\w)|(?<!\\)://|www\.|(?<!\\)&(?=[#\w])", re.IGNORECASE)
 
 
