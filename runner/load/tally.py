@@ -135,15 +135,12 @@ class Tally:
             cpu_s: CPU seconds that the worker used in this second.
             in_flight: Requests under way at its end.
         """
-        parts, self.parts = self.parts, ()  # which may refer back to this, and the worker collects no garbage
-        own = parts[:1] == (self,)
-        messages = () if own else tuple(part.message(cpu_s=0.0, in_flight=0) for part in parts)
-        if not own:
-            for part in parts:
-                self._add(part)
-        else:
-            self.duration.merge(self.whole)
-            self.first_byte.merge(self.whole)
+        parts = [part for part in self.parts if part is not self]
+        messages = tuple(part.message(cpu_s=0.0, in_flight=0) for part in parts)
+        for part in parts:
+            self._add(part)
+        self.duration.merge(self.whole)
+        self.first_byte.merge(self.whole)
         return WorkerSecond(
             index=self.index,
             scheduled=self.scheduled,

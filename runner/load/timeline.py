@@ -85,7 +85,11 @@ class Timeline:
         self.ends_ns += shift_ns
 
     def _emit_next(self) -> None:
-        self._emit(self._open.pop(self._next) if self._next in self._open else Tally(self._next, self._parts))
+        tally = self._open.pop(self._next) if self._next in self._open else Tally(self._next, self._parts)
+        self._emit(tally)
+        for part in tally.parts:
+            part.parts = ()  # each is its own part, and the worker collects no garbage
+        tally.parts = ()
         self._next += 1
 
     def _index(self, instant_ns: Nanoseconds) -> int:

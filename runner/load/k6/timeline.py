@@ -57,6 +57,7 @@ class Timeline:
             The seconds that are complete now. Totals are interpolated linearly between two readings, so a
             missed reading causes neither a gap nor a peak.
         """
+        totals = _apart(totals)
         complete = []
         for index in range(math.floor(self._read_at_s), math.floor(t_s)):
             share = (index + 1 - self._read_at_s) / (t_s - self._read_at_s)
@@ -71,6 +72,12 @@ class Timeline:
     def _between(self, name: str, now: int, share: float) -> int:
         before = self._read.get(name, 0)
         return before + math.floor((now - before) * share)
+
+
+def _apart(totals: Mapping[str, int]) -> dict[str, int]:
+    """Return totals without the failed requests in that of all, so that each can be split by itself."""
+    failed = sum(totals[name] for name in (WARMUP_FAILED, *FAILED.values()))
+    return {**totals, REQUESTS: max(0, totals[REQUESTS] - failed)}
 
 
 def corrected(live: Iterable[LoadSecond], totals: Totals, window_s: Seconds) -> tuple[LoadSecond, ...]:
@@ -142,10 +149,10 @@ def _corrected(live: Sequence[LoadSecond], totals: Totals, window_s: Seconds) ->
 
 
 def _second(index: int, grown: Mapping[str, int]) -> LoadSecond:
-    """Return one second's growth of the totals; of the warm-up only successful responses are kept."""
+    """Return a second from the growth of totals that are `_apart`; of the warm-up only successes are kept."""
     failures = {kind: grown[name] for kind, name in FAILED.items() if grown[name]}
     failed = sum(failures.values())
-    good = max(0, grown[REQUESTS] - failed - grown[WARMUP_FAILED])
+    good = grown[REQUESTS]
     if index < 0:
         return LoadSecond(index, completed=good)
     dropped = grown[DROPPED]
