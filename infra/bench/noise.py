@@ -40,9 +40,7 @@ def run_all(count: int, spec: Path, folder: Path) -> list[Results]:
             command = [runner, "execute", spec, "--quiet", "--out", out]
             code = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
             if not (out / "results.json").exists():
-                sys.exit(
-                    f"run {number} ended with exit code {code} and without results; its message is above"
-                )
+                sys.exit(f"run {number} left no results (exit code {code}); its message is above")
     return [read_results(folder / f"{number:02}") for number in range(1, count + 1)]
 
 

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from runner.archive.names import shown
 from runner.core.errors import ArchiveDamaged
-from runner.experiment.suggestions import harmless
 
 MANIFEST: Final = "manifest-sha256.txt"
 _LINE: Final = re.compile(r"([0-9a-f]{64})  (\S.*)")
@@ -37,17 +37,17 @@ def check_manifest(files: Mapping[str, bytes]) -> None:
         name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name != MANIFEST
     }
     wrong = [
-        *(f"{name}: missing" for name in listed if name not in digests),
-        *(f"{name}: not in the manifest" for name in digests if name not in listed),
+        *(f"{shown(name)}: missing" for name in listed if name not in digests),
+        *(f"{shown(name)}: not in the manifest" for name in digests if name not in listed),
         *(
-            f"{name}: changed, its SHA-256 is not the manifest's"
+            f"{shown(name)}: changed, its SHA-256 is not the manifest's"
             for name in digests
             if listed.get(name, digests[name]) != digests[name]
         ),
     ]
     if wrong:
         raise ArchiveDamaged(
-            "its files do not match its manifest", details=tuple(map(harmless, sorted(wrong)))
+            "its files do not match its manifest", details=tuple(sorted(wrong))
         )
 
 
@@ -63,7 +63,7 @@ def _parse(content: bytes) -> dict[str, str]:
         if entry is None or not line.endswith("\n"):
             raise ArchiveDamaged(f"{MANIFEST}, line {number}: not a digest and a name")
         if entry[2] in listed:
-            raise ArchiveDamaged(f"{MANIFEST}, line {number}: {harmless(entry[2])} is listed twice")
+            raise ArchiveDamaged(f"{MANIFEST}, line {number}: {shown(entry[2])} is listed twice")
         listed[entry[2]] = entry[1]
     if list(listed) != sorted(listed):
         raise ArchiveDamaged(f"{MANIFEST} is not sorted")

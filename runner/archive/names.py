@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from runner.experiment.suggestions import harmless
+
 _MAX_LENGTH: Final = 240
 _PART: Final = re.compile(r"[A-Za-z0-9_+=@%,()\[\] -][A-Za-z0-9._+=@%,()\[\] -]*")
 
@@ -24,6 +26,11 @@ def fault_of(name: str) -> str:
     if len(name) > _MAX_LENGTH or any(not _PART.fullmatch(part) or part != part.strip() for part in parts):
         return "it is not a plain name"
     return ""
+
+
+def shown(text: str) -> str:
+    """Return a text of an archive for use in a message: on one line and not longer than a name may be."""
+    return harmless(text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…")
 
 
 def first_duplicate(names: Iterable[str]) -> str | None:

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from runner.archive.manifest import check_manifest
-from runner.archive.names import fault_of, first_duplicate
+from runner.archive.names import fault_of, first_duplicate, shown
 from runner.archive.pack import SEAL, SEAL_BYTES
 from runner.core.errors import ArchiveDamaged, OutputError, StoredRunError, UsageError
 from runner.core.units import BYTES_PER_MIB
-from runner.experiment.suggestions import harmless
 from runner.store.bounded_read import NotReadable, TooLarge, read_bounded
 
 SCHEMA_VERSION: Final = 1
@@ -129,7 +128,7 @@ def _files(content: bytes) -> dict[str, bytes]:
         ValueError,
         OSError,
     ) as error:
-        raise ArchiveDamaged(f"it is a damaged ZIP ({harmless(str(error))})", hint="copy it again") from None
+        raise ArchiveDamaged(f"it is a damaged ZIP ({shown(str(error))})", hint="copy it again") from None
 
 
 def _check_entries(entries: Sequence[zipfile.ZipInfo]) -> None:
@@ -138,7 +137,7 @@ def _check_entries(entries: Sequence[zipfile.ZipInfo]) -> None:
         raise ArchiveDamaged(f"it contains {len(entries):,} files; the maximum is {_MAX_FILES:,}")
     for entry in entries:
         if fault := fault_of(entry.orig_filename) or _fault_of_kind(entry):
-            raise ArchiveDamaged(f"the file {entry.orig_filename!r} is refused: {fault}")
+            raise ArchiveDamaged(f"the file {shown(entry.orig_filename)!r} is refused: {fault}")
         ratio = entry.file_size / max(entry.compress_size, 1)
         if entry.file_size > _SMALL and ratio > _MAX_RATIO:
             raise ArchiveDamaged(

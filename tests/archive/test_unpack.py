@@ -7,6 +7,7 @@ import struct
 import subprocess
 import warnings
 import zipfile
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -63,6 +64,13 @@ def renamed(content: bytes, old: bytes, new: bytes) -> bytes:
     return sealed(without_seal(content).replace(old, new))
 
 
+def with_long_name(content: bytes, length: int) -> bytes:
+    """The first entry's name is as long as this in its own header, and takes in what follows."""
+    body = bytearray(without_seal(content))
+    struct.pack_into("<H", body, 26, length)
+    return sealed(bytes(body))
+
+
 LISTED_TWICE = make_manifest(SMALL) + make_manifest(SMALL)
 HOSTILE = {
     "a file is missing": (
@@ -99,6 +107,15 @@ HOSTILE = {
     "the manifest lists such a name twice": (
         zip_with([*SMALL.items(), (MANIFEST, 2 * make_manifest({"\x1b[31mred": b""}))]),
         "\N{REPLACEMENT CHARACTER}[31mred is listed twice",
+    ),
+    "the manifest lists a name that is very long": (
+        zip_with([*SMALL.items(), (MANIFEST, make_manifest(SMALL | {"n" * 60_000: b""}))]),
+        "n…: missing",
+    ),
+    "a name is very long": (zip_of(("n" * 60_000, b"")), "not a plain name"),
+    "an entry has another name in its header, and a very long one": (
+        with_long_name(pack(SMALL | {"z": Random(1).randbytes(5000)}), 3000),
+        "it is a damaged ZIP",
     ),
     "the manifest is no text": (zip_with([*SMALL.items(), (MANIFEST, b"\xff")]), "not UTF-8"),
     "a name leads out of the folder": (zip_of(("../evil", b"")), "points outside"),
@@ -155,6 +172,9 @@ def test_it_is_refused_with_a_reason_and_nothing_is_written(tmp_path, content, s
 
     assert says in "\n".join([caught.value.message, *caught.value.details])
     assert str(path) in caught.value.message
+    assert all(
+        len(text) < 600 for text in (caught.value.message.removeprefix(str(path)), *caught.value.details)
+    )
     assert all(text.isprintable() for text in (caught.value.message, *caught.value.details))
     assert list(tmp_path.iterdir()) == [path]
 
