@@ -46,9 +46,7 @@ def check_manifest(files: Mapping[str, bytes]) -> None:
         ),
     ]
     if wrong:
-        raise ArchiveDamaged(
-            "its files do not match its manifest", details=tuple(sorted(wrong))
-        )
+        raise ArchiveDamaged("its files do not match its manifest", details=tuple(sorted(wrong)))
 
 
 def _parse(content: bytes) -> dict[str, str]:

@@ -3,9 +3,9 @@
 Which request arrival *k* sends depends on the weights and *k* alone, so that it is the same with any number
 of workers and in a run from an archive. After any number of arrivals each request has been chosen ⌊n·share⌋
 or ⌈n·share⌉ times. That is the schedule of unit jobs by earliest deadline: job *j* of a request may run from
-⌊(j − 1) / share⌋ on and has the deadline ⌈j / share⌉, and one processor that is used fully meets all deadlines
-(Liu and Layland, "Scheduling Algorithms for Multiprogramming in a Hard-Real-Time Environment", 1973; with these
-windows: Baruah et al., "Proportionate Progress", 1996).
+⌊(j − 1) / share⌋ on and has the deadline ⌈j / share⌉, and one processor that is used fully meets all
+deadlines (Liu and Layland, "Scheduling Algorithms for Multiprogramming in a Hard-Real-Time Environment",
+1973; with these windows: Baruah et al., "Proportionate Progress", 1996).
 """
 
 from __future__ import annotations

@@ -29,7 +29,15 @@ class Part:
     """
 
     __slots__ = (
-        "accepted", "backlog", "content", "head_only", "checks", "heads", "index", "resend", "size"
+        "accepted",
+        "backlog",
+        "checks",
+        "content",
+        "head_only",
+        "heads",
+        "index",
+        "resend",
+        "size"
     )  # fmt: skip
 
     def __init__(self, order: WorkerOrder, index: int) -> None:

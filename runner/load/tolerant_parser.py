@@ -57,15 +57,15 @@ class TolerantParser:
         "_chunked",
         "_head_bytes",
         "_head_only",
-        "_line",
         "_keep",
+        "_line",
         "_remaining",
         "_state",
+        "body",
         "complete",
+        "head",
         "keep_alive",
         "length",
-        "body",
-        "head",
         "status",
     )
 

@@ -152,7 +152,8 @@ def test_a_configuration_can_replace_the_request_by_a_mix() -> None:
 
 def test_a_problem_points_at_the_text_with_the_variable() -> None:
     assert sole(MIX.replace('"Bearer ${token}"', '"Bearer ${tokn}"')) == (
-        "spec.yaml:14:32: load.requests[1].headers.Authorization: there is no variable 'tokn' in load.variables\n"
+        "spec.yaml:14:32: load.requests[1].headers.Authorization: "
+        "there is no variable 'tokn' in load.variables\n"
         '  14 |       headers: {Authorization: "Bearer ${tokn}"}\n'
         "     |                                ^^^^^^^^^^^^^^^^\n"
         "  did you mean 'token'?"
