@@ -11,7 +11,7 @@ from runner.core.results import Stage
 SERVER_ERROR: Final = 500
 OTHER_STATUSES: Final = "other"
 """In results, what stands for the codes beyond those that are counted one by one."""
-_CHECK: Final = "check load.request and load.expect"
+_CHECK: Final = "check the request and its expect in load"
 _NOT_FOLLOWED: Final = (
     "redirects are not followed: request the address that this one leads to, or accept the status in "
     "load.expect.status"
@@ -25,7 +25,7 @@ _BY_CLASS: Final = {
 _BY_STATUS: Final = {
     304: "remove the request's If-None-Match and If-Modified-Since headers, or accept the status in "
     "load.expect.status",
-    400: "check the query, headers and body in load.request",
+    400: "check the query, headers and body of the request in load",
     401: "send valid credentials in load.request.headers",
     403: "send credentials that allow it in load.request.headers, or change the service's access rules",
     404: "check load.request.path",
@@ -34,7 +34,7 @@ _BY_STATUS: Final = {
     410: "check load.request.path",
     413: "send a smaller load.request.body, or raise the service's limit",
     415: "set the body's Content-Type in load.request.headers",
-    422: "check the body in load.request",
+    422: "check the body of the request in load",
     429: "the service limits the rate of requests: raise its limit for the test, or offer a lower rate",
     502: "the proxy received no valid response from the app: read both logs for these requests",
     503: "the service was overloaded or not ready: read its log for these requests, or offer a lower rate",

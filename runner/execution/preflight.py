@@ -112,7 +112,7 @@ def _failed(kind: str, load: Load, facts: LoadFacts, app_output: tuple[str, ...]
     else:
         patience_s, checks = max(load.timeout, _PATIENCE_S), " and ".join(load.expect.body_checks)
         what = _NO_RESPONSE.get(kind, kind).format(patience_s=patience_s, body_checks=checks)
-        advice = "check load.request and load.expect, and the service's log"
+        advice = "check the request and its expect in load, and the service's log"
     return PreflightFailed(
         f"{_request(load)}, sent once before the load, failed its checks: {what}",
         hint=f"{advice}; {_SKIP}",

@@ -155,3 +155,28 @@ def test_the_verdict_names_the_requests_that_were_refused():
     assert [(item.name, item.value) for item in finding.evidence if item.name.startswith("request ")] == [
         ("request order", 100)
     ]
+
+
+def test_a_rare_request_that_always_fails_is_the_limit_of_the_stage():
+    facts = mixed_trial(0, "100 RPS", search=Offered(299, 299, 2.0), order=Offered(1, 1, 2.0))
+    seconds = tuple(
+        replace(
+            second,
+            failures={"bad_status": 1},
+            succeeded=299,
+            statuses={500: 1},
+            parts=dict(second.parts)
+            | {
+                "order": replace(
+                    second.parts["order"], succeeded=0, failures={"bad_status": 1}, statuses={500: 1}
+                )
+            },
+        )
+        for second in facts.load.seconds
+    )
+    (found,) = stages_of(replace(facts, load=replace(facts.load, seconds=seconds)), spec=SPEC)
+
+    assert found.requests.lost / found.requests.scheduled < 0.01
+    assert (found.verdict.code, found.verdict.confidence) == ("error-limited", "proven")
+    assert "4 of 4 requests order" in found.verdict.findings[0].summary
+    assert "status 500" in found.verdict.findings[0].summary

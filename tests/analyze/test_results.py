@@ -233,7 +233,7 @@ def test_many_refused_requests_are_the_limit():
 
 @pytest.mark.parametrize(
     ("kind", "advice"),
-    [("bad_status", "check load.request"), ("closed_early", "raise its keep-alive timeout")],
+    [("bad_status", "check the request"), ("closed_early", "raise its keep-alive timeout")],
 )
 def test_the_advice_fits_how_requests_failed(kind, advice):
     seconds = tuple(

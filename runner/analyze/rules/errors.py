@@ -7,7 +7,7 @@ from typing import Final
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Confidence, Limit, Role
 from runner.core.metrics import lost_share
-from runner.core.results import Evidence, Finding, RuledOut, Stage
+from runner.core.results import Evidence, Finding, Requests, RuledOut, Stage
 from runner.core.status_advice import stage_advice
 
 ACHIEVED: Final = 0.99
@@ -18,7 +18,7 @@ _REFUSED: Final = frozenset(
     {"bad_status", "bad_header", "bad_body", "protocol", "closed_early", "connect_refused", "reset"}
 )
 _CLOSED: Final = frozenset({"closed_early", "reset"})
-_ADVICE: Final = "check load.request and load.expect, then read the service's log for these requests"
+_ADVICE: Final = "check the request and its expect in load, then read the service's log for these requests"
 _CLOSED_ADVICE: Final = (
     "the server closed connections without a response: read its log for these requests; if it closes idle "
     "connections, raise its keep-alive timeout"
@@ -38,9 +38,11 @@ def generator_limited(stage: Stage) -> Finding:
 
 
 def within_capacity(stage: Stage) -> Finding | None:
-    """Return the finding for a stage that achieved its target; None for others."""
+    """Return the finding for a stage that achieved its target, as did each request; None for others."""
     achieved, lost = stage.achieved, lost_share(stage)
     if achieved is None or achieved < ACHIEVED or lost is None or lost >= TOLERATED_ERRORS:
+        return None
+    if any((lost_share(part) or 0.0) >= TOLERATED_ERRORS for part in stage.parts.values()):
         return None
     summary = "the service kept up with the offered rate"
     reached = Evidence("achieved", achieved * 100, "%", ACHIEVED * 100, OWN_BOUND)
@@ -54,17 +56,19 @@ def within_capacity(stage: Stage) -> Finding | None:
 
 
 def _judge(stage: Stage, cores: int | None) -> Judgement:
-    """Match if many requests were refused or got an invalid response."""
+    """Match if many requests were refused or got an invalid response, of all or of one in a mix."""
     del cores
-    failures = {kind: n for kind, n in stage.requests.failures.items() if kind in _REFUSED and n}
-    scheduled, total = stage.requests.scheduled, sum(failures.values())
-    if not scheduled:
+    if not stage.requests.scheduled:
         return None
-    summary = f"{total:,} of {scheduled:,} requests were refused or got an invalid response"
+    name, requests = _refused_most(stage)
+    failures = _refused(requests)
+    total, scheduled = sum(failures.values()), requests.scheduled
+    which = f"requests {name}" if name else "requests"
+    summary = f"{total:,} of {scheduled:,} {which} were refused or got an invalid response"
     if total < TOLERATED_ERRORS * scheduled:
         return RuledOut(Limit.ERROR, summary)
     worst = max(failures, key=lambda kind: failures[kind])
-    statuses = sorted((stage.requests.statuses or {}).items(), key=lambda item: -item[1])
+    statuses = sorted((requests.statuses or {}).items(), key=lambda item: -item[1])
     status = statuses[0][0] if statuses and worst == "bad_status" else ""
     return Match(
         Finding(
@@ -81,12 +85,26 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
     )
 
 
+def _refused_most(stage: Stage) -> tuple[str, Requests]:
+    """Return all requests if many of them were refused, else the one of a mix with the highest share."""
+    parts = [(name, part.requests) for name, part in stage.parts.items() if part.requests.scheduled]
+    if not parts or _refused_share(stage.requests) >= TOLERATED_ERRORS:
+        return "", stage.requests
+    worst = max(parts, key=lambda part: _refused_share(part[1]))
+    return worst if _refused_share(worst[1]) >= TOLERATED_ERRORS else ("", stage.requests)
+
+
+def _refused_share(requests: Requests) -> float:
+    return sum(_refused(requests).values()) / requests.scheduled
+
+
+def _refused(requests: Requests) -> dict[str, int]:
+    return {kind: count for kind, count in requests.failures.items() if kind in _REFUSED and count}
+
+
 def _by_request(stage: Stage) -> tuple[Evidence, ...]:
     """Return the requests of a mix that were refused or got an invalid response most often."""
-    refused = {
-        name: sum(count for kind, count in part.requests.failures.items() if kind in _REFUSED)
-        for name, part in stage.parts.items()
-    }
+    refused = {name: sum(_refused(part.requests).values()) for name, part in stage.parts.items()}
     worst = sorted(filter(refused.__getitem__, refused), key=lambda name: -refused[name])[:_SHOWN]
     return tuple(Evidence(f"request {name}", refused[name], "requests") for name in worst)
 
