@@ -41,6 +41,7 @@ _ONLY_IN_CI = dict.fromkeys(
 """Markers of tests that take minutes, to the reason why they are skipped elsewhere."""
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         # Tests that share the engine take turns; files are not divided, for they share their fixtures.
@@ -60,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _uses_docker(item: pytest.Item) -> bool:
-    return item.get_closest_marker("docker") is not None
+    return item.get_closest_marker("docker") is not None or "docker" in item.path.parts
 
 
 @pytest.fixture(scope="module", autouse=True)

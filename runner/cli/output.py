@@ -16,11 +16,10 @@ from typing import Final, TextIO
 import click
 
 from runner.cli.streams import take_failure
+from runner.core.ci_commands import without_ci_commands
 from runner.core.errors import OutputError
 from runner.experiment.suggestions import harmless
 
-_CI_COMMAND: Final = re.compile(r"^\s*:(?=:)|#(?=#\w*\[)")
-"""Of GitHub Actions, Gitea and Forgejo at the start of a line; of Azure and older ones anywhere in it."""
 _NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
 """How Python decodes single bytes that are not UTF-8 (PEP 383)."""
 
@@ -97,7 +96,7 @@ def safe(text: str) -> str:
     take for a command gets a space inside.
     """
     whole = _NOT_UTF8.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
-    return _CI_COMMAND.sub(r"\g<0> ", harmless(whole.rstrip("\r\n").expandtabs()))
+    return without_ci_commands(harmless(whole.rstrip("\r\n").expandtabs()))
 
 
 def _print(stream: TextIO, lines: Iterable[object], label: str, colour: str | None) -> None:

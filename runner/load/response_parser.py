@@ -216,7 +216,7 @@ class Response:
             return
         status = self._parser.get_status_code()
         if status < 200 and status != 101:
-            self.length, self._framed, self._unusual = None, False, status < 100
+            self.length, self._framed, self._unusual = None, False, self._unusual or status < 100
             self._fields = b""
             return
         self.status = status

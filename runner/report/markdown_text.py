@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Any, Final, LiteralString
 
+from runner.core.ci_commands import without_ci_commands
 from runner.report import number_format
 
 _SPECIAL: Final = re.compile(
@@ -22,6 +23,7 @@ _SPECIAL: Final = re.compile(
     | &(?=[#A-Za-z])                # entities
     | :(?=//) | (?<=www)\.          # addresses that become links by themselves
     | ^[-+=](?=[-+= ]|$)            # bullet lists, rules and underlined headings
+    | ^:(?=:)                       # commands of a CI system in whose log a report is printed
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -110,10 +112,14 @@ def code(text: str) -> Markdown:
 
 
 def block(lines: Sequence[str]) -> Markdown:
-    """Return a fenced block of code that its content cannot close."""
+    """Return a fenced block of code that its content cannot close.
+
+    It contains no command of a CI system in whose log a report is printed.
+    """
+    lines = [without_ci_commands(line) for text in lines for line in text.rstrip("\r\n").split("\n")]
     longest = max((len(run) for line in lines for run in re.findall(r"`{3,}", line)), default=2)
     fence = "`" * (longest + 1)
-    return Markdown("\n".join([f"{fence}text", *(line.rstrip("\r\n") for line in lines), fence]))
+    return Markdown("\n".join([f"{fence}text", *lines, fence]))
 
 
 def table(

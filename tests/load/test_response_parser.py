@@ -247,6 +247,26 @@ def test_whether_a_body_is_refused_does_not_depend_on_its_pieces(body):
     assert is_refused(data, *range(len(data))) == whole
 
 
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Transfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: gzip\r\nTransfer-Encoding: Chunked\r\n",
+        b"Transfer-Encoding: gzip\r\n",
+        b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+        b"Content-Length: 3\r\nContent-Length: 3\r\n",
+    ],
+)
+def test_an_interim_response_has_no_body_whatever_its_head_says(framing):
+    interim = b"HTTP/1.1 103 Early Hints\r\n" + framing + b"\r\n"
+    data = interim + OK + b"Content-Length: 5\r\n\r\nhello"
+
+    for first, second in itertools.combinations(range(len(data)), 2):
+        response = read(data, first, second)
+        assert (response.complete, response.status, response.length) == (True, 200, 5)
+    assert {is_refused(interim + b"1\r\nx\r\n0\r\n\r\n", cut, cut + 30) for cut in range(60)} == {True}
+
+
 def is_refused(data: bytes, *cuts: int) -> bool:
     try:
         read(data, *cuts)

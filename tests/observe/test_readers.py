@@ -10,7 +10,7 @@ import pytest
 
 from runner.core.codes import Role
 from runner.core.facts import Subject
-from runner.observe.processes import descendants, start_ticks
+from runner.observe.processes import start_ticks, with_descendants
 from runner.observe.readers import ProcessReader, SystemReader, TreeReader, reader_for
 
 BURN = """
@@ -105,7 +105,7 @@ sys.stdin.readline()
     reader = TreeReader(process.pid)
     process.stdout.readline()
     before = reader.read().cpu_s
-    orphan = descendants(process.pid)[-1]
+    *_, orphan = with_descendants([process.pid])
     print(file=process.stdin, flush=True)
     process.stdout.readline()
 
