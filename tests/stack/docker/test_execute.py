@@ -92,11 +92,13 @@ def runner(tmp_path):
 @pytest.fixture
 def objects(api):
     """Return a function: a process's containers and networks, and the build it waits for."""
+    # the engine may still end a build of an earlier test
+    earlier = {it["Id"] for it in api.containers(all=True)}
 
     def look(process):
         filters = {"label": f"loadproof.owner-pid={process.pid}"}
         containers = api.containers(all=True, filters=filters)
-        slow = [it for it in api.containers(all=True) if SLOW in it["Command"]]
+        slow = [it for it in api.containers(all=True) if SLOW in it["Command"] and it["Id"] not in earlier]
         return {it["Id"] for it in [*containers, *slow, *api.networks(filters=filters)]}
 
     return look
