@@ -44,8 +44,8 @@ unit: $(STAMP)
 ifneq ($(TESTS),)
 	$(BIN)/pytest $(TESTS)
 else
-	$(BIN)/pytest --numprocesses 4 --dist loadgroup $(WAITING); waiting=$$?; \
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup tests $(patsubst %,--ignore=%,$(WAITING) $(QUIET)); busy=$$?; \
+	$(BIN)/pytest --numprocesses 4 --dist loadfile $(WAITING); waiting=$$?; \
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests $(patsubst %,--ignore=%,$(WAITING) $(QUIET)); busy=$$?; \
 	$(BIN)/pytest $(QUIET) && test $$waiting$$busy = 00
 endif
 
