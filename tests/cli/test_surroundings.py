@@ -121,7 +121,10 @@ def test_another_temporary_folder_is_used_if_tmpdir_cannot_be(cli, place, read_o
     assert succeeded(cli.folder / "run") == 6
 
 
-READ_ONLY_TMP = "for place in /tmp /var/tmp; do mount -t tmpfs -o ro none $place || exit 77; done"
+READ_ONLY_TMP = (
+    "for place in /tmp /var/tmp; do"
+    "  mount --bind $place $place && mount -o remount,ro,bind $place || exit 77; done"
+)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")

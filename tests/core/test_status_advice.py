@@ -32,7 +32,7 @@ def test_every_status_has_advice_without_capital_and_full_stop(status):
         (404, "load.request.path"),
         (405, "(Allow: PUT)"),
         (407, "(Proxy-Authenticate: Negotiate)"),
-        (418, "load.expect"),
+        (418, "its expect in load"),
         (429, "(Retry-After: 7)"),
         (503, "(Retry-After: 7)"),
     ],
