@@ -45,7 +45,7 @@ ifneq ($(TESTS),)
 	$(BIN)/pytest $(TESTS)
 else
 	$(BIN)/pytest --numprocesses 4 --dist loadfile $(WAITING); waiting=$$?; \
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests $(patsubst %,--ignore=%,$(WAITING) $(QUIET)); busy=$$?; \
+	$(BIN)/pytest --numprocesses 3 --dist loadfile tests $(patsubst %,--ignore=%,$(WAITING) $(QUIET)); busy=$$?; \
 	$(BIN)/pytest $(QUIET) && test $$waiting$$busy = 00
 endif
 
