@@ -5,13 +5,14 @@ window that the service sustained. A service that responds to every due request 
 however long a response takes. An overloaded one achieved its capacity ÷ the target rate: what it works off
 after the window, while no more requests are due, does not count.
 
-Responses after the window are late either because a response takes long or because a backlog has grown. The
-two differ in how response times develop over the window:
+Responses after the window are late either because a response takes long or because a backlog has grown. A
+backlog shows in response times that grow over the window where requests are served in turn, and in more and
+more requests under way in whatever order they are served (processor sharing, the newest first).
 
-* If they do not grow and at least 99 % of the due requests succeeded, every success counts.
-* If they grow, a success counts that ended not later after the window's end than the first requests of the
-  window took. A service that needs 3 s for its first request, because of what a response takes or because of
-  the backlog that the warm-up left, has its window shifted by 3 s.
+* If neither grows and at least 99 % of the due requests succeeded, every success counts.
+* Otherwise the throughput in the window over the rate that was due. Where all responses take about the same
+  time, and so many ended in the window as that lets expect, the successes that ended not later after the
+  window's end than the first requests of the window took count, too.
 
 Failed and dropped requests never count, and one more of them never raises the share.
 """
@@ -19,6 +20,7 @@ Failed and dropped requests never count, and one more of them never raises the s
 from __future__ import annotations
 
 import math
+from statistics import fmean, linear_regression
 from typing import Final
 
 from runner.core.facts import Backlog, LoadFacts
@@ -29,17 +31,21 @@ _NEARLY_ALL: Final = 0.99
 """Share of successes from which late ones may be slow responses; below, some requests were turned away."""
 _SIGNIFICANT: Final = 2.5
 """Standard errors by which a growth of response times must differ from 0."""
+_SQUARE_ROOTS: Final = 3
+_ABOUT_THE_SAME: Final = 0.1
+"""Standard deviation of response times over their mean, up to which they are a constant."""
+_AS_EXPECTED: Final = 0.97
 _FEWEST: Final = 3
 
 
-def achieved(load: LoadFacts, target: PerSecond, window_s: Seconds) -> float | None:
+def achieved(load: LoadFacts, target: PerSecond, window_s: Seconds, warmup_s: Seconds = 0.0) -> float | None:
     """Return the share of the due requests that the service sustained, 0 to 1; None if none was due."""
     if not load.planned:
         return None
     succeeded = sum(second.succeeded for second in load.seconds)
     inside = sum(second.succeeded for second in load.seconds if second.index < window_s)
     if load.backlog is not None:
-        counted = _counted(load.backlog, load.planned, succeeded, inside, window_s)
+        counted = _counted(load, load.backlog, succeeded, inside, (warmup_s, window_s))
     elif (fastest_s := _stated_minimum(load)) is not None:
         # k6 does not report when requests were due: as many may be in flight as arrive while the fastest was
         counted = inside + min(succeeded - inside, math.floor(load.planned / window_s * fastest_s) + 1)
@@ -48,10 +54,47 @@ def achieved(load: LoadFacts, target: PerSecond, window_s: Seconds) -> float | N
     return min(1.0, counted / load.planned)
 
 
-def _counted(backlog: Backlog, planned: int, succeeded: int, inside: int, window_s: Seconds) -> int:
-    if succeeded >= _NEARLY_ALL * planned and not _grows(backlog, window_s):
+def _counted(
+    load: LoadFacts, backlog: Backlog, succeeded: int, inside: int, lengths: tuple[Seconds, Seconds]
+) -> int:
+    warmup_s, window_s = lengths
+    more = _more_under_way(load, window_s)
+    if succeeded >= _NEARLY_ALL * load.planned and not more and not _grows(backlog, window_s):
         return succeeded
-    return inside + _not_above(backlog.late, backlog.slowest_first_s + backlog.beginning_s)
+    completed = sum(second.completed for second in load.seconds if 0 <= second.index < window_s)
+    # nothing can end before the first response of the stage has taken its time
+    without_s = max(0.0, backlog.fastest_first_s - warmup_s)
+    expected = load.planned * max(0.0, 1 - without_s / window_s)
+    if more and not (_is_constant(backlog) and completed >= _AS_EXPECTED * expected - 1):
+        return min(succeeded, completed)
+    shifted = inside + _not_above(backlog.late, backlog.fastest_first_s + backlog.beginning_s)
+    return min(succeeded, max(shifted, completed))
+
+
+def _is_constant(backlog: Backlog) -> bool:
+    """Return whether all response times are about the same."""
+    n, _, y, _, _, yy = backlog.sums
+    return n > 0 and math.sqrt(max(0.0, yy / n - (y / n) ** 2)) <= _ABOUT_THE_SAME * y / n
+
+
+def _more_under_way(load: LoadFacts, window_s: Seconds) -> bool:
+    """Return whether more and more requests are under way from second to second of the window.
+
+    The growth must be more than 1 % of what was due, and more than chance: of the regression, and of as many
+    independent requests (square root). The window's last second is read when no more requests are due.
+    """
+    last = math.ceil(window_s) - 1
+    known = [(second.index, second.in_flight) for second in load.seconds if -1 <= second.index < last]
+    if len(known) < _FEWEST - 1:
+        return False
+    places, levels = zip(*known, strict=True)
+    slope, _ = linear_regression(places, levels) if len(set(places)) > 1 else (0.0, 0.0)
+    mean_place, mean = fmean(places), fmean(levels)
+    spread = sum((place - mean_place) ** 2 for place in places)
+    left = sum((level - mean - slope * (place - mean_place)) ** 2 for place, level in known)
+    error = math.sqrt(left / max(1, len(known) - 2) / spread)
+    chance = max(_SIGNIFICANT * error * window_s, _SQUARE_ROOTS * math.sqrt(mean))
+    return slope * window_s > max((1 - _NEARLY_ALL) * load.planned, chance)
 
 
 def _grows(backlog: Backlog, window_s: Seconds) -> bool:

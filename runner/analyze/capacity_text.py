@@ -37,7 +37,7 @@ def failed_condition(condition: Threshold, result: ThresholdResult) -> str:
 def lost_requests(share: float) -> str:
     """Return why a rate is not sustained at which this share of the requests without a condition is lost."""
     lost = percent(share, 1)
-    return f"{lost} of the requests failed or were dropped (without a condition on errors: < 1 %)"
+    return f"{lost} of the requests without a condition on errors failed or were dropped (required: < 1 %)"
 
 
 def milliseconds(value: float) -> str:

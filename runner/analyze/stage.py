@@ -64,7 +64,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
     observed = (facts.observed if facts else None) or _NOTHING_OBSERVED
     planned = (plan.rps, plan.duration, plan.warmup)
     target, window_s, warmup_s = (facts.target_rps, facts.window_s, facts.warmup_s) if facts else planned
-    measured, peak_s = _measured(load, target, window_s), configuration.metrics.peak_window
+    measured, peak_s = _measured(load, target, window_s, warmup_s), configuration.metrics.peak_window
     cpu = _by_role(_ALWAYS_SHOWN, cpu_by_role(observed, window_s, peak_s))
     return Stage(
         name=plan.name,
@@ -93,7 +93,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         workers=load.workers if load else None,
         notes=(*(load.notes if load else ()), *observed.notes),
         connections=load.connections if load else None,
-        parts=_parts(load, target, window_s),
+        parts=_parts(load, target, window_s, warmup_s),
         samples=_samples(load.seconds if load else ()),
         app_output=facts.app_output if facts else (),
         thresholds=(),
@@ -102,7 +102,9 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
     )
 
 
-def _parts(load: LoadFacts | None, target: PerSecond, window_s: Seconds) -> dict[str, Part]:
+def _parts(
+    load: LoadFacts | None, target: PerSecond, window_s: Seconds, warmup_s: Seconds
+) -> dict[str, Part]:
     """Return what was measured of each request of a mix."""
     if load is None:
         return {}
@@ -110,7 +112,7 @@ def _parts(load: LoadFacts | None, target: PerSecond, window_s: Seconds) -> dict
         name: Part(
             target_rps=round(target * part.share, 6),
             samples=_samples(_of_part(load, name).seconds),
-            **asdict(_measured(_of_part(load, name), target * part.share, window_s)),
+            **asdict(_measured(_of_part(load, name), target * part.share, window_s, warmup_s)),
         )
         for name, part in load.parts.items()
     }
@@ -119,20 +121,25 @@ def _parts(load: LoadFacts | None, target: PerSecond, window_s: Seconds) -> dict
 def _of_part(load: LoadFacts, name: str) -> LoadFacts:
     """Return the facts of one request of a mix, as if it had been offered alone."""
     part = load.parts[name]
-    seconds = tuple(second.parts.get(name, LoadSecond(second.index)) for second in load.seconds)
+    seconds = tuple(
+        replace(
+            second.parts.get(name, LoadSecond(second.index)), in_flight=round(second.in_flight * part.share)
+        )
+        for second in load.seconds
+    )
     return replace(
         load, planned=part.planned, seconds=seconds, stated_ms=part.stated_ms, backlog=part.backlog, parts={}
     )
 
 
-def _measured(load: LoadFacts | None, target: PerSecond, window_s: Seconds) -> Measured:
+def _measured(load: LoadFacts | None, target: PerSecond, window_s: Seconds, warmup_s: Seconds) -> Measured:
     seconds = load.seconds if load else ()
     completed = sum(second.completed for second in seconds if 0 <= second.index < window_s)
     actual = round(completed / window_s, 4) if load else None
     return Measured(
         requests=_requests(seconds),
         actual_rps=actual,
-        achieved=rounded(achieved(load, target, window_s), 6) if load else None,
+        achieved=rounded(achieved(load, target, window_s, warmup_s), 6) if load else None,
         **{kind.field: latency(load, kind.name) for kind in LATENCIES},
         distribution=distribution(load),
     )

@@ -256,7 +256,7 @@ class Backlog(Struct, frozen=True):
     Attributes:
         beginning_s: Length of the measured window's beginning: 0.5 % of it, or the gap between two arrivals
             if that is longer.
-        slowest_first_s: The longest response time of a successful request that was due in the beginning; if
+        fastest_first_s: The shortest response time of an ended request that was due in the beginning; if
             there was none, that of the one due first.
         late: Of requests due in the window that succeeded after its end: how long after it.
         sums: Over requests due in the window that ended, successful or not: their number, and the sums of
@@ -265,7 +265,7 @@ class Backlog(Struct, frozen=True):
     """
 
     beginning_s: Seconds
-    slowest_first_s: Seconds
+    fastest_first_s: Seconds
     late: Histogram
     sums: tuple[int, float, float, float, float, float]
 

@@ -36,18 +36,18 @@ class Backlog:
 
     Attributes:
         beginning_ns: Length of the window's beginning.
-        slowest_first_ns: The longest response time of a successful request due in it; -1 without any.
-        first: When the successful request was due that was due first after it, and its response time.
+        fastest_first_ns: The shortest response time of an ended request due in it; -1 without any.
+        first: When the ended request was due that was due first after it, and its response time.
         late: Of successful responses after the window's end: how long after it.
         sums: Number of ended requests; sums of x, y, x², xy and y², where x is when a request was due, in
             seconds since the window began, and y its response time in seconds.
     """
 
-    __slots__ = ("beginning_ns", "first", "late", "slowest_first_ns", "sums")
+    __slots__ = ("beginning_ns", "fastest_first_ns", "first", "late", "sums")
 
     def __init__(self, order: WorkerOrder) -> None:
         self.beginning_ns = beginning_ns(order)
-        self.slowest_first_ns = -1
+        self.fastest_first_ns = -1
         self.first = (_NEVER_NS, 0)
         self.late = Latency()
         self.sums = (0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -56,14 +56,15 @@ class Backlog:
         """Add one request that ended in any way; `due_ns` counts from the beginning of the window."""
         x, y = due_ns / NS_PER_S, response_time_ns / NS_PER_S
         self.add(1, x, y, x * x, x * y, y * y)
+        if due_ns < self.beginning_ns:
+            known = self.fastest_first_ns
+            self.fastest_first_ns = response_time_ns if known < 0 else min(known, response_time_ns)
+        elif due_ns < self.first[0]:
+            self.first = due_ns, response_time_ns
 
     def succeeded(self, due_ns: Nanoseconds, response_time_ns: Nanoseconds, late_ns: Nanoseconds) -> None:
         """Add one successful request; `late_ns` counts from the end of the window."""
         self.ended(due_ns, response_time_ns)
-        if due_ns < self.beginning_ns:
-            self.slowest_first_ns = max(self.slowest_first_ns, response_time_ns)
-        elif due_ns < self.first[0]:
-            self.first = due_ns, response_time_ns
         if late_ns >= 0:
             self.late.add(late_ns)
 
@@ -75,5 +76,5 @@ class Backlog:
     def to_wire(self) -> WireBacklog:
         """Return what was recorded."""
         return WireBacklog(
-            self.beginning_ns, self.slowest_first_ns, self.first, self.late.to_wire(), self.sums
+            self.beginning_ns, self.fastest_first_ns, self.first, self.late.to_wire(), self.sums
         )

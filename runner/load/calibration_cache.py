@@ -32,6 +32,7 @@ from runner.load.loop import plain_exchange
 from runner.load.request import request_bytes
 
 _MAX_AGE: Final = timedelta(days=1)
+_MAX_BYTES: Final = 1024 * 1024
 _ANY_ENDPOINT: Final = Endpoint("127.0.0.1", 65_535)
 _ANY_STAGE: Final = Stage(rps=1, duration=1)
 _SETTINGS: Final = ("engine", "connection", "arrivals", "max_in_flight", "workers", "quantum", "cpus", "seed")
@@ -109,6 +110,8 @@ def _merged(cached: Calibration | None, measured: Calibration) -> Calibration:
 def _read(path: Path) -> Calibration | None:
     """Return None if there is none, if it is old, or if it is malformed."""
     with suppress(OSError, ValueError, TypeError):  # msgspec's errors are ValueErrors
+        if not path.is_file() or path.stat().st_size > _MAX_BYTES:  # a FIFO would wait for a writer for ever
+            return None
         cached = msgspec.json.decode(path.read_bytes(), type=Calibration)
         if datetime.now(UTC) - datetime.fromisoformat(cached.made_at) < _MAX_AGE:
             return cached

@@ -108,7 +108,7 @@ cdef inline int add(Latency *latency, list values, long long value_ns) except -1
 
 
 cdef struct Backlog:
-    long long beginning, slowest_first, first_due, first
+    long long beginning, fastest_first, first_due, first
     long long n
     double x, y, xx, xy, yy
 
@@ -123,7 +123,8 @@ cdef inline void count_response(Backlog *backlog, long long due_ns, long long re
     backlog.xy += x * y
     backlog.yy += y * y
     if due_ns < backlog.beginning:
-        backlog.slowest_first = max(backlog.slowest_first, response_time_ns)
+        if backlog.fastest_first < 0 or response_time_ns < backlog.fastest_first:
+            backlog.fastest_first = response_time_ns
     elif due_ns < backlog.first_due:
         backlog.first_due = due_ns
         backlog.first = response_time_ns
@@ -139,14 +140,17 @@ cdef class FastPart:
         self.part = part
         memset(&self.grown, 0, sizeof(self.grown))
         self.grown.beginning = part.backlog.beginning_ns
-        self.grown.slowest_first = part.backlog.slowest_first_ns
+        self.grown.fastest_first = part.backlog.fastest_first_ns
         self.grown.first_due, self.grown.first = part.backlog.first
 
     cdef hand_over(self):
         """Add it to what Python code counted."""
         backlog = self.part.backlog
         backlog.add(self.grown.n, self.grown.x, self.grown.y, self.grown.xx, self.grown.xy, self.grown.yy)
-        backlog.slowest_first_ns = max(backlog.slowest_first_ns, self.grown.slowest_first)
+        if self.grown.fastest_first >= 0:
+            known = backlog.fastest_first_ns
+            mine = self.grown.fastest_first
+            backlog.fastest_first_ns = mine if known < 0 else min(known, mine)
         backlog.first = min(backlog.first, (self.grown.first_due, self.grown.first))
 
 

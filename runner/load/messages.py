@@ -86,7 +86,7 @@ class WireBacklog(Struct, frozen=True, array_like=True):
     """The content of a `runner.load.backlog.Backlog`."""
 
     beginning_ns: _Duration
-    slowest_first_ns: Annotated[Nanoseconds, Meta(ge=-1)]
+    fastest_first_ns: Annotated[Nanoseconds, Meta(ge=-1)]
     first: tuple[Nanoseconds, Nanoseconds]
     late: WireHistogram
     sums: tuple[Count, _Sum, _Sum, _Sum, _Sum, _Sum]

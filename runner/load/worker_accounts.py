@@ -224,12 +224,11 @@ def _backlog(reported: Sequence[WireBacklog]) -> Backlog | None:
         return None
     late = merge(histogram_of(part.late) for part in reported)
     n, *sums = (sum(column) for column in zip(*(part.sums for part in reported), strict=True))
-    slowest_ns = max(part.slowest_first_ns for part in reported)
-    if slowest_ns < 0:
-        _, slowest_ns = min(part.first for part in reported)
+    known = [part.fastest_first_ns for part in reported if part.fastest_first_ns >= 0]
+    fastest_ns = min(known) if known else min(part.first for part in reported)[1]
     x, y, xx, xy, yy = sums
     beginning_s = reported[0].beginning_ns / NS_PER_S
-    return Backlog(beginning_s, slowest_ns / NS_PER_S, late, (int(n), x, y, xx, xy, yy))
+    return Backlog(beginning_s, fastest_ns / NS_PER_S, late, (int(n), x, y, xx, xy, yy))
 
 
 def _connection_notes(accounts: Sequence[Account]) -> list[str]:

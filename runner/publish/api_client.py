@@ -7,6 +7,7 @@ GitLab: 429 with Retry-After or RateLimit-Reset.
 
 from __future__ import annotations
 
+import json
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -20,10 +21,12 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from runner.core.errors import PublishFailed
-from runner.core.units import Seconds
+from runner.core.units import BYTES_PER_MIB, Seconds
 
 _TRIES: Final = 4
 _REDIRECTS: Final = 3
+_MAX_BYTES: Final = 16 * BYTES_PER_MIB
+_WHOLE_S: Final[Seconds] = 60.0
 _FIRST_PAUSE_S: Final[Seconds] = 1.0
 _SECONDARY_PAUSE_S: Final[Seconds] = 60.0
 _MAX_MESSAGE: Final = 300
@@ -153,12 +156,25 @@ class ApiClient:
         raise self.failure("redirects in circles", hint="check the address of the API")
 
     def _send(self, method: str, url: str, body: Mapping[str, object] | None) -> ApiResponse:
-        response = self.http.request(method, url, json=body, headers=dict(self.headers))
+        with self.http.stream(method, url, json=body, headers=dict(self.headers)) as response:
+            content = self._content(response)
         try:
-            data = response.json() if response.content else None
-        except ValueError:
+            data = json.loads(content) if content else None
+        except (ValueError, RecursionError):
             data = None
         return ApiResponse(response.status_code, dict(response.headers), data)
+
+    def _content(self, response: httpx.Response) -> bytes:
+        """Return a body, of bounded size and received in bounded time."""
+        content, ends = b"", time.monotonic() + _WHOLE_S
+        for piece in response.iter_bytes():
+            content += piece
+            if len(content) > _MAX_BYTES or time.monotonic() > ends:
+                raise self.failure(
+                    f"sends more than {_MAX_BYTES // BYTES_PER_MIB} MiB, or for more than {_WHOLE_S:.0f} s",
+                    hint="check the address of the API",
+                )
+        return content
 
     def _url(self, path: str) -> str:
         """Return an absolute address on the API's own host: the token is sent nowhere else."""

@@ -126,8 +126,12 @@ class IssueComments:
 
 
 def _comment(data: Any) -> Comment:
-    author = (data.get("user") or {}).get("login", "")
-    return Comment(int(data["id"]), str(author), str(data.get("body") or ""))
+    """Return a comment; one without a number, which no API sends, has number 0 and no text."""
+    known = data if isinstance(data, dict) else {}
+    author = known.get("user")
+    name = author.get("login", "") if isinstance(author, dict) else ""
+    number = known.get("id")
+    return Comment(number if isinstance(number, int) else 0, str(name), str(known.get("body") or ""))
 
 
 def _graphql(base: str) -> str:

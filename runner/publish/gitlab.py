@@ -54,7 +54,9 @@ class Notes:
             response = self.client.call("GET", path)
             if response.status != 200 or not isinstance(response.data, list):
                 raise self._refused(response)
-            yield from (_comment(note) for note in response.data if not note.get("system"))
+            yield from (
+                _comment(note) for note in response.data if isinstance(note, dict) and not note.get("system")
+            )
             page = response.headers.get("x-next-page", "")
             if not page.isdecimal():
                 return
@@ -93,5 +95,9 @@ class Notes:
 
 
 def _comment(data: Any) -> Comment:
-    author = (data.get("author") or {}).get("username", "")
-    return Comment(int(data["id"]), str(author), str(data.get("body") or ""))
+    """Return a comment; one without a number, which no API sends, has number 0 and no text."""
+    known = data if isinstance(data, dict) else {}
+    author = known.get("author")
+    name = author.get("username", "") if isinstance(author, dict) else ""
+    number = known.get("id")
+    return Comment(number if isinstance(number, int) else 0, str(name), str(known.get("body") or ""))

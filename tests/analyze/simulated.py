@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -71,12 +72,55 @@ def queue(
     return serve
 
 
+def sharing(capacity: float) -> Callable[[Sequence[float]], list[Ended]]:
+    """A processor that all requests under way share equally, as of a service with a thread for each."""
+
+    def serve(due: Sequence[float]) -> list[Ended]:
+        ends, work, now, waiting = {}, [], 0.0, deque(enumerate(due))
+        served = 0.0  # by each request under way since the start, in seconds of its own processor
+        while waiting or work:
+            arrives = waiting[0][1] if waiting else INFINITE
+            ready = now + (work[0][0] - served) * len(work) if work else INFINITE
+            if arrives <= ready:
+                served += (arrives - now) / len(work) if work else 0.0
+                now = arrives
+                at, _ = waiting.popleft()
+                heapq.heappush(work, (served + 1 / capacity, at))
+            else:
+                served, now = work[0][0], ready
+                ends[heapq.heappop(work)[1]] = now
+        return [Ended(at, ends[number]) for number, at in enumerate(due)]
+
+    return serve
+
+
+def in_any_order(
+    capacity: float, choose: Callable[[list[int]], int]
+) -> Callable[[Sequence[float]], list[Ended]]:
+    """One server that takes the next of those that wait by `choose`, which gives a place in their list."""
+
+    def serve(due: Sequence[float]) -> list[Ended]:
+        ends, waiting, coming, now = {}, [], deque(enumerate(due)), 0.0
+        while coming or waiting:
+            while coming and (coming[0][1] <= now or not waiting):
+                number, at = coming.popleft()
+                now = max(now, at)
+                waiting.append(number)
+            now += 1 / capacity
+            ends[waiting.pop(choose(waiting))] = now
+        return [Ended(at, ends[number]) for number, at in enumerate(due)]
+
+    return serve
+
+
 def record(o: WorkerOrder, requests: Sequence[Ended]) -> LoadFacts:
     """Return the facts of these requests, recorded as a worker of the built-in engine does."""
     seconds, collector = [], Collector(1)
 
     def emit(tally):
-        seconds.extend(collector.add(0, tally.message(cpu_s=0.0, in_flight=0)))
+        now = o.warmup + min(tally.index + 1, o.duration)
+        under_way = sum(r.due <= now < r.end for r in requests if r.end is not None)
+        seconds.extend(collector.add(0, tally.message(cpu_s=0.0, in_flight=under_way)))
 
     timeline, backlog = Timeline(0, o.warmup, o.duration, emit), Backlog(o)
     planned = 0

@@ -29,7 +29,7 @@ def test_every_status_has_advice_without_capital_and_full_stop(status):
         (307, "(Location: /login)"),
         (401, "(WWW-Authenticate: Basic)"),
         (403, "credentials"),
-        (404, "load.request.path"),
+        (404, "the path of the request"),
         (405, "(Allow: PUT)"),
         (407, "(Proxy-Authenticate: Negotiate)"),
         (418, "its expect in load"),

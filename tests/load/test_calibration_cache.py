@@ -1,6 +1,7 @@
 """A calibration is measured once for a host and its settings, and is never used for others."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -64,7 +65,9 @@ async def test_each_setting_has_a_calibration_of_its_own():
     assert len({fingerprint(load) for load in settings}) == len(settings)
 
 
-@pytest.mark.parametrize("damage", ["old", "without a time zone", "truncated", "malformed", "missing"])
+@pytest.mark.parametrize(
+    "damage", ["old", "without a time zone", "truncated", "malformed", "missing", "a pipe"]
+)
 async def test_a_damaged_file_is_measured_again(calibration, cached, damage):
     name, text = cached
     file = cache_folder() / "calibration" / name
@@ -83,6 +86,8 @@ async def test_a_damaged_file_is_measured_again(calibration, cached, damage):
         file.write_text(json.dumps(content | {"floors": [{"made": "up"}]}))
     else:
         file.unlink()
+        if damage == "a pipe":
+            os.mkfifo(file)
 
     _, sentences, _ = await calibration(Load(), 100)
 

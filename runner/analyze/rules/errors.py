@@ -74,7 +74,7 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
         Finding(
             Limit.ERROR,
             Confidence.PROVEN if total >= _MOST_FAILED * scheduled else Confidence.LIKELY,
-            f"{summary}, most of them {worst}{f' with status {status}' if status else ''}",
+            f"{summary}, most often {worst}{f' with status {status}' if status else ''}",
             (
                 *(Evidence(kind, count, "requests") for kind, count in sorted(failures.items())),
                 *(Evidence(f"status {code}", count, "responses") for code, count in statuses[:_SHOWN]),

@@ -6,12 +6,17 @@ from typing import Final
 
 from runner.analyze.kernel_counters import counter_evidence, counters, is_local
 from runner.analyze.rules.types import Judgement, Match, Rule
-from runner.core.codes import Confidence, Limit
+from runner.core.codes import Confidence, Limit, StageStatus
 from runner.core.results import CounterReading, Evidence, Finding, RuledOut, Stage
 from runner.core.units import BYTES_PER_MIB
 
 _FULL: Final = 0.95
 _KILLER: Final = "Linux: OOM killer"
+_HOST: Final = "host"
+_ON_HOST: Final = (
+    "the kernel killed a process somewhere on the host for lack of memory; it may be another program's"
+)
+_ON_HOST_ADVICE: Final = "read the kernel's log (dmesg) to see which process was killed"
 _ADVICE: Final = "raise topology.app.memory, or look for a memory leak"
 
 
@@ -27,6 +32,9 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
         counter_evidence(counter, f"{name} ({counter.scope})", threshold=1, source=_KILLER)
         for counter in kills
     )
+    survived = stage.status is not StageStatus.FAILED
+    if survived and not events and all(counter.scope == _HOST for counter in kills):
+        return Match(Finding(Limit.MEMORY, Confidence.HINT, _ON_HOST, evidence, _ON_HOST_ADVICE))
     return Match(
         Finding(
             Limit.MEMORY,
