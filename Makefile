@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # tests that judge verdicts by the CPU that is left: these run one after the other, alone
 QUIET := tests/truth tests/cli/test_find.py tests/cli/test_prove.py
-# tests that wait most of their time, for timeouts, stages and containers: more at a time than processors
-WAITING := tests/app_server tests/load tests/observe tests/stack \
+# tests that wait most of their time, for timeouts and stages: more at a time than processors
+WAITING := tests/app_server tests/load tests/observe $(wildcard tests/stack/test_*.py) \
 	$(patsubst %,tests/cli/test_%.py,execute instrument rerun resume)
 # the tests to run instead of all, such as TESTS="tests/cli tests/stack"
 TESTS ?=
