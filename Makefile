@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # tests that judge verdicts by the CPU that is left: these run one after the other, alone
 QUIET := tests/truth tests/cli/test_find.py tests/cli/test_prove.py
+# tests that share the Docker Engine take turns
+DOCKER := tests/stack/docker tests/test_leftovers.py tests/infra
 # tests that wait most of their time, for timeouts and stages: more at a time than processors
 WAITING := tests/app_server tests/load tests/observe $(wildcard tests/stack/test_*.py) \
 	$(patsubst %,tests/cli/test_%.py,execute instrument rerun resume)
@@ -44,9 +46,11 @@ unit: $(STAMP)
 ifneq ($(TESTS),)
 	$(BIN)/pytest $(TESTS)
 else
-	$(BIN)/pytest --numprocesses 4 --dist loadfile $(WAITING); waiting=$$?; \
-	$(BIN)/pytest --numprocesses 3 --dist loadfile tests $(patsubst %,--ignore=%,$(WAITING) $(QUIET)); busy=$$?; \
-	$(BIN)/pytest $(QUIET) && test $$waiting$$busy = 00
+	$(BIN)/pytest --numprocesses 4 $(WAITING); waiting=$$?; \
+	$(BIN)/pytest $(DOCKER) & docker=$$!; \
+	$(BIN)/pytest --numprocesses 2 tests $(patsubst %,--ignore=%,$(WAITING) $(DOCKER) $(QUIET)); busy=$$?; \
+	wait $$docker; docker=$$?; \
+	$(BIN)/pytest $(QUIET) && test $$waiting$$busy$$docker = 000
 endif
 
 bench: $(STAMP)  ## Measure the instrument itself beside other load tools; writes reports/benchmarks (20 minutes)

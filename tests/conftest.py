@@ -9,10 +9,8 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from xdist.scheduler import LoadFileScheduling
 
 from tests.leftovers import mark_session, nothing_left
 
@@ -37,23 +35,10 @@ _NEEDS = {
 }
 
 
-_SHARE_THE_ENGINE = ("tests/stack/docker/", "tests/test_leftovers.py", "tests/infra/")
 _ONLY_IN_CI = dict.fromkeys(
     ("actionlint", "browser", "crate", "hdr", "prism"), "an external checker, runs with CI=true"
 ) | {"verdict": "one of many limits in a run of its own, runs with CI=true"}
 """Markers of tests that take minutes, to the reason why they are skipped elsewhere."""
-
-
-class _Turns(LoadFileScheduling):
-    """Gives whole files to workers, and all files that share the Docker Engine to one of them."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
-        return "docker" if file.startswith(_SHARE_THE_ENGINE) else file
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Turns:
-    return _Turns(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
