@@ -59,8 +59,11 @@ sys.stdin.readline()
 """
 DAEMON = "daemonize(burn, 0.6)\nwait_for_all()\n"
 ORPHAN_IN_SESSION = """
+def late():
+    time.sleep(1.2)  # a tree without a supervisor looks through its session once a second
+    burn(0.6)
 def middle():
-    fork(burn, 0.6)
+    fork(late)
 os.waitpid(fork(middle), 0)
 wait_for_all()
 """
