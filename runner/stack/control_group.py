@@ -1,10 +1,10 @@
 """Control groups of a run's own: no process leaves one by forking, changing its session or its memory.
 
 A run has one group, and each of its commands a group in it, which also counts the CPU of child processes
-that their parent never waits for. They are made where no controller divides CPU or memory between groups, so that they do not
-change what is measured. They need root or a delegated group, in version 2 or in a hierarchy of version 1.
-Version 1 counts CPU in ``cpuacct`` only, which is not used where it also divides CPU. Standard library only,
-for the watchdog process.
+that their parent never waits for. Groups are made where no controller divides CPU or memory between them, so
+that they do not change what is measured. They need root or a delegated group, in version 2 or in a hierarchy
+of version 1. Version 1 counts CPU in ``cpuacct`` only, which is not used where it also divides CPU. Standard
+library only, for the watchdog process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One request before the load: a specification that cannot work is told so, and no load is offered."""
+"""One request before the load: a specification that cannot work is reported, and no load is offered."""
 
 import json
 import socket
