@@ -59,6 +59,11 @@ def _uses_docker(item: pytest.Item) -> bool:
     return item.get_closest_marker("docker") is not None
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names a test alike in every process that collects it: gzip, for one, writes the time into its bytes."""
+    return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) and not val.isascii() else None
+
+
 @pytest.fixture(scope="module", autouse=True)
 def nothing_outlives_its_file(request: pytest.FixtureRequest) -> Iterator[None]:
     """No process, thread or container that the tests of a file started is there after the last of them."""
