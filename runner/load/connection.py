@@ -55,6 +55,7 @@ class Connection:
     Attributes:
         reused: Whether the connection has carried a response before.
         part: Which request of the mix it is.
+        content: Its bytes.
         measured: Whether the request was due in the measured window.
         response: A response that is not yet complete.
         unsent: The rest of a request that did not fit into the socket's buffer.
@@ -64,6 +65,7 @@ class Connection:
 
     __slots__ = (
         "connected",
+        "content",
         "due",
         "fd",
         "measured",
@@ -79,7 +81,14 @@ class Connection:
     )  # fmt: skip
 
     def __init__(
-        self, sock: socket.SocketType, part: Part, due: Nanoseconds, started: Nanoseconds, *, measured: bool
+        self,
+        sock: socket.SocketType,
+        part: Part,
+        content: bytes,
+        due: Nanoseconds,
+        started: Nanoseconds,
+        *,
+        measured: bool,
     ) -> None:
         self.sock = sock
         self.fd = sock.fileno()
@@ -87,7 +96,7 @@ class Connection:
         self.receive: Callable[[Sequence[bytearray], int], tuple[int, Any, int, Any]] = sock.recvmsg_into
         self.state = CONNECTING
         self.reused = False
-        self.part, self.measured = part, measured
+        self.part, self.content, self.measured = part, content, measured
         self.due, self.started, self.connected = due, started, 0
         self.response: Response | None = None
         self.unsent = b""

@@ -127,7 +127,8 @@ class Exchange:
         clock, idle = time.time_ns, self._idle
         self.in_flight += count
         tallies = self._timeline.current.parts
-        for part in islice(self._in_turn, count):
+        for part, number in islice(self._in_turn, count):
+            content = part.content if part.render is None else part.render(number)
             started = clock()
             if measured:
                 tally = tallies[part.index]
@@ -139,33 +140,35 @@ class Exchange:
                 if connection.state == IDLE:
                     break
             else:
-                self._connect(part, due, started, measured)
+                self._connect(part, content, due, started, measured)
                 continue
-            connection.part = part
+            connection.part, connection.content = part, content
             connection.due, connection.started, connection.measured = due, started, measured
             connection.state = SENT
             try:
-                sent = connection.send(part.content)
+                sent = connection.send(content)
             except BlockingIOError:
                 sent = 0
             except OSError as error:
                 self._not_accepted(connection, error.errno or 0)
                 continue
-            if sent != part.size:
+            if sent != len(content):
                 connection.state = WAITING
-                self._wait_to_send(connection, part.content[sent:])
+                self._wait_to_send(connection, content[sent:])
         if self._resends:
             self._resend()
 
     def drop_due(self, count: int, measured: bool) -> None:
         """Pass over requests that are due and cannot be sent."""
         tallies = self._timeline.current.parts
-        for part in islice(self._in_turn, count):
+        for part, _ in islice(self._in_turn, count):
             if measured:
                 tallies[part.index].scheduled += self._is_mix
                 tallies[part.index].dropped += 1
 
-    def _connect(self, part: Part, due: Nanoseconds, started: Nanoseconds, measured: bool) -> None:
+    def _connect(
+        self, part: Part, content: bytes, due: Nanoseconds, started: Nanoseconds, measured: bool
+    ) -> None:
         order = self._order
         try:
             sock = socket.SocketType(order.family, _KIND)
@@ -175,7 +178,7 @@ class Exchange:
         try:
             if self._stamping is not None:
                 sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            if not self._new or part.size > 1000:
+            if not self._new or len(content) > 1000:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             number = sock.connect_ex(order.address)
         except OSError as error:
@@ -184,13 +187,13 @@ class Exchange:
             sock.close()
             self._count_failure(part, due, measured, FAILURES.get(number, "connect_refused"))
             return
-        connection = self._new_connection(sock, part, due, started, measured=measured)
+        connection = self._new_connection(sock, part, content, due, started, measured=measured)
         self._connections[connection.fd] = connection
         # On loopback and bridges the handshake is over when connect returns. Trying to send at once shows
         # that without an extra wake-up.
         connection.connected = time.time_ns()
         try:
-            count = connection.send(part.content)
+            count = connection.send(content)
         except BlockingIOError:
             self.urgent += 1
             self.epoll.register(connection.fd, _READ | _WRITE)
@@ -202,14 +205,21 @@ class Exchange:
         connection.state = WAITING
         self._count_connect(connection)
         self.epoll.register(connection.fd, _READ)
-        if count != part.size:
-            self._wait_to_send(connection, part.content[count:])
+        if count != len(content):
+            self._wait_to_send(connection, content[count:])
 
     def _new_connection(
-        self, sock: socket.SocketType, part: Part, due: Nanoseconds, started: Nanoseconds, *, measured: bool
+        self,
+        sock: socket.SocketType,
+        part: Part,
+        content: bytes,
+        due: Nanoseconds,
+        started: Nanoseconds,
+        *,
+        measured: bool,
     ) -> Connection:
         """Return the connection of a socket."""
-        return Connection(sock, part, due, started, measured=measured)
+        return Connection(sock, part, content, due, started, measured=measured)
 
     def _finish_connect(self, connection: Connection) -> None:
         """Handle the end of the TCP handshake, successful or not."""
@@ -222,7 +232,7 @@ class Exchange:
         connection.state = WAITING
         self._count_connect(connection)
         self.epoll.modify(connection.fd, _READ)
-        self._send(connection, connection.part.content)
+        self._send(connection, connection.content)
 
     def _count_connect(self, connection: Connection) -> None:
         """Count a connection, and record some connect times beside the kernel's round-trip time."""
@@ -523,7 +533,7 @@ class Exchange:
 
     def _written(self, connection: Connection) -> int:
         """Return how many bytes of its request a connection's socket has taken."""
-        return connection.part.size - len(connection.unsent)
+        return len(connection.content) - len(connection.unsent)
 
     def _met_closed(self, connection: Connection, failure: str) -> None:
         """Send once more what was sent on a connection that the server had closed (RFC 9112, 9.3.1)."""
@@ -601,7 +611,9 @@ class Exchange:
         resends, self._resends = self._resends, []
         self.resent += len(resends)
         for connection in resends:
-            self._connect(connection.part, connection.due, connection.started, connection.measured)
+            self._connect(
+                connection.part, connection.content, connection.due, connection.started, connection.measured
+            )
 
     def _close(self, connection: Connection) -> None:
         if connection.state == CLOSED:

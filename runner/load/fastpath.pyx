@@ -166,14 +166,14 @@ cdef inline int record(object latency, long long value_ns) except -1:
 cdef class FastConnection:
     """`runner.load.connection.Connection` with its numbers as C variables."""
 
-    cdef public object sock, send, receive, response, unsent, part
+    cdef public object sock, send, receive, response, unsent, part, content
     cdef public int fd, state
     cdef public bint measured, reused
     cdef public long long due, started, connected
 
-    def __init__(self, sock, part, due, started, *, measured):
+    def __init__(self, sock, part, content, due, started, *, measured):
         self.sock = sock
-        self.part = part
+        self.part, self.content = part, content
         self.fd = sock.fileno()
         self.send = sock.send
         self.receive = sock.recvmsg_into
@@ -208,6 +208,7 @@ class FastExchange(Exchange):
         cdef list idle = self._idle
         cdef bint mix = self._is_mix
         part = self.parts[0]
+        cdef bint varies = mix or part.render is not None
         cdef bytes request = part.content
         cdef const char *data = request
         cdef ssize_t size = len(request), sent
@@ -223,12 +224,13 @@ class FastExchange(Exchange):
         if measured and not mix:
             tally.sent += count
         for _ in range(count):
-            started = now()
-            if mix:
-                part = next(self._in_turn)
-                request = part.content
+            if varies:
+                part, arrival = next(self._in_turn)
+                request = part.content if part.render is None else part.render(arrival)
                 data = request
                 size = len(request)
+            started = now()
+            if mix:
                 if measured:
                     other = tallies[part.index]
                     other.scheduled += 1
@@ -238,9 +240,10 @@ class FastExchange(Exchange):
                 add(&delays, values, started - due)
             connection = next_idle(idle)
             if connection is None:
-                self._connect(part, due, started, measured)
+                self._connect(part, request, due, started, measured)
                 continue
             connection.part = part
+            connection.content = request
             connection.due, connection.started, connection.measured = due, started, measured
             connection.state = SENT
             sent = send(connection.fd, data, size, MSG_NOSIGNAL)
@@ -352,8 +355,8 @@ class FastExchange(Exchange):
         if self._resends:
             self._resend()
 
-    def _new_connection(self, sock, part, due, started, *, measured):
-        return FastConnection(sock, part, due, started, measured=measured)
+    def _new_connection(self, sock, part, content, due, started, *, measured):
+        return FastConnection(sock, part, content, due, started, measured=measured)
 
 
 cdef inline FastConnection next_idle(list idle):

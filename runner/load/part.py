@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice, repeat
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, islice, repeat
+from typing import TypeAlias
 
 from runner.core.mix import order as mix_order
 from runner.load.backlog import Backlog
 from runner.load.checks import Checks
 from runner.load.response_parser import Heads
 from runner.load.tolerant_parser import MAX_KEPT
-from runner.load.worker_order import WorkerOrder
+from runner.load.worker_order import WorkerOrder, WorkerRequest
+
+Render: TypeAlias = Callable[[int], bytes]
+"""Returns the request of an arrival by its number, counted from 0 over all workers, warm-up included."""
 
 
 class Part:
@@ -18,8 +22,9 @@ class Part:
 
     Attributes:
         index: Its place in the order.
-        content: The whole request, byte for byte.
-        size: Its length.
+        content: The whole request, byte for byte, where it is the same for every arrival.
+        render: Makes the request of an arrival; None where all are `content`. It is called once for every
+            arrival that is sent, before the request counts as started.
         head_only: Whether responses have no body.
         checks: Decides whether a response is successful.
         accepted: Acceptable status codes.
@@ -36,14 +41,15 @@ class Part:
         "head_only",
         "heads",
         "index",
+        "render",
         "resend",
-        "size"
-    )  # fmt: skip
+    )
 
     def __init__(self, order: WorkerOrder, index: int) -> None:
         request = order.requests[index]
         self.index = index
-        self.content, self.size = request.content, len(request.content)
+        self.content = request.content
+        self.render = renderer(request)
         self.head_only, self.resend = request.head, request.resend
         self.checks = Checks(request.checks)
         self.accepted = self.checks.statuses
@@ -58,9 +64,18 @@ class Part:
         return self.checks.failure(status, head, bytes(body))
 
 
-def in_turn(order: WorkerOrder, parts: Sequence[Part]) -> Iterator[Part]:
-    """Return the part of each of this worker's arrivals, without end."""
-    if len(parts) == 1:
-        return repeat(parts[0])
+def renderer(request: WorkerRequest) -> Render | None:  # noqa: ARG001  (all requests are the same bytes so far)
+    """Return what makes the bytes of each arrival; None if they are the same for all."""
+    return None
+
+
+def in_turn(order: WorkerOrder, parts: Sequence[Part]) -> Iterator[tuple[Part, int]]:
+    """Return the part and the number of each of this worker's arrivals, without end.
+
+    A single request whose bytes are always the same needs no number: it is always 0.
+    """
+    if len(parts) == 1 and parts[0].render is None:
+        return repeat((parts[0], 0))
     chosen = mix_order([request.weight for request in order.requests])
-    return map(parts.__getitem__, islice(chosen, order.worker, None, order.workers))
+    mine = islice(chosen, order.worker, None, order.workers)
+    return zip(map(parts.__getitem__, mine), count(order.worker, order.workers), strict=False)

@@ -185,13 +185,14 @@ class TlsConnection(Connection):
         self,
         sock: socket.SocketType,
         part: Part,
+        content: bytes,
         due: Nanoseconds,
         started: Nanoseconds,
         layer: TlsLayer,
         *,
         measured: bool,
     ) -> None:
-        super().__init__(sock, part, due, started, measured=measured)
+        super().__init__(sock, part, content, due, started, measured=measured)
         self.layer = layer
         self.ready = 0
         self.send, self.receive = layer.send, layer.receive
@@ -213,12 +214,19 @@ class TlsExchange(Exchange):
         self._space = memoryview(bytearray(_READ_BYTES))
 
     def _new_connection(
-        self, sock: socket.SocketType, part: Part, due: Nanoseconds, started: Nanoseconds, *, measured: bool
+        self,
+        sock: socket.SocketType,
+        part: Part,
+        content: bytes,
+        due: Nanoseconds,
+        started: Nanoseconds,
+        *,
+        measured: bool,
     ) -> Connection:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = self._context.wrap_bio(incoming, outgoing, server_hostname=self._server_name)
         layer = TlsLayer(sock, tls, incoming, outgoing, self._space)
-        return TlsConnection(sock, part, due, started, layer, measured=measured)
+        return TlsConnection(sock, part, content, due, started, layer, measured=measured)
 
     def _finish_connect(self, connection: Connection) -> None:
         """Handle the end of TCP's handshake, or the next step of TLS's."""
@@ -257,8 +265,8 @@ class TlsExchange(Exchange):
         connection.ready = time.time_ns()
         connection.state = WAITING
         self.opened += 1
-        if connection.send(connection.part.content) != connection.part.size:
-            self._wait_to_send(connection, connection.part.content)
+        if connection.send(connection.content) != len(connection.content):
+            self._wait_to_send(connection, connection.content)
 
     def _send(self, connection: Connection, data: bytes) -> None:  # noqa: ARG002  (see below)
         """Send what is left, which is encrypted already; `data` only shows that something is."""

@@ -91,7 +91,8 @@ def test_a_request_on_a_connection_that_was_closed_before_is_sent_again(way, end
         assert (idle.exchange.resent, idle.exchange.stale, idle.connections) == (1, 0, 2)
         assert (second.succeeded, second.failures, second.sent) == (2, {}, 2)
         assert (idle.exchange.opened, idle.exchange.closed_by_server) == (2, 1)
-        assert idle.exchange.urgent == 0
+        # a kernel that has just begun to timestamp may miss the first reads
+        assert idle.exchange.urgent == (idle.exchange.unstamped > 0)
 
 
 @pytest.mark.parametrize(("end", "kind"), [(closes, "closed_early"), (resets, "reset")])
