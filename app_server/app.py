@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -45,16 +43,6 @@ def create_app(settings: Settings) -> ASGIApp:
     async def metrics(_request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        telemetry.watch_collector()
-        lag = asyncio.create_task(telemetry.watch_loop())
-        yield
-        lag.cancel()
-        with suppress(asyncio.CancelledError):
-            await lag
-        telemetry.ignore_collector()
-
     routes = [
         Route("/session", create_session),
         Route("/session/{id}", find_session),
@@ -62,7 +50,7 @@ def create_app(settings: Settings) -> ASGIApp:
         Route("/metrics", metrics),
         *Shop(settings.sessions, settings.token).routes(),
     ]
-    return _Counted(Starlette(routes=routes, lifespan=lifespan), telemetry)
+    return _Counted(Starlette(routes=routes, lifespan=lambda _: telemetry.watching()), telemetry)
 
 
 class _Counted:

@@ -11,7 +11,8 @@ import gc
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -52,15 +53,18 @@ class Telemetry(Collector):
         ProcessCollector(registry=registry)
         return registry
 
-    def watch_collector(self) -> None:
-        """Count and time garbage collections from now on."""
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Count and time garbage collections, and measure the event loop's lag."""
         gc.callbacks.append(self._on_collection)
-
-    def ignore_collector(self) -> None:
-        """Undo `watch_collector`."""
+        lag = asyncio.create_task(self._watch_loop())
+        yield
+        lag.cancel()
+        with suppress(asyncio.CancelledError):
+            await lag
         gc.callbacks.remove(self._on_collection)
 
-    async def watch_loop(self) -> None:
+    async def _watch_loop(self) -> None:
         """Measure at fixed intervals how late the event loop wakes its tasks; runs until cancelled."""
         due = time.perf_counter()
         while True:

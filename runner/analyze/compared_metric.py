@@ -48,9 +48,6 @@ def compare_metric(
         interval = _assumed(metric, sides, (base, head), alpha, sampling)
     else:
         interval = (ratio if metric.relative else difference)(*sides, alpha=alpha)
-    # A single disturbed run can be slower by any factor; its throughput and losses are reliable.
-    suspect = any(stage.validity.status is Validity.SUSPECT for stage in (*base, *head))
-    doubtful = suspect and basis is not Basis.REPEATS and not metric.robust
     half_width = interval.high - interval.value
     change = Interval(interval.value - none, interval.low - none, interval.high - none)
     return ComparedMetric(
@@ -65,8 +62,19 @@ def compare_metric(
         # the smallest change that can be distinguished from no change
         detectable=max(relevant, interval.high / interval.value - 1 if metric.relative else half_width),
         basis=basis,
-        verdict=ComparisonVerdict.NOT_SHOWN if doubtful else _verdict(metric, change, relevant),
+        verdict=ComparisonVerdict.NOT_SHOWN
+        if _is_doubtful(metric, basis, (*base, *head))
+        else _verdict(metric, change, relevant),
     )
+
+
+def _is_doubtful(metric: KeyMetric, basis: Basis, stages: Sequence[Stage]) -> bool:
+    """Return whether a disturbance can explain any change of a metric.
+
+    A single disturbed run can be slower by any factor; its throughput and losses are reliable.
+    """
+    suspect = any(stage.validity.status is Validity.SUSPECT for stage in stages)
+    return suspect and basis is not Basis.REPEATS and not metric.robust
 
 
 def _basis(sides: Sequence[Sequence[float]]) -> Basis:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import UNSET
 from msgspec.structs import asdict, astuple, replace
@@ -34,6 +34,14 @@ _ALWAYS_SHOWN: Final = (Role.APP, Role.GENERATOR, Role.RUNNER, Role.OTHER, Role.
 _NOTHING_OBSERVED: Final = ObservedFacts(subjects=(), samples=())
 
 
+class _Offer(NamedTuple):
+    """The load that a stage offers: its rate, and for how long it is measured after which warm-up."""
+
+    target_rps: PerSecond
+    window_s: Seconds
+    warmup_s: Seconds
+
+
 def stage_of(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> Stage:
     """Return the stage that a trial measured; without facts it was not run."""
     stage = _unjudged(trial, facts)
@@ -59,19 +67,16 @@ def _passes_search(trial: Trial, stage: Stage) -> bool:
 
 def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
     """Return the measurements, with the validity and verdict of a stage that was not run."""
-    plan, configuration = trial.stage, trial.configuration
+    configuration = trial.configuration
     load = facts.load if facts else None
     observed = (facts.observed if facts else None) or _NOTHING_OBSERVED
-    planned = (plan.rps, plan.duration, plan.warmup)
-    target, window_s, warmup_s = (facts.target_rps, facts.window_s, facts.warmup_s) if facts else planned
-    measured, peak_s = _measured(load, target, window_s, warmup_s), configuration.metrics.peak_window
-    cpu = _by_role(_ALWAYS_SHOWN, cpu_by_role(observed, window_s, peak_s))
+    offer, peak_s = _offer(trial, facts), configuration.metrics.peak_window
+    measured = _measured(load, offer)
+    cpu = _by_role(_ALWAYS_SHOWN, cpu_by_role(observed, offer.window_s, peak_s))
     return Stage(
-        name=plan.name,
+        name=trial.stage.name,
         engine=configuration.load.engine,
-        target_rps=target,
-        window_s=window_s,
-        warmup_s=warmup_s,
+        **offer._asdict(),
         timeout_s=configuration.load.timeout,
         repeat=trial.repeat,
         order=trial.order,
@@ -80,20 +85,20 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         events=tuple(StageEvent(*astuple(event)) for event in (facts.events if facts else ())),
         **asdict(measured),
         cpu_cores=cpu,
-        cpu_cores_by_subject=_by_subject(observed, window_s, peak_s),
+        cpu_cores_by_subject=_by_subject(observed, offer.window_s, peak_s),
         throttling_by_subject=throttling_by_subject(observed),
         requests_by_subject=dict(observed.requests),
-        cpu_us_per_request=_cpu_per_request(cpu, measured.requests.succeeded, window_s),
-        memory_mib=_by_role((Role.APP,), memory_by_role(observed, window_s)),
+        cpu_us_per_request=_cpu_per_request(cpu, measured.requests.succeeded, offer.window_s),
+        memory_mib=_by_role((Role.APP,), memory_by_role(observed, offer.window_s)),
         counters=kernel_counters.readings(observed),
         unreadable=kernel_counters.unreadable(observed),
-        timeseries=_timeseries(load, observed, window_s),
+        timeseries=_timeseries(load, observed, offer.window_s),
         clock=load.clock if load else None,
         calibration=stage_calibration(facts.calibration if facts else None),
         workers=load.workers if load else None,
         notes=(*(load.notes if load else ()), *observed.notes),
         connections=load.connections if load else None,
-        parts=_parts(load, target, window_s, warmup_s),
+        parts=_parts(load, offer),
         samples=_samples(load.seconds if load else ()),
         app_output=facts.app_output if facts else (),
         thresholds=(),
@@ -102,19 +107,25 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
     )
 
 
-def _parts(
-    load: LoadFacts | None, target: PerSecond, window_s: Seconds, warmup_s: Seconds
-) -> dict[str, Part]:
+def _offer(trial: Trial, facts: TrialFacts | None) -> _Offer:
+    """Return what the trial offered, or would have."""
+    if facts:
+        return _Offer(facts.target_rps, facts.window_s, facts.warmup_s)
+    return _Offer(trial.stage.rps, trial.stage.duration, trial.stage.warmup)
+
+
+def _parts(load: LoadFacts | None, offer: _Offer) -> dict[str, Part]:
     """Return what was measured of each request of a mix."""
     if load is None:
         return {}
     return {
         name: Part(
-            target_rps=round(target * part.share, 6),
+            target_rps=round(own.target_rps, 6),
             samples=_samples(_of_part(load, name).seconds),
-            **asdict(_measured(_of_part(load, name), target * part.share, window_s, warmup_s)),
+            **asdict(_measured(_of_part(load, name), own)),
         )
         for name, part in load.parts.items()
+        for own in [offer._replace(target_rps=offer.target_rps * part.share)]
     }
 
 
@@ -132,14 +143,14 @@ def _of_part(load: LoadFacts, name: str) -> LoadFacts:
     )
 
 
-def _measured(load: LoadFacts | None, target: PerSecond, window_s: Seconds, warmup_s: Seconds) -> Measured:
+def _measured(load: LoadFacts | None, offer: _Offer) -> Measured:
     seconds = load.seconds if load else ()
-    completed = sum(second.completed for second in seconds if 0 <= second.index < window_s)
-    actual = round(completed / window_s, 4) if load else None
+    completed = sum(second.completed for second in seconds if 0 <= second.index < offer.window_s)
+    actual = round(completed / offer.window_s, 4) if load else None
     return Measured(
         requests=_requests(seconds),
         actual_rps=actual,
-        achieved=rounded(achieved(load, target, window_s, warmup_s), 6) if load else None,
+        achieved=rounded(achieved(load, *offer), 6) if load else None,
         **{kind.field: latency(load, kind.name) for kind in LATENCIES},
         distribution=distribution(load),
     )

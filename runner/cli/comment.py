@@ -60,17 +60,8 @@ def comment(
     GITEA_TOKEN or GITLAB_TOKEN. If the comment cannot be posted, its text is written to comment.md in RUN,
     and the command succeeds unless --required is given.
     """
-    from runner.archive.results_from import read_results_of as read_results
-    from runner.publish.ci_context import find_commit, find_link
-    from runner.publish.comment import Draft, Origin, check_identity
-
     options = CommentOptions(provider, api, repository, number, commit, link)
-    draft = Draft(
-        results=read_results(run),
-        baseline=None if baseline is None else read_results(baseline),
-        origin=Origin(find_commit(options, os.environ), find_link(options, os.environ)),
-        identity=check_identity(identity),
-    )
+    draft = _draft(run, baseline, identity, options)
     if dry_run:
         put(draft.render(_max_length(provider)))
         return exit_codes.DONE
@@ -85,6 +76,19 @@ def comment(
     except PublishFailed as failure:
         return _keep(run, draft, failure, required=required)
     return exit_codes.DONE
+
+
+def _draft(run: Path, baseline: Path | None, identity: str | None, options: CommentOptions) -> Draft:
+    from runner.archive.results_from import read_results_of as read_results
+    from runner.publish.ci_context import find_commit, find_link
+    from runner.publish.comment import Draft, Origin, check_identity
+
+    return Draft(
+        results=read_results(run),
+        baseline=None if baseline is None else read_results(baseline),
+        origin=Origin(find_commit(options, os.environ), find_link(options, os.environ)),
+        identity=check_identity(identity),
+    )
 
 
 def _max_length(provider: str | None) -> int:

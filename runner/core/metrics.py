@@ -7,7 +7,7 @@ metric is a line here and the place that measures it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -186,9 +186,8 @@ def lost_share(measured: Measured) -> float | None:
     return requests.lost / requests.scheduled if requests.scheduled else None
 
 
-def _all() -> Iterator[Metric]:
-    yield from (_latency(kind, statistic) for kind in LATENCIES for statistic in STATISTICS)
-    yield Metric(
+_REQUESTS: Final = (
+    Metric(
         "actual_rps",
         "actual_rps",
         "Actual RPS",
@@ -197,8 +196,8 @@ def _all() -> Iterator[Metric]:
         Better.MORE,
         "Successful responses completed in the measured window divided by its seconds; no warm-up.",
         lambda measured: measured.actual_rps,
-    )
-    yield Metric(
+    ),
+    Metric(
         "achieved",
         "achieved",
         "Achieved",
@@ -208,8 +207,8 @@ def _all() -> Iterator[Metric]:
         "Share of the requests due in the window that the service sustained: 100 % if it responds to all of "
         "them in time, capacity divided by target rate under overload.",
         lambda measured: measured.achieved,
-    )
-    yield Metric(
+    ),
+    Metric(
         "errors",
         "errors",
         "Failed or Dropped",
@@ -218,8 +217,8 @@ def _all() -> Iterator[Metric]:
         Better.LESS,
         "Share of the scheduled requests that failed a check, got no response, or were never sent.",
         lost_share,
-    )
-    yield Metric(
+    ),
+    Metric(
         "dropped",
         "dropped",
         "Dropped",
@@ -228,14 +227,16 @@ def _all() -> Iterator[Metric]:
         Better.LESS,
         "Requests that were never sent because max_in_flight requests were under way.",
         lambda measured: float(measured.requests.dropped),
-    )
-    for role in Role:
-        for which in ("avg", "peak"):
-            yield _usage("cpu", role, which)
-            yield _usage("memory", role, which)
+    ),
+)
+"""Metrics of requests that are no latencies."""
 
+_USAGES: Final = (
+    _usage(of, role, which) for role in Role for which in ("avg", "peak") for of in ("cpu", "memory")
+)
+_LATENCIES: Final = (_latency(kind, statistic) for kind in LATENCIES for statistic in STATISTICS)
 
-METRICS: Final[Mapping[str, Metric]] = {metric.path: metric for metric in _all()}
+METRICS: Final[Mapping[str, Metric]] = {metric.path: metric for metric in (*_LATENCIES, *_REQUESTS, *_USAGES)}
 """Path to metric."""
 
 KEY_METRICS: Final[Mapping[str, Metric]] = {

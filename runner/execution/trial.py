@@ -84,7 +84,7 @@ async def run_trial(
     watcher: TrialWatcher,
     on_facts: Callable[[TrialFacts], None],
     keep: Callable[[str, bytes], None] | None = None,
-) -> TrialFacts:
+) -> None:
     """Offer one stage to a running stack, and observe it.
 
     Args:
@@ -95,7 +95,7 @@ async def run_trial(
         pool: Processes of earlier trials, which the engine may use again.
         inputs: What the requests need; no secret in them gets into the facts.
         watcher: Receives the progress.
-        on_facts: Receives the facts before this returns *or raises*.
+        on_facts: Receives the facts, also when this raises.
         keep: Receives the files that the engine generates, for the run's archive.
 
     Raises:
@@ -108,19 +108,19 @@ async def run_trial(
             nursery.start_soon(_watch_stack, stack, record, nursery.cancel_scope)
             order = LoadOrder(stack.endpoint, load, trial.stage, keep, pool, inputs.of(load))
             await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
-            if _has_server_errors(record.load):
-                record.app_output = tuple(map(inputs.masked, await stack.app_output()))
+            record.app_output = await _output_after_errors(stack, record)
             nursery.cancel_scope.cancel()
         record.status = "failed" if record.events else "complete"
     finally:
-        facts = _facts(trial, stack, record)
-        on_facts(facts)
-    return facts
+        on_facts(_facts(trial, stack, record))
 
 
-def _has_server_errors(load: LoadFacts | None) -> bool:
-    seconds = load.seconds if load else ()
-    return any(status >= SERVER_ERROR for second in seconds for status in second.statuses)
+async def _output_after_errors(stack: Stack, record: _Record) -> tuple[str, ...]:
+    """Return the end of the app's output if it responded with an error of its own; else nothing."""
+    seconds = record.load.seconds if record.load else ()
+    if not any(status >= SERVER_ERROR for second in seconds for status in second.statuses):
+        return ()
+    return tuple(map(record.inputs.masked, await stack.app_output()))
 
 
 def not_started(trial: Trial, event: Event) -> TrialFacts:

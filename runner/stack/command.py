@@ -102,12 +102,10 @@ async def start(
     environment = {**os.environ, **env, COOKIE: ctx.run_id}
     program = find_program(argv[0], environment.get("PATH", os.defpath), ctx.commands_in)
     _refuse_nul(argv, environment)
-    words = [program, *argv[1:]]
     output = OutputTail(secrets=secrets)
     try:
-        process = await supervise(
-            program, words, environment, ctx, name=name, output_fd=output.write_fd, cpus=cpus
-        )
+        words = (program, *argv[1:])
+        process = await supervise(words, environment, ctx, name=name, output_fd=output.write_fd, cpus=cpus)
     except BaseException as error:
         output.close()
         if isinstance(error, OSError):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -81,7 +81,6 @@ class Supervised:
 
 
 async def supervise(
-    program: str,
     argv: Sequence[str],
     env: Mapping[str, str],
     ctx: StackContext,
@@ -93,8 +92,7 @@ async def supervise(
     """Start a program below a parent of its own; both are registered with the guard.
 
     Args:
-        program: Its path.
-        argv: Its arguments, with its name first.
+        argv: The program's path and its arguments.
         env: Its whole environment.
         ctx: Provides the run's id, the guard, and where the program starts.
         name: The command's name in the run, and that of its control group.
@@ -105,38 +103,28 @@ async def supervise(
         OSError: The program cannot be executed.
         EnvironmentLacks: The parent process does not start.
     """
-    group = create_group(ctx.run_id, name)
-    places = {
-        "cpus": list(cpus),
-        "output": output_fd,
-        "group": str(group) if group else None,
-        "folder": str(ctx.commands_in) if ctx.commands_in else None,
-    }
-    request = json.dumps({"program": program, "argv": argv, "env": dict(env)} | places).encode()
+    places = {"output": output_fd, "group": create_group(ctx.run_id, name), "folder": ctx.commands_in}
+    request = {"argv": argv, "env": dict(env), "cpus": list(cpus)} | places
     reports, write_end = os.pipe()
     try:
         with trio.CancelScope(shield=True):
-            parent = await _start_parent(request, write_end, ctx, pass_fd=output_fd)
-            started = await _first_report(reports)
+            parent = await _start_parent(request, write_end, ctx)
+            started = await _first_report(reports, parent, ctx)
     except BaseException:
         os.close(reports)
         raise
-    if "errno" in started:
-        os.close(reports)
-        await _end_of(parent, ctx)
-        raise OSError(started["errno"], os.strerror(started["errno"]))
     ctx.guard.process(started["pid"])
     return Supervised(started["pid"], started["started"], parent, reports)
 
 
-async def _start_parent(request: bytes, write_end: int, ctx: StackContext, *, pass_fd: int) -> trio.Process:
+async def _start_parent(request: dict[str, Any], write_end: int, ctx: StackContext) -> trio.Process:
     try:
         parent = await trio.lowlevel.open_process(
             [sys.executable, "-I", "-S", supervisor_process.__file__],
             stdin=subprocess.PIPE,
             stdout=write_end,
             stderr=subprocess.DEVNULL,
-            pass_fds=[pass_fd],
+            pass_fds=[request["output"]],
             env={**os.environ, COOKIE: ctx.run_id},
             start_new_session=True,
         )
@@ -146,18 +134,12 @@ async def _start_parent(request: bytes, write_end: int, ctx: StackContext, *, pa
     assert parent.stdin is not None
     async with parent.stdin:
         with suppress(trio.BrokenResourceError):  # it ended: there will be no report either
-            await parent.stdin.send_all(request)
+            await parent.stdin.send_all(json.dumps(request, default=str).encode())
     return parent
 
 
-async def _end_of(parent: trio.Process, ctx: StackContext) -> None:
-    """Wait for a parent that had nothing to start."""
-    with trio.CancelScope(shield=True):
-        await parent.wait()
-    ctx.guard.forget(parent.pid)
-
-
-async def _first_report(reports: int) -> dict[str, int]:
+async def _first_report(reports: int, parent: trio.Process, ctx: StackContext) -> dict[str, int]:
+    """Return the command's pid and start time; raise the error that kept it from starting."""
     os.set_blocking(reports, False)
     line = b""
     with trio.move_on_after(_STARTS_WITHIN_S):
@@ -170,4 +152,8 @@ async def _first_report(reports: int) -> dict[str, int]:
             hint="check that this machine has free memory and may start more processes (ulimit -u)",
         )
     report: dict[str, int] = json.loads(line)
+    if "errno" in report:
+        await parent.wait()
+        ctx.guard.forget(parent.pid)
+        raise OSError(report["errno"], os.strerror(report["errno"]))
     return report

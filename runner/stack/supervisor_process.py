@@ -79,7 +79,7 @@ def _execute(request: dict[str, Any], signals: dict[signal.Signals, Any], failed
         os.set_inheritable(request["output"], False)
         environment = {os.fsencode(name): os.fsencode(value) for name, value in request["env"].items()}
         words = [os.fsencode(word) for word in request["argv"]]
-        os.execve(request["program"], words, environment)  # noqa: S606  (the command of the specification)
+        os.execve(words[0], words, environment)  # noqa: S606  (the command of the specification)
     except OSError as error:
         os.write(failed, str(error.errno).encode())
     finally:
