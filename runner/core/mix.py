@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
 from itertools import cycle, islice
 from typing import Final
 
-_MAX_REMEMBERED: Final = 4096
+MAX_PERIOD: Final = 4096
 """The longest order that is computed once and repeated."""
 
 
@@ -30,9 +31,35 @@ def order(weights: Sequence[float]) -> Iterator[int]:
     shares = _whole(weights)
     if len(shares) == 1:
         return cycle((0,))
-    if sum(shares) <= _MAX_REMEMBERED:
+    if sum(shares) <= MAX_PERIOD:
         return cycle(tuple(islice(_by_deadline(shares), sum(shares))))
     return _by_deadline(shares)
+
+
+def period(weights: Sequence[float]) -> int:
+    """Return after how many arrivals the order repeats."""
+    return sum(_whole(weights))
+
+
+def earlier_uses(weights: Sequence[float], users: Collection[int]) -> Callable[[int], int]:
+    """Return a function from an arrival's number to how many arrivals before it send one of some requests.
+
+    Args:
+        weights: One per request; the order repeats after at most `MAX_PERIOD` unless all requests are meant.
+        users: The indices of these requests.
+    """
+    if len(users) == len(weights):
+        return _identity
+    length = period(weights)
+    before = array("I", [0])
+    for index in islice(order(weights), length):
+        before.append(before[-1] + (index in users))
+    per_round = before[-1]
+    return lambda k: k // length * per_round + before[k % length]
+
+
+def _identity(k: int) -> int:
+    return k
 
 
 def _whole(weights: Sequence[float]) -> list[int]:

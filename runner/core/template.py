@@ -1,4 +1,4 @@
-"""Text with variables: ``${name}`` inserts a value, and ``$${`` is a literal ``${``.
+"""Text with variables: ``${name}`` inserts a value, ``${name.key}`` a part of it, ``$${`` is a literal ``${``.
 
 What a value looks like in the request depends on where it stands: a space is ``%20`` in a path, ``+`` in a
 form and a space in a header. Workers use this module as well, so it imports nothing heavy.
@@ -16,27 +16,42 @@ from urllib.parse import quote, quote_plus
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
 """What a variable can be called."""
 
+_REFERENCE: Final = re.compile(rf"\$\{{({NAME.pattern})(?:\.([^{{}}\r\n]{{1,200}}))?\}}")
 _OPENING: Final = re.compile(r"\$?\$\{")
 _ESCAPED: Final = "$${"
 _SHOWN: Final = 40
 
 
 class Position(StrEnum):
-    """Where a text stands in a request; decides how values in it are encoded."""
+    """Where a text stands in a request; decides how values in it are encoded.
+
+    `VALUE` is a JSON string that is only one reference: a value there keeps its type.
+    """
 
     PATH = "path"
     QUERY = "query"
     HEADER = "header"
     BODY = "body"
     JSON = "json"
+    VALUE = "value"
     FORM = "form"
     MULTIPART = "multipart"
 
 
 class Reference(NamedTuple):
-    """A variable that a text refers to."""
+    """A variable that a text refers to.
+
+    Attributes:
+        name: Of the variable.
+        path: What follows the name and a dot: a column, or keys separated by dots; empty for the whole value.
+    """
 
     name: str
+    path: str = ""
+
+    def __str__(self) -> str:
+        """Return it as it is written."""
+        return f"${{{self.name}.{self.path}}}" if self.path else f"${{{self.name}}}"
 
 
 Piece: TypeAlias = str | Reference
@@ -70,18 +85,17 @@ def parse(text: str) -> tuple[Piece, ...]:
             pieces.append("${")
             at = opening.end()
         else:
-            name, at = _name(text, opening.start())
-            pieces.append(Reference(name))
+            reference, at = _reference(text, opening.start())
+            pieces.append(reference)
     pieces.append(text[at:])
     return tuple(piece for piece in pieces if piece)
 
 
-def _name(text: str, start: int) -> tuple[str, int]:
-    """Return the name in the reference that begins at `start`, and where the reference ends."""
-    matched = NAME.match(text, start + 2)
-    if matched and text[matched.end() : matched.end() + 1] == "}":
-        return matched[0], matched.end() + 1
-    hint = "write ${name}, or $${ for a literal ${"
+def _reference(text: str, start: int) -> tuple[Reference, int]:
+    """Return the reference that begins at `start`, and where it ends."""
+    if matched := _REFERENCE.match(text, start):
+        return Reference(matched[1], matched[2] or ""), matched.end()
+    hint = "write ${name} or ${name.key}, or $${ for a literal ${"
     end = text.find("}", start)
     if end < 0:
         raise TemplateError(f"'{_excerpt(text[start:])}' is not closed by '}}'", hint)
@@ -93,23 +107,33 @@ def _excerpt(text: str) -> str:
     return shown + "…" if len(text) > _SHOWN else shown
 
 
+def references(text: str) -> tuple[Reference, ...]:
+    """Return the references in a text, each as often as it occurs."""
+    return tuple(piece for piece in parse(text) if isinstance(piece, Reference))
+
+
 def names(text: str) -> tuple[str, ...]:
     """Return the names of the variables in a text, each as often as it occurs."""
-    return tuple(piece.name for piece in parse(text) if isinstance(piece, Reference))
+    return tuple(reference.name for reference in references(text))
 
 
-def assembled(text: str, position: Position, insert: Callable[[str, Position], str]) -> str:
+def position_of(text: str, position: Position) -> Position:
+    """Return where the references in a text stand: in a JSON string that is only one, the value itself."""
+    alone = position is Position.JSON and len(parse(text)) == len(references(text)) == 1
+    return Position.VALUE if alone else position
+
+
+def assembled(text: str, position: Position, insert: Callable[[Reference, Position], str]) -> str:
     """Return a text as it is sent: its literal pieces encoded for their position, its variables inserted.
 
     Args:
         text: A template.
         position: Where it stands. A path is encoded already, as the user writes it.
-        insert: Returns what replaces a variable, from its name and position.
+        insert: Returns what replaces a reference, from it and its position.
     """
     encode = _unchanged if position is Position.PATH else ENCODERS[position]
     return "".join(
-        insert(piece.name, position) if isinstance(piece, Reference) else encode(piece)
-        for piece in parse(text)
+        insert(piece, position) if isinstance(piece, Reference) else encode(piece) for piece in parse(text)
     )
 
 
@@ -121,7 +145,7 @@ def filled(text: str, position: Position, values: Mapping[str, str]) -> str:
         position: Where it stands.
         values: Name to value of every variable in it.
     """
-    return assembled(text, position, lambda name, at: ENCODERS[at](values[name]))
+    return assembled(text, position, lambda reference, at: ENCODERS[at](values[reference.name]))
 
 
 def json_text(value: str) -> str:
@@ -129,6 +153,10 @@ def json_text(value: str) -> str:
     import json  # noqa: PLC0415  (only requests with JSON pay for it)
 
     return json.dumps(value, ensure_ascii=False)[1:-1]
+
+
+def _json_string(value: str) -> str:
+    return f'"{json_text(value)}"'
 
 
 def _percent(value: str) -> str:
@@ -145,6 +173,7 @@ ENCODERS: Final[Mapping[Position, Callable[[str], str]]] = {
     Position.HEADER: _unchanged,
     Position.BODY: _unchanged,
     Position.JSON: json_text,
+    Position.VALUE: _json_string,
     Position.FORM: quote_plus,
     Position.MULTIPART: _unchanged,
 }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final, TypeAlias
 
-from runner.core.template import Position
+from runner.core.template import Position, position_of
 from runner.experiment.request import MultipartPart, Request
 
 Fill: TypeAlias = Callable[[str, Position], str]
@@ -55,6 +55,8 @@ def fields(values: Mapping[str, Sequence[str]], fill: Fill, position: Position) 
 def _json(value: Any, fill: Fill) -> str:
     match value:
         case str():
+            if position_of(value, Position.JSON) is Position.VALUE:
+                return fill(value, Position.VALUE)
             return f'"{fill(value, Position.JSON)}"'
         case Mapping():
             items = (f"{_json(key, fill)}:{_json(item, fill)}" for key, item in value.items())

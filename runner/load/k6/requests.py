@@ -36,6 +36,7 @@ _ENCODINGS: Final[Mapping[str, str]] = {
     Position.QUERY: "percent",
     Position.FORM: "form",
     Position.JSON: "json",
+    Position.VALUE: "value",
 }
 
 Pieces = list[str | dict[str, str]]
@@ -76,7 +77,7 @@ def url(endpoint: Endpoint, path: str) -> str:
 
 
 def _fill(text: str, position: Position) -> str:
-    return assembled(text, position, lambda name, at: f"<{_MARK}:{at}:{name}>")
+    return assembled(text, position, lambda reference, at: f"<{_MARK}:{at}:{reference.name}>")
 
 
 def _split(text: str) -> Pieces:

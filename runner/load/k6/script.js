@@ -19,6 +19,7 @@ const encoders = {
   percent: percentEncoded,
   form: (value) => percentEncoded(value).replace(/%20/g, "+"),
   json: (value) => JSON.stringify(value).slice(1, -1),
+  value: (value) => JSON.stringify(value),
 };
 const requests = order.requests.map(prepared);
 
