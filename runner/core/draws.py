@@ -1,7 +1,7 @@
 """Random numbers that depend on a key and a position alone, so that any worker can compute any of them.
 
-The generator is SplitMix64: number *n* is a fixed function of `key` + (n + 1)·γ (Steele, Lea and Flood, "Fast
-Splittable Pseudorandom Number Generators", 2014). Only for test data: it keeps no secrets.
+The generator is SplitMix64, whose *n*-th number is a fixed function of `key` and *n* (Steele, Lea and Flood,
+"Fast Splittable Pseudorandom Number Generators", 2014). It makes test data, nothing that must stay secret.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def text(key: int, n: int, length: int, alphabet: str) -> str:
     """Return the text at a position: `length` characters of an alphabet of at most 256."""
     size = len(alphabet)
     draws = -(-length // CHARACTERS_PER_DRAW)
-    characters = []
+    characters: list[str] = []
     for index in range(n * draws, (n + 1) * draws):
         number = draw(key, index)
         for _ in range(min(CHARACTERS_PER_DRAW, length - len(characters))):

@@ -1,4 +1,4 @@
-"""Text with variables: ``${name}`` inserts a value, ``${name.key}`` a part of it, ``$${`` is a literal ``${``.
+"""Templates: ``${name}`` inserts a value, ``${name.key}`` a part of it; ``$${`` is a literal ``${``.
 
 What a value looks like in the request depends on where it stands: a space is ``%20`` in a path, ``+`` in a
 form and a space in a header. Workers use this module as well, so it imports nothing heavy.
@@ -95,7 +95,7 @@ def _reference(text: str, start: int) -> tuple[Reference, int]:
     """Return the reference that begins at `start`, and where it ends."""
     if matched := _REFERENCE.match(text, start):
         return Reference(matched[1], matched[2] or ""), matched.end()
-    hint = "write ${name} or ${name.key}, or $${ for a literal ${"
+    hint = "write ${name}, or $${ for a literal ${"
     end = text.find("}", start)
     if end < 0:
         raise TemplateError(f"'{_excerpt(text[start:])}' is not closed by '}}'", hint)

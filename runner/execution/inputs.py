@@ -14,7 +14,7 @@ from runner.core.facts import Endpoint, Event
 from runner.core.masking import mask_secrets
 from runner.experiment.model import Load
 from runner.load.inputs import Inputs
-from runner.load.request import rendered
+from runner.load.request import pieces_of
 from runner.store.request_files import read_files
 
 _ANY_ENDPOINT = Endpoint("localhost", 80)
@@ -34,7 +34,7 @@ class RunInputs:
 
     def of(self, load: Load) -> Inputs:
         """Return what the requests of a load need."""
-        values = {name: self.secrets[variable.env] for name, variable in load.variables.items()}
+        values = {name: self.secrets[key] for name, key in _secret_names(load)}
         return Inputs(values, {path: self.files[path] for part in load.parts for path in part.files})
 
     def masked(self, text: str) -> str:
@@ -74,12 +74,12 @@ def read_inputs(loads: Iterable[Load], base_dir: Path, environ: Mapping[str, str
     inputs = RunInputs(secrets, read_files(paths, base_dir))
     for load in kept:
         for part in load.parts:
-            rendered(part, _ANY_ENDPOINT, load.connection, inputs.of(load))
+            pieces_of(part, _ANY_ENDPOINT, load.connection, inputs.of(load))
     return inputs
 
 
 def _secrets(loads: Iterable[Load], environ: Mapping[str, str]) -> dict[str, str]:
-    wanted = dict(_variables(loads))
+    wanted = dict.fromkeys(key for load in loads for _, key in _secret_names(load))
     if missing := [name for name in wanted if name not in environ]:
         verb = "are" if len(missing) > 1 else "is"
         raise EnvironmentLacks(
@@ -94,9 +94,11 @@ def _secrets(loads: Iterable[Load], environ: Mapping[str, str]) -> dict[str, str
     return {name: environ[name] for name in wanted}
 
 
-def _variables(loads: Iterable[Load]) -> Iterator[tuple[str, None]]:
-    for load in loads:
-        yield from ((variable.env, None) for variable in load.variables.values())
+def _secret_names(load: Load) -> Iterator[tuple[str, str]]:
+    """Yield each variable that is a secret, with the environment variable that has its value."""
+    for name, variable in load.variables.items():
+        if variable.env is not None:
+            yield name, variable.env
 
 
 def _is_text(value: str) -> bool:

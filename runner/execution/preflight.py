@@ -18,6 +18,7 @@ from runner.core.status_advice import SERVER_ERROR, describe_sample, status_advi
 from runner.core.units import Seconds
 from runner.execution.context import RunContext
 from runner.execution.sample_masking import with_masked_samples
+from runner.experiment.arrivals import Numbering, numbering, of_stages
 from runner.experiment.model import Load, NamedRequest, Stage
 from runner.experiment.trials import Trial
 from runner.load.builtin import offer
@@ -54,8 +55,10 @@ async def preflight(stack: Stack, trial: Trial, context: RunContext) -> None:
     if not context.job.preflight or trial.counter_experiment_for is not None or name in checked:
         return
     checked.add(name)
-    for load in _single_loads(trial.configuration.load):
-        await _check(stack, load, context)
+    load, stages = trial.configuration.load, trial.configuration.stages
+    after = numbering(load, list(of_stages(load, stages, context.job.experiment.repeats)))
+    for index, single in enumerate(_single_loads(load)):
+        await _check(stack, single, context, _later(after, index))
 
 
 def _single_loads(load: Load) -> Iterator[Load]:
@@ -64,8 +67,13 @@ def _single_loads(load: Load) -> Iterator[Load]:
         yield load.model_copy(update={"request": part, "expect": part.criteria, "requests": ()})
 
 
-async def _check(stack: Stack, load: Load, context: RunContext) -> None:
-    facts = await _send(stack, load, context)
+def _later(first: Numbering, count: int) -> Numbering:
+    """Return the numbering some arrivals later: these requests have values that no later one repeats."""
+    return Numbering(first.arrivals + count, {name: rows + count for name, rows in first.rows.items()})
+
+
+async def _check(stack: Stack, load: Load, context: RunContext, first: Numbering) -> None:
+    facts = await _send(stack, load, context, first)
     failures = Counter(kind for second in facts.seconds for kind in second.failures)
     if not failures or (load.engine == "k6" and "protocol" in failures):  # k6 may use HTTP/2
         return
@@ -75,7 +83,7 @@ async def _check(stack: Stack, load: Load, context: RunContext) -> None:
     raise _failed(next(iter(failures)), load, facts, output)
 
 
-async def _send(stack: Stack, load: Load, context: RunContext) -> LoadFacts:
+async def _send(stack: Stack, load: Load, context: RunContext, first: Numbering) -> LoadFacts:
     pids: list[int] = []
 
     def on_spawn(pid: int) -> None:
@@ -86,7 +94,12 @@ async def _send(stack: Stack, load: Load, context: RunContext) -> LoadFacts:
     one_address = replace(stack.endpoint, addresses=())
     inputs = context.inputs.of(load)
     order = LoadOrder(
-        one_address, load.model_copy(update=changes), _ONE_REQUEST, pool=context.workers, inputs=inputs
+        one_address,
+        load.model_copy(update=changes),
+        _ONE_REQUEST,
+        pool=context.workers,
+        inputs=inputs,
+        numbering=first,
     )
     facts = await offer(order, on_spawn=on_spawn, on_second=lambda _: None)
     for pid in pids:

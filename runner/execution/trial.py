@@ -36,6 +36,7 @@ from runner.core.units import NS_PER_S, Seconds
 from runner.execution.inputs import NO_RUN_INPUTS, RunInputs
 from runner.execution.job import TrialWatcher
 from runner.execution.sample_masking import with_masked_samples
+from runner.experiment.arrivals import numbering
 from runner.experiment.trials import Trial
 from runner.load.engine import Engine, LoadOrder, LoadStarted
 from runner.load.worker_process import WorkerPool
@@ -106,7 +107,8 @@ async def run_trial(
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_stack, stack, record, nursery.cancel_scope)
-            order = LoadOrder(stack.endpoint, load, trial.stage, keep, pool, inputs.of(load))
+            first = numbering(load, trial.earlier)
+            order = LoadOrder(stack.endpoint, load, trial.stage, keep, pool, inputs.of(load), first)
             await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
             record.app_output = await _output_after_errors(stack, record)
             nursery.cancel_scope.cancel()

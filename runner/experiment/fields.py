@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -49,6 +50,15 @@ def _url_path(value: str) -> str:
 def _env_name(value: str) -> str:
     if not _ENV_NAME.fullmatch(value):
         message = "should be an environment variable name of letters, digits and '_', not"
+        raise invalid_value(f"{message} {display(value)}")
+    return value
+
+
+def relative_path(value: str, example: str) -> str:
+    """Return the path of a file in the specification's folder; whether it exists is for the caller to say."""
+    path = PurePosixPath(value)
+    if not value or "\0" in value or path.is_absolute() or ".." in path.parts or path == PurePosixPath():
+        message = f"should be the path of a file in the specification's folder, such as {example}, not"
         raise invalid_value(f"{message} {display(value)}")
     return value
 

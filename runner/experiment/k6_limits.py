@@ -61,7 +61,15 @@ def k6_conflicts(load: Load) -> Iterator[Conflict | None]:
         yield conflict_if(poisson, ("arrivals",), f"{subject} supports only constant arrivals")
         no_queue = f"{subject} has no queue: it always drops at max_in_flight"
         yield conflict_if(queue, ("when_full",), no_queue)
+        yield from _variable_conflicts(load, subject)
         yield from _mix_conflicts(load, subject)
+
+
+def _variable_conflicts(load: Load, subject: str) -> Iterator[Conflict]:
+    for name, variable in load.variables.items():
+        if not variable.is_secret:
+            message = f"{subject} cannot send the same values of {variable.source}"
+            yield Conflict(("variables", name), message, "use engine builtin without cross_check")
 
 
 def _mix_conflicts(load: Load, subject: str) -> Iterator[Conflict | None]:

@@ -217,6 +217,10 @@ class Experiment(SpecModel):
             for name in configuration.load.variables.keys() - needed:
                 at = ("configurations", index, "load", "variables", name)
                 yield Conflict(at, f"no request uses it: ${{{name}}} occurs nowhere", "remove it")
+            for name, variable in configuration.load.variables.items():
+                if variable.row_format:
+                    at = ("configurations", index, "load", "variables", name)
+                    yield Conflict(at, "rows are not supported yet")
 
 
 def _ambiguous_values(matrix: Mapping[str, Sequence[Any]]) -> list[Conflict]:

@@ -13,7 +13,8 @@ from runner.experiment.quantities import HOUR, MINUTE, Time, format_time
 from runner.experiment.request import MAX_REQUESTS, NamedRequest, Request
 from runner.experiment.thresholds import Threshold
 from runner.experiment.url import HostName
-from runner.experiment.variables import MAX_VARIABLES, Variable, VariableName, problems
+from runner.experiment.variable import Variable
+from runner.experiment.variables import MAX_VARIABLES, VariableName, long_orders, problems
 
 
 class Load(SpecModel):
@@ -23,8 +24,9 @@ class Load(SpecModel):
     variables: dict[VariableName, Variable] = Field(
         default_factory=dict,
         max_length=MAX_VARIABLES,
-        description="Values that ${name} inserts in path, query, headers and body; $${ is a literal ${.",
-        examples=[{"token": {"env": "API_TOKEN"}}],
+        description="Values that ${name} inserts in path, query, headers and body; $${ is a literal ${. A "
+        "JSON text that is only one ${name} keeps the value's type.",
+        examples=[{"token": {"env": "API_TOKEN"}, "quantity": {"int": [1, 5]}}],
     )
     request: Request = Field(default_factory=dict, validate_default=True, description="The request to send.")
     expect: Expect = Field(
@@ -134,6 +136,7 @@ class Load(SpecModel):
             yield from problems(self.request, ("request",), self.variables)
         for index, request in enumerate(self.requests):
             yield from problems(request, ("requests", index), self.variables)
+        yield from long_orders(self.variables, [request.weight for request in self.requests])
 
     def _impossible_checks(self) -> Iterator[Conflict]:
         for index, part in enumerate(self.parts):

@@ -13,6 +13,7 @@ from random import Random
 
 from runner.core.codes import Limit
 from runner.core.errors import UsageError
+from runner.experiment.arrivals import Arrivals, arrivals, of_stages
 from runner.experiment.capacity_search import Search
 from runner.experiment.counter_experiments import changed, counter_experiment
 from runner.experiment.model import AnyStage, Configuration, Experiment, FindStage, Stage
@@ -32,6 +33,7 @@ class Trial:
         find: The search it belongs to. The planned trial represents the whole search, at its highest
             rate and with one order for each probe; its probes are created while it runs.
         probe: Number of the probe in its search, from 1; 0 if it is not a probe.
+        earlier: The arrivals of the configuration's stages before it, in the order of the file.
     """
 
     configuration: Configuration
@@ -43,6 +45,7 @@ class Trial:
     change: str = ""
     find: FindStage | None = None
     probe: int = 0
+    earlier: tuple[Arrivals, ...] = ()
 
     @property
     def orders(self) -> int:
@@ -91,10 +94,20 @@ def _in_order(chosen: Iterable[tuple[Configuration, AnyStage, int]]) -> tuple[Tr
 
 
 def _trial(configuration: Configuration, stage: AnyStage, repeat: int) -> Trial:
+    earlier = _earlier(configuration, stage, repeat)
     if isinstance(stage, Stage):
-        return Trial(configuration, stage, repeat, 0)
+        return Trial(configuration, stage, repeat, 0, earlier=earlier)
     highest = stage.at(stage.find.max_rps).model_copy(update={"name": stage.name})
-    return Trial(configuration, highest, repeat, 0, find=stage)
+    return Trial(configuration, highest, repeat, 0, find=stage, earlier=earlier)
+
+
+def _earlier(configuration: Configuration, stage: AnyStage, repeat: int) -> tuple[Arrivals, ...]:
+    """Return the arrivals before a stage, which also depend on no filter; only variables need them."""
+    load, stages = configuration.load, configuration.stages
+    if not load.variables:
+        return ()
+    before = stages[: stages.index(stage)]
+    return (*of_stages(load, stages, repeat - 1), *of_stages(load, before))
 
 
 def search_of(trial: Trial) -> Search | None:
@@ -110,7 +123,13 @@ def next_probe(trial: Trial, search: Search) -> Trial | None:
     rate, done = search.next_rate, len(search.tried)
     if trial.find is None or rate is None:
         return None
-    return replace(trial, stage=trial.find.at(rate), order=trial.order + done, probe=done + 1)
+    return replace(
+        trial,
+        stage=trial.find.at(rate),
+        order=trial.order + done,
+        probe=done + 1,
+        earlier=(*trial.earlier, (arrivals(trial.configuration.load, trial.stage), done)),
+    )
 
 
 def counter_trials(trials: Sequence[Trial], limits: Mapping[int, Limit]) -> tuple[Trial, ...]:
@@ -134,6 +153,7 @@ def counter_trials(trials: Sequence[Trial], limits: Mapping[int, Limit]) -> tupl
             order=order,
             counter_experiment_for=trial.order,
             change=change.name,
+            earlier=trial.earlier,
         )
         for order, (trial, change) in enumerate(pairs, start=first)
     )

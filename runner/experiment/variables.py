@@ -1,16 +1,19 @@
-"""Variables of a load: where their values come from, and whether the requests use exactly those."""
+"""Whether the requests of a load use its variables as these can be used."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Final, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from runner.core import template
-from runner.experiment.base_model import Conflict, SpecModel, invalid_value
-from runner.experiment.fields import EnvName, Text
-from runner.experiment.request import Request, Slot
+from runner.core.mix import MAX_PERIOD, period
+from runner.core.template import Position, Reference
+from runner.experiment.base_model import Conflict, invalid_value
+from runner.experiment.fields import Text
+from runner.experiment.request import Request, Slot, is_header_value
 from runner.experiment.suggestions import did_you_mean, display, join_words
+from runner.experiment.variable import Variable
 
 MAX_VARIABLES: Final = 100
 _WRONG: Final = re.compile(r"[^A-Za-z0-9_]+")
@@ -26,16 +29,6 @@ def _variable_name(value: str) -> str:
 
 
 VariableName: TypeAlias = Annotated[Text, AfterValidator(_variable_name)]
-
-
-class Variable(SpecModel):
-    """A secret: it is sent, and stored nowhere."""
-
-    env: EnvName = Field(
-        description="Environment variable with the value. It is read when the run starts, masked in every "
-        "output, and in no file.",
-        examples=["API_TOKEN"],
-    )
 
 
 def used(requests: Iterable[Request]) -> set[str]:
@@ -55,23 +48,61 @@ def problems(
     """
     for slot in request.slots():
         try:
-            names = template.names(slot.text)
+            references = template.references(slot.text)
         except template.TemplateError as error:
             yield Conflict((*at, *slot.at), error.message, error.hint)
             continue
-        for name in dict.fromkeys(names):
-            if problem := _problem(name, slot, known):
+        for reference in dict.fromkeys(references):
+            if problem := _problem(reference, slot, known):
                 yield Conflict((*at, *slot.at), *problem)
 
 
-def _problem(name: str, slot: Slot, known: Mapping[str, Variable]) -> tuple[str, str] | None:
+def long_orders(known: Mapping[str, Variable], weights: Sequence[float]) -> Iterator[Conflict]:
+    """Yield rows in order beside weights that make counting the earlier arrivals expensive."""
+    if len(weights) > 1 and period(weights) > MAX_PERIOD:
+        for name, variable in known.items():
+            if variable.is_counted:
+                message = f"rows in order need weights that add up to at most {MAX_PERIOD:,} as whole numbers"
+                yield Conflict(("variables", name), message, "round the weights, or write order: random")
+
+
+def _problem(reference: Reference, slot: Slot, known: Mapping[str, Variable]) -> tuple[str, str] | None:
     """Return message and hint about a reference, None if it is right."""
+    name = reference.name
     if slot.fixed:
         return f"a name cannot contain a variable, here {name}", "write $${ for a literal ${"
     if name in known:
-        return None
+        variable = known[name]
+        return _wrong_part(reference, variable) or _wrong_in_header(reference, slot, variable)
     if not known:
         example = f"add variables: {{{name}: {{env: NAME}}}} to load, or write $${{ for a literal ${{"
-        return f"there are no load.variables, so ${{{name}}} has no value", example
+        return f"there are no load.variables, so {reference} has no value", example
     hint = did_you_mean(name, known) or f"variables are {join_words(known, 'and')}"
     return f"there is no variable '{name}' in load.variables", hint
+
+
+def _wrong_part(reference: Reference, variable: Variable) -> tuple[str, str] | None:
+    name, path = reference
+    if variable.row_format == "csv":
+        hint = f"write ${{{name}.COLUMN}} with the name of a column"
+        return None if path else (f"{reference} does not say which column of {name} is meant", hint)
+    if path and variable.row_format != "jsonl":
+        kind = "lines" if variable.row_format else variable.source
+        return f"{reference} names a part, but the values of {name} ({kind}) have none", f"write ${{{name}}}"
+    if path and not all(path.split(".")):
+        return f"{reference} has an empty key", "separate keys by single dots, such as ${event.user.id}"
+    return None
+
+
+def _wrong_in_header(reference: Reference, slot: Slot, variable: Variable) -> tuple[str, str] | None:
+    """Return message and hint about a value that no header can have; None if all can be there."""
+    if slot.position is not Position.HEADER:
+        return None
+    values: Iterable[object] = variable.choice or ()
+    if variable.string is not None:
+        values = variable.string.alphabet
+    wrong = next((value for value in values if isinstance(value, str) and not is_header_value(value)), None)
+    if wrong is None:
+        return None
+    message = f"a value of {reference.name} cannot be sent in a header: {display(wrong)}"
+    return message, "headers take printable ASCII on one line, without spaces at the ends"

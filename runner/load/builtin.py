@@ -16,12 +16,14 @@ from runner.core.errors import EnvironmentLacks
 from runner.core.facts import LoadFacts, LoadSecond, Window
 from runner.core.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
 from runner.cpu_affinity import check_cpus
+from runner.experiment.model import NamedRequest
 from runner.load import pacing, worker_accounts
 from runner.load.check_order import check_order
 from runner.load.engine import LoadOrder, LoadStarted
 from runner.load.merge import Collector
 from runner.load.messages import WorkerEnd, WorkerReady, decode, decode_progress
-from runner.load.request import Target, rendered, resolve
+from runner.load.request import Target, pieces_of, resolve
+from runner.load.variables import worker_variables
 from runner.load.worker_accounts import Account
 from runner.load.worker_order import WorkerOrder, WorkerRequest, WorkerStart
 from runner.load.worker_process import WorkerPool, WorkerProcess
@@ -148,19 +150,24 @@ def _worker_order(order: LoadOrder, index: int, count: int, target: Target) -> W
         quantum_ns=_quantum_ns(order, count),
         cpus=load.cpus,
         tls=order.endpoint.tls,
+        variables=worker_variables(order),
     )
 
 
 def _requests(order: LoadOrder) -> tuple[WorkerRequest, ...]:
-    return tuple(
-        WorkerRequest(
-            content=rendered(part, order.endpoint, order.load.connection, order.inputs),
-            head=part.method == "HEAD",
-            checks=check_order(part.expect or order.load.expect),
-            resend=part.method in _IDEMPOTENT,
-            weight=part.weight,
-        )
-        for part in order.load.parts
+    return tuple(_request(part, order) for part in order.load.parts)
+
+
+def _request(part: NamedRequest, order: LoadOrder) -> WorkerRequest:
+    pieces = pieces_of(part, order.endpoint, order.load.connection, order.inputs)
+    is_fixed = len(pieces) == 1 and isinstance(pieces[0], bytes)
+    return WorkerRequest(
+        content=b"".join(piece for piece in pieces if isinstance(piece, bytes)) if is_fixed else b"",
+        pieces=() if is_fixed else pieces,
+        head=part.method == "HEAD",
+        checks=check_order(part.expect or order.load.expect),
+        resend=part.method in _IDEMPOTENT,
+        weight=part.weight,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import trio
 
 from runner.core.facts import Endpoint, LoadFacts, LoadSecond, Window
+from runner.experiment.arrivals import NO_ARRIVALS, Numbering
 from runner.experiment.model import Load, Stage
 from runner.load.inputs import NO_INPUTS, Inputs
 from runner.load.worker_process import WorkerPool
@@ -22,6 +23,7 @@ class LoadOrder:
         inputs: Values of variables and contents of files that the requests need.
         keep: Called with the name and content of files that the engine makes, for the run's archive.
         pool: Worker processes of earlier stages; None to start some for this stage alone.
+        numbering: Where the values of variables begin.
     """
 
     endpoint: Endpoint
@@ -30,6 +32,7 @@ class LoadOrder:
     keep: Callable[[str, bytes], None] | None = None
     pool: WorkerPool | None = None
     inputs: Inputs = NO_INPUTS
+    numbering: Numbering = NO_ARRIVALS
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from runner.load.connection import (
     unacknowledged,
     unpack_stamp,
 )
-from runner.load.part import Part, in_turn
+from runner.load.part import Part, in_turn, parts_of
 from runner.load.response_parser import Response
 from runner.load.response_sample import MAX_STATUSES, OPENING_BYTES, OTHER_STATUSES, response_sample
 from runner.load.tally import Tally
@@ -90,7 +90,7 @@ class Exchange:
         self.freed_ns = self.opened = self.closed_by_server = 0
         self.faults: Counter[str] = Counter()
         self.handshakes: list[tuple[Nanoseconds, Nanoseconds]] = []
-        self.parts = [Part(order, index) for index in range(len(order.requests))]
+        self.parts = parts_of(order)
         self._in_turn = in_turn(order, self.parts)
         self._order = order
         self._timeline = timeline

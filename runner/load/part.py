@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count, islice, repeat
-from typing import TypeAlias
 
 from runner.core.mix import order as mix_order
 from runner.load.backlog import Backlog
 from runner.load.checks import Checks
+from runner.load.rendering import Render, Value, renderer
 from runner.load.response_parser import Heads
 from runner.load.tolerant_parser import MAX_KEPT
-from runner.load.worker_order import WorkerOrder, WorkerRequest
-
-Render: TypeAlias = Callable[[int], bytes]
-"""Returns the request of an arrival by its number, counted from 0 over all workers, warm-up included."""
+from runner.load.values import Make, maker
+from runner.load.worker_order import WorkerOrder
 
 
 class Part:
@@ -45,11 +43,11 @@ class Part:
         "resend",
     )
 
-    def __init__(self, order: WorkerOrder, index: int) -> None:
+    def __init__(self, order: WorkerOrder, index: int, render: Render | None) -> None:
         request = order.requests[index]
         self.index = index
         self.content = request.content
-        self.render = renderer(request)
+        self.render = render
         self.head_only, self.resend = request.head, request.resend
         self.checks = Checks(request.checks)
         self.accepted = self.checks.statuses
@@ -64,9 +62,18 @@ class Part:
         return self.checks.failure(status, head, bytes(body))
 
 
-def renderer(request: WorkerRequest) -> Render | None:  # noqa: ARG001  (all requests are the same bytes so far)
-    """Return what makes the bytes of each arrival; None if they are the same for all."""
-    return None
+def parts_of(order: WorkerOrder) -> list[Part]:
+    """Return the requests of a worker's order."""
+    return [Part(order, index, render) for index, render in enumerate(renderers(order))]
+
+
+def renderers(order: WorkerOrder) -> list[Render | None]:
+    """Return what makes the bytes of each request; None where they are the same for all arrivals."""
+
+    def make(value: Value) -> Make:
+        return maker(order.variables[value.variable], value.position)
+
+    return [renderer(request.pieces, make) if request.pieces else None for request in order.requests]
 
 
 def in_turn(order: WorkerOrder, parts: Sequence[Part]) -> Iterator[tuple[Part, int]]:

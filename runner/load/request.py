@@ -8,11 +8,13 @@ from typing import Literal, TypeAlias
 
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Endpoint
-from runner.core.template import Position, filled, names
+from runner.core.template import Position, names
 from runner.experiment.request import Request, is_header_value
 from runner.load.body import Fill, encoded_body, fields
 from runner.load.engine import LoadOrder
 from runner.load.inputs import NO_INPUTS, Inputs
+from runner.load.marks import Marks, joined
+from runner.load.rendering import Piece
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -26,32 +28,41 @@ def request_bytes(order: LoadOrder) -> bytes:
 def rendered(
     part: Request, endpoint: Endpoint, connection: Literal["new", "keep-alive"], inputs: Inputs = NO_INPUTS
 ) -> bytes:
+    """Return one HTTP/1.1 request that is the same for every arrival; see `pieces_of`."""
+    (content,) = pieces_of(part, endpoint, connection, inputs)
+    assert isinstance(content, bytes)
+    return content
+
+
+def pieces_of(
+    part: Request, endpoint: Endpoint, connection: Literal["new", "keep-alive"], inputs: Inputs = NO_INPUTS
+) -> tuple[Piece, ...]:
     """Return one HTTP/1.1 request; headers of the specification replace ours of the same name.
 
     Args:
         part: What to send.
         endpoint: Where it goes.
         connection: Whether the connection is closed afterwards.
-        inputs: Values of the variables and contents of the files in the request.
+        inputs: Values of the variables that are the same for every arrival, and contents of the files.
+
+    Returns:
+        Its pieces: one if every arrival sends the same bytes.
 
     Raises:
         EnvironmentLacks: A value cannot be sent where it stands.
     """
-
-    def fill(text: str, position: Position) -> str:
-        return filled(text, position, inputs.values)
-
-    pieces, content_type = encoded_body(part, fill, inputs.files)
-    body = b"".join(piece.encode() if isinstance(piece, str) else piece for piece in pieces)
+    marks = Marks(inputs.values)
+    contents, content_type = encoded_body(part, marks.fill, inputs.files)
+    body = [piece for content in contents for piece in marks.split(content)]
     headers = {"Host": host_header(endpoint), "User-Agent": "loadproof", "Accept": "*/*"}
-    if pieces or part.method in {"POST", "PUT", "PATCH"}:
-        headers["Content-Length"] = str(len(body))
+    if contents or part.method in {"POST", "PUT", "PATCH"}:
+        headers["Content-Length"] = marks.body_length(body)
     if connection == "new":
         headers["Connection"] = "close"
-    headers = merged(headers, _own_headers(part, fill), content_type)
-    lines = [f"{part.method} {endpoint.base_path}{target(part, fill)} HTTP/1.1"]
+    headers = merged(headers, _own_headers(part, marks.fill), content_type)
+    lines = [f"{part.method} {endpoint.base_path}{target(part, marks.fill)} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8") + body
+    return joined(marks.split("\r\n".join(lines) + "\r\n\r\n"), body)
 
 
 def target(part: Request, fill: Fill) -> str:

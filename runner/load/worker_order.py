@@ -9,17 +9,20 @@ import msgspec
 from runner.core.facts import Tls
 from runner.core.units import Nanoseconds, PerSecond, Seconds
 from runner.load.checks import CheckOrder
+from runner.load.rendering import Piece
+from runner.load.values import WorkerVariable
 
 
 class WorkerRequest(msgspec.Struct, frozen=True):
     """One request of the mix.
 
     Attributes:
-        content: The whole request, byte for byte.
+        content: The whole request, byte for byte; empty if it has pieces.
         head: Whether the method is HEAD, whose responses have no body.
         checks: What a successful response looks like.
         resend: Whether it is sent again when the server has closed its keep-alive connection.
         weight: Its share of all requests, in proportion to the others'.
+        pieces: Of a request that differs by arrival, in order.
     """
 
     content: bytes
@@ -27,6 +30,7 @@ class WorkerRequest(msgspec.Struct, frozen=True):
     checks: CheckOrder = CheckOrder()
     resend: bool = True
     weight: float = 1
+    pieces: tuple[Piece, ...] = ()
 
 
 class WorkerOrder(msgspec.Struct, frozen=True):
@@ -50,6 +54,7 @@ class WorkerOrder(msgspec.Struct, frozen=True):
         quantum_ns: Interval between bunches of arrivals; 0 for exact spacing.
         cpus: Processors to stay on; empty for any.
         tls: How certificates are verified; None for plain HTTP.
+        variables: Name to where its values come from.
     """
 
     family: int
@@ -69,6 +74,7 @@ class WorkerOrder(msgspec.Struct, frozen=True):
     quantum_ns: Nanoseconds
     cpus: tuple[int, ...] = ()
     tls: Tls | None = None
+    variables: dict[str, WorkerVariable] = {}
 
     def to_json(self) -> bytes:
         """Return the order as one line of JSON; bytes are in base64."""

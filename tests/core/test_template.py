@@ -19,6 +19,7 @@ VALUES = st.text(st.characters(codec="utf-8"), max_size=20)
         ("", ()),
         ("${a}", (Reference("a"),)),
         ("/x/${id}/${id_2}?y", ("/x/", Reference("id"), "/", Reference("id_2"), "?y")),
+        ("${a.b.0 c}", (Reference("a", "b.0 c"),)),
         ("$${a}", ("${", "a}")),
         ("$${${a}", ("${", Reference("a"))),
         ("costs $5, $$, {} and }", ("costs $5, $$, {} and }",)),
@@ -36,7 +37,8 @@ def test_a_text_consists_of_literal_pieces_and_references(text, pieces):
         ("${}", "'${}' does not enclose the name of a variable"),
         ("${a b}", "'${a b}' does not enclose the name of a variable"),
         ("${1a}", "'${1a}' does not enclose the name of a variable"),
-        ("${a.b}", "'${a.b}' does not enclose the name of a variable"),
+        ("${a.}", "'${a.}' does not enclose the name of a variable"),
+        ("${a.{b}}", "'${a.{b}' does not enclose the name of a variable"),
     ],
 )
 def test_a_reference_that_is_not_closed_or_has_no_name_is_refused(text, message):

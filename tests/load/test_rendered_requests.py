@@ -29,7 +29,8 @@ def rendered(monkeypatch):
         return b"PUT /%d HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (number, len(body)) + body
 
     monkeypatch.setattr(
-        "runner.load.part.renderer", lambda request: render if request.content == RENDERED else None
+        "runner.load.part.renderers",
+        lambda order: [render if request.content == RENDERED else None for request in order.requests],
     )
     return numbers
 

@@ -1,0 +1,188 @@
+"""The values of variables, as a worker computes them: each is a function of the arrival's number.
+
+A worker makes only the values of its own arrivals, and all workers together make the same ones whatever their
+number. Values in a request are encoded for the position where they stand.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from bisect import bisect_right
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Any, Final, Literal, TypeAlias
+
+from msgspec import Struct
+
+from runner.core import draws
+from runner.core.template import ENCODERS, Position
+from runner.core.units import NS_PER_MS, NS_PER_S
+
+FLOAT_STEPS: Final = 10**6
+"""A value of `FloatValues` is a whole number of these parts of 1."""
+_FLOAT_BITS: Final = 53
+
+
+class IntValues(Struct, frozen=True, tag="int"):
+    """Random whole numbers.
+
+    Attributes:
+        key: Of the random numbers.
+        first: Number of arrivals before this stage.
+        low: The smallest value.
+        size: How many values there are.
+    """
+
+    key: int
+    first: int
+    low: int
+    size: int
+
+
+class FloatValues(Struct, frozen=True, tag="float"):
+    """Random numbers with six decimal places; as `IntValues`, in millionths."""
+
+    key: int
+    first: int
+    low: int
+    size: int
+
+
+class ChoiceValues(Struct, frozen=True, tag="choice"):
+    """Values from a list.
+
+    Attributes:
+        key: Of the random numbers.
+        first: Number of arrivals before this stage.
+        values: To choose from.
+        weights: One per value; empty if all are equally likely.
+    """
+
+    key: int
+    first: int
+    values: tuple[str | int | float | bool | None, ...]
+    weights: tuple[float, ...] = ()
+
+
+class TextValues(Struct, frozen=True, tag="string"):
+    """Random text.
+
+    Attributes:
+        key: Of the random numbers.
+        first: Number of arrivals before this stage.
+        length: Number of characters.
+        alphabet: The characters.
+    """
+
+    key: int
+    first: int
+    length: int
+    alphabet: str
+
+
+class UuidValues(Struct, frozen=True, tag="uuid"):
+    """Random UUIDs.
+
+    Attributes:
+        key: Of the random numbers.
+        first: Number of arrivals before this stage.
+    """
+
+    key: int
+    first: int
+
+
+class CounterValues(Struct, frozen=True, tag="counter"):
+    """Numbers that grow with each arrival.
+
+    Attributes:
+        start: Value of the stage's first arrival.
+        step: Difference between two arrivals.
+    """
+
+    start: int
+    step: int
+
+
+class TimestampValues(Struct, frozen=True, tag="timestamp"):
+    """The time at which a request is made; the only values that differ between two runs."""
+
+    unit: Literal["s", "ms", "iso"]
+
+
+WorkerVariable: TypeAlias = (
+    IntValues | FloatValues | ChoiceValues | TextValues | UuidValues | CounterValues | TimestampValues
+)
+Make: TypeAlias = Callable[[int], bytes]
+"""Returns the encoded value of an arrival, by its number in the stage."""
+
+
+def text_of(value: Any) -> str:
+    """Return a value as text: JSON, but text without quotes."""
+    return value if isinstance(value, str) else json_of(value)
+
+
+def json_of(value: Any) -> str:
+    """Return a value as compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def encoder(position: Position) -> Callable[[Any], bytes]:
+    """Return what encodes a value where it stands."""
+    if position is Position.VALUE:
+        return lambda value: json_of(value).encode()
+    encode = ENCODERS[position]
+    return lambda value: encode(text_of(value)).encode()
+
+
+def maker(variable: WorkerVariable, position: Position) -> Make:
+    """Return what makes the encoded values of a variable."""
+    match variable:
+        case IntValues(key, first, low, size):
+            return lambda k: b"%d" % (low + draws.below(key, first + k, size))
+        case FloatValues(key, first, low, size):
+            return lambda k: _decimal(low + draws.below(key, first + k, size))
+        case CounterValues(start, step):
+            return lambda k: b"%d" % (start + step * k)
+        case _:
+            return _text_maker(variable, encoder(position))
+
+
+def _text_maker(variable: WorkerVariable, encode: Callable[[Any], bytes]) -> Make:
+    match variable:
+        case TextValues(key, first, length, alphabet):
+            return lambda k: encode(draws.text(key, first + k, length, alphabet))
+        case UuidValues(key, first):
+            return lambda k: encode(draws.uuid(key, first + k))
+        case ChoiceValues():
+            return _choice(variable, encode)
+        case TimestampValues("iso"):
+            return lambda _: encode(iso_time(time.time_ns()))
+        case TimestampValues(unit):
+            divisor = NS_PER_S if unit == "s" else NS_PER_MS
+            return lambda _: b"%d" % (time.time_ns() // divisor)
+        case _:
+            raise AssertionError(variable)
+
+
+def _decimal(millionths: int) -> bytes:
+    whole, rest = divmod(abs(millionths), FLOAT_STEPS)
+    return b"%s%d.%06d" % (b"-" if millionths < 0 else b"", whole, rest)
+
+
+def _choice(variable: ChoiceValues, encode: Callable[[Any], bytes]) -> Make:
+    encoded = [encode(value) for value in variable.values]
+    key, first, size = variable.key, variable.first, len(encoded)
+    if not variable.weights:
+        return lambda k: encoded[draws.below(key, first + k, size)]
+    *bounds, total = accumulate(variable.weights)
+    scale = total / 2**_FLOAT_BITS
+    return lambda k: encoded[bisect_right(bounds, (draws.draw(key, first + k) >> 64 - _FLOAT_BITS) * scale)]
+
+
+def iso_time(time_ns: int) -> str:
+    """Return a time as ISO 8601 in UTC, with milliseconds."""
+    moment = datetime.fromtimestamp(time_ns // NS_PER_S, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ns // NS_PER_MS % 1000:03d}Z"
