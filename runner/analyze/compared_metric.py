@@ -38,16 +38,19 @@ def compare_metric(
     """Return the change of one metric between stages that measured it, at least one on each side.
 
     The interval misses the true change with probability `alpha`; relative changes up to `margin` are
-    irrelevant. With `few`, there may be so few requests that chance adds to the noise between runs.
+    irrelevant. With `few`, there may be so few requests that chance adds to the noise of a rate between
+    runs; it always adds to that of a percentile.
     """
     sides = [[value for s in stages if (value := metric.of(s)) is not None] for stages in (base, head)]
     basis = _basis(sides)
     relevant, none, mean = (margin, 1.0, geometric_mean) if metric.relative else (_RELEVANT_LOSS, 0.0, fmean)
     if basis is Basis.ASSUMED_NOISE:
-        sampling = _sampling_noise(metric, (*base, *head)) if few else 0.0
+        by_chance = few or metric.is_percentile
+        sampling = _sampling_noise(metric, (*base, *head)) if by_chance else 0.0
         interval = _assumed(metric, sides, (base, head), alpha, sampling)
     else:
         interval = (ratio if metric.relative else difference)(*sides, alpha=alpha)
+    doubtful = _is_doubtful(metric, basis, (*base, *head))
     half_width = interval.high - interval.value
     change = Interval(interval.value - none, interval.low - none, interval.high - none)
     return ComparedMetric(
@@ -62,9 +65,8 @@ def compare_metric(
         # the smallest change that can be distinguished from no change
         detectable=max(relevant, interval.high / interval.value - 1 if metric.relative else half_width),
         basis=basis,
-        verdict=ComparisonVerdict.NOT_SHOWN
-        if _is_doubtful(metric, basis, (*base, *head))
-        else _verdict(metric, change, relevant),
+        verdict=ComparisonVerdict.NOT_SHOWN if doubtful else _verdict(metric, change, relevant),
+        judged=not doubtful,
     )
 
 
@@ -106,11 +108,12 @@ def _assumed(
 def _sampling_noise(metric: KeyMetric, stages: Sequence[Stage]) -> float:
     """Return the standard deviation of a metric's logarithm that comes from the number of requests alone.
 
-    With *k* requests beyond a percentile it is about 1/√k, for a tail as heavy as that of Pareto's law with
-    index 1 (asymptotic variance of an order statistic); a rate of *k* requests varies no more than that.
+    With *k* requests beyond a percentile it is at most 1/√k for the median and half of that for p95 and p99,
+    if the logarithm of a latency varies by 1 or less (asymptotic variance of an order statistic of the
+    lognormal distribution); a rate of *k* requests varies by no more than 1/√k.
     """
     fewest = min(stage.requests.succeeded for stage in stages)
-    return 1 / math.sqrt(max(fewest * metric.beyond, 1.0))
+    return (0.5 if metric.beyond < 0.5 else 1.0) / math.sqrt(max(fewest * metric.beyond, 1.0))
 
 
 def _loss_noise(lost: Sequence[float], requests: int) -> float:
@@ -133,6 +136,8 @@ def _noise(metric: KeyMetric, stage: Stage) -> float:
     noise = metric.noise
     if metric is RATE and (stage.achieved or 0) >= _SUSTAINED:
         noise = _SUSTAINED_NOISE  # an open loop offers the same load every time
+    if stage.variation:
+        return max(noise, stage.variation.get(metric.key, 0.0))
     if metric.of_second is None:
         return noise
     seconds = [metric.of_second(second) for second in stage.timeseries if second.t_s > 0]

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 from runner.analyze.comparability import machine_differences, other_differences
 from runner.analyze.compared_metric import compare_metric, known_in
 from runner.analyze.key_metrics import KEY_METRICS, KeyMetric, is_usable, requests_of
+from runner.analyze.not_judged import not_judged, without_value
 from runner.core.codes import ComparisonVerdict, StageStatus, Validity
 from runner.core.comparison import ComparedMetric, ComparedRun, ComparedStage, Comparison, LeftOut, StageKey
 from runner.core.errors import UsageError
@@ -38,8 +39,15 @@ class _Subject(NamedTuple):
 
     key: StageKey
     request: str
-    pairs: list[_Pair]
+    base: Sequence[Stage]
+    head: Sequence[Stage]
     weight: float
+
+    @property
+    def pairs(self) -> list[_Pair]:
+        """The key metrics that both sides measured, with the stages that have them."""
+        pairs = ((metric, known_in(metric, self.base), known_in(metric, self.head)) for metric in KEY_METRICS)
+        return [pair for pair in pairs if pair[1] and pair[2]]
 
 
 @dataclass(slots=True)
@@ -75,6 +83,7 @@ def compare(
     if both := {results.run.id for results in base} & {results.run.id for results in head}:
         raise UsageError(f"run {min(both)} is on both sides", hint="put each run on one side only")
     stages = _compared_stages(shared, before, after, margin)
+    left_out, doubts = (*before.left_out, *after.left_out), (*before.doubts, *after.doubts)
     return Comparison(
         schema_version=SCHEMA_VERSION,
         margin=margin,
@@ -85,10 +94,11 @@ def compare(
         changed=other_differences(base, head),
         only_in_base=tuple(key for key in before.stages if key not in after.stages),
         only_in_head=tuple(key for key in after.stages if key not in before.stages),
-        left_out=(*before.left_out, *after.left_out),
-        suspect=(*before.doubts, *after.doubts),
+        left_out=left_out,
+        suspect=doubts,
         stages=stages,
         verdict=_overall([stage.verdict for stage in stages]),
+        not_judged=tuple(not_judged(stages, tuple(before.stages), left_out, doubts)),
     )
 
 
@@ -191,23 +201,18 @@ def _compared_stages(
             for metric, *sides in one.pairs
         )
         verdict = _overall([metric.verdict for metric in metrics])
-        stages.append(ComparedStage(*one.key, metrics, verdict, request=one.request))
+        gaps = tuple(without_value(one.base, one.head))
+        stages.append(ComparedStage(*one.key, metrics, verdict, gaps, request=one.request))
     return tuple(stages)
 
 
 def _subjects(key: StageKey, base: Sequence[Stage], head: Sequence[Stage]) -> Iterator[_Subject]:
     """Yield a stage, then each request of its mix; all requests together weigh as much as the stage."""
-    yield _Subject(key, "", _measured_on_both(base, head), 1)
+    yield _Subject(key, "", base, head, 1)
     before, after = requests_of(base), requests_of(head)
     for name in after:
         if name in before:
-            yield _Subject(key, name, _measured_on_both(before[name], after[name]), 1 / len(after))
-
-
-def _measured_on_both(base: Sequence[Stage], head: Sequence[Stage]) -> list[_Pair]:
-    """Return the key metrics that both sides measured, with the stages that have them."""
-    pairs = ((metric, known_in(metric, base), known_in(metric, head)) for metric in KEY_METRICS)
-    return [pair for pair in pairs if pair[1] and pair[2]]
+            yield _Subject(key, name, before[name], after[name], 1 / len(after))
 
 
 def _overall(verdicts: Sequence[ComparisonVerdict]) -> ComparisonVerdict:

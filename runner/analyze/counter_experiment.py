@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf, isinf
 from typing import Final
 
 from msgspec.structs import replace
 
 from runner.analyze.capacity_text import milliseconds
 from runner.analyze.rules.registry import RULES
+from runner.analyze.statistics import rounded
 from runner.analyze.validity import GENERATOR_SATURATED
 from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, Role, StageStatus, Validity, cpu_used_up
 from runner.core.results import CounterExperiment, Stage, Verdict
@@ -28,7 +30,7 @@ def prove(stage: Stage, counter: Stage, change: Change) -> Verdict:
     A confirmed verdict becomes *proven*, a refuted one ``undetermined`` (its limit is then `withdrawn`).
     """
     before, after = stage.actual_rps, counter.actual_rps
-    lift = after / before - 1 if before and after is not None else None
+    lift = _lift(before, after)
     answer = ProofAnswer.INCONCLUSIVE
     sentence = f"The counter-experiment ({change.words}) could not be measured."
     if lift is not None:
@@ -39,12 +41,21 @@ def prove(stage: Stage, counter: Stage, change: Change) -> Verdict:
         words=change.words,
         cause=change.cause,
         actual_rps=(before, after),
-        lift=None if lift is None else round(lift, 4),
+        lift=rounded(lift),
         answer=answer,
         sentence=sentence,
         trial=counter,
     )
     return _applied(replace(stage.verdict, counter_experiment=experiment), answer)
+
+
+def _lift(before: float | None, after: float | None) -> float | None:
+    """Return the relative gain, infinite from nothing to something; None if a side was not measured."""
+    if before is None or after is None:
+        return None
+    if before == 0:
+        return inf if after else 0.0
+    return after / before - 1
 
 
 def _applied(verdict: Verdict, answer: ProofAnswer) -> Verdict:
@@ -140,6 +151,8 @@ def _effect(stage: Stage, counter: Stage, lift: float, answer: ProofAnswer) -> s
             f"reduced the p95 response time from {milliseconds(stage.response_time_ms.p95 or 0.0)} to "
             f"{milliseconds(counter.response_time_ms.p95 or 0.0)} ms at {after} RPS, the whole target rate"
         )
+    if isinf(lift):
+        return f"increased throughput from 0 to {after} RPS"
     change = percent(lift, signed=True)
     if abs(lift) <= NOT_LIFTED:
         return f"left throughput almost unchanged, at {before} and {after} RPS ({change})"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from runner.core.codes import StageStatus
-from runner.core.metrics import METRICS, Dimension, Metric
+from runner.core.metrics import CROSS_CHECKED, METRICS, Dimension, Metric
 from runner.core.results import CrossCheck, Difference, Stage
 
 SAME_SHARE: Final = 0.10
@@ -18,10 +18,7 @@ SAME_MS: Final = 0.2
 SAME_RATE: Final = 0.01
 _UNEVEN: Final = 0.2
 """Spacing error as a share of the planned gap from which it is a reason."""
-_JUDGED: Final = tuple(
-    METRICS[path] for path in ("actual_rps", "duration.p50", "duration.p95", "duration.p99")
-)
-_SHOWN: Final = (*_JUDGED, METRICS["connect.p95"])
+_JUDGED: Final = tuple(metric for metric in CROSS_CHECKED if metric is not METRICS["connect.p95"])
 
 
 def cross_checks(stages: Sequence[Stage], checks: Sequence[Stage]) -> tuple[CrossCheck, ...]:
@@ -32,10 +29,11 @@ def cross_checks(stages: Sequence[Stage], checks: Sequence[Stage]) -> tuple[Cros
 
 
 def _cross_check(stage: Stage, other: Stage) -> CrossCheck:
-    differences = {metric: _difference(stage, other, metric) for metric in _SHOWN}
+    differences = {metric: _difference(stage, other, metric) for metric in CROSS_CHECKED}
     complete = all(side.status is StageStatus.COMPLETE for side in (stage, other))
     judged = filter(None, (differences[metric] for metric in _JUDGED))
-    agrees = complete and all(difference.same for difference in judged)
+    alike = not any(_is_one_sided(metric, stage, other) for metric in _JUDGED)
+    agrees = complete and alike and all(difference.same for difference in judged)
     return CrossCheck(
         stage=stage.name,
         repeat=stage.repeat,
@@ -45,6 +43,11 @@ def _cross_check(stage: Stage, other: Stage) -> CrossCheck:
         reasons=() if agrees else tuple(_reasons(stage, other)),
         trial=other,
     )
+
+
+def _is_one_sided(metric: Metric, stage: Stage, other: Stage) -> bool:
+    """Return whether a metric has no finite value with one engine only."""
+    return bool(metric.unbounded(stage)) != bool(metric.unbounded(other))
 
 
 def _difference(stage: Stage, other: Stage, metric: Metric) -> Difference | None:

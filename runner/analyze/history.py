@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from statistics import median
 from typing import TypeAlias
 
@@ -79,15 +80,23 @@ def _stage(key: _Key, runs: Sequence[Sequence[Stage]], judged: _Verdicts) -> Sta
 def _metric(
     metric: KeyMetric, runs: Sequence[Sequence[Stage]], verdict: ComparisonVerdict | None
 ) -> MetricHistory | None:
-    values = [_median(metric, stages) for stages in runs]
-    if all(value is None for value in values):
+    medians = [_median(metric, stages) for stages in runs]
+    if all(value is None for value in medians):
         return None
-    earlier = [value for value in values[:-1] if value is not None]
-    before = median(earlier) if earlier else None
-    return MetricHistory(metric.key, metric.unit, tuple(values), before, values[-1], verdict)
+    values = [_finite(value) for value in medians]
+    earlier = [value for value in medians[:-1] if value is not None]
+    before = _finite(median(earlier)) if earlier else None
+    unbounded = tuple(place for place, value in enumerate(medians) if value == inf)
+    return MetricHistory(metric.key, metric.unit, tuple(values), before, values[-1], verdict, unbounded)
 
 
 def _median(metric: KeyMetric, stages: Sequence[Stage]) -> float | None:
-    """Return the median of the usable repeats; None without any."""
-    values = [value for stage in stages if is_usable(stage) and (value := metric.of(stage)) is not None]
-    return median(values) if values else None
+    """Return the median of the usable repeats, those without a finite value as infinite; None without any."""
+    usable = [stage for stage in stages if is_usable(stage)]
+    values = [inf if metric.metric.unbounded(stage) else metric.of(stage) for stage in usable]
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value == inf else value

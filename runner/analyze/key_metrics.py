@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from msgspec.structs import replace
-
 from runner.core import metrics
 from runner.core.codes import StageStatus, Validity
 from runner.core.comparison import StageKey
@@ -53,6 +51,11 @@ class KeyMetric:
         return [(stage, value) for stage in stages if (value := self.of(stage)) is not None]
 
     @property
+    def is_percentile(self) -> bool:
+        """Whether only a part of the requests lies beyond it."""
+        return self.beyond < 1
+
+    @property
     def unit(self) -> str:
         """Of its values."""
         return self.metric.dimension.unit
@@ -85,17 +88,9 @@ def stages_by_name(results: Results) -> dict[StageKey, list[Stage]]:
 
 
 def requests_of(stages: Sequence[Stage]) -> dict[str, list[Stage]]:
-    """Return what repeats of a stage measured of each request of a mix; empty where there is only one.
-
-    The seconds remain those of the whole stage: they show how much it varied.
-    """
+    """Return what repeats of a stage measured of each request of a mix; empty where there is only one."""
     names = dict.fromkeys(name for stage in stages if len(stage.parts) > 1 for name in stage.parts)
-    return {
-        name: [
-            replace(stage.part(name), timeseries=stage.timeseries) for stage in stages if name in stage.parts
-        ]
-        for name in names
-    }
+    return {name: [stage.part(name) for stage in stages if name in stage.parts] for name in names}
 
 
 def is_usable(stage: Stage) -> bool:

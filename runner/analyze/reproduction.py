@@ -19,12 +19,15 @@ from runner.core.comparison import (
     RunSummary,
     SearchBracket,
     SideBySide,
+    TooLittleData,
 )
 from runner.core.errors import UsageError
 from runner.core.results import Capacity, Results, Stage
 
 SCHEMA_VERSION: Final = 1
 _SHOWN: Final = frozenset({ComparisonVerdict.BETTER, ComparisonVerdict.WORSE})
+_DECIDING: Final = ("actual_rps", "duration_ms.p95")
+_DOUBLED: Final = 1.0
 
 
 def reproduction(
@@ -38,8 +41,9 @@ def reproduction(
     """Return how the results of a rerun differ from those of its archive.
 
     The measurements decide: a run is reproduced if every stage that the archive measured was measured again,
-    no key metric is shown to differ, and the results of every search overlap. If a metric of a suspect stage
-    differs, the answer is unknown. A different verdict is listed and decides nothing.
+    no key metric is shown to differ although a change by a factor of two would have been, and the results of
+    every search overlap. If a metric of a suspect stage differs, or a stage has too little data to show a
+    change, the answer is unknown. A different verdict is listed and decides nothing.
 
     Args:
         then: The archive's results.
@@ -64,6 +68,7 @@ def reproduction(
         limits=tuple(_limits(then, now)),
         comparison=comparison,
         why_not=why_not,
+        too_little_data=tuple(_too_little_data(comparison, then, now)) if comparison else (),
     )
     return replace(results, verdict=_verdict(results))
 
@@ -72,7 +77,10 @@ def _verdict(results: ReproductionResults) -> ReproductionVerdict:
     searches = [search.verdict for search in results.searches]
     if results.where or not _SHOWN.isdisjoint(searches):
         return ReproductionVerdict.NOT_REPRODUCED
-    unknown = results.missing or results.doubtful or ReproductionVerdict.UNKNOWN in searches
+    too_little_data = any(not stage.request for stage in results.too_little_data)
+    unknown = (
+        results.missing or results.doubtful or too_little_data or ReproductionVerdict.UNKNOWN in searches
+    )
     if unknown or not (results.comparison or searches):
         return ReproductionVerdict.UNKNOWN
     return ReproductionVerdict.REPRODUCED
@@ -93,6 +101,22 @@ def _deviations(comparison: Comparison) -> Iterator[Deviation]:
             if metric.verdict in _SHOWN or (significant and abs(metric.change) > comparison.margin):
                 place = (stage.configuration, stage.stage, metric.name)
                 yield Deviation(*place, metric.change, metric.verdict, request=stage.request)
+
+
+def _too_little_data(comparison: Comparison, then: Results, now: Results) -> Iterator[TooLittleData]:
+    """Yield where equal results show nothing: rate or p95 could have doubled unnoticed."""
+    sides = [stages_by_name(results) for results in (then, now)]
+    for stage in comparison.stages:
+        judged = [metric for metric in stage.metrics if metric.name in _DECIDING]
+        least = max(judged, key=lambda metric: metric.detectable, default=None)
+        if least is not None and least.detectable > _DOUBLED:
+            repeats = [one for side in sides for one in side[stage.configuration, stage.stage]]
+            measured = [one.parts[stage.request] if stage.request else one for one in repeats]
+            yield TooLittleData(
+                *(stage.configuration, stage.stage, least.name, least.detectable),
+                min(one.requests.scheduled for one in measured),
+                request=stage.request,
+            )
 
 
 def _missing(then: Results, now: Results) -> Iterator[MissingStage]:

@@ -22,6 +22,7 @@ from runner.analyze.resource_usage import (
 )
 from runner.analyze.statistics import rounded
 from runner.analyze.thresholds import evaluate, is_measured
+from runner.analyze.variation import variation
 from runner.core.codes import Role, StageStatus
 from runner.core.facts import LoadFacts, LoadSecond, ObservedFacts, ResponseSample, RunFacts, TrialFacts
 from runner.core.metrics import LATENCIES
@@ -71,7 +72,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
     load = facts.load if facts else None
     observed = (facts.observed if facts else None) or _NOTHING_OBSERVED
     offer, peak_s = _offer(trial, facts), configuration.metrics.peak_window
-    measured = _measured(load, offer)
+    measured = _measured(load, offer, varies=bool(load and load.parts))
     cpu = _by_role(_ALWAYS_SHOWN, cpu_by_role(observed, offer.window_s, peak_s))
     return Stage(
         name=trial.stage.name,
@@ -122,7 +123,7 @@ def _parts(load: LoadFacts | None, offer: _Offer) -> dict[str, Part]:
         name: Part(
             target_rps=round(own.target_rps, 6),
             samples=_samples(_of_part(load, name).seconds),
-            **asdict(_measured(_of_part(load, name), own)),
+            **asdict(_measured(_of_part(load, name), own, varies=True)),
         )
         for name, part in load.parts.items()
         for own in [offer._replace(target_rps=offer.target_rps * part.share)]
@@ -143,7 +144,8 @@ def _of_part(load: LoadFacts, name: str) -> LoadFacts:
     )
 
 
-def _measured(load: LoadFacts | None, offer: _Offer) -> Measured:
+def _measured(load: LoadFacts | None, offer: _Offer, *, varies: bool) -> Measured:
+    """Return what was measured; with `varies`, also how much it varied, for the requests of a mix."""
     seconds = load.seconds if load else ()
     completed = sum(second.completed for second in seconds if 0 <= second.index < offer.window_s)
     actual = round(completed / offer.window_s, 4) if load else None
@@ -153,6 +155,7 @@ def _measured(load: LoadFacts | None, offer: _Offer) -> Measured:
         achieved=rounded(achieved(load, *offer), 6) if load else None,
         **{kind.field: latency(load, kind.name) for kind in LATENCIES},
         distribution=distribution(load),
+        variation=dict(variation(load, offer.window_s)) if load and varies else {},
     )
 
 

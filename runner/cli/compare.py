@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from runner.cli import exit_codes
-from runner.cli.output import put
+from runner.cli.output import put, say
 from runner.cli.run_arguments import margin_option, read_runs
 from runner.core.codes import ComparisonVerdict
 from runner.core.comparison import Comparison
@@ -25,7 +25,11 @@ FORMATS: Final = ("md", "html", "json")
 @margin_option
 @click.option("--format", "form", type=click.Choice(FORMATS), default="md", show_default=True)
 @click.option("--force", is_flag=True, help="Compare runs of different machines or experiments.")
-@click.option("--fail-on-regression", is_flag=True, help="Exit with code 99 if anything got worse.")
+@click.option(
+    "--fail-on-regression",
+    is_flag=True,
+    help="Exit with code 99 if anything got worse, and with 4 if anything could not be judged.",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not to stdout.")
 def compare(
     base: Path,
@@ -38,7 +42,8 @@ def compare(
 ) -> int:
     """Compare BASE with HEAD: each is a run, or a folder with several runs of one specification.
 
-    Every number gets an interval and a verdict: better, worse, equivalent, or no difference shown.
+    Every number gets an interval and a verdict: better, worse, equivalent, or no difference shown. Stages and
+    numbers that cannot be judged are listed with the reason.
     """
     from runner.analyze.comparison import compare as compare_runs
 
@@ -51,8 +56,31 @@ def compare(
         )
     comparison = compare_runs(*sides, margin=margin, force=force)
     put(_text(comparison, form), out)
-    worse = comparison.verdict is ComparisonVerdict.WORSE
-    return exit_codes.THRESHOLD_FAILED if worse and fail_on_regression else exit_codes.DONE
+    return _judge(comparison) if fail_on_regression else exit_codes.DONE
+
+
+def _judge(comparison: Comparison) -> int:
+    """Say on stderr why a gate is not passed, or what it could have missed, and return its exit code."""
+    from runner.report.gaps import detectable_change, gaps
+
+    if comparison.verdict is ComparisonVerdict.WORSE:
+        return exit_codes.THRESHOLD_FAILED
+    if unknown := list(gaps(comparison)):
+        say(
+            "not everything could be judged:",
+            *(f"  {line}" for line in unknown),
+            label="error:",
+            colour="red",
+        )
+        say(
+            "repeat the run on a quieter machine, with `repeats: 5`, or with the stages of the base; exit "
+            f"code {exit_codes.INVALID_STAGE} means that nothing judged got worse",
+            label="hint:",
+            colour="cyan",
+        )
+        return exit_codes.INVALID_STAGE
+    say(f"no regression is shown. {detectable_change(comparison)}".rstrip())
+    return exit_codes.DONE
 
 
 def _side(path: Path) -> list[Results]:

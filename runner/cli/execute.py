@@ -92,7 +92,7 @@ class _Options:
 @click.option(
     "--fail-unless-reproduced",
     is_flag=True,
-    help="Exit with code 99 if the results of ZIP are not reproduced.",
+    help="Exit with code 99 if the results of ZIP are not reproduced, and with 4 if the data cannot tell.",
 )
 @click.option("--no-lock", is_flag=True, help="Run even if another experiment runs on this machine.")
 @click.option("--quiet", is_flag=True, help="Do not show the progress and the summary.")
@@ -249,7 +249,7 @@ def _conclude(outcome: Outcome, rerun: Rerun | None, options: _Options) -> int:
     from runner.cli.outcome import exit_code, show_outcome
 
     show_outcome(outcome, as_json=options.as_json, quiet=options.quiet)
-    reproduced = True
+    reproduced = exit_codes.DONE
     if rerun:
         from runner.cli.rerun import conclude_rerun
 
@@ -259,6 +259,6 @@ def _conclude(outcome: Outcome, rerun: Rerun | None, options: _Options) -> int:
     if outcome.signal:
         exit_codes.die_of(outcome.signal)
     code = exit_code(outcome)
-    if options.fail_unless_reproduced and not reproduced and code == exit_codes.DONE:
-        return exit_codes.THRESHOLD_FAILED
+    if options.fail_unless_reproduced and code == exit_codes.DONE:
+        return reproduced
     return code

@@ -59,8 +59,8 @@ def app() -> None:
     happened, where the bottleneck is, and how we know.
 
     Exit codes: 0 done, 1 internal error, 2 usage error, 3 the environment lacks something, 4 a stage is
-    invalid, 99 a threshold failed or a comparison found a regression, 104 the specification or an archive
-    is invalid, 130 and 143 ended by SIGINT or SIGTERM.
+    invalid or cannot be judged, 99 a threshold failed or a comparison found a regression, 104 the
+    specification or an archive is invalid, 130 and 143 ended by SIGINT or SIGTERM.
     """
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from runner.cli import exit_codes
 from runner.cli.jobs import Selection
 from runner.cli.output import say
 from runner.core.codes import ReproductionVerdict
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 _MAX_DIFFERENCES: Final = 40
 _WIDTH: Final = 60
+_CODES: Final = {
+    ReproductionVerdict.REPRODUCED: exit_codes.DONE,
+    ReproductionVerdict.NOT_REPRODUCED: exit_codes.THRESHOLD_FAILED,
+    ReproductionVerdict.UNKNOWN: exit_codes.INVALID_STAGE,
+}
 
 
 def open_rerun(path: Path, base_dir: Path | None, selection: Selection) -> Rerun:
@@ -83,21 +89,20 @@ def _show_differences(differences: Sequence[SideBySide]) -> None:
         say(f"  and {len(differences) - _MAX_DIFFERENCES} more, listed in reproduction.md at the end")
 
 
-def conclude_rerun(rerun: Rerun, outcome: Outcome, *, quiet: bool) -> bool:
-    """Write the comparison with the archive, and return whether the results are reproduced."""
+def conclude_rerun(rerun: Rerun, outcome: Outcome, *, quiet: bool) -> int:
+    """Write the comparison with the archive, and return the exit code that tells whether it is reproduced."""
     from runner.archive.rerun import REPRODUCTION, conclude
-    from runner.cli import exit_codes
     from runner.report.reproduction import reproduced
 
     try:
         reproduction = conclude(rerun, outcome.results, outcome.folder, outcome.archive)
     except OutputError as error:
         exit_codes.show_error(error)
-        return False
+        return exit_codes.code_for(error)
     if not quiet:
         say(reproduced(reproduction))
         say(f"Comparison with the archive: {outcome.folder / REPRODUCTION}.md")
-    return reproduction.verdict is ReproductionVerdict.REPRODUCED
+    return _CODES[reproduction.verdict]
 
 
 def _shorten(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from runner.core.codes import Basis, ComparisonVerdict, ReproductionVerdict
+from runner.core.codes import Basis, ComparisonVerdict, ReproductionVerdict, Unbounded
 from runner.core.units import PerSecond
 
 StageKey: TypeAlias = tuple[str, str]
@@ -62,7 +62,7 @@ class LeftOut(Struct, frozen=True):
     why: str
 
 
-class ComparedMetric(Struct, frozen=True):
+class ComparedMetric(Struct, frozen=True, omit_defaults=True):
     """One metric of one stage on both sides.
 
     Attributes:
@@ -74,6 +74,7 @@ class ComparedMetric(Struct, frozen=True):
         low: Lower end of its interval.
         detectable: The smallest change that these data could have shown.
         basis: Where the noise between runs is taken from.
+        judged: Whether its change may be called better or worse: not where a single run is suspect.
     """
 
     name: str
@@ -87,6 +88,23 @@ class ComparedMetric(Struct, frozen=True):
     detectable: float
     basis: Basis
     verdict: ComparisonVerdict
+    judged: bool = True
+
+
+class MetricWithoutValue(Struct, frozen=True):
+    """One metric of one stage that cannot be compared, because a side has no finite value.
+
+    Attributes:
+        base: Its value; None where it has no finite one.
+        why_base: Why it has none; None where it has one or was not measured.
+    """
+
+    name: str
+    unit: str
+    base: float | None
+    head: float | None
+    why_base: Unbounded | None
+    why_head: Unbounded | None
 
 
 class ComparedStage(RequestPlace, frozen=True, omit_defaults=True):
@@ -94,6 +112,18 @@ class ComparedStage(RequestPlace, frozen=True, omit_defaults=True):
 
     metrics: tuple[ComparedMetric, ...]
     verdict: ComparisonVerdict
+    without_value: tuple[MetricWithoutValue, ...] = ()
+
+
+class NotJudged(RequestPlace, frozen=True, omit_defaults=True):
+    """A stage, or a request of it, of which this comparison does not say whether it got worse.
+
+    Attributes:
+        metrics: Those that are not judged; empty where nothing of it is.
+    """
+
+    why: str
+    metrics: tuple[str, ...] = ()
 
 
 class Comparison(Struct, frozen=True):
@@ -104,6 +134,7 @@ class Comparison(Struct, frozen=True):
         confidence: That all intervals hold together.
         unlike: What makes the machines too different; compared all the same.
         suspect: Stages that were used with doubt.
+        not_judged: What may have got worse without being noticed.
     """
 
     schema_version: int
@@ -119,14 +150,16 @@ class Comparison(Struct, frozen=True):
     suspect: tuple[LeftOut, ...]
     stages: tuple[ComparedStage, ...]
     verdict: ComparisonVerdict
+    not_judged: tuple[NotJudged, ...]
 
 
-class MetricHistory(Struct, frozen=True):
+class MetricHistory(Struct, frozen=True, omit_defaults=True):
     """One metric of one stage over runs.
 
     Attributes:
         name: Key of `runner.analyze.key_metrics`.
-        values: One per run, None where a run has none.
+        values: One per run, None where a run has none, or no finite one.
+        unbounded: Places in `values` of runs in which the metric has no finite value.
         median: Of all values but the last.
         verdict: The last run against all earlier ones; None where it could not be judged.
     """
@@ -137,6 +170,7 @@ class MetricHistory(Struct, frozen=True):
     median: float | None
     last: float | None
     verdict: ComparisonVerdict | None
+    unbounded: tuple[int, ...] = ()
 
 
 class StageHistory(RequestPlace, frozen=True, omit_defaults=True):
@@ -196,6 +230,20 @@ class ChangedLimit(StagePlace, frozen=True):
     now: str
 
 
+class TooLittleData(RequestPlace, frozen=True, omit_defaults=True):
+    """A stage in which a doubling of p95 could not have been shown, or a request of it.
+
+    Attributes:
+        metric: The one with the least power.
+        detectable: The smallest change of it that could have been shown.
+        requests: The fewest that a side scheduled.
+    """
+
+    metric: str
+    detectable: float
+    requests: int
+
+
 class ReproductionResults(Struct, frozen=True):
     """A run of an archive's experiment against the archive.
 
@@ -205,6 +253,7 @@ class ReproductionResults(Struct, frozen=True):
         doubtful: Likewise, of suspect stages.
         missing: Stages that were measured only then.
         limits: Verdicts that name another limit.
+        too_little_data: Where equal results show nothing.
         comparison: None where the runs cannot be compared.
     """
 
@@ -221,3 +270,4 @@ class ReproductionResults(Struct, frozen=True):
     limits: tuple[ChangedLimit, ...]
     comparison: Comparison | None
     why_not: str
+    too_little_data: tuple[TooLittleData, ...]

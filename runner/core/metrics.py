@@ -250,6 +250,11 @@ KEY_METRICS: Final[Mapping[str, Metric]] = {
 }
 """Name in repeats, comparisons and histories to metric."""
 
+CROSS_CHECKED: Final = tuple(
+    METRICS[path] for path in ("actual_rps", "duration.p50", "duration.p95", "duration.p99", "connect.p95")
+)
+"""Metrics that two engines are compared in; connection times may differ."""
+
 _PATH: Final = re.compile(r"\s*([a-z0-9_]+)(?:\{[^{}]*\})?((?:\.[a-z0-9_]+)*)")
 """A metric's path, which may have a selector after its first word: ``duration{request=order}.p95``."""
 

@@ -327,6 +327,8 @@ class Measured(Struct, frozen=True, kw_only=True):
         dispatch_delay_ms: started − due.
         first_byte_ms: first byte − (ready if the connection is new, else started).
         distribution: Pairs of percentile and response time in ms; None where no histogram is known.
+        variation: Of a mix: key metric to how much it varied in the window, as of `runner.analyze.variation`;
+            empty of a single request.
     """
 
     requests: Requests
@@ -339,6 +341,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     dispatch_delay_ms: Latency
     first_byte_ms: Latency
     distribution: tuple[tuple[Number, Number], ...] | None
+    variation: dict[Word, Number] = {}
 
 
 class Part(Measured, frozen=True, kw_only=True, omit_defaults=True):

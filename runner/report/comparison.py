@@ -12,16 +12,19 @@ from runner.core.comparison import (
     ComparedStage,
     Comparison,
     LeftOut,
+    MetricWithoutValue,
     RequestPlace,
     SideBySide,
     StagePlace,
 )
 from runner.core.metrics import KEY_METRICS
 from runner.report import number_format
+from runner.report.gaps import detectable_change, gaps
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown, table
 from runner.report.metric_text import key_figure, key_heading, key_is_share
 
 _MINUS: Final = "−"
+_NOT_JUDGED: Final = "not judged"
 CHANGED: Final = frozenset({ComparisonVerdict.BETTER, ComparisonVerdict.WORSE})
 
 
@@ -84,11 +87,10 @@ def _requests(comparison: Comparison, stage: ComparedStage) -> list[ComparedStag
 
 def _brief_table(compared: Sequence[tuple[str, ComparedStage]], heading: str) -> Markdown:
     """Return a row for each stage or request, with its name first and the changes in the cells."""
-    metrics = [{metric.name: metric for metric in stage.metrics} for _, stage in compared]
-    names = [name for name in KEY_METRICS if any(name in of_stage for of_stage in metrics)]
+    names = [name for name in KEY_METRICS if any(name in _names(stage) for _, stage in compared)]
     rows = []
-    for (shown, stage), of_stage in zip(compared, metrics, strict=True):
-        cells = [_cell(of_stage.get(name)) for name in names]
+    for shown, stage in compared:
+        cells = [_cell(name, stage) for name in names]
         word = emphasized(stage.verdict) if stage.request else markdown("**{}**", stage.verdict)
         rows.append([shown, *cells, word])
     return table([heading, *map(key_heading, names), "Verdict"], rows)
@@ -98,10 +100,17 @@ def verdict(comparison: Comparison) -> Markdown:
     """Return the result in one sentence."""
     margin = _share(comparison.margin)
     if comparison.verdict in CHANGED:
-        return markdown("**Head is {}.** {}.", comparison.verdict, listed(_deciding(comparison)))
-    if comparison.verdict is ComparisonVerdict.EQUIVALENT:
-        return markdown("**Equivalent.** Every difference is within the margin of {}.", margin)
-    return markdown("**No difference shown.** No change is both certain and above the margin of {}.", margin)
+        text = markdown("**Head is {}.** {}.", comparison.verdict, listed(_deciding(comparison)))
+    elif comparison.verdict is ComparisonVerdict.EQUIVALENT:
+        where = " where it was judged" if comparison.not_judged else ""
+        text = markdown("**Equivalent{}.** Every difference is within the margin of {}.", where, margin)
+    else:
+        text = markdown(
+            "**No difference shown.** No change is both certain and above the margin of {}. {}",
+            *(margin, detectable_change(comparison)),
+        )
+    unknown = list(gaps(comparison))
+    return markdown("{} **Not judged:** {}.", text, "; ".join(unknown)) if unknown else text
 
 
 def _deciding(comparison: Comparison) -> Iterator[Markdown]:
@@ -159,10 +168,19 @@ def _table(stage: ComparedStage) -> Markdown:
     for metric in stage.metrics:
         sides = [key_figure(metric.name, value) for value in (metric.base, metric.head)]
         change, *ends = (signed(metric.name, value) for value in (metric.change, metric.low, metric.high))
-        result = [change, " to ".join(ends), _detectable(metric), emphasized(metric.verdict)]
-        rows.append([key_heading(metric.name), *sides, *result])
+        word = emphasized(metric.verdict) if metric.judged else markdown("{}", _NOT_JUDGED)
+        rows.append([key_heading(metric.name), *sides, change, " to ".join(ends), _detectable(metric), word])
+    for gap in stage.without_value:
+        nothing = [number_format.NOT_APPLICABLE] * 3
+        rows.append([key_heading(gap.name), *_sides(gap), *nothing, markdown("{}", _NOT_JUDGED)])
     head = ["Metric", "Base", "Head", "Change", "Interval", "Detectable change", "Verdict"]
     return table(head, rows, words=(6,))
+
+
+def _sides(gap: MetricWithoutValue) -> list[str]:
+    """Return both values of a metric that cannot be compared, or why there is none."""
+    sides = ((gap.base, gap.why_base), (gap.head, gap.why_head))
+    return [number_format.NO_FINITE_VALUE if why else key_figure(gap.name, value) for value, why in sides]
 
 
 def emphasized(word: ComparisonVerdict) -> Markdown:
@@ -175,9 +193,15 @@ def _detectable(metric: ComparedMetric) -> str:
     return text.replace("%", "pp") if key_is_share(metric.name) else text
 
 
-def _cell(metric: ComparedMetric | None) -> Markdown:
+def _names(stage: ComparedStage) -> set[str]:
+    return {each.name for each in stage.metrics} | {each.name for each in stage.without_value}
+
+
+def _cell(name: str, stage: ComparedStage) -> Markdown:
+    metric = next((metric for metric in stage.metrics if metric.name == name), None)
+    gap = next((gap for gap in stage.without_value if gap.name == name), None)
     if metric is None:
-        return markdown("{}", number_format.NOT_MEASURED)
+        return markdown("{} → {}", *_sides(gap)) if gap else markdown("{}", number_format.NOT_MEASURED)
     before, after = (key_figure(metric.name, value) for value in (metric.base, metric.head))
     if before == after:
         return markdown("{}", after)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from runner.core.metrics import METRICS
-from runner.core.results import ConfigurationResults, CrossCheck, Difference, StageCalibration, stage_title
+from runner.core.metrics import CROSS_CHECKED, METRICS
+from runner.core.results import (
+    ConfigurationResults,
+    CrossCheck,
+    Difference,
+    Stage,
+    StageCalibration,
+    stage_title,
+)
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, Section, join, markdown, table
-from runner.report.number_format import NOT_MEASURED
+from runner.report.number_format import NOT_APPLICABLE, NOT_MEASURED
 from runner.report.tables import three
 
 _HEAD: Final = (
@@ -53,7 +60,15 @@ def cross_check(configuration: ConfigurationResults) -> Section | None:
     checks = configuration.cross_check
     if not checks:
         return None
-    rows = [[_place(check), *_difference(pair)] for check in checks for pair in check.differences]
+    stages = {(stage.name, stage.repeat): stage for stage in configuration.stages}
+    rows = [
+        [_place(check), *row]
+        for check in checks
+        for row in (
+            *map(_difference, check.differences),
+            *_without_value(stages.get((check.stage, check.repeat), check.trial), check.trial),
+        )
+    ]
     head = ["Stage", "Metric", *checks[0].engines, "Difference"]
     return Section(table=table(head, rows) if rows else EMPTY, lines=tuple(map(_sentence, checks)))
 
@@ -66,13 +81,27 @@ def _difference(pair: Difference) -> list[str]:
     title, values = pair.metric, [metric_text.plain(value) for value in pair.values]
     if metric := _BY_KEY.get(pair.metric):
         title, values = metric_text.heading(metric), [metric_text.figure(metric, v) for v in pair.values]
-    change = f"{pair.ratio - 1:+.1%}".replace("%", " %") if pair.ratio else NOT_MEASURED
+    change = f"{pair.ratio - 1:+.1%}".replace("%", " %") if pair.ratio else NOT_APPLICABLE
     return [title, *values, change if pair.same else markdown("**{}**", change)]
+
+
+def _without_value(stage: Stage, other: Stage) -> Iterator[list[str]]:
+    """Yield a row for each compared metric that has no finite value with an engine."""
+    for metric in CROSS_CHECKED:
+        if metric.unbounded(stage) or metric.unbounded(other):
+            values = [metric_text.cell(metric, side) for side in (stage, other)]
+            yield [metric_text.heading(metric), *values, NOT_APPLICABLE]
 
 
 def _sentence(check: CrossCheck) -> Markdown:
     engines = markdown("{}: {} and {}", _place(check), *check.engines)
+    if check.agrees and not any(_is_duration(pair) for pair in check.differences):
+        return markdown("{} agree within 1 % in rate; no duration can be compared.", engines)
     if check.agrees:
         return markdown("{} agree within 1 % in rate and within 10 % or 0.2 ms in duration.", engines)
     reasons = join("; ", check.reasons) or "nothing that was measured explains it"
     return markdown("{} **disagree**: {}.", engines, reasons)
+
+
+def _is_duration(pair: Difference) -> bool:
+    return pair.metric.startswith("duration_ms.")

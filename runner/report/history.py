@@ -61,10 +61,19 @@ def _requests(requests: Sequence[StageHistory]) -> Iterator[Markdown]:
 
 def _row(metric: MetricHistory) -> list[str]:
     known = [value for value in metric.values if value is not None]
-    figures = (min(known, default=None), max(known, default=None), metric.median, metric.last)
+    last = len(metric.values) - 1
+    highest = None if metric.unbounded else max(known, default=None)
     return [
         key_heading(metric.name),
         code(sparkline(metric.values)),
-        *(key_figure(metric.name, value) for value in figures),
+        _figure(metric, min(known, default=None), infinite=bool(metric.unbounded)),
+        _figure(metric, highest, infinite=bool(metric.unbounded)),
+        _figure(metric, metric.median, infinite=any(place < last for place in metric.unbounded)),
+        _figure(metric, metric.last, infinite=last in metric.unbounded),
         emphasized(metric.verdict) if metric.verdict else number_format.NOT_APPLICABLE,
     ]
+
+
+def _figure(metric: MetricHistory, value: float | None, *, infinite: bool) -> str:
+    """Return a value, or why there is none: it is infinite, or was not measured."""
+    return number_format.NO_FINITE_VALUE if value is None and infinite else key_figure(metric.name, value)

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from runner.core.codes import HypothesisAnswer, Limit, ProofAnswer, Validity
+from runner.core.metrics import METRICS
 from runner.core.results import ConfigurationResults, Evidence, Finding, Stage, Verdict
-from runner.report import number_format
+from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, Section, join, listed, markdown, table
 
 _HYPOTHESIS: Final = {HypothesisAnswer.OPEN: "undecided"}
@@ -104,7 +105,7 @@ def counter_experiments(configuration: ConfigurationResults) -> Section | None:
         return None
     rows = []
     for stage, proof in pairs:
-        p95s = [number_format.ms(of.response_time_ms.p95) for of in (stage, proof.trial)]
+        p95s = [metric_text.cell(METRICS["response_time.p95"], of) for of in (stage, proof.trial)]
         answer = markdown("**{}**", proof.answer)
         rows.append([stage.title, proof.words, *map(number_format.rate, proof.actual_rps), *p95s, answer])
     lines = tuple(markdown("{}: {}", stage.title, proof.sentence) for stage, proof in pairs)

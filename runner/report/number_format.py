@@ -8,6 +8,7 @@ from typing import Final
 from runner.core.metrics import Dimension
 
 NOT_MEASURED: Final = "not measured"
+NO_FINITE_VALUE: Final = "no finite value"
 NOT_APPLICABLE: Final = "–"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from runner.core.metrics import KEY_METRICS
-from runner.core.results import ConfigurationResults, RepeatedMetric, Repeats
+from runner.core.results import ConfigurationResults, Repeats
 from runner.report import number_format
 from runner.report.markdown_text import Markdown, Section, listed, markdown, table
 from runner.report.metric_text import key_figure, key_heading
@@ -16,9 +16,9 @@ def repeats(configuration: ConfigurationResults) -> Section | None:
     groups = configuration.repeats
     if not groups:
         return None
-    names = [name for name in KEY_METRICS if any(name in group.metrics for group in groups)]
+    names = [name for name in KEY_METRICS if any(_is_known(name, group, configuration) for group in groups)]
     rows = [
-        [group.stage, number_format.count(group.n), *(_cell(name, group.metrics.get(name)) for name in names)]
+        [group.stage, number_format.count(group.n), *(_cell(name, group, configuration) for name in names)]
         for group in groups
     ]
     numbers = {stage.order: stage.repeat for stage in configuration.stages}
@@ -28,9 +28,26 @@ def repeats(configuration: ConfigurationResults) -> Section | None:
     )
 
 
-def _cell(name: str, metric: RepeatedMetric | None) -> str:
+def _is_known(name: str, group: Repeats, configuration: ConfigurationResults) -> bool:
+    return name in group.metrics or bool(_infinite(name, group, configuration))
+
+
+def _infinite(name: str, group: Repeats, configuration: ConfigurationResults) -> int:
+    """Return in how many usable repeats of a stage a metric has no finite value."""
+    return sum(
+        stage.name == group.stage
+        and stage.order not in group.left_out
+        and KEY_METRICS[name].unbounded(stage) is not None
+        for stage in configuration.stages
+    )
+
+
+def _cell(name: str, group: Repeats, configuration: ConfigurationResults) -> str:
+    metric = group.metrics.get(name)
     if metric is None:
-        return number_format.NOT_MEASURED
+        infinite = _infinite(name, group, configuration)
+        of_repeats = "" if infinite == group.n else f" in {infinite} of {group.n}"
+        return f"{number_format.NO_FINITE_VALUE}{of_repeats}" if infinite else number_format.NOT_MEASURED
     median, low, high = (key_figure(name, value) for value in (metric.median, metric.low, metric.high))
     if metric.low is None or low == high == median:
         return median

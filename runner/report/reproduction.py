@@ -6,16 +6,20 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from runner.core.codes import ComparisonVerdict, ReproductionVerdict
-from runner.core.comparison import Deviation, ReproductionResults
+from runner.core.comparison import Deviation, ReproductionResults, TooLittleData
 from runner.report import number_format
 from runner.report.comparison import CHANGED, changes, differences, has_several, place, signed, stage_sections
+from runner.report.gaps import detectable_change
 from runner.report.markdown_text import Markdown, code, join, markdown, table
 from runner.report.metric_text import key_heading
+from runner.report.number_format import listed
 
 _VERDICTS: Final[Mapping[ComparisonVerdict | ReproductionVerdict, str]] = {
     ReproductionVerdict.UNKNOWN: "inconclusive"
 }
 """Words shown instead of a verdict's own."""
+_MAX_PERCENT: Final = 10_000
+"""A larger detectable change is not written out."""
 
 
 def render_reproduction(result: ReproductionResults) -> str:
@@ -48,7 +52,8 @@ def reproduced(result: ReproductionResults) -> str:
     if result.verdict is ReproductionVerdict.REPRODUCED:
         return f"Reproduced. {_how_sure(result)}{limits}{others}"
     lead = _word(result.verdict).capitalize()
-    return f"{lead}. {'; '.join(_reasons(result, several=several)) or result.why_not}.{limits}{others}"
+    reasons = "; ".join(_reasons(result, several=several)) or result.why_not
+    return f"{lead}. {_nothing_shown(result)}{reasons}.{_advice(result)}{limits}{others}"
 
 
 def _word(verdict: ComparisonVerdict | ReproductionVerdict) -> str:
@@ -67,21 +72,47 @@ def _reasons(result: ReproductionResults, *, several: bool) -> Iterator[str]:
     for search in result.searches:
         if search.verdict is ReproductionVerdict.UNKNOWN:
             yield f"{place(search, several=several)}: the search did not finish"
+    for weak in _without_power(result):
+        yield f"{place(weak, several=several)}: {_power(weak)}"
 
 
 def _how_sure(result: ReproductionResults) -> str:
     """Return the smallest change that these runs could have shown."""
-    stages = result.comparison.stages if result.comparison else ()
-    metrics = [metric for stage in stages if not stage.request for metric in stage.metrics]
-    detectable = [metric.detectable for metric in metrics if metric.name == "duration_ms.p95"]
-    if not detectable:
+    change = detectable_change(result.comparison) if result.comparison else ""
+    if not change:
         return "Every search ended between compatible rates."
-    low, high = (f"{share * 100:,.0f}" for share in (min(detectable), max(detectable)))
-    span = f"{low} %" if low == high else f"{low} % to {high} %, depending on the stage"
-    return (
-        f"No metric is shown to differ. The smallest p95 change that these runs could have shown is {span}; "
-        "repeats make smaller changes detectable."
-    )
+    few = listed([stage.request for stage in result.too_little_data if stage.request])
+    unknown = f" Nothing can be told about {few}, which had too few requests." if few else ""
+    return f"No metric is shown to differ. {change} Repeats make smaller changes detectable.{unknown}"
+
+
+def _without_power(result: ReproductionResults) -> list[TooLittleData]:
+    """Return the stages whose equal results show nothing; empty if something is shown to differ."""
+    if result.verdict is not ReproductionVerdict.UNKNOWN:
+        return []
+    return [stage for stage in result.too_little_data if not stage.request]
+
+
+def _nothing_shown(result: ReproductionResults) -> str:
+    """Return that no difference was seen; empty if one was."""
+    if result.doubtful or not _without_power(result):
+        return ""
+    return "No metric is shown to differ, but these runs could not have shown a doubling. "
+
+
+def _advice(result: ReproductionResults) -> str:
+    """Return what makes smaller changes detectable, where that is needed."""
+    if not _without_power(result):
+        return ""
+    return " Longer stages, higher rates and `repeats: 5` make smaller changes detectable."
+
+
+def _power(stage: TooLittleData) -> str:
+    """Return the smallest change that could have been shown."""
+    metric, percent = key_heading(stage.metric).removesuffix(" (ms)"), stage.detectable * 100
+    change = f"{percent:,.0f} %" if percent <= _MAX_PERCENT else f"over {_MAX_PERCENT:,} %"
+    requests = number_format.plural(stage.requests, "request")
+    return f"the smallest detectable change in {metric} is {change}, with {requests}"
 
 
 def _deviation(deviation: Deviation) -> str:

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from runner.core.codes import Role, StageStatus
 from runner.core.facts import ResponseSample
 from runner.core.metrics import LATENCIES, METRICS, lost_share
-from runner.core.results import ConfigurationResults, EnvironmentValue, Stage
+from runner.core.results import ConfigurationResults, EnvironmentValue, Moment, Stage
 from runner.core.status_advice import describe_sample, stage_advice
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
@@ -234,13 +234,20 @@ def over_time(configurations: Sequence[ConfigurationResults]) -> Markdown:
             _place(configuration.title or configuration.name, stage, len(configurations)),
             code(sparkline([second.rps for second in seconds], top=stage.target_rps)),
             code(sparkline([second.p95_ms for second in seconds])),
-            number_format.ms(max((second.p95_ms or 0 for second in seconds), default=None)),
+            _highest_p95(seconds),
         ]
         for configuration, stage in every_stage(configurations)
         if (seconds := [second for second in stage.timeseries if second.t_s > 0])
     ]
     head = ["Stage", "Responses per second (full height: target)", "p95 over time", "Highest p95 (ms)"]
     return table(head, rows, words=(1, 2)) if rows else EMPTY
+
+
+def _highest_p95(seconds: Sequence[Moment]) -> str:
+    """Return the highest p95 of a second, or that one had no finite p95 because too many requests failed."""
+    if any(second.p95_ms is None and second.errors for second in seconds):
+        return number_format.NO_FINITE_VALUE
+    return number_format.ms(max((second.p95_ms for second in seconds if second.p95_ms), default=None))
 
 
 def environment(facts: Mapping[str, EnvironmentValue]) -> Markdown:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from runner.analyze.comparison import compare, worse
 from runner.analyze.history import history
 from runner.analyze.repeats import repeats
-from runner.core.codes import StageStatus
+from runner.core.codes import StageStatus, Unbounded
 from runner.core.errors import UsageError
 from runner.core.results import OutlierResult, Usage
 from runner.report.comparison import brief_comparison, render_comparison
@@ -393,3 +393,51 @@ def test_a_history_follows_each_request_of_a_mix():
     whole = next(each for each in found.stages[0].metrics if each.name == "duration_ms.p95")
     assert whole.verdict != "worse"
     assert render_history(found).count("| order ") == 3 * 4
+
+
+def lossy(results, of=lambda stage: True):
+    """The same results with p95 and p99 among failed requests, in some stages."""
+    lost = dict.fromkeys(("p95", "p99"), Unbounded.LOST)
+    return with_stages(
+        results,
+        *(
+            replace(stage, duration_ms=replace(stage.duration_ms, p95=None, p99=None, unbounded=lost))
+            if of(stage)
+            else stage
+            for stage in stages(results)
+        ),
+    )
+
+
+def test_repeats_without_a_finite_percentile_say_so(base):
+    whole, second = lossy(base), lossy(base, lambda stage: stage.repeat == 2)
+    cells = []
+    for results in (whole, second):
+        every = stages(results)
+        configuration = replace(results.configurations[0], stages=every, repeats=repeats(every))
+        cells.append(repeats_section(configuration).table)
+
+    assert cells[0].count(" no finite value |") == 4 * 2
+    assert cells[1].count(" no finite value in 1 of 5 |") == 4 * 2
+    assert "not measured" not in cells[0] + cells[1]
+
+
+def test_a_history_counts_repeats_without_a_finite_percentile_as_infinite_and_says_so():
+    mostly = lossy(run(Random(1), repeats=3), lambda stage: stage.repeat > 1)
+    partly = lossy(run(Random(2), repeats=3), lambda stage: stage.repeat == 3)
+    times = {f"run-{n}": f"2026-01-0{n + 1}T00:00:00+00:00" for n in range(3)}
+    runs = [
+        replace(results, run=replace(results.run, id=name, started_at=time))
+        for results, (name, time) in zip((partly, partly, mostly), times.items(), strict=True)
+    ]
+
+    found = history(runs, margin=0.05)
+
+    p95 = next(each for each in found.stages[0].metrics if each.name == "duration_ms.p95")
+    assert (p95.last, p95.unbounded) == (None, (2,))
+    assert p95.values[0] == max(
+        stage.duration_ms.p95 for stage in stages(partly) if stage.name == "100 RPS" and stage.repeat < 3
+    )
+    row = next(line for line in render_history(found).split("\n") if line.startswith("| p95 Duration"))
+    assert row.split(" | ")[3] == row.split(" | ")[5] == "no finite value"
+    assert "not measured" not in row

@@ -1,14 +1,19 @@
 """A counter-experiment confirms a verdict, withdraws it, or does neither."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from runner.analyze.counter_experiment import prove
-from runner.core.codes import StageStatus
-from runner.core.results import Latency, Usage
+from runner.core.codes import StageStatus, Unbounded
+from runner.core.results import Latency, Requests, Usage
 from runner.experiment.counter_experiments import CHANGES
+from runner.report.limit_text import counter_experiments
 from tests.analyze import stages as made
+from tests.analyze.systems import stored
 
 
 def stage(rps, code="connection-limited", status="complete", validity="valid", cost=100.0, cores=1.0, **more):
@@ -129,3 +134,30 @@ def test_proof_needs_a_tenth_more(before, after):
     verdict = prove(stage(before), stage(after), CHANGES["keep-alive"])
 
     assert (verdict.confidence == "proven") == (after / before - 1 >= 0.1)
+
+
+def test_throughput_out_of_nothing_is_a_lifted_limit():
+    verdict = prove(stage(0.0), stage(95, code="within-capacity"), CHANGES["keep-alive"])
+
+    proof = verdict.counter_experiment
+    assert (verdict.confidence, proof.answer, proof.lift) == ("proven", "confirmed", None)
+    assert proof.sentence.startswith(
+        "Using keep-alive connections increased throughput from 0 to 95 RPS: connection set-up is confirmed"
+    )
+
+
+def test_no_throughput_before_and_after_is_measured_and_refutes():
+    assert prove(stage(0.0), stage(0.0), CHANGES["keep-alive"]).counter_experiment.answer == "refuted"
+
+
+def test_a_percentile_among_failures_is_not_called_unmeasured_in_the_table():
+    lost = Latency(unbounded={"p95": Unbounded.LOST})
+    before = stage(90, response_time_ms=lost, requests=Requests(100, 100, 90, 10, 0, {"reset": 10}))
+    after = stage(99, response_time_ms=Latency(p95=3.0))
+    proven = replace(before, verdict=prove(before, after, CHANGES["keep-alive"]))
+    configuration = replace(stored("single-process").configurations[0], stages=(proven,))
+
+    table = counter_experiments(configuration).table
+
+    assert re.search(r"\| no value: 10 % failed \| +3.00 \|", " ".join(table.split()))
+    assert "not measured" not in table

@@ -1,17 +1,22 @@
 """Two engines agree, or the differences are explained."""
 
+import re
+
 import pytest
 from msgspec.structs import replace
 
 from runner.analyze.cross_check import cross_checks
 from runner.analyze.results import results
+from runner.core.codes import Unbounded
 from runner.core.errors import SpecificationError
 from runner.core.facts import Calibration, Floor, Spacing
-from runner.core.results import CrossCheck
+from runner.core.results import CrossCheck, Latency, Requests
 from runner.experiment.load import read_spec
 from runner.experiment.trials import plan
+from runner.report.generator_accuracy import cross_check
 from tests.analyze.facts import RUN, SPEC, load, trial
 from tests.analyze.stages import stage
+from tests.analyze.systems import stored
 
 CHECKED = SPEC.replace(b"max_in_flight: 500", b"max_in_flight: 500, cross_check: true")
 
@@ -91,3 +96,31 @@ def test_features_that_k6_lacks_cannot_be_cross_checked(wrong):
         read_spec(text, source="shop.yaml")
 
     assert "cross_check uses engine k6, which" in "".join(raised.value.details)
+
+
+def test_a_percentile_without_a_finite_value_is_shown_and_agrees_with_no_finite_one():
+    lossy = Latency(p50=2.0, unbounded=dict.fromkeys(("p95", "p99"), Unbounded.LOST))
+    ours = stage(
+        actual_rps=90.0, duration_ms=lossy, requests=Requests(100, 100, 90, 10, 0, {"bad_status": 10})
+    )
+    finite = replace(ours, engine="k6", duration_ms=Latency(p50=2.0, p95=2.1, p99=2.2))
+
+    (one_sided,) = cross_checks([ours], [finite])
+    (both,) = cross_checks([ours], [replace(ours, engine="k6")])
+    configuration = replace(stored("single-process").configurations[0], stages=(ours,))
+    shown = cross_check(replace(configuration, cross_check=(one_sided,)))
+    all_lost = replace(one_sided, agrees=True, differences=one_sided.differences[:1])
+
+    assert (one_sided.agrees, both.agrees) == (False, True)
+    assert re.search(r"\| p95 Duration \(ms\) +\| +no value: 10 % failed \| +2.10 \| +– \|", shown.table)
+    lines = cross_check(replace(configuration, cross_check=(all_lost,))).lines
+    assert lines[0].endswith("agree within 1 % in rate; no duration can be compared.")
+
+
+def test_a_difference_from_nothing_has_no_ratio_and_is_not_called_unmeasured():
+    ours, theirs = stage(actual_rps=0.0), stage(actual_rps=5.0, engine="k6")
+
+    (check,) = cross_checks([ours], [theirs])
+    configuration = replace(stored("single-process").configurations[0], stages=(ours,), cross_check=(check,))
+
+    assert re.search(r"\| +0 \| +5 \| +\*\*–\*\* \|", cross_check(configuration).table)

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from runner.analyze.reproduction import reproduction
 from runner.core.codes import Limit, SearchEnding, StageStatus
 from runner.core.comparison import SideBySide
+from runner.core.results import Moment, Requests
 from runner.report.reproduction import render_reproduction, reproduced
 from tests.analyze.stages import valid
 from tests.analyze.systems import each_stage, run, stages, stored, with_stages
@@ -149,3 +150,43 @@ def test_markup_in_an_archive_is_escaped(then):
 
     assert "<img" not in text.replace("\\<img", "")
     assert "<b>" not in text.replace("\\<b\\>", "")
+
+
+@pytest.mark.parametrize("requests", [5, 50, 500])
+def test_equal_results_of_few_requests_show_nothing_and_the_detectable_change_is_named(requests):
+    then, now = (
+        each_stage(run(Random(seed), repeats=1), requests=Requests(requests, requests, requests, 0, 0, {}))
+        for seed in (1, 2)
+    )
+
+    found = reproduction(then, now)
+
+    assert found.verdict == "cannot be told"
+    assert {stage.requests for stage in found.too_little_data} == {requests}
+    assert all(stage.detectable > 1 for stage in found.too_little_data)
+    text = reproduced(found)
+    assert text.startswith(
+        "Inconclusive. No metric is shown to differ, but these runs could not have shown a doubling. "
+        "100 RPS: the smallest detectable change in p95 Duration is "
+    )
+    assert f"%, with {requests} requests; 200 RPS: " in text
+    assert "`repeats: 5`" in text
+    assert "# Reproduction: inconclusive" in render_reproduction(found)
+
+
+def test_a_stage_whose_seconds_vary_widely_shows_nothing_either():
+    wide = tuple(Moment(float(second), 100, 10.0 ** (second % 3)) for second in range(1, 11))
+
+    found = reproduction(*(each_stage(run(Random(seed), repeats=1), timeseries=wide) for seed in (1, 2)))
+
+    assert found.verdict == "cannot be told"
+    assert "over 10,000 %" in reproduced(found)
+
+
+def test_a_difference_that_is_shown_outweighs_too_little_data():
+    then, now = (
+        each_stage(run(Random(seed), repeats=1, slower=slower), requests=Requests(500, 500, 500, 0, 0, {}))
+        for seed, slower in ((1, 1.0), (2, 30.0))
+    )
+
+    assert reproduction(then, now).verdict == "not reproduced"

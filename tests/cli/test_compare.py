@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from random import Random
 
 import pytest
@@ -11,8 +12,9 @@ from msgspec.structs import replace
 from runner.archive.files import content
 from runner.archive.pack import pack
 from runner.store.reanalyze import reanalyze_folder
-from runner.store.results_file import encode_results
-from tests.analyze.systems import run
+from runner.store.results_file import encode_results, read_results
+from tests.analyze.stages import valid
+from tests.analyze.systems import run, stages, with_stages
 from tests.archive.folders import fresh_run
 
 
@@ -135,3 +137,63 @@ def test_archives_in_a_folder_count_once_and_other_zips_are_ignored_with_a_messa
     assert "photos.zip" in done.stderr
     compared = cli.in_process("compare", runs / "0a.zip", runs / "1b.zip", "--format", "json")
     assert json.loads(compared.stdout)["verdict"] in {"equivalent", "no difference shown"}
+
+
+@pytest.fixture
+def suspect(folder):
+    """Two single runs; in the second, one stage is suspect and one stage is missing."""
+    base, head = (run(Random(seed), repeats=1) for seed in (1, 2))
+    first, second, third, _ = stages(head)
+    first = replace(first, validity=valid("suspect", "other programs used 0.6 cores"))
+    third = replace(third, validity=valid("invalid", "a worker died"))
+    for name, results in (("one", base), ("unsure", with_stages(head, first, second, third))):
+        path = folder / name
+        path.mkdir()
+        named = replace(results, run=replace(results.run, id=name))
+        (path / "results.json").write_bytes(encode_results(named))
+    return folder
+
+
+def test_a_gate_says_what_was_not_judged_and_does_not_pass(suspect, cli):
+    shown = cli.in_process("compare", suspect / "one", suspect / "unsure")
+    gate = cli.in_process("compare", suspect / "one", suspect / "unsure", "--fail-on-regression")
+
+    latencies = "p50 Duration, p95 Duration, p99 Duration, p95 Response Time and Avg App CPU"
+    lines = (
+        "400 RPS: it is only in the base",
+        "300 RPS: head: a worker died",
+        f"100 RPS: {latencies}: suspect: other programs used 0.6 cores",
+    )
+    assert shown.returncode == 0
+    assert "**Not judged:** " in shown.stdout
+    assert gate.returncode == 4
+    for line in lines:
+        assert line in shown.stdout.replace("\n", " ")
+        assert f"  {line}\n" in gate.stderr
+    assert "exit code 4 means that nothing judged got worse" in gate.stderr
+    found = json.loads(
+        cli.in_process("compare", suspect / "one", suspect / "unsure", "--format", "json").stdout
+    )
+    assert [gap["stage"] for gap in found["not_judged"]] == ["300 RPS", "400 RPS", "100 RPS"]
+
+
+def test_a_regression_outweighs_what_was_not_judged(suspect, folder, cli):
+    path = folder / "unsure" / "results.json"
+    head = read_results(path)
+    lossy = [
+        replace(stage, actual_rps=stage.actual_rps / 2) if stage.name == "200 RPS" else stage
+        for stage in stages(head)
+    ]
+    path.write_bytes(encode_results(with_stages(head, *lossy)))
+
+    assert cli.in_process("compare", suspect / "one", path, "--fail-on-regression").returncode == 99
+
+
+def test_a_gate_that_passes_says_how_small_a_change_it_could_have_shown(folder, cli):
+    passed = cli.in_process("compare", folder / "slow", folder / "base", "--fail-on-regression")
+
+    assert passed.returncode == 0
+    assert re.search(
+        r"no regression is shown\. The smallest p95 change that these runs could have shown is \d+ %",
+        passed.stderr,
+    )

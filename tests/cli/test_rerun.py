@@ -82,7 +82,9 @@ def test_a_rerun_repeats_the_experiment_and_shows_whether_it_is_reproduced(home,
 
     again = home.folder / "again"
     assert done.stdout == "again/report.md\n"
-    assert "Reproduced." in done.stderr or done.returncode == 99, done.stderr
+    # 50 requests cannot show a doubling; a busy machine may make the second run much slower
+    assert (done.returncode, "Inconclusive. " in done.stderr) == (4, True) or done.returncode == 99
+    assert "the smallest detectable change in p95 Duration is " in done.stderr or done.returncode == 99
     assert "small_app" in done.stderr.partition("starting the process stack")[0]
     assert (again / "spec.yaml").read_bytes() == (home.folder / "run" / "spec.yaml").read_bytes()
     assert results_of(again)["run"]["overrides"] == ["stages[0].rps=50"]
@@ -104,8 +106,8 @@ def test_a_slower_service_is_not_reproduced_and_the_metric_is_named(home, archiv
 
     done = home("execute", archive, "--out", "slow", "--fail-unless-reproduced")
 
-    assert done.returncode == 99, done.stderr
     # on a busy machine the stage may become suspect, and the result inconclusive; but it is never reproduced
+    assert done.returncode == (99 if "Not reproduced" in done.stderr else 4), done.stderr
     assert re.search(r"(Not reproduced|Inconclusive)\. at 40: .*p95 Duration \(ms\) \+", done.stderr)
 
 
