@@ -62,6 +62,26 @@ def _identity(k: int) -> int:
     return k
 
 
+class Choices:
+    """`order` with access to any arrival, in two bytes per arrival up to the order's period.
+
+    Args:
+        weights: As of `order`.
+    """
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        self._coming = order(weights)
+        self.period = period(weights)
+        self.known = array("H")
+
+    def __getitem__(self, arrival: int) -> int:
+        """Return the index of an arrival's request."""
+        place = arrival % self.period
+        while place >= len(self.known):
+            self.known.extend(islice(self._coming, min(self.period, MAX_PERIOD)))
+        return self.known[place]
+
+
 def _whole(weights: Sequence[float]) -> list[int]:
     """Return weights as the smallest whole numbers in the same proportions; 0.1 is a tenth."""
     exact = [Fraction(str(weight)) for weight in weights]

@@ -23,7 +23,7 @@ def beginning_ns(order: WorkerOrder) -> Nanoseconds:
 
     At least one request is due in it; with random arrivals, very probably.
     """
-    gap_ns = max(round(NS_PER_S / order.rate), order.quantum_ns)
+    gap_ns = max(round(NS_PER_S / order.rate) if order.rate else 0, order.quantum_ns)
     gap_ns *= _POISSON_GAPS if order.poisson else 1
     return max(gap_ns, round(ns(order.duration) * BEGINNING))
 

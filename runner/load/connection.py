@@ -56,6 +56,7 @@ class Connection:
         reused: Whether the connection has carried a response before.
         part: Which request of the mix it is.
         content: Its bytes.
+        user: Whose connection it is; `NO_USER` in the open model.
         measured: Whether the request was due in the measured window.
         response: A response that is not yet complete.
         unsent: The rest of a request that did not fit into the socket's buffer.
@@ -78,6 +79,7 @@ class Connection:
         "started",
         "state",
         "unsent",
+        "user",
     )  # fmt: skip
 
     def __init__(
@@ -89,6 +91,7 @@ class Connection:
         started: Nanoseconds,
         *,
         measured: bool,
+        user: int,
     ) -> None:
         self.sock = sock
         self.fd = sock.fileno()
@@ -98,6 +101,7 @@ class Connection:
         self.reused = False
         self.part, self.content, self.measured = part, content, measured
         self.due, self.started, self.connected = due, started, 0
+        self.user = user
         self.response: Response | None = None
         self.unsent = b""
 

@@ -3,8 +3,11 @@
 A request is sent on the connection that was used last. Responses carry the kernel's own receive timestamp
 (SO_TIMESTAMPNS), so reading them a moment later, together with others, costs less and changes no latency.
 
-This file is the hot path: it has long functions where fewer calls measurably matter. `send_due` and `poll`
-have a compiled twin in fastpath.pyx, which does the same.
+In the open model the loop says which requests are due (`send_due`). In the closed model a connection belongs
+to a user, and sends the next request as soon as the response to the last one was received (`send_next`).
+
+This file is the hot path: it has long functions where fewer calls measurably matter. `send_due`, `send_next`
+and `poll` have a compiled twin in fastpath.pyx, which does the same.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import select
 import socket
 import time
 from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final
 
@@ -42,6 +46,7 @@ from runner.load.response_sample import MAX_STATUSES, OPENING_BYTES, OTHER_STATU
 from runner.load.tally import Tally
 from runner.load.timeline import Timeline
 from runner.load.tolerant_parser import ProtocolFault
+from runner.load.users import NO_USER, Users
 from runner.load.worker_order import WorkerOrder
 
 BUFFER_BYTES: Final = 256 * 1024
@@ -55,6 +60,7 @@ _WRITE: Final = select.EPOLLOUT
 _GONE: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _AWAITING: Final = (SENT, WAITING)
 _CLOSES: Final = ("reset", "closed_early")
+_UNKNOWN: Final = "connect_refused"
 _KIND: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 
 
@@ -81,6 +87,8 @@ class Exchange:
         closed_first: Connections that the server was expected to close and did not.
         handshakes: Some connect times, each with the kernel's own round-trip time, in nanoseconds.
         parts: The requests of the mix, with how their response times developed.
+        users: Who sends requests in the closed model; None in the open one.
+        until_ns: Until when users may go on without the loop.
     """
 
     def __init__(self, order: WorkerOrder, timeline: Timeline) -> None:
@@ -102,6 +110,10 @@ class Exchange:
         self._large = False
         self._is_mix = len(self.parts) > 1
         self._resends: list[Connection] = []
+        self._returning: list[int] = []
+        self.users = Users(order, timeline, self.parts) if order.most_users else None
+        self.until_ns = 0
+        self._free: Callable[[Connection], object] = self.send_next if self.users else self._idle.append
         self._buffer = bytearray(BUFFER_BYTES)
         self._buffers = [self._buffer]
         self._view = memoryview(self._buffer)
@@ -117,8 +129,8 @@ class Exchange:
         if self._stamping is not None:
             self._stamping.close()
 
-    def finish(self) -> None:
-        """Hand over what was counted elsewhere, at the end of the stage."""
+    def hand_over(self) -> None:
+        """Add what was counted elsewhere to the timeline and to the parts, before they are read."""
 
     # -- requests
 
@@ -142,21 +154,25 @@ class Exchange:
             else:
                 self._connect(part, content, due, started, measured)
                 continue
-            connection.part, connection.content = part, content
             connection.due, connection.started, connection.measured = due, started, measured
-            connection.state = SENT
-            try:
-                sent = connection.send(content)
-            except BlockingIOError:
-                sent = 0
-            except OSError as error:
-                self._not_accepted(connection, error.errno or 0)
-                continue
-            if sent != len(content):
-                connection.state = WAITING
-                self._wait_to_send(connection, content[sent:])
+            self._send_on(connection, part, content)
         if self._resends:
-            self._resend()
+            self._reconnect()
+
+    def _send_on(self, connection: Connection, part: Part, content: bytes) -> None:
+        """Send a request on a connection that has carried a response before."""
+        connection.part, connection.content = part, content
+        connection.state = SENT
+        try:
+            sent = connection.send(content)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._not_accepted(connection, error.errno or 0)
+            return
+        if sent != len(content):
+            connection.state = WAITING
+            self._wait_to_send(connection, content[sent:])
 
     def drop_due(self, count: int, measured: bool) -> None:
         """Pass over requests that are due and cannot be sent."""
@@ -166,28 +182,79 @@ class Exchange:
                 tallies[part.index].scheduled += self._is_mix
                 tallies[part.index].dropped += 1
 
+    # -- users
+
+    def serve(self, until_ns: Nanoseconds) -> None:
+        """Receive responses and send next requests until some instant, or for a while."""
+        self.poll(max(0, until_ns - time.time_ns()) / NS_PER_S)
+
+    def resume(self, users: Iterable[int]) -> None:
+        """Let users begin on new connections, and those with idle connections go on or leave."""
+        assert self.users is not None
+        for user in users:
+            self._begin(user)
+        waiting = self._idle[:]
+        self._idle.clear()
+        for connection in waiting:
+            if connection.user >= self.users.active:
+                self._close(connection)
+            elif connection.state == IDLE:
+                self.send_next(connection)
+            else:
+                self._begin(connection.user)
+        if self._resends or self._returning:
+            self._reconnect()
+
+    def send_next(self, connection: Connection) -> None:
+        """Send the next request of a connection's user; leave it idle if the loop has to look first."""
+        users = self.users
+        assert users is not None
+        if time.time_ns() >= self.until_ns or connection.user >= users.active:
+            self._idle.append(connection)
+            return
+        part, content = users.next_request(connection.user)
+        connection.due = connection.started = time.time_ns()
+        connection.measured = self._count_sent(part)
+        self._send_on(connection, part, content)
+
+    def _begin(self, user: int) -> None:
+        """Send the next request of a user on a new connection."""
+        assert self.users is not None
+        if time.time_ns() >= self.until_ns or user >= self.users.active:
+            self.users.resume_at(user, self.until_ns)
+            return
+        part, content = self.users.next_request(user)
+        started = time.time_ns()
+        self._connect(part, content, started, started, self._count_sent(part), user)
+
+    def _count_sent(self, part: Part) -> bool:
+        """Count a request of a user that is about to be sent; returns whether it is in the window."""
+        self.in_flight += 1
+        second = self._timeline.current
+        if second.index < 0:
+            return False
+        tally = second.parts[part.index]
+        tally.scheduled += 1
+        tally.sent += 1
+        second.scheduled += self._is_mix
+        return True
+
+    # -- connections
+
     def _connect(
-        self, part: Part, content: bytes, due: Nanoseconds, started: Nanoseconds, measured: bool
+        self,
+        part: Part,
+        content: bytes,
+        due: Nanoseconds,
+        started: Nanoseconds,
+        measured: bool,
+        user: int = NO_USER,
     ) -> None:
-        order = self._order
-        try:
-            sock = socket.SocketType(order.family, _KIND)
-        except OSError as error:
-            self._count_failure(part, due, measured, FAILURES.get(error.errno or 0, "no_fd"))
+        sock, number = self._open(len(content))
+        if sock is None:
+            self._count_failure(part, due, measured, FAILURES.get(number, _UNKNOWN), user)
             return
-        try:
-            if self._stamping is not None:
-                sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            if not self._new or len(content) > 1000:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            number = sock.connect_ex(order.address)
-        except OSError as error:
-            number = error.errno or errno.EIO
-        if number and number != errno.EINPROGRESS:
-            sock.close()
-            self._count_failure(part, due, measured, FAILURES.get(number, "connect_refused"))
-            return
-        connection = self._new_connection(sock, part, content, due, started, measured=measured)
+        connection = self._new_connection(sock, part, content, due, started, measured=measured, user=user)
         self._connections[connection.fd] = connection
         # On loopback and bridges the handshake is over when connect returns. Trying to send at once shows
         # that without an extra wake-up.
@@ -208,6 +275,25 @@ class Exchange:
         if count != len(content):
             self._wait_to_send(connection, content[count:])
 
+    def _open(self, size: int) -> tuple[socket.SocketType | None, int]:
+        """Return a socket that begins to connect, for a request of some size, or the error number."""
+        try:
+            sock = socket.SocketType(self._order.family, _KIND)
+        except OSError as error:
+            return None, error.errno or errno.EMFILE
+        try:
+            if self._stamping is not None:
+                sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            if not self._new or size > 1000:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            number = sock.connect_ex(self._order.address)
+        except OSError as error:
+            number = error.errno or errno.EIO
+        if number in {0, errno.EINPROGRESS}:
+            return sock, 0
+        sock.close()
+        return None, number
+
     def _new_connection(
         self,
         sock: socket.SocketType,
@@ -217,9 +303,10 @@ class Exchange:
         started: Nanoseconds,
         *,
         measured: bool,
+        user: int,
     ) -> Connection:
         """Return the connection of a socket."""
-        return Connection(sock, part, content, due, started, measured=measured)
+        return Connection(sock, part, content, due, started, measured=measured, user=user)
 
     def _finish_connect(self, connection: Connection) -> None:
         """Handle the end of the TCP handshake, successful or not."""
@@ -269,10 +356,7 @@ class Exchange:
         events = self.epoll.poll(patience)
         if not events:
             return
-        connections, buffer, longest = self._connections, self._buffer, self._timeout_ns
-        timeline = self._timeline
-        tallies, begins, ends = timeline.current.parts, timeline.begins_ns, timeline.ends_ns
-        measure, end, free = timeline.measure_ns, timeline.end_ns, self._idle.append
+        connections, free = self._connections, self._free
         completed = first = 0
         for fd, mask in events:
             connection = connections.get(fd)
@@ -281,38 +365,48 @@ class Exchange:
             if connection.state != SENT or mask != _IN:
                 self._handle(connection, mask)
                 continue
-            # Nearly every response from here on is complete, in one piece, on a keep-alive connection, and
-            # like the last one. This does without a call what `_received` and `_complete` do.
             try:
                 count, ancillary, _, _ = connection.receive(self._buffers, STAMP_SPACE)
             except OSError as error:
                 self._read_failed(connection, error)
                 continue
-            part = connection.part
-            heads = part.heads
-            if count == heads.count and heads.plain and ancillary and buffer.startswith(heads.head):
-                seconds, nanoseconds = unpack_stamp(ancillary[0][2])
-                stamp = seconds * NS_PER_S + nanoseconds
-                duration = stamp - connection.started
-                if begins <= stamp < ends and duration <= longest:
-                    completed += 1
-                    first = first or stamp
-                    tally = tallies[part.index]
-                    tally.completed += 1
-                    if connection.measured:
-                        tally.succeeded += 1
-                        tally.whole.add(duration)
-                        tally.response_time.add(stamp - connection.due)
-                        part.backlog.succeeded(connection.due - measure, stamp - connection.due, stamp - end)
-                    connection.state = IDLE
-                    free(connection)
-                    continue
-            connection.state = WAITING
-            self._received(connection, count, ancillary, mask)
+            if stamp := self._count_usual(connection, count, ancillary):
+                completed += 1
+                first = first or stamp
+                connection.state = IDLE
+                free(connection)
+            else:
+                connection.state = WAITING
+                self._received(connection, count, ancillary, mask)
         self.in_flight -= completed
         self.freed_ns = first or self.freed_ns
-        if self._resends:
-            self._resend()
+        if self._resends or self._returning:
+            self._reconnect()
+
+    def _count_usual(self, connection: Connection, count: int, ancillary: Ancillary) -> Nanoseconds:
+        """Count a response of the most common kind; returns when it arrived, 0 if it is of another kind.
+
+        Nearly every response is complete, in one piece, on a keep-alive connection, and like the last one.
+        """
+        part, timeline = connection.part, self._timeline
+        heads = part.heads
+        if (
+            count != heads.count
+            or not heads.plain
+            or not ancillary
+            or not self._buffer.startswith(heads.head)
+        ):
+            return 0
+        seconds, nanoseconds = unpack_stamp(ancillary[0][2])
+        stamp = int(seconds * NS_PER_S + nanoseconds)
+        started = connection.started
+        if not timeline.begins_ns <= stamp < timeline.ends_ns or stamp - started > self._timeout_ns:
+            return 0
+        tally = timeline.current.parts[part.index]
+        tally.completed += 1
+        if connection.measured:
+            self._count_success(tally, connection, started, stamp, stamp)
+        return stamp
 
     def _handle(self, connection: Connection, mask: int) -> None:
         """Handle any event but a response of the most common kind."""
@@ -431,25 +525,37 @@ class Exchange:
         if not failure:
             tally.completed += 1
             if connection.measured:
-                tally.succeeded += 1
                 if not connection.reused:
                     started = self._count_connection_times(tally, connection)
-                if first == done:
-                    tally.whole.add(done - started)
-                else:
-                    tally.duration.add(done - started)
-                    tally.first_byte.add(first - started)
-                tally.response_time.add(done - connection.due)
-                part.backlog.succeeded(
-                    connection.due - timeline.measure_ns, done - connection.due, done - timeline.end_ns
-                )
+                self._count_success(tally, connection, started, first, done)
         if failure and connection.measured:
             tally.failures[failure] += 1
             self._describe(tally, connection, failure, status)
-            part.backlog.ended(connection.due - timeline.measure_ns, done - connection.due)
+            if self.users is None:
+                part.backlog.ended(connection.due - timeline.measure_ns, done - connection.due)
         self.in_flight -= 1
         self.freed_ns = done
         self._release(connection, done, keep, mask)
+
+    def _count_success(
+        self,
+        tally: Tally,
+        connection: Connection,
+        started: Nanoseconds,
+        first: Nanoseconds,
+        done: Nanoseconds,
+    ) -> None:
+        """Count the times of a successful response; those since it was due only where it was due."""
+        tally.succeeded += 1
+        if first == done:
+            tally.whole.add(done - started)
+        else:
+            tally.duration.add(done - started)
+            tally.first_byte.add(first - started)
+        if self.users is None:
+            due, timeline = connection.due, self._timeline
+            tally.response_time.add(done - due)
+            connection.part.backlog.succeeded(due - timeline.measure_ns, done - due, done - timeline.end_ns)
 
     def _describe(self, tally: Tally, connection: Connection, failure: str, status: int) -> None:
         """Count the status of a response that did not succeed, and keep the first one of its kind."""
@@ -485,6 +591,8 @@ class Exchange:
     def _release(self, connection: Connection, done: Nanoseconds, keep: bool, mask: int) -> None:
         """Keep a connection whose response is complete, or close it."""
         self._forget_response(connection)
+        if self.users is not None:
+            self.users.responded(connection.user)
         if mask & _GONE or not keep:
             self.closed_by_server += not self._new
         if mask & _GONE or connection.unsent:
@@ -494,14 +602,17 @@ class Exchange:
         else:
             connection.state = IDLE
             connection.reused = True
-            self._idle.append(connection)
+            self._free(connection)
+            return
+        if connection.user != NO_USER:
+            self._returning.append(connection.user)
 
     def _linger(self, connection: Connection, done: Nanoseconds) -> None:
         """Wait for the peer to close first, so that TIME_WAIT, which occupies the port, is on its side."""
         connection.state = LINGERING
         connection.started = done
         self._lingering.append(connection)
-        if len(self._lingering) > self._order.max_in_flight:
+        if len(self._lingering) > self._order.most_connections:
             self._stop_lingering()
 
     def _stop_lingering(self) -> None:
@@ -542,7 +653,7 @@ class Exchange:
             self._resends.append(connection)
         else:
             self.stale += connection.measured
-            self._count_failure(connection.part, connection.due, connection.measured, failure)
+            self._count_end(connection, failure)
         self._close(connection)
 
     def _write_failed(self, connection: Connection, number: int) -> None:
@@ -595,16 +706,30 @@ class Exchange:
             self._describe(
                 self._timeline.current.parts[connection.part.index], connection, failure, response.status
             )
-        self._count_failure(connection.part, connection.due, connection.measured, failure)
+        self._count_end(connection, failure)
         self._close(connection)
 
-    def _count_failure(self, part: Part, due: Nanoseconds, measured: bool, failure: str) -> None:
+    def _count_end(self, connection: Connection, failure: str) -> None:
+        """Count the failure of a connection's request."""
+        self._count_failure(connection.part, connection.due, connection.measured, failure, connection.user)
+
+    def _count_failure(self, part: Part, due: Nanoseconds, measured: bool, failure: str, user: int) -> None:
         now = time.time_ns()
         if measured:
             self._timeline.current.parts[part.index].failures[failure] += 1
-            part.backlog.ended(due - self._timeline.measure_ns, now - due)
         self.in_flight -= 1
         self.freed_ns = now
+        if self.users is not None:
+            self.users.pause(user, now)
+            self.until_ns = min(self.until_ns, self.users.next_change_ns)
+        elif measured:
+            part.backlog.ended(due - self._timeline.measure_ns, now - due)
+
+    def _reconnect(self) -> None:
+        """Let users go on whose connections were closed, and send again what met closed connections."""
+        while self._returning:
+            self._begin(self._returning.pop())
+        self._resend()
 
     def _resend(self) -> None:
         """Send on new connections the requests that met closed ones."""
@@ -612,7 +737,12 @@ class Exchange:
         self.resent += len(resends)
         for connection in resends:
             self._connect(
-                connection.part, connection.content, connection.due, connection.started, connection.measured
+                connection.part,
+                connection.content,
+                connection.due,
+                connection.started,
+                connection.measured,
+                connection.user,
             )
 
     def _close(self, connection: Connection) -> None:

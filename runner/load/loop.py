@@ -59,7 +59,7 @@ class Loop:
         self._periodic_timer = _periodic_timer(order)
         self.exchange.epoll.register(self._timer.fd, select.EPOLLIN | select.EPOLLET)
         self._waiting: deque[Nanoseconds] = deque()
-        self._start = 0
+        self._start = self._looked_at = 0
         self._next_due: Nanoseconds | None = None
         self._next_count = 0
         self._armed = 0
@@ -75,22 +75,14 @@ class Loop:
             start_ns: When the first arrival is due, on CLOCK_MONOTONIC.
             stopped: Called ten times a second; returns whether to give up.
         """
-        self._offset = _clock_offset()
-        self._start = start_ns + self._offset
-        self._timeline.shift(self._start)
-        self._timeline.advance(self._start)
+        self._begin(start_ns)
         self._next_due, self._next_count = self._next_bunch()
         self._align_timer()
-        exchange, timeline, waiting = self.exchange, self._timeline, self._waiting
+        exchange, waiting = self.exchange, self._waiting
         poll, clock = exchange.poll, time.time_ns
-        looked_at = max(clock(), self._start)
         while True:
             now = clock()
-            if now - looked_at > _STALL_NS:
-                self.longest_stall_ns = max(self.longest_stall_ns, now - looked_at)
-            looked_at = max(now, self._start)
-            if now >= timeline.ends_ns:
-                timeline.advance(now)
+            self._look(now)
             due = self._next_due
             if waiting:
                 self._dispatch_waiting()
@@ -101,18 +93,11 @@ class Loop:
             elif due <= now:
                 poll(0)
             elif exchange.urgent or waiting or due - now > _MAX_BLIND_NS:
-                if due != self._armed:
-                    self._timer.at(due - self._offset)
-                    self._armed = due
+                self._arm(due)
                 poll(0.1)
             else:
                 poll(0)
-                pause = due - clock()
-                if pause > _FOLDING_NS and timeline.current.unfolded > _FOLDED:
-                    timeline.current.fold()
-                    pause = due - clock()
-                if pause > 0:
-                    self._wait(due, pause)
+                self._pause(due)
             if now >= self._housekeeping and (stopped() or self._housekeep(now)):
                 return
 
@@ -123,9 +108,34 @@ class Loop:
         if self._periodic_timer is not None:
             self._periodic_timer.close()
 
-    def _wait(self, due: Nanoseconds, pause: Nanoseconds) -> None:
+    def _begin(self, start_ns: Nanoseconds) -> None:
+        """Let the timeline begin at an instant on CLOCK_MONOTONIC."""
+        self._offset = _clock_offset()
+        self._start = self._looked_at = start_ns + self._offset
+        self._timeline.shift(self._start)
+        self._timeline.advance(self._start)
+
+    def _look(self, now: Nanoseconds) -> None:
+        """Notice that the loop did not run, and that a second has ended."""
+        if now - self._looked_at > _STALL_NS:
+            self.longest_stall_ns = max(self.longest_stall_ns, now - self._looked_at)
+        self._looked_at = max(now, self._start)
+        if now >= self._timeline.ends_ns:
+            self._timeline.advance(now)
+
+    def _arm(self, instant: Nanoseconds) -> None:
+        """Let polling end at an instant."""
+        if instant != self._armed:
+            self._timer.at(instant - self._offset)
+            self._armed = instant
+
+    def _pause(self, due: Nanoseconds) -> None:
         """Wait until an arrival is due; for a short time, spinning costs less than sleeping."""
-        clock = time.time_ns
+        clock, second = time.time_ns, self._timeline.current
+        pause = due - clock()
+        if pause > _FOLDING_NS and second.unfolded > _FOLDED:
+            second.fold()
+            pause = due - clock()
         if self._periodic_timer is not None and pause > _SPIN_NS:
             self._periodic_timer.wait(due - self._offset)
             pause = due - clock()
@@ -206,11 +216,13 @@ class Loop:
     def _housekeep(self, now: Nanoseconds) -> bool:
         """Close seconds, fail overdue requests, follow the wall clock; returns whether the stage is over."""
         # once everything has been sent, the stage should end with its last response
-        period = _ENDING_NS if self._next_due is None else _HOUSEKEEPING_NS
+        end = self._timeline.end_ns
+        period = _ENDING_NS if now >= end else min(_HOUSEKEEPING_NS, end - now)
         self._housekeeping = now + min(period, self._overdue_period_ns)
         if now >= self._overdue_check:
             self._overdue_check = now + self._overdue_period_ns
             self.exchange.end_overdue(now)
+        self.exchange.hand_over()
         self._timeline.close(now)
         self._follow_clock()
         self._align_timer()
@@ -238,6 +250,7 @@ class Loop:
             self._waiting.clear()
         if self.exchange.in_flight or self._waiting or now < self._timeline.end_ns:
             return False
+        self.exchange.hand_over()
         self._timeline.close_all()
         return True
 
@@ -266,6 +279,8 @@ def _periodic_timer(order: WorkerOrder) -> PeriodicTimer | None:
 
     A quantum shorter than the gap makes no even grid; for gaps of a few microseconds the loop spins.
     """
+    if not order.rate:
+        return None
     gap_ns = round(order.workers * NS_PER_S / order.rate)
     period_ns = 0 if order.poisson else gap_ns
     if order.quantum_ns:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from runner.core.facts import ResponseSample
@@ -29,26 +28,17 @@ class Latency:
         values: Those not yet counted.
     """
 
-    __slots__ = ("_bins", "_counts", "_max_ns", "_total_ns", "add", "values")
+    __slots__ = ("_counts", "_max_ns", "_total_ns", "add", "values")
 
     def __init__(self) -> None:
         self.values: list[Nanoseconds] = []
         self.add: Callable[[Nanoseconds], None] = self.values.append
-        self._bins: array[int] | None = None
         self._counts: Counter[int] = Counter()
         self._total_ns = self._max_ns = 0
 
-    def bins(self) -> array[int]:
-        """Return the counts by whole microsecond below `FINE`, for a caller that counts there itself.
-
-        The caller passes the sum and the maximum to `total`.
-        """
-        if self._bins is None:
-            self._bins = array("Q", bytes(8 * FINE))
-        return self._bins
-
-    def total(self, total_ns: Nanoseconds, max_ns: Nanoseconds) -> None:
-        """Add the sum and the maximum of values that were counted elsewhere."""
+    def count(self, counts: Mapping[int, int], total_ns: Nanoseconds, max_ns: Nanoseconds) -> None:
+        """Add values that were counted elsewhere, by microsecond, with their sum and their maximum."""
+        self._counts.update(counts)
         self._total_ns += total_ns
         self._max_ns = max(self._max_ns, max_ns)
 
@@ -59,27 +49,19 @@ class Latency:
             return
         if min(values) < 0:
             values[:] = [max(value, 0) for value in values]
-        self.total(sum(values), max(values))
-        self._counts.update([(value + _HALF_US) // 1000 for value in values])
+        counts = Counter([(value + _HALF_US) // 1000 for value in values])
+        self.count(counts, sum(values), max(values))
         values.clear()
-
-    def _flush(self) -> None:
-        """Move all values and bins into the counts."""
-        self.fold()
-        if self._bins is not None:
-            self._counts.update({us: count for us, count in enumerate(self._bins) if count})
-            self._bins = None
 
     def merge(self, other: Latency) -> None:
         """Add the values of another one."""
-        self._flush()
-        other._flush()
-        self._counts.update(other._counts)
-        self.total(other._total_ns, other._max_ns)
+        self.fold()
+        other.fold()
+        self.count(other._counts, other._total_ns, other._max_ns)
 
     def to_wire(self) -> WireHistogram:
         """Return buckets, counts, sum and maximum."""
-        self._flush()
+        self.fold()
         counts: Counter[int] = Counter()
         for us, count in self._counts.items():
             counts[us if us < FINE else bucket(us)] += count

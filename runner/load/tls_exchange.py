@@ -191,8 +191,9 @@ class TlsConnection(Connection):
         layer: TlsLayer,
         *,
         measured: bool,
+        user: int,
     ) -> None:
-        super().__init__(sock, part, content, due, started, measured=measured)
+        super().__init__(sock, part, content, due, started, measured=measured, user=user)
         self.layer = layer
         self.ready = 0
         self.send, self.receive = layer.send, layer.receive
@@ -222,11 +223,12 @@ class TlsExchange(Exchange):
         started: Nanoseconds,
         *,
         measured: bool,
+        user: int,
     ) -> Connection:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = self._context.wrap_bio(incoming, outgoing, server_hostname=self._server_name)
         layer = TlsLayer(sock, tls, incoming, outgoing, self._space)
-        return TlsConnection(sock, part, content, due, started, layer, measured=measured)
+        return TlsConnection(sock, part, content, due, started, layer, measured=measured, user=user)
 
     def _finish_connect(self, connection: Connection) -> None:
         """Handle the end of TCP's handshake, or the next step of TLS's."""

@@ -26,6 +26,7 @@ from runner.load.exchange import Exchange
 from runner.load.loop import Loop
 from runner.load.messages import WorkerEnd, WorkerReady, encode
 from runner.load.tally import Tally
+from runner.load.user_loop import UserLoop
 from runner.load.worker_order import WorkerOrder, from_json, start_from_json
 
 _SPARE_FILES = 64
@@ -84,7 +85,7 @@ def _execute(order: WorkerOrder, commands: BinaryIO) -> bool:
         pipe.write(encode(tally.message(cpu_s=cpu_s, in_flight=loop.exchange.in_flight)))
         used[0] = now
 
-    loop = Loop(order, _arrivals(order), emit)
+    loop = UserLoop(order, emit) if order.most_users else Loop(order, _arrivals(order), emit)
     if type(loop.exchange) is Exchange:
         notes.append(_NOT_COMPILED)
     pipe.write(encode(WorkerReady(tuple(notes))))
@@ -135,7 +136,7 @@ def _sleep_exactly() -> None:
 
 def _raise_file_limit(order: WorkerOrder) -> str:
     """Allow as many sockets as may be open, lingering ones included; returns a note if that is impossible."""
-    needed = 2 * order.max_in_flight + _SPARE_FILES
+    needed = 2 * order.most_connections + _SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
     if soft == unlimited or soft >= needed:
@@ -151,7 +152,7 @@ def _raise_file_limit(order: WorkerOrder) -> str:
 
 
 def _end(loop: Loop) -> WorkerEnd:
-    loop.exchange.finish()
+    loop.exchange.hand_over()
     return WorkerEnd(
         unstamped=loop.exchange.unstamped,
         opened=loop.exchange.opened,

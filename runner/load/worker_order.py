@@ -41,7 +41,7 @@ class WorkerOrder(msgspec.Struct, frozen=True):
         address: As `socket.connect` takes it, already resolved.
         requests: What to send, at least one.
         new_connections: Whether each request opens a new connection.
-        rate: Arrivals per second of all workers together.
+        rate: Arrivals per second of all workers together; 0 in the closed model.
         warmup: Seconds.
         duration: Seconds.
         poisson: Whether arrivals are random.
@@ -53,6 +53,8 @@ class WorkerOrder(msgspec.Struct, frozen=True):
         timeout: Seconds from dispatch to the last byte.
         quantum_ns: Interval between bunches of arrivals; 0 for exact spacing.
         cpus: Processors to stay on; empty for any.
+        users: Users of all workers together when the stage begins; above 0 it is in the closed model.
+        users_to: Users at the window's end if their number changes linearly over the window.
         tls: How certificates are verified; None for plain HTTP.
         variables: Name to where its values come from.
     """
@@ -75,6 +77,18 @@ class WorkerOrder(msgspec.Struct, frozen=True):
     cpus: tuple[int, ...] = ()
     tls: Tls | None = None
     variables: dict[str, WorkerVariable] = {}
+    users: int = 0
+    users_to: int | None = None
+
+    @property
+    def most_users(self) -> int:
+        """The largest number of users at any time."""
+        return max(self.users, self.users_to or 0)
+
+    @property
+    def most_connections(self) -> int:
+        """How many requests this worker may have under way."""
+        return -(-self.most_users // self.workers) if self.most_users else self.max_in_flight
 
     def to_json(self) -> bytes:
         """Return the order as one line of JSON; bytes are in base64."""

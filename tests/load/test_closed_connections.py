@@ -86,6 +86,7 @@ class Idle:
 def test_a_request_on_a_connection_that_was_closed_before_is_sent_again(way, end, request_bytes):
     with Idle(way, end, requests=(request_of(request_bytes),)) as idle:
         idle.request()
+        idle.exchange.hand_over()
         second = idle.timeline.current
 
         assert (idle.exchange.resent, idle.exchange.stale, idle.connections) == (1, 0, 2)
@@ -99,6 +100,7 @@ def test_a_request_on_a_connection_that_was_closed_before_is_sent_again(way, end
 def test_what_must_not_be_repeated_fails_on_such_a_connection_and_is_counted(way, end, kind):
     with Idle(way, end, resend=False) as idle:
         idle.request()
+        idle.exchange.hand_over()
         second = idle.timeline.current
 
         assert (idle.exchange.resent, idle.exchange.stale, idle.connections) == (0, 1, 1)
