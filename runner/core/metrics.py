@@ -255,11 +255,11 @@ CROSS_CHECKED: Final = tuple(
 )
 """Metrics that two engines are compared in; connection times may differ."""
 
-_PATH: Final = re.compile(r"\s*([a-z0-9_]+)(?:\{[^{}]*\})?((?:\.[a-z0-9_]+)*)")
+_PATH: Final = r"\s*([a-z0-9_]+)(?:\{[^{}]*\})?((?:\.[a-z0-9_]+)*)"
 """A metric's path, which may have a selector after its first word: ``duration{request=order}.p95``."""
 
 
 def metric_of(expr: str) -> Metric | None:
     """Return the metric of a threshold such as ``duration.p95 < 50ms``; None for an unknown one."""
-    path = _PATH.match(expr)
+    path = re.match(_PATH, expr)
     return METRICS.get(path[1] + path[2]) if path else None

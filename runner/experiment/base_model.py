@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 FROM_FILE: Final = {"from_file": True}
 """The validation context of values from a file, where a time needs a unit."""
@@ -49,6 +49,27 @@ class SpecModel(BaseModel):
     def unused_keys(self) -> frozenset[str]:
         """Return the keys without a meaning beside the others; a written specification omits them."""
         return frozenset()
+
+
+class WhenUsed:
+    """Marks a model, in ``Annotated[Model, WhenUsed()]``, that is built for the first value of its type.
+
+    A specification uses few of the models, and to build all takes a tenth of the time to validate it.
+    """
+
+    MODEL: Final = "model"
+    """Key of the schema's metadata: the model, for the JSON Schema."""
+
+    def __get_pydantic_core_schema__(
+        self, source: type[SpecModel], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return a schema that leaves values to the model, whose errors have the same locations."""
+        del handler
+
+        def validate(value: Any, info: ValidationInfo) -> SpecModel:
+            return source.model_validate(value, context=info.context)
+
+        return core_schema.with_info_plain_validator_function(validate, metadata={self.MODEL: source})
 
 
 def is_from_file(info: ValidationInfo) -> bool:

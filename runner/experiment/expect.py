@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from runner.experiment.base_model import Conflict, SpecModel, conflict_if, invalid_value, refuse
+from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, invalid_value, refuse
 from runner.experiment.fields import AsWritten, Number, Text
 from runner.experiment.suggestions import display
 
@@ -22,24 +22,24 @@ VALUE_TAG: Final = "#value"
 RULES_TAG: Final = "#rules"
 """Tags that cannot be keys, because an error's location contains both."""
 
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_STATUS_CLASS: Final = re.compile(r"[2-5]xx")
+_HEADER_NAME: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
+_STATUS_CLASS: Final = r"[2-5]xx"
 _LOWEST, _HIGHEST = 200, 599
 _MAX_PATTERN: Final = 1000
 
 
 def header_name(name: str) -> str:
     """Return a name that a header can have, or raise a `PydanticCustomError` about it."""
-    if not _HEADER_NAME.fullmatch(name):
+    if not re.fullmatch(_HEADER_NAME, name):
         raise invalid_value(f"should be a header name, not {display(name)}")
     return name
 
 
 def _status(value: object) -> object:
     if isinstance(value, str):
-        if _STATUS_CLASS.fullmatch(value):
+        if re.fullmatch(_STATUS_CLASS, value):
             return value
-        hint = f"write {value.lower()}" if _STATUS_CLASS.fullmatch(value.lower()) else ""
+        hint = f"write {value.lower()}" if re.fullmatch(_STATUS_CLASS, value.lower()) else ""
         message = "should be a status code or one of 2xx, 3xx, 4xx and 5xx, not"
         raise invalid_value(f"{message} {display(value)}", hint)
     if not isinstance(value, int) or isinstance(value, bool):
@@ -98,7 +98,7 @@ StatusCode: TypeAlias = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": _LOWEST, "maximum": _HIGHEST},
-                {"type": "string", "pattern": f"^{_STATUS_CLASS.pattern}$"},
+                {"type": "string", "pattern": f"^{_STATUS_CLASS}$"},
             ]
         }
     ),
@@ -167,12 +167,12 @@ class HeaderRules(SpecModel):
 
 _JSON_VALUE: Final = {"type": ["string", "number", "boolean", "null", "array"]}
 JsonCheck: TypeAlias = Annotated[
-    Annotated[JsonRules, Tag(RULES_TAG)]
+    Annotated[JsonRules, WhenUsed(), Tag(RULES_TAG)]
     | Annotated[Any, BeforeValidator(_expected_json), WithJsonSchema(_JSON_VALUE), Tag(VALUE_TAG)],
     Discriminator(_kind_of_check),
 ]
 HeaderCheck: TypeAlias = Annotated[
-    Annotated[HeaderRules, Tag(RULES_TAG)] | Annotated[AsWritten, Tag(VALUE_TAG)],
+    Annotated[HeaderRules, WhenUsed(), Tag(RULES_TAG)] | Annotated[AsWritten, Tag(VALUE_TAG)],
     Discriminator(_kind_of_check),
 ]
 

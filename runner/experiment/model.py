@@ -12,7 +12,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from runner.core.codes import Limit
 from runner.core.units import Seconds
 from runner.experiment.app import App, Proxy
-from runner.experiment.base_model import Conflict, SpecModel, conflict_if, refuse
+from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.expect import Expect
 from runner.experiment.fields import Line, Name, Single, Text, Whole
 from runner.experiment.find import Find, FindStage
@@ -50,7 +50,7 @@ def _stage_tag(value: Any) -> str:
 
 
 AnyStage: TypeAlias = Annotated[
-    Annotated[Stage, Tag(STAGE_TAGS[Stage])] | Annotated[FindStage, Tag(STAGE_TAGS[FindStage])],
+    Annotated[Stage, Tag(STAGE_TAGS[Stage])] | Annotated[FindStage, WhenUsed(), Tag(STAGE_TAGS[FindStage])],
     Discriminator(_stage_tag),
 ]
 
@@ -104,7 +104,7 @@ class Configuration(SpecModel):
     prove: Annotated[bool, Field(strict=True)] = Field(
         False, description="Run a counter-experiment for each stage that reached a limit."
     )
-    thresholds: tuple[Threshold, ...] = Field(
+    thresholds: tuple[Annotated[Threshold, WhenUsed()], ...] = Field(
         (), max_length=100, description="Checked against every stage; exit code 99 when one fails."
     )
 

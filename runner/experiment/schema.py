@@ -10,6 +10,10 @@ import copy
 from collections.abc import Callable
 from typing import Any, Final
 
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from runner.experiment.base_model import WhenUsed
 from runner.experiment.model import Experiment
 from runner.experiment.overlay import SHARED
 from runner.experiment.quantities import format_time
@@ -20,7 +24,7 @@ _PARTIAL: Final = "Partial"
 
 def json_schema() -> dict[str, Any]:
     """Return the schema; JSON types only."""
-    schema = _everywhere(Experiment.model_json_schema(), _as_in_file)
+    schema = _everywhere(Experiment.model_json_schema(schema_generator=_WholeSchema), _as_in_file)
     definitions = schema["$defs"]
     whole = definitions.pop("Configuration")["properties"]
     definitions |= {_PARTIAL + name: _partial(body) for name, body in definitions.items()}
@@ -52,6 +56,32 @@ def json_schema() -> dict[str, Any]:
         "then": {"required": ["topology", "stages"], "properties": shared},
         "$defs": dict(sorted(definitions.items())),
     }
+
+
+def _model_in(schema: Any) -> Any:
+    """Return the model that a schema leaves values to, None if it does not."""
+    return schema.get("metadata", {}).get(WhenUsed.MODEL)
+
+
+class _WholeSchema(GenerateJsonSchema):
+    """Describes models that are built only when they are used as it describes the others."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Return False for a field whose value is a model, which has a title of its own."""
+        return _model_in(schema) is None and super().field_title_should_be_set(schema)
+
+    def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:
+        """Return a reference to the definition of such a model."""
+        model = _model_in(schema)
+        if model is None:
+            return super().function_plain_schema(schema)
+        model.model_rebuild()
+        built = model.__pydantic_core_schema__
+        parts = built["definitions"] if built["type"] == "definitions" else []
+        whole = built["schema"] if parts else built
+        ref = f"{model.__module__}.{model.__qualname__}:{id(model)}"
+        reference = core_schema.definition_reference_schema(ref)
+        return self.generate_inner(core_schema.definitions_schema(reference, [*parts, {**whole, "ref": ref}]))
 
 
 def _everywhere(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

@@ -19,15 +19,15 @@ from runner.experiment.quantities import MIB, SIZE_UNITS, TIME_UNITS, parse_quan
 from runner.experiment.suggestions import did_you_mean, display, join_words
 
 _LATENCY_NAMES: Final = tuple(latency.name for latency in LATENCIES)
-_SYNTAX: Final = re.compile(
+_SYNTAX: Final = (
     r"(?P<head>[^\s<>=!≤≥{}]{1,60})(?:\{(?P<selector>[^{}]{0,100})\})?(?P<tail>[^\s<>=!≤≥{}]{0,60})"
     r"\s{0,9}(?P<op>[<>=!≤≥]{1,3}+)\s{0,9}(?P<bound>\S.{0,60})"
 )
 _LABEL: Final = "request"
-_SELECTOR: Final = re.compile(r"\s{0,9}([a-z_]{1,20})\s{0,9}=\s{0,9}([a-z0-9-]{1,48})\s{0,9}")
+_SELECTOR: Final = r"\s{0,9}([a-z_]{1,20})\s{0,9}=\s{0,9}([a-z0-9-]{1,48})\s{0,9}"
 _OPERATORS: Final = ("<", "<=", ">", ">=", "==")
 _COMMON_OPERATORS: Final = {"=": "==", "=<": "<=", "=>": ">=", "≤": "<=", "≥": ">=", "===": "=="}
-_NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
+_NUMBER: Final = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
 _NUMBER_OF: Final = {
     Dimension.CORES: "a number of cores, such as 1.5",
     Dimension.RATE: "requests per second, such as 3900",
@@ -86,7 +86,7 @@ def _metric_pattern(metric: str) -> str:
 
 def parse_threshold(text: str) -> dict[str, object]:
     """Return the fields of a `Threshold`, or raise a `PydanticCustomError` about the text."""
-    matched = _SYNTAX.fullmatch(text.strip())
+    matched = re.fullmatch(_SYNTAX, text.strip())
     if matched is None:
         raise invalid_value(f"should be 'metric < bound', such as 'duration.p95 < 50ms', not {display(text)}")
     metric, op = matched["head"] + matched["tail"], matched["op"]
@@ -110,7 +110,7 @@ def _request(metric: str, head: str, selector: str | None) -> str:
         return ""
     word, _, rest = metric.partition(".")
     example = f"{word}{{{_LABEL}=NAME}}{rest and '.'}{rest}"
-    matched = _SELECTOR.fullmatch(selector)
+    matched = re.fullmatch(_SELECTOR, selector)
     if matched is None or head != word:
         raise invalid_value(f"the selector should be written as {example}")
     if matched[1] != _LABEL:
@@ -159,7 +159,7 @@ def _bound(metric: str, text: str) -> float:
 
 def _share(metric: str, text: str) -> float:
     number = text.removesuffix("%").rstrip()
-    if not _NUMBER.fullmatch(number):
+    if not re.fullmatch(_NUMBER, number):
         requirement = f"{metric} should be compared with a share, such as 99% or 0.99"
         raise invalid_value(f"{requirement}, not {display(text)}")
     if text.endswith("%"):
@@ -171,6 +171,6 @@ def _share(metric: str, text: str) -> float:
 
 
 def _number(metric: str, text: str, dimension: Dimension) -> float:
-    if not _NUMBER.fullmatch(text):
+    if not re.fullmatch(_NUMBER, text):
         raise invalid_value(f"{metric} should be compared with {_NUMBER_OF[dimension]}, not {display(text)}")
     return float(text)

@@ -6,13 +6,14 @@ Other packages use the members that all kinds have, and never check the kind; on
 """
 
 import shlex
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 from runner.experiment import app as checks
 from runner.experiment.app import App, Proxy, Replicas
-from runner.experiment.base_model import Conflict, SpecModel, conflict_if, refuse
+from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.fields import Processors, Text, UrlPath, Whole
 from runner.experiment.url import HttpUrl
 
@@ -42,7 +43,7 @@ class _StartedTopology(BaseTopology):
     resolve: ClassVar[Literal["first"]] = "first"
     app: App = Field(description="The application under test and how to start it.")
     replicas: Replicas = Field(1)
-    proxy: Proxy | None = Field(None)
+    proxy: Annotated[Proxy, WhenUsed()] | None = Field(None)
 
     @property
     def can_add_replicas(self) -> bool:
@@ -60,7 +61,9 @@ class ProcessTopology(_StartedTopology):
     build_folder: ClassVar[None] = None
     kind: Literal["process"] = Field(description="Processes on this host.")
     replicas: Replicas = Field(1, description="Number of processes; more than one requires a proxy.")
-    proxy: Proxy | None = Field(None, description="Nginx (from PATH) in front of the replicas.")
+    proxy: Annotated[Proxy, WhenUsed()] | None = Field(
+        None, description="Nginx (from PATH) in front of the replicas."
+    )
     cpus: Processors = Field(
         (), description="Processors that the app and the proxy are bound to; empty = any.", examples=[[1]]
     )
@@ -106,7 +109,7 @@ class DockerTopology(_StartedTopology):
 
     kind: Literal["docker"] = Field(description="Containers on a Docker Engine.")
     replicas: Replicas = Field(1, description="Number of containers; more than one requires a proxy.")
-    proxy: Proxy | None = Field(None, description="Nginx in its own container.")
+    proxy: Annotated[Proxy, WhenUsed()] | None = Field(None, description="Nginx in its own container.")
     network: Literal["bridge", "host"] = Field(
         "bridge", description="bridge = a separate network for the run; host = the host's network namespace."
     )
@@ -203,7 +206,7 @@ class ExternalTopology(BaseTopology):
         description="Which of the host's addresses load goes to: first = the first one that accepts a "
         "connection; all = all of them in turn, with engine builtin.",
     )
-    tls: Certificates | None = Field(
+    tls: Annotated[Certificates, WhenUsed()] | None = Field(
         None,
         description="Certificate verification for an https url; by default the system's CAs are trusted.",
     )
@@ -237,6 +240,16 @@ def _times(replicas: int) -> str:
     return f" {replicas} times" if replicas > 1 else ""
 
 
-Topology: TypeAlias = Annotated[
-    ProcessTopology | DockerTopology | ExternalTopology, Field(discriminator="kind")
-]
+class _ByKind:
+    """Tells the models of a union apart by their `kind`, and builds each when it is used."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema of a discriminated union."""
+        kinds = {get_args(model.model_fields["kind"].annotation)[0]: model for model in get_args(source)}
+        choices = {
+            kind: handler.generate_schema(Annotated[model, WhenUsed()]) for kind, model in kinds.items()
+        }
+        return core_schema.tagged_union_schema(choices, "kind", from_attributes=True)
+
+
+Topology: TypeAlias = Annotated[ProcessTopology | DockerTopology | ExternalTopology, _ByKind()]

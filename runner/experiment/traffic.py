@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from runner.core.units import Seconds
-from runner.experiment.base_model import Conflict, SpecModel, conflict_if, refuse
+from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.expect import Expect
 from runner.experiment.fields import Line, Number, Processors, Whole, Workers
 from runner.experiment.quantities import HOUR, MINUTE, Time, format_time
@@ -21,7 +21,7 @@ class Load(SpecModel):
     """How the load is offered."""
 
     engine: Literal["builtin", "k6"] = Field("builtin", description="Load generator.")
-    variables: dict[VariableName, Variable] = Field(
+    variables: dict[VariableName, Annotated[Variable, WhenUsed()]] = Field(
         default_factory=dict,
         max_length=MAX_VARIABLES,
         description="Values that ${name} inserts in path, query, headers and body; $${ is a literal ${. A "
@@ -34,7 +34,7 @@ class Load(SpecModel):
         validate_default=True,
         description="Criteria for a successful response; all other responses are failures.",
     )
-    requests: tuple[NamedRequest, ...] = Field(
+    requests: tuple[Annotated[NamedRequest, WhenUsed()], ...] = Field(
         (),
         min_length=1,
         max_length=MAX_REQUESTS,

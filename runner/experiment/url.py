@@ -16,8 +16,8 @@ from runner.experiment.base_model import invalid_value
 from runner.experiment.fields import Text
 from runner.experiment.suggestions import display
 
-_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})?|\[[0-9A-Fa-f:.]{2,45}\]")
-_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
+_HOST: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})?|\[[0-9A-Fa-f:.]{2,45}\]"
+_NUMBER: Final = r"(?i)[0-9]+|0x[0-9a-f]*"
 
 
 def literal(host: str) -> IPv4Address | IPv6Address | None:
@@ -71,7 +71,7 @@ def _check_parts(url: str) -> None:
     if "?" in url or "#" in url:
         raise invalid_value("should not contain a query or fragment", "put the query in load.request.path")
     host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.removesuffix(":")
-    if port == 0 or not _HOST.fullmatch(host):
+    if port == 0 or not re.fullmatch(_HOST, host):
         raise invalid_value(f"should be http://HOST:PORT, not {display(url)}")
     _check_host(host)
 
@@ -82,7 +82,7 @@ def _check_host(host: str) -> None:
     Some programs read a number that is not a dotted address as an address, others look it up as a name.
     """
     address = literal(host)
-    is_address = host.startswith("[") or _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2])
+    is_address = host.startswith("[") or re.fullmatch(_NUMBER, host.rstrip(".").rpartition(".")[2])
     if is_address and address is None:
         hint = "write it as four numbers, such as 127.0.0.1"
         raise invalid_value(f"{display(host)} is not a valid address", hint)
@@ -93,7 +93,7 @@ def _check_host(host: str) -> None:
 
 def _host(host: str) -> str:
     """Return a host of ``load.allow_hosts`` in the form of `plain_host`."""
-    if not _HOST.fullmatch(host) and literal(host) is None:
+    if not re.fullmatch(_HOST, host) and literal(host) is None:
         raise invalid_value(f"should be a host name or address without scheme and port, not {display(host)}")
     _check_host(host)
     return plain_host(host)

@@ -17,9 +17,9 @@ CROSS_FIELD: Final = frozenset({"missing", "union_tag_not_found", CONFLICT})
 """Errors about several keys or missing ones; the merged configuration may not have them."""
 
 _IGNORED: Final = frozenset({"default_factory_not_called"})
-_QUOTED: Final = re.compile(r"'([^']*)'")
-_PLAIN_NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,9})?")
-_INDEX: Final = re.compile(r"\[[0-9]+\]")
+_QUOTED: Final = r"'([^']*)'"
+_PLAIN_NUMBER: Final = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
+_INDEX: Final = r"\[[0-9]+\]"
 _TYPES: Final = {
     "model_type": "a mapping of keys to values",
     "model_attributes_type": "a mapping of keys to values",
@@ -120,11 +120,11 @@ def _wrong_length(key: str, comparison: str, unit: str, context: Mapping[str, An
 
 def _not_a_choice(kind: str, value: Any, context: Mapping[str, Any]) -> tuple[str, str]:
     if kind == "union_tag_invalid":
-        tag, kinds = context["tag"], _QUOTED.findall(context["expected_tags"])
+        tag, kinds = context["tag"], re.findall(_QUOTED, context["expected_tags"])
         message = f"unknown kind {display(tag)}; this version supports {join_words(kinds, 'and')}"
         return message, did_you_mean(tag, kinds)
     expected = context["expected"]
-    choices = _QUOTED.findall(expected) or [expected]
+    choices = re.findall(_QUOTED, expected) or [expected]
     hint = did_you_mean(value, choices) if isinstance(value, str) else ""
     return f"should be {join_words(choices)}, not {display(value)}", hint
 
@@ -134,7 +134,7 @@ def _type_hint(kind: str, value: Any) -> str:
         return "put it in quotes"
     if kind in {"int_type", "float_type"} and isinstance(value, str):
         bare = value.strip().lstrip("0").replace(",", "").replace("_", "")
-        return f"write {bare}" if _PLAIN_NUMBER.fullmatch(bare) else ""
+        return f"write {bare}" if re.fullmatch(_PLAIN_NUMBER, bare) else ""
     if kind == "tuple_type" and not isinstance(value, dict):
         return "write [a, b], or one line with '- ' per entry"
     return ""
@@ -182,7 +182,7 @@ def _known_keys(location: Sequence[str | int]) -> list[str]:
 def _elsewhere(key: str, here: str) -> str:
     """Return a hint for a known key in the wrong place, or an empty string."""
     paths = (f"{path}.{name}" for path, name in _all_keys(Configuration, "") if name == key and path)
-    other = next((path for path in paths if not _INDEX.sub("", here).endswith(path)), None)
+    other = next((path for path in paths if not re.sub(_INDEX, "", here).endswith(path)), None)
     return f"did you mean {other}?" if other else ""
 
 
