@@ -72,6 +72,10 @@ class Provenance:
         """Keep the end of the output of a part of a configuration's stack; its next stack replaces it."""
         self._write(f"{LOGS}/{configuration}/{name}.log", content)
 
+    def log_folder(self, configuration: str) -> Path:
+        """Return where the output of a configuration's stack is kept."""
+        return self.folder.path / PROVENANCE / LOGS / configuration
+
     def _write(self, name: str, content: bytes) -> None:
         with suppress(OutputError):
             self.folder.write(f"{PROVENANCE}/{name}", content)

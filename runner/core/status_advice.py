@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -11,30 +12,46 @@ from runner.core.results import Stage
 SERVER_ERROR: Final = 500
 OTHER_STATUSES: Final = "other"
 """In results, what stands for the codes beyond those that are counted one by one."""
-_CHECK: Final = "check the request and its expect in load"
-_NOT_FOLLOWED: Final = (
-    "redirects are not followed: request the address that this one leads to, or accept the status in "
-    "load.expect.status"
-)
+_KEYS: Final = {
+    "both": "the request and its expect in load",
+    "path": "the path of the request in load",
+    "method": "the method of the request in load",
+    "parts": "the query, headers and body of the request in load",
+    "headers": "the headers of the request",
+    "body": "the body of the request in load",
+    "status": "load.expect.status",
+}
+"""What advice is about, in a specification with one request."""
+_NAMED_KEYS: Final = {
+    "both": "{0} and its expect",
+    "path": "{0}.path",
+    "method": "{0}.method",
+    "parts": "the query, headers and body of {0}",
+    "headers": "{0}.headers",
+    "body": "the body of {0}",
+    "status": "{0}.expect.status",
+}
+"""The same in a mix, where {0} is the request."""
+_CHECK: Final = "check {both}"
 _BY_CLASS: Final = {
-    2: "accept the status in load.expect.status if it means success",
-    3: _NOT_FOLLOWED,
+    2: "accept the status in {status} if it means success",
+    3: "redirects are not followed: request the address that this one leads to, or accept the status in "
+    "{status}",
     4: _CHECK,
     5: "read the service's log for these requests",
 }
 _BY_STATUS: Final = {
-    304: "remove the request's If-None-Match and If-Modified-Since headers, or accept the status in "
-    "load.expect.status",
-    400: "check the query, headers and body of the request in load",
-    401: "send valid credentials in the headers of the request",
-    403: "send credentials that allow it in the headers of the request, or change the service's access rules",
-    404: "check the path of the request in load",
-    405: "check the method of the request in load",
-    407: "send valid credentials for the proxy in the headers of the request",
-    410: "check the path of the request in load",
+    304: "remove If-None-Match and If-Modified-Since from {headers}, or accept the status in {status}",
+    400: "check {parts}",
+    401: "send valid credentials in {headers}",
+    403: "send credentials that allow it in {headers}, or change the service's access rules",
+    404: "check {path}",
+    405: "check {method}",
+    407: "send valid credentials for the proxy in {headers}",
+    410: "check {path}",
     413: "send a smaller body, or raise the service's limit",
-    415: "set the body's Content-Type in the headers of the request",
-    422: "check the body of the request in load",
+    415: "set the body's Content-Type in {headers}",
+    422: "check {body}",
     429: "the service limits the rate of requests: raise its limit for the test, or offer a lower rate",
     502: "the proxy received no valid response from the app: read both logs for these requests",
     503: "the service was overloaded or not ready: read its log for these requests, or offer a lower rate",
@@ -51,28 +68,79 @@ _HEADERS: Final = {
 """By status, or by class: the header that says more."""
 
 
-def status_advice(status: int, sample: ResponseSample | None = None, app_output: Sequence[str] = ()) -> str:
+def status_advice(
+    status: int,
+    sample: ResponseSample | None = None,
+    app_output: Sequence[str] = (),
+    *,
+    request: str = "",
+    path: str = "",
+) -> str:
     """Return what to do, without capital and full stop.
 
     Args:
         status: Status code; 0 for several.
         sample: A response with this status, which may say more.
-        app_output: The last lines that the app has written; quoted for 5xx.
+        app_output: The last lines that the app has written; one is quoted for 5xx.
+        request: The request's name in a mix, where a line of the app may be about another request.
+        path: That request's path, which tells lines about it from others; empty if it is not known.
     """
-    text = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, _CHECK)
+    text = advice(_BY_STATUS.get(status) or _BY_CLASS.get(status // 100, _CHECK), request)
     name, title = _HEADERS.get(status) or _HEADERS.get(status // 100, ("", ""))
     headers: Mapping[str, str] = dict(sample.headers) if sample else {}
     if value := headers.get(name):
         text += f" ({title}: {value})"
-    if status >= SERVER_ERROR and app_output:
-        text += f"; the app's last output: {app_output[-1]}"
-    return text
+    return text + (_quoted(app_output, request, path) if status >= SERVER_ERROR and app_output else "")
 
 
-def stage_advice(stage: Stage, status: str) -> str:
-    """Return what to do about a status of a stage; `status` is a key of its requests' statuses."""
+def advice(template: str, request: str = "") -> str:
+    """Return advice with the keys of the only request, or of one of a mix, in place of its fields."""
+    key = f"load.requests[{request}]"
+    return template.format_map(
+        {name: words.format(key) for name, words in _NAMED_KEYS.items()} if request else _KEYS
+    )
+
+
+def check_request(request: str = "") -> str:
+    """Return advice for a failure that is no status."""
+    return advice(_CHECK, request)
+
+
+def _quoted(app_output: Sequence[str], request: str, path: str) -> str:
+    """Return the last line of the app about a request; without one, its last line, named as such."""
+    if not request:
+        return f"; the app's last output: {app_output[-1]}"
+    if path and (lines := [line for line in app_output if is_about(line, path)]):
+        return f"; the app's last output about it: {lines[-1]}"
+    return f"; the last line of the app's log, which may be about another request: {app_output[-1]}"
+
+
+def is_about(line: str, path: str) -> bool:
+    """Return whether a line of a log contains a path, in which each ``${...}`` stands for anything."""
+    fixed = [re.escape(part) for part in re.split(r"\$\{[^}]*\}", path.partition("?")[0])]
+    pattern = r"(?<![\w/.%-])" + r"[^\s/?]*".join(fixed) + r"(?![\w/.%-])"
+    return re.search(pattern, line) is not None
+
+
+def stage_advice(stage: Stage, status: str, *, request: str = "", path: str = "") -> str:
+    """Return what to do about a status of a stage, or of one request of it.
+
+    Args:
+        stage: The whole stage.
+        status: A key of the requests' statuses.
+        request: Of a mix: the request that it is about; by default the one that received it most often.
+        path: As for `status_advice`.
+    """
+    name = request or _most_often(stage, status)
     code = int(status) if status.isdecimal() else 0
-    return status_advice(code, stage.sample_of_status(status), stage.app_output)
+    sample = (stage.part(name) if name else stage).sample_of_status(status)
+    return status_advice(code, sample, stage.app_output, request=name, path=path)
+
+
+def _most_often(stage: Stage, status: str) -> str:
+    """Return the request of a mix that received a status most often; empty without a mix."""
+    counts = {name: (part.requests.statuses or {}).get(status, 0) for name, part in stage.parts.items()}
+    return max(counts, key=lambda name: counts[name], default="")
 
 
 def describe_sample(sample: ResponseSample) -> str:

@@ -109,7 +109,7 @@ def _section(configuration: ConfigurationResults) -> dict[str, object]:
         "replicas": replicas(stages),
         "requests": request_tables.results_by_request(stages),
         "failures": request_tables.failures_by_request(stages),
-        "failed_responses": tables.failed_responses(stages),
+        "failed_responses": tables.failed_responses(stages, _paths(configuration.load)),
         "repeats": repeats(configuration),
         "thresholds": tables.thresholds(stages),
         "searches": capacity.searches(configuration),
@@ -149,6 +149,10 @@ def _load(load: LoadSummary) -> Markdown:
         *(load.arrivals, load.max_in_flight, load.when_full, number_format.seconds(load.timeout_s)),
         _requests(load),
     )
+
+
+def _paths(load: LoadSummary) -> dict[str, str]:
+    return {request.name: request.path for request in load.requests or ()}
 
 
 def _requests(load: LoadSummary) -> Markdown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from runner.core.codes import Role, StageStatus
@@ -164,13 +165,18 @@ def outcomes(configurations: Sequence[ConfigurationResults]) -> Markdown:
     return table(head, rows)
 
 
-def failed_responses(stages: Sequence[Stage]) -> Markdown:
-    """Return how many responses had each status that is not accepted, with an example and what to do."""
+def failed_responses(stages: Sequence[Stage], paths: Mapping[str, str] = MappingProxyType({})) -> Markdown:
+    """Return how many responses had each status that is not accepted, with an example and what to do.
+
+    Args:
+        stages: Of one configuration.
+        paths: Of a mix: name of a request to its path.
+    """
     rows = [
         [stage.title, code(name) if name else NOT_APPLICABLE, *row]
         for stage in stages
         for name, part in _each_request(stage)
-        for row in (*_by_status(part), *_other_samples(part))
+        for row in (*_by_status(stage, part, name, paths.get(name, "")), *_other_samples(part))
     ]
     head = ["Stage", "Request", "Outcome", "Requests", "First response", "What to do"]
     if not any(stage.parts for stage in stages):
@@ -184,12 +190,13 @@ def _each_request(stage: Stage) -> list[tuple[str, Stage]]:
     return [(name, stage.part(name)) for name in stage.parts] or [("", stage)]
 
 
-def _by_status(stage: Stage) -> Iterator[list[str]]:
+def _by_status(stage: Stage, part: Stage, request: str, path: str) -> Iterator[list[str]]:
     """Yield a row for each of the most frequent statuses, and one for all others."""
-    counts = sorted((stage.requests.statuses or {}).items(), key=lambda item: -item[1])
+    counts = sorted((part.requests.statuses or {}).items(), key=lambda item: -item[1])
     for status, count in counts[:_STATUSES_SHOWN]:
-        shown = _shown(stage.sample_of_status(status))
-        yield [status, number_format.count(count), shown, stage_advice(stage, status)]
+        shown = _shown(part.sample_of_status(status))
+        what_to_do = stage_advice(stage, status, request=request, path=path)
+        yield [status, number_format.count(count), shown, what_to_do]
     if rest := counts[_STATUSES_SHOWN:]:
         total = number_format.count(sum(count for _, count in rest))
         yield [f"{len(rest)} more", total, NOT_APPLICABLE, NOT_APPLICABLE]

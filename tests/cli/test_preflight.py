@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from runner.core.facts import ResponseSample
+from runner.core.status_advice import status_advice
 from tests.cli.conftest import app_command, leftovers
 from tests.cli.test_execute import only_stage, results_of
 from tests.servers.scripted import scripted
@@ -203,3 +205,89 @@ def test_an_archive_and_an_interrupted_run_keep_the_choice(cli):
     assert json.loads((cli.folder / "run" / "run.json").read_text())["preflight"] is False
     done = cli.in_process("verify", next((cli.folder / "run").glob("*.zip")))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+MIX = [
+    {"name": "search", "path": "/search"},
+    {"name": "order", "path": "/orders", "method": "POST", "body": "{}"},
+    {"name": "pay", "path": "/pay"},
+    {"name": "list", "path": "/list", "expect": {"body_contains": "items"}},
+]
+
+
+def test_every_request_of_a_mix_is_tried_and_all_that_fail_are_listed_with_their_own_advice(cli):
+    responses = {
+        b"GET /search": b"HTTP/1.1 404 No\r\nContent-Length: 7\r\n\r\nnothing",
+        b"POST /orders": REDIRECT,
+        b"GET /pay": GOOD,
+        b"GET /list": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnone",
+    }
+    location = (("location", "/login"),)
+    seen = []
+
+    def server(client, request) -> None:
+        key = next(start for start in responses if request.startswith(start))
+        seen.append(key)
+        client.sendall(responses[key])
+
+    done = run(cli, server, requests=MIX)
+
+    assert done.returncode == 3
+    assert seen == list(responses)
+    lines = [line.strip() for line in done.stderr.splitlines()]
+    assert "error: 3 of 4 requests, each sent once before the load, failed their checks" in lines
+    for line in (
+        "GET /search (request search): the status is 404, and "
+        + "load.requests[search].expect.status accepts 200",
+        "received: body: nothing",
+        "what to do: check load.requests[search].path",
+        "POST /orders (request order): the status is 302, and load.requests[order].expect.status accepts 200",
+        "what to do: " + status_advice(302, ResponseSample("bad_status", 302, location), request="order"),
+        "GET /list (request list): the body of the response is not as body_contains of expect says",
+        "what to do: check load.requests[list] and its expect, and the service's log",
+    ):
+        assert line in lines
+    assert "/pay" not in done.stderr
+
+
+MIXED = CRASHING.replace(
+    """print("no table with the token", os.environ["TOKEN"], flush=True)""",
+    """print("crash of" if self.path == "/a" else "no table for", self.path, flush=True)""",
+)
+
+
+@pytest.fixture
+def crashing(cli, monkeypatch):
+    monkeypatch.setenv("TOKEN", TOKEN)
+    script = cli.folder / "crashing.py"
+    script.write_text(MIXED)
+    app = {"command": [sys.executable, str(script), "{port}"], "env_from": ["TOKEN"], "health": "/healthz"}
+    requests = [{"name": name, "path": f"/{name}"} for name in ("a", "b", "healthz")]
+    return cli.write(topology={"kind": "process", "app": app}, stages=STAGES, load={"requests": requests})
+
+
+def test_what_the_app_wrote_is_quoted_beside_the_request_that_it_wrote_it_for(cli, crashing):
+    done = cli("execute", crashing, "--out", "run")
+
+    about_a, _, about_b = done.stderr.partition("GET /a (request a)")[2].partition("GET /b (request b)")
+    assert done.returncode == 3
+    assert "crash of /a" in about_a
+    assert "no table for" not in about_a
+    assert "no table for /b" in about_b
+    assert "crash of" not in about_b
+    logs = cli.folder / "run" / "provenance" / "logs" / "tiny"
+    assert f"the app's whole output: {logs.relative_to(cli.folder)}" in done.stderr
+    assert "crash of /a" in (logs / "app.log").read_text()
+
+
+def test_the_report_of_a_mix_quotes_a_line_about_the_request_or_calls_it_the_last_line(cli, crashing):
+    done = cli("execute", crashing, "--out", "run", "--no-preflight")
+
+    assert done.returncode == 0, done.stderr
+    report = (cli.folder / "run" / "report.md").read_text()
+    rows = [line for line in report.splitlines() if line.startswith("| 40 RPS") and "| 500 " in line]
+    a, b = sorted(rows)
+    assert "the app's last output about it: crash of /a" in a
+    assert "the app's last output about it: no table for /b" in b
+    advice = only_stage(cli.folder / "run")["verdict"]["findings"][0]["advice"]
+    assert "; the last line of the app's log, which may be about another request: " in advice

@@ -3,7 +3,7 @@
 import pytest
 
 from runner.core.facts import ResponseSample
-from runner.core.status_advice import describe_sample, status_advice
+from runner.core.status_advice import describe_sample, is_about, status_advice
 
 HEADERS = (
     ("allow", "PUT"), ("location", "/login"), ("proxy-authenticate", "Negotiate"), ("retry-after", "7"),
@@ -59,3 +59,55 @@ def test_a_sample_is_described_in_one_line():
 
     assert describe_sample(sample) == "location: /login; body: moved"
     assert describe_sample(ResponseSample("bad_status", 500)) == ""
+
+
+@pytest.mark.parametrize("status", [0, *range(100, 600), 999])
+def test_advice_for_a_request_of_a_mix_names_no_key_of_a_single_request(status):
+    text = status_advice(status, request="order")
+
+    assert "in load" not in text.replace("in load.requests[order]", "")
+    assert "load.expect" not in text
+    assert "of the request" not in text.replace("rate of requests", "")
+
+
+@pytest.mark.parametrize(
+    ("status", "key"),
+    [
+        (302, "load.requests[order].expect.status"),
+        (401, "load.requests[order].headers"),
+        (404, "load.requests[order].path"),
+        (405, "load.requests[order].method"),
+        (418, "load.requests[order] and its expect"),
+    ],
+)
+def test_advice_for_a_request_of_a_mix_names_its_key(status, key):
+    assert key in status_advice(status, request="order")
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "about"),
+    [
+        ("GET /orders HTTP/1.1 500", "/orders", True),
+        ("GET /orders?q=1 500", "/orders?q=${n}", True),
+        ("error in /orders/17: no stock", "/orders/${id}", True),
+        ("error in /orders/17: no stock", "/orders", False),
+        ("error in /v1/orders", "/orders", False),
+        ("GET / 500", "/", True),
+        ("GET /orders 500", "/", False),
+        ("no stock", "/orders", False),
+    ],
+)
+def test_a_line_is_about_a_request_if_it_contains_its_whole_path(line, path, about):
+    assert is_about(line, path) is about
+
+
+def test_a_line_that_cannot_be_attributed_is_called_the_last_line_of_the_log():
+    output = ("crash of /orders", "crash of /search")
+
+    about_it = status_advice(500, None, output, request="order", path="/orders")
+    unknown = status_advice(500, None, output, request="pay", path="/pay")
+
+    assert about_it.endswith("; the app's last output about it: crash of /orders")
+    assert unknown.endswith(
+        "; the last line of the app's log, which may be about another request: crash of /search"
+    )

@@ -8,7 +8,7 @@ from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, 
 from runner.core.codes import Confidence, Limit, Role
 from runner.core.metrics import lost_share
 from runner.core.results import Evidence, Finding, Requests, RuledOut, Stage
-from runner.core.status_advice import stage_advice
+from runner.core.status_advice import check_request, stage_advice
 
 ACHIEVED: Final = 0.99
 TOLERATED_ERRORS: Final = 0.01
@@ -18,7 +18,7 @@ _REFUSED: Final = frozenset(
     {"bad_status", "bad_header", "bad_body", "protocol", "closed_early", "connect_refused", "reset"}
 )
 _CLOSED: Final = frozenset({"closed_early", "reset"})
-_ADVICE: Final = "check the request and its expect in load, then read the service's log for these requests"
+_ADVICE: Final = "{}, then read the service's log for these requests"
 _CLOSED_ADVICE: Final = (
     "the server closed connections without a response: read its log for these requests; if it closes idle "
     "connections, raise its keep-alive timeout"
@@ -80,9 +80,20 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
                 *(Evidence(f"status {code}", count, "responses") for code, count in statuses[:_SHOWN]),
                 *_by_request(stage),
             ),
-            stage_advice(stage, status) if status else _CLOSED_ADVICE if worst in _CLOSED else _ADVICE,
+            _advice(stage, name, worst, status),
         )
     )
+
+
+def _advice(stage: Stage, request: str, kind: str, status: str) -> str:
+    """Return what to do about the most frequent failure, of one request of a mix if only that one has it."""
+    if status:
+        return stage_advice(stage, status, request=request)
+    if kind in _CLOSED:
+        return _CLOSED_ADVICE
+    counts = {name: part.requests.failures.get(kind, 0) for name, part in stage.parts.items()}
+    most = max(counts, key=lambda name: counts[name], default="")
+    return _ADVICE.format(check_request(request or most))
 
 
 def _refused_most(stage: Stage) -> tuple[str, Requests]:

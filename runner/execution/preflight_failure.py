@@ -1,0 +1,123 @@
+"""The error for requests that fail before the load: each with its reason, advice, and the app's output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from runner.core.errors import PreflightFailed
+from runner.core.facts import ResponseSample
+from runner.core.status_advice import SERVER_ERROR, check_request, describe_sample, status_advice
+from runner.core.units import Seconds
+from runner.experiment.model import Load, NamedRequest
+
+PATIENCE_S: Final[Seconds] = 10.0
+"""A service may respond to its first request more slowly: what it sends is checked, not how fast it is."""
+SKIP: Final = "--no-preflight runs the load anyway"
+_NO_RESPONSE: Final = {
+    "connect_refused": "the connection was refused",
+    "connect_timeout": "no connection was possible in time",
+    "reset": "the connection was reset",
+    "closed_early": "the connection was closed before the response was complete",
+    "timeout": "there was no complete response within {patience_s:g} s",
+    "protocol": "the response is not valid HTTP/1.1",
+    "bad_header": "a header of the response is not as expect.headers says",
+    "bad_body": "the body of the response is not as {body_checks} of expect says",
+    "no_port": "no local port was free",
+    "no_fd": "the limit of open files was reached",
+}
+_SHOWN: Final = 20
+_LINES_OF_EACH: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRequest:
+    """A request that failed its checks.
+
+    Attributes:
+        load: With this request alone.
+        kind: A failure kind.
+        sample: The response, in part; None without one.
+        app_output: What the app wrote meanwhile, secrets masked.
+    """
+
+    load: Load
+    kind: str
+    sample: ResponseSample | None
+    app_output: Sequence[str]
+
+    @property
+    def status(self) -> int:
+        """Status code; 0 without one."""
+        return self.sample.status if self.sample else 0
+
+    @property
+    def quoted(self) -> Sequence[str]:
+        """What the app wrote, where that can explain the failure."""
+        return self.app_output if self.kind != "bad_status" or self.status >= SERVER_ERROR else ()
+
+
+def preflight_failed(failed: Sequence[FailedRequest], *, of: int, logs: Path | None) -> PreflightFailed:
+    """Return the error for the requests of a configuration that failed.
+
+    Args:
+        failed: At least one.
+        of: How many were sent.
+        logs: The folder that the output of the stack is kept in; None if there is none.
+    """
+    log = (f"the app's whole output: {logs}",) if logs else ()
+    if of == 1:
+        (only,) = failed
+        return PreflightFailed(
+            f"{request_line(only.load)}, sent once before the load, failed its checks: {_what(only)}",
+            hint=f"{_advice(only)}; {SKIP}",
+            details=(*_details(only, len(only.quoted)), *log),
+        )
+    lines = [line for one in failed[:_SHOWN] for line in _listed(one)]
+    more = len(failed) - _SHOWN
+    return PreflightFailed(
+        f"{len(failed)} of {of} requests, each sent once before the load, failed their checks",
+        hint=SKIP,
+        details=(*lines, *((f"and {more} more",) if more > 0 else ()), *log),
+    )
+
+
+def _listed(one: FailedRequest) -> Iterator[str]:
+    yield f"{request_line(one.load)}: {_what(one)}"
+    yield from (f"  {line}" for line in _details(one, _LINES_OF_EACH))
+    yield f"  what to do: {_advice(one)}"
+
+
+def _what(one: FailedRequest) -> str:
+    load = one.load
+    if one.kind == "bad_status":
+        accepted = ", ".join(map(str, load.expect.status))
+        key = f"load.requests[{_name(load)}].expect.status" if _name(load) else "load.expect.status"
+        return f"the status is {one.status}, and {key} accepts {accepted}"
+    patience_s, checks = max(load.timeout, PATIENCE_S), " and ".join(load.expect.body_checks)
+    return _NO_RESPONSE.get(one.kind, one.kind).format(patience_s=patience_s, body_checks=checks)
+
+
+def _advice(one: FailedRequest) -> str:
+    if one.kind == "bad_status":
+        return status_advice(one.status, one.sample, request=_name(one.load))
+    return f"{check_request(_name(one.load))}, and the service's log"
+
+
+def _details(one: FailedRequest, lines: int) -> tuple[str, ...]:
+    received = describe_sample(one.sample) if one.sample else ""
+    quoted = ("the app's last output:", *one.quoted[-lines:]) if one.quoted else ()
+    return (*((f"received: {received}",) if received else ()), *quoted)
+
+
+def _name(load: Load) -> str:
+    """Return the name of the request in a mix; empty without one."""
+    return load.request.name if isinstance(load.request, NamedRequest) else ""
+
+
+def request_line(load: Load) -> str:
+    """Return method, path and name of the request."""
+    line = f"{load.request.method} {load.request.path}"
+    return f"{line} (request {_name(load)})" if _name(load) else line
