@@ -12,6 +12,7 @@ import click
 from runner.cli import exit_codes
 from runner.cli.output import answer_path, cannot_write, say
 from runner.core.errors import UsageError
+from runner.core.status_advice import status_advice
 
 if TYPE_CHECKING:
     from runner.experiment.init_template import Known
@@ -32,8 +33,9 @@ def init(
 ) -> int:
     """Write a commented specification for a service that runs at URL, or that COMMAND starts.
 
-    `runner init` sends a few requests to your service so that the generated file works unmodified. In
-    COMMAND, {port} stands for the port; a port that is recognised is replaced by it.
+    `runner init` sends a few requests to your service so that the generated file works unmodified. If the
+    service refuses them, the file expects success all the same, and says what to change. In COMMAND, {port}
+    stands for the port; a port that is recognised is replaced by it.
 
     \b
     runner init http://127.0.0.1:8080/items
@@ -52,10 +54,13 @@ def init(
     read_spec(text.encode(), source=str(out))
     _write(out, text)
     answer_path(out)
-    say(
-        f"the service answers {known.path} with status {known.status}; "
-        f"run the experiment with: runner execute {out}{_more(text)}"
-    )
+    run = f"run the experiment with: runner execute {out}{_more(text)}"
+    if known.works:
+        say(f"the service answers {known.path} with status {known.status}; {run}")
+    else:
+        what = f"{known.path} returned status {known.status}, so the file does not work as it is"
+        say(what, label="warning:", colour="yellow")
+        say(f"{known.advice}; then {run}", label="hint:", colour="cyan")
     return exit_codes.DONE
 
 
@@ -100,6 +105,7 @@ def _running(url: str, path: str | None, *, insecure: bool) -> Known:
         path=probe.path,
         status=probe.status,
         health=probe.health,
+        advice=status_advice(probe.status, probe.sample),
         pids=listeners_on(port) if local else (),
     )
 
@@ -136,7 +142,13 @@ def _startable(command: tuple[str, ...], path: str | None) -> Known:
             hint="write {port} in its place, such as: runner init -- my-server --port {port}",
         )
     probe = run_until_signal(lambda: probe_command(words, path))
-    return Known(command=words, path=probe.path, status=probe.status, health=probe.health)
+    return Known(
+        command=words,
+        path=probe.path,
+        status=probe.status,
+        health=probe.health,
+        advice=status_advice(probe.status, probe.sample),
+    )
 
 
 def _write(out: Path, text: str) -> None:

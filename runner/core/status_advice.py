@@ -66,6 +66,7 @@ _HEADERS: Final = {
     503: ("retry-after", "Retry-After"),
 }
 """By status, or by class: the header that says more."""
+EXPLAINING_HEADERS: Final = tuple(dict.fromkeys(name for name, _ in _HEADERS.values()))
 
 
 def status_advice(

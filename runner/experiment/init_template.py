@@ -9,19 +9,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.experiment.app import PORT_FIELD
-from runner.experiment.suggestions import slug
+from runner.experiment.suggestions import harmless, slug
 from runner.experiment.url import host_of, is_loopback, literal
 
 _PORT: Final = re.compile(r"(?P<before>(?:^|[=:]))(?P<port>[1-9][0-9]{1,4})$")
 _PORT_FLAGS: Final = frozenset({"-p", "--port", "--http-port", "--listen-port", "-port"})
 _MAX_NAME: Final = 40
+_MAX_COMMENT: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """Properties of a service that are known before it is measured.
 
-    `url` is empty if `command`, which includes ``{port}``, starts it; `health` returns 2xx, if one was found.
+    `url` is empty if `command`, which includes ``{port}``, starts it; `health` returns 2xx, if one was found;
+    `advice` says what to do about a `status` that is no success.
     """
 
     url: str = ""
@@ -30,6 +32,12 @@ class Known:
     status: int = 200
     health: str | None = None
     pids: tuple[int, ...] = ()
+    advice: str = ""
+
+    @property
+    def works(self) -> bool:
+        """Whether the request succeeded."""
+        return 200 <= self.status < 300
 
 
 def with_port_field(command: Sequence[str]) -> tuple[str, ...]:
@@ -60,14 +68,14 @@ def _is_local(host: str) -> bool:
 
 
 def first_spec(known: Known, name: str) -> str:
-    """Return the text of a specification that works unmodified."""
+    """Return the text of a specification, which works unmodified if the request succeeded."""
     service = known.url or known.command[0].rpartition("/")[2]
     return _TEXT.format(
         name=name,
         title=json.dumps(f"Load test of {service}"[:200], ensure_ascii=False),
         topology=_external(known) if known.url else _process(known),
         path=json.dumps(known.path),
-        status=known.status,
+        expect=_expect(known),
         allow=_allow(known),
     )
 
@@ -89,6 +97,15 @@ def _external(known: Known) -> str:
     else:
         lines.append("  # pids: [1234]                # process IDs on this host, for CPU measurement")
     return "\n".join(lines)
+
+
+def _expect(known: Known) -> str:
+    """Return what the response must be: never a refusal, which would make every refused request a success."""
+    if known.works:
+        return f"  expect: {{status: [{known.status}]}}          # all other responses are failures"
+    lines = [f"{known.path} returned status {known.status} when this file was generated.", f"{known.advice}."]
+    comments = [f"  # {harmless(line[:1].upper() + line[1:])[:_MAX_COMMENT]}" for line in lines]
+    return "\n".join([*comments, "  expect: {status: [2xx]}          # all other responses are failures"])
 
 
 def _allow(known: Known) -> str:
@@ -121,7 +138,7 @@ topology:
 
 load:
   request: {{method: GET, path: {path}}}   # a request that your users send
-  expect: {{status: [{status}]}}          # all other responses are failures
+{expect}
   connection: keep-alive        # or new: one TCP connection per request
   timeout: 10s{allow}
 

@@ -66,12 +66,10 @@ def _check_parts(url: str) -> None:
     except ValueError as error:
         raise invalid_value(f"is not a valid URL ({error}): {display(url)}") from None
     if "@" in parts.netloc:
-        hint = "send credentials in the headers of the request"
+        hint = "send credentials in load.request.headers"
         raise invalid_value("should not contain a user name or password", hint)
     if "?" in url or "#" in url:
-        raise invalid_value(
-            "should not contain a query or fragment", "put the query in the path of the request"
-        )
+        raise invalid_value("should not contain a query or fragment", "put the query in load.request.path")
     host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.removesuffix(":")
     if port == 0 or not re.fullmatch(_HOST, host):
         raise invalid_value(f"should be http://HOST:PORT, not {display(url)}")

@@ -14,6 +14,8 @@ import psutil
 import trio
 
 from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.core.facts import MAX_SAMPLE, ResponseSample
+from runner.core.status_advice import EXPLAINING_HEADERS
 from runner.core.units import Seconds
 from runner.stack.command import end_group
 from runner.stack.ports import LOOPBACK, fill_port, free_port, holders
@@ -33,11 +35,28 @@ class ProbeResult:
         path: The path that was requested.
         status: The status of the response there.
         health: The first path known to return 2xx; None when none does.
+        headers: Those of the response that explain a status, names in small letters.
     """
 
     path: str
     status: int
     health: str | None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def sample(self) -> ResponseSample:
+        """The response, for advice about its status."""
+        return ResponseSample("bad_status", self.status, self.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    status: int
+    headers: tuple[tuple[str, str], ...]
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
 
 
 async def probe_url(url: str, path: str, *, insecure: bool = False) -> ProbeResult:
@@ -55,13 +74,15 @@ async def probe_url(url: str, path: str, *, insecure: bool = False) -> ProbeResu
         base_url=url, trust_env=False, timeout=_RESPONSE_TIMEOUT_S, verify=_context(insecure=insecure)
     ) as client:
         try:
-            status = await _status(client, path)
+            reply = await _reply(client, path)
+        except (httpx.RemoteProtocolError, httpx.ReadTimeout) as error:
+            raise _no_http(url, error) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise StackFailed(
                 f"{url} does not respond: {str(error) or type(error).__name__}",
                 hint="start the service, or correct the address",
             ) from None
-        return await _find_health(client, path, status)
+        return await _find_health(client, path, reply)
 
 
 async def probe_command(command: Sequence[str], path: str | None) -> ProbeResult:
@@ -83,10 +104,12 @@ async def probe_command(command: Sequence[str], path: str | None) -> ProbeResult
         httpx.AsyncClient(base_url=base_url, trust_env=False, timeout=_RESPONSE_TIMEOUT_S) as client,
     ):
         first_path = path or _HEALTH_PATHS[0]
-        status = await _first_status(client, first_path, process, words)
-        result = await _find_health(client, first_path, status)
+        result = await _find_health(
+            client, first_path, await _first_reply(client, first_path, process, words)
+        )
         if path is None and result.health and result.health != first_path:
-            return ProbeResult(result.health, await _status(client, result.health), result.health)
+            reply = await _reply(client, result.health)
+            return ProbeResult(result.health, reply.status, result.health, reply.headers)
         return result
 
 
@@ -110,29 +133,47 @@ def _context(*, insecure: bool) -> ssl.SSLContext:
     return context
 
 
-async def _status(client: httpx.AsyncClient, path: str) -> int:
+def _no_http(url: str, error: httpx.RemoteProtocolError | httpx.ReadTimeout) -> StackFailed:
+    if "location" in str(error):  # httpx reads it although it does not follow it
+        return StackFailed(f"{url} redirects to an address that is not a URL", hint="correct the service")
+    silent = isinstance(error, httpx.ReadTimeout)
+    why = f"there was no complete response head within {_RESPONSE_TIMEOUT_S:g} s" if silent else str(error)
+    return StackFailed(
+        f"{url} accepts connections, but does not respond with HTTP/1.1: {why}",
+        hint="give the port of an HTTP service; one that speaks TLS needs https://",
+    )
+
+
+async def _reply(client: httpx.AsyncClient, path: str) -> _Reply:
     """Request a path without reading the body, which may be endless."""
     async with client.stream("GET", path) as response:
-        return response.status_code
+        headers = response.headers
+        shown = ((name, headers[name][:MAX_SAMPLE]) for name in EXPLAINING_HEADERS if name in headers)
+        return _Reply(response.status_code, tuple(shown))
 
 
-async def _find_health(client: httpx.AsyncClient, path: str, status: int) -> ProbeResult:
+async def _find_health(client: httpx.AsyncClient, path: str, reply: _Reply) -> ProbeResult:
     for candidate in dict.fromkeys((*_HEALTH_PATHS[:2], path, _HEALTH_PATHS[2])):
         with suppress(httpx.HTTPError):
-            if 200 <= (status if candidate == path else await _status(client, candidate)) < 300:
-                return ProbeResult(path, status, candidate)
-    return ProbeResult(path, status, None)
+            if (reply if candidate == path else await _reply(client, candidate)).is_success:
+                return ProbeResult(path, reply.status, candidate, reply.headers)
+    return ProbeResult(path, reply.status, None, reply.headers)
 
 
-async def _first_status(
+async def _first_reply(
     client: httpx.AsyncClient, path: str, process: trio.Process, words: Sequence[str]
-) -> int:
+) -> _Reply:
     """Request a path until the service, which has just been started, responds."""
     program = words[0]
     with trio.move_on_after(_START_WITHIN_S):
         while process.poll() is None:
-            with suppress(httpx.HTTPError):
-                return await _status(client, path)
+            try:
+                return await _reply(client, path)
+            except httpx.RemoteProtocolError as error:
+                if "illegal" in str(error):  # not one that closed the connection while it starts
+                    raise _no_http(words[0], error) from None
+            except httpx.HTTPError:
+                pass
             await trio.sleep(_RETRY_INTERVAL_S)
     if process.returncode is not None:
         raise StackFailed(

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.cli.conftest import ROOT, app_command
+from tests.servers.scripted import scripted
 
 
 @contextmanager
@@ -37,6 +38,11 @@ def service(folder, *words):
     finally:
         process.kill()
         process.wait()
+
+
+def sends(response):
+    """Return a server that sends this to whatever comes."""
+    return lambda client, _: client.sendall(response)
 
 
 SHORT = ["--set", "stages=[{rps: 20, duration: 1s}]"]
@@ -83,15 +89,75 @@ def test_a_url_becomes_an_experiment_that_measures_the_cpu_of_the_listening_proc
     assert ran.returncode == 0, ran.stderr
 
 
-def test_the_status_of_the_response_becomes_the_expectation(cli):
-    with service(cli.folder, "-m", "http.server", "--bind", "127.0.0.1") as (port, _):
-        done = cli.in_process("init", f"http://127.0.0.1:{port}/nowhere?a=b", "--out", "it.yaml")
+def test_the_status_of_a_success_becomes_the_expectation(cli):
+    with scripted(sends(b"HTTP/1.1 204 No Content\r\n\r\n")) as port:
+        done = cli.in_process("init", f"http://127.0.0.1:{port}/a", "--out", "it.yaml")
 
     assert done.returncode == 0, done.stderr
-    spec = yaml.safe_load((cli.folder / "it.yaml").read_text())
+    assert yaml.safe_load((cli.folder / "it.yaml").read_text())["load"]["expect"]["status"] == [204]
+
+
+def test_a_refusal_is_reported_and_never_becomes_the_expectation(cli):
+    with service(cli.folder, "-m", "http.server", "--bind", "127.0.0.1") as (port, _):
+        done = cli.in_process("init", f"http://127.0.0.1:{port}/nowhere?a=b", "--out", "it.yaml")
+        ran = cli("execute", "it.yaml", "--out", "run", *SHORT)
+
+    assert done.returncode == 0, done.stderr
+    assert "warning: /nowhere?a=b returned status 404, so the file does not work as it is" in done.stderr
+    assert "hint: check the path of the request in load; then run the experiment with" in done.stderr
+    text = (cli.folder / "it.yaml").read_text()
+    assert "# /nowhere?a=b returned status 404 when this file was generated.\n  # Check the path of" in text
+    spec = yaml.safe_load(text)
     assert spec["load"]["request"]["path"] == "/nowhere?a=b"
-    assert spec["load"]["expect"]["status"] == [404]
+    assert spec["load"]["expect"]["status"] == ["2xx"]
     assert spec["topology"]["health"] == "/"
+    assert (ran.returncode, "the status is 404" in ran.stderr) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"302 Found\r\nLocation: /login", "(Location: /login)"),
+        (b"401 No\r\nWWW-Authenticate: Basic", "(WWW-Authenticate: Basic)"),
+        (b"403 No", "credentials that allow it"),
+        (b"405 No\r\nAllow: POST", "(Allow: POST)"),
+        (b"429 Slow\r\nRetry-After: 9", "(Retry-After: 9)"),
+        (b"500 Oops", "read the service's log"),
+        (b"503 No", "not ready"),
+        (b"302 Found\r\nLocation: /#x: status: [302]", "(Location: /#x: status: [302])"),
+        (b"401 No\r\nWWW-Authenticate: \xc2\x85status: \xe2\x80\xa8 [401]", "(WWW-Authenticate: "),
+    ],
+)
+def test_every_refusal_has_its_own_advice_in_the_message_and_in_the_file(cli, head, words):
+    with scripted(sends(b"HTTP/1.1 " + head + b"\r\nContent-Length: 0\r\n\r\n")) as port:
+        done = cli.in_process("init", f"http://127.0.0.1:{port}/a", "--out", "it.yaml")
+
+    status = head[:3].decode()
+    assert done.returncode == 0, done.stderr
+    assert f"/a returned status {status}" in done.stderr
+    assert words in done.stderr
+    text = (cli.folder / "it.yaml").read_text()
+    assert any(words in line.lower() or words in line for line in text.splitlines() if "  # " in line)
+    assert yaml.safe_load(text)["load"]["expect"]["status"] == ["2xx"]
+    assert yaml.safe_load(text)["load"]["timeout"] == "10s"
+
+
+def test_a_redirect_to_no_url_is_reported(cli):
+    with scripted(sends(b"HTTP/1.1 302 Found\r\nLocation: /\x1b[31m\r\nContent-Length: 0\r\n\r\n")) as port:
+        done = cli.in_process("init", f"http://127.0.0.1:{port}/a")
+
+    assert done.returncode == 3
+    assert "redirects to an address that is not a URL" in done.stderr
+
+
+@pytest.mark.parametrize("response", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x00\x01\x02\r\n\r\n"])
+def test_a_service_without_http_is_reported_and_nothing_is_written(cli, response):
+    with scripted(sends(response)) as port:
+        done = cli.in_process("init", f"http://127.0.0.1:{port}/a")
+
+    assert done.returncode == 3
+    assert "accepts connections, but does not respond with HTTP/1.1" in done.stderr
+    assert list(cli.folder.glob("*.yaml")) == []
 
 
 @pytest.mark.parametrize(

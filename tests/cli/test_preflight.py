@@ -207,6 +207,7 @@ def test_an_archive_and_an_interrupted_run_keep_the_choice(cli):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+SEARCH = "load.requests[search].expect.status"
 MIX = [
     {"name": "search", "path": "/search"},
     {"name": "order", "path": "/orders", "method": "POST", "body": "{}"},
@@ -237,8 +238,7 @@ def test_every_request_of_a_mix_is_tried_and_all_that_fail_are_listed_with_their
     lines = [line.strip() for line in done.stderr.splitlines()]
     assert "error: 3 of 4 requests, each sent once before the load, failed their checks" in lines
     for line in (
-        "GET /search (request search): the status is 404, and "
-        + "load.requests[search].expect.status accepts 200",
+        f"GET /search (request search): the status is 404, and {SEARCH} accepts 200",
         "received: body: nothing",
         "what to do: check load.requests[search].path",
         "POST /orders (request order): the status is 302, and load.requests[order].expect.status accepts 200",
