@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from runner.core.secret_forms import forms
+from runner.core.secret_search import search_for
 
 _ESCAPES: Final = re.compile(
-    r"\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # OSC, such as a window title or a link
-    r"|\x1b[PX^_][^\x1b\n]*\x1b\\"  # DCS, SOS, PM, APC
+    r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c\n]*+(?:\x07|\x1b\\|\x9c)"  # OSC, such as a window title or a link
+    r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c\n]*+(?:\x1b\\|\x9c)"  # DCS, SOS, PM, APC
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI, such as a colour
-    r"|\x1b."
+    r"|\x1b[ -/]*[0-~]"
 )
-_MIN_CUT_LENGTH: Final = 8
 _MARGIN_PER_CHARACTER: Final = 16
 _MARGIN: Final = 4096
+_MAX_MARGIN: Final = 64 * 1024
 
 
 def without_escapes(text: str) -> str:
@@ -25,36 +25,59 @@ def without_escapes(text: str) -> str:
 
 
 def mask_secrets(text: str, values: Mapping[str, str], *, keep: int | None = None) -> str:
-    """Return a text without escape sequences, in which the names of secrets in brackets replace their values.
+    """Return a text in which the names of secrets in brackets replace their values; the rest stays as it is.
 
-    A value is found as it is, JSON-escaped, percent-encoded, as HTML, in base64 and hexadecimal; so are a
-    line of it, its beginning where the text ends, and its end where the text begins.
+    A value is found in every encoding that `runner.core.secret_search` can undo; so are a part of a long
+    one, its beginning where the text ends, and its end where the text begins.
 
     Args:
         text: Output of a program, or a response.
         values: Name to value.
-        keep: Return only the end of the text, from this many characters before it; None for all. A value
-            that begins before them is masked as well.
+        keep: How many bytes of the text's end to return, None for all. A value that begins before them is
+            masked as well.
     """
-    plain = without_escapes(text)
-    at = 0 if keep is None else max(0, len(plain) - keep)
-    masked: list[str] = []
-    for start, end, name in _merged(plain, values):
+    errors = _errors(text)
+    data = text.encode(errors=errors)
+    return mask_bytes(data, values, keep=keep).decode(errors=errors) if data else ""
+
+
+def mask_bytes(data: bytes, values: Mapping[str, str], *, keep: int | None = None) -> bytes:
+    """Return some bytes with secrets masked; see `mask_secrets`."""
+    at = 0 if keep is None else max(0, len(data) - keep)
+    masked: list[bytes] = []
+    for start, end, name in _merged(data, values):
         if end > at:
-            masked += [plain[at : max(at, start)], f"[{name}]"]
+            masked += [data[at : max(at, start)], f"[{name}]".encode()]
             at = end
-    return "".join(masked) + plain[at:]
+    return b"".join(masked) + data[at:]
+
+
+def mask_lines(lines: Sequence[str], values: Mapping[str, str]) -> tuple[str, ...]:
+    """Return lines with secrets masked, also those that go over several lines."""
+    return tuple(mask_secrets("\n".join(lines), values).split("\n")) if lines else ()
 
 
 def margin(values: Mapping[str, str]) -> int:
-    """Return how many bytes before a kept part are needed to find a value that begins there."""
+    """Return how many bytes before a kept part are needed to find a value that begins there.
+
+    Of a long value, the kept part contains enough to be found by itself.
+    """
     longest = max((len(value.encode(errors="replace")) for value in values.values()), default=0)
-    return _MARGIN + _MARGIN_PER_CHARACTER * longest if longest else 0
+    return min(_MARGIN + _MARGIN_PER_CHARACTER * longest, _MAX_MARGIN) if longest else 0
 
 
-def _merged(text: str, values: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
+def _errors(text: str) -> str:
+    """Return how a text can be encoded and decoded without loss."""
+    try:
+        text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return "surrogatepass"
+    return "surrogateescape"
+
+
+def _merged(data: bytes, values: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
     """Yield start, end and name of what is masked, in order; spans that overlap or touch become one."""
-    spans = sorted(_spans(text, values), key=lambda span: (span[0], -span[1]))
+    spans = sorted(set(search_for(tuple(values.items())).spans(data)), key=lambda span: (span[0], -span[1]))
     merged: tuple[int, int, str] | None = None
     for start, end, name in spans:
         if merged and (start < merged[1] or (start == merged[1] and name == merged[2])):
@@ -65,15 +88,3 @@ def _merged(text: str, values: Mapping[str, str]) -> Iterator[tuple[int, int, st
         merged = (start, end, name)
     if merged:
         yield merged
-
-
-def _spans(text: str, values: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
-    for name, value in values.items():
-        for pattern in {*forms(value), *forms(without_escapes(value))}:
-            yield from ((match.start(), match.end(), name) for match in pattern.finditer(text))
-        bare = value.strip()
-        lengths = range(min(len(bare), len(text)), _MIN_CUT_LENGTH - 1, -1)
-        if beginning := next((n for n in lengths if text.endswith(bare[:n])), 0):
-            yield len(text) - beginning, len(text), name
-        if ending := next((n for n in lengths if text.startswith(bare[-n:])), 0):
-            yield 0, ending, name

@@ -83,6 +83,7 @@ class RunContext:
             commands_in=self.job.commands_in,
             keep_rendered=partial(self.provenance.rendered, configuration.name),
             keep_log=partial(self._keep_log, configuration.name),
+            request_secrets=self.inputs.secrets,
         )
 
     def _keep_log(self, configuration: str, name: str, content: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Endpoint, Event
-from runner.core.masking import mask_secrets
+from runner.core.masking import mask_bytes, mask_lines, mask_secrets
 from runner.experiment.model import Load
 from runner.load.inputs import Inputs
 from runner.load.request import pieces_of
@@ -39,19 +39,19 @@ class RunInputs:
 
     def masked(self, text: str) -> str:
         """Return a text with the names of the secrets in place of their values."""
-        return mask_secrets(text, self.secrets) if self.secrets else text
+        return mask_secrets(text, self.secrets)
 
     def masked_log(self, log: bytes) -> bytes:
         """Return a program's output without secrets."""
-        if not self.secrets:
-            return log
-        text = log.decode(errors="surrogateescape")
-        return self.masked(text).encode(errors="surrogateescape")
+        return mask_bytes(log, self.secrets)
+
+    def masked_lines(self, lines: Sequence[str]) -> tuple[str, ...]:
+        """Return lines without secrets, also without those that go over several of them."""
+        return mask_lines(lines, self.secrets)
 
     def masked_event(self, event: Event) -> Event:
         """Return an event without secrets."""
-        log = tuple(map(self.masked, event.log))
-        return replace(event, message=self.masked(event.message), log=log)
+        return replace(event, message=self.masked(event.message), log=self.masked_lines(event.log))
 
 
 NO_RUN_INPUTS = RunInputs()

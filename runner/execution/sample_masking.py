@@ -11,7 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from runner.core.facts import LoadFacts, LoadSecond, ResponseSample
-from runner.core.masking import mask_secrets
+from runner.core.masking import mask_secrets, without_escapes
 
 _SHOWN_CHARACTERS: Final = 200
 
@@ -47,5 +47,5 @@ def _presentable(sample: ResponseSample, secrets: Mapping[str, str]) -> Response
 
 
 def _printable(text: str, secrets: Mapping[str, str]) -> str:
-    words = " ".join(mask_secrets(text, secrets).split())[:_SHOWN_CHARACTERS]
+    words = " ".join(without_escapes(mask_secrets(text, secrets)).split())[:_SHOWN_CHARACTERS]
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)

@@ -122,7 +122,7 @@ async def _output_after_errors(stack: Stack, record: _Record) -> tuple[str, ...]
     seconds = record.load.seconds if record.load else ()
     if not any(status >= SERVER_ERROR for second in seconds for status in second.statuses):
         return ()
-    return tuple(map(record.inputs.masked, await stack.app_output()))
+    return record.inputs.masked_lines(await stack.app_output())
 
 
 def not_started(trial: Trial, event: Event) -> TrialFacts:

@@ -102,7 +102,7 @@ async def start(
     environment = {**os.environ, **env, COOKIE: ctx.run_id}
     program = find_program(argv[0], environment.get("PATH", os.defpath), ctx.commands_in)
     _refuse_nul(argv, environment)
-    output = OutputTail(secrets=secrets)
+    output = OutputTail(secrets={**(secrets or {}), **ctx.request_secrets})
     try:
         words = (program, *argv[1:])
         process = await supervise(words, environment, ctx, name=name, output_fd=output.write_fd, cpus=cpus)

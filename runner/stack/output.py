@@ -16,7 +16,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from runner.core.masking import margin, mask_secrets
+from runner.core.masking import margin, mask_bytes, without_escapes
 from runner.core.units import Bytes
 
 _PIPE_BYTES: Final = 1024 * 1024
@@ -60,10 +60,9 @@ class OutputTail:
         """Return the last lines written so far, up to `count`, without escape sequences and secrets."""
         with self._lock:
             self._read_available()
-            text = b"".join(self._chunks).decode(errors="surrogateescape")  # as in the environment
-        masked = mask_secrets(text, self._secrets, keep=self._keep)
-        readable = masked.encode(errors="surrogateescape").decode(errors="replace")
-        lines = map(printable, readable.splitlines())
+            output = b"".join(self._chunks)
+        masked = mask_bytes(output, self._secrets, keep=self._keep).decode(errors="replace")
+        lines = map(printable, without_escapes(masked).splitlines())
         return tuple(line for line in lines if line)[-count:]
 
     def close_write_end(self) -> None:

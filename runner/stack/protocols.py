@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -57,6 +57,7 @@ class StackContext:
         commands_in: Where commands start; None for the runner's own working directory.
         keep_rendered: Stores a file that was generated for this stack, such as ``nginx.conf``.
         keep_log: Stores the end of the output of one command or container, such as ``app-1``.
+        request_secrets: Name to value of what requests contain and no output may show.
     """
 
     run_id: str
@@ -70,6 +71,7 @@ class StackContext:
     commands_in: Path | None = None
     keep_rendered: Keep = keep_nothing
     keep_log: Keep = keep_nothing
+    request_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Stack(Protocol):

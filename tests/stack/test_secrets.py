@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.core.errors import EnvironmentLacks
-from runner.core.masking import margin, mask_secrets
+from runner.core.masking import margin, mask_secrets, without_escapes
 from runner.stack.secrets import inherited_variables
 from tests.cli.conftest import Cli, app_command
 
@@ -74,7 +74,7 @@ def test_a_secret_is_masked_in_every_form_that_programs_print(form, value):
     assert masked.endswith(" after"), masked
     assert "[TOKEN]" in masked
     assert len(masked) <= len("before  after") + len("[TOKEN]") + len(printed) // 8 + 12, masked
-    assert not parts_of(masked, 12) & parts_of(printed, 12)
+    assert not parts_of(without_escapes(masked), 12) & parts_of(without_escapes(printed), 12)
 
 
 @settings(deadline=None)
@@ -145,8 +145,8 @@ def test_masking_takes_time_in_proportion_to_the_text():
     began = time.process_time()
     for text in texts:
         mask_secrets(text, values)
-    assert time.process_time() - began < 20, "it is quadratic"
-    assert margin(values) > 16 * len(KEY)
+    assert time.process_time() - began < 10, "it is quadratic"
+    assert margin(values) == 64 * 1024
 
 
 def test_an_unset_variable_is_named():

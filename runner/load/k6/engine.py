@@ -18,7 +18,7 @@ import trio
 
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import LoadFacts, LoadSecond
-from runner.core.masking import mask_secrets
+from runner.core.masking import mask_lines
 from runner.core.units import Seconds
 from runner.experiment.model import Load
 from runner.load.engine import LoadOrder, LoadStarted
@@ -155,7 +155,7 @@ async def _wait_ready(process: K6Process, api: Api, folder: Path, secrets: Mappi
     raise EnvironmentLacks(
         f"k6 {fault}",
         hint="its last output follows; load.engine: builtin needs no k6",
-        details=tuple(mask_secrets(line, secrets) for line in (*process.tail(), *_log_tail(folder))),
+        details=mask_lines((*process.tail(), *_log_tail(folder)), secrets),
     )
 
 

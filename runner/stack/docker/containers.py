@@ -46,6 +46,7 @@ class ContainerPlan:
         port: Where it listens, inside the container or on the host's own network.
         env: Its environment.
         secrets: More environment variables, whose values are masked in its output.
+        request_secrets: Name to value of what else is masked there.
         command: Replaces the image's command; None keeps it.
         published: Whether `port` is also reachable through 127.0.0.1 of this machine.
         status_port: Where nginx serves its stub_status.
@@ -61,6 +62,7 @@ class ContainerPlan:
     port: int
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    request_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     command: tuple[str, ...] | None = None
     published: bool = False
     status_port: int | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -63,7 +63,7 @@ async def open_stack(topology: DockerTopology, context: StackContext) -> AsyncIt
         await _sweep(engine, context)
         context.guard.docker(engine.base_url)
         images = await _obtain_images(engine, topology, context)
-        plans = _plan(topology, images)
+        plans = [replace(plan, request_secrets=context.request_secrets) for plan in _plan(topology, images)]
         _keep_configuration(plans, context)
         network = await create_network(engine, context.run_id) if topology.network == "bridge" else None
         containers = await start_all(engine, plans, run_id=context.run_id, network=network)

@@ -9,7 +9,7 @@ from typing import Final
 
 from runner.core.codes import Role
 from runner.core.facts import Endpoint, Event, Subject, SystemDescription
-from runner.core.masking import mask_secrets
+from runner.core.masking import mask_bytes, without_escapes
 from runner.core.units import BYTES_PER_MIB, Seconds
 from runner.stack.command import describe_exit
 from runner.stack.docker import labels
@@ -154,7 +154,8 @@ def _examine(engine: Engine, container: Container) -> Event | None:
 def last_lines(engine: Engine, container: Container, count: int = _LOG_LINES) -> tuple[str, ...]:
     """Return the last lines of both of a container's output streams, with secrets masked. Blocks."""
     output = call_sdk(engine.api.logs, container.id, tail=count)
-    return tuple(mask_secrets(output.decode(errors="replace"), container.plan.secrets).splitlines())
+    secrets = {**container.plan.secrets, **container.plan.request_secrets}
+    return tuple(without_escapes(mask_bytes(output, secrets).decode(errors="replace")).splitlines())
 
 
 def _exited(plan: ContainerPlan, status: int, log: tuple[str, ...]) -> Event:
