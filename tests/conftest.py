@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.leftovers import mark_session, nothing_left
 
 mark_session()
+settings.register_profile("here", max_examples=25, deadline=None)
+settings.register_profile("ci", max_examples=100, deadline=None)  # no deadline: machines are busy
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 for variable in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(variable, None)  # a plain machine sets neither: what works only with them shows here too
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests with & ignores both,

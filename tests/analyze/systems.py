@@ -105,3 +105,8 @@ def sample_size(full):
 def highest_share(share, cases):
     """Return the bound for an observed share: two standard errors above it where cases are few."""
     return share if FULL_SIZE else share + 2 * (share * (1 - share) / cases) ** 0.5
+
+
+def lowest_share(share, cases):
+    """Return the bound below an observed share, as `highest_share` does above it."""
+    return 1 - highest_share(1 - share, cases)

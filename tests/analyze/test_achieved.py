@@ -4,7 +4,7 @@ import dataclasses
 import random
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -31,7 +31,6 @@ def share(o, server):
     return achieved(simulate(o, server), o.rate, o.duration, o.warmup)
 
 
-@settings(deadline=None)
 @given(RATES, WINDOWS, WARMUPS, st.floats(0, 30), st.booleans())
 @example(2.5, 3.0, 0.0, 0.15, False)
 @example(0.5, 3.0, 0.0, 0.15, False)
@@ -43,7 +42,6 @@ def test_a_constant_response_time_achieves_the_rate_exactly(rate, window, warmup
     assert achieved(facts, rate, window, warmup) == (1.0 if facts.planned else None)
 
 
-@settings(deadline=None)
 @given(st.floats(50, 400), st.floats(0.1, 0.97), st.floats(5, 12), WARMUPS, st.integers(1, 8), st.booleans())
 @example(200.0, 0.5, 10.0, 0.0, 1, False)
 @example(200.0, 0.5, 10.0, 5.0, 1, False)
@@ -58,7 +56,6 @@ def test_an_unbounded_queue_achieves_the_capacity(rate, part, window, warmup, se
     assert found == pytest.approx(part, abs=tolerance)
 
 
-@settings(deadline=None)
 @given(st.floats(50, 400), st.floats(0.1, 0.97), st.floats(5, 12), WARMUPS, st.integers(2, 300))
 @example(200.0, 0.5, 10.0, 0.0, 100)
 @example(400.0, 0.9, 6.0, 0.0, 64)
@@ -68,7 +65,6 @@ def test_a_bounded_queue_achieves_the_capacity(rate, part, window, warmup, bound
     assert share(o, queue(part * rate, bound)) == pytest.approx(part, abs=0.01 + 3 / (rate * window))
 
 
-@settings(deadline=None)
 @given(RATES, WINDOWS, WARMUPS, st.floats(1, 800), st.integers(0, 300), st.floats(0, 0.5))
 def test_it_is_never_above_100_per_cent(rate, window, warmup, capacity, bound, jitter):
     o = order(rate, window, warmup)
@@ -81,7 +77,6 @@ def test_it_is_never_above_100_per_cent(rate, window, warmup, capacity, bound, j
     assert 0 <= (achieved(record(o, requests), rate, window, warmup) or 0) <= 1
 
 
-@settings(deadline=None)
 @given(RATES, WINDOWS, WARMUPS, st.floats(1, 800), st.integers(0, 300), st.floats(0, 1), st.data())
 def test_one_more_failure_never_raises_it(rate, window, warmup, capacity, bound, jitter, data):
     o = order(rate, window, warmup)

@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
@@ -69,7 +69,6 @@ def test_values_that_a_histogram_does_not_resolve_are_no_percentile():
     assert found.unbounded == dict.fromkeys(["p95", "p99", "p999"], Unbounded.OUT_OF_RANGE)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 3000), st.integers(0, 3000), st.integers(0, 2**32))
 def test_percentiles_are_those_of_the_sorted_times_with_losses_as_infinity(count, lost, seed):
     noise = random.Random(seed)

@@ -371,7 +371,7 @@ trial_facts = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(trial_facts, max_size=3))
 def test_any_facts_become_results_and_a_report(trials):
     found = results_of(*trials)

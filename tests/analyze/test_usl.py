@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analyze.usl import Law, Point, fit, intervals
+from tests.analyze.systems import sample_size
 
 LAWS = st.builds(
     Law, st.floats(10, 1e5), st.just(0) | st.floats(1e-4, 0.6), st.just(0) | st.floats(1e-6, 0.1)
@@ -98,7 +99,8 @@ def test_exact_points_without_any_width_have_no_interval() -> None:
 def test_intervals_have_about_their_nominal_coverage() -> None:
     law, held = Law(1000, 0.1, 0.03), 0
     random = Random(7)
-    for _ in range(25):
+    cases = sample_size(50)
+    for _ in range(cases):
         points = [around(law.at(n), n, random) for n in (1, 2, 3, 4, 6, 8)]
         found = fit(points)
         assert found is not None
@@ -107,7 +109,7 @@ def test_intervals_have_about_their_nominal_coverage() -> None:
         held += ranges.contention[0] <= law.contention <= ranges.contention[1]
         held += ranges.coherency[0] <= law.coherency <= ranges.coherency[1]
 
-    assert held >= 0.85 * 50
+    assert held >= 0.85 * 2 * cases
 
 
 def around(rate: float, replicas: int, random: Random) -> Point:

@@ -20,7 +20,7 @@ def files(tmp_path_factory) -> dict[str, bytes]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _draw_each_chart_once():
-    """Drawing takes a second, and most tests verify the same charts."""
+    """Drawing takes a second, and most tests render or verify the same charts."""
     drawn = {}
 
     def remembered(charts):
@@ -30,5 +30,6 @@ def _draw_each_chart_once():
         return drawn[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("runner.archive.verify_charts.draw", remembered)
+        for user in ("runner.archive.verify_charts", "runner.store.rendered_files"):
+            patch.setattr(f"{user}.draw", remembered)
         yield

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.experiment.load import read_spec
@@ -77,7 +77,6 @@ def yaml_of(specification: dict[str, Any]) -> bytes:
     return json.dumps(specification, ensure_ascii=False).encode()
 
 
-@settings(max_examples=60)
 @given(SPECIFICATIONS)
 def test_a_specification_is_read_unchanged(specification: dict[str, Any]) -> None:
     experiment = read_spec(yaml_of(specification), source="spec.yaml")
@@ -98,7 +97,6 @@ def test_a_specification_is_read_unchanged(specification: dict[str, Any]) -> Non
             assert getattr(configuration.load, key) == value
 
 
-@settings(max_examples=60)
 @given(SPECIFICATIONS)
 def test_an_experiment_can_be_stored_as_json(specification: dict[str, Any]) -> None:
     experiment = read_spec(yaml_of(specification), source="spec.yaml")
@@ -107,7 +105,6 @@ def test_an_experiment_can_be_stored_as_json(specification: dict[str, Any]) -> N
     assert Experiment.model_validate(experiment.model_dump()) == experiment
 
 
-@settings(max_examples=60)
 @given(SPECIFICATIONS)
 def test_an_empty_configuration_equals_the_shared_keys_under_another_name(
     specification: dict[str, Any],
@@ -120,7 +117,6 @@ def test_an_empty_configuration_equals_the_shared_keys_under_another_name(
     assert merged == alone.model_copy(update={"name": "x"})
 
 
-@settings(max_examples=60)
 @given(SPECIFICATIONS, st.sampled_from(["load", "topology", "stages", "cooldown", "repeats", "title"]))
 def test_a_value_set_on_the_command_line_equals_one_in_the_file(
     specification: dict[str, Any], key: str

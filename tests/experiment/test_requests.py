@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.errors import SpecificationError
@@ -117,7 +117,6 @@ VALUES = st.recursive(
 ).filter(lambda value: value is not None)
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_any_json_value_is_read_unchanged(value: Any) -> None:
     escaped = json.loads(json.dumps(value).replace("${", "$${"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from jsonschema import Draft202012Validator
 
 import runner.experiment
@@ -53,7 +53,6 @@ def test_the_schema_accepts_what_the_reader_accepts(text: str, validator: Draft2
     validator.validate(yaml.safe_load(text))
 
 
-@settings(max_examples=60)
 @given(specification=SPECIFICATIONS)
 def test_the_schema_accepts_every_specification_that_the_reader_accepts(
     validator: Draft202012Validator, specification: dict[str, Any]

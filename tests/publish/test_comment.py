@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -224,7 +224,6 @@ def test_the_check_finds_what_acts_on_the_platform():
         assert acts(f"text {text}\n"), text
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=80))
 def test_no_title_changes_the_structure_of_the_comment(title):
     results = copy.deepcopy(RESULTS)

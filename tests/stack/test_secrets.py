@@ -8,7 +8,7 @@ import zipfile
 from base64 import b64encode, encodebytes, urlsafe_b64encode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.errors import EnvironmentLacks
@@ -77,7 +77,6 @@ def test_a_secret_is_masked_in_every_form_that_programs_print(form, value):
     assert not parts_of(without_escapes(masked), 12) & parts_of(without_escapes(printed), 12)
 
 
-@settings(deadline=None)
 @given(value=st.text(min_size=8).filter(lambda value: len(value.strip()) >= 8), data=st.data())
 def test_no_form_of_any_value_is_left(value, data):
     value = value.strip().replace("\r", "_")
