@@ -6,13 +6,16 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from runner.core.errors import ArchiveDamaged, StoredRunError
 from runner.core.units import BYTES_PER_MIB, Bytes
 from runner.experiment.suggestions import harmless
+from runner.store.data_files import DataFile
 
 INPUTS: Final = "inputs.json"
 FOLDER: Final = "inputs"
@@ -29,18 +32,29 @@ class InputFile(msgspec.Struct, frozen=True, omit_defaults=True):
         sha256: Digest of its content.
         bytes: Its size.
         kept_as: Its name in the archive; empty if only the digest is there.
+        is_output: Whether it is what a command printed, not a file of the specification's folder.
     """
 
     sha256: str
     bytes: Bytes
     kept_as: str = ""
+    is_output: bool = False
 
 
-def input_files(files: Mapping[str, bytes]) -> dict[str, InputFile]:
-    """Return path in the specification to what is recorded of each file."""
+def input_files(
+    files: Mapping[str, bytes], data: Mapping[str, DataFile] = MappingProxyType({})
+) -> dict[str, InputFile]:
+    """Return path in the specification to what is recorded of each file.
+
+    Args:
+        files: Path to content.
+        data: Path or command to rows.
+    """
+    recorded = {path: InputFile(digest(content), len(content)) for path, content in files.items()}
+    recorded |= {name: InputFile(one.sha256, one.size, is_output=one.is_output) for name, one in data.items()}
     return {
-        path: InputFile(digest(content), len(content), _name(number, path) if _is_small(content) else "")
-        for number, (path, content) in enumerate(sorted(files.items()), start=1)
+        path: replace(facts, kept_as=_name(number, path)) if facts.bytes < MAX_KEPT else facts
+        for number, (path, facts) in enumerate(sorted(recorded.items()), start=1)
     }
 
 
@@ -79,10 +93,6 @@ def digest(content: bytes) -> str:
 
 def _changed(files: Mapping[str, bytes], kept: Mapping[str, InputFile]) -> Iterator[str]:
     return (name for name, facts in kept.items() if digest(files[name]) != facts.sha256)
-
-
-def _is_small(content: bytes) -> bool:
-    return len(content) < MAX_KEPT
 
 
 def _name(number: int, path: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import msgspec
 from runner.archive import git, host, lock
 from runner.archive.inputs import INPUTS, input_files
 from runner.core.errors import OutputError
+from runner.store.data_files import DataFile
 from runner.store.json_text import readable
 from runner.store.run_folder import RunFolder
 
@@ -35,15 +36,21 @@ class Provenance:
 
     folder: RunFolder
 
-    def begin(self, base_dir: Path, files: Mapping[str, bytes] = MappingProxyType({})) -> None:
+    def begin(
+        self,
+        base_dir: Path,
+        files: Mapping[str, bytes] = MappingProxyType({}),
+        data: Sequence[DataFile] = (),
+    ) -> None:
         """Record host, software, commit and inputs, unless an earlier part of this run did. Blocks.
 
         Args:
             base_dir: The specification's folder, whose repository is recorded.
             files: Those that requests send, by their path in the specification; small ones are kept.
+            data: The rows of variables, likewise.
         """
-        if files and not (self.folder.path / PROVENANCE / INPUTS).exists():
-            self._begin_inputs(files)
+        if (files or data) and not (self.folder.path / PROVENANCE / INPUTS).exists():
+            self._begin_inputs(files, data)
         sources: dict[str, Callable[[], object]] = {
             BEFORE: host.facts,
             GIT: lambda: git.state(base_dir),
@@ -53,11 +60,12 @@ class Provenance:
             if not (self.folder.path / PROVENANCE / name).exists():
                 self._write(name, json_file(read()))
 
-    def _begin_inputs(self, files: Mapping[str, bytes]) -> None:
-        recorded = input_files(files)
+    def _begin_inputs(self, files: Mapping[str, bytes], data: Sequence[DataFile]) -> None:
+        rows = {one.name: one for one in data}
+        recorded = input_files(files, rows)
         for path, facts in recorded.items():
             if facts.kept_as:
-                self._write(facts.kept_as, files[path])
+                self._write(facts.kept_as, files[path] if path in files else rows[path].content())
         self._write(INPUTS, json_file(recorded))
 
     def end(self) -> None:

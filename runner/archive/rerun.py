@@ -13,7 +13,7 @@ from runner.analyze.reproduction import reproduction
 from runner.archive import lock
 from runner.archive.diff import LOCK, surroundings, surroundings_now
 from runner.archive.files import SPEC
-from runner.archive.inputs import digest, recorded_inputs
+from runner.archive.inputs import recorded_inputs
 from runner.archive.lock import Lock
 from runner.archive.provenance import json_file
 from runner.archive.unpack import Archive, read_archive
@@ -27,7 +27,7 @@ from runner.experiment.suggestions import harmless
 from runner.report.reproduction import render_reproduction
 from runner.stack.docker.context import content_digest, find_folder
 from runner.store.reanalyze import FORGED, reanalyze_files
-from runner.store.request_files import read_files
+from runner.store.request_files import file_digest
 from runner.store.run_file import RUN, RunFile
 from runner.store.run_folder import RunFolder
 
@@ -181,14 +181,16 @@ def _changed_builds(spec: Experiment, rerun: Rerun) -> Iterator[SideBySide]:
 def _changed_files(rerun: Rerun) -> Iterator[SideBySide]:
     """Yield the files that requests send and whose content has changed."""
     for path, facts in recorded_inputs(rerun.archive.files).items():
-        now = digest(_file(path, rerun))
+        if facts.is_output:
+            continue  # its command runs again
+        now = _digest(path, rerun)
         if facts.sha256 != now:
             yield SideBySide(harmless(path), harmless(facts.sha256), now)
 
 
-def _file(path: str, rerun: Rerun) -> bytes:
+def _digest(path: str, rerun: Rerun) -> str:
     try:
-        return read_files([path], rerun.base_dir)[path]
+        return file_digest(path, rerun.base_dir)
     except EnvironmentLacks as error:
         hint = (
             f"small files are in the archive: extract it with `runner archive extract {rerun.archive.path} "

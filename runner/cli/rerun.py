@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -77,6 +78,10 @@ def _starts(job: Job) -> Iterator[str]:
             yield f"{name}: {line}"
         if topology.build_folder:
             yield f"{name}: runs the Dockerfile in {find_folder(topology.build_folder, job.base_dir)}"
+        for variable in load.variables.values():
+            if variable.command:
+                yield f"{name}: starts `{shlex.join(variable.command)}` in the folder {job.base_dir}"
+                yield "  with all variables of your environment"
         if load.engine == "k6" or load.cross_check:
             yield f"{name}: starts k6 with a generated script"
 

@@ -14,6 +14,7 @@ from runner.core.errors import SpecificationError, UsageError
 from runner.experiment.load import read_spec
 from runner.experiment.model import Experiment
 from runner.store.bounded_read import MAX_SPEC, NotReadable, TooLarge, read_bounded
+from runner.store.data_files import row_facts
 from runner.store.request_files import problem_with
 
 
@@ -67,5 +68,8 @@ def parse_spec(
         SpecificationError: The content is invalid.
     """
     file_problem = partial(problem_with, folder=base_dir) if base_dir else None
-    experiment = read_spec(content, source=source, overrides=overrides, file_problem=file_problem)
+    read_rows = partial(row_facts, folder=base_dir) if base_dir else None
+    experiment = read_spec(
+        content, source=source, overrides=overrides, file_problem=file_problem, read_rows=read_rows
+    )
     return SpecFile(content, hashlib.sha256(content).hexdigest(), experiment)

@@ -12,9 +12,11 @@ from msgspec.structs import replace
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Endpoint, Event
 from runner.core.masking import mask_bytes, mask_lines, mask_secrets
+from runner.execution.row_inputs import RowKey, read_rows, row_key, row_source
 from runner.experiment.model import Load
 from runner.load.inputs import Inputs
 from runner.load.request import pieces_of
+from runner.store.data_files import DataFile
 from runner.store.request_files import read_files
 
 _ANY_ENDPOINT = Endpoint("localhost", 80)
@@ -27,15 +29,32 @@ class RunInputs:
     Attributes:
         secrets: Name of an environment variable to its value.
         files: Path in the specification to content.
+        data: Source of rows to the rows.
     """
 
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    data: Mapping[RowKey, DataFile] = field(default_factory=dict, repr=False)
 
     def of(self, load: Load) -> Inputs:
         """Return what the requests of a load need."""
         values = {name: self.secrets[key] for name, key in _secret_names(load)}
-        return Inputs(values, {path: self.files[path] for part in load.parts for path in part.files})
+        files = {path: self.files[path] for part in load.parts for path in part.files}
+        rows = {
+            name: row_source(self.data[row_key(variable)])
+            for name, variable in load.variables.items()
+            if variable.row_format
+        }
+        return Inputs(values, files, rows)
+
+    def check_unchanged(self, load: Load) -> None:
+        """Raise EnvironmentLacks if a file with rows of a load is no longer what it was."""
+        for name, variable in load.variables.items():
+            if variable.row_format and self.data[row_key(variable)].has_changed:
+                raise EnvironmentLacks(
+                    f"load.variables.{name}: {variable.path} has changed since the run started",
+                    hint="run again when nothing writes the file: the requests of this run are not all known",
+                )
 
     def masked(self, text: str) -> str:
         """Return a text with the names of the secrets in place of their values."""
@@ -68,10 +87,10 @@ def read_inputs(loads: Iterable[Load], base_dir: Path, environ: Mapping[str, str
     Raises:
         EnvironmentLacks: A variable is not set, a file cannot be read, or a value cannot be sent.
     """
-    kept = list(loads)
+    kept = list({id(load): load for load in loads}.values())
     secrets = _secrets(kept, environ)
     paths = [path for load in kept for part in load.parts for path in part.files]
-    inputs = RunInputs(secrets, read_files(paths, base_dir))
+    inputs = RunInputs(secrets, read_files(paths, base_dir), read_rows(kept, base_dir))
     for load in kept:
         for part in load.parts:
             pieces_of(part, _ANY_ENDPOINT, load.connection, inputs.of(load))

@@ -30,6 +30,7 @@ from runner.execution.faults import cancel_on_signal, noting_faults
 from runner.execution.inputs import RunInputs, read_inputs
 from runner.execution.job import Job, Outcome, Watcher
 from runner.execution.preflight import preflight
+from runner.execution.row_inputs import check_row_counts
 from runner.execution.signals import receive_signals
 from runner.execution.trial import not_started, run_trial
 from runner.experiment.trials import Trial
@@ -57,6 +58,7 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
     """
     loads = [trial.configuration.load for trial in job.trials]
     inputs = await trio.to_thread.run_sync(read_inputs, loads, job.base_dir)
+    check_row_counts(job.trials, job.experiment.repeats, inputs.data)
     gc.freeze()  # what is loaded now stays: the collector looks often, and only at what the run makes
     folder = _open_folder(job)
     state = RunState(_run_facts(job), list(job.trials), list(job.earlier.trials if job.earlier else ()))
@@ -106,7 +108,9 @@ async def _run_guarded(
 ) -> None:
     """Run all trials beside a watchdog, which removes what this process started should it be killed."""
     with noting_faults(state), scratch_folder() as scratch:
-        await trio.to_thread.run_sync(Provenance(folder).begin, job.base_dir, inputs.files)
+        await trio.to_thread.run_sync(
+            Provenance(folder).begin, job.base_dir, inputs.files, list(inputs.data.values())
+        )
         async with open_watchdog(state.run.run_id) as guard, worker_pool() as workers:
             context = RunContext(job, state, folder, watcher, guard, scratch, workers, inputs)
             await _run_all(job.trials, context)

@@ -27,6 +27,7 @@ from runner.execution.sample_masking import with_masked_samples
 from runner.experiment.arrivals import Numbering, numbering, of_stages
 from runner.experiment.model import Load, Stage
 from runner.experiment.trials import Trial
+from runner.experiment.variables import uses
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder
 from runner.stack.protocols import Stack
@@ -50,7 +51,12 @@ async def preflight(stack: Stack, trial: Trial, context: RunContext) -> None:
     after = numbering(load, list(of_stages(load, stages, context.job.experiment.repeats)))
     failures = []
     for index, single in enumerate(_single_loads(load)):
-        failures.append(await _check(stack, single, context, _later(after, index)))
+        first = _later(after, index)
+        if spent := _spent_rows(single, context, first):
+            message = f"{request_line(single)} is not sent before the load, which needs each row of {spent}"
+            context.watcher.say(message)
+        else:
+            failures.append(await _check(stack, single, context, first))
     if failed := [failure for failure in failures if failure]:
         has_log = bool(await stack.app_output())
         logs = context.provenance.log_folder(name) if has_log else None
@@ -66,6 +72,19 @@ def _single_loads(load: Load) -> Iterator[Load]:
 def _later(first: Numbering, count: int) -> Numbering:
     """Return the numbering some arrivals later: these requests have values that no later one repeats."""
     return Numbering(first.arrivals + count, {name: rows + count for name, rows in first.rows.items()})
+
+
+def _spent_rows(load: Load, context: RunContext, first: Numbering) -> str:
+    """Return the name of a variable whose rows, each of which is sent once, are needed by the load."""
+    rows, used = context.inputs.of(load).rows, uses(load.parts)
+    return next(
+        (
+            name
+            for name, variable in load.variables.items()
+            if name in used and variable.needs_each_row_once and first.rows[name] >= rows[name].rows
+        ),
+        "",
+    )
 
 
 async def _check(stack: Stack, load: Load, context: RunContext, first: Numbering) -> FailedRequest | None:

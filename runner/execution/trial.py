@@ -109,7 +109,9 @@ async def run_trial(
             nursery.start_soon(_watch_stack, stack, record, nursery.cancel_scope)
             first = numbering(load, trial.earlier)
             order = LoadOrder(stack.endpoint, load, trial.stage, keep, pool, inputs.of(load), first)
+            inputs.check_unchanged(load)
             await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
+            inputs.check_unchanged(load)
             record.app_output = await _output_after_errors(stack, record)
             nursery.cancel_scope.cancel()
         record.status = "failed" if record.events else "complete"

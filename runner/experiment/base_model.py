@@ -13,6 +13,8 @@ FROM_FILE: Final = {"from_file": True}
 """The validation context of values from a file, where a time needs a unit."""
 FILE_PROBLEM: Final = "file_problem"
 """Key of the validation context: a function from the path of a file to what is wrong with it, or ``""``."""
+ROWS: Final = "rows"
+"""Key of the validation context: a `runner.experiment.variables.ReadRows`, or None."""
 
 INVALID_VALUE: Final = "invalid_value"
 CONFLICT: Final = "conflict"

@@ -11,13 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner.experiment.base_model import FILE_PROBLEM, FROM_FILE
+from runner.experiment.base_model import FILE_PROBLEM, FROM_FILE, ROWS
 from runner.experiment.matrix import spread, too_many_cells
 from runner.experiment.model import MAX_CONFIGURATIONS, Experiment
 from runner.experiment.overlay import base, resolve
 from runner.experiment.overrides import apply
 from runner.experiment.problems import Fault, Refused, in_order, lines_of, specification_error
 from runner.experiment.validation_errors import CROSS_FIELD, explain
+from runner.experiment.variables import ReadRows
 from runner.experiment.yaml.parser import parse
 from runner.experiment.yaml.text import decode
 from runner.experiment.yaml.tree import Entry, ListNode, MapNode, Mark, marks, plain
@@ -29,6 +30,7 @@ def read_spec(
     source: str,
     overrides: Sequence[str] = (),
     file_problem: Callable[[str], str] | None = None,
+    read_rows: ReadRows | None = None,
 ) -> Experiment:
     """Return the experiment that a file describes.
 
@@ -38,6 +40,7 @@ def read_spec(
         overrides: ``path=value`` of every ``--set``, applied in order before configurations are merged.
         file_problem: Returns what is wrong with a file that a request sends, empty if nothing; None where
             files do not matter, as for the specification in an archive.
+        read_rows: Reads the rows of variables; likewise.
 
     Raises:
         SpecificationError: The file or an override is invalid; contains every problem.
@@ -47,7 +50,7 @@ def read_spec(
     except Refused as refused:
         lines = lines_of(text.decode("utf-8", "replace").removeprefix("\ufeff"))
         raise specification_error(source, lines, [refused.fault]) from None
-    context = {**FROM_FILE, FILE_PROBLEM: file_problem}
+    context = {**FROM_FILE, FILE_PROBLEM: file_problem, ROWS: read_rows}
     experiment, faults = _read(document, overrides, context)
     if faults or experiment is None:
         raise specification_error(source, lines_of(document), in_order(faults))

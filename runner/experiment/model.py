@@ -7,24 +7,25 @@ Field names are the keys of the YAML file. Parsed times are seconds and parsed s
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, model_validator
 
 from runner.core.codes import Limit
 from runner.core.units import Seconds
 from runner.experiment.app import App, Proxy
-from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
+from runner.experiment.base_model import ROWS, Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.expect import Expect
 from runner.experiment.fields import Line, Name, Single, Text, Whole
 from runner.experiment.find import Find, FindStage
 from runner.experiment.matrix import MAX_CELLS
 from runner.experiment.quantities import HOUR, MINUTE, Time
 from runner.experiment.request import NamedRequest, Request
+from runner.experiment.row_limits import row_conflicts
 from runner.experiment.suggestions import did_you_mean, display, join_words, slug
 from runner.experiment.thresholds import Threshold
 from runner.experiment.topology import DockerTopology, ExternalTopology, ProcessTopology, Topology
 from runner.experiment.traffic import Load, Stage
 from runner.experiment.url import host_of, is_loopback, literal
-from runner.experiment.variables import used
+from runner.experiment.variables import ReadRows, used
 
 __all__ = [
     "AnyStage", "App", "Configuration", "DockerTopology", "Expect", "Experiment", "ExternalTopology", "Find",
@@ -203,12 +204,21 @@ class Experiment(SpecModel):
     )
 
     @model_validator(mode="after")
-    def _check_combination(self) -> Self:
+    def _check_combination(self, info: ValidationInfo) -> Self:
         refuse(*_ambiguous_values(self.matrix))
         hint = "give each configuration a different name"
         refuse(*_duplicate_names("configurations", [one.name for one in self.configurations], hint))
         refuse(*self._unused_variables())
+        read_rows = info.context.get(ROWS) if info.context else None
+        refuse(*self._row_conflicts(read_rows))
         return self
+
+    def _row_conflicts(self, read_rows: ReadRows | None) -> Iterator[Conflict]:
+        for index, one in enumerate(self.configurations):
+            for conflict in row_conflicts(one.load, one.stages, self.repeats, read_rows):
+                yield Conflict(
+                    ("configurations", index, "load", *conflict.at), conflict.message, conflict.hint
+                )
 
     def _unused_variables(self) -> Iterator[Conflict]:
         """Yield a conflict for each variable that no configuration uses; shared ones may be for some only."""
@@ -217,10 +227,6 @@ class Experiment(SpecModel):
             for name in configuration.load.variables.keys() - needed:
                 at = ("configurations", index, "load", "variables", name)
                 yield Conflict(at, f"no request uses it: ${{{name}}} occurs nowhere", "remove it")
-            for name, variable in configuration.load.variables.items():
-                if variable.row_format:
-                    at = ("configurations", index, "load", "variables", name)
-                    yield Conflict(at, "rows are not supported yet")
 
 
 def _ambiguous_values(matrix: Mapping[str, Sequence[Any]]) -> list[Conflict]:

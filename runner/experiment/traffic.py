@@ -98,6 +98,14 @@ class Load(SpecModel):
         return tuple(one if one.expect else one.model_copy(update=default) for one in self.requests)
 
     @property
+    def placed_requests(self) -> Iterator[tuple[tuple[str | int, ...], Request]]:
+        """Each request as it is written, after the keys that lead to it."""
+        if not self.requests:
+            yield ("request",), self.request
+        for index, request in enumerate(self.requests):
+            yield ("requests", index), request
+
+    @property
     def shares(self) -> dict[str, float]:
         """Name of each request of a mix to its share of all; empty without a mix."""
         total = sum(one.weight for one in self.requests)
@@ -132,10 +140,8 @@ class Load(SpecModel):
             yield conflict_if(first < index, ("requests", index, "name"), message)
 
     def _variable_conflicts(self) -> Iterator[Conflict]:
-        if not self.requests:
-            yield from problems(self.request, ("request",), self.variables)
-        for index, request in enumerate(self.requests):
-            yield from problems(request, ("requests", index), self.variables)
+        for at, request in self.placed_requests:
+            yield from problems(request, at, self.variables)
         yield from long_orders(self.variables, [request.weight for request in self.requests])
 
     def _impossible_checks(self) -> Iterator[Conflict]:

@@ -1,8 +1,8 @@
 """Whether the requests of a load use its variables as these can be used."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Final, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Final, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator
 
@@ -29,6 +29,64 @@ def _variable_name(value: str) -> str:
 
 
 VariableName: TypeAlias = Annotated[Text, AfterValidator(_variable_name)]
+
+
+class Use(NamedTuple):
+    """How requests use the rows of a variable.
+
+    Attributes:
+        path: The column or keys; empty for the whole row.
+        in_header: Whether it stands in a header.
+    """
+
+    path: str
+    in_header: bool
+
+
+class RowFacts(NamedTuple):
+    """What is known of a variable's rows when a specification is read.
+
+    Attributes:
+        rows: How many there are; None if they are not known.
+        problem: Why they cannot be sent, without a full stop; empty if they can.
+        hint: What to do.
+        path: The column or keys that the rows do not have; empty if something else is wrong.
+    """
+
+    rows: int | None
+    problem: str = ""
+    hint: str = ""
+    path: str = ""
+
+
+ReadRows: TypeAlias = Callable[[Variable, frozenset[Use]], RowFacts]
+"""Returns what is known of the rows in a variable's file."""
+
+
+def uses(requests: Iterable[Request]) -> dict[str, frozenset[Use]]:
+    """Return name of each variable in valid requests to how it is used."""
+    by_name: dict[str, set[Use]] = {}
+    for request in requests:
+        for slot in request.slots():
+            for reference in template.references(slot.text):
+                use = Use(reference.path, slot.position is Position.HEADER)
+                by_name.setdefault(reference.name, set()).add(use)
+    return {name: frozenset(found) for name, found in by_name.items()}
+
+
+def places(
+    load_requests: Iterable[tuple[tuple[str | int, ...], Request]], reference: Reference
+) -> Iterator[tuple[str | int, ...]]:
+    """Yield where a reference stands.
+
+    Args:
+        load_requests: Where each request stands, and the request.
+        reference: To look for.
+    """
+    for at, request in load_requests:
+        yield from (
+            (*at, *slot.at) for slot in request.slots() if reference in template.references(slot.text)
+        )
 
 
 def used(requests: Iterable[Request]) -> set[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import count, islice, repeat
 
+from runner.core.mix import earlier_uses
 from runner.core.mix import order as mix_order
 from runner.load.backlog import Backlog
 from runner.load.checks import Checks
 from runner.load.rendering import Render, Value, renderer
 from runner.load.response_parser import Heads
+from runner.load.rows import Rows
 from runner.load.tolerant_parser import MAX_KEPT
-from runner.load.values import Make, maker
+from runner.load.values import Make, RowValues, maker
 from runner.load.worker_order import WorkerOrder
 
 
@@ -69,11 +71,28 @@ def parts_of(order: WorkerOrder) -> list[Part]:
 
 def renderers(order: WorkerOrder) -> list[Render | None]:
     """Return what makes the bytes of each request; None where they are the same for all arrivals."""
+    rows = {
+        name: Rows(variable, earlier_uses([request.weight for request in order.requests], users(order, name)))
+        for name, variable in order.variables.items()
+        if isinstance(variable, RowValues)
+    }
 
     def make(value: Value) -> Make:
-        return maker(order.variables[value.variable], value.position)
+        variable = order.variables[value.variable]
+        if isinstance(variable, RowValues):
+            return rows[value.variable].maker(value.path, value.position)
+        return maker(variable, value.position)
 
     return [renderer(request.pieces, make) if request.pieces else None for request in order.requests]
+
+
+def users(order: WorkerOrder, name: str) -> list[int]:
+    """Return the indices of the requests that use a variable."""
+    return [
+        index
+        for index, request in enumerate(order.requests)
+        if any(isinstance(piece, Value) and piece.variable == name for piece in request.pieces)
+    ]
 
 
 def in_turn(order: WorkerOrder, parts: Sequence[Part]) -> Iterator[tuple[Part, int]]:

@@ -6,7 +6,6 @@ number. Values in a request are encoded for the position where they stand.
 
 from __future__ import annotations
 
-import json
 import time
 from bisect import bisect_right
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 from msgspec import Struct
 
 from runner.core import draws
+from runner.core.rows import Format, json_of, text_of
 from runner.core.template import ENCODERS, Position
 from runner.core.units import NS_PER_MS, NS_PER_S
 
@@ -112,21 +112,38 @@ class TimestampValues(Struct, frozen=True, tag="timestamp"):
     unit: Literal["s", "ms", "iso"]
 
 
-WorkerVariable: TypeAlias = (
+class RowValues(Struct, frozen=True, tag="rows"):
+    """Rows of a file.
+
+    Attributes:
+        format: How rows are written.
+        delimiter: Of CSV.
+        columns: Of CSV.
+        path: The file.
+        size: Its length in bytes.
+        index: A file with the offset of each row, 8 bytes each, and the length of the file.
+        rows: How many there are.
+        first: How many arrivals before this stage used a row; of random rows, how many there were.
+        key: Of the random numbers; None for rows in order.
+    """
+
+    format: Format
+    delimiter: str
+    columns: tuple[str, ...]
+    path: str
+    size: int
+    index: str
+    rows: int
+    first: int
+    key: int | None = None
+
+
+GeneratedValues: TypeAlias = (
     IntValues | FloatValues | ChoiceValues | TextValues | UuidValues | CounterValues | TimestampValues
 )
+WorkerVariable: TypeAlias = GeneratedValues | RowValues
 Make: TypeAlias = Callable[[int], bytes]
 """Returns the encoded value of an arrival, by its number in the stage."""
-
-
-def text_of(value: Any) -> str:
-    """Return a value as text: JSON, but text without quotes."""
-    return value if isinstance(value, str) else json_of(value)
-
-
-def json_of(value: Any) -> str:
-    """Return a value as compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def encoder(position: Position) -> Callable[[Any], bytes]:
@@ -137,7 +154,7 @@ def encoder(position: Position) -> Callable[[Any], bytes]:
     return lambda value: encode(text_of(value)).encode()
 
 
-def maker(variable: WorkerVariable, position: Position) -> Make:
+def maker(variable: GeneratedValues, position: Position) -> Make:
     """Return what makes the encoded values of a variable."""
     match variable:
         case IntValues(key, first, low, size):
@@ -150,7 +167,7 @@ def maker(variable: WorkerVariable, position: Position) -> Make:
             return _text_maker(variable, encoder(position))
 
 
-def _text_maker(variable: WorkerVariable, encode: Callable[[Any], bytes]) -> Make:
+def _text_maker(variable: GeneratedValues, encode: Callable[[Any], bytes]) -> Make:
     match variable:
         case TextValues(key, first, length, alphabet):
             return lambda k: encode(draws.text(key, first + k, length, alphabet))

@@ -10,7 +10,9 @@ from runner.load.values import (
     ChoiceValues,
     CounterValues,
     FloatValues,
+    GeneratedValues,
     IntValues,
+    RowValues,
     TextValues,
     TimestampValues,
     UuidValues,
@@ -22,13 +24,31 @@ def worker_variables(order: LoadOrder) -> dict[str, WorkerVariable]:
     """Return name to values of the variables that differ by arrival."""
     first, seed = order.numbering.arrivals, order.load.seed
     return {
-        name: _generated(variable, draws.key(seed, name), first)
+        name: _rows(name, order)
+        if variable.row_format
+        else _generated(variable, draws.key(seed, name), first)
         for name, variable in order.load.variables.items()
         if not variable.is_secret
     }
 
 
-def _generated(variable: Variable, key: int, first: int) -> WorkerVariable:
+def _rows(name: str, order: LoadOrder) -> RowValues:
+    source, numbering = order.inputs.rows[name], order.numbering
+    is_counted = order.load.variables[name].is_counted
+    return RowValues(
+        format=source.format,
+        delimiter=source.delimiter,
+        columns=source.columns,
+        path=source.path,
+        size=source.size,
+        index=source.index,
+        rows=source.rows,
+        first=numbering.rows.get(name, 0) if is_counted else numbering.arrivals,
+        key=None if is_counted else draws.key(order.load.seed, name),
+    )
+
+
+def _generated(variable: Variable, key: int, first: int) -> GeneratedValues:
     if variable.counter is not None:
         return CounterValues(variable.counter.start + variable.counter.step * first, variable.counter.step)
     if variable.timestamp is not None:

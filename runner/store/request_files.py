@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,15 @@ def problem_with(path: str, folder: Path) -> str:
         path: As in the specification.
         folder: The specification's.
     """
+    if problem := place_problem(path, folder):
+        return problem
+    if (folder / path).stat().st_size > MAX_FILE:
+        return f"{path} is larger than {MAX_FILE // BYTES_PER_MIB} MiB"
+    return ""
+
+
+def place_problem(path: str, folder: Path) -> str:
+    """Return why a path does not lead to a file of the specification's folder; empty if it does."""
     found = (folder / path).resolve()
     if not found.is_relative_to(folder.resolve()):
         return f"{path} leads outside the specification's folder"
@@ -27,8 +37,6 @@ def problem_with(path: str, folder: Path) -> str:
         return f"there is no file {path} in the specification's folder"
     if not found.is_file():
         return f"{path} is not a regular file"
-    if found.stat().st_size > MAX_FILE:
-        return f"{path} is larger than {MAX_FILE // BYTES_PER_MIB} MiB"
     return ""
 
 
@@ -43,6 +51,21 @@ def read_files(paths: Iterable[str], folder: Path) -> dict[str, bytes]:
         EnvironmentLacks: One cannot be read.
     """
     return {path: _read(path, folder) for path in dict.fromkeys(paths)}
+
+
+def file_digest(path: str, folder: Path) -> str:
+    """Return the SHA-256 of a file of any size.
+
+    Raises:
+        EnvironmentLacks: It cannot be read.
+    """
+    if problem := place_problem(path, folder):
+        raise EnvironmentLacks(problem, hint=f"the specification needs it; it is sought in {folder}")
+    try:
+        with (folder / path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise EnvironmentLacks(f"cannot read {path}: {error.strerror}") from None
 
 
 def _read(path: str, folder: Path) -> bytes:

@@ -1,0 +1,127 @@
+"""Runs the command of a variable, whose output lines are rows, before anything else starts."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from runner.core.errors import EnvironmentLacks
+from runner.core.units import BYTES_PER_MIB, Bytes, Seconds
+
+TIMEOUT_S: Final[Seconds] = 60.0
+MAX_OUTPUT: Final[Bytes] = 256 * BYTES_PER_MIB
+_CHUNK: Final[Bytes] = BYTES_PER_MIB
+_TAIL: Final[Bytes] = 4096
+_TAIL_LINES: Final = 10
+
+
+def command_output(name: str, command: Sequence[str], folder: Path) -> int:
+    """Return what a command prints, as the descriptor of a file in memory. Blocks.
+
+    Args:
+        name: Of the variable, in messages.
+        command: Program and arguments, run without a shell.
+        folder: Where it starts.
+
+    Raises:
+        EnvironmentLacks: It cannot be started, fails, prints nothing or too much, or does not end in time.
+    """
+    subject = f"load.variables.{name}: the command `{shlex.join(command)}`"
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        hint = f"a relative path starts in {folder}"
+        raise EnvironmentLacks(f"{subject} cannot be started: {reason}", hint=hint) from None
+    output = os.memfd_create("loadproof-output", os.MFD_CLOEXEC)
+    try:
+        with open(output, "wb", closefd=False) as file:
+            reading = _Reading(process, file)
+            problem = reading.until_end()
+    finally:
+        _kill_group(process)
+    if problem or reading.size == 0:
+        os.close(output)
+        raise EnvironmentLacks(
+            f"{subject} {problem or 'printed nothing'}",
+            hint="its last lines on stderr are above" if reading.tail else "it printed nothing on stderr",
+            details=reading.tail,
+        )
+    return output
+
+
+class _Reading:
+    """Takes what a process prints, within bounds."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: BinaryIO) -> None:
+        self.size = 0
+        self._process = process
+        self._output = output
+        self._errors = b""
+
+    @property
+    def tail(self) -> tuple[str, ...]:
+        """The last lines on stderr."""
+        return tuple(self._errors.decode(errors="replace").splitlines()[-_TAIL_LINES:])
+
+    def until_end(self) -> str:
+        """Read until the process has ended; returns what was wrong, empty if nothing was."""
+        deadline = time.monotonic() + TIMEOUT_S
+        with selectors.DefaultSelector() as selector:
+            for stream in (self._process.stdout, self._process.stderr):
+                if stream:
+                    selector.register(stream, selectors.EVENT_READ)
+            while selector.get_map():
+                ready = selector.select(max(0.0, deadline - time.monotonic()))
+                if not ready:
+                    return f"did not end within {TIMEOUT_S:.0f} s"
+                for key, _ in ready:
+                    if not self._take(key.fd, is_output=key.fileobj is self._process.stdout):
+                        selector.unregister(key.fileobj)
+                if self.size > MAX_OUTPUT:
+                    return f"printed more than {MAX_OUTPUT // BYTES_PER_MIB} MiB"
+        return self._status(deadline)
+
+    def _take(self, fd: int, *, is_output: bool) -> bool:
+        """Take what is there; returns False at the end."""
+        chunk = os.read(fd, _CHUNK)
+        if is_output:
+            self._output.write(chunk)
+            self.size += len(chunk)
+        else:
+            self._errors = (self._errors + chunk)[-_TAIL:]
+        return bool(chunk)
+
+    def _status(self, deadline: float) -> str:
+        try:
+            status = self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return f"did not end within {TIMEOUT_S:.0f} s"
+        if status < 0:
+            return f"was killed by {signal.Signals(-status).name}"
+        return f"ended with exit status {status}" if status else ""
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End the process and what it has started, which may still write."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream:
+            stream.close()
