@@ -13,8 +13,9 @@ from runner.cli.output import say
 from runner.core.errors import SpecificationError, UsageError
 from runner.experiment.load import read_spec
 from runner.experiment.model import Experiment
+from runner.experiment.variable import Variable
+from runner.experiment.variables import RowFacts, Use
 from runner.store.bounded_read import MAX_SPEC, NotReadable, TooLarge, read_bounded
-from runner.store.data_files import row_facts
 from runner.store.request_files import problem_with
 
 
@@ -53,6 +54,12 @@ def read_spec_file(path: Path, overrides: Sequence[str] = (), *, base_dir: Path 
         raise
 
 
+def _row_facts(variable: Variable, uses: frozenset[Use], folder: Path) -> RowFacts:
+    from runner.store.data_files import row_facts  # (only specifications with rows pay for it)
+
+    return row_facts(variable, uses, folder)
+
+
 def parse_spec(
     content: bytes, source: str, overrides: Sequence[str] = (), *, base_dir: Path | None = None
 ) -> SpecFile:
@@ -68,7 +75,7 @@ def parse_spec(
         SpecificationError: The content is invalid.
     """
     file_problem = partial(problem_with, folder=base_dir) if base_dir else None
-    read_rows = partial(row_facts, folder=base_dir) if base_dir else None
+    read_rows = partial(_row_facts, folder=base_dir) if base_dir else None
     experiment = read_spec(
         content, source=source, overrides=overrides, file_problem=file_problem, read_rows=read_rows
     )
