@@ -20,11 +20,15 @@ Failed and dropped requests never count, and one more of them never raises the s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import fmean, linear_regression
 from typing import Final
 
+from msgspec.structs import replace
+
 from runner.core.facts import Backlog, LoadFacts
-from runner.core.histogram import Histogram, lowest_us
+from runner.core.histogram import Histogram, lowest_us, merge
+from runner.core.ramp import Ramp
 from runner.core.units import US_PER_S, PerSecond, Seconds
 
 _NEARLY_ALL: Final = 0.99
@@ -36,39 +40,81 @@ _ABOUT_THE_SAME: Final = 0.1
 """Standard deviation of response times over their mean, up to which they are a constant."""
 _AS_EXPECTED: Final = 0.97
 _FEWEST: Final = 3
+_BEGINNING: Final = 0.005
+"""Share of the window that counts as its beginning."""
 
 
-def achieved(load: LoadFacts, target: PerSecond, window_s: Seconds, warmup_s: Seconds = 0.0) -> float | None:
-    """Return the share of the due requests that the service sustained, 0 to 1; None if none was due."""
+def achieved(
+    load: LoadFacts,
+    target: PerSecond,
+    window_s: Seconds,
+    warmup_s: Seconds = 0.0,
+    ramp: Ramp | None = None,
+) -> float | None:
+    """Return the share of the due requests that the service sustained, 0 to 1; None if none was due.
+
+    Args:
+        load: Of the stage, or of one request of it.
+        target: Requests per second; of a ramp, the average.
+        window_s: Length of the measured window.
+        warmup_s: Length of the warm-up.
+        ramp: How the rate changed over the window; None for a constant one.
+    """
     if not load.planned:
         return None
     succeeded = sum(second.succeeded for second in load.seconds)
     inside = sum(second.succeeded for second in load.seconds if second.index < window_s)
     if load.backlog is not None:
-        counted = _counted(load, load.backlog, succeeded, inside, (warmup_s, window_s))
+        counted = _counted(load, load.backlog, succeeded, inside, (warmup_s, window_s), ramp)
     elif (fastest_s := _stated_minimum(load)) is not None:
         # k6 does not report when requests were due: as many may be in flight as arrive while the fastest was
-        counted = inside + min(succeeded - inside, math.floor(load.planned / window_s * fastest_s) + 1)
+        under_way = _due_in_last(fastest_s, load, window_s, ramp)
+        counted = inside + min(succeeded - inside, math.floor(under_way) + 1)
     else:
         return _by_throughput(load, target, window_s)
     return min(1.0, counted / load.planned)
 
 
+def _due_in_last(last_s: Seconds, load: LoadFacts, window_s: Seconds, ramp: Ramp | None) -> float:
+    """Return how many of the requests were due in the last seconds of the window."""
+    if ramp is None:
+        return load.planned / window_s * last_s
+    return load.planned * (1 - ramp.due_before(max(0.0, 1 - last_s / window_s)))
+
+
 def _counted(
-    load: LoadFacts, backlog: Backlog, succeeded: int, inside: int, lengths: tuple[Seconds, Seconds]
+    load: LoadFacts,
+    backlog: Backlog,
+    succeeded: int,
+    inside: int,
+    lengths: tuple[Seconds, Seconds],
+    ramp: Ramp | None,
 ) -> int:
-    warmup_s, window_s = lengths
-    more = _more_under_way(load, window_s)
+    _, window_s = lengths
+    if ramp is not None:  # the gap between its first arrivals says nothing about those at its end
+        backlog = replace(backlog, beginning_s=min(backlog.beginning_s, _BEGINNING * window_s))
+    more = _more_under_way(load, window_s, ramp)
     if succeeded >= _NEARLY_ALL * load.planned and not more and not _grows(backlog, window_s):
         return succeeded
     completed = sum(second.completed for second in load.seconds if 0 <= second.index < window_s)
-    # nothing can end before the first response of the stage has taken its time
-    without_s = max(0.0, backlog.fastest_first_s - warmup_s)
-    expected = load.planned * max(0.0, 1 - without_s / window_s)
+    expected = _expected(load, backlog.fastest_first_s, lengths, ramp)
     if more and not (_is_constant(backlog) and completed >= _AS_EXPECTED * expected - 1):
         return min(succeeded, completed)
     shifted = inside + _not_above(backlog.late, backlog.fastest_first_s + backlog.beginning_s)
     return min(succeeded, max(shifted, completed))
+
+
+def _expected(
+    load: LoadFacts, latency_s: Seconds, lengths: tuple[Seconds, Seconds], ramp: Ramp | None
+) -> float:
+    """Return how many responses end in the window, with the warm-up, if all take the same time."""
+    warmup_s, window_s = lengths
+    if ramp is None:  # nothing can end before the first response of the stage has taken its time
+        return load.planned * max(0.0, 1 - max(0.0, latency_s - warmup_s) / window_s)
+    due_until_s, per_rps = window_s - latency_s, load.planned / (ramp.mean * window_s)
+    from_warmup_s = max(0.0, min(warmup_s, latency_s) + min(0.0, due_until_s))
+    due = load.planned * ramp.due_before(max(0.0, due_until_s / window_s))
+    return due + ramp.begin * per_rps * from_warmup_s
 
 
 def _is_constant(backlog: Backlog) -> bool:
@@ -77,16 +123,20 @@ def _is_constant(backlog: Backlog) -> bool:
     return n > 0 and math.sqrt(max(0.0, yy / n - (y / n) ** 2)) <= _ABOUT_THE_SAME * y / n
 
 
-def _more_under_way(load: LoadFacts, window_s: Seconds) -> bool:
+def _more_under_way(load: LoadFacts, window_s: Seconds, ramp: Ramp | None) -> bool:
     """Return whether more and more requests are under way from second to second of the window.
 
-    The growth must be more than 1 % of what was due, and more than chance: of the regression, and of as many
-    independent requests (square root). The window's last second is read when no more requests are due.
+    Of a ramp, only those count that exceed the number at its rate and the first half's response time
+    (Little's law). The growth must be more than 1 % of what was due, and more than chance: of the
+    regression, and of as many independent requests (square root). The window's last second is read when no
+    more requests are due.
     """
     last = math.ceil(window_s) - 1
-    known = [(second.index, second.in_flight) for second in load.seconds if -1 <= second.index < last]
+    known = [(second.index, float(second.in_flight)) for second in load.seconds if -1 <= second.index < last]
     if len(known) < _FEWEST - 1:
         return False
+    if ramp is not None:
+        known = _without_ramp(known, load, window_s, ramp)
     places, levels = zip(*known, strict=True)
     slope, _ = linear_regression(places, levels) if len(set(places)) > 1 else (0.0, 0.0)
     mean_place, mean = fmean(places), fmean(levels)
@@ -95,6 +145,18 @@ def _more_under_way(load: LoadFacts, window_s: Seconds) -> bool:
     error = math.sqrt(left / max(1, len(known) - 2) / spread)
     chance = max(_SIGNIFICANT * error * window_s, _SQUARE_ROOTS * math.sqrt(mean))
     return slope * window_s > max((1 - _NEARLY_ALL) * load.planned, chance)
+
+
+def _without_ramp(
+    known: Sequence[tuple[int, float]], load: LoadFacts, window_s: Seconds, ramp: Ramp
+) -> list[tuple[int, float]]:
+    """Return the numbers of requests under way without what a change of the rate alone explains."""
+    early = merge(second.response_time for second in load.seconds if 0 <= second.index < window_s / 2)
+    response_s = (early.mean_ms or 0.0) / 1000 * load.planned / (ramp.mean * window_s)
+    return [
+        (index, max(0.0, level - ramp.at(min(1.0, max(0.0, (index + 1) / window_s))) * response_s))
+        for index, level in known
+    ]
 
 
 def _grows(backlog: Backlog, window_s: Seconds) -> bool:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-from msgspec import UNSET
 from msgspec.structs import asdict, astuple, replace
 
 from runner.analyze import kernel_counters, validity, verdict
-from runner.analyze.achieved import achieved
 from runner.analyze.calibration import stage_calibration
-from runner.analyze.latency import distribution, latency, percentiles_of_all
+from runner.analyze.latency import percentiles_of_all
+from runner.analyze.measured import Offer, measured
 from runner.analyze.resource_usage import (
     cores_between,
     cpu_by_role,
@@ -20,27 +18,17 @@ from runner.analyze.resource_usage import (
     memory_by_role,
     throttling_by_subject,
 )
+from runner.analyze.slices import slices
 from runner.analyze.statistics import rounded
 from runner.analyze.thresholds import evaluate, is_measured
-from runner.analyze.variation import variation
 from runner.core.codes import Role, StageStatus
 from runner.core.facts import LoadFacts, LoadSecond, ObservedFacts, ResponseSample, RunFacts, TrialFacts
-from runner.core.metrics import LATENCIES
-from runner.core.results import Measured, Moment, Part, Requests, Stage, StageEvent, SubjectUsage, Usage
-from runner.core.status_advice import OTHER_STATUSES
-from runner.core.units import PerSecond, Seconds
+from runner.core.results import Moment, Part, Stage, StageEvent, SubjectUsage, Usage
+from runner.core.units import Seconds
 from runner.experiment.trials import Trial
 
 _ALWAYS_SHOWN: Final = (Role.APP, Role.GENERATOR, Role.RUNNER, Role.OTHER, Role.SYSTEM)
 _NOTHING_OBSERVED: Final = ObservedFacts(subjects=(), samples=())
-
-
-class _Offer(NamedTuple):
-    """The load that a stage offers: its rate, and for how long it is measured after which warm-up."""
-
-    target_rps: PerSecond
-    window_s: Seconds
-    warmup_s: Seconds
 
 
 def stage_of(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> Stage:
@@ -72,7 +60,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
     load = facts.load if facts else None
     observed = (facts.observed if facts else None) or _NOTHING_OBSERVED
     offer, peak_s = _offer(trial, facts), configuration.metrics.peak_window
-    measured = _measured(load, offer, varies=bool(load and load.parts))
+    whole = measured(load, offer, varies=bool(load and load.parts))
     cpu = _by_role(_ALWAYS_SHOWN, cpu_by_role(observed, offer.window_s, peak_s))
     return Stage(
         name=trial.stage.name,
@@ -84,12 +72,12 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         status=StageStatus(facts.status) if facts else StageStatus.NOT_RUN,
         replicas=configuration.topology.replicas,
         events=tuple(StageEvent(*astuple(event)) for event in (facts.events if facts else ())),
-        **asdict(measured),
+        **asdict(whole),
         cpu_cores=cpu,
         cpu_cores_by_subject=_by_subject(observed, offer.window_s, peak_s),
         throttling_by_subject=throttling_by_subject(observed),
         requests_by_subject=dict(observed.requests),
-        cpu_us_per_request=_cpu_per_request(cpu, measured.requests.succeeded, offer.window_s),
+        cpu_us_per_request=_cpu_per_request(cpu, whole.requests.succeeded, offer.window_s),
         memory_mib=_by_role((Role.APP,), memory_by_role(observed, offer.window_s)),
         counters=kernel_counters.readings(observed),
         unreadable=kernel_counters.unreadable(observed),
@@ -102,32 +90,35 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         parts=_parts(load, offer),
         samples=_samples(load.seconds if load else ()),
         app_output=facts.app_output if facts else (),
+        slices=slices(load, offer.ramp, offer.window_s),
         thresholds=(),
         validity=validity.NOT_RUN,
         verdict=verdict.NOT_RUN,
     )
 
 
-def _offer(trial: Trial, facts: TrialFacts | None) -> _Offer:
+def _offer(trial: Trial, facts: TrialFacts | None) -> Offer:
     """Return what the trial offered, or would have."""
     if facts:
-        return _Offer(facts.target_rps, facts.window_s, facts.warmup_s)
-    return _Offer(trial.stage.rps, trial.stage.duration, trial.stage.warmup)
+        return Offer(facts.target_rps, facts.window_s, facts.warmup_s, facts.ramp)
+    stage = trial.stage
+    return Offer(stage.target_rps, stage.duration, stage.warmup, stage.ramp)
 
 
-def _parts(load: LoadFacts | None, offer: _Offer) -> dict[str, Part]:
+def _parts(load: LoadFacts | None, offer: Offer) -> dict[str, Part]:
     """Return what was measured of each request of a mix."""
-    if load is None:
-        return {}
-    return {
-        name: Part(
-            target_rps=round(own.target_rps, 6),
-            samples=_samples(_of_part(load, name).seconds),
-            **asdict(_measured(_of_part(load, name), own, varies=True)),
-        )
-        for name, part in load.parts.items()
-        for own in [offer._replace(target_rps=offer.target_rps * part.share)]
-    }
+    parts = load.parts if load else {}
+    return {name: _part(_of_part(load, name), offer, part.share) for name, part in parts.items() if load}
+
+
+def _part(load: LoadFacts, offer: Offer, share: float) -> Part:
+    own = offer._replace(target_rps=offer.target_rps * share)
+    return Part(
+        target_rps=round(own.target_rps, 6),
+        samples=_samples(load.seconds),
+        slices=slices(load, offer.ramp, offer.window_s),
+        **asdict(measured(load, own, varies=True)),
+    )
 
 
 def _of_part(load: LoadFacts, name: str) -> LoadFacts:
@@ -141,38 +132,6 @@ def _of_part(load: LoadFacts, name: str) -> LoadFacts:
     )
     return replace(
         load, planned=part.planned, seconds=seconds, stated_ms=part.stated_ms, backlog=part.backlog, parts={}
-    )
-
-
-def _measured(load: LoadFacts | None, offer: _Offer, *, varies: bool) -> Measured:
-    """Return what was measured; with `varies`, also how much it varied, for the requests of a mix."""
-    seconds = load.seconds if load else ()
-    completed = sum(second.completed for second in seconds if 0 <= second.index < offer.window_s)
-    actual = round(completed / offer.window_s, 4) if load else None
-    return Measured(
-        requests=_requests(seconds),
-        actual_rps=actual,
-        achieved=rounded(achieved(load, *offer), 6) if load else None,
-        **{kind.field: latency(load, kind.name) for kind in LATENCIES},
-        distribution=distribution(load),
-        variation=dict(variation(load, offer.window_s)) if load and varies else {},
-    )
-
-
-def _requests(seconds: Sequence[LoadSecond]) -> Requests:
-    failures: Counter[str] = Counter()
-    statuses: Counter[int] = Counter()
-    for second in seconds:
-        failures.update(second.failures)
-        statuses.update(second.statuses)
-    return Requests(
-        scheduled=sum(second.scheduled for second in seconds),
-        sent=sum(second.sent for second in seconds),
-        succeeded=sum(second.succeeded for second in seconds),
-        failed=failures.total(),
-        dropped=sum(second.dropped for second in seconds),
-        failures=dict(sorted(failures.items())),
-        statuses={str(code or OTHER_STATUSES): statuses[code] for code in sorted(statuses)} or UNSET,
     )
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec import UNSET
 
-from runner.core.metrics import METRICS
-from runner.core.results import Stage, ThresholdResult
+from runner.core.metrics import METRICS, Metric
+from runner.core.results import Slice, Stage, ThresholdResult
 from runner.experiment.thresholds import Threshold
 
 _OPERATORS: Final = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq}
@@ -35,11 +35,36 @@ def _evaluate(threshold: Threshold, stage: Stage) -> ThresholdResult:
     measured = stage.parts.get(threshold.request) if threshold.request else stage
     if measured is None:
         return ThresholdResult(threshold.expr, ok=False, value=None, request=request)
+    if measured.slices and metric.per_slice:
+        return _over_slices(threshold, metric, measured.slices)
     if why := metric.unbounded(measured):
         return ThresholdResult(threshold.expr, _holds(threshold, math.inf), None, why, request)
     value = metric.read(measured)
     ok = value is not None and _holds(threshold, value)
     return ThresholdResult(threshold.expr, ok, value, request=request)
+
+
+def _over_slices(threshold: Threshold, metric: Metric, slices: Sequence[Slice]) -> ThresholdResult:
+    """Return a threshold on a ramp: it fails in the first slice that breaks it, and else has its worst value.
+
+    A slice in which nothing was measured breaks nothing; if none measured anything, the threshold fails.
+    """
+    request = threshold.request or UNSET
+    known = []
+    for part in slices:
+        why, value = metric.unbounded(part), metric.read(part)
+        if (why or value is not None) and not _holds(threshold, math.inf if why else value or 0.0):
+            level = round(part.level.mean, 6)
+            shown = None if why else value
+            return ThresholdResult(
+                threshold.expr, ok=False, value=shown, unbounded=why or UNSET, request=request, level=level
+            )
+        if value is not None:
+            known.append(value)
+    if not known:
+        return ThresholdResult(threshold.expr, ok=False, value=None, request=request)
+    worst = min if threshold.op in {">", ">="} else max
+    return ThresholdResult(threshold.expr, ok=True, value=worst(known), request=request)
 
 
 def _holds(threshold: Threshold, value: float) -> bool:

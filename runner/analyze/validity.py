@@ -74,7 +74,9 @@ def _saturated(load: LoadFacts | None, stage: Stage) -> list[str]:
     usage = stage.cpu_cores.get(Role.GENERATOR)
     if load is None or usage is None or not load.workers or load.engine != "builtin":
         return []
-    share = usage.avg / load.workers
+    # of a ramp, the average says little about its highest rate
+    used = usage.avg if stage.ramp is None or usage.peak is None else usage.peak
+    share = used / load.workers
     if share < GENERATOR_SATURATED:
         return []
     cores = f"{load.workers} core{'s'[: load.workers != 1]}"

@@ -232,7 +232,7 @@ def _show_plan(trials: Sequence[Trial]) -> None:
         total_s += (stage.warmup + stage.duration) * trial.orders
         at_most = f"at most {trial.orders} probes of up to " if trial.find else ""
         answer(
-            f"{trial.order + 1:3}. {trial.configuration.name} · {stage.name}: {at_most}{stage.rps:,g} RPS "
+            f"{trial.order + 1:3}. {trial.configuration.name} · {stage.name}: {at_most}{stage.level} "
             f"for {stage.duration:g} s after {stage.warmup:g} s of warm-up "
             f"({trial.configuration.topology.kind}, {trial.configuration.load.engine}, "
             f"{trial.configuration.load.connection} connections"

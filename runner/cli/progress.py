@@ -89,7 +89,7 @@ class PlainProgress(Watcher):
         self._next_line_s = _LINE_EVERY_S
         stage = trial.stage
         warmup = f" after {stage.warmup:g} s of warm-up" if stage.warmup else ""
-        self._print(f"{_title(self._now)}: offering {stage.rps:,g} RPS for {stage.duration:g} s{warmup}")
+        self._print(f"{_title(self._now)}: offering {stage.level} for {stage.duration:g} s{warmup}")
 
     def second(self, second: LoadSecond) -> None:
         self._now.second(second)
@@ -205,8 +205,9 @@ def _panel(now: Now) -> Group:
         f"{phase}, {max(stage.duration - now.t_s, 0):.0f} s left",
     )
     body = Table.grid(padding=(0, 3))
-    body.add_row("target", f"{stage.rps:,g} RPS", "p95", _ms(now.p95_ms), "in flight", f"{now.in_flight:,}")
-    share = "" if now.rps is None else f"{now.rps / stage.rps:.0%} of target"
+    now_rps = stage.rate_at(now.t_s - 0.5)  # in the middle of the last second
+    body.add_row("target", stage.level, "p95", _ms(now.p95_ms), "in flight", f"{now.in_flight:,}")
+    share = "" if now.rps is None or not now_rps else f"{now.rps / now_rps:.0%} of target"
     body.add_row("actual", "–" if now.rps is None else f"{now.rps:,.0f} RPS", share)
     cores = ", ".join(f"{role} {now.cores[role]:.2f}" for role in Role if role in now.cores)
     failed = ", ".join(f"{count:,} {kind}" for kind, count in sorted(now.failures.items()))

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from runner.core.codes import Role
 from runner.core.histogram import EMPTY, Histogram
+from runner.core.ramp import Ramp
 from runner.core.units import Bytes, Nanoseconds, PerSecond, Seconds
 
 FAILURE_KINDS: Final = (
@@ -512,6 +513,8 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
         repeat: Counts from 1.
         order: The trial's place in the run, from 0.
         started_at: UTC, ISO 8601 with seconds.
+        target_rps: Requests offered per second; of a ramp, the average over the window.
+        ramp: How the rate changed over the window; None for a constant one.
         status: ``failed`` when the system under test died, ``aborted`` on a signal.
         load: None when the stage could not begin, as `observed`.
         events: In time order.
@@ -537,6 +540,7 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
     proves: int | None = None
     change: str = ""
     app_output: tuple[str, ...] = ()
+    ramp: Ramp | None = None
 
 
 class RunFacts(Struct, frozen=True, omit_defaults=True):

@@ -64,6 +64,7 @@ class Metric(NamedTuple):
         read: Takes it from a stage or from a request; None where it was not measured or has no finite value.
         unbounded: Returns why it has no finite value there; None where it has one or was not measured.
         per_request: Whether it is measured of each request of a mix; CPU and memory are not.
+        per_slice: Whether a threshold on it holds for a ramp only if it holds in each slice.
     """
 
     path: str
@@ -76,6 +77,7 @@ class Metric(NamedTuple):
     read: Callable[[Measured], float | None]
     unbounded: Callable[[Measured], Unbounded | None] = lambda _: None
     per_request: bool = True
+    per_slice: bool = False
 
 
 class LatencyKind(NamedTuple):
@@ -148,6 +150,7 @@ def _latency(kind: LatencyKind, statistic: str) -> Metric:
         kind.definition,
         lambda measured: getattr(getattr(measured, kind.field), statistic),
         lambda measured: getattr(measured, kind.field).why_unbounded(statistic),
+        per_slice=True,
     )
 
 
@@ -217,6 +220,7 @@ _REQUESTS: Final = (
         Better.LESS,
         "Share of the scheduled requests that failed a check, got no response, or were never sent.",
         lost_share,
+        per_slice=True,
     ),
     Metric(
         "dropped",

@@ -7,7 +7,7 @@ default are always written; optional ones only where they apply.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict, replace
@@ -25,6 +25,7 @@ from runner.core.codes import (
 )
 from runner.core.definitions import DEFINITIONS
 from runner.core.facts import ConnectionCounts, ResponseSample, SystemDescription
+from runner.core.ramp import Ramp
 
 Number: TypeAlias = Annotated[float, Meta(ge=-1e15, le=1e15)]
 """A finite number; larger ones are no measurement."""
@@ -277,8 +278,10 @@ class ThresholdResult(Struct, frozen=True):
 
     Attributes:
         value: None where nothing was measured, and where the metric has no finite value.
+            Of a ramp and a metric that each slice has: in the first slice that fails, else the worst.
         unbounded: Why it has none; absent otherwise.
         request: The request of a mix that it is about; absent for the whole stage.
+        level: Of a ramp: the average level of the first slice that fails; absent where none does.
     """
 
     expr: Text
@@ -286,6 +289,7 @@ class ThresholdResult(Struct, frozen=True):
     value: Number | None
     unbounded: Unbounded | UnsetType = UNSET
     request: Word | UnsetType = UNSET
+    level: Number | UnsetType = UNSET
 
 
 class StageValidity(Struct, frozen=True):
@@ -344,16 +348,47 @@ class Measured(Struct, frozen=True, kw_only=True):
     variation: dict[Word, Number] = {}
 
 
+NO_LATENCY: Final = Latency()
+"""Of what was not measured."""
+
+
+class Slice(Measured, frozen=True, kw_only=True, omit_defaults=True):
+    """What was measured in one slice of a ramp.
+
+    A request belongs to the slice in which it ended; one that ended after the window, to the last slice.
+
+    Attributes:
+        begin_s: Seconds after the start of the measured window.
+        level: The rate, or the number of users, at both ends of the slice.
+        due: Requests that came due in the slice.
+        requests: Those that ended in the slice; `scheduled` and `sent` count these as well.
+        achieved: Always None: of a slice, it would depend on when the requests of the one before end.
+    """
+
+    begin_s: Number
+    end_s: Number
+    level: Ramp
+    due: Count
+    achieved: Number | None = None
+    connect_ms: Latency = NO_LATENCY
+    tls_ms: Latency = NO_LATENCY
+    dispatch_delay_ms: Latency = NO_LATENCY
+    first_byte_ms: Latency = NO_LATENCY
+    distribution: tuple[tuple[Number, Number], ...] | None = None
+
+
 class Part(Measured, frozen=True, kw_only=True, omit_defaults=True):
     """What was measured of one request of several.
 
     Attributes:
         target_rps: Its share of the stage's rate.
         samples: As of the whole.
+        slices: As of the whole; their levels are those of the stage.
     """
 
     target_rps: Number
     samples: tuple[ResponseSample, ...] = ()
+    slices: tuple[Slice, ...] = ()
 
 
 class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
@@ -372,6 +407,8 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
         connections: Opened and closed ones; None where they were not counted.
         samples: The first response of each failure and status that did not succeed, in part.
         app_output: The last lines that the app had written at the end of a stage with 5xx responses.
+        ramp: How the rate changed over the window; absent where it was constant.
+        slices: Of a ramp, in order of time; empty for a constant level.
     """
 
     cpu_cores: dict[Role, Usage | None]
@@ -395,6 +432,8 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
     connections: ConnectionCounts | None = None
     samples: tuple[ResponseSample, ...] = ()
     app_output: tuple[Text, ...] = ()
+    ramp: Ramp | None = None
+    slices: tuple[Slice, ...] = ()
 
     def sample_of_status(self, status: str) -> ResponseSample | None:
         """Return a response with a status, given as a key of the requests' statuses; None without one."""
@@ -422,7 +461,7 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
     """One stage of one configuration, run once.
 
     Attributes:
-        target_rps: Requests offered per second.
+        target_rps: Requests offered per second; of a ramp, the average over the window.
         repeat: Counts from 1.
         order: Place in the run, from 0.
         events: In time order.

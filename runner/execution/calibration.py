@@ -52,7 +52,7 @@ async def _calibrate(trials: Sequence[Trial], context: RunContext) -> dict[str, 
         context.guard.process(pid)
 
     loads = {trial.configuration.load.engine: trial.configuration.load for trial in trials}
-    rates = [trial.stage.rps for trial in trials]
+    rates = [trial.stage.highest_rps for trial in trials]
     try:
         return {
             engine: await load_or_measure_calibration(

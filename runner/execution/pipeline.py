@@ -167,9 +167,9 @@ async def _run_one(trial: Trial, stack: Stack, context: RunContext, calibration:
     """Run a trial, and cool down unless it was the last one."""
     planned = context.state.planned
     context.watcher.trial_begins(trial, max(other.order + other.orders for other in planned))
-    if calibration and (warning := above_ceiling(trial.stage.rps, calibration)):
+    if calibration and (warning := above_ceiling(trial.stage.highest_rps, calibration)):
         context.watcher.say(f"{trial.stage.name}: {warning}")
-    own = at_rate(calibration, trial.stage.rps) if calibration else None
+    own = at_rate(calibration, trial.stage.highest_rps) if calibration else None
     await run_trial(
         trial,
         stack,

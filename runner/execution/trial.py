@@ -235,7 +235,7 @@ def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
         repeat=trial.repeat,
         order=trial.order,
         started_at=record.started_at,
-        target_rps=stage.rps,
+        target_rps=stage.target_rps,
         warmup_s=stage.warmup,
         window_s=stage.duration,
         status=record.status,
@@ -246,6 +246,7 @@ def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
         proves=trial.counter_experiment_for,
         change=trial.change,
         app_output=record.app_output,
+        ramp=stage.ramp,
     )
 
 
@@ -253,7 +254,7 @@ def _interrupted(trial: Trial, record: _Record) -> LoadFacts | None:
     """Return the facts of a load whose engine did not finish."""
     if record.window is None:
         return None
-    load, planned = trial.configuration.load, round(trial.stage.rps * trial.stage.duration)
+    load, planned = trial.configuration.load, round(trial.stage.target_rps * trial.stage.duration)
     return LoadFacts(
         engine=load.engine,
         workers=sum(subject.role is Role.GENERATOR for subject in record.subjects),

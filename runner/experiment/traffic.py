@@ -1,11 +1,19 @@
 """Which requests are sent, and how often: the ``load`` and ``stages`` of a configuration."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
-from runner.core.units import Seconds
+from runner.core.ramp import Ramp
+from runner.core.units import PerSecond, Seconds
 from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.expect import Expect
 from runner.experiment.fields import Line, Number, Processors, Whole, Workers
@@ -152,27 +160,80 @@ class Load(SpecModel):
                 yield Conflict((*at, *conflict.at), conflict.message)
 
 
+MAX_RPS: Final = 1_000_000
+MIN_RAMP_S: Final = 2.0
+"""A slice of a ramp is at least a second long, and one slice alone would show no change."""
+
+
 def stage_name(rps: float) -> str:
     """Return the default name of a stage: ``4,000 RPS``, ``0.5 RPS``."""
-    return f"{rps:,.0f} RPS" if rps == int(rps) else f"{rps:,.6f}".rstrip("0").rstrip(".") + " RPS"
+    return f"{_number(rps)} RPS"
+
+
+def _default_name(rps: "float | RateRamp") -> str:
+    if isinstance(rps, RateRamp):
+        return f"{_number(rps.begin)} to {_number(rps.to)} RPS"
+    return stage_name(rps)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.6f}".rstrip("0").rstrip(".")
+
+
+class RateRamp(SpecModel):
+    """A rate that changes linearly over the measured window."""
+
+    begin: Annotated[Number, Field(ge=0, le=MAX_RPS)] = Field(
+        alias="from",
+        description="Requests per second at the window's start, and in the warm-up.",
+        examples=[10],
+    )
+    to: Annotated[Number, Field(ge=0, le=MAX_RPS)] = Field(
+        description="Requests per second at the window's end.", examples=[500]
+    )
+
+    @property
+    def mean(self) -> PerSecond:
+        """The average rate over the window."""
+        return (self.begin + self.to) / 2
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Self:
+        message = f"should differ from 'from', which is also {stage_name(self.begin)}"
+        refuse(conflict_if(self.begin == self.to, ("to",), message, f"a constant rate is rps: {self.to:g}"))
+        return self
+
+
+def _level_tag(value: Any) -> str:
+    return "#ramp" if isinstance(value, dict | SpecModel) else "#constant"
+
+
+_Rate: TypeAlias = Annotated[
+    Annotated[Number, Field(gt=0, le=MAX_RPS), Tag("#constant")] | Annotated[RateRamp, Tag("#ramp")],
+    Discriminator(_level_tag),
+]
 
 
 class Stage(SpecModel):
-    """One rate offered for a duration, after an optional warm-up."""
+    """One rate, or one ramp of rates, offered for a duration, after an optional warm-up."""
 
-    rps: Annotated[Number, Field(gt=0, le=1_000_000)] = Field(
-        description="Offered requests per second, independent of the responses.", examples=[1000]
+    rps: _Rate = Field(
+        description="Offered requests per second, independent of the responses; `{from: 10, to: 500}` is a "
+        "linear ramp over the window.",
+        examples=[1000],
     )
     duration: Annotated[Seconds, Time(max_s=24 * HOUR)] = Field(
         description="Length of the measured window.", examples=["30s"]
     )
     warmup: Annotated[Seconds, Time(max_s=HOUR, zero=True)] = Field(
-        0.0, description="Load at the same rate before the window; not measured.", examples=["5s"]
+        0.0,
+        description="Load before the window, at the same rate or at the first one of a ramp; not measured.",
+        examples=["5s"],
     )
     name: Line = Field(
-        default_factory=lambda given: stage_name(given["rps"]),
+        default_factory=lambda given: _default_name(given["rps"]),
         max_length=60,
-        description="Defaults to the rate, such as '4,000 RPS'.",
+        description="Defaults to the rate, such as '4,000 RPS' or '10 to 500 RPS'.",
     )
     thresholds: tuple[Threshold, ...] = Field(
         (), max_length=100, description="Checked against this stage, in addition to the thresholds of all."
@@ -183,8 +244,49 @@ class Stage(SpecModel):
         """Its own thresholds, after the keys that lead to them."""
         return ("thresholds",), self.thresholds
 
+    @property
+    def ramp(self) -> Ramp | None:
+        """The change of the rate over the window; None for a constant one."""
+        return Ramp(self.rps.begin, self.rps.to) if isinstance(self.rps, RateRamp) else None
+
+    @property
+    def target_rps(self) -> PerSecond:
+        """The offered rate; of a ramp, its average over the window."""
+        return self.rps.mean if isinstance(self.rps, RateRamp) else self.rps
+
+    @property
+    def highest_rps(self) -> PerSecond:
+        """The highest rate that it offers."""
+        return max(self.rps.begin, self.rps.to) if isinstance(self.rps, RateRamp) else self.rps
+
+    @property
+    def warmup_rps(self) -> PerSecond:
+        """The rate of the warm-up."""
+        return self.rps.begin if isinstance(self.rps, RateRamp) else self.rps
+
+    def rate_at(self, t_s: Seconds) -> PerSecond:
+        """Return the rate that it offers at a time after the start of the measured window."""
+        share = min(1.0, max(0.0, t_s / self.duration))
+        return self.ramp.at(share) if self.ramp else self.target_rps
+
+    @property
+    def level(self) -> str:
+        """What it offers, such as ``4,000 RPS`` or ``10 to 500 RPS``."""
+        return _default_name(self.rps)
+
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
         message = f"{self.name} for {format_time(self.duration)} is less than one request"
-        refuse(conflict_if(self.rps * self.duration < 1, ("duration",), message))
+        refuse(
+            conflict_if(self.target_rps * self.duration < 1, ("duration",), message), *self._ramp_conflicts()
+        )
         return self
+
+    def _ramp_conflicts(self) -> Iterator[Conflict | None]:
+        if self.ramp is None:
+            return
+        message = f"should be at least {MIN_RAMP_S:g}s for a ramp, which is measured slice by slice"
+        yield conflict_if(self.duration < MIN_RAMP_S, ("duration",), message)
+        idle = self.warmup and not self.warmup_rps
+        message = "a ramp from 0 RPS has no warm-up, because the warm-up has the first rate"
+        yield conflict_if(idle, ("warmup",), message, "remove warmup, or let the ramp begin above 0")

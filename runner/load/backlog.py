@@ -23,9 +23,15 @@ def beginning_ns(order: WorkerOrder) -> Nanoseconds:
 
     At least one request is due in it; with random arrivals, very probably.
     """
-    gap_ns = max(round(NS_PER_S / order.rate) if order.rate else 0, order.quantum_ns)
-    gap_ns *= _POISSON_GAPS if order.poisson else 1
+    gap_ns = max(_gap_ns(order), order.quantum_ns) * (_POISSON_GAPS if order.poisson else 1)
     return max(gap_ns, round(ns(order.duration) * BEGINNING))
+
+
+def _gap_ns(order: WorkerOrder) -> Nanoseconds:
+    """Return after what time at the window's beginning a request is due on average; 0 if none is."""
+    if order.ramp:
+        return ns(order.ramp.due_s(1))
+    return round(NS_PER_S / order.rate) if order.rate else 0
 
 
 class Backlog:

@@ -118,7 +118,9 @@ def _workers_for_the_rate(order: LoadOrder) -> int:
     if order.load.workers != "auto":
         return min(order.load.workers, order.load.max_in_flight)
     handshake_each = order.endpoint.tls is not None and order.load.connection == "new"
-    needed = math.ceil(order.stage.rps / (_HANDSHAKES_PER_WORKER if handshake_each else _RATE_PER_WORKER))
+    needed = math.ceil(
+        order.stage.highest_rps / (_HANDSHAKES_PER_WORKER if handshake_each else _RATE_PER_WORKER)
+    )
     return max(1, min(needed, os.cpu_count() or 1, order.load.max_in_flight))
 
 
@@ -137,7 +139,7 @@ def _worker_order(order: LoadOrder, index: int, count: int, target: Target) -> W
         address=address,
         requests=_requests(order),
         new_connections=load.connection == "new",
-        rate=stage.rps,
+        rate=stage.warmup_rps,
         warmup=stage.warmup,
         duration=stage.duration,
         poisson=load.arrivals == "poisson",
@@ -151,6 +153,8 @@ def _worker_order(order: LoadOrder, index: int, count: int, target: Target) -> W
         cpus=load.cpus,
         tls=order.endpoint.tls,
         variables=worker_variables(order),
+        bunched_from=0.0 if load.quantum is not None else pacing.EXACT_PER_WORKER * count,
+        rate_to=stage.ramp.to if stage.ramp else None,
     )
 
 
@@ -173,7 +177,7 @@ def _request(part: NamedRequest, order: LoadOrder) -> WorkerRequest:
 
 def _quantum_ns(order: LoadOrder, count: int) -> Nanoseconds:
     quantum = order.load.quantum
-    return pacing.default_quantum_ns(order.stage.rps / count) if quantum is None else ns(quantum)
+    return pacing.default_quantum_ns(order.stage.highest_rps / count) if quantum is None else ns(quantum)
 
 
 async def _prepare(index: int, process: WorkerProcess, order: WorkerOrder) -> _Worker:
@@ -197,10 +201,14 @@ async def _prepare(index: int, process: WorkerProcess, order: WorkerOrder) -> _W
 
 def _planned(order: WorkerOrder) -> int:
     """Return how many of this worker's arrivals are due in the measured window."""
+    ramp, part = order.ramp, {"worker": order.worker, "workers": order.workers}
     if order.poisson:
         length = order.warmup + order.duration
-        arrivals = pacing.poisson(order.rate, length, order.seed, worker=order.worker, workers=order.workers)
+        constant = pacing.poisson(order.rate, length, order.seed, **part)
+        arrivals = ramp.poisson(order.seed, **part) if ramp else constant
         return sum(due >= order.warmup * NS_PER_S for due in arrivals)
+    if ramp:
+        return _share(ramp.total, order) - _share(ramp.before, order)
     before = pacing.planned(order.rate, order.warmup)
     total = pacing.planned(order.rate, order.warmup + order.duration)
     return _share(total, order) - _share(before, order)

@@ -279,10 +279,11 @@ def _periodic_timer(order: WorkerOrder) -> PeriodicTimer | None:
 
     A quantum shorter than the gap makes no even grid; for gaps of a few microseconds the loop spins.
     """
-    if not order.rate:
+    fastest = max(order.rate, order.rate_to or 0)
+    if not fastest:
         return None
-    gap_ns = round(order.workers * NS_PER_S / order.rate)
-    period_ns = 0 if order.poisson else gap_ns
+    gap_ns = round(order.workers * NS_PER_S / fastest)
+    period_ns = 0 if order.poisson or order.ramp else gap_ns
     if order.quantum_ns:
         period_ns = order.quantum_ns if order.quantum_ns >= gap_ns else 0
     return PeriodicTimer(period_ns) if _SPIN_NS < period_ns <= _MAX_BLIND_NS else None

@@ -6,15 +6,20 @@ looks faster than it is (Tene, "How NOT to Measure Latency", 2013).
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterator
-from itertools import repeat
-from typing import TypeAlias
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import Final, TypeAlias
 
 from runner.core.units import NS_PER_S, Nanoseconds, PerSecond, Seconds
 
 Bunch: TypeAlias = tuple[Nanoseconds, int]
 """When requests are due together, and how many."""
+
+EXACT_PER_WORKER: Final[PerSecond] = 4000.0
+"""Up to this rate, a worker sends each request at its own microsecond by default."""
 
 
 def planned(rate: PerSecond, duration: Seconds, warmup: Seconds = 0.0) -> int:
@@ -63,6 +68,101 @@ def poisson(
         k += 1
 
 
+@dataclass(frozen=True, slots=True)
+class RampPacer:
+    """Arrivals at a rate that changes linearly over the measured window; the warm-up has its first rate.
+
+    Arrival *k* is due when the integral of the rate over time reaches *k*. The inverse is computed from *k*,
+    so that rounding does not accumulate, and in the form without cancellation (Press et al., *Numerical
+    Recipes*, 5.6).
+
+    Attributes:
+        rate: At the window's start, >= 0.
+        rate_to: At its end, >= 0.
+        warmup: Seconds before the window.
+        duration: Length of the window in seconds.
+    """
+
+    rate: PerSecond
+    rate_to: PerSecond
+    warmup: Seconds
+    duration: Seconds
+
+    @property
+    def before(self) -> int:
+        """Number of arrivals due in the warm-up."""
+        return math.ceil(self._warmup_area)
+
+    @property
+    def total(self) -> int:
+        """Number of arrivals due in all."""
+        return math.ceil(self._warmup_area + self._window_area)
+
+    @property
+    def _warmup_area(self) -> float:
+        return _snapped(self.rate * self.warmup)
+
+    @property
+    def _window_area(self) -> float:
+        warmup = self._warmup_area
+        return _snapped(warmup + (self.rate + self.rate_to) / 2 * self.duration) - warmup
+
+    def arrivals(
+        self, first: int = 0, end: int | None = None, *, worker: int = 0, workers: int = 1
+    ) -> Iterator[Nanoseconds]:
+        """Return arrivals `first` <= k < `end` of a worker, as `constant`; without `end`, up to the last."""
+        end = self.total if end is None else end
+        middle = min(max(self.before, first), end)
+        due = self._due_in_window()
+        warmup = (round(k * NS_PER_S / self.rate) for k in _every(first, middle, worker, workers))
+        window = (round(due(k)) for k in _every(middle, end, worker, workers))
+        return chain(warmup, window)
+
+    def poisson(self, seed: int, *, worker: int = 0, workers: int = 1) -> Iterator[Nanoseconds]:
+        """Yield random arrivals with the same rates: a Poisson process of rate 1 in stretched time.
+
+        See Cinlar, *Introduction to Stochastic Processes*, 4.7.
+        """
+        draw = random.Random(seed).expovariate  # noqa: S311  (reproducible, not secret)
+        warmup, end, due = self._warmup_area, self._warmup_area + self._window_area, self._due_in_window()
+        area, k = draw(1.0), 0
+        while area < end:
+            if k % workers == worker:
+                yield round(area * NS_PER_S / self.rate if area < warmup else due(area))
+            area += draw(1.0)
+            k += 1
+
+    def due_s(self, after: float) -> Seconds:
+        """Return when the window's first `after` arrivals have come due, in seconds after its start."""
+        return self._due_in_window()(self._warmup_area + after) / NS_PER_S - self.warmup
+
+    def number_at(self, rate: PerSecond) -> int:
+        """Return the first arrival that is due when the rate has passed `rate`.
+
+        A rate that is not passed is taken to be passed before the first arrival, or after the last one.
+        """
+        low, high = sorted((self.rate, self.rate_to))
+        if not low < rate < high:
+            return 0 if (rate <= low) == (self.rate < self.rate_to) else self.total
+        share = (rate - self.rate) / (self.rate_to - self.rate)
+        area = share * self.duration * (self.rate + rate) / 2
+        return math.ceil(self._warmup_area + area)
+
+    def _due_in_window(self) -> Callable[[float], float]:
+        """Return the function from an arrival's number to nanoseconds after the stage's start."""
+        first, warmup_ns, rate, sqrt = self._warmup_area, self.warmup * NS_PER_S, self.rate, math.sqrt
+        twice = 2 * (self.rate_to - self.rate) / self.duration
+        # the square of the rate is linear in the number of arrivals; from its lower end without cancellation
+        lower, at = (rate, 0.0) if twice > 0 else (self.rate_to, self._window_area)
+        squared = lower * lower
+
+        def due(k: float) -> float:
+            n = k - first
+            return warmup_ns + 2 * NS_PER_S * n / (rate + sqrt(squared + twice * (n - at)) or 1.0)
+
+        return due
+
+
 def bunched(
     arrivals: Iterator[Nanoseconds], quantum_ns: Nanoseconds, measure_ns: Nanoseconds
 ) -> Iterator[Bunch]:
@@ -98,11 +198,20 @@ def _bunched(
 
 def default_quantum_ns(rate_per_worker: PerSecond) -> Nanoseconds:
     """Return 0 (exact spacing) up to 4,000 arrivals per second and worker, 250 µs above."""
-    return 0 if rate_per_worker <= 4000 else 250_000
+    return 0 if rate_per_worker <= EXACT_PER_WORKER else 250_000
 
 
 def _arrivals(rate: PerSecond, length: Seconds) -> int:
-    """Count arrivals ``k`` with ``k / rate < length``; a product within 1e-6 of an integer counts as one."""
-    product = rate * length
+    """Count arrivals ``k`` with ``k / rate < length``."""
+    return math.ceil(_snapped(rate * length))
+
+
+def _snapped(product: float) -> float:
+    """Return a number of arrivals; one within 1e-6 of an integer is that integer."""
     nearest = round(product)
-    return nearest if abs(product - nearest) < 1e-6 else int(product) + 1
+    return nearest if abs(product - nearest) < 1e-6 else product
+
+
+def _every(first: int, end: int, worker: int, workers: int) -> range:
+    """Return the numbers from `first` to below `end` that belong to a worker."""
+    return range(first + (worker - first) % workers, end, workers)

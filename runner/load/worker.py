@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO
 
 from runner.core.units import ns
@@ -122,11 +123,28 @@ def _forget_stage() -> None:
 def _arrivals(order: WorkerOrder) -> Iterator[pacing.Bunch]:
     length = order.warmup + order.duration
     part = {"worker": order.worker, "workers": order.workers}
+    if order.ramp:
+        return _ramp(order, order.ramp)
     if order.poisson:
         arrivals = pacing.poisson(order.rate, length, order.seed, **part)
     else:
         arrivals = pacing.constant(order.rate, length, **part)
     return pacing.bunched(arrivals, order.quantum_ns, ns(order.warmup))
+
+
+def _ramp(order: WorkerOrder, ramp: pacing.RampPacer) -> Iterator[pacing.Bunch]:
+    """Return the arrivals of a ramp; where its rate is low, each is due at its own microsecond."""
+    part = {"worker": order.worker, "workers": order.workers}
+    if order.poisson:
+        arrivals = ramp.poisson(order.seed, **part)
+        return pacing.bunched(arrivals, order.quantum_ns, ns(order.warmup))
+    middle = ramp.number_at(order.bunched_from) if order.quantum_ns else 0
+    pieces = (ramp.arrivals(0, middle, **part), ramp.arrivals(middle, **part))
+    quanta = (0, order.quantum_ns) if ramp.rate < ramp.rate_to else (order.quantum_ns, 0)
+    return chain.from_iterable(
+        pacing.bunched(arrivals, quantum_ns, ns(order.warmup))
+        for arrivals, quantum_ns in zip(pieces, quanta, strict=True)
+    )
 
 
 def _sleep_exactly() -> None:

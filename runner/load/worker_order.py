@@ -9,6 +9,7 @@ import msgspec
 from runner.core.facts import Tls
 from runner.core.units import Nanoseconds, PerSecond, Seconds
 from runner.load.checks import CheckOrder
+from runner.load.pacing import RampPacer
 from runner.load.rendering import Piece
 from runner.load.values import WorkerVariable
 
@@ -41,7 +42,8 @@ class WorkerOrder(msgspec.Struct, frozen=True):
         address: As `socket.connect` takes it, already resolved.
         requests: What to send, at least one.
         new_connections: Whether each request opens a new connection.
-        rate: Arrivals per second of all workers together; 0 in the closed model.
+        rate: Arrivals per second of all workers together; of a ramp at the start, which may be 0; 0 in the
+            closed model.
         warmup: Seconds.
         duration: Seconds.
         poisson: Whether arrivals are random.
@@ -52,6 +54,8 @@ class WorkerOrder(msgspec.Struct, frozen=True):
         when_full: What happens to an arrival that finds no free slot.
         timeout: Seconds from dispatch to the last byte.
         quantum_ns: Interval between bunches of arrivals; 0 for exact spacing.
+        bunched_from: Of a ramp: the rate from which arrivals are bunched; 0 for all.
+        rate_to: The rate at the end of the window, to which a ramp leads; None for a constant rate.
         cpus: Processors to stay on; empty for any.
         users: Users of all workers together when the stage begins; above 0 it is in the closed model.
         users_to: Users at the window's end if their number changes linearly over the window.
@@ -89,6 +93,16 @@ class WorkerOrder(msgspec.Struct, frozen=True):
     def most_connections(self) -> int:
         """How many requests this worker may have under way."""
         return -(-self.most_users // self.workers) if self.most_users else self.max_in_flight
+
+    bunched_from: PerSecond = 0.0
+    rate_to: PerSecond | None = None
+
+    @property
+    def ramp(self) -> RampPacer | None:
+        """The arrivals of a rate that changes; None for a constant one."""
+        if self.rate_to is None:
+            return None
+        return RampPacer(self.rate, self.rate_to, self.warmup, self.duration)
 
     def to_json(self) -> bytes:
         """Return the order as one line of JSON; bytes are in base64."""

@@ -30,15 +30,19 @@ class Ended:
     ok: bool = True
 
 
-def order(rate, duration, warmup=0.0, *, poisson=False, seed=1) -> WorkerOrder:
+def order(rate, duration, warmup=0.0, *, poisson=False, seed=1, rate_to=None) -> WorkerOrder:
     return WorkerOrder(
         family=2, address=("127.0.0.1", 1), requests=(WorkerRequest(b"", head=False),),
         new_connections=False, rate=rate, warmup=warmup, duration=duration, poisson=poisson, seed=seed,
         worker=0, workers=1, max_in_flight=10**9, when_full="drop", timeout=1e6, quantum_ns=0,
+        rate_to=rate_to,
     )  # fmt: skip
 
 
 def due_times(o: WorkerOrder) -> list[float]:
+    if o.ramp:
+        arrivals = o.ramp.poisson(o.seed) if o.poisson else o.ramp.arrivals()
+        return [due / NS_PER_S for due in arrivals]
     if o.poisson:
         nanoseconds = pacing.poisson(o.rate, o.warmup + o.duration, o.seed, worker=0, workers=1)
         return [due / NS_PER_S for due in nanoseconds]

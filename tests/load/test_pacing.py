@@ -2,8 +2,11 @@
 
 import itertools
 import statistics
+from decimal import Decimal
+from fractions import Fraction
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.load import pacing
@@ -75,3 +78,74 @@ def test_without_a_quantum_every_arrival_stays_alone_and_on_time():
     exact = list(pacing.constant(7, 3))
 
     assert list(pacing.bunched(iter(exact), 0, 0)) == [(due, 1) for due in exact]
+
+
+LEVELS = st.one_of(st.integers(0, 3000).map(float), st.floats(0, 300).map(lambda rate: round(rate, 3)))
+RAMPS = st.builds(
+    pacing.RampPacer, LEVELS, LEVELS, st.sampled_from([0.0, 0.5, 1.37, 3.0]), st.sampled_from([2.0, 3.3, 5.0])
+).filter(lambda ramp: ramp.rate != ramp.rate_to and (ramp.rate + ramp.rate_to) * ramp.duration >= 2)
+
+
+def area_at(ramp, t_s):
+    """The integral of a ramp's rate, exactly."""
+    a, b, w, d, t = map(Fraction, (ramp.rate, ramp.rate_to, ramp.warmup, ramp.duration, t_s))
+    if t <= w:
+        return a * t
+    return a * w + a * (t - w) + (b - a) / d * (t - w) ** 2 / 2
+
+
+@settings(deadline=None)
+@given(RAMPS)
+def test_an_arrival_of_a_ramp_is_due_when_the_integral_of_its_rate_reaches_its_number(ramp):
+    dues = list(ramp.arrivals())
+
+    assert dues == sorted(dues)
+    assert dues[-1] < (ramp.warmup + ramp.duration) * 1e9
+    for k, due in [*enumerate(dues)][:: max(1, len(dues) // 100)]:
+        before, after = (area_at(ramp, Fraction(max(0, due + ns), 10**9)) for ns in (-2, 2))
+        assert before - Fraction(2, 10**6) <= k <= after + Fraction(2, 10**6)
+
+
+@settings(deadline=None)
+@given(RAMPS, workers, st.one_of(st.none(), st.integers(0, 100)))
+def test_workers_together_send_exactly_the_whole_ramp(ramp, count, seed):
+    def arrivals(**part):
+        return list(ramp.arrivals(**part) if seed is None else ramp.poisson(seed, **part))
+
+    shared = [due for i in range(count) for due in arrivals(worker=i, workers=count)]
+
+    assert sorted(shared) == arrivals()
+    if seed is None:
+        assert len(shared) == ramp.total
+        assert ramp.before == sum(due < ramp.warmup * 1e9 - 1 for due in shared)
+
+
+def test_the_last_arrival_of_a_day_is_as_exact_as_the_first():
+    ramp = pacing.RampPacer(0.0, 2000.0, 0.0, 86_400.0)
+    k = ramp.total - 1
+
+    [due] = ramp.arrivals(k)
+
+    exact = (Decimal(k) * 2 * 86_400 / 2000).sqrt() * 10**9
+    assert abs(due - exact) <= 20
+
+
+def test_random_arrivals_of_a_ramp_follow_its_rate():
+    ramp = pacing.RampPacer(100.0, 1100.0, 1.0, 10.0)
+
+    dues = [due / 1e9 for due in ramp.poisson(seed=3)]
+
+    for begin in range(1, 11):
+        expected = 100 * (begin - 1) + 150
+        assert abs(sum(begin <= due < begin + 1 for due in dues) - expected) < 4 * expected**0.5
+
+
+@pytest.mark.parametrize(("begin", "to"), [(10.0, 1000.0), (1000.0, 10.0)])
+def test_the_rate_has_passed_a_level_at_the_arrival_that_is_named(begin, to):
+    ramp = pacing.RampPacer(begin, to, 1.0, 10.0)
+    k = ramp.number_at(400.0)
+    due_s = next(iter(ramp.arrivals(k))) / 1e9
+
+    assert abs(begin + (to - begin) * (due_s - 1.0) / 10.0 - 400.0) < 0.2
+    fast, slow = (0, ramp.total) if begin < to else (ramp.total, 0)
+    assert (ramp.number_at(5.0), ramp.number_at(2000.0)) == (fast, slow)

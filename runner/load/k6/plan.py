@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import FAILURE_KINDS, Endpoint
+from runner.core.ramp import Ramp
 from runner.core.units import PerSecond, Seconds
 from runner.load.engine import LoadOrder
 from runner.load.k6.mix import SINGLE, Mix, mix_of
@@ -47,7 +48,7 @@ class Plan:
     """One stage in k6's terms.
 
     Attributes:
-        rps: Arrivals per second.
+        rps: Arrivals per second; of a ramp, the average over the window.
         warmup_s: Length of the warm-up.
         window_s: Length of the measured window.
         timeout_s: The limit of one request, connecting included.
@@ -57,6 +58,7 @@ class Plan:
             25 ms (Little's law), not max_in_flight.
         max_vus: max_in_flight. k6 drops one arrival for every virtual user it adds.
         mix: Which request each arrival sends.
+        ramp: How the rate changes over the window; the warm-up has its first rate.
     """
 
     rps: PerSecond
@@ -66,6 +68,7 @@ class Plan:
     ready_vus: int
     max_vus: int
     mix: Mix = SINGLE
+    ramp: Ramp | None = None
 
     @property
     def planned_by_request(self) -> dict[str, int]:
@@ -76,16 +79,24 @@ class Plan:
     @property
     def rate(self) -> Fraction:
         """Arrivals per second as the specification writes it, not the nearest binary fraction."""
-        return Fraction(str(self.rps)).limit_denominator(_FINEST)
+        return exact(self.rps)
 
     @property
     def warmup_arrivals(self) -> int:
         """Number of arrivals due in the warm-up."""
+        if self.ramp:
+            return math.floor(_snapped(self.ramp.begin * self.warmup_s))
         return planned(self.rps, self.warmup_s)
 
     @property
     def window_arrivals(self) -> int:
-        """Number of arrivals due in the measured window."""
+        """Number of arrivals due in the measured window.
+
+        k6 starts the first arrival of a ramp when the integral of its rate has reached 1, not 0.
+        """
+        if self.ramp:
+            in_all = self.ramp.begin * self.warmup_s + self.ramp.mean * self.window_s
+            return math.floor(_snapped(in_all)) - self.warmup_arrivals
         return planned(self.rps, self.window_s, self.warmup_s)
 
     @property
@@ -94,18 +105,24 @@ class Plan:
         return self.timeout_s + 1.0
 
 
+def _snapped(product: float) -> float:
+    nearest = round(product)
+    return nearest if abs(product - nearest) < 1e-6 else product
+
+
 def plan_of(order: LoadOrder) -> Plan:
     """Return the stage of an order."""
     max_vus = order.load.max_in_flight
-    ready = max(_MIN_READY_VUS, math.ceil(order.stage.rps * _READY_FOR_S))
+    ready = max(_MIN_READY_VUS, math.ceil(order.stage.highest_rps * _READY_FOR_S))
     return Plan(
-        rps=order.stage.rps,
+        rps=order.stage.target_rps,
         warmup_s=order.stage.warmup,
         window_s=order.stage.duration,
         timeout_s=order.load.timeout,
         ready_vus=min(ready, max_vus, _MAX_READY_VUS),
         max_vus=max_vus,
         mix=mix_of(order.load),
+        ramp=order.stage.ramp,
     )
 
 
@@ -148,14 +165,42 @@ def _route(endpoint: Endpoint) -> dict[str, Any]:
     return route
 
 
+def _arrivals(plan: Plan) -> dict[str, Any]:
+    """Return the executor and its rates."""
+    if plan.ramp is None:
+        runs_s = max(plan.warmup_s + plan.window_s + 2 * GRACE_S, _MIN_RUN_S)
+        rate = plan.rate
+        return {
+            "executor": "constant-arrival-rate",
+            "rate": rate.numerator,
+            "timeUnit": f"{rate.denominator}s",
+            "duration": _ms(runs_s),
+        }
+    begin, to = exact(plan.ramp.begin), exact(plan.ramp.to)
+    unit_s = math.lcm(begin.denominator, to.denominator)
+    first, last = int(begin * unit_s), int(to * unit_s)
+    lengths = ((first, plan.warmup_s), (last, plan.window_s), (last, 2 * GRACE_S))
+    return {
+        "executor": "ramping-arrival-rate",
+        "startRate": first,
+        "timeUnit": f"{unit_s}s",
+        "stages": [{"target": target, "duration": _ms(length_s)} for target, length_s in lengths if length_s],
+    }
+
+
+def exact(rate: PerSecond) -> Fraction:
+    """Return a rate as the specification writes it, not the nearest binary fraction."""
+    return Fraction(str(rate)).limit_denominator(_FINEST)
+
+
+def _ms(length_s: Seconds) -> str:
+    return f"{round(length_s * 1000)}ms"
+
+
 def _options(plan: Plan, *, new_connections: bool) -> dict[str, Any]:
     """Return k6's options; the script ends the schedule itself, shortly before k6 does."""
-    runs_s = max(plan.warmup_s + plan.window_s + 2 * GRACE_S, _MIN_RUN_S)
     scenario = {
-        "executor": "constant-arrival-rate",
-        "rate": plan.rate.numerator,
-        "timeUnit": f"{plan.rate.denominator}s",
-        "duration": f"{round(runs_s * 1000)}ms",
+        **_arrivals(plan),
         "preAllocatedVUs": plan.ready_vus,
         "maxVUs": plan.max_vus,
         "gracefulStop": f"{round(plan.graceful_stop_s * 1000)}ms",

@@ -1,0 +1,70 @@
+"""What a stage, one request of it, or one slice of a ramp measured: counts, rate and latencies."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msgspec import UNSET
+
+from runner.analyze.achieved import achieved
+from runner.analyze.latency import distribution, latency
+from runner.analyze.statistics import rounded
+from runner.analyze.variation import variation
+from runner.core.facts import LoadFacts, LoadSecond
+from runner.core.metrics import LATENCIES
+from runner.core.ramp import Ramp
+from runner.core.results import Measured, Requests
+from runner.core.status_advice import OTHER_STATUSES
+from runner.core.units import PerSecond, Seconds
+
+
+class Offer(NamedTuple):
+    """What a stage offered, or one request of a mix.
+
+    Attributes:
+        target_rps: Of a ramp, the average over the window.
+        ramp: How the rate changed over the window; None for a constant one.
+    """
+
+    target_rps: PerSecond
+    window_s: Seconds
+    warmup_s: Seconds
+    ramp: Ramp | None
+
+
+def measured(load: LoadFacts | None, offer: Offer, *, varies: bool = False) -> Measured:
+    """Return what was measured of a stage or of one request of it; without facts, that nothing was.
+
+    With `varies`, it has also how much that varied, for the requests of a mix.
+    """
+    seconds = load.seconds if load else ()
+    completed = sum(second.completed for second in seconds if 0 <= second.index < offer.window_s)
+    actual = round(completed / offer.window_s, 4) if load else None
+    return Measured(
+        requests=requests_of(seconds),
+        actual_rps=actual,
+        achieved=rounded(achieved(load, *offer), 6) if load else None,
+        **{kind.field: latency(load, kind.name) for kind in LATENCIES},
+        distribution=distribution(load),
+        variation=dict(variation(load, offer.window_s)) if load and varies else {},
+    )
+
+
+def requests_of(seconds: Sequence[LoadSecond]) -> Requests:
+    """Return the sums of some seconds' counts."""
+    failures: Counter[str] = Counter()
+    statuses: Counter[int] = Counter()
+    for second in seconds:
+        failures.update(second.failures)
+        statuses.update(second.statuses)
+    return Requests(
+        scheduled=sum(second.scheduled for second in seconds),
+        sent=sum(second.sent for second in seconds),
+        succeeded=sum(second.succeeded for second in seconds),
+        failed=failures.total(),
+        dropped=sum(second.dropped for second in seconds),
+        failures=dict(sorted(failures.items())),
+        statuses={str(code or OTHER_STATUSES): statuses[code] for code in sorted(statuses)} or UNSET,
+    )
