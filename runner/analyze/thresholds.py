@@ -8,7 +8,9 @@ from operator import eq, ge, gt, le, lt
 from typing import Final
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
+from runner.core.codes import Unbounded
 from runner.core.metrics import METRICS, Metric
 from runner.core.results import Slice, Stage, ThresholdResult
 from runner.experiment.thresholds import Threshold
@@ -49,22 +51,28 @@ def _over_slices(threshold: Threshold, metric: Metric, slices: Sequence[Slice]) 
 
     A slice in which nothing was measured breaks nothing; if none measured anything, the threshold fails.
     """
-    request = threshold.request or UNSET
+    result = ThresholdResult(
+        threshold.expr, ok=False, value=None, request=threshold.request or UNSET, bound=threshold.bound
+    )
     known = []
     for part in slices:
         why, value = metric.unbounded(part), metric.read(part)
-        if (why or value is not None) and not _holds(threshold, math.inf if why else value or 0.0):
+        if not _passes(threshold, why, value):
             level = round(part.level.mean, 6)
-            shown = None if why else value
-            return ThresholdResult(
-                threshold.expr, ok=False, value=shown, unbounded=why or UNSET, request=request, level=level
-            )
+            return replace(result, value=None if why else value, unbounded=why or UNSET, level=level)
         if value is not None:
             known.append(value)
     if not known:
-        return ThresholdResult(threshold.expr, ok=False, value=None, request=request)
+        return result
     worst = min if threshold.op in {">", ">="} else max
-    return ThresholdResult(threshold.expr, ok=True, value=worst(known), request=request)
+    return replace(result, ok=True, value=worst(known))
+
+
+def _passes(threshold: Threshold, why: Unbounded | None, value: float | None) -> bool:
+    """Return whether a value passes, or one that is missing; without a finite value, it is infinite."""
+    if why:
+        return _holds(threshold, math.inf)
+    return value is None or _holds(threshold, value)
 
 
 def _holds(threshold: Threshold, value: float) -> bool:

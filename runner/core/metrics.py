@@ -79,6 +79,13 @@ class Metric(NamedTuple):
     per_request: bool = True
     per_slice: bool = False
 
+    @property
+    def phrase(self) -> str:
+        """What it is called within a sentence, such as ``p95 duration``."""
+        if self.path == "errors":
+            return "share of failed or dropped requests"
+        return self.title.lower().replace("tls", "TLS").replace("avg", "average").replace("max", "maximum")
+
 
 class LatencyKind(NamedTuple):
     """A stretch of time that is measured of each request.

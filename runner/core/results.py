@@ -282,6 +282,7 @@ class ThresholdResult(Struct, frozen=True):
         unbounded: Why it has none; absent otherwise.
         request: The request of a mix that it is about; absent for the whole stage.
         level: Of a ramp: the average level of the first slice that fails; absent where none does.
+        bound: In the metric's unit, of a threshold that each slice of a ramp has to pass; absent otherwise.
     """
 
     expr: Text
@@ -290,6 +291,7 @@ class ThresholdResult(Struct, frozen=True):
     unbounded: Unbounded | UnsetType = UNSET
     request: Word | UnsetType = UNSET
     level: Number | UnsetType = UNSET
+    bound: Number | UnsetType = UNSET
 
 
 class StageValidity(Struct, frozen=True):
@@ -408,6 +410,8 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
         samples: The first response of each failure and status that did not succeed, in part.
         app_output: The last lines that the app had written at the end of a stage with 5xx responses.
         ramp: How the rate changed over the window; absent where it was constant.
+        users: Of the closed model: how many users sent requests, each waiting for its response. A ramp of
+            users has the numbers at both ends of the window.
         slices: Of a ramp, in order of time; empty for a constant level.
     """
 
@@ -433,6 +437,7 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
     samples: tuple[ResponseSample, ...] = ()
     app_output: tuple[Text, ...] = ()
     ramp: Ramp | None = None
+    users: Count | Ramp | None = None
     slices: tuple[Slice, ...] = ()
 
     def sample_of_status(self, status: str) -> ResponseSample | None:
@@ -483,6 +488,20 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
     def title(self) -> str:
         """What people call it."""
         return stage_title(self.name, self.repeat)
+
+    @property
+    def level_ramp(self) -> Ramp | None:
+        """How its rate or its number of users changed over the window; None for a constant level."""
+        return self.users if isinstance(self.users, Ramp) else self.ramp
+
+    def slice(self, place: int) -> Stage:
+        """Return what was measured in one slice of a ramp, as a stage; without what only the whole has."""
+        own = self.slices[place]
+        values = {name: getattr(own, name) for name in Measured.__struct_fields__}
+        nothing = _nothing_observed() | {"thresholds": (), "samples": (), "slices": (), "ramp": None}
+        length_s = own.end_s - own.begin_s
+        rate = None if self.users else own.level.mean
+        return replace(self, **nothing, **values, window_s=length_s, target_rps=rate or 0.0)
 
     def part(self, request: str) -> Stage:
         """Return what was measured of one request of a mix, as a stage; without what only the whole has.

@@ -39,7 +39,7 @@ NO_ARRIVALS: Final = Numbering()
 
 def arrivals(load: Load, stage: Stage) -> int:
     """Return how many arrivals a stage has, warm-up included; of random ones, at most so many."""
-    area = stage.rps * stage.warmup + stage.rps * stage.duration
+    area = stage.warmup_rps * stage.warmup + stage.target_rps * stage.duration
     if load.arrivals == "poisson":
         return math.ceil(area + _DEVIATIONS * (math.sqrt(area) + 1))
     nearest = round(area)

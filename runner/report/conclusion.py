@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
+
+from msgspec import UNSET
 
 from runner.core.codes import Limit, ProofAnswer, Role, Validity, cpu_used_up
 from runner.core.results import ConfigurationResults, Stage
-from runner.report import number_format, request_cost
+from runner.report import request_cost
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
-from runner.report.prose import believed, measured, missed, sustained, title, undecided
+from runner.report.metric_text import levels
+from runner.report.prose import believed, constant, measured, missed, sustained, title, undecided
+from runner.report.ramps import crossing
 from runner.report.tables import every_stage
 
 _NO_LIMIT_OF_THE_SERVICE: Final = frozenset({Limit.UNDETERMINED, Limit.GENERATOR, Limit.WITHIN_CAPACITY})
@@ -20,14 +24,43 @@ _HOPS: Final = (Role.PROXY, Role.FORWARDER)
 def final(configurations: Sequence[ConfigurationResults], *, compared: bool = True) -> list[Markdown]:
     """Return paragraphs over all configurations; `compared` adds those that share a target rate."""
     several = len(configurations) > 1
-    limited = [_reach(each, several=several) for each in configurations if not _kept_up(each)]
+    rated = [each for each in configurations if constant(each.stages)]
+    limited = [_reach(each, several=several) for each in rated if not _kept_up(each)]
     side_by_side = _compared(configurations) if compared else []
-    return [*_unlimited(configurations, several=several), *limited, *side_by_side]
+    ramps = [_of_ramp(each, stage, several=several) for each, stage in _ramps(configurations)]
+    return [*_unlimited(rated, several=several), *limited, *ramps, *side_by_side]
+
+
+def _ramps(configurations: Sequence[ConfigurationResults]) -> Iterator[tuple[ConfigurationResults, Stage]]:
+    """Yield the ramps of the rate that conclusions may rest on."""
+    for configuration in configurations:
+        yield from (
+            (configuration, stage) for stage in measured(believed(configuration.stages)) if stage.ramp
+        )
+
+
+def _of_ramp(configuration: ConfigurationResults, stage: Stage, *, several: bool) -> Markdown:
+    """Return where a ramp passed its first threshold, or else how much of it was sustained."""
+    name = (
+        markdown("**{}**, {}", title(configuration), levels(stage))
+        if several
+        else markdown("{}", levels(stage))
+    )
+    crossed = [result for result in stage.thresholds if result.level is not UNSET]
+    if crossed:
+        first = min(crossed, key=lambda result: _since_begin(stage, result.level or 0.0))
+        return markdown("{}: {}.", name, crossing(first, stage))
+    return markdown("{}: the service sustained {:share} of the ramp.", name, stage.achieved)
+
+
+def _since_begin(stage: Stage, level: float) -> float:
+    """Return how far a level is from the one at which a ramp begins."""
+    return abs(level - stage.ramp.begin) if stage.ramp else 0.0
 
 
 def _kept_up(configuration: ConfigurationResults) -> bool:
     """Return whether every offered rate was sustained."""
-    return bool(measured(configuration.stages)) and not missed(configuration.stages)
+    return bool(measured(constant(configuration.stages))) and not missed(configuration.stages)
 
 
 def _unlimited(configurations: Sequence[ConfigurationResults], *, several: bool) -> list[Markdown]:
@@ -53,7 +86,7 @@ def _compared(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
     """Return a paragraph for every rate that was offered to several configurations."""
     offered: dict[float, list[tuple[str, Stage]]] = {}
     for configuration in configurations:
-        for stage in measured(believed(configuration.stages)):
+        for stage in measured(believed(constant(configuration.stages))):
             if stage.repeat == 1:
                 offered.setdefault(stage.target_rps, []).append((title(configuration), stage))
     return [_side_by_side(rate, pairs) for rate, pairs in offered.items() if len(pairs) > 1]
@@ -80,7 +113,7 @@ def _host_cost(name: str, stage: Stage) -> Markdown:
 
 def _reach(configuration: ConfigurationResults, *, several: bool) -> Markdown:
     name = markdown("**{}**", title(configuration)) if several else markdown("The service")
-    ran = measured(configuration.stages)
+    ran = measured(constant(configuration.stages))
     if not ran:
         return markdown("{} was not run.", name)
     good, short = sustained(ran), missed(ran)[0]
@@ -113,6 +146,8 @@ def _why_missed(stage: Stage) -> Markdown:
 
 def conclusion(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return the highest sustained rate, and what is still open."""
+    if not any(constant(configuration.stages) for configuration in configurations):
+        return _without_constant_rate(configurations)
     good = [(sustained(configuration.stages), title(configuration)) for configuration in configurations]
     best = [(stages[-1], name) for stages, name in good if stages]
     if not best:
@@ -131,6 +166,24 @@ def conclusion(configurations: Sequence[ConfigurationResults]) -> Markdown:
     )
     rest = (_capacities(configurations), _open_question(configurations), request_cost.answer(configurations))
     return join(" ", filter(None, (reached, *rest)))
+
+
+def _without_constant_rate(configurations: Sequence[ConfigurationResults]) -> Markdown:
+    """Return where each ramp passed its first threshold, and what limited the first that reached a limit."""
+    several = len(configurations) > 1
+    known = [_of_ramp(each, stage, several=several) for each, stage in _ramps(configurations)]
+    if not known:
+        return markdown("No stage was measured, so this run establishes nothing.")
+    return join(" ", (*known, _limit_of_ramps(configurations)))
+
+
+def _limit_of_ramps(configurations: Sequence[ConfigurationResults]) -> Markdown:
+    short = [stage for _, stage in _ramps(configurations) if stage.verdict.code is not Limit.WITHIN_CAPACITY]
+    if not short:
+        return markdown("No bottleneck was found. Let the ramp lead to a higher rate to find one.")
+    if short[0].verdict.code in _NO_LIMIT_OF_THE_SERVICE:
+        return markdown("The data do not show what limits higher rates.")
+    return markdown("The verdict is {}.", _limit(short[0]))
 
 
 def _capacities(configurations: Sequence[ConfigurationResults]) -> Markdown:
@@ -152,7 +205,7 @@ def _capacities(configurations: Sequence[ConfigurationResults]) -> Markdown:
 
 
 def _none_sustained(configurations: Sequence[ConfigurationResults]) -> Markdown:
-    stages = [stage for _, stage in every_stage(configurations)]
+    stages = constant([stage for _, stage in every_stage(configurations)])
     ran = [stage for stage in believed(stages) if stage.actual_rps]
     if not ran:
         return markdown("No stage sustained its rate, so this run establishes no throughput.")
@@ -195,7 +248,7 @@ def _limit(stage: Stage) -> Markdown:
 
 
 def _how_sure(stage: Stage) -> str:
-    return f"{stage.verdict.confidence}, at {number_format.rate(stage.target_rps)} RPS"
+    return f"{stage.verdict.confidence}, at {levels(stage)}"
 
 
 def _named(stage: Stage) -> Markdown:

@@ -1,4 +1,4 @@
-"""One row for each stage and each request of a mix, for spreadsheets and data frames: unrounded numbers."""
+"""One row for each stage, request of a mix and slice of a ramp, for spreadsheets: unrounded numbers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 from typing import Final, TypeAlias
 
 from runner.core.metrics import METRICS
+from runner.core.ramp import Ramp
 from runner.core.results import ConfigurationResults, Results, Stage
 from runner.report.exact_numbers import exact
 from runner.report.request_tables import parts
@@ -21,14 +22,19 @@ def render_csv(results: Results) -> str:
     """Return RFC 4180 text with a heading row; an empty cell is a number that was not measured.
 
     Columns are the stage's place in the run, then every metric; they are the same for every run. The column
-    `request` is empty in the row of a whole stage. Text that a spreadsheet would take for a formula gets an
-    apostrophe before it (OWASP, CSV injection).
+    `request` is empty in the row of a whole stage. Each slice of a ramp has a row of its own, with the level
+    at both of its ends in `slice_from` and `slice_to`. Text that a spreadsheet would take for a formula gets
+    an apostrophe before it (OWASP, CSV injection).
     """
     rows = [
-        _row(results, configuration, measured, request)
+        _row(results, configuration, measured, request, ends)
         for configuration in results.configurations
         for stage in configuration.stages
-        for request, measured in [("", stage), *parts(stage)]
+        for request, part in [("", stage), *parts(stage)]
+        for measured, ends in [
+            (part, None),
+            *((part.slice(at), one.level) for at, one in enumerate(part.slices)),
+        ]
     ]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]))
@@ -38,7 +44,11 @@ def render_csv(results: Results) -> str:
 
 
 def _row(
-    results: Results, configuration: ConfigurationResults, stage: Stage, request: str
+    results: Results,
+    configuration: ConfigurationResults,
+    stage: Stage,
+    request: str,
+    ends: Ramp | None,
 ) -> dict[str, Cell]:
     requests, verdict = stage.requests, stage.verdict
     return {
@@ -60,6 +70,8 @@ def _row(
         "succeeded": requests.succeeded,
         "failed": requests.failed,
         **{metric.key: metric.read(stage) for metric in METRICS.values()},
+        "slice_from": ends.begin if ends else None,
+        "slice_to": ends.to if ends else None,
     }
 
 

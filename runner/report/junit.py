@@ -14,9 +14,11 @@ from xml.etree import ElementTree as ET
 from runner.core.codes import StageStatus, Validity
 from runner.core.metrics import METRICS
 from runner.core.results import ConfigurationResults, Results, Stage
-from runner.report import metric_text, number_format
+from runner.report import metric_text
 from runner.report.metric_text import threshold_value
+from runner.report.ramps import each_slice
 from runner.report.request_tables import parts
+from runner.report.tables import target_rps
 
 _NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters outside XML 1.0 (section 2.2)."""
@@ -87,16 +89,17 @@ def _verdict(stage: Stage) -> str:
 
 
 def _figures(stage: Stage) -> str:
-    target = f"Target RPS: {number_format.rate(stage.target_rps)}"
+    target = f"Target RPS: {target_rps(stage)}"
     metrics = [METRICS[path] for path in _FIGURES]
     measured = [f"{metric.title}: {metric_text.with_unit(metric, stage)}" for metric in metrics]
     requests = [f"{name}: {_of_request(part)}" for name, part in parts(stage)]
-    return "\n".join([target, *measured, f"Verdict: {_verdict(stage)}", *requests])
+    slices = [f"{name} RPS: {_of_request(part)}" for name, part in each_slice(stage)]
+    return "\n".join([target, *measured, f"Verdict: {_verdict(stage)}", *requests, *slices])
 
 
 def _of_request(part: Stage) -> str:
-    """Return the figures of one request of a mix on one line."""
-    metrics = [METRICS[path] for path in _FIGURES]
+    """Return the figures of one request of a mix, or of one slice of a ramp, on one line."""
+    metrics = [METRICS[path] for path in _FIGURES if path != "achieved" or part.achieved is not None]
     return ", ".join(f"{metric.title} {metric_text.with_unit(metric, part)}" for metric in metrics)
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import UNSET
+
 from runner.core.codes import Unbounded
 from runner.core.metrics import KEY_METRICS, LATENCIES, METRICS, Dimension, Metric, lost_share, metric_of
+from runner.core.ramp import Ramp
 from runner.core.results import Stage, ThresholdResult
 from runner.report import number_format
 from runner.report.number_format import FORMATS, NOT_MEASURED, listed
@@ -68,6 +71,12 @@ def with_unit(metric: Metric, stage: Stage) -> str:
 
 
 def threshold_value(threshold: ThresholdResult, stage: Stage) -> str:
+    """Return what was measured for a threshold, in its metric's unit; on a ramp, also at which level."""
+    value = value_of(threshold, stage)
+    return value if threshold.level is UNSET else f"{value} at {level(stage, threshold.level)}"
+
+
+def value_of(threshold: ThresholdResult, stage: Stage) -> str:
     """Return what was measured for a threshold, in its metric's unit."""
     metric = metric_of(threshold.expr)
     if threshold.unbounded:
@@ -77,9 +86,40 @@ def threshold_value(threshold: ThresholdResult, stage: Stage) -> str:
     return f"{figure(metric, threshold.value)}{_VALUE_UNITS.get(metric.dimension, '')}"
 
 
+def bound(threshold: ThresholdResult) -> str:
+    """Return the bound of a threshold on a ramp with its unit; without one, the expression."""
+    metric = metric_of(threshold.expr)
+    if metric is None or threshold.bound is UNSET:
+        return threshold.expr
+    value = f"{threshold.bound:,g}" if metric.dimension is Dimension.TIME else figure(metric, threshold.bound)
+    return f"{value}{_VALUE_UNITS.get(metric.dimension, '')}"
+
+
 def _subject(threshold: ThresholdResult, stage: Stage) -> Stage:
-    """Return what a threshold is about: the stage, or one request of it."""
-    return stage.part(threshold.request) if threshold.request in stage.parts else stage
+    """Return what a threshold is about: the stage, one request of it, or a slice of either."""
+    whole = stage.part(threshold.request) if threshold.request in stage.parts else stage
+    places = [at for at, part in enumerate(whole.slices) if round(part.level.mean, 6) == threshold.level]
+    return whole.slice(places[0]) if places else whole
+
+
+def level(stage: Stage, value: float) -> str:
+    """Return a rate, or a number of users, as a stage counts its level: ``740 RPS``, ``50 users``."""
+    shown = number_format.rate(value)
+    if stage.users is None:
+        return f"{shown} RPS"
+    return f"{shown} user{'' if value == 1 else 's'}"
+
+
+def levels(stage: Stage) -> str:
+    """Return what a stage offered: ``740 RPS``, ``10 to 500 RPS``, ``50 users``."""
+    if ramp := stage.level_ramp:
+        return f"{number_format.rate(ramp.begin)} to {level(stage, ramp.to)}"
+    return level(stage, stage.target_rps if stage.users is None else mean_users(stage))
+
+
+def mean_users(stage: Stage) -> float:
+    """Return the number of users of the closed model; of a ramp, the average; 0 in the open model."""
+    return stage.users.mean if isinstance(stage.users, Ramp) else float(stage.users or 0)
 
 
 def key_heading(name: str) -> str:

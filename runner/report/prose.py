@@ -11,6 +11,8 @@ from runner.core.results import ConfigurationResults, RunInfo, Stage
 from runner.report import number_format
 from runner.report.limit_text import limit
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown
+from runner.report.metric_text import level, levels
+from runner.report.ramps import crossings
 from runner.report.tables import differs
 
 _NOTABLE: Final = 1.3
@@ -37,18 +39,32 @@ def analysis(stages: Sequence[Stage]) -> list[Markdown]:
     ran = measured(stages)
     if not ran:
         return [markdown("No stage was run, so there are no results.")]
-    limits = [markdown("**{}:** {}", stage.title, limit(stage)) for stage in missed(ran)]
-    paragraphs = (_throughput(ran), _latency(ran), _by_request(ran), _perceived(ran), _cost(ran), *limits)
+    limits = [markdown("**{}:** {}", stage.title, limit(stage)) for stage in limited(ran)]
+    rates = constant(ran)
+    ramps = [sentence for stage in ran if stage.ramp for sentence in (_ramp(stage), *crossings(stage))]
+    whole = (_throughput(rates), _latency(rates), join(" ", ramps), _by_request(ran), _perceived(ran))
+    paragraphs = (*whole, _cost(ran), *limits)
     return [paragraph for paragraph in paragraphs if paragraph]
+
+
+def constant(stages: Sequence[Stage]) -> list[Stage]:
+    """Return the stages that offered one rate, which alone can be sustained or missed."""
+    return [stage for stage in stages if stage.level_ramp is None and stage.users is None]
 
 
 def sustained(stages: Sequence[Stage]) -> list[Stage]:
     """Return valid stages that achieved their target and passed all criteria, lowest rate first."""
-    return sorted(filter(_is_sustained, stages), key=lambda stage: stage.target_rps)
+    return sorted(filter(_is_sustained, constant(stages)), key=lambda stage: stage.target_rps)
 
 
 def missed(stages: Sequence[Stage]) -> list[Stage]:
     """Return stages that ran and were not shown to sustain their rate, lowest rate first."""
+    short = (stage for stage in measured(constant(stages)) if not _is_sustained(stage))
+    return sorted(short, key=lambda stage: stage.target_rps)
+
+
+def limited(stages: Sequence[Stage]) -> list[Stage]:
+    """Return stages that ran and reached a limit, ramps among them, lowest rate first."""
     short = (stage for stage in measured(stages) if not _is_sustained(stage))
     return sorted(short, key=lambda stage: stage.target_rps)
 
@@ -89,6 +105,21 @@ def _shortfall(stage: Stage) -> Markdown:
         "At {:rate} RPS, the service achieved {:rate} RPS ({:share} of the target).{}",
         *(stage.target_rps, stage.actual_rps, stage.achieved, _losses(stage)),
     )
+
+
+def _ramp(stage: Stage) -> Markdown:
+    """Return how much of a ramp the service sustained, and how the latency changed over it."""
+    kept = "all" if stage.achieved == 1 else markdown("{:share}", stage.achieved)
+    sustained = markdown(
+        "In the ramp from {}, the service sustained {} of the {:,} requests that were due.{}",
+        *(levels(stage), kept, stage.requests.scheduled, _losses(stage)),
+    )
+    known = [(part, part.duration_ms.p95) for part in stage.slices if part.duration_ms.p95 is not None]
+    if len(known) < 2:
+        return sustained
+    (low, before), (high, after) = known[0], known[-1]
+    at = (level(stage, low.level.mean), after, level(stage, high.level.mean))
+    return markdown("{} The p95 duration was {:ms} ms at {}, and {:ms} ms at {}.", sustained, before, *at)
 
 
 def _losses(stage: Stage) -> Markdown:
@@ -133,10 +164,10 @@ def _slowest(stage: Stage) -> Markdown:
         return EMPTY
     fast, slow = min(p95s, key=p95s.__getitem__), max(p95s, key=p95s.__getitem__)
     return markdown(
-        "Of the {} requests{} at {:rate} RPS, {} was the slowest with a p95 duration of {:ms} ms, and {} was "
+        "Of the {} requests{} at {}, {} was the slowest with a p95 duration of {:ms} ms, and {} was "
         "the fastest with {:ms} ms.",
         *(len(p95s), EMPTY if len(p95s) == len(stage.parts) else markdown(" with a finite p95")),
-        *(stage.target_rps, code(slow), p95s[slow], code(fast), p95s[fast]),
+        *(levels(stage), code(slow), p95s[slow], code(fast), p95s[fast]),
     )
 
 
@@ -147,7 +178,7 @@ def _lossiest(stage: Stage) -> Markdown:
     lost = listed([markdown("{:share} of {}", shares[name], code(name)) for name in worst])
     others = len(shares) - len(worst)
     more = f", and some of {number_format.plural(others, 'other request')}" if others else EMPTY
-    sentence = markdown("At {:rate} RPS, {} failed or were dropped{}.", stage.target_rps, lost, more)
+    sentence = markdown("At {}, {} failed or were dropped{}.", levels(stage), lost, more)
     return sentence if shares else EMPTY
 
 
@@ -164,16 +195,16 @@ def _perceived(stages: Sequence[Stage]) -> Markdown:
     if delay and delay > 1:
         parts.append(markdown("requests were sent {:ms} ms late at p95", delay))
     return markdown(
-        "Users would see higher latency than `duration` suggests. At {:rate} RPS, the p95 response time, "
+        "Users would see higher latency than `duration` suggests. At {}, the p95 response time, "
         "measured from when a request was due, was {:ms} ms against a p95 duration of {:ms} ms{}.",
-        *(worst.target_rps, worst.response_time_ms.p95, worst.duration_ms.p95),
+        *(levels(worst), worst.response_time_ms.p95, worst.duration_ms.p95),
         markdown(": {}", listed(parts)) if parts else EMPTY,
     )
 
 
 def _cost(stages: Sequence[Stage]) -> Markdown:
     costs = [
-        markdown("{:micros} µs at {:rate} RPS", cost, stage.target_rps)
+        markdown("{:micros} µs at {}", cost, levels(stage))
         for stage in believed(stages)
         if (cost := stage.cpu_us_per_request.get(Role.APP))
     ]

@@ -25,7 +25,12 @@ def sparkline(values: Sequence[float | None], *, top: float | None = None, width
 def rate_sparkline(stage: Stage) -> str:
     """Return successful responses per second in the measured window; the full height is the target rate."""
     rates = [moment.rps for moment in stage.timeseries if moment.t_s > 0]
-    return sparkline(rates, top=stage.target_rps, width=_SHORT)
+    return sparkline(rates, top=top_rps(stage), width=_SHORT)
+
+
+def top_rps(stage: Stage) -> float | None:
+    """Return the highest rate that a stage offered, which has the full height; None in the closed model."""
+    return stage.ramp.highest if stage.ramp else stage.target_rps
 
 
 def _bar(share: float) -> str:

@@ -72,6 +72,9 @@ def _row(stage: Stage) -> dict[str, str]:
 
 def _short(path: str, stage: Stage) -> str:
     metric = METRICS[path]
+    if stage.slices and metric.per_slice:
+        ends = (_short(path, stage.slice(0)), _short(path, stage.slice(len(stage.slices) - 1)))
+        return " … ".join(ends)
     if metric.unbounded(stage) is Unbounded.LOST:
         return "failed"
     return metric_text.cell(metric, stage) if metric.read(stage) is not None else NOT_APPLICABLE

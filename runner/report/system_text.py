@@ -11,6 +11,7 @@ from runner.core.facts import ImageFacts, ProxyFacts, SystemDescription
 from runner.core.results import ConfigurationResults
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown, table
+from runner.report.metric_text import levels
 from runner.report.number_format import plural
 
 _SHORT: Final = 19
@@ -51,7 +52,7 @@ def _addresses(topology: SystemDescription) -> Markdown:
 
 def _loaded(configuration: ConfigurationResults) -> Markdown:
     stages = configuration.stages
-    rates = listed(number_format.rate(stage.target_rps) for stage in stages if stage.repeat == 1)
+    rates = listed(levels(stage).removesuffix(" RPS") for stage in stages if stage.repeat == 1)
     windows = dict.fromkeys(stage.window_s for stage in stages)
     lengths = listed(map(number_format.seconds, windows))
     times = markdown("{} each", lengths) if len(stages) > 1 and len(windows) == 1 else lengths

@@ -9,12 +9,12 @@ from typing import Final, TypeAlias
 from runner.core.codes import Role, StageStatus
 from runner.core.facts import ResponseSample
 from runner.core.metrics import LATENCIES, METRICS, lost_share
-from runner.core.results import ConfigurationResults, EnvironmentValue, Moment, Stage
+from runner.core.results import ConfigurationResults, EnvironmentValue, Measured, Moment, Stage
 from runner.core.status_advice import describe_sample, stage_advice
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
 from runner.report.number_format import NOT_APPLICABLE, NOT_MEASURED
-from runner.report.sparkline import sparkline
+from runner.report.sparkline import sparkline, top_rps
 
 Configurations: TypeAlias = Sequence[ConfigurationResults]
 _Cell: TypeAlias = Callable[[Stage], str]
@@ -26,6 +26,7 @@ _CPU: Final = ("cpu.app.avg", "cpu.app.peak", "cpu.system.avg")
 _COMPARED: Final = ("actual_rps", "achieved", "duration.p95", "cpu.app.avg", "cpu.system.avg")
 _DIFFERS: Final = 1.2
 _MISSED: Final = 0.99
+_IN_SLICES: Final = "see its slices"
 _STATUSES_SHOWN: Final = 8
 
 
@@ -41,17 +42,23 @@ def details(stages: Sequence[Stage]) -> Markdown:
 
 
 def _groups(stages: Sequence[Stage]) -> Iterator[list[_Row]]:
-    target: _Row = ("Target RPS", lambda stage: number_format.rate(stage.target_rps))
+    target: _Row = ("Target RPS", target_rps)
     yield [target, *map(metric_row, ("actual_rps", "achieved", "errors"))]
     yield [metric_row(path) for path in _CPU]
-    latencies = [metric_row(path) for path in _DURATIONS]
+    latencies = [_by_slice(metric_row(path)) for path in _DURATIONS]
     if any(stage.calibration for stage in stages):
         latencies.append(("Generator Baseline p50 / p95 / p99 (ms)", _baseline))
     others = [METRICS[f"{kind.name}.p95"] for kind in LATENCIES if kind.name != "duration"]
     known = [
         metric for metric in others if any(metric.read(s) is not None or metric.unbounded(s) for s in stages)
     ]
-    yield latencies + [metric_row(metric.path) for metric in known]
+    yield latencies + [_by_slice(metric_row(metric.path)) for metric in known]
+
+
+def _by_slice(row: _Row) -> _Row:
+    """Return a row without numbers for ramps: one number over all levels would say little."""
+    heading, cell = row
+    return heading, lambda stage: _IN_SLICES if stage.slices else cell(stage)
 
 
 def metric_row(path: str) -> _Row:
@@ -100,7 +107,15 @@ def _actual(stage: Stage) -> str:
     return _bold(shown) if stage.achieved is not None and stage.achieved < _MISSED else shown
 
 
-def _lost(stage: Stage) -> str:
+def target_rps(stage: Stage) -> str:
+    """Return the offered rate; of a ramp, both ends."""
+    if stage.ramp is None:
+        return number_format.rate(stage.target_rps)
+    return f"{number_format.rate(stage.ramp.begin)} to {number_format.rate(stage.ramp.to)}"
+
+
+def lost_cell(stage: Measured) -> str:
+    """Return how many requests failed or were dropped, in bold if any."""
     lost, share = stage.requests.lost, lost_share(stage)
     if share is None:
         return NOT_MEASURED
@@ -109,7 +124,7 @@ def _lost(stage: Stage) -> str:
 
 _SPECIAL: Final[Mapping[str, _Cell]] = {
     "actual_rps": _actual,
-    "errors": _lost,
+    "errors": lost_cell,
     "response_time.p95": _response_time,
     "connect.p95": _connect,
 }
@@ -239,7 +254,7 @@ def over_time(configurations: Sequence[ConfigurationResults]) -> Markdown:
     rows = [
         [
             _place(configuration.title or configuration.name, stage, len(configurations)),
-            code(sparkline([second.rps for second in seconds], top=stage.target_rps)),
+            code(sparkline([second.rps for second in seconds], top=top_rps(stage))),
             code(sparkline([second.p95_ms for second in seconds])),
             _highest_p95(seconds),
         ]

@@ -22,7 +22,7 @@ _PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999
 
 def distribution(results: Results) -> Chart | None:
     """Return response time by percentile, the axis stretched towards the slowest as HdrHistogram plots it."""
-    stages = [measured for measured in measured_stages(results) if _points(measured.stage)]
+    stages = [measured for measured in measured_stages(results) if _is_drawn(measured.stage)]
     drawn = _slowest(stages)
     rows = _rows(drawn, several=several_configurations(stages))
     if not rows:
@@ -49,6 +49,11 @@ def distribution(results: Results) -> Chart | None:
     left_out = f"; the slowest {len(drawn)} of {len(stages)} stages" if len(drawn) < len(stages) else ""
     subtitle = f"Response time by percentile, both axes logarithmic{left_out}"
     return Chart("distribution", _title(stages), subtitle, spec)
+
+
+def _is_drawn(stage: Stage) -> bool:
+    """Return whether a stage has percentiles; those of a ramp would mix all its levels."""
+    return stage.level_ramp is None and bool(_points(stage))
 
 
 def _slowest(stages: Sequence[MeasuredStage]) -> list[MeasuredStage]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from runner.core.results import Moment, Results
+from runner.core.results import Moment, Results, Stage
 from runner.report import number_format
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec
@@ -27,7 +27,7 @@ class _Band:
     ends: float
     place: str
     label: str
-    target_rps: float
+    stage: Stage
     moments: tuple[Moment, ...]
 
     @property
@@ -43,7 +43,7 @@ class _Band:
                 "t": moment.t_s,
                 "stage": self.place,
                 "rps": moment.rps,
-                "target": self.target_rps,
+                "target": _target(self.stage, moment.t_s),
                 "p95": moment.p95_ms or None,
                 "system": moment.cpu_system,
                 "errors": moment.errors,
@@ -96,9 +96,16 @@ def _bands(stages: list[MeasuredStage]) -> list[_Band]:
         origin = begins + stage.warmup_s
         ends = origin + max(stage.window_s, stage.timeseries[-1].t_s)
         place = measured.place(several=several)
-        bands.append(_Band(begins, origin, ends, place, measured.label, stage.target_rps, stage.timeseries))
+        bands.append(_Band(begins, origin, ends, place, measured.label, stage, stage.timeseries))
         begins = ends + _PAUSE_S
     return bands
+
+
+def _target(stage: Stage, t_s: float) -> float | None:
+    """Return the rate that a stage offered in the second that ends at a time; None in the closed model."""
+    if stage.ramp is None:
+        return stage.target_rps
+    return stage.ramp.at(min(1.0, max(0.0, (t_s - 0.5) / stage.window_s)))
 
 
 def _time_axis(field: str, end: float) -> Spec:

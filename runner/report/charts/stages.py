@@ -22,6 +22,7 @@ def latency(results: Results) -> Chart | None:
     times = [
         (measured, name, ms)
         for measured in measured_stages(results)
+        if measured.stage.level_ramp is None  # its slices have a chart of their own
         for name in _PERCENTILES
         if (ms := getattr(measured.stage.response_time_ms, name))
     ]

@@ -11,6 +11,7 @@ from runner.core.results import Stage
 from runner.report import metric_text, number_format
 from runner.report.exact_numbers import exact
 from runner.report.sparkline import rate_sparkline
+from runner.report.tables import target_rps
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ _PERCENTILES: Final = Definition(
 )
 
 COLUMNS: Final = (
-    _number(_TARGET_RPS, number_format.rate, lambda stage: stage.target_rps),
+    Column(_TARGET_RPS.term, _TARGET_RPS, target_rps, lambda stage: stage.target_rps),
     *map(_metric, ("actual_rps", "achieved", "duration.p50", "duration.p95", "duration.p99")),
     _metric("response_time.p95"),
     _number(_LOST, number_format.count, lambda stage: stage.requests.lost),

@@ -1,0 +1,82 @@
+"""Ramps in words and tables: what was measured at each level, and at which level a threshold was passed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from msgspec import UNSET
+
+from runner.core.metrics import METRICS, metric_of
+from runner.core.results import Slice, Stage, ThresholdResult
+from runner.report import metric_text, number_format
+from runner.report.markdown_text import Markdown, Section, markdown, table
+from runner.report.tables import lost_cell
+
+_COLUMNS: Final = ("duration.p50", "duration.p95", "duration.p99", "response_time.p95")
+
+
+def sections(stages: Sequence[Stage]) -> list[Section]:
+    """Return a table of slices for each ramp, with a sentence for each threshold that it passed."""
+    return [
+        Section(table=_slices(stage), heading=stage.title, lines=tuple(crossings(stage)))
+        for stage in stages
+        if stage.slices
+    ]
+
+
+def crossings(stage: Stage) -> Iterator[Markdown]:
+    """Yield where a ramp passed each of its thresholds; or one sentence that it passed none."""
+    crossed = [result for result in stage.thresholds if result.level is not UNSET]
+    yield from (markdown("{}.", crossing(result, stage)) for result in crossed)
+    checked = any(_is_per_slice(result) for result in stage.thresholds)
+    if checked and not crossed and stage.ramp:
+        yield markdown("No slice passed a threshold, up to {}.", metric_text.level(stage, stage.ramp.highest))
+
+
+def crossing(result: ThresholdResult, stage: Stage) -> Markdown:
+    """Return where a threshold was passed: "The p95 duration passed 50 ms at 740 RPS, with 56.4 ms"."""
+    return markdown("{}, with {}", passed(result, stage), metric_text.value_of(result, stage))
+
+
+def passed(result: ThresholdResult, stage: Stage) -> str:
+    """Return where a threshold was passed: "The p95 duration passed 50 ms at 740 RPS"."""
+    metric = metric_of(result.expr)
+    name = f"The {metric.phrase}" if metric else result.expr
+    subject = f"{name} of {result.request}" if result.request else name
+    bound = metric_text.bound(result)
+    verb = "fell below" if ">" in result.expr else "passed" if "<" in result.expr else "differed from"
+    return f"{subject} {verb} {bound} at {metric_text.level(stage, result.level or 0.0)}"
+
+
+def _is_per_slice(result: ThresholdResult) -> bool:
+    metric = metric_of(result.expr)
+    return metric is not None and metric.per_slice
+
+
+def each_slice(stage: Stage) -> Iterator[tuple[str, Stage]]:
+    """Yield the levels of each slice of a ramp in words, with what was measured in it."""
+    for place, part in enumerate(stage.slices):
+        yield levels(part), stage.slice(place)
+
+
+def levels(part: Slice) -> str:
+    """Return the levels at both ends of a slice."""
+    return f"{number_format.rate(part.level.begin)} to {number_format.rate(part.level.to)}"
+
+
+def _slices(stage: Stage) -> Markdown:
+    metrics = [METRICS[path] for path in _COLUMNS if _is_known(stage, path)]
+    head = ["Target RPS" if stage.users is None else "Users", "Actual RPS"]
+    head += [METRICS["errors"].title, *map(metric_text.heading, metrics)]
+    rows = [
+        [name, number_format.rate(part.actual_rps), lost_cell(part)]
+        + [metric_text.brief_cell(metric, part) for metric in metrics]
+        for name, part in each_slice(stage)
+    ]
+    return table(head, rows)
+
+
+def _is_known(stage: Stage, path: str) -> bool:
+    metric = METRICS[path]
+    return any(metric.read(part) is not None or metric.unbounded(part) for part in stage.slices)
