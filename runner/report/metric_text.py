@@ -14,6 +14,7 @@ from runner.report import number_format
 from runner.report.number_format import FORMATS, NOT_MEASURED, listed
 
 _HEADING_UNITS: Final = {Dimension.TIME: " (ms)", Dimension.CORES: " (cores)", Dimension.SIZE: " (MiB)"}
+_IN_SLICES: Final = "see its slices"
 _TIMEOUTS: Final = ("timeout", "connect_timeout")
 _VALUE_UNITS: Final = {
     Dimension.TIME: " ms",
@@ -34,13 +35,25 @@ def figure(metric: Metric, value: float | None) -> str:
 
 
 def cell(metric: Metric, stage: Stage) -> str:
-    """Return the value in a stage as it stands below `heading`, or why it has no finite one."""
+    """Return the value in a stage as it stands below `heading`, or why it has no finite one.
+
+    A latency of a ramp has a value in each of its slices only: one over all levels would say little.
+    """
+    if is_in_slices(metric, stage):
+        return _IN_SLICES
     value, why = metric.read(stage), metric.unbounded(stage)
     return figure(metric, value) if why is None or value is not None else unbounded(stage, why)
 
 
+def is_in_slices(metric: Metric, stage: Stage) -> bool:
+    """Return whether a metric of a ramp is shown in its slices only."""
+    return bool(stage.slices) and metric.dimension is Dimension.TIME
+
+
 def brief_cell(metric: Metric, stage: Stage) -> str:
     """Return the value as `cell` does, in a table that shows beside it what failed."""
+    if is_in_slices(metric, stage):
+        return _IN_SLICES
     value, why = metric.read(stage), metric.unbounded(stage)
     return figure(metric, value) if why is None or value is not None else _lower_bound(stage, why)
 
@@ -67,7 +80,9 @@ def _lower_bound(stage: Stage, why: Unbounded) -> str:
 def with_unit(metric: Metric, stage: Stage) -> str:
     """Return the value in a stage as it stands alone."""
     value, text = metric.read(stage), cell(metric, stage)
-    return text if value is None else f"{text}{_VALUE_UNITS.get(metric.dimension, '')}"
+    if value is None or is_in_slices(metric, stage):
+        return text
+    return f"{text}{_VALUE_UNITS.get(metric.dimension, '')}"
 
 
 def threshold_value(threshold: ThresholdResult, stage: Stage) -> str:

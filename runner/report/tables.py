@@ -26,7 +26,6 @@ _CPU: Final = ("cpu.app.avg", "cpu.app.peak", "cpu.system.avg")
 _COMPARED: Final = ("actual_rps", "achieved", "duration.p95", "cpu.app.avg", "cpu.system.avg")
 _DIFFERS: Final = 1.2
 _MISSED: Final = 0.99
-_IN_SLICES: Final = "see its slices"
 _STATUSES_SHOWN: Final = 8
 
 
@@ -45,20 +44,14 @@ def _groups(stages: Sequence[Stage]) -> Iterator[list[_Row]]:
     target: _Row = ("Target RPS", target_rps)
     yield [target, *map(metric_row, ("actual_rps", "achieved", "errors"))]
     yield [metric_row(path) for path in _CPU]
-    latencies = [_by_slice(metric_row(path)) for path in _DURATIONS]
+    latencies = [metric_row(path) for path in _DURATIONS]
     if any(stage.calibration for stage in stages):
         latencies.append(("Generator Baseline p50 / p95 / p99 (ms)", _baseline))
     others = [METRICS[f"{kind.name}.p95"] for kind in LATENCIES if kind.name != "duration"]
     known = [
         metric for metric in others if any(metric.read(s) is not None or metric.unbounded(s) for s in stages)
     ]
-    yield latencies + [_by_slice(metric_row(metric.path)) for metric in known]
-
-
-def _by_slice(row: _Row) -> _Row:
-    """Return a row without numbers for ramps: one number over all levels would say little."""
-    heading, cell = row
-    return heading, lambda stage: _IN_SLICES if stage.slices else cell(stage)
+    yield latencies + [metric_row(metric.path) for metric in known]
 
 
 def metric_row(path: str) -> _Row:
@@ -83,6 +76,8 @@ def three(duration_ms: Mapping[str, float]) -> str:
 
 
 def _connect(stage: Stage) -> str:
+    if stage.slices:
+        return metric_text.cell(METRICS["connect.p95"], stage)
     if stage.connect_ms.p95 is None and stage.requests.succeeded:
         return "none opened"
     return number_format.ms(stage.connect_ms.p95)
