@@ -36,7 +36,7 @@ def test_types_and_attributes_are_described_by_their_docstrings():
 
     assert [name for name, definition in definitions.items() if not definition.get("description")] == []
     assert "Attributes:" not in json.dumps(SCHEMA)
-    assert definitions["Stage"]["properties"]["target_rps"]["description"] == "Requests offered per second."
+    assert definitions["Stage"]["properties"]["repeat"]["description"] == "Counts from 1."
     assert definitions["Stage"]["properties"]["clock"]["description"].startswith("Which clock")
 
 
