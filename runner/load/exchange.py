@@ -89,7 +89,10 @@ class Exchange:
         parts: The requests of the mix, with how their response times developed.
         users: Who sends requests in the closed model; None in the open one.
         until_ns: Until when users may go on without the loop.
+        leaves_unfolded: Whether `Tally.fold` has as many values to count as there are requests.
     """
+
+    leaves_unfolded = True
 
     def __init__(self, order: WorkerOrder, timeline: Timeline) -> None:
         self.epoll = select.epoll()

@@ -341,6 +341,8 @@ class FastExchange(Exchange):
         timeline: Likewise.
     """
 
+    leaves_unfolded = False
+
     def __init__(self, order, timeline):
         super().__init__(order, timeline)
         self._state = State(self, order)

@@ -50,11 +50,12 @@ class Loop:
 
     def __init__(self, order: WorkerOrder, arrivals: Iterator[Bunch], emit: Callable[[Tally], None]) -> None:
         self.longest_stall_ns = self.clock_shift_ns = 0
-        self._order = order
+        self._order, self._emit_complete = order, emit
         self._arrivals = arrivals
         self._offset = _clock_offset()
-        self._timeline = Timeline(0, order.warmup, order.duration, emit, len(order.requests))
+        self._timeline = Timeline(0, order.warmup, order.duration, self._emit, len(order.requests))
         self.exchange = _exchange(order, self._timeline)
+        self._folds = self.exchange.leaves_unfolded
         self._timer = Timer()
         self._periodic_timer = _periodic_timer(order)
         self.exchange.epoll.register(self._timer.fd, select.EPOLLIN | select.EPOLLET)
@@ -123,6 +124,11 @@ class Loop:
         if now >= self._timeline.ends_ns:
             self._timeline.advance(now)
 
+    def _emit(self, second: Tally) -> None:
+        """Emit a second with all that was counted in it."""
+        self.exchange.hand_over()
+        self._emit_complete(second)
+
     def _arm(self, instant: Nanoseconds) -> None:
         """Let polling end at an instant."""
         if instant != self._armed:
@@ -133,7 +139,7 @@ class Loop:
         """Wait until an arrival is due; for a short time, spinning costs less than sleeping."""
         clock, second = time.time_ns, self._timeline.current
         pause = due - clock()
-        if pause > _FOLDING_NS and second.unfolded > _FOLDED:
+        if self._folds and pause > _FOLDING_NS and second.unfolded > _FOLDED:
             second.fold()
             pause = due - clock()
         if self._periodic_timer is not None and pause > _SPIN_NS:
@@ -222,7 +228,6 @@ class Loop:
         if now >= self._overdue_check:
             self._overdue_check = now + self._overdue_period_ns
             self.exchange.end_overdue(now)
-        self.exchange.hand_over()
         self._timeline.close(now)
         self._follow_clock()
         self._align_timer()
@@ -250,7 +255,6 @@ class Loop:
             self._waiting.clear()
         if self.exchange.in_flight or self._waiting or now < self._timeline.end_ns:
             return False
-        self.exchange.hand_over()
         self._timeline.close_all()
         return True
 

@@ -8,10 +8,11 @@ from typing import Final
 
 from runner.core.facts import ResponseSample
 from runner.core.histogram import bucket
-from runner.core.units import Nanoseconds, Seconds
+from runner.core.units import NS_PER_US, Nanoseconds, Seconds
 from runner.load.messages import WireHistogram, WorkerSecond
 
 _SUMMED: Final = ("sent", "succeeded", "dropped", "completed")
+_EQUAL_IN_ONE_PIECE: Final = ("duration", "first_byte")
 _HALF_US: Final = 500
 FINE: Final = 2048
 """Microseconds below which `runner.core.histogram` has one bucket for each value."""
@@ -36,6 +37,9 @@ class Latency:
         self._counts: Counter[int] = Counter()
         self._total_ns = self._max_ns = 0
 
+    def __bool__(self) -> bool:
+        return bool(self.values or self._counts)
+
     def count(self, counts: Mapping[int, int], total_ns: Nanoseconds, max_ns: Nanoseconds) -> None:
         """Add values that were counted elsewhere, by microsecond, with their sum and their maximum."""
         self._counts.update(counts)
@@ -55,6 +59,8 @@ class Latency:
 
     def merge(self, other: Latency) -> None:
         """Add the values of another one."""
+        if not other:
+            return
         self.fold()
         other.fold()
         self.count(other._counts, other._total_ns, other._max_ns)
@@ -62,9 +68,11 @@ class Latency:
     def to_wire(self) -> WireHistogram:
         """Return buckets, counts, sum and maximum."""
         self.fold()
-        counts: Counter[int] = Counter()
-        for us, count in self._counts.items():
-            counts[us if us < FINE else bucket(us)] += count
+        counts = self._counts
+        if self._max_ns >= FINE * NS_PER_US - _HALF_US:
+            counts = Counter()
+            for us, count in self._counts.items():
+                counts[us if us < FINE else bucket(us)] += count
         return WireHistogram([*counts], [*counts.values()], self._total_ns, self._max_ns)
 
 
@@ -121,8 +129,8 @@ class Tally:
         messages = tuple(part.message(cpu_s=0.0, in_flight=0) for part in parts)
         for part in parts:
             self._add(part)
-        self.duration.merge(self.whole)
-        self.first_byte.merge(self.whole)
+        self._merge_whole()
+        duration = self.duration.to_wire()
         return WorkerSecond(
             index=self.index,
             scheduled=self.scheduled,
@@ -133,12 +141,12 @@ class Tally:
             failures=dict(self.failures),
             statuses=dict(self.statuses),
             samples=tuple(self.samples),
-            duration=self.duration.to_wire(),
+            duration=duration,
             response_time=self.response_time.to_wire(),
             connect=self.connect.to_wire(),
             tls=self.tls.to_wire(),
             dispatch_delay=self.dispatch_delay.to_wire(),
-            first_byte=self.first_byte.to_wire(),
+            first_byte=duration if self.first_byte is self.duration else self.first_byte.to_wire(),
             lateness=self.lateness.to_wire(),
             cpu_s=cpu_s,
             in_flight=in_flight,
@@ -153,6 +161,18 @@ class Tally:
             self.failures[kind] += count
         for status, count in part.statuses.items():
             self.statuses[status] += count
+        whole = part.first_byte is part.duration
+        if whole:
+            self.whole.merge(part.duration)
         for name in LATENCIES:
-            getattr(self, name).merge(getattr(part, name))
+            if not whole or name not in _EQUAL_IN_ONE_PIECE:
+                getattr(self, name).merge(getattr(part, name))
         self.samples += part.samples
+
+    def _merge_whole(self) -> None:
+        """Add the responses in one piece; if there are no others, both kinds of latency are the same."""
+        if not self.duration and not self.first_byte:
+            self.duration = self.first_byte = self.whole
+        else:
+            self.duration.merge(self.whole)
+            self.first_byte.merge(self.whole)
