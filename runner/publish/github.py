@@ -8,16 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Final
 from urllib.parse import quote, urlsplit
 
 from runner.core.errors import PublishFailed
 from runner.publish.api_client import ApiClient, ApiResponse
-from runner.publish.provider import MAX_PAGES, Comment, check_length, refusal
+from runner.publish.provider import MAX_PAGES, Comment, check_length, comment_of, refusal
 
 MAX_LENGTH: Final = 65_536
 _NEXT: Final = re.compile(r'<([^>]+)>\s*;[^,]*\brel="?next"?')
 _APP: Final = "[bot]"
+_comment: Final = partial(comment_of, author="user", login="login")
 _HINTS: Final = {
     401: "it is wrong or has expired; create a new one",
     403: "in a workflow, add `permissions: pull-requests: write`; a pull request from a fork gets a "
@@ -123,15 +125,6 @@ class IssueComments:
     def _refused(self, response: ApiResponse) -> PublishFailed:
         place = f"{self.repository}#{self.number}"
         return refusal(self.client, response, kind="pull request", place=place, hints=_HINTS)
-
-
-def _comment(data: Any) -> Comment:
-    """Return a comment; one without a number, which no API sends, has number 0 and no text."""
-    known = data if isinstance(data, dict) else {}
-    author = known.get("user")
-    name = author.get("login", "") if isinstance(author, dict) else ""
-    number = known.get("id")
-    return Comment(number if isinstance(number, int) else 0, str(name), str(known.get("body") or ""))
 
 
 def _graphql(base: str) -> str:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Final
 from urllib.parse import quote
 
 from runner.core.errors import PublishFailed
 from runner.publish.api_client import ApiClient, ApiResponse
-from runner.publish.provider import MAX_PAGES, Comment, check_length, refusal
+from runner.publish.provider import MAX_PAGES, Comment, check_length, comment_of, refusal
 
 MAX_LENGTH: Final = 1_000_000
+_comment: Final = partial(comment_of, author="author", login="username")
 _HINTS: Final = {
     401: "GITLAB_TOKEN must contain a project access token with the scope api; "
     "CI_JOB_TOKEN may not write notes",
@@ -92,12 +94,3 @@ class Notes:
     def _refused(self, response: ApiResponse) -> PublishFailed:
         place = f"{self.repository}!{self.number}"
         return refusal(self.client, response, kind="merge request", place=place, hints=_HINTS)
-
-
-def _comment(data: Any) -> Comment:
-    """Return a comment; one without a number, which no API sends, has number 0 and no text."""
-    known = data if isinstance(data, dict) else {}
-    author = known.get("author")
-    name = author.get("username", "") if isinstance(author, dict) else ""
-    number = known.get("id")
-    return Comment(number if isinstance(number, int) else 0, str(name), str(known.get("body") or ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from runner.core.errors import PublishFailed
 from runner.publish.api_client import ApiClient, ApiResponse
@@ -27,6 +27,21 @@ class Comment:
     number: int
     author: str
     body: str
+
+
+def comment_of(data: Any, *, author: str, login: str) -> Comment:
+    """Return a comment of an API; one without a number, which no API sends, has number 0 and no text.
+
+    Args:
+        data: What the API sent.
+        author: Key of its author.
+        login: Key of the author's login.
+    """
+    known = data if isinstance(data, dict) else {}
+    person = known.get(author)
+    name = person.get(login, "") if isinstance(person, dict) else ""
+    number = known.get("id")
+    return Comment(number if isinstance(number, int) else 0, str(name), str(known.get("body") or ""))
 
 
 class TooLong(Exception):  # noqa: N818  (a state: the text is made shorter and sent again)

@@ -189,7 +189,7 @@ def test_an_error_has_its_code_although_it_cannot_be_shown(cli, sink):
 @pytest.mark.parametrize("blocking", [True, False])
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
 def test_a_slow_reader_of_a_pipe_gets_everything(cli, name, blocking):
-    spec = cli.write(stages=[{"rps": 1, "duration": "1s"}] + [{f"bad{n}": n} for n in range(2000)])
+    spec = cli.write(stages=[{"rps": 1, "duration": "1s"}] + [{f"bad{n}": n} for n in range(200)])
     command = {"stdout": ["schema"], "stderr": ["validate", spec]}[name]
     expected = getattr(cli(*command), name)
     read_end, write_end = os.pipe()

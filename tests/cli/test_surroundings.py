@@ -58,9 +58,20 @@ def read_only(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "cache", ["a file", "below a file", "missing", "relative", "read-only", "full", "/proc"]
+    ("cache", "temporary"),
+    [
+        ("a file", "missing"),
+        ("below a file", "a file"),
+        ("missing", "full"),
+        ("relative", "read-only"),
+        ("read-only", "/proc"),
+        ("full", "full"),
+        ("/proc", "below a file"),
+    ],
 )
-def test_a_cache_that_cannot_be_used_only_costs_time(cli, cache, read_only, tiny_disk):
+def test_a_cache_or_a_temporary_folder_that_cannot_be_used_only_costs_time(
+    cli, cache, temporary, read_only, tiny_disk
+):
     (cli.folder / "file").write_text("")
     places = {
         "a file": cli.folder / "file",
@@ -73,7 +84,7 @@ def test_a_cache_that_cannot_be_used_only_costs_time(cli, cache, read_only, tiny
     }
     (tiny_disk / "filler").write_bytes(bytes(8192))
 
-    done = execute(cli, XDG_CACHE_HOME=str(places[cache]))
+    done = execute(cli, XDG_CACHE_HOME=str(places[cache]), TMPDIR=str(places[temporary]))
 
     assert done.returncode == 0, done.stderr
     assert "calibrating" in done.stderr
@@ -102,23 +113,6 @@ def test_a_user_without_an_entry_and_a_home_can_run_everything(cli, home):
     for command in (["report", "run", "--format", "html"], ["doctor"], ["clean"], ["archive", "pack", "run"]):
         done = run(cli, *command, **keywords)
         assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("place", ["missing", "a file", "read-only", "full"])
-def test_another_temporary_folder_is_used_if_tmpdir_cannot_be(cli, place, read_only, tiny_disk):
-    (cli.folder / "file").write_text("")
-    (tiny_disk / "filler").write_bytes(bytes(8192))
-    places = {
-        "missing": cli.folder / "none",
-        "a file": cli.folder / "file",
-        "read-only": read_only,
-        "full": tiny_disk,
-    }
-
-    done = execute(cli, "--no-calibrate", TMPDIR=str(places[place]))
-
-    assert done.returncode == 0, done.stderr
-    assert succeeded(cli.folder / "run") == 6
 
 
 READ_ONLY_TMP = (
