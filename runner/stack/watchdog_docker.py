@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
+import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +23,7 @@ _CALL_TIMEOUT_S: Final = 10.0
 _LOOK_INTERVAL_S: Final = 0.2
 _QUIET_S: Final = 3.0
 _GIVE_UP_S: Final = 60.0
+_MAX_BYTES: Final = 16 * 1024 * 1024
 
 
 def remove_all(base_url: str, run_id: str) -> None:
@@ -31,8 +34,10 @@ def remove_all(base_url: str, run_id: str) -> None:
         run_id: The label's value.
 
     Returns:
-        After nothing was found for three seconds, or after a minute in any case.
+        After nothing was found for three seconds, or after a minute. A false engine that keeps sending ends
+        this process by SIGALRM soon after that.
     """
+    signal.alarm(math.ceil(_GIVE_UP_S + _CALL_TIMEOUT_S))
     engine = _Engine(base_url.removeprefix("unix://"))
     give_up = time.monotonic() + _GIVE_UP_S
     quiet_since = time.monotonic()
@@ -41,11 +46,12 @@ def remove_all(base_url: str, run_id: str) -> None:
             quiet = not engine.remove_labelled(run_id)
         except (ConnectionRefusedError, FileNotFoundError):
             quiet = True  # no engine, nothing to remove
-        except (OSError, http.client.HTTPException, ValueError):
+        except (OSError, http.client.HTTPException, LookupError, RecursionError, TypeError, ValueError):
             quiet = False  # it is busy: try again
         if not quiet:
             quiet_since = time.monotonic()
         time.sleep(_LOOK_INTERVAL_S)
+    signal.alarm(0)
 
 
 class _Engine:
@@ -70,14 +76,14 @@ class _Engine:
         with self._connect() as connection:
             connection.request("GET", "/_ping")
             response = connection.getresponse()
-            response.read()
+            response.read(_MAX_BYTES)
             return f"/v{response.headers['Api-Version']}"
 
     def _ids(self, path: str) -> list[str]:
         with self._connect() as connection:
             connection.request("GET", self._prefix + path)
             response = connection.getresponse()
-            body = response.read()
+            body = response.read(_MAX_BYTES)
         if response.status != http.client.OK:
             raise http.client.HTTPException(f"{path}: {response.status}")
         return [item["Id"] for item in json.loads(body)]
@@ -90,7 +96,7 @@ class _Engine:
     def _delete_one(self, path: str) -> None:
         with suppress(OSError, http.client.HTTPException), self._connect() as connection:
             connection.request("DELETE", self._prefix + path)
-            connection.getresponse().read()
+            connection.getresponse().read(_MAX_BYTES)
 
     def _connect(self) -> _UnixConnection:
         return _UnixConnection(self._path)

@@ -22,12 +22,15 @@ from runner.stack.docker.context import (
     read_text,
     write_context,
 )
-from runner.stack.docker.engine import EngineRefused, ProgressItem
+from runner.stack.docker.engine import EngineRefused
 from runner.stack.docker.images import Image, Supplier, find_image
+from runner.stack.docker.responses import Progress, Version
 from runner.stack.docker.wheels import fetch_wheels
-from runner.stack.paths import printable
+from runner.stack.output import printable
+from runner.stack.paths import printable as printable_path
 
 _LAST_LINES: Final = 20
+_MAX_ERROR: Final = 2_000
 _NOISE: Final = (" --->", "Removing intermediate container", "Successfully tagged")
 _MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -68,17 +71,17 @@ async def build_image(supplier: Supplier, build: str, base_dir: Path) -> BuiltIm
         tag = f"loadproof-app/{_repository(folder)}:{fingerprint}"
         image = await find_image(supplier.engine, tag)
         if image is None:
-            supplier.say(f"building {printable(folder)}" + (f" on {base.name}" if base else ""))
+            supplier.say(f"building {printable_path(folder)}" + (f" on {base.name}" if base else ""))
             await _build(supplier, folder, tarball, tag, base)
             image = await find_image(supplier.engine, tag)
     if image is None:
-        raise StackFailed(f"building {printable(folder)} produced no image")
+        raise StackFailed(f"building {printable_path(folder)} produced no image")
     return BuiltImage(image, folder, await trio.to_thread.run_sync(content_digest, folder), base)
 
 
 async def _wheels(supplier: Supplier, folder: Path) -> Path | None:
-    version = await supplier.engine.call(supplier.engine.api.version)
-    machine = _MACHINES.get(version["Arch"], version["Arch"])
+    version = await supplier.engine.read(Version, supplier.engine.api.version)
+    machine = _MACHINES.get(version.arch, version.arch)
     return await fetch_wheels(
         folder, supplier.scratch, machine=machine, guard=supplier.guard, say=supplier.say
     )
@@ -95,7 +98,7 @@ async def _parents(
     ids = {"BASE": base.id} if base else {}
     for parent in dockerfile.parents:
         literal = "$" not in parent and parent != "scratch"
-        place = printable(folder / "Dockerfile")
+        place = printable_path(folder / "Dockerfile")
         ids[parent] = (await supplier.obtain_as_it_is(parent, place)).id if literal else ""
     return ids
 
@@ -104,13 +107,13 @@ async def _build(supplier: Supplier, folder: Path, tarball: Path, tag: str, base
     lines: deque[str] = deque(maxlen=_LAST_LINES)
     errors: list[str] = []
 
-    def on_item(item: ProgressItem) -> None:
-        for line in str(item.get("stream", "")).splitlines():
-            if line.strip() and not line.startswith(_NOISE):
-                lines.append(line.rstrip())
-                supplier.say(f"  {line.rstrip()}")
-        if "error" in item:
-            errors.append(str(item["error"]))
+    def on_item(item: Progress) -> None:
+        for line in map(printable, item.stream.splitlines()):
+            if line and not line.startswith(_NOISE):
+                lines.append(line)
+                supplier.say(f"  {line}")
+        if item.error:
+            errors[:] = [item.error[:_MAX_ERROR]]
 
     engine = supplier.engine
     text = await trio.to_thread.run_sync(read_text, folder)
@@ -122,7 +125,6 @@ async def _build(supplier: Supplier, folder: Path, tarball: Path, tag: str, base
             tag=tag,
             rm=True,
             forcerm=True,
-            decode=True,
             labels={labels.IMAGE: "app"},
             buildargs={"BASE": base.name} if base else None,
         )
@@ -131,7 +133,7 @@ async def _build(supplier: Supplier, folder: Path, tarball: Path, tag: str, base
         except EngineRefused as refused:  # such as a Dockerfile that cannot be parsed
             errors.append(refused.reason)
     if errors:
-        hint = build_hint(errors[-1], text, printable(folder))
+        hint = build_hint(errors[-1], text, printable_path(folder))
         raise StackFailed(f"building the image failed: {errors[-1]}", hint=hint, details=tuple(lines))
 
 

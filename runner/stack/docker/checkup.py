@@ -14,6 +14,7 @@ from runner.core.units import Seconds
 from runner.stack.docker import bases
 from runner.stack.docker.engine import Engine, connect
 from runner.stack.docker.images import find_image
+from runner.stack.docker.responses import Version
 
 _REGISTRY_RESPONDS_WITHIN_S: Final[Seconds] = 8.0
 
@@ -33,8 +34,8 @@ async def check_docker() -> list[DockerCheck]:
     try:
         engine = await connect()
         try:
-            version = await engine.call(engine.api.version)
-            text = f"{version['Version']} (API {version['ApiVersion']})"
+            version = await engine.read(Version, engine.api.version)
+            text = f"{version.version} (API {version.api_version})"
             return [DockerCheck("Docker Engine", "ok", text), await _images(engine)]
         finally:
             engine.close()

@@ -24,6 +24,7 @@ from runner.stack.docker.engine import (
     connect,
     run_concurrently,
 )
+from runner.stack.docker.responses import ContainerSummary, ImageSummary, NetworkSummary
 
 _ROUND_S: Final[Seconds] = 0.1
 _MAX_ROUNDS: Final = 50
@@ -103,14 +104,16 @@ async def _remove_where(engine: Engine, condition: Callable[[LabelledObject], bo
 
 async def _find(engine: Engine, label: str) -> list[LabelledObject]:
     filters = {"label": label}
-    containers = await engine.call(engine.api.containers, all=True, filters=filters)
-    networks = await engine.call(engine.api.networks, filters=filters)
+    containers = await engine.read(
+        tuple[ContainerSummary, ...], engine.api.containers, all=True, filters=filters
+    )
+    networks = await engine.read(tuple[NetworkSummary, ...], engine.api.networks, filters=filters)
     return [
         *(
-            LabelledObject("container", item["Id"], item["Names"][0].lstrip("/"), item["Labels"] or {})
+            LabelledObject("container", item.id, item.names[0].lstrip("/"), item.labels or {})
             for item in containers
         ),
-        *(LabelledObject("network", item["Id"], item["Name"], item["Labels"] or {}) for item in networks),
+        *(LabelledObject("network", item.id, item.name, item.labels or {}) for item in networks),
     ]
 
 
@@ -144,8 +147,9 @@ def _removal(engine: Engine, item: LabelledObject) -> Callable[[], None]:
 
 async def _remove_images(engine: Engine) -> list[str]:
     removed = []
-    for image in await engine.call(engine.api.images, filters={"label": labels.IMAGE}):
-        for tag in image["RepoTags"] or [image["Id"]]:
+    images = await engine.read(tuple[ImageSummary, ...], engine.api.images, filters={"label": labels.IMAGE})
+    for image in images:
+        for tag in image.repo_tags or [image.id]:
             try:
                 await engine.call(engine.api.remove_image, tag)
             except EngineRefused:

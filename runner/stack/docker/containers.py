@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from docker import APIClient
-
 from runner.core.codes import Role
 from runner.cpu_affinity import cpu_list
 from runner.experiment.model import DockerTopology, Proxy
 from runner.stack.docker import labels
+from runner.stack.docker.bounded_client import BoundedClient
 from runner.stack.nginx import NginxSettings, render_nginx, two_free_ports
 from runner.stack.ports import LOOPBACK, fill_port
 from runner.stack.secrets import inherited_variables
@@ -131,7 +130,7 @@ def plan_nginx(
 
 
 def create_arguments(
-    api: APIClient, plan: ContainerPlan, *, run_id: str, network: str | None
+    api: BoundedClient, plan: ContainerPlan, *, run_id: str, network: str | None
 ) -> dict[str, Any]:  # the SDK's keyword arguments have no type
     """Return arguments for the SDK's `create_container`.
 

@@ -13,6 +13,7 @@ from runner.experiment.model import DockerTopology
 from runner.stack.docker.build import BuiltImage
 from runner.stack.docker.engine import Engine
 from runner.stack.docker.images import Image
+from runner.stack.docker.responses import Version
 from runner.stack.docker.stack import Container
 from runner.stack.nginx import STATUS_PATH, describe_proxy
 
@@ -46,7 +47,7 @@ async def describe(
     containers: Sequence[Container],
 ) -> SystemDescription:
     """Return everything a reader needs to build the same stack."""
-    version = await engine.call(engine.api.version)
+    version = await engine.read(Version, engine.api.version)
     app = topology.app
     proxy = None
     for url in status_urls(containers).values():
@@ -54,7 +55,7 @@ async def describe(
         proxy = describe_proxy(topology.proxy, await _nginx_version(url))
     return SystemDescription(
         kind=topology.kind,
-        engine=EngineFacts(version["Version"], engine.api.api_version),
+        engine=EngineFacts(version.version, engine.api.api_version),
         replicas=topology.replicas,
         network=topology.network,
         publish=topology.publish if topology.network == "bridge" else None,

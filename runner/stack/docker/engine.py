@@ -2,7 +2,7 @@
 
 A call is abandoned when its caller is cancelled. The engine still executes an abandoned call,
 so `pending` counts it and tear-down continues until none is left. The SDK's exceptions are
-translated here.
+translated here, and every response is checked here: it becomes a type of `runner.stack.docker.responses`.
 """
 
 from __future__ import annotations
@@ -10,27 +10,37 @@ from __future__ import annotations
 import math
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from functools import partial
-from typing import Final, ParamSpec, TypeAlias, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
+import msgspec
 import requests.exceptions
 import trio
-from docker import APIClient
+import urllib3.exceptions
 from docker.errors import APIError, DockerException
 
 from runner.core.errors import EnvironmentLacks, LoadproofError, StackFailed
+from runner.stack.docker.bounded_client import CALL, BoundedClient, UnusableResponse, progress_items
+from runner.stack.docker.responses import Progress, Version
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ProgressItem: TypeAlias = Mapping[str, object]
-"""One item of a streamed build or pull: JSON with keys such as ``stream`` and ``error``."""
-
 DEFAULT_URL: Final = "unix:///var/run/docker.sock"
-_CALL_TIMEOUT_S: Final = 60
-_POOLS: Final = 10_000
-"""The SDK keeps a pool per URL and discards the oldest, even while it is in use."""
+
+_NOT_RESPONDING: Final = (
+    DockerException,
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+)
+_FALSE_HINT: Final = (
+    "check that DOCKER_HOST names the socket of a Docker Engine, and that `docker info` works"
+)
+_ANY_VERSION: Final = "1.24"
+"""The oldest that the SDK accepts; the first request does not use it."""
+_MAX_REASON: Final = 300
 
 _START_HINT: Final = "start it with `sudo systemctl start docker`, or without systemd with `sudo dockerd &`"
 
@@ -56,7 +66,7 @@ class Engine:
         base_url: Where it listens.
     """
 
-    def __init__(self, api: APIClient, base_url: str) -> None:
+    def __init__(self, api: BoundedClient, base_url: str) -> None:
         self.api = api
         self.base_url = base_url
         self._running: set[object] = set()
@@ -72,7 +82,7 @@ class Engine:
 
         Raises:
             EngineRefused: The engine refused it.
-            EngineUnavailable: It did not respond.
+            EngineUnavailable: It did not respond, or sent what is no response.
         """
         token = object()
 
@@ -86,15 +96,22 @@ class Engine:
         self._running.add(token)
         return await self._in_thread(blocking)
 
+    async def read(
+        self, kind: type[T], function: Callable[P, object], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run one blocking call as `call` does, and return its response as a type."""
+        return await self.call(read_sdk, kind, partial(function, *args, **kwargs))
+
     async def _in_thread(self, blocking: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(blocking, abandon_on_cancel=True, limiter=self._threads)
 
-    async def stream(self, items: Iterator[T], on_item: Callable[[T], None]) -> None:
-        """Pass every item of a streamed response to `on_item` as it arrives.
+    async def stream(self, chunks: Generator[bytes, None, None], on_item: Callable[[Progress], None]) -> None:
+        """Pass every line of a streamed response to `on_item` as it arrives.
 
         A build or a pull creates nothing with Loadproof's label and ends with its connection, so
         tear-down does not wait for an abandoned one.
         """
+        items = progress_items(chunks)
         while (item := await self._in_thread(partial(call_sdk, next, items, None))) is not None:
             on_item(item)
 
@@ -129,24 +146,57 @@ async def connect() -> Engine:
     """
     base_url = os.environ.get("DOCKER_HOST") or DEFAULT_URL
     check_reachable(base_url)
-    api = await trio.to_thread.run_sync(_open, base_url, abandon_on_cancel=True)
+    api = await trio.to_thread.run_sync(call_sdk, _open, base_url, abandon_on_cancel=True)
     return Engine(api, base_url)
 
 
 def call_sdk(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call the SDK and translate its exceptions."""
+    """Call the SDK and translate its exceptions.
+
+    Raises:
+        EngineRefused: The engine refused the call.
+        EngineUnavailable: It did not respond, or sent what is no response.
+    """
     try:
         return function(*args, **kwargs)
+    except LoadproofError:
+        raise
     except APIError as error:
         reason = str(error.explanation or error)
         raise EngineRefused(reason, status=error.status_code or 500) from error
-    except (DockerException, requests.exceptions.RequestException, OSError) as error:
-        message = f"the Docker Engine stopped responding ({_root_cause(error)})"
-        raise EngineUnavailable(message, hint=_START_HINT) from error
+    except Exception as error:
+        cause = _root_cause(error)
+        if isinstance(error, _NOT_RESPONDING) and not isinstance(cause, UnusableResponse):
+            message = f"the Docker Engine stopped responding ({_text(cause)})"
+            raise EngineUnavailable(message, hint=_START_HINT) from error
+        # Whatever the SDK stumbles over, such as a missing key, was sent by the engine.
+        raise unusable(_text(cause)) from error
 
 
-def _open(base_url: str) -> APIClient:
-    return call_sdk(APIClient, base_url=base_url, version="auto", timeout=_CALL_TIMEOUT_S, num_pools=_POOLS)
+def read_sdk(kind: type[T], function: Callable[[], object]) -> T:
+    """Call the SDK as `call_sdk` does, and return the response as a type."""
+    response = call_sdk(function)
+    try:
+        return msgspec.convert(response, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise unusable(str(error)) from None
+
+
+def unusable(reason: str) -> EngineUnavailable:
+    """Return the error for a response that is none of a Docker Engine.
+
+    Args:
+        reason: Why, as a clause.
+    """
+    return EngineUnavailable(f"a response of the Docker Engine is not usable: {reason}", hint=_FALSE_HINT)
+
+
+def _open(base_url: str) -> BoundedClient:
+    """Return a client that uses the engine's own version of the API."""
+    oldest = BoundedClient(base_url=base_url, version=_ANY_VERSION, timeout=round(CALL.silence_s))
+    version = read_sdk(Version, partial(oldest.version, api_version=False))
+    oldest.close()
+    return BoundedClient(base_url=base_url, version=version.api_version, timeout=round(CALL.silence_s))
 
 
 def check_reachable(base_url: str) -> None:
@@ -178,8 +228,12 @@ def check_reachable(base_url: str) -> None:
         ) from error
 
 
-def _root_cause(error: BaseException) -> str:
-    """Return the readable cause, below the layers of an HTTP library."""
+def _root_cause(error: BaseException) -> BaseException:
+    """Return the cause below the layers of an HTTP library."""
     while cause := error.__cause__ or error.__context__:
         error = cause
-    return str(error) or type(error).__name__
+    return error
+
+
+def _text(error: BaseException) -> str:
+    return str(error)[:_MAX_REASON] or type(error).__name__

@@ -9,20 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import trio
 
-from runner.stack.docker.engine import Engine, EngineUnavailable
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerEvent:
-    """What happened to a container, such as ``die`` or ``oom``, and the container's id."""
-
-    action: str
-    container_id: str
+from runner.stack.docker.bounded_client import HEAD_WITHIN_S, MAX_LINE, UnusableResponse, decode
+from runner.stack.docker.engine import Engine, EngineUnavailable, unusable
+from runner.stack.docker.responses import ContainerEvent
 
 
 class EventStream:
@@ -33,16 +26,29 @@ class EventStream:
         self._unread = b""
 
     async def next(self) -> ContainerEvent | None:
-        """Wait for the next event; return None when the engine has ended."""
+        """Wait for the next event; return None when the engine has ended.
+
+        Raises:
+            EngineUnavailable: What it sends is no event.
+        """
         line = await self.read_until(b"\n")
         if line is None:
             return None
-        event = json.loads(line)
-        return ContainerEvent(event["Action"], event["id"])
+        try:
+            event: ContainerEvent = decode(line, ContainerEvent)
+        except UnusableResponse as error:
+            raise unusable(str(error)) from None
+        return event
 
     async def read_until(self, end: bytes) -> bytes | None:
-        """Return everything up to and including `end`, None if the stream ends before."""
+        """Return everything up to and including `end`, None if the stream ends before.
+
+        Raises:
+            EngineUnavailable: It is larger than a line may be.
+        """
         while end not in self._unread:
+            if len(self._unread) > MAX_LINE:
+                raise unusable("one of its lines is larger than 1 MiB")
             try:
                 received = await self._stream.receive_some()
             except trio.BrokenResourceError:
@@ -68,11 +74,14 @@ async def subscribe(engine: Engine, filters: Mapping[str, list[str]]) -> AsyncIt
         raise EngineUnavailable(f"the Docker Engine stopped responding ({error})") from error
     async with stream:
         events = EventStream(stream)
+        head = None
         try:
             # HTTP/1.0, so that events arrive as lines and not as chunks of lines
             await stream.send_all(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
         except trio.BrokenResourceError as error:
             raise EngineUnavailable("the Docker Engine stopped responding") from error
-        if await events.read_until(b"\r\n\r\n") is None:
+        with trio.move_on_after(HEAD_WITHIN_S):
+            head = await events.read_until(b"\r\n\r\n")
+        if head is None:
             raise EngineUnavailable("the Docker Engine stopped responding")
         yield events

@@ -18,7 +18,8 @@ from runner.core.errors import EnvironmentLacks, UsageError
 from runner.core.units import Seconds
 from runner.stack.docker import bases
 from runner.stack.docker.build_hints import pull_hint
-from runner.stack.docker.engine import Engine, EngineRefused, ProgressItem
+from runner.stack.docker.engine import Engine, EngineRefused
+from runner.stack.docker.responses import ImageDetails, Progress
 from runner.stack.protocols import Guard
 
 IMAGES_VARIABLE: Final = "LOADPROOF_IMAGES"
@@ -138,13 +139,13 @@ class Supplier:
         errors: list[str] = []
         with trio.CancelScope(deadline=trio.current_time() + first_response_s) as patience:
 
-            def on_item(item: ProgressItem) -> None:
+            def on_item(item: Progress) -> None:
                 patience.deadline = trio.current_time() + _MAX_SILENCE_S
-                if "error" in item:
-                    errors.append(str(item["error"]))
+                if item.error:
+                    errors[:] = [item.error]
 
             try:
-                pull = partial(self.engine.api.pull, name, stream=True, decode=True)
+                pull = partial(self.engine.api.pull, name, stream=True)
                 await self.engine.stream(await self.engine.call(pull), on_item)
             except EngineRefused as refused:
                 return refused.reason
@@ -185,10 +186,10 @@ def source_from_environment() -> Source:
 async def find_image(engine: Engine, name: str, *, requested: str | None = None) -> Image | None:
     """Return an image that is already on this machine, or None."""
     try:
-        details = await engine.call(engine.api.inspect_image, name)
+        details = await engine.read(ImageDetails, engine.api.inspect_image, name)
     except EngineRefused as refused:
         if refused.status == 404:
             return None
         raise
-    digests = details.get("RepoDigests") or [None]
-    return Image(requested or name, name, details["Id"], digests[0])
+    digest = details.repo_digests[0] if details.repo_digests else None
+    return Image(requested or name, name, details.id, digest)

@@ -33,6 +33,7 @@ from runner.stack.docker.engine import (
 from runner.stack.docker.images import Image, Supplier, source_from_environment
 from runner.stack.docker.listening import listening_hint
 from runner.stack.docker.processes import find_subjects
+from runner.stack.docker.responses import Info
 from runner.stack.docker.stack import Container, DockerStack, last_lines, post_mortem
 from runner.stack.docker.start import create_network, start_all
 from runner.stack.ports import LOOPBACK
@@ -112,8 +113,8 @@ async def _keep_logs(engine: Engine, context: StackContext, containers: Sequence
 
 
 async def _refuse_rootless(engine: Engine) -> None:
-    info = await engine.call(engine.api.info)
-    if any("rootless" in option for option in info.get("SecurityOptions") or ()):
+    info = await engine.read(Info, engine.api.info)
+    if any("rootless" in option for option in info.security_options or ()):
         raise EnvironmentLacks(
             "the Docker Engine is rootless: its containers have no address on this machine",
             hint="set DOCKER_HOST to an engine that runs as root, usually unix:///var/run/docker.sock",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from runner.core.codes import Role
@@ -14,8 +15,9 @@ from runner.core.units import BYTES_PER_MIB, Seconds
 from runner.stack.command import describe_exit
 from runner.stack.docker import labels
 from runner.stack.docker.containers import ContainerPlan
-from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, call_sdk
-from runner.stack.docker.events import ContainerEvent, subscribe
+from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, call_sdk, read_sdk
+from runner.stack.docker.events import subscribe
+from runner.stack.docker.responses import ContainerDetails, ContainerEvent
 from runner.stack.output import printable
 from runner.stack.protocols import QUOTED_LINES
 from runner.stack.reaper import live_start_ticks
@@ -107,8 +109,8 @@ class DockerStack:
                 while self._broken is None:
                     event = await events.next()
                     self._broken = await self.engine.call(self._interpret, event)
-        except EngineUnavailable:
-            self._broken = _engine_ended()
+        except EngineUnavailable as error:
+            self._broken = Event("stack-failed", error.message)
         return self._broken
 
     def _interpret(self, event: ContainerEvent | None) -> Event | None:
@@ -139,23 +141,33 @@ def post_mortem(engine: Engine, containers: Sequence[Container]) -> Event | None
 def _examine(engine: Engine, container: Container) -> Event | None:
     plan = container.plan
     try:
-        state = call_sdk(engine.api.inspect_container, container.id)["State"]
-        if state["OOMKilled"]:
-            return _out_of_memory(plan, last_lines(engine, container))
-        if not state["Running"]:
-            return _exited(plan, state["ExitCode"], last_lines(engine, container))
+        inspect = partial(engine.api.inspect_container, container.id)
+        state = read_sdk(ContainerDetails, inspect).state
+        if state.oom_killed:
+            return _out_of_memory(plan, _log(engine, container))
+        if not state.running:
+            return _exited(plan, state.exit_code, _log(engine, container))
     except EngineRefused as refused:
         return Event("stack-failed", f"{plan.name} no longer exists: {refused.reason}")
-    except EngineUnavailable:
-        return _engine_ended()
+    except EngineUnavailable as error:
+        return Event("stack-failed", error.message)
     return None
+
+
+def _log(engine: Engine, container: Container) -> tuple[str, ...]:
+    """Return the last lines of a container that ended; none if the engine has none."""
+    try:
+        return last_lines(engine, container)
+    except EngineRefused:
+        return ()
 
 
 def last_lines(engine: Engine, container: Container, count: int = _LOG_LINES) -> tuple[str, ...]:
     """Return the last lines of both of a container's output streams, with secrets masked. Blocks."""
-    output = call_sdk(engine.api.logs, container.id, tail=count)
+    output: bytes = call_sdk(engine.api.logs, container.id, tail=count)
     secrets = {**container.plan.secrets, **container.plan.request_secrets}
-    return tuple(without_escapes(mask_bytes(output, secrets).decode(errors="replace")).splitlines())
+    text = mask_bytes(output, secrets).decode(errors="replace")
+    return tuple(without_escapes(text).splitlines()[-count:])
 
 
 def _exited(plan: ContainerPlan, status: int, log: tuple[str, ...]) -> Event:

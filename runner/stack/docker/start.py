@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.stack.docker import labels
 from runner.stack.docker.containers import ContainerPlan, create_arguments
-from runner.stack.docker.engine import Engine, EngineRefused, run_concurrently
+from runner.stack.docker.engine import Engine, EngineRefused, run_concurrently, unusable
+from runner.stack.docker.responses import Binding, ContainerDetails, Created
 from runner.stack.docker.stack import Container, post_mortem
 from runner.stack.ports import LOOPBACK, by_holder, is_free
 from runner.stack.reaper import live_start_ticks
@@ -56,7 +58,7 @@ async def start_all(
 
     async def create(plan: ContainerPlan) -> None:
         arguments = create_arguments(engine.api, plan, run_id=run_id, network=network)
-        ids[plan.name] = (await engine.call(engine.api.create_container, **arguments))["Id"]
+        ids[plan.name] = (await engine.read(Created, engine.api.create_container, **arguments)).id
 
     async def start(plan: ContainerPlan) -> None:
         started[plan.name] = await _start(engine, plan, ids[plan.name], network)
@@ -73,15 +75,15 @@ async def _start(engine: Engine, plan: ContainerPlan, container_id: str, network
         await engine.call(engine.api.start, container_id)
     except EngineRefused as refused:
         raise StackFailed(f"{plan.name} cannot be started: {refused.reason}") from refused
-    details = await engine.call(engine.api.inspect_container, container_id)
-    pid = int(details["State"]["Pid"])
+    details = await engine.read(ContainerDetails, engine.api.inspect_container, container_id)
+    pid = details.state.pid
     return Container(
         plan=plan,
         id=container_id,
         pid=pid,
-        started=live_start_ticks(pid) if pid else None,
-        host=details["NetworkSettings"]["Networks"][network]["IPAddress"] if network else LOOPBACK,
-        published=_published(plan, details["NetworkSettings"]["Ports"] or {}),
+        started=live_start_ticks(pid) if is_process_of(container_id, pid) else None,
+        host=_address(details, plan, network) if network else LOOPBACK,
+        published=_published(plan, details.network_settings.ports or {}),
     )
 
 
@@ -99,9 +101,30 @@ async def _refuse_dead(engine: Engine, containers: Sequence[Container]) -> None:
     )
 
 
-def _published(plan: ContainerPlan, ports: Mapping[str, Sequence[Mapping[str, str]] | None]) -> int | None:
+def is_process_of(container_id: str, pid: int, proc: Path = Path("/proc")) -> bool:
+    """Return whether a process is in the container's control group, whose name contains the container's id.
+
+    The watchdog ends this process, so the engine's word is not enough.
+    """
+    try:
+        groups = (proc / str(pid) / "cgroup").read_text(errors="replace")
+    except OSError:
+        return False
+    return container_id in groups
+
+
+def _address(details: ContainerDetails, plan: ContainerPlan, network: str) -> str:
+    attachment = details.network_settings.networks.get(network)
+    if attachment is None:
+        raise unusable(f"{plan.name} is not in the network {network}")
+    if not attachment.address and details.state.running:
+        raise unusable(f"{plan.name} has no address")
+    return attachment.address
+
+
+def _published(plan: ContainerPlan, ports: Mapping[str, Sequence[Binding] | None]) -> int | None:
     bindings = ports.get(f"{plan.port}/tcp") if plan.published else None
-    return int(bindings[0]["HostPort"]) if bindings else None
+    return int(bindings[0].host_port) if bindings else None
 
 
 def _refuse_taken_ports(plans: Sequence[ContainerPlan]) -> None:
