@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
 
+from runner.bounded_program import DidNotFinish, run_bounded
 from runner.core.units import Seconds
 
 SCHEMA_VERSION: Final = 1
@@ -121,22 +121,14 @@ def _run(folder: Path, *arguments: str) -> str:
     quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(
-            [*_GIT, *arguments],
-            cwd=folder,
-            env=kept | quiet,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=_TIMEOUT_S,
-        )
+        done = run_bounded([*_GIT, *arguments], within_s=_TIMEOUT_S, cwd=folder, env=kept | quiet)
     except FileNotFoundError:
         raise _NoOutput("git is not installed" if folder.is_dir() else "there is no such folder") from None
-    except subprocess.TimeoutExpired:
-        raise _NoOutput(f"git did not finish within {_TIMEOUT_S:.0f} s") from None
+    except DidNotFinish as error:
+        raise _NoOutput(f"git was ended: {error}") from None
     except OSError as error:
         raise _NoOutput(f"git cannot be started: {error.strerror}") from None
-    if done.returncode:
+    if done.status:
         raise _NoOutput(_reason(done.stderr.decode(errors="replace")))
     return done.stdout.decode(errors="replace")
 

@@ -8,14 +8,17 @@ import resource
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import trio
 
+from runner.bounded_program import DidNotFinish, run_bounded
 from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import ProxyFacts
+from runner.core.units import Seconds
 from runner.experiment.model import Proxy
 from runner.stack.command import Command, start
 from runner.stack.nginx import (
@@ -32,6 +35,8 @@ _MORE_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where nginx usually is, although not on an ordinary user's PATH."""
 
 _OPEN_FILES: Final = 65_536
+_VERSION: Final = re.compile(rb"nginx/([0-9]{1,4}(?:\.[0-9]{1,4}){1,3})")
+_VERSION_WITHIN_S: Final[Seconds] = 10.0
 _HAS_LOG_OPTION: Final = (1, 19, 5)
 
 
@@ -62,7 +67,7 @@ async def start_nginx(
         cpus: Processors to pin it to, empty for any.
 
     Raises:
-        EnvironmentLacks: There is no nginx.
+        EnvironmentLacks: There is no nginx, or it does not work.
     """
     program = _find()
     version = await _version(program)
@@ -110,13 +115,19 @@ def _find() -> str:
 
 async def _version(program: str) -> str | None:
     """Return the version that `nginx -v` prints, such as ``1.28.0``."""
-    finished = await trio.run_process([program, "-v"], capture_stderr=True, check=False)
-    version = re.search(r"nginx/([\d.]+)", finished.stderr.decode(errors="replace"))
-    return version.group(1) if version else None
+    run = partial(run_bounded, [program, "-v"], within_s=_VERSION_WITHIN_S)
+    try:
+        finished = await trio.to_thread.run_sync(run)
+    except (DidNotFinish, OSError) as error:
+        raise EnvironmentLacks(
+            f"topology.proxy: `{program} -v` does not work: {error}", hint="install nginx anew"
+        ) from None
+    version = _VERSION.search(finished.stderr)
+    return version[1].decode() if version else None
 
 
 def _numbers(version: str | None) -> tuple[int, ...]:
-    return tuple(int(number) for number in (version or "0").split(".") if number)
+    return tuple(int(number) for number in (version or "0").split("."))
 
 
 def _max_open_files() -> int:

@@ -1,5 +1,6 @@
 """Nginx's configuration matches the specification, and nginx accepts it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks
 from runner.experiment.model import Proxy
-from runner.stack import reaper
+from runner.stack import nginx_process, reaper
 from runner.stack.control_group import create_group, remove_group
 from runner.stack.nginx import NginxSettings, render_nginx
 from runner.stack.nginx_process import start_nginx
@@ -116,3 +117,35 @@ async def test_without_nginx_the_hint_says_how_to_install_it(context, monkeypatc
         await start_nginx(Proxy(), [1], context)
 
     assert "nginx-light" in lacks.value.hint
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("exec yes >&2", "it printed more than 32 MiB"),
+        ("exec sleep 100", "it did not finish within 0.5 s"),
+    ],
+)
+async def test_an_nginx_that_does_not_tell_its_version_is_one_message(
+    script, reason, monkeypatch, tmp_path, context
+):
+    write_program(tmp_path / "nginx", script)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(nginx_process, "_VERSION_WITHIN_S", 0.5 if "sleep" in script else 60.0)
+
+    with pytest.raises(EnvironmentLacks, match="nginx -v` does not work") as refused:
+        await start_nginx(Proxy.model_validate({"kind": "nginx"}), [1], context, cpus=())
+
+    assert reason in refused.value.message
+
+
+@pytest.mark.parametrize("printed", ["nginx/" + "9" * 5000, "nginx/1..2", "nginx/-1", "nginx version: ?", ""])
+async def test_a_version_that_is_none_is_not_known(printed, monkeypatch, tmp_path):
+    write_program(tmp_path / "nginx", f"echo '{printed}' >&2")
+
+    assert await nginx_process._version(str(tmp_path / "nginx")) is None
+
+
+def write_program(path, script):
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)

@@ -14,9 +14,13 @@ from typing import Any, Final, TypeVar
 
 import trio
 
-from runner.core.units import Seconds
+from runner.core.units import BYTES_PER_MIB, Bytes, Seconds
 
 _TIMEOUT_S: Final[Seconds] = 1.0
+_CALL_S: Final[Seconds] = 3.0
+_MAX_BYTES: Final[Bytes] = BYTES_PER_MIB
+_MAX_COUNT: Final = 10**15
+_MALFORMED: Final = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
 _PAUSED_BEFORE_RUN: Final = 4
 """k6's execution status once all virtual users exist and ``--paused`` holds the schedule."""
 
@@ -70,8 +74,9 @@ class Api:
 
     async def _in_thread(self, call: Callable[[], _T]) -> _T:
         try:
-            return await trio.to_thread.run_sync(call, abandon_on_cancel=True)
-        except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError) as error:
+            with trio.fail_after(_CALL_S):
+                return await trio.to_thread.run_sync(call, abandon_on_cancel=True)
+        except (*_MALFORMED, OSError, http.client.HTTPException, trio.TooSlowError) as error:
             self._connection.close()
             raise ApiSilentError from error
 
@@ -80,13 +85,15 @@ class Api:
         for name in names:
             attributes = self._attributes("GET", f"/v1/metrics/{name}")
             counts[name] = 0 if attributes is None else int(attributes["sample"]["count"])
+            if not 0 <= counts[name] <= _MAX_COUNT:
+                raise ValueError(name)
         return counts
 
     def _attributes(self, method: str, path: str, body: str | None = None) -> dict[str, Any] | None:
         """Return the attributes of the response's only item, None if k6 knows no such item."""
         self._connection.request(method, path, body)
         response = self._connection.getresponse()
-        content = response.read()
+        content = response.read(_MAX_BYTES)
         if response.status == http.HTTPStatus.NOT_FOUND:
             return None
         attributes = json.loads(content)["data"]["attributes"]

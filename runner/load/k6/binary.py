@@ -22,7 +22,7 @@ _HOW_TO_INSTALL: Final = (
     "install k6 1.0 or newer as its official documentation (Grafana k6, “Install k6”) says, so that "
     "`k6 version` works in this shell; or use load.engine: builtin"
 )
-_VERSION: Final = re.compile(r"\bk6(?:\.exe)? v((\d+)\.(\d+)\.\d+\S*)")
+_VERSION: Final = re.compile(r"\bk6(?:\.exe)? v(([0-9]{1,4})\.([0-9]{1,4})\.[0-9]{1,4}[^\s]{0,100})")
 
 
 async def find_k6() -> tuple[str, str]:
