@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +44,7 @@ def is_archive(path: Path) -> bool:
 
 def _starts_as_zip(path: Path) -> bool:
     try:
-        with path.open("rb") as stream:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
             return stream.read(len(_ZIP)) == _ZIP
     except OSError:
         return False

@@ -13,7 +13,7 @@ import click
 from runner.cli import exit_codes
 from runner.cli.output import answer, is_capable_terminal, lost_output, say
 from runner.cli.resource_faults import check_limits
-from runner.cli.streams import never_waiting
+from runner.cli.streams import hardly_waiting, limit_waiting
 
 if TYPE_CHECKING:
     from runner.archive.rerun import Rerun
@@ -107,6 +107,7 @@ def execute(**options: Any) -> int:  # click passes exactly the fields of _Optio
 
 
 def _execute(options: _Options) -> int:
+    limit_waiting()
     rerun = _rerun_of(options)
     job = _job_of(options, rerun)
     if complete := _complete_run(job):
@@ -202,7 +203,7 @@ def _run(job: Job, options: _Options) -> Outcome:
     check_configurations(configurations.values(), authorized=job.authorized)
     with (
         nullcontext() if options.no_lock else host_lock(job.command),
-        never_waiting(),
+        hardly_waiting(),
         _watcher(quiet=options.quiet) as watcher,
     ):
         return trio.run(run_pipeline, job, watcher)

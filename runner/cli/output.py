@@ -15,7 +15,7 @@ from typing import Final, TextIO
 
 import click
 
-from runner.cli.streams import take_failure
+from runner.cli.streams import take_failure, write_file
 from runner.core.ci_commands import without_ci_commands
 from runner.core.errors import OutputError
 from runner.experiment.suggestions import harmless
@@ -68,7 +68,7 @@ def put(content: str | bytes, out: Path | None = None) -> None:
 
 def _write_file(out: Path, data: bytes) -> None:
     try:
-        out.write_bytes(data)
+        write_file(out, data)
     except OSError as error:
         raise cannot_write(out, error) from None
 

@@ -10,9 +10,12 @@ import errno
 import io
 import os
 import select
+import stat
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 4096
 """A pipe that is ready takes this many bytes without blocking (PIPE_BUF on Linux)."""
-_PATIENCE_MS: Final = 100
+_PAUSE_S: Final = 0.001
+_PATIENCE_IN_RUN_MS: Final = 100
+_PATIENCE_MS: Final = 5_000
 
 
 class ProtectedStream(io.RawIOBase):
@@ -28,17 +33,18 @@ class ProtectedStream(io.RawIOBase):
 
     Attributes:
         failure: Why output was dropped first; None where nothing was.
-        waits: Whether a reader that takes its time is waited for.
+        patience_ms: How long a reader that takes its time is waited for; None for ever, as other programs do.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, write_to: int | None = None) -> None:
         super().__init__()
         self.failure: OSError | None = None
-        self.waits = True
+        self.patience_ms: int | None = None
         self._descriptor = descriptor
+        self._write_to = descriptor if write_to is None else write_to
         self._is_stuck = False
         self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLOUT)
+        self._poll.register(self._write_to, select.POLLOUT)
 
     def fileno(self) -> int:
         """Return the file descriptor."""
@@ -65,21 +71,39 @@ class ProtectedStream(io.RawIOBase):
         while content:
             self._wait()
             try:
-                written = os.write(self._descriptor, content[:_AT_ONCE])
+                written = os.write(self._write_to, content[:_AT_ONCE])
             except BlockingIOError:  # another writer filled the pipe first
+                time.sleep(_PAUSE_S)
                 continue
             content = content[written:]
 
     def _wait(self) -> None:
-        """Wait until there is room; once a reader is too slow, look only whether it reads again.
+        """Wait until there is room; once a reader was too slow, look only whether it reads again.
 
         Raises:
-            OSError: There is no room, and `waits` is false.
+            OSError: There is no room.
         """
-        patience = 0 if self._is_stuck else _PATIENCE_MS
-        self._is_stuck = not self._poll.poll(None if self.waits else patience)
+        self._is_stuck = not self._poll.poll(0 if self._is_stuck else self.patience_ms)
         if self._is_stuck:
             raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+
+def write_file(path: Path, data: bytes, *, append: bool = False) -> None:
+    """Write a file; into a pipe as long as it has a reader that reads.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+    descriptor = os.open(path, flags | (os.O_APPEND if append else os.O_TRUNC), 0o666)
+    try:
+        stream = ProtectedStream(descriptor)
+        stream.patience_ms = _PATIENCE_MS
+        stream.write(data)
+        if stream.failure:
+            raise stream.failure
+    finally:
+        os.close(descriptor)
 
 
 def protect_streams() -> None:
@@ -91,25 +115,50 @@ def protect_streams() -> None:
 def _protected(stream: TextIO | None, descriptor: int) -> TextIO:
     """Return a text stream of the same encoding, which can encode everything."""
     return io.TextIOWrapper(
-        ProtectedStream(descriptor),  # type: ignore[type-var]  # as Python's own with PYTHONUNBUFFERED
+        ProtectedStream(descriptor, write_to=_never_blocking(descriptor)),  # type: ignore[type-var]  # as Python's own with PYTHONUNBUFFERED
         encoding=stream.encoding if stream else "utf-8",
         errors="backslashreplace",
         line_buffering=True,
     )
 
 
+def _never_blocking(descriptor: int) -> int | None:
+    """Open a pipe or a terminal once more, so that writing to it never blocks; None for anything else.
+
+    A terminal is ready as soon as it takes one byte, and a longer text would wait there. Changing the
+    descriptor itself would change it for other programs too.
+    """
+    try:
+        if not (os.isatty(descriptor) or stat.S_ISFIFO(os.fstat(descriptor).st_mode)):
+            return None
+        return os.open(
+            f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        )
+    except OSError:
+        return None
+
+
+def limit_waiting() -> None:
+    """From now on, wait for a reader for five seconds once, and then drop what it does not read.
+
+    For commands whose result is on disk: a reader that never reads must not keep them from ending.
+    """
+    for stream in filter(None, map(_raw, (sys.stdout, sys.stderr))):
+        stream.patience_ms = _PATIENCE_MS
+
+
 @contextmanager
-def never_waiting() -> Iterator[None]:
+def hardly_waiting() -> Iterator[None]:
     """Let output on stderr not wait for its reader meanwhile: a wait would disturb a measurement."""
     stream = _raw(sys.stderr)
     if stream is None:
         yield
         return
-    stream.waits = False
+    before, stream.patience_ms = stream.patience_ms, _PATIENCE_IN_RUN_MS
     try:
         yield
     finally:
-        stream.waits = True
+        stream.patience_ms = before
 
 
 def take_failure() -> OSError | None:

@@ -8,6 +8,7 @@ from typing import Final
 import httpx
 import trio
 
+from runner.bounded_http import TooManyBytes, bounded_transport
 from runner.core.units import Seconds
 from runner.observe.bounds import MAX_PAGE_BYTES, MAX_PAGE_S, BoundExceeded
 
@@ -36,6 +37,8 @@ async def fetch_page(url: str) -> str:
                 return _text(await _body(url))
             except httpx.ConnectError:
                 raise
+            except TooManyBytes:
+                raise BoundExceeded("its page is larger than 1 MiB") from None
             except httpx.TransportError as error:
                 fault = error
             await trio.sleep(_RETRY_S)
@@ -70,6 +73,5 @@ def _plain_client() -> httpx.AsyncClient:
 
     Loading the system's certificates, as httpx does by default, blocks the runner for 16 ms.
     """
-    return httpx.AsyncClient(
-        timeout=MAX_PAGE_S, trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    )
+    transport = bounded_transport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    return httpx.AsyncClient(timeout=MAX_PAGE_S, trust_env=False, transport=transport)

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from runner.experiment.model import ExternalTopology
 from runner.experiment.topology import Certificates
 from runner.experiment.url import host_of
 from runner.stack.external_probe import check_reachable, check_tls, first_reachable
+from runner.stack.paths import read_regular
 from runner.stack.protocols import StackContext
 from runner.stack.readiness import wait_ready
 from runner.stack.reaper import Process, is_running, look_up
@@ -163,6 +165,8 @@ def _tls(topology: ExternalTopology, ctx: StackContext) -> Tls | None:
 
 def _context(tls: Tls) -> ssl.SSLContext:
     try:
+        if tls.ca_file:
+            read_regular(Path(tls.ca_file))  # else OpenSSL would wait for what never comes
         return client_context(tls)
     except ssl.SSLError:
         raise EnvironmentLacks(f"topology.tls.ca_file: {tls.ca_file} contains no PEM certificates") from None

@@ -10,6 +10,7 @@ from typing import Final
 import httpx
 import trio
 
+from runner.bounded_http import bounded_transport
 from runner.core.errors import StackFailed
 from runner.core.units import Seconds
 
@@ -84,7 +85,11 @@ async def _probe_until_ready(
     request: httpx.Request, last: _LastProbe, scope: trio.CancelScope, verify: ssl.SSLContext | None
 ) -> None:
     next_probe = trio.current_time()
-    async with httpx.AsyncClient(trust_env=False, verify=verify or True) as client:
+    if verify is None:
+        is_https = request.url.scheme == "https"
+        verify = ssl.create_default_context() if is_https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    transport = bounded_transport(verify)
+    async with httpx.AsyncClient(trust_env=False, transport=transport) as client:
         while not await _is_ready(client, request, last):
             next_probe = max(next_probe + _INTERVAL_S, trio.current_time())
             await trio.sleep_until(next_probe)
@@ -95,10 +100,11 @@ async def _probe_until_ready(
 async def _is_ready(client: httpx.AsyncClient, request: httpx.Request, last: _LastProbe) -> bool:
     try:
         # The status is enough: a body may be endless.
-        response = await client.send(request, stream=True)
-        await response.aclose()
-        status = response.status_code
-    except httpx.TimeoutException:
+        with trio.fail_after(_PROBE_TIMEOUT_S):
+            response = await client.send(request, stream=True)
+            await response.aclose()
+            status = response.status_code
+    except (httpx.TimeoutException, trio.TooSlowError):
         last.outcome = f"it accepts connections but does not respond within {_PROBE_TIMEOUT_S:g} s"
     except httpx.ConnectError:
         last.outcome, last.hint = "nothing listens there", "the app must listen on this address and port"

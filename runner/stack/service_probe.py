@@ -13,6 +13,7 @@ import httpx
 import psutil
 import trio
 
+from runner.bounded_http import bounded_transport
 from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.facts import MAX_SAMPLE, ResponseSample
 from runner.core.status_advice import EXPLAINING_HEADERS
@@ -70,8 +71,9 @@ async def probe_url(url: str, path: str, *, insecure: bool = False) -> ProbeResu
     Raises:
         StackFailed: It does not respond.
     """
+    transport = bounded_transport(_context(insecure=insecure))
     async with httpx.AsyncClient(
-        base_url=url, trust_env=False, timeout=_RESPONSE_TIMEOUT_S, verify=_context(insecure=insecure)
+        base_url=url, trust_env=False, timeout=_RESPONSE_TIMEOUT_S, transport=transport
     ) as client:
         try:
             reply = await _reply(client, path)
@@ -99,9 +101,12 @@ async def probe_command(command: Sequence[str], path: str | None) -> ProbeResult
     port = free_port()
     words = [fill_port(word, port) for word in command]
     base_url = f"http://{LOOPBACK}:{port}"
+    transport = bounded_transport(ssl.create_default_context())
     async with (
         _started(words) as process,
-        httpx.AsyncClient(base_url=base_url, trust_env=False, timeout=_RESPONSE_TIMEOUT_S) as client,
+        httpx.AsyncClient(
+            base_url=base_url, trust_env=False, timeout=_RESPONSE_TIMEOUT_S, transport=transport
+        ) as client,
     ):
         first_path = path or _HEALTH_PATHS[0]
         result = await _find_health(
@@ -145,11 +150,17 @@ def _no_http(url: str, error: httpx.RemoteProtocolError | httpx.ReadTimeout) -> 
 
 
 async def _reply(client: httpx.AsyncClient, path: str) -> _Reply:
-    """Request a path without reading the body, which may be endless."""
-    async with client.stream("GET", path) as response:
-        headers = response.headers
-        shown = ((name, headers[name][:MAX_SAMPLE]) for name in EXPLAINING_HEADERS if name in headers)
-        return _Reply(response.status_code, tuple(shown))
+    """Request a path without reading the body, which may be endless.
+
+    Raises:
+        httpx.HTTPError: There is no response, or it takes too long to begin.
+    """
+    with trio.move_on_after(_RESPONSE_TIMEOUT_S):
+        async with client.stream("GET", path) as response:
+            headers = response.headers
+            shown = ((name, headers[name][:MAX_SAMPLE]) for name in EXPLAINING_HEADERS if name in headers)
+            return _Reply(response.status_code, tuple(shown))
+    raise httpx.ReadTimeout(f"no response within {_RESPONSE_TIMEOUT_S:g} s")
 
 
 async def _find_health(client: httpx.AsyncClient, path: str, reply: _Reply) -> ProbeResult:

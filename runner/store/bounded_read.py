@@ -16,9 +16,12 @@ MAX_SPEC: Final[Bytes] = 8 * BYTES_PER_MIB
 MAX_RUN_FILE: Final[Bytes] = 8 * BYTES_PER_MIB
 MAX_JOURNAL: Final[Bytes] = 512 * BYTES_PER_MIB
 PIPE_TIMEOUT_S: Final[Seconds] = 60.0
-"""How long a pipe may take to deliver everything."""
+"""How long a pipe, or any file, may take to deliver everything."""
+SILENCE_S: Final[Seconds] = 10.0
+"""How long a file that is no pipe may deliver nothing: some of the kernel's own, such as /proc/kmsg, wait."""
 
 _NOTICE_AFTER_S: Final[Seconds] = 2.0
+_PAUSE_S: Final[Seconds] = 0.05
 _CHUNK: Final[Bytes] = BYTES_PER_MIB
 _NO_FILES: Final = {
     stat.S_IFDIR: "it is a folder",
@@ -73,7 +76,8 @@ def read_bounded(
     Raises:
         NotFound: There is no such file.
         TooLarge: It has more than `limit` bytes; not more than those were read.
-        NotReadable: It is no file, may not be read, or is a pipe that did not end within 60 s.
+        NotReadable: It is no file, may not be read, or delivered nothing for 10 s, or a pipe did not end
+            within 60 s.
     """
     try:
         if reason := _no_file(stat.S_IFMT(path.stat().st_mode), may_be_pipe=may_be_pipe):
@@ -108,11 +112,11 @@ def _read(fd: int, limit: Bytes, patience: _Patience) -> bytes:
     is_pipe = stat.S_ISFIFO(os.fstat(fd).st_mode)
     content = bytearray()
     while len(content) <= limit:
-        if is_pipe:
-            patience.wait(fd)
+        patience.wait(fd, is_pipe=is_pipe)
         try:
             chunk = os.read(fd, min(_CHUNK, limit + 1 - len(content)))
-        except BlockingIOError:
+        except BlockingIOError:  # `poll` says that it is ready although it is not
+            time.sleep(_PAUSE_S)
             continue
         if not chunk:
             break
@@ -121,7 +125,7 @@ def _read(fd: int, limit: Bytes, patience: _Patience) -> bytes:
 
 
 class _Patience:
-    """Waits for a pipe, tells the user, and gives up after a time."""
+    """Waits until there is something to read, tells the user about a pipe, and gives up after a time."""
 
     def __init__(self, path: Path, what: str, on_wait: Callable[[str], object] | None) -> None:
         self._path = path
@@ -129,22 +133,29 @@ class _Patience:
         self._on_wait = on_wait
         self._began_s = time.monotonic()
 
-    def wait(self, fd: int) -> None:
-        """Wait until the pipe has data or its writer has closed it.
+    def wait(self, fd: int, *, is_pipe: bool) -> None:
+        """Wait until the file has data, or the writer of the pipe has closed it.
 
         Raises:
             NotReadable: It took too long.
         """
         poll = select.poll()
         poll.register(fd, select.POLLIN)
-        if self._on_wait:
+        if is_pipe and self._on_wait:
             if poll.poll(self._left_ms(_NOTICE_AFTER_S)):
                 return
             self._on_wait(f"waiting for {self._what} from the pipe {self._path}")
             self._on_wait = None
-        if not poll.poll(self._left_ms(PIPE_TIMEOUT_S)):
+        left_ms = self._left_ms(PIPE_TIMEOUT_S)
+        if left_ms and poll.poll(left_ms if is_pipe else min(left_ms, SILENCE_S * 1000)):
+            return
+        if is_pipe:
             waited = f"it is a pipe, and its writer did not finish within {PIPE_TIMEOUT_S:.0f} s"
-            raise NotReadable(self._path, waited)
+        elif left_ms:
+            waited = f"it delivered nothing for {SILENCE_S:.0f} s"
+        else:
+            waited = f"reading it did not end within {PIPE_TIMEOUT_S:.0f} s"
+        raise NotReadable(self._path, waited)
 
     def _left_ms(self, at_most_s: Seconds) -> float:
         return max(0.0, self._began_s + at_most_s - time.monotonic()) * 1000

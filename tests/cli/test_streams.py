@@ -12,7 +12,8 @@ from contextlib import suppress
 
 import pytest
 
-from runner.cli.streams import ProtectedStream
+from runner.cli import streams
+from runner.cli.streams import ProtectedStream, write_file
 from tests.cli.conftest import ROOT
 
 ARCHIVE = next(map(str, ROOT.glob("reports/quickstart/*.zip")))
@@ -47,6 +48,19 @@ def full_pipe(*, blocking):
     return write_end
 
 
+def terminal_with_little_room():
+    """It takes some bytes more; its user has stopped the output, or the program that shows it hangs."""
+    control, terminal = pty.openpty()
+    unread.append(control)
+    os.set_blocking(terminal, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(terminal, b"x" * 256)
+    os.read(control, 700)
+    os.set_blocking(terminal, True)
+    return terminal
+
+
 def not_open_for_writing():
     return os.open("/dev/null", os.O_RDONLY)
 
@@ -62,6 +76,7 @@ SINKS = {
 STUCK = {
     "pipe that nobody reads": lambda: full_pipe(blocking=True),
     "non-blocking pipe that nobody reads": lambda: full_pipe(blocking=False),
+    "terminal that nobody reads": terminal_with_little_room,
 }
 
 
@@ -117,6 +132,29 @@ def test_a_run_prints_its_result_if_only_stderr_cannot_be_written(cli, sink):
 
     assert (process.returncode, out) == (99, b"run/report.md\n")
     assert stage_of(cli)["requests"]["succeeded"] == 25
+
+
+@pytest.mark.parametrize("options", [[], ["--json", "--quiet"]], ids=["report", "json"])
+@pytest.mark.parametrize("sink", STUCK.values(), ids=STUCK)
+def test_a_run_ends_with_its_own_code_if_nobody_reads_what_it_prints(cli, sink, options):
+    process = run_that_fails_its_threshold(cli, *options, stdout=sink(), stderr=sink())
+
+    assert process.wait(timeout=60) == 99
+    assert stage_of(cli)["requests"]["succeeded"] == 25
+
+
+def test_a_run_that_ends_by_a_signal_does_not_wait_for_a_reader(cli):
+    spec = cli.write(stages=[{"rps": 50, "duration": "60s"}])
+    arguments = ["execute", spec, "--out", "run", "--no-lock", "--no-calibrate"]
+    process = start(cli, *arguments, stdout=full_pipe(blocking=True), stderr=full_pipe(blocking=True))
+    deadline = time.monotonic() + 20
+    while not (cli.folder / "run" / "run.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    process.terminate()
+
+    assert process.wait(timeout=60) == -15
+    assert (cli.folder / "run" / "results.json").exists()
 
 
 def drain(read_end):
@@ -208,10 +246,33 @@ def test_a_slow_reader_of_a_pipe_gets_everything(cli, name, blocking):
     assert received.decode() == expected
 
 
+def test_an_output_file_that_is_a_pipe_needs_a_reader(tmp_path, monkeypatch):
+    monkeypatch.setattr(streams, "_PATIENCE_MS", 100)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="No such device or address"):
+        write_file(pipe, b"x")
+
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_file(pipe, b"x" * 100)
+    assert os.read(reader, 1000) == b"x" * 100
+    with pytest.raises(OSError, match="timed out"):
+        write_file(pipe, b"x" * 10_000_000)
+    os.close(reader)
+
+
+def test_a_file_is_replaced_or_appended_to(tmp_path):
+    write_file(tmp_path / "f", b"long content")
+    write_file(tmp_path / "f", b"short")
+    write_file(tmp_path / "f", b"er", append=True)
+
+    assert (tmp_path / "f").read_bytes() == b"shorter"
+
+
 def test_a_stream_that_does_not_wait_looks_again_and_writes_when_it_is_read():
     write_end = full_pipe(blocking=True)
     stream = ProtectedStream(write_end)
-    stream.waits = False
+    stream.patience_ms = 100
     began = time.monotonic()
     for _ in range(1000):
         stream.write(b"dropped\n")

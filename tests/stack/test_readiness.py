@@ -8,8 +8,10 @@ import pytest
 import trio
 
 from runner.core.errors import StackFailed
+from runner.stack import readiness
 from runner.stack.ports import free_port
 from runner.stack.readiness import wait_ready
+from tests.servers.hostile_pages import hostile_pages
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
@@ -68,6 +70,18 @@ async def test_an_endless_body_is_not_waited_for():
     async with responding(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\nso far") as (url, _):
         with trio.fail_after(3):
             await wait_ready(url, deadline_s=5, alive=lambda: None)
+
+
+@pytest.mark.parametrize(
+    "page", ["informational-flood", "continue-flood", "slow-continue", "drip-head", "endless-head", "silent"]
+)
+async def test_a_head_without_end_is_not_waited_for(page, monkeypatch):
+    monkeypatch.setattr(readiness, "_PROBE_TIMEOUT_S", 0.5)
+
+    with hostile_pages() as url, trio.fail_after(20):
+        error = await failure(f"{url}/{page}", deadline_s=1.5)
+
+    assert "was not ready within 1.5 s" in error.message
 
 
 async def test_a_death_is_reported_at_once_even_while_a_probe_waits():

@@ -97,6 +97,24 @@ def test_a_pipe_that_delivers_slowly_is_read_and_one_that_never_ends_is_not(tmp_
     writer.join()
 
 
+@pytest.mark.skipif(not os.access("/proc/kmsg", os.R_OK), reason="only root may read it")
+def test_a_file_of_the_kernel_that_waits_for_something_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(bounded_read, "SILENCE_S", 0.2)
+
+    with pytest.raises(NotReadable, match="it delivered nothing for 0 s"):
+        read(bounded_read.Path("/proc/kmsg"), limit=8_000_000)
+
+
+def test_a_pipe_that_drips_without_end_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(bounded_read, "PIPE_TIMEOUT_S", 0.5)
+    with subprocess.Popen(
+        ["sh", "-c", "while printf x; do :; done"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as dripping:
+        with pytest.raises(NotReadable, match="its writer did not finish"):
+            read(bounded_read.Path(f"/dev/fd/{dripping.stdout.fileno()}"), limit=500_000_000)
+        dripping.kill()
+
+
 def test_an_endless_pipe_is_read_up_to_the_limit():
     with subprocess.Popen(["yes"], stdout=subprocess.PIPE) as endless:
         with pytest.raises(TooLarge):

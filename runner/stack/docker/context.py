@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from runner.core.errors import EnvironmentLacks
-from runner.stack.paths import printable
+from runner.stack.paths import printable, read_regular
 
 WHEELS: Final = ".wheels"
 """Folder of a build context that contains the wheels for a build without network."""
@@ -79,7 +79,7 @@ def read_text(folder: Path) -> str:
         EnvironmentLacks: It cannot be read.
     """
     try:
-        return (folder / "Dockerfile").read_text(encoding="utf-8", errors="replace")
+        return read_regular(folder / "Dockerfile").decode(errors="replace")
     except OSError as error:
         place = printable(folder / "Dockerfile")
         raise EnvironmentLacks(f"{place} cannot be read: {error.strerror}") from error
@@ -155,7 +155,7 @@ def _ignored(folder: Path) -> list[str]:
     ignore = folder / ".dockerignore"
     if not ignore.is_file():
         return []
-    text = os.fsdecode(ignore.read_bytes()).removeprefix("\ufeff")
+    text = os.fsdecode(read_regular(ignore)).removeprefix("\ufeff")
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 

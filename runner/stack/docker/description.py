@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import httpx
+import trio
 
+from runner.bounded_http import bounded_transport
 from runner.core.codes import Role
 from runner.core.facts import BuildFacts, EngineFacts, ImageFacts, LimitFacts, SystemDescription
-from runner.core.units import BYTES_PER_MIB
+from runner.core.units import BYTES_PER_MIB, Seconds
 from runner.experiment.model import DockerTopology
 from runner.stack.docker.build import BuiltImage
 from runner.stack.docker.engine import Engine
@@ -16,6 +20,9 @@ from runner.stack.docker.images import Image
 from runner.stack.docker.responses import Version
 from runner.stack.docker.stack import Container
 from runner.stack.nginx import STATUS_PATH, describe_proxy
+
+_PAGE_WITHIN_S: Final[Seconds] = 5.0
+_MAX_VERSION: Final = 50
 
 
 def metrics_urls(topology: DockerTopology, containers: Sequence[Container]) -> dict[str, str]:
@@ -79,9 +86,11 @@ def _image(image: Image) -> ImageFacts:
 
 async def _nginx_version(url: str) -> str | None:
     """Return the version in the Server header of nginx's own responses."""
-    async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
+    transport = bounded_transport(ssl.create_default_context())
+    async with httpx.AsyncClient(trust_env=False, transport=transport) as client:
         try:
-            server = (await client.get(url)).headers.get("server", "")
-        except httpx.HTTPError:
+            with trio.fail_after(_PAGE_WITHIN_S):
+                server = (await client.get(url)).headers.get("server", "")
+        except (httpx.HTTPError, trio.TooSlowError):
             return None
-    return server.partition("/")[2] or None
+    return server.partition("/")[2][:_MAX_VERSION] or None

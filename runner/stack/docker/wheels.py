@@ -22,7 +22,7 @@ from runner.cache import cache_folder
 from runner.core.errors import EnvironmentLacks
 from runner.stack.docker.bases import PYTHON
 from runner.stack.docker.commands import run_command
-from runner.stack.paths import printable
+from runner.stack.paths import printable, read_regular
 from runner.stack.protocols import Guard
 
 _GLIBC: Final = ("2_17", "2_28", "2_34", "2_36")
@@ -50,7 +50,7 @@ async def fetch_wheels(
     requirements = folder / "requirements.txt"
     if not requirements.is_file():
         return None
-    key = hashlib.sha256(requirements.read_bytes() + f"{PYTHON} {machine}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(read_regular(requirements) + f"{PYTHON} {machine}".encode()).hexdigest()[:12]
     cache = cache_folder()
     cached = cache / "wheels" / key if cache else None
     if cached and cached.is_dir():
