@@ -15,6 +15,7 @@ from runner.analyze.hypothesis import hypothesis
 from runner.analyze.repeats import repeats
 from runner.analyze.scaling import scaling
 from runner.analyze.stage import stage_of
+from runner.analyze.unproven import unproven
 from runner.core.codes import Limit
 from runner.core.definitions import DEFINITIONS
 from runner.core.facts import RunFacts, SystemDescription, TrialFacts
@@ -106,7 +107,7 @@ def _configuration(
     trials, checks = [t for t in trials if not t.cross_check], [t for t in trials if t.cross_check]
     configuration = trials[0].configuration
     stages, searches = _all_stages(trials, facts, run)
-    stages = [_proven(stage, counters, facts, run) for stage in stages]
+    stages = [_proven(stage, configuration, counters, facts, run) for stage in stages]
     others = [stage_of(check, facts.get(check.order), run) for check in checks]
     expected = configuration.hypothesis
     started = (facts[trial.order].topology for trial in trials if trial.order in facts)
@@ -146,13 +147,20 @@ def _mix(load: Load) -> tuple[RequestShare, ...]:
     )
 
 
-def _proven(stage: Stage, counters: Sequence[Trial], facts: Mapping[int, TrialFacts], run: RunFacts) -> Stage:
-    """Return a stage whose verdict its counter-experiments confirmed or refuted."""
+def _proven(
+    stage: Stage,
+    configuration: Configuration,
+    counters: Sequence[Trial],
+    facts: Mapping[int, TrialFacts],
+    run: RunFacts,
+) -> Stage:
+    """Return a stage whose verdict its counter-experiments confirmed or refuted, or why there are none."""
     for counter in counters:
         if counter.counter_experiment_for == stage.order and counter.order in facts:
             changed = stage_of(counter, facts[counter.order], run)
             stage = replace(stage, verdict=prove(stage, changed, CHANGES[counter.change]))
-    return stage
+    reason = unproven(configuration, stage)
+    return replace(stage, verdict=replace(stage.verdict, unproven=reason)) if reason else stage
 
 
 def _all_stages(

@@ -12,6 +12,7 @@ from runner.cli.terminal import screen, visible
 from runner.core.results import Results
 from runner.report import conclusion, number_format, prose
 from runner.report.capacity import shown
+from runner.report.limit_text import unproven
 from runner.report.markdown_text import unmarked
 from runner.report.summary import TEXT_COLUMNS, broken_thresholds, summary_rows
 
@@ -34,8 +35,18 @@ def show_summary(results: Results, console: Console | None = None) -> None:
         console.print(visible(unmarked(aborted), "red"), soft_wrap=not console.is_terminal)
     for line, style in _thresholds(results):
         console.print(visible(line, style), soft_wrap=True)
+    for line in _unproven(results):
+        console.print(visible(line), soft_wrap=True)
     ending = conclusion.conclusion([shown(configuration) for configuration in results.configurations])
     console.print(visible(unmarked(ending)), soft_wrap=not console.is_terminal)
+
+
+def _unproven(results: Results) -> Iterator[str]:
+    """Yield why stages have no counter-experiment although they were asked for."""
+    for configuration in results.configurations:
+        several = f"{configuration.name}, " if len(results.configurations) > 1 else ""
+        for stages, reason in unproven(configuration):
+            yield f"No counter-experiment for {several}{stages}: {reason}."
 
 
 def _table(rows: Sequence[dict[str, str]], width: int) -> Table:

@@ -108,6 +108,7 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
         findings: The limits that were found, the surest first.
         ruled_out: The limits that were looked for and do not apply; None for a stage that was not run.
         withdrawn: The code that a counter-experiment refuted.
+        unproven: Why there is no counter-experiment although they were asked for; empty where there is one.
     """
 
     code: Limit
@@ -116,6 +117,7 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     ruled_out: tuple[RuledOut, ...] | None = None
     withdrawn: Limit | None = None
     counter_experiment: CounterExperiment | None = None
+    unproven: Sentence = ""
 
 
 class Requests(Struct, frozen=True):

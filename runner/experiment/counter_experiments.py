@@ -47,6 +47,11 @@ def counter_experiment(configuration: Configuration, limit: Limit) -> Change | N
     return next((change for change in changes if change.make(configuration) is not None), None)
 
 
+def possible_changes(limit: Limit) -> tuple[str, ...]:
+    """Return in words all changes that test a limit, whether or not they apply to a configuration."""
+    return tuple(CHANGES[name].words for name in _CHANGES_FOR.get(limit, ()))
+
+
 def changed(configuration: Configuration, name: str) -> Configuration:
     """Return the configuration with one change and a name of its own; ValueError if it does not apply."""
     result = CHANGES[name].make(configuration) if name in CHANGES else None

@@ -98,15 +98,25 @@ def _figure(value: float) -> str:
 
 
 def counter_experiments(configuration: ConfigurationResults) -> Section | None:
-    """Return a table of both runs and a sentence for each; None without a counter-experiment."""
+    """Return a table of both runs, a sentence for each, and why others have none; None where none was due."""
     experiments = ((stage, stage.verdict.counter_experiment) for stage in configuration.stages)
     pairs = [(stage, proof) for stage, proof in experiments if proof]
-    if not pairs:
-        return None
     rows = []
     for stage, proof in pairs:
         p95s = [metric_text.cell(METRICS["response_time.p95"], of) for of in (stage, proof.trial)]
         answer = markdown("**{}**", proof.answer)
         rows.append([stage.title, proof.words, *map(number_format.rate, proof.actual_rps), *p95s, answer])
-    lines = tuple(markdown("{}: {}", stage.title, proof.sentence) for stage, proof in pairs)
-    return Section(table=table(_COUNTER_EXPERIMENTS, rows), lines=lines)
+    lines = [markdown("{}: {}", stage.title, proof.sentence) for stage, proof in pairs]
+    lines += [markdown("{}: {}.", stages, reason) for stages, reason in unproven(configuration)]
+    if not lines:
+        return None
+    return Section(table=table(_COUNTER_EXPERIMENTS, rows) if rows else EMPTY, lines=tuple(lines))
+
+
+def unproven(configuration: ConfigurationResults) -> list[tuple[str, str]]:
+    """Return stages without a counter-experiment, those with the same reason together, and the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for stage in configuration.stages:
+        if reason := stage.verdict.unproven:
+            by_reason.setdefault(reason, []).append(stage.title)
+    return [(number_format.listed(titles), reason) for reason, titles in by_reason.items()]
