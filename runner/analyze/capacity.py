@@ -21,10 +21,10 @@ from runner.analyze.capacity_text import (
     search_result,
 )
 from runner.analyze.knee import MIN_POINTS, knee
-from runner.analyze.rules.errors import TOLERATED_ERRORS
 from runner.analyze.thresholds import evaluate, is_measured
 from runner.core.codes import SearchEnding, StageStatus, Validity
 from runner.core.facts import TrialFacts
+from runner.core.limits import TOLERATED_ERRORS
 from runner.core.metrics import LATENCIES, METRICS, lost_share
 from runner.core.results import Capacity, Knee, Probe, ProbeSummary, Stage, ThresholdResult
 from runner.experiment.capacity_search import Search

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from runner.analyze.rules.errors import ACHIEVED
 from runner.analyze.scaling_text import KnownCapacity, sentences
 from runner.analyze.statistics import rounded
 from runner.analyze.usl import Intervals, Law, Point, fit, intervals
 from runner.core.codes import Validity
+from runner.core.limits import ACHIEVED
 from runner.core.results import ConfigurationResults, Interval, Scaling, ScalingLaw, ScalingPoint
 from runner.experiment.model import Configuration
 

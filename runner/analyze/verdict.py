@@ -12,10 +12,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from runner.analyze.rules.errors import ACHIEVED, generator_limited, within_capacity
+from runner.analyze.rules.errors import generator_limited, within_capacity
 from runner.analyze.rules.registry import RULES
 from runner.analyze.rules.types import OWN_BOUND, Match
 from runner.core.codes import Confidence, Limit, Role, StageStatus, Validity
+from runner.core.limits import ACHIEVED
 from runner.core.results import Evidence, Finding, RuledOut, Stage, Verdict
 from runner.core.units import percent
 

@@ -18,6 +18,7 @@ from runner.report.ramps import crossing
 from runner.report.tables import every_stage
 
 _NO_LIMIT_OF_THE_SERVICE: Final = frozenset({Limit.UNDETERMINED, Limit.GENERATOR, Limit.WITHIN_CAPACITY})
+_ABOVE: Final = markdown("Above that rate")
 _HOPS: Final = (Role.PROXY, Role.FORWARDER)
 
 
@@ -164,7 +165,11 @@ def conclusion(configurations: Sequence[ConfigurationResults]) -> Markdown:
         markdown(" ({})", name) if len(configurations) > 1 else EMPTY,
         markdown(" with a p95 response time of {:ms} ms", p95) if p95 else EMPTY,
     )
-    rest = (_capacities(configurations), _open_question(configurations), request_cost.answer(configurations))
+    rest = (
+        _capacities(configurations),
+        _open_question(configurations),
+        request_cost.answer(configurations),
+    )
     return join(" ", filter(None, (reached, *rest)))
 
 
@@ -224,22 +229,34 @@ def _none_sustained(configurations: Sequence[ConfigurationResults]) -> Markdown:
 
 
 def _open_question(configurations: Sequence[ConfigurationResults]) -> Markdown:
-    short = [(missed(configuration.stages), title(configuration)) for configuration in configurations]
-    first = [(stages[0], name) for stages, name in short if stages]
+    """Return what limits rates that were not sustained."""
+    short = [(missed(configuration.stages), configuration) for configuration in configurations]
+    first = [(stages[0], configuration) for stages, configuration in short if stages]
     if not first:
         return markdown("No bottleneck was found. Increase the offered rate to find one.")
     known = [pair for pair in first if pair[0].verdict.code not in _NO_LIMIT_OF_THE_SERVICE]
+    where = _where(*(known or first)[0])
     if not known and any(stage.verdict.code is Limit.GENERATOR for stage, _ in first):
-        return markdown("Above that rate, the load generator is the limit; the service’s is unknown.")
-    if not known:
+        return markdown("{}, the load generator is the limit; the service’s is unknown.", where)
+    if not known and where == _ABOVE:
         return markdown("The data do not show what limits higher rates.")
+    if not known:
+        return markdown("{}, the data do not show what the limit is.", where)
     if len(configurations) == 1:
-        return markdown("Above that rate, the verdict is {}.", _limit(known[0][0]))
+        return markdown("{}, the verdict is {}.", where, _limit(known[0][0]))
     by_limit: dict[Markdown, list[Markdown]] = {}
-    for stage, name in known:
-        by_limit.setdefault(_named(stage), []).append(markdown("{} ({})", name, _how_sure(stage)))
+    for stage, one in known:
+        by_limit.setdefault(_named(stage), []).append(markdown("{} ({})", title(one), _how_sure(stage)))
     limits = [markdown("{} in {}", limit, listed(places)) for limit, places in by_limit.items()]
     return markdown("Limits found: {}.", join("; ", limits))
+
+
+def _where(stage: Stage, configuration: ConfigurationResults) -> Markdown:
+    """Return where a stage was missed; its rate may be lower than one that the configuration sustained."""
+    highest = max((good.target_rps for good in sustained(configuration.stages)), default=0.0)
+    if stage.target_rps > highest:
+        return _ABOVE
+    return markdown("In another stage, at {:rate} RPS", stage.target_rps)
 
 
 def _limit(stage: Stage) -> Markdown:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from runner.core.codes import Limit, Role, StageStatus, Validity
+from runner.core.limits import ACHIEVED
 from runner.core.metrics import lost_share
 from runner.core.results import ConfigurationResults, RunInfo, Stage
 from runner.report import number_format
@@ -95,16 +96,36 @@ def _throughput(stages: Sequence[Stage]) -> Markdown:
     sentences = [_shortfall(stage) for stage in short]
     if good:
         which = "offered rates up to" if short else "every offered rate, up to"
+        if short and short[0].target_rps <= good[-1].target_rps:  # it is not the rate that decides
+            which = f"{len(good)} of {len(stages)} stages, the highest at"
         which = "the offered rate of" if len(stages) == 1 else which
         sentences.insert(0, markdown("The service kept up with {} {:rate} RPS.", which, good[-1].target_rps))
     return join(" ", sentences)
 
 
 def _shortfall(stage: Stage) -> Markdown:
+    reason = why_missed(stage)
     return markdown(
-        "At {:rate} RPS, the service achieved {:rate} RPS ({:share} of the target).{}",
-        *(stage.target_rps, stage.actual_rps, stage.achieved, _losses(stage)),
+        "At {:rate} RPS, the service achieved {:rate} RPS ({:share} of the target){}.{}",
+        *(stage.target_rps, stage.actual_rps, stage.achieved, f", but {reason}" if reason else ""),
+        _losses(stage),
     )
+
+
+def why_missed(stage: Stage) -> str:
+    """Return why a stage that achieved its rate does not count as sustained; empty where the rate says it."""
+    if (stage.achieved or 0.0) < ACHIEVED:
+        return ""
+    if stage.validity.status is Validity.INVALID:
+        return "the measurement is invalid"
+    if undecided(stage):
+        return "the search could not judge it"
+    if stage.find and stage.verdict.code is Limit.WITHIN_CAPACITY:
+        return "the search's conditions failed"
+    shares = {f"requests {name}": lost_share(part) or 0.0 for name, part in stage.parts.items()}
+    shares["all requests"] = lost_share(stage) or 0.0
+    worst = max(shares, key=lambda which: shares[which])
+    return f"{number_format.share(shares[worst])} of {worst} failed or were dropped" if shares[worst] else ""
 
 
 def _ramp(stage: Stage) -> Markdown:

@@ -6,12 +6,11 @@ from typing import Final
 
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Confidence, Limit, Role
+from runner.core.limits import ACHIEVED, TOLERATED_ERRORS
 from runner.core.metrics import lost_share
 from runner.core.results import Evidence, Finding, Requests, RuledOut, Stage
 from runner.core.status_advice import check_request, stage_advice
 
-ACHIEVED: Final = 0.99
-TOLERATED_ERRORS: Final = 0.01
 _MOST_FAILED: Final = 0.5
 _SHOWN: Final = 8
 _REFUSED: Final = frozenset(

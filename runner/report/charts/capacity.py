@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from runner.core.codes import SearchEnding
 from runner.core.results import Capacity, Results
 from runner.report import number_format
 from runner.report.charts import chart
@@ -80,7 +81,14 @@ def _title(searches: Sequence[tuple[str, Capacity]], configurations: int) -> str
         f"{'The service' if configurations == 1 else name} sustains {number_format.listed(sustained)} RPS"
         for name, sustained in rates.items()
     ]
-    return "; ".join(statements[:_MAX_CONFIGURATIONS]) or "No rate was sustained"
+    return "; ".join(statements[:_MAX_CONFIGURATIONS]) or _nothing_found(searches)
+
+
+def _nothing_found(searches: Sequence[tuple[str, Capacity]]) -> str:
+    """Return that no rate of a search is sustained, or that this is not known."""
+    open_ended = {SearchEnding.STOPPED, SearchEnding.OPEN}
+    unknown = any(search.ending in open_ended for _, search in searches)
+    return "The search found no capacity" if unknown else "No rate was sustained"
 
 
 def _sustained(search: Capacity) -> str:

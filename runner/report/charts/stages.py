@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from runner.core.codes import Validity
 from runner.core.metrics import METRICS
 from runner.core.results import Results
 from runner.report import number_format
+from runner.report.capacity import shown
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart
 from runner.report.charts.measured import MeasuredStage, Panels, measured_stages, several_configurations
+from runner.report.prose import constant, missed, why_missed
 
 _PERCENTILES: Final = {"p50": chart.GREEN, "p95": chart.BLUE, "p99": chart.ORANGE, "max": chart.RED}
-_REACHED: Final = 0.99
-"""Share of the target rate that counts as all of it."""
 
 
 def latency(results: Results) -> Chart | None:
@@ -87,18 +88,38 @@ def throughput(results: Results) -> Chart | None:
         for mark, field in ((bar, "actual"), (tick, "target"))
     ]
     spec = panels.arrange(rows, {"layer": layer})
-    return Chart("throughput", _throughput_title(stages), "Bars: actual RPS; lines: target RPS", spec)
+    return Chart(
+        "throughput", _throughput_title(results, stages), "Bars: actual RPS; lines: target RPS", spec
+    )
 
 
-def _throughput_title(stages: Sequence[MeasuredStage]) -> str:
-    """Name the stage that fell furthest behind its target rate."""
-    missed = [
-        (achieved, name, stage) for name, stage in stages if (achieved := stage.achieved or 0.0) < _REACHED
-    ]
-    if not missed:
-        highest = number_format.rate(max(measured.stage.target_rps for measured in stages))
-        return f"Every offered rate was achieved, up to {highest} RPS"
-    share, name, worst = min(missed, key=lambda item: item[0])
-    subject = name if several_configurations(stages) else "The service"
-    actual, target = number_format.rate(worst.actual_rps), number_format.rate(worst.target_rps)
-    return f"{subject} achieved {actual} of {target} RPS ({number_format.share(share)})"
+def _throughput_title(results: Results, stages: Sequence[MeasuredStage]) -> str:
+    """Name the stage that fell furthest behind its target rate; by the rule of the whole report."""
+    rated = [measured for measured in stages if constant([measured.stage])]
+    if not rated:
+        return _title_without_rate(stages)
+    short = [measured for measured in rated if missed([measured.stage])]
+    if not short:
+        highest = number_format.rate(max(measured.stage.target_rps for measured in rated))
+        which = "valid stage" if _has_invalid(results) else "offered rate"
+        return f"Every {which} was achieved, up to {highest} RPS"
+    worst = min(short, key=lambda measured: measured.stage.achieved or 0.0)
+    subject = worst.configuration if several_configurations(stages) else "The service"
+    stage, reason = worst.stage, why_missed(worst.stage)
+    actual, target = number_format.rate(stage.actual_rps), number_format.rate(stage.target_rps)
+    share = number_format.share(stage.achieved or 0.0)
+    return f"{subject} achieved {actual} of {target} RPS ({share}){f', but {reason}' if reason else ''}"
+
+
+def _title_without_rate(stages: Sequence[MeasuredStage]) -> str:
+    """Return what the worst ramp achieved; of closed users, only what is drawn."""
+    achieved = [measured.stage.achieved for measured in stages if measured.stage.achieved is not None]
+    if not achieved:
+        return "Requests per second by stage"
+    return f"At least {number_format.share(min(achieved))} of the requests that were due were sustained"
+
+
+def _has_invalid(results: Results) -> bool:
+    """Return whether stages that ran are not drawn."""
+    ran = (stage for one in results.configurations for stage in missed(shown(one).stages))
+    return any(stage.validity.status is Validity.INVALID for stage in ran)
