@@ -37,7 +37,8 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
     parser = argparse.ArgumentParser(
         prog="app-server",
         description="A small HTTP service to test load tools against: GET /session, /healthz, /metrics, "
-        "and a small shop (products, search, login, orders; the token in SHOP_TOKEN is always valid).",
+        "and a small shop (products, search, login, orders; the token in SHOP_TOKEN, demo-token by "
+        "default, is always valid).",
         allow_abbrev=False,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -61,7 +62,7 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
     )
     add("--sessions", type=_Between(1, 10_000_000), default=default.sessions, help="sessions kept")
     add("--backlog", type=_Between(1, 65_535), default=default.backlog, help="length of the accept queue")
-    return Settings(**vars(parser.parse_args(arguments)), token=os.environ.get("SHOP_TOKEN", ""))
+    return Settings(**vars(parser.parse_args(arguments)), token=os.environ.get("SHOP_TOKEN", "demo-token"))
 
 
 def _from_environment(parser: argparse.ArgumentParser, name: str, number: _Between) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,7 +38,11 @@ class RunInputs:
 
     def of(self, load: Load) -> Inputs:
         """Return what the requests of a load need."""
-        values = {name: self.secrets[key] for name, key in _secret_names(load)}
+        values = {
+            name: self.secrets.get(variable.env, variable.default or "")
+            for name, variable in load.variables.items()
+            if variable.env is not None
+        }
         files = {path: self.files[path] for part in load.parts for path in part.files}
         rows = {
             name: row_source(self.data[row_key(variable)])
@@ -98,26 +102,24 @@ def read_inputs(loads: Iterable[Load], base_dir: Path, environ: Mapping[str, str
 
 
 def _secrets(loads: Iterable[Load], environ: Mapping[str, str]) -> dict[str, str]:
-    wanted = dict.fromkeys(key for load in loads for _, key in _secret_names(load))
-    if missing := [name for name in wanted if name not in environ]:
+    variables = [variable for load in loads for variable in load.variables.values()]
+    wanted = {variable.env: variable.default for variable in variables if variable.env is not None}
+    for variable in variables:  # one without a default needs the variable
+        if variable.env is not None and variable.default is None:
+            wanted[variable.env] = None
+    if missing := [name for name, default in wanted.items() if default is None and name not in environ]:
         verb = "are" if len(missing) > 1 else "is"
         raise EnvironmentLacks(
             f"load.variables: {', '.join(missing)} {verb} not set in the environment",
             hint=f"run `export {missing[0]}=...` first",
         )
-    for name in wanted:
+    given = [name for name in wanted if name in environ]
+    for name in given:
         if not environ[name].isascii() and not _is_text(environ[name]):
             raise EnvironmentLacks(
                 f"load.variables: the value of {name} is not UTF-8 text", hint="set it to text"
             )
-    return {name: environ[name] for name in wanted}
-
-
-def _secret_names(load: Load) -> Iterator[tuple[str, str]]:
-    """Yield each variable that is a secret, with the environment variable that has its value."""
-    for name, variable in load.variables.items():
-        if variable.env is not None:
-            yield name, variable.env
+    return {name: environ[name] for name in given}
 
 
 def _is_text(value: str) -> bool:

@@ -215,6 +215,11 @@ class Variable(SpecModel):
         "in every output, and in no file.",
         examples=["API_TOKEN"],
     )
+    default: Annotated[Text, Field(min_length=1, max_length=_MAX_CHOICE)] | None = Field(
+        None,
+        description="Value for tests, no secret, when the environment variable of `env` is not set.",
+        examples=["demo"],
+    )
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -281,5 +286,6 @@ class Variable(SpecModel):
         )
         message = "has no meaning without command: the key says what the file contains"
         yield conflict_if(self.format and not self.command, ("format",), message)
+        yield conflict_if(self.default and not self.env, ("default",), "has no meaning without env")
         message = "has no meaning without csv"
         yield conflict_if(self.delimiter and self.row_format != "csv", ("delimiter",), message)

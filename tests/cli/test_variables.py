@@ -1,0 +1,153 @@
+"""Variables from specification to archive: the same bytes again, and faults before anything starts."""
+
+import hashlib
+import json
+import re
+import threading
+import time
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.servers.scripted import scripted
+
+LOAD = {
+    "when_full": "queue",
+    "timeout": "60s",
+    "variables": {
+        "product": {"csv": "data/products.csv", "order": "random"},
+        "event": {"jsonl": "data/events.jsonl", "order": "once"},
+        "line": {"command": ["cat", "data/lines"]},
+        "n": {"int": [1, 1_000_000]},
+        "id": {"uuid": "v4"},
+    },
+    "requests": [
+        {"name": "get", "weight": 2, "path": "/get/${product.id}/${n}", "headers": {"X-Id": "${id}"}},
+        {"name": "post", "method": "POST", "path": "/post", "json": {"e": "${event}", "l": "${line}"}},
+    ],
+}
+STAGES = [{"rps": 150, "duration": "400ms"}, {"rps": 120, "duration": "500ms", "warmup": "100ms"}]
+SENT = 60 + 72
+EVENTS = [json.dumps({"id": row}) for row in range(44)]
+
+
+class Recorded:
+    """A server that counts which requests it got."""
+
+    def __init__(self):
+        self.requests = []
+
+    def __call__(self, client, request):
+        self.requests.append(request)
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    def digests(self):
+        counted = Counter(hashlib.sha256(request).hexdigest() for request in self.requests)
+        self.requests = []
+        return counted
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Cli:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "products.csv").write_text("id,name\n" + "".join(f"p{row},x\n" for row in range(20)))
+    (data / "events.jsonl").write_text("\n".join(EVENTS))
+    (data / "lines").write_text("a\nb\nc\n")
+    return Cli(tmp_path)
+
+
+def spec(home, port, stages=STAGES, **load):
+    topology = {"kind": "external", "url": f"http://127.0.0.1:{port}"}
+    return home.write(topology=topology, load=LOAD | load, stages=stages, cooldown="10ms")
+
+
+def run(home, path, out, *options):
+    return home("execute", path, "--out", out, "--no-calibrate", "--no-preflight", *options)
+
+
+def test_a_run_sends_the_same_bytes_with_any_number_of_workers_and_from_its_archive(home):
+    server = Recorded()
+    with scripted(server) as port:
+        sent = []
+        for workers in (1, 2, 4):
+            done = run(home, spec(home, port, workers=workers), f"run{workers}")
+            assert done.returncode == 0, done.stderr
+            sent.append(server.digests())
+        (archive,) = (home.folder / "run4").glob("*.zip")
+        done = run(home, archive, "again", "--base-dir", ".")
+        assert done.returncode == 0, done.stderr
+        sent.append(server.digests())
+
+    assert "starts `cat data/lines` in the folder" in done.stderr
+    assert sum(sent[0].values()) == SENT
+    assert sent[0] == sent[1] == sent[2] == sent[3]
+    assert not {part for count in sent for part in count.values()} - {1}
+    with zipfile.ZipFile(archive) as files:
+        locked = json.loads(files.read("lock.json"))["files"]
+        kept = json.loads(files.read("inputs.json"))
+    assert locked.keys() == {"data/products.csv", "data/events.jsonl", "the output of `cat data/lines`"}
+    assert all(one["kept_as"] for one in kept.values())
+
+
+def test_preflight_sends_values_that_the_load_does_not_send(home):
+    server = Recorded()
+    with scripted(server) as port:
+        path = spec(home, port)
+        done = home("execute", path, "--out", "run", "--no-calibrate")
+
+    assert done.returncode == 0, done.stderr
+    assert (
+        "POST /post (request post) is not sent before the load, which needs each row of event" in done.stderr
+    )
+    assert len(server.requests) == SENT + 1
+    assert set(server.digests().values()) == {1}
+    events = [json.loads(match[1]) for match in re.finditer(rb'"e":(\{[^}]*\})', b"".join(server.requests))]
+    assert events == []
+
+
+def test_too_few_rows_are_refused_with_both_numbers(home):
+    (home.folder / "data" / "events.jsonl").write_text("\n".join(EVENTS[:-1]))
+    done = home("validate", spec(home, 1))
+
+    assert done.returncode == 104
+    assert "data/events.jsonl has 43, but 44 requests use event, warm-up included" in done.stderr
+    command = {"command": ["cat", "data/events.jsonl"], "format": "jsonl", "order": "once"}
+    done = run(home, spec(home, 1, variables=LOAD["variables"] | {"event": command}), "run")
+    assert done.returncode == 3
+    assert "the output of its command has 43, but 44 requests use event" in done.stderr
+
+
+def test_a_file_that_changes_during_the_run_ends_it_with_a_sentence(home):
+    def change():
+        time.sleep(1.5)
+        with (home.folder / "data" / "products.csv").open("a") as file:
+            file.write("p99,y\n")
+
+    with scripted(Recorded()) as port:
+        threading.Thread(target=change, daemon=True).start()
+        stages = [{"rps": 10, "duration": "4s"}]
+        done = run(home, spec(home, port, stages), "run")
+
+    assert done.returncode == 3, done.stderr
+    assert "load.variables.product: data/products.csv has changed since the run started" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_default_stands_in_for_an_environment_variable_that_is_not_set(home, monkeypatch):
+    server = Recorded()
+    load = {
+        "variables": {"token": {"env": "NOT_SET_ANYWHERE", "default": "demo"}},
+        "requests": [{"name": "a", "path": "/${token}"}],
+    }
+    with scripted(server) as port:
+        first = run(home, spec(home, port, STAGES[:1], **load), "one")
+        monkeypatch.setenv("NOT_SET_ANYWHERE", "from-outside")
+        second = run(home, spec(home, port, STAGES[:1], **load), "two")
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    paths = Counter(request.split(b" ")[1] for request in server.requests)
+    assert paths == {b"/demo": 60, b"/from-outside": 60}
