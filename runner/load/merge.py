@@ -40,7 +40,11 @@ def merged(seconds: Sequence[WorkerSecond], names: Sequence[str] = ()) -> LoadSe
         samples=tuple(sample for second in seconds for sample in second.samples),
         cpu_s=cpu_s,
         parts={
-            name: merged([second.parts[index] for second in seconds if second.parts])
+            name: merged(
+                list(seconds)
+                if len(names) == 1  # its only part is the whole
+                else [second.parts[index] for second in seconds if second.parts]
+            )
             for index, name in enumerate(names)
         },
         **counts,

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import re
-import threading
-import time
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -122,15 +120,16 @@ def test_too_few_rows_are_refused_with_both_numbers(home):
 
 
 def test_a_file_that_changes_during_the_run_ends_it_with_a_sentence(home):
-    def change():
-        time.sleep(1.5)
-        with (home.folder / "data" / "products.csv").open("a") as file:
-            file.write("p99,y\n")
+    server = Recorded()
 
-    with scripted(Recorded()) as port:
-        threading.Thread(target=change, daemon=True).start()
-        stages = [{"rps": 10, "duration": "4s"}]
-        done = run(home, spec(home, port, stages), "run")
+    def changing(client, request):
+        server(client, request)
+        if len(server.requests) == 5:
+            with (home.folder / "data" / "products.csv").open("a") as file:
+                file.write("p99,y\n")
+
+    with scripted(changing) as port:
+        done = run(home, spec(home, port, [{"rps": 10, "duration": "2s"}]), "run")
 
     assert done.returncode == 3, done.stderr
     assert "load.variables.product: data/products.csv has changed since the run started" in done.stderr
