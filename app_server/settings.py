@@ -29,7 +29,7 @@ class Settings:
     alloc_kb: int = 0
     sessions: int = 10_000
     backlog: int = 2048
-    token: str = field(default="", repr=False)
+    token: str = field(default="demo-token", repr=False)
 
 
 def read_settings(arguments: Sequence[str] | None = None) -> Settings:
@@ -62,7 +62,7 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
     )
     add("--sessions", type=_Between(1, 10_000_000), default=default.sessions, help="sessions kept")
     add("--backlog", type=_Between(1, 65_535), default=default.backlog, help="length of the accept queue")
-    return Settings(**vars(parser.parse_args(arguments)), token=os.environ.get("SHOP_TOKEN", "demo-token"))
+    return Settings(**vars(parser.parse_args(arguments)), token=os.environ.get("SHOP_TOKEN", default.token))
 
 
 def _from_environment(parser: argparse.ArgumentParser, name: str, number: _Between) -> int:
