@@ -176,7 +176,7 @@ def capacity(progress: SearchProgress) -> Capacity:
 
 def _summary(stage: Stage, probe: Probe, p95_ms: float | None) -> ProbeSummary:
     return ProbeSummary(
-        rps=stage.target_rps,
+        rps=stage.rate,
         order=stage.order,
         ok=probe.holds,
         p95_ms=p95_ms,
@@ -206,7 +206,7 @@ def _latency(find: Find, stages: Sequence[Stage]) -> tuple[str, str]:
 
 def _knee(stages: Sequence[Stage], latency: str, request: str) -> Knee:
     points = {
-        stage.target_rps: p95
+        stage.rate: p95
         for stage in stages
         if stage.validity.status is not Validity.INVALID
         and (p95 := _p95(stage, latency, request)) is not None

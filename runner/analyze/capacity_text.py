@@ -50,7 +50,7 @@ def search_result(search: Search, stages: Sequence[Stage], ending: SearchEnding,
     probes = f"{len(stages)} probe{'s'[: len(stages) != 1]}"
     match ending:
         case SearchEnding.STOPPED:
-            rate = stage_name(stages[-1].target_rps)
+            rate = stage_name(stages[-1].rate)
             return f"The search stopped at {rate}: {undecided}. {_so_far(search)}"
         case SearchEnding.OPEN:
             return f"The search was interrupted after {probes}. {_so_far(search)}"
@@ -99,7 +99,7 @@ def failed_probe(stage: Stage) -> str:
     if verdict.code is Limit.GENERATOR:
         return "The load generator limited that rate; the service may sustain more."
     if validity.status is not Validity.VALID and stage.status is StageStatus.COMPLETE:
-        rate = stage_name(stage.target_rps)
+        rate = stage_name(stage.rate)
         return f"The probe at {rate} is {validity.status}: {validity.reasons[0]}."
     if verdict.code in {Limit.WITHIN_CAPACITY, Limit.UNDETERMINED}:
         return ""

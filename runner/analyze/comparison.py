@@ -141,13 +141,21 @@ def _add(pool: _Pool, side: str, configuration: ConfigurationResults, stage: Sta
 
 def _setup(configuration: ConfigurationResults, stage: Stage) -> _Setup:
     """Return what must be equal for two stages to be the same stage."""
-    rates: _Setup = {f"rate of {name}": part.target_rps for name, part in stage.parts.items()}
-    return rates | {
-        "rate": stage.target_rps,
-        "engine": configuration.engine,
-        "connections": configuration.load.connection,
-        "arrivals": configuration.load.arrivals,
-    }
+    rates: _Setup = {f"rate of {name}": part.target_rps or 0.0 for name, part in stage.parts.items()}
+    ends = stage.level_ramp
+    level: _Setup = {"ramp": f"{ends.begin:g} to {ends.to:g}"} if ends else {}
+    if stage.users is not None and not ends:
+        level["users"] = float(stage.users) if isinstance(stage.users, int) else 0.0
+    return (
+        rates
+        | level
+        | {
+            "rate": stage.rate,
+            "engine": configuration.engine,
+            "connections": configuration.load.connection,
+            "arrivals": configuration.load.arrivals,
+        }
+    )
 
 
 def _shared(before: _Pool, after: _Pool) -> list[StageKey]:

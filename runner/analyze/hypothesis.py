@@ -18,13 +18,14 @@ def hypothesis(expected: Limit | None, stages: Sequence[Stage]) -> Hypothesis | 
     measured = [
         stage
         for stage in stages
-        if stage.achieved is not None and stage.validity.status is not Validity.INVALID
+        if (stage.achieved is not None or stage.users is not None)
+        and stage.validity.status is not Validity.INVALID
     ]
     if expected is None or not measured:
         return None
     short = [stage for stage in measured if stage.verdict.code is not Limit.WITHIN_CAPACITY]
     if short:
-        stage = min(short, key=lambda stage: stage.target_rps)
+        stage = min(short, key=lambda stage: stage.rate)
         answer, why = _judge(expected, stage)
     else:
         stage, why = measured[-1], "the service kept up with every offered rate, so no bottleneck was found"

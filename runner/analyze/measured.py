@@ -24,14 +24,27 @@ class Offer(NamedTuple):
     """What a stage offered, or one request of a mix.
 
     Attributes:
-        target_rps: Of a ramp, the average over the window.
+        target_rps: Of a ramp, the average over the window; None in the closed model.
         ramp: How the rate changed over the window; None for a constant one.
+        users: How many users there were, or how their number changed; None in the open model.
     """
 
-    target_rps: PerSecond
+    target_rps: PerSecond | None
     window_s: Seconds
     warmup_s: Seconds
     ramp: Ramp | None
+    users: int | Ramp | None
+
+    @property
+    def level_ramp(self) -> Ramp | None:
+        """How the rate or the number of users changed over the window."""
+        return self.users if isinstance(self.users, Ramp) else self.ramp
+
+    def achieved(self, load: LoadFacts) -> float | None:
+        """Return the share that the service sustained; None in the closed model, where no request is due."""
+        if self.target_rps is None:
+            return None
+        return rounded(achieved(load, self.target_rps, self.window_s, self.warmup_s, self.ramp), 6)
 
 
 def measured(load: LoadFacts | None, offer: Offer, *, varies: bool = False) -> Measured:
@@ -45,7 +58,7 @@ def measured(load: LoadFacts | None, offer: Offer, *, varies: bool = False) -> M
     return Measured(
         requests=requests_of(seconds),
         actual_rps=actual,
-        achieved=rounded(achieved(load, *offer), 6) if load else None,
+        achieved=offer.achieved(load) if load else None,
         **{kind.field: latency(load, kind.name) for kind in LATENCIES},
         distribution=distribution(load),
         variation=dict(variation(load, offer.window_s)) if load and varies else {},

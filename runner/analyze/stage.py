@@ -90,7 +90,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         parts=_parts(load, offer),
         samples=_samples(load.seconds if load else ()),
         app_output=facts.app_output if facts else (),
-        slices=slices(load, offer.ramp, offer.window_s),
+        slices=slices(load, offer.level_ramp, offer.window_s),
         thresholds=(),
         validity=validity.NOT_RUN,
         verdict=verdict.NOT_RUN,
@@ -100,9 +100,9 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
 def _offer(trial: Trial, facts: TrialFacts | None) -> Offer:
     """Return what the trial offered, or would have."""
     if facts:
-        return Offer(facts.target_rps, facts.window_s, facts.warmup_s, facts.ramp)
+        return Offer(facts.target_rps, facts.window_s, facts.warmup_s, facts.ramp, facts.users)
     stage = trial.stage
-    return Offer(stage.target_rps, stage.duration, stage.warmup, stage.ramp)
+    return Offer(stage.target_rps, stage.duration, stage.warmup, stage.ramp, stage.user_level)
 
 
 def _parts(load: LoadFacts | None, offer: Offer) -> dict[str, Part]:
@@ -112,11 +112,11 @@ def _parts(load: LoadFacts | None, offer: Offer) -> dict[str, Part]:
 
 
 def _part(load: LoadFacts, offer: Offer, share: float) -> Part:
-    own = offer._replace(target_rps=offer.target_rps * share)
+    own = offer._replace(target_rps=None if offer.target_rps is None else offer.target_rps * share)
     return Part(
-        target_rps=round(own.target_rps, 6),
+        target_rps=rounded(own.target_rps, 6),
         samples=_samples(load.seconds),
-        slices=slices(load, offer.ramp, offer.window_s),
+        slices=slices(load, offer.level_ramp, offer.window_s),
         **asdict(measured(load, own, varies=True)),
     )
 
@@ -186,13 +186,10 @@ def _moment(second: LoadSecond, observed: ObservedFacts) -> Moment:
 
 
 def _p95(second: LoadSecond) -> float | None:
-    """Return the p95 response time of the requests that ended in a second; None where it is not finite."""
+    """Return the p95 response time of the requests that ended in a second, with users the p95 duration; None where it is not finite."""
     lost = sum(second.failures.values()) + second.dropped
-    return (
-        rounded(percentiles_of_all(second.response_time, lost, [95])[0])
-        if second.response_time.counts
-        else None
-    )
+    times = second.response_time if second.response_time.counts else second.duration
+    return rounded(percentiles_of_all(times, lost, [95])[0]) if times.counts else None
 
 
 def _cores(observed: ObservedFacts, role: Role, index: int) -> float | None:

@@ -63,7 +63,12 @@ def _unaccounted(load: LoadFacts | None, stage: Stage) -> list[str]:
     requests = stage.requests
     if no_fd := requests.failures.get("no_fd", 0):
         reasons.append(f"{no_fd:,} requests failed because the generator had no free file descriptor")
-    if load.complete and load.engine == "builtin" and requests.scheduled != load.planned:
+    if (
+        load.complete
+        and load.engine == "builtin"
+        and stage.users is None
+        and requests.scheduled != load.planned
+    ):
         reasons.append(f"{requests.scheduled:,} requests were counted, but {load.planned:,} were planned")
     if requests.sent != requests.succeeded + requests.failed and load.complete:
         reasons.append("the request counts do not add up")
@@ -75,7 +80,7 @@ def _saturated(load: LoadFacts | None, stage: Stage) -> list[str]:
     if load is None or usage is None or not load.workers or load.engine != "builtin":
         return []
     # of a ramp, the average says little about its highest rate
-    used = usage.avg if stage.ramp is None or usage.peak is None else usage.peak
+    used = usage.avg if stage.level_ramp is None or usage.peak is None else usage.peak
     share = used / load.workers
     if share < GENERATOR_SATURATED:
         return []

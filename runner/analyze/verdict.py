@@ -75,8 +75,21 @@ def _confidence(match: Match, limits: Collection[Limit]) -> Confidence:
     return confidence
 
 
+def _undetermined_with_users(actual_rps: float) -> Finding:
+    """Return the finding for users whose throughput no counter explains; they always reach some limit."""
+    return Finding(
+        Limit.UNDETERMINED,
+        Confidence.HINT,
+        f"the users got {actual_rps:,.0f} responses per second, and no counter shows what limits that",
+        (Evidence("throughput", actual_rps, "1/s"),),
+        "offer more users: if the throughput grows, nothing but their number limits it",
+    )
+
+
 def _undetermined(stage: Stage) -> Finding:
     achieved = stage.achieved
+    if stage.users is not None and stage.actual_rps is not None:
+        return _undetermined_with_users(stage.actual_rps)
     if achieved is None:
         return Finding(Limit.UNDETERMINED, Confidence.HINT, "nothing was measured", (), "run the stage again")
     summary = f"{percent(achieved, 1)} of the target rate was achieved, and no counter shows why"

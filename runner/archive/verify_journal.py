@@ -91,6 +91,7 @@ def _unlike_plan(where: str, facts: TrialFacts, trial: Trial) -> Iterator[Differ
         "repeat": (facts.repeat, trial.repeat),
         "target_rps": (facts.target_rps, stage.target_rps),
         "ramp": (facts.ramp, stage.ramp),
+        "users": (facts.users, stage.user_level),
         "warmup_s": (facts.warmup_s, stage.warmup),
         "window_s": (facts.window_s, stage.duration),
         "proves": (facts.proves, trial.counter_experiment_for),

@@ -52,7 +52,7 @@ class Now:
         """Update from one second of load."""
         self.t_s = max(self.t_s, second.index + 1)
         self.rps = second.completed
-        self.p95_ms = second.response_time.percentile_ms(95)
+        self.p95_ms = (second.response_time or second.duration).percentile_ms(95)
         self.in_flight = second.in_flight
         failures = dict(second.failures) | ({"dropped": second.dropped} if second.dropped else {})
         for kind, count in failures.items():

@@ -513,7 +513,8 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
         repeat: Counts from 1.
         order: The trial's place in the run, from 0.
         started_at: UTC, ISO 8601 with seconds.
-        target_rps: Requests offered per second; of a ramp, the average over the window.
+        target_rps: Requests offered per second; of a ramp, the average over the window; None with users.
+        users: How many users there were in the closed model, or how their number changed over the window.
         ramp: How the rate changed over the window; None for a constant one.
         status: ``failed`` when the system under test died, ``aborted`` on a signal.
         load: None when the stage could not begin, as `observed`.
@@ -528,7 +529,7 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
     repeat: int
     order: int
     started_at: str
-    target_rps: PerSecond
+    target_rps: PerSecond | None
     warmup_s: Seconds
     window_s: Seconds
     status: TrialStatus
@@ -541,6 +542,7 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
     change: str = ""
     app_output: tuple[str, ...] = ()
     ramp: Ramp | None = None
+    users: int | Ramp | None = None
 
 
 class RunFacts(Struct, frozen=True, omit_defaults=True):

@@ -64,6 +64,7 @@ class Metric(NamedTuple):
         read: Takes it from a stage or from a request; None where it was not measured or has no finite value.
         unbounded: Returns why it has no finite value there; None where it has one or was not measured.
         per_request: Whether it is measured of each request of a mix; CPU and memory are not.
+        needs_schedule: Whether it exists in the open model only, where requests are due at certain times.
         per_slice: Whether a threshold on it holds for a ramp only if it holds in each slice.
     """
 
@@ -78,6 +79,7 @@ class Metric(NamedTuple):
     unbounded: Callable[[Measured], Unbounded | None] = lambda _: None
     per_request: bool = True
     per_slice: bool = False
+    needs_schedule: bool = False
 
     @property
     def phrase(self) -> str:
@@ -158,6 +160,7 @@ def _latency(kind: LatencyKind, statistic: str) -> Metric:
         lambda measured: getattr(getattr(measured, kind.field), statistic),
         lambda measured: getattr(measured, kind.field).why_unbounded(statistic),
         per_slice=True,
+        needs_schedule=kind.name in {"response_time", "dispatch_delay"},
     )
 
 
@@ -217,6 +220,7 @@ _REQUESTS: Final = (
         "Share of the requests due in the window that the service sustained: 100 % if it responds to all of "
         "them in time, capacity divided by target rate under overload.",
         lambda measured: measured.achieved,
+        needs_schedule=True,
     ),
     Metric(
         "errors",

@@ -385,12 +385,12 @@ class Part(Measured, frozen=True, kw_only=True, omit_defaults=True):
     """What was measured of one request of several.
 
     Attributes:
-        target_rps: Its share of the stage's rate.
+        target_rps: Its share of the stage's rate; None with users.
         samples: As of the whole.
         slices: As of the whole; their levels are those of the stage.
     """
 
-    target_rps: Number
+    target_rps: Number | None
     samples: tuple[ResponseSample, ...] = ()
     slices: tuple[Slice, ...] = ()
 
@@ -468,7 +468,8 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
     """One stage of one configuration, run once.
 
     Attributes:
-        target_rps: Requests offered per second; of a ramp, the average over the window.
+        target_rps: Requests offered per second; of a ramp, the average over the window; None with users,
+            who have no target.
         repeat: Counts from 1.
         order: Place in the run, from 0.
         events: In time order.
@@ -476,7 +477,7 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
 
     name: Text
     engine: Word
-    target_rps: Number
+    target_rps: Number | None
     window_s: Number
     warmup_s: Number
     timeout_s: Number
@@ -492,6 +493,11 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
         return stage_title(self.name, self.repeat)
 
     @property
+    def rate(self) -> float:
+        """The target rate; 0 in the closed model, where nothing is compared or sorted by it."""
+        return self.target_rps or 0.0
+
+    @property
     def level_ramp(self) -> Ramp | None:
         """How its rate or its number of users changed over the window; None for a constant level."""
         return self.users if isinstance(self.users, Ramp) else self.ramp
@@ -503,7 +509,7 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
         nothing = _nothing_observed() | {"thresholds": (), "samples": (), "slices": (), "ramp": None}
         length_s = own.end_s - own.begin_s
         rate = None if self.users else own.level.mean
-        return replace(self, **nothing, **values, window_s=length_s, target_rps=rate or 0.0)
+        return replace(self, **nothing, **values, window_s=length_s, target_rps=rate)
 
     def part(self, request: str) -> Stage:
         """Return what was measured of one request of a mix, as a stage; without what only the whole has.

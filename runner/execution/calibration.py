@@ -52,8 +52,10 @@ async def _calibrate(trials: Sequence[Trial], context: RunContext) -> dict[str, 
         context.guard.process(pid)
 
     loads = {trial.configuration.load.engine: trial.configuration.load for trial in trials}
-    rates = [trial.stage.highest_rps for trial in trials]
+    rates = [trial.stage.highest_rps for trial in trials if trial.stage.highest_rps]
     try:
+        if not rates:  # users send as fast as they get responses
+            return {}
         return {
             engine: await load_or_measure_calibration(
                 load, rates, files=context.inputs.files, on_spawn=on_spawn, say=context.watcher.say

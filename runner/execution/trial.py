@@ -247,6 +247,7 @@ def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
         change=trial.change,
         app_output=record.app_output,
         ramp=stage.ramp,
+        users=stage.user_level,
     )
 
 
@@ -254,7 +255,7 @@ def _interrupted(trial: Trial, record: _Record) -> LoadFacts | None:
     """Return the facts of a load whose engine did not finish."""
     if record.window is None:
         return None
-    load, planned = trial.configuration.load, round(trial.stage.target_rps * trial.stage.duration)
+    load, planned = trial.configuration.load, round((trial.stage.target_rps or 0) * trial.stage.duration)
     return LoadFacts(
         engine=load.engine,
         workers=sum(subject.role is Role.GENERATOR for subject in record.subjects),

@@ -38,8 +38,13 @@ NO_ARRIVALS: Final = Numbering()
 
 
 def arrivals(load: Load, stage: Stage) -> int:
-    """Return how many arrivals a stage has, warm-up included; of random ones, at most so many."""
-    area = stage.warmup_rps * stage.warmup + stage.target_rps * stage.duration
+    """Return how many arrivals a stage has, warm-up included; of random ones, at most so many.
+
+    A stage with users has none: how many requests they send depends on the service.
+    """
+    if stage.users is not None:
+        return 0
+    area = stage.warmup_rps * stage.warmup + (stage.target_rps or 0.0) * stage.duration
     if load.arrivals == "poisson":
         return math.ceil(area + _DEVIATIONS * (math.sqrt(area) + 1))
     nearest = round(area)

@@ -91,9 +91,10 @@ class FindStage(SpecModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_rps_beside_find(cls, value: Any) -> Any:
-        both = isinstance(value, dict) and "rps" in value
-        message = "a stage has either rps or find, not both"
-        refuse(conflict_if(both, ("rps",), message, "find chooses the rates itself"))
+        for key in ("rps", "users"):
+            both = isinstance(value, dict) and key in value
+            message = f"a stage has either {key} or find, not both"
+            refuse(conflict_if(both, (key,), message, "find chooses the rates itself"))
         return value
 
     @model_validator(mode="after")

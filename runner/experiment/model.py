@@ -23,7 +23,7 @@ from runner.experiment.row_limits import row_conflicts
 from runner.experiment.suggestions import did_you_mean, display, join_words, slug
 from runner.experiment.thresholds import Threshold
 from runner.experiment.topology import DockerTopology, ExternalTopology, ProcessTopology, Topology
-from runner.experiment.traffic import Load, Stage
+from runner.experiment.traffic import Load, Stage, without_schedule
 from runner.experiment.url import host_of, is_loopback, literal
 from runner.experiment.variables import ReadRows, used
 
@@ -123,8 +123,33 @@ class Configuration(SpecModel):
             _resolve_conflict(self.topology, self.load),
             cross_check,
             *self._unknown_requests(),
+            *self._closed_model_conflicts(),
         )
         return self
+
+    def _closed_model_conflicts(self) -> Iterator[Conflict | None]:
+        """Yield what a configuration with users cannot have."""
+        closed = [
+            (at, stage) for at, stage in enumerate(self.stages) if isinstance(stage, Stage) and stage.users
+        ]
+        if not closed:
+            return
+        for index, threshold in enumerate(self.thresholds):
+            yield without_schedule(threshold, ("thresholds", index))
+        load = self.load
+        subject = "engine k6" if load.engine == "k6" else "cross_check uses engine k6, which"
+        for at, stage in closed:
+            place = ("stages", at, "users")
+            k6 = load.engine == "k6" or load.cross_check
+            hint = "use engine builtin without cross_check"
+            yield conflict_if(k6, place, f"{subject} offers no users in this version, only rps", hint)
+            few = stage.most_users > load.max_in_flight
+            message = f"{stage.level} need load.max_in_flight of at least {stage.most_users:,}"
+            yield conflict_if(few, place, message, f"it is {load.max_in_flight:,}")
+        once = [name for name, variable in load.variables.items() if variable.is_counted]
+        for name in once:
+            message = "rows in order need rps: nobody knows how many requests users will send"
+            yield Conflict(("load", "variables", name), message, "write order: random")
 
     def criteria_of(self, stage: Stage) -> tuple[Threshold, ...]:
         """Return the thresholds that a stage is checked against."""

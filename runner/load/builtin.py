@@ -14,6 +14,7 @@ import trio
 
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import LoadFacts, LoadSecond, Window
+from runner.core.ramp import Ramp
 from runner.core.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
 from runner.cpu_affinity import check_cpus
 from runner.experiment.model import NamedRequest
@@ -30,6 +31,7 @@ from runner.load.worker_process import WorkerPool, WorkerProcess
 
 _RATE_PER_WORKER: Final = 40_000
 _HANDSHAKES_PER_WORKER: Final = 500  # a full TLS handshake costs the client 0.9 ms of CPU
+_USERS_PER_WORKER: Final = 1000
 _LEAD_NS: Final = 100_000_000
 _READY_WITHIN_S: Final = 15
 _GRACE_S: Final = 5
@@ -117,6 +119,9 @@ def _worker_count(order: LoadOrder, targets: int = 1) -> int:
 def _workers_for_the_rate(order: LoadOrder) -> int:
     if order.load.workers != "auto":
         return min(order.load.workers, order.load.max_in_flight)
+    if order.stage.most_users:
+        needed = math.ceil(order.stage.most_users / _USERS_PER_WORKER)
+        return max(1, min(needed, os.cpu_count() or 1))
     handshake_each = order.endpoint.tls is not None and order.load.connection == "new"
     needed = math.ceil(
         order.stage.highest_rps / (_HANDSHAKES_PER_WORKER if handshake_each else _RATE_PER_WORKER)
@@ -132,6 +137,7 @@ def _window(order: LoadOrder) -> Window:
 
 def _worker_order(order: LoadOrder, index: int, count: int, target: Target) -> WorkerOrder:
     load, stage = order.load, order.stage
+    users = stage.user_level
     share, rest = divmod(load.max_in_flight, count)
     family, address = target
     return WorkerOrder(
@@ -155,6 +161,8 @@ def _worker_order(order: LoadOrder, index: int, count: int, target: Target) -> W
         variables=worker_variables(order),
         bunched_from=0.0 if load.quantum is not None else pacing.EXACT_PER_WORKER * count,
         rate_to=stage.ramp.to if stage.ramp else None,
+        users=int(users.begin) if isinstance(users, Ramp) else users or 0,
+        users_to=int(users.to) if isinstance(users, Ramp) else None,
     )
 
 
@@ -200,7 +208,9 @@ async def _prepare(index: int, process: WorkerProcess, order: WorkerOrder) -> _W
 
 
 def _planned(order: WorkerOrder) -> int:
-    """Return how many of this worker's arrivals are due in the measured window."""
+    """Return how many of this worker's arrivals are due in the measured window; none with users."""
+    if order.most_users:
+        return 0
     ramp, part = order.ramp, {"worker": order.worker, "workers": order.workers}
     if order.poisson:
         length = order.warmup + order.duration

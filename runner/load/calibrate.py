@@ -116,7 +116,7 @@ def _floor(load: Load, stage: Stage, facts: LoadFacts, stamps: Sequence[Nanoseco
     planned = planned_arrivals(load, stage)
     stated = facts.stated_ms
     return Floor(
-        target_rps=stage.target_rps,
+        target_rps=stage.highest_rps,
         achieved=_completed(facts) / facts.planned,
         duration_ms=_percentiles(merged("duration")) if stated is None else _stated(stated["duration"]),
         dispatch_delay_ms=_percentiles(merged("dispatch_delay")),
@@ -147,8 +147,8 @@ def planned_arrivals(load: Load, stage: Stage) -> list[Nanoseconds]:
     """Return when every request of a stage is due, warm-up included, before arrivals are bunched."""
     length = stage.warmup + stage.duration
     if load.arrivals == "poisson":
-        return list(pacing.poisson(stage.target_rps, length, load.seed))
-    return list(pacing.constant(stage.target_rps, length))
+        return list(pacing.poisson(stage.highest_rps, length, load.seed))
+    return list(pacing.constant(stage.highest_rps, length))
 
 
 def spacing(stamps: Sequence[Nanoseconds], planned: Sequence[Nanoseconds]) -> Spacing | None:

@@ -34,7 +34,7 @@ def shown(configuration: ConfigurationResults) -> ConfigurationResults:
     last = {search.probes[-1].order for search in configuration.capacity if search.probes}
     probes = [stage for stage in configuration.stages if stage.find is not None]
     deciding = {stage.order for stage in probes if stage.find and stage.find.decides} or last
-    kept = sorted((stage for stage in probes if stage.order in deciding), key=lambda stage: stage.target_rps)
+    kept = sorted((stage for stage in probes if stage.order in deciding), key=lambda stage: stage.rate)
     others = [stage for stage in configuration.stages if stage.find is None]
     return replace(configuration, stages=(*others, *kept) or configuration.stages)
 

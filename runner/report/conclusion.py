@@ -29,7 +29,8 @@ def final(configurations: Sequence[ConfigurationResults], *, compared: bool = Tr
     limited = [_reach(each, several=several) for each in rated if not _kept_up(each)]
     side_by_side = _compared(configurations) if compared else []
     ramps = [_of_ramp(each, stage, several=several) for each, stage in _ramps(configurations)]
-    return [*_unlimited(rated, several=several), *limited, *ramps, *side_by_side]
+    users = [_of_users(stage) for _, stage in _closed(configurations)]
+    return [*_unlimited(rated, several=several), *limited, *ramps, *users, *side_by_side]
 
 
 def _ramps(configurations: Sequence[ConfigurationResults]) -> Iterator[tuple[ConfigurationResults, Stage]]:
@@ -38,6 +39,20 @@ def _ramps(configurations: Sequence[ConfigurationResults]) -> Iterator[tuple[Con
         yield from (
             (configuration, stage) for stage in measured(believed(configuration.stages)) if stage.ramp
         )
+
+
+def _closed(configurations: Sequence[ConfigurationResults]) -> Iterator[tuple[ConfigurationResults, Stage]]:
+    """Yield the stages with users that conclusions may rest on."""
+    for configuration in configurations:
+        ran = measured(believed(configuration.stages))
+        yield from ((configuration, stage) for stage in ran if stage.users is not None)
+
+
+def _of_users(stage: Stage) -> Markdown:
+    """Return the throughput that users got; it is the result of the closed model."""
+    return markdown(
+        "With {}, the throughput was {:rate} responses per second.", levels(stage), stage.actual_rps
+    )
 
 
 def _of_ramp(configuration: ConfigurationResults, stage: Stage, *, several: bool) -> Markdown:
@@ -69,7 +84,7 @@ def _unlimited(configurations: Sequence[ConfigurationResults], *, several: bool)
     at: dict[tuple[float, bool], list[str]] = {}
     for configuration in filter(_kept_up, configurations):
         highest = sustained(configuration.stages)[-1]
-        key = (highest.target_rps, highest.find is not None)
+        key = (highest.rate, highest.find is not None)
         at.setdefault(key, []).append(title(configuration))
     return [
         markdown(
@@ -89,7 +104,7 @@ def _compared(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
     for configuration in configurations:
         for stage in measured(believed(constant(configuration.stages))):
             if stage.repeat == 1:
-                offered.setdefault(stage.target_rps, []).append((title(configuration), stage))
+                offered.setdefault(stage.rate, []).append((title(configuration), stage))
     return [_side_by_side(rate, pairs) for rate, pairs in offered.items() if len(pairs) > 1]
 
 
@@ -153,7 +168,7 @@ def conclusion(configurations: Sequence[ConfigurationResults]) -> Markdown:
     best = [(stages[-1], name) for stages, name in good if stages]
     if not best:
         return _none_sustained(configurations)
-    highest = max(stage.target_rps for stage, _ in best)
+    highest = max(stage.rate for stage, _ in best)
     equals = [pair for pair in best if pair[0].target_rps == highest]
     stage, name = min(equals, key=lambda pair: pair[0].response_time_ms.p95 or math.inf)
     p95 = stage.response_time_ms.p95
@@ -177,17 +192,22 @@ def _without_constant_rate(configurations: Sequence[ConfigurationResults]) -> Ma
     """Return where each ramp passed its first threshold, and what limited the first that reached a limit."""
     several = len(configurations) > 1
     known = [_of_ramp(each, stage, several=several) for each, stage in _ramps(configurations)]
+    known += [
+        markdown("**{}:** {}", title(each), _of_users(stage)) if several else _of_users(stage)
+        for each, stage in _closed(configurations)
+    ]
     if not known:
         return markdown("No stage was measured, so this run establishes nothing.")
     return join(" ", (*known, _limit_of_ramps(configurations)))
 
 
 def _limit_of_ramps(configurations: Sequence[ConfigurationResults]) -> Markdown:
-    short = [stage for _, stage in _ramps(configurations) if stage.verdict.code is not Limit.WITHIN_CAPACITY]
+    stages = [stage for _, stage in (*_ramps(configurations), *_closed(configurations))]
+    short = [stage for stage in stages if stage.verdict.code is not Limit.WITHIN_CAPACITY]
     if not short:
         return markdown("No bottleneck was found. Let the ramp lead to a higher rate to find one.")
     if short[0].verdict.code in _NO_LIMIT_OF_THE_SERVICE:
-        return markdown("The data do not show what limits higher rates.")
+        return markdown("The data do not show what limits the throughput.")
     return markdown("The verdict is {}.", _limit(short[0]))
 
 

@@ -10,6 +10,7 @@ from runner.core.metrics import METRICS
 from runner.core.ramp import Ramp
 from runner.core.results import ConfigurationResults, Results, Stage
 from runner.report.exact_numbers import exact
+from runner.report.metric_text import mean_users
 from runner.report.request_tables import parts
 
 Cell: TypeAlias = str | float | None
@@ -72,6 +73,7 @@ def _row(
         **{metric.key: metric.read(stage) for metric in METRICS.values()},
         "slice_from": ends.begin if ends else None,
         "slice_to": ends.to if ends else None,
+        "users": None if stage.users is None else mean_users(stage),
     }
 
 

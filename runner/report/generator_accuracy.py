@@ -30,7 +30,11 @@ _BY_KEY: Final = {metric.key: metric for metric in METRICS.values()}
 def baselines(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return what every engine shows at every rate against a no-op server; empty without a calibration."""
     calibrations = {
-        (calibration.engine, calibration.connection, stage.target_rps): calibration
+        (
+            calibration.engine,
+            calibration.connection,
+            stage.ramp.highest if stage.ramp else stage.rate,
+        ): calibration
         for configuration in configurations
         for stage in (*configuration.stages, *(check.trial for check in configuration.cross_check))
         if (calibration := stage.calibration) and calibration.duration_ms

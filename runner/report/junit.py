@@ -18,7 +18,7 @@ from runner.report import metric_text
 from runner.report.metric_text import threshold_value
 from runner.report.ramps import each_slice
 from runner.report.request_tables import parts
-from runner.report.tables import target_rps
+from runner.report.tables import target_rps, users_of
 
 _NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters outside XML 1.0 (section 2.2)."""
@@ -89,11 +89,14 @@ def _verdict(stage: Stage) -> str:
 
 
 def _figures(stage: Stage) -> str:
-    target = f"Target RPS: {target_rps(stage)}"
+    target = f"Target RPS: {target_rps(stage)}" if stage.users is None else f"Users: {users_of(stage)}"
     metrics = [METRICS[path] for path in _FIGURES]
     measured = [f"{metric.title}: {metric_text.with_unit(metric, stage)}" for metric in metrics]
     requests = [f"{name}: {_of_request(part)}" for name, part in parts(stage)]
-    slices = [f"{name} RPS: {_of_request(part)}" for name, part in each_slice(stage)]
+    slices = [
+        f"{name} {'RPS' if stage.users is None else 'users'}: {_of_request(part)}"
+        for name, part in each_slice(stage)
+    ]
     return "\n".join([target, *measured, f"Verdict: {_verdict(stage)}", *requests, *slices])
 
 

@@ -41,6 +41,8 @@ def cell(metric: Metric, stage: Stage) -> str:
     """
     if is_in_slices(metric, stage):
         return _IN_SLICES
+    if metric.needs_schedule and stage.users is not None:
+        return number_format.NOT_APPLICABLE
     value, why = metric.read(stage), metric.unbounded(stage)
     return figure(metric, value) if why is None or value is not None else unbounded(stage, why)
 
@@ -52,6 +54,8 @@ def is_in_slices(metric: Metric, stage: Stage) -> bool:
 
 def brief_cell(metric: Metric, stage: Stage) -> str:
     """Return the value as `cell` does, in a table that shows beside it what failed."""
+    if metric.needs_schedule and stage.users is not None:
+        return number_format.NOT_APPLICABLE
     if is_in_slices(metric, stage):
         return _IN_SLICES
     value, why = metric.read(stage), metric.unbounded(stage)
@@ -129,7 +133,7 @@ def levels(stage: Stage) -> str:
     """Return what a stage offered: ``740 RPS``, ``10 to 500 RPS``, ``50 users``."""
     if ramp := stage.level_ramp:
         return f"{number_format.rate(ramp.begin)} to {level(stage, ramp.to)}"
-    return level(stage, stage.target_rps if stage.users is None else mean_users(stage))
+    return level(stage, stage.rate if stage.users is None else mean_users(stage))
 
 
 def mean_users(stage: Stage) -> float:

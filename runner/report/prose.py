@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from runner.core.codes import Limit, Role, StageStatus, Validity
@@ -43,7 +43,8 @@ def analysis(stages: Sequence[Stage]) -> list[Markdown]:
     limits = [markdown("**{}:** {}", stage.title, limit(stage)) for stage in limited(ran)]
     rates = constant(ran)
     ramps = [sentence for stage in ran if stage.ramp for sentence in (_ramp(stage), *crossings(stage))]
-    whole = (_throughput(rates), _latency(rates), join(" ", ramps), _by_request(ran), _perceived(ran))
+    users = join(" ", _users([stage for stage in ran if stage.users is not None]))
+    whole = (_throughput(rates), _latency(rates), join(" ", ramps), users, _by_request(ran), _perceived(ran))
     paragraphs = (*whole, _cost(ran), *limits)
     return [paragraph for paragraph in paragraphs if paragraph]
 
@@ -55,19 +56,19 @@ def constant(stages: Sequence[Stage]) -> list[Stage]:
 
 def sustained(stages: Sequence[Stage]) -> list[Stage]:
     """Return valid stages that achieved their target and passed all criteria, lowest rate first."""
-    return sorted(filter(_is_sustained, constant(stages)), key=lambda stage: stage.target_rps)
+    return sorted(filter(_is_sustained, constant(stages)), key=lambda stage: stage.rate)
 
 
 def missed(stages: Sequence[Stage]) -> list[Stage]:
     """Return stages that ran and were not shown to sustain their rate, lowest rate first."""
     short = (stage for stage in measured(constant(stages)) if not _is_sustained(stage))
-    return sorted(short, key=lambda stage: stage.target_rps)
+    return sorted(short, key=lambda stage: stage.rate)
 
 
 def limited(stages: Sequence[Stage]) -> list[Stage]:
     """Return stages that ran and reached a limit, ramps among them, lowest rate first."""
     short = (stage for stage in measured(stages) if not _is_sustained(stage))
-    return sorted(short, key=lambda stage: stage.target_rps)
+    return sorted(short, key=lambda stage: stage.rate)
 
 
 def _is_sustained(stage: Stage) -> bool:
@@ -83,7 +84,7 @@ def undecided(stage: Stage) -> bool:
 
 def measured(stages: Sequence[Stage]) -> list[Stage]:
     """Return stages that ran."""
-    return [stage for stage in stages if stage.achieved is not None]
+    return [stage for stage in stages if stage.achieved is not None or (stage.users and stage.workers)]
 
 
 def believed(stages: Sequence[Stage]) -> list[Stage]:
@@ -126,6 +127,24 @@ def why_missed(stage: Stage) -> str:
     shares["all requests"] = lost_share(stage) or 0.0
     worst = max(shares, key=lambda which: shares[which])
     return f"{number_format.share(shares[worst])} of {worst} failed or were dropped" if shares[worst] else ""
+
+
+def _users(stages: Sequence[Stage]) -> Iterator[Markdown]:
+    """Yield the throughput of each stage with users, and what its latencies mean."""
+    for stage in stages:
+        yield markdown(
+            "With {}, the service gave {:rate} successful responses per second.{}",
+            *(levels(stage), stage.actual_rps, _losses(stage)),
+        )
+        if not stage.slices and stage.duration_ms.p95 is not None:
+            yield markdown("The p95 duration was {:ms} ms.", stage.duration_ms.p95)
+        yield from crossings(stage)
+    if stages:
+        yield markdown(
+            "Each user waits for a response before it sends the next request (closed model). The latencies "
+            "are those of waiting users: while the service is slow, fewer requests are sent, so a stall "
+            "looks smaller than it is for clients that do not wait (coordinated omission)."
+        )
 
 
 def _ramp(stage: Stage) -> Markdown:
@@ -175,7 +194,7 @@ def _by_request(stages: Sequence[Stage]) -> Markdown:
     mixes = [stage for stage in believed(stages) if len(stage.parts) > 1]
     if not mixes:
         return EMPTY
-    stage = max(mixes, key=lambda stage: stage.target_rps)
+    stage = max(mixes, key=lambda stage: stage.rate)
     return join(" ", filter(None, [_slowest(stage), _lossiest(stage)]))
 
 

@@ -75,7 +75,7 @@ def _long(configurations: Sequence[ConfigurationResults], cores: int | None) -> 
     ladders: dict[_Load, list[_Step]] = {}
     for configuration, stage in every_stage(configurations):
         if stage.achieved is not None and stage.repeat == 1:
-            load = _Load(stage.target_rps, configuration.load.connection)
+            load = _Load(stage.rate, configuration.load.connection)
             ladders.setdefault(load, []).append(_step(configuration, stage, cores))
     return {load: steps for load, steps in ladders.items() if len(steps) >= _LEAST}
 

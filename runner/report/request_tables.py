@@ -9,7 +9,7 @@ from runner.core.metrics import METRICS
 from runner.core.results import LoadSummary, Stage
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
-from runner.report.tables import counts, failure_kinds, metric_row
+from runner.report.tables import counts, failure_kinds, metric_row, target_rps
 
 _RATES: Final = ("actual_rps", "achieved", "errors")
 _LATENCIES: Final = ("duration.p50", "duration.p95", "duration.p99", "response_time.p95")
@@ -32,7 +32,9 @@ def mix(load: LoadSummary) -> Markdown:
 
 def share(stage: Stage, part: Stage) -> float | None:
     """Return the share of a stage's requests that one request has."""
-    return part.target_rps / stage.target_rps if stage.target_rps else None
+    if stage.target_rps:
+        return part.rate / stage.target_rps
+    return part.requests.scheduled / stage.requests.scheduled if stage.requests.scheduled else None
 
 
 def results_by_request(stages: Sequence[Stage]) -> Markdown:
@@ -41,7 +43,7 @@ def results_by_request(stages: Sequence[Stage]) -> Markdown:
         return EMPTY
     columns = [*map(metric_row, _RATES), *map(_latency, _LATENCIES)]
     rows = [
-        [stage.title, name, number_format.share(share(stage, part)), number_format.rate(part.target_rps)]
+        [stage.title, name, number_format.share(share(stage, part)), target_rps(part)]
         + [cell(part) for _, cell in columns]
         for stage in stages
         for name, part in _rows(stage)

@@ -52,7 +52,12 @@ def _addresses(topology: SystemDescription) -> Markdown:
 
 def _loaded(configuration: ConfigurationResults) -> Markdown:
     stages = configuration.stages
-    rates = listed(levels(stage).removesuffix(" RPS") for stage in stages if stage.repeat == 1)
+    offered = [levels(stage) for stage in stages if stage.repeat == 1]
+    if all(stage.users is None for stage in stages):
+        offered = [f"at {number_format.listed([one.removesuffix(' RPS') for one in offered])} RPS"]
+    elif all(stage.users is not None for stage in stages):
+        offered = [f"with {number_format.listed(offered)}"]
+    rates = listed(offered)
     windows = dict.fromkeys(stage.window_s for stage in stages)
     lengths = listed(map(number_format.seconds, windows))
     times = markdown("{} each", lengths) if len(stages) > 1 and len(windows) == 1 else lengths
@@ -60,7 +65,7 @@ def _loaded(configuration: ConfigurationResults) -> Markdown:
     closed = sum(stage.connections.closed_by_server for stage in stages if stage.connections)
     sent = sum(stage.requests.sent for stage in stages if stage.connections)
     note = ", which the server closed after most responses" if sent and 2 * closed >= sent else ""
-    return markdown("loaded at {} RPS for {} with {}{}", rates, times, kind, note)
+    return markdown("loaded {} for {} with {}{}", rates, times, kind, note)
 
 
 def connections(word: str) -> str:

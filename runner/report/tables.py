@@ -42,7 +42,8 @@ def details(stages: Sequence[Stage]) -> Markdown:
 
 def _groups(stages: Sequence[Stage]) -> Iterator[list[_Row]]:
     target: _Row = ("Target RPS", target_rps)
-    yield [target, *map(metric_row, ("actual_rps", "achieved", "errors"))]
+    users: list[_Row] = [("Users", users_of)] if any(stage.users is not None for stage in stages) else []
+    yield [target, *users, *map(metric_row, ("actual_rps", "achieved", "errors"))]
     yield [metric_row(path) for path in _CPU]
     latencies = [metric_row(path) for path in _DURATIONS]
     if any(stage.calibration for stage in stages):
@@ -102,8 +103,15 @@ def _actual(stage: Stage) -> str:
     return _bold(shown) if stage.achieved is not None and stage.achieved < _MISSED else shown
 
 
+def users_of(stage: Stage) -> str:
+    """Return the number of users; of a ramp, both ends."""
+    return NOT_APPLICABLE if stage.users is None else metric_text.levels(stage).removesuffix(" users")
+
+
 def target_rps(stage: Stage) -> str:
-    """Return the offered rate; of a ramp, both ends."""
+    """Return the offered rate; of a ramp, both ends; users have none."""
+    if stage.users is not None:
+        return NOT_APPLICABLE
     if stage.ramp is None:
         return number_format.rate(stage.target_rps)
     return f"{number_format.rate(stage.ramp.begin)} to {number_format.rate(stage.ramp.to)}"

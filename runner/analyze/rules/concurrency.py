@@ -43,7 +43,9 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
             f"{known.in_flight:,.0f} requests were counted in flight, but by Little's law the responses "
             f"account for {known.expected:,.0f}"
         )
-    if not (stage.requests.dropped or stage.requests.failures.get("timeout") or _grew(stage)):
+    if stage.users is None and not (
+        stage.requests.dropped or stage.requests.failures.get("timeout") or _grew(stage)
+    ):
         return _ruled_out("the number of requests in flight did not grow")
     return Match(
         Finding(
@@ -113,7 +115,8 @@ def little(stage: Stage) -> Little | None:
     L = λW (Little, "A Proof for the Queuing Formula: L = λW", 1961).
     """
     window = [second for second in stage.timeseries if second.t_s > 0]
-    mean_ms = stage.response_time_ms.mean
+    # users have no response time, and send when the response to their last request is there
+    mean_ms = stage.response_time_ms.mean if stage.users is None else stage.duration_ms.mean
     if len(window) < 2 or not mean_ms or not stage.actual_rps:
         return None
     counted = statistics.fmean(second.in_flight for second in window)

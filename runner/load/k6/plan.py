@@ -115,7 +115,7 @@ def plan_of(order: LoadOrder) -> Plan:
     max_vus = order.load.max_in_flight
     ready = max(_MIN_READY_VUS, math.ceil(order.stage.highest_rps * _READY_FOR_S))
     return Plan(
-        rps=order.stage.target_rps,
+        rps=order.stage.target_rps or 0.0,
         warmup_s=order.stage.warmup,
         window_s=order.stage.duration,
         timeout_s=order.load.timeout,

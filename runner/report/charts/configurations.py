@@ -45,7 +45,7 @@ def _at_highest_rate(stages: Sequence[MeasuredStage]) -> list[MeasuredStage]:
     best: dict[str, MeasuredStage] = {}
     for measured in stages:
         known = best.setdefault(measured.configuration, measured)
-        if measured.stage.target_rps > known.stage.target_rps:
+        if measured.stage.rate > known.stage.rate:
             best[measured.configuration] = measured
     return list(best.values())
 

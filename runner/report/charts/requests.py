@@ -69,7 +69,7 @@ def requests(results: Results) -> Chart | None:
 
 def _highest_rates(stages: Sequence[MeasuredStage]) -> list[MeasuredStage]:
     """Return the stages with the highest rates, in their own order; there is a colour for each."""
-    by_rate = sorted(range(len(stages)), key=lambda at: -stages[at].stage.target_rps)
+    by_rate = sorted(range(len(stages)), key=lambda at: -stages[at].stage.rate)
     return [stages[at] for at in sorted(by_rate[:_MAX_STAGES])]
 
 

@@ -23,7 +23,8 @@ def latency(results: Results) -> Chart | None:
     times = [
         (measured, name, ms)
         for measured in measured_stages(results)
-        if measured.stage.level_ramp is None  # its slices have a chart of their own
+        if measured.stage.level_ramp is None
+        and measured.stage.users is None  # its slices have a chart of their own
         for name in _PERCENTILES
         if (ms := getattr(measured.stage.response_time_ms, name))
     ]
@@ -100,7 +101,7 @@ def _throughput_title(results: Results, stages: Sequence[MeasuredStage]) -> str:
         return _title_without_rate(stages)
     short = [measured for measured in rated if missed([measured.stage])]
     if not short:
-        highest = number_format.rate(max(measured.stage.target_rps for measured in rated))
+        highest = number_format.rate(max(measured.stage.rate for measured in rated))
         which = "valid stage" if _has_invalid(results) else "offered rate"
         return f"Every {which} was achieved, up to {highest} RPS"
     worst = min(short, key=lambda measured: measured.stage.achieved or 0.0)
@@ -112,7 +113,11 @@ def _throughput_title(results: Results, stages: Sequence[MeasuredStage]) -> str:
 
 
 def _title_without_rate(stages: Sequence[MeasuredStage]) -> str:
-    """Return what the worst ramp achieved; of closed users, only what is drawn."""
+    """Return what the worst ramp achieved; of users, the highest throughput."""
+    if all(stage.users is not None for _, stage in stages):
+        best = max(stages, key=lambda measured: measured.stage.actual_rps or 0.0)
+        highest = number_format.rate(best.stage.actual_rps)
+        return f"The highest throughput was {highest} RPS, with {best.stage.name}"
     achieved = [measured.stage.achieved for measured in stages if measured.stage.achieved is not None]
     if not achieved:
         return "Requests per second by stage"
