@@ -186,7 +186,10 @@ def _moment(second: LoadSecond, observed: ObservedFacts) -> Moment:
 
 
 def _p95(second: LoadSecond) -> float | None:
-    """Return the p95 response time of the requests that ended in a second, with users the p95 duration; None where it is not finite."""
+    """Return the p95 response time of the requests that ended in a second; None where it is not finite.
+
+    Users have no response time: theirs is the p95 duration.
+    """
     lost = sum(second.failures.values()) + second.dropped
     times = second.response_time if second.response_time.counts else second.duration
     return rounded(percentiles_of_all(times, lost, [95])[0]) if times.counts else None

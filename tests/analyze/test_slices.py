@@ -50,7 +50,7 @@ def test_every_request_is_in_one_slice_at_the_level_of_its_time(facts):
 
 
 def whole(facts):
-    values = measured(facts, Offer(200.0, 20.0, 0.0, RAMP))
+    values = measured(facts, Offer(200.0, 20.0, 0.0, RAMP, None))
     fields = {name: getattr(values, name) for name in values.__struct_fields__}
     return stage(**fields, ramp=RAMP, slices=slices(facts, RAMP, 20.0))
 
