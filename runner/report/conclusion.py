@@ -273,10 +273,10 @@ def _open_question(configurations: Sequence[ConfigurationResults]) -> Markdown:
 
 def _where(stage: Stage, configuration: ConfigurationResults) -> Markdown:
     """Return where a stage was missed; its rate may be lower than one that the configuration sustained."""
-    highest = max((good.target_rps for good in sustained(configuration.stages)), default=0.0)
-    if stage.target_rps > highest:
+    highest = max((good.rate for good in sustained(configuration.stages)), default=0.0)
+    if stage.rate > highest:
         return _ABOVE
-    return markdown("In another stage, at {:rate} RPS", stage.target_rps)
+    return markdown("In another stage, at {:rate} RPS", stage.rate)
 
 
 def _limit(stage: Stage) -> Markdown:

@@ -97,7 +97,7 @@ def _throughput(stages: Sequence[Stage]) -> Markdown:
     sentences = [_shortfall(stage) for stage in short]
     if good:
         which = "offered rates up to" if short else "every offered rate, up to"
-        if short and short[0].target_rps <= good[-1].target_rps:  # it is not the rate that decides
+        if short and short[0].rate <= good[-1].rate:  # it is not the rate that decides
             which = f"{len(good)} of {len(stages)} stages, the highest at"
         which = "the offered rate of" if len(stages) == 1 else which
         sentences.insert(0, markdown("The service kept up with {} {:rate} RPS.", which, good[-1].target_rps))

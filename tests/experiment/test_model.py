@@ -194,3 +194,34 @@ def test_a_message_shows_the_line_and_the_value() -> None:
         "  10 |   - {rps: fast, duration: 10s}\n"
         "     |           ^^^^"
     )
+
+
+@pytest.mark.parametrize(
+    ("stage", "path", "message"),
+    [
+        ("{rps: {from: 5, to: 5}, duration: 9s}", "stages[0].rps.to", "should differ from 'from'"),
+        ("{rps: {from: 0, to: 5}, duration: 9s, warmup: 1s}", "stages[0].warmup", "has no warm-up"),
+        ("{rps: {from: 1, to: 5}, duration: 1s}", "stages[0].duration", "at least 2s for a ramp"),
+        ("{rps: {from: -1, to: 5}, duration: 9s}", "stages[0].rps.from", "at least 0"),
+        ("{rps: 5, users: 5, duration: 9s}", "stages[0].users", "either rps or users"),
+        ("{duration: 9s}", "stages[0]", "needs rps or users"),
+        ("{users: 0, duration: 9s}", "stages[0].users", "at least 1"),
+        ("{users: 2001, duration: 9s}", "stages[0].users", "max_in_flight of at least 2,001"),
+        (
+            "{users: 5, duration: 9s, thresholds: [achieved > 9%]}",
+            "stages[0].thresholds[0]",
+            "does not exist",
+        ),
+    ],
+)
+def test_a_level_that_cannot_be_offered_is_refused_where_it_is(stage, path, message):
+    text = f"""
+version: 1
+name: levels
+topology: {{kind: external, url: "http://127.0.0.1:9"}}
+stages: [{stage}]
+"""
+    problem = sole(text)
+
+    assert f"{path}: " in problem
+    assert message in problem

@@ -1,0 +1,62 @@
+"""Ramps and closed users, as a user runs them."""
+
+import csv
+import json
+
+import pytest
+
+
+def stage_of(cli):
+    return json.loads((cli.folder / "run" / "results.json").read_text())["configurations"][0]["stages"][0]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_ramp_sends_exactly_the_integral_of_its_rate_and_reports_each_slice(cli, workers):
+    spec = cli.write(
+        load={"request": {"path": "/"}, "timeout": "5s", "workers": workers},
+        stages=[{"rps": {"from": 10, "to": 90}, "duration": "4s", "warmup": "1s"}],
+        thresholds=["duration.p95 < 1us", "errors < 50%"],
+    )
+
+    done = cli("execute", spec, "--out", "run")
+
+    stage = stage_of(cli)
+    assert done.returncode == 99, done.stderr
+    assert stage["name"] == "10 to 90 RPS"
+    assert (stage["target_rps"], stage["ramp"]) == (50, {"from": 10, "to": 90})
+    assert stage["requests"]["scheduled"] == 200
+    assert [part["due"] for part in stage["slices"]] == [20, 40, 60, 80]
+    assert sum(part["requests"]["scheduled"] for part in stage["slices"]) == 200
+    failed, passed = stage["thresholds"]
+    assert (failed["ok"], failed["level"]) == (False, 20)
+    assert passed["ok"]
+    report = (cli.folder / "run" / "report.md").read_text()
+    assert "The p95 duration passed 0.001 ms at 20 RPS" in report
+    assert "at 20 RPS" in done.stderr
+
+
+@pytest.mark.parametrize(("users", "name"), [(5, "5 users"), ({"from": 1, "to": 4}, "1 to 4 users")])
+def test_users_have_a_throughput_and_no_response_time(cli, users, name):
+    spec = cli.write(
+        stages=[{"users": users, "duration": "2s"}],
+        load={"requests": [{"name": "a", "path": "/"}, {"name": "b", "path": "/", "weight": 3}]},
+    )
+
+    done = cli("execute", spec, "--out", "run")
+
+    stage = stage_of(cli)
+    assert done.returncode == 0, done.stderr
+    assert stage["name"] == name
+    assert (stage["target_rps"], stage["achieved"]) == (None, None)
+    assert stage["users"] == users
+    assert stage["response_time_ms"]["p95"] is stage["dispatch_delay_ms"]["p95"] is None
+    assert stage["actual_rps"] > 10
+    assert stage["duration_ms"]["p95"] > 0
+    assert len(stage.get("slices", [])) == (0 if isinstance(users, int) else 2)
+    parts = {name: part["requests"]["scheduled"] for name, part in stage["parts"].items()}
+    assert sum(parts.values()) == stage["requests"]["scheduled"]
+    assert parts["b"] > parts["a"] > 0
+    assert "waiting users" in (cli.folder / "run" / "report.md").read_text()
+    made = cli("report", "run", "--format", "csv")
+    rows = list(csv.DictReader(made.stdout.splitlines()))
+    assert {row["achieved"] for row in rows} == {""}
