@@ -17,6 +17,8 @@ from runner.core.units import Bytes, Seconds
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_ENDED: Final = (b"Z", b"X")
+_STATE = 2
 _PARENT, _REAPED_USER, _REAPED_SYSTEM, _START = 3, 15, 16, 21
 _SIGCHLD_BIT: Final = 1 << 16
 
@@ -53,6 +55,12 @@ def start_ticks(pid: int) -> int | None:
     """Return when a process started, in clock ticks since boot; None if there is no such process."""
     fields = _stat(pid)
     return int(fields[_START]) if fields else None
+
+
+def has_ended(pid: int) -> bool:
+    """Return whether there is no such process, or only a zombie, which is in no control group any more."""
+    fields = _stat(pid)
+    return fields is None or fields[_STATE] in _ENDED
 
 
 def cpu_seconds(pid: int) -> Seconds | None:

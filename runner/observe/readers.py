@@ -20,6 +20,7 @@ from runner.observe.cgroups import (
     group_pids,
     shares_group_with_runner,
 )
+from runner.observe.escapes import Escapes
 from runner.observe.processes import cpu_seconds, resident_bytes, start_ticks
 from runner.observe.trees import TreeTimes, supervisor_of, tree_members
 
@@ -90,17 +91,20 @@ class GroupReader:
         group: The group.
         supervisor: A member that only inherits orphans, whose memory is not the subject's.
         is_container: Its memory is the group's own; else that of its processes.
+        escapes: The processes of its tree that left it.
     """
 
     group: ControlGroup
     supervisor: int | None
+    escapes: Escapes
     is_container: bool = True
 
     def read(self) -> Reading:
         """Return the group's own counters, and the memory of its processes where no controller counts it."""
         memory = self.group.memory_bytes() if self.is_container else None
+        used = self.group.cpu_seconds()
         return Reading(
-            self.group.cpu_seconds(),
+            None if used is None else used + self.escapes.cpu_seconds(),
             self._resident_bytes() if memory is None else memory,
             self.group.throttling(),
         )
@@ -111,8 +115,10 @@ class GroupReader:
         return sum(sizes) if sizes else None
 
     def uncounted(self) -> tuple[str, ...]:
-        """Return nothing: a group counts everything."""
-        return ()
+        """Return the processes that left the group: a second of theirs may be missing, and their children."""
+        return tuple(
+            f"all of {title}, which left the control group of its parent" for title in self.escapes.titles()
+        )
 
 
 @dataclass(slots=True)
@@ -160,7 +166,7 @@ def _group_reader(pid: int) -> Reader:
     group = control_group_of(pid)
     if group is None or shares_group_with_runner(group):
         return TreeReader(pid)
-    return GroupReader(group, supervisor_of(pid))
+    return GroupReader(group, supervisor_of(pid), Escapes(pid, group))
 
 
 def _tree_reader(pid: int) -> Reader:
@@ -170,7 +176,7 @@ def _tree_reader(pid: int) -> Reader:
         return TreeReader(pid)
     if pid not in group_pids(group) or _has_strangers(group, pid):
         return TreeReader(pid)
-    return GroupReader(group, supervisor_of(pid), is_container=False)
+    return GroupReader(group, supervisor_of(pid), Escapes(pid, group), is_container=False)
 
 
 def _has_strangers(group: ControlGroup, pid: int) -> bool:

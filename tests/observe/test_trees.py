@@ -180,6 +180,33 @@ def test_a_control_group_counts_every_process_within_a_tenth(own_group, way, kin
         assert reader.uncounted() == ()
 
 
+ESCAPE = """
+def escape(seconds, group):
+    open(group + "/cgroup.procs", "w").write("0")
+    time.sleep(1.3)  # it is found within a second
+    burn(seconds)
+"""
+
+
+@pytest.mark.parametrize("way", ["child", "twice forked", "root"])
+def test_a_process_that_leaves_the_control_group_is_counted_and_named(own_group, way, monkeypatch):
+    outside = str(own_group.parent)
+    code = {
+        "child": f"fork(escape, 0.5, {outside!r})\nwait_for_all()\n",
+        "twice forked": f"daemonize(escape, 0.5, {outside!r})\nwait_for_all()\n",
+        "root": f"escape(0.5, {outside!r})\n",
+    }[way]
+    with program(ESCAPE + code, own_group, supervised=True) as (process, pid):
+        reader = reader_for(Subject("app", Role.APP, "tree", pid, start_ticks(pid)))
+
+        assert isinstance(reader, GroupReader)
+        assert measured(reader, process) == pytest.approx(0.5, rel=0.2)
+        (phrase,) = reader.uncounted()
+
+    assert phrase.startswith("all of python (process ")
+    assert phrase.endswith("), which left the control group of its parent")
+
+
 def test_the_memory_of_a_supervisor_in_the_group_is_not_the_subjects(own_group):
     with program("", own_group, supervised=True) as (process, pid):
         reader = reader_for(Subject("app", Role.APP, "tree", pid, start_ticks(pid)))
