@@ -24,6 +24,7 @@ from tests.stack.conftest import eventually, python
 from tests.stack.test_watchdog import ROOT, watchdogs
 
 HIERARCHIES = {"version 2": "", "version 1": "cpuacct"}
+DELEGABLE = ("/sys/fs/cgroup/unified", "/sys/fs/cgroup")
 
 FORKS_TWICE = """
 def burn(seconds):
@@ -210,3 +211,41 @@ def test_a_group_is_removed_although_its_last_member_ends_only_now(run_id, hiera
         remove_group(group.parent)
 
     assert not group.parent.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can delegate a group and become another user")
+@pytest.mark.parametrize("delegated", [True, False])
+def test_a_user_has_control_groups_where_root_delegated_one(run_id, delegated):
+    """As cgroups(7) describes it: the user owns the folder, and the files in it that move processes."""
+    root = next(Path(place) for place in DELEGABLE if (Path(place) / "cgroup.procs").exists())
+    whole = root / f"delegated-{run_id}"
+    whole.mkdir()
+    if delegated:
+        for place in (whole, whole / "cgroup.procs", whole / "cgroup.subtree_control", whole / "tasks"):
+            if place.exists():
+                os.chown(place, 65534, 65534)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            (whole / "cgroup.procs").write_text("0")
+            os.setgroups([])
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+            group = create_group(run_id, "app")
+            if group:
+                (group / "cgroup.procs").write_text("0")
+            seen = f"{group} {group is not None and os.getpid() in members(group)}"
+            os.write(writer, seen.encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        seen = pipe.read()
+    os.waitpid(child, 0)
+    remove_group(whole)
+
+    folder = whole / f"loadproof-{run_id}" / "app"
+    assert (seen == f"{folder} True") is delegated
+    assert str(whole) in seen or not delegated
+    assert not whole.exists()
