@@ -37,7 +37,7 @@ def _evaluate(threshold: Threshold, stage: Stage) -> ThresholdResult:
     measured = stage.parts.get(threshold.request) if threshold.request else stage
     if measured is None:
         return ThresholdResult(threshold.expr, ok=False, value=None, request=request)
-    if measured.slices and metric.per_slice:
+    if metric.per_slice and metric.is_known_in(measured.slices):
         return _over_slices(threshold, metric, measured.slices)
     if why := metric.unbounded(measured):
         return ThresholdResult(threshold.expr, _holds(threshold, math.inf), None, why, request)

@@ -7,7 +7,7 @@ metric is a line here and the place that measures it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -80,6 +80,10 @@ class Metric(NamedTuple):
     per_request: bool = True
     per_slice: bool = False
     needs_schedule: bool = False
+
+    def is_known_in(self, parts: Iterable[Measured]) -> bool:
+        """Return whether one of some slices measured it; k6 reports no latency by slice."""
+        return any(self.read(part) is not None or self.unbounded(part) for part in parts)
 
     @property
     def phrase(self) -> str:

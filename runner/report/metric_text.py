@@ -49,7 +49,7 @@ def cell(metric: Metric, stage: Stage) -> str:
 
 def is_in_slices(metric: Metric, stage: Stage) -> bool:
     """Return whether a metric of a ramp is shown in its slices only."""
-    return bool(stage.slices) and metric.dimension is Dimension.TIME
+    return metric.dimension is Dimension.TIME and metric.is_known_in(stage.slices)
 
 
 def brief_cell(metric: Metric, stage: Stage) -> str:

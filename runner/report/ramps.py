@@ -79,4 +79,4 @@ def _slices(stage: Stage) -> Markdown:
 
 def _is_known(stage: Stage, path: str) -> bool:
     metric = METRICS[path]
-    return any(metric.read(part) is not None or metric.unbounded(part) for part in stage.slices)
+    return metric.is_known_in(stage.slices)

@@ -72,7 +72,7 @@ def _row(stage: Stage) -> dict[str, str]:
 
 def _short(path: str, stage: Stage) -> str:
     metric = METRICS[path]
-    if stage.slices and metric.per_slice:
+    if metric.per_slice and metric.is_known_in(stage.slices):
         ends = (_short(path, stage.slice(0)), _short(path, stage.slice(len(stage.slices) - 1)))
         return " … ".join(ends)
     if metric.unbounded(stage) is Unbounded.LOST:

@@ -43,6 +43,12 @@ _MIX: Final = (
 )
 
 
+_RAMP: Final = (
+    "k6 reports no latency by second, so latencies, and thresholds on them, are those of the whole ramp; "
+    "engine builtin has them in each slice"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How k6 ended.
@@ -135,6 +141,8 @@ def _notes(plan: Plan, ending: Ending) -> list[str]:
     notes = []
     if plan.mix.names:
         notes.append(_MIX)
+    if plan.ramp:
+        notes.append(_RAMP)
     if plan.ready_vus < plan.max_vus:
         notes.append(
             f"k6 began with {plan.ready_vus:,} virtual users and could add up to max_in_flight = "
