@@ -7,8 +7,8 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
@@ -52,16 +52,7 @@ def run_bounded(
         OSError: It cannot be started.
         DidNotFinish: It exceeded a bound.
     """
-    process = subprocess.Popen(
-        words,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    with process:
+    with _started(words, cwd, env) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         try:
@@ -72,12 +63,31 @@ def run_bounded(
             status = process.wait(max(0.0, until_s - time.monotonic()))
         except subprocess.TimeoutExpired:
             raise DidNotFinish(f"it did not finish within {within_s:g} s") from None
-        finally:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
     if time.monotonic() > until_s:  # a child of the program kept its output open
         raise DidNotFinish(f"it did not finish within {within_s:g} s")
     return Finished(status, bytes(stdout), bytes(stderr))
+
+
+@contextmanager
+def _started(
+    words: Sequence[str], cwd: Path | None, env: Mapping[str, str] | None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program in a process group of its own, which ends with the block."""
+    process = subprocess.Popen(
+        words,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _read(pipes: Sequence[IO[bytes]], until_s: Seconds, max_output: Bytes) -> list[bytearray]:

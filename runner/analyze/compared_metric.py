@@ -45,9 +45,7 @@ def compare_metric(
     basis = _basis(sides)
     relevant, none, mean = (margin, 1.0, geometric_mean) if metric.relative else (_RELEVANT_LOSS, 0.0, fmean)
     if basis is Basis.ASSUMED_NOISE:
-        by_chance = few or metric.is_percentile
-        sampling = _sampling_noise(metric, (*base, *head)) if by_chance else 0.0
-        interval = _assumed(metric, sides, (base, head), alpha, sampling)
+        interval = _assumed(metric, sides, (base, head), alpha, few=few)
     else:
         interval = (ratio if metric.relative else difference)(*sides, alpha=alpha)
     doubtful = _is_doubtful(metric, basis, (*base, *head))
@@ -92,10 +90,13 @@ def _assumed(
     values: Sequence[list[float]],
     sides: Sequence[Sequence[Stage]],
     alpha: float,
-    sampling: float,
+    *,
+    few: bool,
 ) -> Interval:
     """Return an interval with an assumed, deliberately large noise, for a side with a single run."""
     if metric.relative:
+        by_chance = few or metric.is_percentile
+        sampling = _sampling_noise(metric, [*sides[0], *sides[1]]) if by_chance else 0.0
         sigma = math.hypot(_noise_of_both(metric, sides), sampling)
         return ratio_of_single(*values, sigma=sigma, alpha=alpha)
     lost = [fmean(side) for side in values]

@@ -40,10 +40,7 @@ def reproduction(
 ) -> ReproductionResults:
     """Return how the results of a rerun differ from those of its archive.
 
-    The measurements decide: a run is reproduced if every stage that the archive measured was measured again,
-    no key metric is shown to differ although a change by a factor of two would have been, and the results of
-    every search overlap. If a metric of a suspect stage differs, or a stage has too little data to show a
-    change, the answer is unknown. A different verdict is listed and decides nothing.
+    The measurements decide; a different verdict is listed and decides nothing.
 
     Args:
         then: The archive's results.
@@ -74,6 +71,12 @@ def reproduction(
 
 
 def _verdict(results: ReproductionResults) -> ReproductionVerdict:
+    """Return whether the measurements are reproduced.
+
+    They are if every stage that the archive measured was measured again, no key metric is shown to differ
+    although a change by a factor of two would have been, and the results of every search overlap. If a metric
+    of a suspect stage differs, or a stage has too little data to show a change, the answer is unknown.
+    """
     searches = [search.verdict for search in results.searches]
     if results.where or not _SHOWN.isdisjoint(searches):
         return ReproductionVerdict.NOT_REPRODUCED

@@ -56,8 +56,7 @@ def _passes_search(trial: Trial, stage: Stage) -> bool:
 
 def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
     """Return the measurements, with the validity and verdict of a stage that was not run."""
-    configuration = trial.configuration
-    load = facts.load if facts else None
+    configuration, load = trial.configuration, facts.load if facts else None
     observed = (facts.observed if facts else None) or _NOTHING_OBSERVED
     offer, peak_s = _offer(trial, facts), configuration.metrics.peak_window
     whole = measured(load, offer, varies=bool(load and load.parts))
@@ -82,11 +81,11 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         counters=kernel_counters.readings(observed),
         unreadable=kernel_counters.unreadable(observed),
         timeseries=_timeseries(load, observed, offer.window_s),
-        clock=load.clock if load else None,
         calibration=stage_calibration(facts.calibration if facts else None),
+        clock=load.clock if load else None,
         workers=load.workers if load else None,
-        notes=(*(load.notes if load else ()), *observed.notes),
         connections=load.connections if load else None,
+        notes=(*(load.notes if load else ()), *observed.notes),
         parts=_parts(load, offer),
         samples=_samples(load.seconds if load else ()),
         app_output=facts.app_output if facts else (),

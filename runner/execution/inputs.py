@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,8 +52,14 @@ class RunInputs:
         }
         return Inputs(values, files, rows)
 
-    def check_unchanged(self, load: Load) -> None:
-        """Raise EnvironmentLacks if a file with rows of a load is no longer what it was."""
+    @contextmanager
+    def unchanged(self, load: Load) -> Iterator[None]:
+        """Raise EnvironmentLacks if a file with rows of a load is not, before or after, what it was."""
+        self._check_unchanged(load)
+        yield
+        self._check_unchanged(load)
+
+    def _check_unchanged(self, load: Load) -> None:
         for name, variable in load.variables.items():
             if variable.row_format and self.data[row_key(variable)].has_changed:
                 raise EnvironmentLacks(

@@ -103,20 +103,28 @@ async def run_trial(
         EnvironmentLacks: The engine cannot run here.
     """
     record = _Record(inputs)
-    load = trial.configuration.load
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_stack, stack, record, nursery.cancel_scope)
-            first = numbering(load, trial.earlier)
-            order = LoadOrder(stack.endpoint, load, trial.stage, keep, pool, inputs.of(load), first)
-            inputs.check_unchanged(load)
+            order = _order(trial, stack, inputs, pool, keep)
             await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
-            inputs.check_unchanged(load)
             record.app_output = await _output_after_errors(stack, record)
             nursery.cancel_scope.cancel()
         record.status = "failed" if record.events else "complete"
     finally:
         on_facts(_facts(trial, stack, record))
+
+
+def _order(
+    trial: Trial,
+    stack: Stack,
+    inputs: RunInputs,
+    pool: WorkerPool | None,
+    keep: Callable[[str, bytes], None] | None,
+) -> LoadOrder:
+    load = trial.configuration.load
+    first = numbering(load, trial.earlier)
+    return LoadOrder(stack.endpoint, load, trial.stage, keep, pool, inputs.of(load), first)
 
 
 async def _output_after_errors(stack: Stack, record: _Record) -> tuple[str, ...]:
@@ -152,27 +160,32 @@ async def _offer_and_watch(
     async def offer(task_status: trio.TaskStatus[LoadStarted]) -> None:
         record.load = await offer_load(on_spawn=guard.process, on_second=on_second, task_status=task_status)
 
-    async with trio.open_nursery() as nursery:
-        started: LoadStarted = await nursery.start(offer)
-        record.window = started.window
-        record.subjects = (*stack.subjects, *_own_subjects(started.pids))
-        record.counters = _counters(stack, record.subjects, started.window)
-        nursery.start_soon(record.counters.watch)
-        observed = await watch(
-            record.subjects,
-            started.window,
-            interval=trial.configuration.metrics.interval,
-            on_sample=on_sample,
-        )
-    record.observed = replace(
-        observed,
-        requests=record.counters.requests,
-        notes=(*observed.notes, *record.counters.notes),
-        counters=record.counters.readable,
-        unreadable=record.counters.unreadable,
-    )
+    with record.inputs.unchanged(trial.configuration.load):
+        async with trio.open_nursery() as nursery:
+            started: LoadStarted = await nursery.start(offer)
+            record.window = started.window
+            record.subjects = (*stack.subjects, *_own_subjects(started.pids))
+            record.counters = _counters(stack, record.subjects, started.window)
+            nursery.start_soon(record.counters.watch)
+            observed = await watch(
+                record.subjects,
+                started.window,
+                interval=trial.configuration.metrics.interval,
+                on_sample=on_sample,
+            )
+        record.observed = _with_counters(observed, record.counters)
     for pid in started.pids:
         guard.forget(pid)
+
+
+def _with_counters(observed: ObservedFacts, counters: Counters) -> ObservedFacts:
+    return replace(
+        observed,
+        requests=counters.requests,
+        notes=(*observed.notes, *counters.notes),
+        counters=counters.readable,
+        unreadable=counters.unreadable,
+    )
 
 
 def _counters(stack: Stack, subjects: tuple[Subject, ...], window: Window) -> Counters:
