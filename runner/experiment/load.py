@@ -17,6 +17,7 @@ from runner.experiment.model import MAX_CONFIGURATIONS, Experiment
 from runner.experiment.overlay import base, resolve
 from runner.experiment.overrides import apply
 from runner.experiment.problems import Fault, Refused, in_order, lines_of, specification_error
+from runner.experiment.repair import hidden_conflicts
 from runner.experiment.validation_errors import CROSS_FIELD, explain
 from runner.experiment.variables import ReadRows
 from runner.experiment.yaml.parser import parse
@@ -106,7 +107,8 @@ def _validate(
         return experiment, _base_faults(resolved, document, context)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        return None, [*explain(resolved, errors), *_base_faults(resolved, document, context)]
+        hidden = hidden_conflicts(plain(resolved), errors, context)
+        return None, [*explain(resolved, [*errors, *hidden]), *_base_faults(resolved, document, context)]
 
 
 def _base_faults(resolved: MapNode, document: MapNode, context: Mapping[str, Any]) -> list[Fault]:

@@ -49,7 +49,7 @@ def explain(tree: Node, errors: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
     """Yield a fault for each of pydantic's errors about the document."""
     for error in errors:
         kind, location = error["type"], list(error["loc"])
-        if kind in _IGNORED or (kind == "too_short" and error["input"]):  # only because entries are wrong
+        if follows_from_another(error):
             continue
         if kind == CONFLICT:
             yield from (_conflict(tree, location, conflict) for conflict in error["ctx"]["conflicts"])
@@ -59,6 +59,11 @@ def explain(tree: Node, errors: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
             yield _missing(tree, [*location, "kind"] if kind == "union_tag_not_found" else location)
         else:
             yield _wrong_value(tree, location, error)
+
+
+def follows_from_another(error: Mapping[str, Any]) -> bool:
+    """Return whether an error exists only because of another one, as that of a list without wrong entries."""
+    return error["type"] in _IGNORED or (error["type"] == "too_short" and bool(error["input"]))
 
 
 def _conflict(tree: Node, location: Sequence[str | int], conflict: Conflict) -> Fault:
@@ -80,7 +85,7 @@ def _unknown_key(tree: Node, location: Sequence[str | int]) -> Fault:
 def _missing(tree: Node, location: Sequence[str | int]) -> Fault:
     place = find(tree, location[:-1])
     key = str(location[-1])
-    model = _model_at(location[:-1])
+    model = model_at(location[:-1])
     field = model.model_fields.get(model.fields_by_key().get(key, key)) if model else None
     hint = f"such as {key}: {_flow(field.examples[0])}" if field and field.examples else ""
     return Fault(place.value, join(place.node.path, key), "is required", hint)
@@ -144,7 +149,7 @@ def _grouped(number: float) -> str:
     return f"{int(number) if number == int(number) else number:,}"
 
 
-def _model_at(location: Sequence[str | int]) -> type[SpecModel] | None:
+def model_at(location: Sequence[str | int]) -> type[SpecModel] | None:
     """Return the model at a location, None if there is none or several."""
     models: list[type[SpecModel]] = [Experiment]
     for step in location:
@@ -173,7 +178,7 @@ def _models_in(annotation: Any) -> list[type[SpecModel]]:
 
 
 def _known_keys(location: Sequence[str | int]) -> list[str]:
-    model = _model_at(location)
+    model = model_at(location)
     if model is Experiment:
         return [*Experiment.model_fields, *SHARED]
     return list(model.fields_by_key()) if model else []
