@@ -71,7 +71,7 @@ def _percentiles(values: Histogram, lost: int) -> tuple[dict[str, float | None],
     for statistic, ms in zip(_PERCENTILES, all_ms, strict=True):
         if math.isinf(ms):
             unbounded[statistic] = Unbounded.LOST
-        elif ms >= _RESOLVED_MS and (values.max_ms or 0.0) > _RESOLVED_MS:
+        elif ms >= _RESOLVED_MS and values.max_ms != _RESOLVED_MS:
             unbounded[statistic] = Unbounded.OUT_OF_RANGE
         found[statistic] = None if statistic in unbounded else ms
     return found, unbounded

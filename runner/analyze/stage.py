@@ -140,7 +140,7 @@ def _samples(seconds: Sequence[LoadSecond]) -> tuple[ResponseSample, ...]:
     for sample in (sample for second in seconds for sample in second.samples):
         status = sample.status if sample.failure == "bad_status" else 0
         samples.setdefault((sample.failure, status), sample)
-    return tuple(samples[key] for key in sorted(samples))
+    return tuple(samples[key].excerpt() for key in sorted(samples))
 
 
 def _by_role(shown: Sequence[Role], used: Mapping[Role, Usage | None]) -> dict[str, Usage | None]:

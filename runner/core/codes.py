@@ -45,7 +45,7 @@ class Unbounded(StrEnum):
     LOST = "lost"
     """It lies among requests that failed or were never sent."""
     OUT_OF_RANGE = "out-of-range"
-    """It is longer than a histogram resolves, 60 s."""
+    """It is longer than a histogram resolves: 1 h, or 60 s in runs of Loadproof 0.1.0."""
 
 
 class Confidence(StrEnum):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec.structs import replace
 
 from runner.core.codes import Role
 from runner.core.histogram import EMPTY, Histogram
@@ -160,8 +161,9 @@ class ObservedFacts(Struct, frozen=True, omit_defaults=True):
     unreadable: tuple[Unreadable, ...] = ()
 
 
-MAX_SAMPLE: Final = 1000
+MAX_SAMPLE: Final = 2048
 """Length of each text in a `ResponseSample`, at most."""
+_SHOWN_CHARACTERS: Final = 200
 _ShortText: TypeAlias = Annotated[str, Meta(max_length=MAX_SAMPLE)]
 
 
@@ -182,6 +184,11 @@ class ResponseSample(Struct, frozen=True, omit_defaults=True):
     status: Annotated[int, Meta(ge=0, le=999)] = 0
     headers: tuple[tuple[_ShortText, _ShortText], ...] = ()
     body: _ShortText = ""
+
+    def excerpt(self) -> ResponseSample:
+        """Return the part of it that is shown; the journal keeps the rest."""
+        headers = tuple((name, value[:_SHOWN_CHARACTERS]) for name, value in self.headers)
+        return replace(self, headers=headers, body=self.body[:_SHOWN_CHARACTERS])
 
 
 class LoadSecond(Struct, frozen=True, omit_defaults=True):

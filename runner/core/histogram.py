@@ -1,6 +1,6 @@
 """Latency histograms of fixed relative error, mergeable without loss.
 
-The shape is Gil Tene's HdrHistogram with three significant digits over 1 µs to 60 s:
+The shape is Gil Tene's HdrHistogram with three significant digits over 1 µs to 1 h:
 2,048 buckets of 1 µs, then 1,024 buckets for every further doubling. Any two such
 histograms have the same buckets, so adding counts loses nothing.
 """
@@ -18,13 +18,16 @@ from typing import Final
 
 from runner.core.units import NS_PER_US, Microseconds, Milliseconds, Nanoseconds
 
-HIGHEST_US: Final = 60_000_000
-BUCKETS: Final = 17_408
+HIGHEST_US: Final = 3_600_000_000
+BUCKETS: Final = 23_552
+_HIGHEST_OF_0_1_US: Final = 60_000_000
+"""Of the histograms of Loadproof 0.1.0, which counted all longer values there."""
 _HALF_BITS: Final = 10
 _HALF: Final = 1 << _HALF_BITS
 _MAX_SMALL: Final = 0xFFFF
 _MAX_SHIFT: Final = 63
 
+_RANGES_US: Final = (HIGHEST_US, _HIGHEST_OF_0_1_US)
 _COOKIE_V2: Final = 0x1C849303 | 0x10
 _COOKIE_V2_COMPRESSED: Final = 0x1C849304 | 0x10
 _HEADER: Final = struct.Struct(">iiiiqqd")
@@ -32,7 +35,7 @@ _SIGNIFICANT_DIGITS: Final = 3
 
 
 def bucket(value_us: Microseconds) -> int:
-    """Return the bucket of a value; values above 60 s fall into the last one."""
+    """Return the bucket of a value; values above 1 h fall into the last one."""
     if value_us < 2 * _HALF:
         return max(value_us, 0)
     value_us = min(value_us, HIGHEST_US)
@@ -182,11 +185,13 @@ def decode(text: str, *, total_ns: Nanoseconds, max_ns: Nanoseconds) -> Histogra
     except (ValueError, struct.error, zlib.error) as error:
         raise ValueError(f"not an encoded histogram: {error}") from None
     shape = (cookie, inner, digits, lowest, highest)
-    if shape != (_COOKIE_V2_COMPRESSED, _COOKIE_V2, _SIGNIFICANT_DIGITS, 1, HIGHEST_US):
-        raise ValueError("not an HdrHistogram V2 of 3 digits over 1 µs to 60 s")
+    if shape[:4] != (_COOKIE_V2_COMPRESSED, _COOKIE_V2, _SIGNIFICANT_DIGITS, 1) or highest not in _RANGES_US:
+        raise ValueError("not an HdrHistogram V2 of 3 digits over 1 µs to 1 h")
     if not inflater.eof or len(plain) != _HEADER.size + size:
         raise ValueError("not an encoded histogram: it is cut off")
     counts = _counts(plain[_HEADER.size :])
+    if highest == _HIGHEST_OF_0_1_US and (beyond := counts.pop(bucket(highest), 0)):
+        counts[bucket(HIGHEST_US)] = beyond
     return Histogram(counts, total_ns, max_ns)
 
 

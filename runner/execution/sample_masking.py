@@ -6,14 +6,11 @@ Secrets are masked in the text as it was received, before anything of it is repl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from msgspec.structs import replace
 
-from runner.core.facts import LoadFacts, LoadSecond, ResponseSample
+from runner.core.facts import MAX_SAMPLE, LoadFacts, LoadSecond, ResponseSample
 from runner.core.masking import mask_secrets, without_escapes
-
-_SHOWN_CHARACTERS: Final = 200
 
 
 def with_masked_samples(load: LoadFacts, secrets: Mapping[str, str]) -> LoadFacts:
@@ -47,5 +44,5 @@ def _presentable(sample: ResponseSample, secrets: Mapping[str, str]) -> Response
 
 
 def _printable(text: str, secrets: Mapping[str, str]) -> str:
-    words = " ".join(without_escapes(mask_secrets(text, secrets)).split())[:_SHOWN_CHARACTERS]
+    words = " ".join(without_escapes(mask_secrets(text, secrets)).split())[:MAX_SAMPLE]
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)

@@ -64,7 +64,7 @@ class Load(SpecModel):
         description="At max_in_flight, drop = a due request is not sent and counts as dropped; queue = it "
         "waits, and its response time includes the wait.",
     )
-    timeout: Annotated[Seconds, Time(min_s=0.001, max_s=MINUTE)] = Field(
+    timeout: Annotated[Seconds, Time(min_s=0.001, max_s=30 * MINUTE)] = Field(
         10.0, description="Time limit for one request, including the connection set-up."
     )
     workers: Workers = Field(

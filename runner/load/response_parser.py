@@ -112,7 +112,8 @@ class Response:
         self._tolerant: TolerantParser | None = None
         self._head_only, self._keep = head_only, keep
         self._bodiless_bytes, self._framed, self._unusual = 0, False, False
-        self._kept = self._fields = self.head = self.opening = b""
+        self._kept = bytearray()
+        self._fields = self.head = self.opening = b""
         self.body = bytearray()
         self.complete = self.keep_alive = self.until_close = False
         self.status = self.first_ns = self.last_ns = 0
@@ -155,11 +156,11 @@ class Response:
             tolerant = self._tolerant = TolerantParser(head_only=self._head_only, keep=self._keep)
             self.release()
             self._feed_tolerant(tolerant, memoryview(self._kept + data))
-            self._kept = b""
+            self._kept = bytearray()
         elif not self.status:
             self._kept += data
         else:
-            self._kept = b""
+            self._kept = bytearray()
 
     def _may_be_too_long(self, data: memoryview) -> bool:
         """Return whether it needs a closer look if the head, with interim responses, exceeds its limit."""
@@ -173,7 +174,7 @@ class Response:
         if not self._understands(data) and not self.complete:
             raise ProtocolFault(_NOT_IN_CHUNKS)
         if self._bodiless_bytes > MAX_HEAD_BYTES and not self.complete:
-            raise ProtocolFault("more than 64 KiB between two chunks or behind the last one")
+            raise ProtocolFault("more than 300 KiB between two chunks or behind the last one")
 
     def _understands(self, data: memoryview) -> bool:
         """Return whether httptools accepts the bytes."""
@@ -219,6 +220,9 @@ class Response:
             self.length, self._framed, self._unusual = None, False, self._unusual or status < 100
             self._fields = b""
             return
+        self._parser.set_dangerous_leniencies(
+            lenient_spaces_after_chunk_size=True, lenient_optional_cr_before_lf=True, lenient_headers=True
+        )  # from here on of trailers, whose lines may be folded
         self.status = status
         self.head = b"HTTP/1.1 %d\r\n%b\r\n" % (status, self._fields) if self._keep else b""
         self.keep_alive = self._parser.should_keep_alive()

@@ -12,8 +12,8 @@ import httptools
 
 from runner.core.facts import MAX_SAMPLE, ResponseSample
 
-OPENING_BYTES: Final = 2048
-"""How much of a response is kept until it is known whether it succeeded."""
+OPENING_BYTES: Final = 2 * MAX_SAMPLE
+"""How much of a response is kept until it is known whether it succeeded: a head and 2 KiB of its body."""
 MAX_STATUSES: Final = 32
 """How many status codes a worker counts one by one."""
 OTHER_STATUSES: Final = 0

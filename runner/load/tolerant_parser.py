@@ -13,8 +13,8 @@ from typing import Final
 
 MAX_KEPT: Final = 16 * 1024 * 1024
 """How much of a body is kept for its checks; a larger one fails them."""
-MAX_HEAD_BYTES: Final = 64 * 1024
-"""Of a head with the interim responses before it, and of all that stands between or behind chunks."""
+MAX_HEAD_BYTES: Final = 300 * 1024
+"""Of a head with the interim responses before it, as in curl, and of all that stands around chunks."""
 
 _BEGIN: Final = b"HTTP/1."
 
@@ -22,7 +22,7 @@ HEAD_END: Final = re.compile(rb"\n\r?\n")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([0-9]) +([1-9][0-9]{2})(?:[ \t][^\r\n]*)?\r?\n")
 _BEFORE_FIELDS: Final = re.compile(rb"\A(?:[ \t][^\n]*\n)+")
 _FOLD: Final = re.compile(rb"\r?\n[ \t]+")
-_FIELDS: Final = re.compile(rb"(?:[^\x00-\x20:\x7f]++[ \t]*+:[^\x00\r\n]*+\r?\n)*+\r?\n")
+_FIELDS: Final = re.compile(rb"(?:[^\x00-\x20:\x7f][^\x00-\x08\x0a-\x1f:\x7f]*+:[^\x00\r\n]*+\r?\n)*+\r?\n")
 _FRAMING: Final = re.compile(
     rb"^(connection|content-length|transfer-encoding)[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE
 )
@@ -111,7 +111,7 @@ class TolerantParser:
         used = ends.end() if ends else len(line)
         self._head_bytes += used - before
         if self._head_bytes > MAX_HEAD_BYTES:
-            raise ProtocolFault("a head of more than 64 KiB")
+            raise ProtocolFault("a head of more than 300 KiB")
         if ends:
             head = bytes(line[skipped:used])
             line.clear()
@@ -169,7 +169,7 @@ class TolerantParser:
         end = newline.end() if newline else len(data)
         self._between += end - at
         if self._between > MAX_HEAD_BYTES:
-            raise ProtocolFault("more than 64 KiB between two chunks or behind the last one")
+            raise ProtocolFault("more than 300 KiB between two chunks or behind the last one")
         self._line += data[at:end]
         if newline:
             line = bytes(self._line)

@@ -12,7 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core import histogram
-from runner.core.histogram import BUCKETS, HIGHEST_US, Histogram, bucket, decode, highest_us, lowest_us, merge
+from runner.core.histogram import (
+    BUCKETS,
+    HIGHEST_US,
+    Histogram,
+    _zigzag_leb128,
+    bucket,
+    decode,
+    highest_us,
+    lowest_us,
+    merge,
+    of,
+)
 
 latencies_ns = st.lists(st.integers(0, HIGHEST_US * 1000), max_size=60)
 
@@ -95,6 +106,22 @@ def encoded(payload: bytes) -> str:
 @pytest.mark.parametrize("longest", [b"\xfe" + b"\xff" * 8 + b"\x01", b"\x80" * 8 + b"\x01"])
 def test_numbers_of_64_bits_are_read(longest):
     assert decode(encoded(longest), total_ns=0, max_ns=0).count >= 2**55
+
+
+def test_what_an_older_histogram_counted_as_longer_than_60_s_stays_beyond_the_range():
+    index = bucket(60_000_000)
+    payload = bytes(_zigzag_leb128([-index, 3]))
+    header = struct.pack(">iiiiqqd", 0x1C849313, len(payload), 0, 3, 1, 60_000_000, 1.0)
+    packed = zlib.compress(header + payload)
+    text = base64.b64encode(struct.pack(">ii", 0x1C849314, len(packed)) + packed).decode()
+
+    assert decode(text, total_ns=1, max_ns=1).counts == {bucket(HIGHEST_US): 3}
+
+
+def test_minutes_are_told_apart():
+    assert decode(of([90 * 10**9, 1800 * 10**9]).encode(), total_ns=0, max_ns=1800 * 10**9).percentile_ms(
+        50
+    ) == pytest.approx(90_000, rel=0.001)
 
 
 @pytest.mark.parametrize("digits", [10, 9 * BUCKETS - 1])

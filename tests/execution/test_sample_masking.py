@@ -31,13 +31,19 @@ def shown(text: str) -> str:
         ("\x1b[31mred\x1b[0m", "red"),
         (f"token={SECRET};", "token=[TOKEN];"),
         (KEY, "[KEY]"),
-        ("x" * 195 + SECRET, "x" * 195 + "[TOKE"),
-        ("x" * 990 + SECRET[:10], "x" * 200),
-        ("y" * 300, "y" * 200),
+        ("x" * 2043 + SECRET, "x" * 2043 + "[TOKE"),
+        ("x" * 1990 + SECRET[:10], "x" * 1990 + "[TOKEN]"),
+        ("y" * 3000, "y" * 2048),
     ],
 )
 def test_a_sample_is_one_short_printable_line_without_secrets(received, expected):
     assert shown(received) == expected
+
+
+def test_what_is_shown_of_a_sample_is_an_excerpt():
+    sample = ResponseSample("bad_status", 500, (("location", "x" * 999),), "y" * 2048)
+
+    assert sample.excerpt() == ResponseSample("bad_status", 500, (("location", "x" * 200),), "y" * 200)
 
 
 def test_facts_without_samples_stay_as_they_are():
