@@ -198,3 +198,59 @@ async def test_new_connections_are_not_called_closed_by_the_server(run_load, way
         offered = await run_load(port, tls=way.tls, connection="new")
 
     assert offered.facts.connections == ConnectionCounts(opened=20, closed_by_server=0)
+
+
+def closes_within_the_head(client):
+    client.sendall(OK[:20])
+    closes(client)
+
+
+def resets_within_the_head(client):
+    client.sendall(OK[:20])
+    time.sleep(0.05)  # a reset discards what was not read yet
+    resets(client)
+
+
+def closes_within_the_body(client):
+    client.sendall(OK[:-2])
+    closes(client)
+
+
+def resets_within_the_body(client):
+    client.sendall(OK[:-2])
+    time.sleep(0.05)
+    resets(client)
+
+
+def stops_sending_within_the_body(client):
+    client.sendall(OK[:-2])
+    stops_sending(client)
+
+
+def goes_silent(client):
+    """Leave a connection of which only this side knows: nothing is sent, and nothing is closed."""
+    del client
+    time.sleep(2.5)
+
+
+@pytest.mark.parametrize(
+    ("end", "kind"),
+    [
+        (closes_within_the_head, "closed_early"),
+        (closes_within_the_body, "closed_early"),
+        (stops_sending_within_the_body, "closed_early"),
+        (resets_within_the_head, "reset"),
+        (resets_within_the_body, "reset"),
+        (goes_silent, "timeout"),
+    ],
+)
+async def test_a_response_that_breaks_off_is_one_failure_of_its_kind(run_load, way, end, kind):
+    received = []
+    with scripted(every_third(end, received), tls=way.server) as port:
+        offered = await run_load(port, tls=way.tls, rps=60, duration=1, max_in_flight=60, timeout=2.0)
+
+    lost = sum(number == 3 for number in received)
+    assert lost >= 5
+    assert len(received) == 60
+    assert offered.failures == {kind: lost}
+    assert not any("sent again" in note for note in offered.facts.notes)
