@@ -15,6 +15,7 @@ MAX_ROW: Bytes = BYTES_PER_MIB
 """The longest row."""
 
 csv.field_size_limit(MAX_ROW)
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def csv_fields(row: bytes, delimiter: str) -> list[str]:
@@ -23,6 +24,8 @@ def csv_fields(row: bytes, delimiter: str) -> list[str]:
     Raises:
         ValueError: It is not UTF-8, or Python's csv module refuses it.
     """
+    if b'"' not in row:
+        return row.decode().rstrip("\r\n").split(delimiter)
     try:
         return next(csv.reader([row.decode()], delimiter=delimiter), [])
     except csv.Error as error:
@@ -75,4 +78,4 @@ def text_of(value: Any) -> str:
 
 def json_of(value: Any) -> str:
     """Return a value as compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)

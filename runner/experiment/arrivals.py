@@ -19,6 +19,8 @@ Arrivals: TypeAlias = tuple[int, int]
 _DEVIATIONS: Final = 8
 """A Poisson number exceeds its mean by more standard deviations once in 10¹⁵ stages."""
 _ROUNDING: Final = 1e-6
+_USERS_PER_S: Final = 1_000_000
+"""How many numbers are set aside for each second in which users send as fast as responses come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,10 @@ NO_ARRIVALS: Final = Numbering()
 def arrivals(load: Load, stage: Stage) -> int:
     """Return how many arrivals a stage has, warm-up included; of random ones, at most so many.
 
-    A stage with users has none: how many requests they send depends on the service.
+    How many a stage with users has depends on the service: enough numbers are set aside.
     """
-    if stage.users is not None:
-        return 0
+    if stage.most_users:
+        return max(stage.most_users, math.ceil(stage.warmup + stage.duration) * _USERS_PER_S)
     area = stage.warmup_rps * stage.warmup + (stage.target_rps or 0.0) * stage.duration
     if load.arrivals == "poisson":
         return math.ceil(area + _DEVIATIONS * (math.sqrt(area) + 1))

@@ -9,10 +9,11 @@ from runner.core.template import Reference
 from runner.experiment.arrivals import of_stages, rows_used
 from runner.experiment.base_model import Conflict
 from runner.experiment.find import FindStage
+from runner.experiment.traffic import Stage
 from runner.experiment.variables import ReadRows, places, uses
 
 if TYPE_CHECKING:
-    from runner.experiment.traffic import Load, Stage
+    from runner.experiment.traffic import Load
     from runner.experiment.variable import Variable
 
 MORE_ROWS: Final = "add rows, send less, or use order: sequential, which begins again"
@@ -69,6 +70,8 @@ def _not_countable(load: Load, stages: Sequence[Stage | FindStage]) -> str:
     """Return why nobody can know before how many requests there will be; empty if it is known."""
     if any(isinstance(stage, FindStage) for stage in stages):
         return "a stage with 'find' decides while it runs how many requests it sends"
+    if any(isinstance(stage, Stage) and stage.most_users for stage in stages):
+        return "users send as many requests as they get responses"
     if load.cross_check:
         return "cross_check sends the same rows with both engines"
     return ""
