@@ -46,7 +46,8 @@ def not_judged(
     doubts = {(it.configuration, it.stage): it.why for it in suspect}
     for stage in stages:
         place = (stage.configuration, stage.stage)
-        if names := tuple(metric.name for metric in stage.metrics if not metric.judged):
+        names = tuple(metric.name for metric in stage.metrics if not metric.judged)
+        if names and not stage.request:  # the same holds for its requests
             yield NotJudged(*place, f"suspect: {doubts.get(place, '')}", names, request=stage.request)
         for metric in stage.without_value:
             if metric.base is not None:
