@@ -27,6 +27,8 @@ from infra.bench.compare import FULL, QUICK, Size, compare
 from infra.bench.counting import cost_of_counters
 from infra.bench.figures import offer_stage, truth_server
 from infra.bench.publish import chart, page, promises
+from infra.bench.traffic import traffic
+from infra.bench.traffic_page import traffic_promises
 from runner.core.codes import Role
 from runner.core.facts import Sample, Subject, Window
 from runner.load.exchange import Exchange
@@ -41,9 +43,9 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "reports" / "benchmarks"
 
 
-def comparison(size: Size, out: Path | None) -> Iterator[Row]:
+def comparison(size: Size, out: Path | None, before: Path | None) -> Iterator[Row]:
     """Every tool in one run; writes the results as JSON, page and chart if there is a folder for them."""
-    found = compare(size, lambda line: print(line, file=sys.stderr, flush=True))
+    found = compare(size, say, before)
     found |= {"machine": machine(), "cores": os.cpu_count(), "rounds": size.rounds}
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -51,6 +53,15 @@ def comparison(size: Size, out: Path | None) -> Iterator[Row]:
         (out / "README.md").write_text(page(found))
         (out / "cpu.svg").write_text(chart(found))
     yield from promises(found)
+
+
+def kinds_of_traffic(size: Size, before: Path | None) -> Iterator[Row]:
+    """Only what kinds of traffic cost; writes no files."""
+    yield from traffic_promises(traffic(size.rounds, say, before))
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def machine() -> str:
@@ -113,7 +124,7 @@ def timed(command: list[str]) -> float:
     return took_s
 
 
-COMPARISON = "comparison"
+COMPARISON, TRAFFIC = "comparison", "traffic"
 SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
     "cpu": cpu_accounting,
     "counters": cost_of_counters,
@@ -144,7 +155,11 @@ def main() -> None:
     options = arguments()
     where = move_into_own_namespace()
     out = options.out or (None if options.quick else FOLDER)
-    comparing = {COMPARISON: lambda: comparison(QUICK if options.quick else FULL, out)}
+    size = QUICK if options.quick else FULL
+    comparing = {
+        COMPARISON: lambda: comparison(size, out, options.before),
+        TRAFFIC: lambda: kinds_of_traffic(size, options.before),
+    }
     print(f"{machine()}, {where}\n")
     print("| figure | measured | wanted | |\n| --- | --- | --- | --- |")
     for name in options.section or [COMPARISON, *SECTIONS]:
@@ -153,14 +168,22 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    sections = (COMPARISON, *SECTIONS)
+    sections = (COMPARISON, TRAFFIC, *SECTIONS)
     parser = argparse.ArgumentParser(prog="python -m infra.bench", description=__doc__.splitlines()[0])
-    parser.add_argument("section", nargs="*", help=f"{', '.join(sections)}; all by default")
+    parser.add_argument(
+        "section", nargs="*", help=f"{', '.join(sections)}; all by default, where comparison includes traffic"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="compare in one round at one rate; write no files"
     )
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="write the comparison there, not to reports/benchmarks"
+    )
+    parser.add_argument(
+        "--before",
+        type=Path,
+        metavar="FOLDER",
+        help="a checkout with a .venv of an earlier version to measure too",
     )
     options = parser.parse_args()
     if unknown := [section for section in options.section if section not in sections]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,15 @@ from typing import Any
 from infra.bench.contenders import CONTENDERS, Contender, Job
 from infra.bench.figures import nginx, offer_stage, run_k6, truth_server
 from infra.bench.one import GREEDY
+from infra.bench.traffic import traffic
 from infra.bench.watched import LENGTH_S, Measured, run
+from runner.load.pacing import RampPacer
 
 RATES = (1000, 4000, 10_000)
 HELD = {False: (20_000, 30_000, 40_000, 50_000, 60_000, 80_000), True: (8000, 10_000, 12_000, 15_000, 17_000)}
+RAMP = (500, 1500, 6)
+"""Requests per second at its begin and end, and seconds: 1,000/s on average."""
+ROWS_MIB = 1024
 PEERS_HELD = {False: (5000, 10_000, 15_000, 20_000, 30_000), True: (3000, 5000, 8000, 10_000)}
 Say = Callable[[str], None]
 
@@ -38,17 +44,26 @@ FULL = Size(rounds=5, rates=RATES, held=True, truth_s=20)
 QUICK = Size(rounds=1, rates=(4000,), held=False, truth_s=10)
 
 
-def compare(size: Size, say: Say) -> dict[str, Any]:
-    """Everything `make bench` writes to reports/benchmarks, as JSON types."""
+def compare(size: Size, say: Say, before: Path | None = None) -> dict[str, Any]:
+    """Everything `make bench` writes to reports/benchmarks, as JSON types.
+
+    `before` is a checkout of an earlier version, to be measured beside this one.
+    """
     with nginx() as port, tempfile.TemporaryDirectory() as folder:
         found = {
             "cost": cost(size, port, Path(folder), say),
             "full_speed": full_speed(size, port, Path(folder), say),
             "held": held(port, Path(folder), say) if size.held else [],
             "memory_mib": memory(port, say),
+            "rows_memory": memory_with_rows(port, Path(folder), say),
             "workers": two_workers(port, say),
         }
-    return found | {"truth": truth(size.truth_s, say), "spacing": spacing(say)}
+    found |= {"traffic": traffic(size.rounds, say, before)}
+    return found | {
+        "truth": truth(size.truth_s, say),
+        "spacing": spacing(say),
+        "ramp_spacing": ramp_spacing(say),
+    }
 
 
 def cost(size: Size, port: int, folder: Path, say: Say) -> list[dict[str, Any]]:
@@ -141,6 +156,30 @@ def memory(port: int, say: Say) -> dict[str, float]:
     }
 
 
+def memory_with_rows(port: int, folder: Path, say: Say) -> dict[str, float]:
+    """Of one of two workers that take random rows from a large file: each is in a page of its own.
+
+    So is its place in the index; both are pages of files, which workers share.
+    """
+    say("memory of a worker with rows")
+    rows = folder / "rows.csv"
+    block = b"".join(b"%07d,%s\n" % (number, b"x" * 120) for number in range(8192))
+    with rows.open("wb") as file:
+        file.write(b"id,text\n")
+        for _ in range(ROWS_MIB * 1024 * 1024 // len(block)):
+            file.write(block)
+    load = {
+        "variables": {"row": {"csv": rows.name, "order": "random"}},
+        "request": {"path": "/${row.id}", "query": {"text": "${row.text}"}},
+    }
+    rate, seconds, workers = 4000, 6, 2
+    offered = offer_stage(port, rate, seconds, warmup=0, base_dir=folder, workers=workers, **load)
+    rows.unlink()
+    taken = rate * seconds // workers
+    pages_mib = 2 * taken * resource.getpagesize() / 1024**2
+    return {"mib": offered.peak_mib, "file_mib": ROWS_MIB, "rows": taken, "pages_mib": pages_mib}
+
+
 def two_workers(port: int, say: Say) -> dict[str, float]:
     """Answers a second of one and of two workers with far too many arrivals due."""
     reached = {}
@@ -181,6 +220,22 @@ def _percentiles_ms(took_ns: Sequence[int]) -> dict[str, float]:
 _PERCENTS = {"p50": 50, "p95": 95, "p99": 99}
 
 
+def ramp_spacing(say: Say) -> dict[str, Any]:
+    """The gaps between the requests of a ramp as their receiver saw them, beside those that were planned."""
+    first, last, seconds = RAMP
+    say(f"spacing of a ramp from {first:,}/s to {last:,}/s")
+    with truth_server("arrivals") as (port, told):
+        offer_stage(port, {"from": first, "to": last}, seconds, warmup=0, max_in_flight=4000)
+    seen = _gaps_us(told["arrivals"])
+    planned = _gaps_us(RampPacer(first, last, 0, seconds).arrivals())
+    errors = sorted(abs(one - plan) for one, plan in zip(seen, planned, strict=True))
+    return {"from": first, "to": last, "error_p99_us": errors[len(errors) * 99 // 100]}
+
+
+def _gaps_us(instants_ns: Iterable[int]) -> list[float]:
+    return [(after - before) / 1e3 for before, after in itertools.pairwise(sorted(instants_ns))]
+
+
 def _ours(port: int, rate: int, seconds: int, latency: str) -> dict[str, float]:
     found = offer_stage(port, rate, seconds, warmup=0, max_in_flight=4000).latency(latency)
     return dict(zip(_PERCENTS, found.percentiles_ms([*_PERCENTS.values()]), strict=True))
@@ -199,7 +254,7 @@ def spacing(say: Say) -> list[dict[str, Any]]:
         with truth_server("arrivals") as (port, told):
             offer(port, rate, 5, "duration")
         arrivals = sorted(told["arrivals"])[rate:]
-        gaps = [(after - before) / 1e3 for before, after in itertools.pairwise(arrivals)]
+        gaps = _gaps_us(arrivals)
         plan_us = 1e6 / rate
         errors = sorted(abs(gap - plan_us) for gap in gaps)
         found.append(

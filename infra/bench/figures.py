@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ import trio
 from runner.core import histogram
 from runner.core.facts import Endpoint, LoadFacts
 from runner.core.histogram import Histogram
+from runner.execution.inputs import read_inputs
 from runner.experiment.model import Load, Stage
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder
@@ -36,9 +37,14 @@ http {{
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   server {{ listen 127.0.0.1:{port} backlog=8192; location / {{
     default_type text/plain; return 200 "01234567890123456789"; }}
+    location = /json {{ default_type application/json; return 200 '{json}'; }}
     location = /status {{ stub_status; }} }}
 }}
 """
+JSON_BODY = json.dumps(
+    {"id": 17, "items": ["0123456789abcdef"] * 48, "state": "accepted", "total": 1234567.8901}
+)
+"""1 KiB."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +75,28 @@ class Offered:
         return histogram.merge(getattr(second, name) for second in self.facts.seconds)
 
 
-def offer_stage(port: int, rps: float, seconds: float, *, warmup: float = 1.0, **load: object) -> Offered:
-    """Run the built-in generator once; CPU is that of its workers, start included."""
+def offer_stage(
+    port: int,
+    rps: float | Mapping[str, float],
+    seconds: float,
+    *,
+    warmup: float = 1.0,
+    users: int = 0,
+    base_dir: Path = Path(),
+    **load: object,
+) -> Offered:
+    """Run the built-in generator once; CPU is that of its workers, start included.
+
+    `rps` is a rate or a ramp. With `users`, these send as fast as they receive responses, without a rate.
+    Files of the load are in `base_dir`.
+    """
+    level = {"users": users} if users else {"rps": rps}
+    checked = Load.model_validate(load)
     order = LoadOrder(
         Endpoint("127.0.0.1", port),
-        Load.model_validate(load),
-        Stage.model_validate({"rps": rps, "duration": f"{seconds}s", "warmup": f"{warmup}s"}),
+        checked,
+        Stage.model_validate({**level, "duration": f"{seconds}s", "warmup": f"{warmup}s"}),
+        inputs=read_inputs([checked], base_dir).of(checked),
     )
 
     async def run() -> LoadFacts:
@@ -98,7 +120,7 @@ def nginx() -> Iterator[int]:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "nginx.conf"
-        config.write_text(NGINX.format(folder=folder, port=port))
+        config.write_text(NGINX.format(folder=folder, port=port, json=JSON_BODY))
         process = subprocess.Popen([binary, "-c", config, "-p", folder], stderr=subprocess.DEVNULL)
         try:
             wait_for_port(port)

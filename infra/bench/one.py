@@ -17,22 +17,26 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--quantum")
     parser.add_argument("--new", action="store_true")
+    parser.add_argument("--users", type=int, default=0, help="closed users instead of a rate")
+    parser.add_argument("--load", type=json.loads, default={}, help="further keys of the load, as JSON")
     args = parser.parse_args()
     load: dict[str, object] = {
         "connection": "new" if args.new else "keep-alive",
         "max_in_flight": 4000,
         "workers": 1,
+        **args.load,
     }
     if args.quantum is not None:
         load["quantum"] = 0 if args.quantum == "0" else args.quantum
-    if not args.rate:
+    if not args.rate and not args.users:
         load |= {"max_in_flight": 256}
-    offered = offer_stage(args.port, args.rate or GREEDY, args.seconds, warmup=0, **load)
-    duration = offered.latency("duration").percentiles_ms([50, 95, 99])
-    response = offered.latency("response_time").percentiles_ms([50, 95, 99])
+    offered = offer_stage(args.port, args.rate or GREEDY, args.seconds, warmup=0, users=args.users, **load)
     names = ("p50", "p95", "p99")
-    told = dict(zip(names, duration, strict=True)) | {"dropped": offered.count("dropped")}
-    told |= {f"response_{name}": value for name, value in zip(names, response, strict=True)}
+    told = dict(zip(names, offered.latency("duration").percentiles_ms([50, 95, 99]), strict=True))
+    told |= {"dropped": offered.count("dropped")}
+    if not args.users:
+        response = offered.latency("response_time").percentiles_ms([50, 95, 99])
+        told |= {f"response_{name}": value for name, value in zip(names, response, strict=True)}
     told |= {"peak_mib": offered.peak_mib, "failed": sum(offered.failures.values())}
     print(json.dumps(told))
 

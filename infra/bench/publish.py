@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
+from infra.bench.traffic_page import traffic_promises, traffic_rows
+
 Found = Mapping[str, Any]
 COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#E69F00", "#CC79A7", "#999999", "#F0E442")
 
@@ -56,8 +58,26 @@ def promises(found: Found) -> Iterator[tuple[str, str, str, bool]]:
                 "0.5 %, 200 µs",
                 abs(error) <= 0.005 and row["error_p99_us"] <= 200,
             )
+    constant = next(
+        r["error_p99_us"] for r in found["spacing"] if (r["rate"], r["tool"]) == (1000, "builtin")
+    )
+    ramp = found["ramp_spacing"]
+    yield (
+        f"spacing at the receiver, a ramp from {ramp['from']:,}/s to {ramp['to']:,}/s",
+        f"p99 {ramp['error_p99_us']:.0f} µs off the plan, {ramp['error_p99_us'] / constant:.2f} × that of 1,000/s",
+        "<= 1.25 × that of 1,000/s",
+        ramp["error_p99_us"] <= 1.25 * constant,
+    )
     most = max(found["memory_mib"].values())
     yield "memory of a worker at any length and rate", f"at most {most:.0f} MiB", "<= 40 MiB", most <= 40
+    rows = found["rows_memory"]
+    yield (
+        f"memory of a worker that takes {rows['rows']:,} rows from a file of {rows['file_mib']:,} MiB",
+        f"{rows['mib']:.0f} MiB, with {rows['pages_mib']:.0f} MiB of pages that workers share",
+        "<= 64 MiB + shared pages",
+        rows["mib"] <= 64 + rows["pages_mib"],
+    )
+    yield from traffic_promises(found["traffic"])
 
 
 def _duration(found: Found) -> Iterator[tuple[str, str, str, bool]]:
@@ -105,6 +125,14 @@ def page(found: Found) -> str:
         ),
         "![CPU a request by tool and rate](cpu.svg)",
         *(_cost(found, connection) for connection in ("keep-alive", "new")),
+        "## Kinds of traffic",
+        (
+            f"Medians of {found['traffic']['rounds']} interleaved rounds. k6 runs a script that does the same. Closed users send their next "
+            "request as soon as they have received a response, as wrk does."
+        ),
+        _table(
+            ["traffic", "rate", "tool", "answers/s", "CPU a request (µs)"], traffic_rows(found["traffic"])
+        ),
         "## Highest rates",
         "Nothing holds the tools back here: closed loops with 50 connections, ours with more arrivals due than it can send.",
         _table(
