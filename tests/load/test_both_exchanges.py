@@ -106,6 +106,7 @@ REQUESTS = {
     "must not be repeated": (request(resend=False),),
     "rendered": (request(weight=2),),
     "mix": (request(weight=2), request(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", weight=1, head=True)),
+    "mix without HEAD": (request(weight=3), request(b"PUT / HTTP/1.1\r\nHost: x\r\n\r\n", weight=1)),
     "rendered mix": (
         request(weight=2),
         request(b"PUT / HTTP/1.1\r\nHost: x\r\n\r\n", weight=2, resend=False),
@@ -189,6 +190,7 @@ def offer_closed(kind, behaviours, requests, users):
 
         until(lambda: server.held == exchange.in_flight == users, step)
         total = counts(exchange, timeline, server)
+        del total["closed_first"]  # whether the server or the next connection was faster
         total["sent by user"] = list(exchange.users.sent) if requests != "fixed" else []
         server.release.set()
         return total
@@ -214,7 +216,12 @@ def renders(monkeypatch):
     )
 
 
+WITHOUT_STRAY_BYTES = ["fixed", "mix without HEAD", "rendered", "rendered mix"]
+"""A body behind a response to HEAD may arrive after a user's next request was sent, or before."""
+
 several = st.lists(st.sampled_from(sorted(BEHAVIOURS)), min_size=1, max_size=8)
+several_in_turn = several.filter(lambda behaviours: "closed behind a response" not in behaviours)
+"""A close behind a response may come before or after the user's next request."""
 examples = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -230,9 +237,9 @@ def test_in_the_open_model(compiled, behaviours, requests):
 
 
 @examples
-@given(behaviours=several, requests=st.sampled_from(["fixed", "rendered", "mix"]), users=st.integers(1, 3))
+@given(behaviours=several_in_turn, requests=st.sampled_from(WITHOUT_STRAY_BYTES), users=st.integers(1, 3))
 def test_in_the_closed_model(compiled, behaviours, requests, users):
-    if requests != "rendered":
+    if not requests.startswith("rendered"):
         users = 1  # which behaviour a request meets depends on its place
     expected = offer_closed(Exchange, behaviours, requests, users)
     assert offer_closed(compiled, behaviours, requests, users) == expected
