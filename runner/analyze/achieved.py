@@ -98,7 +98,8 @@ def _counted(
         return succeeded
     completed = sum(second.completed for second in load.seconds if 0 <= second.index < window_s)
     expected = _expected(load, backlog.fastest_first_s, lengths, ramp)
-    if more and not (_is_constant(backlog) and completed >= _AS_EXPECTED * expected - 1):
+    chance = _SIGNIFICANT * math.sqrt(max(0.0, expected))
+    if more and not (_is_constant(backlog) and completed >= _AS_EXPECTED * expected - chance - 1):
         return min(succeeded, completed)
     shifted = inside + _not_above(backlog.late, backlog.fastest_first_s + backlog.beginning_s)
     return min(succeeded, max(shifted, completed))

@@ -35,6 +35,7 @@ def share(o, server):
 @example(2.5, 3.0, 0.0, 0.15, False)
 @example(0.5, 3.0, 0.0, 0.15, False)
 @example(7.3, 2.7, 0.4, 5.0, False)
+@example(263.0, 3.0, 5.5, 6.0, True)
 def test_a_constant_response_time_achieves_the_rate_exactly(rate, window, warmup, latency, poisson):
     o = order(rate, window, warmup, poisson=poisson)
     facts = simulate(o, constant(latency))
