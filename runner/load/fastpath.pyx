@@ -323,13 +323,13 @@ cdef class State:
             self.place += 1
         return part
 
-    cdef inline FastPart part_of(self, long long arrival):
-        """Return the request of any arrival."""
-        cdef long long place = arrival % self.period
+    cdef inline FastPart part_of(self, long long place):
+        """Return the request at any place of the mix's order."""
+        place %= self.period
         if not self.is_mix:
             return self.first
         if place >= len(self.known):
-            self.choices[arrival]  # computes it
+            self.choices[place]  # computes it
         return <FastPart>self.parts[self.known.data.as_ushorts[place]]
 
 
@@ -483,16 +483,17 @@ cdef inline int count_response_time(State state, FastConnection connection, Fast
 
 cdef inline int send_next(exchange, State state, FastConnection connection) except -1:
     """Send the next request of a connection's user; returns how many were sent, 0 or 1."""
-    cdef long long started = now(), arrival
+    cdef long long started = now(), before, arrival
     cdef FastPart part = state.first
     cdef bytes request = part.content
     if started >= state.until or connection.user >= state.active:
         state.idle.append(connection)
         return 0
     if state.varies:
-        arrival = state.sent.data.as_longlongs[connection.user] * state.most + connection.user
+        before = state.sent.data.as_longlongs[connection.user]
+        arrival = before * state.most + connection.user
         state.sent.data.as_longlongs[connection.user] += 1
-        part = state.part_of(arrival)
+        part = state.part_of(before + connection.user)
         request = part.content
         if part.render is not None:
             request = part.render(arrival)

@@ -1,7 +1,8 @@
 """The closed model: which users are there, and what each sends next.
 
-User *u* sends request *n* as arrival ``n · most + u`` of the mix, where *most* is the largest number of
-users. The values of a request thus depend neither on the number of workers nor on how fast others are served.
+User *u* goes through the order of the mix from its place *u* on, so that each user sends every request in
+exact shares. Its request *n* has the values of arrival ``n · most + u``, where *most* is the largest number
+of users. Both thus depend neither on the number of workers nor on how fast others are served.
 """
 
 from __future__ import annotations
@@ -51,9 +52,10 @@ class Users:
 
     def next_request(self, user: int) -> tuple[Part, bytes]:
         """Return the next request of a user."""
-        number = self.sent[user] * self.most + user
+        before = self.sent[user]
+        number = before * self.most + user
         self.sent[user] += 1
-        part = self._parts[self.choices[number]]
+        part = self._parts[self.choices[before + user]]
         return part, part.content if part.render is None else part.render(number)
 
     def pause(self, user: int, now: Nanoseconds) -> None:

@@ -226,9 +226,33 @@ def test_request_n_of_user_u_is_the_same_with_any_number_of_workers(offer, way, 
     for sent in of_connection.values():
         user = next(int(name) for name in sent if name != b"fixed") % 5
         users.add(user)
-        numbers = [n * 5 + user for n in range(len(sent))]
-        assert sent == [b"fixed" if turns[k % 3] else b"%d" % k for k in numbers]
+        assert sent == [
+            b"fixed" if turns[(n + user) % 3] else b"%d" % (n * 5 + user) for n in range(len(sent))
+        ]
     assert users == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("users", [1, 3, 4, 8])
+def test_each_user_sends_every_request_in_its_share_however_slow_one_is(offer, way, users):
+    of_connection = defaultdict(Counter)
+
+    def script(client, got):
+        name = re.match(rb"GET /(\w*)", got)[1]
+        of_connection[client.getpeername()[1]][name] += 1
+        time.sleep(0.02 if name == b"slow" else 0.002)
+        client.sendall(OK)
+
+    requests = tuple(
+        request(b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % name, weight=weight)
+        for name, weight in ((b"slow", 1), (b"quick", 3))
+    )
+    with scripted(script, tls=way.server) as port:
+        offer(port, users=users, requests=requests, duration=0.4)
+
+    assert len(of_connection) == users
+    for sent in of_connection.values():
+        assert sent.total() > 8
+        assert sent[b"slow"] == pytest.approx(sent.total() / 4, abs=1)
 
 
 @pytest.mark.parametrize(("users", "users_to"), [(2, 10), (10, 2), (1, 2)])
