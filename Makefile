@@ -21,7 +21,7 @@ help:  ## Show this list
 
 setup: $(STAMP)  ## Make .venv with everything in it
 
-$(STAMP): pyproject.toml runner/load/fastpath.pyx
+$(STAMP): pyproject.toml runner/load/fastdraws.pyx runner/load/fastpath.pyx
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Loadproof needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[app,dev]'
@@ -70,4 +70,4 @@ reports: $(STAMP)  ## Run the experiments of reports/README.md again, in place (
 	$(BIN)/python infra/reports/refresh.py $(REPORTS)
 
 clean:  ## Remove .venv and caches
-	rm -rf $(VENV) build *.egg-info runner/load/fastpath.c runner/load/fastpath.*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build *.egg-info runner/load/fast*.c runner/load/fast*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

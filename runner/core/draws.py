@@ -7,6 +7,7 @@ The generator is SplitMix64, whose *n*-th number is a fixed function of `key` an
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 CHARACTERS_PER_DRAW: Final = 8
@@ -37,8 +38,15 @@ def below(key: int, n: int, size: int) -> int:
     return draw(key, n) * size >> 64
 
 
-def text(key: int, n: int, length: int, alphabet: str) -> str:
-    """Return the text at a position: `length` characters of an alphabet of at most 256."""
+def text(key: int, n: int, length: int, alphabet: Sequence[str]) -> str:
+    """Return the text at a position.
+
+    Args:
+        key: Of the variable.
+        n: The position.
+        length: Number of characters.
+        alphabet: The characters, or what stands for each of them; at most 256.
+    """
     size = len(alphabet)
     draws = -(-length // CHARACTERS_PER_DRAW)
     characters: list[str] = []

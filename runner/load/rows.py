@@ -7,10 +7,10 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
-from runner.core import draws
 from runner.core.rows import csv_fields, json_value, keys_of, line_text, part_of
 from runner.core.template import Position
 from runner.core.units import BYTES_PER_MIB, Bytes
+from runner.load.drawing import below
 from runner.load.values import Make, RowValues, encoder
 
 _IN_MEMORY: Final[Bytes] = 32 * BYTES_PER_MIB
@@ -72,7 +72,7 @@ class Rows:
             if variable.key is None:
                 row = (variable.first + self._rank(k)) % variable.rows
             else:
-                row = draws.below(variable.key, variable.first + k, variable.rows)
+                row = below(variable.key, variable.first + k, variable.rows)
             begin, end = self._offsets[row], self._offsets[row + 1]
             self._row = self._read(begin, end)
             self._k, self._fields = k, None

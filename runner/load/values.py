@@ -15,10 +15,10 @@ from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from runner.core import draws
 from runner.core.rows import Format, json_of, text_of
 from runner.core.template import ENCODERS, Position
 from runner.core.units import NS_PER_MS, NS_PER_S
+from runner.load.drawing import below, draw, text, uuid
 
 FLOAT_STEPS: Final = 10**6
 """A value of `FloatValues` is a whole number of these parts of 1."""
@@ -158,21 +158,23 @@ def maker(variable: GeneratedValues, position: Position) -> Make:
     """Return what makes the encoded values of a variable."""
     match variable:
         case IntValues(key, first, low, size):
-            return lambda k: b"%d" % (low + draws.below(key, first + k, size))
+            return lambda k: b"%d" % (low + below(key, first + k, size))
         case FloatValues(key, first, low, size):
-            return lambda k: _decimal(low + draws.below(key, first + k, size))
+            return lambda k: _decimal(low + below(key, first + k, size))
         case CounterValues(start, step):
             return lambda k: b"%d" % (start + step * k)
         case _:
-            return _text_maker(variable, encoder(position))
+            return _text_maker(variable, position)
 
 
-def _text_maker(variable: GeneratedValues, encode: Callable[[Any], bytes]) -> Make:
+def _text_maker(variable: GeneratedValues, position: Position) -> Make:
+    encode = encoder(position)
     match variable:
-        case TextValues(key, first, length, alphabet):
-            return lambda k: encode(draws.text(key, first + k, length, alphabet))
+        case TextValues():
+            return _text(variable, position)
         case UuidValues(key, first):
-            return lambda k: encode(draws.uuid(key, first + k))
+            quote = '"' if position is Position.VALUE else ""
+            return lambda k: f"{quote}{uuid(key, first + k)}{quote}".encode()
         case ChoiceValues():
             return _choice(variable, encode)
         case TimestampValues("iso"):
@@ -184,6 +186,16 @@ def _text_maker(variable: GeneratedValues, encode: Callable[[Any], bytes]) -> Ma
             raise AssertionError(variable)
 
 
+def _text(variable: TextValues, position: Position) -> Make:
+    """Return what makes text; each character is encoded once, as no encoder looks at more than one."""
+    key, first, length = variable.key, variable.first, variable.length
+    if position is Position.VALUE:
+        inside = _text(variable, Position.JSON)
+        return lambda k: b'"%s"' % inside(k)
+    alphabet = [ENCODERS[position](character) for character in variable.alphabet]
+    return lambda k: text(key, first + k, length, alphabet).encode()
+
+
 def _decimal(millionths: int) -> bytes:
     whole, rest = divmod(abs(millionths), FLOAT_STEPS)
     return b"%s%d.%06d" % (b"-" if millionths < 0 else b"", whole, rest)
@@ -193,10 +205,10 @@ def _choice(variable: ChoiceValues, encode: Callable[[Any], bytes]) -> Make:
     encoded = [encode(value) for value in variable.values]
     key, first, size = variable.key, variable.first, len(encoded)
     if not variable.weights:
-        return lambda k: encoded[draws.below(key, first + k, size)]
+        return lambda k: encoded[below(key, first + k, size)]
     *bounds, total = accumulate(variable.weights)
     scale = total / 2**_FLOAT_BITS
-    return lambda k: encoded[bisect_right(bounds, (draws.draw(key, first + k) >> 64 - _FLOAT_BITS) * scale)]
+    return lambda k: encoded[bisect_right(bounds, (draw(key, first + k) >> 64 - _FLOAT_BITS) * scale)]
 
 
 def iso_time(time_ns: int) -> str:
