@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist, fmean, geometric_mean, stdev
+from statistics import NormalDist, fmean, geometric_mean, median, stdev
 from typing import Final
 
-from runner.analyze.key_metrics import RATE, KeyMetric
+from runner.analyze.key_metrics import RATE, RATE_OF_USERS, KeyMetric
 from runner.analyze.statistics import Interval, difference, ratio, ratio_of_single
 from runner.core.codes import Basis, ComparisonVerdict, Validity
 from runner.core.comparison import ComparedMetric
@@ -41,6 +41,8 @@ def compare_metric(
     irrelevant. With `few`, there may be so few requests that chance adds to the noise of a rate between
     runs; it always adds to that of a percentile.
     """
+    if metric is RATE and base[0].users is not None:
+        metric = RATE_OF_USERS
     sides = [[value for s in stages if (value := metric.of(s)) is not None] for stages in (base, head)]
     basis = _basis(sides)
     relevant, none, mean = (margin, 1.0, geometric_mean) if metric.relative else (_RELEVANT_LOSS, 0.0, fmean)
@@ -137,13 +139,19 @@ def _noise(metric: KeyMetric, stage: Stage) -> float:
     noise = metric.noise
     if metric is RATE and (stage.achieved or 0) >= _SUSTAINED:
         noise = _SUSTAINED_NOISE  # an open loop offers the same load every time
-    if stage.variation:
-        return max(noise, stage.variation.get(metric.key, 0.0))
-    if metric.of_second is None:
-        return noise
+    if not stage.slices:
+        return max(noise, _variation(metric, stage))
+    # over a whole ramp, metrics vary because its level does
+    return max(noise, median(_variation(metric, stage.slice(at)) for at in range(len(stage.slices))))
+
+
+def _variation(metric: KeyMetric, stage: Stage) -> float:
+    """Return the standard deviation of a metric's logarithm between seconds of a run; 0 if unknown."""
+    if stage.variation or metric.of_second is None:
+        return stage.variation.get(metric.key, 0.0)
     seconds = [metric.of_second(second) for second in stage.timeseries if second.t_s > 0]
     logarithms = [math.log(value) for value in seconds if value and value > 0]
-    return noise if len(logarithms) < _MIN_SECONDS else max(noise, stdev(logarithms))
+    return 0.0 if len(logarithms) < _MIN_SECONDS else stdev(logarithms)
 
 
 def _verdict(metric: KeyMetric, change: Interval, margin: float) -> ComparisonVerdict:

@@ -2,7 +2,8 @@
 
 The intervals of one comparison hold simultaneously: each metric gets its share of the 5 % error, p95 the
 largest (weighted Bonferroni; Rosenthal and Rubin, 1983), so that at most 1 in 20 comparisons of equal
-systems reports a difference. The requests of a mix have half of a stage's share together.
+systems reports a difference. The requests of a mix have as large a share together as the stage, and so have
+the slices of a ramp.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from runner.analyze.comparability import machine_differences, other_differences
 from runner.analyze.compared_metric import compare_metric, known_in
-from runner.analyze.key_metrics import KEY_METRICS, KeyMetric, is_usable, requests_of
+from runner.analyze.key_metrics import KEY_METRICS, WHOLE, KeyMetric, PartKey, is_usable, parts_of
 from runner.analyze.not_judged import not_judged, without_value
 from runner.core.codes import ComparisonVerdict, StageStatus, Validity
 from runner.core.comparison import ComparedMetric, ComparedRun, ComparedStage, Comparison, LeftOut, StageKey
@@ -35,10 +36,10 @@ _Pair: TypeAlias = tuple[KeyMetric, list[Stage], list[Stage]]
 
 
 class _Subject(NamedTuple):
-    """What is compared: a stage, or one request of it, with its share of the error in relation to others."""
+    """What is compared: a stage, or a part of it, with its share of the error in relation to others."""
 
     key: StageKey
-    request: str
+    part: PartKey
     base: Sequence[Stage]
     head: Sequence[Stage]
     weight: float
@@ -143,9 +144,9 @@ def _setup(configuration: ConfigurationResults, stage: Stage) -> _Setup:
     """Return what must be equal for two stages to be the same stage."""
     rates: _Setup = {f"rate of {name}": part.target_rps or 0.0 for name, part in stage.parts.items()}
     ends = stage.level_ramp
-    level: _Setup = {"ramp": f"{ends.begin:g} to {ends.to:g}"} if ends else {}
+    level: _Setup = {"ramp": f"{ends.begin:g} to {ends.to:g} in {stage.window_s:g} s"} if ends else {}
     if stage.users is not None and not ends:
-        level["users"] = float(stage.users) if isinstance(stage.users, int) else 0.0
+        level["users"] = f"{stage.users}"
     return (
         rates
         | level
@@ -186,9 +187,21 @@ def _shared(before: _Pool, after: _Pool) -> list[StageKey]:
         raise UsageError(
             "the runs have no usable stage in common",
             hint="compare runs of the same specification",
-            details=tuple(f"{it.side}, {it.configuration}, {it.stage}: {it.why}" for it in left_out),
+            details=(
+                *(f"{it.side}, {it.configuration}, {it.stage}: {it.why}" for it in left_out),
+                *_only_one_side_has(before, after),
+            ),
         )
     return shared
+
+
+def _only_one_side_has(before: _Pool, after: _Pool) -> Iterator[str]:
+    """Yield the stages of each side whose names the other does not have, in a sentence."""
+    for side, own, other in (("base", before, after), ("head", after, before)):
+        names = [", ".join(key) for key in own.stages if key not in other.stages]
+        if names:
+            more = f"; and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
+            yield f"only in the {side}: {'; '.join(names[:_MAX_SHOWN])}{more}"
 
 
 def _compared_stages(
@@ -204,23 +217,28 @@ def _compared_stages(
                 *sides,
                 alpha=share * one.weight * metric.weight,
                 margin=margin,
-                few=bool(one.request),
+                few=one.part != WHOLE,
             )
             for metric, *sides in one.pairs
         )
         verdict = _overall([metric.verdict for metric in metrics])
         gaps = tuple(without_value(one.base, one.head))
-        stages.append(ComparedStage(*one.key, metrics, verdict, gaps, request=one.request))
+        stages.append(ComparedStage(*one.key, metrics, verdict, gaps, **one.part._asdict()))
     return tuple(stages)
 
 
 def _subjects(key: StageKey, base: Sequence[Stage], head: Sequence[Stage]) -> Iterator[_Subject]:
-    """Yield a stage, then each request of its mix; all requests together weigh as much as the stage."""
-    yield _Subject(key, "", base, head, 1)
-    before, after = requests_of(base), requests_of(head)
-    for name in after:
-        if name in before:
-            yield _Subject(key, name, before[name], after[name], 1 / len(after))
+    """Yield a stage, then each request of its mix and each slice of its ramp.
+
+    All requests together weigh as much as the stage, and so do all slices.
+    """
+    yield _Subject(key, WHOLE, base, head, 1)
+    before, after = parts_of(base), parts_of(head)
+    requests = sum(bool(part.request) for part in after)
+    for part, stages in after.items():
+        if part in before:
+            weight = 1 / (requests if part.request else len(after) - requests)
+            yield _Subject(key, part, before[part], stages, weight)
 
 
 def _overall(verdicts: Sequence[ComparisonVerdict]) -> ComparisonVerdict:

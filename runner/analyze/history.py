@@ -9,7 +9,15 @@ from typing import TypeAlias
 
 from runner.analyze.comparability import machine_differences
 from runner.analyze.comparison import compare, compared_run
-from runner.analyze.key_metrics import KEY_METRICS, KeyMetric, is_usable, requests_of, stages_by_name
+from runner.analyze.key_metrics import (
+    KEY_METRICS,
+    WHOLE,
+    KeyMetric,
+    PartKey,
+    is_usable,
+    parts_of,
+    stages_by_name,
+)
 from runner.core.codes import ComparisonVerdict
 from runner.core.comparison import History, MetricHistory, StageHistory
 from runner.core.errors import UsageError
@@ -17,9 +25,9 @@ from runner.core.results import Results, Stage
 
 SCHEMA_VERSION = 1
 
-_Key: TypeAlias = tuple[str, str, str]
-"""Names of a configuration, of a stage, and of a request; the last is empty for the whole stage."""
-_Verdicts: TypeAlias = Mapping[tuple[str, str, str, str], ComparisonVerdict]
+_Key: TypeAlias = tuple[str, str, PartKey]
+"""Names of a configuration and of a stage, and which part of it."""
+_Verdicts: TypeAlias = Mapping[tuple[str, str, PartKey, str], ComparisonVerdict]
 
 
 def history(runs: Sequence[Results], *, margin: float) -> History:
@@ -34,7 +42,7 @@ def history(runs: Sequence[Results], *, margin: float) -> History:
     used = [results for results in ordered if not machine_differences([last], [results])]
     elsewhere = [results for results in ordered if results not in used]
     judged = _judged(used, margin)
-    stages = [_stages_and_requests(results) for results in used]
+    stages = [_stages_and_parts(results) for results in used]
     keys = dict.fromkeys(key for of_run in reversed(stages) for key in of_run)
     return History(
         schema_version=SCHEMA_VERSION,
@@ -55,26 +63,31 @@ def _judged(runs: Sequence[Results], margin: float) -> _Verdicts:
     except UsageError:
         return {}
     return {
-        (stage.configuration, stage.stage, stage.request, metric.name): metric.verdict
+        (
+            stage.configuration,
+            stage.stage,
+            PartKey.at(stage),
+            metric.name,
+        ): metric.verdict
         for stage in comparison.stages
         for metric in stage.metrics
     }
 
 
-def _stages_and_requests(results: Results) -> dict[_Key, list[Stage]]:
-    """Return all repeats of each stage, followed by those of each request of its mix."""
+def _stages_and_parts(results: Results) -> dict[_Key, list[Stage]]:
+    """Return all repeats of each stage, followed by those of each request of its mix or slice of its ramp."""
     repeats: dict[_Key, list[Stage]] = {}
     for key, stages in stages_by_name(results).items():
-        repeats[*key, ""] = stages
-        repeats |= {(*key, name): parts for name, parts in requests_of(stages).items()}
+        repeats[*key, WHOLE] = stages
+        repeats |= {(*key, part): measured for part, measured in parts_of(stages).items()}
     return repeats
 
 
 def _stage(key: _Key, runs: Sequence[Sequence[Stage]], judged: _Verdicts) -> StageHistory:
-    """Return one stage or request over all runs, each with its repeats; a run without it has none."""
+    """Return one stage or part of it over all runs, each with its repeats; a run without it has none."""
     histories = (_metric(metric, runs, judged.get((*key, metric.key))) for metric in KEY_METRICS)
-    configuration, stage, request = key
-    return StageHistory(configuration, stage, tuple(filter(None, histories)), request=request)
+    configuration, stage, part = key
+    return StageHistory(configuration, stage, tuple(filter(None, histories)), **part._asdict())
 
 
 def _metric(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from runner.core import metrics
 from runner.core.codes import StageStatus, Validity
-from runner.core.comparison import StageKey
+from runner.core.comparison import PartPlace, StageKey
+from runner.core.ramp import Ramp
 from runner.core.results import Moment, Results, Stage
 
 
@@ -65,6 +66,8 @@ def _latency(key: str, noise: float, weight: int = 1, *, beyond: float) -> KeyMe
     return KeyMetric(key, noise, weight, lambda second: second.p95_ms, beyond=beyond)
 
 
+RATE_OF_USERS: Final = KeyMetric("actual_rps", 0.15, weight=2, of_second=lambda second: second.rps)
+"""The rate in the closed model: users who wait longer send less, so it is as noisy as latencies."""
 RATE: Final = KeyMetric("actual_rps", 0.05, weight=2, of_second=lambda second: second.rps, robust=True)
 KEY_METRICS: Final = (
     RATE,
@@ -91,6 +94,53 @@ def requests_of(stages: Sequence[Stage]) -> dict[str, list[Stage]]:
     """Return what repeats of a stage measured of each request of a mix; empty where there is only one."""
     names = dict.fromkeys(name for stage in stages if len(stage.parts) > 1 for name in stage.parts)
     return {name: [stage.part(name) for stage in stages if name in stage.parts] for name in names}
+
+
+class PartKey(NamedTuple):
+    """What is measured of a stage apart from the whole: one request of its mix, or one slice of its ramp."""
+
+    request: str = ""
+    level: Ramp | None = None
+    users: bool = False
+
+    @classmethod
+    def at(cls, place: PartPlace) -> PartKey:
+        """Return the key of a part that a comparison names."""
+        return cls(place.request, place.level, place.users)
+
+    def of(self, stage: Stage) -> Stage:
+        """Return it as a stage; the whole stage if the key names nothing.
+
+        Raises:
+            KeyError: The stage has no such part.
+        """
+        if self.request:
+            return stage.part(self.request)
+        return stage if self.level is None else stage.slice(_places(stage)[self.level])
+
+
+WHOLE: Final = PartKey()
+"""The key of the whole stage."""
+
+
+def slices_of(stages: Sequence[Stage]) -> dict[Ramp, list[Stage]]:
+    """Return what repeats of a ramp measured in each slice, by its levels; empty for a constant level."""
+    places = [_places(stage) for stage in stages]
+    levels = dict.fromkeys(level for of_stage in places for level in of_stage)
+    both = list(zip(stages, places, strict=True))
+    return {level: [stage.slice(at[level]) for stage, at in both if level in at] for level in levels}
+
+
+def _places(stage: Stage) -> dict[Ramp, int]:
+    return {part.level: place for place, part in enumerate(stage.slices)}
+
+
+def parts_of(stages: Sequence[Stage]) -> dict[PartKey, list[Stage]]:
+    """Return what repeats of a stage measured of each request and in each slice."""
+    requests = {PartKey(request=name): parts for name, parts in requests_of(stages).items()}
+    users = any(stage.users is not None for stage in stages)
+    slices = {PartKey(level=level, users=users): parts for level, parts in slices_of(stages).items()}
+    return requests | slices
 
 
 def is_usable(stage: Stage) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Final
 
-from runner.analyze.key_metrics import KEY_METRICS, KeyMetric
+from runner.analyze.key_metrics import KEY_METRICS, KeyMetric, PartKey
 from runner.core.codes import Unbounded
 from runner.core.comparison import ComparedStage, LeftOut, MetricWithoutValue, NotJudged, StageKey
 from runner.core.results import Stage
@@ -46,12 +46,13 @@ def not_judged(
     doubts = {(it.configuration, it.stage): it.why for it in suspect}
     for stage in stages:
         place = (stage.configuration, stage.stage)
+        part = PartKey.at(stage)._asdict()
         names = tuple(metric.name for metric in stage.metrics if not metric.judged)
-        if names and not stage.request:  # the same holds for its requests
-            yield NotJudged(*place, f"suspect: {doubts.get(place, '')}", names, request=stage.request)
+        if names and stage.is_whole:  # the same holds for its requests and slices
+            yield NotJudged(*place, f"suspect: {doubts.get(place, '')}", names)
         for metric in stage.without_value:
             if metric.base is not None:
-                yield NotJudged(*place, _why_without(metric), (metric.name,), request=stage.request)
+                yield NotJudged(*place, _why_without(metric), (metric.name,), **part)
 
 
 def _whole_stages(

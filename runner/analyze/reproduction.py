@@ -8,7 +8,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from runner.analyze.comparison import MARGIN, compare
-from runner.analyze.key_metrics import is_usable, stages_by_name
+from runner.analyze.key_metrics import PartKey, is_usable, stages_by_name
 from runner.core.codes import ComparisonVerdict, ReproductionVerdict, SearchEnding
 from runner.core.comparison import (
     ChangedLimit,
@@ -80,7 +80,7 @@ def _verdict(results: ReproductionResults) -> ReproductionVerdict:
     searches = [search.verdict for search in results.searches]
     if results.where or not _SHOWN.isdisjoint(searches):
         return ReproductionVerdict.NOT_REPRODUCED
-    too_little_data = any(not stage.request for stage in results.too_little_data)
+    too_little_data = any(stage.is_whole for stage in results.too_little_data)
     unknown = (
         results.missing or results.doubtful or too_little_data or ReproductionVerdict.UNKNOWN in searches
     )
@@ -100,16 +100,22 @@ def _deviations(comparison: Comparison) -> Iterator[Deviation]:
     """Yield metrics whose interval excludes 0, including those not judged because their stage is suspect."""
     for stage in comparison.stages:
         for metric in stage.metrics:
+            part = PartKey.at(stage)._asdict()
             significant = metric.low > 0 or metric.high < 0
             if metric.verdict in _SHOWN or (significant and abs(metric.change) > comparison.margin):
                 place = (stage.configuration, stage.stage, metric.name)
-                yield Deviation(*place, metric.change, metric.verdict, request=stage.request)
+                yield Deviation(*place, metric.change, metric.verdict, **part)
 
 
 def _too_little_data(comparison: Comparison, then: Results, now: Results) -> Iterator[TooLittleData]:
-    """Yield where equal results show nothing: rate or p95 could have doubled unnoticed."""
+    """Yield where equal results show nothing: rate or p95 could have doubled unnoticed.
+
+    Slices have few requests each; the whole ramp decides whether there is enough data.
+    """
     sides = [stages_by_name(results) for results in (then, now)]
     for stage in comparison.stages:
+        if stage.level is not None:
+            continue
         judged = [metric for metric in stage.metrics if metric.name in _DECIDING]
         least = max(judged, key=lambda metric: metric.detectable, default=None)
         if least is not None and least.detectable > _DOUBLED:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from runner.core.codes import Basis, ComparisonVerdict, ReproductionVerdict, Unbounded
+from runner.core.ramp import Ramp
 from runner.core.units import PerSecond
 
 StageKey: TypeAlias = tuple[str, str]
@@ -43,14 +44,23 @@ class StagePlace(Struct, frozen=True):
     stage: str
 
 
-class RequestPlace(StagePlace, frozen=True, kw_only=True, omit_defaults=True):
-    """A stage, or one request of its mix.
+class PartPlace(StagePlace, frozen=True, kw_only=True, omit_defaults=True):
+    """A stage, one request of its mix, or one slice of its ramp.
 
     Attributes:
         request: Absent for the whole stage.
+        level: Of a slice: the rate, or the number of users, at both of its ends; absent for the whole stage.
+        users: Whether that is a number of users.
     """
 
     request: str = ""
+    level: Ramp | None = None
+    users: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole stage."""
+        return not self.request and self.level is None
 
 
 class LeftOut(Struct, frozen=True):
@@ -107,16 +117,16 @@ class MetricWithoutValue(Struct, frozen=True):
     why_head: Unbounded | None
 
 
-class ComparedStage(RequestPlace, frozen=True, omit_defaults=True):
-    """One stage on both sides, or one request of it."""
+class ComparedStage(PartPlace, frozen=True, omit_defaults=True):
+    """One stage on both sides, or one request or slice of it."""
 
     metrics: tuple[ComparedMetric, ...]
     verdict: ComparisonVerdict
     without_value: tuple[MetricWithoutValue, ...] = ()
 
 
-class NotJudged(RequestPlace, frozen=True, omit_defaults=True):
-    """A stage, or a request of it, of which this comparison does not say whether it got worse.
+class NotJudged(PartPlace, frozen=True, omit_defaults=True):
+    """A stage, or a request or slice of it, of which this comparison does not say whether it got worse.
 
     Attributes:
         metrics: Those that are not judged; empty where nothing of it is.
@@ -173,8 +183,8 @@ class MetricHistory(Struct, frozen=True, omit_defaults=True):
     unbounded: tuple[int, ...] = ()
 
 
-class StageHistory(RequestPlace, frozen=True, omit_defaults=True):
-    """One stage over runs, or one request of it."""
+class StageHistory(PartPlace, frozen=True, omit_defaults=True):
+    """One stage over runs, or one request or slice of it."""
 
     metrics: tuple[MetricHistory, ...]
 
@@ -195,7 +205,7 @@ class History(Struct, frozen=True):
     stages: tuple[StageHistory, ...]
 
 
-class Deviation(RequestPlace, frozen=True, omit_defaults=True):
+class Deviation(PartPlace, frozen=True, omit_defaults=True):
     """A metric that came out otherwise."""
 
     metric: str
@@ -230,7 +240,7 @@ class ChangedLimit(StagePlace, frozen=True):
     now: str
 
 
-class TooLittleData(RequestPlace, frozen=True, omit_defaults=True):
+class TooLittleData(PartPlace, frozen=True, omit_defaults=True):
     """A stage in which a doubling of p95 could not have been shown, or a request of it.
 
     Attributes:

@@ -507,6 +507,8 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
         own = self.slices[place]
         values = {name: getattr(own, name) for name in Measured.__struct_fields__}
         nothing = _nothing_observed() | {"thresholds": (), "samples": (), "slices": (), "ramp": None}
+        seconds = tuple(second for second in self.timeseries if own.begin_s < second.t_s <= own.end_s)
+        nothing["timeseries"] = seconds
         length_s = own.end_s - own.begin_s
         rate = None if self.users else own.level.mean
         return replace(self, **nothing, **values, window_s=length_s, target_rps=rate)

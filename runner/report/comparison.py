@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
+
+from msgspec.structs import replace
 
 from runner.core.codes import Basis, ComparisonVerdict
 from runner.core.comparison import (
@@ -11,17 +13,17 @@ from runner.core.comparison import (
     ComparedRun,
     ComparedStage,
     Comparison,
-    LeftOut,
     MetricWithoutValue,
-    RequestPlace,
     SideBySide,
     StagePlace,
 )
 from runner.core.metrics import KEY_METRICS
+from runner.core.ramp import Ramp
 from runner.report import number_format
 from runner.report.gaps import detectable_change, gaps
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown, table
 from runner.report.metric_text import key_figure, key_heading, key_is_share
+from runner.report.stage_place import has_several, levels_of, place
 
 _MINUS: Final = "−"
 _NOT_JUDGED: Final = "not judged"
@@ -50,6 +52,10 @@ def stage_sections(comparison: Comparison) -> list[Markdown]:
         parts += [markdown("## {}: {}", place(stage, several=several), stage.verdict), _table(stage)]
         if requests := _requests(comparison, stage):
             parts += [markdown("By request:"), _brief_table([(it.request, it) for it in requests], "Request")]
+        if slices := _slices(comparison, stage):
+            rows = [(levels_of(it, unit=False), it) for it in slices]
+            heading = "Users" if slices[0].users else "Target RPS"
+            parts += [markdown("By slice of the ramp:"), _brief_table(rows, heading)]
     if remarks := [markdown("- {}", line) for line in _remarks(comparison)]:
         parts += [markdown("## Excluded and Suspect Stages"), join("\n", remarks)]
     return [*parts, markdown("## Method"), _method(comparison)]
@@ -58,9 +64,10 @@ def stage_sections(comparison: Comparison) -> list[Markdown]:
 def brief_comparison(comparison: Comparison) -> Markdown:
     """Return the comparison where space is short: one table, with the changes in it."""
     several = has_several(comparison.stages)
-    changed = [stage for stage in comparison.stages if not stage.request or stage.verdict in CHANGED]
-    others = len(comparison.stages) - len(changed)
-    notes = [*_remarks(comparison)]
+    apart = [stage for stage in comparison.stages if stage.level is None]
+    changed = [stage for stage in apart if not stage.request or stage.verdict in CHANGED]
+    others = len(apart) - len(changed)
+    notes = [*_changed_slices(comparison, several=several), *_remarks(comparison)]
     if others:
         notes.append(markdown("Left out: {:count} results of single requests without a change.", others))
     if comparison.changed:
@@ -76,7 +83,7 @@ def brief_comparison(comparison: Comparison) -> Markdown:
 
 
 def _whole(comparison: Comparison) -> list[ComparedStage]:
-    return [stage for stage in comparison.stages if not stage.request]
+    return [stage for stage in comparison.stages if stage.is_whole]
 
 
 def _requests(comparison: Comparison, stage: ComparedStage) -> list[ComparedStage]:
@@ -85,13 +92,55 @@ def _requests(comparison: Comparison, stage: ComparedStage) -> list[ComparedStag
     return [one for one in comparison.stages if one.request and (one.configuration, one.stage) == key]
 
 
+def _slices(comparison: Comparison, stage: StagePlace) -> list[ComparedStage]:
+    """Return the slices of a ramp."""
+    key = (stage.configuration, stage.stage)
+    return [one for one in comparison.stages if one.level and (one.configuration, one.stage) == key]
+
+
+def _changed_slices(
+    comparison: Comparison, only: ComparisonVerdict | None = None, *, several: bool
+) -> Iterator[Markdown]:
+    """Yield the metrics that changed in slices of a ramp, with the levels and changes of all such slices."""
+    for stage in _whole(comparison):
+        slices = _slices(comparison, stage)
+        groups: dict[tuple[str, ComparisonVerdict], list[tuple[ComparedStage, float]]] = {}
+        for part in slices:
+            for metric in part.metrics:
+                if metric.verdict in ({only} if only else CHANGED):
+                    groups.setdefault((metric.name, metric.verdict), []).append((part, metric.change))
+        for (name, word), changed in groups.items():
+            ends = [signed(name, change) for change in sorted({change for _, change in changed})]
+            yield markdown(
+                "{}, {} ({} of {} slices): {} {}{}",
+                *(place(stage, several=several), _span([part for part, _ in changed])),
+                *(
+                    len(changed),
+                    len(slices),
+                    key_heading(name),
+                    " to ".join(dict.fromkeys([ends[0], ends[-1]])),
+                ),
+                EMPTY if only else markdown(", {}", word),
+            )
+
+
+def _from_to(ends: Sequence[str]) -> str:
+    return ends[0] if ends[0] == ends[-1] else f"{ends[0]} to {ends[-1]}"
+
+
+def _span(slices: Sequence[ComparedStage]) -> str:
+    """Return the levels from the start of the first slice to the end of the last one."""
+    levels = [part.level for part in slices if part.level]
+    return levels_of(replace(slices[0], level=Ramp(levels[0].begin, levels[-1].to)))
+
+
 def _brief_table(compared: Sequence[tuple[str, ComparedStage]], heading: str) -> Markdown:
     """Return a row for each stage or request, with its name first and the changes in the cells."""
     names = [name for name in KEY_METRICS if any(name in _names(stage) for _, stage in compared)]
     rows = []
     for shown, stage in compared:
         cells = [_cell(name, stage) for name in names]
-        word = emphasized(stage.verdict) if stage.request else markdown("**{}**", stage.verdict)
+        word = emphasized(stage.verdict) if not stage.is_whole else markdown("**{}**", stage.verdict)
         rows.append([shown, *cells, word])
     return table([heading, *map(key_heading, names), "Verdict"], rows)
 
@@ -117,23 +166,10 @@ def _deciding(comparison: Comparison) -> Iterator[Markdown]:
     several = has_several(comparison.stages)
     for stage in comparison.stages:
         for metric in stage.metrics:
-            if metric.verdict is comparison.verdict:
+            if stage.level is None and metric.verdict is comparison.verdict:
                 where, change = place(stage, several=several), signed(metric.name, metric.change)
                 yield markdown("{}: {} {}", where, key_heading(metric.name), change)
-
-
-def has_several(stages: Iterable[StagePlace]) -> bool:
-    """Return whether stages belong to several configurations, so that each is named with its own."""
-    return len({stage.configuration for stage in stages}) > 1
-
-
-def place(stage: StagePlace | LeftOut, *, several: bool = True) -> str:
-    """Return the name of a stage, after that of its configuration if there are several.
-
-    That of a request follows it.
-    """
-    name = f"{stage.configuration}, {stage.stage}" if several else stage.stage
-    return f"{name}, {stage.request}" if isinstance(stage, RequestPlace) and stage.request else name
+    yield from _changed_slices(comparison, comparison.verdict, several=several)
 
 
 def _warning(comparison: Comparison) -> Iterator[Markdown]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from runner.core.comparison import Comparison, NotJudged
 from runner.core.metrics import KEY_METRICS
 from runner.report.number_format import listed
+from runner.report.stage_place import place
 
 _P95 = "duration_ms.p95"
 
@@ -15,8 +16,7 @@ def gaps(comparison: Comparison) -> Iterator[str]:
     """Yield what was not judged and why, one line for each stage or request, without a full stop."""
     several = len({gap.configuration for gap in (*comparison.stages, *comparison.not_judged)}) > 1
     for gap in comparison.not_judged:
-        where = gap.stage if not several else f"{gap.configuration}, {gap.stage}"
-        yield f"{where}{f', {gap.request}' if gap.request else ''}{_metrics(gap)}: {gap.why}"
+        yield f"{place(gap, several=several)}{_metrics(gap)}: {gap.why}"
 
 
 def detectable_change(comparison: Comparison) -> str:
@@ -24,7 +24,7 @@ def detectable_change(comparison: Comparison) -> str:
     p95s = [
         metric.detectable
         for stage in comparison.stages
-        if not stage.request
+        if stage.is_whole
         for metric in stage.metrics
         if metric.name == _P95
     ]

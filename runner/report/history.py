@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from runner.core.comparison import History, MetricHistory, StageHistory
 from runner.report import number_format
-from runner.report.comparison import emphasized, has_several, place
+from runner.report.comparison import emphasized
 from runner.report.markdown_text import Markdown, code, join, listed, markdown, table
 from runner.report.metric_text import key_figure, key_heading
 from runner.report.sparkline import sparkline
+from runner.report.stage_place import has_several, levels_of, place
 
-_OF_REQUESTS: Final = ("actual_rps", "duration_ms.p95", "lost")
+_OF_PARTS: Final = ("actual_rps", "duration_ms.p95", "lost")
 _HEAD = ("Metric", "Runs", "Lowest", "Highest", "Median before", "Last", "Verdict")
 
 
@@ -36,27 +37,36 @@ def _parts(history: History) -> Iterator[Markdown]:
         ids = listed(code(run) for run in history.unlike)
         yield markdown("Excluded because they ran on another machine: {}.", ids)
     for stage in history.stages:
-        if not stage.request:
+        if stage.is_whole:
             yield markdown("## {}", place(stage, several=several))
             yield table(_HEAD, [_row(metric) for metric in stage.metrics], words=(1, 6))
-            yield from _requests([one for one in history.stages if _is_request_of(one, stage)])
+            parts = [one for one in history.stages if _is_part_of(one, stage)]
+            yield from _parts_of(parts, "By request:", "Request", lambda part: part.request)
+            heading = "Users" if any(part.users for part in parts) else "Target RPS"
+            yield from _parts_of(parts, "By slice of the ramp:", heading, _levels)
 
 
-def _is_request_of(one: StageHistory, stage: StageHistory) -> bool:
-    return bool(one.request) and (one.configuration, one.stage) == (stage.configuration, stage.stage)
+def _is_part_of(one: StageHistory, stage: StageHistory) -> bool:
+    return not one.is_whole and (one.configuration, one.stage) == (stage.configuration, stage.stage)
 
 
-def _requests(requests: Sequence[StageHistory]) -> Iterator[Markdown]:
-    """Yield a table of the most important metrics of each request of a stage."""
+def _levels(part: StageHistory) -> str:
+    return levels_of(part, unit=False)
+
+
+def _parts_of(
+    parts: Sequence[StageHistory], title: str, heading: str, name: Callable[[StageHistory], str]
+) -> Iterator[Markdown]:
+    """Yield a table of the most important metrics of each part that has such a name."""
     rows = [
-        [request.request, *_row(metric)]
-        for request in requests
-        for metric in request.metrics
-        if metric.name in _OF_REQUESTS
+        [name(part), *_row(metric)]
+        for part in parts
+        for metric in part.metrics
+        if name(part) and metric.name in _OF_PARTS
     ]
     if rows:
-        yield markdown("By request:")
-        yield table(["Request", *_HEAD], rows, words=(1, 2, 7))
+        yield markdown("{}", title)
+        yield table([heading, *_HEAD], rows, words=(1, 2, 7))
 
 
 def _row(metric: MetricHistory) -> list[str]:

@@ -8,11 +8,12 @@ from typing import Final
 from runner.core.codes import ComparisonVerdict, ReproductionVerdict
 from runner.core.comparison import Deviation, ReproductionResults, TooLittleData
 from runner.report import number_format
-from runner.report.comparison import CHANGED, changes, differences, has_several, place, signed, stage_sections
+from runner.report.comparison import CHANGED, changes, differences, signed, stage_sections
 from runner.report.gaps import detectable_change
 from runner.report.markdown_text import Markdown, code, join, markdown, table
 from runner.report.metric_text import key_heading
 from runner.report.number_format import listed
+from runner.report.stage_place import has_several, place
 
 _VERDICTS: Final[Mapping[ComparisonVerdict | ReproductionVerdict, str]] = {
     ReproductionVerdict.UNKNOWN: "inconclusive"
