@@ -98,6 +98,7 @@ def _run(run: RunFacts) -> RunInfo:
         command=run.command,
         overrides=run.overrides,
         resumed_at=run.resumed_at,
+        files_outside=run.files_outside or UNSET,
     )
 
 

@@ -32,7 +32,7 @@ class InputFile(msgspec.Struct, frozen=True, omit_defaults=True):
         sha256: Digest of its content.
         bytes: Its size.
         kept_as: Its name in the archive; empty if only the digest is there.
-        is_output: Whether it is what a command printed, not a file of the specification's folder.
+        is_output: Whether it is what a command printed, not a file.
     """
 
     sha256: str

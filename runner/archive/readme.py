@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from runner.archive.lock import Lock
@@ -62,11 +62,11 @@ def readme(results: Results, lock: Lock, *, narrowed: bool) -> bytes:
         version=lock.version,
         command=Markdown(" ".join(run.command.split())),
         narrowed=Markdown(" and the same selection of stages") if narrowed else EMPTY,
-        needs=_needs(lock),
+        needs=_needs(lock, run.files_outside or ()),
     ).encode()
 
 
-def _needs(lock: Lock) -> Markdown:
+def _needs(lock: Lock, files_outside: Collection[str]) -> Markdown:
     """Return what is needed besides Loadproof, as sentences."""
     systems = lock.configurations.values()
     folders = {system.build.folder or "" for system in systems if system.build}
@@ -86,6 +86,13 @@ def _needs(lock: Lock) -> Markdown:
                 "Its requests send the files {}, relative to the specification; those below 1 MiB are in "
                 "`inputs/`, and `inputs.json` says which is which.\n",
                 _listed(files),
+            )
+        )
+    if files_outside:
+        sentences.append(
+            markdown(
+                "{} must exist with the same content outside the specification's folder.\n",
+                _listed(files_outside),
             )
         )
     if variables:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,7 +27,7 @@ from runner.experiment.suggestions import harmless
 from runner.report.reproduction import render_reproduction
 from runner.stack.docker.context import content_digest, find_folder
 from runner.store.reanalyze import FORGED, reanalyze_files
-from runner.store.request_files import file_digest
+from runner.store.request_files import file_digest, is_outside
 from runner.store.run_file import RUN, RunFile
 from runner.store.run_folder import RunFolder
 
@@ -139,6 +139,27 @@ def differs_now(rerun: Rerun) -> list[SideBySide]:
     return [*surroundings_now(files), *_changed_builds(spec, rerun), *_changed_files(rerun)]
 
 
+def check_files_outside(rerun: Rerun, paths: Iterable[str]) -> None:
+    """Raise EnvironmentLacks unless the files that lead out of the folder are those that the run sent.
+
+    An archive may come from a stranger: this way it sends no other file of this machine anywhere.
+
+    Args:
+        rerun: The archive.
+        paths: As in its specification.
+    """
+    recorded = recorded_inputs(rerun.archive.files)
+    for path in paths:
+        facts = recorded.get(path)
+        if facts is None or facts.is_output or facts.sha256 != _digest(path, rerun):
+            raise EnvironmentLacks(
+                f"{path} is outside the folder {rerun.base_dir}, and it is not the file that the run in "
+                f"{rerun.archive.path} sent",
+                hint="an archive may send such a file only unchanged: put the same file there, or extract "
+                f"the specification with `runner archive extract {rerun.archive.path} FOLDER` and run that",
+            )
+
+
 def conclude(rerun: Rerun, results: Results, folder: Path, archive: Path | None) -> ReproductionResults:
     """Compare the new run with the archive, and write the comparison into the new run's folder.
 
@@ -179,10 +200,10 @@ def _changed_builds(spec: Experiment, rerun: Rerun) -> Iterator[SideBySide]:
 
 
 def _changed_files(rerun: Rerun) -> Iterator[SideBySide]:
-    """Yield the files that requests send and whose content has changed."""
+    """Yield the files of the folder that requests send and whose content has changed."""
     for path, facts in recorded_inputs(rerun.archive.files).items():
-        if facts.is_output:
-            continue  # its command runs again
+        if facts.is_output or is_outside(path, rerun.base_dir):
+            continue  # its command runs again, or `check_files_outside` compares it
         now = _digest(path, rerun)
         if facts.sha256 != now:
             yield SideBySide(harmless(path), harmless(facts.sha256), now)

@@ -55,14 +55,20 @@ def show_rerun(rerun: Rerun, job: Job, *, quiet: bool) -> None:
     """Print on stderr what is going to be started and, unless `quiet`, what has changed since then.
 
     Raises:
-        EnvironmentLacks: A build folder does not exist.
+        EnvironmentLacks: A build folder does not exist, or a file outside the folder is not the recorded one.
     """
-    from runner.archive.rerun import differs_now
+    from runner.archive.rerun import check_files_outside, differs_now
+    from runner.execution.inputs import files_outside
+    from runner.store.request_files import resolved
 
     if not quiet:
         say(f"{rerun.archive.path} is intact: run {rerun.results.run.id}, SHA-256 {rerun.archive.sha256}")
     for line in _starts(job):
         say(harmless(line))
+    outside = files_outside((trial.configuration.load for trial in job.trials), job.base_dir)
+    for path in outside:
+        say(f"requests send the file {resolved(path, job.base_dir)}, outside the folder {job.base_dir}")
+    check_files_outside(rerun, outside)
     if not quiet:
         _show_differences(differs_now(rerun))
 

@@ -566,6 +566,8 @@ class RunFacts(Struct, frozen=True, omit_defaults=True):
         environment: Host facts; keys end in their unit where they have one.
         error: The fault that ended the run early, as one sentence.
         resumed_at: When the run was resumed after a crash, as `started_at`.
+        files_outside: The paths, as in the specification, of files that requests send and that are outside
+            its folder.
     """
 
     run_id: str
@@ -578,3 +580,4 @@ class RunFacts(Struct, frozen=True, omit_defaults=True):
     environment: Mapping[str, HostFact]
     error: str | None = None
     resumed_at: tuple[str, ...] = ()
+    files_outside: tuple[str, ...] = ()

@@ -761,7 +761,11 @@ class ExperimentInfo(Struct, frozen=True):
 
 
 class RunInfo(Struct, frozen=True):
-    """The run; fields as of `runner.core.facts.RunFacts`."""
+    """The run; fields as of `runner.core.facts.RunFacts`.
+
+    Attributes:
+        files_outside: Absent without any.
+    """
 
     id: Word
     started_at: Text
@@ -772,6 +776,7 @@ class RunInfo(Struct, frozen=True):
     command: Text
     overrides: tuple[Text, ...]
     resumed_at: tuple[Text, ...]
+    files_outside: tuple[Text, ...] | UnsetType = UNSET
 
 
 class Results(Struct, frozen=True):

@@ -18,7 +18,7 @@ from runner.experiment.model import Load
 from runner.load.inputs import Inputs
 from runner.load.request import pieces_of
 from runner.store.data_files import DataFile
-from runner.store.request_files import read_files
+from runner.store.request_files import is_outside, read_files
 
 _ANY_ENDPOINT = Endpoint("localhost", 80)
 
@@ -56,7 +56,11 @@ class RunInputs:
     def unchanged(self, load: Load) -> Iterator[None]:
         """Raise EnvironmentLacks if a file with rows of a load is not, before or after, what it was."""
         self._check_unchanged(load)
-        yield
+        try:
+            yield
+        except EnvironmentLacks:  # a worker that finds another file does not start
+            self._check_unchanged(load)
+            raise
         self._check_unchanged(load)
 
     def _check_unchanged(self, load: Load) -> None:
@@ -106,6 +110,19 @@ def read_inputs(loads: Iterable[Load], base_dir: Path, environ: Mapping[str, str
         for part in load.parts:
             pieces_of(part, _ANY_ENDPOINT, load.connection, inputs.of(load))
     return inputs
+
+
+def files_outside(loads: Iterable[Load], base_dir: Path) -> tuple[str, ...]:
+    """Return the paths of files that requests of these loads send and that are outside a folder.
+
+    Args:
+        loads: Of the trials to run.
+        base_dir: The folder, where relative paths start.
+    """
+    kept = list({id(load): load for load in loads}.values())
+    paths = {path for load in kept for part in load.parts for path in part.files}
+    paths |= {variable.path for load in kept for variable in load.variables.values() if variable.path}
+    return tuple(sorted(path for path in paths if is_outside(path, base_dir)))
 
 
 def _secrets(loads: Iterable[Load], environ: Mapping[str, str]) -> dict[str, str]:

@@ -27,7 +27,7 @@ from runner.execution.calibration import calibrate_beside, raise_if_broken
 from runner.execution.conclude import conclude, run_file
 from runner.execution.context import RunContext, RunState
 from runner.execution.faults import cancel_on_signal, noting_faults
-from runner.execution.inputs import RunInputs, read_inputs
+from runner.execution.inputs import RunInputs, files_outside, read_inputs
 from runner.execution.job import Job, Outcome, Watcher
 from runner.execution.preflight import preflight
 from runner.execution.row_inputs import check_row_counts
@@ -96,6 +96,7 @@ def _run_facts(job: Job) -> RunFacts:
         status="complete",
         signal=None,
         environment=environment(),
+        files_outside=files_outside((trial.configuration.load for trial in job.trials), job.base_dir),
     )
     if job.earlier is None:
         return run

@@ -54,11 +54,10 @@ def _env_name(value: str) -> str:
     return value
 
 
-def relative_path(value: str, example: str) -> str:
-    """Return the path of a file in the specification's folder; whether it exists is for the caller to say."""
-    path = PurePosixPath(value)
-    if not value or "\0" in value or path.is_absolute() or ".." in path.parts or path == PurePosixPath():
-        message = f"should be the path of a file in the specification's folder, such as {example}, not"
+def file_path(value: str, example: str) -> str:
+    """Return the path of a file, relative to the specification's folder or absolute; it need not exist."""
+    if not value or "\0" in value or PurePosixPath(value) == PurePosixPath():
+        message = f"should be the path of a file, such as {example}, not"
         raise invalid_value(f"{message} {display(value)}")
     return value
 

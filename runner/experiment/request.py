@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 from runner.core.template import Position
 from runner.experiment.base_model import FILE_PROBLEM, Conflict, SpecModel, conflict_if, invalid_value, refuse
 from runner.experiment.expect import Expect, header_name
-from runner.experiment.fields import AsWritten, Name, Number, Text, UrlPath, relative_path
+from runner.experiment.fields import AsWritten, Name, Number, Text, UrlPath, file_path
 from runner.experiment.suggestions import display, join_words
 
 MAX_REQUESTS: Final = 100
@@ -86,7 +86,7 @@ def _check_json(value: Any, depth: int) -> None:
 
 def _file_path(value: str, info: ValidationInfo) -> str:
     """Return the path of a file that can be sent, as far as that is known."""
-    relative_path(value, "data/body.bin")
+    file_path(value, "data/body.bin")
     problem = info.context.get(FILE_PROBLEM) if info.context else None
     if problem and (message := problem(value)):
         raise invalid_value(message)

@@ -16,7 +16,7 @@ from pydantic import (
 
 from runner.core.draws import MAX_ALPHABET
 from runner.experiment.base_model import Conflict, SpecModel, conflict_if, invalid_value, refuse
-from runner.experiment.fields import AsWritten, EnvName, Number, Text, Whole, relative_path
+from runner.experiment.fields import AsWritten, EnvName, Number, Text, Whole, file_path
 from runner.experiment.suggestions import display, join_words
 
 SOURCES: Final = (
@@ -37,7 +37,7 @@ _BOUNDS: Final = 2
 
 
 def _data_path(value: str) -> str:
-    return relative_path(value, "data/products.csv")
+    return file_path(value, "data/products.csv")
 
 
 def _in_order(value: tuple[float, ...]) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""The rows of variables: data files of the specification's folder, and the output of commands."""
+"""The rows of variables: data files, and the output of commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runner.core.units import Bytes
 from runner.experiment.variable import Variable
 from runner.experiment.variables import RowFacts, Use
 from runner.store.data_scan import DataProblem, scan
-from runner.store.request_files import place_problem
+from runner.store.request_files import place_problem, resolved
 
 MAX_KNOWN: Final = 64
 """How many scanned files are remembered between validation and run."""
@@ -115,7 +115,7 @@ def read_data_file(
     try:
         if problem := place_problem(path, folder):
             raise DataProblem(problem)
-        place = (folder / path).resolve()
+        place = resolved(path, folder)
         fd = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         with open(fd, "rb") as file:  # noqa: PTH123
             status = os.fstat(fd)

@@ -1,8 +1,10 @@
-"""Files that requests send: found only in the specification's folder, and read once when a run starts."""
+"""Files that requests send: sought from the specification's folder on, and read once when a run starts."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -12,6 +14,9 @@ from runner.core.units import BYTES_PER_MIB, Bytes
 from runner.store.bounded_read import NotReadable, read_bounded
 
 MAX_FILE: Final[Bytes] = 64 * BYTES_PER_MIB
+
+_KERNEL: Final = ("/proc", "/sys")
+"""Their files are generated when they are read, and some wait for ever."""
 
 
 def problem_with(path: str, folder: Path) -> str:
@@ -23,21 +28,52 @@ def problem_with(path: str, folder: Path) -> str:
     """
     if problem := place_problem(path, folder):
         return problem
-    if (folder / path).stat().st_size > MAX_FILE:
+    if resolved(path, folder).stat().st_size > MAX_FILE:
         return f"{path} is larger than {MAX_FILE // BYTES_PER_MIB} MiB"
     return ""
 
 
 def place_problem(path: str, folder: Path) -> str:
-    """Return why a path does not lead to a file of the specification's folder; empty if it does."""
-    found = (folder / path).resolve()
-    if not found.is_relative_to(folder.resolve()):
-        return f"{path} leads outside the specification's folder"
-    if not found.exists():
-        return f"there is no file {path} in the specification's folder"
-    if not found.is_file():
+    """Return why a path does not lead to a file, without a full stop; empty if it does.
+
+    Args:
+        path: As in the specification.
+        folder: The specification's, where relative paths start.
+    """
+    try:
+        found = resolved(path, folder)
+        kind = found.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return f"there is no file {path}{_where(path, folder)}"
+    except OSError as error:
+        return f"cannot read {path}: {error.strerror}"
+    except ValueError:
+        return f"{path} is no path of a file"
+    if not stat.S_ISREG(kind) or any(found.is_relative_to(kernel) for kernel in _KERNEL):
         return f"{path} is not a regular file"
     return ""
+
+
+def is_outside(path: str, folder: Path) -> bool:
+    """Return whether a path, followed through symbolic links, leads out of the specification's folder.
+
+    True of what is no path at all.
+    """
+    try:
+        return not resolved(path, folder).is_relative_to(folder.resolve())
+    except ValueError:
+        return True
+
+
+def resolved(path: str, folder: Path) -> Path:
+    """Return the absolute path without symbolic links; unlike `Path.resolve`, it accepts a loop of links."""
+    return Path(os.path.realpath(folder / path))
+
+
+def _where(path: str, folder: Path) -> str:
+    if not is_outside(path, folder):
+        return " in the specification's folder"
+    return "" if Path(path).is_absolute() else f" (sought as {resolved(path, folder)})"
 
 
 def read_files(paths: Iterable[str], folder: Path) -> dict[str, bytes]:
@@ -62,7 +98,8 @@ def file_digest(path: str, folder: Path) -> str:
     if problem := place_problem(path, folder):
         raise EnvironmentLacks(problem, hint=f"the specification needs it; it is sought in {folder}")
     try:
-        with (folder / path).open("rb") as file:
+        fd = os.open(resolved(path, folder), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        with open(fd, "rb") as file:  # noqa: PTH123
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise EnvironmentLacks(f"cannot read {path}: {error.strerror}") from None
@@ -74,6 +111,6 @@ def _read(path: str, folder: Path) -> bytes:
             raise EnvironmentLacks(
                 problem, hint=f"a request of the specification sends it; it is sought in {folder}"
             )
-        return read_bounded((folder / path).resolve(), MAX_FILE, "a file that a request sends")
+        return read_bounded(resolved(path, folder), MAX_FILE, "a file that a request sends")
     except (NotReadable, OSError) as error:
         raise EnvironmentLacks(str(error), hint="a request of the specification sends this file") from None

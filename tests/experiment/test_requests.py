@@ -165,6 +165,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "data" / "a.bin").write_bytes(b"a")
     (tmp_path / "out").symlink_to("/etc")
     (tmp_path / "link.bin").symlink_to("data/a.bin")
+    (tmp_path / "loop").symlink_to("loop")
     with (tmp_path / "huge.bin").open("wb") as huge:
         huge.truncate(MAX_FILE + 1)
     return tmp_path
@@ -178,7 +179,15 @@ def folder(tmp_path: Path) -> Path:
         ("link.bin", ""),
         ("data/b.bin", "there is no file data/b.bin in the specification's folder"),
         ("data", "data is not a regular file"),
-        ("out/passwd", "out/passwd leads outside the specification's folder"),
+        ("out/passwd", ""),
+        ("/etc/passwd", ""),
+        ("data/../../nothing", "there is no file data/../../nothing (sought as {parent}/nothing)"),
+        ("/nothing", "there is no file /nothing"),
+        ("/dev/null", "/dev/null is not a regular file"),
+        ("/proc/self/environ", "/proc/self/environ is not a regular file"),
+        ("..", ".. is not a regular file"),
+        ("loop", "cannot read loop: Too many levels of symbolic links"),
+        ("x" * 300, f"cannot read {'x' * 300}: File name too long"),
         ("huge.bin", "huge.bin is larger than 64 MiB"),
         ("data/a.bin/x", "there is no file data/a.bin/x in the specification's folder"),
     ],
@@ -194,6 +203,7 @@ def test_a_file_is_looked_for_when_the_specification_is_read(path: str, problem:
     with pytest.raises(SpecificationError) as caught:
         read_spec(text.encode(), source="spec.yaml", file_problem=file_problem)
     (position,) = caught.value.positions
+    problem = problem.format(parent=folder.parent)
     assert (position.line, position.column, position.message) == (5, 46, problem)
 
 

@@ -81,15 +81,19 @@ def test_a_value_that_no_header_can_have_is_refused_where_it_stands_in_one(tmp_p
         read(tmp_path, content, format_, HEADER)
 
 
-def test_what_is_no_file_of_the_folder_is_refused(tmp_path):
+def test_what_is_no_file_is_refused(tmp_path):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "device").symlink_to("/dev/zero")
+    (tmp_path / "kernel").symlink_to("/proc/kmsg")
     for name, problem in {
         "folder": "folder is not a regular file",
         "pipe": "pipe is not a regular file",
-        "device": "device leads outside the specification's folder",
+        "device": "device is not a regular file",
+        "kernel": "kernel is not a regular file",
         "nothing": "there is no file nothing in the specification's folder",
+        "../nothing": f"there is no file ../nothing (sought as {tmp_path.parent}/nothing)",
+        "/nothing": "there is no file /nothing",
     }.items():
         with pytest.raises(DataProblem) as caught:
             read_data_file(name, tmp_path, "csv", ",", ID)
