@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -10,19 +11,49 @@ from msgspec import UNSET
 from runner.core.metrics import METRICS, metric_of
 from runner.core.results import Slice, Stage, ThresholdResult
 from runner.report import metric_text, number_format
-from runner.report.markdown_text import Markdown, Section, markdown, table
+from runner.report.markdown_text import Markdown, Section, code, markdown, table
 from runner.report.tables import lost_cell
 
 _COLUMNS: Final = ("duration.p50", "duration.p95", "duration.p99", "response_time.p95")
+_MOST_REQUESTS: Final = 8
 
 
 def sections(stages: Sequence[Stage]) -> list[Section]:
-    """Return a table of slices for each ramp, with a sentence for each threshold that it passed."""
-    return [
-        Section(table=_slices(stage), heading=stage.title, lines=tuple(crossings(stage)))
-        for stage in stages
-        if stage.slices
+    """Return a table of slices for each ramp, with a sentence for each threshold that it passed.
+
+    A ramp of a mix has a second table, with the p95 duration of each request.
+    """
+    made = []
+    for stage in stages:
+        if stage.slices:
+            made.append(Section(table=_slices(stage), heading=stage.title, lines=tuple(crossings(stage))))
+            made += _by_request(stage)
+    return made
+
+
+def _by_request(stage: Stage) -> Iterator[Section]:
+    """Yield the p95 duration of each request in each slice; of many requests, of the slowest."""
+    metric = METRICS["duration.p95"]
+    measured = {name: stage.part(name) for name in stage.parts}
+    known = {name: part for name, part in measured.items() if metric.is_known_in(part.slices)}
+    if len(known) < 2:
+        return
+    slowest = sorted(known, key=lambda name: -(metric.read(known[name]) or math.inf))[:_MOST_REQUESTS]
+    shown = [name for name in known if name in slowest]
+    rows = [
+        [levels(part), *(metric_text.brief_cell(metric, known[name].slice(place)) for name in shown)]
+        for place, part in enumerate(stage.slices)
     ]
+    few = markdown("Of {:count} requests, these have the highest p95.", len(known))
+    yield Section(
+        table=table([_level_heading(stage), *map(code, shown)], rows),
+        heading=f"{stage.title}: {metric_text.heading(metric)} by request",
+        lines=(few,) if len(shown) < len(known) else (),
+    )
+
+
+def _level_heading(stage: Stage) -> str:
+    return "Target RPS" if stage.users is None else "Users"
 
 
 def crossings(stage: Stage) -> Iterator[Markdown]:
@@ -67,7 +98,7 @@ def levels(part: Slice) -> str:
 
 def _slices(stage: Stage) -> Markdown:
     metrics = [METRICS[path] for path in _COLUMNS if _is_known(stage, path)]
-    head = ["Target RPS" if stage.users is None else "Users", "Actual RPS"]
+    head = [_level_heading(stage), "Actual RPS"]
     head += [METRICS["errors"].title, *map(metric_text.heading, metrics)]
     rows = [
         [name, number_format.rate(part.actual_rps), lost_cell(part)]

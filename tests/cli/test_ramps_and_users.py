@@ -60,3 +60,23 @@ def test_users_have_a_throughput_and_no_response_time(cli, users, name):
     made = cli("report", "run", "--format", "csv")
     rows = list(csv.DictReader(made.stdout.splitlines()))
     assert {row["achieved"] for row in rows} == {""}
+
+
+def test_a_ramp_of_a_mix_has_the_p95_of_each_request_in_each_slice(cli):
+    spec = cli.write(
+        stages=[{"rps": {"from": 20, "to": 80}, "duration": "2s"}],
+        load={"requests": [{"name": "a", "path": "/"}, {"name": "b", "path": "/", "weight": 3}]},
+    )
+
+    done = cli("execute", spec, "--out", "run")
+
+    assert done.returncode == 0, done.stderr
+    report = (cli.folder / "run" / "report.md").read_text()
+    _, table = report.split("p95 Duration (ms) by request")
+    head, _, *rows = [line.split("|")[1:-1] for line in table.strip().splitlines()[:4]]
+    assert [cell.strip() for cell in head] == ["Target RPS", "`a`", "`b`"]
+    assert [row[0].strip() for row in rows] == ["20 to 50", "50 to 80"]
+    parts = stage_of(cli)["parts"]
+    for name, column in (("a", 1), ("b", 2)):
+        p95s = [part["duration_ms"]["p95"] for part in parts[name]["slices"]]
+        assert [float(row[column]) for row in rows] == pytest.approx(p95s, rel=0.01, abs=0.06)
