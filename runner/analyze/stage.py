@@ -11,6 +11,7 @@ from runner.analyze import kernel_counters, validity, verdict
 from runner.analyze.calibration import stage_calibration
 from runner.analyze.latency import percentiles_of_all
 from runner.analyze.measured import Offer, measured
+from runner.analyze.ramp_limit import limited_part
 from runner.analyze.resource_usage import (
     cores_between,
     cpu_by_role,
@@ -45,7 +46,28 @@ def stage_of(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> Stage:
     )
     cpu_count = run.environment.get("cpu_count")
     cores = cpu_count if isinstance(cpu_count, int) else None
-    return replace(stage, verdict=verdict.verdict(stage, cores, passed=_passes_search(trial, stage)))
+    judged = verdict.verdict(
+        stage, cores, passed=_passes_search(trial, stage), limited=_limited(trial, facts, stage)
+    )
+    return replace(stage, verdict=judged)
+
+
+def _limited(trial: Trial, facts: TrialFacts, stage: Stage) -> verdict.Limited | None:
+    """Return the part of a ramp that was at its limit, with a stage that has the CPU used in it."""
+    part = limited_part(stage)
+    if part is None:
+        return None
+    if not part.is_observed or facts.observed is None:
+        return verdict.Limited(part.level, stage)
+    observed, length_s = part.of(facts.observed), part.end_s - part.begin_s
+    peak_s = trial.configuration.metrics.peak_window
+    own = replace(
+        stage,
+        cpu_cores=_by_role(_ALWAYS_SHOWN, cpu_by_role(observed, length_s, peak_s)),
+        cpu_cores_by_subject=_by_subject(observed, length_s, peak_s),
+        throttling_by_subject=throttling_by_subject(observed),
+    )
+    return verdict.Limited(part.level, own)
 
 
 def _passes_search(trial: Trial, stage: Stage) -> bool:

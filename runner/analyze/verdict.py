@@ -8,7 +8,7 @@ consequence of that and not the cause.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -17,6 +17,7 @@ from runner.analyze.rules.registry import RULES
 from runner.analyze.rules.types import OWN_BOUND, Match
 from runner.core.codes import Confidence, Limit, Role, StageStatus, Validity
 from runner.core.limits import ACHIEVED
+from runner.core.ramp import Ramp
 from runner.core.results import Evidence, Finding, RuledOut, Stage, Verdict
 from runner.core.units import percent
 
@@ -27,7 +28,26 @@ _LITTLE: Final = 0.95
 _MOST_CERTAIN_FIRST: Final = tuple(Confidence)
 
 
-def verdict(stage: Stage, cores: int | None, *, passed: bool = True) -> Verdict:
+class Limited(NamedTuple):
+    """The part of a ramp in which the service was at its limit.
+
+    Attributes:
+        level: At both ends of it.
+        stage: The stage, with the CPU that was used in this part.
+    """
+
+    level: Ramp
+    stage: Stage
+
+    @property
+    def levels(self) -> str:
+        """Its levels in words."""
+        return f"from {self.level.begin:,.0f} to {self.level.to:,.0f} RPS"
+
+
+def verdict(
+    stage: Stage, cores: int | None, *, passed: bool = True, limited: Limited | None = None
+) -> Verdict:
     """Return the limit of a stage: the first finding, with all other findings and what was ruled out.
 
     Args:
@@ -35,27 +55,43 @@ def verdict(stage: Stage, cores: int | None, *, passed: bool = True) -> Verdict:
         cores: The host's number of cores; None if unknown.
         passed: Whether it also passed the conditions of its search. A probe that achieved its rate but was
             too slow has reached a limit if one shows; otherwise it is within capacity.
+        limited: Of a ramp: where it was at its limit; the rules judge this part.
     """
-    findings, ruled_out = _judge(stage, cores, passed=passed)
+    findings, ruled_out = _judge(stage, cores, passed=passed, limited=limited)
     first = findings[0]
     return Verdict(first.code, first.confidence, tuple(findings), tuple(ruled_out))
 
 
-def _judge(stage: Stage, cores: int | None, *, passed: bool) -> tuple[Sequence[Finding], Sequence[RuledOut]]:
+def _judge(
+    stage: Stage, cores: int | None, *, passed: bool, limited: Limited | None
+) -> tuple[Sequence[Finding], Sequence[RuledOut]]:
     if stage.status is StageStatus.FAILED:
         memory = RULES[Limit.MEMORY].judge(stage, cores)
         return [memory.finding if isinstance(memory, Match) else _undetermined(stage)], []
     if stage.validity.status is Validity.INVALID:
         return [generator_limited(stage)], []
-    sustained = within_capacity(stage)
+    sustained = None if limited else within_capacity(stage)
     if sustained and passed:
         return [sustained], []
-    judgements = [rule.judge(stage, cores) for rule in RULES.values()]
+    judgements = [rule.judge(limited.stage if limited else stage, cores) for rule in RULES.values()]
     findings = _ranked([judgement for judgement in judgements if isinstance(judgement, Match)])
     ruled_out = [judgement for judgement in judgements if isinstance(judgement, RuledOut)]
     if sustained and not findings:
         return [sustained], []
+    if limited:
+        findings = [_at(limited, finding) for finding in findings] or [_undetermined_in(limited)]
     return findings or [_undetermined(stage)], ruled_out
+
+
+def _at(limited: Limited, finding: Finding) -> Finding:
+    """Return a finding that says between which levels of the ramp it holds."""
+    return replace(finding, summary=f"{finding.summary} ({limited.levels})")
+
+
+def _undetermined_in(limited: Limited) -> Finding:
+    finding = _undetermined(limited.stage)
+    summary = f"the service was at its limit {limited.levels}, and no counter shows why"
+    return replace(finding, summary=summary)
 
 
 def _ranked(matches: Sequence[Match]) -> list[Finding]:
