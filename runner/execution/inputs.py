@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Endpoint, Event
 from runner.core.masking import mask_bytes, mask_lines, mask_secrets
+from runner.execution.row_command import Guarded
 from runner.execution.row_inputs import RowKey, read_rows, row_key, row_source
 from runner.experiment.model import Load
 from runner.load.inputs import Inputs
@@ -91,13 +92,19 @@ class RunInputs:
 NO_RUN_INPUTS = RunInputs()
 
 
-def read_inputs(loads: Iterable[Load], base_dir: Path, environ: Mapping[str, str] = os.environ) -> RunInputs:
+def read_inputs(
+    loads: Iterable[Load],
+    base_dir: Path,
+    environ: Mapping[str, str] = os.environ,
+    guarded: Guarded | None = None,
+) -> RunInputs:
     """Return what the requests of these loads need. Blocks.
 
     Args:
         loads: Of the trials to run.
         base_dir: Where the paths of files start.
         environ: The runner's own environment.
+        guarded: Ends the commands of variables when the runner is killed.
 
     Raises:
         EnvironmentLacks: A variable is not set, a file cannot be read, or a value cannot be sent.
@@ -105,7 +112,7 @@ def read_inputs(loads: Iterable[Load], base_dir: Path, environ: Mapping[str, str
     kept = list({id(load): load for load in loads}.values())
     secrets = _secrets(kept, environ)
     paths = [path for load in kept for part in load.parts for path in part.files]
-    inputs = RunInputs(secrets, read_files(paths, base_dir), read_rows(kept, base_dir))
+    inputs = RunInputs(secrets, read_files(paths, base_dir), read_rows(kept, base_dir, guarded))
     for load in kept:
         for part in load.parts:
             pieces_of(part, _ANY_ENDPOINT, load.connection, inputs.of(load))

@@ -30,6 +30,7 @@ from runner.execution.faults import cancel_on_signal, noting_faults
 from runner.execution.inputs import RunInputs, files_outside, read_inputs
 from runner.execution.job import Job, Outcome, Watcher
 from runner.execution.preflight import preflight
+from runner.execution.row_command import Guarded
 from runner.execution.row_inputs import check_row_counts
 from runner.execution.signals import receive_signals
 from runner.execution.trial import not_started, run_trial
@@ -56,12 +57,12 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
         OutputError: Nothing can be written.
         EnvironmentLacks: The run could not begin.
     """
-    loads = [trial.configuration.load for trial in job.trials]
-    inputs = await trio.to_thread.run_sync(read_inputs, loads, job.base_dir)
+    run = _run_facts(job)
+    inputs = await _read_inputs(job, run.run_id)
     check_row_counts(job.trials, job.experiment.repeats, inputs.data)
     gc.freeze()  # what is loaded now stays: the collector looks often, and only at what the run makes
     folder = _open_folder(job)
-    state = RunState(_run_facts(job), list(job.trials), list(job.earlier.trials if job.earlier else ()))
+    state = RunState(run, list(job.trials), list(job.earlier.trials if job.earlier else ()))
     folder.write(RUN, run_file(job, state.run))
     with receive_signals() as signals:
         async with trio.open_nursery() as nursery:
@@ -71,6 +72,16 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
         if state.error and not state.trials:
             raise state.error
         return conclude(job, state, folder)
+
+
+async def _read_inputs(job: Job, run_id: str) -> RunInputs:
+    """Return what requests need; a watchdog ends the commands of variables if this process is killed."""
+    loads = [trial.configuration.load for trial in job.trials]
+    if not any(variable.command for load in loads for variable in load.variables.values()):
+        return await trio.to_thread.run_sync(read_inputs, loads, job.base_dir)
+    async with open_watchdog(run_id) as guard:
+        read = partial(read_inputs, loads, job.base_dir, guarded=Guarded(run_id, guard))
+        return await trio.to_thread.run_sync(read, abandon_on_cancel=True)
 
 
 def _open_folder(job: Job) -> RunFolder:

@@ -10,11 +10,14 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from runner.core.errors import EnvironmentLacks
 from runner.core.units import BYTES_PER_MIB, Bytes, Seconds
+from runner.stack.protocols import Guard
+from runner.stack.reaper import COOKIE
 
 TIMEOUT_S: Final[Seconds] = 60.0
 MAX_OUTPUT: Final[Bytes] = 256 * BYTES_PER_MIB
@@ -23,13 +26,27 @@ _TAIL: Final[Bytes] = 4096
 _TAIL_LINES: Final = 10
 
 
-def command_output(name: str, command: Sequence[str], folder: Path) -> int:
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What ends a command with all that it started when the runner is killed.
+
+    Attributes:
+        run_id: Of the run, which finds processes by it.
+        guard: Told of the process.
+    """
+
+    run_id: str
+    guard: Guard
+
+
+def command_output(name: str, command: Sequence[str], folder: Path, guarded: Guarded | None = None) -> int:
     """Return what a command prints, as the descriptor of a file in memory. Blocks.
 
     Args:
         name: Of the variable, in messages.
         command: Program and arguments, run without a shell.
         folder: Where it starts.
+        guarded: Ends it when the runner is killed; None to leave it running then.
 
     Raises:
         EnvironmentLacks: It cannot be started, fails, prints nothing or too much, or does not end in time.
@@ -39,6 +56,7 @@ def command_output(name: str, command: Sequence[str], folder: Path) -> int:
         process = subprocess.Popen(
             command,
             cwd=folder,
+            env={**os.environ, COOKIE: guarded.run_id} if guarded else None,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -48,6 +66,8 @@ def command_output(name: str, command: Sequence[str], folder: Path) -> int:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         hint = f"a relative path starts in {folder}"
         raise EnvironmentLacks(f"{subject} cannot be started: {reason}", hint=hint) from None
+    if guarded:
+        guarded.guard.process(process.pid)
     output = os.memfd_create("loadproof-output", os.MFD_CLOEXEC)
     try:
         with open(output, "wb", closefd=False) as file:
@@ -55,6 +75,8 @@ def command_output(name: str, command: Sequence[str], folder: Path) -> int:
             problem = reading.until_end()
     finally:
         _kill_group(process)
+        if guarded:
+            guarded.guard.forget(process.pid)
     if problem or reading.size == 0:
         os.close(output)
         raise EnvironmentLacks(

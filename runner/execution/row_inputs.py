@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from runner.core.errors import EnvironmentLacks
-from runner.execution.row_command import command_output
+from runner.execution.row_command import Guarded, command_output
 from runner.experiment.model import Load
 from runner.experiment.row_limits import MORE_ROWS, too_few
 from runner.experiment.trials import Trial
@@ -35,26 +35,27 @@ def row_source(data: DataFile) -> RowSource:
     )
 
 
-def read_rows(loads: Iterable[Load], folder: Path) -> dict[RowKey, DataFile]:
+def read_rows(loads: Iterable[Load], folder: Path, guarded: Guarded | None = None) -> dict[RowKey, DataFile]:
     """Return the rows of all variables. Blocks.
 
     Args:
         loads: Of the trials to run.
         folder: The specification's.
+        guarded: Ends commands when the runner is killed.
 
     Raises:
         EnvironmentLacks: A file or a command has no rows that can be sent.
     """
     outputs: dict[tuple[str, ...], int] = {}
     try:
-        return _read_rows(loads, folder, outputs)
+        return _read_rows(loads, folder, outputs, guarded)
     finally:
         for output in outputs.values():
             os.close(output)
 
 
 def _read_rows(
-    loads: Iterable[Load], folder: Path, outputs: dict[tuple[str, ...], int]
+    loads: Iterable[Load], folder: Path, outputs: dict[tuple[str, ...], int], guarded: Guarded | None
 ) -> dict[RowKey, DataFile]:
     found: dict[RowKey, DataFile] = {}
     for load in loads:
@@ -63,7 +64,7 @@ def _read_rows(
             if not variable.row_format:
                 continue
             if variable.command and variable.command not in outputs:
-                outputs[variable.command] = command_output(name, variable.command, folder)
+                outputs[variable.command] = command_output(name, variable.command, folder, guarded)
             try:
                 data = _rows(variable, folder, used.get(name, frozenset()), outputs)
             except DataProblem as problem:

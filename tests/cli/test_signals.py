@@ -107,6 +107,40 @@ def test_init_ends_the_service_that_it_started(cli, number):
     assert leftovers(cli.folder) == []
 
 
+ROWS_THAT_NEVER_END = """
+import os, subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+if os.fork() == 0:
+    os.setsid()
+    open("started", "w").close()
+print("row", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda n: n.name
+)
+def test_a_command_that_prints_rows_ends_with_the_runner(cli, number):
+    variables = {"row": {"command": [sys.executable, "-c", ROWS_THAT_NEVER_END]}}
+    spec = cli.write(load={"variables": variables, "request": {"path": "/${row}"}})
+    process = start(cli, "execute", spec, "--out", "run", "--no-lock")
+    deadline = time.monotonic() + 20
+    while not (cli.folder / "started").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(leftovers(cli.folder)) >= 4
+
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+
+    assert process.returncode == -number
+    assert "Traceback" not in out + err
+    deadline = time.monotonic() + 15
+    while leftovers(cli.folder) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert leftovers(cli.folder) == []
+
+
 def test_a_module_is_the_command_too(cli):
     done = subprocess.run(
         [sys.executable, "-m", "runner", "--version"], cwd=cli.folder, env=os.environ | cli.environment,
