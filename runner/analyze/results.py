@@ -18,7 +18,7 @@ from runner.analyze.stage import stage_of
 from runner.analyze.unproven import unproven
 from runner.core.codes import Limit
 from runner.core.definitions import DEFINITIONS
-from runner.core.facts import RunFacts, SystemDescription, TrialFacts
+from runner.core.facts import RunFacts, SystemDescription, TrialFacts, VariableFacts
 from runner.core.results import (
     ConfigurationResults,
     ExperimentInfo,
@@ -27,6 +27,7 @@ from runner.core.results import (
     RequestSummary,
     Results,
     RunInfo,
+    SentVariable,
     Stage,
 )
 from runner.experiment.counter_experiments import CHANGES
@@ -118,7 +119,7 @@ def _configuration(
         title=configuration.title,
         topology=built if built.kind else replace(built, kind=configuration.topology.kind),
         engine=configuration.load.engine,
-        load=_load(configuration),
+        load=_load(configuration, run.variables.get(configuration.name, ())),
         hypothesis=hypothesis(Limit(expected) if expected else None, stages),
         stages=tuple(stages),
         repeats=repeats(stages),
@@ -127,7 +128,7 @@ def _configuration(
     )
 
 
-def _load(configuration: Configuration) -> LoadSummary:
+def _load(configuration: Configuration, variables: Sequence[VariableFacts]) -> LoadSummary:
     load = configuration.load
     return LoadSummary(
         connection=load.connection,
@@ -137,6 +138,7 @@ def _load(configuration: Configuration) -> LoadSummary:
         timeout_s=load.timeout,
         request=None if load.is_mix else RequestSummary(load.request.method, load.request.path),
         requests=_mix(load) if load.is_mix else UNSET,
+        variables=tuple(map(_variable, variables)) or UNSET,
     )
 
 
@@ -145,6 +147,16 @@ def _mix(load: Load) -> tuple[RequestShare, ...]:
     return tuple(
         RequestShare(part.name, part.method, part.path, round(part.weight / weights, 6))
         for part in load.parts
+    )
+
+
+def _variable(facts: VariableFacts) -> SentVariable:
+    return SentVariable(
+        facts.name,
+        facts.kind,
+        source=facts.source or UNSET,
+        order=facts.order or UNSET,
+        rows=UNSET if facts.rows is None else facts.rows,
     )
 
 

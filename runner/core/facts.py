@@ -552,6 +552,23 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
     users: int | Ramp | None = None
 
 
+class VariableFacts(Struct, frozen=True, omit_defaults=True):
+    """Where the values of a variable came from; of a secret, the name alone.
+
+    Attributes:
+        kind: The key of its source in the specification, such as ``csv`` or ``int``.
+        source: The file as in the specification, or the command; empty for other kinds.
+        order: Of rows: ``sequential``, ``random`` or ``once``.
+        rows: How many there were; None for other kinds.
+    """
+
+    name: str
+    kind: str
+    source: str = ""
+    order: str = ""
+    rows: int | None = None
+
+
 class RunFacts(Struct, frozen=True, omit_defaults=True):
     """The run around its trials.
 
@@ -568,6 +585,7 @@ class RunFacts(Struct, frozen=True, omit_defaults=True):
         resumed_at: When the run was resumed after a crash, as `started_at`.
         files_outside: The paths, as in the specification, of files that requests send and that are outside
             its folder.
+        variables: Those of each configuration that has any, by its name.
     """
 
     run_id: str
@@ -581,3 +599,4 @@ class RunFacts(Struct, frozen=True, omit_defaults=True):
     error: str | None = None
     resumed_at: tuple[str, ...] = ()
     files_outside: tuple[str, ...] = ()
+    variables: Mapping[str, tuple[VariableFacts, ...]] = field(default_factory=dict)

@@ -658,12 +658,30 @@ class RequestShare(Struct, frozen=True):
     share: Number
 
 
+class SentVariable(Struct, frozen=True):
+    """A variable of the requests; of a secret, the name alone.
+
+    Attributes:
+        kind: The key of its source in the specification, such as ``csv`` or ``int``; ``env`` is a secret.
+        source: The file as in the specification, or the command; absent for other kinds.
+        order: Of rows: ``sequential``, ``random`` or ``once``; absent for other kinds.
+        rows: How many there were; absent for other kinds.
+    """
+
+    name: Text
+    kind: Word
+    source: Text | UnsetType = UNSET
+    order: Word | UnsetType = UNSET
+    rows: Count | UnsetType = UNSET
+
+
 class LoadSummary(Struct, frozen=True):
     """How a configuration was loaded.
 
     Attributes:
         request: None of a mix.
         requests: Those of a mix, in the specification's order; absent without one.
+        variables: Of the requests, in the specification's order; absent without any.
     """
 
     connection: Word
@@ -673,6 +691,7 @@ class LoadSummary(Struct, frozen=True):
     timeout_s: Number
     request: RequestSummary | None
     requests: tuple[RequestShare, ...] | UnsetType = UNSET
+    variables: tuple[SentVariable, ...] | UnsetType = UNSET
 
 
 class ConfigurationResults(Struct, frozen=True):

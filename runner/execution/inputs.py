@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,11 +12,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Endpoint, Event
+from runner.core.facts import Endpoint, Event, VariableFacts
 from runner.core.masking import mask_bytes, mask_lines, mask_secrets
 from runner.execution.row_command import Guarded
 from runner.execution.row_inputs import RowKey, read_rows, row_key, row_source
 from runner.experiment.model import Load
+from runner.experiment.variable import Variable
 from runner.load.inputs import Inputs
 from runner.load.request import pieces_of
 from runner.store.data_files import DataFile
@@ -52,6 +54,21 @@ class RunInputs:
             if variable.row_format
         }
         return Inputs(values, files, rows)
+
+    def variables(self, load: Load) -> tuple[VariableFacts, ...]:
+        """Return where the values of a load's variables come from."""
+        return tuple(self._variable(name, variable) for name, variable in load.variables.items())
+
+    def _variable(self, name: str, variable: Variable) -> VariableFacts:
+        if not variable.row_format:
+            return VariableFacts(name, variable.source)
+        return VariableFacts(
+            name,
+            variable.source,
+            source=self.masked(variable.path or shlex.join(variable.command or ())),
+            order=variable.order or "sequential",
+            rows=self.data[row_key(variable)].rows,
+        )
 
     @contextmanager
     def unchanged(self, load: Load) -> Iterator[None]:

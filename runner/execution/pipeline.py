@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from runner.analyze.calibration import above_ceiling, at_rate
 from runner.archive.provenance import Provenance
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Calibration, Event, RunFacts
+from runner.core.facts import Calibration, Event, RunFacts, VariableFacts
 from runner.execution.calibration import calibrate_beside, raise_if_broken
 from runner.execution.conclude import conclude, run_file
 from runner.execution.context import RunContext, RunState
@@ -59,6 +59,7 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
     """
     run = _run_facts(job)
     inputs = await _read_inputs(job, run.run_id)
+    run = replace(run, variables=_variables(job, inputs))
     check_row_counts(job.trials, job.experiment.repeats, inputs.data)
     gc.freeze()  # what is loaded now stays: the collector looks often, and only at what the run makes
     folder = _open_folder(job)
@@ -82,6 +83,15 @@ async def _read_inputs(job: Job, run_id: str) -> RunInputs:
     async with open_watchdog(run_id) as guard:
         read = partial(read_inputs, loads, job.base_dir, guarded=Guarded(run_id, guard))
         return await trio.to_thread.run_sync(read, abandon_on_cancel=True)
+
+
+def _variables(job: Job, inputs: RunInputs) -> dict[str, tuple[VariableFacts, ...]]:
+    configurations = {trial.configuration.name: trial.configuration for trial in job.trials}
+    return {
+        name: inputs.variables(configuration.load)
+        for name, configuration in configurations.items()
+        if configuration.load.variables
+    }
 
 
 def _open_folder(job: Job) -> RunFolder:

@@ -75,6 +75,7 @@ def _appendix(results: Results, configurations: Sequence[ConfigurationResults]) 
         "environment": tables.environment(results.environment),
         "systems": _by_configuration(configurations, lambda shown: system_table(shown.topology)),
         "mixes": _by_configuration(configurations, lambda shown: request_tables.mix(shown.load)),
+        "variables": _by_configuration(configurations, lambda shown: request_tables.variables(shown.load)),
         "method": dict.fromkeys(line for configuration in whole for line in _method(configuration)),
         "baselines": generator_accuracy.baselines(configurations),
         "outcomes": tables.outcomes(whole),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from msgspec import UNSET
+
 from runner.core.metrics import METRICS
-from runner.core.results import LoadSummary, Stage
+from runner.core.results import LoadSummary, SentVariable, Stage
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
 from runner.report.tables import counts, failure_kinds, metric_row, target_rps
@@ -28,6 +30,21 @@ def mix(load: LoadSummary) -> Markdown:
         for request in load.requests or ()
     ]
     return table(["Request", "Method", "Path", "Share"], rows, words=(1, 2)) if rows else EMPTY
+
+
+def variables(load: LoadSummary) -> Markdown:
+    """Return where the values in the requests came from; empty without variables."""
+    rows = [
+        [code(one.name), _kind(one), one.order or "", f"{one.rows:,}" if one.rows is not UNSET else ""]
+        for one in load.variables or ()
+    ]
+    return table(["Variable", "Values", "Order", "Rows"], rows, words=(1, 2)) if rows else EMPTY
+
+
+def _kind(variable: SentVariable) -> Markdown:
+    if variable.source:
+        return markdown("{} {}", variable.kind, code(variable.source))
+    return markdown("{}", "a secret" if variable.kind == "env" else variable.kind)
 
 
 def share(stage: Stage, part: Stage) -> float | None:

@@ -91,6 +91,39 @@ def test_a_run_sends_the_same_bytes_with_any_number_of_workers_and_from_its_arch
     assert all(one["kept_as"] for one in kept.values())
 
 
+def test_the_report_says_where_the_values_came_from(home):
+    (home.folder / "data" / "pairs").write_text("a;b\n1;2\n\n3;4\n")
+    variables = LOAD["variables"] | {
+        "_pair": {"command": ["cat", "data/pairs"], "format": "csv", "delimiter": ";", "order": "random"},
+        "token": {"env": "SHOP_TOKEN", "default": "not-to-be-seen"},
+    }
+    first, second = LOAD["requests"]
+    requests = [first | {"query": {"p": "${_pair.b}", "t": "${token}"}}, second]
+    with scripted(Recorded()) as port:
+        done = run(home, spec(home, port, variables=variables, requests=requests), "run")
+    assert done.returncode == 0, done.stderr
+
+    folder = home.folder / "run"
+    (configuration,) = json.loads((folder / "results.json").read_text())["configurations"]
+    assert configuration["load"]["variables"] == [
+        {"name": "product", "kind": "csv", "source": "data/products.csv", "order": "random", "rows": 20},
+        {"name": "event", "kind": "jsonl", "source": "data/events.jsonl", "order": "once", "rows": 44},
+        {"name": "line", "kind": "command", "source": "cat data/lines", "order": "sequential", "rows": 3},
+        {"name": "n", "kind": "int"},
+        {"name": "id", "kind": "uuid"},
+        {"name": "_pair", "kind": "command", "source": "cat data/pairs", "order": "random", "rows": 2},
+        {"name": "token", "kind": "env"},
+    ]
+    report = (folder / "report.md").read_text()
+    rows = report.partition("### Variables")[2].partition("\n#")[0]
+    assert re.search(r"\| `event` +\| jsonl `data/events.jsonl` +\| once +\| +44 \|", rows)
+    assert re.search(r"\| `token` +\| a secret +\| +\| +\|", rows)
+    assert "cat data/pairs" in (folder / "report.html").read_text()
+    assert not any(b"SHOP_TOKEN" in (folder / name).read_bytes() for name in ("results.json", "report.md"))
+    home("report", "run")
+    assert (folder / "report.md").read_text() == report
+
+
 def test_preflight_sends_values_that_the_load_does_not_send(home):
     server = Recorded()
     with scripted(server) as port:

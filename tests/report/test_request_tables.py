@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from runner.core.codes import StageStatus
 from runner.core.facts import ResponseSample
+from runner.core.results import SentVariable
 from runner.report.markdown import render_markdown
 from runner.report.request_tables import failures_by_request, mix, results_by_request
 from runner.report.tables import failed_responses
@@ -87,6 +88,21 @@ def test_every_request_is_in_the_report_however_many_there_are(number):
     assert text.partition("### Request Mix")[2].partition("###")[0].count("| GET ") == number
     assert f"a mix of {number} request{'s' if number > 1 else ''}." in text
     assert "\n\n\n" not in text
+
+
+def test_variables_are_listed_and_hostile_names_of_files_are_harmless():
+    results = mixes.mix()
+    shown = results.configurations[0]
+    rows = SentVariable("p", "csv", source="a|b`<i>.csv", order="once", rows=1_234_567)
+    sent = replace(shown.load, variables=(rows, SentVariable("t", "env"), SentVariable("n", "int")))
+    text = render_markdown(replace(results, configurations=(replace(shown, load=sent),)))
+
+    lines = text.partition("### Variables")[2].partition("###")[0].strip().splitlines()
+    assert [re.split(r" *(?<!\\)\| *", line)[1:-1] for line in lines[4:]] == [
+        ["`p`", "csv ``a\\|b`<i>.csv``", "once", "1,234,567"],
+        ["`t`", "a secret", "", ""],
+        ["`n`", "int", "", ""],
+    ]
 
 
 def test_every_row_of_every_table_has_as_many_cells():
