@@ -1,13 +1,13 @@
 """Variables in a text, and how their values are encoded where they stand."""
 
 import json
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.template import Position, Reference, TemplateError, filled, names, parse
+from runner.core.template import ENCODERS, Position, Reference, TemplateError, filled, names, parse
 
 VALUES = st.text(st.characters(codec="utf-8"), max_size=20)
 
@@ -82,3 +82,10 @@ def test_the_receiver_decodes_the_value_that_was_inserted(value):
     assert parse_qsl(form, keep_blank_values=True) == [("a", value), ("b", "1")]
     query = f"a={filled('${v}', Position.QUERY, values)}&b=1"
     assert parse_qsl(query, keep_blank_values=True) == [("a", value), ("b", "1")]
+
+
+@given(st.one_of(VALUES, st.from_regex(r"[A-Za-z0-9]{0,9}", fullmatch=True)))
+def test_encoding_is_that_of_the_standard_library(value):
+    assert ENCODERS[Position.PATH](value) == ENCODERS[Position.QUERY](value) == quote(value, safe="")
+    assert ENCODERS[Position.FORM](value) == quote_plus(value)
+    assert ENCODERS[Position.VALUE](value) == json.dumps(value, ensure_ascii=False)
