@@ -55,7 +55,9 @@ def _difference(stage: Stage, other: Stage, metric: Metric) -> Difference | None
     if ours is None or theirs is None:
         return None
     is_time = metric.dimension is Dimension.TIME
-    bound = max(SAME_SHARE * min(ours, theirs), SAME_MS) if is_time else SAME_RATE * theirs
+    # the throughput of users depends on their latencies
+    share = SAME_RATE if stage.users is None else SAME_SHARE
+    bound = max(SAME_SHARE * min(ours, theirs), SAME_MS) if is_time else share * theirs
     return Difference(
         metric=metric.key,
         values=(ours, theirs),
@@ -79,6 +81,8 @@ def _reasons(stage: Stage, other: Stage) -> Iterator[str]:
     for side in both:
         if side.requests.failed:
             yield f"failures: {side.requests.failed:,} requests of {side.engine} failed"
+    if stage.users is not None:
+        yield "users: they wait for their responses, so the time that an engine itself needs slows them down"
     yield from filter(None, [_baselines(both), *map(_uneven, both), _connect(stage, other)])
 
 

@@ -137,12 +137,8 @@ class Configuration(SpecModel):
         for index, threshold in enumerate(self.thresholds):
             yield without_schedule(threshold, ("thresholds", index))
         load = self.load
-        subject = "engine k6" if load.engine == "k6" else "cross_check uses engine k6, which"
         for at, stage in closed:
             place = ("stages", at, "users")
-            k6 = load.engine == "k6" or load.cross_check
-            hint = "use engine builtin without cross_check"
-            yield conflict_if(k6, place, f"{subject} offers no users in this version, only rps", hint)
             few = stage.most_users > load.max_in_flight
             message = f"{stage.level} need load.max_in_flight of at least {stage.most_users:,}"
             yield conflict_if(few, place, message, f"it is {load.max_in_flight:,}")

@@ -80,3 +80,27 @@ def test_a_ramp_of_a_mix_has_the_p95_of_each_request_in_each_slice(cli):
     for name, column in (("a", 1), ("b", 2)):
         p95s = [part["duration_ms"]["p95"] for part in parts[name]["slices"]]
         assert [float(row[column]) for row in rows] == pytest.approx(p95s, rel=0.01, abs=0.06)
+
+
+@pytest.mark.parametrize("users", [3, {"from": 3, "to": 1}])
+def test_k6_offers_users_who_wait_for_their_responses(cli, users):
+    requests = [{"name": "a", "path": "/"}, {"name": "b", "path": "/", "weight": 3}]
+    spec = cli.write(
+        stages=[{"users": users, "duration": "2s", "warmup": "500ms"}],
+        load={"engine": "k6", "requests": requests},
+        thresholds=["errors < 1%", "duration.p95 < 30s"],
+    )
+
+    done = cli("execute", spec, "--out", "run")
+
+    stage = stage_of(cli)
+    assert done.returncode == 0, done.stderr
+    assert (stage["target_rps"], stage["achieved"], stage["users"]) == (None, None, users)
+    requests = stage["requests"]
+    assert requests["scheduled"] == requests["sent"] == requests["succeeded"] > 10
+    assert requests["dropped"] == requests["failed"] == 0
+    assert abs(stage["actual_rps"] * 2 - requests["succeeded"]) <= 6
+    assert stage["duration_ms"]["p95"] > 0
+    parts = {name: part["requests"]["scheduled"] for name, part in stage["parts"].items()}
+    assert parts["b"] == pytest.approx(3 * parts["a"], abs=20)
+    assert len(stage.get("slices", [])) == (0 if isinstance(users, int) else 2)

@@ -18,7 +18,8 @@ def order(
     port: int,
     *,
     path: str = "/good",
-    rps: float = 100,
+    rps: float | None = 100,
+    users: Any = None,
     duration: float = 1.0,
     warmup: float = 0.0,
     request: dict[str, Any] | None = None,
@@ -33,7 +34,7 @@ def order(
             expect=Expect(**(expect or {})),
             **({"timeout": 2.0} | load),
         ),
-        Stage(name="stage", rps=rps, duration=duration, warmup=warmup),
+        Stage(name="stage", rps=rps, users=users, duration=duration, warmup=warmup),
     )
 
 

@@ -1,13 +1,17 @@
 """k6's orders, its summary, and the facts of a stage."""
 
 import json
+import socket
 from dataclasses import replace
+from functools import partial
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.facts import Endpoint, LoadSecond
+from runner.load.k6.engine import k6
 from runner.load.k6.facts import Ending, load_facts
 from runner.load.k6.plan import Plan, plan_of, script_order
 from runner.load.k6.requests import url
@@ -173,3 +177,45 @@ def test_an_address_that_was_checked_is_pinned():
 
     assert script_order(stage, plan_of(stage))["options"]["hosts"] == {"app.example": "127.0.0.1"}
     assert "hosts" not in script_order(order(80), PLAN)["options"]
+
+
+def users(level, **changes):
+    stage = order(8080, rps=None, users=level, **changes)
+    plan = plan_of(stage)
+    return plan, script_order(stage, plan)
+
+
+def test_users_are_virtual_users_that_exist_from_the_start():
+    plan, data = users(7, warmup=1.0, duration=4.0)
+
+    scenario = data["options"]["scenarios"]["stage"]
+    assert (scenario["executor"], scenario["vus"], scenario["duration"]) == ("constant-vus", 7, "5000ms")
+    assert "maxVUs" not in scenario
+    assert (plan.warmup_arrivals, plan.window_arrivals) == (0, 0)
+    assert data["schedule"]["users"]
+    assert data["schedule"]["grace_ms"] == 0
+
+
+@pytest.mark.parametrize(("begin", "to"), [(2, 9), (9, 2)])
+def test_a_ramp_of_users_begins_after_the_warm_up(begin, to):
+    plan, data = users({"from": begin, "to": to}, warmup=1.0, duration=4.0)
+
+    scenario = data["options"]["scenarios"]["stage"]
+    assert (scenario["executor"], scenario["startVUs"]) == ("ramping-vus", begin)
+    assert [(one["target"], one["duration"]) for one in scenario["stages"]] == [
+        (begin, "1000ms"),
+        (to, "4000ms"),
+    ]
+    assert plan.max_vus == 9
+
+
+async def test_users_who_are_refused_do_not_try_again_at_once():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # without listen, connections are refused
+        stage = order(closed.getsockname()[1], rps=None, users=2, duration=1.0)
+        async with trio.open_nursery() as nursery:
+            seconds = []
+            await nursery.start(partial(k6, stage, on_spawn=lambda _: None, on_second=seconds.append))
+
+    failed = sum(second.failures["connect_refused"] for second in seconds)
+    assert 2 <= failed <= 2 * 110

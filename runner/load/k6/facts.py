@@ -130,6 +130,8 @@ def _behind(missing: int, plan: Plan) -> str:
 
 def _silent(silence_s: Seconds, plan: Plan) -> str:
     stall_s = silence_s - 1.0
+    if plan.users is not None:
+        return f"k6 was stopped or got no CPU for about {stall_s:.0f} s, in which its users sent nothing"
     return (
         f"k6 was stopped or got no CPU for about {stall_s:.0f} s; about {plan.rps * stall_s:,.0f} requests "
         "were sent late or dropped"
@@ -141,7 +143,7 @@ def _notes(plan: Plan, ending: Ending) -> list[str]:
     notes = []
     if plan.mix.names:
         notes.append(_MIX)
-    if plan.ramp:
+    if plan.level_ramp:
         notes.append(_RAMP)
     if plan.ready_vus < plan.max_vus:
         notes.append(

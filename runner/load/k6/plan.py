@@ -59,6 +59,8 @@ class Plan:
         max_vus: max_in_flight. k6 drops one arrival for every virtual user it adds.
         mix: Which request each arrival sends.
         ramp: How the rate changes over the window; the warm-up has its first rate.
+        users: Of the closed model: how many users send requests, or how their number changes over the window.
+            They have no arrivals, and the clock alone bounds the window.
     """
 
     rps: PerSecond
@@ -69,6 +71,12 @@ class Plan:
     max_vus: int
     mix: Mix = SINGLE
     ramp: Ramp | None = None
+    users: int | Ramp | None = None
+
+    @property
+    def level_ramp(self) -> Ramp | None:
+        """How the rate or the number of users changes over the window."""
+        return self.users if isinstance(self.users, Ramp) else self.ramp
 
     @property
     def planned_by_request(self) -> dict[str, int]:
@@ -84,6 +92,8 @@ class Plan:
     @property
     def warmup_arrivals(self) -> int:
         """Number of arrivals due in the warm-up."""
+        if self.users is not None:
+            return 0
         if self.ramp:
             return math.floor(_snapped(self.ramp.begin * self.warmup_s))
         return planned(self.rps, self.warmup_s)
@@ -94,6 +104,8 @@ class Plan:
 
         k6 starts the first arrival of a ramp when the integral of its rate has reached 1, not 0.
         """
+        if self.users is not None:
+            return 0
         if self.ramp:
             in_all = self.ramp.begin * self.warmup_s + self.ramp.mean * self.window_s
             return math.floor(_snapped(in_all)) - self.warmup_arrivals
@@ -114,6 +126,8 @@ def plan_of(order: LoadOrder) -> Plan:
     """Return the stage of an order."""
     max_vus = order.load.max_in_flight
     ready = max(_MIN_READY_VUS, math.ceil(order.stage.highest_rps * _READY_FOR_S))
+    if order.stage.users is not None:
+        ready = max_vus = order.stage.most_users
     return Plan(
         rps=order.stage.target_rps or 0.0,
         warmup_s=order.stage.warmup,
@@ -123,6 +137,7 @@ def plan_of(order: LoadOrder) -> Plan:
         max_vus=max_vus,
         mix=mix_of(order.load),
         ramp=order.stage.ramp,
+        users=order.stage.user_level,
     )
 
 
@@ -152,7 +167,8 @@ def script_order(order: LoadOrder, plan: Plan) -> dict[str, Any]:
             "window_ms": plan.window_s * 1000,
             "warmup_arrivals": plan.warmup_arrivals,
             "arrivals": plan.warmup_arrivals + plan.window_arrivals,
-            "grace_ms": GRACE_S * 1000,
+            "users": plan.users is not None,
+            "grace_ms": 0 if plan.users is not None else GRACE_S * 1000,
         },
     }
 
@@ -188,6 +204,22 @@ def _arrivals(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _users(plan: Plan, users: int | Ramp) -> dict[str, Any]:
+    """Return the executor and its numbers of users."""
+    if not isinstance(users, Ramp):
+        runs_s = max(plan.warmup_s + plan.window_s, _MIN_RUN_S)
+        return {"executor": "constant-vus", "vus": users, "duration": _ms(runs_s)}
+    lengths = ((users.begin, plan.warmup_s), (users.to, plan.window_s))
+    return {
+        "executor": "ramping-vus",
+        "startVUs": int(users.begin),
+        "stages": [
+            {"target": int(target), "duration": _ms(length_s)} for target, length_s in lengths if length_s
+        ],
+        "gracefulRampDown": _ms(plan.graceful_stop_s),
+    }
+
+
 def exact(rate: PerSecond) -> Fraction:
     """Return a rate as the specification writes it, not the nearest binary fraction."""
     return Fraction(str(rate)).limit_denominator(_FINEST)
@@ -199,10 +231,9 @@ def _ms(length_s: Seconds) -> str:
 
 def _options(plan: Plan, *, new_connections: bool) -> dict[str, Any]:
     """Return k6's options; the script ends the schedule itself, shortly before k6 does."""
+    ready = {"preAllocatedVUs": plan.ready_vus, "maxVUs": plan.max_vus}
     scenario = {
-        **_arrivals(plan),
-        "preAllocatedVUs": plan.ready_vus,
-        "maxVUs": plan.max_vus,
+        **(_arrivals(plan) | ready if plan.users is None else _users(plan, plan.users)),
         "gracefulStop": f"{round(plan.graceful_stop_s * 1000)}ms",
     }
     return {

@@ -5,8 +5,9 @@
 // connections and backlog of the warm-up. k6 numbers the iterations it starts: while it drops
 // none, the number shows whether an iteration was due in the window, however late it starts.
 // Once it has dropped some, only the clock shows it; both bounds of the window then allow the
-// same grace for late starts.
+// same grace for late starts. Users have no schedule: the clock alone decides about their requests.
 
+import { sleep } from "k6";
 import http from "k6/http";
 import encoding from "k6/encoding";
 import exec from "k6/execution";
@@ -47,13 +48,16 @@ export default function () {
   if (scenario === null) begin();
   const number = scenario.iterationInTest;
   const now = Date.now();
-  if (number >= schedule.arrivals || now >= endAt + schedule.grace_ms) return;
-  const measured = number >= schedule.warmup_arrivals || now >= measureAt + schedule.grace_ms;
+  if ((!schedule.users && number >= schedule.arrivals) || now >= endAt + schedule.grace_ms) return;
+  const inOrder = !schedule.users && number >= schedule.warmup_arrivals;
+  const measured = inOrder || now >= measureAt + schedule.grace_ms;
 
   const request = requests[order.order[number % order.order.length]];
   const [response, failure] = send(request);
   if (measured) countMeasured(response, failure, request.tags);
   else countWarmup(failure, request.tags);
+  // users who are refused must not try again at once for ever
+  if (schedule.users && failure !== null && (response === null || response.status === 0)) sleep(0.01);
 }
 
 // The values of variables are secrets: they are in the environment, not in order.json.
