@@ -104,3 +104,24 @@ def test_k6_offers_users_who_wait_for_their_responses(cli, users):
     parts = {name: part["requests"]["scheduled"] for name, part in stage["parts"].items()}
     assert parts["b"] == pytest.approx(3 * parts["a"], abs=20)
     assert len(stage.get("slices", [])) == (0 if isinstance(users, int) else 2)
+
+
+def test_repeated_ramps_and_users_run_again_from_their_archive_slice_by_slice(cli):
+    spec = cli.write(
+        stages=[
+            {"rps": {"from": 20, "to": 60}, "duration": "2s", "name": "ramp"},
+            {"users": 2, "duration": "1s"},
+        ],
+        repeats=2,
+        fresh_stack=True,
+    )
+    first = cli("execute", spec, "--out", "run")
+    (archive,) = (cli.folder / "run").glob("*.zip")
+
+    again = cli("execute", archive, "--out", "again")
+
+    assert (first.returncode, again.returncode) == (0, 0), again.stderr
+    reproduction = (cli.folder / "again" / "reproduction.md").read_text()
+    assert "By slice of the ramp" in reproduction
+    assert "| 20 to 40 " in reproduction
+    assert "## 2 users" in reproduction
