@@ -30,7 +30,7 @@ def show_summary(results: Results, console: Console | None = None) -> None:
     rows = summary_rows(results)
     if not rows:
         return
-    console.print(_table(rows, console.width))
+    _print_table(_table(rows, console.width), console)
     if aborted := prose.aborted(results.run):
         console.print(visible(unmarked(aborted), "red"), soft_wrap=not console.is_terminal)
     for line, style in _thresholds(results):
@@ -39,6 +39,17 @@ def show_summary(results: Results, console: Console | None = None) -> None:
         console.print(visible(line), soft_wrap=True)
     ending = conclusion.conclusion([shown(configuration) for configuration in results.configurations])
     console.print(visible(unmarked(ending)), soft_wrap=not console.is_terminal)
+
+
+def _print_table(table: Table, console: Console) -> None:
+    """Print a table; in a log, each line is made safe again: it may begin inside a wrapped text."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        console.print(visible(line), soft_wrap=True)
 
 
 def _unproven(results: Results) -> Iterator[str]:

@@ -76,7 +76,7 @@ class RunInputs:
         self._check_unchanged(load)
         try:
             yield
-        except EnvironmentLacks:  # a worker that finds another file does not start
+        except (EnvironmentLacks, ExceptionGroup):  # a worker that finds another file does not start
             self._check_unchanged(load)
             raise
         self._check_unchanged(load)

@@ -89,7 +89,8 @@ def _spent_rows(load: Load, context: RunContext, first: Numbering) -> str:
 
 async def _check(stack: Stack, load: Load, context: RunContext, first: Numbering) -> FailedRequest | None:
     before = await stack.app_output()
-    facts = await _send(stack, load, context, first)
+    with context.inputs.unchanged(load):
+        facts = await _send(stack, load, context, first)
     failures = Counter(kind for second in facts.seconds for kind in second.failures)
     if not failures or (load.engine == "k6" and "protocol" in failures):  # k6 may use HTTP/2
         return None

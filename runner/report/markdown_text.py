@@ -102,9 +102,12 @@ def paragraphs(text: str) -> Markdown:
 
 
 def code(text: str) -> Markdown:
-    """Return a code span; text that no code span in a table can show is escaped instead."""
+    """Return a code span; text that no code span in a table can show is escaped instead.
+
+    So is text with a command of a CI system in whose log a report is printed.
+    """
     flat = " ".join(text.split())
-    if not flat or "\\|" in flat:
+    if not flat or "\\|" in flat or without_ci_commands(f"`{flat}") != f"`{flat}":
         return escape(flat)
     fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
     pad = " " if flat.startswith("`") or flat.endswith("`") else ""

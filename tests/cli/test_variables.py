@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, app_command
 from tests.servers.scripted import scripted
 
 LOAD = {
@@ -167,6 +167,18 @@ def test_a_file_that_changes_during_the_run_ends_it_with_a_sentence(home):
     assert done.returncode == 3, done.stderr
     assert "load.variables.product: data/products.csv has changed since the run started" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_an_app_changes_while_it_starts_is_named_as_the_cause(home):
+    script = 'echo p99,y >> "$1"; shift; exec "$@"'
+    file = str(home.folder / "data" / "products.csv")
+    app = {"command": ["sh", "-c", script, "sh", file, *app_command()], "ready_within": "10s"}
+    load = {"variables": {"product": LOAD["variables"]["product"]}, "request": {"path": "/${product.id}"}}
+    done = home("execute", home.write(topology={"kind": "process", "app": app}, load=load), "--out", "run")
+
+    assert done.returncode == 3, done.stderr
+    assert "load.variables.product: data/products.csv has changed since the run started" in done.stderr
+    assert "did not start" not in done.stderr
 
 
 def test_a_default_stands_in_for_an_environment_variable_that_is_not_set(home, monkeypatch):
