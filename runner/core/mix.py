@@ -15,7 +15,7 @@ import math
 from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from fractions import Fraction
-from itertools import cycle, islice
+from itertools import accumulate, cycle, islice
 from typing import Final
 
 MAX_PERIOD: Final = 4096
@@ -56,6 +56,34 @@ def earlier_uses(weights: Sequence[float], users: Collection[int]) -> Callable[[
         before.append(before[-1] + (index in users))
     per_round = before[-1]
     return lambda k: k // length * per_round + before[k % length]
+
+
+def earlier_uses_of_users(
+    weights: Sequence[float], using: Collection[int], most: int
+) -> Callable[[int], int]:
+    """Return what `earlier_uses` does for users: *u* sends the order of the mix from its place *u* on.
+
+    Args:
+        weights: One per request.
+        using: The indices of the requests that are meant.
+        most: The largest number of users; request *n* of user *u* is arrival ``n · most + u``.
+    """
+    if len(using) == len(weights):
+        return _identity
+    uses, length = earlier_uses(weights, using), period(weights)
+    sums = list(accumulate(map(uses, range(length)), initial=0))
+
+    def summed(count: int) -> int:
+        """Return the sum of `uses` below a number."""
+        rounds, rest = divmod(count, length)
+        full = uses(length) * (length * (rounds * (rounds - 1) // 2) + rounds * rest)
+        return full + rounds * sums[length] + sums[rest]
+
+    def rank(k: int) -> int:
+        n, user = divmod(k, most)
+        return summed(n + most) - summed(most) - summed(n) + uses(n + user) - uses(n)
+
+    return rank
 
 
 def _identity(k: int) -> int:

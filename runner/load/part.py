@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count, islice, repeat
 
-from runner.core.mix import earlier_uses
+from runner.core.mix import earlier_uses, earlier_uses_of_users
 from runner.core.mix import order as mix_order
 from runner.load.backlog import Backlog
 from runner.load.checks import Checks
@@ -72,7 +72,7 @@ def parts_of(order: WorkerOrder) -> list[Part]:
 def renderers(order: WorkerOrder) -> list[Render | None]:
     """Return what makes the bytes of each request; None where they are the same for all arrivals."""
     rows = {
-        name: Rows(variable, earlier_uses([request.weight for request in order.requests], users(order, name)))
+        name: Rows(variable, _rank(order, users(order, name)))
         for name, variable in order.variables.items()
         if isinstance(variable, RowValues)
     }
@@ -84,6 +84,14 @@ def renderers(order: WorkerOrder) -> list[Render | None]:
         return maker(variable, value.position)
 
     return [renderer(request.pieces, make) if request.pieces else None for request in order.requests]
+
+
+def _rank(order: WorkerOrder, using: Sequence[int]) -> Callable[[int], int]:
+    """Return what tells how many arrivals before an arrival send one of some requests."""
+    weights = [request.weight for request in order.requests]
+    if order.most_users:
+        return earlier_uses_of_users(weights, using, order.most_users)
+    return earlier_uses(weights, using)
 
 
 def users(order: WorkerOrder, name: str) -> list[int]:

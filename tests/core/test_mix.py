@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from runner.core.mix import order
+from runner.core.mix import earlier_uses_of_users, order
 
 WEIGHTS = st.lists(
     st.one_of(st.integers(1, 1000), st.floats(0.01, 100).map(lambda weight: round(weight, 2))),
@@ -49,3 +49,17 @@ def test_the_order_spreads_each_request_evenly():
     assert list(islice(order([2, 1, 1]), 8)) == [0, 1, 0, 2, 0, 1, 0, 2] or (
         list(islice(order([2, 1, 1]), 8)).count(0) == 4
     )
+
+
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=4), st.integers(1, 7), st.data())
+def test_the_uses_of_users_are_counted_as_they_come(weights, most, data):
+    using = data.draw(st.sets(st.integers(0, len(weights) - 1), min_size=1))
+    chosen = list(islice(order(weights), 60 + most))
+    sent = [chosen[n + user] in using for n in range(60) for user in range(most)]
+    rank = earlier_uses_of_users(weights, using, most)
+
+    ranks = [rank(k) for k in range(len(sent))]
+    if len(using) == len(weights):
+        assert ranks == list(range(len(sent)))
+    else:
+        assert ranks == [sum(sent[:k]) for k in range(len(sent))]

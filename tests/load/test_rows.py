@@ -26,7 +26,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 def sent(tmp_path):
     """Offer a load to a real server; returns the requests as they arrived."""
 
-    async def send(files, *, rps=200, duration=0.5, warmup=0.0, first=None, **load):
+    async def send(files, *, rps=200, users=0, duration=0.5, warmup=0.0, first=None, **load):
         for name, content in files.items():
             (tmp_path / name).write_bytes(content)
         requests = []
@@ -38,7 +38,8 @@ def sent(tmp_path):
         with scripted(keep) as port:
             experiment = Load(when_full="queue", timeout="30s", **load)
             inputs = read_inputs([experiment], tmp_path).of(experiment)
-            stage = Stage(rps=rps, duration=f"{duration}s", warmup=f"{warmup}s")
+            level = {"users": users} if users else {"rps": rps}
+            stage = Stage(**level, duration=f"{duration}s", warmup=f"{warmup}s")
             endpoint = Endpoint("127.0.0.1", port)
             order = LoadOrder(endpoint, experiment, stage, inputs=inputs, numbering=first or Numbering())
             await offer(order, on_spawn=lambda _: None, on_second=lambda _: None)
@@ -68,6 +69,18 @@ async def test_a_row_is_counted_only_by_the_requests_that_use_it(sent, workers):
     requests = await sent({"rows": rows}, warmup=0.1, workers=workers, variables=variables, requests=mix)
 
     assert Counter(paths(requests)) == Counter(map(str, range(72))) + Counter({"x": 48})
+
+
+async def test_users_take_every_row_once_before_the_first_comes_again(sent, either_way):
+    rows = b"".join(b"%d\n" % row for row in range(100_000))
+    mix = [{"name": "use", "weight": 2, "path": "/${p.id}"}, {"name": "other", "weight": 3, "path": "/x"}]
+    variables = {"p": {"csv": "p.csv"}}
+    requests = await sent({"p.csv": b"id\n" + rows}, users=4, workers=2, variables=variables, requests=mix)
+
+    rows_sent = Counter(paths(requests))
+    assert rows_sent.pop("x") > 20
+    assert len(rows_sent) > 20
+    assert set(rows_sent.values()) == {1}
 
 
 async def test_values_go_on_where_the_stages_before_ended(sent):
