@@ -6,7 +6,7 @@ The generator itself sends it and checks the response, so it passes exactly if t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import trio
@@ -50,12 +50,14 @@ async def preflight(stack: Stack, trial: Trial, context: RunContext) -> None:
     load, stages = trial.configuration.load, trial.configuration.stages
     after = numbering(load, list(of_stages(load, stages, context.job.experiment.repeats)))
     failures = []
+    used: Counter[str] = Counter()
     for index, single in enumerate(_single_loads(load)):
-        first = _later(after, index)
+        first = _later(after, index, used)
         if spent := _spent_rows(single, context, first):
-            message = f"{request_line(single)} is not sent before the load, which needs each row of {spent}"
+            message = f"{request_line(single)} is not sent before the load, because no row of {spent} is left"
             context.watcher.say(message)
         else:
+            used.update(uses(single.parts).keys())
             failures.append(await _check(stack, single, context, first))
     if failed := [failure for failure in failures if failure]:
         has_log = bool(await stack.app_output())
@@ -69,9 +71,10 @@ def _single_loads(load: Load) -> Iterator[Load]:
         yield load.model_copy(update={"request": part, "expect": part.criteria, "requests": ()})
 
 
-def _later(first: Numbering, count: int) -> Numbering:
-    """Return the numbering some arrivals later: these requests have values that no later one repeats."""
-    return Numbering(first.arrivals + count, {name: rows + count for name, rows in first.rows.items()})
+def _later(first: Numbering, arrivals: int, used: Mapping[str, int]) -> Numbering:
+    """Return the numbering after some arrivals, and some rows of each variable."""
+    rows = {name: row + used.get(name, 0) for name, row in first.rows.items()}
+    return Numbering(first.arrivals + arrivals, rows)
 
 
 def _spent_rows(load: Load, context: RunContext, first: Numbering) -> str:

@@ -14,6 +14,17 @@ from runner.experiment.url import host_of, is_loopback, literal
 
 _PORT: Final = re.compile(r"(?P<before>(?:^|[=:]))(?P<port>[1-9][0-9]{1,4})$")
 _PORT_FLAGS: Final = frozenset({"-p", "--port", "--http-port", "--listen-port", "-port"})
+_INTERPRETERS: Final = frozenset(
+    {"bash", "bun", "dash", "deno", "dotnet", "env", "java", "lua", "node", "nodejs", "perl", "php", "pypy"}
+    | {"python", "ruby", "sh", "ts-node", "tsx", "uv", "zsh"}
+)
+_WITH_TEXT: Final = frozenset({"-c", "-e", "--eval"})
+"""Options of interpreters that a program's text follows."""
+_WITH_VALUE: Final = frozenset(
+    {"-cp", "-classpath", "--class-path", "-S", "-W", "-X", "-I", "-r", "--require"}
+)
+"""Options that a value follows which is no script."""
+_SCRIPT: Final = re.compile(r"\.(py|pyz|js|mjs|cjs|ts|jar|rb|php|pl|sh|dll|lua)$")
 _MAX_NAME: Final = 40
 _MAX_COMMENT: Final = 300
 
@@ -59,8 +70,27 @@ def name_for(known: Known) -> str:
     """Return a valid name for the experiment."""
     if known.url and _is_local(host_of(known.url)):
         return "my-service"
-    source = host_of(known.url) if known.url else known.command[0].rpartition("/")[2]
+    source = host_of(known.url) if known.url else program_of(known.command)
     return slug(source)[:_MAX_NAME].strip("-") or "my-service"
+
+
+def program_of(command: Sequence[str]) -> str:
+    """Return the name of the program in a command: of the script or module, if an interpreter runs it."""
+    words = list(command)
+    name = words.pop(0).rpartition("/")[2]
+    while _interpreter(name) and words:
+        word = words.pop(0)
+        if word in _WITH_TEXT:
+            break
+        if word in _WITH_VALUE:
+            words = words[1:]
+        elif not word.startswith("-") and PORT_FIELD not in word and "=" not in word and word != "run":
+            name = word.rpartition("/")[2]
+    return _SCRIPT.sub("", name) or name
+
+
+def _interpreter(name: str) -> bool:
+    return re.sub(r"[0-9.]+$", "", name) in _INTERPRETERS
 
 
 def _is_local(host: str) -> bool:
@@ -69,7 +99,7 @@ def _is_local(host: str) -> bool:
 
 def first_spec(known: Known, name: str) -> str:
     """Return the text of a specification, which works unmodified if the request succeeded."""
-    service = known.url or known.command[0].rpartition("/")[2]
+    service = known.url or program_of(known.command)
     return _TEXT.format(
         name=name,
         title=json.dumps(f"Load test of {service}"[:200], ensure_ascii=False),

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 import yaml
 
+from runner.experiment.init_template import Known, name_for
 from tests.cli.conftest import ROOT, app_command
 from tests.servers.scripted import scripted
 
@@ -43,6 +44,30 @@ def service(folder, *words):
 def sends(response):
     """Return a server that sends this to whatever comes."""
     return lambda client, _: client.sendall(response)
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("./my-service --port {port}", "my-service"),
+        ("python3 svc.py {port}", "svc"),
+        ("python3.12 -u /srv/my_shop.py --port={port}", "my-shop"),
+        ("python3 -m uvicorn main:app --port {port}", "uvicorn"),
+        ("node --inspect server.js {port}", "server"),
+        ("java -Xmx1g -jar target/shop.jar --server.port={port}", "shop"),
+        ("java -cp a.jar:b.jar com.example.Main {port}", "com-example-main"),
+        ("ruby app.rb -p {port}", "app"),
+        ("php -S 127.0.0.1:{port} router.php", "router"),
+        ("deno run --allow-net main.ts {port}", "main"),
+        ("bun run shop.ts {port}", "shop"),
+        ("sh start.sh {port}", "start"),
+        ("/usr/bin/env MODE=test node shop.mjs {port}", "shop"),
+        ("sh -c 'exec serve {port}'", "sh"),
+        ("python3 {port}", "python3"),
+    ],
+)
+def test_an_experiment_is_named_after_the_program_and_not_its_interpreter(command, name):
+    assert name_for(Known(command=tuple(shlex.split(command)))) == name
 
 
 SHORT = ["--set", "stages=[{rps: 20, duration: 1s}]"]

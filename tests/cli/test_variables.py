@@ -131,13 +131,33 @@ def test_preflight_sends_values_that_the_load_does_not_send(home):
         done = home("execute", path, "--out", "run", "--no-calibrate")
 
     assert done.returncode == 0, done.stderr
-    assert (
-        "POST /post (request post) is not sent before the load, which needs each row of event" in done.stderr
-    )
+    reason = "is not sent before the load, because no row of event is left"
+    assert f"POST /post (request post) {reason}" in done.stderr
     assert len(server.requests) == SENT + 1
     assert set(server.digests().values()) == {1}
     events = [json.loads(match[1]) for match in re.finditer(rb'"e":(\{[^}]*\})', b"".join(server.requests))]
     assert events == []
+
+
+def test_preflight_takes_a_row_only_for_a_request_that_uses_it(home):
+    (home.folder / "data" / "events.jsonl").write_text("\n".join([*EVENTS, json.dumps({"id": 44})]))
+    get, post = LOAD["requests"]
+    third = post | {"name": "third", "path": "/third", "weight": 1}
+    server = Recorded()
+    with scripted(server) as port:
+        path = spec(home, port, requests=[get | {"weight": 1}, post | {"weight": 1}, third | {"json": {}}])
+        done = home("execute", path, "--out", "run", "--no-calibrate")
+        assert done.returncode == 0, done.stderr
+        assert "is not sent before the load" not in done.stderr
+        assert len(server.requests) == SENT + 3
+        rows = [int(row) for sent in server.requests for row in re.findall(rb'"id": ?([0-9]+)', sent)]
+        assert sorted(rows) == list(range(45))
+
+        mix = [get | {"weight": 2}, post | {"weight": 0.5}, third | {"weight": 0.5}]
+        path = spec(home, port, requests=mix)
+        done = home("execute", path, "--out", "both", "--no-calibrate")
+    assert "POST /third (request third) is not sent before the load" in done.stderr
+    assert "POST /post (request post) is not sent" not in done.stderr
 
 
 def test_too_few_rows_are_refused_with_both_numbers(home):

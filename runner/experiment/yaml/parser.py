@@ -30,6 +30,8 @@ _SYNTAX_HINTS: Final = {
     "found character '@' that cannot start any token": "put the text in quotes",
     "found character '`' that cannot start any token": "put the text in quotes",
 }
+_IN_BRACES: Final = frozenset("?:[]{}")
+"""What ends text without quotes between braces or brackets, or may not be in it."""
 
 
 def parse(
@@ -122,7 +124,7 @@ class _Builder:
         if self.lines[mark.line - 1][mark.column - 1 - self.indent :].startswith("\t"):
             return self.refuse(mark, "a tab is not allowed as indentation or separator", "use spaces")
         context = f"{error.context}, " if error.context else ""
-        return self.refuse(mark, f"not valid YAML: {context}{problem}", _SYNTAX_HINTS.get(problem, ""))
+        return self.refuse(mark, f"not valid YAML: {context}{problem}", _hint(problem))
 
     def place(self, line: int, column: int, width: int = 1) -> Mark:
         """Return a mark for PyYAML's line and column, limited to the text."""
@@ -254,3 +256,15 @@ class _Builder:
             text, mark = holder.key
             holder.entries.setdefault(text, Entry(mark, node))
             holder.key = None
+
+
+def _hint(problem: str) -> str:
+    """Return what to do about a problem that PyYAML names; empty if that is not known."""
+    if problem.endswith("'<stream end>'"):
+        return "a bracket or brace is not closed"
+    found = problem[-2:-1]
+    if problem.startswith("expected") and found in _IN_BRACES:
+        text = f"text that contains '{found}'"
+        quoted = f"between braces or brackets, put {text} in quotes"
+        return f"{quoted}; the part of a path after '?' can be in query instead" if found == "?" else quoted
+    return _SYNTAX_HINTS.get(problem, "")

@@ -219,6 +219,28 @@ def test_invalid_yaml_is_reported_with_its_position(text: str | bytes, message: 
     assert message in sole(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (
+            "a: {path: /search?q=sea}",
+            "put text that contains '?' in quotes; the part of a path after '?' can",
+        ),
+        ("a: [/search?q=sea]", "put text that contains '?' in quotes; the part of a path after '?' can"),
+        ("a: {path: ?q=sea}", "put text that contains '?' in quotes"),
+        ("a: {path: /a/${id}}", "put text that contains '{' in quotes"),
+        ("a: {$.items[0]: 1}", "put text that contains '[' in quotes"),
+        ("a: {$.items[*].id: 1}", "put text that contains ']' in quotes"),
+        ("a: {b: c: d}", "put text that contains ':' in quotes"),
+        ("a: {b: %c}", "put the text in quotes"),
+        ("a: {b: @c}", "put the text in quotes"),
+        ("a: {b: c", "a bracket or brace is not closed"),
+    ],
+)
+def test_text_that_needs_quotes_between_braces_has_a_hint(text: str, hint: str) -> None:
+    assert hint in sole(text)
+
+
 def test_a_duplicate_key_names_both_places() -> None:
     assert sole(MINIMAL + "name: other\n") == (
         "spec.yaml:5:1: name: duplicate key, first written at line 2, column 1\n  5 | name: other\n    | ^^^^"
