@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from runner.core.units import Bytes, Seconds
 from runner.experiment.base_model import Conflict, SpecModel, conflict_if, refuse
-from runner.experiment.fields import AsWritten, EnvName, Line, Number, Text, UrlPath, Whole, Workers
+from runner.experiment.fields import AsWritten, EnvName, FixedUrlPath, Line, Number, Text, Whole, Workers
 from runner.experiment.quantities import GIB, MIB, MINUTE, Size, Time
 
 PORT_FIELD: Final = "{port}"
@@ -37,8 +37,10 @@ class App(SpecModel):
     port: Port | None = Field(
         None, description="Port that the app listens on; when absent, {port} is a free port.", examples=[8080]
     )
-    health: UrlPath = Field("/healthz", description="The app is ready when this path returns a 2xx status.")
-    metrics: UrlPath | None = Field(
+    health: FixedUrlPath = Field(
+        "/healthz", description="The app is ready when this path returns a 2xx status."
+    )
+    metrics: FixedUrlPath | None = Field(
         None, description="Path of metrics in Prometheus text format, scraped from each replica."
     )
     env: dict[EnvName, AsWritten] = Field(

@@ -47,6 +47,14 @@ def _url_path(value: str) -> str:
     return value
 
 
+def without_variables(value: str) -> str:
+    """Return a text that is sent as it stands; variables have values only in requests."""
+    if "${" in value:
+        hint = "only texts of a request can contain variables; percent-encode a literal ${ as %24%7B"
+        raise invalid_value(f"cannot contain a variable, here {display(value)}", hint)
+    return value
+
+
 def _env_name(value: str) -> str:
     if not _ENV_NAME.fullmatch(value):
         message = "should be an environment variable name of letters, digits and '_', not"
@@ -97,6 +105,8 @@ Text: TypeAlias = Annotated[str, Field(strict=True)]
 Line: TypeAlias = Annotated[Text, AfterValidator(_line), Field(max_length=200)]
 Name: TypeAlias = Annotated[Text, AfterValidator(_name), _pattern(_NAME)]
 UrlPath: TypeAlias = Annotated[Text, AfterValidator(_url_path), _pattern(_PATH)]
+FixedUrlPath: TypeAlias = Annotated[UrlPath, AfterValidator(without_variables)]
+"""A path that is requested outside the load, where variables have no values."""
 EnvName: TypeAlias = Annotated[Text, AfterValidator(_env_name)]
 
 _SINGLE_VALUE: Final = WithJsonSchema({"type": ["string", "number", "boolean"]})

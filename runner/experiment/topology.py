@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema, core_schema
 from runner.experiment import app as checks
 from runner.experiment.app import App, Proxy, Replicas
 from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
-from runner.experiment.fields import Processors, Text, UrlPath, Whole
+from runner.experiment.fields import FixedUrlPath, Processors, Text, Whole
 from runner.experiment.url import HttpUrl
 
 
@@ -192,7 +192,7 @@ class ExternalTopology(BaseTopology):
         description="Base URL of the service; the request path is appended to it.",
         examples=["http://127.0.0.1:8080"],
     )
-    health: UrlPath | None = Field(
+    health: FixedUrlPath | None = Field(
         None, description="Path that must return a 2xx status before the load starts."
     )
     pids: tuple[Annotated[Whole, Field(ge=1, le=2**22)], ...] = Field(

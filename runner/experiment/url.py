@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from runner.experiment.base_model import invalid_value
-from runner.experiment.fields import Text
+from runner.experiment.fields import Text, without_variables
 from runner.experiment.suggestions import display
 
 _HOST: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})?|\[[0-9A-Fa-f:.]{2,45}\]"
@@ -50,6 +50,7 @@ def host_of(url: str) -> str:
 
 
 def _http_url(url: str) -> str:
+    without_variables(url)
     if not url.isascii() or not url.isprintable() or " " in url:
         raise invalid_value(f"should be an ASCII URL without spaces, not {display(url)}")
     if not url.startswith(("http://", "https://")):
