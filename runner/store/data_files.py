@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import weakref
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from runner.core.rows import Format
-from runner.core.units import Bytes
+from runner.core.units import BYTES_PER_MIB, Bytes
 from runner.experiment.variable import Variable
 from runner.experiment.variables import RowFacts, Use
 from runner.store.data_scan import DataProblem, scan
@@ -23,12 +24,17 @@ MAX_KNOWN: Final = 64
 """How many scanned files are remembered between validation and run."""
 
 
+_MAX_DIGESTED: Final[Bytes] = BYTES_PER_MIB
+"""Smaller files are read again to find out whether they have changed; they are in the archive."""
+
+
 class Identity(NamedTuple):
     """What shows that a file has changed."""
 
     inode: int
     size: Bytes
     mtime_ns: int
+    ctime_ns: int
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,16 @@ class DataFile:
     @property
     def has_changed(self) -> bool:
         """Whether the file is no longer the one that was read."""
+        if self.is_output:
+            return False
         try:
-            return not self.is_output and identity_of(self.path.stat()) != self.identity
+            now = identity_of(self.path.stat())
+            if now[:3] != self.identity[:3]:
+                return True
+            if now == self.identity and self.size > _MAX_DIGESTED:
+                return False
+            with self.path.open("rb") as file:  # written without a trace, or only linked or made read-only
+                return hashlib.file_digest(file, "sha256").hexdigest() != self.sha256
         except OSError:
             return True
 
@@ -94,7 +108,7 @@ _known: dict[tuple[object, ...], DataFile] = {}
 
 def identity_of(status: os.stat_result) -> Identity:
     """Return what shows later whether a file has changed."""
-    return Identity(status.st_ino, status.st_size, status.st_mtime_ns)
+    return Identity(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def read_data_file(
