@@ -77,7 +77,7 @@ class RunContext:
             base_dir=self.job.base_dir,
             scratch=self.scratch,
             guard=self.guard,
-            say=self.watcher.say,
+            say=lambda line: self.watcher.say(self.inputs.masked(line)),
             allow_hosts=configuration.load.allow_hosts,
             authorized=self.job.authorized,
             commands_in=self.job.commands_in,

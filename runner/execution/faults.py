@@ -10,6 +10,7 @@ import trio
 
 from runner.core.errors import LoadproofError
 from runner.execution.context import RunState
+from runner.execution.inputs import RunInputs
 from runner.execution.job import Watcher
 
 
@@ -25,17 +26,22 @@ async def cancel_on_signal(
 
 
 @contextmanager
-def noting_faults(state: RunState) -> Iterator[None]:
-    """Note a `LoadproofError` in the state instead of raising it; trio's nurseries raise it in groups."""
+def noting_faults(state: RunState, inputs: RunInputs) -> Iterator[None]:
+    """Note a `LoadproofError` in the state instead of raising it; trio's nurseries raise it in groups.
+
+    Args:
+        state: Of the run.
+        inputs: Whose secrets are masked in the error.
+    """
     try:
         yield
     except LoadproofError as error:
-        state.error = error
+        state.error = inputs.masked_error(error)
     except BaseExceptionGroup as group:
         faults, rest = group.split(LoadproofError)
         if faults is None:
             raise
-        state.error = _first(faults)
+        state.error = inputs.masked_error(_first(faults))
         if rest is not None:
             raise rest from None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from runner.core.errors import EnvironmentLacks
+from runner.core.errors import EnvironmentLacks, LoadproofError
 from runner.core.facts import Endpoint, Event, VariableFacts
 from runner.core.masking import mask_bytes, mask_lines, mask_secrets
 from runner.execution.row_command import Guarded
@@ -105,6 +105,14 @@ class RunInputs:
         """Return an event without secrets."""
         return replace(event, message=self.masked(event.message), log=self.masked_lines(event.log))
 
+    def masked_error(self, error: LoadproofError) -> LoadproofError:
+        """Return an error after the secrets in its texts were masked."""
+        if self.secrets:
+            error.message, error.hint = self.masked(error.message), self.masked(error.hint)
+            error.details = self.masked_lines(error.details)
+            error.args = (error.message,)
+        return error
+
 
 NO_RUN_INPUTS = RunInputs()
 
@@ -128,8 +136,17 @@ def read_inputs(
     """
     kept = list({id(load): load for load in loads}.values())
     secrets = _secrets(kept, environ)
+    try:
+        return _read_inputs(kept, base_dir, secrets, guarded)
+    except LoadproofError as error:
+        raise RunInputs(secrets).masked_error(error) from None
+
+
+def _read_inputs(
+    kept: Sequence[Load], base_dir: Path, secrets: Mapping[str, str], guarded: Guarded | None
+) -> RunInputs:
     paths = [path for load in kept for part in load.parts for path in part.files]
-    inputs = RunInputs(secrets, read_files(paths, base_dir), read_rows(kept, base_dir, guarded))
+    inputs = RunInputs(secrets, read_files(paths, base_dir), read_rows(kept, base_dir, guarded, secrets))
     for load in kept:
         for part in load.parts:
             pieces_of(part, _ANY_ENDPOINT, load.connection, inputs.of(load))

@@ -129,7 +129,7 @@ async def _run_guarded(
     job: Job, state: RunState, folder: RunFolder, watcher: Watcher, inputs: RunInputs
 ) -> None:
     """Run all trials beside a watchdog, which removes what this process started should it be killed."""
-    with noting_faults(state), scratch_folder() as scratch:
+    with noting_faults(state, inputs), scratch_folder() as scratch:
         await trio.to_thread.run_sync(
             Provenance(folder).begin, job.base_dir, inputs.files, list(inputs.data.values())
         )

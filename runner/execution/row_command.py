@@ -8,13 +8,16 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, Final
 
 from runner.core.errors import EnvironmentLacks
+from runner.core.masking import margin, mask_bytes
+from runner.core.signals import signal_name
 from runner.core.units import BYTES_PER_MIB, Bytes, Seconds
 from runner.stack.protocols import Guard
 from runner.stack.reaper import COOKIE
@@ -39,7 +42,13 @@ class Guarded:
     guard: Guard
 
 
-def command_output(name: str, command: Sequence[str], folder: Path, guarded: Guarded | None = None) -> int:
+def command_output(
+    name: str,
+    command: Sequence[str],
+    folder: Path,
+    guarded: Guarded | None = None,
+    secrets: Mapping[str, str] = MappingProxyType({}),
+) -> int:
     """Return what a command prints, as the descriptor of a file in memory. Blocks.
 
     Args:
@@ -47,6 +56,7 @@ def command_output(name: str, command: Sequence[str], folder: Path, guarded: Gua
         command: Program and arguments, run without a shell.
         folder: Where it starts.
         guarded: Ends it when the runner is killed; None to leave it running then.
+        secrets: Name to value of what is masked in the error's details.
 
     Raises:
         EnvironmentLacks: It cannot be started, fails, prints nothing or too much, or does not end in time.
@@ -71,7 +81,7 @@ def command_output(name: str, command: Sequence[str], folder: Path, guarded: Gua
     output = os.memfd_create("loadproof-output", os.MFD_CLOEXEC)
     try:
         with open(output, "wb", closefd=False) as file:
-            reading = _Reading(process, file)
+            reading = _Reading(process, file, secrets)
             problem = reading.until_end()
     finally:
         _kill_group(process)
@@ -90,16 +100,20 @@ def command_output(name: str, command: Sequence[str], folder: Path, guarded: Gua
 class _Reading:
     """Takes what a process prints, within bounds."""
 
-    def __init__(self, process: subprocess.Popen[bytes], output: BinaryIO) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], output: BinaryIO, secrets: Mapping[str, str]
+    ) -> None:
         self.size = 0
+        self._secrets = secrets
         self._process = process
         self._output = output
         self._errors = b""
 
     @property
     def tail(self) -> tuple[str, ...]:
-        """The last lines on stderr."""
-        return tuple(self._errors.decode(errors="replace").splitlines()[-_TAIL_LINES:])
+        """The last lines on stderr, with secrets masked."""
+        masked = mask_bytes(self._errors, self._secrets, keep=_TAIL)
+        return tuple(masked.decode(errors="replace").splitlines()[-_TAIL_LINES:])
 
     def until_end(self) -> str:
         """Read until the process has ended; returns what was wrong, empty if nothing was."""
@@ -126,7 +140,7 @@ class _Reading:
             self._output.write(chunk)
             self.size += len(chunk)
         else:
-            self._errors = (self._errors + chunk)[-_TAIL:]
+            self._errors = (self._errors + chunk)[-_TAIL - margin(self._secrets) :]
         return bool(chunk)
 
     def _status(self, deadline: float) -> str:
@@ -135,7 +149,7 @@ class _Reading:
         except subprocess.TimeoutExpired:
             return f"did not end within {TIMEOUT_S:.0f} s"
         if status < 0:
-            return f"was killed by {signal.Signals(-status).name}"
+            return f"was killed by {signal_name(-status)}"
         return f"ended with exit status {status}" if status else ""
 
 

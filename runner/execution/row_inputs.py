@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias
 
 from runner.core.errors import EnvironmentLacks
@@ -35,27 +36,37 @@ def row_source(data: DataFile) -> RowSource:
     )
 
 
-def read_rows(loads: Iterable[Load], folder: Path, guarded: Guarded | None = None) -> dict[RowKey, DataFile]:
+def read_rows(
+    loads: Iterable[Load],
+    folder: Path,
+    guarded: Guarded | None = None,
+    secrets: Mapping[str, str] = MappingProxyType({}),
+) -> dict[RowKey, DataFile]:
     """Return the rows of all variables. Blocks.
 
     Args:
         loads: Of the trials to run.
         folder: The specification's.
         guarded: Ends commands when the runner is killed.
+        secrets: Name to value of what is masked in what a command that failed printed.
 
     Raises:
         EnvironmentLacks: A file or a command has no rows that can be sent.
     """
     outputs: dict[tuple[str, ...], int] = {}
     try:
-        return _read_rows(loads, folder, outputs, guarded)
+        return _read_rows(loads, folder, outputs, guarded, secrets)
     finally:
         for output in outputs.values():
             os.close(output)
 
 
 def _read_rows(
-    loads: Iterable[Load], folder: Path, outputs: dict[tuple[str, ...], int], guarded: Guarded | None
+    loads: Iterable[Load],
+    folder: Path,
+    outputs: dict[tuple[str, ...], int],
+    guarded: Guarded | None,
+    secrets: Mapping[str, str],
 ) -> dict[RowKey, DataFile]:
     found: dict[RowKey, DataFile] = {}
     for load in loads:
@@ -64,7 +75,8 @@ def _read_rows(
             if not variable.row_format:
                 continue
             if variable.command and variable.command not in outputs:
-                outputs[variable.command] = command_output(name, variable.command, folder, guarded)
+                command = variable.command
+                outputs[command] = command_output(name, command, folder, guarded, secrets)
             try:
                 data = _rows(variable, folder, used.get(name, frozenset()), outputs)
             except DataProblem as problem:

@@ -17,6 +17,7 @@ import trio
 from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Subject
+from runner.core.signals import signal_name
 from runner.core.units import Seconds
 from runner.stack.output import OutputTail
 from runner.stack.paths import printable
@@ -185,10 +186,7 @@ def describe_exit(status: int) -> str:
         return "ended in an unknown way, because its parent process was killed too"
     if status >= 0:
         return f"exited with status {status}"
-    try:
-        return f"was killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was killed by signal {-status}"
+    return f"was killed by {signal_name(-status)}"
 
 
 def _hint_for_file(file: Path) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import zipfile
 from collections import Counter
@@ -199,6 +200,52 @@ def test_a_file_that_an_app_changes_while_it_starts_is_named_as_the_cause(home):
     assert done.returncode == 3, done.stderr
     assert "load.variables.product: data/products.csv has changed since the run started" in done.stderr
     assert "did not start" not in done.stderr
+
+
+def test_a_file_that_changes_with_its_size_and_time_kept_ends_the_run(home):
+    server = Recorded()
+    file = home.folder / "data" / "products.csv"
+    before = file.stat()
+
+    def changing(client, request):
+        server(client, request)
+        if len(server.requests) == 5:
+            file.write_bytes(file.read_bytes()[:-2] + b"?\n")
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    with scripted(changing) as port:
+        done = run(home, spec(home, port, [{"rps": 10, "duration": "2s"}]), "run")
+
+    now = file.stat()
+    assert (now.st_size, now.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert done.returncode == 3, done.stderr
+    assert "load.variables.product: data/products.csv has changed since the run started" in done.stderr
+
+
+def test_a_file_that_is_only_made_read_only_during_the_run_has_not_changed(home):
+    server = Recorded()
+
+    def changing(client, request):
+        server(client, request)
+        (home.folder / "data" / "products.csv").chmod(0o444)
+
+    with scripted(changing) as port:
+        done = run(home, spec(home, port, [{"rps": 10, "duration": "1s"}]), "run")
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_text_of_a_secret_is_in_messages_about_commands_and_their_rows(home, monkeypatch):
+    monkeypatch.setenv("MYTOK", "sekretTOKEN12345")
+    loud = {"command": ["sh", "-c", "echo boom $MYTOK >&2; exit 1"]}
+    wrong = {"command": ["sh", "-c", 'echo "{\\"$MYTOK\\": 1}"'], "format": "jsonl"}
+    for rows, use, message in ((loud, "${row}", "boom [MYTOK]"), (wrong, "${row.id}", "[MYTOK]")):
+        variables = {"token": {"env": "MYTOK"}, "row": rows}
+        load = {"variables": variables, "request": {"path": f"/{use}", "headers": {"t": "${token}"}}}
+        done = run(home, home.write(load=load), "run")
+        assert done.returncode == 3
+        assert "sekret" not in done.stdout + done.stderr
+        assert message in done.stderr
 
 
 def test_a_default_stands_in_for_an_environment_variable_that_is_not_set(home, monkeypatch):

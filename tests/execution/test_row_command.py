@@ -1,9 +1,11 @@
 """The commands of variables: what they print is taken within bounds, and a fault is explained."""
 
+import base64
 import os
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -40,6 +42,7 @@ def test_a_command_starts_in_the_specifications_folder(tmp_path):
         (["true"], "printed nothing", ()),
         (python("import sys; sys.exit('one\\ntwo')"), "ended with exit status 1", ("one", "two")),
         (python("print(1); import os; os.kill(os.getpid(), 9)"), "was killed by SIGKILL", ()),
+        (["sh", "-c", "echo a; kill -35 $$"], "was killed by signal 35", ()),
     ],
 )
 def test_a_command_that_gives_no_rows_is_explained(tmp_path, command, problem, details):
@@ -48,6 +51,22 @@ def test_a_command_that_gives_no_rows_is_explained(tmp_path, command, problem, d
     assert caught.value.message.endswith(problem)
     assert caught.value.message.startswith("load.variables.v: the command `")
     assert caught.value.details == details
+
+
+SECRET = "correct horse battery staple 0123456789"
+
+
+@pytest.mark.parametrize("encode", [str, lambda text: base64.b64encode(text.encode()).decode(), quote])
+@pytest.mark.parametrize("more", [0, 4096 - 20])
+def test_a_secret_that_a_failed_command_prints_is_masked_before_its_output_is_cut(tmp_path, encode, more):
+    command = ["sh", "-c", f"echo 'boom {encode(SECRET)} {'.' * more}' >&2; exit 1"]
+    with pytest.raises(EnvironmentLacks, match="ended with exit status 1") as caught:
+        command_output("v", command, tmp_path, secrets={"TOKEN": SECRET})
+
+    (line,) = caught.value.details
+    assert line.endswith("." * more)
+    assert more or line.strip() == "boom [TOKEN]"
+    assert encode(SECRET)[-12:] not in line
 
 
 def test_a_command_that_never_ends_is_ended_with_what_it_started(tmp_path, monkeypatch):

@@ -6,7 +6,6 @@ Nothing raises here: from the first arrival on, it is a fact of the stage if k6 
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from typing import Final
 import trio
 
 from runner.core.facts import LoadSecond, Window
+from runner.core.signals import signal_name
 from runner.core.units import NS_PER_MS, Milliseconds, Nanoseconds, Seconds, ns
 from runner.load.k6.api import Api, ApiSilentError
 from runner.load.k6.plan import Plan
@@ -134,7 +134,7 @@ class Schedule:
         if code is None:
             return f"k6 hung: it still ran {patience_s:.0f} s after the window's end and was ended"
         if code < 0:
-            return f"k6 was ended by {signal.Signals(-code).name} {when}"
+            return f"k6 was ended by {signal_name(-code)} {when}"
         last = " ".join(self.process.tail(1))
         return f"k6 exited with code {code} {when}{': ' + last if last else ''}"
 
