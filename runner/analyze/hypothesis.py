@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.analyze.rules.registry import RULES
-from runner.core.codes import HypothesisAnswer, Limit, ProofAnswer, Validity
+from runner.core.codes import Confidence, HypothesisAnswer, Limit, ProofAnswer, Validity
 from runner.core.results import Hypothesis, Stage
 
 
@@ -38,6 +38,10 @@ def _judge(expected: Limit, stage: Stage) -> tuple[HypothesisAnswer, str]:
     """Return the answer of the lowest rate that fell short, and the reason."""
     verdict = stage.verdict
     named = f"the verdict is {verdict.code} ({verdict.confidence})"
+    codes = [finding.code for finding in verdict.findings]
+    if verdict.confidence is Confidence.HINT and expected in codes and len(codes) > 1:
+        others = " and ".join(code for code in codes if code is not expected)
+        return HypothesisAnswer.OPEN, f"{expected} is a hint only, and so is {others}"
     if verdict.code is expected:
         return HypothesisAnswer.CONFIRMED, named
     if verdict.withdrawn is expected:

@@ -95,10 +95,15 @@ def _undetermined_in(limited: Limited) -> Finding:
 
 
 def _ranked(matches: Sequence[Match]) -> list[Finding]:
-    """Return the findings, the most certain first."""
+    """Return the findings, the most certain first; a busy host as a hint is the last of them."""
     limits = {match.finding.code for match in matches}
     findings = [replace(match.finding, confidence=_confidence(match, limits)) for match in matches]
-    return sorted(findings, key=lambda finding: _MOST_CERTAIN_FIRST.index(finding.confidence))
+    return sorted(findings, key=_rank)
+
+
+def _rank(finding: Finding) -> tuple[int, bool]:
+    hint_of_host = finding.confidence is Confidence.HINT and finding.code is Limit.HOST_CPU
+    return _MOST_CERTAIN_FIRST.index(finding.confidence), hint_of_host
 
 
 def _confidence(match: Match, limits: Collection[Limit]) -> Confidence:

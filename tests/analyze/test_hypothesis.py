@@ -3,8 +3,8 @@
 import pytest
 
 from runner.analyze.hypothesis import hypothesis
-from runner.core.codes import Cause, Limit, ProofAnswer
-from runner.core.results import CounterExperiment
+from runner.core.codes import Cause, Confidence, Limit, ProofAnswer
+from runner.core.results import CounterExperiment, Finding, Verdict
 from tests.analyze import stages as made
 
 
@@ -76,3 +76,21 @@ def test_the_underlying_cause_of_another_limit_is_named():
 def test_an_invalid_stage_decides_nothing():
     assert hypothesis(Limit.APP_CPU, [stage("high", 900, "app-cpu-limited", validity="invalid")]) is None
     assert hypothesis(None, [LOW]) is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer"),
+    [
+        ("app-concurrency-limited", "open"),
+        ("host-cpu-limited", "open"),
+        ("app-cpu-limited", "refuted"),
+    ],
+)
+def test_a_limit_that_is_one_of_several_hints_is_left_open(expected, answer):
+    codes = (Limit.APP_CONCURRENCY, Limit.HOST_CPU)
+    hints = tuple(Finding(code, Confidence.HINT, "", (), "") for code in codes)
+    short = made.stage(name="high", achieved=0.5, verdict=Verdict(codes[0], Confidence.HINT, hints))
+
+    found = hypothesis(Limit(expected), [short])
+
+    assert found.answer == answer

@@ -10,6 +10,7 @@ from runner.core.results import (
     CounterReading,
     Latency,
     Moment,
+    Part,
     Requests,
     StageEvent,
     SubjectUsage,
@@ -203,6 +204,58 @@ def test_a_limit_is_as_certain_as_its_counter_allows(case):
 
     assert (found.code, found.confidence) == (code, confidence)
     assert code == "undetermined" or found.findings[0].evidence
+
+
+def beside_other_programs(*more, wanted=0.37, **changes):
+    """Return the verdict on a service with four slots beside two programs that use all CPU."""
+    return with_counters(
+        counter("threads.hottest_cores", after=0.16), *more,
+        *([] if wanted is None else [counter("threads.runnable_share", after=wanted)]),
+        **{"cpu_cores": cores(app=0.16, generator=0.09, other=1.74, system=2.0)} | QUEUE | changes,
+    )  # fmt: skip
+
+
+def test_other_programs_that_use_all_cpu_do_not_rule_out_the_limit_of_an_idle_service():
+    found = beside_other_programs()
+
+    assert [(each.code, each.confidence) for each in found.findings] == [
+        ("app-concurrency-limited", "hint"),
+        ("host-cpu-limited", "hint"),
+    ]
+    assert "37 % of the time" in found.findings[1].summary
+
+
+def test_a_service_that_wants_cpu_beside_other_programs_is_limited_by_the_host():
+    found = beside_other_programs(wanted=0.95)
+
+    assert (found.code, found.confidence) == ("host-cpu-limited", "likely")
+    assert "app-concurrency-limited" in {each.code for each in found.ruled_out}
+
+
+def test_unknown_waiting_times_of_threads_rule_nothing_out_beside_other_programs():
+    found = beside_other_programs(wanted=None)
+
+    assert (found.code, found.confidence) == ("host-cpu-limited", "likely")
+    assert "app-concurrency-limited" not in {each.code for each in found.ruled_out}
+
+
+def test_an_app_that_fills_the_host_with_many_threads_is_not_called_idle():
+    found = beside_other_programs(cpu_cores=cores(app=1.6, generator=0.1, other=0.3, system=2.0))
+
+    assert (found.code, found.confidence) == ("host-cpu-limited", "likely")
+    assert "app-concurrency-limited" in {each.code for each in found.ruled_out}
+
+
+def test_a_fast_request_of_the_same_service_is_evidence_that_cpu_was_not_missing():
+    measured = {name: getattr(SHORT, name) for name in Part.__struct_fields__ if hasattr(SHORT, name)}
+    slow, fast = (Part(**measured | {"duration_ms": Latency(p50=p50)}) for p50 in (669.0, 1.85))
+
+    items = {
+        each.name: each.value
+        for each in beside_other_programs(parts={"order": slow, "book": fast}).findings[0].evidence
+    }
+
+    assert (items["median duration of order"], items["median duration of book"]) == (669.0, 1.85)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from runner.analyze.kernel_counters import counters, gc_evidence, is_local, stolen_cores
+from runner.analyze.rules.threads import largest_consumer, most_wanted
 from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Confidence, Limit, Role
 from runner.core.results import Evidence, Finding, RuledOut, Stage
@@ -20,6 +22,8 @@ may have been busy whenever a request was in flight. Our own bound."""
 GROWN: Final = 1.5
 AGREES: Final = (0.5, 2.0)
 """Requests in flight, counted once a second, divided by what Little's law predicts; our own bound."""
+UNEQUAL: Final = 10.0
+"""Median duration of a mix's slowest request, divided by that of its fastest; our own bound."""
 _MIN_IN_FLIGHT: Final = 2.0
 _APART: Final = 0.05
 
@@ -30,38 +34,68 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
     if not cores or system is None or busiest is None:
         return None
     wanted = max((counter.after for counter in counters(stage, "threads.runnable_share")), default=0.0)
-    if system.avg > IDLE_HOST * cores or max(busiest.used, wanted) > busiest.bound:
+    busy_host, busy_thread = system.avg > IDLE_HOST * cores, max(busiest.used, wanted) > busiest.bound
+    by_others = busy_host and largest_consumer(stage) == Role.OTHER and not busy_thread
+    if by_others and most_wanted(stage) is None:
+        return None
+    if (busy_host and not by_others) or busy_thread:
         return _ruled_out(
             f"CPU was busy: the host {system.avg:.2f} of {cores} cores, {busiest.name} {busiest.used:.2f}"
             + (f", one thread wanted {wanted:.2f}" if wanted > busiest.used + _APART else "")
         )
     known = little(stage)
+    why = _why_none_waited(stage, known)
+    if why or known is None:
+        return _ruled_out(why)
+    return Match(_finding(stage, known, system.avg, cores, wanted if by_others else None))
+
+
+def _why_none_waited(stage: Stage, known: Little | None) -> str:
+    """Return the number that shows that requests did not pile up inside the service; empty if they did."""
     if known is None or known.in_flight < _MIN_IN_FLIGHT:
-        return _ruled_out("no requests were waiting")
+        return "no requests were waiting"
     if not AGREES[0] <= known.ratio <= AGREES[1]:
-        return _ruled_out(
+        return (
             f"{known.in_flight:,.0f} requests were counted in flight, but by Little's law the responses "
             f"account for {known.expected:,.0f}"
         )
-    if stage.users is None and not (
-        stage.requests.dropped or stage.requests.failures.get("timeout") or _grew(stage)
-    ):
-        return _ruled_out("the number of requests in flight did not grow")
-    return Match(
-        Finding(
-            Limit.APP_CONCURRENCY,
-            Confidence.LIKELY,
-            f"{known.in_flight:,.0f} requests were in flight on average while the host used "
-            f"{system.avg:.2f} of {cores} cores: they waited inside the service, not for CPU",
-            (
-                Evidence("requests in flight", known.in_flight, "requests"),
-                Evidence("host CPU", system.avg, "cores", IDLE_HOST * cores, "netdata: 85 % is a warning"),
-                Evidence("rate x response time (Little's law)", known.expected, "requests"),
-                *gc_evidence(stage),
-            ),
-            "look for a limited resource: workers, threads, a connection pool, a lock, a slow dependency",
-        )
+    lost = stage.requests.dropped or stage.requests.failures.get("timeout")
+    if stage.users is None and not (lost or _grew(stage)):
+        return "the number of requests in flight did not grow"
+    return ""
+
+
+def _finding(stage: Stage, known: Little, used: float, cores: int, wanted: float | None) -> Finding:
+    """Return that requests waited; `wanted` by the busiest thread, if other programs kept the host busy."""
+    host, where = f"the host used {used:.2f} of {cores} cores", "they waited inside the service, not for CPU"
+    if wanted is not None:
+        host += f", mostly for other programs, and no thread of the service wanted more than {wanted:.2f}"
+        where = "they may have waited inside the service, not for CPU"
+    return Finding(
+        Limit.APP_CONCURRENCY,
+        Confidence.LIKELY if wanted is None else Confidence.HINT,
+        f"{known.in_flight:,.0f} requests were in flight on average while {host}: {where}",
+        (
+            Evidence("requests in flight", known.in_flight, "requests"),
+            Evidence("host CPU", used, "cores", IDLE_HOST * cores, "netdata: 85 % is a warning"),
+            Evidence("rate x response time (Little's law)", known.expected, "requests"),
+            *_unequal_requests(stage),
+            *gc_evidence(stage),
+        ),
+        "look for a limited resource: workers, threads, a connection pool, a lock, a slow dependency",
     )
+
+
+def _unequal_requests(stage: Stage) -> Iterator[Evidence]:
+    """Yield the durations of two requests of a mix that differ so much that they did not wait for the same.
+
+    A lack of CPU slows down all requests of a process; a pool or a lock, only those that need it.
+    """
+    medians = {name: stage.part(name).duration_ms.p50 for name in stage.parts}
+    known = sorted((median, name) for name, median in medians.items() if median is not None)
+    if len(known) > 1 and known[-1][0] > UNEQUAL * known[0][0]:
+        for median, name in (known[-1], known[0]):
+            yield Evidence(f"median duration of {name}", median, "ms")
 
 
 def _ruled_out(why: str) -> RuledOut:

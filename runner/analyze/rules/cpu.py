@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from runner.analyze.kernel_counters import counters, gc_evidence, is_local, stolen_cores
-from runner.analyze.rules.threads import ONE_CORE, busiest_thread, role_of, threads
+from runner.analyze.rules.threads import (
+    ONE_CORE,
+    busiest_thread,
+    largest_consumer,
+    most_wanted,
+    role_of,
+    threads,
+)
 from runner.analyze.rules.types import OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, Role
 from runner.core.results import Evidence, Finding, RuledOut, Stage
@@ -17,6 +26,8 @@ HOST_FULL: Final = 0.95
 NEARLY_FULL: Final = 0.85
 """The same for a chain of processes: each hand-over leaves a core idle for a moment. Our own bound: a busy
 generator, docker-proxy and service were observed to leave 12 % of two cores idle."""
+IDLE_THREAD: Final = 0.8
+"""Share of the time that a thread wanted a processor up to which it was idle often enough to do more work."""
 _CHEAPER_APP: Final = "add a replica or a worker process, or reduce the CPU cost of a request"
 
 
@@ -144,10 +155,9 @@ def _host(stage: Stage, cores: int | None) -> Judgement:
     if not _host_is_full(stage, cores):
         waiting = _waiting_thread(stage, cores) or RuledOut(Limit.HOST_CPU, summary)
         return waiting if is_local(stage) else None
-    known = {role: usage.avg for role, usage in stage.cpu_cores.items() if usage and role != Role.SYSTEM}
-    role = max(known, key=lambda name: known[name], default=Role.OTHER.value)
-    name, role_cores = _NAMES.get(role, role), known.get(role, 0.0)
-    return _likely(
+    role = largest_consumer(stage)
+    name, role_cores = _NAMES.get(role, role), _avg(stage, Role(role)) or 0.0
+    match = _likely(
         Limit.HOST_CPU,
         f"{summary}, so no CPU was left; the largest consumer was {name} with {role_cores:.2f} cores",
         (
@@ -156,6 +166,19 @@ def _host(stage: Stage, cores: int | None) -> Judgement:
         ),
         _host_advice(role),
     )
+    wanted = most_wanted(stage)
+    if role != Role.OTHER or wanted is None or wanted > IDLE_THREAD:
+        return match
+    return Match(_beside_idle_threads(match.finding, wanted))
+
+
+def _beside_idle_threads(finding: Finding, wanted: float) -> Finding:
+    """Return the finding as a hint: other programs filled the host, but the service often wanted no CPU."""
+    summary = (
+        f"{finding.summary}; this need not be the limit, because no thread of the service ran or was "
+        f"ready to run for more than {percent(wanted)} of the time"
+    )
+    return replace(finding, confidence=Confidence.HINT, summary=summary)
 
 
 def _waiting_thread(stage: Stage, cores: int) -> Match | None:

@@ -73,6 +73,23 @@ def threads(stage: Stage, role: Role) -> list[Thread]:
     ]
 
 
+def most_wanted(stage: Stage) -> float | None:
+    """Return the largest share of the time that a thread of the service ran or waited for a processor.
+
+    None if the kernel did not tell how long threads waited.
+    """
+    if not any(counters(stage, "threads.runnable_share")):
+        return None
+    service = [*threads(stage, Role.APP), *threads(stage, Role.PROXY)]
+    return max((thread.wanted for thread in service), default=None)
+
+
+def largest_consumer(stage: Stage) -> str:
+    """Return the role that used most CPU of the host; other programs if none is known."""
+    known = {role: usage.avg for role, usage in stage.cpu_cores.items() if usage and role != Role.SYSTEM}
+    return max(known, key=lambda role: known[role], default=Role.OTHER.value)
+
+
 def role_of(stage: Stage, counter: CounterReading) -> str | None:
     """Return the role of the subject that a counter belongs to."""
     subject = stage.cpu_cores_by_subject.get(counter.scope)
