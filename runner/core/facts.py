@@ -168,7 +168,7 @@ _ShortText: TypeAlias = Annotated[str, Meta(max_length=MAX_SAMPLE)]
 
 
 class ResponseSample(Struct, frozen=True, omit_defaults=True):
-    """The beginning of a response that did not succeed: the first one with its failure and status.
+    """The beginning of a response that did not succeed: the first with its request, failure and status.
 
     Engines return its texts as they were received; stored ones are printable, with secrets masked.
 
@@ -176,8 +176,8 @@ class ResponseSample(Struct, frozen=True, omit_defaults=True):
         failure: Failure kind.
         status: Status code; 0 where there is none, because the response is no HTTP.
         headers: Name and value of those that explain it, names in small letters.
-        body: The beginning of the body, empty if it is compressed; of a response that is no HTTP, the
-            beginning of all of it.
+        body: The beginning of the body, decompressed; empty if its coding is neither gzip nor deflate. Of a
+            response that is no HTTP, the beginning of all of it.
     """
 
     failure: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$(?!\n)")]

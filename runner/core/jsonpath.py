@@ -6,13 +6,16 @@ import, is needed only for the others.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 MAX_NODES: Final = 10_000
 """How many values a path may select."""
+MAX_SELECTORS: Final = 100
+"""How many combinations the selectors in all brackets of a path may have, such as 4 of ``['a','b'][0,1]``."""
 
 Steps: TypeAlias = tuple[str | int, ...]
 
@@ -22,6 +25,8 @@ _STEP: Final = re.compile(
     r'|\["(?P<double>[^"\\\x00-\x1f]*)"\]'
     r"|\[(?P<index>0|-?[1-9][0-9]{0,14})\]"
 )
+_INNER: Final = ("segments", "selectors", "expression", "left", "right", "query", "args")
+"""Attributes of the library's classes that hold parts of a query."""
 
 
 def steps_of(path: str) -> Steps | None:
@@ -97,7 +102,7 @@ def _compiled(path: str) -> Any:
     """Return the library's query.
 
     Functions with regular expressions are missing on purpose: they backtrack, and a response could stop a
-    worker.
+    worker. What would visit a document's values again for each of its values is refused for the same reason.
     """
     from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError  # noqa: PLC0415  (see `_selected`)
 
@@ -108,6 +113,36 @@ def _compiled(path: str) -> Any:
         query = environment.compile(path)
     except (JSONPathError, RecursionError) as error:
         raise ValueError(str(error).partition(", line ")[0] or "it is nested too deeply") from None
+    except (OverflowError, ValueError):
+        raise ValueError("a number in it is too large") from None
     if str(query).count("..") > 1:
         raise ValueError("it has more than one '..'")
+    _check_visits(query)
     return query
+
+
+def _check_visits(query: Any) -> None:
+    """Return if the number of values that a query visits grows only in proportion to the document."""
+    filters = [part for part in _parts(query) if type(part).__name__ == "FilterSelector"]
+    for part in (part for selector in filters for part in _parts(selector.expression)):
+        kind = type(part).__name__
+        if kind == "FilterSelector":
+            raise ValueError("it has a filter inside a filter")
+        if kind == "RootFilterQuery":
+            raise ValueError("it has a query from '$' inside a filter")
+        if kind == "FloatLiteral" and not math.isfinite(part.value):
+            raise ValueError("a number in it is too large")
+    visits = math.prod(len(part.selectors) for part in _parts(query) if hasattr(part, "selectors"))
+    if visits > MAX_SELECTORS:
+        raise ValueError(f"its lists of selectors make more than {MAX_SELECTORS} combinations")
+
+
+def _parts(node: Any) -> Iterator[Any]:
+    """Yield all parts of a query or an expression of the library, itself included, in no particular order."""
+    rest = [node]
+    while rest:
+        part = rest.pop()
+        yield part
+        for name in _INNER:
+            inner = getattr(part, name, ())
+            rest += inner if isinstance(inner, list | tuple) else (inner,)

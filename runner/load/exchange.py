@@ -42,7 +42,13 @@ from runner.load.connection import (
 )
 from runner.load.part import Part, in_turn, parts_of
 from runner.load.response_parser import Response
-from runner.load.response_sample import MAX_STATUSES, OPENING_BYTES, OTHER_STATUSES, response_sample
+from runner.load.response_sample import (
+    MAX_SAMPLES,
+    MAX_STATUSES,
+    OPENING_BYTES,
+    OTHER_STATUSES,
+    response_sample,
+)
 from runner.load.tally import Tally
 from runner.load.timeline import Timeline
 from runner.load.tolerant_parser import ProtocolFault
@@ -121,7 +127,7 @@ class Exchange:
         self._buffers = [self._buffer]
         self._view = memoryview(self._buffer)
         self._statuses: set[int] = set()
-        self._sampled: set[tuple[str, int]] = set()
+        self._sampled: set[tuple[int, str, int]] = set()
         self._stamping = keep_kernel_stamping()
 
     def close(self) -> None:
@@ -561,15 +567,16 @@ class Exchange:
             connection.part.backlog.succeeded(due - timeline.measure_ns, done - due, done - timeline.end_ns)
 
     def _describe(self, tally: Tally, connection: Connection, failure: str, status: int) -> None:
-        """Count the status of a response that did not succeed, and keep the first one of its kind."""
+        """Count the status of a response that did not succeed, and keep the first of its request and kind."""
         code = 0
         if failure == "bad_status":
             code = self._counted_as(status)
             tally.statuses[code] += 1
-        if (failure, code) in self._sampled:
+        kind = (connection.part.index, failure, code)
+        if kind in self._sampled or len(self._sampled) >= MAX_SAMPLES:
             return
         if opening := self._opening(connection):
-            self._sampled.add((failure, code))
+            self._sampled.add(kind)
             tally.samples.append(response_sample(failure, status, opening))
 
     def _counted_as(self, status: int) -> int:

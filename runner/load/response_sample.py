@@ -1,11 +1,13 @@
 """The beginning of a response that did not succeed.
 
-A sample is taken once per failure and status, so parsing the kept bytes again costs nothing that matters.
+A sample is taken once per request of a mix, failure and status, so parsing the kept bytes again costs nothing
+that matters.
 `runner.execution.sample_masking` makes it printable.
 """
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, Final
 
 import httptools
@@ -14,11 +16,14 @@ from runner.core.facts import MAX_SAMPLE, ResponseSample
 
 OPENING_BYTES: Final = 2 * MAX_SAMPLE
 """How much of a response is kept until it is known whether it succeeded: a head and 2 KiB of its body."""
+MAX_SAMPLES: Final = 256
+"""How many samples a worker takes."""
 MAX_STATUSES: Final = 32
 """How many status codes a worker counts one by one."""
 OTHER_STATUSES: Final = 0
 """What further codes are counted as."""
 
+_GZIP_OR_ZLIB, _RAW_DEFLATE = 32 + zlib.MAX_WBITS, -zlib.MAX_WBITS
 _SHOWN_HEADERS: Final = frozenset(
     {
         b"allow",
@@ -46,12 +51,11 @@ def response_sample(failure: str, status: int, opening: bytes) -> ResponseSample
     reader.read(opening)
     if failure == "protocol" or not (reader.headers_complete or reader.fields):
         return ResponseSample(failure, status, body=_text(opening))
-    compressed = reader.fields.get(b"content-encoding", b"identity").lower() != b"identity"
     return ResponseSample(
         failure,
         status,
         tuple((name.decode(), _text(value)) for name, value in sorted(reader.fields.items())),
-        "" if compressed else _text(reader.body),
+        _text(_decoded(reader.body, reader.fields.get(b"content-encoding", b""))),
     )
 
 
@@ -89,6 +93,25 @@ class _Reader:
     def on_body(self, data: bytes) -> None:
         """httptools: a piece of the body."""
         self.body += data
+
+
+def _decoded(body: bytes, coding: bytes) -> bytes:
+    """Return the beginning of a body, possibly cut off, without its coding; empty if that is not known."""
+    match coding.strip().lower():
+        case b"" | b"identity":
+            return body
+        case b"gzip" | b"x-gzip" | b"deflate":
+            # many servers send deflate without its zlib header
+            return _inflated(body, _GZIP_OR_ZLIB) or _inflated(body, _RAW_DEFLATE)
+        case _:
+            return b""
+
+
+def _inflated(body: bytes, window_bits: int) -> bytes:
+    try:
+        return zlib.decompressobj(window_bits).decompress(body, MAX_SAMPLE)
+    except zlib.error:
+        return b""
 
 
 def _text(data: bytes) -> str:

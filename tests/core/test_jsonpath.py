@@ -34,6 +34,9 @@ DOCUMENT = {
         ("$..tags[0]", None, ["x"]),
         ("$.items[?@.id > 1].id", None, [2]),
         ("$.items[0:1].id", None, [1]),
+        ("$.items[?count(@.tags[*]) > 0 && @.id < 1e308].id", None, [1]),
+        ("$.items[?@.id == 1 || @.id == '$.*'].id", None, [1]),
+        ("$['state','$']", None, ["ok", 5]),
         (r"$['\u0073tate']", None, ["ok"]),
     ],
 )
@@ -54,6 +57,16 @@ def test_a_path_selects_what_the_rfcs_library_selects(path, steps, values):
         ("$.a[?match(@.b, '(a+)+')]", "'match' is not defined"),
         ("$.a[?search(@.b, '(a+)+')]", "'search' is not defined"),
         ("$..a..b", "more than one '..'"),
+        ("$[?@.a==1e999]", "a number in it is too large"),
+        ("$[?@.a==-1.5e999]", "a number in it is too large"),
+        (f"$[?@.a=={'9' * 900}]", "a number in it is too large"),
+        (f"$[?@.a=={'9' * 5000}]", "a number in it is too large"),
+        (f"$[{'9' * 5000}]", "a number in it is too large"),
+        ("$[?count($.*)>0]", "a query from '$' inside a filter"),
+        ("$[?!(@.a && length($.b) > 1)]", "a query from '$' inside a filter"),
+        ("$.a[?@[?@.b]]", "a filter inside a filter"),
+        ("$[?count(@[?@.b == 1]) > 1]", "a filter inside a filter"),
+        ("$" + "['a','b']" * 7, "more than 100 combinations"),
     ],
 )
 def test_what_is_no_path_or_could_run_for_ever_is_refused(path, why):

@@ -2,11 +2,12 @@
 
 import gzip
 import itertools
+import zlib
 
 import pytest
 
 from runner.core.facts import MAX_SAMPLE
-from runner.load.response_sample import MAX_STATUSES, OTHER_STATUSES, response_sample
+from runner.load.response_sample import MAX_SAMPLES, MAX_STATUSES, OTHER_STATUSES, response_sample
 from tests.servers.scripted import scripted
 
 
@@ -144,6 +145,34 @@ async def test_a_server_with_very_many_statuses_is_counted_in_bounded_memory(run
     assert len(samples_of(offered)) == MAX_STATUSES + 1
 
 
+async def test_each_request_of_a_mix_has_its_own_samples(run_load, way):
+    def script(client, request) -> None:
+        client.sendall(response("500 Oops", body=request.split()[1]))
+
+    requests = [{"name": name, "path": f"/{name}"} for name in ("view", "order")]
+    with scripted(script, tls=way.server) as port:
+        offered = await run_load(port, tls=way.tls, requests=requests, rps=50, duration=0.4)
+
+    bodies = {
+        name: [sample.body for second in offered.seconds for sample in second.parts[name].samples]
+        for name in ("view", "order")
+    }
+    assert bodies == {"view": ["/view"], "order": ["/order"]}
+
+
+async def test_the_number_of_samples_of_a_worker_is_bounded(run_load, way):
+    codes = itertools.count()
+
+    def script(client, _request) -> None:
+        client.sendall(response(f"{400 + next(codes) // 20} Strange"))
+
+    requests = [{"name": f"r{number}", "path": f"/{number}"} for number in range(20)]
+    with scripted(script, tls=way.server) as port:
+        offered = await run_load(port, tls=way.tls, requests=requests, rps=1000, duration=0.4)
+
+    assert len(samples_of(offered)) == MAX_SAMPLES
+
+
 async def test_two_workers_add_their_statuses_up(run_load, way):
     with scripted(in_turn(BROKEN), tls=way.server) as port:
         offered = await run_load(port, tls=way.tls, rps=100, duration=0.4, workers=2)
@@ -160,10 +189,27 @@ async def test_two_workers_add_their_statuses_up(run_load, way):
         (b"HTTP/1.1 500 x\r\nContent-Length: 900\r\n\r\ncut", (), "cut"),
         (b"HTTP/1.1 103 Early\r\nLocation: /no\r\n\r\n" + BUSY, (("retry-after", "7"),), "slow down"),
         (
-            response("500 x", "Content-Encoding: gzip", body=gzip.compress(b"secret")),
-            (("content-encoding", "gzip"),),
-            "",
+            response("500 x", "Content-Encoding: GZIP", body=gzip.compress(b"slow down")),
+            (("content-encoding", "GZIP"),),
+            "slow down",
         ),
+        (
+            response("500 x", "Content-Encoding: gzip", body=gzip.compress(b"a" * 10_000_000)),
+            (("content-encoding", "gzip"),),
+            "a" * MAX_SAMPLE,
+        ),
+        (
+            response("500 x", "Content-Encoding: gzip", body=gzip.compress(b"slow down"))[:-8],
+            (("content-encoding", "gzip"),),
+            "slow down",
+        ),
+        (
+            response("500 x", "Content-Encoding: deflate", body=zlib.compress(b"busy", wbits=-15)),
+            (("content-encoding", "deflate"),),
+            "busy",
+        ),
+        (response("500 x", "Content-Encoding: br", body=b"abc"), (("content-encoding", "br"),), ""),
+        (response("500 x", "Content-Encoding: gzip", body=b"abc"), (("content-encoding", "gzip"),), ""),
         (response("500 x", body="äö\u202e\0".encode() + b"\xff"), (), "äö\u202e\0\ufffd"),
         (b"HTTP/1.1 500 x\nServer: y\n\nbare", (), "HTTP/1.1 500 x\nServer: y\n\nbare"),
         (b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n\x81\x00", (("upgrade", "websocket"),), ""),
