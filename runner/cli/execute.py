@@ -227,6 +227,12 @@ def _watcher(*, quiet: bool) -> Iterator[Watcher]:
 
 
 def _show_plan(trials: Sequence[Trial]) -> None:
+    from runner.cli.requests_text import lines_of
+
+    for name, load in {one.configuration.name: one.configuration.load for one in trials}.items():
+        answer(f"{name} sends:")
+        for line in lines_of(load):
+            answer(f"     {line}")
     total_s = 0.0
     for trial in trials:
         stage = trial.stage

@@ -107,6 +107,16 @@ def _excerpt(text: str) -> str:
     return shown + "…" if len(text) > _SHOWN else shown
 
 
+def has_opening(text: str) -> bool:
+    """Return whether a text contains a ``${`` that is not escaped."""
+    return any(opening[0] != _ESCAPED for opening in _OPENING.finditer(text))
+
+
+def unescaped(text: str) -> str:
+    """Return a text that has no variables, with each ``$${`` as the literal ``${``."""
+    return text.replace(_ESCAPED, "${")
+
+
 def references(text: str) -> tuple[Reference, ...]:
     """Return the references in a text, each as often as it occurs."""
     return tuple(piece for piece in parse(text) if isinstance(piece, Reference))

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from runner.core.template import has_opening
 from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, invalid_value, refuse
 from runner.experiment.fields import AsWritten, Number, Text
 from runner.experiment.suggestions import display
@@ -208,6 +209,38 @@ class Expect(SpecModel):
         description="Header to its value, or to {contains, matches, exists}.",
         examples=[{"Content-Type": {"contains": "json"}}],
     )
+
+    @model_validator(mode="after")
+    def _check_literals(self) -> Self:
+        message = "expect has no variables, but this contains ${"
+        text_hint, pattern_hint = "write $${ for a literal ${", "write [$][{] for a literal ${"
+        refuse(
+            *(conflict_if(has_opening(text), at, message, text_hint) for at, text in self._literals()),
+            *(conflict_if("${" in text, at, message, pattern_hint) for at, text in self._patterns()),
+        )
+        return self
+
+    def _literals(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield the texts that responses are compared with, after the keys that lead to them."""
+        for key in ("body_contains", "not_body_contains"):
+            for index, text in enumerate(getattr(self, key)):
+                yield (key, index), text
+        for path, rules in self.json_checks.items():
+            values = rules if isinstance(rules, list | tuple) else [rules]
+            yield from ((("json", path), value) for value in values if isinstance(value, str))
+        for name, header in self.headers.items():
+            if isinstance(header, str):
+                yield ("headers", name), header
+            elif header.contains:
+                yield ("headers", name, "contains"), header.contains
+
+    def _patterns(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield the regular expressions, after the keys that lead to them."""
+        if self.body_matches:
+            yield ("body_matches",), self.body_matches
+        for name, header in self.headers.items():
+            if isinstance(header, HeaderRules) and header.matches:
+                yield ("headers", name, "matches"), header.matches
 
     @property
     def statuses(self) -> tuple[int, ...]:

@@ -89,6 +89,30 @@ def test_a_dry_run_starts_and_writes_nothing(cli):
     assert [path.name for path in cli.folder.iterdir()] == ["tiny.yaml"]
 
 
+def test_a_dry_run_shows_the_requests_their_shares_checks_and_variables(cli):
+    (cli.folder / "skus.csv").write_text("id\na\n")
+    load = {
+        "variables": {"sku": {"csv": "skus.csv", "order": "random"}, "n": {"int": [1, 5]}},
+        "requests": [
+            {"name": "search", "weight": 3, "path": "/search", "query": {"q": "${sku.id}"}},
+            {
+                "name": "order",
+                "method": "POST",
+                "path": "/orders/${n}",
+                "expect": {"status": ["2xx", 409], "json": {"$.ok": True}, "headers": {"X-A": "b"}},
+            },
+        ],
+    }
+    done = cli.in_process("execute", cli.write(load=load), "--dry-run")
+
+    assert done.returncode == 0, done.stderr
+    assert "search: GET /search, 75 % of the requests; expects status 200\n" in done.stdout
+    checks = "expects status 2xx, 409, and checks json, headers"
+    assert f"order: POST /orders/${{n}}, 25 % of the requests; {checks}\n" in done.stdout
+    assert "variable sku: csv skus.csv, random\n" in done.stdout
+    assert "variable n: int\n" in done.stdout
+
+
 def test_set_changes_the_experiment_and_is_in_the_report(cli):
     done = cli("execute", cli.write(), "--set", "stages[0].rps=20", "--out", "run")
 

@@ -16,6 +16,7 @@ from runner.experiment.k6_limits import javascript
 from runner.experiment.load import read_spec
 from runner.experiment.model import Configuration, Expect, Experiment, Load, NamedRequest, Stage
 from runner.experiment.resolved import resolved_text
+from runner.load.check_order import check_order
 from runner.store.request_files import MAX_FILE, problem_with
 from tests.experiment.samples import MINIMAL, PROCESS, error, only, read, sole, table
 
@@ -260,3 +261,35 @@ def test_a_stages_own_thresholds_come_after_those_of_all() -> None:
         "duration{request=search}.p95 < 200ms",
         "errors{request=order} < 0.1%",
     ]
+
+
+@pytest.mark.parametrize(
+    ("expect", "place", "literal"),
+    [
+        ({"body_contains": "a ${id}"}, "expect.body_contains", "$${"),
+        ({"body_contains": ["a", "${"]}, "expect.body_contains[1]", "$${"),
+        ({"not_body_contains": "${id}"}, "expect.not_body_contains", "$${"),
+        ({"body_matches": "x${id}"}, "expect.body_matches", "[$][{]"),
+        ({"json": {"$.id": "${id}"}}, "expect.json", "$${"),
+        ({"json": {"$.ids": ["a", "${id}"]}}, "expect.json", "$${"),
+        ({"headers": {"X-Id": "${id}"}}, "expect.headers.X-Id", "$${"),
+        ({"headers": {"X-Id": {"contains": "${id}"}}}, "expect.headers.X-Id.contains", "$${"),
+        ({"headers": {"X-Id": {"matches": "^${id}"}}}, "expect.headers.X-Id.matches", "[$][{]"),
+    ],
+)
+def test_checks_have_no_variables(expect: dict[str, object], place: str, literal: str) -> None:
+    text = MINIMAL + f"load: {json.dumps({'variables': {'id': {'uuid': 'v4'}}, 'expect': expect})}\n"
+    problem = sole(text)
+
+    assert f"load.{place}" in problem
+    assert "expect has no variables" in problem
+    assert f"write {literal} for a literal ${{" in problem
+
+
+def test_an_escaped_opening_is_compared_as_it_is_received() -> None:
+    expect = {"body_contains": "a$${b}", "json": {"$.c": ["$${d}", 1]}, "headers": {"E": "$${f}"}}
+    order = check_order(Expect.model_validate(expect))
+
+    assert order.contains == (b"a${b}",)
+    assert order.json[0].value == (["${d}", 1],)
+    assert order.headers[0].equals == "${f}"

@@ -105,8 +105,8 @@ def _expected(expect: Expect) -> dict[str, Any]:
     order = check_order(expect)
     return {
         "statuses": list(order.statuses),
-        "contains": list(expect.body_contains),
-        "excludes": list(expect.not_body_contains),
+        "contains": [text.decode() for text in order.contains],
+        "excludes": [text.decode() for text in order.excludes],
         "pattern": javascript(order.pattern) or "",
         "json": [_json(check) for check in order.json],
         "headers": list(_headers(order.headers)),
