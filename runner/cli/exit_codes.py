@@ -17,6 +17,7 @@ from runner.core.errors import (
     ArchiveDamaged,
     EnvironmentLacks,
     InternalError,
+    Interrupted,
     LoadproofError,
     OutputError,
     SpecificationError,
@@ -92,6 +93,9 @@ def _run(app: Callable[..., Any], arguments: Sequence[str] | None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         die_of(signal.SIGINT)
+    except Interrupted as error:
+        say(error.message)
+        die_of(signal.Signals(error.number))
     except LoadproofError as error:
         show_error(error)
         return code_for(error)

@@ -130,7 +130,9 @@ def _split(url: str) -> tuple[str, str, int]:
 
 
 def _startable(command: tuple[str, ...], path: str | None) -> Known:
-    from runner.cli.interruption import run_until_signal
+    import trio
+
+    from runner.execution.signals import until_signal
     from runner.experiment.app import PORT_FIELD
     from runner.experiment.init_template import Known, with_port_field
     from runner.stack.service_probe import probe_command
@@ -141,7 +143,7 @@ def _startable(command: tuple[str, ...], path: str | None) -> Known:
             f"no port was recognised in: {' '.join(command)}",
             hint="write {port} in its place, such as: runner init -- my-server --port {port}",
         )
-    probe = run_until_signal(lambda: probe_command(words, path))
+    probe = trio.run(until_signal, lambda: probe_command(words, path))
     return Known(
         command=words,
         path=probe.path,

@@ -10,6 +10,7 @@
     ├── OutputError            results cannot be written: no permission, disk full
     ├── StoredRunError         a run folder cannot be read: partial, newer, edited
     │   └── ArchiveDamaged     an archive is damaged, was changed, or is malicious
+    ├── Interrupted            a signal ended it before it had results
     └── InternalError          a bug in Loadproof that leaves the measured data intact
 
 `runner.cli.exit_codes` assigns the exit codes.
@@ -18,6 +19,8 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from runner.core.signals import signal_name
 
 
 class LoadproofError(Exception):
@@ -101,6 +104,18 @@ class StoredRunError(LoadproofError):
 
 class ArchiveDamaged(StoredRunError):  # noqa: N818  (reads as the sentence it is)
     """An archive is damaged, was changed, or is malicious; nothing of it was used."""
+
+
+class Interrupted(LoadproofError):  # noqa: N818  (reads as the sentence it is)
+    """A signal ended it before it had results; what it had started is removed.
+
+    Args:
+        number: The signal's.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"{signal_name(number)}: ended what was started, before there were any results")
+        self.number = number
 
 
 class InternalError(LoadproofError):

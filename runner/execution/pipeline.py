@@ -32,7 +32,7 @@ from runner.execution.job import Job, Outcome, Watcher
 from runner.execution.preflight import preflight
 from runner.execution.row_command import Guarded
 from runner.execution.row_inputs import check_row_counts
-from runner.execution.signals import receive_signals
+from runner.execution.signals import receive_signals, until_signal
 from runner.execution.trial import not_started, run_trial
 from runner.experiment.trials import Trial
 from runner.load.builtin import worker_pool
@@ -56,9 +56,10 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
         UsageError: The output folder is not empty.
         OutputError: Nothing can be written.
         EnvironmentLacks: The run could not begin.
+        Interrupted: A signal came before the run began.
     """
     run = _run_facts(job)
-    inputs = await _read_inputs(job, run.run_id)
+    inputs = await until_signal(lambda: _read_inputs(job, run.run_id))
     run = replace(run, variables=_variables(job, inputs))
     check_row_counts(job.trials, job.experiment.repeats, inputs.data)
     gc.freeze()  # what is loaded now stays: the collector looks often, and only at what the run makes
@@ -79,7 +80,8 @@ async def _read_inputs(job: Job, run_id: str) -> RunInputs:
     """Return what requests need; a watchdog ends the commands of variables if this process is killed."""
     loads = [trial.configuration.load for trial in job.trials]
     if not any(variable.command for load in loads for variable in load.variables.values()):
-        return await trio.to_thread.run_sync(read_inputs, loads, job.base_dir)
+        read = partial(read_inputs, loads, job.base_dir)
+        return await trio.to_thread.run_sync(read, abandon_on_cancel=True)
     async with open_watchdog(run_id) as guard:
         read = partial(read_inputs, loads, job.base_dir, guarded=Guarded(run_id, guard))
         return await trio.to_thread.run_sync(read, abandon_on_cancel=True)

@@ -135,6 +135,10 @@ def test_a_command_that_prints_rows_ends_with_the_runner(cli, number):
 
     assert process.returncode == -number
     assert "Traceback" not in out + err
+    if number != signal.SIGKILL:
+        assert f"{number.name}: ended what was started, before there were any results" in err
+        assert leftovers(cli.folder) == []
+    assert not (cli.folder / "run").exists()
     deadline = time.monotonic() + 15
     while leftovers(cli.folder) and time.monotonic() < deadline:
         time.sleep(0.1)
