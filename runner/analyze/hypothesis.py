@@ -12,8 +12,8 @@ from runner.core.results import Hypothesis, Stage
 def hypothesis(expected: Limit | None, stages: Sequence[Stage]) -> Hypothesis | None:
     """Return whether the expected limit is the first one that the configuration reached.
 
-    The lowest rate that fell short decides, or the last stage if none did. Without a hypothesis, or if
-    nothing was measured, there is no answer.
+    The lowest rate that fell short decides; without one, the first stage with users that met a limit, or
+    else the last stage. Without a hypothesis, or if nothing was measured, there is no answer.
     """
     measured = [
         stage
@@ -25,7 +25,8 @@ def hypothesis(expected: Limit | None, stages: Sequence[Stage]) -> Hypothesis | 
         return None
     short = [stage for stage in measured if stage.verdict.code is not Limit.WITHIN_CAPACITY]
     if short:
-        stage = min(short, key=lambda stage: stage.rate)
+        rated = [stage for stage in short if stage.users is None]
+        stage = min(rated or short, key=lambda stage: stage.rate)
         answer, why = _judge(expected, stage)
     else:
         stage, why = measured[-1], "the service kept up with every offered rate, so no bottleneck was found"

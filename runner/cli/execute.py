@@ -248,7 +248,8 @@ def _show_plan(trials: Sequence[Trial]) -> None:
     total_s += sum(trial.configuration.cooldown * trial.orders for trial in trials)
     total_s -= trials[-1].configuration.cooldown if trials else 0
     searches = any(trial.find for trial in trials)
-    answer(f"{len(trials)} trials, {'at most' if searches else 'about'} {total_s:.0f} s")
+    number = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
+    answer(f"{number}, {'at most' if searches else 'about'} {total_s:.0f} s")
 
 
 def _conclude(outcome: Outcome, rerun: Rerun | None, options: _Options) -> int:

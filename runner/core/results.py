@@ -520,7 +520,12 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
             KeyError: The stage has no such request.
         """
         own = tuple(threshold for threshold in self.thresholds if threshold.request == request)
-        return replace(self, **_nothing_observed(), **asdict(self.parts[request]), thresholds=own)
+        measured = self.parts[request]
+        ramp = self.ramp
+        if ramp is not None and measured.target_rps is not None and self.rate:
+            share = measured.target_rps / self.rate
+            ramp = Ramp(ramp.begin * share, ramp.to * share)
+        return replace(self, **_nothing_observed(), **asdict(measured), ramp=ramp, thresholds=own)
 
 
 class OutlierResult(Struct, frozen=True):

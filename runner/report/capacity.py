@@ -123,7 +123,7 @@ def _curve_table(points: Sequence[ScalingPoint]) -> Markdown:
         rows.append([str(point.replicas), *capacities, relative, point.limited_by or NOT_APPLICABLE])
     base = number_format.plural(points[0].replicas, "replica")
     head = ["Replicas", "Capacity (RPS)", "Range", "Fitted", "Per replica", f"Relative to {base}"]
-    return table([*head, "Limited by"], rows, words=(6,))
+    return table([*head, "Verdict"], rows, words=(6,))
 
 
 def _range(point: ScalingPoint) -> str:

@@ -13,7 +13,7 @@ from runner.core.results import ConfigurationResults, Stage
 from runner.report import request_cost
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
 from runner.report.metric_text import levels
-from runner.report.prose import believed, constant, measured, missed, sustained, title, undecided
+from runner.report.prose import believed, constant, measured, missed, sustained, throughput, title, undecided
 from runner.report.ramps import crossing
 from runner.report.tables import every_stage
 
@@ -50,9 +50,7 @@ def _closed(configurations: Sequence[ConfigurationResults]) -> Iterator[tuple[Co
 
 def _of_users(stage: Stage) -> Markdown:
     """Return the throughput that users got; it is the result of the closed model."""
-    return markdown(
-        "With {}, the throughput was {:rate} responses per second.", levels(stage), stage.actual_rps
-    )
+    return markdown("{}.", throughput(stage))
 
 
 def _of_ramp(configuration: ConfigurationResults, stage: Stage, *, several: bool) -> Markdown:
@@ -205,7 +203,7 @@ def _limit_of_ramps(configurations: Sequence[ConfigurationResults]) -> Markdown:
     stages = [stage for _, stage in (*_ramps(configurations), *_closed(configurations))]
     short = [stage for stage in stages if stage.verdict.code is not Limit.WITHIN_CAPACITY]
     if not short:
-        return markdown("No bottleneck was found. Let the ramp lead to a higher rate to find one.")
+        return markdown("No bottleneck was found. Increase the ramp's final rate to find one.")
     if short[0].verdict.code in _NO_LIMIT_OF_THE_SERVICE:
         return markdown("The data do not show what limits the throughput.")
     return markdown("The verdict is {}.", _limit(short[0]))
@@ -233,7 +231,7 @@ def _none_sustained(configurations: Sequence[ConfigurationResults]) -> Markdown:
     stages = constant([stage for _, stage in every_stage(configurations)])
     ran = [stage for stage in believed(stages) if stage.actual_rps]
     if not ran:
-        return markdown("No stage sustained its rate, so this run establishes no throughput.")
+        return markdown("No offered rate was sustained, so this run establishes no throughput.")
     best = max(ran, key=lambda stage: stage.actual_rps or 0.0)
     rates = (best.actual_rps, best.target_rps)
     highest = markdown("The highest achieved rate is **{:rate} RPS**, at a target of {:rate} RPS", *rates)
@@ -244,8 +242,8 @@ def _none_sustained(configurations: Sequence[ConfigurationResults]) -> Markdown:
             "No rate met the search’s conditions. {}; the throughput itself was not limited.", highest
         )
     if best.verdict.code is Limit.UNDETERMINED:
-        return markdown("No stage sustained its rate. {}; the data do not show what limits it.", highest)
-    return markdown("No stage sustained its rate. {}; the limit is {}.", highest, _limit(best))
+        return markdown("No offered rate was sustained. {}; the data do not show what limits it.", highest)
+    return markdown("No offered rate was sustained. {}; the verdict is {}.", highest, _limit(best))
 
 
 def _open_question(configurations: Sequence[ConfigurationResults]) -> Markdown:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from runner.core.results import ConfigurationResults, CounterReading
+from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
 from runner.report.number_format import NOT_APPLICABLE
 from runner.report.tables import every_stage
@@ -57,8 +58,16 @@ def _cell(counter: CounterReading | None) -> str:
         return f"{counter.after:.0%} of the time".replace("%", " %")
     if counter.peak is None:
         return NOT_APPLICABLE
-    bound = f" of {_number(counter.limit, counter.unit)}" if counter.limit else ""
-    return f"{_number(counter.peak, counter.unit)}{bound}"
+    return f"{_number(counter.peak, counter.unit)}{_bound(counter)}"
+
+
+def _bound(counter: CounterReading) -> str:
+    """Return the limit of a gauge; more threads than processors may want to run."""
+    if not counter.limit:
+        return ""
+    if counter.name == "run_queue":
+        return f" on {number_format.plural(int(counter.limit), 'CPU')}"
+    return f" of {_number(counter.limit, counter.unit)}"
 
 
 def _number(value: float, unit: str) -> str:

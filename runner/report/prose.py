@@ -14,6 +14,7 @@ from runner.report.limit_text import limit
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown
 from runner.report.metric_text import level, levels
 from runner.report.ramps import crossings
+from runner.report.ramps import levels as slice_levels
 from runner.report.tables import differs
 
 _NOTABLE: Final = 1.3
@@ -129,13 +130,24 @@ def why_missed(stage: Stage) -> str:
     return f"{number_format.share(shares[worst])} of {worst} failed or were dropped" if shares[worst] else ""
 
 
+def throughput(stage: Stage) -> Markdown:
+    """Return the throughput that users got; of a ramp, of the slice where it was highest."""
+    known = [part for part in stage.slices if part.actual_rps is not None]
+    if not known:
+        return markdown(
+            "With {}, the throughput was {:rate} responses per second", levels(stage), stage.actual_rps
+        )
+    best = max(known, key=lambda part: part.actual_rps or 0.0)
+    return markdown(
+        "In the ramp from {}, the throughput was highest with {} users: {:rate} responses per second",
+        *(levels(stage), slice_levels(best), best.actual_rps),
+    )
+
+
 def _users(stages: Sequence[Stage]) -> Iterator[Markdown]:
     """Yield the throughput of each stage with users, and what its latencies mean."""
     for stage in stages:
-        yield markdown(
-            "With {}, the service gave {:rate} successful responses per second.{}",
-            *(levels(stage), stage.actual_rps, _losses(stage)),
-        )
+        yield markdown("{}.{}", throughput(stage), _losses(stage))
         if not stage.slices and stage.duration_ms.p95 is not None:
             yield markdown("The p95 duration was {:ms} ms.", stage.duration_ms.p95)
         yield from crossings(stage)
@@ -202,6 +214,8 @@ def _slowest(stage: Stage) -> Markdown:
     p95s = {name: p95 for name, part in stage.parts.items() if (p95 := part.duration_ms.p95) is not None}
     if len(p95s) < 2:
         return EMPTY
+    if stage.slices:  # a ramp has no p95 of its own
+        return EMPTY
     fast, slow = min(p95s, key=p95s.__getitem__), max(p95s, key=p95s.__getitem__)
     return markdown(
         "Of the {} requests{} at {}, {} was the slowest with a p95 duration of {:ms} ms, and {} was "
@@ -224,7 +238,7 @@ def _lossiest(stage: Stage) -> Markdown:
 
 def _perceived(stages: Sequence[Stage]) -> Markdown:
     """Return where users wait longer than the duration suggests; empty if they do not."""
-    apart = [stage for stage in stages if differs(stage)]
+    apart = [stage for stage in stages if differs(stage) and not stage.slices]
     if not apart:
         return EMPTY
     worst = max(apart, key=lambda stage: stage.response_time_ms.p95 or 0.0)

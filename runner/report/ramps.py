@@ -61,22 +61,22 @@ def crossings(stage: Stage) -> Iterator[Markdown]:
     crossed = [result for result in stage.thresholds if result.level is not UNSET]
     yield from (markdown("{}.", crossing(result, stage)) for result in crossed)
     checked = any(_is_per_slice(result) for result in stage.thresholds)
-    if checked and not crossed and stage.ramp:
-        yield markdown("No slice passed a threshold, up to {}.", metric_text.level(stage, stage.ramp.highest))
+    if checked and not crossed and (ramp := stage.level_ramp):
+        yield markdown("No slice exceeded a threshold, up to {}.", metric_text.level(stage, ramp.highest))
 
 
 def crossing(result: ThresholdResult, stage: Stage) -> Markdown:
-    """Return where a threshold was passed: "The p95 duration passed 50 ms at 740 RPS, with 56.4 ms"."""
-    return markdown("{}, with {}", passed(result, stage), metric_text.value_of(result, stage))
+    """Return where a threshold was passed: "The p95 duration exceeded 50 ms at 740 RPS, with 56.4 ms"."""
+    return markdown("{}, with {}", exceeded(result, stage), metric_text.value_of(result, stage))
 
 
-def passed(result: ThresholdResult, stage: Stage) -> str:
-    """Return where a threshold was passed: "The p95 duration passed 50 ms at 740 RPS"."""
+def exceeded(result: ThresholdResult, stage: Stage) -> str:
+    """Return where a threshold was passed: "The p95 duration exceeded 50 ms at 740 RPS"."""
     metric = metric_of(result.expr)
     name = f"The {metric.phrase}" if metric else result.expr
     subject = f"{name} of {result.request}" if result.request else name
     bound = metric_text.bound(result)
-    verb = "fell below" if ">" in result.expr else "passed" if "<" in result.expr else "differed from"
+    verb = "fell below" if ">" in result.expr else "exceeded" if "<" in result.expr else "differed from"
     return f"{subject} {verb} {bound} at {metric_text.level(stage, result.level or 0.0)}"
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec.structs import asdict
 
 from runner.core.facts import ImageFacts, ProxyFacts, SystemDescription
-from runner.core.results import ConfigurationResults
+from runner.core.results import ConfigurationResults, Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown, table
 from runner.report.metric_text import levels
@@ -50,22 +50,32 @@ def _addresses(topology: SystemDescription) -> Markdown:
     return markdown("all load went to {}, none to {}", used, unused)
 
 
+def _offer(stage: Stage) -> str:
+    """Return the level of a stage: "at 100 RPS", "with 8 users"."""
+    return f"{'at' if stage.users is None else 'with'} {levels(stage)}"
+
+
 def _loaded(configuration: ConfigurationResults) -> Markdown:
     stages = configuration.stages
-    offered = [levels(stage) for stage in stages if stage.repeat == 1]
-    if all(stage.users is None for stage in stages):
-        offered = [f"at {number_format.listed([one.removesuffix(' RPS') for one in offered])} RPS"]
-    elif all(stage.users is not None for stage in stages):
-        offered = [f"with {number_format.listed(offered)}"]
-    rates = listed(offered)
-    windows = dict.fromkeys(stage.window_s for stage in stages)
-    lengths = listed(map(number_format.seconds, windows))
-    times = markdown("{} each", lengths) if len(stages) > 1 and len(windows) == 1 else lengths
     kind = connections(configuration.load.connection)
     closed = sum(stage.connections.closed_by_server for stage in stages if stage.connections)
     sent = sum(stage.requests.sent for stage in stages if stage.connections)
     note = ", which the server closed after most responses" if sent and 2 * closed >= sent else ""
-    return markdown("loaded {} for {} with {}{}", rates, times, kind, note)
+    first = [stage for stage in stages if stage.repeat == 1]
+    windows = {stage.window_s for stage in stages}
+    if len(windows) > 1:
+        each = listed(f"{_offer(stage)} for {number_format.seconds(stage.window_s)}" for stage in first)
+        return markdown("loaded {}, with {}{}", each, kind, note)
+    offered = [levels(stage) for stage in first]
+    if all(stage.users is None for stage in stages):
+        offered = [f"at {number_format.listed([one.removesuffix(' RPS') for one in offered])} RPS"]
+    elif all(stage.users is not None for stage in stages):
+        offered = [f"with {number_format.listed(offered)}"]
+    else:
+        offered = list(map(_offer, first))
+    lengths = listed(map(number_format.seconds, windows))
+    times = markdown("{} each", lengths) if len(stages) > 1 else lengths
+    return markdown("loaded {} for {} with {}{}", listed(offered), times, kind, note)
 
 
 def connections(word: str) -> str:

@@ -31,7 +31,7 @@ def test_a_ramp_sends_exactly_the_integral_of_its_rate_and_reports_each_slice(cl
     assert (failed["ok"], failed["level"]) == (False, 20)
     assert passed["ok"]
     report = (cli.folder / "run" / "report.md").read_text()
-    assert "The p95 duration passed 0.001 ms at 20 RPS" in report
+    assert "The p95 duration exceeded 0.001 ms at 20 RPS" in report
     assert "at 20 RPS" in done.stderr
 
 

@@ -14,7 +14,7 @@ from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec
 from runner.report.charts.measured import MeasuredStage, measured_stages, several_configurations
 from runner.report.metric_text import level
-from runner.report.ramps import passed
+from runner.report.ramps import exceeded
 
 _PERCENTILES: Final = {"p50": chart.GREEN, "p95": chart.BLUE, "p99": chart.ORANGE}
 _MAX_RAMPS: Final = 6
@@ -100,7 +100,7 @@ def _title(stages: Sequence[MeasuredStage], *, several: bool) -> str:
         for result in measured.stage.thresholds:
             if result.level is not UNSET:
                 where = f" of {measured.place(several=several)}" if len(stages) > 1 else ""
-                return f"{passed(result, measured.stage)}{where}"
+                return f"{exceeded(result, measured.stage)}{where}"
     stage = stages[0].stage
     last = stage.slices[-1]
     p95 = number_format.ms(last.duration_ms.p95)

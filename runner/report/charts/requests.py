@@ -39,7 +39,11 @@ class _Point:
 
 def requests(results: Results) -> Chart | None:
     """Return the p95 response time of each request, the slowest first; None without several."""
-    stages = [measured for measured in measured_stages(results) if len(measured.stage.parts) > 1]
+    stages = [
+        measured
+        for measured in measured_stages(results)
+        if len(measured.stage.parts) > 1 and not measured.stage.slices
+    ]
     drawn = _highest_rates(stages)
     points = [point for measured in drawn for point in _points(measured)]
     if not points:

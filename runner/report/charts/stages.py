@@ -71,7 +71,10 @@ def _latency_title(stages: Sequence[MeasuredStage]) -> str:
 
 def throughput(results: Results) -> Chart | None:
     """Return the achieved rate beside the target rate, by stage."""
-    stages = measured_stages(results)
+    # a mean over all numbers of users says little; a ramp of users has a chart of its own
+    stages = [
+        one for one in measured_stages(results) if not (one.stage.users is not None and one.stage.slices)
+    ]
     if not stages:
         return None
     rows = [
@@ -89,9 +92,8 @@ def throughput(results: Results) -> Chart | None:
         for mark, field in ((bar, "actual"), (tick, "target"))
     ]
     spec = panels.arrange(rows, {"layer": layer})
-    return Chart(
-        "throughput", _throughput_title(results, stages), "Bars: actual RPS; lines: target RPS", spec
-    )
+    targets = "; lines: target RPS" if any(one.stage.target_rps for one in stages) else ""
+    return Chart("throughput", _throughput_title(results, stages), f"Bars: actual RPS{targets}", spec)
 
 
 def _throughput_title(results: Results, stages: Sequence[MeasuredStage]) -> str:
@@ -121,7 +123,10 @@ def _title_without_rate(stages: Sequence[MeasuredStage]) -> str:
     achieved = [measured.stage.achieved for measured in stages if measured.stage.achieved is not None]
     if not achieved:
         return "Requests per second by stage"
-    return f"At least {number_format.share(min(achieved))} of the requests that were due were sustained"
+    if min(achieved) == 1:
+        return "The service sustained all requests that were due"
+    least = "at least " if len(achieved) > 1 else ""
+    return f"The service sustained {least}{number_format.share(min(achieved))} of the requests that were due"
 
 
 def _has_invalid(results: Results) -> bool:

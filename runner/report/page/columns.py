@@ -56,7 +56,7 @@ def _number(shown: Definition, text: Callable[[float], str], number: Callable[[S
 
 
 VERDICT: Final = Definition(
-    "Limited by",
+    "Verdict",
     "What limited the stage, and how sure that is: proven by a counter that cannot rise for another reason "
     "or by a counter-experiment, likely, or a hint.",
 )
