@@ -62,10 +62,13 @@ def _cores(facts: Mapping[str, object]) -> Check:
 def _generator() -> Check:
     if plain_exchange() is not Exchange:
         return Check("generator", "ok", "compiled")
-    advice = "to use less CPU per request, install a C compiler and Python's headers and reinstall"
+    advice = (
+        "to use less CPU per request, install Loadproof again (in a checkout: make setup), with a C compiler "
+        "and Python's headers"
+    )
     if os.environ.get("LOADPROOF_NO_EXTENSIONS"):
         advice = "to use less CPU per request, unset LOADPROOF_NO_EXTENSIONS"
-    return Check("generator", "limited", "pure Python, not compiled", advice)
+    return Check("generator", "limited", "pure Python, not compiled or older than its source", advice)
 
 
 def _receive_timestamps() -> Check:

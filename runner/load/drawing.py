@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING or os.environ.get("LOADPROOF_NO_EXTENSIONS"):
-    from runner.core.draws import below, draw, text, uuid
-else:
-    try:
-        from runner.load.fastdraws import below, draw, text, uuid
-    except ImportError:  # it need not have been built
-        from runner.core.draws import below, draw, text, uuid
+from runner.core import draws
+from runner.load.extensions import allowed, is_current
 
-__all__ = ["below", "draw", "text", "uuid"]
+if not TYPE_CHECKING and allowed():
+    try:
+        from runner.load import fastdraws
+    except ImportError:  # it need not have been built
+        pass
+    else:
+        draws = fastdraws if is_current(fastdraws) else draws
+
+below, draw, text, uuid = draws.below, draws.draw, draws.text, draws.uuid

@@ -7,7 +7,6 @@ timestamp the event, or when no arrival is due soon.
 
 from __future__ import annotations
 
-import os
 import select
 import time
 from collections import deque
@@ -16,6 +15,7 @@ from typing import Final
 
 from runner.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, Nanoseconds, ns
 from runner.load.exchange import Exchange
+from runner.load.extensions import allowed, is_current
 from runner.load.pacing import Bunch
 from runner.load.tally import Tally
 from runner.load.timeline import Timeline
@@ -268,14 +268,14 @@ def _exchange(order: WorkerOrder, timeline: Timeline) -> Exchange:
 
 
 def plain_exchange() -> type[Exchange]:
-    """Return the compiled exchange for plain HTTP, or the one in Python if it was not compiled."""
-    if os.environ.get("LOADPROOF_NO_EXTENSIONS"):
+    """Return the compiled exchange for plain HTTP; the one in Python if it is not built or out of date."""
+    if not allowed():
         return Exchange
     try:
-        from runner.load.fastpath import FastExchange  # noqa: PLC0415  (need not have been built)
+        from runner.load import fastpath  # noqa: PLC0415  (need not have been built)
     except ImportError:
         return Exchange
-    return FastExchange
+    return fastpath.FastExchange if is_current(fastpath) else Exchange
 
 
 def _periodic_timer(order: WorkerOrder) -> PeriodicTimer | None:
