@@ -100,7 +100,7 @@ async def _check(stack: Stack, load: Load, context: RunContext, first: Numbering
     with trio.move_on_after(_DIES_WITHIN_S):
         raise _died(context.inputs.masked_event(await stack.wait_broken()), load)
     output = context.inputs.masked_lines(_new_lines(before, await stack.app_output()))
-    sample = next((sample.excerpt() for second in facts.seconds for sample in second.samples), None)
+    sample = next((sample for second in facts.seconds for sample in second.samples), None)
     return FailedRequest(load, next(iter(failures)), sample, output)
 
 

@@ -11,7 +11,9 @@ from runner.core.errors import PreflightFailed
 from runner.core.facts import ResponseSample
 from runner.core.status_advice import SERVER_ERROR, check_request, describe_sample, status_advice
 from runner.core.units import Seconds
+from runner.execution.failed_check import failed_checks
 from runner.experiment.model import Load, NamedRequest
+from runner.load.check_order import check_order
 
 PATIENCE_S: Final[Seconds] = 10.0
 """A service may respond to its first request more slowly: what it sends is checked, not how fast it is."""
@@ -97,17 +99,22 @@ def _what(one: FailedRequest) -> str:
         key = f"load.requests[{_name(load)}].expect.status" if _name(load) else "load.expect.status"
         return f"the status is {one.status}, and {key} accepts {accepted}"
     patience_s, checks = max(load.timeout, PATIENCE_S), " and ".join(load.expect.body_checks)
-    return _NO_RESPONSE.get(one.kind, one.kind).format(patience_s=patience_s, body_checks=checks)
+    what = _NO_RESPONSE.get(one.kind, one.kind).format(patience_s=patience_s, body_checks=checks)
+    if one.sample is None or one.kind not in {"bad_header", "bad_body"}:
+        return what
+    failed = failed_checks(check_order(load.expect), one.sample)
+    return f"{what}: {failed}" if failed else what
 
 
 def _advice(one: FailedRequest) -> str:
     if one.kind == "bad_status":
-        return status_advice(one.status, one.sample, request=_name(one.load))
+        shown = one.sample.excerpt() if one.sample else None
+        return status_advice(one.status, shown, request=_name(one.load))
     return f"{check_request(_name(one.load))}, and the service's log"
 
 
 def _details(one: FailedRequest, lines: int) -> tuple[str, ...]:
-    received = describe_sample(one.sample) if one.sample else ""
+    received = describe_sample(one.sample.excerpt()) if one.sample else ""
     quoted = ("the app's last output:", *one.quoted[-lines:]) if one.quoted else ()
     return (*((f"received: {received}",) if received else ()), *quoted)
 

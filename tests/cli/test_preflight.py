@@ -53,7 +53,7 @@ REFUSED = {
     ),
     "another body": (
         b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nmaintenance",
-        "is not as body_contains of expect says",
+        "is not as body_contains of expect says: expect.body_contains requires 'items'",
         "body: maintenance",
     ),
     "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", "not valid HTTP/1.1", "body: SSH-2.0-OpenSSH_9.2"),
@@ -237,13 +237,14 @@ def test_every_request_of_a_mix_is_tried_and_all_that_fail_are_listed_with_their
     assert seen == list(responses)
     lines = [line.strip() for line in done.stderr.splitlines()]
     assert "error: 3 of 4 requests, each sent once before the load, failed their checks" in lines
+    reason = "the body of the response is not as body_contains of expect says"
     for line in (
         f"GET /search (request search): the status is 404, and {SEARCH} accepts 200",
         "received: body: nothing",
         "what to do: check load.requests[search].path",
         "POST /orders (request order): the status is 302, and load.requests[order].expect.status accepts 200",
         "what to do: " + status_advice(302, ResponseSample("bad_status", 302, location), request="order"),
-        "GET /list (request list): the body of the response is not as body_contains of expect says",
+        f"GET /list (request list): {reason}: expect.body_contains requires 'items'",
         "what to do: check load.requests[list] and its expect, and the service's log",
     ):
         assert line in lines

@@ -1,0 +1,115 @@
+"""Names the checks that a response does not pass: what is expected, and what was received (pure).
+
+It works on the printable sample, secrets masked, which may be the beginning of a response only. So it says what
+was received only where the sample shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from runner.core import jsonpath
+from runner.core.facts import ResponseSample
+from runner.load.checks import CheckOrder, Checks, HeaderCheck, JsonCheck
+
+_SHOWN_CHECKS: Final = 3
+_SHOWN_CHARACTERS: Final = 80
+
+
+def failed_checks(order: CheckOrder, sample: ResponseSample) -> str:
+    """Return the checks of headers or of the body that a response does not pass; empty if none is known.
+
+    Args:
+        order: The checks of its request.
+        sample: Of a failure ``bad_header`` or ``bad_body``.
+    """
+    found = list(_headers(order, sample) if sample.failure == "bad_header" else _body(order, sample))
+    failed = [text for text, holds in found if not holds] or [text for text, _ in found]
+    more = len(failed) - _SHOWN_CHECKS
+    return "; ".join([*failed[:_SHOWN_CHECKS], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _headers(order: CheckOrder, sample: ResponseSample) -> Iterator[tuple[str, bool]]:
+    """Yield each check and whether it holds as far as the sample shows, which has only some headers."""
+    received = dict(sample.headers)
+    for check in order.headers:
+        required = f"expect.headers requires {_wanted_header(check)}"
+        if check.name not in received:
+            yield required, False
+            continue
+        value = received[check.name]
+        head = f"HTTP/1.1 200 OK\n{check.name}: {value}\n".encode("latin-1", "replace")
+        holds = not Checks(CheckOrder(headers=(check,))).failure(200, head)
+        yield f"{check.name} is {_shown(value)}; {required}", holds
+
+
+def _wanted_header(check: HeaderCheck) -> str:
+    if not check.exists:
+        return f"no {check.name}"
+    if check.equals is not None:
+        return f"{check.name} to be {_shown(check.equals)}"
+    contains = [f"contain {_shown(check.contains)}"] if check.contains else []
+    matches = [f"match {_shown(check.matches)}"] if check.matches else []
+    return f"{check.name} to {' and '.join([*contains, *matches]) or 'exist'}"
+
+
+def _body(order: CheckOrder, sample: ResponseSample) -> Iterator[tuple[str, bool]]:
+    """Yield each check and whether it holds as far as the sample shows."""
+    body = sample.body.encode()
+    for needle in order.contains:
+        yield f"expect.body_contains requires {_shown(needle.decode())}", needle in body
+    for needle in order.excludes:
+        yield f"expect.not_body_contains forbids {_shown(needle.decode())}", needle not in body
+    if order.pattern:
+        holds = not Checks(CheckOrder(pattern=order.pattern)).failure(200, b"", body)
+        yield f"expect.body_matches requires a match of {_shown(order.pattern)}", holds
+    if order.json:
+        yield from _json(order.json, body)
+
+
+def _json(checks: tuple[JsonCheck, ...], body: bytes) -> Iterator[tuple[str, bool]]:
+    try:
+        document = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        yield from ((f"expect.json requires {check.path} to {_wanted(check)}", False) for check in checks)
+        return
+    for check in checks:
+        try:
+            values = jsonpath.select(check.path, jsonpath.steps_of(check.path), document)
+        except (ValueError, RecursionError):
+            values = []
+        holds = not Checks(CheckOrder(json=(check,))).failure(200, b"", body)
+        yield f"{_found(check.path, values)}; expect.json requires it to {_wanted(check)}", holds
+
+
+def _found(path: str, values: list[Any]) -> str:
+    if not values:
+        return f"there is nothing at {path}"
+    texts = [_json_text(value) for value in values[:_SHOWN_CHECKS]]
+    return f"{path} is {', '.join(texts)}{', …' if len(values) > _SHOWN_CHECKS else ''}"
+
+
+def _wanted(check: JsonCheck) -> str:
+    if not check.exists:
+        return "be absent"
+    if check.value:
+        return f"be {_json_text(check.value[0])}"
+    low = [f"at least {check.min:.15g}"] if check.min is not None else []
+    high = [f"at most {check.max:.15g}"] if check.max is not None else []
+    return f"be {' and '.join([*low, *high])}" if low or high else "exist"
+
+
+def _json_text(value: Any) -> str:
+    return _cut(msgspec.json.encode(value).decode())
+
+
+def _shown(text: str) -> str:
+    return f"'{_cut(text)}'"
+
+
+def _cut(text: str) -> str:
+    printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return f"{printable[:_SHOWN_CHARACTERS]}…" if len(printable) > _SHOWN_CHARACTERS else printable
