@@ -1,7 +1,7 @@
 """Names the checks that a response does not pass: what is expected, and what was received (pure).
 
-It works on the printable sample, secrets masked, which may be the beginning of a response only. So it says what
-was received only where the sample shows it.
+It works on the printable sample, secrets masked, which may be only the beginning of a response. So it says
+what was received only where the sample shows it.
 """
 
 from __future__ import annotations
