@@ -10,11 +10,13 @@ from typing import Final
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from runner.analyze.silence import silence
 from runner.core.codes import Unbounded
 from runner.core.metrics import METRICS, Metric
 from runner.core.results import Slice, Stage, ThresholdResult
 from runner.experiment.thresholds import Threshold
 
+_ERRORS: Final = "errors"
 _OPERATORS: Final = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq}
 
 
@@ -22,7 +24,8 @@ def evaluate(thresholds: Sequence[Threshold], stage: Stage) -> tuple[ThresholdRe
     """Return each threshold with its value; a metric that was not measured fails with None.
 
     A metric without a finite value, such as a percentile among failed requests, fails every upper bound. A
-    threshold with a selector is about one request of a mix.
+    threshold with a selector is about one request of a mix. One on errors also fails if it breaks with the
+    share of the window in which users got no successful response.
     """
     return tuple(_evaluate(threshold, stage) for threshold in thresholds)
 
@@ -37,6 +40,9 @@ def _evaluate(threshold: Threshold, stage: Stage) -> ThresholdResult:
     measured = stage.parts.get(threshold.request) if threshold.request else stage
     if measured is None:
         return ThresholdResult(threshold.expr, ok=False, value=None, request=request)
+    silent = silence(stage) if threshold.metric == _ERRORS else None
+    if silent and not _holds(threshold, silent.share):
+        return ThresholdResult(threshold.expr, ok=False, value=round(silent.share, 6), request=request)
     if metric.per_slice and metric.is_known_in(measured.slices):
         return _over_slices(threshold, metric, measured.slices)
     if why := metric.unbounded(measured):

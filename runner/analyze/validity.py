@@ -6,6 +6,7 @@ from typing import Final
 
 from runner.analyze.kernel_counters import stolen_cores
 from runner.analyze.resource_usage import LATE_S, observer_lateness
+from runner.analyze.silence import silence
 from runner.core import histogram
 from runner.core.codes import Role, Validity
 from runner.core.facts import LoadFacts, TrialFacts
@@ -43,7 +44,7 @@ def validity(facts: TrialFacts, stage: Stage, *, when_full: str) -> StageValidit
     if invalid:
         return StageValidity(Validity.INVALID, tuple(invalid))
     suspect = [*_saturated(facts.load, stage), *_late(facts.load, stage, when_full)]
-    suspect += [*_observer_late(facts), *_cpu_sum(stage)]
+    suspect += [*_observer_late(facts), *_cpu_sum(stage), *_silent(stage)]
     if facts.status == "aborted":
         suspect.append("the stage was aborted, so it covers less time than planned")
     return StageValidity(Validity.SUSPECT if suspect else Validity.VALID, tuple(suspect))
@@ -99,6 +100,14 @@ def _observer_late(facts: TrialFacts) -> list[str]:
     late = f"the observer was {max(at_ends_s, between_s):.1f} s late in a window of {facts.window_s:g} s"
     cause = "because the runner stood still or had no processor"
     return [f"{late}, {cause}: the figures of CPU and counters are doubtful"]
+
+
+def _silent(stage: Stage) -> list[str]:
+    """Return a problem if counts and latencies hide seconds in which users hardly sent anything."""
+    silent = silence(stage)
+    return (
+        [f"{silent}: errors and latencies count only the few requests that were sent then"] if silent else []
+    )
 
 
 def _cpu_sum(stage: Stage) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
+from runner.analyze.silence import Silence, silence
 from runner.core.codes import Confidence, Limit, Role
 from runner.core.limits import ACHIEVED, TOLERATED_ERRORS
 from runner.core.metrics import lost_share
@@ -18,6 +19,7 @@ _REFUSED: Final = frozenset(
 )
 _CLOSED: Final = frozenset({"closed_early", "reset"})
 _ADVICE: Final = "{}, then read the service's log for these requests"
+_SILENT_ADVICE: Final = "read the service's log for these seconds: it may have stopped, restarted or hung"
 _CLOSED_ADVICE: Final = (
     "the server closed connections without a response: read its log for these requests; if it closes idle "
     "connections, raise its keep-alive timeout"
@@ -55,10 +57,15 @@ def within_capacity(stage: Stage) -> Finding | None:
 
 
 def _judge(stage: Stage, cores: int | None) -> Judgement:
-    """Match if many requests were refused or got an invalid response, of all or of one in a mix."""
+    """Match if many requests were refused or got an invalid response, of all or of one in a mix.
+
+    Users that got no successful response for a while send few requests then, so their time counts instead.
+    """
     del cores
     if not stage.requests.scheduled:
         return None
+    if silent := silence(stage):
+        return _silent(silent)
     name, requests = _refused_most(stage)
     failures = _refused(requests)
     total, scheduled = sum(failures.values()), requests.scheduled
@@ -82,6 +89,12 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
             _advice(stage, name, worst, status),
         )
     )
+
+
+def _silent(silent: Silence) -> Match:
+    evidence = Evidence("without a successful response", silent.length_s, "s")
+    confidence = Confidence.PROVEN if silent.share >= _MOST_FAILED else Confidence.LIKELY
+    return Match(Finding(Limit.ERROR, confidence, str(silent), (evidence,), _SILENT_ADVICE))
 
 
 def _advice(stage: Stage, request: str, kind: str, status: str) -> str:
