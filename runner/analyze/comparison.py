@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from runner.analyze.comparability import machine_differences, other_differences
 from runner.analyze.compared_metric import compare_metric, known_in
-from runner.analyze.key_metrics import KEY_METRICS, WHOLE, KeyMetric, PartKey, is_usable, parts_of
+from runner.analyze.key_metrics import CPU, KEY_METRICS, WHOLE, KeyMetric, PartKey, is_usable, parts_of
 from runner.analyze.not_judged import not_judged, without_value
 from runner.core.codes import ComparisonVerdict, StageStatus, Validity
 from runner.core.comparison import ComparedMetric, ComparedRun, ComparedStage, Comparison, LeftOut, StageKey
@@ -46,8 +46,13 @@ class _Subject(NamedTuple):
 
     @property
     def pairs(self) -> list[_Pair]:
-        """The key metrics that both sides measured, with the stages that have them."""
-        pairs = ((metric, known_in(metric, self.base), known_in(metric, self.head)) for metric in KEY_METRICS)
+        """The key metrics that both sides measured, with the stages that have them.
+
+        Users of a slower service send fewer requests, which cost less CPU; that is no improvement.
+        """
+        closed = any(stage.users is not None for stage in (*self.base, *self.head))
+        metrics = [metric for metric in KEY_METRICS if not closed or metric is not CPU]
+        pairs = ((metric, known_in(metric, self.base), known_in(metric, self.head)) for metric in metrics)
         return [pair for pair in pairs if pair[1] and pair[2]]
 
 
@@ -124,18 +129,21 @@ def _pool(runs: Sequence[Results], side: str) -> _Pool:
         for configuration in results.configurations:
             for stage in configuration.stages:
                 if not stage.find and stage.status is not StageStatus.NOT_RUN:
-                    _add(pool, side, configuration, stage)
+                    run = results.run.id if len(runs) > 1 else ""
+                    _add(pool, side, configuration, stage, run)
     return pool
 
 
-def _add(pool: _Pool, side: str, configuration: ConfigurationResults, stage: Stage) -> None:
+def _add(pool: _Pool, side: str, configuration: ConfigurationResults, stage: Stage, run: str) -> None:
     key = (configuration.name, stage.name)
     reasons = "; ".join(stage.validity.reasons)
+    repeats = sum(other.name == stage.name for other in configuration.stages)
+    repeat = stage.repeat if repeats > 1 else 0
     if not is_usable(stage):
-        pool.left_out.append(LeftOut(side, *key, reasons or f"status {stage.status}"))
+        pool.left_out.append(LeftOut(side, *key, reasons or f"status {stage.status}", repeat, run))
         return
     if stage.validity.status is Validity.SUSPECT:
-        pool.doubts.append(LeftOut(side, *key, reasons))
+        pool.doubts.append(LeftOut(side, *key, reasons, repeat, run))
     pool.stages.setdefault(key, []).append(stage)
     pool.setups[key] = _setup(configuration, stage)
 

@@ -16,6 +16,8 @@ from runner.core.results import CrossCheck, Difference, Stage
 SAME_SHARE: Final = 0.10
 SAME_MS: Final = 0.2
 SAME_RATE: Final = 0.01
+_EXPLAINS: Final = (0.5, 2.0)
+"""Difference in the stage, divided by that of the baselines, which these explain; our own bounds."""
 _UNEVEN: Final = 0.2
 """Spacing error as a share of the planned gap from which it is a reason."""
 _JUDGED: Final = tuple(metric for metric in CROSS_CHECKED if metric is not METRICS["connect.p95"])
@@ -87,7 +89,7 @@ def _reasons(stage: Stage, other: Stage) -> Iterator[str]:
 
 
 def _baselines(both: Sequence[Stage]) -> str | None:
-    """Return the baselines of both engines if one is much slower: it measures itself."""
+    """Return the baselines of both engines if they explain which is slower in the stage, and by how much."""
     baselines = [
         (side.calibration.duration_ms["p95"], side.engine)
         for side in both
@@ -96,7 +98,11 @@ def _baselines(both: Sequence[Stage]) -> str | None:
     if len(baselines) < 2:
         return None
     (faster_ms, faster), (slower_ms, slower) = sorted(baselines)
-    if slower_ms - faster_ms <= SAME_MS / 2:
+    gap_ms, measured = slower_ms - faster_ms, {side.engine: side.duration_ms.p95 for side in both}
+    longer_ms, shorter_ms = measured[slower], measured[faster]
+    if gap_ms <= SAME_MS / 2 or longer_ms is None or shorter_ms is None:
+        return None
+    if not _EXPLAINS[0] * gap_ms <= longer_ms - shorter_ms <= _EXPLAINS[1] * gap_ms:
         return None
     return (
         f"baseline: against a no-op server, p95 is {slower_ms:.2f} ms with {slower} and {faster_ms:.2f} ms "

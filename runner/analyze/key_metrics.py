@@ -69,13 +69,14 @@ def _latency(key: str, noise: float, weight: int = 1, *, beyond: float) -> KeyMe
 RATE_OF_USERS: Final = KeyMetric("actual_rps", 0.15, weight=2, of_second=lambda second: second.rps)
 """The rate in the closed model: users who wait longer send less, so it is as noisy as latencies."""
 RATE: Final = KeyMetric("actual_rps", 0.05, weight=2, of_second=lambda second: second.rps, robust=True)
+CPU: Final = KeyMetric("cpu_cores.app", 0.10)
 KEY_METRICS: Final = (
     RATE,
     _latency("duration_ms.p50", 0.10, beyond=0.5),
     _latency("duration_ms.p95", 0.15, weight=4, beyond=0.05),
     _latency("duration_ms.p99", 0.6, beyond=0.01),
     _latency("response_time_ms.p95", 0.15, beyond=0.05),
-    KeyMetric("cpu_cores.app", 0.10),
+    CPU,
     KeyMetric("lost", 0.0, relative=False, robust=True),
 )
 

@@ -31,6 +31,9 @@ OBSERVER_LATE_S: Final = 1.0
 CPU_SUM_SLACK: Final = 0.03
 """Share by which the CPU of all roles may exceed the host's before the counters are doubtful."""
 
+OTHERS_SHOWN: Final = 0.5
+"""Cores used by other programs from which that may be why the generator was late; our own bound."""
+
 STOLEN_SHOWN: Final = 0.01
 """Cores taken by the hypervisor from which that explains contradictory counters."""
 
@@ -142,4 +145,14 @@ def _late(load: LoadFacts | None, stage: Stage, when_full: str) -> list[str]:
     if waited or delay < LATENESS_FLOOR_MS or delay <= LATENESS_SHARE * response:
         return []
     share = f"{percent(delay / response)} of the p95 response time of {response:.2f} ms"
-    return [f"the generator was {delay:.2f} ms late at p95, which is {share}"]
+    return [f"the generator was {delay:.2f} ms late at p95, which is {share}{_beside(stage)}"]
+
+
+def _beside(stage: Stage) -> str:
+    """Return how much CPU other programs used meanwhile; empty if little, or if the service may be one."""
+    other = stage.cpu_cores.get(Role.OTHER)
+    if other is None or other.avg < OTHERS_SHOWN or stage.cpu_cores.get(Role.APP) is None:
+        return ""
+    system = stage.cpu_cores.get(Role.SYSTEM)
+    of_host = f" of the {system.avg:.2f} cores that the host used" if system else " cores"
+    return f"; other programs used {other.avg:.2f}{of_host}"

@@ -63,13 +63,21 @@ class PartPlace(StagePlace, frozen=True, kw_only=True, omit_defaults=True):
         return not self.request and self.level is None
 
 
-class LeftOut(Struct, frozen=True):
-    """A stage that is not used, or used with doubt; `side` is ``base``, ``head`` or ``both``."""
+class LeftOut(Struct, frozen=True, omit_defaults=True):
+    """A stage that is not used, or used with doubt.
+
+    Attributes:
+        side: ``base``, ``head`` or ``both``.
+        repeat: From 1; absent for a stage that is measured once.
+        run: Its id, where the side has several runs.
+    """
 
     side: str
     configuration: str
     stage: str
     why: str
+    repeat: int = 0
+    run: str = ""
 
 
 class ComparedMetric(Struct, frozen=True, omit_defaults=True):

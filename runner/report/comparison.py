@@ -13,6 +13,7 @@ from runner.core.comparison import (
     ComparedRun,
     ComparedStage,
     Comparison,
+    LeftOut,
     MetricWithoutValue,
     SideBySide,
     StagePlace,
@@ -259,12 +260,19 @@ def _share(value: float) -> str:
 
 def _remarks(comparison: Comparison) -> Iterator[Markdown]:
     for excluded in comparison.left_out:
-        yield markdown("{} ({}): {}.", place(excluded), excluded.side, excluded.why)
+        yield markdown("{}: {}.", _which(excluded), excluded.why)
     for doubtful in comparison.suspect:
-        yield markdown("{} is suspect ({}): {}.", place(doubtful), doubtful.side, doubtful.why)
+        yield markdown("{} is suspect: {}.", _which(doubtful), doubtful.why)
     for side, keys in (("base", comparison.only_in_base), ("head", comparison.only_in_head)):
         for key in keys:
             yield markdown("Only in the {}: {}, {}.", side, *key)
+
+
+def _which(one: LeftOut) -> Markdown:
+    """Return a stage with its repeat, its side and its run."""
+    repeat = f", repeat {one.repeat}" if one.repeat else ""
+    run = f", run {one.run}" if one.run else ""
+    return markdown("{}{} ({}{})", place(one), repeat, one.side, run)
 
 
 def _method(comparison: Comparison) -> Markdown:

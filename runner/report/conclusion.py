@@ -11,6 +11,7 @@ from msgspec import UNSET
 from runner.core.codes import Limit, ProofAnswer, Role, Validity, cpu_used_up
 from runner.core.results import ConfigurationResults, Stage
 from runner.report import request_cost
+from runner.report.generator_accuracy import disagreement
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
 from runner.report.metric_text import levels
 from runner.report.prose import believed, constant, measured, missed, sustained, throughput, title, undecided
@@ -159,7 +160,11 @@ def _why_missed(stage: Stage) -> Markdown:
 
 
 def conclusion(configurations: Sequence[ConfigurationResults]) -> Markdown:
-    """Return the highest sustained rate, and what is still open."""
+    """Return the highest sustained rate, what is still open, and whether the engines disagree."""
+    return join(" ", filter(None, (_answer(configurations), disagreement(configurations))))
+
+
+def _answer(configurations: Sequence[ConfigurationResults]) -> Markdown:
     if not any(constant(configuration.stages) for configuration in configurations):
         return _without_constant_rate(configurations)
     good = [(sustained(configuration.stages), title(configuration)) for configuration in configurations]
@@ -178,6 +183,9 @@ def conclusion(configurations: Sequence[ConfigurationResults]) -> Markdown:
         markdown(" ({})", name) if len(configurations) > 1 else EMPTY,
         markdown(" with a p95 response time of {:ms} ms", p95) if p95 else EMPTY,
     )
+    if stage.validity.status is Validity.SUSPECT:
+        why = "; ".join(stage.validity.reasons)
+        reached = markdown("{} This stage is **suspect**: {}.", reached, why)
     rest = (
         _capacities(configurations),
         _open_question(configurations),

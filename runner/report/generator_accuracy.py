@@ -103,8 +103,25 @@ def _sentence(check: CrossCheck) -> Markdown:
         return markdown("{} agree within 1 % in rate; no duration can be compared.", engines)
     if check.agrees:
         return markdown("{} agree within 1 % in rate and within 10 % or 0.2 ms in duration.", engines)
-    reasons = join("; ", check.reasons) or "nothing that was measured explains it"
-    return markdown("{} **disagree**: {}.", engines, reasons)
+    return markdown("{} **disagree**; {}.", engines, _why(check))
+
+
+def disagreement(configurations: Sequence[ConfigurationResults]) -> Markdown:
+    """Return one sentence about the first stage in which the engines disagree; empty if there is none."""
+    checks = [check for one in configurations for check in one.cross_check if not check.agrees]
+    if not checks:
+        return EMPTY
+    first, more = checks[0], len(checks) - 1
+    others = f", as in {more} more stage{'s'[: more != 1]}" if more else ""
+    names = (*first.engines, _place(first), others)
+    return markdown("The engines {} and {} disagree at {}{}; {}.", *names, _why(first))
+
+
+def _why(check: CrossCheck) -> Markdown:
+    """Return what may explain a difference."""
+    if not check.reasons:
+        return markdown("the difference is unexplained")
+    return markdown("possible reasons: {}", join("; ", check.reasons))
 
 
 def _is_duration(pair: Difference) -> bool:

@@ -441,3 +441,15 @@ def test_a_history_counts_repeats_without_a_finite_percentile_as_infinite_and_sa
     row = next(line for line in render_history(found).split("\n") if line.startswith("| p95 Duration"))
     assert row.split(" | ")[3] == row.split(" | ")[5] == "no finite value"
     assert "not measured" not in row
+
+
+def test_suspect_stages_are_named_with_their_repeats(base, head):
+    doubtful = (
+        replace(stage, validity=valid("suspect", "late")) if stage.repeat in {2, 3} else stage
+        for stage in stages(head)
+    )
+
+    text = render_comparison(compare([base], [with_stages(head, *doubtful)]))
+
+    assert "100 RPS, repeat 2 (head) is suspect: late." in text
+    assert "100 RPS, repeat 3 (head) is suspect: late." in text

@@ -145,6 +145,13 @@ def test_the_throughput_of_users_is_as_noisy_as_latencies(rps, verdict):
     assert {metric.name: metric.verdict for metric in stage.metrics}["actual_rps"] == verdict
 
 
+def test_the_cpu_of_users_is_not_compared_because_a_slower_service_gets_fewer_requests():
+    comparison = compare([users(1)], [users(2, rps=150.0)])
+
+    assert all("cpu_cores.app" not in {metric.name for metric in one.metrics} for one in comparison.stages)
+    assert not comparison.not_judged
+
+
 def test_runs_without_a_common_stage_name_what_each_has():
     with pytest.raises(UsageError) as caught:
         compare([users(1)], [ramp(2)])

@@ -13,6 +13,7 @@ from runner.core.facts import Calibration, Floor, Spacing
 from runner.core.results import CrossCheck, Latency, Requests
 from runner.experiment.load import read_spec
 from runner.experiment.trials import plan
+from runner.report.conclusion import conclusion
 from runner.report.generator_accuracy import cross_check
 from tests.analyze.facts import RUN, SPEC, load, trial
 from tests.analyze.stages import stage
@@ -62,7 +63,7 @@ def test_requests_that_an_engine_did_not_send_are_a_reason():
 
 
 def test_an_inaccurate_engine_is_named_by_its_baseline_and_its_spacing():
-    slow = {"load": load(100, 100, 9.0), "calibration": floor(5.0, 6_000, "k6")}
+    slow = {"load": load(100, 100, 6.0), "calibration": floor(5.0, 6_000, "k6")}
 
     check = checked({"calibration": floor(0.1, 5, "builtin")}, slow)
 
@@ -70,6 +71,25 @@ def test_an_inaccurate_engine_is_named_by_its_baseline_and_its_spacing():
         "baseline: against a no-op server, p95 is 5.00 ms with k6 and 0.10 ms with builtin",
         UNEVEN,
     )
+
+
+@pytest.mark.parametrize(
+    ("k6_ms", "baselines"),
+    [
+        (5.1, (0.58, 0.41)),  # k6 is slower here, but faster against the no-op server
+        (9.0, (0.1, 0.5)),  # the baselines explain a small part only
+        (2.4, (0.1, 3.0)),  # they would explain much more than there is
+    ],
+)
+def test_baselines_that_do_not_fit_the_difference_are_no_reason(k6_ms, baselines):
+    ours, theirs = (floor(p95, 5, engine) for p95, engine in zip(baselines, ("builtin", "k6"), strict=True))
+
+    check = checked({"calibration": ours}, {"load": load(100, 100, k6_ms), "calibration": theirs})
+
+    assert (check.agrees, check.reasons) == (False, ())
+    configuration = replace(stored("single-process").configurations[0], cross_check=(check,))
+    sentence = "The engines builtin and k6 disagree at 100 RPS; the difference is unexplained."
+    assert conclusion([configuration]).endswith(sentence)
 
 
 def test_an_incomplete_trial_is_the_first_reason():

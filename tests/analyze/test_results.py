@@ -182,7 +182,12 @@ def test_a_generator_whose_lateness_explains_the_latency_is_suspect():
         (
             3,
             "suspect",
-            ("the generator was 3.00 ms late at p95, which is 60 % of the p95 response time of 5.00 ms",),
+            (
+                (
+                    "the generator was 3.00 ms late at p95, which is 60 % of the p95 response time of 5.00 "
+                    "ms; other programs used 1.27 of the 1.50 cores that the host used"
+                ),
+            ),
         ),
     ],
 )
