@@ -142,10 +142,6 @@ class Configuration(SpecModel):
             few = stage.most_users > load.max_in_flight
             message = f"{stage.level} need load.max_in_flight of at least {stage.most_users:,}"
             yield conflict_if(few, place, message, f"it is {load.max_in_flight:,}")
-        once = [name for name, variable in load.variables.items() if variable.is_counted]
-        for name in once:
-            message = "rows in order need rps: nobody knows how many requests users will send"
-            yield Conflict(("load", "variables", name), message, "write order: random")
 
     def criteria_of(self, stage: Stage) -> tuple[Threshold, ...]:
         """Return the thresholds that a stage is checked against."""

@@ -293,3 +293,17 @@ def test_an_escaped_opening_is_compared_as_it_is_received() -> None:
     assert order.contains == (b"a${b}",)
     assert order.json[0].value == (["${d}", 1],)
     assert order.headers[0].equals == "${f}"
+
+
+def test_users_can_send_rows_in_order_but_not_each_once() -> None:
+    text = (
+        "version: 1\nname: u\ntopology: {kind: external, url: 'http://127.0.0.1:1'}\n"
+        "load:\n  variables: {r: {command: [seq, '3'], order: ORDER}}\n  request: {path: '/${r}'}\n"
+        "stages: [{users: 2, duration: 1s}]\n"
+    )
+    assert read(text.replace("ORDER", "sequential")).configurations[0].load.variables["r"].is_counted
+    problem = sole(text.replace("ORDER", "once"))
+    assert (
+        "load.variables.r.order: cannot be once, because users send as many requests as they get" in problem
+    )
+    assert "use sequential or random" in problem
