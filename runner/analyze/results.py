@@ -100,6 +100,7 @@ def _run(run: RunFacts) -> RunInfo:
         overrides=run.overrides,
         resumed_at=run.resumed_at,
         files_outside=run.files_outside or UNSET,
+        files_with_secrets=run.files_with_secrets or UNSET,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Final
@@ -42,18 +42,23 @@ class InputFile(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def input_files(
-    files: Mapping[str, bytes], data: Mapping[str, DataFile] = MappingProxyType({})
+    files: Mapping[str, bytes],
+    data: Mapping[str, DataFile] = MappingProxyType({}),
+    secret: Collection[str] = (),
 ) -> dict[str, InputFile]:
     """Return path in the specification to what is recorded of each file.
 
     Args:
         files: Path to content.
         data: Path or command to rows.
+        secret: Paths and commands whose content is not kept.
     """
     recorded = {path: InputFile(digest(content), len(content)) for path, content in files.items()}
     recorded |= {name: InputFile(one.sha256, one.size, is_output=one.is_output) for name, one in data.items()}
     return {
-        path: replace(facts, kept_as=_name(number, path)) if facts.bytes < MAX_KEPT else facts
+        path: replace(facts, kept_as=_name(number, path))
+        if facts.bytes < MAX_KEPT and path not in secret
+        else facts
         for number, (path, facts) in enumerate(sorted(recorded.items()), start=1)
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,7 @@ class Provenance:
         base_dir: Path,
         files: Mapping[str, bytes] = MappingProxyType({}),
         data: Sequence[DataFile] = (),
+        secret: Collection[str] = (),
     ) -> None:
         """Record host, software, commit and inputs, unless an earlier part of this run did. Blocks.
 
@@ -48,9 +49,10 @@ class Provenance:
             base_dir: The specification's folder, whose repository is recorded.
             files: Those that requests send, by their path in the specification; small ones are kept.
             data: The rows of variables, likewise.
+            secret: Names of those that are not kept, because a secret is in them.
         """
         if (files or data) and not (self.folder.path / PROVENANCE / INPUTS).exists():
-            self._begin_inputs(files, data)
+            self._begin_inputs(files, data, secret)
         sources: dict[str, Callable[[], object]] = {
             BEFORE: host.facts,
             GIT: lambda: git.state(base_dir),
@@ -60,9 +62,11 @@ class Provenance:
             if not (self.folder.path / PROVENANCE / name).exists():
                 self._write(name, json_file(read()))
 
-    def _begin_inputs(self, files: Mapping[str, bytes], data: Sequence[DataFile]) -> None:
+    def _begin_inputs(
+        self, files: Mapping[str, bytes], data: Sequence[DataFile], secret: Collection[str]
+    ) -> None:
         rows = {one.name: one for one in data}
-        recorded = input_files(files, rows)
+        recorded = input_files(files, rows, secret)
         for path, facts in recorded.items():
             if facts.kept_as:
                 self._write(facts.kept_as, files[path] if path in files else rows[path].content())

@@ -585,6 +585,8 @@ class RunFacts(Struct, frozen=True, omit_defaults=True):
         resumed_at: When the run was resumed after a crash, as `started_at`.
         files_outside: The paths, as in the specification, of files that requests send and that are outside
             its folder.
+        files_with_secrets: The paths of files, and the commands, whose content has a secret in it and is
+            therefore kept nowhere.
         variables: Those of each configuration that has any, by its name.
     """
 
@@ -599,4 +601,5 @@ class RunFacts(Struct, frozen=True, omit_defaults=True):
     error: str | None = None
     resumed_at: tuple[str, ...] = ()
     files_outside: tuple[str, ...] = ()
+    files_with_secrets: tuple[str, ...] = ()
     variables: Mapping[str, tuple[VariableFacts, ...]] = field(default_factory=dict)

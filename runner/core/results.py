@@ -789,6 +789,7 @@ class RunInfo(Struct, frozen=True):
 
     Attributes:
         files_outside: Absent without any.
+        files_with_secrets: Absent without any.
     """
 
     id: Word
@@ -801,6 +802,7 @@ class RunInfo(Struct, frozen=True):
     overrides: tuple[Text, ...]
     resumed_at: tuple[Text, ...]
     files_outside: tuple[Text, ...] | UnsetType = UNSET
+    files_with_secrets: tuple[Text, ...] | UnsetType = UNSET
 
 
 class Results(Struct, frozen=True):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from runner.archive.inputs import MAX_KEPT
 from runner.core.errors import EnvironmentLacks, LoadproofError
 from runner.core.facts import Endpoint, Event, VariableFacts
 from runner.core.masking import mask_bytes, mask_lines, mask_secrets
@@ -34,11 +35,13 @@ class RunInputs:
         secrets: Name of an environment variable to its value.
         files: Path in the specification to content.
         data: Source of rows to the rows.
+        with_secrets: Names of the small files and outputs that contain a secret.
     """
 
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     data: Mapping[RowKey, DataFile] = field(default_factory=dict, repr=False)
+    with_secrets: tuple[str, ...] = ()
 
     def of(self, load: Load) -> Inputs:
         """Return what the requests of a load need."""
@@ -146,7 +149,8 @@ def _read_inputs(
     kept: Sequence[Load], base_dir: Path, secrets: Mapping[str, str], guarded: Guarded | None
 ) -> RunInputs:
     paths = [path for load in kept for part in load.parts for path in part.files]
-    inputs = RunInputs(secrets, read_files(paths, base_dir), read_rows(kept, base_dir, guarded, secrets))
+    files, data = read_files(paths, base_dir), read_rows(kept, base_dir, guarded, secrets)
+    inputs = RunInputs(secrets, files, data, tuple(_with_secrets(secrets, files, data.values())))
     for load in kept:
         for part in load.parts:
             pieces_of(part, _ANY_ENDPOINT, load.connection, inputs.of(load))
@@ -164,6 +168,17 @@ def files_outside(loads: Iterable[Load], base_dir: Path) -> tuple[str, ...]:
     paths = {path for load in kept for part in load.parts for path in part.files}
     paths |= {variable.path for load in kept for variable in load.variables.values() if variable.path}
     return tuple(sorted(path for path in paths if is_outside(path, base_dir)))
+
+
+def _with_secrets(
+    secrets: Mapping[str, str], files: Mapping[str, bytes], data: Iterable[DataFile]
+) -> Iterator[str]:
+    """Yield the names of files and outputs that are small enough to be kept, but contain a secret."""
+    if not secrets:
+        return
+    small = {name: content for name, content in files.items() if len(content) < MAX_KEPT}
+    small |= {one.name: one.content() for one in data if one.size < MAX_KEPT}
+    yield from sorted(name for name, content in small.items() if mask_bytes(content, secrets) != content)
 
 
 def _secrets(loads: Iterable[Load], environ: Mapping[str, str]) -> dict[str, str]:

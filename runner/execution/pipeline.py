@@ -60,7 +60,11 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
     """
     run = _run_facts(job)
     inputs = await until_signal(lambda: _read_inputs(job, run.run_id))
-    run = replace(run, variables=_variables(job, inputs))
+    run = replace(
+        run,
+        variables=_variables(job, inputs),
+        files_with_secrets=tuple(map(inputs.masked, inputs.with_secrets)),
+    )
     check_row_counts(job.trials, job.experiment.repeats, inputs.data)
     gc.freeze()  # what is loaded now stays: the collector looks often, and only at what the run makes
     folder = _open_folder(job)
@@ -133,7 +137,11 @@ async def _run_guarded(
     """Run all trials beside a watchdog, which removes what this process started should it be killed."""
     with noting_faults(state, inputs), scratch_folder() as scratch:
         await trio.to_thread.run_sync(
-            Provenance(folder).begin, job.base_dir, inputs.files, list(inputs.data.values())
+            Provenance(folder).begin,
+            job.base_dir,
+            inputs.files,
+            list(inputs.data.values()),
+            inputs.with_secrets,
         )
         async with open_watchdog(state.run.run_id) as guard, worker_pool() as workers:
             context = RunContext(job, state, folder, watcher, guard, scratch, workers, inputs)

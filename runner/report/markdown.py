@@ -71,6 +71,7 @@ def _appendix(results: Results, configurations: Sequence[ConfigurationResults]) 
         "rerun": block([results.run.command]),
         "spec_sha256": code(results.experiment.spec_sha256),
         "files_outside": join(", ", [code(path) for path in results.run.files_outside or ()]),
+        "files_with_secrets": join(", ", [code(name) for name in results.run.files_with_secrets or ()]),
         "overrides": [code(override) for override in results.run.overrides],
         "environment": tables.environment(results.environment),
         "systems": _by_configuration(configurations, lambda shown: system_table(shown.topology)),

@@ -1,5 +1,7 @@
 """What requests need beside the specification: secrets that stay secret, and files that are archived."""
 
+import base64
+import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -204,3 +206,41 @@ def test_a_stage_has_thresholds_of_its_own_and_about_one_request(home, monkeypat
         ["errors{request=file} < 1%", True, 0],
         ["errors{request=order} < 1%", False, 1],
     ]
+
+
+def test_files_and_outputs_that_contain_a_secret_are_kept_by_their_digest_only(home, monkeypatch):
+    monkeypatch.setenv("API_TOKEN", "hunter2-correct-horse")
+    encoded = base64.b64encode(b"hunter2-correct-horse").decode()
+    (home.folder / "data" / "body.bin").write_text(f"a {encoded} b")
+    (home.folder / "data" / "rows.csv").write_text("id\nhunter2-correct-horse\n")
+    (home.folder / "data" / "plain.jsonl").write_text('{"id": 1}\n')
+    variables = {
+        "token": {"env": "API_TOKEN"},
+        "row": {"csv": "data/rows.csv"},
+        "plain": {"jsonl": "data/plain.jsonl"},
+        "line": {"command": ["sh", "-c", "echo $API_TOKEN"]},
+    }
+    requests = [
+        {"name": "a", "path": "/${token}/${row.id}/${line}/${plain.id}"},
+        {"name": "b", "method": "PUT", "body_file": "data/body.bin"},
+    ]
+    with scripted(Echo()) as port:
+        path = spec(home, port, variables=variables, requests=requests)
+        done = home("execute", path, "--out", "run", "--no-calibrate")
+
+    assert done.returncode == 0, done.stderr
+    files = everything(home.folder / "run")
+    assert [name for name, content in files.items() if encoded.encode() in content] == []
+    assert leaks(files) == []
+    (archive,) = (home.folder / "run").glob("*.zip")
+    recorded = json.loads(files[f"{archive}/inputs.json"])
+    output = "the output of `sh -c 'echo $API_TOKEN'`"
+    assert {name for name, facts in recorded.items() if "kept_as" in facts} == {"data/plain.jsonl"}
+    assert recorded[output]["sha256"] == hashlib.sha256(b"hunter2-correct-horse\n").hexdigest()
+    report = files[str(home.folder / "run" / "report.md")].decode()
+    sentence = next(line for line in report.splitlines() if "content with a secret in it" in line)
+    assert "data/rows.csv" in sentence
+    assert "data/body.bin" in sentence
+    assert "echo $API_TOKEN" in sentence
+    assert "plain" not in sentence
+    assert home("verify", archive).returncode == 0
