@@ -141,14 +141,18 @@ def _method(configuration: ConfigurationResults) -> Iterator[Markdown]:
         prose.title(configuration),
         configuration.engine,
         f", {number_format.plural(max(workers), 'worker')}" if workers else "",
-        _load(configuration.load),
+        _load(configuration.load, stages),
     )
     yield from _clocks(stages)
     for stage in stages:
         yield from (markdown("{}: {}.", stage.title, note) for note in stage.notes)
 
 
-def _load(load: LoadSummary) -> Markdown:
+def _load(load: LoadSummary, stages: Sequence[Stage]) -> Markdown:
+    """Return how requests were sent; users send the next one when they have a response."""
+    if stages and all(stage.users is not None for stage in stages):
+        timeout = number_format.seconds(load.timeout_s)
+        return markdown("closed model, timeout {}; {}", timeout, _requests(load))
     return markdown(
         "{} arrivals, at most {:,} requests in flight (then {}), timeout {}; {}",
         *(load.arrivals, load.max_in_flight, load.when_full, number_format.seconds(load.timeout_s)),

@@ -15,6 +15,7 @@ from runner.report.number_format import FORMATS, NOT_MEASURED, listed
 
 _HEADING_UNITS: Final = {Dimension.TIME: " (ms)", Dimension.CORES: " (cores)", Dimension.SIZE: " (MiB)"}
 _IN_SLICES: Final = "see its slices"
+_MOST_DECIMALS: Final = 9
 _TIMEOUTS: Final = ("timeout", "connect_timeout")
 _VALUE_UNITS: Final = {
     Dimension.TIME: " ms",
@@ -102,7 +103,33 @@ def value_of(threshold: ThresholdResult, stage: Stage) -> str:
         return unbounded(_subject(threshold, stage), threshold.unbounded)
     if metric is None or threshold.value is None:
         return plain(threshold.value)
-    return f"{figure(metric, threshold.value)}{_VALUE_UNITS.get(metric.dimension, '')}"
+    shown = figure(metric, threshold.value) if threshold.ok else _apart(metric, threshold)
+    return f"{shown}{_VALUE_UNITS.get(metric.dimension, '')}"
+
+
+def _apart(metric: Metric, threshold: ThresholdResult) -> str:
+    """Return the value of a failed threshold with enough digits to differ from the bound."""
+    value = threshold.value or 0.0
+    limit = _written_bound(threshold.expr) if threshold.bound is UNSET else threshold.bound
+    shown = figure(metric, value)
+    if limit is None or value == limit or shown != figure(metric, limit):
+        return shown
+    scale, unit = (100, " %") if metric.dimension is Dimension.SHARE else (1, "")
+    for decimals in range(1, _MOST_DECIMALS + 1):
+        digits = f"{value * scale:,.{decimals}f}"
+        if digits != f"{limit * scale:,.{decimals}f}" and len(digits) >= len(shown.removesuffix(unit)):
+            return f"{digits}{unit}"
+    return shown
+
+
+def _written_bound(expr: str) -> float | None:
+    """Return the bound of an expression in the metric's unit; None for one that cannot be read."""
+    from runner.experiment.thresholds import parse_threshold  # noqa: PLC0415  (few reports need it)
+
+    try:
+        return float(str(parse_threshold(expr)["bound"]))
+    except ValueError:
+        return None
 
 
 def bound(threshold: ThresholdResult) -> str:

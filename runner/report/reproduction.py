@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from runner.core.codes import ComparisonVerdict, ReproductionVerdict
@@ -49,7 +49,11 @@ def reproduced(result: ReproductionResults) -> str:
     )
     number = len(result.differs)
     count = number_format.plural(number, "difference")
-    others = f" There {'is' if number == 1 else 'are'} {count} in host, versions or images." if number else ""
+    others = (
+        f" There {'is' if number == 1 else 'are'} {count} in host, versions, images or code."
+        if number
+        else ""
+    )
     if result.verdict is ReproductionVerdict.REPRODUCED:
         return f"Reproduced. {_how_sure(result)}{limits}{others}"
     lead = _word(result.verdict).capitalize()
@@ -82,9 +86,20 @@ def _how_sure(result: ReproductionResults) -> str:
     change = detectable_change(result.comparison) if result.comparison else ""
     if not change:
         return "Every search ended between compatible rates."
-    few = listed([stage.request for stage in result.too_little_data if stage.request])
+    parts = [stage for stage in result.too_little_data if stage.request]
+    few = listed([f"{names} at {stage}" for stage, names in _by_stage(parts).items()])
     unknown = f" Nothing can be told about {few}, which had too few requests." if few else ""
     return f"No metric is shown to differ. {change} Repeats make smaller changes detectable.{unknown}"
+
+
+def _by_stage(parts: Sequence[TooLittleData]) -> dict[str, str]:
+    """Return each stage, with its configuration where there are several, to the requests in it."""
+    requests: dict[str, list[str]] = {}
+    several = has_several(parts)
+    for part in parts:
+        stage = f"{part.stage} of {part.configuration}" if several else part.stage
+        requests.setdefault(stage, []).append(part.request)
+    return {stage: listed(list(dict.fromkeys(names))) for stage, names in requests.items()}
 
 
 def _without_power(result: ReproductionResults) -> list[TooLittleData]:
@@ -105,7 +120,7 @@ def _advice(result: ReproductionResults) -> str:
     """Return what makes smaller changes detectable, where that is needed."""
     if not _without_power(result):
         return ""
-    return " Longer stages, higher rates and `repeats: 5` make smaller changes detectable."
+    return " Longer stages, higher rates and more repeats make smaller changes detectable."
 
 
 def _power(stage: TooLittleData) -> str:

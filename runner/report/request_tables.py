@@ -58,14 +58,18 @@ def results_by_request(stages: Sequence[Stage]) -> Markdown:
     """Return a row for each request of each stage, then one for the whole stage; empty without a mix."""
     if not is_mix(stages):
         return EMPTY
-    columns = [*map(metric_row, _RATES), *map(_latency, _LATENCIES)]
-    rows = [
-        [stage.title, name, number_format.share(share(stage, part)), target_rps(part)]
-        + [cell(part) for _, cell in columns]
-        for stage in stages
-        for name, part in _rows(stage)
+    columns = [("Target RPS", target_rps), *map(metric_row, _RATES), *map(_latency, _LATENCIES)]
+    measured = [(stage, name, part) for stage in stages for name, part in _rows(stage)]
+    columns = [  # users have neither a target nor a response time
+        (title, cell)
+        for title, cell in columns
+        if any(cell(part) != number_format.NOT_APPLICABLE for _, _, part in measured)
     ]
-    head = ["Stage", "Request", "Share", "Target RPS", *(title for title, _ in columns)]
+    rows = [
+        [stage.title, name, number_format.share(share(stage, part)), *(cell(part) for _, cell in columns)]
+        for stage, name, part in measured
+    ]
+    head = ["Stage", "Request", "Share", *(title for title, _ in columns)]
     return _without_single_stage(head, rows, stages)
 
 

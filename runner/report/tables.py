@@ -43,7 +43,9 @@ def details(stages: Sequence[Stage]) -> Markdown:
 def _groups(stages: Sequence[Stage]) -> Iterator[list[_Row]]:
     target: _Row = ("Target RPS", target_rps)
     users: list[_Row] = [("Users", users_of)] if any(stage.users is not None for stage in stages) else []
-    yield [target, *users, *map(metric_row, ("actual_rps", "achieved", "errors"))]
+    closed = all(stage.users is not None for stage in stages)  # users have no target rate
+    rates = ("actual_rps", "errors") if closed else ("actual_rps", "achieved", "errors")
+    yield [*([] if closed else [target]), *users, *map(metric_row, rates)]
     yield [metric_row(path) for path in _CPU]
     latencies = [metric_row(path) for path in _DURATIONS]
     if any(stage.calibration for stage in stages):

@@ -28,6 +28,8 @@ def test_a_placeholder_can_name_a_format():
     ("expr", "value", "text"),
     [
         ("duration.p95 < 50ms", 3.084, "3.08 ms"),
+        ("duration.p95 < 25ms", 25.0004, "25.0004 ms"),
+        ("errors < 0.01%", 0.00011, "0.011 %"),
         ("first_byte.p99<1s", 120.4, "120 ms"),
         (" tls.p50 < 1ms", None, "not measured"),
         ("achieved >= 99%", 0.375, "37.5 %"),

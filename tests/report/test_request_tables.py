@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from runner.core.codes import StageStatus
 from runner.core.facts import ResponseSample
+from runner.core.ramp import Ramp
 from runner.core.results import SentVariable
 from runner.report.markdown import render_markdown
 from runner.report.request_tables import failures_by_request, mix, results_by_request
@@ -153,3 +154,11 @@ def test_a_failed_response_is_shown_with_its_request():
         ["100 RPS", "`order`", "503", "7", "`body: no stock`"],
         ["100 RPS", "`order`", "404", "2", "–"],
     ]
+
+
+def test_each_request_of_a_ramp_has_its_own_share_of_both_rates():
+    ramps = [replace(stage, ramp=Ramp(20.0, 180.0), target_rps=100.0) for stage in stages(mixes.mix())[:1]]
+
+    table = rows(results_by_request(ramps))
+
+    assert [row[2] for row in table] == ["12 to 108", "5 to 45", "2 to 18", "1 to 9", "20 to 180"]

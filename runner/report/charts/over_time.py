@@ -71,7 +71,8 @@ class _Panel:
 
 def over_time(results: Results) -> Chart | None:
     """Return rate, latency and CPU in use above each other, with a band for each stage."""
-    bands = _bands([measured for measured in measured_stages(results) if measured.stage.timeseries])
+    stages = [measured for measured in measured_stages(results) if measured.stage.timeseries]
+    bands = _bands(stages)
     if not bands:
         return None
     p95_axis = chart.logarithmic(moment.p95_ms for band in bands for moment in band.moments)
@@ -82,7 +83,8 @@ def over_time(results: Results) -> Chart | None:
     )
     parts = [_names(bands), *(_drawn(panel, bands) for panel in panels)]
     spec: Spec = {"vconcat": parts, "resolve": {"scale": {"x": "shared"}}, "spacing": 8}
-    subtitle = "Each second in the order of the run; darker: warm-up; red line: target RPS"
+    targets = "; red line: target RPS" if any(measured.stage.users is None for measured in stages) else ""
+    subtitle = f"Each second in the order of the run; darker: warm-up{targets}"
     return Chart("over-time", _title(bands), subtitle, spec)
 
 
