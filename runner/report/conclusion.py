@@ -177,11 +177,12 @@ def _answer(configurations: Sequence[ConfigurationResults]) -> Markdown:
     p95 = stage.response_time_ms.p95
     if len(equals) > 1:
         name = f"{len(equals)} of {len(configurations)} configurations; fastest: {name}"
+    of_all = markdown(" over all requests") if len(stage.parts) > 1 else EMPTY
     reached = markdown(
         "The highest sustained rate is **{:rate} RPS**{}{}.",
         stage.target_rps,
         markdown(" ({})", name) if len(configurations) > 1 else EMPTY,
-        markdown(" with a p95 response time of {:ms} ms", p95) if p95 else EMPTY,
+        markdown(" with a p95 response time of {:ms} ms{}", p95, of_all) if p95 else EMPTY,
     )
     if stage.validity.status is Validity.SUSPECT:
         why = "; ".join(stage.validity.reasons)

@@ -2,10 +2,11 @@
 
 from msgspec.structs import replace
 
-from runner.core.codes import Cause, Confidence, Limit, ProofAnswer
-from runner.core.results import CounterExperiment, Verdict
+from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, Validity
+from runner.core.results import CounterExperiment, StageValidity, Verdict
 from runner.report.conclusion import conclusion, final
 from runner.report.prose import missed
+from tests.report.mixes import mix
 from tests.report.stored_results import stored, with_stage
 
 CONFIGURATIONS = stored("single-process").configurations
@@ -59,3 +60,18 @@ def test_a_stage_without_any_finding_only_missed_its_target():
     )
 
     assert "it missed the target." in final(results.configurations)[0]
+
+
+def test_the_p95_of_a_mix_is_said_to_be_that_of_all_requests():
+    assert " ms over all requests." in conclusion(mix().configurations)
+    assert "over all requests" not in conclusion(CONFIGURATIONS)
+
+
+def test_a_suspect_stage_is_named_beside_the_highest_sustained_rate():
+    (configuration,) = CONFIGURATIONS
+    doubt = StageValidity(Validity.SUSPECT, ("the generator was late",))
+    stages = tuple(replace(stage, validity=doubt) for stage in configuration.stages)
+
+    text = conclusion([replace(configuration, stages=stages)])
+
+    assert "This stage is **suspect**: the generator was late." in text
