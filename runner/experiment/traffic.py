@@ -1,7 +1,7 @@
 """Which requests are sent, and how often: the ``load`` and ``stages`` of a configuration."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     Discriminator,
@@ -13,7 +13,6 @@ from pydantic import (
 )
 
 from runner.core.metrics import METRICS
-from runner.core.ramp import Ramp
 from runner.core.units import PerSecond, Seconds
 from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.expect import Expect
@@ -24,6 +23,9 @@ from runner.experiment.thresholds import Threshold
 from runner.experiment.url import HostName
 from runner.experiment.variable import Variable
 from runner.experiment.variables import MAX_VARIABLES, VariableName, long_orders, problems
+
+if TYPE_CHECKING:
+    from runner.core.ramp import Ramp
 
 
 class Load(SpecModel):
@@ -251,6 +253,12 @@ _Users: TypeAlias = Annotated[
 ]
 
 
+def _ramp(level: RateRamp | UserRamp) -> "Ramp":
+    from runner.core.ramp import Ramp  # noqa: PLC0415  (msgspec is not needed to validate)
+
+    return Ramp(level.begin, level.to)
+
+
 class Stage(SpecModel):
     """One rate, or one ramp of rates, offered for a duration, after an optional warm-up."""
 
@@ -289,14 +297,14 @@ class Stage(SpecModel):
         return ("thresholds",), self.thresholds
 
     @property
-    def ramp(self) -> Ramp | None:
+    def ramp(self) -> "Ramp | None":
         """The change of the rate over the window; None for a constant one, and in the closed model."""
-        return Ramp(self.rps.begin, self.rps.to) if isinstance(self.rps, RateRamp) else None
+        return _ramp(self.rps) if isinstance(self.rps, RateRamp) else None
 
     @property
-    def user_level(self) -> int | Ramp | None:
+    def user_level(self) -> "int | Ramp | None":
         """The number of users, or how it changes over the window; None in the open model."""
-        return Ramp(self.users.begin, self.users.to) if isinstance(self.users, UserRamp) else self.users
+        return _ramp(self.users) if isinstance(self.users, UserRamp) else self.users
 
     @property
     def most_users(self) -> int:
@@ -348,7 +356,7 @@ class Stage(SpecModel):
             yield without_schedule(threshold, ("thresholds", index))
 
     def _ramp_conflicts(self) -> Iterator[Conflict | None]:
-        if self.ramp is None and not isinstance(self.users, UserRamp):
+        if not isinstance(self.rps, RateRamp) and not isinstance(self.users, UserRamp):
             return
         message = f"should be at least {MIN_RAMP_S:g}s for a ramp, which is measured slice by slice"
         yield conflict_if(self.duration < MIN_RAMP_S, ("duration",), message)

@@ -126,7 +126,7 @@ async def test_the_reasons_why_responses_were_not_understood_are_counted(run_loa
 
 
 async def test_a_head_without_end_is_a_protocol_failure_and_needs_no_memory(run_load):
-    flood = responds(b"HTTP/1.1 200 OK\r\n", *[b"X-Flood: " + b"x" * 1000 + b"\r\n"] * 100)
+    flood = responds(b"HTTP/1.1 200 OK\r\n", *[b"X-Flood: " + b"x" * 1000 + b"\r\n"] * 400)
     with scripted(flood, once=True) as port:
         offered = await run_load(port, rps=20)
 

@@ -168,6 +168,7 @@ class _Conversation:
 
     def outcome(self):
         """Return all counts, after checking that they add up."""
+        self.exchange.hand_over()
         self.timeline.close_all()
         failures = sum((Counter(tally.failures) for tally in self.tallies), Counter())
         sent, succeeded = (
