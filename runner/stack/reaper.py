@@ -26,6 +26,8 @@ SUPERVISOR: Final = supervisor_process.NAME
 
 _POLL_INTERVAL_S: Final = 0.02
 _KILL_WITHIN_S: Final = 2.0
+_EXEC_WAIT_S: Final = 0.002
+_EXEC_ATTEMPTS: Final = 25
 _ENDED_STATES: Final = frozenset("ZX")
 
 
@@ -173,12 +175,30 @@ def marked_processes() -> list[tuple[Process, str]]:
 def _cookie(pid: int) -> str | None:
     """Return the run's id in a process's environment; None if it has none that is readable."""
     try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        environment = _environment(Path(f"/proc/{pid}"))
     except OSError:
         return None
     mark = f"{COOKIE}=".encode()
     values = (entry.removeprefix(mark) for entry in environment.split(b"\0") if entry.startswith(mark))
     return next((value.decode(errors="replace") for value in values), None)
+
+
+def _environment(folder: Path) -> bytes:
+    """Return the environment of the process with this folder in `/proc`; OSError where it cannot be read.
+
+    While the kernel replaces the program (execve), environment and command line are empty for some microseconds,
+    more on a busy machine; the command line is there first. A kernel thread has neither at any time, and reading
+    its `exe` raises an error.
+    """
+    is_replaced = False
+    for _ in range(_EXEC_ATTEMPTS):
+        environment = (folder / "environ").read_bytes()
+        if environment or is_replaced:
+            break
+        is_replaced = bool((folder / "cmdline").read_bytes())
+        (folder / "exe").readlink()
+        time.sleep(_EXEC_WAIT_S)
+    return environment
 
 
 def _with_descendants(processes: set[Process], table: Mapping[int, Process]) -> set[Process]:

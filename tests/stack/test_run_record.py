@@ -11,7 +11,7 @@ from runner.core.errors import StackFailed
 from runner.stack import leftovers, reaper, run_record
 from runner.stack.control_group import create_group, is_group_of, members, remove_group
 from runner.stack.leftovers import end_leftovers, unrecorded
-from runner.stack.reaper import COOKIE, start_ticks
+from runner.stack.reaper import COOKIE, marked_processes, start_ticks
 from runner.stack.run_record import append, create_record, read_records, record_path
 from runner.stack.watchdog import open_watchdog
 
@@ -199,6 +199,15 @@ def test_a_marked_process_without_a_record_is_named_and_left_alone(run_id):
     assert len(sentences) == 1
     assert sentences[0].startswith(f"sleep (pid {process.pid}) belongs to the run {run_id}")
     assert f"`kill {process.pid}`" in sentences[0]
+
+
+def test_a_process_is_found_while_the_kernel_still_replaces_its_program(run_id):
+    for _ in range(50):
+        with subprocess.Popen(["sleep", "71"], env=os.environ | {COOKIE: run_id}) as process:
+            marked = {found.pid: value for found, value in marked_processes()}
+            process.kill()
+
+        assert marked.get(process.pid) == run_id
 
 
 async def test_a_run_without_a_record_that_has_a_watchdog_is_not_named(run_id, monkeypatch):
