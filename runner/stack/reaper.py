@@ -186,9 +186,9 @@ def _cookie(pid: int) -> str | None:
 def _environment(folder: Path) -> bytes:
     """Return the environment of the process with this folder in `/proc`; OSError where it cannot be read.
 
-    While the kernel replaces the program (execve), environment and command line are empty for some microseconds,
-    more on a busy machine; the command line is there first. A kernel thread has neither at any time, and reading
-    its `exe` raises an error.
+    While the kernel replaces the program (execve), environment and command line are empty for some
+    microseconds, more on a busy machine; the command line is there first. A kernel thread has neither at any
+    time, and reading its `exe` raises an error.
     """
     is_replaced = False
     for _ in range(_EXEC_ATTEMPTS):
