@@ -27,7 +27,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from runner.core.facts import Backlog, LoadFacts
-from runner.core.histogram import Histogram, lowest_us, merge
+from runner.core.histogram import Histogram, lowest_us
 from runner.core.ramp import Ramp
 from runner.core.units import US_PER_S, PerSecond, Seconds
 
@@ -93,7 +93,7 @@ def _counted(
     _, window_s = lengths
     if ramp is not None:  # the gap between its first arrivals says nothing about those at its end
         backlog = replace(backlog, beginning_s=min(backlog.beginning_s, _BEGINNING * window_s))
-    more = _more_under_way(load, window_s, ramp)
+    more = _more_under_way(load, backlog, window_s, ramp)
     if succeeded >= _NEARLY_ALL * load.planned and not more and not _grows(backlog, window_s):
         return succeeded
     completed = sum(second.completed for second in load.seconds if 0 <= second.index < window_s)
@@ -124,7 +124,7 @@ def _is_constant(backlog: Backlog) -> bool:
     return n > 0 and math.sqrt(max(0.0, yy / n - (y / n) ** 2)) <= _ABOUT_THE_SAME * y / n
 
 
-def _more_under_way(load: LoadFacts, window_s: Seconds, ramp: Ramp | None) -> bool:
+def _more_under_way(load: LoadFacts, backlog: Backlog, window_s: Seconds, ramp: Ramp | None) -> bool:
     """Return whether more and more requests are under way from second to second of the window.
 
     Of a ramp, only those count that exceed the number at its rate and the first half's response time
@@ -137,7 +137,7 @@ def _more_under_way(load: LoadFacts, window_s: Seconds, ramp: Ramp | None) -> bo
     if len(known) < _FEWEST - 1:
         return False
     if ramp is not None:
-        known = _without_ramp(known, load, window_s, ramp)
+        known = _without_ramp(known, load.planned * _early_response_s(backlog, window_s), window_s, ramp)
     places, levels = zip(*known, strict=True)
     slope, _ = linear_regression(places, levels) if len(set(places)) > 1 else (0.0, 0.0)
     mean_place, mean = fmean(places), fmean(levels)
@@ -149,15 +149,34 @@ def _more_under_way(load: LoadFacts, window_s: Seconds, ramp: Ramp | None) -> bo
 
 
 def _without_ramp(
-    known: Sequence[tuple[int, float]], load: LoadFacts, window_s: Seconds, ramp: Ramp
+    known: Sequence[tuple[int, float]], response_s: Seconds, window_s: Seconds, ramp: Ramp
 ) -> list[tuple[int, float]]:
-    """Return the numbers of requests under way without what a change of the rate alone explains."""
-    early = merge(second.response_time for second in load.seconds if 0 <= second.index < window_s / 2)
-    response_s = (early.mean_ms or 0.0) / 1000 * load.planned / (ramp.mean * window_s)
+    """Return the numbers of requests under way without what a change of the rate alone explains.
+
+    Args:
+        known: Second of the window, and the number at its end.
+        response_s: Response times of all due requests together, if all took as long as the first half's.
+        window_s: Length of the measured window.
+        ramp: How the rate changed over it.
+    """
+    per_rps = response_s / (ramp.mean * window_s)
     return [
-        (index, max(0.0, level - ramp.at(min(1.0, max(0.0, (index + 1) / window_s))) * response_s))
+        (index, max(0.0, level - ramp.at(min(1.0, max(0.0, (index + 1) / window_s))) * per_rps))
         for index, level in known
     ]
+
+
+def _early_response_s(backlog: Backlog, window_s: Seconds) -> Seconds:
+    """Return the response time of the first half by the regression line: that in the middle of it.
+
+    Failed requests count as well, so one more of them changes nothing here.
+    """
+    n, x, y, xx, xy, _ = backlog.sums
+    if not n:
+        return 0.0
+    spread_x = xx - x * x / n
+    slope = (xy - x * y / n) / spread_x if spread_x > 0 else 0.0
+    return max(0.0, y / n + slope * (window_s / 4 - x / n))
 
 
 def _grows(backlog: Backlog, window_s: Seconds) -> bool:

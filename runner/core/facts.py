@@ -178,12 +178,15 @@ class ResponseSample(Struct, frozen=True, omit_defaults=True):
         headers: Name and value of those that explain it, names in small letters.
         body: The beginning of the body, decompressed; empty if its coding is neither gzip nor deflate. Of a
             response that is no HTTP, the beginning of all of it.
+        failed_checks: The checks of the specification that it does not pass, with what was received; empty
+            where the status is not accepted, and in files of versions without it.
     """
 
     failure: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$(?!\n)")]
     status: Annotated[int, Meta(ge=0, le=999)] = 0
     headers: tuple[tuple[_ShortText, _ShortText], ...] = ()
     body: _ShortText = ""
+    failed_checks: _ShortText = ""
 
     def excerpt(self) -> ResponseSample:
         """Return the part of it that is shown; the journal keeps the rest."""

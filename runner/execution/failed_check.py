@@ -1,4 +1,4 @@
-"""Names the checks that a response does not pass: what is expected, and what was received (pure).
+"""Names the checks that a response does not pass: what is expected, and what was received.
 
 It works on the printable sample, secrets masked, which may be only the beginning of a response. So it says
 what was received only where the sample shows it.
@@ -10,13 +10,58 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from runner.core import jsonpath
-from runner.core.facts import ResponseSample
+from runner.core.facts import MAX_SAMPLE, LoadFacts, LoadSecond, ResponseSample
+from runner.experiment.traffic import Load
+from runner.load.check_order import check_order
 from runner.load.checks import CheckOrder, Checks, HeaderCheck, JsonCheck
 
 _SHOWN_CHECKS: Final = 3
 _SHOWN_CHARACTERS: Final = 80
+_CHECKED: Final = ("bad_header", "bad_body")
+
+
+def with_failed_checks(facts: LoadFacts, load: Load) -> LoadFacts:
+    """Return the facts with the failed checks in each sample of a response that did not pass them.
+
+    Args:
+        facts: What was measured; its samples are printable, with secrets masked.
+        load: What was offered.
+    """
+    if not any(second.samples for second in facts.seconds):
+        return facts
+    orders = {request.name: check_order(request.expect or load.expect) for request in load.parts}
+    named = [(name, orders[name]) for name in facts.parts if name in orders]
+    whole = check_order(load.expect)
+    return replace(
+        facts, seconds=tuple(_with_failed_checks(second, named, whole) for second in facts.seconds)
+    )
+
+
+def _with_failed_checks(
+    second: LoadSecond, named: list[tuple[str, CheckOrder]], whole: CheckOrder
+) -> LoadSecond:
+    if not second.samples:
+        return second
+    parts = dict(second.parts)
+    described: dict[ResponseSample, ResponseSample] = {}
+    for name, order in named:
+        if name in parts:
+            samples = tuple(_described(sample, order) for sample in parts[name].samples)
+            described.update(zip(parts[name].samples, samples, strict=True))
+            parts[name] = replace(parts[name], samples=samples)
+    samples = tuple(
+        described.get(sample, sample) if named else _described(sample, whole) for sample in second.samples
+    )
+    return replace(second, parts=parts, samples=samples)
+
+
+def _described(sample: ResponseSample, order: CheckOrder) -> ResponseSample:
+    if sample.failure not in _CHECKED:
+        return sample
+    return replace(sample, failed_checks=failed_checks(order, sample)[:MAX_SAMPLE])
 
 
 def failed_checks(order: CheckOrder, sample: ResponseSample) -> str:

@@ -33,6 +33,7 @@ from runner.core.facts import (
 )
 from runner.core.status_advice import SERVER_ERROR
 from runner.core.units import NS_PER_S, Seconds
+from runner.execution.failed_check import with_failed_checks
 from runner.execution.inputs import NO_RUN_INPUTS, RunInputs
 from runner.execution.job import TrialWatcher
 from runner.execution.sample_masking import with_masked_samples
@@ -252,7 +253,9 @@ def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
         warmup_s=stage.warmup,
         window_s=stage.duration,
         status=record.status,
-        load=with_masked_samples(load, secrets) if load else None,
+        load=with_failed_checks(with_masked_samples(load, secrets), trial.configuration.load)
+        if load
+        else None,
         observed=record.observed or _observed_so_far(record),
         events=tuple(record.events),
         topology=stack.description if stack else None,

@@ -142,6 +142,16 @@ class Configuration(SpecModel):
             few = stage.most_users > load.max_in_flight
             message = f"{stage.level} need load.max_in_flight of at least {stage.most_users:,}"
             yield conflict_if(few, place, message, f"it is {load.max_in_flight:,}")
+        if len(closed) == len(self.stages):
+            yield from self._keys_of_rates()
+
+    def _keys_of_rates(self) -> Iterator[Conflict]:
+        """Yield a conflict for each key that says when requests are due, which no request of a user is."""
+        for key in ("arrivals", "when_full", "quantum"):
+            value = getattr(self.load, key)
+            if value != Load.model_fields[key].default:
+                message = f"load.{key} has no effect, because all stages have users"
+                yield Conflict(("load", key), message, "remove it, or add a stage with rps")
 
     def criteria_of(self, stage: Stage) -> tuple[Threshold, ...]:
         """Return the thresholds that a stage is checked against."""

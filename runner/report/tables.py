@@ -227,7 +227,7 @@ def _other_samples(stage: Stage) -> Iterator[list[str]]:
     for sample in stage.samples:
         if sample.failure != "bad_status":
             count = number_format.count(stage.requests.failures.get(sample.failure, 0))
-            yield [code(sample.failure), count, _shown(sample), NOT_APPLICABLE]
+            yield [code(sample.failure), count, _shown(sample), sample.failed_checks or NOT_APPLICABLE]
 
 
 def _shown(sample: ResponseSample | None) -> str:

@@ -85,6 +85,17 @@ def test_it_is_never_above_100_per_cent_and_one_more_failure_never_raises_it(
     assert after < 1
 
 
+@pytest.mark.parametrize("place", range(5))
+def test_a_failure_among_few_requests_of_a_falling_ramp_never_raises_it(place):
+    ramp, window = Ramp(3.0, 0.0), 3.0
+    o = order(ramp.begin, window, 0.0, rate_to=ramp.to)
+    requests = queue(1.0, 1)(due_times(o))
+    failed = [dataclasses.replace(r, ok=False) if at == place else r for at, r in enumerate(requests)]
+
+    before, after = (achieved(record(o, these), ramp.mean, window, 0.0, ramp) for these in (requests, failed))
+    assert after <= before
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_scattered_response_times_are_no_backlog(seed):
     noise = random.Random(seed)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from runner.core.facts import ResponseSample
-from runner.execution.failed_check import failed_checks
+from runner.core.facts import LoadFacts, LoadSecond, PartFacts, ResponseSample
+from runner.execution.failed_check import failed_checks, with_failed_checks
 from runner.experiment.expect import Expect
+from runner.experiment.traffic import Load
 from runner.load.check_order import check_order
 
 JSON = '{"total": 30, "state": "open", "items": [{"id": 1}, {"id": "x"}]}'
@@ -78,3 +79,53 @@ def test_what_is_named_is_short_and_printable():
     assert len(text) < 500
     assert text.isprintable()
     assert text.endswith("; and 2 more")
+
+
+REFUSED = ResponseSample("bad_body", 200, (), JSON)
+BUSY = ResponseSample("bad_status", 503, (), JSON)
+
+
+def facts_of(second: LoadSecond, *parts: str) -> LoadFacts:
+    return LoadFacts(
+        "builtin",
+        1,
+        1,
+        (second,),
+        complete=True,
+        clock="none",
+        parts={name: PartFacts(share=0.5, planned=1) for name in parts},
+    )
+
+
+def test_samples_of_the_only_request_hold_the_checks_that_failed():
+    load = Load.model_validate({"expect": {"json": {"$.total": 31}}})
+    facts = facts_of(LoadSecond(0, samples=(REFUSED, BUSY)))
+
+    (second,) = with_failed_checks(facts, load).seconds
+
+    assert [sample.failed_checks for sample in second.samples] == [
+        "$.total is 30; expect.json requires it to be 31",
+        "",
+    ]
+
+
+def test_samples_of_a_mix_are_held_against_the_checks_of_their_request():
+    expect = {"a": {"json": {"$.total": 31}}, "b": {"body_contains": "closed"}}
+    load = Load.model_validate({"requests": [{"name": name, "expect": expect[name]} for name in "ab"]})
+    sample = ResponseSample("bad_body", 200, (), JSON + " ")
+    parts = {"a": LoadSecond(0, samples=(REFUSED,)), "b": LoadSecond(0, samples=(sample,))}
+
+    (second,) = with_failed_checks(
+        facts_of(LoadSecond(0, samples=(REFUSED,), parts=parts), "a", "b"), load
+    ).seconds
+
+    of_a = "$.total is 30; expect.json requires it to be 31"
+    assert second.parts["a"].samples[0].failed_checks == of_a
+    assert second.parts["b"].samples[0].failed_checks == "expect.body_contains requires 'closed'"
+    assert second.samples[0].failed_checks == of_a
+
+
+def test_facts_without_samples_stay_as_they_are():
+    facts = facts_of(LoadSecond(0))
+
+    assert with_failed_checks(facts, Load()) is facts

@@ -225,3 +225,19 @@ stages: [{stage}]
 
     assert f"{path}: " in problem
     assert message in problem
+
+
+@pytest.mark.parametrize("setting", ["arrivals: poisson", "when_full: queue", "quantum: 250us"])
+def test_what_rates_alone_have_is_refused_where_all_stages_have_users(setting):
+    text = f"""
+version: 1
+name: levels
+topology: {{kind: external, url: "http://127.0.0.1:9"}}
+load: {{{setting}}}
+stages: [{{users: 5, duration: 9s}}]
+"""
+    key = setting.partition(":")[0]
+
+    assert f"load.{key}: load.{key} has no effect, because all stages have users" in sole(text)
+    read(text.replace("users: 5", "rps: 5"))
+    read(text.replace("]", ", {rps: 5, duration: 9s}]"))

@@ -132,7 +132,19 @@ def test_only_the_most_frequent_statuses_are_listed():
 def test_other_failures_are_listed_if_there_is_a_response():
     facts = refused({302: 1}, ResponseSample("bad_body", 200, (), "down for maintenance"))
 
-    assert failed_responses(facts)[1][1:4] == ["`bad_body`", "0", "`body: down for maintenance`"]
+    assert failed_responses(facts)[1][1:5] == ["`bad_body`", "0", "`body: down for maintenance`", "–"]
+
+
+def test_a_response_that_did_not_pass_its_checks_is_listed_with_them():
+    check = "$.total is 30; expect.json requires it to be at least 31"
+    facts = refused({302: 1}, ResponseSample("bad_body", 200, (), '{"total": 30}', check))
+
+    assert failed_responses(facts)[1][1:5] == [
+        "`bad_body`",
+        "0",
+        '`body: {"total": 30}`',
+        check.replace("$", "\\$"),
+    ]
 
 
 def test_a_report_without_failed_responses_has_no_such_table():
