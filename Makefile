@@ -48,7 +48,7 @@ ifneq ($(TESTS),)
 else
 	$(BIN)/pytest --numprocesses 4 $(WAITING); waiting=$$?; \
 	$(BIN)/pytest $(DOCKER) & docker=$$!; \
-	$(BIN)/pytest --numprocesses 2 tests $(patsubst %,--ignore=%,$(WAITING) $(DOCKER) $(QUIET)); busy=$$?; \
+	$(BIN)/pytest --numprocesses 3 tests $(patsubst %,--ignore=%,$(WAITING) $(DOCKER) $(QUIET)); busy=$$?; \
 	wait $$docker; docker=$$?; \
 	$(BIN)/pytest $(QUIET) && test $$waiting$$busy$$docker = 000
 endif

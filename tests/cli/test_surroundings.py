@@ -171,7 +171,7 @@ GONE = "mkdir gone && cd gone && rmdir ../gone"
         (["validate", "tiny.yaml"], 2),
         (["archive", "extract", ARCHIVE, "there"], 3),
         (["execute", "{}/tiny.yaml", "--no-lock"], 3),
-        (["init", "--out", "a.yaml", "--", "sleep", "{{port}}"], 3),
+        (["init", "--out", "a.yaml", "--", "false", "{{port}}"], 3),
     ],
 )
 def test_a_current_folder_that_was_deleted(cli, arguments, code):
