@@ -27,6 +27,9 @@ _SPECIAL: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_CONTROLS: Final = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _NUMBERED: Final = re.compile(r"^([0-9]{1,9})([.)])(?= |$)")
 _MARKED: Final = re.compile(r"\\([!-/:-@\[-`{-~])|\*\*")
 _BARE_BAR: Final = re.compile(r"(?<!\\)\|")
@@ -56,8 +59,16 @@ def escape(value: object) -> Markdown:
     """Return text on one line without any meaning to Markdown or HTML; `Markdown` is returned unchanged."""
     if isinstance(value, Markdown):
         return value
-    text = _SPECIAL.sub(r"\\\g<0>", " ".join(str(value).split()))
+    text = _SPECIAL.sub(r"\\\g<0>", without_controls(" ".join(str(value).split())))
     return Markdown(_NUMBERED.sub(r"\1\\\2", text))
+
+
+def without_controls(text: str) -> str:
+    """Return a line with replacement characters for what a terminal may obey and no file can hold.
+
+    These are control characters but the tab, changes of the writing direction, and halves of characters.
+    """
+    return text if text.isprintable() else _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class _Escaping(Formatter):
@@ -106,7 +117,7 @@ def code(text: str) -> Markdown:
 
     So is text with a command of a CI system in whose log a report is printed.
     """
-    flat = " ".join(text.split())
+    flat = without_controls(" ".join(text.split()))
     if not flat or "\\|" in flat or without_ci_commands(f"`{flat}") != f"`{flat}":
         return escape(flat)
     fence = "`" * (max((len(run) for run in re.findall(r"`+", flat)), default=0) + 1)
@@ -119,7 +130,8 @@ def block(lines: Sequence[str]) -> Markdown:
 
     It contains no command of a CI system in whose log a report is printed.
     """
-    lines = [without_ci_commands(line) for text in lines for line in text.rstrip("\r\n").split("\n")]
+    lines = [line for text in lines for line in text.rstrip("\r\n").split("\n")]
+    lines = [without_ci_commands(without_controls(line)) for line in lines]
     longest = max((len(run) for line in lines for run in re.findall(r"`{3,}", line)), default=2)
     fence = "`" * (longest + 1)
     return Markdown("\n".join([f"{fence}text", *lines, fence]))
