@@ -7,7 +7,7 @@ part of the page.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -19,7 +19,7 @@ from runner.report.capacity import shown
 from runner.report.charts.chart import WIDTH, Chart, theme, titled
 from runner.report.charts.render import charts
 from runner.report.markdown import render_markdown
-from runner.report.page.columns import COLUMNS, DEFINITIONS, REQUEST_COLUMNS, VERDICT
+from runner.report.page.columns import COLUMNS, DEFINITIONS, REQUEST_COLUMNS, VERDICT, Column
 from runner.report.page.markdown_html import render_template, to_html
 from runner.report.prose import aborted, title
 from runner.report.request_tables import parts, share
@@ -57,6 +57,8 @@ def render_page(results: Results, *, bundle: str = "") -> str:
     `bundle` is JavaScript that defines ``vegaEmbed``; without it there are no charts.
     """
     drawn = charts(results) if bundle else []
+    rows = [row for configuration in results.configurations for row in _rows(configuration)]
+    requests = [row for configuration in results.configurations for row in _request_rows(configuration)]
     return render_template(
         "page.html.j2",
         title=results.experiment.title,
@@ -66,11 +68,11 @@ def render_page(results: Results, *, bundle: str = "") -> str:
         conclusion=to_html(conclusion.conclusion([shown(one) for one in results.configurations])),
         broken=broken_thresholds(results),
         titles={configuration.name: title(configuration) for configuration in results.configurations},
-        rows=[row for configuration in results.configurations for row in _rows(configuration)],
+        rows=rows,
         several=len(results.configurations) > 1,
-        columns=COLUMNS,
-        requests=[row for configuration in results.configurations for row in _request_rows(configuration)],
-        request_columns=REQUEST_COLUMNS,
+        columns=_filled(COLUMNS, [row.stage for row in rows]),
+        requests=requests,
+        request_columns=_filled(REQUEST_COLUMNS, [row.part for row in requests]),
         share=number_format.share,
         definitions=DEFINITIONS,
         verdict_definition=VERDICT,
@@ -79,6 +81,15 @@ def render_page(results: Results, *, bundle: str = "") -> str:
         bundle=Markup(bundle.replace("</script", "<\\/script")),  # noqa: S704  (a library's own JavaScript)
         report=to_html(render_markdown(results), deeper=1),
     )
+
+
+def _filled(columns: Sequence[Column], stages: Sequence[Stage]) -> list[Column]:
+    """Return the columns that apply to a stage: users have neither a target nor a response time."""
+    return [
+        column
+        for column in columns
+        if not stages or any(column.text(stage) != number_format.NOT_APPLICABLE for stage in stages)
+    ]
 
 
 def _rows(configuration: ConfigurationResults) -> Iterator[_Row]:

@@ -146,6 +146,28 @@ def test_a_stage_with_few_numbers_has_its_row(change):
     assert len(charts(results)) >= 4
 
 
+def test_stages_with_users_only_have_no_columns_of_the_schedule():
+    results = stored("single-process")
+    (configuration,) = results.configurations
+    stages = tuple(replace(stage, users=5, target_rps=None) for stage in configuration.stages)
+    closed = replace(results, configurations=(replace(configuration, stages=stages),))
+    mixed = with_stage(results, users=5, target_rps=None)
+
+    headings = [
+        re.findall(r"definition-[a-z0-9-]+", table(render_page(one))) for one in (results, closed, mixed)
+    ]
+
+    schedule = {"definition-target-rps", "definition-achieved", "definition-response-time"}
+    assert schedule <= set(headings[0])
+    assert headings[0] == headings[2]
+    assert headings[1] == [anchor for anchor in headings[0] if anchor not in schedule]
+
+
+def table(page):
+    """The table of stages."""
+    return page.partition('<section aria-labelledby="stages">')[2].partition("</table>")[0]
+
+
 @pytest.mark.parametrize("before", [None, 5.0])
 def test_evidence_of_a_counter_has_its_values_where_both_are_known(before):
     verdict = first_stage(stored("docker-4k")).verdict
