@@ -197,14 +197,17 @@ def decode(text: str, *, total_ns: Nanoseconds, max_ns: Nanoseconds) -> Histogra
 
 def merge(histograms: Iterable[Histogram]) -> Histogram:
     """Merge histograms without loss."""
+    filled = [histogram for histogram in histograms if histogram]
+    if len(filled) < 2:
+        return filled[0] if filled else EMPTY
     counts: defaultdict[int, int] = defaultdict(int)
     total_ns = max_ns = 0
-    for histogram in histograms:
+    for histogram in filled:
         for index, n in histogram.items():
             counts[index] += n
         total_ns += histogram.total_ns
         max_ns = max(max_ns, histogram.max_ns)
-    return Histogram(counts, total_ns, max_ns) if counts else EMPTY
+    return Histogram(counts, total_ns, max_ns)
 
 
 def of(values_ns: Iterable[Nanoseconds]) -> Histogram:
