@@ -86,7 +86,7 @@ class Configuration(SpecModel):
     )
     stages: tuple[AnyStage, ...] = Field(
         min_length=1,
-        max_length=100,
+        max_length=1000,
         description="Traffic levels, run one after another against the same stack.",
         examples=[[{"rps": 1000, "duration": "30s", "warmup": "5s"}]],
     )

@@ -241,3 +241,22 @@ stages: [{{users: 5, duration: 9s}}]
     assert f"load.{key}: load.{key} has no effect, because all stages have users" in sole(text)
     read(text.replace("users: 5", "rps: 5"))
     read(text.replace("]", ", {rps: 5, duration: 9s}]"))
+
+
+def test_a_run_has_at_most_a_thousand_stages():
+    text = """
+version: 1
+name: levels
+topology: {kind: external, url: "http://127.0.0.1:9"}
+stages: [%s]
+"""
+
+    assert (
+        len(
+            read(text % ", ".join(f"{{rps: {n}, duration: 1s}}" for n in range(1, 1001)))
+            .configurations[0]
+            .stages
+        )
+        == 1000
+    )
+    assert "at most 1,000 entries" in sole(text % ", ".join(["{rps: 1, duration: 1s}"] * 1001))
