@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -41,6 +42,7 @@ SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
 Row = tuple[str, str, str, bool]
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "reports" / "benchmarks"
+RESULTS = "results.json"
 
 
 def comparison(size: Size, out: Path | None, before: Path | None) -> Iterator[Row]:
@@ -49,15 +51,25 @@ def comparison(size: Size, out: Path | None, before: Path | None) -> Iterator[Ro
     found |= {"machine": machine(), "cores": os.cpu_count(), "rounds": size.rounds}
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        (out / "results.json").write_text(json.dumps(found, indent=1) + "\n")
-        (out / "README.md").write_text(page(found))
-        (out / "cpu.svg").write_text(chart(found))
+        write(found, out)
     yield from promises(found)
 
 
-def kinds_of_traffic(size: Size, before: Path | None) -> Iterator[Row]:
-    """Only what kinds of traffic cost; writes no files."""
-    yield from traffic_promises(traffic(size.rounds, say, before))
+def write(found: dict[str, Any], out: Path) -> None:
+    """Write results as JSON, page and chart."""
+    (out / RESULTS).write_text(json.dumps(found, indent=1) + "\n")
+    (out / "README.md").write_text(page(found))
+    (out / "cpu.svg").write_text(chart(found))
+
+
+def kinds_of_traffic(size: Size, out: Path | None, before: Path | None) -> Iterator[Row]:
+    """Only what kinds of traffic cost; replaces that part of a comparison on the same machine."""
+    found = traffic(size.rounds, say, before)
+    if out is not None and (out / RESULTS).exists():
+        earlier = json.loads((out / RESULTS).read_text())
+        if earlier["machine"] == machine():
+            write(earlier | {"traffic": found}, out)
+    yield from traffic_promises(found)
 
 
 def say(line: str) -> None:
@@ -158,7 +170,7 @@ def main() -> None:
     size = QUICK if options.quick else FULL
     comparing = {
         COMPARISON: lambda: comparison(size, out, options.before),
-        TRAFFIC: lambda: kinds_of_traffic(size, options.before),
+        TRAFFIC: lambda: kinds_of_traffic(size, out, options.before),
     }
     print(f"{machine()}, {where}\n")
     print("| figure | measured | wanted | |\n| --- | --- | --- | --- |")

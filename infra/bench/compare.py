@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,12 @@ from typing import Any
 from infra.bench.contenders import CONTENDERS, Contender, Job
 from infra.bench.figures import nginx, offer_stage, run_k6, truth_server
 from infra.bench.one import GREEDY
+from infra.bench.ramp import gaps_us
 from infra.bench.traffic import traffic
 from infra.bench.watched import LENGTH_S, Measured, run
-from runner.load.pacing import RampPacer
 
 RATES = (1000, 4000, 10_000)
 HELD = {False: (20_000, 30_000, 40_000, 50_000, 60_000, 80_000), True: (8000, 10_000, 12_000, 15_000, 17_000)}
-RAMP = (500, 1500, 6)
 """Requests per second at its begin and end, and seconds: 1,000/s on average."""
 ROWS_MIB = 1024
 PEERS_HELD = {False: (5000, 10_000, 15_000, 20_000, 30_000), True: (3000, 5000, 8000, 10_000)}
@@ -62,7 +61,6 @@ def compare(size: Size, say: Say, before: Path | None = None) -> dict[str, Any]:
     return found | {
         "truth": truth(size.truth_s, say),
         "spacing": spacing(say),
-        "ramp_spacing": ramp_spacing(say),
     }
 
 
@@ -220,22 +218,6 @@ def _percentiles_ms(took_ns: Sequence[int]) -> dict[str, float]:
 _PERCENTS = {"p50": 50, "p95": 95, "p99": 99}
 
 
-def ramp_spacing(say: Say) -> dict[str, Any]:
-    """The gaps between the requests of a ramp as their receiver saw them, beside those that were planned."""
-    first, last, seconds = RAMP
-    say(f"spacing of a ramp from {first:,}/s to {last:,}/s")
-    with truth_server("arrivals") as (port, told):
-        offer_stage(port, {"from": first, "to": last}, seconds, warmup=0, max_in_flight=4000)
-    seen = _gaps_us(told["arrivals"])
-    planned = _gaps_us(RampPacer(first, last, 0, seconds).arrivals())
-    errors = sorted(abs(one - plan) for one, plan in zip(seen, planned, strict=True))
-    return {"from": first, "to": last, "error_p99_us": errors[len(errors) * 99 // 100]}
-
-
-def _gaps_us(instants_ns: Iterable[int]) -> list[float]:
-    return [(after - before) / 1e3 for before, after in itertools.pairwise(sorted(instants_ns))]
-
-
 def _ours(port: int, rate: int, seconds: int, latency: str) -> dict[str, float]:
     found = offer_stage(port, rate, seconds, warmup=0, max_in_flight=4000).latency(latency)
     return dict(zip(_PERCENTS, found.percentiles_ms([*_PERCENTS.values()]), strict=True))
@@ -254,7 +236,7 @@ def spacing(say: Say) -> list[dict[str, Any]]:
         with truth_server("arrivals") as (port, told):
             offer(port, rate, 5, "duration")
         arrivals = sorted(told["arrivals"])[rate:]
-        gaps = _gaps_us(arrivals)
+        gaps = gaps_us(arrivals)
         plan_us = 1e6 / rate
         errors = sorted(abs(gap - plan_us) for gap in gaps)
         found.append(

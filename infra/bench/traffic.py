@@ -17,6 +17,7 @@ from typing import Any
 
 from infra.bench.contenders import CLIENTS, CONTENDERS, Contender, Job
 from infra.bench.figures import nginx
+from infra.bench.ramp import ramp_spacing
 from infra.bench.watched import LENGTH_S, Measured, run
 
 RATE = 3000
@@ -72,7 +73,7 @@ KINDS = (FIXED, MIX, VALUES, CHECK)
 
 
 def traffic(rounds: int, say: Say, before: Path | None = None) -> dict[str, Any]:
-    """Return rows of kind, tool, rate and CPU per request, and those of closed users.
+    """Return rows of kind, tool, rate and CPU per request, those of closed users, and the spacing of a ramp.
 
     Args:
         rounds: Each measures everything once; figures are their medians.
@@ -92,7 +93,8 @@ def traffic(rounds: int, say: Say, before: Path | None = None) -> dict[str, Any]
                     print(f"{tool.name} could not do {name}", file=sys.stderr)
                 else:
                     measured.setdefault((name, tool.name, one.rate), []).append(found)
-    return {"rounds": rounds, "rows": [_row(*key, all_) for key, all_ in measured.items()]}
+    rows = [_row(*key, all_) for key, all_ in measured.items()]
+    return {"rounds": rounds, "rows": rows, "ramp_spacing": ramp_spacing(rounds, say)}
 
 
 def _row(name: str, tool: str, rate: int, all_: Sequence[Measured]) -> dict[str, Any]:

@@ -34,6 +34,20 @@ def traffic_promises(found: Found) -> Iterator[tuple[str, str, str, bool]]:
     if ours_rps and wrk_rps:
         measured = f"{ours_rps:,.0f}/s, {ours_rps / wrk_rps:.2f} × wrk's {wrk_rps:,.0f}"
         yield f"throughput, {CLOSED}", measured, ">= 0.85 × wrk", ours_rps >= 0.85 * wrk_rps
+    yield _spacing(found["ramp_spacing"])
+
+
+def _spacing(ramp: Found) -> tuple[str, str, str, bool]:
+    """Return the spacing of a ramp beside that of its mean as a constant rate."""
+    error_us, constant_us = ramp["ramp_p99_us"], ramp["constant_p99_us"]
+    ratio = error_us / constant_us
+    constant = f"{constant_us:.0f} µs of {ramp['constant']:,}/s"
+    return (
+        f"spacing at the receiver, a ramp from {ramp['from']:,}/s to {ramp['to']:,}/s",
+        f"p99 {error_us:.0f} µs off the plan, {ratio:.2f} × the {constant}",
+        "<= 1.25 × a constant rate",
+        ratio <= 1.25,
+    )
 
 
 def _against(

@@ -137,9 +137,10 @@ _NAMED: Final = {name.encode(): text.encode() for name, text in html5.items() if
 _CONTINUED: Final = re.compile(rb"[\\=^`]\r?\n[ \t]*")
 """A line that goes on: in C and shells, quoted-printable, cmd and PowerShell."""
 _STRING: Final = (
-    rb"(?:[^\x07\x1b\n\x90\x98\x9c-\x9f\xc2]|\xc2(?![\x90\x98\x9c-\x9f])|(?<=[\x80-\xc1\xc3-\xff])[\x90\x98\x9c-\x9f])*+"
-    rb"(?:\x07|\x1b\\|\xc2?\x9c)"
+    rb"(?:[^\x07\x1b\n\x90\x98\x9c-\x9f\xc2]|\xc2(?![\x90\x98\x9c-\x9f])|(?<=[\x80-\xc1\xc3-\xff])[\x90\x98\x9c-\x9f])*"
+    rb"(?:\x07|\x1b\\|\xc2\x9c|(?<![\x80-\xc1\xc3-\xff])\x9c)"
 )
+"""Its repetition is not possessive, because Python before 3.11.5 matches such groups wrongly (gh-106052)."""
 _ESCAPE_SEQUENCE: Final = re.compile(
     rb"\x1b(?:[\]PX^_]"
     + _STRING

@@ -22,7 +22,7 @@ HEAD_END: Final = re.compile(rb"\n\r?\n")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([0-9]) +([1-9][0-9]{2})(?:[ \t][^\r\n]*)?\r?\n")
 _BEFORE_FIELDS: Final = re.compile(rb"\A(?:[ \t][^\n]*\n)+")
 _FOLD: Final = re.compile(rb"\r?\n[ \t]+")
-_FIELDS: Final = re.compile(rb"(?:[^\x00-\x20:\x7f][^\x00-\x08\x0a-\x1f:\x7f]*+:[^\x00\r\n]*+\r?\n)*+\r?\n")
+_FIELDS: Final = re.compile(rb"(?:[^\x00-\x20:\x7f][^\x00-\x08\x0a-\x1f:\x7f]*+:[^\x00\r\n]*+\r?\n)*\r?\n")
 _FRAMING: Final = re.compile(
     rb"^(connection|content-length|transfer-encoding)[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE
 )
