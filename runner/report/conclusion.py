@@ -172,7 +172,7 @@ def _answer(configurations: Sequence[ConfigurationResults]) -> Markdown:
     if not best:
         return _none_sustained(configurations)
     highest = max(stage.rate for stage, _ in best)
-    equals = [pair for pair in best if pair[0].target_rps == highest]
+    equals = [pair for pair in best if pair[0].rate == highest]
     stage, name = min(equals, key=lambda pair: pair[0].response_time_ms.p95 or math.inf)
     p95 = stage.response_time_ms.p95
     if len(equals) > 1:
