@@ -23,7 +23,6 @@ from infra.bench.watched import LENGTH_S, Measured, run
 
 RATES = (1000, 4000, 10_000)
 HELD = {False: (20_000, 30_000, 40_000, 50_000, 60_000, 80_000), True: (8000, 10_000, 12_000, 15_000, 17_000)}
-"""Requests per second at its begin and end, and seconds: 1,000/s on average."""
 ROWS_MIB = 1024
 PEERS_HELD = {False: (5000, 10_000, 15_000, 20_000, 30_000), True: (3000, 5000, 8000, 10_000)}
 Say = Callable[[str], None]

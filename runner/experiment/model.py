@@ -150,7 +150,7 @@ class Configuration(SpecModel):
         for key in ("arrivals", "when_full", "quantum"):
             value = getattr(self.load, key)
             if value != Load.model_fields[key].default:
-                message = f"load.{key} has no effect, because all stages have users"
+                message = "has no effect, because all stages have users"
                 yield Conflict(("load", key), message, "remove it, or add a stage with rps")
 
     def criteria_of(self, stage: Stage) -> tuple[Threshold, ...]:

@@ -238,7 +238,7 @@ stages: [{{users: 5, duration: 9s}}]
 """
     key = setting.partition(":")[0]
 
-    assert f"load.{key}: load.{key} has no effect, because all stages have users" in sole(text)
+    assert f"load.{key}: has no effect, because all stages have users" in sole(text)
     read(text.replace("users: 5", "rps: 5"))
     read(text.replace("]", ", {rps: 5, duration: 9s}]"))
 
