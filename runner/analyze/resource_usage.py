@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
-from runner.core.codes import Role
+from runner.core.codes import Role, RoleName
 from runner.core.facts import ObservedFacts, Sample, Subject
 from runner.core.results import ThrottlingShare, Usage
 from runner.core.units import BYTES_PER_MIB, Cores, Seconds
@@ -22,18 +22,18 @@ LATE_S: Final[Seconds] = 0.25
 """How late a sample may be: a busy machine delays a process by that much."""
 
 
-def cpu_by_role(observed: ObservedFacts, window_s: Seconds, peak_s: Seconds) -> dict[Role, Usage | None]:
+def cpu_by_role(observed: ObservedFacts, window_s: Seconds, peak_s: Seconds) -> dict[RoleName, Usage | None]:
     """Return the cores that every observed role used in the measured window, and `other`.
 
     A role that could not be read is None. `other` is what the host used beyond all roles; it is absent if
     the host could not be read.
     """
-    used: dict[Role, Usage | None] = {}
+    used: dict[RoleName, Usage | None] = {}
     for role in dict.fromkeys(subject.role for subject in observed.subjects):
         used[role] = _cpu(observed.samples, _names(observed.subjects, role), window_s, peak_s)
     system = used.get(Role.SYSTEM)
     if system is not None:
-        known = [usage for role, usage in used.items() if role is not Role.SYSTEM and usage is not None]
+        known = [usage for role, usage in used.items() if role != Role.SYSTEM and usage is not None]
         used[Role.OTHER] = Usage(max(0.0, system.avg - sum(usage.avg for usage in known)), None)
     return used
 
@@ -43,7 +43,7 @@ def cpu_of(observed: ObservedFacts, name: str, window_s: Seconds, peak_s: Second
     return _cpu(observed.samples, [name], window_s, peak_s)
 
 
-def memory_by_role(observed: ObservedFacts, window_s: Seconds) -> dict[Role, Usage | None]:
+def memory_by_role(observed: ObservedFacts, window_s: Seconds) -> dict[RoleName, Usage | None]:
     """Return the MiB that every role used in the measured window, averaged over its samples."""
     roles = dict.fromkeys(subject.role for subject in observed.subjects if subject.kind != "system")
     return {role: _memory(observed, _names(observed.subjects, role), window_s) for role in roles}
@@ -74,8 +74,8 @@ def observer_lateness(samples: Sequence[Sample], window_s: Seconds) -> tuple[Sec
     return max(0.0, times[0], times[-1] - window_s), max(0.0, longest - interval)
 
 
-def _names(subjects: Iterable[Subject], role: Role) -> list[str]:
-    return [subject.name for subject in subjects if subject.role is role]
+def _names(subjects: Iterable[Subject], role: RoleName) -> list[str]:
+    return [subject.name for subject in subjects if subject.role == role]
 
 
 def _cpu(samples: Sequence[Sample], names: Sequence[str], window_s: Seconds, peak_s: Seconds) -> Usage | None:

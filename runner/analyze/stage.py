@@ -22,7 +22,7 @@ from runner.analyze.resource_usage import (
 from runner.analyze.slices import slices
 from runner.analyze.statistics import rounded
 from runner.analyze.thresholds import evaluate, is_measured
-from runner.core.codes import Role, StageStatus
+from runner.core.codes import Role, RoleName, StageStatus
 from runner.core.facts import LoadFacts, LoadSecond, ObservedFacts, ResponseSample, RunFacts, TrialFacts
 from runner.core.results import Moment, Part, Stage, StageEvent, SubjectUsage, Usage
 from runner.core.units import Seconds
@@ -165,14 +165,14 @@ def _samples(seconds: Sequence[LoadSecond]) -> tuple[ResponseSample, ...]:
     return tuple(samples[key].excerpt() for key in sorted(samples))
 
 
-def _by_role(shown: Sequence[Role], used: Mapping[Role, Usage | None]) -> dict[str, Usage | None]:
+def _by_role(shown: Sequence[Role], used: Mapping[RoleName, Usage | None]) -> dict[str, Usage | None]:
     """Return usage by role; roles that were not observed are None, which is not 0."""
-    return {role.value: _rounded(used.get(role)) for role in dict.fromkeys((*shown, *used))}
+    return {str(role): _rounded(used.get(role)) for role in dict.fromkeys((*shown, *used))}
 
 
 def _by_subject(observed: ObservedFacts, window_s: Seconds, peak_s: Seconds) -> dict[str, SubjectUsage]:
     cpu = {subject: cpu_of(observed, subject.name, window_s, peak_s) for subject in observed.subjects}
-    return {subject.name: SubjectUsage(subject.role.value, _rounded(used)) for subject, used in cpu.items()}
+    return {subject.name: SubjectUsage(str(subject.role), _rounded(used)) for subject, used in cpu.items()}
 
 
 def _rounded(usage: Usage | None) -> Usage | None:
@@ -217,5 +217,5 @@ def _p95(second: LoadSecond) -> float | None:
 
 
 def _cores(observed: ObservedFacts, role: Role, index: int) -> float | None:
-    names = [subject.name for subject in observed.subjects if subject.role is role]
+    names = [subject.name for subject in observed.subjects if subject.role == role]
     return rounded(cores_between(observed.samples, names, index, index + 1))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -18,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.cli.terminal import visible
-from runner.core.codes import Role
+from runner.core.codes import Role, RoleName, is_service
 from runner.core.facts import LoadSecond, Sample, Subject, TrialFacts
 from runner.core.units import Seconds
 from runner.execution.job import Watcher
@@ -40,7 +41,7 @@ class Now:
     p95_ms: float | None = None
     failures: dict[str, int] = field(default_factory=dict)
     in_flight: int = 0
-    cores: dict[Role, float] = field(default_factory=dict)
+    cores: dict[RoleName, float] = field(default_factory=dict)
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=6))
 
     @classmethod
@@ -209,7 +210,7 @@ def _panel(now: Now) -> Group:
     body.add_row("target", stage.level, "p95", _ms(now.p95_ms), "in flight", f"{now.in_flight:,}")
     share = "" if now.rps is None or not now_rps else f"{now.rps / now_rps:.0%} of target"
     body.add_row("actual", "–" if now.rps is None else f"{now.rps:,.0f} RPS", share)
-    cores = ", ".join(f"{role} {now.cores[role]:.2f}" for role in Role if role in now.cores)
+    cores = ", ".join(f"{role} {now.cores[role]:.2f}" for role in _in_order(now.cores))
     failed = ", ".join(f"{count:,} {kind}" for kind, count in sorted(now.failures.items()))
     lines: list[RenderableType] = [title, head, body, *([Text(f"cores    {cores}")] if cores else [])]
     return Group(*lines, *([Text(f"failed   {failed}", style="red")] if failed else []))
@@ -217,3 +218,8 @@ def _panel(now: Now) -> Group:
 
 def _ms(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f} ms" if value < 100 else f"{value:,.0f} ms"
+
+
+def _in_order(cores: Mapping[RoleName, float]) -> list[RoleName]:
+    """Return the roles of a system in their usual order, then its services by name."""
+    return [*(role for role in Role if role in cores), *sorted(role for role in cores if is_service(role))]

@@ -6,7 +6,7 @@ Sentences are made from these codes where they are shown, and never parsed.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 
 class Limit(StrEnum):
@@ -23,11 +23,14 @@ class Limit(StrEnum):
     APP_CONCURRENCY = "app-concurrency-limited"
     ERROR = "error-limited"
     MEMORY = "memory-limited"
+    SERVICE = "service-limited"
+    POOL = "pool-limited"
+    IO = "io-limited"
     UNDETERMINED = "undetermined"
 
 
 class Role(StrEnum):
-    """Whose resources a subject uses."""
+    """Whose resources a subject uses, of the parts that every system has; a service has its own name."""
 
     APP = "app"
     PROXY = "proxy"
@@ -37,6 +40,18 @@ class Role(StrEnum):
     DAEMON = "daemon"
     OTHER = "other"
     SYSTEM = "system"
+
+
+RoleName: TypeAlias = str
+"""A value of `Role`, or the name of a service; names of services never equal a role."""
+
+
+def is_service(role: RoleName) -> bool:
+    """Return whether a role is the name of a service: a database, a cache, an upstream."""
+    return role not in _ROLES
+
+
+_ROLES: Final = frozenset(Role)
 
 
 class Unbounded(StrEnum):

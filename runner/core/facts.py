@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import replace
 
-from runner.core.codes import Role
+from runner.core.codes import RoleName
 from runner.core.histogram import EMPTY, Histogram
 from runner.core.ramp import Ramp
 from runner.core.units import Bytes, Nanoseconds, PerSecond, Seconds
@@ -74,7 +74,7 @@ class Subject(Struct, frozen=True, omit_defaults=True):
     """
 
     name: str
-    role: Role
+    role: RoleName
     kind: SubjectKind
     pid: int | None = None
     started: int | None = None
@@ -144,6 +144,71 @@ class Unreadable(Struct, frozen=True, omit_defaults=True):
     reason: str
 
 
+class Program(Struct, frozen=True, omit_defaults=True):
+    """A program on this host that is no part of the system under test, the generator or the runner.
+
+    All its processes and threads in the measured window; programs that ended in the window are included as
+    far as they were seen.
+
+    Attributes:
+        name: As the kernel knows it (``comm``), such as ``redis-server``.
+        pids: Its processes, the one that used most CPU first; at most 16.
+        cores: CPU seconds used ÷ seconds.
+        busiest_thread: Cores that its busiest thread used, at most 1; None where that was not read.
+        serves: The app had connections to it, so it may be a service.
+        port: The port that the app is connected to, of a program that serves it.
+    """
+
+    name: str
+    pids: tuple[int, ...]
+    cores: float
+    busiest_thread: float | None = None
+    serves: bool = False
+    port: int | None = None
+
+
+class PeerSample(Struct, frozen=True, array_like=True):
+    """Connections from one subject to one peer at an instant.
+
+    Attributes:
+        t_s: Seconds since the measured window began.
+        established: How many are established.
+        waiting: Of these, the ones on which data was sent more recently than received: a request to the
+            service is under way.
+        queued_bytes: Bytes in their send queues and in the peer's receive queues, as far as these are known.
+    """
+
+    t_s: Seconds
+    established: int
+    waiting: int
+    queued_bytes: int = 0
+
+
+class Peer(Struct, frozen=True, omit_defaults=True):
+    """A program that a subject of the system under test opens connections to.
+
+    Attributes:
+        subject: Name of the subject that opened the connections, such as ``app``.
+        role: Role of the peer: a service's name, ``proxy`` ...; empty if the peer is not part of the stack.
+        address: Numeric address of the peer, or the path of its Unix socket.
+        port: 0 for a Unix socket.
+        program: Name of the peer's process; empty where it is not on this host or cannot be told.
+        pid: A process that has the other ends; None where it is not known.
+        samples: In time order, at least one per second of the window.
+        opened: Connections opened in the window, as far as they were seen; more than `samples` show if the
+            subject opens a new one for each request.
+    """
+
+    subject: str
+    role: RoleName
+    address: str
+    port: int
+    program: str = ""
+    pid: int | None = None
+    samples: tuple[PeerSample, ...] = ()
+    opened: int = 0
+
+
 class ObservedFacts(Struct, frozen=True, omit_defaults=True):
     """What was observed in one trial.
 
@@ -151,6 +216,8 @@ class ObservedFacts(Struct, frozen=True, omit_defaults=True):
         samples: In time order, including both ends of the window.
         requests: Subject name to the requests that it counted itself in the measured window, from its
             Prometheus metrics; subjects without such a counter are absent.
+        programs: The busiest programs outside the experiment, the one that used most CPU first; at most 10.
+        peers: What the system under test had connections to; at most 64.
     """
 
     subjects: tuple[Subject, ...]
@@ -159,6 +226,8 @@ class ObservedFacts(Struct, frozen=True, omit_defaults=True):
     requests: Mapping[str, int] = field(default_factory=dict)
     counters: tuple[Counter, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    programs: tuple[Program, ...] = ()
+    peers: tuple[Peer, ...] = ()
 
 
 MAX_SAMPLE: Final = 2048
@@ -469,6 +538,31 @@ class ProxyFacts(Struct, frozen=True, omit_defaults=True, kw_only=True):
     backlog: int
 
 
+class ServiceFacts(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A service beside the app: a database, a cache, an upstream.
+
+    Attributes:
+        origin: ``started`` by this run (topology.services), part of the user's ``compose`` file, or
+            ``watched``: it ran already.
+        command: Of a process, what it was started with.
+        image: Of a container.
+        port: The port that it listens on, in its own network namespace.
+        limits: Of a container.
+        replicas: How many containers or processes it has.
+        pids: Its processes when the run began, of a watched one.
+        env_names: Names of the environment variables that it is given; values may be secrets.
+    """
+
+    origin: Literal["started", "compose", "watched"]
+    command: tuple[str, ...] | None = None
+    image: ImageFacts | None = None
+    port: int | None = None
+    limits: LimitFacts | None = None
+    replicas: int = 1
+    pids: tuple[int, ...] | None = None
+    env_names: tuple[str, ...] = ()
+
+
 class SystemDescription(Struct, frozen=True, omit_defaults=True):
     """The system that was built, without secrets; fields that do not apply to its kind are absent.
 
@@ -487,6 +581,8 @@ class SystemDescription(Struct, frozen=True, omit_defaults=True):
         publish: ``port`` or ``container``, how containers are reached; null on the host network.
         env_names: Names of the environment variables that the app is given; values may be secrets.
         cpus: Processors that the stack is bound to.
+        services: Name to service, in the order in which they were started.
+        files: The compose files as in the specification.
     """
 
     kind: str = ""
@@ -509,6 +605,8 @@ class SystemDescription(Struct, frozen=True, omit_defaults=True):
     cpus: tuple[int, ...] | None = None
     build: BuildFacts | None = None
     proxy: ProxyFacts | None = None
+    services: Mapping[str, ServiceFacts] | None = None
+    files: tuple[str, ...] | None = None
 
 
 TrialStatus: TypeAlias = Literal["complete", "failed", "aborted"]

@@ -207,6 +207,46 @@ class CounterReading(Struct, frozen=True):
     delta: Number | None
 
 
+class ProgramUsage(Struct, frozen=True, omit_defaults=True):
+    """A program outside the experiment; fields as of `runner.core.facts.Program`."""
+
+    name: Text
+    pids: tuple[Count, ...]
+    cores: Number
+    busiest_thread: Number | None = None
+    serves: bool = False
+    port: Count | None = None
+
+
+class PeerUsage(Struct, frozen=True, omit_defaults=True):
+    """Connections from one subject to a program that serves it, over the measured window.
+
+    Attributes:
+        subject: Name of the subject that opened them.
+        role: Role of the peer: a service's name; empty if it is not part of the stack.
+        address: Numeric address, or the path of a Unix socket.
+        port: 0 for a Unix socket.
+        program: Name of the peer's process; empty where it is not known.
+        established: Fewest, average and most connections at an instant.
+        waiting: Average number of them on which a request was under way.
+        queued_bytes: Average of bytes in send and receive queues.
+        opened: Connections opened in the window, as far as they were seen.
+        samples: How many instants these numbers are from.
+    """
+
+    subject: Word
+    role: Text
+    address: Text
+    port: Count
+    program: Text
+    pid: Count | None
+    established: tuple[Count, Number, Count]
+    waiting: Number
+    samples: Count
+    queued_bytes: Number = 0.0
+    opened: Count = 0
+
+
 class UnreadableCounter(Struct, frozen=True):
     """A counter, or a family of them, that could not be read, and why."""
 
@@ -415,6 +455,8 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
         users: Of the closed model: how many users sent requests, each waiting for its response. A ramp of
             users has the numbers at both ends of the window.
         slices: Of a ramp, in order of time; empty for a constant level.
+        programs: The busiest programs outside the experiment, the one that used most CPU first.
+        peers: What the system under test had connections to.
     """
 
     cpu_cores: dict[Role, Usage | None]
@@ -441,6 +483,8 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
     ramp: Ramp | None = None
     users: Count | Ramp | None = None
     slices: tuple[Slice, ...] = ()
+    programs: tuple[ProgramUsage, ...] = ()
+    peers: tuple[PeerUsage, ...] = ()
 
     def sample_of_status(self, status: str) -> ResponseSample | None:
         """Return a response with a status, given as a key of the requests' statuses; None without one."""

@@ -274,7 +274,7 @@ def _interrupted(trial: Trial, record: _Record) -> LoadFacts | None:
     load, planned = trial.configuration.load, round((trial.stage.target_rps or 0) * trial.stage.duration)
     return LoadFacts(
         engine=load.engine,
-        workers=sum(subject.role is Role.GENERATOR for subject in record.subjects),
+        workers=sum(subject.role == Role.GENERATOR for subject in record.subjects),
         planned=planned,
         seconds=tuple(record.seconds),
         complete=False,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import trio
 
-from runner.core.codes import Role
+from runner.core.codes import RoleName
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Subject
 from runner.core.signals import signal_name
@@ -41,7 +41,7 @@ class Command:
     """
 
     name: str
-    role: Role
+    role: RoleName
     argv: tuple[str, ...]
     port: int
     process: Supervised
@@ -80,7 +80,7 @@ async def start(
     ctx: StackContext,
     *,
     name: str,
-    role: Role,
+    role: RoleName,
     port: int,
     cpus: Sequence[int] = (),
     secrets: Mapping[str, str] | None = None,

@@ -63,7 +63,7 @@ def death_event(command: Command) -> Event:
     message = f"{title(command)} {command.death()}"
     if command.process.returncode == -signal.SIGKILL and oom_kills() > command.oom_kills:
         return Event("out-of-memory", f"{message} while this host was out of memory", log=log)
-    return Event("app-died" if command.role is Role.APP else "stack-failed", message, log=log)
+    return Event("app-died" if command.role == Role.APP else "stack-failed", message, log=log)
 
 
 def _wrong_address(command: Command) -> str:

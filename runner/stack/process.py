@@ -65,7 +65,7 @@ class ProcessStack:
 
     async def app_output(self) -> tuple[str, ...]:
         """Return the last lines of each replica."""
-        replicas = [command for command in self.commands if command.role is Role.APP]
+        replicas = [command for command in self.commands if command.role == Role.APP]
         return tuple(line for replica in replicas for line in replica.output.lines(QUOTED_LINES))
 
     async def wait_broken(self) -> Event:
@@ -144,7 +144,7 @@ def _stack(
     topology: ProcessTopology, commands: Sequence[Command], nginx: NginxProcess | None
 ) -> ProcessStack:
     app = topology.app
-    replicas = [command for command in commands if command.role is Role.APP]
+    replicas = [command for command in commands if command.role == Role.APP]
     description = SystemDescription(
         kind=topology.kind,
         command=replicas[0].argv,

@@ -143,8 +143,12 @@ def live(text: str) -> int:
 
 
 def harmless(text: str) -> Text:
-    """Harmless text that equals its own title case if the text does: configurations may be called by that."""
-    return _word("Harmless" if text == text.replace("-", " ").title() else "harmless-text")
+    """Harmless text that equals its own title case if the text does: configurations may be called by that.
+
+    Of a short text it is short as well: a comment has room for more of these.
+    """
+    titled, plain = ("Ok", "ok") if len(text) < len("harmless") else ("Harmless", "harmless-text")
+    return _word(titled if text == text.replace("-", " ").title() else plain)
 
 
 @cache

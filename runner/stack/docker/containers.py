@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from runner.core.codes import Role
+from runner.core.codes import Role, RoleName
 from runner.cpu_affinity import cpu_list
 from runner.experiment.model import DockerTopology, Proxy
 from runner.stack.docker import labels
@@ -56,7 +56,7 @@ class ContainerPlan:
     """
 
     name: str
-    role: Role
+    role: RoleName
     image: str
     port: int
     env: Mapping[str, str] = field(default_factory=dict)
@@ -152,7 +152,7 @@ def create_arguments(
         arguments["command"] = list(plan.command)
     if plan.published:
         arguments["ports"] = [plan.port]
-    if plan.role is Role.PROXY:
+    if plan.role == Role.PROXY:
         arguments |= {"user": _NOBODY, "entrypoint": ["/bin/sh", "-c", _NGINX]}
     if network:
         endpoint = api.create_endpoint_config(aliases=[plan.name])
@@ -175,6 +175,6 @@ def _host_arguments(plan: ContainerPlan, network: str | None) -> dict[str, Any]:
         host["mem_limit"] = host["memswap_limit"] = plan.memory_bytes
     if plan.published:
         host["port_bindings"] = {plan.port: (LOOPBACK,)}
-    if plan.role is Role.PROXY:
+    if plan.role == Role.PROXY:
         host |= {"read_only": True, "tmpfs": {"/tmp": "rw,nosuid,nodev,noexec,size=64m,mode=1777"}}  # noqa: S108
     return host

@@ -33,7 +33,7 @@ def metrics_urls(topology: DockerTopology, containers: Sequence[Container]) -> d
     return {
         container.plan.name: container.url(path)
         for container in containers
-        if container.plan.role is Role.APP
+        if container.plan.role == Role.APP
     }
 
 

@@ -22,7 +22,7 @@ _DOCKER_DNS: Final = ipaddress.ip_address("127.0.0.11")
 def listening_hint(container: Container) -> str:
     """Return what to do if an app's container listens where nothing outside it can connect; else nothing."""
     plan = container.plan
-    if plan.role is not Role.APP or container.host == LOOPBACK or not container.alive:
+    if plan.role != Role.APP or container.host == LOOPBACK or not container.alive:
         return ""
     sockets = list(listening(container.pid))
     on_port = [address for address, port in sockets if port == plan.port]

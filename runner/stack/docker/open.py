@@ -182,7 +182,7 @@ async def _wait_ready(
         except StackFailed as failed:
             raise await _explained(engine, containers, container, failed) from failed
 
-    replicas = [container for container in containers if container.plan.role is Role.APP]
+    replicas = [container for container in containers if container.plan.role == Role.APP]
     await run_concurrently(partial(wait, replica, replica.url(app.health)) for replica in replicas)
     await wait(containers[-1], f"http://{endpoint.host}:{endpoint.port}{app.health}")
 

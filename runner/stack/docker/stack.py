@@ -96,7 +96,7 @@ class DockerStack:
             return ()
 
     def _app_output(self) -> tuple[str, ...]:
-        replicas = [container for container in self.containers if container.plan.role is Role.APP]
+        replicas = [container for container in self.containers if container.plan.role == Role.APP]
         lines = (line for replica in replicas for line in last_lines(self.engine, replica, QUOTED_LINES))
         return tuple(map(printable, lines))
 
@@ -172,7 +172,7 @@ def last_lines(engine: Engine, container: Container, count: int = _LOG_LINES) ->
 
 def _exited(plan: ContainerPlan, status: int, log: tuple[str, ...]) -> Event:
     how = describe_exit(128 - status if status > 128 else status)  # as a shell reports signals
-    code = "app-died" if plan.role is Role.APP else "stack-failed"
+    code = "app-died" if plan.role == Role.APP else "stack-failed"
     return Event(code, f"{plan.name} {how}", log=log)
 
 

@@ -65,7 +65,7 @@ async def start_all(
 
     await run_concurrently(partial(create, plan) for plan in plans)
     for is_app in (True, False):
-        await run_concurrently(partial(start, plan) for plan in plans if (plan.role is Role.APP) is is_app)
+        await run_concurrently(partial(start, plan) for plan in plans if (plan.role == Role.APP) is is_app)
         await _refuse_dead(engine, [started[plan.name] for plan in plans if plan.name in started])
     return tuple(started[plan.name] for plan in plans)
 
