@@ -30,12 +30,19 @@ def _docker_answers() -> bool:
     return bool(docker) and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
 
 
+def _postgresql_is_here() -> bool:
+    """Return whether a server can be started, wherever Debian or an administrator put it."""
+    return bool(shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
+
+
 _NEEDS = {
     "docker": (_docker_answers, "no Docker Engine answers"),
     "nginx": (
         lambda: bool(shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")),
         "nginx is not installed",
     ),
+    "postgresql": (_postgresql_is_here, "PostgreSQL is not installed"),
+    "redis": (lambda: bool(shutil.which("redis-server")), "Redis is not installed"),
 }
 
 
