@@ -3,7 +3,6 @@
 import pytest
 from msgspec.structs import replace
 
-from runner.analyze.rules.concurrency import Little, little
 from runner.analyze.verdict import verdict
 from runner.core.codes import StageStatus
 from runner.core.results import (
@@ -384,12 +383,3 @@ def test_a_service_that_was_killed_for_lack_of_memory_is_memory_limited():
     )
 
     assert verdict(died, 2).code == "memory-limited"
-
-
-def test_littles_law_relates_rate_time_and_requests_in_flight():
-    levels = ((1.0, 19), (2.0, 21), (-1.0, 500))
-    series = tuple(Moment(t_s, None, None, in_flight=level) for t_s, level in levels)
-
-    found = little(stage(actual_rps=1000.0, response_time_ms=Latency(mean=20.0), timeseries=series))
-
-    assert found == Little(in_flight=20.0, expected=20.0, ratio=1.0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from runner.analyze.growth import grew, queue_is_full
 from runner.analyze.kernel_counters import counters, gc_evidence, is_local, stolen_cores
+from runner.analyze.little import Little, little
 from runner.analyze.rules.threads import largest_consumer, most_wanted
 from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Confidence, Limit, Role
@@ -19,9 +20,6 @@ BUSY_THREAD: Final = 0.8
 BUSY_UNOBSERVED: Final = 0.5
 """The same for programs that are not observed: only their sum is known, and above this, one of their threads
 may have been busy whenever a request was in flight. Our own bound."""
-GROWN: Final = 1.5
-AGREES: Final = (0.5, 2.0)
-"""Requests in flight, counted once a second, divided by what Little's law predicts; our own bound."""
 UNEQUAL: Final = 10.0
 """Median duration of a mix's slowest request, divided by that of its fastest; our own bound."""
 _MIN_IN_FLIGHT: Final = 2.0
@@ -54,13 +52,12 @@ def _why_none_waited(stage: Stage, known: Little | None) -> str:
     """Return the number that shows that requests did not pile up inside the service; empty if they did."""
     if known is None or known.in_flight < _MIN_IN_FLIGHT:
         return "no requests were waiting"
-    if not AGREES[0] <= known.ratio <= AGREES[1]:
+    if not known.agrees:
         return (
             f"{known.in_flight:,.0f} requests were counted in flight, but by Little's law the responses "
             f"account for {known.expected:,.0f}"
         )
-    lost = stage.requests.dropped or stage.requests.failures.get("timeout")
-    if stage.users is None and not (lost or _grew(stage)):
+    if stage.users is None and not (queue_is_full(stage) or grew(stage)):
         return "the number of requests in flight did not grow"
     return ""
 
@@ -126,44 +123,6 @@ def _busiest(stage: Stage) -> _Busiest | None:
     if other is None:
         return None
     return _Busiest("programs that were not observed", other.avg + stolen_cores(stage), BUSY_UNOBSERVED)
-
-
-@dataclass(frozen=True, slots=True)
-class Little:
-    """Requests in flight, as counted and as Little's law predicts them from rate and response time.
-
-    Attributes:
-        in_flight: Mean over the seconds of the window.
-        expected: Responses per second × mean response time, plus time-outs per second × their duration.
-        ratio: `in_flight` ÷ `expected`.
-    """
-
-    in_flight: float
-    expected: float
-    ratio: float
-
-
-def little(stage: Stage) -> Little | None:
-    """Return a stage's requests in flight; None without enough seconds or responses.
-
-    L = λW (Little, "A Proof for the Queuing Formula: L = λW", 1961).
-    """
-    window = [second for second in stage.timeseries if second.t_s > 0]
-    # users have no response time, and send when the response to their last request is there
-    mean_ms = stage.response_time_ms.mean if stage.users is None else stage.duration_ms.mean
-    if len(window) < 2 or not mean_ms or not stage.actual_rps:
-        return None
-    counted = statistics.fmean(second.in_flight for second in window)
-    timed_out = stage.requests.failures.get("timeout", 0) * stage.timeout_s / len(window)
-    expected = stage.actual_rps * mean_ms / 1000 + timed_out
-    ratio = counted / expected if expected else 0.0
-    return Little(round(counted, 3), round(expected, 3), round(ratio, 4))
-
-
-def _grew(stage: Stage) -> bool:
-    levels = [second.in_flight for second in stage.timeseries if second.t_s > 0]
-    half = len(levels) // 2
-    return half > 0 and statistics.fmean(levels[half:]) > GROWN * max(1.0, statistics.fmean(levels[:half]))
 
 
 CONCURRENCY: Final = Rule(Limit.APP_CONCURRENCY, _judge, follows=frozenset(Limit) - {Limit.APP_CONCURRENCY})
