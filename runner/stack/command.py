@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
@@ -38,6 +38,7 @@ class Command:
         process: The process, below a small parent of its own.
         output: The end of its output.
         oom_kills: How many processes the kernel had killed for lack of memory when it started.
+        environment: Its environment variables.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Command:
     process: Supervised
     output: OutputTail
     oom_kills: int
+    environment: Mapping[str, str] = field(repr=False)
 
     @property
     def pid(self) -> int:
@@ -102,7 +104,7 @@ async def start(
     """
     environment = {**os.environ, **env, COOKIE: ctx.run_id}
     program = find_program(argv[0], environment.get("PATH", os.defpath), ctx.commands_in)
-    _refuse_nul(argv, environment)
+    refuse_nul(argv, environment, "topology.app: ")
     output = OutputTail(secrets={**(secrets or {}), **ctx.request_secrets})
     try:
         words = (program, *argv[1:])
@@ -110,16 +112,23 @@ async def start(
     except BaseException as error:
         output.close()
         if isinstance(error, OSError):
-            raise _cannot_run(argv[0], error.errno or 0) from error
+            raise cannot_run(argv[0], error.errno or 0) from error
         raise
     output.close_write_end()
-    return Command(name, role, tuple(argv), port, process, output, oom_kills())
+    return Command(name, role, tuple(argv), port, process, output, oom_kills(), environment)
 
 
-def _refuse_nul(argv: Sequence[str], environment: Mapping[str, str]) -> None:
+def refuse_nul(argv: Sequence[str], environment: Mapping[str, str], where: str = "") -> None:
+    """Raise EnvironmentLacks if a program cannot get its arguments or its environment.
+
+    Args:
+        argv: Program and arguments.
+        environment: Its environment variables.
+        where: The key in the specification that begins the message.
+    """
     if any("\0" in word for word in (*argv, *environment.values())):
         raise EnvironmentLacks(
-            f"topology.app: a word of the command {argv[0]!r}, or a value in env, contains a NUL character",
+            f"{where}a word of the command {argv[0]!r}, or a value in env, contains a NUL character",
             hint="remove it: arguments and environment variables cannot contain NUL",
         )
 
@@ -140,7 +149,9 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def find_program(name: str, path: str, folder: Path | None = None) -> str:
+def find_program(
+    name: str, path: str, folder: Path | None = None, where: str = "topology.app.command: "
+) -> str:
     """Return where a program is: on `path`, else among the commands installed beside the runner.
 
     The second place makes ``app-server`` work when the virtual environment is not activated.
@@ -150,6 +161,7 @@ def find_program(name: str, path: str, folder: Path | None = None) -> str:
         name: A name with a slash is a path.
         path: As in ``PATH``.
         folder: Where relative paths start; None for the current directory.
+        where: The key in the specification that begins the message.
 
     Raises:
         EnvironmentLacks: It is nowhere, or is not executable.
@@ -161,14 +173,14 @@ def find_program(name: str, path: str, folder: Path | None = None) -> str:
         return program
     if os.sep in name and file.exists():
         what = "is a folder" if file.is_dir() else "is not executable"
-        raise EnvironmentLacks(f"topology.app.command: {name} {what}", hint=_hint_for_file(file))
+        raise EnvironmentLacks(f"{where}{name} {what}", hint=_hint_for_file(file))
     if os.sep in name:
-        where = printable(folder) if folder else f"the current directory, {printable(Path.cwd())}"
+        start = printable(folder) if folder else f"the current directory, {printable(Path.cwd())}"
         raise EnvironmentLacks(
-            f"topology.app.command: {name} does not exist",
-            hint=f"paths in a command are relative to {where}",
+            f"{where}{name} does not exist",
+            hint=f"paths in a command are relative to {start}",
         )
-    raise EnvironmentLacks(f"topology.app.command: command not found: {name}", hint=_hint_for_name(name))
+    raise EnvironmentLacks(f"{where}command not found: {name}", hint=_hint_for_name(name))
 
 
 def oom_kills() -> int:
@@ -201,11 +213,12 @@ def _hint_for_name(name: str) -> str:
     return "install it, or give its path; commands are looked up on PATH without a shell"
 
 
-def _cannot_run(name: str, error_number: int) -> EnvironmentLacks:
+def cannot_run(name: str, error_number: int, where: str = "topology.app.command: ") -> EnvironmentLacks:
+    """Return the error for a program that exists but cannot be executed; arguments as of `find_program`."""
     hints = {
         errno.ENOEXEC: "a script needs a first line such as #!/bin/sh",
         errno.ENOENT: "the file exists, but the interpreter in its first line does not",
     }
     reason = os.strerror(error_number)
     hint = hints.get(error_number, "")
-    return EnvironmentLacks(f"topology.app.command: {name} cannot be run: {reason}", hint=hint)
+    return EnvironmentLacks(f"{where}{name} cannot be run: {reason}", hint=hint)

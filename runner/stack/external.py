@@ -22,7 +22,8 @@ from runner.experiment.topology import Certificates
 from runner.experiment.url import host_of
 from runner.stack.external_probe import check_reachable, check_tls, first_reachable
 from runner.stack.paths import read_regular
-from runner.stack.protocols import StackContext
+from runner.stack.programs import no_such_part
+from runner.stack.protocols import ProgramResult, StackContext
 from runner.stack.readiness import wait_ready
 from runner.stack.reaper import Process, is_running, look_up
 from runner.stack.target_policy import addresses_of, check_target
@@ -73,6 +74,18 @@ class ExternalStack:
             next_look += _LOOK_INTERVAL_S if self.processes else float("inf")
             await trio.sleep_until(next_look)
         return event
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """None: this run started nothing."""
+        return ()
+
+    async def run_inside(
+        self, part: str, argv: Sequence[str], *, env: Mapping[str, str], within: Seconds
+    ) -> ProgramResult:
+        """Raise `EnvironmentLacks`: there is no part."""
+        del argv, env, within
+        raise no_such_part(part, self.parts)
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ import trio
 from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.facts import Endpoint, Event, Subject, SystemDescription
+from runner.core.units import Seconds
 from runner.cpu_affinity import check_cpus
 from runner.experiment.model import App, ProcessTopology
 from runner.stack import reaper
@@ -25,7 +26,8 @@ from runner.stack.control_group import create_group, remove_group
 from runner.stack.diagnosis import death_event, other_holder, start_hint, title
 from runner.stack.nginx_process import NginxProcess, start_nginx
 from runner.stack.ports import LOOPBACK, by_holder, fill_port, free_port, is_free
-from runner.stack.protocols import KEPT_LINES, QUOTED_LINES, StackContext
+from runner.stack.programs import Programs, no_such_part
+from runner.stack.protocols import KEPT_LINES, QUOTED_LINES, ProgramResult, StackContext
 from runner.stack.readiness import wait_ready
 from runner.stack.secrets import inherited_variables
 
@@ -40,6 +42,7 @@ class ProcessStack:
         commands: The replicas in order, then nginx if there is one.
         metrics_urls: Replica to the URL of its metrics; empty without ``app.metrics``.
         status_urls: Nginx to its stub_status; empty without a proxy.
+        programs: Runs programs in the environment of a command.
     """
 
     commands: tuple[Command, ...]
@@ -48,6 +51,7 @@ class ProcessStack:
     metrics_urls: Mapping[str, str]
     status_urls: Mapping[str, str]
     secrets: Mapping[str, str] = field(repr=False)
+    programs: Programs
     _broken: Event | None = field(default=None, init=False)
 
     @property
@@ -77,6 +81,24 @@ class ProcessStack:
         assert event is not None
         return event
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The app and the services."""
+        return tuple(self._first_of_parts)
+
+    async def run_inside(
+        self, part: str, argv: Sequence[str], *, env: Mapping[str, str], within: Seconds
+    ) -> ProgramResult:
+        """Run a program in the environment of a part's first process."""
+        if part not in self._first_of_parts:
+            raise no_such_part(part, self.parts)
+        environment = {**self._first_of_parts[part].environment, **env}
+        return await self.programs.run(argv, environment, within=within, secrets=self.secrets)
+
+    @property
+    def _first_of_parts(self) -> Mapping[str, Command]:
+        return {command.role: command for command in reversed(self.commands) if command.role != Role.PROXY}
+
 
 @asynccontextmanager
 async def open_process(topology: ProcessTopology, ctx: StackContext) -> AsyncIterator[ProcessStack]:
@@ -90,6 +112,7 @@ async def open_process(topology: ProcessTopology, ctx: StackContext) -> AsyncIte
     check_cpus(topology.cpus, "topology.cpus")
     nginx: NginxProcess | None = None
     commands: list[Command] = []
+    programs = Programs(ctx)
     try:
         for number in range(1, topology.replicas + 1):
             name = "app" if topology.replicas == 1 else f"app-{number}"
@@ -101,9 +124,10 @@ async def open_process(topology: ProcessTopology, ctx: StackContext) -> AsyncIte
             nginx = await start_nginx(topology.proxy, ports, ctx, cpus=topology.cpus)
             commands.append(nginx.command)
             await _wait_up(nginx.command, app)
-        yield _stack(topology, commands, nginx)
+        yield _stack(topology, commands, nginx, programs)
     finally:
         with trio.CancelScope(shield=True):
+            await programs.close()
             await _take_down(commands, ctx)
 
 
@@ -141,7 +165,7 @@ async def _wait_up(command: Command, app: App) -> None:
 
 
 def _stack(
-    topology: ProcessTopology, commands: Sequence[Command], nginx: NginxProcess | None
+    topology: ProcessTopology, commands: Sequence[Command], nginx: NginxProcess | None, programs: Programs
 ) -> ProcessStack:
     app = topology.app
     replicas = [command for command in commands if command.role == Role.APP]
@@ -164,6 +188,7 @@ def _stack(
         else {},
         status_urls={nginx.command.name: nginx.status_url} if nginx else {},
         secrets=inherited_variables(app.env_from, os.environ),
+        programs=programs,
     )
 
 

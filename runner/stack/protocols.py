@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from runner.core.facts import Endpoint, Event, Subject, SystemDescription
+from runner.core.units import Seconds
 
 
 class Guard(Protocol):
@@ -74,6 +75,20 @@ class StackContext:
     request_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class ProgramResult:
+    """How a program inside a part of a stack ended.
+
+    Attributes:
+        status: Exit status; negative: the signal that ended it.
+        output: The end of both of its output streams, in the order in which they were written; the secrets
+            that the stack knows are masked.
+    """
+
+    status: int
+    output: tuple[str, ...]
+
+
 class Stack(Protocol):
     """A running topology whose health URL responds."""
 
@@ -110,6 +125,24 @@ class Stack(Protocol):
 
     async def wait_broken(self) -> Event:
         """Wait until a part of the stack dies; never return while all parts live."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts that programs can be run inside, such as ``app`` and ``db``."""
+
+    async def run_inside(
+        self, part: str, argv: Sequence[str], *, env: Mapping[str, str], within: Seconds
+    ) -> ProgramResult:
+        """Run a program inside a part, with the environment of that part and `env`, and wait for its end.
+
+        Inside a container, that is an exec in its first replica; of a process, it is a process of its own on
+        this host with the same environment and working directory. It is ended with everything that it
+        started if it takes longer than `within`, or if this is cancelled.
+
+        Raises:
+            EnvironmentLacks: There is no such part or no such program, or it cannot be run.
+            TimeoutError: It took longer than `within` seconds; its output so far is the exception's args.
+        """
 
 
 # `Any`: an opener takes the model of its own kind only, and `runner.stack.kinds` pairs the two

@@ -39,7 +39,7 @@ class Info(Struct, frozen=True, rename="pascal"):
 
 
 class Created(Struct, frozen=True, rename="pascal"):
-    """A new container or network."""
+    """A new container, network or exec."""
 
     id: Id
 
@@ -112,6 +112,14 @@ class ContainerDetails(Struct, frozen=True, rename="pascal"):
 
     state: State
     network_settings: NetworkSettings
+
+
+class ExecDetails(Struct, frozen=True, rename="pascal"):
+    """A program that was started in a container; `pid` is the one on the host."""
+
+    running: bool
+    exit_code: ExitStatus | None = None
+    pid: Pid = 0
 
 
 class Progress(Struct, frozen=True):

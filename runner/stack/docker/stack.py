@@ -17,9 +17,11 @@ from runner.stack.docker import labels
 from runner.stack.docker.containers import ContainerPlan
 from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, call_sdk, read_sdk
 from runner.stack.docker.events import subscribe
+from runner.stack.docker.exec import run_in_container
 from runner.stack.docker.responses import ContainerDetails, ContainerEvent
 from runner.stack.output import printable
-from runner.stack.protocols import QUOTED_LINES
+from runner.stack.programs import no_such_part
+from runner.stack.protocols import QUOTED_LINES, ProgramResult
 from runner.stack.reaper import live_start_ticks
 
 _LOG_LINES: Final = 20
@@ -112,6 +114,26 @@ class DockerStack:
         except EngineUnavailable as error:
             self._broken = Event("stack-failed", error.message)
         return self._broken
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The app and the services."""
+        return tuple(self._first_of_parts)
+
+    async def run_inside(
+        self, part: str, argv: Sequence[str], *, env: Mapping[str, str], within: Seconds
+    ) -> ProgramResult:
+        """Run a program in a part's first container."""
+        if part not in self._first_of_parts:
+            raise no_such_part(part, self.parts)
+        container = self._first_of_parts[part]
+        masked = {**container.plan.secrets, **container.plan.request_secrets}
+        return await run_in_container(self.engine, container.id, argv, env=env, within=within, masked=masked)
+
+    @property
+    def _first_of_parts(self) -> Mapping[str, Container]:
+        parts = [container for container in self.containers if container.plan.role != Role.PROXY]
+        return {container.plan.role: container for container in reversed(parts)}
 
     def _interpret(self, event: ContainerEvent | None) -> Event | None:
         """Return what an event of the engine means for the stack. Blocks."""
