@@ -13,17 +13,17 @@ from runner.cache import cache_folder
 from runner.cli.exit_codes import exit_code_of
 from runner.cli.main import app
 from runner.store import vega_cache
+from tests.preloaded.client import BYTECODE, SCRIPT, popen, running
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_PICTURES = ROOT / "tests" / "without_pictures"
-BYTECODE = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(ROOT / ".pytest_cache" / "bytecode")}
-"""An installed program is compiled; so is the one under test, even if Python may not write beside it."""
 
 
 class Cli:
     """The command line in a folder of its own.
 
-    Calling it starts the real `runner`. `in_process` is faster, for tests without load, signals and streams.
+    Calling it, `start` and `popen` run `runner` in a process of its own, see `tests/preloaded`. `in_process`
+    is faster, for tests without load, signals and streams. Where it matters how Python starts, start `words`.
 
     Attributes:
         pictures: Whether reports get their charts, which takes a second each.
@@ -51,16 +51,14 @@ class Cli:
         return path
 
     def start(self, *arguments, calibrate=False, **keywords) -> subprocess.Popen:
-        return subprocess.Popen(
-            self.words(_words(arguments, calibrate=calibrate)),
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            **keywords,
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return self.popen(_words(arguments, calibrate=calibrate), **pipes, **keywords)
+
+    def popen(self, arguments, *, before=(), env=None, **keywords) -> subprocess.Popen:
+        """Start `runner` with these arguments as they are, after the words of a wrapper, in a new session."""
+        words = [*before, *self.words(arguments)]
+        environment = self.environment | (env or {})
+        return popen(words, cwd=self.folder, env=environment, start_new_session=True, **keywords)
 
     def __call__(self, *arguments, **keywords) -> subprocess.CompletedProcess:
         process = self.start(*arguments, **keywords)
@@ -79,7 +77,7 @@ class Cli:
     @staticmethod
     def words(arguments) -> list[str]:
         """The command line of a process."""
-        return [str(Path(sys.executable).parent / "runner"), *map(str, arguments)]
+        return [SCRIPT, *map(str, arguments)]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -140,7 +138,7 @@ def nothing_is_left(tmp_path):
 def leftovers(folder: Path) -> list[str]:
     """Return the command lines of all processes that a test's commands started, directly or not."""
     mark = f"LOADPROOF_TEST={folder}".encode()
-    commands = []
+    commands = running("LOADPROOF_TEST", str(folder))
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")

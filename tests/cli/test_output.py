@@ -158,14 +158,7 @@ def test_the_output_of_a_service_is_inert_in_messages(cli):
 def on_a_terminal(cli, *arguments, **environment) -> str:
     """Return what a command prints on a terminal."""
     control, terminal = pty.openpty()
-    with subprocess.Popen(
-        cli.words(arguments),
-        cwd=cli.folder,
-        env=cli.environment | environment,
-        stdout=terminal,
-        stderr=terminal,
-        start_new_session=True,
-    ):
+    with cli.popen(arguments, env=environment, stdout=terminal, stderr=terminal):
         os.close(terminal)
         shown = b""
         while chunk := read_or_end(control):

@@ -16,15 +16,8 @@ _DELAYS_S = [n / 100 for n in range(0, 40, 3)]
 
 
 def start(cli, *arguments, before=(), **environment):
-    return subprocess.Popen(
-        [*before, *cli.words(arguments)],
-        cwd=cli.folder,
-        env=cli.environment | environment,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return cli.popen(arguments, before=before, env=environment, **pipes)
 
 
 @pytest.mark.parametrize(

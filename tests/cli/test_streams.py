@@ -88,9 +88,7 @@ def close_unread_pipes():
 
 
 def start(cli, *arguments, **streams):
-    process = subprocess.Popen(
-        cli.words(arguments), cwd=cli.folder, env=cli.environment, start_new_session=True, **streams
-    )
+    process = cli.popen(arguments, **streams)
     for stream in streams.values():
         with suppress(OSError):
             os.close(stream)

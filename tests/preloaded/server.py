@@ -1,0 +1,136 @@
+"""A process that has imported the runner, and becomes a runner itself, in a fork, as often as tests need one.
+
+Python needs half a second of CPU to import all that `runner execute` uses; a fork needs some milliseconds.
+Usage: python server.py DESCRIPTOR-OF-THE-SOCKET
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import resource
+import runpy
+import select
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any, TextIO, TypeAlias
+
+_MAX_ORDER = 1 << 20
+_PATH = sys.path[1:]
+"""Of a new interpreter, without the program's folder: an import can add to it."""
+
+Order: TypeAlias = dict[str, Any]
+"""What `client.py` asks for: how the process is started, as `subprocess` would do it."""
+
+
+def main() -> None:
+    control = socket.socket(fileno=int(sys.argv[1]))
+    _import_all("runner")
+    gc.collect()
+    gc.freeze()  # forks share what the collector never touches
+    _become(_serve(control))
+
+
+def _import_all(name: str) -> None:
+    """Import every module of a package, except those that are started as programs."""
+    for module in pkgutil.walk_packages(importlib.import_module(name).__path__, f"{name}."):
+        if not module.name.endswith(("__main__", "_process", "_worker")):
+            importlib.import_module(module.name)
+
+
+def _serve(control: socket.socket) -> Order:
+    """Fork for each order, and report how the forks end; returns in the forks only."""
+    children: dict[int, tuple[int, socket.socket]] = {}  # by a descriptor that is readable after the end
+    while True:
+        for ready in select.select([control, *children], [], [])[0]:
+            if ready is not control:
+                _report_end(*children.pop(ready))
+                os.close(ready)
+                continue
+            message, descriptors, _, _ = socket.recv_fds(control, _MAX_ORDER, 4)
+            if not message:
+                os._exit(0)  # the tests have ended
+            if (pid := os.fork()) == 0:
+                _close(control, *children, *(status for _, status in children.values()))
+                return json.loads(message) | {"descriptors": descriptors}
+            *streams, status = descriptors
+            _close(*streams)
+            children[os.pidfd_open(pid)] = pid, socket.socket(fileno=status)
+            os.write(status, b"%d" % pid)
+
+
+def _report_end(pid: int, status: socket.socket) -> None:
+    with status:
+        ended = os.waitpid(pid, 0)[1]
+        with contextlib.suppress(BrokenPipeError):  # nobody wants to know
+            status.send(b"%d" % ended)
+
+
+def _close(*files: int | socket.socket) -> None:
+    for file in files:
+        os.close(file) if isinstance(file, int) else file.close()
+
+
+def _become(order: Order) -> None:
+    """Make this fork what a new process would be, and run its program."""
+    if order["new_session"]:
+        os.setsid()
+    _take_streams(order["descriptors"])
+    os.chdir(os.fsencode(order["cwd"]))
+    os.umask(order["umask"])
+    os.sched_setaffinity(0, order["processors"])
+    for kind, limits in order["limits"]:
+        resource.setrlimit(kind, limits)
+    for number in order["ignored"]:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, order["blocked"])
+    os.environ.clear()
+    os.environ.update(order["env"])
+    _seed()
+    _run(order["words"])
+
+
+def _take_streams(descriptors: list[int]) -> None:
+    """Put the descriptors at 0 to 2, with text streams like those of a new interpreter."""
+    for number, descriptor in enumerate(descriptors[:3]):
+        os.dup2(descriptor, number)
+    _close(*descriptors)
+    sys.stdin = sys.__stdin__ = _stream(0, "r", sys.stdin.errors)
+    sys.stdout = sys.__stdout__ = _stream(1, "w", sys.stdout.errors, by_line=os.isatty(1))
+    sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace", by_line=True)
+
+
+def _stream(descriptor: int, mode: str, errors: str | None, *, by_line: bool = False) -> TextIO:
+    buffering = 1 if by_line else -1
+    return open(descriptor, mode, buffering, sys.stdout.encoding, errors, closefd=False)
+
+
+def _seed() -> None:
+    """Give the fork random numbers of its own; `random` itself does so in every fork."""
+    from trio._core import _run  # _import_all has imported it
+
+    _run._r.seed()
+
+
+def _run(words: list[str]) -> None:
+    """Run ``SCRIPT ARGUMENT ...``, the script of the runner, or ``PYTHON -m MODULE ARGUMENT ...``."""
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    paths += [path for path in _PATH if path not in paths]
+    if words[1:2] == ["-m"]:
+        sys.path[:] = [str(Path.cwd()), *paths]
+        sys.argv = words[2:]
+        runpy.run_module(words[2], run_name="__main__", alter_sys=True)
+    else:
+        sys.path[:] = [str(Path(words[0]).parent), *paths]
+        sys.argv = words
+        importlib.import_module("runner.__main__").main()
+
+
+if __name__ == "__main__":
+    main()

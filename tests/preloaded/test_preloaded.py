@@ -1,0 +1,112 @@
+"""A fork of the preloaded process cannot be told from a new process."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.preloaded import client
+
+STATE = [sys.executable, "-m", "tests.preloaded.state", "a", "b c"]
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+
+
+def environment(**more):
+    return os.environ | {"PYTHONPATH": str(client.ROOT)} | client.BYTECODE | more
+
+
+def state(start, **keywords):
+    with start(STATE, env=environment(EXTRA="1"), **PIPES | keywords) as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    return json.loads(out)
+
+
+def both(**keywords):
+    forked = state(client.popen, **keywords)
+    assert client.server_pid()
+    return forked, state(subprocess.Popen, **keywords)
+
+
+@pytest.fixture
+def odd_surroundings(tmp_path, monkeypatch):
+    """This process differs from what it was when the server started."""
+    umask, limits = os.umask(0o027), resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[0] - 1, limits[1]))
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    processors = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(processors)})
+    monkeypatch.chdir(tmp_path)
+    yield
+    os.sched_setaffinity(0, processors)
+    signal.signal(signal.SIGHUP, ignored)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    os.umask(umask)
+
+
+@pytest.mark.parametrize("keywords", [{}, {"start_new_session": True, "cwd": "/"}], ids=["plain", "session"])
+def test_a_fork_has_the_state_of_a_new_process(keywords):
+    forked, new = both(**keywords)
+
+    assert forked == new
+
+
+def test_a_fork_inherits_what_a_test_has_changed(odd_surroundings):
+    forked, new = both(stdin=subprocess.DEVNULL)
+
+    assert forked == new
+
+
+@pytest.mark.parametrize(
+    ("code", "ended"), [("raise SystemExit(7)", 7), ("import os; os.abort()", -6), ("1 / 0", 1), ("", 0)]
+)
+def test_a_fork_ends_as_a_new_process_does(tmp_path, code, ended):
+    (tmp_path / "ends_like_this.py").write_text(code)
+
+    process = client.popen([sys.executable, "-m", "ends_like_this"], env=environment(), cwd=tmp_path, **PIPES)
+
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (ended, "")
+    assert ("ZeroDivisionError" in err) == (ended == 1)
+
+
+def test_a_fork_can_be_waited_for_signalled_and_asked(tmp_path):
+    (tmp_path / "waits.py").write_text("import sys; print('here', flush=True); sys.stdin.read()")
+    words = [sys.executable, "-m", "waits"]
+    kept, killed = (
+        client.popen(words, env=environment(MARK=str(n)), cwd=tmp_path, stdin=subprocess.PIPE, **PIPES)
+        for n in range(2)
+    )
+    assert kept.stdout.readline() == killed.stdout.readline() == "here\n"
+    assert client.running("MARK", "1") == [" ".join(words)]
+
+    killed.terminate()
+
+    with pytest.raises(subprocess.TimeoutExpired):
+        kept.wait(0.05)
+    assert (killed.wait(30), kept.poll()) == (-signal.SIGTERM, None)
+    assert client.running("MARK", "1") == []
+    kept.communicate("", timeout=30)
+    assert kept.returncode == 0
+    killed.communicate()
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "keywords"),
+    [
+        (STATE, {"LC_ALL": "C"}, {}),
+        (STATE, {"PYTHONUNBUFFERED": "1"}, {}),
+        (STATE, {}, {"pass_fds": [0]}),
+        (["sh", "-c", ":"], {}, {}),
+    ],
+)
+def test_what_a_fork_cannot_be_is_a_new_process(words, variables, keywords):
+    with client.popen(words, env=environment(**variables), **PIPES, **keywords) as process:
+        process.communicate(timeout=30)
+
+    assert type(process) is subprocess.Popen
+    assert process.returncode == 0
