@@ -63,13 +63,19 @@ class Evidence(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """A limit that was found, with advice; summary and advice have no capital and no full stop."""
+    """A limit that was found, with advice; summary and advice have no capital and no full stop.
+
+    Attributes:
+        service: The service that is the limit, or whose connections are; of a program outside the experiment
+            that serves the app, the program's name. Absent from other findings.
+    """
 
     code: Limit
     confidence: Confidence
     summary: Sentence
     evidence: tuple[Evidence, ...]
     advice: Sentence
+    service: Word | UnsetType = UNSET
 
 
 class RuledOut(Struct, frozen=True):

@@ -37,7 +37,8 @@ MAX_CONFIGURATIONS: Final = 64
 
 ExpectedLimit: TypeAlias = Literal[
     Limit.WITHIN_CAPACITY, Limit.APP_CPU, Limit.APP_QUOTA, Limit.APP_CONCURRENCY, Limit.PROXY_CPU,
-    Limit.FORWARDER, Limit.HOST_CPU, Limit.CONNECTION, Limit.ERROR, Limit.MEMORY,
+    Limit.FORWARDER, Limit.HOST_CPU, Limit.CONNECTION, Limit.ERROR, Limit.MEMORY, Limit.SERVICE, Limit.POOL,
+    Limit.IO,
 ]  # fmt: skip
 """The verdicts that a hypothesis can name."""
 

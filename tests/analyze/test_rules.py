@@ -218,10 +218,16 @@ def test_other_programs_that_use_all_cpu_do_not_rule_out_the_limit_of_an_idle_se
     found = beside_other_programs()
 
     assert [(each.code, each.confidence) for each in found.findings] == [
-        ("app-concurrency-limited", "hint"),
-        ("host-cpu-limited", "hint"),
+        ("app-concurrency-limited", "likely")
     ]
-    assert "37 % of the time" in found.findings[1].summary
+    whys = {each.code: each.why for each in found.ruled_out}
+    assert "only 37 % of the time" in whys["host-cpu-limited"]
+
+
+def test_a_service_that_other_programs_may_have_delayed_is_called_limited_as_a_hint():
+    found = beside_other_programs(wanted=0.7)
+
+    assert [(each.code, each.confidence) for each in found.findings] == [("app-concurrency-limited", "hint")]
 
 
 def test_a_service_that_wants_cpu_beside_other_programs_is_limited_by_the_host():

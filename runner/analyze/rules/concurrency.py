@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from runner.analyze.growth import grew, queue_is_full
-from runner.analyze.kernel_counters import counters, gc_evidence, is_local, stolen_cores
+from runner.analyze.kernel_counters import gc_evidence
 from runner.analyze.little import Little, little
-from runner.analyze.rules.threads import largest_consumer, most_wanted
+from runner.analyze.rules.idle_cpu import IDLE_HOST, CpuUse, cpu_use
+from runner.analyze.rules.peers import Connections, connections, waiting_evidence
 from runner.analyze.rules.types import Judgement, Match, Rule
-from runner.core.codes import Confidence, Limit, Role
+from runner.core.codes import Confidence, Limit
 from runner.core.results import Evidence, Finding, RuledOut, Stage
 
-IDLE_HOST: Final = 0.85
-"""Host CPU up to which some is available (netdata's warning alarm)."""
-BUSY_THREAD: Final = 0.8
-BUSY_UNOBSERVED: Final = 0.5
-"""The same for programs that are not observed: only their sum is known, and above this, one of their threads
-may have been busy whenever a request was in flight. Our own bound."""
 UNEQUAL: Final = 10.0
 """Median duration of a mix's slowest request, divided by that of its fastest; our own bound."""
 _MIN_IN_FLIGHT: Final = 2.0
-_APART: Final = 0.05
+_ADVICE: Final = "look for a limited resource: workers, threads, a connection pool, a lock, a slow dependency"
+_ADVICE_OF_PEER: Final = "look for locks, slow statements and waits for disk in {}"
 
 
 def _judge(stage: Stage, cores: int | None) -> Judgement:
     """Match if requests pile up although CPU is available: slots, locks, a pool, a slow dependency."""
-    system, busiest = stage.cpu_cores.get(Role.SYSTEM), _busiest(stage)
-    if not cores or system is None or busiest is None:
+    cpu = cpu_use(stage, cores)
+    if cpu is None:
         return None
-    wanted = max((counter.after for counter in counters(stage, "threads.runnable_share")), default=0.0)
-    busy_host, busy_thread = system.avg > IDLE_HOST * cores, max(busiest.used, wanted) > busiest.bound
-    by_others = busy_host and largest_consumer(stage) == Role.OTHER and not busy_thread
-    if by_others and most_wanted(stage) is None:
-        return None
-    if (busy_host and not by_others) or busy_thread:
-        return _ruled_out(
-            f"CPU was busy: the host {system.avg:.2f} of {cores} cores, {busiest.name} {busiest.used:.2f}"
-            + (f", one thread wanted {wanted:.2f}" if wanted > busiest.used + _APART else "")
-        )
+    if cpu.busy:
+        return _ruled_out(cpu.busy)
     known = little(stage)
     why = _why_none_waited(stage, known)
     if why or known is None:
         return _ruled_out(why)
-    return Match(_finding(stage, known, system.avg, cores, wanted if by_others else None))
+    return Match(_finding(stage, known, cpu, cores or 0))
 
 
 def _why_none_waited(stage: Stage, known: Little | None) -> str:
@@ -62,24 +49,39 @@ def _why_none_waited(stage: Stage, known: Little | None) -> str:
     return ""
 
 
-def _finding(stage: Stage, known: Little, used: float, cores: int, wanted: float | None) -> Finding:
-    """Return that requests waited; `wanted` by the busiest thread, if other programs kept the host busy."""
-    host, where = f"the host used {used:.2f} of {cores} cores", "they waited inside the service, not for CPU"
-    if wanted is not None:
-        host += f", mostly for other programs, and no thread of the service wanted more than {wanted:.2f}"
-        where = "they may have waited inside the service, not for CPU"
+def _finding(stage: Stage, known: Little, cpu: CpuUse, cores: int) -> Finding:
+    """Return that requests waited, and for which service if connections to it show that."""
+    host, may = f"the host used {cpu.system:.2f} of {cores} cores", "may have " if cpu.is_doubtful else ""
+    if cpu.wanted is not None:
+        host += (
+            ", mostly for other programs, and the busiest threads of the system together wanted no more than "
+            f"{cpu.wanted:.2f}"
+        )
+    peer = next((it for it in connections(stage) if it.all_waited), None)
     return Finding(
         Limit.APP_CONCURRENCY,
-        Confidence.LIKELY if wanted is None else Confidence.HINT,
-        f"{known.in_flight:,.0f} requests were in flight on average while {host}: {where}",
+        Confidence.HINT if cpu.is_doubtful else Confidence.LIKELY,
+        f"{known.in_flight:,.0f} requests were in flight on average while {host}: they {may}waited "
+        f"inside the service, not for CPU{_for_whom(peer)}",
         (
             Evidence("requests in flight", known.in_flight, "requests"),
-            Evidence("host CPU", used, "cores", IDLE_HOST * cores, "netdata: 85 % is a warning"),
+            Evidence("host CPU", cpu.system, "cores", IDLE_HOST * cores, "netdata: 85 % is a warning"),
             Evidence("rate x response time (Little's law)", known.expected, "requests"),
+            *(waiting_evidence(stage, peer.service) if peer else ()),
             *_unequal_requests(stage),
             *gc_evidence(stage),
         ),
-        "look for a limited resource: workers, threads, a connection pool, a lock, a slow dependency",
+        _ADVICE_OF_PEER.format(peer.service) if peer else _ADVICE,
+    )
+
+
+def _for_whom(peer: Connections | None) -> str:
+    """Return that the app's connections to a service waited; empty without such a service."""
+    if peer is None:
+        return ""
+    return (
+        f"; {peer.waiting:.1f} of {peer.established:.1f} connections to {peer.service} waited for a "
+        "response, which it gave slowly without using up a processor: locks, disk or a dependency of its own"
     )
 
 
@@ -97,32 +99,6 @@ def _unequal_requests(stage: Stage) -> Iterator[Evidence]:
 
 def _ruled_out(why: str) -> RuledOut:
     return RuledOut(Limit.APP_CONCURRENCY, why)
-
-
-@dataclass(frozen=True, slots=True)
-class _Busiest:
-    """What was measured, the share of a core that a thread used at most, and up to where that is idle."""
-
-    name: str
-    used: float
-    bound: float
-
-
-def _busiest(stage: Stage) -> _Busiest | None:
-    """Return the bound; None if nothing was measured.
-
-    A service on this host that is not observed can have used all CPU that no observed role used, and it may
-    have needed what the hypervisor took.
-    """
-    threads = [counter.after for counter in counters(stage, "threads.hottest_cores")]
-    if threads:
-        return _Busiest("the busiest thread", max(threads), BUSY_THREAD)
-    if own := stage.cpu_cores.get(Role.APP):
-        return _Busiest("the app", own.avg, BUSY_THREAD)
-    other = stage.cpu_cores.get(Role.OTHER) if is_local(stage) else None
-    if other is None:
-        return None
-    return _Busiest("programs that were not observed", other.avg + stolen_cores(stage), BUSY_UNOBSERVED)
 
 
 CONCURRENCY: Final = Rule(Limit.APP_CONCURRENCY, _judge, follows=frozenset(Limit) - {Limit.APP_CONCURRENCY})

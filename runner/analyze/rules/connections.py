@@ -8,7 +8,7 @@ from typing import Final
 
 from runner.analyze.kernel_counters import counters, counters_with_prefix, increase, is_local
 from runner.analyze.rules.connection_signs import exhausted, fullest, increases, place, slow_to_accept
-from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
+from runner.analyze.rules.types import CPU_LIMITS, OF_SERVICES, OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, Role
 from runner.core.results import Evidence, RuledOut, Stage
 
@@ -189,6 +189,6 @@ _SIGNS: Final[tuple[Callable[[Stage], Match | None], ...]] = (
 CONNECTIONS: Final = Rule(
     Limit.CONNECTION,
     _judge,
-    follows=CPU_LIMITS,
+    follows=CPU_LIMITS | OF_SERVICES,
     caused_by=frozenset({Cause.CONNECTION_SETUP, Cause.UPSTREAM_CONNECTION_SETUP, Cause.ACCEPT_QUEUE}),
 )

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec.structs import replace
-
-from runner.analyze.kernel_counters import counters, gc_evidence, is_local, stolen_cores
-from runner.analyze.rules.threads import (
-    ONE_CORE,
-    busiest_thread,
+from runner.analyze.kernel_counters import gc_evidence, is_local
+from runner.analyze.rules.cpu_bounds import THROTTLED, full_cpu_set, throttled_evidence, throttled_shares
+from runner.analyze.rules.parts import (
+    HOST_FULL,
+    Consumer,
+    host_is_full,
+    host_use,
     largest_consumer,
-    most_wanted,
-    role_of,
-    threads,
+    roles,
+    used_by,
 )
-from runner.analyze.rules.types import OWN_BOUND, Judgement, Match, Rule
+from runner.analyze.rules.threads import IDLE_THREAD, ONE_CORE, busiest_thread, threads, wanted_in_turn
+from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, Role
 from runner.core.results import Evidence, Finding, RuledOut, Stage
 from runner.core.units import percent
 
-THROTTLED: Final = 0.25
-HOST_FULL: Final = 0.95
-"""Host CPU from which none is left (netdata's critical alarm)."""
 NEARLY_FULL: Final = 0.85
-"""The same for a chain of processes: each hand-over leaves a core idle for a moment. Our own bound: a busy
-generator, docker-proxy and service were observed to leave 12 % of two cores idle."""
-IDLE_THREAD: Final = 0.8
-"""Share of the time that a thread wanted a processor up to which it was idle often enough to do more work."""
+"""Host CPU from which none is left for a chain of processes: each hand-over leaves a core idle for a moment.
+Our own bound: a busy generator, docker-proxy and service were observed to leave 12 % of two cores idle."""
 _CHEAPER_APP: Final = "add a replica or a worker process, or reduce the CPU cost of a request"
+_STOP_OTHERS: Final = "stop other programs on this host, or give the stack its own processors (topology.cpus)"
 
 
 def _likely(limit: Limit, summary: str, evidence: tuple[Evidence, ...], advice: str) -> Match:
@@ -39,8 +36,7 @@ def _likely(limit: Limit, summary: str, evidence: tuple[Evidence, ...], advice: 
 def _quota(stage: Stage, cores: int | None) -> Judgement:
     """Match if a container used up its CPU quota and had to wait, however idle the host was."""
     del cores
-    costs = stage.throttling_by_subject
-    shares = {name: cost.throttled / cost.periods for name, cost in costs.items() if cost.periods}
+    shares = throttled_shares(stage)
     if not shares:
         watched = stage.cpu_cores.get(Role.APP) is not None
         return RuledOut(Limit.APP_QUOTA, "no CPU limit was set") if watched else None
@@ -48,14 +44,10 @@ def _quota(stage: Stage, cores: int | None) -> Judgement:
     summary = f"CPU limit throttled the app in {percent(worst)} of the periods"
     if worst <= THROTTLED:
         return RuledOut(Limit.APP_QUOTA, f"the {summary}")
-    bound = (THROTTLED * 100, "kubernetes-mixin, CPUThrottlingHigh")
     return _likely(
         Limit.APP_QUOTA,
         f"its {summary} in which it wanted to run",
-        tuple(
-            Evidence(f"{name}, throttled CPU periods", share * 100, "%", *bound)
-            for name, share in sorted(shares.items())
-        ),
+        throttled_evidence(shares),
         "raise topology.app.cpus, or add a replica",
     )
 
@@ -68,11 +60,11 @@ def _app(stage: Stage, cores: int | None) -> Judgement:
     if not busiest.is_full:
         why = f"the app's busiest thread used {busiest.used:.2f} of a core"
         return _all_allowed_cpus(stage, cores) or RuledOut(Limit.APP_CPU, why)
-    used = _avg(stage, Role.APP)
+    used = used_by(stage, Role.APP)
     of_all = () if used is None else (Evidence("app CPU", used, "cores"),)
     return _likely(
         Limit.APP_CPU,
-        f"a thread of {busiest.describe(_host_use(stage, cores))}",
+        f"a thread of {busiest.describe(host_use(stage, cores))}",
         (*busiest.evidence("thread"), *of_all, *gc_evidence(stage)),
         _CHEAPER_APP,
     )
@@ -80,37 +72,30 @@ def _app(stage: Stage, cores: int | None) -> Judgement:
 
 def _all_allowed_cpus(stage: Stage, cores: int | None) -> Match | None:
     """Match if an app is bound to some of the processors and saturates them with any number of threads."""
-    used = _avg(stage, Role.APP)
-    allowed = counters(stage, "threads.allowed_cpus")
-    count = max((counter.after for counter in allowed if role_of(stage, counter) == Role.APP), default=0)
-    if used is None or not cores or not 0 < count < cores or used < ONE_CORE * count:
+    full = full_cpu_set(stage, cores, Role.APP)
+    if full is None:
         return None
     return _likely(
         Limit.APP_CPU,
-        f"the app used {used:.2f} of the {count:.0f} cores that it may run on{_host_use(stage, cores)}",
-        (Evidence("app CPU", used, "cores", ONE_CORE * count, OWN_BOUND),),
+        full.describe("the app", host_use(stage, cores)),
+        full.evidence("app CPU"),
         "let it run on more processors (topology.cpus), or reduce the CPU cost of a request",
     )
 
 
 def _app_by_role(stage: Stage, cores: int | None) -> Judgement:
     """Match, if threads were not observed, when a single app uses about one core."""
-    used = _avg(stage, Role.APP)
+    used = used_by(stage, Role.APP)
     if used is None or stage.replicas != 1:
         return None
     if not ONE_CORE <= used <= 1.1:
         return RuledOut(Limit.APP_CPU, f"the app used {used:.2f} cores")
     return _likely(
         Limit.APP_CPU,
-        f"the app used {used:.2f} cores{_host_use(stage, cores)}: a thread cannot use more than one core",
+        f"the app used {used:.2f} cores{host_use(stage, cores)}: a thread cannot use more than one core",
         (Evidence("app CPU", used, "cores", ONE_CORE, "one thread, one core"),),
         _CHEAPER_APP,
     )
-
-
-def _host_use(stage: Stage, cores: int | None) -> str:
-    used = _avg(stage, Role.SYSTEM)
-    return f" while the host used {used:.2f} of {cores} cores" if used is not None and cores else ""
 
 
 def _proxy(stage: Stage, cores: int | None) -> Judgement:
@@ -122,7 +107,7 @@ def _proxy(stage: Stage, cores: int | None) -> Judgement:
         return RuledOut(Limit.PROXY_CPU, f"Nginx's busiest worker used {busiest.used:.2f} of a core")
     return _likely(
         Limit.PROXY_CPU,
-        f"a worker of {busiest.describe(_host_use(stage, cores))}",
+        f"a worker of {busiest.describe(host_use(stage, cores))}",
         tuple(busiest.evidence("worker")),
         "give Nginx more workers, keep its connections to the app (proxy.keepalive), or remove the proxy",
     )
@@ -130,11 +115,11 @@ def _proxy(stage: Stage, cores: int | None) -> Judgement:
 
 def _forwarder(stage: Stage, cores: int | None) -> Judgement:
     """Match if, on an almost full host, docker-proxy uses more CPU than all services that it forwards to."""
-    used = _avg(stage, Role.FORWARDER)
+    used = used_by(stage, Role.FORWARDER)
     if used is None:
         return None
-    served = (_avg(stage, Role.APP) or 0.0) + (_avg(stage, Role.PROXY) or 0.0)
-    if not _host_is_full(stage, cores, NEARLY_FULL) or used <= served:
+    served = (used_by(stage, Role.APP) or 0.0) + (used_by(stage, Role.PROXY) or 0.0)
+    if not host_is_full(stage, cores, NEARLY_FULL) or used <= served:
         why = f"docker-proxy used {used:.2f} cores, the services behind it {served:.2f}"
         return RuledOut(Limit.FORWARDER, why)
     return _likely(
@@ -148,37 +133,31 @@ def _forwarder(stage: Stage, cores: int | None) -> Judgement:
 
 def _host(stage: Stage, cores: int | None) -> Judgement:
     """Match if no CPU is left, or if other programs keep a thread of the system under test waiting."""
-    used = _avg(stage, Role.SYSTEM)
+    used = used_by(stage, Role.SYSTEM)
     if not cores or used is None:
         return None
     summary = f"the host used {used:.2f} of its {cores} cores"
-    if not _host_is_full(stage, cores):
+    if not host_is_full(stage, cores):
         waiting = _waiting_thread(stage, cores) or RuledOut(Limit.HOST_CPU, summary)
         return waiting if is_local(stage) else None
-    role = largest_consumer(stage)
-    name, role_cores = _NAMES.get(role, role), _avg(stage, Role(role)) or 0.0
-    match = _likely(
+    largest = largest_consumer(stage)
+    wanted = None if largest.is_part(stage) else wanted_in_turn(stage)
+    if wanted is not None and wanted <= IDLE_THREAD:
+        why = (
+            f"{summary}, most of it by {largest.name}, but the system's busiest threads together ran or were "
+            f"ready to run for only {percent(wanted)} of the time"
+        )
+        return RuledOut(Limit.HOST_CPU, why)
+    return _likely(
         Limit.HOST_CPU,
-        f"{summary}, so no CPU was left; the largest consumer was {name} with {role_cores:.2f} cores",
+        f"{summary}, so no CPU was left; the largest consumer was {largest.name} with {largest.cores:.2f} "
+        "cores",
         (
             Evidence("host CPU", used, "cores", HOST_FULL * cores, "netdata: 95 % is critical"),
-            Evidence(f"CPU of {name}", role_cores, "cores"),
+            Evidence(f"CPU of {largest.name}", largest.cores, "cores"),
         ),
-        _host_advice(role),
+        _host_advice(stage, largest),
     )
-    wanted = most_wanted(stage)
-    if role != Role.OTHER or wanted is None or wanted > IDLE_THREAD:
-        return match
-    return Match(_beside_idle_threads(match.finding, wanted))
-
-
-def _beside_idle_threads(finding: Finding, wanted: float) -> Finding:
-    """Return the finding as a hint: other programs filled the host, but the service often wanted no CPU."""
-    summary = (
-        f"{finding.summary}; this need not be the limit, because no thread of the service ran or was "
-        f"ready to run for more than {percent(wanted)} of the time"
-    )
-    return replace(finding, confidence=Confidence.HINT, summary=summary)
 
 
 def _waiting_thread(stage: Stage, cores: int) -> Match | None:
@@ -187,8 +166,9 @@ def _waiting_thread(stage: Stage, cores: int) -> Match | None:
     A quota makes threads wait as well, and an app that saturates the processors it may use limits itself.
     """
     throttled = any(share.throttled for share in stage.throttling_by_subject.values())
-    candidates = [*threads(stage, Role.APP), *threads(stage, Role.PROXY)]
-    if throttled or not candidates or _all_allowed_cpus(stage, cores):
+    parts = roles(stage)
+    candidates = [thread for role in parts for thread in threads(stage, role)]
+    if throttled or not candidates or any(full_cpu_set(stage, cores, role) for role in parts):
         return None
     thread = max(candidates, key=lambda candidate: candidate.wanted)
     if thread.wanted < ONE_CORE or thread.is_full:
@@ -196,39 +176,20 @@ def _waiting_thread(stage: Stage, cores: int) -> Match | None:
     return _likely(
         Limit.HOST_CPU,
         f"a thread of {thread.name} was ready to run {percent(thread.wanted)} of the time, but no thread "
-        f"had a processor for more than {percent(thread.used)} of it{_host_use(stage, cores)}: other "
+        f"had a processor for more than {percent(thread.used)} of it{host_use(stage, cores)}: other "
         "programs used the processors that it may run on",
         (thread.wanted_evidence(), Evidence(f"busiest thread of {thread.name}", thread.used, "cores")),
-        _host_advice(Role.OTHER),
+        _STOP_OTHERS,
     )
 
 
-def _host_advice(largest: str) -> str:
-    """Return what to do about a full host, by the role that used most CPU."""
-    if largest == Role.GENERATOR:
+def _host_advice(stage: Stage, largest: Consumer) -> str:
+    """Return what to do about a full host, by who used most CPU."""
+    if largest.role == Role.GENERATOR:
         return "run the generator on another machine"
-    if largest == Role.OTHER:
-        return "stop other programs on this host, or give the stack its own processors (topology.cpus)"
+    if not largest.is_part(stage):
+        return _STOP_OTHERS
     return "reduce the CPU cost of a request (see CPU usage by component), or give the host more cores"
-
-
-_NAMES: Final = {
-    Role.APP.value: "the app",
-    Role.PROXY.value: "Nginx",
-    Role.FORWARDER.value: "docker-proxy",
-    Role.OTHER.value: "other programs",
-}
-
-
-def _host_is_full(stage: Stage, cores: int | None, bound: float = HOST_FULL) -> bool:
-    """Return whether no CPU was left; what the hypervisor took was needed and not available either."""
-    used = _avg(stage, Role.SYSTEM)
-    return bool(cores) and used is not None and used + stolen_cores(stage) >= bound * (cores or 0)
-
-
-def _avg(stage: Stage, role: Role) -> float | None:
-    usage = stage.cpu_cores.get(role)
-    return usage.avg if usage else None
 
 
 QUOTA: Final = Rule(Limit.APP_QUOTA, _quota)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
+from runner.analyze.rules.types import CPU_LIMITS, OF_SERVICES, OWN_BOUND, Judgement, Match, Rule
 from runner.analyze.silence import Silence, silence
 from runner.core.codes import Confidence, Limit, Role
 from runner.core.limits import ACHIEVED, TOLERATED_ERRORS
@@ -136,5 +136,5 @@ ERRORS: Final = Rule(
     Limit.ERROR,
     _judge,
     follows=frozenset({Limit.CONNECTION, Limit.MEMORY}),
-    doubted_by=CPU_LIMITS,  # an app without CPU may refuse requests
+    doubted_by=CPU_LIMITS | OF_SERVICES,  # an app that has no CPU or waits for a service may refuse requests
 )

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.analyze.kernel_counters import counters
-from runner.core.codes import Role
-from runner.core.results import CounterReading, Evidence, Stage
+from runner.analyze.rules.parts import role_of, roles
+from runner.core.codes import RoleName
+from runner.core.results import Evidence, Stage
 
 ONE_CORE: Final = 0.85
 """Share of one core from which a thread was busy all the time; our own bound."""
 OWN_SHARE: Final = 0.8
 """Share of the time that a thread wanted a processor and had one, from which more processors would hardly
 help: being one thread is the limit. Our own bound."""
+IDLE_THREAD: Final = 0.8
+"""Share of the time that threads wanted a processor up to which they were idle often enough to do more."""
 _A_CORE: Final = "a thread cannot use more than one core"
 
 
@@ -54,12 +57,12 @@ class Thread:
         return Evidence(name, self.wanted * 100, "%", ONE_CORE * 100, _A_CORE)
 
 
-def busiest_thread(stage: Stage, role: Role) -> Thread | None:
+def busiest_thread(stage: Stage, role: RoleName) -> Thread | None:
     """Return the busiest thread of a role: a full one, else the one that used most CPU."""
     return max(threads(stage, role), key=lambda thread: (thread.is_full, thread.used), default=None)
 
 
-def threads(stage: Stage, role: Role) -> list[Thread]:
+def threads(stage: Stage, role: RoleName) -> list[Thread]:
     """Return the busiest thread of each subject of a role.
 
     Some kernels count waiting for a CPU quota as waiting for a processor; that is left out.
@@ -73,24 +76,15 @@ def threads(stage: Stage, role: Role) -> list[Thread]:
     ]
 
 
-def most_wanted(stage: Stage) -> float | None:
-    """Return the largest share of the time that a thread of the service ran or waited for a processor.
+def wanted_in_turn(stage: Stage) -> float | None:
+    """Return the share of the time in which a request's threads can have wanted a processor.
 
+    A request is processed by one thread of each part after another. The sum, over the parts, of the share in
+    which the thread that wanted a processor most ran or was ready to run is therefore an upper bound for it.
     None if the kernel did not tell how long threads waited.
     """
     if not any(counters(stage, "threads.runnable_share")):
         return None
-    service = [*threads(stage, Role.APP), *threads(stage, Role.PROXY)]
-    return max((thread.wanted for thread in service), default=None)
-
-
-def largest_consumer(stage: Stage) -> str:
-    """Return the role that used most CPU of the host; other programs if none is known."""
-    known = {role: usage.avg for role, usage in stage.cpu_cores.items() if usage and role != Role.SYSTEM}
-    return max(known, key=lambda role: known[role], default=Role.OTHER.value)
-
-
-def role_of(stage: Stage, counter: CounterReading) -> str | None:
-    """Return the role of the subject that a counter belongs to."""
-    subject = stage.cpu_cores_by_subject.get(counter.scope)
-    return subject.role if subject else None
+    most = (max((it.wanted for it in threads(stage, role)), default=None) for role in roles(stage))
+    known = [wanted for wanted in most if wanted is not None]
+    return sum(known) if known else None

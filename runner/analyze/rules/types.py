@@ -13,6 +13,8 @@ CPU_LIMITS: Final = frozenset(
     {Limit.APP_QUOTA, Limit.APP_CPU, Limit.PROXY_CPU, Limit.FORWARDER, Limit.HOST_CPU}
 )
 """Limits at which something needs CPU and gets none."""
+OF_SERVICES: Final = frozenset({Limit.SERVICE, Limit.POOL, Limit.IO})
+"""Limits at which the app waits for something else, so that requests and connections queue in front of it."""
 OWN_BOUND: Final = "Loadproof's own bound"
 """Source of a threshold that no authority defines."""
 

@@ -1,0 +1,89 @@
+"""The app's connections to services, as their samples show them: how many, and how many waited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from runner.core.codes import Role, is_service
+from runner.core.results import Evidence, PeerUsage, Stage
+
+WAITING: Final = 0.8
+"""Share of connections on which a request was under way from which they waited nearly all the time; our own
+bound."""
+_STEADY: Final = 1
+_LEAST_SAMPLES: Final = 3
+_TITLE: Final = "requests under way to {}"
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """All connections of the app's replicas to one service.
+
+    Attributes:
+        service: Name of the service; of a program outside the experiment its name, or else its address.
+        established: Average number.
+        waiting: Average number of those on which a request was under way.
+        is_constant: Their number did not change by more than one per replica.
+    """
+
+    service: str
+    established: float
+    waiting: float
+    is_constant: bool
+
+    @property
+    def share(self) -> float:
+        """Share of them on which a request was under way."""
+        return self.waiting / self.established if self.established else 0.0
+
+    @property
+    def all_waited(self) -> bool:
+        """Whether requests were under way on them nearly all the time."""
+        return self.share >= WAITING
+
+
+def connections(stage: Stage) -> list[Connections]:
+    """Return the app's connections to every service, the one that most requests waited for first."""
+    peers: dict[str, list[PeerUsage]] = {}
+    for peer in stage.peers:
+        if _is_of_app(stage, peer) and peer.established[2] and peer.samples >= _LEAST_SAMPLES:
+            peers.setdefault(_service_of(peer), []).append(peer)
+    return sorted((_together(*it) for it in peers.items()), key=lambda it: -it.waiting)
+
+
+def _is_of_app(stage: Stage, peer: PeerUsage) -> bool:
+    """Return whether a connection is one from the app to a service."""
+    subject = stage.cpu_cores_by_subject.get(peer.subject)
+    return subject is not None and subject.role == Role.APP and (not peer.role or is_service(peer.role))
+
+
+def _service_of(peer: PeerUsage) -> str:
+    return peer.role or peer.program or (f"{peer.address}:{peer.port}" if peer.port else peer.address)
+
+
+def _together(service: str, peers: Iterable[PeerUsage]) -> Connections:
+    known = list(peers)
+    return Connections(
+        service,
+        sum(peer.established[1] for peer in known),
+        sum(peer.waiting for peer in known),
+        all(peer.established[2] - peer.established[0] <= _STEADY for peer in known),
+    )
+
+
+def waits_for(stage: Stage, service: str) -> float | None:
+    """Return how many requests were under way to a service on average; None if that is not known."""
+    return next((it.waiting for it in connections(stage) if it.service == service), None)
+
+
+def waiting_evidence(stage: Stage, service: str) -> tuple[Evidence, ...]:
+    """Return how many requests were under way to a service, and on how many connections."""
+    known = next((it for it in connections(stage) if it.service == service), None)
+    if known is None:
+        return ()
+    return (
+        Evidence(f"connections from the app to {service}", known.established, "connections"),
+        Evidence(_TITLE.format(service), known.waiting, "requests"),
+    )
