@@ -24,7 +24,7 @@ from runner.analyze.statistics import rounded
 from runner.analyze.thresholds import evaluate, is_measured
 from runner.core.codes import Role, RoleName, StageStatus
 from runner.core.facts import LoadFacts, LoadSecond, ObservedFacts, ResponseSample, RunFacts, TrialFacts
-from runner.core.results import Moment, Part, Stage, StageEvent, SubjectUsage, Usage
+from runner.core.results import Moment, Part, ProgramUsage, Stage, StageEvent, SubjectUsage, Usage
 from runner.core.units import Seconds
 from runner.experiment.trials import Trial
 
@@ -103,6 +103,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         counters=kernel_counters.readings(observed),
         unreadable=kernel_counters.unreadable(observed),
         timeseries=_timeseries(load, observed, offer.window_s),
+        programs=tuple(ProgramUsage(**asdict(program)) for program in observed.programs),
         calibration=stage_calibration(facts.calibration if facts else None),
         clock=load.clock if load else None,
         workers=load.workers if load else None,

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from runner.cli.terminal import screen, visible
 from runner.core.results import Results
-from runner.report import conclusion, number_format, prose
+from runner.report import conclusion, number_format, programs, prose
 from runner.report.capacity import shown
 from runner.report.limit_text import unproven
 from runner.report.markdown_text import unmarked
@@ -36,6 +36,8 @@ def show_summary(results: Results, console: Console | None = None) -> None:
     for line, style in _thresholds(results):
         console.print(visible(line, style), soft_wrap=True)
     for line in _unproven(results):
+        console.print(visible(line), soft_wrap=True)
+    for line in programs.terminal_lines(results.configurations):
         console.print(visible(line), soft_wrap=True)
     ending = conclusion.conclusion([shown(configuration) for configuration in results.configurations])
     console.print(visible(unmarked(ending)), soft_wrap=not console.is_terminal)

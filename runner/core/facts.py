@@ -144,6 +144,10 @@ class Unreadable(Struct, frozen=True, omit_defaults=True):
     reason: str
 
 
+KERNEL_THREADS: Final = "kernel"
+"""Name of the program that stands for all threads of the kernel; no other program has it."""
+
+
 class Program(Struct, frozen=True, omit_defaults=True):
     """A program on this host that is no part of the system under test, the generator or the runner.
 

@@ -44,6 +44,7 @@ from runner.load.worker_process import WorkerPool
 from runner.observe.counters.gather import Counters
 from runner.observe.processes import start_ticks
 from runner.observe.sampler import watch
+from runner.observe.surroundings import Surroundings
 from runner.stack.protocols import Guard, Stack
 
 _LAST_SECOND_S: Final = 1.5
@@ -63,6 +64,7 @@ class _Record:
     samples: list[Sample] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     counters: Counters | None = None
+    surroundings: Surroundings | None = None
     load: LoadFacts | None = None
     app_output: tuple[str, ...] = ()
     observed: ObservedFacts | None = None
@@ -167,14 +169,16 @@ async def _offer_and_watch(
             record.window = started.window
             record.subjects = (*stack.subjects, *_own_subjects(started.pids))
             record.counters = _counters(stack, record.subjects, started.window)
+            record.surroundings = Surroundings(record.subjects, started.window)
             nursery.start_soon(record.counters.watch)
+            nursery.start_soon(record.surroundings.watch)
             observed = await watch(
                 record.subjects,
                 started.window,
                 interval=trial.configuration.metrics.interval,
                 on_sample=on_sample,
             )
-        record.observed = _with_counters(observed, record.counters)
+        record.observed = record.surroundings.add_to(_with_counters(observed, record.counters))
     for pid in started.pids:
         guard.forget(pid)
 
@@ -284,11 +288,12 @@ def _interrupted(trial: Trial, record: _Record) -> LoadFacts | None:
 
 
 def _observed_so_far(record: _Record) -> ObservedFacts | None:
-    if record.window is None or record.counters is None:
+    if record.window is None or record.counters is None or record.surroundings is None:
         return None
-    return ObservedFacts(
+    observed = ObservedFacts(
         record.subjects,
         tuple(record.samples),
         counters=record.counters.readable,
         unreadable=record.counters.unreadable,
     )
+    return record.surroundings.add_to(observed)

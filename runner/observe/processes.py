@@ -19,7 +19,8 @@ _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _ENDED: Final = (b"Z", b"X")
 _STATE = 2
-_PARENT, _REAPED_USER, _REAPED_SYSTEM, _START = 3, 15, 16, 21
+_PARENT, _FLAGS, _REAPED_USER, _REAPED_SYSTEM, _START = 3, 8, 15, 16, 21
+_KERNEL_THREAD: Final = 0x00200000  # PF_KTHREAD (include/linux/sched.h)
 _SIGCHLD_BIT: Final = 1 << 16
 
 
@@ -116,6 +117,12 @@ def parent_of(pid: int) -> int | None:
     """Return the pid of a process's parent, None if there is no such process."""
     fields = _stat(pid)
     return int(fields[_PARENT]) if fields else None
+
+
+def is_kernel_thread(pid: int) -> bool:
+    """Return whether a process is a thread of the kernel; False if there is no such process."""
+    fields = _stat(pid)
+    return fields is not None and bool(int(fields[_FLAGS]) & _KERNEL_THREAD)
 
 
 def ignores_children(pid: int) -> bool:

@@ -65,7 +65,7 @@ class Threads:
 
     def _now(self) -> _Usage:
         instant_s = time.monotonic()
-        threads = [thread for pid in living(self.subject) for thread in _threads(pid)]
+        threads = [thread for pid in living(self.subject) for thread in threads_of(pid)]
         return _Usage(
             instant_s,
             {thread: cpu_s for thread, cpu_s, _ in threads},
@@ -82,11 +82,16 @@ def _allowed(subject: Subject) -> int:
     return len(cpus)
 
 
-def _threads(pid: int) -> Iterator[tuple[int, Seconds, Seconds]]:
-    """Yield thread id, CPU seconds, and seconds waited for a processor (schedstat, in nanoseconds)."""
+def threads_of(pid: int, at_most: int | None = None) -> Iterator[tuple[int, Seconds, Seconds]]:
+    """Yield thread id, CPU seconds, and seconds waited for a processor (schedstat, in nanoseconds).
+
+    Nothing is yielded for a process that has ended, or that has more than `at_most` threads.
+    """
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
     except OSError:
+        return
+    if at_most is not None and len(tasks) > at_most:
         return
     for task in tasks:
         try:

@@ -1,0 +1,76 @@
+"""Which processes are part of the experiment: the system under test, the generator, the runner and theirs.
+
+A process is looked at once, when it has used CPU, so a host with many idle processes costs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from runner.core.facts import Subject
+from runner.observe.cgroups import ControlGroup, group_pids
+from runner.observe.processes import parent_of, session_of
+from runner.observe.readers import GroupReader, reader_for
+from runner.observe.trees import supervisor_of
+
+_MAX_ANCESTORS: Final = 64
+
+
+@dataclass(slots=True)
+class Experiment:
+    """The processes of an experiment, known by descent, by session, or by control group.
+
+    Attributes:
+        alone: Processes that are subjects without what they started, such as the Docker daemon.
+        roots: Processes that are part of it with all that descends from them.
+        sessions: Sessions whose processes are all part of it.
+        groups: Control groups likewise.
+    """
+
+    alone: frozenset[int]
+    roots: frozenset[int]
+    sessions: frozenset[int]
+    groups: tuple[ControlGroup, ...]
+    _members: set[int] | None = field(default=None, init=False)
+
+    def look_again(self) -> None:
+        """Forget the members of control groups, which are listed again when they are needed."""
+        self._members = None
+
+    def includes(self, pid: int) -> bool:
+        """Return whether a process is part of the experiment."""
+        if pid in self.alone or not self.roots.isdisjoint(ancestors(pid)):
+            return True
+        return session_of(pid) in self.sessions or pid in self._in_groups()
+
+    def _in_groups(self) -> set[int]:
+        if self._members is None:
+            self._members = {pid for group in self.groups for pid in group_pids(group)}
+        return self._members
+
+
+def experiment_of(subjects: Sequence[Subject]) -> Experiment:
+    """Return the processes of an experiment, from what is observed in it."""
+    known = [(subject, subject.pid) for subject in subjects if subject.pid is not None]
+    whole = [pid for subject, pid in known if subject.kind != "process"]
+    supervisors = [supervisor for pid in whole if (supervisor := supervisor_of(pid)) is not None]
+    readers = [reader_for(subject) for subject, _ in known if subject.kind != "process"]
+    return Experiment(
+        alone=frozenset(pid for _, pid in known),
+        roots=frozenset({*whole, *supervisors, os.getpid()}),
+        sessions=frozenset(pid for pid in whole if session_of(pid) == pid),
+        groups=tuple(reader.group for reader in readers if isinstance(reader, GroupReader)),
+    )
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    """Yield a process, its parent, the parent of that, and so on."""
+    current: int | None = pid
+    for _ in range(_MAX_ANCESTORS):
+        if not current:
+            return
+        yield current
+        current = parent_of(current)
