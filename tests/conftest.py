@@ -41,6 +41,10 @@ _NEEDS = {
         lambda: bool(shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")),
         "nginx is not installed",
     ),
+    "mysql": (
+        lambda: bool(shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin")),
+        "MariaDB is not installed",
+    ),
     "postgresql": (_postgresql_is_here, "PostgreSQL is not installed"),
     "redis": (lambda: bool(shutil.which("redis-server")), "Redis is not installed"),
 }

@@ -14,6 +14,7 @@ from runner.report.tables import every_stage
 _SHOWN: Final = (
     "tcp.", "conntrack.", "ports.", "softnet.", "nginx.", "app.", "fds.", "memory.oom_kills",
     "memory.limit_hits", "threads.hottest_cores", "threads.runnable_share",
+    "pg.", "mysql.", "redis.", "disk.", "io.",
     "cpu.steal_s", "cpu.softirq_s", "run_queue", "psi.",
 )  # fmt: skip
 _LEAST_SECONDS: Final = 0.1

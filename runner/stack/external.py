@@ -44,6 +44,7 @@ class ExternalStack:
     metrics_urls: Mapping[str, str] = field(default_factory=dict)
     status_urls: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    inspect_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     _broken: Event | None = field(default=None, init=False)
 
     @property

@@ -52,6 +52,7 @@ class ProcessStack:
     status_urls: Mapping[str, str]
     secrets: Mapping[str, str] = field(repr=False)
     programs: Programs
+    inspect_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     _broken: Event | None = field(default=None, init=False)
 
     @property

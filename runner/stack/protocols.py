@@ -113,6 +113,10 @@ class Stack(Protocol):
         """Subject name to the URL of nginx's own counters (stub_status); empty without nginx."""
 
     @property
+    def inspect_urls(self) -> Mapping[str, str]:
+        """Service to the URL, with credentials, with which its own statistics are read from this host."""
+
+    @property
     def secrets(self) -> Mapping[str, str]:
         """Name to value of what no stored text may contain."""
 

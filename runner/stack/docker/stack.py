@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -76,6 +76,7 @@ class DockerStack:
     description: SystemDescription
     metrics_urls: Mapping[str, str]
     status_urls: Mapping[str, str]
+    inspect_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     _broken: Event | None = None
 
     @property

@@ -1,0 +1,1 @@
+"""Statistics that databases and caches keep themselves, where the specification gives credentials."""
