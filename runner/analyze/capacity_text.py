@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.core.codes import Limit, SearchEnding, StageStatus, Unbounded, Validity
-from runner.core.metrics import METRICS, Dimension
+from runner.core.metrics import Dimension, find_metric
 from runner.core.results import Stage, ThresholdResult
 from runner.core.units import percent
 from runner.experiment.capacity_search import Search
@@ -24,7 +24,8 @@ def failed_condition(condition: Threshold, result: ThresholdResult) -> str:
         return f"{metric} is over 60 s (required: {required})"
     if value is None:
         return f"{metric} is unknown because there was no successful response"
-    match METRICS[condition.metric].dimension:
+    known = find_metric(condition.metric)
+    match known and known.dimension:
         case Dimension.TIME:
             text = f"{milliseconds(value)} ms"
         case Dimension.SHARE:

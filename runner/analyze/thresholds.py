@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from runner.analyze.silence import silence
 from runner.core.codes import Unbounded
-from runner.core.metrics import METRICS, Metric
+from runner.core.metrics import Metric, find_metric
 from runner.core.results import Slice, Stage, ThresholdResult
 from runner.experiment.thresholds import Threshold
 
@@ -36,9 +36,9 @@ def is_measured(result: ThresholdResult) -> bool:
 
 
 def _evaluate(threshold: Threshold, stage: Stage) -> ThresholdResult:
-    metric, request = METRICS[threshold.metric], threshold.request or UNSET
+    metric, request = find_metric(threshold.metric), threshold.request or UNSET
     measured = stage.parts.get(threshold.request) if threshold.request else stage
-    if measured is None:
+    if measured is None or metric is None:
         return ThresholdResult(threshold.expr, ok=False, value=None, request=request)
     silent = silence(stage) if threshold.metric == _ERRORS else None
     if silent and not _holds(threshold, silent.share):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.core.codes import Role, Unbounded
+from runner.core.codes import Role, RoleName, Unbounded, is_service
 
 if TYPE_CHECKING:
     from runner.core.results import Measured  # at run time, to check a specification is faster
@@ -149,7 +150,7 @@ STATISTICS: Final[Mapping[str, str]] = {
 }
 """Name of a statistic to its heading."""
 
-_ROLE_TITLES: Final = {Role.APP: "App", Role.PROXY: "Proxy", Role.SYSTEM: "Host"}
+_ROLE_TITLES: Final[Mapping[RoleName, str]] = {Role.APP: "App", Role.PROXY: "Proxy", Role.SYSTEM: "Host"}
 
 
 def _latency(kind: LatencyKind, statistic: str) -> Metric:
@@ -168,7 +169,7 @@ def _latency(kind: LatencyKind, statistic: str) -> Metric:
     )
 
 
-def _usage(of: str, role: Role, which: str) -> Metric:
+def _usage(of: str, role: RoleName, which: str) -> Metric:
     field, dimension, what, definition = {
         "cpu": (
             "cpu_cores",
@@ -183,7 +184,8 @@ def _usage(of: str, role: Role, which: str) -> Metric:
         usage = getattr(measured, field, {}).get(role)
         return getattr(usage, which) if usage else None
 
-    title = f"{'Avg' if which == 'avg' else 'Peak'} {_ROLE_TITLES.get(role, role.capitalize())} {what}"
+    name = role if is_service(role) else _ROLE_TITLES.get(role, role.capitalize())
+    title = f"{'Avg' if which == 'avg' else 'Peak'} {name} {what}"
     return Metric(
         f"{of}.{role}.{which}",
         f"{field}.{role}.{which}",
@@ -256,7 +258,10 @@ _USAGES: Final = (
 _LATENCIES: Final = (_latency(kind, statistic) for kind in LATENCIES for statistic in STATISTICS)
 
 METRICS: Final[Mapping[str, Metric]] = {metric.path: metric for metric in (*_LATENCIES, *_REQUESTS, *_USAGES)}
-"""Path to metric."""
+"""Path to metric; `find_metric` also knows those of services."""
+
+SERVICE_USAGE: Final = r"(cpu|memory)\.([a-z][a-z0-9-]{0,30})\.(avg|peak)"
+"""The path of a metric of a service."""
 
 KEY_METRICS: Final[Mapping[str, Metric]] = {
     "actual_rps": METRICS["actual_rps"],
@@ -274,11 +279,31 @@ CROSS_CHECKED: Final = tuple(
 )
 """Metrics that two engines are compared in; connection times may differ."""
 
-_PATH: Final = r"\s*([a-z0-9_]+)(?:\{[^{}]*\})?((?:\.[a-z0-9_]+)*)"
+_PATH: Final = r"\s*([a-z0-9_]+)(?:\{[^{}]*\})?((?:\.[a-z0-9_-]+)*)"
 """A metric's path, which may have a selector after its first word: ``duration{request=order}.p95``."""
 
 
 def metric_of(expr: str) -> Metric | None:
     """Return the metric of a threshold such as ``duration.p95 < 50ms``; None for an unknown one."""
     path = re.match(_PATH, expr)
-    return METRICS.get(path[1] + path[2]) if path else None
+    return find_metric(path[1] + path[2]) if path else None
+
+
+@cache
+def find_metric(path: str) -> Metric | None:
+    """Return the metric with a path, which may be one of a service: ``cpu.db.avg``; None for no metric."""
+    if path in METRICS:
+        return METRICS[path]
+    matched = re.fullmatch(SERVICE_USAGE, path)
+    return _usage(*matched.groups()) if matched else None
+
+
+def service_of(path: str) -> RoleName | None:
+    """Return the service that a metric is about, if it is one that `METRICS` does not contain."""
+    matched = re.fullmatch(SERVICE_USAGE, path)
+    return matched[2] if matched and path not in METRICS else None
+
+
+def usages_of(service: RoleName) -> tuple[Metric, ...]:
+    """Return the metrics of a service, in the order of those of other roles."""
+    return tuple(_usage(of, service, which) for which in ("avg", "peak") for of in ("cpu", "memory"))

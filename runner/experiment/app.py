@@ -1,6 +1,8 @@
 """The application under test and its proxy: models and checks that several topologies share."""
 
 import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
@@ -15,6 +17,31 @@ PORT_FIELD: Final = "{port}"
 
 Port: TypeAlias = Annotated[Whole, Field(ge=1, le=65535)]
 Replicas: TypeAlias = Annotated[Whole, Field(ge=1, le=64)]
+Environment: TypeAlias = Annotated[
+    dict[EnvName, AsWritten],
+    Field(
+        default_factory=dict,
+        description="Environment variables; numbers and booleans keep their spelling in the file. {port} "
+        "stands for the port to listen on, ${NAME.host} and ${NAME.port} for the address of a service.",
+    ),
+]
+InheritedVariables: TypeAlias = Annotated[
+    tuple[EnvName, ...],
+    Field(
+        default=(),
+        max_length=64,
+        description="Environment variables inherited from the runner; their values are not stored.",
+        examples=[["API_TOKEN"]],
+    ),
+]
+CpuLimit: TypeAlias = Annotated[
+    Annotated[Number, Field(gt=0, le=1024)] | None,
+    Field(default=None, description="CPU limit of each replica in cores; kind docker only."),
+]
+MemoryLimit: TypeAlias = Annotated[
+    Annotated[Bytes, Size(min_bytes=6 * MIB, max_bytes=1024 * GIB)] | None,
+    Field(default=None, description="Memory limit of each replica; kind docker only.", examples=["256MiB"]),
+]
 
 
 class App(SpecModel):
@@ -43,22 +70,18 @@ class App(SpecModel):
     metrics: FixedUrlPath | None = Field(
         None, description="Path of metrics in Prometheus text format, scraped from each replica."
     )
-    env: dict[EnvName, AsWritten] = Field(
-        default_factory=dict,
-        description="Environment variables; numbers and booleans keep their spelling in the file.",
+    cwd: Text | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="Working directory: relative to the specification for kind process, absolute inside the "
+        "container for kind docker.",
+        examples=["../shop"],
     )
-    env_from: tuple[EnvName, ...] = Field(
-        (),
-        max_length=64,
-        description="Environment variables inherited from the runner; their values are not stored.",
-        examples=[["API_TOKEN"]],
-    )
-    cpus: Annotated[Number, Field(gt=0, le=1024)] | None = Field(
-        None, description="CPU limit of each replica in cores; kind docker only."
-    )
-    memory: Annotated[Bytes, Size(min_bytes=6 * MIB, max_bytes=1024 * GIB)] | None = Field(
-        None, description="Memory limit of each replica; kind docker only.", examples=["256MiB"]
-    )
+    env: Environment
+    env_from: InheritedVariables
+    cpus: CpuLimit
+    memory: MemoryLimit
     hardened: Annotated[bool, Field(strict=True)] = Field(
         False,
         description="Run the container without capabilities, without new privileges, and with a limit of "
@@ -70,20 +93,12 @@ class App(SpecModel):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        hint = "keep it in either env or env_from"
-        refuse(
-            *(
-                conflict_if(name in self.env, ("env_from", at), f"{name} is already in env", hint)
-                for at, name in enumerate(self.env_from)
-            )
-        )
+        refuse(*env_conflicts(self.env, self.env_from))
         return self
 
     def describe_variables(self) -> tuple[str, ...]:
         """Return a line for each environment variable of the app, without values from the runner's own."""
-        given = (f"  with {name}={shlex.quote(value)}" for name, value in self.env.items())
-        inherited = (f"  with {name} from your environment, not shown here" for name in self.env_from)
-        return (*given, *inherited)
+        return variable_lines(self.env, self.env_from)
 
 
 class Proxy(SpecModel):
@@ -104,6 +119,21 @@ _ADD_PROXY: Final = "add 'proxy: {kind: nginx}'"
 NO_PROXY: Final = Conflict(("replicas",), "more than one replica requires a proxy", _ADD_PROXY)
 
 
+def env_conflicts(env: Mapping[str, str], env_from: Sequence[str]) -> Iterator[Conflict]:
+    """Yield a conflict for each variable that is both given and inherited."""
+    for at, name in enumerate(env_from):
+        if name in env:
+            hint = "keep it in either env or env_from"
+            yield Conflict(("env_from", at), f"{name} is already in env", hint)
+
+
+def variable_lines(env: Mapping[str, str], env_from: Sequence[str]) -> tuple[str, ...]:
+    """Return a line for each environment variable, without values from the runner's own."""
+    given = (f"  with {name}={shlex.quote(value)}" for name, value in env.items())
+    inherited = (f"  with {name} from your environment, not shown here" for name in env_from)
+    return (*given, *inherited)
+
+
 def command_conflict(app: App) -> Conflict | None:
     """Return what prevents starting the app as a process."""
     if app.command is None:
@@ -111,9 +141,9 @@ def command_conflict(app: App) -> Conflict | None:
         return Conflict(("app",), "command is required for kind process", example)
     if not app.command[0]:
         return Conflict(("app", "command", 0), "the program name is empty")
-    unknown = app.port is None and not any(PORT_FIELD in argument for argument in app.command)
+    unknown = app.port is None and not any(PORT_FIELD in text for text in (*app.command, *app.env.values()))
     hint = "or set 'port' if the app always listens on the same port"
-    message = "no argument contains {port}, so the app's port is unknown"
+    message = "no argument or variable contains {port}, so the app's port is unknown"
     return conflict_if(unknown, ("app", "command"), message, hint)
 
 
@@ -130,6 +160,8 @@ def image_conflict(app: App) -> Conflict | None:
     """Return what prevents starting the app in a container."""
     if app.build is None and app.image is None:
         return Conflict(("app",), "build or image is required for kind docker")
+    if app.cwd is not None and not PurePosixPath(app.cwd).is_absolute():
+        return Conflict(("app", "cwd"), "should be an absolute path inside the container")
     both = app.build is not None and app.image is not None
     hint = "a configuration removes an inherited key by setting it to null"
     return conflict_if(both, ("app", "image"), "build and image cannot be combined", hint)

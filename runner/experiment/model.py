@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import Discriminator, Field, Tag, ValidationInfo, model_validator
 
 from runner.core.codes import Limit
+from runner.core.metrics import service_of
 from runner.core.units import Seconds
 from runner.experiment.app import App, Proxy
 from runner.experiment.base_model import ROWS, Conflict, SpecModel, WhenUsed, conflict_if, refuse
@@ -21,7 +22,7 @@ from runner.experiment.quantities import HOUR, MINUTE, Time
 from runner.experiment.request import NamedRequest, Request
 from runner.experiment.row_limits import row_conflicts
 from runner.experiment.suggestions import did_you_mean, display, join_words, slug
-from runner.experiment.thresholds import Threshold
+from runner.experiment.thresholds import Threshold, metric_hint
 from runner.experiment.topology import DockerTopology, ExternalTopology, ProcessTopology, Topology
 from runner.experiment.traffic import Load, Stage, without_schedule
 from runner.experiment.url import host_of, is_loopback, literal
@@ -124,6 +125,7 @@ class Configuration(SpecModel):
             _resolve_conflict(self.topology, self.load),
             cross_check,
             *self._unknown_requests(),
+            *self._unknown_services(),
             *self._closed_model_conflicts(),
         )
         return self
@@ -178,6 +180,17 @@ class Configuration(SpecModel):
             elif name and name not in known:
                 hint = did_you_mean(name, known) or f"requests are {join_words(known, 'and')}"
                 yield Conflict(at, f"there is no request '{name}' in load.requests", hint)
+
+    def _unknown_services(self) -> Iterator[Conflict]:
+        """Yield a conflict for each threshold about a service that the topology does not have."""
+        known = self.topology.service_names
+        if known is None:
+            return
+        for at, threshold in self._selectors():
+            service = service_of(threshold.metric)
+            if service is not None and service not in known:
+                hint = metric_hint(threshold.metric, known)
+                yield Conflict(at, f"unknown metric {display(threshold.metric)}", hint)
 
 
 def _remote_host_conflict(topology: Topology, load: Load) -> Conflict | None:

@@ -6,13 +6,14 @@ word, ``duration{request=order}.p95``, makes it a threshold for one request of a
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
 from runner.core.codes import Role
-from runner.core.metrics import LATENCIES, METRICS, STATISTICS, Dimension
+from runner.core.metrics import LATENCIES, METRICS, SERVICE_USAGE, STATISTICS, Dimension, find_metric
 from runner.core.units import NS_PER_MS
 from runner.experiment.base_model import SpecModel, invalid_value
 from runner.experiment.quantities import MIB, SIZE_UNITS, TIME_UNITS, parse_quantity
@@ -67,7 +68,7 @@ class Threshold(SpecModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Return the schema of a threshold in a file: text."""
-        metrics = "|".join(_metric_pattern(metric) for metric in METRICS)
+        metrics = "|".join([*map(_metric_pattern, METRICS), SERVICE_USAGE.replace(r"\.", "[.]")])
         return {
             "type": "string",
             "title": "Threshold",
@@ -90,8 +91,8 @@ def parse_threshold(text: str) -> dict[str, object]:
     if matched is None:
         raise invalid_value(f"should be 'metric < bound', such as 'duration.p95 < 50ms', not {display(text)}")
     metric, op = matched["head"] + matched["tail"], matched["op"]
-    if metric not in METRICS:
-        raise invalid_value(f"unknown metric {display(metric)}", _metric_hint(metric))
+    if find_metric(metric) is None:
+        raise invalid_value(f"unknown metric {display(metric)}", metric_hint(metric))
     if op not in _OPERATORS:
         hint = f"did you mean '{_COMMON_OPERATORS[op]}'?" if op in _COMMON_OPERATORS else ""
         raise invalid_value(f"unknown operator '{op}'; operators are {join_words(_OPERATORS, 'and')}", hint)
@@ -115,12 +116,18 @@ def _request(metric: str, head: str, selector: str | None) -> str:
         raise invalid_value(f"the selector should be written as {example}")
     if matched[1] != _LABEL:
         raise invalid_value(f"unknown selector '{matched[1]}'", f"did you mean {example}?")
-    if not METRICS[metric].per_request:
+    if metric not in METRICS or not METRICS[metric].per_request:
         raise invalid_value(f"{metric} is measured of the whole stage only", "remove the selector")
     return matched[2]
 
 
-def _metric_hint(metric: str) -> str:
+def metric_hint(metric: str, services: Iterable[str] = ()) -> str:
+    """Return what to write instead of an unknown metric.
+
+    Args:
+        metric: What stands in the file.
+        services: Names of services, which have metrics of their own.
+    """
     head, _, statistic = metric.partition(".")
     statistic = _COMMON_STATISTICS.get(statistic, statistic)
     if f"{head}.{statistic}" in METRICS:
@@ -128,15 +135,15 @@ def _metric_hint(metric: str) -> str:
     if head in _LATENCY_NAMES and not statistic:
         return f"add a statistic: {head}.{join_words(STATISTICS)}"
     if head in {"cpu", "memory"}:
-        return _role_hint(head, statistic)
+        return _role_hint(head, statistic, services)
     latencies = ", ".join(f"{latency}.p95" for latency in _LATENCY_NAMES)
     overview = f"{latencies} (also {join_words(STATISTICS)}), actual_rps, achieved, errors, dropped"
     return did_you_mean(metric, METRICS) or f"metrics are {overview}, cpu.ROLE.avg, memory.ROLE.peak"
 
 
-def _role_hint(head: str, rest: str) -> str:
+def _role_hint(head: str, rest: str, services: Iterable[str]) -> str:
     name, _, of = rest.partition(".")
-    roles = [role.value for role in Role]
+    roles = [*(role.value for role in Role), *services]
     if name not in roles:
         return did_you_mean(name, roles) or f"roles are {join_words(roles, 'and')}"
     return f"did you mean '{head}.{name}.{'peak' if of in {'max', 'peak'} else 'avg'}'?"
@@ -144,7 +151,8 @@ def _role_hint(head: str, rest: str) -> str:
 
 def _bound(metric: str, text: str) -> float:
     """Return a bound in the unit that results.json uses for the metric."""
-    match METRICS[metric].dimension:
+    known = find_metric(metric)
+    match known and known.dimension:
         case Dimension.TIME:
             requirement = f"{metric} should be compared with a time, such as 50ms"
             return parse_quantity(text, TIME_UNITS, requirement, default_unit="ms") / NS_PER_MS
@@ -153,8 +161,8 @@ def _bound(metric: str, text: str) -> float:
             return parse_quantity(text, SIZE_UNITS, requirement, default_unit="MiB") / MIB
         case Dimension.SHARE:
             return _share(metric, text)
-        case Dimension.CORES | Dimension.RATE | Dimension.COUNT as dimension:
-            return _number(metric, text, dimension)
+        case dimension:
+            return _number(metric, text, dimension or Dimension.COUNT)
 
 
 def _share(metric: str, text: str) -> float:

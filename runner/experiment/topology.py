@@ -6,6 +6,7 @@ Other packages use the members that all kinds have, and never check the kind; on
 """
 
 import shlex
+from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, GetCoreSchemaHandler, model_validator
@@ -15,6 +16,13 @@ from runner.experiment import app as checks
 from runner.experiment.app import App, Proxy, Replicas
 from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.fields import FixedUrlPath, Processors, Text, Whole
+from runner.experiment.service_addresses import (
+    docker_conflicts,
+    host_port_conflicts,
+    process_conflicts,
+    service_conflicts,
+)
+from runner.experiment.services import Services, WatchedServices
 from runner.experiment.url import HttpUrl
 
 
@@ -22,7 +30,8 @@ class BaseTopology(SpecModel):
     """Members that all kinds share.
 
     Besides, each kind has `app`, `proxy`, `replicas`, `external_url` (of a service that already runs) and
-    `build_folder` (from which the app's image is built), None where it does not apply, and `resolve`.
+    `build_folder` (from which the app's image is built), None where it does not apply, `resolve`, `watch`,
+    and `service_names` (of all services; None where they are known only when the stack runs).
     """
 
     kind: str
@@ -44,6 +53,13 @@ class _StartedTopology(BaseTopology):
     app: App = Field(description="The application under test and how to start it.")
     replicas: Replicas = Field(1)
     proxy: Annotated[Proxy, WhenUsed()] | None = Field(None)
+    services: Services
+    watch: WatchedServices
+
+    @property
+    def service_names(self) -> tuple[str, ...] | None:
+        """The names of the services that are started or observed."""
+        return (*self.services, *self.watch)
 
     @property
     def can_add_replicas(self) -> bool:
@@ -81,6 +97,8 @@ class ProcessTopology(_StartedTopology):
             conflict_if(self.app.hardened, ("app", "hardened"), "hardened requires kind docker"),
             checks.command_conflict(self.app),
             checks.replicas_conflict(self.replicas, self.proxy, self.app),
+            *process_conflicts(self.services),
+            *service_conflicts(self.services, self.watch, self.app),
         )
         return self
 
@@ -96,8 +114,12 @@ class ProcessTopology(_StartedTopology):
             folder: Where commands start.
         """
         command = shlex.join(self.app.command or ())
+        services = (
+            service.describe_start(name, service.cwd or folder) for name, service in self.services.items()
+        )
         return (
-            f"starts `{command}`{_times(self.replicas)} in the folder {folder}",
+            *chain.from_iterable(services),
+            f"starts `{command}`{_times(self.replicas)} in the folder {self.app.cwd or folder}",
             "  with all variables of your environment",
             *self.app.describe_variables(),
             *(["starts nginx with a generated configuration"] if self.proxy else []),
@@ -130,8 +152,17 @@ class DockerTopology(_StartedTopology):
             conflict_if(not self.app.port, ("app",), no_port, "such as port: 8080"),
             None if self.proxy or self.replicas == 1 else checks.NO_PROXY,
             conflict_if(hidden, ("publish",), message),
+            *docker_conflicts(self.services),
+            *service_conflicts(self.services, self.watch, self.app),
+            *(host_port_conflicts(self.services, self._app_ports) if self.network == "host" else ()),
         )
         return self
+
+    @property
+    def _app_ports(self) -> range:
+        """The ports of the replicas on the host's network."""
+        first = self.app.port or 0
+        return range(first, first + self.replicas)
 
     @property
     def build_folder(self) -> str | None:
@@ -146,7 +177,8 @@ class DockerTopology(_StartedTopology):
     def on_host_network(self) -> Self | None:
         """Return a copy in the host's network namespace."""
         on_host = self.model_copy(update={"network": "host", "publish": "port"})
-        return None if self.network == "host" else on_host
+        possible = self.network != "host" and not any(host_port_conflicts(self.services, self._app_ports))
+        return on_host if possible else None
 
     def describe_start(self, folder: str) -> tuple[str, ...]:
         """Return what running it starts on this machine, as lines; `folder` does not matter to containers."""
@@ -154,7 +186,9 @@ class DockerTopology(_StartedTopology):
         app = self.app
         image = f"builds an image from {app.build}" if app.build else f"uses the image {app.image}"
         command = f"`{shlex.join(app.command)}`" if app.command else "the image's own command"
+        services = (service.describe_container(name) for name, service in self.services.items())
         return (
+            *chain.from_iterable(services),
             image,
             f"starts {command}{_times(self.replicas)} in a container",
             *app.describe_variables(),
@@ -210,14 +244,23 @@ class ExternalTopology(BaseTopology):
         None,
         description="Certificate verification for an https url; by default the system's CAs are trusted.",
     )
+    watch: WatchedServices
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
         plain = self.tls is not None and self.url.startswith("http:")
         refuse(conflict_if(plain, ("tls",), "tls requires an https:// url"))
         duplicates = [i for i, pid in enumerate(self.pids) if pid in self.pids[:i]]
-        refuse(*(Conflict(("pids", i), f"pid {self.pids[i]} is listed twice") for i in duplicates))
+        refuse(
+            *(Conflict(("pids", i), f"pid {self.pids[i]} is listed twice") for i in duplicates),
+            *service_conflicts({}, self.watch, None),
+        )
         return self
+
+    @property
+    def service_names(self) -> tuple[str, ...] | None:
+        """The names of the services that are observed."""
+        return tuple(self.watch)
 
     @property
     def external_url(self) -> str | None:

@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from runner.core.metrics import METRICS
+from runner.core.metrics import find_metric
 from runner.core.units import PerSecond, Seconds
 from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.expect import Expect
@@ -186,7 +186,8 @@ def _default_name(rps: "float | RateRamp | None", users: "int | UserRamp | None"
 
 def without_schedule(threshold: Threshold, at: tuple[str | int, ...]) -> Conflict | None:
     """Return the problem with a threshold on a metric that the closed model does not have."""
-    needs_schedule = METRICS[threshold.metric].needs_schedule
+    metric = find_metric(threshold.metric)
+    needs_schedule = metric is not None and metric.needs_schedule
     message = f"{threshold.metric} does not exist with users, because no request is due at a certain time"
     hint = "use duration, actual_rps or errors; thresholds of single stages are in stages[].thresholds"
     return conflict_if(needs_schedule, at, message, hint)

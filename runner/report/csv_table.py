@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
+from itertools import chain
 from typing import Final, TypeAlias
 
-from runner.core.metrics import METRICS
+from runner.core.codes import RoleName, is_service
+from runner.core.metrics import METRICS, Metric, usages_of
 from runner.core.ramp import Ramp
 from runner.core.results import ConfigurationResults, Results, Stage
 from runner.report.exact_numbers import exact
@@ -22,13 +25,15 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 def render_csv(results: Results) -> str:
     """Return RFC 4180 text with a heading row; an empty cell is a number that was not measured.
 
-    Columns are the stage's place in the run, then every metric; they are the same for every run. The column
+    Columns are the stage's place in the run, then every metric; they are the same for every run with the same
+    services. The column
     `request` is empty in the row of a whole stage. Each slice of a ramp has a row of its own, with the level
     at both of its ends in `slice_from` and `slice_to`. Text that a spreadsheet would take for a formula gets
     an apostrophe before it (OWASP, CSV injection).
     """
+    metrics = [*METRICS.values(), *chain.from_iterable(map(usages_of, _services(results)))]
     rows = [
-        _row(results, configuration, measured, request, ends)
+        _row(results, configuration, measured, request, ends, metrics)
         for configuration in results.configurations
         for stage in configuration.stages
         for request, part in [("", stage), *parts(stage)]
@@ -44,12 +49,18 @@ def render_csv(results: Results) -> str:
     return text.getvalue()
 
 
+def _services(results: Results) -> list[RoleName]:
+    stages = (stage for one in results.configurations for stage in one.stages)
+    return sorted({role for stage in stages for role in stage.cpu_cores if is_service(role)})
+
+
 def _row(
     results: Results,
     configuration: ConfigurationResults,
     stage: Stage,
     request: str,
     ends: Ramp | None,
+    metrics: Sequence[Metric],
 ) -> dict[str, Cell]:
     requests, verdict = stage.requests, stage.verdict
     return {
@@ -70,7 +81,7 @@ def _row(
         "sent": requests.sent,
         "succeeded": requests.succeeded,
         "failed": requests.failed,
-        **{metric.key: metric.read(stage) for metric in METRICS.values()},
+        **{metric.key: metric.read(stage) for metric in metrics},
         "slice_from": ends.begin if ends else None,
         "slice_to": ends.to if ends else None,
         "users": None if stage.users is None else mean_users(stage),

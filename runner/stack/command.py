@@ -17,13 +17,13 @@ import trio
 from runner.core.codes import RoleName
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Subject
-from runner.core.signals import signal_name
 from runner.core.units import Seconds
+from runner.stack.exit_status import describe_exit
 from runner.stack.output import OutputTail
 from runner.stack.paths import printable
 from runner.stack.protocols import StackContext
 from runner.stack.reaper import COOKIE, live_start_ticks
-from runner.stack.supervised import UNKNOWN_STATUS, Supervised, supervise
+from runner.stack.supervised import Supervised, supervise
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Command:
         output: The end of its output.
         oom_kills: How many processes the kernel had killed for lack of memory when it started.
         environment: Its environment variables.
+        folder: Where it was started; None for the runner's own working directory.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Command:
     output: OutputTail
     oom_kills: int
     environment: Mapping[str, str] = field(repr=False)
+    folder: Path | None = None
 
     @property
     def pid(self) -> int:
@@ -86,36 +88,44 @@ async def start(
     port: int,
     cpus: Sequence[int] = (),
     secrets: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    where: str = "topology.app",
 ) -> Command:
-    """Start a command where the context says, guarded by the watchdog.
+    """Start a command, guarded by the watchdog.
 
     Args:
         argv: Program and arguments; the program is looked up as a shell would.
         env: Added to the runner's own environment.
-        ctx: Provides the run's id, the watchdog, and where commands start.
+        ctx: Provides the run's id and the watchdog.
         name: As in `Command`.
         role: As in `Command`.
         port: As in `Command`.
         cpus: Processors to pin it to, empty for any.
         secrets: Variables that it inherits, and whose values are masked in its output.
+        folder: Where it starts; None for where the context says.
+        where: The key of the part that it belongs to, for messages.
 
     Raises:
         EnvironmentLacks: There is no such program, or it cannot be run.
     """
     environment = {**os.environ, **env, COOKIE: ctx.run_id}
-    program = find_program(argv[0], environment.get("PATH", os.defpath), ctx.commands_in)
-    refuse_nul(argv, environment, "topology.app: ")
+    folder = folder or ctx.commands_in
+    place = f"{where}.command: "
+    program = find_program(argv[0], environment.get("PATH", os.defpath), folder, place)
+    refuse_nul(argv, environment, f"{where}: ")
     output = OutputTail(secrets={**(secrets or {}), **ctx.request_secrets})
     try:
         words = (program, *argv[1:])
-        process = await supervise(words, environment, ctx, name=name, output_fd=output.write_fd, cpus=cpus)
+        process = await supervise(
+            words, environment, ctx, name=name, output_fd=output.write_fd, cpus=cpus, folder=folder
+        )
     except BaseException as error:
         output.close()
         if isinstance(error, OSError):
-            raise cannot_run(argv[0], error.errno or 0) from error
+            raise cannot_run(argv[0], error.errno or 0, place) from error
         raise
     output.close_write_end()
-    return Command(name, role, tuple(argv), port, process, output, oom_kills(), environment)
+    return Command(name, role, tuple(argv), port, process, output, oom_kills(), environment, folder)
 
 
 def refuse_nul(argv: Sequence[str], environment: Mapping[str, str], where: str = "") -> None:
@@ -190,15 +200,6 @@ def oom_kills() -> int:
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     return 0
-
-
-def describe_exit(status: int) -> str:
-    """Return the meaning of a process's return code, as the predicate of a sentence."""
-    if status == UNKNOWN_STATUS:
-        return "ended in an unknown way, because its parent process was killed too"
-    if status >= 0:
-        return f"exited with status {status}"
-    return f"was killed by {signal_name(-status)}"
 
 
 def _hint_for_file(file: Path) -> str:

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 from typing import Final
 
-from runner.core.codes import Role
+from runner.core.codes import Role, is_service
 from runner.core.errors import StackFailed
 from runner.core.facts import Event
 from runner.stack import reaper
@@ -33,7 +33,7 @@ def start_hint(command: Command, status: int | None, error: StackFailed) -> str:
         return "the command must stay in the foreground"
     if status is not None:
         return "" if error.details else "it printed nothing; try the command in a shell"
-    return _wrong_address(command) or error.hint
+    return (_wrong_address(command) if command.port else "") or error.hint
 
 
 def other_holder(command: Command) -> str | None:
@@ -54,6 +54,8 @@ def other_holder(command: Command) -> str | None:
 def title(command: Command) -> str:
     """Return how messages name the command, such as ``the app (my-server)``."""
     program = Path(command.argv[0]).name
+    if is_service(command.role):
+        return f"the service {command.name} ({program})"
     return f"the {command.name} ({program})" if program != command.name else program
 
 

@@ -10,12 +10,13 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 import trio
 
-from runner.core.codes import Role
-from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.core.codes import Role, is_service
+from runner.core.errors import StackFailed
 from runner.core.facts import Endpoint, Event, Subject, SystemDescription
 from runner.core.units import Seconds
 from runner.cpu_affinity import check_cpus
@@ -23,9 +24,19 @@ from runner.experiment.model import App, ProcessTopology
 from runner.stack import reaper
 from runner.stack.command import Command, start
 from runner.stack.control_group import create_group, remove_group
-from runner.stack.diagnosis import death_event, other_holder, start_hint, title
+from runner.stack.diagnosis import death_event, start_hint, title
 from runner.stack.nginx_process import NginxProcess, start_nginx
-from runner.stack.ports import LOOPBACK, by_holder, fill_port, free_port, is_free
+from runner.stack.ports import LOOPBACK
+from runner.stack.process_services import (
+    Addresses,
+    chosen_port,
+    fill,
+    refuse_other_holder,
+    service_facts,
+    start_service,
+    wait_service_ready,
+    working_folder,
+)
 from runner.stack.programs import Programs, no_such_part
 from runner.stack.protocols import KEPT_LINES, QUOTED_LINES, ProgramResult, StackContext
 from runner.stack.readiness import wait_ready
@@ -39,7 +50,7 @@ class ProcessStack:
     """Running processes of this host; implements `runner.stack.protocols.Stack`.
 
     Attributes:
-        commands: The replicas in order, then nginx if there is one.
+        commands: The services, the replicas in order, then nginx if there is one.
         metrics_urls: Replica to the URL of its metrics; empty without ``app.metrics``.
         status_urls: Nginx to its stub_status; empty without a proxy.
         programs: Runs programs in the environment of a command.
@@ -90,11 +101,14 @@ class ProcessStack:
     async def run_inside(
         self, part: str, argv: Sequence[str], *, env: Mapping[str, str], within: Seconds
     ) -> ProgramResult:
-        """Run a program in the environment of a part's first process."""
+        """Run a program in the environment of a part's first process, where that was started."""
         if part not in self._first_of_parts:
             raise no_such_part(part, self.parts)
-        environment = {**self._first_of_parts[part].environment, **env}
-        return await self.programs.run(argv, environment, within=within, secrets=self.secrets)
+        first = self._first_of_parts[part]
+        environment = {**first.environment, **env}
+        return await self.programs.run(
+            argv, environment, within=within, secrets=self.secrets, folder=first.folder
+        )
 
     @property
     def _first_of_parts(self) -> Mapping[str, Command]:
@@ -109,22 +123,12 @@ async def open_process(topology: ProcessTopology, ctx: StackContext) -> AsyncIte
         EnvironmentLacks: The command cannot be run, or its port is in use.
         StackFailed: It ended, or its health URL did not respond in time.
     """
-    app = topology.app
     check_cpus(topology.cpus, "topology.cpus")
-    nginx: NginxProcess | None = None
     commands: list[Command] = []
     programs = Programs(ctx)
     try:
-        for number in range(1, topology.replicas + 1):
-            name = "app" if topology.replicas == 1 else f"app-{number}"
-            commands.append(await _start_app(app, ctx, name, topology.cpus))
-        for command in commands:
-            await _wait_up(command, app)
-        if topology.proxy:
-            ports = [command.port for command in commands]
-            nginx = await start_nginx(topology.proxy, ports, ctx, cpus=topology.cpus)
-            commands.append(nginx.command)
-            await _wait_up(nginx.command, app)
+        addresses = await _start_services(topology, programs, commands)
+        nginx = await _start_app(topology, ctx, commands, addresses)
         yield _stack(topology, commands, nginx, programs)
     finally:
         with trio.CancelScope(shield=True):
@@ -132,17 +136,56 @@ async def open_process(topology: ProcessTopology, ctx: StackContext) -> AsyncIte
             await _take_down(commands, ctx)
 
 
-async def _start_app(app: App, ctx: StackContext, name: str, cpus: Sequence[int]) -> Command:
-    port = app.port or free_port()
-    if app.port and not is_free(port):
-        raise EnvironmentLacks(
-            f"port {port} is already in use{by_holder(port)}",
-            hint='stop that process, or write "{port}" instead of a fixed port in the command',
-        )
-    argv = [fill_port(word, port) for word in app.command or ()]
-    env = {key: fill_port(value, port) for key, value in app.env.items()}
-    secrets = inherited_variables(app.env_from, os.environ)
-    return await start(argv, env, ctx, name=name, role=Role.APP, port=port, cpus=cpus, secrets=secrets)
+async def _start_services(
+    topology: ProcessTopology, programs: Programs, commands: list[Command]
+) -> dict[str, tuple[str, int | None]]:
+    """Start the services one after another, each when the one before is ready; return their addresses."""
+    addresses: dict[str, tuple[str, int | None]] = {}
+    ctx = programs.ctx
+    for name, service in topology.services.items():
+        ctx.say(f"starting the service {name}")
+        command = await start_service(name, service, ctx, cpus=topology.cpus, addresses=addresses)
+        commands.append(command)
+        addresses[name] = (LOOPBACK, command.port or None)
+        await wait_service_ready(command, service, programs, addresses)
+    return addresses
+
+
+async def _start_app(
+    topology: ProcessTopology, ctx: StackContext, commands: list[Command], addresses: Addresses
+) -> NginxProcess | None:
+    """Start the replicas, and nginx in front of them if there is a proxy."""
+    app, replicas = topology.app, list[Command]()
+    for number in range(1, topology.replicas + 1):
+        name = "app" if topology.replicas == 1 else f"app-{number}"
+        replicas.append(await _start_replica(app, ctx, name, topology.cpus, addresses))
+        commands.append(replicas[-1])
+    for command in replicas:
+        await _wait_up(command, app)
+    if topology.proxy is None:
+        return None
+    ports = [command.port for command in replicas]
+    nginx = await start_nginx(topology.proxy, ports, ctx, cpus=topology.cpus)
+    commands.append(nginx.command)
+    await _wait_up(nginx.command, app)
+    return nginx
+
+
+async def _start_replica(
+    app: App, ctx: StackContext, name: str, cpus: Sequence[int], addresses: Addresses
+) -> Command:
+    port = chosen_port(app.port, "topology.app.port")
+    return await start(
+        [fill(word, port, addresses) for word in app.command or ()],
+        {key: fill(value, port, addresses) for key, value in app.env.items()},
+        ctx,
+        name=name,
+        role=Role.APP,
+        port=port,
+        cpus=cpus,
+        secrets=inherited_variables(app.env_from, os.environ),
+        folder=working_folder(app.cwd, ctx, "topology.app.cwd"),
+    )
 
 
 async def _wait_up(command: Command, app: App) -> None:
@@ -157,12 +200,7 @@ async def _wait_up(command: Command, app: App) -> None:
     except StackFailed as error:
         hint = await trio.to_thread.run_sync(start_hint, command, command.process.returncode, error)
         raise StackFailed(error.message, hint=hint, details=error.details) from error.__cause__
-    if holder := await trio.to_thread.run_sync(other_holder, command):
-        raise StackFailed(
-            f"{holder} listens on port {command.port} instead of {title(command)}",
-            hint="stop that process, or use another port",
-            details=command.output.lines(),
-        )
+    await refuse_other_holder(command)
 
 
 def _stack(
@@ -179,6 +217,12 @@ def _stack(
         env_names=tuple(sorted({*app.env, *app.env_from})),  # the values may be secrets
         cpus=topology.cpus or None,
         proxy=nginx.description if nginx else None,
+        services={
+            command.name: service_facts(command, topology.services[command.name])
+            for command in commands
+            if is_service(command.role)
+        }
+        or None,
     )
     return ProcessStack(
         commands=tuple(commands),
@@ -188,9 +232,15 @@ def _stack(
         if app.metrics
         else {},
         status_urls={nginx.command.name: nginx.status_url} if nginx else {},
-        secrets=inherited_variables(app.env_from, os.environ),
+        secrets=_secrets(topology),
         programs=programs,
     )
+
+
+def _secrets(topology: ProcessTopology) -> dict[str, str]:
+    services = (service.env_from for service in topology.services.values())
+    names = dict.fromkeys(chain(topology.app.env_from, *services))
+    return inherited_variables(names, os.environ)
 
 
 def _url(command: Command) -> str:
@@ -206,7 +256,7 @@ async def _take_down(commands: Sequence[Command], ctx: StackContext) -> None:
     """End every process of this run, however far it is from the command that it descends from."""
     roots = {pid: started for command in commands for pid, started in command.roots.items()}
     if not await trio.to_thread.run_sync(_end_processes, ctx.run_id, roots):
-        ctx.say("some processes of the app could not be ended; `runner clean` tries again")
+        ctx.say("some processes of the stack could not be ended; `runner clean` tries again")
     for command in commands:
         with trio.move_on_after(1):
             await command.process.close()

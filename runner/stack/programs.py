@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import trio
@@ -41,14 +42,21 @@ class Programs:
     """Runs programs where the commands of a stack run, guarded by the watchdog.
 
     Attributes:
-        ctx: Provides the run's id, the watchdog, and where programs start.
+        ctx: Provides the run's id, the watchdog, and where programs start by default.
     """
 
     ctx: StackContext
     _left: list[_Started] = field(default_factory=list)
 
     async def run(
-        self, argv: Sequence[str], env: Mapping[str, str], *, within: Seconds, secrets: Mapping[str, str]
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        within: Seconds,
+        secrets: Mapping[str, str],
+        folder: Path | None = None,
+        where: str = "",
     ) -> ProgramResult:
         """Run a program and wait for its end.
 
@@ -57,12 +65,14 @@ class Programs:
             env: Its environment variables.
             within: How long it may take; it is ended then, with everything that it started.
             secrets: Name to value of what is masked in its output, besides the secrets of requests.
+            folder: Where it starts; None for where the context says.
+            where: The key in the specification that begins messages about it.
 
         Raises:
             EnvironmentLacks: There is no such program, or it cannot be run.
             TimeoutError: It took too long; its output so far is the exception's args.
         """
-        started = await self._start(argv, env, secrets)
+        started = await self._start(argv, env, secrets, folder or self.ctx.commands_in, where)
         status: int | None = None
         try:
             with trio.move_on_after(within):
@@ -87,20 +97,27 @@ class Programs:
                 started.output.close()
 
     async def _start(
-        self, argv: Sequence[str], env: Mapping[str, str], secrets: Mapping[str, str]
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        secrets: Mapping[str, str],
+        folder: Path | None,
+        where: str,
     ) -> _Started:
         environment = {**env, reaper.COOKIE: self.ctx.run_id}
         path = environment.get("PATH", os.defpath)
-        program = find_program(argv[0], path, self.ctx.commands_in, where="")
-        refuse_nul(argv, environment)
+        program = find_program(argv[0], path, folder, where)
+        refuse_nul(argv, environment, where)
         output = OutputTail(secrets={**secrets, **self.ctx.request_secrets})
         try:
             words = (program, *argv[1:])
-            process = await supervise(words, environment, self.ctx, name=_GROUP, output_fd=output.write_fd)
+            process = await supervise(
+                words, environment, self.ctx, name=_GROUP, output_fd=output.write_fd, folder=folder
+            )
         except BaseException as error:
             output.close()
             if isinstance(error, OSError):
-                raise cannot_run(argv[0], error.errno or 0, where="") from error
+                raise cannot_run(argv[0], error.errno or 0, where) from error
             raise
         output.close_write_end()
         parent = reaper.live_start_ticks(process.parent.pid)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import trio
@@ -16,11 +17,9 @@ import trio
 from runner.core.errors import EnvironmentLacks
 from runner.stack import supervisor_process
 from runner.stack.control_group import create_group
+from runner.stack.exit_status import UNKNOWN_STATUS
 from runner.stack.protocols import StackContext
 from runner.stack.reaper import COOKIE, live_start_ticks
-
-UNKNOWN_STATUS: Final = -1000
-"""The return code of a command whose parent was killed before it could report one."""
 
 _LOOK_INTERVAL_S: Final = 0.05
 _STARTS_WITHIN_S: Final = 30.0
@@ -88,22 +87,24 @@ async def supervise(
     name: str,
     output_fd: int,
     cpus: Sequence[int] = (),
+    folder: Path | None = None,
 ) -> Supervised:
     """Start a program below a parent of its own; both are registered with the guard.
 
     Args:
         argv: The program's path and its arguments.
         env: Its whole environment.
-        ctx: Provides the run's id, the guard, and where the program starts.
+        ctx: Provides the run's id and the guard.
         name: The command's name in the run, and that of its control group.
         output_fd: Receives what it writes to stdout and stderr.
         cpus: Processors to pin it to, empty for any.
+        folder: Where the program starts; None for the runner's own working directory.
 
     Raises:
         OSError: The program cannot be executed.
         EnvironmentLacks: The parent process does not start.
     """
-    places = {"output": output_fd, "group": create_group(ctx.run_id, name), "folder": ctx.commands_in}
+    places = {"output": output_fd, "group": create_group(ctx.run_id, name), "folder": folder}
     request = {"argv": argv, "env": dict(env), "cpus": list(cpus)} | places
     reports, write_end = os.pipe()
     try:

@@ -235,7 +235,7 @@ async def test_another_process_on_the_port_is_not_mistaken_for_the_app(ctx, monk
     """The port was free when it was checked, and an older process took it before the app could."""
     async with open_process(topology(GOOD), ctx) as other:
         taken = other.endpoint.port
-        monkeypatch.setattr("runner.stack.process.is_free", lambda _: True)
+        monkeypatch.setattr("runner.stack.process_services.is_free", lambda _: True)
 
         error = await failure(topology(python("time.sleep(60)"), port=taken), ctx_of_another_run(ctx))
 

@@ -12,13 +12,13 @@ from runner.core.codes import Role
 from runner.core.facts import Endpoint, Event, Subject, SystemDescription
 from runner.core.masking import mask_bytes, without_escapes
 from runner.core.units import BYTES_PER_MIB, Seconds
-from runner.stack.command import describe_exit
 from runner.stack.docker import labels
 from runner.stack.docker.containers import ContainerPlan
 from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, call_sdk, read_sdk
 from runner.stack.docker.events import subscribe
 from runner.stack.docker.exec import run_in_container
 from runner.stack.docker.responses import ContainerDetails, ContainerEvent
+from runner.stack.exit_status import describe_exit
 from runner.stack.output import printable
 from runner.stack.programs import no_such_part
 from runner.stack.protocols import QUOTED_LINES, ProgramResult

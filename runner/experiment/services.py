@@ -1,0 +1,259 @@
+"""Services beside the app: databases, caches and upstreams that a run starts, or that run already."""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Annotated, Final, Self, TypeAlias
+
+from pydantic import AfterValidator, Field, model_validator
+
+from runner.core.codes import Role
+from runner.core.units import Seconds
+from runner.experiment.app import (
+    PORT_FIELD,
+    CpuLimit,
+    Environment,
+    InheritedVariables,
+    MemoryLimit,
+    Port,
+    env_conflicts,
+    variable_lines,
+)
+from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, invalid_value, refuse
+from runner.experiment.fields import AsWritten, FixedUrlPath, Line, Text, Whole
+from runner.experiment.quantities import MINUTE, Time
+from runner.experiment.suggestions import display, join_words
+
+MAX_SERVICES: Final = 32
+MAX_FILES: Final = 64
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_TAKEN: Final = frozenset({*Role, "nginx", "host"})
+_APP_REPLICA: Final = re.compile(r"app-[0-9]+|generator-[0-9]+")
+
+
+def is_service_name(name: str) -> bool:
+    """Return whether a service can have this name: it differs from every role and every other subject."""
+    return bool(_NAME.fullmatch(name)) and name not in _TAKEN and not _APP_REPLICA.fullmatch(name)
+
+
+def _service_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        message = "the name of a service should be 1 to 31 of a-z, 0-9 and '-', and begin with a letter, not"
+        raise invalid_value(f"{message} {display(value)}")
+    if not is_service_name(value):
+        raise invalid_value(
+            f"a service cannot be called {display(value)}: the report uses this name", "rename it"
+        )
+    return value
+
+
+def _file_within(value: str) -> str:
+    path = PurePosixPath(value)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in value:
+        message = "should be the path of a file or folder inside the specification's folder, not"
+        raise invalid_value(f"{message} {display(value)}", "copy it there" if path.parts else "")
+    return value
+
+
+def _absolute_path(value: str) -> str:
+    path = PurePosixPath(value)
+    if not path.is_absolute() or ".." in path.parts or path == PurePosixPath("/"):
+        raise invalid_value(f"should be an absolute path inside the container, not {display(value)}")
+    return value
+
+
+ServiceName: TypeAlias = Annotated[Text, AfterValidator(_service_name)]
+FileWithin: TypeAlias = Annotated[Text, AfterValidator(_file_within), Field(max_length=1000)]
+PathInside: TypeAlias = Annotated[AsWritten, AfterValidator(_absolute_path), Field(max_length=1000)]
+
+
+class Ready(SpecModel):
+    """How to tell that a service can be used."""
+
+    tcp: Port | None = Field(None, description="It is ready when this port accepts a connection.")
+    http: FixedUrlPath | None = Field(
+        None, description="It is ready when a GET of this path at its port returns a 2xx status."
+    )
+    command: tuple[AsWritten, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="It is ready when this program exits with status 0; run again and again, inside the "
+        "container or, for kind process, on this host.",
+        examples=[["pg_isready", "-q"]],
+    )
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Self:
+        refuse(_exactly_one(self, ("tcp", "http", "command")))
+        return self
+
+
+class Service(SpecModel):
+    """A service that a run starts before the app."""
+
+    command: tuple[AsWritten, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Program and arguments, run without a shell; for kind docker, instead of the image's "
+        "own. {port} stands for the service's port, ${NAME.host} and ${NAME.port} for the address of an "
+        "earlier service.",
+        examples=[["redis-server", "--port", "{port}"]],
+    )
+    build: Text | None = Field(
+        None,
+        min_length=1,
+        description="Folder with a Dockerfile, relative to the specification; kind docker only.",
+    )
+    image: Line | None = Field(None, description="Existing image to run; kind docker only.")
+    port: Port | None = Field(
+        None,
+        description="Port that it listens on; when absent for kind process, {port} is a free port.",
+        examples=[5432],
+    )
+    env: Environment
+    env_from: InheritedVariables
+    ready: Annotated[Ready, WhenUsed()] | None = Field(
+        None, description="When the next service starts; by default when its port accepts a connection."
+    )
+    ready_within: Annotated[Seconds, Time(max_s=10 * MINUTE)] = Field(
+        60.0, description="Time limit from its start until it is ready."
+    )
+    cpus: CpuLimit
+    memory: MemoryLimit
+    files: dict[FileWithin, PathInside] = Field(
+        default_factory=dict,
+        max_length=MAX_FILES,
+        description="Files and folders of the specification's folder to their paths inside the container, "
+        "mounted read-only; kind docker only.",
+        examples=[{"schema.sql": "/docker-entrypoint-initdb.d/schema.sql"}],
+    )
+    cwd: Text | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="Working directory: relative to the specification for kind process, absolute inside the "
+        "container for kind docker.",
+    )
+    inspect: Text | None = Field(
+        None,
+        min_length=1,
+        max_length=2000,
+        description="URL with credentials, with which the service's own statistics are read, such as "
+        "postgresql://user:password@${db.host}:${db.port}/name; it is a secret.",
+    )
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Self:
+        http = self.ready is not None and self.ready.http is not None and not self.has_port
+        refuse(
+            *env_conflicts(self.env, self.env_from),
+            conflict_if(http, ("ready", "http"), "a port is required for it", "add port"),
+        )
+        return self
+
+    @property
+    def has_port(self) -> bool:
+        """Whether it listens on a port that is known."""
+        return self.port is not None or any(PORT_FIELD in text for _, text in self.words())
+
+    def words(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield the place and the text of whatever can contain ``{port}`` and addresses of services."""
+        yield from words_of(self.command, self.env)
+        for path, inside in self.files.items():
+            yield ("files", path), inside
+
+    def own_words(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield the place and the text of what can contain the service's own address as well."""
+        for at, word in enumerate(self.ready.command or () if self.ready else ()):
+            yield ("ready", "command", at), word
+        if self.inspect is not None:
+            yield ("inspect",), self.inspect
+
+    def describe_start(self, name: str, folder: str) -> tuple[str, ...]:
+        """Return what starting it as a process runs on this machine, as lines."""
+        command = shlex.join(self.command or ())
+        return (
+            f"starts the service {name}: `{command}` in the folder {folder}",
+            "  with all variables of your environment",
+            *variable_lines(self.env, self.env_from),
+            *self._describe_ready("on this host"),
+        )
+
+    def describe_container(self, name: str) -> tuple[str, ...]:
+        """Return what starting it in a container runs, as lines."""
+        image = f"an image built from {self.build}" if self.build else f"the image {self.image}"
+        command = f" with `{shlex.join(self.command)}`" if self.command else ""
+        return (
+            f"starts the service {name} in a container of {image}{command}",
+            *variable_lines(self.env, self.env_from),
+            *(f"  with {path} of the specification's folder, read-only" for path in self.files),
+            *self._describe_ready("in it"),
+        )
+
+    def _describe_ready(self, where: str) -> list[str]:
+        command = self.ready.command if self.ready else None
+        return [f"  and runs `{shlex.join(command)}` {where} until it is ready"] if command else []
+
+
+class Watched(SpecModel):
+    """A service that runs already on this host: it is observed, and neither started nor ended."""
+
+    port: Port | None = Field(
+        None, description="Whatever listens on this port, with its masters and workers."
+    )
+    pid: Annotated[Whole, Field(ge=1, le=2**22)] | None = Field(
+        None, description="The process with this ID and all its descendants."
+    )
+    name: Line | None = Field(
+        None, description="All processes with this name, as ps -e shows it.", examples=["redis-server"]
+    )
+    inspect: Text | None = Field(
+        None,
+        min_length=1,
+        max_length=2000,
+        description="URL with credentials, with which the service's own statistics are read; it is a secret.",
+    )
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Self:
+        refuse(_exactly_one(self, ("port", "pid", "name")))
+        return self
+
+
+Services: TypeAlias = Annotated[
+    dict[ServiceName, Annotated[Service, WhenUsed()]],
+    Field(
+        default_factory=dict,
+        max_length=MAX_SERVICES,
+        description="Services that are started before the app, in this order, each ready before the next "
+        "starts: databases, caches, upstreams.",
+    ),
+]
+WatchedServices: TypeAlias = Annotated[
+    dict[ServiceName, Annotated[Watched, WhenUsed()]],
+    Field(
+        default_factory=dict,
+        max_length=MAX_SERVICES,
+        description="Services that run already on this host and are observed: by port, pid or name.",
+        examples=[{"db": {"port": 5432}}],
+    ),
+]
+
+
+def _exactly_one(model: SpecModel, keys: Sequence[str]) -> Conflict | None:
+    given = [key for key in keys if getattr(model, key) is not None]
+    if len(given) == 1:
+        return None
+    at = (given[1],) if given else ()
+    return Conflict(at, f"exactly one of {join_words(keys)} is required")
+
+
+def words_of(
+    command: Sequence[str] | None, env: Mapping[str, str]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield the place and the text of each word of a command and each value of an environment."""
+    yield from ((("command", at), word) for at, word in enumerate(command or ()))
+    yield from ((("env", key), value) for key, value in env.items())
