@@ -172,6 +172,21 @@ CASES = {
         ),
         ("host-cpu-limited", "likely", UNSET),
     ),
+    "many threads that other programs keep from a processor": (
+        judged(
+            *threads("app", 0.02, 0.2), gauge("threads.count", "app", 100),
+            rise("threads.waited_s", "app", 200),
+            programs=EATERS, cpu_cores=cpu(app=0.7, other=1.2, system=2.0),
+        ),
+        ("host-cpu-limited", "likely", UNSET),
+    ),
+    "a semaphore in front of many threads beside three busy strangers": (
+        judged(
+            *threads("app", 0.1, 0.3), gauge("threads.count", "app", 20), rise("threads.waited_s", "app", 10),
+            programs=EATERS, cpu_cores=cpu(app=0.4, other=1.5, system=2.0),
+        ),
+        ("app-concurrency-limited", "likely", UNSET),
+    ),
     "a service that waits for its disk": (
         judged(*IDLE, rise("io.blocked_s", "db", 4.5), rise("disk.vda.busy_s", "host", 4.8)),
         ("io-limited", "likely", "db"),
@@ -212,7 +227,7 @@ def test_a_program_that_serves_the_app_is_never_called_another_program(case):
 
     texts = " ".join(f"{finding.summary} {finding.advice}" for finding in result.findings)
     assert "other programs" not in texts
-    assert "pid " in texts
+    assert "(pid" in texts
     assert "topology.watch" in result.findings[0].advice
 
 

@@ -155,6 +155,30 @@ while True: pass
     assert levels["threads.hottest_cores"].limit == 1.0
 
 
+def test_waits_for_a_processor_are_counted_of_all_threads_together():
+    code = """
+import ctypes, os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+def work():
+    while True: os.getpid()
+for _ in range(2):
+    if not os.fork():
+        ctypes.CDLL(None).prctl(1, 9)  # it ends with its parent
+        work()
+print("up", flush=True)
+work()
+"""
+    with running(code) as (process, _):
+        threads = Threads(as_subject(process.pid))
+        first = threads.read()["threads.waited_s"].value
+        time.sleep(0.6)
+        levels = threads.read()
+
+    assert first == 0
+    assert levels["threads.waited_s"].value > levels["threads.runnable_share"].value * 0.6
+    assert levels["threads.waited_s"].kind == "counter"
+
+
 def test_open_files_are_counted_against_their_limit():
     before = read_files(ME)["fds.open"]
     with Path(os.devnull).open(), Path(os.devnull).open():

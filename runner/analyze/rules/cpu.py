@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from runner.analyze import programs
 from runner.analyze.kernel_counters import gc_evidence, is_local
 from runner.analyze.rules.cpu_bounds import THROTTLED, full_cpu_set, throttled_evidence, throttled_shares
 from runner.analyze.rules.parts import (
@@ -15,7 +16,14 @@ from runner.analyze.rules.parts import (
     roles,
     used_by,
 )
-from runner.analyze.rules.threads import IDLE_THREAD, ONE_CORE, busiest_thread, threads, wanted_in_turn
+from runner.analyze.rules.threads import (
+    IDLE_THREAD,
+    ONE_CORE,
+    busiest_thread,
+    many_wanted,
+    threads,
+    wanted_in_turn,
+)
 from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, Role
 from runner.core.results import Evidence, Finding, RuledOut, Stage
@@ -25,6 +33,7 @@ NEARLY_FULL: Final = 0.85
 """Host CPU from which none is left for a chain of processes: each hand-over leaves a core idle for a moment.
 Our own bound: a busy generator, docker-proxy and service were observed to leave 12 % of two cores idle."""
 _CHEAPER_APP: Final = "add a replica or a worker process, or reduce the CPU cost of a request"
+_SHOWN: Final = 3
 _STOP_OTHERS: Final = "stop other programs on this host, or give the stack its own processors (topology.cpus)"
 
 
@@ -142,7 +151,7 @@ def _host(stage: Stage, cores: int | None) -> Judgement:
         return waiting if is_local(stage) else None
     largest = largest_consumer(stage)
     wanted = None if largest.is_part(stage) else wanted_in_turn(stage)
-    if wanted is not None and wanted <= IDLE_THREAD:
+    if wanted is not None and wanted <= IDLE_THREAD and not many_wanted(stage):
         why = (
             f"{summary}, most of it by {largest.name}, but the system's busiest threads together ran or were "
             f"ready to run for only {percent(wanted)} of the time"
@@ -155,6 +164,7 @@ def _host(stage: Stage, cores: int | None) -> Judgement:
         (
             Evidence("host CPU", used, "cores", HOST_FULL * cores, "netdata: 95 % is critical"),
             Evidence(f"CPU of {largest.name}", largest.cores, "cores"),
+            *_strangers(stage),
         ),
         _host_advice(stage, largest),
     )
@@ -178,9 +188,19 @@ def _waiting_thread(stage: Stage, cores: int) -> Match | None:
         f"a thread of {thread.name} was ready to run {percent(thread.wanted)} of the time, but no thread "
         f"had a processor for more than {percent(thread.used)} of it{host_use(stage, cores)}: other "
         "programs used the processors that it may run on",
-        (thread.wanted_evidence(), Evidence(f"busiest thread of {thread.name}", thread.used, "cores")),
+        (
+            thread.wanted_evidence(),
+            Evidence(f"busiest thread of {thread.name}", thread.used, "cores"),
+            *_strangers(stage),
+        ),
         _STOP_OTHERS,
     )
+
+
+def _strangers(stage: Stage) -> tuple[Evidence, ...]:
+    """Return the CPU of the busiest programs that have nothing to do with the experiment."""
+    busiest = programs.strangers(stage)[:_SHOWN]
+    return tuple(Evidence(f"CPU of {programs.name_of(it)}", it.cores, "cores") for it in busiest)
 
 
 def _host_advice(stage: Stage, largest: Consumer) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from runner.analyze import programs
 from runner.analyze.kernel_counters import counters, is_local, stolen_cores
-from runner.analyze.rules.parts import described, largest_consumer, serving
-from runner.analyze.rules.threads import IDLE_THREAD, wanted_in_turn
+from runner.analyze.rules.parts import largest_consumer
+from runner.analyze.rules.threads import IDLE_THREAD, many_wanted, wanted_in_turn
 from runner.core.codes import Role
 from runner.core.results import Stage
 
@@ -62,7 +63,7 @@ def cpu_use(stage: Stage, cores: int | None) -> CpuUse | None:
         in_turn = wanted_in_turn(stage)
         if in_turn is None:
             return None
-        if in_turn <= IDLE_THREAD:
+        if in_turn <= IDLE_THREAD and not many_wanted(stage):
             return CpuUse(system.avg, "", in_turn)
     busy = f"CPU was busy: the host {system.avg:.2f} of {cores} cores, {busiest.name} {busiest.used:.2f}" + (
         f", one thread wanted {wanted:.2f}" if wanted > busiest.used + _APART else ""
@@ -78,7 +79,10 @@ def _busiest(stage: Stage) -> _Busiest | None:
     """
     threads = [("the busiest thread", counter.after) for counter in counters(stage, "threads.hottest_cores")]
     if threads:
-        threads += [(f"a thread of {described(it)}", it.busiest_thread or 0.0) for it in serving(stage)]
+        threads += [
+            (f"a thread of {programs.name_of(it)}", it.busiest_thread or 0.0)
+            for it in programs.services(stage)
+        ]
         name, used = max(threads, key=lambda thread: thread[1])
         return _Busiest(name, used, IDLE_THREAD)
     if own := stage.cpu_cores.get(Role.APP):

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import UNSET, UnsetType
 
+from runner.analyze import programs
 from runner.analyze.kernel_counters import stolen_cores
 from runner.core.codes import Role, RoleName, is_service
 from runner.core.results import CounterReading, ProgramUsage, Stage
@@ -41,19 +42,9 @@ def roles(stage: Stage) -> list[str]:
     return [*_OF_EVERY_STACK, *services(stage)]
 
 
-def serving(stage: Stage) -> list[ProgramUsage]:
-    """Return the programs outside the experiment that the app had connections to."""
-    return [program for program in stage.programs if program.serves]
-
-
 def word(name: str) -> str | UnsetType:
     """Return a name that a finding can have as its service; of a program, it may be anything."""
     return name if _WORD.fullmatch(name) else UNSET
-
-
-def described(program: ProgramUsage) -> str:
-    """Return a program's name with its first process."""
-    return f"{program.name} (pid {program.pids[0]})" if program.pids else program.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +72,10 @@ def consumers(stage: Stage) -> list[Consumer]:
     """Return who used the host's CPU, the largest first; a program that serves the app stands for itself."""
     used = {role: usage.avg for role, usage in stage.cpu_cores.items() if usage and role != Role.SYSTEM}
     if Role.OTHER in used:
-        served = sum(program.cores for program in serving(stage))
+        served = sum(program.cores for program in programs.services(stage))
         used[Role.OTHER.value] = max(0.0, used[Role.OTHER] - served)
     known = [Consumer(role, _NAMES.get(role, role), cores) for role, cores in used.items()]
-    known += [Consumer(Role.OTHER, described(it), it.cores, it) for it in serving(stage)]
+    known += [Consumer(Role.OTHER, programs.name_of(it), it.cores, it) for it in programs.services(stage)]
     return sorted(known, key=lambda consumer: -consumer.cores)
 
 

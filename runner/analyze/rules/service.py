@@ -12,21 +12,20 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from runner.analyze import programs
 from runner.analyze.rules.cpu_bounds import THROTTLED, full_cpu_set, throttled_evidence, throttled_shares
 from runner.analyze.rules.parts import (
     HOST_FULL,
-    described,
     host_is_full,
     host_use,
     largest_consumer,
     roles,
     services,
-    serving,
     used_by,
     word,
 )
 from runner.analyze.rules.peers import waiting_evidence, waits_for
-from runner.analyze.rules.threads import ONE_CORE, Thread, busiest_thread
+from runner.analyze.rules.threads import Thread, busiest_thread
 from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Confidence, Limit, Role, RoleName
 from runner.core.results import Evidence, Finding, ProgramUsage, RuledOut, Stage
@@ -44,7 +43,9 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
     if findings:
         return Match(max(findings, key=lambda finding: _rank(stage, finding)))
     seen = [_seen(stage, name) for name in services(stage)]
-    seen += [f"{described(program)} used {program.cores:.2f} cores" for program in serving(stage)]
+    seen += [
+        f"{programs.name_of(program)} used {program.cores:.2f} cores" for program in programs.services(stage)
+    ]
     return RuledOut(Limit.SERVICE, "; ".join(seen)) if seen else None
 
 
@@ -143,17 +144,17 @@ def _host_finding(stage: Stage, cores: int | None, service: str, name: str, used
 def _of_programs(stage: Stage, cores: int | None) -> Iterator[Finding]:
     """Yield a finding for each program outside the experiment that serves the app and is at its limit."""
     largest = largest_consumer(stage).program
-    for program in serving(stage):
-        if (program.busiest_thread or 0.0) >= ONE_CORE:
+    for program in programs.services(stage):
+        if programs.has_full_thread(program):
             yield _program_thread(stage, cores, program)
         elif program is largest and _fills_host(stage, cores, "", program.cores):
-            finding = _host_finding(stage, cores, program.name, described(program), program.cores)
+            finding = _host_finding(stage, cores, program.name, programs.name_of(program), program.cores)
             yield _outside(finding, program)
 
 
 def _program_thread(stage: Stage, cores: int | None, program: ProgramUsage) -> Finding:
     used = program.busiest_thread or 0.0
-    thread = Thread(described(program), used, used)
+    thread = Thread(programs.name_of(program), used, used)
     summary = f"a thread of {thread.describe(host_use(stage, cores))}{_app_beside(stage)}"
     evidence = (*thread.evidence("thread"), Evidence(f"CPU of {program.name}", program.cores, "cores"))
     return _outside(_finding(stage, program.name, summary, evidence, _THREAD_ADVICE), program)

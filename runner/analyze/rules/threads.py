@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.analyze.kernel_counters import counters
-from runner.analyze.rules.parts import role_of, roles
-from runner.core.codes import RoleName
+from runner.analyze.little import little
+from runner.analyze.rules.parts import role_of, roles, used_by
+from runner.core.codes import Role, RoleName
 from runner.core.results import Evidence, Stage
 
 ONE_CORE: Final = 0.85
@@ -18,6 +19,7 @@ OWN_SHARE: Final = 0.8
 help: being one thread is the limit. Our own bound."""
 IDLE_THREAD: Final = 0.8
 """Share of the time that threads wanted a processor up to which they were idle often enough to do more."""
+_MOST_OF_THEM: Final = 0.5
 _A_CORE: Final = "a thread cannot use more than one core"
 
 
@@ -88,3 +90,18 @@ def wanted_in_turn(stage: Stage) -> float | None:
     most = (max((it.wanted for it in threads(stage, role)), default=None) for role in roles(stage))
     known = [wanted for wanted in most if wanted is not None]
     return sum(known) if known else None
+
+
+def many_wanted(stage: Stage) -> bool:
+    """Return whether many threads wanted a processor at a time, although no single one did so very often.
+
+    A server that gives each request to the next of many threads keeps none of them busy. The average number
+    of threads that ran or were ready to run is compared with the number that have a request.
+    """
+    waited_s = [counter.delta or 0.0 for counter in counters(stage, "threads.waited_s")]
+    known = little(stage)
+    if not waited_s or known is None:
+        return False
+    ready = sum(waited_s) / stage.window_s + sum(used_by(stage, role) or 0.0 for role in roles(stage))
+    of_app = (it.after for it in counters(stage, "threads.count") if role_of(stage, it) == Role.APP)
+    return ready > max(IDLE_THREAD, _MOST_OF_THEM * min(known.in_flight, sum(of_app)))

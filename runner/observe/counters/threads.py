@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,11 +21,17 @@ _MIN_INTERVAL_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class _Usage:
-    """CPU time of every thread at an instant, and the same with its waits for a processor."""
+    """CPU time of every thread at an instant, and the same with its waits for a processor.
+
+    Attributes:
+        waited_s: How long all threads together waited for a processor since the first reading, those included
+            that have ended since.
+    """
 
     t_s: Seconds
     cpu_s: Mapping[int, Seconds]
     runnable_s: Mapping[int, Seconds]
+    waited_s: Seconds = 0.0
 
 
 @dataclass(slots=True)
@@ -55,6 +61,7 @@ class Threads:
         self._readings = [*self._readings[:1], *self._readings[1:][-1:], now]
         return {
             **_highest(base, now),
+            "threads.waited_s": Level(round(now.waited_s, 4), "s"),
             "threads.count": gauge(len(now.cpu_s), "threads"),
             "threads.allowed_cpus": gauge(_allowed(self.subject), "CPUs", limit=os.cpu_count()),
         }
@@ -66,11 +73,19 @@ class Threads:
     def _now(self) -> _Usage:
         instant_s = time.monotonic()
         threads = [thread for pid in living(self.subject) for thread in threads_of(pid)]
-        return _Usage(
+        usage = _Usage(
             instant_s,
             {thread: cpu_s for thread, cpu_s, _ in threads},
             {thread: cpu_s + waited_s for thread, cpu_s, waited_s in threads},
         )
+        return replace(usage, waited_s=_waited_since(self._readings[-1], usage)) if self._readings else usage
+
+
+def _waited_since(before: _Usage, now: _Usage) -> Seconds:
+    """Return the total wait; a thread that was not there before has waited for all of its life."""
+    grown = (runnable_s - before.runnable_s.get(thread, 0.0) for thread, runnable_s in now.runnable_s.items())
+    used = (cpu_s - before.cpu_s.get(thread, 0.0) for thread, cpu_s in now.cpu_s.items())
+    return before.waited_s + max(0.0, sum(grown) - sum(used))
 
 
 def _allowed(subject: Subject) -> int:
