@@ -66,8 +66,8 @@ class Finding(Struct, frozen=True):
     """A limit that was found, with advice; summary and advice have no capital and no full stop.
 
     Attributes:
-        service: The service that is the limit, or whose connections are; of a program outside the experiment
-            that serves the app, the program's name. Absent from other findings.
+        service: The service that is the limit, whose connections are, or that requests waited for; of a
+            program outside the experiment that serves the app, the program's name. Absent elsewhere.
     """
 
     code: Limit

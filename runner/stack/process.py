@@ -232,9 +232,17 @@ def _stack(
         if app.metrics
         else {},
         status_urls={nginx.command.name: nginx.status_url} if nginx else {},
+        inspect_urls=_inspect_urls(topology, commands),
         secrets=_secrets(topology),
         programs=programs,
     )
+
+
+def _inspect_urls(topology: ProcessTopology, commands: Sequence[Command]) -> dict[str, str]:
+    ports = {command.name: command.port for command in commands if is_service(command.role)}
+    addresses = {name: (LOOPBACK, port or None) for name, port in ports.items()}
+    urls = {name: service.inspect for name, service in topology.services.items()}
+    return {name: fill(url, ports[name], addresses) for name, url in urls.items() if url is not None}
 
 
 def _secrets(topology: ProcessTopology) -> dict[str, str]:

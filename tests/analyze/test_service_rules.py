@@ -27,6 +27,11 @@ def gauge(name, scope, value, limit=None):
     return CounterReading(scope, name, "count", "gauge", 0, value, value, limit, None)
 
 
+def told(name, value, limit=None):
+    """Return what the database tells of a number that did not change."""
+    return CounterReading("db", name, "connections", "gauge", value, value, value, limit, None)
+
+
 def rise(name, scope, value):
     return CounterReading(scope, name, "s", "counter", 0, value, None, None, value)
 
@@ -157,7 +162,7 @@ CASES = {
     ),
     "a slow service behind a pool that grows": (
         judged(peers=(peer((20, 60), 39.0),)),
-        ("app-concurrency-limited", "likely", UNSET),
+        ("app-concurrency-limited", "likely", "db"),
     ),
     "a semaphore beside three busy strangers": (
         judged(
@@ -190,6 +195,14 @@ CASES = {
     "a service that waits for its disk": (
         judged(*IDLE, rise("io.blocked_s", "db", 4.5), rise("disk.vda.busy_s", "host", 4.8)),
         ("io-limited", "likely", "db"),
+    ),
+    "a row lock behind a pool, as the database tells": (
+        judged(*IDLE, gauge("pg.lock_waits", "db", 3.9), peers=(peer(5, 4.9),)),
+        ("app-concurrency-limited", "likely", "db"),
+    ),
+    "a pool, as the database tells": (
+        judged(*IDLE, told("pg.connections", 5, 97), told("pg.active", 4.9), told("pg.lock_waits", 0)),
+        ("pool-limited", "likely", "db"),
     ),
     "an app that waits for its disk": (
         judged(*IDLE, rise("io.wait_s", "app", 4.5), rise("psi.io.some_s", "host", 4.4)),
@@ -306,6 +319,23 @@ def test_connections_that_waited_name_the_service_also_without_a_constant_pool()
 
     assert "39.0 of 40.0 connections to db waited" in result.findings[0].summary
     assert "requests under way to db" in {item.name for item in result.findings[0].evidence}
+
+
+def test_locks_that_the_database_tells_of_are_in_the_finding():
+    result, _ = CASES["a row lock behind a pool, as the database tells"]
+
+    assert "3.9 of them for locks" in result.findings[0].summary
+    assert "connections of db that waited for locks" in {item.name for item in result.findings[0].evidence}
+    whys = {ruled.code: ruled.why for ruled in result.ruled_out}
+    assert "locks" in whys["pool-limited"]
+
+
+def test_errors_beside_a_database_without_room_for_connections_name_it():
+    failing = Requests(5000, 5000, 2500, 2500, 0, {"bad_status": 2500}, {"500": 2500})
+    result = judged(*IDLE, told("pg.connections", 97, 97), requests=failing)
+
+    assert first(result)[::2] == ("error-limited", "db")
+    assert "as many connections as it may have" in result.findings[0].advice
 
 
 def test_a_busy_disk_for_which_no_part_waited_is_not_the_limit():

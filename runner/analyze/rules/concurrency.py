@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec import UNSET
+
 from runner.analyze.growth import grew, queue_is_full
 from runner.analyze.kernel_counters import gc_evidence
 from runner.analyze.little import Little, little
 from runner.analyze.rules.idle_cpu import IDLE_HOST, CpuUse, cpu_use
+from runner.analyze.rules.parts import word
 from runner.analyze.rules.peers import Connections, connections, waiting_evidence
+from runner.analyze.rules.service_statistics import lock_evidence, lock_waits
 from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Confidence, Limit
 from runner.core.results import Evidence, Finding, RuledOut, Stage
@@ -17,6 +21,8 @@ from runner.core.results import Evidence, Finding, RuledOut, Stage
 UNEQUAL: Final = 10.0
 """Median duration of a mix's slowest request, divided by that of its fastest; our own bound."""
 _MIN_IN_FLIGHT: Final = 2.0
+_SOME: Final = 0.5
+"""Connections that waited for locks, on average, from which these are worth a sentence."""
 _ADVICE: Final = "look for a limited resource: workers, threads, a connection pool, a lock, a slow dependency"
 _ADVICE_OF_PEER: Final = "look for locks, slow statements and waits for disk in {}"
 
@@ -62,23 +68,31 @@ def _finding(stage: Stage, known: Little, cpu: CpuUse, cores: int) -> Finding:
         Limit.APP_CONCURRENCY,
         Confidence.HINT if cpu.is_doubtful else Confidence.LIKELY,
         f"{known.in_flight:,.0f} requests were in flight on average while {host}: they {may}waited "
-        f"inside the service, not for CPU{_for_whom(peer)}",
+        f"inside the service, not for CPU{_for_whom(stage, peer)}",
         (
             Evidence("requests in flight", known.in_flight, "requests"),
             Evidence("host CPU", cpu.system, "cores", IDLE_HOST * cores, "netdata: 85 % is a warning"),
             Evidence("rate x response time (Little's law)", known.expected, "requests"),
             *(waiting_evidence(stage, peer.service) if peer else ()),
+            *(lock_evidence(stage, peer.service) if peer else ()),
             *_unequal_requests(stage),
             *gc_evidence(stage),
         ),
         _ADVICE_OF_PEER.format(peer.service) if peer else _ADVICE,
+        word(peer.service) if peer else UNSET,
     )
 
 
-def _for_whom(peer: Connections | None) -> str:
+def _for_whom(stage: Stage, peer: Connections | None) -> str:
     """Return that the app's connections to a service waited; empty without such a service."""
     if peer is None:
         return ""
+    locked = lock_waits(stage, peer.service) or 0.0
+    if locked >= _SOME:
+        return (
+            f"; {peer.waiting:.1f} of {peer.established:.1f} connections to {peer.service} waited for a "
+            f"response, {locked:.1f} of them for locks in it"
+        )
     return (
         f"; {peer.waiting:.1f} of {peer.established:.1f} connections to {peer.service} waited for a "
         "response, which it gave slowly without using up a processor: locks, disk or a dependency of its own"

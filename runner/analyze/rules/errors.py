@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import UNSET
+
+from runner.analyze.rules.parts import word
+from runner.analyze.rules.service_statistics import full_service
 from runner.analyze.rules.types import CPU_LIMITS, OF_SERVICES, OWN_BOUND, Judgement, Match, Rule
 from runner.analyze.silence import Silence, silence
 from runner.core.codes import Confidence, Limit, Role
@@ -76,6 +80,7 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
     worst = max(failures, key=lambda kind: failures[kind])
     statuses = sorted((requests.statuses or {}).items(), key=lambda item: -item[1])
     status = statuses[0][0] if statuses and worst == "bad_status" else ""
+    full = full_service(stage) if status.startswith("5") or worst in _CLOSED else None
     return Match(
         Finding(
             Limit.ERROR,
@@ -85,8 +90,10 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
                 *(Evidence(kind, count, "requests") for kind, count in sorted(failures.items())),
                 *(Evidence(f"status {code}", count, "responses") for code, count in statuses[:_SHOWN]),
                 *_by_request(stage),
+                *(full.evidence if full else ()),
             ),
-            _advice(stage, name, worst, status),
+            full.advice if full else _advice(stage, name, worst, status),
+            word(full.service) if full else UNSET,
         )
     )
 

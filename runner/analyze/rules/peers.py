@@ -1,4 +1,7 @@
-"""The app's connections to services, as their samples show them: how many, and how many waited."""
+"""The app's connections to services: how many, and how many waited.
+
+Samples of the app's sockets tell that; where there are none, what the service tells about itself.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from runner.analyze.rules.service_statistics import in_use, observed
 from runner.core.codes import Role, is_service
 from runner.core.results import Evidence, PeerUsage, Stage
 
@@ -50,7 +54,19 @@ def connections(stage: Stage) -> list[Connections]:
     for peer in stage.peers:
         if _is_of_app(stage, peer) and peer.established[2] and peer.samples >= _LEAST_SAMPLES:
             peers.setdefault(_service_of(peer), []).append(peer)
-    return sorted((_together(*it) for it in peers.items()), key=lambda it: -it.waiting)
+    known = [_together(*it) for it in peers.items()]
+    known += filter(None, (_as_told(stage, name) for name in observed(stage) if name not in peers))
+    return sorted(known, key=lambda it: -it.waiting)
+
+
+def _as_told(stage: Stage, service: str) -> Connections | None:
+    """Return a service's connections as it counts them, with those of other clients than the app."""
+    told = in_use(stage, service)
+    if told is None:
+        return None
+    used, running = told
+    is_constant = (used.peak or 0.0) - min(used.before, used.after) <= _STEADY
+    return Connections(service, used.after, min(running.after, used.after), is_constant)
 
 
 def _is_of_app(stage: Stage, peer: PeerUsage) -> bool:

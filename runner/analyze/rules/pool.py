@@ -8,6 +8,7 @@ from runner.analyze.little import little
 from runner.analyze.rules.idle_cpu import cpu_use
 from runner.analyze.rules.parts import word
 from runner.analyze.rules.peers import WAITING, Connections, connections, waiting_evidence
+from runner.analyze.rules.service_statistics import lock_evidence, lock_waits
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Confidence, Limit
 from runner.core.results import Evidence, Finding, RuledOut, Stage
@@ -17,6 +18,7 @@ _QUEUED: Final = 1.5
 """Requests in flight for each connection from which some waited for one, and not for the service; our own
 bound."""
 _LEAST_QUEUED: Final = 2.0
+_MOSTLY_LOCKED: Final = 0.5
 _ADVICE: Final = (
     "enlarge the app's pool of connections to {0} (or the number of workers, if each has its own), or "
     "shorten the time for which a request holds one; first look for locks and slow statements in {0}, "
@@ -33,7 +35,7 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
     if cpu is None:
         return None
     busiest = known[0]
-    why = cpu.busy or _why_room(busiest) or _why_none_queued(stage, busiest)
+    why = cpu.busy or _why_room(busiest) or _why_locked(stage, busiest) or _why_none_queued(stage, busiest)
     return RuledOut(Limit.POOL, why) if why else Match(_finding(stage, busiest))
 
 
@@ -43,6 +45,15 @@ def _why_room(pool: Connections) -> str:
     if not pool.all_waited:
         return f"requests were under way on {pool.waiting:.1f} {count}"
     return "" if pool.is_constant else f"the number {count} changed"
+
+
+def _why_locked(stage: Stage, pool: Connections) -> str:
+    """Return that most connections waited for locks, where the service told that; empty otherwise."""
+    waited = lock_waits(stage, pool.service) or 0.0
+    if waited < _MOSTLY_LOCKED * pool.established:
+        return ""
+    count = f"{waited:.1f} of {pool.established:.1f} connections to {pool.service}"
+    return f"{count} waited for locks, and so would those of a larger pool"
 
 
 def _why_none_queued(stage: Stage, pool: Connections) -> str:
@@ -70,6 +81,7 @@ def _finding(stage: Stage, pool: Connections) -> Finding:
         "processor was used up: the others waited in the app for a connection",
         (
             *waiting_evidence(stage, pool.service),
+            *lock_evidence(stage, pool.service),
             Evidence(f"connections to {pool.service} that waited", pool.share * 100, "%", *bound),
             Evidence("requests in flight", in_flight, "requests", _QUEUED * pool.established, OWN_BOUND),
         ),

@@ -1,0 +1,78 @@
+"""What databases and caches told about themselves, as evidence: connections, and waits for locks.
+
+The specification may give credentials for that; without any, nothing is known and no rule depends on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from runner.analyze.kernel_counters import counter_evidence, counters
+from runner.core.results import CounterReading, Evidence, Stage
+
+_LOCK_WAITS: Final = ("pg.lock_waits", "mysql.lock_waits")
+_CONNECTIONS: Final = ("pg.connections", "mysql.connections", "redis.clients")
+_RUNNING: Final = ("pg.active", "mysql.running")
+_REFUSED: Final = ("mysql.refused", "redis.rejected_connections")
+_FULL: Final = 0.95
+_OWN_LIMIT: Final = "its own limit"
+
+
+def lock_waits(stage: Stage, service: str) -> float | None:
+    """Return how many connections of a service waited for a lock on average; None if that is not known."""
+    known = _of(stage, _LOCK_WAITS, service)
+    return known.after if known else None
+
+
+def lock_evidence(stage: Stage, service: str) -> tuple[Evidence, ...]:
+    """Return how many connections waited for a lock."""
+    waited = lock_waits(stage, service)
+    name = f"connections of {service} that waited for locks"
+    return () if waited is None else (Evidence(name, waited, "connections"),)
+
+
+def in_use(stage: Stage, service: str) -> tuple[CounterReading, CounterReading] | None:
+    """Return a service's connections, and those on which a statement ran; None if that is not known."""
+    connections, running = _of(stage, _CONNECTIONS, service), _of(stage, _RUNNING, service)
+    return (connections, running) if connections and running else None
+
+
+def observed(stage: Stage) -> list[str]:
+    """Return the services that told how many connections they have."""
+    return list(dict.fromkeys(counter.scope for name in _CONNECTIONS for counter in counters(stage, name)))
+
+
+@dataclass(frozen=True, slots=True)
+class FullService:
+    """A service that has as many connections as it may have, or refused some."""
+
+    service: str
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def advice(self) -> str:
+        """What to do if requests fail meanwhile."""
+        return (
+            f"{self.service} has as many connections as it may have: let the app keep fewer of them open (a "
+            f"pool), or raise the limit of {self.service}; read the service's log for these requests"
+        )
+
+
+def full_service(stage: Stage) -> FullService | None:
+    """Return a service without room for connections; None if there is none, or none that told."""
+    for service in observed(stage):
+        refused = _of(stage, _REFUSED, service)
+        if refused and refused.delta:
+            return FullService(service, (counter_evidence(refused, f"connections that {service} refused"),))
+        used = _of(stage, _CONNECTIONS, service)
+        if used and used.limit and (used.peak or 0.0) >= _FULL * used.limit:
+            name = f"peak of connections of {service}"
+            level = Evidence(name, used.peak or 0.0, "connections", used.limit, _OWN_LIMIT)
+            return FullService(service, (level,))
+    return None
+
+
+def _of(stage: Stage, names: tuple[str, ...], service: str) -> CounterReading | None:
+    known = (counter for name in names for counter in counters(stage, name) if counter.scope == service)
+    return next(known, None)
