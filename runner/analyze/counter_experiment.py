@@ -1,99 +1,254 @@
-"""What a counter-experiment shows about a verdict: it confirms it, refutes it, or neither."""
+"""What a counter-experiment shows about a verdict: it confirms it, refutes it, or neither.
+
+The machine's speed drifts, so a single comparison proves little. Blocks without and with the change
+alternate; a gain counts only if it is clear of the spread of all blocks without the change.
+"""
 
 from __future__ import annotations
 
-from math import inf, isinf
-from typing import Final
+from collections.abc import Sequence
+from statistics import fmean, median, median_low
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from runner.analyze.capacity_text import milliseconds
+from runner.analyze.proof_plan import DECISIVE
+from runner.analyze.proof_text import Effect, sentence
 from runner.analyze.rules.registry import RULES
 from runner.analyze.statistics import rounded
 from runner.analyze.validity import GENERATOR_SATURATED
-from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, Role, StageStatus, Validity, cpu_used_up
-from runner.core.results import CounterExperiment, Stage, Verdict
-from runner.core.units import percent
+from runner.core.codes import Confidence, Limit, ProofAnswer, Role, StageStatus, Validity
+from runner.core.results import Block, CounterExperiment, Stage, Verdict
 from runner.experiment.counter_experiments import Change
+from runner.experiment.model import Configuration
 
 LIFTED: Final = 0.10
-"""Relative gain in throughput from which the change lifted the limit; Loadproof's own bound."""
-NOT_LIFTED: Final = 0.03
-"""Gain up to which it did not."""
+"""Relative gain in throughput from which a change can have lifted a limit; Loadproof's own bound."""
+NOISE: Final = 2.0
+"""Gain ÷ spread of the blocks without the change from which it is no drift. With a drift of up to 1.8 within
+minutes, an unchanged limit passes in less than 1 % of counter-experiments, and twice the capacity in more
+than 90 % (`tests/analyze/test_proof_statistics.py`)."""
+UNKNOWN_SPREAD: Final = 0.25
+"""The spread that is assumed where less than three blocks show it; four blocks were seen to differ by it."""
+ENOUGH: Final = 0.5
+"""Share of the gain that a change promises from which it is large enough for its claim."""
+SAVED: Final = 0.2
+"""Gain from which a cost was a substantial part of what used up the CPU."""
 RELIEVED: Final = 0.5
 """A p95 response time that falls to this share of itself shows that a queue is gone; our own bound."""
+_FEWEST: Final = 3
 
 
-def prove(stage: Stage, counter: Stage, change: Change) -> Verdict:
-    """Return a stage's verdict in the light of `counter`, the same stage with one change.
+class Sides(NamedTuple):
+    """The usable blocks of a counter-experiment in the order in which they ran.
 
-    A confirmed verdict becomes *proven*, a refuted one ``undetermined`` (its limit is then `withdrawn`).
+    Attributes:
+        before: Without the change.
+        after: With the change.
     """
-    before, after = stage.actual_rps, counter.actual_rps
-    lift = _lift(before, after)
-    answer = ProofAnswer.INCONCLUSIVE
-    sentence = f"The counter-experiment ({change.words}) could not be measured."
-    if lift is not None:
-        answer, why = _answer(stage, counter, lift, change)
-        sentence = _sentence(stage, counter, lift, change, answer) + f"{why}."
-    experiment = CounterExperiment(
+
+    before: tuple[Stage, ...]
+    after: tuple[Stage, ...]
+
+
+class _Rates(NamedTuple):
+    """Throughput without and with the change; the gain compares each block with its neighbours."""
+
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+    gain: float | None
+    spread: float | None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether every block with the change is better, by more than the spread of the others explains."""
+        noise = NOISE * (UNKNOWN_SPREAD if self.spread is None else self.spread)
+        lowest = max(self.before, default=0.0)
+        if not self.after or min(self.after) <= lowest:
+            return False
+        return self.gain is None or self.gain >= max(LIFTED, noise)
+
+    @property
+    def most(self) -> float:
+        """The largest gain that two of the blocks show."""
+        least = min(self.before, default=0.0)
+        return max(self.after, default=0.0) / least - 1 if least else 0.0
+
+
+def counter_experiment(
+    stage: Stage, blocks: Sequence[tuple[bool, Stage]], change: Change, configuration: Configuration
+) -> CounterExperiment:
+    """Return what the blocks of a counter-experiment show about a stage's verdict.
+
+    Args:
+        stage: The stage.
+        blocks: Whether each one had the change, and what it measured, in order.
+        change: The change.
+        configuration: The stage's, without the change.
+    """
+    usable = [(changed, block) for changed, block in blocks if _is_usable(block)]
+    sides = Sides(
+        tuple(block for changed, block in usable if not changed),
+        tuple(block for changed, block in usable if changed),
+    )
+    rates = _rates(usable)
+    shown = _middle(sides.after) or next((block for changed, block in blocks if changed), blocks[-1][1])
+    answer, why = _answer(stage, sides, rates, change, configuration)
+    effect = _effect(stage, sides, rates)
+    return CounterExperiment(
         change=change.name,
         words=change.words,
         cause=change.cause,
-        actual_rps=(before, after),
-        lift=rounded(lift),
+        actual_rps=(rounded(effect.before), rounded(effect.after)),
+        lift=rounded(rates.gain),
         answer=answer,
-        sentence=sentence,
-        trial=counter,
+        sentence=sentence(stage, effect, change, answer, why),
+        trial=shown,
+        blocks=tuple(_block(changed, block) for changed, block in blocks),
+        spread=rounded(rates.spread),
+        target_rps=blocks[0][1].target_rps,
     )
-    return _applied(replace(stage.verdict, counter_experiment=experiment), answer)
 
 
-def _lift(before: float | None, after: float | None) -> float | None:
-    """Return the relative gain, infinite from nothing to something; None if a side was not measured."""
-    if before is None or after is None:
-        return None
-    if before == 0:
-        return inf if after else 0.0
-    return after / before - 1
+def _effect(stage: Stage, sides: Sides, rates: _Rates) -> Effect:
+    before, after = (median(side) if side else None for side in rates[:2])
+    sustained = sides.after[0].target_rps if _sustained(sides.after) else None
+    relieved = None if rates.is_clear else _relieved(sides)
+    return Effect(before, after, rates.gain, rates.spread, relieved, new_limit(stage, sides), sustained)
 
 
-def _applied(verdict: Verdict, answer: ProofAnswer) -> Verdict:
-    if verdict.code is Limit.UNDETERMINED or answer is ProofAnswer.INCONCLUSIVE:
+def concluded(verdict: Verdict, experiments: Sequence[CounterExperiment]) -> Verdict:
+    """Return a verdict in the light of its counter-experiments.
+
+    A confirmed verdict becomes *proven*, a refuted one ``undetermined`` (its limit is then `withdrawn`).
+    """
+    if not experiments:
         return verdict
-    if answer is ProofAnswer.CONFIRMED:
+    first = next((one for one in experiments if one.answer in DECISIVE), experiments[0])
+    others = tuple(one for one in experiments if one is not first)
+    verdict = replace(verdict, counter_experiment=first, other_experiments=others)
+    if verdict.code is Limit.UNDETERMINED or first.answer not in DECISIVE:
+        return verdict
+    if first.answer is ProofAnswer.CONFIRMED:
         return replace(verdict, confidence=Confidence.PROVEN)
     return replace(verdict, withdrawn=verdict.code, code=Limit.UNDETERMINED, confidence=Confidence.HINT)
 
 
-def _answer(stage: Stage, counter: Stage, lift: float, change: Change) -> tuple[ProofAnswer, str]:
+def _is_usable(block: Stage) -> bool:
+    is_valid = block.status is StageStatus.COMPLETE and block.validity.status is not Validity.INVALID
+    return is_valid and block.actual_rps is not None
+
+
+def _block(changed: bool, block: Stage) -> Block:
+    return Block(changed, block.order, block.actual_rps, block.verdict.code, _is_usable(block))
+
+
+def _rates(blocks: Sequence[tuple[bool, Stage]]) -> _Rates:
+    rates = [(changed, block.actual_rps or 0.0) for changed, block in blocks]
+    before = tuple(rate for changed, rate in rates if not changed)
+    after = tuple(rate for changed, rate in rates if changed)
+    gains = [
+        gain for at, (changed, _) in enumerate(rates) if changed and (gain := _gain(rates, at)) is not None
+    ]
+    spread = (max(before) - min(before)) / median(before) if len(before) >= _FEWEST and min(before) else None
+    return _Rates(before, after, fmean(gains) if gains else None, spread)
+
+
+def _gain(rates: Sequence[tuple[bool, float]], at: int) -> float | None:
+    """Return the gain of a block over the mean of its nearest neighbours without the change, if they show it.
+
+    Comparing it with both neighbours takes a steady drift out.
+    """
+    left = [rate for changed, rate in rates[:at] if not changed][-1:]
+    right = [rate for changed, rate in rates[at + 1 :] if not changed][:1]
+    base = fmean([*left, *right]) if left or right else 0.0
+    return rates[at][1] / base - 1 if base else None
+
+
+def _middle(blocks: Sequence[Stage]) -> Stage | None:
+    """Return the block whose throughput is the median; of an even number, the lower one."""
+    rate = median_low([block.actual_rps or 0.0 for block in blocks]) if blocks else None
+    return next((block for block in blocks if block.actual_rps == rate), None)
+
+
+def _answer(
+    stage: Stage, sides: Sides, rates: _Rates, change: Change, configuration: Configuration
+) -> tuple[ProofAnswer, str]:
     """Return the answer, and for an inconclusive one the reason to end the sentence with."""
-    if why := _flaw(stage, counter):
+    if why := _flaw(stage, sides):
         return ProofAnswer.INCONCLUSIVE, why
-    sustained = counter.verdict.code is Limit.WITHIN_CAPACITY
-    lifted = lift >= LIFTED or (sustained and (lift > NOT_LIFTED or _is_relieved(stage, counter)))
-    if lifted and _is_consistent(stage, counter):
-        return ProofAnswer.CONFIRMED, ""
-    if lifted:
-        why = ", because requests did not cost less CPU and the system did not use more of it"
-    elif sustained:
-        why = ", because the target rate was achieved and may hide a larger effect"
-    elif lift > NOT_LIFTED or counter.verdict.code is Limit.GENERATOR:
-        why = ""
-    elif not change.clean:
-        why = ", because the change also adds a network hop"
-    else:
+    if rates.is_clear or _relieved(sides):
+        return _lifted(stage, sides, rates, change, configuration)
+    if _sustained(sides.before):
+        why = "the limit did not show in the blocks, whose rate was sustained without the change"
+    elif _sustained(sides.after):
+        why = "the target rate was achieved and may hide a larger effect"
+    elif rates.most >= ENOUGH * change.adds(configuration) or (rates.gain or 0.0) >= LIFTED:
+        why = "the blocks without the change differ so much that they can hide an effect"
+    elif stage.verdict.code in change.must_lift and _took_effect(sides, change):
         return ProofAnswer.REFUTED, ""
+    else:
+        return ProofAnswer.NO_EFFECT, ""
     return ProofAnswer.INCONCLUSIVE, why
 
 
-def _flaw(stage: Stage, counter: Stage) -> str:
-    """Return why the two stages prove nothing at all; empty if they can."""
-    if _is_saturated(stage):
-        return ", because the generator itself was almost saturated"
-    if counter.status is not StageStatus.COMPLETE or counter.validity.status is Validity.INVALID:
-        return ", because the second run is not valid"
+def _flaw(stage: Stage, sides: Sides) -> str:
+    """Return why the blocks prove nothing at all; empty if they can."""
+    if not sides.before or not sides.after:
+        return "too few of its blocks are complete and valid"
+    if _generator_is_saturated(stage):
+        return "the generator itself was almost saturated"
+    if any(block.verdict.code is Limit.GENERATOR for block in sides.after):
+        return "the generator limits the blocks with the change"
     return ""
+
+
+def _lifted(
+    stage: Stage, sides: Sides, rates: _Rates, change: Change, configuration: Configuration
+) -> tuple[ProofAnswer, str]:
+    """Return whether a clear gain is of the right kind and large enough for what the verdict claims."""
+    if not _is_consistent(stage, sides):
+        return (
+            ProofAnswer.INCONCLUSIVE,
+            "requests did not cost less CPU and the system did not use more of it",
+        )
+    gain = rates.gain
+    large = gain is None or gain >= ENOUGH * change.adds(configuration)
+    saved = gain is not None and change.saves and _saturated_role(stage.verdict.code) and gain >= SAVED
+    if large or saved or _sustained(sides.after) or new_limit(stage, sides):
+        return ProofAnswer.CONFIRMED, ""
+    if stage.verdict.code is Limit.UNDETERMINED:
+        return ProofAnswer.CONFIRMED, ""  # it claims no more than to be a part of the limit
+    return ProofAnswer.INCONCLUSIVE, "lifting the limit would raise throughput by more"
+
+
+def _sustained(blocks: Sequence[Stage]) -> bool:
+    return bool(blocks) and all(block.verdict.code is Limit.WITHIN_CAPACITY for block in blocks)
+
+
+def new_limit(stage: Stage, sides: Sides) -> Verdict | None:
+    """Return the verdict of the changed blocks if it names another limit than any that showed before."""
+    shown = _middle(sides.after)
+    if shown is None or shown.verdict.confidence is Confidence.HINT:
+        return None
+    if shown.verdict.code in {Limit.UNDETERMINED, Limit.WITHIN_CAPACITY, Limit.GENERATOR}:
+        return None
+    before = {
+        (finding.code, finding.service) for one in (stage, *sides.before) for finding in one.verdict.findings
+    }
+    first = shown.verdict.findings[0] if shown.verdict.findings else None
+    is_new = first is not None and (first.code, first.service) not in before
+    return shown.verdict if is_new else None
+
+
+def _took_effect(sides: Sides, change: Change) -> bool:
+    """Return whether a larger pool shows in the app's connections; else the option was not its size."""
+    if change.name != "pool":
+        return True
+    before, after = (
+        max((peer.established[2] for block in side for peer in block.peers), default=0) for side in sides
+    )
+    return after > before
 
 
 def _saturated_role(limit: Limit) -> Role | None:
@@ -102,27 +257,42 @@ def _saturated_role(limit: Limit) -> Role | None:
     return rule.saturated_role if rule else None
 
 
-def _is_consistent(stage: Stage, counter: Stage) -> bool:
+def _is_consistent(stage: Stage, sides: Sides) -> bool:
     """Return False if a CPU limit was lifted without cheaper requests or more CPU: it was another limit."""
     role = _saturated_role(stage.verdict.code)
     if role is None:
         return True
-    cost_before, cost_after = (side.cpu_us_per_request.get(role) for side in (stage, counter))
-    used_before, used_after = (side.cpu_cores.get(role) for side in (stage, counter))
+    cost_before, cost_after = (_mean_cost(side, role) for side in sides)
+    used_before, used_after = (_mean_cores(side, role) for side in sides)
     if cost_before is None or used_before is None:
         return True
     cheaper = cost_after is None or cost_after < cost_before * 0.97
-    more = used_after is not None and used_after.avg > used_before.avg * 1.03
-    return cheaper or more
+    return cheaper or (used_after is not None and used_after > used_before * 1.03)
 
 
-def _is_relieved(stage: Stage, counter: Stage) -> bool:
-    """Return whether the queue of a stage that was just short of its target is gone."""
-    before, after = stage.response_time_ms.p95, counter.response_time_ms.p95
-    return before is not None and after is not None and after <= before * RELIEVED
+def _mean_cost(blocks: Sequence[Stage], role: Role) -> float | None:
+    known = [cost for block in blocks if (cost := block.cpu_us_per_request.get(role)) is not None]
+    return fmean(known) if known else None
 
 
-def _is_saturated(stage: Stage) -> bool:
+def _mean_cores(blocks: Sequence[Stage], role: Role) -> float | None:
+    known = [usage.avg for block in blocks if (usage := block.cpu_cores.get(role)) is not None]
+    return fmean(known) if known else None
+
+
+def _relieved(sides: Sides) -> tuple[float, float] | None:
+    """Return the p95 response times of blocks just short of their target whose queue the change took away."""
+    if not _sustained(sides.after) or _sustained(sides.before):
+        return None
+    before, after = (
+        [p95 for block in side if (p95 := block.response_time_ms.p95) is not None] for side in sides
+    )
+    if not before or not after or max(after) > min(before) * RELIEVED:
+        return None
+    return min(before), max(after)
+
+
+def _generator_is_saturated(stage: Stage) -> bool:
     """Return whether the generator may have been the limit, so that a change that relieves it proves nothing.
 
     A limit of CPU rests on its own counter, whatever the generator did.
@@ -131,37 +301,3 @@ def _is_saturated(stage: Stage) -> bool:
     if limit is Limit.GENERATOR or _saturated_role(limit) or stage.engine != "builtin":
         return False
     return bool(usage and stage.workers and usage.avg >= GENERATOR_SATURATED * stage.workers)
-
-
-def _sentence(stage: Stage, counter: Stage, lift: float, change: Change, answer: ProofAnswer) -> str:
-    """Return the sentence without its end."""
-    effect = f"{change.words} {_effect(stage, counter, lift, answer)}"
-    conclusion = {
-        ProofAnswer.CONFIRMED: f"{change.cause} is confirmed{_as_what(stage.verdict.code, change.cause)}",
-        ProofAnswer.REFUTED: f"{change.cause} is refuted as the limit",
-        ProofAnswer.INCONCLUSIVE: f"this neither confirms nor refutes {change.cause}",
-    }[answer]
-    return f"{effect[0].upper()}{effect[1:]}: {conclusion}"
-
-
-def _effect(stage: Stage, counter: Stage, lift: float, answer: ProofAnswer) -> str:
-    before, after = f"{stage.actual_rps or 0:,.0f}", f"{counter.actual_rps or 0:,.0f}"
-    if answer is ProofAnswer.CONFIRMED and lift <= NOT_LIFTED:
-        return (
-            f"reduced the p95 response time from {milliseconds(stage.response_time_ms.p95 or 0.0)} to "
-            f"{milliseconds(counter.response_time_ms.p95 or 0.0)} ms at {after} RPS, the whole target rate"
-        )
-    if isinf(lift):
-        return f"increased throughput from 0 to {after} RPS"
-    change = percent(lift, signed=True)
-    if abs(lift) <= NOT_LIFTED:
-        return f"left throughput almost unchanged, at {before} and {after} RPS ({change})"
-    return f"{'increased' if lift > 0 else 'decreased'} throughput from {before} to {after} RPS ({change})"
-
-
-def _as_what(limit: Limit, cause: Cause) -> str:
-    if whose := cpu_used_up(limit, cause):
-        return f" as what uses up {whose}"
-    if limit is Limit.UNDETERMINED:
-        return " as a part of the limit, although no counter shows how"
-    return " as the limit"

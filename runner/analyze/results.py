@@ -9,7 +9,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.analyze.capacity import SearchProgress, capacity, probe_stages, replay
-from runner.analyze.counter_experiment import prove
+from runner.analyze.counter_experiment import concluded, counter_experiment
 from runner.analyze.cross_check import cross_checks
 from runner.analyze.hypothesis import hypothesis
 from runner.analyze.repeats import repeats
@@ -169,12 +169,25 @@ def _proven(
     run: RunFacts,
 ) -> Stage:
     """Return a stage whose verdict its counter-experiments confirmed or refuted, or why there are none."""
+    by_change: dict[str, list[Trial]] = {}
     for counter in counters:
         if counter.counter_experiment_for == stage.order and counter.order in facts:
-            changed = stage_of(counter, facts[counter.order], run)
-            stage = replace(stage, verdict=prove(stage, changed, CHANGES[counter.change]))
+            by_change.setdefault(counter.change, []).append(counter)
+    experiments = [
+        counter_experiment(stage, _blocks(stage, trials, facts, run), CHANGES[change], configuration)
+        for change, trials in by_change.items()
+    ]
+    stage = replace(stage, verdict=concluded(stage.verdict, experiments))
     reason = unproven(configuration, stage)
     return replace(stage, verdict=replace(stage.verdict, unproven=reason)) if reason else stage
+
+
+def _blocks(
+    stage: Stage, trials: Sequence[Trial], facts: Mapping[int, TrialFacts], run: RunFacts
+) -> list[tuple[bool, Stage]]:
+    """Return whether each block had the change, and what it measured; the stage itself of older versions."""
+    blocks = [(trial.is_changed, stage_of(trial, facts[trial.order], run)) for trial in trials]
+    return blocks if trials[0].block is not None else [(False, stage), *blocks]
 
 
 def _all_stages(

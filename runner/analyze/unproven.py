@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runner.core.codes import Limit, StageStatus
 from runner.core.results import Stage
-from runner.experiment.counter_experiments import counter_experiment, possible_changes
+from runner.experiment.counter_experiments import changes_for, possible_changes
 from runner.experiment.model import Configuration
 
 
@@ -30,6 +30,6 @@ def _not_possible(configuration: Configuration, limit: Limit) -> str:
     changes = possible_changes(limit)
     if not changes:
         return f"no change of the configuration can test {limit}"
-    if counter_experiment(configuration, limit) is None:
+    if not changes_for(configuration, limit):
         return f"no change that tests {limit} applies to this configuration ({', '.join(changes)})"
     return "it was not run"

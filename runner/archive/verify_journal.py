@@ -96,6 +96,7 @@ def _unlike_plan(where: str, facts: TrialFacts, trial: Trial) -> Iterator[Differ
         "window_s": (facts.window_s, stage.duration),
         "proves": (facts.proves, trial.counter_experiment_for),
         "change": (facts.change, trial.change),
+        "block": (facts.block, trial.block),
     }
     if facts.load:
         expected["load.engine"] = (facts.load.engine, load.engine)

@@ -23,6 +23,7 @@ from runner.core.codes import Role, RoleName, is_service
 from runner.core.facts import LoadSecond, Sample, Subject, TrialFacts
 from runner.core.units import Seconds
 from runner.execution.job import Watcher
+from runner.experiment.proof_blocks import BLOCKS
 from runner.experiment.trials import Trial
 
 _REDRAW_S: Final = 0.5
@@ -164,10 +165,17 @@ def _title(now: Now) -> str:
     assert trial is not None
     repeat = f", repeat {trial.repeat}" if trial.repeat > 1 else ""
     engine = f", cross-check with {trial.configuration.load.engine}" if trial.cross_check else ""
-    proof = ", counter-experiment" if trial.counter_experiment_for is not None else ""
+    proof = f", counter-experiment{_block(trial)}" if trial.counter_experiment_for is not None else ""
     return (
         f"[{now.number}/{now.total}] {trial.configuration.name} · {trial.stage.name}{repeat}{engine}{proof}"
     )
+
+
+def _block(trial: Trial) -> str:
+    """Return which block of a counter-experiment a trial is, and whether it has the change."""
+    if trial.block is None:
+        return ""
+    return f" {trial.block + 1} of {BLOCKS} ({'with' if trial.is_changed else 'without'} {trial.change})"
 
 
 def _figures(now: Now) -> str:

@@ -12,7 +12,7 @@ from runner.cli.terminal import screen, visible
 from runner.core.results import Results
 from runner.report import conclusion, number_format, programs, prose
 from runner.report.capacity import shown
-from runner.report.limit_text import unproven
+from runner.report.counter_experiments import unproven
 from runner.report.markdown_text import unmarked
 from runner.report.summary import TEXT_COLUMNS, broken_thresholds, summary_rows
 

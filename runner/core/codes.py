@@ -87,6 +87,9 @@ class Cause(StrEnum):
     ACCEPT_QUEUE = "the accept queue"
     APP_WORKERS = "the number of the app's workers"
     GENERATOR = "the generator"
+    POOL = "the size of the connection pool"
+    SERVICE_CPU = "the service's CPU limit"
+    SERVICE_MEMORY = "the service's memory limit"
 
 
 class Validity(StrEnum):
@@ -107,10 +110,14 @@ class StageStatus(StrEnum):
 
 
 class ProofAnswer(StrEnum):
-    """What a counter-experiment says about a verdict."""
+    """What a counter-experiment says about a verdict.
+
+    `NO_EFFECT`: the change did not lift the limit, but need not have lifted it.
+    """
 
     CONFIRMED = "confirmed"
     REFUTED = "refuted"
+    NO_EFFECT = "no effect"
     INCONCLUSIVE = "inconclusive"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-DEFINITIONS: Final = 2
+DEFINITIONS: Final = 3
 """The version that this code computes results with; files of Loadproof 0.1.0 have version 1."""
 
 
@@ -41,6 +41,11 @@ REDEFINITIONS: Final = (
         2,
         frozenset({"thresholds", "conditions", "metrics", "capacity", "differences", "find"}),
         "thresholds, searches, repeats and comparisons: follow from both",
+    ),
+    Redefinition(
+        3,
+        frozenset({"counter_experiment", "other_experiments", "withdrawn"}),
+        "counter-experiments: alternating blocks without and with a change are compared, where it was a run",
     ),
 )
 

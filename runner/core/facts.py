@@ -633,6 +633,8 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
         events: In time order.
         proves: Order of the trial whose verdict this counter-experiment is about.
         change: Name of its change in `runner.experiment.counter_experiments`.
+        block: Its place among the blocks of the counter-experiment, from 0; None in runs of versions that
+            ran a single one.
         app_output: The last lines that the app had written at the end of a stage with 5xx responses.
     """
 
@@ -655,6 +657,7 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
     app_output: tuple[str, ...] = ()
     ramp: Ramp | None = None
     users: int | Ramp | None = None
+    block: int | None = None
 
 
 class VariableFacts(Struct, frozen=True, omit_defaults=True):

@@ -85,15 +85,39 @@ class RuledOut(Struct, frozen=True):
     why: Sentence
 
 
-class CounterExperiment(Struct, frozen=True):
-    """A stage that was run again with one change.
+class Block(Struct, frozen=True):
+    """One of the short runs that a counter-experiment consists of.
+
+    Attributes:
+        changed: Whether it had the change.
+        order: Place in the run, from 0.
+        actual_rps: As of a stage.
+        limit: The code of its verdict.
+        used: Whether it counts: it ran to its end and is valid.
+    """
+
+    changed: bool
+    order: Count
+    actual_rps: Number | None
+    limit: Limit
+    used: bool
+
+
+class CounterExperiment(Struct, frozen=True, omit_defaults=True):
+    """A stage that was run again without and with one change, in alternating blocks.
 
     Attributes:
         change: A name of `runner.experiment.counter_experiments`.
         words: What was changed, to begin a sentence with.
         cause: What limits the stage if the change lifts the limit.
-        actual_rps: Throughput before and with the change.
-        lift: Relative gain in throughput; None where it is not known.
+        actual_rps: Median throughput of the blocks without and with the change.
+        lift: Relative gain in throughput: the mean over the blocks with the change, each compared with its
+            neighbours without; None where it is not known.
+        trial: The block with the change whose throughput is the median.
+        blocks: In the order in which they ran; empty in runs of versions that ran a single one.
+        spread: Difference between the largest and the smallest throughput without the change ÷ their median;
+            None where it is not known.
+        target_rps: Requests offered per second in each block; None with users.
     """
 
     change: Word
@@ -104,6 +128,9 @@ class CounterExperiment(Struct, frozen=True):
     answer: ProofAnswer
     sentence: Sentence
     trial: Stage
+    blocks: tuple[Block, ...] = ()
+    spread: Number | None = None
+    target_rps: Number | None = None
 
 
 class Verdict(Struct, frozen=True, omit_defaults=True):
@@ -114,6 +141,8 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
         findings: The limits that were found, the surest first.
         ruled_out: The limits that were looked for and do not apply; None for a stage that was not run.
         withdrawn: The code that a counter-experiment refuted.
+        counter_experiment: The one that decides, else the first one.
+        other_experiments: Those with other changes, in the order in which they ran.
         unproven: Why there is no counter-experiment although they were asked for; empty where there is one.
     """
 
@@ -123,7 +152,13 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     ruled_out: tuple[RuledOut, ...] | None = None
     withdrawn: Limit | None = None
     counter_experiment: CounterExperiment | None = None
+    other_experiments: tuple[CounterExperiment, ...] = ()
     unproven: Sentence = ""
+
+    @property
+    def experiments(self) -> tuple[CounterExperiment, ...]:
+        """All counter-experiments, the one that decides first."""
+        return (self.counter_experiment, *self.other_experiments) if self.counter_experiment else ()
 
 
 class Requests(Struct, frozen=True):

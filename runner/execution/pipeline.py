@@ -20,6 +20,7 @@ import trio
 from msgspec.structs import replace
 
 from runner.analyze.calibration import above_ceiling, at_rate
+from runner.analyze.proof_plan import next_blocks
 from runner.archive.provenance import Provenance
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Calibration, Event, RunFacts, VariableFacts
@@ -41,7 +42,6 @@ from runner.observe.environment import environment
 from runner.stack.kinds import OPENERS
 from runner.stack.protocols import Stack
 from runner.stack.watchdog import open_watchdog
-from runner.store.reanalyze import counter_experiments
 from runner.store.run_file import RUN
 from runner.store.run_folder import SPEC, RunFolder, make_folder, scratch_folder
 
@@ -146,7 +146,8 @@ async def _run_guarded(
         async with open_watchdog(state.run.run_id) as guard, worker_pool() as workers:
             context = RunContext(job, state, folder, watcher, guard, scratch, workers, inputs)
             await _run_all(job.trials, context)
-            await _run_all(_plan_counter_experiments(context), context)
+            while blocks := _plan_counter_experiments(context):
+                await _run_all(blocks, context)
 
 
 async def _run_all(trials: Sequence[Trial], context: RunContext) -> None:
@@ -158,7 +159,7 @@ async def _run_all(trials: Sequence[Trial], context: RunContext) -> None:
 def _stack_of(trial: Trial) -> tuple[int, str, int]:
     """Return a key that is equal for trials that share a stack."""
     alone = trial.order if trial.configuration.fresh_stack else -1
-    return trial.repeat, trial.configuration.name, alone
+    return trial.repeat, trial.stack or trial.configuration.name, alone
 
 
 async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
@@ -218,16 +219,16 @@ async def _run_one(trial: Trial, stack: Stack, context: RunContext, calibration:
 
 
 def _plan_counter_experiments(context: RunContext) -> tuple[Trial, ...]:
-    """Return the trials that confirm or refute the verdicts so far, and add them to the plan."""
+    """Return the blocks that test the verdicts so far, and add them to the plan; empty if none is left."""
     state = context.state
     if not any(trial.configuration.prove for trial in state.planned):
         return ()
-    trials = counter_experiments(state.planned, state.analyze(context.job))
-    planned = {trial.order: (trial.counter_experiment_for, trial.change) for trial in trials}
+    trials = next_blocks(state.planned, state.analyze(context.job))
+    planned = {trial.order: (trial.counter_experiment_for, trial.change, trial.block) for trial in trials}
     state.trials = [  # an earlier part of this run may have planned other counter-experiments
         facts
         for facts in state.trials
-        if facts.order not in planned or planned[facts.order] == (facts.proves, facts.change)
+        if facts.order not in planned or planned[facts.order] == (facts.proves, facts.change, facts.block)
     ]
     state.planned += trials
     return trials

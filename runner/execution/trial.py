@@ -265,6 +265,7 @@ def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
         topology=stack.description if stack else None,
         proves=trial.counter_experiment_for,
         change=trial.change,
+        block=trial.block,
         app_output=record.app_output,
         ramp=stage.ramp,
         users=stage.user_level,

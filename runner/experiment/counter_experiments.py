@@ -1,4 +1,4 @@
-"""Counter-experiments: for each verdict, the one change that should lift its limit.
+"""Counter-experiments: for each verdict, the changes that should lift its limit, one at a time.
 
 Observation alone can confuse correlation with cause. Changing one thing and measuring again shows a
 cause (Mill, "A System of Logic", 1843: the method of difference).
@@ -7,20 +7,31 @@ cause (Mill, "A System of Logic", 1843: the method of difference).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from runner.core.codes import Cause, Limit
 from runner.experiment.app import App, Proxy
 from runner.experiment.model import Configuration, Topology
+from runner.experiment.multiplied import BACKLOG, POOL, WORKERS, multiplied_option, multiplied_variable
 
 _Changed: TypeAlias = Configuration | None
 _UPSTREAM_CONNECTIONS: Final = 64
-_BACKLOG_FACTOR: Final = 16
 _MANY_PROXY_CONNECTIONS: Final = 16_384
-_BACKLOG: Final = re.compile(r"--?backlog", re.IGNORECASE)
-_WORKERS: Final = re.compile(r"--?(?:workers|threads|concurrency|slots)", re.IGNORECASE)
+
+
+def _doubles(_: Configuration) -> float:
+    return 1.0
+
+
+def _one_of_replicas(configuration: Configuration) -> float:
+    return 1 / configuration.topology.replicas
+
+
+def _one_of_proxy_workers(configuration: Configuration) -> float:
+    proxy = configuration.topology.proxy
+    return 1 / proxy.workers if proxy and isinstance(proxy.workers, int) else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +42,25 @@ class Change:
         words: What is done, for the beginning of a sentence: ``adding a replica``.
         cause: The cause of the limit if this change lifts it.
         make: Returns the changed configuration; None if the change does not apply.
-        clean: Nothing else changes. A change that also adds a hop can confirm but not refute.
+        adds: Returns the share by which it enlarges what it changes: throughput grows by as much if that
+            is the limit, unless another limit is reached first.
+        saves: Whether it makes each request cheaper instead, by an unknown share.
+        must_lift: Limits that it lifts for certain: without a gain, the verdict was wrong.
     """
 
     name: str
     words: str
     cause: Cause
     make: Callable[[Configuration], _Changed]
-    clean: bool = True
+    adds: Callable[[Configuration], float] = _doubles
+    saves: bool = False
+    must_lift: frozenset[Limit] = frozenset()
 
 
-def counter_experiment(configuration: Configuration, limit: Limit) -> Change | None:
-    """Return the first change for a verdict that applies to a configuration; None if none does."""
+def changes_for(configuration: Configuration, limit: Limit) -> tuple[Change, ...]:
+    """Return the changes that test a limit and apply to a configuration, the most conclusive first."""
     changes = (CHANGES[name] for name in _CHANGES_FOR.get(limit, ()))
-    return next((change for change in changes if change.make(configuration) is not None), None)
+    return tuple(change for change in changes if change.make(configuration) is not None)
 
 
 def possible_changes(limit: Limit) -> tuple[str, ...]:
@@ -144,35 +160,12 @@ def _multiplied(pattern: re.Pattern[str], factor: int) -> Callable[[Configuratio
         app = configuration.topology.app
         if app is None:
             return None
-        if (command := _multiplied_option(app.command or (), pattern, factor)) is not None:
+        if (command := multiplied_option(app.command or (), pattern, factor)) is not None:
             return _app(configuration, app, command=command)
-        env = _multiplied_variable(app.env, pattern, factor)
+        env = multiplied_variable(app.env, pattern, factor)
         return _app(configuration, app, env=env) if env else None
 
     return make
-
-
-def _multiplied_option(command: Sequence[str], pattern: re.Pattern[str], factor: int) -> Sequence[str] | None:
-    """Return the command with ``--backlog 16`` or ``--backlog=16`` multiplied, None without the option."""
-    for at, argument in enumerate(command):
-        option, equals, value = argument.partition("=")
-        if not pattern.fullmatch(option):
-            continue
-        if equals and value.isdecimal():
-            return (*command[:at], f"{option}={int(value) * factor}", *command[at + 1 :])
-        if not equals and at + 1 < len(command) and command[at + 1].isdecimal():
-            return (*command[: at + 1], str(int(command[at + 1]) * factor), *command[at + 2 :])
-    return None
-
-
-def _multiplied_variable(
-    env: Mapping[str, str], pattern: re.Pattern[str], factor: int
-) -> dict[str, str] | None:
-    """Return the variables with ``APP_BACKLOG=16`` multiplied, None without the variable."""
-    for name, value in env.items():
-        if value.isdecimal() and any(pattern.fullmatch(f"--{word}") for word in name.split("_")):
-            return {**env, name: str(int(value) * factor)}
-    return None
 
 
 def _more_generators(configuration: Configuration) -> _Changed:
@@ -183,31 +176,63 @@ def _more_generators(configuration: Configuration) -> _Changed:
 
 
 _ALL: Final = (
-    Change("keep-alive", "using keep-alive connections", Cause.CONNECTION_SETUP, _keep_alive),
+    Change("keep-alive", "using keep-alive connections", Cause.CONNECTION_SETUP, _keep_alive, saves=True),
     Change(
         "upstream-keepalive",
         "using keep-alive connections from the proxy to the app",
         Cause.UPSTREAM_CONNECTION_SETUP,
         _upstream_keepalive,
+        saves=True,
     ),
-    Change("direct", "bypassing docker-proxy", Cause.DOCKER_PROXY, _direct),
-    Change("host-network", "using the host network", Cause.BRIDGE_NETWORK, _host_network),
-    Change("no-proxy", "removing the proxy", Cause.PROXY, _no_proxy),
+    Change(
+        "direct",
+        "bypassing docker-proxy",
+        Cause.DOCKER_PROXY,
+        _direct,
+        saves=True,
+        must_lift=frozenset({Limit.FORWARDER}),
+    ),
+    Change("host-network", "using the host network", Cause.BRIDGE_NETWORK, _host_network, saves=True),
+    Change(
+        "no-proxy",
+        "removing the proxy",
+        Cause.PROXY,
+        _no_proxy,
+        saves=True,
+        must_lift=frozenset({Limit.PROXY_CPU}),
+    ),
     Change(
         "proxy-connections",
         "raising Nginx's connection limit",
         Cause.PROXY_CONNECTIONS,
         _more_proxy_connections,
     ),
-    Change("proxy-worker", "adding a proxy worker", Cause.PROXY_WORKERS, _more_proxy_workers),
-    Change("replica", "adding a replica", Cause.APP, _replica),
-    Change("replicas", "adding a second replica behind Nginx", Cause.APP, _replica_and_proxy, clean=False),
-    Change("cpu-limit", "doubling the CPU limit", Cause.CPU_LIMIT, _more_cpus),
-    Change("memory-limit", "doubling the memory limit", Cause.MEMORY_LIMIT, _more_memory),
     Change(
-        "backlog", "lengthening the accept queue", Cause.ACCEPT_QUEUE, _multiplied(_BACKLOG, _BACKLOG_FACTOR)
+        "proxy-worker",
+        "adding a proxy worker",
+        Cause.PROXY_WORKERS,
+        _more_proxy_workers,
+        adds=_one_of_proxy_workers,
     ),
-    Change("workers", "doubling the app's workers", Cause.APP_WORKERS, _multiplied(_WORKERS, 2)),
+    Change("replica", "adding a replica", Cause.APP, _replica, adds=_one_of_replicas),
+    Change("replicas", "adding a second replica behind Nginx", Cause.APP, _replica_and_proxy),
+    Change(
+        "cpu-limit",
+        "doubling the CPU limit",
+        Cause.CPU_LIMIT,
+        _more_cpus,
+        must_lift=frozenset({Limit.APP_QUOTA}),
+    ),
+    Change("memory-limit", "doubling the memory limit", Cause.MEMORY_LIMIT, _more_memory),
+    Change("backlog", "lengthening the accept queue", Cause.ACCEPT_QUEUE, _multiplied(BACKLOG, 16)),
+    Change("workers", "doubling the app's workers", Cause.APP_WORKERS, _multiplied(WORKERS, 2)),
+    Change(
+        "pool",
+        "doubling the app's connection pool",
+        Cause.POOL,
+        _multiplied(POOL, 2),
+        must_lift=frozenset({Limit.POOL}),
+    ),
     Change("generators", "adding generator workers", Cause.GENERATOR, _more_generators),
 )
 CHANGES: Final[Mapping[str, Change]] = {change.name: change for change in _ALL}
@@ -219,7 +244,8 @@ _CHANGES_FOR: Final[Mapping[Limit, tuple[str, ...]]] = {
     Limit.APP_CPU: ("workers", "replica", "keep-alive", "replicas"),
     Limit.APP_QUOTA: ("cpu-limit",),
     Limit.MEMORY: ("memory-limit",),
-    Limit.APP_CONCURRENCY: ("workers", "replica", "replicas"),
+    Limit.APP_CONCURRENCY: ("workers", "pool", "replica", "replicas"),
+    Limit.POOL: ("pool",),
     Limit.HOST_CPU: ("keep-alive", "direct", "upstream-keepalive", "no-proxy", "host-network"),
     Limit.GENERATOR: ("generators",),
     Limit.UNDETERMINED: ("keep-alive", "direct"),

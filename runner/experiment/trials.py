@@ -7,15 +7,13 @@ of the last one most (randomized block design; Fisher, 1935).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from runner.core.codes import Limit
 from runner.core.errors import UsageError
 from runner.experiment.arrivals import Arrivals, arrivals, of_stages
 from runner.experiment.capacity_search import Search
-from runner.experiment.counter_experiments import changed, counter_experiment
 from runner.experiment.model import AnyStage, Configuration, Experiment, FindStage, Stage
 from runner.experiment.suggestions import did_you_mean, join_words
 
@@ -30,6 +28,9 @@ class Trial:
         cross_check: Whether it repeats a trial with the other engine to check its numbers.
         counter_experiment_for: Order of the trial whose verdict it tests, if it is a counter-experiment.
         change: The change in a counter-experiment, a key of `runner.experiment.counter_experiments.CHANGES`.
+        block: Place among the blocks of its counter-experiment, from 0; odd ones have the change. None in
+            the plan of versions that ran a single one, with the change.
+        stack: Name of the configuration whose stack it uses; empty for its own.
         find: The search it belongs to. The planned trial represents the whole search, at its highest
             rate and with one order for each probe; its probes are created while it runs.
         probe: Number of the probe in its search, from 1; 0 if it is not a probe.
@@ -46,6 +47,13 @@ class Trial:
     find: FindStage | None = None
     probe: int = 0
     earlier: tuple[Arrivals, ...] = ()
+    block: int | None = None
+    stack: str = ""
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it is a block of a counter-experiment that has the change."""
+        return self.counter_experiment_for is not None and (self.block is None or self.block % 2 == 1)
 
     @property
     def orders(self) -> int:
@@ -129,33 +137,6 @@ def next_probe(trial: Trial, search: Search) -> Trial | None:
         order=trial.order + done,
         probe=done + 1,
         earlier=(*trial.earlier, (arrivals(trial.configuration.load, trial.stage), done)),
-    )
-
-
-def counter_trials(trials: Sequence[Trial], limits: Mapping[int, Limit]) -> tuple[Trial, ...]:
-    """Return the counter-experiments of stages that reached a limit, grouped by stack.
-
-    There is one for each first repeat whose configuration has ``prove: true`` and a change for its
-    verdict; their numbers continue those of `trials`, which are the run's in order. `limits` has the
-    order of each trial with a verdict to test.
-    """
-    first_repeats = [trial for trial in trials if trial.repeat == 1 and not (trial.find or trial.cross_check)]
-    tested = [trial for trial in first_repeats if trial.order in limits and trial.configuration.prove]
-    changes = [(trial, counter_experiment(trial.configuration, limits[trial.order])) for trial in tested]
-    pairs = [(trial, change) for trial, change in changes if change]
-    pairs.sort(key=lambda pair: (pair[0].configuration.name, pair[1].name, pair[0].order))
-    first = max((trial.order + trial.orders for trial in trials), default=0)
-    return tuple(
-        Trial(
-            changed(trial.configuration, change.name),
-            trial.stage,
-            repeat=1,
-            order=order,
-            counter_experiment_for=trial.order,
-            change=change.name,
-            earlier=trial.earlier,
-        )
-        for order, (trial, change) in enumerate(pairs, start=first)
     )
 
 

@@ -153,7 +153,7 @@ def _why_missed(stage: Stage) -> Markdown:
     if not verdict.findings:
         return markdown("it missed the target.")
     summary, proof = verdict.findings[0].summary, verdict.counter_experiment
-    if proof is not None and proof.answer is not ProofAnswer.INCONCLUSIVE:
+    if proof is not None and proof.answer in {ProofAnswer.CONFIRMED, ProofAnswer.REFUTED}:
         return markdown("{}. {}", summary, proof.sentence)
     sure = EMPTY if verdict.code is Limit.UNDETERMINED else markdown(" ({})", verdict.confidence)
     return markdown("{}{}.", summary, sure)

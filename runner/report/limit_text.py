@@ -1,4 +1,4 @@
-"""What limits a stage, in words: the verdict, its evidence, what to try, and the counter-experiments."""
+"""What limits a stage, in words: the verdict, its evidence, and what to try."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from runner.core.codes import HypothesisAnswer, Limit, ProofAnswer, Validity
-from runner.core.metrics import METRICS
 from runner.core.results import ConfigurationResults, Evidence, Finding, Stage, Verdict
-from runner.report import metric_text, number_format
-from runner.report.markdown_text import EMPTY, Markdown, Section, join, listed, markdown, table
+from runner.report import number_format
+from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
 
 _HYPOTHESIS: Final = {HypothesisAnswer.OPEN: "undecided"}
 """Words shown instead of an answer's own."""
-_COUNTER_EXPERIMENTS = (
-    "Stage", "Change", "RPS before", "RPS after", "p95 response time before (ms)",
-    "p95 response time after (ms)", "Result",
-)  # fmt: skip
+_NOTHING_ELSE: Final = (
+    "What remains possible: a limit that no counter shows. Next: collect the service's own metrics "
+    "(app.metrics), and read its log for this period."
+)
 
 
 def limit(stage: Stage) -> Markdown:
@@ -32,12 +31,12 @@ def limit(stage: Stage) -> Markdown:
     if not verdict.findings:
         return markdown("no limit was identified.")
     first, *others = verdict.findings
-    proof = verdict.counter_experiment
+    proofs = verdict.experiments
     seen = [markdown("{} ({}): {}", also.code, also.confidence, also.summary) for also in others]
     excluded = [markdown("{} ({})", other.code, other.why) for other in verdict.ruled_out or ()]
     parts = [
         _conclusion(verdict, first),
-        markdown("Counter-experiment: {}", proof.sentence) if proof else EMPTY,
+        *(markdown("Counter-experiment: {}", proof.sentence) for proof in proofs),
         markdown("Also observed: {}.", join("; ", seen)) if seen else EMPTY,
         markdown("Ruled out: {}.", listed(excluded)) if excluded else EMPTY,
         _next(verdict),
@@ -46,7 +45,7 @@ def limit(stage: Stage) -> Markdown:
 
 
 def _conclusion(verdict: Verdict, finding: Finding) -> Markdown:
-    name = markdown("{} ({})", verdict.code, verdict.confidence)
+    name = markdown("{} ({}{})", verdict.code, verdict.confidence, _tried(verdict))
     if verdict.withdrawn:
         name = markdown("undetermined; the suspected {} was refuted", verdict.withdrawn)
     summary = finding.summary[:1].upper() + finding.summary[1:]
@@ -55,15 +54,30 @@ def _conclusion(verdict: Verdict, finding: Finding) -> Markdown:
     return markdown("{}. {}. Evidence: {}.", name, summary, join("; ", _evidence(finding.evidence)))
 
 
+def _tried(verdict: Verdict) -> str:
+    """Return what did not lift the limit although it might have."""
+    words = [one.words for one in verdict.experiments if one.answer is ProofAnswer.NO_EFFECT]
+    return f"; not lifted by {number_format.listed(words)}" if words else ""
+
+
 def _next(verdict: Verdict) -> Markdown:
     """Return what to try next; the advice of a withdrawn finding was tried already and did not help."""
-    findings = verdict.findings[1:] if verdict.withdrawn else verdict.findings
-    if not findings:
+    if verdict.withdrawn:
+        return _remaining(verdict.findings[1:])
+    if not verdict.findings:
         return EMPTY
-    proof = verdict.counter_experiment
+    proof, advice = verdict.counter_experiment, verdict.findings[0].advice
     if proof is not None and proof.answer is ProofAnswer.CONFIRMED:
-        return markdown("Next: {} helped; beyond that, {}.", proof.words, findings[0].advice)
-    return markdown("Next: {}.", findings[0].advice)
+        return markdown("Next: {} helped; beyond that, {}.", proof.words, advice)
+    return markdown("Next: {}.", advice)
+
+
+def _remaining(findings: Sequence[Finding]) -> Markdown:
+    """Return what remains possible after a limit was refuted."""
+    if not findings:
+        return markdown("{}", _NOTHING_ELSE)
+    others = [markdown("{} ({}): {}", other.code, other.confidence, other.advice) for other in findings]
+    return markdown("What remains possible: {}.", join("; ", others))
 
 
 def hypothesis(configuration: ConfigurationResults) -> Iterator[Markdown]:
@@ -95,28 +109,3 @@ def _number(item: Evidence, *, bounded: bool) -> Markdown:
 
 def _figure(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:,.2f}"
-
-
-def counter_experiments(configuration: ConfigurationResults) -> Section | None:
-    """Return a table of both runs, a sentence for each, and why others have none; None where none was due."""
-    experiments = ((stage, stage.verdict.counter_experiment) for stage in configuration.stages)
-    pairs = [(stage, proof) for stage, proof in experiments if proof]
-    rows = []
-    for stage, proof in pairs:
-        p95s = [metric_text.cell(METRICS["response_time.p95"], of) for of in (stage, proof.trial)]
-        answer = markdown("**{}**", proof.answer)
-        rows.append([stage.title, proof.words, *map(number_format.rate, proof.actual_rps), *p95s, answer])
-    lines = [markdown("{}: {}", stage.title, proof.sentence) for stage, proof in pairs]
-    lines += [markdown("{}: {}.", stages, reason) for stages, reason in unproven(configuration)]
-    if not lines:
-        return None
-    return Section(table=table(_COUNTER_EXPERIMENTS, rows) if rows else EMPTY, lines=tuple(lines))
-
-
-def unproven(configuration: ConfigurationResults) -> list[tuple[str, str]]:
-    """Return stages without a counter-experiment, those with the same reason together, and the reason."""
-    by_reason: dict[str, list[str]] = {}
-    for stage in configuration.stages:
-        if reason := stage.verdict.unproven:
-            by_reason.setdefault(reason, []).append(stage.title)
-    return [(number_format.listed(titles), reason) for reason, titles in by_reason.items()]

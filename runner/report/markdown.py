@@ -23,7 +23,8 @@ from runner.report import (
     request_tables,
     tables,
 )
-from runner.report.limit_text import counter_experiments, hypothesis
+from runner.report.counter_experiments import counter_experiments
+from runner.report.limit_text import hypothesis
 from runner.report.markdown_text import Markdown, Section, block, code, escape, join, markdown, paragraphs
 from runner.report.metric_text import glossary
 from runner.report.repeats import repeats

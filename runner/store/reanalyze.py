@@ -14,13 +14,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from runner.analyze.proof_plan import recorded_blocks
 from runner.analyze.results import results as analyze
-from runner.core.codes import StageStatus
 from runner.core.errors import StoredRunError
 from runner.core.facts import RunFacts, TrialFacts
 from runner.core.results import Results
 from runner.experiment.load import read_spec
-from runner.experiment.trials import Trial, counter_trials, plan
+from runner.experiment.trials import Trial, plan
 from runner.store.bounded_read import MAX_JOURNAL, MAX_RUN_FILE, MAX_SPEC, NotReadable, read_bounded
 from runner.store.journal import Entry, parse
 from runner.store.results_file import encode_results
@@ -51,7 +51,7 @@ class Reanalysis:
 
     Attributes:
         results: All numbers and verdicts.
-        planned: The trials of the specification, and the counter-experiments that the results ask for.
+        planned: The trials of the specification, and the blocks of counter-experiments in the journal.
         entries: The journal, line by line.
         run_file: How the run was started.
     """
@@ -65,7 +65,7 @@ class Reanalysis:
 def reanalyze(
     spec: bytes, run_file: RunFile, trials: Sequence[TrialFacts], *, source: str
 ) -> tuple[Results, tuple[Trial, ...]]:
-    """Return the results of a run, and its plan with the counter-experiments that they ask for.
+    """Return the results of a run, and its plan with the counter-experiments that were run.
 
     Args:
         spec: The specification, byte for byte.
@@ -85,7 +85,7 @@ def reanalyze(
         return analyze(experiment, spec_sha256=digest, run=run, trials=trials, planned=planned)
 
     results = analyzed()
-    if counters := counter_experiments(planned, results):
+    if counters := recorded_blocks(planned, trials, results):
         planned += counters
         results = analyzed()
     return results, tuple(planned)
@@ -139,19 +139,6 @@ def _reanalyzed(files: Mapping[str, bytes], where: str) -> Reanalysis:
     results, planned = reanalyze(files[_SPEC], run_file, list(latest.values()), source=where + _SPEC)
     encode_results(results)  # refuses infinity, which JSON cannot express
     return Reanalysis(results, planned, tuple(entries), run_file)
-
-
-def counter_experiments(planned: Sequence[Trial], results: Results) -> tuple[Trial, ...]:
-    """Return the trials to add, each with one change, that confirm or refute the verdicts of `results`."""
-    if not any(trial.configuration.prove for trial in planned):
-        return ()
-    verdicts = {
-        stage.order: stage.verdict.code
-        for configuration in results.configurations
-        for stage in configuration.stages
-        if stage.status is StageStatus.COMPLETE
-    }
-    return counter_trials(planned, verdicts)
 
 
 def _ended(run: RunFacts) -> RunFacts:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from runner.experiment.counter_experiments import CHANGES, changed, counter_experiment
+from runner.experiment.counter_experiments import CHANGES, changed, changes_for
 from runner.experiment.load import read_spec
-from runner.experiment.trials import counter_trials, plan
+from runner.experiment.multiplied import POOL, multiplied_option, multiplied_variable
 
 DOCKER = """
 version: 1
@@ -49,7 +49,7 @@ def configuration(text):
 def test_a_counter_experiment_changes_one_thing(code, name, path, value):
     before = configuration(DOCKER)
 
-    change = counter_experiment(before, code)
+    change = changes_for(before, code)[0]
     after = changed(before, change.name)
 
     assert change.name == name
@@ -79,12 +79,12 @@ def at(tree, path):
 def test_a_number_in_an_option_of_the_command_is_multiplied(code, command):
     before = configuration(PROCESS)
 
-    assert changed(before, counter_experiment(before, code).name).topology.app.command == command
+    assert changed(before, changes_for(before, code)[0].name).topology.app.command == command
 
 
 @pytest.mark.parametrize("code", ["within-capacity", "error-limited"])
 def test_some_verdicts_have_no_counter_experiment(code):
-    assert counter_experiment(configuration(DOCKER), code) is None
+    assert changes_for(configuration(DOCKER), code) == ()
 
 
 @pytest.mark.parametrize("name", ["direct", "no-proxy", "replica", "cpu-limit", "no such thing"])
@@ -93,23 +93,33 @@ def test_a_change_that_does_not_apply_is_refused(name):
         changed(configuration(PROCESS), name)
 
 
-def test_a_replica_that_also_needs_a_proxy_is_not_a_clean_change():
-    assert not CHANGES["replicas"].clean
-    assert changed(configuration(PROCESS), "replicas").topology.proxy is not None
+@pytest.mark.parametrize(
+    ("name", "share"), [("replica", 0.5), ("proxy-worker", 1.0), ("cpu-limit", 1.0), ("keep-alive", 1.0)]
+)
+def test_a_change_knows_by_how_much_it_enlarges_what_it_changes(name, share):
+    assert CHANGES[name].adds(configuration(DOCKER)) == share
 
 
-def test_trials_with_one_change_are_grouped_and_continue_the_numbering():
-    trials = plan(read_spec(DOCKER.encode(), source="shop.yaml"))
+@pytest.mark.parametrize(
+    ("words", "changed_words"),
+    [
+        (("shop", "--pool-size", "5"), ("shop", "--pool-size", "10")),
+        (("shop", "--db-max-connections=5"), ("shop", "--db-max-connections=10")),
+        (("shop", "--pool", "5"), ("shop", "--pool", "10")),
+        (("shop", "--carpool-lanes-open", "5"), None),
+    ],
+)
+def test_the_size_of_a_pool_is_doubled(words, changed_words):
+    assert multiplied_option(words, POOL, 2) == changed_words
 
-    counters = counter_trials(trials, {0: "host-cpu-limited", 1: "host-cpu-limited"})
 
-    assert [(t.order, t.counter_experiment_for, t.change, t.configuration.name) for t in counters] == [
-        (2, 0, "keep-alive", "shop-keep-alive"),
-        (3, 1, "keep-alive", "shop-keep-alive"),
-    ]
+@pytest.mark.parametrize(
+    "name", ["POOL", "POOL_SIZE", "DB_POOL_MAX", "DB_MAX_CONNECTIONS", "PGPOOL_MAX_SIZE"]
+)
+def test_the_size_of_a_pool_in_a_variable_is_doubled(name):
+    assert multiplied_variable({"PORT": "80", name: "5"}, POOL, 2) == {"PORT": "80", name: "10"}
 
 
-def test_no_counter_experiment_runs_without_prove():
-    trials = plan(read_spec(DOCKER.replace("prove: true", "").encode(), source="shop.yaml"))
-
-    assert counter_trials(trials, {0: "host-cpu-limited"}) == ()
+@pytest.mark.parametrize("name", ["WHIRLPOOLS", "POOL_TIMEOUT", "CONNECT_TIMEOUT", "MAX_AGE"])
+def test_a_number_that_is_no_size_of_a_pool_is_left_alone(name):
+    assert multiplied_variable({name: "5"}, POOL, 2) is None
