@@ -11,6 +11,7 @@ from runner.analyze import kernel_counters, validity, verdict
 from runner.analyze.calibration import stage_calibration
 from runner.analyze.latency import percentiles_of_all
 from runner.analyze.measured import Offer, measured
+from runner.analyze.peers import peer_usages
 from runner.analyze.ramp_limit import limited_part
 from runner.analyze.resource_usage import (
     cores_between,
@@ -104,6 +105,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         unreadable=kernel_counters.unreadable(observed),
         timeseries=_timeseries(load, observed, offer.window_s),
         programs=tuple(ProgramUsage(**asdict(program)) for program in observed.programs),
+        peers=peer_usages(observed.peers, offer.window_s),
         calibration=stage_calibration(facts.calibration if facts else None),
         clock=load.clock if load else None,
         workers=load.workers if load else None,

@@ -178,13 +178,13 @@ class PeerSample(Struct, frozen=True, array_like=True):
         t_s: Seconds since the measured window began.
         established: How many are established.
         waiting: Of these, the ones on which data was sent more recently than received: a request to the
-            service is under way.
+            service is under way; None where the kernel does not tell, as of Unix sockets.
         queued_bytes: Bytes in their send queues and in the peer's receive queues, as far as these are known.
     """
 
     t_s: Seconds
     established: int
-    waiting: int
+    waiting: int | None
     queued_bytes: int = 0
 
 

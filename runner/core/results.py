@@ -269,7 +269,8 @@ class PeerUsage(Struct, frozen=True, omit_defaults=True):
         port: 0 for a Unix socket.
         program: Name of the peer's process; empty where it is not known.
         established: Fewest, average and most connections at an instant.
-        waiting: Average number of them on which a request was under way.
+        waiting: Average number of them on which a request was under way; None where the kernel does not tell,
+            as of Unix sockets.
         queued_bytes: Average of bytes in send and receive queues.
         opened: Connections opened in the window, as far as they were seen.
         samples: How many instants these numbers are from.
@@ -282,7 +283,7 @@ class PeerUsage(Struct, frozen=True, omit_defaults=True):
     program: Text
     pid: Count | None
     established: tuple[Count, Number, Count]
-    waiting: Number
+    waiting: Number | None
     samples: Count
     queued_bytes: Number = 0.0
     opened: Count = 0

@@ -169,7 +169,9 @@ async def _offer_and_watch(
             record.window = started.window
             record.subjects = (*stack.subjects, *_own_subjects(started.pids))
             record.counters = _counters(stack, record.subjects, started.window)
-            record.surroundings = Surroundings(record.subjects, started.window, stack.inspect_urls)
+            record.surroundings = Surroundings(
+                record.subjects, started.window, stack.inspect_urls, stack.description.services or {}
+            )
             nursery.start_soon(record.counters.watch)
             nursery.start_soon(record.surroundings.watch)
             observed = await watch(

@@ -52,7 +52,8 @@ def connections(stage: Stage) -> list[Connections]:
     """Return the app's connections to every service, the one that most requests waited for first."""
     peers: dict[str, list[PeerUsage]] = {}
     for peer in stage.peers:
-        if _is_of_app(stage, peer) and peer.established[2] and peer.samples >= _LEAST_SAMPLES:
+        is_seen = peer.established[2] and peer.samples >= _LEAST_SAMPLES
+        if is_seen and peer.waiting is not None and _is_of_app(stage, peer):
             peers.setdefault(_service_of(peer), []).append(peer)
     known = [_together(*it) for it in peers.items()]
     known += filter(None, (_as_told(stage, name) for name in observed(stage) if name not in peers))
@@ -84,7 +85,7 @@ def _together(service: str, peers: Iterable[PeerUsage]) -> Connections:
     return Connections(
         service,
         sum(peer.established[1] for peer in known),
-        sum(peer.waiting for peer in known),
+        sum(peer.waiting or 0.0 for peer in known),
         all(peer.established[2] - peer.established[0] <= _STEADY for peer in known),
     )
 

@@ -67,9 +67,24 @@ def tcp_sockets(
         request = _REQUEST.pack(family, socket.IPPROTO_TCP, extensions, states)
         if program:
             request += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(program), _BYTECODE) + program
-        size = _HEADER.size + len(request)
-        diag.send(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, family, 0) + request)
-        yield from _messages(diag)
+        yield from dump(diag, request, family)
+
+
+def dump(diag: socket.socket, request: bytes, number: int) -> Iterator[Message]:
+    """Yield what the kernel lists for a request, all of which must be taken before the next request.
+
+    Args:
+        diag: From `open_in`.
+        request: One of linux/sock_diag.h.
+        number: Of the request; any.
+
+    Raises:
+        OSError: The kernel refuses.
+        ValueError: It sends something else than messages.
+    """
+    size = _HEADER.size + len(request)
+    diag.send(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, number, 0) + request)
+    yield from _messages(diag)
 
 
 def _messages(diag: socket.socket) -> Iterator[Message]:
@@ -106,9 +121,21 @@ def conditions(*steps: Condition) -> bytes:
 
 def attribute(data: bytes, at: int, end: int, wanted: int) -> bytes | None:
     """Return one of a message's attributes, None if this kernel does not provide it."""
+    place = attribute_place(data, at, end, wanted)
+    return None if place is None else data[place]
+
+
+def attribute_place(data: bytes, at: int, end: int, wanted: int) -> slice | None:
+    """Return where one of a message's attributes is, None if this kernel does not provide it."""
     while at + _ATTRIBUTE.size <= end:
         length, kind = _ATTRIBUTE.unpack_from(data, at)
         if kind == wanted:
-            return data[at + _ATTRIBUTE.size : at + length]
+            return slice(at + _ATTRIBUTE.size, at + length)
         at += max(_ATTRIBUTE.size, (length + 3) & ~3)
     return None
+
+
+def is_attribute(data: bytes, place: slice, wanted: int) -> bool:
+    """Return whether one of a message's attributes is where it was in another message."""
+    at = place.start - _ATTRIBUTE.size
+    return place.stop <= len(data) and _ATTRIBUTE.unpack_from(data, at) == (place.stop - at, wanted)

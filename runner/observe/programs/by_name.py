@@ -8,7 +8,7 @@ from typing import Final
 from runner.core.facts import Program
 from runner.core.units import Cores, Seconds
 from runner.observe.programs.busiest_thread import BusiestThreads
-from runner.observe.programs.process_table import ProcessTable, ProcessUsage
+from runner.observe.programs.process_table import ProcessTable, ProcessUsage, identity_of
 
 MIN_CORES: Final[Cores] = 0.02
 MAX_PROGRAMS: Final = 10
@@ -29,10 +29,12 @@ def programs(table: ProcessTable, threads: BusiestThreads, ports: Mapping[int, i
     if length_s <= 0:
         return ()
     usages = table.usages()
-    serving = {usage.family: ports[usage.pid] for usage in usages if usage.pid in ports}
+    serving = [(pid, *identity, port) for pid, port in ports.items() if (identity := identity_of(pid))]
+    idle = (ProcessUsage(pid, name, family, 0.0) for pid, name, family, _ in serving)
+    families = {family: port for _, _, family, port in serving}
     groups: dict[tuple[str, int | None], list[ProcessUsage]] = {}
-    for usage in usages:
-        groups.setdefault((usage.name, serving.get(usage.family)), []).append(usage)
+    for usage in (*usages, *idle):
+        groups.setdefault((usage.name, families.get(usage.family)), []).append(usage)
     made = [_program(group, threads, length_s, port) for (_, port), group in groups.items()]
     shown = sorted((program for program in made if program.serves), key=_cores)
     shown += sorted((p for p in made if not p.serves and p.cores >= MIN_CORES), key=_cores)

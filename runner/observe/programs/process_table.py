@@ -105,7 +105,7 @@ class ProcessTable:
         usage = self._known[pid]
         if usage is not None:
             usage.used_s = used_s
-            usage.name, usage.family = _identity(pid) or (usage.name, usage.family)
+            usage.name, usage.family = identity_of(pid) or (usage.name, usage.family)
 
     def _forget(self, pid: int) -> None:
         usage = self._known.pop(pid, None)
@@ -113,7 +113,7 @@ class ProcessTable:
             self._ended.append(usage)
 
 
-def _identity(pid: int) -> tuple[str, int] | None:
+def identity_of(pid: int) -> tuple[str, int] | None:
     """Return the name of a process's program and its family; None if it has ended."""
     if is_kernel_thread(pid):
         return KERNEL_THREADS, pid
