@@ -14,7 +14,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import quote
 
 LABEL: Final = "loadproof.run"
@@ -27,7 +27,7 @@ _MAX_BYTES: Final = 16 * 1024 * 1024
 
 
 def remove_all(base_url: str, run_id: str) -> None:
-    """Remove every container and network with the run's label.
+    """Remove every container, network and volume with the run's label.
 
     Args:
         base_url: ``unix://`` and the path of the engine's socket.
@@ -55,7 +55,7 @@ def remove_all(base_url: str, run_id: str) -> None:
 
 
 class _Engine:
-    """The four calls that are needed, over the engine's socket."""
+    """The calls that are needed, over the engine's socket."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -67,9 +67,11 @@ class _Engine:
         filters = quote(json.dumps({"label": [f"{LABEL}={run_id}"]}))
         containers = self._ids(f"/containers/json?all=1&filters={filters}")
         networks = self._ids(f"/networks?filters={filters}")
+        volumes = self._volumes(f"/volumes?filters={filters}")
         self._delete([f"/containers/{container}?force=1&v=1" for container in containers])
         self._delete([f"/networks/{network}" for network in networks])
-        return bool(containers or networks)
+        self._delete([f"/volumes/{quote(volume, safe='')}" for volume in volumes])
+        return bool(containers or networks or volumes)
 
     def _negotiate(self) -> str:
         """Return the path of the engine's own API version, which ``/_ping`` reports."""
@@ -80,13 +82,19 @@ class _Engine:
             return f"/v{response.headers['Api-Version']}"
 
     def _ids(self, path: str) -> list[str]:
+        return [item["Id"] for item in self._get(path)]
+
+    def _volumes(self, path: str) -> list[str]:
+        return [item["Name"] for item in self._get(path)["Volumes"] or ()]
+
+    def _get(self, path: str) -> Any:
         with self._connect() as connection:
             connection.request("GET", self._prefix + path)
             response = connection.getresponse()
             body = response.read(_MAX_BYTES)
         if response.status != http.client.OK:
             raise http.client.HTTPException(f"{path}: {response.status}")
-        return [item["Id"] for item in json.loads(body)]
+        return json.loads(body)
 
     def _delete(self, paths: list[str]) -> None:
         """Delete all in parallel; the next look finds those that the engine refused to delete."""

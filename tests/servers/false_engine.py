@@ -59,6 +59,7 @@ GOOD: Mapping[str, Script] = {
     "GET /info": answer({"SecurityOptions": ["name=seccomp"]}),
     "GET /containers/json": answer([]),
     "GET /networks": answer([]),
+    "GET /volumes": answer({"Volumes": None}),
     "GET /images/": answer({"Id": f"sha256:{ID}", "RepoDigests": []}),
     "POST /images/create": lines({"status": "Pulling"}, {"error": "not found"}),
     "POST /build": lines({"stream": "Step 1/1"}, {"error": "no space"}),

@@ -24,7 +24,7 @@ from runner.stack.docker.engine import (
     connect,
     run_concurrently,
 )
-from runner.stack.docker.responses import ContainerSummary, ImageSummary, NetworkSummary
+from runner.stack.docker.responses import ContainerSummary, ImageSummary, NetworkSummary, VolumeList
 
 _ROUND_S: Final[Seconds] = 0.1
 _MAX_ROUNDS: Final = 50
@@ -32,9 +32,9 @@ _MAX_ROUNDS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class LabelledObject:
-    """A container or network with Loadproof's label."""
+    """A container, network or volume with Loadproof's label."""
 
-    kind: Literal["container", "network"]
+    kind: Literal["container", "network", "volume"]
     id: str
     name: str
     labels: Mapping[str, str]
@@ -44,7 +44,7 @@ class LabelledObject:
 
 
 async def remove_run(engine: Engine, run_id: str) -> None:
-    """Remove every container and network of one run, including those still being created.
+    """Remove every container, network and volume of one run, including those still being created.
 
     Raises:
         EngineUnavailable: The engine stopped responding.
@@ -108,17 +108,22 @@ async def _find(engine: Engine, label: str) -> list[LabelledObject]:
         tuple[ContainerSummary, ...], engine.api.containers, all=True, filters=filters
     )
     networks = await engine.read(tuple[NetworkSummary, ...], engine.api.networks, filters=filters)
+    volumes = await engine.read(VolumeList, engine.api.volumes, filters=filters)
     return [
         *(
             LabelledObject("container", item.id, item.names[0].lstrip("/"), item.labels or {})
             for item in containers
         ),
         *(LabelledObject("network", item.id, item.name, item.labels or {}) for item in networks),
+        *(
+            LabelledObject("volume", item.name, item.name, item.labels or {})
+            for item in volumes.volumes or ()
+        ),
     ]
 
 
 async def _remove_all(engine: Engine, objects: list[LabelledObject]) -> list[str]:
-    """Remove all containers concurrently, then the networks, which cannot be removed before them.
+    """Remove all containers concurrently, then networks and volumes, which cannot be removed before them.
 
     Returns:
         Why the engine refused some. An object that is gone or being removed already is no
@@ -132,8 +137,10 @@ async def _remove_all(engine: Engine, objects: list[LabelledObject]) -> list[str
         except EngineRefused as refused:
             refusals.append(refused.reason)
 
-    for kind in ("container", "network"):
-        await run_concurrently(partial(remove, item) for item in objects if item.kind == kind)
+    for first in (True, False):
+        await run_concurrently(
+            partial(remove, item) for item in objects if (item.kind == "container") is first
+        )
     if refusals:
         await trio.sleep(_ROUND_S)
     return refusals
@@ -142,6 +149,8 @@ async def _remove_all(engine: Engine, objects: list[LabelledObject]) -> list[str
 def _removal(engine: Engine, item: LabelledObject) -> Callable[[], None]:
     if item.kind == "network":
         return partial(engine.api.remove_network, item.id)
+    if item.kind == "volume":
+        return partial(engine.api.remove_volume, item.id)
     return partial(engine.api.remove_container, item.id, v=True, force=True)
 
 

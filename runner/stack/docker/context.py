@@ -59,9 +59,9 @@ def find_folder(build: str, base_dir: Path) -> Path:
     )
 
 
-def read_dockerfile(folder: Path) -> Dockerfile:
+def read_dockerfile(folder: Path, name: str = "Dockerfile") -> Dockerfile:
     """Parse a folder's Dockerfile."""
-    text = read_text(folder)
+    text = read_text(folder, name)
     base = _BASE.search(text)
     parents: list[str] = []
     stages: set[str] = set()
@@ -72,16 +72,16 @@ def read_dockerfile(folder: Path) -> Dockerfile:
     return Dockerfile(base.group(1) if base else None, tuple(parents))
 
 
-def read_text(folder: Path) -> str:
+def read_text(folder: Path, name: str = "Dockerfile") -> str:
     """Return the text of a folder's Dockerfile.
 
     Raises:
         EnvironmentLacks: It cannot be read.
     """
     try:
-        return read_regular(folder / "Dockerfile").decode(errors="replace")
+        return read_regular(folder / name).decode(errors="replace")
     except OSError as error:
-        place = printable(folder / "Dockerfile")
+        place = printable(folder / name)
         raise EnvironmentLacks(f"{place} cannot be read: {error.strerror}") from error
 
 

@@ -11,7 +11,7 @@ import trio
 
 from runner.bounded_http import bounded_transport
 from runner.core.codes import Role
-from runner.core.facts import BuildFacts, EngineFacts, ImageFacts, LimitFacts, SystemDescription
+from runner.core.facts import BuildFacts, EngineFacts, LimitFacts, SystemDescription
 from runner.core.units import BYTES_PER_MIB, Seconds
 from runner.experiment.model import DockerTopology
 from runner.stack.docker.build import BuiltImage
@@ -66,7 +66,7 @@ async def describe(
         replicas=topology.replicas,
         network=topology.network,
         publish=topology.publish if topology.network == "bridge" else None,
-        images={role.value: _image(image) for role, image in images.items()},
+        images={role.value: image.facts for role, image in images.items()},
         limits=LimitFacts(app.cpus, app.memory and app.memory / BYTES_PER_MIB),
         env_names=tuple(sorted({*app.env, *app.env_from})),  # the values may be secrets
         cpus=topology.cpus or None,
@@ -76,12 +76,8 @@ async def describe(
 
 
 def _build(folder: str | None, built: BuiltImage) -> BuildFacts:
-    base = _image(built.base) if built.base else None
+    base = built.base.facts if built.base else None
     return BuildFacts(folder=folder, content=built.content, base=base)
-
-
-def _image(image: Image) -> ImageFacts:
-    return ImageFacts(image.name, image.id, image.digest, image.requested if image.stand_in else None)
 
 
 async def _nginx_version(url: str) -> str | None:

@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeAlias, get_args
 import trio
 
 from runner.core.errors import EnvironmentLacks, UsageError
+from runner.core.facts import ImageFacts
 from runner.core.units import Seconds
 from runner.stack.docker import bases
 from runner.stack.docker.build_hints import pull_hint
@@ -52,6 +53,11 @@ class Image:
     def stand_in(self) -> bool:
         """Whether it replaces the requested image."""
         return self.requested != self.name
+
+    @property
+    def facts(self) -> ImageFacts:
+        """What results say about it."""
+        return ImageFacts(self.name, self.id, self.digest, self.requested if self.stand_in else None)
 
 
 @dataclass(frozen=True, slots=True)

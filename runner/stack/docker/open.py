@@ -60,8 +60,8 @@ async def open_stack(topology: DockerTopology, context: StackContext) -> AsyncIt
     engine = await connect()
     containers: Sequence[Container] = ()
     try:
-        await _refuse_rootless(engine)
-        await _sweep(engine, context)
+        await refuse_rootless(engine)
+        await sweep_engine(engine, context)
         context.guard.docker(engine.base_url)
         images = await _obtain_images(engine, topology, context)
         plans = [replace(plan, request_secrets=context.request_secrets) for plan in _plan(topology, images)]
@@ -112,7 +112,8 @@ async def _keep_logs(engine: Engine, context: StackContext, containers: Sequence
                 context.keep_log(container.plan.name, "".join(f"{line}\n" for line in lines).encode())
 
 
-async def _refuse_rootless(engine: Engine) -> None:
+async def refuse_rootless(engine: Engine) -> None:
+    """Raise EnvironmentLacks if this machine cannot reach the engine's containers."""
     info = await engine.read(Info, engine.api.info)
     if any("rootless" in option for option in info.security_options or ()):
         raise EnvironmentLacks(
@@ -121,7 +122,7 @@ async def _refuse_rootless(engine: Engine) -> None:
         )
 
 
-async def _sweep(engine: Engine, context: StackContext) -> None:
+async def sweep_engine(engine: Engine, context: StackContext) -> None:
     """Remove what killed runs left behind; continue if that fails."""
     try:
         removed = await sweep(engine)

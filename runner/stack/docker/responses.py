@@ -74,6 +74,19 @@ class NetworkSummary(Struct, frozen=True, rename="pascal"):
     labels: Labels | None = None
 
 
+class VolumeSummary(Struct, frozen=True, rename="pascal"):
+    """A volume in a list."""
+
+    name: Id
+    labels: Labels | None = None
+
+
+class VolumeList(Struct, frozen=True, rename="pascal"):
+    """All volumes that match."""
+
+    volumes: tuple[VolumeSummary, ...] | None = None
+
+
 class State(Struct, frozen=True, rename="pascal"):
     """Whether a container runs, and how it ended."""
 
@@ -84,9 +97,10 @@ class State(Struct, frozen=True, rename="pascal"):
 
 
 class Binding(Struct, frozen=True, rename="pascal"):
-    """A published port."""
+    """A published port; `host_ip` is empty for all addresses."""
 
     host_port: Port
+    host_ip: Text = ""
 
 
 class Attachment(Struct, frozen=True):

@@ -187,8 +187,16 @@ def _log(engine: Engine, container: Container) -> tuple[str, ...]:
 
 def last_lines(engine: Engine, container: Container, count: int = _LOG_LINES) -> tuple[str, ...]:
     """Return the last lines of both of a container's output streams, with secrets masked. Blocks."""
-    output: bytes = call_sdk(engine.api.logs, container.id, tail=count)
-    secrets = {**container.plan.secrets, **container.plan.request_secrets}
+    return log_lines(
+        engine, container.id, {**container.plan.secrets, **container.plan.request_secrets}, count
+    )
+
+
+def log_lines(
+    engine: Engine, container_id: str, secrets: Mapping[str, str], count: int = _LOG_LINES
+) -> tuple[str, ...]:
+    """Return the last lines of both output streams of a container, with `secrets` masked. Blocks."""
+    output: bytes = call_sdk(engine.api.logs, container_id, tail=count)
     text = mask_bytes(output, secrets).decode(errors="replace")
     return tuple(without_escapes(text).splitlines()[-count:])
 

@@ -1,0 +1,213 @@
+"""Brings the services of a compose file up as a project of this run, and removes it.
+
+Read `open_stack` first: it is the table of contents of this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+import trio
+
+from runner.core.codes import RoleName
+from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.core.facts import Endpoint
+from runner.core.units import Seconds
+from runner.experiment.compose import role_names
+from runner.experiment.topology import ComposeTopology
+from runner.stack.compose.checks import check_services, environment_secrets, refuse_clashes
+from runner.stack.compose.config import Config
+from runner.stack.compose.containers import Details, as_parts, find_containers
+from runner.stack.compose.description import describe
+from runner.stack.compose.images import Images, obtain_images
+from runner.stack.compose.project import Project, new_project
+from runner.stack.compose.readiness import explain_start, wait_target, wait_up
+from runner.stack.compose.tool import find_tool
+from runner.stack.docker.cleanup import take_down
+from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, connect, run_concurrently
+from runner.stack.docker.images import Supplier, source_from_environment
+from runner.stack.docker.open import refuse_rootless, sweep_engine
+from runner.stack.docker.processes import find_subjects
+from runner.stack.docker.stack import Container, DockerStack, log_lines
+from runner.stack.paths import read_regular
+from runner.stack.ports import LOOPBACK
+from runner.stack.protocols import KEPT_LINES, Stack, StackContext
+
+_STOP_S: Final = 2
+_STOPS_WITHIN_S: Final[Seconds] = 5.0
+_TAKE_DOWN_S: Final[Seconds] = 15.0
+_LOGS_S: Final[Seconds] = 3.0
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What to start."""
+
+    project: Project
+    config: Config
+    images: Images
+    roles: dict[str, RoleName]
+    secrets: dict[str, str]
+
+
+@asynccontextmanager
+async def open_stack(topology: ComposeTopology, context: StackContext) -> AsyncIterator[Stack]:
+    """Implement `runner.stack.compose.open_compose`."""
+    engine = await connect()
+    parts: list[tuple[Details, Container]] = []
+    try:
+        await refuse_rootless(engine)
+        await sweep_engine(engine, context)
+        plan = await _plan(engine, topology, context)
+        context.guard.docker(engine.base_url)
+        found = await _start(engine, plan, context)
+        parts = _parts(found, plan, context)
+        for _, container in parts:
+            context.guard.process(container.pid)  # an engine that dies leaves its containers running
+        yield await _stack(engine, plan, parts, context)
+    finally:
+        await _leave(engine, context, [container for _, container in parts])
+
+
+async def _plan(engine: Engine, topology: ComposeTopology, context: StackContext) -> _Plan:
+    """Check everything that can be checked before anything is started."""
+    tool = await find_tool(context.guard, engine.base_url, context.request_secrets)
+    project = new_project(tool, topology, context)
+    config = await project.config()
+    check_services(topology, config)
+    await refuse_clashes(engine, config)
+    texts = {name: read_regular(context.base_dir / name) for name in topology.files}
+    secrets = environment_secrets(config, texts)
+    project = replace(project, tool=replace(tool, secrets={**context.request_secrets, **secrets}))
+    supplier = Supplier(engine, context.guard, context.say, source_from_environment(), context.scratch)
+    images = await obtain_images(supplier, config)
+    roles = role_names(config.services, topology.roles, topology.target.service, topology.watch)
+    return _Plan(project, config, images, roles, secrets)
+
+
+async def _start(engine: Engine, plan: _Plan, context: StackContext) -> list[Details]:
+    """Build, create and start the containers, and wait until all of them are up."""
+    project, topology = plan.project, plan.project.topology
+    project.write_override(plan.config, plan.images.replaced, plan.images.replaced_bases)
+    context.keep_rendered("compose.override.yml", project.override.read_bytes())
+    if built := [name for name, service in plan.config.services.items() if service.build]:
+        context.say(f"building {', '.join(built)}")
+        await project.build()
+    masked = {**context.request_secrets, **plan.secrets}
+    finished = await project.start()
+    for warning in finished.warnings:
+        context.say(f"Compose warns: {warning}")
+    if finished.status:
+        raise await explain_start(engine, context.run_id, topology, finished, masked)
+    return await wait_up(engine, context.run_id, topology, masked)
+
+
+def _parts(found: Sequence[Details], plan: _Plan, context: StackContext) -> list[tuple[Details, Container]]:
+    topology = plan.project.topology
+    parts = as_parts(
+        found,
+        plan.roles,
+        target=topology.target.service,
+        port=topology.target.port,
+        publish=topology.publish,
+        secrets=plan.secrets,
+    )
+    if any(container.started is None and live for item, container in parts if (live := item.state.pid)):
+        dead = [item.service for item, container in parts if container.started is None]
+        raise EnvironmentLacks(
+            f"the processes of {', '.join(dead)} are not visible on this machine",
+            hint="the Docker Engine runs in a virtual machine, or this runner in a container: run both "
+            "directly on this machine, because containers are observed through its own counters",
+        )
+    return [
+        (item, replace(one, plan=replace(one.plan, request_secrets=context.request_secrets)))
+        for item, one in parts
+    ]
+
+
+async def _stack(
+    engine: Engine, plan: _Plan, parts: Sequence[tuple[Details, Container]], context: StackContext
+) -> DockerStack:
+    topology = plan.project.topology
+    containers = tuple(container for _, container in parts)
+    targets = [container for item, container in parts if item.service == topology.target.service]
+    endpoint = _endpoint(targets, topology.target.port)
+    published = (endpoint.host, endpoint.port) if targets[0].published else None
+    await wait_target(engine, topology, targets, published if len(targets) == 1 else None)
+    found = [item for item, _ in parts]
+    return DockerStack(
+        engine=engine,
+        run_id=context.run_id,
+        containers=containers,
+        endpoint=endpoint,
+        subjects=find_subjects(containers),
+        description=await describe(
+            engine,
+            topology,
+            plan.config,
+            plan.images,
+            found,
+            plan.roles,
+            base_dir=context.base_dir.absolute(),
+            published=endpoint.host == LOOPBACK and endpoint.port != topology.target.port,
+        ),
+        metrics_urls={},
+        status_urls={},
+    )
+
+
+def _endpoint(targets: Sequence[Container], port: int) -> Endpoint:
+    """Return where the load goes: all containers of the target in turn, or the only one.
+
+    Raises:
+        StackFailed: It has no address.
+    """
+    if not all(target.host for target in targets):
+        raise StackFailed(
+            f"{targets[0].plan.name} has no address on this machine, so nothing can connect to port {port}",
+            hint="give the service a network of its own in the compose file",
+        )
+    if len(targets) > 1:
+        hosts = tuple(target.host for target in targets)
+        return Endpoint(hosts[0], port, addresses=hosts)
+    (target,) = targets
+    return Endpoint(LOOPBACK, target.published) if target.published else Endpoint(target.host, port)
+
+
+async def _leave(engine: Engine, context: StackContext, containers: Sequence[Container]) -> None:
+    """Stop all containers at once, and remove them with their networks and volumes; shielded and bounded."""
+    await _stop(engine, context.run_id)
+    await _keep_logs(engine, context, containers)
+    left = await take_down(engine, context.run_id, within=_TAKE_DOWN_S)
+    engine.close()
+    if left:  # the watchdog keeps trying
+        context.say(left)
+        return
+    context.guard.docker_emptied(engine.base_url)
+    for container in containers:
+        context.guard.forget(container.pid)
+
+
+async def _stop(engine: Engine, run_id: str) -> None:
+    """Let the containers end by themselves: an external volume of the user may hold their data."""
+
+    async def stop(item: Details) -> None:
+        with suppress(EngineRefused):
+            await engine.call(partial(engine.api.stop, item.id, timeout=_STOP_S))
+
+    with trio.move_on_after(_STOPS_WITHIN_S, shield=True), suppress(EngineUnavailable, EngineRefused):
+        running = [item for item in await find_containers(engine, run_id) if item.state.running]
+        await run_concurrently(partial(stop, item) for item in running)
+
+
+async def _keep_logs(engine: Engine, context: StackContext, containers: Sequence[Container]) -> None:
+    with trio.move_on_after(_LOGS_S, shield=True):
+        for container in containers:
+            with suppress(EngineUnavailable, EngineRefused):
+                masked = {**container.plan.secrets, **container.plan.request_secrets}
+                lines = await engine.call(log_lines, engine, container.id, masked, KEPT_LINES)
+                context.keep_log(container.plan.name, "".join(f"{line}\n" for line in lines).encode())

@@ -1,0 +1,110 @@
+"""A project of the user, started once for all tests that only look at it."""
+
+import shutil
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import trio
+
+from runner.experiment.topology import ComposeTopology
+from runner.stack.compose import open_compose
+from runner.stack.protocols import StackContext
+from tests.stack.docker.conftest import RecordingGuard
+
+PROJECT = Path(__file__).parent / "project"
+KEPT_VOLUME = "loadproof-test-kept"
+
+
+def topology(**changes: Any) -> ComposeTopology:
+    keys = {"files": ["docker-compose.yml"], "target": {"service": "web", "port": 8080}, "health": "/"}
+    return ComposeTopology.model_validate({"kind": "compose", **keys, **changes})
+
+
+@dataclass
+class Running:
+    """A stack that runs in a thread of its own."""
+
+    topology: ComposeTopology
+    context: StackContext
+    recorder: RecordingGuard
+    files: dict[str, bytes] = field(default_factory=dict)
+    stack: Any = None
+    call: Callable[..., Any] | None = None
+
+    def run(self) -> None:
+        trio.run(self._run)
+
+    async def _run(self) -> None:
+        self.end = trio.Event()
+        self.token = trio.lowlevel.current_trio_token()
+        try:
+            async with open_compose(self.topology, self.context) as self.stack:
+                self.up.set()
+                await self.end.wait()
+        finally:
+            self.up.set()
+
+    def __post_init__(self) -> None:
+        self.up = threading.Event()
+
+
+def context_of(recorder: RecordingGuard, folder: Path, scratch: Path, **changes: Any) -> StackContext:
+    return StackContext(
+        run_id=f"test-{uuid.uuid4().hex[:8]}",
+        name="shop",
+        base_dir=folder,
+        scratch=scratch,
+        guard=recorder,
+        say=recorder.lines.append,
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    recorder = RecordingGuard()
+    files: dict[str, bytes] = {}
+    context = context_of(
+        recorder,
+        PROJECT,
+        tmp_path_factory.mktemp("scratch"),
+        keep_rendered=files.__setitem__,
+        keep_log=lambda name, content: files.__setitem__(f"{name}.log", content),
+    )
+    running = Running(topology(), context, recorder, files)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COMPOSE_TEST_TOKEN", "hidden-value-1")
+        thread = threading.Thread(target=running.run)
+        thread.start()
+        running.up.wait()
+        yield running
+        running.token.run_sync_soon(running.end.set)
+        thread.join()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project that a test may change."""
+    return Path(shutil.copytree(PROJECT, tmp_path / "project"))
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    (tmp_path / "scratch").mkdir()
+    return tmp_path / "scratch"
+
+
+def objects_of(api: docker.APIClient, run_id: str) -> list[str]:
+    """Return the names of every container, network and volume of a run."""
+    filters = {"label": f"loadproof.run={run_id}"}
+    return [
+        *(item["Names"][0] for item in api.containers(all=True, filters=filters)),
+        *(item["Name"] for item in api.networks(filters=filters)),
+        *(item["Name"] for item in api.volumes(filters=filters)["Volumes"] or ()),
+    ]
