@@ -42,7 +42,7 @@ ComposeFile: TypeAlias = Annotated[Text, AfterValidator(_file)]
 
 
 class ComposeTarget(SpecModel):
-    """Where the load goes."""
+    """A service of the compose file, and its port."""
 
     service: ComposeService = Field(description="Service of the compose file.", examples=["web"])
     port: Port = Field(description="Port that it listens on, inside its container.", examples=[8080])

@@ -11,12 +11,12 @@ import trio
 from runner.core.errors import StackFailed
 from runner.core.units import Seconds
 from runner.experiment.topology import ComposeTopology
-from runner.stack.command import describe_exit
 from runner.stack.compose.containers import Details, find_containers
 from runner.stack.compose.tool import Finished
 from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, run_concurrently
 from runner.stack.docker.listening import listening
 from runner.stack.docker.stack import Container, log_lines
+from runner.stack.exit_status import describe_exit
 from runner.stack.readiness import wait_ready
 
 _LOOK_INTERVAL_S: Final[Seconds] = 0.2
