@@ -132,9 +132,7 @@ def _more_proxy_connections(configuration: Configuration) -> _Changed:
 
 
 def _replica(configuration: Configuration) -> _Changed:
-    topology = configuration.topology
-    applies = topology.proxy and topology.can_add_replicas
-    return _with(configuration, topology.with_replicas(topology.replicas + 1)) if applies else None
+    return _with(configuration, configuration.topology.with_another_replica())
 
 
 def _replica_and_proxy(configuration: Configuration) -> _Changed:

@@ -54,6 +54,10 @@ class BaseTopology(SpecModel):
         """Return a copy in the host's network namespace; None if that is not possible or no change."""
         return None
 
+    def with_another_replica(self) -> Self | None:
+        """Return a copy with one more replica behind the same proxy; None if that is not possible."""
+        return None
+
 
 class _StartedTopology(BaseTopology):
     """An app that is started here, in one or more replicas."""
@@ -79,6 +83,11 @@ class _StartedTopology(BaseTopology):
     def with_replicas(self, replicas: int) -> Self:
         """Return a copy with another number of replicas."""
         return self.model_copy(update={"replicas": replicas})
+
+    def with_another_replica(self) -> Self | None:
+        """Return a copy with one more replica behind the same proxy; None if that is not possible."""
+        possible = self.proxy and self.can_add_replicas
+        return self.with_replicas(self.replicas + 1) if possible else None
 
 
 class ProcessTopology(_StartedTopology):
@@ -365,8 +374,16 @@ class ComposeTopology(BaseTopology):
         return "all" if self.scale.get(self.target.service, 1) > 1 else "first"
 
     def with_replicas(self, replicas: int) -> Self:
-        """Return a copy with another number of containers of the app."""
-        return self.model_copy(update={"scale": {**self.scale, self.app_service: replicas}})
+        """Return a copy with another number of containers of the app; one is the default."""
+        scale = {service: number for service, number in self.scale.items() if service != self.app_service}
+        return self.model_copy(
+            update={"scale": scale if replicas == 1 else {**scale, self.app_service: replicas}}
+        )
+
+    def with_another_replica(self) -> Self | None:
+        """Return a copy with one more container of the app; None unless another service is in front of it."""
+        in_front = self.app_service != self.target.service
+        return self.with_replicas(self.replicas + 1) if in_front else None
 
     def without_forwarder(self) -> Self | None:
         """Return a copy that load reaches at the container's address instead of a published port."""
@@ -382,8 +399,8 @@ class ComposeTopology(BaseTopology):
         ]
         files = ", ".join(self.files)
         return (
-            f"starts the containers that {files} describes, with the rights and folders that it gives them",
-            "  with all variables of your environment, where the file inserts them",
+            f"starts the containers that {files} describe, with the rights and folders they give",
+            "  with all variables of your environment, where the files insert them",
             *options,
         )
 

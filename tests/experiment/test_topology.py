@@ -7,7 +7,13 @@ from typing import get_args
 import pytest
 
 from runner.experiment.app import Proxy
-from runner.experiment.topology import DockerTopology, ExternalTopology, ProcessTopology, Topology
+from runner.experiment.topology import (
+    ComposeTopology,
+    DockerTopology,
+    ExternalTopology,
+    ProcessTopology,
+    Topology,
+)
 
 PROCESS = ProcessTopology.model_validate(
     {"kind": "process", "app": {"command": ["serve", "--port", "{port}", "a b"], "env": {"A": "1"}}}
@@ -16,7 +22,10 @@ DOCKER = DockerTopology.model_validate(
     {"kind": "docker", "app": {"build": "../app", "port": 8080, "env_from": ["TOKEN"]}, "replicas": 1}
 )
 EXTERNAL = ExternalTopology(kind="external", url="http://a")
-ALL = [PROCESS, DOCKER, EXTERNAL]
+COMPOSE = ComposeTopology.model_validate(
+    {"kind": "compose", "files": ["docker-compose.yml"], "target": {"service": "web", "port": 8080}}
+)
+ALL = [PROCESS, DOCKER, EXTERNAL, COMPOSE]
 
 
 def test_every_kind_is_tested_here() -> None:
@@ -28,7 +37,7 @@ def test_every_kind_has_the_same_members(topology: Topology) -> None:
     assert topology.replicas == 1
     assert topology.with_replicas(1) == topology
     assert topology.proxy is None
-    assert (topology.app is None) == (topology.external_url is not None)
+    assert (topology.app is None) == (topology in (EXTERNAL, COMPOSE))
     assert topology.build_folder in {None, "../app"}
 
 
@@ -84,6 +93,25 @@ def test_every_kind_has_the_same_members(topology: Topology) -> None:
             ],
         ),
         (EXTERNAL, ["sends load to http://a"]),
+        (
+            ComposeTopology.model_validate(
+                {
+                    "kind": "compose",
+                    "files": ["a.yml", "b.yml"],
+                    "target": {"service": "web", "port": 80},
+                    "scale": {"web": 2},
+                    "profiles": ["more"],
+                    "env_files": [".env"],
+                }
+            ),
+            [
+                "starts the containers that a.yml, b.yml describe, with the rights and folders they give",
+                "  with all variables of your environment, where the files insert them",
+                "  with 2 containers of web",
+                "  with the profile more",
+                "  with the variables of the file .env",
+            ],
+        ),
     ],
 )
 def test_a_topology_describes_what_running_it_starts(topology: Topology, lines: list[str]) -> None:
@@ -95,6 +123,16 @@ def test_replicas_of_an_external_service_cannot_change() -> None:
         EXTERNAL.with_replicas(2)
 
     assert PROCESS.with_replicas(3).replicas == 3
+
+
+def test_the_app_of_a_compose_file_gets_replicas_only_behind_another_service() -> None:
+    behind = COMPOSE.model_copy(update={"roles": {"api": "app", "web": "proxy"}})
+    more = behind.with_another_replica()
+
+    assert COMPOSE.with_another_replica() is None
+    assert more is not None
+    assert (more.scale, more.replicas) == ({"api": 2}, 2)
+    assert more.with_replicas(1) == behind
 
 
 def test_only_containers_have_a_forwarder_and_a_network_to_change() -> None:
