@@ -555,6 +555,8 @@ class ServiceFacts(Struct, frozen=True, omit_defaults=True, kw_only=True):
         replicas: How many containers or processes it has.
         pids: Its processes when the run began, of a watched one.
         env_names: Names of the environment variables that it is given; values may be secrets.
+        build: What its image was built from.
+        files: Path in the specification to the SHA-256 of what is mounted into it.
     """
 
     origin: Literal["started", "compose", "watched"]
@@ -565,6 +567,8 @@ class ServiceFacts(Struct, frozen=True, omit_defaults=True, kw_only=True):
     replicas: int = 1
     pids: tuple[int, ...] | None = None
     env_names: tuple[str, ...] = ()
+    build: BuildFacts | None = None
+    files: Mapping[str, str] | None = None
 
 
 class SystemDescription(Struct, frozen=True, omit_defaults=True):

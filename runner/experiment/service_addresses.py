@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, TypeAlias
 
 from runner.experiment.app import App
 from runner.experiment.base_model import Conflict, conflict_if
@@ -14,7 +14,11 @@ _REFERENCE: Final = re.compile(r"(\$?)\$\{([a-zA-Z0-9_-]{1,64})\.([a-zA-Z0-9_-]{
 _PARTS: Final = ("host", "port")
 
 
-def fill_addresses(text: str, addresses: Mapping[str, tuple[str, int | None]]) -> str:
+Addresses: TypeAlias = Mapping[str, tuple[str, int | None]]
+"""Service to the host and the port under which another part reaches it."""
+
+
+def fill_addresses(text: str, addresses: Addresses) -> str:
     """Return a text with ``${NAME.host}`` and ``${NAME.port}`` replaced; of ``$${NAME.host}`` one ``$`` goes.
 
     Args:

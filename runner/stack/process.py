@@ -21,6 +21,7 @@ from runner.core.facts import Endpoint, Event, Subject, SystemDescription
 from runner.core.units import Seconds
 from runner.cpu_affinity import check_cpus
 from runner.experiment.model import App, ProcessTopology
+from runner.experiment.service_addresses import Addresses
 from runner.stack import reaper
 from runner.stack.command import Command, start
 from runner.stack.control_group import create_group, remove_group
@@ -28,7 +29,6 @@ from runner.stack.diagnosis import death_event, start_hint, title
 from runner.stack.nginx_process import NginxProcess, start_nginx
 from runner.stack.ports import LOOPBACK
 from runner.stack.process_services import (
-    Addresses,
     chosen_port,
     fill,
     refuse_other_holder,
@@ -129,11 +129,19 @@ async def open_process(topology: ProcessTopology, ctx: StackContext) -> AsyncIte
     try:
         addresses = await _start_services(topology, programs, commands)
         nginx = await _start_app(topology, ctx, commands, addresses)
+        _refuse_dead(commands)
         yield _stack(topology, commands, nginx, programs)
     finally:
         with trio.CancelScope(shield=True):
             await programs.close()
             await _take_down(commands, ctx)
+
+
+def _refuse_dead(commands: Sequence[Command]) -> None:
+    """Raise StackFailed if a command ended meanwhile, such as a service without a port."""
+    for command in commands:
+        if death := command.death():
+            raise StackFailed(f"{title(command)} {death} at its start", details=command.output.lines())
 
 
 async def _start_services(

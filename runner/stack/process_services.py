@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import trio
 
@@ -14,7 +14,7 @@ from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.facts import ServiceFacts
 from runner.core.units import Seconds
 from runner.experiment.app import Port
-from runner.experiment.service_addresses import fill_addresses
+from runner.experiment.service_addresses import Addresses, fill_addresses
 from runner.experiment.services import Service
 from runner.stack.command import Command, start
 from runner.stack.diagnosis import other_holder, start_hint, title
@@ -24,9 +24,6 @@ from runner.stack.programs import Programs
 from runner.stack.protocols import ProgramResult, StackContext
 from runner.stack.readiness import Check, accepts, succeeds, wait_for, wait_ready
 from runner.stack.secrets import inherited_variables
-
-Addresses: TypeAlias = Mapping[str, tuple[str, int | None]]
-"""Service to the host and the port under which the app reaches it."""
 
 NO_PORT: Final = 0
 """The port of a command that listens on none."""

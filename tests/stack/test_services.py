@@ -190,6 +190,15 @@ async def test_a_service_without_a_port_need_only_run(ctx):
         assert stack.description.services["worker"].port is None
 
 
+async def test_a_service_without_a_port_that_ends_at_once_is_named(ctx):
+    error = await failure(
+        topology({"worker": {"command": [sys.executable, "-c", "print('no broker')"]}}), ctx
+    )
+
+    assert error.message == "the service worker (python3) exited with status 0 at its start"
+    assert error.details == ("no broker",)
+
+
 async def test_commands_start_in_their_working_directory(ctx, tmp_path):
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "serve").write_text(

@@ -52,14 +52,20 @@ class BuiltImage:
     base: Image | None
 
 
-async def build_image(supplier: Supplier, build: str, base_dir: Path) -> BuiltImage:
+async def build_image(supplier: Supplier, build: str, base_dir: Path, part: str = "app") -> BuiltImage:
     """Return the image of a build folder, built unless the same content was built before.
+
+    Args:
+        supplier: Obtains its base.
+        build: The folder, as in the specification.
+        base_dir: The specification's folder.
+        part: Whose image it is, below ``topology``, for messages.
 
     Raises:
         EnvironmentLacks: There is no such folder, or its base cannot be obtained.
         StackFailed: The build failed; `details` are its last lines.
     """
-    folder = find_folder(build, base_dir)
+    folder = find_folder(build, base_dir, part)
     dockerfile = read_dockerfile(folder)
     base = await supplier.obtain(dockerfile.base) if dockerfile.base else None
     wheels = await _wheels(supplier, folder) if base and base.stand_in else None

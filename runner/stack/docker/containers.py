@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from runner.core.codes import Role, RoleName
+from runner.core.codes import Role, RoleName, is_service
 from runner.cpu_affinity import cpu_list
 from runner.experiment.model import DockerTopology, Proxy
+from runner.experiment.service_addresses import Addresses, fill_addresses
 from runner.stack.docker import labels
 from runner.stack.docker.bounded_client import BoundedClient
 from runner.stack.nginx import NginxSettings, render_nginx, two_free_ports
@@ -53,6 +54,8 @@ class ContainerPlan:
         memory_bytes: Limit, swap included.
         on_cpus: Processors to pin it to, empty for any.
         hardened: Whether it runs without capabilities and without new privileges.
+        folder: Its working directory; None for the image's.
+        files: Path on this machine to path inside, of what is mounted read-only.
     """
 
     name: str
@@ -69,21 +72,37 @@ class ContainerPlan:
     memory_bytes: int | None = None
     on_cpus: tuple[int, ...] = ()
     hardened: bool = False
+    folder: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        return f"the service {self.name}" if is_service(self.role) else self.name
 
 
-def plan_replicas(topology: DockerTopology, image: str) -> list[ContainerPlan]:
+def plan_replicas(topology: DockerTopology, image: str, addresses: Addresses) -> list[ContainerPlan]:
     """Plan every replica; on the host's own network each gets a port of its own through PORT."""
     if topology.replicas == 1:
-        return [_replica(topology, image, "app", 0)]
-    return [_replica(topology, image, f"app-{index + 1}", index) for index in range(topology.replicas)]
+        return [_replica(topology, image, "app", 0, addresses)]
+    return [
+        _replica(topology, image, f"app-{index + 1}", index, addresses) for index in range(topology.replicas)
+    ]
 
 
-def _replica(topology: DockerTopology, image: str, name: str, index: int) -> ContainerPlan:
+def filled(text: str, port: int | None, addresses: Addresses) -> str:
+    """Return a word of a command, or the value of a variable, with ports and addresses inserted."""
+    return fill_addresses(fill_port(text, port) if port else text, addresses)
+
+
+def _replica(
+    topology: DockerTopology, image: str, name: str, index: int, addresses: Addresses
+) -> ContainerPlan:
     app = topology.app
     on_host = topology.network == "host"
     port = (app.port or PROXY_PORT) + (index if on_host else 0)
     address = {"HOST": LOOPBACK} if on_host else {}
-    env = {name: fill_port(value, port) for name, value in app.env.items()}
+    env = {name: filled(value, port, addresses) for name, value in app.env.items()}
     return ContainerPlan(
         name=name,
         role=Role.APP,
@@ -91,12 +110,13 @@ def _replica(topology: DockerTopology, image: str, name: str, index: int) -> Con
         port=port,
         env={"PORT": str(port), **address, **env},
         secrets=inherited_variables(app.env_from, os.environ),
-        command=tuple(fill_port(word, port) for word in app.command or ()) or None,
+        command=tuple(filled(word, port, addresses) for word in app.command or ()) or None,
         published=not on_host and topology.proxy is None and topology.publish == "port",
         cpus=app.cpus,
         memory_bytes=app.memory,
         on_cpus=topology.cpus,
         hardened=app.hardened,
+        folder=app.cwd,
     )
 
 
@@ -150,6 +170,8 @@ def create_arguments(
     }
     if plan.command:
         arguments["command"] = list(plan.command)
+    if plan.folder:
+        arguments["working_dir"] = plan.folder
     if plan.published:
         arguments["ports"] = [plan.port]
     if plan.role == Role.PROXY:
@@ -173,6 +195,11 @@ def _host_arguments(plan: ContainerPlan, network: str | None) -> dict[str, Any]:
         host["cpuset_cpus"] = cpu_list(plan.on_cpus)
     if plan.memory_bytes is not None:
         host["mem_limit"] = host["memswap_limit"] = plan.memory_bytes
+    if plan.files:
+        host["mounts"] = [
+            {"Type": "bind", "Source": source, "Target": inside, "ReadOnly": True}
+            for source, inside in plan.files.items()
+        ]
     if plan.published:
         host["port_bindings"] = {plan.port: (LOOPBACK,)}
     if plan.role == Role.PROXY:

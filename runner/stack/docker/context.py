@@ -41,8 +41,13 @@ class Dockerfile:
     parents: tuple[str, ...]
 
 
-def find_folder(build: str, base_dir: Path) -> Path:
+def find_folder(build: str, base_dir: Path, part: str = "app") -> Path:
     """Return the folder that `build:` names: relative to the specification, else to the current directory.
+
+    Args:
+        build: The value of the key.
+        base_dir: The specification's folder.
+        part: Whose key it is, below ``topology``, for the message.
 
     Raises:
         EnvironmentLacks: Neither contains a Dockerfile.
@@ -52,7 +57,7 @@ def find_folder(build: str, base_dir: Path) -> Path:
         if (folder / "Dockerfile").is_file():
             return folder
     raise EnvironmentLacks(
-        f"topology.app.build: no Dockerfile in {build!r}",
+        f"topology.{part}.build: no Dockerfile in {build!r}",
         hint="the folder is relative to the specification (for an archive, to --base-dir), "
         "or to the current directory",
         details=tuple(printable(folder / "Dockerfile") for folder in dict.fromkeys(candidates)),
@@ -122,20 +127,44 @@ def content_digest(folder: Path) -> str:
     Raises:
         EnvironmentLacks: A file cannot be read.
     """
-    digest = hashlib.sha256()
     try:
-        with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:
-            for name, path in sorted(_members(folder).items()):
-                if path.is_socket() or (path.is_dir() and not path.is_symlink()):
-                    continue
-                info = archive.gettarinfo(path, arcname=name)
-                executable = bool(info.mode & 0o100)
-                digest.update(os.fsencode(f"{name}\0{info.type!r}\0{executable}\0{info.linkname}\0"))
-                if info.isfile():
-                    digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return _digest(_members(folder))
     except OSError as error:
         raise _cannot_be_read(folder, error) from error
+
+
+def mount_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, or of everything in a folder as `content_digest` does.
+
+    Raises:
+        EnvironmentLacks: It cannot be read.
+    """
+    try:
+        if path.is_dir():
+            return _digest({str(member.relative_to(path)): member for member in path.rglob("*")})
+        return _file_digest(path).hex()
+    except OSError as error:
+        where = f" ({printable(Path(error.filename))})" if isinstance(error.filename, str) else ""
+        raise EnvironmentLacks(f"{printable(path)} cannot be read: {error.strerror}{where}") from error
+
+
+def _digest(members: Mapping[str, Path]) -> str:
+    digest = hashlib.sha256()
+    with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:
+        for name, path in sorted(members.items()):
+            if path.is_socket() or (path.is_dir() and not path.is_symlink()):
+                continue
+            info = archive.gettarinfo(path, arcname=name)
+            executable = bool(info.mode & 0o100)
+            digest.update(os.fsencode(f"{name}\0{info.type!r}\0{executable}\0{info.linkname}\0"))
+            if info.isfile():
+                digest.update(_file_digest(path))
     return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").digest()
 
 
 def _cannot_be_read(folder: Path, error: OSError) -> EnvironmentLacks:

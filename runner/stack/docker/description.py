@@ -10,8 +10,8 @@ import httpx
 import trio
 
 from runner.bounded_http import bounded_transport
-from runner.core.codes import Role
-from runner.core.facts import BuildFacts, EngineFacts, LimitFacts, SystemDescription
+from runner.core.codes import Role, RoleName
+from runner.core.facts import BuildFacts, EngineFacts, LimitFacts, ServiceFacts, SystemDescription
 from runner.core.units import BYTES_PER_MIB, Seconds
 from runner.experiment.model import DockerTopology
 from runner.stack.docker.build import BuiltImage
@@ -49,9 +49,10 @@ def status_urls(containers: Sequence[Container]) -> dict[str, str]:
 async def describe(
     engine: Engine,
     topology: DockerTopology,
-    images: Mapping[Role, Image],
+    images: Mapping[RoleName, Image],
     built: BuiltImage | None,
     containers: Sequence[Container],
+    services: Mapping[str, ServiceFacts],
 ) -> SystemDescription:
     """Return everything a reader needs to build the same stack."""
     version = await engine.read(Version, engine.api.version)
@@ -66,12 +67,13 @@ async def describe(
         replicas=topology.replicas,
         network=topology.network,
         publish=topology.publish if topology.network == "bridge" else None,
-        images={role.value: image.facts for role, image in images.items()},
+        images={str(role): image.facts for role, image in images.items()},
         limits=LimitFacts(app.cpus, app.memory and app.memory / BYTES_PER_MIB),
         env_names=tuple(sorted({*app.env, *app.env_from})),  # the values may be secrets
         cpus=topology.cpus or None,
         build=_build(app.build, built) if built else None,
         proxy=proxy,
+        services=services or None,
     )
 
 

@@ -171,7 +171,7 @@ def _examine(engine: Engine, container: Container) -> Event | None:
         if not state.running:
             return _exited(plan, state.exit_code, _log(engine, container))
     except EngineRefused as refused:
-        return Event("stack-failed", f"{plan.name} no longer exists: {refused.reason}")
+        return Event("stack-failed", f"{plan.title} no longer exists: {refused.reason}")
     except EngineUnavailable as error:
         return Event("stack-failed", error.message)
     return None
@@ -204,14 +204,14 @@ def log_lines(
 def _exited(plan: ContainerPlan, status: int, log: tuple[str, ...]) -> Event:
     how = describe_exit(128 - status if status > 128 else status)  # as a shell reports signals
     code = "app-died" if plan.role == Role.APP else "stack-failed"
-    return Event(code, f"{plan.name} {how}", log=log)
+    return Event(code, f"{plan.title} {how}", log=log)
 
 
 def _out_of_memory(plan: ContainerPlan, log: tuple[str, ...]) -> Event:
     if plan.memory_bytes:
-        message = f"{plan.name} exceeded its memory limit of {plan.memory_bytes / BYTES_PER_MIB:g} MiB"
+        message = f"{plan.title} exceeded its memory limit of {plan.memory_bytes / BYTES_PER_MIB:g} MiB"
     else:
-        message = f"{plan.name} ran out of memory"
+        message = f"{plan.title} ran out of memory"
     return Event("out-of-memory", message, log=log)
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from runner.core.codes import Role
+from runner.core.codes import Role, is_service
 from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.experiment.model import DockerTopology
 from runner.stack.docker import labels
-from runner.stack.docker.containers import ContainerPlan, create_arguments
+from runner.stack.docker.containers import NGINX_ENV, ContainerPlan, create_arguments
 from runner.stack.docker.engine import Engine, EngineRefused, run_concurrently, unusable
 from runner.stack.docker.responses import Binding, ContainerDetails, Created
 from runner.stack.docker.stack import Container, post_mortem
+from runner.stack.docker.stack_images import StackImages
 from runner.stack.ports import LOOPBACK, by_holder, is_free
+from runner.stack.protocols import StackContext
 from runner.stack.reaper import live_start_ticks
 
 
@@ -66,7 +70,7 @@ async def start_all(
     await run_concurrently(partial(create, plan) for plan in plans)
     for is_app in (True, False):
         await run_concurrently(partial(start, plan) for plan in plans if (plan.role == Role.APP) is is_app)
-        await _refuse_dead(engine, [started[plan.name] for plan in plans if plan.name in started])
+        await refuse_dead(engine, [started[plan.name] for plan in plans if plan.name in started])
     return tuple(started[plan.name] for plan in plans)
 
 
@@ -74,7 +78,7 @@ async def _start(engine: Engine, plan: ContainerPlan, container_id: str, network
     try:
         await engine.call(engine.api.start, container_id)
     except EngineRefused as refused:
-        raise StackFailed(f"{plan.name} cannot be started: {refused.reason}") from refused
+        raise StackFailed(f"{plan.title} cannot be started: {refused.reason}") from refused
     details = await engine.read(ContainerDetails, engine.api.inspect_container, container_id)
     pid = details.state.pid
     return Container(
@@ -87,8 +91,8 @@ async def _start(engine: Engine, plan: ContainerPlan, container_id: str, network
     )
 
 
-async def _refuse_dead(engine: Engine, containers: Sequence[Container]) -> None:
-    """Raise if a container has ended; a replica before nginx, which ends because its upstream is missing."""
+async def refuse_dead(engine: Engine, containers: Sequence[Container]) -> None:
+    """Raise StackFailed if a container has ended; a replica before nginx, which ends without its upstream."""
     if all(container.alive for container in containers):
         return
     event = await engine.call(post_mortem, engine, containers)
@@ -129,8 +133,42 @@ def _published(plan: ContainerPlan, ports: Mapping[str, Sequence[Binding] | None
 
 def _refuse_taken_ports(plans: Sequence[ContainerPlan]) -> None:
     for plan in plans:
-        if not is_free(plan.port):
+        if plan.port and not is_free(plan.port):
             raise EnvironmentLacks(
-                f"port {plan.port} is already in use{by_holder(plan.port)}, and {plan.name} needs it",
-                hint="with `network: host` replicas listen on app.port, app.port + 1, …: choose another",
+                f"port {plan.port} is already in use{by_holder(plan.port)}, and {plan.title} needs it",
+                hint="choose another, or stop that process"
+                if is_service(plan.role)
+                else "with `network: host` replicas listen on app.port, app.port + 1, …: choose another",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """Starts containers of one stack.
+
+    Attributes:
+        containers: Those that were started, in order.
+    """
+
+    engine: Engine
+    topology: DockerTopology
+    context: StackContext
+    images: StackImages
+    network: str | None
+    containers: list[Container]
+
+    async def start(self, plans: Sequence[ContainerPlan]) -> None:
+        """Start containers, guarded by the watchdog."""
+        context = self.context
+        plans = [replace(plan, request_secrets=context.request_secrets) for plan in plans]
+        _keep_configuration(plans, context)
+        started = await start_all(self.engine, plans, run_id=context.run_id, network=self.network)
+        self.containers.extend(started)
+        for container in started:
+            context.guard.process(container.pid)  # an engine that dies leaves its containers running
+
+
+def _keep_configuration(plans: Sequence[ContainerPlan], context: StackContext) -> None:
+    for plan in plans:
+        if configuration := plan.env.get(NGINX_ENV):
+            context.keep_rendered(f"{plan.name}.conf", configuration.encode())
