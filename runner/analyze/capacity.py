@@ -14,6 +14,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.analyze.capacity_text import (
+    disturbed_probe,
     failed_condition,
     failed_probe,
     lost_requests,
@@ -58,21 +59,37 @@ class SearchProgress:
     @property
     def upcoming(self) -> Trial | None:
         """The next probe; None if the search is over."""
-        return None if self.undecided is not None else next_probe(self.trial, self.search)
+        return None if self.undecided is not None else next_probe(self.trial, self.search, len(self.stages))
 
     def after(self, probe: Trial, stage: Stage) -> SearchProgress:
         """Return the search after its upcoming probe."""
-        until = self.find.find.until
-        conditions = evaluate(until, stage)
-        why, search, sustained = _undecided(stage, conditions), self.search, None
-        undecided = why
-        if why is None:
-            valid = stage.validity.status is not Validity.INVALID
-            sustained = valid and all(condition.ok for condition in conditions) and not _loses(until, stage)
-            why, search = _failure(stage, until, conditions), search.after(sustained=sustained)
+        conditions = evaluate(self.find.find.until, stage)
+        undecided = _undecided(stage, conditions)
+        search, sustained, why = (
+            self._judged(stage, conditions) if undecided is None else (self.search, None, undecided)
+        )
         tried = Probe(self.find.name, probe.probe, sustained, why, conditions)
         stages = (*self.stages, replace(stage, find=tried))
         return dataclasses.replace(self, search=search, stages=stages, undecided=undecided)
+
+    def _judged(self, stage: Stage, conditions: Sequence[ThresholdResult]) -> tuple[Search, bool | None, str]:
+        """Return the search after a probe, whether its rate was sustained, and why not."""
+        until, valid = self.find.find.until, stage.validity.status is not Validity.INVALID
+        if valid and all(condition.ok for condition in conditions) and not _loses(until, stage):
+            return self.search.after(sustained=True), True, ""
+        if (repeating := self._repeating(stage)) is not None:
+            return repeating, None, disturbed_probe(stage)
+        return self.search.after(sustained=False), False, _failure(stage, until, conditions)
+
+    def _repeating(self, stage: Stage) -> Search | None:
+        """Return the search that tries a rate once more; None if its failure counts.
+
+        A rate that was sustained in spite of other programs is sustained. One that failed beside them may
+        have failed because of them.
+        """
+        before = self.stages[-1] if self.stages else None
+        is_repeat = before is not None and before.find is not None and before.find.holds is None
+        return self.search.without_probe() if stage.validity.disturbed and not is_repeat else None
 
 
 def replay(trial: Trial, facts: Mapping[int, TrialFacts], stage_of: StageOf) -> SearchProgress | None:
@@ -135,8 +152,11 @@ def probe_stages(progress: SearchProgress) -> tuple[Stage, ...]:
     return tuple(
         replace(
             stage,
-            find=replace(stage.find, decides=stage.target_rps in {sustained, failed}),
-            thresholds=stage.thresholds if stage.target_rps == sustained else (),
+            find=replace(
+                stage.find,
+                decides=stage.find.holds is not None and stage.target_rps in {sustained, failed},
+            ),
+            thresholds=stage.thresholds if stage.find.holds and stage.target_rps == sustained else (),
         )
         for stage in progress.stages
         if stage.find
@@ -148,7 +168,7 @@ def capacity(progress: SearchProgress) -> Capacity:
     find, search, stages = progress.find.find, progress.search, progress.stages
     ending = search.ending if progress.undecided is None else SearchEnding.STOPPED
     latency, request = _latency(find, stages)
-    limit = next((stage for stage in stages if stage.target_rps == search.failed), None)
+    limit = next((stage for stage in stages if _has_failed(stage, search.failed)), None)
     bend = _knee(stages, latency, request)
     result = search_result(search, stages, ending, progress.undecided or "")
     sentences = (result, failed_probe(limit) if limit else "", bend.sentence)
@@ -172,6 +192,10 @@ def capacity(progress: SearchProgress) -> Capacity:
         sentence=" ".join(filter(None, sentences)),
         request=request or UNSET,
     )
+
+
+def _has_failed(stage: Stage, rate: float | None) -> bool:
+    return stage.target_rps == rate and stage.find is not None and stage.find.holds is False
 
 
 def _summary(stage: Stage, probe: Probe, p95_ms: float | None) -> ProbeSummary:

@@ -35,6 +35,11 @@ def failed_condition(condition: Threshold, result: ThresholdResult) -> str:
     return f"{metric} is {text} (required: {required})"
 
 
+def disturbed_probe(stage: Stage) -> str:
+    """Return why a probe does not count that failed beside other programs."""
+    return f"{stage.validity.reasons[-1]}. The rate was tried again"
+
+
 def lost_requests(share: float) -> str:
     """Return why a rate is not sustained at which this share of the requests without a condition is lost."""
     lost = percent(share, 1)
@@ -91,7 +96,8 @@ def _so_far(search: Search) -> str:
 
 
 def _reason(search: Search, stages: Sequence[Stage]) -> str:
-    return next((stage.find.why for stage in stages if stage.find and stage.target_rps == search.failed), "")
+    failed = (stage.find for stage in stages if stage.find and stage.target_rps == search.failed)
+    return next((probe.why for probe in failed if probe.holds is False), "")
 
 
 def failed_probe(stage: Stage) -> str:

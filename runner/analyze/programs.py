@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from runner.core.codes import Role
 from runner.core.facts import KERNEL_THREADS
 from runner.core.results import ProgramUsage, Stage
+from runner.core.units import percent
 
+DISTURBED: Final = 0.1
+"""Share of the host's cores from which programs outside the experiment disturb it."""
+DISTURBED_FULL: Final = 0.03
+"""The same where they used more than was left idle; less changes no result by more than this share."""
 FULL_THREAD: Final = 0.85
 """Share of one core from which a thread was busy all the time; our own bound."""
 _PIDS_SHOWN: Final = 3
+_PROGRAMS_NAMED: Final = 3
 
 
 def strangers(stage: Stage) -> list[ProgramUsage]:
@@ -43,3 +50,32 @@ def _pids(pids: Sequence[int]) -> str:
 def has_full_thread(program: ProgramUsage) -> bool:
     """Return whether one thread of a program was busy all the time, so that the program could do no more."""
     return program.busiest_thread is not None and program.busiest_thread >= FULL_THREAD
+
+
+def disturbance(stage: Stage, cores: int | None) -> str:
+    """Return how much CPU programs outside the experiment took from it, as a sentence; empty if little.
+
+    Args:
+        stage: With the CPU used by the host and by programs.
+        cores: Of the host; None where unknown.
+    """
+    outside = strangers(stage)
+    used = sum(program.cores for program in outside)
+    if not cores or used < DISTURBED_FULL * cores:
+        return ""
+    system = stage.cpu_cores.get(Role.SYSTEM)
+    idle = None if system is None else max(0.0, cores - system.avg)
+    if used >= DISTURBED * cores:
+        bound = f"from {percent(DISTURBED)} they may change its results"
+    elif idle is not None and used > idle:
+        bound = f"only {idle:.2f} cores were idle"
+    else:
+        return ""
+    return f"{_use(outside)} used {used:.2f} of the {cores} cores of this host; {bound}"
+
+
+def _use(outside: Sequence[ProgramUsage]) -> str:
+    """Return the busiest programs with their cores, and how many more there are."""
+    named = [f"{name_of(program)} {program.cores:.2f}" for program in outside[:_PROGRAMS_NAMED]]
+    more = len(outside) - len(named)
+    return f"programs outside the experiment ({', '.join(named)}{f' and {more} more' if more else ''})"

@@ -39,14 +39,14 @@ def stage_of(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> Stage:
     if facts is None:
         return stage
     configuration = trial.configuration
+    cpu_count = run.environment.get("cpu_count")
+    cores = cpu_count if isinstance(cpu_count, int) else None
     stage = replace(
         stage,
-        validity=validity.validity(facts, stage, when_full=configuration.load.when_full),
+        validity=validity.validity(facts, stage, when_full=configuration.load.when_full, cores=cores),
         # k6 does not measure every metric that a threshold can name
         thresholds=() if trial.cross_check else evaluate(configuration.criteria_of(trial.stage), stage),
     )
-    cpu_count = run.environment.get("cpu_count")
-    cores = cpu_count if isinstance(cpu_count, int) else None
     judged = verdict.verdict(
         stage, cores, passed=_passes_search(trial, stage), limited=_limited(trial, facts, stage)
     )

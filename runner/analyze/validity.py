@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from runner.analyze.kernel_counters import stolen_cores
+from runner.analyze.programs import disturbance
 from runner.analyze.resource_usage import LATE_S, observer_lateness
 from runner.analyze.silence import silence
 from runner.core import histogram
@@ -41,8 +42,15 @@ NOT_RUN: Final = StageValidity(Validity.INVALID, ("the stage was not run",))
 _NO_PART: Final = frozenset({Role.SYSTEM, Role.OTHER})
 
 
-def validity(facts: TrialFacts, stage: Stage, *, when_full: str) -> StageValidity:
-    """Return whether a stage's measurements are credible; `when_full` is what happens if no slot is free."""
+def validity(facts: TrialFacts, stage: Stage, *, when_full: str, cores: int | None) -> StageValidity:
+    """Return whether a stage's measurements are credible.
+
+    Args:
+        facts: What happened.
+        stage: What was measured.
+        when_full: What happens to requests if no slot is free.
+        cores: Of this host; None where unknown.
+    """
     invalid = [*_failed(facts), *_unaccounted(facts.load, stage)]
     if invalid:
         return StageValidity(Validity.INVALID, tuple(invalid))
@@ -50,7 +58,10 @@ def validity(facts: TrialFacts, stage: Stage, *, when_full: str) -> StageValidit
     suspect += [*_observer_late(facts), *_cpu_sum(stage), *_silent(stage)]
     if facts.status == "aborted":
         suspect.append("the stage was aborted, so it covers less time than planned")
-    return StageValidity(Validity.SUSPECT if suspect else Validity.VALID, tuple(suspect))
+    if disturbed := disturbance(stage, cores):
+        suspect.append(disturbed)
+    status = Validity.SUSPECT if suspect else Validity.VALID
+    return StageValidity(status, tuple(suspect), disturbed=bool(disturbed))
 
 
 def _failed(facts: TrialFacts) -> list[str]:
@@ -149,8 +160,8 @@ def _late(load: LoadFacts | None, stage: Stage, when_full: str) -> list[str]:
 
 
 def _beside(stage: Stage) -> str:
-    """Return how much CPU other programs used meanwhile; empty if little, or if the service may be one."""
-    other = stage.cpu_cores.get(Role.OTHER)
+    """Return how much CPU other programs used meanwhile, where it is not known which; empty if little."""
+    other = None if stage.programs else stage.cpu_cores.get(Role.OTHER)
     if other is None or other.avg < OTHERS_SHOWN or stage.cpu_cores.get(Role.APP) is None:
         return ""
     system = stage.cpu_cores.get(Role.SYSTEM)

@@ -378,11 +378,16 @@ class ThresholdResult(Struct, frozen=True):
     bound: Number | UnsetType = UNSET
 
 
-class StageValidity(Struct, frozen=True):
-    """Whether the stage may be believed, and why not, in sentences without a full stop."""
+class StageValidity(Struct, frozen=True, omit_defaults=True):
+    """Whether the stage may be believed, and why not, in sentences without a full stop.
+
+    Attributes:
+        disturbed: Whether programs outside the experiment used so much CPU that they are one of the reasons.
+    """
 
     status: Validity
     reasons: tuple[Sentence, ...]
+    disturbed: bool = False
 
 
 class Probe(Struct, frozen=True, omit_defaults=True):
@@ -390,7 +395,8 @@ class Probe(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         probe: Counts from 1.
-        holds: Whether all conditions passed; None where the probe could not be judged.
+        holds: Whether all conditions passed; None where the probe could not be judged, or was disturbed by
+            other programs and repeated.
         why: Why they did not; empty when they did.
         decides: Whether the result of the search rests on this probe; None until the search is over.
     """

@@ -69,6 +69,11 @@ class Search:
             raise ValueError("the search is over")
         return replace(self, tried=(*self.tried, (rate, sustained)))
 
+    def without_probe(self) -> Search | None:
+        """Return the search after a probe that tells nothing; None if no probe would be left to repeat it."""
+        left = replace(self, probes=self.probes - 1)
+        return left if len(left.tried) < left.probes else None
+
     def _wanted(self) -> PerSecond | None:
         """Return the next rate to try if the number of probes were not limited."""
         sustained, failed = self.sustained, self.failed

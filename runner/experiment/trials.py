@@ -126,9 +126,9 @@ def search_of(trial: Trial) -> Search | None:
     return Search(find.lowest_rps, find.max_rps, find.first_rps, find.precision, find.probes)
 
 
-def next_probe(trial: Trial, search: Search) -> Trial | None:
-    """Return the trial for the next rate of a search; None if the search is over."""
-    rate, done = search.next_rate, len(search.tried)
+def next_probe(trial: Trial, search: Search, done: int) -> Trial | None:
+    """Return the trial for the next rate of a search, of which `done` were run; None if it is over."""
+    rate = search.next_rate
     if trial.find is None or rate is None:
         return None
     return replace(

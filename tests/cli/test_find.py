@@ -70,7 +70,10 @@ def test_a_search_without_a_sustained_rate_succeeds_and_gives_no_number(cli):
 
     (entry,) = results_of(cli.folder / "run")["configurations"][0]["capacity"]
     assert done.returncode == 0, done.stderr
-    assert (entry["ending"], entry["rps"], len(entry["probes"])) == ("never", None, 1)
+    rates = {
+        probe["rps"] for probe in entry["probes"]
+    }  # once more if other programs disturbed the first probe
+    assert (entry["ending"], entry["rps"], rates) == ("never", None, {10})
     assert "No rate was sustained. 10 RPS, the lowest rate allowed, failed" in done.stderr.replace("\n", " ")
 
 
