@@ -15,6 +15,7 @@ import msgspec
 from runner.archive import git, host, lock
 from runner.archive.inputs import INPUTS, input_files
 from runner.core.errors import OutputError
+from runner.core.units import Bytes
 from runner.store.data_files import DataFile
 from runner.store.json_text import readable
 from runner.store.run_folder import RunFolder
@@ -24,6 +25,7 @@ BEFORE, AFTER = "host-before.json", "host-after.json"
 GIT: Final = "git.json"
 SOFTWARE: Final = "software.json"
 RENDERED, LOGS = "rendered", "logs"
+_KEPT_LOG: Final[Bytes] = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,14 @@ class Provenance:
     def log(self, configuration: str, name: str, content: bytes) -> None:
         """Keep the end of the output of a part of a configuration's stack; its next stack replaces it."""
         self._write(f"{LOGS}/{configuration}/{name}.log", content)
+
+    def append_to_log(self, configuration: str, name: str, content: bytes) -> None:
+        """Add output to that of earlier calls, of which the end is kept."""
+        file = self.log_folder(configuration) / f"{name}.log"
+        with suppress(FileNotFoundError):
+            earlier = file.read_bytes()
+            content = earlier[-max(0, _KEPT_LOG - len(content)) :] + content
+        self.log(configuration, name, content)
 
     def log_folder(self, configuration: str) -> Path:
         """Return where the output of a configuration's stack is kept."""

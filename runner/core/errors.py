@@ -5,6 +5,7 @@
     ├── SpecificationError     the YAML file is wrong; carries every problem
     ├── EnvironmentLacks       this machine lacks something: a command, a port, Docker
     │   ├── StackFailed        the system under test did not come up
+    │   ├── HookFailed         a hook before the load failed
     │   ├── PreflightFailed    the first response does not pass the specification's checks
     │   └── PublishFailed      a comment could not be posted
     ├── OutputError            results cannot be written: no permission, disk full
@@ -88,6 +89,10 @@ class StackFailed(EnvironmentLacks):
 
 class PreflightFailed(EnvironmentLacks):
     """The response to the first request does not pass the specification's checks; no load was offered."""
+
+
+class HookFailed(EnvironmentLacks):
+    """A hook of `setup` or `before_trial` failed; `details` hold its last lines."""
 
 
 class PublishFailed(EnvironmentLacks):

@@ -681,6 +681,31 @@ class VariableFacts(Struct, frozen=True, omit_defaults=True):
     rows: int | None = None
 
 
+class HookFacts(Struct, frozen=True, omit_defaults=True):
+    """A hook that ran.
+
+    Attributes:
+        configuration: Its name.
+        phase: The key of its list in the specification, such as ``setup``.
+        number: Its place in the list, from 1.
+        what: What it does, in one line, variables not replaced: ``./seed.sh``, ``POST /orgs``.
+        seconds: How long it took.
+        status: ``done``; ``failed``; ``skipped``, because a value that it needs was not extracted; or
+            ``ended`` by a signal or because the system failed.
+        reason: Why it is not done, as a clause.
+        trial: Number of the trial that it ran before, in the order of the run; None for other phases.
+    """
+
+    configuration: str
+    phase: Literal["setup", "before_trial", "teardown"]
+    number: Annotated[int, Meta(ge=1, le=1000)]
+    what: str
+    seconds: Annotated[Seconds, Meta(ge=0, le=10**6)]
+    status: Literal["done", "failed", "skipped", "ended"] = "done"
+    reason: str = ""
+    trial: int | None = None
+
+
 class RunFacts(Struct, frozen=True, omit_defaults=True):
     """The run around its trials.
 
@@ -700,6 +725,7 @@ class RunFacts(Struct, frozen=True, omit_defaults=True):
         files_with_secrets: The paths of files, and the commands, whose content has a secret in it and is
             therefore kept nowhere.
         variables: Those of each configuration that has any, by its name.
+        hooks: Those that ran, in order; of many, the last ones.
     """
 
     run_id: str
@@ -715,3 +741,4 @@ class RunFacts(Struct, frozen=True, omit_defaults=True):
     files_outside: tuple[str, ...] = ()
     files_with_secrets: tuple[str, ...] = ()
     variables: Mapping[str, tuple[VariableFacts, ...]] = field(default_factory=dict)
+    hooks: tuple[HookFacts, ...] = ()

@@ -76,6 +76,7 @@ def status_advice(
     *,
     request: str = "",
     path: str = "",
+    at: str = "",
 ) -> str:
     """Return what to do, without capital and full stop.
 
@@ -85,8 +86,9 @@ def status_advice(
         app_output: The last lines that the app has written; one is quoted for 5xx.
         request: The request's name in a mix, where a line of the app may be about another request.
         path: That request's path, which tells lines about it from others; empty if it is not known.
+        at: The key of the request, if it is not one of the load.
     """
-    text = advice(_BY_STATUS.get(status) or _BY_CLASS.get(status // 100, _CHECK), request)
+    text = advice(_BY_STATUS.get(status) or _BY_CLASS.get(status // 100, _CHECK), request, at)
     name, title = _HEADERS.get(status) or _HEADERS.get(status // 100, ("", ""))
     headers: Mapping[str, str] = dict(sample.headers) if sample else {}
     if value := headers.get(name):
@@ -94,11 +96,11 @@ def status_advice(
     return text + (_quoted(app_output, request, path) if status >= SERVER_ERROR and app_output else "")
 
 
-def advice(template: str, request: str = "") -> str:
-    """Return advice with the keys of the only request, or of one of a mix, in place of its fields."""
-    key = f"load.requests[{request}]"
+def advice(template: str, request: str = "", at: str = "") -> str:
+    """Return advice with the keys of the only request, of one of a mix, or of one at `at` for its fields."""
+    key = at or f"load.requests[{request}]"
     return template.format_map(
-        {name: words.format(key) for name, words in _NAMED_KEYS.items()} if request else _KEYS
+        {name: words.format(key) for name, words in _NAMED_KEYS.items()} if request or at else _KEYS
     )
 
 

@@ -61,6 +61,7 @@ def _ended(state: RunState) -> RunFacts:
         status="aborted" if early else "complete",
         signal=state.signal.name if state.signal else None,
         error=state.error.message if state.error else None,
+        hooks=tuple(state.hooks),
     )
 
 

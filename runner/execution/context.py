@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -14,15 +16,19 @@ from runner.analyze.results import results as analyze
 from runner.analyze.results import search_sentence, upcoming
 from runner.archive.provenance import Provenance
 from runner.core.errors import LoadproofError
-from runner.core.facts import Calibration, RunFacts, TrialFacts
+from runner.core.facts import Calibration, HookFacts, RunFacts, TrialFacts
 from runner.core.results import Results
 from runner.execution.inputs import NO_RUN_INPUTS, RunInputs
 from runner.execution.job import Job, Watcher
+from runner.execution.patience import Patience
 from runner.experiment.model import Configuration
 from runner.experiment.trials import Trial
 from runner.load.worker_process import WorkerPool
 from runner.stack.protocols import Guard, StackContext
 from runner.store.run_folder import RunFolder
+
+_KEPT_HOOKS: Final = 2000
+"""How many hooks have facts: the last ones."""
 
 
 @dataclass(slots=True)
@@ -36,6 +42,8 @@ class RunState:
         signal: The signal that ends the run.
         error: The fault that ends the run.
         preflighted: Names of the configurations whose request was sent once before the load.
+        hooks: The facts of the hooks that ran.
+        patience: How long tear-down hooks may take.
     """
 
     run: RunFacts
@@ -44,6 +52,8 @@ class RunState:
     signal: signal.Signals | None = None
     error: LoadproofError | None = None
     preflighted: set[str] = field(default_factory=set)
+    hooks: deque[HookFacts] = field(default_factory=lambda: deque(maxlen=_KEPT_HOOKS))
+    patience: Patience = field(default_factory=Patience)
 
     def analyze(self, job: Job, run: RunFacts | None = None) -> Results:
         """Return the results of the trials so far; `run` replaces the facts about the run."""
@@ -89,6 +99,16 @@ class RunContext:
     def _keep_log(self, configuration: str, name: str, content: bytes) -> None:
         """Keep the output of a part of a stack; it may contain secrets of requests that it received."""
         self.provenance.log(configuration, name, self.inputs.masked_log(content))
+
+    def keep_hook(self, facts: HookFacts, lines: Sequence[str]) -> None:
+        """Keep the facts of a hook and its output, which is masked, behind that of its earlier runs."""
+        self.state.hooks.append(facts)
+        name = f"hooks-{facts.phase}-{facts.number}"
+        when = "" if facts.trial is None else f" before trial {facts.trial + 1}"
+        result = f"{facts.status}{f': {facts.reason}' if facts.reason else ''}"
+        heading = f"--- {facts.what}{when}: {result}, {facts.seconds:.3f} s"
+        content = "".join(f"{line}\n" for line in (heading, *lines)).encode()
+        self.provenance.append_to_log(facts.configuration, name, content)
 
     @property
     def provenance(self) -> Provenance:

@@ -7,7 +7,9 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_fields
 from pathlib import Path
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -17,14 +19,18 @@ from runner.core.facts import Endpoint, Event, VariableFacts
 from runner.core.masking import mask_bytes, mask_lines, mask_secrets
 from runner.execution.row_command import Guarded
 from runner.execution.row_inputs import RowKey, read_rows, row_key, row_source
-from runner.experiment.model import Load
+from runner.experiment.model import Load, Request
 from runner.experiment.variable import Variable
-from runner.load.inputs import Inputs
+from runner.experiment.variables import used as used_names
+from runner.load.inputs import Constant, Inputs
 from runner.load.request import pieces_of
 from runner.store.data_files import DataFile
 from runner.store.request_files import is_outside, read_files
 
 _ANY_ENDPOINT = Endpoint("localhost", 80)
+_SHORTEST_TOKEN: Final = 8
+
+ErrorType = TypeVar("ErrorType", bound=LoadproofError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +42,36 @@ class RunInputs:
         files: Path in the specification to content.
         data: Source of rows to the rows.
         with_secrets: Names of the small files and outputs that contain a secret.
+        extracted: Name to value of what hooks extracted for the stack that is up.
+        learned: Those of them that are masked, of all stacks; it grows while the run goes on.
     """
 
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     data: Mapping[RowKey, DataFile] = field(default_factory=dict, repr=False)
     with_secrets: tuple[str, ...] = ()
+    extracted: Mapping[str, Constant] = field(default_factory=dict, repr=False)
+    learned: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def masks(self) -> Mapping[str, str]:
+        """Name to value of what is masked in every output."""
+        return {**self.learned, **self.secrets}
+
+    def with_extracted(self, values: Mapping[str, Constant]) -> RunInputs:
+        """Return inputs with values that hooks extracted; from now on, long ones are masked."""
+        self.learned.update(sensitive(values))
+        return replace_fields(self, extracted=dict(values))
+
+    def of_hooks(self, load: Load) -> Inputs:
+        """Return what the hooks around a load need."""
+        return Inputs({**self._constants(load), **self.extracted}, self.files)
 
     def of(self, load: Load) -> Inputs:
         """Return what the requests of a load need."""
-        values = {
-            name: self.secrets.get(variable.env, variable.default or "")
-            for name, variable in load.variables.items()
-            if variable.env is not None
+        used = used_names(load.parts)
+        values = self._constants(load) | {
+            name: value for name, value in self.extracted.items() if name in used
         }
         files = {path: self.files[path] for part in load.parts for path in part.files}
         rows = {
@@ -57,6 +80,13 @@ class RunInputs:
             if variable.row_format
         }
         return Inputs(values, files, rows)
+
+    def _constants(self, load: Load) -> dict[str, Constant]:
+        return {
+            name: self.secrets.get(variable.env, variable.default or "")
+            for name, variable in load.variables.items()
+            if variable.env is not None
+        }
 
     def variables(self, load: Load) -> tuple[VariableFacts, ...]:
         """Return where the values of a load's variables come from."""
@@ -94,15 +124,15 @@ class RunInputs:
 
     def masked(self, text: str) -> str:
         """Return a text with the names of the secrets in place of their values."""
-        return mask_secrets(text, self.secrets)
+        return mask_secrets(text, self.masks)
 
     def masked_log(self, log: bytes) -> bytes:
         """Return a program's output without secrets."""
-        return mask_bytes(log, self.secrets)
+        return mask_bytes(log, self.masks)
 
     def masked_lines(self, lines: Sequence[str]) -> tuple[str, ...]:
         """Return lines without secrets, also without those that go over several of them."""
-        return mask_lines(lines, self.secrets)
+        return mask_lines(lines, self.masks)
 
     def masked_event(self, event: Event) -> Event:
         """Return an event without secrets."""
@@ -110,11 +140,30 @@ class RunInputs:
 
     def masked_error(self, error: LoadproofError) -> LoadproofError:
         """Return an error after the secrets in its texts were masked."""
-        if self.secrets:
-            error.message, error.hint = self.masked(error.message), self.masked(error.hint)
-            error.details = self.masked_lines(error.details)
-            error.args = (error.message,)
-        return error
+        return masked_error(error, self.masks)
+
+
+def masked_error(error: ErrorType, secrets: Mapping[str, str]) -> ErrorType:
+    """Return an error after secrets in its texts were masked.
+
+    Args:
+        error: It is changed.
+        secrets: Name to value of what is masked.
+    """
+    if secrets:
+        error.message, error.hint = mask_secrets(error.message, secrets), mask_secrets(error.hint, secrets)
+        error.details = mask_lines(error.details, secrets)
+        error.args = (error.message,)
+    return error
+
+
+def sensitive(values: Mapping[str, Constant]) -> dict[str, str]:
+    """Return the values that are long enough to be a token, and are therefore masked in every output."""
+    return {
+        name: value
+        for name, value in values.items()
+        if isinstance(value, str) and len(value) >= _SHORTEST_TOKEN
+    }
 
 
 NO_RUN_INPUTS = RunInputs()
@@ -125,6 +174,7 @@ def read_inputs(
     base_dir: Path,
     environ: Mapping[str, str] = os.environ,
     guarded: Guarded | None = None,
+    requests: Iterable[Request] = (),
 ) -> RunInputs:
     """Return what the requests of these loads need. Blocks.
 
@@ -133,6 +183,7 @@ def read_inputs(
         base_dir: Where the paths of files start.
         environ: The runner's own environment.
         guarded: Ends the commands of variables when the runner is killed.
+        requests: Of hooks, whose files are read as well.
 
     Raises:
         EnvironmentLacks: A variable is not set, a file cannot be read, or a value cannot be sent.
@@ -140,15 +191,20 @@ def read_inputs(
     kept = list({id(load): load for load in loads}.values())
     secrets = _secrets(kept, environ)
     try:
-        return _read_inputs(kept, base_dir, secrets, guarded)
+        return _read_inputs(kept, base_dir, secrets, guarded, requests)
     except LoadproofError as error:
         raise RunInputs(secrets).masked_error(error) from None
 
 
 def _read_inputs(
-    kept: Sequence[Load], base_dir: Path, secrets: Mapping[str, str], guarded: Guarded | None
+    kept: Sequence[Load],
+    base_dir: Path,
+    secrets: Mapping[str, str],
+    guarded: Guarded | None,
+    requests: Iterable[Request],
 ) -> RunInputs:
     paths = [path for load in kept for part in load.parts for path in part.files]
+    paths += [path for request in requests for path in request.files]
     files, data = read_files(paths, base_dir), read_rows(kept, base_dir, guarded, secrets)
     inputs = RunInputs(secrets, files, data, tuple(_with_secrets(secrets, files, data.values())))
     for load in kept:
@@ -157,15 +213,17 @@ def _read_inputs(
     return inputs
 
 
-def files_outside(loads: Iterable[Load], base_dir: Path) -> tuple[str, ...]:
+def files_outside(loads: Iterable[Load], base_dir: Path, requests: Iterable[Request] = ()) -> tuple[str, ...]:
     """Return the paths of files that requests of these loads send and that are outside a folder.
 
     Args:
         loads: Of the trials to run.
         base_dir: The folder, where relative paths start.
+        requests: Of hooks.
     """
     kept = list({id(load): load for load in loads}.values())
     paths = {path for load in kept for part in load.parts for path in part.files}
+    paths |= {path for request in requests for path in request.files}
     paths |= {variable.path for load in kept for variable in load.variables.values() if variable.path}
     return tuple(sorted(path for path in paths if is_outside(path, base_dir)))
 

@@ -1,8 +1,8 @@
 """What `runner execute` does, from top to bottom: start reading here.
 
-Per configuration: start the stack, send and check one request, calibrate the generator, run the trials,
-remove the stack. Then run the counter-experiments, analyze, and write the report. Every trial is in the
-journal before the next one begins.
+Per configuration: start the stack, run the hooks of its set-up, send and check one request, calibrate the
+generator, run the trials, run the hooks of its tear-down, remove the stack. Then run the counter-experiments,
+analyze, and write the report. Every trial is in the journal before the next one begins.
 A signal or a fault skips ahead to the last two steps.
 """
 
@@ -22,19 +22,21 @@ from msgspec.structs import replace
 from runner.analyze.calibration import above_ceiling, at_rate
 from runner.analyze.proof_plan import next_blocks
 from runner.archive.provenance import Provenance
-from runner.core.errors import EnvironmentLacks
+from runner.core.errors import EnvironmentLacks, HookFailed
 from runner.core.facts import Calibration, Event, RunFacts, VariableFacts
 from runner.execution.calibration import calibrate_beside, raise_if_broken
 from runner.execution.conclude import conclude, run_file
 from runner.execution.context import RunContext, RunState
 from runner.execution.faults import cancel_on_signal, noting_faults
+from runner.execution.hooks import hook_requests, hooks_around
 from runner.execution.inputs import RunInputs, files_outside, read_inputs
 from runner.execution.job import Job, Outcome, Watcher
-from runner.execution.preflight import preflight
+from runner.execution.preflight import needs_preflight, preflight
 from runner.execution.row_command import Guarded
 from runner.execution.row_inputs import check_row_counts
 from runner.execution.signals import receive_signals, until_signal
 from runner.execution.trial import not_started, run_trial
+from runner.experiment.hooks import Phase
 from runner.experiment.trials import Trial
 from runner.load.builtin import worker_pool
 from runner.load.engines import ENGINES
@@ -69,11 +71,13 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
     gc.freeze()  # what is loaded now stays: the collector looks often, and only at what the run makes
     folder = _open_folder(job)
     state = RunState(run, list(job.trials), list(job.earlier.trials if job.earlier else ()))
+    state.hooks.extend(run.hooks)
     folder.write(RUN, run_file(job, state.run))
     with receive_signals() as signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(cancel_on_signal, signals, state, nursery.cancel_scope, watcher)
-            await _run_guarded(job, state, folder, watcher, inputs)
+            with trio.CancelScope() as scope:
+                nursery.start_soon(cancel_on_signal, signals, state, scope, watcher)
+                await _run_guarded(job, state, folder, watcher, inputs)
             nursery.cancel_scope.cancel()
         if state.error and not state.trials:
             raise state.error
@@ -83,11 +87,12 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
 async def _read_inputs(job: Job, run_id: str) -> RunInputs:
     """Return what requests need; a watchdog ends the commands of variables if this process is killed."""
     loads = [trial.configuration.load for trial in job.trials]
+    requests = hook_requests(job.trials)
     if not any(variable.command for load in loads for variable in load.variables.values()):
-        read = partial(read_inputs, loads, job.base_dir)
+        read = partial(read_inputs, loads, job.base_dir, requests=requests)
         return await trio.to_thread.run_sync(read, abandon_on_cancel=True)
     async with open_watchdog(run_id) as guard:
-        read = partial(read_inputs, loads, job.base_dir, guarded=Guarded(run_id, guard))
+        read = partial(read_inputs, loads, job.base_dir, guarded=Guarded(run_id, guard), requests=requests)
         return await trio.to_thread.run_sync(read, abandon_on_cancel=True)
 
 
@@ -123,12 +128,15 @@ def _run_facts(job: Job) -> RunFacts:
         status="complete",
         signal=None,
         environment=environment(),
-        files_outside=files_outside((trial.configuration.load for trial in job.trials), job.base_dir),
+        files_outside=files_outside(
+            (trial.configuration.load for trial in job.trials), job.base_dir, hook_requests(job.trials)
+        ),
     )
     if job.earlier is None:
         return run
     earlier = job.earlier.run_file.run
-    return replace(run, started_at=earlier.started_at, resumed_at=(*earlier.resumed_at, now))
+    resumed_at = (*earlier.resumed_at, now)
+    return replace(run, started_at=earlier.started_at, resumed_at=resumed_at, hooks=earlier.hooks)
 
 
 async def _run_guarded(
@@ -167,7 +175,7 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
 
     Raises:
         EnvironmentLacks: The stack did not start the first time or failed at once, the first response did not
-            pass its checks, or an engine is missing.
+            pass its checks, a hook failed, or an engine is missing.
     """
     configuration = trials[0].configuration
     queue = deque(trials)
@@ -180,15 +188,24 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
         try:
             context.watcher.say(f"{configuration.name}: starting the {configuration.topology.kind} stack")
             opener = OPENERS[configuration.topology.kind]
-            async with opener(configuration.topology, context.stack_context(configuration)) as stack:
+            async with (
+                opener(configuration.topology, context.stack_context(configuration)) as stack,
+                hooks_around(stack, configuration, context) as hooks,
+            ):
                 if calibrations is None:
-                    await preflight(stack, trial, context)
+                    if needs_preflight(trial, context):
+                        await hooks.before_preflight(trial)
+                        await preflight(stack, trial, hooks.context)
                     calibrations = await calibrate_beside(stack, trials, context)
                 raise_if_broken(stack)
                 up = ever_up = True
                 while trial is not None and stack.broken is None:
-                    await _run_one(trial, stack, context, calibrations.get(trial.configuration.load.engine))
+                    await hooks.before(Phase.BEFORE_TRIAL, trial)
+                    own = calibrations.get(trial.configuration.load.engine)
+                    await _run_one(trial, stack, hooks.context, own)
                     trial = context.next_trial(queue)
+        except HookFailed:
+            raise
         except EnvironmentLacks as error:
             if up or not ever_up or trial is None:
                 raise

@@ -36,17 +36,21 @@ _ONE_REQUEST: Final = Stage(rps=10, duration=0.1, name="preflight")
 _DIES_WITHIN_S: Final[Seconds] = 1.0
 
 
+def needs_preflight(trial: Trial, context: RunContext) -> bool:
+    """Return whether the requests of a trial's configuration are still to be sent once."""
+    sent = trial.configuration.name in context.state.preflighted
+    return context.job.preflight and trial.counter_experiment_for is None and not sent
+
+
 async def preflight(stack: Stack, trial: Trial, context: RunContext) -> None:
-    """Send each request of a trial's configuration once, unless this run has sent it already.
+    """Send each request of a trial's configuration once.
 
     Raises:
         PreflightFailed: A response does not pass the checks; the error lists all such requests.
         StackFailed: The stack did not survive the request.
     """
-    name, checked = trial.configuration.name, context.state.preflighted
-    if not context.job.preflight or trial.counter_experiment_for is not None or name in checked:
-        return
-    checked.add(name)
+    name = trial.configuration.name
+    context.state.preflighted.add(name)
     load, stages = trial.configuration.load, trial.configuration.stages
     after = numbering(load, list(of_stages(load, stages, context.job.experiment.repeats)))
     failures = []
@@ -131,7 +135,7 @@ async def _send(stack: Stack, load: Load, context: RunContext, first: Numbering)
     facts = await offer(order, on_spawn=on_spawn, on_second=lambda _: None)
     for pid in pids:
         context.guard.forget(pid)
-    return with_masked_samples(facts, {**stack.secrets, **context.inputs.secrets})
+    return with_masked_samples(facts, {**stack.secrets, **context.inputs.masks})
 
 
 def _died(event: Event, load: Load) -> StackFailed:

@@ -34,11 +34,12 @@ def _masked(second: LoadSecond, secrets: Mapping[str, str]) -> LoadSecond:
         parts = {name: _masked(part, secrets) for name, part in parts.items()}
     elif not second.samples:
         return second
-    samples = tuple(_presentable(sample, secrets) for sample in second.samples)
+    samples = tuple(presentable(sample, secrets) for sample in second.samples)
     return replace(second, samples=samples, parts=parts)
 
 
-def _presentable(sample: ResponseSample, secrets: Mapping[str, str]) -> ResponseSample:
+def presentable(sample: ResponseSample, secrets: Mapping[str, str]) -> ResponseSample:
+    """Return a sample whose texts may be stored and shown; see `with_masked_samples`."""
     headers = tuple((name, _printable(value, secrets)) for name, value in sample.headers)
     return replace(sample, headers=headers, body=_printable(sample.body, secrets))
 

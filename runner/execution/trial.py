@@ -248,7 +248,7 @@ def _since_window(window: Window | None) -> Seconds | None:
 def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
     stage = trial.stage
     load = record.load or _interrupted(trial, record)
-    secrets = {**(stack.secrets if stack else {}), **record.inputs.secrets}
+    secrets = {**(stack.secrets if stack else {}), **record.inputs.masks}
     return TrialFacts(
         configuration=trial.configuration.name,
         stage=stage.name,

@@ -7,7 +7,7 @@ Field names are the keys of the YAML file. Parsed times are seconds and parsed s
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, model_validator
+from pydantic import Discriminator, Field, ModelWrapValidatorHandler, Tag, ValidationInfo, model_validator
 
 from runner.core.codes import Limit
 from runner.core.metrics import service_of
@@ -17,6 +17,7 @@ from runner.experiment.base_model import ROWS, Conflict, SpecModel, WhenUsed, co
 from runner.experiment.expect import Expect
 from runner.experiment.fields import Line, Name, Single, Text, Whole
 from runner.experiment.find import Find, FindStage
+from runner.experiment.hooks import Hooks, conflicts, extracted_names, used_names
 from runner.experiment.matrix import MAX_CELLS
 from runner.experiment.quantities import HOUR, MINUTE, Time
 from runner.experiment.request import NamedRequest, Request
@@ -26,7 +27,7 @@ from runner.experiment.thresholds import Threshold, metric_hint
 from runner.experiment.topology import DockerTopology, ExternalTopology, ProcessTopology, Topology
 from runner.experiment.traffic import Load, Stage, without_schedule
 from runner.experiment.url import host_of, is_loopback, literal
-from runner.experiment.variables import ReadRows, used
+from runner.experiment.variables import ReadRows, extracting, used
 
 __all__ = [
     "AnyStage", "App", "Configuration", "DockerTopology", "Expect", "Experiment", "ExternalTopology", "Find",
@@ -110,6 +111,17 @@ class Configuration(SpecModel):
     thresholds: tuple[Annotated[Threshold, WhenUsed()], ...] = Field(
         (), max_length=100, description="Checked against every stage; exit code 99 when one fails."
     )
+    hooks: Annotated[Hooks, WhenUsed()] | None = Field(
+        None, description="Commands and requests before and after the load, such as to fill a database."
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_extracted_names(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Validate while the load may use the names that hooks extract."""
+        hooks = data.get("hooks") if isinstance(data, dict) else getattr(data, "hooks", None)
+        with extracting(extracted_names(hooks)):
+            return handler(data)
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
@@ -127,6 +139,7 @@ class Configuration(SpecModel):
             *self._unknown_requests(),
             *self._unknown_services(),
             *self._closed_model_conflicts(),
+            *conflicts(self.hooks, self.load.variables, self.topology.part_names),
         )
         return self
 
@@ -263,7 +276,9 @@ class Experiment(SpecModel):
 
     def _unused_variables(self) -> Iterator[Conflict]:
         """Yield a conflict for each variable that no configuration uses; shared ones may be for some only."""
-        needed = {name for one in self.configurations for name in used(one.load.parts)}
+        needed = {
+            name for one in self.configurations for name in used(one.load.parts) | used_names(one.hooks)
+        }
         for index, configuration in enumerate(self.configurations):
             for name in configuration.load.variables.keys() - needed:
                 at = ("configurations", index, "load", "variables", name)

@@ -80,6 +80,11 @@ class _StartedTopology(BaseTopology):
         """Whether more replicas can run at the same time."""
         return True
 
+    @property
+    def part_names(self) -> tuple[str, ...] | None:
+        """Names of the parts that programs can be run inside; None where only the stack knows them."""
+        return ("app",)
+
     def with_replicas(self, replicas: int) -> Self:
         """Return a copy with another number of replicas."""
         return self.model_copy(update={"replicas": replicas})
@@ -240,6 +245,7 @@ class ExternalTopology(BaseTopology):
     build_folder: ClassVar[None] = None
     replicas: ClassVar[int] = 1
     can_add_replicas: ClassVar[bool] = False
+    part_names: ClassVar[tuple[str, ...] | None] = ()
     kind: Literal["external"] = Field(description="A service that already runs.")
     url: HttpUrl = Field(
         description="Base URL of the service; the request path is appended to it.",

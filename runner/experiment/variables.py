@@ -1,7 +1,10 @@
 """Whether the requests of a load use its variables as these can be used."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator
@@ -16,6 +19,7 @@ from runner.experiment.suggestions import did_you_mean, display, join_words
 from runner.experiment.variable import Variable
 
 MAX_VARIABLES: Final = 100
+_EXTRACTED: Final[ContextVar[frozenset[str]]] = ContextVar("names that hooks extract", default=frozenset())
 _WRONG: Final = re.compile(r"[^A-Za-z0-9_]+")
 
 
@@ -94,6 +98,16 @@ def used(requests: Iterable[Request]) -> set[str]:
     return {name for request in requests for slot in request.slots() for name in template.names(slot.text)}
 
 
+@contextmanager
+def extracting(names: Iterable[str]) -> Iterator[None]:
+    """Let the requests of a load that is validated meanwhile use names that hooks extract."""
+    token = _EXTRACTED.set(frozenset(names))
+    try:
+        yield
+    finally:
+        _EXTRACTED.reset(token)
+
+
 def problems(
     request: Request, at: tuple[str | int, ...], known: Mapping[str, Variable]
 ) -> Iterator[Conflict]:
@@ -105,14 +119,58 @@ def problems(
         known: The load's variables.
     """
     for slot in request.slots():
-        try:
-            references = template.references(slot.text)
-        except template.TemplateError as error:
-            yield Conflict((*at, *slot.at), error.message, error.hint)
-            continue
-        for reference in dict.fromkeys(references):
-            if problem := _problem(reference, slot, known):
-                yield Conflict((*at, *slot.at), *problem)
+        for problem in _problems(slot.text, partial(_problem, slot=slot, known=known)):
+            yield Conflict((*at, *slot.at), *problem)
+
+
+def hook_problems(
+    texts: Iterable[tuple[tuple[str | int, ...], str]],
+    request: Request | None,
+    known: Mapping[str, Variable],
+    extracted: Collection[str],
+) -> Iterator[Conflict]:
+    """Yield what is wrong with the values that a hook inserts.
+
+    Args:
+        texts: Those of its command, after the keys that lead to them.
+        request: Its request.
+        known: The load's variables, of which a hook can use those that are the same for every request.
+        extracted: Names that earlier hooks extract.
+    """
+    constant = {name for name, variable in known.items() if variable.is_secret} | set(extracted)
+    slots = [*(Slot(at, text, Position.BODY) for at, text in texts)]
+    slots += [slot._replace(at=("request", *slot.at)) for slot in (request.slots() if request else ())]
+    for slot in slots:
+        check = partial(_hook_problem, slot=slot, known=known, constant=constant)
+        for problem in _problems(slot.text, check):
+            yield Conflict(slot.at, *problem)
+
+
+def _problems(text: str, check: Callable[[Reference], tuple[str, str] | None]) -> Iterator[tuple[str, str]]:
+    """Yield message and hint of each problem with a template."""
+    try:
+        references = template.references(text)
+    except template.TemplateError as error:
+        yield error.message, error.hint
+        return
+    for reference in dict.fromkeys(references):
+        if problem := check(reference):
+            yield problem
+
+
+def _hook_problem(
+    reference: Reference, slot: Slot, known: Mapping[str, Variable], constant: Collection[str]
+) -> tuple[str, str] | None:
+    name = reference.name
+    if slot.fixed:
+        return _variable_in_name(name)
+    if name in constant:
+        return _part_of_constant(reference)
+    if name in known:
+        message = f"{reference} has another value for each request ({known[name].source})"
+        return message, "hooks can insert what earlier hooks extract, and {env: NAME} variables of the load"
+    hint = did_you_mean(name, constant) or "write $${ for a literal ${"
+    return f"no earlier hook extracts '{name}', and load.variables has no such variable", hint
 
 
 def long_orders(known: Mapping[str, Variable], weights: Sequence[float]) -> Iterator[Conflict]:
@@ -126,17 +184,31 @@ def long_orders(known: Mapping[str, Variable], weights: Sequence[float]) -> Iter
 
 def _problem(reference: Reference, slot: Slot, known: Mapping[str, Variable]) -> tuple[str, str] | None:
     """Return message and hint about a reference, None if it is right."""
-    name = reference.name
+    name, extracted = reference.name, _EXTRACTED.get()
     if slot.fixed:
-        return f"a name cannot contain a variable, here {name}", "write $${ for a literal ${"
+        return _variable_in_name(name)
+    if name in extracted:
+        return _part_of_constant(reference)
     if name in known:
         variable = known[name]
         return _wrong_part(reference, variable) or _wrong_in_header(reference, slot, variable)
-    if not known:
+    if not known and not extracted:
         example = f"add variables: {{{name}: {{env: NAME}}}} to load, or write $${{ for a literal ${{"
         return f"there are no load.variables, so {reference} has no value", example
-    hint = did_you_mean(name, known) or f"variables are {join_words(known, 'and')}"
-    return f"there is no variable '{name}' in load.variables", hint
+    names = [*known, *sorted(extracted)]
+    hint = did_you_mean(name, names) or f"variables are {join_words(names, 'and')}"
+    where = "load.variables, and no hook extracts it" if extracted else "load.variables"
+    return f"there is no variable '{name}' in {where}", hint
+
+
+def _variable_in_name(name: str) -> tuple[str, str]:
+    return f"a name cannot contain a variable, here {name}", "write $${ for a literal ${"
+
+
+def _part_of_constant(reference: Reference) -> tuple[str, str] | None:
+    if not reference.path:
+        return None
+    return f"{reference} names a part, but {reference.name} has none", f"write ${{{reference.name}}}"
 
 
 def _wrong_part(reference: Reference, variable: Variable) -> tuple[str, str] | None:

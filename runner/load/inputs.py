@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from runner.core.rows import Format
 from runner.core.units import Bytes
+
+Constant: TypeAlias = str | int | float | bool
+"""A value that is the same for every request; in JSON it keeps its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,13 @@ class Inputs:
     """Read once when the run starts, so that every request of a run is made of the same.
 
     Attributes:
-        values: Name of a variable to its value, where all requests have the same. They are secrets: `repr`
-            does not show them.
+        values: Name to value of the variables, and of what hooks extracted, where all requests have the same.
+            They may be secrets: `repr` does not show them.
         files: Path in the specification to content.
         rows: Name of a variable to its rows.
     """
 
-    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    values: Mapping[str, Constant] = field(default_factory=dict, repr=False)
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     rows: Mapping[str, RowSource] = field(default_factory=dict)
 

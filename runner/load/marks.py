@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 from itertools import chain, groupby
 from typing import Final
 
-from runner.core.template import ENCODERS, Position, Reference, assembled
+from runner.core.template import Position, Reference, assembled
+from runner.load.inputs import Constant
 from runner.load.rendering import BodyLength, Piece, Value
+from runner.load.values import encoder
 
 _MARK: Final = secrets.token_hex(16)
 _BODY_LENGTH: Final = "body"
@@ -23,7 +25,7 @@ class Marks:
         values: Name of a variable to the value that it has for every arrival.
     """
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, Constant]) -> None:
         self._values = values
         self._marked: list[Value] = []
 
@@ -33,7 +35,7 @@ class Marks:
 
     def _insert(self, reference: Reference, position: Position) -> str:
         if reference.name in self._values:
-            return ENCODERS[position](self._values[reference.name])
+            return encoder(position)(self._values[reference.name]).decode()
         self._marked.append(Value(reference.name, reference.path, position))
         return f"<{_MARK}:{len(self._marked) - 1}>"
 

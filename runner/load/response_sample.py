@@ -24,7 +24,7 @@ OTHER_STATUSES: Final = 0
 """What further codes are counted as."""
 
 _GZIP_OR_ZLIB, _RAW_DEFLATE = 32 + zlib.MAX_WBITS, -zlib.MAX_WBITS
-_SHOWN_HEADERS: Final = frozenset(
+SHOWN_HEADERS: Final = frozenset(
     {
         b"allow",
         b"content-encoding",
@@ -79,7 +79,7 @@ class _Reader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """httptools: one header."""
-        if name.lower() in _SHOWN_HEADERS and not self.headers_complete:
+        if name.lower() in SHOWN_HEADERS and not self.headers_complete:
             self.fields[name.lower()] = value
 
     def on_headers_complete(self) -> None:

@@ -22,6 +22,7 @@ from runner.core.masking import mask_lines
 from runner.core.units import Seconds
 from runner.experiment.model import Load
 from runner.load.engine import LoadOrder, LoadStarted
+from runner.load.inputs import Constant
 from runner.load.k6.api import Api, free_port
 from runner.load.k6.binary import environment, find_k6
 from runner.load.k6.facts import Ending, load_facts
@@ -130,7 +131,7 @@ async def _start(path: str, port: int, folder: Path, order: LoadOrder) -> K6Proc
         raise EnvironmentLacks(f"{path} cannot be started: {error.strerror}") from error
 
 
-async def _wait_ready(process: K6Process, api: Api, folder: Path, secrets: Mapping[str, str]) -> None:
+async def _wait_ready(process: K6Process, api: Api, folder: Path, values: Mapping[str, Constant]) -> None:
     """Wait until all virtual users exist.
 
     Raises:
@@ -155,8 +156,12 @@ async def _wait_ready(process: K6Process, api: Api, folder: Path, secrets: Mappi
     raise EnvironmentLacks(
         f"k6 {fault}",
         hint="its last output follows; load.engine: builtin needs no k6",
-        details=mask_lines((*process.tail(), *_log_tail(folder)), secrets),
+        details=mask_lines((*process.tail(), *_log_tail(folder)), _texts(values)),
     )
+
+
+def _texts(values: Mapping[str, Constant]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
 def _log_tail(folder: Path, lines: int = 10) -> tuple[str, ...]:

@@ -157,7 +157,7 @@ def script_order(order: LoadOrder, plan: Plan) -> dict[str, Any]:
         )
     return {
         "options": options,
-        "requests": [request_data(part, order.endpoint, load.timeout, files) for part in load.parts],
+        "requests": [request_data(part, order.endpoint, load.timeout, order.inputs) for part in load.parts],
         "order": list(plan.mix.order),
         "is_mix": load.is_mix,
         "failure_kinds": list(FAILURE_KINDS),

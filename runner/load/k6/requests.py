@@ -14,14 +14,16 @@ from typing import Any, Final
 
 from runner.core import jsonpath
 from runner.core.facts import Endpoint
-from runner.core.template import Position, assembled
+from runner.core.rows import text_of
+from runner.core.template import Position, Reference, assembled
 from runner.core.units import BYTES_PER_MIB, Bytes, Seconds
 from runner.experiment.expect import Expect
 from runner.experiment.k6_limits import javascript
 from runner.experiment.model import NamedRequest
-from runner.load.body import encoded_body
+from runner.load.body import Fill, encoded_body
 from runner.load.check_order import check_order
 from runner.load.checks import HeaderCheck, JsonCheck
+from runner.load.inputs import Constant, Inputs
 from runner.load.request import merged, target
 
 MAX_BODY: Final[Bytes] = BYTES_PER_MIB
@@ -43,22 +45,23 @@ Pieces = list[str | dict[str, str]]
 """Text, and variables as ``{"env": NAME, "encode": HOW}``."""
 
 
-def environment_of(values: Mapping[str, str]) -> dict[str, str]:
+def environment_of(values: Mapping[str, Constant]) -> dict[str, str]:
     """Return the environment variables that k6 needs for these values of variables."""
-    return {_ENV + name: value for name, value in values.items()}
+    return {_ENV + name: text_of(value) for name, value in values.items()}
 
 
 def request_data(
-    part: NamedRequest, endpoint: Endpoint, timeout_s: Seconds, files: Mapping[str, bytes]
+    part: NamedRequest, endpoint: Endpoint, timeout_s: Seconds, inputs: Inputs
 ) -> dict[str, Any]:
     """Return one request with its checks, as script.js reads it."""
-    pieces, content_type = encoded_body(part, _fill, files)
-    own = {name: _fill(text, Position.HEADER) for name, text in part.headers.items()}
+    fill = _filler(inputs.values)
+    pieces, content_type = encoded_body(part, fill, inputs.files)
+    own = {name: fill(text, Position.HEADER) for name, text in part.headers.items()}
     headers = merged(_OUR_HEADERS, own, content_type)
     return {
         "name": part.name,
         "method": part.method,
-        "url": _split(url(endpoint, target(part, _fill))),
+        "url": _split(url(endpoint, target(part, fill))),
         "headers": {name: _split(text) for name, text in headers.items()},
         "body": _body(pieces),
         "params": {
@@ -76,8 +79,14 @@ def url(endpoint: Endpoint, path: str) -> str:
     return f"{endpoint.scheme}://{host}:{endpoint.port}{endpoint.base_path}{path}"
 
 
-def _fill(text: str, position: Position) -> str:
-    return assembled(text, position, lambda reference, at: f"<{_MARK}:{at}:{reference.name}>")
+def _filler(values: Mapping[str, Constant]) -> Fill:
+    """Return what marks variables; numbers and booleans are JSON as they stand in the environment."""
+
+    def insert(reference: Reference, at: Position) -> str:
+        is_json = at is Position.VALUE and not isinstance(values.get(reference.name, ""), str)
+        return f"<{_MARK}:{Position.BODY if is_json else at}:{reference.name}>"
+
+    return lambda text, position: assembled(text, position, insert)
 
 
 def _split(text: str) -> Pieces:

@@ -1,0 +1,319 @@
+"""What runs around the load: the ``hooks`` of a configuration, and which values they may use.
+
+A hook is a command or a request. Values that a request's hook extracts from its response can be used by
+later hooks and by the load.
+"""
+
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Final, NamedTuple, Self
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from runner.core import template
+from runner.core.units import Seconds
+from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
+from runner.experiment.expect import Expect, JsonPath, Pattern, ResponseHeader, StatusCode
+from runner.experiment.fields import AsWritten, EnvName, Text
+from runner.experiment.quantities import HOUR, Time
+from runner.experiment.request import Request
+from runner.experiment.suggestions import did_you_mean, join_words
+from runner.experiment.variable import Variable
+from runner.experiment.variables import VariableName, hook_problems
+
+MAX_HOOKS: Final = 50
+"""In each phase."""
+
+
+class Phase(StrEnum):
+    """When hooks run, as the key in a specification."""
+
+    SETUP = "setup"
+    BEFORE_TRIAL = "before_trial"
+    TEARDOWN = "teardown"
+
+
+class HookExpect(Expect):
+    """Criteria for the response to a hook's request."""
+
+    status: tuple[StatusCode, ...] = Field(
+        ("2xx",),
+        min_length=1,
+        max_length=100,
+        description="Status codes of a successful response; 2xx stands for 200 to 299.",
+        examples=[[201, 409]],
+    )
+
+
+class HookRequest(Request):
+    """One HTTP request outside the load."""
+
+    expect: HookExpect = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="Criteria for a successful response; any other one fails the hook.",
+    )
+
+
+class Extraction(SpecModel):
+    """Where a value stands in a response."""
+
+    json_path: JsonPath | None = Field(
+        None, alias="json", description="JSONPath to it in the body.", examples=["$.id"]
+    )
+    regex: Pattern | None = Field(
+        None,
+        description="Regular expression (RE2) that matches in the body; the value is its first group, or the "
+        "whole match if it has no group.",
+        examples=['name="csrf" value="([^"]*)"'],
+    )
+    header: ResponseHeader | None = Field(
+        None, description="Header whose value it is.", examples=["Location"]
+    )
+
+    @property
+    def source(self) -> str:
+        """The key that says where it stands, with its value: ``json $.id``."""
+        given = {"json": self.json_path, "regex": self.regex, "header": self.header}
+        return next(f"{key} {value}" for key, value in given.items() if value is not None)
+
+    @model_serializer(mode="wrap")
+    def _without_absent_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        return {key: value for key, value in content.items() if value is not None}
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Self:
+        given = [value for value in (self.json_path, self.regex, self.header) if value is not None]
+        message = "should have exactly one of json, regex and header"
+        refuse(conflict_if(len(given) != 1, (), message, "such as {json: $.id}"))
+        return self
+
+
+class Hook(SpecModel):
+    """A command or a request that runs before or after the load."""
+
+    run: tuple[AsWritten, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="Program and arguments, run without a shell where app.command runs; ${name} inserts a "
+        "value that an earlier hook extracted, or an {env: NAME} variable of the load. LOADPROOF_URL in its "
+        "environment is the URL that the load goes to.",
+        examples=[["./seed.sh"]],
+    )
+    part: Text | None = Field(
+        None,
+        alias="in",
+        description="Part of the system to run it inside, such as app or a service; this host when absent.",
+        examples=["app"],
+    )
+    env: dict[EnvName, AsWritten] = Field(
+        default_factory=dict, max_length=200, description="Further environment variables of the program."
+    )
+    request: Annotated[HookRequest, WhenUsed()] | None = Field(
+        None,
+        description="HTTP request to the address that the load goes to.",
+        examples=[{"method": "POST", "path": "/orgs", "json": {"name": "acme"}}],
+    )
+    extract: dict[VariableName, Annotated[Extraction, WhenUsed()]] = Field(
+        default_factory=dict,
+        max_length=50,
+        description="Names of values in the response; later hooks and the load insert them with ${name}.",
+        examples=[{"org": {"json": "$.id"}}],
+    )
+    within: Annotated[Seconds, Time(max_s=HOUR)] = Field(
+        60.0, description="Time limit; a command is ended then with everything that it started."
+    )
+
+    def unused_keys(self) -> frozenset[str]:
+        """Return the keys of the form that it does not have."""
+        return frozenset({"env", "in"} if self.run is None else {"extract"})
+
+    @property
+    def title(self) -> str:
+        """What it does, in one line: ``psql -c "..." in db`` or ``POST /orgs``."""
+        if self.request is not None:
+            return f"{self.request.method} {self.request.path}"
+        return shlex.join(self.run or ()) + (f" in {self.part}" if self.part else "")
+
+    @model_serializer(mode="wrap")
+    def _in_one_form(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        unused = {*self.unused_keys(), *(key for key, value in content.items() if value is None)}
+        return {key: value for key, value in content.items() if key not in unused}
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Self:
+        neither = self.run is None and self.request is None
+        both = self.run is not None and self.request is not None
+        refuse(
+            conflict_if(neither, (), "should have run or request", "such as run: [./seed.sh]"),
+            conflict_if(both, ("request",), "cannot be combined with run: a hook does one thing"),
+            conflict_if(self.run and not self.run[0], ("run", 0), "the program name is empty"),
+            conflict_if(self.part is not None and not self.run, ("in",), "requires run"),
+            conflict_if(self.env and not self.run, ("env",), "requires run"),
+            conflict_if(self.extract and not self.request, ("extract",), "requires request"),
+            *self._impossible(),
+        )
+        return self
+
+    def _impossible(self) -> Iterator[Conflict]:
+        """Yield what the response to its request cannot have."""
+        if self.request is None:
+            return
+        for conflict in self.request.expect.conflicts_with(self.request.method):
+            yield Conflict(("request", "expect", *conflict.at), conflict.message)
+        for name, extraction in self.extract.items():
+            if self.request.method == "HEAD" and extraction.header is None:
+                yield Conflict(("extract", name), "a response to HEAD has no body")
+
+
+class Hooks(SpecModel):
+    """Commands and requests around the load."""
+
+    setup: tuple[Annotated[Hook, WhenUsed()], ...] = Field(
+        (),
+        max_length=MAX_HOOKS,
+        description="Run in order when the stack is up, before any request; each new stack runs them again.",
+        examples=[[{"run": ["./seed.sh"]}]],
+    )
+    before_trial: tuple[Annotated[Hook, WhenUsed()], ...] = Field(
+        (),
+        max_length=MAX_HOOKS,
+        description="Run in order before each stage, outside every measured window.",
+        examples=[[{"run": ["psql", "-c", "TRUNCATE orders"], "in": "db"}]],
+    )
+    teardown: tuple[Annotated[Hook, WhenUsed()], ...] = Field(
+        (),
+        max_length=MAX_HOOKS,
+        description="Run in order before the stack is removed, also after a failure or a signal, which gives "
+        "them 60 s in all; a second signal ends them. A failing one is shown, and the next one runs.",
+        examples=[[{"request": {"method": "DELETE", "path": "/orgs/${org}"}}]],
+    )
+
+    def unused_keys(self) -> frozenset[str]:
+        """Return the phases without hooks."""
+        return frozenset(phase for phase in Phase if not self.of(phase))
+
+    def of(self, phase: Phase) -> tuple[Hook, ...]:
+        """Return the hooks of a phase."""
+        hooks: tuple[Hook, ...] = getattr(self, phase)
+        return hooks
+
+    @model_serializer(mode="wrap")
+    def _without_empty_phases(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        return {key: value for key, value in content.items() if key not in self.unused_keys()}
+
+
+class PlacedHook(NamedTuple):
+    """A hook and where it stands.
+
+    Attributes:
+        phase: When it runs.
+        number: Its place in the phase, from 1.
+    """
+
+    phase: Phase
+    number: int
+    hook: Hook
+
+    @property
+    def path(self) -> str:
+        """Where it stands in the specification: ``hooks.setup[0]``."""
+        return f"hooks.{self.phase}[{self.number - 1}]"
+
+
+def placed(hooks: Hooks | None, *phases: Phase) -> Iterator[PlacedHook]:
+    """Yield the hooks of some phases, all if none is given, in the order in which they run first."""
+    for phase in phases or Phase if hooks else ():
+        for number, hook in enumerate(hooks.of(phase) if hooks else (), start=1):
+            yield PlacedHook(phase, number, hook)
+
+
+def requests_of(hooks: Hooks | None) -> Iterator[Request]:
+    """Yield the requests of hooks."""
+    yield from (hook.request for _, _, hook in placed(hooks) if hook.request is not None)
+
+
+def slots(hook: Hook) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield every text of a command that may contain variables, after the keys that lead to it."""
+    for index, word in enumerate(hook.run or ()):
+        yield ("run", index), word
+    for name, value in hook.env.items():
+        yield ("env", name), value
+
+
+def used_names(hooks: Hooks | None) -> set[str]:
+    """Return the names of the values that valid hooks insert."""
+    names: set[str] = set()
+    for _, _, hook in placed(hooks):
+        for _, text in slots(hook):
+            names.update(template.names(text))
+        for slot in hook.request.slots() if hook.request else ():
+            names.update(template.names(slot.text))
+    return names
+
+
+def conflicts(hooks: Hooks | None, variables: Mapping[str, Variable], parts: Collection[str] | None) -> Any:
+    """Yield what is wrong with the hooks of a configuration.
+
+    Args:
+        hooks: To look at.
+        variables: The load's.
+        parts: Names of the parts that commands can run inside; None where only the stack knows them.
+    """
+    extracted: set[str] = set()
+    for phase, number, hook in placed(hooks):
+        at = ("hooks", phase.value, number - 1)
+        if parts is not None and hook.part is not None and hook.part not in parts:
+            yield Conflict((*at, "in"), *_no_part(hook.part, parts))
+        for conflict in hook_problems(slots(hook), hook.request, variables, extracted):
+            yield Conflict((*at, *conflict.at), conflict.message, conflict.hint)
+        for name in hook.extract:
+            message = f"'{name}' is a variable in load.variables already"
+            yield conflict_if(name in variables, (*at, "extract", name), message, "choose another name")
+        extracted.update(hook.extract)
+
+
+def _no_part(name: str, parts: Collection[str]) -> tuple[str, str]:
+    if not parts:
+        return "this kind of topology has no part that commands could run inside", "remove it"
+    return f"there is no part '{name}'", did_you_mean(name, parts) or f"parts are {join_words(parts, 'and')}"
+
+
+def extracted_names(hooks: Any) -> set[str]:
+    """Return the names that `setup` and `before_trial` extract, of hooks that may not be validated yet."""
+    names: set[str] = set()
+    for phase in (Phase.SETUP, Phase.BEFORE_TRIAL):
+        listed = _get(hooks, phase)
+        for hook in listed if isinstance(listed, list | tuple) else ():
+            extract = _get(hook, "extract")
+            names.update(str(name) for name in extract if isinstance(extract, Mapping))
+    return names
+
+
+def _get(value: Any, key: str) -> Any:
+    """Return a member of a mapping or a model; empty if there is none."""
+    return (value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)) or ()
+
+
+def describe(hooks: Hooks | None, folder: str, url: str) -> Iterator[str]:
+    """Yield what hooks start and send, complete, as lines.
+
+    Args:
+        hooks: Of a configuration.
+        folder: Where commands on this host start.
+        url: Where requests go.
+    """
+    for phase, _, hook in placed(hooks):
+        if hook.request is not None:
+            yield f"{phase}: sends {hook.title} to {url}"
+            continue
+        place = f"inside {hook.part}" if hook.part else f"in the folder {folder}"
+        yield f"{phase}: runs `{shlex.join(hook.run or ())}` {place}"
+        if not hook.part:
+            yield "  with all variables of your environment"
+        yield from (f"  with {name}={shlex.quote(value)}" for name, value in hook.env.items())
