@@ -15,7 +15,7 @@ from runner.experiment.hooks import Hook
 from runner.experiment.quantities import format_time
 from runner.load.inputs import Constant
 from runner.load.request import host_header
-from runner.stack.command import describe_exit
+from runner.stack.exit_status import describe_exit
 from runner.stack.programs import Programs
 from runner.stack.protocols import ProgramResult, Stack
 

@@ -146,11 +146,12 @@ class StackHooks:
     def _failure(self, hook: PlacedHook, end: HookEnd) -> HookFailed:
         name = f"hooks-{hook.phase}-{hook.number}"
         where = self.context.provenance.log_folder(self._configuration.name) / f"{name}.log"
+        how = "was skipped" if end.skipped else "failed"
         lines = end.lines[-_SHOWN_LINES:]
         more = (f"its whole output: {where}",) if len(end.lines) > len(lines) else ()
         return masked_error(
             HookFailed(
-                f"{hook.path} ({hook.hook.title}) failed: {end.reason}",
+                f"{hook.path} ({_shortened(hook.hook.title)}) {how}: {end.reason}",
                 hint=end.hint or ("its last lines are above" if lines else "it printed nothing"),
                 details=(*lines, *more),
             ),
@@ -158,10 +159,8 @@ class StackHooks:
         )
 
     def _warn(self, failed: HookFailed) -> None:
-        say = self.context.watcher.say
-        say(f"warning: {failed.message}; what it should have removed may be left")
-        for line in failed.details:
-            say(f"  {line}")
+        for line in (f"warning: {failed.message}", *(f"  {line}" for line in failed.details)):
+            self.context.watcher.say(line)
 
 
 @asynccontextmanager

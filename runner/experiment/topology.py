@@ -83,7 +83,7 @@ class _StartedTopology(BaseTopology):
     @property
     def part_names(self) -> tuple[str, ...] | None:
         """Names of the parts that programs can be run inside; None where only the stack knows them."""
-        return ("app",)
+        return ("app", *self.services)
 
     def with_replicas(self, replicas: int) -> Self:
         """Return a copy with another number of replicas."""
@@ -313,6 +313,7 @@ class ComposeTopology(BaseTopology):
     build_folder: ClassVar[None] = None
     can_add_replicas: ClassVar[bool] = False
     service_names: ClassVar[None] = None
+    part_names: ClassVar[None] = None
     kind: Literal["compose"] = Field(description="The services of a compose file (docker compose).")
     files: tuple[ComposeFile, ...] = Field(
         min_length=1,
