@@ -91,7 +91,11 @@ _forks: list["_Fork"] = []
 
 
 def _the_server() -> _Server:
+    """Return the server, a new one if a test has ended all children of this process."""
     global _server  # noqa: PLW0603  (one for this process)
+    if _server and _server.process.poll() is not None:
+        _server.control.close()
+        _server = None
     _server = _server or _Server()
     return _server
 
@@ -107,10 +111,10 @@ class _Fork(subprocess.Popen):
         self.env = dict(env)
         order = {"words": list(map(os.fspath, args)), "env": self.env, "new_session": new_session}
         order |= {"cwd": os.fspath(cwd or Path.cwd())} | _inherited()
+        control = _the_server().control
         self._status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            content = [json.dumps(order).encode()]
-            socket.send_fds(_the_server().control, content, [*streams, theirs.fileno()])
+            socket.send_fds(control, [json.dumps(order).encode()], [*streams, theirs.fileno()])
         self._close_pipe_fds(*pipes)
         self.pid = int(self._status.recv(32))
         self._child_created = True

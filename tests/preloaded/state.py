@@ -21,7 +21,11 @@ print(
             "cwd": str(Path.cwd()),
             "leads a session": os.getsid(0) == os.getpid(),
             "group": os.getpgrp() - os.getpid() if os.getsid(0) == os.getpid() else os.getpgrp(),
-            "status": [one for one in status if one.startswith(("Umask", "Sig", "Shd", "Cpus_allowed_list"))],
+            "status": [
+                one
+                for one in status
+                if one.startswith(("Umask", "SigBlk", "SigIgn", "SigCgt", "Cpus_allowed_list"))
+            ],
             "limits": [resource.getrlimit(getattr(resource, kind)) for kind in kinds],
             "locale": locale.setlocale(locale.LC_ALL),
             "encodings": [sys.getfilesystemencoding(), locale.getpreferredencoding()],

@@ -110,3 +110,11 @@ def test_what_a_fork_cannot_be_is_a_new_process(words, variables, keywords):
 
     assert type(process) is subprocess.Popen
     assert process.returncode == 0
+
+
+def test_a_server_that_a_test_has_ended_is_started_again():
+    first, _ = both()
+    os.kill(client.server_pid(), signal.SIGKILL)
+    client._server.process.wait(30)
+
+    assert state(client.popen) == first

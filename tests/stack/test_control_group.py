@@ -20,6 +20,7 @@ from runner.stack import control_group, run_record, supervised
 from runner.stack.control_group import create_group, members, remove_group
 from runner.stack.process import open_process
 from runner.stack.run_record import read_records
+from tests.preloaded.client import popen
 from tests.stack.conftest import eventually, python
 from tests.stack.test_watchdog import ROOT, watchdogs
 
@@ -149,9 +150,7 @@ def victim(run_id, hierarchy, tmp_path, monkeypatch):
     tmp_path.chmod(0o700)
     places = {"LOADPROOF_TEST_RUNTIME": str(tmp_path), "LOADPROOF_TEST_HIERARCHY": hierarchy}
     command = [sys.executable, "-m", "tests.stack.runner_like", run_id, SERVE_WITH_DAEMON]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ | places
-    ) as runner:
+    with popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ | places) as runner:
         yield runner
         runner.kill()
 

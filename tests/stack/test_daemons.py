@@ -18,6 +18,7 @@ from runner.stack.process import open_process
 from runner.stack.reaper import SUPERVISOR, is_running, look_up, run_processes
 from runner.stack.run_record import read_records
 from runner.stack.watchdog import open_watchdog
+from tests.preloaded.client import popen
 from tests.stack.conftest import eventually, python, topology
 from tests.stack.daemon import DAEMON
 from tests.stack.test_watchdog import ROOT, watchdogs
@@ -106,7 +107,7 @@ async def test_a_daemon_ends_after_its_app_exited(ctx, by):
 def victim(run_id, by):
     """A runner with an app and a daemon, to be killed."""
     command = [sys.executable, "-m", "tests.stack.runner_like", run_id, SERVE]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as runner:
+    with popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, text=True) as runner:
         yield runner
         runner.kill()
 

@@ -12,6 +12,7 @@ import trio
 from runner.stack import run_record
 from runner.stack.reaper import COOKIE, is_running, look_up, run_processes
 from runner.stack.watchdog import open_watchdog
+from tests.preloaded.client import popen
 from tests.stack.conftest import eventually
 from tests.stack.test_process import ESCAPES, STUBBORN
 
@@ -37,7 +38,7 @@ def read(path: Path) -> str:
 async def test_a_killed_runner_leaves_nothing(run_id, escape):
     code = f"SLEEP, STUBBORN = ['sleep', '61'], ['sh', '-c', {STUBBORN!r}]\n{escape}\nserve(port)"
     command = [sys.executable, "-m", "tests.stack.runner_like", run_id, code]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as runner:
+    with popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, text=True) as runner:
         worker, app = map(int, (await trio.to_thread.run_sync(runner.stdout.readline)).split())
         roots = {pid: look_up(pid).started for pid in (worker, app)}
         await eventually(lambda: len(run_processes(run_id, roots)) >= (2 if escape == "pass" else 3))
@@ -51,7 +52,7 @@ async def test_a_killed_runner_leaves_nothing(run_id, escape):
 
 async def test_a_runner_killed_in_bring_up_leaves_nothing(run_id):
     command = [sys.executable, "-m", "tests.stack.runner_like", run_id, "time.sleep(63)"]
-    with subprocess.Popen(command, cwd=ROOT) as runner:
+    with popen(command, cwd=ROOT, env=os.environ) as runner:
         await eventually(lambda: run_processes(run_id))
 
         runner.kill()

@@ -15,8 +15,9 @@ import psutil
 import pytest
 import yaml
 
+from tests.preloaded.client import SCRIPT, popen
+
 ROOT = Path(__file__).parents[2]
-RUNNER = Path(sys.executable).parent / "runner"
 _TRIES = 3
 _PAUSE_S = 5
 _BUSY_CORES = 0.3
@@ -52,9 +53,9 @@ def start(folder: Path, cases: list[Case], words: Sequence[str] = ()) -> subproc
     configurations = [case.configuration(f"case-{number}") for number, case in enumerate(cases)]
     path = folder / "truth.yaml"
     path.write_text(yaml.safe_dump({"version": 1, "name": "truth", "configurations": configurations}))
-    return subprocess.Popen(
+    return popen(
         [
-            *words, str(RUNNER), "execute", str(path), "--out", str(folder / "run"),
+            *words, SCRIPT, "execute", str(path), "--out", str(folder / "run"),
             "--no-lock", "--no-calibrate", "--no-preflight", "--quiet", "--json",
         ],
         cwd=folder,

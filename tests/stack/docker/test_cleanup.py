@@ -13,6 +13,7 @@ import trio
 
 from runner.stack.docker import cleanup, labels, open_docker
 from runner.stack.docker.engine import connect
+from tests.preloaded.client import popen
 from tests.stack.docker.conftest import labelled, topology
 
 pytestmark = pytest.mark.docker
@@ -44,7 +45,7 @@ def read(path):
 def test_a_run_killed_in_any_step_leaves_nothing(api, context, left_over, step):
     """Signals and the phases of a whole run are in test_execute.py."""
     command = [sys.executable, "-m", "tests.stack.docker.victim", context.run_id, step]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as victim:
+    with popen(command, env=os.environ, stdout=subprocess.PIPE, text=True) as victim:
         assert f"step {step}\n" in iter(victim.stdout.readline, "")
 
         victim.kill()

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.preloaded.client import SCRIPT, popen
 from tests.stack.docker.conftest import APP
 
 pytestmark = pytest.mark.docker
@@ -51,7 +51,7 @@ class Runner:
         path = self.folder / "spec.yaml"
         path.write_text(yaml.safe_dump(spec))
         command = [
-            Path(sys.executable).parent / "runner",
+            SCRIPT,
             "execute",
             path,
             "--out",
@@ -60,7 +60,7 @@ class Runner:
             *([] if calibrate else ["--no-calibrate"]),
         ]
         cache = {"XDG_CACHE_HOME": str(self.folder / "cache")} if calibrate else {}
-        return subprocess.Popen(
+        return popen(
             command,
             cwd=self.folder,
             stdout=subprocess.PIPE,
