@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from runner.analyze.statistics import rounded
-from runner.core.codes import Role
+from runner.core.codes import Role, is_service
 from runner.core.facts import Counter, ObservedFacts
 from runner.core.results import CounterReading, Evidence, Stage, UnreadableCounter
 
@@ -68,6 +68,12 @@ def is_local(stage: Stage) -> bool:
     """
     listens = any(counters_with_prefix(stage, "tcp.accept_queue.", "net:host"))
     return stage.cpu_cores.get(Role.APP) is not None or listens
+
+
+def is_of_service(stage: Stage, counter: CounterReading) -> bool:
+    """Return whether a counter is of a service or of its own network, and so not of the app or the proxy."""
+    subject = stage.cpu_cores_by_subject.get(counter.scope.removeprefix("net:"))
+    return subject is not None and is_service(subject.role)
 
 
 def counter_evidence(

@@ -22,11 +22,13 @@ class ControlGroup:
         cpu: Its folder in the hierarchy that counts CPU, None if there is none.
         memory: Likewise for memory.
         quota: Likewise for the limit on CPU, which version 1 keeps separately.
+        io: Likewise for I/O on disks.
     """
 
     cpu: Path | None
     memory: Path | None
     quota: Path | None = None
+    io: Path | None = None
 
     def cpu_seconds(self) -> Seconds | None:
         """Return the CPU time used by all processes that are or were in the group."""
@@ -93,7 +95,7 @@ def control_group_of(pid: int, proc: Path = Path("/proc")) -> ControlGroup | Non
         name = name if name in folders and chosen else ""
         return folders.get(name) if paths.get(name) == paths[chosen] else None
 
-    return ControlGroup(folders[chosen], same_group("memory"), same_group("cpu"))
+    return ControlGroup(folders[chosen], same_group("memory"), same_group("cpu"), same_group("blkio"))
 
 
 def shares_group_with_runner(group: ControlGroup) -> bool:

@@ -19,6 +19,7 @@ _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _ENDED: Final = (b"Z", b"X")
 _STATE = 2
+_BLOCKED = 41
 _PARENT, _FLAGS, _REAPED_USER, _REAPED_SYSTEM, _START = 3, 8, 15, 16, 21
 _KERNEL_THREAD: Final = 0x00200000  # PF_KTHREAD (include/linux/sched.h)
 _SIGCHLD_BIT: Final = 1 << 16
@@ -103,6 +104,12 @@ def with_descendants(roots: Iterable[int]) -> dict[int, None]:
         pids |= dict.fromkeys(new)
         waiting += new
     return pids
+
+
+def blocked_seconds(pid: int) -> Seconds | None:
+    """Return how long a process waited for block I/O, None if there is no such process."""
+    fields = _stat(pid)
+    return int(fields[_BLOCKED]) / _TICKS_PER_S if fields and len(fields) > _BLOCKED else None
 
 
 def name_of(pid: int) -> str:

@@ -162,6 +162,12 @@ def reader_for(subject: Subject) -> Reader | None:
     return _READERS[subject.kind](subject.pid)
 
 
+def own_group(subject: Subject) -> ControlGroup | None:
+    """Return the control group that has all processes of a subject and no others, None without one."""
+    reader = reader_for(subject) if subject.kind in {"tree", "cgroup"} else None
+    return reader.group if isinstance(reader, GroupReader) else None
+
+
 def _group_reader(pid: int) -> Reader:
     group = control_group_of(pid)
     if group is None or shares_group_with_runner(group):

@@ -35,7 +35,7 @@ def test_version_2_is_found_through_the_process_and_read(tmp_path):
 
     control_group = control_group_of(7, tmp_path / "proc")
 
-    assert control_group == ControlGroup(group, group, group)
+    assert control_group == ControlGroup(group, group, group, group)
     assert (control_group.cpu_seconds(), control_group.memory_bytes()) == (2.5, 5000)
     assert control_group.throttling() == Throttling(40, 10, 1.5)
 

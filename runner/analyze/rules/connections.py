@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Final
 
-from runner.analyze.kernel_counters import counters, counters_with_prefix, increase, is_local
+from runner.analyze.kernel_counters import counters, counters_with_prefix, increase, is_local, is_of_service
 from runner.analyze.rules.connection_signs import exhausted, fullest, increases, place, slow_to_accept
 from runner.analyze.rules.types import CPU_LIMITS, OF_SERVICES, OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, Role
@@ -106,13 +106,15 @@ def _no_upstream_ports(stage: Stage) -> Match | None:
 def _overflows(stage: Stage) -> Match | None:
     """Match if an accept queue overflowed.
 
-    The listeners' own drops prove it; the count of a network namespace may come from another program.
+    The listeners' own drops prove it; the count of a network namespace may come from another program. Those
+    of a service are not of requests.
     """
-    own = list(counters_with_prefix(stage, "tcp.listener_drops."))
+    own = [c for c in counters_with_prefix(stage, "tcp.listener_drops.") if not is_of_service(stage, c)]
     lost = sum(counter.delta or 0 for counter in own) if own else increase(stage, "tcp.listen_overflows")
     if not lost:
         return None
-    queue = fullest(counters_with_prefix(stage, "tcp.accept_queue."))
+    queues = counters_with_prefix(stage, "tcp.accept_queue.")
+    queue = fullest(queue for queue in queues if not is_of_service(stage, queue))
     where = f" (port {queue.name.rpartition('.')[2]}, length {queue.limit:,.0f})" if queue else ""
     names = [counter.name for counter in own] or ["tcp.listen_overflows"]
     title = "accept queue overflows"

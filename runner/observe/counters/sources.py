@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from runner.core.codes import Role
+from runner.core.codes import Role, is_service
 from runner.core.facts import Endpoint, Subject
 from runner.observe.counters import host
 from runner.observe.counters.conntrack import read_conntrack
+from runner.observe.counters.disks import read_disks
 from runner.observe.counters.files import read_files
+from runner.observe.counters.io import GroupIo, TreeIo
 from runner.observe.counters.level import FunctionSource, Source
 from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.members import processes
@@ -21,9 +23,10 @@ from runner.observe.counters.namespace import namespace_of
 from runner.observe.counters.network import read_tcp
 from runner.observe.counters.ports import Ports
 from runner.observe.counters.threads import Threads, read_switches
+from runner.observe.readers import own_group
 
 HOST_NETWORK: Final = "net:host"
-_WATCHED: Final = (Role.APP, Role.PROXY, Role.FORWARDER)
+_WATCHED: Final = frozenset({Role.APP, Role.PROXY, Role.FORWARDER})
 _CONNECTING: Final = (Role.PROXY, Role.FORWARDER)
 """Roles that open connections, besides the generator; an accepted connection occupies no port."""
 
@@ -36,17 +39,22 @@ def sources_for(subjects: Sequence[Subject], endpoint: Endpoint | None = None) -
         endpoint: Where the load goes. On this host its listener is read even without any subject.
     """
     yield from _host()
-    watched = [subject for subject in subjects if subject.role in _WATCHED and subject.pid is not None]
+    watched = [subject for subject in subjects if _is_watched(subject)]
     for scope, members in _namespaces(watched).items():
         if scope == HOST_NETWORK:
             yield from _own_network(members, _local_port(endpoint), endpoint.port if endpoint else 0)
         elif (pid := members[0].pid) is not None:
             yield from _network(scope, pid)
-            yield Listeners(scope, pid, _owners(members))
+            yield from _listeners(scope, pid, members)
             if any(member.role in _CONNECTING for member in members):
                 yield Ports(scope, pid)
     for subject in watched:
         yield from _subject(subject)
+
+
+def _is_watched(subject: Subject) -> bool:
+    """Return whether a subject is a part of the system under test that runs on this host."""
+    return subject.pid is not None and (subject.role in _WATCHED or is_service(subject.role))
 
 
 def _host() -> Iterator[Source]:
@@ -54,14 +62,18 @@ def _host() -> Iterator[Source]:
     yield FunctionSource("host", "softnet", host.read_softnet, every_second=False)
     yield FunctionSource("host", "psi", host.read_pressure, every_second=False)
     yield FunctionSource("host", "memory", host.read_memory)
+    yield FunctionSource("host", "disk", read_disks, every_second=False)
 
 
 def _subject(subject: Subject) -> Iterator[Source]:
     yield Threads(subject)
-    yield FunctionSource(subject.name, "fds", partial(read_files, subject))
+    slow = is_service(subject.role)  # a database may have a process for each connection
+    yield FunctionSource(subject.name, "fds", partial(read_files, subject), every_second=not slow)
     yield FunctionSource(subject.name, "ctx", partial(read_switches, subject), every_second=False)
     if subject.kind == "cgroup":
         yield FunctionSource(subject.name, "memory", partial(read_group_memory, memory_folder(subject)))
+    group = own_group(subject)
+    yield TreeIo(subject) if group is None or group.io is None else GroupIo(subject.name, group)
 
 
 def _network(scope: str, pid: int) -> Iterator[Source]:
@@ -72,11 +84,22 @@ def _network(scope: str, pid: int) -> Iterator[Source]:
 def _own_network(members: Sequence[Subject], port: int | None, to: int) -> Iterator[Source]:
     """Yield sources of the runner's own namespace; other programs' listeners in it are left out."""
     own, scope = os.getpid(), HOST_NETWORK
-    owners = _owners(members)
     yield from _network(scope, own)
     yield Ports(scope, own, to)
-    if owners or port is not None:
-        yield Listeners(scope, own, owners, (port,) if port is not None else ())
+    yield from _listeners(scope, own, members, (port,) if port is not None else ())
+
+
+def _listeners(
+    scope: str, pid: int, members: Sequence[Subject], ports: tuple[int, ...] = ()
+) -> Iterator[Source]:
+    """Yield the accept queues of a namespace; those of a service are apart, below the service's name."""
+    services = [member for member in members if is_service(member.role)]
+    owners = _owners([member for member in members if member not in services])
+    if owners or ports:
+        yield Listeners(scope, pid, owners, ports)
+    for service in services:
+        if own := _owners([service]):
+            yield Listeners(f"net:{service.name}", pid, own)
 
 
 def _owners(members: Sequence[Subject]) -> tuple[int, ...]:
@@ -85,10 +108,13 @@ def _owners(members: Sequence[Subject]) -> tuple[int, ...]:
 
 
 def _namespaces(subjects: Sequence[Subject]) -> dict[str, list[Subject]]:
-    """Return the members of every network namespace, the runner's own first and always."""
+    """Return the members of every network namespace, the runner's own first and always.
+
+    One that a service shares with another part is named after that part.
+    """
     scopes = {namespace_of("self"): HOST_NETWORK}
     members: dict[str, list[Subject]] = {HOST_NETWORK: []}
-    for subject in subjects:
+    for subject in sorted(subjects, key=lambda subject: is_service(subject.role)):
         namespace = namespace_of(subject.pid or 0)
         if namespace is not None:
             scope = scopes.setdefault(namespace, f"net:{subject.name}")

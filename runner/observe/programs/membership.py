@@ -13,7 +13,7 @@ from typing import Final
 from runner.core.facts import Subject
 from runner.observe.cgroups import ControlGroup, group_pids
 from runner.observe.processes import parent_of, session_of
-from runner.observe.readers import GroupReader, reader_for
+from runner.observe.readers import own_group
 from runner.observe.trees import supervisor_of
 
 _MAX_ANCESTORS: Final = 64
@@ -57,12 +57,12 @@ def experiment_of(subjects: Sequence[Subject]) -> Experiment:
     known = [(subject, subject.pid) for subject in subjects if subject.pid is not None]
     whole = [pid for subject, pid in known if subject.kind != "process"]
     supervisors = [supervisor for pid in whole if (supervisor := supervisor_of(pid)) is not None]
-    readers = [reader_for(subject) for subject, _ in known if subject.kind != "process"]
+    groups = [own_group(subject) for subject, _ in known]
     return Experiment(
         alone=frozenset(pid for _, pid in known),
         roots=frozenset({*whole, *supervisors, os.getpid()}),
         sessions=frozenset(pid for pid in whole if session_of(pid) == pid),
-        groups=tuple(reader.group for reader in readers if isinstance(reader, GroupReader)),
+        groups=tuple(group for group in groups if group is not None),
     )
 
 
