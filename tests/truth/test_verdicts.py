@@ -109,7 +109,7 @@ def test_a_connection_table_that_is_too_small(truth):
     counters = verdict["stage"]["counters"]
     if not any(counter["name"] == "conntrack.count" and counter["after"] for counter in counters):
         pytest.skip("no firewall rule of this host tracks loopback connections")
-    truth.expect(verdict, case.code)
+    truth.expect(verdict, case)
 
 
 # -- nginx, docker-proxy and the host
@@ -203,14 +203,15 @@ def test_a_busy_service_whose_processes_are_not_named(truth):
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["stopped", "killed"])
 @pytest.mark.verdict
 def test_a_generator_worker(truth, number):
-    running = truth.start(Case("generator-limited", process(), 300, seconds=5))
+    case = Case("generator-limited", process(), 300, seconds=5)
+    running = truth.start(case)
     worker = wait_for_worker(running)
     time.sleep(2.0)
     worker.send_signal(number)
     if number == signal.SIGSTOP:
         time.sleep(2.0)
         worker.resume()
-    truth.expect(truth.verdict(running), "generator-limited")
+    truth.expect(truth.verdict(running), case)
 
 
 # -- limits of containers

@@ -1,0 +1,117 @@
+"""Systems with a database or a cache that are built to have one limit: the verdict names it and whose it is.
+
+To add one, add a row: what the verdict may be, whose limit it is, the system, and the rate.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.truth.conftest import ROOT, Case, start, verdicts
+
+HERE = Path(__file__).parent
+SHOP = Path(sys.executable).parent / "database-shop"
+URL = "postgresql://postgres:example@${db.host}:${db.port}/postgres"
+POSTGRESQL = {"command": [str(ROOT / "infra" / "start-postgresql"), "{port}", "-c", "max_connections=40"]}
+TELLS = {"inspect": URL}
+REDIS = {"command": ["redis-server", "--port", "{port}", "--bind", "127.0.0.1", "--save", ""]}
+BUSY = "EVAL for\ti=1,300000\tdo\tend\treturn\t1 0"
+
+
+def system(command, service, name="db", **more):
+    app = {"command": [str(word) for word in command], "health": "/healthz", **more}
+    return {"kind": "process", "services": {name: service}, "app": app}
+
+
+def shop(*words, tells=False, **env):
+    """The shop of this repository: uvicorn with an asynchronous pool."""
+    script = f"{SHOP} --create {' '.join(words)} && exec {SHOP} --port {{port}}"
+    service = POSTGRESQL | (TELLS if tells else {})
+    return system(["sh", "-c", script], service, env={"DATABASE_URL": URL, **env})
+
+
+def threaded(pool, statement, **options):
+    """A server with a thread per connection."""
+    service = POSTGRESQL | {"command": [*POSTGRESQL["command"], *options.pop("options", ())]}
+    return system([sys.executable, HERE / "threaded.py", "{port}", URL, pool, statement], service | options)
+
+
+def cached(pool, command, burn_ms=0):
+    """Node with a pool of connections to Redis."""
+    node = str(shutil.which("node"))
+    return system(
+        [node, HERE / "cached.js", "{port}", "${cache.port}", pool, command, burn_ms], REDIS, "cache"
+    )
+
+
+def get(path):
+    return {"request": {"path": path}}
+
+
+ORDER = {
+    "request": {"method": "POST", "path": "/orders", "json": {"product": 1, "quantity": 1}},
+    "expect": {"status": [201]},
+}
+SLOW = "BLPOP nothing 0.05"
+COUNT = "SELECT count(*) FROM generate_series(1, 30000)"
+CASES = {
+    "Redis without CPU behind Node": Case("service-limited", cached(10, BUSY), 900, service="cache"),
+    "Node without CPU before Redis": Case("app-cpu-limited", cached(10, "PING", 3), 600),
+    "a pool of 5 to Redis in Node": Case("pool-limited", cached(5, SLOW), 150, service="cache"),
+    "Node and Redis without a limit": Case("within-capacity", cached(20, "PING"), 100),
+    "PostgreSQL without CPU behind uvicorn": Case(
+        "service-limited", shop("--without-index"), 300, get("/search?name=x"), service="db"
+    ),
+    "a pool of 5 to PostgreSQL in uvicorn": Case(
+        "pool-limited", shop(POOL_SIZE="5"), 160, get("/report"), service="db"
+    ),
+    "a row lock in PostgreSQL": Case(
+        "app-concurrency-limited", shop(POOL_SIZE="10", PAYMENT_MS="20"), 90, ORDER, also=("pool-limited",),
+        service="db",
+    ),
+    "a row lock that PostgreSQL tells of": Case(
+        "app-concurrency-limited", shop(POOL_SIZE="10", PAYMENT_MS="20", tells=True), 90, ORDER, service="db"
+    ),
+    "uvicorn and PostgreSQL without a limit": Case(
+        "within-capacity", shop(POOL_SIZE="10"), 60, get("/products/7")
+    ),
+    "PostgreSQL without CPU behind threads": Case(
+        "service-limited", threaded(10, COUNT), 400, service="db"
+    ),
+    "a pool of 4 to PostgreSQL in threads": Case(
+        "pool-limited", threaded(4, "SELECT pg_sleep(0.05)"), 130, service="db"
+    ),
+    "threads and PostgreSQL without a limit": Case("within-capacity", threaded(8, "SELECT 1"), 60),
+    "PostgreSQL without room for connections": Case(
+        "error-limited", threaded(0, "SELECT pg_sleep(0.3)", options=("-c", "max_connections=13")), 100
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def found(request, tmp_path_factory):
+    """Verdicts of the selected cases: configurations of one run, so one start of the program for all."""
+    chosen = {
+        item.callspec.id: item.callspec.params["case"]
+        for item in request.session.items
+        if "found" in getattr(item, "fixturenames", ())
+    }
+    process = start(tmp_path_factory.mktemp("found"), list(chosen.values()))
+    try:
+        return dict(zip(chosen, verdicts(process, 60 + 20 * len(chosen)), strict=True))
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=60)
+
+
+@pytest.mark.redis
+@pytest.mark.postgresql
+@pytest.mark.verdict
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_system_with_a_service(truth, found, case, request):
+    verdict = found[request.node.callspec.id]
+
+    truth.check(case, verdict)
