@@ -296,8 +296,9 @@ def test_a_quota_of_a_service_is_not_one_of_the_app():
     [
         pytest.param((peer(5, 2.0),), 100, id="connections that are often free"),
         pytest.param((peer((2, 9), 5.4),), 100, id="a number that changes"),
+        pytest.param((replace(peer(5, 4.9), opened=80),), 100, id="connections that are opened all the time"),
         pytest.param((peer(50, 49.0),), 60, id="hardly more requests than connections"),
-        pytest.param((replace(peer(5, 4.9), samples=2),), 100, id="too few samples"),
+        pytest.param((replace(peer(5, 4.9), samples=1),), 100, id="too few samples"),
         pytest.param((peer(5, 4.9, role="app", subject="nginx"),), 100, id="connections of a proxy"),
     ],
 )  # fmt: skip

@@ -17,7 +17,7 @@ WAITING: Final = 0.8
 """Share of connections on which a request was under way from which they waited nearly all the time; our own
 bound."""
 _STEADY: Final = 1
-_LEAST_SAMPLES: Final = 3
+_LEAST_SAMPLES: Final = 2
 _TITLE: Final = "requests under way to {}"
 
 
@@ -86,8 +86,14 @@ def _together(service: str, peers: Iterable[PeerUsage]) -> Connections:
         service,
         sum(peer.established[1] for peer in known),
         sum(peer.waiting or 0.0 for peer in known),
-        all(peer.established[2] - peer.established[0] <= _STEADY for peer in known),
+        all(_is_steady(peer) for peer in known),
     )
+
+
+def _is_steady(peer: PeerUsage) -> bool:
+    """Return whether connections were kept; new ones for each request may be as many at each instant."""
+    least, average, most = peer.established
+    return most - least <= _STEADY and peer.opened <= average
 
 
 def waits_for(stage: Stage, service: str) -> float | None:
