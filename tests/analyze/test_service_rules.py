@@ -204,6 +204,13 @@ CASES = {
         judged(*IDLE, told("pg.connections", 5, 97), told("pg.active", 4.9), told("pg.lock_waits", 0)),
         ("pool-limited", "likely", "db"),
     ),
+    "a service whose waits are not measured and that keeps a disk busy": (
+        judged(
+            *IDLE, rise("io.written_bytes", "db", 8e8), rise("io.read_bytes", "db", 0),
+            rise("disk.vda.busy_s", "host", 4.8), rise("disk.vda.written_bytes", "host", 1e9),
+        ),
+        ("io-limited", "likely", "db"),
+    ),
     "an app that waits for its disk": (
         judged(*IDLE, rise("io.wait_s", "app", 4.5), rise("psi.io.some_s", "host", 4.4)),
         ("io-limited", "likely", UNSET),
@@ -341,6 +348,14 @@ def test_errors_beside_a_database_without_room_for_connections_name_it():
 
 def test_a_busy_disk_for_which_no_part_waited_is_not_the_limit():
     result = judged(*IDLE, rise("io.blocked_s", "db", 0.1), rise("disk.vda.busy_s", "host", 5.0))
+
+    assert first(result)[0] == "app-concurrency-limited"
+    assert "io-limited" in {ruled.code for ruled in result.ruled_out}
+
+
+def test_a_disk_that_is_busy_for_others_is_not_the_limit_where_waits_are_not_measured():
+    written = (rise("io.written_bytes", "db", 1e8), rise("disk.vda.written_bytes", "host", 1e9))
+    result = judged(*IDLE, rise("disk.vda.busy_s", "host", 5.0), *written)
 
     assert first(result)[0] == "app-concurrency-limited"
     assert "io-limited" in {ruled.code for ruled in result.ruled_out}
