@@ -14,10 +14,11 @@ from msgspec.structs import replace
 
 from runner.analyze.proof_plan import DECISIVE
 from runner.analyze.proof_text import Effect, sentence
+from runner.analyze.rules.cpu_bounds import THROTTLED, throttled_shares
 from runner.analyze.rules.registry import RULES
 from runner.analyze.statistics import rounded
 from runner.analyze.validity import GENERATOR_SATURATED
-from runner.core.codes import Confidence, Limit, ProofAnswer, Role, StageStatus, Validity
+from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, Role, StageStatus, Validity
 from runner.core.results import Block, CounterExperiment, Stage, Verdict
 from runner.experiment.counter_experiments import Change
 from runner.experiment.model import Configuration
@@ -94,6 +95,8 @@ def counter_experiment(
     rates = _rates(usable)
     shown = _middle(sides.after) or next((block for changed, block in blocks if changed), blocks[-1][1])
     answer, why = _answer(stage, sides, rates, change, configuration)
+    if not all(sides):
+        why = _why_unusable([block for _, block in blocks])
     effect = _effect(stage, sides, rates)
     return CounterExperiment(
         change=change.name,
@@ -137,6 +140,12 @@ def concluded(verdict: Verdict, experiments: Sequence[CounterExperiment]) -> Ver
 def _is_usable(block: Stage) -> bool:
     is_valid = block.status is StageStatus.COMPLETE and block.validity.status is not Validity.INVALID
     return is_valid and block.actual_rps is not None
+
+
+def _why_unusable(blocks: Sequence[Stage]) -> str:
+    """Return why the first block that failed did, or that there are not enough."""
+    reasons = (block.validity.reasons for block in blocks if not _is_usable(block))
+    return next((why[0] for why in reasons if why), "the run ended before its blocks did")
 
 
 def _block(changed: bool, block: Stage) -> Block:
@@ -185,7 +194,7 @@ def _answer(
         why = "the target rate was achieved and may hide a larger effect"
     elif rates.most >= ENOUGH * change.adds(configuration) or (rates.gain or 0.0) >= LIFTED:
         why = "the blocks without the change differ so much that they can hide an effect"
-    elif stage.verdict.code in change.must_lift and _took_effect(sides, change):
+    elif stage.verdict.code in change.must_lift and _must_lift(stage, sides, change):
         return ProofAnswer.REFUTED, ""
     else:
         return ProofAnswer.NO_EFFECT, ""
@@ -194,8 +203,8 @@ def _answer(
 
 def _flaw(stage: Stage, sides: Sides) -> str:
     """Return why the blocks prove nothing at all; empty if they can."""
-    if not sides.before or not sides.after:
-        return "too few of its blocks are complete and valid"
+    if not all(sides):
+        return "there are no valid blocks of both sides"
     if _generator_is_saturated(stage):
         return "the generator itself was almost saturated"
     if any(block.verdict.code is Limit.GENERATOR for block in sides.after):
@@ -241,14 +250,26 @@ def new_limit(stage: Stage, sides: Sides) -> Verdict | None:
     return shown.verdict if is_new else None
 
 
-def _took_effect(sides: Sides, change: Change) -> bool:
-    """Return whether a larger pool shows in the app's connections; else the option was not its size."""
-    if change.name != "pool":
-        return True
-    before, after = (
-        max((peer.established[2] for block in side for peer in block.peers), default=0) for side in sides
-    )
-    return after > before
+def _must_lift(stage: Stage, sides: Sides, change: Change) -> bool:
+    """Return whether what was observed shows that a change enlarged the very thing that was used up.
+
+    A larger pool shows in the app's connections; else the option was not its size. A larger CPU limit of a
+    service matters only where the limit throttled it.
+    """
+    if change.cause is Cause.POOL:
+        before, after = (_most_connections(side) for side in sides)
+        return after > before
+    if change.cause is Cause.SERVICE_CPU:
+        return any(_is_throttled(block, stage.verdict.service) for block in sides.before)
+    return True
+
+
+def _most_connections(blocks: Sequence[Stage]) -> int:
+    return max((peer.established[2] for block in blocks for peer in block.peers), default=0)
+
+
+def _is_throttled(block: Stage, service: str | None) -> bool:
+    return max(throttled_shares(block, service or "").values(), default=0.0) > THROTTLED
 
 
 def _saturated_role(limit: Limit) -> Role | None:

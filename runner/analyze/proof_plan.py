@@ -75,16 +75,16 @@ def recorded_blocks(
     return tuple(recorded)
 
 
+def can_be_tested(trial: Trial) -> bool:
+    """Return whether the verdict of a trial is tested if it reaches a limit."""
+    first = trial.repeat == 1 and not (trial.find or trial.cross_check)
+    return first and trial.configuration.prove and trial.counter_experiment_for is None
+
+
 def throughput(stage: Stage) -> PerSecond | None:
     """Return the throughput that a stage reached; of a ramp, that of its best slice."""
     slices = [part.actual_rps for part in stage.slices if part.actual_rps is not None]
     return max(slices, default=stage.actual_rps)
-
-
-def next_changes(trial: Trial, limit: Limit, tried: Sequence[str]) -> tuple[Change, ...]:
-    """Return the changes that are left for a verdict."""
-    applicable = changes_for(trial.configuration, limit)[:MAX_CHANGES]
-    return tuple(change for change in applicable if change.name not in tried)
 
 
 def _stages(results: Results) -> Mapping[int, Stage]:
@@ -97,13 +97,15 @@ def _stages(results: Results) -> Mapping[int, Stage]:
 
 
 def _next_change(trial: Trial, stage: Stage, planned: Sequence[Trial]) -> Change | None:
-    if not trial.configuration.prove or trial.repeat > 1 or trial.find or trial.cross_check:
+    if not can_be_tested(trial):
         return None
     experiments = stage.verdict.experiments
     if any(experiment.answer in DECISIVE or _never_limited(experiment) for experiment in experiments):
         return None
-    tried = [other.change for other in planned if other.counter_experiment_for == trial.order]
-    return next(iter(next_changes(trial, stage.verdict.code, tried)), None)
+    tried = {other.change for other in planned if other.counter_experiment_for == trial.order}
+    verdict = stage.verdict
+    applicable = changes_for(trial.configuration, verdict.code, verdict.service)[:MAX_CHANGES]
+    return next((change for change in applicable if change.name not in tried), None)
 
 
 def _never_limited(experiment: CounterExperiment) -> bool:
@@ -124,6 +126,8 @@ def _in_turn(tests: Iterable[_Test]) -> Iterator[tuple[_Test, int]]:
 
 def _recorded(tested: Trial, stage: Stage, facts: TrialFacts) -> Trial:
     if facts.block is not None:
+        if not 0 <= facts.block < BLOCKS:
+            raise ValueError("a counter-experiment has no such block")
         return block_of(tested, throughput(stage), facts.change, facts.block, facts.order)
     return Trial(
         changed(tested.configuration, facts.change),

@@ -30,7 +30,7 @@ from runner.core.results import (
     SentVariable,
     Stage,
 )
-from runner.experiment.counter_experiments import CHANGES
+from runner.experiment.counter_experiments import change_named
 from runner.experiment.model import Configuration, Experiment
 from runner.experiment.traffic import Load
 from runner.experiment.trials import Trial
@@ -174,8 +174,9 @@ def _proven(
         if counter.counter_experiment_for == stage.order and counter.order in facts:
             by_change.setdefault(counter.change, []).append(counter)
     experiments = [
-        counter_experiment(stage, _blocks(stage, trials, facts, run), CHANGES[change], configuration)
-        for change, trials in by_change.items()
+        counter_experiment(stage, _blocks(stage, trials, facts, run), change, configuration)
+        for name, trials in by_change.items()
+        if (change := change_named(name))
     ]
     stage = replace(stage, verdict=concluded(stage.verdict, experiments))
     reason = unproven(configuration, stage)

@@ -250,6 +250,24 @@ def _show_plan(trials: Sequence[Trial]) -> None:
     searches = any(trial.find for trial in trials)
     number = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
     answer(f"{number}, {'at most' if searches else 'about'} {total_s:.0f} s")
+    _show_counter_experiments(trials)
+
+
+def _show_counter_experiments(trials: Sequence[Trial]) -> None:
+    """Show how long counter-experiments take, which depends on the verdicts."""
+    from runner.analyze.proof_plan import MAX_CHANGES, can_be_tested
+    from runner.experiment.proof_blocks import BLOCKS, block_seconds
+
+    tested = [trial for trial in trials if can_be_tested(trial)]
+    if not tested:
+        return
+    each_s = [block_seconds(trial.configuration, trial.stage) for trial in tested]
+    seconds = f"{min(each_s):.0f} to {max(each_s):.0f}" if min(each_s) != max(each_s) else f"{each_s[0]:.0f}"
+    answer(
+        f"then up to {MAX_CHANGES} counter-experiments for each of {len(tested)} stages that reaches a "
+        f"limit, each of {BLOCKS} blocks: {seconds} s in all, and {BLOCKS} starts of the stack if the change "
+        "needs another one"
+    )
 
 
 def _conclude(outcome: Outcome, rerun: Rerun | None, options: _Options) -> int:

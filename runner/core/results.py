@@ -156,6 +156,11 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     unproven: Sentence = ""
 
     @property
+    def service(self) -> str | None:
+        """Name of the service that the limit is about; None if it is about none."""
+        return (self.findings[0].service or None) if self.findings else None
+
+    @property
     def experiments(self) -> tuple[CounterExperiment, ...]:
         """All counter-experiments, the one that decides first."""
         return (self.counter_experiment, *self.other_experiments) if self.counter_experiment else ()

@@ -19,13 +19,14 @@ async def calibrate_beside(
 ) -> dict[str, Calibration]:
     """Return the calibration of every engine that the trials use, against a no-op server.
 
+    Blocks of counter-experiments need none: they are compared with each other only.
     It ends early, and what it returns is incomplete, when the stack fails meanwhile.
 
     Raises:
         EnvironmentLacks: An engine or its no-op server does not start.
     """
     calibrations: dict[str, Calibration] = {}
-    if context.job.calibrate:
+    if context.job.calibrate and trials[0].counter_experiment_for is None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_cancel_when_broken, stack, nursery.cancel_scope)
             calibrations = await _calibrate(trials, context)

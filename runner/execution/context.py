@@ -126,6 +126,15 @@ class RunContext:
                 self.watcher.say(sentence)
         return None
 
+    def is_given_up(self, trial: Trial) -> bool:
+        """Return whether a trial is a block of a counter-experiment whose stack did not start before."""
+        return trial.counter_experiment_for is not None and any(
+            (facts.proves, facts.change) == (trial.counter_experiment_for, trial.change)
+            and facts.status == "failed"
+            and facts.load is None
+            for facts in self.state.trials
+        )
+
     def keep(self, facts: TrialFacts, calibration: Calibration | None = None) -> None:
         """Append a trial's facts to the journal at once; a full disk leaves them in the state."""
         facts = replace(facts, calibration=calibration)

@@ -161,7 +161,7 @@ async def _run_guarded(
 async def _run_all(trials: Sequence[Trial], context: RunContext) -> None:
     """Run trials in order; consecutive trials of one configuration share a stack."""
     for _, block in groupby(trials, key=_stack_of):
-        await _run_block(list(block), context)
+        await _run_block([trial for trial in block if not context.is_given_up(trial)], context)
 
 
 def _stack_of(trial: Trial) -> tuple[int, str, int]:
@@ -175,12 +175,13 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
 
     Raises:
         EnvironmentLacks: The stack did not start the first time or failed at once, the first response did not
-            pass its checks, a hook failed, or an engine is missing.
+            pass its checks, a hook failed, or an engine is missing. Of a counter-experiment, that is a block
+            that failed.
     """
-    configuration = trials[0].configuration
     queue = deque(trials)
     if context.next_trial(queue) is None:
         return  # an earlier part of this run completed them all
+    configuration = trials[0].configuration
     calibrations: dict[str, Calibration] | None = None
     ever_up = False
     while (trial := context.next_trial(queue)) is not None:
@@ -204,13 +205,18 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
                     own = calibrations.get(trial.configuration.load.engine)
                     await _run_one(trial, stack, hooks.context, own)
                     trial = context.next_trial(queue)
-        except HookFailed:
-            raise
         except EnvironmentLacks as error:
-            if up or not ever_up or trial is None:
+            if trial is None or not _can_go_on(error, trial, up=up, ever_up=ever_up):
                 raise
-            message = f"the stack did not start again: {error.message}"
+            message = f"the stack did not start{' again' if ever_up else ''}: {error.message}"
             context.keep(not_started(trial, Event("stack-failed", message, log=error.details)))
+
+
+def _can_go_on(error: EnvironmentLacks, trial: Trial, *, up: bool, ever_up: bool) -> bool:
+    """Return whether only this trial fails: the stack did not start again, or it only tests a verdict."""
+    if trial.counter_experiment_for is not None:
+        return not up or isinstance(error, HookFailed)
+    return ever_up and not up and not isinstance(error, HookFailed)
 
 
 async def _run_one(trial: Trial, stack: Stack, context: RunContext, calibration: Calibration | None) -> None:

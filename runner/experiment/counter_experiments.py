@@ -57,23 +57,37 @@ class Change:
     must_lift: frozenset[Limit] = frozenset()
 
 
-def changes_for(configuration: Configuration, limit: Limit) -> tuple[Change, ...]:
-    """Return the changes that test a limit and apply to a configuration, the most conclusive first."""
-    changes = (CHANGES[name] for name in _CHANGES_FOR.get(limit, ()))
+def changes_for(configuration: Configuration, limit: Limit, service: str | None = None) -> tuple[Change, ...]:
+    """Return the changes that test a limit and apply to a configuration, the most conclusive first.
+
+    `service` is the one that the verdict names, if it names any.
+    """
+    changes = possible_changes(limit, service)
     return tuple(change for change in changes if change.make(configuration) is not None)
 
 
-def possible_changes(limit: Limit) -> tuple[str, ...]:
-    """Return in words all changes that test a limit, whether or not they apply to a configuration."""
-    return tuple(CHANGES[name].words for name in _CHANGES_FOR.get(limit, ()))
+def possible_changes(limit: Limit, service: str | None = None) -> tuple[Change, ...]:
+    """Return all changes that test a limit, whether or not they apply to a configuration."""
+    names = _CHANGES_FOR.get(limit, ())
+    own = [f"{name}.{service}" for name in _SERVICE_CHANGES_FOR.get(limit, ())] if service else []
+    return tuple(change for name in (*own, *names) if (change := change_named(name)))
+
+
+def change_named(name: str) -> Change | None:
+    """Return a change by its name, which ends in the name of a service if it changes one."""
+    kind, _, service = name.partition(".")
+    make = _SERVICE_CHANGES.get(kind) if service else None
+    return make(service) if make else CHANGES.get(name)
 
 
 def changed(configuration: Configuration, name: str) -> Configuration:
     """Return the configuration with one change and a name of its own; ValueError if it does not apply."""
-    result = CHANGES[name].make(configuration) if name in CHANGES else None
+    change = change_named(name)
+    result = change.make(configuration) if change else None
     if result is None:
         raise ValueError(f"the change '{name}' does not apply to configuration {configuration.name}")
-    return result.model_copy(update={"name": f"{configuration.name}-{name}"[:60].rstrip("-")})
+    own = f"{configuration.name}-{name.replace('.', '-')}"
+    return result.model_copy(update={"name": own[:60].rstrip("-")})
 
 
 def _load(configuration: Configuration, **changes: Any) -> Configuration:
@@ -235,6 +249,34 @@ _ALL: Final = (
 )
 CHANGES: Final[Mapping[str, Change]] = {change.name: change for change in _ALL}
 
+
+def _service_cpus(service: str) -> Change:
+    def make(configuration: Configuration) -> _Changed:
+        return _with(configuration, configuration.topology.with_larger_service(service, "cpus"))
+
+    words = f"doubling the CPU limit of {service}"
+    must_lift = frozenset({Limit.SERVICE})
+    return Change(f"service-cpus.{service}", words, Cause.SERVICE_CPU, make, must_lift=must_lift)
+
+
+def _service_memory(service: str) -> Change:
+    def make(configuration: Configuration) -> _Changed:
+        return _with(configuration, configuration.topology.with_larger_service(service, "memory"))
+
+    words = f"doubling the memory limit of {service}"
+    return Change(f"service-memory.{service}", words, Cause.SERVICE_MEMORY, make)
+
+
+_SERVICE_CHANGES: Final[Mapping[str, Callable[[str], Change]]] = {
+    "service-cpus": _service_cpus,
+    "service-memory": _service_memory,
+}
+_SERVICE_CHANGES_FOR: Final[Mapping[Limit, tuple[str, ...]]] = {
+    Limit.SERVICE: ("service-cpus",),
+    Limit.MEMORY: ("service-memory",),
+    Limit.IO: ("service-memory",),
+}
+"""The same for the service that a verdict names."""
 _CHANGES_FOR: Final[Mapping[Limit, tuple[str, ...]]] = {
     Limit.CONNECTION: ("backlog", "proxy-connections", "keep-alive", "upstream-keepalive", "host-network"),
     Limit.FORWARDER: ("direct", "host-network"),
@@ -243,7 +285,7 @@ _CHANGES_FOR: Final[Mapping[Limit, tuple[str, ...]]] = {
     Limit.APP_QUOTA: ("cpu-limit",),
     Limit.MEMORY: ("memory-limit",),
     Limit.APP_CONCURRENCY: ("workers", "pool", "replica", "replicas"),
-    Limit.POOL: ("pool",),
+    Limit.POOL: ("pool", "workers"),
     Limit.HOST_CPU: ("keep-alive", "direct", "upstream-keepalive", "no-proxy", "host-network"),
     Limit.GENERATOR: ("generators",),
     Limit.UNDETERMINED: ("keep-alive", "direct"),

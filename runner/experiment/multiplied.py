@@ -9,7 +9,7 @@ from typing import Final
 BACKLOG: Final = re.compile(r"--?backlog", re.IGNORECASE)
 WORKERS: Final = re.compile(r"--?(?:workers|threads|concurrency|slots)", re.IGNORECASE)
 POOL: Final = re.compile(
-    r"--?[\w-]*?(?:pool(?:[-_]?(?:max|limit))?(?:[-_]?(?:size|connections|conns?))?"
+    r"--?[\w-]*?(?:(?<!thread)(?<!thread[-_])pool(?:[-_]?(?:max|limit))?(?:[-_]?(?:size|connections|conns?))?"
     r"|max[-_]?(?:open[-_]?)?(?:connections|conns?))",
     re.IGNORECASE,
 )

@@ -58,6 +58,11 @@ class BaseTopology(SpecModel):
         """Return a copy with one more replica behind the same proxy; None if that is not possible."""
         return None
 
+    def with_larger_service(self, name: str, limit: Literal["cpus", "memory"]) -> Self | None:
+        """Return a copy in which a service has twice the CPU or memory; None if no limit of it is known."""
+        del name, limit
+        return None
+
 
 class _StartedTopology(BaseTopology):
     """An app that is started here, in one or more replicas."""
@@ -93,6 +98,15 @@ class _StartedTopology(BaseTopology):
         """Return a copy with one more replica behind the same proxy; None if that is not possible."""
         possible = self.proxy and self.can_add_replicas
         return self.with_replicas(self.replicas + 1) if possible else None
+
+    def with_larger_service(self, name: str, limit: Literal["cpus", "memory"]) -> Self | None:
+        """Return a copy in which a service has twice the CPU or memory; None if no limit of it is known."""
+        service = self.services.get(name)
+        now = getattr(service, limit) if service else None
+        if service is None or now is None:
+            return None
+        larger = service.model_copy(update={limit: now * 2})
+        return self.model_copy(update={"services": {**self.services, name: larger}})
 
 
 class ProcessTopology(_StartedTopology):

@@ -89,6 +89,17 @@ def test_a_dry_run_starts_and_writes_nothing(cli):
     assert [path.name for path in cli.folder.iterdir()] == ["tiny.yaml"]
 
 
+def test_a_dry_run_says_how_long_counter_experiments_take(cli):
+    stages = [{"rps": 50, "duration": "30s", "warmup": "2s"}, {"rps": 60, "duration": "1s"}]
+
+    done = cli.in_process("execute", cli.write(stages=stages), "--prove", "--dry-run")
+
+    assert (
+        "up to 3 counter-experiments for each of 2 stages that reaches a limit, each of 5 blocks: 15 to 40 s"
+        in done.stdout
+    )
+
+
 def test_a_dry_run_shows_the_requests_their_shares_checks_and_variables(cli):
     (cli.folder / "skus.csv").write_text("id\na\n")
     load = {
