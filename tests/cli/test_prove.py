@@ -3,13 +3,6 @@
 import json
 import sys
 
-import pytest
-
-from runner.analyze.unproven import unproven
-from runner.core.codes import Limit, StageStatus
-from runner.experiment.load import read_spec
-from tests.analyze.facts import SPEC
-from tests.analyze.stages import likely, stage
 from tests.cli.conftest import app_command
 from tests.databases import free_port
 from tests.servers.scripted import scripted
@@ -66,35 +59,3 @@ def test_where_no_counter_experiment_is_needed_or_possible_the_reason_is_said(cl
     assert f"No counter-experiment for {reason}" in done.stderr
     assert f"### Counter-experiments\n\n- {reason}" in report
     assert "none is needed, because no limit was found." in fine.stderr
-
-
-def configured(*changes):
-    return read_spec(PROVE, source="shop.yaml", overrides=changes).configurations[0]
-
-
-PROVE = SPEC + b"prove: true\n"
-
-
-@pytest.mark.parametrize(
-    ("limit", "more", "words"),
-    [
-        (Limit.WITHIN_CAPACITY, {}, "none is needed"),
-        (Limit.ERROR, {}, "no change of the configuration can test error-limited"),
-        (
-            Limit.APP_QUOTA,
-            {},
-            "no change that tests app-quota-throttled applies to this configuration (doubling the CPU limit)",
-        ),
-        (Limit.CONNECTION, {}, "it was not run"),
-        (Limit.CONNECTION, {"status": StageStatus.FAILED}, "the stage is failed"),
-        (Limit.CONNECTION, {"status": StageStatus.NOT_RUN}, ""),
-        (Limit.CONNECTION, {"repeat": 2}, ""),
-    ],
-)
-def test_every_stage_without_a_counter_experiment_has_a_reason(limit, more, words):
-    verdict = likely(limit)
-
-    reason = unproven(configured(), stage(verdict=verdict, **more))
-
-    assert reason.startswith(words) if words else reason == ""
-    assert unproven(configured("prove=false"), stage(verdict=verdict, **more)) == ""
