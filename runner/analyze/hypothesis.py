@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from runner.analyze.rules.parts import largest_consumer
 from runner.analyze.rules.registry import RULES
 from runner.core.codes import Confidence, HypothesisAnswer, Limit, ProofAnswer, Validity
 from runner.core.results import Hypothesis, Stage
@@ -47,8 +48,19 @@ def _judge(expected: Limit, stage: Stage) -> tuple[HypothesisAnswer, str]:
         return HypothesisAnswer.CONFIRMED, named
     if verdict.withdrawn is expected:
         return HypothesisAnswer.REFUTED, "its counter-experiment refuted it"
+    return _judge_another(expected, stage, named)
+
+
+def _judge_another(expected: Limit, stage: Stage, named: str) -> tuple[HypothesisAnswer, str]:
+    """Return the answer if the verdict is another limit than the expected one."""
+    verdict = stage.verdict
     if verdict.code is Limit.UNDETERMINED:
         return HypothesisAnswer.OPEN, "no counter shows what limits it"
+    if any(it.code is expected and it.confidence is verdict.confidence for it in verdict.findings):
+        return HypothesisAnswer.CONFIRMED, f"{named}, and {expected} as well"
+    if verdict.code is Limit.HOST_CPU and largest_consumer(stage).is_stranger:
+        why = "other programs used the host's CPU, so that the service could not reach a limit of its own"
+        return HypothesisAnswer.OPEN, why
     return HypothesisAnswer.REFUTED, f"{named}{_underlying_cause(stage, expected)}"
 
 

@@ -275,6 +275,26 @@ def test_a_busy_service_for_which_no_request_waits_is_a_hint():
     assert found(result) == [("app-cpu-limited", "likely", UNSET), ("service-limited", "hint", "db")]
 
 
+def test_a_service_that_strangers_keep_from_a_processor_is_a_hint_beside_the_full_host():
+    used = cpu(app=0.2, db=0.5, other=1.3, system=2.0)
+    result = judged(
+        *threads("app", 0.2, 0.4), *threads("db", 0.5, 0.97), peers=(peer(10, 9.8),), programs=EATERS,
+        cpu_cores=used,
+    )  # fmt: skip
+
+    assert found(result) == [("host-cpu-limited", "likely", UNSET), ("service-limited", "hint", "db")]
+    disturbed = replace(BASE, verdict=result, cpu_cores=used)
+    assert hypothesis(Limit.SERVICE, [disturbed]).answer == "open"
+
+
+def test_a_host_that_a_service_fills_confirms_an_expectation_of_either():
+    result, _ = CASES["a service that uses most of a full host"]
+    stage = replace(BASE, verdict=result)
+
+    answers = [hypothesis(limit, [stage]).answer for limit in (Limit.SERVICE, Limit.HOST_CPU, Limit.POOL)]
+    assert answers == ["confirmed", "confirmed", "refuted"]
+
+
 def test_a_service_and_an_app_that_are_both_full_are_both_named():
     result = judged(*threads("app", 0.93), *threads("db", 0.98), peers=(peer(10, 9.8),))
 

@@ -3,13 +3,15 @@
 To add one, add a row: what the verdict may be, whose limit it is, the system, and the rate.
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.truth.conftest import ROOT, Case, start, verdicts
+from tests import databases
+from tests.truth.conftest import ROOT, Case, service, start, verdicts
 
 HERE = Path(__file__).parent
 SHOP = Path(sys.executable).parent / "database-shop"
@@ -38,12 +40,10 @@ def threaded(pool, statement, **options):
     return system([sys.executable, HERE / "threaded.py", "{port}", URL, pool, statement], service | options)
 
 
-def cached(pool, command, burn_ms=0):
+def cached(pool, command, burn_ms=0, redis_port="${cache.port}"):
     """Node with a pool of connections to Redis."""
     node = str(shutil.which("node"))
-    return system(
-        [node, HERE / "cached.js", "{port}", "${cache.port}", pool, command, burn_ms], REDIS, "cache"
-    )
+    return system([node, HERE / "cached.js", "{port}", redis_port, pool, command, burn_ms], REDIS, "cache")
 
 
 def get(path):
@@ -115,3 +115,37 @@ def test_a_system_with_a_service(truth, found, case, request):
     verdict = found[request.node.callspec.id]
 
     truth.check(case, verdict)
+
+
+@pytest.fixture
+def strangers(truth):
+    """Three busy programs that have nothing to do with the experiment."""
+    processors = sorted(os.sched_getaffinity(0))
+    truth.eaten = [*processors, *processors][:3]
+
+
+SLOTS = {"kind": "process", "app": {"command": service("--slots", "4", "--slot-ms", "50")}}
+BESIDE = {
+    "a semaphore": Case("app-concurrency-limited", SLOTS, 200),
+    "a pool of 5 to Redis": Case("pool-limited", cached(5, SLOW), 150, service="cache"),
+    "a pool of 5 to PostgreSQL": Case("pool-limited", shop(POOL_SIZE="5"), 160, get("/report"), service="db"),
+    "a service without a limit": Case("within-capacity", cached(20, "PING"), 60),
+}
+
+
+@pytest.mark.redis
+@pytest.mark.postgresql
+@pytest.mark.verdict
+@pytest.mark.parametrize("case", BESIDE.values(), ids=BESIDE)
+def test_a_limit_beside_three_busy_strangers(truth, strangers, case):
+    truth.check(case, truth.verdict(truth.start(case)))
+
+
+@pytest.mark.redis
+@pytest.mark.verdict
+def test_a_cache_that_is_no_part_of_the_experiment(truth, tmp_path):
+    """The program that the app's connections lead to is named, and is not one of the other programs."""
+    with databases.redis(tmp_path) as url:
+        topology = cached(10, BUSY, redis_port=url.rpartition(":")[2])
+        case = Case("service-limited", topology | {"services": {}}, 900, service="redis-server")
+        truth.check(case, truth.verdict(truth.start(case)))

@@ -63,6 +63,11 @@ class Consumer:
     cores: float
     program: ProgramUsage | None = None
 
+    @property
+    def is_stranger(self) -> bool:
+        """Whether programs outside the experiment used CPU for something else."""
+        return self.role == Role.OTHER and self.program is None and self.cores > 0
+
     def is_part(self, stage: Stage) -> bool:
         """Return whether it belongs to the system under test, or serves it."""
         return self.program is not None or self.role in roles(stage)

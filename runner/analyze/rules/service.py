@@ -25,7 +25,7 @@ from runner.analyze.rules.parts import (
     word,
 )
 from runner.analyze.rules.peers import waiting_evidence, waits_for
-from runner.analyze.rules.threads import Thread, busiest_thread
+from runner.analyze.rules.threads import ONE_CORE, Thread, busiest_thread, threads
 from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Confidence, Limit, Role, RoleName
 from runner.core.results import Evidence, Finding, ProgramUsage, RuledOut, Stage
@@ -98,6 +98,20 @@ def _thread(stage: Stage, cores: int | None, name: str) -> Finding | None:
         return None
     summary = f"a thread of {busiest.describe(host_use(stage, cores))}{_app_beside(stage)}"
     return _finding(stage, name, summary, tuple(busiest.evidence("thread")), _THREAD_ADVICE)
+
+
+def _starved_thread(stage: Stage, cores: int | None, name: str) -> Finding | None:
+    """Match, as a hint, a thread that always wanted a processor and often had none, as the host was full."""
+    del cores
+    busiest = max(threads(stage, name), key=lambda thread: thread.wanted, default=None)
+    if busiest is None or busiest.wanted < ONE_CORE:
+        return None
+    summary = (
+        f"a thread of {busiest.name} ran or was ready to run {percent(busiest.wanted)} of the time, and had "
+        f"a processor {percent(busiest.used)} of it"
+    )
+    finding = _finding(stage, name, summary, tuple(busiest.evidence("thread")), _THREAD_ADVICE)
+    return replace(finding, confidence=Confidence.HINT)
 
 
 def _app_beside(stage: Stage) -> str:
@@ -176,5 +190,6 @@ _SIGNS: Final[tuple[Callable[[Stage, int | None, str], Finding | None], ...]] = 
     _thread,
     _processors,
     _host,
+    _starved_thread,
 )
 SERVICE: Final = Rule(Limit.SERVICE, _judge)
