@@ -63,12 +63,19 @@ class _Record:
     next_second: trio.Event = field(default_factory=trio.Event)
     samples: list[Sample] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    departures: list[str] = field(default_factory=list)
     counters: Counters | None = None
     surroundings: Surroundings | None = None
     load: LoadFacts | None = None
     app_output: tuple[str, ...] = ()
     observed: ObservedFacts | None = None
     status: TrialStatus = "aborted"
+
+    def note(self, departure: str) -> None:
+        """Keep that a watched process ended, and when."""
+        at_s = _since_window(self.window)
+        when = "before the window" if at_s is None or at_s < 0 else f"{at_s:.1f} s after the window began"
+        self.departures.append(f"{departure} ({when})")
 
     def add(self, second: LoadSecond) -> None:
         """Keep a second of load and wake what waits for it."""
@@ -109,6 +116,7 @@ async def run_trial(
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_stack, stack, record, nursery.cancel_scope)
+            nursery.start_soon(stack.watched.note_departures, record.note)
             order = _order(trial, stack, inputs, pool, keep)
             await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
             record.app_output = await _output_after_errors(stack, record)
@@ -180,7 +188,8 @@ async def _offer_and_watch(
                 interval=trial.configuration.metrics.interval,
                 on_sample=on_sample,
             )
-        record.observed = record.surroundings.add_to(_with_counters(observed, record.counters))
+        observed = record.surroundings.add_to(_with_counters(observed, record.counters))
+        record.observed = replace(observed, notes=(*observed.notes, *record.departures))
     for pid in started.pids:
         guard.forget(pid)
 

@@ -46,6 +46,8 @@ def service_conflicts(
             yield Conflict(
                 ("watch", name), f"its name is too similar to that of the service {other}", "rename it"
             )
+    for name, watched in watch.items():
+        yield from _unknown(("watch", name), watched.own_words(), {name: watched}, {name: watched})
     if not services:
         return
     known: dict[str, Service] = {}
@@ -60,8 +62,8 @@ def service_conflicts(
 def _unknown(
     above: tuple[str, ...],
     words: Iterator[tuple[tuple[str | int, ...], str]],
-    known: Mapping[str, Service],
-    services: Mapping[str, Service],
+    known: Mapping[str, Service | Watched],
+    services: Mapping[str, Service | Watched],
 ) -> Iterator[Conflict]:
     for at, text in words:
         for matched in _REFERENCE.finditer(text):
@@ -71,7 +73,7 @@ def _unknown(
 
 
 def _problem(
-    name: str, part: str, known: Mapping[str, Service], services: Mapping[str, Service]
+    name: str, part: str, known: Mapping[str, Service | Watched], services: Mapping[str, Service | Watched]
 ) -> tuple[str, str] | None:
     """Return what is wrong with a reference, and what to do."""
     if name not in services:

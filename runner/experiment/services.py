@@ -222,6 +222,16 @@ class Watched(SpecModel):
         refuse(_exactly_one(self, ("port", "pid", "name")))
         return self
 
+    @property
+    def has_port(self) -> bool:
+        """Whether its port is known."""
+        return self.port is not None
+
+    def own_words(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Yield the place and the text of what can contain the service's own address."""
+        if self.inspect is not None:
+            yield ("inspect",), self.inspect
+
 
 Services: TypeAlias = Annotated[
     dict[ServiceName, Annotated[Service, WhenUsed()]],

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import trio
+from msgspec.structs import replace
 
 from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks, StackFailed
@@ -26,7 +27,9 @@ from runner.stack.programs import no_such_part
 from runner.stack.protocols import ProgramResult, StackContext
 from runner.stack.readiness import wait_ready
 from runner.stack.reaper import Process, is_running, look_up
+from runner.stack.secrets import inspect_secrets
 from runner.stack.target_policy import addresses_of, check_target
+from runner.stack.watched import WatchedServices, find_watched
 
 _READY_WITHIN_S: Final[Seconds] = 5.0
 _LOOK_INTERVAL_S: Final[Seconds] = 0.1
@@ -45,16 +48,18 @@ class ExternalStack:
     status_urls: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     inspect_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
+    watched: WatchedServices = field(default_factory=WatchedServices)
     _broken: Event | None = field(default=None, init=False)
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
-        """The processes listed in the specification, each with its descendants."""
+        """The watched processes and those listed in the specification, each with its descendants."""
         names = ["app"] if len(self.processes) == 1 else [f"app-{n + 1}" for n in range(len(self.processes))]
-        return tuple(
+        own = (
             Subject(name, Role.APP, "tree", process.pid, process.started)
             for name, process in zip(names, self.processes, strict=True)
         )
+        return (*self.watched.subjects, *own)
 
     @property
     def broken(self) -> Event | None:
@@ -99,6 +104,8 @@ async def open_external(topology: ExternalTopology, ctx: StackContext) -> AsyncI
         UsageError: It is not on this machine, and load on it was not allowed twice.
     """
     processes = tuple(_find_process(pid) for pid in topology.pids)
+    watched = await find_watched(topology.watch)
+    watched.refuse_shared(processes, "topology.pids")
     tls = _tls(topology, ctx)
     context = _context(tls) if tls else None
     endpoint, unused = await _endpoint(topology, ctx, tls)
@@ -114,7 +121,14 @@ async def open_external(topology: ExternalTopology, ctx: StackContext) -> AsyncI
                 address=address,
                 verify=context,
             )
-    yield ExternalStack(endpoint, processes, _description(topology, endpoint, unused))
+    yield ExternalStack(
+        endpoint,
+        processes,
+        replace(_description(topology, endpoint, unused), services=watched.facts or None),
+        secrets=inspect_secrets(watched.inspect_urls),
+        inspect_urls=watched.inspect_urls,
+        watched=watched,
+    )
 
 
 async def _endpoint(

@@ -87,12 +87,16 @@ def listeners(pids: Iterable[int]) -> list[Listener]:
 
 def holders(port: int) -> list[Listener]:
     """Return the listening sockets on this port, at any address."""
+    return [listener for listener in all_listeners() if listener.port == port]
+
+
+def all_listeners() -> list[Listener]:
+    """Return the listening sockets of this machine; of a socket that several processes hold, one owner."""
     with suppress(psutil.Error, OSError):
         return [
             listener
             for connection in psutil.net_connections("tcp")
             for listener in _listening(connection.pid, [connection])
-            if listener.port == port
         ]
     return []
 

@@ -17,7 +17,7 @@ import trio
 
 from runner.core.codes import Role, is_service
 from runner.core.errors import StackFailed
-from runner.core.facts import Endpoint, Event, Subject, SystemDescription
+from runner.core.facts import Endpoint, Event, ServiceFacts, Subject, SystemDescription
 from runner.core.units import Seconds
 from runner.cpu_affinity import check_cpus
 from runner.experiment.model import App, ProcessTopology
@@ -40,7 +40,8 @@ from runner.stack.process_services import (
 from runner.stack.programs import Programs, no_such_part
 from runner.stack.protocols import KEPT_LINES, QUOTED_LINES, ProgramResult, StackContext
 from runner.stack.readiness import wait_ready
-from runner.stack.secrets import inherited_variables
+from runner.stack.secrets import inherited_variables, inspect_secrets
+from runner.stack.watched import WatchedServices, find_watched
 
 _GRACE_S: Final = 3.0
 
@@ -54,6 +55,8 @@ class ProcessStack:
         metrics_urls: Replica to the URL of its metrics; empty without ``app.metrics``.
         status_urls: Nginx to its stub_status; empty without a proxy.
         programs: Runs programs in the environment of a command.
+        inspect_urls: Service to the URL of its own statistics.
+        watched: The services that ran already.
     """
 
     commands: tuple[Command, ...]
@@ -64,12 +67,13 @@ class ProcessStack:
     secrets: Mapping[str, str] = field(repr=False)
     programs: Programs
     inspect_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
+    watched: WatchedServices = field(default_factory=WatchedServices)
     _broken: Event | None = field(default=None, init=False)
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
-        """Each command with all its descendants."""
-        return tuple(command.subject for command in self.commands)
+        """Each watched process and each command, with all its descendants."""
+        return (*self.watched.subjects, *(command.subject for command in self.commands))
 
     @property
     def broken(self) -> Event | None:
@@ -124,13 +128,14 @@ async def open_process(topology: ProcessTopology, ctx: StackContext) -> AsyncIte
         StackFailed: It ended, or its health URL did not respond in time.
     """
     check_cpus(topology.cpus, "topology.cpus")
+    watched = await find_watched(topology.watch, ctx.run_id)
     commands: list[Command] = []
     programs = Programs(ctx)
     try:
         addresses = await _start_services(topology, programs, commands)
         nginx = await _start_app(topology, ctx, commands, addresses)
         _refuse_dead(commands)
-        yield _stack(topology, commands, nginx, programs)
+        yield _stack(topology, commands, nginx, programs, watched)
     finally:
         with trio.CancelScope(shield=True):
             await programs.close()
@@ -212,7 +217,11 @@ async def _wait_up(command: Command, app: App) -> None:
 
 
 def _stack(
-    topology: ProcessTopology, commands: Sequence[Command], nginx: NginxProcess | None, programs: Programs
+    topology: ProcessTopology,
+    commands: Sequence[Command],
+    nginx: NginxProcess | None,
+    programs: Programs,
+    watched: WatchedServices,
 ) -> ProcessStack:
     app = topology.app
     replicas = [command for command in commands if command.role == Role.APP]
@@ -225,13 +234,9 @@ def _stack(
         env_names=tuple(sorted({*app.env, *app.env_from})),  # the values may be secrets
         cpus=topology.cpus or None,
         proxy=nginx.description if nginx else None,
-        services={
-            command.name: service_facts(command, topology.services[command.name])
-            for command in commands
-            if is_service(command.role)
-        }
-        or None,
+        services=_services(topology, commands) | watched.facts or None,
     )
+    inspect_urls = _inspect_urls(topology, commands) | watched.inspect_urls
     return ProcessStack(
         commands=tuple(commands),
         endpoint=Endpoint(LOOPBACK, commands[-1].port),
@@ -240,9 +245,10 @@ def _stack(
         if app.metrics
         else {},
         status_urls={nginx.command.name: nginx.status_url} if nginx else {},
-        inspect_urls=_inspect_urls(topology, commands),
-        secrets=_secrets(topology),
+        secrets=_secrets(topology) | inspect_secrets(inspect_urls),
         programs=programs,
+        inspect_urls=inspect_urls,
+        watched=watched,
     )
 
 
@@ -251,6 +257,14 @@ def _inspect_urls(topology: ProcessTopology, commands: Sequence[Command]) -> dic
     addresses = {name: (LOOPBACK, port or None) for name, port in ports.items()}
     urls = {name: service.inspect for name, service in topology.services.items()}
     return {name: fill(url, ports[name], addresses) for name, url in urls.items() if url is not None}
+
+
+def _services(topology: ProcessTopology, commands: Sequence[Command]) -> dict[str, ServiceFacts]:
+    return {
+        command.name: service_facts(command, topology.services[command.name])
+        for command in commands
+        if is_service(command.role)
+    }
 
 
 def _secrets(topology: ProcessTopology) -> dict[str, str]:

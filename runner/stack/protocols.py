@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from runner.core.facts import Endpoint, Event, Subject, SystemDescription
 from runner.core.units import Seconds
+from runner.stack.watched import WatchedServices
 
 
 class Guard(Protocol):
@@ -115,6 +116,10 @@ class Stack(Protocol):
     @property
     def inspect_urls(self) -> Mapping[str, str]:
         """Service to the URL, with credentials, with which its own statistics are read from this host."""
+
+    @property
+    def watched(self) -> WatchedServices:
+        """The services that ran already, whose processes may end without breaking the stack."""
 
     @property
     def secrets(self) -> Mapping[str, str]:

@@ -102,7 +102,7 @@ def run_processes(
     """
     roots = roots or {}
     in_group = members(group)
-    table = {process.pid: process for process in _table()}
+    table = {process.pid: process for process in running_processes()}
     groups = {pid for pid, started in roots.items() if pid not in table or table[pid].started == started}
     direct = {
         process
@@ -158,15 +158,27 @@ def _find(run_id: str | None, known: dict[int, int], group: Path | None) -> set[
     return processes
 
 
-def _table() -> Iterator[Process]:
+def running_processes() -> Iterator[Process]:
+    """Yield every process of this machine that runs."""
     for name in os.listdir("/proc"):  # noqa: PTH208  (names are all that is needed)
         if name.isdecimal() and (process := look_up(int(name))) and process.state not in _ENDED_STATES:
             yield process
 
 
+def own_processes(table: Mapping[int, Process], run_id: str | None) -> set[int]:
+    """Return the pids of this process, its ancestors and descendants, and the processes of a run.
+
+    Args:
+        table: All processes that run.
+        run_id: The run's id; None for no run.
+    """
+    pids = {process.pid for process in run_processes(run_id)} if run_id else set()
+    return pids | _ancestry(table) | {one.pid for one in _with_descendants({table[os.getpid()]}, table)}
+
+
 def marked_processes() -> list[tuple[Process, str]]:
     """Return the running processes that carry a cookie, with its value, except this process's ancestors."""
-    table = {process.pid: process for process in _table()}
+    table = {process.pid: process for process in running_processes()}
     excluded = _ancestry(table)
     marked = ((process, _cookie(process.pid)) for process in table.values() if process.pid not in excluded)
     return [(process, run_id) for process, run_id in marked if run_id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from urllib.parse import unquote, urlsplit
 
 from runner.core.errors import EnvironmentLacks
 
@@ -27,3 +28,21 @@ def inherited_variables(
             hint=f"run `export {missing[0]}=...` first",
         )
     return {name: environ[name] for name in names}
+
+
+def inspect_secrets(urls: Mapping[str, str]) -> dict[str, str]:
+    """Return name to value of what no stored text may contain of URLs with credentials.
+
+    Args:
+        urls: Service to the URL with which its statistics are read.
+    """
+    secrets: dict[str, str] = {}
+    for service, url in urls.items():
+        secrets[f"inspect of {service}"] = url
+        try:
+            password = urlsplit(url).password
+        except ValueError:
+            continue
+        if password:
+            secrets[f"password of {service}"] = unquote(password)
+    return secrets

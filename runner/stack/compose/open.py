@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 import trio
+from msgspec import structs
 
 from runner.core.codes import RoleName
 from runner.core.errors import EnvironmentLacks, StackFailed
@@ -36,6 +37,7 @@ from runner.stack.docker.stack import Container, DockerStack, log_lines
 from runner.stack.paths import read_regular
 from runner.stack.ports import LOOPBACK
 from runner.stack.protocols import KEPT_LINES, Stack, StackContext
+from runner.stack.watched import WatchedServices, find_watched
 
 _STOP_S: Final = 2
 _STOPS_WITHIN_S: Final[Seconds] = 5.0
@@ -57,6 +59,7 @@ class _Plan:
 @asynccontextmanager
 async def open_stack(topology: ComposeTopology, context: StackContext) -> AsyncIterator[Stack]:
     """Implement `runner.stack.compose.open_compose`."""
+    watched = await find_watched(topology.watch, context.run_id)
     engine = await connect()
     parts: list[tuple[Details, Container]] = []
     try:
@@ -68,7 +71,7 @@ async def open_stack(topology: ComposeTopology, context: StackContext) -> AsyncI
         parts = _parts(found, plan, context)
         for _, container in parts:
             context.guard.process(container.pid)  # an engine that dies leaves its containers running
-        yield await _stack(engine, plan, parts, context)
+        yield await _stack(engine, plan, parts, context, watched)
     finally:
         await _leave(engine, context, [container for _, container in parts])
 
@@ -130,7 +133,11 @@ def _parts(found: Sequence[Details], plan: _Plan, context: StackContext) -> list
 
 
 async def _stack(
-    engine: Engine, plan: _Plan, parts: Sequence[tuple[Details, Container]], context: StackContext
+    engine: Engine,
+    plan: _Plan,
+    parts: Sequence[tuple[Details, Container]],
+    context: StackContext,
+    watched: WatchedServices,
 ) -> DockerStack:
     topology = plan.project.topology
     containers = tuple(container for _, container in parts)
@@ -139,24 +146,28 @@ async def _stack(
     published = (endpoint.host, endpoint.port) if targets[0].published else None
     await wait_target(engine, topology, targets, published if len(targets) == 1 else None)
     found = [item for item, _ in parts]
+    description = await describe(
+        engine,
+        topology,
+        plan.config,
+        plan.images,
+        found,
+        plan.roles,
+        base_dir=context.base_dir.absolute(),
+        published=endpoint.host == LOOPBACK and endpoint.port != topology.target.port,
+    )
+    services = {**(description.services or {}), **watched.facts}
     return DockerStack(
         engine=engine,
         run_id=context.run_id,
         containers=containers,
         endpoint=endpoint,
-        subjects=find_subjects(containers),
-        description=await describe(
-            engine,
-            topology,
-            plan.config,
-            plan.images,
-            found,
-            plan.roles,
-            base_dir=context.base_dir.absolute(),
-            published=endpoint.host == LOOPBACK and endpoint.port != topology.target.port,
-        ),
+        own_subjects=find_subjects(containers),
+        description=structs.replace(description, services=services or None),
         metrics_urls={},
         status_urls={},
+        inspect_urls=watched.inspect_urls,
+        watched=watched,
     )
 
 

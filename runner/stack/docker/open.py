@@ -42,6 +42,7 @@ from runner.stack.docker.stack_images import StackImages, obtain_images
 from runner.stack.docker.start import Starter, create_network, refuse_dead
 from runner.stack.ports import LOOPBACK
 from runner.stack.protocols import KEPT_LINES, Stack, StackContext
+from runner.stack.watched import WatchedServices, find_watched
 
 _TAKE_DOWN_S: Final[Seconds] = 10.0
 _LOGS_S: Final[Seconds] = 3.0
@@ -51,6 +52,7 @@ _LOGS_S: Final[Seconds] = 3.0
 async def open_stack(topology: DockerTopology, context: StackContext) -> AsyncIterator[Stack]:
     """Implement `runner.stack.docker.open_docker`."""
     check_cpus(topology.cpus, "topology.cpus")
+    watched = await find_watched(topology.watch, context.run_id)
     engine = await connect()
     containers: list[Container] = []
     try:
@@ -70,17 +72,18 @@ async def open_stack(topology: DockerTopology, context: StackContext) -> AsyncIt
             run_id=context.run_id,
             containers=tuple(containers),
             endpoint=endpoint,
-            subjects=find_subjects(containers),
-            description=await _describe(starter),
+            own_subjects=find_subjects(containers),
+            description=await _describe(starter, watched),
             metrics_urls=metrics_urls(topology, containers),
             status_urls=status_urls(containers),
-            inspect_urls=inspect_urls(starter),
+            inspect_urls=inspect_urls(starter) | watched.inspect_urls,
+            watched=watched,
         )
     finally:
         await _leave(engine, context, containers)
 
 
-async def _describe(starter: Starter) -> SystemDescription:
+async def _describe(starter: Starter, watched: WatchedServices) -> SystemDescription:
     topology, images = starter.topology, starter.images
     services = {
         name: await describe_service(
@@ -95,7 +98,7 @@ async def _describe(starter: Starter) -> SystemDescription:
     }
     own = {role: image for role, image in images.by_role.items() if not is_service(role)}
     built = images.built.get(Role.APP)
-    return await describe(starter.engine, topology, own, built, starter.containers, services)
+    return await describe(starter.engine, topology, own, built, starter.containers, services | watched.facts)
 
 
 async def _leave(engine: Engine, context: StackContext, containers: Sequence[Container]) -> None:

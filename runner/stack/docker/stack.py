@@ -23,6 +23,8 @@ from runner.stack.output import printable
 from runner.stack.programs import no_such_part
 from runner.stack.protocols import QUOTED_LINES, ProgramResult
 from runner.stack.reaper import live_start_ticks
+from runner.stack.secrets import inspect_secrets
+from runner.stack.watched import WatchedServices
 
 _LOG_LINES: Final = 20
 _ENGINE_NOTICES_WITHIN_S: Final[Seconds] = 1.0
@@ -64,20 +66,29 @@ class DockerStack:
     """Implements `runner.stack.protocols.Stack`.
 
     Attributes:
+        own_subjects: The containers and the engine's own processes.
         metrics_urls: Replica to the URL of its metrics; empty without ``app.metrics``.
         status_urls: Nginx to its stub_status; empty without a proxy.
+        inspect_urls: Service to the URL of its own statistics.
+        watched: The services that ran already.
     """
 
     engine: Engine
     run_id: str
     containers: tuple[Container, ...]
     endpoint: Endpoint
-    subjects: tuple[Subject, ...]
+    own_subjects: tuple[Subject, ...]
     description: SystemDescription
     metrics_urls: Mapping[str, str]
     status_urls: Mapping[str, str]
     inspect_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
+    watched: WatchedServices = field(default_factory=WatchedServices)
     _broken: Event | None = None
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """The watched processes, the containers, and the engine's own processes."""
+        return (*self.watched.subjects, *self.own_subjects)
 
     @property
     def broken(self) -> Event | None:
@@ -88,8 +99,9 @@ class DockerStack:
 
     @property
     def secrets(self) -> Mapping[str, str]:
-        """The variables that the containers inherit."""
-        return {name: value for part in self.containers for name, value in part.plan.secrets.items()}
+        """The variables that the containers inherit, and credentials for statistics of services."""
+        inherited = {name: value for part in self.containers for name, value in part.plan.secrets.items()}
+        return inherited | inspect_secrets(self.inspect_urls)
 
     async def app_output(self) -> tuple[str, ...]:
         """Return the last lines of each replica, in the order of the replicas."""

@@ -1,0 +1,71 @@
+"""Finds all processes that hold a listening socket: a master and the workers that inherited it.
+
+psutil names one owner for each socket, so the kernel's own tables are read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_LISTEN: Final = "0A"
+_SOCKET: Final = "socket:["
+
+
+@dataclass(frozen=True, slots=True)
+class ListeningSockets:
+    """The sockets that listen on one port.
+
+    Attributes:
+        inodes: Their numbers.
+        users: The ids of the users who opened them.
+    """
+
+    inodes: frozenset[int]
+    users: frozenset[int]
+
+
+def listening_sockets(proc: Path = Path("/proc")) -> dict[int, ListeningSockets]:
+    """Return port to the sockets that listen on it, in this process's network namespace."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for port, inode, user in _rows(proc):
+        found.setdefault(port, []).append((inode, user))
+    return {
+        port: ListeningSockets(frozenset(inode for inode, _ in rows), frozenset(user for _, user in rows))
+        for port, rows in found.items()
+    }
+
+
+def _rows(proc: Path) -> Iterator[tuple[int, int, int]]:
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = (proc / "net" / name).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            with suppress(ValueError, IndexError):
+                if fields[3] == _LISTEN:
+                    yield int(fields[1].rpartition(":")[2], 16), int(fields[9]), int(fields[7])
+
+
+def owners(inodes: Collection[int], proc: Path = Path("/proc")) -> set[int]:
+    """Return the processes that hold one of some sockets, as far as this user may see it."""
+    targets = {f"{_SOCKET}{inode}]" for inode in inodes}
+    return {
+        int(name)
+        for name in os.listdir(proc)  # noqa: PTH208  (names are all that is needed)
+        if name.isdecimal() and _holds(proc / name / "fd", targets)
+    }
+
+
+def _holds(folder: Path, targets: Collection[str]) -> bool:
+    with suppress(OSError), os.scandir(folder) as descriptors:
+        for descriptor in descriptors:
+            with suppress(OSError):
+                if os.readlink(descriptor.path) in targets:  # noqa: PTH115  (thousands of them)
+                    return True
+    return False
