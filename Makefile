@@ -7,9 +7,10 @@ STAMP := $(VENV)/.installed
 QUIET := tests/truth tests/cli/test_find.py tests/cli/test_prove.py
 # tests that share the Docker Engine take turns
 DOCKER := tests/stack/docker tests/test_leftovers.py tests/infra
-# tests that wait most of their time, for timeouts and stages: more at a time than processors
-WAITING := tests/app_server tests/load tests/observe $(wildcard tests/stack/test_*.py) \
-	$(patsubst %,tests/cli/test_%.py,execute instrument rerun resume)
+# All others run beside each other: many wait for stages and time-outs, so there are more at a time than processors.
+# Each process begins with a part of its own in alphabetical order, so that tests that compute and tests that
+# wait run at the same time, and files share what they set up; one that is done takes over from another.
+BESIDE := --numprocesses 5 --dist worksteal
 # the tests to run instead of all, such as TESTS="tests/cli tests/stack"
 TESTS ?=
 
@@ -46,11 +47,10 @@ unit: $(STAMP)
 ifneq ($(TESTS),)
 	$(BIN)/pytest $(TESTS)
 else
-	$(BIN)/pytest --numprocesses 4 $(WAITING); waiting=$$?; \
 	$(BIN)/pytest $(DOCKER) & docker=$$!; \
-	$(BIN)/pytest --numprocesses 3 tests $(patsubst %,--ignore=%,$(WAITING) $(DOCKER) $(QUIET)); busy=$$?; \
+	$(BIN)/pytest $(BESIDE) tests $(patsubst %,--ignore=%,$(DOCKER) $(QUIET)); rest=$$?; \
 	wait $$docker; docker=$$?; \
-	$(BIN)/pytest $(QUIET) && test $$waiting$$busy$$docker = 000
+	$(BIN)/pytest $(QUIET) && test $$docker$$rest = 00
 endif
 
 bench: $(STAMP)  ## Measure the instrument itself beside other load tools; writes reports/benchmarks (20 minutes)

@@ -41,7 +41,8 @@ def _import_all(name: str) -> None:
     """Import every module of a package, except those that are started as programs."""
     for module in pkgutil.walk_packages(importlib.import_module(name).__path__, f"{name}."):
         if not module.name.endswith(("__main__", "_process", "_worker")):
-            importlib.import_module(module.name)
+            with contextlib.suppress(ImportError):  # of an optional library
+                importlib.import_module(module.name)
 
 
 def _serve(control: socket.socket) -> Order:
