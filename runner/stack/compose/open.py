@@ -39,9 +39,11 @@ from runner.stack.ports import LOOPBACK
 from runner.stack.protocols import KEPT_LINES, Stack, StackContext
 from runner.stack.watched import WatchedServices, find_watched
 
+_LOOKS: Final = 5
 _STOP_S: Final = 2
 _STOPS_WITHIN_S: Final[Seconds] = 5.0
 _TAKE_DOWN_S: Final[Seconds] = 15.0
+_UNSETTLED_S: Final[Seconds] = 1.0
 _LOGS_S: Final[Seconds] = 3.0
 
 
@@ -62,18 +64,22 @@ async def open_stack(topology: ComposeTopology, context: StackContext) -> AsyncI
     watched = await find_watched(topology.watch, context.run_id)
     engine = await connect()
     parts: list[tuple[Details, Container]] = []
+    settled = False
     try:
         await refuse_rootless(engine)
         await sweep_engine(engine, context)
         plan = await _plan(engine, topology, context)
         context.guard.docker(engine.base_url)
-        found = await _start(engine, plan, context)
-        parts = _parts(found, plan, context)
+        await _start(engine, plan, context)
+        parts = await _find_parts(engine, plan, context)
+        await _wait_target(engine, plan, parts)
+        parts = await _find_parts(engine, plan, context)  # a task may have ended, or a service failed, since
         for _, container in parts:
             context.guard.process(container.pid)  # an engine that dies leaves its containers running
+        settled = True
         yield await _stack(engine, plan, parts, context, watched)
     finally:
-        await _leave(engine, context, [container for _, container in parts])
+        await _leave(engine, context, [container for _, container in parts], settled=settled)
 
 
 async def _plan(engine: Engine, topology: ComposeTopology, context: StackContext) -> _Plan:
@@ -92,21 +98,41 @@ async def _plan(engine: Engine, topology: ComposeTopology, context: StackContext
     return _Plan(project, config, images, roles, secrets)
 
 
-async def _start(engine: Engine, plan: _Plan, context: StackContext) -> list[Details]:
-    """Build, create and start the containers, and wait until all of them are up."""
+async def _start(engine: Engine, plan: _Plan, context: StackContext) -> None:
+    """Build, create and start the containers."""
     project, topology = plan.project, plan.project.topology
     project.write_override(plan.config, plan.images.replaced, plan.images.replaced_bases)
     context.keep_rendered("compose.override.yml", project.override.read_bytes())
     if built := [name for name, service in plan.config.services.items() if service.build]:
         context.say(f"building {', '.join(built)}")
         await project.build()
-    masked = {**context.request_secrets, **plan.secrets}
     finished = await project.start()
     for warning in finished.warnings:
         context.say(f"Compose warns: {warning}")
     if finished.status:
+        masked = {**context.request_secrets, **plan.secrets}
         raise await explain_start(engine, context.run_id, topology, finished, masked)
-    return await wait_up(engine, context.run_id, topology, masked)
+
+
+async def _find_parts(engine: Engine, plan: _Plan, context: StackContext) -> list[tuple[Details, Container]]:
+    """Wait until all containers are up, and return those that go on running.
+
+    Raises:
+        StackFailed: One ended, or is not ready in time.
+        EnvironmentLacks: Their processes are not visible on this machine.
+    """
+    masked = {**context.request_secrets, **plan.secrets}
+    for _ in range(_LOOKS):  # a task may end, or a container start again, between two looks
+        found = await wait_up(engine, context.run_id, plan.project.topology, masked)
+        parts = _parts(found, plan, context)
+        if all(container.alive for _, container in parts):
+            return parts
+    dead = [item.service for item, container in parts if not container.alive]
+    raise EnvironmentLacks(
+        f"the processes of {', '.join(dead)} are not visible on this machine, or end again and again",
+        hint="the Docker Engine runs in a virtual machine, or this runner in a container: run both "
+        "directly on this machine, because containers are observed through its own counters",
+    )
 
 
 def _parts(found: Sequence[Details], plan: _Plan, context: StackContext) -> list[tuple[Details, Container]]:
@@ -119,17 +145,22 @@ def _parts(found: Sequence[Details], plan: _Plan, context: StackContext) -> list
         publish=topology.publish,
         secrets=plan.secrets,
     )
-    if any(container.started is None and live for item, container in parts if (live := item.state.pid)):
-        dead = [item.service for item, container in parts if container.started is None]
-        raise EnvironmentLacks(
-            f"the processes of {', '.join(dead)} are not visible on this machine",
-            hint="the Docker Engine runs in a virtual machine, or this runner in a container: run both "
-            "directly on this machine, because containers are observed through its own counters",
-        )
     return [
         (item, replace(one, plan=replace(one.plan, request_secrets=context.request_secrets)))
         for item, one in parts
     ]
+
+
+def _targets(plan: _Plan, parts: Sequence[tuple[Details, Container]]) -> list[Container]:
+    return [container for item, container in parts if item.service == plan.project.topology.target.service]
+
+
+async def _wait_target(engine: Engine, plan: _Plan, parts: Sequence[tuple[Details, Container]]) -> None:
+    """Wait until the target responds, also on the path that the load takes."""
+    topology, targets = plan.project.topology, _targets(plan, parts)
+    endpoint = _endpoint(targets, topology.target.port)
+    published = (endpoint.host, endpoint.port) if endpoint.port == targets[0].published else None
+    await wait_target(engine, topology, targets, published)
 
 
 async def _stack(
@@ -141,10 +172,8 @@ async def _stack(
 ) -> DockerStack:
     topology = plan.project.topology
     containers = tuple(container for _, container in parts)
-    targets = [container for item, container in parts if item.service == topology.target.service]
+    targets = _targets(plan, parts)
     endpoint = _endpoint(targets, topology.target.port)
-    published = (endpoint.host, endpoint.port) if targets[0].published else None
-    await wait_target(engine, topology, targets, published if len(targets) == 1 else None)
     found = [item for item, _ in parts]
     description = await describe(
         engine,
@@ -154,7 +183,7 @@ async def _stack(
         found,
         plan.roles,
         base_dir=context.base_dir.absolute(),
-        published=endpoint.host == LOOPBACK and endpoint.port != topology.target.port,
+        published=endpoint.port == targets[0].published,
     )
     services = {**(description.services or {}), **watched.facts}
     return DockerStack(
@@ -189,11 +218,21 @@ def _endpoint(targets: Sequence[Container], port: int) -> Endpoint:
     return Endpoint(LOOPBACK, target.published) if target.published else Endpoint(target.host, port)
 
 
-async def _leave(engine: Engine, context: StackContext, containers: Sequence[Container]) -> None:
-    """Stop all containers at once, and remove them with their networks and volumes; shielded and bounded."""
+async def _leave(
+    engine: Engine, context: StackContext, containers: Sequence[Container], *, settled: bool
+) -> None:
+    """Stop all containers at once, and remove them with their networks and volumes; shielded and bounded.
+
+    Unless it is `settled` that Compose has ended by itself, the engine may still be creating what Compose
+    requested; then the search is repeated.
+    """
     await _stop(engine, context.run_id)
     await _keep_logs(engine, context, containers)
     left = await take_down(engine, context.run_id, within=_TAKE_DOWN_S)
+    if not settled:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(_UNSETTLED_S)
+        left = await take_down(engine, context.run_id, within=_TAKE_DOWN_S)
     engine.close()
     if left:  # the watchdog keeps trying
         context.say(left)

@@ -13,6 +13,7 @@ from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.masking import without_escapes
 from runner.core.units import Seconds
 from runner.experiment.topology import ComposeTopology
+from runner.stack.compose.checks import check_profiles
 from runner.stack.compose.config import Build, Config, Service, read_config
 from runner.stack.compose.tool import Finished, Tool
 from runner.stack.docker import labels
@@ -55,7 +56,7 @@ class Project:
         """Return what Compose makes of the user's files.
 
         Raises:
-            EnvironmentLacks: A file does not exist.
+            EnvironmentLacks: A file or a profile does not exist.
             StackFailed: Compose refuses a file; `details` are its own messages.
         """
         self._require_files()
@@ -66,7 +67,17 @@ class Project:
                 f"Compose {self.tool.version} refuses {', '.join(self.topology.files)}: {_reason(finished)}",
                 details=finished.lines,
             )
-        return read_config(finished.stdout, is_json=self.tool.major > 1).enabled(self.topology.profiles)
+        config = read_config(finished.stdout, is_json=self.tool.major > 1)
+        if self.topology.profiles:
+            check_profiles(self.topology.profiles, await self._profiles(config))
+        return config.enabled(self.topology.profiles)
+
+    async def _profiles(self, config: Config) -> set[str]:
+        """Return the profiles of the files; version 1 lists the services of all of them."""
+        if self.tool.major == 1:
+            return {profile for service in config.services.values() for profile in service.profiles}
+        finished = await self._call(["config", "--profiles"], within=_CONFIG_WITHIN_S)
+        return set(finished.stdout.decode(errors="replace").split())
 
     def write_override(self, config: Config, images: Mapping[str, str], bases: Mapping[str, str]) -> None:
         """Write the file that makes this a project of this run.

@@ -94,6 +94,7 @@ class State(Struct, frozen=True, rename="pascal"):
     running: bool
     exit_code: ExitStatus
     oom_killed: bool = field(name="OOMKilled")
+    restarting: bool = False
 
 
 class Binding(Struct, frozen=True, rename="pascal"):

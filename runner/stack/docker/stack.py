@@ -180,8 +180,10 @@ def _examine(engine: Engine, container: Container) -> Event | None:
         state = read_sdk(ContainerDetails, inspect).state
         if state.oom_killed:
             return _out_of_memory(plan, _log(engine, container))
-        if not state.running:
+        if not state.running and not state.restarting:
             return _exited(plan, state.exit_code, _log(engine, container))
+        if state.pid != container.pid:  # the restart policy of a compose file
+            return _restarted(plan, _log(engine, container))
     except EngineRefused as refused:
         return Event("stack-failed", f"{plan.title} no longer exists: {refused.reason}")
     except EngineUnavailable as error:
@@ -217,6 +219,11 @@ def _exited(plan: ContainerPlan, status: int, log: tuple[str, ...]) -> Event:
     how = describe_exit(128 - status if status > 128 else status)  # as a shell reports signals
     code = "app-died" if plan.role == Role.APP else "stack-failed"
     return Event(code, f"{plan.title} {how}", log=log)
+
+
+def _restarted(plan: ContainerPlan, log: tuple[str, ...]) -> Event:
+    code = "app-died" if plan.role == Role.APP else "stack-failed"
+    return Event(code, f"{plan.name} ended, and its restart policy starts it again", log=log)
 
 
 def _out_of_memory(plan: ContainerPlan, log: tuple[str, ...]) -> Event:

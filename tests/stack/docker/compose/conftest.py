@@ -11,7 +11,9 @@ from typing import Any
 import docker
 import pytest
 import trio
+import yaml
 
+from runner.core.errors import EnvironmentLacks, LoadproofError
 from runner.experiment.topology import ComposeTopology
 from runner.stack.compose import open_compose
 from runner.stack.protocols import StackContext
@@ -80,6 +82,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = Running(topology(), context, recorder, files)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COMPOSE_TEST_TOKEN", "hidden-value-1")
+        patch.setenv("LOADPROOF_IMAGES", "local")
         thread = threading.Thread(target=running.run)
         thread.start()
         running.up.wait()
@@ -108,3 +111,30 @@ def objects_of(api: docker.APIClient, run_id: str) -> list[str]:
         *(item["Name"] for item in api.networks(filters=filters)),
         *(item["Name"] for item in api.volumes(filters=filters)["Volumes"] or ()),
     ]
+
+
+@pytest.fixture
+def compose(tmp_path, scratch, recorder, api):
+    """Return a function that opens a compose file made of these services; whatever it starts must be gone."""
+    folder = tmp_path / "specification"
+    folder.mkdir()
+    context = context_of(recorder, folder, scratch)
+
+    def open_(services: dict[str, Any], text: str | None = None, **changes: Any) -> Any:
+        defaults = {"image": "python:3.12-slim", "stop_signal": "SIGKILL"}  # which none waits for
+        services = {name: {**defaults, **service} for name, service in services.items()}
+        content = text or yaml.safe_dump({"services": services})
+        (folder / "docker-compose.yml").write_text(content)
+        return open_compose(topology(**{"ready_within": 30.0, **changes}), context)
+
+    open_.context = context
+    yield open_
+    assert objects_of(api, context.run_id) == []
+    assert (recorder.processes, recorder.engines) == (set(), [])
+
+
+async def failure(stack) -> LoadproofError:
+    with pytest.raises(EnvironmentLacks) as caught:
+        async with stack:
+            pass
+    return caught.value

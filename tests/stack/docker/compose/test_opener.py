@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from runner.core.codes import Role
-from tests.stack.docker.compose.conftest import KEPT_VOLUME, objects_of
+from tests.stack.docker.compose.conftest import KEPT_VOLUME, failure, objects_of
 
 pytestmark = pytest.mark.docker
 
@@ -78,3 +78,13 @@ def test_programs_run_inside_a_service(running):
 
     assert trio.run(run).status == 0
     assert set(running.stack.parts) == {"app", "store"}
+
+
+async def test_a_name_that_another_container_has_is_not_taken_from_it(compose, api, running):
+    holder = running.stack.containers[0]
+    name = api.inspect_container(holder.id)["Name"].lstrip("/")
+    error = await failure(compose({"web": {"container_name": name}}))
+
+    assert f"fixed container_name {name}, and a container" in error.message
+    assert running.context.run_id in error.message
+    assert holder.alive
