@@ -172,6 +172,8 @@ def _is_new_enough(version: str) -> bool:
 def _environment(engine_url: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name not in _IGNORED}
     plain = {"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain", "BUILDKIT_PROGRESS": "plain"}
+    if shutil.which("docker") is None:
+        plain["COMPOSE_DOCKER_CLI_BUILD"] = "0"  # version 1 would call it to build
     return inherited | plain | {"COMPOSE_IGNORE_ORPHANS": "1", "DOCKER_HOST": engine_url}
 
 
