@@ -13,6 +13,7 @@ from runner.report.markdown_text import EMPTY, Markdown, block, join, markdown, 
 
 SHOWN_CORES: Final = 0.1
 """Cores from which a terminal names other programs."""
+_NAMED: Final = 3
 
 
 def other_programs(stages: Sequence[Stage]) -> Markdown:
@@ -45,8 +46,10 @@ def terminal_lines(configurations: Sequence[ConfigurationResults]) -> Iterator[s
         if program.cores >= SHOWN_CORES and (known is None or program.cores > known.cores):
             busiest[program.name] = program
     if busiest:
-        named = [f"{name_of(program)} {_use(program)}" for program in busiest.values()]
-        yield f"Other programs on this host used up to: {'; '.join(named)}"
+        ranked = sorted(busiest.values(), key=lambda program: -program.cores)
+        named = [f"{name_of(program)} {_use(program)}" for program in ranked[:_NAMED]]
+        named += [f"{len(ranked) - _NAMED} more"] if len(ranked) > _NAMED else []
+        yield f"Other programs on this host used up to: {'; '.join(named)}."
     offered = {(program.name, program.port): program for stage in stages for program in services(stage)}
     yield from (f"{_offer(program)}: {' '.join(_flow(program))}" for program in offered.values())
 

@@ -16,7 +16,7 @@ from runner.core.codes import Role
 from runner.core.facts import Subject
 from runner.observe.cgroups import ControlGroup
 from runner.observe.counters.disks import read_disks
-from runner.observe.counters.io import GroupIo, TreeIo
+from runner.observe.counters.io import GroupIo, TreeIo, io_of
 from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.sources import sources_for
 from runner.observe.processes import blocked_seconds, start_ticks
@@ -65,17 +65,29 @@ def test_a_control_group_of_version_2_counts_its_bytes_and_its_waits(tmp_path: P
         "8:0 rbytes=4096 wbytes=8192 rios=1 wios=2\n8:16 rbytes=1 wbytes=2\n7:0 \n"
     )
     (tmp_path / "io.pressure").write_text("some avg10=0.00 total=2500000\nfull avg10=0.00 total=1\n")
-    source = GroupIo("db", ControlGroup(None, None, None, tmp_path))
+    source = GroupIo("db", tmp_path)
     assert _values(source.read()) == {"io.read_bytes": 4_097, "io.written_bytes": 8_194, "io.wait_s": 2.5}
     (tmp_path / "io.pressure").unlink()
     assert "io.wait_s" not in source.read()
+
+
+def test_a_group_that_counts_no_bytes_still_tells_how_long_its_processes_waited(tmp_path: Path) -> None:
+    (tmp_path / "io.pressure").write_text("some avg10=0.00 total=2500000\n")
+    subject = Subject("db", "db", "tree", os.getpid(), start_ticks(os.getpid()))
+    source = io_of(subject, ControlGroup(None, None, None, tmp_path))
+    values = _values(source.read())
+    assert values.keys() == {"io.read_bytes", "io.written_bytes", "io.wait_s"}
+    assert values["io.wait_s"] == 2.5
+    (tmp_path / "io.stat").write_text("8:0 rbytes=4096 wbytes=8192\n")
+    assert isinstance(io_of(subject, ControlGroup(None, None, None, tmp_path)), GroupIo)
+    assert isinstance(io_of(subject, None), TreeIo)
 
 
 def test_a_control_group_of_version_1_counts_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "blkio.throttle.io_service_bytes_recursive").write_text(
         "8:0 Read 4096\n8:0 Write 8192\n8:0 Sync 12288\n8:0 Total 12288\nTotal 12288\n"
     )
-    source = GroupIo("db", ControlGroup(None, None, None, tmp_path))
+    source = GroupIo("db", tmp_path)
     assert _values(source.read()) == {"io.read_bytes": 4_096, "io.written_bytes": 8_192}
 
 

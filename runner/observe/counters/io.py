@@ -18,6 +18,7 @@ from runner.observe.processes import blocked_seconds
 
 _US_PER_S: Final = 1_000_000
 _DELAY_ACCOUNTING: Final = Path("/proc/sys/kernel/task_delayacct")
+_VERSION_2: Final = "io.stat"
 _VERSION_1: Final = "blkio.throttle.io_service_bytes_recursive"
 
 
@@ -27,21 +28,28 @@ class GroupIo:
 
     Attributes:
         scope: Name of the subject.
+        folder: Of the group.
     """
 
     scope: str
-    group: ControlGroup
+    folder: Path
     family: str = "io"
     every_second: bool = False
 
     def read(self) -> Levels:
         """See `Source`."""
-        folder = self.group.io
-        if folder is None:
-            return {}
-        if (legacy := folder / _VERSION_1).exists():
+        if (legacy := self.folder / _VERSION_1).exists():
             return _transferred(_legacy_bytes(legacy))
-        return {**_transferred(_bytes(folder / "io.stat")), **dict(_pressure(folder / "io.pressure"))}
+        transferred = _transferred(_bytes(self.folder / _VERSION_2))
+        return {**transferred, **dict(_pressure(self.folder))}
+
+
+def io_of(subject: Subject, group: ControlGroup | None) -> GroupIo | TreeIo:
+    """Return what reads the I/O of a subject: its control group where that counts bytes."""
+    folder = group.io if group else None
+    if folder is not None and any((folder / name).exists() for name in (_VERSION_1, _VERSION_2)):
+        return GroupIo(subject.name, folder)
+    return TreeIo(subject, folder)
 
 
 def _transferred(levels: Iterator[tuple[str, int]]) -> dict[str, Level]:
@@ -67,10 +75,10 @@ def _legacy_bytes(path: Path) -> Iterator[tuple[str, int]]:
             yield ("read" if words[1] == "Read" else "written"), int(words[2])
 
 
-def _pressure(path: Path) -> Iterator[tuple[str, Level]]:
+def _pressure(folder: Path) -> Iterator[tuple[str, Level]]:
     """Yield how long at least one task waited for I/O (Documentation/accounting/psi.rst)."""
     with suppress(OSError):  # this kernel does not measure pressure
-        for line in path.read_text().splitlines():
+        for line in (folder / "io.pressure").read_text().splitlines():
             if line.startswith("some "):
                 yield "io.wait_s", Level(int(line.rpartition("total=")[2]) / _US_PER_S, "s")
 
@@ -87,9 +95,13 @@ class TreeIo:
 
     ``io.blocked_s`` is the time for which the process that waited longest waited for block I/O. The kernel
     measures it only with delay accounting (delayacct(1)), which is off by default since Linux 5.14.
+
+    Attributes:
+        folder: A control group that has these processes, which may tell more exactly how long they waited.
     """
 
     subject: Subject
+    folder: Path | None = None
     family: str = "io"
     every_second: bool = True
     _first: dict[int, _Io] = field(default_factory=dict)
@@ -114,6 +126,8 @@ class TreeIo:
             "io.read_bytes": Level(sum(last.read for last in self._last.values()), "bytes"),
             "io.written_bytes": Level(sum(last.written for last in self._last.values()), "bytes"),
         }
+        if self.folder is not None and (pressure := dict(_pressure(self.folder))):
+            return levels | pressure
         return levels | ({"io.blocked_s": Level(blocked_s, "s")} if _is_accounted() else {})
 
 

@@ -14,7 +14,7 @@ from runner.observe.counters import host
 from runner.observe.counters.conntrack import read_conntrack
 from runner.observe.counters.disks import read_disks
 from runner.observe.counters.files import read_files
-from runner.observe.counters.io import GroupIo, TreeIo
+from runner.observe.counters.io import io_of
 from runner.observe.counters.level import FunctionSource, Source
 from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.members import processes
@@ -72,8 +72,7 @@ def _subject(subject: Subject) -> Iterator[Source]:
     yield FunctionSource(subject.name, "ctx", partial(read_switches, subject), every_second=False)
     if subject.kind == "cgroup":
         yield FunctionSource(subject.name, "memory", partial(read_group_memory, memory_folder(subject)))
-    group = own_group(subject)
-    yield TreeIo(subject) if group is None or group.io is None else GroupIo(subject.name, group)
+    yield io_of(subject, own_group(subject))
 
 
 def _network(scope: str, pid: int) -> Iterator[Source]:
