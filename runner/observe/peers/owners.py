@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
 from runner.core.facts import Subject
+from runner.observe.cgroups import ControlGroup, group_pids
 from runner.observe.counters.listeners import socket_inodes
 from runner.observe.counters.members import processes
 from runner.observe.peers.waiting import Inode
+from runner.observe.readers import own_group
 
 _MAX_PROCESSES: Final = 32_768
 _MAX_SEARCHES: Final = 5
@@ -36,13 +38,14 @@ class Owners:
 
     subjects: Sequence[Subject]
     _searches: int = field(default=0, init=False)
+    _groups: dict[str, ControlGroup | None] = field(default_factory=dict)
 
     def of_subjects(self) -> dict[Inode, Owner]:
         """Return all sockets that the subjects hold now."""
         return {
             inode: Owner(pid, subject)
             for subject in self.subjects
-            for pid in processes(subject)
+            for pid in self._processes(subject)
             for inode in _inodes(pid)
         }
 
@@ -54,6 +57,13 @@ class Owners:
             return None
         self._searches += 1
         return next((Owner(pid, None) for pid in all_processes() if inode in _inodes(pid)), None)
+
+    def _processes(self, subject: Subject) -> Collection[int]:
+        """Return the processes of a subject; a control group lists them in one file, a tree in many."""
+        if subject.name not in self._groups:
+            self._groups[subject.name] = own_group(subject)
+        group = self._groups[subject.name]
+        return processes(subject) if group is None else group_pids(group)
 
 
 def all_processes() -> Iterator[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Final
 from runner.core.codes import Role, RoleName, is_service
 from runner.core.facts import Subject
 from runner.core.units import Seconds
-from runner.observe.peers.identity import Identities, Identity
+from runner.observe.peers.identity import Identities
 from runner.observe.peers.namespaces import Namespace, namespaces
 from runner.observe.peers.owners import Owner, Owners
 from runner.observe.peers.series import Key, PeerSeries
@@ -31,11 +32,16 @@ class Connections:
     Args:
         subjects: All watched subjects.
         watched: Port of a service that ran already to its name.
+
+    Attributes:
+        series: All readings.
+        identifying_s: CPU time that finding out about new peers took in the latest reading.
     """
 
     subjects: Sequence[Subject]
     watched: Mapping[int, RoleName] = field(default_factory=dict)
     series: PeerSeries = field(default_factory=PeerSeries)
+    identifying_s: Seconds = 0.0
     _namespaces: list[Namespace] = field(default_factory=list)
     _listening: list[frozenset[int]] = field(default_factory=list)
     _owners: Owners = field(default_factory=lambda: Owners(()))
@@ -58,6 +64,7 @@ class Connections:
 
     def read(self, t_s: Seconds) -> None:
         """Add all connections now to `series`; `t_s` is the time in the measured window."""
+        self.identifying_s = 0.0
         unix = self._unix_sockets(t_s)
         found: list[tuple[Connection, Namespace | None]] = [(one, None) for one in opened(unix)]
         found += [pair for namespace in self._namespaces for pair in self._tcp(namespace)]
@@ -68,7 +75,7 @@ class Connections:
                 key = Key(subject, one.to)
                 self._uses_unix = self._uses_unix or namespace is None
                 if not self.series.is_known(key):
-                    self.series.identify(key, self._identity(one.to, namespace, unix))
+                    self._identify(key, namespace, unix)
                 by_key.setdefault(key, []).append(one)
         self.series.add(t_s, by_key)
 
@@ -108,10 +115,14 @@ class Connections:
             self._known |= {inode: names.get(inode, "") for inode in now - self._known.keys()}
         self._known = {inode: self._known[inode] for inode in now}
 
-    def _identity(self, place: Place, namespace: Namespace | None, unix: Sequence[UnixSocket]) -> Identity:
+    def _identify(self, key: Key, namespace: Namespace | None, unix: Sequence[UnixSocket]) -> None:
+        begin_s = time.thread_time()
         if namespace is None:
-            return self._identities.of_unix(place, unix)
-        return self._identities.of_tcp(place, namespace)
+            identity = self._identities.of_unix(key.place, unix)
+        else:
+            identity = self._identities.of_tcp(key.place, namespace)
+        self.series.identify(key, identity)
+        self.identifying_s += time.thread_time() - begin_s
 
 
 def _is_part(subject: Subject) -> bool:

@@ -31,12 +31,14 @@ class ProcessUsage:
     Attributes:
         family: The highest of its ancestors with the same name, itself included: the master of a worker.
         used_s: CPU time since the first reading of the table.
+        named_s: The same when its name was read.
     """
 
     pid: int
     name: str
     family: int
     used_s: Seconds
+    named_s: Seconds = 0.0
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ class ProcessTable:
             self.is_complete = self.is_complete and next(pids, None) is None
 
     def _charge(self, pid: int, used_s: Seconds) -> None:
-        """Keep what a process used; it is identified while it lives, and its name may change."""
+        """Keep what a process used; its name is read while it lives, again when it has used twice as much."""
         if used_s < _IDENTIFIED_S:
             return
         if pid not in self._known:
@@ -105,7 +107,9 @@ class ProcessTable:
         usage = self._known[pid]
         if usage is not None:
             usage.used_s = used_s
-            usage.name, usage.family = identity_of(pid) or (usage.name, usage.family)
+            if used_s >= 2 * usage.named_s:
+                usage.name, usage.family = identity_of(pid) or (usage.name, usage.family)
+                usage.named_s = used_s
 
     def _forget(self, pid: int) -> None:
         usage = self._known.pop(pid, None)
