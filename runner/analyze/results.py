@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from runner.analyze.capacity import SearchProgress, capacity, probe_stages, replay
 from runner.analyze.counter_experiment import concluded, counter_experiment
 from runner.analyze.cross_check import cross_checks
+from runner.analyze.hooks import hook_summaries
 from runner.analyze.hypothesis import hypothesis
 from runner.analyze.repeats import repeats
 from runner.analyze.scaling import scaling
@@ -126,6 +127,7 @@ def _configuration(
         repeats=repeats(stages),
         capacity=tuple(capacity(search) for search in searches),
         cross_check=cross_checks(stages, others),
+        hooks=hook_summaries(run.hooks, configuration.name) or UNSET,
     )
 
 

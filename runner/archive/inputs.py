@@ -1,4 +1,4 @@
-"""inputs.json: the files that requests send, by digest. Small ones are in the archive, below ``inputs/``."""
+"""inputs.json: files that requests send, and scripts of hooks, by digest; small ones are in ``inputs/``."""
 
 from __future__ import annotations
 
@@ -26,25 +26,28 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class InputFile(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A file that requests send.
+    """A file that requests send, or that a hook runs.
 
     Attributes:
         sha256: Digest of its content.
         bytes: Its size.
         kept_as: Its name in the archive; empty if only the digest is there.
         is_output: Whether it is what a command printed, not a file.
+        is_script: Whether the command of a hook names it; its path starts where commands do.
     """
 
     sha256: str
     bytes: Bytes
     kept_as: str = ""
     is_output: bool = False
+    is_script: bool = False
 
 
 def input_files(
     files: Mapping[str, bytes],
     data: Mapping[str, DataFile] = MappingProxyType({}),
     secret: Collection[str] = (),
+    scripts: Mapping[str, bytes] = MappingProxyType({}),
 ) -> dict[str, InputFile]:
     """Return path in the specification to what is recorded of each file.
 
@@ -52,8 +55,12 @@ def input_files(
         files: Path to content.
         data: Path or command to rows.
         secret: Paths and commands whose content is not kept.
+        scripts: Path to content of what hooks run.
     """
-    recorded = {path: InputFile(digest(content), len(content)) for path, content in files.items()}
+    recorded = {
+        path: InputFile(digest(content), len(content), is_script=True) for path, content in scripts.items()
+    }
+    recorded |= {path: InputFile(digest(content), len(content)) for path, content in files.items()}
     recorded |= {name: InputFile(one.sha256, one.size, is_output=one.is_output) for name, one in data.items()}
     return {
         path: replace(facts, kept_as=_name(number, path))

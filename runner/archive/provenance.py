@@ -25,7 +25,7 @@ BEFORE, AFTER = "host-before.json", "host-after.json"
 GIT: Final = "git.json"
 SOFTWARE: Final = "software.json"
 RENDERED, LOGS = "rendered", "logs"
-_KEPT_LOG: Final[Bytes] = 256 * 1024
+_KEPT_LOG: Final[Bytes] = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Provenance:
         files: Mapping[str, bytes] = MappingProxyType({}),
         data: Sequence[DataFile] = (),
         secret: Collection[str] = (),
+        scripts: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
         """Record host, software, commit and inputs, unless an earlier part of this run did. Blocks.
 
@@ -52,9 +53,10 @@ class Provenance:
             files: Those that requests send, by their path in the specification; small ones are kept.
             data: The rows of variables, likewise.
             secret: Names of those that are not kept, because a secret is in them.
+            scripts: What hooks run, by its path; likewise.
         """
-        if (files or data) and not (self.folder.path / PROVENANCE / INPUTS).exists():
-            self._begin_inputs(files, data, secret)
+        if (files or data or scripts) and not (self.folder.path / PROVENANCE / INPUTS).exists():
+            self._begin_inputs(files, data, secret, scripts)
         sources: dict[str, Callable[[], object]] = {
             BEFORE: host.facts,
             GIT: lambda: git.state(base_dir),
@@ -65,13 +67,17 @@ class Provenance:
                 self._write(name, json_file(read()))
 
     def _begin_inputs(
-        self, files: Mapping[str, bytes], data: Sequence[DataFile], secret: Collection[str]
+        self,
+        files: Mapping[str, bytes],
+        data: Sequence[DataFile],
+        secret: Collection[str],
+        scripts: Mapping[str, bytes],
     ) -> None:
-        rows = {one.name: one for one in data}
-        recorded = input_files(files, rows, secret)
+        rows, contents = {one.name: one for one in data}, {**scripts, **files}
+        recorded = input_files(files, rows, secret, scripts)
         for path, facts in recorded.items():
             if facts.kept_as:
-                self._write(facts.kept_as, files[path] if path in files else rows[path].content())
+                self._write(facts.kept_as, contents[path] if path in contents else rows[path].content())
         self._write(INPUTS, json_file(recorded))
 
     def end(self) -> None:

@@ -126,8 +126,12 @@ def checked(path: Path) -> tuple[Archive, Verified]:
     return archive, result
 
 
-def differs_now(rerun: Rerun) -> list[SideBySide]:
+def differs_now(rerun: Rerun, commands_in: Path) -> list[SideBySide]:
     """Return the differences in host, software, build folders and files, as far as they show before a run.
+
+    Args:
+        rerun: The archive.
+        commands_in: Where commands start.
 
     Raises:
         EnvironmentLacks: A build folder, or a file that requests send, is not found.
@@ -136,7 +140,7 @@ def differs_now(rerun: Rerun) -> list[SideBySide]:
     spec = read_spec(
         rerun.spec, source=f"{rerun.archive.path}: {SPEC}", overrides=rerun.run_file.run.overrides
     )
-    return [*surroundings_now(files), *_changed_builds(spec, rerun), *_changed_files(rerun)]
+    return [*surroundings_now(files), *_changed_builds(spec, rerun), *_changed_files(rerun, commands_in)]
 
 
 def check_files_outside(rerun: Rerun, paths: Iterable[str]) -> None:
@@ -151,7 +155,7 @@ def check_files_outside(rerun: Rerun, paths: Iterable[str]) -> None:
     recorded = recorded_inputs(rerun.archive.files)
     for path in paths:
         facts = recorded.get(path)
-        if facts is None or facts.is_output or facts.sha256 != _digest(path, rerun):
+        if facts is None or facts.is_output or facts.is_script or facts.sha256 != _digest(path, rerun):
             raise EnvironmentLacks(
                 f"{path} is outside the folder {rerun.base_dir}, and it is not the file that the run in "
                 f"{rerun.archive.path} sent",
@@ -199,14 +203,22 @@ def _changed_builds(spec: Experiment, rerun: Rerun) -> Iterator[SideBySide]:
             yield SideBySide(f"{configuration.name}.build.content", harmless(before or "–"), now)
 
 
-def _changed_files(rerun: Rerun) -> Iterator[SideBySide]:
-    """Yield the files of the folder that requests send and whose content has changed."""
+def _changed_files(rerun: Rerun, commands_in: Path) -> Iterator[SideBySide]:
+    """Yield the files of the folder that requests send or hooks run, and whose content has changed."""
     for path, facts in recorded_inputs(rerun.archive.files).items():
-        if facts.is_output or is_outside(path, rerun.base_dir):
+        if facts.is_output or (not facts.is_script and is_outside(path, rerun.base_dir)):
             continue  # its command runs again, or `check_files_outside` compares it
-        now = _digest(path, rerun)
+        now = _script_digest(path, commands_in) if facts.is_script else _digest(path, rerun)
         if facts.sha256 != now:
             yield SideBySide(harmless(path), harmless(facts.sha256), now)
+
+
+def _script_digest(path: str, commands_in: Path) -> str:
+    """Return the digest of a script of a hook, or that there is none: the hook itself says what is wrong."""
+    try:
+        return "outside the folder" if is_outside(path, commands_in) else file_digest(path, commands_in)
+    except EnvironmentLacks:
+        return "there is no such file"
 
 
 def _digest(path: str, rerun: Rerun) -> str:

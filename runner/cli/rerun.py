@@ -58,6 +58,7 @@ def show_rerun(rerun: Rerun, job: Job, *, quiet: bool) -> None:
         EnvironmentLacks: A build folder does not exist, or a file outside the folder is not the recorded one.
     """
     from runner.archive.rerun import check_files_outside, differs_now
+    from runner.execution.hooks import hook_requests
     from runner.execution.inputs import files_outside
     from runner.store.request_files import resolved
 
@@ -65,16 +66,19 @@ def show_rerun(rerun: Rerun, job: Job, *, quiet: bool) -> None:
         say(f"{rerun.archive.path} is intact: run {rerun.results.run.id}, SHA-256 {rerun.archive.sha256}")
     for line in _starts(job):
         say(harmless(line))
-    outside = files_outside((trial.configuration.load for trial in job.trials), job.base_dir)
+    outside = files_outside(
+        (trial.configuration.load for trial in job.trials), job.base_dir, hook_requests(job.trials)
+    )
     for path in outside:
         say(f"requests send the file {resolved(path, job.base_dir)}, outside the folder {job.base_dir}")
     check_files_outside(rerun, outside)
     if not quiet:
-        _show_differences(differs_now(rerun))
+        _show_differences(differs_now(rerun, job.commands_in or Path.cwd()))
 
 
 def _starts(job: Job) -> Iterator[str]:
     """Yield what an archive starts on this machine, complete: it may come from a stranger."""
+    from runner.experiment.hooks import describe
     from runner.stack.docker.context import find_folder
 
     configurations = {trial.configuration.name: trial.configuration for trial in job.trials}
@@ -90,6 +94,9 @@ def _starts(job: Job) -> Iterator[str]:
                 yield "  with all variables of your environment"
         if load.engine == "k6" or load.cross_check:
             yield f"{name}: starts k6 with a generated script"
+        target = topology.external_url or "the app"
+        for line in describe(configuration.hooks, str(job.commands_in or Path.cwd()), target):
+            yield f"{name}: {line}"
 
 
 def _show_differences(differences: Sequence[SideBySide]) -> None:

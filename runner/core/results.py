@@ -796,8 +796,40 @@ class LoadSummary(Struct, frozen=True):
     variables: tuple[SentVariable, ...] | UnsetType = UNSET
 
 
+class HookSummary(Struct, frozen=True):
+    """A hook that ran; fields as of `runner.core.facts.HookFacts`.
+
+    Attributes:
+        runs: How often it ran.
+        median_s: How long it took.
+        longest_s: How long it took at most.
+        failed: How many of the runs are not done; absent if all are.
+        status: Of the last run that is not done; ``done`` if all are.
+        reason: Of that run; absent if all are done.
+    """
+
+    phase: Literal["setup", "before_trial", "teardown"]
+    number: Count
+    what: Text
+    runs: Count
+    median_s: Number
+    longest_s: Number
+    status: Literal["done", "failed", "skipped", "ended"]
+    failed: Count | UnsetType = UNSET
+    reason: Text | UnsetType = UNSET
+
+    @property
+    def path(self) -> str:
+        """Where it stands in the specification."""
+        return f"hooks.{self.phase}[{self.number - 1}]"
+
+
 class ConfigurationResults(Struct, frozen=True):
-    """One system under test, the way it was loaded, and its stages."""
+    """One system under test, the way it was loaded, and its stages.
+
+    Attributes:
+        hooks: Those that ran; absent without any.
+    """
 
     name: Text
     title: Text | None
@@ -809,6 +841,7 @@ class ConfigurationResults(Struct, frozen=True):
     repeats: tuple[Repeats, ...]
     capacity: tuple[Capacity, ...]
     cross_check: tuple[CrossCheck, ...]
+    hooks: tuple[HookSummary, ...] | UnsetType = UNSET
 
 
 class ScalingPoint(Struct, frozen=True):

@@ -42,6 +42,7 @@ class RunInputs:
         files: Path in the specification to content.
         data: Source of rows to the rows.
         with_secrets: Names of the small files and outputs that contain a secret.
+        scripts: Path to content of what the commands of hooks name.
         extracted: Name to value of what hooks extracted for the stack that is up.
         learned: Those of them that are masked, of all stacks; it grows while the run goes on.
     """
@@ -50,6 +51,7 @@ class RunInputs:
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     data: Mapping[RowKey, DataFile] = field(default_factory=dict, repr=False)
     with_secrets: tuple[str, ...] = ()
+    scripts: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     extracted: Mapping[str, Constant] = field(default_factory=dict, repr=False)
     learned: dict[str, str] = field(default_factory=dict, repr=False)
 
@@ -62,6 +64,11 @@ class RunInputs:
         """Return inputs with values that hooks extracted; from now on, long ones are masked."""
         self.learned.update(sensitive(values))
         return replace_fields(self, extracted=dict(values))
+
+    def with_scripts(self, scripts: Mapping[str, bytes]) -> RunInputs:
+        """Return inputs with the scripts of hooks."""
+        found = tuple(name for name in _with_secrets(self.secrets, scripts, ()) if name not in self.files)
+        return replace_fields(self, scripts=scripts, with_secrets=(*self.with_secrets, *found))
 
     def of_hooks(self, load: Load) -> Inputs:
         """Return what the hooks around a load need."""

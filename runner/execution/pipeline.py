@@ -11,10 +11,11 @@ from __future__ import annotations
 import gc
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 
 import trio
 from msgspec.structs import replace
@@ -28,6 +29,7 @@ from runner.execution.calibration import calibrate_beside, raise_if_broken
 from runner.execution.conclude import conclude, run_file
 from runner.execution.context import RunContext, RunState
 from runner.execution.faults import cancel_on_signal, noting_faults
+from runner.execution.hook_scripts import read_scripts
 from runner.execution.hooks import hook_requests, hooks_around
 from runner.execution.inputs import RunInputs, files_outside, read_inputs
 from runner.execution.job import Job, Outcome, Watcher
@@ -90,10 +92,14 @@ async def _read_inputs(job: Job, run_id: str) -> RunInputs:
     requests = hook_requests(job.trials)
     if not any(variable.command for load in loads for variable in load.variables.values()):
         read = partial(read_inputs, loads, job.base_dir, requests=requests)
-        return await trio.to_thread.run_sync(read, abandon_on_cancel=True)
+        return await trio.to_thread.run_sync(partial(_with_scripts, read, job), abandon_on_cancel=True)
     async with open_watchdog(run_id) as guard:
         read = partial(read_inputs, loads, job.base_dir, guarded=Guarded(run_id, guard), requests=requests)
-        return await trio.to_thread.run_sync(read, abandon_on_cancel=True)
+        return await trio.to_thread.run_sync(partial(_with_scripts, read, job), abandon_on_cancel=True)
+
+
+def _with_scripts(read: Callable[[], RunInputs], job: Job) -> RunInputs:
+    return read().with_scripts(read_scripts(job.trials, job.commands_in or Path.cwd()))
 
 
 def _variables(job: Job, inputs: RunInputs) -> dict[str, tuple[VariableFacts, ...]]:
@@ -150,6 +156,7 @@ async def _run_guarded(
             inputs.files,
             list(inputs.data.values()),
             inputs.with_secrets,
+            inputs.scripts,
         )
         async with open_watchdog(state.run.run_id) as guard, worker_pool() as workers:
             context = RunContext(job, state, folder, watcher, guard, scratch, workers, inputs)

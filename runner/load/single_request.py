@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from dataclasses import dataclass
 from typing import Final
@@ -63,7 +64,8 @@ async def send_request(endpoint: Endpoint, content: bytes, *, head_only: bool) -
     except ProtocolFault as fault:
         raise NoResponse(f"the response is not valid HTTP/1.1 ({fault})") from None
     except OSError as error:
-        raise NoResponse(f"no connection was possible: {error.strerror or error}") from None
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise NoResponse(f"no connection was possible: {reason}") from None
 
 
 async def _connect(endpoint: Endpoint) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:

@@ -15,6 +15,7 @@ from runner.report import (
     conclusion,
     counter_tables,
     generator_accuracy,
+    hooks,
     number_format,
     programs,
     prose,
@@ -79,6 +80,7 @@ def _appendix(results: Results, configurations: Sequence[ConfigurationResults]) 
         "systems": _by_configuration(configurations, lambda shown: system_table(shown.topology)),
         "mixes": _by_configuration(configurations, lambda shown: request_tables.mix(shown.load)),
         "variables": _by_configuration(configurations, lambda shown: request_tables.variables(shown.load)),
+        "hooks": _by_configuration(configurations, lambda shown: hooks.hook_table(shown.hooks or ())),
         "method": dict.fromkeys(line for configuration in whole for line in _method(configuration)),
         "baselines": generator_accuracy.baselines(configurations),
         "outcomes": tables.outcomes(whole),
@@ -105,7 +107,7 @@ def _picture(name: str, description: str) -> Markdown:
 def _section(configuration: ConfigurationResults) -> dict[str, object]:
     """Return the variables of one configuration's section; the template leaves out what is empty."""
     stages = configuration.stages
-    warnings = (*trust(configuration), *prose.warnings(stages))
+    warnings = (*trust(configuration), *prose.warnings(stages), *hooks.failed_tear_down(configuration))
     return {
         "heading": prose.title(configuration),
         "described": described(configuration),

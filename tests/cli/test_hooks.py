@@ -1,9 +1,11 @@
 """Hooks around real runs: their order, their values, and what happens when one fails or a signal comes."""
 
 import json
+import re
 import signal
 import sys
 import time
+import zipfile
 
 import pytest
 
@@ -101,6 +103,32 @@ def test_hooks_run_in_order_and_the_load_uses_what_they_extract(cli, write):
     assert cli("verify", next((cli.folder / "run").glob("*.zip"))).returncode == 0
 
 
+def test_an_archive_shows_its_hooks_and_what_has_changed_of_their_scripts(cli, write):
+    seed = cli.folder / "seed.sh"
+    seed.write_text("#!/bin/sh\necho seeded > seeded\n")
+    seed.chmod(0o755)
+    setup = [{"run": ["./seed.sh"], "env": {"SIZE": "3"}}, {"run": ["sh", "leak.sh"]}, CREATE]
+    (cli.folder / "leak.sh").write_text(f"true {API_KEY}\n")
+    assert cli("execute", write(1, setup=setup), "--out", "run").returncode == 0
+    (archive,) = (cli.folder / "run").glob("*.zip")
+    with zipfile.ZipFile(archive) as files:
+        inputs = json.loads(files.read("inputs.json"))
+        assert files.read(inputs["./seed.sh"]["kept_as"]) == seed.read_bytes()
+        assert "kept_as" not in inputs["leak.sh"]
+        assert json.loads(files.read("lock.json"))["files"].keys() == {"./seed.sh", "leak.sh"}
+
+    (cli.folder / "leak.sh").unlink()
+    seed.write_text("#!/bin/sh\n")
+    shown = cli.in_process("execute", archive, "--dry-run").stderr
+
+    assert f"tiny: setup: runs `./seed.sh` in the folder {cli.folder}" in shown
+    assert "tiny:   with SIZE=3" in shown
+    assert "tiny: setup: sends POST /orgs" in shown
+    assert "  ./seed.sh: " in shown
+    assert "  leak.sh: " in shown
+    assert "there is no such file" in shown
+
+
 def test_a_failing_setup_ends_the_run_with_its_last_lines_after_tear_down(cli, write):
     fails = {"run": ["sh", "-c", "echo first; echo $0 >&2; exit 7", "${key}"]}
     spec = write(setup=[fails, CREATE], teardown=[DELETE, note("end")])
@@ -140,6 +168,9 @@ def test_a_failing_tear_down_is_shown_and_does_not_fail_the_run(cli, write):
     assert "failed: it did not end within 1s" in done.stderr
     assert "failed: ./no-such does not exist" in done.stderr
     assert journal(cli)[-1] == "DELETE /orgs/41"
+    report = (cli.folder / "run" / "report.md").read_text()
+    assert "**`hooks.teardown[0]` is not done**: it did not end within 1s" in report
+    assert re.search(r"\| `hooks.setup\[0\]` +\| `POST /orgs` +\| +1 \|", report)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
