@@ -59,7 +59,7 @@ def show_rerun(rerun: Rerun, job: Job, *, quiet: bool) -> None:
     """
     from runner.archive.rerun import check_files_outside, differs_now
     from runner.execution.hooks import hook_requests
-    from runner.execution.inputs import files_outside
+    from runner.execution.inputs import files_outside, topology_files_outside
     from runner.store.request_files import resolved
 
     if not quiet:
@@ -71,7 +71,8 @@ def show_rerun(rerun: Rerun, job: Job, *, quiet: bool) -> None:
     )
     for path in outside:
         say(f"requests send the file {resolved(path, job.base_dir)}, outside the folder {job.base_dir}")
-    check_files_outside(rerun, outside)
+    described = topology_files_outside((trial.configuration.topology for trial in job.trials), job.base_dir)
+    check_files_outside(rerun, (*outside, *described))
     if not quiet:
         _show_differences(differs_now(rerun, job.commands_in or Path.cwd()))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_fields
+from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -20,12 +21,13 @@ from runner.core.masking import mask_bytes, mask_lines, mask_secrets
 from runner.execution.row_command import Guarded
 from runner.execution.row_inputs import RowKey, read_rows, row_key, row_source
 from runner.experiment.model import Load, Request
+from runner.experiment.topology import Topology
 from runner.experiment.variable import Variable
 from runner.experiment.variables import used as used_names
 from runner.load.inputs import Constant, Inputs
 from runner.load.request import pieces_of
 from runner.store.data_files import DataFile
-from runner.store.request_files import is_outside, read_files
+from runner.store.request_files import is_outside, place_problem, read_files
 
 _ANY_ENDPOINT = Endpoint("localhost", 80)
 _SHORTEST_TOKEN: Final = 8
@@ -182,8 +184,9 @@ def read_inputs(
     environ: Mapping[str, str] = os.environ,
     guarded: Guarded | None = None,
     requests: Iterable[Request] = (),
+    topologies: Iterable[Topology] = (),
 ) -> RunInputs:
-    """Return what the requests of these loads need. Blocks.
+    """Return what the requests of these loads need, and the files that describe these systems. Blocks.
 
     Args:
         loads: Of the trials to run.
@@ -191,6 +194,7 @@ def read_inputs(
         environ: The runner's own environment.
         guarded: Ends the commands of variables when the runner is killed.
         requests: Of hooks, whose files are read as well.
+        topologies: Of the trials.
 
     Raises:
         EnvironmentLacks: A variable is not set, a file cannot be read, or a value cannot be sent.
@@ -198,7 +202,8 @@ def read_inputs(
     kept = list({id(load): load for load in loads}.values())
     secrets = _secrets(kept, environ)
     try:
-        return _read_inputs(kept, base_dir, secrets, guarded, requests)
+        inputs = _read_inputs(kept, base_dir, secrets, guarded, requests)
+        return _with_topologies(inputs, list(topologies), base_dir)
     except LoadproofError as error:
         raise RunInputs(secrets).masked_error(error) from None
 
@@ -218,6 +223,24 @@ def _read_inputs(
         for part in load.parts:
             pieces_of(part, _ANY_ENDPOINT, load.connection, inputs.of(load))
     return inputs
+
+
+def _with_topologies(inputs: RunInputs, topologies: Sequence[Topology], base_dir: Path) -> RunInputs:
+    """Return inputs with the files that describe the systems; those with values of variables are not kept."""
+    described = read_files(chain.from_iterable(one.input_files for one in topologies), base_dir)
+    present = {path for one in topologies for path in one.private_files if not place_problem(path, base_dir)}
+    private = read_files(sorted(present), base_dir)
+    with_secrets = {*_with_secrets(inputs.secrets, described, ()), *private, *inputs.with_secrets}
+    return replace_fields(
+        inputs, files={**inputs.files, **described, **private}, with_secrets=tuple(sorted(with_secrets))
+    )
+
+
+def topology_files_outside(topologies: Iterable[Topology], base_dir: Path) -> tuple[str, ...]:
+    """Return the paths of files that describe these systems and that are outside a folder."""
+    paths = {path for one in topologies for path in (*one.input_files, *one.private_files)}
+    exist = (path for path in sorted(paths) if not place_problem(path, base_dir))
+    return tuple(path for path in exist if is_outside(path, base_dir))
 
 
 def files_outside(loads: Iterable[Load], base_dir: Path, requests: Iterable[Request] = ()) -> tuple[str, ...]:

@@ -89,12 +89,14 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
 async def _read_inputs(job: Job, run_id: str) -> RunInputs:
     """Return what requests need; a watchdog ends the commands of variables if this process is killed."""
     loads = [trial.configuration.load for trial in job.trials]
-    requests = hook_requests(job.trials)
+    topologies = [trial.configuration.topology for trial in job.trials]
+    read_these = partial(
+        read_inputs, loads, job.base_dir, requests=hook_requests(job.trials), topologies=topologies
+    )
     if not any(variable.command for load in loads for variable in load.variables.values()):
-        read = partial(read_inputs, loads, job.base_dir, requests=requests)
-        return await trio.to_thread.run_sync(partial(_with_scripts, read, job), abandon_on_cancel=True)
+        return await trio.to_thread.run_sync(partial(_with_scripts, read_these, job), abandon_on_cancel=True)
     async with open_watchdog(run_id) as guard:
-        read = partial(read_inputs, loads, job.base_dir, guarded=Guarded(run_id, guard), requests=requests)
+        read = partial(read_these, guarded=Guarded(run_id, guard))
         return await trio.to_thread.run_sync(partial(_with_scripts, read, job), abandon_on_cancel=True)
 
 

@@ -7,6 +7,7 @@ Other packages use the members that all kinds have, and never check the kind; on
 
 import shlex
 from itertools import chain
+from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, GetCoreSchemaHandler, model_validator
@@ -45,6 +46,16 @@ class BaseTopology(SpecModel):
     """
 
     kind: str
+
+    @property
+    def input_files(self) -> tuple[str, ...]:
+        """The files that describe the system, relative to the specification."""
+        return ()
+
+    @property
+    def private_files(self) -> tuple[str, ...]:
+        """Files with values for them, which no archive keeps; they may be absent."""
+        return ()
 
     def without_forwarder(self) -> Self | None:
         """Return a copy that load reaches without docker-proxy; None if it does not use docker-proxy."""
@@ -378,6 +389,16 @@ class ComposeTopology(BaseTopology):
         return self
 
     @property
+    def input_files(self) -> tuple[str, ...]:
+        """The compose files."""
+        return self.files
+
+    @property
+    def private_files(self) -> tuple[str, ...]:
+        """The files with variables: those given, or the one that Compose reads by default."""
+        return self.env_files or (str(PurePosixPath(self.files[0]).with_name(".env")),)
+
+    @property
     def app_service(self) -> str:
         """The first service that is the app."""
         return next(
@@ -420,8 +441,8 @@ class ComposeTopology(BaseTopology):
         ]
         files = ", ".join(self.files)
         return (
-            f"starts the containers that {files} describe, with the rights and folders they give",
-            "  with all variables of your environment, where the files insert them",
+            f"starts the containers of {files}, with the rights and folders that are given there",
+            "  with all variables of your environment, where they are inserted",
             *options,
         )
 

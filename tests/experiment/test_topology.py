@@ -105,8 +105,8 @@ def test_every_kind_has_the_same_members(topology: Topology) -> None:
                 }
             ),
             [
-                "starts the containers that a.yml, b.yml describe, with the rights and folders they give",
-                "  with all variables of your environment, where the files insert them",
+                "starts the containers of a.yml, b.yml, with the rights and folders that are given there",
+                "  with all variables of your environment, where they are inserted",
                 "  with 2 containers of web",
                 "  with the profile more",
                 "  with the variables of the file .env",
