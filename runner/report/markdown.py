@@ -114,7 +114,7 @@ def _section(configuration: ConfigurationResults) -> dict[str, object]:
         "warnings": join("\n>\n", (markdown("> {}", warning) for warning in warnings)),
         "details": tables.details(stages),
         "cpu": tables.cpu_by_role(stages),
-        "programs": programs.other_programs(stages),
+        "programs": programs.programs_outside(stages),
         "offers": programs.offers(stages),
         "replicas": replicas(stages),
         "ramps": ramps.sections(stages),

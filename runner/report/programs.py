@@ -16,16 +16,20 @@ SHOWN_CORES: Final = 0.1
 _NAMED: Final = 3
 
 
-def other_programs(stages: Sequence[Stage]) -> Markdown:
+def programs_outside(stages: Sequence[Stage]) -> Markdown:
     """Return the cores that each program outside the experiment used in each stage; empty without any."""
     names: dict[tuple[str, bool], ProgramUsage] = {}
     for program in (program for stage in stages for program in stage.programs):
         names.setdefault((program.name, program.serves), program)
     rows = [
-        [name_of(program), *(_cell(stage, program) for stage in stages)]
+        [_title(program), *(_cell(stage, program) for stage in stages)]
         for program in sorted(names.values(), key=lambda program: -_most(stages, program))
     ]
     return table(["Program", *(stage.title for stage in stages)], rows) if rows else EMPTY
+
+
+def _title(program: ProgramUsage) -> str:
+    return f"{name_of(program)}, which served the app" if program.serves else name_of(program)
 
 
 def offers(stages: Sequence[Stage]) -> list[Markdown]:

@@ -92,4 +92,6 @@ def _title(stages: Sequence[MeasuredStage], host_cores: int | None) -> str:
         return sentence
     role = max(cores, key=cores.__getitem__)
     _, name = _ROLES.get(role, ("", role))
+    if role == Role.OTHER and any(program.serves for program in busiest.stage.programs):
+        name = "programs that were not observed"  # of which some serve the app
     return f"{sentence}; {name} used the most, {cores[role]:.2f}"
