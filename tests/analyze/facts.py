@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,6 +21,7 @@ from runner.core.facts import (
     SystemDescription,
     TrialFacts,
 )
+from runner.core.histogram import Histogram
 from runner.core.results import Results, Stage
 from runner.experiment.load import read_spec
 from runner.experiment.trials import plan
@@ -59,9 +61,22 @@ SUBJECTS = (
 )
 
 
+@lru_cache(maxsize=4096)  # seconds of one stage are alike, and so are the stages of most tests
+def _latencies(succeeded: int, ms: float) -> dict[str, Histogram]:
+    """Return the histograms of a second in which so many requests took about `ms`; not to be changed."""
+    spread = [round(ms * 1e6 * (0.5 + n / succeeded)) for n in range(succeeded)]
+    duration = histogram.of(spread)
+    return {
+        "duration": duration,
+        "response_time": histogram.of([value + 200_000 for value in spread]),
+        "connect": histogram.of([50_000] * succeeded),
+        "dispatch_delay": histogram.of([100_000] * succeeded),
+        "first_byte": duration,
+    }
+
+
 def second(index: int, rps: int, succeeded: int, ms: float, **changes: Any) -> LoadSecond:
     """Return a second in which `succeeded` of `rps` requests took about `ms`; the others were dropped."""
-    spread = [round(ms * 1e6 * (0.5 + n / succeeded)) for n in range(succeeded)]
     return replace(
         LoadSecond(
             index=index,
@@ -71,12 +86,8 @@ def second(index: int, rps: int, succeeded: int, ms: float, **changes: Any) -> L
             dropped=rps - succeeded,
             completed=succeeded,
             in_flight=3,
-            duration=histogram.of(spread),
-            response_time=histogram.of([value + 200_000 for value in spread]),
-            connect=histogram.of([50_000] * succeeded),
-            dispatch_delay=histogram.of([100_000] * succeeded),
-            first_byte=histogram.of(spread),
             cpu_s=0.1,
+            **_latencies(succeeded, ms),
         ),
         **changes,
     )
