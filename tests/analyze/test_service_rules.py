@@ -211,6 +211,12 @@ CASES = {
         ),
         ("io-limited", "likely", "db"),
     ),
+    "a service at its memory limit": (
+        judged(
+            *IDLE, rise("memory.limit_hits", "db", 50), gauge("memory.usage_bytes", "db", 990, limit=1000)
+        ),
+        ("memory-limited", "likely", "db"),
+    ),
     "an app that waits for its disk": (
         judged(*IDLE, rise("io.wait_s", "app", 4.5), rise("psi.io.some_s", "host", 4.4)),
         ("io-limited", "likely", UNSET),

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from runner.analyze.kernel_counters import counters, counters_with_prefix, increase
 from runner.analyze.rules.parts import roles, word
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
-from runner.core.codes import Confidence, Limit, is_service
+from runner.core.codes import Cause, Confidence, Limit, is_service
 from runner.core.results import Evidence, Finding, RuledOut, Stage
 from runner.core.units import percent
 
@@ -133,4 +133,4 @@ def _host_evidence(stage: Stage, device: _Device | None) -> Iterator[Evidence]:
         yield Evidence(name, _pressure(stage) * 100, "%", PRESSURE * 100, OWN_BOUND)
 
 
-IO: Final = Rule(Limit.IO, _judge, follows=CPU_LIMITS)
+IO: Final = Rule(Limit.IO, _judge, follows=CPU_LIMITS, caused_by=frozenset({Cause.SERVICE_MEMORY}))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import UNSET, UnsetType
+
 from runner.analyze.kernel_counters import counter_evidence, counters, is_local
+from runner.analyze.rules.parts import word
 from runner.analyze.rules.types import Judgement, Match, Rule
-from runner.core.codes import Confidence, Limit, StageStatus
+from runner.core.codes import Cause, Confidence, Limit, StageStatus, is_service
 from runner.core.results import CounterReading, Evidence, Finding, RuledOut, Stage
 from runner.core.units import BYTES_PER_MIB
 
@@ -41,7 +44,7 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
             Confidence.PROVEN,
             events[0].message if events else "the kernel killed a process for lack of memory",
             evidence or (Evidence(name, len(events), "count", 1, _KILLER),),
-            _ADVICE,
+            *_advice(stage, next((counter.scope for counter in kills if counter.scope != _HOST), "")),
         )
     )
 
@@ -63,13 +66,21 @@ def _at_limit(stage: Stage) -> Judgement:
                 counter_evidence(hits[scope], f"memory limit hits ({scope})"),
                 Evidence(f"memory of {scope}", used, "MiB", limit, "its own limit"),
             ),
-            _ADVICE,
+            *_advice(stage, scope),
         )
     )
+
+
+def _advice(stage: Stage, scope: str) -> tuple[str, str | UnsetType]:
+    """Return what to do about the memory of a subject, and the service that it belongs to."""
+    subject = stage.cpu_cores_by_subject.get(scope)
+    if subject is None or not is_service(subject.role):
+        return _ADVICE, UNSET
+    return f"raise the memory limit of {subject.role}, or let it keep less in memory", word(subject.role)
 
 
 def _is_full(counter: CounterReading) -> bool:
     return bool(counter.limit) and (counter.peak or 0) >= _FULL * (counter.limit or 0)
 
 
-MEMORY: Final = Rule(Limit.MEMORY, _judge)
+MEMORY: Final = Rule(Limit.MEMORY, _judge, caused_by=frozenset({Cause.MEMORY_LIMIT, Cause.SERVICE_MEMORY}))

@@ -10,7 +10,7 @@ from runner.analyze.rules.parts import word
 from runner.analyze.rules.peers import WAITING, Connections, connections, waiting_evidence
 from runner.analyze.rules.service_statistics import lock_evidence, lock_waits
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
-from runner.core.codes import Confidence, Limit
+from runner.core.codes import Cause, Confidence, Limit
 from runner.core.results import Evidence, Finding, RuledOut, Stage
 from runner.core.units import percent
 
@@ -90,4 +90,6 @@ def _finding(stage: Stage, pool: Connections) -> Finding:
     )
 
 
-POOL: Final = Rule(Limit.POOL, _judge, follows=CPU_LIMITS | {Limit.SERVICE, Limit.IO})
+POOL: Final = Rule(
+    Limit.POOL, _judge, follows=CPU_LIMITS | {Limit.SERVICE, Limit.IO}, caused_by=frozenset({Cause.POOL})
+)

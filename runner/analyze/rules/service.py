@@ -27,7 +27,7 @@ from runner.analyze.rules.parts import (
 from runner.analyze.rules.peers import waiting_evidence, waits_for
 from runner.analyze.rules.threads import ONE_CORE, Thread, busiest_thread, threads
 from runner.analyze.rules.types import Judgement, Match, Rule
-from runner.core.codes import Confidence, Limit, Role, RoleName
+from runner.core.codes import Cause, Confidence, Limit, Role, RoleName
 from runner.core.results import Evidence, Finding, ProgramUsage, RuledOut, Stage
 from runner.core.units import percent
 
@@ -192,4 +192,4 @@ _SIGNS: Final[tuple[Callable[[Stage, int | None, str], Finding | None], ...]] = 
     _host,
     _starved_thread,
 )
-SERVICE: Final = Rule(Limit.SERVICE, _judge)
+SERVICE: Final = Rule(Limit.SERVICE, _judge, caused_by=frozenset({Cause.SERVICE_CPU}))
