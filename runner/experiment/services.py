@@ -23,10 +23,12 @@ from runner.experiment.app import (
 from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, invalid_value, refuse
 from runner.experiment.fields import AsWritten, FixedUrlPath, Line, Text, Whole
 from runner.experiment.quantities import MINUTE, Time
-from runner.experiment.suggestions import display, join_words
+from runner.experiment.suggestions import did_you_mean, display, join_words
 
 MAX_SERVICES: Final = 32
 MAX_FILES: Final = 64
+INSPECT_SCHEMES: Final = ("postgresql", "postgres", "mysql", "mariadb", "redis", "rediss")
+"""How a URL of a service's own statistics can begin."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _TAKEN: Final = frozenset({*Role, "nginx", "host"})
@@ -64,8 +66,19 @@ def _absolute_path(value: str) -> str:
     return value
 
 
+def _inspect_url(value: str) -> str:
+    scheme, separator, _ = value.partition("://")
+    if not separator or scheme not in INSPECT_SCHEMES:
+        raise invalid_value(
+            f"should be a URL that begins with {join_words(INSPECT_SCHEMES)} and ://",
+            did_you_mean(scheme, INSPECT_SCHEMES) if separator else "",
+        )
+    return value
+
+
 ServiceName: TypeAlias = Annotated[Text, AfterValidator(_service_name)]
 FileWithin: TypeAlias = Annotated[Text, AfterValidator(_file_within), Field(max_length=1000)]
+InspectUrl: TypeAlias = Annotated[Text, AfterValidator(_inspect_url), Field(min_length=1, max_length=2000)]
 PathInside: TypeAlias = Annotated[AsWritten, AfterValidator(_absolute_path), Field(max_length=1000)]
 
 
@@ -137,10 +150,8 @@ class Service(SpecModel):
         description="Working directory: relative to the specification for kind process, absolute inside the "
         "container for kind docker.",
     )
-    inspect: Text | None = Field(
+    inspect: InspectUrl | None = Field(
         None,
-        min_length=1,
-        max_length=2000,
         description="URL with credentials, with which the service's own statistics are read, such as "
         "postgresql://user:password@${db.host}:${db.port}/name; it is a secret.",
     )
@@ -210,10 +221,8 @@ class Watched(SpecModel):
     name: Line | None = Field(
         None, description="All processes with this name, as ps -e shows it.", examples=["redis-server"]
     )
-    inspect: Text | None = Field(
+    inspect: InspectUrl | None = Field(
         None,
-        min_length=1,
-        max_length=2000,
         description="URL with credentials, with which the service's own statistics are read; it is a secret.",
     )
 

@@ -11,7 +11,8 @@ import pytest
 import redis
 
 from runner.core.facts import Window
-from runner.observe.inspect.view import CannotInspect, open_view
+from runner.experiment.services import INSPECT_SCHEMES
+from runner.observe.inspect.view import KINDS, CannotInspect, open_view
 from runner.observe.inspect.watch import Inspection
 from tests import databases
 
@@ -197,6 +198,10 @@ async def test_a_wrong_password_is_named(request, fixture):
     (unreadable,) = (await inspected(wrong, seconds=0.05)).unreadable
 
     assert "password" in unreadable.reason
+
+
+def test_every_url_that_a_specification_may_have_leads_to_a_kind_of_service():
+    assert set(INSPECT_SCHEMES) == set(KINDS)
 
 
 def test_a_driver_that_is_missing_is_named_with_how_to_install_it(monkeypatch):
