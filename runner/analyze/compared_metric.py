@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist, fmean, geometric_mean, median, stdev
+from statistics import NormalDist, fmean, median, stdev
 from typing import Final
 
 from runner.analyze.key_metrics import RATE, RATE_OF_USERS, KeyMetric
@@ -45,7 +45,7 @@ def compare_metric(
         metric = RATE_OF_USERS
     sides = [[value for s in stages if (value := metric.of(s)) is not None] for stages in (base, head)]
     basis = _basis(sides)
-    relevant, none, mean = (margin, 1.0, geometric_mean) if metric.relative else (_RELEVANT_LOSS, 0.0, fmean)
+    relevant, none = (margin, 1.0) if metric.relative else (_RELEVANT_LOSS, 0.0)
     if basis is Basis.ASSUMED_NOISE:
         interval = _assumed(metric, sides, (base, head), alpha, few=few)
     else:
@@ -56,8 +56,8 @@ def compare_metric(
     return ComparedMetric(
         name=metric.key,
         unit=metric.unit,
-        base=mean(sides[0]),
-        head=mean(sides[1]),
+        base=median(sides[0]),
+        head=median(sides[1]),
         n=(len(base), len(head)),
         change=change.value,
         low=change.low,
@@ -101,7 +101,7 @@ def _assumed(
         sampling = _sampling_noise(metric, [*sides[0], *sides[1]]) if by_chance else 0.0
         sigma = math.hypot(_noise_of_both(metric, sides), sampling)
         return ratio_of_single(*values, sigma=sigma, alpha=alpha)
-    lost = [fmean(side) for side in values]
+    lost = [median(side) for side in values]
     change = lost[1] - lost[0]
     requests = min(stage.requests.scheduled for side in sides for stage in side)
     half_width = NormalDist().inv_cdf(1 - alpha / 2) * _loss_noise(lost, requests) * 2**0.5

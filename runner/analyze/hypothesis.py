@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from runner.analyze.rules.parts import largest_consumer
 from runner.analyze.rules.registry import RULES
-from runner.core.codes import Confidence, HypothesisAnswer, Limit, ProofAnswer, Validity
+from runner.core.codes import Confidence, HypothesisAnswer, Limit, ProofAnswer, StageStatus, Validity
 from runner.core.results import Hypothesis, Stage
 
 
@@ -20,7 +20,7 @@ def hypothesis(expected: Limit | None, stages: Sequence[Stage]) -> Hypothesis | 
         stage
         for stage in stages
         if (stage.achieved is not None or stage.users is not None)
-        and stage.validity.status is not Validity.INVALID
+        and (stage.validity.status is not Validity.INVALID or _is_known_failure(stage))
     ]
     if expected is None or not measured:
         return None
@@ -34,6 +34,11 @@ def hypothesis(expected: Limit | None, stages: Sequence[Stage]) -> Hypothesis | 
         is_expected = expected is Limit.WITHIN_CAPACITY
         answer = HypothesisAnswer.CONFIRMED if is_expected else HypothesisAnswer.REFUTED
     return Hypothesis(expected, answer, stage.name, why)
+
+
+def _is_known_failure(stage: Stage) -> bool:
+    """Return whether the system under test failed, and the verdict says of what, such as a lack of memory."""
+    return stage.status is StageStatus.FAILED and stage.verdict.code is not Limit.UNDETERMINED
 
 
 def _judge(expected: Limit, stage: Stage) -> tuple[HypothesisAnswer, str]:

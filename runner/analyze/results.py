@@ -13,6 +13,7 @@ from runner.analyze.counter_experiment import concluded, counter_experiment
 from runner.analyze.cross_check import cross_checks
 from runner.analyze.hooks import hook_summaries
 from runner.analyze.hypothesis import hypothesis
+from runner.analyze.medians import of_medians
 from runner.analyze.repeats import repeats
 from runner.analyze.scaling import scaling
 from runner.analyze.stage import stage_of
@@ -114,21 +115,25 @@ def _configuration(
     stages = [_proven(stage, configuration, counters, facts, run) for stage in stages]
     others = [stage_of(check, facts.get(check.order), run) for check in checks]
     expected = configuration.hypothesis
+    stages_by_name = {trial.stage.name: trial.stage for trial in trials}
+    groups = repeats(stages, lambda name: configuration.criteria_of(stages_by_name[name]))
     started = (facts[trial.order].topology for trial in trials if trial.order in facts)
     built = next(filter(None, started), SystemDescription())
-    return ConfigurationResults(
+    made = ConfigurationResults(
         name=configuration.name,
         title=configuration.title,
         topology=built if built.kind else replace(built, kind=configuration.topology.kind),
         engine=configuration.load.engine,
         load=_load(configuration, run.variables.get(configuration.name, ())),
-        hypothesis=hypothesis(Limit(expected) if expected else None, stages),
+        hypothesis=None,
         stages=tuple(stages),
-        repeats=repeats(stages),
+        repeats=groups,
         capacity=tuple(capacity(search) for search in searches),
         cross_check=cross_checks(stages, others),
         hooks=hook_summaries(run.hooks, configuration.name) or UNSET,
     )
+    answer = hypothesis(Limit(expected) if expected else None, of_medians(made).stages)
+    return replace(made, hypothesis=answer)
 
 
 def _load(configuration: Configuration, variables: Sequence[VariableFacts]) -> LoadSummary:

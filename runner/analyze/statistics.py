@@ -76,9 +76,11 @@ def outliers(values: Sequence[float], *, min_distance: float = 0.05) -> list[int
 
 
 def ratio(base: Sequence[float], head: Sequence[float], *, alpha: float) -> Interval:
-    """Return head's geometric mean ÷ base's, with its confidence interval.
+    """Return head's median ÷ base's, with the confidence interval of the true ratio.
 
-    Computed from logarithms, because times and rates vary by factors rather than by amounts.
+    The interval is that of the geometric means, and wider where that does not contain the ratio of medians:
+    both estimate the same, and means need fewer repeats. Computed from logarithms, because times and rates
+    vary by factors rather than by amounts.
 
     Args:
         base: Values above 0, at least one.
@@ -86,8 +88,7 @@ def ratio(base: Sequence[float], head: Sequence[float], *, alpha: float) -> Inte
         alpha: Probability that the interval does not contain the true ratio, 0 < alpha < 1.
     """
     logarithms = ([math.log(value) for value in side] for side in (base, head))
-    interval = difference(*logarithms, alpha=alpha)
-    return Interval(_exp(interval.value), _exp(interval.low), _exp(interval.high))
+    return _of_medians(median(head) / median(base), _difference_of_means(*logarithms, alpha=alpha))
 
 
 def ratio_of_single(base: Sequence[float], head: Sequence[float], *, sigma: float, alpha: float) -> Interval:
@@ -97,10 +98,24 @@ def ratio_of_single(base: Sequence[float], head: Sequence[float], *, sigma: floa
     """
     middle = fmean(map(math.log, head)) - fmean(map(math.log, base))
     half_width = NormalDist().inv_cdf(1 - alpha / 2) * sigma * math.sqrt(1 / len(base) + 1 / len(head))
-    return Interval(_exp(middle), _exp(middle - half_width), _exp(middle + half_width))
+    logarithms = Interval(middle, middle - half_width, middle + half_width)
+    return _of_medians(median(head) / median(base), logarithms)
 
 
 def difference(base: Sequence[float], head: Sequence[float], *, alpha: float) -> Interval:
+    """Return head's median − base's, with the confidence interval of the true difference.
+
+    As for `ratio`, it is that of the means. One of both has at least two values.
+    """
+    value, means = median(head) - median(base), _difference_of_means(base, head, alpha=alpha)
+    return Interval(value, min(value, means.low), max(value, means.high))
+
+
+def _of_medians(value: float, logarithms: Interval) -> Interval:
+    return Interval(value, min(value, _exp(logarithms.low)), max(value, _exp(logarithms.high)))
+
+
+def _difference_of_means(base: Sequence[float], head: Sequence[float], *, alpha: float) -> Interval:
     """Return head's mean − base's, with its confidence interval.
 
     By Student's t if both sides have the same number of values, when unequal variances matter little (Box,

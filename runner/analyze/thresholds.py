@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from runner.analyze.failure import failure
 from runner.analyze.silence import silence
 from runner.core.codes import Unbounded
 from runner.core.metrics import Metric, find_metric
@@ -25,9 +26,13 @@ def evaluate(thresholds: Sequence[Threshold], stage: Stage) -> tuple[ThresholdRe
 
     A metric without a finite value, such as a percentile among failed requests, fails every upper bound. A
     threshold with a selector is about one request of a mix. One on errors also fails if it breaks with the
-    share of the window in which users got no successful response.
+    share of the window in which users got no successful response. If the system under test failed, all fail:
+    their values are those until then.
     """
-    return tuple(_evaluate(threshold, stage) for threshold in thresholds)
+    results = (_evaluate(threshold, stage) for threshold in thresholds)
+    if why := failure(stage):
+        return tuple(replace(result, ok=False, why=why) for result in results)
+    return tuple(results)
 
 
 def is_measured(result: ThresholdResult) -> bool:

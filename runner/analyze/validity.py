@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from runner.analyze.failure import failure
 from runner.analyze.kernel_counters import stolen_cores
 from runner.analyze.programs import disturbance
 from runner.analyze.resource_usage import LATE_S, observer_lateness
@@ -51,7 +52,7 @@ def validity(facts: TrialFacts, stage: Stage, *, when_full: str, cores: int | No
         when_full: What happens to requests if no slot is free.
         cores: Of this host; None where unknown.
     """
-    invalid = [*_failed(facts), *_unaccounted(facts.load, stage)]
+    invalid = [*_failed(facts, stage), *_unaccounted(facts.load, stage)]
     if invalid:
         return StageValidity(Validity.INVALID, tuple(invalid))
     suspect = [*_saturated(facts.load, stage), *_late(facts.load, stage, when_full)]
@@ -64,10 +65,10 @@ def validity(facts: TrialFacts, stage: Stage, *, when_full: str, cores: int | No
     return StageValidity(status, tuple(suspect), disturbed=bool(disturbed))
 
 
-def _failed(facts: TrialFacts) -> list[str]:
+def _failed(facts: TrialFacts, stage: Stage) -> list[str]:
     if facts.status != "failed":
         return []
-    return [event.message for event in facts.events] or ["the system under test failed"]
+    return [failure(stage), *(event.message for event in facts.events[1:])]
 
 
 def _unaccounted(load: LoadFacts | None, stage: Stage) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -16,6 +16,9 @@ from runner.core.status_advice import status_advice
 
 if TYPE_CHECKING:
     from runner.experiment.init_template import Known
+
+_USELESS: Final = frozenset({401, 403, 404, 407, 410})
+"""Statuses of a path that does not exist, or that only requests with credentials may have."""
 
 
 @click.command()
@@ -33,9 +36,9 @@ def init(
 ) -> int:
     """Write a commented specification for a service that runs at URL, or that COMMAND starts.
 
-    `runner init` sends a few requests to your service so that the generated file works unmodified. If the
-    service refuses them, the file expects success all the same, and says what to change. In COMMAND, {port}
-    stands for the port; a port that is recognised is replaced by it.
+    `runner init` sends a few requests to your service so that the generated file works unmodified. A path
+    that does not exist or needs credentials is refused. In COMMAND, {port} stands for the port; one that is
+    recognised is replaced by it: --port 8080, 127.0.0.1:8080, or a number at the end.
 
     \b
     runner init http://127.0.0.1:8080/items
@@ -46,6 +49,7 @@ def init(
 
     target = _words(target)
     known = _running(target[0], path, insecure=insecure) if _is_url(target) else _startable(target, path)
+    _check_path(known)
     name = name or name_for(known)
     text = first_spec(known, name)
     if insecure and known.url:
@@ -87,6 +91,21 @@ def _is_url(target: tuple[str, ...]) -> bool:
     return len(target) == 1 and target[0].startswith(("http://", "https://"))
 
 
+def _check_path(known: Known) -> None:
+    """Refuse a path that no load can be sent to: every request would fail.
+
+    Raises:
+        UsageError: It does not exist, or needs credentials.
+    """
+    if known.status not in _USELESS:
+        return
+    if known.health and known.health != known.path:
+        hint = f"choose another path: --path {shlex.quote(known.health)} works"
+    else:
+        hint = "choose a path of this service that returns 2xx: --path /PATH"
+    raise UsageError(f"{known.path} returned status {known.status}: {known.advice}", hint=hint)
+
+
 def _more(text: str) -> str:
     return " --i-am-authorized" if "\n  allow_hosts:" in text else ""
 
@@ -95,7 +114,8 @@ def _running(url: str, path: str | None, *, insecure: bool) -> Known:
     import trio
 
     from runner.experiment.init_template import Known
-    from runner.stack.service_probe import listeners_on, probe_url
+    from runner.stack.listening_processes import serving
+    from runner.stack.service_probe import probe_url
 
     base, path_of_url, port = _split(url)
     probe = trio.run(lambda: probe_url(base, path or path_of_url, insecure=insecure))
@@ -106,7 +126,7 @@ def _running(url: str, path: str | None, *, insecure: bool) -> Known:
         status=probe.status,
         health=probe.health,
         advice=status_advice(probe.status, probe.sample),
-        pids=listeners_on(port) if local else (),
+        pids=serving(port) if local else (),
     )
 
 

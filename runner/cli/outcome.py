@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from runner.analyze.medians import of_medians
 from runner.cli import exit_codes
 from runner.cli.output import answer_path, put, say
 from runner.core.codes import StageStatus, Validity
@@ -53,7 +54,12 @@ def exit_code(outcome: Outcome) -> int:
     ]
     if any(stage.validity.status is Validity.INVALID for stage in stages if _counts(stage)):
         return exit_codes.INVALID_STAGE
-    if not all(threshold.ok for stage in stages for threshold in stage.thresholds):
+    judged = [
+        stage
+        for configuration in outcome.results.configurations
+        for stage in of_medians(configuration).stages
+    ]
+    if not all(threshold.ok for stage in judged for threshold in stage.thresholds):
         return exit_codes.THRESHOLD_FAILED
     return exit_codes.DONE
 

@@ -8,6 +8,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from runner.analyze.medians import of_medians
 from runner.cli.terminal import screen, visible
 from runner.core.results import Results
 from runner.report import conclusion, number_format, programs, prose
@@ -84,7 +85,7 @@ def _fitting(rows: Sequence[dict[str, str]], width: int) -> list[str]:
 
 def _thresholds(results: Results) -> Iterator[tuple[str, str]]:
     """Return lines and their styles: the thresholds that failed with their values, or how many passed."""
-    stages = [stage for configuration in results.configurations for stage in configuration.stages]
+    stages = [stage for one in results.configurations for stage in of_medians(one).stages]
     total = sum(len(stage.thresholds) for stage in stages)
     broken = broken_thresholds(results)
     if not broken:

@@ -47,6 +47,16 @@ REDEFINITIONS: Final = (
         frozenset({"counter_experiment", "other_experiments", "withdrawn"}),
         "counter-experiments: alternating blocks without and with a change are compared, where it was a run",
     ),
+    Redefinition(
+        3,
+        frozenset({"repeats", "hypothesis"}),
+        "repeats: thresholds and hypotheses are judged on the median, where each repeat was",
+    ),
+    Redefinition(
+        3,
+        frozenset({"thresholds"}),
+        "thresholds: all fail if the system under test failed, where its values until then were judged",
+    ),
 )
 
 

@@ -372,6 +372,7 @@ class ThresholdResult(Struct, frozen=True):
         request: The request of a mix that it is about; absent for the whole stage.
         level: Of a ramp: the average level of the first slice that fails; absent where none does.
         bound: In the metric's unit, of a threshold that each slice of a ramp has to pass; absent otherwise.
+        why: Why it fails whatever was measured, such as an app that was killed; absent otherwise.
     """
 
     expr: Text
@@ -381,6 +382,7 @@ class ThresholdResult(Struct, frozen=True):
     request: Word | UnsetType = UNSET
     level: Number | UnsetType = UNSET
     bound: Number | UnsetType = UNSET
+    why: Sentence | UnsetType = UNSET
 
 
 class StageValidity(Struct, frozen=True, omit_defaults=True):
@@ -557,8 +559,10 @@ def _nothing_observed() -> dict[str, object]:
 
 
 def stage_title(name: str, repeat: int) -> str:
-    """Return what people call a stage: its name, with its repeat when it is not the first."""
-    return f"{name} (repeat {repeat})" if repeat > 1 else name
+    """Return what people call a stage: its name, with its repeat if it is not the first; 0 is the median."""
+    if repeat == 1:
+        return name
+    return f"{name} (repeat {repeat})" if repeat else f"{name} (median)"
 
 
 class Stage(ObservedStage, frozen=True, omit_defaults=True):
@@ -633,7 +637,12 @@ class OutlierResult(Struct, frozen=True):
 
 
 class RepeatedMetric(Struct, frozen=True):
-    """One metric of all repeats: their median, its 95 % interval (None below three repeats), and outliers."""
+    """One metric of all repeats: their median, its 95 % interval, and outliers.
+
+    Attributes:
+        low: None below three repeats.
+        high: None below three repeats, and where it is not finite because requests failed.
+    """
 
     median: Number
     low: Number | None
@@ -646,12 +655,14 @@ class Repeats(Struct, frozen=True):
 
     Attributes:
         metrics: Key of `runner.analyze.key_metrics` to its value.
+        thresholds: Judged on the medians; absent without any, and in files of Loadproof before 0.2.0.
     """
 
     stage: Text
     n: Count
     left_out: tuple[Count, ...]
     metrics: dict[Word, RepeatedMetric]
+    thresholds: tuple[ThresholdResult, ...] | UnsetType = UNSET
 
 
 class ProbeSummary(Struct, frozen=True):

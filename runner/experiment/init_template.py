@@ -13,6 +13,8 @@ from runner.experiment.suggestions import harmless, slug
 from runner.experiment.url import host_of, is_loopback, literal
 
 _PORT: Final = re.compile(r"(?P<before>(?:^|[=:]))(?P<port>[1-9][0-9]{1,4})$")
+_LAST_PORT: Final = re.compile(r"80|[1-9][0-9]{3,4}")
+_HIGHEST_PORT: Final = 65_535
 _PORT_FLAGS: Final = frozenset({"-p", "--port", "--http-port", "--listen-port", "-port"})
 _INTERPRETERS: Final = frozenset(
     {"bash", "bun", "dash", "deno", "dotnet", "env", "java", "lua", "node", "nodejs", "perl", "php", "pypy"}
@@ -54,7 +56,8 @@ class Known:
 def with_port_field(command: Sequence[str]) -> tuple[str, ...]:
     """Return the command with ``{port}`` in place of its port; unchanged if no port is recognized.
 
-    Recognizes ``--port 8080``, ``--port=8080``, ``:8080`` and ``0.0.0.0:8080``.
+    Recognizes ``--port 8080``, ``--port=8080``, ``:8080`` and ``0.0.0.0:8080``, and without these a number at
+    the end, as in ``java App 8080``.
     """
     if any(PORT_FIELD in word for word in command):
         return tuple(command)
@@ -63,6 +66,8 @@ def with_port_field(command: Sequence[str]) -> tuple[str, ...]:
         if match and (match["before"] or command[at - 1] in _PORT_FLAGS):
             changed = command[at][: match.start("port")] + PORT_FIELD
             return (*command[:at], changed, *command[at + 1 :])
+    if len(command) > 1 and _LAST_PORT.fullmatch(command[-1]) and int(command[-1]) <= _HIGHEST_PORT:
+        return (*command[:-1], PORT_FIELD)
     return tuple(command)
 
 

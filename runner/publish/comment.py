@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from runner.analyze.medians import of_medians
 from runner.core.codes import Validity
 from runner.core.errors import UsageError
 from runner.core.results import ConfigurationResults, Results, Stage
@@ -168,8 +169,8 @@ def _head(results: Results) -> Markdown:
 
 def _outcome(results: Results) -> tuple[str, str]:
     """Return sign and words for all stages together, the worst first."""
-    stages = [stage for _, stage in _stages(results)]
-    judged = [threshold for stage in stages for threshold in stage.thresholds]
+    stages = [stage for configuration in results.configurations for stage in configuration.stages]
+    judged = [threshold for _, stage in _judged(results) for threshold in stage.thresholds]
     failed = [threshold for threshold in judged if not threshold.ok]
     invalid = [stage for stage in stages if stage.validity.status is Validity.INVALID]
     if failed:
@@ -192,7 +193,7 @@ def _verdicts(results: Results) -> Iterator[Markdown]:
     yield _shortened(conclusion.conclusion(results.configurations), _MAX_VERDICT)
     missed = [
         (configuration, stage)
-        for configuration in results.configurations
+        for configuration in map(of_medians, results.configurations)
         for stage in prose.missed(configuration.stages)
     ]
     if missed:
@@ -206,8 +207,9 @@ def _shortened(text: Markdown, max_length: Length) -> Markdown:
     return text if len(text) <= max_length else markdown("{}…", unmarked(text)[: max_length // 2])
 
 
-def _stages(results: Results) -> Iterator[tuple[ConfigurationResults, Stage]]:
-    for configuration in results.configurations:
+def _judged(results: Results) -> Iterator[tuple[ConfigurationResults, Stage]]:
+    """Yield the stages whose thresholds count: of a repeated one, the median."""
+    for configuration in map(of_medians, results.configurations):
         for stage in configuration.stages:
             yield configuration, stage
 
@@ -221,7 +223,7 @@ def _thresholds(results: Results, *, ok: bool) -> Markdown:
             metric_text.threshold_value(threshold, stage),
             "passed" if ok else markdown("**failed**"),
         ]
-        for configuration, stage in _stages(results)
+        for configuration, stage in _judged(results)
         for threshold in stage.thresholds
         if threshold.ok is ok
     ]
@@ -229,7 +231,7 @@ def _thresholds(results: Results, *, ok: bool) -> Markdown:
 
 
 def _passed(results: Results) -> Markdown:
-    count = sum(threshold.ok for _, stage in _stages(results) for threshold in stage.thresholds)
+    count = sum(threshold.ok for _, stage in _judged(results) for threshold in stage.thresholds)
     return _fold(f"{plural(count, 'threshold')} passed", _thresholds(results, ok=True))
 
 
@@ -251,7 +253,7 @@ def _details(results: Results) -> Iterator[tuple[str, Markdown, int]]:
             tables.details(stages),
             *_cpu_usage(stages),
             replicas(stages),
-            *prose.analysis(stages),
+            *prose.analysis(configuration),
         ]
         name = configuration.title or configuration.name
         heading = f"Details of {name}" if len(results.configurations) > 1 else "Details"
@@ -261,7 +263,7 @@ def _details(results: Results) -> Iterator[tuple[str, Markdown, int]]:
 def _requests(results: Results) -> Iterator[tuple[str, Markdown, int]]:
     """Yield name, text and worth of the results of each request, for each configuration with a mix."""
     for configuration in results.configurations:
-        stages = shown(configuration).stages
+        stages = shown(of_medians(configuration)).stages
         tables_shown = [request_tables.results_by_request(stages), request_tables.failures_by_request(stages)]
         name = configuration.title or configuration.name
         heading = f"Requests of {name}" if len(results.configurations) > 1 else "Results by request"

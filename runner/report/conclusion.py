@@ -8,13 +8,27 @@ from typing import Final
 
 from msgspec import UNSET
 
+from runner.analyze.failure import failure
+from runner.analyze.median_stage import MEDIAN
+from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, ProofAnswer, Role, Validity, cpu_used_up
 from runner.core.results import ConfigurationResults, Stage
-from runner.report import request_cost
+from runner.report import number_format, request_cost
 from runner.report.generator_accuracy import disagreement
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
 from runner.report.metric_text import levels
-from runner.report.prose import believed, constant, measured, missed, sustained, throughput, title, undecided
+from runner.report.prose import (
+    believed,
+    constant,
+    failed,
+    measured,
+    missed,
+    sustained,
+    throughput,
+    title,
+    undecided,
+    until_failure,
+)
 from runner.report.ramps import crossing
 from runner.report.tables import every_stage
 
@@ -25,6 +39,7 @@ _HOPS: Final = (Role.PROXY, Role.FORWARDER)
 
 def final(configurations: Sequence[ConfigurationResults], *, compared: bool = True) -> list[Markdown]:
     """Return paragraphs over all configurations; `compared` adds those that share a target rate."""
+    configurations = tuple(map(of_medians, configurations))
     several = len(configurations) > 1
     rated = [each for each in configurations if constant(each.stages)]
     limited = [_reach(each, several=several) for each in rated if not _kept_up(each)]
@@ -102,8 +117,7 @@ def _compared(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
     offered: dict[float, list[tuple[str, Stage]]] = {}
     for configuration in configurations:
         for stage in measured(believed(constant(configuration.stages))):
-            if stage.repeat == 1:
-                offered.setdefault(stage.rate, []).append((title(configuration), stage))
+            offered.setdefault(stage.rate, []).append((title(configuration), stage))
     return [_side_by_side(rate, pairs) for rate, pairs in offered.items() if len(pairs) > 1]
 
 
@@ -145,7 +159,8 @@ def _none(ran: Sequence[Stage]) -> str:
 def _why_missed(stage: Stage) -> Markdown:
     verdict, probe = stage.verdict, stage.find
     if stage.validity.status is Validity.INVALID:
-        return markdown("the measurement is invalid and supports no conclusion.")
+        why = failure(stage) or "the measurement is invalid and supports no conclusion"
+        return markdown("{}.", why)
     if probe is not None and probe.holds is None:
         return markdown("the search stopped: {}.", probe.why)
     if probe is not None and verdict.code is Limit.WITHIN_CAPACITY:
@@ -161,28 +176,43 @@ def _why_missed(stage: Stage) -> Markdown:
 
 def conclusion(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return the highest sustained rate, what is still open, and whether the engines disagree."""
-    return join(" ", filter(None, (_answer(configurations), disagreement(configurations))))
+    parts = (_failures(configurations), _answer(configurations), disagreement(configurations))
+    return join(" ", filter(None, parts))
 
 
-def _answer(configurations: Sequence[ConfigurationResults]) -> Markdown:
+def _failures(configurations: Sequence[ConfigurationResults]) -> Markdown:
+    """Return the first failure of a system under test, and how many others there were."""
+    broken = [(each, stage) for each in configurations for stage in failed(each.stages)]
+    if not broken:
+        return EMPTY
+    configuration, stage = broken[0]
+    name = markdown("**{}:** ", title(configuration)) if len(configurations) > 1 else EMPTY
+    others = f" {number_format.plural(len(broken) - 1, 'more stage')} failed." if len(broken) > 1 else ""
+    return markdown("{}{}{}", name, until_failure(stage), others)
+
+
+def _answer(whole: Sequence[ConfigurationResults]) -> Markdown:
+    configurations = tuple(map(of_medians, whole))
     if not any(constant(configuration.stages) for configuration in configurations):
         return _without_constant_rate(configurations)
-    good = [(sustained(configuration.stages), title(configuration)) for configuration in configurations]
-    best = [(stages[-1], name) for stages, name in good if stages]
+    good = [(sustained(configuration.stages), configuration) for configuration in configurations]
+    best = [(stages[-1], configuration) for stages, configuration in good if stages]
     if not best:
         return _none_sustained(configurations)
     highest = max(stage.rate for stage, _ in best)
     equals = [pair for pair in best if pair[0].rate == highest]
-    stage, name = min(equals, key=lambda pair: pair[0].response_time_ms.p95 or math.inf)
+    stage, where = min(equals, key=lambda pair: pair[0].response_time_ms.p95 or math.inf)
+    name = title(where)
     p95 = stage.response_time_ms.p95
     if len(equals) > 1:
         name = f"{len(equals)} of {len(configurations)} configurations; fastest: {name}"
     of_all = markdown(" over all requests") if len(stage.parts) > 1 else EMPTY
     reached = markdown(
-        "The highest sustained rate is **{:rate} RPS**{}{}.",
+        "The highest sustained rate is **{:rate} RPS**{}{}{}.",
         stage.target_rps,
         markdown(" ({})", name) if len(configurations) > 1 else EMPTY,
         markdown(" with a p95 response time of {:ms} ms{}", p95, of_all) if p95 else EMPTY,
+        _of_repeats(stage, whole[configurations.index(where)]),
     )
     if stage.validity.status is Validity.SUSPECT:
         why = "; ".join(stage.validity.reasons)
@@ -193,6 +223,27 @@ def _answer(configurations: Sequence[ConfigurationResults]) -> Markdown:
         request_cost.answer(configurations),
     )
     return join(" ", filter(None, (reached, *rest)))
+
+
+def _of_repeats(stage: Stage, configuration: ConfigurationResults) -> Markdown:
+    """Return of how many repeats a stage is the median, and how far apart they are; empty without any."""
+    searches = [
+        search for search in configuration.capacity if stage.find and search.stage == stage.find.stage
+    ]
+    if len(searches) > 1:
+        rates = [search.rps or 0.0 for search in searches]
+        return markdown(
+            " (median of {} searches, {:rate} to {:rate} RPS)", len(rates), min(rates), max(rates)
+        )
+    if stage.repeat != MEDIAN:
+        return EMPTY
+    group = next(group for group in configuration.repeats if group.stage == stage.name)
+    p95 = group.metrics.get("response_time_ms.p95")
+    count = markdown("median of {} repeats", group.n)
+    if p95 is None or p95.low is None:
+        return markdown(" ({})", count)
+    high = markdown("∞") if p95.high is None else markdown("{:ms} ms", p95.high)
+    return markdown(" ({}; 95 % interval {:ms} to {})", count, p95.low, high)
 
 
 def _without_constant_rate(configurations: Sequence[ConfigurationResults]) -> Markdown:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Final, TypeAlias
 
+from runner.analyze.median_stage import MEDIAN
+from runner.analyze.medians import of_medians
 from runner.core.codes import RoleName, is_service
 from runner.core.metrics import METRICS, Metric, usages_of
 from runner.core.ramp import Ramp
@@ -26,8 +28,8 @@ def render_csv(results: Results) -> str:
     """Return RFC 4180 text with a heading row; an empty cell is a number that was not measured.
 
     Columns are the stage's place in the run, then every metric; they are the same for every run with the same
-    services. The column
-    `request` is empty in the row of a whole stage. Each slice of a ramp has a row of its own, with the level
+    services. The column `request` is empty in the row of a whole stage. A repeated stage has one more row,
+    with ``median`` as its repeat. Each slice of a ramp has a row of its own, with the level
     at both of its ends in `slice_from` and `slice_to`. Text that a spreadsheet would take for a formula gets
     an apostrophe before it (OWASP, CSV injection).
     """
@@ -35,7 +37,7 @@ def render_csv(results: Results) -> str:
     rows = [
         _row(results, configuration, measured, request, ends, metrics)
         for configuration in results.configurations
-        for stage in configuration.stages
+        for stage in [*configuration.stages, *_medians(configuration)]
         for request, part in [("", stage), *parts(stage)]
         for measured, ends in [
             (part, None),
@@ -54,6 +56,11 @@ def _services(results: Results) -> list[RoleName]:
     return sorted({role for stage in stages for role in stage.cpu_cores if is_service(role)})
 
 
+def _medians(configuration: ConfigurationResults) -> list[Stage]:
+    """Return each repeated stage as the median of its repeats, whose thresholds were judged."""
+    return [stage for stage in of_medians(configuration).stages if stage.repeat == MEDIAN]
+
+
 def _row(
     results: Results,
     configuration: ConfigurationResults,
@@ -67,7 +74,7 @@ def _row(
         "experiment": results.experiment.name,
         "configuration": configuration.name,
         "stage": stage.name,
-        "repeat": stage.repeat,
+        "repeat": stage.repeat or "median",
         "request": request,
         "engine": stage.engine,
         "status": stage.status,

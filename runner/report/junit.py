@@ -1,7 +1,7 @@
 """The outcome as JUnit XML, which every CI shows.
 
 A configuration is a test suite. Each of its stages is a test case that passes if the measurement is valid,
-and each threshold on a stage is another one.
+and each threshold on a stage is another one; of a repeated stage, on the median of its repeats.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ from collections.abc import Iterator
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from runner.analyze.median_stage import MEDIAN
+from runner.analyze.medians import of_medians
 from runner.core.codes import StageStatus, Validity
 from runner.core.metrics import METRICS
 from runner.core.results import ConfigurationResults, Results, Stage
 from runner.report import metric_text
+from runner.report.markdown_text import unmarked
 from runner.report.metric_text import threshold_value
+from runner.report.prose import until_failure
 from runner.report.ramps import each_slice
 from runner.report.request_tables import parts
 from runner.report.tables import target_rps, users_of
@@ -42,7 +46,9 @@ def render_junit(results: Results) -> str:
 
 def _suite(configuration: ConfigurationResults, results: Results) -> ET.Element:
     name = f"{results.experiment.name}.{configuration.name}"
-    cases = [case for stage in configuration.stages for case in _cases(stage, name)]
+    stages = of_medians(configuration).stages
+    cases = [_validity(stage, name) for stage in configuration.stages]
+    cases += [case for stage in stages for case in _cases(stage, name)]
     suite = ET.Element("testsuite", {"name": _xml(name), "timestamp": _xml(results.run.started_at)})
     suite.extend(cases)
     suite.set("tests", str(len(cases)))
@@ -52,7 +58,8 @@ def _suite(configuration: ConfigurationResults, results: Results) -> ET.Element:
 
 
 def _cases(stage: Stage, suite: str) -> Iterator[ET.Element]:
-    yield _validity(stage, suite)
+    if stage.repeat == MEDIAN:
+        yield _validity(stage, suite)
     for threshold in stage.thresholds:
         case = _case(f"{stage.title}: {threshold.expr}", suite)
         if not threshold.ok:
@@ -67,7 +74,13 @@ def _validity(stage: Stage, suite: str) -> ET.Element:
     if stage.status is StageStatus.NOT_RUN:
         _add(case, "error", "the stage was not run", "")
     elif stage.validity.status is Validity.INVALID:
-        _add(case, "error", "; ".join(stage.validity.reasons), _verdict(stage))
+        until = unmarked(until_failure(stage))
+        _add(
+            case,
+            "error",
+            "; ".join(stage.validity.reasons),
+            "\n".join(filter(None, (_verdict(stage), until))),
+        )
     else:
         ET.SubElement(case, "system-out").text = _xml(_figures(stage))
     return case

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from runner.core.codes import HypothesisAnswer, Limit, ProofAnswer, Validity
+from runner.core.codes import HypothesisAnswer, Limit, ProofAnswer, StageStatus, Validity
 from runner.core.results import ConfigurationResults, Evidence, Finding, Stage, Verdict
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
@@ -21,7 +21,7 @@ _NOTHING_ELSE: Final = (
 def limit(stage: Stage) -> Markdown:
     """Return what limits a stage, how sure that is, by what numbers, and what to try."""
     verdict, probe = stage.verdict, stage.find
-    if stage.validity.status is Validity.INVALID and verdict.code is not Limit.GENERATOR:
+    if stage.validity.status is Validity.INVALID and not _has_verdict(stage):
         reasons = join("; ", stage.validity.reasons[:1])
         return markdown("the measurement is invalid ({}) and supports no conclusion.", reasons)
     if probe is not None and probe.holds is None:
@@ -42,6 +42,13 @@ def limit(stage: Stage) -> Markdown:
         _next(verdict),
     ]
     return join(" ", filter(None, parts))
+
+
+def _has_verdict(stage: Stage) -> bool:
+    """Return whether an invalid stage has a verdict: that of the generator, or why the app failed."""
+    if stage.status is StageStatus.FAILED:
+        return stage.verdict.code is not Limit.UNDETERMINED
+    return stage.verdict.code is Limit.GENERATOR
 
 
 def _conclusion(verdict: Verdict, finding: Finding) -> Markdown:

@@ -9,6 +9,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec.structs import replace
 
+from runner.analyze.medians import of_medians
 from runner.core.results import ConfigurationResults, LoadSummary, Results, Stage, StageEvent
 from runner.report import (
     capacity,
@@ -50,6 +51,7 @@ def render_markdown(results: Results, *, pictures: Mapping[str, Sequence[object]
     """
     whole = results.configurations
     configurations = tuple(capacity.shown(configuration) for configuration in whole)
+    medians = tuple(map(of_medians, configurations))
     ladders = request_cost.ladders(replace(results, configurations=configurations))
     return _environment.get_template("report.md.j2").render(
         title=results.experiment.title,
@@ -58,7 +60,7 @@ def render_markdown(results: Results, *, pictures: Mapping[str, Sequence[object]
         sections=[_section(configuration) for configuration in configurations],
         pictures=[_picture(name, str(chart[0])) for name, chart in (pictures or {}).items()],
         curves_over_time=tables.over_time(configurations),
-        comparison=tables.comparison(configurations),
+        comparison=tables.comparison(medians),
         ladders=ladders,
         curves=capacity.curves(results),
         final=conclusion.final(configurations, compared=not ladders),
@@ -122,10 +124,10 @@ def _section(configuration: ConfigurationResults) -> dict[str, object]:
         "failures": request_tables.failures_by_request(stages),
         "failed_responses": tables.failed_responses(stages, _paths(configuration.load)),
         "repeats": repeats(configuration),
-        "thresholds": tables.thresholds(stages),
+        "thresholds": tables.thresholds(configuration),
         "searches": capacity.searches(configuration),
         "cross_check": generator_accuracy.cross_check(configuration),
-        "analysis": [*prose.analysis(stages), *hypothesis(configuration)],
+        "analysis": [*prose.analysis(configuration), *hypothesis(configuration)],
         "counter_experiments": counter_experiments(configuration),
     }
 

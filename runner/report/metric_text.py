@@ -91,9 +91,14 @@ def with_unit(metric: Metric, stage: Stage) -> str:
 
 
 def threshold_value(threshold: ThresholdResult, stage: Stage) -> str:
-    """Return what was measured for a threshold, in its metric's unit; on a ramp, also at which level."""
+    """Return what was measured for a threshold, in its metric's unit; on a ramp, also at which level.
+
+    Of one that fails whatever was measured, also why.
+    """
     value = value_of(threshold, stage)
-    return value if threshold.level is UNSET else f"{value} at {level(stage, threshold.level)}"
+    if threshold.level is not UNSET:
+        value = f"{value} at {level(stage, threshold.level)}"
+    return value if threshold.why is UNSET else f"{value}; {threshold.why}"
 
 
 def value_of(threshold: ThresholdResult, stage: Stage) -> str:

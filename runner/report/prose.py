@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from runner.analyze.failure import failure, lasted_s
+from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, Role, StageStatus, Validity
 from runner.core.limits import ACHIEVED
 from runner.core.metrics import lost_share
@@ -36,8 +38,9 @@ def warnings(stages: Sequence[Stage]) -> list[Markdown]:
     ]
 
 
-def analysis(stages: Sequence[Stage]) -> list[Markdown]:
-    """Return paragraphs about one configuration."""
+def analysis(configuration: ConfigurationResults) -> list[Markdown]:
+    """Return paragraphs about one configuration, of its repeated stages about their medians."""
+    stages = of_medians(configuration).stages
     ran = measured(stages)
     if not ran:
         return [markdown("No stage was run, so there are no results.")]
@@ -105,7 +108,29 @@ def _throughput(stages: Sequence[Stage]) -> Markdown:
     return join(" ", sentences)
 
 
+def until_failure(stage: Stage) -> Markdown:
+    """Return how a system under test failed, and what it had achieved; empty if it did not fail."""
+    why, length_s, requests = failure(stage), lasted_s(stage), stage.requests
+    if not why:
+        return EMPTY
+    if length_s is None or not requests.sent:
+        return markdown("At {}, {}; no request was measured.", levels(stage), why)
+    p95 = stage.duration_ms.p95
+    return markdown(
+        "At {}, {}. Until then, {:,} of {:,} requests that were sent succeeded ({:rate} per second){}.",
+        *(levels(stage), why, requests.succeeded, requests.sent, requests.succeeded / length_s),
+        markdown(" with a p95 duration of {:ms} ms", p95) if p95 is not None else EMPTY,
+    )
+
+
+def failed(stages: Sequence[Stage]) -> list[Stage]:
+    """Return the stages in which the system under test failed."""
+    return [stage for stage in stages if stage.status is StageStatus.FAILED]
+
+
 def _shortfall(stage: Stage) -> Markdown:
+    if ended := until_failure(stage):
+        return ended
     reason = why_missed(stage)
     return markdown(
         "At {:rate} RPS, the service achieved {:rate} RPS ({:share} of the target){}.{}",

@@ -49,6 +49,8 @@ def _cell(name: str, group: Repeats, configuration: ConfigurationResults) -> str
         of_repeats = "" if infinite == group.n else f" in {infinite} of {group.n}"
         return f"{number_format.NO_FINITE_VALUE}{of_repeats}" if infinite else number_format.NOT_MEASURED
     median, low, high = (key_figure(name, value) for value in (metric.median, metric.low, metric.high))
+    if metric.low is not None and metric.high is None:
+        high = "∞"
     if metric.low is None or low == high == median:
         return median
     return f"{median} ({low} to {high})"

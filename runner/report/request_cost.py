@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, Role
 from runner.core.results import ConfigurationResults, Results, Stage
 from runner.report import number_format
@@ -73,8 +74,8 @@ def answer(configurations: Sequence[ConfigurationResults]) -> Markdown:
 
 def _long(configurations: Sequence[ConfigurationResults], cores: int | None) -> dict[_Load, list[_Step]]:
     ladders: dict[_Load, list[_Step]] = {}
-    for configuration, stage in every_stage(configurations):
-        if stage.achieved is not None and stage.repeat == 1:
+    for configuration, stage in every_stage(tuple(map(of_medians, configurations))):
+        if stage.achieved is not None:
             load = _Load(stage.rate, configuration.load.connection)
             ladders.setdefault(load, []).append(_step(configuration, stage, cores))
     return {load: steps for load, steps in ladders.items() if len(steps) >= _LEAST}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from runner.analyze.medians import of_medians
 from runner.core.codes import StageStatus, Unbounded, Validity
 from runner.core.metrics import METRICS
 from runner.core.results import Results, Stage
@@ -32,7 +33,7 @@ def broken_thresholds(results: Results) -> list[FailedThreshold]:
     """Return every threshold that failed, in the order of the stages."""
     return [
         FailedThreshold(configuration.name, stage.title, threshold.expr, threshold_value(threshold, stage))
-        for configuration in results.configurations
+        for configuration in map(of_medians, results.configurations)
         for stage in configuration.stages
         for threshold in stage.thresholds
         if not threshold.ok
@@ -40,7 +41,7 @@ def broken_thresholds(results: Results) -> list[FailedThreshold]:
 
 
 def summary_rows(results: Results) -> list[dict[str, str]]:
-    """Return one row for each stage, of a search only the probes that decide it.
+    """Return one row for each stage, the median of its repeats; of a search only the probes that decide it.
 
     All rows have the same keys, which are the headings.
     """
@@ -48,7 +49,7 @@ def summary_rows(results: Results) -> list[dict[str, str]]:
     return [
         ({"configuration": configuration.name} if len(configurations) > 1 else {}) | _row(stage)
         for configuration in configurations
-        for stage in shown(configuration).stages
+        for stage in shown(of_medians(configuration)).stages
     ]
 
 

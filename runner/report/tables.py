@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from runner.analyze.median_stage import MEDIAN
+from runner.analyze.medians import of_medians
 from runner.core.codes import Role, StageStatus
 from runner.core.facts import ResponseSample
 from runner.core.metrics import LATENCIES, METRICS, lost_share
@@ -153,20 +155,37 @@ def _roles(stages: Sequence[Stage]) -> list[str]:
     return [role for role in (*_ROLES, *services, *_TOTALS) if role in seen]
 
 
-def thresholds(stages: Sequence[Stage]) -> Markdown:
-    """Return every threshold of every stage with its value; empty without any."""
+def thresholds(configuration: ConfigurationResults) -> Markdown:
+    """Return every threshold of every stage with its value; empty without any.
+
+    Of a repeated stage, with the median of its repeats, and the value of each beside it.
+    """
     rows = [
         [
             code(check.expr),
             stage.title,
             metric_text.threshold_value(check, stage),
+            _of_repeats(configuration, stage, place),
             "passed" if check.ok else _bold("failed"),
         ]
-        for stage in stages
-        for check in stage.thresholds
+        for stage in of_medians(configuration).stages
+        for place, check in enumerate(stage.thresholds)
     ]
-    head = ["Threshold", "Stage", "Measured", "Result"]
+    head = ["Threshold", "Stage", "Measured", "Repeats", "Result"]
+    if not any(row[3] for row in rows):
+        rows, head = [[*row[:3], row[4]] for row in rows], [*head[:3], head[4]]
     return table(head, rows, figures=False) if rows else EMPTY
+
+
+def _of_repeats(configuration: ConfigurationResults, stage: Stage, place: int) -> str:
+    """Return the values of a threshold in each repeat of a stage that is a median; empty for another one."""
+    if stage.repeat != MEDIAN:
+        return ""
+    repeats = [one for one in configuration.stages if one.name == stage.name and not one.find]
+    return ", ".join(
+        metric_text.value_of(one.thresholds[place], one) if len(one.thresholds) > place else NOT_MEASURED
+        for one in repeats
+    )
 
 
 def every_stage(configurations: Configurations) -> Iterator[tuple[ConfigurationResults, Stage]]:

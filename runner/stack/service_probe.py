@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import httpx
-import psutil
 import trio
 
 from runner.bounded_http import bounded_transport
@@ -19,7 +18,7 @@ from runner.core.facts import MAX_SAMPLE, ResponseSample
 from runner.core.status_advice import EXPLAINING_HEADERS
 from runner.core.units import Seconds
 from runner.stack.command import end_group
-from runner.stack.ports import LOOPBACK, fill_port, free_port, holders
+from runner.stack.ports import LOOPBACK, fill_port, free_port
 
 _HEALTH_PATHS: Final = ("/healthz", "/health", "/")
 _RESPONSE_TIMEOUT_S: Final[Seconds] = 5.0
@@ -116,18 +115,6 @@ async def probe_command(command: Sequence[str], path: str | None) -> ProbeResult
             reply = await _reply(client, result.health)
             return ProbeResult(result.health, reply.status, result.health, reply.headers)
         return result
-
-
-def listeners_on(port: int) -> tuple[int, ...]:
-    """Return the processes of this host that listen on a port, as far as visible; roots of their trees."""
-    pids = {holder.pid for holder in holders(port) if holder.pid}
-    return tuple(sorted(pid for pid in pids if not _ancestors(pid) & pids))
-
-
-def _ancestors(pid: int) -> set[int]:
-    with suppress(psutil.Error):
-        return {process.pid for process in psutil.Process(pid).parents()}
-    return set()
 
 
 def _context(*, insecure: bool) -> ssl.SSLContext:

@@ -122,35 +122,43 @@ def test_the_status_of_a_success_becomes_the_expectation(cli):
     assert yaml.safe_load((cli.folder / "it.yaml").read_text())["load"]["expect"]["status"] == [204]
 
 
-def test_a_refusal_is_reported_and_never_becomes_the_expectation(cli):
+def test_a_path_that_does_not_exist_is_refused_with_one_that_does(cli):
     with service(cli.folder, "-m", "http.server", "--bind", "127.0.0.1") as (port, _):
         done = cli.in_process("init", f"http://127.0.0.1:{port}/nowhere?a=b", "--out", "it.yaml")
-        ran = cli("execute", "it.yaml", "--out", "run", *SHORT)
 
-    assert done.returncode == 0, done.stderr
-    assert "warning: /nowhere?a=b returned status 404, so the file does not work as it is" in done.stderr
-    assert "hint: check the path of the request in load; then run the experiment with" in done.stderr
-    text = (cli.folder / "it.yaml").read_text()
-    assert "# /nowhere?a=b returned status 404 when this file was generated.\n  # Check the path of" in text
-    spec = yaml.safe_load(text)
-    assert spec["load"]["request"]["path"] == "/nowhere?a=b"
-    assert spec["load"]["expect"]["status"] == ["2xx"]
-    assert spec["topology"]["health"] == "/"
-    assert (ran.returncode, "the status is 404" in ran.stderr) == (3, True)
+    assert done.returncode == 2
+    assert "error: /nowhere?a=b returned status 404" in done.stderr
+    assert "hint: choose another path: --path / works" in done.stderr
+    assert not (cli.folder / "it.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"401 No\r\nWWW-Authenticate: Basic", "(WWW-Authenticate: Basic)"),
+        (b"403 No", "credentials that allow it"),
+        (b"401 No\r\nWWW-Authenticate: \xc2\x85status: \xe2\x80\xa8 [401]", "(WWW-Authenticate: "),
+    ],
+)
+def test_a_service_that_needs_credentials_everywhere_is_refused(cli, head, words):
+    with scripted(sends(b"HTTP/1.1 " + head + b"\r\nContent-Length: 0\r\n\r\n")) as port:
+        done = cli.in_process("init", f"http://127.0.0.1:{port}/a", "--out", "it.yaml")
+
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "--path /PATH" in done.stderr
+    assert not (cli.folder / "it.yaml").exists()
 
 
 @pytest.mark.parametrize(
     ("head", "words"),
     [
         (b"302 Found\r\nLocation: /login", "(Location: /login)"),
-        (b"401 No\r\nWWW-Authenticate: Basic", "(WWW-Authenticate: Basic)"),
-        (b"403 No", "credentials that allow it"),
         (b"405 No\r\nAllow: POST", "(Allow: POST)"),
         (b"429 Slow\r\nRetry-After: 9", "(Retry-After: 9)"),
         (b"500 Oops", "read the service's log"),
         (b"503 No", "not ready"),
         (b"302 Found\r\nLocation: /#x: status: [302]", "(Location: /#x: status: [302])"),
-        (b"401 No\r\nWWW-Authenticate: \xc2\x85status: \xe2\x80\xa8 [401]", "(WWW-Authenticate: "),
     ],
 )
 def test_every_refusal_has_its_own_advice_in_the_message_and_in_the_file(cli, head, words):

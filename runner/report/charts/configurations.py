@@ -17,7 +17,7 @@ _DOT: Final[Spec] = {"type": "point", "filled": True, "size": 90, "color": chart
 
 def side_by_side(results: Results) -> Chart | None:
     """Return throughput and latency of each configuration; None for a single one."""
-    best = _at_highest_rate(measured_stages(results))
+    best = _at_highest_rate(measured_stages(results, medians=True))
     if len(best) < 2:
         return None
     rows: list[Row] = [
@@ -41,7 +41,7 @@ def side_by_side(results: Results) -> Chart | None:
 
 
 def _at_highest_rate(stages: Sequence[MeasuredStage]) -> list[MeasuredStage]:
-    """Return one stage of each configuration; of repeats, the first."""
+    """Return one stage of each configuration."""
     best: dict[str, MeasuredStage] = {}
     for measured in stages:
         known = best.setdefault(measured.configuration, measured)

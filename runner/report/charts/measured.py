@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from runner.analyze.medians import of_medians
 from runner.core.codes import Validity
 from runner.core.results import Results, Stage
 from runner.report import number_format
@@ -46,12 +47,15 @@ class MeasuredStage(NamedTuple):
         return f"{name}{repeat}" + (f" of {self.configuration}" if several else "")
 
 
-def measured_stages(results: Results) -> list[MeasuredStage]:
-    """Return every valid stage with numbers; of a search, the probes that decide it."""
+def measured_stages(results: Results, *, medians: bool = False) -> list[MeasuredStage]:
+    """Return every valid stage with numbers; of a search, the probes that decide it.
+
+    With `medians`, each repeated stage is the median of its repeats.
+    """
     return [
         MeasuredStage(title(configuration), stage)
         for configuration in results.configurations
-        for stage in shown(configuration).stages
+        for stage in shown(of_medians(configuration) if medians else configuration).stages
         if stage.actual_rps is not None and stage.validity.status is not Validity.INVALID
     ]
 

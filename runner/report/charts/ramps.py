@@ -23,7 +23,9 @@ _DRAWN: Final = frozenset(f"duration.{name}" for name in _PERCENTILES)
 
 def ramps(results: Results) -> Chart | None:
     """Return p50, p95 and p99 of each slice of each ramp over its rate or number of users."""
-    stages = [measured for measured in measured_stages(results) if measured.stage.slices][:_MAX_RAMPS]
+    stages = [measured for measured in measured_stages(results, medians=True) if measured.stage.slices][
+        :_MAX_RAMPS
+    ]
     several = several_configurations(stages)
     rows = [row for measured in stages for row in _rows(measured, several=several)]
     if not any(row["ms"] for row in rows):

@@ -41,7 +41,7 @@ def requests(results: Results) -> Chart | None:
     """Return the p95 response time of each request, the slowest first; None without several."""
     stages = [
         measured
-        for measured in measured_stages(results)
+        for measured in measured_stages(results, medians=True)
         if len(measured.stage.parts) > 1 and not measured.stage.slices
     ]
     drawn = _highest_rates(stages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from runner.analyze.medians import of_medians
 from runner.core.codes import Validity
 from runner.core.metrics import METRICS
 from runner.core.results import Results
@@ -22,7 +23,7 @@ def latency(results: Results) -> Chart | None:
     """Return response time percentiles by stage, on a logarithmic axis."""
     times = [
         (measured, name, ms)
-        for measured in measured_stages(results)
+        for measured in measured_stages(results, medians=True)
         if measured.stage.level_ramp is None
         and measured.stage.users is None  # its slices have a chart of their own
         for name in _PERCENTILES
@@ -73,7 +74,9 @@ def throughput(results: Results) -> Chart | None:
     """Return the achieved rate beside the target rate, by stage."""
     # a mean over all numbers of users says little; a ramp of users has a chart of its own
     stages = [
-        one for one in measured_stages(results) if not (one.stage.users is not None and one.stage.slices)
+        one
+        for one in measured_stages(results, medians=True)
+        if not (one.stage.users is not None and one.stage.slices)
     ]
     if not stages:
         return None
@@ -131,5 +134,5 @@ def _title_without_rate(stages: Sequence[MeasuredStage]) -> str:
 
 def _has_invalid(results: Results) -> bool:
     """Return whether stages that ran are not drawn."""
-    ran = (stage for one in results.configurations for stage in missed(shown(one).stages))
+    ran = (stage for one in results.configurations for stage in missed(shown(of_medians(one)).stages))
     return any(stage.validity.status is Validity.INVALID for stage in ran)

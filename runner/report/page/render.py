@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, Validity
 from runner.core.results import ConfigurationResults, Results, Stage
 from runner.report import conclusion, number_format
@@ -93,14 +94,14 @@ def _filled(columns: Sequence[Column], stages: Sequence[Stage]) -> list[Column]:
 
 
 def _rows(configuration: ConfigurationResults) -> Iterator[_Row]:
-    for stage in shown(configuration).stages:
+    for stage in shown(of_medians(configuration)).stages:
         valid = stage.validity.status is Validity.VALID
         unlimited = valid and stage.verdict.code is Limit.WITHIN_CAPACITY
         yield _Row(title(configuration), stage, limit_or_status(stage), unlimited)
 
 
 def _request_rows(configuration: ConfigurationResults) -> Iterator[_RequestRow]:
-    for stage in shown(configuration).stages:
+    for stage in shown(of_medians(configuration)).stages:
         yield from (_RequestRow(title(configuration), stage, name, part) for name, part in parts(stage))
 
 
