@@ -88,7 +88,7 @@ def ratio(base: Sequence[float], head: Sequence[float], *, alpha: float) -> Inte
         alpha: Probability that the interval does not contain the true ratio, 0 < alpha < 1.
     """
     logarithms = ([math.log(value) for value in side] for side in (base, head))
-    return _of_medians(median(head) / median(base), _difference_of_means(*logarithms, alpha=alpha))
+    return _of_medians(base, head, _difference_of_means(*logarithms, alpha=alpha))
 
 
 def ratio_of_single(base: Sequence[float], head: Sequence[float], *, sigma: float, alpha: float) -> Interval:
@@ -98,8 +98,7 @@ def ratio_of_single(base: Sequence[float], head: Sequence[float], *, sigma: floa
     """
     middle = fmean(map(math.log, head)) - fmean(map(math.log, base))
     half_width = NormalDist().inv_cdf(1 - alpha / 2) * sigma * math.sqrt(1 / len(base) + 1 / len(head))
-    logarithms = Interval(middle, middle - half_width, middle + half_width)
-    return _of_medians(median(head) / median(base), logarithms)
+    return _of_medians(base, head, Interval(middle, middle - half_width, middle + half_width))
 
 
 def difference(base: Sequence[float], head: Sequence[float], *, alpha: float) -> Interval:
@@ -111,7 +110,8 @@ def difference(base: Sequence[float], head: Sequence[float], *, alpha: float) ->
     return Interval(value, min(value, means.low), max(value, means.high))
 
 
-def _of_medians(value: float, logarithms: Interval) -> Interval:
+def _of_medians(base: Sequence[float], head: Sequence[float], logarithms: Interval) -> Interval:
+    value = _exp(math.log(median(head)) - math.log(median(base)))
     return Interval(value, min(value, _exp(logarithms.low)), max(value, _exp(logarithms.high)))
 
 

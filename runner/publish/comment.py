@@ -253,7 +253,7 @@ def _details(results: Results) -> Iterator[tuple[str, Markdown, int]]:
             tables.details(stages),
             *_cpu_usage(stages),
             replicas(stages),
-            *prose.analysis(configuration),
+            *prose.analysis(of_medians(configuration).stages),
         ]
         name = configuration.title or configuration.name
         heading = f"Details of {name}" if len(results.configurations) > 1 else "Details"

@@ -127,7 +127,7 @@ def _section(configuration: ConfigurationResults) -> dict[str, object]:
         "thresholds": tables.thresholds(configuration),
         "searches": capacity.searches(configuration),
         "cross_check": generator_accuracy.cross_check(configuration),
-        "analysis": [*prose.analysis(configuration), *hypothesis(configuration)],
+        "analysis": [*prose.analysis(of_medians(configuration).stages), *hypothesis(configuration)],
         "counter_experiments": counter_experiments(configuration),
     }
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from runner.analyze.failure import failure, lasted_s
-from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, Role, StageStatus, Validity
 from runner.core.limits import ACHIEVED
 from runner.core.metrics import lost_share
@@ -38,9 +37,8 @@ def warnings(stages: Sequence[Stage]) -> list[Markdown]:
     ]
 
 
-def analysis(configuration: ConfigurationResults) -> list[Markdown]:
-    """Return paragraphs about one configuration, of its repeated stages about their medians."""
-    stages = of_medians(configuration).stages
+def analysis(stages: Sequence[Stage]) -> list[Markdown]:
+    """Return paragraphs about the stages of one configuration, a repeated one as its median."""
     ran = measured(stages)
     if not ran:
         return [markdown("No stage was run, so there are no results.")]
@@ -130,7 +128,7 @@ def failed(stages: Sequence[Stage]) -> list[Stage]:
 
 def _shortfall(stage: Stage) -> Markdown:
     if ended := until_failure(stage):
-        return ended
+        return markdown("{}{}", ended, _losses(stage))
     reason = why_missed(stage)
     return markdown(
         "At {:rate} RPS, the service achieved {:rate} RPS ({:share} of the target){}.{}",

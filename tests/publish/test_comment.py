@@ -108,7 +108,7 @@ def test_a_baseline_shows_before_after_and_change():
     baseline["run"]["id"] = "earlier"
 
     text = text_of(results, baseline=baseline)
-    assert "80.0 → 100 (+25.0 %, **better**)" in text
+    assert "80 → 100 (+25.0 %, **better**)" in text
     assert "noise is assumed" in text
 
 
