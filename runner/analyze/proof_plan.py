@@ -12,9 +12,8 @@ from typing import Final, NamedTuple
 from runner.core.codes import Limit, ProofAnswer, StageStatus
 from runner.core.facts import TrialFacts
 from runner.core.results import CounterExperiment, Results, Stage
-from runner.core.units import PerSecond
 from runner.experiment.counter_experiments import Change, changed, changes_for
-from runner.experiment.proof_blocks import BLOCKS, block_of
+from runner.experiment.proof_blocks import BLOCKS, Reached, block_of
 from runner.experiment.trials import Trial
 
 MAX_CHANGES: Final = 3
@@ -27,7 +26,7 @@ class _Test(NamedTuple):
     """A trial whose verdict is tested with a change."""
 
     trial: Trial
-    throughput: PerSecond | None
+    reached: Reached
     change: str
 
     @property
@@ -44,13 +43,13 @@ def next_blocks(planned: Sequence[Trial], results: Results) -> tuple[Trial, ...]
     """
     stages = _stages(results)
     tests = [
-        _Test(trial, throughput(stages[trial.order]), change.name)
+        _Test(trial, reached(stages[trial.order]), change.name)
         for trial in planned
         if trial.order in stages and (change := _next_change(trial, stages[trial.order], planned))
     ]
     first = max((trial.order + trial.orders for trial in planned), default=0)
     return tuple(
-        block_of(test.trial, test.throughput, test.change, block, order)
+        block_of(test.trial, test.reached, test.change, block, order)
         for order, (test, block) in enumerate(_in_turn(tests), start=first)
     )
 
@@ -81,10 +80,15 @@ def can_be_tested(trial: Trial) -> bool:
     return first and trial.configuration.prove and trial.counter_experiment_for is None
 
 
-def throughput(stage: Stage) -> PerSecond | None:
-    """Return the throughput that a stage reached; of a ramp, that of its best slice."""
+def reached(stage: Stage) -> Reached:
+    """Return what a stage reached: of a ramp, in its best slice; after time-outs, in its best second."""
     slices = [part.actual_rps for part in stage.slices if part.actual_rps is not None]
-    return max(slices, default=stage.actual_rps)
+    throughput = max(slices, default=stage.actual_rps)
+    timed_out = stage.requests.failures.get("timeout", 0) > 0
+    if throughput is None or not timed_out:
+        return Reached(throughput)
+    seconds = [second.rps for second in stage.timeseries if second.rps is not None]
+    return Reached(max([throughput, *map(float, seconds)]), timed_out=True)
 
 
 def _stages(results: Results) -> Mapping[int, Stage]:
@@ -128,7 +132,7 @@ def _recorded(tested: Trial, stage: Stage, facts: TrialFacts) -> Trial:
     if facts.block is not None:
         if not 0 <= facts.block < BLOCKS:
             raise ValueError("a counter-experiment has no such block")
-        return block_of(tested, throughput(stage), facts.change, facts.block, facts.order)
+        return block_of(tested, reached(stage), facts.change, facts.block, facts.order)
     return Trial(
         changed(tested.configuration, facts.change),
         tested.stage,

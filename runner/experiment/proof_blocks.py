@@ -6,7 +6,7 @@ therefore alternate, and the spread of those without it shows how large the drif
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from runner.core.units import PerSecond, Seconds
 from runner.experiment.arrivals import arrivals
@@ -28,12 +28,25 @@ _QUEUE: Final = 0.8
 """Share of the time limit that a request may wait, so that none times out."""
 
 
-def block_of(trial: Trial, throughput: PerSecond | None, change: str, block: int, order: int) -> Trial:
+class Reached(NamedTuple):
+    """What a stage reached at its limit.
+
+    Attributes:
+        throughput: The highest; None where that is not known.
+        timed_out: Whether requests timed out: a service that works on requests that nobody waits for any more
+            serves less than it can, so that its throughput may be far from its capacity.
+    """
+
+    throughput: PerSecond | None
+    timed_out: bool = False
+
+
+def block_of(trial: Trial, reached: Reached, change: str, block: int, order: int) -> Trial:
     """Return one block of the counter-experiment about a trial.
 
     Args:
         trial: The trial whose verdict is tested.
-        throughput: What it reached at its limit; None where that is not known.
+        reached: What it reached.
         change: Name of the change.
         block: Its number, from 0.
         order: Its place in the run.
@@ -43,10 +56,10 @@ def block_of(trial: Trial, throughput: PerSecond | None, change: str, block: int
     """
     before = trial.configuration
     after = changed(before, change)
-    stage = block_stage(trial, throughput)
+    stage = block_stage(trial, reached)
     configuration = after if block % 2 else before
     return Trial(
-        _without_timeouts(configuration, stage, throughput),
+        _without_timeouts(configuration, stage, reached.throughput),
         stage,
         repeat=1,
         order=order,
@@ -58,8 +71,11 @@ def block_of(trial: Trial, throughput: PerSecond | None, change: str, block: int
     )
 
 
-def block_stage(trial: Trial, throughput: PerSecond | None) -> Stage:
-    """Return what a block offers: a rate above the throughput for a few seconds, or the same users."""
+def block_stage(trial: Trial, reached: Reached) -> Stage:
+    """Return what a block offers: a rate above the throughput for a few seconds, or the same users.
+
+    After time-outs, the rate is no lower than the stage's: fewer requests in flight keep it from timing out.
+    """
     stage = trial.stage
     window_s = block_window(stage.duration)
     warmup_s = min(max(_WARMUP_S, stage.warmup), window_s)
@@ -67,9 +83,11 @@ def block_stage(trial: Trial, throughput: PerSecond | None) -> Stage:
     if stage.users is not None:
         return stage.model_copy(update={**times, "users": stage.most_users})
     short = stage.model_copy(update={**times, "rps": stage.highest_rps})
-    if not throughput:
+    if not reached.throughput:
         return short
-    rate = max(float(f"{OVERLOAD * throughput:.3g}"), 1.0)
+    rate = max(float(f"{OVERLOAD * reached.throughput:.3g}"), 1.0)
+    if reached.timed_out:
+        rate = max(rate, stage.highest_rps)
     return short.model_copy(update={"rps": min(rate, _highest_rate(trial, short))})
 
 

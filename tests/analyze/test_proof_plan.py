@@ -3,12 +3,12 @@
 import pytest
 from msgspec.structs import replace
 
-from runner.analyze.proof_plan import next_blocks, recorded_blocks
+from runner.analyze.proof_plan import next_blocks, reached, recorded_blocks
 from runner.analyze.results import results
 from runner.core.codes import Limit, ProofAnswer
-from runner.core.results import Block, CounterExperiment, Finding
+from runner.core.results import Block, CounterExperiment, Finding, Moment, Requests
 from runner.experiment.load import read_spec
-from runner.experiment.proof_blocks import BLOCKS, block_seconds, block_stage, block_window
+from runner.experiment.proof_blocks import BLOCKS, Reached, block_seconds, block_stage, block_window
 from runner.experiment.trials import plan
 from tests.analyze.facts import OVERLOADED, RUN
 from tests.analyze.stages import likely, stage
@@ -188,11 +188,11 @@ def trial_of(text=DOCKER, **changes):
 
 
 def test_a_block_offers_twice_the_throughput_that_was_reached_whatever_the_stage_offered():
-    block = block_stage(trial_of(), 81.26)
+    block = block_stage(trial_of(), Reached(81.26))
 
     assert (block.rps, block.duration, block.warmup, block.name) == (163.0, 6.0, 5.0, "100 RPS")
-    assert block_stage(trial_of(), None).rps == 100
-    assert block_stage(trial_of(), 0.0).rps == 100
+    assert block_stage(trial_of(), Reached(None)).rps == 100
+    assert block_stage(trial_of(), Reached(0.0)).rps == 100
     assert block_seconds(trial_of().configuration, trial_of().stage) == 5 * (6 + 5 + 2)
 
 
@@ -206,8 +206,8 @@ prove: true
 
 
 def test_a_service_that_the_run_did_not_start_gets_no_more_than_its_specification_says():
-    assert block_stage(trial_of(EXTERNAL), 80.0).rps == 100
-    assert block_stage(trial_of(EXTERNAL), 20.0).rps == 40
+    assert block_stage(trial_of(EXTERNAL), Reached(80.0)).rps == 100
+    assert block_stage(trial_of(EXTERNAL), Reached(20.0)).rps == 40
 
 
 @pytest.mark.parametrize(
@@ -219,9 +219,19 @@ def test_a_service_that_the_run_did_not_start_gets_no_more_than_its_specificatio
     ],
 )
 def test_ramps_and_users_are_tested_at_a_constant_level(level, level_of_block):
-    block = block_stage(trial_of(DOCKER.replace("rps: 100", level)), 80.0)
+    block = block_stage(trial_of(DOCKER.replace("rps: 100", level)), Reached(80.0))
 
     assert (block.rps, block.users) == level_of_block
+
+
+def test_after_time_outs_the_capacity_is_that_of_the_best_second_and_the_rate_no_lower_than_the_stages():
+    moments = tuple(Moment(t_s=float(at + 1), rps=rps, p95_ms=None) for at, rps in enumerate((90, 20, 5)))
+    lost = Requests(480, 480, 115, 365, 0, {"timeout": 365})
+    timed_out = stage(actual_rps=38.0, requests=lost, timeseries=moments)
+
+    assert reached(timed_out) == Reached(90.0, timed_out=True)
+    assert reached(replace(timed_out, requests=replace(lost, failures={}))) == Reached(38.0)
+    assert block_stage(trial_of(**{"stages.0.rps": 160}), Reached(40.0, timed_out=True)).rps == 160
 
 
 def test_no_more_requests_are_in_flight_than_are_served_before_they_time_out():
