@@ -134,7 +134,7 @@ class StackHooks:
                 configuration=self._configuration.name,
                 phase=hook.phase.value,
                 number=hook.number,
-                what=_shortened(mask_secrets(hook.hook.title, secrets)),
+                what=mask_secrets(hook.hook.title, secrets),
                 seconds=round(seconds, 3),
                 status=_status(end),
                 reason=_shortened(mask_secrets(end.reason, secrets)),
@@ -151,7 +151,7 @@ class StackHooks:
         more = (f"its whole output: {where}",) if len(end.lines) > len(lines) else ()
         return masked_error(
             HookFailed(
-                f"{hook.path} ({_shortened(hook.hook.title)}) {how}: {end.reason}",
+                f"{hook.path} ({hook.hook.title}) {how}: {end.reason}",
                 hint=end.hint or ("its last lines are above" if lines else "it printed nothing"),
                 details=(*lines, *more),
             ),

@@ -18,12 +18,13 @@ from runner.experiment.expect import Expect, JsonPath, Pattern, ResponseHeader, 
 from runner.experiment.fields import AsWritten, EnvName, Text
 from runner.experiment.quantities import HOUR, Time
 from runner.experiment.request import Request
-from runner.experiment.suggestions import did_you_mean, join_words
+from runner.experiment.suggestions import did_you_mean, harmless, join_words
 from runner.experiment.variable import Variable
 from runner.experiment.variables import VariableName, hook_problems
 
 MAX_HOOKS: Final = 50
 """In each phase."""
+_SHOWN: Final = 120
 
 
 class Phase(StrEnum):
@@ -133,10 +134,11 @@ class Hook(SpecModel):
 
     @property
     def title(self) -> str:
-        """What it does, in one line: ``psql -c "..." in db`` or ``POST /orgs``."""
-        if self.request is not None:
-            return f"{self.request.method} {self.request.path}"
-        return shlex.join(self.run or ()) + (f" in {self.part}" if self.part else "")
+        """What it does, in one short line: ``psql -c 'TRUNCATE orders' in db`` or ``POST /orgs``."""
+        words = f"{self.request.method} {self.request.path}" if self.request else shlex.join(self.run or ())
+        line = harmless(" ".join(words.split()))
+        shown = line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+        return f"{shown} in {self.part}" if self.part else shown
 
     @model_serializer(mode="wrap")
     def _in_one_form(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

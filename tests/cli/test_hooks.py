@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from tests.cli.conftest import leftovers
+from tests.cli.conftest import app_command, leftovers
 from tests.cli.test_execute import results_of, wait_for
 from tests.cli.test_secrets_and_files import everything
 from tests.servers.organisations import TOKEN
@@ -155,7 +155,28 @@ def test_a_failing_before_trial_keeps_the_results_so_far(cli, write):
     assert "hooks.before_trial[0]" in done.stderr
     stages = results_of(cli.folder / "run")["configurations"][0]["stages"]
     assert [stage["status"] for stage in stages] == ["complete", "not-run"]
-    assert journal(cli)[-1] == "DELETE /orgs/41"
+    assert journal(cli) == ['POST /orgs {"name":"acme"}', "DELETE /orgs/41"]
+
+    (cli.folder / "once").unlink()
+    assert cli("execute", "--resume", "run").returncode == 0
+    stages = results_of(cli.folder / "run")["configurations"][0]["stages"]
+    assert [stage["status"] for stage in stages] == ["complete", "complete"]
+    assert journal(cli) == ['POST /orgs {"name":"acme"}', "DELETE /orgs/41"] * 2
+    assert [status for phase, _, status in hook_facts(cli) if phase == "before_trial"] == [
+        "done", "failed", "done"
+    ]  # fmt: skip
+
+
+def test_an_app_that_dies_while_a_hook_runs_ends_the_hook_and_the_run(cli):
+    topology = {"kind": "process", "app": {"command": app_command("dies-when-ready", "--after", "2")}}
+    spec = cli.write(topology=topology, hooks={"setup": [HANG], "teardown": [note("end")]})
+
+    done = cli("execute", spec, "--out", "run")
+
+    assert done.returncode == 3
+    assert "exited with status 9, while hooks.setup[0] ran" in done.stderr
+    assert journal(cli) == ["end"]
+    assert leftovers(cli.folder) == []
 
 
 def test_a_failing_tear_down_is_shown_and_does_not_fail_the_run(cli, write):
