@@ -22,7 +22,9 @@ _USELESS: Final = frozenset({401, 403, 404, 407, 410})
 
 
 @click.command()
-@click.argument("target", nargs=-1, required=True, type=click.UNPROCESSED, metavar="URL | COMMAND...")
+@click.argument(
+    "target", nargs=-1, required=True, type=click.UNPROCESSED, metavar="URL | COMPOSE_FILE | COMMAND..."
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not to NAME.yaml."
 )
@@ -34,7 +36,7 @@ _USELESS: Final = frozenset({401, 403, 404, 407, 410})
 def init(
     target: tuple[str, ...], out: Path | None, name: str | None, path: str | None, insecure: bool
 ) -> int:
-    """Write a commented specification for a service that runs at URL, or that COMMAND starts.
+    """Write a commented specification for a service at URL, or one that a compose file or COMMAND starts.
 
     `runner init` sends a few requests to your service so that the generated file works unmodified. A path
     that does not exist or needs credentials is refused. In COMMAND, {port} stands for the port; one that is
@@ -42,11 +44,14 @@ def init(
 
     \b
     runner init http://127.0.0.1:8080/items
+    runner init docker-compose.yml
     runner init -- uvicorn main:app --port 8000
     """  # noqa: D301  (click looks for the character \b)
     from runner.experiment.init_template import first_spec, name_for
     from runner.experiment.load import read_spec
 
+    if file := _compose_file(target):
+        return _init_compose(file, out, name, path)
     target = _words(target)
     known = _running(target[0], path, insecure=insecure) if _is_url(target) else _startable(target, path)
     _check_path(known)
@@ -65,6 +70,51 @@ def init(
         what = f"{known.path} returned status {known.status}, so the file does not work as it is"
         say(what, label="warning:", colour="yellow")
         say(f"{known.advice}; then {run}", label="hint:", colour="cyan")
+    return exit_codes.DONE
+
+
+def _compose_file(target: tuple[str, ...]) -> Path | None:
+    """Return the compose file that is the only word, if it is one."""
+    from runner.experiment.compose_file import services_of
+    from runner.stack.paths import read_regular
+
+    if len(target) != 1 or not target[0].endswith((".yml", ".yaml")):
+        return None
+    try:
+        return Path(target[0]) if services_of(read_regular(Path(target[0]))) is not None else None
+    except OSError:
+        return None
+
+
+def _init_compose(file: Path, out: Path | None, name: str | None, path: str | None) -> int:
+    """Write a specification for the services of a compose file, which are not started."""
+    import os
+
+    import trio
+
+    from runner.execution.signals import until_signal
+    from runner.experiment.init_compose import propose, topology_text
+    from runner.experiment.init_template import compose_spec
+    from runner.experiment.load import read_spec
+    from runner.experiment.suggestions import slug
+    from runner.stack.compose.probe import read_services
+
+    services = trio.run(until_signal, lambda: read_services(file))
+    proposal = propose(services)
+    if proposal is None:
+        raise UsageError(
+            f"no service of {file} publishes a port for HTTP",
+            hint='publish the one that requests go to, such as ports: ["8080"]',
+        )
+    name = name or slug(file.absolute().parent.name)[:40].strip("-") or "my-service"
+    out = out or Path(f"{name}.yaml")
+    relative = os.path.relpath(file, out.parent)
+    text = compose_spec(name, topology_text([relative], proposal, services), file.name, path or "/")
+    read_spec(text.encode(), source=str(out))
+    _write(out, text)
+    answer_path(out)
+    say(f"load goes to port {proposal.port} of {proposal.service}, of which nothing was started")
+    say(f"check target, health and request in {out}; then run the experiment with: runner execute {out}")
     return exit_codes.DONE
 
 

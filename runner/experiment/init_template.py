@@ -115,6 +115,25 @@ def first_spec(known: Known, name: str) -> str:
     )
 
 
+def compose_spec(name: str, topology: str, file: str, path: str) -> str:
+    """Return the text of a specification for a compose file.
+
+    Args:
+        name: Of the experiment.
+        topology: The lines of its topology.
+        file: The name of the compose file, for the title.
+        path: What is requested.
+    """
+    return _TEXT.format(
+        name=name,
+        title=json.dumps(f"Load test of {file}"[:200], ensure_ascii=False),
+        topology=topology,
+        path=json.dumps(path),
+        expect="  expect: {status: [2xx]}          # all other responses are failures",
+        allow="",
+    )
+
+
 def _process(known: Known) -> str:
     command = ", ".join(json.dumps(word, ensure_ascii=False) for word in known.command)
     return _PROCESS.format(command=command, health=json.dumps(known.health or "/healthz"))

@@ -29,6 +29,22 @@ class Guard(Protocol):
         """Stop guarding an engine: it holds nothing of this run and is creating nothing."""
 
 
+class Unguarded:
+    """A guard that does nothing: for programs that leave nothing behind."""
+
+    def process(self, pid: int) -> None:
+        """Do nothing."""
+
+    def forget(self, pid: int) -> None:
+        """Do nothing."""
+
+    def docker(self, base_url: str) -> None:
+        """Do nothing."""
+
+    def docker_emptied(self, base_url: str) -> None:
+        """Do nothing."""
+
+
 KEPT_LINES: Final = 1000
 """How many of the last output lines of a command or container are kept."""
 QUOTED_LINES: Final = 5

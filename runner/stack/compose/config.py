@@ -80,6 +80,7 @@ class Service(Struct, frozen=True):
     networks: Any = None
     restart: Text | None = None
     profiles: tuple[Text, ...] = ()
+    depends_on: Mapping[str, Any] | tuple[Text, ...] | None = None
 
     @property
     def published(self) -> tuple[PublishedPort, ...]:

@@ -71,7 +71,7 @@ class Tool:
         words: How it is called.
         version: As it prints it, such as ``2.26.1``.
         guard: Ends it when the runner dies.
-        engine_url: The Docker Engine that it uses.
+        engine_url: The Docker Engine that it uses; empty for the user's own.
         secrets: Name to value of what its messages may not show.
     """
 
@@ -174,7 +174,8 @@ def _environment(engine_url: str) -> dict[str, str]:
     plain = {"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain", "BUILDKIT_PROGRESS": "plain"}
     if shutil.which("docker") is None:
         plain["COMPOSE_DOCKER_CLI_BUILD"] = "0"  # version 1 would call it to build
-    return inherited | plain | {"COMPOSE_IGNORE_ORPHANS": "1", "DOCKER_HOST": engine_url}
+    host = {"DOCKER_HOST": engine_url} if engine_url else {}
+    return inherited | plain | host | {"COMPOSE_IGNORE_ORPHANS": "1"}
 
 
 async def _read(process: trio.Process) -> bytes:

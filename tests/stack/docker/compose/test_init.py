@@ -1,0 +1,48 @@
+"""`runner init` reads a compose file without starting anything, with either version of Compose."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from runner.experiment.load import read_spec
+from runner.stack.compose.probe import read_services
+from tests.stack.docker.compose.conftest import PROJECT
+
+pytestmark = pytest.mark.docker
+
+
+def init(*words):
+    command = [sys.executable, "-m", "runner", "init", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_first_specification_names_the_file_relative_to_itself(tmp_path):
+    out = tmp_path / "load.yaml"
+    result = init(PROJECT / "docker-compose.yml", "--out", out)
+
+    assert result.returncode == 0, result.stderr
+    topology = read_spec(out.read_bytes(), source="load.yaml").configurations[0].topology
+    assert (tmp_path / topology.files[0]).samefile(PROJECT / "docker-compose.yml")
+    assert (topology.target.service, topology.target.port) == ("web", 8080)
+
+
+def test_a_file_without_a_port_for_http_is_refused(tmp_path):
+    (tmp_path / "compose.yml").write_text("services: {db: {image: 'postgres:16', ports: ['5432']}}")
+    result = init(tmp_path / "compose.yml")
+
+    assert result.returncode == 2
+    assert "publishes a port for HTTP" in result.stderr
+
+
+@pytest.mark.skipif(not shutil.which("docker-compose"), reason="Compose 1 is not installed")
+def test_version_1_reads_the_same(tmp_path, monkeypatch):
+    new = trio.run(read_services, PROJECT / "docker-compose.yml")
+    (tmp_path / "docker-compose").symlink_to(Path(shutil.which("docker-compose")))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    old = trio.run(read_services, PROJECT / "docker-compose.yml")
+
+    assert old == new
