@@ -159,15 +159,15 @@ def truth(tmp_path, request):
 
 @pytest.fixture(scope="module")
 def shared(request, tmp_path_factory):
-    """Verdicts of the selected tests that have a `case`: configurations of one run, so one start for all."""
+    """Verdicts of the file's selected tests with a `case`: configurations of one run, to start once."""
     cases = {
         item.callspec.id: item.callspec.params["case"]
         for item in request.session.items
-        if "shared" in getattr(item, "fixturenames", ())
+        if "shared" in getattr(item, "fixturenames", ()) and item.path == request.path
     }
     process = start(tmp_path_factory.mktemp("shared"), list(cases.values()))
     try:
-        return dict(zip(cases, verdicts(process, 30 + 20 * len(cases)), strict=True))
+        return dict(zip(cases, verdicts(process, 60 + 20 * len(cases)), strict=True))
     finally:
         if process.poll() is None:
             process.terminate()

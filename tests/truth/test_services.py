@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import databases
-from tests.truth.conftest import ROOT, Case, service, start, verdicts
+from tests.truth.conftest import ROOT, Case, service
 
 HERE = Path(__file__).parent
 SHOP = Path(sys.executable).parent / "database-shop"
@@ -55,7 +55,7 @@ ORDER = {
     "expect": {"status": [201]},
 }
 SLOW = "BLPOP nothing 0.05"
-COUNT = "SELECT count(*) FROM generate_series(1, 30000)"
+COUNT = "SELECT count(*) FROM generate_series(1, 200000)"
 CASES = {
     "Redis without CPU behind Node": Case("service-limited", cached(10, BUSY), 900, service="cache"),
     "Node without CPU before Redis": Case("app-cpu-limited", cached(10, "PING", 3), 600),
@@ -90,31 +90,12 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def found(request, tmp_path_factory):
-    """Verdicts of the selected cases: configurations of one run, so one start of the program for all."""
-    chosen = {
-        item.callspec.id: item.callspec.params["case"]
-        for item in request.session.items
-        if "found" in getattr(item, "fixturenames", ())
-    }
-    process = start(tmp_path_factory.mktemp("found"), list(chosen.values()))
-    try:
-        return dict(zip(chosen, verdicts(process, 60 + 20 * len(chosen)), strict=True))
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.communicate(timeout=60)
-
-
 @pytest.mark.redis
 @pytest.mark.postgresql
 @pytest.mark.verdict
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_a_system_with_a_service(truth, found, case, request):
-    verdict = found[request.node.callspec.id]
-
-    truth.check(case, verdict)
+def test_a_system_with_a_service(truth, shared, case, request):
+    truth.check(case, shared[request.node.callspec.id])
 
 
 @pytest.fixture
