@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
-from tests.cli.conftest import ROOT
+from tests.cli.conftest import ROOT, Cli
 from tests.cli.test_resume import killed
 
 RUN = ROOT / "reports" / "app-server"
 
 
-def test_the_report_of_a_finished_run_is_the_one_that_was_written(cli):
-    cli("execute", cli.write(), "--out", "run")
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a run without charts."""
+    cli = Cli(tmp_path_factory.mktemp("finished"))
+    assert cli("execute", cli.write(), "--out", "run").returncode == 0
+    return cli.folder / "run"
 
+
+@pytest.fixture
+def run(cli, finished):
+    """A copy of that folder, which the test may change."""
+    return shutil.copytree(finished, cli.folder / "run")
+
+
+def test_the_report_of_a_finished_run_is_the_one_that_was_written(cli, run):
     first, second = cli.in_process("report", "run"), cli.in_process("report", "run")
 
     assert first.returncode == 0, first.stderr
@@ -52,9 +65,7 @@ def test_write_restores_every_rendered_file(cli):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_format_html_prints_the_page(cli):
-    cli("execute", cli.write(), "--out", "run")
-
+def test_format_html_prints_the_page(cli, run):
     assert (
         cli.in_process("report", "run", "--format", "html").stdout
         == (cli.folder / "run" / "report.html").read_text()
@@ -93,10 +104,9 @@ def test_the_report_of_a_killed_run_shows_its_journal(cli):
     ],
     ids=["edited", "newer", "cut"],
 )
-def test_the_report_of_damaged_results_shows_the_journal(cli, spoil, words):
-    cli("execute", cli.write(), "--out", "run")
+def test_the_report_of_damaged_results_shows_the_journal(cli, run, spoil, words):
     whole = cli.in_process("report", "run").stdout
-    results = cli.folder / "run" / "results.json"
+    results = run / "results.json"
     results.write_text(spoil(results.read_text()))
 
     done = cli.in_process("report", "run")
