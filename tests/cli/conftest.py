@@ -1,4 +1,5 @@
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -72,6 +73,7 @@ class Cli:
             CliRunner().isolation(env=self._environment) as (out, err, _),
         ):
             code = exit_code_of(app, words)
+        gc.unfreeze()  # a run freezes all objects, which are those of the tests here
         return _checked(words, code, out.getvalue().decode(), err.getvalue().decode())
 
     @staticmethod
