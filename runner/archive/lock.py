@@ -19,7 +19,8 @@ from typing import Final
 from msgspec import UNSET, Struct, UnsetType
 
 from runner.archive.inputs import InputFile
-from runner.core.facts import ImageFacts, SystemDescription, TrialFacts
+from runner.core.codes import Role
+from runner.core.facts import BuildFacts, ImageFacts, ServiceFacts, SystemDescription, TrialFacts
 
 SCHEMA_VERSION: Final = 1
 _OURS: Final = "loadproof"
@@ -73,6 +74,24 @@ class LockedBuild(Struct, frozen=True):
     content: str | None
 
 
+class LockedService(Struct, frozen=True, omit_defaults=True):
+    """A service of a stack.
+
+    Attributes:
+        origin: As of `runner.core.facts.ServiceFacts`.
+        image: Of a container.
+        env_names: Names of the environment variables that it receives.
+        build: What its image was built from.
+        files: Path in the specification to the SHA-256 of what was mounted into it.
+    """
+
+    origin: str
+    image: ImageFacts | None = None
+    env_names: tuple[str, ...] = ()
+    build: LockedBuild | None = None
+    files: dict[str, str] = {}
+
+
 class LockedSystem(Struct, frozen=True):
     """What the stack of a configuration consisted of.
 
@@ -83,6 +102,7 @@ class LockedSystem(Struct, frozen=True):
         images: Role to image.
         env_names: Names of the environment variables that the app receives.
         build: What the app's image was built from.
+        services: Name to service; absent without any.
     """
 
     kind: str
@@ -91,6 +111,7 @@ class LockedSystem(Struct, frozen=True):
     images: dict[str, ImageFacts]
     env_names: tuple[str, ...]
     build: LockedBuild | UnsetType = UNSET
+    services: dict[str, LockedService] | UnsetType = UNSET
 
 
 class Lock(Struct, frozen=True):
@@ -226,7 +247,7 @@ def _engines(trials: Iterable[TrialFacts]) -> dict[str, LockedEngine]:
 
 
 def _locked(system: SystemDescription) -> LockedSystem:
-    images = dict(system.images or {})
+    images, services = dict(system.images or {}), system.services or {}
     if system.build and system.build.base:
         images["base"] = system.build.base
     return LockedSystem(
@@ -235,15 +256,24 @@ def _locked(system: SystemDescription) -> LockedSystem:
         nginx=system.proxy.version if system.proxy else None,
         images=dict(sorted(images.items())),
         env_names=tuple(sorted(system.env_names or ())),
-        build=_locked_build(system) if system.build else UNSET,
+        build=_locked_build(system.build, images.get(Role.APP)) if system.build else UNSET,
+        services={name: _locked_service(one) for name, one in services.items()} if services else UNSET,
     )
 
 
-def _locked_build(system: SystemDescription) -> LockedBuild:
-    assert system.build
-    app = (system.images or {}).get("app")
+def _locked_service(service: ServiceFacts) -> LockedService:
+    return LockedService(
+        origin=service.origin,
+        image=service.image,
+        env_names=service.env_names,
+        build=_locked_build(service.build, service.image) if service.build else None,
+        files=dict(service.files or {}),
+    )
+
+
+def _locked_build(build: BuildFacts, image: ImageFacts | None) -> LockedBuild:
     return LockedBuild(
-        folder=system.build.folder,
-        context=app.name.rpartition(":")[2] if app else "",
-        content=system.build.content,
+        folder=build.folder,
+        context=image.name.rpartition(":")[2] if image else "",
+        content=build.content,
     )

@@ -14,10 +14,11 @@ from runner.archive import lock
 from runner.archive.diff import LOCK, surroundings, surroundings_now
 from runner.archive.files import SPEC
 from runner.archive.inputs import recorded_inputs
-from runner.archive.lock import Lock
+from runner.archive.lock import Lock, LockedSystem
 from runner.archive.provenance import json_file
 from runner.archive.unpack import Archive, read_archive
 from runner.archive.verify import Verified, verify
+from runner.core.codes import Role
 from runner.core.comparison import ReproductionResults, SideBySide
 from runner.core.errors import ArchiveDamaged, EnvironmentLacks, StoredRunError
 from runner.core.results import Results
@@ -25,7 +26,7 @@ from runner.experiment.load import read_spec
 from runner.experiment.model import Experiment
 from runner.experiment.suggestions import harmless
 from runner.report.reproduction import render_reproduction
-from runner.stack.docker.context import content_digest, find_folder
+from runner.stack.docker.context import content_digest, find_folder, mount_digest
 from runner.store.reanalyze import FORGED, reanalyze_files
 from runner.store.request_files import file_digest, is_outside
 from runner.store.run_file import RUN, RunFile
@@ -33,6 +34,12 @@ from runner.store.run_folder import RunFolder
 
 REPRODUCTION: Final = "reproduction"
 """Name of the two files with the comparison, ``.md`` and ``.json``."""
+
+
+_HINT: Final = (
+    "an archive contains no build folders and no files of services: check out the commit in its git.json, "
+    "and give the folder of the specification with --base-dir"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +147,12 @@ def differs_now(rerun: Rerun, commands_in: Path) -> list[SideBySide]:
     spec = read_spec(
         rerun.spec, source=f"{rerun.archive.path}: {SPEC}", overrides=rerun.run_file.run.overrides
     )
-    return [*surroundings_now(files), *_changed_builds(spec, rerun), *_changed_files(rerun, commands_in)]
+    return [
+        *surroundings_now(files),
+        *_changed_builds(spec, rerun),
+        *_changed_mounts(spec, rerun),
+        *_changed_files(rerun, commands_in),
+    ]
 
 
 def check_files_outside(rerun: Rerun, paths: Iterable[str]) -> None:
@@ -194,13 +206,45 @@ def _changed_builds(spec: Experiment, rerun: Rerun) -> Iterator[SideBySide]:
     locked = _lock(rerun.archive.files)
     systems = locked.configurations if locked else {}
     for configuration in spec.configurations:
-        folder, system = configuration.topology.build_folder, systems.get(configuration.name)
-        if folder is None or system is None:
-            continue
-        before = system.build.content if system.build else None
-        now = content_digest(_folder(folder, rerun))
-        if before != now:
-            yield SideBySide(f"{configuration.name}.build.content", harmless(before or "–"), now)
+        system = systems.get(configuration.name)
+        for part, folder in configuration.topology.build_folders.items():
+            if system is None:
+                continue
+            before = _locked_content(system, part)
+            now = content_digest(_folder(folder, rerun, part))
+            if before != now:
+                what = "build.content" if part == Role.APP else f"{part}.build.content"
+                yield SideBySide(f"{configuration.name}.{what}", harmless(before or "–"), now)
+
+
+def _locked_content(system: LockedSystem, part: str) -> str | None:
+    """Return the digest of the folder that a part's image was built from."""
+    if part == Role.APP:
+        return system.build.content if system.build else None
+    service = (system.services or {}).get(part)
+    return service.build.content if service and service.build else None
+
+
+def _changed_mounts(spec: Experiment, rerun: Rerun) -> Iterator[SideBySide]:
+    """Yield the files that are mounted into services and whose content has changed."""
+    locked = _lock(rerun.archive.files)
+    systems = locked.configurations if locked else {}
+    for configuration in spec.configurations:
+        system = systems.get(configuration.name)
+        for name, service in ((system and system.services) or {}).items():
+            for path, before in service.files.items():
+                now = _mounted(path, name, rerun)
+                if before != now:
+                    yield SideBySide(harmless(f"{configuration.name}.{name}: {path}"), harmless(before), now)
+
+
+def _mounted(path: str, service: str, rerun: Rerun) -> str:
+    if is_outside(path, rerun.base_dir):
+        return "–"
+    try:
+        return mount_digest(rerun.base_dir / path)
+    except EnvironmentLacks as error:
+        raise EnvironmentLacks(f"topology.services.{service}.files: {error.message}", hint=_HINT) from None
 
 
 def _changed_files(rerun: Rerun, commands_in: Path) -> Iterator[SideBySide]:
@@ -232,12 +276,8 @@ def _digest(path: str, rerun: Rerun) -> str:
         raise EnvironmentLacks(error.message, hint=hint) from None
 
 
-def _folder(build: str, rerun: Rerun) -> Path:
+def _folder(build: str, rerun: Rerun, part: str) -> Path:
     try:
-        return find_folder(build, rerun.base_dir)
+        return find_folder(build, rerun.base_dir, part if part == Role.APP else f"services.{part}")
     except EnvironmentLacks as error:
-        hint = (
-            "an archive contains no build folders: check out the commit in its git.json, and give the folder "
-            "of the specification with --base-dir"
-        )
-        raise EnvironmentLacks(error.message, hint=hint, details=error.details) from None
+        raise EnvironmentLacks(error.message, hint=_HINT, details=error.details) from None

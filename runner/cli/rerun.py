@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from runner.cli import exit_codes
 from runner.cli.jobs import Selection
 from runner.cli.output import say
-from runner.core.codes import ReproductionVerdict
+from runner.core.codes import ReproductionVerdict, Role
 from runner.core.errors import OutputError, UsageError
 from runner.execution.job import Job, Outcome
 from runner.experiment.suggestions import harmless
@@ -87,8 +87,9 @@ def _starts(job: Job) -> Iterator[str]:
         topology, load = configuration.topology, configuration.load
         for line in topology.describe_start(str(job.commands_in or Path.cwd())):
             yield f"{name}: {line}"
-        if topology.build_folder:
-            yield f"{name}: runs the Dockerfile in {find_folder(topology.build_folder, job.base_dir)}"
+        for part, folder in topology.build_folders.items():
+            key = part if part == Role.APP else f"services.{part}"
+            yield f"{name}: runs the Dockerfile in {find_folder(folder, job.base_dir, key)}"
         for variable in load.variables.values():
             if variable.command:
                 yield f"{name}: starts `{shlex.join(variable.command)}` in the folder {job.base_dir}"

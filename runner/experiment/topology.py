@@ -40,9 +40,9 @@ from runner.experiment.url import HttpUrl
 class BaseTopology(SpecModel):
     """Members that all kinds share.
 
-    Besides, each kind has `app`, `proxy`, `replicas`, `external_url` (of a service that already runs) and
-    `build_folder` (from which the app's image is built), None where it does not apply, `resolve`, `watch`,
-    and `service_names` (of all services; None where they are known only when the stack runs).
+    Besides, each kind has `app`, `proxy`, `replicas` and `external_url` (of a service that already runs),
+    None where it does not apply, `resolve`, `watch`, and `service_names` (of all services; None where they
+    are known only when the stack runs).
     """
 
     kind: str
@@ -56,6 +56,11 @@ class BaseTopology(SpecModel):
     def private_files(self) -> tuple[str, ...]:
         """Files with values for them, which no archive keeps; they may be absent."""
         return ()
+
+    @property
+    def build_folders(self) -> dict[str, str]:
+        """Part to the folder from which its image is built: the app, and services."""
+        return {}
 
     def without_forwarder(self) -> Self | None:
         """Return a copy that load reaches without docker-proxy; None if it does not use docker-proxy."""
@@ -123,7 +128,6 @@ class _StartedTopology(BaseTopology):
 class ProcessTopology(_StartedTopology):
     """One process on this host, or several behind Nginx."""
 
-    build_folder: ClassVar[None] = None
     kind: Literal["process"] = Field(description="Processes on this host.")
     replicas: Replicas = Field(1, description="Number of processes; more than one requires a proxy.")
     proxy: Annotated[Proxy, WhenUsed()] | None = Field(
@@ -214,9 +218,10 @@ class DockerTopology(_StartedTopology):
         return range(first, first + self.replicas)
 
     @property
-    def build_folder(self) -> str | None:
-        """The folder in the specification from which the app's image is built."""
-        return self.app.build
+    def build_folders(self) -> dict[str, str]:
+        """Part to the folder from which its image is built."""
+        app = {Role.APP.value: self.app.build} if self.app.build else {}
+        return app | {name: service.build for name, service in self.services.items() if service.build}
 
     def without_forwarder(self) -> Self | None:
         """Return a copy that load reaches at the container's address instead of a published port."""
@@ -267,7 +272,6 @@ class ExternalTopology(BaseTopology):
 
     app: ClassVar[None] = None
     proxy: ClassVar[None] = None
-    build_folder: ClassVar[None] = None
     replicas: ClassVar[int] = 1
     can_add_replicas: ClassVar[bool] = False
     part_names: ClassVar[tuple[str, ...] | None] = ()
@@ -335,7 +339,6 @@ class ComposeTopology(BaseTopology):
     app: ClassVar[None] = None
     proxy: ClassVar[None] = None
     external_url: ClassVar[None] = None
-    build_folder: ClassVar[None] = None
     can_add_replicas: ClassVar[bool] = False
     service_names: ClassVar[None] = None
     part_names: ClassVar[None] = None

@@ -31,7 +31,8 @@ from runner.report.markdown_text import Markdown, Section, block, code, escape, 
 from runner.report.metric_text import glossary
 from runner.report.repeats import repeats
 from runner.report.replica_table import replicas
-from runner.report.system_text import described, system_table, trust
+from runner.report.system_table import system_table
+from runner.report.system_text import described, trust
 
 _environment: Final = Environment(  # noqa: S701  (Markdown: `finalize` escapes what is not marked as such)
     loader=PackageLoader("runner.report"),
@@ -116,6 +117,7 @@ def _section(configuration: ConfigurationResults) -> dict[str, object]:
         "warnings": join("\n>\n", (markdown("> {}", warning) for warning in warnings)),
         "details": tables.details(stages),
         "cpu": tables.cpu_by_role(stages),
+        "memory": tables.memory_by_role(stages),
         "programs": programs.programs_outside(stages),
         "offers": programs.offers(stages),
         "replicas": replicas(stages),

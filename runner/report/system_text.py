@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
-from msgspec.structs import asdict
-
-from runner.core.facts import ImageFacts, ProxyFacts, SystemDescription
+from runner.core.facts import SystemDescription
 from runner.core.results import ConfigurationResults, Stage
 from runner.report import number_format
-from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown, table
+from runner.report.markdown_text import Markdown, code, join, listed, markdown
 from runner.report.metric_text import levels
 from runner.report.number_format import plural
-
-_SHORT: Final = 19
-"""``sha256:`` and twelve digits, as Docker shows ids."""
 
 
 def described(configuration: ConfigurationResults) -> Markdown:
@@ -31,7 +25,7 @@ def _app(topology: SystemDescription) -> Markdown:
     replicas = topology.replicas or 1
     if topology.url is not None:
         where = markdown("An existing service at {}", code(topology.url))
-        notes = [_addresses(topology)] if topology.addresses or topology.unused_addresses else []
+        notes = [addresses_used(topology)] if topology.addresses or topology.unused_addresses else []
         notes += [markdown("certificate not verified")] if topology.certificate == "not checked" else []
         return markdown("{} ({})", where, join("; ", notes)) if notes else where
     if topology.engine is not None:
@@ -42,7 +36,7 @@ def _app(topology: SystemDescription) -> Markdown:
     return markdown("{} ({})", processes, code(" ".join(topology.command)))
 
 
-def _addresses(topology: SystemDescription) -> Markdown:
+def addresses_used(topology: SystemDescription) -> Markdown:
     """Return which of several addresses of the service's host received load."""
     if topology.addresses:
         return markdown("requests went to {} in turn", join(", ", map(code, topology.addresses)))
@@ -90,55 +84,3 @@ def trust(configuration: ConfigurationResults) -> Iterator[Markdown]:
             "**The server’s certificate was not verified** (`topology.tls.insecure`), so the responses may "
             "come from a different server."
         )
-
-
-def system_table(topology: SystemDescription) -> Markdown:
-    """Return a table of the components; empty when the stack describes nothing beyond its kind."""
-    rows = list(_rows(topology))
-    return table(["Component", "Value"], rows, figures=False) if rows else EMPTY
-
-
-def _rows(topology: SystemDescription) -> Iterator[tuple[str, str]]:
-    if topology.command:
-        yield "command", code(" ".join(topology.command))
-    yield from _place(topology)
-    for part, image in (topology.images or {}).items():
-        yield f"{part} image", _image(image)
-    if topology.build and topology.build.base:
-        yield "base image", _image(topology.build.base)
-    if topology.proxy:
-        yield "proxy", _proxy(topology.proxy)
-    if topology.engine:
-        yield "Docker Engine", f"{topology.engine.version} (API {topology.engine.api})"
-    if topology.network:
-        destination = "published port" if topology.publish == "port" else "container's own address"
-        yield "network", f"{topology.network}, load is sent to the {destination}"
-    if topology.cpus:
-        yield "CPUs", f"app and proxy are pinned to {', '.join(map(str, topology.cpus))}"
-    limits = asdict(topology.limits) if topology.limits else {}
-    if known := [f"{name} {value}" for name, value in limits.items() if value is not None]:
-        yield "limits per replica", ", ".join(known)
-
-
-def _place(topology: SystemDescription) -> Iterator[tuple[str, str]]:
-    if topology.url:
-        yield "url", code(topology.url)
-    if topology.address:
-        several = topology.addresses or topology.unused_addresses
-        yield "address", _addresses(topology) if several else code(topology.address)
-
-
-def _image(image: ImageFacts) -> Markdown:
-    """Return name and digest; an image that was built here has an id and no digest."""
-    stand_in = markdown(", stands in for {}", code(image.stands_in_for)) if image.stands_in_for else EMPTY
-    known = "digest" if image.digest else "id"
-    name, at, value = (image.digest or image.id).rpartition("@")
-    return markdown("{} ({} {}){}", code(image.name), known, code(f"{name}{at}{value[:_SHORT]}"), stand_in)
-
-
-def _proxy(proxy: ProxyFacts) -> str:
-    upstream = "a new upstream connection per request"
-    if proxy.keepalive:
-        upstream = f"up to {proxy.keepalive} idle upstream connections per worker"
-    version = f" {proxy.version}" if proxy.version else ""
-    return f"{proxy.kind}{version}, {proxy.workers} workers, {upstream}"

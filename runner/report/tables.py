@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from runner.analyze.median_stage import MEDIAN
 from runner.analyze.medians import of_medians
-from runner.core.codes import Role, StageStatus
+from runner.core.codes import Role, StageStatus, is_service
 from runner.core.facts import ResponseSample
 from runner.core.metrics import LATENCIES, METRICS, lost_share
 from runner.core.results import ConfigurationResults, EnvironmentValue, Measured, Moment, Stage
@@ -146,6 +146,20 @@ def cpu_by_role(stages: Sequence[Stage]) -> Markdown:
         cells = [number_format.cores(usage.avg if usage else None) for usage in usages]
         rows.append([_bold("host total") if role == Role.SYSTEM else role, *cells])
     return table(["Component", *(stage.title for stage in stages)], rows) if rows else EMPTY
+
+
+def memory_by_role(stages: Sequence[Stage]) -> Markdown:
+    """Return average memory by component, of systems with services; else nothing."""
+    seen = dict.fromkeys(role for stage in stages for role, usage in stage.memory_mib.items() if usage)
+    services = [role for role in seen if is_service(role)]
+    if not services:
+        return EMPTY
+    rows = []
+    for role in [role for role in (*_ROLES, *services) if role in seen]:
+        usages = [stage.memory_mib.get(role) for stage in stages]
+        cells = [number_format.count(usage.avg if usage else None) for usage in usages]
+        rows.append([role, *cells])
+    return table(["Component", *(stage.title for stage in stages)], rows)
 
 
 def _roles(stages: Sequence[Stage]) -> list[str]:

@@ -38,7 +38,7 @@ def test_every_kind_has_the_same_members(topology: Topology) -> None:
     assert topology.with_replicas(1) == topology
     assert topology.proxy is None
     assert (topology.app is None) == (topology in (EXTERNAL, COMPOSE))
-    assert topology.build_folder in {None, "../app"}
+    assert topology.build_folders in ({}, {"app": "../app"})
 
 
 @pytest.mark.parametrize(
