@@ -2,7 +2,9 @@
 
 import shutil
 import socket
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 import httpx
 import pytest
@@ -10,6 +12,7 @@ import trio
 
 from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.units import BYTES_PER_MIB
+from runner.observe.peers.reading import Connections
 from runner.stack.docker import open_docker
 from tests.stack.docker.conftest import APP, topology
 
@@ -36,6 +39,22 @@ def folder(context, tmp_path):
     """A specification's folder of its own."""
     shutil.copytree(APP, tmp_path / "spec" / "app")
     return replace(context, base_dir=tmp_path / "spec")
+
+
+async def peer_of(stack, host, port):
+    """What is observed of a connection that a program inside the app holds for some seconds."""
+    hold = f"import socket, time; c = socket.create_connection(({host!r}, {port})); time.sleep(60)"
+    connections = Connections(stack.subjects)
+    with ExitStack() as closing, trio.fail_after(30):
+        connections.open(closing)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(stack.run_inside, "app", ["python", "-c", hold], env={}, within=60))
+            while not (peers := [p for p in connections.series.peers() if p.port == port]):
+                await trio.sleep(0.2)
+                connections.read(trio.current_time())
+            nursery.cancel_scope.cancel()
+    (peer,) = peers
+    return peer.subject, peer.role, bool(peer.program)
 
 
 async def test_services_are_reachable_under_their_names_limited_and_observed(folder, left_over, monkeypatch):
@@ -114,8 +133,9 @@ async def test_on_the_host_network_services_are_reached_at_127_0_0_1(context, le
         app={"port": app_port, "env": {"CACHE": "${cache.host}:${cache.port}"}},
     )
 
-    async with open_docker(spec, context):
+    async with open_docker(spec, context) as stack:
         assert await get("127.0.0.1", app_port, "/environment/CACHE") == f"127.0.0.1:{port}"
+        assert await peer_of(stack, "127.0.0.1", port) == ("app", "cache", True)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +196,7 @@ async def test_a_missing_build_folder_of_a_service_is_named_with_its_place(conte
 
 async def test_a_service_that_is_killed_breaks_the_stack_and_is_named(context, left_over):
     async with open_docker(topology(services={"cache": CACHE}), context) as stack:
+        assert await peer_of(stack, "cache", 8090) == ("app", "cache", True)
         stack.engine.api.kill(stack.containers[0].id)
         with trio.fail_after(20):
             event = await stack.wait_broken()
