@@ -62,7 +62,7 @@ def _go(process: subprocess.Popen[str]) -> None:
 def _table(*subjects: Subject) -> ProcessTable:
     """Return a table for which this process is a stranger, as any that started the runner."""
     experiment = experiment_of(subjects)
-    experiment.roots -= {os.getpid()}
+    experiment.runner = 0
     return ProcessTable(experiment)
 
 
@@ -110,8 +110,21 @@ def test_what_belongs_to_the_experiment_is_not_outside_it(start: Start) -> None:
     _go(app)
     table.read()
     assert _usage(table, app.pid) is None
-    assert not table.experiment.includes(os.getpid())
-    assert experiment_of(()).includes(os.getpid())
+    assert table.experiment.includes(os.getpid())
+
+
+def test_what_the_runner_started_is_no_stranger_but_may_serve_the_app(start: Start) -> None:
+    database = start("database")
+    table = ProcessTable(experiment_of(()))
+    table.read()
+    _go(database)
+    table.read()
+    names = {program.name for program in programs(table, BusiestThreads(), {})}
+    assert "database" not in names
+    serving = programs(table, BusiestThreads(), {database.pid: 5432})
+    (program,) = (program for program in serving if program.name == "database")
+    assert program.serves
+    assert program.cores * table.length_s == pytest.approx(_USED_S, abs=_SLACK_S)
 
 
 def test_threads_of_the_kernel_are_one_program_and_no_other_has_its_name(start: Start) -> None:
@@ -196,7 +209,7 @@ def test_a_watch_that_is_cancelled_tells_what_it_saw(start: Start) -> None:
     trio.run(watch)
     assert observed._table
     assert observed._table.length_s > 0
-    assert observed._table.experiment.includes(stranger.pid)
+    assert _usage(observed._table, stranger.pid)
 
 
 _HIDDEN = """

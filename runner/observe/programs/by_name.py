@@ -34,6 +34,8 @@ def programs(table: ProcessTable, threads: BusiestThreads, ports: Mapping[int, i
     families = {family: port for _, _, family, port in serving}
     groups: dict[tuple[str, int | None], list[ProcessUsage]] = {}
     for usage in (*usages, *idle):
+        if usage.is_started_by_runner and usage.family not in families:
+            continue  # it may serve the app, as a database that a hook started does, but is no stranger
         groups.setdefault((usage.name, families.get(usage.family)), []).append(usage)
     made = [_program(group, threads, length_s, port) for (_, port), group in groups.items()]
     shown = sorted((program for program in made if program.serves), key=_cores)

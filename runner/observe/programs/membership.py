@@ -28,12 +28,14 @@ class Experiment:
         roots: Processes that are part of it with all that descends from them.
         sessions: Sessions whose processes are all part of it.
         groups: Control groups likewise.
+        runner: The process whose other descendants are no strangers either.
     """
 
     alone: frozenset[int]
     roots: frozenset[int]
     sessions: frozenset[int]
     groups: tuple[ControlGroup, ...]
+    runner: int = field(default_factory=os.getpid)
     _members: set[int] | None = field(default=None, init=False)
 
     def look_again(self) -> None:
@@ -45,6 +47,10 @@ class Experiment:
         if pid in self.alone or not self.roots.isdisjoint(ancestors(pid)):
             return True
         return session_of(pid) in self.sessions or pid in self._in_groups()
+
+    def is_started_by_runner(self, pid: int) -> bool:
+        """Return whether a process descends from the runner, as a watchdog or what a hook started does."""
+        return self.runner in ancestors(pid)
 
     def _in_groups(self) -> set[int]:
         if self._members is None:
@@ -59,8 +65,8 @@ def experiment_of(subjects: Sequence[Subject]) -> Experiment:
     supervisors = [supervisor for pid in whole if (supervisor := supervisor_of(pid)) is not None]
     groups = [own_group(subject) for subject, _ in known]
     return Experiment(
-        alone=frozenset(pid for _, pid in known),
-        roots=frozenset({*whole, *supervisors, os.getpid()}),
+        alone=frozenset({os.getpid(), *supervisors, *(pid for _, pid in known)}),
+        roots=frozenset({*whole, *supervisors}),
         sessions=frozenset(pid for pid in whole if session_of(pid) == pid),
         groups=tuple(group for group in groups if group is not None),
     )

@@ -26,11 +26,12 @@ _IDENTIFIED_S: Final[Seconds] = 0.005
 
 @dataclass(slots=True)
 class ProcessUsage:
-    """A process outside the experiment that used CPU.
+    """A process outside the experiment, or one that the runner started beside it, that used CPU.
 
     Attributes:
         family: The highest of its ancestors with the same name, itself included: the master of a worker.
         used_s: CPU time since the first reading of the table.
+        is_started_by_runner: Whether it descends from the runner, and so is no stranger.
         named_s: The same when its name was read.
     """
 
@@ -38,6 +39,7 @@ class ProcessUsage:
     name: str
     family: int
     used_s: Seconds
+    is_started_by_runner: bool = False
     named_s: Seconds = 0.0
 
 
@@ -102,14 +104,19 @@ class ProcessTable:
         if used_s < _IDENTIFIED_S:
             return
         if pid not in self._known:
-            is_part = self.experiment.includes(pid)
-            self._known[pid] = None if is_part else ProcessUsage(pid, _UNNAMED, pid, 0.0)
+            self._known[pid] = self._stranger(pid)
         usage = self._known[pid]
         if usage is not None:
             usage.used_s = used_s
             if used_s >= 2 * usage.named_s:
                 usage.name, usage.family = identity_of(pid) or (usage.name, usage.family)
                 usage.named_s = used_s
+
+    def _stranger(self, pid: int) -> ProcessUsage | None:
+        """Return the usage of a process to begin with, None for a part of the experiment."""
+        if self.experiment.includes(pid):
+            return None
+        return ProcessUsage(pid, _UNNAMED, pid, 0.0, self.experiment.is_started_by_runner(pid))
 
     def _forget(self, pid: int) -> None:
         usage = self._known.pop(pid, None)
