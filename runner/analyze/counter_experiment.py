@@ -7,7 +7,7 @@ alternate; a gain counts only if it is clear of the spread of all blocks without
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean, median, median_low
+from statistics import fmean, median_low
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -37,7 +37,9 @@ SAVED: Final = 0.2
 """Gain from which a cost was a substantial part of what used up the CPU."""
 RELIEVED: Final = 0.5
 """A p95 response time that falls to this share of itself shows that a queue is gone; our own bound."""
-_FEWEST: Final = 3
+_FEWEST_BEFORE: Final = 3
+_FEWEST_AFTER: Final = 2
+"""So many blocks of each side show the noise; with fewer, `UNKNOWN_SPREAD` is assumed at least."""
 
 
 class Sides(NamedTuple):
@@ -53,20 +55,40 @@ class Sides(NamedTuple):
 
 
 class _Rates(NamedTuple):
-    """Throughput without and with the change; the gain compares each block with its neighbours."""
+    """Throughput without and with the change.
+
+    Attributes:
+        before: Of each block without the change.
+        after: Of each block with it.
+        base: Mean over the blocks with the change of what their neighbours without it reached: a steady drift
+            affects both sides alike. None without such blocks.
+        spread: Largest difference between blocks without the change ÷ their mean; None if too few show it.
+    """
 
     before: tuple[float, ...]
     after: tuple[float, ...]
-    gain: float | None
+    base: float | None
     spread: float | None
+
+    @property
+    def reached(self) -> float | None:
+        """Mean throughput with the change."""
+        return fmean(self.after) if self.after else None
+
+    @property
+    def gain(self) -> float | None:
+        """Relative gain; None from nothing to something, and where it is not known."""
+        if self.base is None or self.reached is None:
+            return None
+        return self.reached / self.base - 1 if self.base else None
 
     @property
     def is_clear(self) -> bool:
         """Whether every block with the change is better, by more than the spread of the others explains."""
-        noise = NOISE * (UNKNOWN_SPREAD if self.spread is None else self.spread)
-        lowest = max(self.before, default=0.0)
-        if not self.after or min(self.after) <= lowest:
+        if not self.after or min(self.after) <= max(self.before, default=0.0):
             return False
+        few = self.spread is None or len(self.after) < _FEWEST_AFTER
+        noise = NOISE * max(self.spread or 0.0, UNKNOWN_SPREAD if few else 0.0)
         return self.gain is None or self.gain >= max(LIFTED, noise)
 
     @property
@@ -114,10 +136,10 @@ def counter_experiment(
 
 
 def _effect(stage: Stage, sides: Sides, rates: _Rates) -> Effect:
-    before, after = (median(side) if side else None for side in rates[:2])
     sustained = sides.after[0].target_rps if _sustained(sides.after) else None
     relieved = None if rates.is_clear else _relieved(sides)
-    return Effect(before, after, rates.gain, rates.spread, relieved, new_limit(stage, sides), sustained)
+    then = new_limit(stage, sides)
+    return Effect(rates.base, rates.reached, rates.gain, rates.spread, relieved, then, sustained)
 
 
 def concluded(verdict: Verdict, experiments: Sequence[CounterExperiment]) -> Verdict:
@@ -156,22 +178,17 @@ def _rates(blocks: Sequence[tuple[bool, Stage]]) -> _Rates:
     rates = [(changed, block.actual_rps or 0.0) for changed, block in blocks]
     before = tuple(rate for changed, rate in rates if not changed)
     after = tuple(rate for changed, rate in rates if changed)
-    gains = [
-        gain for at, (changed, _) in enumerate(rates) if changed and (gain := _gain(rates, at)) is not None
-    ]
-    spread = (max(before) - min(before)) / median(before) if len(before) >= _FEWEST and min(before) else None
-    return _Rates(before, after, fmean(gains) if gains else None, spread)
+    bases = [_neighbours(rates, at) for at, (changed, _) in enumerate(rates) if changed]
+    known = len(before) >= _FEWEST_BEFORE and fmean(before) > 0
+    spread = (max(before) - min(before)) / fmean(before) if known else None
+    return _Rates(before, after, fmean(bases) if before and bases else None, spread)
 
 
-def _gain(rates: Sequence[tuple[bool, float]], at: int) -> float | None:
-    """Return the gain of a block over the mean of its nearest neighbours without the change, if they show it.
-
-    Comparing it with both neighbours takes a steady drift out.
-    """
+def _neighbours(rates: Sequence[tuple[bool, float]], at: int) -> float:
+    """Return the mean of the nearest blocks without the change, before and after another one."""
     left = [rate for changed, rate in rates[:at] if not changed][-1:]
     right = [rate for changed, rate in rates[at + 1 :] if not changed][:1]
-    base = fmean([*left, *right]) if left or right else 0.0
-    return rates[at][1] / base - 1 if base else None
+    return fmean([*left, *right]) if left or right else 0.0
 
 
 def _middle(blocks: Sequence[Stage]) -> Stage | None:
@@ -192,13 +209,18 @@ def _answer(
         why = "the limit did not show in the blocks, whose rate was sustained without the change"
     elif _sustained(sides.after):
         why = "the target rate was achieved and may hide a larger effect"
-    elif rates.most >= ENOUGH * change.adds(configuration) or (rates.gain or 0.0) >= LIFTED:
+    elif rates.most >= _least(change, configuration) or (rates.gain or 0.0) >= LIFTED:
         why = "the blocks without the change differ so much that they can hide an effect"
     elif stage.verdict.code in change.must_lift and _must_lift(stage, sides, change):
         return ProofAnswer.REFUTED, ""
     else:
         return ProofAnswer.NO_EFFECT, ""
     return ProofAnswer.INCONCLUSIVE, why
+
+
+def _least(change: Change, configuration: Configuration) -> float:
+    """Return the smallest gain that would have confirmed a limit."""
+    return SAVED if change.saves else ENOUGH * change.adds(configuration)
 
 
 def _flaw(stage: Stage, sides: Sides) -> str:

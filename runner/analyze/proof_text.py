@@ -18,7 +18,7 @@ class Effect(NamedTuple):
     """What a change did to a stage.
 
     Attributes:
-        before: Median throughput of the blocks without the change; None where there are none.
+        before: Mean throughput of the neighbouring blocks without the change; None where there are none.
         after: With the change.
         gain: Relative gain; None from nothing to something.
         spread: Of the blocks without the change; None where it is not known.

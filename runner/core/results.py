@@ -110,12 +110,11 @@ class CounterExperiment(Struct, frozen=True, omit_defaults=True):
         change: A name of `runner.experiment.counter_experiments`.
         words: What was changed, to begin a sentence with.
         cause: What limits the stage if the change lifts the limit.
-        actual_rps: Median throughput of the blocks without and with the change.
-        lift: Relative gain in throughput: the mean over the blocks with the change, each compared with its
-            neighbours without; None where it is not known.
+        actual_rps: Mean throughput of the neighbours of the blocks with the change, and of these.
+        lift: Relative gain in throughput; None where it is not known.
         trial: The block with the change whose throughput is the median.
         blocks: In the order in which they ran; empty in runs of versions that ran a single one.
-        spread: Difference between the largest and the smallest throughput without the change ÷ their median;
+        spread: Difference between the largest and the smallest throughput without the change ÷ their mean;
             None where it is not known.
         target_rps: Requests offered per second in each block; None with users.
     """

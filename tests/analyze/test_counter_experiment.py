@@ -61,7 +61,7 @@ def test_a_lifted_limit_is_proven_and_the_next_limit_named():
 
     assert (proven.code, proven.confidence) == ("connection-limited", "proven")
     assert experiment.sentence == (
-        "Using keep-alive connections increased throughput from 2,048 to 3,950 RPS (+94 %; without it, equal "
+        "Using keep-alive connections increased throughput from 2,037 to 3,950 RPS (+94 %; without it, equal "
         "blocks differ by 5 %): connection set-up is confirmed as the limit; then it is app-cpu-limited."
     )
     assert [block.actual_rps for block in experiment.blocks] == [2048, 3900, 2000, 4000, 2100]
@@ -290,6 +290,24 @@ def test_one_run_of_each_side_needs_a_gain_that_no_drift_explains():
     small, large = proved(before, [before], [stage(1400)])[0], proved(before, [before], [stage(1600)])[0]
 
     assert (small.answer, large.answer) == ("inconclusive", "confirmed")
+
+
+def test_a_single_block_with_the_change_does_not_show_how_much_they_differ():
+    experiment, _ = of_rates((1000, 1010, 990), (1400,), "workers", "app-concurrency-limited")
+
+    assert experiment.answer == "inconclusive"
+
+
+def test_blocks_that_differ_by_more_than_a_saving_is_worth_do_not_rule_it_out():
+    experiment, _ = of_rates((1324, 1424, 1023), (1282, 1290), code="host-cpu-limited")
+
+    assert experiment.answer == "inconclusive"
+
+
+def test_a_steady_drift_is_no_gain():
+    experiment, _ = of_rates((1000, 1200, 1400), (1100, 1300), "workers", "app-concurrency-limited")
+
+    assert (experiment.lift, experiment.actual_rps) == (0.0, (1200, 1200))
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=5, max_size=5))
