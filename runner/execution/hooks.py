@@ -23,7 +23,8 @@ from runner.execution.hook_end import HookEnd
 from runner.execution.hook_program import run_program
 from runner.execution.hook_request import send_hook_request
 from runner.execution.inputs import masked_error
-from runner.experiment.hooks import Phase, PlacedHook, extracted_names, placed, requests_of, slots
+from runner.experiment.hook_values import extracted_names, slots
+from runner.experiment.hooks import Phase, PlacedHook, placed, requests_of
 from runner.experiment.model import Configuration, Request
 from runner.experiment.trials import Trial
 from runner.experiment.variables import used

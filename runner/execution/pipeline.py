@@ -11,11 +11,10 @@ from __future__ import annotations
 import gc
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 
 import trio
 from msgspec.structs import replace
@@ -24,18 +23,17 @@ from runner.analyze.calibration import above_ceiling, at_rate
 from runner.analyze.proof_plan import next_blocks
 from runner.archive.provenance import Provenance
 from runner.core.errors import EnvironmentLacks, HookFailed
-from runner.core.facts import Calibration, Event, RunFacts, VariableFacts
+from runner.core.facts import Calibration, Event, RunFacts
 from runner.execution.calibration import calibrate_beside, raise_if_broken
 from runner.execution.conclude import conclude, run_file
 from runner.execution.context import RunContext, RunState
 from runner.execution.faults import cancel_on_signal, noting_faults
-from runner.execution.hook_scripts import read_scripts
 from runner.execution.hooks import hook_requests, hooks_around
-from runner.execution.inputs import RunInputs, files_outside, read_inputs
+from runner.execution.inputs import RunInputs, files_outside
 from runner.execution.job import Job, Outcome, Watcher
 from runner.execution.preflight import needs_preflight, preflight
-from runner.execution.row_command import Guarded
 from runner.execution.row_inputs import check_row_counts
+from runner.execution.run_inputs import inputs_of, variables_of
 from runner.execution.signals import receive_signals, until_signal
 from runner.execution.trial import not_started, run_trial
 from runner.experiment.hooks import Phase
@@ -63,10 +61,10 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
         Interrupted: A signal came before the run began.
     """
     run = _run_facts(job)
-    inputs = await until_signal(lambda: _read_inputs(job, run.run_id))
+    inputs = await until_signal(lambda: inputs_of(job, run.run_id))
     run = replace(
         run,
-        variables=_variables(job, inputs),
+        variables=variables_of(job, inputs),
         files_with_secrets=tuple(map(inputs.masked, inputs.with_secrets)),
     )
     check_row_counts(job.trials, job.experiment.repeats, inputs.data)
@@ -84,33 +82,6 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
         if state.error and not state.trials:
             raise state.error
         return conclude(job, state, folder)
-
-
-async def _read_inputs(job: Job, run_id: str) -> RunInputs:
-    """Return what requests need; a watchdog ends the commands of variables if this process is killed."""
-    loads = [trial.configuration.load for trial in job.trials]
-    topologies = [trial.configuration.topology for trial in job.trials]
-    read_these = partial(
-        read_inputs, loads, job.base_dir, requests=hook_requests(job.trials), topologies=topologies
-    )
-    if not any(variable.command for load in loads for variable in load.variables.values()):
-        return await trio.to_thread.run_sync(partial(_with_scripts, read_these, job), abandon_on_cancel=True)
-    async with open_watchdog(run_id) as guard:
-        read = partial(read_these, guarded=Guarded(run_id, guard))
-        return await trio.to_thread.run_sync(partial(_with_scripts, read, job), abandon_on_cancel=True)
-
-
-def _with_scripts(read: Callable[[], RunInputs], job: Job) -> RunInputs:
-    return read().with_scripts(read_scripts(job.trials, job.commands_in or Path.cwd()))
-
-
-def _variables(job: Job, inputs: RunInputs) -> dict[str, tuple[VariableFacts, ...]]:
-    configurations = {trial.configuration.name: trial.configuration for trial in job.trials}
-    return {
-        name: inputs.variables(configuration.load)
-        for name, configuration in configurations.items()
-        if configuration.load.variables
-    }
 
 
 def _open_folder(job: Job) -> RunFolder:

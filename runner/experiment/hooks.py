@@ -5,22 +5,20 @@ later hooks and by the load.
 """
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any, Final, NamedTuple, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from runner.core import template
 from runner.core.units import Seconds
 from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.expect import Expect, JsonPath, Pattern, ResponseHeader, StatusCode
 from runner.experiment.fields import AsWritten, EnvName, Text
 from runner.experiment.quantities import HOUR, Time
 from runner.experiment.request import Request
-from runner.experiment.suggestions import did_you_mean, harmless, join_words
-from runner.experiment.variable import Variable
-from runner.experiment.variables import VariableName, hook_problems
+from runner.experiment.suggestions import harmless
+from runner.experiment.variables import VariableName
 
 MAX_HOOKS: Final = 50
 """In each phase."""
@@ -238,68 +236,6 @@ def placed(hooks: Hooks | None, *phases: Phase) -> Iterator[PlacedHook]:
 def requests_of(hooks: Hooks | None) -> Iterator[Request]:
     """Yield the requests of hooks."""
     yield from (hook.request for _, _, hook in placed(hooks) if hook.request is not None)
-
-
-def slots(hook: Hook) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield every text of a command that may contain variables, after the keys that lead to it."""
-    for index, word in enumerate(hook.run or ()):
-        yield ("run", index), word
-    for name, value in hook.env.items():
-        yield ("env", name), value
-
-
-def used_names(hooks: Hooks | None) -> set[str]:
-    """Return the names of the values that valid hooks insert."""
-    names: set[str] = set()
-    for _, _, hook in placed(hooks):
-        for _, text in slots(hook):
-            names.update(template.names(text))
-        for slot in hook.request.slots() if hook.request else ():
-            names.update(template.names(slot.text))
-    return names
-
-
-def conflicts(hooks: Hooks | None, variables: Mapping[str, Variable], parts: Collection[str] | None) -> Any:
-    """Yield what is wrong with the hooks of a configuration.
-
-    Args:
-        hooks: To look at.
-        variables: The load's.
-        parts: Names of the parts that commands can run inside; None where only the stack knows them.
-    """
-    extracted: set[str] = set()
-    for phase, number, hook in placed(hooks):
-        at = ("hooks", phase.value, number - 1)
-        if parts is not None and hook.part is not None and hook.part not in parts:
-            yield Conflict((*at, "in"), *_no_part(hook.part, parts))
-        for conflict in hook_problems(slots(hook), hook.request, variables, extracted):
-            yield Conflict((*at, *conflict.at), conflict.message, conflict.hint)
-        for name in hook.extract:
-            message = f"'{name}' is a variable in load.variables already"
-            yield conflict_if(name in variables, (*at, "extract", name), message, "choose another name")
-        extracted.update(hook.extract)
-
-
-def _no_part(name: str, parts: Collection[str]) -> tuple[str, str]:
-    if not parts:
-        return "this kind of topology has no part that commands could run inside", "remove it"
-    return f"there is no part '{name}'", did_you_mean(name, parts) or f"parts are {join_words(parts, 'and')}"
-
-
-def extracted_names(hooks: Any) -> set[str]:
-    """Return the names that `setup` and `before_trial` extract, of hooks that may not be validated yet."""
-    names: set[str] = set()
-    for phase in (Phase.SETUP, Phase.BEFORE_TRIAL):
-        listed = _get(hooks, phase)
-        for hook in listed if isinstance(listed, list | tuple) else ():
-            extract = _get(hook, "extract")
-            names.update(str(name) for name in extract if isinstance(extract, Mapping))
-    return names
-
-
-def _get(value: Any, key: str) -> Any:
-    """Return a member of a mapping or a model; empty if there is none."""
-    return (value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)) or ()
 
 
 def describe(hooks: Hooks | None, folder: str, url: str) -> Iterator[str]:

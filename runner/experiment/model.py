@@ -17,7 +17,8 @@ from runner.experiment.base_model import ROWS, Conflict, SpecModel, WhenUsed, co
 from runner.experiment.expect import Expect
 from runner.experiment.fields import Line, Name, Single, Text, Whole
 from runner.experiment.find import Find, FindStage
-from runner.experiment.hooks import Hooks, conflicts, extracted_names, used_names
+from runner.experiment.hook_values import conflicts, extracted_names, used_names
+from runner.experiment.hooks import Hooks
 from runner.experiment.matrix import MAX_CELLS
 from runner.experiment.quantities import HOUR, MINUTE, Time
 from runner.experiment.request import NamedRequest, Request

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from runner.core.errors import SpecificationError
-from runner.experiment.hooks import Phase, describe, placed, used_names
+from runner.experiment.hook_values import used_names
+from runner.experiment.hooks import Phase, describe, placed
 from runner.experiment.load import read_spec
 from runner.experiment.resolved import resolved_text
 
