@@ -31,13 +31,14 @@ INSPECT_SCHEMES: Final = ("postgresql", "postgres", "mysql", "mariadb", "redis",
 """How a URL of a service's own statistics can begin."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
-_TAKEN: Final = frozenset({*Role, "nginx", "host"})
-_APP_REPLICA: Final = re.compile(r"app-[0-9]+|generator-[0-9]+")
+_DAEMONS: Final = ("dockerd", "containerd", "docker-proxy", "containerd-shim")
+_TAKEN: Final = frozenset({*Role, *_DAEMONS, "nginx", "host"})
+_NUMBERED: Final = re.compile(rf"(?:app|generator|{'|'.join(_DAEMONS)})-[0-9]+")
 
 
 def is_service_name(name: str) -> bool:
     """Return whether a service can have this name: it differs from every role and every other subject."""
-    return bool(_NAME.fullmatch(name)) and name not in _TAKEN and not _APP_REPLICA.fullmatch(name)
+    return bool(_NAME.fullmatch(name)) and name not in _TAKEN and not _NUMBERED.fullmatch(name)
 
 
 def _service_name(value: str) -> str:

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from runner.experiment.app import Proxy
+from runner.experiment.service_addresses import fill_addresses
 from runner.experiment.topology import (
     ComposeTopology,
     DockerTopology,
@@ -144,6 +145,73 @@ def test_only_containers_have_a_forwarder_and_a_network_to_change() -> None:
     assert (on_host.network, on_host.without_forwarder(), on_host.on_host_network()) == ("host", None, None)
     assert (PROCESS.without_forwarder(), PROCESS.on_host_network()) == (None, None)
     assert (EXTERNAL.without_forwarder(), EXTERNAL.on_host_network()) == (None, None)
+
+
+@pytest.mark.parametrize(("port", "possible"), [(8080, False), (6379, True)])
+def test_containers_cannot_share_a_port_of_the_host(port: int, possible: bool) -> None:
+    services = {"cache": {"image": "redis:7", "port": port}}
+    topology = DockerTopology.model_validate(
+        {"kind": "docker", "app": {"image": "app:1", "port": 8080}, "services": services}
+    )
+
+    assert (topology.on_host_network() is not None) is possible
+
+
+def test_what_services_start_is_described_before_the_app() -> None:
+    services = {
+        "db": {
+            "command": ["serve", "--port", "{port}"],
+            "env": {"A": "1"},
+            "env_from": ["TOKEN"],
+            "ready": {"command": ["pg_isready"]},
+            "cwd": "db",
+        }
+    }
+    process = ProcessTopology.model_validate(
+        {"kind": "process", "app": {"command": ["app", "{port}"], "cwd": "shop"}, "services": services}
+    )
+    service = {"image": "postgres:16", "command": ["postgres"], "files": {"a.sql": "/a.sql"}}
+    docker = DockerTopology.model_validate(
+        {"kind": "docker", "app": {"image": "app:1", "port": 80}, "services": {"db": service}}
+    )
+
+    assert process.describe_start("/here") == (
+        "starts the service db: `serve --port '{port}'` in the folder db",
+        "  with all variables of your environment",
+        "  with A=1",
+        "  with TOKEN from your environment, not shown here",
+        "  and runs `pg_isready` on this host until it is ready",
+        "starts `app '{port}'` in the folder shop",
+        "  with all variables of your environment",
+    )
+    assert docker.describe_start("/here") == (
+        "starts the service db in a container of the image postgres:16 with `postgres`",
+        "  with a.sql of the specification's folder, read-only",
+        "uses the image app:1",
+        "starts the image's own command in a container",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("${db.host}:${db.port}", "h:1"),
+        ("$${db.host}", "${db.host}"),
+        ("${HOME} ${db} $$", "${HOME} ${db} $$"),
+        ("${db.host}${db.host}", "hh"),
+    ],
+)
+def test_addresses_are_inserted_and_other_texts_stay(text: str, filled: str) -> None:
+    assert fill_addresses(text, {"db": ("h", 1)}) == filled
+
+
+@pytest.mark.parametrize("text", ["${db.host}", "$${db.host}", "${a.b}"])
+def test_without_services_every_text_stays_as_it_is_written(text: str) -> None:
+    topology = ProcessTopology.model_validate(
+        {"kind": "process", "app": {"command": ["a", "{port}"], "env": {"A": text}}}
+    )
+
+    assert fill_addresses(topology.app.env["A"], {}) == text
 
 
 def test_processes_with_a_fixed_port_cannot_add_replicas() -> None:

@@ -143,11 +143,11 @@ async def test_on_the_host_network_services_are_reached_at_127_0_0_1(context, le
     [
         ({"env": {"FAULT": "exits-at-start"}}, "the service db exited with status 7"),
         (
-            {"env": {"FAULT": "silent"}, "ready_within": 2.0},
+            {"env": {"FAULT": "silent"}, "ready_within": 6.0},
             ":8080 never accepted a connection, nothing listens there",
         ),
         (
-            {"ready": {"command": ["sh", "-c", "echo not yet; exit 3"]}, "ready_within": 2.0},
+            {"ready": {"command": ["sh", "-c", "echo not yet; exit 3"]}, "ready_within": 6.0},
             "never exited with status 0, the last time it exited with status 3: not yet",
         ),
         (
@@ -155,7 +155,7 @@ async def test_on_the_host_network_services_are_reached_at_127_0_0_1(context, le
             "topology.services.db.ready.command: pg_isready cannot be run in the container",
         ),
         (
-            {"env": {"FAULT": "never-ready"}, "ready": {"http": "/healthz"}, "ready_within": 2.0},
+            {"env": {"FAULT": "never-ready"}, "ready": {"http": "/healthz"}, "ready_within": 6.0},
             "status was 503",
         ),
         ({"command": ["no-such-program"]}, "the service db cannot be started"),
