@@ -20,6 +20,7 @@ from runner.observe.readers import Reading
 
 BURNS = """
 import sys, time
+input()
 end = time.monotonic() + float(sys.argv[1])
 while time.monotonic() < end:  # half a core
     busy = time.process_time() + 0.01
@@ -48,13 +49,15 @@ print(json.dumps([[sample.t_s, sample.cpu_s["app"]] for sample in facts.samples]
 
 def sampled_with_a_stop(window_s, stop_at_s, stop_s):
     """Sample a process that burns until the window ends; the sampling process is stopped for a while."""
-    app = subprocess.Popen([sys.executable, "-c", BURNS, str(window_s + 0.3)])
+    app = subprocess.Popen([sys.executable, "-c", BURNS, str(window_s + 0.3)], stdin=subprocess.PIPE)
     observer = subprocess.Popen(
         [sys.executable, "-c", SAMPLES, str(app.pid), str(window_s)],
         stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     try:
         observer.stdout.readline()
+        app.stdin.write(b"\n")
+        app.stdin.close()
         time.sleep(stop_at_s)
         observer.send_signal(signal.SIGSTOP)
         time.sleep(stop_s)
