@@ -7,6 +7,8 @@ mmdebstrap turns packages into a root file system, and the engine imports it.
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,12 +18,14 @@ from types import MappingProxyType
 from typing import Final
 
 from runner.core.errors import EnvironmentLacks
-from runner.stack.docker import labels
+from runner.stack.docker import entrypoints, labels
 from runner.stack.docker.commands import run_command
 from runner.stack.docker.engine import Engine
 from runner.stack.protocols import Guard
 
 SUITE: Final = "bookworm"
+PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_OFFICIAL: Final = re.compile(r"^(?:docker\.io/)?(?:library/)?")
 PYTHON: Final = "3.11"
 """The Python of `SUITE`."""
 
@@ -35,13 +39,26 @@ class Recipe:
         packages: Debian packages to install, besides the minimal system.
         hooks: Shell commands to run on the finished root file system; ``$1`` is its path.
         command: What the image runs by default.
+        settings: More lines of a Dockerfile that set properties of the image.
     """
 
     name: str
     packages: tuple[str, ...]
     hooks: tuple[str, ...]
     command: tuple[str, ...]
+    settings: tuple[str, ...] = ()
 
+
+def _entrypoint(text: str) -> str:
+    """Return the hook that adds an image's entry point."""
+    path = f'"$1"{_ENTRYPOINT}'
+    return f"printf %s {shlex.quote(text)} >{path} && chmod 755 {path}"
+
+
+_ENTRYPOINT: Final = "/usr/local/bin/docker-entrypoint.sh"
+_RUN_ENTRYPOINT: Final = f'ENTRYPOINT ["{_ENTRYPOINT}"]'
+_POSTGRESQL: Final = "/usr/lib/postgresql/15/bin"
+"""The version of `SUITE`."""
 
 STAND_INS: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
@@ -63,7 +80,57 @@ STAND_INS: Final[Mapping[str, Recipe]] = MappingProxyType(
         ),
     }
 )
-"""Image to its stand-in."""
+"""Base image to its stand-in; these are made in advance where no registry responds."""
+
+_SERVICES: Final[Mapping[str, Recipe]] = MappingProxyType(
+    {
+        "redis": Recipe(
+            name=f"loadproof-base/redis:{SUITE}",
+            packages=("redis-server",),
+            hooks=('mkdir -p "$1/data"', _entrypoint(entrypoints.REDIS)),
+            command=("redis-server",),
+            settings=(_RUN_ENTRYPOINT, "WORKDIR /data", "VOLUME /data", "EXPOSE 6379"),
+        ),
+        "postgres": Recipe(
+            name=f"loadproof-base/postgres:{SUITE}",
+            packages=("postgresql",),
+            hooks=(
+                'rm -rf "$1"/var/lib/postgresql/[0-9]* "$1"/etc/postgresql/[0-9]*',
+                'mkdir -p "$1/var/lib/postgresql/data" "$1/docker-entrypoint-initdb.d"',
+                _entrypoint(entrypoints.POSTGRES),
+            ),
+            command=("postgres",),
+            settings=(
+                _RUN_ENTRYPOINT,
+                f"ENV PATH {_POSTGRESQL}:{PATH}",
+                "ENV PGDATA /var/lib/postgresql/data",
+                "ENV LANG C.UTF-8",
+                "VOLUME /var/lib/postgresql/data",
+                "EXPOSE 5432",
+            ),
+        ),
+        "nginx": Recipe(
+            name=f"loadproof-base/nginx-server:{SUITE}",
+            packages=("nginx-light",),
+            # as in the original image: the user nginx, no site of Debian, and logs to the container's output
+            hooks=(
+                'chroot "$1" useradd --system nginx',
+                'rm "$1/etc/nginx/sites-enabled/default"',
+                f'printf %s {shlex.quote(entrypoints.NGINX_DEFAULT)} >"$1/etc/nginx/conf.d/default.conf"',
+                'ln -sf /dev/stdout "$1/var/log/nginx/access.log"',
+                'ln -sf /dev/stderr "$1/var/log/nginx/error.log"',
+            ),
+            command=("nginx", "-g", "daemon off;"),
+            settings=("EXPOSE 80",),
+        ),
+    }
+)
+"""Official image of a service, whatever its tag, to its stand-in; made when one is needed."""
+
+
+def stand_in_for(name: str) -> Recipe | None:
+    """Return what can take the place of an image; None if nothing can."""
+    return STAND_INS.get(name) or _SERVICES.get(_OFFICIAL.sub("", name).partition(":")[0])
 
 
 async def make(
@@ -104,6 +171,7 @@ def _changes(recipe: Recipe) -> list[str]:
     """Return the Dockerfile lines that `docker import` applies to the files."""
     return [
         f"LABEL {labels.IMAGE}=base",
-        "ENV PATH /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        f"ENV PATH {PATH}",
         f"CMD {json.dumps(list(recipe.command))}",
+        *recipe.settings,
     ]

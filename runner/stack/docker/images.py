@@ -84,7 +84,7 @@ class Supplier:
         Raises:
             EnvironmentLacks: It is not, and cannot be obtained.
         """
-        recipe = bases.STAND_INS.get(name)
+        recipe = bases.stand_in_for(name)
         if recipe and self.source == "local":
             return await self._stand_in(name, recipe)
         if image := await find_image(self.engine, name):

@@ -1,14 +1,15 @@
 """Images come from the configured source, and a silent registry does not block a run."""
 
 import socket
+import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from runner.core.errors import EnvironmentLacks
-from runner.stack.docker import images
-from runner.stack.docker.bases import STAND_INS
+from runner.stack.docker import entrypoints, images
+from runner.stack.docker.bases import STAND_INS, stand_in_for
 from runner.stack.docker.build import build_image
 from runner.stack.docker.engine import connect
 from runner.stack.docker.images import Supplier, find_image
@@ -73,3 +74,30 @@ async def test_an_unchanged_folder_is_built_once(engine, recorder):
 
     assert second == first
     assert not any("building" in line for line in recorder.lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "stand_in"),
+    [
+        ("python:3.12-slim", "loadproof-base/python:bookworm"),
+        ("python:3.9", None),
+        ("redis:7-alpine", "loadproof-base/redis:bookworm"),
+        ("docker.io/library/postgres:16", "loadproof-base/postgres:bookworm"),
+        ("postgres", "loadproof-base/postgres:bookworm"),
+        ("nginx:1.28-alpine", "loadproof-base/nginx:bookworm"),
+        ("nginx:stable", "loadproof-base/nginx-server:bookworm"),
+        ("example.com/redis:7", None),
+        ("bitnami/postgres:16", None),
+    ],
+)
+def test_official_images_of_services_have_stand_ins_whatever_their_tag(name, stand_in):
+    recipe = stand_in_for(name)
+
+    assert (recipe.name if recipe else None) == stand_in
+
+
+@pytest.mark.parametrize("text", [entrypoints.REDIS, entrypoints.POSTGRES])
+def test_entry_points_are_programs_of_the_shell_that_they_name(text):
+    shell = text.splitlines()[0].removeprefix("#!")
+
+    assert subprocess.run([shell, "-n"], input=text, text=True, check=False).returncode == 0
