@@ -111,7 +111,7 @@ def until_failure(stage: Stage) -> Markdown:
     why, length_s, requests = failure(stage), lasted_s(stage), stage.requests
     if not why:
         return EMPTY
-    if length_s is None or not requests.sent:
+    if not length_s or not requests.sent:
         return markdown("At {}, {}; no request was measured.", levels(stage), why)
     p95 = stage.duration_ms.p95
     return markdown(
