@@ -100,7 +100,7 @@ def _own_headers(part: Request, fill: Fill) -> dict[str, str]:
             raise EnvironmentLacks(
                 f"the value of the variable {variables} cannot be sent in the header {name}: it is not one "
                 "line of printable ASCII, or has spaces at its ends",
-                hint="correct the environment variable that load.variables names, or what a hook extracts",
+                hint="correct the environment variable that load.variables names, or what hooks extract",
             )
     return headers
 
