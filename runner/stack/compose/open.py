@@ -15,7 +15,7 @@ import trio
 from msgspec import structs
 
 from runner.core.codes import RoleName
-from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.core.errors import EnvironmentLacks, LoadproofError, StackFailed
 from runner.core.facts import Endpoint
 from runner.core.units import Seconds
 from runner.experiment.compose import role_names
@@ -64,7 +64,7 @@ async def open_stack(topology: ComposeTopology, context: StackContext) -> AsyncI
     watched = await find_watched(topology.watch, context.run_id)
     engine = await connect()
     parts: list[tuple[Details, Container]] = []
-    settled = False
+    settled = True
     try:
         await refuse_rootless(engine)
         await sweep_engine(engine, context)
@@ -76,8 +76,10 @@ async def open_stack(topology: ComposeTopology, context: StackContext) -> AsyncI
         parts = await _find_parts(engine, plan, context)  # a task may have ended, or a service failed, since
         for _, container in parts:
             context.guard.process(container.pid)  # an engine that dies leaves its containers running
-        settled = True
         yield await _stack(engine, plan, parts, context, watched)
+    except BaseException as error:
+        settled = bool(parts) or isinstance(error, LoadproofError)
+        raise
     finally:
         await _leave(engine, context, [container for _, container in parts], settled=settled)
 
@@ -224,7 +226,7 @@ async def _leave(
     """Stop all containers at once, and remove them with their networks and volumes; shielded and bounded.
 
     Unless it is `settled` that Compose has ended by itself, the engine may still be creating what Compose
-    requested; then the search is repeated.
+    requested: then the search is repeated, and the watchdog goes on with it after this run.
     """
     await _stop(engine, context.run_id)
     await _keep_logs(engine, context, containers)
@@ -237,7 +239,8 @@ async def _leave(
     if left:  # the watchdog keeps trying
         context.say(left)
         return
-    context.guard.docker_emptied(engine.base_url)
+    if settled:
+        context.guard.docker_emptied(engine.base_url)
     for container in containers:
         context.guard.forget(container.pid)
 
