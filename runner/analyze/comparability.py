@@ -24,6 +24,17 @@ _TOPOLOGY: Final = (
 )  # fmt: skip
 
 
+_PROGRAM: Final = {
+    "program": "the program (SHA-256)",
+    "code": "code (SHA-256)",
+    "packages": "packages (SHA-256)",
+    "commit": "commit",
+    "changes": "uncommitted changes (SHA-256)",
+}
+"""What identifies a program, in words."""
+_DIGITS: Final = 12
+
+
 def machine_differences(base: Sequence[Results], head: Sequence[Results]) -> tuple[SideBySide, ...]:
     """Return the differences that make two machines too different to compare."""
     names = [name for name in _MACHINE if name != _MEMORY or _memory_differs([*base, *head])]
@@ -37,7 +48,7 @@ def other_differences(base: Sequence[Results], head: Sequence[Results]) -> tuple
     overrides = [_all(runs, lambda run: " ".join(run.run.overrides)) for runs in sides]
     pairs = {"specification (SHA-256)": digests, "overrides": overrides}
     pairs |= {name: [_environment(runs, name) for runs in sides] for name in _VERSIONS}
-    old, new = (dict(_setup(runs)) for runs in sides)
+    old, new = (dict([*_setup(runs), *_programs(runs)]) for runs in sides)
     return _differences(pairs | {name: [old[name], new[name]] for name in old if name in new})
 
 
@@ -74,6 +85,15 @@ def _setup(runs: Sequence[Results]) -> Iterator[tuple[str, list[str]]]:
         topology = {key: system.get(key) for key in _TOPOLOGY}
         for path, value in _flat({"load": to_builtins(configuration.load), "topology": topology}):
             yield f"{name}: {path}", [value]
+
+
+def _programs(runs: Sequence[Results]) -> Iterator[tuple[str, list[str]]]:
+    """Yield what each process of a stack ran, in the last run: digests tell whether the program changed."""
+    for configuration in runs[-1].configurations:
+        for subject, identity in (configuration.topology.programs or {}).items():
+            for part, words in _PROGRAM.items():
+                value = getattr(identity, part)[:_DIGITS]
+                yield f"{configuration.name}: {words} of {subject}", [value or "–"]
 
 
 def _flat(tree: Mapping[str, object], path: str = "") -> Iterator[tuple[str, str]]:

@@ -157,7 +157,10 @@ def _validity(stages: Sequence[Stage]) -> StageValidity:
     suspect = [stage for stage in stages if stage.validity.status is Validity.SUSPECT]
     if 2 * len(suspect) < len(stages):
         return StageValidity(Validity.VALID, ())
-    reasons = dict.fromkeys(reason for stage in suspect for reason in stage.validity.reasons)
+    first = suspect[0]
+    reasons = [f"repeat {first.repeat}: {reason}" for reason in first.validity.reasons]
+    if len(suspect) > 1:
+        reasons.append(f"{len(suspect)} of {len(stages)} repeats are suspect")
     return StageValidity(Validity.SUSPECT, tuple(reasons))
 
 

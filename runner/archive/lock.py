@@ -20,7 +20,14 @@ from msgspec import UNSET, Struct, UnsetType
 
 from runner.archive.inputs import InputFile
 from runner.core.codes import Role
-from runner.core.facts import BuildFacts, ImageFacts, ServiceFacts, SystemDescription, TrialFacts
+from runner.core.facts import (
+    BuildFacts,
+    ImageFacts,
+    ProgramIdentity,
+    ServiceFacts,
+    SystemDescription,
+    TrialFacts,
+)
 
 SCHEMA_VERSION: Final = 1
 _OURS: Final = "loadproof"
@@ -103,6 +110,7 @@ class LockedSystem(Struct, frozen=True):
         env_names: Names of the environment variables that the app receives.
         build: What the app's image was built from.
         services: Name to service; absent without any.
+        programs: Name of a process of the stack to digests of what it ran; absent without any.
     """
 
     kind: str
@@ -112,6 +120,7 @@ class LockedSystem(Struct, frozen=True):
     env_names: tuple[str, ...]
     build: LockedBuild | UnsetType = UNSET
     services: dict[str, LockedService] | UnsetType = UNSET
+    programs: dict[str, ProgramIdentity] | UnsetType = UNSET
 
 
 class Lock(Struct, frozen=True):
@@ -258,6 +267,7 @@ def _locked(system: SystemDescription) -> LockedSystem:
         env_names=tuple(sorted(system.env_names or ())),
         build=_locked_build(system.build, images.get(Role.APP)) if system.build else UNSET,
         services={name: _locked_service(one) for name, one in services.items()} if services else UNSET,
+        programs=dict(sorted(system.programs.items())) if system.programs else UNSET,
     )
 
 

@@ -571,6 +571,26 @@ class ServiceFacts(Struct, frozen=True, omit_defaults=True, kw_only=True):
     files: Mapping[str, str] | None = None
 
 
+class ProgramIdentity(Struct, frozen=True, omit_defaults=True):
+    """What a process ran when its stack was up; digests are SHA-256, empty where nothing could be read.
+
+    Attributes:
+        name: Of the process.
+        program: Digest of its executable file.
+        code: Digest of the scripts, modules and archives that its arguments name.
+        packages: Digest of the lists of what is installed in its environment.
+        commit: Of the repository that it was started in.
+        changes: Digest of how the files there differ from the commit; empty if they do not.
+    """
+
+    name: str = ""
+    program: str = ""
+    code: str = ""
+    packages: str = ""
+    commit: str = ""
+    changes: str = ""
+
+
 class SystemDescription(Struct, frozen=True, omit_defaults=True):
     """The system that was built, without secrets; fields that do not apply to its kind are absent.
 
@@ -591,6 +611,7 @@ class SystemDescription(Struct, frozen=True, omit_defaults=True):
         cpus: Processors that the stack is bound to.
         services: Name to service, in the order in which they were started.
         files: The compose files as in the specification.
+        programs: Name of a subject that is a process to what it ran.
     """
 
     kind: str = ""
@@ -615,6 +636,7 @@ class SystemDescription(Struct, frozen=True, omit_defaults=True):
     proxy: ProxyFacts | None = None
     services: Mapping[str, ServiceFacts] | None = None
     files: tuple[str, ...] | None = None
+    programs: Mapping[str, ProgramIdentity] | None = None
 
 
 TrialStatus: TypeAlias = Literal["complete", "failed", "aborted"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -23,7 +23,7 @@ from runner.analyze.calibration import above_ceiling, at_rate
 from runner.analyze.proof_plan import next_blocks
 from runner.archive.provenance import Provenance
 from runner.core.errors import EnvironmentLacks, HookFailed
-from runner.core.facts import Calibration, Event, RunFacts
+from runner.core.facts import Calibration, Event, ProgramIdentity, RunFacts, TrialFacts
 from runner.execution.calibration import calibrate_beside, raise_if_broken
 from runner.execution.conclude import conclude, run_file
 from runner.execution.context import RunContext, RunState
@@ -42,6 +42,7 @@ from runner.load.builtin import worker_pool
 from runner.load.engines import ENGINES
 from runner.observe.environment import environment
 from runner.stack.kinds import OPENERS
+from runner.stack.program_identity import program_identities
 from runner.stack.protocols import Stack
 from runner.stack.watchdog import open_watchdog
 from runner.store.run_file import RUN
@@ -179,11 +180,12 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
                         await preflight(stack, trial, hooks.context)
                     calibrations = await calibrate_beside(stack, trials, context)
                 raise_if_broken(stack)
+                programs = await trio.to_thread.run_sync(program_identities, stack.subjects)
                 up = ever_up = True
                 while trial is not None and stack.broken is None:
                     await hooks.before(Phase.BEFORE_TRIAL, trial)
                     own = calibrations.get(trial.configuration.load.engine)
-                    await _run_one(trial, stack, hooks.context, own)
+                    await _run_one(trial, stack, hooks.context, own, programs)
                     trial = context.next_trial(queue)
         except EnvironmentLacks as error:
             if trial is None or not _can_go_on(error, trial, up=up, ever_up=ever_up):
@@ -199,7 +201,13 @@ def _can_go_on(error: EnvironmentLacks, trial: Trial, *, up: bool, ever_up: bool
     return ever_up and not up and not isinstance(error, HookFailed)
 
 
-async def _run_one(trial: Trial, stack: Stack, context: RunContext, calibration: Calibration | None) -> None:
+async def _run_one(
+    trial: Trial,
+    stack: Stack,
+    context: RunContext,
+    calibration: Calibration | None,
+    programs: Mapping[str, ProgramIdentity],
+) -> None:
     """Run a trial, and cool down unless it was the last one."""
     planned = context.state.planned
     context.watcher.trial_begins(trial, max(other.order + other.orders for other in planned))
@@ -214,11 +222,17 @@ async def _run_one(trial: Trial, stack: Stack, context: RunContext, calibration:
         pool=context.workers,
         inputs=context.inputs,
         watcher=context.watcher,
-        on_facts=lambda facts: context.keep(facts, own),
+        on_facts=lambda facts: context.keep(_with_programs(facts, programs), own),
         keep=partial(context.provenance.rendered, trial.configuration.name),
     )
     if trial is not planned[-1]:
         await trio.sleep(trial.configuration.cooldown)
+
+
+def _with_programs(facts: TrialFacts, programs: Mapping[str, ProgramIdentity]) -> TrialFacts:
+    if facts.topology is None or not programs:
+        return facts
+    return replace(facts, topology=replace(facts.topology, programs=programs))
 
 
 def _plan_counter_experiments(context: RunContext) -> tuple[Trial, ...]:
