@@ -150,7 +150,12 @@ STATISTICS: Final[Mapping[str, str]] = {
 }
 """Name of a statistic to its heading."""
 
-_ROLE_TITLES: Final[Mapping[RoleName, str]] = {Role.APP: "App", Role.PROXY: "Proxy", Role.SYSTEM: "Host"}
+_ROLE_TITLES: Final[Mapping[RoleName, str]] = {
+    Role.APP: "App",
+    Role.PROXY: "Proxy",
+    Role.FORWARDER: "docker-proxy",
+    Role.SYSTEM: "Host",
+}
 
 
 def _latency(kind: LatencyKind, statistic: str) -> Metric:
@@ -246,7 +251,7 @@ _REQUESTS: Final = (
         "Dropped",
         Dimension.COUNT,
         Better.LESS,
-        "Requests that were never sent because max_in_flight requests were under way.",
+        "Requests that were never sent because max_in_flight requests were in flight.",
         lambda measured: float(measured.requests.dropped),
     ),
 )

@@ -16,7 +16,7 @@ from runner.core.results import ConfigurationResults, Stage
 from runner.report import number_format, request_cost
 from runner.report.generator_accuracy import disagreement
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
-from runner.report.metric_text import levels
+from runner.report.metric_text import levels, role_name
 from runner.report.prose import (
     believed,
     constant,
@@ -135,7 +135,7 @@ def _host_cost(name: str, stage: Stage) -> Markdown:
     total = costs.get(Role.SYSTEM)
     if not total:
         return EMPTY
-    hops = [markdown("{} {:micros} µs", role, cost) for role in _HOPS if (cost := costs.get(role))]
+    hops = [markdown("{} {:micros} µs", role_name(role), cost) for role in _HOPS if (cost := costs.get(role))]
     parts = markdown(" (of which {})", listed(hops)) if hops else EMPTY
     return markdown("{:micros} µs in {}{}", total, name, parts)
 

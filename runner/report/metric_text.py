@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from runner.core.codes import Unbounded
+from runner.core.codes import Role, Unbounded
 from runner.core.metrics import KEY_METRICS, LATENCIES, METRICS, Dimension, Metric, lost_share, metric_of
 from runner.core.ramp import Ramp
 from runner.core.results import Stage, ThresholdResult
@@ -23,6 +23,11 @@ _VALUE_UNITS: Final = {
     Dimension.SIZE: " MiB",
     Dimension.RATE: " RPS",
 }
+
+
+def role_name(role: str) -> str:
+    """Return what people call a role; the key of docker-proxy in files is ``forwarder``."""
+    return "docker-proxy" if role == Role.FORWARDER else role
 
 
 def heading(metric: Metric) -> str:

@@ -15,6 +15,7 @@ from runner.core.codes import Limit, Role
 from runner.core.results import ConfigurationResults, Results, Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, Section, join, listed, markdown, table
+from runner.report.metric_text import role_name
 from runner.report.number_format import NOT_APPLICABLE, NOT_MEASURED
 from runner.report.prose import title
 from runner.report.system_text import connections
@@ -97,7 +98,7 @@ def _step(configuration: ConfigurationResults, stage: Stage, cores: int | None) 
 
 def _table(steps: Sequence[_Step], cores: int | None) -> Markdown:
     roles = [role for role in _ROLES if any(role in step.costs for step in steps)]
-    names = ["host" if role is Role.SYSTEM else role for role in roles]
+    names = ["host" if role is Role.SYSTEM else role_name(role) for role in roles]
     head = ["Configuration", *(f"{name} (µs)" for name in names), "step (µs)", "p50 (ms)", "step (ms)"]
     head += ["CPU-bound maximum (RPS)"] if cores else []
     rows = []
@@ -159,7 +160,10 @@ def _growth(steps: Sequence[_Step]) -> Markdown:
     if not before or after is None:
         return EMPTY
     more = {role: last[role] - first.get(role, 0.0) for role in _ROLES[:-1] if role in last}
-    shares = [f"{role} {extra:+,.0f} µs" for role, extra in sorted(more.items(), key=lambda pair: -pair[1])]
+    shares = [
+        f"{role_name(role)} {extra:+,.0f} µs"
+        for role, extra in sorted(more.items(), key=lambda pair: -pair[1])
+    ]
     return markdown(
         "From {} to {}, host CPU per request changes by a factor of {:.1f}, {:+,.0f} µs: {}.",
         *(steps[0].name, steps[-1].name, after / before, after - before, listed(shares)),

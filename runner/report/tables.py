@@ -144,7 +144,7 @@ def cpu_by_role(stages: Sequence[Stage]) -> Markdown:
     for role in _roles(stages):
         usages = [stage.cpu_cores.get(role) for stage in stages]
         cells = [number_format.cores(usage.avg if usage else None) for usage in usages]
-        rows.append([_bold("host total") if role == Role.SYSTEM else role, *cells])
+        rows.append([_bold("host total") if role == Role.SYSTEM else metric_text.role_name(role), *cells])
     return table(["Component", *(stage.title for stage in stages)], rows) if rows else EMPTY
 
 

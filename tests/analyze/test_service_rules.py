@@ -352,7 +352,7 @@ def test_connections_that_waited_name_the_service_also_without_a_constant_pool()
     result, _ = CASES["a slow service behind a pool that grows"]
 
     assert "39.0 of 40.0 connections to db waited" in result.findings[0].summary
-    assert "requests under way to db" in {item.name for item in result.findings[0].evidence}
+    assert "requests in flight to db" in {item.name for item in result.findings[0].evidence}
 
 
 def test_locks_that_the_database_tells_of_are_in_the_finding():

@@ -14,11 +14,11 @@ from runner.core.codes import Role, is_service
 from runner.core.results import Evidence, PeerUsage, Stage
 
 WAITING: Final = 0.8
-"""Share of connections on which a request was under way from which they waited nearly all the time; our own
+"""Share of connections on which a request was in flight from which they waited nearly all the time; our own
 bound."""
 _STEADY: Final = 1
 _LEAST_SAMPLES: Final = 2
-_TITLE: Final = "requests under way to {}"
+_TITLE: Final = "requests in flight to {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Connections:
     Attributes:
         service: Name of the service; of a program outside the experiment its name, or else its address.
         established: Average number.
-        waiting: Average number of those on which a request was under way.
+        waiting: Average number of those on which a request was in flight.
         is_constant: Their number did not change by more than one per replica.
     """
 
@@ -39,12 +39,12 @@ class Connections:
 
     @property
     def share(self) -> float:
-        """Share of them on which a request was under way."""
+        """Share of them on which a request was in flight."""
         return self.waiting / self.established if self.established else 0.0
 
     @property
     def all_waited(self) -> bool:
-        """Whether requests were under way on them nearly all the time."""
+        """Whether requests were in flight on them nearly all the time."""
         return self.share >= WAITING
 
 
@@ -97,12 +97,12 @@ def _is_steady(peer: PeerUsage) -> bool:
 
 
 def waits_for(stage: Stage, service: str) -> float | None:
-    """Return how many requests were under way to a service on average; None if that is not known."""
+    """Return how many requests were in flight to a service on average; None if that is not known."""
     return next((it.waiting for it in connections(stage) if it.service == service), None)
 
 
 def waiting_evidence(stage: Stage, service: str) -> tuple[Evidence, ...]:
-    """Return how many requests were under way to a service, and on how many connections."""
+    """Return how many requests were in flight to a service, and on how many connections."""
     known = next((it for it in connections(stage) if it.service == service), None)
     if known is None:
         return ()

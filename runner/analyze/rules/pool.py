@@ -43,7 +43,7 @@ def _why_room(pool: Connections) -> str:
     """Return the number that shows that the app had a connection left, or could open another one."""
     count = f"of {pool.established:.1f} connections to {pool.service}"
     if not pool.all_waited:
-        return f"requests were under way on {pool.waiting:.1f} {count}"
+        return f"requests were in flight on {pool.waiting:.1f} {count}"
     return "" if pool.is_constant else f"the number {count} changed"
 
 

@@ -32,7 +32,7 @@ from runner.core.results import Evidence, Finding, ProgramUsage, RuledOut, Stage
 from runner.core.units import percent
 
 _LEAST_WAITING: Final = 0.5
-"""Requests under way to a service, on average, from which requests wait for it; our own bound."""
+"""Requests in flight to a service, on average, from which requests wait for it; our own bound."""
 _CHEAPER: Final = "ask less of it for each request (cheaper or fewer statements, an index, a cache)"
 _THREAD_ADVICE: Final = f"{_CHEAPER}, or spread its work over more threads, processes or replicas"
 
@@ -69,7 +69,7 @@ def _of_services(stage: Stage, cores: int | None) -> Iterator[Finding]:
 def _finding(
     stage: Stage, service: str, summary: str, evidence: tuple[Evidence, ...], advice: str
 ) -> Finding:
-    """Return a finding; it is a hint if hardly any request was under way to the service."""
+    """Return a finding; it is a hint if hardly any request was in flight to the service."""
     waiting, confidence = waits_for(stage, service), Confidence.LIKELY
     if waiting is not None and waiting < _LEAST_WAITING:
         summary += f", but on average only {waiting:.1f} requests of the app waited for it"
