@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psycopg
+
 ROOT = Path(__file__).parents[1]
 _PATH = f"{os.environ['PATH']}:/usr/sbin"
 
@@ -47,8 +49,15 @@ def postgresql(folder: Path, *options: str) -> Iterator[str]:
     """Run PostgreSQL; yields the URL of an empty database."""
     port = free_port()
     command = [str(ROOT / "infra" / "start-postgresql"), str(port), *options]
+    url = f"postgresql://postgres:example@127.0.0.1:{port}/postgres"
     with _running(command, port, folder):
-        yield f"postgresql://postgres:example@127.0.0.1:{port}/postgres"
+        until = time.monotonic() + 60
+        while time.monotonic() < until:  # it listens before it lets anyone in
+            with contextlib.suppress(psycopg.OperationalError):
+                psycopg.connect(url).close()
+                break
+            time.sleep(0.05)
+        yield url
 
 
 @contextlib.contextmanager

@@ -16,7 +16,11 @@ from tests.truth.conftest import ROOT, Case, service
 HERE = Path(__file__).parent
 SHOP = Path(sys.executable).parent / "database-shop"
 URL = "postgresql://postgres:example@${db.host}:${db.port}/postgres"
-POSTGRESQL = {"command": [str(ROOT / "infra" / "start-postgresql"), "{port}", "-c", "max_connections=40"]}
+CONNECT = [sys.executable, "-c", "import psycopg, sys; psycopg.connect(sys.argv[1])", URL]
+POSTGRESQL = {
+    "command": [str(ROOT / "infra" / "start-postgresql"), "{port}", "-c", "max_connections=40"],
+    "ready": {"command": CONNECT},
+}
 TELLS = {"inspect": URL}
 REDIS = {"command": ["redis-server", "--port", "{port}", "--bind", "127.0.0.1", "--save", ""]}
 BUSY = "EVAL for\ti=1,300000\tdo\tend\treturn\t1 0"
