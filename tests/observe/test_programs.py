@@ -66,6 +66,14 @@ def _table(*subjects: Subject) -> ProcessTable:
     return ProcessTable(experiment)
 
 
+def _found(
+    table: ProcessTable, ports: dict[int, int], threads: BusiestThreads | None = None
+) -> tuple[Program, ...]:
+    """Return the programs as if the readings were a second apart, however busy this machine is."""
+    table.begin_s = table.end_s - 1.0
+    return programs(table, threads or BusiestThreads(), ports)
+
+
 def _usage(table: ProcessTable, pid: int) -> ProcessUsage | None:
     return next((usage for usage in table.usages() if usage.pid == pid), None)
 
@@ -119,9 +127,9 @@ def test_what_the_runner_started_is_no_stranger_but_may_serve_the_app(start: Sta
     table.read()
     _go(database)
     table.read()
-    names = {program.name for program in programs(table, BusiestThreads(), {})}
+    names = {program.name for program in _found(table, {})}
     assert "database" not in names
-    serving = programs(table, BusiestThreads(), {database.pid: 5432})
+    serving = _found(table, {database.pid: 5432})
     (program,) = (program for program in serving if program.name == "database")
     assert program.serves
     assert program.cores * table.length_s == pytest.approx(_USED_S, abs=_SLACK_S)
@@ -147,7 +155,7 @@ def test_the_busiest_thread_of_a_program_with_one_thread_used_all_its_cpu(start:
     _go(stranger)
     table.read()
     threads.read([stranger.pid], again=True)
-    found = programs(table, threads, {})
+    found = _found(table, {}, threads)
     program = next(program for program in found if program.name == "stranger")
     assert program.busiest_thread == pytest.approx(program.cores, abs=0.001)
 
@@ -159,7 +167,7 @@ def test_processes_of_one_name_are_one_program_and_the_busiest_comes_first(start
     _go(less)
     _go(more)
     table.read()
-    program = next(p for p in programs(table, BusiestThreads(), {}) if p.name == "pool")
+    program = next(p for p in _found(table, {}) if p.name == "pool")
     assert program.pids == (more.pid, less.pid)
     assert program.cores * table.length_s == pytest.approx(0.6, abs=2 * _SLACK_S)
 
@@ -171,7 +179,7 @@ def test_a_program_that_serves_the_app_is_apart_from_another_of_its_name(start: 
     _go(serving)
     _go(other)
     table.read()
-    found = [p for p in programs(table, BusiestThreads(), {serving.pid: 6379}) if p.name == "redis"]
+    found = [p for p in _found(table, {serving.pid: 6379}) if p.name == "redis"]
     assert {(p.pids, p.serves, p.port) for p in found} == {
         ((serving.pid,), True, 6379),
         ((other.pid,), False, None),
