@@ -223,7 +223,7 @@ def _exited(plan: ContainerPlan, status: int, log: tuple[str, ...]) -> Event:
 
 def _restarted(plan: ContainerPlan, log: tuple[str, ...]) -> Event:
     code = "app-died" if plan.role == Role.APP else "stack-failed"
-    return Event(code, f"{plan.name} ended, and its restart policy starts it again", log=log)
+    return Event(code, f"{plan.title} ended, and its restart policy starts it again", log=log)
 
 
 def _out_of_memory(plan: ContainerPlan, log: tuple[str, ...]) -> Event:

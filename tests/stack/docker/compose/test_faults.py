@@ -111,7 +111,10 @@ async def test_a_build_that_fails_shows_its_last_lines(compose):
 
 @pytest.mark.parametrize(
     ("restart", "message"),
-    [("no", "db was killed by SIGKILL"), ("always", "db ended, and its restart policy starts it again")],
+    [
+        ("no", "the service db was killed by SIGKILL"),
+        ("always", "the service db ended, and its restart policy starts it again"),
+    ],
 )
 async def test_a_service_that_dies_in_a_stage_breaks_the_stack_and_is_named(compose, restart, message):
     services = {"web": {"command": SERVE}, "db": {"command": ["sleep", "60"], "restart": restart}}
