@@ -1,5 +1,6 @@
 """`runner init` reads a compose file without starting anything, with either version of Compose."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -38,7 +39,9 @@ def test_a_file_without_a_port_for_http_is_refused(tmp_path):
     assert "publishes a port for HTTP" in result.stderr
 
 
-@pytest.mark.skipif(not shutil.which("docker-compose"), reason="Compose 1 is not installed")
+@pytest.mark.skipif(
+    not shutil.which("docker-compose") and os.environ.get("CI") != "true", reason="Compose 1 is not installed"
+)
 def test_version_1_reads_the_same(tmp_path, monkeypatch):
     new = trio.run(read_services, PROJECT / "docker-compose.yml")
     (tmp_path / "docker-compose").symlink_to(Path(shutil.which("docker-compose")))
