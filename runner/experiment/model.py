@@ -15,6 +15,7 @@ from runner.core.units import Seconds
 from runner.experiment.app import App, Proxy
 from runner.experiment.base_model import ROWS, Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.expect import Expect
+from runner.experiment.external_topology import ExternalTopology
 from runner.experiment.fields import Line, Name, Single, Text, Whole
 from runner.experiment.find import Find, FindStage
 from runner.experiment.hook_values import conflicts, extracted_names, used_names
@@ -23,9 +24,10 @@ from runner.experiment.matrix import MAX_CELLS
 from runner.experiment.quantities import HOUR, MINUTE, Time
 from runner.experiment.request import NamedRequest, Request
 from runner.experiment.row_limits import row_conflicts
+from runner.experiment.started_topology import DockerTopology, ProcessTopology
 from runner.experiment.suggestions import did_you_mean, display, join_words, slug
 from runner.experiment.thresholds import Threshold, metric_hint
-from runner.experiment.topology import DockerTopology, ExternalTopology, ProcessTopology, Topology
+from runner.experiment.topology import Topology
 from runner.experiment.traffic import Load, Stage, without_schedule
 from runner.experiment.url import host_of, is_loopback, literal
 from runner.experiment.variables import ReadRows, extracting, used

@@ -18,8 +18,8 @@ from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.facts import Endpoint, Event, Subject, SystemDescription, Tls
 from runner.core.tls_context import client_context
 from runner.core.units import Seconds
+from runner.experiment.external_topology import Certificates
 from runner.experiment.model import ExternalTopology
-from runner.experiment.topology import Certificates
 from runner.experiment.url import host_of
 from runner.stack.external_probe import check_reachable, check_tls, first_reachable
 from runner.stack.paths import read_regular

@@ -8,7 +8,7 @@ import pytest
 
 from runner.core.errors import EnvironmentLacks
 from runner.execution.inputs import read_inputs, topology_files_outside
-from runner.experiment.topology import ComposeTopology
+from runner.experiment.compose_topology import ComposeTopology
 
 
 def topology(**keys: object) -> ComposeTopology:

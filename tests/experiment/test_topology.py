@@ -7,14 +7,11 @@ from typing import get_args
 import pytest
 
 from runner.experiment.app import Proxy
+from runner.experiment.compose_topology import ComposeTopology
+from runner.experiment.external_topology import ExternalTopology
 from runner.experiment.service_addresses import fill_addresses
-from runner.experiment.topology import (
-    ComposeTopology,
-    DockerTopology,
-    ExternalTopology,
-    ProcessTopology,
-    Topology,
-)
+from runner.experiment.started_topology import DockerTopology, ProcessTopology
+from runner.experiment.topology import Topology
 
 PROCESS = ProcessTopology.model_validate(
     {"kind": "process", "app": {"command": ["serve", "--port", "{port}", "a b"], "env": {"A": "1"}}}

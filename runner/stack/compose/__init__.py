@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from runner.experiment.topology import ComposeTopology
+from runner.experiment.compose_topology import ComposeTopology
 from runner.stack.protocols import Stack, StackContext
 
 

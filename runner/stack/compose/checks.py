@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from runner.core.errors import EnvironmentLacks
 from runner.experiment.compose import unclear_roles
+from runner.experiment.compose_topology import ComposeTopology
 from runner.experiment.suggestions import did_you_mean, join_words
-from runner.experiment.topology import ComposeTopology
 from runner.stack.compose.config import Config
 from runner.stack.docker.engine import Engine, EngineRefused, run_concurrently
 from runner.stack.docker.responses import Id, Labels, Text

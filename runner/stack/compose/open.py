@@ -19,7 +19,7 @@ from runner.core.errors import EnvironmentLacks, LoadproofError, StackFailed
 from runner.core.facts import Endpoint
 from runner.core.units import Seconds
 from runner.experiment.compose import role_names
-from runner.experiment.topology import ComposeTopology
+from runner.experiment.compose_topology import ComposeTopology
 from runner.stack.compose.checks import check_services, environment_secrets, refuse_clashes
 from runner.stack.compose.config import Config
 from runner.stack.compose.containers import Details, as_parts, find_containers

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from runner.experiment.compose_topology import ComposeTopology
 from runner.experiment.init_compose import ComposeService
-from runner.experiment.topology import ComposeTopology
 from runner.stack.compose.config import Service
 from runner.stack.compose.project import Project
 from runner.stack.compose.tool import find_tool

@@ -12,7 +12,7 @@ from typing import Any, Final
 from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.masking import without_escapes
 from runner.core.units import Seconds
-from runner.experiment.topology import ComposeTopology
+from runner.experiment.compose_topology import ComposeTopology
 from runner.stack.compose.checks import check_profiles
 from runner.stack.compose.config import Build, Config, Service, read_config
 from runner.stack.compose.tool import Finished, Tool

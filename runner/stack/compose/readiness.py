@@ -10,7 +10,7 @@ import trio
 
 from runner.core.errors import StackFailed
 from runner.core.units import Seconds
-from runner.experiment.topology import ComposeTopology
+from runner.experiment.compose_topology import ComposeTopology
 from runner.stack.compose.containers import Details, find_containers
 from runner.stack.compose.tool import Finished
 from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, run_concurrently

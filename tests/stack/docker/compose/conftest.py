@@ -14,7 +14,7 @@ import trio
 import yaml
 
 from runner.core.errors import EnvironmentLacks, LoadproofError
-from runner.experiment.topology import ComposeTopology
+from runner.experiment.compose_topology import ComposeTopology
 from runner.stack.compose import open_compose
 from runner.stack.protocols import StackContext
 from tests.stack.docker.conftest import RecordingGuard
