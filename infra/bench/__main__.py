@@ -31,7 +31,8 @@ from infra.bench.publish import chart, page, promises
 from infra.bench.traffic import traffic
 from infra.bench.traffic_page import traffic_promises
 from runner.core.codes import Role
-from runner.core.facts import Sample, Subject, Window
+from runner.core.facts import Window
+from runner.core.observed_facts import Sample, Subject
 from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
 from runner.observe.processes import start_ticks

@@ -15,7 +15,9 @@ import trio
 
 from infra.bench.figures import free_port, nginx, wait_for_port
 from runner.core.codes import Role
-from runner.core.facts import Endpoint, Subject, Window
+from runner.core.endpoint import Endpoint
+from runner.core.facts import Window
+from runner.core.observed_facts import Subject
 from runner.observe.counters.gather import Counters
 from runner.observe.processes import start_ticks
 

@@ -21,8 +21,9 @@ from pathlib import Path
 import trio
 
 from runner.core import histogram
-from runner.core.facts import Endpoint, LoadFacts
+from runner.core.endpoint import Endpoint
 from runner.core.histogram import Histogram
+from runner.core.load_facts import LoadFacts
 from runner.execution.inputs import read_inputs
 from runner.experiment.model import Load, Stage
 from runner.load.builtin import offer

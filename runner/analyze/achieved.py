@@ -26,8 +26,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from runner.core.facts import Backlog, LoadFacts
 from runner.core.histogram import Histogram, lowest_us
+from runner.core.load_facts import Backlog, LoadFacts
 from runner.core.ramp import Ramp
 from runner.core.units import US_PER_S, PerSecond, Seconds
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import astuple, replace
 
 from runner.analyze.statistics import rounded
-from runner.core.facts import Calibration
+from runner.core.calibration_facts import Calibration
 from runner.core.results import SpacingError, StageCalibration
 from runner.core.units import PerSecond
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from runner.analyze.statistics import rounded
 from runner.core.codes import Role, is_service
-from runner.core.facts import Counter, ObservedFacts
+from runner.core.observed_facts import Counter, ObservedFacts
 from runner.core.results import CounterReading, Evidence, Stage, UnreadableCounter
 
 _DIGITS: Final = 6

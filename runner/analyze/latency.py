@@ -11,8 +11,8 @@ from msgspec import UNSET
 from runner.analyze.statistics import rounded
 from runner.core import histogram
 from runner.core.codes import Unbounded
-from runner.core.facts import LoadFacts
 from runner.core.histogram import HIGHEST_US, Histogram, bucket, lowest_us
+from runner.core.load_facts import LoadFacts
 from runner.core.metrics import STATISTICS
 from runner.core.results import Latency
 

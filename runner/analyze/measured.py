@@ -12,7 +12,7 @@ from runner.analyze.achieved import achieved
 from runner.analyze.latency import distribution, latency
 from runner.analyze.statistics import rounded
 from runner.analyze.variation import variation
-from runner.core.facts import LoadFacts, LoadSecond
+from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.metrics import LATENCIES
 from runner.core.ramp import Ramp
 from runner.core.results import Measured, Requests

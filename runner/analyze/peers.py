@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from statistics import fmean
 from typing import Final
 
-from runner.core.facts import Peer, PeerSample
+from runner.core.observed_facts import Peer, PeerSample
 from runner.core.results import PeerUsage
 from runner.core.units import Seconds
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from runner.core.codes import Role
-from runner.core.facts import KERNEL_THREADS
+from runner.core.observed_facts import KERNEL_THREADS
 from runner.core.results import ProgramUsage, Stage
 from runner.core.units import percent
 

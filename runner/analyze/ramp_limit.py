@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from runner.core.facts import ObservedFacts, Sample
 from runner.core.limits import ACHIEVED, TOLERATED_ERRORS
 from runner.core.metrics import lost_share
+from runner.core.observed_facts import ObservedFacts, Sample
 from runner.core.ramp import Ramp
 from runner.core.results import Slice, Stage
 from runner.core.units import Seconds

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 from runner.core.codes import Role, RoleName
-from runner.core.facts import ObservedFacts, Sample, Subject
+from runner.core.observed_facts import ObservedFacts, Sample, Subject
 from runner.core.results import ThrottlingShare, Usage
 from runner.core.units import BYTES_PER_MIB, Cores, Seconds
 

@@ -20,7 +20,7 @@ from runner.analyze.stage import stage_of
 from runner.analyze.unproven import unproven
 from runner.core.codes import Limit
 from runner.core.definitions import DEFINITIONS
-from runner.core.facts import RunFacts, SystemDescription, TrialFacts, VariableFacts
+from runner.core.facts import RunFacts, TrialFacts, VariableFacts
 from runner.core.results import (
     ConfigurationResults,
     ExperimentInfo,
@@ -32,6 +32,7 @@ from runner.core.results import (
     SentVariable,
     Stage,
 )
+from runner.core.system_facts import SystemDescription
 from runner.experiment.counter_experiments import change_named
 from runner.experiment.model import Configuration, Experiment
 from runner.experiment.traffic import Load

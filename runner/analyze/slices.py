@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from runner.analyze.latency import latency
 from runner.analyze.measured import requests_of
-from runner.core.facts import LoadFacts
+from runner.core.load_facts import LoadFacts
 from runner.core.metrics import LATENCIES
 from runner.core.ramp import Ramp
 from runner.core.results import NO_LATENCY, Slice

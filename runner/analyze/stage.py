@@ -24,7 +24,9 @@ from runner.analyze.slices import slices
 from runner.analyze.statistics import rounded
 from runner.analyze.thresholds import evaluate, is_measured
 from runner.core.codes import Role, RoleName, StageStatus
-from runner.core.facts import LoadFacts, LoadSecond, ObservedFacts, ResponseSample, RunFacts, TrialFacts
+from runner.core.facts import RunFacts, TrialFacts
+from runner.core.load_facts import LoadFacts, LoadSecond, ResponseSample
+from runner.core.observed_facts import ObservedFacts
 from runner.core.results import Moment, Part, ProgramUsage, Stage, StageEvent, SubjectUsage, Usage
 from runner.core.units import Seconds
 from runner.experiment.trials import Trial

@@ -11,7 +11,8 @@ from runner.analyze.resource_usage import LATE_S, observer_lateness
 from runner.analyze.silence import silence
 from runner.core import histogram
 from runner.core.codes import Role, Validity
-from runner.core.facts import LoadFacts, TrialFacts
+from runner.core.facts import TrialFacts
+from runner.core.load_facts import LoadFacts
 from runner.core.results import Stage, StageValidity
 from runner.core.units import percent
 

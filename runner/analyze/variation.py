@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from runner.analyze.latency import percentiles_of_all
 from runner.core import histogram
-from runner.core.facts import LoadFacts, LoadSecond
+from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.units import Seconds
 
 _MIN_BEYOND: Final = 10

@@ -39,7 +39,7 @@ class EncodedHistogram(Struct, frozen=True):
 
 
 class EncodedPart(Struct, frozen=True):
-    """The histograms of one second of one request of a mix; as of `runner.core.facts.LoadSecond`."""
+    """The histograms of one second of one request of a mix; as of `runner.core.load_facts.LoadSecond`."""
 
     response_time: EncodedHistogram | None = None
     duration: EncodedHistogram | None = None

@@ -20,14 +20,8 @@ from msgspec import UNSET, Struct, UnsetType
 
 from runner.archive.inputs import InputFile
 from runner.core.codes import Role
-from runner.core.facts import (
-    BuildFacts,
-    ImageFacts,
-    ProgramIdentity,
-    ServiceFacts,
-    SystemDescription,
-    TrialFacts,
-)
+from runner.core.facts import TrialFacts
+from runner.core.system_facts import BuildFacts, ImageFacts, ProgramIdentity, ServiceFacts, SystemDescription
 
 SCHEMA_VERSION: Final = 1
 _OURS: Final = "loadproof"
@@ -85,7 +79,7 @@ class LockedService(Struct, frozen=True, omit_defaults=True):
     """A service of a stack.
 
     Attributes:
-        origin: As of `runner.core.facts.ServiceFacts`.
+        origin: As of `runner.core.system_facts.ServiceFacts`.
         image: Of a container.
         env_names: Names of the environment variables that it receives.
         build: What its image was built from.

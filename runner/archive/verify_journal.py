@@ -13,8 +13,9 @@ from typing import Final
 from runner.analyze.capacity import replay
 from runner.analyze.stage import stage_of
 from runner.archive.tree_difference import Difference
-from runner.core.facts import RunFacts, SystemDescription, TrialFacts
+from runner.core.facts import RunFacts, TrialFacts
 from runner.core.results import Stage
+from runner.core.system_facts import SystemDescription
 from runner.experiment.model import Configuration
 from runner.experiment.trials import Trial
 from runner.store.journal import encode_entry

@@ -20,7 +20,9 @@ from rich.text import Text
 
 from runner.cli.terminal import visible
 from runner.core.codes import Role, RoleName, is_service
-from runner.core.facts import LoadSecond, Sample, Subject, TrialFacts
+from runner.core.facts import TrialFacts
+from runner.core.load_facts import LoadSecond
+from runner.core.observed_facts import Sample, Subject
 from runner.core.units import Seconds
 from runner.execution.job import Watcher
 from runner.experiment.proof_blocks import BLOCKS

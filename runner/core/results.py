@@ -24,8 +24,9 @@ from runner.core.codes import (
     Validity,
 )
 from runner.core.definitions import DEFINITIONS
-from runner.core.facts import ConnectionCounts, ResponseSample, SystemDescription
+from runner.core.load_facts import ConnectionCounts, ResponseSample
 from runner.core.ramp import Ramp
+from runner.core.system_facts import SystemDescription
 
 Number: TypeAlias = Annotated[float, Meta(ge=-1e15, le=1e15)]
 """A finite number; larger ones are no measurement."""
@@ -231,7 +232,7 @@ class SubjectUsage(Struct, frozen=True):
 
 
 class ThrottlingShare(Struct, frozen=True):
-    """What a CPU quota cost one subject in the window; fields as of `runner.core.facts.Throttling`."""
+    """What a CPU quota cost a subject in the window; fields as of `runner.core.observed_facts.Throttling`."""
 
     periods: Count
     throttled: Count
@@ -239,7 +240,11 @@ class ThrottlingShare(Struct, frozen=True):
 
 
 class CounterReading(Struct, frozen=True):
-    """A counter at both ends of the window as of `runner.core.facts.Counter`; `delta` is None for a level."""
+    """A counter at both ends of the window; as of `runner.core.observed_facts.Counter`.
+
+    Attributes:
+        delta: None for a level.
+    """
 
     scope: Text
     name: Text
@@ -253,7 +258,7 @@ class CounterReading(Struct, frozen=True):
 
 
 class ProgramUsage(Struct, frozen=True, omit_defaults=True):
-    """A program outside the experiment; fields as of `runner.core.facts.Program`."""
+    """A program outside the experiment; fields as of `runner.core.observed_facts.Program`."""
 
     name: Text
     pids: tuple[Count, ...]
@@ -320,7 +325,7 @@ class Moment(Struct, frozen=True):
 
 
 class SpacingError(Struct, frozen=True):
-    """Gaps between requests as their receiver saw them, in µs; as of `runner.core.facts.Spacing`."""
+    """Gaps between requests at their receiver, in µs; as of `runner.core.calibration_facts.Spacing`."""
 
     planned_gap_us: Number
     median_gap_us: Number

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from runner.core.facts import ResponseSample
+from runner.core.load_facts import ResponseSample
 from runner.core.results import Stage
 
 SERVER_ERROR: Final = 500

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
-from runner.core.facts import Tls
+from runner.core.endpoint import Tls
 
 _PROTOCOL: Final = "http/1.1"
 _NOT_YET_VALID, _EXPIRED = 9, 10

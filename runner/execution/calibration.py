@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import trio
 
+from runner.core.calibration_facts import Calibration
 from runner.core.errors import StackFailed
-from runner.core.facts import Calibration, Event
+from runner.core.facts import Event
 from runner.execution.context import RunContext
 from runner.experiment.trials import Trial
 from runner.load.calibration_cache import load_or_measure_calibration

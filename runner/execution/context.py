@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from runner.analyze.results import results as analyze
 from runner.analyze.results import search_sentence, upcoming
 from runner.archive.provenance import Provenance
+from runner.core.calibration_facts import Calibration
 from runner.core.errors import LoadproofError
-from runner.core.facts import Calibration, HookFacts, RunFacts, TrialFacts
+from runner.core.facts import HookFacts, RunFacts, TrialFacts
 from runner.core.results import Results
 from runner.execution.inputs import NO_RUN_INPUTS, RunInputs
 from runner.execution.job import Job, Watcher

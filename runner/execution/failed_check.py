@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from runner.core import jsonpath
-from runner.core.facts import MAX_SAMPLE, LoadFacts, LoadSecond, ResponseSample
+from runner.core.load_facts import MAX_SAMPLE, LoadFacts, LoadSecond, ResponseSample
 from runner.experiment.traffic import Load
 from runner.load.check_order import check_order
 from runner.load.checks import CheckOrder, Checks, HeaderCheck, JsonCheck

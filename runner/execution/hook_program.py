@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Endpoint
 from runner.core.rows import text_of
 from runner.core.template import Position, filled
 from runner.execution.hook_end import HookEnd

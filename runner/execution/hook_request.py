@@ -7,8 +7,9 @@ from typing import Final
 
 import trio
 
+from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Endpoint, ResponseSample
+from runner.core.load_facts import ResponseSample
 from runner.core.status_advice import describe_sample, status_advice
 from runner.execution.failed_check import failed_checks
 from runner.execution.hook_end import HookEnd

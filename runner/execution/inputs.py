@@ -15,8 +15,9 @@ from typing import Final, TypeVar
 from msgspec.structs import replace
 
 from runner.archive.inputs import MAX_KEPT
+from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks, LoadproofError
-from runner.core.facts import Endpoint, Event, VariableFacts
+from runner.core.facts import Event, VariableFacts
 from runner.core.masking import mask_bytes, mask_lines, mask_secrets
 from runner.execution.row_command import Guarded
 from runner.execution.row_inputs import RowKey, read_rows, row_key, row_source

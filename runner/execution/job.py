@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from runner.core.errors import LoadproofError
-from runner.core.facts import LoadSecond, Sample, Subject, TrialFacts
+from runner.core.facts import TrialFacts
+from runner.core.load_facts import LoadSecond
+from runner.core.observed_facts import Sample, Subject
 from runner.core.results import Results
 from runner.experiment.model import Experiment
 from runner.experiment.trials import Trial

@@ -22,8 +22,10 @@ from msgspec.structs import replace
 from runner.analyze.calibration import above_ceiling, at_rate
 from runner.analyze.proof_plan import next_blocks
 from runner.archive.provenance import Provenance
+from runner.core.calibration_facts import Calibration
 from runner.core.errors import EnvironmentLacks, HookFailed
-from runner.core.facts import Calibration, Event, ProgramIdentity, RunFacts, TrialFacts
+from runner.core.facts import Event, RunFacts, TrialFacts
+from runner.core.system_facts import ProgramIdentity
 from runner.execution.calibration import calibrate_beside, raise_if_broken
 from runner.execution.conclude import conclude, run_file
 from runner.execution.context import RunContext, RunState

@@ -13,7 +13,8 @@ import trio
 from msgspec.structs import replace
 
 from runner.core.errors import StackFailed
-from runner.core.facts import Event, LoadFacts
+from runner.core.facts import Event
+from runner.core.load_facts import LoadFacts
 from runner.core.units import Seconds
 from runner.execution.context import RunContext
 from runner.execution.preflight_failure import (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from runner.core.errors import PreflightFailed
-from runner.core.facts import ResponseSample
+from runner.core.load_facts import ResponseSample
 from runner.core.status_advice import SERVER_ERROR, check_request, describe_sample, status_advice
 from runner.core.units import Seconds
 from runner.execution.failed_check import failed_checks

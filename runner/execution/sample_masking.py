@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from runner.core.facts import MAX_SAMPLE, LoadFacts, LoadSecond, ResponseSample
+from runner.core.load_facts import MAX_SAMPLE, LoadFacts, LoadSecond, ResponseSample
 from runner.core.masking import mask_secrets, without_escapes
 
 

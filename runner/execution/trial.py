@@ -18,20 +18,11 @@ import trio
 from msgspec.structs import replace
 
 from runner.core.codes import Role
-from runner.core.facts import (
-    Event,
-    LoadFacts,
-    LoadSecond,
-    ObservedFacts,
-    PartFacts,
-    ProxyFacts,
-    Sample,
-    Subject,
-    TrialFacts,
-    TrialStatus,
-    Window,
-)
+from runner.core.facts import Event, TrialFacts, TrialStatus, Window
+from runner.core.load_facts import LoadFacts, LoadSecond, PartFacts
+from runner.core.observed_facts import ObservedFacts, Sample, Subject
 from runner.core.status_advice import SERVER_ERROR
+from runner.core.system_facts import ProxyFacts
 from runner.core.units import NS_PER_S, Seconds
 from runner.execution.failed_check import with_failed_checks
 from runner.execution.inputs import NO_RUN_INPUTS, RunInputs

@@ -13,7 +13,8 @@ from typing import Final
 import trio
 
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import LoadFacts, LoadSecond, Window
+from runner.core.facts import Window
+from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.ramp import Ramp
 from runner.core.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
 from runner.cpu_affinity import check_cpus

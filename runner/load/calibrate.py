@@ -19,9 +19,11 @@ import msgspec
 import trio
 
 from runner.core import histogram
+from runner.core.calibration_facts import Calibration, Floor, Spacing
+from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Calibration, Endpoint, Floor, LoadFacts, Spacing
 from runner.core.histogram import Histogram
+from runner.core.load_facts import LoadFacts
 from runner.core.units import NS_PER_US, Nanoseconds, PerSecond
 from runner.experiment.model import Expect, Load, Stage
 from runner.load import pacing

@@ -22,7 +22,8 @@ import trio
 from msgspec.structs import replace
 
 from runner.cache import cache_folder
-from runner.core.facts import Calibration, Endpoint, Floor
+from runner.core.calibration_facts import Calibration, Floor
+from runner.core.endpoint import Endpoint
 from runner.core.units import PerSecond
 from runner.experiment.model import Load, Stage
 from runner.load.calibrate import calibrate

@@ -8,7 +8,9 @@ from typing import Protocol
 
 import trio
 
-from runner.core.facts import Endpoint, LoadFacts, LoadSecond, Window
+from runner.core.endpoint import Endpoint
+from runner.core.facts import Window
+from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.experiment.arrivals import NO_ARRIVALS, Numbering
 from runner.experiment.model import Load, Stage
 from runner.load.inputs import NO_INPUTS, Inputs

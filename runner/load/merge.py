@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from runner.core.facts import LoadSecond
 from runner.core.histogram import Histogram, merge
+from runner.core.load_facts import LoadSecond
 from runner.load.messages import WireHistogram, WorkerSecond
 from runner.load.tally import LATENCIES
 

@@ -10,8 +10,8 @@ from typing import Annotated, Final, TypeAlias, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from runner.core.facts import ResponseSample
 from runner.core.histogram import BUCKETS
+from runner.core.load_facts import ResponseSample
 from runner.core.units import Nanoseconds, Seconds
 
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
@@ -52,7 +52,7 @@ class WorkerReady(Struct, frozen=True, tag="ready"):
 
 
 class WorkerSecond(Struct, frozen=True, tag="second", kw_only=True):
-    """One second of one worker; see `runner.core.facts.LoadSecond` for the fields.
+    """One second of one worker; see `runner.core.load_facts.LoadSecond` for the fields.
 
     Attributes:
         parts: Of a mix: one per request, in the order of the specification.

@@ -6,8 +6,8 @@ import socket
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
+from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Endpoint
 from runner.core.template import Position, names
 from runner.experiment.request import Request, is_header_value
 from runner.load.body import Fill, encoded_body, fields

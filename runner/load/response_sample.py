@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httptools
 
-from runner.core.facts import MAX_SAMPLE, ResponseSample
+from runner.core.load_facts import MAX_SAMPLE, ResponseSample
 
 OPENING_BYTES: Final = 2 * MAX_SAMPLE
 """How much of a response is kept until it is known whether it succeeded: a head and 2 KiB of its body."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-from runner.core.facts import Endpoint
+from runner.core.endpoint import Endpoint
 from runner.core.tls_context import client_context, explained
 from runner.core.units import BYTES_PER_MIB, Bytes
 from runner.load.request import resolve

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from runner.core.facts import ResponseSample
 from runner.core.histogram import bucket
+from runner.core.load_facts import ResponseSample
 from runner.core.units import NS_PER_US, Nanoseconds, Seconds
 from runner.load.messages import WireHistogram, WorkerSecond
 
@@ -77,7 +77,7 @@ class Latency:
 
 
 class Tally:
-    """One second of one worker; see `runner.core.facts.LoadSecond` for what each count means.
+    """One second of one worker; see `runner.core.load_facts.LoadSecond` for what each count means.
 
     Args:
         index: Of the second.

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from runner.core.facts import Tls
+from runner.core.endpoint import Tls
 from runner.core.tls_context import client_context
 from runner.core.units import Nanoseconds
 from runner.load.connection import FAILURES, IDLE, LINGERING, STAMP_SPACE, WAITING, Connection

@@ -15,8 +15,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from runner.core.facts import Backlog, ConnectionCounts, LoadSecond, PartFacts
 from runner.core.histogram import merge
+from runner.core.load_facts import Backlog, ConnectionCounts, LoadSecond, PartFacts
 from runner.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, Seconds
 from runner.load.merge import histogram_of
 from runner.load.messages import WireBacklog, WorkerEnd, WorkerSecond

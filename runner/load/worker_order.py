@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from runner.core.facts import Tls
+from runner.core.endpoint import Tls
 from runner.core.units import Nanoseconds, PerSecond, Seconds
 from runner.load.checks import CheckOrder
 from runner.load.pacing import RampPacer

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.core.control_groups import hierarchies
-from runner.core.facts import Throttling
+from runner.core.observed_facts import Throttling
 from runner.core.units import NS_PER_S, Bytes, Seconds
 
 _US_PER_S = 1_000_000

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from runner.core.facts import Subject, SubjectKind, Throttling
+from runner.core.observed_facts import Subject, SubjectKind, Throttling
 from runner.core.units import Bytes, Seconds
 from runner.observe.cgroups import (
     ControlGroup,

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from runner.core.facts import ObservedFacts, Sample, Subject, Throttling, Window
+from runner.core.facts import Window
+from runner.core.observed_facts import ObservedFacts, Sample, Subject, Throttling
 from runner.core.units import NS_PER_S, Bytes, Nanoseconds, Seconds, ns
 from runner.observe.bounds import is_in_range
 from runner.observe.clock import sleep_until

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import trio
 from msgspec.structs import replace
 
-from runner.core.facts import ObservedFacts, ServiceFacts, Subject, Window
+from runner.core.facts import Window
+from runner.core.observed_facts import ObservedFacts, Subject
+from runner.core.system_facts import ServiceFacts
 from runner.observe.inspect.watch import Inspection
 from runner.observe.peers.watch import Peers
 from runner.observe.programs.watch import Programs

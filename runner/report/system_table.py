@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import asdict
 
-from runner.core.facts import ImageFacts, LimitFacts, ProxyFacts, ServiceFacts, SystemDescription
+from runner.core.system_facts import ImageFacts, LimitFacts, ProxyFacts, ServiceFacts, SystemDescription
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown, table
 from runner.report.number_format import plural
 from runner.report.system_text import addresses_used

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from runner.analyze.median_stage import MEDIAN
 from runner.analyze.medians import of_medians
 from runner.core.codes import Role, StageStatus, is_service
-from runner.core.facts import ResponseSample
+from runner.core.load_facts import ResponseSample
 from runner.core.metrics import LATENCIES, METRICS, lost_share
 from runner.core.results import ConfigurationResults, EnvironmentValue, Measured, Moment, Stage
 from runner.core.status_advice import describe_sample, stage_advice

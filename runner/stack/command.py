@@ -16,7 +16,7 @@ import trio
 
 from runner.core.codes import RoleName
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Subject
+from runner.core.observed_facts import Subject
 from runner.core.units import Seconds
 from runner.stack.exit_status import describe_exit
 from runner.stack.output import OutputTail

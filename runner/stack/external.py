@@ -14,8 +14,11 @@ import trio
 from msgspec.structs import replace
 
 from runner.core.codes import Role
+from runner.core.endpoint import Endpoint, Tls
 from runner.core.errors import EnvironmentLacks, StackFailed
-from runner.core.facts import Endpoint, Event, Subject, SystemDescription, Tls
+from runner.core.facts import Event
+from runner.core.observed_facts import Subject
+from runner.core.system_facts import SystemDescription
 from runner.core.tls_context import client_context
 from runner.core.units import Seconds
 from runner.experiment.external_topology import Certificates

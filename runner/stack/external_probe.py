@@ -10,8 +10,8 @@ from typing import Final
 
 import trio
 
+from runner.core.endpoint import Tls
 from runner.core.errors import StackFailed
-from runner.core.facts import Tls
 from runner.core.tls_context import explained
 from runner.core.units import Seconds
 

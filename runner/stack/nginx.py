@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import jinja2
 
-from runner.core.facts import ProxyFacts
+from runner.core.system_facts import ProxyFacts
 from runner.experiment.model import Proxy
 from runner.stack.ports import free_port
 

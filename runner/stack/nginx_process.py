@@ -17,7 +17,7 @@ import trio
 from runner.bounded_program import DidNotFinish, run_bounded
 from runner.core.codes import Role
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import ProxyFacts
+from runner.core.system_facts import ProxyFacts
 from runner.core.units import Seconds
 from runner.experiment.model import Proxy
 from runner.stack.command import Command, start

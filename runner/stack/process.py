@@ -16,8 +16,11 @@ from typing import Final
 import trio
 
 from runner.core.codes import Role, is_service
+from runner.core.endpoint import Endpoint
 from runner.core.errors import StackFailed
-from runner.core.facts import Endpoint, Event, ServiceFacts, Subject, SystemDescription
+from runner.core.facts import Event
+from runner.core.observed_facts import Subject
+from runner.core.system_facts import ServiceFacts, SystemDescription
 from runner.core.units import Seconds
 from runner.cpu_affinity import check_cpus
 from runner.experiment.model import App, ProcessTopology

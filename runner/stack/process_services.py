@@ -11,7 +11,7 @@ from typing import Final
 import trio
 
 from runner.core.errors import EnvironmentLacks, StackFailed
-from runner.core.facts import ServiceFacts
+from runner.core.system_facts import ServiceFacts
 from runner.core.units import Seconds
 from runner.experiment.app import Port
 from runner.experiment.service_addresses import Addresses, fill_addresses

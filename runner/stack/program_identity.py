@@ -19,7 +19,8 @@ from typing import Final
 import psutil
 
 from runner.bounded_program import DidNotFinish, run_bounded
-from runner.core.facts import ProgramIdentity, Subject
+from runner.core.observed_facts import Subject
+from runner.core.system_facts import ProgramIdentity
 from runner.core.units import BYTES_PER_MIB, Bytes, Seconds
 
 WITHIN_S: Final[Seconds] = 1.0

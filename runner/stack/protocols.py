@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from runner.core.facts import Endpoint, Event, Subject, SystemDescription
+from runner.core.endpoint import Endpoint
+from runner.core.facts import Event
+from runner.core.observed_facts import Subject
+from runner.core.system_facts import SystemDescription
 from runner.core.units import Seconds
 from runner.stack.watched import WatchedServices
 

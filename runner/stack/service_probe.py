@@ -14,7 +14,7 @@ import trio
 
 from runner.bounded_http import bounded_transport
 from runner.core.errors import EnvironmentLacks, StackFailed
-from runner.core.facts import MAX_SAMPLE, ResponseSample
+from runner.core.load_facts import MAX_SAMPLE, ResponseSample
 from runner.core.status_advice import EXPLAINING_HEADERS
 from runner.core.units import Seconds
 from runner.stack.command import end_group

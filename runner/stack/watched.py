@@ -13,7 +13,8 @@ from typing import Final
 import trio
 
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import ServiceFacts, Subject
+from runner.core.observed_facts import Subject
+from runner.core.system_facts import ServiceFacts
 from runner.core.units import Seconds
 from runner.experiment.service_addresses import fill_addresses
 from runner.experiment.services import Watched

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
-from runner.core import codes, facts, results
+from runner.core import codes, load_facts, results, system_facts
 from runner.core.results import Results
 
-_MODULES: Final = (results, facts, codes)
+_MODULES: Final = (results, load_facts, system_facts, codes)
 _SECTION: Final = "\n\nAttributes:\n"
 _ATTRIBUTE: Final = re.compile(r"^(\w+): (.+?)(?=^\w+: |\Z)", re.MULTILINE | re.DOTALL)
 

@@ -10,19 +10,12 @@ from msgspec.structs import replace
 from runner.analyze.results import results
 from runner.core import histogram
 from runner.core.codes import Role
-from runner.core.facts import (
-    Event,
-    LoadFacts,
-    LoadSecond,
-    ObservedFacts,
-    RunFacts,
-    Sample,
-    Subject,
-    SystemDescription,
-    TrialFacts,
-)
+from runner.core.facts import Event, RunFacts, TrialFacts
 from runner.core.histogram import Histogram
+from runner.core.load_facts import LoadFacts, LoadSecond
+from runner.core.observed_facts import ObservedFacts, Sample, Subject
 from runner.core.results import Results, Stage
+from runner.core.system_facts import SystemDescription
 from runner.experiment.load import read_spec
 from runner.experiment.trials import plan
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from runner.core import histogram
-from runner.core.facts import LoadFacts, LoadSecond, PartFacts, TrialFacts
+from runner.core.facts import TrialFacts
+from runner.core.load_facts import LoadFacts, LoadSecond, PartFacts
 from tests.analyze.facts import load, second, trial
 
 SPEC = b"""

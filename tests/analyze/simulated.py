@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from runner.core.facts import LoadFacts
+from runner.core.load_facts import LoadFacts
 from runner.core.units import NS_PER_S, ns
 from runner.load import pacing, worker_accounts
 from runner.load.backlog import Backlog

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from runner.analyze.achieved import achieved
-from runner.core.facts import LoadFacts, LoadSecond
+from runner.core.load_facts import LoadFacts, LoadSecond
 from tests.analyze.simulated import (
     Ended,
     constant,

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from runner.analyze.cross_check import cross_checks
 from runner.analyze.results import results
+from runner.core.calibration_facts import Calibration, Floor, Spacing
 from runner.core.codes import Unbounded
 from runner.core.errors import SpecificationError
-from runner.core.facts import Calibration, Floor, Spacing
 from runner.core.results import CrossCheck, Latency, Requests
 from runner.experiment.load import read_spec
 from runner.experiment.trials import plan

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from runner.analyze.latency import distribution, latency, percentiles_of_all
 from runner.core import histogram
 from runner.core.codes import Unbounded
-from runner.core.facts import LoadFacts, LoadSecond
+from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.units import NS_PER_MS
 
 PERCENTILES = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "p999": 99.9}

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from runner.analyze.resource_usage import observer_lateness
-from runner.core.facts import Sample
+from runner.core.observed_facts import Sample
 from tests.analyze.facts import HEALTHY, observed, stages_of
 
 WINDOW_S = 4.0

@@ -6,20 +6,10 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from runner.core import histogram
-from runner.core.facts import (
-    FAILURE_KINDS,
-    ConnectionCounts,
-    Counter,
-    Event,
-    LoadFacts,
-    LoadSecond,
-    ObservedFacts,
-    ResponseSample,
-    Sample,
-    Throttling,
-    TrialFacts,
-)
+from runner.core.facts import Event, TrialFacts
+from runner.core.load_facts import FAILURE_KINDS, ConnectionCounts, LoadFacts, LoadSecond, ResponseSample
 from runner.core.metrics import METRICS
+from runner.core.observed_facts import Counter, ObservedFacts, Sample, Throttling
 from runner.core.results import Latency, Results, Stage, ThresholdResult, ThrottlingShare, Usage
 from runner.report.markdown import render_markdown
 from runner.store.results_file import encode_results

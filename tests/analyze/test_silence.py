@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from runner.core.codes import Confidence, Limit, Validity
-from runner.core.facts import LoadSecond
+from runner.core.load_facts import LoadSecond
 from runner.core.ramp import Ramp
 from tests.analyze.facts import load, observed, second, stages_of, trial
 

@@ -4,15 +4,9 @@ import msgspec
 from msgspec.structs import replace
 
 from runner.archive.lock import LockedBuild, LockedEngine, lock, software
-from runner.core.facts import (
-    BuildFacts,
-    EngineFacts,
-    ImageFacts,
-    LoadFacts,
-    ProxyFacts,
-    SystemDescription,
-    TrialFacts,
-)
+from runner.core.facts import TrialFacts
+from runner.core.load_facts import LoadFacts
+from runner.core.system_facts import BuildFacts, EngineFacts, ImageFacts, ProxyFacts, SystemDescription
 
 APP = ImageFacts("loadproof/app:0a1b2c", "sha256:1", None)
 BASE = ImageFacts("python:3.11", "sha256:2", "sha256:3", stands_in_for="python:3.11-slim")

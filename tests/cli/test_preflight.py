@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from runner.core.facts import ResponseSample
+from runner.core.load_facts import ResponseSample
 from runner.core.status_advice import status_advice
 from tests.cli.conftest import app_command, leftovers
 from tests.cli.test_execute import only_stage, results_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.core.facts import ResponseSample
+from runner.core.load_facts import ResponseSample
 from runner.core.status_advice import describe_sample, is_about, status_advice
 
 HEADERS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.core.facts import LoadFacts, LoadSecond, PartFacts, ResponseSample
+from runner.core.load_facts import LoadFacts, LoadSecond, PartFacts, ResponseSample
 from runner.execution.failed_check import failed_checks, with_failed_checks
 from runner.experiment.expect import Expect
 from runner.experiment.traffic import Load

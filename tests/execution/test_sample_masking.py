@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from runner.core.facts import LoadFacts, LoadSecond, ResponseSample
+from runner.core.load_facts import LoadFacts, LoadSecond, ResponseSample
 from runner.execution.sample_masking import with_masked_samples
 
 LOAD = LoadFacts("builtin", 1, 1, (LoadSecond(0),), complete=True, clock="none")

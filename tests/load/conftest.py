@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from runner.core.facts import Endpoint, Tls
+from runner.core.endpoint import Endpoint, Tls
 from runner.experiment.model import Load, Stage
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder

@@ -5,7 +5,7 @@ import socket
 
 import trio
 
-from runner.core.facts import Endpoint
+from runner.core.endpoint import Endpoint
 from runner.experiment.model import Load, Stage
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder

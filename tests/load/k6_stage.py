@@ -8,7 +8,8 @@ from typing import Any
 
 import trio
 
-from runner.core.facts import Endpoint, LoadFacts, LoadSecond
+from runner.core.endpoint import Endpoint
+from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.experiment.model import Expect, Load, Request, Stage
 from runner.load.engine import LoadOrder, LoadStarted
 from runner.load.k6.engine import k6

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Endpoint
 from runner.experiment.model import Load, Stage
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder

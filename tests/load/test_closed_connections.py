@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from runner.core.facts import ConnectionCounts
+from runner.core.load_facts import ConnectionCounts
 from runner.load.timeline import Timeline
 from tests.load.orders import order
 from tests.load.orders import request as request_of

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from runner.core.facts import Endpoint
+from runner.core.endpoint import Endpoint
 from runner.experiment.model import Load, Stage
 from runner.load.engine import LoadOrder
 from runner.load.inputs import Inputs

@@ -10,7 +10,8 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.facts import Endpoint, LoadSecond
+from runner.core.endpoint import Endpoint
+from runner.core.load_facts import LoadSecond
 from runner.load.k6.engine import k6
 from runner.load.k6.facts import Ending, load_facts
 from runner.load.k6.plan import Plan, plan_of, script_order

@@ -6,7 +6,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.facts import LoadSecond
+from runner.core.load_facts import LoadSecond
 from runner.load.k6.summary import Totals
 from runner.load.k6.timeline import (
     DROPPED,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from runner.core.facts import Endpoint, Tls
+from runner.core.endpoint import Endpoint, Tls
 from tests.load.k6_stage import Run, offer, order
 from tests.servers.certificates import Authority
 from tests.servers.scripted import scripted

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Endpoint
 from runner.experiment.model import Load
 from runner.load.calibration_load import calibration_load
 from runner.load.inputs import Inputs

@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from runner.core.facts import MAX_SAMPLE
+from runner.core.load_facts import MAX_SAMPLE
 from runner.load.response_sample import MAX_SAMPLES, MAX_STATUSES, OTHER_STATUSES, response_sample
 from tests.servers.scripted import scripted
 

@@ -10,7 +10,7 @@ from itertools import islice
 
 import pytest
 
-from runner.core.facts import Endpoint
+from runner.core.endpoint import Endpoint
 from runner.core.mix import order as mix_order
 from runner.execution.inputs import read_inputs
 from runner.experiment.arrivals import Numbering

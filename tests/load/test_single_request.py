@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from runner.core.facts import Endpoint
+from runner.core.endpoint import Endpoint
 from runner.experiment.hooks import Extraction
 from runner.load.extraction import MAX_VALUE, extract
 from runner.load.single_request import NoResponse, Received, send_request

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from runner.core import histogram
-from runner.core.facts import Tls
+from runner.core.endpoint import Tls
 from runner.stack.ports import free_port
 from tests.servers.certificates import Authority
 from tests.servers.scripted import in_one_segment, scripted

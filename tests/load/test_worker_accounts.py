@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from runner.core import histogram
-from runner.core.facts import LoadSecond
+from runner.core.load_facts import LoadSecond
 from runner.load import worker_accounts
 from runner.load.merge import Collector, merged
 from runner.load.messages import WorkerEnd, WorkerSecond, decode_progress, encode

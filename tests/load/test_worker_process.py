@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from runner.core.facts import Endpoint
+from runner.core.endpoint import Endpoint
 from runner.experiment.model import Load, Stage
 from runner.load.builtin import offer, worker_pool
 from runner.load.engine import LoadOrder

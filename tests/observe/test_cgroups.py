@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.core.facts import Throttling
+from runner.core.observed_facts import Throttling
 from runner.observe.cgroups import ControlGroup, control_group_of
 
 V1_CPU = Path("/sys/fs/cgroup/cpuacct")

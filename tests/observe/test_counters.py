@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from runner.core.codes import Role
-from runner.core.facts import Subject, Window
+from runner.core.facts import Window
+from runner.core.observed_facts import Subject
 from runner.observe.counters import host
 from runner.observe.counters.conntrack import parse_conntrack
 from runner.observe.counters.files import read_files

@@ -15,7 +15,9 @@ import trio
 from msgspec.structs import replace
 
 from runner.core.codes import Role
-from runner.core.facts import Endpoint, Subject, Window
+from runner.core.endpoint import Endpoint
+from runner.core.facts import Window
+from runner.core.observed_facts import Subject
 from runner.observe.counters.conntrack import parse_conntrack, read_conntrack
 from runner.observe.counters.gather import Counters
 from runner.observe.counters.level import Level
@@ -192,7 +194,8 @@ def read_as_nobody(watched):
     script = f"""
 import os, time, trio
 from runner.core.codes import Role
-from runner.core.facts import Subject, Window
+from runner.core.facts import Window
+from runner.core.observed_facts import Subject
 from runner.observe.counters.gather import Counters
 start = time.monotonic_ns()
 watched = Subject("app", Role("{watched.role}"), "process", {watched.pid}, {watched.started})

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from runner.core.codes import Role
-from runner.core.facts import Subject
+from runner.core.observed_facts import Subject
 from runner.observe.cgroups import ControlGroup
 from runner.observe.counters.disks import read_disks
 from runner.observe.counters.io import GroupIo, TreeIo, io_of

@@ -13,7 +13,8 @@ import pytest
 
 from runner.analyze.resource_usage import cpu_of, observer_lateness
 from runner.core.codes import Role
-from runner.core.facts import ObservedFacts, Sample, Subject, Throttling, Window
+from runner.core.facts import Window
+from runner.core.observed_facts import ObservedFacts, Sample, Subject, Throttling
 from runner.observe import sampler
 from runner.observe.processes import start_ticks
 from runner.observe.readers import Reading
@@ -32,7 +33,8 @@ time.sleep(60)
 SAMPLES = """
 import json, sys, time, trio
 from runner.core.codes import Role
-from runner.core.facts import Subject, Window
+from runner.core.facts import Window
+from runner.core.observed_facts import Subject
 from runner.observe.processes import start_ticks
 from runner.observe.sampler import watch
 pid, seconds = int(sys.argv[1]), float(sys.argv[2])

@@ -16,7 +16,8 @@ import pytest
 import trio
 
 from runner.core.codes import Role
-from runner.core.facts import Peer, Subject, Window
+from runner.core.facts import Window
+from runner.core.observed_facts import Peer, Subject
 from runner.core.units import NS_PER_S
 from runner.observe.counters.sock_diag import open_in
 from runner.observe.peers import proc_net, tcp

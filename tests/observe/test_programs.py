@@ -13,7 +13,8 @@ import pytest
 import trio
 
 from runner.core.codes import Role
-from runner.core.facts import KERNEL_THREADS, Program, Subject, Window
+from runner.core.facts import Window
+from runner.core.observed_facts import KERNEL_THREADS, Program, Subject
 from runner.core.units import NS_PER_S
 from runner.observe.processes import is_kernel_thread, start_ticks
 from runner.observe.programs.busiest_thread import BusiestThreads

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from runner.core.codes import Role
-from runner.core.facts import Subject
+from runner.core.observed_facts import Subject
 from runner.observe.processes import start_ticks, with_descendants
 from runner.observe.readers import ProcessReader, SystemReader, TreeReader, reader_for
 

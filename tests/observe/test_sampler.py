@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.codes import Role
-from runner.core.facts import Subject, Window
+from runner.core.facts import Window
+from runner.core.observed_facts import Subject
 from runner.observe.environment import _read, environment
 from runner.observe.processes import start_ticks
 from runner.observe.readers import Reading, SystemReader

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.facts import Unreadable
+from runner.core.observed_facts import Unreadable
 from runner.observe.counters.level import Level, gauge
 from runner.observe.counters.series import DECREASED, NOT_COUNTED, ONE_END, TOO_MANY, Readings, When
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from runner.core.codes import Role
-from runner.core.facts import Subject, Window
+from runner.core.facts import Window
+from runner.core.observed_facts import Subject
 from runner.observe.cgroups import control_group_of, group_pids
 from runner.observe.counters.members import processes
 from runner.observe.processes import name_of, resident_bytes, start_ticks

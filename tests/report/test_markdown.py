@@ -11,7 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from runner.analyze.usl import Law
-from runner.core.facts import Event, LoadSecond, ResponseSample, SystemDescription
+from runner.core.facts import Event
+from runner.core.load_facts import LoadSecond, ResponseSample
+from runner.core.system_facts import SystemDescription
 from runner.report.markdown import render_markdown
 from runner.report.summary import summary_rows
 from tests.analyze import searches

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from runner.core.facts import KERNEL_THREADS
+from runner.core.observed_facts import KERNEL_THREADS
 from runner.core.results import ConfigurationResults, ProgramUsage, Stage
 from runner.report.programs import offers, programs_outside, terminal_lines
 from tests.analyze.facts import HEALTHY, results_of

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from runner.core.codes import StageStatus
-from runner.core.facts import ResponseSample
+from runner.core.load_facts import ResponseSample
 from runner.core.ramp import Ramp
 from runner.core.results import SentVariable
 from runner.report.markdown import render_markdown

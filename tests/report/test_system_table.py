@@ -1,6 +1,6 @@
 """The table of a system's components lists its services."""
 
-from runner.core.facts import ImageFacts, LimitFacts, ServiceFacts, SystemDescription
+from runner.core.system_facts import ImageFacts, LimitFacts, ServiceFacts, SystemDescription
 from runner.report.system_table import system_table
 
 IMAGE = ImageFacts("redis:7", "sha256:" + "a" * 64, None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.core.facts import ConnectionCounts
+from runner.core.load_facts import ConnectionCounts
 from runner.report.system_text import described
 from tests.report.stored_results import stored, with_stage
 

@@ -6,8 +6,8 @@ import pytest
 import trio
 
 from runner.core.codes import Role
+from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks, StackFailed
-from runner.core.facts import Endpoint
 from runner.experiment.model import ExternalTopology
 from runner.stack.external import open_external
 from runner.stack.ports import free_port

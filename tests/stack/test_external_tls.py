@@ -8,8 +8,8 @@ import subprocess
 import pytest
 import trustme
 
+from runner.core.endpoint import Tls
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import Tls
 from runner.experiment.model import ExternalTopology
 from runner.stack.external import open_external
 from runner.stack.ports import free_port

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from runner.core.facts import Subject
+from runner.core.observed_facts import Subject
 from runner.stack.program_identity import program_identities
 from runner.stack.reaper import start_ticks
 

@@ -7,17 +7,10 @@ from msgspec.structs import replace
 from runner.core import histogram
 from runner.core.codes import Role
 from runner.core.errors import OutputError, StoredRunError
-from runner.core.facts import (
-    Event,
-    LoadFacts,
-    LoadSecond,
-    ObservedFacts,
-    RunFacts,
-    Sample,
-    Subject,
-    SystemDescription,
-    TrialFacts,
-)
+from runner.core.facts import Event, RunFacts, TrialFacts
+from runner.core.load_facts import LoadFacts, LoadSecond
+from runner.core.observed_facts import ObservedFacts, Sample, Subject
+from runner.core.system_facts import SystemDescription
 from runner.store.journal import Entry, Journal, parse, read
 
 RUN = RunFacts(

@@ -17,7 +17,7 @@ from typing import Final
 import trio
 
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import LoadFacts, LoadSecond
+from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.masking import mask_lines
 from runner.core.units import Seconds
 from runner.experiment.model import Load

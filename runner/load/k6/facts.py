@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from runner.core.facts import LoadFacts, LoadSecond, PartFacts
+from runner.core.load_facts import LoadFacts, LoadSecond, PartFacts
 from runner.core.units import Milliseconds, Seconds
 from runner.load.k6.plan import Plan
 from runner.load.k6.summary import Latencies, Totals

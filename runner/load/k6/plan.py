@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
+from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import FAILURE_KINDS, Endpoint
+from runner.core.load_facts import FAILURE_KINDS
 from runner.core.ramp import Ramp
 from runner.core.units import PerSecond, Seconds
 from runner.load.engine import LoadOrder

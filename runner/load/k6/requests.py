@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from runner.core import jsonpath
-from runner.core.facts import Endpoint
+from runner.core.endpoint import Endpoint
 from runner.core.rows import text_of
 from runner.core.template import Position, Reference, assembled
 from runner.core.units import BYTES_PER_MIB, Bytes, Seconds

@@ -14,7 +14,8 @@ from typing import Final
 
 import trio
 
-from runner.core.facts import LoadSecond, Window
+from runner.core.facts import Window
+from runner.core.load_facts import LoadSecond
 from runner.core.signals import signal_name
 from runner.core.units import NS_PER_MS, Milliseconds, Nanoseconds, Seconds, ns
 from runner.load.k6.api import Api, ApiSilentError

@@ -15,7 +15,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from runner.core.facts import FAILURE_KINDS, LoadSecond
+from runner.core.load_facts import FAILURE_KINDS, LoadSecond
 from runner.core.units import Seconds
 from runner.load.k6.summary import Totals
 

@@ -6,7 +6,7 @@ import math
 from contextlib import suppress
 from pathlib import Path
 
-from runner.core.facts import Subject
+from runner.core.observed_facts import Subject
 from runner.observe.counters.level import Levels, gauge
 from runner.observe.counters.members import living
 

@@ -14,7 +14,9 @@ from typing import Final
 
 import trio
 
-from runner.core.facts import Counter, Endpoint, Subject, Unreadable, Window
+from runner.core.endpoint import Endpoint
+from runner.core.facts import Window
+from runner.core.observed_facts import Counter, Subject, Unreadable
 from runner.core.units import NS_PER_S, Nanoseconds
 from runner.observe.bounds import MAX_PAGE_S, MAX_PARSE_S
 from runner.observe.clock import sleep_until

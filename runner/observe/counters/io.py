@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from runner.core.facts import Subject
+from runner.core.observed_facts import Subject
 from runner.core.units import Bytes, Seconds
 from runner.observe.cgroups import ControlGroup
 from runner.observe.counters.level import Level, Levels

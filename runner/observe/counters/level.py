@@ -35,7 +35,7 @@ class Source(Protocol):
 
     @property
     def scope(self) -> str:
-        """As of `runner.core.facts.Counter`."""
+        """As of `runner.core.observed_facts.Counter`."""
 
     @property
     def family(self) -> str:

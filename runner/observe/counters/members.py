@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.core.facts import Subject
+from runner.core.observed_facts import Subject
 from runner.observe.processes import start_ticks
 from runner.observe.trees import tree_members
 

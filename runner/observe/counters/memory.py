@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from runner.core.facts import Subject
+from runner.core.observed_facts import Subject
 from runner.observe.cgroups import control_group_of
 from runner.observe.counters.level import Level, Levels, gauge
 

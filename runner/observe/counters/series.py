@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final
 
-from runner.core.facts import Counter, Unreadable
+from runner.core.observed_facts import Counter, Unreadable
 from runner.observe.bounds import MAX_COUNTERS, MAX_VALUE, out_of_range
 from runner.observe.counters.level import Level, Levels, Source
 

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Final
 
 from runner.core.codes import Role, is_service
-from runner.core.facts import Endpoint, Subject
+from runner.core.endpoint import Endpoint
+from runner.core.observed_facts import Subject
 from runner.observe.counters import host
 from runner.observe.counters.conntrack import read_conntrack
 from runner.observe.counters.disks import read_disks

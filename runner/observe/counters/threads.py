@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from runner.core.facts import Subject
+from runner.core.observed_facts import Subject
 from runner.core.units import NS_PER_S, Seconds
 from runner.observe.counters.level import Level, Levels, gauge
 from runner.observe.counters.members import living

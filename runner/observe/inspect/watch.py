@@ -14,7 +14,8 @@ from typing import Final, TypeVar
 
 import trio
 
-from runner.core.facts import Counter, Unreadable, Window
+from runner.core.facts import Window
+from runner.core.observed_facts import Counter, Unreadable
 from runner.core.units import NS_PER_S, Nanoseconds, Seconds
 from runner.observe.clock import sleep_until
 from runner.observe.counters.level import Level, Levels

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from runner.core.facts import Subject
+from runner.core.observed_facts import Subject
 from runner.observe.counters.namespace import namespace_of
 from runner.observe.counters.sock_diag import open_in
 from runner.observe.peers import proc_net, tcp

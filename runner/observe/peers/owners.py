@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from runner.core.facts import Subject
+from runner.core.observed_facts import Subject
 from runner.observe.cgroups import ControlGroup, group_pids
 from runner.observe.counters.listeners import socket_inodes
 from runner.observe.counters.members import processes

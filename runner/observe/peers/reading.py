@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from runner.core.codes import Role, RoleName, is_service
-from runner.core.facts import Subject
+from runner.core.observed_facts import Subject
 from runner.core.units import Seconds
 from runner.observe.peers.identity import Identities
 from runner.observe.peers.namespaces import Namespace, namespaces

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from runner.core.facts import Peer, PeerSample
+from runner.core.observed_facts import Peer, PeerSample
 from runner.core.units import Seconds
 from runner.observe.peers.identity import Identity
 from runner.observe.peers.socket import Connection, Place

@@ -12,7 +12,8 @@ from typing import Final
 import trio
 
 from runner.core.codes import RoleName
-from runner.core.facts import Peer, Subject, Window
+from runner.core.facts import Window
+from runner.core.observed_facts import Peer, Subject
 from runner.core.units import NS_PER_S, Nanoseconds, Seconds, ns
 from runner.observe.clock import sleep_until
 from runner.observe.peers.reading import Connections

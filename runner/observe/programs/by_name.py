@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from runner.core.facts import Program
+from runner.core.observed_facts import Program
 from runner.core.units import Cores, Seconds
 from runner.observe.programs.busiest_thread import BusiestThreads
 from runner.observe.programs.process_table import ProcessTable, ProcessUsage, identity_of

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from runner.core.facts import Subject
+from runner.core.observed_facts import Subject
 from runner.observe.cgroups import ControlGroup, group_pids
 from runner.observe.processes import parent_of, session_of
 from runner.observe.readers import own_group

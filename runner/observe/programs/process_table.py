@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from runner.core.facts import KERNEL_THREADS
+from runner.core.observed_facts import KERNEL_THREADS
 from runner.core.units import Seconds
 from runner.observe.processes import cpu_seconds, is_kernel_thread, name_of
 from runner.observe.programs.membership import Experiment, ancestors

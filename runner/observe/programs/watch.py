@@ -11,7 +11,8 @@ from typing import Final
 
 import trio
 
-from runner.core.facts import Program, Subject, Window
+from runner.core.facts import Window
+from runner.core.observed_facts import Program, Subject
 from runner.core.units import NS_PER_S, Seconds
 from runner.observe.clock import sleep_until
 from runner.observe.programs.busiest_thread import BusiestThreads

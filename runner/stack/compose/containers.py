@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from runner.core.codes import RoleName
-from runner.core.facts import LimitFacts
+from runner.core.system_facts import LimitFacts
 from runner.core.units import BYTES_PER_MIB
 from runner.stack.docker import labels
 from runner.stack.docker.containers import ContainerPlan

@@ -9,7 +9,7 @@ import trio
 
 from runner.core.codes import Role, RoleName
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import BuildFacts, EngineFacts, ImageFacts, ServiceFacts, SystemDescription
+from runner.core.system_facts import BuildFacts, EngineFacts, ImageFacts, ServiceFacts, SystemDescription
 from runner.experiment.compose_topology import ComposeTopology
 from runner.stack.compose.config import Config, Service
 from runner.stack.compose.containers import Details

@@ -15,8 +15,8 @@ import trio
 from msgspec import structs
 
 from runner.core.codes import RoleName
+from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks, LoadproofError, StackFailed
-from runner.core.facts import Endpoint
 from runner.core.units import Seconds
 from runner.experiment.compose import role_names
 from runner.experiment.compose_topology import ComposeTopology

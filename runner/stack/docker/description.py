@@ -11,7 +11,7 @@ import trio
 
 from runner.bounded_http import bounded_transport
 from runner.core.codes import Role, RoleName
-from runner.core.facts import BuildFacts, EngineFacts, LimitFacts, ServiceFacts, SystemDescription
+from runner.core.system_facts import BuildFacts, EngineFacts, LimitFacts, ServiceFacts, SystemDescription
 from runner.core.units import BYTES_PER_MIB, Seconds
 from runner.experiment.model import DockerTopology
 from runner.stack.docker.build import BuiltImage

@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias, get_args
 import trio
 
 from runner.core.errors import EnvironmentLacks, UsageError
-from runner.core.facts import ImageFacts
+from runner.core.system_facts import ImageFacts
 from runner.core.units import Seconds
 from runner.stack.docker import bases
 from runner.stack.docker.build_hints import pull_hint

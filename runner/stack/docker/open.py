@@ -13,8 +13,9 @@ from typing import Final
 import trio
 
 from runner.core.codes import Role, is_service
+from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks, StackFailed
-from runner.core.facts import Endpoint, SystemDescription
+from runner.core.system_facts import SystemDescription
 from runner.core.units import Seconds
 from runner.cpu_affinity import check_cpus
 from runner.experiment.model import DockerTopology

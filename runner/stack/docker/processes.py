@@ -13,7 +13,7 @@ from itertools import pairwise
 import psutil
 
 from runner.core.codes import Role
-from runner.core.facts import Subject
+from runner.core.observed_facts import Subject
 from runner.stack.docker.stack import Container
 from runner.stack.reaper import live_start_ticks
 

@@ -10,7 +10,7 @@ from typing import Final
 import trio
 
 from runner.core.errors import EnvironmentLacks
-from runner.core.facts import BuildFacts, LimitFacts, ServiceFacts
+from runner.core.system_facts import BuildFacts, LimitFacts, ServiceFacts
 from runner.core.units import BYTES_PER_MIB, Seconds
 from runner.experiment.model import DockerTopology
 from runner.experiment.service_addresses import Addresses, fill_addresses

@@ -9,8 +9,11 @@ from functools import partial
 from typing import Final
 
 from runner.core.codes import Role
-from runner.core.facts import Endpoint, Event, Subject, SystemDescription
+from runner.core.endpoint import Endpoint
+from runner.core.facts import Event
 from runner.core.masking import mask_bytes, without_escapes
+from runner.core.observed_facts import Subject
+from runner.core.system_facts import SystemDescription
 from runner.core.units import BYTES_PER_MIB, Seconds
 from runner.stack.docker import labels
 from runner.stack.docker.containers import ContainerPlan
