@@ -22,7 +22,9 @@ from msgspec.structs import replace
 from runner.analyze.comparison import compare
 from runner.analyze.key_metrics import KEY_METRICS
 from runner.core.codes import ComparisonVerdict, Validity
-from runner.core.results import Results, Stage, StageValidity
+from runner.core.judgements import StageValidity
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 from runner.store.results_file import read_results
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from msgspec.structs import astuple, replace
 
 from runner.analyze.statistics import rounded
 from runner.core.calibration_facts import Calibration
-from runner.core.results import SpacingError, StageCalibration
+from runner.core.observed_results import SpacingError, StageCalibration
 from runner.core.units import PerSecond
 
 

@@ -25,9 +25,11 @@ from runner.analyze.knee import MIN_POINTS, knee
 from runner.analyze.thresholds import evaluate, is_measured
 from runner.core.codes import SearchEnding, StageStatus, Validity
 from runner.core.facts import TrialFacts
+from runner.core.judgements import Probe, ThresholdResult
 from runner.core.limits import TOLERATED_ERRORS
 from runner.core.metrics import LATENCIES, METRICS, lost_share
-from runner.core.results import Capacity, Knee, Probe, ProbeSummary, Stage, ThresholdResult
+from runner.core.repeat_results import Capacity, Knee, ProbeSummary
+from runner.core.stage_results import Stage
 from runner.experiment.capacity_search import Search
 from runner.experiment.model import Find, FindStage, Threshold
 from runner.experiment.traffic import stage_name

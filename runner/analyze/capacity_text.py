@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.core.codes import Limit, SearchEnding, StageStatus, Unbounded, Validity
+from runner.core.judgements import ThresholdResult
 from runner.core.metrics import Dimension, find_metric
-from runner.core.results import Stage, ThresholdResult
+from runner.core.stage_results import Stage
 from runner.core.units import percent
 from runner.experiment.capacity_search import Search
 from runner.experiment.model import Threshold

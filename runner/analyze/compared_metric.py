@@ -12,7 +12,7 @@ from runner.analyze.statistics import Interval, difference, ratio, ratio_of_sing
 from runner.core.codes import Basis, ComparisonVerdict, Validity
 from runner.core.comparison import ComparedMetric
 from runner.core.metrics import Better
-from runner.core.results import Stage
+from runner.core.stage_results import Stage
 
 _RELEVANT_LOSS: Final = 0.01
 _MIN_SECONDS: Final = 3

@@ -19,7 +19,8 @@ from runner.analyze.not_judged import not_judged, without_value
 from runner.core.codes import ComparisonVerdict, StageStatus, Validity
 from runner.core.comparison import ComparedMetric, ComparedRun, ComparedStage, Comparison, LeftOut, StageKey
 from runner.core.errors import UsageError
-from runner.core.results import ConfigurationResults, Results, Stage
+from runner.core.results import ConfigurationResults, Results
+from runner.core.stage_results import Stage
 
 SCHEMA_VERSION: Final = 1
 MARGIN: Final = 0.05

@@ -19,7 +19,7 @@ from runner.analyze.rules.registry import RULES
 from runner.analyze.statistics import rounded
 from runner.analyze.validity import GENERATOR_SATURATED
 from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, Role, StageStatus, Validity
-from runner.core.results import Block, CounterExperiment, Stage, Verdict
+from runner.core.stage_results import Block, CounterExperiment, Stage, Verdict
 from runner.experiment.counter_experiments import Change
 from runner.experiment.model import Configuration
 

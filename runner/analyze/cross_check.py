@@ -11,7 +11,8 @@ from typing import Final
 
 from runner.core.codes import StageStatus
 from runner.core.metrics import CROSS_CHECKED, METRICS, Dimension, Metric
-from runner.core.results import CrossCheck, Difference, Stage
+from runner.core.repeat_results import CrossCheck, Difference
+from runner.core.stage_results import Stage
 
 SAME_SHARE: Final = 0.10
 SAME_MS: Final = 0.2

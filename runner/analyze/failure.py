@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from runner.core.codes import StageStatus
-from runner.core.results import Stage, StageEvent
+from runner.core.observed_results import StageEvent
+from runner.core.stage_results import Stage
 from runner.core.units import Seconds
 
 

@@ -15,7 +15,8 @@ from itertools import combinations, pairwise
 from statistics import fmean, median
 from typing import Final
 
-from runner.core.results import Moment, Stage
+from runner.core.observed_results import Moment
+from runner.core.stage_results import Stage
 
 SIGNIFICANCE: Final = 0.05
 """Probability that a steady level is taken for growth by its order alone."""

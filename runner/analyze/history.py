@@ -21,7 +21,8 @@ from runner.analyze.key_metrics import (
 from runner.core.codes import ComparisonVerdict
 from runner.core.comparison import History, MetricHistory, StageHistory
 from runner.core.errors import UsageError
-from runner.core.results import Results, Stage
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 
 SCHEMA_VERSION = 1
 

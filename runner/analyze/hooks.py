@@ -10,7 +10,7 @@ from statistics import median
 from msgspec import UNSET
 
 from runner.core.facts import HookFacts
-from runner.core.results import HookSummary
+from runner.core.load_results import HookSummary
 
 _IN_ORDER = ("setup", "before_trial", "teardown")
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from runner.analyze.rules.parts import largest_consumer
 from runner.analyze.rules.registry import RULES
 from runner.core.codes import Confidence, HypothesisAnswer, Limit, ProofAnswer, StageStatus, Validity
-from runner.core.results import Hypothesis, Stage
+from runner.core.results import Hypothesis
+from runner.core.stage_results import Stage
 
 
 def hypothesis(expected: Limit | None, stages: Sequence[Stage]) -> Hypothesis | None:

@@ -10,8 +10,10 @@ from typing import Final
 
 from runner.analyze.statistics import rounded
 from runner.core.codes import Role, is_service
+from runner.core.findings import Evidence
 from runner.core.observed_facts import Counter, ObservedFacts
-from runner.core.results import CounterReading, Evidence, Stage, UnreadableCounter
+from runner.core.observed_results import CounterReading, UnreadableCounter
+from runner.core.stage_results import Stage
 
 _DIGITS: Final = 6
 

@@ -9,8 +9,10 @@ from typing import Final, NamedTuple
 from runner.core import metrics
 from runner.core.codes import StageStatus, Validity
 from runner.core.comparison import PartPlace, StageKey
+from runner.core.observed_results import Moment
 from runner.core.ramp import Ramp
-from runner.core.results import Moment, Results, Stage
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from runner.core import histogram
 from runner.core.codes import Unbounded
 from runner.core.histogram import HIGHEST_US, Histogram, bucket, lowest_us
 from runner.core.load_facts import LoadFacts
+from runner.core.measured import Latency
 from runner.core.metrics import STATISTICS
-from runner.core.results import Latency
 
 _PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
 _SHARES: Final = (*range(0, 100, 10), 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.99, 99.995, 99.999)

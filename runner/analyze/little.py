@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
 
-from runner.core.results import Requests, Stage
+from runner.core.measured import Requests
+from runner.core.stage_results import Stage
 
 AGREES: Final = (0.5, 2.0)
 """Requests in flight, counted once a second, divided by what Little's law predicts; our own bound."""

@@ -13,9 +13,9 @@ from runner.analyze.latency import distribution, latency
 from runner.analyze.statistics import rounded
 from runner.analyze.variation import variation
 from runner.core.load_facts import LoadFacts, LoadSecond
+from runner.core.measured import Measured, Requests
 from runner.core.metrics import LATENCIES
 from runner.core.ramp import Ramp
-from runner.core.results import Measured, Requests
 from runner.core.status_advice import OTHER_STATUSES
 from runner.core.units import PerSecond, Seconds
 

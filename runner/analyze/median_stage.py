@@ -13,18 +13,11 @@ from msgspec.structs import replace
 
 from runner.analyze.key_metrics import is_usable
 from runner.core.codes import Limit, ProofAnswer, Validity
+from runner.core.judgements import StageValidity
+from runner.core.measured import Latency, Measured, Part, Requests, Slice
 from runner.core.metrics import LATENCIES, STATISTICS, lost_share
-from runner.core.results import (
-    Latency,
-    Measured,
-    Part,
-    Requests,
-    Slice,
-    Stage,
-    StageValidity,
-    Usage,
-    Verdict,
-)
+from runner.core.observed_results import Usage
+from runner.core.stage_results import Stage, Verdict
 
 MEDIAN: Final = 0
 """The number of the repeat that is the median of all."""

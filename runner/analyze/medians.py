@@ -13,7 +13,9 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.analyze.median_stage import median_stage
-from runner.core.results import Capacity, ConfigurationResults, Repeats, Stage
+from runner.core.repeat_results import Capacity, Repeats
+from runner.core.results import ConfigurationResults
+from runner.core.stage_results import Stage
 
 
 def of_medians(configuration: ConfigurationResults) -> ConfigurationResults:

@@ -9,7 +9,7 @@ from typing import Final
 from runner.analyze.key_metrics import KEY_METRICS, KeyMetric, PartKey
 from runner.core.codes import Unbounded
 from runner.core.comparison import ComparedStage, LeftOut, MetricWithoutValue, NotJudged, StageKey
-from runner.core.results import Stage
+from runner.core.stage_results import Stage
 
 _BASE_ONLY: Final = "it is only in the base"
 _NO_REASON: Final = "it has no usable measurement"

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Final
 
 from runner.core.observed_facts import Peer, PeerSample
-from runner.core.results import PeerUsage
+from runner.core.observed_results import PeerUsage
 from runner.core.units import Seconds
 
 _SLACK_S: Final[Seconds] = 0.25

@@ -7,7 +7,8 @@ from typing import Final
 
 from runner.core.codes import Role
 from runner.core.observed_facts import KERNEL_THREADS
-from runner.core.results import ProgramUsage, Stage
+from runner.core.observed_results import ProgramUsage
+from runner.core.stage_results import Stage
 from runner.core.units import percent
 
 DISTURBED: Final = 0.1

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 from runner.core.codes import Limit, ProofAnswer, StageStatus
 from runner.core.facts import TrialFacts
-from runner.core.results import CounterExperiment, Results, Stage
+from runner.core.results import Results
+from runner.core.stage_results import CounterExperiment, Stage
 from runner.experiment.counter_experiments import Change, changed, changes_for
 from runner.experiment.proof_blocks import BLOCKS, Reached, block_of
 from runner.experiment.trials import Trial

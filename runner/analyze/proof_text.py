@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from runner.analyze.capacity_text import milliseconds
 from runner.core.codes import Cause, Limit, ProofAnswer, cpu_used_up
-from runner.core.results import Stage, Verdict
+from runner.core.stage_results import Stage, Verdict
 from runner.core.units import percent
 from runner.experiment.counter_experiments import Change
 

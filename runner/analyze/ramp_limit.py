@@ -15,10 +15,11 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.core.limits import ACHIEVED, TOLERATED_ERRORS
+from runner.core.measured import Slice
 from runner.core.metrics import lost_share
 from runner.core.observed_facts import ObservedFacts, Sample
 from runner.core.ramp import Ramp
-from runner.core.results import Slice, Stage
+from runner.core.stage_results import Stage
 from runner.core.units import Seconds
 
 _BEHIND: Final = 0.95

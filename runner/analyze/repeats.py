@@ -13,7 +13,9 @@ from runner.analyze.median_stage import median_stage
 from runner.analyze.statistics import median_interval, outliers
 from runner.analyze.thresholds import evaluate
 from runner.core.codes import StageStatus
-from runner.core.results import OutlierResult, RepeatedMetric, Repeats, Stage, ThresholdResult
+from runner.core.judgements import ThresholdResult
+from runner.core.repeat_results import OutlierResult, RepeatedMetric, Repeats
+from runner.core.stage_results import Stage
 from runner.experiment.thresholds import Threshold
 
 

@@ -22,7 +22,9 @@ from runner.core.comparison import (
     TooLittleData,
 )
 from runner.core.errors import UsageError
-from runner.core.results import Capacity, Results, Stage
+from runner.core.repeat_results import Capacity
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 
 SCHEMA_VERSION: Final = 1
 _SHOWN: Final = frozenset({ComparisonVerdict.BETTER, ComparisonVerdict.WORSE})

@@ -13,7 +13,7 @@ from typing import Final
 
 from runner.core.codes import Role, RoleName
 from runner.core.observed_facts import ObservedFacts, Sample, Subject
-from runner.core.results import ThrottlingShare, Usage
+from runner.core.observed_results import ThrottlingShare, Usage
 from runner.core.units import BYTES_PER_MIB, Cores, Seconds
 
 _SLACK_S: Final = 1e-3

@@ -21,17 +21,9 @@ from runner.analyze.unproven import unproven
 from runner.core.codes import Limit
 from runner.core.definitions import DEFINITIONS
 from runner.core.facts import RunFacts, TrialFacts, VariableFacts
-from runner.core.results import (
-    ConfigurationResults,
-    ExperimentInfo,
-    LoadSummary,
-    RequestShare,
-    RequestSummary,
-    Results,
-    RunInfo,
-    SentVariable,
-    Stage,
-)
+from runner.core.load_results import LoadSummary, RequestShare, RequestSummary, SentVariable
+from runner.core.results import ConfigurationResults, ExperimentInfo, Results, RunInfo
+from runner.core.stage_results import Stage
 from runner.core.system_facts import SystemDescription
 from runner.experiment.counter_experiments import change_named
 from runner.experiment.model import Configuration, Experiment

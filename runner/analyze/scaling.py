@@ -13,7 +13,8 @@ from runner.analyze.statistics import rounded
 from runner.analyze.usl import Intervals, Law, Point, fit, intervals
 from runner.core.codes import Validity
 from runner.core.limits import ACHIEVED
-from runner.core.results import ConfigurationResults, Interval, Scaling, ScalingLaw, ScalingPoint
+from runner.core.results import ConfigurationResults
+from runner.core.scaling_results import Interval, Scaling, ScalingLaw, ScalingPoint
 from runner.experiment.model import Configuration
 
 METHOD: Final = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import NamedTuple
 
-from runner.core.results import Stage
+from runner.core.stage_results import Stage
 from runner.core.units import Seconds
 
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from runner.analyze.latency import latency
 from runner.analyze.measured import requests_of
 from runner.core.load_facts import LoadFacts
+from runner.core.measured import NO_LATENCY, Slice
 from runner.core.metrics import LATENCIES
 from runner.core.ramp import Ramp
-from runner.core.results import NO_LATENCY, Slice
 from runner.core.units import Seconds
 
 _FEWEST: Final = 10

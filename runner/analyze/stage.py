@@ -26,8 +26,10 @@ from runner.analyze.thresholds import evaluate, is_measured
 from runner.core.codes import Role, RoleName, StageStatus
 from runner.core.facts import RunFacts, TrialFacts
 from runner.core.load_facts import LoadFacts, LoadSecond, ResponseSample
+from runner.core.measured import Part
 from runner.core.observed_facts import ObservedFacts
-from runner.core.results import Moment, Part, ProgramUsage, Stage, StageEvent, SubjectUsage, Usage
+from runner.core.observed_results import Moment, ProgramUsage, StageEvent, SubjectUsage, Usage
+from runner.core.stage_results import Stage
 from runner.core.units import Seconds
 from runner.experiment.trials import Trial
 

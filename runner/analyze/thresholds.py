@@ -13,8 +13,10 @@ from msgspec.structs import replace
 from runner.analyze.failure import failure
 from runner.analyze.silence import silence
 from runner.core.codes import Unbounded
+from runner.core.judgements import ThresholdResult
+from runner.core.measured import Slice
 from runner.core.metrics import Metric, find_metric
-from runner.core.results import Slice, Stage, ThresholdResult
+from runner.core.stage_results import Stage
 from runner.experiment.thresholds import Threshold
 
 _ERRORS: Final = "errors"

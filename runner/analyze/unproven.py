@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runner.core.codes import Limit, StageStatus
-from runner.core.results import Stage, Verdict
+from runner.core.stage_results import Stage, Verdict
 from runner.experiment.counter_experiments import changes_for, possible_changes
 from runner.experiment.model import Configuration, Topology
 

@@ -12,8 +12,9 @@ from runner.analyze.silence import silence
 from runner.core import histogram
 from runner.core.codes import Role, Validity
 from runner.core.facts import TrialFacts
+from runner.core.judgements import StageValidity
 from runner.core.load_facts import LoadFacts
-from runner.core.results import Stage, StageValidity
+from runner.core.stage_results import Stage
 from runner.core.units import percent
 
 GENERATOR_SATURATED: Final = 0.8

@@ -16,9 +16,10 @@ from runner.analyze.rules.errors import generator_limited, within_capacity
 from runner.analyze.rules.registry import RULES
 from runner.analyze.rules.types import OWN_BOUND, Match
 from runner.core.codes import Confidence, Limit, Role, StageStatus, Validity
+from runner.core.findings import Evidence, Finding, RuledOut
 from runner.core.limits import ACHIEVED
 from runner.core.ramp import Ramp
-from runner.core.results import Evidence, Finding, RuledOut, Stage, Verdict
+from runner.core.stage_results import Stage, Verdict
 from runner.core.units import percent
 
 NOT_RUN: Final = Verdict(Limit.UNDETERMINED, Confidence.HINT, ())

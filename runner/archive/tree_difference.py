@@ -15,16 +15,11 @@ from msgspec import inspect
 
 from runner.core.codes import Limit, Validity
 from runner.core.definitions import Redefinition
-from runner.core.results import (
-    CrossCheck,
-    Hypothesis,
-    Knee,
-    Repeats,
-    Results,
-    Scaling,
-    StageValidity,
-    Verdict,
-)
+from runner.core.judgements import StageValidity
+from runner.core.repeat_results import CrossCheck, Knee, Repeats
+from runner.core.results import Hypothesis, Results
+from runner.core.scaling_results import Scaling
+from runner.core.stage_results import Verdict
 
 _MAX_VALUE: Final = 60
 _CONTEXT: Final = 12

@@ -14,7 +14,7 @@ from runner.analyze.capacity import replay
 from runner.analyze.stage import stage_of
 from runner.archive.tree_difference import Difference
 from runner.core.facts import RunFacts, TrialFacts
-from runner.core.results import Stage
+from runner.core.stage_results import Stage
 from runner.core.system_facts import SystemDescription
 from runner.experiment.model import Configuration
 from runner.experiment.trials import Trial

@@ -8,7 +8,7 @@ from runner.analyze.medians import of_medians
 from runner.cli import exit_codes
 from runner.cli.output import answer_path, put, say
 from runner.core.codes import StageStatus, Validity
-from runner.core.results import Stage
+from runner.core.stage_results import Stage
 from runner.execution.job import Outcome
 from runner.store.results_file import encode_results
 from runner.store.run_folder import RESULTS

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from runner.core.codes import Role, RoleName, Unbounded, is_service
 
 if TYPE_CHECKING:
-    from runner.core.results import Measured  # at run time, to check a specification is faster
+    from runner.core.measured import Measured
 
 
 class Dimension(StrEnum):

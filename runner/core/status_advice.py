@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from runner.core.load_facts import ResponseSample
-from runner.core.results import Stage
+from runner.core.stage_results import Stage
 
 SERVER_ERROR: Final = 500
 OTHER_STATUSES: Final = "other"

@@ -8,7 +8,7 @@ from typing import Final
 from runner.core.units import BYTES_PER_MIB, Bytes, Seconds
 
 MAX_VALUE: Final = 1e15
-"""Also the largest number of `runner.core.results`: 32 years in microseconds, or a petabyte."""
+"""Also the largest number of `runner.core.result_values`: 32 years in microseconds, or a petabyte."""
 MAX_COUNTERS: Final = 5_000
 """Of one source, such as the accept queues of one namespace."""
 MAX_SERIES: Final = 20_000

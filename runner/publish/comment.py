@@ -11,7 +11,8 @@ from typing import Final, TypeAlias
 from runner.analyze.medians import of_medians
 from runner.core.codes import Validity
 from runner.core.errors import UsageError
-from runner.core.results import ConfigurationResults, Results, Stage
+from runner.core.results import ConfigurationResults, Results
+from runner.core.stage_results import Stage
 from runner.publish.difference import differences
 from runner.publish.sanitize import sanitized, visible, without_commands
 from runner.report import conclusion, metric_text, prose, request_tables, tables

@@ -7,14 +7,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from runner.core.results import (
-    Capacity,
-    ConfigurationResults,
-    ProbeSummary,
-    Results,
-    ScalingPoint,
-    stage_title,
-)
+from runner.core.repeat_results import Capacity, ProbeSummary
+from runner.core.results import ConfigurationResults, Results
+from runner.core.scaling_results import ScalingPoint
+from runner.core.stage_results import stage_title
 from runner.report import number_format
 from runner.report.markdown_text import Markdown, Section, code, listed, markdown, table
 from runner.report.metric_text import latency_title

@@ -12,7 +12,8 @@ from runner.analyze.failure import failure
 from runner.analyze.median_stage import MEDIAN
 from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, ProofAnswer, Role, Validity, cpu_used_up
-from runner.core.results import ConfigurationResults, Stage
+from runner.core.results import ConfigurationResults
+from runner.core.stage_results import Stage
 from runner.report import number_format, request_cost
 from runner.report.generator_accuracy import disagreement
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from runner.core.results import ConfigurationResults, CounterExperiment
+from runner.core.results import ConfigurationResults
+from runner.core.stage_results import CounterExperiment
 from runner.core.units import percent
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, Section, markdown, table

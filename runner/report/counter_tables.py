@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from runner.core.results import ConfigurationResults, CounterReading
+from runner.core.observed_results import CounterReading
+from runner.core.results import ConfigurationResults
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
 from runner.report.number_format import NOT_APPLICABLE

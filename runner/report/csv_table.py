@@ -13,7 +13,8 @@ from runner.analyze.medians import of_medians
 from runner.core.codes import RoleName, is_service
 from runner.core.metrics import METRICS, Metric, usages_of
 from runner.core.ramp import Ramp
-from runner.core.results import ConfigurationResults, Results, Stage
+from runner.core.results import ConfigurationResults, Results
+from runner.core.stage_results import Stage
 from runner.report.exact_numbers import exact
 from runner.report.metric_text import mean_users
 from runner.report.request_tables import parts

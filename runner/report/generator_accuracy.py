@@ -6,14 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from runner.core.metrics import CROSS_CHECKED, METRICS
-from runner.core.results import (
-    ConfigurationResults,
-    CrossCheck,
-    Difference,
-    Stage,
-    StageCalibration,
-    stage_title,
-)
+from runner.core.observed_results import StageCalibration
+from runner.core.repeat_results import CrossCheck, Difference
+from runner.core.results import ConfigurationResults
+from runner.core.stage_results import Stage, stage_title
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, Section, join, markdown, table
 from runner.report.number_format import NOT_APPLICABLE, NOT_MEASURED

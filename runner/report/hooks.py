@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from runner.core.results import ConfigurationResults, HookSummary
+from runner.core.load_results import HookSummary
+from runner.core.results import ConfigurationResults
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
 
 

@@ -15,7 +15,8 @@ from runner.analyze.median_stage import MEDIAN
 from runner.analyze.medians import of_medians
 from runner.core.codes import StageStatus, Validity
 from runner.core.metrics import METRICS
-from runner.core.results import ConfigurationResults, Results, Stage
+from runner.core.results import ConfigurationResults, Results
+from runner.core.stage_results import Stage
 from runner.report import metric_text
 from runner.report.markdown_text import unmarked
 from runner.report.metric_text import threshold_value

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from runner.core.codes import HypothesisAnswer, Limit, ProofAnswer, StageStatus, Validity
-from runner.core.results import ConfigurationResults, Evidence, Finding, Stage, Verdict
+from runner.core.findings import Evidence, Finding
+from runner.core.results import ConfigurationResults
+from runner.core.stage_results import Stage, Verdict
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
 

@@ -10,7 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec.structs import replace
 
 from runner.analyze.medians import of_medians
-from runner.core.results import ConfigurationResults, LoadSummary, Results, Stage, StageEvent
+from runner.core.load_results import LoadSummary
+from runner.core.observed_results import StageEvent
+from runner.core.results import ConfigurationResults, Results
+from runner.core.stage_results import Stage
 from runner.report import (
     capacity,
     conclusion,

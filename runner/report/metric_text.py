@@ -7,9 +7,10 @@ from typing import Final
 from msgspec import UNSET
 
 from runner.core.codes import Role, Unbounded
+from runner.core.judgements import ThresholdResult
 from runner.core.metrics import KEY_METRICS, LATENCIES, METRICS, Dimension, Metric, lost_share, metric_of
 from runner.core.ramp import Ramp
-from runner.core.results import Stage, ThresholdResult
+from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.number_format import FORMATS, NOT_MEASURED, listed
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from runner.analyze.programs import has_full_thread, name_of, services, strangers
-from runner.core.results import ConfigurationResults, ProgramUsage, Stage
+from runner.core.observed_results import ProgramUsage
+from runner.core.results import ConfigurationResults
+from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, block, join, markdown, table
 

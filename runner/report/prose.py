@@ -9,7 +9,8 @@ from runner.analyze.failure import failure, lasted_s
 from runner.core.codes import Limit, Role, StageStatus, Validity
 from runner.core.limits import ACHIEVED
 from runner.core.metrics import lost_share
-from runner.core.results import ConfigurationResults, RunInfo, Stage
+from runner.core.results import ConfigurationResults, RunInfo
+from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.limit_text import limit
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown

@@ -8,8 +8,10 @@ from typing import Final
 
 from msgspec import UNSET
 
+from runner.core.judgements import ThresholdResult
+from runner.core.measured import Slice
 from runner.core.metrics import METRICS, metric_of
-from runner.core.results import Slice, Stage, ThresholdResult
+from runner.core.stage_results import Stage
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import Markdown, Section, code, markdown, table
 from runner.report.tables import lost_cell

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from runner.core.metrics import KEY_METRICS
-from runner.core.results import ConfigurationResults, Repeats
+from runner.core.repeat_results import Repeats
+from runner.core.results import ConfigurationResults
 from runner.report import number_format
 from runner.report.markdown_text import Markdown, Section, listed, markdown, table
 from runner.report.metric_text import key_figure, key_heading

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from runner.core.codes import Role
-from runner.core.results import Stage
+from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, table
 from runner.report.number_format import NOT_MEASURED

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, Role
-from runner.core.results import ConfigurationResults, Results, Stage
+from runner.core.results import ConfigurationResults, Results
+from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, Section, join, listed, markdown, table
 from runner.report.metric_text import role_name

@@ -7,8 +7,9 @@ from typing import Final
 
 from msgspec import UNSET
 
+from runner.core.load_results import LoadSummary, SentVariable
 from runner.core.metrics import METRICS
-from runner.core.results import LoadSummary, SentVariable, Stage
+from runner.core.stage_results import Stage
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
 from runner.report.tables import counts, failure_kinds, metric_row, target_rps

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from runner.core.results import Stage
+from runner.core.stage_results import Stage
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _SHORT: Final = 12

@@ -8,7 +8,8 @@ from typing import Final
 from runner.analyze.medians import of_medians
 from runner.core.codes import StageStatus, Unbounded, Validity
 from runner.core.metrics import METRICS
-from runner.core.results import Results, Stage
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 from runner.report import metric_text
 from runner.report.capacity import shown
 from runner.report.metric_text import threshold_value

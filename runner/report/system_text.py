@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runner.core.results import ConfigurationResults, Stage
+from runner.core.results import ConfigurationResults
+from runner.core.stage_results import Stage
 from runner.core.system_facts import SystemDescription
 from runner.report import number_format
 from runner.report.markdown_text import Markdown, code, join, listed, markdown

@@ -10,8 +10,12 @@ from runner.analyze.median_stage import MEDIAN
 from runner.analyze.medians import of_medians
 from runner.core.codes import Role, StageStatus, is_service
 from runner.core.load_facts import ResponseSample
+from runner.core.measured import Measured
 from runner.core.metrics import LATENCIES, METRICS, lost_share
-from runner.core.results import ConfigurationResults, EnvironmentValue, Measured, Moment, Stage
+from runner.core.observed_results import Moment
+from runner.core.result_values import EnvironmentValue
+from runner.core.results import ConfigurationResults
+from runner.core.stage_results import Stage
 from runner.core.status_advice import describe_sample, stage_advice
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table

@@ -9,10 +9,27 @@ from typing import Any, Final
 
 import msgspec
 
-from runner.core import codes, load_facts, results, system_facts
+from runner.core import (
+    codes,
+    findings,
+    judgements,
+    load_facts,
+    load_results,
+    measured,
+    observed_results,
+    repeat_results,
+    results,
+    scaling_results,
+    stage_results,
+    system_facts,
+)
 from runner.core.results import Results
 
-_MODULES: Final = (results, load_facts, system_facts, codes)
+_MODULES: Final = (
+    results, stage_results, measured, findings, judgements, observed_results, load_results, repeat_results,
+    scaling_results, load_facts, system_facts, codes,
+)  # fmt: skip
+"""Where the types are defined."""
 _SECTION: Final = "\n\nAttributes:\n"
 _ATTRIBUTE: Final = re.compile(r"^(\w+): (.+?)(?=^\w+: |\Z)", re.MULTILINE | re.DOTALL)
 

@@ -14,7 +14,8 @@ from runner.core.facts import Event, RunFacts, TrialFacts
 from runner.core.histogram import Histogram
 from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.observed_facts import ObservedFacts, Sample, Subject
-from runner.core.results import Results, Stage
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 from runner.core.system_facts import SystemDescription
 from runner.experiment.load import read_spec
 from runner.experiment.trials import plan

@@ -5,7 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from runner.core.codes import Confidence, Limit, StageStatus, Validity
-from runner.core.results import Latency, Requests, Stage, StageValidity, Verdict
+from runner.core.judgements import StageValidity
+from runner.core.measured import Latency, Requests
+from runner.core.stage_results import Stage, Verdict
 
 NOTHING = Stage(
     name="1,000 RPS",

@@ -11,7 +11,10 @@ from random import Random
 from msgspec.structs import replace
 
 from runner.core.codes import Validity
-from runner.core.results import Results, Stage, StageValidity, Usage
+from runner.core.judgements import StageValidity
+from runner.core.observed_results import Usage
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 from runner.store.results_file import read_results
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from runner.analyze.results import search_sentence, upcoming
 from runner.core.facts import Event, TrialFacts
-from runner.core.results import Capacity
+from runner.core.repeat_results import Capacity
 from tests.analyze.facts import RUN, load, results_of
 from tests.analyze.searches import SPEC, answer, planned, search
 

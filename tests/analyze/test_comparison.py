@@ -13,7 +13,8 @@ from runner.analyze.history import history
 from runner.analyze.repeats import repeats
 from runner.core.codes import StageStatus, Unbounded
 from runner.core.errors import UsageError
-from runner.core.results import OutlierResult, Usage
+from runner.core.observed_results import Usage
+from runner.core.repeat_results import OutlierResult
 from runner.report.comparison import brief_comparison, render_comparison
 from runner.report.history import render_history
 from runner.report.repeats import repeats as repeats_section

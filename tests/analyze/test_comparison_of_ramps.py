@@ -12,8 +12,9 @@ from runner.analyze.history import history
 from runner.analyze.slices import slices
 from runner.core.codes import Validity
 from runner.core.errors import UsageError
+from runner.core.judgements import StageValidity
+from runner.core.observed_results import Moment
 from runner.core.ramp import Ramp
-from runner.core.results import Moment, StageValidity
 from runner.report.comparison import brief_comparison, render_comparison
 from runner.report.history import render_history
 from tests.analyze.simulated import Ended, order, simulate

@@ -10,7 +10,10 @@ from msgspec.structs import replace
 
 from runner.analyze.counter_experiment import concluded, counter_experiment
 from runner.core.codes import Confidence, Limit, StageStatus
-from runner.core.results import Finding, Latency, PeerUsage, Usage, Verdict
+from runner.core.findings import Finding
+from runner.core.measured import Latency
+from runner.core.observed_results import PeerUsage, Usage
+from runner.core.stage_results import Verdict
 from runner.experiment.counter_experiments import CHANGES
 from runner.experiment.load import read_spec
 from runner.report.counter_experiments import counter_experiments

@@ -10,7 +10,8 @@ from runner.analyze.results import results
 from runner.core.calibration_facts import Calibration, Floor, Spacing
 from runner.core.codes import Unbounded
 from runner.core.errors import SpecificationError
-from runner.core.results import CrossCheck, Latency, Requests
+from runner.core.measured import Latency, Requests
+from runner.core.repeat_results import CrossCheck
 from runner.experiment.load import read_spec
 from runner.experiment.trials import plan
 from runner.report.conclusion import conclusion

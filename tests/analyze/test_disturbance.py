@@ -11,7 +11,7 @@ from runner.analyze.programs import disturbance
 from runner.analyze.results import upcoming
 from runner.core.facts import TrialFacts
 from runner.core.observed_facts import KERNEL_THREADS, Program
-from runner.core.results import ProgramUsage, Usage
+from runner.core.observed_results import ProgramUsage, Usage
 from tests.analyze.facts import BUSY, HEALTHY, RUN, results_of, stages_of
 from tests.analyze.searches import SPEC, answer, planned, search
 from tests.analyze.stages import stage

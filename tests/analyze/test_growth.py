@@ -8,8 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from runner.analyze.growth import SIGNIFICANCE, grew, queue_is_full, trend_probability
+from runner.core.measured import Latency
+from runner.core.observed_results import Moment
 from runner.core.ramp import Ramp
-from runner.core.results import Latency, Moment
 from tests.analyze.stages import NOTHING
 
 TRIALS = 300

@@ -4,7 +4,8 @@ import pytest
 
 from runner.analyze.hypothesis import hypothesis
 from runner.core.codes import Cause, Confidence, Limit, ProofAnswer
-from runner.core.results import CounterExperiment, Finding, Verdict
+from runner.core.findings import Finding
+from runner.core.stage_results import CounterExperiment, Verdict
 from tests.analyze import stages as made
 
 

@@ -4,7 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from runner.analyze.little import Little, little
-from runner.core.results import Latency, Moment
+from runner.core.measured import Latency
+from runner.core.observed_results import Moment
 from tests.analyze.stages import NOTHING
 
 SERIES = tuple(Moment(t_s, None, None, in_flight=level) for t_s, level in ((1.0, 19), (2.0, 21), (-1.0, 500)))

@@ -9,8 +9,10 @@ from runner.analyze.median_stage import MEDIAN, median_stage
 from runner.analyze.medians import of_medians
 from runner.analyze.repeats import repeats
 from runner.core.codes import StageStatus, Unbounded, Validity
+from runner.core.judgements import StageValidity
+from runner.core.measured import Latency
 from runner.core.metrics import KEY_METRICS
-from runner.core.results import Latency, StageEvent, StageValidity, Usage
+from runner.core.observed_results import StageEvent, Usage
 from runner.experiment.thresholds import Threshold, parse_threshold
 from tests.analyze import stages as made
 from tests.report.stored_results import stored

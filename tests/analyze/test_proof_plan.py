@@ -6,7 +6,10 @@ from msgspec.structs import replace
 from runner.analyze.proof_plan import next_blocks, reached, recorded_blocks
 from runner.analyze.results import results
 from runner.core.codes import Limit, ProofAnswer
-from runner.core.results import Block, CounterExperiment, Finding, Moment, Requests
+from runner.core.findings import Finding
+from runner.core.measured import Requests
+from runner.core.observed_results import Moment
+from runner.core.stage_results import Block, CounterExperiment
 from runner.experiment.load import read_spec
 from runner.experiment.proof_blocks import BLOCKS, Reached, block_seconds, block_stage, block_window
 from runner.experiment.trials import plan

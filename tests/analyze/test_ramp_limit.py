@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from runner.analyze.ramp_limit import limited_part
 from runner.analyze.slices import slices
 from runner.analyze.verdict import Limited, verdict
+from runner.core.judgements import ThresholdResult
 from runner.core.observed_facts import ObservedFacts, Sample
+from runner.core.observed_results import Usage
 from runner.core.ramp import Ramp
-from runner.core.results import ThresholdResult, Usage
 from tests.analyze.simulated import Ended, order, simulate
 from tests.analyze.stages import stage
 

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from runner.analyze.reproduction import reproduction
 from runner.core.codes import Limit, SearchEnding, StageStatus
 from runner.core.comparison import SideBySide
-from runner.core.results import Moment, Requests
+from runner.core.measured import Requests
+from runner.core.observed_results import Moment
 from runner.report.reproduction import render_reproduction, reproduced
 from tests.analyze.stages import valid
 from tests.analyze.systems import each_stage, run, stages, stored, with_stages

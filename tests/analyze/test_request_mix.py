@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from runner.analyze.results import upcoming
 from runner.core.codes import Unbounded
 from runner.core.facts import TrialFacts
+from runner.core.load_results import RequestShare
 from runner.core.metrics import METRICS
-from runner.core.results import RequestShare
 from tests.analyze.facts import RUN, results_of, stages_of
 from tests.analyze.mixed_facts import SPEC, Offered, mixed_trial
 from tests.analyze.searches import planned

@@ -7,10 +7,14 @@ from msgspec.structs import replace
 
 from runner.core import histogram
 from runner.core.facts import Event, TrialFacts
+from runner.core.judgements import ThresholdResult
 from runner.core.load_facts import FAILURE_KINDS, ConnectionCounts, LoadFacts, LoadSecond, ResponseSample
+from runner.core.measured import Latency
 from runner.core.metrics import METRICS
 from runner.core.observed_facts import Counter, ObservedFacts, Sample, Throttling
-from runner.core.results import Latency, Results, Stage, ThresholdResult, ThrottlingShare, Usage
+from runner.core.observed_results import ThrottlingShare, Usage
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 from runner.report.markdown import render_markdown
 from runner.store.results_file import encode_results
 from tests.analyze.facts import (

@@ -5,12 +5,10 @@ from msgspec.structs import replace
 
 from runner.analyze.verdict import verdict
 from runner.core.codes import StageStatus
-from runner.core.results import (
+from runner.core.measured import Latency, Part, Requests
+from runner.core.observed_results import (
     CounterReading,
-    Latency,
     Moment,
-    Part,
-    Requests,
     StageEvent,
     SubjectUsage,
     ThrottlingShare,

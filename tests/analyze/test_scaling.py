@@ -5,7 +5,7 @@ from __future__ import annotations
 from runner.analyze.scaling_text import KnownCapacity, sentences
 from runner.analyze.usl import Law, Point
 from runner.core.codes import Limit
-from runner.core.results import Scaling
+from runner.core.scaling_results import Scaling
 from tests.analyze.facts import results_of
 from tests.analyze.searches import REPLICATED, SPEC, scaled
 

@@ -7,13 +7,12 @@ from msgspec.structs import replace
 from runner.analyze.hypothesis import hypothesis
 from runner.analyze.verdict import verdict
 from runner.core.codes import Limit
-from runner.core.results import (
+from runner.core.measured import Latency, Requests
+from runner.core.observed_results import (
     CounterReading,
-    Latency,
     Moment,
     PeerUsage,
     ProgramUsage,
-    Requests,
     SubjectUsage,
     ThrottlingShare,
     Usage,

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from runner.analyze.proof_plan import next_blocks
 from runner.analyze.unproven import unproven
 from runner.core.codes import Confidence, Limit, StageStatus
-from runner.core.results import Finding
+from runner.core.findings import Finding
 from runner.experiment.load import read_spec
 from runner.experiment.trials import plan
 from tests.analyze.facts import SPEC, results_of

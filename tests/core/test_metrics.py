@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from runner.core.measured import Latency, Measured
 from runner.core.metrics import LATENCIES, METRICS, STATISTICS
-from runner.core.results import Latency, Measured
 from runner.store.results_file import parse_results
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,10 @@ from msgspec import UNSET
 from msgspec.structs import asdict, replace
 
 from runner.core.codes import Unbounded
-from runner.core.results import Latency, Measured, Part, Requests, RequestShare, Results, Stage
+from runner.core.load_results import RequestShare
+from runner.core.measured import Latency, Measured, Part, Requests
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 from tests.report.stored_results import stored
 
 SHOP = {"search": 60.0, "view": 25.0, "add-to-cart": 10.0, "order": 5.0}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from runner.core.results import Results, Stage
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 from runner.store.results_file import parse_results
 
 RESULTS = Path(__file__).parents[1] / "results"

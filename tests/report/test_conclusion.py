@@ -3,7 +3,8 @@
 from msgspec.structs import replace
 
 from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, Validity
-from runner.core.results import CounterExperiment, StageValidity, Verdict
+from runner.core.judgements import StageValidity
+from runner.core.stage_results import CounterExperiment, Verdict
 from runner.report.conclusion import conclusion, final
 from runner.report.prose import missed
 from tests.report.mixes import mix

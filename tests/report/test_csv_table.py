@@ -3,8 +3,9 @@ import io
 
 import pytest
 
+from runner.core.judgements import ThresholdResult
+from runner.core.measured import Latency
 from runner.core.metrics import METRICS
-from runner.core.results import Latency, ThresholdResult
 from runner.report.csv_table import render_csv
 from runner.store.results_file import encode_results, parse_results
 from tests.report import mixes

@@ -3,7 +3,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from runner.core.codes import StageStatus, Unbounded, Validity
-from runner.core.results import StageValidity, ThresholdResult
+from runner.core.judgements import StageValidity, ThresholdResult
 from runner.report.junit import render_junit
 from tests.report import mixes
 from tests.report.stored_results import stored, with_experiment, with_stage

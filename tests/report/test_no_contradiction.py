@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from runner.core.codes import Limit, StageStatus, Validity
-from runner.core.results import Results, Stage
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 from runner.report.charts.stages import throughput
 from runner.report.conclusion import conclusion, final
 from runner.report.markdown import render_markdown

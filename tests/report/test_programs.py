@@ -5,7 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from runner.core.observed_facts import KERNEL_THREADS
-from runner.core.results import ConfigurationResults, ProgramUsage, Stage
+from runner.core.observed_results import ProgramUsage
+from runner.core.results import ConfigurationResults
+from runner.core.stage_results import Stage
 from runner.report.programs import offers, programs_outside, terminal_lines
 from tests.analyze.facts import HEALTHY, results_of
 from tests.analyze.stages import stage

@@ -3,7 +3,8 @@
 from msgspec.structs import replace
 
 from runner.core.codes import Limit
-from runner.core.results import Latency, Usage
+from runner.core.measured import Latency
+from runner.core.observed_results import Usage
 from runner.core.system_facts import SystemDescription
 from runner.report.request_cost import answer, ladders
 from tests.report.stored_results import first_stage, stored

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from runner.core.codes import StageStatus
 from runner.core.load_facts import ResponseSample
+from runner.core.load_results import SentVariable
 from runner.core.ramp import Ramp
-from runner.core.results import SentVariable
 from runner.report.markdown import render_markdown
 from runner.report.request_tables import failures_by_request, mix, results_by_request
 from runner.report.tables import failed_responses

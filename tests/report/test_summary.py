@@ -11,7 +11,8 @@ from rich.console import Console
 
 from runner.cli.summary import show_summary
 from runner.core.codes import StageStatus, Validity
-from runner.core.results import Latency, StageValidity, ThresholdResult
+from runner.core.judgements import StageValidity, ThresholdResult
+from runner.core.measured import Latency
 from runner.report.markdown_text import escape, unmarked, without_controls
 from runner.report.summary import broken_thresholds, summary_rows
 from tests.report.stored_results import stored, with_run, with_stage

@@ -16,7 +16,8 @@ from runner.analyze.rules.peers import Connections, connections, waiting_evidenc
 from runner.analyze.rules.service_statistics import lock_evidence, lock_waits
 from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Confidence, Limit
-from runner.core.results import Evidence, Finding, RuledOut, Stage
+from runner.core.findings import Evidence, Finding, RuledOut
+from runner.core.stage_results import Stage
 
 UNEQUAL: Final = 10.0
 """Median duration of a mix's slowest request, divided by that of its fastest; our own bound."""

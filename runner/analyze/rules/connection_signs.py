@@ -8,7 +8,9 @@ from typing import NamedTuple
 from runner.analyze.kernel_counters import counter_evidence, counters
 from runner.analyze.rules.types import Match
 from runner.core.codes import Confidence, Limit
-from runner.core.results import CounterReading, Evidence, Finding, Stage
+from runner.core.findings import Evidence, Finding
+from runner.core.observed_results import CounterReading
+from runner.core.stage_results import Stage
 
 
 def exhausted(

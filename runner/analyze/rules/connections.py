@@ -10,7 +10,8 @@ from runner.analyze.kernel_counters import counters, counters_with_prefix, incre
 from runner.analyze.rules.connection_signs import exhausted, fullest, increases, place, slow_to_accept
 from runner.analyze.rules.types import CPU_LIMITS, OF_SERVICES, OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, Role
-from runner.core.results import Evidence, RuledOut, Stage
+from runner.core.findings import Evidence, RuledOut
+from runner.core.stage_results import Stage
 
 SYN_REPEATED: Final = 0.01
 """Share of connections whose SYN was retransmitted; Loadproof's own bound."""

@@ -26,7 +26,8 @@ from runner.analyze.rules.threads import (
 )
 from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, Role
-from runner.core.results import Evidence, Finding, RuledOut, Stage
+from runner.core.findings import Evidence, Finding, RuledOut
+from runner.core.stage_results import Stage
 from runner.core.units import percent
 
 NEARLY_FULL: Final = 0.85

@@ -11,7 +11,8 @@ from runner.analyze.rules.parts import role_of, roles, used_by
 from runner.analyze.rules.threads import IDLE_THREAD, ONE_CORE, wanted_in_turn
 from runner.analyze.rules.types import OWN_BOUND
 from runner.core.codes import RoleName, is_service
-from runner.core.results import Evidence, Stage
+from runner.core.findings import Evidence
+from runner.core.stage_results import Stage
 
 THROTTLED: Final = 0.25
 """Share of the periods from which a quota is the limit (kubernetes-mixin, CPUThrottlingHigh)."""

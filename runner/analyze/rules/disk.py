@@ -11,7 +11,8 @@ from runner.analyze.kernel_counters import counters, counters_with_prefix, incre
 from runner.analyze.rules.parts import roles, word
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, is_service
-from runner.core.results import Evidence, Finding, RuledOut, Stage
+from runner.core.findings import Evidence, Finding, RuledOut
+from runner.core.stage_results import Stage
 from runner.core.units import percent
 
 BLOCKED: Final = 0.5

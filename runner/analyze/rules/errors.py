@@ -11,9 +11,11 @@ from runner.analyze.rules.service_statistics import full_service
 from runner.analyze.rules.types import CPU_LIMITS, OF_SERVICES, OWN_BOUND, Judgement, Match, Rule
 from runner.analyze.silence import Silence, silence
 from runner.core.codes import Confidence, Limit, Role
+from runner.core.findings import Evidence, Finding, RuledOut
 from runner.core.limits import ACHIEVED, TOLERATED_ERRORS
+from runner.core.measured import Requests
 from runner.core.metrics import lost_share
-from runner.core.results import Evidence, Finding, Requests, RuledOut, Stage
+from runner.core.stage_results import Stage
 from runner.core.status_advice import check_request, stage_advice
 
 _MOST_FAILED: Final = 0.5

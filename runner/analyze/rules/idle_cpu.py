@@ -10,7 +10,7 @@ from runner.analyze.kernel_counters import counters, is_local, stolen_cores
 from runner.analyze.rules.parts import largest_consumer
 from runner.analyze.rules.threads import IDLE_THREAD, many_wanted, wanted_in_turn
 from runner.core.codes import Role
-from runner.core.results import Stage
+from runner.core.stage_results import Stage
 
 IDLE_HOST: Final = 0.85
 """Host CPU up to which some is available (netdata's warning alarm)."""

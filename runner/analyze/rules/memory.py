@@ -10,7 +10,9 @@ from runner.analyze.kernel_counters import counter_evidence, counters, is_local
 from runner.analyze.rules.parts import word
 from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, StageStatus, is_service
-from runner.core.results import CounterReading, Evidence, Finding, RuledOut, Stage
+from runner.core.findings import Evidence, Finding, RuledOut
+from runner.core.observed_results import CounterReading
+from runner.core.stage_results import Stage
 from runner.core.units import BYTES_PER_MIB
 
 _FULL: Final = 0.95

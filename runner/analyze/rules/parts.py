@@ -11,7 +11,8 @@ from msgspec import UNSET, UnsetType
 from runner.analyze import programs
 from runner.analyze.kernel_counters import stolen_cores
 from runner.core.codes import Role, RoleName, is_service
-from runner.core.results import CounterReading, ProgramUsage, Stage
+from runner.core.observed_results import CounterReading, ProgramUsage
+from runner.core.stage_results import Stage
 
 HOST_FULL: Final = 0.95
 """Host CPU from which none is left (netdata's critical alarm)."""

@@ -11,7 +11,9 @@ from typing import Final
 
 from runner.analyze.rules.service_statistics import in_use, observed
 from runner.core.codes import Role, is_service
-from runner.core.results import Evidence, PeerUsage, Stage
+from runner.core.findings import Evidence
+from runner.core.observed_results import PeerUsage
+from runner.core.stage_results import Stage
 
 WAITING: Final = 0.8
 """Share of connections on which a request was in flight from which they waited nearly all the time; our own

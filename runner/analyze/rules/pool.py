@@ -11,7 +11,8 @@ from runner.analyze.rules.peers import WAITING, Connections, connections, waitin
 from runner.analyze.rules.service_statistics import lock_evidence, lock_waits
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit
-from runner.core.results import Evidence, Finding, RuledOut, Stage
+from runner.core.findings import Evidence, Finding, RuledOut
+from runner.core.stage_results import Stage
 from runner.core.units import percent
 
 _QUEUED: Final = 1.5

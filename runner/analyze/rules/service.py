@@ -28,7 +28,9 @@ from runner.analyze.rules.peers import waiting_evidence, waits_for
 from runner.analyze.rules.threads import ONE_CORE, Thread, busiest_thread, threads
 from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, Role, RoleName
-from runner.core.results import Evidence, Finding, ProgramUsage, RuledOut, Stage
+from runner.core.findings import Evidence, Finding, RuledOut
+from runner.core.observed_results import ProgramUsage
+from runner.core.stage_results import Stage
 from runner.core.units import percent
 
 _LEAST_WAITING: Final = 0.5

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.analyze.kernel_counters import counter_evidence, counters
-from runner.core.results import CounterReading, Evidence, Stage
+from runner.core.findings import Evidence
+from runner.core.observed_results import CounterReading
+from runner.core.stage_results import Stage
 
 _LOCK_WAITS: Final = ("pg.lock_waits", "mysql.lock_waits")
 _CONNECTIONS: Final = ("pg.connections", "mysql.connections", "redis.clients")

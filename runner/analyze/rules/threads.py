@@ -10,7 +10,8 @@ from runner.analyze.kernel_counters import counters
 from runner.analyze.little import little
 from runner.analyze.rules.parts import role_of, roles, used_by
 from runner.core.codes import Role, RoleName
-from runner.core.results import Evidence, Stage
+from runner.core.findings import Evidence
+from runner.core.stage_results import Stage
 
 ONE_CORE: Final = 0.85
 """Share of one core from which a thread was busy all the time; our own bound."""

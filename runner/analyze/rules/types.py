@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from runner.core.codes import Cause, Limit, Role
-from runner.core.results import Finding, RuledOut, Stage
+from runner.core.findings import Finding, RuledOut
+from runner.core.stage_results import Stage
 
 CPU_LIMITS: Final = frozenset(
     {Limit.APP_QUOTA, Limit.APP_CPU, Limit.PROXY_CPU, Limit.FORWARDER, Limit.HOST_CPU}

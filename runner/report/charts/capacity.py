@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from runner.core.codes import SearchEnding
-from runner.core.results import Capacity, Results
+from runner.core.repeat_results import Capacity
+from runner.core.results import Results
 from runner.report import number_format
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from runner.core.codes import Role
-from runner.core.results import Results, Stage
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec
 from runner.report.charts.measured import MeasuredStage, Panels, measured_stages, several_configurations

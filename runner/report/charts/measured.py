@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 from runner.analyze.medians import of_medians
 from runner.core.codes import Validity
-from runner.core.results import Results, Stage
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.capacity import shown
 from runner.report.charts import chart

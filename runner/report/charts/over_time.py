@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from runner.core.results import Moment, Results, Stage
+from runner.core.observed_results import Moment
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec

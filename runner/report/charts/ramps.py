@@ -7,8 +7,9 @@ from typing import Final
 
 from msgspec import UNSET
 
+from runner.core.judgements import ThresholdResult
 from runner.core.metrics import lost_share, metric_of
-from runner.core.results import Results, ThresholdResult
+from runner.core.results import Results
 from runner.report import number_format
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec

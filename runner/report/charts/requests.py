@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.core.metrics import METRICS
-from runner.core.results import Results, Stage
+from runner.core.results import Results
+from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.core.metrics import METRICS, Metric
-from runner.core.results import Stage
+from runner.core.stage_results import Stage
 from runner.report import metric_text, number_format
 from runner.report.exact_numbers import exact
 from runner.report.sparkline import rate_sparkline

@@ -14,7 +14,8 @@ from markupsafe import Markup
 
 from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, Validity
-from runner.core.results import ConfigurationResults, Results, Stage
+from runner.core.results import ConfigurationResults, Results
+from runner.core.stage_results import Stage
 from runner.report import conclusion, number_format
 from runner.report.capacity import shown
 from runner.report.charts.chart import WIDTH, Chart, theme, titled

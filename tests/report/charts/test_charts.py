@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from runner.core.codes import StageStatus, Unbounded
-from runner.core.results import Latency
+from runner.core.measured import Latency
 from runner.report.charts.capacity import capacity
 from runner.report.charts.chart import logarithmic, titled
 from runner.report.charts.distribution import distribution

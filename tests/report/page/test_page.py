@@ -10,8 +10,10 @@ import pytest
 from msgspec.structs import replace
 
 from runner.core.codes import StageStatus, Validity
+from runner.core.findings import Evidence
+from runner.core.judgements import StageValidity, ThresholdResult
+from runner.core.measured import Latency
 from runner.core.metrics import METRICS
-from runner.core.results import Evidence, Latency, StageValidity, ThresholdResult
 from runner.report.charts.render import charts
 from runner.report.page.columns import COLUMNS, DEFINITIONS, VERDICT
 from runner.report.page.render import render_page

@@ -1,0 +1,137 @@
+"""What was measured of requests: of a whole stage, of a slice of a ramp, and of one request of several."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import UNSET, Struct, UnsetType
+
+from runner.core.codes import Unbounded
+from runner.core.load_facts import ResponseSample
+from runner.core.ramp import Ramp
+from runner.core.result_values import Count, Number, Word
+
+
+class Requests(Struct, frozen=True):
+    """What happened to the requests that were due in the measured window.
+
+    Attributes:
+        scheduled: Came due. The sum of `succeeded`, `failed` and `dropped` in a stage that ran to its end.
+        succeeded: Got a response that passed every check.
+        failed: Sum of `failures`.
+        dropped: Were never sent.
+        statuses: Status code to count, of the `bad_status` failures; ``other`` are further codes of a
+            server with very many. Absent where there are none, or where they were not counted.
+    """
+
+    scheduled: Count
+    sent: Count
+    succeeded: Count
+    failed: Count
+    dropped: Count
+    failures: dict[Word, Count]
+    statuses: dict[Word, Count] | UnsetType = UNSET
+
+    @property
+    def lost(self) -> int:
+        """Requests that failed or were never sent."""
+        return self.failed + self.dropped
+
+
+class Latency(Struct, frozen=True):
+    """Statistics of one latency in milliseconds; None where nothing was recorded.
+
+    Percentiles of duration, response time and first byte are those of all requests due: one that failed or
+    was never sent counts as infinitely slow. Mean and maximum are those of successful responses.
+
+    Attributes:
+        unbounded: Statistic to why it has no finite value; those that have one are absent. Percentiles are
+            None then, `max` is that of the successful responses.
+    """
+
+    mean: Number | None = None
+    p50: Number | None = None
+    p90: Number | None = None
+    p95: Number | None = None
+    p99: Number | None = None
+    p999: Number | None = None
+    max: Number | None = None
+    unbounded: dict[Word, Unbounded] | UnsetType = UNSET
+
+    def why_unbounded(self, statistic: str) -> Unbounded | None:
+        """Return why a statistic has no finite value; None if it has one or was not measured."""
+        return self.unbounded.get(statistic) if self.unbounded else None
+
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """What was measured of a whole stage, or of one part of it such as one request of several.
+
+    Attributes:
+        actual_rps: Successful responses completed in the window ÷ its seconds; None without any data.
+        achieved: Share of the requests due in the window that the service sustained, 0 to 1: 1 if all succeed
+            in time, capacity ÷ target rate under overload. `runner.analyze.achieved` has the rule.
+        duration_ms: done − (ready if the connection is new, else started).
+        response_time_ms: done − due.
+        connect_ms: connected − started, new connections only.
+        tls_ms: ready − connected, new connections with TLS only.
+        dispatch_delay_ms: started − due.
+        first_byte_ms: first byte − (ready if the connection is new, else started).
+        distribution: Pairs of percentile and response time in ms; None where no histogram is known.
+        variation: Of a mix: key metric to how much it varied in the window, as of `runner.analyze.variation`;
+            empty of a single request.
+    """
+
+    requests: Requests
+    actual_rps: Number | None
+    achieved: Number | None
+    duration_ms: Latency
+    response_time_ms: Latency
+    connect_ms: Latency
+    tls_ms: Latency
+    dispatch_delay_ms: Latency
+    first_byte_ms: Latency
+    distribution: tuple[tuple[Number, Number], ...] | None
+    variation: dict[Word, Number] = {}
+
+
+NO_LATENCY: Final = Latency()
+"""Of what was not measured."""
+
+
+class Slice(Measured, frozen=True, kw_only=True, omit_defaults=True):
+    """What was measured in one slice of a ramp.
+
+    A request belongs to the slice in which it ended; one that ended after the window, to the last slice.
+
+    Attributes:
+        begin_s: Seconds after the start of the measured window.
+        level: The rate, or the number of users, at both ends of the slice.
+        due: Requests that came due in the slice.
+        requests: Those that ended in the slice; `scheduled` and `sent` count these as well.
+        achieved: Always None: of a slice, it would depend on when the requests of the one before end.
+    """
+
+    begin_s: Number
+    end_s: Number
+    level: Ramp
+    due: Count
+    achieved: Number | None = None
+    connect_ms: Latency = NO_LATENCY
+    tls_ms: Latency = NO_LATENCY
+    dispatch_delay_ms: Latency = NO_LATENCY
+    first_byte_ms: Latency = NO_LATENCY
+    distribution: tuple[tuple[Number, Number], ...] | None = None
+
+
+class Part(Measured, frozen=True, kw_only=True, omit_defaults=True):
+    """What was measured of one request of several.
+
+    Attributes:
+        target_rps: Its share of the stage's rate; None with users.
+        samples: As of the whole.
+        slices: As of the whole; their levels are those of the stage.
+    """
+
+    target_rps: Number | None
+    samples: tuple[ResponseSample, ...] = ()
+    slices: tuple[Slice, ...] = ()
