@@ -28,7 +28,7 @@ from runner.analyze.proof_text import Effect, sentence
 from runner.analyze.statistics import rounded
 from runner.core.codes import Confidence, Limit, ProofAnswer
 from runner.core.stage_results import Block, CounterExperiment, Stage, Verdict
-from runner.experiment.counter_experiments import Change
+from runner.experiment.changes import Change
 from runner.experiment.model import Configuration
 
 ENOUGH: Final = 0.5

@@ -13,7 +13,8 @@ from runner.core.codes import Limit, ProofAnswer, StageStatus
 from runner.core.facts import TrialFacts
 from runner.core.results import Results
 from runner.core.stage_results import CounterExperiment, Stage
-from runner.experiment.counter_experiments import Change, changed, changes_for
+from runner.experiment.changes import Change
+from runner.experiment.counter_experiments import changed, changes_for
 from runner.experiment.proof_blocks import BLOCKS, Reached, block_of
 from runner.experiment.trials import Trial
 

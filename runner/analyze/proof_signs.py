@@ -11,7 +11,7 @@ from runner.analyze.rules.registry import RULES
 from runner.analyze.validity import GENERATOR_SATURATED
 from runner.core.codes import Cause, Confidence, Limit, Role, StageStatus, Validity
 from runner.core.stage_results import Stage, Verdict
-from runner.experiment.counter_experiments import Change
+from runner.experiment.changes import Change
 
 RELIEVED: Final = 0.5
 """A p95 response time that falls to this share of itself shows that a queue is gone; our own bound."""

@@ -8,7 +8,7 @@ from runner.analyze.capacity_text import milliseconds
 from runner.core.codes import Cause, Limit, ProofAnswer, cpu_used_up
 from runner.core.stage_results import Stage, Verdict
 from runner.core.units import percent
-from runner.experiment.counter_experiments import Change
+from runner.experiment.changes import Change
 
 ALMOST_UNCHANGED = 0.03
 """Gain up to which throughput is called almost unchanged."""

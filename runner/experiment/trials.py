@@ -27,7 +27,7 @@ class Trial:
         order: Place in the run, from 0.
         cross_check: Whether it repeats a trial with the other engine to check its numbers.
         counter_experiment_for: Order of the trial whose verdict it tests, if it is a counter-experiment.
-        change: The change in a counter-experiment, a key of `runner.experiment.counter_experiments.CHANGES`.
+        change: The change in a counter-experiment, a key of `runner.experiment.changes.CHANGES`.
         block: Place among the blocks of its counter-experiment, from 0; odd ones have the change. None in
             the plan of versions that ran a single one, with the change.
         stack: Name of the configuration whose stack it uses; empty for its own.

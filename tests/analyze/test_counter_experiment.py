@@ -14,7 +14,7 @@ from runner.core.findings import Finding
 from runner.core.measured import Latency
 from runner.core.observed_results import PeerUsage, Usage
 from runner.core.stage_results import Verdict
-from runner.experiment.counter_experiments import CHANGES
+from runner.experiment.changes import CHANGES
 from runner.experiment.load import read_spec
 from runner.report.counter_experiments import counter_experiments
 from runner.report.limit_text import limit

@@ -10,7 +10,7 @@ from runner.analyze.counter_experiment import counter_experiment
 from runner.core.codes import Confidence, Limit
 from runner.core.findings import Finding
 from runner.core.stage_results import Verdict
-from runner.experiment.counter_experiments import CHANGES
+from runner.experiment.changes import CHANGES
 from runner.experiment.load import read_spec
 from runner.experiment.proof_blocks import BLOCKS
 from tests.analyze import stages as made

@@ -2,7 +2,8 @@
 
 import pytest
 
-from runner.experiment.counter_experiments import CHANGES, changed, changes_for
+from runner.experiment.changes import CHANGES
+from runner.experiment.counter_experiments import changed, changes_for
 from runner.experiment.load import read_spec
 from runner.experiment.multiplied import POOL, multiplied_option, multiplied_variable
 
