@@ -32,7 +32,7 @@ from runner.core.repeat_results import Capacity, Knee, ProbeSummary
 from runner.core.stage_results import Stage
 from runner.experiment.capacity_search import Search
 from runner.experiment.model import Find, FindStage, Threshold
-from runner.experiment.traffic import stage_name
+from runner.experiment.stage import stage_name
 from runner.experiment.trials import Trial, next_probe, search_of
 
 _ABOUT_LOSSES: Final = frozenset({"errors", "dropped", "achieved"})

@@ -11,7 +11,7 @@ from runner.core.stage_results import Stage
 from runner.core.units import percent
 from runner.experiment.capacity_search import Search
 from runner.experiment.model import Threshold
-from runner.experiment.traffic import stage_name
+from runner.experiment.stage import stage_name
 
 
 def failed_condition(condition: Threshold, result: ThresholdResult) -> str:

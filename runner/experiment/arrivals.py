@@ -11,7 +11,8 @@ from runner.core.mix import earlier_uses
 
 if TYPE_CHECKING:
     from runner.experiment.find import FindStage
-    from runner.experiment.traffic import Load, Stage
+    from runner.experiment.stage import Stage
+    from runner.experiment.traffic import Load
 
 Arrivals: TypeAlias = tuple[int, int]
 """Number of arrivals of a stage, warm-up included, and how often it is run."""

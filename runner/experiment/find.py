@@ -8,8 +8,8 @@ from runner.core.units import PerSecond, Seconds
 from runner.experiment.base_model import SpecModel, conflict_if, refuse
 from runner.experiment.fields import Line, Number, Whole
 from runner.experiment.quantities import HOUR, Time, format_time
+from runner.experiment.stage import Stage, stage_name
 from runner.experiment.thresholds import Threshold
-from runner.experiment.traffic import Stage, stage_name
 
 MAX_PROBES: Final = 50
 _MIN_SHARE: Final = 0.01

@@ -24,11 +24,12 @@ from runner.experiment.matrix import MAX_CELLS
 from runner.experiment.quantities import HOUR, MINUTE, Time
 from runner.experiment.request import NamedRequest, Request
 from runner.experiment.row_limits import row_conflicts
+from runner.experiment.stage import Stage, without_schedule
 from runner.experiment.started_topology import DockerTopology, ProcessTopology
 from runner.experiment.suggestions import did_you_mean, display, join_words, slug
 from runner.experiment.thresholds import Threshold, metric_hint
 from runner.experiment.topology import Topology
-from runner.experiment.traffic import Load, Stage, without_schedule
+from runner.experiment.traffic import Load
 from runner.experiment.url import host_of, is_loopback, literal
 from runner.experiment.variables import ReadRows, extracting, used
 

@@ -12,7 +12,7 @@ from runner.core.units import PerSecond, Seconds
 from runner.experiment.arrivals import arrivals
 from runner.experiment.counter_experiments import changed
 from runner.experiment.model import Configuration, Stage
-from runner.experiment.traffic import MAX_RPS
+from runner.experiment.stage import MAX_RPS
 from runner.experiment.trials import Trial
 
 BLOCKS: Final = 5

@@ -9,7 +9,7 @@ from runner.core.template import Reference
 from runner.experiment.arrivals import of_stages, rows_used
 from runner.experiment.base_model import Conflict
 from runner.experiment.find import FindStage
-from runner.experiment.traffic import Stage
+from runner.experiment.stage import Stage
 from runner.experiment.variables import ReadRows, places, uses
 
 if TYPE_CHECKING:

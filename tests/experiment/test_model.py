@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.experiment.model import App, Configuration, Experiment, ExternalTopology, Load, Stage
-from runner.experiment.traffic import stage_name
+from runner.experiment.stage import stage_name
 from tests.experiment.samples import DESIGN, MINIMAL, PROCESS, error, only, read, sole, table
 
 DOCKER = """\
