@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import runner
-from runner.core.decoding import Original, without_ignorable
+from runner.core.decoding import without_ignorable
+from runner.core.text_views import Original
 
 POSSESSIVE_GROUP = re.compile(r"\)(?:[*+?]|\{[0-9,]+\})\+|\(\?>")
 
