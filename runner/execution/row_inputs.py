@@ -18,7 +18,7 @@ from runner.experiment.variable import Variable
 from runner.experiment.variables import Use, uses
 from runner.load.inputs import RowSource
 from runner.store.data_files import DataFile, output_file, variable_rows
-from runner.store.data_scan import DataProblem
+from runner.store.row_reader import DataProblem
 
 RowKey: TypeAlias = tuple[str | tuple[str, ...], str, str]
 """A file or a command, the format, and the delimiter."""

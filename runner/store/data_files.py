@@ -17,8 +17,9 @@ from runner.core.rows import Format
 from runner.core.units import BYTES_PER_MIB, Bytes
 from runner.experiment.variable import Variable
 from runner.experiment.variables import RowFacts, Use
-from runner.store.data_scan import DataProblem, scan
+from runner.store.data_scan import scan
 from runner.store.request_files import place_problem, resolved
+from runner.store.row_reader import DataProblem
 
 MAX_KNOWN: Final = 64
 """How many scanned files are remembered between validation and run."""

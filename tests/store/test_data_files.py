@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from runner.core.rows import csv_fields
 from runner.experiment.variables import Use
 from runner.store.data_files import read_data_file
-from runner.store.data_scan import DataProblem, scan
+from runner.store.data_scan import scan
+from runner.store.row_reader import DataProblem
 
 ID = {Use("id", in_header=False)}
 HEADER = {Use("id", in_header=True)}
