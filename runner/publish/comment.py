@@ -15,7 +15,7 @@ from runner.core.results import ConfigurationResults, Results
 from runner.core.stage_results import Stage
 from runner.publish.difference import differences
 from runner.publish.sanitize import sanitized, visible, without_commands
-from runner.report import conclusion, metric_text, prose, request_tables, tables
+from runner.report import conclusion, metric_text, prose, request_tables, stage_choice, tables
 from runner.report.capacity import shown
 from runner.report.limit_text import limit
 from runner.report.markdown_text import EMPTY, Markdown, block, code, join, listed, markdown, table, unmarked
@@ -195,7 +195,7 @@ def _verdicts(results: Results) -> Iterator[Markdown]:
     missed = [
         (configuration, stage)
         for configuration in map(of_medians, results.configurations)
-        for stage in prose.missed(configuration.stages)
+        for stage in stage_choice.missed(configuration.stages)
     ]
     if missed:
         configuration, stage = missed[0]

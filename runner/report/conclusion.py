@@ -18,19 +18,9 @@ from runner.report import number_format, request_cost
 from runner.report.generator_accuracy import disagreement
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
 from runner.report.metric_text import levels, role_name
-from runner.report.prose import (
-    believed,
-    constant,
-    failed,
-    measured,
-    missed,
-    sustained,
-    throughput,
-    title,
-    undecided,
-    until_failure,
-)
+from runner.report.prose import throughput, title, until_failure
 from runner.report.ramps import crossing
+from runner.report.stage_choice import believed, constant, failed, measured, missed, sustained, undecided
 from runner.report.tables import every_stage
 
 _NO_LIMIT_OF_THE_SERVICE: Final = frozenset({Limit.UNDETERMINED, Limit.GENERATOR, Limit.WITHIN_CAPACITY})

@@ -26,6 +26,7 @@ from runner.report import (
     ramps,
     request_cost,
     request_tables,
+    response_tables,
     tables,
 )
 from runner.report.counter_experiments import counter_experiments
@@ -127,7 +128,7 @@ def _section(configuration: ConfigurationResults) -> dict[str, object]:
         "ramps": ramps.sections(stages),
         "requests": request_tables.results_by_request(stages),
         "failures": request_tables.failures_by_request(stages),
-        "failed_responses": tables.failed_responses(stages, _paths(configuration.load)),
+        "failed_responses": response_tables.failed_responses(stages, _paths(configuration.load)),
         "repeats": repeats(configuration),
         "thresholds": tables.thresholds(configuration),
         "searches": capacity.searches(configuration),

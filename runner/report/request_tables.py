@@ -12,7 +12,8 @@ from runner.core.metrics import METRICS
 from runner.core.stage_results import Stage
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
-from runner.report.tables import counts, failure_kinds, metric_row, target_rps
+from runner.report.response_tables import counts, failure_kinds
+from runner.report.tables import metric_row, target_rps
 
 _RATES: Final = ("actual_rps", "achieved", "errors")
 _LATENCIES: Final = ("duration.p50", "duration.p95", "duration.p99", "response_time.p95")

@@ -6,7 +6,7 @@ from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, Validity
 from runner.core.judgements import StageValidity
 from runner.core.stage_results import CounterExperiment, Verdict
 from runner.report.conclusion import conclusion, final
-from runner.report.prose import missed
+from runner.report.stage_choice import missed
 from tests.report.mixes import mix
 from tests.report.stored_results import stored, with_stage
 

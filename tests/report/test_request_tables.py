@@ -13,7 +13,7 @@ from runner.core.load_results import SentVariable
 from runner.core.ramp import Ramp
 from runner.report.markdown import render_markdown
 from runner.report.request_tables import failures_by_request, mix, results_by_request
-from runner.report.tables import failed_responses
+from runner.report.response_tables import failed_responses
 from tests.report import mixes
 from tests.report.stored_results import stored
 

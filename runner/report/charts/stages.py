@@ -14,7 +14,8 @@ from runner.report.capacity import shown
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart
 from runner.report.charts.measured import MeasuredStage, Panels, measured_stages, several_configurations
-from runner.report.prose import constant, missed, why_missed
+from runner.report.prose import why_missed
+from runner.report.stage_choice import constant, missed
 
 _PERCENTILES: Final = {"p50": chart.GREEN, "p95": chart.BLUE, "p99": chart.ORANGE, "max": chart.RED}
 
