@@ -30,6 +30,7 @@ from runner.report import (
     tables,
 )
 from runner.report.counter_experiments import counter_experiments
+from runner.report.final_paragraphs import final
 from runner.report.limit_text import hypothesis
 from runner.report.markdown_text import Markdown, Section, block, code, escape, join, markdown, paragraphs
 from runner.report.metric_text import glossary
@@ -68,7 +69,7 @@ def render_markdown(results: Results, *, pictures: Mapping[str, Sequence[object]
         comparison=tables.comparison(medians),
         ladders=ladders,
         curves=capacity.curves(results),
-        final=conclusion.final(configurations, compared=not ladders),
+        final=final(configurations, compared=not ladders),
         conclusion=conclusion.conclusion(configurations),
         **_appendix(results, configurations),
     )

@@ -5,7 +5,8 @@ from msgspec.structs import replace
 from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, Validity
 from runner.core.judgements import StageValidity
 from runner.core.stage_results import CounterExperiment, Verdict
-from runner.report.conclusion import conclusion, final
+from runner.report.conclusion import conclusion
+from runner.report.final_paragraphs import final
 from runner.report.stage_choice import missed
 from tests.report.mixes import mix
 from tests.report.stored_results import stored, with_stage

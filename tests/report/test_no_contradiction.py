@@ -11,7 +11,8 @@ from runner.core.codes import Limit, StageStatus, Validity
 from runner.core.results import Results
 from runner.core.stage_results import Stage
 from runner.report.charts.stages import throughput
-from runner.report.conclusion import conclusion, final
+from runner.report.conclusion import conclusion
+from runner.report.final_paragraphs import final
 from runner.report.markdown import render_markdown
 from runner.report.prose import analysis
 from tests.analyze.facts import results_of

@@ -1,0 +1,117 @@
+"""The end of a report: all configurations side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from runner.analyze.failure import failure
+from runner.analyze.medians import of_medians
+from runner.core.codes import Limit, ProofAnswer, Role, Validity
+from runner.core.results import ConfigurationResults
+from runner.core.stage_results import Stage
+from runner.report.markdown_text import EMPTY, Markdown, listed, markdown
+from runner.report.metric_text import role_name
+from runner.report.prose import title
+from runner.report.stage_choice import believed, constant, measured, missed, sustained, undecided
+from runner.report.without_constant_rate import ramp_sentence, ramps_in, users_sentence, with_users
+
+_HOPS: Final = (Role.PROXY, Role.FORWARDER)
+
+
+def final(configurations: Sequence[ConfigurationResults], *, compared: bool = True) -> list[Markdown]:
+    """Return paragraphs over all configurations; `compared` adds those that share a target rate."""
+    configurations = tuple(map(of_medians, configurations))
+    several = len(configurations) > 1
+    rated = [each for each in configurations if constant(each.stages)]
+    limited = [_reach(each, several=several) for each in rated if not _kept_up(each)]
+    side_by_side = _compared(configurations) if compared else []
+    ramps = [ramp_sentence(each, stage, several=several) for each, stage in ramps_in(configurations)]
+    users = [users_sentence(stage) for _, stage in with_users(configurations)]
+    return [*_unlimited(rated, several=several), *limited, *ramps, *users, *side_by_side]
+
+
+def _kept_up(configuration: ConfigurationResults) -> bool:
+    """Return whether every offered rate was sustained."""
+    return bool(measured(constant(configuration.stages))) and not missed(configuration.stages)
+
+
+def _unlimited(configurations: Sequence[ConfigurationResults], *, several: bool) -> list[Markdown]:
+    """Return a sentence for every rate that was the highest, about all that sustained it."""
+    at: dict[tuple[float, bool], list[str]] = {}
+    for configuration in filter(_kept_up, configurations):
+        highest = sustained(configuration.stages)[-1]
+        key = (highest.rate, highest.find is not None)
+        at.setdefault(key, []).append(title(configuration))
+    return [
+        markdown(
+            "{} sustained {:rate} RPS, the highest rate {}. {} not reached.",
+            listed(markdown("**{}**", name) for name in names) if several else "The service",
+            rate,
+            "that the search may try" if searched else "tested",
+            "Its capacity limit was" if len(names) == 1 else "Their capacity limits were",
+        )
+        for (rate, searched), names in at.items()
+    ]
+
+
+def _compared(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
+    """Return a paragraph for every rate that was offered to several configurations."""
+    offered: dict[float, list[tuple[str, Stage]]] = {}
+    for configuration in configurations:
+        for stage in measured(believed(constant(configuration.stages))):
+            offered.setdefault(stage.rate, []).append((title(configuration), stage))
+    return [_side_by_side(rate, pairs) for rate, pairs in offered.items() if len(pairs) > 1]
+
+
+def _side_by_side(rate: float, pairs: Sequence[tuple[str, Stage]]) -> Markdown:
+    numbers = [(name, stage.actual_rps, stage.duration_ms.p95) for name, stage in pairs]
+    achieved = [markdown("{} achieved {:rate} RPS (p95 duration {:ms} ms)", *known) for known in numbers]
+    costs = [cost for name, stage in pairs if (cost := _host_cost(name, stage))]
+    cost = markdown(" Host CPU per successful response: {}.", listed(costs)) if len(costs) > 1 else EMPTY
+    return markdown("At {:rate} RPS, {}.{}", rate, listed(achieved), cost)
+
+
+def _host_cost(name: str, stage: Stage) -> Markdown:
+    """Return the CPU time of the whole host, and what the hops before the app account for."""
+    costs = stage.cpu_us_per_request
+    total = costs.get(Role.SYSTEM)
+    if not total:
+        return EMPTY
+    hops = [markdown("{} {:micros} µs", role_name(role), cost) for role in _HOPS if (cost := costs.get(role))]
+    parts = markdown(" (of which {})", listed(hops)) if hops else EMPTY
+    return markdown("{:micros} µs in {}{}", total, name, parts)
+
+
+def _reach(configuration: ConfigurationResults, *, several: bool) -> Markdown:
+    name = markdown("**{}**", title(configuration)) if several else markdown("The service")
+    ran = measured(constant(configuration.stages))
+    if not ran:
+        return markdown("{} was not run.", name)
+    good, short = sustained(ran), missed(ran)[0]
+    reach = markdown("sustained {:rate} RPS", good[-1].target_rps) if good else _none(ran)
+    return markdown("{} {}. At {:rate} RPS, {}", name, reach, short.target_rps, _why_missed(short))
+
+
+def _none(ran: Sequence[Stage]) -> str:
+    if any(map(undecided, ran)):
+        return "was not shown to sustain any rate"
+    return "did not sustain the rate" if len(ran) == 1 else "sustained none of the rates"
+
+
+def _why_missed(stage: Stage) -> Markdown:
+    verdict, probe = stage.verdict, stage.find
+    if stage.validity.status is Validity.INVALID:
+        why = failure(stage) or "the measurement is invalid and supports no conclusion"
+        return markdown("{}.", why)
+    if probe is not None and probe.holds is None:
+        return markdown("the search stopped: {}.", probe.why)
+    if probe is not None and verdict.code is Limit.WITHIN_CAPACITY:
+        return markdown("it achieved the rate, but the search’s conditions failed: {}.", probe.why)
+    if not verdict.findings:
+        return markdown("it missed the target.")
+    summary, proof = verdict.findings[0].summary, verdict.counter_experiment
+    if proof is not None and proof.answer in {ProofAnswer.CONFIRMED, ProofAnswer.REFUTED}:
+        return markdown("{}. {}", summary, proof.sentence)
+    sure = EMPTY if verdict.code is Limit.UNDETERMINED else markdown(" ({})", verdict.confidence)
+    return markdown("{}{}.", summary, sure)

@@ -1,0 +1,56 @@
+"""Sentences about stages that do not offer one constant rate: ramps, and users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import UNSET
+
+from runner.core.results import ConfigurationResults
+from runner.core.stage_results import Stage
+from runner.report.markdown_text import Markdown, markdown
+from runner.report.metric_text import levels
+from runner.report.prose import throughput, title
+from runner.report.ramps import crossing
+from runner.report.stage_choice import believed, measured
+
+
+def ramps_in(configurations: Sequence[ConfigurationResults]) -> Iterator[tuple[ConfigurationResults, Stage]]:
+    """Yield the ramps of the rate that conclusions may rest on."""
+    for configuration in configurations:
+        yield from (
+            (configuration, stage) for stage in measured(believed(configuration.stages)) if stage.ramp
+        )
+
+
+def with_users(
+    configurations: Sequence[ConfigurationResults],
+) -> Iterator[tuple[ConfigurationResults, Stage]]:
+    """Yield the stages with users that conclusions may rest on."""
+    for configuration in configurations:
+        ran = measured(believed(configuration.stages))
+        yield from ((configuration, stage) for stage in ran if stage.users is not None)
+
+
+def users_sentence(stage: Stage) -> Markdown:
+    """Return the throughput that users got; it is the result of the closed model."""
+    return markdown("{}.", throughput(stage))
+
+
+def ramp_sentence(configuration: ConfigurationResults, stage: Stage, *, several: bool) -> Markdown:
+    """Return where a ramp passed its first threshold, or else how much of it was sustained."""
+    name = (
+        markdown("**{}**, {}", title(configuration), levels(stage))
+        if several
+        else markdown("{}", levels(stage))
+    )
+    crossed = [result for result in stage.thresholds if result.level is not UNSET]
+    if crossed:
+        first = min(crossed, key=lambda result: _since_begin(stage, result.level or 0.0))
+        return markdown("{}: {}.", name, crossing(first, stage))
+    return markdown("{}: the service sustained {:share} of the ramp.", name, stage.achieved)
+
+
+def _since_begin(stage: Stage, level: float) -> float:
+    """Return how far a level is from the one at which a ramp begins."""
+    return abs(level - stage.ramp.begin) if stage.ramp else 0.0
