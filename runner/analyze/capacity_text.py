@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from runner.core.codes import Limit, SearchEnding, StageStatus, Unbounded, Validity
 from runner.core.judgements import ThresholdResult
-from runner.core.metrics import Dimension, find_metric
+from runner.core.metric import Dimension
+from runner.core.metrics import find_metric
 from runner.core.stage_results import Stage
 from runner.core.units import percent
 from runner.experiment.capacity_search import Search

@@ -11,7 +11,7 @@ from runner.analyze.key_metrics import RATE, RATE_OF_USERS, KeyMetric
 from runner.analyze.statistics import Interval, difference, ratio, ratio_of_single
 from runner.core.codes import Basis, ComparisonVerdict, Validity
 from runner.core.comparison import ComparedMetric
-from runner.core.metrics import Better
+from runner.core.metric import Better
 from runner.core.stage_results import Stage
 
 _RELEVANT_LOSS: Final = 0.01

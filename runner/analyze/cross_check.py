@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from runner.core.codes import StageStatus
-from runner.core.metrics import CROSS_CHECKED, METRICS, Dimension, Metric
+from runner.core.metric import Dimension, Metric
+from runner.core.metrics import CROSS_CHECKED, METRICS
 from runner.core.repeat_results import CrossCheck, Difference
 from runner.core.stage_results import Stage
 

@@ -15,7 +15,8 @@ from runner.analyze.silence import silence
 from runner.core.codes import Unbounded
 from runner.core.judgements import ThresholdResult
 from runner.core.measured import Slice
-from runner.core.metrics import Metric, find_metric
+from runner.core.metric import Metric
+from runner.core.metrics import find_metric
 from runner.core.stage_results import Stage
 from runner.experiment.thresholds import Threshold
 

@@ -13,7 +13,8 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
 from runner.core.codes import Role
-from runner.core.metrics import LATENCIES, METRICS, SERVICE_USAGE, STATISTICS, Dimension, find_metric
+from runner.core.metric import Dimension
+from runner.core.metrics import LATENCIES, METRICS, SERVICE_USAGE, STATISTICS, find_metric
 from runner.core.units import NS_PER_MS
 from runner.experiment.base_model import SpecModel, invalid_value
 from runner.experiment.quantities import MIB, SIZE_UNITS, TIME_UNITS, parse_quantity

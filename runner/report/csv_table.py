@@ -11,7 +11,8 @@ from typing import Final, TypeAlias
 from runner.analyze.median_stage import MEDIAN
 from runner.analyze.medians import of_medians
 from runner.core.codes import RoleName, is_service
-from runner.core.metrics import METRICS, Metric, usages_of
+from runner.core.metric import Metric
+from runner.core.metrics import METRICS, usages_of
 from runner.core.ramp import Ramp
 from runner.core.results import ConfigurationResults, Results
 from runner.core.stage_results import Stage

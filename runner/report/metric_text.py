@@ -8,7 +8,8 @@ from msgspec import UNSET
 
 from runner.core.codes import Role, Unbounded
 from runner.core.judgements import ThresholdResult
-from runner.core.metrics import KEY_METRICS, LATENCIES, METRICS, Dimension, Metric, lost_share, metric_of
+from runner.core.metric import Dimension, Metric
+from runner.core.metrics import KEY_METRICS, LATENCIES, METRICS, lost_share, metric_of
 from runner.core.ramp import Ramp
 from runner.core.stage_results import Stage
 from runner.report import number_format

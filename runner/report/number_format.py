@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from runner.core.metrics import Dimension
+from runner.core.metric import Dimension
 
 NOT_MEASURED: Final = "not measured"
 NO_FINITE_VALUE: Final = "no finite value"

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 from runner.core.codes import Unbounded
 from runner.core.judgements import ThresholdResult
 from runner.core.measured import Latency, Requests
-from runner.core.metrics import LATENCIES, METRICS, Dimension
+from runner.core.metric import Dimension
+from runner.core.metrics import LATENCIES, METRICS
 from runner.report.markdown_text import markdown
 from runner.report.metric_text import cell, glossary, heading, threshold_value
 from runner.report.number_format import FORMATS, NOT_MEASURED

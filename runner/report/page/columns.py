@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from runner.core.metrics import METRICS, Metric
+from runner.core.metric import Metric
+from runner.core.metrics import METRICS
 from runner.core.stage_results import Stage
 from runner.report import metric_text, number_format
 from runner.report.exact_numbers import exact
