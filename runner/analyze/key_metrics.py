@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from runner.core import metrics
 from runner.core.codes import StageStatus, Validity
 from runner.core.comparison import PartPlace, StageKey
+from runner.core.metric import Metric
 from runner.core.observed_results import Moment
 from runner.core.ramp import Ramp
 from runner.core.results import Results
@@ -39,7 +40,7 @@ class KeyMetric:
     beyond: float = 1.0
 
     @property
-    def metric(self) -> metrics.Metric:
+    def metric(self) -> Metric:
         """In the registry."""
         return metrics.KEY_METRICS[self.key]
 
