@@ -6,18 +6,12 @@ has a socket of its own, and their parent may have none.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
-from typing import Final
 
 import psutil
 
-_PROC: Final = Path("/proc")
-_TABLES: Final = ("net/tcp", "net/tcp6")
-_LISTEN: Final = "0A"
-_SOCKET: Final = re.compile(r"socket:\[(\d+)\]")
+from runner.stack.port_owners import listening_sockets, owners
 
 
 def serving(port: int) -> tuple[int, ...]:
@@ -26,34 +20,9 @@ def serving(port: int) -> tuple[int, ...]:
     A root listens itself, or is the parent of processes that do and runs the same program: the master of
     nginx or the arbiter of gunicorn. Its tree contains all of its workers.
     """
-    roots = {_root(pid) for pid in _holders(_inodes(port))}
+    sockets = listening_sockets().get(port)
+    roots = {_root(pid) for pid in owners(sockets.inodes)} if sockets else set()
     return tuple(sorted(pid for pid in roots if not roots & set(_ancestors(pid))))
-
-
-def _inodes(port: int) -> set[str]:
-    """Return the kernel's numbers of the sockets that listen on a port, as `/proc/PID/fd` shows them."""
-    inodes = set()
-    for table in _TABLES:
-        with suppress(OSError):
-            for line in (_PROC / table).read_text().splitlines()[1:]:
-                fields = line.split()
-                if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
-                    inodes.add(fields[9])
-    return inodes
-
-
-def _holders(inodes: set[str]) -> Iterator[int]:
-    for folder in _PROC.glob("[0-9]*"):
-        with suppress(OSError):  # of another user, or it has ended
-            if any(_inode(descriptor) in inodes for descriptor in (folder / "fd").iterdir()):
-                yield int(folder.name)
-
-
-def _inode(descriptor: Path) -> str:
-    with suppress(OSError):
-        if match := _SOCKET.fullmatch(str(descriptor.readlink())):
-            return match[1]
-    return ""
 
 
 def _root(pid: int) -> int:

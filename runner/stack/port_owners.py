@@ -6,13 +6,14 @@ psutil names one owner for each socket, so the kernel's own tables are read.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_LISTEN: Final = "0A"
+from runner.stack.listen_table import Listener, listeners
+
 _SOCKET: Final = "socket:["
 
 
@@ -31,25 +32,13 @@ class ListeningSockets:
 
 def listening_sockets(proc: Path = Path("/proc")) -> dict[int, ListeningSockets]:
     """Return port to the sockets that listen on it, in this process's network namespace."""
-    found: dict[int, list[tuple[int, int]]] = {}
-    for port, inode, user in _rows(proc):
-        found.setdefault(port, []).append((inode, user))
+    found: dict[int, list[Listener]] = {}
+    for listener in listeners(proc):
+        found.setdefault(listener.port, []).append(listener)
     return {
-        port: ListeningSockets(frozenset(inode for inode, _ in rows), frozenset(user for _, user in rows))
-        for port, rows in found.items()
+        port: ListeningSockets(frozenset(one.inode for one in same), frozenset(one.user for one in same))
+        for port, same in found.items()
     }
-
-
-def _rows(proc: Path) -> Iterator[tuple[int, int, int]]:
-    for name in ("tcp", "tcp6"):
-        try:
-            lines = (proc / "net" / name).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for fields in map(str.split, lines):
-            with suppress(ValueError, IndexError):
-                if fields[3] == _LISTEN:
-                    yield int(fields[1].rpartition(":")[2], 16), int(fields[9]), int(fields[7])
 
 
 def owners(inodes: Collection[int], proc: Path = Path("/proc")) -> set[int]:

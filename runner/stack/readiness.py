@@ -20,6 +20,7 @@ from runner.stack.protocols import ProgramResult
 
 _INTERVAL_S: Final = 0.05
 _PROBE_TIMEOUT_S: Final = 5.0
+_NOT_LISTENING: Final = "the service must listen on this address and port; set its `port` or `ready`"
 _COMMAND_TIMEOUT_S: Final = 10.0
 
 
@@ -118,16 +119,17 @@ async def wait_for(
             nursery.cancel_scope.cancel()
     if fault:
         raise fault
-    if ready:
-        return
-    if death:
-        raise StackFailed(f"{name} {death} before {check.success}", details=last_output())
-    message = f"{name} was not ready within {deadline_s:g} s: {check.failure}, {last.outcome}"
-    raise StackFailed(message, hint=last.hint, details=last_output())
+    if not ready:
+        what = f"{death} before {check.success}" if death else _late(check, last, deadline_s)
+        raise StackFailed(f"{name} {what}", hint="" if death else last.hint, details=last_output())
 
 
-def accepts(host: str, port: int) -> Check:
-    """Return a check that succeeds when a port accepts a connection."""
+def _late(check: Check, last: LastProbe, deadline_s: Seconds) -> str:
+    return f"was not ready within {deadline_s:g} s: {check.failure}, {last.outcome}"
+
+
+def accepts(host: str, port: int, *, hint: str = _NOT_LISTENING) -> Check:
+    """Return a check that succeeds when a port accepts a connection; `hint` says what to do else."""
 
     async def look(last: LastProbe) -> bool:
         try:
@@ -137,7 +139,7 @@ def accepts(host: str, port: int) -> Check:
             last.outcome = (
                 "nothing listens there" if isinstance(error, OSError) else "no attempt was answered"
             )
-            last.hint = "the service must listen on this address and port; set its `port` or `ready`"
+            last.hint = hint
             return False
         await trio.aclose_forcefully(stream)
         return True

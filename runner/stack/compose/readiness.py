@@ -14,13 +14,13 @@ from runner.experiment.compose_topology import ComposeTopology
 from runner.stack.compose.containers import Details, find_containers
 from runner.stack.compose.tool import Finished
 from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, run_concurrently
-from runner.stack.docker.listening import listening
+from runner.stack.docker.listening import listening_hint
 from runner.stack.docker.stack import Container, log_lines
 from runner.stack.exit_status import describe_exit
-from runner.stack.readiness import wait_ready
+from runner.stack.readiness import accepts, wait_for, wait_ready
 
 _LOOK_INTERVAL_S: Final[Seconds] = 0.2
-_CONNECT_WITHIN_S: Final[Seconds] = 5.0
+_NOT_LISTENING: Final = "set topology.target.port to the port that it listens on in its container"
 
 
 async def wait_up(
@@ -106,7 +106,7 @@ async def wait_target(
         try:
             await _wait(topology, container, host, port)
         except StackFailed as failed:
-            hint = _hint(container, topology) or failed.hint
+            hint = listening_hint(container, topology.target.port, "topology.target.port") or failed.hint
             log = await engine.call(log_lines, engine, container.id, _masked(container))
             raise StackFailed(failed.message, hint=hint, details=log) from failed
 
@@ -120,42 +120,13 @@ def _masked(container: Container) -> dict[str, str]:
 
 
 async def _wait(topology: ComposeTopology, container: Container, host: str, port: int) -> None:
-    name = topology.target.service
+    wait = partial(
+        wait_for,
+        deadline_s=topology.ready_within,
+        alive=lambda: None if container.alive else "ended",
+        name=topology.target.service,
+    )
     if topology.health is not None:
-        await wait_ready(
-            f"http://{host}:{port}{topology.health}",
-            deadline_s=topology.ready_within,
-            alive=lambda: None if container.alive else "ended",
-            name=name,
-        )
-        return
-    with trio.move_on_after(topology.ready_within):
-        while container.alive:
-            if await _accepts(host, port):
-                return
-            await trio.sleep(_LOOK_INTERVAL_S)
-        raise StackFailed(f"{name} ended before it accepted connections on port {port}")
-    raise StackFailed(f"{name} accepts no connections on port {port} within {topology.ready_within:g} s")
-
-
-async def _accepts(host: str, port: int) -> bool:
-    with trio.move_on_after(_CONNECT_WITHIN_S):
-        try:
-            await (await trio.open_tcp_stream(host, port)).aclose()
-        except OSError:
-            return False
-        return True
-    return False
-
-
-def _hint(container: Container, topology: ComposeTopology) -> str:
-    """Return where the target listens, if that is not the port of the specification."""
-    port = topology.target.port
-    sockets = list(listening(container.pid)) if container.alive else []
-    on_port = [address for address, number in sockets if number == port]
-    if on_port and all(address.is_loopback for address in on_port):
-        return f"it listens on {on_port[0]}:{port} inside its container only: make it listen on 0.0.0.0"
-    if sockets and not on_port:
-        places = ", ".join(sorted(f"{address}:{number}" for address, number in sockets))
-        return f"it listens on {places} inside its container: set topology.target.port to its port"
-    return ""
+        await wait_ready(f"http://{host}:{port}{topology.health}", **wait.keywords)
+    else:
+        await wait(accepts(host, port, hint=_NOT_LISTENING))

@@ -8,32 +8,33 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from runner.core.codes import Role
 from runner.stack.docker.stack import Container
-from runner.stack.ports import LOOPBACK
+from runner.stack.listen_table import listeners
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_LISTEN: Final = "0A"
 _DOCKER_DNS: Final = ipaddress.ip_address("127.0.0.11")
 """Docker's own name server, in every container on a network of a user."""
 
 
-def listening_hint(container: Container) -> str:
-    """Return what to do if an app's container listens where nothing outside it can connect; else nothing."""
-    plan = container.plan
-    if plan.role != Role.APP or container.host == LOOPBACK or not container.alive:
-        return ""
-    sockets = list(listening(container.pid))
-    on_port = [address for address, port in sockets if port == plan.port]
+def listening_hint(container: Container, port: int, key: str) -> str:
+    """Return what to do if a container listens where nothing outside it can connect; else nothing.
+
+    Args:
+        container: The container.
+        port: Where it is expected to listen.
+        key: Where the specification says so, such as ``topology.app.port``.
+    """
+    sockets = list(listening(container.pid)) if container.alive else []
+    on_port = [address for address, number in sockets if number == port]
     if on_port and all(address.is_loopback for address in on_port):
         return (
-            f"it listens on {on_port[0]}:{plan.port} inside its container, where only the container itself "
+            f"it listens on {on_port[0]}:{port} inside its container, where only the container itself "
             "can connect: make it listen on 0.0.0.0"
         )
     if sockets and not on_port:
-        places = ", ".join(sorted(f"{address}:{port}" for address, port in sockets))
-        return f"it listens on {places} inside its container: set topology.app.port to its port"
+        places = ", ".join(sorted(f"{address}:{number}" for address, number in sockets))
+        return f"it listens on {places} inside its container: set {key} to its port"
     return ""
 
 
@@ -44,16 +45,9 @@ def listening(pid: int, proc: Path = Path("/proc")) -> Iterator[tuple[Address, i
         pid: The process, as this machine sees it.
         proc: Where procfs is mounted.
     """
-    for name in ("tcp", "tcp6"):
-        try:
-            lines = (proc / str(pid) / "net" / name).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for fields in map(str.split, lines):
-            if fields[3] == _LISTEN:
-                host, port = fields[1].split(":")
-                if (address := _address(host)) != _DOCKER_DNS:
-                    yield address, int(port, 16)
+    for listener in listeners(proc / str(pid)):
+        if (address := _address(listener.host)) != _DOCKER_DNS:
+            yield address, listener.port
 
 
 def _address(text: str) -> Address:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from runner.core.codes import Role
 from runner.core.errors import StackFailed
 from runner.core.units import Seconds
 from runner.stack.docker.engine import Engine
 from runner.stack.docker.listening import listening_hint
 from runner.stack.docker.stack import Container, last_lines, post_mortem
+from runner.stack.ports import LOOPBACK
 from runner.stack.readiness import Check, wait_for, wait_ready
 
 
@@ -52,5 +54,13 @@ async def _explained(
     if event is not None:
         return StackFailed(f"{event.message} before it was ready", details=event.log)
     log = await engine.call(last_lines, engine, container)
-    hint = listening_hint(container) or failed.hint
-    return StackFailed(failed.message, hint=hint, details=log)
+    return StackFailed(failed.message, hint=_hint(container) or failed.hint, details=log)
+
+
+def _hint(container: Container) -> str:
+    """Return where an app listens instead; nothing on the host's network, where everything listens."""
+    plan = container.plan
+    on_host = container.host == LOOPBACK
+    return (
+        "" if plan.role != Role.APP or on_host else listening_hint(container, plan.port, "topology.app.port")
+    )
