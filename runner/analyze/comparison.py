@@ -17,7 +17,7 @@ from runner.analyze.compared_metric import compare_metric, known_in
 from runner.analyze.key_metrics import CPU, KEY_METRICS, WHOLE, KeyMetric, PartKey, is_usable, parts_of
 from runner.analyze.not_judged import not_judged, without_value
 from runner.core.codes import ComparisonVerdict, StageStatus, Validity
-from runner.core.comparison import ComparedMetric, ComparedRun, ComparedStage, Comparison, LeftOut, StageKey
+from runner.core.comparison import ComparedRun, ComparedStage, Comparison, LeftOut, StageKey
 from runner.core.errors import UsageError
 from runner.core.results import ConfigurationResults, Results
 from runner.core.stage_results import Stage
@@ -107,14 +107,6 @@ def compare(
         verdict=_overall([stage.verdict for stage in stages]),
         not_judged=tuple(not_judged(stages, tuple(before.stages), left_out, doubts)),
     )
-
-
-def worse(comparison: Comparison) -> Iterator[tuple[ComparedStage, ComparedMetric]]:
-    """Yield every stage and metric that got worse."""
-    for stage in comparison.stages:
-        for metric in stage.metrics:
-            if metric.verdict is ComparisonVerdict.WORSE:
-                yield stage, metric
 
 
 def compared_run(results: Results) -> ComparedRun:

@@ -125,10 +125,6 @@ def _changed_slices(
             )
 
 
-def _from_to(ends: Sequence[str]) -> str:
-    return ends[0] if ends[0] == ends[-1] else f"{ends[0]} to {ends[-1]}"
-
-
 def _span(slices: Sequence[ComparedStage]) -> str:
     """Return the levels from the start of the first slice to the end of the last one."""
     levels = [part.level for part in slices if part.level]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import cache
 from math import exp
 from pathlib import Path
@@ -10,7 +11,8 @@ from random import Random
 
 from msgspec.structs import replace
 
-from runner.core.codes import Validity
+from runner.core.codes import ComparisonVerdict, Validity
+from runner.core.comparison import ComparedMetric, ComparedStage, Comparison
 from runner.core.judgements import StageValidity
 from runner.core.observed_results import Usage
 from runner.core.results import Results
@@ -41,6 +43,14 @@ def with_stages(results: Results, *stages: Stage) -> Results:
 def each_stage(results: Results, **changes: object) -> Results:
     """Return the same results with the same changes to every stage."""
     return with_stages(results, *(replace(stage, **changes) for stage in stages(results)))
+
+
+def worse(comparison: Comparison) -> Iterator[tuple[ComparedStage, ComparedMetric]]:
+    """Yield every stage and metric that got worse."""
+    for stage in comparison.stages:
+        for metric in stage.metrics:
+            if metric.verdict is ComparisonVerdict.WORSE:
+                yield stage, metric
 
 
 def run(

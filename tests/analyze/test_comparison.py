@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from runner.analyze.comparison import compare, worse
+from runner.analyze.comparison import compare
 from runner.analyze.history import history
 from runner.analyze.repeats import repeats
 from runner.core.codes import StageStatus, Unbounded
@@ -19,7 +19,7 @@ from runner.report.comparison import brief_comparison, render_comparison
 from runner.report.history import render_history
 from runner.report.repeats import repeats as repeats_section
 from tests.analyze.stages import valid
-from tests.analyze.systems import each_stage, run, stages, with_stages
+from tests.analyze.systems import each_stage, run, stages, with_stages, worse
 from tests.report import mixes
 
 

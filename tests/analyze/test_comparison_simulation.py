@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from runner.analyze.comparison import compare, worse
-from tests.analyze.systems import highest_share, run, sample_size
+from runner.analyze.comparison import compare
+from tests.analyze.systems import highest_share, run, sample_size, worse
 
 
 def alarms(times, seed, *, repeats, slower=1.0, outliers=0.0, scale=1.0):
