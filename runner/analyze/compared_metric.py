@@ -26,6 +26,11 @@ def known_in(metric: KeyMetric, stages: Sequence[Stage]) -> list[Stage]:
     return [stage for stage, value in metric.known(stages) if value > 0 or not metric.relative]
 
 
+def _half_width(metric: KeyMetric, interval: Interval) -> float:
+    """Return the smallest change that can be distinguished from no change."""
+    return interval.high / interval.value - 1 if metric.relative else interval.high - interval.value
+
+
 def compare_metric(
     metric: KeyMetric,
     base: Sequence[Stage],
@@ -51,7 +56,6 @@ def compare_metric(
     else:
         interval = (ratio if metric.relative else difference)(*sides, alpha=alpha)
     doubtful = _is_doubtful(metric, basis, (*base, *head))
-    half_width = interval.high - interval.value
     change = Interval(interval.value - none, interval.low - none, interval.high - none)
     return ComparedMetric(
         name=metric.key,
@@ -62,8 +66,7 @@ def compare_metric(
         change=change.value,
         low=change.low,
         high=change.high,
-        # the smallest change that can be distinguished from no change
-        detectable=max(relevant, interval.high / interval.value - 1 if metric.relative else half_width),
+        detectable=max(relevant, _half_width(metric, interval)),
         basis=basis,
         verdict=ComparisonVerdict.NOT_SHOWN if doubtful else _verdict(metric, change, relevant),
         judged=not doubtful,

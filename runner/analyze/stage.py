@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import asdict, astuple, replace
 
@@ -81,6 +81,11 @@ def _passes_search(trial: Trial, stage: Stage) -> bool:
     return all(condition.ok or not is_measured(condition) for condition in conditions)
 
 
+def _of_engine(load: LoadFacts | None) -> dict[str, Any]:
+    """Return the fields of a stage that are those of its load, None without any."""
+    return {name: getattr(load, name, None) for name in ("clock", "workers", "connections")}
+
+
 def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
     """Return the measurements, with the validity and verdict of a stage that was not run."""
     configuration, load = trial.configuration, facts.load if facts else None
@@ -111,9 +116,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         programs=tuple(ProgramUsage(**asdict(program)) for program in observed.programs),
         peers=peer_usages(observed.peers, offer.window_s),
         calibration=stage_calibration(facts.calibration if facts else None),
-        clock=load.clock if load else None,
-        workers=load.workers if load else None,
-        connections=load.connections if load else None,
+        **_of_engine(load),
         notes=(*(load.notes if load else ()), *observed.notes),
         parts=_parts(load, offer),
         samples=_samples(load.seconds if load else ()),

@@ -158,8 +158,7 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
 
     Raises:
         EnvironmentLacks: The stack did not start the first time or failed at once, the first response did not
-            pass its checks, a hook failed, or an engine is missing. Of a counter-experiment, that is a block
-            that failed.
+            pass its checks, a hook failed, or an engine is missing; not for a block of a counter-experiment.
     """
     queue = deque(trials)
     if context.next_trial(queue) is None:

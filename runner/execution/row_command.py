@@ -42,6 +42,25 @@ class Guarded:
     guard: Guard
 
 
+def _start(
+    subject: str, command: Sequence[str], folder: Path, guarded: Guarded | None
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, COOKIE: guarded.run_id} if guarded else None,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        hint = f"a relative path starts in {folder}"
+        raise EnvironmentLacks(f"{subject} cannot be started: {reason}", hint=hint) from None
+
+
 def command_output(
     name: str,
     command: Sequence[str],
@@ -62,20 +81,7 @@ def command_output(
         EnvironmentLacks: It cannot be started, fails, prints nothing or too much, or does not end in time.
     """
     subject = f"load.variables.{name}: the command `{shlex.join(command)}`"
-    try:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, COOKIE: guarded.run_id} if guarded else None,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        hint = f"a relative path starts in {folder}"
-        raise EnvironmentLacks(f"{subject} cannot be started: {reason}", hint=hint) from None
+    process = _start(subject, command, folder, guarded)
     if guarded:
         guarded.guard.process(process.pid)
     output = os.memfd_create("loadproof-output", os.MFD_CLOEXEC)

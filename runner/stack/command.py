@@ -7,8 +7,8 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,6 +78,20 @@ class Command:
         return None if (status := self.process.returncode) is None else describe_exit(status)
 
 
+@contextmanager
+def _output_of(program: str, place: str, secrets: Mapping[str, str]) -> Iterator[OutputTail]:
+    """Yield the output of a program that is started meanwhile; say why if that is not possible."""
+    output = OutputTail(secrets=secrets)
+    try:
+        yield output
+    except BaseException as error:
+        output.close()
+        if isinstance(error, OSError):
+            raise cannot_run(program, error.errno or 0, place) from error
+        raise
+    output.close_write_end()
+
+
 async def start(
     argv: Sequence[str],
     env: Mapping[str, str],
@@ -111,20 +125,12 @@ async def start(
     environment = {**os.environ, **env, COOKIE: ctx.run_id}
     folder = folder or ctx.commands_in
     place = f"{where}.command: "
-    program = find_program(argv[0], environment.get("PATH", os.defpath), folder, place)
+    words = (find_program(argv[0], environment.get("PATH", os.defpath), folder, place), *argv[1:])
     refuse_nul(argv, environment, f"{where}: ")
-    output = OutputTail(secrets={**(secrets or {}), **ctx.request_secrets})
-    try:
-        words = (program, *argv[1:])
+    with _output_of(argv[0], place, {**(secrets or {}), **ctx.request_secrets}) as output:
         process = await supervise(
             words, environment, ctx, name=name, output_fd=output.write_fd, cpus=cpus, folder=folder
         )
-    except BaseException as error:
-        output.close()
-        if isinstance(error, OSError):
-            raise cannot_run(argv[0], error.errno or 0, place) from error
-        raise
-    output.close_write_end()
     return Command(name, role, tuple(argv), port, process, output, oom_kills(), environment, folder)
 
 

@@ -38,12 +38,7 @@ async def describe(
         name: await _image(engine, images, name, next(item for item in found if item.service == name))
         for name in dict.fromkeys(item.service for item in found)
     }
-    members = {name: [item for item in found if item.service == name] for name in facts}
-    services = {
-        roles[name]: _service(config.services[name], facts[name], members[name])
-        for name in facts
-        if roles[name] not in (Role.APP, Role.PROXY)
-    }
+    services = _services(config, facts, found, roles)
     app = [item for item in found if roles[item.service] == Role.APP]
     parts = {roles[name]: image for name, image in facts.items() if roles[name] in (Role.APP, Role.PROXY)}
     builds = {
@@ -66,6 +61,18 @@ async def describe(
         build=builds.get(app_service),
         services=services or None,
     )
+
+
+def _services(
+    config: Config, images: Mapping[str, ImageFacts], found: Sequence[Details], roles: Mapping[str, RoleName]
+) -> dict[str, ServiceFacts]:
+    """Return the services beside the app and the proxy, each by its role."""
+    members = {name: [item for item in found if item.service == name] for name in images}
+    return {
+        roles[name]: _service(config.services[name], image, members[name])
+        for name, image in images.items()
+        if roles[name] not in (Role.APP, Role.PROXY)
+    }
 
 
 def _service(service: Service, image: ImageFacts, found: Sequence[Details]) -> ServiceFacts:
