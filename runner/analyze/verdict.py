@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from runner.analyze.failure import failure
 from runner.analyze.rules.errors import generator_limited, within_capacity
 from runner.analyze.rules.registry import RULES
 from runner.analyze.rules.types import OWN_BOUND, Match
@@ -68,7 +69,7 @@ def _judge(
 ) -> tuple[Sequence[Finding], Sequence[RuledOut]]:
     if stage.status is StageStatus.FAILED:
         memory = RULES[Limit.MEMORY].judge(stage, cores)
-        return [memory.finding if isinstance(memory, Match) else _undetermined(stage)], []
+        return [memory.finding if isinstance(memory, Match) else _failed(stage)], []
     if stage.validity.status is Validity.INVALID:
         return [generator_limited(stage)], []
     sustained = None if limited else within_capacity(stage)
@@ -126,6 +127,12 @@ def _undetermined_with_users(actual_rps: float) -> Finding:
         (Evidence("throughput", actual_rps, "1/s"),),
         "offer more users: if the throughput grows, nothing but their number limits it",
     )
+
+
+def _failed(stage: Stage) -> Finding:
+    """Return the finding for a system that failed: what happened to it, which is no limit of its rate."""
+    advice = "read its last lines of output, and the kernel's log (dmesg) if nothing in them explains its end"
+    return Finding(Limit.UNDETERMINED, Confidence.HINT, failure(stage), (), advice)
 
 
 def _undetermined(stage: Stage) -> Finding:

@@ -2,6 +2,7 @@
 
 from runner.analyze.verdict import verdict
 from runner.core.codes import StageStatus
+from runner.core.observed_results import StageEvent
 from tests.analyze.test_rules import counter, stage
 
 
@@ -27,3 +28,13 @@ def test_a_kill_on_the_host_explains_an_app_that_died():
     found = judged(counter("memory.oom_kills", "host", 0, 1), status=StageStatus.FAILED)
 
     assert found.code == "memory-limited"
+
+
+def test_a_system_that_was_killed_without_a_counter_is_no_shortfall_that_nothing_explains():
+    killed = StageEvent("app-died", "the app (shop) was ended by SIGKILL", 2.0, ())
+    found = judged(status=StageStatus.FAILED, events=(killed,))
+
+    (finding,) = found.findings
+    assert found.code == "undetermined"
+    assert finding.summary == "the app (shop) was ended by SIGKILL 2.0 s into the measured window"
+    assert finding.evidence == ()
