@@ -10,6 +10,8 @@ from msgspec import to_builtins
 
 from runner.core.comparison import SideBySide
 from runner.core.results import Results
+from runner.core.system_facts import ProgramIdentity
+from runner.experiment.suggestions import join_words
 
 _MEMORY: Final = "memory_mib"
 _MACHINE: Final = ("machine", "cpu_model", "cpu_count", "cpus_usable", _MEMORY, "hypervisor")
@@ -50,6 +52,34 @@ def other_differences(base: Sequence[Results], head: Sequence[Results]) -> tuple
     pairs |= {name: [_environment(runs, name) for runs in sides] for name in _VERSIONS}
     old, new = (dict([*_setup(runs), *_programs(runs)]) for runs in sides)
     return _differences(pairs | {name: [old[name], new[name]] for name in old if name in new})
+
+
+def same_programs(base: Sequence[Results], head: Sequence[Results]) -> tuple[str, ...]:
+    """Return what identifies the programs and is known to be equal in all runs, as phrases.
+
+    Nothing is said where a digest differs, or where one is known of some runs only.
+    """
+    first, *others = map(_identities, (*base, *head))
+    if any(other != first for other in others) or not all(one.program for one in first.values()):
+        return ()
+    several = len({configuration for configuration, _ in first}) > 1
+    return tuple(
+        f"{f'{configuration}: ' if several else ''}{_known(identity)} of {subject}"
+        for (configuration, subject), identity in first.items()
+    )
+
+
+def _identities(run: Results) -> dict[tuple[str, str], ProgramIdentity]:
+    return {
+        (configuration.name, subject): identity
+        for configuration in run.configurations
+        for subject, identity in (configuration.topology.programs or {}).items()
+    }
+
+
+def _known(identity: ProgramIdentity) -> str:
+    """Return which digests of a program are known: ``program, code and packages``."""
+    return join_words([part for part in ("program", "code", "packages") if getattr(identity, part)], "and")
 
 
 def _environment(runs: Sequence[Results], name: str) -> list[str]:

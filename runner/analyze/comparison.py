@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
-from runner.analyze.comparability import machine_differences, other_differences
+from runner.analyze.comparability import machine_differences, other_differences, same_programs
 from runner.analyze.compared_metric import compare_metric, known_in
 from runner.analyze.key_metrics import CPU, KEY_METRICS, WHOLE, KeyMetric, PartKey, is_usable, parts_of
 from runner.analyze.not_judged import not_judged, without_value
@@ -78,8 +78,7 @@ def compare(
     Raises:
         UsageError: The machines differ and `force` is off, or the sides have no usable stage in common.
     """
-    machines = machine_differences(base, head)
-    if machines and not force:
+    if (machines := machine_differences(base, head)) and not force:
         raise UsageError(
             "the runs come from different machines, so a difference may not come from the system under test",
             hint="run both on one machine, or use --force to compare anyway",
@@ -106,6 +105,7 @@ def compare(
         stages=stages,
         verdict=_overall([stage.verdict for stage in stages]),
         not_judged=tuple(not_judged(stages, tuple(before.stages), left_out, doubts)),
+        same=same_programs(base, head),
     )
 
 

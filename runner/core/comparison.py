@@ -153,6 +153,7 @@ class Comparison(Struct, frozen=True):
         unlike: What makes the machines too different; compared all the same.
         suspect: Stages that were used with doubt.
         not_judged: What may have got worse without being noticed.
+        same: What identifies the programs and is known to be equal; empty where any of it differs.
     """
 
     schema_version: int
@@ -169,6 +170,7 @@ class Comparison(Struct, frozen=True):
     stages: tuple[ComparedStage, ...]
     verdict: ComparisonVerdict
     not_judged: tuple[NotJudged, ...]
+    same: tuple[str, ...] = ()
 
 
 class MetricHistory(Struct, frozen=True, omit_defaults=True):

@@ -40,6 +40,7 @@ def render_comparison(comparison: Comparison) -> str:
         markdown("> {}", verdict(comparison)),
         markdown("Base: {}  \nHead: {}", _runs(comparison.base), _runs(comparison.head)),
         *changes(rows, "Base", "Head", "Machine, versions and specification"),
+        *filter(None, [_same(comparison)]),
         *stage_sections(comparison),
     ]
     return join("\n\n", parts) + "\n"
@@ -71,6 +72,8 @@ def brief_comparison(comparison: Comparison) -> Markdown:
     notes = [*_changed_slices(comparison, several=several), *_remarks(comparison)]
     if others:
         notes.append(markdown("Left out: {:count} results of single requests without a change.", others))
+    if same := _same(comparison):
+        notes.insert(0, same)
     if comparison.changed:
         notes.insert(0, markdown("Other differences: {}.", differences(comparison.changed)))
     parts = [
@@ -178,6 +181,13 @@ def _warning(comparison: Comparison) -> Iterator[Markdown]:
 def differences(rows: Sequence[SideBySide]) -> Markdown:
     """Return what differs, in one line."""
     return join("; ", (markdown("{} {} → {}", row.what, row.base, row.head) for row in rows))
+
+
+def _same(comparison: Comparison) -> Markdown:
+    """Return what is known to be the same program, in one sentence; empty where that is not known."""
+    if not comparison.same:
+        return EMPTY
+    return markdown("The same on both sides, by SHA-256: {}.", join("; ", comparison.same))
 
 
 def _runs(runs: Sequence[ComparedRun]) -> Markdown:

@@ -15,6 +15,7 @@ from runner.core.codes import StageStatus, Unbounded
 from runner.core.errors import UsageError
 from runner.core.observed_results import Usage
 from runner.core.repeat_results import OutlierResult
+from runner.core.system_facts import ProgramIdentity
 from runner.report.comparison import brief_comparison, render_comparison
 from runner.report.history import render_history
 from runner.report.repeats import repeats as repeats_section
@@ -202,6 +203,33 @@ def test_other_differences_are_listed_first(base, head):
     }
     text = render_comparison(comparison)
     assert text.index("9.9.9") < text.index("## 100 RPS")
+
+
+def with_program(results, **digests):
+    (configuration,) = results.configurations
+    programs = {"app": ProgramIdentity("python3", **digests)}
+    topology = replace(configuration.topology, programs=programs)
+    return replace(results, configurations=(replace(configuration, topology=topology),))
+
+
+def test_the_same_program_is_named_by_what_identifies_it(base, head):
+    digests = {"program": "a" * 64, "code": "b" * 64}
+    comparison = compare([with_program(base, **digests)], [with_program(head, **digests)])
+
+    sentence = "The same on both sides, by SHA-256: program and code of app."
+    assert sentence in render_comparison(comparison)
+    assert sentence in brief_comparison(comparison)
+
+
+@pytest.mark.parametrize(
+    "digests", [{"program": "a" * 64}, {"code": "b" * 64}, {"program": "c" * 64, "code": "b" * 64}]
+)
+def test_nothing_is_said_of_a_program_that_differs_or_is_not_known(base, head, digests):
+    known = with_program(base, program="a" * 64, code="b" * 64)
+
+    assert compare([known], [with_program(head, **digests)]).same == ()
+    assert compare([with_program(base, code="b")], [with_program(head, code="b")]).same == ()
+    assert compare([base], [head]).same == ()
 
 
 def test_different_or_unusable_stages_are_left_out_and_named(base, head):
