@@ -5,6 +5,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.analyze.hypothesis import hypothesis
+from runner.analyze.rules.parts import title
 from runner.analyze.verdict import verdict
 from runner.core.codes import Limit
 from runner.core.measured import Latency, Requests
@@ -17,6 +18,7 @@ from runner.core.observed_results import (
     ThrottlingShare,
     Usage,
 )
+from runner.report.limit_text import limit
 from tests.analyze import stages as made
 
 CORES = 2
@@ -409,3 +411,28 @@ def test_a_hypothesis_can_name_a_limit_outside_the_app(limit):
     answer = hypothesis(limit, [replace(BASE, verdict=case)])
 
     assert answer.answer == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("case", "begins"),
+    [
+        ("a service that uses most of a full host", "The service db used 1.40 cores"),
+        ("a service that fills the only processor that it may use", "The service db used 0.97 of the"),
+        ("a program outside that serves the app and uses most of a full host", "The program postgres (pids"),
+    ],
+)
+def test_a_sentence_that_begins_with_a_name_keeps_its_spelling(case, begins):
+    verdict, _ = CASES[case]
+
+    assert f". {begins}" in limit(replace(BASE, verdict=verdict))
+
+
+def test_a_sentence_about_a_subject_says_what_it_is():
+    roles = {"app-1": "app", "app": "app", "nginx": "proxy", "db-2": "db"}
+    stage = replace(
+        BASE, cpu_cores_by_subject={name: SubjectUsage(role, None) for name, role in roles.items()}
+    )
+
+    assert [title(stage, name) for name in roles] == [
+        "the replica app-1", "the app", "Nginx", "the service db-2"
+    ]  # fmt: skip

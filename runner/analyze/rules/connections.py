@@ -8,6 +8,7 @@ from typing import Final
 
 from runner.analyze.kernel_counters import counters, counters_with_prefix, increase, is_local, is_of_service
 from runner.analyze.rules.connection_signs import exhausted, fullest, increases, place, slow_to_accept
+from runner.analyze.rules.parts import title
 from runner.analyze.rules.types import CPU_LIMITS, OF_SERVICES, OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, Role
 from runner.core.findings import Evidence, RuledOut
@@ -82,7 +83,7 @@ def _files(stage: Stage) -> Match | None:
     if full is None:
         return None
     return exhausted(
-        f"{full.scope} had {full.used:,.0f} of at most {full.limit:,.0f} files open, "
+        f"{title(stage, full.scope)} had {full.used:,.0f} of at most {full.limit:,.0f} files open, "
         "so it could not accept another connection",
         (Evidence(f"open files of {full.scope}", full.used, "files", FILES_FULL * full.limit, _FILES),),
         "raise its limit of open files (ulimit -n, LimitNOFILE), or close connections sooner",

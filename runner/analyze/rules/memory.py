@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import UNSET, UnsetType
 
 from runner.analyze.kernel_counters import counter_evidence, counters, is_local
-from runner.analyze.rules.parts import word
+from runner.analyze.rules.parts import title, word
 from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, StageStatus, is_service
 from runner.core.findings import Evidence, Finding, RuledOut
@@ -63,7 +63,8 @@ def _at_limit(stage: Stage) -> Judgement:
         Finding(
             Limit.MEMORY,
             Confidence.LIKELY,
-            f"{scope} stayed at its memory limit and reached it {hits[scope].delta or 0:,.0f} times",
+            f"{title(stage, scope)} stayed at its memory limit and reached it "
+            f"{hits[scope].delta or 0:,.0f} times",
             (
                 counter_evidence(hits[scope], f"memory limit hits ({scope})"),
                 Evidence(f"memory of {scope}", used, "MiB", limit, "its own limit"),

@@ -48,6 +48,15 @@ def word(name: str) -> str | UnsetType:
     return name if _WORD.fullmatch(name) else UNSET
 
 
+def title(stage: Stage, scope: str) -> str:
+    """Return how a sentence names a subject, so that it can begin with it: ``the service db``."""
+    subject = stage.cpu_cores_by_subject.get(scope)
+    role = subject.role if subject else scope
+    if is_service(role):
+        return f"the service {scope}"
+    return f"the replica {scope}" if role == Role.APP and scope != role else _NAMES.get(role, scope)
+
+
 @dataclass(frozen=True, slots=True)
 class Consumer:
     """Who used CPU of the host.

@@ -21,6 +21,7 @@ from runner.analyze.rules.parts import (
     largest_consumer,
     roles,
     services,
+    title,
     used_by,
     word,
 )
@@ -126,7 +127,7 @@ def _processors(stage: Stage, cores: int | None, name: str) -> Finding | None:
     full = full_cpu_set(stage, cores, name)
     if full is None:
         return None
-    summary = full.describe(name, host_use(stage, cores))
+    summary = full.describe(title(stage, name), host_use(stage, cores))
     advice = f"let it run on more processors, or {_CHEAPER}"
     return _finding(stage, name, summary, full.evidence(f"CPU of {name}"), advice)
 
@@ -136,7 +137,7 @@ def _host(stage: Stage, cores: int | None, name: str) -> Finding | None:
     largest = largest_consumer(stage)
     if largest.role != name or not _fills_host(stage, cores, name, largest.cores):
         return None
-    return _host_finding(stage, cores, name, name, largest.cores)
+    return _host_finding(stage, cores, name, largest.cores)
 
 
 def _fills_host(stage: Stage, cores: int | None, name: RoleName, used: float) -> bool:
@@ -145,10 +146,13 @@ def _fills_host(stage: Stage, cores: int | None, name: RoleName, used: float) ->
     return host_is_full(stage, cores) and used > others and not (app and app.is_full)
 
 
-def _host_finding(stage: Stage, cores: int | None, service: str, name: str, used: float) -> Finding:
+def _host_finding(
+    stage: Stage, cores: int | None, service: str, used: float, program: ProgramUsage | None = None
+) -> Finding:
+    name = f"the program {programs.name_of(program)}" if program else title(stage, service)
     summary = f"{name} used {used:.2f} cores{host_use(stage, cores)}: no CPU was left, and it used most of it"
     evidence = (
-        Evidence(f"CPU of {name}", used, "cores"),
+        Evidence(f"CPU of {programs.name_of(program) if program else service}", used, "cores"),
         Evidence(
             "host CPU", used_by(stage, Role.SYSTEM) or 0.0, "cores", HOST_FULL * (cores or 0),
             "netdata: 95 % is critical",
@@ -164,7 +168,7 @@ def _of_programs(stage: Stage, cores: int | None) -> Iterator[Finding]:
         if programs.has_full_thread(program):
             yield _program_thread(stage, cores, program)
         elif program is largest and _fills_host(stage, cores, "", program.cores):
-            finding = _host_finding(stage, cores, program.name, programs.name_of(program), program.cores)
+            finding = _host_finding(stage, cores, program.name, program.cores, program)
             yield _outside(finding, program)
 
 

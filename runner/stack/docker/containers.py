@@ -78,7 +78,11 @@ class ContainerPlan:
     @property
     def title(self) -> str:
         """How messages name it."""
-        return f"the service {self.name}" if is_service(self.role) else self.name
+        if is_service(self.role):
+            return f"the service {self.name}"
+        if self.role == Role.APP:
+            return "the app" if self.name == Role.APP else f"the replica {self.name}"
+        return self.name
 
 
 def plan_replicas(topology: DockerTopology, image: str, addresses: Addresses) -> list[ContainerPlan]:

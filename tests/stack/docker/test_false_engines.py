@@ -78,7 +78,7 @@ async def test_what_is_no_response_is_one_message(request_line, name, context, m
     )
 
     if request_line.endswith("/logs") and name in AS_LOGS:
-        assert error.message == "app exited with status 3 at its start"
+        assert error.message == "the app exited with status 3 at its start"
     else:
         assert "Docker Engine" in error.message or error.message == NOT_THERE
     assert len(error.message) < 2_500
@@ -87,7 +87,7 @@ async def test_what_is_no_response_is_one_message(request_line, name, context, m
 async def test_a_false_engine_that_answers_everything_is_tried_to_the_end(context, monkeypatch, tmp_path):
     error = await refusal(monkeypatch, tmp_path / "engine", context, {}, network="host")
 
-    assert error.message == "app exited with status 3 at its start"
+    assert error.message == "the app exited with status 3 at its start"
     assert error.details == ("the last line",)
 
 

@@ -110,7 +110,7 @@ async def test_a_failing_build_shows_its_last_lines(context, left_over, tmp_path
 async def test_a_missing_command_is_named(context, left_over, tmp_path):
     refused = await refusal(topology(**write_app(tmp_path / "nope", 'CMD ["no-such-command"]')), context)
 
-    assert refused.message.startswith("app cannot be started")
+    assert refused.message.startswith("the app cannot be started")
     assert "no-such-command" in refused.message
 
 
@@ -127,7 +127,7 @@ async def test_a_replica_that_exits_at_its_start_is_reported_with_its_last_outpu
 async def test_a_replica_that_never_becomes_ready_is_reported(context, left_over, fault, reason):
     refused = await refusal(topology(app={"env": {"FAULT": fault}, "ready_within": "1s"}), context)
 
-    assert refused.message.startswith("app was not ready within 1 s")
+    assert refused.message.startswith("the app was not ready within 1 s")
     assert reason in refused.message
     assert refused.details == (("small_app: thinking",) if fault == "silent" else ())
 
@@ -182,7 +182,7 @@ async def test_a_replica_out_of_memory_is_distinguished_from_one_that_exits(cont
                 event = await stack.wait_broken()
 
     assert event.code == "out-of-memory"
-    assert event.message == "app exceeded its memory limit of 48 MiB"
+    assert event.message == "the app exceeded its memory limit of 48 MiB"
     assert event.log == ("small_app: eating all memory",)
 
 
