@@ -118,6 +118,8 @@ def _execute(options: _Options) -> int:
 
         show_rerun(rerun, job, quiet=options.quiet)
     if options.dry_run:
+        if not rerun:  # of an archive they are shown already
+            _show_hooks(job)
         _show_plan(job.trials)
         return exit_codes.DONE
     return _conclude(_run(job, options), rerun, options)
@@ -224,6 +226,16 @@ def _watcher(*, quiet: bool) -> Iterator[Watcher]:
     else:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             yield LiveProgress(console, live)
+
+
+def _show_hooks(job: Job) -> None:
+    from runner.cli.rerun import hook_lines
+    from runner.experiment.suggestions import harmless
+
+    configurations = {trial.configuration.name: trial.configuration for trial in job.trials}
+    for configuration in configurations.values():
+        for line in hook_lines(configuration, job):
+            answer(harmless(line))
 
 
 def _show_plan(trials: Sequence[Trial]) -> None:

@@ -18,6 +18,7 @@ from runner.experiment.suggestions import harmless
 if TYPE_CHECKING:
     from runner.archive.rerun import Rerun
     from runner.core.comparison import SideBySide
+    from runner.experiment.model import Configuration
 
 _MAX_DIFFERENCES: Final = 40
 _WIDTH: Final = 60
@@ -79,7 +80,6 @@ def show_rerun(rerun: Rerun, job: Job, *, quiet: bool) -> None:
 
 def _starts(job: Job) -> Iterator[str]:
     """Yield what an archive starts on this machine, complete: it may come from a stranger."""
-    from runner.experiment.hooks import describe
     from runner.stack.docker.context import find_folder
 
     configurations = {trial.configuration.name: trial.configuration for trial in job.trials}
@@ -96,9 +96,16 @@ def _starts(job: Job) -> Iterator[str]:
                 yield "  with all variables of your environment"
         if load.engine == "k6" or load.cross_check:
             yield f"{name}: starts k6 with a generated script"
-        target = topology.external_url or "the app"
-        for line in describe(configuration.hooks, str(job.commands_in or Path.cwd()), target):
-            yield f"{name}: {line}"
+        yield from hook_lines(configuration, job)
+
+
+def hook_lines(configuration: Configuration, job: Job) -> Iterator[str]:
+    """Yield what the hooks of a configuration start and send, complete."""
+    from runner.experiment.hooks import describe
+
+    target = configuration.topology.external_url or "the app"
+    for line in describe(configuration.hooks, str(job.commands_in or Path.cwd()), target):
+        yield f"{configuration.name}: {line}"
 
 
 def _show_differences(differences: Sequence[SideBySide]) -> None:
