@@ -17,13 +17,13 @@ import trio
 from runner.core.errors import HookFailed, StackFailed
 from runner.core.facts import Event, HookFacts
 from runner.core.masking import mask_lines, mask_secrets
-from runner.core.template import names
 from runner.execution.context import RunContext
 from runner.execution.hook_end import HookEnd
 from runner.execution.hook_program import run_program
 from runner.execution.hook_request import send_hook_request
 from runner.execution.inputs import masked_error
-from runner.experiment.hook_values import extracted_names, slots
+from runner.experiment.hook_addresses import unknown_address, with_addresses
+from runner.experiment.hook_values import extracted_names, needed_names
 from runner.experiment.hooks import Phase, PlacedHook, placed, requests_of
 from runner.experiment.model import Configuration, Request
 from runner.experiment.trials import Trial
@@ -115,8 +115,12 @@ class StackHooks:
     async def _perform(self, hook: PlacedHook) -> HookEnd:
         inputs = self.context.inputs
         own = inputs.of_hooks(self._configuration.load)
-        if missing := sorted(_needed(hook) - own.values.keys()):
+        if missing := sorted(needed_names(hook.hook) - own.values.keys()):
             return HookEnd(f"${{{missing[0]}}} has no value, because no hook has extracted it", skipped=True)
+        addresses = self._stack.addresses(hook.hook.part)
+        if problem := unknown_address(hook.hook, addresses):
+            return HookEnd(*problem)
+        hook = hook._replace(hook=with_addresses(hook.hook, addresses))
         if hook.hook.request is None:
             return await run_program(hook.hook, own.values, self._stack, self._programs)
         end = await send_hook_request(hook, own, self._stack.endpoint, self._secrets)
@@ -186,13 +190,6 @@ def hook_requests(trials: Iterable[Trial]) -> tuple[Request, ...]:
     """Return the requests of the hooks around some trials."""
     configurations = {trial.configuration.name: trial.configuration for trial in trials}
     return tuple(request for one in configurations.values() for request in requests_of(one.hooks))
-
-
-def _needed(hook: PlacedHook) -> set[str]:
-    """Return the names of the values that a hook inserts."""
-    texts = [text for _, text in slots(hook.hook)]
-    texts += [slot.text for slot in (hook.hook.request.slots() if hook.hook.request else ())]
-    return {name for text in texts for name in names(text)}
 
 
 def _shortened(text: str) -> str:

@@ -9,8 +9,8 @@ class BaseTopology(SpecModel):
     """Members that all kinds share.
 
     Besides, each kind has `app`, `proxy`, `replicas` and `external_url` (of a service that already runs),
-    None where it does not apply, `resolve`, `watch`, and `service_names` (of all services; None where they
-    are known only when the stack runs).
+    None where it does not apply, `resolve`, `watch`, `known_services`, and `service_names` (of all services;
+    None where they are known only when the stack runs).
     """
 
     kind: str

@@ -12,6 +12,7 @@ from runner.experiment.base_model import refuse
 from runner.experiment.base_topology import BaseTopology
 from runner.experiment.compose import ComposeFile, ComposeRole, ComposeService, ComposeTarget, role_conflicts
 from runner.experiment.fields import FixedUrlPath
+from runner.experiment.hook_addresses import KnownServices
 from runner.experiment.quantities import MINUTE, Time
 from runner.experiment.services import WatchedServices
 
@@ -73,6 +74,11 @@ class ComposeTopology(BaseTopology):
     def _check_combination(self) -> Self:
         refuse(*role_conflicts(self.roles, self.watch))
         return self
+
+    @property
+    def known_services(self) -> KnownServices:
+        """The services whose addresses hooks can insert; those of the compose file are not known yet."""
+        return KnownServices(None, self.watch, on_host=False)
 
     @property
     def input_files(self) -> tuple[str, ...]:

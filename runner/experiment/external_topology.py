@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.base_topology import BaseTopology
 from runner.experiment.fields import FixedUrlPath, Text, Whole
+from runner.experiment.hook_addresses import KnownServices
 from runner.experiment.service_addresses import service_conflicts
 from runner.experiment.services import WatchedServices
 from runner.experiment.url import HttpUrl
@@ -77,6 +78,11 @@ class ExternalTopology(BaseTopology):
     def service_names(self) -> tuple[str, ...] | None:
         """The names of the services that are observed."""
         return tuple(self.watch)
+
+    @property
+    def known_services(self) -> KnownServices:
+        """The services whose addresses hooks can insert."""
+        return KnownServices({}, self.watch, on_host=True)
 
     @property
     def external_url(self) -> str | None:

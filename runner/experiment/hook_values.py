@@ -5,33 +5,34 @@ from typing import Any
 
 from runner.core import template
 from runner.experiment.base_model import Conflict, conflict_if
+from runner.experiment.hook_addresses import (
+    KnownServices,
+    address_conflicts,
+    texts,
+    without_addresses,
+    without_references,
+)
 from runner.experiment.hooks import Hook, Hooks, Phase, placed
 from runner.experiment.suggestions import did_you_mean, join_words
 from runner.experiment.variable import Variable
 from runner.experiment.variables import hook_problems
 
 
-def slots(hook: Hook) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield every text of a command that may contain variables, after the keys that lead to it."""
-    for index, word in enumerate(hook.run or ()):
-        yield ("run", index), word
-    for name, value in hook.env.items():
-        yield ("env", name), value
-
-
 def used_names(hooks: Hooks | None) -> set[str]:
     """Return the names of the values that valid hooks insert."""
-    names: set[str] = set()
-    for _, _, hook in placed(hooks):
-        for _, text in slots(hook):
-            names.update(template.names(text))
-        for slot in hook.request.slots() if hook.request else ():
-            names.update(template.names(slot.text))
-    return names
+    return {name for _, _, hook in placed(hooks) for name in needed_names(hook)}
+
+
+def needed_names(hook: Hook) -> set[str]:
+    """Return the names of the values that a valid hook inserts."""
+    return {name for _, text in texts(without_addresses(hook)) for name in template.names(text)}
 
 
 def conflicts(
-    hooks: Hooks | None, variables: Mapping[str, Variable], parts: Collection[str] | None
+    hooks: Hooks | None,
+    variables: Mapping[str, Variable],
+    parts: Collection[str] | None,
+    services: KnownServices,
 ) -> Iterator[Conflict | None]:
     """Yield what is wrong with the hooks of a configuration.
 
@@ -39,13 +40,19 @@ def conflicts(
         hooks: To look at.
         variables: The load's.
         parts: Names of the parts that commands can run inside; None where only the stack knows them.
+        services: Those whose addresses can be inserted.
     """
     extracted: set[str] = set()
     for phase, number, hook in placed(hooks):
         at = ("hooks", phase.value, number - 1)
         if parts is not None and hook.part is not None and hook.part not in parts:
             yield Conflict((*at, "in"), *_no_part(hook.part, parts))
-        for conflict in hook_problems(slots(hook), hook.request, variables, extracted):
+        values = {*variables, *extracted}
+        for conflict in address_conflicts(hook, services, values):
+            yield Conflict((*at, *conflict.at), conflict.message, conflict.hint)
+        plain = without_references(hook, services, values)
+        words = [(place, text) for place, text in texts(plain) if place[0] != "request"]
+        for conflict in hook_problems(words, plain.request, variables, extracted):
             yield Conflict((*at, *conflict.at), conflict.message, conflict.hint)
         for name in hook.extract:
             message = f"'{name}' is a variable in load.variables already"

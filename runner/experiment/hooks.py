@@ -98,8 +98,9 @@ class Hook(SpecModel):
         min_length=1,
         max_length=1000,
         description="Program and arguments, run without a shell where app.command runs; ${name} inserts a "
-        "value that an earlier hook extracted, or an {env: NAME} variable of the load. LOADPROOF_URL in its "
-        "environment is the URL that the load goes to.",
+        "value that an earlier hook extracted, or an {env: NAME} variable of the load; ${db.host} and "
+        "${db.port} insert the address of the service db. LOADPROOF_URL in its environment is the URL that "
+        "the load goes to.",
         examples=[["./seed.sh"]],
     )
     part: Text | None = Field(

@@ -143,7 +143,9 @@ class Configuration(SpecModel):
             *self._unknown_requests(),
             *self._unknown_services(),
             *self._closed_model_conflicts(),
-            *conflicts(self.hooks, self.load.variables, self.topology.part_names),
+            *conflicts(
+                self.hooks, self.load.variables, self.topology.part_names, self.topology.known_services
+            ),
         )
         return self
 

@@ -10,8 +10,10 @@ from runner.experiment.base_model import Conflict, conflict_if
 from runner.experiment.services import Service, Watched, words_of
 from runner.experiment.suggestions import did_you_mean, join_words
 
-_REFERENCE: Final = re.compile(r"(\$?)\$\{([a-zA-Z0-9_-]{1,64})\.([a-zA-Z0-9_-]{1,64})\}")
-_PARTS: Final = ("host", "port")
+REFERENCE: Final = re.compile(r"(\$?)\$\{([a-zA-Z0-9_-]{1,64})\.([a-zA-Z0-9_-]{1,64})\}")
+"""``${NAME.PART}``; its groups: a second ``$``, which makes it a literal, the name and the part."""
+PARTS: Final = ("host", "port")
+"""What a reference can insert of a service."""
 
 
 Addresses: TypeAlias = Mapping[str, tuple[str, int | None]]
@@ -30,9 +32,9 @@ def fill_addresses(text: str, addresses: Addresses) -> str:
         escaped, name, part = matched.groups()
         if escaped or name not in addresses:
             return matched[0].removeprefix("$") if escaped else matched[0]
-        return str(addresses[name][_PARTS.index(part)])
+        return str(addresses[name][PARTS.index(part)])
 
-    return _REFERENCE.sub(replace, text) if addresses else text
+    return REFERENCE.sub(replace, text) if addresses else text
 
 
 def service_conflicts(
@@ -66,21 +68,21 @@ def _unknown(
     services: Mapping[str, Service | Watched],
 ) -> Iterator[Conflict]:
     for at, text in words:
-        for matched in _REFERENCE.finditer(text):
+        for matched in REFERENCE.finditer(text):
             escaped, name, part = matched.groups()
-            if not escaped and (problem := _problem(name, part, known, services)):
+            if not escaped and (problem := reference_problem(name, part, known, services)):
                 yield Conflict((*above, *at), f"{matched[0]}: {problem[0]}", problem[1])
 
 
-def _problem(
+def reference_problem(
     name: str, part: str, known: Mapping[str, Service | Watched], services: Mapping[str, Service | Watched]
 ) -> tuple[str, str] | None:
     """Return what is wrong with a reference, and what to do."""
     if name not in services:
         hint = did_you_mean(name, services) or f"services are {join_words(services, 'and')}"
         return f"there is no service '{name}'", f"{hint}; write $${{ for a literal ${{"
-    if part not in _PARTS:
-        return f"a service has no '{part}'", did_you_mean(part, _PARTS) or "write host or port"
+    if part not in PARTS:
+        return f"a service has no '{part}'", did_you_mean(part, PARTS) or "write host or port"
     if name not in known:
         return f"the service {name} starts later", "put it before the service that needs it"
     if part == "port" and not known[name].has_port:

@@ -12,6 +12,7 @@ from runner.experiment.app import App, Proxy, Replicas
 from runner.experiment.base_model import WhenUsed, conflict_if, refuse
 from runner.experiment.base_topology import BaseTopology
 from runner.experiment.fields import Processors
+from runner.experiment.hook_addresses import KnownServices
 from runner.experiment.service_addresses import (
     docker_conflicts,
     host_port_conflicts,
@@ -36,6 +37,16 @@ class _StartedTopology(BaseTopology):
     def service_names(self) -> tuple[str, ...] | None:
         """The names of the services that are started or observed."""
         return (*self.services, *self.watch)
+
+    @property
+    def known_services(self) -> KnownServices:
+        """The services whose addresses hooks can insert."""
+        return KnownServices(self.services, self.watch, on_host=self.is_on_host_network)
+
+    @property
+    def is_on_host_network(self) -> bool:
+        """Whether its parts are in this host's network namespace."""
+        return True
 
     @property
     def can_add_replicas(self) -> bool:
@@ -151,6 +162,11 @@ class DockerTopology(_StartedTopology):
             *(host_port_conflicts(self.services, self._app_ports) if self.network == "host" else ()),
         )
         return self
+
+    @property
+    def is_on_host_network(self) -> bool:
+        """Whether its parts are in this host's network namespace."""
+        return self.network == "host"
 
     @property
     def _app_ports(self) -> range:

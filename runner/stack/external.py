@@ -23,6 +23,7 @@ from runner.core.tls_context import client_context
 from runner.core.units import Seconds
 from runner.experiment.external_topology import Certificates
 from runner.experiment.model import ExternalTopology
+from runner.experiment.service_addresses import Addresses
 from runner.experiment.url import host_of
 from runner.stack.external_probe import check_reachable, check_tls, first_reachable
 from runner.stack.paths import read_regular
@@ -88,6 +89,11 @@ class ExternalStack:
     def parts(self) -> tuple[str, ...]:
         """None: this run started nothing."""
         return ()
+
+    def addresses(self, part: str | None) -> Addresses:
+        """Return the addresses of the watched services."""
+        del part
+        return self.watched.addresses
 
     async def run_inside(
         self, part: str, argv: Sequence[str], *, env: Mapping[str, str], within: Seconds

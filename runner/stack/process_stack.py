@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 
 import trio
 
-from runner.core.codes import Role
+from runner.core.codes import Role, is_service
 from runner.core.endpoint import Endpoint
 from runner.core.facts import Event
 from runner.core.observed_facts import Subject
 from runner.core.system_facts import SystemDescription
 from runner.core.units import Seconds
+from runner.experiment.service_addresses import Addresses
 from runner.stack.command import Command
 from runner.stack.diagnosis import death_event
+from runner.stack.ports import LOOPBACK
 from runner.stack.programs import Programs, no_such_part
 from runner.stack.protocols import QUOTED_LINES, ProgramResult
 from runner.stack.watched import WatchedServices
@@ -75,6 +77,13 @@ class ProcessStack:
     def parts(self) -> tuple[str, ...]:
         """The app and the services."""
         return tuple(self._first_of_parts)
+
+    def addresses(self, part: str | None) -> Addresses:
+        """Return the addresses of the services; all parts are on this host."""
+        del part
+        services = (command for command in self.commands if is_service(command.role))
+        own = {command.name: (LOOPBACK, command.port or None) for command in services}
+        return {**own, **self.watched.addresses}
 
     async def run_inside(
         self, part: str, argv: Sequence[str], *, env: Mapping[str, str], within: Seconds

@@ -13,6 +13,7 @@ from runner.core.facts import Event
 from runner.core.observed_facts import Subject
 from runner.core.system_facts import SystemDescription
 from runner.core.units import Seconds
+from runner.experiment.service_addresses import Addresses
 from runner.stack.watched import WatchedServices
 
 
@@ -157,6 +158,9 @@ class Stack(Protocol):
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of the parts that programs can be run inside, such as ``app`` and ``db``."""
+
+    def addresses(self, part: str | None) -> Addresses:
+        """Return the addresses of services, as they are reached from inside a part; None for this host."""
 
     async def run_inside(
         self, part: str, argv: Sequence[str], *, env: Mapping[str, str], within: Seconds

@@ -70,10 +70,15 @@ class WatchedServices:
         }
 
     @property
+    def addresses(self) -> dict[str, tuple[str, int | None]]:
+        """Name to where this host reaches it."""
+        return {name: (LOOPBACK, one.port) for name, one in self.watch.items()}
+
+    @property
     def inspect_urls(self) -> dict[str, str]:
         """Name to the URL of its own statistics."""
         return {
-            name: fill_addresses(one.inspect, {name: (LOOPBACK, one.port)})
+            name: fill_addresses(one.inspect, self.addresses)
             for name, one in self.watch.items()
             if one.inspect
         }

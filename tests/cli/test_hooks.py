@@ -129,6 +129,34 @@ def test_an_archive_shows_its_hooks_and_what_has_changed_of_their_scripts(cli, w
     assert "there is no such file" in shown
 
 
+def test_a_dry_run_of_a_specification_lists_its_hooks(cli, write):
+    shown = cli.in_process("execute", write(1, setup=[note("a"), CREATE]), "--dry-run").stdout
+
+    assert f"tiny: setup: runs `sh -c 'echo a >> journal'` in the folder {cli.folder}" in shown
+    assert "tiny: setup: sends POST /orgs to the app" in shown
+    assert journal(cli) == []
+
+
+def test_hooks_reach_services_by_their_addresses(cli):
+    wait = (
+        "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(99)"
+    )
+    services = {"my-db": {"command": [sys.executable, "-c", wait, "{port}"]}}
+    topology = {"kind": "process", "app": {"command": app_command()}, "services": services}
+    connect = (
+        "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 9); print(sys.argv[3])"
+    )
+    words = [sys.executable, "-c", connect, "${my-db.host}", "${my-db.port}", "$${my-db.host}"]
+    hooks = {"setup": [{"run": words}, {"run": words, "in": "app"}]}
+
+    done = cli("execute", cli.write(topology=topology, hooks=hooks), "--out", "run")
+
+    assert done.returncode == 0, done.stderr
+    logs = [path.read_text() for path in (cli.folder / "run").rglob("hooks-setup-*.log")]
+    assert len(logs) == 2
+    assert all("${my-db.host}" in log for log in logs)
+
+
 def test_a_failing_setup_ends_the_run_with_its_last_lines_after_tear_down(cli, write):
     fails = {"run": ["sh", "-c", "echo first; echo $0 >&2; exit 7", "${key}"]}
     spec = write(setup=[fails, CREATE], teardown=[DELETE, note("end")])

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from runner.core.errors import SpecificationError
+from runner.experiment.hook_addresses import unknown_address, with_addresses
 from runner.experiment.hook_values import used_names
 from runner.experiment.hooks import Phase, describe, placed
 from runner.experiment.load import read_spec
@@ -124,6 +125,71 @@ def test_a_service_that_already_runs_has_no_parts():
 def test_a_service_is_a_part():
     topology = PROCESS | {"services": {"db": {"command": ["redis-server"], "port": 6379}}}
     assert read({"setup": [{"run": ["redis-cli"], "in": "db"}]}, topology=topology)
+
+
+SERVICES = {"db": {"command": ["postgres"], "port": 5432}, "job": {"command": ["worker"]}}
+WATCH = {"cache-1": {"port": 6379}}
+ADDRESSED = PROCESS | {"services": SERVICES, "watch": WATCH}
+
+
+def test_hooks_insert_the_addresses_of_services_and_nothing_after_a_second_dollar():
+    url = "sql://${token}@${db.host}:${db.port} $${db.host}"
+    request = {
+        "method": "POST",
+        "path": "/${db.port}",
+        "json": {"at": ["${cache-1.host}", 1]},
+        "headers": {"A": url},
+    }
+    (configuration,) = read(
+        {"setup": [{"run": ["psql", url], "env": {"A": url}}, {"request": request}]}, ADDRESSED
+    ).configurations
+    addresses = {"db": ("10.0.0.2", 5432), "cache-1": ("127.0.0.1", 6379)}
+
+    command, sent = (with_addresses(hook, addresses) for hook in configuration.hooks.setup)
+
+    filled = "sql://${token}@10.0.0.2:5432 $${db.host}"
+    assert (command.run, command.env) == (("psql", filled), {"A": filled})
+    assert (sent.request.path, sent.request.json_body) == ("/5432", {"at": ["127.0.0.1", 1]})
+    assert sent.request.headers == {"A": filled}
+    assert used_names(configuration.hooks) == {"token"}
+    assert unknown_address(configuration.hooks.setup[0], addresses) is None
+    assert unknown_address(configuration.hooks.setup[0], {"dba": ("a", 1)}) == (
+        "there is no service 'db' that it can reach", "did you mean 'dba'?"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "${cach-1.host}",
+            "${cach-1.host}: there is no service 'cach-1' (did you mean 'cache-1'?; write $${",
+        ),
+        ("${db.prt}", "${db.prt}: a service has no 'prt' (did you mean 'port'?)"),
+        ("${job.port}", "${job.port}: the port of the service job is not known (add port to"),
+        ("${token.host}", "${token.host} names a part, but token has none"),
+    ],
+)
+def test_an_address_that_is_not_known_is_refused(text, expected):
+    assert problem({"setup": [{"run": [text]}]}, topology=ADDRESSED).startswith(
+        f"hooks.setup[0].run[0]: {expected}"
+    )
+
+
+def test_only_hooks_on_this_host_can_insert_the_address_of_a_watched_service_beside_containers():
+    topology = {"kind": "docker", "app": {"image": "a", "port": 80}, "watch": WATCH}
+    hook = {"run": ["a", "${cache-1.port}"]}
+
+    assert read({"setup": [hook]}, topology)
+    assert read({"setup": [hook | {"in": "app"}]}, topology | {"network": "host"})
+    assert "runs on this host, outside the network of app" in problem(
+        {"setup": [hook | {"in": "app"}]}, topology=topology
+    )
+
+
+def test_names_of_services_are_not_checked_where_only_the_compose_file_has_them():
+    topology = {"kind": "compose", "files": ["a.yml"], "target": {"service": "web", "port": 80}}
+    assert read({"setup": [{"run": ["a", "${web.host}"], "in": "web"}]}, topology)
 
 
 def test_every_command_and_request_can_be_shown_before_it_runs():

@@ -112,6 +112,12 @@ class Details(Struct, frozen=True, rename="pascal"):
         networks = self.network_settings.networks
         return next((networks[name].address for name in sorted(networks) if networks[name].address), "")
 
+    def port(self) -> int | None:
+        """Return the port that its image or the compose file exposes; None unless it is the only one."""
+        keys = [key for key in self.network_settings.ports or () if key.endswith("/tcp")]
+        number = keys[0].removesuffix("/tcp") if len(keys) == 1 else ""
+        return int(number) if number.isdecimal() else None
+
     def published(self, port: int) -> int | None:
         """Return the port of 127.0.0.1 that leads to one of its ports."""
         bindings = (self.network_settings.ports or {}).get(f"{port}/tcp") or ()
@@ -164,6 +170,23 @@ def as_parts(
         (item, _part(item, names[item.id], roles[item.service], ports[item.id], publish, secrets))
         for item in running
     ]
+
+
+def addresses_of(
+    parts: Sequence[tuple[Details, Container]], *, inside: bool
+) -> dict[str, tuple[str, int | None]]:
+    """Return the address of the first container of each service, by the service's name and by its role.
+
+    Args:
+        parts: Those that run.
+        inside: Whether as other containers reach it, instead of this host.
+    """
+    addresses: dict[str, tuple[str, int | None]] = {}
+    for item, container in parts:
+        host = item.service if inside and item.address != LOOPBACK else item.address
+        for name in (container.plan.role, item.service):
+            addresses.setdefault(name, (host, container.plan.port or item.port()))
+    return addresses
 
 
 def _rank(role: RoleName) -> int:

@@ -14,7 +14,7 @@ from typing import Final
 import trio
 from msgspec import structs
 
-from runner.core.codes import RoleName
+from runner.core.codes import Role, RoleName
 from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks, LoadproofError, StackFailed
 from runner.core.units import Seconds
@@ -22,7 +22,7 @@ from runner.experiment.compose import role_names
 from runner.experiment.compose_topology import ComposeTopology
 from runner.stack.compose.checks import check_services, environment_secrets, refuse_clashes
 from runner.stack.compose.config import Config
-from runner.stack.compose.containers import Details, as_parts, find_containers
+from runner.stack.compose.containers import Details, addresses_of, as_parts, find_containers
 from runner.stack.compose.description import describe
 from runner.stack.compose.images import Images, obtain_images
 from runner.stack.compose.project import Project, new_project
@@ -199,6 +199,9 @@ async def _stack(
         status_urls={},
         inspect_urls=watched.inspect_urls,
         watched=watched,
+        addresses_here=addresses_of(parts, inside=False),
+        addresses_inside=addresses_of(parts, inside=True),
+        other_names={item.service: it.plan.role for item, it in parts if it.plan.role != Role.PROXY},
     )
 
 

@@ -34,6 +34,7 @@ from runner.stack.docker.processes import find_subjects
 from runner.stack.docker.readiness import wait_until_ready
 from runner.stack.docker.responses import Info
 from runner.stack.docker.services import (
+    addresses_here,
     describe_service,
     inspect_urls,
     start_services,
@@ -79,6 +80,8 @@ async def open_stack(topology: DockerTopology, context: StackContext) -> AsyncIt
             status_urls=status_urls(containers),
             inspect_urls=inspect_urls(starter) | watched.inspect_urls,
             watched=watched,
+            addresses_here=addresses_here(starter),
+            addresses_inside={**addresses, **(watched.addresses if network is None else {})},
         )
     finally:
         await _leave(engine, context, containers)

@@ -9,6 +9,7 @@ from typing import Final
 
 import trio
 
+from runner.core.codes import is_service
 from runner.core.errors import EnvironmentLacks
 from runner.core.system_facts import BuildFacts, LimitFacts, ServiceFacts
 from runner.core.units import BYTES_PER_MIB, Seconds
@@ -51,10 +52,15 @@ async def start_services(starter: Starter) -> dict[str, tuple[str, int | None]]:
     return addresses
 
 
+def addresses_here(starter: Starter) -> dict[str, tuple[str, int | None]]:
+    """Return the addresses of the services as seen from this machine."""
+    services = (one for one in starter.containers if is_service(one.plan.role))
+    return {one.plan.name: (one.host, one.plan.port or None) for one in services}
+
+
 def inspect_urls(starter: Starter) -> dict[str, str]:
     """Return the URL of each service's own statistics, with its address as seen from this machine."""
-    services = starter.topology.services
-    addresses = {one.plan.name: (one.host, one.plan.port or None) for one in starter.containers}
+    services, addresses = starter.topology.services, addresses_here(starter)
     return {
         name: fill_addresses(service.inspect, addresses)
         for name, service in services.items()

@@ -15,6 +15,7 @@ from runner.core.masking import mask_bytes, without_escapes
 from runner.core.observed_facts import Subject
 from runner.core.system_facts import SystemDescription
 from runner.core.units import BYTES_PER_MIB, Seconds
+from runner.experiment.service_addresses import Addresses
 from runner.stack.docker import labels
 from runner.stack.docker.containers import ContainerPlan
 from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable, call_sdk, read_sdk
@@ -74,6 +75,9 @@ class DockerStack:
         status_urls: Nginx to its stub_status; empty without a proxy.
         inspect_urls: Service to the URL of its own statistics.
         watched: The services that ran already.
+        addresses_here: Of services, as this host reaches them.
+        addresses_inside: Of services, as the containers reach them.
+        other_names: Further name of a part to its own, such as that of a service in a compose file.
     """
 
     engine: Engine
@@ -86,6 +90,9 @@ class DockerStack:
     status_urls: Mapping[str, str]
     inspect_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     watched: WatchedServices = field(default_factory=WatchedServices)
+    addresses_here: Addresses = field(default_factory=dict)
+    addresses_inside: Addresses = field(default_factory=dict)
+    other_names: Mapping[str, str] = field(default_factory=dict)
     _broken: Event | None = None
 
     @property
@@ -136,13 +143,18 @@ class DockerStack:
         """The app and the services."""
         return tuple(self._first_of_parts)
 
+    def addresses(self, part: str | None) -> Addresses:
+        """Return the addresses of services, as they are reached from inside a part; None for this host."""
+        return self.addresses_inside if part else {**self.addresses_here, **self.watched.addresses}
+
     async def run_inside(
         self, part: str, argv: Sequence[str], *, env: Mapping[str, str], within: Seconds
     ) -> ProgramResult:
         """Run a program in a part's first container."""
-        if part not in self._first_of_parts:
-            raise no_such_part(part, self.parts)
-        container = self._first_of_parts[part]
+        parts = self._first_of_parts
+        container = parts.get(part) or parts.get(self.other_names.get(part, ""))
+        if container is None:
+            raise no_such_part(part, tuple(dict.fromkeys((*parts, *self.other_names))))
         masked = {**container.plan.secrets, **container.plan.request_secrets}
         return await run_in_container(self.engine, container.id, argv, env=env, within=within, masked=masked)
 

@@ -101,8 +101,10 @@ async def test_services_are_reachable_under_their_names_limited_and_observed(fol
         facts, inspected = stack.description.services, stack.inspect_urls
         limits = stack.engine.api.inspect_container(stack.containers[0].id)["HostConfig"]
         address = stack.containers[2].host
+        here, inside = stack.addresses(None), stack.addresses("app")
 
     assert url == "http://cache:8090"
+    assert (here["db"], inside["db"]) == ((address, 8090), ("db", 8090))
     assert peer.status == 0
     assert "/tmp" in written.output
     assert any("Read-only file system" in line for line in written.output)

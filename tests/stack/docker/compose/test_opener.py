@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from runner.core.codes import Role
+from runner.core.errors import EnvironmentLacks
 from tests.stack.docker.compose.conftest import KEPT_VOLUME, failure, objects_of
 
 pytestmark = pytest.mark.docker
@@ -88,3 +89,22 @@ async def test_a_name_that_another_container_has_is_not_taken_from_it(compose, a
     assert f"fixed container_name {name}, and a container" in error.message
     assert running.context.run_id in error.message
     assert holder.alive
+
+
+def test_a_part_has_the_name_of_its_service_beside_its_role(running):
+    async def run(part):
+        return await running.stack.run_inside(part, ["true"], env={}, within=10)
+
+    assert trio.run(run, "web").status == 0
+    with pytest.raises(EnvironmentLacks) as raised:
+        trio.run(run, "nothing")
+    assert raised.value.hint == "parts are app, store and web"
+
+
+def test_services_have_an_address_for_this_host_and_one_for_the_other_containers(running):
+    here, inside = running.stack.addresses(None), running.stack.addresses("store")
+
+    assert here["web"] == here["app"] == (here["app"][0], 8080)
+    assert here["store"][0].count(".") == 3
+    assert (inside["web"], inside["app"]) == (("web", 8080), ("web", 8080))
+    assert inside["store"][0] == "store"
