@@ -14,7 +14,7 @@ import zlib
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, Self
 
 from runner.core.units import NS_PER_US, Microseconds, Milliseconds, Nanoseconds
 
@@ -84,12 +84,26 @@ class Histogram:
         counts = counts or {}
         numbers = [counts[index] for index in sorted(counts)]
         try:
-            self._buckets: Final = array("H", sorted(counts))
-            self._numbers: Final = array("H" if max(numbers, default=0) <= _MAX_SMALL else "Q", numbers)
+            self._buckets = array("H", sorted(counts))
+            self._numbers = array("H" if max(numbers, default=0) <= _MAX_SMALL else "Q", numbers)
         except OverflowError:
             raise ValueError("a bucket or a count of a histogram is out of range") from None
-        self.total_ns: Final = total_ns
-        self.max_ns: Final = max_ns
+        self.total_ns = total_ns
+        self.max_ns = max_ns
+
+    @classmethod
+    def of_arrays(
+        cls, buckets: array[int], numbers: array[int], total_ns: Nanoseconds, max_ns: Nanoseconds
+    ) -> Self:
+        """Return the histogram that has these `arrays`."""
+        made = cls(None, total_ns, max_ns)
+        made._buckets, made._numbers = buckets, numbers
+        return made
+
+    @property
+    def arrays(self) -> tuple[array[int], array[int]]:
+        """The buckets that are not empty, in order, and as many counts; not to be changed."""
+        return self._buckets, self._numbers
 
     def __bool__(self) -> bool:
         return bool(self._buckets)

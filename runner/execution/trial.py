@@ -18,6 +18,7 @@ import trio
 from msgspec.structs import replace
 
 from runner.core.codes import Role
+from runner.core.compact import CompactList
 from runner.core.facts import Event, TrialFacts, TrialStatus, Window
 from runner.core.load_facts import LoadFacts, LoadSecond, PartFacts
 from runner.core.observed_facts import ObservedFacts, Sample, Subject
@@ -50,9 +51,9 @@ class _Record:
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     window: Window | None = None
     subjects: tuple[Subject, ...] = ()
-    seconds: list[LoadSecond] = field(default_factory=list)
+    seconds: CompactList[LoadSecond] = field(default_factory=partial(CompactList, LoadSecond))
     next_second: trio.Event = field(default_factory=trio.Event)
-    samples: list[Sample] = field(default_factory=list)
+    samples: CompactList[Sample] = field(default_factory=partial(CompactList, Sample))
     events: list[Event] = field(default_factory=list)
     departures: list[str] = field(default_factory=list)
     counters: Counters | None = None
@@ -68,9 +69,8 @@ class _Record:
         when = "before the window" if at_s is None or at_s < 0 else f"{at_s:.1f} s after the window began"
         self.departures.append(f"{departure} ({when})")
 
-    def add(self, second: LoadSecond) -> None:
-        """Keep a second of load and wake what waits for it."""
-        self.seconds.append(second)
+    def wake(self) -> None:
+        """Wake what waits for a second of load."""
         self.next_second.set()
         self.next_second = trio.Event()
 
@@ -109,6 +109,7 @@ async def run_trial(
             nursery.start_soon(_watch_stack, stack, record, nursery.cancel_scope)
             nursery.start_soon(stack.watched.note_departures, record.note)
             order = _order(trial, stack, inputs, pool, keep)
+            record.seconds = order.seconds
             await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
             record.app_output = await _output_after_errors(stack, record)
             nursery.cancel_scope.cancel()
@@ -152,11 +153,10 @@ async def _offer_and_watch(
     record: _Record,
 ) -> None:
     def on_second(second: LoadSecond) -> None:
-        record.add(second)
+        record.wake()
         watcher.second(second)
 
     def on_sample(sample: Sample) -> None:
-        record.samples.append(sample)
         watcher.sample(sample, record.subjects)
 
     async def offer(task_status: trio.TaskStatus[LoadStarted]) -> None:
@@ -178,6 +178,7 @@ async def _offer_and_watch(
                 started.window,
                 interval=trial.configuration.metrics.interval,
                 on_sample=on_sample,
+                samples=record.samples,
             )
         observed = record.surroundings.add_to(_with_counters(observed, record.counters))
         record.observed = replace(observed, notes=(*observed.notes, *record.departures))

@@ -7,11 +7,12 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import trio
 
+from runner.core.compact import CompactList
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Window
 from runner.core.load_facts import LoadFacts, LoadSecond
@@ -53,7 +54,7 @@ class _Stage:
 
     collector: Collector
     on_second: Callable[[LoadSecond], None]
-    seconds: list[LoadSecond] = field(default_factory=list)
+    seconds: CompactList[LoadSecond]
 
     def add(self, complete: Sequence[LoadSecond]) -> None:
         """Keep complete seconds, and pass them on."""
@@ -80,7 +81,7 @@ async def offer(
         ]
         window = _window(order)
         task_status.started(LoadStarted(tuple(worker.process.pid for worker in workers), window))
-        stage = _Stage(Collector(count, tuple(order.load.shares)), on_second)
+        stage = _Stage(Collector(count, tuple(order.load.shares)), on_second, order.seconds)
         overdue_s = (window.end_ns - time.monotonic_ns()) / NS_PER_S + 2 * order.load.timeout + _GRACE_S
         with trio.move_on_after(overdue_s):
             async with trio.open_nursery() as nursery:
@@ -256,7 +257,7 @@ def _facts(order: LoadOrder, workers: Sequence[_Worker], stage: _Stage) -> LoadF
     for index, worker in enumerate(workers):
         stage.add(stage.collector.end(index))
         worker.account.status = worker.process.returncode
-    seconds = tuple(worker_accounts.with_lost(stage.seconds, accounts, order.stage.duration))
+    seconds = tuple(worker_accounts.with_lost(tuple(stage.seconds), accounts, order.stage.duration))
     parts = worker_accounts.parts(accounts, seconds, order.load.shares)
     return LoadFacts(
         engine="builtin",

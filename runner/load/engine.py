@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import trio
 
+from runner.core.compact import CompactList
 from runner.core.endpoint import Endpoint
 from runner.core.facts import Window
 from runner.core.load_facts import LoadFacts, LoadSecond
@@ -26,6 +28,7 @@ class LoadOrder:
         keep: Called with the name and content of files that the engine makes, for the run's archive.
         pool: Worker processes of earlier stages; None to start some for this stage alone.
         numbering: Where the values of variables begin.
+        seconds: Where the engine keeps the seconds of the stage. One that is cancelled leaves them there.
     """
 
     endpoint: Endpoint
@@ -35,6 +38,9 @@ class LoadOrder:
     pool: WorkerPool | None = None
     inputs: Inputs = NO_INPUTS
     numbering: Numbering = NO_ARRIVALS
+    seconds: CompactList[LoadSecond] = field(
+        default_factory=partial(CompactList, LoadSecond), compare=False, repr=False
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +63,7 @@ class Engine(Protocol):
         order: What to offer, and where.
         on_spawn: Called with the pid of every process as soon as it exists, so that a watchdog can end
             it if the runner is killed.
-        on_second: Called with every second as soon as all workers have reported it. A stage that is
-            cancelled leaves these seconds only.
+        on_second: Called with every second as soon as all workers have reported it.
         task_status: Receives `LoadStarted` about 100 ms before the first request is due, in time for the
             first reading of all counters.
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from runner.core.compact import CompactList
 from runner.core.facts import Window
 from runner.core.observed_facts import ObservedFacts, Sample, Subject, Throttling
 from runner.core.units import NS_PER_S, Bytes, Nanoseconds, Seconds, ns
@@ -26,6 +27,7 @@ async def watch(
     *,
     interval: Seconds,
     on_sample: Callable[[Sample], None],
+    samples: CompactList[Sample] | None = None,
 ) -> ObservedFacts:
     """Sample until the measured window ends.
 
@@ -36,12 +38,13 @@ async def watch(
         subjects: What to watch; unique names.
         window: The trial's parts on CLOCK_MONOTONIC.
         interval: Seconds between samples, > 0.
-        on_sample: Called with each sample at once; a cancelled watch leaves these samples only.
+        on_sample: Called with each sample at once.
+        samples: Where the samples are kept. A watch that is cancelled leaves them there.
     """
     readers = {subject.name: reader_for(subject) for subject in subjects}
     missing = {name for name, reader in readers.items() if reader is None}
     present = {name: reader for name, reader in readers.items() if reader is not None}
-    samples: list[Sample] = []
+    samples = CompactList(Sample) if samples is None else samples
     for beat_ns in beats(window, ns(interval)):
         await sleep_until(beat_ns)
         sample, unread = _sample(present, window)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -170,7 +171,13 @@ def _unpack(kind: type, value: Any) -> Histogram:
     if value is None:
         return EMPTY
     packed = msgspec.convert(value, _PackedHistogram)
-    return histogram.decode(packed.hdr, total_ns=packed.total_ns, max_ns=packed.max_ns)
+    return _histogram(packed.hdr, packed.total_ns, packed.max_ns)
+
+
+@lru_cache(maxsize=8)
+def _histogram(hdr: str, total_ns: int, max_ns: int) -> Histogram:
+    """Return equal histograms of a second, such as `duration` and `first_byte`, once."""
+    return histogram.decode(hdr, total_ns=total_ns, max_ns=max_ns)
 
 
 _decoder: Final = msgspec.json.Decoder(_Line, dec_hook=_unpack)

@@ -58,7 +58,7 @@ async def k6(
         try:
             on_spawn(process.pid)
             await _wait_ready(process, api, folder, order.inputs.values)
-            schedule = Schedule(plan, process, api, on_second)
+            schedule = Schedule(plan, process, api, on_second, order.seconds)
             task_status.started(LoadStarted((process.pid,), schedule.window))
             await schedule.run()
         finally:

@@ -14,6 +14,7 @@ from typing import Final
 
 import trio
 
+from runner.core.compact import CompactList
 from runner.core.facts import Window
 from runner.core.load_facts import LoadSecond
 from runner.core.signals import signal_name
@@ -46,6 +47,7 @@ class Schedule:
         process: k6, paused before its first arrival.
         api: Its REST API.
         on_second: Called with every second of the window but the last, which the summary completes.
+        reported: The seconds with which it was called.
         window: When the warm-up and the measured window begin, and when it ends.
         lost: Why the stage is invalid, None while it is valid.
         next_index: Index of the next second to report.
@@ -56,6 +58,7 @@ class Schedule:
     process: K6Process
     api: Api
     on_second: Callable[[LoadSecond], None]
+    reported: CompactList[LoadSecond]
     window: Window = field(init=False)
     timeline: Timeline = field(init=False)
     lost: str | None = None
@@ -89,6 +92,7 @@ class Schedule:
         """Pass a second on, unless it was reported already."""
         if second.index >= self.next_index:
             self.next_index = second.index + 1
+            self.reported.append(second)
             self.on_second(second)
 
     def late_ms(self, began_ms: Milliseconds) -> Milliseconds:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
 
+from runner.core.compact import CompactList
 from runner.core.load_facts import FAILURE_KINDS, LoadSecond
 from runner.core.units import Seconds
 from runner.load.k6.summary import Totals
@@ -37,7 +39,7 @@ class Timeline:
     """
 
     warmup_s: Seconds
-    seconds: list[LoadSecond] = field(default_factory=list)
+    seconds: CompactList[LoadSecond] = field(default_factory=partial(CompactList, LoadSecond))
     _read_at_s: Seconds = 0.0
     _read: Mapping[str, int] = field(default_factory=dict)
     _counted: Mapping[str, int] = field(default_factory=dict)
@@ -66,7 +68,8 @@ class Timeline:
             complete.append(_second(index, grown))
             self._counted = reached
         self._read_at_s, self._read = t_s, dict(totals)
-        self.seconds += complete
+        for second in complete:
+            self.seconds.append(second)
         return complete
 
     def _between(self, name: str, now: int, share: float) -> int:
