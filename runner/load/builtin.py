@@ -246,7 +246,7 @@ async def _follow(worker: _Worker, index: int, start_ns: Nanoseconds, stage: _St
             stage.add(stage.collector.add(index, message))
     except trio.BrokenResourceError:
         pass
-    except ValueError:
+    except (ValueError, OverflowError):
         account.fault = "sent an unreadable message"
     account.died = account.end is None
     stage.add(stage.collector.end(index))
