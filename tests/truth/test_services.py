@@ -15,6 +15,7 @@ from tests.truth.conftest import ROOT, Case, service
 
 HERE = Path(__file__).parent
 SHOP = Path(sys.executable).parent / "database-shop"
+GUNICORN = Path(sys.executable).parent / "gunicorn"
 URL = "postgresql://postgres:example@${db.host}:${db.port}/postgres"
 CONNECT = [sys.executable, "-c", "import psycopg, sys; psycopg.connect(sys.argv[1])", URL]
 POSTGRESQL = {
@@ -48,6 +49,19 @@ def cached(pool, command, burn_ms=0, redis_port="${cache.port}"):
     """Node with a pool of connections to Redis."""
     node = str(shutil.which("node"))
     return system([node, HERE / "cached.js", "{port}", redis_port, pool, command, burn_ms], REDIS, "cache")
+
+
+def java(threads, pool, command):
+    """Java's HttpServer with a pool of threads, and one of connections to Redis."""
+    program = [str(shutil.which("java")), HERE / "Cached.java", "{port}", "${cache.port}"]
+    return system([*program, str(threads), str(pool), command], REDIS, "cache")
+
+
+def gunicorn(workers, statement):
+    """Synchronous workers, each with a connection of its own."""
+    command = [GUNICORN, "--workers", str(workers), "--chdir", HERE, "--bind", "127.0.0.1:{port}"]
+    environment = {"DATABASE_URL": URL, "STATEMENT": statement}
+    return system([*command, "--backlog", "1024", "workers:application"], POSTGRESQL, env=environment)
 
 
 def get(path):
@@ -88,6 +102,16 @@ CASES = {
         "pool-limited", threaded(4, "SELECT pg_sleep(0.05)"), 130, service="db"
     ),
     "threads and PostgreSQL without a limit": Case("within-capacity", threaded(8, "SELECT 1"), 60),
+    "a pool of 4 to Redis in Java": Case("pool-limited", java(64, 4, SLOW), 160, service="cache"),
+    "4 threads in Java": Case(
+        "app-concurrency-limited", java(4, 20, SLOW), 160, also=("pool-limited",), service="cache"
+    ),
+    "Java and Redis without a limit": Case("within-capacity", java(64, 20, "PING"), 100),
+    "4 workers of gunicorn before PostgreSQL": Case(
+        "app-concurrency-limited", gunicorn(4, "SELECT pg_sleep(0.05)"), 160, also=("pool-limited",),
+        service="db",
+    ),
+    "PostgreSQL without CPU behind gunicorn": Case("service-limited", gunicorn(8, COUNT), 400, service="db"),
     "PostgreSQL without room for connections": Case(
         "error-limited", threaded(0, "SELECT pg_sleep(0.3)", options=("-c", "max_connections=13")), 100
     ),
