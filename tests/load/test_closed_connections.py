@@ -140,7 +140,7 @@ def stops_sending(client):
 async def test_a_request_that_the_server_read_is_never_sent_again(run_load, way, end, kind):
     received = []
     with scripted(every_third(end, received), tls=way.server) as port:
-        offered = await run_load(port, tls=way.tls, rps=60, duration=1, max_in_flight=20)
+        offered = await run_load(port, tls=way.tls, rps=60, duration=1, max_in_flight=60)
 
     lost = sum(number == 3 for number in received)
     assert lost >= 5

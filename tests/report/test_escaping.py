@@ -7,7 +7,6 @@ rendered must have the structure of the same thing with harmless text.
 import ast
 import csv
 import io
-import os
 import re
 from collections.abc import Callable
 from functools import cache
@@ -47,8 +46,8 @@ HOSTILE = [
     "<b", "\\",
     "=1+1", "@SUM(A1)", "+1", "-1", "\t=1", "\r=1",
 ]  # fmt: skip
-EACH = 2 if os.environ.get("CI") == "true" else 1
-"""Values that are made for each text."""
+EACH = 1
+"""Values that are made for each text; more find no more."""
 RUNS = ("app-server", "docker-4k", "hop-ladder", "quickstart")
 
 
