@@ -14,7 +14,7 @@ BESIDE := --numprocesses 5 --dist worksteal
 # the tests to run instead of all, such as TESTS="tests/cli tests/stack"
 TESTS ?=
 
-.PHONY: help setup run test lint types house unit bench noise fuzz soak reports clean
+.PHONY: help setup run test lint types house unit truth bench noise fuzz soak reports clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -52,6 +52,9 @@ else
 	wait $$docker; docker=$$?; \
 	$(BIN)/pytest $(QUIET) && test $$docker$$rest = 00
 endif
+
+truth: $(STAMP)  ## Check the verdicts of all systems with a known limit, one after another (10 minutes)
+	CI=true TRUTH=all $(BIN)/pytest tests/truth
 
 bench: $(STAMP)  ## Measure the instrument itself beside other load tools; writes reports/benchmarks (20 minutes)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'

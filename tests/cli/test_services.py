@@ -15,6 +15,7 @@ from tests.cli.conftest import app_command
 from tests.cli.test_execute import results_of, wait_for
 from tests.databases import redis
 
+pytestmark = pytest.mark.redis
 REDIS = ["redis-server", "--port", "{port}", "--bind", "127.0.0.1", "--save", ""]
 SLOW = [sys.executable, "-c", "import time; time.sleep(60)", "{port}"]
 APP = {"command": app_command(), "ready_within": "10s"}

@@ -42,6 +42,8 @@ def resp(port: int, *words: str) -> bytes:
         return connection.recv(1000)
 
 
+@pytest.mark.postgresql
+@pytest.mark.redis
 async def test_redis_and_postgresql_are_ready_before_the_app_and_gone_after_it(ctx, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
@@ -175,6 +177,7 @@ async def test_a_fixed_port_that_is_in_use_is_an_error_that_names_the_holder(ctx
     assert f"(pid {os.getpid()})" in error.message
 
 
+@pytest.mark.redis
 async def test_a_service_that_is_killed_breaks_the_stack_and_is_named(ctx):
     async with open_process(topology({"cache": {"command": REDIS}}), ctx) as stack:
         os.kill(stack.subjects[0].pid, signal.SIGKILL)
@@ -239,6 +242,7 @@ async def test_a_variable_of_a_service_that_is_not_set_is_an_error(ctx):
     assert error.message == "topology.services.db.env_from: NO_SUCH_VARIABLE is not set in the environment"
 
 
+@pytest.mark.redis
 async def test_services_are_pinned_to_the_processors_of_the_topology(ctx):
     last = max(os.sched_getaffinity(0))
 

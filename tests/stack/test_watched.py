@@ -91,6 +91,7 @@ async def test_a_port_leads_to_the_master_of_all_workers(code, workers):
         assert await found(port=port) == [master.pid]
 
 
+@pytest.mark.redis
 async def test_a_service_is_observed_as_a_tree_and_described(ctx, tmp_path):
     with redis(tmp_path) as url:
         port = int(url.rpartition(":")[2])
@@ -114,6 +115,7 @@ async def test_a_service_is_observed_as_a_tree_and_described(ctx, tmp_path):
     assert "secret" in secrets.values()
 
 
+@pytest.mark.redis
 async def test_an_external_service_is_observed_with_what_it_uses(ctx, tmp_path):
     with redis(tmp_path) as url, running(HTTP + "serve(port)", str(port := free_port())) as app:
         await eventually_found(1, port=port)
@@ -169,6 +171,7 @@ async def test_a_name_leads_to_all_processes_of_it_but_none_of_the_runner(tmp_pa
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.redis
 async def test_a_missing_service_is_explained(tmp_path):
     with redis(tmp_path) as url:
         port = url.rpartition(":")[2]
