@@ -101,6 +101,8 @@ def _starts(job: Job) -> Iterator[str]:
 
 def hook_lines(configuration: Configuration, job: Job) -> Iterator[str]:
     """Yield what the hooks of a configuration start and send, complete."""
+    if not configuration.hooks:  # without commands, no current folder is needed
+        return
     from runner.experiment.hooks import describe
 
     target = configuration.topology.external_url or "the app"

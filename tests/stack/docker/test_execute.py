@@ -90,15 +90,16 @@ def runner(tmp_path):
 
 
 @pytest.fixture
-def objects(api):
-    """Return a function: a process's containers and networks, and the build it waits for."""
-    # the engine may still end a build of an earlier test
-    earlier = {it["Id"] for it in api.containers(all=True)}
+def objects(api, runner):
+    """Return a function: a process's containers and networks, and the build it waits for.
+
+    The engine may still begin or end a build of an earlier test, so builds are told apart by their command.
+    """
 
     def look(process):
         filters = {"label": f"loadproof.owner-pid={process.pid}"}
         containers = api.containers(all=True, filters=filters)
-        slow = [it for it in api.containers(all=True) if SLOW in it["Command"] and it["Id"] not in earlier]
+        slow = [it for it in api.containers(all=True) if runner.name in it["Command"]]
         return {it["Id"] for it in [*containers, *slow, *api.networks(filters=filters)]}
 
     return look
@@ -111,10 +112,10 @@ def wait_until_empty(objects, process, runner):
         time.sleep(0.1)
 
 
-def slow_build(folder):
-    """Write a build that takes half a minute, and differs each time so that its image is never reused."""
+def slow_build(folder, name):
+    """Write a build that takes half a minute; with a name of its own, its image is never reused."""
     folder.mkdir()
-    lines = ["ARG BASE=python:3.12-slim", "FROM ${BASE}", f"RUN echo building && : {uuid.uuid4()} && {SLOW}"]
+    lines = ["ARG BASE=python:3.12-slim", "FROM ${BASE}", f"RUN echo building && : {name} && {SLOW}"]
     (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -191,7 +192,7 @@ def test_a_run_ended_in_any_phase_leaves_nothing_but_its_results(runner, objects
     short = phase == "take-down"
     process = runner.start(
         stages=[{"rps": 50, "duration": "1s" if short else "30s", "warmup": "0s" if short else "1s"}],
-        build=slow_build(runner.folder / "slow") if phase == "build" else APP,
+        build=slow_build(runner.folder / "slow", runner.name) if phase == "build" else APP,
     )
     with process:
         read_until(process.stderr, word)
