@@ -17,7 +17,7 @@ from tests.leftovers import mark_session, nothing_left
 
 mark_session()
 settings.register_profile("here", max_examples=25, deadline=None)
-settings.register_profile("ci", max_examples=40, deadline=None)  # no deadline: machines are busy
+settings.register_profile("ci", max_examples=25, deadline=None)  # no deadline: machines are busy
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 for variable in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(variable, None)  # a plain machine sets neither: what works only with them shows here too

@@ -16,7 +16,7 @@ from tests.fuzz.target import HERE, NAMES, check_error, inputs, load
 from tests.fuzz.targets import results
 
 CI = os.environ.get("CI") == "true"
-SECONDS = float(os.environ.get("FUZZ_SECONDS") or (8 if CI else 3))
+SECONDS = float(os.environ.get("FUZZ_SECONDS") or (5 if CI else 3))
 MAX_CORPUS_BYTES = 1 << 20
 
 

@@ -97,7 +97,7 @@ CASES = {
     "* uvicorn and PostgreSQL without a limit": Case(
         "within-capacity", shop(POOL_SIZE="10"), 60, get("/products/7")
     ),
-    "* PostgreSQL without CPU behind threads": Case(
+    "PostgreSQL without CPU behind threads": Case(
         "service-limited", threaded(10, COUNT), 400, service="db"
     ),
     "a pool of 4 to PostgreSQL in threads": Case(
@@ -107,12 +107,12 @@ CASES = {
     "* a pool of 4 to Redis in Java": Case("pool-limited", java(64, 4, SLOW), 160, service="cache"),
     "4 threads in Java": Case("app-concurrency-limited", java(4, 20, SLOW), 160),
     "Java and Redis without a limit": Case("within-capacity", java(64, 20, "PING"), 100),
-    "* 4 workers of gunicorn before PostgreSQL": Case(
+    "4 workers of gunicorn before PostgreSQL": Case(
         "app-concurrency-limited", gunicorn(4, "SELECT pg_sleep(0.05)"), 160, also=("pool-limited",),
         service="db",
     ),
     "PostgreSQL without CPU behind gunicorn": Case("service-limited", gunicorn(8, COUNT), 400, service="db"),
-    "* PostgreSQL without room for connections": Case(
+    "PostgreSQL without room for connections": Case(
         "error-limited", threaded(0, "SELECT pg_sleep(0.3)", options=("-c", "max_connections=13")), 100
     ),
 }  # fmt: skip
@@ -141,7 +141,7 @@ def strangers(truth):
 SLOTS = {"kind": "process", "app": {"command": service("--slots", "4", "--slot-ms", "50")}}
 BESIDE = {
     "* a semaphore": Case("app-concurrency-limited", SLOTS, 200),
-    "* a pool of 5 to Redis": Case("pool-limited", cached(5, SLOW), 150, service="cache"),
+    "a pool of 5 to Redis": Case("pool-limited", cached(5, SLOW), 150, service="cache"),
     "a pool of 5 to PostgreSQL": Case("pool-limited", shop(POOL_SIZE="5"), 160, get("/report"), service="db"),
     "a service without a limit": Case("within-capacity", cached(20, "PING"), 60),
 }
