@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -107,5 +108,13 @@ async def _build(service: Service, images: Images, name: str, base_dir: Path) ->
     except (EnvironmentLacks, ValueError):
         return None
     base = images.bases.get(name)
-    shown = folder.relative_to(base_dir) if folder.is_relative_to(base_dir) else folder
-    return BuildFacts(folder=printable(shown), content=content, base=base.facts if base else None)
+    return BuildFacts(
+        folder=printable(_as_in_specification(folder, base_dir)),
+        content=content,
+        base=base.facts if base else None,
+    )
+
+
+def _as_in_specification(folder: Path, base_dir: Path) -> Path:
+    """Return the path of a folder as a specification in `base_dir` would name it."""
+    return Path(os.path.relpath(folder, base_dir))
