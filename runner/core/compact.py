@@ -60,7 +60,7 @@ class CompactList(Generic[_Item]):
         return self._length
 
     def __iter__(self) -> Iterator[_Item]:
-        """Yield new objects, so whoever needs the items more than once keeps them."""
+        """Yield new objects each time: a caller that needs the items more than once should keep them."""
         for block in self._blocks:
             yield from self._unpacked(zlib.decompress(block))
         yield from self._unpacked(self._open_block())

@@ -1,6 +1,6 @@
 """Views of a text with its encodings undone, each of which can tell where in the text it comes from.
 
-A view is searched often and hits are rare, so the way back is worked out only when it is asked for.
+Searches are frequent and matches are rare, so positions in the original text are computed only for matches.
 """
 
 from __future__ import annotations

@@ -6,7 +6,14 @@ import sys
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 FROM_FILE: Final = {"from_file": True}
@@ -51,6 +58,15 @@ class SpecModel(BaseModel):
     def unused_keys(self) -> frozenset[str]:
         """Return the keys without a meaning beside the others; a written specification omits them."""
         return frozenset()
+
+
+class SparseModel(SpecModel):
+    """A mapping whose absent keys are left out of a written specification."""
+
+    @model_serializer(mode="wrap")
+    def _without_absent_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        return {key: value for key, value in content.items() if value is not None}
 
 
 class WhenUsed:

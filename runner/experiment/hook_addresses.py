@@ -57,7 +57,7 @@ def without_addresses(hook: Hook) -> Hook:
 
 
 def unknown_address(hook: Hook, addresses: Addresses) -> tuple[str, str] | None:
-    """Return what is wrong with the first address that a hook inserts and nobody knows, and what to do."""
+    """Return the problem with the first unknown address that a hook inserts, and what to do."""
     for _, text in texts(with_addresses(hook, addresses)):
         for escaped, name, part in REFERENCE.findall(text):
             if escaped or part not in PARTS:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, NamedTuple, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from runner.core.units import Seconds
-from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
+from runner.experiment.base_model import Conflict, SparseModel, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.expect import Expect, JsonPath, Pattern, ResponseHeader, StatusCode
 from runner.experiment.fields import AsWritten, EnvName, Text
 from runner.experiment.quantities import HOUR, Time
@@ -55,7 +55,7 @@ class HookRequest(Request):
     )
 
 
-class Extraction(SpecModel):
+class Extraction(SparseModel):
     """Where a value stands in a response."""
 
     json_path: JsonPath | None = Field(
@@ -76,11 +76,6 @@ class Extraction(SpecModel):
         """The key that says where it stands, with its value: ``json $.id``."""
         given = {"json": self.json_path, "regex": self.regex, "header": self.header}
         return next(f"{key} {value}" for key, value in given.items() if value is not None)
-
-    @model_serializer(mode="wrap")
-    def _without_absent_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        content: dict[str, Any] = handler(self)
-        return {key: value for key, value in content.items() if value is not None}
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:

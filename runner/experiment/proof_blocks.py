@@ -33,8 +33,8 @@ class Reached(NamedTuple):
 
     Attributes:
         throughput: The highest; None where that is not known.
-        timed_out: Whether requests timed out: a service that works on requests that nobody waits for any more
-            serves less than it can, so that its throughput may be far from its capacity.
+        timed_out: Whether requests timed out. A service that still works on requests whose clients gave up
+            serves less than it can, so its throughput may be far below its capacity.
     """
 
     throughput: PerSecond | None

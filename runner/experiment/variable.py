@@ -8,14 +8,12 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    SerializerFunctionWrapHandler,
     WithJsonSchema,
-    model_serializer,
     model_validator,
 )
 
 from runner.core.draws import MAX_ALPHABET
-from runner.experiment.base_model import Conflict, SpecModel, conflict_if, invalid_value, refuse
+from runner.experiment.base_model import Conflict, SparseModel, SpecModel, conflict_if, invalid_value, refuse
 from runner.experiment.fields import AsWritten, EnvName, Number, Text, Whole, file_path
 from runner.experiment.suggestions import display, join_words
 
@@ -148,7 +146,7 @@ class Counter(SpecModel):
         return self
 
 
-class Variable(SpecModel):
+class Variable(SparseModel):
     """Where the values of a variable come from: exactly one source."""
 
     csv: DataPath | None = Field(
@@ -260,11 +258,6 @@ class Variable(SpecModel):
     def is_counted(self) -> bool:
         """Whether its value depends on how many arrivals before used it."""
         return self.row_format is not None and self.order != "random"
-
-    @model_serializer(mode="wrap")
-    def _without_absent_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        content: dict[str, Any] = handler(self)
-        return {key: value for key, value in content.items() if value is not None}
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:

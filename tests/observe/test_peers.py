@@ -46,7 +46,7 @@ Client = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    """Start a process that connects to places, and sends a request where it is told to."""
+    """Start a process that connects to the given places, and sends a request to some of them."""
     with ExitStack() as ending:
 
         def start(*places: str) -> subprocess.Popen[str]:

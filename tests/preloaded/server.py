@@ -69,7 +69,7 @@ def _serve(control: socket.socket) -> Order:
 def _report_end(pid: int, status: socket.socket) -> None:
     with status:
         ended = os.waitpid(pid, 0)[1]
-        with contextlib.suppress(BrokenPipeError):  # nobody wants to know
+        with contextlib.suppress(BrokenPipeError):  # the client has gone
             status.send(b"%d" % ended)
 
 

@@ -21,7 +21,7 @@ from runner.observe.programs.membership import Experiment, ancestors
 MAX_PROCESSES: Final = 32_768
 _UNNAMED: Final = "a program that ended"
 _IDENTIFIED_S: Final[Seconds] = 0.005
-"""CPU time from which a process is identified: far less matters to nobody."""
+"""CPU time from which a process is identified; less does not affect any result."""
 
 
 @dataclass(slots=True)
