@@ -11,6 +11,8 @@ DOCKER := tests/stack/docker tests/test_leftovers.py tests/infra
 # Each process begins with a part of its own in alphabetical order, so that tests that compute and tests that
 # wait run at the same time, and files share what they set up; one that is done takes over from another.
 BESIDE := --numprocesses 5 --dist worksteal
+# each process keeps its own list of what failed: infra/ci/once-more reads them
+PYTEST = $(BIN)/pytest -o cache_dir=.pytest_cache/$(1)
 # the tests to run instead of all, such as TESTS="tests/cli tests/stack"
 TESTS ?=
 
@@ -47,10 +49,10 @@ unit: $(STAMP)
 ifneq ($(TESTS),)
 	$(BIN)/pytest $(TESTS)
 else
-	$(BIN)/pytest $(DOCKER) & docker=$$!; \
-	$(BIN)/pytest $(BESIDE) tests $(patsubst %,--ignore=%,$(DOCKER) $(QUIET)); rest=$$?; \
+	$(call PYTEST,docker) $(DOCKER) & docker=$$!; \
+	$(call PYTEST,beside) $(BESIDE) tests $(patsubst %,--ignore=%,$(DOCKER) $(QUIET)); rest=$$?; \
 	wait $$docker; docker=$$?; \
-	$(BIN)/pytest $(QUIET) && test $$docker$$rest = 00
+	$(call PYTEST,quiet) $(QUIET) && test $$docker$$rest = 00
 endif
 
 truth: $(STAMP)  ## Check the verdicts of all systems with a known limit, one after another (10 minutes)
