@@ -13,9 +13,11 @@ from runner.core.units import Seconds
 
 FAILURE_KINDS: Final = (
     "connect_refused", "connect_timeout", "reset", "closed_early", "timeout", "bad_status", "bad_header",
-    "bad_body", "protocol", "no_port", "no_fd",
+    "bad_body", "extract_failed", "bad_redirect", "protocol", "no_port", "no_fd",
 )  # fmt: skip
 """Why a request that was taken up did not succeed. `dropped` (never sent) is counted separately."""
+UNFINISHED: Final = "unfinished"
+"""Among the failures of scenarios: those that were under way when the stage ended, and did not end in time."""
 MAX_SAMPLE: Final = 2048
 """Length of each text in a `ResponseSample`, at most."""
 _SHOWN_CHARACTERS: Final = 200
@@ -80,6 +82,10 @@ class LoadSecond(Struct, frozen=True, omit_defaults=True):
         statuses: Status code to count, of `bad_status` failures; 0 is every further code of a server that
             sends very many.
         samples: Responses that did not succeed, each the first of its kind that a worker received.
+        scenarios: Name of a scenario to what happened to its runs, in the same fields but counted in
+            scenarios: came due, were started, completed, were never started, failed (by kind of the failure;
+            `UNFINISHED` for those cut off after the window). `response_time` is the scenario's duration,
+            end of its last step − due; `dispatch_delay` is started − due, `in_flight` how many are under way.
     """
 
     index: int
@@ -101,6 +107,7 @@ class LoadSecond(Struct, frozen=True, omit_defaults=True):
     parts: Mapping[str, LoadSecond] = field(default_factory=dict)
     statuses: Mapping[int, int] = field(default_factory=dict)
     samples: tuple[ResponseSample, ...] = ()
+    scenarios: Mapping[str, LoadSecond] = field(default_factory=dict)
 
 
 class ConnectionCounts(Struct, frozen=True):
@@ -152,6 +159,22 @@ class PartFacts(Struct, frozen=True, omit_defaults=True):
     stated_ms: Mapping[str, Mapping[str, float | None] | None] | None = None
 
 
+class ScenarioFacts(Struct, frozen=True, omit_defaults=True):
+    """What is known of a scenario beside its part of every second.
+
+    Attributes:
+        planned: Its runs due in the measured window; in the closed model, those started in it.
+        share: Its share of all runs, 0 to 1.
+        steps: Names of its steps that send requests, as keys of `parts`, in order.
+        backlog: As of the whole, of runs and their durations.
+    """
+
+    planned: int
+    share: float
+    steps: tuple[str, ...]
+    backlog: Backlog | None = None
+
+
 class LoadFacts(Struct, frozen=True, omit_defaults=True):
     """What the engine offered and what came back.
 
@@ -169,7 +192,9 @@ class LoadFacts(Struct, frozen=True, omit_defaults=True):
             what it cannot know. When present it replaces the histograms of `seconds`.
         connections: None of an engine that does not count them.
         backlog: None of an engine that does not know when requests were due.
-        parts: Of a mix: name of a request to what is known of it; empty for one request.
+        parts: Of a mix: name of a request to what is known of it; empty for one request. Of scenarios:
+            ``scenario/step`` to it.
+        scenarios: Name of a scenario to what is known of it.
     """
 
     engine: str
@@ -185,3 +210,4 @@ class LoadFacts(Struct, frozen=True, omit_defaults=True):
     connections: ConnectionCounts | None = None
     backlog: Backlog | None = None
     parts: Mapping[str, PartFacts] = field(default_factory=dict)
+    scenarios: Mapping[str, ScenarioFacts] = field(default_factory=dict)
