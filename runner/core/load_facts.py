@@ -17,7 +17,7 @@ FAILURE_KINDS: Final = (
 )  # fmt: skip
 """Why a request that was taken up did not succeed. `dropped` (never sent) is counted separately."""
 UNFINISHED: Final = "unfinished"
-"""Among the failures of scenarios: those that were under way when the stage ended, and did not end in time."""
+"""Among the failures of scenarios: those under way when the stage ended that did not end in time."""
 MAX_SAMPLE: Final = 2048
 """Length of each text in a `ResponseSample`, at most."""
 _SHOWN_CHARACTERS: Final = 200
