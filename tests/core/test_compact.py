@@ -59,7 +59,7 @@ def of_type(hint: object, depth: int = 1) -> st.SearchStrategy:
         **{
             name: of_type(hints[name], depth)
             for name in hint.__struct_fields__
-            if depth > 0 or name != "parts"
+            if depth > 0 or name not in {"parts", "scenarios"}
         },
     )
 
