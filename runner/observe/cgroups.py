@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from runner.core.control_groups import hierarchies
 from runner.core.observed_facts import Throttling
 from runner.core.units import NS_PER_S, Bytes, Seconds
+from runner.observe.proc_files import read_file
 
 _US_PER_S = 1_000_000
+_exists = lru_cache(maxsize=1024)(os.path.exists)
+"""Of a file that tells the version of control groups: a group does not change its version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,9 @@ class ControlGroup:
         if self.cpu is None:
             return None
         try:
-            legacy = self.cpu / "cpuacct.usage"
-            if legacy.exists():
-                return int(legacy.read_bytes()) / NS_PER_S
-            return _keyed(self.cpu / "cpu.stat")["usage_usec"] / _US_PER_S
+            if _exists(f"{self.cpu}/cpuacct.usage"):
+                return int(read_file(f"{self.cpu}/cpuacct.usage")) / NS_PER_S
+            return _keyed(f"{self.cpu}/cpu.stat")["usage_usec"] / _US_PER_S
         except (OSError, ValueError, KeyError):
             return None
 
@@ -47,7 +50,7 @@ class ControlGroup:
         if self.quota is None:
             return None
         try:
-            stat = _keyed(self.quota / "cpu.stat")
+            stat = _keyed(f"{self.quota}/cpu.stat")
             waited_s = stat["throttled_time"] / NS_PER_S if "throttled_time" in stat else 0.0
             waited_s = stat.get("throttled_usec", 0) / _US_PER_S or waited_s
             throttling = Throttling(stat["nr_periods"], stat["nr_throttled"], waited_s)
@@ -60,9 +63,9 @@ class ControlGroup:
         if self.memory is None:
             return None
         try:
-            legacy = self.memory / "memory.usage_in_bytes"
-            used = int((legacy if legacy.exists() else self.memory / "memory.current").read_bytes())
-            stat = _keyed(self.memory / "memory.stat")
+            legacy = f"{self.memory}/memory.usage_in_bytes"
+            used = int(read_file(legacy if _exists(legacy) else f"{self.memory}/memory.current"))
+            stat = _keyed(f"{self.memory}/memory.stat")
             return max(0, used - stat.get("total_inactive_file", stat.get("inactive_file", 0)))
         except (OSError, ValueError):
             return None
@@ -111,7 +114,7 @@ def group_pids(group: ControlGroup) -> set[int]:
     pids: set[int] = set()
     for folder, _, _ in os.walk(group.cpu) if group.cpu else ():
         with suppress(OSError, ValueError):
-            pids |= set(map(int, (Path(folder) / "cgroup.procs").read_bytes().split()))
+            pids |= set(map(int, read_file(f"{folder}/cgroup.procs").split()))
     return pids - {0}  # 0 stands for a process of another pid namespace
 
 
@@ -128,6 +131,6 @@ def _own_memberships(proc: Path) -> dict[str, str]:
         return {}
 
 
-def _keyed(path: Path) -> dict[str, int]:
-    pairs = (line.split() for line in path.read_text().splitlines())
+def _keyed(path: str) -> dict[str, int]:
+    pairs = (line.split() for line in read_file(path).decode().splitlines())
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}

@@ -10,10 +10,10 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from runner.core.units import Bytes, Seconds
+from runner.observe.proc_files import read_file, threads
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
@@ -79,7 +79,7 @@ def cpu_seconds(pid: int) -> Seconds | None:
 def resident_bytes(pid: int) -> Bytes | None:
     """Return the resident memory; pages shared with other processes count in each of them."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
+        return int(read_file(f"/proc/{pid}/statm").split()[1]) * _PAGE_BYTES
     except (OSError, IndexError):
         return None
 
@@ -88,8 +88,8 @@ def children(pid: int) -> list[int]:
     """Return the live children of all threads of a process; empty if there is no such process."""
     pids: list[int] = []
     try:
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            pids += map(int, (thread / "children").read_bytes().split())
+        for thread in threads(pid):
+            pids += map(int, read_file(f"/proc/{pid}/task/{thread}/children").split())
     except OSError:
         pass
     return pids
@@ -115,7 +115,7 @@ def blocked_seconds(pid: int) -> Seconds | None:
 def name_of(pid: int) -> str:
     """Return the name of a process in the process table, at most 15 characters; empty if it has ended."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+        return read_file(f"/proc/{pid}/comm").decode(errors="replace").strip()
     except OSError:
         return ""
 
@@ -135,7 +135,7 @@ def is_kernel_thread(pid: int) -> bool:
 def ignores_children(pid: int) -> bool:
     """Return whether a process ignores SIGCHLD: the CPU time of its ended children is then lost."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+        status = read_file(f"/proc/{pid}/status").decode(errors="replace")
     except OSError:
         return False
     ignored = next((line for line in status.splitlines() if line.startswith("SigIgn:")), "SigIgn: 0")
@@ -159,7 +159,7 @@ def session_of(pid: int) -> int | None:
 def _stat(pid: int) -> list[bytes] | None:
     """Return the fields of `/proc/<pid>/stat`, numbered from 0 with the command's name as field 1."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
+        text = read_file(f"/proc/{pid}/stat")
     except OSError:
         return None
     head, _, tail = text.rpartition(b")")

@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 from runner.core.observed_facts import Subject
 from runner.core.units import NS_PER_S, Seconds
 from runner.observe.counters.level import Level, Levels, gauge
 from runner.observe.counters.members import living
+from runner.observe.proc_files import read_file, threads
 
 _MIN_INTERVAL_S: Final = 0.5
 """Over a shorter interval, one time slice of a busy thread would look like a full core."""
@@ -72,11 +72,11 @@ class Threads:
 
     def _now(self) -> _Usage:
         instant_s = time.monotonic()
-        threads = [thread for pid in living(self.subject) for thread in threads_of(pid)]
+        found = [thread for pid in living(self.subject) for thread in threads_of(pid)]
         usage = _Usage(
             instant_s,
-            {thread: cpu_s for thread, cpu_s, _ in threads},
-            {thread: cpu_s + waited_s for thread, cpu_s, waited_s in threads},
+            {thread: cpu_s for thread, cpu_s, _ in found},
+            {thread: cpu_s + waited_s for thread, cpu_s, waited_s in found},
         )
         return replace(usage, waited_s=_waited_since(self._readings[-1], usage)) if self._readings else usage
 
@@ -103,15 +103,15 @@ def threads_of(pid: int, at_most: int | None = None) -> Iterator[tuple[int, Seco
     Nothing is yielded for a process that has ended, or that has more than `at_most` threads.
     """
     try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        tasks = threads(pid)
     except OSError:
         return
     if at_most is not None and len(tasks) > at_most:
         return
     for task in tasks:
         try:
-            used, waited, *_ = (task / "schedstat").read_bytes().split()
-            yield int(task.name), int(used) / NS_PER_S, int(waited) / NS_PER_S
+            used, waited, *_ = read_file(f"/proc/{pid}/task/{task}/schedstat").split()
+            yield int(task), int(used) / NS_PER_S, int(waited) / NS_PER_S
         except (OSError, ValueError):
             continue
 
@@ -136,9 +136,9 @@ def read_switches(subject: Subject) -> Levels:
     """Return the context switches of all threads: voluntary ones (waits) and involuntary ones."""
     voluntary = involuntary = 0
     for pid in living(subject):
-        for task in Path(f"/proc/{pid}/task").iterdir():
+        for task in threads(pid):
             with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
-                switches = _switches((task / "status").read_text())
+                switches = _switches(read_file(f"/proc/{pid}/task/{task}/status").decode(errors="replace"))
                 voluntary, involuntary = voluntary + switches[0], involuntary + switches[1]
     return {"ctx.voluntary": Level(voluntary), "ctx.involuntary": Level(involuntary)}
 
