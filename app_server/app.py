@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Final
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -12,12 +13,18 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app_server.identity import Identity
+from app_server.notes import Notes
 from app_server.sessions import SessionStore, burn, litter
 from app_server.settings import Settings
 from app_server.shop import Shop
+from app_server.store import Store
 from app_server.telemetry import Telemetry
+from app_server.uploads import Uploads
 
 _NO_STORE: Final = {"cache-control": "no-store"}
+_FLOWS: Final = (Identity, Store, Notes, Uploads)
+"""What users do in several steps; each counts what happened."""
 
 
 def create_app(settings: Settings) -> ASGIApp:
@@ -25,6 +32,7 @@ def create_app(settings: Settings) -> ASGIApp:
     store = SessionStore(settings.sessions)
     telemetry = Telemetry(sessions=lambda: len(store))
     registry = telemetry.registry()
+    counts: Counter[str] = Counter()
 
     async def create_session(_request: Request) -> Response:
         burn(settings.work_us)
@@ -43,12 +51,17 @@ def create_app(settings: Settings) -> ASGIApp:
     async def metrics(_request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
+    async def all_counts(_request: Request) -> Response:
+        return JSONResponse(dict(sorted(counts.items())), headers=_NO_STORE)
+
     routes = [
         Route("/session", create_session),
         Route("/session/{id}", find_session),
         Route("/healthz", health),
         Route("/metrics", metrics),
+        Route("/counts", all_counts),
         *Shop(settings.sessions, settings.token).routes(),
+        *(route for kind in _FLOWS for route in kind(settings.sessions, counts).routes()),
     ]
     return _Counted(Starlette(routes=routes, lifespan=lambda _: telemetry.watching()), telemetry)
 
@@ -57,9 +70,15 @@ class _Counted:
     """Counts requests to an application; in plain ASGI, because it runs for every request."""
 
     _PATHS: Final = frozenset(
-        {"/session", "/healthz", "/metrics", "/products", "/search", "/login", "/orders"}
+        {
+            *("/session", "/healthz", "/metrics", "/counts"),
+            *("/products", "/search", "/login", "/orders"),
+            *("/oidc/authorize", "/oidc/login", "/oidc/token", "/oidc/userinfo"),
+            *("/store/items", "/store/cart", "/store/cart/lines", "/store/payment"),
+            *("/notes", "/uploads"),
+        }
     )
-    _WITH_ID: Final = ("/session/", "/products/", "/orders/")
+    _WITH_ID: Final = ("/session/", "/products/", "/orders/", "/store/items/", "/notes/", "/uploads/")
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
         self._app = app

@@ -37,8 +37,9 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
     parser = argparse.ArgumentParser(
         prog="app-server",
         description="A small HTTP service to test load tools against: GET /session, /healthz, /metrics, "
-        "and a small shop (products, search, login, orders; the token in SHOP_TOKEN, demo-token by "
-        "default, is always valid).",
+        "a small shop (products, search, login, orders; the token in SHOP_TOKEN, demo-token by "
+        "default, is always valid), and what users do in several steps: log in (/oidc), buy (/store), edit "
+        "(/notes) and upload (/uploads), with the service's own counts in /counts.",
         allow_abbrev=False,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hmac
-import json
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from app_server.bodies import form_of, json_of, refused
+
 PRODUCTS: Final = 500
 _PAGE: Final = 20
-_MAX_BODY_BYTES: Final = 16 * 1024
 _MAX_QUANTITY: Final = 99
 _WORDS: Final = (
     "red",
@@ -78,26 +77,26 @@ class Shop:
         page = request.query_params.get("page", "0")
         at = int(page) * _PAGE if page.isascii() and page.isdigit() and len(page) < 6 else -1
         if not 0 <= at < PRODUCTS:
-            return _refused(400, "page should be a whole number of an existing page")
+            return refused(400, "page should be a whole number of an existing page")
         found = list(self._products.values())[at : at + _PAGE]
         return JSONResponse({"items": [product.as_json() for product in found], "total": PRODUCTS})
 
     async def _get(self, request: Request) -> Response:
         product = self._products.get(request.path_params["id"])
-        return JSONResponse(product.as_json()) if product else _refused(404, "no such product")
+        return JSONResponse(product.as_json()) if product else refused(404, "no such product")
 
     async def _search(self, request: Request) -> Response:
         words = request.query_params.get("q", "").lower().split()
         if not words:
-            return _refused(400, "q should have at least one word")
+            return refused(400, "q should have at least one word")
         found = [one for one in self._products.values() if all(word in one.name for word in words)]
         return JSONResponse({"items": [one.as_json() for one in found[:_PAGE]], "total": len(found)})
 
     async def _log_in(self, request: Request) -> Response:
-        form = await _form(request)
-        user, password = (form.get(key, [""])[0] for key in ("user", "password"))
+        form = await form_of(request)
+        user, password = (form.get(key, "") for key in ("user", "password"))
         if not user or not hmac.compare_digest(password.encode(), b"demo"):
-            return _refused(401, "wrong user or password")
+            return refused(401, "wrong user or password")
         token = secrets.token_hex(16)
         self._keep(self._tokens, token, user)
         return JSONResponse({"token": token})
@@ -105,11 +104,11 @@ class Shop:
     async def _order(self, request: Request) -> Response:
         user = self._user(request.headers)
         if user is None:
-            return _refused(401, "log in first", {"www-authenticate": "Bearer"})
-        body = await _json_body(request)
+            return refused(401, "log in first", {"www-authenticate": "Bearer"})
+        body = await json_of(request)
         problem = self._problem_with(body)
         if problem or not isinstance(body, dict):
-            return _refused(422, problem)
+            return refused(422, problem)
         product = self._products[body["product"]]
         order = {"id": secrets.token_hex(8), "state": "accepted", "total": product.price * body["quantity"]}
         self._keep(self._orders, order["id"], order | {"user": user})
@@ -118,7 +117,7 @@ class Shop:
     async def _get_order(self, request: Request) -> Response:
         order = self._orders.get(request.path_params["id"])
         if order is None or order["user"] != self._user(request.headers):
-            return _refused(404, "no such order")
+            return refused(404, "no such order")
         return JSONResponse(order)
 
     def _user(self, headers: Mapping[str, str]) -> str | None:
@@ -149,35 +148,3 @@ class Shop:
 def _product(number: int) -> Product:
     words = (_WORDS[number // _DIGITS**place % _DIGITS] for place in range(3))
     return Product(f"p{number:04}", f"{' '.join(words)} {number}", 199 + number * 7919 % 20_000)
-
-
-async def _body(request: Request) -> bytes | None:
-    """Return the body; None if it is too large."""
-    content = b""
-    async for piece in request.stream():
-        content += piece
-        if len(content) > _MAX_BODY_BYTES:
-            return None
-    return content
-
-
-async def _form(request: Request) -> dict[str, list[str]]:
-    """Return the fields of a form; none if it is too large or has too many."""
-    content = await _body(request) or b""
-    try:
-        return parse_qs(content.decode("ascii", "replace"), max_num_fields=10)
-    except ValueError:
-        return {}
-
-
-async def _json_body(request: Request) -> object:
-    """Return the decoded body; None if it is too large or no JSON."""
-    try:
-        body: object = json.loads(await _body(request) or b"")
-    except (ValueError, RecursionError):
-        return None
-    return body
-
-
-def _refused(status: int, why: str, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse({"error": why}, status_code=status, headers=headers)
