@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
@@ -55,11 +55,12 @@ def measured(load: LoadFacts | None, offer: Offer, *, varies: bool = False) -> M
     seconds = load.seconds if load else ()
     completed = sum(second.completed for second in seconds if 0 <= second.index < offer.window_s)
     actual = round(completed / offer.window_s, 4) if load else None
+    latencies: dict[str, Any] = {kind.field: latency(load, kind.name) for kind in LATENCIES}
     return Measured(
         requests=requests_of(seconds),
         actual_rps=actual,
         achieved=offer.achieved(load) if load else None,
-        **{kind.field: latency(load, kind.name) for kind in LATENCIES},
+        **latencies,
         distribution=distribution(load),
         variation=dict(variation(load, offer.window_s)) if load and varies else {},
     )

@@ -63,6 +63,7 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
         started_at: UTC, ISO 8601 with seconds.
         target_rps: Requests offered per second; of a ramp, the average over the window; None with users.
         users: How many users there were in the closed model, or how their number changed over the window.
+        users_per_s: Of scenarios in the open model: how many users started per second, or how that changed.
         ramp: How the rate changed over the window; None for a constant one.
         status: ``failed`` when the system under test died, ``aborted`` on a signal.
         load: None when the stage could not begin, as `observed`.
@@ -94,6 +95,7 @@ class TrialFacts(Struct, frozen=True, omit_defaults=True):
     ramp: Ramp | None = None
     users: int | Ramp | None = None
     block: int | None = None
+    users_per_s: PerSecond | Ramp | None = None
 
 
 class VariableFacts(Struct, frozen=True, omit_defaults=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, Struct, UnsetType
 
 from runner.core.codes import Unbounded, Validity
-from runner.core.result_values import Count, Number, Sentence, Text, Word
+from runner.core.result_values import Count, Number, PartName, Sentence, Text
 
 
 class ThresholdResult(Struct, frozen=True):
@@ -15,7 +15,8 @@ class ThresholdResult(Struct, frozen=True):
         value: None where nothing was measured, and where the metric has no finite value.
             Of a ramp and a metric that each slice has: in the first slice that fails, else the worst.
         unbounded: Why it has none; absent otherwise.
-        request: The request of a mix that it is about; absent for the whole stage.
+        request: The request of a mix, the scenario or the step that it is about, as in `Stage.parts`; absent
+            for the whole stage.
         level: Of a ramp: the average level of the first slice that fails; absent where none does.
         bound: In the metric's unit, of a threshold that each slice of a ramp has to pass; absent otherwise.
         why: Why it fails whatever was measured, such as an app that was killed; absent otherwise.
@@ -25,7 +26,7 @@ class ThresholdResult(Struct, frozen=True):
     ok: bool
     value: Number | None
     unbounded: Unbounded | UnsetType = UNSET
-    request: Word | UnsetType = UNSET
+    request: PartName | UnsetType = UNSET
     level: Number | UnsetType = UNSET
     bound: Number | UnsetType = UNSET
     why: Sentence | UnsetType = UNSET

@@ -25,6 +25,22 @@ class RequestShare(Struct, frozen=True):
     share: Number
 
 
+class StepSummary(Struct, frozen=True):
+    """A step of a scenario that sends a request; variables are not replaced in its path."""
+
+    name: Word
+    method: Text
+    path: Text
+
+
+class ScenarioSummary(Struct, frozen=True):
+    """A scenario, its share of all runs, 0 to 1, and its steps that send requests, in order."""
+
+    name: Word
+    share: Number
+    steps: tuple[StepSummary, ...]
+
+
 class SentVariable(Struct, frozen=True):
     """A variable of the requests; of a secret, the name alone.
 
@@ -46,9 +62,10 @@ class LoadSummary(Struct, frozen=True):
     """How a configuration was loaded.
 
     Attributes:
-        request: None of a mix.
+        request: None of a mix and of scenarios.
         requests: Those of a mix, in the specification's order; absent without one.
         variables: Of the requests, in the specification's order; absent without any.
+        scenarios: In the specification's order; absent without any.
     """
 
     connection: Word
@@ -59,6 +76,7 @@ class LoadSummary(Struct, frozen=True):
     request: RequestSummary | None
     requests: tuple[RequestShare, ...] | UnsetType = UNSET
     variables: tuple[SentVariable, ...] | UnsetType = UNSET
+    scenarios: tuple[ScenarioSummary, ...] | UnsetType = UNSET
 
 
 class HookSummary(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What was measured of requests: of a whole stage, of a slice of a ramp, and of one request of several."""
+"""What was measured: of a whole stage, of a slice of a ramp, and of one request or scenario of several."""
 
 from __future__ import annotations
 
@@ -38,6 +38,34 @@ class Requests(Struct, frozen=True):
         return self.failed + self.dropped
 
 
+class Scenarios(Struct, frozen=True):
+    """What happened to the runs of scenarios that were due in the measured window; a run is one user's.
+
+    Attributes:
+        scheduled: Came due: the sum of `started` and `dropped` in a stage that ran to its end. In the closed
+            model, those that were started.
+        started: The sum of `completed`, `failed` and `unfinished` in such a stage.
+        completed: Did every step without a failure.
+        failed: Ended at a step that failed.
+        unfinished: Were under way when the window ended, and did not end within the timeout after it.
+        dropped: Were never started.
+        failures: Failure kind to count, of `failed`.
+    """
+
+    scheduled: Count
+    started: Count
+    completed: Count
+    failed: Count
+    unfinished: Count
+    dropped: Count
+    failures: dict[Word, Count]
+
+    @property
+    def lost(self) -> int:
+        """Runs that came due and did not complete."""
+        return self.failed + self.unfinished + self.dropped
+
+
 class Latency(Struct, frozen=True):
     """Statistics of one latency in milliseconds; None where nothing was recorded.
 
@@ -63,13 +91,18 @@ class Latency(Struct, frozen=True):
         return self.unbounded.get(statistic) if self.unbounded else None
 
 
+NO_LATENCY: Final = Latency()
+"""Of what was not measured."""
+
+
 class Measured(Struct, frozen=True, kw_only=True):
     """What was measured of a whole stage, or of one part of it such as one request of several.
 
     Attributes:
         actual_rps: Successful responses completed in the window ÷ its seconds; None without any data.
         achieved: Share of the requests due in the window that the service sustained, 0 to 1: 1 if all succeed
-            in time, capacity ÷ target rate under overload. `runner.analyze.achieved` has the rule.
+            in time, capacity ÷ target rate under overload. `runner.analyze.achieved` has the rule. With
+            scenarios, the share of their runs due; None of a single step.
         duration_ms: done − (ready if the connection is new, else started).
         response_time_ms: done − due.
         connect_ms: connected − started, new connections only.
@@ -79,6 +112,10 @@ class Measured(Struct, frozen=True, kw_only=True):
         distribution: Pairs of percentile and response time in ms; None where no histogram is known.
         variation: Of a mix: key metric to how much it varied in the window, as of `runner.analyze.variation`;
             empty of a single request.
+        scenarios: Runs of scenarios; None without scenarios, and of a single step.
+        scenarios_per_s: Runs completed in the window ÷ its seconds; None as `scenarios`.
+        scenario_duration_ms: End of the last step − due, pauses included; in the closed model a run is due
+            when it starts. Percentiles are those of all runs due.
     """
 
     requests: Requests
@@ -92,10 +129,9 @@ class Measured(Struct, frozen=True, kw_only=True):
     first_byte_ms: Latency
     distribution: tuple[tuple[Number, Number], ...] | None
     variation: dict[Word, Number] = {}
-
-
-NO_LATENCY: Final = Latency()
-"""Of what was not measured."""
+    scenarios: Scenarios | None = None
+    scenarios_per_s: Number | None = None
+    scenario_duration_ms: Latency = NO_LATENCY
 
 
 class Slice(Measured, frozen=True, kw_only=True, omit_defaults=True):
@@ -124,14 +160,23 @@ class Slice(Measured, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Part(Measured, frozen=True, kw_only=True, omit_defaults=True):
-    """What was measured of one request of several.
+    """What was measured of one request of several, of one scenario, or of one of its steps.
 
     Attributes:
-        target_rps: Its share of the stage's rate; None with users.
+        target_rps: Its share of the stage's rate; None with users and with scenarios.
         samples: As of the whole.
         slices: As of the whole; their levels are those of the stage.
+        scenario: Of a step: the name of its scenario; absent otherwise.
+        time_share: Of a step: its share of the time that the scenario's successful requests took, 0 to 1;
+            pauses are no part of it. None where nothing succeeded.
+        ended_users: Of a step: users whose run of the scenario ended here by a failure.
+        users_per_s: Of a scenario: its share of the stage's rate of users; None with a number of users.
     """
 
     target_rps: Number | None
     samples: tuple[ResponseSample, ...] = ()
     slices: tuple[Slice, ...] = ()
+    scenario: Word | UnsetType = UNSET
+    time_share: Number | None = None
+    ended_users: Count | None = None
+    users_per_s: Number | None = None

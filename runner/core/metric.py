@@ -20,6 +20,7 @@ class Dimension(StrEnum):
     SIZE = "size"
     CORES = "cores"
     RATE = "rate"
+    SCENARIO_RATE = "scenario rate"
     COUNT = "count"
 
     @property
@@ -34,6 +35,7 @@ _UNITS: Final = {
     Dimension.SIZE: "MiB",
     Dimension.CORES: "cores",
     Dimension.RATE: "1/s",
+    Dimension.SCENARIO_RATE: "1/s",
     Dimension.COUNT: "requests",
 }
 
@@ -60,6 +62,7 @@ class Metric(NamedTuple):
         unbounded: Returns why it has no finite value there; None where it has one or was not measured.
         per_request: Whether it is measured of each request of a mix; CPU and memory are not.
         needs_schedule: Whether it exists in the open model only, where requests are due at certain times.
+        scenarios_only: Whether only stages with scenarios have it, and only the whole and single scenarios.
         per_slice: Whether a threshold on it holds for a ramp only if it holds in each slice.
     """
 
@@ -75,6 +78,7 @@ class Metric(NamedTuple):
     per_request: bool = True
     per_slice: bool = False
     needs_schedule: bool = False
+    scenarios_only: bool = False
 
     def is_known_in(self, parts: Iterable[Measured]) -> bool:
         """Return whether one of some slices measured it; k6 reports no latency by slice."""

@@ -44,6 +44,13 @@ LATENCIES: Final = (
         "first_byte", "First Byte", "From the connection being ready to the first byte of the response."
     ),
 )
+SCENARIO_DURATION: Final = LatencyKind(
+    "scenario_duration",
+    "Scenario Duration",
+    "From the time a user was due to start a scenario to the end of its last step, pauses included. With a "
+    "number of users, from its start. Percentiles count failed, unfinished and dropped scenarios as "
+    "infinitely slow.",
+)
 STATISTICS: Final[Mapping[str, str]] = {
     "mean": "Avg",
     "p50": "p50",
@@ -73,8 +80,9 @@ def _latency(kind: LatencyKind, statistic: str) -> Metric:
         kind.definition,
         lambda measured: getattr(getattr(measured, kind.field), statistic),
         lambda measured: getattr(measured, kind.field).why_unbounded(statistic),
-        per_slice=True,
+        per_slice=kind.name != "scenario_duration",
         needs_schedule=kind.name in {"response_time", "dispatch_delay"},
+        scenarios_only=kind.name == "scenario_duration",
     )
 
 
@@ -160,11 +168,48 @@ _REQUESTS: Final = (
     ),
 )
 """Metrics of requests that are no latencies."""
+
+
+def lost_share_of_scenarios(measured: Measured) -> float | None:
+    """Return the share of the scenarios due that did not complete; None without any."""
+    scenarios = measured.scenarios
+    return scenarios.lost / scenarios.scheduled if scenarios and scenarios.scheduled else None
+
+
+_SCENARIOS: Final = (
+    Metric(
+        "scenarios_per_s",
+        "scenarios_per_s",
+        "Scenarios/s",
+        "Scenarios/s",
+        Dimension.SCENARIO_RATE,
+        Better.MORE,
+        "Scenarios completed in the measured window divided by its seconds.",
+        lambda measured: measured.scenarios_per_s,
+        scenarios_only=True,
+    ),
+    Metric(
+        "scenario_errors",
+        "scenario_errors",
+        "Scenarios Not Completed",
+        "Scenarios Not Completed",
+        Dimension.SHARE,
+        Better.LESS,
+        "Share of the scenarios due that failed at a step, were unfinished when the stage ended, or were "
+        "never started.",
+        lost_share_of_scenarios,
+        scenarios_only=True,
+    ),
+    *(_latency(SCENARIO_DURATION, statistic) for statistic in STATISTICS),
+)
+"""Metrics of the runs of scenarios."""
 _USAGES: Final = (
     _usage(of, role, which) for role in Role for which in ("avg", "peak") for of in ("cpu", "memory")
 )
 _LATENCIES: Final = (_latency(kind, statistic) for kind in LATENCIES for statistic in STATISTICS)
-METRICS: Final[Mapping[str, Metric]] = {metric.path: metric for metric in (*_LATENCIES, *_REQUESTS, *_USAGES)}
+METRICS: Final[Mapping[str, Metric]] = {
+    metric.path: metric for metric in (*_LATENCIES, *_REQUESTS, *_SCENARIOS, *_USAGES)
+}
 """Path to metric; `find_metric` also knows those of services."""
 SERVICE_USAGE: Final = r"(cpu|memory)\.([a-z][a-z0-9-]{0,30})\.(avg|peak)"
 """The path of a metric of a service."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from runner.core.result_values import Count, Number, Role, Text, Unit, Word
 
@@ -105,6 +105,7 @@ class Moment(Struct, frozen=True):
         t_s: Seconds from the start of the measured window to the end of this second; <= 0 in the warm-up.
         p95_ms: 95th percentile of the response time.
         errors: Requests that failed or were dropped.
+        users: Of scenarios: users under way at the end of the second; absent without scenarios.
     """
 
     t_s: Number
@@ -114,6 +115,7 @@ class Moment(Struct, frozen=True):
     in_flight: Count = 0
     cpu_app: Number | None = None
     cpu_system: Number | None = None
+    users: Count | UnsetType = UNSET
 
 
 class SpacingError(Struct, frozen=True):

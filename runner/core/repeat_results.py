@@ -6,7 +6,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from runner.core.codes import Limit, SearchEnding, Validity
 from runner.core.judgements import ThresholdResult
-from runner.core.result_values import Count, Number, Sentence, Text, Word
+from runner.core.result_values import Count, Number, PartName, Sentence, Text, Word
 from runner.core.stage_results import Stage
 
 
@@ -96,7 +96,7 @@ class Capacity(Struct, frozen=True):
     probes: tuple[ProbeSummary, ...]
     knee: Knee
     sentence: Sentence
-    request: Word | UnsetType = UNSET
+    request: PartName | UnsetType = UNSET
 
 
 class Difference(Struct, frozen=True):

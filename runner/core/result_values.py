@@ -12,6 +12,10 @@ Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000_000_000_000)]
 """A whole number of things."""
 Word: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$(?!\n)")]
 """An identifier without markup."""
+PartName: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9_.-]{0,99})?$(?!\n)")
+]
+"""Name of a request or of a scenario, or of a step of a scenario after its name: ``checkout/login``."""
 Unit: TypeAlias = Annotated[str, Meta(pattern=r"^[^\\`*_{}\[\]<>#|~@\x00-\x1f]{0,40}$(?!\n)")]
 """A short text without markup, such as ``requests``."""
 Text: TypeAlias = Annotated[str, Meta(max_length=100_000)]

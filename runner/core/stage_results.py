@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final, TypeVar
+
 from msgspec import Struct, field
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, StageStatus
 from runner.core.findings import Finding, RuledOut
@@ -23,7 +25,7 @@ from runner.core.observed_results import (
     Usage,
 )
 from runner.core.ramp import Ramp
-from runner.core.result_values import Count, Number, Role, Sentence, Text, Word
+from runner.core.result_values import Count, Number, PartName, Role, Sentence, Text, Word
 
 
 class Block(Struct, frozen=True):
@@ -118,13 +120,17 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
         clock: Which clock timed the responses.
         calibration: The generator's own numbers at this rate; None without a calibration.
         notes: What else a reader should know, in sentences without a full stop.
-        parts: Name of a request or scenario to what was measured of it alone; empty where there is only one.
+        parts: Name of a request to what was measured of it alone; empty where there is only one. Of
+            scenarios: the name of each to what was measured of all its requests, followed by its steps in
+            their order, as ``scenario/step``.
         connections: Opened and closed ones; None where they were not counted.
         samples: The first response of each failure and status that did not succeed, in part.
         app_output: The last lines that the app had written at the end of a stage with 5xx responses.
         ramp: How the rate changed over the window; absent where it was constant.
         users: Of the closed model: how many users sent requests, each waiting for its response. A ramp of
             users has the numbers at both ends of the window.
+        users_per_s: Of scenarios in the open model: how many users start one per second, each at its time
+            and independent of the others.
         slices: Of a ramp, in order of time; empty for a constant level.
         programs: The busiest programs outside the experiment, the one that used most CPU first.
         peers: What the system under test had connections to.
@@ -147,12 +153,13 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
     validity: StageValidity
     verdict: Verdict
     find: Probe | None = None
-    parts: dict[Word, Part] = field(default_factory=dict)
+    parts: dict[PartName, Part] = field(default_factory=dict)
     connections: ConnectionCounts | None = None
     samples: tuple[ResponseSample, ...] = ()
     app_output: tuple[Text, ...] = ()
     ramp: Ramp | None = None
     users: Count | Ramp | None = None
+    users_per_s: Number | Ramp | None = None
     slices: tuple[Slice, ...] = ()
     programs: tuple[ProgramUsage, ...] = ()
     peers: tuple[PeerUsage, ...] = ()
@@ -174,6 +181,19 @@ def _nothing_observed() -> dict[str, object]:
     return empty | {"calibration": None, "connections": None}
 
 
+_OF_PART: Final = ("target_rps", "samples", "slices")
+"""Fields of a part that a stage has as well, beside those of `Measured`."""
+_L = TypeVar("_L", float | Ramp | None, Ramp | None)
+
+
+def _share_of(level: _L, part: float | None, whole: float | None) -> _L:
+    """Return the share of a stage's level that a part has; all of it if the part has none of its own."""
+    if part is None or not whole or level is None:
+        return level
+    share = part / whole
+    return Ramp(level.begin * share, level.to * share) if isinstance(level, Ramp) else level * share
+
+
 def stage_title(name: str, repeat: int) -> str:
     """Return what people call a stage: its name, with its repeat if it is not the first; 0 is the median."""
     if repeat == 1:
@@ -185,8 +205,8 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
     """One stage of one configuration, run once.
 
     Attributes:
-        target_rps: Requests offered per second; of a ramp, the average over the window; None with users,
-            who have no target.
+        target_rps: Requests offered per second; of a ramp, the average over the window; None with users
+            and with scenarios, whose requests follow from what the users do.
         repeat: Counts from 1.
         order: Place in the run, from 0.
         events: In time order.
@@ -215,9 +235,34 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
         return self.target_rps or 0.0
 
     @property
+    def mean_users_per_s(self) -> float | None:
+        """How many users started a scenario per second on average; None in the closed model."""
+        return self.users_per_s.mean if isinstance(self.users_per_s, Ramp) else self.users_per_s
+
+    @property
     def level_ramp(self) -> Ramp | None:
-        """How its rate or its number of users changed over the window; None for a constant level."""
-        return self.users if isinstance(self.users, Ramp) else self.ramp
+        """How its rate, its rate of users or its number of users changed; None for a constant level."""
+        ramps = (self.users, self.users_per_s, self.ramp)
+        return next((ramp for ramp in ramps if isinstance(ramp, Ramp)), None)
+
+    @property
+    def has_schedule(self) -> bool:
+        """Whether requests or scenarios were due at certain times: the open model."""
+        return self.users is None
+
+    @property
+    def request_parts(self) -> dict[str, Part]:
+        """Those of single requests, each of which has every request of the stage once: of a mix, or steps."""
+        return {name: part for name, part in self.parts.items() if part.scenarios is None}
+
+    @property
+    def scenario_parts(self) -> dict[str, Part]:
+        """Those of whole scenarios."""
+        return {name: part for name, part in self.parts.items() if part.scenarios is not None}
+
+    def steps_of(self, scenario: str) -> dict[str, Part]:
+        """Return the steps of a scenario that send requests, in their order."""
+        return {name: part for name, part in self.parts.items() if part.scenario == scenario}
 
     def slice(self, place: int) -> Stage:
         """Return what was measured in one slice of a ramp, as a stage; without what only the whole has."""
@@ -231,15 +276,19 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
         return replace(self, **nothing, **values, window_s=length_s, target_rps=rate)
 
     def part(self, request: str) -> Stage:
-        """Return what was measured of one request of a mix, as a stage; without what only the whole has.
+        """Return what was measured of one request or scenario, as a stage; without what only the whole has.
 
         Raises:
-            KeyError: The stage has no such request.
+            KeyError: The stage has no such part.
         """
         own = tuple(threshold for threshold in self.thresholds if threshold.request == request)
-        measured = self.parts[request]
-        ramp = self.ramp
-        if ramp is not None and measured.target_rps is not None and self.rate:
-            share = measured.target_rps / self.rate
-            ramp = Ramp(ramp.begin * share, ramp.to * share)
-        return replace(self, **_nothing_observed(), **asdict(measured), ramp=ramp, thresholds=own)
+        part = self.parts[request]
+        values = {name: getattr(part, name) for name in (*Measured.__struct_fields__, *_OF_PART)}
+        return replace(
+            self,
+            **_nothing_observed(),
+            **values,
+            ramp=_share_of(self.ramp, part.target_rps, self.target_rps),
+            users_per_s=_share_of(self.users_per_s, part.users_per_s, self.mean_users_per_s),
+            thresholds=own,
+        )

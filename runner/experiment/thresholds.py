@@ -33,6 +33,7 @@ _NUMBER: Final = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
 _NUMBER_OF: Final = {
     Dimension.CORES: "a number of cores, such as 1.5",
     Dimension.RATE: "requests per second, such as 3900",
+    Dimension.SCENARIO_RATE: "scenarios per second, such as 5",
     Dimension.COUNT: "a count, such as 0",
 }
 _COMMON_STATISTICS: Final = {

@@ -30,12 +30,14 @@ def render_csv(results: Results) -> str:
     """Return RFC 4180 text with a heading row; an empty cell is a number that was not measured.
 
     Columns are the stage's place in the run, then every metric; they are the same for every run with the same
-    services. The column `request` is empty in the row of a whole stage. A repeated stage has one more row,
-    with ``median`` as its repeat. Each slice of a ramp has a row of its own, with the level
-    at both of its ends in `slice_from` and `slice_to`. Text that a spreadsheet would take for a formula gets
-    an apostrophe before it (OWASP, CSV injection).
+    services, with scenarios or without. The column `request` is empty in the row of a whole stage. A
+    repeated stage has one more row, with ``median`` as its repeat. Each slice of a ramp has a row of its own,
+    with the level at both of its ends in `slice_from` and `slice_to`. Text that a spreadsheet would take for
+    a formula gets an apostrophe before it (OWASP, CSV injection).
     """
-    metrics = [*METRICS.values(), *chain.from_iterable(map(usages_of, _services(results)))]
+    scenarios = any(stage.scenarios for one in results.configurations for stage in one.stages)
+    known = [metric for metric in METRICS.values() if scenarios or not metric.scenarios_only]
+    metrics = [*known, *chain.from_iterable(map(usages_of, _services(results)))]
     rows = [
         _row(results, configuration, measured, request, ends, metrics)
         for configuration in results.configurations

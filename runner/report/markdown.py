@@ -99,7 +99,7 @@ def _appendix(results: Results, configurations: Sequence[ConfigurationResults]) 
             for configuration, stage in tables.every_stage(whole)
             for event in stage.events
         ],
-        "glossary": glossary(),
+        "glossary": glossary(scenarios=any(stage.scenarios for _, stage in tables.every_stage(whole))),
     }
 
 

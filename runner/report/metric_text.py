@@ -24,6 +24,7 @@ _VALUE_UNITS: Final = {
     Dimension.CORES: " cores",
     Dimension.SIZE: " MiB",
     Dimension.RATE: " RPS",
+    Dimension.SCENARIO_RATE: " scenarios/s",
 }
 
 
@@ -203,9 +204,10 @@ def latency_title(name: str) -> str:
     return next((kind.title for kind in LATENCIES if kind.name == name), name.replace("_", " "))
 
 
-def glossary() -> dict[str, str]:
-    """Return the definition of every term that metrics are explained by."""
-    return {metric.term: metric.definition for metric in METRICS.values()}
+def glossary(*, scenarios: bool) -> dict[str, str]:
+    """Return the definition of every term that metrics are explained by, those of scenarios if asked for."""
+    shown = (metric for metric in METRICS.values() if scenarios or not metric.scenarios_only)
+    return {metric.term: metric.definition for metric in shown}
 
 
 def plain(value: float | None) -> str:

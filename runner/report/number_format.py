@@ -84,6 +84,7 @@ FORMATS: Final[Mapping[Dimension, Callable[[float | None], str]]] = {
     Dimension.SIZE: micros,
     Dimension.CORES: cores,
     Dimension.RATE: rate,
+    Dimension.SCENARIO_RATE: rate,
     Dimension.COUNT: count,
 }
 """How values of each dimension are written, without their unit."""
