@@ -13,11 +13,19 @@ if TYPE_CHECKING:
 
 
 def lines_of(load: Load) -> Iterator[str]:
-    """Yield a line for each request, and one for each variable."""
-    for part in load.parts:
-        yield f"{_request(part, load)}; {_checks(part.criteria)}"
+    """Yield a line for each request or step of a scenario, and one for each variable."""
+    if load.scenarios:
+        from runner.cli.scenario_text import scenario_lines
+
+        yield from scenario_lines(load, _of_step)
+    else:
+        yield from (f"{_request(part, load)}; {_checks(part.criteria)}" for part in load.parts)
     for name, variable in load.variables.items():
         yield f"variable {name}: {_variable(variable)}"
+
+
+def _of_step(part: NamedRequest) -> str:
+    return f"{part.method} {part.path}; {_checks(part.criteria)}"
 
 
 def _request(part: NamedRequest, load: Load) -> str:
@@ -33,5 +41,6 @@ def _checks(expect: Expect) -> str:
 
 def _variable(variable: Variable) -> str:
     order = f", {variable.order or 'sequential'}" if variable.row_format else ""
+    order += ", a new value for each request" if variable.is_per_request else ""
     origin = shlex.join(variable.command) if variable.command else variable.path or variable.env or ""
     return f"{variable.source} {origin}".rstrip() + order

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runner.experiment.traffic import Load
 
 Arrivals: TypeAlias = tuple[int, int]
-"""Number of arrivals of a stage, warm-up included, and how often it is run."""
+"""Number of arrivals of a stage, warm-up included, and how often it is run; of scenarios, they are users."""
 
 _DEVIATIONS: Final = 8
 """A Poisson number exceeds its mean by more standard deviations once in 10¹⁵ stages."""
@@ -43,11 +43,16 @@ NO_ARRIVALS: Final = Numbering()
 def arrivals(load: Load, stage: Stage) -> int:
     """Return how many arrivals a stage has, warm-up included; of random ones, at most so many.
 
+    Of scenarios, an arrival is a user.
+
     How many a stage with users has depends on the service: enough numbers are set aside.
     """
     if stage.most_users:
         return max(stage.most_users, math.ceil(stage.warmup + stage.duration) * _USERS_PER_S)
-    area = stage.warmup_rps * stage.warmup + (stage.target_rps or 0.0) * stage.duration
+    first, mean = stage.warmup_rps, stage.target_rps or 0.0
+    if stage.user_rate is not None:
+        first, mean = stage.warmup_user_rate, stage.user_rate
+    area = first * stage.warmup + mean * stage.duration
     if load.arrivals == "poisson":
         return math.ceil(area + _DEVIATIONS * (math.sqrt(area) + 1))
     nearest = round(area)
@@ -95,12 +100,12 @@ def rows_used(load: Load, name: str, arrivals: Sequence[Arrivals]) -> int:
         name: Of the variable.
         arrivals: Of the stages.
     """
-    uses = earlier_uses([part.weight for part in load.parts], users_of(load, name))
+    uses = earlier_uses([weight for weight, _ in load.alternatives], users_of(load, name))
     return sum(uses(count) * times for count, times in arrivals)
 
 
 def users_of(load: Load, name: str) -> tuple[int, ...]:
-    """Return the indices of the requests that use a variable."""
+    """Return the indices of the requests, or of the scenarios, that use a variable."""
     from runner.experiment.variables import used  # noqa: PLC0415  (imports this package's models)
 
-    return tuple(index for index, part in enumerate(load.parts) if name in used([part]))
+    return tuple(index for index, (_, parts) in enumerate(load.alternatives) if name in used(parts))

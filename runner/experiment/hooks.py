@@ -12,8 +12,9 @@ from typing import Annotated, Any, Final, NamedTuple, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from runner.core.units import Seconds
-from runner.experiment.base_model import Conflict, SparseModel, SpecModel, WhenUsed, conflict_if, refuse
-from runner.experiment.expect import Expect, JsonPath, Pattern, ResponseHeader, StatusCode
+from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
+from runner.experiment.expect import Expect, StatusCode
+from runner.experiment.extraction import Extraction
 from runner.experiment.fields import AsWritten, EnvName, Text
 from runner.experiment.quantities import HOUR, Time
 from runner.experiment.request import Request
@@ -53,36 +54,6 @@ class HookRequest(Request):
         validate_default=True,
         description="Criteria for a successful response; any other one fails the hook.",
     )
-
-
-class Extraction(SparseModel):
-    """Where a value stands in a response."""
-
-    json_path: JsonPath | None = Field(
-        None, alias="json", description="JSONPath to it in the body.", examples=["$.id"]
-    )
-    regex: Pattern | None = Field(
-        None,
-        description="Regular expression (RE2) that matches in the body; the value is its first group, or the "
-        "whole match if it has no group.",
-        examples=['name="csrf" value="([^"]*)"'],
-    )
-    header: ResponseHeader | None = Field(
-        None, description="Header whose value it is.", examples=["Location"]
-    )
-
-    @property
-    def source(self) -> str:
-        """The key that says where it stands, with its value: ``json $.id``."""
-        given = {"json": self.json_path, "regex": self.regex, "header": self.header}
-        return next(f"{key} {value}" for key, value in given.items() if value is not None)
-
-    @model_validator(mode="after")
-    def _check_combination(self) -> Self:
-        given = [value for value in (self.json_path, self.regex, self.header) if value is not None]
-        message = "should have exactly one of json, regex and header"
-        refuse(conflict_if(len(given) != 1, (), message, "such as {json: $.id}"))
-        return self
 
 
 class Hook(SpecModel):

@@ -141,6 +141,7 @@ class Configuration(SpecModel):
             _resolve_conflict(self.topology, self.load),
             cross_check,
             *self._unknown_requests(),
+            *self._level_conflicts(),
             *self._unknown_services(),
             *self._closed_model_conflicts(),
             *conflicts(
@@ -167,13 +168,27 @@ class Configuration(SpecModel):
         if len(closed) == len(self.stages):
             yield from self._keys_of_rates()
 
+    def _level_conflicts(self) -> Iterator[Conflict | None]:
+        """Yield each stage whose level does not fit to what the load sends."""
+        if self.load.scenarios:
+            from runner.experiment.scenario_stages import stage_conflicts  # noqa: PLC0415  (only for scenarios)
+
+            yield from stage_conflicts(self)
+            return
+        for index, stage in enumerate(self.stages):
+            wrong = isinstance(stage, Stage) and stage.users_per_s is not None
+            message = "starts scenarios, but load has none"
+            hint = "write rps: requests per second, or add load.scenarios"
+            yield conflict_if(wrong, ("stages", index, "users_per_s"), message, hint)
+
     def _keys_of_rates(self) -> Iterator[Conflict]:
         """Yield a conflict for each key that says when requests are due, which no request of a user is."""
         for key in ("arrivals", "when_full", "quantum"):
             value = getattr(self.load, key)
             if value != Load.model_fields[key].default:
                 message = "has no effect, because all stages have users"
-                yield Conflict(("load", key), message, "remove it, or add a stage with rps")
+                rate = "users_per_s" if self.load.scenarios else "rps"
+                yield Conflict(("load", key), message, f"remove it, or add a stage with {rate}")
 
     def criteria_of(self, stage: Stage) -> tuple[Threshold, ...]:
         """Return the thresholds that a stage is checked against."""

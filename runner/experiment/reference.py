@@ -42,16 +42,22 @@ def reference() -> str:
     return _HEAD + "\n".join("\n".join(_section(title, model)) for title, model in sections)
 
 
-def _models(fields: _Schema, definitions: _Schema, above: str) -> Iterator[tuple[str, str]]:
-    """Yield the path and the definition of every mapping under some fields, all kinds of one path first."""
+def _models(
+    fields: _Schema, definitions: _Schema, above: str, around: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, str]]:
+    """Yield the path and the definition of every mapping under some fields, all kinds of one path first.
+
+    A mapping inside another one of the same kind is left out; `around` are those that contain the fields.
+    """
     for key, field in fields.items():
         path = f"{above}.{key}" if above else key
         path += _suffix(field)
         names = [name for name in _references(field) if "properties" in definitions[name]]
+        names = [name for name in names if name not in around]
         for name in names:
             yield path + (_variant(definitions[name]) if len(names) > 1 else ""), name
         for name in names:
-            yield from _models(definitions[name]["properties"], definitions, path)
+            yield from _models(definitions[name]["properties"], definitions, path, around | {name})
 
 
 def _suffix(field: _Schema) -> str:

@@ -10,10 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 from runner.core.template import Position
 from runner.experiment.base_model import FILE_PROBLEM, Conflict, SpecModel, conflict_if, invalid_value, refuse
 from runner.experiment.expect import Expect, header_name
-from runner.experiment.fields import AsWritten, Name, Number, Text, UrlPath, file_path
+from runner.experiment.fields import AsWritten, Name, Number, Text, UrlPath, Whole, file_path
 from runner.experiment.suggestions import display, join_words
 
 MAX_REQUESTS: Final = 100
+MAX_REDIRECTS: Final = 20
 BODIES: Final = ("body", "body_file", "json", "form", "multipart")
 """The keys that give a request its body, of which it has at most one."""
 
@@ -229,14 +230,18 @@ class Request(SpecModel):
 
 
 class NamedRequest(Request):
-    """One request of a mix."""
+    """One request of a mix, or one that steps of scenarios refer to by its name."""
 
     name: Name = Field(description="Unique name; results are shown under it.", examples=["search"])
     weight: Annotated[Number, Field(gt=0, le=1_000_000)] = Field(
-        1, description="Its share of the requests, in proportion to the other weights."
+        1, description="Its share of the requests, in proportion to the other weights; only in a mix."
     )
     expect: Expect | None = Field(
         None, description="Criteria for its successful responses; load.expect when absent."
+    )
+    follow_redirects: Annotated[Whole, Field(ge=0, le=MAX_REDIRECTS)] | None = Field(
+        None,
+        description="How many redirects to follow, only in scenarios; load.follow_redirects when absent.",
     )
 
     @property

@@ -14,10 +14,15 @@ import yaml
 from runner.experiment.base_model import SpecModel
 from runner.experiment.model import Experiment
 from runner.experiment.quantities import Size, Time, format_size, format_time
+from runner.experiment.scenario import PauseTime, format_pause
 from runner.experiment.thresholds import Threshold
 from runner.experiment.yaml.scalars import resolve
 
-_UNITS: Final[Mapping[type, Callable[[Any], str]]] = {Time: format_time, Size: format_size}
+_UNITS: Final[Mapping[type, Callable[[Any], Any]]] = {
+    Time: format_time,
+    Size: format_size,
+    PauseTime: format_pause,
+}
 
 
 def resolved_text(experiment: Experiment) -> str:

@@ -60,8 +60,9 @@ def too_few(load: Load, name: str, stages: Sequence[Stage | FindStage], repeats:
         return ""
     most = "up to " if load.arrivals == "poisson" else ""
     source = variable.path or "the output of its command"
+    one = "user" if load.scenarios else "request"
     return (
-        f"order: once needs a row for each request: {source} has {rows:,}, but {most}{needed:,} requests "
+        f"order: once needs a row for each {one}: {source} has {rows:,}, but {most}{needed:,} {one}s "
         f"use {name}, warm-up{' and repeats' if repeats > 1 else ''} included"
     )
 
@@ -71,6 +72,8 @@ def _not_countable(load: Load, stages: Sequence[Stage | FindStage]) -> str:
     if any(isinstance(stage, FindStage) for stage in stages):
         return "a stage with 'find' decides while it runs how many requests it sends"
     if any(isinstance(stage, Stage) and stage.most_users for stage in stages):
+        if load.scenarios:
+            return "a new user begins as soon as another one has ended"
         return "users send as many requests as they get responses"
     if load.cross_check:
         return "cross_check sends the same rows with both engines"

@@ -66,6 +66,10 @@ def _model_in(schema: Any) -> Any:
 class _WholeSchema(GenerateJsonSchema):
     """Describes models that are built only when they are used as it describes the others."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._described: set[str] = set()
+
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Return False for a field whose value is a model, which has a title of its own."""
         return _model_in(schema) is None and super().field_title_should_be_set(schema)
@@ -81,6 +85,9 @@ class _WholeSchema(GenerateJsonSchema):
         whole = built["schema"] if parts else built
         ref = f"{model.__module__}.{model.__qualname__}:{id(model)}"
         reference = core_schema.definition_reference_schema(ref)
+        if ref in self._described:  # it contains itself, or was described before
+            return self.generate_inner(reference)
+        self._described.add(ref)
         return self.generate_inner(core_schema.definitions_schema(reference, [*parts, {**whole, "ref": ref}]))
 
 
@@ -99,7 +106,8 @@ def _as_in_file(schema: dict[str, Any]) -> dict[str, Any]:
     default = schema.get("default")
     if isinstance(default, float) and schema.get("type") != "number":
         schema["default"] = format_time(default)
-    if isinstance(default, dict):
+    is_properties = all(isinstance(value, dict) for value in schema.values())  # one of them is called default
+    if isinstance(default, dict) and not is_properties:
         del schema["default"]
     return schema
 

@@ -1,15 +1,16 @@
 """The ``stages`` of a configuration: a rate or a number of users, constant or as a ramp."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeAlias
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from runner.core.metrics import find_metric
 from runner.core.units import PerSecond, Seconds
-from runner.experiment.base_model import Conflict, SpecModel, conflict_if, refuse
+from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.fields import Line, Number, Whole
 from runner.experiment.quantities import HOUR, Time, format_time
+from runner.experiment.suggestions import join_words
 from runner.experiment.thresholds import Threshold
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 MAX_RPS: Final = 1_000_000
 MAX_USERS: Final = 100_000
+MAX_USERS_PER_S: Final = 100_000
+_LEVELS: Final = ("rps", "users", "users_per_s")
+"""The keys of what a stage offers, of which it has one."""
 MIN_RAMP_S: Final = 2.0
 """A slice of a ramp is at least a second long, and one slice alone would show no change."""
 
@@ -26,7 +30,18 @@ def stage_name(rps: float) -> str:
     return f"{_number(rps)} RPS"
 
 
-def _default_name(rps: "float | RateRamp | None", users: "int | UserRamp | None") -> str:
+def user_rate_name(users_per_s: float) -> str:
+    """Return the default name of a stage: ``20 users/s``, ``1 user/s``."""
+    return f"{_number(users_per_s)} user{'' if users_per_s == 1 else 's'}/s"
+
+
+def _default_name(given: Mapping[str, Any]) -> str:
+    """Return the name of a level, from the fields of a stage; empty if it has none."""
+    rps, users, user_rate = given.get("rps"), given.get("users"), given.get("users_per_s")
+    if isinstance(user_rate, UserRateRamp):
+        return f"{_number(user_rate.begin)} to {_number(user_rate.to)} users/s"
+    if user_rate is not None:
+        return user_rate_name(user_rate)
     if isinstance(rps, RateRamp):
         return f"{_number(rps.begin)} to {_number(rps.to)} RPS"
     if rps is not None:
@@ -90,6 +105,31 @@ class UserRamp(SpecModel):
         return self
 
 
+class UserRateRamp(SpecModel):
+    """A number of users who start per second, which changes linearly over the measured window."""
+
+    begin: Annotated[Number, Field(ge=0, le=MAX_USERS_PER_S)] = Field(
+        alias="from",
+        description="Users who start per second at the window's start, and in the warm-up.",
+        examples=[1],
+    )
+    to: Annotated[Number, Field(ge=0, le=MAX_USERS_PER_S)] = Field(
+        description="Users who start per second at the window's end.", examples=[20]
+    )
+
+    @property
+    def mean(self) -> PerSecond:
+        """The average rate over the window."""
+        return (self.begin + self.to) / 2
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Self:
+        message = f"should differ from 'from', which is also {_number(self.begin)}"
+        hint = f"a constant rate is users_per_s: {self.to:g}"
+        refuse(conflict_if(self.begin == self.to, ("to",), message, hint))
+        return self
+
+
 def _level_tag(value: Any) -> str:
     return "#ramp" if isinstance(value, dict | SpecModel) else "#constant"
 
@@ -98,13 +138,18 @@ _Rate: TypeAlias = Annotated[
     Annotated[Number, Field(gt=0, le=MAX_RPS), Tag("#constant")] | Annotated[RateRamp, Tag("#ramp")],
     Discriminator(_level_tag),
 ]
+_UserRate: TypeAlias = Annotated[
+    Annotated[Number, Field(gt=0, le=MAX_USERS_PER_S), Tag("#constant")]
+    | Annotated[UserRateRamp, WhenUsed(), Tag("#ramp")],
+    Discriminator(_level_tag),
+]
 _Users: TypeAlias = Annotated[
     Annotated[Whole, Field(ge=1, le=MAX_USERS), Tag("#constant")] | Annotated[UserRamp, Tag("#ramp")],
     Discriminator(_level_tag),
 ]
 
 
-def _ramp(level: RateRamp | UserRamp) -> "Ramp":
+def _ramp(level: RateRamp | UserRamp | UserRateRamp) -> "Ramp":
     from runner.core.ramp import Ramp  # noqa: PLC0415  (msgspec is not needed to validate)
 
     return Ramp(level.begin, level.to)
@@ -116,14 +161,21 @@ class Stage(SpecModel):
     rps: _Rate | None = Field(
         None,
         description="Offered requests per second, independent of the responses (open model); "
-        "`{from: 10, to: 500}` is a linear ramp over the window. A stage has either rps or users.",
+        "`{from: 10, to: 500}` is a linear ramp over the window. A stage has one of rps, users, users_per_s.",
         examples=[1000],
     )
     users: _Users | None = Field(
         None,
         description="Number of users, each of which sends its next request when it has the response to the "
-        "last one (closed model); `{from: 1, to: 50}` is a linear ramp over the window.",
+        "last one (closed model); `{from: 1, to: 50}` is a linear ramp over the window. With scenarios, "
+        "a new user takes the place of one that has ended.",
         examples=[50],
+    )
+    users_per_s: _UserRate | None = Field(
+        None,
+        description="Users who start a scenario per second, independent of how long they take (open model); "
+        "`{from: 1, to: 20}` is a linear ramp over the window. Only with scenarios.",
+        examples=[20],
     )
     duration: Annotated[Seconds, Time(max_s=24 * HOUR)] = Field(
         description="Length of the measured window.", examples=["30s"]
@@ -134,7 +186,7 @@ class Stage(SpecModel):
         examples=["5s"],
     )
     name: Line = Field(
-        default_factory=lambda given: _default_name(given.get("rps"), given.get("users")),
+        default_factory=_default_name,
         max_length=60,
         description="Defaults to the level, such as '4,000 RPS', '10 to 500 RPS' or '50 users'.",
     )
@@ -177,6 +229,33 @@ class Stage(SpecModel):
         """The rate of the warm-up; 0 in the closed model."""
         return self.rps.begin if isinstance(self.rps, RateRamp) else self.rps or 0.0
 
+    @property
+    def user_rate(self) -> PerSecond | None:
+        """Users who start per second; of a ramp, the average over the window; None with rps or users."""
+        return self.users_per_s.mean if isinstance(self.users_per_s, UserRateRamp) else self.users_per_s
+
+    @property
+    def user_rate_ramp(self) -> "Ramp | None":
+        """The change of `user_rate` over the window; None for a constant one, and with rps or users."""
+        return _ramp(self.users_per_s) if isinstance(self.users_per_s, UserRateRamp) else None
+
+    @property
+    def user_rate_level(self) -> "PerSecond | Ramp | None":
+        """Users who start per second, or how their number changes; None with rps or users."""
+        return self.user_rate_ramp or self.user_rate
+
+    @property
+    def highest_user_rate(self) -> PerSecond:
+        """The most users who start per second; 0 with rps or users."""
+        rate = self.users_per_s
+        return max(rate.begin, rate.to) if isinstance(rate, UserRateRamp) else rate or 0.0
+
+    @property
+    def warmup_user_rate(self) -> PerSecond:
+        """Users who start per second in the warm-up; 0 with rps or users."""
+        rate = self.users_per_s
+        return rate.begin if isinstance(rate, UserRateRamp) else rate or 0.0
+
     def rate_at(self, t_s: Seconds) -> PerSecond | None:
         """Return the rate that it offers at a time after the start of the measured window."""
         share = min(1.0, max(0.0, t_s / self.duration))
@@ -184,21 +263,26 @@ class Stage(SpecModel):
 
     @property
     def level(self) -> str:
-        """What it offers, such as ``4,000 RPS``, ``10 to 500 RPS`` or ``50 users``."""
-        return _default_name(self.rps, self.users)
+        """What it offers, such as ``4,000 RPS``, ``10 to 500 RPS``, ``50 users`` or ``20 users/s``."""
+        return _default_name({"rps": self.rps, "users": self.users, "users_per_s": self.users_per_s})
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        both = self.rps is not None and self.users is not None
-        message = "a stage has either rps or users, not both"
+        first, *others = [key for key in _LEVELS if getattr(self, key) is not None] or [""]
+        message = f"a stage has either {first} or {others[0] if others else ''}, not both"
+        hint = "rps and users_per_s are rates, users wait for their responses"
         refuse(
-            conflict_if(both, ("users",), message, "rps is a rate, users wait for their responses"),
-            conflict_if(not both and not self.level, (), "needs rps or users", "such as rps: 1000"),
+            conflict_if(others, (others[0] if others else "",), message, hint),
+            conflict_if(not first, (), f"needs {join_words(_LEVELS)}", "such as rps: 1000"),
         )
-        few = self.target_rps is not None and self.target_rps * self.duration < 1
-        message = f"{self.name} for {format_time(self.duration)} is less than one request"
-        refuse(conflict_if(few, ("duration",), message), *self._ramp_conflicts(), *self._user_conflicts())
+        refuse(self._too_short(), *self._ramp_conflicts(), *self._user_conflicts())
         return self
+
+    def _too_short(self) -> Conflict | None:
+        rate, unit = (self.target_rps, "request") if self.user_rate is None else (self.user_rate, "user")
+        few = rate is not None and rate * self.duration < 1
+        message = f"{self.name} for {format_time(self.duration)} is less than one {unit}"
+        return conflict_if(few, ("duration",), message)
 
     def _user_conflicts(self) -> Iterator[Conflict | None]:
         if self.users is None:
@@ -207,10 +291,14 @@ class Stage(SpecModel):
             yield without_schedule(threshold, ("thresholds", index))
 
     def _ramp_conflicts(self) -> Iterator[Conflict | None]:
-        if not isinstance(self.rps, RateRamp) and not isinstance(self.users, UserRamp):
+        levels = (self.rps, self.users, self.users_per_s)
+        if not any(isinstance(level, SpecModel) for level in levels):
             return
         message = f"should be at least {MIN_RAMP_S:g}s for a ramp, which is measured slice by slice"
         yield conflict_if(self.duration < MIN_RAMP_S, ("duration",), message)
-        idle = self.warmup and self.ramp and not self.warmup_rps
-        message = "a ramp from 0 RPS has no warm-up, because the warm-up has the first rate"
+        rates = (self.rps, self.users_per_s)
+        from_zero = any(isinstance(rate, RateRamp | UserRateRamp) and not rate.begin for rate in rates)
+        idle = self.warmup and from_zero
+        first = "0 RPS" if self.users_per_s is None else "0 users/s"
+        message = f"a ramp from {first} has no warm-up, because the warm-up has the first rate"
         yield conflict_if(idle, ("warmup",), message, "remove warmup, or let the ramp begin above 0")

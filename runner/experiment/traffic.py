@@ -1,7 +1,7 @@
 """Which requests are sent, and how: the ``load`` of a configuration."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -10,10 +10,14 @@ from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict
 from runner.experiment.expect import Expect
 from runner.experiment.fields import Processors, Whole, Workers
 from runner.experiment.quantities import MINUTE, Time
-from runner.experiment.request import MAX_REQUESTS, NamedRequest, Request
+from runner.experiment.request import MAX_REDIRECTS, MAX_REQUESTS, NamedRequest, Request
+from runner.experiment.scenario import MAX_SCENARIOS, Scenario
 from runner.experiment.url import HostName
 from runner.experiment.variable import Variable
 from runner.experiment.variables import MAX_VARIABLES, VariableName, long_orders, problems
+
+Connection: TypeAlias = Literal["new", "keep-alive", "per-user"]
+"""Which requests share a connection."""
 
 
 class Load(SpecModel):
@@ -37,11 +41,29 @@ class Load(SpecModel):
         (),
         min_length=1,
         max_length=MAX_REQUESTS,
-        description="Several requests with weights, instead of `request`; their shares are exact.",
+        description="Several requests with weights, instead of `request`; their shares are exact. Beside "
+        "scenarios, requests that their steps refer to by name.",
         examples=[[{"name": "search", "weight": 3, "path": "/search"}, {"name": "home"}]],
     )
-    connection: Literal["new", "keep-alive"] = Field(
-        "keep-alive", description="new = one TCP connection per request; keep-alive = connections are reused."
+    scenarios: tuple[Annotated[Scenario, WhenUsed()], ...] = Field(
+        (),
+        min_length=1,
+        max_length=MAX_SCENARIOS,
+        description="What users do, step by step, instead of `request`; their shares of the users are exact. "
+        "Each run of a scenario is a new user, with cookies and values of its own.",
+        examples=[
+            [{"name": "visit", "steps": [{"request": {"name": "home", "path": "/"}}, {"pause": "1s"}]}]
+        ],
+    )
+    follow_redirects: Annotated[Whole, Field(ge=0, le=MAX_REDIRECTS)] = Field(
+        0,
+        description="How many redirects a request of a scenario follows; each is a request of the same step. "
+        "0 = a redirect is a response like any other.",
+    )
+    connection: Connection = Field(
+        "keep-alive",
+        description="new = one TCP connection per request; keep-alive = connections are reused; per-user = "
+        "each user of a scenario opens its own, and closes them at its end.",
     )
     arrivals: Literal["constant", "poisson"] = Field(
         "constant", description="constant = evenly spaced; poisson = random with the same mean (seeded)."
@@ -85,11 +107,18 @@ class Load(SpecModel):
     @property
     def is_mix(self) -> bool:
         """Whether it has several named requests, which have results of their own."""
-        return bool(self.requests)
+        return bool(self.requests or self.scenarios)
 
     @property
     def parts(self) -> tuple[NamedRequest, ...]:
-        """The requests to send, each with its criteria; the only one of a load without a mix has no name."""
+        """The requests to send, each with its criteria; the only one of a load without a mix has no name.
+
+        Those of scenarios are all steps that send a request, in order, named ``scenario/step``.
+        """
+        if self.scenarios:
+            from runner.experiment.scenario_requests import step_requests  # noqa: PLC0415  (only for scenarios)
+
+            return step_requests(self)
         if not self.requests:
             fields = {name: getattr(self.request, name) for name in Request.model_fields}
             return (NamedRequest.model_construct(name="", weight=1.0, expect=self.expect, **fields),)
@@ -99,20 +128,43 @@ class Load(SpecModel):
     @property
     def placed_requests(self) -> Iterator[tuple[tuple[str | int, ...], Request]]:
         """Each request as it is written, after the keys that lead to it."""
-        if not self.requests:
+        if not self.requests and not self.scenarios:
             yield ("request",), self.request
+        for index, scenario in enumerate(self.scenarios):
+            for placed in scenario.request_steps():
+                if isinstance(placed.step.request, Request):
+                    yield ("scenarios", index, *placed.at, "request"), placed.step.request
         for index, request in enumerate(self.requests):
             yield ("requests", index), request
 
     @property
     def shares(self) -> dict[str, float]:
-        """Name of each request of a mix to its share of all; empty without a mix."""
+        """Name of each request of a mix to its share of all; empty without a mix, and of scenarios."""
         total = sum(one.weight for one in self.requests)
-        return {one.name: one.weight / total for one in self.requests}
+        return {} if self.scenarios else {one.name: one.weight / total for one in self.requests}
+
+    @property
+    def scenario_shares(self) -> dict[str, float]:
+        """Name of each scenario to its share of all users; empty without scenarios."""
+        total = sum(one.weight for one in self.scenarios)
+        return {one.name: one.weight / total for one in self.scenarios}
+
+    @property
+    def alternatives(self) -> tuple[tuple[float, tuple[NamedRequest, ...]], ...]:
+        """What an arrival is one of, each with its weight and requests: scenarios, or single requests."""
+        if not self.scenarios:
+            return tuple((part.weight, (part,)) for part in self.parts)
+        parts = self.parts
+        return tuple(
+            (one.weight, tuple(part for part in parts if part.name.startswith(f"{one.name}/")))
+            for one in self.scenarios
+        )
 
     def unused_keys(self) -> frozenset[str]:
-        """Return the form of the request that it does not have."""
-        return frozenset({"request" if self.requests else "requests"})
+        """Return the forms of the requests that it does not have, and keys that only scenarios use."""
+        given = {key for key in ("requests", "scenarios") if getattr(self, key)}
+        unused = {"requests", "scenarios", "follow_redirects"} if not self.scenarios else {"requests"}
+        return frozenset((unused - given) | ({"request"} if given else set()))
 
     @model_serializer(mode="wrap")
     def _in_one_form(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -121,7 +173,13 @@ class Load(SpecModel):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
+        if self.scenarios:
+            from runner.experiment.scenario_conflicts import conflicts  # noqa: PLC0415  (only for scenarios)
+
+            refuse(*self._mix_conflicts(), *conflicts(self))
+            return self
         refuse(*self._mix_conflicts(), *self._variable_conflicts(), *self._impossible_checks())
+        refuse(*self._without_scenarios())
         if self.engine == "k6" or self.cross_check:
             from runner.experiment.k6_limits import k6_conflicts  # noqa: PLC0415  (few specifications use k6)
 
@@ -129,14 +187,30 @@ class Load(SpecModel):
         return self
 
     def _mix_conflicts(self) -> Iterator[Conflict | None]:
-        both = self.requests and "request" in self.model_fields_set
+        other = "scenarios" if self.scenarios else "requests"
+        both = self.is_mix and "request" in self.model_fields_set
         hint = "remove one of them; null removes a shared key in a configuration"
-        yield conflict_if(both, ("request",), "cannot be combined with requests", hint)
+        yield conflict_if(both, ("request",), f"cannot be combined with {other}", hint)
         names = [request.name for request in self.requests]
         for index, name in enumerate(names):
             first = names.index(name)
             message = f"the name '{name}' is already used by requests[{first}]"
             yield conflict_if(first < index, ("requests", index, "name"), message)
+
+    def _without_scenarios(self) -> Iterator[Conflict | None]:
+        """Yield what only scenarios can have."""
+        message = "has no effect without load.scenarios: only the users of scenarios {}"
+        follows = message.format("follow redirects")
+        yield conflict_if(self.follow_redirects, ("follow_redirects",), follows, "remove it")
+        per_user = self.connection == "per-user"
+        own = message.format("have connections of their own")
+        yield conflict_if(per_user, ("connection",), own, "use new or keep-alive")
+        for index, request in enumerate(self.requests):
+            at = ("requests", index, "follow_redirects")
+            yield conflict_if(request.follow_redirects is not None, at, follows, "remove it")
+        for name, variable in self.variables.items():
+            keeps = message.format("keep a value")
+            yield conflict_if(variable.scope, ("variables", name, "scope"), keeps, "remove it")
 
     def _variable_conflicts(self) -> Iterator[Conflict]:
         for at, request in self.placed_requests:

@@ -191,11 +191,15 @@ def _elsewhere(key: str, here: str) -> str:
     return f"did you mean {other}?" if other else ""
 
 
-def _all_keys(model: type[SpecModel], path: str) -> Iterator[tuple[str, str]]:
+def _all_keys(
+    model: type[SpecModel], path: str, around: tuple[type[SpecModel], ...] = ()
+) -> Iterator[tuple[str, str]]:
+    """Yield every key and the path above it; those of a model within itself only once."""
     for key, name in model.fields_by_key().items():
         yield path, key
         for below in _models_in(model.model_fields[name].annotation):
-            yield from _all_keys(below, join(path, key))
+            if below not in around:
+                yield from _all_keys(below, join(path, key), (*around, below))
 
 
 def _flow(example: Any) -> str:

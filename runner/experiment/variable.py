@@ -207,6 +207,12 @@ class Variable(SparseModel):
         description="Time at which the request is sent: seconds or milliseconds since 1970, or ISO 8601 "
         "in UTC.",
     )
+    scope: Literal["user", "request"] | None = Field(
+        None,
+        description="user (when absent) = each user of a scenario has one value; request = each request of a "
+        "scenario gets a new one. Only with scenarios.",
+        examples=["request"],
+    )
     env: EnvName | None = Field(
         None,
         description="Environment variable with the value, a secret: it is read when the run starts, masked "
@@ -234,6 +240,11 @@ class Variable(SparseModel):
     def is_secret(self) -> bool:
         """Whether its value is stored nowhere."""
         return self.env is not None
+
+    @property
+    def is_per_request(self) -> bool:
+        """Whether each request of a scenario gets another value, not each user."""
+        return self.scope == "request"
 
     @property
     def row_format(self) -> Format | None:
@@ -277,6 +288,12 @@ class Variable(SparseModel):
             ("order",),
             f"has no meaning for {first}: only rows have an order",
         )
+        ordered = self.counter is not None or self.is_counted
+        message = f"cannot be request for {first}: a user's place in the order is known, a request's is not"
+        hint = "remove it, or use order: random" if self.row_format else "remove it, or use uuid or int"
+        yield conflict_if(self.is_per_request and ordered, ("scope",), message, hint)
+        secret = self.scope and self.is_secret
+        yield conflict_if(secret, ("scope",), "has no meaning for env: its value is always the same")
         message = "has no meaning without command: the key says what the file contains"
         yield conflict_if(self.format and not self.command, ("format",), message)
         yield conflict_if(self.default and not self.env, ("default",), "has no meaning without env")

@@ -108,6 +108,11 @@ def extracting(names: Iterable[str]) -> Iterator[None]:
         _EXTRACTED.reset(token)
 
 
+def hook_names() -> frozenset[str]:
+    """Return the names that hooks extract, while the load that may use them is validated."""
+    return _EXTRACTED.get()
+
+
 def problems(
     request: Request, at: tuple[str | int, ...], known: Mapping[str, Variable]
 ) -> Iterator[Conflict]:
@@ -119,7 +124,7 @@ def problems(
         known: The load's variables.
     """
     for slot in request.slots():
-        for problem in _problems(slot.text, partial(_problem, slot=slot, known=known)):
+        for problem in problems_in(slot.text, partial(problem_of, slot=slot, known=known)):
             yield Conflict((*at, *slot.at), *problem)
 
 
@@ -142,11 +147,11 @@ def hook_problems(
     slots += [slot._replace(at=("request", *slot.at)) for slot in (request.slots() if request else ())]
     for slot in slots:
         check = partial(_hook_problem, slot=slot, known=known, constant=constant)
-        for problem in _problems(slot.text, check):
+        for problem in problems_in(slot.text, check):
             yield Conflict(slot.at, *problem)
 
 
-def _problems(text: str, check: Callable[[Reference], tuple[str, str] | None]) -> Iterator[tuple[str, str]]:
+def problems_in(text: str, check: Callable[[Reference], tuple[str, str] | None]) -> Iterator[tuple[str, str]]:
     """Yield message and hint of each problem with a template."""
     try:
         references = template.references(text)
@@ -163,7 +168,7 @@ def _hook_problem(
 ) -> tuple[str, str] | None:
     name = reference.name
     if slot.fixed:
-        return _variable_in_name(name)
+        return variable_in_name(name)
     if name in constant:
         return _part_of_constant(reference)
     if name in known:
@@ -182,26 +187,37 @@ def long_orders(known: Mapping[str, Variable], weights: Sequence[float]) -> Iter
                 yield Conflict(("variables", name), message, "round the weights, or write order: random")
 
 
-def _problem(reference: Reference, slot: Slot, known: Mapping[str, Variable]) -> tuple[str, str] | None:
-    """Return message and hint about a reference, None if it is right."""
+def problem_of(
+    reference: Reference, slot: Slot, known: Mapping[str, Variable], others: Sequence[str] = ()
+) -> tuple[str, str] | None:
+    """Return message and hint about a reference, None if it is right.
+
+    Args:
+        reference: To look at.
+        slot: Where it stands.
+        known: The load's variables.
+        others: Names that steps before it extract, to suggest.
+    """
     name, extracted = reference.name, _EXTRACTED.get()
     if slot.fixed:
-        return _variable_in_name(name)
+        return variable_in_name(name)
     if name in extracted:
         return _part_of_constant(reference)
     if name in known:
         variable = known[name]
         return _wrong_part(reference, variable) or _wrong_in_header(reference, slot, variable)
-    if not known and not extracted:
+    if not known and not extracted and not others:
         example = f"add variables: {{{name}: {{env: NAME}}}} to load, or write $${{ for a literal ${{"
         return f"there are no load.variables, so {reference} has no value", example
-    names = [*known, *sorted(extracted)]
+    names = [*known, *sorted(extracted), *others]
     hint = did_you_mean(name, names) or f"variables are {join_words(names, 'and')}"
-    where = "load.variables, and no hook extracts it" if extracted else "load.variables"
+    extracting = [*(["hook"] if extracted else []), *(["step before"] if others else [])]
+    where = f"load.variables, and no {join_words(extracting)} extracts it" if extracting else "load.variables"
     return f"there is no variable '{name}' in {where}", hint
 
 
-def _variable_in_name(name: str) -> tuple[str, str]:
+def variable_in_name(name: str) -> tuple[str, str]:
+    """Return message and hint about a variable where none can stand."""
     return f"a name cannot contain a variable, here {name}", "write $${ for a literal ${"
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from runner.core import jsonpath, regex
 from runner.core.rows import text_of
 from runner.core.units import Bytes
-from runner.experiment.hooks import Extraction
+from runner.experiment.extraction import Extraction
 from runner.load.checks import decoded, header_fields
 from runner.load.inputs import Constant
 from runner.load.single_request import Received

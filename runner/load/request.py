@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks
 from runner.core.template import Position, names
 from runner.experiment.request import Request, is_header_value
+from runner.experiment.traffic import Connection
 from runner.load.body import Fill, encoded_body, fields
 from runner.load.engine import LoadOrder
 from runner.load.inputs import NO_INPUTS, Inputs
@@ -25,9 +26,7 @@ def request_bytes(order: LoadOrder) -> bytes:
     return rendered(load.parts[0], order.endpoint, load.connection, order.inputs)
 
 
-def rendered(
-    part: Request, endpoint: Endpoint, connection: Literal["new", "keep-alive"], inputs: Inputs = NO_INPUTS
-) -> bytes:
+def rendered(part: Request, endpoint: Endpoint, connection: Connection, inputs: Inputs = NO_INPUTS) -> bytes:
     """Return one HTTP/1.1 request that is the same for every arrival; see `pieces_of`."""
     (content,) = pieces_of(part, endpoint, connection, inputs)
     assert isinstance(content, bytes)
@@ -35,7 +34,7 @@ def rendered(
 
 
 def pieces_of(
-    part: Request, endpoint: Endpoint, connection: Literal["new", "keep-alive"], inputs: Inputs = NO_INPUTS
+    part: Request, endpoint: Endpoint, connection: Connection, inputs: Inputs = NO_INPUTS
 ) -> tuple[Piece, ...]:
     """Return one HTTP/1.1 request; headers of the specification replace ours of the same name.
 

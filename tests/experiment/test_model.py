@@ -207,7 +207,7 @@ def test_a_message_shows_the_line_and_the_value() -> None:
         ("{rps: {from: 1, to: 5}, duration: 1s}", "stages[0].duration", "at least 2s for a ramp"),
         ("{rps: {from: -1, to: 5}, duration: 9s}", "stages[0].rps.from", "at least 0"),
         ("{rps: 5, users: 5, duration: 9s}", "stages[0].users", "either rps or users"),
-        ("{duration: 9s}", "stages[0]", "needs rps or users"),
+        ("{duration: 9s}", "stages[0]", "needs rps, users or users_per_s"),
         ("{users: 0, duration: 9s}", "stages[0].users", "at least 1"),
         ("{users: 2001, duration: 9s}", "stages[0].users", "max_in_flight of at least 2,001"),
         (

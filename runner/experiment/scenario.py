@@ -1,0 +1,396 @@
+"""The ``scenarios`` of a load: what one user does, step by step."""
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any, Final, NamedTuple, Self, TypeAlias
+
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from runner.core.units import Seconds
+from runner.experiment.base_model import (
+    Conflict,
+    SparseModel,
+    SpecModel,
+    WhenUsed,
+    conflict_if,
+    invalid_value,
+    refuse,
+)
+from runner.experiment.expect import RULES_TAG, VALUE_TAG, Expect, Pattern
+from runner.experiment.extraction import StepExtraction
+from runner.experiment.fields import Name, Number, Whole
+from runner.experiment.quantities import HOUR, Time, format_time
+from runner.experiment.request import MAX_REDIRECTS, Request
+from runner.experiment.suggestions import display, join_words
+from runner.experiment.variables import VariableName
+
+MAX_SCENARIOS: Final = 20
+MAX_STEPS: Final = 200
+"""Of one scenario, those inside other steps included."""
+MAX_DEPTH: Final = 8
+MAX_REPEAT: Final = 1000
+MAX_VISITED: Final = 1000
+"""How many entries of a list ``for_each`` visits at most."""
+MAX_EXECUTED: Final = 10_000
+"""How many steps one user executes at most."""
+MAX_EXTRACTS: Final = 50
+_BOUNDS: Final = 2
+_HUNDRED: Final = 100
+_FEWEST_BRANCHES: Final = 2
+
+_PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%")
+
+
+class StepKind(StrEnum):
+    """What a step does; the key in a specification."""
+
+    REQUEST = "request"
+    PAUSE = "pause"
+    REPEAT = "repeat"
+    PROBABILITY = "probability"
+    CHOOSE = "choose"
+    FOR_EACH = "for_each"
+    IF = "if"
+
+
+class PauseTime(NamedTuple):
+    """The type of a pause: the shortest and the longest time in seconds, with units in a file."""
+
+    max_s: Seconds
+
+    def read(self, value: object, info: ValidationInfo) -> tuple[Seconds, Seconds]:
+        """Return the bounds of the pause, or raise a `PydanticCustomError` about it."""
+        bounds = value if isinstance(value, list | tuple) else [value, value]
+        if len(bounds) != _BOUNDS:
+            message = "should be a time, or the shortest and the longest time"
+            raise invalid_value(f"{message}, not {len(bounds)} times", "such as 2s or [1s, 3s]")
+        time = Time(max_s=self.max_s, zero=True)
+        shortest, longest = (time.read(bound, info) for bound in bounds)
+        if shortest > longest:
+            message = f"should begin with the shorter time, not {display(bounds[0])}"
+            raise invalid_value(message, f"write [{format_time(longest)}, {format_time(shortest)}]")
+        return shortest, longest
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        time = Time(max_s=self.max_s, zero=True).__get_pydantic_json_schema__(core, handler)
+        both = {"type": "array", "items": time, "minItems": 2, "maxItems": 2}
+        return {"anyOf": [*time["anyOf"], both]}
+
+
+def format_pause(pause: tuple[Seconds, Seconds]) -> Any:
+    """Return a pause as a file contains it: ``2s``, or ``[1s, 3s]``."""
+    shortest, longest = (format_time(bound) if bound else 0 for bound in pause)
+    return shortest if shortest == longest else [shortest, longest]
+
+
+def _share(value: object) -> object:
+    number: object = value
+    if isinstance(value, str) and (matched := _PERCENT.fullmatch(value.strip())):
+        number = float(matched[1]) / 100
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise invalid_value(f"should be a share such as 30% or 0.3, not {display(value)}")
+    if not 0 < number < 1:
+        hints: dict[float, str] = {0: "remove the step", 1: "write the steps without probability"}
+        hint = f"did you mean {value}%?" if number is value and 1 < number < _HUNDRED else ""
+        message = f"should be more than 0 and less than 100%, not {display(value)}"
+        raise invalid_value(message, hints.get(number, hint))
+    return float(number)
+
+
+def _expected(value: object) -> object:
+    """Return the value, or the values, that a condition accepts."""
+    if isinstance(value, list | tuple):
+        if not value:
+            raise invalid_value("should not be empty: the condition would never hold")
+        if any(isinstance(item, dict | list | tuple) for item in value):
+            raise invalid_value("should be a list of single values")
+    return value
+
+
+def _kind_of_condition(value: Any) -> str:
+    return RULES_TAG if isinstance(value, dict | SpecModel) else VALUE_TAG
+
+
+def _kind_of_request(value: Any) -> str:
+    return "#name" if isinstance(value, str) else "#inline"
+
+
+Probability: TypeAlias = Annotated[
+    float,
+    BeforeValidator(_share),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                {"type": "string", "pattern": f"^{_PERCENT.pattern}$"},
+            ]
+        }
+    ),
+]
+Weight: TypeAlias = Annotated[Number, Field(gt=0, le=1_000_000)]
+
+
+class ConditionRules(SpecModel):
+    """What holds for an extracted value."""
+
+    min: Number | None = Field(None, description="It is a number of at least this.")
+    max: Number | None = Field(None, description="It is a number of at most this.")
+    exists: Annotated[bool, Field(strict=True)] | None = Field(
+        None, description="Whether the name has a value at all; true when absent."
+    )
+    matches: Pattern | None = Field(None, description="Regular expression (RE2) that matches in its text.")
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Self:
+        empty = not self.model_fields_set
+        described = any(value is not None for value in (self.min, self.max, self.matches))
+        crossed = self.min is not None and self.max is not None and self.min > self.max
+        refuse(
+            conflict_if(empty, (), "should have at least one of min, max, exists and matches"),
+            conflict_if(crossed, ("max",), "should be at least min"),
+            conflict_if(
+                described and self.exists is False, ("exists",), "cannot be false beside other conditions"
+            ),
+        )
+        return self
+
+
+_VALUE_SCHEMA: Final = {"type": ["string", "number", "boolean", "null", "array"]}
+Condition: TypeAlias = Annotated[
+    Annotated[ConditionRules, WhenUsed(), Tag(RULES_TAG)]
+    | Annotated[Any, BeforeValidator(_expected), WithJsonSchema(_VALUE_SCHEMA), Tag(VALUE_TAG)],
+    Discriminator(_kind_of_condition),
+]
+"""A value, a list of values, or rules."""
+
+
+def requires_value(condition: Any) -> bool:
+    """Return whether a condition holds only for a name that has a value."""
+    return not (isinstance(condition, ConditionRules) and condition.exists is False)
+
+
+class StepRequest(Request):
+    """The request of a step."""
+
+    name: Name = Field(
+        description="Name of the step, unique in its scenario; results are shown under it.",
+        examples=["login"],
+    )
+    expect: Expect | None = Field(
+        None, description="Criteria for its successful responses; load.expect when absent."
+    )
+    follow_redirects: Annotated[Whole, Field(ge=0, le=MAX_REDIRECTS)] | None = Field(
+        None, description="How many redirects to follow; load.follow_redirects when absent."
+    )
+
+
+_INLINE: TypeAlias = Annotated[StepRequest, WhenUsed(), Tag("#inline")]
+_BY_NAME: TypeAlias = Annotated[Name, Tag("#name")]
+
+
+class Branch(SpecModel):
+    """One of several alternatives of a step."""
+
+    weight: Weight = Field(1, description="How often it is chosen, in proportion to the other weights.")
+    steps: tuple[Annotated["Step", WhenUsed()], ...] = Field(
+        min_length=1,
+        max_length=MAX_STEPS,
+        description="What the user does then.",
+        examples=[[{"pause": "1s"}]],
+    )
+
+
+class Step(SparseModel):
+    """One thing that a user does; exactly one of the keys in `StepKind` says what."""
+
+    request: Annotated[_INLINE | _BY_NAME, Discriminator(_kind_of_request)] | None = Field(
+        None,
+        description="Request to send: its keys, or the name of one of load.requests.",
+        examples=[{"name": "login", "method": "POST", "path": "/login"}],
+    )
+    name: Name | None = Field(
+        None,
+        description="Name of the step, beside a request of load.requests, whose name it has when absent.",
+        examples=["home-again"],
+    )
+    extract: dict[VariableName, Annotated[StepExtraction, WhenUsed()]] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_EXTRACTS,
+        description="Names of values in the response to the request; later steps insert them with ${name}.",
+        examples=[{"token": {"json": "$.token"}}],
+    )
+    pause: Annotated[tuple[Seconds, Seconds], PauseTime(HOUR)] | None = Field(
+        None,
+        description="Time that the user waits; of two times, any between them (uniform, seeded).",
+        examples=[["1s", "3s"]],
+    )
+    repeat: Annotated[Whole, Field(ge=1, le=MAX_REPEAT)] | None = Field(
+        None, description="How many times the user goes through `steps`.", examples=[4]
+    )
+    probability: Probability | None = Field(
+        None, description="Share of the users who go through `steps` (seeded).", examples=["30%"]
+    )
+    choose: tuple[Annotated[Branch, WhenUsed()], ...] | None = Field(
+        None,
+        max_length=100,
+        description="Alternatives, of which the user takes one, by weight (seeded).",
+        examples=[[{"weight": 2, "steps": [{"request": "search"}]}, {"steps": [{"request": "browse"}]}]],
+    )
+    for_each: VariableName | None = Field(
+        None,
+        description="Name of a list, extracted with pick: all; the user goes through `steps` for each of its "
+        f"entries, at most {MAX_VISITED:,}.",
+        examples=["items"],
+    )
+    item: VariableName | None = Field(
+        None, alias="as", description="Name of the entry within the steps of `for_each`.", examples=["item"]
+    )
+    condition: dict[VariableName, Condition] | None = Field(
+        None,
+        alias="if",
+        min_length=1,
+        max_length=20,
+        description="Extracted names, each with its value, a list of values, or {min, max, exists, matches}; "
+        "the user goes through `steps` if all hold.",
+        examples=[{"state": "open", "total": {"min": 10}}],
+    )
+    steps: tuple[Annotated["Step", WhenUsed()], ...] | None = Field(
+        None, min_length=1, max_length=MAX_STEPS, description="What the user does within this step."
+    )
+    otherwise: tuple[Annotated["Step", WhenUsed()], ...] | None = Field(
+        None,
+        alias="else",
+        min_length=1,
+        max_length=MAX_STEPS,
+        description="What the user does instead if a condition of `if` does not hold.",
+    )
+
+    @property
+    def kinds(self) -> tuple[StepKind, ...]:
+        """The keys that say what it does; exactly one in a valid step."""
+        by_key = self.fields_by_key()
+        return tuple(kind for kind in StepKind if getattr(self, by_key[kind]) is not None)
+
+    @property
+    def kind(self) -> StepKind:
+        """What it does."""
+        return self.kinds[0]
+
+    @property
+    def step_name(self) -> str:
+        """The name of the request's step; empty of a step that sends none."""
+        if self.request is None:
+            return ""
+        return self.request.name if isinstance(self.request, StepRequest) else self.name or self.request
+
+    def alternatives(self) -> Iterator[tuple[tuple[str | int, ...], tuple["Step", ...]]]:
+        """Yield the lists of steps inside it, each after the keys that lead to it."""
+        if self.steps is not None:
+            yield ("steps",), self.steps
+        if self.otherwise is not None:
+            yield ("else",), self.otherwise
+        for index, branch in enumerate(self.choose or ()):
+            yield ("choose", index, "steps"), branch.steps
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Self:
+        refuse(*self._conflicts())
+        return self
+
+    def _conflicts(self) -> Iterator[Conflict | None]:
+        if not self.kinds:
+            example = "such as {pause: 1s} or {request: {name: home, path: /}}"
+            yield Conflict((), f"should have one of {join_words(StepKind)}", example)
+            return
+        first, *others = self.kinds
+        for kind in others:
+            yield Conflict((kind.value,), f"cannot be combined with {first}: a step does one thing")
+        for key, owners in _BELONGS_TO.items():
+            wrong = getattr(self, self.fields_by_key()[key]) is not None and first not in owners
+            hint = f"it belongs to {join_words(owners)}"
+            yield conflict_if(wrong, (key,), f"has no meaning beside {first}", hint)
+        missing = first in _BELONGS_TO["steps"] and self.steps is None
+        yield conflict_if(missing, (first,), "requires steps", "such as steps: [{pause: 1s}]")
+        unnamed = self.for_each is not None and not self.item
+        yield conflict_if(unnamed, ("for_each",), "requires as", "such as as: item")
+        single = self.choose is not None and len(self.choose) < _FEWEST_BRANCHES
+        hint = "write its steps without choose"
+        yield conflict_if(single, ("choose",), "should have at least two alternatives", hint)
+        yield from self._request_conflicts()
+
+    def _request_conflicts(self) -> Iterator[Conflict]:
+        if not isinstance(self.request, StepRequest):
+            return
+        if self.name is not None:
+            message = "the request has a name already"
+            yield Conflict(("name",), message, "write the name in the request")
+        if self.request.expect is not None:
+            for conflict in self.request.expect.conflicts_with(self.request.method):
+                yield Conflict(("request", "expect", *conflict.at), conflict.message)
+
+
+_BELONGS_TO: Final[dict[str, tuple[StepKind, ...]]] = {
+    "name": (StepKind.REQUEST,),
+    "extract": (StepKind.REQUEST,),
+    "as": (StepKind.FOR_EACH,),
+    "steps": (StepKind.REPEAT, StepKind.PROBABILITY, StepKind.FOR_EACH, StepKind.IF),
+    "else": (StepKind.IF,),
+}
+"""Key to the kinds of steps that can have it."""
+
+
+class PlacedStep(NamedTuple):
+    """A step and where it stands.
+
+    Attributes:
+        at: Leads from the scenario down to it.
+        depth: 1 at the top of the scenario.
+    """
+
+    at: tuple[str | int, ...]
+    step: Step
+    depth: int
+
+
+class Scenario(SpecModel):
+    """What one user does, step by step."""
+
+    name: Name = Field(description="Unique name; results are shown under it.", examples=["checkout"])
+    weight: Weight = Field(1, description="Its share of the users, in proportion to the other weights.")
+    steps: tuple[Annotated[Step, WhenUsed()], ...] = Field(
+        min_length=1,
+        max_length=MAX_STEPS,
+        description="What the user does, in order.",
+        examples=[[{"request": {"name": "home", "path": "/"}}, {"pause": "1s"}]],
+    )
+
+    def placed_steps(self) -> Iterator[PlacedStep]:
+        """Yield every step, those inside others included, in the order of the file."""
+        yield from _placed(self.steps, ("steps",), 1)
+
+    def request_steps(self) -> Iterator[PlacedStep]:
+        """Yield every step that sends a request, in the order of the file."""
+        return (placed for placed in self.placed_steps() if placed.step.request is not None)
+
+
+def _placed(steps: tuple[Step, ...], at: tuple[str | int, ...], depth: int) -> Iterator[PlacedStep]:
+    for index, step in enumerate(steps):
+        yield PlacedStep((*at, index), step, depth)
+        for below, inner in step.alternatives():
+            yield from _placed(inner, (*at, index, *below), depth + 1)
