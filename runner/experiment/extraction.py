@@ -1,7 +1,7 @@
 """Where a value stands in a response, for what follows to insert it with ``${name}``."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -27,6 +27,8 @@ CookieName: TypeAlias = Annotated[
 
 class Extraction(SparseModel):
     """Where a value stands in a response."""
+
+    KEYS: ClassVar[tuple[str, ...]] = ("json", "regex", "header")
 
     json_path: JsonPath | None = Field(
         None, alias="json", description="JSONPath to it in the body.", examples=["$.id"]
@@ -54,12 +56,12 @@ class Extraction(SparseModel):
     @property
     def needs_body(self) -> bool:
         """Whether it stands in the body of the response."""
-        return self.json_path is not None or self.regex is not None
+        return self._by_key.get("json") is not None or self._by_key.get("regex") is not None
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:
         given = [value for value in self._by_key.values() if value is not None]
-        message = f"should have exactly one of {join_words(self._by_key, 'and')}"
+        message = f"should have exactly one of {join_words(type(self).KEYS, 'and')}"
         refuse(conflict_if(len(given) != 1, (), message, "such as {json: $.id}"))
         return self
 
@@ -76,10 +78,13 @@ class Pick(StrEnum):
 class StepExtraction(Extraction):
     """Where a value stands in the response to a step of a scenario."""
 
+    KEYS: ClassVar[tuple[str, ...]] = ("json", "regex", "header", "cookie")
+
     regex: Pattern | None = Field(
         None,
-        description="Regular expression (RE2) that matches in the body; the value is its first group, or the "
-        "whole match if it has no group. HTML entities such as &amp; are decoded.",
+        description="Regular expression (RE2) that matches in the body, or in the value of header or cookie; "
+        "the value is its first group, or the whole match if it has no group. HTML entities such as &amp; in "
+        "a body are decoded.",
         examples=['name="csrf" value="([^"]*)"'],
     )
     header: ResponseHeader | None = Field(
@@ -107,7 +112,10 @@ class StepExtraction(Extraction):
 
     @property
     def _by_key(self) -> dict[str, str | None]:
-        return {**super()._by_key, "cookie": self.cookie}
+        """The keys that say where it stands; a regex beside header or cookie is searched in its value."""
+        inside = {"header": self.header, "cookie": self.cookie}
+        searched = {} if any(inside.values()) else {"regex": self.regex}
+        return {"json": self.json_path, **searched, **inside}
 
     @property
     def is_list(self) -> bool:
@@ -127,6 +135,7 @@ class StepExtraction(Extraction):
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
         single = next((key for key in ("header", "cookie") if self._by_key[key] is not None), "")
+        single = "" if self.regex else single
         listed: Any = self.default is None or isinstance(self.default, list | tuple)
         refuse(
             conflict_if(self.pick and single, ("pick",), f"has no meaning for {single}: it has one value"),

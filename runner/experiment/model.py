@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import Discriminator, Field, ModelWrapValidatorHandler, Tag, ValidationInfo, model_validator
 
 from runner.core.codes import Limit
-from runner.core.metrics import service_of
+from runner.core.metrics import find_metric, service_of
 from runner.core.units import Seconds
 from runner.experiment.app import App, Proxy
 from runner.experiment.base_model import ROWS, Conflict, SpecModel, WhenUsed, conflict_if, refuse
@@ -204,11 +204,20 @@ class Configuration(SpecModel):
                 yield ("stages", index, *key, at), threshold
 
     def _unknown_requests(self) -> Iterator[Conflict]:
-        """Yield a conflict for each threshold about a request that the mix does not have."""
+        """Yield a conflict for each threshold about something that the load does not have."""
+        if self.load.scenarios:
+            from runner.experiment.scenario_stages import unknown_parts  # noqa: PLC0415  (only for scenarios)
+
+            yield from unknown_parts(self.load, self._selectors())
+            return
         known = [request.name for request in self.load.requests]
         for at, threshold in self._selectors():
             name = threshold.request
-            if name and not known:
+            metric = find_metric(threshold.metric)
+            if threshold.selects_scenario or (metric is not None and metric.scenarios_only):
+                message = "there are no scenarios in load, which this threshold is about"
+                yield Conflict(at, message, "remove it, or add load.scenarios")
+            elif name and not known:
                 hint = "name the requests in load.requests, or remove the selector"
                 yield Conflict(at, f"there is no request '{name}', because load has no requests", hint)
             elif name and name not in known:

@@ -7,10 +7,19 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
-from runner.core.template import Position
-from runner.experiment.base_model import FILE_PROBLEM, Conflict, SpecModel, conflict_if, invalid_value, refuse
+from runner.core.template import Position, TemplateError, parse
+from runner.experiment.base_model import (
+    FILE_PROBLEM,
+    Conflict,
+    SpecModel,
+    WhenUsed,
+    conflict_if,
+    invalid_value,
+    refuse,
+)
 from runner.experiment.expect import Expect, header_name
 from runner.experiment.fields import AsWritten, Name, Number, Text, UrlPath, Whole, file_path
+from runner.experiment.quantities import MIB, Size
 from runner.experiment.suggestions import display, join_words
 
 MAX_REQUESTS: Final = 100
@@ -18,6 +27,10 @@ MAX_REDIRECTS: Final = 20
 BODIES: Final = ("body", "body_file", "json", "form", "multipart")
 """The keys that give a request its body, of which it has at most one."""
 
+MAX_OFFSET: Final = 2**53
+MAX_BODY: Final = 64 * MIB
+
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _HEADER_VALUE: Final = re.compile(r"[\t -~]{0,8192}")
 _RESERVED_HEADERS: Final = {
     "connection": "load.connection determines it",
@@ -100,6 +113,33 @@ def _media_type(value: str) -> str:
     return value
 
 
+def _url_reference(value: str) -> str:
+    if not value or not value.isascii() or not value.isprintable() or set(value) & set(' "<>\\^`'):
+        hint = "percent-encode spaces and non-ASCII characters, such as %20"
+        raise invalid_value(f"should be a URL, absolute or relative, not {display(value)}", hint)
+    scheme = _SCHEME.match(value)
+    if scheme and scheme[1].lower() not in {"http", "https"}:
+        raise invalid_value(f"should begin with http:// or https://, not {display(scheme[0])}")
+    return value
+
+
+def _references(text: str) -> tuple[object, ...]:
+    try:
+        return parse(text)
+    except TemplateError:
+        return ()
+
+
+def _offset(value: object) -> object:
+    if isinstance(value, str):
+        if len(_references(value)) == 1 and value.startswith("${"):
+            return value
+    elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_OFFSET:
+        return value
+    hint = "such as ${offset}, extracted from a response"
+    raise invalid_value(f"should be a whole number or a single ${{name}}, not {display(value)}", hint)
+
+
 HeaderName: TypeAlias = Annotated[Text, AfterValidator(_settable_header)]
 HeaderValue: TypeAlias = Annotated[AsWritten, AfterValidator(_header_value)]
 FilePath: TypeAlias = Annotated[Text, AfterValidator(_file_path), Field(max_length=1000)]
@@ -114,6 +154,12 @@ Values: TypeAlias = Annotated[
 """One value, or several that are sent under the same name."""
 _JSON_SCHEMA: Final = {"type": ["string", "number", "boolean", "object", "array", "null"]}
 JsonValue: TypeAlias = Annotated[Any, BeforeValidator(_json_value), WithJsonSchema(_JSON_SCHEMA)]
+
+
+_OFFSET_SCHEMA: Final = WithJsonSchema(
+    {"anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_OFFSET}, {"type": "string"}]}
+)
+UrlReference: TypeAlias = Annotated[Text, AfterValidator(_url_reference), Field(max_length=8192)]
 
 
 class MultipartPart(SpecModel):
@@ -229,12 +275,24 @@ class Request(SpecModel):
             yield Conflict((key,), f"cannot be combined with {first}: a request has one body", hint)
 
 
-class NamedRequest(Request):
-    """One request of a mix, or one that steps of scenarios refer to by its name."""
+class BodyRange(SpecModel):
+    """Which bytes of a file are sent as the body: fewer at its end."""
 
-    name: Name = Field(description="Unique name; results are shown under it.", examples=["search"])
-    weight: Annotated[Number, Field(gt=0, le=1_000_000)] = Field(
-        1, description="Its share of the requests, in proportion to the other weights; only in a mix."
+    begin: Annotated[int | str, BeforeValidator(_offset), _OFFSET_SCHEMA] = Field(
+        alias="from",
+        description="Place of the first byte, from 0: a whole number, or one ${name} whose value is one.",
+        examples=["${offset}"],
+    )
+    size: Annotated[int, Size(1, MAX_BODY)] = Field(
+        alias="bytes", description="How many bytes to send at most.", examples=["64KiB"]
+    )
+
+
+class StepKeys(Request):
+    """The keys of a request that belongs to a scenario, beside those of every request."""
+
+    name: Name = Field(
+        description="Name, unique in its scenario; results are shown under it.", examples=["login"]
     )
     expect: Expect | None = Field(
         None, description="Criteria for its successful responses; load.expect when absent."
@@ -243,11 +301,60 @@ class NamedRequest(Request):
         None,
         description="How many redirects to follow, only in scenarios; load.follow_redirects when absent.",
     )
+    url: UrlReference | None = Field(
+        None,
+        description="URL to send it to instead of `path`, only in scenarios, such as one that a response "
+        "contained; inserted as it is, and relative to the URL of the user's last response.",
+        examples=["${next}"],
+    )
+    body_range: Annotated[BodyRange, WhenUsed()] | None = Field(
+        None,
+        description="Which part of body_file to send, only in scenarios.",
+        examples=[{"from": "${offset}", "bytes": "64KiB"}],
+    )
+
+    def unused_keys(self) -> frozenset[str]:
+        """Return the path if it has a URL instead."""
+        return frozenset() if self.url is None else frozenset({"path"})
+
+    def slots(self) -> Iterator[Slot]:
+        """Yield every text that may contain variables, and the names beside them."""
+        path = () if self.url is None else (Slot(("url",), self.url, Position.BODY),)
+        yield from (*path, *(slot for slot in super().slots() if self.url is None or slot.at != ("path",)))
+        if self.body_range is not None:
+            yield Slot(("body_range", "from"), str(self.body_range.begin), Position.BODY)
+
+    @model_validator(mode="after")
+    def _check_keys_of_steps(self) -> Self:
+        both = self.url is not None and self.path != "/"
+        hint = "keep the one that says where the request goes"
+        alone = self.body_range is not None and self.body_file is None
+        refuse(
+            conflict_if(both, ("url",), "cannot be combined with path", hint),
+            conflict_if(alone, ("body_range",), "requires body_file"),
+        )
+        return self
+
+
+class NamedRequest(StepKeys):
+    """One request of a mix, or one that steps of scenarios refer to by its name."""
+
+    name: Name = Field(description="Unique name; results are shown under it.", examples=["search"])
+    weight: Annotated[Number, Field(gt=0, le=1_000_000)] = Field(
+        1, description="Its share of the requests, in proportion to the other weights; only in a mix."
+    )
 
     @property
     def criteria(self) -> Expect:
         """Its criteria; complete in `Load.parts`."""
         return self.expect or Expect()
+
+    @property
+    def keys_of_scenarios(self) -> tuple[str, ...]:
+        """The keys that it has and only scenarios use."""
+        return tuple(
+            key for key in ("follow_redirects", "url", "body_range") if getattr(self, key) is not None
+        )
 
 
 def _of_fields(key: str, fields: Mapping[str, tuple[str, ...]], position: Position) -> Iterator[Slot]:

@@ -28,11 +28,11 @@ from runner.experiment.base_model import (
     invalid_value,
     refuse,
 )
-from runner.experiment.expect import RULES_TAG, VALUE_TAG, Expect, Pattern
+from runner.experiment.expect import RULES_TAG, VALUE_TAG, Pattern
 from runner.experiment.extraction import StepExtraction
 from runner.experiment.fields import Name, Number, Whole
 from runner.experiment.quantities import HOUR, Time, format_time
-from runner.experiment.request import MAX_REDIRECTS, Request
+from runner.experiment.request import StepKeys
 from runner.experiment.suggestions import display, join_words
 from runner.experiment.variables import VariableName
 
@@ -184,19 +184,8 @@ def requires_value(condition: Any) -> bool:
     return not (isinstance(condition, ConditionRules) and condition.exists is False)
 
 
-class StepRequest(Request):
+class StepRequest(StepKeys):
     """The request of a step."""
-
-    name: Name = Field(
-        description="Name of the step, unique in its scenario; results are shown under it.",
-        examples=["login"],
-    )
-    expect: Expect | None = Field(
-        None, description="Criteria for its successful responses; load.expect when absent."
-    )
-    follow_redirects: Annotated[Whole, Field(ge=0, le=MAX_REDIRECTS)] | None = Field(
-        None, description="How many redirects to follow; load.follow_redirects when absent."
-    )
 
 
 _INLINE: TypeAlias = Annotated[StepRequest, WhenUsed(), Tag("#inline")]
@@ -242,6 +231,14 @@ class Step(SparseModel):
     )
     repeat: Annotated[Whole, Field(ge=1, le=MAX_REPEAT)] | None = Field(
         None, description="How many times the user goes through `steps`.", examples=[4]
+    )
+    until: dict[VariableName, Condition] | None = Field(
+        None,
+        min_length=1,
+        max_length=20,
+        description="Conditions as of `if`, tested after each time; if all hold, the user goes on, otherwise "
+        "after `repeat` times.",
+        examples=[{"state": "done"}],
     )
     probability: Probability | None = Field(
         None, description="Share of the users who go through `steps` (seeded).", examples=["30%"]
@@ -349,6 +346,7 @@ _BELONGS_TO: Final[dict[str, tuple[StepKind, ...]]] = {
     "name": (StepKind.REQUEST,),
     "extract": (StepKind.REQUEST,),
     "as": (StepKind.FOR_EACH,),
+    "until": (StepKind.REPEAT,),
     "steps": (StepKind.REPEAT, StepKind.PROBABILITY, StepKind.FOR_EACH, StepKind.IF),
     "else": (StepKind.IF,),
 }

@@ -111,7 +111,7 @@ def _impossible(load: Load, placed: PlacedStep) -> Iterator[Conflict]:
     request = request_of(load, placed.step)
     if request is None or request.method != "HEAD":
         return
-    if getattr(request, "expect", None) is None:
+    if request.expect is None:
         for conflict in load.expect.conflicts_with("HEAD"):
             hint = f"give the request an expect of its own: load.expect checks {conflict.at[0]}"
             yield Conflict(("request",), conflict.message, hint)

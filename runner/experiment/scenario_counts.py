@@ -34,7 +34,7 @@ def _requests(step: Step) -> tuple[int, int]:
             return 1, 1
         case StepKind.REPEAT:
             times = step.repeat or 1
-            return fewest * times, most * times
+            return fewest * (1 if step.until else times), most * times
         case StepKind.FOR_EACH:
             return 0, most * MAX_VISITED
         case StepKind.PROBABILITY:

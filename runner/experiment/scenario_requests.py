@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.experiment.request import NamedRequest, Request
+from runner.experiment.request import NamedRequest, StepKeys
 
 if TYPE_CHECKING:
     from runner.experiment.scenario import Step
@@ -16,7 +16,7 @@ def part_name(scenario: str, step: str) -> str:
     return f"{scenario}/{step}"
 
 
-def request_of(load: Load, step: Step) -> Request | None:
+def request_of(load: Load, step: Step) -> StepKeys | None:
     """Return the request of a step as it is written; None if it has none, or an unknown name."""
     if isinstance(step.request, str):
         return next((request for request in load.requests if request.name == step.request), None)
@@ -37,12 +37,11 @@ def _complete(load: Load, name: str, step: Step) -> NamedRequest | None:
     request = request_of(load, step)
     if request is None:
         return None
-    fields = {key: getattr(request, key) for key in Request.model_fields}
-    follow: int | None = getattr(request, "follow_redirects", None)
-    return NamedRequest.model_construct(
-        name=name,
-        weight=1.0,
-        expect=getattr(request, "expect", None) or load.expect,
-        follow_redirects=load.follow_redirects if follow is None else follow,
-        **fields,
-    )
+    fields = {key: getattr(request, key) for key in StepKeys.model_fields}
+    follow = request.follow_redirects
+    fields |= {
+        "name": name,
+        "expect": request.expect or load.expect,
+        "follow_redirects": load.follow_redirects if follow is None else follow,
+    }
+    return NamedRequest.model_construct(weight=1.0, **fields)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
 
 from runner.experiment.base_model import Conflict, conflict_if
 from runner.experiment.find import FindStage
 from runner.experiment.scenario_values import new_names
+from runner.experiment.suggestions import did_you_mean, join_words
 
 if TYPE_CHECKING:
     from runner.experiment.model import Configuration
+    from runner.experiment.thresholds import Threshold
+    from runner.experiment.traffic import Load
+
+_SHOWN: Final = 20
 
 
 def stage_conflicts(configuration: Configuration) -> Iterator[Conflict | None]:
@@ -27,6 +32,42 @@ def stage_conflicts(configuration: Configuration) -> Iterator[Conflict | None]:
         hint = "write users_per_s: scenarios started per second, or users: a number of users"
         yield conflict_if(stage.rps is not None, (*at, "rps"), message, hint)
     yield from _service_names(configuration)
+
+
+def unknown_parts(
+    load: Load, thresholds: Iterable[tuple[tuple[str | int, ...], Threshold]]
+) -> Iterator[Conflict]:
+    """Yield a conflict for each threshold about a scenario or a step that the load does not have.
+
+    Args:
+        load: With scenarios.
+        thresholds: Each after the way from the configuration down to it.
+    """
+    scenarios = [scenario.name for scenario in load.scenarios]
+    steps = [part.name for part in load.parts]
+    for at, threshold in thresholds:
+        name = threshold.request
+        if threshold.selects_scenario and name not in scenarios:
+            hint = did_you_mean(name, scenarios) or f"scenarios are {join_words(scenarios, 'and')}"
+            yield Conflict(at, f"there is no scenario '{name}' in load.scenarios", hint)
+        elif name and not threshold.selects_scenario:
+            yield from (Conflict(at, *problem) for problem in _unknown_step(name, steps, scenarios))
+
+
+def _unknown_step(name: str, steps: Sequence[str], scenarios: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield message and hint about the name of a step, which the scenario need not precede."""
+    if name in steps:
+        return
+    same = [step for step in steps if step.partition("/")[2] == name]
+    if len(same) > 1:
+        hint = f"write {join_words(f'{{request={step}}}' for step in same)}"
+        yield f"{len(same)} scenarios have a step '{name}'", hint
+    elif not same and name in scenarios:
+        yield f"'{name}' is a scenario, not a step", f"write {{scenario={name}}}"
+    elif not same:
+        choices = steps if "/" in name else [step.partition("/")[2] for step in steps]
+        hint = did_you_mean(name, choices) or f"steps are {join_words(steps[:_SHOWN], 'and')}"
+        yield f"no scenario has a step '{name}'", hint
 
 
 def _service_names(configuration: Configuration) -> Iterator[Conflict]:

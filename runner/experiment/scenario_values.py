@@ -163,6 +163,8 @@ class _Analysis:
         end = self._inside(step, at, known)
         if (step.repeat is None or step.repeat > 1) and known.certain - end.certain:
             end = self._inside(step, at, known.or_(end))
+        for name, condition in (step.until or {}).items():
+            self._check_condition((*at, "until", name), name, condition, end)
         return end
 
     def after_for_each(self, step: Step, at: _At, known: _Known) -> _Known:

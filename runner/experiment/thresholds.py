@@ -2,7 +2,8 @@
 
 A threshold is a metric, one of ``< <= > >= ==``, and a bound in the metric's dimension: a time, a
 share (``99%`` or ``0.99``), a size, or a number of cores or requests. A selector after the metric's first
-word, ``duration{request=order}.p95``, makes it a threshold for one request of a mix.
+word makes it a threshold for one request of a mix, ``duration{request=order}.p95``, for a scenario,
+``scenario_duration{scenario=checkout}.p95``, or for one of its steps, ``errors{request=checkout/login}``.
 """
 
 import re
@@ -14,25 +15,35 @@ from pydantic_core import CoreSchema
 
 from runner.core.codes import Role
 from runner.core.metric import Dimension
-from runner.core.metrics import LATENCIES, METRICS, SERVICE_USAGE, STATISTICS, find_metric
+from runner.core.metrics import (
+    LATENCIES,
+    METRICS,
+    SCENARIO_DURATION,
+    SERVICE_USAGE,
+    STATISTICS,
+    find_metric,
+)
 from runner.core.units import NS_PER_MS
 from runner.experiment.base_model import SpecModel, invalid_value
 from runner.experiment.quantities import MIB, SIZE_UNITS, TIME_UNITS, parse_quantity
 from runner.experiment.suggestions import did_you_mean, display, join_words
 
-_LATENCY_NAMES: Final = tuple(latency.name for latency in LATENCIES)
+_LATENCY_NAMES: Final = tuple(latency.name for latency in (*LATENCIES, SCENARIO_DURATION))
 _SYNTAX: Final = (
     r"(?P<head>[^\s<>=!≤≥{}]{1,60})(?:\{(?P<selector>[^{}]{0,100})\})?(?P<tail>[^\s<>=!≤≥{}]{0,60})"
     r"\s{0,9}(?P<op>[<>=!≤≥]{1,3}+)\s{0,9}(?P<bound>\S.{0,60})"
 )
-_LABEL: Final = "request"
-_SELECTOR: Final = r"\s{0,9}([a-z_]{1,20})\s{0,9}=\s{0,9}([a-z0-9-]{1,48})\s{0,9}"
+_REQUEST: Final = "request"
+_SCENARIO: Final = "scenario"
+_SELECTED: Final = "[a-z0-9-]{1,48}(/[a-z0-9-]{1,48})?"
+_SELECTOR: Final = rf"\s{{0,9}}([a-z_]{{1,20}})\s{{0,9}}=\s{{0,9}}({_SELECTED})\s{{0,9}}"
 _OPERATORS: Final = ("<", "<=", ">", ">=", "==")
 _COMMON_OPERATORS: Final = {"=": "==", "=<": "<=", "=>": ">=", "≤": "<=", "≥": ">=", "===": "=="}
 _NUMBER: Final = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
 _NUMBER_OF: Final = {
     Dimension.CORES: "a number of cores, such as 1.5",
     Dimension.RATE: "requests per second, such as 3900",
+    Dimension.SCENARIO_RATE: "scenarios per second, such as 5",
     Dimension.SCENARIO_RATE: "scenarios per second, such as 5",
     Dimension.COUNT: "a count, such as 0",
 }
@@ -55,7 +66,16 @@ class Threshold(SpecModel):
     bound: float = Field(
         description="In the unit that results.json uses for the metric.", allow_inf_nan=False
     )
-    request: str = Field("", description="The request of a mix that it is about; empty for the whole stage.")
+    request: str = Field(
+        "",
+        description="The request of a mix, the scenario or the step that it is about, as in results; empty "
+        "for the whole stage.",
+    )
+
+    @property
+    def selects_scenario(self) -> bool:
+        """Whether it is about one scenario, not a request or a step."""
+        return re.search(rf"\{{\s*{_SCENARIO}\s*=", self.expr) is not None
 
     @model_validator(mode="before")
     @classmethod
@@ -83,7 +103,8 @@ class Threshold(SpecModel):
 def _metric_pattern(metric: str) -> str:
     """Return a pattern for a metric with its selector, if it can have one."""
     head, dot, tail = metric.partition(".")
-    selector = r"(\{ *request *= *[a-z0-9-]{1,48} *\})?" if METRICS[metric].per_request else ""
+    labels = "|".join(_labels(metric))
+    selector = rf"(\{{ *({labels}) *= *{_SELECTED} *\}})?" if labels else ""
     return f"{head}{selector}{dot and '[.]'}{tail.replace('.', '[.]')}"
 
 
@@ -107,20 +128,38 @@ def parse_threshold(text: str) -> dict[str, object]:
     }
 
 
+def _labels(metric: str) -> tuple[str, ...]:
+    """Return what a selector of a metric can name."""
+    known = METRICS.get(metric)
+    if known is None or not known.per_request:
+        return ()
+    return (_SCENARIO,) if known.scenarios_only else (_REQUEST, _SCENARIO)
+
+
 def _request(metric: str, head: str, selector: str | None) -> str:
-    """Return the request that a selector names; empty without one."""
+    """Return the request, the scenario or the step that a selector names; empty without one."""
     if selector is None:
         return ""
+    labels = _labels(metric)
+    if not labels:
+        raise invalid_value(f"{metric} is measured of the whole stage only", "remove the selector")
     word, _, rest = metric.partition(".")
-    example = f"{word}{{{_LABEL}=NAME}}{rest and '.'}{rest}"
+    example = f"{word}{{{labels[0]}=NAME}}{rest and '.'}{rest}"
     matched = re.fullmatch(_SELECTOR, selector)
     if matched is None or head != word:
         raise invalid_value(f"the selector should be written as {example}")
-    if matched[1] != _LABEL:
-        raise invalid_value(f"unknown selector '{matched[1]}'", f"did you mean {example}?")
-    if metric not in METRICS or not METRICS[metric].per_request:
-        raise invalid_value(f"{metric} is measured of the whole stage only", "remove the selector")
-    return matched[2]
+    label, name = matched[1], matched[2]
+    if label not in labels:
+        unknown = label not in {_REQUEST, _SCENARIO}
+        message = (
+            f"unknown selector '{label}'" if unknown else f"{metric} is measured of whole scenarios only"
+        )
+        raise invalid_value(message, f"did you mean {example}?")
+    if label == _SCENARIO and "/" in name:
+        scenario = name.partition("/")[0]
+        hint = f"write {{{_SCENARIO}={scenario}}}, or {{{_REQUEST}={name}}} for a step"
+        raise invalid_value(f"a scenario has no '/' in its name, here {display(name)}", hint)
+    return name
 
 
 def metric_hint(metric: str, services: Iterable[str] = ()) -> str:
@@ -138,9 +177,11 @@ def metric_hint(metric: str, services: Iterable[str] = ()) -> str:
         return f"add a statistic: {head}.{join_words(STATISTICS)}"
     if head in {"cpu", "memory"}:
         return _role_hint(head, statistic, services)
-    latencies = ", ".join(f"{latency}.p95" for latency in _LATENCY_NAMES)
+    latencies = ", ".join(f"{latency.name}.p95" for latency in LATENCIES)
     overview = f"{latencies} (also {join_words(STATISTICS)}), actual_rps, achieved, errors, dropped"
-    return did_you_mean(metric, METRICS) or f"metrics are {overview}, cpu.ROLE.avg, memory.ROLE.peak"
+    of_scenarios = "and of scenarios scenario_duration.p95, scenario_errors, scenarios_per_s"
+    overview = f"{overview}, cpu.ROLE.avg, memory.ROLE.peak, {of_scenarios}"
+    return did_you_mean(metric, METRICS) or f"metrics are {overview}"
 
 
 def _role_hint(head: str, rest: str, services: Iterable[str]) -> str:
