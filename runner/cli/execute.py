@@ -202,10 +202,6 @@ def _run(job: Job, options: _Options) -> Outcome:
 
     gc.enable()
     configurations = {trial.configuration.name: trial.configuration for trial in job.trials}
-    if any(configuration.load.scenarios for configuration in configurations.values()):
-        from runner.core.errors import UsageError
-
-        raise UsageError("this version checks specifications with scenarios, but cannot run them yet")
     check_configurations(configurations.values(), authorized=job.authorized)
     with (
         nullcontext() if options.no_lock else host_lock(job.command),

@@ -7,6 +7,7 @@ used.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 _MAX_MEMORY_BYTES: Final = 8 * 1024 * 1024
@@ -33,6 +34,19 @@ def first_group(pattern: str, text: bytes) -> bytes | None:
     expression = _expression(pattern, capture=True)
     match = expression.search(text)
     return match[1 if expression.groups else 0] if match else None
+
+
+def group_finder(pattern: str) -> Callable[[bytes, int], list[bytes]]:
+    """Return a function that returns what the first group of a pattern matches, wherever it does.
+
+    Its arguments are the text and how many values are enough. The value is as of `first_group`.
+
+    Raises:
+        ValueError: The pattern is no regular expression of RE2.
+    """
+    expression = _expression(pattern, capture=True)
+    group, find = 1 if expression.groups else 0, expression.finditer
+    return lambda text, most: [match[group] or b"" for match in islice(find(text), most)]
 
 
 def _expression(pattern: str, *, capture: bool) -> Any:

@@ -98,7 +98,8 @@ def status_advice(
 
 def advice(template: str, request: str = "", at: str = "") -> str:
     """Return advice with the keys of the only request, of one of a mix, or of one at `at` for its fields."""
-    key = at or f"load.requests[{request}]"
+    scenario, _, step = request.rpartition("/")
+    key = at or (f"load.scenarios[{scenario}][{step}]" if scenario else f"load.requests[{request}]")
     return template.format_map(
         {name: words.format(key) for name, words in _NAMED_KEYS.items()} if request or at else _KEYS
     )

@@ -25,7 +25,8 @@ _SHOWN: Final = 40
 class Position(StrEnum):
     """Where a text stands in a request; decides how values in it are encoded.
 
-    `VALUE` is a JSON string that is only one reference: a value there keeps its type.
+    `VALUE` is a JSON string that is only one reference: a value there keeps its type. A value in a `URL` may
+    be a URL itself, so that only characters are encoded that no URL contains.
     """
 
     PATH = "path"
@@ -36,6 +37,7 @@ class Position(StrEnum):
     VALUE = "value"
     FORM = "form"
     MULTIPART = "multipart"
+    URL = "url"
 
 
 class Reference(NamedTuple):
@@ -187,6 +189,10 @@ def _needs_no_percent(value: str) -> bool:
     return value.isascii() and value.isalnum()
 
 
+def _url(value: str) -> str:
+    return quote(value.strip(), safe="%:/?#[]@!$&'()*+,;=-._~")
+
+
 def _unchanged(value: str) -> str:
     return value
 
@@ -200,5 +206,6 @@ ENCODERS: Final[Mapping[Position, Callable[[str], str]]] = {
     Position.VALUE: _json_string,
     Position.FORM: _form,
     Position.MULTIPART: _unchanged,
+    Position.URL: _url,
 }
 """Position to what encodes a value there."""

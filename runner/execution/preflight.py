@@ -1,4 +1,4 @@
-"""Each request once before the load: a specification that cannot work is reported before it costs time.
+"""Each request or scenario once before the load: a wrong specification is reported before it costs time.
 
 The generator itself sends it and checks the response, so it passes exactly if the load's requests can.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import trio
 from msgspec.structs import replace
 
 from runner.core.errors import StackFailed
 from runner.core.facts import Event
-from runner.core.load_facts import LoadFacts
+from runner.core.load_facts import UNFINISHED, LoadFacts, LoadSecond
 from runner.core.units import Seconds
 from runner.execution.context import RunContext
 from runner.execution.preflight_failure import (
@@ -27,6 +27,7 @@ from runner.execution.preflight_failure import (
 from runner.execution.sample_masking import with_masked_samples
 from runner.experiment.arrivals import Numbering, numbering, of_stages
 from runner.experiment.model import Load, Stage
+from runner.experiment.scenario import Step
 from runner.experiment.trials import Trial
 from runner.experiment.variables import uses
 from runner.load.builtin import offer
@@ -34,6 +35,8 @@ from runner.load.engine import LoadOrder
 from runner.stack.protocols import Stack
 
 _ONE_REQUEST: Final = Stage(rps=10, duration=0.1, name="preflight")
+_ONE_USER: Final = Stage(users_per_s=10, duration=0.1, name="preflight")
+_LONGEST_PAUSE_S: Final[Seconds] = 1.0
 _DIES_WITHIN_S: Final[Seconds] = 1.0
 
 
@@ -44,7 +47,7 @@ def needs_preflight(trial: Trial, context: RunContext) -> bool:
 
 
 async def preflight(stack: Stack, trial: Trial, context: RunContext) -> None:
-    """Send each request of a trial's configuration once.
+    """Send each request of a trial's configuration once, or let one user go through each scenario.
 
     Raises:
         PreflightFailed: A response does not pass the checks; the error lists all such requests.
@@ -59,7 +62,8 @@ async def preflight(stack: Stack, trial: Trial, context: RunContext) -> None:
     for index, single in enumerate(_single_loads(load)):
         first = _later(after, index, used)
         if spent := _spent_rows(single, context, first):
-            message = f"{request_line(single)} is not sent before the load, because no row of {spent} is left"
+            what = f"the scenario {single.scenarios[0].name}" if single.scenarios else request_line(single)
+            message = f"{what} is not sent before the load, because no row of {spent} is left"
             context.watcher.say(message)
         else:
             used.update(uses(single.parts).keys())
@@ -71,9 +75,28 @@ async def preflight(stack: Stack, trial: Trial, context: RunContext) -> None:
 
 
 def _single_loads(load: Load) -> Iterator[Load]:
-    """Yield a load for each request of a mix."""
-    for part in load.parts:
+    """Yield a load for each request of a mix, or for each scenario, in which pauses are short."""
+    for scenario in load.scenarios:
+        short = scenario.model_copy(update={"steps": tuple(map(_with_short_pauses, scenario.steps))})
+        yield load.model_copy(update={"scenarios": (short,)})
+    for part in () if load.scenarios else load.parts:
         yield load.model_copy(update={"request": part, "expect": part.criteria, "requests": ()})
+
+
+def _with_short_pauses(step: Step) -> Step:
+    """Return a step in which no pause is longer than a second."""
+    changes: dict[str, Any] = {}
+    if step.pause is not None:
+        changes["pause"] = tuple(min(bound, _LONGEST_PAUSE_S) for bound in step.pause)
+    for key in ("steps", "otherwise"):
+        if (inner := getattr(step, key)) is not None:
+            changes[key] = tuple(map(_with_short_pauses, inner))
+    if step.choose is not None:
+        changes["choose"] = tuple(
+            branch.model_copy(update={"steps": tuple(map(_with_short_pauses, branch.steps))})
+            for branch in step.choose
+        )
+    return step.model_copy(update=changes) if changes else step
 
 
 def _later(first: Numbering, arrivals: int, used: Mapping[str, int]) -> Numbering:
@@ -99,14 +122,32 @@ async def _check(stack: Stack, load: Load, context: RunContext, first: Numbering
     before = await stack.app_output()
     with context.inputs.unchanged(load):
         facts = await _send(stack, load, context, first)
-    failures = Counter(kind for second in facts.seconds for kind in second.failures)
+    load, seconds = _failed_step(load, facts)
+    failures = Counter(kind for second in seconds for kind in second.failures)
     if not failures or (load.engine == "k6" and "protocol" in failures):  # k6 may use HTTP/2
         return None
     with trio.move_on_after(_DIES_WITHIN_S):
         raise _died(context.inputs.masked_event(await stack.wait_broken()), load)
     output = context.inputs.masked_lines(_new_lines(before, await stack.app_output()))
-    sample = next((sample for second in facts.seconds for sample in second.samples), None)
+    sample = next((sample for second in seconds for sample in second.samples), None)
     return FailedRequest(load, next(iter(failures)), sample, output)
+
+
+def _failed_step(load: Load, facts: LoadFacts) -> tuple[Load, Sequence[LoadSecond]]:
+    """Return a load with the step of a scenario that failed alone, and what is known of it.
+
+    A user whose scenario takes too long before the load has not failed.
+    """
+    if not load.scenarios:
+        return load, facts.seconds
+    if any(UNFINISHED in users.failures for second in facts.seconds for users in second.scenarios.values()):
+        return load, ()
+    for part in load.parts:
+        seconds = [second.parts[part.name] for second in facts.seconds if part.name in second.parts]
+        if any(second.failures for second in seconds):
+            alone = {"request": part, "expect": part.criteria, "requests": (), "scenarios": ()}
+            return load.model_copy(update=alone), seconds
+    return load, ()
 
 
 def _new_lines(before: Sequence[str], after: Sequence[str]) -> Sequence[str]:
@@ -128,7 +169,7 @@ async def _send(stack: Stack, load: Load, context: RunContext, first: Numbering)
     order = LoadOrder(
         one_address,
         load.model_copy(update=changes),
-        _ONE_REQUEST,
+        _ONE_USER if load.scenarios else _ONE_REQUEST,
         pool=context.workers,
         inputs=inputs,
         numbering=first,

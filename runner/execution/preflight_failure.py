@@ -9,7 +9,7 @@ from typing import Final
 
 from runner.core.errors import PreflightFailed
 from runner.core.load_facts import ResponseSample
-from runner.core.status_advice import SERVER_ERROR, check_request, describe_sample, status_advice
+from runner.core.status_advice import SERVER_ERROR, advice, check_request, describe_sample, status_advice
 from runner.core.units import Seconds
 from runner.execution.failed_check import failed_checks
 from runner.experiment.model import Load, NamedRequest
@@ -24,6 +24,8 @@ _NO_RESPONSE: Final = {
     "reset": "the connection was reset",
     "closed_early": "the connection was closed before the response was complete",
     "timeout": "there was no complete response within {patience_s:g} s",
+    "bad_redirect": "the redirect could not be followed",
+    "extract_failed": "a value is missing in the response",
     "protocol": "the response is not valid HTTP/1.1",
     "bad_header": "a header of the response is not as expect.headers says",
     "bad_body": "the body of the response is not as {body_checks} of expect says",
@@ -96,10 +98,12 @@ def _what(one: FailedRequest) -> str:
     load = one.load
     if one.kind == "bad_status":
         accepted = ", ".join(map(str, load.expect.status))
-        key = f"load.requests[{_name(load)}].expect.status" if _name(load) else "load.expect.status"
+        key = advice("{status}", _name(load))
         return f"the status is {one.status}, and {key} accepts {accepted}"
     patience_s, checks = max(load.timeout, PATIENCE_S), " and ".join(load.expect.body_checks)
     what = _NO_RESPONSE.get(one.kind, one.kind).format(patience_s=patience_s, body_checks=checks)
+    if one.kind in {"extract_failed", "bad_redirect"} and one.sample and one.sample.failed_checks:
+        return one.sample.failed_checks
     if one.sample is None or one.kind not in {"bad_header", "bad_body"}:
         return what
     failed = failed_checks(check_order(load.expect), one.sample)
@@ -126,5 +130,8 @@ def _name(load: Load) -> str:
 
 def request_line(load: Load) -> str:
     """Return method, path and name of the request."""
-    line = f"{load.request.method} {load.request.path}"
-    return f"{line} (request {_name(load)})" if _name(load) else line
+    request = load.request
+    url = request.url if isinstance(request, NamedRequest) else None
+    line = f"{request.method} {url or request.path}"
+    kind = "step" if "/" in _name(load) else "request"
+    return f"{line} ({kind} {_name(load)})" if _name(load) else line

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -19,13 +20,17 @@ from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.ramp import Ramp
 from runner.core.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
 from runner.cpu_affinity import check_cpus
-from runner.experiment.model import NamedRequest
+from runner.experiment.model import Load, NamedRequest
 from runner.load import pacing, worker_accounts
 from runner.load.check_order import check_order
 from runner.load.engine import LoadOrder, LoadStarted
+from runner.load.expected_rate import expected_rate
 from runner.load.merge import Collector
 from runner.load.messages import WorkerEnd, WorkerReady, decode, decode_progress
 from runner.load.request import Target, pieces_of, resolve
+from runner.load.scenario_accounts import scenario_counts
+from runner.load.scenario_order import ScenarioOrder
+from runner.load.scenario_translation import scenario_order
 from runner.load.variables import worker_variables
 from runner.load.worker_accounts import Account
 from runner.load.worker_order import WorkerOrder, WorkerRequest, WorkerStart
@@ -74,14 +79,16 @@ async def offer(
     check_cpus(order.load.cpus, "load.cpus")
     targets = await trio.to_thread.run_sync(resolve, order.endpoint)
     count = _worker_count(order, len(targets))
+    orders = await trio.to_thread.run_sync(_worker_orders, order, targets, count)
     async with _pool(order) as pool, pool.take(count, on_spawn) as processes:
         workers = [
-            await _prepare(index, process, _worker_order(order, index, count, targets[index % len(targets)]))
-            for index, process in enumerate(processes)
+            await _prepare(index, process, one)
+            for index, (process, one) in enumerate(zip(processes, orders, strict=True))
         ]
         window = _window(order)
         task_status.started(LoadStarted(tuple(worker.process.pid for worker in workers), window))
-        stage = _Stage(Collector(count, tuple(order.load.shares)), on_second, order.seconds)
+        collector = Collector(count, _part_names(order.load), tuple(order.load.scenario_shares))
+        stage = _Stage(collector, on_second, order.seconds)
         overdue_s = (window.end_ns - time.monotonic_ns()) / NS_PER_S + 2 * order.load.timeout + _GRACE_S
         with trio.move_on_after(overdue_s):
             async with trio.open_nursery() as nursery:
@@ -126,7 +133,8 @@ def _workers_for_the_rate(order: LoadOrder) -> int:
         return max(1, min(needed, os.cpu_count() or 1))
     handshake_each = order.endpoint.tls is not None and order.load.connection == "new"
     needed = math.ceil(
-        order.stage.highest_rps / (_HANDSHAKES_PER_WORKER if handshake_each else _RATE_PER_WORKER)
+        expected_rate(order.load, order.stage)
+        / (_HANDSHAKES_PER_WORKER if handshake_each else _RATE_PER_WORKER)
     )
     return max(1, min(needed, os.cpu_count() or 1, order.load.max_in_flight))
 
@@ -137,9 +145,27 @@ def _window(order: LoadOrder) -> Window:
     return Window(start, measure, measure + ns(order.stage.duration))
 
 
-def _worker_order(order: LoadOrder, index: int, count: int, target: Target) -> WorkerOrder:
+def _worker_orders(order: LoadOrder, targets: Sequence[Target], count: int) -> list[WorkerOrder]:
+    scenarios = scenario_order(order)
+    return [
+        worker_order(order, index, count, targets[index % len(targets)], scenarios) for index in range(count)
+    ]
+
+
+def worker_order(
+    order: LoadOrder, index: int, count: int, target: Target, scenarios: ScenarioOrder | None = None
+) -> WorkerOrder:
+    """Return one worker's part of a stage.
+
+    Args:
+        order: The stage.
+        index: Of the worker.
+        count: Number of workers.
+        target: Where it connects to.
+        scenarios: What users do.
+    """
     load, stage = order.load, order.stage
-    users = stage.user_level
+    users, ramp = stage.user_level, stage.user_rate_ramp if scenarios else stage.ramp
     share, rest = divmod(load.max_in_flight, count)
     family, address = target
     return WorkerOrder(
@@ -147,7 +173,7 @@ def _worker_order(order: LoadOrder, index: int, count: int, target: Target) -> W
         address=address,
         requests=_requests(order),
         new_connections=load.connection == "new",
-        rate=stage.warmup_rps,
+        rate=stage.warmup_user_rate if scenarios else stage.warmup_rps,
         warmup=stage.warmup,
         duration=stage.duration,
         poisson=load.arrivals == "poisson",
@@ -162,10 +188,15 @@ def _worker_order(order: LoadOrder, index: int, count: int, target: Target) -> W
         tls=order.endpoint.tls,
         variables=worker_variables(order),
         bunched_from=0.0 if load.quantum is not None else pacing.EXACT_PER_WORKER * count,
-        rate_to=stage.ramp.to if stage.ramp else None,
+        rate_to=ramp.to if ramp else None,
         users=int(users.begin) if isinstance(users, Ramp) else users or 0,
         users_to=int(users.to) if isinstance(users, Ramp) else None,
+        scenarios=scenarios,
     )
+
+
+def _part_names(load: Load) -> tuple[str, ...]:
+    return tuple(part.name for part in load.parts) if load.scenarios else tuple(load.shares)
 
 
 def _requests(order: LoadOrder) -> tuple[WorkerRequest, ...]:
@@ -187,7 +218,8 @@ def _request(part: NamedRequest, order: LoadOrder) -> WorkerRequest:
 
 def _quantum_ns(order: LoadOrder, count: int) -> Nanoseconds:
     quantum = order.load.quantum
-    return pacing.default_quantum_ns(order.stage.highest_rps / count) if quantum is None else ns(quantum)
+    rate = order.stage.highest_user_rate if order.load.scenarios else order.stage.highest_rps
+    return pacing.default_quantum_ns(rate / count) if quantum is None else ns(quantum)
 
 
 async def _prepare(index: int, process: WorkerProcess, order: WorkerOrder) -> _Worker:
@@ -257,21 +289,32 @@ def _facts(order: LoadOrder, workers: Sequence[_Worker], stage: _Stage) -> LoadF
     for index, worker in enumerate(workers):
         stage.add(stage.collector.end(index))
         worker.account.status = worker.process.returncode
-    seconds = tuple(worker_accounts.with_lost(tuple(stage.seconds), accounts, order.stage.duration))
-    parts = worker_accounts.parts(accounts, seconds, order.load.shares)
     return LoadFacts(
         engine="builtin",
         workers=len(workers),
-        planned=sum(account.planned for account in accounts),
-        seconds=worker_accounts.with_lost_parts(seconds, parts),
-        parts=parts,
         complete=True,
         clock=worker_accounts.clock(accounts),
         lost_workers=worker_accounts.losses(accounts),
         notes=(*_pacing_notes(order, len(workers)), *worker_accounts.notes(accounts)),
         connections=worker_accounts.connections(accounts),
-        backlog=worker_accounts.backlog(accounts),
+        **_counts(order, accounts, tuple(stage.seconds)),
     )
+
+
+def _counts(order: LoadOrder, accounts: Sequence[Account], reported: Sequence[LoadSecond]) -> dict[str, Any]:
+    """Return the fields of `LoadFacts` that hold counts, with what dead workers lost."""
+    if order.load.scenarios:
+        is_open = not order.stage.most_users
+        counts = scenario_counts(order.load, accounts, reported, is_open=is_open)
+        return {field.name: getattr(counts, field.name) for field in dataclasses.fields(counts)}
+    seconds = tuple(worker_accounts.with_lost(reported, accounts, order.stage.duration))
+    parts = worker_accounts.parts(accounts, seconds, order.load.shares)
+    return {
+        "planned": sum(account.planned for account in accounts),
+        "seconds": worker_accounts.with_lost_parts(seconds, parts),
+        "parts": parts,
+        "backlog": worker_accounts.backlog(accounts),
+    }
 
 
 def _pacing_notes(order: LoadOrder, count: int) -> list[str]:

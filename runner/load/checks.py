@@ -217,7 +217,7 @@ def _holds(order: JsonCheck, values: list[Any]) -> bool:
     """Return whether all selected values are as expected, and whether there are any."""
     if bool(values) is not order.exists:
         return False
-    if order.value and not all(_equal(value, order.value[0]) for value in values):
+    if order.value and not all(equal_json(value, order.value[0]) for value in values):
         return False
     if order.min is None and order.max is None:
         return True
@@ -226,10 +226,10 @@ def _holds(order: JsonCheck, values: list[Any]) -> bool:
     return all(_is_number(value) and low <= value <= high for value in values)
 
 
-def _equal(value: Any, expected: Any) -> bool:
+def equal_json(value: Any, expected: Any) -> bool:
     """Return whether two JSON values are equal: 1 and 1.0 are, 1 and true are not."""
     if isinstance(value, list) and isinstance(expected, list | tuple):
-        return len(value) == len(expected) and all(map(_equal, value, expected))
+        return len(value) == len(expected) and all(map(equal_json, value, expected))
     return isinstance(value, bool) is isinstance(expected, bool) and bool(value == expected)
 
 

@@ -17,11 +17,12 @@ import select
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
 from runner.core.units import NS_PER_S, Nanoseconds, Seconds, ns
+from runner.load.backlog import Backlog
 from runner.load.connection import (
     CLOSED,
     CONNECTING,
@@ -107,7 +108,7 @@ class Exchange:
         self.freed_ns = self.opened = self.closed_by_server = 0
         self.faults: Counter[str] = Counter()
         self.handshakes: list[tuple[Nanoseconds, Nanoseconds]] = []
-        self.parts = parts_of(order)
+        self.parts = self._make_parts(order)
         self._in_turn = in_turn(order, self.parts)
         self._order = order
         self._timeline = timeline
@@ -130,6 +131,10 @@ class Exchange:
         self._sampled: set[tuple[int, str, int]] = set()
         self._stamping = keep_kernel_stamping()
 
+    def _make_parts(self, order: WorkerOrder) -> Sequence[Part]:
+        """Return the requests."""
+        return parts_of(order)
+
     def close(self) -> None:
         """Close every connection; requests under way are not counted any more."""
         for connection in list(self._connections.values()):
@@ -137,6 +142,20 @@ class Exchange:
         self.epoll.close()
         if self._stamping is not None:
             self._stamping.close()
+
+    @property
+    def requests_in_flight(self) -> int:
+        """Requests dispatched and not ended."""
+        return self.in_flight
+
+    @property
+    def users_in_flight(self) -> Sequence[int]:
+        """How many users of each scenario are under way; none without scenarios."""
+        return ()
+
+    def backlogs(self) -> list[Backlog]:
+        """Return how response times of the requests developed."""
+        return [part.backlog for part in self.parts]
 
     def hand_over(self) -> None:
         """Add what was counted elsewhere to the timeline and to the parts, before they are read."""
@@ -286,8 +305,9 @@ class Exchange:
 
     def _open(self, size: int) -> tuple[socket.SocketType | None, int]:
         """Return a socket that begins to connect, for a request of some size, or the error number."""
+        family, address = self._address()
         try:
-            sock = socket.SocketType(self._order.family, _KIND)
+            sock = socket.SocketType(family, _KIND)
         except OSError as error:
             return None, error.errno or errno.EMFILE
         try:
@@ -295,13 +315,17 @@ class Exchange:
                 sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             if not self._new or size > 1000:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            number = sock.connect_ex(self._order.address)
+            number = sock.connect_ex(address)
         except OSError as error:
             number = error.errno or errno.EIO
         if number in {0, errno.EINPROGRESS}:
             return sock, 0
         sock.close()
         return None, number
+
+    def _address(self) -> tuple[int, tuple[str | int, ...]]:
+        """Return the address family and the address to connect to."""
+        return self._order.family, self._order.address
 
     def _new_connection(
         self,
@@ -452,8 +476,9 @@ class Exchange:
         part, failure = connection.part, ""
         heads = part.heads
         if connection.response is None and heads.find(self._buffer, count):
-            if part.checks.needs_head or heads.status not in part.accepted:
-                failure = part.failure(heads.status, heads.head, self._buffer[len(heads.head) : count])
+            if part.reads_heads or heads.status not in part.accepted:
+                body = self._buffer[len(heads.head) : count]
+                failure = self._failure(connection, heads.status, heads.head, body)
             self._complete(connection, heads.status, stamp, stamp, failure, heads.keep, mask)
         else:
             self._parse(connection, count, stamp, mask)
@@ -477,8 +502,7 @@ class Exchange:
             if not count:
                 self._ended(connection)
                 return
-            part = connection.part
-            parsed = connection.response = Response(head_only=part.head_only, keep=part.checks.needs_head)
+            parsed = connection.response = self._new_response(connection.part)
             parsed.first_ns = stamp
         if not count:
             if not self._completed_by_close(connection):
@@ -495,7 +519,7 @@ class Exchange:
         if parsed.complete:
             if first:
                 connection.part.heads.remember(parsed, self._buffer, count)
-            failure = connection.part.failure(parsed.status, parsed.head, parsed.body)
+            failure = self._failure(connection, parsed.status, parsed.head, parsed.body)
             self._complete(
                 connection, parsed.status, parsed.first_ns, stamp, failure, parsed.keep_alive, mask
             )
@@ -508,9 +532,17 @@ class Exchange:
         parsed = connection.response
         if parsed is None or not parsed.close():
             return False
-        failure = connection.part.failure(parsed.status, parsed.head, parsed.body)
+        failure = self._failure(connection, parsed.status, parsed.head, parsed.body)
         self._complete(connection, parsed.status, parsed.first_ns, parsed.last_ns, failure, False, _GONE)
         return True
+
+    def _new_response(self, part: Part) -> Response:
+        """Return what parses a response to a request."""
+        return Response(head_only=part.head_only, keep=part.reads_heads)
+
+    def _failure(self, connection: Connection, status: int, head: bytes, body: bytes | bytearray) -> str:
+        """Return the kind of failure that a whole response is; empty if it is successful."""
+        return connection.part.failure(status, head, body)
 
     def _complete(
         self,
@@ -659,12 +691,16 @@ class Exchange:
     def _met_closed(self, connection: Connection, failure: str) -> None:
         """Send once more what was sent on a connection that the server had closed (RFC 9112, 9.3.1)."""
         self.closed_by_server += 1
-        if connection.part.resend:
+        if self._may_resend(connection):
             self._resends.append(connection)
         else:
             self.stale += connection.measured
             self._count_end(connection, failure)
         self._close(connection)
+
+    def _may_resend(self, connection: Connection) -> bool:
+        """Return whether a connection's request may be sent again."""
+        return connection.part.resend
 
     def _write_failed(self, connection: Connection, number: int) -> None:
         """Read what arrived before a request could not be sent: it may be the response (RFC 9112, 9.5)."""

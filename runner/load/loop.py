@@ -53,8 +53,9 @@ class Loop:
         self._order, self._emit_complete = order, emit
         self._arrivals = arrivals
         self._offset = _clock_offset()
-        self._timeline = Timeline(0, order.warmup, order.duration, self._emit, len(order.requests))
-        self.exchange = _exchange(order, self._timeline)
+        scenarios = len(order.scenarios.scenarios) if order.scenarios else 0
+        self._timeline = Timeline(0, order.warmup, order.duration, self._emit, len(order.requests), scenarios)
+        self.exchange = self._make_exchange()
         self._folds = self.exchange.leaves_unfolded
         self._timer = Timer()
         self._periodic_timer = _periodic_timer(order)
@@ -68,6 +69,9 @@ class Loop:
         self._overdue_period_ns = min(max(ns(order.timeout) // 20, shortest), longest)
         self._housekeeping = self._overdue_check = 0
         self._patience_ns = ns(order.timeout) if order.when_full == "queue" else _CATCH_UP_NS
+
+    def _make_exchange(self) -> Exchange:
+        return _exchange(self._order, self._timeline)
 
     def run(self, start_ns: Nanoseconds, stopped: Callable[[], bool]) -> None:
         """Offer the whole schedule and wait for the last responses.

@@ -14,12 +14,15 @@ from runner.load.tally import LATENCIES
 _COUNTS = ("scheduled", "sent", "succeeded", "dropped", "completed", "in_flight")
 
 
-def merged(seconds: Sequence[WorkerSecond], names: Sequence[str] = ()) -> LoadSecond:
+def merged(
+    seconds: Sequence[WorkerSecond], names: Sequence[str] = (), scenarios: Sequence[str] = ()
+) -> LoadSecond:
     """Return one second of the stage from those of its workers, at least one.
 
     Args:
         seconds: Of the workers.
         names: Of the requests of a mix, in order.
+        scenarios: Names of the scenarios, in order.
     """
     failures: Counter[str] = Counter()
     statuses: Counter[int] = Counter()
@@ -47,6 +50,10 @@ def merged(seconds: Sequence[WorkerSecond], names: Sequence[str] = ()) -> LoadSe
             )
             for index, name in enumerate(names)
         },
+        scenarios={
+            name: merged([second.scenarios[index] for second in seconds if second.scenarios])
+            for index, name in enumerate(scenarios)
+        },
         **counts,
         **latencies,
     )
@@ -63,10 +70,11 @@ class Collector:
     Args:
         workers: Number of workers that report.
         names: Of the requests of a mix, in order; empty for one request.
+        scenarios: Names of the scenarios, in order.
     """
 
-    def __init__(self, workers: int, names: Sequence[str] = ()) -> None:
-        self._names = names
+    def __init__(self, workers: int, names: Sequence[str] = (), scenarios: Sequence[str] = ()) -> None:
+        self._names, self._scenarios = names, scenarios
         self._open: dict[int, list[WorkerSecond]] = {}
         self._last = [-(10**9)] * workers
         self._ended = [False] * workers
@@ -87,4 +95,4 @@ class Collector:
         waiting = [last for last, ended in zip(self._last, self._ended, strict=True) if not ended]
         horizon = min(waiting, default=10**9)
         ready = sorted(index for index in self._open if index <= horizon)
-        return [merged(self._open.pop(index), self._names) for index in ready]
+        return [merged(self._open.pop(index), self._names, self._scenarios) for index in ready]

@@ -56,6 +56,7 @@ class WorkerSecond(Struct, frozen=True, tag="second", kw_only=True):
 
     Attributes:
         parts: Of a mix: one per request, in the order of the specification.
+        scenarios: One per scenario, likewise.
     """
 
     index: _Index
@@ -77,6 +78,7 @@ class WorkerSecond(Struct, frozen=True, tag="second", kw_only=True):
     cpu_s: Annotated[Seconds, Meta(ge=0)]
     in_flight: Count
     parts: tuple[WorkerSecond, ...] = ()
+    scenarios: tuple[WorkerSecond, ...] = ()
 
 
 _Sum: TypeAlias = Annotated[float, Meta(ge=-1e300, le=1e300)]
@@ -108,6 +110,7 @@ class WorkerEnd(Struct, frozen=True, tag="end", kw_only=True):
         clock_shift_ns: By how much the wall clock was moved in total.
         peak_rss_kib: The largest resident set.
         backlog: How response times developed: one for each request of a mix, in order, or for the only one.
+            Of scenarios, one for the durations of each.
     """
 
     unstamped: Count = 0

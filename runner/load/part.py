@@ -9,7 +9,7 @@ from runner.core.mix import earlier_uses, earlier_uses_of_users
 from runner.core.mix import order as mix_order
 from runner.load.backlog import Backlog
 from runner.load.checks import Checks
-from runner.load.rendering import Render, Value, renderer
+from runner.load.rendering import BodyPart, Render, Value, renderer
 from runner.load.response_parser import Heads
 from runner.load.rows import Rows
 from runner.load.tolerant_parser import MAX_KEPT
@@ -27,6 +27,7 @@ class Part:
             arrival that is sent, before the request counts as started.
         head_only: Whether responses have no body.
         checks: Decides whether a response is successful.
+        reads_heads: Whether the heads of successful responses are looked at.
         accepted: Acceptable status codes.
         resend: Whether it may be sent again.
         heads: Heads of its responses seen before.
@@ -41,6 +42,7 @@ class Part:
         "head_only",
         "heads",
         "index",
+        "reads_heads",
         "render",
         "resend",
     )
@@ -52,6 +54,7 @@ class Part:
         self.render = render
         self.head_only, self.resend = request.head, request.resend
         self.checks = Checks(request.checks)
+        self.reads_heads = self.checks.needs_head
         self.accepted = self.checks.statuses
         plain = () if order.new_connections or self.checks.needs_head else self.accepted
         self.heads = Heads(head_only=request.head, plain=plain)
@@ -77,7 +80,8 @@ def renderers(order: WorkerOrder) -> list[Render | None]:
         if isinstance(variable, RowValues)
     }
 
-    def make(value: Value) -> Make:
+    def make(value: Value | BodyPart) -> Make:
+        assert isinstance(value, Value)  # only steps of scenarios send parts of files
         variable = order.variables[value.variable]
         if isinstance(variable, RowValues):
             return rows[value.variable].maker(value.path, value.position)

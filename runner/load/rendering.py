@@ -38,10 +38,24 @@ class BodyLength(Struct, frozen=True, tag="body_length"):
     body: int
 
 
-Piece: TypeAlias = bytes | Value | BodyLength
+class BodyPart(Struct, frozen=True, tag="body_part"):
+    """Where a part of a file stands in the request of a step.
+
+    Attributes:
+        content: Of the file.
+        begin: Where the part begins; fewer bytes are sent at the file's end, and none behind it.
+        size: Its length in bytes.
+    """
+
+    content: bytes
+    begin: int | Value
+    size: int
 
 
-def renderer(pieces: Sequence[Piece], make: Callable[[Value], Make]) -> Render:
+Piece: TypeAlias = bytes | Value | BodyLength | BodyPart
+
+
+def renderer(pieces: Sequence[Piece], make: Callable[[Value | BodyPart], Make]) -> Render:
     """Return what makes a request.
 
     Args:
@@ -49,7 +63,9 @@ def renderer(pieces: Sequence[Piece], make: Callable[[Value], Make]) -> Render:
         make: Returns what makes the values in a place.
     """
     constant = [piece if isinstance(piece, bytes) else b"" for piece in pieces]
-    makers = [(place, make(piece)) for place, piece in enumerate(pieces) if isinstance(piece, Value)]
+    makers = [
+        (place, make(piece)) for place, piece in enumerate(pieces) if isinstance(piece, Value | BodyPart)
+    ]
     lengths = [(place, piece.body) for place, piece in enumerate(pieces) if isinstance(piece, BodyLength)]
     if not lengths:
         return _without_length(constant, makers)

@@ -8,14 +8,14 @@ from typing import TypeAlias
 
 from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks
-from runner.core.template import Position, names
-from runner.experiment.request import Request, is_header_value
+from runner.core.template import Position, names, references
+from runner.experiment.request import BodyRange, Request, StepKeys, is_header_value
 from runner.experiment.traffic import Connection
 from runner.load.body import Fill, encoded_body, fields
 from runner.load.engine import LoadOrder
 from runner.load.inputs import NO_INPUTS, Inputs
 from runner.load.marks import Marks, joined
-from runner.load.rendering import Piece
+from runner.load.rendering import BodyPart, Piece, Value
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -53,20 +53,37 @@ def pieces_of(
     marks = Marks(inputs.values)
     contents, content_type = encoded_body(part, marks.fill, inputs.files)
     body = [piece for content in contents for piece in marks.split(content)]
+    keys = part if isinstance(part, StepKeys) else None
+    if keys and keys.body_range:
+        body = [_part_of_file(keys.body_range, b"".join(piece for piece in body if isinstance(piece, bytes)))]
     headers = {"Host": host_header(endpoint), "User-Agent": "loadproof", "Accept": "*/*"}
     if contents or part.method in {"POST", "PUT", "PATCH"}:
         headers["Content-Length"] = marks.body_length(body)
     if connection == "new":
         headers["Connection"] = "close"
     headers = merged(headers, _own_headers(part, marks.fill), content_type)
-    lines = [f"{part.method} {endpoint.base_path}{target(part, marks.fill)} HTTP/1.1"]
+    path = endpoint.base_path + marks.fill(part.path, Position.PATH)
+    if keys and keys.url:
+        path = marks.fill(keys.url, Position.URL)
+    lines = [f"{part.method} {with_query(path, part, marks.fill)} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return joined(marks.split("\r\n".join(lines) + "\r\n\r\n"), body)
 
 
+def _part_of_file(wanted: BodyRange, content: bytes) -> BodyPart:
+    if isinstance(wanted.begin, int):
+        return BodyPart(content, wanted.begin, wanted.size)
+    (reference,) = references(wanted.begin)
+    return BodyPart(content, Value(reference.name, reference.path, Position.BODY), wanted.size)
+
+
 def target(part: Request, fill: Fill) -> str:
     """Return path and query."""
-    path = fill(part.path, Position.PATH)
+    return with_query(fill(part.path, Position.PATH), part, fill)
+
+
+def with_query(path: str, part: Request, fill: Fill) -> str:
+    """Return a path, and the query of a request after it."""
     if not part.query:
         return path
     return f"{path}{'&' if '?' in path else '?'}{fields(part.query, fill, Position.QUERY)}"

@@ -90,6 +90,7 @@ class Response:
         "_framed",
         "_head_only",
         "_keep",
+        "_keep_body",
         "_kept",
         "_parser",
         "_tolerant",
@@ -106,11 +107,11 @@ class Response:
         "until_close",
     )
 
-    def __init__(self, *, head_only: bool, keep: bool = False) -> None:
+    def __init__(self, *, head_only: bool, keep: bool = False, keep_body: bool = True) -> None:
         self._parser: Any = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
         self._tolerant: TolerantParser | None = None
-        self._head_only, self._keep = head_only, keep
+        self._head_only, self._keep, self._keep_body = head_only, keep, keep and keep_body
         self._bodiless_bytes, self._framed, self._unusual = 0, False, False
         self._kept = bytearray()
         self._fields = self.head = self.opening = b""
@@ -153,7 +154,9 @@ class Response:
         if self.status and not self.complete and not understood and not self._unusual:
             raise ProtocolFault(_NOT_IN_CHUNKS)
         if (not understood or self._unusual) and not self.complete:
-            tolerant = self._tolerant = TolerantParser(head_only=self._head_only, keep=self._keep)
+            tolerant = self._tolerant = TolerantParser(
+                head_only=self._head_only, keep=self._keep, keep_body=self._keep_body
+            )
             self.release()
             self._feed_tolerant(tolerant, memoryview(self._kept + data))
             self._kept = bytearray()
@@ -233,7 +236,7 @@ class Response:
     def on_body(self, data: bytes) -> None:
         """httptools: a piece of the body, with chunking undone."""
         self._bodiless_bytes = 0
-        if self._keep and not self.complete:
+        if self._keep_body and not self.complete:
             keep_body(self.body, data)
 
     def on_message_complete(self) -> None:

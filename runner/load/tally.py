@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from runner.core.histogram import bucket
@@ -82,20 +82,24 @@ class Tally:
     Args:
         index: Of the second.
         parts: Number of requests in the mix.
+        scenarios: Number of scenarios.
 
     Attributes:
+        scenarios: What happened to the runs of each scenario; the tally's own counts are those of requests.
         whole: Duration and first byte of responses that arrived in one piece, for which they are the same.
     """
 
     __slots__ = (
         "completed", "connect", "dispatch_delay", "dropped", "duration", "failures", "first_byte", "index",
-        "lateness", "parts", "response_time", "samples", "scheduled", "sent", "statuses", "succeeded", "tls",
-        "whole",
+        "lateness", "parts", "response_time", "samples", "scenarios", "scheduled", "sent", "statuses",
+        "succeeded", "tls", "whole",
     )  # fmt: skip
 
-    def __init__(self, index: int, parts: int = 1) -> None:
+    def __init__(self, index: int, parts: int = 1, scenarios: int = 0) -> None:
         self.index = index
-        self.parts: tuple[Tally, ...] = (self,) if parts == 1 else tuple(Tally(index) for _ in range(parts))
+        self.scenarios = tuple(Tally(index) for _ in range(scenarios))
+        alone = parts == 1 and not scenarios
+        self.parts: tuple[Tally, ...] = (self,) if alone else tuple(Tally(index) for _ in range(parts))
         self.scheduled = self.sent = self.succeeded = self.dropped = self.completed = 0
         self.failures: defaultdict[str, int] = defaultdict(int)
         self.statuses: defaultdict[int, int] = defaultdict(int)
@@ -118,17 +122,20 @@ class Tally:
         """Number of requests whose values `fold` would count."""
         return sum(len(part.dispatch_delay.values) for part in self.parts)
 
-    def message(self, *, cpu_s: Seconds, in_flight: int) -> WorkerSecond:
+    def message(self, *, cpu_s: Seconds, in_flight: int, users_in_flight: Sequence[int] = ()) -> WorkerSecond:
         """Return the message that `runner.load.merge` reads.
 
         Args:
             cpu_s: CPU seconds that the worker used in this second.
             in_flight: Requests under way at its end.
+            users_in_flight: Users under way at its end, for each scenario.
         """
         parts = [part for part in self.parts if part is not self]
         messages = tuple(part.message(cpu_s=0.0, in_flight=0) for part in parts)
         for part in parts:
             self._add(part)
+        if self.scenarios:  # the loop counts users who come due; their requests come due later
+            self.scheduled = sum(part.scheduled for part in parts)
         self._merge_whole()
         duration = self.duration.to_wire()
         return WorkerSecond(
@@ -151,6 +158,10 @@ class Tally:
             cpu_s=cpu_s,
             in_flight=in_flight,
             parts=messages,
+            scenarios=tuple(
+                scenario.message(cpu_s=0.0, in_flight=users)
+                for scenario, users in zip(self.scenarios, users_in_flight, strict=True)
+            ),
         )
 
     def _add(self, part: Tally) -> None:

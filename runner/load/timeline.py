@@ -22,6 +22,7 @@ class Timeline:
             window's end begins a second of its own, so a window of 1.5 s has a short index 1.
         emit: Called with every second once it is closed, in order and without gaps.
         parts: Number of requests in the mix.
+        scenarios: Number of scenarios.
 
     Attributes:
         current: The current second, as of the last `advance`.
@@ -32,8 +33,8 @@ class Timeline:
     """
 
     __slots__ = (
-        "_emit", "_next", "_open", "_parts", "_window", "begins_ns", "current", "end_ns", "ends_ns",
-        "measure_ns",
+        "_emit", "_next", "_open", "_parts", "_scenarios", "_window", "begins_ns", "current", "end_ns",
+        "ends_ns", "measure_ns",
     )  # fmt: skip
 
     def __init__(
@@ -43,8 +44,9 @@ class Timeline:
         duration: Seconds,
         emit: Callable[[Tally], None],
         parts: int = 1,
+        scenarios: int = 0,
     ) -> None:
-        self._parts = parts
+        self._parts, self._scenarios = parts, scenarios
         self._emit = emit
         self.measure_ns = start_ns + ns(warmup)
         self.end_ns = self.measure_ns + ns(duration)
@@ -57,7 +59,7 @@ class Timeline:
         """Return the second of an instant, or the oldest open one if that is closed."""
         index = max(self._index(instant_ns), self._next)
         if index not in self._open:
-            self._open[index] = Tally(index, self._parts)
+            self._open[index] = self._tally(index)
         return self._open[index]
 
     def advance(self, now_ns: Nanoseconds) -> None:
@@ -85,12 +87,15 @@ class Timeline:
         self.ends_ns += shift_ns
 
     def _emit_next(self) -> None:
-        tally = self._open.pop(self._next) if self._next in self._open else Tally(self._next, self._parts)
+        tally = self._open.pop(self._next) if self._next in self._open else self._tally(self._next)
         self._emit(tally)
-        for part in tally.parts:
+        for part in (*tally.parts, *tally.scenarios):
             part.parts = ()  # each is its own part, and the worker collects no garbage
         tally.parts = ()
         self._next += 1
+
+    def _tally(self, index: int) -> Tally:
+        return Tally(index, self._parts, self._scenarios)
 
     def _index(self, instant_ns: Nanoseconds) -> int:
         if instant_ns < self.end_ns:

@@ -58,6 +58,7 @@ class TolerantParser:
         "_head_bytes",
         "_head_only",
         "_keep",
+        "_keep_body",
         "_line",
         "_remaining",
         "_state",
@@ -69,8 +70,8 @@ class TolerantParser:
         "status",
     )
 
-    def __init__(self, *, head_only: bool, keep: bool) -> None:
-        self._head_only, self._keep = head_only, keep
+    def __init__(self, *, head_only: bool, keep: bool, keep_body: bool = True) -> None:
+        self._head_only, self._keep, self._keep_body = head_only, keep, keep and keep_body
         self._state, self._chunked, self._remaining = _HEAD, False, 0
         self._line = bytearray()
         self._between = 0
@@ -194,7 +195,7 @@ class TolerantParser:
 
     def _take(self, data: memoryview) -> None:
         """Keep a piece of the body."""
-        if self._keep:
+        if self._keep_body:
             keep_body(self.body, data)
 
 

@@ -17,7 +17,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import BinaryIO
 
@@ -83,10 +83,12 @@ def _execute(order: WorkerOrder, commands: BinaryIO) -> bool:
     def emit(tally: Tally) -> None:
         now = time.process_time()
         cpu_s = max(0.0, round(now - used[0], 6))
-        pipe.write(encode(tally.message(cpu_s=cpu_s, in_flight=loop.exchange.in_flight)))
+        exchange = loop.exchange
+        under_way, users = exchange.requests_in_flight, exchange.users_in_flight
+        pipe.write(encode(tally.message(cpu_s=cpu_s, in_flight=under_way, users_in_flight=users)))
         used[0] = now
 
-    loop = UserLoop(order, emit) if order.most_users else Loop(order, _arrivals(order), emit)
+    loop = _loop(order, emit)
     if type(loop.exchange) is Exchange:
         notes.append(_NOT_COMPILED)
     pipe.write(encode(WorkerReady(tuple(notes))))
@@ -109,6 +111,15 @@ def _execute(order: WorkerOrder, commands: BinaryIO) -> bool:
     pipe.drain()
     os.set_blocking(commands.fileno(), True)
     return True
+
+
+def _loop(order: WorkerOrder, emit: Callable[[Tally], None]) -> Loop:
+    arrivals = iter(()) if order.most_users else _arrivals(order)
+    if order.scenarios is not None:
+        from runner.load.scenario_loop import ScenarioLoop  # noqa: PLC0415  (other loads need none of it)
+
+        return ScenarioLoop(order, arrivals, emit)
+    return UserLoop(order, emit) if order.most_users else Loop(order, arrivals, emit)
 
 
 def _forget_stage() -> None:
@@ -183,7 +194,7 @@ def _end(loop: Loop) -> WorkerEnd:
         longest_stall_ns=loop.longest_stall_ns,
         clock_shift_ns=loop.clock_shift_ns,
         peak_rss_kib=_peak_rss_kib(),
-        backlog=tuple(part.backlog.to_wire() for part in loop.exchange.parts),
+        backlog=tuple(backlog.to_wire() for backlog in loop.exchange.backlogs()),
     )
 
 

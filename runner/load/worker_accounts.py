@@ -33,9 +33,11 @@ class Account:
 
     Attributes:
         name: Such as ``generator worker 1``.
-        planned: Its requests due in the measured window.
-        scheduled: Those that came due.
+        planned: Its requests due in the measured window, or users of scenarios; 0 in the closed model.
+        scheduled: Requests that came due.
         ended: Those that ended in some count.
+        users_scheduled: Users of scenarios who came due.
+        users_ended: Those that ended in some count.
         seconds: Number of seconds reported.
         notes: From its first message.
         end: Its last message; None for a worker that died or hung.
@@ -49,6 +51,8 @@ class Account:
     notes: Sequence[str] = ()
     scheduled: int = 0
     ended: int = 0
+    users_scheduled: int = 0
+    users_ended: int = 0
     seconds: int = 0
     end: WorkerEnd | None = field(default=None, repr=False)
     fault: str = ""
@@ -59,7 +63,20 @@ class Account:
         """Count one reported second."""
         self.seconds += 1
         self.scheduled += second.scheduled
-        self.ended += second.succeeded + second.dropped + sum(second.failures.values())
+        self.ended += _ended_in(second)
+        self.users_scheduled += sum(one.scheduled for one in second.scenarios)
+        self.users_ended += sum(map(_ended_in, second.scenarios))
+
+    @property
+    def due(self) -> tuple[int, int, str]:
+        """How many requests or users were due in the window, how many of them ended, and what they are."""
+        if self.users_scheduled:
+            return max(self.planned, self.users_scheduled), self.users_ended, "users"
+        return self.planned or self.scheduled, self.ended, "requests"
+
+
+def _ended_in(second: WorkerSecond) -> int:
+    return second.succeeded + second.dropped + sum(second.failures.values())
 
 
 def losses(accounts: Sequence[Account]) -> tuple[str, ...]:
@@ -68,20 +85,19 @@ def losses(accounts: Sequence[Account]) -> tuple[str, ...]:
 
 
 def _loss(account: Account) -> str:
-    planned = f"{account.planned:,}"
+    due, ended, what = account.due
     if account.end is None:
-        lost = account.planned - account.ended
         return (
             f"{account.name} {_ending(account)} after {account.seconds} s; "
-            f"{lost:,} of its {planned} requests are lost"
+            f"{due - ended:,} of its {due:,} {what} are lost"
         )
     stall_ns = account.end.longest_stall_ns
     if stall_ns < _REPORTED_STALL_NS:
         return ""
-    late = min(account.planned, round(stall_ns / NS_PER_S * account.planned / max(1, account.seconds)))
+    late = min(due, round(stall_ns / NS_PER_S * due / max(1, account.seconds)))
     return (
-        f"{account.name} did not run for {stall_ns / NS_PER_S:.1f} s; about {late:,} of its {planned} "
-        "requests were sent late or dropped"
+        f"{account.name} did not run for {stall_ns / NS_PER_S:.1f} s; about {late:,} of its {due:,} "
+        f"{what} were {'sent' if what == 'requests' else 'started'} late or dropped"
     )
 
 
@@ -103,17 +119,23 @@ def with_lost(
     The latter are taken back from `sent`, from the last second backwards.
     """
     dead = [account for account in accounts if account.end is None]
-    unsent = sum(account.planned - account.scheduled for account in dead)
+    unsent = sum(max(0, account.planned - account.scheduled) for account in dead)
     unknown = sum(account.scheduled - account.ended for account in dead)
+    corrected = with_unknown(seconds, unknown)
+    if unsent:
+        index = seconds[-1].index + 1 if seconds else math.ceil(length)
+        corrected.append(LoadSecond(index, scheduled=unsent, dropped=unsent))
+    return corrected
+
+
+def with_unknown(seconds: Sequence[LoadSecond], unknown: int) -> list[LoadSecond]:
+    """Count some of what was sent as dropped, from the last second backwards."""
     corrected: list[LoadSecond] = []
     for second in reversed(seconds):
         here = min(second.sent, unknown)
         unknown -= here
         corrected.append(replace(second, sent=second.sent - here, dropped=second.dropped + here))
     corrected.reverse()
-    if unsent:
-        index = seconds[-1].index + 1 if seconds else math.ceil(length)
-        corrected.append(LoadSecond(index, scheduled=unsent, dropped=unsent))
     return corrected
 
 
@@ -190,7 +212,7 @@ def connections(accounts: Sequence[Account]) -> ConnectionCounts | None:
 
 def backlog(accounts: Sequence[Account]) -> Backlog | None:
     """Return how response times of all requests developed; None if no worker told."""
-    return _backlog([part for account in accounts if account.end for part in account.end.backlog])
+    return merged_backlog([part for account in accounts if account.end for part in account.end.backlog])
 
 
 def parts(
@@ -209,7 +231,7 @@ def parts(
         name: PartFacts(
             planned=_scheduled(seconds, name) if len(ends) == len(accounts) else round(planned * share),
             share=share,
-            backlog=_backlog([end.backlog[index] for end in ends if end.backlog]),
+            backlog=merged_backlog([end.backlog[index] for end in ends if end.backlog]),
         )
         for index, (name, share) in enumerate(shares.items())
     }
@@ -219,7 +241,8 @@ def _scheduled(seconds: Sequence[LoadSecond], name: str) -> int:
     return sum(second.parts[name].scheduled for second in seconds if name in second.parts)
 
 
-def _backlog(reported: Sequence[WireBacklog]) -> Backlog | None:
+def merged_backlog(reported: Sequence[WireBacklog]) -> Backlog | None:
+    """Return how response times developed, from what workers or parts report; None without any."""
     if not reported:
         return None
     late = merge(histogram_of(part.late) for part in reported)

@@ -11,6 +11,7 @@ from runner.core.units import Nanoseconds, PerSecond, Seconds
 from runner.load.checks import CheckOrder
 from runner.load.pacing import RampPacer
 from runner.load.rendering import Piece
+from runner.load.scenario_order import ScenarioOrder
 from runner.load.values import WorkerVariable
 
 
@@ -61,6 +62,8 @@ class WorkerOrder(msgspec.Struct, frozen=True):
         users_to: Users at the window's end if their number changes linearly over the window.
         tls: How certificates are verified; None for plain HTTP.
         variables: Name to where its values come from.
+        scenarios: What users do, step by step; None if an arrival is a request. The rate is then that of
+            users, and `max_in_flight` bounds them.
     """
 
     family: int
@@ -83,6 +86,7 @@ class WorkerOrder(msgspec.Struct, frozen=True):
     variables: dict[str, WorkerVariable] = {}
     users: int = 0
     users_to: int | None = None
+    scenarios: ScenarioOrder | None = None
 
     @property
     def most_users(self) -> int:

@@ -1,0 +1,210 @@
+"""The cookies of one user (RFC 6265).
+
+The standard library's jar takes ten times as long for each response and has no bounds.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+from runner.core.units import NS_PER_S, Nanoseconds
+
+MAX_COOKIES: Final = 50
+"""Of one user and domain; the oldest one goes first."""
+MAX_COOKIE_BYTES: Final = 4096
+"""Of a name, its value and its attributes."""
+
+_SET_COOKIE: Final = re.compile(rb"\nset-cookie[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_IS_ADDRESS: Final = re.compile(r"[0-9.]+|.*:.*")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SECONDS: Final = re.compile(r"-?[0-9]{1,18}")
+_FOREVER: Final = 2**63
+_DELIMITER: Final = re.compile(r"[\x09\x20-\x2F\x3B-\x40\x5B-\x60\x7B-\x7E]+")
+_TIME: Final = re.compile(r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:[^0-9].*)?")
+_DAY: Final = re.compile(r"([0-9]{1,2})(?:[^0-9].*)?")
+_YEAR: Final = re.compile(r"([0-9]{2,4})(?:[^0-9].*)?")
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+class Cookie:
+    """One cookie.
+
+    Attributes:
+        domain: The host, or the domain with all hosts below it.
+        host_only: Whether it is the host alone.
+        path: Below which it is sent.
+        secure: Whether it is sent with HTTPS only.
+        expires_ns: When it expires.
+    """
+
+    __slots__ = ("domain", "expires_ns", "host_only", "name", "path", "secure", "value")
+
+    def __init__(self, name: str, value: str, domain: str, path: str) -> None:
+        self.name, self.value = name, value
+        self.domain, self.host_only = domain, True
+        self.path, self.secure = path, False
+        self.expires_ns = _FOREVER
+
+    def is_sent_to(self, host: str, path: str, *, secure: bool) -> bool:
+        """Return whether it belongs into a request (5.4)."""
+        return (
+            (host == self.domain or (not self.host_only and host.endswith("." + self.domain)))
+            and (self.path == "/" or _path_matches(path, self.path))
+            and (secure or not self.secure)
+        )
+
+
+class CookieJar:
+    """The cookies of one user, in the order in which they were created."""
+
+    __slots__ = ("_cookies",)
+
+    def __init__(self) -> None:
+        self._cookies: dict[tuple[str, str, str], Cookie] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._cookies)
+
+    def store(self, head: bytes, host: str, path: str, now_ns: Nanoseconds) -> None:
+        """Keep the cookies that a response sets (5.3).
+
+        Args:
+            head: Of the response.
+            host: That the request was sent to, in small letters.
+            path: Of the request, without its query.
+            now_ns: Since 1970.
+        """
+        for line in set_cookie_lines(head):
+            cookie = _parse(line, host, path, now_ns)
+            if cookie is None:
+                continue
+            place = (cookie.domain, cookie.path, cookie.name)
+            if cookie.expires_ns <= now_ns:
+                self._cookies.pop(place, None)
+            else:
+                self._cookies[place] = cookie  # one that is replaced keeps its place in the order
+                self._limit(cookie.domain)
+
+    def header(self, host: str, path: str, *, secure: bool, now_ns: Nanoseconds) -> str:
+        """Return the value of the Cookie header of a request; empty without cookies for it.
+
+        Those with longer paths come first, then those created first.
+        """
+        sent = [one for one in self._cookies.values() if one.is_sent_to(host, path, secure=secure)]
+        if any(one.expires_ns <= now_ns for one in sent):
+            self._expire(now_ns)
+            sent = [one for one in sent if one.expires_ns > now_ns]
+        if len(sent) > 1:
+            sent.sort(key=lambda one: -len(one.path))
+        return "; ".join([f"{one.name}={one.value}" if one.name else one.value for one in sent])
+
+    def value(self, name: str, now_ns: Nanoseconds) -> str | None:
+        """Return the value of the cookie of a name that was created last; None if there is none."""
+        for cookie in reversed(self._cookies.values()):
+            if cookie.name == name and cookie.expires_ns > now_ns:
+                return cookie.value
+        return None
+
+    def _expire(self, now_ns: Nanoseconds) -> None:
+        for place in [place for place, one in self._cookies.items() if one.expires_ns <= now_ns]:
+            del self._cookies[place]
+
+    def _limit(self, domain: str) -> None:
+        if len(self._cookies) > MAX_COOKIES:
+            places = [place for place in self._cookies if place[0] == domain]
+            if len(places) > MAX_COOKIES:
+                del self._cookies[places[0]]
+
+
+def sets_cookies(head: bytes) -> bool:
+    """Return whether a head has a Set-Cookie header."""
+    return b"\nset-cookie" in head.lower()
+
+
+def set_cookie_lines(head: bytes) -> list[str]:
+    """Return the values of the Set-Cookie headers of a head."""
+    return [line.decode("latin-1") for line in _SET_COOKIE.findall(head)]
+
+
+def default_path(path: str) -> str:
+    """Return the path of a cookie that has none, from that of the request (5.1.4)."""
+    end = path.rfind("/")
+    return path[:end] if path.startswith("/") and end > 0 else "/"
+
+
+def _path_matches(path: str, of_cookie: str) -> bool:
+    """Return whether a request's path is a cookie's, or below it (5.1.4)."""
+    if not path.startswith(of_cookie):
+        return False
+    return len(path) == len(of_cookie) or of_cookie.endswith("/") or path[len(of_cookie)] == "/"
+
+
+def _parse(line: str, host: str, path: str, now_ns: Nanoseconds) -> Cookie | None:
+    """Return the cookie that a header sets; None if it is to be ignored (5.2, 5.3)."""
+    pair, *attributes = line.split(";")
+    name, separator, value = pair.partition("=")
+    name, value = name.strip(), value.strip()
+    if not separator or not name or len(line) > MAX_COOKIE_BYTES or _CONTROL.search(line):
+        return None
+    cookie = Cookie(name, value, host, default_path(path))
+    max_age = ""
+    for attribute in attributes:
+        key, _, text = attribute.partition("=")
+        key, text = key.strip().lower(), text.strip()
+        if key == "domain" and not _set_domain(cookie, text.lower().removeprefix("."), host):
+            return None
+        if key == "path":
+            cookie.path = text if text.startswith("/") else default_path(path)
+        elif key == "secure":
+            cookie.secure = True
+        elif key == "max-age" and _SECONDS.fullmatch(text):
+            max_age = text
+        elif key == "expires" and not max_age:
+            expires_ns = cookie_date_ns(text)
+            cookie.expires_ns = cookie.expires_ns if expires_ns is None else expires_ns
+    if max_age:
+        seconds = int(max_age)
+        cookie.expires_ns = min(now_ns + seconds * NS_PER_S, _FOREVER) if seconds > 0 else 0
+    return cookie
+
+
+def _set_domain(cookie: Cookie, domain: str, host: str) -> bool:
+    """Let a cookie be sent to all hosts of a domain; returns False if the host may not do that.
+
+    A domain must be the host or above it, and have a dot: nobody may set cookies for all of ``.com``.
+    """
+    if not domain or domain == host:
+        cookie.domain, cookie.host_only = host, not domain or bool(_IS_ADDRESS.fullmatch(host))
+        return True
+    if "." not in domain or _IS_ADDRESS.fullmatch(host) or not host.endswith("." + domain):
+        return False
+    cookie.domain, cookie.host_only = domain, False
+    return True
+
+
+@lru_cache(maxsize=256)
+def cookie_date_ns(text: str) -> Nanoseconds | None:
+    """Return when a cookie expires, in nanoseconds since 1970; None if the text is no date (5.1.1)."""
+    clock = day = month = year = None
+    for token in _DELIMITER.split(text[:100]):
+        if clock is None and (found := _TIME.fullmatch(token)):
+            clock = int(found[1]), int(found[2]), int(found[3])
+        elif day is None and (found := _DAY.fullmatch(token)):
+            day = int(found[1])
+        elif month is None and token[:3].lower() in _MONTHS:
+            month = _MONTHS.index(token[:3].lower()) + 1
+        elif year is None and (found := _YEAR.fullmatch(token)):
+            year = int(found[1])
+    if clock is None or day is None or month is None or year is None:
+        return None
+    if year < 100:
+        year += 1900 if year >= 70 else 2000
+    try:
+        hour, minute, second = clock
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    return max(0, int(moment.timestamp())) * NS_PER_S if year > 1600 else None

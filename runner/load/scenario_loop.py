@@ -1,0 +1,58 @@
+"""The generator's loop for scenarios: users begin on an absolute schedule, or as soon as others end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from runner.core.units import NS_PER_MS, Nanoseconds
+from runner.load.exchange import Exchange
+from runner.load.loop import Loop
+from runner.load.scenario_exchange import ScenarioExchange
+from runner.load.users import NEVER_NS
+
+_MAX_WAIT_NS: Final = 100 * NS_PER_MS
+
+
+class ScenarioLoop(Loop):
+    """Offers one worker's part of a stage of scenarios; an arrival is a user. See `Loop`.
+
+    A response is read as soon as it arrives: the user's next step depends on it.
+    """
+
+    exchange: ScenarioExchange
+
+    def _make_exchange(self) -> Exchange:
+        if self._order.tls is None:
+            return ScenarioExchange(self._order, self._timeline)
+        from runner.load.scenario_tls import ScenarioTlsExchange  # noqa: PLC0415  (plain HTTP needs no OpenSSL)
+
+        return ScenarioTlsExchange(self._order, self._timeline, self._order.tls)
+
+    def run(self, start_ns: Nanoseconds, stopped: Callable[[], bool]) -> None:
+        """Offer the whole stage, and wait for the users under way; see `Loop.run`."""
+        self._begin(start_ns)
+        self._next_due, self._next_count = self._next_bunch()
+        exchange, clock = self.exchange, time.time_ns
+        while True:
+            now = clock()
+            self._look(now)
+            due = self._next_due
+            if self._waiting:
+                self._dispatch_waiting()
+            if due is not None and due <= now:
+                due = self._dispatch(due, now)
+            self._wait(min(due or NEVER_NS, exchange.follow(clock())))
+            if now >= self._housekeeping and (stopped() or self._housekeep(now)):
+                return
+
+    def _wait(self, instant: Nanoseconds) -> None:
+        """Read responses; wait for one until an instant, and not beyond the current second."""
+        now = time.time_ns()
+        until = min(instant, self._timeline.ends_ns, self._housekeeping, now + _MAX_WAIT_NS)
+        if until <= now:
+            self.exchange.poll(0)
+        else:
+            self._arm(until)
+            self.exchange.poll(0.1)
