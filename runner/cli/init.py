@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from runner.cli import exit_codes
-from runner.cli.output import answer_path, cannot_write, say
+from runner.cli.output import answer_path, say
+from runner.cli.specfile import write_spec
 from runner.core.errors import UsageError
 from runner.core.status_advice import status_advice
 
@@ -22,8 +23,14 @@ _USELESS: Final = frozenset({401, 403, 404, 407, 410})
 
 
 @click.command()
-@click.argument(
-    "target", nargs=-1, required=True, type=click.UNPROCESSED, metavar="URL | COMPOSE_FILE | COMMAND..."
+@click.argument("target", nargs=-1, type=click.UNPROCESSED, metavar="URL | COMPOSE_FILE | COMMAND...")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Take the requests from a browser's recording (HAR), an OpenAPI 3 document, a Postman collection "
+    "or an access log of nginx or Apache; URL replaces the address in it.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not to NAME.yaml."
@@ -34,7 +41,12 @@ _USELESS: Final = frozenset({401, 403, 404, 407, 410})
 )
 @click.option("--insecure", is_flag=True, help="Accept any certificate of an https URL.")
 def init(
-    target: tuple[str, ...], out: Path | None, name: str | None, path: str | None, insecure: bool
+    target: tuple[str, ...],
+    source: Path | None,
+    out: Path | None,
+    name: str | None,
+    path: str | None,
+    insecure: bool,
 ) -> int:
     """Write a commented specification for a service at URL, or one that a compose file or COMMAND starts.
 
@@ -42,14 +54,22 @@ def init(
     that does not exist or needs credentials is refused. In COMMAND, {port} stands for the port; one that is
     recognised is replaced by it: --port 8080, 127.0.0.1:8080, or a number at the end.
 
+    With --from, nothing is sent: the file says what the users of your service do.
+
     \b
     runner init http://127.0.0.1:8080/items
     runner init docker-compose.yml
     runner init -- uvicorn main:app --port 8000
+    runner init --from recording.har
+    runner init --from access.log http://127.0.0.1:8080
     """  # noqa: D301  (click looks for the character \b)
     from runner.experiment.init_template import first_spec, name_for
     from runner.experiment.load import read_spec
 
+    if source is not None:
+        return _init_from(source, target, out, name, path, insecure=insecure)
+    if not target:
+        raise click.UsageError("Missing argument 'URL | COMPOSE_FILE | COMMAND...'.")
     if file := _compose_file(target):
         return _init_compose(file, out, name, path)
     target = _words(target)
@@ -61,7 +81,7 @@ def init(
         text = text.replace("\n\nload:", "\n  tls: {insecure: true}\n\nload:", 1)
     out = out or Path(f"{name}.yaml")
     read_spec(text.encode(), source=str(out))
-    _write(out, text)
+    write_spec(out, text)
     answer_path(out)
     run = f"run the experiment with: runner execute {out}{_more(text)}"
     if known.works:
@@ -71,6 +91,31 @@ def init(
         say(what, label="warning:", colour="yellow")
         say(f"{known.advice}; then {run}", label="hint:", colour="cyan")
     return exit_codes.DONE
+
+
+def _init_from(
+    source: Path,
+    target: tuple[str, ...],
+    out: Path | None,
+    name: str | None,
+    path: str | None,
+    *,
+    insecure: bool,
+) -> int:
+    from runner.cli.init_import import init_from
+
+    if path is not None:
+        raise UsageError("--path has no meaning with --from: the file says what is requested")
+    if target and not _is_url(target):
+        raise UsageError(
+            f"{' '.join(target)} is not a URL",
+            hint="beside --from, give the address of the running service, such as http://127.0.0.1:8080",
+        )
+    url = None
+    if target:
+        base, base_path, _ = _split(target[0])
+        url = base + base_path.rstrip("/")
+    return init_from(source, url, out, name, insecure=insecure)
 
 
 def _compose_file(target: tuple[str, ...]) -> Path | None:
@@ -111,7 +156,7 @@ def _init_compose(file: Path, out: Path | None, name: str | None, path: str | No
     relative = os.path.relpath(file, out.parent)
     text = compose_spec(name, topology_text([relative], proposal, services), file.name, path or "/")
     read_spec(text.encode(), source=str(out))
-    _write(out, text)
+    write_spec(out, text)
     answer_path(out)
     say(f"load goes to port {proposal.port} of {proposal.service}, of which nothing was started")
     say(f"check target, health and request in {out}; then run the experiment with: runner execute {out}")
@@ -221,13 +266,3 @@ def _startable(command: tuple[str, ...], path: str | None) -> Known:
         health=probe.health,
         advice=status_advice(probe.status, probe.sample),
     )
-
-
-def _write(out: Path, text: str) -> None:
-    try:
-        with out.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UsageError(f"{out} exists already", hint="choose another file with --out") from None
-    except OSError as error:
-        raise cannot_write(out, error) from None

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from runner.cli.output import say
+from runner.cli.output import cannot_write, say
 from runner.core.errors import SpecificationError, UsageError
 from runner.experiment.load import read_spec
 from runner.experiment.model import Experiment
@@ -80,3 +80,19 @@ def parse_spec(
         content, source=source, overrides=overrides, file_problem=file_problem, read_rows=read_rows
     )
     return SpecFile(content, hashlib.sha256(content).hexdigest(), experiment)
+
+
+def write_spec(out: Path, text: str) -> None:
+    """Write a specification to a file that does not exist yet.
+
+    Raises:
+        UsageError: The file exists.
+        OutputError: It cannot be written.
+    """
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{out} exists already", hint="choose another file with --out") from None
+    except OSError as error:
+        raise cannot_write(out, error) from None

@@ -1,0 +1,1 @@
+"""Recordings and descriptions of traffic, made into a first specification (pure)."""

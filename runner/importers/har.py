@@ -1,0 +1,126 @@
+"""A browser's recording (HAR) as a scenario: its requests in order, with the pauses of its user."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from runner.core.template import Reference
+from runner.core.units import Seconds
+from runner.importers.bodies import FILE_CONTENT
+from runner.importers.correlation import correlated
+from runner.importers.draft import Draft, PauseDraft, RequestDraft, ScenarioDraft, StepDraft, joined
+from runner.importers.errors import refused
+from runner.importers.har_exchanges import Exchange, exchanges_of, origin_of
+from runner.importers.har_model import read_entries
+from runner.importers.names import Names
+from runner.importers.notes import Notes
+from runner.importers.secrets import Secrets
+
+_SHORTEST_PAUSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 3600.0
+_COOKIE: Final = "cookie"
+_ANALYTICS: Final = re.compile(
+    r"_ga.*|_gi?d|_gat.*|_gcl.*|_fbp|_fbc|_hj.*|_uet.*|_pk_.*|ajs_.*|amp_.*|amplitude.*|mp_.*|optanon.*"
+    r"|intercom-.*|__utm.*|_clck|_clsk|ph_.*|cookieconsent.*",
+    re.IGNORECASE,
+)
+
+
+def draft_of_har(log: bytes) -> Draft:
+    """Return what a user did in a recording.
+
+    Args:
+        log: The JSON value of its key ``log``.
+
+    Raises:
+        UsageError: It is no recording, or contains no request that can be repeated.
+    """
+    notes, changes = Notes(), Notes()
+    entries = read_entries(log)
+    origin = origin_of(entries)
+    exchanges = exchanges_of(entries, origin, notes)
+    if not exchanges:
+        raise refused("none of its requests can be repeated", hint="; ".join(notes.lines())[:300])
+    names = Names("_")
+    secrets = Secrets(names)
+    cookies = _unknown_cookies(exchanges, notes)
+    request_names = Names()
+    requests = correlated(
+        [replace(one, request=_renamed(one.request, request_names)) for one in exchanges], secrets, names
+    )
+    variables = dict(secrets.variables)
+    if any(cookies):
+        variable = names.unique(_COOKIE)
+        variables[variable] = {"env": variable.upper()}
+        requests = [
+            _with_cookie(one, variable) if own else one for one, own in zip(requests, cookies, strict=True)
+        ]
+        for label in sorted({name for own in cookies for name in own}):
+            changes.add(f"cookies that no response set are read from ${variable.upper()}", label)
+    _note_changes(requests, changes)
+    return Draft(
+        source="a browser's recording (HAR)",
+        url=origin,
+        scenarios=(ScenarioDraft("recording", tuple(_with_pauses(exchanges, requests))),),
+        variables=variables,
+        left_out=notes.lines(),
+        changed=changes.lines(),
+    )
+
+
+def _note_changes(requests: Sequence[RequestDraft], changes: Notes) -> None:
+    for request in requests:
+        for name in request.extract:
+            changes.add("values that later requests send are extracted from responses", name)
+        for part in request.body.content if request.body and request.body.kind == "multipart" else ():
+            if part.filename:
+                changes.add(f"the content of files is not recorded, '{FILE_CONTENT}' is sent", part.filename)
+
+
+def _renamed(request: RequestDraft, names: Names) -> RequestDraft:
+    return replace(request, name=names.unique(request.name))
+
+
+def _with_pauses(exchanges: Sequence[Exchange], requests: Sequence[RequestDraft]) -> Iterator[StepDraft]:
+    """Yield the requests and, between them, the time from a response to the next request."""
+    ended_ms: float | None = None
+    for exchange, request in zip(exchanges, requests, strict=True):
+        pause = _pause_s(ended_ms, exchange.started_ms)
+        if pause >= _SHORTEST_PAUSE_S:
+            yield PauseDraft(pause)
+        yield request
+        if exchange.ended_ms is not None:
+            ended_ms = max(ended_ms or 0.0, exchange.ended_ms)
+
+
+def _pause_s(ended_ms: float | None, started_ms: float | None) -> Seconds:
+    if ended_ms is None or started_ms is None:
+        return 0.0
+    return round(min((started_ms - ended_ms) / 1000, _LONGEST_PAUSE_S), 1)
+
+
+def _unknown_cookies(exchanges: Sequence[Exchange], notes: Notes) -> list[tuple[str, ...]]:
+    """Return, of each exchange, the names of cookies that it sent although no response had set them."""
+    known: set[str] = set()
+    unknown = []
+    for exchange in exchanges:
+        sent = [pair.partition("=")[0].strip() for pair in exchange.cookies.split(";") if "=" in pair]
+        own = tuple(name for name in sent if name not in known and not _ANALYTICS.fullmatch(name))
+        for name in sent:
+            if _ANALYTICS.fullmatch(name):
+                notes.add("cookies of analytics", name)
+        unknown.append(own)
+        known.update(
+            line.partition("=")[0].strip()
+            for name, value in exchange.headers
+            if name.lower() == "set-cookie"
+            for line in value.split("\n")
+        )
+    return unknown
+
+
+def _with_cookie(request: RequestDraft, variable: str) -> RequestDraft:
+    return replace(request, headers=(*request.headers, ("Cookie", joined(Reference(variable)))))

@@ -1,0 +1,137 @@
+"""Each text of a request, by where it stands, to be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import unquote
+
+from runner.importers.draft import Body, Part, RequestDraft, Text, joined
+from runner.importers.secrets import scheme_and_rest
+
+
+class Where(StrEnum):
+    """The part of a request that a text stands in."""
+
+    PATH = "path"
+    QUERY = "query"
+    HEADER = "header"
+    FORM = "form"
+    JSON = "json"
+
+
+class Place(NamedTuple):
+    """Where a text stands.
+
+    Attributes:
+        name: Of the parameter, header, field or key; of a part of a path, the path before it.
+        kind: The Python type of a JSON value; `str` elsewhere.
+    """
+
+    where: Where
+    name: str
+    kind: type = str
+
+
+Replace: TypeAlias = Callable[[Place, str], Text]
+"""Returns what stands in place of a value, or the value itself."""
+
+
+def replaced(request: RequestDraft, replace_text: Replace) -> RequestDraft:
+    """Return a request with each of its values replaced."""
+    return replace(
+        request,
+        path=_path(request.path, replace_text),
+        query=_pairs(request.query, Where.QUERY, replace_text),
+        headers=tuple((name, _header(name, value, replace_text)) for name, value in request.headers),
+        body=request.body and _body(request.body, replace_text),
+    )
+
+
+def _path(path: Text, replace_text: Replace) -> Text:
+    """Return a path with each of its segments replaced; those of a path with references stay."""
+    if not isinstance(path, str):
+        return path
+    whole, mark, query = path.partition("?")
+    pieces: list[Any] = []
+    before = ""
+    for segment in whole.split("/")[1:]:
+        value = unquote(segment)
+        new = replace_text(Place(Where.PATH, before or "/"), value) if segment else value
+        pieces += ["/", *([segment] if new == value else _pieces(new))]
+        before = f"{before}/{segment}"
+    return _checked([*pieces, mark, query], path)
+
+
+def _pieces(text: Text) -> list[Any]:
+    return [text] if isinstance(text, str) else list(text)
+
+
+def _checked(pieces: list[Any], original: str) -> Text:
+    """Return pieces as a text, with neighbouring literals joined; the original if it cannot be written."""
+    merged: list[Any] = []
+    for piece in pieces:
+        if merged and isinstance(piece, str) and isinstance(merged[-1], str) and type(piece) is str:
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    try:
+        return joined(*merged)
+    except ValueError:
+        return original
+
+
+def _pairs(
+    pairs: tuple[tuple[str, Text], ...], where: Where, replace_text: Replace
+) -> tuple[tuple[str, Text], ...]:
+    return tuple((name, _single(Place(where, name), value, replace_text)) for name, value in pairs)
+
+
+def _single(place: Place, value: Text, replace_text: Replace) -> Text:
+    return replace_text(place, value) if isinstance(value, str) and value else value
+
+
+def _header(name: str, value: Text, replace_text: Replace) -> Text:
+    """Return the value of a header; of credentials with a scheme, what follows that may be replaced."""
+    if not isinstance(value, str) or not value:
+        return value
+    place = Place(Where.HEADER, name)
+    scheme, rest = scheme_and_rest(value)
+    if scheme:
+        new = replace_text(place._replace(name=""), rest)
+        if new != rest:
+            return _checked([scheme, *_pieces(new)], value)
+    return replace_text(place, value)
+
+
+def _body(body: Body, replace_text: Replace) -> Body:
+    match body.kind:
+        case "form":
+            return Body("form", _pairs(body.content, Where.FORM, replace_text))
+        case "multipart":
+            return Body("multipart", tuple(_part(part, replace_text) for part in body.content))
+        case "json":
+            return Body("json", _json(body.content, "", replace_text))
+    return body
+
+
+def _part(part: Part, replace_text: Replace) -> Part:
+    if part.filename:
+        return part
+    return replace(part, value=_single(Place(Where.FORM, part.name), part.value, replace_text))
+
+
+def _json(value: Any, key: str, replace_text: Replace) -> Any:
+    match value:
+        case Mapping():
+            return {name: _json(item, name, replace_text) for name, item in value.items()}
+        case list():
+            return [_json(item, key, replace_text) for item in value]
+        case str() if value:
+            return replace_text(Place(Where.JSON, key), value)
+        case int() if not isinstance(value, bool):
+            new = replace_text(Place(Where.JSON, key, int), str(value))
+            return value if isinstance(new, str) else new
+    return value

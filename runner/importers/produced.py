@@ -1,0 +1,134 @@
+"""The values that a response contains, and the expressions that find them there again."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from http.cookies import CookieError, SimpleCookie
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from runner.core.jsonpath import steps_of
+from runner.core.regex import first_group
+from runner.importers.bodies import is_json
+from runner.importers.draft import Extract
+
+_MAX_VALUES: Final = 5_000
+"""Of one response."""
+_MAX_VALUE: Final = 4_000
+_MAX_DEPTH: Final = 30
+_TAG: Final = re.compile(r"<(?:input|meta|button)\b[^<>]{1,4000}>", re.IGNORECASE)
+_ATTRIBUTE: Final = re.compile(r"""([a-zA-Z_:-]{1,40})\s*=\s*("[^"<>]*"|'[^'<>]*')""")
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_COMMON_HEADERS: Final = re.compile(
+    r"date|content-.*|cache-control|expires|server|vary|age|via|location|set-cookie|connection|keep-alive"
+    r"|strict-transport-security|access-control-.*|alt-svc|x-powered-by|last-modified|pragma|transfer-encoding",
+    re.IGNORECASE,
+)
+
+
+class Produced(NamedTuple):
+    """A value of a response.
+
+    Attributes:
+        value: As text.
+        kind: Its type in JSON; `str` of all else.
+        key: What the response calls it: the JSON key, the header, the field.
+        owner: The key of the JSON object that it belongs to; empty at the top.
+        extract: Where it stands, with the keys of a specification.
+        is_field: Whether it is a field of a form, which a browser sends back by itself.
+    """
+
+    value: str
+    kind: type
+    key: str
+    extract: Extract
+    owner: str = ""
+    is_field: bool = False
+
+
+def produced(body: str, content_type: str, headers: Iterable[tuple[str, str]]) -> list[Produced]:
+    """Return the values of a response that something may be sent back of, in a fixed order."""
+    values = list(_headers(headers))
+    if is_json(content_type):
+        values += _json_values(body)
+    elif "html" in content_type.lower():
+        values += _fields(body)
+    return [one for one in values[:_MAX_VALUES] if 0 < len(one.value) <= _MAX_VALUE]
+
+
+def _headers(headers: Iterable[tuple[str, str]]) -> Iterator[Produced]:
+    for name, value in headers:
+        if not _COMMON_HEADERS.fullmatch(name):
+            yield Produced(value.strip(), str, name, {"header": name})
+        elif name.lower() == "set-cookie":
+            yield from _cookies(value)
+
+
+def _cookies(header: str) -> Iterator[Produced]:
+    """Yield cookies, which scripts of a page send back in headers too."""
+    for line in header.split("\n"):
+        try:
+            cookie = SimpleCookie(line[:_MAX_VALUE])
+        except CookieError:
+            continue
+        for name, morsel in cookie.items():
+            yield Produced(morsel.value, str, name, {"cookie": name})
+
+
+def _json_values(body: str) -> Iterator[Produced]:
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return
+    yield from islice(_leaves(document, "$", ("", ""), _MAX_DEPTH), _MAX_VALUES)
+
+
+def _leaves(value: Any, path: str, keys: tuple[str, str], depth: int) -> Iterator[Produced]:
+    """Yield the texts and whole numbers of a document; `keys` are those of the object and of the value."""
+    owner, key = keys
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        yield Produced(str(value), type(value), key, {"json": path}, owner)
+    elif depth and isinstance(value, Mapping):
+        for name, item in value.items():
+            step = f".{name}" if _PLAIN_KEY.fullmatch(name) else f"[{json.dumps(name, ensure_ascii=False)}]"
+            if steps_of(f"$[{json.dumps(name, ensure_ascii=False)}]") is not None:
+                yield from _leaves(item, path + step, (key, name), depth - 1)
+    elif depth and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{index}]", keys, depth - 1)
+
+
+def _fields(body: str) -> Iterator[Produced]:
+    """Yield hidden fields of forms, and the tokens that pages keep in `meta` elements for their scripts."""
+    text = body.encode()
+    for tag in _TAG.findall(body):
+        attributes = {name.lower(): (name, quoted) for name, quoted in _ATTRIBUTE.findall(tag)}
+        content = attributes.get("content" if tag[1:5].lower() == "meta" else "value")
+        name = attributes.get("name") or attributes.get("property")
+        if name is None or content is None or len(name[1]) <= 2:
+            continue
+        if "content" not in attributes and _bare(attributes.get("type")) not in {"hidden", "submit"}:
+            continue
+        value = html.unescape(content[1][1:-1])
+        regex = _expression(tag, name, content)
+        if regex and first_group(regex, text) == content[1][1:-1].encode():
+            yield Produced(value, str, html.unescape(name[1][1:-1]), {"regex": regex}, is_field=True)
+
+
+def _bare(attribute: tuple[str, str] | None) -> str:
+    return attribute[1][1:-1].lower() if attribute else ""
+
+
+def _expression(tag: str, name: tuple[str, str], content: tuple[str, str]) -> str:
+    """Return a regular expression for the value of a tag; empty if it would be too long."""
+    quote = content[1][0]
+    named = re.escape(f"{name[0]}={name[1]}")
+    group = f"{re.escape(content[0])}={quote}([^{quote}]*){quote}"
+    first = tag.index(name[1]) <= tag.index(content[1])
+    regex = f"{named}[^>]*?{group}" if first else f"{group}[^>]*?{named}"
+    return regex.replace('\\"', '"').replace("\\'", "'") if len(regex) <= 500 else ""

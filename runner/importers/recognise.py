@@ -1,0 +1,80 @@
+"""Recognises what a file is by its content, and reads it into a draft."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from runner.core.units import BYTES_PER_MIB, Bytes
+from runner.importers.draft import Draft
+from runner.importers.errors import refused
+from runner.importers.har import draft_of_har
+
+MAX_FILE: Final[Bytes] = 128 * BYTES_PER_MIB
+"""How large a file may be, unpacked too."""
+
+_GZIP: Final = b"\x1f\x8b"
+_TEXT: Final = "a HAR file, an OpenAPI 3 document, a Postman collection or an access log of nginx or Apache"
+
+
+def draft_of(content: bytes) -> Draft:
+    """Return what a file says about the traffic of a service.
+
+    Args:
+        content: Of the file, which may be packed with gzip.
+
+    Raises:
+        UsageError: It is none of the known kinds, or is damaged or too large.
+    """
+    content = _unpacked(content).removeprefix(b"\xef\xbb\xbf")
+    if not content.strip():
+        raise refused("it is empty")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise refused("it is not UTF-8", hint="save it as UTF-8")
+    if content.lstrip()[:1] == b"{":
+        return _draft_of_json(content)
+    raise refused("it is none of the known kinds", hint=f"give {_TEXT}")
+
+
+def _unpacked(content: bytes) -> bytes:
+    if not content.startswith(_GZIP):
+        return content
+    unpacked = bytearray()
+    while content:
+        stream = zlib.decompressobj(wbits=31)
+        try:
+            unpacked += stream.decompress(content, MAX_FILE + 1 - len(unpacked))
+        except zlib.error:
+            raise refused("it is damaged: its gzip data cannot be unpacked") from None
+        if len(unpacked) > MAX_FILE:
+            hint = "take a part of it, such as: zcat FILE | tail -n 500000 > part.log"
+            raise refused(f"it is larger than {MAX_FILE // BYTES_PER_MIB} MiB when unpacked", hint)
+        if not stream.eof:
+            raise refused("it is damaged: its gzip data end too early")
+        content = stream.unused_data if stream.unused_data.startswith(_GZIP) else b""
+    return bytes(unpacked)
+
+
+def _draft_of_json(content: bytes) -> Draft:
+    try:
+        keys = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise refused(f"it is no valid JSON: {error}") from None
+    for key, reader in _READERS.items():
+        if key in keys:
+            return reader(content, keys)
+    raise refused("it is JSON, but of no known kind", hint=f"give {_TEXT}")
+
+
+def _har(content: bytes, keys: Mapping[str, msgspec.Raw]) -> Draft:
+    del content
+    return draft_of_har(bytes(keys["log"]))
+
+
+_READERS: Final[Mapping[str, Callable[[bytes, Mapping[str, msgspec.Raw]], Draft]]] = {
+    "log": _har,
+}
+"""Key at the top of a document to what reads it."""

@@ -1,0 +1,269 @@
+"""A browser's recording becomes a scenario with its pauses, without secrets and without what others serve."""
+
+import json
+from copy import deepcopy
+
+import pytest
+
+from runner.core.errors import UsageError
+from runner.importers.recognise import draft_of
+from tests.importers.imported import FILES, Imported, imported
+
+CHROME = json.loads((FILES / "chrome.har").read_text())
+
+
+@pytest.fixture(scope="module")
+def chrome():
+    return imported("chrome.har")
+
+
+@pytest.fixture(scope="module")
+def firefox():
+    return imported("firefox.har")
+
+
+def entry(url="http://h/", method="GET", status=200, at=0.0, took=0.0, body="", **changes):
+    """Return an entry that starts `at` seconds after the first, and takes `took` seconds."""
+    kind = changes.get("kind", "application/json" if body else "text/html")
+    return {
+        "startedDateTime": f"2026-11-29T10:{int(at) // 60:02}:{at % 60:06.3f}Z",
+        "time": took * 1000,
+        "request": {
+            "method": method,
+            "url": url,
+            "headers": [{"name": name, "value": value} for name, value in changes.get("headers", {}).items()],
+            **({"postData": changes["post"]} if "post" in changes else {}),
+        },
+        "response": {
+            "status": status,
+            "headers": [{"name": name, "value": value} for name, value in changes.get("sets", {}).items()],
+            "content": {"mimeType": kind, "text": body},
+        },
+    }
+
+
+def har(*entries):
+    return Imported(json.dumps({"log": {"entries": entries}}).encode())
+
+
+def test_the_requests_of_the_user_are_taken_over_in_order(chrome):
+    names = [step["request"]["name"] for step in chrome.steps if "request" in step]
+
+    assert names == ["login", "post-login", "api-items", "post-api-orders", "orders-status", "put-api-pay"]
+
+
+def test_pauses_are_the_time_from_a_response_to_the_next_request(chrome):
+    assert [step["pause"] for step in chrome.steps if "pause" in step] == ["3.5s", "4.2s", "2.5s"]
+
+
+def test_what_is_left_out_is_listed_with_its_reason(chrome):
+    for words in (
+        "images, fonts, style sheets and scripts: GET /static/app.css, GET /logo.svg",
+        "requests to other hosts: https://cdn.example.net, https://analytics.example.org",
+        "answered with status 404 in the recording: GET /api/missing",
+        "taken from the cache, or not answered: GET /api/aborted",
+        "cookies of analytics: _ga",
+    ):
+        assert words in chrome.comments
+
+
+def test_no_secret_is_in_the_file(chrome, firefox):
+    for secret in ("correct", "eyJ", "8f14e45f", "p9", "mT7w", "YWRh", "0f9d"):
+        assert secret not in chrome.text + firefox.text
+    assert chrome.load["variables"] == {"password": {"env": "PASSWORD"}, "token": {"env": "TOKEN"}}
+    assert chrome.request("post-api-orders")["headers"]["authorization"] == "Bearer ${token}"
+    assert "export PASSWORD=" in chrome.comments
+
+
+def test_a_hidden_field_is_extracted_and_sent(chrome):
+    assert chrome.extract("login")["csrf"] == {"regex": 'name="csrf"[^>]*?value="([^"]*)"'}
+    assert chrome.request("post-login")["form"] == {
+        "csrf": "${csrf}",
+        "email": "ada@example.com",
+        "password": "${password}",
+    }
+
+
+def test_values_of_json_are_extracted_by_their_names(chrome):
+    assert chrome.extract("api-items") == {"item_id": {"json": "$.items[1].id"}}
+    assert chrome.extract("post-api-orders") == {
+        "order_id": {"json": "$.order.id"},
+        "payment_key": {"json": "$.payment.key"},
+    }
+    assert chrome.request("orders-status")["path"] == "/api/orders/${order_id}/status"
+    assert chrome.request("put-api-pay")["json"] == {"orderId": "${order_id}", "key": "${payment_key}"}
+
+
+def test_recorded_text_is_never_a_reference(chrome):
+    assert chrome.request("post-api-orders")["json"] == {
+        "item_id": "${item_id}",
+        "quantity": 2,
+        "note": "$${gift} for €5",
+    }
+
+
+def test_redirects_that_the_browser_followed_are_followed(chrome):
+    assert chrome.request("post-login")["follow_redirects"] == 1
+    assert "expect" not in chrome.request("post-login")
+    assert chrome.load["allow_hosts"] == ["shop.example.com"]
+
+
+def test_a_location_is_extracted_and_requested(firefox):
+    assert firefox.extract("post-notes") == {"note_location": {"header": "Location"}}
+    assert firefox.request("delete-notes-id")["url"] == "${note_location}"
+    assert firefox.request("notes-id")["url"] == "${note_location}"
+
+
+def test_a_form_with_a_file_says_that_its_content_is_missing(firefox):
+    title, picture = firefox.request("post-notes")["multipart"]
+
+    assert title == {"name": "title", "value": "shopping list"}
+    assert picture["filename"] == "cat.png"
+    assert "cat.png" in firefox.comments
+
+
+def test_cookies_from_before_the_recording_are_read_from_the_environment(firefox):
+    assert firefox.request("notes")["headers"] == {"Cookie": "${cookie}"}
+    assert firefox.load["variables"]["cookie"] == {"env": "COOKIE"}
+    assert "cookies that no response set are read from $COOKIE: lang, session" in firefox.comments
+
+
+def test_without_the_cache_of_the_browser_no_response_is_304(firefox):
+    assert "expect" not in firefox.request("notes-id")
+    assert firefox.request("delete-notes-id")["headers"] == {
+        "Authorization": "Basic ${authorization}",
+        "If-Match": "${etag}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("produced", "sent", "comes_from_it"),
+    [
+        ({"id": 7}, "/things/7", True),  # the path of the thing that was created
+        ({"id": 7}, "/others/7", False),
+        ({"page": 7}, "/things/7", False),
+        ({"key": "a8f3-2bc1-9d"}, "/others/a8f3-2bc1-9d", True),  # cannot be there by chance
+        ({"state": "open"}, "/things/open", False),
+        ({"day": "2026-11-29"}, "/things/2026-11-29", False),
+        ({"name": "shown-to-all"}, "/things?name=shown-to-all", False),
+        ({"thing": {"id": 7}}, "/others?thing_id=7", True),
+        ({"id": 7}, "/others?thingId=7", True),
+        ({"count": 7}, "/others?count=7", False),
+        ({"a b'c": "a8f3-2bc1-9d"}, "/others?x=a8f3-2bc1-9d", True),
+    ],
+)
+def test_only_values_that_are_certain_become_extracts(produced, sent, comes_from_it):
+    recording = har(
+        entry("http://h/things", "POST", 201, body=json.dumps(produced)), entry(f"http://h{sent}", at=1)
+    )
+
+    assert bool(recording.extract("post-things")) is comes_from_it
+
+
+def test_a_value_that_the_user_sent_first_is_a_literal():
+    recording = har(
+        entry("http://h/things?key=a8f3-2bc1-9d", body='{"key": "a8f3-2bc1-9d"}'),
+        entry("http://h/others?key=a8f3-2bc1-9d", at=1),
+    )
+
+    assert recording.steps[2]["request"]["query"] == {"key": "a8f3-2bc1-9d"}
+
+
+def test_a_number_is_not_sent_in_place_of_a_text():
+    post = {"mimeType": "application/json", "text": '{"thing_id": "7", "other": [{"thing_id": 7}]}'}
+    recording = har(
+        entry("http://h/things", "POST", 201, body='{"id": 7}'), entry("http://h/x", "PUT", at=1, post=post)
+    )
+
+    assert recording.request("put-x")["json"] == {"thing_id": "7", "other": [{"thing_id": "${thing_id}"}]}
+
+
+def test_a_redirect_to_another_host_is_not_followed():
+    recording = har(
+        entry("http://h/login", status=302, sets={"Location": "https://id.example/authorize"}),
+        entry("https://id.example/authorize", status=302, sets={"Location": "http://h/back?code=1"}),
+        entry("http://h/back?code=1"),
+    )
+
+    assert recording.request("login")["expect"] == {"status": [302]}
+    assert recording.request("back")["query"] == {"code": "1"}
+    assert "requests to other hosts: https://id.example" in recording.comments
+
+
+def test_a_large_body_is_sent_as_text_and_unchanged():
+    text = json.dumps({"rows": [{"id": n, "text": "${x}"} for n in range(300)]})
+    recording = har(entry("http://h/x", "POST", post={"mimeType": "application/json", "text": text}))
+
+    request = recording.request("post-x")
+    assert json.loads(request["body"].replace("$${", "${")) == json.loads(text)
+    assert request["headers"] == {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "1e5",
+        "on",
+        "~",
+        "null",
+        "1:30",
+        "-",
+        "'",
+        '"',
+        "a: b #c",
+        " x ",
+        "é€😀",
+        "\u2028",
+        "1_000",
+        "0x1F",
+        "0o7",
+        "1" * 30,
+    ],
+)
+def test_a_text_stays_the_text_that_it_was(value):
+    post = {"mimeType": "application/json", "text": json.dumps({"a": value, "b": [value]})}
+    recording = har(entry("http://h/x", "POST", post=post))
+
+    (request,) = recording.experiment.configurations[0].load.scenarios[0].steps
+    assert request.request.json_body == {"a": value, "b": [value]}
+
+
+def test_many_requests_are_taken_over_as_far_as_a_specification_can_be():
+    recording = har(*(entry(f"http://h/{number}/x{number}", at=number % 60) for number in range(500)))
+
+    assert len(recording.steps) <= 200
+    assert "the last " in recording.comments
+    assert "pause" not in recording.steps[-1]
+
+
+def test_a_recording_elsewhere_is_played_back_at_the_given_url():
+    recording = imported("chrome.har", "http://127.0.0.1:9/base")
+
+    assert "allow_hosts" not in recording.load
+    assert recording.experiment.configurations[0].topology.url == "http://127.0.0.1:9/base"
+
+
+def changed(**changes):
+    document = deepcopy(CHROME)
+    for path, value in changes.items():
+        document["log"]["entries"][0]["request"][path] = value
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"log": {}}', "it is no valid HAR"),
+        (b'{"log": {"entries": []}}', "no request to an http or https URL"),
+        (b'{"log": {"entries": [{"request": {"method": "GET", "url": "x"}}]}}', "no request to an http"),
+        (changed(url=7), "it is no valid HAR"),
+        (b'{"log": ' + b"[" * 100_000, "no valid JSON"),
+        (b'{"log": {"entries": ', "no valid JSON"),
+        (b"\xff\xfe{", "it is not UTF-8"),
+        (b"", "it is empty"),
+        (b'{"a": 1}', "of no known kind"),
+    ],
+)
+def test_a_damaged_recording_is_refused(content, words):
+    with pytest.raises(UsageError, match=words):
+        draft_of(content)
