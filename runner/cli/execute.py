@@ -261,8 +261,16 @@ def _show_plan(trials: Sequence[Trial]) -> None:
     total_s -= trials[-1].configuration.cooldown if trials else 0
     searches = any(trial.find for trial in trials)
     number = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
-    answer(f"{number}, {'at most' if searches else 'about'} {total_s:.0f} s")
+    answer(f"{number}, {'at most' if searches else 'about'} {total_s:.0f} s{_time_for_users(trials)}")
     _show_counter_experiments(trials)
+
+
+def _time_for_users(trials: Sequence[Trial]) -> str:
+    """Return how much longer trials take in which users are under way when a stage ends."""
+    waits_s = [trial.configuration.load.timeout for trial in trials if trial.configuration.load.scenarios]
+    if not waits_s:
+        return ""
+    return f", and up to {sum(waits_s):g} s more for users who are under way when a stage ends"
 
 
 def _show_counter_experiments(trials: Sequence[Trial]) -> None:

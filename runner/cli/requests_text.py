@@ -25,7 +25,7 @@ def lines_of(load: Load) -> Iterator[str]:
 
 
 def _of_step(part: NamedRequest) -> str:
-    return f"{part.method} {part.path}; {_checks(part.criteria)}"
+    return f"{part.method} {part.url or part.path}; {_checks(part.criteria)}"
 
 
 def _request(part: NamedRequest, load: Load) -> str:

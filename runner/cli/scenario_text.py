@@ -78,14 +78,19 @@ def _around(step: Step) -> str:
     """Return when, or how often, the user goes through the steps inside a step."""
     match step.kind:
         case StepKind.REPEAT:
-            return f"{step.repeat:,} time{'s'[: step.repeat != 1]}"
+            times = f"{step.repeat:,} time{'s'[: step.repeat != 1]}"
+            return f"up to {times}, until {_conditions(step.until)}" if step.until else times
         case StepKind.PROBABILITY:
             return f"with a probability of {100 * (step.probability or 0):.3g} %"
         case StepKind.CHOOSE:
             return "one of"
         case StepKind.FOR_EACH:
             return f"for each entry of {step.for_each}, as {step.item}"
-    return f"if {' and '.join(_condition(*one) for one in (step.condition or {}).items())}"
+    return f"if {_conditions(step.condition or {})}"
+
+
+def _conditions(conditions: Mapping[str, Any]) -> str:
+    return " and ".join(_condition(name, one) for name, one in conditions.items())
 
 
 def _condition(name: str, condition: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -72,11 +73,23 @@ class SparseModel(SpecModel):
 class WhenUsed:
     """Marks a model, in ``Annotated[Model, WhenUsed()]``, that is built for the first value of its type.
 
-    A specification uses few of the models, and to build all takes a tenth of the time to validate it.
+    A specification uses few of the models, and to build all takes a tenth of the time to validate it. With
+    module and name of a model, in ``Annotated[Any, WhenUsed("runner.experiment.scenario", "Scenario")]``, the
+    module is imported only then as well.
     """
 
     MODEL: Final = "model"
-    """Key of the schema's metadata: the model, for the JSON Schema."""
+    """Key of the schema's metadata: a function that returns the model, for the JSON Schema."""
+
+    def __init__(self, module: str = "", name: str = "") -> None:
+        self._module, self._name = module, name
+
+    def model(self) -> type[SpecModel] | None:
+        """Return the model whose place it has; None if it has none."""
+        if not self._module:
+            return None
+        model: type[SpecModel] = getattr(import_module(self._module), self._name)
+        return model
 
     def __get_pydantic_core_schema__(
         self, source: type[SpecModel], handler: GetCoreSchemaHandler
@@ -84,10 +97,13 @@ class WhenUsed:
         """Return a schema that leaves values to the model, whose errors have the same locations."""
         del handler
 
-        def validate(value: Any, info: ValidationInfo) -> SpecModel:
-            return source.model_validate(value, context=info.context)
+        def model() -> type[SpecModel]:
+            return self.model() or source
 
-        return core_schema.with_info_plain_validator_function(validate, metadata={self.MODEL: source})
+        def validate(value: Any, info: ValidationInfo) -> SpecModel:
+            return model().model_validate(value, context=info.context)
+
+        return core_schema.with_info_plain_validator_function(validate, metadata={self.MODEL: model})
 
 
 def is_from_file(info: ValidationInfo) -> bool:

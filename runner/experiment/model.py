@@ -292,7 +292,7 @@ class Experiment(SpecModel):
         refuse(*_ambiguous_values(self.matrix))
         hint = "give each configuration a different name"
         refuse(*_duplicate_names("configurations", [one.name for one in self.configurations], hint))
-        refuse(*self._unused_variables())
+        refuse(*self._unused_variables(), *self._unused_requests())
         read_rows = info.context.get(ROWS) if info.context else None
         refuse(*self._row_conflicts(read_rows))
         return self
@@ -303,6 +303,18 @@ class Experiment(SpecModel):
                 yield Conflict(
                     ("configurations", index, "load", *conflict.at), conflict.message, conflict.hint
                 )
+
+    def _unused_requests(self) -> Iterator[Conflict]:
+        """Yield a conflict for each request beside scenarios that no configuration's steps refer to."""
+        with_scenarios = [(at, one.load) for at, one in enumerate(self.configurations) if one.load.scenarios]
+        needed = {name for _, load in with_scenarios for name in load.referenced_requests}
+        mixes = [one.load for one in self.configurations if not one.load.scenarios]
+        needed |= {part.name for load in mixes for part in load.parts}
+        for index, load in with_scenarios:
+            for at, request in enumerate(load.requests):
+                if request.name not in needed:
+                    place = ("configurations", index, "load", "requests", at, "name")
+                    yield Conflict(place, f"no step sends the request '{request.name}'", "remove it")
 
     def _unused_variables(self) -> Iterator[Conflict]:
         """Yield a conflict for each variable that no configuration uses; shared ones may be for some only."""

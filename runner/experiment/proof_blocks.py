@@ -82,6 +82,8 @@ def block_stage(trial: Trial, reached: Reached) -> Stage:
     times: dict[str, Any] = {"duration": float(window_s), "warmup": float(warmup_s), "thresholds": ()}
     if stage.users is not None:
         return stage.model_copy(update={**times, "users": stage.most_users})
+    if stage.users_per_s is not None:
+        return stage.model_copy(update={**times, "users_per_s": stage.highest_user_rate})
     short = stage.model_copy(update={**times, "rps": stage.highest_rps})
     if not reached.throughput:
         return short

@@ -22,6 +22,7 @@ HOUR: Final = 3600.0
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 GIB: Final = 1024 * MIB
+_BOUNDS: Final = 2
 
 TIME_UNITS: Final = {
     "us": NS_PER_US, "ms": NS_PER_MS, "s": NS_PER_S, "m": 60 * NS_PER_S, "h": 3600 * NS_PER_S,
@@ -82,6 +83,12 @@ def format_size(size: Bytes) -> str:
     return f"{size // SIZE_UNITS[unit]}{unit}"
 
 
+def format_pause(pause: tuple[Seconds, Seconds]) -> Any:
+    """Return a pause as a file contains it: ``2s``, or ``[1s, 3s]``."""
+    shortest, longest = (format_time(bound) if bound else 0 for bound in pause)
+    return shortest if shortest == longest else [shortest, longest]
+
+
 class Time(NamedTuple):
     """The type of a time field: seconds as a float, with a unit in a file; 0, if `zero`, needs none."""
 
@@ -115,6 +122,33 @@ class Time(NamedTuple):
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         text = {"type": "string", "pattern": f"^{_NUMBER} ?({'|'.join(TIME_UNITS)})$"}
         return {"anyOf": [text, {"const": 0}]} if self.zero else text
+
+
+class PauseTime(NamedTuple):
+    """The type of a pause: the shortest and the longest time in seconds, with units in a file."""
+
+    max_s: Seconds
+
+    def read(self, value: object, info: ValidationInfo) -> tuple[Seconds, Seconds]:
+        """Return the bounds of the pause, or raise a `PydanticCustomError` about it."""
+        bounds = value if isinstance(value, list | tuple) else [value, value]
+        if len(bounds) != _BOUNDS:
+            message = "should be a time, or the shortest and the longest time"
+            raise invalid_value(f"{message}, not {len(bounds)} times", "such as 2s or [1s, 3s]")
+        time = Time(max_s=self.max_s, zero=True)
+        shortest, longest = (time.read(bound, info) for bound in bounds)
+        if shortest > longest:
+            message = f"should begin with the shorter time, not {display(bounds[0])}"
+            raise invalid_value(message, f"write [{format_time(longest)}, {format_time(shortest)}]")
+        return shortest, longest
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        time = Time(max_s=self.max_s, zero=True).__get_pydantic_json_schema__(core, handler)
+        both = {"type": "array", "items": time, "minItems": 2, "maxItems": 2}
+        return {"anyOf": [*time["anyOf"], both]}
 
 
 class Size(NamedTuple):

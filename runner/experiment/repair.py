@@ -21,8 +21,9 @@ _Errors: TypeAlias = Sequence[Mapping[str, Any]]
 
 _ROUNDS: Final = 4
 _A_THRESHOLD: Final = "achieved >= 1%"
-_INDEPENDENT: Final = frozenset({"thresholds", "until", "name", "request", "requests"})
+_INDEPENDENT: Final = frozenset({"thresholds", "until", "name", "request", "requests", "scenarios"})
 """Keys whose conflicts do not depend on values elsewhere that may have been replaced."""
+_RATES: Final = ("rps", "users_per_s")
 _A_RATE: Final = 7919
 """Unlikely to be the rate of another stage, so that no stage gets the same name."""
 
@@ -76,6 +77,10 @@ def _is_own(error: Mapping[str, Any], at: Location, data: Any, replaced: set[Loc
         return False
     if {"request", "requests"} & set(path) and any("variables" in other for other in replaced):
         return False
+    if {"scenarios", "thresholds"} & set(path) and any("scenarios" in other for other in replaced):
+        return False  # what a step extracts and what it is called may have been replaced
+    if "scenarios" in path and any({"requests", "variables"} & set(other) for other in replaced):
+        return False
     return not any(_touches(path, other) for other in replaced)
 
 
@@ -113,7 +118,7 @@ def _replace(data: Any, path: Location) -> bool:
         return False
     model = model_at(above)
     field = model.model_fields.get(model.fields_by_key().get(key, key)) if model else None
-    if key == "rps":
+    if key in _RATES and len({*_RATES, "users"} & parent.keys()) == 1:
         parent[key] = _A_RATE + sum(step for step in above if isinstance(step, int))
     elif field is not None and field.is_required():
         if not field.examples or key == "name":

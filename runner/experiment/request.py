@@ -3,11 +3,11 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
-from runner.core.template import Position, TemplateError, parse
+from runner.core.template import Position
 from runner.experiment.base_model import (
     FILE_PROBLEM,
     Conflict,
@@ -19,16 +19,19 @@ from runner.experiment.base_model import (
 )
 from runner.experiment.expect import Expect, header_name
 from runner.experiment.fields import AsWritten, Name, Number, Text, UrlPath, Whole, file_path
-from runner.experiment.quantities import MIB, Size
 from runner.experiment.suggestions import display, join_words
+
+if TYPE_CHECKING:
+    from runner.experiment.body_range import BodyRange
+
+    _BodyRange: TypeAlias = BodyRange
+else:
+    _BodyRange = Annotated[Any, WhenUsed("runner.experiment.body_range", "BodyRange")]
 
 MAX_REQUESTS: Final = 100
 MAX_REDIRECTS: Final = 20
 BODIES: Final = ("body", "body_file", "json", "form", "multipart")
 """The keys that give a request its body, of which it has at most one."""
-
-MAX_OFFSET: Final = 2**53
-MAX_BODY: Final = 64 * MIB
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _HEADER_VALUE: Final = re.compile(r"[\t -~]{0,8192}")
@@ -123,23 +126,6 @@ def _url_reference(value: str) -> str:
     return value
 
 
-def _references(text: str) -> tuple[object, ...]:
-    try:
-        return parse(text)
-    except TemplateError:
-        return ()
-
-
-def _offset(value: object) -> object:
-    if isinstance(value, str):
-        if len(_references(value)) == 1 and value.startswith("${"):
-            return value
-    elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_OFFSET:
-        return value
-    hint = "such as ${offset}, extracted from a response"
-    raise invalid_value(f"should be a whole number or a single ${{name}}, not {display(value)}", hint)
-
-
 HeaderName: TypeAlias = Annotated[Text, AfterValidator(_settable_header)]
 HeaderValue: TypeAlias = Annotated[AsWritten, AfterValidator(_header_value)]
 FilePath: TypeAlias = Annotated[Text, AfterValidator(_file_path), Field(max_length=1000)]
@@ -156,9 +142,6 @@ _JSON_SCHEMA: Final = {"type": ["string", "number", "boolean", "object", "array"
 JsonValue: TypeAlias = Annotated[Any, BeforeValidator(_json_value), WithJsonSchema(_JSON_SCHEMA)]
 
 
-_OFFSET_SCHEMA: Final = WithJsonSchema(
-    {"anyOf": [{"type": "integer", "minimum": 0, "maximum": MAX_OFFSET}, {"type": "string"}]}
-)
 UrlReference: TypeAlias = Annotated[Text, AfterValidator(_url_reference), Field(max_length=8192)]
 
 
@@ -275,19 +258,6 @@ class Request(SpecModel):
             yield Conflict((key,), f"cannot be combined with {first}: a request has one body", hint)
 
 
-class BodyRange(SpecModel):
-    """Which bytes of a file are sent as the body: fewer at its end."""
-
-    begin: Annotated[int | str, BeforeValidator(_offset), _OFFSET_SCHEMA] = Field(
-        alias="from",
-        description="Place of the first byte, from 0: a whole number, or one ${name} whose value is one.",
-        examples=["${offset}"],
-    )
-    size: Annotated[int, Size(1, MAX_BODY)] = Field(
-        alias="bytes", description="How many bytes to send at most.", examples=["64KiB"]
-    )
-
-
 class StepKeys(Request):
     """The keys of a request that belongs to a scenario, beside those of every request."""
 
@@ -307,7 +277,7 @@ class StepKeys(Request):
         "contained; inserted as it is, and relative to the URL of the user's last response.",
         examples=["${next}"],
     )
-    body_range: Annotated[BodyRange, WhenUsed()] | None = Field(
+    body_range: _BodyRange | None = Field(
         None,
         description="Which part of body_file to send, only in scenarios.",
         examples=[{"from": "${offset}", "bytes": "64KiB"}],

@@ -13,8 +13,7 @@ import yaml
 
 from runner.experiment.base_model import SpecModel
 from runner.experiment.model import Experiment
-from runner.experiment.quantities import Size, Time, format_size, format_time
-from runner.experiment.scenario import PauseTime, format_pause
+from runner.experiment.quantities import PauseTime, Size, Time, format_pause, format_size, format_time
 from runner.experiment.thresholds import Threshold
 from runner.experiment.yaml.scalars import resolve
 

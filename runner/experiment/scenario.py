@@ -9,14 +9,10 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
     Tag,
-    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import CoreSchema, core_schema
 
 from runner.core.units import Seconds
 from runner.experiment.base_model import (
@@ -29,14 +25,13 @@ from runner.experiment.base_model import (
     refuse,
 )
 from runner.experiment.expect import RULES_TAG, VALUE_TAG, Pattern
-from runner.experiment.extraction import StepExtraction
 from runner.experiment.fields import Name, Number, Whole
-from runner.experiment.quantities import HOUR, Time, format_time
+from runner.experiment.quantities import HOUR, PauseTime
 from runner.experiment.request import StepKeys
+from runner.experiment.step_extraction import StepExtraction
 from runner.experiment.suggestions import display, join_words
 from runner.experiment.variables import VariableName
 
-MAX_SCENARIOS: Final = 20
 MAX_STEPS: Final = 200
 """Of one scenario, those inside other steps included."""
 MAX_DEPTH: Final = 8
@@ -46,7 +41,6 @@ MAX_VISITED: Final = 1000
 MAX_EXECUTED: Final = 10_000
 """How many steps one user executes at most."""
 MAX_EXTRACTS: Final = 50
-_BOUNDS: Final = 2
 _HUNDRED: Final = 100
 _FEWEST_BRANCHES: Final = 2
 
@@ -63,39 +57,6 @@ class StepKind(StrEnum):
     CHOOSE = "choose"
     FOR_EACH = "for_each"
     IF = "if"
-
-
-class PauseTime(NamedTuple):
-    """The type of a pause: the shortest and the longest time in seconds, with units in a file."""
-
-    max_s: Seconds
-
-    def read(self, value: object, info: ValidationInfo) -> tuple[Seconds, Seconds]:
-        """Return the bounds of the pause, or raise a `PydanticCustomError` about it."""
-        bounds = value if isinstance(value, list | tuple) else [value, value]
-        if len(bounds) != _BOUNDS:
-            message = "should be a time, or the shortest and the longest time"
-            raise invalid_value(f"{message}, not {len(bounds)} times", "such as 2s or [1s, 3s]")
-        time = Time(max_s=self.max_s, zero=True)
-        shortest, longest = (time.read(bound, info) for bound in bounds)
-        if shortest > longest:
-            message = f"should begin with the shorter time, not {display(bounds[0])}"
-            raise invalid_value(message, f"write [{format_time(longest)}, {format_time(shortest)}]")
-        return shortest, longest
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_plain_validator_function(self.read)
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        time = Time(max_s=self.max_s, zero=True).__get_pydantic_json_schema__(core, handler)
-        both = {"type": "array", "items": time, "minItems": 2, "maxItems": 2}
-        return {"anyOf": [*time["anyOf"], both]}
-
-
-def format_pause(pause: tuple[Seconds, Seconds]) -> Any:
-    """Return a pause as a file contains it: ``2s``, or ``[1s, 3s]``."""
-    shortest, longest = (format_time(bound) if bound else 0 for bound in pause)
-    return shortest if shortest == longest else [shortest, longest]
 
 
 def _share(value: object) -> object:
@@ -318,6 +279,12 @@ class Step(SparseModel):
         first, *others = self.kinds
         for kind in others:
             yield Conflict((kind.value,), f"cannot be combined with {first}: a step does one thing")
+        if not others:
+            yield from self._wrong_keys(first)
+            yield from self._request_conflicts()
+
+    def _wrong_keys(self, first: StepKind) -> Iterator[Conflict | None]:
+        """Yield keys that do not belong to the kind of step, and those that it lacks."""
         for key, owners in _BELONGS_TO.items():
             wrong = getattr(self, self.fields_by_key()[key]) is not None and first not in owners
             hint = f"it belongs to {join_words(owners)}"
@@ -329,7 +296,6 @@ class Step(SparseModel):
         single = self.choose is not None and len(self.choose) < _FEWEST_BRANCHES
         hint = "write its steps without choose"
         yield conflict_if(single, ("choose",), "should have at least two alternatives", hint)
-        yield from self._request_conflicts()
 
     def _request_conflicts(self) -> Iterator[Conflict]:
         if not isinstance(self.request, StepRequest):

@@ -24,9 +24,7 @@ def stage_conflicts(configuration: Configuration) -> Iterator[Conflict | None]:
         at = ("stages", index)
         if isinstance(stage, FindStage):
             message = "cannot be combined with load.scenarios: it searches for a rate of single requests"
-            yield Conflict(
-                (*at, "find"), message, "write several stages, such as users_per_s: {from: 1, to: 20}"
-            )
+            yield Conflict((*at, "find"), message, "write a ramp, such as users_per_s: {from: 1, to: 20}")
             continue
         message = "is a rate of single requests, but load has scenarios"
         hint = "write users_per_s: scenarios started per second, or users: a number of users"

@@ -18,7 +18,7 @@ from runner.experiment.request import Request, Slot
 from runner.experiment.scenario import ConditionRules, Scenario, Step, StepKind, requires_value
 from runner.experiment.scenario_requests import request_of
 from runner.experiment.suggestions import did_you_mean
-from runner.experiment.variables import hook_names, problem_of, problems_in, variable_in_name
+from runner.experiment.variables import hook_names, problem_of, problems_in
 
 if TYPE_CHECKING:
     from runner.experiment.traffic import Load
@@ -186,7 +186,8 @@ class _Analysis:
             is_list=False, has_parts=source is None or source.has_parts, source="an entry of the list"
         )
         inside = _Known(known.certain | {item}, {**known.possible, item: kind})
-        return known.or_(self.after_loop(step, at, inside).without(item))
+        end = self.after_loop(step, at, inside)
+        return known.or_(end if item in known.possible else end.without(item))
 
     def after_if(self, step: Step, at: _At, known: _Known) -> _Known:
         """Return what is known after steps under a condition."""
@@ -219,8 +220,8 @@ class _Analysis:
 
     def _problem(self, reference: Reference, slot: Slot, known: _Known) -> tuple[str, str] | None:
         name = reference.name
-        if slot.fixed:
-            return variable_in_name(name)
+        if slot.fixed or name in self._load.variables or name in hook_names():
+            return problem_of(reference, slot, self._load.variables)
         if name in known.possible:
             if name not in known.certain:
                 return _uncertain(name)

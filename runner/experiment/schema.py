@@ -60,7 +60,8 @@ def json_schema() -> dict[str, Any]:
 
 def _model_in(schema: Any) -> Any:
     """Return the model that a schema leaves values to, None if it does not."""
-    return schema.get("metadata", {}).get(WhenUsed.MODEL)
+    model = schema.get("metadata", {}).get(WhenUsed.MODEL)
+    return model() if model else None
 
 
 class _WholeSchema(GenerateJsonSchema):

@@ -1,7 +1,7 @@
 """Which requests are sent, and how: the ``load`` of a configuration."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -11,11 +11,18 @@ from runner.experiment.expect import Expect
 from runner.experiment.fields import Processors, Whole, Workers
 from runner.experiment.quantities import MINUTE, Time
 from runner.experiment.request import MAX_REDIRECTS, MAX_REQUESTS, NamedRequest, Request
-from runner.experiment.scenario import MAX_SCENARIOS, Scenario
 from runner.experiment.url import HostName
 from runner.experiment.variable import Variable
 from runner.experiment.variables import MAX_VARIABLES, VariableName, long_orders, problems
 
+if TYPE_CHECKING:
+    from runner.experiment.scenario import Scenario
+
+    _Scenario: TypeAlias = Scenario
+else:
+    _Scenario = Annotated[Any, WhenUsed("runner.experiment.scenario", "Scenario")]
+
+MAX_SCENARIOS: Final = 20
 Connection: TypeAlias = Literal["new", "keep-alive", "per-user"]
 """Which requests share a connection."""
 
@@ -45,7 +52,7 @@ class Load(SpecModel):
         "scenarios, requests that their steps refer to by name.",
         examples=[[{"name": "search", "weight": 3, "path": "/search"}, {"name": "home"}]],
     )
-    scenarios: tuple[Annotated[Scenario, WhenUsed()], ...] = Field(
+    scenarios: tuple[_Scenario, ...] = Field(
         (),
         min_length=1,
         max_length=MAX_SCENARIOS,
@@ -69,15 +76,17 @@ class Load(SpecModel):
         "constant", description="constant = evenly spaced; poisson = random with the same mean (seeded)."
     )
     max_in_flight: Annotated[Whole, Field(ge=1, le=100_000)] = Field(
-        2000, description="Maximum number of concurrent requests."
+        2000, description="Maximum number of concurrent requests; with scenarios, of users."
     )
     when_full: Literal["drop", "queue"] = Field(
         "drop",
         description="At max_in_flight, drop = a due request is not sent and counts as dropped; queue = it "
-        "waits, and its response time includes the wait.",
+        "waits, and its response time includes the wait. With scenarios, the same holds for users.",
     )
     timeout: Annotated[Seconds, Time(min_s=0.001, max_s=30 * MINUTE)] = Field(
-        10.0, description="Time limit for one request, including the connection set-up."
+        10.0,
+        description="Time limit for one request, including the connection set-up; with scenarios also for "
+        "users who are under way when a stage ends.",
     )
     workers: Workers = Field(
         "auto", description="Generator processes; auto = depends on the rate and the host."
@@ -160,6 +169,12 @@ class Load(SpecModel):
             for one in self.scenarios
         )
 
+    @property
+    def referenced_requests(self) -> set[str]:
+        """The names of the requests that steps of scenarios refer to."""
+        steps = [placed.step for one in self.scenarios for placed in one.request_steps()]
+        return {step.request for step in steps if isinstance(step.request, str)}
+
     def unused_keys(self) -> frozenset[str]:
         """Return the forms of the requests that it does not have, and keys that only scenarios use."""
         given = {key for key in ("requests", "scenarios") if getattr(self, key)}
@@ -206,8 +221,8 @@ class Load(SpecModel):
         own = message.format("have connections of their own")
         yield conflict_if(per_user, ("connection",), own, "use new or keep-alive")
         for index, request in enumerate(self.requests):
-            at = ("requests", index, "follow_redirects")
-            yield conflict_if(request.follow_redirects is not None, at, follows, "remove it")
+            for key in request.keys_of_scenarios:
+                yield Conflict(("requests", index, key), "is possible in scenarios only", "remove it")
         for name, variable in self.variables.items():
             keeps = message.format("keep a value")
             yield conflict_if(variable.scope, ("variables", name, "scope"), keeps, "remove it")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, get_args
 
-from runner.experiment.base_model import CONFLICT, INVALID_VALUE, Conflict, SpecModel
+from runner.experiment.base_model import CONFLICT, INVALID_VALUE, Conflict, SpecModel, WhenUsed
 from runner.experiment.model import STAGE_TAGS, Configuration, Experiment
 from runner.experiment.overlay import SHARED
 from runner.experiment.problems import Fault
@@ -18,6 +18,13 @@ CROSS_FIELD: Final = frozenset({"missing", "union_tag_not_found", CONFLICT})
 
 _IGNORED: Final = frozenset({"default_factory_not_called"})
 _QUOTED: Final = r"'([^']*)'"
+_OTHER_WORDS: Final = {
+    "wait": "pause", "sleep": "pause", "think": "pause", "think_time": "pause", "delay": "pause",
+    "loop": "repeat", "times": "repeat", "count": "repeat", "while": "repeat", "foreach": "for_each",
+    "capture": "extract", "save": "extract", "set": "extract", "random": "choose", "switch": "choose",
+    "chance": "probability", "then": "steps", "do": "steps",
+}  # fmt: skip
+"""What other tools call the keys of a step."""
 _PLAIN_NUMBER: Final = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
 _INDEX: Final = r"\[[0-9]+\]"
 _TYPES: Final = {
@@ -76,6 +83,8 @@ def _unknown_key(tree: Node, location: Sequence[str | int]) -> Fault:
     known = _known_keys(location[:-1])
     overview = f"known keys are {join_words(known, 'and')}" if known else ""
     place = find(tree, location)
+    if "pause" in known and key in _OTHER_WORDS:
+        return Fault(place.key, place.node.path, "unknown key", f"did you mean '{_OTHER_WORDS[key]}'?")
     hint = _elsewhere(key, place.node.path) or did_you_mean(key, known) or overview
     if key.isdecimal():
         hint = "a comma separates entries: write 4000, not 4,000"
@@ -174,6 +183,9 @@ def _tags(model: type[SpecModel]) -> tuple[Any, ...]:
 def _models_in(annotation: Any) -> list[type[SpecModel]]:
     if isinstance(annotation, type) and issubclass(annotation, SpecModel):
         return [annotation]
+    if isinstance(annotation, WhenUsed):
+        model = annotation.model()
+        return [model] if model else []
     return [model for argument in get_args(annotation) for model in _models_in(argument)]
 
 
@@ -186,8 +198,12 @@ def _known_keys(location: Sequence[str | int]) -> list[str]:
 
 def _elsewhere(key: str, here: str) -> str:
     """Return a hint for a known key in the wrong place, or an empty string."""
-    paths = (f"{path}.{name}" for path, name in _all_keys(Configuration, "") if name == key and path)
-    other = next((path for path in paths if not re.sub(_INDEX, "", here).endswith(path)), None)
+    paths = [f"{path}.{name}" for path, name in _all_keys(Configuration, "") if name == key and path]
+    place = re.sub(_INDEX, "", here)
+    inside = f"{place.removesuffix(key)}request.{key}"
+    if inside in paths:  # of a step, whose request has keys of its own
+        return f"did you mean request: {{{key}: …}}?"
+    other = next((path for path in paths if not place.endswith(path)), None)
     return f"did you mean {other}?" if other else ""
 
 

@@ -168,7 +168,7 @@ def _hook_problem(
 ) -> tuple[str, str] | None:
     name = reference.name
     if slot.fixed:
-        return variable_in_name(name)
+        return _variable_in_name(name)
     if name in constant:
         return _part_of_constant(reference)
     if name in known:
@@ -200,7 +200,7 @@ def problem_of(
     """
     name, extracted = reference.name, _EXTRACTED.get()
     if slot.fixed:
-        return variable_in_name(name)
+        return _variable_in_name(name)
     if name in extracted:
         return _part_of_constant(reference)
     if name in known:
@@ -216,8 +216,7 @@ def problem_of(
     return f"there is no variable '{name}' in {where}", hint
 
 
-def variable_in_name(name: str) -> tuple[str, str]:
-    """Return message and hint about a variable where none can stand."""
+def _variable_in_name(name: str) -> tuple[str, str]:
     return f"a name cannot contain a variable, here {name}", "write $${ for a literal ${"
 
 

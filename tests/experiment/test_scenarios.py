@@ -1,0 +1,388 @@
+"""Scenarios of a specification: what can be written, and which values a step may insert."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.cli.requests_text import lines_of
+from runner.core import template
+from runner.experiment.arrivals import arrivals, rows_used
+from runner.experiment.load import read_spec
+from runner.experiment.model import Load, Stage
+from runner.experiment.resolved import resolved_text
+from runner.experiment.scenario import Scenario, Step, StepKind
+from runner.experiment.scenario_counts import most_executed, requests_per_user
+from runner.experiment.scenario_values import value_conflicts
+from runner.experiment.variables import RowFacts
+from tests.experiment.samples import MINIMAL, error, only, read, sole, table
+
+SMALL = """\
+version: 1
+name: shop
+topology: {kind: external, url: "http://127.0.0.1:8080"}
+load:
+  variables: {user: {choice: [ada, bob]}}
+  requests: [{name: front}]
+  scenarios:
+    - name: buy
+      weight: 3
+      steps:
+        - request: {name: login, method: POST, form: {user: "${user}"}}
+          extract: {token: {json: $.token}}
+        - request: {name: pay, path: "/${token}"}
+        - request: front
+        - pause: 1s
+    - name: look
+      steps: [{request: front}, {pause: 1s}]
+stages: [{users_per_s: 4, duration: 10s}]
+"""
+
+LOOK = "steps: [{request: front}, {pause: 1s}]"
+WHOLE = """\
+version: 1
+name: shop
+topology: {kind: external, url: "http://127.0.0.1:8080"}
+load:
+  connection: per-user
+  follow_redirects: 3
+  expect: {status: [2xx]}
+  variables: {n: {int: [1, 5], scope: request}}
+  requests: [{name: home, path: "/?t=${token}", follow_redirects: 0}]
+  scenarios:
+    - name: buy
+      steps:
+        - request: {name: login, method: POST, expect: {status: [302]}}
+          extract:
+            token: {json: $.token}
+            csrf: {regex: 'name="csrf" value="([^"]*)"'}
+            code: {header: Location, regex: 'code=([^&]*)', optional: true}
+            sid: {cookie: sid}
+            items: {json: '$.items[?@.stock > 0]', pick: all}
+            state: {json: $.state, default: closed}
+            offset: {header: Upload-Offset, default: 0}
+        - {request: home}
+        - {request: home, name: home-again}
+        - {pause: [1s, 3s]}
+        - {probability: 30%, steps: [{request: {name: rate, path: "/${n}/${csrf}"}}]}
+        - choose:
+            - {weight: 3, steps: [{request: {name: card}, extract: {paid: {json: $.id}}}]}
+            - {steps: [{request: {name: bill}, extract: {paid: {json: $.id}}}]}
+        - request: {name: thanks, path: "/${paid}"}
+        - for_each: items
+          as: item
+          steps: [{request: {name: item, json: {item: "${item}", id: "${item.id}", sid: "${sid}"}}}]
+        - if: {state: [open, 1.50, null], code: {exists: true}}
+          steps: [{request: {name: code, url: "${code}"}}]
+          else: [{pause: 250ms}]
+        - repeat: 100
+          until: {offset: {min: 100}}
+          steps:
+            - request: {name: piece, body_file: a.bin, body_range: {from: "${offset}", bytes: 64KiB}}
+              extract: {offset: {header: Upload-Offset}}
+stages:
+  - {users_per_s: {from: 1, to: 20}, duration: 10s, warmup: 5s}
+  - {users: 50, duration: 10s}
+thresholds:
+  - scenario_duration{scenario=buy}.p95 < 20s
+  - errors{request=buy/login} < 1%
+  - duration{request=login}.p95 < 1s
+"""
+
+
+@pytest.mark.parametrize(("change", "problem"), table("scenarios"))
+def test_an_invalid_scenario_is_refused_with_this_message(change: str, problem: str) -> None:
+    (position,) = error(SMALL, *change.split("; ")).positions
+    hint = f" ({position.hint})" if position.hint else ""
+
+    assert f"{position.path}: {position.message}{hint}" == problem
+
+
+def test_scenarios_are_read_completely() -> None:
+    configuration = only(WHOLE)
+    load = configuration.load
+    ramp, closed = configuration.stages
+    steps = load.scenarios[0].steps
+
+    assert isinstance(ramp, Stage)
+    assert isinstance(closed, Stage)
+    assert [(part.name, part.follow_redirects, part.criteria.status) for part in load.parts] == [
+        ("buy/login", 3, (302,)), ("buy/home", 0, ("2xx",)), ("buy/home-again", 0, ("2xx",)),
+        ("buy/rate", 3, ("2xx",)), ("buy/card", 3, ("2xx",)), ("buy/bill", 3, ("2xx",)),
+        ("buy/thanks", 3, ("2xx",)), ("buy/item", 3, ("2xx",)), ("buy/code", 3, ("2xx",)),
+        ("buy/piece", 3, ("2xx",)),
+    ]  # fmt: skip
+    assert (steps[3].pause, steps[4].probability) == ((1.0, 3.0), 0.3)
+    assert [step.kind for step in steps[6:]] == [
+        StepKind.REQUEST, StepKind.FOR_EACH, StepKind.IF, StepKind.REPEAT
+    ]  # fmt: skip
+    assert (ramp.name, ramp.user_rate, ramp.highest_user_rate, ramp.warmup_user_rate) == (
+        "1 to 20 users/s", 10.5, 20, 1
+    )  # fmt: skip
+    assert (ramp.target_rps, ramp.highest_rps, closed.user_rate, closed.most_users) == (None, 0, None, 50)
+    assert arrivals(load, ramp) == 110
+    assert requests_per_user(steps) == (6, 1107)
+    assert [threshold.request for threshold in configuration.thresholds] == ["buy", "buy/login", "login"]
+
+
+def test_the_resolved_specification_with_scenarios_is_the_same_experiment() -> None:
+    experiment = read(WHOLE)
+    text = resolved_text(experiment)
+
+    assert read(text) == experiment
+    assert "pause: 250ms" in text
+    assert "bytes: 64KiB" in text
+    assert type(experiment).model_validate_json(experiment.model_dump_json()) == experiment
+
+
+def test_specifications_without_scenarios_do_not_mention_them() -> None:
+    text = resolved_text(read(MINIMAL))
+
+    assert "scenarios" not in text
+    assert "follow_redirects" not in text
+
+
+def test_a_dry_run_describes_scenarios_step_by_step() -> None:
+    names = "token, csrf, code, sid, items, state, offset"
+
+    assert list(lines_of(only(WHOLE).load)) == [
+        "buy: 100 % of the users, 6 to 1,107 requests each",
+        f"  login: POST /; expects status 302; follows up to 3 redirects; extracts {names}",
+        "  home: GET /?t=${token}; expects status 2xx",
+        "  home-again: GET /?t=${token}; expects status 2xx",
+        "  pause of 1s to 3s",
+        "  with a probability of 30 %:",
+        "    rate: GET /${n}/${csrf}; expects status 2xx; follows up to 3 redirects",
+        "  one of:",
+        "    75 %:",
+        "      card: GET /; expects status 2xx; follows up to 3 redirects; extracts paid",
+        "    25 %:",
+        "      bill: GET /; expects status 2xx; follows up to 3 redirects; extracts paid",
+        "  thanks: GET /${paid}; expects status 2xx; follows up to 3 redirects",
+        "  for each entry of items, as item:",
+        "    item: GET /; expects status 2xx; follows up to 3 redirects",
+        "  if state is 'open' or 1.5 or empty and code has a value:",
+        "    code: GET ${code}; expects status 2xx; follows up to 3 redirects",
+        "  otherwise:",
+        "    pause of 250ms",
+        "  up to 100 times, until offset is at least 100:",
+        "    piece: GET /; expects status 2xx; follows up to 3 redirects; extracts offset",
+        "variable n: int, a new value for each request",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "path"),
+    [
+        ("connection", "per-user", "load.connection"),
+        ("follow_redirects", "2", "load.follow_redirects"),
+        ("requests", "[{name: a, url: 'http://x'}]", "load.requests[0].url"),
+        ("requests", "[{name: a, follow_redirects: 1}]", "load.requests[0].follow_redirects"),
+        ("variables", "{a: {int: [1, 2], scope: user}}", "load.variables.a.scope"),
+    ],
+)
+def test_what_belongs_to_scenarios_is_refused_elsewhere(key: str, value: str, path: str) -> None:
+    assert path in [one.path for one in error(MINIMAL, f"load.{key}={value}").positions]
+
+
+def test_users_per_second_need_scenarios() -> None:
+    problem = sole(MINIMAL.replace("rps: 10", "users_per_s: 10"))
+
+    assert "stages[0].users_per_s: starts scenarios, but load has none" in problem
+
+
+def test_a_threshold_on_scenarios_needs_scenarios() -> None:
+    assert "no scenarios in load" in sole(MINIMAL + "thresholds: [scenario_errors < 1%]\n")
+
+
+def test_a_step_that_contains_itself_is_refused() -> None:
+    problem = sole(SMALL.replace(LOOK, "steps: &s [{repeat: 2, steps: *s}]"))
+
+    assert "the alias '*s' contains itself" in problem
+
+
+def test_steps_that_go_too_deep_or_too_far_are_refused() -> None:
+    step = "{request: front}"
+    for _ in range(8):
+        step = f"{{repeat: 4, steps: [{step}]}}"
+    deep = error(SMALL.replace(LOOK, f"steps: [{step}]")).positions
+
+    assert {position.message for position in deep} == {
+        "is nested deeper than 8 levels of steps",
+        "one user executes up to 65,536 steps, but at most 10,000 are possible",
+    }
+
+
+def test_too_many_steps_are_refused() -> None:
+    pauses = "{pause: 1s}, " * 100
+    many = f"steps: [{{request: front}}, {{repeat: 1, steps: [{pauses}]}}, {{repeat: 1, steps: [{pauses}]}}]"
+    (position,) = error(SMALL.replace(LOOK, many)).positions
+
+    assert position.message == "should have at most 200 steps, those inside others included, not 203"
+
+
+def test_a_name_of_a_hook_or_of_a_service_cannot_be_extracted() -> None:
+    hooks = "hooks: {setup: [{request: {path: /}, extract: {token: {json: $.id}}}]}\n"
+    assert "'token' is extracted by a hook already" in error(SMALL + hooks).problems[0]
+
+    watched = SMALL.replace('"}\n', '", watch: {token: {port: 5432}}}\n', 1)
+    assert "'token' is a service, whose address is ${token.host}" in sole(watched)
+
+
+def test_a_step_inserts_what_a_hook_extracts() -> None:
+    hooks = "hooks: {setup: [{request: {path: /}, extract: {org: {json: $.id}}}]}\n"
+
+    assert only(SMALL.replace("/${token}", "/${org}") + hooks).load.parts[1].path == "/${org}"
+
+
+def test_rows_are_counted_per_user_of_the_scenarios_that_use_them() -> None:
+    rows = SMALL.replace("user: {choice: [ada, bob]}", "user: {csv: u.csv, order: once}")
+    rows = rows.replace("${user}", "${user.name}")
+    (configuration,) = read_spec(rows.encode(), source="s").configurations
+    load = configuration.load
+
+    assert rows_used(load, "user", [(40, 1)]) == 30
+    with pytest.raises(Exception, match="1 problem") as caught:
+        read_spec(rows.encode(), source="s", read_rows=lambda *_: RowFacts(29))
+    assert "needs a row for each user: u.csv has 29, but 30 users use user" in caught.value.problems[0]
+    read_spec(rows.encode(), source="s", read_rows=lambda *_: RowFacts(30))
+
+
+def test_an_overlay_replaces_scenarios_and_keeps_the_requests() -> None:
+    text = SMALL + (
+        "configurations:\n  - name: one\n"
+        "  - name: two\n    load: {scenarios: [{name: only, steps: [{request: front}]}], variables: null}\n"
+    )
+    one, two = read(text).configurations
+
+    assert [part.name for part in one.load.parts] == ["buy/login", "buy/pay", "buy/front", "look/front"]
+    assert [part.name for part in two.load.parts] == ["only/front"]
+    assert read(text, "load.scenarios.buy.weight=9").configurations[0].load.scenario_shares["buy"] == 0.9
+
+
+# ---- laws ----
+
+NAMES = ("a", "b")
+
+
+def _request(use: str | None, extract: str | None, how: dict[str, Any]) -> dict[str, Any]:
+    step: dict[str, Any] = {"request": {"name": "r", "path": f"/${{{use}}}" if use else "/"}}
+    return {**step, "extract": {extract: {"json": "$.x", **how}}} if extract else step
+
+
+REQUESTS = st.builds(
+    _request,
+    st.none() | st.sampled_from(NAMES),
+    st.none() | st.sampled_from(NAMES),
+    st.sampled_from([{}, {"optional": True}, {"default": 1}]),
+)
+
+
+def _around(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    steps = st.lists(inner, min_size=1, max_size=3)
+    branch = st.fixed_dictionaries({"steps": steps})
+    condition = st.dictionaries(
+        st.sampled_from(NAMES), st.sampled_from([1, {"exists": True}, {"exists": False}]), min_size=1
+    )
+    return st.one_of(
+        st.fixed_dictionaries({"repeat": st.integers(1, 3), "steps": steps}),
+        st.fixed_dictionaries({"probability": st.just(0.5), "steps": steps}),
+        st.fixed_dictionaries({"choose": st.lists(branch, min_size=2, max_size=3)}),
+        st.fixed_dictionaries({"if": condition, "steps": steps}, optional={"else": steps}),
+    )
+
+
+STEPS = st.lists(st.recursive(REQUESTS, _around, max_leaves=8), min_size=1, max_size=5)
+
+
+class UnassignedError(Exception):
+    """A step inserts a name without a value."""
+
+
+def executed(steps: Sequence[Step], values: set[str], random: Random) -> Iterator[str]:
+    """Yield the kind of every executed step of one user, who takes any way that is possible."""
+    for step in steps:
+        if step.kind is StepKind.REQUEST:
+            if not set(template.names(step.request.path)) <= values:
+                raise UnassignedError
+            for name, extraction in (step.extract or {}).items():
+                present = not extraction.may_be_absent or random.random() < 0.5
+                (values.add if present else values.discard)(name)
+            yield step.kind
+        else:
+            yield from _inside(step, values, random)
+
+
+def _inside(step: Step, values: set[str], random: Random) -> Iterator[str]:
+    if step.kind is StepKind.REPEAT:
+        for _ in range(step.repeat):
+            yield from executed(step.steps, values, random)
+    elif step.kind is StepKind.PROBABILITY:
+        yield from executed(step.steps if random.random() < 0.5 else (), values, random)
+    elif step.kind is StepKind.CHOOSE:
+        yield from executed(random.choice(step.choose).steps, values, random)
+    else:
+        holds = all(_may_hold(name, one, values, random) for name, one in step.condition.items())
+        yield from executed((step.steps if holds else step.otherwise) or (), values, random)
+
+
+def _may_hold(name: str, condition: Any, values: set[str], random: Random) -> bool:
+    if condition == 1:
+        return name in values and random.random() < 0.5
+    return (name in values) == condition.exists
+
+
+@settings(max_examples=80, deadline=None)
+@given(STEPS, st.randoms(use_true_random=False))
+def test_a_scenario_without_problems_never_inserts_a_name_without_a_value(steps: Any, random: Random) -> None:
+    scenario = Scenario(name="s", steps=steps)
+    problems = list(value_conflicts(SimpleNamespace(variables={}, requests=()), scenario))
+    fewest, most = requests_per_user(scenario.steps)
+
+    for _ in range(10):
+        try:
+            count = len(list(executed(scenario.steps, set(), random)))
+        except UnassignedError:
+            assert problems
+        else:
+            assert fewest <= count <= most <= most_executed(scenario.steps)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.recursive(
+            REQUESTS,
+            lambda inner: st.fixed_dictionaries(
+                {"repeat": st.integers(2, 3), "steps": st.lists(inner, min_size=1, max_size=3)}
+            ),
+            max_leaves=6,
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_without_branches_a_problem_is_a_way_without_a_value(steps: Any) -> None:
+    scenario = Scenario(name="s", steps=steps)
+    problems = list(value_conflicts(SimpleNamespace(variables={}, requests=()), scenario))
+    always_absent = SimpleNamespace(random=lambda: 1.0)
+
+    try:
+        list(executed(scenario.steps, set(), always_absent))
+    except UnassignedError:
+        assert problems
+    else:
+        assert not problems
+
+
+def test_a_load_with_one_of_its_scenarios_is_still_a_load() -> None:
+    load = only(SMALL).load
+    alone: Load = load.model_copy(update={"scenarios": load.scenarios[1:]})
+
+    assert [part.name for part in alone.parts] == ["look/front"]
