@@ -106,6 +106,8 @@ def _path(data: Any, location: Location) -> Location:
 def _replace(data: Any, path: Location) -> bool:
     """Make the value at a path valid, and return whether that is possible."""
     *above, key = path or ("",)
+    if _path(data, tuple(above)) != tuple(above):
+        return True  # removed with a mapping around it
     parent = data
     for step in above:
         parent = parent[step]

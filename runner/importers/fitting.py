@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from runner.experiment.base_model import FROM_FILE
 from runner.experiment.request import MAX_REQUESTS
-from runner.experiment.scenario import MAX_SCENARIOS, MAX_STEPS, StepRequest
+from runner.experiment.scenario import MAX_STEPS, StepRequest
+from runner.experiment.traffic import MAX_SCENARIOS
 from runner.importers.draft import ChoiceDraft, Draft, PauseDraft, RequestDraft, ScenarioDraft, StepDraft
 from runner.importers.request_text import as_data
 

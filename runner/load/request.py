@@ -9,7 +9,8 @@ from typing import TypeAlias
 from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks
 from runner.core.template import Position, names, references
-from runner.experiment.request import BodyRange, Request, StepKeys, is_header_value
+from runner.experiment.body_range import BodyRange
+from runner.experiment.request import Request, StepKeys, is_header_value
 from runner.experiment.traffic import Connection
 from runner.load.body import Fill, encoded_body, fields
 from runner.load.engine import LoadOrder
