@@ -23,7 +23,7 @@ def failed_condition(condition: Threshold, result: ThresholdResult) -> str:
     if result.unbounded is Unbounded.LOST:
         return f"{metric} lies among requests that failed or were dropped (required: {required})"
     if result.unbounded is Unbounded.OUT_OF_RANGE:
-        return f"{metric} is over 60 s (required: {required})"
+        return f"{metric} is over 1 h (required: {required})"
     if value is None:
         return f"{metric} is unknown because there was no successful response"
     known = find_metric(condition.metric)

@@ -40,6 +40,11 @@ class Offer(NamedTuple):
         """How the rate or the number of users changed over the window."""
         return self.users if isinstance(self.users, Ramp) else self.ramp
 
+    @property
+    def highest_rps(self) -> PerSecond | None:
+        """The highest rate that was offered; None in the closed model."""
+        return self.ramp.highest if self.ramp else self.target_rps
+
     def achieved(self, load: LoadFacts) -> float | None:
         """Return the share that the service sustained; None in the closed model, where no request is due."""
         if self.target_rps is None:

@@ -115,7 +115,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         timeseries=_timeseries(load, observed, offer.window_s),
         programs=tuple(ProgramUsage(**asdict(program)) for program in observed.programs),
         peers=peer_usages(observed.peers, offer.window_s),
-        calibration=stage_calibration(facts.calibration if facts else None),
+        calibration=stage_calibration(facts.calibration if facts else None, offer.highest_rps),
         **_of_engine(load),
         notes=(*(load.notes if load else ()), *observed.notes),
         parts=_parts(load, offer),

@@ -15,7 +15,7 @@ from runner.report import conclusion, number_format, programs, prose
 from runner.report.capacity import shown
 from runner.report.counter_experiments import unproven
 from runner.report.markdown_text import unmarked
-from runner.report.summary import TEXT_COLUMNS, broken_thresholds, summary_rows
+from runner.report.summary import TEXT_COLUMNS, broken_thresholds, doubts, summary_rows
 
 _LOG_WIDTH: Final = 160
 _MAX_BROKEN: Final = 12
@@ -37,6 +37,8 @@ def show_summary(results: Results, console: Console | None = None) -> None:
     for line, style in _thresholds(results):
         console.print(visible(line, style), soft_wrap=True)
     for line in _unproven(results):
+        console.print(visible(line), soft_wrap=True)
+    for line in doubts(results):
         console.print(visible(line), soft_wrap=True)
     for line in programs.terminal_lines(results.configurations):
         console.print(visible(line), soft_wrap=True)

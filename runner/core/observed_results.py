@@ -128,7 +128,7 @@ class SpacingError(Struct, frozen=True):
 
 
 class StageCalibration(Struct, frozen=True):
-    """The generator against a server that does nothing, at the stage's rate.
+    """The generator against a server that does nothing, at the stage's rate or the nearest one measured.
 
     Attributes:
         ceiling_rps: The highest rate that the generator could offer; None where it was not measured.
@@ -136,6 +136,7 @@ class StageCalibration(Struct, frozen=True):
         duration_ms: ``p50``, ``p95``, ``p99``, as `dispatch_delay_ms` has; empty where nothing was measured.
         cpu_us_per_request: CPU time of all workers.
         spacing_us: None where gaps could not be paired with planned ones.
+        measured_at_rps: The rate of the baseline, where it is not the stage's.
     """
 
     made_at: Text
@@ -149,6 +150,7 @@ class StageCalibration(Struct, frozen=True):
     dispatch_delay_ms: dict[Word, Number]
     cpu_us_per_request: Number | None
     spacing_us: SpacingError | None
+    measured_at_rps: Number | UnsetType = UNSET
 
 
 class StageEvent(Struct, frozen=True):

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Final
+
+from msgspec import UNSET
 
 from runner.analyze.median_stage import MEDIAN
 from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, ProofAnswer, Validity, cpu_used_up
+from runner.core.judgements import ThresholdResult
+from runner.core.metric import Dimension
+from runner.core.metrics import metric_of
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import number_format, request_cost
@@ -53,15 +59,13 @@ def _answer(whole: Sequence[ConfigurationResults]) -> Markdown:
     equals = [pair for pair in best if pair[0].rate == highest]
     stage, where = min(equals, key=lambda pair: pair[0].response_time_ms.p95 or math.inf)
     name = title(where)
-    p95 = stage.response_time_ms.p95
     if len(equals) > 1:
         name = f"{len(equals)} of {len(configurations)} configurations; fastest: {name}"
-    of_all = markdown(" over all requests") if len(stage.parts) > 1 else EMPTY
     reached = markdown(
         "The highest sustained rate is **{:rate} RPS**{}{}{}.",
         stage.target_rps,
         markdown(" ({})", name) if len(configurations) > 1 else EMPTY,
-        markdown(" with a p95 response time of {:ms} ms{}", p95, of_all) if p95 else EMPTY,
+        _latencies(stage),
         _of_repeats(stage, whole[configurations.index(where)]),
     )
     if stage.validity.status is Validity.SUSPECT:
@@ -73,6 +77,29 @@ def _answer(whole: Sequence[ConfigurationResults]) -> Markdown:
         request_cost.answer(configurations),
     )
     return join(" ", filter(None, (reached, *rest)))
+
+
+def _latencies(stage: Stage) -> Markdown:
+    """Return the latencies that a search had conditions on, else the p95 response time; empty without any."""
+    known = list(filter(None, map(_criterion, stage.find.conditions if stage.find else ())))
+    p95 = stage.response_time_ms.p95
+    if not known and p95:
+        of_all = markdown(" over all requests") if len(stage.parts) > 1 else EMPTY
+        known = [markdown("a p95 response time of {:ms} ms{}", p95, of_all)]
+    return markdown(" with {}", listed(known)) if known else EMPTY
+
+
+def _criterion(condition: ThresholdResult) -> Markdown:
+    """Return the value of a search's condition with its bound; empty if it is not about a latency."""
+    metric = metric_of(condition.expr)
+    if metric is None or metric.dimension is not Dimension.TIME or condition.value is None:
+        return EMPTY
+    bound = re.sub("^[^<>]*", "", condition.expr)
+    request = EMPTY if condition.request is UNSET else markdown(" of {}", condition.request)
+    article = "an" if metric.phrase.startswith("average") else "a"
+    return markdown(
+        "{} {}{} of {:ms} ms (required: {})", article, metric.phrase, request, condition.value, bound
+    )
 
 
 def _of_repeats(stage: Stage, configuration: ConfigurationResults) -> Markdown:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from msgspec import UNSET
+
 from runner.core.metrics import CROSS_CHECKED, METRICS
 from runner.core.observed_results import StageCalibration
 from runner.core.repeat_results import CrossCheck, Difference
@@ -26,17 +28,20 @@ _BY_KEY: Final = {metric.key: metric for metric in METRICS.values()}
 def baselines(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return what every engine shows at every rate against a no-op server; empty without a calibration."""
     calibrations = {
-        (
-            calibration.engine,
-            calibration.connection,
-            stage.ramp.highest if stage.ramp else stage.rate,
-        ): calibration
+        (calibration.engine, calibration.connection, _rate(stage, calibration)): calibration
         for configuration in configurations
         for stage in (*configuration.stages, *(check.trial for check in configuration.cross_check))
         if (calibration := stage.calibration) and calibration.duration_ms
     }
     rows = [_baseline(rate, calibration) for (_, _, rate), calibration in calibrations.items()]
     return table(_HEAD, rows) if rows else EMPTY
+
+
+def _rate(stage: Stage, calibration: StageCalibration) -> float:
+    """Return the rate of a baseline."""
+    if calibration.measured_at_rps is not UNSET:
+        return calibration.measured_at_rps
+    return stage.ramp.highest if stage.ramp else stage.rate
 
 
 def _baseline(rate: float, calibration: StageCalibration) -> list[str]:

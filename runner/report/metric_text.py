@@ -84,7 +84,7 @@ def unbounded(stage: Stage, why: Unbounded) -> str:
 def _lower_bound(stage: Stage, why: Unbounded) -> str:
     """Return what a statistic without a finite value exceeds: the timeout, if all lost requests hit it."""
     if why is Unbounded.OUT_OF_RANGE:
-        return "> 60 s"
+        return "> 1 h"
     timeouts = sum(stage.requests.failures.get(kind, 0) for kind in _TIMEOUTS)
     only_timeouts = timeouts == stage.requests.lost and stage.timeout_s
     return f"> {number_format.seconds(stage.timeout_s)}" if only_timeouts else "no value"

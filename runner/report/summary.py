@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,11 +14,13 @@ from runner.core.stage_results import Stage
 from runner.report import metric_text
 from runner.report.capacity import shown
 from runner.report.metric_text import threshold_value
-from runner.report.number_format import NOT_APPLICABLE
+from runner.report.number_format import NOT_APPLICABLE, listed
 from runner.report.sparkline import rate_sparkline
 
 TEXT_COLUMNS: Final = frozenset({"configuration", "stage", "rate over time", "verdict"})
 """Columns that hold no numbers."""
+_OTHER_PROGRAMS: Final = "programs outside the experiment used the processors"
+_NAMED: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,32 @@ def summary_rows(results: Results) -> list[dict[str, str]]:
 def limit_or_status(stage: Stage) -> str:
     """Return the code of the stage's verdict; a stage that was not run has none."""
     return "not run" if stage.status is StageStatus.NOT_RUN else stage.verdict.code.value
+
+
+def doubts(results: Results) -> Iterator[str]:
+    """Yield why stages of the rows are suspect or invalid, a line for each reason with its stages.
+
+    Reasons that differ in nothing but the programs outside the experiment are one.
+    """
+    where: dict[str, list[str]] = {}
+    for configuration in map(of_medians, results.configurations):
+        several = f"{configuration.name}, " if len(results.configurations) > 1 else ""
+        for stage in shown(configuration).stages:
+            for status, reason in _reasons(stage):
+                where.setdefault(f"{status} because {reason}", []).append(f"{several}{stage.title}")
+    for reason, stages in where.items():
+        named = stages if len(stages) <= _NAMED else [*stages[:_NAMED], f"{len(stages) - _NAMED} more"]
+        yield f"{listed(named)} {'is' if len(stages) == 1 else 'are'} {reason}."
+
+
+def _reasons(stage: Stage) -> Iterator[tuple[Validity, str]]:
+    validity = stage.validity
+    if stage.status is StageStatus.NOT_RUN or validity.status is Validity.VALID:
+        return
+    own = validity.reasons[:-1] if validity.disturbed else validity.reasons
+    yield from ((validity.status, reason) for reason in own)
+    if validity.disturbed:
+        yield validity.status, _OTHER_PROGRAMS
 
 
 def _row(stage: Stage) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from msgspec import UNSET
+
 from runner.analyze.median_stage import MEDIAN
 from runner.analyze.medians import of_medians
 from runner.core.codes import Role, StageStatus, is_service
@@ -72,8 +74,12 @@ def _bold(text: str) -> Markdown:
 
 
 def _baseline(stage: Stage) -> str:
-    """Return what the generator itself shows at this rate against a no-op server."""
-    return three(stage.calibration.duration_ms if stage.calibration else {})
+    """Return what the generator itself shows against a no-op server, and at which rate if not at this one."""
+    if stage.calibration is None or not stage.calibration.duration_ms:
+        return NOT_MEASURED
+    rate = stage.calibration.measured_at_rps
+    at = "" if rate is UNSET else f" (at {number_format.rate(rate)} RPS)"
+    return f"{three(stage.calibration.duration_ms)}{at}"
 
 
 def three(duration_ms: Mapping[str, float]) -> str:

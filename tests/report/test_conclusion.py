@@ -3,10 +3,11 @@
 from msgspec.structs import replace
 
 from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, Validity
-from runner.core.judgements import StageValidity
+from runner.core.judgements import StageValidity, ThresholdResult
 from runner.core.stage_results import CounterExperiment, Verdict
 from runner.report.conclusion import conclusion
 from runner.report.final_paragraphs import final
+from runner.report.markdown_text import unmarked
 from runner.report.stage_choice import missed
 from tests.report.mixes import mix
 from tests.report.stored_results import stored, with_stage
@@ -77,3 +78,20 @@ def test_a_suspect_stage_is_named_beside_the_highest_sustained_rate():
     text = conclusion([replace(configuration, stages=stages)])
 
     assert "This stage is **suspect**: the generator was late." in text
+
+
+def test_the_capacity_has_the_value_of_each_condition_on_a_latency():
+    results = stored("capacity")
+    found = next(stage for stage in results.configurations[0].stages if stage.find and stage.find.holds)
+    conditions = (
+        ThresholdResult("errors < 1%", ok=True, value=0.0),
+        ThresholdResult("duration{request=order}.p99 <= 50ms", ok=True, value=41.5, request="order"),
+        ThresholdResult("first_byte.mean < 9ms", ok=True, value=3.0),
+    )
+    held = replace(found, find=replace(found.find, conditions=conditions))
+    text = conclusion([replace(results.configurations[0], stages=(held,))])
+
+    assert (
+        " with a p99 duration of order of 41.5 ms (required: <= 50ms) and an average first byte of 3.00 ms "
+        "(required: < 9ms)."
+    ) in unmarked(text)

@@ -14,7 +14,8 @@ from runner.core.codes import StageStatus, Validity
 from runner.core.judgements import StageValidity, ThresholdResult
 from runner.core.measured import Latency
 from runner.report.markdown_text import escape, unmarked, without_controls
-from runner.report.summary import broken_thresholds, summary_rows
+from runner.report.number_format import listed
+from runner.report.summary import broken_thresholds, doubts, summary_rows
 from tests.report.stored_results import stored, with_run, with_stage
 
 
@@ -54,6 +55,22 @@ def test_an_invalid_stage_is_marked_beside_its_verdict():
     )
 
     assert summary_rows(results)[0]["verdict"] == "within-capacity (suspect)"
+
+
+def test_the_terminal_says_once_for_all_stages_why_they_are_not_valid():
+    late, other = ("a worker was late",), ("a worker was late", "redis-server (pid 7) used 0.5 cores")
+    results = stored("single-process")
+    for place in range(3):
+        reasons, disturbed = (late, False) if place == 0 else (other, True)
+        judged = StageValidity(Validity.SUSPECT, reasons, disturbed=disturbed)
+        results = with_stage(results, (0, place), validity=judged)
+    titles = [stage.title for stage in results.configurations[0].stages[:3]]
+
+    assert list(doubts(results)) == [
+        f"{listed(titles)} are suspect because a worker was late.",
+        f"{listed(titles[1:])} are suspect because programs outside the experiment used the processors.",
+    ]
+    assert list(doubts(stored("single-process"))) == []
 
 
 @pytest.fixture
