@@ -28,6 +28,7 @@ from infra.bench.compare import FULL, QUICK, Size, compare
 from infra.bench.counting import cost_of_counters
 from infra.bench.figures import offer_stage, truth_server
 from infra.bench.publish import chart, page, promises
+from infra.bench.scenarios import scenarios
 from infra.bench.traffic import traffic
 from infra.bench.traffic_page import traffic_promises
 from runner.core.codes import Role
@@ -142,6 +143,7 @@ SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
     "cpu": cpu_accounting,
     "counters": cost_of_counters,
     "command-line": command_line,
+    "scenarios": scenarios,
 }
 
 

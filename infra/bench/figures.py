@@ -38,6 +38,8 @@ http {{
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   server {{ listen 127.0.0.1:{port} backlog=8192; location / {{
     default_type text/plain; return 200 "01234567890123456789"; }}
+    location = /login {{ default_type application/json; add_header Set-Cookie "sid=$request_id; Path=/";
+      return 200 '{{"token":"$request_id","user":{{"id":17,"name":"guest"}}}}'; }}
     location = /json {{ default_type application/json; return 200 '{json}'; }}
     location = /status {{ stub_status; }} }}
 }}
@@ -83,15 +85,19 @@ def offer_stage(
     *,
     warmup: float = 1.0,
     users: int = 0,
+    users_per_s: float = 0,
     base_dir: Path = Path(),
     **load: object,
 ) -> Offered:
     """Run the built-in generator once; CPU is that of its workers, start included.
 
-    `rps` is a rate or a ramp. With `users`, these send as fast as they receive responses, without a rate.
+    `rps` is a rate or a ramp. With `users`, these send as fast as they receive responses, without a rate;
+    `users_per_s` is how many begin per second, of scenarios.
     Files of the load are in `base_dir`.
     """
-    level = {"users": users} if users else {"rps": rps}
+    level: dict[str, object] = {"users": users} if users else {"rps": rps}
+    if users_per_s:
+        level = {"users_per_s": users_per_s}
     checked = Load.model_validate(load)
     order = LoadOrder(
         Endpoint("127.0.0.1", port),

@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--quantum")
     parser.add_argument("--new", action="store_true")
     parser.add_argument("--users", type=int, default=0, help="closed users instead of a rate")
+    parser.add_argument("--users-per-s", type=float, default=0, help="users of scenarios instead of a rate")
     parser.add_argument("--load", type=json.loads, default={}, help="further keys of the load, as JSON")
     args = parser.parse_args()
     load: dict[str, object] = {
@@ -28,9 +29,10 @@ def main() -> None:
     }
     if args.quantum is not None:
         load["quantum"] = 0 if args.quantum == "0" else args.quantum
-    if not args.rate and not args.users:
+    if not args.rate and not args.users and not args.users_per_s:
         load |= {"max_in_flight": 256}
-    offered = offer_stage(args.port, args.rate or GREEDY, args.seconds, warmup=0, users=args.users, **load)
+    level = {"users": args.users, "users_per_s": args.users_per_s}
+    offered = offer_stage(args.port, args.rate or GREEDY, args.seconds, warmup=0, **level, **load)
     names = ("p50", "p95", "p99")
     told = dict(zip(names, offered.latency("duration").percentiles_ms([50, 95, 99]), strict=True))
     told |= {"dropped": offered.count("dropped")}

@@ -12,6 +12,7 @@ from runner.core.facts import Event
 from runner.execution.context import RunContext
 from runner.experiment.trials import Trial
 from runner.load.calibration_cache import load_or_measure_calibration
+from runner.load.expected_rate import expected_rate
 from runner.stack.protocols import Stack
 
 
@@ -54,7 +55,7 @@ async def _calibrate(trials: Sequence[Trial], context: RunContext) -> dict[str, 
         context.guard.process(pid)
 
     loads = {trial.configuration.load.engine: trial.configuration.load for trial in trials}
-    rates = [trial.stage.highest_rps for trial in trials if trial.stage.highest_rps]
+    rates = [rate for trial in trials if (rate := expected_rate(trial.configuration.load, trial.stage))]
     try:
         if not rates:  # users send as fast as they get responses
             return {}

@@ -42,6 +42,7 @@ from runner.experiment.hooks import Phase
 from runner.experiment.trials import Trial
 from runner.load.builtin import worker_pool
 from runner.load.engines import ENGINES
+from runner.load.expected_rate import expected_rate
 from runner.observe.environment import environment
 from runner.stack.kinds import OPENERS
 from runner.stack.program_identity import program_identities
@@ -212,9 +213,10 @@ async def _run_one(
     """Run a trial, and cool down unless it was the last one."""
     planned = context.state.planned
     context.watcher.trial_begins(trial, max(other.order + other.orders for other in planned))
-    if calibration and (warning := above_ceiling(trial.stage.highest_rps, calibration)):
+    rate = expected_rate(trial.configuration.load, trial.stage)
+    if calibration and (warning := above_ceiling(rate, calibration)):
         context.watcher.say(f"{trial.stage.name}: {warning}")
-    own = at_rate(calibration, trial.stage.highest_rps) if calibration else None
+    own = at_rate(calibration, rate) if calibration else None
     await run_trial(
         trial,
         stack,

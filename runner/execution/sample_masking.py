@@ -41,7 +41,12 @@ def _masked(second: LoadSecond, secrets: Mapping[str, str]) -> LoadSecond:
 def presentable(sample: ResponseSample, secrets: Mapping[str, str]) -> ResponseSample:
     """Return a sample whose texts may be stored and shown; see `with_masked_samples`."""
     headers = tuple((name, _printable(value, secrets)) for name, value in sample.headers)
-    return replace(sample, headers=headers, body=_printable(sample.body, secrets))
+    return replace(
+        sample,
+        headers=headers,
+        body=_printable(sample.body, secrets),
+        failed_checks=_printable(sample.failed_checks, secrets),
+    )
 
 
 def _printable(text: str, secrets: Mapping[str, str]) -> str:

@@ -30,8 +30,10 @@ from runner.execution.inputs import NO_RUN_INPUTS, RunInputs
 from runner.execution.job import TrialWatcher
 from runner.execution.sample_masking import with_masked_samples
 from runner.experiment.arrivals import numbering
+from runner.experiment.traffic import Load
 from runner.experiment.trials import Trial
 from runner.load.engine import Engine, LoadOrder, LoadStarted
+from runner.load.scenario_accounts import scenario_counts
 from runner.load.worker_process import WorkerPool
 from runner.observe.counters.gather import Counters
 from runner.observe.processes import start_ticks
@@ -280,6 +282,8 @@ def _interrupted(trial: Trial, record: _Record) -> LoadFacts | None:
     if record.window is None:
         return None
     load, planned = trial.configuration.load, round((trial.stage.target_rps or 0) * trial.stage.duration)
+    if load.scenarios:
+        return _interrupted_scenarios(load, record)
     return LoadFacts(
         engine=load.engine,
         workers=sum(subject.role == Role.GENERATOR for subject in record.subjects),
@@ -288,6 +292,20 @@ def _interrupted(trial: Trial, record: _Record) -> LoadFacts | None:
         complete=False,
         clock="not recorded, because the stage was interrupted",
         parts={name: PartFacts(round(planned * share), share) for name, share in load.shares.items()},
+    )
+
+
+def _interrupted_scenarios(load: Load, record: _Record) -> LoadFacts:
+    counts = scenario_counts(load, [], tuple(record.seconds), is_open=False)
+    return LoadFacts(
+        engine=load.engine,
+        workers=sum(subject.role == Role.GENERATOR for subject in record.subjects),
+        planned=counts.planned,
+        seconds=counts.seconds,
+        complete=False,
+        clock="not recorded, because the stage was interrupted",
+        parts=counts.parts,
+        scenarios=counts.scenarios,
     )
 
 

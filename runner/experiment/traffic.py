@@ -159,6 +159,14 @@ class Load(SpecModel):
         return {one.name: one.weight / total for one in self.scenarios}
 
     @property
+    def hosts_to_follow(self) -> tuple[str, ...]:
+        """The hosts other than the target's to which responses may lead users of scenarios."""
+        if not self.scenarios:
+            return ()
+        leads_elsewhere = any(part.follow_redirects or part.url for part in self.parts)
+        return self.allow_hosts if leads_elsewhere else ()
+
+    @property
     def alternatives(self) -> tuple[tuple[float, tuple[NamedRequest, ...]], ...]:
         """What an arrival is one of, each with its weight and requests: scenarios, or single requests."""
         if not self.scenarios:

@@ -26,7 +26,9 @@ from runner.core.histogram import Histogram
 from runner.core.load_facts import LoadFacts
 from runner.core.units import NS_PER_US, Nanoseconds, PerSecond
 from runner.experiment.model import Expect, Load, Stage
+from runner.experiment.stage import MAX_USERS_PER_S
 from runner.load import pacing
+from runner.load.calibration_load import calibration_stage, stage_rate
 from runner.load.engine import Engine, LoadOrder
 from runner.load.engines import ENGINES
 from runner.load.messages import ResponderReady, ResponderReport, decode
@@ -71,7 +73,7 @@ async def calibrate(
     async with _responder(plain, on_spawn) as responder:
         for rate in sorted(set(rates)):
             on_rate(rate)
-            stage = Stage(rps=rate, duration=_window_s(rate), warmup=_WARMUP_S)
+            stage = calibration_stage(plain, rate, duration=_window_s(rate), warmup=_WARMUP_S)
             facts, stamps = await responder.offer(plain, stage, on_spawn)
             floors.append(_floor(plain, stage, facts, stamps))
             workers = facts.workers
@@ -93,7 +95,8 @@ async def _ceiling(
     overload = load.model_copy(
         update={"max_in_flight": _OVERLOAD_IN_FLIGHT, "arrivals": "constant", "workers": workers}
     )
-    stage = Stage(rps=_OVERLOAD_PER_WORKER * workers, duration=_OVERLOAD_S, warmup=_WARMUP_S)
+    rate = MAX_USERS_PER_S if load.scenarios else _OVERLOAD_PER_WORKER * workers
+    stage = calibration_stage(load, rate, duration=_OVERLOAD_S, warmup=_WARMUP_S)
     facts, _ = await responder.offer(overload, stage, on_spawn)
     return float(round(_completed(facts) / _OVERLOAD_S))
 
@@ -118,7 +121,7 @@ def _floor(load: Load, stage: Stage, facts: LoadFacts, stamps: Sequence[Nanoseco
     planned = planned_arrivals(load, stage)
     stated = facts.stated_ms
     return Floor(
-        target_rps=stage.highest_rps,
+        target_rps=stage_rate(load, stage),
         achieved=_completed(facts) / facts.planned,
         duration_ms=_percentiles(merged("duration")) if stated is None else _stated(stated["duration"]),
         dispatch_delay_ms=_percentiles(merged("dispatch_delay")),
@@ -149,8 +152,8 @@ def planned_arrivals(load: Load, stage: Stage) -> list[Nanoseconds]:
     """Return when every request of a stage is due, warm-up included, before arrivals are bunched."""
     length = stage.warmup + stage.duration
     if load.arrivals == "poisson":
-        return list(pacing.poisson(stage.highest_rps, length, load.seed))
-    return list(pacing.constant(stage.highest_rps, length))
+        return list(pacing.poisson(stage_rate(load, stage), length, load.seed))
+    return list(pacing.constant(stage_rate(load, stage), length))
 
 
 def spacing(stamps: Sequence[Nanoseconds], planned: Sequence[Nanoseconds]) -> Spacing | None:
@@ -215,7 +218,7 @@ async def _prepare(process: WorkerProcess, load: Load) -> int:
     with trio.move_on_after(_READY_WITHIN_S):
         if line := await process.read_line():
             port = decode(line, ResponderReady).port
-            any_stage = Stage(rps=1, duration=1)
+            any_stage = calibration_stage(load, 1.0, duration=1.0)
             request = request_bytes(LoadOrder(_endpoint(port), load, any_stage))
             expected = Expected(
                 request_bytes=len(request) if load.engine == "builtin" else None,

@@ -88,6 +88,7 @@ def fingerprint(load: Load) -> str:
         "generator": [_own_code(), plain_exchange().__name__],
         "request_bytes": len(request_bytes(LoadOrder(_ANY_ENDPOINT, load, _ANY_STAGE))),
         "head": load.request.method == "HEAD",
+        "scenarios": bool(load.scenarios),
         "load": {name: getattr(load, name) for name in _SETTINGS},
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]

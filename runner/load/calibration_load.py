@@ -6,12 +6,25 @@ from collections.abc import Mapping
 from typing import Final
 
 from runner.core.template import Position, assembled
-from runner.experiment.model import Expect, Load, Request
+from runner.core.units import PerSecond, Seconds
+from runner.experiment.model import Expect, Load, Request, Stage
+from runner.experiment.scenario import Scenario, Step, StepRequest
 from runner.load.body import encoded_body
 from runner.load.request import merged, target
 
 _PLACEHOLDER: Final = "x" * 32
 """Stands for the value of a variable."""
+
+
+def calibration_stage(load: Load, rate: PerSecond, *, duration: Seconds, warmup: Seconds = 0.0) -> Stage:
+    """Return a stage that sends requests at a rate."""
+    level = {"users_per_s": rate} if load.scenarios else {"rps": rate}
+    return Stage.model_validate({**level, "duration": duration, "warmup": warmup})
+
+
+def stage_rate(load: Load, stage: Stage) -> PerSecond:
+    """Return the requests per second of such a stage."""
+    return stage.highest_user_rate if load.scenarios else stage.highest_rps
 
 
 def calibration_load(load: Load, files: Mapping[str, bytes]) -> Load:
@@ -33,8 +46,17 @@ def calibration_load(load: Load, files: Mapping[str, bytes]) -> Load:
             "body": "x" * size if pieces else None,
         }
     )
-    single = {"request": request, "requests": (), "variables": {}}
-    return load.model_copy(update=single | {"expect": Expect(), "when_full": "drop"})
+    single = {"request": request, "requests": (), "variables": {}, "expect": Expect(), "when_full": "drop"}
+    return load.model_copy(update=single | {"scenarios": _scenarios(load, request)})
+
+
+def _scenarios(load: Load, request: Request) -> tuple[Scenario, ...]:
+    """Return a scenario of the request alone if the load has scenarios, which take another path."""
+    if not load.scenarios:
+        return ()
+    fields = {name: getattr(request, name) for name in Request.model_fields}
+    step = Step.model_construct(request=StepRequest.model_construct(name="request", expect=None, **fields))
+    return (Scenario.model_construct(name="calibration", weight=1.0, steps=(step,)),)
 
 
 def _fill(text: str, position: Position) -> str:

@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from runner.core.endpoint import Tls
 from runner.core.units import NS_PER_MS, Nanoseconds
 from runner.load.exchange import Exchange
 from runner.load.loop import Loop
 from runner.load.scenario_exchange import ScenarioExchange
+from runner.load.scenario_part import request_steps
 from runner.load.users import NEVER_NS
+from runner.load.worker_order import WorkerOrder
 
 _MAX_WAIT_NS: Final = 100 * NS_PER_MS
 
@@ -24,11 +27,12 @@ class ScenarioLoop(Loop):
     exchange: ScenarioExchange
 
     def _make_exchange(self) -> Exchange:
-        if self._order.tls is None:
-            return ScenarioExchange(self._order, self._timeline)
+        order = self._order
+        if order.tls is None and not _leads_elsewhere(order):
+            return ScenarioExchange(order, self._timeline)
         from runner.load.scenario_tls import ScenarioTlsExchange  # noqa: PLC0415  (plain HTTP needs no OpenSSL)
 
-        return ScenarioTlsExchange(self._order, self._timeline, self._order.tls)
+        return ScenarioTlsExchange(order, self._timeline, order.tls or Tls(""))
 
     def run(self, start_ns: Nanoseconds, stopped: Callable[[], bool]) -> None:
         """Offer the whole stage, and wait for the users under way; see `Loop.run`."""
@@ -56,3 +60,10 @@ class ScenarioLoop(Loop):
         else:
             self._arm(until)
             self.exchange.poll(0.1)
+
+
+def _leads_elsewhere(order: WorkerOrder) -> bool:
+    """Return whether a response may lead a user to another server, which may have TLS."""
+    assert order.scenarios is not None
+    steps = (step for scenario in order.scenarios.scenarios for step in request_steps(scenario.steps))
+    return any(step.follow or step.url for step in steps)

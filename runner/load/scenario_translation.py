@@ -51,23 +51,11 @@ def scenario_order(order: LoadOrder) -> ScenarioOrder | None:
         scheme=endpoint.scheme,
         host=endpoint.host.lower(),
         port=endpoint.port,
-        hosts=_allowed_hosts(load),
+        hosts=tuple(map(_allowed_host, load.hosts_to_follow)),
         per_user=load.connection == "per-user",
         per_request=tuple(name for name, variable in load.variables.items() if variable.is_per_request),
         first=order.numbering.arrivals,
     )
-
-
-def leads_elsewhere(load: Load) -> bool:
-    """Return whether responses may lead users to other servers."""
-    return bool(load.scenarios) and any(part.follow_redirects or part.url for part in load.parts)
-
-
-def _allowed_hosts(load: Load) -> tuple[AllowedHost, ...]:
-    """Return the hosts that redirects may lead to, each resolved once so that no request has to."""
-    if not leads_elsewhere(load):
-        return ()
-    return tuple(_allowed_host(host) for host in load.allow_hosts)
 
 
 def _allowed_host(host: str) -> AllowedHost:

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Collection, Sequence
 
 from runner.core.errors import StackFailed, UsageError
-from runner.experiment.model import Configuration
+from runner.experiment.model import Configuration, Load
 from runner.experiment.url import host_of, is_loopback
 
 
@@ -64,7 +64,7 @@ def check_target(
 
 
 def check_configurations(configurations: Collection[Configuration], *, authorized: bool) -> None:
-    """Check that load on all external services is allowed.
+    """Check that load on all external services is allowed, and on hosts that redirects may lead to.
 
     A name that does not resolve is skipped here: opening its stack reports it.
 
@@ -72,12 +72,17 @@ def check_configurations(configurations: Collection[Configuration], *, authorize
         UsageError: Load on one of them is not allowed.
     """
     for configuration in configurations:
+        for host in configuration.load.hosts_to_follow:
+            _check_host(host, configuration.load, authorized=authorized)
         url = configuration.topology.external_url
         if url is None:
             continue
-        host = host_of(url)
-        try:
-            addresses = addresses_of(host, 0)
-        except StackFailed:
-            continue
-        check_target(host, addresses, allow_hosts=configuration.load.allow_hosts, authorized=authorized)
+        _check_host(host_of(url), configuration.load, authorized=authorized)
+
+
+def _check_host(host: str, load: Load, *, authorized: bool) -> None:
+    try:
+        addresses = addresses_of(host, 0)
+    except StackFailed:
+        return
+    check_target(host, addresses, allow_hosts=load.allow_hosts, authorized=authorized)

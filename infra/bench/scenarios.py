@@ -1,0 +1,158 @@
+"""Users of scenarios: CPU beside k6's, the most of one worker, exact starts, waiting, and latencies."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from infra.bench.contenders import Contender, Job
+from infra.bench.figures import Offered, nginx, offer_stage, truth_server
+from infra.bench.watched import LENGTH_S, Measured, run
+from runner.core import histogram
+
+Row = tuple[str, str, str, bool]
+USERS_PER_S, MOST_USERS_PER_S = 500, 1500
+REQUESTS = 4
+ROUNDS = 5
+WAITING_USERS = 10_000
+
+VISIT = {
+    "name": "visit",
+    "steps": [
+        {
+            "request": {"name": "login", "method": "POST", "path": "/login", "form": {"user": "guest"}},
+            "extract": {"token": {"json": "$.token"}},
+        },
+        {"request": {"name": "list", "path": "/list", "headers": {"Authorization": "Bearer ${token}"}}},
+        {"pause": "100ms"},
+        {"request": {"name": "item", "path": "/item/17"}},
+        {"request": {"name": "order", "method": "POST", "path": "/orders", "json": {"token": "${token}"}}},
+    ],
+}
+LOAD = {"scenarios": [VISIT]}
+SCRIPT = """
+import http from 'k6/http';
+import {{ sleep }} from 'k6';
+export const options = {options};
+const base = 'http://127.0.0.1:{port}';
+export default function () {{
+  const token = http.post(base + '/login', {{user: 'guest'}}).json('token');
+  http.get(base + '/list', {{headers: {{Authorization: 'Bearer ' + token}}}});
+  sleep(0.1);
+  http.get(base + '/item/17');
+  http.post(base + '/orders', JSON.stringify({{token}}), {{headers: {{'Content-Type': 'application/json'}}}});
+}}
+export function handleSummary(data) {{ return {{}}; }}
+"""
+
+
+def scenarios() -> Iterator[Row]:
+    """Yield figure, measured, wanted, kept."""
+    with nginx() as port:
+        yield from _beside_k6(port)
+        yield _starts(port)
+        yield _waiting(port)
+    yield _latencies()
+
+
+def _beside_k6(port: int) -> Iterator[Row]:
+    """Four requests with a JSON extract, a pause and cookies, in turn with k6."""
+    with tempfile.TemporaryDirectory() as folder:
+        job = Job(port, USERS_PER_S, LENGTH_S, new=False, folder=Path(folder))
+        work = {
+            "ours": (_ours(), job),
+            "k6": (_k6(), job),
+            "most": (_ours(), replace(job, rate=MOST_USERS_PER_S)),
+        }
+        measured: dict[str, list[Measured]] = {name: [] for name in work}
+        for number in range(ROUNDS):
+            print(f"scenarios, round {number + 1}/{ROUNDS}", file=sys.stderr, flush=True)
+            for name, (tool, one) in work.items():
+                if found := run(tool, one, f"http://127.0.0.1:{port}/status"):
+                    measured[name].append(found)
+    ours, theirs = (statistics.median(one.cpu_us for one in measured[name]) for name in ("ours", "k6"))
+    yield (
+        f"CPU a request, a scenario of {REQUESTS} requests, {USERS_PER_S} users/s",
+        f"{ours:.1f} µs, {ours / theirs:.2f} × k6's {theirs:.1f}",
+        "<= 0.5 × k6",
+        ours <= 0.5 * theirs,
+    )
+    rps = statistics.median(one.rps for one in measured["most"])
+    cpu = statistics.median(one.cpu_us for one in measured["most"])
+    yield (
+        f"one worker, {MOST_USERS_PER_S:,} users/s of the same scenario",
+        f"{rps:,.0f} requests/s at {cpu:.1f} µs",
+        ">= 5,000 requests/s",
+        rps >= 5000,
+    )
+
+
+def _starts(port: int) -> Row:
+    """How late users begin, at a rate that leaves the machine idle."""
+    offered = offer_stage(port, 0, 4, users_per_s=100, **_load())
+    late = _of_users(offered, "dispatch_delay").percentiles_ms([50, 99])
+    measured = f"p50 {late[0] * 1e3:.0f} µs, p99 {late[1] * 1e3:.0f} µs late"
+    return "users begin, 100 users/s", measured, "p99 <= 200 µs", late[1] <= 0.2
+
+
+def _waiting(port: int) -> Row:
+    """What users who only wait cost."""
+    pause = {"scenarios": [{"name": "wait", "steps": [*VISIT["steps"][:1], {"pause": "40s"}]}]}
+    offered = _offer_waiting(port, pause)
+    seconds = [second for second in offered.facts.seconds if 8 <= second.index < 18]
+    cpu = statistics.mean(second.cpu_s for second in seconds)
+    good = cpu <= 0.03 and offered.peak_mib <= 200
+    measured = f"{offered.peak_mib:.0f} MiB, {cpu:.1%} of a core"
+    return f"{WAITING_USERS:,} users who wait", measured, "<= 200 MiB, <= 3 %", good
+
+
+def _offer_waiting(port: int, pause: dict[str, Any]) -> Offered:
+    load = _load() | pause | {"timeout": "1s"}
+    return offer_stage(port, 0, 20, warmup=0, users=WAITING_USERS, **load)
+
+
+def _latencies() -> Row:
+    """Latencies of steps against what a server says that freezes now and then."""
+    with truth_server("freeze") as (port, told):
+        offered = offer_stage(port, 0, 10, warmup=0, users_per_s=200, **_load())
+    del told
+    return "to do", str(offered.count("succeeded")), "", True
+
+
+def _of_users(offered: Offered, name: str) -> histogram.Histogram:
+    return histogram.merge(
+        getattr(users, name) for second in offered.facts.seconds for users in second.scenarios.values()
+    )
+
+
+def _load() -> dict[str, Any]:
+    return {**LOAD, "max_in_flight": 20_000, "workers": 1}
+
+
+def _ours() -> Contender:
+    def command(job: Job) -> list[str]:
+        return [
+            sys.executable, "-m", "infra.bench.one", "--port", str(job.port), "--rate", "0",
+            "--users-per-s", str(job.rate), "--seconds", str(job.seconds), "--load", json.dumps(LOAD),
+        ]  # fmt: skip
+
+    return Contender("builtin", "python", command, lambda _, out: json.loads(out), open_loop=True)
+
+
+def _k6() -> Contender:
+    def command(job: Job) -> list[str]:
+        executor = {
+            "executor": "constant-arrival-rate", "rate": job.rate, "timeUnit": "1s",
+            "duration": f"{job.seconds}s", "preAllocatedVUs": 200, "maxVUs": 800,
+        }  # fmt: skip
+        script = job.folder / "scenario.js"
+        script.write_text(SCRIPT.format(options=json.dumps({"scenarios": {"s": executor}}), port=job.port))
+        return ["k6", "run", "--quiet", "--no-usage-report", "--address", "", str(script)]
+
+    return Contender("k6", "k6", command, lambda _, __: {}, open_loop=True)
