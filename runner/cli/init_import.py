@@ -37,10 +37,12 @@ def init_from(file: Path, url: str | None, out: Path | None, name: str | None, *
 
     draft = fitted(_at(_draft(file), url, file))
     name = name or default_name(draft)
+    draft = draft.with_prefix(name)
     out = out or Path(f"{name}.yaml")
     text = spec_text(draft, name, file.name, insecure=insecure)
     read_spec(text.encode(), source=str(out))
-    write_spec(out, text)
+    for path, content in {**{out.parent / row: rows for row, rows in draft.files.items()}, out: text}.items():
+        write_spec(path, content)
     answer_path(out)
     _say_what_it_has(draft, out)
     return exit_codes.DONE

@@ -7,7 +7,7 @@ tuple of literal pieces and references, so that nothing recorded is ever taken f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias
 
@@ -141,6 +141,7 @@ class Draft:
         scenarios: What users do; empty with a mix.
         variables: Name to definition, as in a specification.
         rates: Requests, or users of scenarios, per second, of each stage; the first is the measured one.
+        files: Rows of variables: name of each file beside the specification to its content.
         left_out: Each thing that could not be taken over, one line each.
         changed: Each thing that differs from the file, one line each.
     """
@@ -152,20 +153,30 @@ class Draft:
     scenarios: tuple[ScenarioDraft, ...] = ()
     variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     rates: tuple[float, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+
+    def with_prefix(self, name: str) -> Draft:
+        """Return the draft with the names of its files after a name and a hyphen."""
+        variables = {
+            key: one | {"csv": f"{name}-{one['csv']}"} if "csv" in one else one
+            for key, one in ((key, dict(one)) for key, one in self.variables.items())
+        }
+        files = {f"{name}-{file}": content for file, content in self.files.items()}
+        return replace(self, variables=variables, files=files)
 
     @property
     def summary(self) -> str:
         """How much it has: ``1 scenario with 12 requests``."""
         if not self.scenarios:
-            return f"a mix of {_counted(len(self.requests), 'request')}"
+            return f"a mix of {counted(len(self.requests), 'request')}"
         steps = [step for one in self.scenarios for step in one.steps]
         requests = sum(
             len(step.requests) if isinstance(step, ChoiceDraft) else isinstance(step, RequestDraft)
             for step in steps
         )
-        return f"{_counted(len(self.scenarios), 'scenario')} with {_counted(requests, 'request')}"
+        return f"{counted(len(self.scenarios), 'scenario')} with {counted(requests, 'request')}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -173,5 +184,6 @@ class Draft:
         return tuple(str(one["env"]) for one in self.variables.values() if "env" in one)
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return ``1 request`` or ``2 requests``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

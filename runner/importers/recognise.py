@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from runner.core.units import BYTES_PER_MIB, Bytes
+from runner.importers.access_log import draft_of_log, is_access_log
 from runner.importers.draft import Draft
 from runner.importers.errors import refused
 from runner.importers.har import draft_of_har
@@ -36,6 +37,8 @@ def draft_of(content: bytes) -> Draft:
         raise refused("it is not UTF-8", hint="save it as UTF-8")
     if content.lstrip()[:1] == b"{":
         return _draft_of_json(content)
+    if is_access_log(content):
+        return draft_of_log(content)
     raise refused("it is none of the known kinds", hint=f"give {_TEXT}")
 
 
@@ -62,11 +65,21 @@ def _draft_of_json(content: bytes) -> Draft:
     try:
         keys = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise refused(f"it is no valid JSON: {error}") from None
+        hint = "of logs, only the formats common and combined are known" if _is_json_lines(content) else ""
+        raise refused(f"it is no valid JSON: {error}", hint) from None
     for key, reader in _READERS.items():
         if key in keys:
             return reader(content, keys)
     raise refused("it is JSON, but of no known kind", hint=f"give {_TEXT}")
+
+
+def _is_json_lines(content: bytes) -> bool:
+    first, _, rest = content[:100_000].partition(b"\n")
+    try:
+        msgspec.json.decode(first)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return False
+    return bool(rest.strip())
 
 
 def _har(content: bytes, keys: Mapping[str, msgspec.Raw]) -> Draft:

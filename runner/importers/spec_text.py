@@ -120,7 +120,10 @@ def _stages(draft: Draft) -> str:
     key = "users_per_s" if draft.scenarios else "rps"
     rates = draft.rates or ((1, 2, 5) if draft.scenarios else (10, 50, 100))
     seconds = max(_SHORTEST_STAGE_S, math.ceil(_length_s(draft)))
-    stages = [{key: rate, "duration": format_time(seconds), "warmup": "1s"} for rate in rates]
+    stages = [
+        {key: int(rate) if rate == int(rate) else rate, "duration": format_time(seconds), "warmup": "1s"}
+        for rate in rates
+    ]
     return to_yaml({"stages": stages})
 
 
