@@ -65,7 +65,7 @@ def _suffix(field: _Schema) -> str:
     choices = [field, *field.get("anyOf", ())]
     if any(choice.get("type") == "array" for choice in choices):
         return "[]"
-    return ".KEY" if isinstance(field.get("additionalProperties"), dict) else ""
+    return ".KEY" if any(isinstance(choice.get("additionalProperties"), dict) for choice in choices) else ""
 
 
 def _references(field: _Schema) -> Iterator[str]:

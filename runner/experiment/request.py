@@ -289,7 +289,7 @@ class StepKeys(Request):
 
     def slots(self) -> Iterator[Slot]:
         """Yield every text that may contain variables, and the names beside them."""
-        path = () if self.url is None else (Slot(("url",), self.url, Position.BODY),)
+        path = () if self.url is None else (Slot(("url",), self.url, Position.URL),)
         yield from (*path, *(slot for slot in super().slots() if self.url is None or slot.at != ("path",)))
         if self.body_range is not None:
             yield Slot(("body_range", "from"), str(self.body_range.begin), Position.BODY)

@@ -34,7 +34,9 @@ def conflicts(load: Load) -> Iterator[Conflict | None]:
         first = names.index(scenario.name)
         message = f"the name '{scenario.name}' is already used by scenarios[{first}]"
         yield conflict_if(first < index, (*at, "name"), message)
-        for conflict in (*_limits(scenario), *_steps(load, scenario), *value_conflicts(load, scenario)):
+        limits = list(_limits(scenario))
+        values = () if limits else value_conflicts(load, scenario)
+        for conflict in (*limits, *_steps(load, scenario), *values):
             yield Conflict((*at, *conflict.at), conflict.message, conflict.hint)
     yield from long_orders(load.variables, [scenario.weight for scenario in load.scenarios])
 

@@ -123,6 +123,7 @@ class _Analysis:
 
     def __init__(self, load: Load, scenario: Scenario) -> None:
         self.conflicts: dict[Conflict, None] = {}
+        self._followed: dict[tuple[_At, frozenset[str], frozenset[tuple[str, _Kind]]], _Known] = {}
         self._load = load
         self._extracted_by = {
             name: placed.step.step_name
@@ -156,7 +157,11 @@ class _Analysis:
         return reduce(_Known.or_, ends)
 
     def _inside(self, step: Step, at: _At, known: _Known) -> _Known:
-        return self.follow(step.steps or (), (*at, "steps"), known)
+        """Return what is known after the steps inside a step; those of nested loops are followed once."""
+        place = (at, known.certain, frozenset(known.possible.items()))
+        if place not in self._followed:
+            self._followed[place] = self.follow(step.steps or (), (*at, "steps"), known)
+        return self._followed[place]
 
     def after_loop(self, step: Step, at: _At, known: _Known) -> _Known:
         """Return what is known after repeated steps: what the last round lost, the next one lacks."""

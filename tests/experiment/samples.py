@@ -84,6 +84,56 @@ configurations:
 repeats: 1
 """
 
+SCENARIOS = """\
+version: 1
+name: shop
+topology: {kind: external, url: "http://127.0.0.1:8080"}
+load:
+  connection: per-user
+  follow_redirects: 3
+  expect: {status: [2xx]}
+  variables: {n: {int: [1, 5], scope: request}}
+  requests: [{name: home, path: "/?t=${token}", follow_redirects: 0}]
+  scenarios:
+    - name: buy
+      steps:
+        - request: {name: login, method: POST, expect: {status: [302]}}
+          extract:
+            token: {json: $.token}
+            csrf: {regex: 'name="csrf" value="([^"]*)"'}
+            code: {header: Location, regex: 'code=([^&]*)', optional: true}
+            sid: {cookie: sid}
+            items: {json: '$.items[?@.stock > 0]', pick: all}
+            state: {json: $.state, default: closed}
+            offset: {header: Upload-Offset, default: 0}
+        - {request: home}
+        - {request: home, name: home-again}
+        - {pause: [1s, 3s]}
+        - {probability: 30%, steps: [{request: {name: rate, path: "/${n}/${csrf}"}}]}
+        - choose:
+            - {weight: 3, steps: [{request: {name: card}, extract: {paid: {json: $.id}}}]}
+            - {steps: [{request: {name: bill}, extract: {paid: {json: $.id}}}]}
+        - request: {name: thanks, path: "/${paid}"}
+        - for_each: items
+          as: item
+          steps: [{request: {name: item, json: {item: "${item}", id: "${item.id}", sid: "${sid}"}}}]
+        - if: {state: [open, 1.50, null], code: {exists: true}}
+          steps: [{request: {name: code, url: "${code}"}}]
+          else: [{pause: 250ms}]
+        - repeat: 100
+          until: {offset: {min: 100}}
+          steps:
+            - request: {name: piece, body_file: a.bin, body_range: {from: "${offset}", bytes: 64KiB}}
+              extract: {offset: {header: Upload-Offset}}
+stages:
+  - {users_per_s: {from: 1, to: 20}, duration: 10s, warmup: 5s}
+  - {users: 50, duration: 10s}
+thresholds:
+  - scenario_duration{scenario=buy}.p95 < 20s
+  - errors{request=buy/login} < 1%
+  - duration{request=login}.p95 < 1s
+"""
+
 
 def read(text: str | bytes, *overrides: str) -> Experiment:
     raw = text.encode() if isinstance(text, str) else text

@@ -21,7 +21,7 @@ from runner.experiment.scenario import Scenario, Step, StepKind
 from runner.experiment.scenario_counts import most_executed, requests_per_user
 from runner.experiment.scenario_values import value_conflicts
 from runner.experiment.variables import RowFacts
-from tests.experiment.samples import MINIMAL, error, only, read, sole, table
+from tests.experiment.samples import MINIMAL, SCENARIOS, error, only, read, sole, table
 
 SMALL = """\
 version: 1
@@ -45,55 +45,6 @@ stages: [{users_per_s: 4, duration: 10s}]
 """
 
 LOOK = "steps: [{request: front}, {pause: 1s}]"
-WHOLE = """\
-version: 1
-name: shop
-topology: {kind: external, url: "http://127.0.0.1:8080"}
-load:
-  connection: per-user
-  follow_redirects: 3
-  expect: {status: [2xx]}
-  variables: {n: {int: [1, 5], scope: request}}
-  requests: [{name: home, path: "/?t=${token}", follow_redirects: 0}]
-  scenarios:
-    - name: buy
-      steps:
-        - request: {name: login, method: POST, expect: {status: [302]}}
-          extract:
-            token: {json: $.token}
-            csrf: {regex: 'name="csrf" value="([^"]*)"'}
-            code: {header: Location, regex: 'code=([^&]*)', optional: true}
-            sid: {cookie: sid}
-            items: {json: '$.items[?@.stock > 0]', pick: all}
-            state: {json: $.state, default: closed}
-            offset: {header: Upload-Offset, default: 0}
-        - {request: home}
-        - {request: home, name: home-again}
-        - {pause: [1s, 3s]}
-        - {probability: 30%, steps: [{request: {name: rate, path: "/${n}/${csrf}"}}]}
-        - choose:
-            - {weight: 3, steps: [{request: {name: card}, extract: {paid: {json: $.id}}}]}
-            - {steps: [{request: {name: bill}, extract: {paid: {json: $.id}}}]}
-        - request: {name: thanks, path: "/${paid}"}
-        - for_each: items
-          as: item
-          steps: [{request: {name: item, json: {item: "${item}", id: "${item.id}", sid: "${sid}"}}}]
-        - if: {state: [open, 1.50, null], code: {exists: true}}
-          steps: [{request: {name: code, url: "${code}"}}]
-          else: [{pause: 250ms}]
-        - repeat: 100
-          until: {offset: {min: 100}}
-          steps:
-            - request: {name: piece, body_file: a.bin, body_range: {from: "${offset}", bytes: 64KiB}}
-              extract: {offset: {header: Upload-Offset}}
-stages:
-  - {users_per_s: {from: 1, to: 20}, duration: 10s, warmup: 5s}
-  - {users: 50, duration: 10s}
-thresholds:
-  - scenario_duration{scenario=buy}.p95 < 20s
-  - errors{request=buy/login} < 1%
-  - duration{request=login}.p95 < 1s
-"""
 
 
 @pytest.mark.parametrize(("change", "problem"), table("scenarios"))
@@ -105,7 +56,7 @@ def test_an_invalid_scenario_is_refused_with_this_message(change: str, problem: 
 
 
 def test_scenarios_are_read_completely() -> None:
-    configuration = only(WHOLE)
+    configuration = only(SCENARIOS)
     load = configuration.load
     ramp, closed = configuration.stages
     steps = load.scenarios[0].steps
@@ -132,7 +83,7 @@ def test_scenarios_are_read_completely() -> None:
 
 
 def test_the_resolved_specification_with_scenarios_is_the_same_experiment() -> None:
-    experiment = read(WHOLE)
+    experiment = read(SCENARIOS)
     text = resolved_text(experiment)
 
     assert read(text) == experiment
@@ -151,7 +102,7 @@ def test_specifications_without_scenarios_do_not_mention_them() -> None:
 def test_a_dry_run_describes_scenarios_step_by_step() -> None:
     names = "token, csrf, code, sid, items, state, offset"
 
-    assert list(lines_of(only(WHOLE).load)) == [
+    assert list(lines_of(only(SCENARIOS).load)) == [
         "buy: 100 % of the users, 6 to 1,107 requests each",
         f"  login: POST /; expects status 302; follows up to 3 redirects; extracts {names}",
         "  home: GET /?t=${token}; expects status 2xx",

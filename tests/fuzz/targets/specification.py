@@ -8,7 +8,7 @@ from runner.core.errors import SpecificationError
 from runner.experiment.load import read_spec
 from runner.experiment.resolved import resolved_text
 from runner.experiment.trials import plan
-from tests.experiment.samples import DESIGN, MINIMAL, PROCESS
+from tests.experiment.samples import DESIGN, MINIMAL, PROCESS, SCENARIOS
 from tests.fuzz.mutators import HOSTILE, mutate_bytes
 from tests.fuzz.target import HERE, Target, check_error
 
@@ -20,13 +20,15 @@ _YAML = [
     b"true", b"on", b"1:30", b"2026-01-01", b"0x10", b"0o7", b"1_000", b".inf", b".nan", b"1e400",
     b"stages", b"find: {until: [errors < 1%]}", b"matrix: {load.connection: [new, keep-alive]}",
     b"configurations:\n  - name: a\n", b"repeats: 3", b"thresholds: [duration.p95 < 1ms]", b"${a}",
+    b"{pause: [1s, 2s]}", b"{repeat: 3, until: {a: 1}, steps: [{request: a}]}", b"{if: {a: {min: 1}}}",
+    b"users_per_s", b"extract: {a: {json: $.a, pick: all}}", b"{for_each: a, as: b, steps: *a}", b"30%",
     b"10s", b"256MiB", b"[::1]", b"http://u:p@h:1/?q#f", b"../x",
 ]  # fmt: skip
 TOKENS = [*(text.encode() for text in HOSTILE), *_YAML]
 
 
 def seeds():
-    yield from (text.encode() for text in (MINIMAL, PROCESS, DESIGN))
+    yield from (text.encode() for text in (MINIMAL, PROCESS, DESIGN, SCENARIOS))
     yield from (path.read_bytes() for path in sorted(EXPERIMENTS.glob("*.yaml")))
 
 
