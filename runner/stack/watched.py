@@ -20,6 +20,7 @@ from runner.experiment.service_addresses import fill_addresses
 from runner.experiment.services import Watched
 from runner.experiment.suggestions import did_you_mean, join_words
 from runner.stack import reaper
+from runner.stack.forwarded import forwarded_to
 from runner.stack.port_owners import listening_sockets, owners
 from runner.stack.ports import LOOPBACK, all_listeners
 from runner.stack.reaper import Process, is_running
@@ -29,6 +30,7 @@ MAX_PROCESSES: Final = 64
 
 _LOOK_INTERVAL_S: Final[Seconds] = 0.25
 _MAX_NAMED: Final = 8
+_FORWARDER: Final = "docker-proxy"
 _NAME_LENGTH: Final = 15
 """The kernel keeps so many characters of a process's name."""
 
@@ -202,10 +204,21 @@ def _on_port(port: int, table: Mapping[int, Process], key: str) -> set[int]:
             f"{key}: the process that listens on port {port} belongs to another user (uid {users})",
             hint="give its pid or its name, or run as root",
         )
-    if forwarders := [table[pid] for pid in pids if table[pid].name == "docker-proxy"]:
+    forwarders = {pid for pid in pids if table[pid].name == _FORWARDER}
+    return (pids - forwarders) | _behind(forwarders, port, table, key)
+
+
+def _behind(forwarders: set[int], port: int, table: Mapping[int, Process], key: str) -> set[int]:
+    """Return the processes in containers that docker-proxies forward a port to."""
+    pids: set[int] = set()
+    for forwarder in forwarders:
+        pids |= forwarded_to(forwarder, table) & table.keys()
+    if forwarders and not pids:
         raise EnvironmentLacks(
-            f"{key}: {forwarders[0]} listens on port {port} and forwards it to a container",
-            hint="give the name or the pid of the container's process; `docker top CONTAINER` shows both",
+            f"{key}: {table[min(forwarders)]} listens on port {port} and forwards it to a container, whose "
+            "process is not visible",
+            hint="run as root, or give the name or the pid of the container's process, which "
+            "`docker top CONTAINER` shows",
         )
     return pids
 

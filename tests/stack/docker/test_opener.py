@@ -7,7 +7,9 @@ import httpx
 import pytest
 
 from runner.core.codes import Role
+from runner.experiment.services import Watched
 from runner.stack.docker import open_docker
+from runner.stack.watched import find_watched
 from tests.stack.docker.conftest import topology
 
 pytestmark = pytest.mark.docker
@@ -83,6 +85,15 @@ async def test_every_network_setting_responds(context, left_over, changes, host_
         forwarders = [it for it in stack.subjects if it.role is Role.FORWARDER]
         published = changes.get("publish") != "container" and changes.get("network") != "host"
         assert len(forwarders) == published
+        if published:
+            await leads_to_a_container(stack)
+
+
+async def leads_to_a_container(stack):
+    """Check that a service is watched in its container although docker-proxy has its port."""
+    watched = await find_watched({"db": Watched(port=stack.endpoint.port)})
+    (process,) = watched.processes["db"]
+    assert process.pid in {container.pid for container in stack.containers}
 
 
 async def test_nginx_reuses_upstream_connections_only_with_keepalive(context, left_over):
