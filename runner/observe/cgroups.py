@@ -16,6 +16,8 @@ from runner.observe.proc_files import read_file
 _US_PER_S = 1_000_000
 _exists = lru_cache(maxsize=1024)(os.path.exists)
 """Of a file that tells the version of control groups: a group does not change its version."""
+_IO_CONTROLLERS = ("blkio", "")
+"""The hierarchies that can limit I/O: that of version 1, and version 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,26 @@ def control_group_of(pid: int, proc: Path = Path("/proc")) -> ControlGroup | Non
         return folders.get(name) if paths.get(name) == paths[chosen] else None
 
     return ControlGroup(folders[chosen], same_group("memory"), same_group("cpu"), same_group("blkio"))
+
+
+def io_folders(pid: int, proc: Path = Path("/proc")) -> list[Path]:
+    """Return the folders of the groups whose limits of I/O apply to a process: its own and those above.
+
+    Args:
+        pid: The process; nothing is returned for one that has ended.
+        proc: Where procfs is mounted.
+    """
+    try:
+        paths = _memberships(proc / str(pid) / "cgroup")
+        mounts = hierarchies((proc / "self" / "mountinfo").read_text(errors="surrogateescape"))
+    except (OSError, ValueError, IndexError):
+        return []
+    folders: list[Path] = []
+    for name in _IO_CONTROLLERS:
+        if name in paths and name in mounts:
+            folder, top = mounts[name].folder(paths[name]), mounts[name].point
+            folders += [one for one in (folder, *folder.parents) if one.is_relative_to(top)]
+    return folders
 
 
 def shares_group_with_runner(group: ControlGroup) -> bool:

@@ -37,6 +37,11 @@ def rise(name, scope, value):
     return CounterReading(scope, name, "s", "counter", 0, value, None, None, value)
 
 
+def may_write(scope, count, per_s):
+    name = "io.limited.vda.writes"
+    return CounterReading(scope, name, "writes", "counter", 0, count, None, per_s, count)
+
+
 def cpu(**roles):
     return {role: Usage(used, None) for role, used in roles.items()}
 
@@ -212,6 +217,20 @@ CASES = {
         ),
         ("io-limited", "likely", "db"),
     ),
+    "a service whose threads are seen waiting for a disk that is hardly busy": (
+        judged(
+            *IDLE, rise("io.sampled_wait_s", "db", 4.4), rise("io.sampled_wait_s", "host", 4.6),
+            rise("disk.vda.busy_s", "host", 0.6), peers=(peer(10, 9.8),),
+        ),
+        ("io-limited", "likely", "db"),
+    ),
+    "a service at the limit of writes of its control group": (
+        judged(
+            *IDLE, rise("io.sampled_wait_s", "db", 4.6), may_write("db", 210, 40),
+            rise("disk.vda.busy_s", "host", 0.1), peers=(peer(10, 9.8),),
+        ),
+        ("io-limited", "likely", "db"),
+    ),
     "a service at its memory limit": (
         judged(
             *IDLE, rise("memory.limit_hits", "db", 50), gauge("memory.usage_bytes", "db", 990, limit=1000)
@@ -378,6 +397,30 @@ def test_a_busy_disk_for_which_no_part_waited_is_not_the_limit():
 
     assert first(result)[0] == "app-concurrency-limited"
     assert "io-limited" in {ruled.code for ruled in result.ruled_out}
+
+
+def test_a_limit_of_io_that_is_used_up_is_named_with_what_was_done():
+    result, _ = CASES["a service at the limit of writes of its control group"]
+
+    assert "db did 42 writes/s to device vda, where its control group may do no more than 40 writes/s" in (
+        result.findings[0].summary
+    )
+    assert "raise the limit of I/O" in result.findings[0].advice
+
+
+def test_a_limit_of_io_that_nothing_waits_for_is_not_the_limit():
+    waits = (rise("io.sampled_wait_s", "db", 0.2), rise("io.sampled_wait_s", "host", 0.2))
+    result = judged(*IDLE, *waits, may_write("db", 210, 40))
+
+    assert "io-limited" in {ruled.code for ruled in result.ruled_out}
+
+
+def test_a_device_that_is_busy_for_a_service_that_is_never_seen_waiting_is_a_hint():
+    moved = (rise("io.written_bytes", "db", 8e8), rise("disk.vda.written_bytes", "host", 1e9))
+    busy = rise("disk.vda.busy_s", "host", 4.8)
+    result = judged(*IDLE, *moved, busy, rise("io.sampled_wait_s", "db", 0.0))
+
+    assert ("io-limited", "hint", "db") in found(result)
 
 
 def test_a_disk_that_is_busy_for_others_is_not_the_limit_where_waits_are_not_measured():

@@ -97,7 +97,7 @@ async def test_a_process_that_ends_in_the_window_has_no_counters():
 
     assert not [key for key in by_key(counters) if key[0] == "app"]
     assert {(fault.name, fault.reason) for fault in counters.unreadable if fault.scope == "app"} == {
-        (name, "its process has ended") for name in ("threads", "fds", "ctx", "io")
+        (name, "its process has ended") for name in ("threads", "fds", "ctx", "io", "io waits")
     }
 
 

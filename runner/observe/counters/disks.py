@@ -29,8 +29,13 @@ def read_disks(statistics: Path = _STATISTICS, devices: Path = _DEVICES) -> Leve
     for line in statistics.read_text(encoding="ascii", errors="replace").splitlines():
         words = line.split()
         if len(words) > _BUSY_MS and words[_NAME] in disks and len(levels) < 3 * _MAX_DEVICES:
-            name = f"disk.{_NOT_IN_NAMES.sub('_', words[_NAME])}"
+            name = f"disk.{name_in_counters(words[_NAME])}"
             levels[f"{name}.busy_s"] = Level(int(words[_BUSY_MS]) / _MS_PER_S, "s")
             levels[f"{name}.read_bytes"] = Level(int(words[_READ]) * _SECTOR_BYTES, "bytes")
             levels[f"{name}.written_bytes"] = Level(int(words[_WRITTEN]) * _SECTOR_BYTES, "bytes")
     return levels
+
+
+def name_in_counters(device: str) -> str:
+    """Return the name of a device as it stands in the names of counters."""
+    return _NOT_IN_NAMES.sub("_", device)

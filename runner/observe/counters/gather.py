@@ -20,13 +20,14 @@ from runner.core.observed_facts import Counter, Subject, Unreadable
 from runner.core.units import NS_PER_S, Nanoseconds
 from runner.observe.bounds import MAX_PAGE_S, MAX_PARSE_S
 from runner.observe.clock import sleep_until
+from runner.observe.counters.io_waits import IoWaits
 from runner.observe.counters.level import Levels, Source
 from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.pages import AppPage, nginx_status, parse_metrics
 from runner.observe.counters.ports import Ports
 from runner.observe.counters.reasons import reason_of
 from runner.observe.counters.series import Readings, When
-from runner.observe.counters.sources import sources_for
+from runner.observe.counters.sources import parts_of_system, sources_for
 from runner.observe.counters.threads import Threads
 from runner.observe.http import fetch_page
 from runner.observe.requests import requests_in_window
@@ -77,7 +78,8 @@ class Counters:
         self._app_pages = {name: AppPage() for name in self.metrics_urls}
         await sleep_until(self.window.measure_ns)
         with ExitStack() as closing:
-            sources = list(sources_for(self.subjects, self.endpoint))
+            waits = IoWaits(parts_of_system(self.subjects), self.window)
+            sources = list(sources_for(self.subjects, self.endpoint, waits))
             for source in sources:
                 if isinstance(source, Listeners | Ports):
                     closing.callback(source.close)
@@ -88,6 +90,7 @@ class Counters:
                     nursery.start_soon(self._watch_page, name, "nginx", url, self._read_nginx, self._beats())
                 for name, url in self.metrics_urls.items():
                     nursery.start_soon(self._watch_page, name, "app", url, self._read_app, ())
+                nursery.start_soon(waits.watch)
                 nursery.start_soon(self._every_second, sources)
 
     def _conclude(self, sources: Sequence[Source]) -> None:

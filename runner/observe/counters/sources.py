@@ -16,6 +16,8 @@ from runner.observe.counters.conntrack import read_conntrack
 from runner.observe.counters.disks import read_disks
 from runner.observe.counters.files import read_files
 from runner.observe.counters.io import io_of
+from runner.observe.counters.io_limits import IoLimits
+from runner.observe.counters.io_waits import IoWaits
 from runner.observe.counters.level import FunctionSource, Source
 from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.members import processes
@@ -32,15 +34,23 @@ _CONNECTING: Final = (Role.PROXY, Role.FORWARDER)
 """Roles that open connections, besides the generator; an accepted connection occupies no port."""
 
 
-def sources_for(subjects: Sequence[Subject], endpoint: Endpoint | None = None) -> Iterator[Source]:
+def sources_for(
+    subjects: Sequence[Subject], endpoint: Endpoint | None = None, waits: IoWaits | None = None
+) -> Iterator[Source]:
     """Yield every source.
 
     Args:
         subjects: All watched subjects; those of the system under test matter here.
         endpoint: Where the load goes. On this host its listener is read even without any subject.
+        waits: Samples of the parts of the system.
     """
     yield from _host()
-    watched = [subject for subject in subjects if _is_watched(subject)]
+    watched = parts_of_system(subjects)
+    if waits is not None:
+        yield FunctionSource("host", "io waits", waits.of_host, every_second=False)
+        for subject in watched:
+            read = partial(waits.of_part, subject)
+            yield FunctionSource(subject.name, "io waits", read, every_second=False)
     for scope, members in _namespaces(watched).items():
         if scope == HOST_NETWORK:
             yield from _own_network(members, _local_port(endpoint), endpoint.port if endpoint else 0)
@@ -53,9 +63,10 @@ def sources_for(subjects: Sequence[Subject], endpoint: Endpoint | None = None) -
         yield from _subject(subject)
 
 
-def _is_watched(subject: Subject) -> bool:
-    """Return whether a subject is a part of the system under test that runs on this host."""
-    return subject.pid is not None and (subject.role in _WATCHED or is_service(subject.role))
+def parts_of_system(subjects: Sequence[Subject]) -> list[Subject]:
+    """Return the subjects that are parts of the system under test and run on this host."""
+    parts = (one for one in subjects if one.role in _WATCHED or is_service(one.role))
+    return [one for one in parts if one.pid is not None]
 
 
 def _host() -> Iterator[Source]:
@@ -74,6 +85,7 @@ def _subject(subject: Subject) -> Iterator[Source]:
     if subject.kind == "cgroup":
         yield FunctionSource(subject.name, "memory", partial(read_group_memory, memory_folder(subject)))
     yield io_of(subject, own_group(subject))
+    yield IoLimits(subject)
 
 
 def _network(scope: str, pid: int) -> Iterator[Source]:
