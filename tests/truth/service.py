@@ -1,12 +1,13 @@
 """A service with exactly the limit that its arguments select.
 
 python -m tests.truth.service --port N [--burn-us N] [--slots N --slot-ms N] [--sleep-ms N]
-    [--backlog N --pause-ms N] [--refuse SHARE] [--lose SHARE] [--leak-kib N]
+    [--backlog N --pause-ms N] [--refuse SHARE] [--lose SHARE] [--leak-kib N] [--sync-kib N]
 """
 
 import argparse
 import asyncio
 import os
+import tempfile
 import time
 
 RESPONSE = b"HTTP/1.1 %s\r\nContent-Length: 2\r\n%s\r\nok"
@@ -16,7 +17,7 @@ async def main() -> None:  # noqa: C901, PLR0915  (one service, one function)
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "0")))
     parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"))
-    for name in ("burn-us", "slots", "slot-ms", "sleep-ms", "pause-ms", "leak-kib"):
+    for name in ("burn-us", "slots", "slot-ms", "sleep-ms", "pause-ms", "leak-kib", "sync-kib"):
         parser.add_argument(f"--{name}", type=int, default=0)
     parser.add_argument("--backlog", type=int, default=2048)
     parser.add_argument("--refuse", type=float, default=0.0, help="share of responses with status 503")
@@ -24,6 +25,7 @@ async def main() -> None:  # noqa: C901, PLR0915  (one service, one function)
     args = parser.parse_args()
     slots = asyncio.Semaphore(args.slots or 1)
     kept: list[bytearray] = []
+    file = tempfile.TemporaryFile(dir=".") if args.sync_kib else None  # noqa: SIM115  (open while it serves)
     count = 0
 
     async def work() -> bytes:
@@ -40,6 +42,9 @@ async def main() -> None:  # noqa: C901, PLR0915  (one service, one function)
             await asyncio.sleep(args.sleep_ms / 1000)
         if args.leak_kib:
             kept.append(bytearray(os.urandom(1024) * args.leak_kib))
+        if file:
+            os.pwrite(file.fileno(), bytes(1024 * args.sync_kib), 0)
+            os.fsync(file.fileno())
         if is_selected(args.lose):
             await asyncio.sleep(3600)
         return b"503 No" if is_selected(args.refuse) else b"200 OK"

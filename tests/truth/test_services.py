@@ -59,6 +59,35 @@ def java(threads, pool, command):
     return system([*program, str(threads), str(pool), command], REDIS, "cache")
 
 
+def go(pool, command, burn_ms=0, **env):
+    """Go's net/http with a pool of connections to Redis."""
+    program = [str(shutil.which("go")), "run", HERE / "pooled.go", "{port}", "${cache.port}"]
+    return system([*program, str(pool), command, str(burn_ms)], REDIS, "cache", env=env, ready_within="120s")
+
+
+def syncing(writes_per_s):
+    """A single thread that writes to disk before each response."""
+    words = throttled(writes_per_s) if writes_per_s else []
+    return {
+        "kind": "process",
+        "app": {"command": [*words, *service("--sync-kib", "8")], "health": "/healthz"},
+    }
+
+
+def throttled(writes_per_s):
+    """Return what runs a command in a control group that may write no more often."""
+    return [sys.executable, str(HERE / "throttled.py"), str(writes_per_s)]
+
+
+def durable(pool, writes_per_s):
+    """PostgreSQL that syncs each commit to a disk that is not quick enough for it."""
+    wanted = ["-c", "fsync=on", "-c", "synchronous_commit=on"]
+    topology = threaded(pool, "SELECT pg_logical_emit_message(true, 'a', 'b')", options=wanted)
+    db = topology["services"]["db"]
+    db["command"] = [*throttled(writes_per_s), *db["command"]]
+    return topology
+
+
 def gunicorn(workers, statement):
     """Synchronous workers, each with a connection of its own."""
     command = [GUNICORN, "--workers", str(workers), "--chdir", HERE, "--bind", "127.0.0.1:{port}"]
@@ -112,6 +141,12 @@ CASES = {
         service="db",
     ),
     "PostgreSQL without CPU behind gunicorn": Case("service-limited", gunicorn(8, COUNT), 400, service="db"),
+    "PostgreSQL that may not write often enough": Case("io-limited", durable(10, 100), 400, service="db"),
+    "* an app that may not write often enough": Case("io-limited", syncing(100), 200),
+    "a pool of 5 to Redis in Go": Case("pool-limited", go(5, SLOW), 160, service="cache"),
+    "Go with one processor before Redis": Case("app-cpu-limited", go(20, "PING", 2, GOMAXPROCS="1"), 800),
+    "Redis without CPU behind Go": Case("service-limited", go(10, BUSY), 900, service="cache"),
+    "Go and Redis without a limit": Case("within-capacity", go(20, "PING"), 200),
     "PostgreSQL without room for connections": Case(
         "error-limited", threaded(0, "SELECT pg_sleep(0.3)", options=("-c", "max_connections=13")), 100
     ),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.truth.conftest import ROOT, Case, service, wait_for_worker
+from tests.truth.throttled import disk
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("CI"), reason="namespaces need root")
 CONNTRACK_MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
@@ -253,6 +254,27 @@ def test_a_memory_limit(truth, tmp_path, memory):
 @pytest.mark.verdict
 def test_a_healthy_container(truth, tmp_path):
     truth.shows("within-capacity", container(tmp_path, cpus=1.0, memory="128MiB"), 200)
+
+
+COMPOSE = """
+services:
+  web:
+    build: .
+    command: [python, /service.py, --host, 0.0.0.0, --port, "8080", --sync-kib, "8"]
+    blkio_config: {{device_write_iops: [{{path: {disk}, rate: 60}}]}}
+"""
+
+
+@NEEDS_ROOT
+@pytest.mark.docker
+@pytest.mark.verdict
+@pytest.mark.skipif(os.environ.get("TRUTH") != "all", reason="runs with TRUTH=all")
+def test_a_limit_of_writes_in_a_compose_file(truth, tmp_path):
+    image(tmp_path)
+    (tmp_path / "docker-compose.yml").write_text(COMPOSE.format(disk=f"/dev/{disk(tmp_path).name}"))
+    target = {"service": "web", "port": 8080}
+    topology = {"kind": "compose", "files": ["docker-compose.yml"], "target": target, "health": "/healthz"}
+    truth.shows("io-limited", topology, 150)
 
 
 # -- docker-proxy

@@ -18,6 +18,8 @@ from runner.core.units import percent
 
 BLOCKED: Final = 0.5
 """Share of the time that a part of the system waited for I/O from which that is a limit; our own bound."""
+BLOCKED_AT_LIMIT: Final = 0.25
+"""The same of a part whose control group lets it do no more; our own bound."""
 DEVICE_FULL: Final = 0.9
 """Share of the time that a device had requests to process from which it is busy; our own bound, because disks
 that process several at once can do more."""
@@ -57,9 +59,14 @@ class _Part(NamedTuple):
     limit: UsedLimit | None = None
 
     @property
+    def bound(self) -> float:
+        """Share of the time from which its waits are a limit."""
+        return BLOCKED_AT_LIMIT if self.is_at_limit else BLOCKED
+
+    @property
     def waits(self) -> bool:
         """Whether it waits for I/O most of the time."""
-        return self.waited is not None and self.waited >= BLOCKED
+        return self.waited is not None and self.waited >= self.bound
 
     @property
     def uses_device(self) -> bool:
@@ -158,7 +165,7 @@ def _pressure(stage: Stage) -> float:
 
 def _part_evidence(part: _Part) -> Iterator[Evidence]:
     if part.waited is not None:
-        yield Evidence(f"{part.name} waited for I/O", part.waited * 100, "%", BLOCKED * 100, OWN_BOUND)
+        yield Evidence(f"{part.name} waited for I/O", part.waited * 100, "%", part.bound * 100, OWN_BOUND)
     else:
         name = f"reads and writes of the device by {part.name}"
         yield Evidence(name, part.moved * 100, "%", MOST * 100, OWN_BOUND)

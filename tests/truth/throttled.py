@@ -1,0 +1,53 @@
+"""Runs a program in a control group that may do so many writes a second on the disk of the current folder.
+
+python throttled.py WRITES_PER_S COMMAND...
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+JOIN = 'echo 0 >"$0" && exec "$@"'
+
+
+def group():
+    """Make a control group of version 1 or 2; return it and its file for the limit."""
+    name = f"loadproof-truth-{os.getpid()}"
+    if (ROOT / "blkio").is_dir():
+        (folder := ROOT / "blkio" / name).mkdir()
+        return folder, folder / "blkio.throttle.write_iops_device", "{device} {writes}"
+    (folder := ROOT / name).mkdir()
+    return folder, folder / "io.max", "{device} wiops={writes}"
+
+
+def disk(folder):
+    """Return what the kernel shows of the whole disk that a folder is on."""
+    number = folder.stat().st_dev
+    device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve()
+    return device.parent if (device / "partition").exists() else device
+
+
+def main():
+    writes, *command = sys.argv[1:]
+    folder, file, text = group()
+    device = (disk(Path()) / "dev").read_text().strip()
+    file.write_text(text.format(device=device, writes=writes))
+    child = subprocess.Popen(["sh", "-c", JOIN, folder / "cgroup.procs", *command])
+    for received in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(received, lambda number, _: child.send_signal(number))
+    status = child.wait()
+    while True:  # its last processes are still ending
+        try:
+            folder.rmdir()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
