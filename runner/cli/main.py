@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "execute": "Run an experiment and write its report.",
     "init": "Write a first specification for your service.",
     "validate": "Check a specification and list all its problems.",
+    "try": "Send each request or scenario once, and show what came back.",
     "schema": "Print the JSON Schema of specifications or of results.",
     "report": "Render the report of a stored run.",
     "compare": "Show what is better or worse in one run than in another.",
@@ -26,6 +27,8 @@ _COMMANDS: Final = {
     "doctor": "Show what this machine has for experiments and what is missing.",
     "clean": "Remove what killed runs left behind.",
 }
+_MODULES: Final = {"try": "try_out"}
+"""Command to module, where the command's name is a word of Python."""
 
 
 class _Commands(click.Group):
@@ -39,7 +42,8 @@ class _Commands(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(import_module(f"runner.cli.{cmd_name}"), cmd_name)
+        module = _MODULES.get(cmd_name, cmd_name)
+        command = getattr(import_module(f"runner.cli.{module}"), module)
         assert isinstance(command, click.Command)
         return command
 

@@ -15,13 +15,17 @@ from runner.execution.job import Watcher
 
 
 async def cancel_on_signal(
-    signals: AsyncIterator[int], state: RunState, scope: trio.CancelScope, watcher: Watcher
+    signals: AsyncIterator[int],
+    state: RunState,
+    scope: trio.CancelScope,
+    watcher: Watcher,
+    doing: str = "removing the stack and writing the results so far",
 ) -> None:
     """Note the first signal in the state, and cancel the scope; a second one ends tear-down hooks."""
     async for number in signals:
         if state.signal is None:
             state.signal = signal.Signals(number)
-            watcher.say(f"{state.signal.name}: removing the stack and writing the results so far ...")
+            watcher.say(f"{state.signal.name}: {doing} ...")
         state.patience.signal()
         scope.cancel()
 

@@ -64,7 +64,7 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
         EnvironmentLacks: The run could not begin.
         Interrupted: A signal came before the run began.
     """
-    run = _run_facts(job)
+    run = run_facts(job)
     inputs = await until_signal(lambda: inputs_of(job, run.run_id))
     run = replace(
         run,
@@ -99,7 +99,8 @@ def _open_folder(job: Job) -> RunFolder:
     return folder
 
 
-def _run_facts(job: Job) -> RunFacts:
+def run_facts(job: Job) -> RunFacts:
+    """Return the facts about a run that begins now."""
     started = datetime.now(UTC)
     now = started.isoformat(timespec="seconds")
     run = RunFacts(

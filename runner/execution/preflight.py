@@ -128,7 +128,7 @@ async def _check(stack: Stack, load: Load, context: RunContext, first: Numbering
         return None
     with trio.move_on_after(_DIES_WITHIN_S):
         raise _died(context.inputs.masked_event(await stack.wait_broken()), load)
-    output = context.inputs.masked_lines(_new_lines(before, await stack.app_output()))
+    output = context.inputs.masked_lines(new_lines(before, await stack.app_output()))
     sample = next((sample for second in seconds for sample in second.samples), None)
     return FailedRequest(load, next(iter(failures)), sample, output)
 
@@ -150,7 +150,7 @@ def _failed_step(load: Load, facts: LoadFacts) -> tuple[Load, Sequence[LoadSecon
     return load, ()
 
 
-def _new_lines(before: Sequence[str], after: Sequence[str]) -> Sequence[str]:
+def new_lines(before: Sequence[str], after: Sequence[str]) -> Sequence[str]:
     """Return the lines that were written meanwhile; both are the ends of the same log."""
     kept = next((n for n in range(len(before), 0, -1) if before[-n:] == after[:n]), 0)
     return after[kept:]

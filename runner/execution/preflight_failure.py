@@ -12,6 +12,7 @@ from runner.core.load_facts import ResponseSample
 from runner.core.status_advice import SERVER_ERROR, advice, check_request, describe_sample, status_advice
 from runner.core.units import Seconds
 from runner.execution.failed_check import failed_checks
+from runner.experiment.expect import Expect
 from runner.experiment.model import Load, NamedRequest
 from runner.load.check_order import check_order
 
@@ -100,14 +101,19 @@ def _what(one: FailedRequest) -> str:
         accepted = ", ".join(map(str, load.expect.status))
         key = advice("{status}", _name(load))
         return f"the status is {one.status}, and {key} accepts {accepted}"
-    patience_s, checks = max(load.timeout, PATIENCE_S), " and ".join(load.expect.body_checks)
-    what = _NO_RESPONSE.get(one.kind, one.kind).format(patience_s=patience_s, body_checks=checks)
+    what = no_response(one.kind, max(load.timeout, PATIENCE_S), load.expect)
     if one.kind in {"extract_failed", "bad_redirect"} and one.sample and one.sample.failed_checks:
         return one.sample.failed_checks
     if one.sample is None or one.kind not in {"bad_header", "bad_body"}:
         return what
     failed = failed_checks(check_order(load.expect), one.sample)
     return f"{what}: {failed}" if failed else what
+
+
+def no_response(kind: str, patience_s: Seconds, expect: Expect) -> str:
+    """Return what a failure kind other than ``bad_status`` means, as a clause."""
+    checks = " and ".join(expect.body_checks)
+    return _NO_RESPONSE.get(kind, kind).format(patience_s=patience_s, body_checks=checks)
 
 
 def _advice(one: FailedRequest) -> str:

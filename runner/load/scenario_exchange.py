@@ -312,8 +312,8 @@ class ScenarioExchange(Exchange):
 
     def _not_sent(self, user: ScenarioUser, part: StepPart, failure: str, reason: str) -> None:
         """Count a request that cannot be made of what the user has."""
-        user.reason = reason
         self._count_taken_up(user, part, time.time_ns())
+        user.reason = reason
         if user.measured:
             self._sample_without_response(part, failure, reason)
         self._count_failure(part, user.ready, user.measured, failure, user.key)

@@ -71,14 +71,17 @@ def make_folder(path: Path) -> RunFolder:
     return RunFolder(path)
 
 
-def rescue_folder() -> RunFolder:
+def rescue_folder(prefix: str = "loadproof-rescued-") -> RunFolder:
     """Return a new temporary folder, for results that cannot be written to their own.
+
+    Args:
+        prefix: What its name begins with.
 
     Raises:
         OutputError: None can be created.
     """
     try:
-        return RunFolder(Path(tempfile.mkdtemp(prefix="loadproof-rescued-")))
+        return RunFolder(Path(tempfile.mkdtemp(prefix=prefix)))
     except OSError as error:
         raise OutputError(f"no temporary folder can be created: {error.strerror}", hint=_TMPDIR) from None
 
