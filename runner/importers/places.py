@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
+from runner.core.template import Reference
 from runner.importers.draft import Body, Part, RequestDraft, Text, joined
 from runner.importers.secrets import scheme_and_rest
 
@@ -69,16 +70,22 @@ def _pieces(text: Text) -> list[Any]:
     return [text] if isinstance(text, str) else list(text)
 
 
-def _checked(pieces: list[Any], original: str) -> Text:
-    """Return pieces as a text, with neighbouring literals joined; the original if it cannot be written."""
-    merged: list[Any] = []
+def merged(pieces: Iterable[str | Reference]) -> list[str | Reference]:
+    """Return pieces with neighbouring literals joined."""
+    whole: list[str | Reference] = []
     for piece in pieces:
-        if merged and isinstance(piece, str) and isinstance(merged[-1], str) and type(piece) is str:
-            merged[-1] += piece
+        last = whole[-1] if whole else None
+        if isinstance(piece, str) and isinstance(last, str):
+            whole[-1] = last + piece
         else:
-            merged.append(piece)
+            whole.append(piece)
+    return whole
+
+
+def _checked(pieces: list[str | Reference], original: str) -> Text:
+    """Return pieces as a text; the original if they cannot be written."""
     try:
-        return joined(*merged)
+        return joined(*merged(pieces))
     except ValueError:
         return original
 

@@ -13,6 +13,7 @@ from runner.importers.access_log import draft_of_log, is_access_log
 from runner.importers.draft import Draft
 from runner.importers.errors import refused
 from runner.importers.har import draft_of_har
+from runner.importers.postman import draft_of_collection
 
 MAX_FILE: Final[Bytes] = 128 * BYTES_PER_MIB
 """How large a file may be, unpacked too."""
@@ -87,7 +88,13 @@ def _har(content: bytes, keys: Mapping[str, msgspec.Raw]) -> Draft:
     return draft_of_har(bytes(keys["log"]))
 
 
+def _collection(content: bytes, keys: Mapping[str, msgspec.Raw]) -> Draft:
+    del keys
+    return draft_of_collection(content)
+
+
 _READERS: Final[Mapping[str, Callable[[bytes, Mapping[str, msgspec.Raw]], Draft]]] = {
     "log": _har,
+    "item": _collection,
 }
 """Key at the top of a document to what reads it."""
