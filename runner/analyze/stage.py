@@ -108,7 +108,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         cpu_cores_by_subject=_by_subject(observed, offer.window_s, peak_s),
         throttling_by_subject=throttling_by_subject(observed),
         requests_by_subject=dict(observed.requests),
-        cpu_us_per_request=_cpu_per_request(cpu, whole.requests.succeeded, offer.window_s),
+        cpu_us_per_request=_cpu_per_response(cpu, whole.actual_rps),
         memory_mib=_by_role((Role.APP,), memory_by_role(observed, offer.window_s)),
         counters=kernel_counters.readings(observed),
         unreadable=kernel_counters.unreadable(observed),
@@ -189,12 +189,10 @@ def _rounded(usage: Usage | None) -> Usage | None:
     return Usage(round(usage.avg, 4), rounded(usage.peak)) if usage else None
 
 
-def _cpu_per_request(
-    cpu: Mapping[str, Usage | None], succeeded: int, window_s: Seconds
-) -> dict[str, float | None]:
-    """Return the CPU time by role per successful response, in microseconds."""
+def _cpu_per_response(cpu: Mapping[str, Usage | None], actual_rps: float | None) -> dict[str, float | None]:
+    """Return the CPU time by role per successful response in the window, in microseconds."""
     return {
-        role: round(usage.avg * window_s / succeeded * 1e6, 2) if usage and succeeded else None
+        role: round(usage.avg / actual_rps * 1e6, 2) if usage and actual_rps else None
         for role, usage in cpu.items()
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-DEFINITIONS: Final = 3
+DEFINITIONS: Final = 4
 """The version that this code computes results with; files of Loadproof 0.1.0 have version 1."""
 
 
@@ -56,6 +56,11 @@ REDEFINITIONS: Final = (
         3,
         frozenset({"thresholds"}),
         "thresholds: all fail if the system under test failed, where its values until then were judged",
+    ),
+    Redefinition(
+        4,
+        frozenset({"cpu_us_per_request"}),
+        "CPU time per response: of the responses in the window, where it was of the requests due in it",
     ),
 )
 

@@ -115,7 +115,7 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
         cpu_cores: Role to CPU cores; None for a role that was not observed.
         throttling_by_subject: Name to the cost of its CPU quota; subjects without a quota are absent.
         requests_by_subject: Name to the requests that it counted itself.
-        cpu_us_per_request: Role to CPU time per successful response, in µs.
+        cpu_us_per_request: Role to CPU time per successful response in the window, in µs.
         timeseries: One entry per second, the warm-up first.
         clock: Which clock timed the responses.
         calibration: The generator's own numbers at this rate; None without a calibration.

@@ -19,6 +19,7 @@ from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks, LoadproofError
 from runner.core.facts import Event, VariableFacts
 from runner.core.masking import mask_bytes, mask_lines, mask_secrets
+from runner.core.secret_names import secrets_by_name
 from runner.execution.row_command import Guarded
 from runner.execution.row_inputs import RowKey, read_rows, row_key, row_source
 from runner.experiment.model import Load, Request
@@ -41,7 +42,8 @@ class RunInputs:
     """The secrets and files of a run.
 
     Attributes:
-        secrets: Name of an environment variable to its value.
+        secrets: Name of an environment variable to its value: those of the load, and those that are called
+            like secrets, because commands inherit them.
         files: Path in the specification to content.
         data: Source of rows to the rows.
         with_secrets: Names of the small files and outputs that contain a secret.
@@ -201,7 +203,7 @@ def read_inputs(
         EnvironmentLacks: A variable is not set, a file cannot be read, or a value cannot be sent.
     """
     kept = list({id(load): load for load in loads}.values())
-    secrets = _secrets(kept, environ)
+    secrets = secrets_by_name(environ) | _secrets(kept, environ)
     try:
         inputs = _read_inputs(kept, base_dir, secrets, guarded, requests)
         return _with_topologies(inputs, list(topologies), base_dir)

@@ -240,7 +240,7 @@ def _cost(stages: Sequence[Stage]) -> Markdown:
         if (cost := stage.cpu_us_per_request.get(Role.APP))
     ]
     if costs:
-        return markdown("CPU time of the service per successful response: {}.", listed(costs))
+        return markdown("CPU time of the app per successful response: {}.", listed(costs))
     unknown = not any(stage.cpu_cores.get(Role.APP) for stage in stages)
     return markdown("The CPU usage of the service was not measured.") if unknown else EMPTY
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ _MAX_FILES: Final = 500
 _MAX_WORDS: Final = 64
 _CHUNK: Final[Bytes] = BYTES_PER_MIB
 _CODE: Final = frozenset({".py", ".js", ".mjs", ".cjs", ".ts", ".class", ".jar", ".rb", ".php", ".lua"})
+_MODULE: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _GIT: Final = ("git", "--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 _DIFF: Final = ("diff", "HEAD", "--no-ext-diff", "--no-textconv", "--no-color", "--", ".")
 
@@ -45,7 +47,7 @@ def program_identities(
     identities = {}
     for subject in subjects:
         if subject.pid and subject.kind != "cgroup":
-            with suppress(psutil.Error, OSError):
+            with suppress(psutil.Error, OSError, ValueError):
                 identities[subject.name] = _identity(subject.pid, until_s)
     return identities
 
@@ -58,7 +60,7 @@ def _identity(pid: int, until_s: Seconds) -> ProgramIdentity:
     return ProgramIdentity(
         name=process.name(),
         program=_file_digest(Path(f"/proc/{pid}/exe"), until_s),
-        code=_digest_of(_code_files(words[1:], folder), until_s),
+        code=_digest_of(_code_files(words[1:], folder, until_s), until_s),
         packages=_digest_of(_package_lists(words[:1], folder), until_s),
         commit=commit.decode("ascii", "replace").strip()[:64],
         changes=hashlib.sha256(changes).hexdigest() if changes else "",
@@ -84,29 +86,40 @@ def _digest_of(files: Iterable[Path], until_s: Seconds) -> str:
     """Return one digest of the names and contents of some files; empty without any, or with too many."""
     known = sorted(set(islice(files, _MAX_FILES + 1)))
     digests = [_file_digest(path, until_s) for path in known]
-    if not known or len(known) > _MAX_FILES or not all(digests):
+    if not known or len(known) > _MAX_FILES or not all(digests) or time.monotonic() > until_s:
         return ""
     lines = (f"{path.name} {digest}\n" for path, digest in zip(known, digests, strict=True))
     return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
-def _code_files(words: Sequence[str], folder: Path) -> Iterator[Path]:
+def _code_files(words: Sequence[str], folder: Path, until_s: Seconds) -> Iterator[Path]:
     """Yield the files that arguments name: scripts, archives, and modules such as ``shop.main:app``."""
     for word in words[:_MAX_WORDS]:
         for part in word.split(":"):
-            if not part or part.startswith("-"):
-                continue
-            module = folder / part.replace(".", "/")
-            for path in (folder / part, module, module.with_name(module.name + ".py")):
-                yield from _files_at(path)
+            if part and not part.startswith("-"):
+                yield from _files_at(folder / part, until_s)
+            if _MODULE.fullmatch(part):
+                module = folder / part.replace(".", "/")
+                yield from _files_at(module, until_s)
+                yield from _files_at(module.with_name(module.name + ".py"), until_s)
 
 
-def _files_at(path: Path) -> Iterator[Path]:
+def _files_at(path: Path, until_s: Seconds) -> Iterator[Path]:
     with suppress(OSError, ValueError):
         if path.is_file():
             yield path
         elif path.is_dir():
-            yield from (file for file in path.rglob("*") if file.suffix in _CODE and file.is_file())
+            yield from _code_below(path, until_s)
+
+
+def _code_below(path: Path, until_s: Seconds) -> Iterator[Path]:
+    """Yield the files with code in a folder until the time is over: it may be the root of the file system."""
+    for folder, _, names in os.walk(path):
+        for file in (Path(folder, name) for name in names):
+            if file.suffix in _CODE and file.is_file():
+                yield file
+        if time.monotonic() > until_s:
+            return
 
 
 def _package_lists(program: Sequence[str], folder: Path) -> Iterator[Path]:

@@ -38,11 +38,17 @@ def inspect_secrets(urls: Mapping[str, str]) -> dict[str, str]:
     """
     secrets: dict[str, str] = {}
     for service, url in urls.items():
-        secrets[f"inspect of {service}"] = url
-        try:
-            password = urlsplit(url).password
-        except ValueError:
-            continue
+        password = _password(url)
+        if password != "":
+            secrets[f"inspect of {service}"] = url
         if password:
             secrets[f"password of {service}"] = unquote(password)
     return secrets
+
+
+def _password(url: str) -> str | None:
+    """Return the password in a URL, empty without one; None if that cannot be read."""
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:
+        return None

@@ -55,6 +55,16 @@ def test_actual_rps_counts_responses_in_the_window_only():
     assert stage.achieved == 0.9
 
 
+def test_the_cpu_time_per_response_is_that_of_the_responses_in_the_window():
+    """Of an overloaded service, most of them were due before; the CPU was used for these."""
+    seconds = [replace(one, succeeded=10, dropped=90, completed=50) for one in load(100, 100, 2.0).seconds]
+    overloaded = replace(HEALTHY, load=replace(load(100, 100, 2.0), seconds=tuple(seconds)))
+    (stage, *_) = stages_of(replace(overloaded, observed=observed(0.25)))
+
+    assert stage.requests.succeeded == 40
+    assert stage.cpu_us_per_request["app"] == pytest.approx(0.25 / 50 * 1e6)
+
+
 def test_a_stage_that_was_not_run_has_that_status_and_no_values():
     stage = stages_of(HEALTHY)[2]
 

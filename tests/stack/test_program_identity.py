@@ -49,6 +49,44 @@ def test_the_same_program_has_the_same_identity_and_a_changed_script_another(fol
     assert changed.code != first.code
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["/"],
+        ["."],
+        [".."],
+        ["-d", "/"],
+        ["--save", ""],
+        ["x:/"],
+        [":"],
+        ["..."],
+        ["\udcff" * 3],
+        ["a" * 5000],
+    ],
+)
+def test_any_argument_is_survived(folder, words):
+    code = "import time; print('ready', flush=True); time.sleep(60)"
+    with running(sys.executable, "-c", code, *words, folder=folder) as pid:
+        subject = Subject("app", "app", "tree", pid, start_ticks(pid))
+        identities = program_identities([subject], within_s=0.3)
+
+    assert identities["app"].name.startswith("python")
+
+
+def test_a_module_is_found_below_the_working_directory(folder):
+    (folder / "shop").mkdir()
+    (folder / "shop" / "main.py").write_text("app = 1\n")
+    code = "import time; print('ready', flush=True); time.sleep(60)"
+    with running(sys.executable, "-c", code, "shop.main:app", folder=folder) as pid:
+        subject = Subject("app", "app", "tree", pid, start_ticks(pid))
+        first = program_identities([subject], within_s=20)["app"]
+        (folder / "shop" / "main.py").write_text("app = 2\n")
+        changed = program_identities([subject], within_s=20)["app"]
+
+    assert len(first.code) == len(changed.code) == 64
+    assert first.code != changed.code
+
+
 def test_a_commit_and_what_was_changed_since_are_told_apart(folder):
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
         subprocess.run([*GIT, *words], cwd=folder, check=True)

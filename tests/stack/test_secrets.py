@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runner.core.errors import EnvironmentLacks
 from runner.core.masking import margin, mask_secrets, without_escapes
-from runner.stack.secrets import inherited_variables
+from runner.stack.secrets import inherited_variables, inspect_secrets
 from tests.cli.conftest import Cli, app_command
 
 TOKEN = "hunter2-\N{SNOWMAN}-token"
@@ -183,3 +183,27 @@ def test_a_variable_is_in_env_or_in_env_from_but_not_in_both(tmp_path):
 
     assert done.returncode == 104
     assert "TOKEN is already in env" in done.stderr
+
+
+def test_of_a_url_of_statistics_only_credentials_are_secret():
+    urls = {"db": "postgresql://me@h/x", "cache": "redis://:p%40ss-word@h", "odd": "redis://[:pw@h"}
+
+    assert inspect_secrets(urls) == {
+        "inspect of cache": "redis://:p%40ss-word@h",
+        "password of cache": "p@ss-word",
+        "inspect of odd": "redis://[:pw@h",
+    }
+
+
+def test_a_variable_that_is_called_like_a_secret_is_masked_in_what_a_hook_prints(tmp_path):
+    cli = Cli(tmp_path)
+    printing = 'printf %s "$SHOP_PASSWORD" | base64; echo "<$SHOP_PASSWORD>"; exit 7'
+    cli.write(hooks={"setup": [{"run": ["sh", "-c", printing]}]})
+
+    done = cli("execute", "tiny.yaml", "--out", "out", env={"SHOP_PASSWORD": "correct-horse-battery"})
+
+    assert done.returncode == 3
+    assert "<[SHOP_PASSWORD]>" in done.stderr
+    stored = [file.read_bytes() for file in (cli.folder / "out").rglob("*") if file.is_file()]
+    texts = [done.stderr.encode(), done.stdout.encode(), *stored]
+    assert not any(b"horse" in text or b"Y29ycmVjdC1ob3Jz" in text for text in texts)

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from runner.core.errors import EnvironmentLacks
+from runner.core.secret_names import is_secret_name
 from runner.experiment.compose import unclear_roles
 from runner.experiment.compose_topology import ComposeTopology
 from runner.experiment.suggestions import did_you_mean, join_words
@@ -168,8 +169,7 @@ def environment_secrets(config: Config, texts: Mapping[str, bytes]) -> dict[str,
 
 
 _MIN_SECRET: Final = 4
-_SECRET_WORDS: Final = ("PASSWORD", "PASSWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "DSN", "DATABASE_URL")
 
 
 def _is_secret(name: str, value: str, written: bytes) -> bool:
-    return any(word in name.upper() for word in _SECRET_WORDS) and value.encode() not in written
+    return is_secret_name(name) and value.encode() not in written
