@@ -15,6 +15,9 @@ more requests under way in whatever order they are served (processor sharing, th
   window's end than the first requests of the window took count, too.
 
 Failed and dropped requests never count, and one more of them never raises the share.
+
+Runs of scenarios follow the same rule, in units of runs. They may take long because users pause, so what
+their durations explain of the number under way is no growth; see `runner.analyze.under_way`.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from runner.analyze.under_way import explained_by_durations, finished_runs
 from runner.core.histogram import Histogram, lowest_us
 from runner.core.load_facts import Backlog, LoadFacts
 from runner.core.ramp import Ramp
@@ -50,22 +54,25 @@ def achieved(
     window_s: Seconds,
     warmup_s: Seconds = 0.0,
     ramp: Ramp | None = None,
+    *,
+    runs: bool = False,
 ) -> float | None:
     """Return the share of the due requests that the service sustained, 0 to 1; None if none was due.
 
     Args:
-        load: Of the stage, or of one request of it.
+        load: Of the stage, or of one request of it; of a scenario, in units of runs.
         target: Requests per second; of a ramp, the average.
         window_s: Length of the measured window.
         warmup_s: Length of the warm-up.
         ramp: How the rate changed over the window; None for a constant one.
+        runs: Whether these are runs of a scenario.
     """
     if not load.planned:
         return None
     succeeded = sum(second.succeeded for second in load.seconds)
     inside = sum(second.succeeded for second in load.seconds if second.index < window_s)
     if load.backlog is not None:
-        counted = _counted(load, load.backlog, succeeded, inside, (warmup_s, window_s), ramp)
+        counted = _counted(load, load.backlog, succeeded, inside, (warmup_s, window_s), ramp, runs=runs)
     elif (fastest_s := _stated_minimum(load)) is not None:
         # k6 does not report when requests were due: as many may be in flight as arrive while the fastest was
         under_way = _due_in_last(fastest_s, load, window_s, ramp)
@@ -89,13 +96,18 @@ def _counted(
     inside: int,
     lengths: tuple[Seconds, Seconds],
     ramp: Ramp | None,
-) -> int:
+    *,
+    runs: bool,
+) -> float:
     _, window_s = lengths
     if ramp is not None:  # the gap between its first arrivals says nothing about those at its end
         backlog = replace(backlog, beginning_s=min(backlog.beginning_s, _BEGINNING * window_s))
-    more = _more_under_way(load, backlog, window_s, ramp)
-    if succeeded >= _NEARLY_ALL * load.planned and not more and not _grows(backlog, window_s):
-        return succeeded
+    more = _more_under_way(load, backlog, lengths, ramp, runs=runs)
+    if not more and not _grows(backlog, window_s):
+        if succeeded >= _NEARLY_ALL * load.planned:
+            return succeeded
+        if runs and (finished := finished_runs(load)) is not None:
+            return succeeded / finished * load.planned
     completed = sum(second.completed for second in load.seconds if 0 <= second.index < window_s)
     expected = _expected(load, backlog.fastest_first_s, lengths, ramp)
     chance = _SIGNIFICANT * math.sqrt(max(0.0, expected))
@@ -124,19 +136,25 @@ def _is_constant(backlog: Backlog) -> bool:
     return n > 0 and math.sqrt(max(0.0, yy / n - (y / n) ** 2)) <= _ABOUT_THE_SAME * y / n
 
 
-def _more_under_way(load: LoadFacts, backlog: Backlog, window_s: Seconds, ramp: Ramp | None) -> bool:
+def _more_under_way(
+    load: LoadFacts, backlog: Backlog, lengths: tuple[Seconds, Seconds], ramp: Ramp | None, *, runs: bool
+) -> bool:
     """Return whether more and more requests are under way from second to second of the window.
 
     Of a ramp, only those count that exceed the number at its rate and the first half's response time
     (Little's law). The growth must be more than 1 % of what was due, and more than chance: of the
     regression, and of as many independent requests (square root). The window's last second is read when no
-    more requests are due.
+    more requests are due. Of runs, those do not count that their durations explain.
     """
+    _, window_s = lengths
     last = math.ceil(window_s) - 1
     known = [(second.index, float(second.in_flight)) for second in load.seconds if -1 <= second.index < last]
     if len(known) < _FEWEST - 1:
         return False
-    if ramp is not None:
+    all_levels = fmean(level for _, level in known)
+    if runs:
+        known = explained_by_durations(known, load, _growth_factor(backlog, window_s), lengths, ramp)
+    elif ramp is not None:
         known = _without_ramp(known, load.planned * _early_response_s(backlog, window_s), window_s, ramp)
     places, levels = zip(*known, strict=True)
     slope, _ = linear_regression(places, levels) if len(set(places)) > 1 else (0.0, 0.0)
@@ -144,7 +162,7 @@ def _more_under_way(load: LoadFacts, backlog: Backlog, window_s: Seconds, ramp: 
     spread = sum((place - mean_place) ** 2 for place in places)
     left = sum((level - mean - slope * (place - mean_place)) ** 2 for place, level in known)
     error = math.sqrt(left / max(1, len(known) - 2) / spread)
-    chance = max(_SIGNIFICANT * error * window_s, _SQUARE_ROOTS * math.sqrt(mean))
+    chance = max(_SIGNIFICANT * error * window_s, _SQUARE_ROOTS * math.sqrt(all_levels if runs else mean))
     return slope * window_s > max((1 - _NEARLY_ALL) * load.planned, chance)
 
 
@@ -177,6 +195,12 @@ def _early_response_s(backlog: Backlog, window_s: Seconds) -> Seconds:
     spread_x = xx - x * x / n
     slope = (xy - x * y / n) / spread_x if spread_x > 0 else 0.0
     return max(0.0, y / n + slope * (window_s / 4 - x / n))
+
+
+def _growth_factor(backlog: Backlog, window_s: Seconds) -> float:
+    """Return the response time of the first half ÷ that of all requests, at most 1."""
+    n, _, y, *_ = backlog.sums
+    return min(1.0, _early_response_s(backlog, window_s) * n / y) if y else 1.0
 
 
 def _grows(backlog: Backlog, window_s: Seconds) -> bool:

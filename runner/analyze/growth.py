@@ -17,6 +17,7 @@ from typing import Final
 
 from runner.core.observed_results import Moment
 from runner.core.stage_results import Stage
+from runner.core.units import Seconds
 
 SIGNIFICANCE: Final = 0.05
 """Probability that a steady level is taken for growth by its order alone."""
@@ -56,13 +57,30 @@ def grew(stage: Stage) -> bool:
     return rise > _BEYOND_CHANCE * chance and trend_probability(_averages(levels)) <= SIGNIFICANCE
 
 
+def pauses_s(stage: Stage) -> Seconds:
+    """Return how long a user of a scenario that completes pauses on average; 0 without scenarios.
+
+    What is left of the duration of a run without the time of its requests.
+    """
+    pauses = 0.0
+    for name, scenario in stage.scenario_parts.items():
+        completed, duration_ms = scenario.scenarios, scenario.scenario_duration_ms.mean
+        if completed is None or not completed.completed or duration_ms is None:
+            continue
+        steps = stage.steps_of(name).values()
+        took_ms = sum((step.duration_ms.mean or 0.0) * step.requests.succeeded for step in steps)
+        pauses = max(pauses, (duration_ms - took_ms / completed.completed) / 1000)
+    return pauses
+
+
 def queue_is_full(stage: Stage) -> bool:
     """Return whether requests waited in a queue at its bound: more of them were lost, or waited for a slot.
 
     Its length is constant then: `max_in_flight` bounds it, or the time-out.
     """
     failures, waited_ms = stage.requests.failures, stage.dispatch_delay_ms.mean or 0.0
-    lost = stage.requests.dropped or failures.get("timeout") or failures.get("connect_timeout")
+    dropped = stage.requests.dropped or (stage.scenarios.dropped if stage.scenarios else 0)
+    lost = dropped or failures.get("timeout") or failures.get("connect_timeout")
     # a generator that is late by itself makes the stage suspect from 5 % of the response time
     return bool(lost) or waited_ms > max(_LATE_MS, _WAITED * (stage.response_time_ms.mean or 0.0))
 
@@ -70,10 +88,14 @@ def queue_is_full(stage: Stage) -> bool:
 def _levels(stage: Stage) -> list[float]:
     """Return the requests in flight once a second, from the start of the window on; empty for less than two.
 
+    Users of scenarios pause: until the first ones have paused as long as all do, more and more are
+    under way.
+
     The last second is read when no more requests are due, so that it can be too low: it counts only if it is
     not lower than the one before, or if there are too few without it.
     """
-    seconds = [second for second in stage.timeseries if 0 <= second.t_s <= stage.window_s]
+    begin_s = max(0.0, pauses_s(stage) - stage.warmup_s)
+    seconds = [second for second in stage.timeseries if begin_s <= second.t_s <= stage.window_s]
     levels = [level for second in seconds if (level := _at_average_rate(stage, second)) is not None]
     if len(levels) > 2 and seconds[-1].t_s > stage.window_s - 1 and levels[-1] < levels[-2]:
         levels.pop()
@@ -82,10 +104,11 @@ def _levels(stage: Stage) -> list[float]:
 
 def _at_average_rate(stage: Stage, second: Moment) -> float | None:
     """Return the requests in flight as they would be at a ramp's average rate; None where it is very low."""
-    if stage.ramp is None:
+    ramp = stage.rate_ramp
+    if ramp is None:
         return float(second.in_flight)
-    rate = stage.ramp.at(second.t_s / stage.window_s)
-    return None if rate < _SLOW_START * stage.ramp.mean else second.in_flight * stage.ramp.mean / rate
+    rate = ramp.at(second.t_s / stage.window_s)
+    return None if rate < _SLOW_START * ramp.mean else second.in_flight * ramp.mean / rate
 
 
 def _rise(levels: Sequence[float]) -> float:

@@ -27,6 +27,7 @@ class Offer(NamedTuple):
         target_rps: Of a ramp, the average over the window; None in the closed model.
         ramp: How the rate changed over the window; None for a constant one.
         users: How many users there were, or how their number changed; None in the open model.
+        users_per_s: Of scenarios in the open model: users started per second, or how that changed.
     """
 
     target_rps: PerSecond | None
@@ -34,11 +35,18 @@ class Offer(NamedTuple):
     warmup_s: Seconds
     ramp: Ramp | None
     users: int | Ramp | None
+    users_per_s: PerSecond | Ramp | None = None
 
     @property
     def level_ramp(self) -> Ramp | None:
-        """How the rate or the number of users changed over the window."""
-        return self.users if isinstance(self.users, Ramp) else self.ramp
+        """How the rate, the rate of users or the number of users changed over the window."""
+        ramps = (self.users, self.users_per_s, self.ramp)
+        return next((ramp for ramp in ramps if isinstance(ramp, Ramp)), None)
+
+    @property
+    def user_rate(self) -> PerSecond | None:
+        """Users started per second; of a ramp, the average over the window."""
+        return self.users_per_s.mean if isinstance(self.users_per_s, Ramp) else self.users_per_s
 
     @property
     def highest_rps(self) -> PerSecond | None:

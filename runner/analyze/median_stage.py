@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from runner.analyze.key_metrics import is_usable
 from runner.core.codes import Limit, ProofAnswer, Validity
 from runner.core.judgements import StageValidity
-from runner.core.measured import Latency, Measured, Part, Requests, Slice
-from runner.core.metrics import LATENCIES, STATISTICS, lost_share
+from runner.core.measured import NO_LATENCY, Latency, Measured, Part, Requests, Scenarios, Slice
+from runner.core.metrics import LATENCIES, SCENARIO_DURATION, STATISTICS, lost_share
 from runner.core.observed_results import Usage
 from runner.core.stage_results import Stage, Verdict
 
@@ -73,17 +73,28 @@ def _measured(base: _M, repeats: Sequence[_M]) -> _M:
     latencies = {
         kind.field: _latency([getattr(measured, kind.field) for measured in repeats]) for kind in LATENCIES
     }
+    durations = [measured.scenario_duration_ms for measured in repeats]
+    if any(duration != NO_LATENCY for duration in durations):
+        latencies[SCENARIO_DURATION.field] = _latency(durations)
     return replace(
         base,
         requests=_requests(repeats),
         actual_rps=middle(measured.actual_rps for measured in repeats),
         achieved=middle(measured.achieved for measured in repeats),
+        scenarios=_scenarios(repeats),
+        scenarios_per_s=middle(measured.scenarios_per_s for measured in repeats),
         **latencies,
     )
 
 
 def _part(repeats: Sequence[Part]) -> Part:
-    return replace(_measured(repeats[0], repeats), slices=_slices([part.slices for part in repeats]))
+    ended = [part.ended_users for part in repeats if part.ended_users is not None]
+    return replace(
+        _measured(repeats[0], repeats),
+        slices=_slices([part.slices for part in repeats]),
+        time_share=middle(part.time_share for part in repeats),
+        ended_users=math.ceil(median(ended)) if ended else None,
+    )
 
 
 def _slices(repeats: Sequence[Sequence[Slice]]) -> tuple[Slice, ...]:
@@ -126,6 +137,29 @@ def _requests(repeats: Sequence[Measured]) -> Requests:
         dropped=dropped,
         failures=failures,
         statuses=_ceil_averages(low.statuses or {}, high.statuses or {}) or UNSET,
+    )
+
+
+def _scenarios(repeats: Sequence[Measured]) -> Scenarios | None:
+    """Return the counts of runs as `_requests` does those of requests; None without scenarios."""
+    known = sorted(
+        (runs for measured in repeats if (runs := measured.scenarios)),
+        key=lambda runs: runs.lost / max(1, runs.scheduled),
+    )
+    if not known:
+        return None
+    low, high = known[(len(known) - 1) // 2], known[len(known) // 2]
+    if low is high:
+        return low
+    failures = _ceil_averages(low.failures, high.failures)
+    lost = {name: -(-(getattr(low, name) + getattr(high, name)) // 2) for name in ("unfinished", "dropped")}
+    return Scenarios(
+        scheduled=(low.scheduled + high.scheduled) // 2,
+        started=(low.started + high.started) // 2,
+        completed=(low.completed + high.completed) // 2,
+        failed=sum(failures.values()),
+        failures=failures,
+        **lost,
     )
 
 

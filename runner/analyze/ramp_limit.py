@@ -51,12 +51,12 @@ class LimitedPart(NamedTuple):
 
 
 def limited_part(stage: Stage) -> LimitedPart | None:
-    """Return the longest part in which a ramp of the rate was at its limit; None for others, or without any.
+    """Return the longest part in which a ramp of a rate was at its limit; None for others, or without any.
 
     A slice is at the limit if requests were lost in it, if the ramp had passed a threshold, or if fewer
     requests ended than were due although the ramp was not sustained as a whole.
     """
-    if stage.ramp is None:
+    if stage.rate_ramp is None:
         return None
     runs = [[*run] for limited, run in groupby(stage.slices, _is_at_limit(stage)) if limited]
     if not runs:

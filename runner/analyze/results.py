@@ -21,7 +21,14 @@ from runner.analyze.unproven import unproven
 from runner.core.codes import Limit
 from runner.core.definitions import DEFINITIONS
 from runner.core.facts import RunFacts, TrialFacts, VariableFacts
-from runner.core.load_results import LoadSummary, RequestShare, RequestSummary, SentVariable
+from runner.core.load_results import (
+    LoadSummary,
+    RequestShare,
+    RequestSummary,
+    ScenarioSummary,
+    SentVariable,
+    StepSummary,
+)
 from runner.core.results import ConfigurationResults, ExperimentInfo, Results, RunInfo
 from runner.core.stage_results import Stage
 from runner.core.system_facts import SystemDescription
@@ -138,8 +145,20 @@ def _load(configuration: Configuration, variables: Sequence[VariableFacts]) -> L
         when_full=load.when_full,
         timeout_s=load.timeout,
         request=None if load.is_mix else RequestSummary(load.request.method, load.request.path),
-        requests=_mix(load) if load.is_mix else UNSET,
+        requests=_mix(load) if load.is_mix and not load.scenarios else UNSET,
         variables=tuple(map(_variable, variables)) or UNSET,
+        scenarios=_scenarios(load) or UNSET,
+    )
+
+
+def _scenarios(load: Load) -> tuple[ScenarioSummary, ...]:
+    steps: dict[str, list[StepSummary]] = {}
+    for part in load.parts if load.scenarios else ():
+        scenario, _, step = part.name.partition("/")
+        steps.setdefault(scenario, []).append(StepSummary(step, part.method, part.path))
+    return tuple(
+        ScenarioSummary(name, round(share, 6), tuple(steps.get(name, ())))
+        for name, share in load.scenario_shares.items()
     )
 
 

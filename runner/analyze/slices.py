@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from runner.analyze.latency import latency
 from runner.analyze.measured import requests_of
+from runner.analyze.runs import run_fields
 from runner.core.load_facts import LoadFacts
-from runner.core.measured import NO_LATENCY, Slice
+from runner.core.measured import NO_LATENCY, Scenarios, Slice
 from runner.core.metrics import LATENCIES
 from runner.core.ramp import Ramp
 from runner.core.units import Seconds
@@ -20,15 +21,24 @@ _MOST: Final = 20
 _LENGTH_S: Final = 5
 
 
-def slices(load: LoadFacts | None, ramp: Ramp | None, window_s: Seconds) -> tuple[Slice, ...]:
-    """Return what was measured in each slice of a ramp, in order of time; nothing for a constant level."""
+def slices(
+    load: LoadFacts | None, ramp: Ramp | None, window_s: Seconds, runs: LoadFacts | None = None
+) -> tuple[Slice, ...]:
+    """Return what was measured in each slice of a ramp, in order of time; nothing for a constant level.
+
+    Args:
+        load: Of the stage, or of a part of it.
+        ramp: How the level changed over the window.
+        window_s: Length of the window.
+        runs: Of scenarios: their runs as facts of a load.
+    """
     if load is None or ramp is None:
         return ()
     ends = bounds(window_s)
     last = len(ends) - 1
     begins = [0.0, *ends[:-1]]
     return tuple(
-        _slice(load, ramp, window_s, begin, math.inf if at == last else end)
+        _slice(load, ramp, window_s, begin, math.inf if at == last else end, runs)
         for at, (begin, end) in enumerate(zip(begins, ends, strict=True))
     )
 
@@ -44,7 +54,9 @@ def bounds(window_s: Seconds) -> list[Seconds]:
     return [*(float(round(place * whole / count)) for place in range(1, count)), float(window_s)]
 
 
-def _slice(load: LoadFacts, ramp: Ramp, window_s: Seconds, begin_s: Seconds, until_s: Seconds) -> Slice:
+def _slice(
+    load: LoadFacts, ramp: Ramp, window_s: Seconds, begin_s: Seconds, until_s: Seconds, runs: LoadFacts | None
+) -> Slice:
     """Return one slice; `until_s` is infinite for the last one, which has what ended after the window."""
     end_s = min(until_s, window_s)
     seconds = tuple(second for second in load.seconds if begin_s <= second.index < until_s)
@@ -62,6 +74,17 @@ def _slice(load: LoadFacts, ramp: Ramp, window_s: Seconds, begin_s: Seconds, unt
         due=requests.scheduled,
         requests=replace(requests, scheduled=ended, sent=ended - requests.dropped),
         actual_rps=round(completed / (end_s - begin_s), 4),
+        **(_runs(runs, begin_s, end_s, until_s) if runs else {}),
         # the same object where nothing was measured: results leave it out
         **{field: value if value != NO_LATENCY else NO_LATENCY for field, value in latencies.items()},  # type: ignore[arg-type]
     )
+
+
+def _runs(runs: LoadFacts, begin_s: Seconds, end_s: Seconds, until_s: Seconds) -> dict[str, Any]:
+    """Return the fields about the runs of scenarios that ended in a slice."""
+    seconds = tuple(second for second in runs.seconds if begin_s <= second.index < until_s)
+    fields = run_fields(replace(runs, seconds=seconds), end_s - begin_s, begin_s)
+    counts: Scenarios = fields["scenarios"]
+    ended = counts.completed + counts.lost
+    own = replace(counts, scheduled=ended, started=ended - counts.dropped)
+    return fields | {"scenarios": own}

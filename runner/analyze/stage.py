@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from msgspec import UNSET
 from msgspec.structs import asdict, astuple, replace
 
 from runner.analyze import kernel_counters, validity, verdict
@@ -20,12 +21,15 @@ from runner.analyze.resource_usage import (
     memory_by_role,
     throttling_by_subject,
 )
+from runner.analyze.runs import all_runs
+from runner.analyze.samples import shown_samples
+from runner.analyze.scenarios import scenario_parts, with_runs
 from runner.analyze.slices import slices
 from runner.analyze.statistics import rounded
 from runner.analyze.thresholds import evaluate, is_measured
 from runner.core.codes import Role, RoleName, StageStatus
 from runner.core.facts import RunFacts, TrialFacts
-from runner.core.load_facts import LoadFacts, LoadSecond, ResponseSample
+from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.measured import Part
 from runner.core.observed_facts import ObservedFacts
 from runner.core.observed_results import Moment, ProgramUsage, StageEvent, SubjectUsage, Usage
@@ -91,7 +95,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
     configuration, load = trial.configuration, facts.load if facts else None
     observed = (facts.observed if facts else None) or _NOTHING_OBSERVED
     offer, peak_s = _offer(trial, facts), configuration.metrics.peak_window
-    whole = measured(load, offer, varies=bool(load and load.parts))
+    whole = with_runs(measured(load, offer, varies=bool(load and load.parts)), load, offer)
     cpu = _by_role(_ALWAYS_SHOWN, cpu_by_role(observed, offer.window_s, peak_s))
     return Stage(
         name=trial.stage.name,
@@ -119,9 +123,9 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         **_of_engine(load),
         notes=(*(load.notes if load else ()), *observed.notes),
         parts=_parts(load, offer),
-        samples=_samples(load.seconds if load else ()),
+        samples=shown_samples(load.seconds if load else ()),
         app_output=facts.app_output if facts else (),
-        slices=slices(load, offer.level_ramp, offer.window_s),
+        slices=slices(load, offer.level_ramp, offer.window_s, all_runs(load)),
         thresholds=(),
         validity=validity.NOT_RUN,
         verdict=verdict.NOT_RUN,
@@ -131,13 +135,17 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
 def _offer(trial: Trial, facts: TrialFacts | None) -> Offer:
     """Return what the trial offered, or would have."""
     if facts:
-        return Offer(facts.target_rps, facts.window_s, facts.warmup_s, facts.ramp, facts.users)
+        lengths = (facts.window_s, facts.warmup_s)
+        return Offer(facts.target_rps, *lengths, facts.ramp, facts.users, facts.users_per_s)
     stage = trial.stage
-    return Offer(stage.target_rps, stage.duration, stage.warmup, stage.ramp, stage.user_level)
+    lengths = (stage.duration, stage.warmup)
+    return Offer(stage.target_rps, *lengths, stage.ramp, stage.user_level, stage.user_rate_level)
 
 
 def _parts(load: LoadFacts | None, offer: Offer) -> dict[str, Part]:
-    """Return what was measured of each request of a mix."""
+    """Return what was measured of each request of a mix, or of each scenario and each of its steps."""
+    if load and load.scenarios:
+        return dict(scenario_parts(load, offer))
     parts = load.parts if load else {}
     return {name: _part(_of_part(load, name), offer, part.share) for name, part in parts.items() if load}
 
@@ -146,7 +154,7 @@ def _part(load: LoadFacts, offer: Offer, share: float) -> Part:
     own = offer._replace(target_rps=None if offer.target_rps is None else offer.target_rps * share)
     return Part(
         target_rps=rounded(own.target_rps, 6),
-        samples=_samples(load.seconds),
+        samples=shown_samples(load.seconds),
         slices=slices(load, offer.level_ramp, offer.window_s),
         **asdict(measured(load, own, varies=True)),
     )
@@ -164,15 +172,6 @@ def _of_part(load: LoadFacts, name: str) -> LoadFacts:
     return replace(
         load, planned=part.planned, seconds=seconds, stated_ms=part.stated_ms, backlog=part.backlog, parts={}
     )
-
-
-def _samples(seconds: Sequence[LoadSecond]) -> tuple[ResponseSample, ...]:
-    """Return the first sample of each failure and status; several workers may each have one."""
-    samples: dict[tuple[str, int], ResponseSample] = {}
-    for sample in (sample for second in seconds for sample in second.samples):
-        status = sample.status if sample.failure == "bad_status" else 0
-        samples.setdefault((sample.failure, status), sample)
-    return tuple(samples[key].excerpt() for key in sorted(samples))
 
 
 def _by_role(shown: Sequence[Role], used: Mapping[RoleName, Usage | None]) -> dict[str, Usage | None]:
@@ -211,6 +210,7 @@ def _moment(second: LoadSecond, observed: ObservedFacts) -> Moment:
         in_flight=second.in_flight,
         cpu_app=_cores(observed, Role.APP, second.index),
         cpu_system=_cores(observed, Role.SYSTEM, second.index),
+        users=sum(runs.in_flight for runs in second.scenarios.values()) if second.scenarios else UNSET,
     )
 
 

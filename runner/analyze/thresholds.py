@@ -14,7 +14,7 @@ from runner.analyze.failure import failure
 from runner.analyze.silence import silence
 from runner.core.codes import Unbounded
 from runner.core.judgements import ThresholdResult
-from runner.core.measured import Slice
+from runner.core.measured import Part, Slice
 from runner.core.metric import Metric
 from runner.core.metrics import find_metric
 from runner.core.stage_results import Stage
@@ -38,6 +38,15 @@ def evaluate(thresholds: Sequence[Threshold], stage: Stage) -> tuple[ThresholdRe
     return tuple(results)
 
 
+def part_named(stage: Stage, name: str) -> Part | None:
+    """Return what was measured of a request, a scenario or a step; None if the stage has no such part.
+
+    The name of a step that only one scenario has may stand without that of its scenario.
+    """
+    steps = [part for path, part in stage.parts.items() if path.endswith(f"/{name}")]
+    return stage.parts.get(name) or (steps[0] if len(steps) == 1 else None)
+
+
 def is_measured(result: ThresholdResult) -> bool:
     """Return whether a threshold's metric was measured, with a finite value or without."""
     return result.value is not None or result.unbounded is not UNSET
@@ -45,7 +54,7 @@ def is_measured(result: ThresholdResult) -> bool:
 
 def _evaluate(threshold: Threshold, stage: Stage) -> ThresholdResult:
     metric, request = find_metric(threshold.metric), threshold.request or UNSET
-    measured = stage.parts.get(threshold.request) if threshold.request else stage
+    measured = part_named(stage, threshold.request) if threshold.request else stage
     if measured is None or metric is None:
         return ThresholdResult(threshold.expr, ok=False, value=None, request=request)
     silent = silence(stage) if threshold.metric == _ERRORS else None

@@ -88,8 +88,24 @@ def _unaccounted(load: LoadFacts | None, stage: Stage) -> list[str]:
         and requests.scheduled != load.planned
     ):
         reasons.append(f"{requests.scheduled:,} requests were counted, but {load.planned:,} were planned")
+    reasons += _unaccounted_runs(load, stage)
     if requests.sent != requests.succeeded + requests.failed and load.complete:
         reasons.append("the request counts do not add up")
+    return reasons
+
+
+def _unaccounted_runs(load: LoadFacts, stage: Stage) -> list[str]:
+    """Return problems of the generator with the runs of scenarios."""
+    runs = stage.scenarios
+    if runs is None or not load.complete:
+        return []
+    reasons = []
+    planned = sum(scenario.planned for scenario in load.scenarios.values())
+    if stage.users is None and runs.scheduled != planned:
+        reasons.append(f"{runs.scheduled:,} scenarios were counted, but {planned:,} were planned")
+    ended = runs.completed + runs.failed + runs.unfinished
+    if runs.scheduled != runs.started + runs.dropped or runs.started != ended:
+        reasons.append("the counts of scenarios do not add up")
     return reasons
 
 

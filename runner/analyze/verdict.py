@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from runner.analyze.failure import failure
 from runner.analyze.rules.errors import generator_limited, within_capacity
 from runner.analyze.rules.registry import RULES
+from runner.analyze.rules.scenarios import step_evidence, step_phrase
 from runner.analyze.rules.types import OWN_BOUND, Match
 from runner.core.codes import Confidence, Limit, Role, StageStatus, Validity
 from runner.core.findings import Evidence, Finding, RuledOut
@@ -44,6 +45,8 @@ class Limited(NamedTuple):
     @property
     def levels(self) -> str:
         """Its levels in words."""
+        if self.stage.users_per_s is not None:
+            return f"from {self.level.begin:,.3g} to {self.level.to:,.3g} users/s"
         return f"from {self.level.begin:,.0f} to {self.level.to:,.0f} RPS"
 
 
@@ -82,7 +85,13 @@ def _judge(
         return [sustained], []
     if limited:
         findings = [_at(limited, finding) for finding in findings] or [_undetermined_in(limited)]
-    return findings or [_undetermined(stage)], ruled_out
+    return _with_step(findings or [_undetermined(stage)], stage), ruled_out
+
+
+def _with_step(findings: Sequence[Finding], stage: Stage) -> Sequence[Finding]:
+    """Return the findings, the first with the step of a scenario that took most of its time."""
+    first, *others = findings
+    return [replace(first, evidence=(*first.evidence, *step_evidence(stage))), *others]
 
 
 def _at(limited: Limited, finding: Finding) -> Finding:
@@ -141,7 +150,8 @@ def _undetermined(stage: Stage) -> Finding:
         return _undetermined_with_users(stage.actual_rps)
     if achieved is None:
         return Finding(Limit.UNDETERMINED, Confidence.HINT, "nothing was measured", (), "run the stage again")
-    summary = f"{percent(achieved, 1)} of the target rate was achieved, and no counter shows why"
+    what = "the users due were served" if stage.scenarios else "the target rate was achieved"
+    summary = f"{percent(achieved, 1)} of {what}, and no counter shows why{step_phrase(stage)}"
     if stage.cpu_cores.get(Role.APP) is None:
         summary += "; the CPU and threads of the service were not observed"
         advice = "list the service's processes in topology.pids, or run Loadproof on the service's host"

@@ -93,6 +93,7 @@ def _unlike_plan(where: str, facts: TrialFacts, trial: Trial) -> Iterator[Differ
         "target_rps": (facts.target_rps, stage.target_rps),
         "ramp": (facts.ramp, stage.ramp),
         "users": (facts.users, stage.user_level),
+        "users_per_s": (facts.users_per_s, stage.user_rate_level),
         "warmup_s": (facts.warmup_s, stage.warmup),
         "window_s": (facts.window_s, stage.duration),
         "proves": (facts.proves, trial.counter_experiment_for),

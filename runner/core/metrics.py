@@ -80,7 +80,7 @@ def _latency(kind: LatencyKind, statistic: str) -> Metric:
         kind.definition,
         lambda measured: getattr(getattr(measured, kind.field), statistic),
         lambda measured: getattr(measured, kind.field).why_unbounded(statistic),
-        per_slice=kind.name != "scenario_duration",
+        per_slice=True,
         needs_schedule=kind.name in {"response_time", "dispatch_delay"},
         scenarios_only=kind.name == "scenario_duration",
     )
@@ -198,6 +198,7 @@ _SCENARIOS: Final = (
         "Share of the scenarios due that failed at a step, were unfinished when the stage ended, or were "
         "never started.",
         lost_share_of_scenarios,
+        per_slice=True,
         scenarios_only=True,
     ),
     *(_latency(SCENARIO_DURATION, statistic) for statistic in STATISTICS),

@@ -246,9 +246,9 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
         return next((ramp for ramp in ramps if isinstance(ramp, Ramp)), None)
 
     @property
-    def has_schedule(self) -> bool:
-        """Whether requests or scenarios were due at certain times: the open model."""
-        return self.users is None
+    def rate_ramp(self) -> Ramp | None:
+        """How the rate of requests or of users changed; None for a constant rate, and in the closed model."""
+        return None if isinstance(self.users, Ramp) else self.level_ramp
 
     @property
     def request_parts(self) -> dict[str, Part]:

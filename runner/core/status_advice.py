@@ -20,6 +20,8 @@ _KEYS: Final = {
     "headers": "the headers of the request",
     "body": "the body of the request in load",
     "status": "load.expect.status",
+    "extract": "extract of the step",
+    "follow": "load.follow_redirects",
 }
 """What advice is about, in a specification with one request."""
 _NAMED_KEYS: Final = {
@@ -30,6 +32,8 @@ _NAMED_KEYS: Final = {
     "headers": "{0}.headers",
     "body": "the body of {0}",
     "status": "{0}.expect.status",
+    "extract": "extract in {0}",
+    "follow": "follow_redirects in {0}",
 }
 """The same in a mix, where {0} is the request."""
 _CHECK: Final = "check {both}"
@@ -40,6 +44,12 @@ _BY_CLASS: Final = {
     4: _CHECK,
     5: "read the service's log for these requests",
 }
+_REDIRECT_OF_STEP: Final = "follow redirects ({follow}), or accept the status in {status}"
+_BY_KIND: Final = {
+    "extract_failed": "compare the response with {extract}",
+    "bad_redirect": "compare the Location of the response with {follow}, and its host with load.allow_hosts",
+}
+"""Of failures of steps that no other request has."""
 _BY_STATUS: Final = {
     304: "remove If-None-Match and If-Modified-Since from {headers}, or accept the status in {status}",
     400: "check {parts}",
@@ -88,7 +98,8 @@ def status_advice(
         path: That request's path, which tells lines about it from others; empty if it is not known.
         at: The key of the request, if it is not one of the load.
     """
-    text = advice(_BY_STATUS.get(status) or _BY_CLASS.get(status // 100, _CHECK), request, at)
+    by_class = _REDIRECT_OF_STEP if "/" in request and status // 100 == 3 else _BY_CLASS.get(status // 100)
+    text = advice(_BY_STATUS.get(status) or by_class or _CHECK, request, at)
     name, title = _HEADERS.get(status) or _HEADERS.get(status // 100, ("", ""))
     headers: Mapping[str, str] = dict(sample.headers) if sample else {}
     if value := headers.get(name):
@@ -105,9 +116,14 @@ def advice(template: str, request: str = "", at: str = "") -> str:
     )
 
 
-def check_request(request: str = "") -> str:
-    """Return advice for a failure that is no status."""
-    return advice(_CHECK, request)
+def check_request(request: str = "", kind: str = "") -> str:
+    """Return advice for a failure that is no status; its kind may say more."""
+    return advice(_BY_KIND.get(kind, _CHECK), request)
+
+
+def kind_advice(kind: str, request: str = "") -> str:
+    """Return advice for a failure that only steps of scenarios have; empty for others."""
+    return advice(_BY_KIND[kind], request) if kind in _BY_KIND else ""
 
 
 def _quoted(app_output: Sequence[str], request: str, path: str) -> str:
@@ -143,7 +159,9 @@ def stage_advice(stage: Stage, status: str, *, request: str = "", path: str = ""
 
 def _most_often(stage: Stage, status: str) -> str:
     """Return the request of a mix that received a status most often; empty without a mix."""
-    counts = {name: (part.requests.statuses or {}).get(status, 0) for name, part in stage.parts.items()}
+    counts = {
+        name: (part.requests.statuses or {}).get(status, 0) for name, part in stage.request_parts.items()
+    }
     return max(counts, key=lambda name: counts[name], default="")
 
 

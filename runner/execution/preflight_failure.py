@@ -120,7 +120,7 @@ def _advice(one: FailedRequest) -> str:
     if one.kind == "bad_status":
         shown = one.sample.excerpt() if one.sample else None
         return status_advice(one.status, shown, request=_name(one.load))
-    return f"{check_request(_name(one.load))}, and the service's log"
+    return f"{check_request(_name(one.load), one.kind)}, and the service's log"
 
 
 def _details(one: FailedRequest, lines: int) -> tuple[str, ...]:

@@ -274,6 +274,7 @@ def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
         app_output=record.app_output,
         ramp=stage.ramp,
         users=stage.user_level,
+        users_per_s=stage.user_rate_level,
     )
 
 

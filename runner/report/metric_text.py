@@ -162,8 +162,10 @@ def _subject(threshold: ThresholdResult, stage: Stage) -> Stage:
 
 
 def level(stage: Stage, value: float) -> str:
-    """Return a rate, or a number of users, as a stage counts its level: ``740 RPS``, ``50 users``."""
+    """Return a value as a stage counts its level: ``740 RPS``, ``50 users``, ``20 users/s``."""
     shown = number_format.rate(value)
+    if stage.users_per_s is not None:
+        return f"{shown} user{'' if value == 1 else 's'}/s"
     if stage.users is None:
         return f"{shown} RPS"
     return f"{shown} user{'' if value == 1 else 's'}"
@@ -173,6 +175,8 @@ def levels(stage: Stage) -> str:
     """Return what a stage offered: ``740 RPS``, ``10 to 500 RPS``, ``50 users``."""
     if ramp := stage.level_ramp:
         return f"{number_format.rate(ramp.begin)} to {level(stage, ramp.to)}"
+    if stage.mean_users_per_s is not None:
+        return level(stage, stage.mean_users_per_s)
     return level(stage, stage.rate if stage.users is None else mean_users(stage))
 
 

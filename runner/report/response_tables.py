@@ -9,7 +9,7 @@ from typing import Final
 from runner.core.codes import StageStatus
 from runner.core.load_facts import ResponseSample
 from runner.core.stage_results import Stage
-from runner.core.status_advice import describe_sample, stage_advice
+from runner.core.status_advice import describe_sample, kind_advice, stage_advice
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, table
 from runner.report.number_format import NOT_APPLICABLE
@@ -28,7 +28,7 @@ def failed_responses(stages: Sequence[Stage], paths: Mapping[str, str] = Mapping
         [stage.title, code(name) if name else NOT_APPLICABLE, *row]
         for stage in stages
         for name, part in _each_request(stage)
-        for row in (*_by_status(stage, part, name, paths.get(name, "")), *_other_samples(part))
+        for row in (*_by_status(stage, part, name, paths.get(name, "")), *_other_samples(part, name))
     ]
     head = ["Stage", "Request", "Outcome", "Requests", "First response", "What to do"]
     if not any(stage.parts for stage in stages):
@@ -39,7 +39,7 @@ def failed_responses(stages: Sequence[Stage], paths: Mapping[str, str] = Mapping
 
 def _each_request(stage: Stage) -> list[tuple[str, Stage]]:
     """Return each request of a mix by name; without one, the whole stage without a name."""
-    return [(name, stage.part(name)) for name in stage.parts] or [("", stage)]
+    return [(name, stage.part(name)) for name in stage.request_parts] or [("", stage)]
 
 
 def _by_status(stage: Stage, part: Stage, request: str, path: str) -> Iterator[list[str]]:
@@ -54,12 +54,14 @@ def _by_status(stage: Stage, part: Stage, request: str, path: str) -> Iterator[l
         yield [f"{len(rest)} more", total, NOT_APPLICABLE, NOT_APPLICABLE]
 
 
-def _other_samples(stage: Stage) -> Iterator[list[str]]:
+def _other_samples(stage: Stage, request: str) -> Iterator[list[str]]:
     """Yield a row for each other failure of which there is a response."""
     for sample in stage.samples:
         if sample.failure != "bad_status":
             count = number_format.count(stage.requests.failures.get(sample.failure, 0))
-            yield [code(sample.failure), count, _shown(sample), sample.failed_checks or NOT_APPLICABLE]
+            notes = (sample.failed_checks, kind_advice(sample.failure, request))
+            what_to_do = "; ".join(filter(None, notes)) or NOT_APPLICABLE
+            yield [code(sample.failure), count, _shown(sample), what_to_do]
 
 
 def _shown(sample: ResponseSample | None) -> str:

@@ -105,7 +105,7 @@ def _unequal_requests(stage: Stage) -> Iterator[Evidence]:
 
     A lack of CPU slows down all requests of a process; a pool or a lock, only those that need it.
     """
-    medians = {name: stage.part(name).duration_ms.p50 for name in stage.parts}
+    medians = {name: part.duration_ms.p50 for name, part in stage.request_parts.items()}
     known = sorted((median, name) for name, median in medians.items() if median is not None)
     if len(known) > 1 and known[-1][0] > UNEQUAL * known[0][0]:
         for median, name in (known[-1], known[0]):

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import UNSET
 
 from runner.analyze.rules.parts import word
+from runner.analyze.rules.scenarios import failed_scenarios
 from runner.analyze.rules.service_statistics import full_service
 from runner.analyze.rules.types import CPU_LIMITS, OF_SERVICES, OWN_BOUND, Judgement, Match, Rule
 from runner.analyze.silence import Silence, silence
@@ -21,8 +22,11 @@ from runner.core.status_advice import check_request, stage_advice
 _MOST_FAILED: Final = 0.5
 _SHOWN: Final = 8
 _REFUSED: Final = frozenset(
-    {"bad_status", "bad_header", "bad_body", "protocol", "closed_early", "connect_refused", "reset"}
-)
+    {
+        "bad_status", "bad_header", "bad_body", "extract_failed", "bad_redirect", "protocol", "closed_early",
+        "connect_refused", "reset",
+    }
+)  # fmt: skip
 _CLOSED: Final = frozenset({"closed_early", "reset"})
 _ADVICE: Final = "{}, then read the service's log for these requests"
 _SILENT_ADVICE: Final = "read the service's log for these seconds: it may have stopped, restarted or hung"
@@ -49,16 +53,18 @@ def within_capacity(stage: Stage) -> Finding | None:
     achieved, lost = stage.achieved, lost_share(stage)
     if achieved is None or achieved < ACHIEVED or lost is None or lost >= TOLERATED_ERRORS:
         return None
-    if any((lost_share(part) or 0.0) >= TOLERATED_ERRORS for part in stage.parts.values()):
+    if any((lost_share(part) or 0.0) >= TOLERATED_ERRORS for part in stage.request_parts.values()):
         return None
     summary = "the service kept up with the offered rate"
+    if stage.scenarios:
+        summary += " of users"
     reached = Evidence("achieved", achieved * 100, "%", ACHIEVED * 100, OWN_BOUND)
     return Finding(
         Limit.WITHIN_CAPACITY,
         Confidence.PROVEN,
         summary,
         (reached, Evidence("failed or dropped", lost * 100, "%", TOLERATED_ERRORS * 100, OWN_BOUND)),
-        "increase the offered rate to find the limit",
+        f"increase the offered rate{' of users' if stage.scenarios else ''} to find the limit",
     )
 
 
@@ -78,7 +84,7 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
     which = f"requests {name}" if name else "requests"
     summary = f"{total:,} of {scheduled:,} {which} were refused or got an invalid response"
     if total < TOLERATED_ERRORS * scheduled:
-        return RuledOut(Limit.ERROR, summary)
+        return failed_scenarios(stage, _REFUSED) or RuledOut(Limit.ERROR, summary)
     worst = max(failures, key=lambda kind: failures[kind])
     statuses = sorted((requests.statuses or {}).items(), key=lambda item: -item[1])
     status = statuses[0][0] if statuses and worst == "bad_status" else ""
@@ -112,14 +118,14 @@ def _advice(stage: Stage, request: str, kind: str, status: str) -> str:
         return stage_advice(stage, status, request=request)
     if kind in _CLOSED:
         return _CLOSED_ADVICE
-    counts = {name: part.requests.failures.get(kind, 0) for name, part in stage.parts.items()}
+    counts = {name: part.requests.failures.get(kind, 0) for name, part in stage.request_parts.items()}
     most = max(counts, key=lambda name: counts[name], default="")
-    return _ADVICE.format(check_request(request or most))
+    return _ADVICE.format(check_request(request or most, kind))
 
 
 def _refused_most(stage: Stage) -> tuple[str, Requests]:
     """Return all requests if many of them were refused, else the one of a mix with the highest share."""
-    parts = [(name, part.requests) for name, part in stage.parts.items() if part.requests.scheduled]
+    parts = [(name, part.requests) for name, part in stage.request_parts.items() if part.requests.scheduled]
     if not parts or _refused_share(stage.requests) >= TOLERATED_ERRORS:
         return "", stage.requests
     worst = max(parts, key=lambda part: _refused_share(part[1]))
@@ -136,7 +142,7 @@ def _refused(requests: Requests) -> dict[str, int]:
 
 def _by_request(stage: Stage) -> tuple[Evidence, ...]:
     """Return the requests of a mix that were refused or got an invalid response most often."""
-    refused = {name: sum(_refused(part.requests).values()) for name, part in stage.parts.items()}
+    refused = {name: sum(_refused(part.requests).values()) for name, part in stage.request_parts.items()}
     worst = sorted(filter(refused.__getitem__, refused), key=lambda name: -refused[name])[:_SHOWN]
     return tuple(Evidence(f"request {name}", refused[name], "requests") for name in worst)
 
