@@ -16,8 +16,8 @@ more requests under way in whatever order they are served (processor sharing, th
 
 Failed and dropped requests never count, and one more of them never raises the share.
 
-Runs of scenarios follow the same rule, in units of runs. They may take long because users pause, so what
-their durations explain of the number under way is no growth; see `runner.analyze.under_way`.
+Runs of scenarios follow the same rule, in units of runs. Users who pause are no backlog: what must not grow
+is the number of those who wait for a response, and the response times of the steps.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from runner.analyze.under_way import explained_by_durations, finished_runs
+from runner.analyze.waiting import Waiting, finished_runs
 from runner.core.histogram import Histogram, lowest_us
 from runner.core.load_facts import Backlog, LoadFacts
 from runner.core.ramp import Ramp
@@ -44,6 +44,8 @@ _ABOUT_THE_SAME: Final = 0.1
 """Standard deviation of response times over their mean, up to which they are a constant."""
 _AS_EXPECTED: Final = 0.97
 _FEWEST: Final = 3
+_ENOUGH_OF_WINDOW: Final = 0.2
+"""Share of the window in which runs can complete, from which their number says what all of it would have."""
 _BEGINNING: Final = 0.005
 """Share of the window that counts as its beginning."""
 
@@ -55,7 +57,7 @@ def achieved(
     warmup_s: Seconds = 0.0,
     ramp: Ramp | None = None,
     *,
-    runs: bool = False,
+    runs: Waiting | None = None,
 ) -> float | None:
     """Return the share of the due requests that the service sustained, 0 to 1; None if none was due.
 
@@ -65,7 +67,7 @@ def achieved(
         window_s: Length of the measured window.
         warmup_s: Length of the warm-up.
         ramp: How the rate changed over the window; None for a constant one.
-        runs: Whether these are runs of a scenario.
+        runs: Of a scenario: how its users wait for responses.
     """
     if not load.planned:
         return None
@@ -97,13 +99,14 @@ def _counted(
     lengths: tuple[Seconds, Seconds],
     ramp: Ramp | None,
     *,
-    runs: bool,
+    runs: Waiting | None,
 ) -> float:
     _, window_s = lengths
     if ramp is not None:  # the gap between its first arrivals says nothing about those at its end
         backlog = replace(backlog, beginning_s=min(backlog.beginning_s, _BEGINNING * window_s))
     more = _more_under_way(load, backlog, lengths, ramp, runs=runs)
-    if not more and not _grows(backlog, window_s):
+    slower = any(_grows(one, window_s) for one in (backlog, *(runs.of_steps if runs else ())))
+    if not more and not slower:
         if succeeded >= _NEARLY_ALL * load.planned:
             return succeeded
         if runs and (finished := finished_runs(load)) is not None:
@@ -112,9 +115,25 @@ def _counted(
     expected = _expected(load, backlog.fastest_first_s, lengths, ramp)
     chance = _SIGNIFICANT * math.sqrt(max(0.0, expected))
     if more and not (_is_constant(backlog) and completed >= _AS_EXPECTED * expected - chance - 1):
-        return min(succeeded, completed)
+        return min(succeeded, _in_full_window(completed, load, backlog, lengths, ramp, runs))
     shifted = inside + _not_above(backlog.late, backlog.fastest_first_s + backlog.beginning_s)
     return min(succeeded, max(shifted, completed))
+
+
+def _in_full_window(
+    completed: int,
+    load: LoadFacts,
+    backlog: Backlog,
+    lengths: tuple[Seconds, Seconds],
+    ramp: Ramp | None,
+    runs: Waiting | None,
+) -> float:
+    """Return how many runs would complete if the first users had paused before the window."""
+    if runs is None:
+        return completed
+    paused_s = min(runs.pauses_s, backlog.fastest_first_s)
+    share = _expected(load, paused_s, lengths, ramp) / load.planned
+    return completed / share if share >= _ENOUGH_OF_WINDOW else completed
 
 
 def _expected(
@@ -137,32 +156,39 @@ def _is_constant(backlog: Backlog) -> bool:
 
 
 def _more_under_way(
-    load: LoadFacts, backlog: Backlog, lengths: tuple[Seconds, Seconds], ramp: Ramp | None, *, runs: bool
+    load: LoadFacts,
+    backlog: Backlog,
+    lengths: tuple[Seconds, Seconds],
+    ramp: Ramp | None,
+    *,
+    runs: Waiting | None,
 ) -> bool:
     """Return whether more and more requests are under way from second to second of the window.
 
     Of a ramp, only those count that exceed the number at its rate and the first half's response time
     (Little's law). The growth must be more than 1 % of what was due, and more than chance: of the
     regression, and of as many independent requests (square root). The window's last second is read when no
-    more requests are due. Of runs, those do not count that their durations explain.
+    more requests are due. Of runs, the seconds count in which users have paused as long as they all will.
     """
-    _, window_s = lengths
-    last = math.ceil(window_s) - 1
-    known = [(second.index, float(second.in_flight)) for second in load.seconds if -1 <= second.index < last]
+    warmup_s, window_s = lengths
+    first, last = -1.0, math.ceil(window_s) - 1
+    if runs:
+        first = max(first, runs.pauses_s - warmup_s)
+    known = [
+        (second.index, float(second.in_flight)) for second in load.seconds if first <= second.index < last
+    ]
     if len(known) < _FEWEST - 1:
         return False
-    all_levels = fmean(level for _, level in known)
-    if runs:
-        known = explained_by_durations(known, load, _growth_factor(backlog, window_s), lengths, ramp)
-    elif ramp is not None:
-        known = _without_ramp(known, load.planned * _early_response_s(backlog, window_s), window_s, ramp)
+    if ramp is not None:
+        early_s = runs.early_s if runs else _early_response_s(backlog, window_s)
+        known = _without_ramp(known, load.planned * early_s, window_s, ramp)
     places, levels = zip(*known, strict=True)
     slope, _ = linear_regression(places, levels) if len(set(places)) > 1 else (0.0, 0.0)
     mean_place, mean = fmean(places), fmean(levels)
     spread = sum((place - mean_place) ** 2 for place in places)
     left = sum((level - mean - slope * (place - mean_place)) ** 2 for place, level in known)
     error = math.sqrt(left / max(1, len(known) - 2) / spread)
-    chance = max(_SIGNIFICANT * error * window_s, _SQUARE_ROOTS * math.sqrt(all_levels if runs else mean))
+    chance = max(_SIGNIFICANT * error * window_s, _SQUARE_ROOTS * math.sqrt(mean))
     return slope * window_s > max((1 - _NEARLY_ALL) * load.planned, chance)
 
 
@@ -195,12 +221,6 @@ def _early_response_s(backlog: Backlog, window_s: Seconds) -> Seconds:
     spread_x = xx - x * x / n
     slope = (xy - x * y / n) / spread_x if spread_x > 0 else 0.0
     return max(0.0, y / n + slope * (window_s / 4 - x / n))
-
-
-def _growth_factor(backlog: Backlog, window_s: Seconds) -> float:
-    """Return the response time of the first half ÷ that of all requests, at most 1."""
-    n, _, y, *_ = backlog.sums
-    return min(1.0, _early_response_s(backlog, window_s) * n / y) if y else 1.0
 
 
 def _grows(backlog: Backlog, window_s: Seconds) -> bool:

@@ -13,6 +13,7 @@ from runner.analyze.runs import all_runs, only, run_fields, runs_of
 from runner.analyze.samples import shown_samples
 from runner.analyze.slices import slices
 from runner.analyze.statistics import rounded
+from runner.analyze.waiting import waiting
 from runner.core import histogram
 from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.measured import Measured, Part
@@ -39,9 +40,21 @@ def _achieved(load: LoadFacts, name: str, offer: Offer) -> float | None:
     rate = offer.user_rate
     if rate is None:
         return None
-    target = rate * load.scenarios[name].share
-    ramp, runs = offer.level_ramp, runs_of(load, name)
-    return rounded(achieved(runs, target, offer.window_s, offer.warmup_s, ramp, runs=True), 6)
+    share = load.scenarios[name].share
+    waits = waiting(load, name, offer.window_s)
+    lengths = (offer.window_s, offer.warmup_s)
+    runs = _waiting_for_responses(load, name, share)
+    return rounded(achieved(runs, rate * share, *lengths, offer.level_ramp, runs=waits), 6)
+
+
+def _waiting_for_responses(load: LoadFacts, name: str, share: float) -> LoadFacts:
+    """Return the runs of a scenario, with its share of the users who wait as those in flight."""
+    runs = runs_of(load, name)
+    seconds = tuple(
+        replace(run, in_flight=round(second.in_flight * share))
+        for run, second in zip(runs.seconds, load.seconds, strict=True)
+    )
+    return replace(runs, seconds=seconds)
 
 
 def scenario_parts(load: LoadFacts, offer: Offer) -> Iterator[tuple[str, Part]]:
