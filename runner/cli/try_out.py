@@ -78,6 +78,8 @@ def try_out(
 
 def _conclude(tried: Tried) -> int:
     count = len(tried.passed) + len(tried.failed)
+    if tried.unreached:
+        answer("", f"not tried, because their conditions did not hold: {', '.join(tried.unreached)}")
     if not tried.failed:
         answer("")
         answer(f"{count} of {count}", label="passed:", colour="green")

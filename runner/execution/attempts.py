@@ -24,12 +24,14 @@ class Attempt:
         name: Of the scenario or request; empty for the only request of a load.
         load: With this scenario alone; a request is a scenario of one step.
         is_scenario: False for a request.
+        alternative: Which alternative of each choice is taken, from 0.
     """
 
     trial: Trial
     name: str
     load: Load
     is_scenario: bool
+    alternative: int = 0
 
     @property
     def configuration(self) -> Configuration:
@@ -40,7 +42,8 @@ class Attempt:
     def title(self) -> str:
         """What it is called: ``scenario checkout``, ``request search`` or ``GET /session``."""
         if self.is_scenario:
-            return f"scenario {self.name}"
+            more = f" (alternative {self.alternative + 1})" if self.alternative else ""
+            return f"scenario {self.name}{more}"
         part = self.load.parts[0]
         return f"request {self.name}" if self.name else f"{part.method} {part.path}"
 
@@ -68,7 +71,10 @@ def attempts_of(trials: Sequence[Trial], only: Sequence[str]) -> tuple[Attempt, 
 def _of(trial: Trial) -> Iterator[Attempt]:
     load = trial.configuration.load
     for scenario in load.scenarios:
-        yield Attempt(trial, scenario.name, load.model_copy(update={"scenarios": (scenario,)}), True)
+        alone = load.model_copy(update={"scenarios": (scenario,)})
+        choices = [len(placed.step.choose or ()) for placed in scenario.placed_steps()]
+        for alternative in range(max(1, *choices)):
+            yield Attempt(trial, scenario.name, alone, True, alternative)
     if not load.scenarios:
         for part in load.parts:
             yield Attempt(trial, part.name, _with_one_step(load, part), False)

@@ -7,6 +7,7 @@ generator, so what passes here passes under load.
 from __future__ import annotations
 
 import shutil
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -69,12 +70,27 @@ class Tried:
     Attributes:
         passed: The scenarios and requests that passed.
         failed: Those that failed.
+        reached: Configuration and scenario to the indices of the requests that were sent.
         logs: Folder with the output of the systems, if something failed; None without output.
     """
 
     passed: list[Attempt] = field(default_factory=list)
     failed: list[Attempt] = field(default_factory=list)
+    reached: defaultdict[tuple[str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
     logs: Path | None = None
+
+    @property
+    def unreached(self) -> tuple[str, ...]:
+        """Names of the steps that no user came to, although no step failed: ``buy/rate``."""
+        passed = {(attempt.configuration.name, attempt.name): attempt for attempt in self.passed}
+        failed = {(attempt.configuration.name, attempt.name) for attempt in self.failed}
+        return tuple(
+            part.name
+            for key, attempt in passed.items()
+            if key not in failed
+            for index, part in enumerate(attempt.load.parts)
+            if index not in self.reached[key]
+        )
 
 
 async def try_out(job: Job, only: Sequence[str], *, pauses: bool, watcher: TryWatcher) -> Tried:
@@ -131,6 +147,7 @@ class _Seen:
     watcher: TryWatcher
     failure: str = ""
     status: int = 0
+    parts: set[int] = field(default_factory=set)
 
     def add(self, record: TryRecord) -> None:
         """Pass on what happened."""
@@ -138,6 +155,7 @@ class _Seen:
             self.watcher.step_begins(record.text)
         elif isinstance(record, Exchanged):
             self.status = record.status
+            self.parts.add(record.part)
             self.watcher.request_ends(tried_request(record, self.attempt, self.secrets, self.timeout))
         else:
             self.failure = record.failure
@@ -194,7 +212,14 @@ class _Tries:
         with context.inputs.unchanged(load):
             inputs = context.inputs.of(load)
             order = LoadOrder(stack.endpoint, load, _ONE_USER, pool=context.workers, inputs=inputs)
-            await try_user(order, seen.add, on_spawn=context.guard.process, pauses=self.pauses)
+            await try_user(
+                order,
+                seen.add,
+                on_spawn=context.guard.process,
+                pauses=self.pauses,
+                alternative=attempt.alternative,
+            )
+        self.tried.reached[attempt.configuration.name, attempt.name] |= seen.parts
         (self.tried.failed if seen.failure else self.tried.passed).append(attempt)
         output: Sequence[str] = ()
         if seen.failure:

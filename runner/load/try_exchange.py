@@ -11,9 +11,9 @@ from runner.load.checks import decoded, header_fields
 from runner.load.connection import Connection
 from runner.load.part import Part
 from runner.load.scenario_exchange import ScenarioExchange
-from runner.load.scenario_order import ForEachStep, RepeatStep
+from runner.load.scenario_order import ChooseStep, ForEachStep, ProbabilityStep, RepeatStep
 from runner.load.scenario_part import StepHeads
-from runner.load.scenario_program import Branch, Choose, ForEach, If, Jump, Pause, Repeat
+from runner.load.scenario_program import Branch, Choose, ForEach, If, Jump, Operation, Pause, Repeat, Walk
 from runner.load.scenario_tls import ScenarioTlsExchange
 from runner.load.scenario_user import ScenarioUser
 from runner.load.timeline import Timeline
@@ -31,6 +31,7 @@ class Recording(ScenarioExchange):
         more: Likewise.
         record: Called with every record.
         pauses: Whether the user waits in pauses.
+        alternative: Which alternative of each choice is taken, from 0; the last one where there are fewer.
     """
 
     def __init__(
@@ -40,8 +41,11 @@ class Recording(ScenarioExchange):
         *more: Any,
         record: Callable[[TryRecord], None],
         pauses: bool,
+        alternative: int = 0,
     ) -> None:
         super().__init__(order, timeline, *more)
+        for operations in self._programs:
+            operations[:] = [_not_random(operation, alternative) for operation in operations]
         self._record, self._waits = record, pauses
         self._content = self._head = self._body = b""
         self._redirected = False
@@ -143,13 +147,12 @@ class Recording(ScenarioExchange):
             case Pause():
                 pause_ns = operation.length_ns(user)
                 text = f"pause {_time(pause_ns)}{'' if self._waits else ', left out'}"
-            case Branch() | If():
-                done = operation.follow(user) == user.at + 1
-                kind = "if" if isinstance(operation, If) else "probability"
-                text = f"{kind}: its steps are {'done' if done else 'left out'}"
-            case Choose():
-                chosen = operation.places.index(operation.follow(user)) + 1
-                text = f"choose: alternative {chosen} of {len(operation.places)}"
+            case If():
+                text = f"if: {'holds' if operation.follow(user) == user.at + 1 else 'does not hold'}"
+            case _Taken():
+                text = "probability: tried in any case"
+            case _Chosen():
+                text = f"choose: alternative {operation.alternative + 1} of {len(operation.places)}"
             case Repeat(step=RepeatStep() as step):
                 text = f"repeat: {'up to ' if step.until else ''}{step.times} times"
             case ForEach(step=ForEachStep() as step):
@@ -170,6 +173,41 @@ class Recording(ScenarioExchange):
 
 class RecordingTls(Recording, ScenarioTlsExchange):
     """`Recording` over HTTPS."""
+
+
+class _Taken(Branch):
+    """A branch that is always gone through."""
+
+    __slots__ = ()
+
+    def follow(self, walk: Walk) -> int:
+        """See `Jump.follow`."""
+        return walk.at + 1
+
+
+class _Chosen(Choose):
+    """A choice that is made already."""
+
+    __slots__ = ("alternative",)
+
+    def __init__(self, step: ChooseStep, places: list[int], alternative: int) -> None:
+        super().__init__(step)
+        self.places, self.alternative = places, min(alternative, len(places) - 1)
+
+    def follow(self, walk: Walk) -> int:  # noqa: ARG002  (the same for all users)
+        """See `Jump.follow`."""
+        return self.places[self.alternative]
+
+
+def _not_random(operation: Operation, alternative: int) -> Operation:
+    """Return an operation that decides nothing at random."""
+    if isinstance(operation, Branch) and isinstance(operation.step, ProbabilityStep):
+        taken = _Taken(operation.step)
+        taken.to = operation.to
+        return taken
+    if isinstance(operation, Choose) and isinstance(operation.step, ChooseStep):
+        return _Chosen(operation.step, operation.places, alternative)
+    return operation
 
 
 def _time(length_ns: Nanoseconds) -> str:

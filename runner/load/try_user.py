@@ -32,6 +32,7 @@ async def try_user(
     *,
     on_spawn: Callable[[int], None],
     pauses: bool,
+    alternative: int = 0,
 ) -> None:
     """Go through the first scenario of a load once.
 
@@ -40,6 +41,7 @@ async def try_user(
         on_record: Called with everything that happens; the last record says how it ended.
         on_spawn: Called with the pid of the process.
         pauses: Whether the user waits in pauses.
+        alternative: Which alternative of each choice is taken, from 0; steps with a probability always are.
 
     Raises:
         EnvironmentLacks: The process ended before the scenario did.
@@ -48,7 +50,7 @@ async def try_user(
     assert order.pool is not None
     async with order.pool.take(1, on_spawn) as (process,):
         with suppress(trio.BrokenResourceError):
-            await process.write_line(TryOrder(told, pauses).to_json())
+            await process.write_line(TryOrder(told, pauses, alternative).to_json())
             while line := await process.read_line():
                 record = decode_record(line)
                 on_record(record)

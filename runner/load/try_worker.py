@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -35,10 +35,12 @@ class TryOrder(Struct, frozen=True):
     Attributes:
         order: Its only scenario.
         pauses: Whether the user waits in pauses.
+        alternative: Which alternative of each choice is taken, from 0.
     """
 
     order: WorkerOrder
     pauses: bool = True
+    alternative: int = 0
 
     def to_json(self) -> bytes:
         """Return it as one line of JSON; bytes are in base64."""
@@ -58,10 +60,11 @@ class TryLoop(ScenarioLoop):
         super().__init__(order.order, iter(()), lambda _: None)
 
     def _make_exchange(self) -> Exchange:
-        order, record, pauses = self._order, self._record, self._try_order.pauses
+        order, record, told = self._order, self._record, self._try_order
+        how: dict[str, Any] = {"pauses": told.pauses, "alternative": told.alternative}
         if order.tls is None:
-            return Recording(order, self._timeline, record=record, pauses=pauses)
-        return RecordingTls(order, self._timeline, order.tls, record=record, pauses=pauses)
+            return Recording(order, self._timeline, record=record, **how)
+        return RecordingTls(order, self._timeline, order.tls, record=record, **how)
 
     def run_once(self, stopped: Callable[[], bool]) -> None:
         """Go through the scenario from its begin to its end.

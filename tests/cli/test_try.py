@@ -188,6 +188,25 @@ def test_each_request_of_a_mix_is_sent_once_and_shown_within_bounds(cli, site, m
     assert "passed: 3 of 3\n" in done.stdout
 
 
+def test_every_branch_is_tried_and_what_is_not_reached_is_named(cli, site):
+    def step(name, **more):
+        return {"request": {"name": name, "path": f"/{name}"}, **more}
+
+    optional = {"x": {"regex": "none", "optional": True}}
+    steps = (
+        {"choose": [{"weight": 1000, "steps": [step("usual")]}, {"steps": [step("rare", extract=optional)]}]},
+        {"probability": "0.1%", "steps": [step("seldom")]},
+        step("last", extract=optional),
+        {"if": {"x": "never"}, "steps": [step("never")]},
+    )
+    done = run(cli, site, load=scenario(*steps))
+
+    assert done.returncode == 0
+    assert site.paths == ["/usual", "/seldom", "/last", "/rare", "/seldom", "/last"]
+    assert "not tried, because their conditions did not hold: buy/never\n" in done.stdout
+    assert "passed: 2 of 2\n" in done.stdout
+
+
 def test_what_is_repeated_is_shown_in_one_line_each(cli, site):
     steps = {"repeat": 600, "steps": [{"request": {"name": "home", "path": "/"}}]}
     done = run(cli, site, "--no-pauses", load=scenario(steps))
