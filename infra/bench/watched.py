@@ -32,8 +32,8 @@ class Measured:
     says: Percentiles = field(default_factory=dict)
 
 
-def run(contender: Contender, job: Job, status_url: str) -> Measured | None:
-    """Measure a tool at a job; None when it cannot do it or is not installed."""
+def run(contender: Contender, job: Job, status_url: str, settle_s: float = SETTLE_S) -> Measured | None:
+    """Measure a tool at a job, some time after its start; None when it cannot do it or is not installed."""
     words = contender.command(job)
     if words is None or contender.path is None:
         return None
@@ -41,7 +41,7 @@ def run(contender: Contender, job: Job, status_url: str) -> Measured | None:
         words = [contender.path, *words[1:]]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
-        time.sleep(SETTLE_S)
+        time.sleep(settle_s)
         before = _reading(process.pid, status_url)
         time.sleep(WINDOW_S)
         after = _reading(process.pid, status_url)

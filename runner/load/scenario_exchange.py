@@ -70,6 +70,9 @@ class ScenarioExchange(Exchange):
         self._free = self._keep
         self._origins = Origins(order)
         self._home = Place(self._origins.target, "/")
+        self._places = [  # of requests that are the same for all users
+            None if part.render else Place(self._home.origin, target_of(part.content)) for part in self.parts
+        ]
         self._per_user, self._first = order.scenarios.per_user, order.scenarios.first
         self._programs = [program(scenario.steps) for scenario in scenarios]
         self._choices = Choices([scenario.weight for scenario in scenarios])
@@ -261,8 +264,9 @@ class ScenarioExchange(Exchange):
 
     def end_overdue(self, now: Nanoseconds) -> None:
         """See `Exchange.end_overdue`; a while after the window's end, users who are under way are cut off."""
-        super().end_overdue(now)
-        self._go_on()
+        if self.requests_in_flight or self._lingering:  # thousands who pause need not be looked at
+            super().end_overdue(now)
+            self._go_on()
         if now >= self._timeline.end_ns + self._timeout_ns and self._by_key:
             self._cut_off(now)
 
@@ -291,7 +295,7 @@ class ScenarioExchange(Exchange):
                 place = self._origins.resolve(target_of(content), user.place)
                 content = readdressed(content, place, same_origin=place.origin is self._home.origin)
             else:
-                place = Place(self._home.origin, target_of(content))
+                place = self._places[step.request] or Place(self._home.origin, target_of(content))
         except CannotRender as error:
             self._not_sent(user, part, "extract_failed", f"{error} for the request {step.name}")
         except NotAllowed as error:
