@@ -72,19 +72,20 @@ def try_out(
         {trial.configuration.name: trial.configuration for trial in job.trials}.values(),
         authorized=authorized,
     )
-    tried = trio.run(lambda: run(job, only, pauses=not no_pauses, watcher=_Printer(full=full, quiet=quiet)))
-    return _conclude(tried)
+    printer = _Printer(full=full, quiet=quiet)
+    tried = trio.run(lambda: run(job, only, pauses=not no_pauses, watcher=printer))
+    return _conclude(tried, printer)
 
 
-def _conclude(tried: Tried) -> int:
+def _conclude(tried: Tried, printer: _Printer) -> int:
     count = len(tried.passed) + len(tried.failed)
+    printer.end_paragraph()
     if tried.unreached:
-        answer("", f"not tried, because their conditions did not hold: {', '.join(tried.unreached)}")
+        answer(f"not tried, because their conditions did not hold: {', '.join(tried.unreached)}")
+        printer.end_paragraph()
     if not tried.failed:
-        answer("")
         answer(f"{count} of {count}", label="passed:", colour="green")
         return exit_codes.DONE
-    answer("")
     names = ", ".join(f"{attempt.configuration.name} · {attempt.title}" for attempt in tried.failed)
     answer(f"{len(tried.failed)} of {count}: {names}", label="failed:", colour="red")
     if tried.logs:
@@ -98,18 +99,32 @@ class _Printer:
     def __init__(self, *, full: bool, quiet: bool) -> None:
         self._full, self._quiet = full, quiet
         self._number = 0
-        self._gap: tuple[str, ...] = ()
+        self._has_printed = False
+        self._heading = ""
         self._times: dict[str, int] = {}
 
     def attempt_begins(self, attempt: Attempt) -> None:
         """Print what is tried."""
         self._number, self._times = 0, {}
-        answer(*self._gap, f"{attempt.configuration.name} · {attempt.title}")
-        self._gap = ("",)
+        self._heading = f"{attempt.configuration.name} · {attempt.title}"
+        if not self._quiet:
+            self._print_heading()
+
+    def _print_heading(self) -> None:
+        """Print what is tried, once."""
+        if self._heading:
+            self.end_paragraph()
+            answer(self._heading)
+            self._heading, self._has_printed = "", True
+
+    def end_paragraph(self) -> None:
+        """Print an empty line, unless nothing was printed before."""
+        if self._has_printed:
+            answer("")
 
     def step_begins(self, text: str) -> None:
         """Print a step that sends nothing."""
-        if not self._quiet and self._number < _MAX_REQUESTS:
+        if not self._quiet and self._number <= _MAX_REQUESTS:
             answer(f"   {text}")
 
     def request_ends(self, request: TriedRequest) -> None:
@@ -124,6 +139,7 @@ class _Printer:
             answer("further requests are shown only if they fail")
 
     def _print(self, request: TriedRequest) -> None:
+        self._print_heading()
         lines = (*try_text.messages(request, full=self._full), *try_text.values(request))
         answer("", try_text.title(request, self._number), *lines)
         if not request.problem:

@@ -17,6 +17,7 @@ from runner.load.scenario_program import Branch, Choose, ForEach, If, Jump, Oper
 from runner.load.scenario_tls import ScenarioTlsExchange
 from runner.load.scenario_user import ScenarioUser
 from runner.load.timeline import Timeline
+from runner.load.tls_exchange import TlsConnection
 from runner.load.try_records import MAX_RECORDED, Entered, Exchanged, Finished, TryRecord
 from runner.load.users import NO_USER
 from runner.load.worker_order import WorkerOrder
@@ -49,7 +50,7 @@ class Recording(ScenarioExchange):
         self._record, self._waits = record, pauses
         self._content = self._head = self._body = b""
         self._redirected = False
-        self._connect_ns = self._duration_ns = -1
+        self._duration_ns = -1
 
     def _make_parts(self, order: WorkerOrder) -> Sequence[Part]:
         """Return parts of which every response is read completely."""
@@ -91,9 +92,8 @@ class Recording(ScenarioExchange):
         keep: bool,
         mask: int,
     ) -> None:
-        began = connection.started if connection.reused else connection.connected
-        self._connect_ns = -1 if connection.reused else connection.connected - connection.started
-        self._duration_ns = done - began
+        ready = connection.ready if isinstance(connection, TlsConnection) else connection.connected
+        self._duration_ns = done - (connection.started if connection.reused else ready)
         super()._complete(connection, status, first, done, failure, keep, mask)
 
     def _answered(self, user: ScenarioUser) -> None:
@@ -120,12 +120,11 @@ class Recording(ScenarioExchange):
                 reason=user.reason,
                 values={name: user.values[name] for name in names if has_values and name in user.values},
                 duration_ns=max(self._duration_ns, -1),
-                connect_ns=max(self._connect_ns, -1),
             )
         )
         self._redirected = is_followed
         self._content = self._head = self._body = b""
-        self._connect_ns = self._duration_ns = -1
+        self._duration_ns = -1
 
     def _readable_body(self) -> bytes:
         """Return the body without its content coding, as far as that can be undone."""

@@ -30,8 +30,8 @@ class Exchanged(Struct, frozen=True, tag="exchanged", kw_only=True, omit_default
         failure: Failure kind; empty if it passed.
         reason: Why a value cannot be extracted or a redirect not be followed, as a sentence.
         values: Name to value of what was extracted, or could be until one failed.
-        duration_ns: From the beginning of sending to the end of the response; -1 without a response.
-        connect_ns: How long its connection took; -1 on one that existed.
+        duration_ns: From the beginning of sending to the end of the response, without the time to connect; -1
+            without a response.
     """
 
     part: int
@@ -48,7 +48,6 @@ class Exchanged(Struct, frozen=True, tag="exchanged", kw_only=True, omit_default
     reason: str = ""
     values: dict[str, Any] = {}
     duration_ns: Nanoseconds = -1
-    connect_ns: Nanoseconds = -1
 
 
 class Entered(Struct, frozen=True, tag="entered"):
