@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -13,12 +14,16 @@ from runner.importers.access_log import draft_of_log, is_access_log
 from runner.importers.draft import Draft
 from runner.importers.errors import refused
 from runner.importers.har import draft_of_har
+from runner.importers.openapi import draft_of_openapi
 from runner.importers.postman import draft_of_collection
+from runner.importers.yaml_reader import read_yaml
 
 MAX_FILE: Final[Bytes] = 128 * BYTES_PER_MIB
 """How large a file may be, unpacked too."""
 
 _GZIP: Final = b"\x1f\x8b"
+_LOOKED_AT: Final = 100_000
+_YAML: Final = re.compile(rb"""^["']?(?:openapi|swagger)["']? *:""", re.MULTILINE)
 _TEXT: Final = "a HAR file, an OpenAPI 3 document, a Postman collection or an access log of nginx or Apache"
 
 
@@ -40,6 +45,8 @@ def draft_of(content: bytes) -> Draft:
         return _draft_of_json(content)
     if is_access_log(content):
         return draft_of_log(content)
+    if _YAML.search(content[:_LOOKED_AT]):
+        return draft_of_openapi(read_yaml(content))
     raise refused("it is none of the known kinds", hint=f"give {_TEXT}")
 
 
@@ -88,6 +95,11 @@ def _har(content: bytes, keys: Mapping[str, msgspec.Raw]) -> Draft:
     return draft_of_har(bytes(keys["log"]))
 
 
+def _openapi(content: bytes, keys: Mapping[str, msgspec.Raw]) -> Draft:
+    del keys
+    return draft_of_openapi(msgspec.json.decode(content))
+
+
 def _collection(content: bytes, keys: Mapping[str, msgspec.Raw]) -> Draft:
     del keys
     return draft_of_collection(content)
@@ -96,5 +108,7 @@ def _collection(content: bytes, keys: Mapping[str, msgspec.Raw]) -> Draft:
 _READERS: Final[Mapping[str, Callable[[bytes, Mapping[str, msgspec.Raw]], Draft]]] = {
     "log": _har,
     "item": _collection,
+    "openapi": _openapi,
+    "swagger": _openapi,
 }
 """Key at the top of a document to what reads it."""

@@ -22,7 +22,7 @@ def as_data(request: RequestDraft, *, in_mix: bool) -> dict[str, Any]:
     """Return a request of a mix, or a step that sends it, as a specification has it."""
     data: dict[str, Any] = {"name": request.name}
     if in_mix:
-        data["weight"] = round(request.weight, 4) if request.weight % 1 else int(request.weight)
+        data["weight"] = number(request.weight)
     if request.method != "GET":
         data["method"] = request.method
     data |= _target(request)
@@ -38,6 +38,11 @@ def as_data(request: RequestDraft, *, in_mix: bool) -> dict[str, Any]:
         return data
     extract = {name: dict(one) for name, one in request.extract.items()}
     return {"request": data, "extract": extract} if extract else {"request": data}
+
+
+def number(value: float) -> float:
+    """Return a number as it is written: without decimal places if it is whole."""
+    return round(value, 4) if value % 1 else int(value)
 
 
 def texts_of(data: Any) -> Iterator[str]:

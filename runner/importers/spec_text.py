@@ -12,7 +12,7 @@ from runner.experiment.quantities import format_time
 from runner.experiment.suggestions import harmless, slug
 from runner.experiment.url import host_of, is_loopback, literal
 from runner.importers.draft import ChoiceDraft, Draft, PauseDraft, StepDraft
-from runner.importers.request_text import as_data, texts_of
+from runner.importers.request_text import as_data, number, texts_of
 from runner.importers.yaml_writer import to_yaml
 
 MAX_LINES: Final = 100
@@ -88,7 +88,7 @@ def _scenario(draft: Draft, index: int) -> dict[str, Any]:
     scenario = draft.scenarios[index]
     data: dict[str, Any] = {"name": scenario.name}
     if len(draft.scenarios) > 1:
-        data["weight"] = scenario.weight
+        data["weight"] = number(scenario.weight)
     return data | {"steps": [_step(step) for step in scenario.steps]}
 
 
@@ -97,10 +97,7 @@ def _step(step: StepDraft) -> dict[str, Any]:
         case PauseDraft():
             return {"pause": f"{step.seconds:g}s"}
         case ChoiceDraft():
-            branches = [
-                {"weight": request.weight, "steps": [as_data(request, in_mix=False)]}
-                for request in step.requests
-            ]
+            branches = [{"steps": [as_data(request, in_mix=False)]} for request in step.requests]
             return {"choose": branches}
     return as_data(step, in_mix=False)
 
@@ -120,10 +117,7 @@ def _stages(draft: Draft) -> str:
     key = "users_per_s" if draft.scenarios else "rps"
     rates = draft.rates or ((1, 2, 5) if draft.scenarios else (10, 50, 100))
     seconds = max(_SHORTEST_STAGE_S, math.ceil(_length_s(draft)))
-    stages = [
-        {key: int(rate) if rate == int(rate) else rate, "duration": format_time(seconds), "warmup": "1s"}
-        for rate in rates
-    ]
+    stages = [{key: number(rate), "duration": format_time(seconds), "warmup": "1s"} for rate in rates]
     return to_yaml({"stages": stages})
 
 

@@ -127,9 +127,9 @@ def test_weights_add_up_to_all_requests(hits):
     lines = [line(target) for target, times in hits for _ in range(times)]
     random.Random(1).shuffle(lines)
 
-    mix = of(*lines)
+    draft = draft_of("".join(lines).encode())
 
-    assert sum(request["weight"] for request in mix.load["requests"]) == pytest.approx(100, abs=0.05)
+    assert sum(request.weight for request in draft.requests) == pytest.approx(100, abs=0.05)
 
 
 def test_a_packed_log_is_the_same():
