@@ -233,7 +233,9 @@ async def _prepare(index: int, process: WorkerProcess, order: WorkerOrder) -> _W
         with suppress(trio.BrokenResourceError, ValueError):
             await process.write_line(order.to_json())
             if line := await process.read_line():
-                return _Worker(process, Account(name, _planned(order), notes=decode(line, WorkerReady).notes))
+                account = Account(name, _planned(order), notes=decode(line, WorkerReady).notes)
+                account.has_users = order.scenarios is not None
+                return _Worker(process, account)
         await process.process.wait()
     raise EnvironmentLacks(
         f"{name} did not start (exit status {process.returncode})",

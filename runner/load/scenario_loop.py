@@ -51,6 +51,13 @@ class ScenarioLoop(Loop):
             if now >= self._housekeeping and (stopped() or self._housekeep(now)):
                 return
 
+    def _housekeep(self, now: Nanoseconds) -> bool:
+        """See `Loop._housekeep`; while all users pause, there is little to look after."""
+        is_over = super()._housekeep(now)
+        if self.exchange.in_flight and not self.exchange.requests_in_flight:
+            self._housekeeping = max(self._housekeeping, now + _MAX_WAIT_NS)
+        return is_over
+
     def _wait(self, instant: Nanoseconds) -> None:
         """Read responses; wait for one until an instant, and not beyond the current second."""
         now = time.time_ns()

@@ -41,6 +41,7 @@ class Account:
         seconds: Number of seconds reported.
         notes: From its first message.
         end: Its last message; None for a worker that died or hung.
+        has_users: Whether its arrivals are users of scenarios.
         fault: Why it sent no last message, where that is known; such as ``sent an unreadable message``.
         died: It ended without a last message.
         status: Its exit status, negative for a signal; None while unknown.
@@ -55,6 +56,7 @@ class Account:
     users_ended: int = 0
     seconds: int = 0
     end: WorkerEnd | None = field(default=None, repr=False)
+    has_users: bool = False
     fault: str = ""
     died: bool = False
     status: int | None = None
@@ -70,7 +72,7 @@ class Account:
     @property
     def due(self) -> tuple[int, int, str]:
         """How many requests or users were due in the window, how many of them ended, and what they are."""
-        if self.users_scheduled:
+        if self.has_users:
             return max(self.planned, self.users_scheduled), self.users_ended, "users"
         return self.planned or self.scheduled, self.ended, "requests"
 
