@@ -14,7 +14,7 @@ from runner.core.stage_results import Stage
 from runner.report import metric_text
 from runner.report.capacity import shown
 from runner.report.metric_text import threshold_value
-from runner.report.number_format import NOT_APPLICABLE, listed
+from runner.report.number_format import NOT_APPLICABLE, listed, plural
 from runner.report.sparkline import rate_sparkline
 
 TEXT_COLUMNS: Final = frozenset({"configuration", "stage", "rate over time", "verdict"})
@@ -63,19 +63,22 @@ def limit_or_status(stage: Stage) -> str:
 
 
 def doubts(results: Results) -> Iterator[str]:
-    """Yield why stages of the rows are suspect or invalid, a line for each reason with its stages.
+    """Yield why stages of the rows are suspect or invalid, a line for the most frequent reasons.
 
     Reasons that differ in nothing but the programs outside the experiment are one.
     """
     where: dict[str, list[str]] = {}
     for configuration in map(of_medians, results.configurations):
-        several = f"{configuration.name}, " if len(results.configurations) > 1 else ""
+        several = f" of {configuration.name}" if len(results.configurations) > 1 else ""
         for stage in shown(configuration).stages:
             for status, reason in _reasons(stage):
-                where.setdefault(f"{status} because {reason}", []).append(f"{several}{stage.title}")
-    for reason, stages in where.items():
+                where.setdefault(f"{status} because {reason}", []).append(f"{stage.title}{several}")
+    ranked = sorted(where.items(), key=lambda item: -len(item[1]))
+    for reason, stages in ranked[:_NAMED]:
         named = stages if len(stages) <= _NAMED else [*stages[:_NAMED], f"{len(stages) - _NAMED} more"]
         yield f"{listed(named)} {'is' if len(stages) == 1 else 'are'} {reason}."
+    if (more := len(where) - _NAMED) > 0:
+        yield f"{plural(more, 'more reason')} for doubt {'is' if more == 1 else 'are'} in the report."
 
 
 def _reasons(stage: Stage) -> Iterator[tuple[Validity, str]]:

@@ -73,6 +73,17 @@ def test_the_terminal_says_once_for_all_stages_why_they_are_not_valid():
     assert list(doubts(stored("single-process"))) == []
 
 
+def test_many_reasons_are_counted_on_the_terminal():
+    results = stored("single-process")
+    reasons = tuple(f"the generator was {ms} ms late" for ms in range(6))
+    results = with_stage(results, validity=StageValidity(Validity.SUSPECT, reasons))
+
+    *named, last = doubts(results)
+
+    assert len(named) == 4
+    assert last == "2 more reasons for doubt are in the report."
+
+
 @pytest.fixture
 def broken():
     thresholds = (
