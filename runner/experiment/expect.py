@@ -134,8 +134,8 @@ class JsonRules(SpecModel):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        empty = not self.model_fields_set
         bounded = self.min is not None or self.max is not None
+        empty = not bounded and self.exists is None
         crossed = self.min is not None and self.max is not None and self.min > self.max
         refuse(
             conflict_if(empty, (), "should have at least one of min, max and exists"),
@@ -156,8 +156,8 @@ class HeaderRules(SpecModel):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        empty = not self.model_fields_set
         described = self.contains is not None or self.matches is not None
+        empty = not described and self.exists is None
         absent = described and self.exists is False
         refuse(
             conflict_if(empty, (), "should have at least one of contains, matches and exists"),

@@ -116,10 +116,15 @@ class ConditionRules(SpecModel):
     )
     matches: Pattern | None = Field(None, description="Regular expression (RE2) that matches in its text.")
 
+    @property
+    def asks_of_value(self) -> bool:
+        """Whether it asks for more than whether there is a value."""
+        return any(rule is not None for rule in (self.min, self.max, self.matches))
+
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        empty = not self.model_fields_set
-        described = any(value is not None for value in (self.min, self.max, self.matches))
+        described = self.asks_of_value
+        empty = not described and self.exists is None
         crossed = self.min is not None and self.max is not None and self.min > self.max
         refuse(
             conflict_if(empty, (), "should have at least one of min, max, exists and matches"),

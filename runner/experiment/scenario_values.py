@@ -209,7 +209,7 @@ class _Analysis:
         if name not in known.possible:
             self._add(at, *self._unknown(name))
             return
-        only_exists = isinstance(condition, ConditionRules) and condition.model_fields_set == {"exists"}
+        only_exists = isinstance(condition, ConditionRules) and not condition.asks_of_value
         if known.possible[name].is_list and not only_exists:
             message = f"'{name}' is a list, which only exists can be asked of"
             self._add(at, message, "write {exists: true}, or extract a single value")
