@@ -131,12 +131,15 @@ class _Printer:
         """Print a request, its response, checks and values."""
         self._number += 1
         times = self._times[request.step] = self._times.get(request.step, 0) + 1
-        if request.problem or self._full or (not self._quiet and times <= _SHOWN_TIMES):
+        if request.problem:
             self._print(request)
-        elif not self._quiet and self._number <= _MAX_REQUESTS:
+        elif self._quiet or self._number > _MAX_REQUESTS:
+            if not self._quiet and self._number == _MAX_REQUESTS + 1:
+                answer("further requests are shown only if they fail")
+        elif self._full or times <= _SHOWN_TIMES:
+            self._print(request)
+        else:
             answer(f"{try_text.title(request, self._number)}, passed", *try_text.values(request))
-        elif not self._quiet and self._number == _MAX_REQUESTS + 1:
-            answer("further requests are shown only if they fail")
 
     def _print(self, request: TriedRequest) -> None:
         self._print_heading()
