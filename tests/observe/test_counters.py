@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.memory import read_group_memory
 from runner.observe.counters.network import read_tcp
 from runner.observe.counters.sources import sources_for
-from runner.observe.counters.threads import Threads, read_switches
+from runner.observe.counters.threads import Switches, Threads
 from runner.observe.processes import start_ticks
 
 ME = Subject("app", Role.APP, "process", os.getpid(), start_ticks(os.getpid()))
@@ -200,10 +201,41 @@ def test_counters_of_the_host_are_read():
 
 
 def test_context_switches_of_a_process_are_counted():
-    before = read_switches(ME)["ctx.voluntary"].value
+    switches = Switches(ME)
+    before = switches.read()["ctx.voluntary"].value
     time.sleep(0.01)
 
-    assert read_switches(ME)["ctx.voluntary"].value > before
+    assert switches.read()["ctx.voluntary"].value > before
+
+
+def test_context_switches_of_threads_that_ended_stay_counted():
+    switches, ready, end = Switches(ME), threading.Event(), threading.Event()
+
+    def wait_often():
+        for _ in range(200):
+            time.sleep(0.0001)
+        ready.set()
+        end.wait()
+
+    before = switches.read()["ctx.voluntary"].value
+    thread = threading.Thread(target=wait_often)
+    thread.start()
+    ready.wait()
+    alive = switches.read()["ctx.voluntary"].value
+    end.set()
+    thread.join()
+
+    assert alive >= before + 200
+    assert switches.read()["ctx.voluntary"].value >= alive
+
+
+def test_a_child_that_ends_between_two_readings_takes_no_context_switches_away():
+    switches = Switches(as_subject(os.getpid()))
+    with running("print(flush=True); input()"):
+        before = switches.read()
+    after = switches.read()
+
+    assert all(after[name].value >= before[name].value for name in after)
 
 
 @pytest.mark.parametrize(

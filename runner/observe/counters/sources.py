@@ -25,7 +25,7 @@ from runner.observe.counters.memory import memory_folder, read_group_memory
 from runner.observe.counters.namespace import namespace_of
 from runner.observe.counters.network import read_tcp
 from runner.observe.counters.ports import Ports
-from runner.observe.counters.threads import Threads, read_switches
+from runner.observe.counters.threads import Switches, Threads
 from runner.observe.readers import own_group
 
 HOST_NETWORK: Final = "net:host"
@@ -81,7 +81,7 @@ def _subject(subject: Subject) -> Iterator[Source]:
     yield Threads(subject)
     slow = is_service(subject.role)  # a database may have a process for each connection
     yield FunctionSource(subject.name, "fds", partial(read_files, subject), every_second=not slow)
-    yield FunctionSource(subject.name, "ctx", partial(read_switches, subject), every_second=False)
+    yield Switches(subject)
     if subject.kind == "cgroup":
         yield FunctionSource(subject.name, "memory", partial(read_group_memory, memory_folder(subject)))
     yield io_of(subject, own_group(subject))

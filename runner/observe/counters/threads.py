@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from runner.core.observed_facts import Subject
 from runner.core.units import NS_PER_S, Seconds
@@ -17,6 +17,8 @@ from runner.observe.proc_files import read_file, threads
 
 _MIN_INTERVAL_S: Final = 0.5
 """Over a shorter interval, one time slice of a busy thread would look like a full core."""
+_Counts: TypeAlias = tuple[int, int]
+"""Voluntary and involuntary context switches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +134,48 @@ def _max_share(before: Mapping[int, Seconds], after: Mapping[int, Seconds], leng
     return round(max(grown, default=0.0) / length_s, 4) if length_s > 0 else 0.0
 
 
-def read_switches(subject: Subject) -> Levels:
-    """Return the context switches of all threads: voluntary ones (waits) and involuntary ones."""
-    voluntary = involuntary = 0
-    for pid in living(subject):
+@dataclass(slots=True)
+class Switches:
+    """Context switches of all threads: voluntary ones (waits) and involuntary ones.
+
+    A thread that ends takes its own counts with it. What was read of it stays, so the sums never decrease.
+    """
+
+    subject: Subject
+    family: str = "ctx"
+    every_second: bool = False
+    _before: Mapping[tuple[int, str], _Counts] = field(default_factory=dict)
+    _total: _Counts = (0, 0)
+
+    @property
+    def scope(self) -> str:
+        """See `Source`."""
+        return self.subject.name
+
+    def read(self) -> Levels:
+        """See `Source`."""
+        now = {(pid, task): counts for pid in living(self.subject) for task, counts in _switches_of(pid)}
+        for thread, counts in now.items():
+            voluntary, involuntary = _grown(self._before.get(thread, (0, 0)), counts)
+            self._total = (self._total[0] + voluntary, self._total[1] + involuntary)
+        self._before = now
+        return {"ctx.voluntary": Level(self._total[0]), "ctx.involuntary": Level(self._total[1])}
+
+
+def _grown(before: _Counts, now: _Counts) -> _Counts:
+    """Return by how much counts rose; lower ones are those of a new thread with an old number."""
+    is_same = now[0] >= before[0] and now[1] >= before[1]
+    return (now[0] - before[0], now[1] - before[1]) if is_same else now
+
+
+def _switches_of(pid: int) -> Iterator[tuple[str, _Counts]]:
+    """Yield the counts of each thread of a process; nothing for one that has just ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
         for task in threads(pid):
-            with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
-                switches = _switches(read_file(f"/proc/{pid}/task/{task}/status").decode(errors="replace"))
-                voluntary, involuntary = voluntary + switches[0], involuntary + switches[1]
-    return {"ctx.voluntary": Level(voluntary), "ctx.involuntary": Level(involuntary)}
+            with suppress(FileNotFoundError, ProcessLookupError):
+                yield task, _switches(read_file(f"/proc/{pid}/task/{task}/status").decode(errors="replace"))
 
 
-def _switches(status: str) -> tuple[int, int]:
+def _switches(status: str) -> _Counts:
     fields = dict(line.split(":", 1) for line in status.splitlines())
     return int(fields["voluntary_ctxt_switches"]), int(fields["nonvoluntary_ctxt_switches"])
