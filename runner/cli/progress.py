@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -18,6 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from runner.analyze.runs import scenarios_of
 from runner.cli.terminal import visible
 from runner.core.codes import Role, RoleName, is_service
 from runner.core.facts import TrialFacts
@@ -34,7 +35,12 @@ _LINE_EVERY_S: Final = 10
 
 @dataclass(slots=True)
 class Now:
-    """What is known about the current trial."""
+    """What is known about the current trial.
+
+    Attributes:
+        users: Under way in scenarios; None without scenarios.
+        scenarios_per_s: Completed in the last second.
+    """
 
     trial: Trial | None = None
     number: int = 0
@@ -42,6 +48,8 @@ class Now:
     t_s: Seconds = 0.0
     rps: float | None = None
     p95_ms: float | None = None
+    users: int | None = None
+    scenarios_per_s: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     in_flight: int = 0
     cores: dict[RoleName, float] = field(default_factory=dict)
@@ -58,6 +66,9 @@ class Now:
         self.rps = second.completed
         self.p95_ms = (second.response_time or second.duration).percentile_ms(95)
         self.in_flight = second.in_flight
+        if second.scenarios:
+            self.users = sum(runs.in_flight for runs in second.scenarios.values())
+            self.scenarios_per_s = sum(runs.completed for runs in second.scenarios.values())
         failures = dict(second.failures) | ({"dropped": second.dropped} if second.dropped else {})
         for kind, count in failures.items():
             self.failures[kind] = self.failures.get(kind, 0) + count
@@ -182,6 +193,8 @@ def _block(trial: Trial) -> str:
 
 def _figures(now: Now) -> str:
     parts = [f"{now.rps or 0:,.0f} RPS", f"p95 {_ms(now.p95_ms)}"]
+    if now.users is not None:
+        parts = [f"{now.users:,} users under way", f"{now.scenarios_per_s:,} scenarios/s", *parts]
     if Role.APP in now.cores:
         parts.append(f"app {now.cores[Role.APP]:.2f} cores")
     parts += [f"{count:,} {kind}" for kind, count in sorted(now.failures.items())]
@@ -193,7 +206,22 @@ def _ending(facts: TrialFacts) -> list[str]:
     succeeded = sum(second.succeeded for second in seconds)
     failed = sum(second.dropped + sum(second.failures.values()) for second in seconds)
     text = f"    {facts.status}: {succeeded:,} succeeded, {failed:,} failed or dropped"
+    if facts.load and facts.load.scenarios:
+        text = f"    {facts.status}: {_runs(seconds)}; of their requests, {succeeded:,} succeeded"
     return [text, *(f"    {event.message}" for event in facts.events)]
+
+
+def _runs(seconds: Sequence[LoadSecond]) -> str:
+    """Return how the runs of scenarios ended."""
+    runs = scenarios_of([runs for second in seconds for runs in second.scenarios.values()])
+    counts = {
+        "completed": runs.completed, "failed": runs.failed, "unfinished": runs.unfinished,
+        "dropped": runs.dropped,
+    }  # fmt: skip
+    shown = [
+        f"{count:,} {word}" for word, count in counts.items() if count or word in {"completed", "failed"}
+    ]
+    return f"{runs.scheduled:,} scenarios due, {', '.join(shown)}"
 
 
 def _panel(now: Now) -> Group:
@@ -220,6 +248,8 @@ def _panel(now: Now) -> Group:
     body.add_row("target", stage.level, "p95", _ms(now.p95_ms), "in flight", f"{now.in_flight:,}")
     share = "" if now.rps is None or not now_rps else f"{now.rps / now_rps:.0%} of target"
     body.add_row("actual", "–" if now.rps is None else f"{now.rps:,.0f} RPS", share)
+    if now.users is not None:
+        body.add_row("users", f"{now.users:,} under way", "scenarios", f"{now.scenarios_per_s:,}/s")
     cores = ", ".join(f"{role} {now.cores[role]:.2f}" for role in _in_order(now.cores))
     failed = ", ".join(f"{count:,} {kind}" for kind, count in sorted(now.failures.items()))
     lines: list[RenderableType] = [title, head, body, *([Text(f"cores    {cores}")] if cores else [])]

@@ -231,8 +231,8 @@ class Stage(ObservedStage, frozen=True, omit_defaults=True):
 
     @property
     def rate(self) -> float:
-        """The target rate; 0 in the closed model, where nothing is compared or sorted by it."""
-        return self.target_rps or 0.0
+        """The target rate, of requests or of users; 0 in the closed model, where nothing is sorted by it."""
+        return self.target_rps or self.mean_users_per_s or 0.0
 
     @property
     def mean_users_per_s(self) -> float | None:

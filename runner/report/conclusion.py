@@ -62,8 +62,8 @@ def _answer(whole: Sequence[ConfigurationResults]) -> Markdown:
     if len(equals) > 1:
         name = f"{len(equals)} of {len(configurations)} configurations; fastest: {name}"
     reached = markdown(
-        "The highest sustained rate is **{:rate} RPS**{}{}{}.",
-        stage.target_rps,
+        "The highest sustained rate is **{}**{}{}{}.",
+        levels(stage),
         markdown(" ({})", name) if len(configurations) > 1 else EMPTY,
         _latencies(stage),
         _of_repeats(stage, whole[configurations.index(where)]),
@@ -83,8 +83,10 @@ def _latencies(stage: Stage) -> Markdown:
     """Return the latencies that a search had conditions on, else the p95 response time; empty without any."""
     known = list(filter(None, map(_criterion, stage.find.conditions if stage.find else ())))
     p95 = stage.response_time_ms.p95
+    if not known and stage.scenarios and stage.scenario_duration_ms.p95:
+        return markdown(" with a p95 scenario duration of {:ms} ms", stage.scenario_duration_ms.p95)
     if not known and p95:
-        of_all = markdown(" over all requests") if len(stage.parts) > 1 else EMPTY
+        of_all = markdown(" over all requests") if len(stage.request_parts) > 1 else EMPTY
         known = [markdown("a p95 response time of {:ms} ms{}", p95, of_all)]
     return markdown(" with {}", listed(known)) if known else EMPTY
 
@@ -211,7 +213,7 @@ def _where(stage: Stage, configuration: ConfigurationResults) -> Markdown:
     highest = max((good.rate for good in sustained(configuration.stages)), default=0.0)
     if stage.rate > highest:
         return _ABOVE
-    return markdown("In another stage, at {:rate} RPS", stage.rate)
+    return markdown("In another stage, at {}", levels(stage))
 
 
 def _limit(stage: Stage) -> Markdown:

@@ -18,7 +18,7 @@ from runner.core.results import ConfigurationResults, Results
 from runner.core.stage_results import Stage
 from runner.report.exact_numbers import exact
 from runner.report.metric_text import mean_users
-from runner.report.request_tables import parts
+from runner.report.request_tables import all_parts
 
 Cell: TypeAlias = str | float | None
 
@@ -39,10 +39,10 @@ def render_csv(results: Results) -> str:
     known = [metric for metric in METRICS.values() if scenarios or not metric.scenarios_only]
     metrics = [*known, *chain.from_iterable(map(usages_of, _services(results)))]
     rows = [
-        _row(results, configuration, measured, request, ends, metrics)
+        _row(results, configuration, measured, request, ends, metrics, scenarios=scenarios)
         for configuration in results.configurations
         for stage in [*configuration.stages, *_medians(configuration)]
-        for request, part in [("", stage), *parts(stage)]
+        for request, part in [("", stage), *all_parts(stage)]
         for measured, ends in [
             (part, None),
             *((part.slice(at), one.level) for at, one in enumerate(part.slices)),
@@ -72,6 +72,8 @@ def _row(
     request: str,
     ends: Ramp | None,
     metrics: Sequence[Metric],
+    *,
+    scenarios: bool,
 ) -> dict[str, Cell]:
     requests, verdict = stage.requests, stage.verdict
     return {
@@ -88,6 +90,7 @@ def _row(
         "thresholds_failed": sum(not threshold.ok for threshold in stage.thresholds),
         "window_s": stage.window_s,
         "target_rps": stage.target_rps,
+        **(_runs(stage) if scenarios else {}),
         "scheduled": requests.scheduled,
         "sent": requests.sent,
         "succeeded": requests.succeeded,
@@ -97,6 +100,14 @@ def _row(
         "slice_to": ends.to if ends else None,
         "users": None if stage.users is None else mean_users(stage),
     }
+
+
+def _runs(stage: Stage) -> dict[str, Cell]:
+    """Return the counts of the runs of scenarios; empty cells for single requests."""
+    runs = stage.scenarios
+    names = ("scheduled", "started", "completed", "failed", "unfinished", "dropped")
+    counts: dict[str, Cell] = {f"scenarios_{name}": getattr(runs, name) if runs else None for name in names}
+    return {"users_per_s": stage.mean_users_per_s, **counts}
 
 
 def _cell(value: Cell) -> Cell:

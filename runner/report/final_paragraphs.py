@@ -11,7 +11,7 @@ from runner.core.codes import Limit, ProofAnswer, Role, Validity
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report.markdown_text import EMPTY, Markdown, listed, markdown
-from runner.report.metric_text import role_name
+from runner.report.metric_text import levels, role_name
 from runner.report.prose import title
 from runner.report.stage_choice import believed, constant, measured, missed, sustained, undecided
 from runner.report.without_constant_rate import ramp_sentence, ramps_in, users_sentence, with_users
@@ -38,14 +38,14 @@ def _kept_up(configuration: ConfigurationResults) -> bool:
 
 def _unlimited(configurations: Sequence[ConfigurationResults], *, several: bool) -> list[Markdown]:
     """Return a sentence for every rate that was the highest, about all that sustained it."""
-    at: dict[tuple[float, bool], list[str]] = {}
+    at: dict[tuple[str, bool], list[str]] = {}
     for configuration in filter(_kept_up, configurations):
         highest = sustained(configuration.stages)[-1]
-        key = (highest.rate, highest.find is not None)
+        key = (levels(highest), highest.find is not None)
         at.setdefault(key, []).append(title(configuration))
     return [
         markdown(
-            "{} sustained {:rate} RPS, the highest rate {}. {} not reached.",
+            "{} sustained {}, the highest rate {}. {} not reached.",
             listed(markdown("**{}**", name) for name in names) if several else "The service",
             rate,
             "that the search may try" if searched else "tested",
@@ -57,19 +57,19 @@ def _unlimited(configurations: Sequence[ConfigurationResults], *, several: bool)
 
 def _compared(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
     """Return a paragraph for every rate that was offered to several configurations."""
-    offered: dict[float, list[tuple[str, Stage]]] = {}
+    offered: dict[str, list[tuple[str, Stage]]] = {}
     for configuration in configurations:
         for stage in measured(believed(constant(configuration.stages))):
-            offered.setdefault(stage.rate, []).append((title(configuration), stage))
+            offered.setdefault(levels(stage), []).append((title(configuration), stage))
     return [_side_by_side(rate, pairs) for rate, pairs in offered.items() if len(pairs) > 1]
 
 
-def _side_by_side(rate: float, pairs: Sequence[tuple[str, Stage]]) -> Markdown:
+def _side_by_side(rate: str, pairs: Sequence[tuple[str, Stage]]) -> Markdown:
     numbers = [(name, stage.actual_rps, stage.duration_ms.p95) for name, stage in pairs]
     achieved = [markdown("{} achieved {:rate} RPS (p95 duration {:ms} ms)", *known) for known in numbers]
     costs = [cost for name, stage in pairs if (cost := _host_cost(name, stage))]
     cost = markdown(" Host CPU per successful response: {}.", listed(costs)) if len(costs) > 1 else EMPTY
-    return markdown("At {:rate} RPS, {}.{}", rate, listed(achieved), cost)
+    return markdown("At {}, {}.{}", rate, listed(achieved), cost)
 
 
 def _host_cost(name: str, stage: Stage) -> Markdown:
@@ -89,8 +89,8 @@ def _reach(configuration: ConfigurationResults, *, several: bool) -> Markdown:
     if not ran:
         return markdown("{} was not run.", name)
     good, short = sustained(ran), missed(ran)[0]
-    reach = markdown("sustained {:rate} RPS", good[-1].target_rps) if good else _none(ran)
-    return markdown("{} {}. At {:rate} RPS, {}", name, reach, short.target_rps, _why_missed(short))
+    reach = markdown("sustained {}", levels(good[-1])) if good else _none(ran)
+    return markdown("{} {}. At {}, {}", name, reach, levels(short), _why_missed(short))
 
 
 def _none(ran: Sequence[Stage]) -> str:

@@ -19,14 +19,15 @@ from runner.core.results import ConfigurationResults, Results
 from runner.core.stage_results import Stage
 from runner.report import metric_text
 from runner.report.markdown_text import unmarked
-from runner.report.metric_text import threshold_value
+from runner.report.metric_text import level_heading, level_unit, threshold_value
 from runner.report.prose import until_failure
 from runner.report.ramps import each_slice
-from runner.report.request_tables import parts
-from runner.report.tables import target_rps, users_of
+from runner.report.request_tables import all_parts
+from runner.report.tables import level_of
 
 _NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters outside XML 1.0 (section 2.2)."""
+_OF_SCENARIOS: Final = ("scenarios_per_s", "scenario_errors", "scenario_duration.p95")
 _FIGURES: Final = ("actual_rps", "achieved", "errors", "duration.p95")
 """Metrics that a passed case states."""
 
@@ -103,20 +104,18 @@ def _verdict(stage: Stage) -> str:
 
 
 def _figures(stage: Stage) -> str:
-    target = f"Target RPS: {target_rps(stage)}" if stage.users is None else f"Users: {users_of(stage)}"
-    metrics = [METRICS[path] for path in _FIGURES]
+    target = f"{level_heading(stage)}: {level_of(stage)}"
+    metrics = [METRICS[path] for path in (_OF_SCENARIOS if stage.scenarios else ()) + _FIGURES]
     measured = [f"{metric.title}: {metric_text.with_unit(metric, stage)}" for metric in metrics]
-    requests = [f"{name}: {_of_request(part)}" for name, part in parts(stage)]
-    slices = [
-        f"{name} {'RPS' if stage.users is None else 'users'}: {_of_request(part)}"
-        for name, part in each_slice(stage)
-    ]
+    requests = [f"{name}: {_of_request(part)}" for name, part in all_parts(stage)]
+    slices = [f"{name} {level_unit(stage)}: {_of_request(part)}" for name, part in each_slice(stage)]
     return "\n".join([target, *measured, f"Verdict: {_verdict(stage)}", *requests, *slices])
 
 
 def _of_request(part: Stage) -> str:
     """Return the figures of one request of a mix, or of one slice of a ramp, on one line."""
-    metrics = [METRICS[path] for path in _FIGURES if path != "achieved" or part.achieved is not None]
+    figures = (_OF_SCENARIOS if part.scenarios else ()) + _FIGURES
+    metrics = [METRICS[path] for path in figures if path != "achieved" or part.achieved is not None]
     return ", ".join(f"{metric.title} {metric_text.with_unit(metric, part)}" for metric in metrics)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.analyze.medians import of_medians
@@ -27,6 +28,7 @@ from runner.report import (
     request_cost,
     request_tables,
     response_tables,
+    scenario_tables,
     tables,
 )
 from runner.report.counter_experiments import counter_experiments
@@ -86,6 +88,10 @@ def _appendix(results: Results, configurations: Sequence[ConfigurationResults]) 
         "overrides": [code(override) for override in results.run.overrides],
         "environment": tables.environment(results.environment),
         "systems": _by_configuration(configurations, lambda shown: system_table(shown.topology)),
+        "scenarios": _by_configuration(
+            configurations, lambda shown: scenario_tables.scenario_mix(shown.load)
+        ),
+        "scenario_outcomes": tables.scenario_outcomes(whole),
         "mixes": _by_configuration(configurations, lambda shown: request_tables.mix(shown.load)),
         "variables": _by_configuration(configurations, lambda shown: request_tables.variables(shown.load)),
         "hooks": _by_configuration(configurations, lambda shown: hooks.hook_table(shown.hooks or ())),
@@ -127,6 +133,8 @@ def _section(configuration: ConfigurationResults) -> dict[str, object]:
         "offers": programs.offers(stages),
         "replicas": replicas(stages),
         "ramps": ramps.sections(stages),
+        "scenarios": scenario_tables.results_by_scenario(stages),
+        "steps": scenario_tables.steps(stages),
         "requests": request_tables.results_by_request(stages),
         "failures": request_tables.failures_by_request(stages),
         "failed_responses": response_tables.failed_responses(stages, _paths(configuration.load)),
@@ -168,21 +176,24 @@ def _load(load: LoadSummary, stages: Sequence[Stage]) -> Markdown:
     if stages and all(stage.users is not None for stage in stages):
         timeout = number_format.seconds(load.timeout_s)
         return markdown("closed model, timeout {}; {}", timeout, _requests(load))
+    what = "requests in flight" if load.scenarios is UNSET else "users at once"
     return markdown(
-        "{} arrivals, at most {:,} requests in flight (then {}), timeout {}; {}",
-        *(load.arrivals, load.max_in_flight, load.when_full, number_format.seconds(load.timeout_s)),
+        "{} arrivals, at most {:,} {} (then {}), timeout {}; {}",
+        *(load.arrivals, load.max_in_flight, what, load.when_full, number_format.seconds(load.timeout_s)),
         _requests(load),
     )
 
 
 def _paths(load: LoadSummary) -> dict[str, str]:
-    return {request.name: request.path for request in load.requests or ()}
+    return {request.name: request.path for request in load.requests or ()} | dict(scenario_tables.paths(load))
 
 
 def _requests(load: LoadSummary) -> Markdown:
     """Return what was sent: method and path; of a mix, how many requests it has."""
     if load.request:
         return markdown("{} {}", load.request.method, code(load.request.path))
+    if load.scenarios is not UNSET:
+        return markdown("{}", number_format.plural(len(load.scenarios), "scenario"))
     return markdown("a mix of {}", number_format.plural(len(load.requests or ()), "request"))
 
 

@@ -50,10 +50,10 @@ def cell(metric: Metric, stage: Stage) -> str:
     """
     if is_in_slices(metric, stage):
         return _IN_SLICES
-    if metric.needs_schedule and stage.users is not None:
+    if not applies(metric, stage):
         return number_format.NOT_APPLICABLE
     value, why = metric.read(stage), metric.unbounded(stage)
-    return figure(metric, value) if why is None or value is not None else unbounded(stage, why)
+    return figure(metric, value) if why is None or value is not None else unbounded(stage, why, metric)
 
 
 def is_in_slices(metric: Metric, stage: Stage) -> bool:
@@ -63,28 +63,42 @@ def is_in_slices(metric: Metric, stage: Stage) -> bool:
 
 def brief_cell(metric: Metric, stage: Stage) -> str:
     """Return the value as `cell` does, in a table that shows beside it what failed."""
-    if metric.needs_schedule and stage.users is not None:
+    if not applies(metric, stage):
         return number_format.NOT_APPLICABLE
     if is_in_slices(metric, stage):
         return _IN_SLICES
     value, why = metric.read(stage), metric.unbounded(stage)
-    return figure(metric, value) if why is None or value is not None else _lower_bound(stage, why)
+    return figure(metric, value) if why is None or value is not None else _lower_bound(stage, why, metric)
 
 
-def unbounded(stage: Stage, why: Unbounded) -> str:
+def applies(metric: Metric, stage: Stage) -> bool:
+    """Return whether a metric exists there: users wait for no schedule, and a single step has no runs."""
+    if metric.scenarios_only:
+        return stage.scenarios is not None
+    is_step = metric.path == "achieved" and stage.users_per_s is not None and stage.scenarios is None
+    return not is_step and not (metric.needs_schedule and stage.users is not None)
+
+
+def unbounded(stage: Stage, why: Unbounded, metric: Metric | None = None) -> str:
     """Return what a statistic without a finite value shows: ``> 1 s: 10 % failed``."""
-    value = _lower_bound(stage, why)
+    value = _lower_bound(stage, why, metric)
     if why is Unbounded.OUT_OF_RANGE:
         return value
+    if metric and metric.scenarios_only and (runs := stage.scenarios):
+        kinds = [kind for kind in ("failed", "unfinished", "dropped") if getattr(runs, kind)]
+        share = runs.lost / runs.scheduled if runs.scheduled else None
+        return f"{value}: {number_format.share(share)} {listed(kinds, 'or')}"
     lost = number_format.share(lost_share(stage))
     what = listed([word for word in ("failed", "dropped") if getattr(stage.requests, word)], "or")
     return f"{value}: {lost} {what}"
 
 
-def _lower_bound(stage: Stage, why: Unbounded) -> str:
+def _lower_bound(stage: Stage, why: Unbounded, metric: Metric | None) -> str:
     """Return what a statistic without a finite value exceeds: the timeout, if all lost requests hit it."""
     if why is Unbounded.OUT_OF_RANGE:
         return "> 1 h"
+    if metric and metric.scenarios_only:
+        return "no value"
     timeouts = sum(stage.requests.failures.get(kind, 0) for kind in _TIMEOUTS)
     only_timeouts = timeouts == stage.requests.lost and stage.timeout_s
     return f"> {number_format.seconds(stage.timeout_s)}" if only_timeouts else "no value"
@@ -113,7 +127,7 @@ def value_of(threshold: ThresholdResult, stage: Stage) -> str:
     """Return what was measured for a threshold, in its metric's unit."""
     metric = metric_of(threshold.expr)
     if threshold.unbounded:
-        return unbounded(_subject(threshold, stage), threshold.unbounded)
+        return unbounded(_subject(threshold, stage), threshold.unbounded, metric)
     if metric is None or threshold.value is None:
         return plain(threshold.value)
     shown = figure(metric, threshold.value) if threshold.ok else _apart(metric, threshold)
@@ -169,6 +183,16 @@ def level(stage: Stage, value: float) -> str:
     if stage.users is None:
         return f"{shown} RPS"
     return f"{shown} user{'' if value == 1 else 's'}"
+
+
+def level_unit(stage: Stage) -> str:
+    """Return the unit of a stage's level."""
+    return "users/s" if stage.users_per_s is not None else "RPS" if stage.users is None else "users"
+
+
+def level_heading(stage: Stage) -> str:
+    """Return the heading of a stage's level."""
+    return {"users/s": "Users/s", "RPS": "Target RPS", "users": "Users"}[level_unit(stage)]
 
 
 def levels(stage: Stage) -> str:

@@ -11,10 +11,10 @@ from runner.core.limits import ACHIEVED
 from runner.core.metrics import lost_share
 from runner.core.results import ConfigurationResults, RunInfo
 from runner.core.stage_results import Stage
-from runner.report import number_format
+from runner.report import number_format, scenario_prose
 from runner.report.limit_text import limit
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown
-from runner.report.metric_text import level, levels
+from runner.report.metric_text import level, level_unit, levels
 from runner.report.ramps import crossings
 from runner.report.ramps import levels as slice_levels
 from runner.report.stage_choice import believed, constant, limited, measured, missed, sustained, undecided
@@ -46,10 +46,10 @@ def analysis(stages: Sequence[Stage]) -> list[Markdown]:
         return [markdown("No stage was run, so there are no results.")]
     limits = [markdown("**{}:** {}", stage.title, limit(stage)) for stage in limited(ran)]
     rates = constant(ran)
-    ramps = [sentence for stage in ran if stage.ramp for sentence in (_ramp(stage), *crossings(stage))]
+    ramps = [sentence for stage in ran if stage.rate_ramp for sentence in (_ramp(stage), *crossings(stage))]
     users = join(" ", _users([stage for stage in ran if stage.users is not None]))
     whole = (_throughput(rates), _latency(rates), join(" ", ramps), users, _by_request(ran), _perceived(ran))
-    paragraphs = (*whole, _cost(ran), *limits)
+    paragraphs = (*whole, *scenario_prose.sentences(ran), _cost(ran), *limits)
     return [paragraph for paragraph in paragraphs if paragraph]
 
 
@@ -61,7 +61,7 @@ def _throughput(stages: Sequence[Stage]) -> Markdown:
         if short and short[0].rate <= good[-1].rate:  # it is not the rate that decides
             which = f"{len(good)} of {len(stages)} stages, the highest at"
         which = "the offered rate of" if len(stages) == 1 else which
-        sentences.insert(0, markdown("The service kept up with {} {:rate} RPS.", which, good[-1].target_rps))
+        sentences.insert(0, markdown("The service kept up with {} {}.", which, levels(good[-1])))
     return join(" ", sentences)
 
 
@@ -84,6 +84,8 @@ def _shortfall(stage: Stage) -> Markdown:
     if ended := until_failure(stage):
         return markdown("{}{}", ended, _losses(stage))
     reason = why_missed(stage)
+    if stage.scenarios:
+        return scenario_prose.shortfall(stage, reason)
     return markdown(
         "At {:rate} RPS, the service achieved {:rate} RPS ({:share} of the target){}.{}",
         *(stage.target_rps, stage.actual_rps, stage.achieved, f", but {reason}" if reason else ""),
@@ -101,7 +103,7 @@ def why_missed(stage: Stage) -> str:
         return "the search could not judge it"
     if stage.find and stage.verdict.code is Limit.WITHIN_CAPACITY:
         return "the search's conditions failed"
-    shares = {f"requests {name}": lost_share(part) or 0.0 for name, part in stage.parts.items()}
+    shares = {f"requests {name}": lost_share(part) or 0.0 for name, part in stage.request_parts.items()}
     shares["all requests"] = lost_share(stage) or 0.0
     worst = max(shares, key=lambda which: shares[which])
     return f"{number_format.share(shares[worst])} of {worst} failed or were dropped" if shares[worst] else ""
@@ -110,6 +112,11 @@ def why_missed(stage: Stage) -> str:
 def throughput(stage: Stage) -> Markdown:
     """Return the throughput that users got; of a ramp, of the slice where it was highest."""
     known = [part for part in stage.slices if part.actual_rps is not None]
+    if not known and stage.scenarios:
+        return markdown(
+            "With {}, the throughput was {:rate} scenarios per second ({:rate} responses per second)",
+            *(levels(stage), stage.scenarios_per_s, stage.actual_rps),
+        )
     if not known:
         return markdown(
             "With {}, the throughput was {:rate} responses per second", levels(stage), stage.actual_rps
@@ -128,7 +135,13 @@ def _users(stages: Sequence[Stage]) -> Iterator[Markdown]:
         if not stage.slices and stage.duration_ms.p95 is not None:
             yield markdown("The p95 duration was {:ms} ms.", stage.duration_ms.p95)
         yield from crossings(stage)
-    if stages:
+    if any(stage.scenarios for stage in stages):
+        yield markdown(
+            "When a user has ended, another one begins (closed model): while the service is slow, fewer "
+            "users begin, so a stall looks smaller than it is where users come independently of each other "
+            "(coordinated omission)."
+        )
+    elif stages:
         yield markdown(
             "Each user waits for a response before it sends the next request (closed model). The latencies "
             "are those of waiting users: while the service is slow, fewer requests are sent, so a stall "
@@ -139,9 +152,12 @@ def _users(stages: Sequence[Stage]) -> Iterator[Markdown]:
 def _ramp(stage: Stage) -> Markdown:
     """Return how much of a ramp the service sustained, and how the latency changed over it."""
     kept = "all" if stage.achieved == 1 else markdown("{:share}", stage.achieved)
+    due = markdown("{:,} requests that were", stage.requests.scheduled)
+    if stage.scenarios:
+        due = markdown("{:,} users who were", stage.scenarios.scheduled)
     sustained = markdown(
-        "In the ramp from {}, the service sustained {} of the {:,} requests that were due.{}",
-        *(levels(stage), kept, stage.requests.scheduled, _losses(stage)),
+        "In the ramp from {}, the service sustained {} of the {} due.{}",
+        *(levels(stage), kept, due, scenario_prose.losses(stage) if stage.scenarios else _losses(stage)),
     )
     known = [(part, part.duration_ms.p95) for part in stage.slices if part.duration_ms.p95 is not None]
     if len(known) < 2:
@@ -164,23 +180,23 @@ def _losses(stage: Stage) -> Markdown:
 
 def _latency(stages: Sequence[Stage]) -> Markdown:
     known = [(stage, stage.duration_ms.p95) for stage in believed(stages) if stage.duration_ms.p95]
-    if len(known) < 2:
+    if len(known) < 2 or len({level_unit(stage) for stage, _ in known}) > 1:
         return EMPTY
     (low, before), (high, after) = known[0], known[-1]
     if before < _NOTABLE * after and after < _NOTABLE * before:
         stayed = markdown("The p95 duration stayed near {:ms} ms", after)
-        return markdown("{} from {:rate} to {:rate} RPS.", stayed, low.target_rps, high.target_rps)
+        return markdown("{} from {:rate} to {}.", stayed, low.rate, levels(high))
     rose = after > before
     return markdown(
-        "The p95 duration {} from {:ms} ms at {:rate} RPS to {:ms} ms at {:rate} RPS{}.",
-        *("rose" if rose else "fell", before, low.target_rps, after, high.target_rps),
+        "The p95 duration {} from {:ms} ms at {} to {:ms} ms at {}{}.",
+        *("rose" if rose else "fell", before, levels(low), after, levels(high)),
         f", {number_format.times(after / before)} as high" if rose else "",
     )
 
 
 def _by_request(stages: Sequence[Stage]) -> Markdown:
     """Return the slowest and the fastest request of a mix, and those that lost most, at the highest rate."""
-    mixes = [stage for stage in believed(stages) if len(stage.parts) > 1]
+    mixes = [stage for stage in believed(stages) if len(stage.request_parts) > 1]
     if not mixes:
         return EMPTY
     stage = max(mixes, key=lambda stage: stage.rate)
@@ -188,7 +204,8 @@ def _by_request(stages: Sequence[Stage]) -> Markdown:
 
 
 def _slowest(stage: Stage) -> Markdown:
-    p95s = {name: p95 for name, part in stage.parts.items() if (p95 := part.duration_ms.p95) is not None}
+    parts = stage.request_parts
+    p95s = {name: p95 for name, part in parts.items() if (p95 := part.duration_ms.p95) is not None}
     if len(p95s) < 2:
         return EMPTY
     if stage.slices:  # a ramp has no p95 of its own
@@ -197,14 +214,14 @@ def _slowest(stage: Stage) -> Markdown:
     return markdown(
         "Of the {} requests{} at {}, {} was the slowest with a p95 duration of {:ms} ms, and {} was "
         "the fastest with {:ms} ms.",
-        *(len(p95s), EMPTY if len(p95s) == len(stage.parts) else markdown(" with a finite p95")),
+        *(len(p95s), EMPTY if len(p95s) == len(parts) else markdown(" with a finite p95")),
         *(levels(stage), code(slow), p95s[slow], code(fast), p95s[fast]),
     )
 
 
 def _lossiest(stage: Stage) -> Markdown:
     """Return which requests lost most, each as a share of its own; empty if none was lost."""
-    shares = {name: share for name, part in stage.parts.items() if (share := lost_share(part))}
+    shares = {name: share for name, part in stage.request_parts.items() if (share := lost_share(part))}
     worst = sorted(shares, key=lambda name: (-shares[name], name))[:_KINDS_SHOWN]
     lost = listed([markdown("{:share} of {}", shares[name], code(name)) for name in worst])
     others = len(shares) - len(worst)

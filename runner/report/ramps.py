@@ -10,12 +10,14 @@ from msgspec import UNSET
 
 from runner.core.judgements import ThresholdResult
 from runner.core.measured import Slice
+from runner.core.metric import Metric
 from runner.core.metrics import METRICS, metric_of
 from runner.core.stage_results import Stage
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import Markdown, Section, code, markdown, table
-from runner.report.tables import lost_cell
+from runner.report.tables import lost_cell, lost_scenarios_cell
 
+_OF_SCENARIOS: Final = ("scenario_duration.p50", "scenario_duration.p95")
 _COLUMNS: Final = ("duration.p50", "duration.p95", "duration.p99", "response_time.p95")
 _MOST_REQUESTS: Final = 8
 
@@ -36,7 +38,7 @@ def sections(stages: Sequence[Stage]) -> list[Section]:
 def _by_request(stage: Stage) -> Iterator[Section]:
     """Yield the p95 duration of each request in each slice; of many requests, of the slowest."""
     metric = METRICS["duration.p95"]
-    measured = {name: stage.part(name) for name in stage.parts}
+    measured = {name: stage.part(name) for name in stage.request_parts}
     known = {name: part for name, part in measured.items() if metric.is_known_in(part.slices)}
     if len(known) < 2:
         return
@@ -48,14 +50,10 @@ def _by_request(stage: Stage) -> Iterator[Section]:
     ]
     few = markdown("Of {:count} requests, these have the highest p95.", len(known))
     yield Section(
-        table=table([_level_heading(stage), *map(code, shown)], rows),
+        table=table([metric_text.level_heading(stage), *map(code, shown)], rows),
         heading=f"{stage.title}: {metric_text.heading(metric)} by request",
         lines=(few,) if len(shown) < len(known) else (),
     )
-
-
-def _level_heading(stage: Stage) -> str:
-    return "Target RPS" if stage.users is None else "Users"
 
 
 def crossings(stage: Stage) -> Iterator[Markdown]:
@@ -100,14 +98,22 @@ def levels(part: Slice) -> str:
 
 def _slices(stage: Stage) -> Markdown:
     metrics = [METRICS[path] for path in _COLUMNS if _is_known(stage, path)]
-    head = [_level_heading(stage), "Actual RPS"]
+    runs = [METRICS[path] for path in _OF_SCENARIOS if _is_known(stage, path)]
+    of_runs = ["Scenarios/s", METRICS["scenario_errors"].title, *map(metric_text.heading, runs)]
+    head = [metric_text.level_heading(stage), *(of_runs if stage.scenarios else []), "Actual RPS"]
     head += [METRICS["errors"].title, *map(metric_text.heading, metrics)]
     rows = [
-        [name, number_format.rate(part.actual_rps), lost_cell(part)]
+        [name, *(_of_runs(part, runs) if stage.scenarios else [])]
+        + [number_format.rate(part.actual_rps), lost_cell(part)]
         + [metric_text.brief_cell(metric, part) for metric in metrics]
         for name, part in each_slice(stage)
     ]
     return table(head, rows)
+
+
+def _of_runs(part: Stage, metrics: Sequence[Metric]) -> list[str]:
+    cells = [metric_text.brief_cell(metric, part) for metric in metrics]
+    return [number_format.rate(part.scenarios_per_s), lost_scenarios_cell(part), *cells]
 
 
 def _is_known(stage: Stage, path: str) -> bool:

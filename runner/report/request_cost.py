@@ -77,7 +77,7 @@ def answer(configurations: Sequence[ConfigurationResults]) -> Markdown:
 def _long(configurations: Sequence[ConfigurationResults], cores: int | None) -> dict[_Load, list[_Step]]:
     ladders: dict[_Load, list[_Step]] = {}
     for configuration, stage in every_stage(tuple(map(of_medians, configurations))):
-        if stage.achieved is not None:
+        if stage.achieved is not None and stage.target_rps is not None:
             load = _Load(stage.rate, configuration.load.connection)
             ladders.setdefault(load, []).append(_step(configuration, stage, cores))
     return {load: steps for load, steps in ladders.items() if len(steps) >= _LEAST}

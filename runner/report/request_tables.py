@@ -51,13 +51,17 @@ def _kind(variable: SentVariable) -> Markdown:
 
 def share(stage: Stage, part: Stage) -> float | None:
     """Return the share of a stage's requests that one request has."""
-    if stage.target_rps:
-        return part.rate / stage.target_rps
+    if stage.target_rps and part.target_rps is not None:
+        return part.target_rps / stage.target_rps
     return part.requests.scheduled / stage.requests.scheduled if stage.requests.scheduled else None
 
 
 def results_by_request(stages: Sequence[Stage]) -> Markdown:
-    """Return a row for each request of each stage, then one for the whole stage; empty without a mix."""
+    """Return a row for each request of each stage, then one for the whole stage; empty without a mix.
+
+    Steps of scenarios have tables of their own.
+    """
+    stages = [stage for stage in stages if not stage.scenarios]
     if not is_mix(stages):
         return EMPTY
     columns = [("Target RPS", target_rps), *map(metric_row, _RATES), *map(_latency, _LATENCIES)]
@@ -93,7 +97,13 @@ def _latency(path: str) -> tuple[str, Callable[[Stage], str]]:
 
 
 def parts(stage: Stage) -> Iterator[tuple[str, Stage]]:
-    """Yield the name of each request of a mix, with what was measured of it."""
+    """Yield the name of each request of a mix or step of a scenario, with what was measured of it."""
+    for name in stage.request_parts:
+        yield name, stage.part(name)
+
+
+def all_parts(stage: Stage) -> Iterator[tuple[str, Stage]]:
+    """Yield the same, and each scenario before its steps."""
     for name in stage.parts:
         yield name, stage.part(name)
 

@@ -29,7 +29,7 @@ def rate_sparkline(stage: Stage) -> str:
 
 
 def top_rps(stage: Stage) -> float | None:
-    """Return the highest rate that a stage offered, which has the full height; None in the closed model."""
+    """Return the highest rate that a stage offered, which has the full height; None without a rate."""
     return stage.ramp.highest if stage.ramp else stage.target_rps
 
 

@@ -50,8 +50,10 @@ def summary_rows(results: Results) -> list[dict[str, str]]:
     All rows have the same keys, which are the headings.
     """
     configurations = results.configurations
+    scenarios = any(stage.scenarios for one in configurations for stage in one.stages)
     return [
-        ({"configuration": configuration.name} if len(configurations) > 1 else {}) | _row(stage)
+        ({"configuration": configuration.name} if len(configurations) > 1 else {})
+        | _row(stage, scenarios=scenarios)
         for configuration in configurations
         for stage in shown(of_medians(configuration)).stages
     ]
@@ -91,9 +93,10 @@ def _reasons(stage: Stage) -> Iterator[tuple[Validity, str]]:
         yield validity.status, _OTHER_PROGRAMS
 
 
-def _row(stage: Stage) -> dict[str, str]:
+def _row(stage: Stage, *, scenarios: bool) -> dict[str, str]:
     return {
         "stage": stage.title,
+        **(_runs(stage) if scenarios else {}),
         "actual RPS": _short("actual_rps", stage),
         "achieved": _short("achieved", stage),
         "rate over time": rate_sparkline(stage),
@@ -101,6 +104,14 @@ def _row(stage: Stage) -> dict[str, str]:
         "app cores": _short("cpu.app.avg", stage),
         "lost": f"{stage.requests.lost:,}",
         "verdict": _verdict(stage),
+    }
+
+
+def _runs(stage: Stage) -> dict[str, str]:
+    return {
+        "scenarios/s": _short("scenarios_per_s", stage),
+        "scenario p95 ms": _short("scenario_duration.p95", stage),
+        "users lost": f"{stage.scenarios.lost:,}" if stage.scenarios else NOT_APPLICABLE,
     }
 
 

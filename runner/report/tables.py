@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -11,7 +12,7 @@ from runner.analyze.median_stage import MEDIAN
 from runner.analyze.medians import of_medians
 from runner.core.codes import Role, StageStatus, is_service
 from runner.core.measured import Measured
-from runner.core.metrics import LATENCIES, METRICS, lost_share
+from runner.core.metrics import LATENCIES, METRICS, lost_share, lost_share_of_scenarios
 from runner.core.observed_results import Moment
 from runner.core.result_values import EnvironmentValue
 from runner.core.results import ConfigurationResults
@@ -27,6 +28,7 @@ _Cell: TypeAlias = Callable[[Stage], str]
 _Row: TypeAlias = tuple[str, _Cell]
 _ROLES: Final = (Role.APP, Role.PROXY, Role.FORWARDER, Role.DAEMON, Role.GENERATOR, Role.RUNNER)
 _TOTALS: Final = (Role.OTHER, Role.SYSTEM)
+_OF_SCENARIOS: Final = ("scenario_duration.p50", "scenario_duration.p95", "scenario_duration.p99")
 _DURATIONS: Final = ("duration.mean", "duration.p50", "duration.p95", "duration.p99")
 _CPU: Final = ("cpu.app.avg", "cpu.app.peak", "cpu.system.avg")
 _COMPARED: Final = ("actual_rps", "achieved", "duration.p95", "cpu.app.avg", "cpu.system.avg")
@@ -46,11 +48,13 @@ def details(stages: Sequence[Stage]) -> Markdown:
 
 
 def _groups(stages: Sequence[Stage]) -> Iterator[list[_Row]]:
-    target: _Row = ("Target RPS", target_rps)
-    users: list[_Row] = [("Users", users_of)] if any(stage.users is not None for stage in stages) else []
+    levels: list[_Row] = [("Target RPS", target_rps), ("Users", users_of), ("Users/s", users_per_s)]
+    offered = [row for row in levels if any(row[1](stage) != NOT_APPLICABLE for stage in stages)]
     closed = all(stage.users is not None for stage in stages)  # users have no target rate
     rates = ("actual_rps", "errors") if closed else ("actual_rps", "achieved", "errors")
-    yield [*([] if closed else [target]), *users, *map(metric_row, rates)]
+    yield [*offered, *map(metric_row, rates)]
+    if any(stage.scenarios for stage in stages):
+        yield [*map(metric_row, ("scenarios_per_s", "scenario_errors", *_OF_SCENARIOS))]
     yield [metric_row(path) for path in _CPU]
     latencies = [metric_row(path) for path in _DURATIONS]
     if any(stage.calibration for stage in stages):
@@ -111,7 +115,8 @@ def differs(stage: Stage) -> bool:
 
 def _actual(stage: Stage) -> str:
     shown = number_format.rate(stage.actual_rps)
-    return _bold(shown) if stage.achieved is not None and stage.achieved < _MISSED else shown
+    missed = stage.achieved is not None and stage.achieved < _MISSED and not stage.scenarios
+    return _bold(shown) if missed else shown
 
 
 def users_of(stage: Stage) -> str:
@@ -119,13 +124,36 @@ def users_of(stage: Stage) -> str:
     return NOT_APPLICABLE if stage.users is None else metric_text.levels(stage).removesuffix(" users")
 
 
+def users_per_s(stage: Stage) -> str:
+    """Return how many users started per second; of a ramp, both ends; only scenarios have it."""
+    if stage.users_per_s is None:
+        return NOT_APPLICABLE
+    return re.sub(" users?/s$", "", metric_text.levels(stage))
+
+
+def level_of(stage: Stage) -> str:
+    """Return what a stage offered, below `runner.report.metric_text.level_heading`."""
+    cells = (users_of, users_per_s, target_rps)
+    return next((text for cell in cells if (text := cell(stage)) != NOT_APPLICABLE), NOT_APPLICABLE)
+
+
 def target_rps(stage: Stage) -> str:
-    """Return the offered rate; of a ramp, both ends; users have none."""
-    if stage.users is not None:
+    """Return the offered rate; of a ramp, both ends; users have none, and neither have scenarios."""
+    if stage.users is not None or stage.users_per_s is not None:
         return NOT_APPLICABLE
     if stage.ramp is None:
         return number_format.rate(stage.target_rps)
     return f"{number_format.rate(stage.ramp.begin)} to {number_format.rate(stage.ramp.to)}"
+
+
+def lost_scenarios_cell(stage: Measured) -> str:
+    """Return how many runs of scenarios did not complete, in bold if any."""
+    runs, share = stage.scenarios, lost_share_of_scenarios(stage)
+    if runs is None:
+        return NOT_APPLICABLE
+    if share is None:
+        return NOT_MEASURED
+    return markdown("**{:,}** ({})", runs.lost, number_format.share(share)) if runs.lost else "0"
 
 
 def lost_cell(stage: Measured) -> str:
@@ -139,6 +167,7 @@ def lost_cell(stage: Measured) -> str:
 _SPECIAL: Final[Mapping[str, _Cell]] = {
     "actual_rps": _actual,
     "errors": lost_cell,
+    "scenario_errors": lost_scenarios_cell,
     "response_time.p95": _response_time,
     "connect.p95": _connect,
 }
@@ -213,6 +242,28 @@ def every_stage(configurations: Configurations) -> Iterator[tuple[ConfigurationR
     """Yield every stage of every configuration, with its configuration."""
     for configuration in configurations:
         yield from ((configuration, stage) for stage in configuration.stages)
+
+
+def scenario_outcomes(configurations: Sequence[ConfigurationResults]) -> Markdown:
+    """Return every run of every scenario in exactly one column; empty without scenarios."""
+    ran = [(configuration, stage) for configuration, stage in every_stage(configurations) if stage.scenarios]
+    kinds = sorted({kind for _, stage in ran if stage.scenarios for kind in stage.scenarios.failures})
+    rows = [
+        [_place(configuration.name, stage, len(configurations)), code(name), *_run_counts(part, kinds)]
+        for configuration, stage in ran
+        for name, part in stage.scenario_parts.items()
+    ]
+    head = ["Stage", "Scenario", "due", "started", "completed", *kinds, "unfinished", "dropped"]
+    return table(head, rows, words=(1,)) if rows else EMPTY
+
+
+def _run_counts(part: Measured, kinds: Sequence[str]) -> list[str]:
+    runs = part.scenarios
+    if runs is None:
+        return []
+    failed = [runs.failures.get(kind, 0) for kind in kinds]
+    counts = (runs.scheduled, runs.started, runs.completed, *failed, runs.unfinished, runs.dropped)
+    return [number_format.count(number) for number in counts]
 
 
 def outcomes(configurations: Sequence[ConfigurationResults]) -> Markdown:

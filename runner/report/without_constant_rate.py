@@ -19,7 +19,7 @@ def ramps_in(configurations: Sequence[ConfigurationResults]) -> Iterator[tuple[C
     """Yield the ramps of the rate that conclusions may rest on."""
     for configuration in configurations:
         yield from (
-            (configuration, stage) for stage in measured(believed(configuration.stages)) if stage.ramp
+            (configuration, stage) for stage in measured(believed(configuration.stages)) if stage.rate_ramp
         )
 
 
@@ -53,4 +53,4 @@ def ramp_sentence(configuration: ConfigurationResults, stage: Stage, *, several:
 
 def _since_begin(stage: Stage, level: float) -> float:
     """Return how far a level is from the one at which a ramp begins."""
-    return abs(level - stage.ramp.begin) if stage.ramp else 0.0
+    return abs(level - stage.rate_ramp.begin) if stage.rate_ramp else 0.0

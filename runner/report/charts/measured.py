@@ -10,10 +10,10 @@ from runner.analyze.medians import of_medians
 from runner.core.codes import Validity
 from runner.core.results import Results
 from runner.core.stage_results import Stage
-from runner.report import number_format
 from runner.report.capacity import shown
 from runner.report.charts import chart
 from runner.report.charts.chart import Row, Spec
+from runner.report.metric_text import levels
 from runner.report.prose import title
 
 _COLUMNS: Final = 2
@@ -43,7 +43,7 @@ class MeasuredStage(NamedTuple):
     def place(self, *, several: bool) -> str:
         """Return its name within a sentence, with its configuration where there are several."""
         stage = self.stage
-        name = f"{number_format.rate(stage.target_rps)} RPS" if stage.find else stage.name
+        name = levels(stage) if stage.find else stage.name
         repeat = f" (repeat {stage.repeat})" if stage.repeat > 1 else ""
         return f"{name}{repeat}" + (f" of {self.configuration}" if several else "")
 

@@ -85,7 +85,7 @@ def over_time(results: Results) -> Chart | None:
     )
     parts = [_names(bands), *(_drawn(panel, bands) for panel in panels)]
     spec: Spec = {"vconcat": parts, "resolve": {"scale": {"x": "shared"}}, "spacing": 8}
-    targets = "; red line: target RPS" if any(measured.stage.users is None for measured in stages) else ""
+    targets = "; red line: target RPS" if any(measured.stage.target_rps for measured in stages) else ""
     subtitle = f"Each second in the order of the run; darker: warm-up{targets}"
     return Chart("over-time", _title(bands), subtitle, spec)
 

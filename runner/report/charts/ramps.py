@@ -14,11 +14,12 @@ from runner.report import number_format
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec
 from runner.report.charts.measured import MeasuredStage, measured_stages, several_configurations
-from runner.report.metric_text import level
+from runner.report.metric_text import level, level_unit
 from runner.report.ramps import exceeded
 
 _PERCENTILES: Final = {"p50": chart.GREEN, "p95": chart.BLUE, "p99": chart.ORANGE}
 _MAX_RAMPS: Final = 6
+_AXIS: Final = {"RPS": "requests per second", "users": "users", "users/s": "users per second"}
 _DRAWN: Final = frozenset(f"duration.{name}" for name in _PERCENTILES)
 
 
@@ -31,9 +32,8 @@ def ramps(results: Results) -> Chart | None:
     rows = [row for measured in stages for row in _rows(measured, several=several)]
     if not any(row["ms"] for row in rows):
         return None
-    x_title = "Users" if all(measured.stage.users for measured in stages) else "Requests per second"
-    if len({measured.stage.users is None for measured in stages}) > 1:
-        x_title = "Requests per second, or users"
+    units = dict.fromkeys(_AXIS[level_unit(measured.stage)] for measured in stages)
+    x_title = ", or ".join(units).capitalize()
     x = chart.quantitative("level", x_title) | {"scale": {"zero": False}}
     y = chart.quantitative("ms", "Duration (ms)") | chart.logarithmic(_number(row["ms"]) for row in rows)
     lines: Spec = {

@@ -15,13 +15,15 @@ from runner.report.charts.distribution import distribution
 from runner.report.charts.over_time import over_time
 from runner.report.charts.ramps import ramps
 from runner.report.charts.requests import requests
+from runner.report.charts.scenarios import funnels
 from runner.report.charts.stages import latency, throughput
 
 Draw: TypeAlias = Callable[[Results], Chart | None]
 
 _ID: Final = re.compile(r"\b(clip|gradient_)\d+\b")
 _CHARTS: Final = (
-    throughput, latency, ramps, requests, cpu_by_role, over_time, distribution, capacity, side_by_side
+    throughput, latency, ramps, funnels, requests, cpu_by_role, over_time, distribution, capacity,
+    side_by_side,
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from runner.report.capacity import shown
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart
 from runner.report.charts.measured import MeasuredStage, Panels, measured_stages, several_configurations
+from runner.report.metric_text import levels
 from runner.report.prose import why_missed
 from runner.report.stage_choice import constant, missed
 
@@ -107,14 +108,16 @@ def _throughput_title(results: Results, stages: Sequence[MeasuredStage]) -> str:
         return _title_without_rate(stages)
     short = [measured for measured in rated if missed([measured.stage])]
     if not short:
-        highest = number_format.rate(max(measured.stage.rate for measured in rated))
+        highest = levels(max((measured.stage for measured in rated), key=lambda stage: stage.rate))
         which = "valid stage" if _has_invalid(results) else "offered rate"
-        return f"Every {which} was achieved, up to {highest} RPS"
+        return f"Every {which} was achieved, up to {highest}"
     worst = min(short, key=lambda measured: measured.stage.achieved or 0.0)
     subject = worst.configuration if several_configurations(stages) else "The service"
     stage, reason = worst.stage, why_missed(worst.stage)
-    actual, target = number_format.rate(stage.actual_rps), number_format.rate(stage.target_rps)
     share = number_format.share(stage.achieved or 0.0)
+    if stage.scenarios:
+        return f"{subject} sustained {share} of {levels(stage)}{f', but {reason}' if reason else ''}"
+    actual, target = number_format.rate(stage.actual_rps), number_format.rate(stage.target_rps)
     return f"{subject} achieved {actual} of {target} RPS ({share}){f', but {reason}' if reason else ''}"
 
 
@@ -127,10 +130,13 @@ def _title_without_rate(stages: Sequence[MeasuredStage]) -> str:
     achieved = [measured.stage.achieved for measured in stages if measured.stage.achieved is not None]
     if not achieved:
         return "Requests per second by stage"
+    due = "requests"
+    if any(stage.scenarios for _, stage in stages):
+        due = "users" if all(stage.scenarios for _, stage in stages) else "requests and users"
     if min(achieved) == 1:
-        return "The service sustained all requests that were due"
+        return f"The service sustained all {due} that were due"
     least = "at least " if len(achieved) > 1 else ""
-    return f"The service sustained {least}{number_format.share(min(achieved))} of the requests that were due"
+    return f"The service sustained {least}{number_format.share(min(achieved))} of the {due} that were due"
 
 
 def _has_invalid(results: Results) -> bool:

@@ -12,7 +12,7 @@ from runner.core.stage_results import Stage
 from runner.report import metric_text, number_format
 from runner.report.exact_numbers import exact
 from runner.report.sparkline import rate_sparkline
-from runner.report.tables import target_rps
+from runner.report.tables import target_rps, users_per_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,9 @@ VERDICT: Final = Definition(
 _TARGET_RPS: Final = Definition(
     "Target RPS", "Requests offered per second, on an absolute schedule that does not wait for responses."
 )
+_USERS_PER_S: Final = Definition(
+    "Users/s", "Users who start a scenario per second, on an absolute schedule that does not wait for others."
+)
 _LOST: Final = Definition(
     METRICS["errors"].term, "Scheduled requests that failed a check, got no response, or were never sent."
 )
@@ -75,22 +78,33 @@ _PERCENTILES: Final = Definition(
     "p50, p95 and p99", "50 %, 95 % and 99 % of the requests had at most this value."
 )
 
+_FAILED: Final = _number(_LOST, number_format.count, lambda stage: stage.requests.lost)
+_OF_SCENARIOS: Final = (
+    Column(_USERS_PER_S.term, _USERS_PER_S, users_per_s, lambda stage: stage.mean_users_per_s),
+    *map(_metric, ("scenarios_per_s", "scenario_errors", "scenario_duration.p50", "scenario_duration.p95")),
+)
 COLUMNS: Final = (
     Column(_TARGET_RPS.term, _TARGET_RPS, target_rps, lambda stage: stage.target_rps),
+    *_OF_SCENARIOS,
     *map(_metric, ("actual_rps", "achieved", "duration.p50", "duration.p95", "duration.p99")),
     _metric("response_time.p95"),
-    _number(_LOST, number_format.count, lambda stage: stage.requests.lost),
+    _FAILED,
     *map(_metric, ("cpu.app.avg", "cpu.system.avg")),
     Column(_CURVE.term, _CURVE, rate_sparkline, None),
 )
 REQUEST_COLUMNS: Final = (
-    *COLUMNS[:3],
+    COLUMNS[0],
+    *map(_metric, ("actual_rps", "achieved")),
     *(
         _metric(path, metric_text.brief_cell)
         for path in ("duration.p50", "duration.p95", "duration.p99", "response_time.p95")
     ),
-    COLUMNS[7],
+    _FAILED,
 )
-"""Of the table of a mix's requests."""
-DEFINITIONS: Final = tuple(dict.fromkeys([VERDICT, *(column.definition for column in COLUMNS), _PERCENTILES]))
-"""The glossary, in the order of the columns."""
+"""Of the table of a mix's requests, and of the steps of scenarios."""
+
+
+def definitions(*, scenarios: bool) -> list[Definition]:
+    """Return the glossary, in the order of the columns, with or without those of scenarios."""
+    columns = (column for column in COLUMNS if scenarios or column not in _OF_SCENARIOS)
+    return list(dict.fromkeys([VERDICT, *(column.definition for column in columns), _PERCENTILES]))

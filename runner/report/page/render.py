@@ -21,7 +21,7 @@ from runner.report.capacity import shown
 from runner.report.charts.chart import WIDTH, Chart, theme, titled
 from runner.report.charts.render import charts
 from runner.report.markdown import render_markdown
-from runner.report.page.columns import COLUMNS, DEFINITIONS, REQUEST_COLUMNS, VERDICT, Column
+from runner.report.page.columns import COLUMNS, REQUEST_COLUMNS, VERDICT, Column, definitions
 from runner.report.page.markdown_html import render_template, to_html
 from runner.report.prose import aborted, title
 from runner.report.request_tables import parts, share
@@ -61,6 +61,7 @@ def render_page(results: Results, *, bundle: str = "") -> str:
     drawn = charts(results) if bundle else []
     rows = [row for configuration in results.configurations for row in _rows(configuration)]
     requests = [row for configuration in results.configurations for row in _request_rows(configuration)]
+    scenarios = any(row.stage.scenarios for row in rows)
     return render_template(
         "page.html.j2",
         title=results.experiment.title,
@@ -76,7 +77,8 @@ def render_page(results: Results, *, bundle: str = "") -> str:
         requests=requests,
         request_columns=_filled(REQUEST_COLUMNS, [row.part for row in requests]),
         share=number_format.share,
-        definitions=DEFINITIONS,
+        definitions=definitions(scenarios=scenarios),
+        what="Each step of the scenarios" if scenarios else "Each request of the mix",
         verdict_definition=VERDICT,
         charts=drawn,
         data=_data(drawn),

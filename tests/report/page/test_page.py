@@ -15,7 +15,7 @@ from runner.core.judgements import StageValidity, ThresholdResult
 from runner.core.measured import Latency
 from runner.core.metrics import METRICS
 from runner.report.charts.render import charts
-from runner.report.page.columns import COLUMNS, DEFINITIONS, VERDICT
+from runner.report.page.columns import COLUMNS, VERDICT, definitions
 from runner.report.page.render import render_page
 from runner.store.chart_process import draw
 from runner.store.results_file import encode_results, parse_results
@@ -66,8 +66,11 @@ def test_real_runs_become_a_page_that_refers_to_nothing_outside(name):
 def test_every_column_of_numbers_has_a_definition_to_go_to():
     outline = Outline(render_page(stored("app-server")))
 
-    assert {column.definition.anchor for column in COLUMNS} | {VERDICT.anchor} <= set(outline.ids)
-    assert len({definition.anchor for definition in DEFINITIONS}) == len(DEFINITIONS)
+    shown = definitions(scenarios=False)
+    known = definitions(scenarios=True)
+    assert {definition.anchor for definition in shown} | {VERDICT.anchor} <= set(outline.ids)
+    assert {column.definition for column in COLUMNS} <= set(known)
+    assert len({definition.anchor for definition in known}) == len(known)
 
 
 @pytest.mark.parametrize("path", ["actual_rps", "duration.p95", "cpu.app.avg"])
