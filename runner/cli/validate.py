@@ -19,7 +19,9 @@ def validate(spec: Path, overrides: tuple[str, ...]) -> None:
     experiment = read_spec_file(spec, overrides).experiment
     stages = sum(len(configuration.stages) for configuration in experiment.configurations)
     configurations = len(experiment.configurations)
+    names = {one.name for configuration in experiment.configurations for one in configuration.load.scenarios}
+    scenarios = f", {len(names)} scenario{'s'[: len(names) != 1]}" if names else ""
     answer(
         f"{spec}: valid ({configurations} configuration{'s'[: configurations != 1]}, "
-        f"{stages} stage{'s'[: stages != 1]}, {experiment.repeats}×)"
+        f"{stages} stage{'s'[: stages != 1]}, {experiment.repeats}×{scenarios})"
     )

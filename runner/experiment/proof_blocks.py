@@ -6,6 +6,7 @@ therefore alternate, and the spread of those without it shows how large the drif
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, NamedTuple
 
 from runner.core.units import PerSecond, Seconds
@@ -83,7 +84,9 @@ def block_stage(trial: Trial, reached: Reached) -> Stage:
     if stage.users is not None:
         return stage.model_copy(update={**times, "users": stage.most_users})
     if stage.users_per_s is not None:
-        return stage.model_copy(update={**times, "users_per_s": stage.highest_user_rate})
+        short = stage.model_copy(update=times)
+        rate = min(stage.highest_user_rate, _rate_of_rows(trial, short))
+        return short.model_copy(update={"users_per_s": rate})
     short = stage.model_copy(update={**times, "rps": stage.highest_rps})
     if not reached.throughput:
         return short
@@ -112,13 +115,17 @@ def _highest_rate(trial: Trial, block: Stage) -> PerSecond:
     A service that this run did not start gets no more than its specification says; a block uses no more rows
     of data than the stage had.
     """
-    stage, load = trial.stage, trial.configuration.load
-    bounds = [float(MAX_RPS)]
-    if trial.configuration.topology.external_url:
-        bounds.append(stage.highest_rps)
-    if any(variable.order == "once" for variable in load.variables.values()):
-        bounds.append(arrivals(load, stage) / (block.duration + block.warmup))
-    return min(bounds)
+    of_others = trial.configuration.topology.external_url is not None
+    highest = trial.stage.highest_rps if of_others else float(MAX_RPS)
+    return min(highest, _rate_of_rows(trial, block))
+
+
+def _rate_of_rows(trial: Trial, block: Stage) -> PerSecond:
+    """Return the rate at which a block uses all rows of data that the stage had; infinite without a limit."""
+    load = trial.configuration.load
+    if not any(variable.order == "once" for variable in load.variables.values()):
+        return math.inf
+    return arrivals(load, trial.stage) / (block.duration + block.warmup)
 
 
 def _without_timeouts(

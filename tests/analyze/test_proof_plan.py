@@ -199,6 +199,23 @@ def test_a_block_offers_twice_the_throughput_that_was_reached_whatever_the_stage
     assert block_seconds(trial_of().configuration, trial_of().stage) == 5 * (6 + 5 + 2)
 
 
+SCENARIO = """
+version: 1
+name: shop
+topology: {kind: external, url: "http://127.0.0.1:8080"}
+load:
+  variables: {user: {jsonl: users.jsonl, order: once}}
+  scenarios: [{name: a, steps: [{request: {name: b, path: "/${user}"}}]}]
+stages: [{users_per_s: {from: 0, to: 20}, duration: 2s}]
+"""
+
+
+def test_a_block_starts_users_at_the_highest_rate_for_which_there_are_rows():
+    assert block_stage(trial_of(SCENARIO), Reached(80.0)).users_per_s == 20 / (2 + 1)
+    rowless = SCENARIO.replace("order: once", "order: sequential")
+    assert block_stage(trial_of(rowless), Reached(80.0)).users_per_s == 20
+
+
 EXTERNAL = """
 version: 1
 name: shop
