@@ -111,12 +111,12 @@ def offered(port: int, scenarios, steps: Steps, **changes) -> Outcome:
     return Outcome(loop, seconds)
 
 
-def loop_of(port: int, scenarios, steps: Steps, *, hosts=(), per_user=False, **changes):
+def loop_of(port: int, scenarios, steps: Steps, *, hosts=(), per_user=False, scheme="http", **changes):
     """Return the loop of a stage, and a list for its seconds; `scenarios` may be the steps of one."""
     if not isinstance(scenarios[0], WorkerScenario):
         scenarios = (WorkerScenario("visit", 1.0, tuple(scenarios)),)
     names = [f"{one.name}/{step.name}" for one in scenarios for step in request_steps(one.steps)]
-    described = ScenarioOrder(tuple(scenarios), "http", "127.0.0.1", port, hosts=hosts, per_user=per_user)
+    described = ScenarioOrder(tuple(scenarios), scheme, "127.0.0.1", port, hosts=hosts, per_user=per_user)
     stage = order(port, requests=tuple(steps.requests), scenarios=described, **({"duration": 0.1} | changes))
     seconds = []
 
