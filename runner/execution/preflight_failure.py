@@ -82,8 +82,9 @@ def preflight_failed(failed: Sequence[FailedRequest], *, of: int, logs: Path | N
         )
     lines = [line for one in failed[:_SHOWN] for line in _listed(one)]
     more = len(failed) - _SHOWN
+    what = "scenarios, each gone through once" if "/" in _name(failed[0].load) else "requests, each sent once"
     return PreflightFailed(
-        f"{len(failed)} of {of} requests, each sent once before the load, failed their checks",
+        f"{len(failed)} of {of} {what} before the load, failed their checks",
         hint=SKIP,
         details=(*lines, *((f"and {more} more",) if more > 0 else ()), *log),
     )

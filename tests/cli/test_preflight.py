@@ -251,6 +251,51 @@ def test_every_request_of_a_mix_is_tried_and_all_that_fail_are_listed_with_their
     assert "/pay" not in done.stderr
 
 
+SCENARIOS = [
+    {
+        "name": "visit",
+        "steps": [
+            {"request": {"name": "home", "path": "/"}, "extract": {"token": {"json": "$.token"}}},
+            {"pause": "30s"},
+            {"request": {"name": "item", "path": "/items"}},
+        ],
+    }
+]
+
+
+def at_steps(cli, responses, **stage):
+    def server(client, request) -> None:
+        client.sendall(responses[request.split(b" ")[1]])
+
+    with scripted(server) as port:
+        stages = [{"users_per_s": 10, "duration": "200ms", **stage}]
+        spec = cli.write(topology=external(port), stages=stages, load={"scenarios": SCENARIOS})
+        return cli("execute", spec, "--out", "run")
+
+
+WITH_TOKEN = b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"token": 17}'
+
+
+def test_one_user_goes_through_a_scenario_with_short_pauses_and_the_failing_step_is_named(cli):
+    done = at_steps(cli, {b"/": WITH_TOKEN, b"/items": b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"})
+
+    assert done.returncode == 3
+    key = "load.scenarios[visit][item]"
+    reason = f"the status is 404, and {key}.expect.status accepts 200"
+    assert (
+        f"GET /items (step visit/item), sent once before the load, failed its checks: {reason}" in done.stderr
+    )
+    assert f"hint: check {key}.path" in done.stderr
+
+
+def test_a_value_that_a_step_does_not_find_is_named(cli):
+    done = at_steps(cli, {b"/": GOOD})
+
+    assert done.returncode == 3
+    reason = "`token` not found in the response to home: the body is not JSON"
+    assert f"GET / (step visit/home), sent once before the load, failed its checks: {reason}" in done.stderr
+
+
 MIXED = CRASHING.replace(
     """print("no table with the token", os.environ["TOKEN"], flush=True)""",
     """print("crash of" if self.path == "/a" else "no table for", self.path, flush=True)""",

@@ -38,6 +38,17 @@ def test_an_allowed_address_needs_a_confirmation_on_the_command_line(cli):
     assert [path.name for path in cli.folder.iterdir()] == ["tiny.yaml"]
 
 
+def test_hosts_that_redirects_may_lead_to_need_the_confirmation_as_well(cli):
+    steps = [{"request": {"name": "home", "path": "/", "follow_redirects": 1}}]
+    load = {"scenarios": [{"name": "visit", "steps": steps}], "allow_hosts": [ELSEWHERE]}
+    topology = {"kind": "external", "url": "http://127.0.0.1:8080"}
+    stages = [{"users_per_s": 1, "duration": "1s"}]
+    done = cli.in_process("execute", cli.write(topology=topology, load=load, stages=stages))
+
+    assert done.returncode == 2
+    assert "192.0.2.1 is not this machine: confirm that you are authorized to put load on it" in done.stderr
+
+
 own_network = pytest.mark.skipif(
     not shutil.which("unshare")
     or not shutil.which("ip")
