@@ -60,7 +60,7 @@ class StackHooks:
             end, event = await self._beside_stack(partial(self._run, hook, trial))
             if event is not None:
                 raise StackFailed(
-                    f"{event.message}, while {hook.path} ran ({hook.hook.title})",
+                    f"{event.message}, while {hook.path} ran ({self._title(hook)})",
                     hint="its last output is above" if event.log else "it printed nothing",
                     details=event.log,
                 )
@@ -104,7 +104,7 @@ class StackHooks:
 
     async def _run(self, hook: PlacedHook, trial: Trial | None) -> HookEnd:
         """Run a hook, and keep its output and the facts about it, also if it is cancelled."""
-        self.context.watcher.say(f"{self._configuration.name}: {hook.path}: {hook.hook.title}")
+        self.context.watcher.say(f"{self._configuration.name}: {hook.path}: {self._title(hook)}")
         began, end = trio.current_time(), _ENDED
         try:
             end = await self._perform(hook)
@@ -132,6 +132,9 @@ class StackHooks:
     def _secrets(self) -> dict[str, str]:
         return {**self._stack.secrets, **self.context.inputs.masks}
 
+    def _title(self, hook: PlacedHook) -> str:
+        return hook.hook.titled(lambda text: mask_secrets(text, self._secrets))
+
     def _keep(self, hook: PlacedHook, end: HookEnd, seconds: float, trial: Trial | None) -> None:
         secrets = self._secrets
         self.context.keep_hook(
@@ -139,7 +142,7 @@ class StackHooks:
                 configuration=self._configuration.name,
                 phase=hook.phase.value,
                 number=hook.number,
-                what=mask_secrets(hook.hook.title, secrets),
+                what=self._title(hook),
                 seconds=round(seconds, 3),
                 status=_status(end),
                 reason=_shortened(mask_secrets(end.reason, secrets)),
@@ -156,7 +159,7 @@ class StackHooks:
         more = (f"its whole output: {where}",) if len(end.lines) > len(lines) else ()
         return masked_error(
             HookFailed(
-                f"{hook.path} ({hook.hook.title}) {how}: {end.reason}",
+                f"{hook.path} ({self._title(hook)}) {how}: {end.reason}",
                 hint=end.hint or ("its last lines are above" if lines else "it printed nothing"),
                 details=(*lines, *more),
             ),

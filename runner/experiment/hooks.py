@@ -5,7 +5,7 @@ later hooks and by the load.
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Annotated, Any, Final, NamedTuple, Self
 
@@ -100,8 +100,12 @@ class Hook(SpecModel):
     @property
     def title(self) -> str:
         """What it does, in one short line: ``psql -c 'TRUNCATE orders' in db`` or ``POST /orgs``."""
+        return self.titled(lambda text: text)
+
+    def titled(self, masked: Callable[[str], str]) -> str:
+        """Return the title without secrets, which are masked before it is cut."""
         words = f"{self.request.method} {self.request.path}" if self.request else shlex.join(self.run or ())
-        line = harmless(" ".join(words.split()))
+        line = harmless(" ".join(masked(words).split()))
         shown = line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
         return f"{shown} in {self.part}" if self.part else shown
 

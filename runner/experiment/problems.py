@@ -14,6 +14,7 @@ from runner.experiment.yaml.tree import Mark
 MAX_SHOWN: Final = 50
 _LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
 _LINE_WIDTH: Final = 100
+_URL_PASSWORD: Final = re.compile(r"(?<=:/)(/{0,2}[^\s/:@]{0,200}:)([^\s/@]{1,200})(?=@)")
 
 
 class Fault(NamedTuple):
@@ -83,6 +84,7 @@ def _render(source: str, lines: Sequence[str], fault: Fault) -> str:
 def _excerpt(line: str, mark: Mark) -> tuple[str, int, int]:
     """Return the part of a line around a mark, the number of cells before the caret, and its width."""
     start = mark.column - 1
+    line = _URL_PASSWORD.sub(lambda found: found[1] + "*" * len(found[2]), line)
     first = 0 if start < _LINE_WIDTH * 3 // 4 else start - _LINE_WIDTH // 4
     cut = harmless(line[first : first + _LINE_WIDTH].replace("\t", " "))
     ahead = "…" if first else ""

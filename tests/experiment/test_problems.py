@@ -61,6 +61,18 @@ def test_a_long_line_is_cut_around_the_caret() -> None:
     assert line[caret.index("^")] == "x"
 
 
+@pytest.mark.parametrize(
+    "before", ["postgres://me:", "redis://:", "mysql:/me:", "a " * 60 + "postgres://me:"]
+)
+def test_the_password_of_a_url_is_not_shown_and_the_caret_stays(before: str) -> None:
+    text = MINIMAL.replace("{rps: 10,", f'{{name: "{before}s3cret-p4ss@db/x", rps: x,')
+
+    _, line, caret = sole(text).splitlines()
+    assert "s3cr" not in line
+    assert "p4ss" not in line
+    assert line[caret.index("^")] == "x"
+
+
 def test_a_tab_before_the_caret_does_not_shift_it() -> None:
     _, line, caret = sole(MINIMAL + 'load: {request: {headers: {X: "a\tb"}, method: x}}').splitlines()
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from runner.core.errors import EnvironmentLacks
 from runner.core.masking import margin, mask_secrets, without_escapes
+from runner.experiment.hooks import Hook
 from runner.stack.secrets import inherited_variables, inspect_secrets
 from tests.cli.conftest import Cli, app_command
 
@@ -207,3 +208,13 @@ def test_a_variable_that_is_called_like_a_secret_is_masked_in_what_a_hook_prints
     stored = [file.read_bytes() for file in (cli.folder / "out").rglob("*") if file.is_file()]
     texts = [done.stderr.encode(), done.stdout.encode(), *stored]
     assert not any(b"horse" in text or b"Y29ycmVjdC1ob3Jz" in text for text in texts)
+
+
+def test_the_title_of_a_hook_is_masked_before_it_is_cut():
+    password = "correct-horse-battery-staple"
+    secrets = {"password of db": password}
+
+    for before in range(120):
+        hook = Hook.model_validate({"run": ["echo", "x" * before, f"postgresql://me:{password}@db/shop"]})
+        shown = hook.titled(lambda text: mask_secrets(text, secrets))
+        assert "corr" not in shown
