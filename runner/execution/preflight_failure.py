@@ -19,6 +19,7 @@ from runner.load.check_order import check_order
 PATIENCE_S: Final[Seconds] = 10.0
 """A service may respond to its first request more slowly: what it sends is checked, not how fast it is."""
 SKIP: Final = "--no-preflight runs the load anyway"
+_TRY: Final = "`runner try` shows all of the request and of its response"
 _NO_RESPONSE: Final = {
     "connect_refused": "the connection was refused",
     "connect_timeout": "no connection was possible in time",
@@ -77,7 +78,7 @@ def preflight_failed(failed: Sequence[FailedRequest], *, of: int, logs: Path | N
         (only,) = failed
         return PreflightFailed(
             f"{request_line(only.load)}, sent once before the load, failed its checks: {_what(only)}",
-            hint=f"{_advice(only)}; {SKIP}",
+            hint=f"{_advice(only)}; {_TRY}; {SKIP}",
             details=(*_details(only, len(only.quoted)), *log),
         )
     lines = [line for one in failed[:_SHOWN] for line in _listed(one)]
@@ -85,7 +86,7 @@ def preflight_failed(failed: Sequence[FailedRequest], *, of: int, logs: Path | N
     what = "scenarios, each gone through once" if "/" in _name(failed[0].load) else "requests, each sent once"
     return PreflightFailed(
         f"{len(failed)} of {of} {what} before the load, failed their checks",
-        hint=SKIP,
+        hint=f"{_TRY}; {SKIP}",
         details=(*lines, *((f"and {more} more",) if more > 0 else ()), *log),
     )
 
