@@ -75,7 +75,8 @@ def _proxy(configuration: Configuration, **changes: Any) -> _Result:
 
 
 def _keep_alive(configuration: Configuration) -> _Result:
-    return _load(configuration, connection="keep-alive") if configuration.load.connection == "new" else None
+    kept = configuration.load.connection == "keep-alive"
+    return None if kept else _load(configuration, connection="keep-alive")
 
 
 def _upstream_keepalive(configuration: Configuration) -> _Result:

@@ -62,7 +62,7 @@ def _loaded(configuration: ConfigurationResults) -> Markdown:
         each = listed(f"{_offer(stage)} for {number_format.seconds(stage.window_s)}" for stage in first)
         return markdown("loaded {}, with {}{}", each, kind, note)
     offered = [levels(stage) for stage in first]
-    if all(stage.users is None for stage in stages):
+    if all(one.endswith(" RPS") for one in offered):
         offered = [f"at {number_format.listed([one.removesuffix(' RPS') for one in offered])} RPS"]
     elif all(stage.users is not None for stage in stages):
         offered = [f"with {number_format.listed(offered)}"]
@@ -75,7 +75,12 @@ def _loaded(configuration: ConfigurationResults) -> Markdown:
 
 def connections(word: str) -> str:
     """Return how requests used connections, in words."""
-    return {"new": "a new TCP connection per request", "keep-alive": "keep-alive connections"}.get(word, word)
+    words = {
+        "new": "a new TCP connection per request",
+        "per-user": "new TCP connections for each user",
+        "keep-alive": "keep-alive connections",
+    }
+    return words.get(word, word)
 
 
 def trust(configuration: ConfigurationResults) -> Iterator[Markdown]:

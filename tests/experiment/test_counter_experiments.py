@@ -6,6 +6,7 @@ from runner.experiment.changes import CHANGES
 from runner.experiment.counter_experiments import changed, changes_for
 from runner.experiment.load import read_spec
 from runner.experiment.multiplied import POOL, multiplied_option, multiplied_variable
+from tests.experiment.samples import SCENARIOS
 
 DOCKER = """
 version: 1
@@ -56,6 +57,13 @@ def test_a_counter_experiment_changes_one_thing(code, name, path, value):
     assert change.name == name
     assert different(before.model_dump(), after.model_dump()) == {"name", path}
     assert at(after.model_dump(), path) == value
+
+
+def test_connections_of_users_are_reused_to_test_whether_opening_them_is_the_limit():
+    per_user = configuration(SCENARIOS)
+
+    assert per_user.load.connection == "per-user"
+    assert changed(per_user, "keep-alive").load.connection == "keep-alive"
 
 
 def different(before, after, path=""):
