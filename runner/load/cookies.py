@@ -60,10 +60,12 @@ class Cookie:
 class CookieJar:
     """The cookies of one user, in the order in which they were created."""
 
-    __slots__ = ("_cookies",)
+    __slots__ = ("_cookies", "_header", "_is_plain")
 
     def __init__(self) -> None:
         self._cookies: dict[tuple[str, str, str], Cookie] = {}
+        self._header: tuple[str, bool, str] = ("", False, "")
+        self._is_plain = True
 
     def __bool__(self) -> bool:
         return bool(self._cookies)
@@ -81,6 +83,8 @@ class CookieJar:
             cookie = _parse(line, host, path, now_ns)
             if cookie is None:
                 continue
+            self._header = ("", False, "")
+            self._is_plain &= cookie.path == "/" and cookie.expires_ns == _FOREVER
             place = (cookie.domain, cookie.path, cookie.name)
             if cookie.expires_ns <= now_ns:
                 self._cookies.pop(place, None)
@@ -93,13 +97,17 @@ class CookieJar:
 
         Those with longer paths come first, then those created first.
         """
+        if self._is_plain and self._header[0] == host and self._header[1] is secure:
+            return self._header[2]  # neither the path nor the time changes it
         sent = [one for one in self._cookies.values() if one.is_sent_to(host, path, secure=secure)]
         if any(one.expires_ns <= now_ns for one in sent):
             self._expire(now_ns)
             sent = [one for one in sent if one.expires_ns > now_ns]
         if len(sent) > 1:
             sent.sort(key=lambda one: -len(one.path))
-        return "; ".join([f"{one.name}={one.value}" if one.name else one.value for one in sent])
+        header = "; ".join([f"{one.name}={one.value}" for one in sent])
+        self._header = host, secure, header
+        return header
 
     def value(self, name: str, now_ns: Nanoseconds) -> str | None:
         """Return the value of the cookie of a name that was created last; None if there is none."""

@@ -41,7 +41,10 @@ class Latency:
         return bool(self.values or self._counts)
 
     def count(self, counts: Mapping[int, int], total_ns: Nanoseconds, max_ns: Nanoseconds) -> None:
-        """Add values that were counted elsewhere, by microsecond, with their sum and their maximum."""
+        """Add values that were counted elsewhere, by bucket, with their sum and their maximum.
+
+        Below `FINE` microseconds, a bucket is a microsecond.
+        """
         self._counts.update(counts)
         self._total_ns += total_ns
         self._max_ns = max(self._max_ns, max_ns)
@@ -53,8 +56,10 @@ class Latency:
             return
         if min(values) < 0:
             values[:] = [max(value, 0) for value in values]
-        counts = Counter([(value + _HALF_US) // 1000 for value in values])
-        self.count(counts, sum(values), max(values))
+        counts, max_ns = Counter([(value + _HALF_US) // 1000 for value in values]), max(values)
+        if max_ns >= FINE * NS_PER_US - _HALF_US:
+            counts = _by_bucket(counts)
+        self.count(counts, sum(values), max_ns)
         values.clear()
 
     def merge(self, other: Latency) -> None:
@@ -69,11 +74,15 @@ class Latency:
         """Return buckets, counts, sum and maximum."""
         self.fold()
         counts = self._counts
-        if self._max_ns >= FINE * NS_PER_US - _HALF_US:
-            counts = Counter()
-            for us, count in self._counts.items():
-                counts[us if us < FINE else bucket(us)] += count
         return WireHistogram([*counts], [*counts.values()], self._total_ns, self._max_ns)
+
+
+def _by_bucket(counts: Mapping[int, int]) -> Counter[int]:
+    """Return counts of microseconds as counts of buckets."""
+    buckets: Counter[int] = Counter()
+    for us, count in counts.items():
+        buckets[us if us < FINE else bucket(us)] += count
+    return buckets
 
 
 class Tally:
