@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from statistics import NormalDist, fmean, median, stdev
 from typing import Final
 
-from runner.analyze.key_metrics import RATE, RATE_OF_USERS, KeyMetric
+from runner.analyze.key_metrics import RATE, RATE_OF_USERS, SCENARIO_RATE, SCENARIO_RATE_OF_USERS, KeyMetric
 from runner.analyze.statistics import Interval, difference, ratio, ratio_of_single
 from runner.core.codes import Basis, ComparisonVerdict, Validity
 from runner.core.comparison import ComparedMetric
 from runner.core.metric import Better
 from runner.core.stage_results import Stage
 
+_OF_USERS: Final = {RATE: RATE_OF_USERS, SCENARIO_RATE: SCENARIO_RATE_OF_USERS}
+"""A rate of the open model to the same in the closed one."""
 _RELEVANT_LOSS: Final = 0.01
 _MIN_SECONDS: Final = 3
 _MIN_REPEATS: Final = 4
@@ -46,8 +48,8 @@ def compare_metric(
     irrelevant. With `few`, there may be so few requests that chance adds to the noise of a rate between
     runs; it always adds to that of a percentile.
     """
-    if metric is RATE and base[0].users is not None:
-        metric = RATE_OF_USERS
+    if base[0].users is not None:
+        metric = _OF_USERS.get(metric, metric)
     sides = [[value for s in stages if (value := metric.of(s)) is not None] for stages in (base, head)]
     basis = _basis(sides)
     relevant, none = (margin, 1.0) if metric.relative else (_RELEVANT_LOSS, 0.0)
@@ -106,7 +108,7 @@ def _assumed(
         return ratio_of_single(*values, sigma=sigma, alpha=alpha)
     lost = [median(side) for side in values]
     change = lost[1] - lost[0]
-    requests = min(stage.requests.scheduled for side in sides for stage in side)
+    requests = min(metric.counted(stage)[0] for side in sides for stage in side)
     half_width = NormalDist().inv_cdf(1 - alpha / 2) * _loss_noise(lost, requests) * 2**0.5
     return Interval(change, change - half_width, change + half_width)
 
@@ -118,7 +120,7 @@ def _sampling_noise(metric: KeyMetric, stages: Sequence[Stage]) -> float:
     if the logarithm of a latency varies by 1 or less (asymptotic variance of an order statistic of the
     lognormal distribution); a rate of *k* requests varies by no more than 1/√k.
     """
-    fewest = min(stage.requests.succeeded for stage in stages)
+    fewest = min(metric.counted(stage)[1] for stage in stages)
     return (0.5 if metric.beyond < 0.5 else 1.0) / math.sqrt(max(fewest * metric.beyond, 1.0))
 
 
@@ -134,13 +136,13 @@ def _noise_of_both(metric: KeyMetric, sides: Sequence[Sequence[Stage]]) -> float
     An overloaded service is noisy, which must not hide that its rate fell.
     """
     noises = [max(_noise(metric, stage) for stage in side) for side in sides]
-    return min(noises) if metric is RATE else max(noises)
+    return min(noises) if metric in _OF_USERS else max(noises)
 
 
 def _noise(metric: KeyMetric, stage: Stage) -> float:
     """Return the assumed noise, or the variation between the seconds of this run if it is larger."""
     noise = metric.noise
-    if metric is RATE and (stage.achieved or 0) >= _SUSTAINED:
+    if metric in _OF_USERS and (stage.achieved or 0) >= _SUSTAINED:
         noise = _SUSTAINED_NOISE  # an open loop offers the same load every time
     if not stage.slices:
         return max(noise, _variation(metric, stage))

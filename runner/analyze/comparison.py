@@ -143,11 +143,15 @@ def _add(pool: _Pool, side: str, configuration: ConfigurationResults, stage: Sta
 
 def _setup(configuration: ConfigurationResults, stage: Stage) -> _Setup:
     """Return what must be equal for two stages to be the same stage."""
-    rates: _Setup = {f"rate of {name}": part.target_rps or 0.0 for name, part in stage.parts.items()}
+    rates: _Setup = {
+        f"rate of {name}": part.target_rps or part.users_per_s or 0.0 for name, part in stage.parts.items()
+    }
     ends = stage.level_ramp
     level: _Setup = {"ramp": f"{ends.begin:g} to {ends.to:g} in {stage.window_s:g} s"} if ends else {}
     if stage.users is not None and not ends:
         level["users"] = f"{stage.users}"
+    if stage.users_per_s is not None and not ends:
+        level["users per second"] = f"{stage.users_per_s:g}"
     return (
         rates
         | level

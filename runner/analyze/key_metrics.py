@@ -54,6 +54,12 @@ class KeyMetric:
             return []
         return [(stage, value) for stage in stages if (value := self.of(stage)) is not None]
 
+    def counted(self, stage: Stage) -> tuple[int, int]:
+        """Return how many requests, or runs of scenarios, it is measured of: those due, and the successes."""
+        if self.metric.scenarios_only and stage.scenarios:
+            return stage.scenarios.scheduled, stage.scenarios.completed
+        return stage.requests.scheduled, stage.requests.succeeded
+
     @property
     def is_percentile(self) -> bool:
         """Whether only a part of the requests lies beyond it."""
@@ -72,6 +78,9 @@ def _latency(key: str, noise: float, weight: int = 1, *, beyond: float) -> KeyMe
 RATE_OF_USERS: Final = KeyMetric("actual_rps", 0.15, weight=2, of_second=lambda second: second.rps)
 """The rate in the closed model: users who wait longer send less, so it is as noisy as latencies."""
 RATE: Final = KeyMetric("actual_rps", 0.05, weight=2, of_second=lambda second: second.rps, robust=True)
+SCENARIO_RATE_OF_USERS: Final = KeyMetric("scenarios_per_s", 0.15, weight=2)
+SCENARIO_RATE: Final = KeyMetric("scenarios_per_s", 0.05, weight=2, robust=True)
+"""Completed runs, in the open model; in the closed one they follow from how long users wait."""
 CPU: Final = KeyMetric("cpu_cores.app", 0.10)
 KEY_METRICS: Final = (
     RATE,
@@ -79,8 +88,12 @@ KEY_METRICS: Final = (
     _latency("duration_ms.p95", 0.15, weight=4, beyond=0.05),
     _latency("duration_ms.p99", 0.6, beyond=0.01),
     _latency("response_time_ms.p95", 0.15, beyond=0.05),
+    SCENARIO_RATE,
+    KeyMetric("scenario_duration_ms.p50", 0.10, beyond=0.5),
+    KeyMetric("scenario_duration_ms.p95", 0.15, weight=4, beyond=0.05),
     CPU,
     KeyMetric("lost", 0.0, relative=False, robust=True),
+    KeyMetric("scenarios_lost", 0.0, relative=False, robust=True),
 )
 
 
@@ -106,11 +119,12 @@ class PartKey(NamedTuple):
     request: str = ""
     level: Ramp | None = None
     users: bool = False
+    user_rate: bool = False
 
     @classmethod
     def at(cls, place: PartPlace) -> PartKey:
         """Return the key of a part that a comparison names."""
-        return cls(place.request, place.level, place.users)
+        return cls(place.request, place.level, place.users, place.user_rate)
 
     def of(self, stage: Stage) -> Stage:
         """Return it as a stage; the whole stage if the key names nothing.
@@ -143,7 +157,8 @@ def parts_of(stages: Sequence[Stage]) -> dict[PartKey, list[Stage]]:
     """Return what repeats of a stage measured of each request and in each slice."""
     requests = {PartKey(request=name): parts for name, parts in requests_of(stages).items()}
     users = any(stage.users is not None for stage in stages)
-    slices = {PartKey(level=level, users=users): parts for level, parts in slices_of(stages).items()}
+    user_rate = any(stage.users_per_s is not None for stage in stages)
+    slices = {PartKey("", level, users, user_rate): parts for level, parts in slices_of(stages).items()}
     return requests | slices
 
 

@@ -51,11 +51,13 @@ class PartPlace(StagePlace, frozen=True, kw_only=True, omit_defaults=True):
         request: Absent for the whole stage.
         level: Of a slice: the rate, or the number of users, at both of its ends; absent for the whole stage.
         users: Whether that is a number of users.
+        user_rate: Whether it is a number of users who start per second.
     """
 
     request: str = ""
     level: Ramp | None = None
     users: bool = False
+    user_rate: bool = False
 
     @property
     def is_whole(self) -> bool:

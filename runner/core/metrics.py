@@ -220,8 +220,12 @@ KEY_METRICS: Final[Mapping[str, Metric]] = {
     "duration_ms.p95": METRICS["duration.p95"],
     "duration_ms.p99": METRICS["duration.p99"],
     "response_time_ms.p95": METRICS["response_time.p95"],
+    "scenarios_per_s": METRICS["scenarios_per_s"],
+    "scenario_duration_ms.p50": METRICS["scenario_duration.p50"],
+    "scenario_duration_ms.p95": METRICS["scenario_duration.p95"],
     "cpu_cores.app": METRICS["cpu.app.avg"],
     "lost": METRICS["errors"],
+    "scenarios_lost": METRICS["scenario_errors"],
 }
 """Name in repeats, comparisons and histories to metric."""
 CROSS_CHECKED: Final = tuple(

@@ -24,7 +24,7 @@ from runner.report import number_format
 from runner.report.gaps import detectable_change, gaps
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown, table
 from runner.report.metric_text import key_figure, key_heading, key_is_share
-from runner.report.stage_place import has_several, levels_of, place
+from runner.report.stage_place import has_several, level_heading, levels_of, place
 
 _MINUS: Final = "−"
 _NOT_JUDGED: Final = "not judged"
@@ -56,8 +56,7 @@ def stage_sections(comparison: Comparison) -> list[Markdown]:
             parts += [markdown("By request:"), _brief_table([(it.request, it) for it in requests], "Request")]
         if slices := _slices(comparison, stage):
             rows = [(levels_of(it, unit=False), it) for it in slices]
-            heading = "Users" if slices[0].users else "Target RPS"
-            parts += [markdown("By slice of the ramp:"), _brief_table(rows, heading)]
+            parts += [markdown("By slice of the ramp:"), _brief_table(rows, level_heading(slices))]
     if remarks := [markdown("- {}", line) for line in _remarks(comparison)]:
         parts += [markdown("## Excluded and Suspect Stages"), join("\n", remarks)]
     return [*parts, markdown("## Method"), _method(comparison)]
@@ -244,7 +243,10 @@ def _cell(name: str, stage: ComparedStage) -> Markdown:
     metric = next((metric for metric in stage.metrics if metric.name == name), None)
     gap = next((gap for gap in stage.without_value if gap.name == name), None)
     if metric is None:
-        return markdown("{} → {}", *_sides(gap)) if gap else markdown("{}", number_format.NOT_MEASURED)
+        none = (
+            number_format.NOT_APPLICABLE if KEY_METRICS[name].scenarios_only else number_format.NOT_MEASURED
+        )
+        return markdown("{} → {}", *_sides(gap)) if gap else markdown("{}", none)
     before, after = (key_figure(metric.name, value) for value in (metric.base, metric.head))
     if before == after:
         return markdown("{}", after)

@@ -11,9 +11,11 @@ from runner.report.comparison import emphasized
 from runner.report.markdown_text import Markdown, code, join, listed, markdown, table
 from runner.report.metric_text import key_figure, key_heading
 from runner.report.sparkline import sparkline
-from runner.report.stage_place import has_several, levels_of, place
+from runner.report.stage_place import has_several, level_heading, levels_of, place
 
-_OF_PARTS: Final = ("actual_rps", "duration_ms.p95", "lost")
+_OF_PARTS: Final = (
+    "actual_rps", "duration_ms.p95", "scenario_duration_ms.p95", "lost", "scenarios_lost",
+)  # fmt: skip
 _HEAD = ("Metric", "Runs", "Lowest", "Highest", "Median before", "Last", "Verdict")
 
 
@@ -42,7 +44,7 @@ def _parts(history: History) -> Iterator[Markdown]:
             yield table(_HEAD, [_row(metric) for metric in stage.metrics], words=(1, 6))
             parts = [one for one in history.stages if _is_part_of(one, stage)]
             yield from _parts_of(parts, "By request:", "Request", lambda part: part.request)
-            heading = "Users" if any(part.users for part in parts) else "Target RPS"
+            heading = level_heading(part for part in parts if part.level is not None)
             yield from _parts_of(parts, "By slice of the ramp:", heading, _levels)
 
 

@@ -107,8 +107,8 @@ def _lower_bound(stage: Stage, why: Unbounded, metric: Metric | None) -> str:
 def with_unit(metric: Metric, stage: Stage) -> str:
     """Return the value in a stage as it stands alone."""
     value, text = metric.read(stage), cell(metric, stage)
-    if value is None or is_in_slices(metric, stage):
-        return text
+    if value is None or is_in_slices(metric, stage) or metric.dimension is Dimension.SCENARIO_RATE:
+        return text  # the title of a rate of scenarios has its unit
     return f"{text}{_VALUE_UNITS.get(metric.dimension, '')}"
 
 

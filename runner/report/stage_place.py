@@ -28,4 +28,13 @@ def levels_of(part: PartPlace, *, unit: bool = True) -> str:
     if part.level is None:
         return ""
     words = f"{number_format.rate(part.level.begin)} to {number_format.rate(part.level.to)}"
-    return f"{words} {'users' if part.users else 'RPS'}" if unit else words
+    unit_word = "users" if part.users else "users/s" if part.user_rate else "RPS"
+    return f"{words} {unit_word}" if unit else words
+
+
+def level_heading(parts: Iterable[PartPlace]) -> str:
+    """Return the heading of a column with the levels of slices."""
+    one = next(iter(parts), None)
+    if one is None:
+        return "Target RPS"
+    return "Users" if one.users else "Users/s" if one.user_rate else "Target RPS"
