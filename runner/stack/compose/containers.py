@@ -33,11 +33,12 @@ class Health(Struct, frozen=True, rename="pascal"):
 
 
 class State(Struct, frozen=True, rename="pascal"):
-    """Whether a container runs, and how it ended."""
+    """Whether a container runs, and how it ended; `error` is why the engine could not start it."""
 
     pid: Pid
     running: bool
     exit_code: int
+    error: str = ""
     restarting: bool = False
     oom_killed: bool = field(default=False, name="OOMKilled")
     health: Health | None = None

@@ -20,6 +20,7 @@ from runner.stack.exit_status import describe_exit
 from runner.stack.readiness import accepts, wait_for, wait_ready
 
 _LOOK_INTERVAL_S: Final[Seconds] = 0.2
+_MAX_REASON: Final = 500
 _NOT_LISTENING: Final = "set topology.target.port to the port that it listens on in its container"
 
 
@@ -72,17 +73,19 @@ async def raise_if_failed(
             item.condition == "completed" and item.service == topology.target.service
         ):
             log = await _last_lines(engine, item, secrets)
-            raise StackFailed(f"{item.service} {_how(item)} at its start", details=log)
+            raise StackFailed(f"{item.service} {_how(item)}", details=log)
 
 
 def _how(item: Details) -> str:
     state = item.state
+    if state.error and not state.running:
+        return f"could not be started: {' '.join(state.error.split())[:_MAX_REASON]}"
     if state.oom_killed:
-        return "exceeded its memory limit"
+        return "exceeded its memory limit at its start"
     if state.running:
-        return "is unhealthy"
-    status = state.exit_code
-    return describe_exit(128 - status if 128 < status < 193 else status)  # as a shell reports signals
+        return "is unhealthy at its start"
+    status = state.exit_code  # as a shell reports signals
+    return f"{describe_exit(128 - status if 128 < status < 193 else status)} at its start"
 
 
 async def _last_lines(engine: Engine, item: Details, secrets: Mapping[str, str]) -> tuple[str, ...]:

@@ -81,6 +81,13 @@ async def test_a_service_that_exits_at_its_start_is_named_with_its_last_lines(co
     assert (error.message, error.details) == ("db exited with status 3 at its start", ("no such table",))
 
 
+async def test_a_service_whose_program_does_not_exist_is_named_with_the_engines_reason(compose):
+    error = await failure(compose({"web": {"command": SERVE}, "db": {"command": ["no-such-program"]}}))
+
+    assert error.message.startswith("db could not be started: ")
+    assert "no-such-program" in error.message
+
+
 async def test_an_unhealthy_service_is_named_with_its_last_lines(compose):
     sick = {
         "command": ["sh", "-c", "echo starting; sleep 60"],
