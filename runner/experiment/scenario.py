@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from runner.core.template import has_opening
 from runner.core.units import Seconds
 from runner.experiment.base_model import (
     Conflict,
@@ -80,6 +81,10 @@ def _expected(value: object) -> object:
             raise invalid_value("should not be empty: the condition would never hold")
         if any(isinstance(item, dict | list | tuple) for item in value):
             raise invalid_value("should be a list of single values")
+    for item in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(item, str) and has_opening(item):
+            message = f"conditions have no variables, but this contains ${{: {display(item)}"
+            raise invalid_value(message, "compare with a fixed value")
     return value
 
 

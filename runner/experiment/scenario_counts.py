@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from runner.core.units import Seconds
 from runner.experiment.scenario import MAX_VISITED, Step, StepKind
 
 
@@ -19,6 +20,23 @@ def requests_per_user(steps: Sequence[Step]) -> tuple[int, int]:
     """
     bounds = [_requests(step) for step in steps]
     return sum(fewest for fewest, _ in bounds), sum(most for _, most in bounds)
+
+
+def shortest_pauses(steps: Sequence[Step]) -> Seconds:
+    """Return how long a user waits at least who goes through steps to their end."""
+    return sum(_shortest(step) for step in steps)
+
+
+def _shortest(step: Step) -> Seconds:
+    if step.pause is not None:
+        return step.pause[0]
+    may_be_skipped = step.kind in {StepKind.PROBABILITY, StepKind.FOR_EACH} or (
+        step.kind is StepKind.IF and step.otherwise is None
+    )
+    if may_be_skipped:
+        return 0.0
+    inside = min((shortest_pauses(inner) for _, inner in step.alternatives()), default=0.0)
+    return inside * (1 if step.until else step.repeat or 1)
 
 
 def _executed(step: Step) -> int:

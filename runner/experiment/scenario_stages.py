@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from runner.experiment.base_model import Conflict, conflict_if
 from runner.experiment.find import FindStage
+from runner.experiment.quantities import format_time
+from runner.experiment.scenario_counts import shortest_pauses
 from runner.experiment.scenario_values import new_names
 from runner.experiment.suggestions import did_you_mean, join_words
 
 if TYPE_CHECKING:
     from runner.experiment.model import Configuration
+    from runner.experiment.stage import Stage
     from runner.experiment.thresholds import Threshold
     from runner.experiment.traffic import Load
 
@@ -29,7 +32,22 @@ def stage_conflicts(configuration: Configuration) -> Iterator[Conflict | None]:
         message = "is a rate of single requests, but load has scenarios"
         hint = "write users_per_s: scenarios started per second, or users: a number of users"
         yield conflict_if(stage.rps is not None, (*at, "rps"), message, hint)
+        yield from _endless(configuration.load, stage, at)
     yield from _service_names(configuration)
+
+
+def _endless(load: Load, stage: Stage, at: tuple[str | int, ...]) -> Iterator[Conflict]:
+    """Yield each scenario that no user of a stage can complete, because the pauses alone take longer."""
+    longest = stage.duration + load.timeout
+    for scenario in load.scenarios:
+        pauses = shortest_pauses(scenario.steps)
+        if pauses > longest:
+            message = (
+                f"no user of the scenario '{scenario.name}' can complete: its pauses take at least "
+                f"{format_time(pauses)}, and users end {format_time(longest)} after the window's start"
+            )
+            hint = "shorten the pauses, or lengthen the duration or load.timeout"
+            yield Conflict((*at, "duration"), message, hint)
 
 
 def unknown_parts(

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
+from runner.core.template import has_opening
 from runner.experiment.base_model import conflict_if, invalid_value, refuse
 from runner.experiment.expect import Pattern, ResponseHeader
 from runner.experiment.extraction import Extraction
@@ -96,8 +97,12 @@ class StepExtraction(Extraction):
     def _check_combination(self) -> Self:
         single = next((key for key in ("header", "cookie") if self._by_key[key] is not None), "")
         single = "" if self.regex else single
+        inserts = isinstance(self.default, str) and has_opening(self.default)
         listed: Any = self.default is None or isinstance(self.default, list | tuple)
         refuse(
+            conflict_if(
+                inserts, ("default",), "has no variables, but this contains ${", "write a fixed value"
+            ),
             conflict_if(self.pick and single, ("pick",), f"has no meaning for {single}: it has one value"),
             conflict_if(
                 self.optional and self.default is not None,
