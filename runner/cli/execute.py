@@ -257,12 +257,22 @@ def _show_plan(trials: Sequence[Trial]) -> None:
             f"{trial.configuration.load.connection} connections"
             f"{', cross-check' if trial.cross_check else ''})"
         )
+        for sentence in _too_long(trial):
+            answer(f"     {sentence}")
     total_s += sum(trial.configuration.cooldown * trial.orders for trial in trials)
     total_s -= trials[-1].configuration.cooldown if trials else 0
     searches = any(trial.find for trial in trials)
     number = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
     answer(f"{number}, {'at most' if searches else 'about'} {total_s:.0f} s{_time_for_users(trials)}")
     _show_counter_experiments(trials)
+
+
+def _too_long(trial: Trial) -> Iterator[str]:
+    """Yield what users cannot complete in a trial."""
+    if trial.configuration.load.scenarios:
+        from runner.experiment.scenario_stages import too_long
+
+        yield from too_long(trial.configuration.load, trial.stage)
 
 
 def _time_for_users(trials: Sequence[Trial]) -> str:

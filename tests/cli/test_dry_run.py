@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.experiment.samples import SCENARIOS
+from tests.experiment.samples import MINIMAL, SCENARIOS
 
 
 def test_a_dry_run_of_scenarios_says_what_users_do_and_how_long_they_may_go_on(cli):
@@ -22,3 +22,16 @@ def test_a_dry_run_of_scenarios_says_what_users_do_and_how_long_they_may_go_on(c
         "2 trials, about 27 s, and up to 20 s more for users who are under way when a stage ends"
     )
     assert checked.stdout.endswith("valid (1 configuration, 2 stages, 1×, 1 scenario)\n")
+
+
+def test_a_dry_run_says_that_no_user_can_complete_because_of_the_pauses(cli):
+    longest = "{choose: [{steps: [{pause: 16s}]}, {steps: [{pause: 8s}, {pause: 9s}]}]}"
+    steps = f"[{{request: {{name: home}}}}, {{repeat: 2, steps: [{longest}]}}]"
+    spec = cli.folder / "slow.yaml"
+    spec.write_text(
+        MINIMAL.replace("rps", "users_per_s") + f"load: {{scenarios: [{{name: slow, steps: {steps}}}]}}\n"
+    )
+
+    shown = cli.in_process("execute", spec, "--dry-run").stdout
+
+    assert "     no user of slow can complete: its pauses take at least 32s, and users end 11s after" in shown
