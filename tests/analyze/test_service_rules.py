@@ -231,6 +231,27 @@ CASES = {
         ),
         ("io-limited", "likely", "db"),
     ),
+    "threads of the app that run one at a time": (
+        judged(
+            *threads("app", 0.1), gauge("threads.count", "app", 20),
+            gauge("threads.hottest_process_cores", "app", 0.98), cpu_cores=cpu(app=1.0, system=1.3),
+        ),
+        ("app-cpu-limited", "likely", UNSET),
+    ),
+    "threads that use one core by chance while they wait for a service": (
+        judged(
+            *threads("app", 0.1), gauge("threads.count", "app", 20),
+            gauge("threads.hottest_process_cores", "app", 0.98), peers=(peer(5, 4.9),),
+        ),
+        ("pool-limited", "likely", "db"),
+    ),
+    "threads of the app that hardly run": (
+        judged(
+            *threads("app", 0.1), gauge("threads.count", "app", 20),
+            gauge("threads.hottest_process_cores", "app", 0.7), cpu_cores=cpu(app=0.7, system=1.0),
+        ),
+        ("app-concurrency-limited", "likely", UNSET),
+    ),
     "a service at its memory limit": (
         judged(
             *IDLE, rise("memory.limit_hits", "db", 50), gauge("memory.usage_bytes", "db", 990, limit=1000)

@@ -95,6 +95,17 @@ def gunicorn(workers, statement):
     return system([*command, "--backlog", "1024", "workers:application"], POSTGRESQL, env=environment)
 
 
+def gunicorn_threads(threads, **env):
+    """One worker with several threads, of which the interpreter lets one run at a time."""
+    command = [str(GUNICORN), "--threads", str(threads), "--chdir", str(HERE), "--bind", "127.0.0.1:{port}"]
+    app = {
+        "command": [*command, "--backlog", "1024", "workers:application"],
+        "health": "/healthz",
+        "env": env,
+    }
+    return {"kind": "process", "app": app}
+
+
 def get(path):
     return {"request": {"path": path}}
 
@@ -139,6 +150,9 @@ CASES = {
     "4 workers of gunicorn before PostgreSQL": Case(
         "app-concurrency-limited", gunicorn(4, "SELECT pg_sleep(0.05)"), 160, also=("pool-limited",),
         service="db",
+    ),
+    "20 threads of gunicorn behind an interpreter lock": Case(
+        "app-cpu-limited", gunicorn_threads(20, BURN_MS="3"), 500, also=("host-cpu-limited",)
     ),
     "PostgreSQL without CPU behind gunicorn": Case("service-limited", gunicorn(8, COUNT), 400, service="db"),
     "PostgreSQL that may not write often enough": Case("io-limited", durable(10, 100), 400, service="db"),

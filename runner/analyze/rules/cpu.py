@@ -16,11 +16,13 @@ from runner.analyze.rules.parts import (
     roles,
     used_by,
 )
+from runner.analyze.rules.peers import connections
 from runner.analyze.rules.threads import (
     IDLE_THREAD,
     ONE_CORE,
     busiest_thread,
     many_wanted,
+    serial_process,
     threads,
     wanted_in_turn,
 )
@@ -69,13 +71,32 @@ def _app(stage: Stage, cores: int | None) -> Judgement:
         return _app_by_role(stage, cores)
     if not busiest.is_full:
         why = f"the app's busiest thread used {busiest.used:.2f} of a core"
-        return _all_allowed_cpus(stage, cores) or RuledOut(Limit.APP_CPU, why)
+        return _all_allowed_cpus(stage, cores) or _one_at_a_time(stage, cores) or RuledOut(Limit.APP_CPU, why)
     used = used_by(stage, Role.APP)
     of_all = () if used is None else (Evidence("app CPU", used, "cores"),)
     return _likely(
         Limit.APP_CPU,
         f"a thread of {busiest.describe(host_use(stage, cores))}",
         (*busiest.evidence("thread"), *of_all, *gc_evidence(stage)),
+        _CHEAPER_APP,
+    )
+
+
+def _one_at_a_time(stage: Stage, cores: int | None) -> Match | None:
+    """Match if the threads of a process together use one core of a host that has more to spare.
+
+    They may use as much by chance while they wait for a service.
+    """
+    process = serial_process(stage, Role.APP)
+    throttled = any(share.throttled for share in stage.throttling_by_subject.values())
+    waits = any(it.all_waited for it in connections(stage))
+    if process is None or throttled or waits or host_is_full(stage, cores, NEARLY_FULL):
+        return None
+    return _likely(
+        Limit.APP_CPU,
+        f"the threads of a process of {process.name} together used {process.used:.2f} of a core"
+        f"{host_use(stage, cores)}: only one of them runs at a time (an interpreter lock, GOMAXPROCS=1)",
+        (process.evidence(), *gc_evidence(stage)),
         _CHEAPER_APP,
     )
 

@@ -20,8 +20,11 @@ OWN_SHARE: Final = 0.8
 help: being one thread is the limit. Our own bound."""
 IDLE_THREAD: Final = 0.8
 """Share of the time that threads wanted a processor up to which they were idle often enough to do more."""
+SERIAL: Final = (0.9, 1.1)
+"""Cores that a process with several threads uses if only one of them runs at a time; our own bounds."""
 _MOST_OF_THEM: Final = 0.5
 _A_CORE: Final = "a thread cannot use more than one core"
+_ONE_AT_A_TIME: Final = "one thread at a time, one core"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,39 @@ def threads(stage: Stage, role: RoleName) -> list[Thread]:
         for c in counters(stage, "threads.hottest_cores")
         if role_of(stage, c) == role
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class SerialProcess:
+    """A process with several threads that together use no more than one core.
+
+    An interpreter lock, or a setting such as GOMAXPROCS=1, lets only one of them run at a time.
+
+    Attributes:
+        name: The subject.
+        used: Cores that the threads of the process used together.
+    """
+
+    name: str
+    used: float
+
+    def evidence(self) -> Evidence:
+        """Return what it used."""
+        name = f"threads of the busiest process of {self.name} together"
+        return Evidence(name, self.used, "cores", SERIAL[0], _ONE_AT_A_TIME)
+
+
+def serial_process(stage: Stage, role: RoleName) -> SerialProcess | None:
+    """Return the busiest process of a role if its threads seem to run one at a time; None if none does."""
+    counts = {counter.scope: counter.after for counter in counters(stage, "threads.count")}
+    found = (
+        SerialProcess(counter.scope, counter.after)
+        for counter in counters(stage, "threads.hottest_process_cores")
+        if role_of(stage, counter) == role and counts.get(counter.scope, 0) > 1
+    )
+    least, most = SERIAL
+    serial = (process for process in found if least <= process.used <= most)
+    return max(serial, key=lambda process: process.used, default=None)
 
 
 def wanted_in_turn(stage: Stage) -> float | None:

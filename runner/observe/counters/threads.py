@@ -14,6 +14,7 @@ from runner.core.units import NS_PER_S, Seconds
 from runner.observe.counters.level import Level, Levels, gauge
 from runner.observe.counters.members import living
 from runner.observe.proc_files import read_file, threads
+from runner.observe.processes import cpu_seconds
 
 _MIN_INTERVAL_S: Final = 0.5
 """Over a shorter interval, one time slice of a busy thread would look like a full core."""
@@ -26,6 +27,7 @@ class _Usage:
     """CPU time of every thread at an instant, and the same with its waits for a processor.
 
     Attributes:
+        process_s: CPU time of every process, with that of threads that have ended.
         waited_s: How long all threads together waited for a processor since the first reading, those included
             that have ended since.
     """
@@ -33,6 +35,7 @@ class _Usage:
     t_s: Seconds
     cpu_s: Mapping[int, Seconds]
     runnable_s: Mapping[int, Seconds]
+    process_s: Mapping[int, Seconds]
     waited_s: Seconds = 0.0
 
 
@@ -74,11 +77,13 @@ class Threads:
 
     def _now(self) -> _Usage:
         instant_s = time.monotonic()
-        found = [thread for pid in living(self.subject) for thread in threads_of(pid)]
+        pids = living(self.subject)
+        found = [thread for pid in pids for thread in threads_of(pid)]
         usage = _Usage(
             instant_s,
             {thread: cpu_s for thread, cpu_s, _ in found},
             {thread: cpu_s + waited_s for thread, cpu_s, waited_s in found},
+            {pid: cpu_s for pid in pids if (cpu_s := cpu_seconds(pid)) is not None},
         )
         return replace(usage, waited_s=_waited_since(self._readings[-1], usage)) if self._readings else usage
 
@@ -125,12 +130,15 @@ def _highest(before: _Usage, after: _Usage) -> dict[str, Level]:
         "threads.runnable_share": gauge(
             min(1.0, _max_share(before.runnable_s, after.runnable_s, length_s)), "share", limit=1.0
         ),
+        "threads.hottest_process_cores": gauge(
+            _max_share(before.process_s, after.process_s, length_s), "cores", limit=os.cpu_count()
+        ),
     }
 
 
 def _max_share(before: Mapping[int, Seconds], after: Mapping[int, Seconds], length_s: Seconds) -> float:
-    """Return the largest share of the interval that one thread used."""
-    grown = (seconds - before.get(thread, 0.0) for thread, seconds in after.items())
+    """Return the largest share of the interval that one thread or process used."""
+    grown = (seconds - before.get(number, 0.0) for number, seconds in after.items())
     return round(max(grown, default=0.0) / length_s, 4) if length_s > 0 else 0.0
 
 
