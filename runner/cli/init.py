@@ -148,8 +148,8 @@ def _init_compose(file: Path, out: Path | None, name: str | None, path: str | No
     proposal = propose(services)
     if proposal is None:
         raise UsageError(
-            f"no service of {file} publishes a port for HTTP",
-            hint='publish the one that requests go to, such as ports: ["8080"]',
+            f"no service of {file} publishes or exposes a port for HTTP",
+            hint='publish the one that requests go to, such as ports: ["8080"], or expose it',
         )
     name = name or slug(file.absolute().parent.name)[:40].strip("-") or "my-service"
     out = out or Path(f"{name}.yaml")

@@ -28,6 +28,7 @@ class ComposeService:
     Attributes:
         image: Its image, empty if it is built.
         ports: Those that it publishes, inside its container.
+        exposed: Those that it only exposes.
         check: The command of its health check, as text.
         depends_on: Services that start before it.
     """
@@ -36,6 +37,7 @@ class ComposeService:
     ports: tuple[int, ...] = ()
     check: str = ""
     depends_on: tuple[str, ...] = ()
+    exposed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +51,29 @@ class Proposal:
 
 
 def propose(services: Mapping[str, ComposeService]) -> Proposal | None:
-    """Return what a first specification says; None if no service publishes a port that may be HTTP."""
-    candidates = [
-        (_rank(name, service, port), name, port)
-        for name, service in services.items()
-        for port in service.ports
-        if port not in _NOT_HTTP and not _is_database(name, service)
-    ]
+    """Return what a first specification says; None if no service has a port that may be HTTP.
+
+    Ports that are published come first; load reaches those that are only exposed at the container's address.
+    """
+    published = {name: service.ports for name, service in services.items()}
+    exposed = {name: service.exposed for name, service in services.items()}
+    candidates = _candidates(services, published) or _candidates(services, exposed)
     if not candidates:
         return None
     _, name, port = min(candidates)
     check = _PATH_OF_CHECK.search(services[name].check)
     return Proposal(name, port, check["path"] if check else "/", _roles(name, services))
+
+
+def _candidates(
+    services: Mapping[str, ComposeService], ports: Mapping[str, Iterable[int]]
+) -> list[tuple[tuple[bool, int], str, int]]:
+    return [
+        (_rank(name, service, port), name, port)
+        for name, service in services.items()
+        for port in ports[name]
+        if port not in _NOT_HTTP and not _is_database(name, service)
+    ]
 
 
 def topology_text(files: Iterable[str], proposal: Proposal, services: Mapping[str, ComposeService]) -> str:

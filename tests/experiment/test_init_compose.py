@@ -27,6 +27,12 @@ CASES = [
     ),
     ({"db": DB, "cache": ComposeService("redis:7", ports=(6379, 8001))}, None),
     ({"worker": ComposeService()}, None),
+    ({"web": ComposeService(exposed=(9229, 8000)), "db": DB}, Proposal("web", 8000, "/", {})),
+    (
+        {"web": ComposeService(exposed=(80,)), "front": ComposeService(ports=(9999,))},
+        Proposal("front", 9999, "/", {}),
+    ),
+    ({"db": ComposeService("postgres:16", exposed=(5432,))}, None),
 ]
 
 

@@ -68,6 +68,7 @@ class Service(Struct, frozen=True):
     Attributes:
         environment: Name to value, None for one that is passed on.
         healthcheck: As in the file; present if there is one.
+        expose: Ports that others of the project reach, as numbers or as texts such as ``8000/tcp``.
     """
 
     image: Text | None = None
@@ -75,6 +76,7 @@ class Service(Struct, frozen=True):
     container_name: Text | None = None
     network_mode: Text | None = None
     ports: tuple[PublishedPort | str | int, ...] = ()
+    expose: tuple[str | int, ...] | None = None
     environment: Mapping[str, Any] | None = None
     healthcheck: Mapping[str, Any] | None = None
     networks: Any = None
@@ -86,6 +88,12 @@ class Service(Struct, frozen=True):
     def published(self) -> tuple[PublishedPort, ...]:
         """Its ports, whatever the form they are written in."""
         return tuple(port for item in self.ports if (port := _port(item)))
+
+    @property
+    def exposed(self) -> tuple[int, ...]:
+        """The single TCP ports that it exposes without publishing them."""
+        texts = (str(item).removesuffix("/tcp") for item in self.expose or ())
+        return tuple(int(text) for text in texts if text.isdecimal() and len(text) < 6)
 
 
 class Resource(Struct, frozen=True):

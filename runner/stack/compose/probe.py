@@ -36,6 +36,7 @@ def _service(service: Service) -> ComposeService:
     return ComposeService(
         image="" if service.build else service.image or "",
         ports=tuple(port.target for port in service.published if port.protocol == "tcp"),
+        exposed=service.exposed,
         check=" ".join(map(str, check)) if isinstance(check, list) else str(check),
         depends_on=tuple(service.depends_on or ()),
     )

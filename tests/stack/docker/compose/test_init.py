@@ -36,7 +36,7 @@ def test_a_file_without_a_port_for_http_is_refused(tmp_path):
     result = init(tmp_path / "compose.yml")
 
     assert result.returncode == 2
-    assert "publishes a port for HTTP" in result.stderr
+    assert "publishes or exposes a port for HTTP" in result.stderr
 
 
 @pytest.mark.skipif(
