@@ -171,9 +171,14 @@ def _none_sustained(configurations: Sequence[ConfigurationResults]) -> Markdown:
     ran = [stage for stage in believed(stages) if stage.actual_rps]
     if not ran:
         return markdown("No offered rate was sustained, so this run establishes no throughput.")
-    best = max(ran, key=lambda stage: stage.actual_rps or 0.0)
+    best = max(ran, key=lambda stage: stage.scenarios_per_s or stage.actual_rps or 0.0)
     rates = (best.actual_rps, best.target_rps)
     highest = markdown("The highest achieved rate is **{:rate} RPS**, at a target of {:rate} RPS", *rates)
+    if best.scenarios:
+        highest = markdown(
+            "The highest throughput is **{:rate} scenarios per second**, at a target of {}",
+            *(best.scenarios_per_s, levels(best)),
+        )
     if any(map(undecided, ran)):
         return markdown("The search found no capacity. {}.", highest)
     if best.verdict.code is Limit.WITHIN_CAPACITY:

@@ -107,7 +107,7 @@ def _runs(stage: Stage) -> dict[str, Cell]:
     runs = stage.scenarios
     names = ("scheduled", "started", "completed", "failed", "unfinished", "dropped")
     counts: dict[str, Cell] = {f"scenarios_{name}": getattr(runs, name) if runs else None for name in names}
-    return {"users_per_s": stage.mean_users_per_s, **counts}
+    return {"users_per_s": stage.mean_users_per_s if runs else None, **counts}
 
 
 def _cell(value: Cell) -> Cell:

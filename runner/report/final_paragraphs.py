@@ -65,11 +65,21 @@ def _compared(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
 
 
 def _side_by_side(rate: str, pairs: Sequence[tuple[str, Stage]]) -> Markdown:
-    numbers = [(name, stage.actual_rps, stage.duration_ms.p95) for name, stage in pairs]
-    achieved = [markdown("{} achieved {:rate} RPS (p95 duration {:ms} ms)", *known) for known in numbers]
+    achieved = [_achieved(name, stage) for name, stage in pairs]
     costs = [cost for name, stage in pairs if (cost := _host_cost(name, stage))]
     cost = markdown(" Host CPU per successful response: {}.", listed(costs)) if len(costs) > 1 else EMPTY
     return markdown("At {}, {}.{}", rate, listed(achieved), cost)
+
+
+def _achieved(name: str, stage: Stage) -> Markdown:
+    if stage.scenarios:
+        return markdown(
+            "{} completed {:rate} scenarios per second (p95 scenario duration {:ms} ms)",
+            *(name, stage.scenarios_per_s, stage.scenario_duration_ms.p95),
+        )
+    return markdown(
+        "{} achieved {:rate} RPS (p95 duration {:ms} ms)", name, stage.actual_rps, stage.duration_ms.p95
+    )
 
 
 def _host_cost(name: str, stage: Stage) -> Markdown:

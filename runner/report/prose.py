@@ -131,7 +131,8 @@ def throughput(stage: Stage) -> Markdown:
 def _users(stages: Sequence[Stage]) -> Iterator[Markdown]:
     """Yield the throughput of each stage with users, and what its latencies mean."""
     for stage in stages:
-        yield markdown("{}.{}", throughput(stage), _losses(stage))
+        lost = scenario_prose.losses(stage) if stage.scenarios else _losses(stage)
+        yield markdown("{}.{}", throughput(stage), lost)
         if not stage.slices and stage.duration_ms.p95 is not None:
             yield markdown("The p95 duration was {:ms} ms.", stage.duration_ms.p95)
         yield from crossings(stage)

@@ -43,7 +43,13 @@ def losses(stage: Stage) -> Markdown:
         )
         if count
     ]
-    return markdown(" Of the {:,} users due, {}.", runs.scheduled, listed(parts))
+    who = "users who began" if stage.users is not None else "users due"
+    return markdown(" Of the {:,} {}, {}.", runs.scheduled, who, listed(parts))
+
+
+def _level(stage: Stage) -> str:
+    """Return the level of a stage in a sentence: "at 20 users/s", "with 30 users"."""
+    return f"{'at' if stage.users is None else 'with'} {levels(stage)}"
 
 
 def _where(stage: Stage) -> Markdown:
@@ -81,7 +87,7 @@ def _durations(stage: Stage) -> Iterator[Markdown]:
         for name, latency in known
     ]
     if took:
-        yield markdown("At {}, {}.", levels(stage), listed(took))
+        yield markdown("{}, {}.", _level(stage).capitalize(), listed(took))
 
 
 def _p95(value: float | None) -> Markdown:
@@ -92,8 +98,8 @@ def _slowest(stage: Stage, slowest: SlowestStep | None) -> Markdown:
     if slowest is None:
         return EMPTY
     return markdown(
-        "Of the time that the requests of {} took at {}, {} took {:share}.",
-        *(code(slowest.scenario), levels(stage), code(slowest.step), slowest.share),
+        "{}, {} took {:share} of the time of all requests of {}.",
+        *(_level(stage).capitalize(), code(slowest.step), slowest.share, code(slowest.scenario)),
     )
 
 
@@ -103,7 +109,7 @@ def _cut_off(stage: Stage) -> Markdown:
     if runs is None or not runs.unfinished or not stage.timeout_s:
         return EMPTY
     return markdown(
-        "At {}, {:,} users were still under way {:g} s (the timeout) after the window; they count as "
+        "{}, {:,} users were still under way {:g} s (the timeout) after the window; they count as "
         "unfinished, and as infinitely slow in percentiles. A longer timeout lets them end.",
-        *(levels(stage), runs.unfinished, stage.timeout_s),
+        *(_level(stage).capitalize(), runs.unfinished, stage.timeout_s),
     )

@@ -59,7 +59,7 @@ def step_evidence(stage: Stage) -> tuple[Evidence, ...]:
     slowest = slowest_step(stage)
     if slowest is None:
         return ()
-    name = f"{slowest.step} of the time that the requests of {slowest.scenario} took"
+    name = f"share of {slowest.scenario}/{slowest.step} in the time of all requests of {slowest.scenario}"
     return (Evidence(name, slowest.share * 100, "%"),)
 
 

@@ -1,0 +1,186 @@
+"""Scenarios in everything that a user sees: tables, sentences, the funnel, CSV, JUnit and the page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from functools import cache
+
+from msgspec.structs import replace
+
+from runner.core.facts import TrialFacts
+from runner.core.ramp import Ramp
+from runner.core.results import Results
+from runner.report.charts.render import charts
+from runner.report.conclusion import conclusion
+from runner.report.csv_table import render_csv
+from runner.report.junit import render_junit
+from runner.report.markdown import render_markdown
+from runner.report.page.render import render_page
+from runner.report.scenario_tables import results_by_scenario, scenario_mix, steps
+from runner.report.summary import summary_rows
+from runner.report.tables import scenario_outcomes
+from runner.store.results_file import encode_results, parse_results
+from tests.analyze.facts import results_of
+from tests.analyze.scenario_facts import SPEC, scenario_trial, users
+from tests.report.test_request_tables import rows
+
+CLOSED = SPEC.replace(b"users_per_s: 20", b"users: 30")
+RAMP = SPEC.replace(b"users_per_s: 20", b"users_per_s: {from: 1, to: 20}")
+
+
+def results(trial: TrialFacts | None = None, spec: bytes = SPEC) -> Results:
+    trial = trial or scenario_trial(users(fails=lambda k: "cart" if k % 8 == 0 else ""))
+    return results_of(replace(trial, order=0), spec=spec)
+
+
+@cache
+def lossy() -> Results:
+    """An eighth of all users, a sixth of those who check out, fail in the cart."""
+    return results()
+
+
+@cache
+def report() -> str:
+    return render_markdown(lossy())
+
+
+def stages(made: Results):
+    return made.configurations[0].stages
+
+
+def closed_trial() -> TrialFacts:
+    return scenario_trial(users(), stage="30 users", users=30, users_per_s=None)
+
+
+def test_results_with_scenarios_are_stored_and_read_without_loss(tmp_path):
+    text = encode_results(lossy())
+
+    assert parse_results(text, tmp_path / "results.json") == lossy()
+
+
+def test_the_steps_of_a_scenario_stand_in_their_order_with_the_users_lost_there():
+    checkout, visit = steps(stages(lossy()))
+
+    assert [row[:4] for row in rows(checkout.table)] == [
+        ["`login`", "150", "0", "0 %"],
+        ["`cart`", "150", "**25**", "16.7 %"],
+        ["`pay`", "125", "0", "0 %"],
+    ]
+    assert [row[-1] for row in rows(checkout.table)] == ["9.4 %", "11.8 %", "78.7 %"]
+    assert rows(visit.table)[0][:2] == ["`home`", "50"]
+
+
+def test_each_scenario_has_a_row_and_all_of_them_together():
+    table = results_by_scenario(stages(lossy()))
+
+    assert [row[0] for row in rows(table)] == ["`checkout`", "`visit`", "**all scenarios**"]
+    assert rows(table)[0][1:5] == ["15", "11", "83.3 %", "**25** (16.7 %)"]
+    assert rows(table)[0][7] == "no value"
+    assert "Target RPS" not in table
+
+
+def test_the_report_says_who_was_lost_where_and_what_took_the_time():
+    text = report()
+
+    assert "the service sustained 87.5 % of the users who were due" in text
+    assert "25 failed (most at `checkout/cart`)" in text
+    assert "`pay` took 78.7 % of the time of all requests of `checkout`" in text
+    assert "**Users/s**: Users who start a scenario per second." in text
+    assert "not measured RPS" not in text
+    assert "compare the response with extract in load.scenarios\\[checkout\\]\\[cart\\]" in text
+
+
+def test_every_run_is_in_exactly_one_column_of_the_outcomes():
+    table = scenario_outcomes(lossy().configurations)
+
+    head = [cell.strip() for cell in table.splitlines()[0].strip("|").split("|")]
+    assert head[2:] == ["due", "started", "completed", "extract\\_failed", "unfinished", "dropped"]
+    for row in rows(table):
+        due, started, *ended, dropped = [int(cell.strip("*")) for cell in row[2:]]
+        assert due == started + dropped
+        assert started == sum(ended)
+
+
+def test_the_conclusion_names_the_rate_of_users():
+    whole = results(scenario_trial(users()))
+
+    assert "**20 users/s** with a p95 scenario duration of 1,250 ms" in conclusion(whole.configurations)
+    assert "The highest throughput is **16" in conclusion(lossy().configurations)
+
+
+def test_users_who_were_cut_off_are_explained():
+    made = scenario_trial(users(window_s=60, pause_s=20.0, timeout_s=10), window_s=60.0)
+    spec = SPEC.replace(b"duration: 10s", b"duration: 60s")
+
+    text = render_markdown(results(made, spec))
+
+    assert "153 users were still under way 10 s (the timeout) after the window" in text
+    assert "The service kept up with the offered rate of 20 users/s." in text
+
+
+def test_a_number_of_users_and_a_ramp_of_them_are_told_apart():
+    closed = render_markdown(results(closed_trial(), CLOSED))
+    made = scenario_trial(users(1, 10, rate_to=20), Ramp(1, 20))
+    ramp = render_markdown(results(made, RAMP))
+
+    assert "With 30 users, the throughput was" in closed
+    assert "When a user has ended, another one begins" in closed
+    assert "In the ramp from 1 to 20 users/s, the service sustained all of the 105 users who were due" in ramp
+    assert "| Users/s" in ramp
+    assert "RPS |" in ramp
+
+
+def test_the_funnel_names_the_step_that_loses_most_users():
+    (funnel,) = [chart for chart in charts(lossy()) if chart.name == "scenarios"]
+
+    assert funnel.title == "checkout loses most users at cart: 16.7 % of those who started"
+    drawn = [row for row in funnel.spec["data"]["values"] if row["panel"] == "checkout"]
+    left = [(row["step"], row["users"]) for row in drawn if row["order"] == 0]
+    assert left == [("login", 150), ("cart", 125), ("pay", 125)]
+    assert [row["users"] for row in drawn if row["order"] == 1] == [0, 25, 0]
+
+
+def test_runs_without_scenarios_have_no_funnel_and_no_column_of_scenarios():
+    from tests.report.stored_results import stored
+
+    other = stored("single-process")
+    assert "scenarios" not in {chart.name for chart in charts(other)}
+    assert not any("scenario" in key for key in summary_rows(other)[0])
+    assert "scenario" not in render_csv(other).splitlines()[0]
+    assert "cenario" not in render_page(other)
+
+
+def test_csv_and_junit_have_each_scenario_and_each_step():
+    table = list(csv.DictReader(io.StringIO(render_csv(lossy()))))
+
+    assert [row["request"] for row in table][:3] == ["", "checkout", "checkout/login"]
+    whole, checkout, login = table[:3]
+    assert (whole["users_per_s"], checkout["users_per_s"], whole["target_rps"]) == ("20", "15", "")
+    assert (checkout["scenarios_scheduled"], checkout["scenarios_failed"]) == ("150", "25")
+    assert (login["users_per_s"], login["scenarios_scheduled"], login["scheduled"]) == ("", "", "150")
+    junit = render_junit(lossy())
+    assert "Users/s: 20" in junit
+    assert "checkout: Scenarios/s 11, Scenarios Not Completed 16.7 %" in junit
+
+
+def test_the_terminal_shows_scenarios_first():
+    (row,) = summary_rows(lossy())
+
+    assert list(row)[:4] == ["stage", "scenarios/s", "scenario p95 ms", "users lost"]
+    assert (row["users lost"], row["scenario p95 ms"]) == ("25", "failed")
+
+
+def test_what_was_sent_is_in_the_appendix():
+    table = rows(scenario_mix(lossy().configurations[0].load))
+
+    assert table[0] == ["`checkout`", "75 %", "`login`", "POST", "`/login`"]
+    assert [row[2] for row in table] == ["`login`", "`cart`", "`pay`", "`home`"]
+
+
+def test_the_page_has_the_scenarios_of_each_stage():
+    page = render_page(lossy())
+
+    assert "Scenarios/s" in page
+    assert "Each step of the scenarios" in page
+    assert "checkout/pay" in page
