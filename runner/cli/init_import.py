@@ -36,7 +36,7 @@ def init_from(file: Path, url: str | None, out: Path | None, name: str | None, *
     from runner.importers.spec_text import default_name, spec_text
 
     draft = fitted(_at(_draft(file), url, file))
-    name = name or default_name(draft)
+    name = name or default_name(draft, file.name)
     draft = draft.with_prefix(name)
     out = out or Path(f"{name}.yaml")
     text = spec_text(draft, name, file.name, insecure=insecure)
@@ -83,4 +83,4 @@ def _say_what_it_has(draft: Draft, out: Path) -> None:
     if draft.secrets:
         say(f"set before a run: {', '.join(draft.secrets)}", label="hint:", colour="cyan")
     more = "" if is_local(draft.url) else " --i-am-authorized"
-    say(f"check it in {out}; run the experiment with: runner execute {out}{more}")
+    say(f"try it once with: runner try {out}; run it with: runner execute {out}{more}")

@@ -18,8 +18,8 @@ from runner.importers.draft import Extract, RequestDraft, Text, joined, written
 from runner.importers.har_exchanges import Exchange
 from runner.importers.names import Names, is_id, noun_of, singular, variable_name
 from runner.importers.places import Place, Where, replaced
-from runner.importers.produced import Produced, produced
-from runner.importers.secrets import Secrets, is_secret
+from runner.importers.produced import Produced, form_action, produced
+from runner.importers.secrets import Secrets, is_secret_at
 from runner.importers.urls import target_of
 
 _MAX_PRODUCED: Final = 100_000
@@ -71,6 +71,7 @@ class _Correlation:
         self._sent: set[str] = set()
         self._extracts: dict[tuple[int, str], str] = {}
         self._count = 0
+        self._previous: Exchange | None = None
 
     def take(self, exchange: Exchange) -> None:
         """Add the request of an exchange, and the values of its response for those that follow."""
@@ -80,16 +81,21 @@ class _Correlation:
             sent.append(value)
             return self._replacement(place, value)
 
-        request = replaced(exchange.request, replacement)
+        recorded = exchange.request
+        request = self._posted(recorded, exchange) or replaced(recorded, replacement)
+        if request.url:
+            body = replaced(replace(recorded, path="/", query=()), replacement)
+            request = replace(request, headers=body.headers, body=body.body)
         self.requests.append(self._located(request, exchange))
         self._sent.update(sent)
         self._add_sources(exchange)
+        self._previous = exchange
 
     def _replacement(self, place: Place, value: str) -> Text:
         source = next((one for one in self._sources.get(value, ()) if _is_certain(one, place)), None)
         if source is not None:
             return joined(self._extracted(source.step, _named(source), source.value.extract))
-        if place.where is not Where.PATH and place.kind is str and is_secret(place.name, value):
+        if is_secret_at(place, value):
             return self._secrets.replaced(place.name, value)
         return value
 
@@ -103,10 +109,21 @@ class _Correlation:
             self.requests[step] = replace(request, extract={**request.extract, name: extract})
         return Reference(self._extracts[identity])
 
+    def _posted(self, request: RequestDraft, exchange: Exchange) -> RequestDraft | None:
+        """Return a request by the address of the form before it, if only its page has that; else None."""
+        own = any(_RANDOM.fullmatch(written(value)) and value not in self._sent for _, value in request.query)
+        if not self._previous or request.method != "POST" or not own:
+            return None
+        extract = form_action(self._previous, exchange.request_url)
+        if extract is None:
+            return None
+        action = self._extracted(len(self.requests) - 1, f"{request.name}_action", extract)
+        return replace(request, url=joined(action), path="/", query=())
+
     def _located(self, request: RequestDraft, exchange: Exchange) -> RequestDraft:
         """Return a request whose URL an earlier response gave as its Location, by that value."""
         target = target_of(exchange.request_url)
-        if target is None or not isinstance(request.path, str):
+        if target is None or request.url or not isinstance(request.path, str):
             return request
         path = target.path.partition("?")[0]
         for end in sorted({len(path), *(at.start() for at in re.finditer("/", path))}, reverse=True):
@@ -121,7 +138,7 @@ class _Correlation:
     def _add_sources(self, exchange: Exchange) -> None:
         step = len(self.requests) - 1
         path = written(exchange.request.path).partition("?")[0].rstrip("/")
-        for value in produced(exchange.body, exchange.content_type, exchange.headers):
+        for value in produced(exchange):
             self._count += 1
             if value.value not in self._sent and self._count <= _MAX_PRODUCED:
                 self._sources.setdefault(value.value, []).append(_Source(step, path, value))

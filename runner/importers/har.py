@@ -13,7 +13,8 @@ from runner.importers.bodies import FILE_CONTENT
 from runner.importers.correlation import correlated
 from runner.importers.draft import Draft, PauseDraft, RequestDraft, ScenarioDraft, StepDraft, joined
 from runner.importers.errors import refused
-from runner.importers.har_exchanges import Exchange, exchanges_of, origin_of
+from runner.importers.har_entries import origin_of
+from runner.importers.har_exchanges import Exchange, exchanges_of
 from runner.importers.har_model import read_entries
 from runner.importers.names import Names
 from runner.importers.notes import Notes
@@ -114,10 +115,7 @@ def _unknown_cookies(exchanges: Sequence[Exchange], notes: Notes) -> list[tuple[
                 notes.add("cookies of analytics", name)
         unknown.append(own)
         known.update(
-            line.partition("=")[0].strip()
-            for name, value in exchange.headers
-            if name.lower() == "set-cookie"
-            for line in value.split("\n")
+            line.partition("=")[0].strip() for value in exchange.set_cookies for line in value.split("\n")
         )
     return unknown
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -91,6 +92,11 @@ class Log(msgspec.Struct, frozen=True):
     """All entries, as a rule in the order in which they were sent."""
 
     entries: list[Entry]
+
+
+def header(headers: Iterable[NameValue], name: str) -> str:
+    """Return the value of a header, by its name in lower case; empty if it is absent."""
+    return next((one.value or "" for one in headers if one.name.lower() == name), "")
 
 
 def read_entries(log: bytes | msgspec.Raw) -> list[Entry]:

@@ -150,7 +150,9 @@ class Operations:
             *self._document.mappings(item.get("parameters")),
             *self._document.mappings(operation.get("parameters")),
         ]
-        whole = {(one.get("in"), one.get("name")): one for one in listed}
+        whole = {
+            (str(one.get("in")), one.get("name")): one for one in listed if isinstance(one.get("name"), str)
+        }
         sent: dict[str, dict[str, tuple[Any, bool]]] = {"path": {}, "query": {}, "header": {}}
         for (place, name), one in whole.items():
             if (

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from runner.core.template import Reference
 from runner.importers.draft import Body, Part, RequestDraft, Text, joined
-from runner.importers.secrets import scheme_and_rest
+
+_SCHEME: Final = re.compile(
+    r"(?P<scheme>Basic|Bearer|Token|Digest|ApiKey|JWT) +(?P<rest>\S.*)", re.IGNORECASE
+)
 
 
 class Where(StrEnum):
@@ -38,6 +42,12 @@ class Place(NamedTuple):
 
 Replace: TypeAlias = Callable[[Place, str], Text]
 """Returns what stands in place of a value, or the value itself."""
+
+
+def scheme_and_rest(value: str) -> tuple[str, str]:
+    """Return ``Bearer `` and the credentials of an Authorization header; without a scheme, all of it."""
+    matched = _SCHEME.fullmatch(value)
+    return (f"{matched['scheme']} ", matched["rest"]) if matched else ("", value)
 
 
 def replaced(request: RequestDraft, replace_text: Replace) -> RequestDraft:

@@ -191,8 +191,8 @@ def _placed(items: Iterable[Item], above: _Placed, depth: int) -> Iterator[_Plac
 def _saved_statuses(item: Item) -> tuple[int | str, ...]:
     """Return the statuses of the saved responses that are successes."""
     saved = item.response if isinstance(item.response, list) else []
-    codes = {one.get("code") for one in saved if isinstance(one, Mapping)}
-    return tuple(sorted(code for code in codes if type(code) is int and 200 <= code < 400))
+    codes = [one.get("code") for one in saved if isinstance(one, Mapping)]
+    return tuple(sorted({code for code in codes if type(code) is int and 200 <= code < 400}))
 
 
 def _redirects(item: Item) -> int:

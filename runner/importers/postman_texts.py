@@ -10,8 +10,8 @@ from runner.core.template import Reference
 from runner.importers.draft import RequestDraft, Text, joined
 from runner.importers.names import Names, variable_name
 from runner.importers.notes import Notes
-from runner.importers.places import Place, Where, merged, replaced
-from runner.importers.secrets import Secrets, is_secret
+from runner.importers.places import Place, merged, replaced
+from runner.importers.secrets import Secrets, is_secret, is_secret_at
 
 _VARIABLE: Final = re.compile(r"\{\{\s*([^{}\r\n]{1,200}?)\s*\}\}")
 _MAX_NESTED: Final = 5
@@ -103,8 +103,7 @@ class Texts:
         return replaced(request, self._without_secret)
 
     def _without_secret(self, place: Place, value: str) -> Text:
-        hidden = place.where is not Where.PATH and place.kind is str and is_secret(place.name, value)
-        return self._secrets.replaced(place.name, value) if hidden else value
+        return self._secrets.replaced(place.name, value) if is_secret_at(place, value) else value
 
     def _reference(self, name: str) -> Reference:
         if name in self._extracted:

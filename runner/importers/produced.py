@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from http.cookies import CookieError, SimpleCookie
 from itertools import islice
 from typing import Any, Final, NamedTuple
+from urllib.parse import urldefrag, urljoin
 
 import msgspec
 
@@ -16,14 +17,19 @@ from runner.core.jsonpath import steps_of
 from runner.core.regex import first_group
 from runner.importers.bodies import is_json
 from runner.importers.draft import Extract
+from runner.importers.har_exchanges import Exchange
 
 _MAX_VALUES: Final = 5_000
 """Of one response."""
 _MAX_VALUE: Final = 4_000
 _MAX_DEPTH: Final = 30
 _TAG: Final = re.compile(r"<(?:input|meta|button)\b[^<>]{1,4000}>", re.IGNORECASE)
+_FORM: Final = re.compile(r"<form\b[^<>]{1,4000}>", re.IGNORECASE)
 _ATTRIBUTE: Final = re.compile(r"""([a-zA-Z_:-]{1,40})\s*=\s*("[^"<>]*"|'[^'<>]*')""")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_PAIR: Final = re.compile(r"[?&#]([A-Za-z0-9_.-]{1,60})=([A-Za-z0-9_.~-]{1,2000})(?=[&#]|$)")
+"""A pair in a URL that is not encoded."""
 _COMMON_HEADERS: Final = re.compile(
     r"date|content-.*|cache-control|expires|server|vary|age|via|location|set-cookie|connection|keep-alive"
     r"|strict-transport-security|access-control-.*|alt-svc|x-powered-by|last-modified|pragma|transfer-encoding",
@@ -51,9 +57,10 @@ class Produced(NamedTuple):
     is_field: bool = False
 
 
-def produced(body: str, content_type: str, headers: Iterable[tuple[str, str]]) -> list[Produced]:
+def produced(exchange: Exchange) -> list[Produced]:
     """Return the values of a response that something may be sent back of, in a fixed order."""
-    values = list(_headers(headers))
+    body, content_type = exchange.body, exchange.content_type
+    values = [*_headers(exchange.headers), *(one for line in exchange.set_cookies for one in _cookies(line))]
     if is_json(content_type):
         values += _json_values(body)
     elif "html" in content_type.lower():
@@ -63,10 +70,12 @@ def produced(body: str, content_type: str, headers: Iterable[tuple[str, str]]) -
 
 def _headers(headers: Iterable[tuple[str, str]]) -> Iterator[Produced]:
     for name, value in headers:
-        if not _COMMON_HEADERS.fullmatch(name):
+        if _TOKEN.fullmatch(name) and not _COMMON_HEADERS.fullmatch(name):
             yield Produced(value.strip(), str, name, {"header": name})
-        elif name.lower() == "set-cookie":
-            yield from _cookies(value)
+        elif name.lower() == "location":
+            for key, given in _PAIR.findall(value[:_MAX_VALUE]):
+                regex = f"[?&#]{re.escape(key)}=([^&#]*)"
+                yield Produced(given, str, key, {"header": "Location", "regex": regex}, is_field=True)
 
 
 def _cookies(header: str) -> Iterator[Produced]:
@@ -118,6 +127,26 @@ def _fields(body: str) -> Iterator[Produced]:
         regex = _expression(tag, name, content)
         if regex and first_group(regex, text) == content[1][1:-1].encode():
             yield Produced(value, str, html.unescape(name[1][1:-1]), {"regex": regex}, is_field=True)
+
+
+def form_action(exchange: Exchange, url: str) -> Extract | None:
+    """Return the expression for the address of a form, if a page has one that leads to a URL with a query."""
+    if "html" not in exchange.content_type.lower() or "?" not in url:
+        return None
+    text = exchange.body.encode()
+    for tag in _FORM.findall(exchange.body):
+        action = next((quoted for name, quoted in _ATTRIBUTE.findall(tag) if name.lower() == "action"), "")
+        regex = f"<form[^>]*? action={action[:1]}([^{action[:1]}]*){action[:1]}"
+        if action and _same_url(exchange.url, html.unescape(action[1:-1]), url):
+            return {"regex": regex} if first_group(regex, text) == action[1:-1].encode() else None
+    return None
+
+
+def _same_url(base: str, reference: str, url: str) -> bool:
+    try:
+        return urldefrag(urljoin(base, reference))[0] == urldefrag(url)[0]
+    except ValueError:
+        return False
 
 
 def _bare(attribute: tuple[str, str] | None) -> str:

@@ -97,7 +97,11 @@ def _har(content: bytes, keys: Mapping[str, msgspec.Raw]) -> Draft:
 
 def _openapi(content: bytes, keys: Mapping[str, msgspec.Raw]) -> Draft:
     del keys
-    return draft_of_openapi(msgspec.json.decode(content))
+    try:
+        document = msgspec.json.decode(content)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise refused(f"it is no valid JSON: {error}") from None
+    return draft_of_openapi(document)
 
 
 def _collection(content: bytes, keys: Mapping[str, msgspec.Raw]) -> Draft:

@@ -8,6 +8,7 @@ from typing import Final
 from runner.core.template import Reference
 from runner.importers.draft import Text, joined
 from runner.importers.names import Names, variable_name
+from runner.importers.places import Place, Where, scheme_and_rest
 
 _SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
 _SECRET_NAME: Final = re.compile(
@@ -16,11 +17,11 @@ _SECRET_NAME: Final = re.compile(
     r"|jwt|verifier|assertion",
     re.IGNORECASE,
 )
+_SECRET_NUMBER: Final = re.compile(
+    r"pass(?:word|wd|code)?$|pwd|^otp|^pin$|^cvv|^cvc|card[-_ ]?(?:number|no)$", re.IGNORECASE
+)
 _NO_SECRET: Final = re.compile(r"token[-_ ]?type|max[-_ ]?tokens|[0-9]{0,1}|true|false|null", re.IGNORECASE)
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.eyJ?[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*")
-_SCHEME: Final = re.compile(
-    r"(?P<scheme>Basic|Bearer|Token|Digest|ApiKey|JWT) +(?P<rest>\S.*)", re.IGNORECASE
-)
 
 
 def is_secret(name: str, value: str) -> bool:
@@ -30,10 +31,14 @@ def is_secret(name: str, value: str) -> bool:
     return name.lower() in _SECRET_HEADERS or bool(_SECRET_NAME.search(name[-100:]) or _JWT.search(value))
 
 
-def scheme_and_rest(value: str) -> tuple[str, str]:
-    """Return ``Bearer `` and the credentials of an Authorization header; without a scheme, all of it."""
-    matched = _SCHEME.fullmatch(value)
-    return (f"{matched['scheme']} ", matched["rest"]) if matched else ("", value)
+def is_secret_at(place: Place, value: str) -> bool:
+    """Return whether the value at a place of a request should not be in a file.
+
+    A number is secret only where its name says that it is one; in a path, nothing says what a value is.
+    """
+    if place.kind is int:
+        return _SECRET_NUMBER.search(place.name[-100:]) is not None
+    return is_secret("" if place.where is Where.PATH else place.name, value)
 
 
 class Secrets:

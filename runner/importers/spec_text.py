@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -15,6 +16,13 @@ from runner.importers.draft import ChoiceDraft, Draft, PauseDraft, StepDraft
 from runner.importers.request_text import as_data, number, texts_of
 from runner.importers.yaml_writer import to_yaml
 
+_ENDINGS: Final = re.compile(
+    r"(?:\.(?:har|json|ya?ml|log|txt|gz|[0-9]{1,4}|postman_collection))+$", re.IGNORECASE
+)
+_GENERIC: Final = frozenset(
+    {"", "access", "api", "archive", "collection", "localhost", "log", "openapi", "recording", "swagger"}
+)
+"""Names of files that say nothing about the service."""
 MAX_LINES: Final = 100
 """How many lines of what could not be taken over are in a file."""
 _MAX_LINE: Final = 200
@@ -23,10 +31,12 @@ _LONGEST_TIMEOUT_S: Final = 1800
 _SLACK_S: Final = 10
 
 
-def default_name(draft: Draft) -> str:
-    """Return a valid name for the experiment."""
-    known = draft.name or ("" if is_local(draft.url) else host_of(draft.url))
-    return slug(known)[:40].strip("-") or "my-service"
+def default_name(draft: Draft, file: str) -> str:
+    """Return a valid name for the experiment: the title in the file, or the name of the file."""
+    stem = _ENDINGS.sub("", file)
+    known = draft.name or (stem if slug(stem) not in _GENERIC else "")
+    name = slug(known) or slug("" if is_local(draft.url) else host_of(draft.url))
+    return name[:40].strip("-") or "my-service"
 
 
 def spec_text(draft: Draft, name: str, file: str, *, insecure: bool = False) -> str:

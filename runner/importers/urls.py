@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from pydantic import TypeAdapter, ValidationError
+
+from runner.experiment.url import HttpUrl
+
 _AS_THEY_ARE: Final = "".join(map(chr, range(0x21, 0x7F))).replace("#", "")
+_URL: Final = TypeAdapter[str](HttpUrl)
 _PORTS: Final = {"http": 80, "https": 443}
 _MAX_URL: Final = 8000
 
@@ -41,8 +47,19 @@ def target_of(url: str) -> Target | None:
         return None
     host = f"[{host}]" if ":" in host else host
     ending = "" if port in {None, _PORTS[parts.scheme]} else f":{port}"
+    origin = f"{parts.scheme}://{host}{ending}"
     path, query = path_and_query(parts.path or "/", parts.query)
-    return Target(f"{parts.scheme}://{host}{ending}", path, query)
+    return Target(origin, path, query) if _is_usable(origin) else None
+
+
+@lru_cache(maxsize=1024)
+def _is_usable(origin: str) -> bool:
+    """Return whether a specification can have an origin as its URL."""
+    try:
+        _URL.validate_python(origin)
+    except ValidationError:
+        return False
+    return True
 
 
 def path_and_query(path: str, query: str) -> tuple[str, tuple[tuple[str, str], ...]]:

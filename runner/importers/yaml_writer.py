@@ -79,4 +79,11 @@ def to_yaml(content: Mapping[str, Any]) -> str:
     text: str = yaml.dump(
         _Block(blocks), Dumper=_Writer, sort_keys=False, allow_unicode=True, width=_NO_FOLDING
     )
-    return text
+    return text if text.replace("\n", "").isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(sign: str) -> str:
+    """Return a character as it is written; one that cannot be seen always stands in double quotes."""
+    if sign == "\n" or sign.isprintable():
+        return sign
+    return f"\\U{ord(sign):08X}" if ord(sign) > 0xFFFF else f"\\u{ord(sign):04X}"

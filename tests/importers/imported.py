@@ -27,7 +27,7 @@ class Imported:
 
         draft = draft_of(content)
         self.draft = fitted(replace(draft, url=url or draft.url or URL))
-        self.text = spec_text(self.draft, default_name(self.draft), "file")
+        self.text = spec_text(self.draft, default_name(self.draft, "file"), "file")
         self.experiment = read_spec(self.text.encode(), source="spec.yaml")
         self.load = yaml.safe_load(self.text)["load"]
 

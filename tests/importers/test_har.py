@@ -7,6 +7,7 @@ import pytest
 
 from runner.core.errors import UsageError
 from runner.importers.recognise import draft_of
+from runner.importers.spec_text import default_name
 from tests.importers.imported import FILES, Imported, imported
 
 CHROME = json.loads((FILES / "chrome.har").read_text())
@@ -267,3 +268,20 @@ def changed(**changes):
 def test_a_damaged_recording_is_refused(content, words):
     with pytest.raises(UsageError, match=words):
         draft_of(content)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("Shop Berlin.har", "shop-berlin"),
+        ("www.shop.example.har", "www-shop-example"),
+        ("access.log.2.gz", "shop-example-com"),
+        ("openapi.json", "shop-example-com"),
+        ("日本.har", "shop-example-com"),
+        ("x" * 200 + ".har", "x" * 40),
+    ],
+)
+def test_an_experiment_is_named_after_its_file_or_its_host(file, name):
+    draft = draft_of((FILES / "chrome.har").read_bytes())
+
+    assert default_name(draft, file) == name
