@@ -20,8 +20,6 @@ Row = tuple[str, str, str, bool]
 USERS_PER_S, MOST_USERS_PER_S = 500, 1500
 REQUESTS = 4
 ROUNDS = 5
-SETTLE_S = 3.0
-"""Programs of scenarios take longer to start."""
 WAITING_USERS, WAITING_S = 10_000, 10
 
 VISIT = {
@@ -67,7 +65,7 @@ def scenarios() -> Iterator[Row]:
 def _beside_k6(port: int) -> Iterator[Row]:
     """Four requests with a JSON extract, a pause and cookies, in turn with k6."""
     with tempfile.TemporaryDirectory() as folder:
-        job = Job(port, USERS_PER_S, LENGTH_S + SETTLE_S, new=False, folder=Path(folder))
+        job = Job(port, USERS_PER_S, LENGTH_S, new=False, folder=Path(folder))
         work = {
             "ours": (_ours(), job),
             "k6": (_k6(), job),
@@ -77,7 +75,7 @@ def _beside_k6(port: int) -> Iterator[Row]:
         for number in range(ROUNDS):
             print(f"scenarios, round {number + 1}/{ROUNDS}", file=sys.stderr, flush=True)
             for name, (tool, one) in work.items():
-                if found := run(tool, one, f"http://127.0.0.1:{port}/status", SETTLE_S):
+                if found := run(tool, one, f"http://127.0.0.1:{port}/status"):
                     measured[name].append(found)
     ours, theirs = (statistics.median(one.cpu_us for one in measured[name]) for name in ("ours", "k6"))
     yield (

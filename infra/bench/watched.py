@@ -15,6 +15,9 @@ from infra.bench.contenders import Contender, Job, Percentiles
 SETTLE_S = 1.3
 WINDOW_S = 2.0
 LENGTH_S = 4.0
+STARTS_WITHIN_S = 20.0
+MANY = 20
+"""How many requests show that a tool has started."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Measured:
     says: Percentiles = field(default_factory=dict)
 
 
-def run(contender: Contender, job: Job, status_url: str, settle_s: float = SETTLE_S) -> Measured | None:
-    """Measure a tool at a job, some time after its start; None when it cannot do it or is not installed."""
+def run(contender: Contender, job: Job, status_url: str) -> Measured | None:
+    """Measure a tool at a job; None when it cannot do it or is not installed."""
     words = contender.command(job)
     if words is None or contender.path is None:
         return None
@@ -41,7 +44,8 @@ def run(contender: Contender, job: Job, status_url: str, settle_s: float = SETTL
         words = [contender.path, *words[1:]]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
-        time.sleep(settle_s)
+        _wait_for_traffic(process, status_url)
+        time.sleep(SETTLE_S)
         before = _reading(process.pid, status_url)
         time.sleep(WINDOW_S)
         after = _reading(process.pid, status_url)
@@ -57,13 +61,28 @@ def run(contender: Contender, job: Job, status_url: str, settle_s: float = SETTL
     return Measured(requests / seconds, (after[0] - before[0]) / requests * 1e6, contender.read(job, out))
 
 
+def _wait_for_traffic(process: subprocess.Popen[str], status_url: str) -> None:
+    """Wait until a tool has started, which takes long on a busy machine."""
+    begun, seen = _answered(status_url), 1
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while process.poll() is None and time.monotonic() < deadline:
+        seen += 1  # each look is a request as well
+        if _answered(status_url) - begun > seen + MANY:
+            return
+        time.sleep(0.05)
+
+
+def _answered(status_url: str) -> int:
+    """Return how many requests nginx has answered."""
+    with urllib.request.urlopen(status_url, timeout=5) as answer:
+        return int(answer.read().decode().split("\n")[2].split()[2])
+
+
 def _reading(pid: int, status_url: str) -> tuple[float, int, float]:
     """CPU seconds of a process tree, requests nginx has answered, and when that was."""
     instant = time.monotonic()
     cpu_s = _tree_cpu(pid)
-    with urllib.request.urlopen(status_url, timeout=5) as answer:
-        text = answer.read().decode()
-    return cpu_s, int(text.split("\n")[2].split()[2]), instant
+    return cpu_s, _answered(status_url), instant
 
 
 def _tree_cpu(pid: int) -> float:
