@@ -33,7 +33,7 @@ from runner.experiment.arrivals import numbering
 from runner.experiment.traffic import Load
 from runner.experiment.trials import Trial
 from runner.load.engine import Engine, LoadOrder, LoadStarted
-from runner.load.scenario_accounts import scenario_counts
+from runner.load.scenario_accounts import interrupted_counts
 from runner.load.worker_process import WorkerPool
 from runner.observe.counters.gather import Counters
 from runner.observe.processes import start_ticks
@@ -297,7 +297,7 @@ def _interrupted(trial: Trial, record: _Record) -> LoadFacts | None:
 
 
 def _interrupted_scenarios(load: Load, record: _Record) -> LoadFacts:
-    counts = scenario_counts(load, [], tuple(record.seconds), is_open=False)
+    counts = interrupted_counts(load, tuple(record.seconds))
     return LoadFacts(
         engine=load.engine,
         workers=sum(subject.role == Role.GENERATOR for subject in record.subjects),

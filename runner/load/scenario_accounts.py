@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from runner.core.load_facts import Backlog, LoadSecond, PartFacts, ScenarioFacts
+from runner.core.load_facts import UNFINISHED, Backlog, LoadSecond, PartFacts, ScenarioFacts
 from runner.experiment.traffic import Load
+from runner.load.messages import WireBacklog
 from runner.load.worker_accounts import Account, merged_backlog, with_unknown
 
 _Seconds = list[LoadSecond]
+_End = Callable[[Sequence[LoadSecond], int], _Seconds]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class ScenarioCounts:
 def scenario_counts(
     load: Load, accounts: Sequence[Account], seconds: Sequence[LoadSecond], *, is_open: bool
 ) -> ScenarioCounts:
-    """Return the counts of a stage.
+    """Return the counts of a stage. What dead workers lost counts as dropped.
 
     Args:
         load: With the scenarios.
@@ -45,32 +47,44 @@ def scenario_counts(
         is_open: Whether users begin on a schedule.
     """
     dead = [account for account in accounts if account.end is None]
-    shares = load.scenario_shares
-    corrected = (
-        _with_lost(seconds, dead, tuple(shares), tuple(part.name for part in load.parts)) if dead else seconds
-    )
-    corrected = _with_unsent(corrected, dead, shares) if dead and is_open else corrected
-    planned = sum(second.scheduled for second in corrected)
+    if dead:
+        seconds = _corrected(seconds, load, with_unknown)
+    if dead and is_open:
+        seconds = _with_unsent(seconds, dead, load.scenario_shares)
+    ends = [account.end for account in accounts if account.end and account.end.backlog]
     backlogs = [
-        [end.backlog[index] for account in accounts if (end := account.end) and end.backlog]
-        if is_open
-        else []
-        for index in range(len(shares))
+        [end.backlog[index] for end in ends] if is_open else [] for index in range(len(load.scenarios))
     ]
+    return _counts(load, seconds, backlogs)
+
+
+def interrupted_counts(load: Load, seconds: Sequence[LoadSecond]) -> ScenarioCounts:
+    """Return the counts of a stage that was cut short, after which users who are under way are unfinished.
+
+    Args:
+        load: With the scenarios.
+        seconds: As the workers reported them.
+    """
+    return _counts(load, _corrected(seconds, load, _unfinished), [[] for _ in load.scenarios])
+
+
+def _counts(
+    load: Load, seconds: Sequence[LoadSecond], backlogs: Sequence[Sequence[WireBacklog]]
+) -> ScenarioCounts:
+    planned = sum(second.scheduled for second in seconds)
+    shares = load.scenario_shares.items()
     return ScenarioCounts(
         planned,
-        tuple(corrected),
-        {part.name: _part(corrected, part.name, planned) for part in load.parts},
+        tuple(seconds),
+        {part.name: _part(seconds, part.name, planned) for part in load.parts},
         {
             name: ScenarioFacts(
-                planned=sum(
-                    second.scenarios[name].scheduled for second in corrected if name in second.scenarios
-                ),
+                planned=sum(one.scheduled for one in of_scenario(seconds, name)),
                 share=share,
                 steps=tuple(part.name for part in load.parts if part.name.startswith(f"{name}/")),
                 backlog=merged_backlog(reported),
             )
-            for (name, share), reported in zip(shares.items(), backlogs, strict=True)
+            for (name, share), reported in zip(shares, backlogs, strict=True)
         },
         merged_backlog([one for reported in backlogs for one in reported]),
     )
@@ -81,26 +95,38 @@ def _part(seconds: Sequence[LoadSecond], name: str, planned: int) -> PartFacts:
     return PartFacts(planned=scheduled, share=scheduled / planned if planned else 0.0)
 
 
-def _with_lost(
-    seconds: Sequence[LoadSecond], dead: Sequence[Account], scenarios: Sequence[str], parts: Sequence[str]
-) -> _Seconds:
-    """Count as dropped what was under way when workers died: it was sent, and its end is unknown."""
-    corrected = with_unknown(seconds, sum(account.scheduled - account.ended for account in dead))
-    for name in parts:
-        own = with_unknown(
-            known := [one.parts.get(name, LoadSecond(one.index)) for one in corrected], _open(known)
-        )
-        corrected = [
-            replace(one, parts={**one.parts, name: part}) for one, part in zip(corrected, own, strict=True)
-        ]
-    for name in scenarios:
-        known = [one.scenarios.get(name, LoadSecond(one.index)) for one in corrected]
+def of_scenario(seconds: Sequence[LoadSecond], name: str) -> _Seconds:
+    """Return what belongs to the users of a scenario in each second."""
+    return [one.scenarios.get(name, LoadSecond(one.index)) for one in seconds]
+
+
+def _corrected(seconds: Sequence[LoadSecond], load: Load, end_users: _End) -> _Seconds:
+    """Count requests as dropped that were sent and whose end is unknown, and give users an end."""
+    corrected = with_unknown(seconds, _open(seconds))
+    for part in load.parts:
+        known = [one.parts.get(part.name, LoadSecond(one.index)) for one in corrected]
         own = with_unknown(known, _open(known))
+        corrected = [
+            replace(one, parts={**one.parts, part.name: requests})
+            for one, requests in zip(corrected, own, strict=True)
+        ]
+    for name in load.scenario_shares:
+        known = of_scenario(corrected, name)
+        own = end_users(known, _open(known))
         corrected = [
             replace(one, scenarios={**one.scenarios, name: users})
             for one, users in zip(corrected, own, strict=True)
         ]
     return corrected
+
+
+def _unfinished(seconds: Sequence[LoadSecond], unknown: int) -> _Seconds:
+    """Count users as unfinished in the last second."""
+    if not seconds or not unknown:
+        return list(seconds)
+    *earlier, last = seconds
+    failures = {**last.failures, UNFINISHED: last.failures.get(UNFINISHED, 0) + unknown}
+    return [*earlier, replace(last, failures=failures)]
 
 
 def _open(seconds: Sequence[LoadSecond]) -> int:

@@ -5,14 +5,17 @@ import signal
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from runner.core.endpoint import Endpoint
+from runner.core.load_facts import UNFINISHED, LoadSecond
 from runner.experiment.arrivals import Numbering
 from runner.experiment.model import Load, Stage
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder
 from runner.load.expected_rate import expected_rate, mean_requests
 from runner.load.inputs import Inputs
+from runner.load.scenario_accounts import interrupted_counts
 from runner.load.scenario_order import (
     ChooseStep,
     Condition,
@@ -177,6 +180,19 @@ async def test_what_a_dead_worker_lost_is_counted_as_dropped():
     assert scheduled == facts.scenarios["visit"].planned == sent + dropped == 40
     assert sent == succeeded + failed
     assert dropped >= 1
+
+
+def test_who_is_under_way_when_a_stage_is_cut_short_is_unfinished():
+    of = load([{"request": {"name": "a"}}, {"pause": "2s"}], requests=())
+    users = LoadSecond(0, scheduled=9, sent=8, dropped=1, succeeded=3, failures={"timeout": 1})
+    requests = LoadSecond(0, scheduled=8, sent=8, succeeded=5, failures={"timeout": 1})
+    second = replace(requests, parts={"visit/a": requests}, scenarios={"visit": users})
+    counts = interrupted_counts(of, [second, LoadSecond(1)])
+    ended = [one.scenarios["visit"].failures for one in counts.seconds]
+    assert ended == [{"timeout": 1}, {UNFINISHED: 4}]
+    assert (counts.planned, counts.scenarios["visit"].planned, counts.parts["visit/a"].planned) == (8, 9, 8)
+    for requests in (counts.seconds[0], counts.seconds[0].parts["visit/a"]):
+        assert (requests.sent, requests.dropped) == (6, 2)
 
 
 def test_a_part_of_a_file_is_sent():
