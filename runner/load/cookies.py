@@ -1,6 +1,6 @@
 """The cookies of one user (RFC 6265).
 
-The standard library's jar takes ten times as long for each response and has no bounds.
+The standard library's jar takes more than twenty times as long and has no bounds.
 """
 
 from __future__ import annotations
