@@ -157,6 +157,28 @@ while True: pass
     assert levels["threads.hottest_cores"].limit == 1.0
 
 
+def test_the_threads_of_a_process_are_measured_together_as_well():
+    code = """
+import threading
+def burn():
+    while True: pass
+threading.Thread(target=burn, daemon=True).start()
+print("up", flush=True)
+burn()
+"""
+    with running(code) as (process, _):
+        threads = Threads(as_subject(process.pid))
+        used, began = cpu_s(process.pid), time.monotonic()
+        threads.read()
+        time.sleep(0.3)
+        threads.read()
+        cores = (cpu_s(process.pid) - used) / (time.monotonic() - began)
+
+    levels = threads.over_all()
+    assert levels["threads.hottest_process_cores"].value == pytest.approx(cores, rel=0.1, abs=0.1)
+    assert levels["threads.hottest_cores"].value < levels["threads.hottest_process_cores"].value
+
+
 def test_waits_for_a_processor_are_counted_of_all_threads_together():
     code = """
 import ctypes, os
