@@ -8,20 +8,21 @@ sent before the response contained it does not come from the response.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urldefrag, urljoin
 
 from runner.core.template import Reference
 from runner.importers.draft import Extract, RequestDraft, Text, joined, written
 from runner.importers.har_exchanges import Exchange
-from runner.importers.names import Names, is_id, noun_of, singular, variable_name
+from runner.importers.names import Names, noun_of, singular, variable_name
 from runner.importers.places import Place, Where, replaced
-from runner.importers.produced import Produced, form_action, produced
+from runner.importers.produced import Produced, form_action, objects, packed, produced
 from runner.importers.secrets import Secrets, is_secret_at
 from runner.importers.urls import target_of
 
+_MAX_OBJECTS: Final = 5_000
 _MAX_PRODUCED: Final = 100_000
 _IDENTIFIER: Final = re.compile(
     r"(?:.*[^a-zA-Z])?(?:id|uuid|guid|key|slug|sku|code|number|ref)s?", re.IGNORECASE
@@ -71,6 +72,7 @@ class _Correlation:
         self._sent: set[str] = set()
         self._extracts: dict[tuple[int, str], str] = {}
         self._count = 0
+        self._objects: dict[bytes, tuple[int, str, Extract]] = {}
         self._previous: Exchange | None = None
 
     def take(self, exchange: Exchange) -> None:
@@ -82,9 +84,9 @@ class _Correlation:
             return self._replacement(place, value)
 
         recorded = exchange.request
-        request = self._posted(recorded, exchange) or replaced(recorded, replacement)
+        request = self._posted(recorded, exchange) or replaced(recorded, replacement, self._object)
         if request.url:
-            body = replaced(replace(recorded, path="/", query=()), replacement)
+            body = replaced(replace(recorded, path="/", query=()), replacement, self._object)
             request = replace(request, headers=body.headers, body=body.body)
         self.requests.append(self._located(request, exchange))
         self._sent.update(sent)
@@ -98,6 +100,11 @@ class _Correlation:
         if is_secret_at(place, value):
             return self._secrets.replaced(place.name, value)
         return value
+
+    def _object(self, content: Mapping[str, Any]) -> Text | None:
+        """Return what stands in place of a whole object that a response contained; None if none did."""
+        known = self._objects.get(packed(content))
+        return joined(self._extracted(*known)) if known else None
 
     def _extracted(self, step: int, name: str, extract: Extract) -> Reference:
         """Return a reference to a value, which the step extracts from now on."""
@@ -142,6 +149,9 @@ class _Correlation:
             self._count += 1
             if value.value not in self._sent and self._count <= _MAX_PRODUCED:
                 self._sources.setdefault(value.value, []).append(_Source(step, path, value))
+        for content, key, extract in objects(exchange):
+            if len(self._objects) < _MAX_OBJECTS:
+                self._objects.setdefault(content, (step, key or noun_of(path) or "content", extract))
         location = next((text for name, text in exchange.headers if name.lower() == "location"), "")
         if location and exchange.status in _LOCATED and not exchange.request.follow_redirects:
             self._locations.setdefault(_resolved(exchange.url, location), step)
@@ -171,13 +181,11 @@ def _is_named_so(source: _Source, place: Place) -> bool:
     value = source.value
     identifies = _IDENTIFIER.fullmatch(_CAMEL.sub("_", value.key)) is not None
     if place.where is Where.PATH:
-        return place.name == source.path and is_id(value.value) and identifies
+        return place.name == source.path and identifies
     if _folded(place.name) == _folded(value.key):
         return value.is_field or identifies
-    owners = {singular(value.owner), noun_of(source.path)}
-    return identifies and _folded(place.name) in {
-        _folded(f"{owner} {value.key}") for owner in owners if owner
-    }
+    owners = {_folded(singular(value.owner)), _folded(noun_of(source.path))} - {""}
+    return identifies and _folded(place.name) in owners | {f"{owner}{_folded(value.key)}" for owner in owners}
 
 
 def _named(source: _Source) -> str:

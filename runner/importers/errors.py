@@ -12,7 +12,7 @@ def refused(reason: object, hint: str = "") -> UsageError:
     """Return an error about the file; its name is added where it is known.
 
     Args:
-        reason: A phrase without a full stop; text of strangers in it is made safe.
-        hint: What to do.
+        reason: A phrase without a full stop.
+        hint: What to do, or what else is known; text of strangers in both is made safe.
     """
-    return UsageError(harmless(str(reason))[:_MAX_REASON], hint=hint)
+    return UsageError(harmless(str(reason))[:_MAX_REASON], hint=harmless(hint)[:_MAX_REASON])

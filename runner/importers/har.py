@@ -16,7 +16,7 @@ from runner.importers.errors import refused
 from runner.importers.har_entries import origin_of
 from runner.importers.har_exchanges import Exchange, exchanges_of
 from runner.importers.har_model import read_entries
-from runner.importers.names import Names
+from runner.importers.names import Names, request_name
 from runner.importers.notes import Notes
 from runner.importers.secrets import Secrets
 
@@ -48,10 +48,7 @@ def draft_of_har(log: bytes) -> Draft:
     names = Names("_")
     secrets = Secrets(names)
     cookies = _unknown_cookies(exchanges, notes)
-    request_names = Names()
-    requests = correlated(
-        [replace(one, request=_renamed(one.request, request_names)) for one in exchanges], secrets, names
-    )
+    requests = _renamed(correlated(exchanges, secrets, names))
     variables = dict(secrets.variables)
     if any(cookies):
         variable = names.unique(_COOKIE)
@@ -81,8 +78,15 @@ def _note_changes(requests: Sequence[RequestDraft], changes: Notes) -> None:
                 changes.add(f"the content of files is not recorded, '{FILE_CONTENT}' is sent", part.filename)
 
 
-def _renamed(request: RequestDraft, names: Names) -> RequestDraft:
-    return replace(request, name=names.unique(request.name))
+def _renamed(requests: Sequence[RequestDraft]) -> list[RequestDraft]:
+    """Return the requests with names that are unique and contain no identifiers."""
+    names = Names()
+    renamed = []
+    for one in requests:
+        pieces = (one.path,) if isinstance(one.path, str) else one.path
+        path = "".join("0" if isinstance(piece, Reference) else piece for piece in pieces)
+        renamed.append(replace(one, name=names.unique(request_name(one.method, path.partition("?")[0]))))
+    return renamed
 
 
 def _with_pauses(exchanges: Sequence[Exchange], requests: Sequence[RequestDraft]) -> Iterator[StepDraft]:

@@ -54,7 +54,7 @@ class Schemes:
 
     def _part(self, name: str) -> Credentials | None:
         scheme = self._document.mapping(self._schemes.get(name))
-        kind = scheme.get("type")
+        kind = str(scheme.get("type"))
         if kind == "http" and str(scheme.get("scheme", "")).lower() in {"bearer", "basic"}:
             word = str(scheme["scheme"]).capitalize()
             own = "token" if word == "Bearer" else "basic_credentials"

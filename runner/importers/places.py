@@ -42,6 +42,8 @@ class Place(NamedTuple):
 
 Replace: TypeAlias = Callable[[Place, str], Text]
 """Returns what stands in place of a value, or the value itself."""
+ReplaceObject: TypeAlias = Callable[[Mapping[str, Any]], Text | None]
+"""Returns what stands in place of a whole JSON object, or None."""
 
 
 def scheme_and_rest(value: str) -> tuple[str, str]:
@@ -50,14 +52,16 @@ def scheme_and_rest(value: str) -> tuple[str, str]:
     return (f"{matched['scheme']} ", matched["rest"]) if matched else ("", value)
 
 
-def replaced(request: RequestDraft, replace_text: Replace) -> RequestDraft:
-    """Return a request with each of its values replaced."""
+def replaced(
+    request: RequestDraft, replace_text: Replace, replace_object: ReplaceObject | None = None
+) -> RequestDraft:
+    """Return a request with each of its values replaced, and whole objects of its JSON where they can be."""
     return replace(
         request,
         path=_path(request.path, replace_text),
         query=_pairs(request.query, Where.QUERY, replace_text),
         headers=tuple((name, _header(name, value, replace_text)) for name, value in request.headers),
-        body=request.body and _body(request.body, replace_text),
+        body=request.body and _body(request.body, replace_text, replace_object),
     )
 
 
@@ -123,14 +127,14 @@ def _header(name: str, value: Text, replace_text: Replace) -> Text:
     return replace_text(place, value)
 
 
-def _body(body: Body, replace_text: Replace) -> Body:
+def _body(body: Body, replace_text: Replace, replace_object: ReplaceObject | None) -> Body:
     match body.kind:
         case "form":
             return Body("form", _pairs(body.content, Where.FORM, replace_text))
         case "multipart":
             return Body("multipart", tuple(_part(part, replace_text) for part in body.content))
         case "json":
-            return Body("json", _json(body.content, "", replace_text))
+            return Body("json", _json(body.content, "", replace_text, replace_object))
     return body
 
 
@@ -140,12 +144,14 @@ def _part(part: Part, replace_text: Replace) -> Part:
     return replace(part, value=_single(Place(Where.FORM, part.name), part.value, replace_text))
 
 
-def _json(value: Any, key: str, replace_text: Replace) -> Any:
+def _json(value: Any, key: str, replace_text: Replace, replace_object: ReplaceObject | None) -> Any:
     match value:
         case Mapping():
-            return {name: _json(item, name, replace_text) for name, item in value.items()}
+            if key and replace_object and (whole := replace_object(value)):
+                return whole
+            return {name: _json(item, name, replace_text, replace_object) for name, item in value.items()}
         case list():
-            return [_json(item, key, replace_text) for item in value]
+            return [_json(item, key, replace_text, replace_object) for item in value]
         case str() if value:
             return replace_text(Place(Where.JSON, key), value)
         case int() if not isinstance(value, bool):

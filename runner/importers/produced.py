@@ -22,6 +22,9 @@ from runner.importers.har_exchanges import Exchange
 _MAX_VALUES: Final = 5_000
 """Of one response."""
 _MAX_VALUE: Final = 4_000
+_MAX_OBJECTS: Final = 1_000
+_MAX_OBJECT: Final = 100_000
+_FEWEST: Final = 2
 _MAX_DEPTH: Final = 30
 _TAG: Final = re.compile(r"<(?:input|meta|button)\b[^<>]{1,4000}>", re.IGNORECASE)
 _FORM: Final = re.compile(r"<form\b[^<>]{1,4000}>", re.IGNORECASE)
@@ -62,10 +65,57 @@ def produced(exchange: Exchange) -> list[Produced]:
     body, content_type = exchange.body, exchange.content_type
     values = [*_headers(exchange.headers), *(one for line in exchange.set_cookies for one in _cookies(line))]
     if is_json(content_type):
-        values += _json_values(body)
+        values += islice(_leaves(_decoded(body), "$", ("", ""), _MAX_DEPTH), _MAX_VALUES)
     elif "html" in content_type.lower():
         values += _fields(body)
     return [one for one in values[:_MAX_VALUES] if 0 < len(one.value) <= _MAX_VALUE]
+
+
+def objects(exchange: Exchange) -> Iterator[tuple[bytes, str, Extract]]:
+    """Yield the JSON objects of a response that something depends on: packed, with their keys and places.
+
+    Only those with two values or more count: a smaller one may be the same by chance.
+    """
+    if is_json(exchange.content_type) and len(exchange.body) <= _MAX_OBJECT:
+        document = _decoded(exchange.body)
+        yield from islice(_objects(document, "$", "", _MAX_DEPTH), _MAX_OBJECTS)
+
+
+def packed(content: Mapping[str, Any]) -> bytes:
+    """Return a JSON object as bytes that are equal for equal objects."""
+    return msgspec.json.encode(content, order="sorted")
+
+
+def _objects(value: Any, path: str, key: str, depth: int) -> Iterator[tuple[bytes, str, Extract]]:
+    if isinstance(value, Mapping) and _content_count(value) >= _FEWEST:
+        yield packed(value), key, {"json": path}
+    if depth:
+        for step, name, item in _parts(value, key):
+            yield from _objects(item, path + step, name, depth - 1)
+
+
+def _content_count(value: Mapping[str, Any]) -> int:
+    """Return how many of its values are not empty."""
+    return sum(1 for item in value.values() if item not in (None, "", [], {}))
+
+
+def _parts(value: Any, key: str) -> Iterator[tuple[str, str, Any]]:
+    """Yield the step of a JSONPath to each part of a value, its key, and the part."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            quoted = f"[{json.dumps(name, ensure_ascii=False)}]"
+            if steps_of(f"${quoted}") is not None:
+                yield f".{name}" if _PLAIN_KEY.fullmatch(name) else quoted, name, item
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield f"[{index}]", key, item
+
+
+def _decoded(body: str) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return None
 
 
 def _headers(headers: Iterable[tuple[str, str]]) -> Iterator[Produced]:
@@ -89,27 +139,15 @@ def _cookies(header: str) -> Iterator[Produced]:
             yield Produced(morsel.value, str, name, {"cookie": name})
 
 
-def _json_values(body: str) -> Iterator[Produced]:
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        return
-    yield from islice(_leaves(document, "$", ("", ""), _MAX_DEPTH), _MAX_VALUES)
-
-
 def _leaves(value: Any, path: str, keys: tuple[str, str], depth: int) -> Iterator[Produced]:
     """Yield the texts and whole numbers of a document; `keys` are those of the object and of the value."""
     owner, key = keys
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         yield Produced(str(value), type(value), key, {"json": path}, owner)
-    elif depth and isinstance(value, Mapping):
-        for name, item in value.items():
-            step = f".{name}" if _PLAIN_KEY.fullmatch(name) else f"[{json.dumps(name, ensure_ascii=False)}]"
-            if steps_of(f"$[{json.dumps(name, ensure_ascii=False)}]") is not None:
-                yield from _leaves(item, path + step, (key, name), depth - 1)
-    elif depth and isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _leaves(item, f"{path}[{index}]", keys, depth - 1)
+    elif depth:
+        for step, name, item in _parts(value, key):
+            inside = keys if isinstance(value, list) else (key, name)
+            yield from _leaves(item, path + step, inside, depth - 1)
 
 
 def _fields(body: str) -> Iterator[Produced]:

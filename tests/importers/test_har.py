@@ -149,6 +149,10 @@ def test_without_the_cache_of_the_browser_no_response_is_304(firefox):
         ({"name": "shown-to-all"}, "/things?name=shown-to-all", False),
         ({"thing": {"id": 7}}, "/others?thing_id=7", True),
         ({"id": 7}, "/others?thingId=7", True),
+        ({"id": "t7"}, "/things/t7", True),
+        ({"id": "t7"}, "/others?thing=t7", True),
+        ({"things": [{"id": "t7"}]}, "/others?thing=t7", True),
+        ({"id": "t7"}, "/others?other=t7", False),
         ({"count": 7}, "/others?count=7", False),
         ({"a b'c": "a8f3-2bc1-9d"}, "/others?x=a8f3-2bc1-9d", True),
     ],
@@ -177,6 +181,21 @@ def test_a_number_is_not_sent_in_place_of_a_text():
     )
 
     assert recording.request("put-x")["json"] == {"thing_id": "7", "other": [{"thing_id": "${thing_id}"}]}
+
+
+def test_an_object_of_a_response_is_sent_as_a_whole():
+    cart = {"lines": [{"item": "t7", "price": 1.5}], "total": 570}
+    post = {"mimeType": "application/json", "text": json.dumps({"cart": cart, "by": {"a": None, "b": 1}})}
+    recording = har(
+        entry(
+            "http://h/cart",
+            body=json.dumps({"cart": dict(reversed(cart.items())), "by": {"a": None, "b": 1}}),
+        ),
+        entry("http://h/pay", "POST", at=1, post=post),
+    )
+
+    assert recording.request("post-pay")["json"] == {"cart": "${cart}", "by": {"a": None, "b": 1}}
+    assert recording.extract("cart") == {"cart": {"json": "$.cart"}}
 
 
 def test_a_redirect_to_another_host_is_not_followed():
