@@ -88,6 +88,8 @@ def read_bounded(
     except (OSError, ValueError) as error:
         raise NotReadable(path, _reason(error)) from None
     try:
+        if os.fstat(fd).st_size > limit:
+            raise TooLarge(path, limit, what)
         content = _read(fd, limit, _Patience(path, what, on_wait))
     except OSError as error:
         raise NotReadable(path, _reason(error)) from None

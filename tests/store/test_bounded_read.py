@@ -32,6 +32,14 @@ def test_a_larger_file_is_refused_without_reading_it(tmp_path, size):
         read(tmp_path / "f")
 
 
+def test_a_file_larger_than_the_memory_is_refused_by_its_size(tmp_path):
+    with (tmp_path / "f").open("wb") as file:
+        file.truncate(2**42)
+
+    with pytest.raises(TooLarge, match=r"larger than 1.04858e\+06 MiB"):
+        read(tmp_path / "f", limit=2**40)
+
+
 def test_a_folder_a_device_and_a_socket_are_refused(tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
