@@ -27,6 +27,9 @@ _HEAD: Final = """\
 #[Tags are configuration/stage/repeat/metric; response_time counts from when a request was due.]
 """
 _HEAD_OF_MIX: Final = "#[Tags with request=NAME before the metric are of one request of a mix.]\n"
+_HEAD_OF_SCENARIOS: Final = (
+    "#[Tags with scenario=NAME are of a scenario: scenario_duration of its runs, request=NAME of a step.]\n"
+)
 _LEGEND: Final = '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"\n'
 _NOT_IN_TAGS: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -46,10 +49,11 @@ class EncodedPart(Struct, frozen=True):
 
 
 class EncodedSecond(EncodedPart, frozen=True, kw_only=True):
-    """The histograms of one second, and of a mix those of each request."""
+    """The histograms of one second, and those of each request of a mix and of the runs of each scenario."""
 
     index: int
     parts: dict[str, EncodedPart] = {}
+    scenarios: dict[str, EncodedPart] = {}
 
 
 class EncodedLoad(Struct, frozen=True):
@@ -118,8 +122,12 @@ def interval_log(trials: Sequence[EncodedTrial]) -> str:
     when = datetime.fromtimestamp(base, UTC).isoformat(timespec="seconds")
     stamps = f"#[StartTime: {base:.3f} (seconds since epoch), {when}]\n"
     stamps += f"#[BaseTime: {base:.3f} (seconds since epoch)]\n"
-    is_mix = any(second.parts for trial in trials if trial.load for second in trial.load.seconds)
-    head = _HEAD + _HEAD_OF_MIX if is_mix else _HEAD
+    seconds = [second for trial in trials if trial.load for second in trial.load.seconds]
+    head = _HEAD
+    if any(second.scenarios for second in seconds):
+        head += _HEAD_OF_SCENARIOS
+    elif any(second.parts for second in seconds):
+        head += _HEAD_OF_MIX
     return head + stamps + _LEGEND + "".join(line for *_, line in lines)
 
 
@@ -147,12 +155,20 @@ def _lines(second: EncodedSecond, tag: str, began_s: Seconds) -> Iterator[str]:
     start = began_s + second.index
     yield from _lines_of_part(second, tag, start)
     for request, part in second.parts.items():
-        yield from _lines_of_part(part, f"{tag}/request={_word(request)}", start)
+        scenario, _, name = request.rpartition("/")
+        of = f"{tag}/scenario={_word(scenario)}" if scenario else tag
+        yield from _lines_of_part(part, f"{of}/request={_word(name)}", start)
+    for scenario, runs in second.scenarios.items():
+        if runs.response_time:
+            yield _line(runs.response_time, f"{tag}/scenario={_word(scenario)}/scenario_duration", start)
 
 
 def _lines_of_part(part: EncodedPart, tag: str, start: Seconds) -> Iterator[str]:
     for metric in METRICS:
         histogram: EncodedHistogram | None = getattr(part, metric)
         if histogram:
-            longest = histogram.max_ns / NS_PER_MS
-            yield f"Tag={tag}/{metric},{start:.3f},1.000,{longest:.3f},{histogram.hdr}\n"
+            yield _line(histogram, f"{tag}/{metric}", start)
+
+
+def _line(histogram: EncodedHistogram, tag: str, start: Seconds) -> str:
+    return f"Tag={tag},{start:.3f},1.000,{histogram.max_ns / NS_PER_MS:.3f},{histogram.hdr}\n"

@@ -15,7 +15,15 @@ from runner.core.results import ConfigurationResults, Results
 from runner.core.stage_results import Stage
 from runner.publish.difference import differences
 from runner.publish.sanitize import sanitized, visible, without_commands
-from runner.report import conclusion, metric_text, prose, request_tables, stage_choice, tables
+from runner.report import (
+    conclusion,
+    metric_text,
+    prose,
+    request_tables,
+    scenario_tables,
+    stage_choice,
+    tables,
+)
 from runner.report.capacity import shown
 from runner.report.limit_text import limit
 from runner.report.markdown_text import EMPTY, Markdown, block, code, join, listed, markdown, table, unmarked
@@ -265,7 +273,15 @@ def _requests(results: Results) -> Iterator[tuple[str, Markdown, int]]:
     """Yield name, text and worth of the results of each request, for each configuration with a mix."""
     for configuration in results.configurations:
         stages = shown(of_medians(configuration)).stages
-        tables_shown = [request_tables.results_by_request(stages), request_tables.failures_by_request(stages)]
+        tables_shown = [
+            scenario_tables.results_by_scenario(stages),
+            *(
+                markdown("Steps of {}:\n\n{}", one.heading, one.table)
+                for one in scenario_tables.steps(stages)
+            ),
+            request_tables.results_by_request(stages),
+            request_tables.failures_by_request(stages),
+        ]
         name = configuration.title or configuration.name
         heading = f"Requests of {name}" if len(results.configurations) > 1 else "Results by request"
         yield f"requests of {name}", _fold(heading, join("\n\n", filter(None, tables_shown))), 60

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.analyze.growth import pauses_s
+from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, Unbounded, Validity
 from runner.core.load_results import ScenarioSummary, StepSummary
 from runner.core.ramp import Ramp
@@ -154,6 +155,23 @@ def test_few_failed_requests_that_fail_many_scenarios_are_the_limit():
     found = stage(users(window_s=60, fails=lambda k: "pay" if k % 67 == 0 else ""), 60)
 
     assert found.verdict.code is Limit.ERROR
+
+
+def test_repeats_are_judged_on_the_median_of_their_runs():
+    spec = SPEC.replace(b"version: 1", b"version: 1\nrepeats: 3")
+    fails = (lambda _: "", lambda k: "pay" if k % 20 == 0 else "", lambda k: "pay" if k % 4 == 0 else "")
+    trials = [
+        replace(scenario_trial(users(fails=fail)), repeat=n, order=n - 1)
+        for n, fail in enumerate(fails, start=1)
+    ]
+
+    (configuration,) = results_of(*trials, spec=spec).configurations
+    (median,) = of_medians(configuration).stages
+
+    assert [stage.scenarios.failed for stage in configuration.stages] == [0, 10, 50]
+    assert (median.scenarios.failed, median.parts["checkout/pay"].ended_users) == (10, 10)
+    assert configuration.repeats[0].metrics["scenarios_lost"].median == pytest.approx(0.05)
+    assert [one.ok for one in median.thresholds] == [False, False, False, True]
 
 
 def test_counts_that_do_not_add_up_make_a_stage_invalid():

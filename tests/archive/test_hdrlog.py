@@ -27,6 +27,7 @@ from runner.core.histogram import HIGHEST_US, Histogram, merge
 from runner.store.journal import Journal, read
 from tests.analyze.facts import RUN
 from tests.analyze.mixed_facts import Offered, mixed_trial
+from tests.analyze.scenario_facts import scenario_trial, users
 from tests.archive.folders import REPORTS
 from tests.publish.node_tools import node_tools
 
@@ -163,6 +164,22 @@ def test_each_request_of_a_mix_has_lines_with_its_name_in_the_tag(tmp_path):
         "shop/100-RPS/1/request=order/duration": 4 * 20,
         "shop/100-RPS/1/request=order/response_time": 4 * 20,
     }
+
+
+def test_scenarios_have_the_durations_of_their_runs_and_those_of_each_step(tmp_path):
+    journal = tmp_path / "journal.ndjson"
+    Journal(journal).append(RUN, scenario_trial(users(window_s=4), window_s=4.0))
+    path = tmp_path / "histograms.hlog"
+    path.write_text(interval_log(encoded_trials(journal.read_bytes(), "journal.ndjson")), encoding="utf-8")
+
+    counts = Counter()
+    for histogram in intervals(path):
+        counts[histogram.get_tag()] += histogram.total_count
+
+    of_checkout = "shop/20-users-s/1/scenario=checkout"
+    assert counts[f"{of_checkout}/scenario_duration"] == counts[f"{of_checkout}/request=pay/duration"] == 60
+    assert counts["shop/20-users-s/1/scenario=visit/scenario_duration"] == 20
+    assert counts["shop/20-users-s/1/duration"] == 3 * 60 + 20
 
 
 def test_a_name_of_a_request_cannot_break_a_line():
