@@ -63,16 +63,22 @@ def init(
     runner init --from recording.har
     runner init --from access.log http://127.0.0.1:8080
     """  # noqa: D301  (click looks for the character \b)
-    from runner.experiment.init_template import first_spec, name_for
-    from runner.experiment.load import read_spec
-
     if source is not None:
         return _init_from(source, target, out, name, path, insecure=insecure)
     if not target:
         raise click.UsageError("Missing argument 'URL | COMPOSE_FILE | COMMAND...'.")
     if file := _compose_file(target):
         return _init_compose(file, out, name, path)
-    target = _words(target)
+    return _init_service(_words(target), out, name, path, insecure=insecure)
+
+
+def _init_service(
+    target: tuple[str, ...], out: Path | None, name: str | None, path: str | None, *, insecure: bool
+) -> int:
+    """Write a specification for a service that runs, or that a command starts."""
+    from runner.experiment.init_template import first_spec, name_for
+    from runner.experiment.load import read_spec
+
     known = _running(target[0], path, insecure=insecure) if _is_url(target) else _startable(target, path)
     _check_path(known)
     name = name or name_for(known)

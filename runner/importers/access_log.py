@@ -90,7 +90,7 @@ def draft_of_log(content: bytes) -> Draft:
     if not requests:
         raise refused("none of its lines is a request that can be repeated", "; ".join(notes.lines())[:300])
     busiest = _rate(counts)
-    changes.add("the rate of the first stage is that of the busiest minute", f"{busiest:g} requests/s")
+    changes.add("the rate of the first stage is that of the busiest minute", f"{busiest:g}/s")
     return Draft(
         source="an access log",
         requests=requests,

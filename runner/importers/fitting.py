@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from runner.core.template import names
 from runner.experiment.base_model import FROM_FILE
 from runner.experiment.request import MAX_REQUESTS
 from runner.experiment.scenario import MAX_STEPS, StepRequest
 from runner.experiment.traffic import MAX_SCENARIOS
 from runner.importers.draft import ChoiceDraft, Draft, PauseDraft, RequestDraft, ScenarioDraft, StepDraft
-from runner.importers.request_text import as_data
+from runner.importers.request_text import as_data, texts_of
 
 _MAX_NODES: Final = 4_000
 """How many values the requests may have, with room for the rest of a specification."""
@@ -36,7 +37,7 @@ def problem_of(request: RequestDraft) -> str:
 
 
 def fitted(draft: Draft) -> Draft:
-    """Return a draft without the last requests of one that is too large for a specification."""
+    """Return a draft without the last requests of one that is too large, and without unused variables."""
     budget = _Budget()
     requests = tuple(budget.kept(draft.requests[:MAX_REQUESTS]))
     scenarios = tuple(
@@ -50,7 +51,19 @@ def fitted(draft: Draft) -> Draft:
         limits = f"{MAX_REQUESTS} requests of a mix, {MAX_STEPS} steps of a scenario and 1 MiB"
         last = f"the last {before - after:,} of {before:,} requests"
         left_out = (f"{last}: a specification has at most {limits}", *left_out)
-    return replace(draft, requests=requests, scenarios=scenarios, left_out=left_out)
+    draft = replace(draft, requests=requests, scenarios=scenarios, left_out=left_out)
+    used = _used(draft)
+    variables = {key: one for key, one in draft.variables.items() if key in used}
+    rows = {one.get("csv") for one in variables.values()}
+    files = {file: one for file, one in draft.files.items() if file in rows}
+    return replace(draft, variables=variables, files=files)
+
+
+def _used(draft: Draft) -> set[str]:
+    """Return the names that the requests insert."""
+    steps = [*draft.requests, *(step for one in draft.scenarios for step in one.steps)]
+    data = [_data(request) for step in steps for request in _requests_of(step)]
+    return {name for text in texts_of(data) for name in names(text)}
 
 
 class _Budget:

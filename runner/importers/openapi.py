@@ -30,14 +30,8 @@ def draft_of_openapi(root: Any) -> Draft:
     Raises:
         UsageError: It is no OpenAPI 3 document, or has no operation that can be sent.
     """
-    if not isinstance(root, Mapping):
-        raise refused("it is no OpenAPI document: it should be a mapping")
-    version = str(root.get("openapi"))
-    if not re.fullmatch(r"3\.[0-9](\.[0-9]+)?(-[a-z0-9.]+)?", version):
-        hint = "convert it to OpenAPI 3, such as with swagger2openapi" if "swagger" in root else ""
-        raise refused(f"only OpenAPI 3 is known, not version {root.get('swagger', version)}"[:100], hint)
     notes, changes = Notes(), Notes()
-    document = Document(root)
+    document = Document(_checked(root))
     origin, base_path = _server(document)
     operations = Operations(document, base_path, notes, changes)
     found = list(operations.all())
@@ -66,6 +60,16 @@ def draft_of_openapi(root: Any) -> Draft:
             *changes.lines(),
         ),
     )
+
+
+def _checked(root: Any) -> Mapping[str, Any]:
+    if not isinstance(root, Mapping):
+        raise refused("it is no OpenAPI document: it should be a mapping")
+    version = str(root.get("openapi"))
+    if not re.fullmatch(r"3\.[0-9](\.[0-9]+)?(-[a-z0-9.]+)?", version):
+        hint = "convert it to OpenAPI 3, such as with swagger2openapi" if "swagger" in root else ""
+        raise refused(f"only OpenAPI 3 is known, not version {root.get('swagger', version)}"[:100], hint)
+    return root
 
 
 def _alternatives(requests: Sequence[RequestDraft]) -> tuple[StepDraft, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from runner.importers.names import MAX_NAME, Names, request_name
 from runner.importers.notes import Notes
 from runner.importers.openapi_credentials import Schemes
 from runner.importers.openapi_document import Document
+from runner.importers.openapi_parameters import flat, serialized, text_of
 from runner.importers.places import merged
 from runner.importers.schema_values import Values
 
@@ -112,8 +112,8 @@ class Operations:
             name=self._request_names.unique(self._name(operation, method, path)),
             method=method,
             path=self.path_with(path, {name: str(value) for name, (value, _) in values.items()}),
-            query=(*_flat(parameters["query"]), *credentials.query),
-            headers=(*_flat(parameters["header"]), *_type_of(body, kind), *credentials.headers),
+            query=(*flat(parameters["query"]), *credentials.query),
+            headers=(*flat(parameters["header"]), *_type_of(body, kind), *credentials.headers),
             body=body,
             statuses=self._statuses(operation),
         )
@@ -166,7 +166,7 @@ class Operations:
                 schema, value = self._content_schema(one), None
                 known = [*examples, *self._values.known(self._values.whole(schema))]
                 value = known[0] if known else self._values.value(schema)
-                sent[place] |= _serialized(name, value, one, is_known=bool(known))
+                sent[place] |= serialized(name, value, one, is_known=bool(known))
         return sent
 
     def _content_schema(self, parameter: Mapping[str, Any]) -> Any:
@@ -186,7 +186,7 @@ class Operations:
         if is_json(kind):
             return Body("json", value), kind, ""
         if kind == FORM and isinstance(value, Mapping):
-            return Body("form", tuple((str(name), _text(one)) for name, one in value.items())), kind, ""
+            return Body("form", tuple((str(name), text_of(one)) for name, one in value.items())), kind, ""
         if kind == MULTIPART and isinstance(value, Mapping) and value:
             parts = tuple(self._part(media, name, one) for name, one in value.items())
             return Body("multipart", parts), kind, ""
@@ -198,7 +198,7 @@ class Operations:
         properties = self._document.mapping(self._values.whole(media.get("schema")).get("properties"))
         schema = self._document.mapping(properties.get(name))
         is_file = schema.get("format") == _BINARY or "contentMediaType" in schema
-        return Part(str(name), _text(value), "file" if is_file else "")
+        return Part(str(name), text_of(value), "file" if is_file else "")
 
     def _statuses(self, operation: Mapping[str, Any]) -> tuple[int | str, ...]:
         found: list[int | str] = []
@@ -228,39 +228,3 @@ def _type_of(body: Body | None, kind: str) -> tuple[tuple[str, Text], ...]:
     """Return the header Content-Type where the engine does not send it by itself."""
     implied = body is None or body.kind in {"form", "multipart"} or kind == "application/json" or "*" in kind
     return () if implied else (("Content-Type", kind),)
-
-
-def _serialized(
-    name: str, value: Any, parameter: Mapping[str, Any], *, is_known: bool
-) -> dict[str, tuple[Any, bool]]:
-    """Return what a parameter is sent as: lists of a query as several values, else with commas."""
-    place = parameter.get("in")
-    if place == "query" and isinstance(value, Mapping):
-        deep = parameter.get("style") == "deepObject"
-        return {f"{name}[{key}]" if deep else str(key): (_text(one), is_known) for key, one in value.items()}
-    if place == "query" and isinstance(value, list) and parameter.get("explode") is not False:
-        return {name: ([_text(one) for one in value], is_known)}
-    if isinstance(value, list):
-        return {name: (",".join(map(_text, value)), is_known)}
-    return {name: (_text(value), is_known)}
-
-
-def _flat(values: Mapping[str, tuple[Any, bool]]) -> list[tuple[str, Text]]:
-    pairs: list[tuple[str, Text]] = []
-    for name, (value, _) in values.items():
-        pairs += [(name, one) for one in value] if isinstance(value, list) else [(name, value)]
-    return pairs
-
-
-def _text(value: Any) -> str:
-    """Return a JSON value as the text of a parameter."""
-    match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case None:
-            return ""
-        case dict() | list():
-            return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)

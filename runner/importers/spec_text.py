@@ -7,13 +7,12 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from runner.core.template import names
 from runner.core.units import Seconds
 from runner.experiment.quantities import format_time
 from runner.experiment.suggestions import harmless, slug
 from runner.experiment.url import host_of, is_loopback, literal
 from runner.importers.draft import ChoiceDraft, Draft, PauseDraft, StepDraft
-from runner.importers.request_text import as_data, number, texts_of
+from runner.importers.request_text import as_data, number
 from runner.importers.yaml_writer import to_yaml
 
 _ENDINGS: Final = re.compile(
@@ -80,10 +79,8 @@ def _load(draft: Draft) -> dict[str, Any]:
     load: dict[str, Any] = {}
     requests = [as_data(request, in_mix=True) for request in draft.requests]
     scenarios = [_scenario(draft, index) for index in range(len(draft.scenarios))]
-    used = {name for text in texts_of([*requests, *scenarios]) for name in names(text)}
-    variables = {name: dict(one) for name, one in draft.variables.items() if name in used}
-    if variables:
-        load["variables"] = variables
+    if draft.variables:
+        load["variables"] = {name: dict(one) for name, one in draft.variables.items()}
     if requests:
         load["requests"] = requests
     if scenarios:

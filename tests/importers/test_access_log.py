@@ -100,7 +100,7 @@ def test_the_names_of_many_files_in_a_folder_are_values():
 
 
 def test_many_rows_keep_their_shares_within_the_limit():
-    hits = Counter({f"/items/{number}": 1 + 5 * (number % 3) for number in range(4000)})
+    hits = Counter({f"/items/{number}": 1 + 5 * (number % 3) for number in range(3000)})
     many = of(*(line(path) * times for path, times in hits.items()))
 
     kept = rows(many, "items-id.csv")[1:]
@@ -122,7 +122,7 @@ def test_less_frequent_requests_are_counted():
         min_size=1,
     )
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_weights_add_up_to_all_requests(hits):
     lines = [line(target) for target, times in hits for _ in range(times)]
     random.Random(1).shuffle(lines)

@@ -223,7 +223,7 @@ def _composed(inner):
 
 
 @given(st.recursive(_SINGLE, _composed, max_leaves=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_value_is_valid_for_its_schema(schema):
     value = Values(Document({})).value(schema)
 
@@ -240,7 +240,7 @@ _TEXT = st.text("ab1:#-'\"é\n {}[]&*!|>%@,?", max_size=12)
         max_leaves=8,
     )
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_yaml_is_read_as_it_was_written(data):
     text = yaml.safe_dump(data, allow_unicode=True)
 
