@@ -34,13 +34,13 @@ async def locked(connection):
 
 async def main():
     port, host, redis_port, command = sys.argv[1:]
+    # kept here: asyncio has weak references only, and a task whose client is gone could be collected
+    pool = [await asyncio.open_connection(host, int(redis_port)) for _ in range(int(os.environ["POOL_SIZE"]))]
+    if (await ask(pool[0], "SET lock-made 1 NX")).startswith(b"+"):
+        await ask(pool[0], "RPUSH lock free")
     free = asyncio.Queue()
-    for _ in range(int(os.environ["POOL_SIZE"])):
-        free.put_nowait(await asyncio.open_connection(host, int(redis_port)))
-    first = await free.get()
-    if (await ask(first, "SET lock-made 1 NX")).startswith(b"+"):
-        await ask(first, "RPUSH lock free")
-    free.put_nowait(first)
+    for connection in pool:
+        free.put_nowait(connection)
 
     async def work():
         connection = await free.get()

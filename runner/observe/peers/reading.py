@@ -67,7 +67,7 @@ class Connections:
         self.identifying_s = 0.0
         unix = self._unix_sockets(t_s)
         found: list[tuple[Connection, Namespace | None]] = [(one, None) for one in opened(unix)]
-        found += [pair for namespace in self._namespaces for pair in self._tcp(namespace)]
+        found += [pair for namespace in self._with_parts() for pair in self._tcp(namespace)]
         self._learn(one.inode for one, _ in found)
         by_key: dict[Key, list[Connection]] = {}
         for one, namespace in found:
@@ -83,8 +83,12 @@ class Connections:
         """Return all Unix sockets; until the system is seen to use one, those of up to a second ago."""
         if self._uses_unix or t_s >= self._unix_s + _UNIX_EVERY_S:
             self._unix_s = t_s
-            self._unix = [one for namespace in self._namespaces for one in namespace.unix_sockets()]
+            self._unix = [one for namespace in self._with_parts() for one in namespace.unix_sockets()]
         return self._unix
+
+    def _with_parts(self) -> Iterator[Namespace]:
+        """Yield the namespaces with a part in them; beside containers, the runner's own has none."""
+        return (namespace for namespace in self._namespaces if namespace.subjects)
 
     @staticmethod
     def _ports(namespace: Namespace, held: Mapping[Inode, Owner]) -> Iterator[int]:
