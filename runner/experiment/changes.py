@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, Final, TypeAlias
 
 from runner.core.codes import Cause, Limit
 from runner.experiment.app import App, Proxy
 from runner.experiment.model import Configuration, Topology
-from runner.experiment.multiplied import BACKLOG, POOL, WORKERS, multiplied_option, multiplied_variable
+from runner.experiment.multiplied import (
+    BACKLOG,
+    POOL,
+    PROCESSES,
+    PROCESSES_OR_W,
+    SERVERS_WITH_W,
+    WORKERS,
+    multiplied_option,
+    multiplied_variable,
+)
 
 _Result: TypeAlias = Configuration | None
 _UPSTREAM_CONNECTIONS: Final = 64
@@ -144,6 +154,15 @@ def _multiplied(pattern: re.Pattern[str], factor: int) -> Callable[[Configuratio
     return make
 
 
+def _more_workers(configuration: Configuration) -> _Result:
+    """Double the processes of the app, or its threads if no option says how many processes there are."""
+    app = configuration.topology.app
+    command = (app.command if app else None) or ()
+    is_known = any(PurePosixPath(word).name in SERVERS_WITH_W for word in command)
+    processes = _multiplied(PROCESSES_OR_W if is_known else PROCESSES, 2)(configuration)
+    return processes or _multiplied(WORKERS, 2)(configuration)
+
+
 def _more_generators(configuration: Configuration) -> _Result:
     workers = configuration.load.workers
     if configuration.load.engine != "builtin" or configuration.load.cpus:
@@ -201,7 +220,7 @@ _ALL: Final = (
     ),
     Change("memory-limit", "doubling the memory limit", Cause.MEMORY_LIMIT, _more_memory),
     Change("backlog", "lengthening the accept queue", Cause.ACCEPT_QUEUE, _multiplied(BACKLOG, 16)),
-    Change("workers", "doubling the app's workers", Cause.APP_WORKERS, _multiplied(WORKERS, 2)),
+    Change("workers", "doubling the app's workers", Cause.APP_WORKERS, _more_workers),
     Change(
         "pool",
         "doubling the app's connection pool",

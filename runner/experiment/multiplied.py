@@ -8,6 +8,11 @@ from typing import Final
 
 BACKLOG: Final = re.compile(r"--?backlog", re.IGNORECASE)
 WORKERS: Final = re.compile(r"--?(?:workers|threads|concurrency|slots)", re.IGNORECASE)
+PROCESSES: Final = re.compile(r"--?workers", re.IGNORECASE)
+"""It is multiplied rather than a number of threads: those of one process may share a processor."""
+PROCESSES_OR_W: Final = re.compile(r"--?workers|-w", re.IGNORECASE)
+SERVERS_WITH_W: Final = frozenset({"gunicorn", "hypercorn", "puma"})
+"""Servers whose option ``-w`` is the number of their workers."""
 POOL: Final = re.compile(
     r"--?[\w-]*?(?:(?<!thread)(?<!thread[-_])pool(?:[-_]?(?:max|limit))?(?:[-_]?(?:size|connections|conns?))?"
     r"|max[-_]?(?:open[-_]?)?(?:connections|conns?))",

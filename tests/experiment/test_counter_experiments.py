@@ -91,6 +91,25 @@ def test_a_number_in_an_option_of_the_command_is_multiplied(code, command):
     assert changed(before, changes_for(before, code)[0].name).topology.app.command == command
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("gunicorn, -w, 1, --threads, 16", ("gunicorn", "-w", "2", "--threads", "16")),
+        (
+            "/venv/bin/gunicorn, --threads=16, --workers=3",
+            ("/venv/bin/gunicorn", "--threads=16", "--workers=6"),
+        ),
+        ("gunicorn, --threads, 16", ("gunicorn", "--threads", "32")),
+        ("shop, -w, 1, --threads, 16", ("shop", "-w", "1", "--threads", "32")),
+    ],
+)
+def test_workers_are_the_processes_before_the_threads(before, after):
+    command = 'shop, --port, "{port}", --workers=2, --backlog, "4"'
+    shop = configuration(PROCESS.replace(command, f'{before}, "{{port}}"'))
+
+    assert changed(shop, "workers").topology.app.command == (*after, "{port}")
+
+
 @pytest.mark.parametrize("code", ["within-capacity", "error-limited"])
 def test_some_verdicts_have_no_counter_experiment(code):
     assert changes_for(configuration(DOCKER), code) == ()
