@@ -20,7 +20,7 @@ from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.ramp import Ramp
 from runner.core.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
 from runner.cpu_affinity import check_cpus
-from runner.experiment.model import Load, NamedRequest
+from runner.experiment.model import Load, NamedRequest, Stage
 from runner.load import pacing, worker_accounts
 from runner.load.check_order import check_order
 from runner.load.engine import LoadOrder, LoadStarted
@@ -165,7 +165,8 @@ def worker_order(
         scenarios: What users do.
     """
     load, stage = order.load, order.stage
-    users, ramp = stage.user_level, stage.user_rate_ramp if scenarios else stage.ramp
+    ramp = stage.user_rate_ramp if scenarios else stage.ramp
+    users, users_to = _users(stage)
     share, rest = divmod(load.max_in_flight, count)
     family, address = target
     return WorkerOrder(
@@ -189,10 +190,16 @@ def worker_order(
         variables=worker_variables(order),
         bunched_from=0.0 if load.quantum is not None else pacing.EXACT_PER_WORKER * count,
         rate_to=ramp.to if ramp else None,
-        users=int(users.begin) if isinstance(users, Ramp) else users or 0,
-        users_to=int(users.to) if isinstance(users, Ramp) else None,
+        users=users,
+        users_to=users_to,
         scenarios=scenarios,
     )
+
+
+def _users(stage: Stage) -> tuple[int, int | None]:
+    """Return the users at the beginning, 0 in the open model, and at the end if their number changes."""
+    users = stage.user_level
+    return (int(users.begin), int(users.to)) if isinstance(users, Ramp) else (users or 0, None)
 
 
 def _part_names(load: Load) -> tuple[str, ...]:

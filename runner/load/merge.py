@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from runner.core.histogram import Histogram, merge
 from runner.core.load_facts import LoadSecond
 from runner.load.messages import WireHistogram, WorkerSecond
 from runner.load.tally import LATENCIES
 
+_Key = TypeVar("_Key", str, int)
 _COUNTS = ("scheduled", "sent", "succeeded", "dropped", "completed", "in_flight")
 
 
@@ -24,11 +25,6 @@ def merged(
         names: Of the requests of a mix, in order.
         scenarios: Names of the scenarios, in order.
     """
-    failures: Counter[str] = Counter()
-    statuses: Counter[int] = Counter()
-    for second in seconds:
-        failures.update(second.failures)
-        statuses.update(second.statuses)
     counts: dict[str, Any] = {name: sum(getattr(second, name) for second in seconds) for name in _COUNTS}
     latencies: dict[str, Any] = {
         name: merge(histogram_of(getattr(second, name)) for second in seconds) for name in LATENCIES
@@ -38,8 +34,8 @@ def merged(
     cpu_s = round(sum(second.cpu_s for second in seconds), 6)
     return LoadSecond(
         seconds[0].index,
-        failures=dict(failures),
-        statuses=dict(statuses),
+        failures=_added(second.failures for second in seconds),
+        statuses=_added(second.statuses for second in seconds),
         samples=tuple(sample for second in seconds for sample in second.samples),
         cpu_s=cpu_s,
         parts={
@@ -57,6 +53,13 @@ def merged(
         **counts,
         **latencies,
     )
+
+
+def _added(counts: Iterable[Mapping[_Key, int]]) -> dict[_Key, int]:
+    total: Counter[_Key] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(total)
 
 
 def histogram_of(wire: WireHistogram) -> Histogram:

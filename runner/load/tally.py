@@ -139,13 +139,7 @@ class Tally:
             in_flight: Requests under way at its end.
             users_in_flight: Users under way at its end, for each scenario.
         """
-        parts = [part for part in self.parts if part is not self]
-        messages = tuple(part.message(cpu_s=0.0, in_flight=0) for part in parts)
-        for part in parts:
-            self._add(part)
-        if self.scenarios:  # the loop counts users who come due; their requests come due later
-            self.scheduled = sum(part.scheduled for part in parts)
-        self._merge_whole()
+        messages = self._add_parts()
         duration = self.duration.to_wire()
         return WorkerSecond(
             index=self.index,
@@ -172,6 +166,17 @@ class Tally:
                 for scenario, users in zip(self.scenarios, users_in_flight, strict=True)
             ),
         )
+
+    def _add_parts(self) -> tuple[WorkerSecond, ...]:
+        """Add what belongs to each request of the mix; returns their messages."""
+        parts = [part for part in self.parts if part is not self]
+        messages = tuple(part.message(cpu_s=0.0, in_flight=0) for part in parts)
+        for part in parts:
+            self._add(part)
+        if self.scenarios:  # the loop counts users who come due; their requests come due later
+            self.scheduled = sum(part.scheduled for part in parts)
+        self._merge_whole()
+        return messages
 
     def _add(self, part: Tally) -> None:
         """Add what belongs to one request of the mix; what came due is counted for both already."""
