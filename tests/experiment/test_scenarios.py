@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from random import Random
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from runner.cli.requests_text import lines_of
-from runner.core import template
 from runner.experiment.arrivals import arrivals, rows_used
 from runner.experiment.load import read_spec
 from runner.experiment.model import Load, Stage
 from runner.experiment.resolved import resolved_text
-from runner.experiment.scenario import Scenario, Step, StepKind
-from runner.experiment.scenario_counts import most_executed, requests_per_user
-from runner.experiment.scenario_values import value_conflicts
+from runner.experiment.scenario import StepKind
+from runner.experiment.scenario_counts import requests_per_user
 from runner.experiment.variables import RowFacts
 from tests.experiment.samples import MINIMAL, SCENARIOS, error, only, read, sole, table
 
@@ -215,121 +206,6 @@ def test_an_overlay_replaces_scenarios_and_keeps_the_requests() -> None:
     assert [part.name for part in one.load.parts] == ["buy/login", "buy/pay", "buy/front", "look/front"]
     assert [part.name for part in two.load.parts] == ["only/front"]
     assert read(text, "load.scenarios.buy.weight=9").configurations[0].load.scenario_shares["buy"] == 0.9
-
-
-# ---- laws ----
-
-NAMES = ("a", "b")
-
-
-def _request(use: str | None, extract: str | None, how: dict[str, Any]) -> dict[str, Any]:
-    step: dict[str, Any] = {"request": {"name": "r", "path": f"/${{{use}}}" if use else "/"}}
-    return {**step, "extract": {extract: {"json": "$.x", **how}}} if extract else step
-
-
-REQUESTS = st.builds(
-    _request,
-    st.none() | st.sampled_from(NAMES),
-    st.none() | st.sampled_from(NAMES),
-    st.sampled_from([{}, {"optional": True}, {"default": 1}]),
-)
-
-
-def _around(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    steps = st.lists(inner, min_size=1, max_size=3)
-    branch = st.fixed_dictionaries({"steps": steps})
-    condition = st.dictionaries(
-        st.sampled_from(NAMES), st.sampled_from([1, {"exists": True}, {"exists": False}]), min_size=1
-    )
-    return st.one_of(
-        st.fixed_dictionaries({"repeat": st.integers(1, 3), "steps": steps}),
-        st.fixed_dictionaries({"probability": st.just(0.5), "steps": steps}),
-        st.fixed_dictionaries({"choose": st.lists(branch, min_size=2, max_size=3)}),
-        st.fixed_dictionaries({"if": condition, "steps": steps}, optional={"else": steps}),
-    )
-
-
-STEPS = st.lists(st.recursive(REQUESTS, _around, max_leaves=8), min_size=1, max_size=5)
-
-
-class UnassignedError(Exception):
-    """A step inserts a name without a value."""
-
-
-def executed(steps: Sequence[Step], values: set[str], random: Random) -> Iterator[str]:
-    """Yield the kind of every executed step of one user, who takes any way that is possible."""
-    for step in steps:
-        if step.kind is StepKind.REQUEST:
-            if not set(template.names(step.request.path)) <= values:
-                raise UnassignedError
-            for name, extraction in (step.extract or {}).items():
-                present = not extraction.may_be_absent or random.random() < 0.5
-                (values.add if present else values.discard)(name)
-            yield step.kind
-        else:
-            yield from _inside(step, values, random)
-
-
-def _inside(step: Step, values: set[str], random: Random) -> Iterator[str]:
-    if step.kind is StepKind.REPEAT:
-        for _ in range(step.repeat):
-            yield from executed(step.steps, values, random)
-    elif step.kind is StepKind.PROBABILITY:
-        yield from executed(step.steps if random.random() < 0.5 else (), values, random)
-    elif step.kind is StepKind.CHOOSE:
-        yield from executed(random.choice(step.choose).steps, values, random)
-    else:
-        holds = all(_may_hold(name, one, values, random) for name, one in step.condition.items())
-        yield from executed((step.steps if holds else step.otherwise) or (), values, random)
-
-
-def _may_hold(name: str, condition: Any, values: set[str], random: Random) -> bool:
-    if condition == 1:
-        return name in values and random.random() < 0.5
-    return (name in values) == condition.exists
-
-
-@settings(max_examples=80, deadline=None)
-@given(STEPS, st.randoms(use_true_random=False))
-def test_a_scenario_without_problems_never_inserts_a_name_without_a_value(steps: Any, random: Random) -> None:
-    scenario = Scenario(name="s", steps=steps)
-    problems = list(value_conflicts(SimpleNamespace(variables={}, requests=()), scenario))
-    fewest, most = requests_per_user(scenario.steps)
-
-    for _ in range(10):
-        try:
-            count = len(list(executed(scenario.steps, set(), random)))
-        except UnassignedError:
-            assert problems
-        else:
-            assert fewest <= count <= most <= most_executed(scenario.steps)
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    st.lists(
-        st.recursive(
-            REQUESTS,
-            lambda inner: st.fixed_dictionaries(
-                {"repeat": st.integers(2, 3), "steps": st.lists(inner, min_size=1, max_size=3)}
-            ),
-            max_leaves=6,
-        ),
-        min_size=1,
-        max_size=4,
-    )
-)
-def test_without_branches_a_problem_is_a_way_without_a_value(steps: Any) -> None:
-    scenario = Scenario(name="s", steps=steps)
-    problems = list(value_conflicts(SimpleNamespace(variables={}, requests=()), scenario))
-    always_absent = SimpleNamespace(random=lambda: 1.0)
-
-    try:
-        list(executed(scenario.steps, set(), always_absent))
-    except UnassignedError:
-        assert problems
-    else:
-        assert not problems
 
 
 def test_a_load_with_one_of_its_scenarios_is_still_a_load() -> None:
