@@ -39,13 +39,16 @@ class Silence(NamedTuple):
 def silence(stage: Stage) -> Silence | None:
     """Return the seconds without a success that no response time explains; None without any.
 
-    The longest successful response explains as many seconds in succession as it took. None, too, of a stage
-    in which nothing succeeded, whose counts say so, and of the open model, where requests come due all the
-    time.
+    The longest successful response explains as many seconds in succession as it took; of scenarios, whose
+    users pause, the longest run. None, too, of a stage in which nothing succeeded, whose counts say so, and
+    of the open model, where requests come due all the time.
     """
     if stage.users is None or not stage.requests.succeeded:
         return None
-    explained_s = (stage.duration_ms.max or 0.0) / 1000
+    longest_ms = stage.scenario_duration_ms.max if stage.scenarios else stage.duration_ms.max
+    if longest_ms is None and stage.scenarios:
+        return None
+    explained_s = (longest_ms or 0.0) / 1000
     moments = [moment for moment in stage.timeseries if 0 < moment.t_s <= stage.window_s]
     runs = [list(run) for silent, run in groupby(moments, lambda moment: moment.rps == 0) if silent]
     unexplained = [run for run in runs if len(run) > explained_s]

@@ -157,6 +157,18 @@ def test_few_failed_requests_that_fail_many_scenarios_are_the_limit():
     assert found.verdict.code is Limit.ERROR
 
 
+def test_seconds_in_which_all_users_pause_are_no_failure_of_the_service():
+    spec = SPEC.replace(b"users_per_s: 20", b"users: 2")
+    made = users(0.2, 10, pause_s=4.0)
+    trial = scenario_trial(made, stage="2 users", users=2, users_per_s=None)
+
+    (found,) = stages_of(trial, spec=spec)
+
+    assert any(second.rps == 0 for second in found.timeseries)
+    assert found.validity.status is Validity.VALID
+    assert found.verdict.code is not Limit.ERROR
+
+
 def test_repeats_are_judged_on_the_median_of_their_runs():
     spec = SPEC.replace(b"version: 1", b"version: 1\nrepeats: 3")
     fails = (lambda _: "", lambda k: "pay" if k % 20 == 0 else "", lambda k: "pay" if k % 4 == 0 else "")
