@@ -37,7 +37,10 @@ NEARLY_FULL: Final = 0.85
 Our own bound: a busy generator, docker-proxy and service were observed to leave 12 % of two cores idle."""
 _CHEAPER_APP: Final = "add a replica or a worker process, or reduce the CPU cost of a request"
 _SHOWN: Final = 3
-_STOP_OTHERS: Final = "stop other programs on this host, or give the stack its own processors (topology.cpus)"
+_STOP_OTHERS: Final = (
+    "stop other programs on this host, or give the stack its own processors (topology.cpus; cpuset in a "
+    "compose file)"
+)
 
 
 def _likely(limit: Limit, summary: str, evidence: tuple[Evidence, ...], advice: str) -> Match:
