@@ -20,7 +20,7 @@ from runner.core.stage_results import Stage
 from runner.report import number_format, request_cost
 from runner.report.generator_accuracy import disagreement
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
-from runner.report.metric_text import levels
+from runner.report.metric_text import level_unit, levels
 from runner.report.prose import title, until_failure
 from runner.report.stage_choice import believed, constant, failed, missed, sustained, undecided
 from runner.report.tables import every_stage
@@ -55,6 +55,25 @@ def _answer(whole: Sequence[ConfigurationResults]) -> Markdown:
     best = [(stages[-1], configuration) for stages, configuration in good if stages]
     if not best:
         return _none_sustained(configurations)
+    units = dict.fromkeys(level_unit(stage) for stage, _ in best)
+    reached = (
+        _reached([pair for pair in best if level_unit(pair[0]) == unit], configurations, whole)
+        for unit in units
+    )
+    rest = (
+        _capacities(configurations),
+        _open_question(configurations),
+        request_cost.answer(configurations),
+    )
+    return join(" ", filter(None, (*reached, *rest)))
+
+
+def _reached(
+    best: Sequence[tuple[Stage, ConfigurationResults]],
+    configurations: Sequence[ConfigurationResults],
+    whole: Sequence[ConfigurationResults],
+) -> Markdown:
+    """Return the highest of some sustained rates, all of requests or all of users, with its latency."""
     highest = max(stage.rate for stage, _ in best)
     equals = [pair for pair in best if pair[0].rate == highest]
     stage, where = min(equals, key=lambda pair: pair[0].response_time_ms.p95 or math.inf)
@@ -71,12 +90,7 @@ def _answer(whole: Sequence[ConfigurationResults]) -> Markdown:
     if stage.validity.status is Validity.SUSPECT:
         why = "; ".join(stage.validity.reasons)
         reached = markdown("{} This stage is **suspect**: {}.", reached, why)
-    rest = (
-        _capacities(configurations),
-        _open_question(configurations),
-        request_cost.answer(configurations),
-    )
-    return join(" ", filter(None, (reached, *rest)))
+    return reached
 
 
 def _latencies(stage: Stage) -> Markdown:
@@ -117,7 +131,8 @@ def _of_repeats(stage: Stage, configuration: ConfigurationResults) -> Markdown:
     if stage.repeat != MEDIAN:
         return EMPTY
     group = next(group for group in configuration.repeats if group.stage == stage.name)
-    p95 = group.metrics.get("response_time_ms.p95")
+    timed_by_run = stage.scenarios and stage.scenario_duration_ms.p95
+    p95 = group.metrics.get("scenario_duration_ms.p95" if timed_by_run else "response_time_ms.p95")
     count = markdown("median of {} repeats", group.n)
     if p95 is None or p95.low is None:
         return markdown(" ({})", count)
