@@ -30,7 +30,7 @@ from runner.experiment.fields import Name, Number, Whole
 from runner.experiment.quantities import HOUR, PauseTime
 from runner.experiment.request import StepKeys
 from runner.experiment.step_extraction import StepExtraction
-from runner.experiment.suggestions import display, join_words
+from runner.experiment.suggestions import display, harmless, join_words
 from runner.experiment.variables import VariableName
 
 MAX_STEPS: Final = 200
@@ -45,6 +45,7 @@ MAX_EXTRACTS: Final = 50
 _HUNDRED: Final = 100
 _FEWEST_BRANCHES: Final = 2
 
+_REQUEST_LINE: Final = re.compile(r"(?:([A-Za-z]{3,7}) +)?(/\S{0,200})")
 _PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%")
 
 
@@ -85,6 +86,15 @@ def _expected(value: object) -> object:
         if isinstance(item, str) and has_opening(item):
             message = f"conditions have no variables, but this contains ${{: {display(item)}"
             raise invalid_value(message, "compare with a fixed value")
+    return value
+
+
+def _name_of_request(value: object) -> object:
+    if isinstance(value, str) and (matched := _REQUEST_LINE.fullmatch(value)):
+        method, path = matched.groups()
+        keys = f"method: {method.upper()}, path: {harmless(path)}" if method else f"path: {harmless(path)}"
+        message = f"should be the keys of a request or the name of one, not {display(value)}"
+        raise invalid_value(message, f"write request: {{name: …, {keys}}}")
     return value
 
 
@@ -160,7 +170,7 @@ class StepRequest(StepKeys):
 
 
 _INLINE: TypeAlias = Annotated[StepRequest, WhenUsed(), Tag("#inline")]
-_BY_NAME: TypeAlias = Annotated[Name, Tag("#name")]
+_BY_NAME: TypeAlias = Annotated[Name, BeforeValidator(_name_of_request), Tag("#name")]
 
 
 class Branch(SpecModel):
@@ -275,6 +285,14 @@ class Step(SparseModel):
             yield ("else",), self.otherwise
         for index, branch in enumerate(self.choose or ()):
             yield ("choose", index, "steps"), branch.steps
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_type(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            message = f"should be a mapping, not {display(value)}"
+            raise invalid_value(message, f"a request by its name is request: {harmless(value[:60])}")
+        return value
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:

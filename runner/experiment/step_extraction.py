@@ -11,7 +11,7 @@ from runner.experiment.expect import Pattern, ResponseHeader
 from runner.experiment.extraction import Extraction
 from runner.experiment.fields import Text
 from runner.experiment.request import JsonValue
-from runner.experiment.suggestions import display
+from runner.experiment.suggestions import display, harmless
 
 _MAX_COOKIE_NAME: Final = 256
 
@@ -92,6 +92,15 @@ class StepExtraction(Extraction):
     def has_parts(self) -> bool:
         """Whether the value may be an object or a list, of which ``${name.key}`` is a part."""
         return self.json_path is not None or self.default is not None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_type(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            key = "json" if value.startswith("$") else "header"
+            message = f"should say where the value stands, not {display(value)}"
+            raise invalid_value(message, f"write {{{key}: {harmless(value[:60])}}}")
+        return value
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:

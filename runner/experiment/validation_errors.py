@@ -22,7 +22,8 @@ _OTHER_WORDS: Final = {
     "wait": "pause", "sleep": "pause", "think": "pause", "think_time": "pause", "delay": "pause",
     "loop": "repeat", "times": "repeat", "count": "repeat", "while": "repeat", "foreach": "for_each",
     "capture": "extract", "save": "extract", "set": "extract", "random": "choose", "switch": "choose",
-    "chance": "probability", "then": "steps", "do": "steps",
+    "chance": "probability", "then": "steps", "do": "steps", "get": "request", "post": "request",
+    "put": "request", "patch": "request", "delete": "request", "url": "request", "http": "request",
 }  # fmt: skip
 """What other tools call the keys of a step."""
 _PLAIN_NUMBER: Final = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
