@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from runner.experiment.condition import ConditionRules
 from runner.experiment.quantities import format_time
-from runner.experiment.scenario import ConditionRules, StepKind
+from runner.experiment.scenario import StepKind
 from runner.experiment.scenario_counts import requests_per_user
 from runner.experiment.suggestions import display
 

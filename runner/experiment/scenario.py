@@ -14,7 +14,6 @@ from pydantic import (
     model_validator,
 )
 
-from runner.core.template import has_opening
 from runner.core.units import Seconds
 from runner.experiment.base_model import (
     Conflict,
@@ -25,7 +24,7 @@ from runner.experiment.base_model import (
     invalid_value,
     refuse,
 )
-from runner.experiment.expect import RULES_TAG, VALUE_TAG, Pattern
+from runner.experiment.condition import Condition
 from runner.experiment.fields import Name, Number, Whole
 from runner.experiment.quantities import HOUR, PauseTime
 from runner.experiment.request import StepKeys
@@ -75,20 +74,6 @@ def _share(value: object) -> object:
     return float(number)
 
 
-def _expected(value: object) -> object:
-    """Return the value, or the values, that a condition accepts."""
-    if isinstance(value, list | tuple):
-        if not value:
-            raise invalid_value("should not be empty: the condition would never hold")
-        if any(isinstance(item, dict | list | tuple) for item in value):
-            raise invalid_value("should be a list of single values")
-    for item in value if isinstance(value, list | tuple) else (value,):
-        if isinstance(item, str) and has_opening(item):
-            message = f"conditions have no variables, but this contains ${{: {display(item)}"
-            raise invalid_value(message, "compare with a fixed value")
-    return value
-
-
 def _name_of_request(value: object) -> object:
     if isinstance(value, str) and (matched := _REQUEST_LINE.fullmatch(value)):
         method, path = matched.groups()
@@ -96,10 +81,6 @@ def _name_of_request(value: object) -> object:
         message = f"should be the keys of a request or the name of one, not {display(value)}"
         raise invalid_value(message, f"write request: {{name: …, {keys}}}")
     return value
-
-
-def _kind_of_condition(value: Any) -> str:
-    return RULES_TAG if isinstance(value, dict | SpecModel) else VALUE_TAG
 
 
 def _kind_of_request(value: Any) -> str:
@@ -119,50 +100,6 @@ Probability: TypeAlias = Annotated[
     ),
 ]
 Weight: TypeAlias = Annotated[Number, Field(gt=0, le=1_000_000)]
-
-
-class ConditionRules(SpecModel):
-    """What holds for an extracted value."""
-
-    min: Number | None = Field(None, description="It is a number of at least this.")
-    max: Number | None = Field(None, description="It is a number of at most this.")
-    exists: Annotated[bool, Field(strict=True)] | None = Field(
-        None, description="Whether the name has a value at all; true when absent."
-    )
-    matches: Pattern | None = Field(None, description="Regular expression (RE2) that matches in its text.")
-
-    @property
-    def asks_of_value(self) -> bool:
-        """Whether it asks for more than whether there is a value."""
-        return any(rule is not None for rule in (self.min, self.max, self.matches))
-
-    @model_validator(mode="after")
-    def _check_combination(self) -> Self:
-        described = self.asks_of_value
-        empty = not described and self.exists is None
-        crossed = self.min is not None and self.max is not None and self.min > self.max
-        refuse(
-            conflict_if(empty, (), "should have at least one of min, max, exists and matches"),
-            conflict_if(crossed, ("max",), "should be at least min"),
-            conflict_if(
-                described and self.exists is False, ("exists",), "cannot be false beside other conditions"
-            ),
-        )
-        return self
-
-
-_VALUE_SCHEMA: Final = {"type": ["string", "number", "boolean", "null", "array"]}
-Condition: TypeAlias = Annotated[
-    Annotated[ConditionRules, WhenUsed(), Tag(RULES_TAG)]
-    | Annotated[Any, BeforeValidator(_expected), WithJsonSchema(_VALUE_SCHEMA), Tag(VALUE_TAG)],
-    Discriminator(_kind_of_condition),
-]
-"""A value, a list of values, or rules."""
-
-
-def requires_value(condition: Any) -> bool:
-    """Return whether a condition holds only for a name that has a value."""
-    return not (isinstance(condition, ConditionRules) and condition.exists is False)
 
 
 class StepRequest(StepKeys):

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from runner.core.template import Reference
 from runner.experiment.base_model import Conflict
+from runner.experiment.condition import ConditionRules, requires_value
 from runner.experiment.request import Request, Slot
-from runner.experiment.scenario import ConditionRules, Scenario, Step, StepKind, requires_value
+from runner.experiment.scenario import Scenario, Step, StepKind
 from runner.experiment.scenario_requests import request_of
 from runner.experiment.suggestions import did_you_mean
 from runner.experiment.variables import hook_names, problem_of, problems_in

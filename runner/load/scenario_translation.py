@@ -9,9 +9,10 @@ from typing import Any, Final
 from runner.core import draws
 from runner.core.errors import EnvironmentLacks
 from runner.core.units import NS_PER_S
+from runner.experiment.condition import Condition as WrittenCondition
+from runner.experiment.condition import ConditionRules
 from runner.experiment.request import NamedRequest
-from runner.experiment.scenario import Condition as WrittenCondition
-from runner.experiment.scenario import ConditionRules, Scenario, Step, StepKind
+from runner.experiment.scenario import Scenario, Step, StepKind
 from runner.experiment.step_extraction import Pick, StepExtraction
 from runner.experiment.traffic import Load
 from runner.experiment.yaml.scalars import written
