@@ -13,6 +13,7 @@ import pytest
 
 from tests import databases
 from tests.truth.conftest import ROOT, Case, service
+from tests.truth.throttled import can_throttle
 
 HERE = Path(__file__).parent
 ALL = os.environ.get("TRUTH") == "all"
@@ -155,16 +156,21 @@ CASES = {
         "app-cpu-limited", gunicorn_threads(20, BURN_MS="3"), 500, also=("host-cpu-limited",)
     ),
     "PostgreSQL without CPU behind gunicorn": Case("service-limited", gunicorn(8, COUNT), 400, service="db"),
-    "PostgreSQL that may not write often enough": Case("io-limited", durable(10, 100), 400, service="db"),
-    "* an app that may not write often enough": Case("io-limited", syncing(100), 200),
-    "a pool of 5 to Redis in Go": Case("pool-limited", go(5, SLOW), 160, service="cache"),
-    "Go with one processor before Redis": Case("app-cpu-limited", go(20, "PING", 2, GOMAXPROCS="1"), 800),
-    "Redis without CPU behind Go": Case("service-limited", go(10, BUSY), 900, service="cache"),
-    "Go and Redis without a limit": Case("within-capacity", go(20, "PING"), 200),
     "PostgreSQL without room for connections": Case(
         "error-limited", threaded(0, "SELECT pg_sleep(0.3)", options=("-c", "max_connections=13")), 100
     ),
 }  # fmt: skip
+DISKS = {
+    "PostgreSQL that may not write often enough": Case("io-limited", durable(10, 100), 400, service="db"),
+    "an app that may not write often enough": Case("io-limited", syncing(100), 200),
+}  # fmt: skip
+GO = {
+    "a pool of 5 to Redis in Go": Case("pool-limited", go(5, SLOW), 160, service="cache"),
+    "Go with one processor before Redis": Case("app-cpu-limited", go(20, "PING", 2, GOMAXPROCS="1"), 800),
+    "Redis without CPU behind Go": Case("service-limited", go(10, BUSY), 900, service="cache"),
+    "Go and Redis without a limit": Case("within-capacity", go(20, "PING"), 200),
+}  # fmt: skip
+CASES |= (DISKS if can_throttle() else {}) | (GO if shutil.which("go") else {})
 
 
 def selected(cases):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,8 +15,18 @@ ROOT = Path("/sys/fs/cgroup")
 JOIN = 'echo 0 >"$0" && exec "$@"'
 
 
+def can_throttle():
+    """Return whether this user may make control groups that limit I/O, and temporary files are on a disk."""
+    if not (disk(Path(tempfile.gettempdir())) / "dev").exists():
+        return False
+    if (ROOT / "blkio").is_dir():
+        return os.access(ROOT / "blkio", os.W_OK)
+    enabled = ROOT / "cgroup.subtree_control"
+    return os.access(ROOT, os.W_OK) and enabled.exists() and "io" in enabled.read_text().split()
+
+
 def group():
-    """Make a control group of version 1 or 2; return it and its file for the limit."""
+    """Make a control group of version 1 or 2; return it, its file for the limit, and what to write there."""
     name = f"loadproof-truth-{os.getpid()}"
     if (ROOT / "blkio").is_dir():
         (folder := ROOT / "blkio" / name).mkdir()
