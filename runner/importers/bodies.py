@@ -6,9 +6,8 @@ import re
 from typing import Final
 from urllib.parse import parse_qsl
 
-import msgspec
-
 from runner.importers.draft import Body, Part
+from runner.importers.json_text import decoded
 
 FORM: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
@@ -43,12 +42,12 @@ def body_of(text: str, content_type: str) -> Body | None:
     kind = media_type(content_type)
     try:
         if is_json(kind):
-            return Body("json", msgspec.json.decode(text))
+            return Body("json", decoded(text))
         if kind == FORM:
             return Body("form", _fields(text))
         if kind == MULTIPART:
             return Body("multipart", _parts(text, content_type))
-    except (msgspec.DecodeError, RecursionError, ValueError):
+    except ValueError:
         pass
     return Body("body", text)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from runner.core.template import Reference
 from runner.core.units import Seconds
+from runner.experiment.scenario import MAX_STEPS
 from runner.importers.bodies import FILE_CONTENT
 from runner.importers.correlation import correlated
 from runner.importers.draft import Draft, PauseDraft, RequestDraft, ScenarioDraft, StepDraft, joined
@@ -42,9 +43,7 @@ def draft_of_har(log: bytes) -> Draft:
     notes, changes = Notes(), Notes()
     entries = read_entries(log)
     origin = origin_of(entries)
-    exchanges = exchanges_of(entries, origin, notes)
-    if not exchanges:
-        raise refused("none of its requests can be repeated", hint="; ".join(notes.lines())[:300])
+    exchanges = _first(exchanges_of(entries, origin, notes), notes)
     names = Names("_")
     secrets = Secrets(names)
     cookies = _unknown_cookies(exchanges, notes)
@@ -67,6 +66,15 @@ def draft_of_har(log: bytes) -> Draft:
         left_out=notes.lines(),
         changed=changes.lines(),
     )
+
+
+def _first(exchanges: list[Exchange], notes: Notes) -> list[Exchange]:
+    """Return as many exchanges as a scenario can have; UsageError if there is none."""
+    if not exchanges:
+        raise refused("none of its requests can be repeated", hint="; ".join(notes.lines()))
+    for one in exchanges[MAX_STEPS:]:
+        notes.add(f"beyond the first {MAX_STEPS} requests", f"{one.request.method} {one.request.path}")
+    return exchanges[:MAX_STEPS]
 
 
 def _note_changes(requests: Sequence[RequestDraft], changes: Notes) -> None:

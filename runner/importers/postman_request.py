@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-import msgspec
-
 from runner.core.template import Reference
 from runner.importers.bodies import FILE_CONTENT, is_json, media_type
 from runner.importers.draft import Body, Part, Text
+from runner.importers.json_text import decoded
 from runner.importers.postman_model import entries_of, text_of
 from runner.importers.postman_texts import Texts
 from runner.importers.urls import target_of
@@ -173,8 +172,8 @@ def _raw(text: str, kind: str, texts: Texts) -> Body | None:
         return None
     if is_json(kind) or text.lstrip()[:1] in {"{", "["}:
         try:
-            return Body("json", _json(msgspec.json.decode(text), texts))
-        except (msgspec.DecodeError, RecursionError, ValueError):
+            return Body("json", _json(decoded(text), texts))
+        except ValueError:
             pass
     return Body("body", texts.text(text))
 
@@ -193,10 +192,10 @@ def _json(value: Any, texts: Texts) -> Any:
 def _graphql(content: Mapping[str, Any], texts: Texts) -> Body:
     variables = text_of(content.get("variables")) or "{}"
     try:
-        decoded = msgspec.json.decode(variables)
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        decoded = {}
-    return Body("json", _json({"query": text_of(content.get("query")), "variables": decoded}, texts))
+        values = decoded(variables)
+    except ValueError:
+        values = {}
+    return Body("json", _json({"query": text_of(content.get("query")), "variables": values}, texts))
 
 
 def _multipart(content: Any, texts: Texts, note: Callable[[str], None]) -> Body | None:

@@ -18,6 +18,7 @@ from runner.core.regex import first_group
 from runner.importers.bodies import is_json
 from runner.importers.draft import Extract
 from runner.importers.har_exchanges import Exchange
+from runner.importers.json_text import decoded
 
 _MAX_VALUES: Final = 5_000
 """Of one response."""
@@ -65,7 +66,7 @@ def produced(exchange: Exchange) -> list[Produced]:
     body, content_type = exchange.body, exchange.content_type
     values = [*_headers(exchange.headers), *(one for line in exchange.set_cookies for one in _cookies(line))]
     if is_json(content_type):
-        values += islice(_leaves(_decoded(body), "$", ("", ""), _MAX_DEPTH), _MAX_VALUES)
+        values += islice(_leaves(_document(body), "$", ("", ""), _MAX_DEPTH), _MAX_VALUES)
     elif "html" in content_type.lower():
         values += _fields(body)
     return [one for one in values[:_MAX_VALUES] if 0 < len(one.value) <= _MAX_VALUE]
@@ -77,7 +78,7 @@ def objects(exchange: Exchange) -> Iterator[tuple[bytes, str, Extract]]:
     Only those with two values or more count: a smaller one may be the same by chance.
     """
     if is_json(exchange.content_type) and len(exchange.body) <= _MAX_OBJECT:
-        document = _decoded(exchange.body)
+        document = _document(exchange.body)
         yield from islice(_objects(document, "$", "", _MAX_DEPTH), _MAX_OBJECTS)
 
 
@@ -103,18 +104,19 @@ def _parts(value: Any, key: str) -> Iterator[tuple[str, str, Any]]:
     """Yield the step of a JSONPath to each part of a value, its key, and the part."""
     if isinstance(value, Mapping):
         for name, item in value.items():
-            quoted = f"[{json.dumps(name, ensure_ascii=False)}]"
-            if steps_of(f"${quoted}") is not None:
-                yield f".{name}" if _PLAIN_KEY.fullmatch(name) else quoted, name, item
+            if _PLAIN_KEY.fullmatch(name):
+                yield f".{name}", name, item
+            elif steps_of(f"$[{json.dumps(name, ensure_ascii=False)}]") is not None:
+                yield f"[{json.dumps(name, ensure_ascii=False)}]", name, item
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield f"[{index}]", key, item
 
 
-def _decoded(body: str) -> Any:
+def _document(body: str) -> Any:
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, ValueError):
+        return decoded(body)
+    except ValueError:
         return None
 
 

@@ -14,6 +14,7 @@ from runner.importers.access_log import draft_of_log, is_access_log
 from runner.importers.draft import Draft
 from runner.importers.errors import refused
 from runner.importers.har import draft_of_har
+from runner.importers.json_text import decoded
 from runner.importers.openapi import draft_of_openapi
 from runner.importers.postman import draft_of_collection
 from runner.importers.yaml_reader import read_yaml
@@ -84,8 +85,8 @@ def _draft_of_json(content: bytes) -> Draft:
 def _is_json_lines(content: bytes) -> bool:
     first, _, rest = content[:100_000].partition(b"\n")
     try:
-        msgspec.json.decode(first)
-    except (msgspec.DecodeError, RecursionError, ValueError):
+        decoded(first)
+    except ValueError:
         return False
     return bool(rest.strip())
 
@@ -98,8 +99,8 @@ def _har(content: bytes, keys: Mapping[str, msgspec.Raw]) -> Draft:
 def _openapi(content: bytes, keys: Mapping[str, msgspec.Raw]) -> Draft:
     del keys
     try:
-        document = msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        document = decoded(content)
+    except ValueError as error:
         raise refused(f"it is no valid JSON: {error}") from None
     return draft_of_openapi(document)
 

@@ -219,6 +219,15 @@ def test_a_large_body_is_sent_as_text_and_unchanged():
     assert request["headers"] == {"Content-Type": "application/json"}
 
 
+@pytest.mark.parametrize("depth", [90, 300, 800, 5000])
+def test_json_of_any_depth_is_sent_as_it_was(depth):
+    text = '{"a":' * depth + "1" + "}" * depth
+    post = {"mimeType": "application/json", "text": text}
+    recording = har(entry("http://h/x", "POST", body=text, post=post))
+
+    assert recording.request("post-x")["body"].replace(" ", "") == text
+
+
 @pytest.mark.parametrize(
     "value",
     [
