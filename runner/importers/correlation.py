@@ -30,6 +30,9 @@ _IDENTIFIER: Final = re.compile(
 _RANDOM: Final = re.compile(
     r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9._~+/=-]{8,}|[A-Za-z0-9_~+/=-]{20,}|[0-9]{6,}"
 )
+_UNIQUE: Final = re.compile(r"(?:x-)?(?:idempotency-key|request-id|correlation-id)", re.IGNORECASE)
+"""Headers whose value the client makes up for each request; a server may ignore one that it knows."""
+_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?|[0-9]{8}")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _GENERIC: Final = frozenset({"id", "value", "key", "code", "number", "name", "uuid", "slug", "ref"})
@@ -49,12 +52,14 @@ class _Source:
         self.step, self.path, self.value = step, path, value
 
 
-def correlated(exchanges: Sequence[Exchange], secrets: Secrets, names: Names) -> list[RequestDraft]:
-    """Return the requests, with extracts and with variables in place of what must not be in a file."""
+def correlated(
+    exchanges: Sequence[Exchange], secrets: Secrets, names: Names
+) -> tuple[list[RequestDraft], dict[str, dict[str, str]]]:
+    """Return the requests, with extracts and variables in place of recorded values, and these variables."""
     work = _Correlation(secrets, names)
     for exchange in exchanges:
         work.take(exchange)
-    return work.requests
+    return work.requests, {**work.variables, **secrets.variables}
 
 
 class _Correlation:
@@ -62,15 +67,18 @@ class _Correlation:
 
     Attributes:
         requests: Those taken so far.
+        variables: Name to definition of values that each request has anew.
     """
 
     def __init__(self, secrets: Secrets, names: Names) -> None:
         self.requests: list[RequestDraft] = []
+        self.variables: dict[str, dict[str, str]] = {}
         self._secrets, self._names = secrets, names
         self._sources: dict[str, list[_Source]] = {}
         self._locations: dict[str, int] = {}
         self._sent: set[str] = set()
         self._extracts: dict[tuple[int, str], str] = {}
+        self._unique: dict[str, Reference] = {}
         self._count = 0
         self._objects: dict[bytes, tuple[int, str, Extract]] = {}
         self._previous: Exchange | None = None
@@ -97,9 +105,19 @@ class _Correlation:
         source = next((one for one in self._sources.get(value, ()) if _is_certain(one, place)), None)
         if source is not None:
             return joined(self._extracted(source.step, _named(source), source.value.extract))
+        if place.where is Where.HEADER and _UNIQUE.fullmatch(place.name) and _UUID.fullmatch(value):
+            return joined(self._made_up(place.name.lower()))
         if is_secret_at(place, value):
             return self._secrets.replaced(place.name, value)
         return value
+
+    def _made_up(self, header: str) -> Reference:
+        """Return a reference to a variable that is another UUID in each request."""
+        if header not in self._unique:
+            name = self._names.unique(variable_name(header))
+            self.variables[name] = {"uuid": "v4", "scope": "request"}
+            self._unique[header] = Reference(name)
+        return self._unique[header]
 
     def _object(self, content: Mapping[str, Any]) -> Text | None:
         """Return what stands in place of a whole object that a response contained; None if none did."""

@@ -47,8 +47,8 @@ def draft_of_har(log: bytes) -> Draft:
     names = Names("_")
     secrets = Secrets(names)
     cookies = _unknown_cookies(exchanges, notes)
-    requests = _renamed(correlated(exchanges, secrets, names))
-    variables = dict(secrets.variables)
+    requests, variables = correlated(exchanges, secrets, names)
+    requests = _renamed(requests)
     if any(cookies):
         variable = names.unique(_COOKIE)
         variables[variable] = {"env": variable.upper()}

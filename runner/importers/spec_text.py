@@ -55,7 +55,7 @@ def spec_text(draft: Draft, name: str, file: str, *, insecure: bool = False) -> 
         "objective": "Find the highest rate that the service sustains, and what limits it.",
     }
     topology: dict[str, Any] = {"kind": "external", "url": draft.url}
-    if insecure:
+    if insecure and draft.url.startswith("https:"):
         topology["tls"] = {"insecure": True}
     blocks = (
         _comments(draft, file),

@@ -183,6 +183,14 @@ def test_a_number_is_not_sent_in_place_of_a_text():
     assert recording.request("put-x")["json"] == {"thing_id": "7", "other": [{"thing_id": "${thing_id}"}]}
 
 
+def test_each_request_has_an_idempotency_key_of_its_own():
+    headers = {"Idempotency-Key": "3fa85f64-5717-4562-b3fc-2c963f66afa6"}
+    recording = har(entry("http://h/pay", "POST", headers=headers))
+
+    assert recording.request("post-pay")["headers"] == {"Idempotency-Key": "${idempotency_key}"}
+    assert recording.load["variables"] == {"idempotency_key": {"uuid": "v4", "scope": "request"}}
+
+
 def test_an_object_of_a_response_is_sent_as_a_whole():
     cart = {"lines": [{"item": "t7", "price": 1.5}], "total": 570}
     post = {"mimeType": "application/json", "text": json.dumps({"cart": cart, "by": {"a": None, "b": 1}})}
