@@ -20,6 +20,8 @@ MAX_TEXT: Final = 64 * 1024
 """Characters of the longest text that can be extracted."""
 MAX_JSON: Final[Bytes] = BYTES_PER_MIB
 """The largest object or list."""
+_MAX_MARKUP: Final = BYTES_PER_MIB
+"""Characters in which HTML entities are decoded; many millions of them would stop a worker for seconds."""
 MAX_VALUES: Final = 1000
 """How many values ``pick: all`` takes."""
 
@@ -157,13 +159,21 @@ def _too_large(value: Any) -> str:
 def _source(order: ExtractOrder) -> _Source:
     if order.json:
         return _json_source(order)
-    search = _search(order.regex) if order.regex else None
+    search = _search(order.regex, 1 if order.pick == "first" else MAX_VALUES) if order.regex else None
     if not order.needs_body:
         return _field_source(order, search)
     assert search is not None
     from html import unescape  # noqa: PLC0415  (only expressions need it)
 
-    return lambda reading: [unescape(text) for text in search(bytes(reading.body()))]
+    def select(reading: Reading) -> Sequence[str]:
+        texts = search(bytes(reading.body()))
+        if order.pick == "last":
+            texts = texts[-1:]
+        if sum(map(len, texts)) > _MAX_MARKUP:
+            raise ValueError(f"the text with HTML entities is longer than {_MAX_MARKUP // 1024} KiB")
+        return [unescape(text) for text in texts]
+
+    return select
 
 
 def _json_source(order: ExtractOrder) -> _Source:
@@ -194,11 +204,11 @@ def _field_source(order: ExtractOrder, search: Callable[[bytes], list[str]] | No
     return select
 
 
-def _search(pattern: str) -> Callable[[bytes], list[str]]:
-    """Return what finds all values of an expression's first group in UTF-8 text."""
+def _search(pattern: str, most: int) -> Callable[[bytes], list[str]]:
+    """Return what finds the values of an expression's first group in UTF-8 text."""
     find = regex.group_finder(pattern)
 
     def search(text: bytes) -> list[str]:
-        return [one.decode(errors="replace") for one in find(text, MAX_VALUES)]
+        return [one.decode(errors="replace") for one in find(text, most)]
 
     return search

@@ -101,7 +101,7 @@ class Origins:
             port, host = url.port, (url.hostname or "").rstrip(".")
         except ValueError:
             raise NotAllowed("it does not lead to a URL") from None
-        if url.scheme not in _PORTS or not host:
+        if url.scheme not in _PORTS or not host or port == 0:
             raise NotAllowed("it does not lead to a URL of http or https")
         path = quote(url.path, safe="%/:=&?~#+!$,;'@()*[]-._") or "/"
         return Place(

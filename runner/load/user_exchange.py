@@ -114,8 +114,10 @@ class UserExchange(Exchange):
             again, self._free_slots = self._free_slots, deque()
             self.begin_slots([*again, *self.slots.follow(now)])
         pauses, measure_ns = self._pauses, self._timeline.measure_ns
+        ended = []  # who pauses again at once has its next turn after everybody else's
         while pauses and pauses[0][0] <= now - measure_ns:
-            end, key = heapq.heappop(pauses)
+            ended.append(heapq.heappop(pauses))
+        for end, key in ended:
             user = self._by_key[key]
             user.ready = user.done = end + measure_ns
             self._advance(user)
@@ -233,10 +235,11 @@ class UserExchange(Exchange):
 
     def end_overdue(self, now: Nanoseconds) -> None:
         """See `Exchange.end_overdue`; a while after the window's end, users who are under way are cut off."""
+        limit = self._timeline.end_ns + self._timeout_ns
         if self.requests_in_flight or self._lingering:  # thousands who pause need not be looked at
-            super().end_overdue(now)
+            super().end_overdue(min(now, limit))  # a late look does not turn who is cut off into who failed
             self._go_on()
-        if now >= self._timeline.end_ns + self._timeout_ns and self._by_key:
+        if now >= limit and self._by_key:
             self._cut_off(now)
 
     def _cut_off(self, now: Nanoseconds) -> None:

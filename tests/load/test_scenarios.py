@@ -80,6 +80,15 @@ def test_what_cannot_be_extracted_ends_the_scenario_at_its_step(extract, reason)
     assert [(one.failure, one.failed_checks) for one in outcome.samples] == [("extract_failed", reason)]
 
 
+def test_text_with_too_many_html_entities_is_refused():
+    server = Server({"/page": ok("'" + "&amp;" * 250_000 + "'")})
+    extract = ExtractOrder("t", regex="'([^']*)'")
+    outcome = run(server, lambda steps: [steps.send("/page", extract, name="page")])
+    assert outcome.failures == {"extract_failed": 1}
+    reason = "`t` not found in the response to page: the text with HTML entities is longer than 1024 KiB"
+    assert outcome.samples[0].failed_checks == reason
+
+
 def test_optional_values_and_defaults_are_no_failures():
     extracts = ExtractOrder("a", json="$.a", optional=True), ExtractOrder("b", regex="(b)", default=("none",))
     present = IfStep((Condition("a"),), (), ())
@@ -173,6 +182,7 @@ def test_cookies_set_on_the_way_are_sent_on():
         ("ftp://127.0.0.1/", "it does not lead to a URL of http or https"),
         ("http://[::1/", "it does not lead to a URL"),
         ("http://127.0.0.1:99999/", "it does not lead to a URL"),
+        ("http://127.0.0.1:0/", "it does not lead to a URL of http or https"),
     ],
 )
 def test_redirects_that_cannot_be_followed_fail(location, reason):
@@ -264,6 +274,21 @@ def test_connections_belong_to_users_and_then_to_later_ones():
     assert len(own.connections) == 100
     assert 1 <= len(kept.connections) <= 100
     assert len(own.log) == len(kept.log) == 200
+
+
+def test_a_user_in_endless_loops_leaves_the_others_their_turn():
+    server = Server({"/list": ok(str(list(range(1000))))})
+    steps = Steps()
+    fetch = steps.send("/list", ExtractOrder("items", json="$", pick="all"))
+    loop = IfStep((Condition("item0", values=(-1,)),), (steps.send("/never"),))
+    for depth in range(3):  # a thousand million times
+        loop = ForEachStep("items", f"item{depth}", (loop,))
+    endless = WorkerScenario("endless", 1.0, (fetch, loop))
+    other = WorkerScenario("other", 1.0, (PauseStep(1, 50 * MS, 50 * MS), steps.send("/b")))
+    with scripted(server) as port:
+        outcome = offered(port, [endless, other], steps, rate=20.0, duration=0.1, timeout=0.3)
+    assert outcome.users["endless"]["failed"] == {"unfinished": 1}
+    assert outcome.users["other"]["succeeded"] == 1
 
 
 def test_a_new_connection_for_each_request():
