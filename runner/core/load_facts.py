@@ -36,7 +36,8 @@ class ResponseSample(Struct, frozen=True, omit_defaults=True):
         body: The beginning of the body, decompressed; empty if its coding is neither gzip nor deflate. Of a
             response that is no HTTP, the beginning of all of it.
         failed_checks: The checks of the specification that it does not pass, with what was received; empty
-            where the status is not accepted, and in files of versions without it.
+            where the status is not accepted, and in files of versions without it. Of a response that is no
+            HTTP, why it is none.
     """
 
     failure: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$(?!\n)")]

@@ -21,6 +21,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
+from msgspec.structs import replace
+
+from runner.core.load_facts import MAX_SAMPLE
 from runner.core.units import NS_PER_S, Nanoseconds, Seconds, ns
 from runner.load.backlog import Backlog
 from runner.load.connection import (
@@ -732,10 +735,14 @@ class Exchange:
                 return
 
     def _misunderstood(self, connection: Connection, reason: str) -> None:
-        """Count a response that is no HTTP, with the reason."""
+        """Count a response that is no HTTP, with the reason, which its sample keeps."""
         if connection.measured:
             self.faults[reason] += 1
+        samples = self._timeline.current.parts[connection.part.index].samples
+        before = len(samples)
         self._fail(connection, "protocol")
+        if len(samples) > before and samples[-1].failure == "protocol":
+            samples[-1] = replace(samples[-1], failed_checks=reason[:MAX_SAMPLE])
 
     def _fail(self, connection: Connection, failure: str) -> None:
         """Count a failed request, and close its connection.

@@ -100,6 +100,26 @@ async def test_other_failures_with_a_response_have_a_sample_too(run_load, way, s
     assert statuses_of(offered) == {}
 
 
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "no status line of HTTP/1"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+            "Content-Length",
+        ),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok", "chunk"),
+    ],
+)
+async def test_the_sample_of_a_response_that_is_no_http_says_why(run_load, way, sent, reason):
+    with scripted(in_turn(sent), once=True, tls=way.server) as port:
+        offered = await run_load(port, tls=way.tls, rps=20, duration=0.2)
+
+    (sample,) = samples_of(offered)
+    assert sample.failure == "protocol"
+    assert reason in sample.failed_checks
+
+
 async def test_a_body_that_sometimes_fails_behind_a_known_head_is_sampled(run_load, way):
     good, bad = response("200 OK", body=b"items"), response("200 OK", body=b"error")
     with scripted(in_turn(good, good, good, bad), tls=way.server) as port:
