@@ -143,7 +143,7 @@ class _Correlation:
         if extract is None:
             return None
         action = self._extracted(len(self.requests) - 1, f"{request.name}_action", extract)
-        return replace(request, url=joined(action), path="/", query=())
+        return replace(request, url=joined(action), query=())
 
     def _located(self, request: RequestDraft, exchange: Exchange) -> RequestDraft:
         """Return a request whose URL an earlier response gave as its Location, by that value."""

@@ -46,7 +46,7 @@ def _headers(request: HarRequest, body: Body | None) -> Iterable[tuple[str, Text
         default = name == "accept" and value == "*/*"
         if not (_BROWSERS_OWN.fullmatch(name) or own or default or name == "cookie" or name in seen):
             seen.add(name)
-            yield one.name, value
+            yield one.name, "text/html" if name == "accept" and value.startswith("text/html,") else value
 
 
 def _body(request: HarRequest) -> Body | None:

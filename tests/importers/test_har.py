@@ -191,6 +191,37 @@ def test_each_request_has_an_idempotency_key_of_its_own():
     assert recording.load["variables"] == {"idempotency_key": {"uuid": "v4", "scope": "request"}}
 
 
+def test_the_address_of_a_form_is_that_of_its_page():
+    page = '<form id="a" method="post" action="/login?execution=8f14e45fceea&amp;tab=1">'
+    post = {"mimeType": "application/x-www-form-urlencoded", "text": "user=ada"}
+    recording = har(
+        entry("http://h/", body=page, kind="text/html", headers={"Accept": "text/html,image/avif;q=0.8"}),
+        entry("http://h/login?execution=8f14e45fceea&tab=1", "POST", at=1, post=post),
+    )
+
+    assert recording.request("home")["headers"] == {"Accept": "text/html"}
+    assert recording.extract("home") == {"post_login_action": {"regex": '<form[^>]*? action="([^"]*)"'}}
+    assert recording.request("post-login") == {
+        "name": "post-login",
+        "method": "POST",
+        "url": "${post_login_action}",
+        "form": {"user": "ada"},
+    }
+
+
+def test_a_parameter_of_a_location_is_extracted():
+    location = "http://client.example/back?state=s&code=8f14e45fceea"
+    post = {"mimeType": "application/x-www-form-urlencoded", "text": "code=8f14e45fceea"}
+    recording = har(
+        entry("http://h/login", "POST", 302, sets={"Location": location}),
+        entry("http://h/token", "POST", at=1, post=post),
+    )
+
+    source = {"header": "Location", "regex": "[?&#]code=([^&#]*)"}
+    assert recording.extract("post-login") == {"login_code": source}
+    assert recording.request("post-token")["form"] == {"code": "${login_code}"}
+
+
 def test_an_object_of_a_response_is_sent_as_a_whole():
     cart = {"lines": [{"item": "t7", "price": 1.5}], "total": 570}
     post = {"mimeType": "application/json", "text": json.dumps({"cart": cart, "by": {"a": None, "b": 1}})}
