@@ -91,7 +91,7 @@ def _appendix(results: Results, configurations: Sequence[ConfigurationResults]) 
         "scenarios": _by_configuration(
             configurations, lambda shown: scenario_tables.scenario_mix(shown.load)
         ),
-        "scenario_outcomes": tables.scenario_outcomes(whole),
+        "scenario_outcomes": scenario_tables.scenario_outcomes(whole),
         "mixes": _by_configuration(configurations, lambda shown: request_tables.mix(shown.load)),
         "variables": _by_configuration(configurations, lambda shown: request_tables.variables(shown.load)),
         "hooks": _by_configuration(configurations, lambda shown: hooks.hook_table(shown.hooks or ())),

@@ -8,12 +8,13 @@ from typing import Final, TypeAlias
 from msgspec import UNSET
 
 from runner.core.load_results import LoadSummary
-from runner.core.measured import Part
+from runner.core.measured import Measured, Part
 from runner.core.metrics import METRICS
+from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import EMPTY, Markdown, Section, code, markdown, table
-from runner.report.tables import metric_row, users_per_s
+from runner.report.tables import every_stage, metric_row, stage_place, users_per_s
 
 _Cell: TypeAlias = Callable[[Stage], str]
 _METRICS: Final = (
@@ -125,3 +126,25 @@ def paths(load: LoadSummary) -> Mapping[str, str]:
         for scenario in ([] if load.scenarios is UNSET else load.scenarios)
         for step in scenario.steps
     }
+
+
+def scenario_outcomes(configurations: Sequence[ConfigurationResults]) -> Markdown:
+    """Return every run of every scenario in exactly one column; empty without scenarios."""
+    ran = [(configuration, stage) for configuration, stage in every_stage(configurations) if stage.scenarios]
+    kinds = sorted({kind for _, stage in ran if stage.scenarios for kind in stage.scenarios.failures})
+    rows = [
+        [stage_place(configuration.name, stage, len(configurations)), code(name), *_run_counts(part, kinds)]
+        for configuration, stage in ran
+        for name, part in stage.scenario_parts.items()
+    ]
+    head = ["Stage", "Scenario", "due", "started", "completed", *kinds, "unfinished", "dropped"]
+    return table(head, rows, words=(1,)) if rows else EMPTY
+
+
+def _run_counts(part: Measured, kinds: Sequence[str]) -> list[str]:
+    runs = part.scenarios
+    if runs is None:
+        return []
+    failed = [runs.failures.get(kind, 0) for kind in kinds]
+    counts = (runs.scheduled, runs.started, runs.completed, *failed, runs.unfinished, runs.dropped)
+    return [number_format.count(number) for number in counts]

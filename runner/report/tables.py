@@ -244,39 +244,18 @@ def every_stage(configurations: Configurations) -> Iterator[tuple[ConfigurationR
         yield from ((configuration, stage) for stage in configuration.stages)
 
 
-def scenario_outcomes(configurations: Sequence[ConfigurationResults]) -> Markdown:
-    """Return every run of every scenario in exactly one column; empty without scenarios."""
-    ran = [(configuration, stage) for configuration, stage in every_stage(configurations) if stage.scenarios]
-    kinds = sorted({kind for _, stage in ran if stage.scenarios for kind in stage.scenarios.failures})
-    rows = [
-        [_place(configuration.name, stage, len(configurations)), code(name), *_run_counts(part, kinds)]
-        for configuration, stage in ran
-        for name, part in stage.scenario_parts.items()
-    ]
-    head = ["Stage", "Scenario", "due", "started", "completed", *kinds, "unfinished", "dropped"]
-    return table(head, rows, words=(1,)) if rows else EMPTY
-
-
-def _run_counts(part: Measured, kinds: Sequence[str]) -> list[str]:
-    runs = part.scenarios
-    if runs is None:
-        return []
-    failed = [runs.failures.get(kind, 0) for kind in kinds]
-    counts = (runs.scheduled, runs.started, runs.completed, *failed, runs.unfinished, runs.dropped)
-    return [number_format.count(number) for number in counts]
-
-
 def outcomes(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return every request of every stage in exactly one column."""
     stages = list(every_stage(configurations))
     kinds = failure_kinds(stage for _, stage in stages)
     head = ["Stage", "scheduled", "succeeded", *kinds, "dropped"]
-    places = [_place(configuration.name, stage, len(configurations)) for configuration, stage in stages]
+    places = [stage_place(configuration.name, stage, len(configurations)) for configuration, stage in stages]
     rows = [[place, *counts(stage, kinds)] for place, (_, stage) in zip(places, stages, strict=True)]
     return table(head, rows)
 
 
-def _place(configuration: str, stage: Stage, configurations: int) -> str:
+def stage_place(configuration: str, stage: Stage, configurations: int) -> str:
+    """Return the name of a stage, after that of its configuration if there are several."""
     return stage.title if configurations == 1 else f"{configuration}, {stage.title}"
 
 
@@ -284,7 +263,7 @@ def over_time(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return a small curve of rate and latency for every stage; it stands in for charts."""
     rows = [
         [
-            _place(configuration.title or configuration.name, stage, len(configurations)),
+            stage_place(configuration.title or configuration.name, stage, len(configurations)),
             code(sparkline([second.rps for second in seconds], top=top_rps(stage))),
             code(sparkline([second.p95_ms for second in seconds])),
             _highest_p95(seconds),

@@ -17,9 +17,8 @@ from runner.report.csv_table import render_csv
 from runner.report.junit import render_junit
 from runner.report.markdown import render_markdown
 from runner.report.page.render import render_page
-from runner.report.scenario_tables import results_by_scenario, scenario_mix, steps
+from runner.report.scenario_tables import results_by_scenario, scenario_mix, scenario_outcomes, steps
 from runner.report.summary import summary_rows
-from runner.report.tables import scenario_outcomes
 from runner.store.results_file import encode_results, parse_results
 from tests.analyze.facts import results_of
 from tests.analyze.scenario_facts import SPEC, scenario_trial, users
