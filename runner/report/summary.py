@@ -74,7 +74,7 @@ def doubts(results: Results) -> Iterator[str]:
         several = f" of {configuration.name}" if len(results.configurations) > 1 else ""
         for stage in shown(configuration).stages:
             for status, reason in _reasons(stage):
-                where.setdefault(f"{status} because {reason}", []).append(f"{stage.title}{several}")
+                where.setdefault(f"{status}: {reason}", []).append(f"{stage.title}{several}")
     ranked = sorted(where.items(), key=lambda item: -len(item[1]))
     for reason, stages in ranked[:_NAMED]:
         named = stages if len(stages) <= _NAMED else [*stages[:_NAMED], f"{len(stages) - _NAMED} more"]

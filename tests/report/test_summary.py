@@ -67,8 +67,8 @@ def test_the_terminal_says_once_for_all_stages_why_they_are_not_valid():
     titles = [stage.title for stage in results.configurations[0].stages[:3]]
 
     assert list(doubts(results)) == [
-        f"{listed(titles)} are suspect because a worker was late.",
-        f"{listed(titles[1:])} are suspect because programs outside the experiment used the processors.",
+        f"{listed(titles)} are suspect: a worker was late.",
+        f"{listed(titles[1:])} are suspect: programs outside the experiment used the processors.",
     ]
     assert list(doubts(stored("single-process"))) == []
 
