@@ -16,6 +16,9 @@ from urllib.parse import quote, quote_plus
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
 """What a variable can be called."""
 
+URL_CHARACTERS: Final = "%:/?#[]@!$&'(),;=+*-._~"
+"""What a URL may contain beside letters and digits (RFC 3986)."""
+
 _REFERENCE: Final = re.compile(rf"\$\{{({NAME.pattern})(?:\.([^{{}}\r\n]{{1,200}}))?\}}")
 _OPENING: Final = re.compile(r"\$?\$\{")
 _ESCAPED: Final = "$${"
@@ -190,7 +193,7 @@ def _needs_no_percent(value: str) -> bool:
 
 
 def _url(value: str) -> str:
-    return quote(value.strip(), safe="%:/?#[]@!$&'()*+,;=-._~")
+    return quote(value.strip(), safe=URL_CHARACTERS)
 
 
 def _unchanged(value: str) -> str:

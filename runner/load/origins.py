@@ -7,7 +7,7 @@ import socket
 from typing import Final, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
-from runner.core.template import ENCODERS, Position
+from runner.core.template import ENCODERS, URL_CHARACTERS, Position
 from runner.load.worker_order import WorkerOrder
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -103,7 +103,7 @@ class Origins:
             raise NotAllowed("it does not lead to a URL") from None
         if url.scheme not in _PORTS or not host or port == 0:
             raise NotAllowed("it does not lead to a URL of http or https")
-        path = quote(url.path, safe="%/:=&?~#+!$,;'@()*[]-._") or "/"
+        path = quote(url.path, safe=URL_CHARACTERS) or "/"
         return Place(
             self._origin(url.scheme, host, port or _PORTS[url.scheme]),
             f"{path}?{url.query}" if url.query else path,

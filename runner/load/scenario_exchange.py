@@ -14,6 +14,7 @@ from urllib.parse import quote
 from msgspec.structs import replace
 
 from runner.core.load_facts import MAX_SAMPLE, ResponseSample
+from runner.core.template import URL_CHARACTERS
 from runner.core.units import Nanoseconds
 from runner.load.captures import Reading
 from runner.load.checks import header_fields
@@ -224,7 +225,7 @@ class ScenarioExchange(UserExchange):
         if not user.hops:
             return None, "there are more redirects than follow_redirects allows"
         try:
-            reference = quote(location.encode("latin-1"), safe="%:/?#[]@!$&'()*+,;=-._~")
+            reference = quote(location.encode("latin-1"), safe=URL_CHARACTERS)
             return self._origins.resolve(reference, user.place), ""
         except NotAllowed as error:
             return None, f"the redirect cannot be followed: {error}"
