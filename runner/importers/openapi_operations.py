@@ -130,11 +130,11 @@ class Operations:
         for found in _PARAMETER.finditer(path):
             value = values.get(found[1], "string")
             pieces += [
-                quote(path[at : found.start()], safe="/%:@!$&'()*+,;=~"),
+                quote(path[at : found.start()], safe="/%:@!$&'(),;=+*~"),
                 value if isinstance(value, Reference) else quote(value, safe=""),
             ]
             at = found.end()
-        pieces.append(quote(path[at:], safe="/%:@!$&'()*+,;=~"))
+        pieces.append(quote(path[at:], safe="/%:@!$&'(),;=+*~"))
         return joined(*merged(pieces))
 
     def _name(self, operation: Mapping[str, Any], method: str, path: str) -> str:
