@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
 import zlib
 from collections.abc import Callable, Mapping
@@ -54,20 +56,17 @@ def draft_of(content: bytes) -> Draft:
 def _unpacked(content: bytes) -> bytes:
     if not content.startswith(_GZIP):
         return content
-    unpacked = bytearray()
-    while content:
-        stream = zlib.decompressobj(wbits=31)
-        try:
-            unpacked += stream.decompress(content, MAX_FILE + 1 - len(unpacked))
-        except zlib.error:
-            raise refused("it is damaged: its gzip data cannot be unpacked") from None
-        if len(unpacked) > MAX_FILE:
-            hint = "take a part of it, such as: zcat FILE | tail -n 500000 > part.log"
-            raise refused(f"it is larger than {MAX_FILE // BYTES_PER_MIB} MiB when unpacked", hint)
-        if not stream.eof:
-            raise refused("it is damaged: its gzip data end too early")
-        content = stream.unused_data if stream.unused_data.startswith(_GZIP) else b""
-    return bytes(unpacked)
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            unpacked = file.read(MAX_FILE + 1)
+    except EOFError:
+        raise refused("it is damaged: its gzip data end too early") from None
+    except (OSError, zlib.error):
+        raise refused("it is damaged: its gzip data cannot be unpacked") from None
+    if len(unpacked) > MAX_FILE:
+        hint = "take a part of it, such as: zcat FILE | tail -n 500000 > part.log"
+        raise refused(f"it is larger than {MAX_FILE // BYTES_PER_MIB} MiB when unpacked", hint)
+    return unpacked
 
 
 def _draft_of_json(content: bytes) -> Draft:
