@@ -26,13 +26,13 @@ def can_throttle():
 
 
 def group():
-    """Make a control group of version 1 or 2; return it, its file for the limit, and what to write there."""
+    """Make a control group; return it, its file for the limit, what to write there, and what lifts it."""
     name = f"loadproof-truth-{os.getpid()}"
     if (ROOT / "blkio").is_dir():
         (folder := ROOT / "blkio" / name).mkdir()
-        return folder, folder / "blkio.throttle.write_iops_device", "{device} {writes}"
+        return folder, folder / "blkio.throttle.write_iops_device", "{device} {writes}", 0
     (folder := ROOT / name).mkdir()
-    return folder, folder / "io.max", "{device} wiops={writes}"
+    return folder, folder / "io.max", "{device} wiops={writes}", "max"
 
 
 def disk(folder):
@@ -44,12 +44,18 @@ def disk(folder):
 
 def main():
     writes, *command = sys.argv[1:]
-    folder, file, text = group()
+    folder, file, text, unlimited = group()
     device = (disk(Path()) / "dev").read_text().strip()
     file.write_text(text.format(device=device, writes=writes))
     child = subprocess.Popen(["sh", "-c", JOIN, folder / "cgroup.procs", *command])
+
+    def end(received, _):
+        """Pass a signal on, and lift the limit: a database writes when it ends."""
+        file.write_text(text.format(device=device, writes=unlimited))
+        child.send_signal(received)
+
     for received in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(received, lambda number, _: child.send_signal(number))
+        signal.signal(received, end)
     status = child.wait()
     while True:  # its last processes are still ending
         try:
