@@ -57,6 +57,8 @@ def _where(stage: Stage) -> Markdown:
     lost = {name: part.requests.failed for name, part in stage.request_parts.items() if part.requests.failed}
     worst = sorted(lost, key=lambda name: (-lost[name], name))[:_STEPS_SHOWN]
     more = ", among others" if len(lost) > len(worst) else ""
+    if len(worst) == 1:
+        return markdown(" at {}", code(worst[0]))
     return markdown(" (most at {}{})", listed(code(name) for name in worst), more) if worst else EMPTY
 
 
