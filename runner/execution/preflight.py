@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from msgspec.structs import replace
@@ -27,12 +27,14 @@ from runner.execution.preflight_failure import (
 from runner.execution.sample_masking import with_masked_samples
 from runner.experiment.arrivals import Numbering, numbering, of_stages
 from runner.experiment.model import Load, Stage
-from runner.experiment.scenario import Step
 from runner.experiment.trials import Trial
 from runner.experiment.variables import uses
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder
 from runner.stack.protocols import Stack
+
+if TYPE_CHECKING:
+    from runner.experiment.scenario import Step
 
 _ONE_REQUEST: Final = Stage(rps=10, duration=0.1, name="preflight")
 _ONE_USER: Final = Stage(users_per_s=10, duration=0.1, name="preflight")

@@ -30,7 +30,6 @@ from runner.load.messages import WorkerEnd, WorkerReady, decode, decode_progress
 from runner.load.request import Target, pieces_of, resolve
 from runner.load.scenario_accounts import scenario_counts
 from runner.load.scenario_order import ScenarioOrder
-from runner.load.scenario_translation import scenario_order
 from runner.load.variables import worker_variables
 from runner.load.worker_accounts import Account
 from runner.load.worker_order import WorkerOrder, WorkerRequest, WorkerStart
@@ -146,7 +145,11 @@ def _window(order: LoadOrder) -> Window:
 
 
 def _worker_orders(order: LoadOrder, targets: Sequence[Target], count: int) -> list[WorkerOrder]:
-    scenarios = scenario_order(order)
+    scenarios = None
+    if order.load.scenarios:
+        from runner.load.scenario_translation import scenario_order  # noqa: PLC0415  (imports models of scenarios)
+
+        scenarios = scenario_order(order)
     return [
         worker_order(order, index, count, targets[index % len(targets)], scenarios) for index in range(count)
     ]

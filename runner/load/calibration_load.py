@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from runner.core.template import Position, assembled
 from runner.core.units import PerSecond, Seconds
 from runner.experiment.model import Expect, Load, Request, Stage
-from runner.experiment.scenario import Scenario, Step, StepRequest
 from runner.load.body import encoded_body
 from runner.load.request import merged, target
+
+if TYPE_CHECKING:
+    from runner.experiment.scenario import Scenario
 
 _PLACEHOLDER: Final = "x" * 32
 """Stands for the value of a variable."""
@@ -54,6 +56,8 @@ def _scenarios(load: Load, request: Request) -> tuple[Scenario, ...]:
     """Return a scenario of the request alone if the load has scenarios, which take another path."""
     if not load.scenarios:
         return ()
+    from runner.experiment.scenario import Scenario, Step, StepRequest  # noqa: PLC0415  (only such loads need them)
+
     fields = {name: getattr(request, name) for name in Request.model_fields}
     step = Step.model_construct(request=StepRequest.model_construct(name="request", expect=None, **fields))
     return (Scenario.model_construct(name="calibration", weight=1.0, steps=(step,)),)

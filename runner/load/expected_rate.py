@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from runner.core.units import PerSecond
-from runner.experiment.scenario import Step, StepKind
 from runner.experiment.stage import Stage
 from runner.experiment.traffic import Load
+
+if TYPE_CHECKING:
+    from runner.experiment.scenario import Step
 
 _VISITED: Final = 10
 """How many entries a list is taken to have."""
@@ -35,6 +37,8 @@ def _mean(steps: Sequence[Step]) -> float:
 
 
 def _of_step(step: Step) -> float:
+    from runner.experiment.scenario import StepKind  # noqa: PLC0415  (only loads with scenarios have steps)
+
     inside = _mean(step.steps or ())
     match step.kind:
         case StepKind.REQUEST | StepKind.PAUSE:
