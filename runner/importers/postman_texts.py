@@ -13,7 +13,7 @@ from runner.importers.notes import Notes
 from runner.importers.places import Place, merged, replaced
 from runner.importers.secrets import Secrets, is_secret, is_secret_at
 
-_VARIABLE: Final = re.compile(r"\{\{\s*([^{}\r\n]{1,200}?)\s*\}\}")
+_VARIABLE: Final = re.compile(r"\{\{([^{}\r\n]{1,200})\}\}")
 _MAX_NESTED: Final = 5
 _MAX_USES: Final = 200
 _MAX_VALUE: Final = 10_000
@@ -63,7 +63,7 @@ class Texts:
     def plain(self, text: str) -> str:
         """Return a text with the values that the collection defines; other variables stay."""
         for _ in range(_MAX_NESTED):
-            new = _VARIABLE.sub(lambda found: self._value(found[1], found[0]), text, count=_MAX_USES)[
+            new = _VARIABLE.sub(lambda found: self._value(found[1].strip(), found[0]), text, count=_MAX_USES)[
                 :_MAX_TEXT
             ]
             if new == text:
@@ -81,7 +81,7 @@ class Texts:
         at = 0
         text = self.plain(text)
         for found in _VARIABLE.finditer(text):
-            pieces += [text[at : found.start()], self._reference(found[1])]
+            pieces += [text[at : found.start()], self._reference(found[1].strip())]
             at = found.end()
         pieces.append(text[at:])
         try:

@@ -23,6 +23,7 @@ from runner.importers.json_text import decoded
 _MAX_VALUES: Final = 5_000
 """Of one response."""
 _MAX_VALUE: Final = 4_000
+_MAX_FIELDS: Final = 200
 _MAX_OBJECTS: Final = 1_000
 _MAX_OBJECT: Final = 100_000
 _FEWEST: Final = 2
@@ -155,7 +156,7 @@ def _leaves(value: Any, path: str, keys: tuple[str, str], depth: int) -> Iterato
 def _fields(body: str) -> Iterator[Produced]:
     """Yield hidden fields of forms, and the tokens that pages keep in `meta` elements for their scripts."""
     text = body.encode()
-    for tag in _TAG.findall(body):
+    for tag in _TAG.findall(body)[:_MAX_FIELDS]:
         attributes = {name.lower(): (name, quoted) for name, quoted in _ATTRIBUTE.findall(tag)}
         content = attributes.get("content" if tag[1:5].lower() == "meta" else "value")
         name = attributes.get("name") or attributes.get("property")

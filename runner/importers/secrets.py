@@ -21,6 +21,7 @@ _SECRET_NUMBER: Final = re.compile(
     r"pass(?:word|wd|code)?$|pwd|^otp|^pin$|^cvv|^cvc|card[-_ ]?(?:number|no)$", re.IGNORECASE
 )
 _NO_SECRET: Final = re.compile(r"token[-_ ]?type|max[-_ ]?tokens|[0-9]{0,1}|true|false|null", re.IGNORECASE)
+_MAX_LOOKED_AT: Final = 4_000
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.eyJ?[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*")
 
 
@@ -28,7 +29,9 @@ def is_secret(name: str, value: str) -> bool:
     """Return whether the value of a header, field or parameter should not be in a file."""
     if not value or _NO_SECRET.fullmatch(name) or _NO_SECRET.fullmatch(value):
         return False
-    return name.lower() in _SECRET_HEADERS or bool(_SECRET_NAME.search(name[-100:]) or _JWT.search(value))
+    return name.lower() in _SECRET_HEADERS or bool(
+        _SECRET_NAME.search(name[-100:]) or _JWT.search(value[:_MAX_LOOKED_AT])
+    )
 
 
 def is_secret_at(place: Place, value: str) -> bool:

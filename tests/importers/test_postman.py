@@ -177,6 +177,15 @@ def test_a_collection_that_does_not_say_where_its_service_is():
     assert draft.url == ""
 
 
+def test_texts_of_any_length_are_read_at_once():
+    long = "{{" + " " * 100_000
+    done = of(
+        item(method="POST", body={"mode": "raw", "raw": "eyJ" * 20_000}), item(f"http://h/?q={long}", "b")
+    )
+
+    assert done.request("a")["body"] == "eyJ" * 20_000
+
+
 def test_variables_in_variables_end():
     defined = entries(a="{{a}}{{b}}{{b}}" * 20, b="{{a}}{{b}}{{b}}" * 20)
 
