@@ -108,6 +108,6 @@ async def test_k6_is_calibrated_against_the_same_responder(calibration):
 
     (floor,) = measured.floors
     assert (measured.engine, measured.ceiling_rps) == ("k6", None)
-    assert 0 < floor.achieved <= 1
+    assert floor.achieved > 0
     assert 0 < floor.duration_ms["p50"] <= floor.duration_ms["p99"]
     assert floor.spacing.planned_gap_us == pytest.approx(10_000)
