@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ pytestmark = [
     pytest.mark.docker,
     pytest.mark.nginx,
     pytest.mark.verdict,
-    pytest.mark.skipif(os.environ.get("TRUTH") != "all", reason="a minute each, runs with TRUTH=all"),
+    pytest.mark.only_truth,
 ]
 BUSY = "EVAL for\ti=1,900000\tdo\tend\treturn\t1 0"
 SLOW = "BLPOP nothing 0.05"

@@ -268,7 +268,7 @@ services:
 @NEEDS_ROOT
 @pytest.mark.docker
 @pytest.mark.verdict
-@pytest.mark.skipif(os.environ.get("TRUTH") != "all", reason="runs with TRUTH=all")
+@pytest.mark.only_truth
 def test_a_limit_of_writes_in_a_compose_file(truth, tmp_path):
     image(tmp_path)
     (tmp_path / "docker-compose.yml").write_text(COMPOSE.format(disk=f"/dev/{disk(tmp_path).name}"))
