@@ -155,7 +155,8 @@ def _scenarios(load: Load) -> tuple[ScenarioSummary, ...]:
     steps: dict[str, list[StepSummary]] = {}
     for part in load.parts if load.scenarios else ():
         scenario, _, step = part.name.partition("/")
-        steps.setdefault(scenario, []).append(StepSummary(step, part.method, part.path))
+        path = "" if part.url else part.path
+        steps.setdefault(scenario, []).append(StepSummary(step, part.method, path))
     return tuple(
         ScenarioSummary(name, round(share, 6), tuple(steps.get(name, ())))
         for name, share in load.scenario_shares.items()

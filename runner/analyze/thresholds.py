@@ -14,7 +14,7 @@ from runner.analyze.failure import failure
 from runner.analyze.silence import silence
 from runner.core.codes import Unbounded
 from runner.core.judgements import ThresholdResult
-from runner.core.measured import Part, Slice
+from runner.core.measured import Slice
 from runner.core.metric import Metric
 from runner.core.metrics import find_metric
 from runner.core.stage_results import Stage
@@ -38,13 +38,13 @@ def evaluate(thresholds: Sequence[Threshold], stage: Stage) -> tuple[ThresholdRe
     return tuple(results)
 
 
-def part_named(stage: Stage, name: str) -> Part | None:
-    """Return what was measured of a request, a scenario or a step; None if the stage has no such part.
+def _part_name(stage: Stage, name: str) -> str:
+    """Return the name in `Stage.parts` of a request, a scenario or a step; as it is if there is no such part.
 
     The name of a step that only one scenario has may stand without that of its scenario.
     """
-    steps = [part for path, part in stage.parts.items() if path.endswith(f"/{name}")]
-    return stage.parts.get(name) or (steps[0] if len(steps) == 1 else None)
+    steps = [path for path in stage.parts if path.endswith(f"/{name}")]
+    return steps[0] if name not in stage.parts and len(steps) == 1 else name
 
 
 def is_measured(result: ThresholdResult) -> bool:
@@ -53,15 +53,16 @@ def is_measured(result: ThresholdResult) -> bool:
 
 
 def _evaluate(threshold: Threshold, stage: Stage) -> ThresholdResult:
-    metric, request = find_metric(threshold.metric), threshold.request or UNSET
-    measured = part_named(stage, threshold.request) if threshold.request else stage
+    metric = find_metric(threshold.metric)
+    request = _part_name(stage, threshold.request) if threshold.request else UNSET
+    measured = stage.parts.get(request) if request else stage
     if measured is None or metric is None:
         return ThresholdResult(threshold.expr, ok=False, value=None, request=request)
     silent = silence(stage) if threshold.metric == _ERRORS else None
     if silent and not _holds(threshold, silent.share):
         return ThresholdResult(threshold.expr, ok=False, value=round(silent.share, 6), request=request)
     if metric.per_slice and metric.is_known_in(measured.slices):
-        return _over_slices(threshold, metric, measured.slices)
+        return replace(_over_slices(threshold, metric, measured.slices), request=request)
     if why := metric.unbounded(measured):
         return ThresholdResult(threshold.expr, _holds(threshold, math.inf), None, why, request)
     value = metric.read(measured)
@@ -74,9 +75,7 @@ def _over_slices(threshold: Threshold, metric: Metric, slices: Sequence[Slice]) 
 
     A slice in which nothing was measured breaks nothing; if none measured anything, the threshold fails.
     """
-    result = ThresholdResult(
-        threshold.expr, ok=False, value=None, request=threshold.request or UNSET, bound=threshold.bound
-    )
+    result = ThresholdResult(threshold.expr, ok=False, value=None, bound=threshold.bound)
     known = []
     for part in slices:
         why, value = metric.unbounded(part), metric.read(part)

@@ -26,7 +26,11 @@ class RequestShare(Struct, frozen=True):
 
 
 class StepSummary(Struct, frozen=True):
-    """A step of a scenario that sends a request; variables are not replaced in its path."""
+    """A step of a scenario that sends a request; variables are not replaced in its path.
+
+    Attributes:
+        path: Empty where the request goes to a URL that an earlier response had.
+    """
 
     name: Word
     method: Text

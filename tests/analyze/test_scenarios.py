@@ -16,6 +16,7 @@ from runner.analyze.medians import of_medians
 from runner.core.codes import Limit, Unbounded, Validity
 from runner.core.load_results import ScenarioSummary, StepSummary
 from runner.core.ramp import Ramp
+from runner.report.metric_text import threshold_value
 from tests.analyze.facts import results_of, stages_of
 from tests.analyze.scenario_facts import SPEC, scenario_trial, users, usual
 
@@ -77,6 +78,27 @@ def test_what_was_sent_is_in_the_results():
     assert (load.request, load.requests) == (None, UNSET)
     assert load.scenarios[1] == ScenarioSummary("visit", 0.25, (StepSummary("home", "GET", "/"),))
     assert [step.name for step in load.scenarios[0].steps] == ["login", "cart", "pay"]
+
+
+def test_a_step_that_goes_to_an_extracted_url_has_no_path():
+    spec = SPEC.replace(b"path: /login}", b"path: /login}\n          extract: {next: {header: Location}}")
+    spec = spec.replace(b"path: /cart", b'url: "${next}"')
+
+    (configuration,) = results_of(scenario_trial(users()), spec=spec).configurations
+
+    assert [step.path for step in configuration.load.scenarios[0].steps] == ["/login", "", "/pay"]
+
+
+def test_a_threshold_with_the_short_name_of_a_step_is_about_that_step():
+    spec = SPEC.replace(b"{request=checkout/pay}", b"{request=pay}")
+    trial = scenario_trial(users(fails=lambda k: "pay" if k % 8 == 0 else ""))
+
+    (found,) = stages_of(trial, spec=spec)
+
+    result = found.thresholds[2]
+    assert (result.request, result.unbounded) == ("checkout/pay", Unbounded.LOST)
+    assert found.part("checkout/pay").thresholds == (result,)
+    assert threshold_value(result, found) == "no value: 16.7 % failed"  # 25 of 150; 5 % of all requests
 
 
 def test_thresholds_select_scenarios_and_steps():
