@@ -14,6 +14,7 @@ from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
 
 _HYPOTHESIS: Final = {HypothesisAnswer.OPEN: "undecided"}
 """Words shown instead of an answer's own."""
+_COUNTED: Final = frozenset({"connections", "files", "ports", "requests", "responses", "scenarios"})
 _NOTHING_ELSE: Final = (
     "What remains possible: a limit that no counter shows. Next: collect the service's own metrics "
     "(app.metrics), and read its log for this period."
@@ -108,7 +109,8 @@ def _evidence(items: Sequence[Evidence]) -> Iterator[Markdown]:
 
 def _number(item: Evidence, *, bounded: bool) -> Markdown:
     named = item.unit == "count" or item.unit in item.name
-    number = markdown("{} {}{}", item.name, _figure(item.value), "" if named else markdown(" {}", item.unit))
+    unit = item.unit.removesuffix("s") if item.value == 1 and item.unit in _COUNTED else item.unit
+    number = markdown("{} {}{}", item.name, _figure(item.value), "" if named else markdown(" {}", unit))
     if item.before is not None and item.after is not None and item.after == int(item.after):
         number = markdown("{}, from {:,.0f} to {:,.0f}", number, item.before, item.after)
     bound = None if item.threshold is None else f"bound {_figure(item.threshold)}"

@@ -48,10 +48,10 @@ def cell(metric: Metric, stage: Stage) -> str:
 
     A latency of a ramp has a value in each of its slices only: one over all levels would say little.
     """
-    if is_in_slices(metric, stage):
-        return _IN_SLICES
     if not applies(metric, stage):
         return number_format.NOT_APPLICABLE
+    if is_in_slices(metric, stage):
+        return _IN_SLICES
     value, why = metric.read(stage), metric.unbounded(stage)
     return figure(metric, value) if why is None or value is not None else unbounded(stage, why, metric)
 

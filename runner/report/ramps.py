@@ -118,4 +118,4 @@ def _of_runs(part: Stage, metrics: Sequence[Metric]) -> list[str]:
 
 def _is_known(stage: Stage, path: str) -> bool:
     metric = METRICS[path]
-    return metric.is_known_in(stage.slices)
+    return metric_text.applies(metric, stage) and metric.is_known_in(stage.slices)

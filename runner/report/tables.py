@@ -12,6 +12,7 @@ from runner.analyze.median_stage import MEDIAN
 from runner.analyze.medians import of_medians
 from runner.core.codes import Role, StageStatus, is_service
 from runner.core.measured import Measured
+from runner.core.metric import Metric
 from runner.core.metrics import LATENCIES, METRICS, lost_share, lost_share_of_scenarios
 from runner.core.observed_results import Moment
 from runner.core.result_values import EnvironmentValue
@@ -60,10 +61,13 @@ def _groups(stages: Sequence[Stage]) -> Iterator[list[_Row]]:
     if any(stage.calibration for stage in stages):
         latencies.append(("Generator Baseline p50 / p95 / p99 (ms)", _baseline))
     others = [METRICS[f"{kind.name}.p95"] for kind in LATENCIES if kind.name != "duration"]
-    known = [
-        metric for metric in others if any(metric.read(s) is not None or metric.unbounded(s) for s in stages)
-    ]
+    known = [metric for metric in others if any(_is_known(metric, stage) for stage in stages)]
     yield latencies + [metric_row(metric.path) for metric in known]
+
+
+def _is_known(metric: Metric, stage: Stage) -> bool:
+    measured = metric.read(stage) is not None or metric.unbounded(stage) is not None
+    return measured and metric_text.applies(metric, stage)
 
 
 def metric_row(path: str) -> _Row:

@@ -101,6 +101,26 @@ def test_every_run_is_in_exactly_one_column_of_the_outcomes():
         assert started == sum(ended)
 
 
+def test_a_number_that_is_1_stands_before_the_singular():
+    made = users(fails=lambda k: "pay" if k == 8 else "cart" if k % 8 == 0 else "")
+
+    text = render_markdown(results(scenario_trial(made)))
+
+    assert "request checkout/cart 24 requests; request checkout/pay 1 request;" in text
+
+
+def test_a_ramp_of_users_has_no_response_time_although_requests_failed():
+    made = users(fails=lambda k: "cart" if k % 8 == 0 else "")
+    trial = scenario_trial(made, stage="1 to 30 users", users=Ramp(1, 30), users_per_s=None)
+    found = results(trial, SPEC.replace(b"users_per_s: 20", b"users: {from: 1, to: 30}"))
+
+    text = render_markdown(found)
+
+    assert stages(found)[0].slices
+    assert "p95 Duration (ms)" in text
+    assert "p95 Response Time (ms)" not in text
+
+
 def test_the_conclusion_names_the_rate_of_users():
     whole = results(scenario_trial(users()))
 
