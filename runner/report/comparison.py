@@ -51,7 +51,7 @@ def stage_sections(comparison: Comparison) -> list[Markdown]:
     several = has_several(comparison.stages)
     parts: list[Markdown] = []
     for stage in _whole(comparison):
-        parts += [markdown("## {}: {}", place(stage, several=several), stage.verdict), _table(stage)]
+        parts += [markdown("## {}: {}", place(stage, several=several), _verdict_of(stage)), _table(stage)]
         if requests := _requests(comparison, stage):
             parts += [markdown("By request:"), _brief_table([(it.request, it) for it in requests], "Request")]
         if slices := _slices(comparison, stage):
@@ -139,9 +139,19 @@ def _brief_table(compared: Sequence[tuple[str, ComparedStage]], heading: str) ->
     rows = []
     for shown, stage in compared:
         cells = [_cell(name, stage) for name in names]
-        word = emphasized(stage.verdict) if not stage.is_whole else markdown("**{}**", stage.verdict)
-        rows.append([shown, *cells, word])
+        word = markdown("{}", _verdict_of(stage))
+        rows.append([shown, *cells, markdown("**{}**", word) if _is_bold(stage) else word])
     return table([heading, *map(key_heading, names), "Verdict"], rows)
+
+
+def _verdict_of(stage: ComparedStage) -> str:
+    """Return the verdict on a stage, which says nothing about the metrics that were not judged."""
+    partly = stage.without_value or not all(metric.judged for metric in stage.metrics)
+    return f"{stage.verdict}, in part not judged" if partly else stage.verdict
+
+
+def _is_bold(stage: ComparedStage) -> bool:
+    return stage.is_whole or stage.verdict in CHANGED
 
 
 def verdict(comparison: Comparison) -> Markdown:

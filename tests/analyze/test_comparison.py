@@ -164,7 +164,9 @@ def test_one_disturbed_run_is_not_judged_by_its_latency():
 
     assert metric(comparison, "100 RPS", "duration_ms.p95").verdict == "no difference shown"
     assert metric(comparison, "100 RPS", "actual_rps").verdict == "worse"
-    assert "other programs used 0.6 cores" in render_comparison(comparison)
+    text = render_comparison(comparison)
+    assert "other programs used 0.6 cores" in text
+    assert "## 100 RPS: worse, in part not judged" in text
 
 
 def test_different_machines_are_refused_without_force(base, head):
