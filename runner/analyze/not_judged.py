@@ -17,7 +17,10 @@ _NO_REASON: Final = "it has no usable measurement"
 
 def without_value(base: Sequence[Stage], head: Sequence[Stage]) -> Iterator[MetricWithoutValue]:
     """Yield the key metrics that have no finite value, or none at all, on one side of a stage."""
+    closed = any(stage.users is not None for stage in (*base, *head))  # no request was due at a certain time
     for metric in KEY_METRICS:
+        if closed and metric.metric.needs_schedule:
+            continue
         why_base, why_head = _why(metric, base), _why(metric, head)
         before, after = _median(metric, base), _median(metric, head)
         if why_base or why_head or (before is None) != (after is None):

@@ -146,7 +146,8 @@ def _brief_table(compared: Sequence[tuple[str, ComparedStage]], heading: str) ->
 
 def _verdict_of(stage: ComparedStage) -> str:
     """Return the verdict on a stage, which says nothing about the metrics that were not judged."""
-    partly = stage.without_value or not all(metric.judged for metric in stage.metrics)
+    lost = any(gap.base is not None for gap in stage.without_value)
+    partly = lost or not all(metric.judged for metric in stage.metrics)
     return f"{stage.verdict}, in part not judged" if partly else stage.verdict
 
 

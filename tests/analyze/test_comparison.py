@@ -13,6 +13,7 @@ from runner.analyze.history import history
 from runner.analyze.repeats import repeats
 from runner.core.codes import StageStatus, Unbounded
 from runner.core.errors import UsageError
+from runner.core.measured import Latency
 from runner.core.observed_results import Usage
 from runner.core.repeat_results import OutlierResult
 from runner.core.system_facts import ProgramIdentity
@@ -167,6 +168,16 @@ def test_one_disturbed_run_is_not_judged_by_its_latency():
     text = render_comparison(comparison)
     assert "other programs used 0.6 cores" in text
     assert "## 100 RPS: worse, in part not judged" in text
+
+
+def test_users_who_wait_for_no_schedule_have_no_response_time_that_is_lost(base):
+    nothing = Latency(unbounded={"p95": Unbounded.LOST})
+    closed = each_stage(base, users=5, response_time_ms=nothing)
+
+    text = render_comparison(compare([closed], [closed]))
+
+    assert "p95 Response Time" not in text
+    assert "not judged" not in text
 
 
 def test_different_machines_are_refused_without_force(base, head):
