@@ -1,7 +1,7 @@
 """Nothing that comes from outside ends in an error that is not ours, in a hang, or in live markup.
 
-Each target is fuzzed for a few seconds, with its kept inputs first; FUZZ_SECONDS sets another time. By hand,
-`make fuzz` does it for longer.
+Each target is fuzzed for a few seconds, beginning with its kept inputs; FUZZ_SECONDS sets another time. By
+hand, `make fuzz` does it for longer.
 """
 
 import os
@@ -25,7 +25,14 @@ def test_nothing_is_found(tmp_path):
 
     failed = [f"{result.name}: {result.findings}\n{result.output}" for result in fuzzed if not result.ok]
     assert not failed, "\n".join(failed)
-    assert all(result.runs >= len(inputs(result.name)) for result in fuzzed)
+    assert all(result.runs for result in fuzzed)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_found_by_the_kept_inputs(name):
+    target = load(name)
+    for data in inputs(name):  # a busy machine does not get through them in the few seconds of fuzzing
+        target.check(data[: target.max_bytes])
 
 
 @pytest.mark.skipif(not CI, reason="compiles for half a minute, runs with CI=true")
