@@ -16,8 +16,8 @@ from runner.core.units import PerSecond
 def at_rate(calibration: Calibration, rate: PerSecond) -> Calibration:
     """Return the calibration with only the baseline for one rate.
 
-    That is the one at this rate, else at the next higher one, else at the highest: nobody knows before which
-    rates a search tries.
+    That is the one at this rate, else at the next higher one, else at the highest: the rates that
+    a search tries are not known before it begins.
     """
     floors = sorted(calibration.floors, key=lambda floor: floor.target_rps)
     nearest = [floor for floor in floors if floor.target_rps >= rate][:1] or floors[-1:]

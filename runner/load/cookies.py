@@ -182,7 +182,7 @@ def _parse(line: str, host: str, path: str, now_ns: Nanoseconds) -> Cookie | Non
 def _set_domain(cookie: Cookie, domain: str, host: str) -> bool:
     """Let a cookie be sent to all hosts of a domain; returns False if the host may not do that.
 
-    A domain must be the host or above it, and have a dot: nobody may set cookies for all of ``.com``.
+    A domain must be the host or above it, and have a dot: no server may set cookies for all of ``.com``.
     """
     if not domain or domain == host:
         cookie.domain, cookie.host_only = host, not domain or bool(_IS_ADDRESS.fullmatch(host))

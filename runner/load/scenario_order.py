@@ -1,4 +1,4 @@
-"""What a worker is told about scenarios: for each what a user does, as a tree of steps."""
+"""The scenarios in a worker's order: what a user does in each, as a tree of steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the scenarios of a specification to what a worker is told about them."""
+"""Translates the scenarios of a specification into those of a worker's order."""
 
 from __future__ import annotations
 

@@ -446,7 +446,7 @@ def test_whatever_happens_all_users_and_requests_are_counted_once(data):
 
 
 def _used(steps, tree):
-    """Add steps that nobody reaches for requests that were drawn and not used."""
+    """Add unreachable steps for requests that were drawn and not used."""
     used = {step.request for step in request_steps(tree)}
     missing = [number for number in range(len(steps.requests)) if number not in used]
     never = (Condition("never"),)
