@@ -174,6 +174,8 @@ class ObservedFacts(Struct, frozen=True, omit_defaults=True):
             Prometheus metrics; subjects without such a counter are absent.
         programs: The busiest programs outside the experiment, the one that used most CPU first; at most 10.
         peers: What the system under test had connections to; at most 64.
+        nodes: Of an experiment on several machines: node's name to what an agent observed there, complete in
+            itself, with ``t_s`` on the runner's window; a node never contains nodes.
     """
 
     subjects: tuple[Subject, ...]
@@ -184,3 +186,4 @@ class ObservedFacts(Struct, frozen=True, omit_defaults=True):
     unreadable: tuple[Unreadable, ...] = ()
     programs: tuple[Program, ...] = ()
     peers: tuple[Peer, ...] = ()
+    nodes: Mapping[str, ObservedFacts] = field(default_factory=dict)
