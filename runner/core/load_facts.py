@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from runner.core.histogram import EMPTY, Histogram
+from runner.core.node_facts import NodeLoad
 from runner.core.units import Seconds
 
 FAILURE_KINDS: Final = (
@@ -196,6 +197,7 @@ class LoadFacts(Struct, frozen=True, omit_defaults=True):
         parts: Of a mix: name of a request to what is known of it; empty for one request. Of scenarios:
             ``scenario/step`` to it.
         scenarios: Name of a scenario to what is known of it.
+        nodes: Where load came from several machines: each one's part, in the order of the workers.
     """
 
     engine: str
@@ -212,3 +214,4 @@ class LoadFacts(Struct, frozen=True, omit_defaults=True):
     backlog: Backlog | None = None
     parts: Mapping[str, PartFacts] = field(default_factory=dict)
     scenarios: Mapping[str, ScenarioFacts] = field(default_factory=dict)
+    nodes: tuple[NodeLoad, ...] = ()
