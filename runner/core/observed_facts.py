@@ -32,6 +32,25 @@ class Subject(Struct, frozen=True, omit_defaults=True):
     started: int | None = None
 
 
+class PlacedPart(Struct, frozen=True, omit_defaults=True):
+    """One container of the system under test on a node of a cluster, which an agent on that node observes.
+
+    Attributes:
+        name: Name of its subject: ``app``, ``app-2``, ``nginx`` or that of a service; unique over all nodes.
+        node: Name of the node.
+        container_id: 64 hexadecimal digits.
+        pid: Its first process, as the node numbers it.
+        ports: Ports at which it listens, as far as they are known.
+    """
+
+    name: str
+    role: RoleName
+    node: str
+    container_id: str
+    pid: int
+    ports: tuple[int, ...] = ()
+
+
 class Throttling(Struct, frozen=True, omit_defaults=True):
     """What a CPU quota cost a control group since its creation.
 
