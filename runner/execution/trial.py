@@ -129,7 +129,7 @@ def _order(
 ) -> LoadOrder:
     load = trial.configuration.load
     first = numbering(load, trial.earlier)
-    return LoadOrder(stack.endpoint, load, trial.stage, keep, pool, inputs.of(load), first)
+    return LoadOrder(stack.endpoint, load, trial.stage, keep, pool, inputs=inputs.of(load), numbering=first)
 
 
 async def _output_after_errors(stack: Stack, record: _Record) -> tuple[str, ...]:

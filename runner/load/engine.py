@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
@@ -16,7 +16,9 @@ from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.experiment.arrivals import NO_ARRIVALS, Numbering
 from runner.experiment.model import Load, Stage
 from runner.load.inputs import NO_INPUTS, Inputs
-from runner.load.worker_process import WorkerPool
+
+if TYPE_CHECKING:
+    from runner.load.site import Site, WorkerSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class LoadOrder:
         inputs: Values of variables and contents of files that the requests need.
         keep: Called with the name and content of files that the engine makes, for the run's archive.
         pool: Worker processes of earlier stages; None to start some for this stage alone.
+        site: The machines that offer the stage; None for this one.
         numbering: Where the values of variables begin.
         seconds: Where the engine keeps the seconds of the stage. One that is cancelled leaves them there.
     """
@@ -35,7 +38,8 @@ class LoadOrder:
     load: Load
     stage: Stage
     keep: Callable[[str, bytes], None] | None = None
-    pool: WorkerPool | None = None
+    pool: WorkerSource | None = None
+    site: Site | None = None
     inputs: Inputs = NO_INPUTS
     numbering: Numbering = NO_ARRIVALS
     seconds: CompactList[LoadSecond] = field(
@@ -48,12 +52,14 @@ class LoadStarted:
     """The engine's processes are running, and its first request is due in a moment.
 
     Attributes:
-        pids: The processes whose CPU is the generator's.
+        pids: The processes of this machine whose CPU is the generator's.
         window: When the warm-up and the measured window begin, and when it ends.
+        on_nodes: Name of a node to the generator's processes on it: ``generator-1`` to a pid there.
     """
 
     pids: tuple[int, ...]
     window: Window
+    on_nodes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 class Engine(Protocol):

@@ -9,13 +9,13 @@ from typing import Final
 import trio
 
 from runner.core.errors import EnvironmentLacks
-from runner.load.builtin import worker_order
 from runner.load.engine import LoadOrder
 from runner.load.request import resolve
 from runner.load.scenario_translation import scenario_order
 from runner.load.try_records import Finished, TryRecord, decode_record
 from runner.load.try_worker import TryOrder
 from runner.load.worker_order import WorkerOrder
+from runner.load.worker_parts import worker_order
 from runner.load.worker_process import WorkerPool
 
 _MODULE: Final = "runner.load.try_worker"
@@ -57,7 +57,7 @@ async def try_user(
                 if isinstance(record, Finished):
                     process.waits = True
                     return
-        await process.process.wait()
+        await process.wait()
     raise EnvironmentLacks(
         f"the process that sends requests ended (exit status {process.returncode})",
         hint="try again; if it fails again, see its output above",

@@ -39,6 +39,7 @@ class Account:
         users_scheduled: Users of scenarios who came due.
         users_ended: Those that ended in some count.
         seconds: Number of seconds reported.
+        cpu_s: CPU time of the worker so far.
         notes: From its first message.
         end: Its last message; None for a worker that died or hung.
         has_users: Whether its arrivals are users of scenarios.
@@ -55,6 +56,7 @@ class Account:
     users_scheduled: int = 0
     users_ended: int = 0
     seconds: int = 0
+    cpu_s: Seconds = 0.0
     end: WorkerEnd | None = field(default=None, repr=False)
     has_users: bool = False
     fault: str = ""
@@ -64,6 +66,7 @@ class Account:
     def add(self, second: WorkerSecond) -> None:
         """Count one reported second."""
         self.seconds += 1
+        self.cpu_s += second.cpu_s
         self.scheduled += second.scheduled
         self.ended += _ended_in(second)
         self.users_scheduled += sum(one.scheduled for one in second.scenarios)

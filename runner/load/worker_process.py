@@ -60,6 +60,10 @@ class WorkerProcess:
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
+    async def wait(self) -> int:
+        """Wait until the process has ended, and return its exit status."""
+        return await self.process.wait()
+
 
 class WorkerPool:
     """The processes of a module, from stage to stage; they end when the pool is closed, however that happens.

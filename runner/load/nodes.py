@@ -1,0 +1,204 @@
+"""Several machines that offer a stage together, each by its own clock.
+
+All workers share one absolute schedule. When it begins on a node follows from the measured offset of the
+node's clock; nothing depends on wall clocks or on when a message arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import trio
+
+from runner.cluster.facts import AgentInfo, ClockOffset, LostAgent
+from runner.core.errors import EnvironmentLacks
+from runner.core.facts import Window
+from runner.core.node_facts import NodeLoad
+from runner.core.units import NS_PER_MS, NS_PER_S, Nanoseconds, PerSecond, Seconds
+from runner.load.engine import LoadOrder, LoadStarted
+from runner.load.node_accounts import clock_facts, node_loads
+from runner.load.node_files import NodeFiles
+from runner.load.node_shares import node_of_each_worker
+from runner.load.site import Worker
+from runner.load.worker_accounts import Account
+from runner.load.worker_count import worker_count
+from runner.load.worker_order import WorkerOrder
+
+_LEAD_NS: Final[Nanoseconds] = 300 * NS_PER_MS
+_ROUND_TRIPS: Final = 4
+_LEAD_PER_WORKER_NS: Final[Nanoseconds] = NS_PER_MS
+_CLOCKS_AFTER_WITHIN_S: Final[Seconds] = 5.0
+
+
+class Agents(Protocol):
+    """What is needed of `runner.cluster.client.Cluster`."""
+
+    @property
+    def agents(self) -> Mapping[str, AgentInfo]:
+        """Node to what its agent told."""
+
+    @property
+    def lost(self) -> Mapping[str, LostAgent]:
+        """Node to why it is out of reach."""
+
+    async def clocks(self, nodes: Sequence[str]) -> Mapping[str, ClockOffset]:
+        """Return how far the clocks of nodes are ahead of this machine's; without nodes that are lost."""
+
+
+class NodeProcesses(Protocol):
+    """The processes of one module on several nodes, which wait between two stages."""
+
+    def take(self, nodes: Sequence[str]) -> AbstractAsyncContextManager[Sequence[Worker]]:
+        """Provide one process for each name in `nodes`, in this order."""
+
+
+@dataclass(slots=True)
+class GeneratorNodes:
+    """The nodes that load comes from; implements `runner.load.site.Site`.
+
+    Attributes:
+        cluster: Their agents.
+        names: The nodes, in order.
+        processes: Worker processes on them.
+        files: What was brought to them.
+        ceilings: Node to the requests per second that it can offer at most; empty until that is measured.
+    """
+
+    cluster: Agents
+    names: tuple[str, ...]
+    processes: NodeProcesses
+    files: NodeFiles
+    ceilings: dict[str, PerSecond] = field(default_factory=dict)
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The nodes that are not lost.
+
+        Raises:
+            EnvironmentLacks: There is none.
+        """
+        left = tuple(name for name in self.names if name not in self.cluster.lost)
+        if not left:
+            reasons = "; ".join(f"{name}: {self.cluster.lost[name].reason}" for name in self.names)
+            raise EnvironmentLacks(
+                f"no node is left to offer load ({reasons})",
+                hint="see why the nodes or their agents ended, then run again",
+            )
+        return left
+
+    def count(self, order: LoadOrder, targets: int) -> int:
+        """Return how many workers all nodes start together."""
+        return len(self._assignment(order, targets))
+
+    def _assignment(self, order: LoadOrder, targets: int) -> list[str]:
+        """Return the node of each worker."""
+        left = self.left
+        cores = sum(self.cluster.agents[name].cores for name in left)
+        nodes = node_of_each_worker(
+            self._capacities(left), at_least=worker_count(order, targets, cores), multiple_of=targets
+        )
+        if len(nodes) > order.load.max_in_flight:
+            raise EnvironmentLacks(
+                f"load.max_in_flight is {order.load.max_in_flight}, but {len(left)} nodes start {len(nodes)} "
+                "workers",
+                hint="each worker needs at least one request in flight: raise load.max_in_flight",
+            )
+        return nodes
+
+    def _capacities(self, nodes: Sequence[str]) -> dict[str, float]:
+        """Return what each node can offer, by its measured ceiling, or by its cores while none is known."""
+        if all(self.ceilings.get(name) for name in nodes):
+            return {name: self.ceilings[name] for name in nodes}
+        return {name: float(self.cluster.agents[name].cores) for name in nodes}
+
+    @asynccontextmanager
+    async def gather(
+        self, order: LoadOrder, count: int, on_spawn: Callable[[int], None]
+    ) -> AsyncIterator[NodeTeam]:
+        """Start processes on the nodes, or use those that wait there.
+
+        Raises:
+            EnvironmentLacks: A node was lost meanwhile.
+        """
+        del on_spawn  # a watchdog of this machine cannot end them: agents do
+        nodes = self._assignment(order, len(order.endpoint.addresses) or 1)
+        if len(nodes) != count:
+            raise EnvironmentLacks("a node was lost when the stage was about to begin", hint="run again")
+        async with self.processes.take(nodes) as workers:
+            yield NodeTeam(self, nodes, workers)
+
+
+@dataclass(slots=True)
+class NodeTeam:
+    """The workers of one stage on several nodes; implements `runner.load.site.Team`."""
+
+    site: GeneratorNodes
+    nodes: Sequence[str]
+    workers: Sequence[Worker]
+    _before: Mapping[str, ClockOffset] = field(default_factory=dict)
+
+    def name(self, index: int) -> str:
+        """Return such as ``generator worker 2 on node-2``."""
+        return f"generator worker {index + 1} on {self.nodes[index]}"
+
+    async def orders(self, orders: Sequence[WorkerOrder]) -> Sequence[WorkerOrder]:
+        """Return orders whose files were brought to their nodes."""
+        files = self.site.files
+        return [await files.localized(node, one) for node, one in zip(self.nodes, orders, strict=True)]
+
+    async def synchronize(self) -> Nanoseconds:
+        """Measure the clocks of all nodes.
+
+        Raises:
+            EnvironmentLacks: A node was lost meanwhile.
+        """
+        wanted = tuple(dict.fromkeys(self.nodes))
+        self._before = await self.site.cluster.clocks(wanted)
+        if missing := [node for node in wanted if node not in self._before]:
+            lost = self.site.cluster.lost.get(missing[0])
+            why = f": {lost.reason}" if lost else ""
+            raise EnvironmentLacks(
+                f"{missing[0]} was lost before the stage began{why}",
+                hint="see why the node or its agent ended, then run again",
+            )
+        slowest = max(clock.round_trip_ns for clock in self._before.values())
+        return _LEAD_NS + _ROUND_TRIPS * slowest + _LEAD_PER_WORKER_NS * len(self.workers)
+
+    def start_ns(self, index: int, start_ns: Nanoseconds) -> Nanoseconds:
+        """Return what the clock of a worker's node reads then."""
+        return self._before[self.nodes[index]].to_node_ns(start_ns)
+
+    def started(self, window: Window) -> LoadStarted:
+        """Return the processes on each node."""
+        on_nodes: dict[str, dict[str, int]] = {}
+        for index, (node, worker) in enumerate(zip(self.nodes, self.workers, strict=True)):
+            on_nodes.setdefault(node, {})[f"generator-{index + 1}"] = worker.pid
+        return LoadStarted((), window, on_nodes)
+
+    def fault(self, index: int) -> str:
+        """Return why the node is lost, as far as it is."""
+        lost = self.site.cluster.lost.get(self.nodes[index])
+        return f"was lost ({lost.reason})" if lost else ""
+
+    async def facts(self, accounts: Sequence[Account], window: Window) -> tuple[NodeLoad, ...]:
+        """Measure the clocks again, and return each node's part."""
+        after: Mapping[str, ClockOffset] = {}
+        alive = [node for node in dict.fromkeys(self.nodes) if node not in self.site.cluster.lost]
+        with trio.move_on_after(_CLOCKS_AFTER_WITHIN_S):
+            after = await self.site.cluster.clocks(alive) if alive else {}
+        clocks = {
+            node: clock_facts(before, after.get(node), window.start_ns)
+            for node, before in self._before.items()
+        }
+        return node_loads(self.nodes, accounts, clocks, self.site.ceilings, self._lost(window))
+
+    def _lost(self, window: Window) -> dict[str, tuple[str, Seconds]]:
+        """Return why nodes of this stage were lost, and when after the measured window began."""
+        return {
+            node: (lost.reason, round((lost.at_ns - window.measure_ns) / NS_PER_S, 3))
+            for node, lost in self.site.cluster.lost.items()
+            if node in self.nodes
+        }

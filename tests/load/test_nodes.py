@@ -1,0 +1,102 @@
+"""Load from several nodes: one schedule by clocks that differ, exact counts, and nodes that are lost."""
+
+import pytest
+
+from runner.core import histogram
+from runner.core.endpoint import Endpoint
+from runner.core.errors import EnvironmentLacks
+from runner.experiment.model import Load, Stage
+from runner.load.builtin import offer
+from runner.load.engine import LoadOrder
+from tests.load.local_nodes import ERROR_NS, local_nodes
+from tests.servers.scripted import scripted
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+TWO = {"node-1": 0, "node-2": 5_000}
+
+
+def responds(client, _):
+    client.sendall(OK)
+
+
+async def offered(port, nodes, *, rps=100, duration="2s", on_second=lambda _: None, **load):
+    order = LoadOrder(
+        Endpoint("127.0.0.1", port), Load(**load), Stage(rps=rps, duration=duration), site=nodes
+    )
+    return await offer(order, on_spawn=pytest.fail, on_second=on_second)
+
+
+def total(facts, name):
+    return sum(getattr(second, name) for second in facts.seconds)
+
+
+async def test_nodes_with_different_clocks_offer_one_schedule_exactly():
+    with scripted(responds) as port:
+        async with local_nodes(TWO) as nodes:
+            facts = await offered(port, nodes, rps=101)
+
+    assert facts.planned == total(facts, "scheduled") == total(facts, "succeeded") == 202
+    assert histogram.merge(second.duration for second in facts.seconds).count == 202
+    assert [(node.node, node.workers, node.planned, node.scheduled) for node in facts.nodes] == [
+        ("node-1", 1, 101, 101),
+        ("node-2", 1, 101, 101),
+    ]
+    assert not facts.lost_workers
+
+
+async def test_facts_say_how_well_clocks_were_known():
+    with scripted(responds) as port:
+        async with local_nodes({"node-1": 0}, drift_ns=-40_000) as nodes:
+            nodes.ceilings["node-1"] = 12_000.0
+            facts = await offered(port, nodes, duration="0.2s")
+
+    (node,) = facts.nodes
+    assert (node.clock.offset_ns, node.clock.drift_ns, node.clock.error_after_ns) == (0, -40_000, 65_000)
+    assert ERROR_NS <= node.start_error_ns <= ERROR_NS + 40_000
+    assert (node.share, node.ceiling_rps, node.lost) == (1.0, 12_000.0, "")
+    assert node.cpu_s > 0
+
+
+async def test_a_node_twice_as_strong_gets_two_workers_and_the_schedule_stays_whole():
+    with scripted(responds) as port:
+        async with local_nodes({"a": 0, "b": 0}, cores={"a": 2}) as nodes:
+            facts = await offered(port, nodes, rps=90, duration="1s")
+
+    assert {node.node: (node.workers, node.planned) for node in facts.nodes} == {"a": (2, 60), "b": (1, 30)}
+    assert total(facts, "succeeded") == 90
+
+
+async def test_a_lost_node_is_named_with_what_it_did_not_offer_and_the_others_go_on():
+    with scripted(responds) as port:
+        async with local_nodes(TWO) as nodes:
+
+            def on_second(second):
+                if second.index == 0:
+                    nodes.cluster.lose("node-2")
+
+            facts = await offered(port, nodes, duration="3s", on_second=on_second)
+
+    kept, lost = facts.nodes
+    assert (kept.lost, kept.not_offered, kept.scheduled) == ("", 0, 150)
+    assert lost.lost == "silent for 3 s"
+    assert lost.not_offered == 150 - (total(facts, "succeeded") - 150) == total(facts, "dropped") > 0
+    assert total(facts, "scheduled") == facts.planned == 300
+    assert len(facts.lost_workers) == 1
+    assert "generator worker 2 on node-2 was lost (silent for 3 s) after" in facts.lost_workers[0]
+
+
+async def test_the_next_stage_uses_the_nodes_that_are_left():
+    with scripted(responds) as port:
+        async with local_nodes(TWO) as nodes:
+            nodes.cluster.lose("node-1")
+            facts = await offered(port, nodes, duration="0.2s")
+            assert [node.node for node in facts.nodes] == ["node-2"]
+            nodes.cluster.lose("node-2", "its connection ended")
+            with pytest.raises(EnvironmentLacks, match=r"no node is left .*node-2: its connection ended"):
+                await offered(port, nodes)
+
+
+async def test_too_few_requests_in_flight_for_the_workers_are_refused():
+    async with local_nodes(TWO) as nodes:
+        with pytest.raises(EnvironmentLacks, match="max_in_flight is 1, but 2 nodes"):
+            await offered(1, nodes, max_in_flight=1)
