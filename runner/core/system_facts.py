@@ -115,6 +115,27 @@ class ProgramIdentity(Struct, frozen=True, omit_defaults=True):
     changes: str = ""
 
 
+class NodeFacts(Struct, frozen=True, omit_defaults=True):
+    """A node of the cluster that runs the system, or sends load to it.
+
+    Attributes:
+        cores: Processors that it offers.
+        memory_mib: Of the machine.
+        architecture: As the engine names it, such as ``x86_64``.
+        engine: Version of its Docker Engine.
+        kernel: Release of its kernel; empty where it is not known.
+        runs: Names of the subjects on it: ``app``, ``app-2``, ``nginx``, services.
+    """
+
+    name: str
+    cores: float
+    memory_mib: float
+    architecture: str
+    engine: str
+    kernel: str = ""
+    runs: tuple[str, ...] = ()
+
+
 class SystemDescription(Struct, frozen=True, omit_defaults=True):
     """The system that was built, without secrets; fields that do not apply to its kind are absent.
 
@@ -136,6 +157,10 @@ class SystemDescription(Struct, frozen=True, omit_defaults=True):
         services: Name to service, in the order in which they were started.
         files: The compose files as in the specification.
         programs: Name of a subject that is a process to what it ran.
+        nodes: Name of each node of the cluster to what it is.
+        path: How load reaches the system, and the proxy the replicas, in a cluster.
+        placement: Name of each subject to the name of the node that runs it.
+        registry: Where the nodes of a cluster got the images from.
     """
 
     kind: str = ""
@@ -161,3 +186,7 @@ class SystemDescription(Struct, frozen=True, omit_defaults=True):
     services: Mapping[str, ServiceFacts] | None = None
     files: tuple[str, ...] | None = None
     programs: Mapping[str, ProgramIdentity] | None = None
+    nodes: Mapping[str, NodeFacts] | None = None
+    path: Literal["overlay", "published", "host"] | None = None
+    placement: Mapping[str, str] | None = None
+    registry: str | None = None

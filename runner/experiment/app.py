@@ -36,11 +36,15 @@ InheritedVariables: TypeAlias = Annotated[
 ]
 CpuLimit: TypeAlias = Annotated[
     Annotated[Number, Field(gt=0, le=1024)] | None,
-    Field(default=None, description="CPU limit of each replica in cores; kind docker only."),
+    Field(default=None, description="CPU limit of each replica in cores; kinds docker and swarm only."),
 ]
 MemoryLimit: TypeAlias = Annotated[
     Annotated[Bytes, Size(min_bytes=6 * MIB, max_bytes=1024 * GIB)] | None,
-    Field(default=None, description="Memory limit of each replica; kind docker only.", examples=["256MiB"]),
+    Field(
+        default=None,
+        description="Memory limit of each replica; kinds docker and swarm only.",
+        examples=["256MiB"],
+    ),
 ]
 
 
@@ -56,10 +60,10 @@ class App(SpecModel):
     build: Text | None = Field(
         None,
         min_length=1,
-        description="Folder with a Dockerfile, relative to the specification; kind docker only.",
+        description="Folder with a Dockerfile, relative to the specification; kinds docker and swarm only.",
     )
     image: Line | None = Field(
-        None, description="Existing image to run instead of building one; kind docker only."
+        None, description="Existing image to run instead of building one; kinds docker and swarm only."
     )
     port: Port | None = Field(
         None, description="Port that the app listens on; when absent, {port} is a free port.", examples=[8080]
@@ -75,7 +79,7 @@ class App(SpecModel):
         min_length=1,
         max_length=1000,
         description="Working directory: relative to the specification for kind process, absolute inside the "
-        "container for kind docker.",
+        "container for kinds docker and swarm.",
         examples=["../shop"],
     )
     env: Environment
@@ -156,10 +160,10 @@ def replicas_conflict(replicas: int, proxy: Proxy | None, app: App) -> Conflict 
     return conflict_if(shared, ("app", "port"), "replicas cannot share a fixed port", hint)
 
 
-def image_conflict(app: App) -> Conflict | None:
+def image_conflict(app: App, kind: str = "docker") -> Conflict | None:
     """Return what prevents starting the app in a container."""
     if app.build is None and app.image is None:
-        return Conflict(("app",), "build or image is required for kind docker")
+        return Conflict(("app",), f"build or image is required for kind {kind}")
     if app.cwd is not None and not PurePosixPath(app.cwd).is_absolute():
         return Conflict(("app", "cwd"), "should be an absolute path inside the container")
     both = app.build is not None and app.image is not None

@@ -1,6 +1,6 @@
 """What all kinds of topology have in common."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from runner.experiment.base_model import SpecModel
 
@@ -14,6 +14,13 @@ class BaseTopology(SpecModel):
     """
 
     kind: str
+    needs_load_nodes: ClassVar[bool] = False
+    """Whether only nodes of a cluster can send load to it."""
+
+    @property
+    def why_nodes_cannot_reach(self) -> str:
+        """Why other machines cannot send load to it, as a clause; empty if they may be able to."""
+        return ""
 
     @property
     def input_files(self) -> tuple[str, ...]:

@@ -81,6 +81,11 @@ class ComposeTopology(BaseTopology):
         return KnownServices(None, self.watch, on_host=False)
 
     @property
+    def why_nodes_cannot_reach(self) -> str:
+        """Why other machines cannot send load to it."""
+        return f"kind {self.kind} sends load to an address that only this machine reaches"
+
+    @property
     def input_files(self) -> tuple[str, ...]:
         """The compose files."""
         return self.files

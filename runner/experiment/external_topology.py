@@ -10,7 +10,7 @@ from runner.experiment.fields import FixedUrlPath, Text, Whole
 from runner.experiment.hook_addresses import KnownServices
 from runner.experiment.service_addresses import service_conflicts
 from runner.experiment.services import WatchedServices
-from runner.experiment.url import HttpUrl
+from runner.experiment.url import HttpUrl, host_of, is_loopback, literal
 
 
 class Certificates(SpecModel):
@@ -83,6 +83,13 @@ class ExternalTopology(BaseTopology):
     def known_services(self) -> KnownServices:
         """The services whose addresses hooks can insert."""
         return KnownServices({}, self.watch, on_host=True)
+
+    @property
+    def why_nodes_cannot_reach(self) -> str:
+        """Why other machines cannot send load to it."""
+        host = host_of(self.url)
+        own = host == "localhost" or (literal(host) is not None and is_loopback(host))
+        return f"on each machine, {host} is that machine itself" if own else ""
 
     @property
     def external_url(self) -> str | None:

@@ -20,6 +20,7 @@ from runner.experiment.fields import Line, Name, Single, Text, Whole
 from runner.experiment.find import Find, FindStage
 from runner.experiment.hook_values import conflicts, extracted_names, used_names
 from runner.experiment.hooks import Hooks
+from runner.experiment.load_nodes import load_node_conflicts
 from runner.experiment.matrix import MAX_CELLS
 from runner.experiment.quantities import HOUR, MINUTE, Time
 from runner.experiment.request import NamedRequest, Request
@@ -27,6 +28,7 @@ from runner.experiment.row_limits import row_conflicts
 from runner.experiment.stage import Stage, without_schedule
 from runner.experiment.started_topology import DockerTopology, ProcessTopology
 from runner.experiment.suggestions import did_you_mean, display, join_words, slug
+from runner.experiment.swarm_topology import SwarmTopology
 from runner.experiment.thresholds import Threshold, metric_hint
 from runner.experiment.topology import Topology
 from runner.experiment.traffic import Load
@@ -36,7 +38,7 @@ from runner.experiment.variables import ReadRows, extracting, used
 __all__ = [
     "AnyStage", "App", "Configuration", "DockerTopology", "Expect", "Experiment", "ExternalTopology", "Find",
     "FindStage", "Load", "Metrics", "NamedRequest", "ProcessTopology", "Proxy", "Request", "Stage",
-    "Threshold", "Topology",
+    "SwarmTopology", "Threshold", "Topology",
 ]  # fmt: skip
 
 MAX_CONFIGURATIONS: Final = 64
@@ -139,6 +141,7 @@ class Configuration(SpecModel):
             *duplicates,
             _remote_host_conflict(self.topology, self.load),
             _resolve_conflict(self.topology, self.load),
+            *load_node_conflicts(self.topology, self.load),
             cross_check,
             *self._unknown_requests(),
             *self._level_conflicts(),
@@ -189,6 +192,11 @@ class Configuration(SpecModel):
                 message = "has no effect, because all stages have users"
                 rate = "users_per_s" if self.load.scenarios else "rps"
                 yield Conflict(("load", key), message, f"remove it, or add a stage with {rate}")
+
+    @property
+    def load_nodes(self) -> int | tuple[str, ...] | None:
+        """The number of nodes that send the load, or their constraints; None for this machine."""
+        return self.load.nodes or (1 if self.topology.needs_load_nodes else None)
 
     def criteria_of(self, stage: Stage) -> tuple[Threshold, ...]:
         """Return the thresholds that a stage is checked against."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from runner.experiment.app import App
@@ -110,36 +111,54 @@ def process_conflicts(services: Mapping[str, Service]) -> Iterator[Conflict]:
         yield from _if(service.files, (*at, "files"), "files requires kind docker", hint)
 
 
-def docker_conflicts(services: Mapping[str, Service]) -> Iterator[Conflict]:
+def docker_conflicts(services: Mapping[str, Service], kind: str = "docker") -> Iterator[Conflict]:
     """Yield what prevents starting services in containers."""
     for name, service in services.items():
         at = ("services", name)
         none = service.build is None and service.image is None
-        yield from _if(none, at, "build or image is required for kind docker", "such as image: redis:7")
+        yield from _if(none, at, f"build or image is required for kind {kind}", "such as image: redis:7")
         both = service.build is not None and service.image is not None
         yield from _if(both, (*at, "image"), "build and image cannot be combined")
         yield from _if(service.has_port and not service.port, at, "port is required where {port} is used")
         relative = service.cwd is not None and not PurePosixPath(service.cwd).is_absolute()
         yield from _if(relative, (*at, "cwd"), "should be an absolute path inside the container")
-        yield from _same_target(at, service.files)
+        yield from target_conflicts((*at, "files"), service.files)
 
 
-def host_port_conflicts(services: Mapping[str, Service], app_ports: Sequence[int]) -> Iterator[Conflict]:
-    """Yield a conflict for each service whose port another container has on the host's network."""
+def host_port_conflicts(
+    services: Mapping[str, Service], app_ports: Sequence[int], other: str = ", or network: bridge"
+) -> Iterator[Conflict]:
+    """Yield a conflict for each service whose port another container has on a host's network.
+
+    Args:
+        services: Name to service.
+        app_ports: Ports of the app.
+        other: What else can be done than to use another port.
+    """
     taken = dict.fromkeys(app_ports, "the app")
     for name, service in services.items():
         if service.port in taken:
-            message = f"{taken[service.port]} listens on the same port of this host"
-            yield Conflict(("services", name, "port"), message, "use another port, or network: bridge")
+            message = f"{taken[service.port]} listens on the same port of the host"
+            yield Conflict(("services", name, "port"), message, f"use another port{other}")
         elif service.port:
             taken[service.port] = f"the service {name}"
 
 
-def _same_target(at: tuple[str, ...], files: Mapping[str, str]) -> Iterator[Conflict]:
-    inside = [str(PurePosixPath(target)) for target in files.values()]
-    for number, path in enumerate(files):
-        wrong = inside[number] in inside[:number]
-        yield from _if(wrong, (*at, "files", path), f"{inside[number]} is already another file")
+def target_conflicts(
+    at: tuple[str, ...], files: Mapping[str, str], others: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Conflict]:
+    """Yield a conflict for each file whose path inside a container is already another one's.
+
+    Args:
+        at: Where the files are in the specification.
+        files: Path or name to path inside.
+        others: The same of files that are there before.
+    """
+    before = {str(PurePosixPath(target)) for target in others.values()}
+    for name, target in files.items():
+        inside = str(PurePosixPath(target))
+        yield from _if(inside in before, (*at, name), f"{inside} is already another file")
+        before.add(inside)
 
 
 def _if(wrong: object, at: tuple[str | int, ...], message: str, hint: str = "") -> Iterator[Conflict]:

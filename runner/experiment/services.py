@@ -111,7 +111,7 @@ class Service(SpecModel):
     command: tuple[AsWritten, ...] | None = Field(
         None,
         min_length=1,
-        description="Program and arguments, run without a shell; for kind docker, instead of the image's "
+        description="Program and arguments, run without a shell; in a container, instead of the image's "
         "own. {port} stands for the service's port, ${NAME.host} and ${NAME.port} for the address of an "
         "earlier service.",
         examples=[["redis-server", "--port", "{port}"]],
@@ -119,9 +119,9 @@ class Service(SpecModel):
     build: Text | None = Field(
         None,
         min_length=1,
-        description="Folder with a Dockerfile, relative to the specification; kind docker only.",
+        description="Folder with a Dockerfile, relative to the specification; kinds docker and swarm only.",
     )
-    image: Line | None = Field(None, description="Existing image to run; kind docker only.")
+    image: Line | None = Field(None, description="Existing image to run; kinds docker and swarm only.")
     port: Port | None = Field(
         None,
         description="Port that it listens on; when absent for kind process, {port} is a free port.",
@@ -141,7 +141,7 @@ class Service(SpecModel):
         default_factory=dict,
         max_length=MAX_FILES,
         description="Files and folders of the specification's folder to their paths inside the container, "
-        "mounted read-only; kind docker only.",
+        "mounted read-only; kinds docker and swarm only.",
         examples=[{"schema.sql": "/docker-entrypoint-initdb.d/schema.sql"}],
     )
     cwd: Text | None = Field(
@@ -149,7 +149,7 @@ class Service(SpecModel):
         min_length=1,
         max_length=1000,
         description="Working directory: relative to the specification for kind process, absolute inside the "
-        "container for kind docker.",
+        "container for kinds docker and swarm.",
     )
     inspect: InspectUrl | None = Field(
         None,

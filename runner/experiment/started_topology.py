@@ -49,6 +49,11 @@ class _StartedTopology(BaseTopology):
         return True
 
     @property
+    def why_nodes_cannot_reach(self) -> str:
+        """Why other machines cannot send load to it."""
+        return f"kind {self.kind} listens on an address that only this machine reaches"
+
+    @property
     def can_add_replicas(self) -> bool:
         """Whether more replicas can run at the same time."""
         return True

@@ -14,6 +14,7 @@ from runner.experiment.base_model import WhenUsed
 from runner.experiment.compose_topology import ComposeTopology
 from runner.experiment.external_topology import ExternalTopology
 from runner.experiment.started_topology import DockerTopology, ProcessTopology
+from runner.experiment.swarm_topology import SwarmTopology
 
 
 class _ByKind:
@@ -29,5 +30,5 @@ class _ByKind:
 
 
 Topology: TypeAlias = Annotated[
-    ProcessTopology | DockerTopology | ExternalTopology | ComposeTopology, _ByKind()
+    ProcessTopology | DockerTopology | ExternalTopology | ComposeTopology | SwarmTopology, _ByKind()
 ]

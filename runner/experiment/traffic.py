@@ -9,6 +9,7 @@ from runner.core.units import Seconds
 from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
 from runner.experiment.expect import Expect
 from runner.experiment.fields import Processors, Whole, Workers
+from runner.experiment.load_nodes import LoadNodes
 from runner.experiment.quantities import MINUTE, Time
 from runner.experiment.request import MAX_REDIRECTS, MAX_REQUESTS, NamedRequest, Request
 from runner.experiment.url import HostName
@@ -99,6 +100,12 @@ class Load(SpecModel):
     )
     cpus: Processors = Field(
         (), description="Processors that the generator is bound to; empty = any.", examples=[[0]]
+    )
+    nodes: LoadNodes | None = Field(
+        None,
+        description="Nodes of a Docker Swarm that send the load: their number, or constraints that all of "
+        "them meet. By default one node for kind swarm, else this machine.",
+        examples=[2],
     )
     cross_check: Annotated[bool, Field(strict=True)] = Field(
         False, description="Also run each stage with the other engine, and compare the results."

@@ -171,3 +171,9 @@ def table(name: str) -> list:
     content = (Path(__file__).parent / "tables" / f"{name}.txt").read_text(encoding="utf-8")
     rows = [block.split("\n") for block in content.rstrip("\n").split("\n\n")]
     return [pytest.param(text[4:], message[4:], id=title) for title, text, message in rows]
+
+
+def message_of(text: str, *overrides: str) -> str:
+    """Return the only problem that changes cause, without its position."""
+    (position,) = error(text, *overrides).positions
+    return f"{position.path}: {position.message}" + (f" ({position.hint})" if position.hint else "")

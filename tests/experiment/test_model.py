@@ -163,8 +163,9 @@ def test_an_invalid_container_is_refused_with_this_message(change: str, problem:
 
 
 def test_an_unknown_kind_of_topology_lists_the_kinds_that_exist() -> None:
-    assert with_("topology.kind=swarm", DOCKER) == (
-        "topology.kind: unknown kind 'swarm'; this version supports process, docker, external and compose"
+    assert with_("topology.kind=nomad", DOCKER) == (
+        "topology.kind: unknown kind 'nomad'; "
+        "this version supports process, docker, external, compose and swarm"
     )
 
 

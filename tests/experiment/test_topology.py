@@ -11,6 +11,7 @@ from runner.experiment.compose_topology import ComposeTopology
 from runner.experiment.external_topology import ExternalTopology
 from runner.experiment.service_addresses import fill_addresses
 from runner.experiment.started_topology import DockerTopology, ProcessTopology
+from runner.experiment.swarm_topology import SwarmTopology
 from runner.experiment.topology import Topology
 
 PROCESS = ProcessTopology.model_validate(
@@ -23,7 +24,8 @@ EXTERNAL = ExternalTopology(kind="external", url="http://a")
 COMPOSE = ComposeTopology.model_validate(
     {"kind": "compose", "files": ["docker-compose.yml"], "target": {"service": "web", "port": 8080}}
 )
-ALL = [PROCESS, DOCKER, EXTERNAL, COMPOSE]
+SWARM = SwarmTopology.model_validate({"kind": "swarm", "app": {"build": "../app", "port": 8080}})
+ALL = [PROCESS, DOCKER, EXTERNAL, COMPOSE, SWARM]
 
 
 def test_every_kind_is_tested_here() -> None:
@@ -91,6 +93,26 @@ def test_every_kind_has_the_same_members(topology: Topology) -> None:
             ],
         ),
         (EXTERNAL, ["sends load to http://a"]),
+        (
+            SwarmTopology.model_validate(
+                {
+                    "kind": "swarm",
+                    "registry": "registry.example.com/lp",
+                    "path": "published",
+                    "app": {"image": "app:1", "port": 80, "replicas": 4, "nodes": ["node.role != manager"]},
+                    "services": {"db": {"image": "postgres:16", "port": 5432}},
+                    "proxy": {"kind": "nginx"},
+                }
+            ),
+            [
+                "starts the service db in a container of the image postgres:16",
+                "uses the image app:1",
+                "pushes the images to registry.example.com/lp",
+                "starts the image's own command 4 times on nodes of the swarm with node.role!=manager",
+                "starts nginx with a generated configuration on a node of the swarm",
+                "publishes ports on those nodes",
+            ],
+        ),
         (
             ComposeTopology.model_validate(
                 {

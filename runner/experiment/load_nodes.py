@@ -1,0 +1,47 @@
+"""From which nodes of a cluster the load is sent: ``load.nodes``, and what cannot be combined with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+
+from pydantic import Discriminator, Field, Tag
+
+from runner.experiment.base_model import Conflict
+from runner.experiment.fields import Whole
+from runner.experiment.node_constraint import MAX_CONSTRAINTS, Constraint
+
+if TYPE_CHECKING:
+    from runner.experiment.topology import Topology
+    from runner.experiment.traffic import Load
+
+MAX_LOAD_NODES: Final = 1000
+_NO_K6: Final = "use engine builtin without cross_check"
+_REACHABLE: Final = (
+    "use kind swarm, or start the system where the nodes reach it and use kind external with that address"
+)
+
+
+def _tag(value: Any) -> str:
+    return "#constraints" if isinstance(value, list | tuple) else "#number"
+
+
+LoadNodes: TypeAlias = Annotated[
+    Annotated[Whole, Field(ge=1, le=MAX_LOAD_NODES), Tag("#number")]
+    | Annotated[tuple[Constraint, ...], Field(min_length=1, max_length=MAX_CONSTRAINTS), Tag("#constraints")],
+    Discriminator(_tag),
+]
+"""A number of nodes, or the constraints that all load nodes meet; tags cannot be keys of a file."""
+
+
+def load_node_conflicts(topology: Topology, load: Load) -> Iterator[Conflict]:
+    """Yield what cannot be combined with load from the nodes of a cluster."""
+    if load.nodes is None and not topology.needs_load_nodes:
+        return
+    if load.engine == "k6" or load.cross_check:
+        subject = "engine k6" if load.engine == "k6" else "cross_check uses engine k6, which"
+        key = "engine" if load.engine == "k6" else "cross_check"
+        message = f"{subject} sends load from this machine only, not from nodes of a swarm"
+        yield Conflict(("load", key), message, _NO_K6)
+    if load.nodes is not None and (why := topology.why_nodes_cannot_reach):
+        yield Conflict(("load", "nodes"), f"other machines cannot reach the endpoint: {why}", _REACHABLE)
