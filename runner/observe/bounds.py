@@ -25,6 +25,10 @@ class BoundExceeded(ValueError):  # noqa: N818  (it is no error of this program)
     """Something that was read exceeds a bound; the message says which, as a clause."""
 
 
+class PageUnreadable(Exception):  # noqa: N818  (it is no error of this program)
+    """A page could not be fetched; the message says why, as a clause."""
+
+
 def is_in_range(value: float) -> bool:
     """Return whether a value is finite and at most `MAX_VALUE`, positive or negative."""
     return math.isfinite(value) and abs(value) <= MAX_VALUE

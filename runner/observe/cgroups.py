@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from runner.core.control_groups import hierarchies
+from runner.core.control_groups import Hierarchy, hierarchies
 from runner.core.observed_facts import Throttling
 from runner.core.units import NS_PER_S, Bytes, Seconds
+from runner.observe import roots
+from runner.observe.group_search import folder_in
 from runner.observe.proc_files import read_file
 
 _US_PER_S = 1_000_000
@@ -73,7 +75,7 @@ class ControlGroup:
             return None
 
 
-def control_group_of(pid: int, proc: Path = Path("/proc")) -> ControlGroup | None:
+def control_group_of(pid: int, proc: Path | None = None) -> ControlGroup | None:
     """Return the control group of a process, None if there is no such process or no group.
 
     Where both versions count CPU, it is the one in which the process is not in the runner's own group. Memory
@@ -81,14 +83,15 @@ def control_group_of(pid: int, proc: Path = Path("/proc")) -> ControlGroup | Non
 
     Args:
         pid: One of the group's processes.
-        proc: Where procfs is mounted.
+        proc: Where procfs is mounted, if not at the current root.
     """
+    proc = proc or Path(roots.proc())
     try:
         paths = _memberships(proc / str(pid) / "cgroup")
-        mounts = hierarchies((proc / "self" / "mountinfo").read_text(errors="surrogateescape"))
+        mounts = _mounts(proc)
     except (OSError, ValueError, IndexError):
         return None
-    folders = {name: mounts[name].folder(path) for name, path in paths.items() if name in mounts}
+    folders = {name: folder_in(mounts[name], path) for name, path in paths.items() if name in mounts}
     accounting = [name for name in ("cpuacct", "") if name in folders]
     if not accounting:
         memory = folders.get("memory")
@@ -103,41 +106,61 @@ def control_group_of(pid: int, proc: Path = Path("/proc")) -> ControlGroup | Non
     return ControlGroup(folders[chosen], same_group("memory"), same_group("cpu"), same_group("blkio"))
 
 
-def io_folders(pid: int, proc: Path = Path("/proc")) -> list[Path]:
+def io_folders(pid: int, proc: Path | None = None) -> list[Path]:
     """Return the folders of the groups whose limits of I/O apply to a process: its own and those above.
 
     Args:
         pid: The process; nothing is returned for one that has ended.
-        proc: Where procfs is mounted.
+        proc: Where procfs is mounted, if not at the current root.
     """
+    proc = proc or Path(roots.proc())
     try:
         paths = _memberships(proc / str(pid) / "cgroup")
-        mounts = hierarchies((proc / "self" / "mountinfo").read_text(errors="surrogateescape"))
+        mounts = _mounts(proc)
     except (OSError, ValueError, IndexError):
         return []
     folders: list[Path] = []
     for name in _IO_CONTROLLERS:
         if name in paths and name in mounts:
-            folder, top = mounts[name].folder(paths[name]), mounts[name].point
+            folder, top = folder_in(mounts[name], paths[name]), mounts[name].point
             folders += [one for one in (folder, *folder.parents) if one.is_relative_to(top)]
     return folders
 
 
 def shares_group_with_runner(group: ControlGroup) -> bool:
     """Return whether the runner is in a group, whose CPU is then not that of a subject alone."""
-    own = control_group_of(os.getpid())
+    own = control_group_of(roots.own_pid())
     if group.cpu is None or own is None or own.cpu is None:
         return group.cpu is None
     return group.cpu == own.cpu or group.cpu in own.cpu.parents
 
 
 def group_pids(group: ControlGroup) -> set[int]:
-    """Return the processes in a group and in the groups below it, as far as they can be listed."""
+    """Return the processes in a group and in the groups below it, as far as they can be listed.
+
+    Those of another pid namespace cannot: the kernel lists them as 0, whichever procfs is read.
+    """
     pids: set[int] = set()
     for folder, _, _ in os.walk(group.cpu) if group.cpu else ():
         with suppress(OSError, ValueError):
             pids |= set(map(int, read_file(f"{folder}/cgroup.procs").split()))
-    return pids - {0}  # 0 stands for a process of another pid namespace
+    return pids - {0}
+
+
+def has_member(group: ControlGroup, pid: int) -> bool:
+    """Return whether a process is in a group or in one below it."""
+    other = control_group_of(pid)
+    if group.cpu is None or other is None or other.cpu is None:
+        return False
+    return group.cpu in (other.cpu, *other.cpu.parents)
+
+
+def _mounts(proc: Path) -> dict[str, Hierarchy]:
+    """Return the hierarchies of the machine; an agent's container has a part of them mounted as well."""
+    text = (proc / "self" / "mountinfo").read_text(errors="surrogateescape")
+    if roots.are_foreign():
+        text = "\n".join(line for line in text.splitlines() if f" {roots.sys()}/" in line.partition(" - ")[0])
+    return hierarchies(text)
 
 
 def _memberships(path: Path) -> dict[str, str]:

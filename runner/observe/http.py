@@ -10,7 +10,7 @@ import trio
 
 from runner.bounded_http import TooManyBytes, bounded_transport
 from runner.core.units import Seconds
-from runner.observe.bounds import MAX_PAGE_BYTES, MAX_PAGE_S, BoundExceeded
+from runner.observe.bounds import MAX_PAGE_BYTES, MAX_PAGE_S, BoundExceeded, PageUnreadable
 
 _RETRY_S: Final[Seconds] = 0.25
 _HEADERS: Final = {
@@ -26,10 +26,19 @@ async def fetch_page(url: str) -> str:
     not followed: the load does not follow them either, and they lead elsewhere.
 
     Raises:
-        httpx.HTTPError: The page cannot be read.
+        PageUnreadable: It cannot be read.
         BoundExceeded: It is too large, compressed, or not UTF-8.
         trio.TooSlowError: Its last byte does not arrive within 3 s, whatever the server sends until then.
     """
+    try:
+        return await _page_within_time(url)
+    except httpx.HTTPStatusError as error:
+        raise PageUnreadable(f"its page returned status {error.response.status_code}") from error
+    except httpx.HTTPError as error:
+        raise PageUnreadable(f"its page could not be read ({type(error).__name__})") from error
+
+
+async def _page_within_time(url: str) -> str:
     fault: Exception = trio.TooSlowError()
     with trio.move_on_after(MAX_PAGE_S):
         while True:

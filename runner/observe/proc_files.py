@@ -6,6 +6,7 @@ import os
 from typing import Final
 
 from runner.core.units import Bytes
+from runner.observe.roots import proc
 
 _CHUNK: Final[Bytes] = 64 * 1024
 
@@ -33,4 +34,4 @@ def threads(pid: int) -> list[str]:
     Raises:
         OSError: There is no such process.
     """
-    return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208  (only names)
+    return os.listdir(f"{proc()}/{pid}/task")  # noqa: PTH208  (only names)

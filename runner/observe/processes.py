@@ -1,7 +1,8 @@
 """CPU time and memory of processes, as exact as the kernel keeps them.
 
 `/proc/<pid>/stat` rounds CPU time to 10 ms. The same counter is readable in nanoseconds, and faster, as a
-POSIX clock of the other process. `/proc` is read for everything else.
+POSIX clock of the other process, unless that has another number here (see `runner.observe.roots`). `/proc` is
+read for everything else.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from runner.core.units import Bytes, Seconds
+from runner.core.units import NS_PER_S, Bytes, Seconds
 from runner.observe.proc_files import read_file, threads
+from runner.observe.roots import are_foreign, proc
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _ENDED: Final = (b"Z", b"X")
 _STATE = 2
 _BLOCKED = 41
-_PARENT, _FLAGS, _REAPED_USER, _REAPED_SYSTEM, _START = 3, 8, 15, 16, 21
+_PARENT, _SESSION, _FLAGS = 3, 5, 8
+_USER, _SYSTEM, _REAPED_USER, _REAPED_SYSTEM, _THREADS, _START = 13, 14, 15, 16, 19, 21
 _KERNEL_THREAD: Final = 0x00200000  # PF_KTHREAD (include/linux/sched.h)
 _SIGCHLD_BIT: Final = 1 << 16
 
@@ -68,18 +71,62 @@ def has_ended(pid: int) -> bool:
 def cpu_seconds(pid: int) -> Seconds | None:
     """Return the CPU time of all threads of a process, user and system, without its children.
 
-    The clock id is the kernel's encoding of another process's CPU clock (clock_getcpuclockid(3)).
+    The clock id is the kernel's encoding of another process's CPU clock (clock_getcpuclockid(3)). From files,
+    it may be up to 20 ms lower than before after a thread has ended.
     """
+    if are_foreign():
+        return _cpu_seconds_of_threads(pid)
     try:
         return time.clock_gettime((~pid << 3) | 2)
     except OSError:
         return None
 
 
+def quick_cpu_seconds(pid: int) -> Seconds | None:
+    """Return the same from at most one file, and then in steps of 10 ms; it never decreases."""
+    if not are_foreign():
+        return cpu_seconds(pid)
+    fields = _stat(pid)
+    return _rounded_cpu_seconds(fields) if fields else None
+
+
+def _cpu_seconds_of_threads(pid: int) -> Seconds | None:
+    """Add up living threads, in nanoseconds; the process's rounded time has those that have ended."""
+    fields = _stat(pid)
+    if fields is None:
+        return None
+    folder = f"{proc()}/{pid}"
+    exact_ns = 0
+    try:
+        names = [""] if fields[_THREADS] == b"1" else [f"/task/{thread}" for thread in threads(pid)]
+        for name in names:
+            exact_ns += int(read_file(f"{folder}{name}/schedstat").split()[0])
+    except (OSError, ValueError, IndexError):
+        pass  # a thread has just ended
+    return max(exact_ns / NS_PER_S, _rounded_cpu_seconds(fields))
+
+
+def _rounded_cpu_seconds(fields: list[bytes]) -> Seconds:
+    return (int(fields[_USER]) + int(fields[_SYSTEM])) / _TICKS_PER_S
+
+
+def allowed_cpus(pid: int) -> set[int]:
+    """Return the CPUs that a process may use.
+
+    Raises:
+        OSError: There is no such process.
+    """
+    if not are_foreign():
+        return os.sched_getaffinity(pid)
+    line = next(line for line in _status(pid) if line.startswith("Cpus_allowed_list:"))
+    ranges = (part.partition("-") for part in line.partition(":")[2].strip().split(","))
+    return {cpu for first, _, last in ranges for cpu in range(int(first), int(last or first) + 1)}
+
+
 def resident_bytes(pid: int) -> Bytes | None:
     """Return the resident memory; pages shared with other processes count in each of them."""
     try:
-        return int(read_file(f"/proc/{pid}/statm").split()[1]) * _PAGE_BYTES
+        return int(read_file(f"{proc()}/{pid}/statm").split()[1]) * _PAGE_BYTES
     except (OSError, IndexError):
         return None
 
@@ -89,7 +136,7 @@ def children(pid: int) -> list[int]:
     pids: list[int] = []
     try:
         for thread in threads(pid):
-            pids += map(int, read_file(f"/proc/{pid}/task/{thread}/children").split())
+            pids += map(int, read_file(f"{proc()}/{pid}/task/{thread}/children").split())
     except OSError:
         pass
     return pids
@@ -115,7 +162,7 @@ def blocked_seconds(pid: int) -> Seconds | None:
 def name_of(pid: int) -> str:
     """Return the name of a process in the process table, at most 15 characters; empty if it has ended."""
     try:
-        return read_file(f"/proc/{pid}/comm").decode(errors="replace").strip()
+        return read_file(f"{proc()}/{pid}/comm").decode(errors="replace").strip()
     except OSError:
         return ""
 
@@ -135,31 +182,38 @@ def is_kernel_thread(pid: int) -> bool:
 def ignores_children(pid: int) -> bool:
     """Return whether a process ignores SIGCHLD: the CPU time of its ended children is then lost."""
     try:
-        status = read_file(f"/proc/{pid}/status").decode(errors="replace")
+        ignored = next((line for line in _status(pid) if line.startswith("SigIgn:")), "SigIgn: 0")
     except OSError:
         return False
-    ignored = next((line for line in status.splitlines() if line.startswith("SigIgn:")), "SigIgn: 0")
     return bool(int(ignored.split()[1], 16) & _SIGCHLD_BIT)
 
 
 def in_session(session: int) -> list[int]:
     """Return the processes of a session."""
-    pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208  (only names)
+    pids = (int(name) for name in os.listdir(proc()) if name.isdecimal())  # noqa: PTH208  (only names)
     return [pid for pid in pids if session_of(pid) == session]
 
 
 def session_of(pid: int) -> int | None:
     """Return the session of a process, which is its leader's pid; None if there is no such process."""
+    if are_foreign():
+        fields = _stat(pid)
+        return int(fields[_SESSION]) if fields else None
     try:
         return os.getsid(pid)
     except OSError:
         return None
 
 
+def _status(pid: int) -> list[str]:
+    """Return the lines of `/proc/<pid>/status`."""
+    return read_file(f"{proc()}/{pid}/status").decode(errors="replace").splitlines()
+
+
 def _stat(pid: int) -> list[bytes] | None:
     """Return the fields of `/proc/<pid>/stat`, numbered from 0 with the command's name as field 1."""
     try:
-        text = read_file(f"/proc/{pid}/stat")
+        text = read_file(f"{proc()}/{pid}/stat")
     except OSError:
         return None
     head, _, tail = text.rpartition(b")")

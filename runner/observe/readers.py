@@ -22,6 +22,7 @@ from runner.observe.cgroups import (
 )
 from runner.observe.escapes import Escapes
 from runner.observe.processes import cpu_seconds, resident_bytes, start_ticks
+from runner.observe.roots import are_foreign, proc
 from runner.observe.trees import TreeTimes, supervisor_of, tree_members
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
@@ -52,10 +53,14 @@ class ProcessReader:
     """One process by itself."""
 
     pid: int
+    _highest_s: Seconds = 0.0
 
     def read(self) -> Reading:
         """Return the CPU of all its threads, and its resident set."""
-        return Reading(cpu_seconds(self.pid), resident_bytes(self.pid))
+        used_s = cpu_seconds(self.pid)
+        if used_s is not None:
+            self._highest_s = used_s = max(used_s, self._highest_s)
+        return Reading(used_s, resident_bytes(self.pid))
 
     def uncounted(self) -> tuple[str, ...]:
         """Return nothing: children are not part of it."""
@@ -90,21 +95,23 @@ class GroupReader:
     Attributes:
         group: The group.
         supervisor: A member that only inherits orphans, whose memory is not the subject's.
+        escapes: The processes of its tree that left it; None where they are not looked for.
         is_container: Its memory is the group's own; else that of its processes.
-        escapes: The processes of its tree that left it.
     """
 
     group: ControlGroup
     supervisor: int | None
-    escapes: Escapes
+    escapes: Escapes | None
     is_container: bool = True
 
     def read(self) -> Reading:
         """Return the group's own counters, and the memory of its processes where no controller counts it."""
         memory = self.group.memory_bytes() if self.is_container else None
         used = self.group.cpu_seconds()
+        if used is not None and self.escapes is not None:
+            used += self.escapes.cpu_seconds()
         return Reading(
-            None if used is None else used + self.escapes.cpu_seconds(),
+            used,
             self._resident_bytes() if memory is None else memory,
             self.group.throttling(),
         )
@@ -116,9 +123,8 @@ class GroupReader:
 
     def uncounted(self) -> tuple[str, ...]:
         """Return the processes that left the group: a second of theirs may be missing, and their children."""
-        return tuple(
-            f"all of {title}, which left the control group of its parent" for title in self.escapes.titles()
-        )
+        titles = self.escapes.titles() if self.escapes is not None else ()
+        return tuple(f"all of {title}, which left the control group of its parent" for title in titles)
 
 
 @dataclass(slots=True)
@@ -131,13 +137,13 @@ class SystemReader:
     ticks gave 0.875.
     """
 
-    stat: Path = Path("/proc/stat")
+    stat: Path | None = None
 
     def read(self) -> Reading:
         """Return the busy CPU seconds of all CPUs, without memory."""
         before = time.monotonic()
         try:
-            lines = self.stat.read_bytes().splitlines()
+            lines = (self.stat or Path(proc(), "stat")).read_bytes().splitlines()
             instant = (before + time.monotonic()) / 2
             fields = [int(text) for text in lines[0].split()[1:]]
             unused = fields[3] + fields[4] + (fields[7] if len(fields) > 7 else 0)
@@ -172,7 +178,8 @@ def _group_reader(pid: int) -> Reader:
     group = control_group_of(pid)
     if group is None or shares_group_with_runner(group):
         return TreeReader(pid)
-    return GroupReader(group, supervisor_of(pid), Escapes(pid, group))
+    # a container on another machine may not write to control groups, so that nothing leaves its own
+    return GroupReader(group, supervisor_of(pid), None if are_foreign() else Escapes(pid, group))
 
 
 def _tree_reader(pid: int) -> Reader:

@@ -41,18 +41,34 @@ async def watch(
         on_sample: Called with each sample at once.
         samples: Where the samples are kept. A watch that is cancelled leaves them there.
     """
+    kept = CompactList(Sample) if samples is None else samples
+
+    def keep(sample: Sample) -> None:
+        kept.append(sample)
+        on_sample(sample)
+
+    notes = await take_samples(subjects, window, interval=interval, on_sample=keep)
+    return ObservedFacts(tuple(subjects), tuple(kept), notes)
+
+
+async def take_samples(
+    subjects: Sequence[Subject],
+    window: Window,
+    *,
+    interval: Seconds,
+    on_sample: Callable[[Sample], None],
+) -> tuple[str, ...]:
+    """Do the same without keeping the samples; return what they do not include, as sentences."""
     readers = {subject.name: reader_for(subject) for subject in subjects}
     missing = {name for name, reader in readers.items() if reader is None}
     present = {name: reader for name, reader in readers.items() if reader is not None}
-    samples = CompactList(Sample) if samples is None else samples
     for beat_ns in beats(window, ns(interval)):
         await sleep_until(beat_ns)
         sample, unread = _sample(present, window)
         missing |= unread
-        samples.append(sample)
         on_sample(sample)
     unreadable = (f"the counters of {name} could not always be read" for name in sorted(missing))
-    return ObservedFacts(tuple(subjects), tuple(samples), (*unreadable, *_uncounted(present)))
+    return (*unreadable, *_uncounted(present))
 
 
 def beats(window: Window, interval_ns: Nanoseconds) -> Iterator[Nanoseconds]:

@@ -22,6 +22,7 @@ from runner.observe.processes import (
     session_of,
     with_descendants,
 )
+from runner.observe.roots import are_foreign
 
 _SUPERVISOR: Final = "loadproof-init"
 """`runner.stack.supervisor_process.NAME`: a parent for one command and all its orphans."""
@@ -42,7 +43,7 @@ def tree_members(pid: int) -> list[int]:
     supervisor = supervisor_of(pid)
     members = with_descendants([pid] if supervisor is None else [pid, supervisor])
     if supervisor is None:
-        return list(members | with_descendants(in_session(pid) if session_of(pid) == pid else ()))
+        return list(members | with_descendants(in_session(pid) if _leads_session(pid) else ()))
     del members[supervisor]
     return list(members)
 
@@ -102,7 +103,7 @@ class TreeTimes:
         pids = with_descendants([self.pid] if self._supervisor is None else [self._supervisor, self.pid])
         if (now_s := time.monotonic()) >= self._next_look_s:
             self._next_look_s = now_s + _LOOK_EVERY_S
-            if self._supervisor is None and session_of(self.pid) == self.pid:
+            if self._supervisor is None and _leads_session(self.pid):
                 pids |= with_descendants(in_session(self.pid))
             ignoring = {pid for pid in pids if ignores_children(pid)}  # children inherit it
             self._losing |= {pid: _name(pid) for pid in ignoring if parent_of(pid) not in ignoring}
@@ -141,6 +142,14 @@ class TreeTimes:
         """Return what ended children of a process had used beyond what it has reaped."""
         reaped = self._known[pid].reaped_s - self._reaped_before.get(pid, 0.0)
         return max(0.0, self._ended_s.get(pid, 0.0) - reaped)
+
+
+def _leads_session(pid: int) -> bool:
+    """Return whether others may be known by the session of a process.
+
+    On another machine only containers are looked at: what leaves its parent descends from the first one.
+    """
+    return not are_foreign() and session_of(pid) == pid
 
 
 def _is_alive(pid: int, times: ProcessTimes) -> bool:

@@ -10,7 +10,7 @@ import trio
 from runner.core.facts import Window
 from runner.observe import http
 from runner.observe.bounds import MAX_PAGE_S
-from runner.observe.counters import gather
+from runner.observe.counters import page_watch
 from runner.observe.counters.gather import Counters
 from tests.servers.hostile_pages import PAGES, hostile_pages
 from tests.servers.scripted import scripted
@@ -74,7 +74,7 @@ async def watched(metrics=(), status=(), seconds=0.1):
 
 def within(patch, seconds):
     """Change the time in which a page must be read."""
-    for module in (http, gather):
+    for module in (http, page_watch):
         patch.setattr(module, "MAX_PAGE_S", seconds)
 
 

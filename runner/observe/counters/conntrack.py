@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Final
 
 from runner.observe.counters.level import Level, Levels, gauge
+from runner.observe.roots import proc
 
 _LOSSES: Final = ("drop", "early_drop", "insert_failed")
-_MAX: Final = Path("/proc/sys/net/netfilter/nf_conntrack_max")
+_MAX: Final = "sys/net/netfilter/nf_conntrack_max"
 
 
 def read_conntrack(pid: int) -> Levels:
     """Return the connection table in the namespace of a process."""
-    text = Path(f"/proc/{pid}/net/stat/nf_conntrack").read_text()
-    return parse_conntrack(text, int(_MAX.read_text()) if _MAX.exists() else None)
+    text = Path(f"{proc()}/{pid}/net/stat/nf_conntrack").read_text()
+    limit = Path(proc(), _MAX)
+    return parse_conntrack(text, int(limit.read_text()) if limit.exists() else None)
 
 
 def parse_conntrack(text: str, limit: int | None) -> Levels:

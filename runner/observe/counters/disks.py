@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from runner.observe.counters.level import Level, Levels
+from runner.observe.roots import proc, sys
 
-_STATISTICS: Final = Path("/proc/diskstats")
-_DEVICES: Final = Path("/sys/block")
 _IN_MEMORY: Final = ("loop", "ram", "zram", "sr", "fd")
 _SECTOR_BYTES: Final = 512
 _MS_PER_S: Final = 1_000
@@ -18,11 +17,13 @@ _MAX_DEVICES: Final = 256
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
-def read_disks(statistics: Path = _STATISTICS, devices: Path = _DEVICES) -> Levels:
+def read_disks(statistics: Path | None = None, devices: Path | None = None) -> Levels:
     """Return the counters of every whole disk that was ever used (Documentation/admin-guide/iostats.rst).
 
     Partitions are parts of a disk. A mapped or mirrored device counts in addition to the disks below it.
     """
+    statistics = statistics or Path(proc(), "diskstats")
+    devices = devices or Path(sys(), "block")
     disks = {entry.name.replace("!", "/") for entry in devices.iterdir()}
     disks = {name for name in disks if not name.startswith(_IN_MEMORY)}
     levels: dict[str, Level | None] = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from runner.core.observed_facts import Subject
 from runner.observe.counters.level import Levels, gauge
 from runner.observe.counters.members import living
+from runner.observe.roots import proc
 
 
 def read_files(subject: Subject) -> Levels:
@@ -25,11 +26,11 @@ def read_files(subject: Subject) -> Levels:
 
 def _open_files(pid: int) -> int:
     """Count open files: the folder's size since Linux 6.2; it is 0 in older kernels."""
-    folder = Path(f"/proc/{pid}/fd")
+    folder = Path(f"{proc()}/{pid}/fd")
     return folder.stat().st_size or sum(1 for _ in folder.iterdir())
 
 
 def _file_limit(pid: int) -> int | None:
-    text = Path(f"/proc/{pid}/limits").read_text()
+    text = Path(f"{proc()}/{pid}/limits").read_text()
     soft = next(line.split()[3] for line in text.splitlines() if line.startswith("Max open files"))
     return None if soft == "unlimited" else int(soft)

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Final
 
 from runner.observe.counters.level import Level, Levels, gauge
+from runner.observe.roots import network_of_machine, proc
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _US_PER_S: Final = 1_000_000
 _IOWAIT, _SOFTIRQ, _STEAL = 5, 7, 8
 _PRESSURES: Final = (("cpu", "some"), ("memory", "some"), ("memory", "full"), ("io", "some"))
-_PROC: Final = Path("/proc")
 
 
 def read_cpus() -> Levels:
     """Return the counters of all CPUs together (/proc/stat), and each CPU's softirqs."""
-    lines = [line.split() for line in (_PROC / "stat").read_text().splitlines()]
+    lines = [line.split() for line in Path(proc(), "stat").read_text().splitlines()]
     total, cpus = lines[0], [line for line in lines[1:] if line[0].startswith("cpu")]
     named = {line[0]: int(line[1]) for line in lines if line[0] in {"ctxt", "procs_running"}}
     softirqs = {f"cpu.softirq_s.{line[0][3:]}": _seconds(line[_SOFTIRQ]) for line in cpus}
@@ -36,7 +36,7 @@ def _seconds(ticks: str) -> Level:
 
 def read_softnet() -> Levels:
     """Return packets dropped and polls cut short for lack of CPU (net/core/net-procfs.c, a line per CPU)."""
-    lines = (_PROC / "net" / "softnet_stat").read_text().splitlines()
+    lines = Path(proc(), str(network_of_machine()), "net", "softnet_stat").read_text().splitlines()
     rows = [[int(word, 16) for word in line.split()] for line in lines]
     return {
         "softnet.dropped": Level(sum(row[1] for row in rows), "packets"),
@@ -47,7 +47,7 @@ def read_softnet() -> Levels:
 def read_pressure() -> Levels:
     """Return the time in which some or all tasks waited for a resource (Documentation/accounting/psi.rst)."""
     return {
-        f"psi.{resource}.{share}_s": Level(_waited_s(_PROC / "pressure" / resource, share), "s")
+        f"psi.{resource}.{share}_s": Level(_waited_s(Path(proc(), "pressure", resource), share), "s")
         for resource, share in _PRESSURES
     }
 
@@ -59,8 +59,8 @@ def _waited_s(path: Path, share: str) -> float:
 
 def read_memory() -> Levels:
     """Return the memory that is still available, and the processes killed for lack of it."""
-    fields = dict(line.split(":", 1) for line in (_PROC / "meminfo").read_text().splitlines())
-    counts = dict(line.split() for line in (_PROC / "vmstat").read_text().splitlines())
+    fields = dict(line.split(":", 1) for line in Path(proc(), "meminfo").read_text().splitlines())
+    counts = dict(line.split() for line in Path(proc(), "vmstat").read_text().splitlines())
     kills = counts.get("oom_kill")
     available = int(fields["MemAvailable"].split()[0]) * 1024
     total = int(fields["MemTotal"].split()[0]) * 1024

@@ -15,9 +15,10 @@ from runner.observe.cgroups import ControlGroup
 from runner.observe.counters.level import Level, Levels
 from runner.observe.counters.members import living
 from runner.observe.processes import blocked_seconds
+from runner.observe.roots import proc
 
 _US_PER_S: Final = 1_000_000
-_DELAY_ACCOUNTING: Final = Path("/proc/sys/kernel/task_delayacct")
+_DELAY_ACCOUNTING: Final = "sys/kernel/task_delayacct"
 _VERSION_2: Final = "io.stat"
 _VERSION_1: Final = "blkio.throttle.io_service_bytes_recursive"
 
@@ -132,7 +133,7 @@ class TreeIo:
 
 
 def _io(pid: int) -> _Io:
-    lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+    lines = Path(f"{proc()}/{pid}/io").read_text().splitlines()
     counts = {name: int(value) for name, _, value in (line.partition(": ") for line in lines)}
     return _Io(counts["read_bytes"], counts["write_bytes"], blocked_seconds(pid) or 0.0)
 
@@ -140,6 +141,6 @@ def _io(pid: int) -> _Io:
 def _is_accounted() -> bool:
     """Return whether the kernel measures delays; without the file, an older one always does."""
     try:
-        return _DELAY_ACCOUNTING.read_text().strip() == "1"
+        return Path(proc(), _DELAY_ACCOUNTING).read_text().strip() == "1"
     except OSError:
-        return os.access("/proc/self/io", os.R_OK)
+        return os.access(f"{proc()}/self/io", os.R_OK)

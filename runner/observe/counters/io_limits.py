@@ -14,6 +14,7 @@ from runner.observe.cgroups import io_folders
 from runner.observe.counters.disks import name_in_counters
 from runner.observe.counters.level import Level, Levels
 from runner.observe.counters.members import living
+from runner.observe.roots import sys
 
 _LEGACY: Final = {
     "read_bytes": ("blkio.throttle.read_bps_device", "blkio.throttle.io_service_bytes_recursive", "Read"),
@@ -34,7 +35,6 @@ _CURRENT: Final = {
 }
 """Likewise the keys in ``io.max`` and ``io.stat`` of version 2."""
 _UNITS: Final = {"reads": "reads", "writes": "writes"}
-_BLOCK_DEVICES: Final = Path("/sys/dev/block")
 _MAX_PROCESSES: Final = 64
 _MAX_LIMITS: Final = 64
 
@@ -121,4 +121,4 @@ def _count(one: _Limited) -> int:
 
 def _device_name(device: str) -> str:
     """Return the name of a device, such as ``sda``; its numbers if it has none."""
-    return name_in_counters((_BLOCK_DEVICES / device).resolve().name)
+    return name_in_counters(Path(sys(), "dev/block", device).resolve().name)

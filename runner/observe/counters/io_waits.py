@@ -21,10 +21,10 @@ from runner.observe.clock import sleep_until
 from runner.observe.counters.level import Level, Levels
 from runner.observe.counters.members import living, processes
 from runner.observe.proc_files import read_file, threads
+from runner.observe.roots import proc
 
 NAME: Final = "io.sampled_wait_s"
 """For about how long at least one thread waited, in every scope; it grows with the samples."""
-_EVERY_S: Final[Seconds] = 0.05
 _LIST_EVERY_S: Final[Seconds] = 1.0
 _MAX_COST: Final = 0.005
 """Share of a core that all samples together may use; the interval grows until it is kept."""
@@ -40,10 +40,12 @@ class IoWaits:
     Args:
         subjects: The parts.
         window: The trial's parts.
+        every_s: Average time between two samples.
     """
 
     subjects: Sequence[Subject]
     window: Window
+    every_s: Seconds = 0.05
     _waited_s: dict[str, Seconds] = field(default_factory=dict, init=False)
     _host_s: Seconds = field(default=0.0, init=False)
     _states: dict[str, list[str]] = field(default_factory=dict, init=False)
@@ -56,7 +58,7 @@ class IoWaits:
             begin_s = time.thread_time()
             self.sample((time.monotonic_ns() - last_ns) / NS_PER_S)
             last_ns = time.monotonic_ns()
-            next_ns = last_ns + _pause_ns(time.thread_time() - begin_s, number)
+            next_ns = last_ns + _pause_ns(self.every_s, time.thread_time() - begin_s, number)
             if next_ns >= self.window.end_ns:
                 return
             await sleep_until(next_ns)
@@ -93,16 +95,16 @@ class IoWaits:
         return {NAME: Level(round(self._waited_s.get(part.name, 0.0), 4), "s")}
 
 
-def _pause_ns(cost_s: Seconds, number: int) -> Nanoseconds:
+def _pause_ns(every_s: Seconds, cost_s: Seconds, number: int) -> Nanoseconds:
     """Return a pause that varies by a third, so that no period of the system agrees with the samples."""
     varied = 2 / 3 + 2 / 3 * (number * _GOLDEN_RATIO % 1)
-    return ns(max(_EVERY_S, cost_s / _MAX_COST) * varied)
+    return ns(max(every_s, cost_s / _MAX_COST) * varied)
 
 
 def _blocked_threads() -> int:
     """Return how many threads of the host wait for I/O; 0 where the kernel does not say."""
     with suppress(OSError, ValueError, IndexError):
-        return int(read_file("/proc/stat").rpartition(b"procs_blocked ")[2].split()[0])
+        return int(read_file(f"{proc()}/stat").rpartition(b"procs_blocked ")[2].split()[0])
     return 0
 
 
@@ -110,7 +112,7 @@ def _states(subject: Subject) -> Iterator[str]:
     """Yield the file with the state of each thread."""
     for pid in processes(subject):
         with suppress(OSError):  # it has just ended
-            yield from (f"/proc/{pid}/task/{thread}/stat" for thread in threads(pid))
+            yield from (f"{proc()}/{pid}/task/{thread}/stat" for thread in threads(pid))
 
 
 def _waits(stat: str) -> bool:

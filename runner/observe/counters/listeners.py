@@ -13,6 +13,7 @@ from typing import Final
 
 from runner.observe.counters.level import Level, Levels, gauge
 from runner.observe.counters.sock_diag import HEADER_BYTES, attribute, open_in, tcp_sockets
+from runner.observe.roots import proc
 
 _LISTEN: Final = 1 << 10
 _MAX_FILES: Final = 200_000
@@ -103,7 +104,7 @@ def socket_inodes(pid: int) -> Collection[int]:
     """
     inodes = set()
     with suppress(FileNotFoundError, ProcessLookupError):
-        folder = f"/proc/{pid}/fd"
+        folder = f"{proc()}/{pid}/fd"
         for name in islice(os.listdir(folder), _MAX_FILES):  # noqa: PTH208  (paths cost more than reading)
             with suppress(FileNotFoundError):
                 target = os.readlink(f"{folder}/{name}")  # noqa: PTH115

@@ -9,6 +9,7 @@ from typing import Final
 from runner.core.observed_facts import Subject
 from runner.core.units import NS_PER_MS, Nanoseconds
 from runner.observe.processes import start_ticks
+from runner.observe.roots import proc
 from runner.observe.trees import tree_members
 
 _SHARED_NS: Final[Nanoseconds] = 20 * NS_PER_MS
@@ -21,11 +22,11 @@ def processes(subject: Subject) -> list[int]:
         return []
     if subject.kind == "process":
         return [subject.pid]
-    return list(_members(subject.pid, time.monotonic_ns() // _SHARED_NS))
+    return list(_members(proc(), subject.pid, time.monotonic_ns() // _SHARED_NS))
 
 
 @lru_cache(maxsize=64)
-def _members(pid: int, _: int) -> tuple[int, ...]:
+def _members(_: str, pid: int, __: int) -> tuple[int, ...]:
     return tuple(tree_members(pid))
 
 

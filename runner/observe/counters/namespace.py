@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
+from runner.observe.roots import proc
+
 _CLONE_NEWNET: Final = 0x40000000
 
 _Result = TypeVar("_Result")
@@ -25,7 +27,7 @@ def namespace_of(pid: int | str) -> int | None:
     every user, so a user's runner can identify the namespaces of root's containers.
     """
     try:
-        return Path(f"/proc/{pid}/net/netstat").stat().st_ino
+        return Path(f"{proc()}/{pid}/net/netstat").stat().st_ino
     except OSError:
         return None
 
@@ -38,12 +40,13 @@ def inside(pid: int, function: Callable[[], _Result]) -> _Result:
     """
     if namespace_of(pid) == namespace_of("self"):
         return function()
+    entrance = f"{proc()}/{pid}/ns/net"
     results: list[_Result] = []
     faults: list[OSError] = []
 
     def run() -> None:
         try:
-            _enter(pid)
+            _enter(entrance)
             results.append(function())
         except OSError as error:
             faults.append(error)
@@ -56,9 +59,9 @@ def inside(pid: int, function: Callable[[], _Result]) -> _Result:
     return results[0]
 
 
-def _enter(pid: int) -> None:
-    """Move the calling thread into a process's namespace (setns(2); `os.setns` is new in Python 3.12)."""
-    handle = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+def _enter(entrance: str) -> None:
+    """Move the calling thread into a namespace (setns(2); `os.setns` is new in Python 3.12)."""
+    handle = os.open(entrance, os.O_RDONLY | os.O_CLOEXEC)
     try:
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.setns(handle, _CLONE_NEWNET):

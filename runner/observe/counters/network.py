@@ -6,10 +6,14 @@ Linux, Documentation/networking/snmp_counter.rst.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from runner.observe.counters.level import Level, Levels, gauge
+from runner.observe.counters.conntrack import read_conntrack
+from runner.observe.counters.level import FunctionSource, Level, Levels, Source, gauge
+from runner.observe.roots import proc
 
 _TCP: Final = {
     ("TcpExt", "ListenOverflows"): "tcp.listen_overflows",
@@ -24,9 +28,15 @@ _TCP: Final = {
 }
 
 
+def network_counters(scope: str, pid: int) -> Iterator[Source]:
+    """Yield the sources of the network namespace of a process, which need not be entered."""
+    yield FunctionSource(scope, "tcp", partial(read_tcp, pid))
+    yield FunctionSource(scope, "conntrack", partial(read_conntrack, pid))
+
+
 def read_tcp(pid: int) -> Levels:
     """Return the counters of TCP in the network namespace of a process."""
-    net = Path(f"/proc/{pid}/net")
+    net = Path(f"{proc()}/{pid}/net")
     counts = _pairs((net / "netstat").read_text()) | _pairs((net / "snmp").read_text())
     levels = {name: Level(counts[key]) if key in counts else None for key, name in _TCP.items()}
     in_use, waiting = _sockets((net / "sockstat").read_text())

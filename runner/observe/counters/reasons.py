@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import httpx
 import trio
 
-from runner.observe.bounds import BoundExceeded
+from runner.observe.bounds import BoundExceeded, PageUnreadable
+from runner.observe.roots import proc
 
 _UNKNOWN: Final = "its format is unknown"
 _REASONS: Final = (
@@ -21,12 +21,8 @@ _REASONS: Final = (
 
 def reason_of(error: Exception) -> str:
     """Return why a source could not be read; a clause of this program, never text from outside."""
-    if isinstance(error, BoundExceeded):
+    if isinstance(error, BoundExceeded | PageUnreadable):
         return str(error)
-    if isinstance(error, httpx.HTTPStatusError):
-        return f"its page returned status {error.response.status_code}"
-    if isinstance(error, httpx.HTTPError):
-        return f"its page could not be read ({type(error).__name__})"
     if isinstance(error, FileNotFoundError) and _has_ended(Path(str(error.filename))):
         return "its process has ended"
     reason = next((text for kind, text in _REASONS if isinstance(error, kind)), None)
@@ -37,5 +33,7 @@ def reason_of(error: Exception) -> str:
 
 def _has_ended(missing: Path) -> bool:
     """Return whether a file under /proc is missing because its process has ended."""
-    root, proc, pid, *_ = (*missing.parts, "", "", "")
-    return (root, proc) == ("/", "proc") and pid.isdecimal() and not Path("/proc", pid).exists()
+    if not missing.is_relative_to(proc()):
+        return False
+    pid, *_ = (*missing.relative_to(proc()).parts, "")
+    return pid.isdecimal() and not Path(proc(), pid).exists()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 from runner.core.codes import Role, is_service
 from runner.core.endpoint import Endpoint
 from runner.core.observed_facts import Subject
 from runner.observe.counters import host
-from runner.observe.counters.conntrack import read_conntrack
 from runner.observe.counters.disks import read_disks
 from runner.observe.counters.files import read_files
 from runner.observe.counters.io import io_of
@@ -23,19 +23,23 @@ from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.members import processes
 from runner.observe.counters.memory import memory_folder, read_group_memory
 from runner.observe.counters.namespace import namespace_of
-from runner.observe.counters.network import read_tcp
+from runner.observe.counters.network import network_counters
+from runner.observe.counters.node_networks import HOST_NETWORK, node_networks
 from runner.observe.counters.ports import Ports
 from runner.observe.counters.threads import Switches, Threads
 from runner.observe.readers import own_group
+from runner.observe.roots import are_foreign
 
-HOST_NETWORK: Final = "net:host"
 _WATCHED: Final = frozenset({Role.APP, Role.PROXY, Role.FORWARDER})
 _CONNECTING: Final = (Role.PROXY, Role.FORWARDER)
 """Roles that open connections, besides the generator; an accepted connection occupies no port."""
 
 
 def sources_for(
-    subjects: Sequence[Subject], endpoint: Endpoint | None = None, waits: IoWaits | None = None
+    subjects: Sequence[Subject],
+    endpoint: Endpoint | None = None,
+    waits: IoWaits | None = None,
+    listening: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
 ) -> Iterator[Source]:
     """Yield every source.
 
@@ -43,6 +47,7 @@ def sources_for(
         subjects: All watched subjects; those of the system under test matter here.
         endpoint: Where the load goes. On this host its listener is read even without any subject.
         waits: Samples of the parts of the system.
+        listening: On another machine, subject's name to the ports at which it is known to listen.
     """
     yield from _host()
     watched = parts_of_system(subjects)
@@ -51,16 +56,23 @@ def sources_for(
         for subject in watched:
             read = partial(waits.of_part, subject)
             yield FunctionSource(subject.name, "io waits", read, every_second=False)
+    if are_foreign():
+        yield from node_networks(subjects, watched, listening)
+    else:
+        yield from _networks(watched, endpoint)
+    for subject in watched:
+        yield from _subject(subject)
+
+
+def _networks(watched: Sequence[Subject], endpoint: Endpoint | None) -> Iterator[Source]:
     for scope, members in _namespaces(watched).items():
         if scope == HOST_NETWORK:
             yield from _own_network(members, _local_port(endpoint), endpoint.port if endpoint else 0)
         elif (pid := members[0].pid) is not None:
-            yield from _network(scope, pid)
+            yield from network_counters(scope, pid)
             yield from _listeners(scope, pid, members)
             if any(member.role in _CONNECTING for member in members):
                 yield Ports(scope, pid)
-    for subject in watched:
-        yield from _subject(subject)
 
 
 def parts_of_system(subjects: Sequence[Subject]) -> list[Subject]:
@@ -88,15 +100,10 @@ def _subject(subject: Subject) -> Iterator[Source]:
     yield IoLimits(subject)
 
 
-def _network(scope: str, pid: int) -> Iterator[Source]:
-    yield FunctionSource(scope, "tcp", partial(read_tcp, pid))
-    yield FunctionSource(scope, "conntrack", partial(read_conntrack, pid))
-
-
 def _own_network(members: Sequence[Subject], port: int | None, to: int) -> Iterator[Source]:
     """Yield sources of the runner's own namespace; other programs' listeners in it are left out."""
     own, scope = os.getpid(), HOST_NETWORK
-    yield from _network(scope, own)
+    yield from network_counters(scope, own)
     yield Ports(scope, own, to)
     yield from _listeners(scope, own, members, (port,) if port is not None else ())
 

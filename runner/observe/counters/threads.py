@@ -14,7 +14,8 @@ from runner.core.units import NS_PER_S, Seconds
 from runner.observe.counters.level import Level, Levels, gauge
 from runner.observe.counters.members import living
 from runner.observe.proc_files import read_file, threads
-from runner.observe.processes import cpu_seconds
+from runner.observe.processes import allowed_cpus, cpu_seconds
+from runner.observe.roots import proc
 
 _MIN_INTERVAL_S: Final = 0.5
 """Over a shorter interval, one time slice of a busy thread would look like a full core."""
@@ -99,8 +100,8 @@ def _allowed(subject: Subject) -> int:
     """Count the CPUs that at least one of the subject's processes may use."""
     cpus: set[int] = set()
     for pid in living(subject):
-        with suppress(ProcessLookupError):  # it has just ended
-            cpus |= os.sched_getaffinity(pid)
+        with suppress(ProcessLookupError, FileNotFoundError):  # it has just ended
+            cpus |= allowed_cpus(pid)
     return len(cpus)
 
 
@@ -115,9 +116,10 @@ def threads_of(pid: int, at_most: int | None = None) -> Iterator[tuple[int, Seco
         return
     if at_most is not None and len(tasks) > at_most:
         return
+    folder = proc()
     for task in tasks:
         try:
-            used, waited, *_ = read_file(f"/proc/{pid}/task/{task}/schedstat").split()
+            used, waited, *_ = read_file(f"{folder}/{pid}/task/{task}/schedstat").split()
             yield int(task), int(used) / NS_PER_S, int(waited) / NS_PER_S
         except (OSError, ValueError):
             continue
@@ -181,7 +183,10 @@ def _switches_of(pid: int) -> Iterator[tuple[str, _Counts]]:
     with suppress(FileNotFoundError, ProcessLookupError):
         for task in threads(pid):
             with suppress(FileNotFoundError, ProcessLookupError):
-                yield task, _switches(read_file(f"/proc/{pid}/task/{task}/status").decode(errors="replace"))
+                yield (
+                    task,
+                    _switches(read_file(f"{proc()}/{pid}/task/{task}/status").decode(errors="replace")),
+                )
 
 
 def _switches(status: str) -> _Counts:

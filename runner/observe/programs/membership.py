@@ -5,15 +5,15 @@ A process is looked at once, when it has used CPU, so a host with many idle proc
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from runner.core.observed_facts import Subject
-from runner.observe.cgroups import ControlGroup, group_pids
+from runner.observe.cgroups import ControlGroup, group_pids, has_member
 from runner.observe.processes import parent_of, session_of
 from runner.observe.readers import own_group
+from runner.observe.roots import are_foreign, own_pid
 from runner.observe.trees import supervisor_of
 
 _MAX_ANCESTORS: Final = 64
@@ -35,7 +35,7 @@ class Experiment:
     roots: frozenset[int]
     sessions: frozenset[int]
     groups: tuple[ControlGroup, ...]
-    runner: int = field(default_factory=os.getpid)
+    runner: int = field(default_factory=own_pid)
     _members: set[int] | None = field(default=None, init=False)
 
     def look_again(self) -> None:
@@ -46,16 +46,19 @@ class Experiment:
         """Return whether a process is part of the experiment."""
         if pid in self.alone or not self.roots.isdisjoint(ancestors(pid)):
             return True
-        return session_of(pid) in self.sessions or pid in self._in_groups()
+        return session_of(pid) in self.sessions or self._is_in_group(pid)
 
     def is_started_by_runner(self, pid: int) -> bool:
         """Return whether a process descends from the runner, as a watchdog or what a hook started does."""
         return self.runner in ancestors(pid)
 
-    def _in_groups(self) -> set[int]:
+    def _is_in_group(self, pid: int) -> bool:
+        """Return whether a process is in one of the groups; their members cannot be listed from an agent."""
+        if are_foreign():
+            return any(has_member(group, pid) for group in self.groups)
         if self._members is None:
             self._members = {pid for group in self.groups for pid in group_pids(group)}
-        return self._members
+        return pid in self._members
 
 
 def experiment_of(subjects: Sequence[Subject]) -> Experiment:
@@ -65,7 +68,7 @@ def experiment_of(subjects: Sequence[Subject]) -> Experiment:
     supervisors = [supervisor for pid in whole if (supervisor := supervisor_of(pid)) is not None]
     groups = [own_group(subject) for subject, _ in known]
     return Experiment(
-        alone=frozenset({os.getpid(), *supervisors, *(pid for _, pid in known)}),
+        alone=frozenset({own_pid(), *supervisors, *(pid for _, pid in known)}),
         roots=frozenset({*whole, *supervisors}),
         sessions=frozenset(pid for pid in whole if session_of(pid) == pid),
         groups=tuple(group for group in groups if group is not None),

@@ -19,9 +19,8 @@ from runner.observe.programs.busiest_thread import BusiestThreads
 from runner.observe.programs.by_name import programs
 from runner.observe.programs.membership import experiment_of
 from runner.observe.programs.process_table import MAX_PROCESSES, ProcessTable
+from runner.observe.roots import proc
 
-_MAX_COST: Final = 0.01
-"""Share of a core that all readings together may use; the interval grows until it is kept."""
 _BUSIEST: Final = 8
 """Processes whose threads are read."""
 _HIDDEN: Final = (
@@ -37,10 +36,12 @@ class Programs:
     Args:
         subjects: All watched subjects.
         window: The trial's parts.
+        max_cost: Share of a core that all readings together may use; the interval grows until it is kept.
     """
 
     subjects: Sequence[Subject]
     window: Window
+    max_cost: float = 0.01
     _table: ProcessTable | None = None
     _threads: BusiestThreads = field(default_factory=BusiestThreads)
 
@@ -53,7 +54,7 @@ class Programs:
             while next_ns < self.window.end_ns:
                 await sleep_until(next_ns)
                 cost_s = await trio.to_thread.run_sync(self._read, table)
-                next_ns += max(1, math.ceil(cost_s / _MAX_COST)) * NS_PER_S
+                next_ns += max(1, math.ceil(cost_s / self.max_cost)) * NS_PER_S
             await sleep_until(self.window.end_ns)
         finally:  # also when the system under test failed
             table.read()
@@ -69,7 +70,7 @@ class Programs:
 
     def notes(self) -> tuple[str, ...]:
         """Return what is missing, as sentences without a full stop."""
-        if not os.access("/proc/1/stat", os.R_OK):
+        if not os.access(f"{proc()}/1/stat", os.R_OK):
             return (_HIDDEN,)
         if self._table is not None and not self._table.is_complete:
             return (f"only {MAX_PROCESSES:,} processes of this host were looked at",)

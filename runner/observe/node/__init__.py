@@ -1,0 +1,1 @@
+"""Observation of one node of a cluster by an agent without privileges."""

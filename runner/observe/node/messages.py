@@ -1,0 +1,39 @@
+"""What the runner orders an agent to observe. The agent answers with samples, and then with facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from runner.core.facts import Window
+from runner.core.observed_facts import ObservedFacts, PlacedPart, Sample
+from runner.core.units import Seconds
+
+MAX_PARTS: Final = 1_000
+MAX_WORKERS: Final = 1_000
+MIN_INTERVAL_S: Final[Seconds] = 0.05
+
+
+class ObserveOrder(Struct, frozen=True, omit_defaults=True):
+    """What to observe on one node.
+
+    Attributes:
+        window: The trial's parts on the node's CLOCK_MONOTONIC.
+        interval_s: Seconds between samples.
+        placed: The parts of the system that run on this node.
+        workers: Subject's name to the process id that the agent knows of a worker that it started.
+    """
+
+    window: Window
+    interval_s: Annotated[Seconds, Meta(ge=MIN_INTERVAL_S, le=3_600)]
+    placed: Annotated[tuple[PlacedPart, ...], Meta(max_length=MAX_PARTS)] = ()
+    workers: Annotated[Mapping[str, int], Meta(max_length=MAX_WORKERS)] = field(default_factory=dict)
+
+
+encode: Final = msgspec.json.Encoder().encode
+decode_order: Final = msgspec.json.Decoder(ObserveOrder).decode
+decode_sample: Final = msgspec.json.Decoder(Sample).decode
+decode_facts: Final = msgspec.json.Decoder(ObservedFacts).decode

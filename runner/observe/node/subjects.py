@@ -1,0 +1,66 @@
+"""The subjects of one node: containers that the engine placed there, workers of the agent, and the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from runner.core.codes import Role
+from runner.core.observed_facts import PlacedPart, Subject, Unreadable
+from runner.observe.node.messages import ObserveOrder
+from runner.observe.proc_files import read_file
+from runner.observe.processes import children, start_ticks
+from runner.observe.roots import are_foreign, own_pid, proc
+
+AGENT = "agent"
+"""Name of the subject that an agent is itself."""
+
+
+def subjects_of(order: ObserveOrder) -> tuple[tuple[Subject, ...], tuple[Unreadable, ...]]:
+    """Return what is to be watched, and the parts that are not what the order says."""
+    subjects: list[Subject] = []
+    unreadable: list[Unreadable] = []
+    for part in order.placed:
+        started = start_ticks(part.pid) if part.pid > 0 else None
+        if reason := _why_not(part, started):
+            unreadable.append(Unreadable(part.name, "cpu", reason))
+        subjects.append(Subject(part.name, part.role, "cgroup", part.pid or None, 0 if reason else started))
+    subjects += _workers(order.workers)
+    own = own_pid()
+    subjects.append(Subject(AGENT, Role.RUNNER, "process", own, start_ticks(own)))
+    subjects.append(Subject("system", Role.SYSTEM, "system"))
+    return tuple(subjects), tuple(unreadable)
+
+
+def _why_not(part: PlacedPart, started: int | None) -> str:
+    """Return why a process is not the first one of a container, as a clause; empty if it is."""
+    if started is None:
+        return "its process has ended, or has another number on this node"
+    try:
+        groups = read_file(f"{proc()}/{part.pid}/cgroup").decode(errors="replace")
+    except OSError:
+        return "its process has ended"
+    return "" if part.container_id in groups else "its process is in no control group of its container"
+
+
+def _workers(pids: Mapping[str, int]) -> Iterator[Subject]:
+    numbers = _numbers_on_node() if pids else {}
+    for name, pid in pids.items():
+        number = numbers.get(pid, 0)
+        yield Subject(name, Role.GENERATOR, "process", number or None, start_ticks(number) or 0)
+
+
+def _numbers_on_node() -> dict[int, int]:
+    """Return the process ids that the agent knows of its children, with their numbers on the node."""
+    numbers = children(own_pid())
+    return (
+        {_number_inside(number): number for number in numbers} if are_foreign() else {n: n for n in numbers}
+    )
+
+
+def _number_inside(pid: int) -> int:
+    """Return the number of a process in its own pid namespace (proc_pid_status(5)); 0 if it has ended."""
+    try:
+        lines = read_file(f"{proc()}/{pid}/status").decode(errors="replace").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[-1]) for line in lines if line.startswith("NSpid:")), 0)
