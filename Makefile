@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # tests that judge verdicts by the CPU that is left: these run one after the other, alone
 QUIET := tests/truth tests/cli/test_find.py tests/cli/test_prove.py
 # tests that share the Docker Engine take turns
-DOCKER := tests/stack/docker tests/test_leftovers.py tests/infra
+DOCKER := tests/stack/docker tests/test_leftovers.py tests/infra tests/swarm
 # All others run beside each other: many wait for stages and time-outs, so there are more at a time than processors.
 # Each process begins with a part of its own in alphabetical order, so that tests that compute and tests that
 # wait run at the same time, and files share what they set up; one that is done takes over from another.

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from infra.swarm.cluster import unusable
 from tests.leftovers import mark_session, nothing_left
 
 mark_session()
@@ -46,6 +47,10 @@ _NEEDS = {
         "MariaDB is not installed",
     ),
     "postgresql": (_postgresql_is_here, "PostgreSQL is not installed"),
+    "swarm": (
+        lambda: unusable() is None and _docker_answers(),
+        unusable() or "no Docker Engine answers",
+    ),
     "redis": (lambda: bool(shutil.which("redis-server")), "Redis is not installed"),
 }
 

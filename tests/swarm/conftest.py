@@ -1,0 +1,67 @@
+"""A real swarm of three nodes for the tests of this folder, and a check that they leave nothing on it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.swarm.cluster import Cluster, open_cluster
+from infra.swarm.images import bring_images
+from runner.stack.docker.bases import STAND_INS
+
+SKEWS_S = (0, 1000, 5000)
+"""How far the monotonic clock of each node is ahead: whatever compares clocks without care fails at once."""
+LABEL = "loadproof.run"
+_REMOVED_WITHIN_S = 30
+_INFRA = Path(__file__).parents[2] / "infra"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.swarm)
+
+
+@pytest.fixture(scope="session")
+def nodes() -> Iterator[Cluster]:
+    """The swarm, for fixtures that need more than one test; tests take `swarm`."""
+    subprocess.run([sys.executable, _INFRA / "images" / "build.py"], check=True, capture_output=True)
+    cluster = Cluster(str(os.getpid()), len(SKEWS_S), SKEWS_S)
+
+    def fill() -> None:
+        bring_images([recipe.name for recipe in STAND_INS.values()], cluster.url(cluster.manager))
+
+    with open_cluster(cluster, fill):
+        yield cluster
+
+
+@pytest.fixture
+def swarm(nodes: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """The swarm, whose manager DOCKER_HOST names; what a test breaks is mended, what it leaves fails it."""
+    monkeypatch.setenv("DOCKER_HOST", nodes.url(nodes.manager))
+    yield nodes
+    nodes.restore()
+    deadline = time.monotonic() + _REMOVED_WITHIN_S
+    while (left := left_on(nodes)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left == set()
+
+
+def left_on(cluster: Cluster, run_id: str = "") -> set[str]:
+    """Return what carries the label of runs, or of one run: objects of the swarm, containers of all nodes."""
+    label = f"label={LABEL}={run_id}" if run_id else f"label={LABEL}"
+    left = {
+        f"{kind} {name}"
+        for kind in ("service", "network", "config", "secret")
+        for name in cluster.docker(
+            cluster.manager, kind, "ls", "--filter", label, "--format", "{{.Name}}"
+        ).split()
+    }
+    for node in cluster.nodes:
+        listed = cluster.docker(node, "ps", "--all", "--filter", label, "--format", "{{.Names}}")
+        left |= {f"container {name} on {node}" for name in listed.split()}
+    return left
