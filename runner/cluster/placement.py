@@ -103,7 +103,9 @@ class TaskPlan:
     Attributes:
         name: Unique within the run, ``[a-z0-9-]``; the engine's object is named after it and the run.
         image: Pinned: a full image id or a reference with a digest.
-        command: With arguments; empty for the image's own.
+        command: With arguments; empty for the image's own. It follows the image's entry point, if it has one.
+        entrypoint: Replaces the image's entry point; empty for the image's own.
+        folder: The working directory; empty for the image's own.
         env: Added to the image's own.
         networks: As `Placer.network` returned them.
         host: Whether it shares the network of its node; there are no `networks` then.
@@ -113,6 +115,7 @@ class TaskPlan:
         one_per_node: Whether each node that meets the constraints gets one task; `replicas` is unused then.
         files: Configurations and secrets.
         mounts: Folders of the node.
+        tmpfs: Folder inside, which is in memory, to its size in bytes; every user may write to it.
         user: Such as ``65534``; empty for the image's own.
         read_only: Whether the root file system cannot be written to.
         cap_drop: Capabilities that are taken away; ``ALL`` for all.
@@ -120,13 +123,15 @@ class TaskPlan:
         ports: Published on each task's node: container port to host port, 0 for any free one.
         aliases: Further names in its networks.
         sysctls: Of its network namespace.
-        healthcheck: When a task counts as running; None as soon as it has started.
+        healthcheck: When a task counts as running; None as soon as it has started: the image's own is off.
         labels: Further labels of the object.
     """
 
     name: str
     image: str
     command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    folder: str = ""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     networks: tuple[str, ...] = ()
     host: bool = False
@@ -136,6 +141,7 @@ class TaskPlan:
     one_per_node: bool = False
     files: tuple[PlacedFile, ...] = ()
     mounts: tuple[BindMount, ...] = ()
+    tmpfs: Mapping[str, Bytes] = field(default_factory=dict)
     user: str = ""
     read_only: bool = False
     cap_drop: tuple[str, ...] = ()
