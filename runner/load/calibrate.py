@@ -10,9 +10,10 @@ import itertools
 import statistics
 from array import array
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -34,7 +35,8 @@ from runner.load.engines import ENGINES
 from runner.load.messages import ResponderReady, ResponderReport, decode
 from runner.load.request import request_bytes
 from runner.load.responder import Expected
-from runner.load.worker_process import WorkerProcess, start_processes
+from runner.load.site import Site, Worker
+from runner.load.worker_process import start_processes
 
 _WARMUP_S: Final = 0.3
 _WINDOW_S: Final = 0.7
@@ -70,14 +72,12 @@ async def calibrate(
     plain = load.model_copy(update={"expect": Expect(), "when_full": "drop"})
     builtin = load.engine == "builtin"
     floors, workers = [], 1
-    async with _responder(plain, on_spawn) as responder:
+    async with open_responder(plain, on_spawn) as responder:
         for rate in sorted(set(rates)):
             on_rate(rate)
-            stage = calibration_stage(plain, rate, duration=_window_s(rate), warmup=_WARMUP_S)
-            facts, stamps = await responder.offer(plain, stage, on_spawn)
-            floors.append(_floor(plain, stage, facts, stamps))
-            workers = facts.workers
-        ceiling = await _ceiling(plain, workers, responder, on_spawn) if builtin else None
+            floor, workers = await responder.floor(plain, rate)
+            floors.append(floor)
+        ceiling = await responder.ceiling(plain, workers) if builtin else None
     return Calibration(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         connection=load.connection,
@@ -86,19 +86,6 @@ async def calibrate(
         ceiling_rps=ceiling,
         engine=load.engine,
     )
-
-
-async def _ceiling(
-    load: Load, workers: int, responder: _Responder, on_spawn: Callable[[int], None]
-) -> PerSecond:
-    """Return the requests per second that get through when more are due than can be sent."""
-    overload = load.model_copy(
-        update={"max_in_flight": _OVERLOAD_IN_FLIGHT, "arrivals": "constant", "workers": workers}
-    )
-    rate = MAX_USERS_PER_S if load.scenarios else _OVERLOAD_PER_WORKER * workers
-    stage = calibration_stage(load, rate, duration=_OVERLOAD_S, warmup=_WARMUP_S)
-    facts, _ = await responder.offer(overload, stage, on_spawn)
-    return float(round(_completed(facts) / _OVERLOAD_S))
 
 
 def _window_s(rate: PerSecond) -> float:
@@ -181,19 +168,35 @@ def spacing(stamps: Sequence[Nanoseconds], planned: Sequence[Nanoseconds]) -> Sp
 
 
 @dataclass(frozen=True, slots=True)
-class _Responder:
-    """The null responder's process."""
+class RunningResponder:
+    """The null responder's process, and the engine that sends to it from the same machine."""
 
     port: int
-    process: WorkerProcess
+    process: Worker
     engine: Engine
+    on_spawn: Callable[[int], None]
+    site: Site | None = None
 
-    async def offer(
-        self, load: Load, stage: Stage, on_spawn: Callable[[int], None]
-    ) -> tuple[LoadFacts, Sequence[Nanoseconds]]:
+    async def floor(self, load: Load, rate: PerSecond) -> tuple[Floor, int]:
+        """Return the generator's baseline at a rate, and its number of workers."""
+        stage = calibration_stage(load, rate, duration=_window_s(rate), warmup=_WARMUP_S)
+        facts, stamps = await self._offer(load, stage)
+        return _floor(load, stage, facts, stamps), facts.workers
+
+    async def ceiling(self, load: Load, workers: int) -> PerSecond:
+        """Return the requests per second that get through when more are due than can be sent."""
+        overload = load.model_copy(
+            update={"max_in_flight": _OVERLOAD_IN_FLIGHT, "arrivals": "constant", "workers": workers}
+        )
+        rate = MAX_USERS_PER_S if load.scenarios else _OVERLOAD_PER_WORKER * workers
+        stage = calibration_stage(load, rate, duration=_OVERLOAD_S, warmup=_WARMUP_S)
+        facts, _ = await self._offer(overload, stage)
+        return float(round(_completed(facts) / _OVERLOAD_S))
+
+    async def _offer(self, load: Load, stage: Stage) -> tuple[LoadFacts, Sequence[Nanoseconds]]:
         """Offer one stage to it; also returns when it received each request."""
-        order = LoadOrder(_endpoint(self.port), load, stage)
-        facts = await self.engine(order, on_spawn=on_spawn, on_second=lambda _: None)
+        order = LoadOrder(_endpoint(self.port), load, stage, site=self.site)
+        facts = await self.engine(order, on_spawn=self.on_spawn, on_second=lambda _: None)
         await self.process.write_line(b"\n")
         line = await self.process.read_line()
         if line is None:
@@ -201,19 +204,45 @@ class _Responder:
         return facts, array("q", decode(line, ResponderReport).timestamps)
 
 
+Place = Callable[[], AbstractAsyncContextManager[Worker]]
+"""Starts a process that runs `runner.load.responder` on some machine."""
+
+
 @asynccontextmanager
-async def _responder(load: Load, on_spawn: Callable[[int], None]) -> AsyncIterator[_Responder]:
+async def open_responder(
+    load: Load, on_spawn: Callable[[int], None], *, start: Place | None = None, site: Site | None = None
+) -> AsyncIterator[RunningResponder]:
+    """Provide a null responder that expects the requests of a load.
+
+    Args:
+        load: As `runner.load.calibration_load` makes it.
+        on_spawn: Called with the pid of every process of this machine.
+        start: Starts it on another machine; None for this one.
+        site: Where the load comes from: the same machine.
+
+    Raises:
+        EnvironmentLacks: It did not start, or ended early.
+    """
+    process: Worker | None = None
     try:
-        async with start_processes("runner.load.responder", 1, on_spawn) as (process,):
-            yield _Responder(await _prepare(process, load), process, ENGINES[load.engine])
+        async with (start or partial(_start_here, on_spawn))() as process:
+            port = await _prepare(process, load)
+            yield RunningResponder(port, process, ENGINES[load.engine], on_spawn, site)
     except trio.BrokenResourceError:
+        status = process.returncode if process else None
         raise EnvironmentLacks(
-            f"the null responder ended early (exit status {process.returncode})",
+            f"the null responder ended early (exit status {status})",
             hint="run again with --no-calibrate, or see its output above",
         ) from None
 
 
-async def _prepare(process: WorkerProcess, load: Load) -> int:
+@asynccontextmanager
+async def _start_here(on_spawn: Callable[[int], None]) -> AsyncIterator[Worker]:
+    async with start_processes("runner.load.responder", 1, on_spawn) as (process,):
+        yield process
+
+
+async def _prepare(process: Worker, load: Load) -> int:
     """Tell the responder which requests to expect; returns its port."""
     with trio.move_on_after(_READY_WITHIN_S):
         if line := await process.read_line():

@@ -7,8 +7,8 @@ node's clock; nothing depends on wall clocks or on when a message arrives.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import trio
@@ -49,10 +49,13 @@ class Agents(Protocol):
 
 
 class NodeProcesses(Protocol):
-    """The processes of one module on several nodes, which wait between two stages."""
+    """Processes of the generator on nodes."""
 
     def take(self, nodes: Sequence[str]) -> AbstractAsyncContextManager[Sequence[Worker]]:
-        """Provide one process for each name in `nodes`, in this order."""
+        """Provide one worker for each name in `nodes`, in this order; those that wait afterwards stay."""
+
+    def open_one(self, node: str, module: str) -> AbstractAsyncContextManager[Worker]:
+        """Provide a process of a module of this package, which ends with the block."""
 
 
 @dataclass(slots=True)
@@ -73,6 +76,14 @@ class GeneratorNodes:
     files: NodeFiles
     ceilings: dict[str, PerSecond] = field(default_factory=dict)
 
+    def only(self, name: str) -> GeneratorNodes:
+        """Return one of the nodes alone."""
+        return replace(self, names=(name,))
+
+    def open_process(self, node: str, module: str) -> AbstractAsyncContextManager[Worker]:
+        """Provide a process on a node, which ends with the block."""
+        return self.processes.open_one(node, module)
+
     @property
     def left(self) -> tuple[str, ...]:
         """The nodes that are not lost.
@@ -91,12 +102,16 @@ class GeneratorNodes:
 
     def count(self, order: LoadOrder, targets: int) -> int:
         """Return how many workers all nodes start together."""
-        return len(self._assignment(order, targets))
+        return len(self.assignment(order, targets))
 
-    def _assignment(self, order: LoadOrder, targets: int) -> list[str]:
-        """Return the node of each worker."""
+    def assignment(self, order: LoadOrder, targets: int) -> list[str]:
+        """Return the node of each worker.
+
+        Raises:
+            EnvironmentLacks: No node is left, or the specification allows fewer requests in flight than that.
+        """
         left = self.left
-        cores = sum(self.cluster.agents[name].cores for name in left)
+        cores = max(len(left), int(sum(self.cluster.agents[name].cores for name in left)))
         nodes = node_of_each_worker(
             self._capacities(left), at_least=worker_count(order, targets, cores), multiple_of=targets
         )
@@ -112,7 +127,7 @@ class GeneratorNodes:
         """Return what each node can offer, by its measured ceiling, or by its cores while none is known."""
         if all(self.ceilings.get(name) for name in nodes):
             return {name: self.ceilings[name] for name in nodes}
-        return {name: float(self.cluster.agents[name].cores) for name in nodes}
+        return {name: self.cluster.agents[name].cores for name in nodes}
 
     @asynccontextmanager
     async def gather(
@@ -124,7 +139,7 @@ class GeneratorNodes:
             EnvironmentLacks: A node was lost meanwhile.
         """
         del on_spawn  # a watchdog of this machine cannot end them: agents do
-        nodes = self._assignment(order, len(order.endpoint.addresses) or 1)
+        nodes = self.assignment(order, len(order.endpoint.addresses) or 1)
         if len(nodes) != count:
             raise EnvironmentLacks("a node was lost when the stage was about to begin", hint="run again")
         async with self.processes.take(nodes) as workers:
@@ -187,7 +202,7 @@ class NodeTeam:
         """Measure the clocks again, and return each node's part."""
         after: Mapping[str, ClockOffset] = {}
         alive = [node for node in dict.fromkeys(self.nodes) if node not in self.site.cluster.lost]
-        with trio.move_on_after(_CLOCKS_AFTER_WITHIN_S):
+        with trio.move_on_after(_CLOCKS_AFTER_WITHIN_S), suppress(EnvironmentLacks):  # the hub may be lost
             after = await self.site.cluster.clocks(alive) if alive else {}
         clocks = {
             node: clock_facts(before, after.get(node), window.start_ns)

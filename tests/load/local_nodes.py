@@ -85,6 +85,12 @@ class LocalCluster:
     async def take(self, nodes) -> AsyncIterator[list[WorkerProcess]]:
         yield [await self.open(node) for node in nodes]
 
+    @asynccontextmanager
+    async def open_one(self, node: str, module: str) -> AsyncIterator[WorkerProcess]:
+        worker = await self.open(node, module)
+        yield worker
+        await worker.process.stdin.aclose()
+
     def lose(self, node: str, reason: str = "silent for 3 s") -> None:
         """Make a node unreachable at once."""
         self.lost[node] = LostAgent(node=node, reason=reason, at_ns=time.monotonic_ns())
