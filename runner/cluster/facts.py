@@ -6,7 +6,7 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
-from runner.core.units import Bytes, Nanoseconds, Seconds
+from runner.core.units import Bytes, Cores, Nanoseconds, Seconds
 
 PORT_MAX: Final = 65_535
 
@@ -21,7 +21,7 @@ class AgentInfo(Struct, frozen=True, kw_only=True):
     Attributes:
         hostname: Of the agent's own name space.
         pid: Of the agent there.
-        cores: Processors that it may use.
+        cores: That it may use: the smaller of its processors and its quota.
         memory_bytes: Of the machine.
         architecture: Such as ``x86_64``.
         kernel: Release of the kernel.
@@ -33,7 +33,7 @@ class AgentInfo(Struct, frozen=True, kw_only=True):
 
     hostname: Word
     pid: Annotated[int, Meta(ge=0, le=2**31)]
-    cores: Annotated[int, Meta(ge=1, le=65_536)]
+    cores: Annotated[Cores, Meta(gt=0, le=65_536)]
     memory_bytes: Annotated[Bytes, Meta(ge=0, le=2**60)]
     architecture: Word
     kernel: Word

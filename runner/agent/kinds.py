@@ -1,0 +1,19 @@
+"""What agents can do for the runner: the modules that they start, and the questions that they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from runner.cluster import agent_answers
+from runner.cluster.agent_asks import Answer
+
+MODULES: Final = frozenset({"runner.load.worker", "runner.load.responder", "runner.load.try_worker"})
+"""Programs of the generator; see `runner.cluster.client.Cluster.open_workers`."""
+
+KINDS: Final[Mapping[str, Answer]] = {
+    "file": agent_answers.keep_file,
+    "probe": agent_answers.probe,
+    "resolve": agent_answers.resolve,
+}
+"""Kind of a question to the function that answers; see `runner.cluster.client.Cluster.ask`."""

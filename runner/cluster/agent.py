@@ -1,0 +1,173 @@
+"""An agent: joins the hub, does what the runner orders, and ends itself when the hub is gone.
+
+It is told nothing by the engine that placed it after its start, and needs no privilege.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import trio
+
+from runner.cluster.agent_asks import AgentAsks, Answer
+from runner.cluster.agent_link import AgentPlan, CannotJoin, join
+from runner.cluster.agent_messages import AGENT_ORDER, EndProcess, ProcessInput, StartProcess
+from runner.cluster.agent_processes import AgentProcesses
+from runner.cluster.errors import first_of
+from runner.cluster.exits import EXPIRED, HUB_GONE, MISUSED, NOT_ADMITTED, OK
+from runner.cluster.lines import LineReader, LineWriter, Outbox
+from runner.cluster.machine import describe_machine
+from runner.cluster.messages import HUB_TO_AGENT, Down, Ping, Pong, Up, WireMessage, encode, raw
+from runner.cluster.signals import end_on_signal
+from runner.cluster.silence import LOOK_EVERY_S, Silence
+
+_LONGEST_PLAN: Final = 64 * 1024
+
+
+class HubGone(Exception):  # noqa: N818  (an event, not a bug)
+    """The hub no longer speaks to this agent; the only argument says why."""
+
+
+class Agent:
+    """An agent that has joined.
+
+    Args:
+        node: Name of its node.
+        plan: Of the run.
+        stream: The connection to the hub.
+        reader: Of the same connection.
+    """
+
+    def __init__(self, node: str, plan: AgentPlan, stream: trio.SocketStream, reader: LineReader) -> None:
+        self._node, self._plan = node, plan
+        self._reader, self._writer = reader, LineWriter(stream)
+        self._outbox = Outbox(self._writer.send)
+        self._silence = Silence(plan.no_ping_s)
+
+    async def serve(self, modules: Collection[str], kinds: Mapping[str, Answer]) -> None:
+        """Serve until it is cancelled.
+
+        Raises:
+            HubGone: The connection has ended, or the hub was silent.
+        """
+        async with trio.open_nursery() as nursery:
+            processes = AgentProcesses(modules, self._report, nursery)
+            asks = AgentAsks(self._node, kinds, report=self._report, pids=processes.pids, nursery=nursery)
+            nursery.start_soon(self._watch)
+            nursery.start_soon(self._outbox.run)
+            try:
+                await self._receive(processes, asks, nursery)
+            finally:
+                await processes.end_all()
+
+    async def _receive(self, processes: AgentProcesses, asks: AgentAsks, nursery: trio.Nursery) -> None:
+        try:
+            while (line := await self._reader.line()) is not None:
+                message = HUB_TO_AGENT.decode(line)
+                if isinstance(message, Ping):
+                    await self._answer(message, nursery)
+                else:
+                    _obey(message, processes, asks)
+        except trio.BrokenResourceError:
+            raise HubGone("the connection to the hub broke") from None
+        except ValueError as error:
+            raise HubGone(f"the hub sent what this agent cannot do: {error}") from None
+        raise HubGone("the hub ended the connection")
+
+    async def _answer(self, ping: Ping, nursery: trio.Nursery) -> None:
+        """Answer at once; if a line is under way, after it, and without keeping other messages waiting."""
+        self._silence.heard()
+        if self._writer.lock.locked():
+            nursery.start_soon(self._pong, ping)
+        else:
+            await self._pong(ping)
+
+    async def _pong(self, ping: Ping) -> None:
+        async with self._writer.lock:
+            await self._writer.send_locked(encode(Pong(id=ping.id, at_ns=time.monotonic_ns())))
+
+    async def _report(self, message: WireMessage) -> None:
+        await self._outbox.send(encode(Up(report=raw(message))))
+
+    async def _watch(self) -> None:
+        while True:
+            await trio.sleep(LOOK_EVERY_S)
+            if self._silence.look():
+                raise HubGone(f"the hub was silent for {self._plan.no_ping_s:g} s")
+
+
+def _obey(message: Down, processes: AgentProcesses, asks: AgentAsks) -> None:
+    order = AGENT_ORDER.decode(message.order)
+    if isinstance(order, StartProcess | ProcessInput | EndProcess):
+        processes.obey(order)
+    else:
+        asks.obey(order)
+
+
+async def run(node: str, plan: AgentPlan, modules: Collection[str], kinds: Mapping[str, Answer]) -> int:
+    """Join the hub and serve; returns the exit status.
+
+    Args:
+        node: Name of the node.
+        plan: Of the run.
+        modules: That the runner may start.
+        kinds: Kind of a question to the function that answers.
+    """
+    with trio.move_on_after(plan.expires_s):
+        try:
+            stream, reader = await join(plan, node, describe_machine(modules, kinds))
+        except CannotJoin as error:
+            return _ended(str(error), NOT_ADMITTED)
+        return await _serve(Agent(node, plan, stream, reader), modules, kinds)
+    return _ended(f"its order has expired after {plan.expires_s:g} s", EXPIRED)
+
+
+async def _serve(agent: Agent, modules: Collection[str], kinds: Mapping[str, Answer]) -> int:
+    reason = ""
+    try:
+        await agent.serve(modules, kinds)
+    except* HubGone as gone:
+        reason = str(first_of(gone))
+    except* trio.BrokenResourceError:
+        reason = reason or "the connection to the hub broke"
+    return _ended(reason, HUB_GONE)
+
+
+def _ended(reason: str, status: int) -> int:
+    """Say why the agent ends; returns the status."""
+    sys.stderr.write(f"the agent ends: {reason}\n")
+    return status
+
+
+def main(modules: Collection[str], kinds: Mapping[str, Answer]) -> None:
+    """Entry point: ``python -m runner.agent FILE NODE`` with the file of an `AgentPlan`.
+
+    Args:
+        modules: That the runner may start.
+        kinds: Kind of a question to the function that answers.
+    """
+    if len(sys.argv) != 3:
+        sys.exit(_ended("it needs the file of its order and the name of its node", MISUSED))
+    file, node = sys.argv[1:]
+    try:
+        with Path(file).open("rb") as content:
+            plan = msgspec.json.decode(content.read(_LONGEST_PLAN), type=AgentPlan)
+    except (OSError, ValueError) as error:
+        sys.exit(_ended(f"{file} cannot be read: {error}", MISUSED))
+    sys.exit(trio.run(_run_until_signal, node, plan, modules, kinds))
+
+
+async def _run_until_signal(
+    node: str, plan: AgentPlan, modules: Collection[str], kinds: Mapping[str, Answer]
+) -> int:
+    status = OK
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(end_on_signal, nursery.cancel_scope)
+        status = await run(node, plan, modules, kinds)
+        nursery.cancel_scope.cancel()
+    return status

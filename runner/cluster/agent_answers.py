@@ -1,0 +1,145 @@
+"""What every agent answers: whether an address responds, what a name means there, where a file is kept."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from functools import partial
+from typing import Annotated, Final
+
+import msgspec
+import trio
+from msgspec import Meta, Raw, Struct
+
+from runner.cluster.agent_asks import Call, Unanswerable
+from runner.cluster.errors import first_of
+from runner.cluster.facts import ProbeOrder, ProbeResult
+from runner.core.units import Bytes, Seconds
+
+MOST_FILE_BYTES: Final[Bytes] = 8 * 1024 * 1024
+
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?\r?\n")
+_LONGEST_STATUS_LINE: Final[Bytes] = 4096
+_MOST_ADDRESSES: Final = 256
+_MOST_FILES: Final = 64
+_kept: list[int] = []
+
+
+class ResolveOrder(Struct, frozen=True, kw_only=True):
+    """Look a name up, as the node does."""
+
+    host: Annotated[str, Meta(min_length=1, max_length=253)]
+    within_s: Annotated[Seconds, Meta(gt=0, le=60)]
+
+
+class FileOrder(Struct, frozen=True, kw_only=True):
+    """Keep a file for the agent's processes, in memory only."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200, pattern="^[A-Za-z0-9._-]+$")]
+    content: Annotated[bytes, Meta(max_length=MOST_FILE_BYTES)]
+
+
+async def probe(payload: Raw, _call: Call) -> bytes:
+    """Answer a `ProbeOrder` with a `ProbeResult`: one connection, and one GET if there is a path."""
+    order = msgspec.json.decode(payload, type=ProbeOrder)
+    begin = time.monotonic()
+    outcome = _Attempt(order, begin)
+    error = f"no response within {order.within_s:g} s"
+    with trio.move_on_after(order.within_s):
+        try:
+            error = await outcome.run()
+        except OSError as fault:
+            error = _words(fault)
+        except trio.BrokenResourceError:
+            error = "the connection broke"
+    result = ProbeResult(
+        status=outcome.status,
+        error=error[:1000],
+        seconds=time.monotonic() - begin,
+        connect_s=outcome.connect_s,
+        address=outcome.address,
+    )
+    return msgspec.json.encode(result)
+
+
+def _words(fault: OSError) -> str:
+    """Return why a connection was impossible; trio puts the reasons of all addresses below one error."""
+    cause = first_of(fault.__cause__ or fault)
+    return os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else str(fault)
+
+
+class _Attempt:
+    """One probe, and how far it came."""
+
+    def __init__(self, order: ProbeOrder, begin: Seconds) -> None:
+        self._order, self._begin = order, begin
+        self.status: int | None = None
+        self.connect_s: Seconds | None = None
+        self.address = ""
+
+    async def run(self) -> str:
+        """Make it; returns what is wrong, empty for nothing."""
+        async with await trio.open_tcp_stream(self._order.host, self._order.port) as stream:
+            self.connect_s = time.monotonic() - self._begin
+            self.address = str(stream.socket.getpeername()[0])
+            if self._order.path is None:
+                return ""
+            await stream.send_all(self._request())
+            line = await _first_line(stream)
+        found = _STATUS_LINE.match(line)
+        self.status = int(found[1]) if found else None
+        return (
+            "" if found else "the response is no HTTP" if line else "the connection ended without a response"
+        )
+
+    def _request(self) -> bytes:
+        host = f"[{self._order.host}]" if ":" in self._order.host else self._order.host
+        target = self._order.path or "/"
+        if any(ord(character) <= 32 or ord(character) > 126 for character in target):
+            raise Unanswerable(f"{target!r} is no path of a URL")
+        return (
+            f"GET {target} HTTP/1.1\r\nHost: {host}:{self._order.port}\r\nConnection: close\r\n\r\n".encode()
+        )
+
+
+async def _first_line(stream: trio.SocketStream) -> bytes:
+    line = b""
+    while b"\n" not in line and len(line) < _LONGEST_STATUS_LINE:
+        chunk = await stream.receive_some(_LONGEST_STATUS_LINE)
+        if not chunk:
+            break
+        line += chunk
+    return line
+
+
+async def resolve(payload: Raw, _call: Call) -> bytes:
+    """Answer a `ResolveOrder` with a list of addresses, each once, in the resolver's order."""
+    order = msgspec.json.decode(payload, type=ResolveOrder)
+    with trio.move_on_after(order.within_s):
+        try:
+            found = await trio.socket.getaddrinfo(order.host, None, type=trio.socket.SOCK_STREAM)
+        except OSError as error:
+            raise Unanswerable(f"{order.host} cannot be resolved: {error.args[-1]}") from None
+        addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
+        return msgspec.json.encode(list(addresses)[:_MOST_ADDRESSES])
+    raise Unanswerable(f"{order.host} was not resolved within {order.within_s:g} s")
+
+
+async def keep_file(payload: Raw, _call: Call) -> bytes:
+    """Answer a `FileOrder` with the path at which this agent's processes can read the file.
+
+    It is in memory, without a name in any folder, and vanishes with the agent however that ends.
+    """
+    order = msgspec.json.decode(payload, type=FileOrder)
+    if len(_kept) >= _MOST_FILES:
+        raise Unanswerable(f"an agent keeps at most {_MOST_FILES} files")
+    descriptor = os.memfd_create(order.name, os.MFD_CLOEXEC)
+    _kept.append(descriptor)
+    await trio.to_thread.run_sync(partial(_write_all, descriptor, order.content))
+    return msgspec.json.encode(f"/proc/{os.getpid()}/fd/{descriptor}")
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    with os.fdopen(os.dup(descriptor), "wb") as file:
+        file.write(content)

@@ -1,0 +1,40 @@
+"""Faults of a cluster, and exceptions that trio's nurseries raise in groups."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+from runner.core.errors import EnvironmentLacks, LoadproofError
+
+
+class AgentFailed(EnvironmentLacks):
+    """An agent is lost, or could not do what it was asked; the message begins with its node's name."""
+
+
+class HubLost(EnvironmentLacks):
+    """The hub is gone, and with it all agents."""
+
+
+def first_of(error: BaseException) -> BaseException:
+    """Return the first exception of a group, however deep; one that is no group is returned itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+@asynccontextmanager
+async def open_nursery() -> AsyncIterator[trio.Nursery]:
+    """Provide a nursery that raises a `LoadproofError` of its tasks or its block as it is, not in a group."""
+    try:
+        async with trio.open_nursery() as nursery:
+            yield nursery
+    except BaseExceptionGroup as group:
+        faults = group.split(LoadproofError)[0]
+        if faults:
+            raise first_of(faults) from None
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from None
+        raise

@@ -1,0 +1,200 @@
+"""The program between the runner and all agents, on the machine that takes the runner's orders.
+
+    python -P -m runner.cluster.hub < messages of the runner > messages to it
+
+Its first line is a `HubOrder`. The end of its standard input ends it, and with it all agents.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+import trio
+from msgspec import Raw
+
+from runner.cluster import clocks
+from runner.cluster.exits import EXPIRED, FAILED, MISUSED, OK
+from runner.cluster.hub_agent import HubAgent
+from runner.cluster.hub_door import Door
+from runner.cluster.lines import LineReader, LineWriter, Outbox
+from runner.cluster.messages import (
+    HUB_ORDER,
+    RUNNER_MESSAGE,
+    AgentGone,
+    AgentJoined,
+    ClocksMeasured,
+    Down,
+    DropAgent,
+    FromAgent,
+    HubFailed,
+    HubOrder,
+    HubPing,
+    HubPong,
+    HubReady,
+    Leg,
+    MeasureClocks,
+    ToAgent,
+    WireMessage,
+    encode,
+)
+from runner.cluster.signals import end_on_signal
+from runner.cluster.silence import HEARTBEAT_S, LOOK_EVERY_S
+from runner.core.units import Seconds
+
+_ORDER_WITHIN_S: Final[Seconds] = 60
+_MEASURED_AT_ONCE: Final = 2  # more would make one another's round trips longer
+_BACKLOG: Final = 4096
+
+
+class Hub:
+    """What the hub does with its order.
+
+    Args:
+        order: From the runner.
+        runner: Where messages to the runner go.
+    """
+
+    def __init__(self, order: HubOrder, runner: LineWriter) -> None:
+        self._order = order
+        self._outbox = Outbox(runner.send)
+        self._door = Door(order)
+        self._agents: dict[str, HubAgent] = {}
+
+    async def serve(self, reader: LineReader) -> None:
+        """Serve until the runner ends the connection.
+
+        Raises:
+            OSError: It cannot listen.
+            ValueError: The runner sent an unreadable message.
+            trio.BrokenResourceError: The runner is gone.
+        """
+        listeners = await trio.open_tcp_listeners(self._order.port, host=self._order.host, backlog=_BACKLOG)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._outbox.run)
+            await self._tell(HubReady(port=listeners[0].socket.getsockname()[1]))
+            nursery.start_soon(partial(trio.serve_listeners, self._receive, listeners))
+            nursery.start_soon(self._watch)
+            while (line := await reader.line()) is not None:
+                await self._obey(line, nursery)
+            nursery.cancel_scope.cancel()
+
+    async def _obey(self, line: bytes, nursery: trio.Nursery) -> None:
+        match message := RUNNER_MESSAGE.decode(line):
+            case HubPing():
+                await self._tell(HubPong(id=message.id, at_ns=time.monotonic_ns()))
+            case MeasureClocks():
+                nursery.start_soon(self._measure, message)
+            case ToAgent():
+                if agent := self._agents.get(message.node):
+                    agent.send(encode(Down(order=message.order)))
+            case DropAgent():
+                if agent := self._agents.get(message.node):
+                    agent.drop(message.reason)
+
+    async def _tell(self, message: WireMessage) -> None:
+        await self._outbox.send(encode(message))
+
+    async def _forward(self, node: str, report: Raw) -> None:
+        await self._tell(FromAgent(node=node, report=report))
+
+    async def _receive(self, stream: trio.SocketStream) -> None:
+        """Serve one connection."""
+        agent = await self._door.admit(stream)
+        if agent is None:
+            return
+        self._agents[agent.node] = agent
+        await self._tell(AgentJoined(node=agent.node, info=agent.info, address=agent.address))
+        reason = await agent.serve(self._forward)
+        del self._agents[agent.node]
+        await self._tell(AgentGone(node=agent.node, reason=reason))
+
+    async def _watch(self) -> None:
+        """Ping all agents, drop those that are silent, and report refused connections."""
+        begin, beats = trio.current_time(), round(HEARTBEAT_S / LOOK_EVERY_S)
+        number = 0
+        while True:
+            agents = tuple(self._agents.values())
+            for agent in agents:
+                agent.look()
+                if number % beats == 0:
+                    agent.beat()
+            if number % (2 * beats) == 0 and (refused := self._door.refusals()):
+                await self._tell(refused)
+            number = max(number + 1, int((trio.current_time() - begin) / LOOK_EVERY_S))
+            await trio.sleep_until(begin + number * LOOK_EVERY_S)
+
+    async def _measure(self, order: MeasureClocks) -> None:
+        legs: dict[str, Leg] = {}
+        limiter = trio.CapacityLimiter(_MEASURED_AT_ONCE)
+
+        async def measure(agent: HubAgent) -> None:
+            async with limiter:
+                if leg := await clocks.measure(agent.round_trip):
+                    legs[agent.node] = leg
+
+        async with trio.open_nursery() as nursery:
+            for node in order.nodes:
+                if agent := self._agents.get(node):
+                    nursery.start_soon(measure, agent)
+        await self._tell(ClocksMeasured(id=order.id, legs=legs))
+
+
+async def run() -> int:
+    """Read the order and serve; returns the exit status."""
+    reader = LineReader(trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())))
+    runner = LineWriter(trio.lowlevel.FdStream(os.dup(sys.stdout.fileno())))
+    order = await _order(reader)
+    if order is None:
+        return MISUSED
+    with trio.move_on_after(order.expires_s):
+        return await _serve(order, reader, runner)
+    return EXPIRED
+
+
+async def _order(reader: LineReader) -> HubOrder | None:
+    with trio.move_on_after(_ORDER_WITHIN_S), suppress(ValueError):
+        return HUB_ORDER.decode(await reader.line() or b"")
+    sys.stderr.write("the hub received no readable order\n")
+    return None
+
+
+async def _serve(order: HubOrder, reader: LineReader, runner: LineWriter) -> int:
+    status, reason = OK, ""
+    try:
+        await Hub(order, runner).serve(reader)
+    except* trio.BrokenResourceError:
+        pass  # the runner is gone
+    except* (OSError, ValueError) as errors:
+        status, reason = FAILED, str(errors.exceptions[0])
+    if reason:
+        sys.stderr.write(f"the hub ends: {reason}\n")
+        with suppress(trio.BrokenResourceError), trio.move_on_after(1):
+            await runner.send(encode(HubFailed(reason=reason[:2000])))
+    return status
+
+
+def _allow_most_files() -> None:
+    """Allow as many open files as this user may have."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _run_until_signal() -> int:
+    status = OK
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(end_on_signal, nursery.cancel_scope)
+        status = await run()
+        nursery.cancel_scope.cancel()
+    return status
+
+
+if __name__ == "__main__":
+    _allow_most_files()
+    sys.exit(trio.run(_run_until_signal))

@@ -1,0 +1,253 @@
+"""What runner, hub and agents say to each other: one line of JSON for each message, checked when it is read.
+
+::
+
+    runner  -- RunnerMessage -->  hub  -- HubToAgent -->  agent      (`Down` carries an AgentOrder)
+    runner  <-- HubMessage -----  hub  <-- AgentToHub --  agent      (`Up` carries an AgentReport)
+
+The hub passes the content of `Down` and `Up` on as it is; `runner.cluster.agent_messages` defines it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from runner.cluster.authentication import NONCE_BYTES, SECRET_BYTES
+from runner.cluster.facts import PORT_MAX, AgentInfo, Duration, Instant, Word
+from runner.core.units import Seconds
+
+Number: TypeAlias = Annotated[int, Meta(ge=0, lt=2**53)]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
+Reason: TypeAlias = Annotated[str, Meta(max_length=2000)]
+Port: TypeAlias = Annotated[int, Meta(ge=0, le=PORT_MAX)]
+Period: TypeAlias = Annotated[Seconds, Meta(gt=0, le=1e8)]
+Nonce: TypeAlias = Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
+Proof: TypeAlias = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Secret: TypeAlias = Annotated[bytes, Meta(min_length=SECRET_BYTES, max_length=SECRET_BYTES)]
+
+
+class WireMessage(Struct, frozen=True, kw_only=True, tag_field="is", omit_defaults=True):
+    """One line of JSON, whose member ``is`` tells which message it is."""
+
+
+# runner -> hub
+
+
+class HubOrder(WireMessage, frozen=True, kw_only=True, tag="order"):
+    """The first line that a hub reads.
+
+    Attributes:
+        run_id: Of the run.
+        secret: Of the run.
+        host: Where it listens.
+        port: Likewise; 0 for a free one.
+        nodes: Names of the nodes whose agents it expects.
+        expires_s: After which it ends in any case.
+        silent_s: An agent from which nothing comes for so long is lost.
+    """
+
+    run_id: Name
+    secret: Secret
+    host: Annotated[str, Meta(max_length=256)]
+    port: Port
+    nodes: Annotated[tuple[Name, ...], Meta(max_length=10_000)]
+    expires_s: Period
+    silent_s: Period
+
+
+class HubPing(WireMessage, frozen=True, kw_only=True, tag="ping"):
+    """Answered with a `HubPong` at once."""
+
+    id: Number
+
+
+class MeasureClocks(WireMessage, frozen=True, kw_only=True, tag="measure"):
+    """Measure the clocks of these nodes against the hub's; answered with `ClocksMeasured`."""
+
+    id: Number
+    nodes: tuple[Name, ...]
+
+
+class ToAgent(WireMessage, frozen=True, kw_only=True, tag="to"):
+    """An `AgentOrder` for the agent of a node; ignored if there is none."""
+
+    node: Name
+    order: Raw
+
+
+class DropAgent(WireMessage, frozen=True, kw_only=True, tag="drop"):
+    """End the connection to an agent."""
+
+    node: Name
+    reason: Reason
+
+
+RunnerMessage: TypeAlias = HubPing | MeasureClocks | ToAgent | DropAgent
+
+# hub -> runner
+
+
+class HubReady(WireMessage, frozen=True, kw_only=True, tag="ready"):
+    """The hub listens."""
+
+    port: Port
+
+
+class HubFailed(WireMessage, frozen=True, kw_only=True, tag="failed"):
+    """The hub cannot do what it was told, and ends."""
+
+    reason: Reason
+
+
+class HubPong(WireMessage, frozen=True, kw_only=True, tag="pong"):
+    """What the hub's CLOCK_MONOTONIC read when it answered."""
+
+    id: Number
+    at_ns: Instant
+
+
+class AgentJoined(WireMessage, frozen=True, kw_only=True, tag="joined"):
+    """The agent of a node has proved that it knows the secret."""
+
+    node: Name
+    info: AgentInfo
+    address: Word
+
+
+class AgentGone(WireMessage, frozen=True, kw_only=True, tag="gone"):
+    """The agent of a node no longer takes part."""
+
+    node: Name
+    reason: Reason
+
+
+class Refused(WireMessage, frozen=True, kw_only=True, tag="refused"):
+    """Connections that ended before they had proved anything.
+
+    Attributes:
+        count: Since the last such message.
+        address: Of the last one.
+        reason: Of the last one.
+    """
+
+    count: Number
+    address: Word
+    reason: Reason
+
+
+class Leg(Struct, frozen=True, array_like=True):
+    """The shortest of several round trips.
+
+    Attributes:
+        offset_ns: The answering clock minus the asking one.
+        round_trip_ns: How long it took; the offset is wrong by half of it at most.
+    """
+
+    offset_ns: Instant
+    round_trip_ns: Duration
+
+
+class ClocksMeasured(WireMessage, frozen=True, kw_only=True, tag="clocks"):
+    """Offsets of nodes' clocks against the hub's; nodes whose agents did not answer are missing."""
+
+    id: Number
+    legs: dict[Name, Leg]
+
+
+class FromAgent(WireMessage, frozen=True, kw_only=True, tag="from"):
+    """An `AgentReport` of a node's agent."""
+
+    node: Name
+    report: Raw
+
+
+HubMessage: TypeAlias = (
+    HubReady | HubFailed | HubPong | AgentJoined | AgentGone | Refused | ClocksMeasured | FromAgent
+)
+
+# hub -> agent
+
+
+class Challenge(WireMessage, frozen=True, kw_only=True, tag="challenge"):
+    """The hub's first line."""
+
+    nonce: Nonce
+
+
+class Welcome(WireMessage, frozen=True, kw_only=True, tag="welcome"):
+    """The agent is admitted, and the hub proves that it knows the secret as well."""
+
+    proof: Proof
+
+
+class Denied(WireMessage, frozen=True, kw_only=True, tag="denied"):
+    """The agent is not admitted."""
+
+    reason: Reason
+
+
+class Ping(WireMessage, frozen=True, kw_only=True, tag="ping"):
+    """Answered with a `Pong` at once."""
+
+    id: Number
+
+
+class Down(WireMessage, frozen=True, kw_only=True, tag="down"):
+    """An order of the runner."""
+
+    order: Raw
+
+
+HubToAgent: TypeAlias = Ping | Down
+Admission: TypeAlias = Welcome | Denied
+
+# agent -> hub
+
+
+class Hello(WireMessage, frozen=True, kw_only=True, tag="hello"):
+    """An agent's first line."""
+
+    node: Name
+    nonce: Nonce
+    proof: Proof
+    info: AgentInfo
+
+
+class Pong(WireMessage, frozen=True, kw_only=True, tag="pong"):
+    """What the node's CLOCK_MONOTONIC read when the agent answered."""
+
+    id: Number
+    at_ns: Instant
+
+
+class Up(WireMessage, frozen=True, kw_only=True, tag="up"):
+    """A report to the runner."""
+
+    report: Raw
+
+
+AgentToHub: TypeAlias = Pong | Up
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+HUB_ORDER: Final[msgspec.json.Decoder[HubOrder]] = msgspec.json.Decoder(HubOrder)
+RUNNER_MESSAGE: Final[msgspec.json.Decoder[RunnerMessage]] = msgspec.json.Decoder(RunnerMessage)
+HUB_MESSAGE: Final[msgspec.json.Decoder[HubMessage]] = msgspec.json.Decoder(HubMessage)
+CHALLENGE: Final[msgspec.json.Decoder[Challenge]] = msgspec.json.Decoder(Challenge)
+ADMISSION: Final[msgspec.json.Decoder[Admission]] = msgspec.json.Decoder(Admission)
+HUB_TO_AGENT: Final[msgspec.json.Decoder[HubToAgent]] = msgspec.json.Decoder(HubToAgent)
+HELLO: Final[msgspec.json.Decoder[Hello]] = msgspec.json.Decoder(Hello)
+AGENT_TO_HUB: Final[msgspec.json.Decoder[AgentToHub]] = msgspec.json.Decoder(AgentToHub)
+
+
+def encode(message: Struct) -> bytes:
+    """Return a message as one line."""
+    return _ENCODER.encode(message) + b"\n"
+
+
+def raw(message: Struct) -> Raw:
+    """Return a message as what another one carries."""
+    return Raw(_ENCODER.encode(message))

@@ -1,0 +1,218 @@
+"""Brings the hub and the agents of a run up, and takes them down."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+
+import trio
+
+from runner.cluster.agent_link import AgentPlan
+from runner.cluster.authentication import new_secret
+from runner.cluster.client import Cluster
+from runner.cluster.errors import AgentFailed, HubLost, open_nursery
+from runner.cluster.exits import MEANINGS
+from runner.cluster.hub_connection import HubConnection
+from runner.cluster.messages import HUB_MESSAGE, HubFailed, HubOrder, HubReady, encode
+from runner.cluster.placement import BindMount, Channel, Node, PlacedFile, Placer, TaskPlan
+from runner.cluster.silence import AGENT_SILENT_S, NO_PING_S
+from runner.core.units import Seconds
+
+HUB_COMMAND: Final = ("python3", "-P", "-m", "runner.cluster.hub")
+AGENT_COMMAND: Final = ("python3", "-P", "-m", "runner.agent")
+AGENT_FILE: Final = "/run/loadproof/agent.json"
+HUB_PORT: Final = 7700
+"""In a network of the run's own; in the network of a node the hub takes a free port."""
+EXPIRES_S: Final[Seconds] = 24 * 3600
+
+_HUB_WITHIN_S: Final[Seconds] = 20
+_PLACED_WITHIN_S: Final[Seconds] = 30
+_JOINED_WITHIN_S: Final[Seconds] = 25
+_EXPLAINED_WITHIN_S: Final[Seconds] = 2
+_REMOVED_WITHIN_S: Final[Seconds] = 20
+_QUOTED_LINES: Final = 5
+_UNPRIVILEGED: Final = "65534"
+_SEEN: Final = (BindMount("/proc", "/host/proc"), BindMount("/sys", "/host/sys"))
+
+
+@asynccontextmanager
+async def open_cluster(
+    placer: Placer,
+    *,
+    run_id: str,
+    image: str,
+    nodes: Sequence[Node],
+    networks: Sequence[str] = (),
+    host_network: bool = False,
+    say: Callable[[str], None],
+    expires_s: Seconds = EXPIRES_S,
+) -> AsyncIterator[Cluster]:
+    """Provide the agents of nodes, all of which have joined, and remove them at the end.
+
+    Args:
+        placer: Where they run.
+        run_id: Of the run.
+        image: Of hub and agents, pinned.
+        nodes: One agent on each; at least one.
+        networks: That agents are in besides that of the hub, as `Placer.network` returned them.
+        host_network: Whether hub and agents share the network of their nodes; `networks` is unused then.
+        say: Shows the user a line of progress.
+        expires_s: After which hub and agents end, whatever happens to the runner.
+
+    Raises:
+        StackFailed: The hub or an agent could not be placed.
+        AgentFailed: An agent runs but does not join.
+        HubLost: The hub does not start, or is gone before all have joined.
+    """
+    say(f"starting agents on {', '.join(node.name for node in nodes)}")
+    opening = _Opening(placer, run_id=run_id, image=image, nodes=nodes, expires_s=expires_s)
+    async with open_nursery() as nursery:
+        try:
+            yield await opening.start(nursery, networks, host_network=host_network)
+        finally:
+            nursery.cancel_scope.cancel()
+            await opening.close()
+
+
+class _Opening:
+    """Hub and agents while they are brought up and taken down."""
+
+    def __init__(
+        self, placer: Placer, *, run_id: str, image: str, nodes: Sequence[Node], expires_s: Seconds
+    ) -> None:
+        self._placer, self._run_id, self._image, self._expires_s = placer, run_id, image, expires_s
+        self._nodes = {f"agent-{number}": node for number, node in enumerate(nodes, 1)}
+        self._secret = new_secret()
+        self._channel: Channel | None = None
+
+    async def start(self, nursery: trio.Nursery, networks: Sequence[str], *, host_network: bool) -> Cluster:
+        control = None if host_network else await self._placer.network("control")
+        channel = self._channel = await self._placer.start_hub(
+            image=self._image, command=HUB_COMMAND, network=control
+        )
+        port = await self._order_hub(channel, 0 if host_network else HUB_PORT)
+        hub = HubConnection(channel)
+        nursery.start_soon(hub.follow)
+        plan = AgentPlan(
+            run_id=self._run_id,
+            secret=self._secret,
+            hub=channel.address,
+            port=port,
+            expires_s=self._expires_s,
+            no_ping_s=NO_PING_S,
+        )
+        await self._place_agents(plan, () if control is None else (control, *networks))
+        await self._wait_joined(hub)
+        nursery.start_soon(self._explain_losses, hub)
+        return Cluster(hub, self._nodes.values())
+
+    async def close(self) -> None:
+        """Remove hub and agents; bounded in time, not interrupted by a cancellation."""
+        with trio.CancelScope(shield=True), trio.move_on_after(_REMOVED_WITHIN_S):
+            if self._channel:
+                await self._channel.aclose()
+            async with trio.open_nursery() as nursery:
+                for name in self._nodes:
+                    nursery.start_soon(self._placer.remove, name)
+
+    async def _order_hub(self, channel: Channel, port: int) -> int:
+        """Tell the hub what to do; returns the port at which it listens."""
+        order = HubOrder(
+            run_id=self._run_id,
+            secret=self._secret,
+            host="::" if ":" in channel.address else "0.0.0.0",  # noqa: S104  (the secret guards it)
+            port=port,
+            nodes=tuple(node.name for node in self._nodes.values()),
+            expires_s=self._expires_s,
+            silent_s=AGENT_SILENT_S,
+        )
+        reason = f"it did not listen within {_HUB_WITHIN_S:g} s"
+        with trio.move_on_after(_HUB_WITHIN_S):
+            try:
+                await channel.send_line(encode(order))
+                message = HUB_MESSAGE.decode(await channel.receive_line() or b"")
+                if isinstance(message, HubReady):
+                    return message.port
+                reason = message.reason if isinstance(message, HubFailed) else "it sent another message"
+            except trio.BrokenResourceError:
+                reason = "it ended at once"
+            except ValueError:
+                reason = "it ended at once, or sent an unreadable message"
+        raise HubLost(f"the hub did not start: {reason}", details=channel.last_words())
+
+    async def _place_agents(self, plan: AgentPlan, networks: tuple[str, ...]) -> None:
+        async with open_nursery() as nursery:
+            for name, node in self._nodes.items():
+                task = self._task(name, node, plan, networks)
+                nursery.start_soon(partial(self._placer.place, task, within=_PLACED_WITHIN_S))
+
+    def _task(self, name: str, node: Node, plan: AgentPlan, networks: tuple[str, ...]) -> TaskPlan:
+        return TaskPlan(
+            name=name,
+            image=self._image,
+            command=(*AGENT_COMMAND, AGENT_FILE, node.name),
+            networks=networks,
+            host=not networks,
+            node_id=node.id,
+            files=(PlacedFile(AGENT_FILE, plan.to_json(), secret=True),),
+            mounts=_SEEN,
+            user=_UNPRIVILEGED,
+            read_only=True,
+            cap_drop=("ALL",),
+        )
+
+    async def _wait_joined(self, hub: HubConnection) -> None:
+        def settled() -> bool | None:
+            names = {node.name for node in self._nodes.values()}
+            return True if hub.hub_lost or hub.lost or names <= set(hub.agents) else None
+
+        with trio.move_on_after(_JOINED_WITHIN_S):
+            await hub.wait_until(settled)
+        if hub.hub_lost:
+            raise HubLost(f"the hub was lost: {hub.hub_lost}")
+        missing = {name: node for name, node in self._nodes.items() if node.name not in hub.agents}
+        for name, node in missing.items():
+            raise AgentFailed(
+                f"the agent on {node.name} did not join the hub within {_JOINED_WITHIN_S:g} s",
+                hint="`runner doctor --swarm` checks the network between the nodes",
+                details=await self._last_output(name),
+            )
+        for lost in hub.lost.values():
+            raise AgentFailed(f"the agent on {lost.node} was lost at once: {lost.reason}")
+
+    async def _last_output(self, name: str) -> tuple[str, ...]:
+        with trio.move_on_after(_EXPLAINED_WITHIN_S):
+            return _flat((await self._placer.output(name, _QUOTED_LINES)).values())
+        return ()
+
+    async def _explain_losses(self, hub: HubConnection) -> None:
+        """Add to each loss how the agent's program has ended, as far as the engine knows."""
+        names = {node.name: name for name, node in self._nodes.items()}
+        known: set[str] = set()
+        while True:
+
+            def lost() -> str | None:
+                return next((node for node in hub.lost if node not in known), None)
+
+            node = await hub.wait_until(lost)
+            known.add(node)
+            if not hub.hub_lost and (ended := await self._how_ended(names[node])):
+                hub.explain(node, f"{hub.lost[node].reason}; {ended}")
+
+    async def _how_ended(self, name: str) -> str:
+        with trio.move_on_after(_EXPLAINED_WITHIN_S):
+            while True:
+                tasks = await self._placer.tasks(name)
+                for task in tasks:
+                    if task.exit_code is not None or task.error:
+                        meaning = MEANINGS.get(task.exit_code or 0) or task.error
+                        status = "" if task.exit_code is None else f"its program exited with {task.exit_code}"
+                        return ": ".join(part for part in (status, meaning) if part)
+                await trio.sleep(0.1)
+        return ""
+
+
+def _flat(texts: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(line for lines in texts for line in lines)
