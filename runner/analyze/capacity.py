@@ -17,25 +17,26 @@ from runner.analyze.capacity_text import (
     disturbed_probe,
     failed_condition,
     failed_probe,
-    lost_requests,
+    lost,
     milliseconds,
     search_result,
 )
 from runner.analyze.knee import MIN_POINTS, knee
-from runner.analyze.thresholds import evaluate, is_measured
-from runner.core.codes import SearchEnding, StageStatus, Validity
+from runner.analyze.thresholds import evaluate, is_measured, part_name
+from runner.core.codes import RateUnit, SearchEnding, StageStatus, Validity
 from runner.core.facts import TrialFacts
 from runner.core.judgements import Probe, ThresholdResult
 from runner.core.limits import TOLERATED_ERRORS
-from runner.core.metrics import LATENCIES, METRICS, lost_share
+from runner.core.metrics import LATENCIES, METRICS, SCENARIO_DURATION, lost_share
 from runner.core.repeat_results import Capacity, Knee, ProbeSummary
 from runner.core.stage_results import Stage
 from runner.experiment.capacity_search import Search
 from runner.experiment.model import Find, FindStage, Threshold
-from runner.experiment.stage import stage_name
+from runner.experiment.stage import rate_name
 from runner.experiment.trials import Trial, next_probe, search_of
 
 _ABOUT_LOSSES: Final = frozenset({"errors", "dropped", "achieved"})
+_ABOUT_LOST_USERS: Final = frozenset({"scenario_errors", "achieved"})
 StageOf: TypeAlias = Callable[[Trial, TrialFacts], Stage]
 
 KNEE_METHOD: Final = (
@@ -124,20 +125,29 @@ def _failure(stage: Stage, until: Sequence[Threshold], conditions: Sequence[Thre
     pairs = zip(until, conditions, strict=True)
     failed = [failed_condition(condition, result) for condition, result in pairs if not result.ok]
     if not failed and _loses(until, stage):
-        failed.append(lost_requests(_lost_share(until, stage)))
+        failed.append(lost(_lost_share(until, stage), users=stage.scenarios is not None))
     return "; ".join(failed)
 
 
 def _loses(until: Sequence[Threshold], stage: Stage) -> bool:
-    """Return whether a probe lost too many of the requests that no condition about losses covers."""
+    """Return whether a probe lost too many requests or users that no condition about losses covers."""
     return _lost_share(until, stage) >= TOLERATED_ERRORS
 
 
 def _lost_share(until: Sequence[Threshold], stage: Stage) -> float:
-    """Return the share of the requests that were lost, of those that no condition about losses covers."""
-    covered = {condition.request for condition in until if condition.metric in _ABOUT_LOSSES}
+    """Return the share of the requests that were lost, of those that no condition about losses covers.
+
+    With scenarios, it is that of the users who did not complete theirs.
+    """
+    about = _ABOUT_LOSSES if stage.scenarios is None else _ABOUT_LOST_USERS
+    covered = {condition.request for condition in until if condition.metric in about}
     if "" in covered:
         return 0.0
+    if stage.scenarios is not None:
+        parts = [part for name, part in stage.scenario_parts.items() if name not in covered]
+        runs = [part.scenarios for part in parts if part.scenarios]
+        due = sum(run.scheduled for run in runs)
+        return sum(run.lost for run in runs) / due if due else 0.0
     if not covered:
         return lost_share(stage) or 0.0
     others = [part.requests for name, part in stage.parts.items() if name not in covered]
@@ -156,9 +166,9 @@ def probe_stages(progress: SearchProgress) -> tuple[Stage, ...]:
             stage,
             find=replace(
                 stage.find,
-                decides=stage.find.holds is not None and stage.target_rps in {sustained, failed},
+                decides=stage.find.holds is not None and stage.rate in {sustained, failed},
             ),
-            thresholds=stage.thresholds if stage.find.holds and stage.target_rps == sustained else (),
+            thresholds=stage.thresholds if stage.find.holds and stage.rate == sustained else (),
         )
         for stage in progress.stages
         if stage.find
@@ -171,15 +181,15 @@ def capacity(progress: SearchProgress) -> Capacity:
     ending = search.ending if progress.undecided is None else SearchEnding.STOPPED
     latency, request = _latency(find, stages)
     limit = next((stage for stage in stages if _has_failed(stage, search.failed)), None)
-    bend = _knee(stages, latency, request)
+    bend = _knee(stages, latency, request, search.unit)
     result = search_result(search, stages, ending, progress.undecided or "")
-    sentences = (result, failed_probe(limit) if limit else "", bend.sentence)
+    sentences = (result, failed_probe(limit, search.unit) if limit else "", bend.sentence)
     return Capacity(
         stage=progress.find.name,
         repeat=progress.trial.repeat,
         holds=tuple(condition.expr for condition in find.until),
-        min_rps=find.lowest_rps,
-        max_rps=find.max_rps,
+        min_rps=find.lowest,
+        max_rps=find.highest,
         precision=find.precision,
         ending=ending,
         rps=search.sustained if ending in {SearchEnding.FOUND, SearchEnding.BOUNDED} else None,
@@ -193,11 +203,12 @@ def capacity(progress: SearchProgress) -> Capacity:
         knee=bend,
         sentence=" ".join(filter(None, sentences)),
         request=request or UNSET,
+        unit=search.unit,
     )
 
 
 def _has_failed(stage: Stage, rate: float | None) -> bool:
-    return stage.target_rps == rate and stage.find is not None and stage.find.holds is False
+    return stage.rate == rate and stage.find is not None and stage.find.holds is False
 
 
 def _summary(stage: Stage, probe: Probe, p95_ms: float | None) -> ProbeSummary:
@@ -214,7 +225,7 @@ def _summary(stage: Stage, probe: Probe, p95_ms: float | None) -> ProbeSummary:
 
 
 def _p95(stage: Stage, latency: str, request: str) -> float | None:
-    measured = stage.parts.get(request) if request else stage
+    measured = stage.parts.get(part_name(stage, request)) if request else stage
     return METRICS[f"{latency}.p95"].read(measured) if measured else None
 
 
@@ -225,12 +236,14 @@ def _latency(find: Find, stages: Sequence[Stage]) -> tuple[str, str]:
     """
     known = not stages or any(stage.response_time_ms.p95 is not None for stage in stages)
     named = ((condition.metric.partition(".")[0], condition.request) for condition in find.until)
-    names = {kind.name for kind in LATENCIES}
+    names = {kind.name for kind in (*LATENCIES, SCENARIO_DURATION)}
     otherwise = ("response_time" if known else "duration", "")
+    if any(stage.scenarios for stage in stages):
+        otherwise = (SCENARIO_DURATION.name, "")
     return next(((name, request) for name, request in named if name in names), otherwise)
 
 
-def _knee(stages: Sequence[Stage], latency: str, request: str) -> Knee:
+def _knee(stages: Sequence[Stage], latency: str, request: str, unit: RateUnit) -> Knee:
     points = {
         stage.rate: p95
         for stage in stages
@@ -238,17 +251,18 @@ def _knee(stages: Sequence[Stage], latency: str, request: str) -> Knee:
         and (p95 := _p95(stage, latency, request)) is not None
     }
     rate = knee(list(points.items()))
-    sustained = any(stage.find and stage.find.holds for stage in stages if stage.target_rps == rate)
+    sustained = any(stage.find and stage.find.holds for stage in stages if stage.rate == rate)
     shown = latency.replace("_", " ") + (f" of {request}" if request else "")
-    sentence = _knee_sentence(rate, points, shown, sustained=sustained)
+    name = "" if rate is None else rate_name(rate, unit)
+    sentence = _knee_sentence(name, rate, points, shown, sustained=sustained)
     return Knee(rate, None if rate is None else points[rate], KNEE_METHOD, sentence)
 
 
 def _knee_sentence(
-    rate: float | None, points: Mapping[float, float], latency: str, *, sustained: bool
+    name: str, rate: float | None, points: Mapping[float, float], latency: str, *, sustained: bool
 ) -> str:
     if rate is not None:
-        where = f"The knee of the p95 {latency} is at {stage_name(rate)} ({milliseconds(points[rate])} ms)"
+        where = f"The knee of the p95 {latency} is at {name} ({milliseconds(points[rate])} ms)"
         return f"{where}." if sustained else f"{where}, a rate that was not sustained."
     if len(points) < MIN_POINTS:
         return f"At least {MIN_POINTS} valid probes are needed to find a knee."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.core.codes import Limit, SearchEnding, StageStatus, Unbounded, Validity
+from runner.core.codes import Limit, RateUnit, SearchEnding, StageStatus, Unbounded, Validity
 from runner.core.judgements import ThresholdResult
 from runner.core.metric import Dimension
 from runner.core.metrics import find_metric
@@ -12,7 +12,7 @@ from runner.core.stage_results import Stage
 from runner.core.units import percent
 from runner.experiment.capacity_search import Search
 from runner.experiment.model import Threshold
-from runner.experiment.stage import stage_name
+from runner.experiment.stage import rate_name
 
 
 def failed_condition(condition: Threshold, result: ThresholdResult) -> str:
@@ -42,10 +42,12 @@ def disturbed_probe(stage: Stage) -> str:
     return f"{stage.validity.reasons[-1]}. The rate was tried again"
 
 
-def lost_requests(share: float) -> str:
-    """Return why a rate is not sustained at which this share of the requests without a condition is lost."""
-    lost = percent(share, 1)
-    return f"{lost} of the requests without a condition on errors failed or were dropped (required: < 1 %)"
+def lost(share: float, *, users: bool) -> str:
+    """Return why a rate is not sustained at which this share without a condition on losses is lost."""
+    if users:
+        return f"{percent(share, 1)} of the users did not complete their scenario (required: < 1 %)"
+    what = "requests without a condition on errors failed or were dropped"
+    return f"{percent(share, 1)} of the {what} (required: < 1 %)"
 
 
 def milliseconds(value: float) -> str:
@@ -58,18 +60,20 @@ def search_result(search: Search, stages: Sequence[Stage], ending: SearchEnding,
     probes = f"{len(stages)} probe{'s'[: len(stages) != 1]}"
     match ending:
         case SearchEnding.STOPPED:
-            rate = stage_name(stages[-1].rate)
+            rate = rate_name(stages[-1].rate, search.unit)
             return f"The search stopped at {rate}: {undecided}. {_so_far(search)}"
         case SearchEnding.OPEN:
             return f"The search was interrupted after {probes}. {_so_far(search)}"
         case SearchEnding.NEVER:
+            lowest = rate_name(search.lowest, search.unit)
             return (
-                f"No rate was sustained. {stage_name(search.min_rps)}, the lowest rate allowed, failed: "
+                f"No rate was sustained. {lowest}, the lowest rate allowed, failed: "
                 f"{_reason(search, stages)}. The capacity is lower and was not found."
             )
         case SearchEnding.ALWAYS:
+            highest = rate_name(search.highest, search.unit)
             return (
-                f"Every rate was sustained, up to {stage_name(search.max_rps)}, the highest rate allowed. "
+                f"Every rate was sustained, up to {highest}, the highest rate allowed. "
                 "The capacity is higher and was not found."
             )
         case _:
@@ -79,36 +83,37 @@ def search_result(search: Search, stages: Sequence[Stage], ending: SearchEnding,
 def _bracket(search: Search, stages: Sequence[Stage], probes: str, *, precise: bool) -> str:
     """Return the rates on both sides of the capacity, as far as the probes reached."""
     if search.sustained is None:
-        lowest = stage_name(search.failed or 0)
+        lowest = rate_name(search.failed or 0, search.unit)
         return f"All {probes} failed, down to {lowest}. The capacity is lower and was not found."
     if search.failed is None:
-        highest = stage_name(search.sustained)
+        highest = rate_name(search.sustained, search.unit)
         return f"All {probes} were sustained, up to {highest}. The capacity is higher and was not found."
     end = "" if precise else ", which were too few for the requested precision"
+    sustained, failed = (rate_name(rate, search.unit) for rate in (search.sustained, search.failed))
     return (
-        f"The highest sustained rate is {stage_name(search.sustained)}. {stage_name(search.failed)} was not "
-        f"sustained: {_reason(search, stages)}. The search took {probes}{end}."
+        f"The highest sustained rate is {sustained}. {failed} was not sustained: {_reason(search, stages)}. "
+        f"The search took {probes}{end}."
     )
 
 
 def _so_far(search: Search) -> str:
     if search.sustained is None:
         return "No rate had been sustained by then."
-    return f"The highest rate sustained by then is {stage_name(search.sustained)}."
+    return f"The highest rate sustained by then is {rate_name(search.sustained, search.unit)}."
 
 
 def _reason(search: Search, stages: Sequence[Stage]) -> str:
-    failed = (stage.find for stage in stages if stage.find and stage.target_rps == search.failed)
+    failed = (stage.find for stage in stages if stage.find and stage.rate == search.failed)
     return next((probe.why for probe in failed if probe.holds is False), "")
 
 
-def failed_probe(stage: Stage) -> str:
+def failed_probe(stage: Stage, unit: RateUnit) -> str:
     """Return what limits the lowest rate that failed."""
     verdict, validity = stage.verdict, stage.validity
     if verdict.code is Limit.GENERATOR:
         return "The load generator limited that rate; the service may sustain more."
     if validity.status is not Validity.VALID and stage.status is StageStatus.COMPLETE:
-        rate = stage_name(stage.rate)
+        rate = rate_name(stage.rate, unit)
         return f"The probe at {rate} is {validity.status}: {validity.reasons[0]}."
     if verdict.code in {Limit.WITHIN_CAPACITY, Limit.UNDETERMINED}:
         return ""

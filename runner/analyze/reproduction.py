@@ -151,6 +151,7 @@ def _searches(then: Results, now: Results, margin: float) -> Iterator[SearchBrac
             then=(before.held_rps, before.failed_rps),
             now=(after.held_rps, after.failed_rps) if after else (None, None),
             verdict=_moved(before, after, margin),
+            unit=before.unit,
         )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from runner.analyze.scaling_text import KnownCapacity, sentences
 from runner.analyze.statistics import rounded
 from runner.analyze.usl import Intervals, Law, Point, fit, intervals
-from runner.core.codes import Validity
+from runner.core.codes import RateUnit, Validity
 from runner.core.limits import ACHIEVED
 from runner.core.results import ConfigurationResults
 from runner.core.scaling_results import Interval, Scaling, ScalingLaw, ScalingPoint
@@ -40,7 +40,9 @@ def scaling(pairs: Sequence[tuple[Configuration, ConfigurationResults]]) -> tupl
 
 def _entry(family: Sequence[tuple[int, ConfigurationResults]]) -> Scaling:
     ordered = sorted(family, key=lambda member: member[0])
-    known = {measured.name: _capacities(replicas, measured) for replicas, measured in ordered}
+    units = {search.unit for _, measured in ordered for search in measured.capacity}
+    unit = RateUnit.USERS if RateUnit.USERS in units else RateUnit.REQUESTS
+    known = {measured.name: _capacities(replicas, measured, unit) for replicas, measured in ordered}
     every = [(name, capacity) for name, capacities in known.items() for capacity in capacities]
     points = [capacity.point for _, capacity in every]
     law = fit(points)
@@ -52,7 +54,10 @@ def _entry(family: Sequence[tuple[int, ConfigurationResults]]) -> Scaling:
         without=tuple(without),
         law=_law(law, ranges) if law else None,
         method=METHOD,
-        sentence=" ".join(filter(None, sentences([capacity for _, capacity in every], law, ranges, without))),
+        sentence=" ".join(
+            filter(None, sentences([capacity for _, capacity in every], law, ranges, without, unit))
+        ),
+        unit=unit,
     )
 
 
@@ -70,21 +75,22 @@ def _point(name: str, capacity: KnownCapacity, law: Law | None) -> ScalingPoint:
     )
 
 
-def _capacities(replicas: int, measured: ConfigurationResults) -> list[KnownCapacity]:
+def _capacities(replicas: int, measured: ConfigurationResults, unit: RateUnit) -> list[KnownCapacity]:
     """Return every capacity that a search found, else the highest throughput of overloaded stages."""
     searched = [
         KnownCapacity(Point(replicas, search.held_rps, search.failed_rps), "search", search.limited_by)
         for search in measured.capacity
         if search.rps is not None and search.held_rps is not None and search.failed_rps is not None
     ]
-    return searched or _overloaded(replicas, measured)
+    return searched or _overloaded(replicas, measured, unit)
 
 
-def _overloaded(replicas: int, measured: ConfigurationResults) -> list[KnownCapacity]:
+def _overloaded(replicas: int, measured: ConfigurationResults, unit: RateUnit) -> list[KnownCapacity]:
     """Return the highest throughput, per repeat, of stages that fell short of their target."""
     best: dict[int, KnownCapacity] = {}
     for stage in measured.stages:
-        rate, achieved = stage.actual_rps, stage.achieved
+        rate = stage.scenarios_per_s if unit is RateUnit.USERS else stage.actual_rps
+        achieved = stage.achieved
         if stage.find or not rate or achieved is None or achieved >= ACHIEVED:
             continue
         known = best.get(stage.repeat)

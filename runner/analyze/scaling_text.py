@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.analyze.usl import PARAMETERS, Intervals, Law, Point
-from runner.core.codes import Limit
+from runner.core.codes import Limit, RateUnit
 from runner.core.units import percent
 
 _FASTER: Final = 1.05
@@ -26,7 +26,11 @@ class KnownCapacity:
 
 
 def sentences(
-    capacities: Sequence[KnownCapacity], law: Law | None, ranges: Intervals | None, without: Sequence[str]
+    capacities: Sequence[KnownCapacity],
+    law: Law | None,
+    ranges: Intervals | None,
+    without: Sequence[str],
+    unit: RateUnit = RateUnit.REQUESTS,
 ) -> list[str]:
     """Return what follows from a fit, or why there is none; some sentences may be empty.
 
@@ -38,7 +42,8 @@ def sentences(
     if law is None:
         return [missing, _not_fitted(counts)]
     fewest, most = _mean(capacities, counts[0]), _mean(capacities, counts[-1])
-    fitted = [_speed_up(fewest, most), _parameters(law, ranges), _outlook(law, counts[-1], ranges)]
+    outlook = _outlook(law, counts[-1], ranges, unit)
+    fitted = [_speed_up(fewest, most, unit), _parameters(law, ranges), outlook]
     return [missing, *fitted, _superlinear(fewest, most), _shared_host(capacities)]
 
 
@@ -58,12 +63,12 @@ def _mean(capacities: Sequence[KnownCapacity], replicas: int) -> Point:
     return Point(replicas, rate, rate)
 
 
-def _speed_up(fewest: Point, most: Point) -> str:
+def _speed_up(fewest: Point, most: Point, unit: RateUnit) -> str:
     factor = most.rate / fewest.rate
     share = factor * fewest.replicas / most.replicas
     return (
         f"From {fewest.replicas} to {most.replicas} replicas, capacity changed from {fewest.rate:,.0f} to "
-        f"{most.rate:,.0f} RPS, a factor of {factor:.2f}: {percent(share)} of linear scaling."
+        f"{most.rate:,.0f} {unit}, a factor of {factor:.2f}: {percent(share)} of linear scaling."
     )
 
 
@@ -78,14 +83,14 @@ def _interval(interval: tuple[float, float] | None) -> str:
     return f" (95 %: {interval[0]:.4g} to {interval[1]:.4g})" if interval else ""
 
 
-def _outlook(law: Law, most: int, ranges: Intervals | None) -> str:
+def _outlook(law: Law, most: int, ranges: Intervals | None, unit: RateUnit) -> str:
     """Return what more replicas would bring."""
     if law.contention == 0 and law.coherency == 0:
         return f"Up to {most} replicas, nothing limits scaling; the end of scaling was not reached."
     if law.coherency == 0:
         return (
             "No coherency cost is visible, so more replicas do no harm, but no number of them exceeds "
-            f"{law.ceiling:,.0f} RPS."
+            f"{law.ceiling:,.0f} {unit}."
         )
     if law.peak < 1.5:
         return "Another replica does not help: one replica already has the highest capacity."
@@ -97,7 +102,7 @@ def _outlook(law: Law, most: int, ranges: Intervals | None) -> str:
         far = f" That is far beyond the {most} replicas measured, so it is only a hint."
     return (
         f"Adding replicas helps up to about {law.peak:.1f}{spread}, with a capacity of {law.ceiling:,.0f} "
-        f"RPS; each further replica lowers it.{far}"
+        f"{unit}; each further replica lowers it.{far}"
     )
 
 

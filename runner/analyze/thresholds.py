@@ -38,7 +38,7 @@ def evaluate(thresholds: Sequence[Threshold], stage: Stage) -> tuple[ThresholdRe
     return tuple(results)
 
 
-def _part_name(stage: Stage, name: str) -> str:
+def part_name(stage: Stage, name: str) -> str:
     """Return the name in `Stage.parts` of a request, a scenario or a step; as it is if there is no such part.
 
     The name of a step that only one scenario has may stand without that of its scenario.
@@ -54,7 +54,7 @@ def is_measured(result: ThresholdResult) -> bool:
 
 def _evaluate(threshold: Threshold, stage: Stage) -> ThresholdResult:
     metric = find_metric(threshold.metric)
-    request = _part_name(stage, threshold.request) if threshold.request else UNSET
+    request = part_name(stage, threshold.request) if threshold.request else UNSET
     measured = stage.parts.get(request) if request else stage
     if measured is None or metric is None:
         return ThresholdResult(threshold.expr, ok=False, value=None, request=request)

@@ -129,6 +129,13 @@ class HypothesisAnswer(StrEnum):
     OPEN = "open"
 
 
+class RateUnit(StrEnum):
+    """What a search counts per second: requests, or users who start a scenario."""
+
+    REQUESTS = "RPS"
+    USERS = "users/s"
+
+
 class SearchEnding(StrEnum):
     """How a search for the capacity ended.
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from runner.core.codes import Basis, ComparisonVerdict, ReproductionVerdict, Unbounded
+from runner.core.codes import Basis, ComparisonVerdict, RateUnit, ReproductionVerdict, Unbounded
 from runner.core.ramp import Ramp
 from runner.core.units import PerSecond
 
@@ -231,18 +231,20 @@ class MissingStage(StagePlace, frozen=True):
     why: str
 
 
-class SearchBracket(StagePlace, frozen=True):
+class SearchBracket(StagePlace, frozen=True, omit_defaults=True):
     """A search then and now.
 
     Attributes:
         then: The highest rate that passed and the lowest that failed.
         verdict: A `ComparisonVerdict`, or that it is not known.
+        unit: What its rates count.
     """
 
     repeat: int
     then: tuple[PerSecond | None, PerSecond | None]
     now: tuple[PerSecond | None, PerSecond | None]
     verdict: ComparisonVerdict | ReproductionVerdict
+    unit: RateUnit = RateUnit.REQUESTS
 
 
 class ChangedLimit(StagePlace, frozen=True):

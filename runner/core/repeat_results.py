@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, Struct, UnsetType
 
-from runner.core.codes import Limit, SearchEnding, Validity
+from runner.core.codes import Limit, RateUnit, SearchEnding, Validity
 from runner.core.judgements import ThresholdResult
 from runner.core.result_values import Count, Number, PartName, Sentence, Text, Word
 from runner.core.stage_results import Stage
@@ -68,7 +68,7 @@ class Knee(Struct, frozen=True):
     sentence: Sentence
 
 
-class Capacity(Struct, frozen=True):
+class Capacity(Struct, frozen=True, omit_defaults=True):
     """What a search found.
 
     Attributes:
@@ -79,6 +79,8 @@ class Capacity(Struct, frozen=True):
         limited_by: Verdict of the lowest rate that failed.
         latency: Name of the latency in `probes` and `knee`.
         request: The request of a mix that it was measured of; absent for all.
+        unit: What its rates count, those of `probes` and `knee` included: requests per second, which is the
+            unit where it is absent, or users who start a scenario per second.
     """
 
     stage: Text
@@ -97,6 +99,7 @@ class Capacity(Struct, frozen=True):
     knee: Knee
     sentence: Sentence
     request: PartName | UnsetType = UNSET
+    unit: RateUnit = RateUnit.REQUESTS
 
 
 class Difference(Struct, frozen=True):

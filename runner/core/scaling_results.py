@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from runner.core.codes import Limit
+from runner.core.codes import Limit, RateUnit
 from runner.core.result_values import Count, Number, Sentence, Text, Word
 
 
@@ -54,13 +54,14 @@ class ScalingLaw(Struct, frozen=True):
     ceiling_rps: Number | None
 
 
-class Scaling(Struct, frozen=True):
+class Scaling(Struct, frozen=True, omit_defaults=True):
     """Configurations that differ in their number of replicas alone.
 
     Attributes:
         configurations: Their names, fewest replicas first.
         without: Configurations whose limit was not found.
         law: None where the points are too few.
+        unit: What all its rates count; requests per second where it is absent.
     """
 
     configurations: tuple[Text, ...]
@@ -69,3 +70,4 @@ class Scaling(Struct, frozen=True):
     law: ScalingLaw | None
     method: Text
     sentence: Sentence
+    unit: RateUnit = RateUnit.REQUESTS

@@ -73,7 +73,7 @@ def of_stages(load: Load, stages: Sequence[Stage | FindStage], times: int = 1) -
         return
     for stage in stages:
         if isinstance(stage, FindStage):
-            yield arrivals(load, stage.at(stage.find.max_rps)), stage.find.probes * times
+            yield arrivals(load, stage.at(stage.find.highest)), stage.find.probes * times
         else:
             yield arrivals(load, stage), times
 

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
-from runner.core.codes import SearchEnding
+from runner.core.codes import RateUnit, SearchEnding
 from runner.core.units import PerSecond
 
 _RAMP_FACTOR: Final = 2.0
@@ -28,14 +28,16 @@ class Search:
         precision: It ends when the lowest failed rate is at most this fraction above the
             highest sustained rate; > 0.
         tried: Rates in the order they were tried, and whether each was sustained.
+        unit: What the rates count.
     """
 
-    min_rps: PerSecond
-    max_rps: PerSecond
+    lowest: PerSecond
+    highest: PerSecond
     start: PerSecond
     precision: float
     probes: int
     tried: tuple[tuple[PerSecond, bool], ...] = ()
+    unit: RateUnit = RateUnit.REQUESTS
 
     @property
     def sustained(self) -> PerSecond | None:
@@ -81,9 +83,9 @@ class Search:
             return self.start
         if failed is None:
             assert sustained is not None
-            return min(sustained * _RAMP_FACTOR, self.max_rps) if sustained < self.max_rps else None
+            return min(sustained * _RAMP_FACTOR, self.highest) if sustained < self.highest else None
         if sustained is None:
-            return max(failed / _RAMP_FACTOR, self.min_rps) if failed > self.min_rps else None
+            return max(failed / _RAMP_FACTOR, self.lowest) if failed > self.lowest else None
         return between(sustained, failed) if failed > sustained * (1 + self.precision) else None
 
 

@@ -179,10 +179,12 @@ class Configuration(SpecModel):
             yield from stage_conflicts(self)
             return
         for index, stage in enumerate(self.stages):
-            wrong = isinstance(stage, Stage) and stage.users_per_s is not None
+            searched = isinstance(stage, FindStage)
+            of_users = stage.find.max_users_per_s if isinstance(stage, FindStage) else stage.users_per_s
+            at, key = (("find", "max_users_per_s"), "max_rps") if searched else (("users_per_s",), "rps")
             message = "starts scenarios, but load has none"
-            hint = "write rps: requests per second, or add load.scenarios"
-            yield conflict_if(wrong, ("stages", index, "users_per_s"), message, hint)
+            hint = f"write {key}: requests per second, or add load.scenarios"
+            yield conflict_if(of_users is not None, ("stages", index, *at), message, hint)
 
     def _keys_of_rates(self) -> Iterator[Conflict]:
         """Yield a conflict for each key that says when requests are due, which no request of a user is."""

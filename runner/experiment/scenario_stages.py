@@ -26,8 +26,9 @@ def stage_conflicts(configuration: Configuration) -> Iterator[Conflict | None]:
     for index, stage in enumerate(configuration.stages):
         at = ("stages", index)
         if isinstance(stage, FindStage):
-            message = "cannot be combined with load.scenarios: it searches for a rate of single requests"
-            yield Conflict((*at, "find"), message, "write a ramp, such as users_per_s: {from: 1, to: 20}")
+            message = "is a rate of single requests, but load has scenarios"
+            hint = "write max_users_per_s: the highest rate of users who start a scenario"
+            yield conflict_if(stage.find.max_rps is not None, (*at, "find", "max_rps"), message, hint)
             continue
         message = "is a rate of single requests, but load has scenarios"
         hint = "write users_per_s: scenarios started per second, or users: a number of users"

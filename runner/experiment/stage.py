@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeAlias
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from runner.core.codes import RateUnit
 from runner.core.metrics import find_metric
 from runner.core.units import PerSecond, Seconds
 from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, refuse
@@ -33,6 +34,11 @@ def stage_name(rps: float) -> str:
 def user_rate_name(users_per_s: float) -> str:
     """Return the default name of a stage: ``20 users/s``, ``1 user/s``."""
     return f"{_number(users_per_s)} user{'' if users_per_s == 1 else 's'}/s"
+
+
+def rate_name(rate: float, unit: RateUnit) -> str:
+    """Return a rate with its unit, as the default name of its stage."""
+    return user_rate_name(rate) if unit is RateUnit.USERS else stage_name(rate)
 
 
 def _default_name(given: Mapping[str, Any]) -> str:

@@ -105,7 +105,7 @@ def _trial(configuration: Configuration, stage: AnyStage, repeat: int) -> Trial:
     earlier = _earlier(configuration, stage, repeat)
     if isinstance(stage, Stage):
         return Trial(configuration, stage, repeat, 0, earlier=earlier)
-    highest = stage.at(stage.find.max_rps).model_copy(update={"name": stage.name})
+    highest = stage.at(stage.find.highest).model_copy(update={"name": stage.name})
     return Trial(configuration, highest, repeat, 0, find=stage, earlier=earlier)
 
 
@@ -123,7 +123,7 @@ def search_of(trial: Trial) -> Search | None:
     if trial.find is None or trial.probe:
         return None
     find = trial.find.find
-    return Search(find.lowest_rps, find.max_rps, find.first_rps, find.precision, find.probes)
+    return Search(find.lowest, find.highest, find.first, find.precision, find.probes, unit=find.unit)
 
 
 def next_probe(trial: Trial, search: Search, done: int) -> Trial | None:

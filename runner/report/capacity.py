@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from runner.core.codes import RateUnit
 from runner.core.repeat_results import Capacity, ProbeSummary
 from runner.core.results import ConfigurationResults, Results
 from runner.core.scaling_results import ScalingPoint
@@ -60,7 +61,7 @@ def _table(search: Capacity) -> Markdown:
         outcome = [number_format.share(probe.achieved), _verdict(probe)]
         rows.append([_rate(search, probe), str(probe.order - first + 1), *latencies, *outcome])
     full = f"Full bar: {number_format.ms(highest)} ms"
-    head = ["Rate (RPS)", "Probe", f"p95 {latency} (ms)", full, "Achieved", "Sustained"]
+    head = [f"Rate ({search.unit})", "Probe", f"p95 {latency} (ms)", full, "Achieved", "Sustained"]
     return table(head, rows, words=(3, 5))
 
 
@@ -85,11 +86,11 @@ def bar(value: float | None, highest: float) -> str:
 
 def _method(search: Capacity) -> Markdown:
     return markdown(
-        "A rate is sustained if {}. From {:rate} to {:rate} RPS, the search doubles the rate until one "
+        "A rate is sustained if {}. From {:rate} to {:rate} {}, the search doubles the rate until one "
         "fails, then bisects until the lowest failed rate is at most {:share} above the highest sustained "
         "one. Each probe is one trial, so the result is as repeatable as a single trial. Knee detection: {}.",
         listed(map(code, search.holds)),
-        *(search.min_rps, search.max_rps, search.precision, search.knee.method),
+        *(search.min_rps, search.max_rps, search.unit, search.precision, search.knee.method),
     )
 
 
@@ -101,14 +102,14 @@ def curves(results: Results) -> list[Section]:
         Section(
             heading=f"Replicas: {', '.join(scaling.configurations)}" if several else "Replicas",
             sentence=markdown("{}", scaling.sentence),
-            table=_curve_table(scaling.points),
+            table=_curve_table(scaling.points, scaling.unit),
             method=markdown("Method: {}.", scaling.method),
         )
         for scaling in known
     ]
 
 
-def _curve_table(points: Sequence[ScalingPoint]) -> Markdown:
+def _curve_table(points: Sequence[ScalingPoint], unit: RateUnit) -> Markdown:
     one = points[0].rps / max(points[0].replicas, 1)
     rows = []
     for point in points:
@@ -118,7 +119,7 @@ def _curve_table(points: Sequence[ScalingPoint]) -> Markdown:
         capacities = [number_format.rate(point.rps), _range(point), fitted, number_format.rate(per_replica)]
         rows.append([str(point.replicas), *capacities, relative, point.limited_by or NOT_APPLICABLE])
     base = number_format.plural(points[0].replicas, "replica")
-    head = ["Replicas", "Capacity (RPS)", "Range", "Fitted", "Per replica", f"Relative to {base}"]
+    head = ["Replicas", f"Capacity ({unit})", "Range", "Fitted", "Per replica", f"Relative to {base}"]
     return table([*head, "Verdict"], rows, words=(6,))
 
 

@@ -126,7 +126,8 @@ def _of_repeats(stage: Stage, configuration: ConfigurationResults) -> Markdown:
     if len(searches) > 1:
         rates = [search.rps or 0.0 for search in searches]
         return markdown(
-            " (median of {} searches, {:rate} to {:rate} RPS)", len(rates), min(rates), max(rates)
+            " (median of {} searches, {:rate} to {:rate} {})",
+            *(len(rates), min(rates), max(rates), searches[0].unit),
         )
     if stage.repeat != MEDIAN:
         return EMPTY
@@ -166,18 +167,18 @@ def _limit_of_ramps(configurations: Sequence[ConfigurationResults]) -> Markdown:
 def _capacities(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return the results of several searches side by side."""
     capacities = [
-        (title(configuration), search.rps)
+        (title(configuration), search.rps, search.unit)
         for configuration in configurations
         for search in configuration.capacity
         if search.rps is not None
     ]
     if len(capacities) < 2:
         return EMPTY
-    highest = max(rate for _, rate in capacities)
+    highest = max(rate for _, rate, _ in capacities)
     shares = []
-    for name, rate in capacities:
+    for name, rate, unit in capacities:
         of_best = markdown(" ({:share} of the highest)", rate / highest) if 0 < rate < highest else EMPTY
-        shares.append(markdown("{:rate} RPS in {}{}", rate, name, of_best))
+        shares.append(markdown("{:rate} {} in {}{}", rate, unit, name, of_best))
     return markdown("The searches found these capacities: {}.", listed(shares))
 
 

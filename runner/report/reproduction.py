@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from runner.core.codes import ComparisonVerdict, ReproductionVerdict
+from runner.core.codes import ComparisonVerdict, RateUnit, ReproductionVerdict
 from runner.core.comparison import Deviation, ReproductionResults, TooLittleData
 from runner.report import number_format
 from runner.report.comparison import CHANGED, changes, differences, signed, stage_sections
@@ -70,7 +70,7 @@ def _reasons(result: ReproductionResults, *, several: bool) -> Iterator[str]:
         yield f"{place(deviation, several=several)}: {_deviation(deviation)}"
     for search in result.searches:
         if search.verdict in CHANGED:
-            now, then = _rate(search.now[0]), _rate(search.then[0])
+            now, then = (_rate(rates[0], search.unit) for rates in (search.now, search.then))
             yield f"{place(search, several=several)}: sustained {now}, in the archive {then}"
     for stage in result.missing:
         yield f"{place(stage, several=several)}: not measured ({stage.why})"
@@ -137,8 +137,10 @@ def _deviation(deviation: Deviation) -> str:
     return f"{key_heading(deviation.metric)} {change} ({word})"
 
 
-def _rate(value: float | None) -> str:
-    return "no rate" if value is None else f"{value:,.0f} RPS"
+def _rate(value: float | None, unit: RateUnit) -> str:
+    if value is None:
+        return "no rate"
+    return f"{number_format.rate(value) if unit is RateUnit.USERS else f'{value:,.0f}'} {unit}"
 
 
 def _machines(result: ReproductionResults) -> Iterator[Markdown]:
@@ -152,7 +154,10 @@ def _searches(result: ReproductionResults) -> list[Markdown]:
         return []
     rows = []
     for search in result.searches:
-        brackets = [f"{_rate(low)} – {_rate(high)}" for low, high in (search.then, search.now)]
+        brackets = [
+            f"{_rate(low, search.unit)} – {_rate(high, search.unit)}"
+            for low, high in (search.then, search.now)
+        ]
         rows.append([place(search), str(search.repeat), *brackets, _word(search.verdict)])
     head = ["Search", "Repeat", "Archive: sustained – failed", "Now", "Verdict"]
     return [markdown("## Searches"), table(head, rows, figures=False)]

@@ -9,6 +9,8 @@ from runner.analyze.results import search_sentence, upcoming
 from runner.core.facts import Event, TrialFacts
 from runner.core.repeat_results import Capacity
 from tests.analyze.facts import RUN, load, results_of
+from tests.analyze.scenario_facts import SPEC as SCENARIOS
+from tests.analyze.scenario_facts import scenario_trial, users, usual
 from tests.analyze.searches import SPEC, answer, planned, search
 
 
@@ -155,3 +157,54 @@ def test_a_trial_that_is_no_search_is_complete_once_it_has_facts() -> None:
     assert upcoming(plain, {}, RUN) == plain
     assert upcoming(plain, {plain.order: answer(plain, 500)}, RUN) is None
     assert search_sentence(plain, {}, RUN) == ""
+
+
+USERS = SCENARIOS.replace(
+    b"{users_per_s: 20, duration: 10s}",
+    b"{find: {max_users_per_s: 40, precision: 0.2, until: ['UNTIL']}, duration: 10s}",
+)
+
+
+def search_for_users(capacity: float, spec: bytes) -> list[TrialFacts]:
+    """Return the probes of a shop: above its capacity, payments take 4 s, and one in ten users fails."""
+    (each,) = planned(spec)
+    facts: dict[int, TrialFacts] = {}
+    while (probe := upcoming(each, facts, RUN)) is not None:
+        rate = probe.stage.users_per_s
+        over = rate > capacity
+        made = users(
+            rate,
+            times=lambda name, due: 4.0 if over and name == "pay" else usual(name, due),  # noqa: B023
+            fails=lambda k: "pay" if over and k % 10 == 0 else "",  # noqa: B023
+        )
+        facts[probe.order] = replace(scenario_trial(made, rate), order=probe.order, stage=probe.stage.name)
+    return list(facts.values())
+
+
+@pytest.mark.parametrize(
+    ("until", "latency", "step", "why"),
+    [
+        (b"scenario_duration.p95 < 2s", "scenario_duration", "", "scenario_duration.p95 "),
+        (b"duration{request=pay}.p95 < 1s", "duration", "pay", "duration{request=pay}.p95 "),
+        (b"duration{request=login}.p95 < 1s", "duration", "login", "10.0 % of the users did not complete"),
+        (b"scenario_errors < 5%", "scenario_duration", "", "scenario_errors is "),
+    ],
+)
+def test_a_search_for_users_finds_the_highest_sustained_rate_of_users(
+    until: bytes, latency: str, step: str, why: str
+) -> None:
+    spec = USERS.replace(b"UNTIL", until)
+    facts = search_for_users(15, spec)
+    entry = found(facts, spec)
+
+    assert (entry.unit, entry.ending, entry.min_rps, entry.max_rps) == ("users/s", "found", 0.4, 40)
+    assert entry.rps <= 15 < entry.failed_rps <= entry.rps * 1.2
+    sentence = f"The highest sustained rate is {entry.rps:g} users/s. {entry.failed_rps:g} users/s was not "
+    assert entry.sentence.startswith(f"{sentence}sustained: {why}")
+    assert (entry.latency, entry.request or "") == (latency, step)
+    p95 = {probe.rps: probe.p95_ms for probe in entry.probes}
+    usual_ms = {"scenario_duration": 1250, "pay": 200, "login": 20}[step or latency]
+    assert p95[entry.rps] == pytest.approx(usual_ms, rel=0.01)
+    stages = results_of(*facts, spec=spec).configurations[0].stages
+    assert sorted(stage.rate for stage in stages if stage.find.decides) == [entry.rps, entry.failed_rps]
+    assert [stage.rate for stage in stages if stage.thresholds] == [entry.rps]

@@ -107,3 +107,26 @@ def test_a_matrix_runs_every_combination(cli):
         "connection-keep-alive-mode-1",
         "connection-keep-alive-mode-two",
     ]
+
+
+def test_a_search_for_users_ends_below_what_the_service_can_complete(cli):
+    # 3 at once, 10 ms each, two requests for each user: no more than 150 users a second.
+    steps = [{"request": {"name": name, "path": "/"}} for name in ("first", "second")]
+    limits = {"max_users_per_s": 600, "min_users_per_s": 5, "precision": 0.3}
+    spec = cli.write(
+        topology=SLOTS,
+        load={"scenarios": [{"name": "visit", "steps": steps}], "timeout": "1s"},
+        stages=[{"find": limits | {"until": ["achieved >= 95%"]}, "duration": "1s"}],
+    )
+
+    done = cli("execute", spec, "--out", "run")
+
+    assert done.returncode == 0, done.stderr
+    (entry,) = results_of(cli.folder / "run")["configurations"][0]["capacity"]
+    assert (entry["ending"], entry["unit"]) == ("found", "users/s"), entry["sentence"]
+    assert entry["rps"] <= 150 / 0.95
+    report = (cli.folder / "run" / "report.md").read_text()
+    assert "### Capacity: find up to 600 users/s" in report
+    assert "| Rate (users/s) |" in report
+    stored, again = reanalyzed(cli.folder / "run")
+    assert json.loads(encode_results(again))["configurations"] == stored["configurations"]

@@ -18,8 +18,8 @@ def probes_needed(search: Search) -> int:
 
     A bisection leaves at most three fifths of the interval, see `between`.
     """
-    up = math.ceil(math.log2(search.max_rps / search.start))
-    down = math.ceil(math.log2(search.start / search.min_rps))
+    up = math.ceil(math.log2(search.highest / search.start))
+    down = math.ceil(math.log2(search.start / search.lowest))
     ratio = math.log(2) / math.log1p(search.precision)
     bisections = math.ceil(math.log(ratio) / -math.log(0.6)) if ratio > 1 else 0
     return 1 + max(up, down) + bisections
@@ -46,10 +46,10 @@ def test_the_search_finds_the_capacity_of_any_monotone_system_within_its_precisi
 ) -> None:
     done = ended(search, capacity)
 
-    if capacity < search.min_rps:
+    if capacity < search.lowest:
         assert (done.ending, done.sustained) == ("never", None)
-    elif capacity >= search.max_rps:
-        assert (done.ending, done.sustained) == ("always", search.max_rps)
+    elif capacity >= search.highest:
+        assert (done.ending, done.sustained) == ("always", search.highest)
     else:
         assert done.ending == "found"
         assert done.sustained is not None
@@ -71,7 +71,7 @@ def test_the_search_ends_within_its_probes_and_tries_no_rate_twice(
     assert search.ending != "open"
     assert len(rates) <= search.probes
     assert len(set(rates)) == len(rates)
-    assert all(search.min_rps <= rate <= search.max_rps for rate in rates)
+    assert all(search.lowest <= rate <= search.highest for rate in rates)
 
 
 @given(searches(st.integers(1, 30)), st.floats(0.1, 2e6))
@@ -85,7 +85,7 @@ def test_the_search_reports_only_what_it_measured(search: Search, capacity: floa
 
 def probes_needed_for(search: Search, capacity: float) -> int:
     """Return how many probes the same search needs without a limit."""
-    free = Search(search.min_rps, search.max_rps, search.start, search.precision, 10_000)
+    free = Search(search.lowest, search.highest, search.start, search.precision, 10_000)
     return len(ended(free, capacity).tried)
 
 

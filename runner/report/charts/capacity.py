@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from runner.core.codes import SearchEnding
+from runner.core.codes import RateUnit, SearchEnding
 from runner.core.repeat_results import Capacity
 from runner.core.results import Results
 from runner.report import number_format
@@ -35,9 +35,11 @@ def capacity(results: Results) -> Chart | None:
     rows = _rows(searches)
     if not rows:
         return None
+    unit = searches[0][1].unit
     times = (probe.p95_ms for _, search in searches for probe in search.probes)
+    axis = "Users/s" if unit is RateUnit.USERS else "Target RPS"
     encoding: Spec = {
-        "x": chart.quantitative("rps", "Target RPS") | {"scale": {"zero": False, "padding": 12}},
+        "x": chart.quantitative("rps", axis) | {"scale": {"zero": False, "padding": 12}},
         "y": chart.quantitative("ms", "p95 (ms)") | chart.logarithmic(times),
         "color": chart.colour_scale(chart.series_colours(str(row["series"]) for row in rows)),
         "opacity": chart.FADING,
@@ -74,13 +76,13 @@ def _rows(searches: Sequence[tuple[str, Capacity]]) -> list[Row]:
 
 def _title(searches: Sequence[tuple[str, Capacity]], configurations: int) -> str:
     """State the capacity of each configuration, or what is known of it; of repeats, all of them."""
-    rates: dict[str, list[str]] = {}
+    rates: dict[tuple[str, str], list[str]] = {}
     for name, search in searches:
         if found := _sustained(search):
-            rates.setdefault(name, []).append(found)
+            rates.setdefault((name, search.unit), []).append(found)
     statements = [
-        f"{'The service' if configurations == 1 else name} sustains {number_format.listed(sustained)} RPS"
-        for name, sustained in rates.items()
+        f"{'The service' if configurations == 1 else name} sustains {number_format.listed(sustained)} {unit}"
+        for (name, unit), sustained in rates.items()
     ]
     return "; ".join(statements[:_MAX_CONFIGURATIONS]) or _nothing_found(searches)
 
