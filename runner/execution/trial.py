@@ -36,6 +36,7 @@ from runner.load.engine import Engine, LoadOrder, LoadStarted
 from runner.load.scenario_accounts import interrupted_counts
 from runner.load.worker_process import WorkerPool
 from runner.observe.counters.gather import Counters
+from runner.observe.counters.page_watch import Pages
 from runner.observe.processes import start_ticks
 from runner.observe.sampler import watch
 from runner.observe.surroundings import Surroundings
@@ -199,14 +200,8 @@ def _with_counters(observed: ObservedFacts, counters: Counters) -> ObservedFacts
 
 
 def _counters(stack: Stack, subjects: tuple[Subject, ...], window: Window) -> Counters:
-    return Counters(
-        subjects,
-        window,
-        stack.metrics_urls,
-        stack.status_urls,
-        stack.endpoint,
-        _max_connections(stack.description.proxy),
-    )
+    pages = Pages(stack.metrics_urls, stack.status_urls, _max_connections(stack.description.proxy))
+    return Counters(subjects, window, pages, stack.endpoint)
 
 
 async def _watch_stack(stack: Stack, record: _Record, scope: trio.CancelScope) -> None:

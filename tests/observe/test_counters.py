@@ -24,6 +24,7 @@ from runner.observe.counters.level import Level
 from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.memory import read_group_memory
 from runner.observe.counters.network import read_tcp
+from runner.observe.counters.page_watch import Pages
 from runner.observe.counters.sources import sources_for
 from runner.observe.counters.threads import Switches, Threads
 from runner.observe.processes import start_ticks
@@ -68,7 +69,7 @@ def window(seconds):
 
 
 async def watched(subjects, seconds=0.2, **urls):
-    counters = Counters(subjects, window(seconds), urls.get("metrics", {}), urls.get("status", {}))
+    counters = Counters(subjects, window(seconds), Pages(urls.get("metrics", {}), urls.get("status", {})))
     await counters.watch()
     return {(counter.scope, counter.name): counter for counter in counters.readable}, counters.unreadable
 

@@ -22,6 +22,7 @@ from runner.observe.counters.conntrack import parse_conntrack, read_conntrack
 from runner.observe.counters.gather import Counters
 from runner.observe.counters.level import Level
 from runner.observe.counters.network import read_tcp
+from runner.observe.counters.page_watch import Pages
 from runner.observe.counters.ports import Ports
 from runner.observe.counters.sources import sources_for
 from runner.observe.processes import start_ticks
@@ -70,7 +71,7 @@ print("up", flush=True); sys.stdin.read()
 async def test_the_listener_of_a_service_without_a_subject_is_read():
     with socket.create_server(("127.0.0.1", 0), backlog=7) as listener:
         endpoint = Endpoint("127.0.0.1", listener.getsockname()[1])
-        counters = Counters((), window(0.1), {}, {}, endpoint)
+        counters = Counters((), window(0.1), endpoint=endpoint)
         await counters.watch()
 
     assert by_key(counters)["net:host", f"tcp.accept_queue.{endpoint.port}"].limit == 7
@@ -88,7 +89,7 @@ def test_a_service_on_another_host_has_no_listener_here():
 
 async def test_a_process_that_ends_in_the_window_has_no_counters():
     with start("print('up', flush=True); input()") as process:
-        counters = Counters([subject(process)], window(0.5), {}, {})
+        counters = Counters([subject(process)], window(0.5))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(counters.watch)
             await trio.sleep(0.2)
@@ -111,7 +112,7 @@ def test_a_reused_pid_is_another_process():
 
 
 async def test_a_watch_that_is_cut_short_keeps_its_readings():
-    counters = Counters((), window(30), {}, {})
+    counters = Counters((), window(30))
     with trio.move_on_after(0.2):
         await counters.watch()
 
@@ -129,7 +130,7 @@ async def test_a_page_that_is_not_readable_at_the_begin_is_not_read_again():
         client.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(page), page))
 
     with scripted(respond) as port:
-        counters = Counters((), window(0.3), {}, {"nginx": f"http://127.0.0.1:{port}/"})
+        counters = Counters((), window(0.3), Pages({}, {"nginx": f"http://127.0.0.1:{port}/"}))
         await counters.watch()
 
     assert len(requests) == 1
@@ -148,7 +149,9 @@ async def test_nginxs_connections_are_read_every_second_for_their_peak():
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
 
     with scripted(respond) as port:
-        counters = Counters((), window(1.1), {}, {"nginx": f"http://127.0.0.1:{port}/"}, max_connections=32)
+        counters = Counters(
+            (), window(1.1), Pages({}, {"nginx": f"http://127.0.0.1:{port}/"}, max_connections=32)
+        )
         await counters.watch()
 
     active = by_key(counters)["nginx", "nginx.active"]
@@ -182,7 +185,7 @@ async def test_a_page_whose_connection_is_closed_is_requested_again():
             client.shutdown(socket.SHUT_RDWR)
 
     with scripted(respond) as port:
-        counters = Counters((), window(0.1), {}, {"nginx": f"http://127.0.0.1:{port}/"})
+        counters = Counters((), window(0.1), Pages({}, {"nginx": f"http://127.0.0.1:{port}/"}))
         await counters.watch()
 
     handled = by_key(counters)["nginx", "nginx.handled"]
@@ -199,7 +202,7 @@ from runner.core.observed_facts import Subject
 from runner.observe.counters.gather import Counters
 start = time.monotonic_ns()
 watched = Subject("app", Role("{watched.role}"), "process", {watched.pid}, {watched.started})
-counters = Counters([watched], Window(start, start, start + 50_000_000), {{}}, {{}})
+counters = Counters([watched], Window(start, start, start + 50_000_000))
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 trio.run(counters.watch)
 print(dict(((fault.scope, fault.name), fault.reason) for fault in counters.unreadable))

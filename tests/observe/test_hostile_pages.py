@@ -12,6 +12,7 @@ from runner.observe import http
 from runner.observe.bounds import MAX_PAGE_S
 from runner.observe.counters import page_watch
 from runner.observe.counters.gather import Counters
+from runner.observe.counters.page_watch import Pages
 from tests.servers.hostile_pages import PAGES, hostile_pages
 from tests.servers.scripted import scripted
 
@@ -67,7 +68,7 @@ class Seen:
 async def watched(metrics=(), status=(), seconds=0.1):
     start = time.monotonic_ns()
     window = Window(start, start, start + round(seconds * 1e9))
-    counters = Counters((), window, dict(metrics), dict(status))
+    counters = Counters((), window, Pages(dict(metrics), dict(status)))
     await counters.watch()
     return counters
 

@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from runner.core.facts import Window
 from runner.observe.counters.gather import Counters
+from runner.observe.counters.page_watch import Pages
 from runner.observe.requests import requests_total
 from tests.servers.scripted import scripted
 
@@ -60,7 +61,7 @@ def counting(*values):
 
 async def watched(**urls):
     start = time.monotonic_ns()
-    counters = Counters((), Window(start, start, start + 50_000_000), urls, {})
+    counters = Counters((), Window(start, start, start + 50_000_000), Pages(urls, {}))
     await counters.watch()
     return counters
 

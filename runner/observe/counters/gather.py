@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import trio
 
@@ -27,10 +27,17 @@ from runner.observe.counters.series import Readings, When
 from runner.observe.counters.sources import parts_of_system, sources_for
 from runner.observe.counters.threads import Threads
 
-if TYPE_CHECKING:
-    from runner.observe.counters.page_watch import Pages
-
 _EVERY_NS: Final = NS_PER_S
+
+
+class Pages(Protocol):
+    """Reads counters over HTTP; `runner.observe.counters.page_watch` does it with an HTTP client."""
+
+    async def watch(self, window: Window, readings: Readings) -> None:
+        """Read until the window ends; never raises for pages that cannot be read."""
+
+    def requests(self) -> tuple[Mapping[str, int], tuple[str, ...]]:
+        """Return the requests that each subject counted itself in the window, and why others are missing."""
 
 
 @dataclass(slots=True)
@@ -40,10 +47,8 @@ class Counters:
     Args:
         subjects: All watched subjects.
         window: The trial's parts.
-        metrics_urls: Subject's name to the URL of its Prometheus metrics.
-        status_urls: Subject's name to nginx's stub_status.
+        pages: What the app and the proxy publish over HTTP; None for nothing.
         endpoint: Where the load goes.
-        max_connections: How many connections nginx may have at once, None if unknown.
         listening: On another machine, subject's name to the ports at which it listens.
         io_every_s: How often to look which parts wait for disks.
 
@@ -56,10 +61,8 @@ class Counters:
 
     subjects: Sequence[Subject]
     window: Window
-    metrics_urls: Mapping[str, str]
-    status_urls: Mapping[str, str]
+    pages: Pages | None = None
     endpoint: Endpoint | None = None
-    max_connections: int | None = None
     listening: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     io_every_s: Seconds = 0.05
     readable: tuple[Counter, ...] = ()
@@ -67,7 +70,6 @@ class Counters:
     requests: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     _readings: Readings = field(default_factory=Readings)
-    _pages: Pages | None = None
 
     async def watch(self) -> None:
         """Read until the window ends; never raises for counters that cannot be read.
@@ -75,7 +77,6 @@ class Counters:
         A watch that is cancelled in the window reads everything but pages once more: the counters show what
         killed the system under test.
         """
-        self._pages = self._make_pages()
         await sleep_until(self.window.measure_ns)
         with ExitStack() as closing:
             waits = IoWaits(parts_of_system(self.subjects), self.window, self.io_every_s)
@@ -86,25 +87,18 @@ class Counters:
             await self._read_in_turn(sources, When.BEGIN)
             closing.callback(self._conclude, sources)
             async with trio.open_nursery() as nursery:
-                if self._pages is not None:
-                    nursery.start_soon(self._pages.watch)
+                if self.pages is not None:
+                    nursery.start_soon(self.pages.watch, self.window, self._readings)
                 nursery.start_soon(waits.watch)
                 nursery.start_soon(self._every_second, sources)
-
-    def _make_pages(self) -> Pages | None:
-        if not self.metrics_urls and not self.status_urls:
-            return None
-        from runner.observe.counters.page_watch import Pages  # noqa: PLC0415  (an agent has no HTTP client)
-
-        return Pages(self.metrics_urls, self.status_urls, self.window, self._readings, self.max_connections)
 
     def _conclude(self, sources: Sequence[Source]) -> None:
         for source in sources:
             if isinstance(source, Threads):
                 self._readings.set_averages(source.scope, source.over_all())
         self.readable, self.unreadable = self._readings.conclude()
-        if self._pages is not None:
-            self.requests, self.notes = self._pages.requests()
+        if self.pages is not None:
+            self.requests, self.notes = self.pages.requests()
 
     async def _every_second(self, sources: Sequence[Source]) -> None:
         try:

@@ -32,52 +32,36 @@ class Pages:
     Args:
         metrics_urls: Subject's name to the URL of its Prometheus metrics.
         status_urls: Subject's name to nginx's stub_status.
-        window: The trial's parts.
-        readings: Receives what was read.
         max_connections: How many connections nginx may have at once, None if unknown.
     """
 
     metrics_urls: Mapping[str, str]
     status_urls: Mapping[str, str]
-    window: Window
-    readings: Readings
     max_connections: int | None = None
     _app_pages: dict[str, AppPage] = field(init=False)
 
     def __post_init__(self) -> None:
         self._app_pages = {name: AppPage() for name in self.metrics_urls}
 
-    async def watch(self) -> None:
-        """Read until the window ends; never raises for pages that cannot be read."""
-        window = self.window
+    async def watch(self, window: Window, readings: Readings) -> None:
+        """Read until the window ends; never raises for pages that cannot be read.
+
+        Args:
+            window: The trial's parts.
+            readings: Receives what was read.
+        """
         seconds = range(window.measure_ns + _EVERY_NS, window.end_ns, _EVERY_NS)
         async with trio.open_nursery() as nursery:
             for name, url in self.status_urls.items():
-                nursery.start_soon(self._watch_page, name, "nginx", url, self._read_nginx, seconds)
+                one = _Page(name, "nginx", url, self._read_nginx, window, readings)
+                nursery.start_soon(one.watch, seconds)
             for name, url in self.metrics_urls.items():
-                nursery.start_soon(self._watch_page, name, "app", url, self._read_app, ())
+                one = _Page(name, "app", url, self._read_app, window, readings)
+                nursery.start_soon(one.watch, ())
 
     def requests(self) -> tuple[Mapping[str, int], tuple[str, ...]]:
         """Return the requests that each subject counted itself in the window, and why others are missing."""
         return requests_in_window({name: page.requests for name, page in self._app_pages.items()})
-
-    async def _watch_page(
-        self, scope: str, family: str, url: str, read: _ReadPage, between: Sequence[Nanoseconds]
-    ) -> None:
-        """Read a page at both ends, and at some instants in between; not again once an end has failed."""
-        begin, end = self.window.measure_ns, self.window.end_ns
-        for instant_ns in (begin, *between, end):
-            when = {begin: When.BEGIN, end: When.END}.get(instant_ns, When.BETWEEN)
-            if when is When.BETWEEN and time.monotonic_ns() > instant_ns + _EVERY_NS:
-                continue  # the page is slow: what was missed is not read late
-            await sleep_until(instant_ns)
-            try:
-                with trio.fail_after(MAX_PAGE_S + MAX_PARSE_S):
-                    self.readings.add(scope, family, await read(scope, url), when)
-            except Exception as error:  # noqa: BLE001  (nothing that is read may end a run)
-                self.readings.fail(scope, family, reason_of(error), when)
-                if when is When.BEGIN:
-                    return
 
     async def _read_nginx(self, _: str, url: str) -> Levels:
         return nginx_status(await fetch_page(url), self.max_connections)
@@ -87,3 +71,32 @@ class Pages:
         text = await fetch_page(url)
         metrics = await trio.to_thread.run_sync(parse_metrics, text, abandon_on_cancel=True)
         return self._app_pages[name].read(metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """One page over a window."""
+
+    scope: str
+    family: str
+    url: str
+    read: _ReadPage
+    window: Window
+    readings: Readings
+
+    async def watch(self, between: Sequence[Nanoseconds]) -> None:
+        """Read a page at both ends, and at some instants in between; not again once an end has failed."""
+        begin, end = self.window.measure_ns, self.window.end_ns
+        for instant_ns in (begin, *between, end):
+            when = {begin: When.BEGIN, end: When.END}.get(instant_ns, When.BETWEEN)
+            if when is When.BETWEEN and time.monotonic_ns() > instant_ns + _EVERY_NS:
+                continue  # the page is slow: what was missed is not read late
+            await sleep_until(instant_ns)
+            try:
+                with trio.fail_after(MAX_PAGE_S + MAX_PARSE_S):
+                    levels = await self.read(self.scope, self.url)
+                self.readings.add(self.scope, self.family, levels, when)
+            except Exception as error:  # noqa: BLE001  (nothing that is read may end a run)
+                self.readings.fail(self.scope, self.family, reason_of(error), when)
+                if when is When.BEGIN:
+                    return

@@ -12,6 +12,12 @@ from runner.core.facts import Window
 from runner.core.observed_facts import ObservedFacts, PlacedPart, Sample
 from runner.core.units import Seconds
 
+KIND: Final = "observe"
+"""Of the question that carries an order."""
+STOP: Final = b'"stop"'
+"""What the runner tells an agent whose observation is to end now."""
+AGENT: Final = "agent"
+"""Name of the subject that an agent is itself."""
 MAX_PARTS: Final = 1_000
 MAX_WORKERS: Final = 1_000
 MIN_INTERVAL_S: Final[Seconds] = 0.05

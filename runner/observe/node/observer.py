@@ -70,9 +70,7 @@ class _Observation:
         self._order = order
         self._subjects, self._missing = subjects_of(order)
         listening = {part.name: part.ports for part in order.placed if part.ports}
-        self._counters = Counters(
-            self._subjects, order.window, {}, {}, listening=listening, io_every_s=_IO_EVERY_S
-        )
+        self._counters = Counters(self._subjects, order.window, listening=listening, io_every_s=_IO_EVERY_S)
         self._programs = Programs(self._subjects, order.window, max_cost=_PROGRAMS_COST)
         self._sender, self._samples = trio.open_memory_channel[Sample](_MAX_WAITING)
         self._notes: tuple[str, ...] = ()

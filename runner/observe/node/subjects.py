@@ -6,13 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from runner.core.codes import Role
 from runner.core.observed_facts import PlacedPart, Subject, Unreadable
-from runner.observe.node.messages import ObserveOrder
+from runner.observe.node.messages import AGENT, ObserveOrder
 from runner.observe.proc_files import read_file
 from runner.observe.processes import children, start_ticks
 from runner.observe.roots import are_foreign, own_pid, proc
-
-AGENT = "agent"
-"""Name of the subject that an agent is itself."""
 
 
 def subjects_of(order: ObserveOrder) -> tuple[tuple[Subject, ...], tuple[Unreadable, ...]]:

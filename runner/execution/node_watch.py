@@ -1,0 +1,209 @@
+"""Observes every node that takes part in a trial, through the agents of its cluster.
+
+Samples arrive while the window lasts; counters and programs come with an agent's answer at its end. A node
+whose agent is lost keeps the samples that arrived, and a note says what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import msgspec
+import trio
+from msgspec.structs import replace
+
+from runner.cluster.facts import ClockOffset
+from runner.core.codes import Role
+from runner.core.compact import CompactList
+from runner.core.facts import Window
+from runner.core.observed_facts import ObservedFacts, PlacedPart, Sample, Subject
+from runner.core.units import NS_PER_S, Nanoseconds, Seconds
+from runner.observe.clock import sleep_until
+from runner.observe.node.checks import MAX_FACTS_BYTES, MAX_SAMPLE_BYTES, checked_facts, checked_sample
+from runner.observe.node.messages import (
+    AGENT,
+    KIND,
+    MIN_INTERVAL_S,
+    STOP,
+    ObserveOrder,
+    decode_facts,
+    decode_sample,
+    encode,
+)
+
+_ANSWER_WITHIN_NS: Final[Nanoseconds] = 5 * NS_PER_S
+"""After the window's end; an agent answers within some 0.1 s."""
+_STOP_WITHIN_S: Final[Seconds] = 1.0
+_LATEST_S: Final[Seconds] = 5.0
+"""After the window's end no sample is of this window."""
+
+OnSample = Callable[[str, Sample, tuple[Subject, ...]], None]
+
+
+class Asked(Protocol):
+    """A question to an agent that is open."""
+
+    @property
+    def items(self) -> AsyncIterable[bytes]:
+        """What the agent sends before its answer."""
+
+    async def tell(self, payload: bytes) -> None:
+        """Send the agent a further message."""
+
+    async def answer(self) -> bytes:
+        """Return the answer."""
+
+
+class Agents(Protocol):
+    """What is used of a cluster."""
+
+    async def clocks(self, names: Sequence[str] | None = None) -> Mapping[str, ClockOffset]:
+        """Return the offset of each node's clock; lost nodes are absent."""
+
+    def open_ask(self, node: str, kind: str, payload: bytes) -> AbstractAsyncContextManager[Asked]:
+        """Ask an agent."""
+
+
+@dataclass(slots=True)
+class NodeWatch:
+    """The observation of all nodes in one trial.
+
+    Args:
+        agents: The cluster.
+        window: The trial's parts on the runner's clock.
+        interval: Seconds between samples.
+        placed: The containers of the system under test.
+        workers: Node to the processes that generate load there: subject's name to pid.
+        on_sample: Called with each node's samples as they arrive.
+    """
+
+    agents: Agents
+    window: Window
+    interval: Seconds
+    placed: Sequence[PlacedPart]
+    workers: Mapping[str, Mapping[str, int]]
+    on_sample: OnSample
+    _nodes: dict[str, _Node] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        names = dict.fromkeys([*self.workers, *(part.node for part in self.placed)])
+        for name in names:
+            placed = tuple(part for part in self.placed if part.node == name)
+            self._nodes[name] = _Node(name, placed, self.workers.get(name, {}))
+
+    async def watch(self) -> None:
+        """Watch until soon after the window's end; a cancellation still waits 1 s for the counters.
+
+        It never raises because of an agent or what it sends.
+        """
+        clocks = await self.agents.clocks(tuple(self._nodes)) if self._nodes else {}
+        async with trio.open_nursery() as nursery:
+            for name, node in self._nodes.items():
+                if clock := clocks.get(name):
+                    nursery.start_soon(self._watch_node, node, clock)
+                else:
+                    node.notes.append("its agent was lost before it was observed")
+
+    def facts(self) -> dict[str, ObservedFacts]:
+        """Return what is known of each node so far."""
+        return {name: node.facts() for name, node in self._nodes.items()}
+
+    async def _watch_node(self, node: _Node, clock: ClockOffset) -> None:
+        order = node.order(self.window, self.interval, clock)
+        try:
+            async with (
+                self.agents.open_ask(node.name, KIND, encode(order)) as asked,
+                trio.open_nursery() as nursery,
+            ):
+                nursery.start_soon(self._limit, nursery.cancel_scope)
+                try:
+                    await self._receive(node, asked)
+                except trio.Cancelled:
+                    await self._stop(node, asked)
+                    raise
+                nursery.cancel_scope.cancel()
+        except* (trio.BrokenResourceError, trio.EndOfChannel, ValueError):
+            pass
+        if node.final is None:
+            node.notes.append("its agent was lost or did not answer: its counters and programs are missing")
+
+    async def _receive(self, node: _Node, asked: Asked) -> None:
+        """Take the samples, then the answer."""
+        length_s = (self.window.end_ns - self.window.measure_ns) / NS_PER_S
+        async for item in asked.items:
+            sample = node.take(item, length_s + _LATEST_S)
+            if sample is not None:
+                self.on_sample(node.name, sample, node.subjects)
+        node.conclude(await asked.answer())
+
+    async def _limit(self, scope: trio.CancelScope) -> None:
+        await sleep_until(self.window.end_ns + _ANSWER_WITHIN_NS)
+        scope.cancel()
+
+    async def _stop(self, node: _Node, asked: Asked) -> None:
+        """Let the agent answer at once: its counters show what went wrong."""
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + _STOP_WITHIN_S):
+            await asked.tell(STOP)
+            await self._receive(node, asked)
+
+
+@dataclass(slots=True)
+class _Node:
+    """What is known of one node."""
+
+    name: str
+    placed: tuple[PlacedPart, ...]
+    workers: Mapping[str, int]
+    samples: CompactList[Sample] = field(default_factory=lambda: CompactList(Sample))
+    notes: list[str] = field(default_factory=list)
+    final: ObservedFacts | None = None
+    subjects: tuple[Subject, ...] = field(init=False)
+    _names: frozenset[str] = field(init=False)
+    _latest_s: Seconds = field(default=-1e9, init=False)
+    _refused: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        parts = (Subject(part.name, part.role, "cgroup", part.pid) for part in self.placed)
+        workers = (Subject(name, Role.GENERATOR, "process") for name in self.workers)
+        agent = Subject(AGENT, Role.RUNNER, "process")
+        self.subjects = (*parts, *workers, agent, Subject("system", Role.SYSTEM, "system"))
+        self._names = frozenset(subject.name for subject in self.subjects)
+
+    def order(self, window: Window, interval: Seconds, clock: ClockOffset) -> ObserveOrder:
+        """Return what its agent is told, in the time of its clock."""
+        start_ns, measure_ns, end_ns = map(
+            clock.to_node_ns, (window.start_ns, window.measure_ns, window.end_ns)
+        )
+        return ObserveOrder(
+            Window(start_ns, measure_ns, end_ns), max(interval, MIN_INTERVAL_S), self.placed, self.workers
+        )
+
+    def take(self, item: bytes, end_s: Seconds) -> Sample | None:
+        """Keep one sample; None if it is none."""
+        sample = None
+        if len(item) <= MAX_SAMPLE_BYTES:
+            with suppress(msgspec.MsgspecError, ValueError):
+                sample = checked_sample(decode_sample(item), self._names, self._latest_s, end_s)
+        if sample is None:
+            self._refused += 1
+            return None
+        self._latest_s = sample.t_s
+        self.samples.append(sample)
+        return sample
+
+    def conclude(self, answer: bytes) -> None:
+        """Keep an agent's answer, if it is one."""
+        if len(answer) <= MAX_FACTS_BYTES:
+            with suppress(msgspec.MsgspecError, ValueError):
+                expected = {subject.name: subject for subject in self.subjects}
+                self.final = checked_facts(decode_facts(answer), expected)
+
+    def facts(self) -> ObservedFacts:
+        """Return what is known so far."""
+        base = self.final or ObservedFacts(self.subjects, ())
+        refused = f"{self._refused:,} samples of its agent could not be used"
+        notes = (*base.notes, *self.notes, *([refused] if self._refused else []))
+        return replace(base, samples=tuple(self.samples), notes=notes)
