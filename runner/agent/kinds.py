@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from runner.agent.observation import observe
 from runner.cluster import agent_answers
 from runner.cluster.agent_asks import Answer
+from runner.observe.node.messages import OBSERVE
 
 MODULES: Final = frozenset({"runner.load.worker", "runner.load.responder", "runner.load.try_worker"})
 """Programs of the generator; see `runner.cluster.client.Cluster.open_workers`."""
 
 KINDS: Final[Mapping[str, Answer]] = {
     "file": agent_answers.keep_file,
+    OBSERVE: observe,
     "probe": agent_answers.probe,
     "resolve": agent_answers.resolve,
 }

@@ -6,15 +6,18 @@ whose agent is lost keeps the samples that arrived, and a note says what is miss
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 import trio
 from msgspec.structs import replace
 
+from runner.cluster.asked import Asked
+from runner.cluster.client import Cluster
+from runner.cluster.errors import AgentFailed, HubLost
 from runner.cluster.facts import ClockOffset
 from runner.core.codes import Role
 from runner.core.compact import CompactList
@@ -25,8 +28,8 @@ from runner.observe.clock import sleep_until
 from runner.observe.node.checks import MAX_FACTS_BYTES, MAX_SAMPLE_BYTES, checked_facts, checked_sample
 from runner.observe.node.messages import (
     AGENT,
-    KIND,
     MIN_INTERVAL_S,
+    OBSERVE,
     STOP,
     ObserveOrder,
     decode_facts,
@@ -43,36 +46,12 @@ _LATEST_S: Final[Seconds] = 5.0
 OnSample = Callable[[str, Sample, tuple[Subject, ...]], None]
 
 
-class Asked(Protocol):
-    """A question to an agent that is open."""
-
-    @property
-    def items(self) -> AsyncIterable[bytes]:
-        """What the agent sends before its answer."""
-
-    async def tell(self, payload: bytes) -> None:
-        """Send the agent a further message."""
-
-    async def answer(self) -> bytes:
-        """Return the answer."""
-
-
-class Agents(Protocol):
-    """What is used of a cluster."""
-
-    async def clocks(self, names: Sequence[str] | None = None) -> Mapping[str, ClockOffset]:
-        """Return the offset of each node's clock; lost nodes are absent."""
-
-    def open_ask(self, node: str, kind: str, payload: bytes) -> AbstractAsyncContextManager[Asked]:
-        """Ask an agent."""
-
-
 @dataclass(slots=True)
 class NodeWatch:
     """The observation of all nodes in one trial.
 
     Args:
-        agents: The cluster.
+        cluster: Whose agents observe.
         window: The trial's parts on the runner's clock.
         interval: Seconds between samples.
         placed: The containers of the system under test.
@@ -80,7 +59,7 @@ class NodeWatch:
         on_sample: Called with each node's samples as they arrive.
     """
 
-    agents: Agents
+    cluster: Cluster
     window: Window
     interval: Seconds
     placed: Sequence[PlacedPart]
@@ -99,23 +78,27 @@ class NodeWatch:
 
         It never raises because of an agent or what it sends.
         """
-        clocks = await self.agents.clocks(tuple(self._nodes)) if self._nodes else {}
+        clocks = await self._clocks()
         async with trio.open_nursery() as nursery:
-            for name, node in self._nodes.items():
-                if clock := clocks.get(name):
+            for name, clock in clocks.items():
+                if node := self._nodes.get(name):
                     nursery.start_soon(self._watch_node, node, clock)
-                else:
-                    node.notes.append("its agent was lost before it was observed")
 
     def facts(self) -> dict[str, ObservedFacts]:
         """Return what is known of each node so far."""
         return {name: node.facts() for name, node in self._nodes.items()}
 
+    async def _clocks(self) -> Mapping[str, ClockOffset]:
+        try:
+            return await self.cluster.clocks(tuple(self._nodes)) if self._nodes else {}
+        except HubLost:
+            return {}
+
     async def _watch_node(self, node: _Node, clock: ClockOffset) -> None:
         order = node.order(self.window, self.interval, clock)
         try:
             async with (
-                self.agents.open_ask(node.name, KIND, encode(order)) as asked,
+                self.cluster.open_ask(node.name, OBSERVE, encode(order)) as asked,
                 trio.open_nursery() as nursery,
             ):
                 nursery.start_soon(self._limit, nursery.cancel_scope)
@@ -125,19 +108,17 @@ class NodeWatch:
                     await self._stop(node, asked)
                     raise
                 nursery.cancel_scope.cancel()
-        except* (trio.BrokenResourceError, trio.EndOfChannel, ValueError):
+        except* (AgentFailed, trio.BrokenResourceError):
             pass
-        if node.final is None:
-            node.notes.append("its agent was lost or did not answer: its counters and programs are missing")
 
     async def _receive(self, node: _Node, asked: Asked) -> None:
         """Take the samples, then the answer."""
         length_s = (self.window.end_ns - self.window.measure_ns) / NS_PER_S
-        async for item in asked.items:
+        while (item := await asked.item()) is not None:
             sample = node.take(item, length_s + _LATEST_S)
             if sample is not None:
                 self.on_sample(node.name, sample, node.subjects)
-        node.conclude(await asked.answer())
+        node.conclude(bytes(await asked.answer()))
 
     async def _limit(self, scope: trio.CancelScope) -> None:
         await sleep_until(self.window.end_ns + _ANSWER_WITHIN_NS)
@@ -158,7 +139,6 @@ class _Node:
     placed: tuple[PlacedPart, ...]
     workers: Mapping[str, int]
     samples: CompactList[Sample] = field(default_factory=lambda: CompactList(Sample))
-    notes: list[str] = field(default_factory=list)
     final: ObservedFacts | None = None
     subjects: tuple[Subject, ...] = field(init=False)
     _names: frozenset[str] = field(init=False)
@@ -204,6 +184,10 @@ class _Node:
     def facts(self) -> ObservedFacts:
         """Return what is known so far."""
         base = self.final or ObservedFacts(self.subjects, ())
-        refused = f"{self._refused:,} samples of its agent could not be used"
-        notes = (*base.notes, *self.notes, *([refused] if self._refused else []))
-        return replace(base, samples=tuple(self.samples), notes=notes)
+        return replace(base, samples=tuple(self.samples), notes=(*base.notes, *self._gaps()))
+
+    def _gaps(self) -> Iterator[str]:
+        if self.final is None:
+            yield f"the agent of {self.name} was lost or did not answer, so counters and programs are missing"
+        if self._refused:
+            yield f"{self._refused:,} samples of the agent of {self.name} could not be used"

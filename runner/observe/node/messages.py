@@ -12,7 +12,7 @@ from runner.core.facts import Window
 from runner.core.observed_facts import ObservedFacts, PlacedPart, Sample
 from runner.core.units import Seconds
 
-KIND: Final = "observe"
+OBSERVE: Final = "observe"
 """Of the question that carries an order."""
 STOP: Final = b'"stop"'
 """What the runner tells an agent whose observation is to end now."""
