@@ -10,6 +10,7 @@ from runner.core.codes import Role, RoleName, is_service
 from runner.core.errors import EnvironmentLacks
 from runner.experiment.model import App, DockerTopology
 from runner.experiment.services import Service
+from runner.experiment.swarm_topology import SwarmTopology
 from runner.stack.docker.build import BuiltImage, build_image
 from runner.stack.docker.engine import Engine, run_concurrently
 from runner.stack.docker.images import Image, Supplier, source_from_environment
@@ -26,7 +27,9 @@ class StackImages:
     built: dict[RoleName, BuiltImage] = field(default_factory=dict)
 
 
-async def obtain_images(engine: Engine, topology: DockerTopology, context: StackContext) -> StackImages:
+async def obtain_images(
+    engine: Engine, topology: DockerTopology | SwarmTopology, context: StackContext
+) -> StackImages:
     """Return the images, after making sure that they are on this machine.
 
     Raises:
