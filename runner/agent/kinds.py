@@ -10,7 +10,9 @@ from runner.cluster import agent_answers
 from runner.cluster.agent_asks import Answer
 from runner.observe.node.messages import OBSERVE
 
-MODULES: Final = frozenset({"runner.load.worker", "runner.load.responder", "runner.load.try_worker"})
+MODULES: Final = frozenset(
+    {"runner.load.worker", "runner.load.responder", "runner.load.try_worker", "runner.load.file_keeper"}
+)
 """Programs of the generator; see `runner.cluster.client.Cluster.open_workers`."""
 
 KINDS: Final[Mapping[str, Answer]] = {

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import trio
 
 from runner.core.calibration_facts import Calibration
 from runner.core.errors import StackFailed
 from runner.core.facts import Event
+from runner.core.units import PerSecond
 from runner.execution.context import RunContext
+from runner.experiment.model import Load
 from runner.experiment.trials import Trial
 from runner.load.calibration_cache import load_or_measure_calibration
+from runner.load.calibration_load import calibration_load
 from runner.load.expected_rate import expected_rate
 from runner.stack.protocols import Stack
+
+if TYPE_CHECKING:
+    from runner.load.nodes import GeneratorNodes
 
 
 async def calibrate_beside(
@@ -59,6 +66,8 @@ async def _calibrate(trials: Sequence[Trial], context: RunContext) -> dict[str, 
     try:
         if not rates:  # users send as fast as they get responses
             return {}
+        if context.site:
+            return {"builtin": await _calibrate_nodes(loads["builtin"], rates, context.site, context)}
         return {
             engine: await load_or_measure_calibration(
                 load, rates, files=context.inputs.files, on_spawn=on_spawn, say=context.watcher.say
@@ -68,6 +77,17 @@ async def _calibrate(trials: Sequence[Trial], context: RunContext) -> dict[str, 
     finally:
         for pid in pids:
             context.guard.forget(pid)
+
+
+async def _calibrate_nodes(
+    load: Load, rates: Sequence[PerSecond], nodes: GeneratorNodes, context: RunContext
+) -> Calibration:
+    """Measure each node; nothing is kept for later runs, because other work may run on the nodes then."""
+    from runner.load.node_calibration import calibrate_nodes  # noqa: PLC0415  (runs on one machine need it not)
+
+    names, shown = ", ".join(nodes.left), ", ".join(f"{rate:,g}" for rate in sorted(set(rates)))
+    context.watcher.say(f"calibrating the builtin engine on {names} at {shown} RPS")
+    return await calibrate_nodes(calibration_load(load, context.inputs.files), rates, nodes)
 
 
 def _early_failure(event: Event) -> StackFailed:

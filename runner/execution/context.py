@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -24,9 +24,14 @@ from runner.execution.job import Job, Watcher
 from runner.execution.patience import Patience
 from runner.experiment.model import Configuration
 from runner.experiment.trials import Trial
-from runner.load.worker_process import WorkerPool
+from runner.load.site import WorkerSource
 from runner.stack.protocols import Guard, StackContext
 from runner.store.run_folder import RunFolder
+
+if TYPE_CHECKING:  # runs on one machine need none of them
+    from runner.cluster.client import Cluster
+    from runner.cluster.placement import Placer
+    from runner.load.nodes import GeneratorNodes
 
 _KEPT_HOOKS: Final = 2000
 """How many hooks have facts: the last ones."""
@@ -77,8 +82,11 @@ class RunContext:
     watcher: Watcher
     guard: Guard
     scratch: Path
-    workers: WorkerPool
+    workers: WorkerSource
     inputs: RunInputs = NO_RUN_INPUTS
+    cluster: Cluster | None = None
+    placer: Placer | None = None
+    site: GeneratorNodes | None = None
 
     def stack_context(self, configuration: Configuration) -> StackContext:
         """Return what the opener of a configuration's stack needs."""
@@ -95,6 +103,8 @@ class RunContext:
             keep_rendered=partial(self.provenance.rendered, configuration.name),
             keep_log=partial(self._keep_log, configuration.name),
             request_secrets=self.inputs.secrets,
+            cluster=self.cluster,
+            placer=self.placer,
         )
 
     def _keep_log(self, configuration: str, name: str, content: bytes) -> None:

@@ -173,6 +173,7 @@ async def _send(stack: Stack, load: Load, context: RunContext, first: Numbering)
         load.model_copy(update=changes),
         _ONE_USER if load.scenarios else _ONE_REQUEST,
         pool=context.workers,
+        site=context.site.only(context.site.left[0]) if context.site else None,
         inputs=inputs,
         numbering=first,
     )

@@ -28,13 +28,14 @@ from runner.core.units import NS_PER_S, Seconds
 from runner.execution.failed_check import with_failed_checks
 from runner.execution.inputs import NO_RUN_INPUTS, RunInputs
 from runner.execution.job import TrialWatcher
+from runner.execution.lost_nodes import lost_events
 from runner.execution.sample_masking import with_masked_samples
 from runner.experiment.arrivals import numbering
 from runner.experiment.traffic import Load
 from runner.experiment.trials import Trial
 from runner.load.engine import Engine, LoadOrder, LoadStarted
 from runner.load.scenario_accounts import interrupted_counts
-from runner.load.worker_process import WorkerPool
+from runner.load.site import Site, WorkerSource
 from runner.observe.counters.gather import Counters
 from runner.observe.counters.page_watch import Pages
 from runner.observe.processes import start_ticks
@@ -84,8 +85,9 @@ async def run_trial(
     engine: Engine,
     *,
     guard: Guard,
-    pool: WorkerPool | None = None,
+    pool: WorkerSource | None = None,
     inputs: RunInputs = NO_RUN_INPUTS,
+    site: Site | None = None,
     watcher: TrialWatcher,
     on_facts: Callable[[TrialFacts], None],
     keep: Callable[[str, bytes], None] | None = None,
@@ -99,6 +101,7 @@ async def run_trial(
         guard: Receives every process that the engine starts.
         pool: Processes of earlier trials, which the engine may use again.
         inputs: What the requests need; no secret in them gets into the facts.
+        site: The machines that send the load; None for this one.
         watcher: Receives the progress.
         on_facts: Receives the facts, also when this raises.
         keep: Receives the files that the engine generates, for the run's archive.
@@ -111,12 +114,13 @@ async def run_trial(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_stack, stack, record, nursery.cancel_scope)
             nursery.start_soon(stack.watched.note_departures, record.note)
-            order = _order(trial, stack, inputs, pool, keep)
+            order = _order(trial, stack, inputs, pool, keep, site)
             record.seconds = order.seconds
             await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
             record.app_output = await _output_after_errors(stack, record)
             nursery.cancel_scope.cancel()
         record.status = "failed" if record.events else "complete"
+        record.events += lost_events(record.load)
     finally:
         on_facts(_facts(trial, stack, record))
 
@@ -125,12 +129,13 @@ def _order(
     trial: Trial,
     stack: Stack,
     inputs: RunInputs,
-    pool: WorkerPool | None,
+    pool: WorkerSource | None,
     keep: Callable[[str, bytes], None] | None,
+    site: Site | None,
 ) -> LoadOrder:
     load = trial.configuration.load
     first = numbering(load, trial.earlier)
-    return LoadOrder(stack.endpoint, load, trial.stage, keep, pool, inputs=inputs.of(load), numbering=first)
+    return LoadOrder(stack.endpoint, load, trial.stage, keep, pool, site, inputs.of(load), first)
 
 
 async def _output_after_errors(stack: Stack, record: _Record) -> tuple[str, ...]:

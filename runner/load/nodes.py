@@ -80,6 +80,13 @@ class GeneratorNodes:
         """Return one of the nodes alone."""
         return replace(self, names=(name,))
 
+    @asynccontextmanager
+    async def open_single(self, module: str, order: WorkerOrder) -> AsyncIterator[tuple[Worker, WorkerOrder]]:
+        """Provide a process on the first node, and an order whose files it can read."""
+        node = self.left[0]
+        async with self.open_process(node, module) as process:
+            yield process, await self.files.localized(node, order)
+
     def open_process(self, node: str, module: str) -> AbstractAsyncContextManager[Worker]:
         """Provide a process on a node, which ends with the block."""
         return self.processes.open_one(node, module)
@@ -165,15 +172,16 @@ class NodeTeam:
         return [await files.localized(node, one) for node, one in zip(self.nodes, orders, strict=True)]
 
     async def synchronize(self) -> Nanoseconds:
-        """Measure the clocks of all nodes.
+        """Measure the clocks of all nodes, also of those that only observe.
 
         Raises:
             EnvironmentLacks: A node was lost meanwhile.
         """
         wanted = tuple(dict.fromkeys(self.nodes))
-        self._before = await self.site.cluster.clocks(wanted)
+        cluster = self.site.cluster
+        self._before = await cluster.clocks([name for name in cluster.agents if name not in cluster.lost])
         if missing := [node for node in wanted if node not in self._before]:
-            lost = self.site.cluster.lost.get(missing[0])
+            lost = cluster.lost.get(missing[0])
             why = f": {lost.reason}" if lost else ""
             raise EnvironmentLacks(
                 f"{missing[0]} was lost before the stage began{why}",
@@ -191,7 +199,9 @@ class NodeTeam:
         on_nodes: dict[str, dict[str, int]] = {}
         for index, (node, worker) in enumerate(zip(self.nodes, self.workers, strict=True)):
             on_nodes.setdefault(node, {})[f"generator-{index + 1}"] = worker.pid
-        return LoadStarted((), window, on_nodes)
+        return LoadStarted(
+            (), window, on_nodes, {node: clock.offset_ns for node, clock in self._before.items()}
+        )
 
     def fault(self, index: int) -> str:
         """Return why the node is lost, as far as it is."""
@@ -207,6 +217,7 @@ class NodeTeam:
         clocks = {
             node: clock_facts(before, after.get(node), window.start_ns)
             for node, before in self._before.items()
+            if node in self.nodes
         }
         return node_loads(self.nodes, accounts, clocks, self.site.ceilings, self._lost(window))
 

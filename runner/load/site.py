@@ -117,6 +117,11 @@ class Site(Protocol):
             EnvironmentLacks: A machine cannot take part.
         """
 
+    def open_single(
+        self, module: str, order: WorkerOrder
+    ) -> AbstractAsyncContextManager[tuple[Worker, WorkerOrder]]:
+        """Provide one process of a module of this package, and an order whose files it can read."""
+
 
 @dataclass(frozen=True, slots=True)
 class LocalTeam:
@@ -158,9 +163,15 @@ class LocalTeam:
 
 @dataclass(frozen=True, slots=True)
 class ThisMachine:
-    """The runner's own machine; implements `Site`."""
+    """The runner's own machine; implements `Site`.
+
+    Attributes:
+        source: Its processes.
+        on_spawn: Called with the pid of one that is opened alone.
+    """
 
     source: WorkerSource
+    on_spawn: Callable[[int], None] = lambda _: None
 
     def count(self, order: LoadOrder, targets: int) -> int:
         """Return how many workers this machine starts."""
@@ -175,3 +186,10 @@ class ThisMachine:
         del order
         async with self.source.take(count, on_spawn) as workers:
             yield LocalTeam(workers)
+
+    @asynccontextmanager
+    async def open_single(self, module: str, order: WorkerOrder) -> AsyncIterator[tuple[Worker, WorkerOrder]]:
+        """Provide one process, or use one that waits; `source` decides what it runs."""
+        del module
+        async with self.source.take(1, self.on_spawn) as (process,):
+            yield process, order

@@ -12,6 +12,7 @@ from runner.core.errors import EnvironmentLacks
 from runner.load.engine import LoadOrder
 from runner.load.request import resolve
 from runner.load.scenario_translation import scenario_order
+from runner.load.site import ThisMachine
 from runner.load.try_records import Finished, TryRecord, decode_record
 from runner.load.try_worker import TryOrder
 from runner.load.worker_order import WorkerOrder
@@ -39,7 +40,7 @@ async def try_user(
     Args:
         order: Its pool is that of `try_processes`.
         on_record: Called with everything that happens; the last record says how it ended.
-        on_spawn: Called with the pid of the process.
+        on_spawn: Called with the pid of the process if it is on this machine.
         pauses: Whether the user waits in pauses.
         alternative: Which alternative of each choice is taken, from 0; steps with a probability always are.
 
@@ -48,7 +49,8 @@ async def try_user(
     """
     told = await trio.to_thread.run_sync(_told, order)
     assert order.pool is not None
-    async with order.pool.take(1, on_spawn) as (process,):
+    site = order.site or ThisMachine(order.pool, on_spawn)
+    async with site.open_single(_MODULE, told) as (process, told):
         with suppress(trio.BrokenResourceError):
             await process.write_line(TryOrder(told, pauses, alternative).to_json())
             while line := await process.read_line():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from runner.core.endpoint import Endpoint
 from runner.core.facts import Event
@@ -15,6 +15,10 @@ from runner.core.system_facts import SystemDescription
 from runner.core.units import Seconds
 from runner.experiment.service_addresses import Addresses
 from runner.stack.watched import WatchedServices
+
+if TYPE_CHECKING:  # runs on one machine need neither
+    from runner.cluster.client import Cluster
+    from runner.cluster.placement import Placer
 
 
 class Guard(Protocol):
@@ -80,6 +84,8 @@ class StackContext:
         keep_rendered: Stores a file that was generated for this stack, such as ``nginx.conf``.
         keep_log: Stores the end of the output of one command or container, such as ``app-1``.
         request_secrets: Name to value of what requests contain and no output may show.
+        cluster: The agents on several nodes; None where everything is on this machine.
+        placer: Places programs on these nodes; None as `cluster`.
     """
 
     run_id: str
@@ -94,6 +100,8 @@ class StackContext:
     keep_rendered: Keep = keep_nothing
     keep_log: Keep = keep_nothing
     request_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cluster: Cluster | None = None
+    placer: Placer | None = None
 
 
 @dataclass(frozen=True, slots=True)

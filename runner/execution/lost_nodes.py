@@ -1,0 +1,61 @@
+"""What nodes that are lost in a stage, or before one, mean for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from runner.core.errors import EnvironmentLacks
+from runner.core.facts import Event
+from runner.core.load_facts import LoadFacts
+from runner.core.units import PerSecond
+
+if TYPE_CHECKING:
+    from runner.cluster.client import Cluster
+    from runner.load.nodes import GeneratorNodes
+
+
+def lost_events(load: LoadFacts | None) -> tuple[Event, ...]:
+    """Return an event for each node that was lost while it sent load, in the order of time."""
+    if load is None:
+        return ()
+    what = "users" if load.scenarios else "requests"
+    lost = [node for node in load.nodes if node.lost]
+    return tuple(
+        Event(
+            "generator-lost",
+            f"generator lost on {node.node}: {node.lost}; {node.not_offered:,} {what} not offered",
+            t_s=node.lost_at_s,
+        )
+        for node in sorted(lost, key=lambda node: node.lost_at_s or 0.0)
+    )
+
+
+def why_not_offered(site: GeneratorNodes, rate: PerSecond) -> str:
+    """Return why the nodes that are left cannot offer a rate, as a clause; empty if none is lost."""
+    lost = [f"{name} ({site.cluster.lost[name].reason})" for name in site.names if name in site.cluster.lost]
+    if not lost:
+        return ""
+    left = [name for name in site.names if name not in site.cluster.lost]
+    if not left:
+        return f"no node is left that sends load; lost are {_joined(lost)}"
+    ceilings = [site.ceilings.get(name) for name in left]
+    known = [ceiling for ceiling in ceilings if ceiling]
+    if len(known) == len(left) and sum(known) < rate:
+        return (
+            f"{_joined(left)} can offer {sum(known):,.0f} of {rate:,g} requests per second; lost are "
+            f"{_joined(lost)}"
+        )
+    return ""
+
+
+def _joined(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def hub_lost(cluster: Cluster) -> EnvironmentLacks:
+    """Return the error that ends a run whose hub is gone."""
+    return EnvironmentLacks(
+        f"the hub of the agents was lost: {cluster.hub_lost}",
+        hint="see that the manager of the swarm runs and is reached, then run again with --resume",
+    )
