@@ -43,7 +43,8 @@ class LimitedPart(NamedTuple):
     def of(self, observed: ObservedFacts) -> ObservedFacts:
         """Return what was observed in this part, as if it were the whole window."""
         samples = [sample for sample in observed.samples if sample.t_s < self.end_s + _SHORTEST_S / 2]
-        return replace(observed, samples=tuple(map(self._moved, samples)))
+        nodes = {name: self.of(node) for name, node in observed.nodes.items()}
+        return replace(observed, samples=tuple(map(self._moved, samples)), nodes=nodes)
 
     def _moved(self, sample: Sample) -> Sample:
         read_s = {name: t_s - self.begin_s for name, t_s in sample.read_s.items()}

@@ -12,6 +12,9 @@ from runner.analyze import kernel_counters, validity, verdict
 from runner.analyze.calibration import stage_calibration
 from runner.analyze.latency import percentiles_of_all
 from runner.analyze.measured import Offer, measured
+from runner.analyze.merged_observation import merged
+from runner.analyze.node_validity import clock_notes
+from runner.analyze.nodes import cpu_of_all, node_results
 from runner.analyze.peers import peer_usages
 from runner.analyze.ramp_limit import limited_part
 from runner.analyze.resource_usage import (
@@ -31,6 +34,7 @@ from runner.core.codes import Role, RoleName, StageStatus
 from runner.core.facts import RunFacts, TrialFacts
 from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.measured import Part
+from runner.core.node_results import NodeResults
 from runner.core.observed_facts import ObservedFacts
 from runner.core.observed_results import Moment, ProgramUsage, StageEvent, SubjectUsage, Usage
 from runner.core.stage_results import Stage
@@ -70,13 +74,25 @@ def _limited(trial: Trial, facts: TrialFacts, stage: Stage) -> verdict.Limited |
         return verdict.Limited(part.level, stage)
     observed, length_s = part.of(facts.observed), part.end_s - part.begin_s
     peak_s = trial.configuration.metrics.peak_window
+    together = merged(observed)
     own = replace(
         stage,
-        cpu_cores=_by_role(_ALWAYS_SHOWN, cpu_by_role(observed, length_s, peak_s)),
-        cpu_cores_by_subject=_by_subject(observed, length_s, peak_s),
-        throttling_by_subject=throttling_by_subject(observed),
+        cpu_cores=_cpu_cores(observed, together, length_s, peak_s),
+        cpu_cores_by_subject=_by_subject(together, length_s, peak_s),
+        throttling_by_subject=throttling_by_subject(together),
+        nodes=node_results(facts.load, observed, facts.topology, length_s, peak_s),
     )
     return verdict.Limited(part.level, own)
+
+
+def _cpu_cores(
+    observed: ObservedFacts, together: ObservedFacts, window_s: Seconds, peak_s: Seconds
+) -> dict[str, Usage | None]:
+    """Return the cores of every role over all machines; programs outside are those of this machine."""
+    used = cpu_by_role(together, window_s, peak_s)
+    if Role.OTHER in used:
+        used[Role.OTHER] = cpu_by_role(observed, window_s, peak_s)[Role.OTHER]
+    return _by_role(_ALWAYS_SHOWN, used)
 
 
 def _passes_search(trial: Trial, stage: Stage) -> bool:
@@ -96,7 +112,9 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
     observed = (facts.observed if facts else None) or _NOTHING_OBSERVED
     offer, peak_s = _offer(trial, facts), configuration.metrics.peak_window
     whole = with_runs(measured(load, offer, varies=bool(load and load.parts)), load, offer)
-    cpu = _by_role(_ALWAYS_SHOWN, cpu_by_role(observed, offer.window_s, peak_s))
+    together = merged(observed)
+    cpu = _cpu_cores(observed, together, offer.window_s, peak_s)
+    nodes = node_results(load, observed, facts.topology if facts else None, offer.window_s, peak_s)
     return Stage(
         name=trial.stage.name,
         engine=configuration.load.engine,
@@ -109,19 +127,20 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         events=tuple(StageEvent(*astuple(event)) for event in (facts.events if facts else ())),
         **asdict(whole),
         cpu_cores=cpu,
-        cpu_cores_by_subject=_by_subject(observed, offer.window_s, peak_s),
-        throttling_by_subject=throttling_by_subject(observed),
-        requests_by_subject=dict(observed.requests),
-        cpu_us_per_request=_cpu_per_response(cpu, whole.actual_rps),
-        memory_mib=_by_role((Role.APP,), memory_by_role(observed, offer.window_s)),
+        cpu_cores_by_subject=_by_subject(together, offer.window_s, peak_s),
+        throttling_by_subject=throttling_by_subject(together),
+        requests_by_subject=dict(together.requests),
+        cpu_us_per_request=_cpu_per_response(_with_all_nodes(cpu, nodes), whole.actual_rps),
+        memory_mib=_by_role((Role.APP,), memory_by_role(together, offer.window_s)),
         counters=kernel_counters.readings(observed),
         unreadable=kernel_counters.unreadable(observed),
-        timeseries=_timeseries(load, observed, offer.window_s),
+        timeseries=_timeseries(load, together, offer.window_s),
         programs=tuple(ProgramUsage(**asdict(program)) for program in observed.programs),
-        peers=peer_usages(observed.peers, offer.window_s),
+        peers=peer_usages(together.peers, offer.window_s),
+        nodes=nodes,
         calibration=stage_calibration(facts.calibration if facts else None, offer.highest_rps),
         **_of_engine(load),
-        notes=(*(load.notes if load else ()), *observed.notes),
+        notes=(*(load.notes if load else ()), *together.notes, *clock_notes(nodes)),
         parts=_parts(load, offer),
         samples=shown_samples(load.seconds if load else ()),
         app_output=facts.app_output if facts else (),
@@ -186,6 +205,11 @@ def _by_subject(observed: ObservedFacts, window_s: Seconds, peak_s: Seconds) -> 
 
 def _rounded(usage: Usage | None) -> Usage | None:
     return Usage(round(usage.avg, 4), rounded(usage.peak)) if usage else None
+
+
+def _with_all_nodes(cpu: dict[str, Usage | None], nodes: Sequence[NodeResults]) -> dict[str, Usage | None]:
+    """Return usage by role, with what all machines used together as that of the system."""
+    return cpu | {str(Role.SYSTEM): cpu_of_all(nodes, cpu.get(Role.SYSTEM))} if nodes else cpu
 
 
 def _cpu_per_response(cpu: Mapping[str, Usage | None], actual_rps: float | None) -> dict[str, float | None]:

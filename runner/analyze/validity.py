@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from runner.analyze.failure import failure
 from runner.analyze.kernel_counters import stolen_cores
+from runner.analyze.machines import machines
+from runner.analyze.node_validity import (
+    by_machine,
+    explains_missing,
+    full_generators,
+    lost_generators,
+    of,
+)
 from runner.analyze.programs import disturbance
 from runner.analyze.resource_usage import LATE_S, observer_lateness
 from runner.analyze.silence import silence
@@ -14,8 +23,9 @@ from runner.core.codes import Role, Validity
 from runner.core.facts import TrialFacts
 from runner.core.judgements import StageValidity
 from runner.core.load_facts import LoadFacts
+from runner.core.observed_facts import Sample
 from runner.core.stage_results import Stage
-from runner.core.units import percent
+from runner.core.units import Seconds, percent
 
 GENERATOR_SATURATED: Final = 0.8
 """Share of its cores from which a generator distorts what it measures (k6 docs, "Running large tests")."""
@@ -57,11 +67,13 @@ def validity(facts: TrialFacts, stage: Stage, *, when_full: str, cores: int | No
     invalid = [*_failed(facts, stage), *_unaccounted(facts.load, stage)]
     if invalid:
         return StageValidity(Validity.INVALID, tuple(invalid))
-    suspect = [*_saturated(facts.load, stage), *_late(facts.load, stage, when_full)]
-    suspect += [*_observer_late(facts), *_cpu_sum(stage), *_silent(stage)]
+    seen = machines(stage, cores)
+    suspect = [*by_machine(seen, lambda it: _saturated(facts.load, it)), *full_generators(seen)]
+    suspect += _late(facts.load, stage, when_full)
+    suspect += [*_observer_late(facts), *by_machine(seen, _cpu_sum), *_silent(stage)]
     if facts.status == "aborted":
         suspect.append("the stage was aborted, so it covers less time than planned")
-    if disturbed := disturbance(stage, cores):
+    if disturbed := "; ".join(of(it, why) for it in seen if (why := disturbance(it.stage, it.cores))):
         suspect.append(disturbed)
     status = Validity.SUSPECT if suspect else Validity.VALID
     return StageValidity(status, tuple(suspect), disturbed=bool(disturbed))
@@ -77,7 +89,7 @@ def _unaccounted(load: LoadFacts | None, stage: Stage) -> list[str]:
     """Return problems of the generator: lost workers, and requests that it could not send or count."""
     if load is None:
         return []
-    reasons = list(load.lost_workers)
+    reasons = list(dict.fromkeys((*lost_generators(load), *load.lost_workers)))
     requests = stage.requests
     if no_fd := requests.failures.get("no_fd", 0):
         reasons.append(f"{no_fd:,} requests failed because the generator had no free file descriptor")
@@ -86,6 +98,7 @@ def _unaccounted(load: LoadFacts | None, stage: Stage) -> list[str]:
         and load.engine == "builtin"
         and stage.users is None
         and requests.scheduled != load.planned
+        and not explains_missing(load, requests.scheduled)
     ):
         reasons.append(f"{requests.scheduled:,} requests were counted, but {load.planned:,} were planned")
     reasons += _unaccounted_runs(load, stage)
@@ -101,7 +114,7 @@ def _unaccounted_runs(load: LoadFacts, stage: Stage) -> list[str]:
         return []
     reasons = []
     planned = sum(scenario.planned for scenario in load.scenarios.values())
-    if stage.users is None and runs.scheduled != planned:
+    if stage.users is None and runs.scheduled != planned and not explains_missing(load, runs.scheduled):
         reasons.append(f"{runs.scheduled:,} scenarios were counted, but {planned:,} were planned")
     ended = runs.completed + runs.failed + runs.unfinished
     if runs.scheduled != runs.started + runs.dropped or runs.started != ended:
@@ -111,28 +124,41 @@ def _unaccounted_runs(load: LoadFacts, stage: Stage) -> list[str]:
 
 def _saturated(load: LoadFacts | None, stage: Stage) -> list[str]:
     usage = stage.cpu_cores.get(Role.GENERATOR)
-    if load is None or usage is None or not load.workers or load.engine != "builtin":
+    if load is None or usage is None or not stage.workers or load.engine != "builtin":
         return []
     # of a ramp, the average says little about its highest rate
     used = usage.avg if stage.level_ramp is None or usage.peak is None else usage.peak
-    share = used / load.workers
+    share = used / stage.workers
     if share < GENERATOR_SATURATED:
         return []
-    cores = f"{load.workers} core{'s'[: load.workers != 1]}"
+    cores = f"{stage.workers} core{'s'[: stage.workers != 1]}"
     bound = f"from {percent(GENERATOR_SATURATED)} it may be the limit itself"
     return [f"the generator used {percent(share)} of its {cores}; {bound}"]
 
 
 def _observer_late(facts: TrialFacts) -> list[str]:
     """Return a problem if the counters were read late, so that CPU averages may be of the wrong time."""
-    samples = facts.observed.samples if facts.observed else ()
-    at_ends_s, between_s = observer_lateness(samples, facts.window_s)
-    share_s = max(LATE_S, OBSERVER_LATE_SHARE * facts.window_s)
-    if at_ends_s <= min(OBSERVER_LATE_S, share_s) and between_s <= OBSERVER_LATE_S:
+    if facts.observed is None:
         return []
-    late = f"the observer was {max(at_ends_s, between_s):.1f} s late in a window of {facts.window_s:g} s"
-    cause = "because the runner stood still or had no processor"
-    return [f"{late}, {cause}: the figures of CPU and counters are doubtful"]
+    lost = {node.node for node in (facts.load.nodes if facts.load else ()) if node.lost}
+    observers = {"the observer": ("the runner", facts.observed.samples)} | {
+        f"the observer on {name}": ("it", observed.samples)
+        for name, observed in facts.observed.nodes.items()
+        if name not in lost
+    }
+    reasons = (_late_samples(name, *it, facts.window_s) for name, it in observers.items())
+    return [reason for reason in reasons if reason]
+
+
+def _late_samples(observer: str, who: str, samples: Sequence[Sample], window_s: Seconds) -> str:
+    """Return that samples were taken late; empty if they were not."""
+    at_ends_s, between_s = observer_lateness(samples, window_s)
+    share_s = max(LATE_S, OBSERVER_LATE_SHARE * window_s)
+    if at_ends_s <= min(OBSERVER_LATE_S, share_s) and between_s <= OBSERVER_LATE_S:
+        return ""
+    late = f"{observer} was {max(at_ends_s, between_s):.1f} s late in a window of {window_s:g} s"
+    cause = f"because {who} stood still or had no processor"
+    return f"{late}, {cause}: the figures of CPU and counters are doubtful"
 
 
 def _silent(stage: Stage) -> list[str]:

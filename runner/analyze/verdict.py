@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from runner.analyze.failure import failure
+from runner.analyze.rules.across_machines import judge
+from runner.analyze.rules.balance import balance_evidence
 from runner.analyze.rules.errors import generator_limited, within_capacity
 from runner.analyze.rules.registry import RULES
 from runner.analyze.rules.scenarios import step_evidence, step_phrase
@@ -71,27 +73,28 @@ def _judge(
     stage: Stage, cores: int | None, *, passed: bool, limited: Limited | None
 ) -> tuple[Sequence[Finding], Sequence[RuledOut]]:
     if stage.status is StageStatus.FAILED:
-        memory = RULES[Limit.MEMORY].judge(stage, cores)
+        memory = judge(RULES[Limit.MEMORY], stage, cores)
         return [memory.finding if isinstance(memory, Match) else _failed(stage)], []
     if stage.validity.status is Validity.INVALID:
         return [generator_limited(stage)], []
     sustained = None if limited else within_capacity(stage)
     if sustained and passed:
         return [sustained], []
-    judgements = [rule.judge(limited.stage if limited else stage, cores) for rule in RULES.values()]
+    judgements = [judge(rule, limited.stage if limited else stage, cores) for rule in RULES.values()]
     findings = _ranked([judgement for judgement in judgements if isinstance(judgement, Match)])
     ruled_out = [judgement for judgement in judgements if isinstance(judgement, RuledOut)]
     if sustained and not findings:
         return [sustained], []
     if limited:
         findings = [_at(limited, finding) for finding in findings] or [_undetermined_in(limited)]
-    return _with_step(findings or [_undetermined(stage)], stage), ruled_out
+    return _with_more(findings or [_undetermined(stage)], limited.stage if limited else stage), ruled_out
 
 
-def _with_step(findings: Sequence[Finding], stage: Stage) -> Sequence[Finding]:
-    """Return the findings, the first with the step of a scenario that took most of its time."""
+def _with_more(findings: Sequence[Finding], stage: Stage) -> Sequence[Finding]:
+    """Return the findings, the first with the slowest step of a scenario, and with unequal nodes."""
     first, *others = findings
-    return [replace(first, evidence=(*first.evidence, *step_evidence(stage))), *others]
+    more = (*step_evidence(stage), *balance_evidence(stage))
+    return [replace(first, evidence=(*first.evidence, *more)), *others]
 
 
 def _at(limited: Limited, finding: Finding) -> Finding:

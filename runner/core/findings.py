@@ -32,6 +32,7 @@ class Finding(Struct, frozen=True):
     Attributes:
         service: The service that is the limit, whose connections are, or that requests waited for; of a
             program outside the experiment that serves the app, the program's name. Absent elsewhere.
+        node: On several machines: the node that the limit is on; absent where it is on none in particular.
     """
 
     code: Limit
@@ -40,6 +41,7 @@ class Finding(Struct, frozen=True):
     evidence: tuple[Evidence, ...]
     advice: Sentence
     service: Word | UnsetType = UNSET
+    node: Text | UnsetType = UNSET
 
 
 class RuledOut(Struct, frozen=True):

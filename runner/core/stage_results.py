@@ -12,6 +12,7 @@ from runner.core.findings import Finding, RuledOut
 from runner.core.judgements import Probe, StageValidity, ThresholdResult
 from runner.core.load_facts import ConnectionCounts, ResponseSample
 from runner.core.measured import Measured, Part, Slice
+from runner.core.node_results import NodeResults
 from runner.core.observed_results import (
     CounterReading,
     Moment,
@@ -134,6 +135,10 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
         slices: Of a ramp, in order of time; empty for a constant level.
         programs: The busiest programs outside the experiment, the one that used most CPU first.
         peers: What the system under test had connections to.
+        nodes: Of a stage on several machines: each of them, by name. The fields above then have the sum over
+            all machines for every role, but ``other`` and ``system`` only of the runner's own machine, and
+            only if a part of the system ran there; `cpu_us_per_request` has all CPU time of all machines as
+            ``system``. Counters and programs above are those of the runner's own machine.
     """
 
     cpu_cores: dict[Role, Usage | None]
@@ -163,6 +168,7 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
     slices: tuple[Slice, ...] = ()
     programs: tuple[ProgramUsage, ...] = ()
     peers: tuple[PeerUsage, ...] = ()
+    nodes: tuple[NodeResults, ...] = ()
 
     def sample_of_status(self, status: str) -> ResponseSample | None:
         """Return a response with a status, given as a key of the requests' statuses; None without one."""
@@ -176,7 +182,7 @@ def _nothing_observed() -> dict[str, object]:
         "cpu_cores", "cpu_cores_by_subject", "throttling_by_subject", "requests_by_subject",
         "cpu_us_per_request", "memory_mib", "parts",
     )  # fmt: skip
-    sequences = ("counters", "unreadable", "timeseries")
+    sequences = ("counters", "unreadable", "timeseries", "nodes")
     empty: dict[str, object] = {name: {} for name in mappings} | dict.fromkeys(sequences, ())
     return empty | {"calibration": None, "connections": None}
 

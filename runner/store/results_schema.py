@@ -16,6 +16,7 @@ from runner.core import (
     load_facts,
     load_results,
     measured,
+    node_results,
     observed_results,
     repeat_results,
     results,
@@ -26,8 +27,8 @@ from runner.core import (
 from runner.core.results import Results
 
 _MODULES: Final = (
-    results, stage_results, measured, findings, judgements, observed_results, load_results, repeat_results,
-    scaling_results, load_facts, system_facts, codes,
+    results, stage_results, node_results, measured, findings, judgements, observed_results, load_results,
+    repeat_results, scaling_results, load_facts, system_facts, codes,
 )  # fmt: skip
 """Where the types are defined."""
 _SECTION: Final = "\n\nAttributes:\n"

@@ -11,7 +11,7 @@ from runner.analyze.growth import grew, queue_is_full
 from runner.analyze.kernel_counters import gc_evidence
 from runner.analyze.little import Little, little
 from runner.analyze.rules.idle_cpu import IDLE_HOST, CpuUse, cpu_use
-from runner.analyze.rules.parts import word
+from runner.analyze.rules.parts import host_cpu, host_name, word
 from runner.analyze.rules.peers import Connections, connections, waiting_evidence
 from runner.analyze.rules.service_statistics import lock_evidence, lock_waits
 from runner.analyze.rules.types import Judgement, Match, Rule
@@ -58,7 +58,8 @@ def _why_none_waited(stage: Stage, known: Little | None) -> str:
 
 def _finding(stage: Stage, known: Little, cpu: CpuUse, cores: int) -> Finding:
     """Return that requests waited, and for which service if connections to it show that."""
-    host, may = f"the host used {cpu.system:.2f} of {cores} cores", "may have " if cpu.is_doubtful else ""
+    may = "may have " if cpu.is_doubtful else ""
+    host = f"{host_name(stage)} used {cpu.system:.2f} of {cores} cores"
     if cpu.wanted is not None:
         host += (
             ", mostly for other programs, and the busiest threads of the system together wanted no more than "
@@ -72,7 +73,7 @@ def _finding(stage: Stage, known: Little, cpu: CpuUse, cores: int) -> Finding:
         f"inside the service, not for CPU{_for_whom(stage, peer)}",
         (
             Evidence("requests in flight", known.in_flight, "requests"),
-            Evidence("host CPU", cpu.system, "cores", IDLE_HOST * cores, "netdata: 85 % is a warning"),
+            Evidence(host_cpu(stage), cpu.system, "cores", IDLE_HOST * cores, "netdata: 85 % is a warning"),
             Evidence("rate x response time (Little's law)", known.expected, "requests"),
             *(waiting_evidence(stage, peer.service) if peer else ()),
             *(lock_evidence(stage, peer.service) if peer else ()),
@@ -116,4 +117,9 @@ def _ruled_out(why: str) -> RuledOut:
     return RuledOut(Limit.APP_CONCURRENCY, why)
 
 
-CONCURRENCY: Final = Rule(Limit.APP_CONCURRENCY, _judge, follows=frozenset(Limit) - {Limit.APP_CONCURRENCY})
+CONCURRENCY: Final = Rule(
+    Limit.APP_CONCURRENCY,
+    _judge,
+    follows=frozenset(Limit) - {Limit.APP_CONCURRENCY},
+    of_whole=lambda _: True,
+)

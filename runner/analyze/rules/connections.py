@@ -195,4 +195,5 @@ CONNECTIONS: Final = Rule(
     _judge,
     follows=CPU_LIMITS | OF_SERVICES,
     caused_by=frozenset({Cause.CONNECTION_SETUP, Cause.UPSTREAM_CONNECTION_SETUP, Cause.ACCEPT_QUEUE}),
+    on_generators=True,
 )

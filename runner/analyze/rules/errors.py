@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import UNSET
@@ -16,11 +17,13 @@ from runner.core.findings import Evidence, Finding, RuledOut
 from runner.core.limits import ACHIEVED, TOLERATED_ERRORS
 from runner.core.measured import Requests
 from runner.core.metrics import lost_share
+from runner.core.node_results import NodeResults
 from runner.core.stage_results import Stage
 from runner.core.status_advice import check_request, stage_advice
 
 _MOST_FAILED: Final = 0.5
 _SHOWN: Final = 8
+_NODES_SHOWN: Final = 3
 _REFUSED: Final = frozenset(
     {
         "bad_status", "bad_header", "bad_body", "extract_failed", "bad_redirect", "protocol", "closed_early",
@@ -38,6 +41,8 @@ _CLOSED_ADVICE: Final = (
 
 def generator_limited(stage: Stage) -> Finding:
     """Return the finding for a stage that is invalid because of the generator."""
+    if lost := [node for node in stage.nodes if node.load and node.load.lost]:
+        return _generator_lost(lost)
     usage = stage.cpu_cores.get(Role.GENERATOR)
     return Finding(
         Limit.GENERATOR,
@@ -45,6 +50,22 @@ def generator_limited(stage: Stage) -> Finding:
         "the load generator could not send its schedule, so the stage says nothing about the service",
         (Evidence("generator CPU", usage.avg, "cores"),) if usage else (),
         "give the generator more cores, workers, ports or files, then run the stage again",
+    )
+
+
+def _generator_lost(lost: Sequence[NodeResults]) -> Finding:
+    """Return the finding for a stage in which nodes that made load were lost."""
+    names = [node.name for node in lost]
+    missing = sum(node.load.not_offered for node in lost if node.load)
+    others = f" and {len(names) - _NODES_SHOWN} more" if len(names) > _NODES_SHOWN else ""
+    where = f"{', '.join(names[:_NODES_SHOWN])}{others}"
+    return Finding(
+        Limit.GENERATOR,
+        Confidence.PROVEN,
+        f"the load generator on {where} was lost, so the stage says nothing about the service",
+        (Evidence("requests not offered", missing, "requests"),),
+        f"check {where} (power, network, its engine's log), then run the stage again",
+        node=names[0] if len(names) == 1 else UNSET,
     )
 
 
@@ -152,4 +173,5 @@ ERRORS: Final = Rule(
     _judge,
     follows=frozenset({Limit.CONNECTION, Limit.MEMORY}),
     doubted_by=CPU_LIMITS | OF_SERVICES,  # an app that has no CPU or waits for a service may refuse requests
+    of_whole=lambda _: True,
 )

@@ -7,7 +7,7 @@ from typing import Final
 
 from runner.analyze import programs
 from runner.analyze.kernel_counters import counters, is_local, stolen_cores
-from runner.analyze.rules.parts import largest_consumer
+from runner.analyze.rules.parts import host_name, largest_consumer
 from runner.analyze.rules.threads import IDLE_THREAD, many_wanted, wanted_in_turn
 from runner.core.codes import Role
 from runner.core.stage_results import Stage
@@ -65,7 +65,8 @@ def cpu_use(stage: Stage, cores: int | None) -> CpuUse | None:
             return None
         if in_turn <= IDLE_THREAD and not many_wanted(stage):
             return CpuUse(system.avg, "", in_turn)
-    busy = f"CPU was busy: the host {system.avg:.2f} of {cores} cores, {busiest.name} {busiest.used:.2f}" + (
+    host = f"{host_name(stage)} {system.avg:.2f} of {cores} cores"
+    busy = f"CPU was busy: {host}, {busiest.name} {busiest.used:.2f}" + (
         f", one thread wanted {wanted:.2f}" if wanted > busiest.used + _APART else ""
     )
     return CpuUse(system.avg, busy if busy_host or busy_thread else "")

@@ -11,7 +11,7 @@ from runner.analyze.rules.parts import title, word
 from runner.analyze.rules.types import Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, StageStatus, is_service
 from runner.core.findings import Evidence, Finding, RuledOut
-from runner.core.observed_results import CounterReading
+from runner.core.observed_results import CounterReading, StageEvent
 from runner.core.stage_results import Stage
 from runner.core.units import BYTES_PER_MIB
 
@@ -28,7 +28,7 @@ _ADVICE: Final = "raise topology.app.memory, or look for a memory leak"
 def _judge(stage: Stage, cores: int | None) -> Judgement:
     """Match if the kernel killed a process because memory ran out, or if a container stays at its limit."""
     del cores
-    events = [event for event in stage.events if event.code == "out-of-memory"]
+    events = _events(stage)
     kills = [counter for counter in counters(stage, "memory.oom_kills") if counter.delta]
     if not events and not kills:
         return _at_limit(stage)
@@ -49,6 +49,10 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
             *_advice(stage, next((counter.scope for counter in kills if counter.scope != _HOST), "")),
         )
     )
+
+
+def _events(stage: Stage) -> list[StageEvent]:
+    return [event for event in stage.events if event.code == "out-of-memory"]
 
 
 def _at_limit(stage: Stage) -> Judgement:
@@ -86,4 +90,10 @@ def _is_full(counter: CounterReading) -> bool:
     return bool(counter.limit) and (counter.peak or 0) >= _FULL * (counter.limit or 0)
 
 
-MEMORY: Final = Rule(Limit.MEMORY, _judge, caused_by=frozenset({Cause.MEMORY_LIMIT, Cause.SERVICE_MEMORY}))
+MEMORY: Final = Rule(
+    Limit.MEMORY,
+    _judge,
+    caused_by=frozenset({Cause.MEMORY_LIMIT, Cause.SERVICE_MEMORY}),
+    of_whole=lambda stage: bool(_events(stage)),
+    on_generators=True,
+)

@@ -105,6 +105,16 @@ def used_by(stage: Stage, role: RoleName) -> float | None:
     return usage.avg if usage else None
 
 
+def host_name(stage: Stage) -> str:
+    """Return what a sentence calls the machine whose CPU a stage has: of several, the busiest one."""
+    return f"{stage.nodes[0].name}, the busiest node," if stage.nodes else "the host"
+
+
+def host_cpu(stage: Stage) -> str:
+    """Return the name of its CPU in evidence."""
+    return f"CPU of {stage.nodes[0].name}" if stage.nodes else "host CPU"
+
+
 def host_use(stage: Stage, cores: int | None) -> str:
     """Return what the host used, as the end of a sentence; empty if that is not known."""
     used = used_by(stage, Role.SYSTEM)

@@ -92,5 +92,9 @@ def _finding(stage: Stage, pool: Connections) -> Finding:
 
 
 POOL: Final = Rule(
-    Limit.POOL, _judge, follows=CPU_LIMITS | {Limit.SERVICE, Limit.IO}, caused_by=frozenset({Cause.POOL})
+    Limit.POOL,
+    _judge,
+    follows=CPU_LIMITS | {Limit.SERVICE, Limit.IO},
+    caused_by=frozenset({Cause.POOL}),
+    of_whole=lambda _: True,
 )

@@ -50,6 +50,9 @@ class Rule:
         doubted_by: Limits next to which it is likely at most.
         caused_by: Causes that belong to this limit in a hypothesis.
         saturated_role: Whose CPU is saturated at this limit.
+        of_whole: Of a stage on several machines: whether the rule judges all of it at once, and not each
+            machine alone.
+        on_generators: Whether it also judges machines on which no part of the system runs.
     """
 
     limit: Limit
@@ -58,3 +61,5 @@ class Rule:
     doubted_by: frozenset[Limit] = frozenset()
     caused_by: frozenset[Cause] = frozenset()
     saturated_role: Role | None = None
+    of_whole: Callable[[Stage], bool] = lambda _: False
+    on_generators: bool = False

@@ -1,0 +1,81 @@
+"""Applies a rule that was made for one machine to a stage on several, and names the node that it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from runner.analyze.machines import Machine, busiest, machines
+from runner.analyze.rules.types import Judgement, Match, Rule
+from runner.core.codes import Confidence
+from runner.core.findings import Evidence, RuledOut
+from runner.core.stage_results import Stage
+
+_MOST_CERTAIN_FIRST: Final = tuple(Confidence)
+_NAMED: Final = 3
+_OWN: Final = "the runner's machine"
+
+
+def judge(rule: Rule, stage: Stage, cores: int | None) -> Judgement:
+    """Return what a rule finds on the machine where it is most certain; of equals, on the busiest.
+
+    Args:
+        rule: A rule.
+        stage: On one machine or several.
+        cores: Of the runner's own machine.
+    """
+    if not stage.nodes or rule.of_whole(stage):
+        whole = busiest(stage, cores)
+        return rule.judge(whole.stage, whole.cores)
+    judged = [
+        (machine, rule.judge(machine.stage, machine.cores))
+        for machine in machines(stage, cores)
+        if machine.has_system or rule.on_generators
+    ]
+    matches = [(machine, match) for machine, match in judged if isinstance(match, Match)]
+    if matches:
+        return _first(matches)
+    return _ruled_out([(machine, out) for machine, out in judged if isinstance(out, RuledOut)])
+
+
+def _first(matches: Sequence[tuple[Machine, Match]]) -> Match:
+    """Return the most certain match with its node, and the main number of each other one."""
+    ranked = sorted(matches, key=lambda it: _MOST_CERTAIN_FIRST.index(it[1].finding.confidence))
+    (machine, match), *others = ranked
+    finding, name = match.finding, machine.name or _OWN
+    evidence = [_on(name, item) for item in finding.evidence]
+    for other, also in others[:_NAMED]:
+        evidence += [_on(other.name or _OWN, item) for item in also.finding.evidence[:1]]
+    also_on = f"; the same holds on {_names([other for other, _ in others])}" if others else ""
+    named = replace(
+        finding,
+        summary=f"on {name}, {finding.summary}{also_on}",
+        evidence=tuple(evidence),
+        node=machine.name or UNSET,
+    )
+    return Match(named, match.independent)
+
+
+def _on(name: str, item: Evidence) -> Evidence:
+    return replace(item, name=f"{item.name} on {name}")
+
+
+def _names(known: Sequence[Machine]) -> str:
+    named = [machine.name or _OWN for machine in known[:_NAMED]]
+    more = len(known) - len(named)
+    return ", ".join([*named, *([f"{more} more nodes"] if more else [])])
+
+
+def _ruled_out(outs: Sequence[tuple[Machine, RuledOut]]) -> RuledOut | None:
+    """Return why a limit applies on no machine, by machine where the reasons differ."""
+    if not outs:
+        return None
+    first = outs[0][1]
+    if all(out.why == first.why for _, out in outs):
+        return first
+    reasons = [f"on {machine.name or _OWN}, {out.why}" for machine, out in outs[:_NAMED]]
+    more = len(outs) - len(reasons)
+    return RuledOut(first.code, "; ".join([*reasons, *([f"nor on {more} other nodes"] if more else [])]))

@@ -1,0 +1,188 @@
+"""Several machines: each one's figures stand alone, add up, and are named in what is concluded from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from runner.analyze.merged_observation import merged
+from runner.analyze.resource_usage import cpu_by_role, cpu_of
+from runner.core.codes import Confidence, Limit, Role, Validity
+from runner.core.facts import TrialFacts
+from runner.core.observed_facts import ObservedFacts, Program
+from runner.core.stage_results import Stage
+from tests.analyze.facts import BUSY, results_of
+from tests.analyze.node_facts import CALM, LOST, SHORT, SPEC, node, node_load, observed
+
+LOST_REASON = "generator lost on load-2: silent for 3 s; 3,000 requests not offered"
+
+
+def _stage(facts: TrialFacts) -> Stage:
+    stages = results_of(facts, spec=SPEC).configurations[0].stages
+    return next(stage for stage in stages if stage.order == facts.order)
+
+
+def _observing(facts: TrialFacts, **nodes: ObservedFacts) -> TrialFacts:
+    assert facts.observed
+    known = {**facts.observed.nodes, **{name.replace("_", "-"): it for name, it in nodes.items()}}
+    return replace(facts, observed=replace(facts.observed, nodes=known))
+
+
+def _loading(facts: TrialFacts, **changes: Any) -> TrialFacts:
+    assert facts.load
+    halves = (node_load("load-1", 8000), node_load("load-2", 8000, **changes))
+    return replace(facts, load=replace(facts.load, nodes=halves))
+
+
+def test_the_ledger_of_each_node_adds_up_to_all_that_was_used_on_it() -> None:
+    for node_ in _stage(SHORT).nodes:
+        used = {role: usage.avg for role, usage in node_.cpu_cores.items() if usage}
+        assert sum(used.values()) - used["system"] == pytest.approx(used["system"]), node_.name
+
+
+def test_the_stage_has_the_sum_of_each_role_and_no_host_of_its_own() -> None:
+    stage = _stage(SHORT)
+
+    used = {role: usage and usage.avg for role, usage in stage.cpu_cores.items()}
+    assert used == {
+        "app": pytest.approx(2 * 0.97 + 2 * 0.44), "proxy": pytest.approx(0.42),
+        "generator": pytest.approx(1.2), "runner": pytest.approx(0.01), "other": None, "system": None,
+    }  # fmt: skip
+    assert list(stage.cpu_cores_by_subject) == [
+        "runner", "generator-1", "generator-2", "nginx", "app", "app-2", "app-3", "app-4",
+    ]  # fmt: skip
+
+
+def test_the_cost_of_a_request_contains_all_cpu_of_all_nodes() -> None:
+    stage = _stage(SHORT)
+
+    whole = sum(usage.avg for node_ in stage.nodes if (usage := node_.cpu_cores["system"]))
+    assert stage.cpu_us_per_request["system"] == pytest.approx(whole / 2600 * 1e6, rel=1e-4)
+
+
+@given(st.floats(0, 2), st.floats(-0.09, 0.09))
+def test_side_by_side_no_counter_changes_its_average(cores: float, lag_s: float) -> None:
+    apart = node({"app-9": cores}, lag_s=lag_s)
+    facts = ObservedFacts((), (), nodes={"a": node({"app": 0.5}), "b": apart})
+
+    together = merged(facts)
+    alone, used = cpu_of(apart, "app-9", 4, 1), cpu_of(together, "app-9", 4, 1)
+    assert alone
+    assert used
+    assert used.avg == pytest.approx(alone.avg, abs=1e-6)
+
+
+def test_one_machine_is_analyzed_as_before() -> None:
+    assert BUSY.observed
+    assert merged(BUSY.observed) is BUSY.observed
+
+
+def test_the_cpu_of_a_system_beside_the_runner_is_judged_on_its_own_machine() -> None:
+    assert BUSY.observed
+    remote = {"load-1": node({"generator-9": 1.9, "system": 1.95})}
+    facts = replace(BUSY, observed=replace(BUSY.observed, nodes=remote))
+    stage = next(it for it in results_of(facts).configurations[0].stages if it.order == BUSY.order)
+
+    alone = cpu_by_role(BUSY.observed, 4, 1)
+    for role in (Role.SYSTEM, Role.OTHER):
+        used, before = stage.cpu_cores[role], alone[role]
+        assert used
+        assert before
+        assert used.avg == pytest.approx(before.avg, abs=1e-4)
+
+
+def test_a_full_thread_is_named_with_its_node_and_that_nodes_cores() -> None:
+    finding = _stage(SHORT).verdict.findings[0]
+
+    assert (finding.code, finding.confidence, finding.node) == (Limit.APP_CPU, Confidence.LIKELY, "shop-1")
+    assert finding.summary.startswith(
+        "on shop-1, a thread of app used 0.97 of a core while the host used 2.00 of 2"
+    )
+    evidence = {item.name: item.value for item in finding.evidence}
+    assert evidence["busiest thread of app on shop-1"] == 0.97
+
+
+def test_cpu_of_several_nodes_is_never_taken_for_that_of_one() -> None:
+    """Four replicas use 2.4 cores together, more than any node has, and no node is full."""
+    stage = _stage(replace(SHORT, observed=observed(0.6, 0.6)))
+
+    assert {finding.code for finding in stage.verdict.findings} & {Limit.HOST_CPU, Limit.APP_CPU} == set()
+    assert stage.validity.status is Validity.VALID
+
+
+def test_a_node_that_only_makes_load_is_no_limit_of_the_system_but_a_doubt() -> None:
+    full = node({"generator-1": 1.5, "system": 1.95})
+    stage = _stage(_observing(replace(SHORT, observed=observed(0.4, 0.4)), load_1=full))
+
+    assert Limit.HOST_CPU not in {finding.code for finding in stage.verdict.findings}
+    assert stage.validity.status is Validity.SUSPECT
+    assert stage.validity.reasons == (
+        "on load-1, the generator used 150 % of its 1 core; from 80 % it may be the limit itself",
+        "load-1 used 1.95 of its 2 cores, 1.50 of them for the generator, which may have sent late",
+    )
+
+
+def test_replicas_that_work_more_on_one_node_are_evidence() -> None:
+    uneven, even = _stage(SHORT), _stage(replace(SHORT, observed=observed(0.97, 0.9)))
+
+    names = ["CPU of a replica on shop-1", "CPU of a replica on shop-2"]
+    shown = {item.name: item.value for item in uneven.verdict.findings[0].evidence}
+    assert [shown[name] for name in names] == [0.97, 0.44]
+    assert not {item.name for item in even.verdict.findings[0].evidence} & set(names)
+
+
+def test_a_lost_generator_makes_the_stage_invalid_and_says_what_was_not_offered() -> None:
+    stage = _stage(LOST)
+
+    assert (stage.validity.status, stage.validity.reasons) == (Validity.INVALID, (LOST_REASON,))
+    finding = stage.verdict.findings[0]
+    assert (finding.code, finding.node) == (Limit.GENERATOR, "load-2")
+    assert "check load-2" in finding.advice
+
+
+def test_a_late_or_unknown_start_and_a_drift_are_stated() -> None:
+    assert _stage(SHORT).notes == ()
+    assert _stage(_loading(SHORT, start_error_ns=1_400_000)).notes == (
+        "the load of load-2 began up to 1.40 ms before or after that of other nodes",
+    )
+    assert _stage(_loading(SHORT, clock=None, start_error_ns=None)).notes == (
+        "the clock of load-2 could not be compared with the runner's well enough to tell when its load began",
+    )
+    clock = node_load("load-2", 1).clock
+    assert clock
+    assert _stage(_loading(SHORT, clock=replace(clock, drift_ns=-3_000_000))).notes == (
+        "the clock of load-2 lost 3.00 ms against the runner's during the stage",
+    )
+
+
+def test_programs_disturb_the_node_that_they_run_on() -> None:
+    stress = node({"app-3": 0.4, "app-4": 0.4, "system": 1.9}, programs=(Program("stress", (7,), 0.9),))
+    stage = _stage(_observing(CALM, shop_2=stress))
+
+    assert stage.validity.disturbed
+    (reason,) = stage.validity.reasons
+    assert reason == (
+        "on shop-2, programs outside the experiment (stress (pid 7) 0.90) used 0.90 of the 2 cores of this "
+        "host; from 10 % they may change its results"
+    )
+
+
+def test_an_observer_that_was_late_is_named() -> None:
+    late = node({"nginx": 0.4, "system": 0.6}, seconds=6.0)
+    (reason,) = _stage(_observing(CALM, edge=late)).validity.reasons
+
+    assert reason.startswith("the observer on edge was 2.0 s late in a window of 4 s")
+
+
+def test_a_node_that_nobody_could_observe_is_listed_without_figures() -> None:
+    assert CALM.observed
+    nodes = {name: it for name, it in CALM.observed.nodes.items() if name != "load-2"}
+    stage = _stage(replace(CALM, observed=replace(CALM.observed, nodes=nodes)))
+
+    unseen = next(node_ for node_ in stage.nodes if node_.name == "load-2")
+    assert (unseen.cpu_cores, unseen.cores) == ({}, 2)
+    assert unseen.load is not None
