@@ -17,8 +17,11 @@ from runner.core.units import NS_PER_S, Seconds
 _TOLERATED: Final = 0.01
 """Share of the runs due that may get no response at all before that counts as turning users away."""
 _RESPONDED: Final = frozenset(
-    {"bad_status", "bad_header", "bad_body", "extract_failed", "bad_redirect", "protocol", UNFINISHED}
-)
+    {
+        "bad_status", "bad_header", "bad_body", "extract_failed", "bad_redirect", "too_many_steps",
+        "protocol", UNFINISHED,
+    }
+)  # fmt: skip
 """Failures after which the service is not behind: it responded, or the stage ended before the user did."""
 
 

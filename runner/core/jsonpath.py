@@ -14,6 +14,10 @@ from typing import Any, Final, TypeAlias
 
 MAX_NODES: Final = 10_000
 """How many values a path may select."""
+MAX_VISITS: Final = 20_000
+"""How many values the filters of a path may look at, which takes about a tenth of a second; wildcards and
+``..`` may look at `_CHEAPER` times as many."""
+_CHEAPER: Final = 5
 MAX_SELECTORS: Final = 100
 """How many combinations the selectors in all brackets of a path may have, such as 4 of ``['a','b'][0,1]``."""
 
@@ -64,7 +68,8 @@ def select(path: str, steps: Steps | None, document: Any) -> list[Any]:
         document: A decoded JSON document.
 
     Raises:
-        ValueError: It selects more than `MAX_NODES` values, or the document is nested too deeply.
+        ValueError: It selects more than `MAX_NODES` values, looks at more than `MAX_VISITS` to find them, or
+            the document is nested too deeply.
     """
     return _selected(path, document) if steps is None else _followed(steps, document)
 
@@ -87,19 +92,83 @@ def _selected(path: str, document: Any) -> list[Any]:
     from jsonpath_rfc9535 import JSONPathError  # noqa: PLC0415  (only such paths pay for it)
 
     values: list[Any] = []
+    query, visits = _compiled(path)
+    visits.left = MAX_VISITS * _CHEAPER
     try:
-        for node in _compiled(path).finditer(document):
+        for node in query.finditer(document):
             values.append(node.value)
             if len(values) > MAX_NODES:
                 raise ValueError(f"{path} selects more than {MAX_NODES:,} values")
     except JSONPathError as error:
         raise ValueError(str(error)) from None
+    except _TooManyVisits:
+        message = f"{path} looks at too many values: the body has more than {MAX_VISITS:,} for a filter"
+        raise ValueError(f"{message}, or {MAX_VISITS * _CHEAPER:,} for a wildcard") from None
     return values
 
 
+class _TooManyVisits(Exception):  # noqa: N818  (a fact about a document, not an error of ours)
+    """A query has looked at as many values as it may."""
+
+
+class _Visits:
+    """Counts the values that a query looks at, in each of its selectors.
+
+    Attributes:
+        left: How many more it may look at.
+    """
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def spend(self, count: int) -> None:
+        """Raise `_TooManyVisits` if there are not so many left."""
+        self.left -= count
+        if self.left < 0:
+            raise _TooManyVisits
+
+
+class _CountedSelector:
+    """A selector of the library that counts the values that it is asked about and those that it selects."""
+
+    def __init__(self, selector: Any, visits: _Visits) -> None:
+        self._resolve, self._visits = selector.resolve, visits
+
+    def resolve(self, node: Any) -> Iterator[Any]:
+        """Yield the values that it selects."""
+        spend = self._visits.spend
+        spend(1)
+        for selected in self._resolve(node):
+            spend(1)
+            yield selected
+
+
+class _CountedExpression:
+    """The condition of a filter, which counts the values that it is evaluated for."""
+
+    def __init__(self, expression: Any, visits: _Visits) -> None:
+        self._evaluate, self._visits = expression.evaluate, visits
+
+    def evaluate(self, context: Any) -> Any:
+        """Return whether the condition holds."""
+        self._visits.spend(_CHEAPER)
+        return self._evaluate(context)
+
+
+def _count_visits(query: Any) -> _Visits:
+    """Make a query count the values that it looks at."""
+    visits = _Visits()
+    for part in list(_parts(query)):
+        if type(part).__name__ == "FilterSelector":
+            part.expression = _CountedExpression(part.expression, visits)
+        elif hasattr(part, "selectors"):
+            part.selectors = tuple(_CountedSelector(selector, visits) for selector in part.selectors)
+    return visits
+
+
 @lru_cache(maxsize=1024)
-def _compiled(path: str) -> Any:
-    """Return the library's query.
+def _compiled(path: str) -> tuple[Any, _Visits]:
+    """Return the library's query, and what it may look at.
 
     Functions with regular expressions are missing on purpose: they backtrack, and a response could stop a
     worker. What would visit a document's values again for each of its values is refused for the same reason.
@@ -118,7 +187,7 @@ def _compiled(path: str) -> Any:
     if str(query).count("..") > 1:
         raise ValueError("it has more than one '..'")
     _check_visits(query)
-    return query
+    return query, _count_visits(query)
 
 
 def _check_visits(query: Any) -> None:

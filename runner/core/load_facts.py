@@ -14,7 +14,7 @@ from runner.core.units import Seconds
 
 FAILURE_KINDS: Final = (
     "connect_refused", "connect_timeout", "reset", "closed_early", "timeout", "bad_status", "bad_header",
-    "bad_body", "extract_failed", "bad_redirect", "protocol", "no_port", "no_fd",
+    "bad_body", "extract_failed", "bad_redirect", "too_many_steps", "protocol", "no_port", "no_fd",
 )  # fmt: skip
 """Why a request that was taken up did not succeed. `dropped` (never sent) is counted separately."""
 UNFINISHED: Final = "unfinished"

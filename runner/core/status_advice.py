@@ -47,6 +47,7 @@ _BY_CLASS: Final = {
 _REDIRECT_OF_STEP: Final = "follow redirects ({follow}), or accept the status in {status}"
 _BY_KIND: Final = {
     "extract_failed": "compare the response with {extract}",
+    "too_many_steps": "extract shorter lists for the for_each around {both}, or go through fewer steps in it",
     "bad_redirect": "compare the Location of the response with {follow}, and its host with load.allow_hosts",
 }
 """Of failures of steps that no other request has."""

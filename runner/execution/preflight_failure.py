@@ -27,6 +27,7 @@ _NO_RESPONSE: Final = {
     "closed_early": "the connection was closed before the response was complete",
     "timeout": "there was no complete response within {patience_s:g} s",
     "bad_redirect": "the redirect could not be followed",
+    "too_many_steps": "the user has gone through too many steps",
     "extract_failed": "a value is missing in the response",
     "protocol": "the response is not valid HTTP/1.1",
     "bad_header": "a header of the response is not as expect.headers says",
@@ -104,7 +105,11 @@ def _what(one: FailedRequest) -> str:
         key = advice("{status}", _name(load))
         return f"the status is {one.status}, and {key} accepts {accepted}"
     what = no_response(one.kind, max(load.timeout, PATIENCE_S), load.expect)
-    if one.kind in {"extract_failed", "bad_redirect"} and one.sample and one.sample.failed_checks:
+    if (
+        one.kind in {"extract_failed", "bad_redirect", "too_many_steps"}
+        and one.sample
+        and one.sample.failed_checks
+    ):
         return one.sample.failed_checks
     if one.sample is None or one.kind not in {"bad_header", "bad_body"}:
         return what

@@ -76,6 +76,12 @@ class _Known:
             )
         return _Known(self.certain & other.certain, possible)
 
+    def loses_in(self, later: _Known) -> bool:
+        """Return whether a value, or that it is a list, is certain here and no longer later."""
+        lists = {name for name, kind in self.possible.items() if kind.is_list}
+        still = {name for name, kind in later.possible.items() if kind.is_list}
+        return bool(self.certain - later.certain or lists - still)
+
     def without(self, name: str) -> _Known:
         """Return what is known once a name has gone out of scope."""
         possible = {key: kind for key, kind in self.possible.items() if key != name}
@@ -167,7 +173,7 @@ class _Analysis:
     def after_loop(self, step: Step, at: _At, known: _Known) -> _Known:
         """Return what is known after repeated steps: what the last round lost, the next one lacks."""
         end = self._inside(step, at, known)
-        if (step.repeat is None or step.repeat > 1) and known.certain - end.certain:
+        if (step.repeat is None or step.repeat > 1) and known.loses_in(end):
             end = self._inside(step, at, known.or_(end))
         for name, condition in (step.until or {}).items():
             self._check_condition((*at, "until", name), name, condition, end)

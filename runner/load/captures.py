@@ -13,6 +13,7 @@ from runner.core.units import BYTES_PER_MIB, Bytes, Nanoseconds
 from runner.load.checks import decoded, header_fields
 from runner.load.cookies import CookieJar
 from runner.load.drawing import below
+from runner.load.json_problem import json_problem
 from runner.load.scenario_order import ExtractOrder
 from runner.load.tolerant_parser import MAX_KEPT
 
@@ -78,13 +79,13 @@ class Reading:
         """Return the JSON in the body.
 
         Raises:
-            ValueError: The body is not JSON.
+            ValueError: The body cannot be read as JSON; says why.
         """
         if not self._has_document:
             try:
                 self._document = msgspec.json.decode(self.body())
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                raise ValueError("the body is not JSON") from None
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise ValueError(json_problem(bytes(self.body()), error)) from None
             self._has_document = True
         return self._document
 

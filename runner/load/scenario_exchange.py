@@ -107,6 +107,11 @@ class ScenarioExchange(UserExchange):
             self._sample_without_response(part, failure, reason)
         self._count_failure(part, user.ready, user.measured, failure, user.key)
 
+    def _stop(self, user: ScenarioUser, failure: str, reason: str) -> None:
+        """Let a user fail; it is counted as a request of the step before, or of its first one."""
+        first = next(step for step in user.operations if type(step) is Send)
+        self._not_sent(user, user.part or self.parts[first.step.request], failure, reason)
+
     def _sample_without_response(self, part: StepPart, failure: str, reason: str) -> None:
         kind = (part.index, failure, 0)
         if kind not in self._sampled and len(self._sampled) < MAX_SAMPLES:

@@ -10,6 +10,10 @@ from runner.core.units import Nanoseconds
 
 MAX_VISITED: Final = 1000
 """How many entries of a list a `ForEachStep` visits at most."""
+MAX_EXECUTED: Final = 10_000
+"""How many requests and pauses one user goes through at most, those of each entry of a list counted."""
+MAX_OPERATIONS: Final = 200_000
+"""The same with every round of a loop and every branch, which may contain neither request nor pause."""
 
 
 class ExtractOrder(Struct, frozen=True, omit_defaults=True):

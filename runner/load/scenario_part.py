@@ -25,8 +25,8 @@ from runner.load.scenario_order import (
     RequestStep,
     WorkerStep,
 )
-from runner.load.scenario_program import Walk
 from runner.load.values import Make, RowValues, maker
+from runner.load.walk import Walk
 from runner.load.worker_order import WorkerOrder
 
 _LARGEST_OFFSET: Final = 2**53

@@ -6,9 +6,9 @@ So a user is a place in the list and a stack of loops, which costs little for ea
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from runner.core.units import Nanoseconds
 from runner.load.conditions import Holds, all_hold
@@ -24,34 +24,11 @@ from runner.load.scenario_order import (
     RequestStep,
     WorkerStep,
 )
+from runner.load.walk import CannotGoOn, Walk
 
+_SHOWN: Final = 60
 _BITS: Final = 53
 _SCALE: Final = 2.0**-_BITS
-
-
-class Walk:
-    """Where a user is in its scenario.
-
-    Attributes:
-        at: Index of its next operation.
-        number: Number of the user in the configuration.
-        executed: How many operations it has executed.
-        values: Name to extracted value.
-        loops: What is left of the loops that it is in, the innermost one last.
-    """
-
-    __slots__ = ("at", "executed", "loops", "number", "values")
-
-    def __init__(self, number: int) -> None:
-        self.at = self.executed = 0
-        self.number = number
-        self.values: dict[str, Any] = {}
-        self.loops: list[int | Iterator[Any]] = []
-
-    @property
-    def position(self) -> int:
-        """Where the random numbers of its current operation are."""
-        return (self.number << 20) + (self.executed & 0xFFFFF)
 
 
 class Send:
@@ -185,8 +162,12 @@ class ForEach(Jump):
 
     def follow(self, walk: Walk) -> int:
         """See `Jump.follow`; `to` is where the next entry is taken."""
-        entries = walk.values.get(self._items)
-        walk.loops.append(iter(entries[:MAX_VISITED] if isinstance(entries, list) else ()))
+        entries = walk.values.get(self._items, ())
+        if not isinstance(entries, list | tuple):
+            value = repr(entries)[:_SHOWN]
+            reason = f"`{self._items}` is a single value, {value}, and no list that for_each can go through"
+            raise CannotGoOn("extract_failed", reason)
+        walk.loops.append(iter(entries[:MAX_VISITED]))
         return self.to
 
 

@@ -7,7 +7,8 @@ from runner.load.connection import Connection
 from runner.load.cookies import CookieJar
 from runner.load.origins import Origin, Place
 from runner.load.scenario_part import StepPart
-from runner.load.scenario_program import Operation, Walk
+from runner.load.scenario_program import Operation
+from runner.load.walk import Walk
 
 NO_SLOT = -1
 """In place of a slot, in the open model."""

@@ -13,13 +13,14 @@ from runner.load.part import Part
 from runner.load.scenario_exchange import ScenarioExchange
 from runner.load.scenario_order import ChooseStep, ForEachStep, ProbabilityStep, RepeatStep
 from runner.load.scenario_part import StepHeads
-from runner.load.scenario_program import Branch, Choose, ForEach, If, Jump, Operation, Pause, Repeat, Walk
+from runner.load.scenario_program import Branch, Choose, ForEach, If, Jump, Operation, Pause, Repeat
 from runner.load.scenario_tls import ScenarioTlsExchange
 from runner.load.scenario_user import ScenarioUser
 from runner.load.timeline import Timeline
 from runner.load.tls_exchange import TlsConnection
 from runner.load.try_records import MAX_RECORDED, Entered, Exchanged, Finished, TryRecord
 from runner.load.users import NO_USER
+from runner.load.walk import Walk
 from runner.load.worker_order import WorkerOrder
 
 

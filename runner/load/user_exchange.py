@@ -23,6 +23,7 @@ from runner.load.scenario_program import End, Jump, Pause, Send, program
 from runner.load.scenario_user import NO_SLOT, ScenarioUser
 from runner.load.timeline import Timeline
 from runner.load.users import NEVER_NS, NO_USER, Users
+from runner.load.walk import CannotGoOn
 from runner.load.worker_order import WorkerOrder
 
 _AT_ONCE: Final = 1000
@@ -152,15 +153,23 @@ class UserExchange(Exchange):
 
     def _advance(self, user: ScenarioUser) -> None:
         """Execute a user's steps until it waits for a response or a pause, or its scenario ends."""
+        try:
+            self._execute(user)
+        except CannotGoOn as stop:
+            self._stop(user, stop.failure, str(stop))
+
+    def _execute(self, user: ScenarioUser) -> None:
         operations = user.operations
         for _ in range(_AT_ONCE):
             operation = operations[user.at]
             user.executed += 1
             if type(operation) is Send:
+                user.count_step()
                 user.at += 1
                 self._send_step(user, operation)
                 return
             if type(operation) is Pause:
+                user.count_step()
                 self._entered(user, operation)
                 user.at += 1
                 self._pause(user, user.ready + operation.length_ns(user))
@@ -171,6 +180,7 @@ class UserExchange(Exchange):
             assert isinstance(operation, Jump)
             self._entered(user, operation)
             user.at = operation.follow(user)
+        user.check_operations()
         self._pause(user, user.ready)
 
     def _entered(self, user: ScenarioUser, operation: Pause | Jump) -> None:
@@ -256,6 +266,10 @@ class UserExchange(Exchange):
 
     def _send_step(self, user: ScenarioUser, operation: Send) -> None:
         """Send the request of a step."""
+        raise NotImplementedError
+
+    def _stop(self, user: ScenarioUser, failure: str, reason: str) -> None:
+        """Let a user fail at a step that is no request, or is one too many."""
         raise NotImplementedError
 
     def _follow_redirect(self, user: ScenarioUser, place: Place) -> None:

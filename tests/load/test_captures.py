@@ -19,7 +19,8 @@ from runner.load.scenario_order import (
     RepeatStep,
     RequestStep,
 )
-from runner.load.scenario_program import End, Send, Walk, program
+from runner.load.scenario_program import End, Send, program
+from runner.load.walk import CannotGoOn, Walk
 
 HEAD = b"HTTP/1.1 200 OK\r\nX-To: /callback?code=a%20b&state=1\r\n\r\n"
 FORM = b'<form action="/a?x=1&amp;y=2"><input name="csrf" value="&lt;1&gt;"><input name="csrf" value="2">'
@@ -73,13 +74,32 @@ def test_compressed_bodies_are_decoded():
 
 
 NOT_FOUND = "`v` not found in the response to login"
+IN_JSON = ExtractOrder("v", json="$.a")
+FLOAT = "64-bit floating point"
+HALF = f"{NOT_FOUND}: a text in the JSON of the body has half of a surrogate pair, which is no character"
+TOO_MANY = (
+    "$[?@ > 1] looks at too many values: "
+    "the body has more than 20,000 for a filter, or 100,000 for a wildcard"
+)
 
 
 @pytest.mark.parametrize(
     ("order", "body", "reason"),
     [
         (ExtractOrder("v", json="$.a"), b"<html>", f"{NOT_FOUND}: the body is not JSON"),
-        (ExtractOrder("v", json="$.a"), b"[" * 10_000, f"{NOT_FOUND}: the body is not JSON"),
+        (IN_JSON, b"[" * 10_000, f"{NOT_FOUND}: the JSON in the body is nested too deeply"),
+        (IN_JSON, b" ", f"{NOT_FOUND}: the body is empty"),
+        (IN_JSON, b'{"a": [1', f"{NOT_FOUND}: the JSON in the body is cut off"),
+        (
+            IN_JSON,
+            b'{"a": 1, "b": 1e400}',
+            f"{NOT_FOUND}: a number in the body is beyond the range of {FLOAT}",
+        ),
+        (IN_JSON, rb'{"a": 1, "b": "\ud83d"}', HALF),
+        (IN_JSON, rb'{"a": 1, "b": "x\ud83d\u0041"}', HALF),
+        (IN_JSON, rb'{"a": 1, "b": "\ude00"}', HALF),
+        (IN_JSON, rb'{"a": 1, "b": "\ud83d and more"}', HALF),
+        (ExtractOrder("v", json="$[?@ > 1]"), b"[" + b"0," * 20_000 + b"0]", f"{NOT_FOUND}: {TOO_MANY}"),
         (
             ExtractOrder("v", regex="x+"),
             b"x" * (MAX_TEXT + 1),
@@ -148,8 +168,14 @@ def send(name):
 def test_lists_are_visited_entry_by_entry_up_to_a_bound():
     loop = [ForEachStep("items", "item", (send("a"), RepeatStep(2, (send("b"),)))), send("c")]
     assert walked(loop, items=[1, 2]) == ["a1", "b1", "b1", "a2", "b2", "b2", "c"]
-    assert walked(loop, items=[]) == walked(loop) == walked(loop, items="text") == ["c"]
+    assert walked(loop, items=[]) == walked(loop) == ["c"]
     assert len(walked(loop[:1], items=list(range(5000)))) == 3 * MAX_VISITED
+
+
+def test_a_single_value_is_no_list_to_go_through():
+    loop = [ForEachStep("items", "item", (send("a"),))]
+    with pytest.raises(CannotGoOn, match="`items` is a single value, 'text', and no list that for_each can"):
+        walked(loop, items="text")
 
 
 def test_shares_of_random_branches_are_as_specified():

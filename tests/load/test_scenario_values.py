@@ -19,8 +19,9 @@ from runner.experiment.model import Load
 from runner.experiment.scenario_counts import most_executed, requests_per_user
 from runner.load.captures import Captures, Reading
 from runner.load.cookies import CookieJar
-from runner.load.scenario_program import End, Jump, Pause, Send, Walk, program
+from runner.load.scenario_program import End, Jump, Pause, Send, program
 from runner.load.scenario_translation import scenario_order
+from runner.load.walk import Walk
 from tests.load.test_scenario_translation import order
 
 NAMES = ("a", "b")

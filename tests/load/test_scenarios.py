@@ -286,9 +286,48 @@ def test_a_user_in_endless_loops_leaves_the_others_their_turn():
     endless = WorkerScenario("endless", 1.0, (fetch, loop))
     other = WorkerScenario("other", 1.0, (PauseStep(1, 50 * MS, 50 * MS), steps.send("/b")))
     with scripted(server) as port:
-        outcome = offered(port, [endless, other], steps, rate=20.0, duration=0.1, timeout=0.3)
-    assert outcome.users["endless"]["failed"] == {"unfinished": 1}
+        outcome = offered(port, [endless, other], steps, rate=20.0, duration=0.1, timeout=30.0)
+    assert outcome.users["endless"]["failed"] == {"too_many_steps": 1}
+    assert outcome.parts["endless/s0"]["failed"] == {"too_many_steps": 1}
+    assert outcome.samples[0].failed_checks == (
+        "the user has gone through 200,000 rounds of loops, which is the limit: for_each goes through lists "
+        "with too many entries"
+    )
     assert outcome.users["other"]["succeeded"] == 1
+
+
+def test_a_user_whose_lists_are_too_long_fails_at_the_step_that_is_one_too_many():
+    server = Server({"/list": ok(str(list(range(200))))})
+    steps = Steps()
+    fetch = steps.send("/list", ExtractOrder("items", json="$", pick="all"))
+    inner = ForEachStep("items", "inner", (PauseStep(1, 0, 0),))
+    outer = ForEachStep("items", "outer", (steps.send("/item"), inner))
+    with scripted(server) as port:
+        outcome = offered(port, [fetch, outer], steps, rate=10.0, timeout=60.0)
+    assert outcome.users["visit"]["failed"] == {"too_many_steps": 1}
+    # 1 request, then 49 entries with 1 request and 200 pauses each, then 1 request and 149 pauses
+    assert outcome.parts["visit/s1"]["succeeded"] == 50
+    assert outcome.parts["visit/s1"]["failed"] == {"too_many_steps": 1}
+    assert outcome.samples[0].failed_checks.startswith(
+        "the user has gone through 10,000 steps, which is the "
+    )
+
+
+def test_for_each_over_a_single_value_fails_and_keeps_a_sample():
+    server = Server({"/one": ok('{"items": "text"}')})
+    outcome = run(
+        server,
+        lambda steps: [
+            steps.send("/one", ExtractOrder("items", json="$.items")),
+            ForEachStep("items", "item", (steps.send("/item"),)),
+        ],
+    )
+    assert server.received() == ["GET /one"]
+    assert outcome.failures == {"extract_failed": 1}
+    assert outcome.parts["visit/s0"]["succeeded"] == outcome.parts["visit/s0"]["failed"].total() == 1
+    assert outcome.samples[0].failed_checks == (
+        "`items` is a single value, 'text', and no list that for_each can go through"
+    )
 
 
 def test_a_new_connection_for_each_request():

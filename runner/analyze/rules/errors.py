@@ -26,8 +26,8 @@ _SHOWN: Final = 8
 _NODES_SHOWN: Final = 3
 _REFUSED: Final = frozenset(
     {
-        "bad_status", "bad_header", "bad_body", "extract_failed", "bad_redirect", "protocol", "closed_early",
-        "connect_refused", "reset",
+        "bad_status", "bad_header", "bad_body", "extract_failed", "bad_redirect", "too_many_steps",
+        "protocol", "closed_early", "connect_refused", "reset",
     }
 )  # fmt: skip
 _CLOSED: Final = frozenset({"closed_early", "reset"})
