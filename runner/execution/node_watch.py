@@ -165,7 +165,7 @@ class _Node:
         """Keep one sample; None if it is none."""
         sample = None
         if len(item) <= MAX_SAMPLE_BYTES:
-            with suppress(msgspec.MsgspecError, ValueError):
+            with suppress(msgspec.MsgspecError, ValueError, OverflowError):
                 sample = checked_sample(decode_sample(item), self._names, self._latest_s, end_s)
         if sample is None:
             self._refused += 1
@@ -177,7 +177,7 @@ class _Node:
     def conclude(self, answer: bytes) -> None:
         """Keep an agent's answer, if it is one."""
         if len(answer) <= MAX_FACTS_BYTES:
-            with suppress(msgspec.MsgspecError, ValueError):
+            with suppress(msgspec.MsgspecError, ValueError, OverflowError):
                 expected = {subject.name: subject for subject in self.subjects}
                 self.final = checked_facts(decode_facts(answer), expected)
 

@@ -13,8 +13,8 @@ from runner.core.units import Seconds
 from runner.observe.counters.level import Level, Levels, gauge
 from runner.observe.roots import proc
 
-_LISTEN: Final = "0A"
-_NAME_SERVER: Final = "0B00007F"
+_LISTEN: Final = b"0A"
+_NAME_SERVER: Final = b"0B00007F"
 """127.0.0.11, where Docker answers questions for names in every container."""
 _MAX_LISTENERS: Final = 1_000
 _MAX_COST: Final = 0.001
@@ -65,15 +65,15 @@ class Queues:
 
 def _listening(table: Path) -> Iterator[tuple[int, int]]:
     """Yield port and waiting connections of listeners, which the kernel lists before all other sockets."""
-    with table.open(encoding="ascii", errors="replace") as lines:
+    with table.open("rb") as lines:
         next(lines, None)
         for line in islice(lines, _MAX_LISTENERS):
             words = line.split()
             if words[_STATE] != _LISTEN:
                 return
-            address, _, port = words[_ADDRESS].partition(":")
+            address, _, port = words[_ADDRESS].partition(b":")
             if address != _NAME_SERVER:
-                yield int(port, 16), int(words[_QUEUES].partition(":")[2], 16)
+                yield int(port, 16), int(words[_QUEUES].partition(b":")[2], 16)
 
 
 @dataclass(frozen=True, slots=True)

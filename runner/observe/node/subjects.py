@@ -20,7 +20,7 @@ def subjects_of(order: ObserveOrder) -> tuple[tuple[Subject, ...], tuple[Unreada
         started = start_ticks(part.pid) if part.pid > 0 else None
         if reason := _why_not(part, started):
             unreadable.append(Unreadable(part.name, "cpu", reason))
-        subjects.append(Subject(part.name, part.role, "cgroup", part.pid or None, 0 if reason else started))
+        subjects.append(Subject(part.name, part.role, "cgroup", None if reason else part.pid, started))
     subjects += _workers(order.workers)
     own = own_pid()
     subjects.append(Subject(AGENT, Role.RUNNER, "process", own, start_ticks(own)))
@@ -42,8 +42,8 @@ def _why_not(part: PlacedPart, started: int | None) -> str:
 def _workers(pids: Mapping[str, int]) -> Iterator[Subject]:
     numbers = _numbers_on_node() if pids else {}
     for name, pid in pids.items():
-        number = numbers.get(pid, 0)
-        yield Subject(name, Role.GENERATOR, "process", number or None, start_ticks(number) or 0)
+        number = numbers.get(pid)
+        yield Subject(name, Role.GENERATOR, "process", number, start_ticks(number) if number else None)
 
 
 def _numbers_on_node() -> dict[int, int]:
