@@ -31,6 +31,7 @@ from runner.experiment.trials import Trial
 
 _REDRAW_S: Final = 0.5
 _LINE_EVERY_S: Final = 10
+_KEPT_SAMPLES: Final = 6
 
 
 @dataclass(slots=True)
@@ -40,6 +41,8 @@ class Now:
     Attributes:
         users: Under way in scenarios; None without scenarios.
         scenarios_per_s: Completed in the last second.
+        cores_of: The cores that each role uses, by the subjects of a machine.
+        samples: The last readings, likewise.
     """
 
     trial: Trial | None = None
@@ -52,8 +55,17 @@ class Now:
     scenarios_per_s: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     in_flight: int = 0
-    cores: dict[RoleName, float] = field(default_factory=dict)
-    samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=6))
+    cores_of: dict[tuple[Subject, ...], dict[RoleName, float]] = field(default_factory=dict)
+    samples: dict[tuple[Subject, ...], deque[Sample]] = field(default_factory=dict)
+
+    @property
+    def cores(self) -> dict[RoleName, float]:
+        """The cores that each role uses on all machines."""
+        total: dict[RoleName, float] = {}
+        for cores in self.cores_of.values():
+            for role, used in cores.items():
+                total[role] = total.get(role, 0.0) + used
+        return total
 
     @classmethod
     def starting(cls, trial: Trial, total: int) -> Self:
@@ -76,16 +88,18 @@ class Now:
     def sample(self, sample: Sample, subjects: tuple[Subject, ...]) -> None:
         """Update from a reading of the counters; cores are averages over about the last second."""
         self.t_s = max(self.t_s, sample.t_s)
-        self.samples.append(sample)
-        first = self.samples[0]
+        samples = self.samples.setdefault(subjects, deque(maxlen=_KEPT_SAMPLES))
+        samples.append(sample)
+        first = samples[0]
         elapsed = sample.t_s - first.t_s
         if elapsed <= 0:
             return
-        self.cores = {}
+        cores: dict[RoleName, float] = {}
         for subject in subjects:
             if subject.name in sample.cpu_s and subject.name in first.cpu_s:
                 used = (sample.cpu_s[subject.name] - first.cpu_s[subject.name]) / elapsed
-                self.cores[subject.role] = self.cores.get(subject.role, 0.0) + used
+                cores[subject.role] = cores.get(subject.role, 0.0) + used
+        self.cores_of[subjects] = cores
 
 
 class PlainProgress(Watcher):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from runner.cluster.errors import AgentFailed, first_of
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Event
 from runner.core.load_facts import LoadFacts
@@ -29,6 +30,14 @@ def lost_events(load: LoadFacts | None) -> tuple[Event, ...]:
         )
         for node in sorted(lost, key=lambda node: node.lost_at_s or 0.0)
     )
+
+
+def agent_fault(error: BaseException) -> AgentFailed | None:
+    """Return the loss of an agent that is all that went wrong; trio's nurseries raise it in groups."""
+    if isinstance(error, BaseExceptionGroup):
+        faults, rest = error.split(AgentFailed)
+        error = first_of(faults) if faults is not None and rest is None else error
+    return error if isinstance(error, AgentFailed) else None
 
 
 def why_not_offered(site: GeneratorNodes, rate: PerSecond) -> str:

@@ -7,34 +7,27 @@ before the exception propagates, so that no measurement is lost.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from msgspec.structs import replace
 
 from runner.core.codes import Role
-from runner.core.compact import CompactList
-from runner.core.facts import Event, TrialFacts, TrialStatus, Window
-from runner.core.load_facts import LoadFacts, LoadSecond, PartFacts
+from runner.core.errors import EnvironmentLacks
+from runner.core.facts import Event, TrialFacts, Window
+from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.observed_facts import ObservedFacts, Sample, Subject
 from runner.core.status_advice import SERVER_ERROR
 from runner.core.system_facts import ProxyFacts
-from runner.core.units import NS_PER_S, Seconds
-from runner.execution.failed_check import with_failed_checks
 from runner.execution.inputs import NO_RUN_INPUTS, RunInputs
 from runner.execution.job import TrialWatcher
-from runner.execution.lost_nodes import lost_events
-from runner.execution.sample_masking import with_masked_samples
+from runner.execution.lost_nodes import agent_fault, lost_events
+from runner.execution.trial_record import Record, since_window, trial_facts
 from runner.experiment.arrivals import numbering
-from runner.experiment.traffic import Load
 from runner.experiment.trials import Trial
 from runner.load.engine import Engine, LoadOrder, LoadStarted
-from runner.load.scenario_accounts import interrupted_counts
 from runner.load.site import Site, WorkerSource
 from runner.observe.counters.gather import Counters
 from runner.observe.counters.page_watch import Pages
@@ -43,40 +36,12 @@ from runner.observe.sampler import watch
 from runner.observe.surroundings import Surroundings
 from runner.stack.protocols import Guard, Stack
 
+if TYPE_CHECKING:  # runs on one machine need none of them
+    from runner.cluster.client import Cluster
+    from runner.execution.node_watch import NodeWatch
+
 _LAST_SECOND_S: Final = 1.5
 """A worker reports a second of load within this time after the second began."""
-
-
-@dataclass(slots=True)
-class _Record:
-    """What is known of a trial so far."""
-
-    inputs: RunInputs = NO_RUN_INPUTS
-    started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    window: Window | None = None
-    subjects: tuple[Subject, ...] = ()
-    seconds: CompactList[LoadSecond] = field(default_factory=partial(CompactList, LoadSecond))
-    next_second: trio.Event = field(default_factory=trio.Event)
-    samples: CompactList[Sample] = field(default_factory=partial(CompactList, Sample))
-    events: list[Event] = field(default_factory=list)
-    departures: list[str] = field(default_factory=list)
-    counters: Counters | None = None
-    surroundings: Surroundings | None = None
-    load: LoadFacts | None = None
-    app_output: tuple[str, ...] = ()
-    observed: ObservedFacts | None = None
-    status: TrialStatus = "aborted"
-
-    def note(self, departure: str) -> None:
-        """Keep that a watched process ended, and when."""
-        at_s = _since_window(self.window)
-        when = "before the window" if at_s is None or at_s < 0 else f"{at_s:.1f} s after the window began"
-        self.departures.append(f"{departure} ({when})")
-
-    def wake(self) -> None:
-        """Wake what waits for a second of load."""
-        self.next_second.set()
-        self.next_second = trio.Event()
 
 
 async def run_trial(
@@ -88,6 +53,7 @@ async def run_trial(
     pool: WorkerSource | None = None,
     inputs: RunInputs = NO_RUN_INPUTS,
     site: Site | None = None,
+    cluster: Cluster | None = None,
     watcher: TrialWatcher,
     on_facts: Callable[[TrialFacts], None],
     keep: Callable[[str, bytes], None] | None = None,
@@ -102,27 +68,34 @@ async def run_trial(
         pool: Processes of earlier trials, which the engine may use again.
         inputs: What the requests need; no secret in them gets into the facts.
         site: The machines that send the load; None for this one.
+        cluster: The agents that observe nodes; None on one machine.
         watcher: Receives the progress.
         on_facts: Receives the facts, also when this raises.
         keep: Receives the files that the engine generates, for the run's archive.
 
     Raises:
-        EnvironmentLacks: The engine cannot run here.
+        EnvironmentLacks: The engine cannot run here. A node that is lost before the stage begins is an event
+            instead: the next stage may do without it.
     """
-    record = _Record(inputs)
+    record = Record(inputs)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_stack, stack, record, nursery.cancel_scope)
             nursery.start_soon(stack.watched.note_departures, record.note)
             order = _order(trial, stack, inputs, pool, keep, site)
             record.seconds = order.seconds
-            await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record)
+            await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record, cluster)
             record.app_output = await _output_after_errors(stack, record)
             nursery.cancel_scope.cancel()
         record.status = "failed" if record.events else "complete"
         record.events += lost_events(record.load)
+    except (EnvironmentLacks, BaseExceptionGroup) as error:
+        if (fault := agent_fault(error)) is None:
+            raise
+        record.events.append(Event("generator-lost", f"the stage was not offered: {fault.message}"))
+        record.status = "failed"
     finally:
-        on_facts(_facts(trial, stack, record))
+        on_facts(trial_facts(trial, stack, record))
 
 
 def _order(
@@ -138,7 +111,7 @@ def _order(
     return LoadOrder(stack.endpoint, load, trial.stage, keep, pool, site, inputs.of(load), first)
 
 
-async def _output_after_errors(stack: Stack, record: _Record) -> tuple[str, ...]:
+async def _output_after_errors(stack: Stack, record: Record) -> tuple[str, ...]:
     """Return the end of the app's output if it responded with an error of its own; else nothing."""
     seconds = record.load.seconds if record.load else ()
     if not any(status >= SERVER_ERROR for second in seconds for status in second.statuses):
@@ -148,8 +121,8 @@ async def _output_after_errors(stack: Stack, record: _Record) -> tuple[str, ...]
 
 def not_started(trial: Trial, event: Event) -> TrialFacts:
     """Return the facts of a trial whose stack did not start again."""
-    record = _Record(status="failed", events=[event])
-    return _facts(trial, None, record)
+    record = Record(status="failed", events=[event])
+    return trial_facts(trial, None, record)
 
 
 async def _offer_and_watch(
@@ -158,7 +131,8 @@ async def _offer_and_watch(
     stack: Stack,
     guard: Guard,
     watcher: TrialWatcher,
-    record: _Record,
+    record: Record,
+    cluster: Cluster | None,
 ) -> None:
     def on_second(second: LoadSecond) -> None:
         record.wake()
@@ -166,6 +140,9 @@ async def _offer_and_watch(
 
     def on_sample(sample: Sample) -> None:
         watcher.sample(sample, record.subjects)
+
+    def on_node_sample(_: str, sample: Sample, subjects: tuple[Subject, ...]) -> None:
+        watcher.sample(sample, subjects)
 
     async def offer(task_status: trio.TaskStatus[LoadStarted]) -> None:
         record.load = await offer_load(on_spawn=guard.process, on_second=on_second, task_status=task_status)
@@ -181,6 +158,9 @@ async def _offer_and_watch(
             )
             nursery.start_soon(record.counters.watch)
             nursery.start_soon(record.surroundings.watch)
+            record.nodes = _node_watch(cluster, trial, stack, started, on_node_sample)
+            if record.nodes is not None:
+                nursery.start_soon(record.nodes.watch)
             observed = await watch(
                 record.subjects,
                 started.window,
@@ -189,9 +169,26 @@ async def _offer_and_watch(
                 samples=record.samples,
             )
         observed = record.surroundings.add_to(_with_counters(observed, record.counters))
-        record.observed = replace(observed, notes=(*observed.notes, *record.departures))
+        nodes = record.nodes.facts() if record.nodes else {}
+        record.observed = replace(observed, nodes=nodes, notes=(*observed.notes, *record.departures))
     for pid in started.pids:
         guard.forget(pid)
+
+
+def _node_watch(
+    cluster: Cluster | None,
+    trial: Trial,
+    stack: Stack,
+    started: LoadStarted,
+    on_sample: Callable[[str, Sample, tuple[Subject, ...]], None],
+) -> NodeWatch | None:
+    """Return the observation of the nodes; None on one machine."""
+    if cluster is None:
+        return None
+    from runner.execution.node_watch import NodeWatch  # noqa: PLC0415  (runs on one machine need it not)
+
+    interval, placed = trial.configuration.metrics.interval, getattr(stack, "placed", ())
+    return NodeWatch(cluster, started.window, interval, placed, started.on_nodes, on_sample)
 
 
 def _with_counters(observed: ObservedFacts, counters: Counters) -> ObservedFacts:
@@ -209,11 +206,11 @@ def _counters(stack: Stack, subjects: tuple[Subject, ...], window: Window) -> Co
     return Counters(subjects, window, pages, stack.endpoint)
 
 
-async def _watch_stack(stack: Stack, record: _Record, scope: trio.CancelScope) -> None:
+async def _watch_stack(stack: Stack, record: Record, scope: trio.CancelScope) -> None:
     """End the trial when the system under test fails."""
     event = await stack.wait_broken()
     event = record.inputs.masked_event(event)
-    record.events.append(Event(event.code, event.message, t_s=_since_window(record.window), log=event.log))
+    record.events.append(Event(event.code, event.message, t_s=since_window(record.window), log=event.log))
     if record.window is not None:  # the requests of the second in which it failed are counted
         with trio.move_on_after(_LAST_SECOND_S):
             await record.next_second.wait()
@@ -240,83 +237,3 @@ def _own_subjects(generator_pids: tuple[int, ...]) -> tuple[Subject, ...]:
         Subject("runner", Role.RUNNER, "process", own, start_ticks(own)),
         Subject("system", Role.SYSTEM, "system"),
     )
-
-
-def _since_window(window: Window | None) -> Seconds | None:
-    if window is None:
-        return None
-    return round((time.monotonic_ns() - window.measure_ns) / NS_PER_S, 3)
-
-
-def _facts(trial: Trial, stack: Stack | None, record: _Record) -> TrialFacts:
-    stage = trial.stage
-    load = record.load or _interrupted(trial, record)
-    secrets = {**(stack.secrets if stack else {}), **record.inputs.masks}
-    return TrialFacts(
-        configuration=trial.configuration.name,
-        stage=stage.name,
-        repeat=trial.repeat,
-        order=trial.order,
-        started_at=record.started_at,
-        target_rps=stage.target_rps,
-        warmup_s=stage.warmup,
-        window_s=stage.duration,
-        status=record.status,
-        load=with_failed_checks(with_masked_samples(load, secrets), trial.configuration.load)
-        if load
-        else None,
-        observed=record.observed or _observed_so_far(record),
-        events=tuple(record.events),
-        topology=stack.description if stack else None,
-        proves=trial.counter_experiment_for,
-        change=trial.change,
-        block=trial.block,
-        app_output=record.app_output,
-        ramp=stage.ramp,
-        users=stage.user_level,
-        users_per_s=stage.user_rate_level,
-    )
-
-
-def _interrupted(trial: Trial, record: _Record) -> LoadFacts | None:
-    """Return the facts of a load whose engine did not finish."""
-    if record.window is None:
-        return None
-    load, planned = trial.configuration.load, round((trial.stage.target_rps or 0) * trial.stage.duration)
-    if load.scenarios:
-        return _interrupted_scenarios(load, record)
-    return LoadFacts(
-        engine=load.engine,
-        workers=sum(subject.role == Role.GENERATOR for subject in record.subjects),
-        planned=planned,
-        seconds=tuple(record.seconds),
-        complete=False,
-        clock="not recorded, because the stage was interrupted",
-        parts={name: PartFacts(round(planned * share), share) for name, share in load.shares.items()},
-    )
-
-
-def _interrupted_scenarios(load: Load, record: _Record) -> LoadFacts:
-    counts = interrupted_counts(load, tuple(record.seconds))
-    return LoadFacts(
-        engine=load.engine,
-        workers=sum(subject.role == Role.GENERATOR for subject in record.subjects),
-        planned=counts.planned,
-        seconds=counts.seconds,
-        complete=False,
-        clock="not recorded, because the stage was interrupted",
-        parts=counts.parts,
-        scenarios=counts.scenarios,
-    )
-
-
-def _observed_so_far(record: _Record) -> ObservedFacts | None:
-    if record.window is None or record.counters is None or record.surroundings is None:
-        return None
-    observed = ObservedFacts(
-        record.subjects,
-        tuple(record.samples),
-        counters=record.counters.readable,
-        unreadable=record.counters.unreadable,
-    )
-    return record.surroundings.add_to(observed)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import trio
 
+from runner.cluster.errors import AgentFailed
 from runner.core.compact import CompactList
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Window
@@ -122,7 +123,8 @@ async def _prepare_all(team: Team, orders: Sequence[WorkerOrder]) -> list[_Worke
         try:
             prepared[index] = await _prepare(team.name(index), team.workers[index], order)
         except EnvironmentLacks as error:
-            failures.append(error)
+            fault = team.fault(index)
+            failures.append(AgentFailed(f"{team.name(index)} {fault}") if fault else error)
 
     async with trio.open_nursery() as nursery:
         for index, order in enumerate(orders):

@@ -13,7 +13,6 @@ from runner.core.compact import CompactList
 from runner.core.endpoint import Endpoint
 from runner.core.facts import Window
 from runner.core.load_facts import LoadFacts, LoadSecond
-from runner.core.units import Nanoseconds
 from runner.experiment.arrivals import NO_ARRIVALS, Numbering
 from runner.experiment.model import Load, Stage
 from runner.load.inputs import NO_INPUTS, Inputs
@@ -56,13 +55,11 @@ class LoadStarted:
         pids: The processes of this machine whose CPU is the generator's.
         window: When the warm-up and the measured window begin, and when it ends.
         on_nodes: Name of a node to the generator's processes on it: ``generator-1`` to a pid there.
-        offsets_ns: Name of a node to how far its CLOCK_MONOTONIC is ahead of this machine's.
     """
 
     pids: tuple[int, ...]
     window: Window
     on_nodes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    offsets_ns: Mapping[str, Nanoseconds] = field(default_factory=dict)
 
 
 class Engine(Protocol):

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import trio
 
+from runner.cluster.errors import AgentFailed
 from runner.cluster.facts import AgentInfo, ClockOffset, LostAgent
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Window
@@ -96,12 +97,12 @@ class GeneratorNodes:
         """The nodes that are not lost.
 
         Raises:
-            EnvironmentLacks: There is none.
+            AgentFailed: There is none.
         """
         left = tuple(name for name in self.names if name not in self.cluster.lost)
         if not left:
             reasons = "; ".join(f"{name}: {self.cluster.lost[name].reason}" for name in self.names)
-            raise EnvironmentLacks(
+            raise AgentFailed(
                 f"no node is left to offer load ({reasons})",
                 hint="see why the nodes or their agents ended, then run again",
             )
@@ -115,7 +116,8 @@ class GeneratorNodes:
         """Return the node of each worker.
 
         Raises:
-            EnvironmentLacks: No node is left, or the specification allows fewer requests in flight than that.
+            AgentFailed: No node is left.
+            EnvironmentLacks: The specification allows fewer requests in flight than that.
         """
         left = self.left
         cores = max(len(left), int(sum(self.cluster.agents[name].cores for name in left)))
@@ -143,12 +145,12 @@ class GeneratorNodes:
         """Start processes on the nodes, or use those that wait there.
 
         Raises:
-            EnvironmentLacks: A node was lost meanwhile.
+            AgentFailed: A node was lost meanwhile.
         """
         del on_spawn  # a watchdog of this machine cannot end them: agents do
         nodes = self.assignment(order, len(order.endpoint.addresses) or 1)
         if len(nodes) != count:
-            raise EnvironmentLacks("a node was lost when the stage was about to begin", hint="run again")
+            raise AgentFailed("a node was lost when the stage was about to begin", hint="run again")
         async with self.processes.take(nodes) as workers:
             yield NodeTeam(self, nodes, workers)
 
@@ -172,18 +174,17 @@ class NodeTeam:
         return [await files.localized(node, one) for node, one in zip(self.nodes, orders, strict=True)]
 
     async def synchronize(self) -> Nanoseconds:
-        """Measure the clocks of all nodes, also of those that only observe.
+        """Measure the clocks of all nodes.
 
         Raises:
-            EnvironmentLacks: A node was lost meanwhile.
+            AgentFailed: A node was lost meanwhile.
         """
         wanted = tuple(dict.fromkeys(self.nodes))
-        cluster = self.site.cluster
-        self._before = await cluster.clocks([name for name in cluster.agents if name not in cluster.lost])
+        self._before = await self.site.cluster.clocks(wanted)
         if missing := [node for node in wanted if node not in self._before]:
-            lost = cluster.lost.get(missing[0])
+            lost = self.site.cluster.lost.get(missing[0])
             why = f": {lost.reason}" if lost else ""
-            raise EnvironmentLacks(
+            raise AgentFailed(
                 f"{missing[0]} was lost before the stage began{why}",
                 hint="see why the node or its agent ended, then run again",
             )
@@ -199,9 +200,7 @@ class NodeTeam:
         on_nodes: dict[str, dict[str, int]] = {}
         for index, (node, worker) in enumerate(zip(self.nodes, self.workers, strict=True)):
             on_nodes.setdefault(node, {})[f"generator-{index + 1}"] = worker.pid
-        return LoadStarted(
-            (), window, on_nodes, {node: clock.offset_ns for node, clock in self._before.items()}
-        )
+        return LoadStarted((), window, on_nodes)
 
     def fault(self, index: int) -> str:
         """Return why the node is lost, as far as it is."""
@@ -217,7 +216,6 @@ class NodeTeam:
         clocks = {
             node: clock_facts(before, after.get(node), window.start_ns)
             for node, before in self._before.items()
-            if node in self.nodes
         }
         return node_loads(self.nodes, accounts, clocks, self.site.ceilings, self._lost(window))
 
