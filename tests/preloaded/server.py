@@ -32,6 +32,7 @@ Order: TypeAlias = dict[str, Any]
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     _import_all("runner")
+    _compile_templates()
     gc.collect()
     gc.freeze()  # forks share what the collector never touches
     _become(_serve(control))
@@ -43,6 +44,17 @@ def _import_all(name: str) -> None:
         if not module.name.endswith(("__main__", "_process", "_worker")):
             with contextlib.suppress(ImportError):  # of an optional library
                 importlib.import_module(module.name)
+
+
+def _compile_templates() -> None:
+    """Compile the templates of all modules, which takes longer than filling them in."""
+    from jinja2 import Environment
+
+    for module in [module for name, module in sys.modules.items() if name.startswith("runner.")]:
+        for value in vars(module).values():
+            if isinstance(value, Environment):
+                for name in value.list_templates():
+                    value.get_template(name)
 
 
 def _serve(control: socket.socket) -> Order:
