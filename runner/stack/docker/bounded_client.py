@@ -73,6 +73,7 @@ class BoundedClient(APIClient):
 
     _url: Any  # the types of the SDK do not declare these methods
     _post_json: Any
+    _get: Any
 
     def mount(self, prefix: str | bytes, adapter: BaseAdapter) -> None:
         """Use a bounded connection wherever the SDK uses its own."""
@@ -94,6 +95,18 @@ class BoundedClient(APIClient):
         if not is_stream:
             response.content  # noqa: B018  (reads it)
         return response
+
+    def post_json(self, path: str, body: object) -> Any:  # the response is checked by its caller
+        """Send a request that the SDK has no method for, and return its response as JSON."""
+        return self._result(self._post_json(self._url(path), data=body), json=True)
+
+    def task_log(self, task_id: str, lines: int) -> bytes:
+        """Return the frames of the end of what a task of a swarm has written; the SDK reads services only."""
+        params = {"stdout": 1, "stderr": 1, "tail": lines}
+        content: bytes = self._result(
+            self._get(self._url("/tasks/{0}/logs", task_id), params=params), binary=True
+        )
+        return content
 
     def exec_output(self, exec_id: str) -> Iterator[bytes]:
         """Start a program in a container that `exec_create` prepared; yield what it writes to both streams.

@@ -1,8 +1,8 @@
 """Labels every container and network with its owner, from its creation on.
 
 An owner is a process of one boot: (boot id, pid, start time). Any later run may remove a dead
-owner's objects. An owner in another pid namespace cannot be checked from here, so its objects
-stay until they expire. Objects without Loadproof's labels are never touched.
+owner's objects. An owner in another pid namespace, or of a swarm on another machine, cannot be checked
+from here, so its objects stay until they expire. Objects without Loadproof's labels are never touched.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from runner.core.units import Seconds
@@ -21,6 +22,9 @@ RUN: Final = LABEL
 ROLE: Final = "loadproof.role"
 IMAGE: Final = "loadproof.image"
 """For images only; they never carry `RUN`, because a container inherits its image's labels."""
+
+SHARED: Final = MappingProxyType({"loadproof.shared": "true"})
+"""For what runners on other machines see too: another boot id does not prove that the owner is gone."""
 
 _OWNER_PID: Final = "loadproof.owner-pid"
 _OWNER_STARTED: Final = "loadproof.owner-started"
@@ -46,9 +50,11 @@ def run_labels(run_id: str, role: str) -> dict[str, str]:
 
 def owner_is_gone(labels: Mapping[str, str]) -> bool:
     """Return whether no process will remove an object with these labels any more."""
-    if labels.get(_BOOT) != boot_id():
+    elsewhere = labels.get(_BOOT) != boot_id()
+    shared = SHARED.items() <= labels.items()
+    if elsewhere and not shared:
         return True
-    if labels.get(_NAMESPACE) != pid_namespace():
+    if elsewhere or labels.get(_NAMESPACE) != pid_namespace():
         return time.time() > _number(labels.get(_EXPIRES))
     return live_start_ticks(int(_number(labels.get(_OWNER_PID)))) != _number(labels.get(_OWNER_STARTED))
 

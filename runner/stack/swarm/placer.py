@@ -1,0 +1,249 @@
+"""Places programs on the nodes of a Docker Swarm: implements `runner.cluster.placement.Placer`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+
+import trio
+
+from runner.cluster.placement import Node, PlacedFile, Task, TaskPlan
+from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.core.units import Seconds
+from runner.stack.docker import labels
+from runner.stack.docker.cleanup import remove_run
+from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable
+from runner.stack.docker.responses import Created
+from runner.stack.protocols import StackContext
+from runner.stack.swarm.files import check_files, create_files
+from runner.stack.swarm.hub_container import HubChannel, start_hub
+from runner.stack.swarm.logs import last_lines
+from runner.stack.swarm.manager import connect_to_manager, list_nodes
+from runner.stack.swarm.naming import NETWORK_ROLE, PLAN, object_labels, object_name
+from runner.stack.swarm.node_choice import ready_nodes
+from runner.stack.swarm.removal import remove_plan, remove_swarm_run, sweep_swarm
+from runner.stack.swarm.responses import CreatedObject
+from runner.stack.swarm.service_spec import service_spec
+from runner.stack.swarm.tasks import (
+    RUNNING,
+    ended_error,
+    first_ended,
+    list_tasks,
+    plain_reason,
+    to_tasks,
+    waiting_error,
+    without_node,
+)
+
+SWARM_URL: Final = "swarm+"
+"""Precedes an engine's URL where the watchdog has a whole swarm to empty."""
+
+_LOOK_INTERVAL_S: Final[Seconds] = 0.05
+_NO_NODE_WITHIN_S: Final[Seconds] = 10.0
+"""How long the manager may find no node: another run's tasks may just be on their way out."""
+_REMOVED_WITHIN_S: Final[Seconds] = 30.0
+_OUTPUT_WITHIN_S: Final[Seconds] = 5.0
+_QUOTED_LINES: Final = 5
+
+
+class SwarmPlacer:
+    """Places programs of one run.
+
+    Args:
+        engine: A manager's.
+        run_id: The run, part of every label and name.
+    """
+
+    def __init__(self, engine: Engine, run_id: str) -> None:
+        self.engine = engine
+        self.run_id = run_id
+        self._hubs: list[HubChannel] = []
+        self._networks: set[str] = set()
+        self._making_network = trio.Lock()
+
+    async def nodes(self) -> tuple[Node, ...]:
+        """Return all nodes, those that are not ready included, by name."""
+        return await list_nodes(self.engine)
+
+    async def network(self, name: str) -> str:
+        """Return the run's network of this name, which spans all nodes; it is made on the first call.
+
+        Raises:
+            StackFailed: The manager refuses it.
+        """
+        whole = object_name(self.run_id, name)
+        async with self._making_network:
+            if whole not in self._networks:
+                await self._make_network(whole)
+                self._networks.add(whole)
+        return whole
+
+    async def _make_network(self, name: str) -> None:
+        create = partial(
+            self.engine.api.create_network,
+            name,
+            driver="overlay",
+            attachable=True,
+            labels=object_labels(self.run_id, NETWORK_ROLE),
+        )
+        try:
+            await self.engine.read(Created, create)
+        except EngineRefused as refused:
+            raise StackFailed(
+                f"the swarm does not make the network {name}: {plain_reason(refused.reason)}",
+                hint="`docker network prune` on a manager removes unused ones",
+            ) from refused
+
+    async def place(self, plan: TaskPlan, *, within: Seconds) -> tuple[Task, ...]:
+        """Place a program, and return its tasks when all of them run.
+
+        Raises:
+            StackFailed: A task failed, was rejected, or does not run `within` seconds; the message contains
+                its node and what the engine says. Nothing of the plan is left then.
+        """
+        check_files(plan.files)
+        try:
+            service = await self._create(plan)
+            return await self._wait_running(plan, service, within)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await self.remove(plan.name)
+            raise
+
+    async def _create(self, plan: TaskPlan) -> str:
+        api = self.engine.api
+        try:
+            files = await create_files(self.engine, self.run_id, plan.name, plan.files)
+            body = service_spec(plan, self.run_id, files)
+            response = await self.engine.read(CreatedObject, api.post_json, "/services/create", body)
+        except EngineRefused as refused:
+            reason = plain_reason(refused.reason)
+            raise StackFailed(f"the swarm does not take {plan.name}: {reason}") from refused
+        return response.id
+
+    async def _wait_running(self, plan: TaskPlan, service: str, within: Seconds) -> tuple[Task, ...]:
+        began = trio.current_time()
+        wanted = await self._wanted(plan)
+        while True:
+            tasks = await self._tasks({"service": service})
+            waited = trio.current_time() - began
+            if ended := first_ended(tasks):
+                raise await self._ended(plan, ended)
+            if wanted and len(tasks) >= wanted and all(task.state == RUNNING for task in tasks):
+                return tasks
+            hopeless = without_node(tasks) or (plan.one_per_node and not wanted)
+            if waited > (min(within, _NO_NODE_WITHIN_S) if hopeless else within):
+                raise waiting_error(plan, tasks, await self.nodes(), round(waited, 1))
+            await trio.sleep(_LOOK_INTERVAL_S)
+
+    async def _wanted(self, plan: TaskPlan) -> int:
+        """Return how many tasks a plan has."""
+        if not plan.one_per_node:
+            return plan.replicas
+        return len(ready_nodes(await self.nodes(), plan.constraints))
+
+    async def _ended(self, plan: TaskPlan, task: Task) -> StackFailed:
+        node = next((node for node in await self.nodes() if node.id == task.node_id), None)
+        output = await self._output_of(task, _QUOTED_LINES) if task.container_id else ()
+        return ended_error(plan, task, node, output)
+
+    async def tasks(self, name: str) -> tuple[Task, ...]:
+        """Return the tasks of a plan as they are now, by slot and node; empty if there is no such plan."""
+        return await self._tasks({"label": self._label(name)})
+
+    async def _tasks(self, filters: Mapping[str, object]) -> tuple[Task, ...]:
+        details = await list_tasks(self.engine, filters)
+        names = {node.id: node.name for node in await self.nodes()} if len(details) > 1 else {}
+        return to_tasks(details, names)
+
+    def _label(self, name: str) -> list[str]:
+        return [f"{labels.RUN}={self.run_id}", f"{PLAN}={name}"]
+
+    async def start_hub(
+        self, *, image: str, command: Sequence[str], network: str | None, files: Sequence[PlacedFile] = ()
+    ) -> HubChannel:
+        """Start the program that all agents connect to, on the manager that takes the orders of this run.
+
+        Raises:
+            StackFailed: It could not be started.
+        """
+        hub = await start_hub(
+            self.engine, self.run_id, image=image, command=command, network=network, files=files
+        )
+        self._hubs.append(hub)
+        return hub
+
+    async def output(self, name: str, lines: int) -> Mapping[str, tuple[str, ...]]:
+        """Return the last lines of each task of a plan, by task id; empty where there are none."""
+        found: dict[str, tuple[str, ...]] = {}
+
+        async def read(task: Task) -> None:
+            found[task.id] = await self._output_of(task, lines)
+
+        async with trio.open_nursery() as nursery:
+            for task in await self.tasks(name):
+                nursery.start_soon(read, task)
+        return found
+
+    async def _output_of(self, task: Task, lines: int) -> tuple[str, ...]:
+        with trio.move_on_after(_OUTPUT_WITHIN_S):
+            try:
+                return await self.engine.call(last_lines, self.engine.api, task.id, lines)
+            except (EngineRefused, EngineUnavailable):
+                return ()
+        return ()
+
+    async def remove(self, name: str) -> None:
+        """Remove a program; returns when its tasks are gone, or after half a minute."""
+        with trio.move_on_after(_REMOVED_WITHIN_S):
+            await remove_plan(self.engine, self._label(name))
+
+    async def remove_all(self) -> str:
+        """Remove everything of the run; returns what is left, empty for nothing. Takes half a minute."""
+        for hub in self._hubs:
+            await hub.aclose()
+        with trio.move_on_after(_REMOVED_WITHIN_S):
+            try:
+                left = await remove_swarm_run(self.engine, self.run_id)
+                await remove_run(self.engine, self.run_id)
+            except EnvironmentLacks as error:
+                return f"objects of the swarm: {error.message}"
+            return left
+        return f"objects of the swarm, which did not remove them within {_REMOVED_WITHIN_S:g} s"
+
+
+@asynccontextmanager
+async def open_placer(context: StackContext) -> AsyncIterator[SwarmPlacer]:
+    """Connect to a manager, and remove everything of the run at the end, whatever happens.
+
+    Raises:
+        EnvironmentLacks: There is no manager that may be used.
+    """
+    engine = await connect_to_manager()
+    placer = SwarmPlacer(engine, context.run_id)
+    url = SWARM_URL + engine.base_url
+    try:
+        await _sweep(engine, context)
+        context.guard.docker(url)
+        yield placer
+    finally:
+        with trio.CancelScope(shield=True):
+            left = await placer.remove_all()
+        engine.close()
+        if left:
+            context.say(f"left on the swarm: {left}; `runner clean` removes what is left")
+        else:
+            context.guard.docker_emptied(url)
+
+
+async def _sweep(engine: Engine, context: StackContext) -> None:
+    """Remove what killed runs left behind; continue if that fails."""
+    try:
+        removed = await sweep_swarm(engine)
+    except StackFailed as failed:
+        context.say(failed.message)
+        return
+    if removed:
+        context.say(f"removed what an earlier run left behind: {', '.join(removed)}")

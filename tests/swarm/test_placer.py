@@ -1,0 +1,206 @@
+"""Programs are placed on the nodes of a real swarm, and nothing is left of them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from runner.cluster.placement import BindMount, PlacedFile, PlacedHealthcheck, ResourceLimits, TaskPlan
+from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.stack.protocols import StackContext
+from runner.stack.swarm.placer import SwarmPlacer, open_placer
+from tests.stack.docker.conftest import RecordingGuard
+from tests.swarm.conftest import left_on
+
+WITHIN_S = 60
+STAY = ("python3", "-c", "import time; time.sleep(600)")
+
+
+@pytest.fixture
+def guard():
+    return RecordingGuard()
+
+
+@pytest.fixture
+def context(swarm, tmp_path, guard) -> StackContext:
+    run_id = f"test-{tmp_path.name[-40:]}-{swarm.name}"
+    return StackContext(run_id, "placed", Path.cwd(), tmp_path, guard, guard.lines.append)
+
+
+@pytest.fixture
+async def placer(context) -> AsyncIterator[SwarmPlacer]:
+    async with open_placer(context) as placer:
+        yield placer
+
+
+@pytest.fixture
+def image(swarm):
+    return swarm.docker(
+        swarm.manager, "image", "inspect", "--format", "{{.Id}}", "loadproof-base/python:bookworm"
+    )
+
+
+async def eventually_output(placer, name):
+    """Return what each of three tasks has written, when all have."""
+    with trio.fail_after(WITHIN_S):
+        while True:
+            output = await placer.output(name, 5)
+            if len(output) == 3 and all(output.values()):
+                return output
+            await trio.sleep(0.1)
+
+
+async def test_all_nodes_are_known(placer, swarm):
+    nodes = await placer.nodes()
+
+    assert [node.name for node in nodes] == list(swarm.nodes)
+    assert [node.address for node in nodes] == [swarm.address(node) for node in swarm.nodes]
+    assert [node.is_manager for node in nodes] == [True, False, False]
+    assert {(node.state, node.architecture in {"amd64", "arm64"}) for node in nodes} == {("ready", True)}
+    assert all(node.cores > 0 and node.memory_bytes > 0 for node in nodes)
+
+
+async def test_a_program_runs_once_on_each_node_with_its_files_limits_and_address(placer, image, swarm):
+    network = await placer.network("data")
+    code = (
+        "import os, time; mode = os.stat('/run/key').st_mode & 0o777; open('/tmp/x', 'w').close();"
+        "print(open('/etc/word').read(), open('/run/key').read(), mode, flush=True); time.sleep(600)"
+    )
+    plan = TaskPlan(
+        name="probe",
+        image=image,
+        command=("python3", "-c", code),
+        networks=(network,),
+        one_per_node=True,
+        files=(PlacedFile("/etc/word", b"open"), PlacedFile("/run/key", b"secret", secret=True)),
+        mounts=(BindMount("/proc", "/host"),),
+        tmpfs={"/tmp": 1_000_000},
+        user="65534",
+        read_only=True,
+        cap_drop=("ALL",),
+        limits=ResourceLimits(cpus=0.5, memory_bytes=100_000_000, pids=50),
+        sysctls={"net.ipv4.ip_local_port_range": "20000 60999"},
+        ports={8080: 0},
+    )
+
+    tasks = await placer.place(plan, within=WITHIN_S)
+
+    nodes = {node.id: node.name for node in await placer.nodes()}
+    assert [nodes[task.node_id] for task in tasks] == list(swarm.nodes)
+    assert [task.slot for task in tasks] == [1, 2, 3]
+    assert len({task.addresses[network] for task in tasks}) == 3
+    assert all(task.pid and task.container_id and task.ports[8080] for task in tasks)
+    assert await placer.tasks("probe") == tasks
+    output = await eventually_output(placer, "probe")
+    assert {lines[0] for lines in output.values()} == {"open secret 256"}
+    limits = "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}"
+    applied = swarm.docker("node-2", "inspect", "--format", limits, tasks[1].container_id)
+    assert applied == "500000000 100000000 50"
+
+    await placer.remove("probe")
+
+    assert await placer.tasks("probe") == ()
+    assert left_on(swarm) == {f"network {network}"}
+
+
+async def test_a_hub_is_reached_from_every_node_and_talks_in_lines(placer, image):
+    network = await placer.network("control")
+    answer = (
+        "import socket, sys; s = socket.create_server(('', 7700)); print('ready', flush=True)\n"
+        "for _ in range(3): s.accept()[0].sendall(sys.stdin.readline().encode())\n"
+        "print('a' * 1_000_000, flush=True); print('last', file=sys.stderr, flush=True); sys.stdin.read()"
+    )
+    hub = await placer.start_hub(image=image, command=("python3", "-c", answer), network=network)
+    assert await hub.receive_line() == b"ready"
+    ask = (
+        f"import socket; answer = socket.create_connection(('{hub.address}', 7700)).makefile().readline();"
+        "print(answer, flush=True)"
+    )
+    plan = TaskPlan(
+        name="caller",
+        image=image,
+        command=("python3", "-c", f"{ask}; import time; time.sleep(600)"),
+        networks=(network,),
+        one_per_node=True,
+    )
+
+    await placer.place(plan, within=WITHIN_S)
+    for number in range(3):
+        await hub.send_line(b"hello %d\n" % number)
+
+    assert await hub.receive_line() == b"a" * 1_000_000
+    output = await eventually_output(placer, "caller")
+    assert {lines[0] for lines in output.values()} == {"hello 0", "hello 1", "hello 2"}
+    await hub.aclose()
+    assert hub.last_words() == ("last",)
+    assert await hub.receive_line() is None
+    with pytest.raises(trio.BrokenResourceError):
+        await hub.send_line(b"more\n")
+
+
+HUGE = "/x has 1,024,000 bytes: a config of a swarm has at most"
+UNMET = "no suitable node (scheduling constraints not satisfied"
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "hint"),
+    [
+        ({"image": f"sha256:{'0' * 64}"}, "p could not be started on node-2: No such image", "docker load"),
+        ({"command": ("nosuch",)}, "p ended at its start on node-2: ", ""),
+        ({"mounts": (BindMount("/nowhere", "/x"),)}, "bind source path does not exist", "on node-2"),
+        ({"constraints": ("node.labels.role==load",)}, UNMET, "node.labels.role==load"),
+        ({"files": (PlacedFile("/x", b""),)}, "/x is empty", ""),
+        ({"files": (PlacedFile("/x", bytes(1_024_000)),)}, HUGE, "image"),
+        ({"name": "no name"}, "the swarm does not take no name: ", ""),
+    ],
+)
+async def test_what_does_not_run_is_explained_and_leaves_nothing(
+    placer, image, swarm, monkeypatch, change, message, hint
+):
+    monkeypatch.setattr("runner.stack.swarm.placer._NO_NODE_WITHIN_S", 0.5)
+    plan = {"name": "p", "image": image, "command": STAY, "constraints": ("node.hostname==node-2",)}
+
+    with pytest.raises(StackFailed) as failed:
+        await placer.place(TaskPlan(**plan | change), within=WITHIN_S)
+
+    assert message in failed.value.message
+    assert hint in failed.value.hint
+    assert left_on(swarm) == set()
+
+
+async def test_the_output_of_a_program_that_ends_at_once_is_shown(placer, image):
+    command = ("python3", "-c", "print('no database', flush=True); exit(3)")
+    never = PlacedHealthcheck(("CMD", "false"))
+    plan = TaskPlan(name="p", image=image, command=command, healthcheck=never)
+
+    with pytest.raises(
+        StackFailed, match=r"p ended at its start on node-\d: task: non-zero exit \(3\)"
+    ) as failed:
+        await placer.place(plan, within=WITHIN_S)
+
+    assert failed.value.details == ("no database",)
+
+
+async def test_a_worker_is_refused(context, swarm, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", swarm.url("node-2"))
+
+    with pytest.raises(EnvironmentLacks, match=r"is a worker of its swarm") as refused:
+        async with open_placer(context):
+            pass
+
+    assert refused.value.hint.endswith(f"a manager, such as the one at {swarm.address('node-1')}")
+
+
+async def test_at_the_end_everything_is_removed(context, image, swarm, guard):
+    async with open_placer(context) as placer:
+        networks = (await placer.network("data"),)
+        await placer.start_hub(image=image, command=STAY, network=networks[0])
+        await placer.place(
+            TaskPlan(name="p", image=image, command=STAY, networks=networks, replicas=3), within=WITHIN_S
+        )
+        assert guard.engines == [f"swarm+{swarm.url('node-1')}"]
+        assert len(left_on(swarm)) == 3
+
+    assert guard.engines == []
+    assert left_on(swarm) == set()
