@@ -8,23 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from runner.observe.counters.conntrack import read_conntrack
 from runner.observe.counters.level import FunctionSource, Level, Levels, Source, gauge
+from runner.observe.proc_files import read_file
 from runner.observe.roots import proc
 
+_GROUPS: Final = (b"Tcp", b"TcpExt")
 _TCP: Final = {
-    ("TcpExt", "ListenOverflows"): "tcp.listen_overflows",
-    ("TcpExt", "ListenDrops"): "tcp.listen_drops",
-    ("TcpExt", "TCPTimeouts"): "tcp.timeouts",
-    ("TcpExt", "TCPSynRetrans"): "tcp.syn_retransmits",
-    ("TcpExt", "TCPReqQFullDrop"): "tcp.req_q_full_drops",
-    ("Tcp", "RetransSegs"): "tcp.retransmits",
-    ("Tcp", "OutRsts"): "tcp.resets_sent",
-    ("Tcp", "EstabResets"): "tcp.established_resets",
-    ("Tcp", "AttemptFails"): "tcp.attempt_fails",
+    (b"TcpExt", b"ListenOverflows"): "tcp.listen_overflows",
+    (b"TcpExt", b"ListenDrops"): "tcp.listen_drops",
+    (b"TcpExt", b"TCPTimeouts"): "tcp.timeouts",
+    (b"TcpExt", b"TCPSynRetrans"): "tcp.syn_retransmits",
+    (b"TcpExt", b"TCPReqQFullDrop"): "tcp.req_q_full_drops",
+    (b"Tcp", b"RetransSegs"): "tcp.retransmits",
+    (b"Tcp", b"OutRsts"): "tcp.resets_sent",
+    (b"Tcp", b"EstabResets"): "tcp.established_resets",
+    (b"Tcp", b"AttemptFails"): "tcp.attempt_fails",
 }
 
 
@@ -36,27 +37,30 @@ def network_counters(scope: str, pid: int) -> Iterator[Source]:
 
 def read_tcp(pid: int) -> Levels:
     """Return the counters of TCP in the network namespace of a process."""
-    net = Path(f"{proc()}/{pid}/net")
-    counts = _pairs((net / "netstat").read_text()) | _pairs((net / "snmp").read_text())
-    levels = {name: Level(counts[key]) if key in counts else None for key, name in _TCP.items()}
-    in_use, waiting = _sockets((net / "sockstat").read_text())
+    net = f"{proc()}/{pid}/net"
+    groups = _groups(read_file(f"{net}/netstat")) | _groups(read_file(f"{net}/snmp"))
+    levels = {name: _level(groups.get(group, {}).get(key)) for (group, key), name in _TCP.items()}
+    in_use, waiting = _sockets(read_file(f"{net}/sockstat"))
     return levels | {"tcp.in_use": gauge(in_use, "sockets"), "tcp.time_wait": gauge(waiting, "sockets")}
 
 
-def _pairs(text: str) -> dict[tuple[str, str], int]:
-    """Parse lines of names followed by lines of numbers, as in /proc/net/netstat and snmp."""
-    counts: dict[tuple[str, str], int] = {}
+def _level(count: bytes | None) -> Level | None:
+    return None if count is None else Level(int(count))
+
+
+def _groups(text: bytes) -> dict[bytes, dict[bytes, bytes]]:
+    """Return TCP's groups of lines with names and lines with numbers, as in /proc/net/netstat and snmp."""
+    groups: dict[bytes, dict[bytes, bytes]] = {}
     lines = text.splitlines()
     for names, numbers in zip(lines[::2], lines[1::2], strict=True):
-        group, *keys = names.split()
-        _, *values = numbers.split()
-        for key, value in zip(keys, values, strict=True):
-            counts[group.rstrip(":"), key] = int(value)
-    return counts
+        group = names.partition(b":")[0]
+        if group in _GROUPS:
+            groups[group] = dict(zip(names.split()[1:], numbers.split()[1:], strict=True))
+    return groups
 
 
-def _sockets(text: str) -> tuple[int, int]:
+def _sockets(text: bytes) -> tuple[int, int]:
     """Return TCP sockets in use and in TIME_WAIT, from /proc/net/sockstat."""
-    words = next(line.split() for line in text.splitlines() if line.startswith("TCP:"))
+    words = next(line.split() for line in text.splitlines() if line.startswith(b"TCP:"))
     fields = dict(zip(words[1::2], map(int, words[2::2]), strict=True))
-    return fields["inuse"], fields["tw"]
+    return fields[b"inuse"], fields[b"tw"]

@@ -58,6 +58,8 @@ class Queues:
             for port, waiting in _listening(Path(f"{proc()}/{self.pid}/net/{name}")):
                 if not self.ports or port in self.ports:
                     fullest[port] = max(waiting, fullest.get(port, 0))
+            if self.ports and fullest.keys() == set(self.ports):
+                break
         return {
             f"tcp.accept_queue.{port}": gauge(waiting, "connections") for port, waiting in fullest.items()
         }

@@ -24,8 +24,8 @@ from runner.observe.sampler import take_samples
 
 _MAX_WAITING: Final = 1_000
 """Samples that wait to be sent; further ones are lost, and a note says so."""
-_IO_EVERY_S: Final = 0.25
-_PROGRAMS_COST: Final = 0.003
+_IO_EVERY_S: Final = 0.5
+_PROGRAMS_COST: Final = 0.002
 """With these an agent uses less than 1 % of a core."""
 _NOT_PEERS: Final = "an agent may not see which process has a connection"
 
