@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
 import trio
@@ -20,12 +20,23 @@ async def cancel_on_signal(
     scope: trio.CancelScope,
     watcher: Watcher,
     doing: str = "removing the stack and writing the results so far",
+    prepare: Callable[[], None] = lambda: None,
 ) -> None:
-    """Note the first signal in the state, and cancel the scope; a second one ends tear-down hooks."""
+    """Note the first signal in the state, and cancel the scope; a second one ends tear-down hooks.
+
+    Args:
+        signals: That come.
+        state: Of the run.
+        scope: What to cancel.
+        watcher: Who learns of the first signal.
+        doing: What follows, in words.
+        prepare: Called at the first signal.
+    """
     async for number in signals:
         if state.signal is None:
             state.signal = signal.Signals(number)
             watcher.say(f"{state.signal.name}: {doing} ...")
+            prepare()
         state.patience.signal()
         scope.cancel()
 

@@ -48,6 +48,7 @@ from runner.stack.kinds import OPENERS
 from runner.stack.program_identity import program_identities
 from runner.stack.protocols import Stack
 from runner.stack.watchdog import open_watchdog
+from runner.store import chart_process
 from runner.store.run_file import RUN
 from runner.store.run_folder import SPEC, RunFolder, make_folder, scratch_folder
 
@@ -80,12 +81,16 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
     with receive_signals() as signals:
         async with trio.open_nursery() as nursery:
             with trio.CancelScope() as scope:
-                nursery.start_soon(cancel_on_signal, signals, state, scope, watcher)
+                on_signal = partial(cancel_on_signal, prepare=chart_process.prepare)
+                nursery.start_soon(on_signal, signals, state, scope, watcher)
                 await _run_guarded(job, state, folder, watcher, inputs)
             nursery.cancel_scope.cancel()
-        if state.error and not state.trials:
-            raise state.error
-        return conclude(job, state, folder)
+        try:
+            if state.error and not state.trials:
+                raise state.error
+            return conclude(job, state, folder)
+        finally:
+            chart_process.discard()
 
 
 def _open_folder(job: Job) -> RunFolder:

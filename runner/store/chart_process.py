@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, TypeAlias
 
@@ -20,6 +21,8 @@ _TIMEOUT_S: Final[Seconds] = 60.0
 _WORKER: Final = "runner.store.chart_worker"
 _LIBRARY: Final = "vl-convert-python"
 _MAX_SVG: Final = 16 * BYTES_PER_MIB
+_early: list[subprocess.Popen[bytes]] = []
+"""A child process that waits for charts, if one was prepared."""
 
 
 def library_version() -> str | None:
@@ -65,19 +68,45 @@ def _svgs(charts: Sequence[Chart]) -> Iterator[str | None]:
         yield svg if isinstance(svg, str) and len(svg) <= _MAX_SVG else None
 
 
+def prepare() -> None:
+    """Start the child process now that the next charts are drawn in: to load the library takes a second."""
+    if not _early and library_version() is not None:
+        with suppress(OSError):
+            _early.append(_start("early"))
+
+
+def discard() -> None:
+    """End the child process that was prepared if nothing was drawn in it."""
+    while _early:
+        _killed(_early.pop())
+
+
+def _start(*more: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", _WORKER, VEGA_LITE, *more],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C ends the runner in its own way, not the charts
+    )
+
+
 def _output_of_child(request: bytes | None) -> bytes:
     """Return what the child printed, complete or not; None requests the script."""
     try:
-        return subprocess.run(
-            [sys.executable, "-P", "-m", _WORKER, VEGA_LITE],
-            input=request or b"null",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            check=False,
-            timeout=_TIMEOUT_S,
-            start_new_session=True,  # Ctrl-C ends the runner in its own way, not the charts
-        ).stdout
-    except subprocess.TimeoutExpired as error:
-        return error.stdout or b""
+        child = _early.pop() if _early else _start()
     except OSError:
         return b""
+    try:
+        return child.communicate(request or b"null", _TIMEOUT_S)[0]
+    except subprocess.TimeoutExpired:
+        return _killed(child)
+    except BaseException:
+        child.kill()
+        raise
+
+
+def _killed(child: subprocess.Popen[bytes]) -> bytes:
+    """End a child; returns what it printed."""
+    child.kill()
+    return child.communicate()[0]

@@ -1,6 +1,7 @@
 """Charts are drawn in a process of their own: its end costs the charts and nothing else."""
 
 import math
+import signal
 
 import pytest
 
@@ -68,3 +69,24 @@ def test_a_report_without_its_charts_is_complete(monkeypatch):
 
     assert set(files) == {"report.md", "report.html"}
     assert b"![" not in files["report.md"]
+
+
+def test_charts_of_a_prepared_process_are_the_same():
+    chart_process.prepare()
+    (child,) = chart_process._early
+
+    drawn = draw([bars("one", "a")])
+
+    assert drawn == draw([bars("one", "a")])
+    assert child.returncode == 0
+    assert chart_process._early == []
+
+
+def test_a_prepared_process_that_draws_nothing_ends():
+    chart_process.prepare()
+    (child,) = chart_process._early
+
+    chart_process.discard()
+
+    assert child.returncode == -signal.SIGKILL
+    assert chart_process._early == []
