@@ -66,3 +66,13 @@ class NodeLoad(Struct, frozen=True, omit_defaults=True):
     lost: Annotated[str, Meta(max_length=1000)] = ""
     lost_at_s: Seconds | None = None
     not_offered: _Count = 0
+
+    def loss(self, what: str) -> str:
+        """Return what the loss of the node means, as a sentence; empty if it is not lost.
+
+        Args:
+            what: Is offered: ``requests`` or ``users``.
+        """
+        if not self.lost:
+            return ""
+        return f"generator lost on {self.node}: {self.lost}; {self.not_offered:,} {what} not offered"

@@ -23,11 +23,7 @@ def lost_events(load: LoadFacts | None) -> tuple[Event, ...]:
     what = "users" if load.scenarios else "requests"
     lost = [node for node in load.nodes if node.lost]
     return tuple(
-        Event(
-            "generator-lost",
-            f"generator lost on {node.node}: {node.lost}; {node.not_offered:,} {what} not offered",
-            t_s=node.lost_at_s,
-        )
+        Event("generator-lost", node.loss(what), t_s=node.lost_at_s)
         for node in sorted(lost, key=lambda node: node.lost_at_s or 0.0)
     )
 

@@ -174,7 +174,8 @@ async def _follow(
     except (ValueError, OverflowError):
         account.fault = "sent an unreadable message"
     account.died = account.end is None
-    account.fault = account.fault or (team.fault(index) if account.died else "")
+    if account.died and (fault := team.fault(index)):
+        account.fault, account.is_out_of_reach = fault, True
     stage.add(stage.collector.end(index))
 
 
@@ -190,12 +191,20 @@ def _facts(
         workers=len(workers),
         complete=True,
         clock=worker_accounts.clock(accounts),
-        lost_workers=worker_accounts.losses(accounts),
+        lost_workers=_losses(order, accounts, nodes),
         notes=(*_pacing_notes(order, len(workers)), *worker_accounts.notes(accounts)),
         connections=worker_accounts.connections(accounts),
         nodes=nodes,
         **_counts(order, accounts, tuple(stage.seconds)),
     )
+
+
+def _losses(order: LoadOrder, accounts: Sequence[Account], nodes: Sequence[NodeLoad]) -> tuple[str, ...]:
+    """Return a sentence for each node that was lost, and for each other worker that was."""
+    what = "users" if order.load.scenarios else "requests"
+    of_nodes = [sentence for node in nodes if (sentence := node.loss(what))]
+    others = [account for account in accounts if not account.is_out_of_reach]
+    return (*of_nodes, *worker_accounts.losses(others))
 
 
 def _counts(order: LoadOrder, accounts: Sequence[Account], reported: Sequence[LoadSecond]) -> dict[str, Any]:

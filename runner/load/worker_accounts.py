@@ -45,6 +45,7 @@ class Account:
         has_users: Whether its arrivals are users of scenarios.
         fault: Why it sent no last message, where that is known; such as ``sent an unreadable message``.
         died: It ended without a last message.
+        is_out_of_reach: Its node was lost, so that nothing more is known of it.
         status: Its exit status, negative for a signal; None while unknown.
     """
 
@@ -61,6 +62,7 @@ class Account:
     has_users: bool = False
     fault: str = ""
     died: bool = False
+    is_out_of_reach: bool = False
     status: int | None = None
 
     def add(self, second: WorkerSecond) -> None:
