@@ -10,10 +10,12 @@ from runner.stack.docker import open_docker
 from runner.stack.external import open_external
 from runner.stack.process import open_process
 from runner.stack.protocols import StackOpener
+from runner.stack.swarm import open_swarm
 
 OPENERS: Final[Mapping[str, StackOpener]] = {
     "process": open_process,
     "docker": open_docker,
     "external": open_external,
     "compose": open_compose,
+    "swarm": open_swarm,
 }

@@ -121,9 +121,7 @@ class Monitor:
         limit = one.part.plan.limits.memory_bytes
         if now.exit_code == _KILLED and limit:
             mib = limit / BYTES_PER_MIB
-            message = (
-                f"{one.title} was killed by SIGKILL, as it is when it exceeds its memory limit of {mib:g} MiB"
-            )
+            message = f"{one.title} was killed by SIGKILL, most likely at its memory limit of {mib:g} MiB"
             return Event("out-of-memory", message, log=log)
         return Event(_code(one), f"{one.title} {_how(now)}", log=log)
 

@@ -16,6 +16,7 @@ from runner.experiment.swarm_parts import SwarmApp, SwarmProxy, SwarmService
 from runner.experiment.swarm_topology import SwarmTopology
 from runner.stack.docker.containers import filled
 from runner.stack.nginx import NginxSettings, render_nginx
+from runner.stack.ports import LOOPBACK
 from runner.stack.secrets import inherited_variables
 
 PROXY_PORT: Final = 8080
@@ -83,7 +84,7 @@ class Planner:
             EnvironmentLacks: A variable that it inherits is not set.
         """
         service = self.topology.services[name]
-        own = {**addresses, name: (name, service.port)}
+        own = {**addresses, name: (LOOPBACK, service.port)}  # its name is resolved only when it is ready
         return self._part(
             name, name, service, service.port or NO_PORT, addresses, healthcheck=_healthcheck(service, own)
         )

@@ -84,7 +84,7 @@ def test_a_service_is_ready_when_its_own_engine_says_so() -> None:
 
     assert plan.command == ("postgres", "-p", "5432")
     assert plan.healthcheck is not None
-    assert plan.healthcheck.command == ("CMD", "pg_isready", "-h", "db")
+    assert plan.healthcheck.command == ("CMD", "pg_isready", "-h", "127.0.0.1")
     assert (plan.healthcheck.interval, plan.healthcheck.retries) == (1.0, 20)
 
 
