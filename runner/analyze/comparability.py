@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import to_builtins
 
 from runner.core.comparison import SideBySide
-from runner.core.results import Results
+from runner.core.results import ConfigurationResults, Results
 from runner.core.system_facts import ProgramIdentity
 from runner.experiment.suggestions import join_words
 
@@ -115,6 +116,24 @@ def _setup(runs: Sequence[Results]) -> Iterator[tuple[str, list[str]]]:
         topology = {key: system.get(key) for key in _TOPOLOGY}
         for path, value in _flat({"load": to_builtins(configuration.load), "topology": topology}):
             yield f"{name}: {path}", [value]
+        for what, value in _machines(configuration).items():
+            yield f"{name}: {what}", [value]
+
+
+def _machines(configuration: ConfigurationResults) -> dict[str, str]:
+    """Return how many machines there were, what ran on how many of them, and how they were connected."""
+    system = configuration.topology
+    stages = [stage for stage in configuration.stages if stage.nodes]
+    load = {node.name for stage in stages for node in stage.nodes if node.load}
+    cores = sorted(node.cores for node in (system.nodes or {}).values())
+    together = Counter((system.placement or {}).values())
+    return {
+        "nodes": str(len(cores) or "–"),
+        "cores of the nodes": ", ".join(f"{number:g}" for number in cores) or "–",
+        "nodes that make load": str(len(load) or "–"),
+        "subjects on each node": ", ".join(map(str, sorted(together.values(), reverse=True))) or "–",
+        "network path": system.path or "–",
+    }
 
 
 def _programs(runs: Sequence[Results]) -> Iterator[tuple[str, list[str]]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from runner.core.codes import Role
+from runner.core.node_results import NodeResults
 from runner.core.observed_facts import KERNEL_THREADS
 from runner.core.observed_results import ProgramUsage
 from runner.core.stage_results import Stage
@@ -21,12 +22,12 @@ _PIDS_SHOWN: Final = 3
 _PROGRAMS_NAMED: Final = 3
 
 
-def strangers(stage: Stage) -> list[ProgramUsage]:
-    """Return the programs that have nothing to do with the experiment, the busiest first.
+def strangers(machine: Stage | NodeResults) -> list[ProgramUsage]:
+    """Return the programs of a machine that have nothing to do with the experiment, the busiest first.
 
     The kernel's own threads also work for the system under test, for example on its packets.
     """
-    return [program for program in stage.programs if not program.serves and program.name != KERNEL_THREADS]
+    return [program for program in machine.programs if not program.serves and program.name != KERNEL_THREADS]
 
 
 def services(stage: Stage) -> list[ProgramUsage]:

@@ -99,6 +99,17 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
     unproven: Sentence = ""
 
     @property
+    def node(self) -> str | None:
+        """The node that the limit is on; None on one machine, and where it is on none in particular."""
+        first = self.findings[0] if self.findings else None
+        return (first.node or None) if first and first.code is self.code else None
+
+    @property
+    def name(self) -> str:
+        """What people call it: its code, and the node that it is on."""
+        return f"{self.code} on {self.node}" if self.node else self.code.value
+
+    @property
     def service(self) -> str | None:
         """Name of the service that the limit is about; None if it is about none."""
         return (self.findings[0].service or None) if self.findings else None

@@ -215,7 +215,11 @@ def _open_question(configurations: Sequence[ConfigurationResults]) -> Markdown:
     known = [pair for pair in first if pair[0].verdict.code not in _NO_LIMIT_OF_THE_SERVICE]
     where = _where(*(known or first)[0])
     if not known and any(stage.verdict.code is Limit.GENERATOR for stage, _ in first):
-        return markdown("{}, the load generator is the limit; the service’s is unknown.", where)
+        lost = any(node.load and node.load.lost for stage, _ in first for node in stage.nodes)
+        what = "a load generator was lost" if lost else "the load generator is the limit"
+        return markdown(
+            "{}, {}; the service’s{} is unknown.", where, what, markdown(" limit") if lost else EMPTY
+        )
     if not known and where == _ABOVE:
         return markdown("The data do not show what limits higher rates.")
     if not known:
@@ -250,5 +254,5 @@ def _named(stage: Stage) -> Markdown:
     """Return a limit, and the cause that a counter-experiment confirmed."""
     verdict, proof = stage.verdict, stage.verdict.counter_experiment
     if proof and proof.answer is ProofAnswer.CONFIRMED and cpu_used_up(verdict.code, proof.cause):
-        return markdown("{} because of {}", verdict.code, proof.cause)
-    return markdown("{}", verdict.code)
+        return markdown("{} because of {}", verdict.name, proof.cause)
+    return markdown("{}", verdict.name)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from runner.core.observed_results import CounterReading
 from runner.core.results import ConfigurationResults
+from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
 from runner.report.number_format import NOT_APPLICABLE
@@ -26,14 +27,26 @@ _SCOPES: Final = {"host": "host", "net:host": "host's network"}
 def changed_counters(configuration: ConfigurationResults) -> Markdown:
     """Return counters that rose and gauges with their limits, a column for each stage; empty without any."""
     stages = configuration.stages
-    by_stage = [{(counter.scope, counter.name): counter for counter in stage.counters} for stage in stages]
-    keys = {key for counters in by_stage for key in counters if _is_shown(key[1])}
+    by_stage = [dict(_counters(stage)) for stage in stages]
+    keys = {key for counters in by_stage for key in counters if _is_shown(key[2])}
     rows = []
-    for scope, name in sorted(keys):
-        readings = [counters.get((scope, name)) for counters in by_stage]
+    for key in sorted(keys):
+        node, scope, name = key
+        readings = [counters.get(key) for counters in by_stage]
         if any(map(_is_changed, readings)):
-            rows.append([markdown("{}: {}", _scope(scope), code(name)), *map(_cell, readings)])
+            rows.append([_place(node, scope, name), *map(_cell, readings)])
     return table(["Counter", *(stage.title for stage in stages)], rows) if rows else EMPTY
+
+
+def _counters(stage: Stage) -> Iterator[tuple[tuple[str, str, str], CounterReading]]:
+    """Yield each counter with its node, empty for the runner's own machine, its scope and its name."""
+    for node, counters in (("", stage.counters), *((node.name, node.counters) for node in stage.nodes)):
+        yield from (((node, counter.scope, counter.name), counter) for counter in counters)
+
+
+def _place(node: str, scope: str, name: str) -> Markdown:
+    of_node = markdown("{}, ", node) if node else EMPTY
+    return markdown("{}{}: {}", of_node, _scope(scope), code(name))
 
 
 def _is_shown(name: str) -> bool:
@@ -82,6 +95,10 @@ def _number(value: float, unit: str) -> str:
 
 def not_readable(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
     """Return what could not be read and why, each once."""
-    counters = (counter for _, stage in every_stage(configurations) for counter in stage.unreadable)
-    lines = (markdown("{}: {}: {}.", _scope(c.scope), code(c.name), c.reason) for c in counters)
+    lines = (
+        markdown("{}: {}.", _place(node, counter.scope, counter.name), counter.reason)
+        for _, stage in every_stage(configurations)
+        for node, counters in (("", stage.unreadable), *((it.name, it.unreadable) for it in stage.nodes))
+        for counter in counters
+    )
     return list(dict.fromkeys(lines))

@@ -67,7 +67,8 @@ def _compared(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
 def _side_by_side(rate: str, pairs: Sequence[tuple[str, Stage]]) -> Markdown:
     achieved = [_achieved(name, stage) for name, stage in pairs]
     costs = [cost for name, stage in pairs if (cost := _host_cost(name, stage))]
-    cost = markdown(" Host CPU per successful response: {}.", listed(costs)) if len(costs) > 1 else EMPTY
+    whose = "CPU of all nodes" if any(stage.nodes for _, stage in pairs) else "Host CPU"
+    cost = markdown(" {} per successful response: {}.", whose, listed(costs)) if len(costs) > 1 else EMPTY
     return markdown("At {}, {}.{}", rate, listed(achieved), cost)
 
 

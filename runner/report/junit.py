@@ -100,7 +100,7 @@ def _add(case: ET.Element, tag: str, message: str, text: str) -> None:
 def _verdict(stage: Stage) -> str:
     verdict = stage.verdict
     summaries = "; ".join(finding.summary for finding in verdict.findings)
-    return f"{verdict.code} ({verdict.confidence}): {summaries}" if summaries else verdict.code.value
+    return f"{verdict.name} ({verdict.confidence}): {summaries}" if summaries else verdict.name
 
 
 def _figures(stage: Stage) -> str:

@@ -55,7 +55,7 @@ def _has_verdict(stage: Stage) -> bool:
 
 
 def _conclusion(verdict: Verdict, finding: Finding) -> Markdown:
-    name = markdown("{} ({}{})", verdict.code, verdict.confidence, _tried(verdict))
+    name = markdown("{} ({}{})", verdict.name, verdict.confidence, _tried(verdict))
     if verdict.withdrawn:
         name = markdown("undetermined; the suspected {} was refuted", verdict.withdrawn)
     summary = finding.summary[:1].upper() + finding.summary[1:]

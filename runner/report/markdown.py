@@ -21,6 +21,7 @@ from runner.report import (
     counter_tables,
     generator_accuracy,
     hooks,
+    nodes,
     number_format,
     programs,
     prose,
@@ -36,6 +37,7 @@ from runner.report.final_paragraphs import final
 from runner.report.limit_text import hypothesis
 from runner.report.markdown_text import Markdown, Section, block, code, escape, join, markdown, paragraphs
 from runner.report.metric_text import glossary
+from runner.report.network_path import network_path
 from runner.report.repeats import repeats
 from runner.report.replica_table import replicas
 from runner.report.system_table import system_table
@@ -128,6 +130,11 @@ def _section(configuration: ConfigurationResults) -> dict[str, object]:
         "warnings": join("\n>\n", (markdown("> {}", warning) for warning in warnings)),
         "details": tables.details(stages),
         "cpu": tables.cpu_by_role(stages),
+        "nodes": nodes.cpu_by_node(stages),
+        "more_nodes": nodes.left_out(stages),
+        "node_loads": nodes.load_by_node(stages),
+        "beyond_one_node": nodes.beyond_one_node(stages),
+        "path": network_path(configuration),
         "memory": tables.memory_by_role(stages),
         "programs": programs.programs_outside(stages),
         "offers": programs.offers(stages),
@@ -163,12 +170,17 @@ def _method(configuration: ConfigurationResults) -> Iterator[Markdown]:
         "{}: engine {}{}; {}.",
         prose.title(configuration),
         configuration.engine,
-        f", {number_format.plural(max(workers), 'worker')}" if workers else "",
+        f", {number_format.plural(max(workers), 'worker')}{_on_nodes(stages)}" if workers else "",
         _load(configuration.load, stages),
     )
     yield from _clocks(stages)
     for stage in stages:
         yield from (markdown("{}: {}.", stage.title, note) for note in stage.notes)
+
+
+def _on_nodes(stages: Sequence[Stage]) -> str:
+    made_load = nodes.generator_nodes(stages)
+    return f" on {number_format.plural(made_load, 'node')}" if made_load else ""
 
 
 def _load(load: LoadSummary, stages: Sequence[Stage]) -> Markdown:

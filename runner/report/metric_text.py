@@ -17,6 +17,7 @@ from runner.report.number_format import FORMATS, NOT_MEASURED, listed
 
 _HEADING_UNITS: Final = {Dimension.TIME: " (ms)", Dimension.CORES: " (cores)", Dimension.SIZE: " (MiB)"}
 _IN_SLICES: Final = "see its slices"
+_OF_ONE_HOST: Final = ("cpu_cores.system.", "cpu_cores.other.")
 _MOST_DECIMALS: Final = 9
 _TIMEOUTS: Final = ("timeout", "connect_timeout")
 _VALUE_UNITS: Final = {
@@ -72,9 +73,14 @@ def brief_cell(metric: Metric, stage: Stage) -> str:
 
 
 def applies(metric: Metric, stage: Stage) -> bool:
-    """Return whether a metric exists there: users wait for no schedule, and a single step has no runs."""
+    """Return whether a metric exists there.
+
+    Users wait for no schedule, a single step has no runs, and several machines have no host's CPU.
+    """
     if metric.scenarios_only:
         return stage.scenarios is not None
+    if stage.nodes and metric.key.startswith(_OF_ONE_HOST) and metric.read(stage) is None:
+        return False
     is_step = metric.path == "achieved" and stage.users_per_s is not None and stage.scenarios is None
     return not is_step and not (metric.needs_schedule and stage.users is not None)
 

@@ -16,18 +16,38 @@ from runner.report.markdown_text import EMPTY, Markdown, block, join, markdown, 
 SHOWN_CORES: Final = 0.1
 """Cores from which a terminal names other programs."""
 _NAMED: Final = 3
+_MOST_ROWS: Final = 20
+"""Programs of several machines that a table shows; there are ten of each machine in results.json."""
 
 
 def programs_outside(stages: Sequence[Stage]) -> Markdown:
     """Return the cores that each program outside the experiment used in each stage; empty without any."""
-    names: dict[tuple[str, bool], ProgramUsage] = {}
-    for program in (program for stage in stages for program in stage.programs):
-        names.setdefault((program.name, program.serves), program)
+    names: dict[tuple[str, str, bool], ProgramUsage] = {}
+    for node, program in (found for stage in stages for found in _programs(stage)):
+        names.setdefault((node, program.name, program.serves), program)
+    found = [(node, program) for (node, *_), program in names.items()]
+    ranked = sorted(found, key=lambda it: -_most(stages, *it))
     rows = [
-        [_title(program), *(_cell(stage, program) for stage in stages)]
-        for program in sorted(names.values(), key=lambda program: -_most(stages, program))
+        [f"{_title(program)}{_on(node)}", *(_cell(stage, node, program) for stage in stages)]
+        for node, program in (ranked[:_MOST_ROWS] if any(node for node, _ in ranked) else ranked)
     ]
     return table(["Program", *(stage.title for stage in stages)], rows) if rows else EMPTY
+
+
+def _programs(stage: Stage) -> Iterator[tuple[str, ProgramUsage]]:
+    """Yield the node of each program, empty for the runner's own machine, and the program."""
+    yield from (("", program) for program in stage.programs)
+    yield from ((node.name, program) for node in stage.nodes for program in node.programs)
+
+
+def _strangers(stage: Stage) -> Iterator[tuple[str, ProgramUsage]]:
+    """Yield the same of the programs that have nothing to do with the experiment."""
+    yield from (("", program) for program in strangers(stage))
+    yield from ((node.name, program) for node in stage.nodes for program in strangers(node))
+
+
+def _on(node: str) -> str:
+    return f" on {node}" if node else ""
 
 
 def _title(program: ProgramUsage) -> str:
@@ -46,16 +66,17 @@ def offers(stages: Sequence[Stage]) -> list[Markdown]:
 def terminal_lines(configurations: Sequence[ConfigurationResults]) -> Iterator[str]:
     """Yield a line about other programs that used much CPU, and one for each that served the app."""
     stages = [stage for configuration in configurations for stage in configuration.stages]
-    busiest: dict[str, ProgramUsage] = {}
-    for program in (program for stage in stages for program in strangers(stage)):
-        known = busiest.get(program.name)
+    busiest: dict[tuple[str, str], ProgramUsage] = {}
+    for node, program in (found for stage in stages for found in _strangers(stage)):
+        known = busiest.get((node, program.name))
         if program.cores >= SHOWN_CORES and (known is None or program.cores > known.cores):
-            busiest[program.name] = program
+            busiest[node, program.name] = program
     if busiest:
-        ranked = sorted(busiest.values(), key=lambda program: -program.cores)
-        named = [f"{name_of(program)} {_use(program)}" for program in ranked[:_NAMED]]
+        ranked = sorted(busiest.items(), key=lambda item: -item[1].cores)
+        named = [f"{name_of(program)}{_on(node)} {_use(program)}" for (node, _), program in ranked[:_NAMED]]
         named += [f"{len(ranked) - _NAMED} more"] if len(ranked) > _NAMED else []
-        yield f"Other programs on this host used up to: {'; '.join(named)}."
+        where = "" if any(node for node, _ in busiest) else " on this host"
+        yield f"Other programs{where} used up to: {'; '.join(named)}."
     offered = {(program.name, program.port): program for stage in stages for program in services(stage)}
     yield from (f"{_offer(program)}: {' '.join(_flow(program))}" for program in offered.values())
 
@@ -86,18 +107,19 @@ def _service_name(program: ProgramUsage) -> str:
     return name[:31].rstrip("-") or "service"
 
 
-def _most(stages: Sequence[Stage], program: ProgramUsage) -> float:
-    used = (_same(stage, program) for stage in stages)
+def _most(stages: Sequence[Stage], node: str, program: ProgramUsage) -> float:
+    used = (_same(stage, node, program) for stage in stages)
     return max((program.cores for program in used if program), default=0.0)
 
 
-def _same(stage: Stage, program: ProgramUsage) -> ProgramUsage | None:
-    key = (program.name, program.serves)
-    return next((other for other in stage.programs if (other.name, other.serves) == key), None)
+def _same(stage: Stage, node: str, program: ProgramUsage) -> ProgramUsage | None:
+    key = (node, program.name, program.serves)
+    same = (other for where, other in _programs(stage) if (where, other.name, other.serves) == key)
+    return next(same, None)
 
 
-def _cell(stage: Stage, program: ProgramUsage) -> str:
-    used = _same(stage, program)
+def _cell(stage: Stage, node: str, program: ProgramUsage) -> str:
+    used = _same(stage, node, program)
     return _use(used, unit="") if used else number_format.NOT_APPLICABLE
 
 

@@ -43,6 +43,7 @@ class _Step:
         costs: Role to CPU microseconds per successful response.
         unqueued: Whether it kept up on a host with free CPU, so that its duration includes no queue.
         hops: What stands in front of the app.
+        on_nodes: Whether it ran on several machines.
     """
 
     name: str
@@ -51,11 +52,16 @@ class _Step:
     unqueued: bool
     kind: str
     hops: frozenset[Role]
+    on_nodes: bool = False
+
+
+def _has_nodes(configurations: Sequence[ConfigurationResults]) -> bool:
+    return any(stage.nodes for _, stage in every_stage(configurations))
 
 
 def ladders(results: Results) -> list[Section]:
     """Return table and sentences for every rate and kind of connection that three configurations share."""
-    cores = results.cpu_count
+    cores = None if _has_nodes(results.configurations) else results.cpu_count
     long = _long(results.configurations, cores)
     return [
         Section(
@@ -94,12 +100,14 @@ def _step(configuration: ConfigurationResults, stage: Stage, cores: int | None) 
         stage.verdict.code is Limit.WITHIN_CAPACITY and free,
         configuration.topology.kind,
         frozenset(role for role in _HOPS if role in costs),
+        bool(stage.nodes),
     )
 
 
 def _table(steps: Sequence[_Step], cores: int | None) -> Markdown:
     roles = [role for role in _ROLES if any(role in step.costs for step in steps)]
-    names = ["host" if role is Role.SYSTEM else role_name(role) for role in roles]
+    whole = "all nodes" if any(step.on_nodes for step in steps) else "host"
+    names = [whole if role is Role.SYSTEM else role_name(role) for role in roles]
     head = ["Configuration", *(f"{name} (µs)" for name in names), "step (µs)", "p50 (ms)", "step (ms)"]
     head += ["CPU-bound maximum (RPS)"] if cores else []
     rows = []
@@ -151,7 +159,8 @@ def _most_expensive(steps: Sequence[_Step]) -> Markdown:
         return EMPTY
     extra, *names = max(known)
     step = markdown("The most expensive step is from {} to {}", *names)
-    return markdown("{}: {:+,.0f} µs of host CPU per request.", step, extra)
+    where = "CPU of all nodes" if any(one.on_nodes for one in steps) else "host CPU"
+    return markdown("{}: {:+,.0f} µs of {} per request.", step, extra, where)
 
 
 def _growth(steps: Sequence[_Step]) -> Markdown:
@@ -160,14 +169,15 @@ def _growth(steps: Sequence[_Step]) -> Markdown:
     before, after = first.get(Role.SYSTEM), last.get(Role.SYSTEM)
     if not before or after is None:
         return EMPTY
+    whose = "CPU of all nodes" if any(one.on_nodes for one in steps) else "host CPU"
     more = {role: last[role] - first.get(role, 0.0) for role in _ROLES[:-1] if role in last}
     shares = [
         f"{role_name(role)} {extra:+,.0f} µs"
         for role, extra in sorted(more.items(), key=lambda pair: -pair[1])
     ]
     return markdown(
-        "From {} to {}, host CPU per request changes by a factor of {:.1f}, {:+,.0f} µs: {}.",
-        *(steps[0].name, steps[-1].name, after / before, after - before, listed(shares)),
+        "From {} to {}, {} per request changes by a factor of {:.1f}, {:+,.0f} µs: {}.",
+        *(steps[0].name, steps[-1].name, whose, after / before, after - before, listed(shares)),
     )
 
 

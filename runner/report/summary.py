@@ -60,8 +60,8 @@ def summary_rows(results: Results) -> list[dict[str, str]]:
 
 
 def limit_or_status(stage: Stage) -> str:
-    """Return the code of the stage's verdict; a stage that was not run has none."""
-    return "not run" if stage.status is StageStatus.NOT_RUN else stage.verdict.code.value
+    """Return the code of the stage's verdict, with its node; a stage that was not run has none."""
+    return "not run" if stage.status is StageStatus.NOT_RUN else stage.verdict.name
 
 
 def doubts(results: Results) -> Iterator[str]:

@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 
 from runner.core.system_facts import ImageFacts, LimitFacts, ProxyFacts, ServiceFacts, SystemDescription
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown, table
+from runner.report.network_path import PATHS
 from runner.report.number_format import plural
 from runner.report.system_text import addresses_used
 
@@ -36,6 +37,7 @@ def _rows(topology: SystemDescription) -> Iterator[tuple[str, str]]:
         yield "proxy", _proxy(topology.proxy)
     if topology.engine:
         yield "Docker Engine", f"{topology.engine.version} (API {topology.engine.api})"
+    yield from _nodes(topology)
     if topology.network:
         destination = "published port" if topology.publish == "port" else "container's own address"
         yield "network", f"{topology.network}, load is sent to the {destination}"
@@ -44,6 +46,25 @@ def _rows(topology: SystemDescription) -> Iterator[tuple[str, str]]:
         yield "CPUs", f"{parts} are pinned to {', '.join(map(str, topology.cpus))}"
     if known := _limits(topology.limits):
         yield "limits per replica", known
+
+
+def _nodes(topology: SystemDescription) -> Iterator[tuple[str, str]]:
+    """Yield the nodes of a system on several machines, and how they are connected."""
+    for node in (topology.nodes or {}).values():
+        runs = markdown("; runs {}", listed(map(code, node.runs))) if node.runs else EMPTY
+        kernel = f", kernel {node.kernel}" if node.kernel else ""
+        yield (
+            f"node {node.name}",
+            markdown(
+                "{}, {:,.0f} MiB, {}, Docker Engine {}{}{}",
+                *(plural(round(node.cores), "core"), node.memory_mib, node.architecture, node.engine, kernel),
+                runs,
+            ),
+        )
+    if topology.path:
+        yield "network path", markdown("{}: {}", topology.path, PATHS.get(topology.path, topology.path))
+    if topology.registry:
+        yield "registry", code(topology.registry)
 
 
 def _service(service: ServiceFacts) -> Markdown:

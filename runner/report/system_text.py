@@ -8,8 +8,9 @@ from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.core.system_facts import SystemDescription
 from runner.report import number_format
-from runner.report.markdown_text import Markdown, code, join, listed, markdown
+from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown
 from runner.report.metric_text import levels
+from runner.report.nodes import generator_nodes
 from runner.report.number_format import plural
 
 
@@ -19,7 +20,9 @@ def described(configuration: ConfigurationResults) -> Markdown:
     if proxy := configuration.topology.proxy:
         fresh = "" if proxy.keepalive else markdown(" (a new upstream connection per request)")
         system = markdown("{} behind {}{}", system, proxy.kind.capitalize(), fresh)
-    return markdown("{}, {}.", system, _loaded(configuration))
+    made_load = generator_nodes(configuration.stages)
+    source = markdown(", from {}", plural(made_load, "node")) if made_load else EMPTY
+    return markdown("{}, {}{}.", system, _loaded(configuration), source)
 
 
 def _app(topology: SystemDescription) -> Markdown:
@@ -29,6 +32,9 @@ def _app(topology: SystemDescription) -> Markdown:
         notes = [addresses_used(topology)] if topology.addresses or topology.unused_addresses else []
         notes += [markdown("certificate not verified")] if topology.certificate == "not checked" else []
         return markdown("{} ({})", where, join("; ", notes)) if notes else where
+    if topology.placement:
+        machines = plural(len(set(topology.placement.values())), "node")
+        return markdown("{} in a Docker Swarm ({})", plural(replicas, "replica"), machines)
     if topology.engine is not None:
         return markdown("{} in Docker", plural(replicas, "replica"))
     if topology.command is None:

@@ -56,7 +56,11 @@ def _groups(stages: Sequence[Stage]) -> Iterator[list[_Row]]:
     yield [*offered, *map(metric_row, rates)]
     if any(stage.scenarios for stage in stages):
         yield [*map(metric_row, ("scenarios_per_s", "scenario_errors", *_OF_SCENARIOS))]
-    yield [metric_row(path) for path in _CPU]
+    yield [
+        metric_row(path)
+        for path in _CPU
+        if any(metric_text.applies(METRICS[path], stage) for stage in stages)
+    ]
     latencies = [metric_row(path) for path in _DURATIONS]
     if any(stage.calibration for stage in stages):
         latencies.append(("Generator Baseline p50 / p95 / p99 (ms)", _baseline))
@@ -299,7 +303,7 @@ def comparison(configurations: Sequence[ConfigurationResults]) -> Markdown:
     columns = [metric_row(path) for path in _COMPARED]
     rows = []
     for configuration, stage in every_stage(configurations):
-        verdict = "not run" if stage.status is StageStatus.NOT_RUN else stage.verdict.code
+        verdict = "not run" if stage.status is StageStatus.NOT_RUN else stage.verdict.name
         cells = [cell(stage) for _, cell in columns]
         rows.append([configuration.title or configuration.name, stage.title, *cells, verdict])
     return table(["Configuration", "Stage", *(title for title, _ in columns), "Verdict"], rows, words=(1, 7))

@@ -11,7 +11,7 @@ from runner.core.facts import Event, TrialFacts
 from runner.core.node_facts import ClockFacts, NodeLoad
 from runner.core.observed_facts import Counter, ObservedFacts, Program, Sample, Subject
 from runner.core.system_facts import NodeFacts, ProxyFacts, SystemDescription
-from tests.analyze.facts import load, trial
+from tests.analyze.facts import load, second, trial
 
 SPEC = b"""
 version: 1
@@ -42,7 +42,9 @@ SYSTEM = SystemDescription(
         name: NodeFacts(name, cores, 3900.0, "x86_64", "20.10.24", "6.1.0-18-amd64", RUNS[name])
         for name, cores in CORES.items()
     },
-    placement={subject: node for node, subjects in RUNS.items() for subject in subjects},
+    placement={
+        subject: node for node, subjects in RUNS.items() for subject in subjects if subject != "generator"
+    },
 )
 _OWN = ("runner", "system")
 _ROLES = {"nginx": Role.PROXY, "generator": Role.GENERATOR, "agent": Role.RUNNER, "system": Role.SYSTEM}
@@ -124,7 +126,7 @@ def node_load(name: str, planned: int, **changes: Any) -> NodeLoad:
     clock = ClockFacts(offset_ns=4_999_999_997_781, error_ns=61_500, round_trip_ns=123_000, drift_ns=8_200)
     known = NodeLoad(
         name, workers=1, share=0.5, planned=planned, clock=clock, start_error_ns=69_700, cpu_s=1.21,
-        ceiling_rps=9_400.0, scheduled=planned,
+        ceiling_rps=3_100.0, scheduled=planned,
     )  # fmt: skip
     return replace(known, **changes)
 
@@ -144,34 +146,18 @@ def on_nodes(order: int, stage: str, rps: int, succeeded: int, ms: float, **chan
 CALM = on_nodes(0, "1,000 RPS", 1000, 1000, 2.5)
 SHORT = on_nodes(1, "4,000 RPS", 4000, 2600, 180.0, observed=observed(0.97, 0.44, 0.6))
 """The replicas on ``shop-1`` are full, those on ``shop-2`` have half of the work."""
-_LOST = "silent for 3 s"
-LOST = on_nodes(
-    1,
-    "4,000 RPS",
-    4000,
-    3000,
-    4.0,
-    load=load(
-        4000,
-        3000,
-        4.0,
-        workers=2,
-        complete=False,
-        lost_workers=(f"generator lost on load-2: {_LOST}; 3,000 requests not offered",),
-        nodes=(
-            node_load("load-1", 8000),
-            node_load(
-                "load-2",
-                8000,
-                scheduled=5000,
-                lost=_LOST,
-                lost_at_s=5.5,
-                not_offered=3000,
-                start_error_ns=None,
-            ),
-        ),
-    ),
-    events=(
-        Event("generator-lost", f"generator lost on load-2: {_LOST}; 3,000 requests not offered", t_s=3.5),
-    ),
+WHY_LOST = "its connection ended"
+LOST_REASON = f"generator lost on load-2: {WHY_LOST}; 3,000 requests not offered"
+_LOST_LOAD = node_load(
+    "load-2", 8000, scheduled=5000, lost=WHY_LOST, lost_at_s=2.5, not_offered=3000, start_error_ns=None
 )
+_UNTIL_LOST = replace(
+    load(
+        4000, 4000, 4.0, workers=2, lost_workers=(LOST_REASON,), nodes=(node_load("load-1", 8000), _LOST_LOAD)
+    ),
+    seconds=tuple(second(index, rate, rate, 4.0) for index, rate in enumerate((4000, 4000, 3000, 2000))),
+)
+LOST = on_nodes(
+    1, "4,000 RPS", 4000, 4000, 4.0, load=_UNTIL_LOST, events=(Event("generator-lost", LOST_REASON, t_s=2.5),)
+)
+"""``load-2`` loses its network in the third second, and is in time until then."""

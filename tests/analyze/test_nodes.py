@@ -16,9 +16,7 @@ from runner.core.facts import TrialFacts
 from runner.core.observed_facts import ObservedFacts, Program
 from runner.core.stage_results import Stage
 from tests.analyze.facts import BUSY, results_of
-from tests.analyze.node_facts import CALM, LOST, SHORT, SPEC, node, node_load, observed
-
-LOST_REASON = "generator lost on load-2: silent for 3 s; 3,000 requests not offered"
+from tests.analyze.node_facts import CALM, LOST, LOST_REASON, SHORT, SPEC, node, node_load, observed
 
 
 def _stage(facts: TrialFacts) -> Stage:

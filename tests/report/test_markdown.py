@@ -16,7 +16,7 @@ from runner.core.load_facts import LoadSecond, ResponseSample
 from runner.core.system_facts import SystemDescription
 from runner.report.markdown import render_markdown
 from runner.report.summary import summary_rows
-from tests.analyze import searches
+from tests.analyze import node_facts, searches
 from tests.analyze.facts import BUSY, DIED, HEALTHY, OVERLOADED, RUN, SPEC, load, results_of
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -45,6 +45,8 @@ CASES = {
     "replicas": searches.scaled(
         Law(800, 0.1, 0.05), searches.REPLICATED + b"matrix: {topology.replicas: [1, 2, 4]}"
     ),
+    "nodes": results_of(node_facts.CALM, node_facts.SHORT, spec=node_facts.SPEC),
+    "generator-lost": results_of(node_facts.CALM, node_facts.LOST, spec=node_facts.SPEC),
     "search": results_of(*searches.search(1500), spec=searches.SPEC),
 }
 

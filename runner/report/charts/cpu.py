@@ -42,10 +42,11 @@ def cpu_by_role(results: Results) -> Chart | None:
             "tooltip": chart.tooltip("panel", "stage", "series", "cores"),
         },
     }
-    layer = [bars, *_host_limit(results.cpu_count)]
-    spec = panels.arrange(_rows(stages, list(colours)), {"layer": layer})
-    limit = f"; dashed line: the host's {results.cpu_count} cores" if results.cpu_count else ""
-    return Chart("cpu", _title(stages, results.cpu_count), f"Average CPU cores by role{limit}", spec)
+    several = any(measured.stage.nodes for measured in stages)  # no host has the cores of all nodes
+    cores = None if several else results.cpu_count
+    spec = panels.arrange(_rows(stages, list(colours)), {"layer": [bars, *_host_limit(cores)]})
+    limit = f"; dashed line: the host's {cores} cores" if cores else ", all nodes together" if several else ""
+    return Chart("cpu", _title(stages, cores), f"Average CPU cores by role{limit}", spec)
 
 
 def _cores(stage: Stage) -> dict[str, float]:
