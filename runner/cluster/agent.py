@@ -123,7 +123,10 @@ async def run(node: str, plan: AgentPlan, modules: Collection[str], kinds: Mappi
             stream, reader = await join(plan, node, describe_machine(modules, kinds))
         except CannotJoin as error:
             return _ended(str(error), NOT_ADMITTED)
-        return await _serve(Agent(node, plan, stream, reader), modules, kinds)
+        try:
+            return await _serve(Agent(node, plan, stream, reader), modules, kinds)
+        finally:
+            await trio.aclose_forcefully(stream)
     return _ended(f"its order has expired after {plan.expires_s:g} s", EXPIRED)
 
 

@@ -6,14 +6,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
 import trio
 from msgspec import Raw
 
-from runner.cluster.agent_messages import Ask, AskAnswer, AskFailed, AskItem, CancelAsk, Tell
+from runner.cluster.agent_messages import (
+    Ask,
+    AskAnswer,
+    AskFailed,
+    AskItem,
+    CancelAsk,
+    Tell,
+    json_content,
+)
 from runner.cluster.agent_processes import Report
 from runner.cluster.errors import first_of
-from runner.cluster.lines import MAX_LINE
 
 MOST_ASKS: Final = 256
 
@@ -115,27 +121,13 @@ class AgentAsks:
         self, answer: Answer, order: Ask, told: trio.MemoryReceiveChannel[Raw]
     ) -> AskAnswer | AskFailed:
         async def send(item: bytes) -> None:
-            await self._report(AskItem(ask=order.ask, item=_checked(item)))
+            await self._report(AskItem(ask=order.ask, item=json_content(item)))
 
         try:
             call = Call(self._node, send, told, self._pids)
-            return AskAnswer(ask=order.ask, answer=_checked(await answer(order.payload, call)))
+            return AskAnswer(ask=order.ask, answer=json_content(await answer(order.payload, call)))
         except Exception as error:  # noqa: BLE001  (a fault of one answer must not end the agent)
             return AskFailed(ask=order.ask, reason=_reason(error))
-
-
-def _checked(content: bytes) -> Raw:
-    """Return JSON to be sent.
-
-    Raises:
-        Unanswerable: It is too large or no JSON, or would break the line.
-    """
-    if len(content) > MAX_LINE:
-        raise Unanswerable(f"an answer of {len(content):,} bytes is more than {MAX_LINE:,}")
-    if b"\n" in content:
-        raise Unanswerable("an answer contains the end of a line")
-    msgspec.json.decode(content, type=Raw)
-    return Raw(content)
 
 
 def _reason(error: BaseException) -> str:

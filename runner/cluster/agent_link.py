@@ -70,11 +70,20 @@ async def join(plan: AgentPlan, node: str, info: AgentInfo) -> tuple[trio.Socket
         CannotJoin: The hub cannot be reached, does not admit this agent, or does not know the secret.
     """
     stream = await _reach(plan)
+    try:
+        return stream, await _admitted(plan, node, info, stream)
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+
+
+async def _admitted(plan: AgentPlan, node: str, info: AgentInfo, stream: trio.SocketStream) -> LineReader:
+    """Return the reader of a connection on which both sides have proved that they know the secret."""
     reader = LineReader(stream)
     try:
         with trio.move_on_after(_ADMITTED_WITHIN_S):
             await _prove(plan, node, info, reader, LineWriter(stream))
-            return stream, reader
+            return reader
     except trio.BrokenResourceError:
         raise CannotJoin("the hub ended the connection") from None
     except (msgspec.DecodeError, ValueError):

@@ -7,6 +7,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import Meta, Raw
 
+from runner.cluster.lines import MAX_LINE
 from runner.cluster.messages import Name, Number, Reason, WireMessage
 from runner.core.units import Bytes
 
@@ -16,6 +17,20 @@ PIECE_BYTES: Final[Bytes] = 512 * 1024
 """The input of a process is sent in pieces of at most this size, each after the one before has been taken."""
 QUOTED_BYTES: Final[Bytes] = 4096
 """How much of a line that is no JSON is reported."""
+
+
+def json_content(content: bytes | Raw) -> Raw:
+    """Return JSON that a message may carry.
+
+    Raises:
+        ValueError: It is longer than a line may be, contains the end of a line, or is no JSON.
+    """
+    content = bytes(content)
+    if len(content) > MAX_LINE:
+        raise ValueError(f"a message of {len(content):,} bytes is longer than {MAX_LINE:,}")
+    if b"\n" in content:
+        raise ValueError("a message contains the end of a line")
+    return msgspec.json.decode(content, type=Raw)
 
 
 class StartProcess(WireMessage, frozen=True, kw_only=True, tag="start"):

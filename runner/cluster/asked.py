@@ -7,7 +7,14 @@ from typing import Final
 import trio
 from msgspec import Raw
 
-from runner.cluster.agent_messages import AskAnswer, AskFailed, AskItem, CancelAsk, Tell
+from runner.cluster.agent_messages import (
+    AskAnswer,
+    AskFailed,
+    AskItem,
+    CancelAsk,
+    Tell,
+    json_content,
+)
 from runner.cluster.errors import AgentFailed
 from runner.cluster.remote_worker import SendOrder
 from runner.core.units import BYTES_PER_MIB, Bytes
@@ -50,9 +57,10 @@ class Asked:
 
         Raises:
             trio.BrokenResourceError: The agent is lost.
+            ValueError: The message is no JSON in one line, or too long.
         """
         if not self._done.is_set():
-            await self._send(self.node, Tell(ask=self.number, payload=Raw(payload)))
+            await self._send(self.node, Tell(ask=self.number, payload=json_content(payload)))
 
     async def answer(self) -> Raw:
         """Wait for the answer, and return it.

@@ -12,8 +12,8 @@ import trio
 from msgspec import Raw
 
 from runner.cluster import clocks
-from runner.cluster.agent_answers import FileOrder, ResolveOrder
-from runner.cluster.agent_messages import Ask
+from runner.cluster.agent_answers import MOST_FILE_BYTES, FileOrder, ResolveOrder
+from runner.cluster.agent_messages import Ask, json_content
 from runner.cluster.asked import Asked
 from runner.cluster.errors import AgentFailed, HubLost
 from runner.cluster.facts import AgentInfo, ClockOffset, LostAgent, ProbeOrder, ProbeResult
@@ -99,7 +99,7 @@ class Cluster:
         Raises:
             HubLost: The hub is gone, or does not answer within a minute.
         """
-        wanted = tuple(name for name in names or self.agents if name not in self.lost)
+        wanted = tuple(name for name in (self.agents if names is None else names) if name not in self.lost)
         with trio.move_on_after(_MEASURE_WITHIN_S):
             try:
                 to_hub = await clocks.measure(self._hub.round_trip)
@@ -192,6 +192,8 @@ class Cluster:
         Raises:
             AgentFailed: It is too large, or the agent is lost.
         """
+        if len(content) > MOST_FILE_BYTES:
+            raise AgentFailed(f"{node}: {name} has {len(content):,} bytes, more than {MOST_FILE_BYTES:,}")
         order = FileOrder(name=name, content=content)
         answer = await self.ask(node, "file", msgspec.json.encode(order), within=_FILE_WITHIN_S)
         return _decoded(node, answer, str)
@@ -210,7 +212,7 @@ class Cluster:
         Args:
             node: Name of the node.
             kind: One of `AgentInfo.kinds`.
-            payload: JSON.
+            payload: JSON in one line, at most 16 MiB.
             on_item: Called with each item of the stream before the answer.
             within: Seconds; None to wait until the agent answers or is lost.
 
@@ -232,12 +234,16 @@ class Cluster:
         Args:
             node: Name of the node.
             kind: One of `AgentInfo.kinds`.
-            payload: JSON.
+            payload: JSON in one line, at most 16 MiB.
+
+        Raises:
+            ValueError: The payload is something else.
         """
+        content = json_content(payload)
         asked = Asked(node, self._hub.next_number(), self._hub.order)
         self._hub.add(asked)
         try:
-            await self._begin(asked, Ask(ask=asked.number, kind=kind, payload=Raw(payload)))
+            await self._begin(asked, Ask(ask=asked.number, kind=kind, payload=content))
             yield asked
         finally:
             await asked.cancel()

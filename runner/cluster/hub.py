@@ -61,7 +61,7 @@ class Hub:
     """
 
     def __init__(self, order: HubOrder, runner: LineWriter) -> None:
-        self._order = order
+        self._order, self._runner = order, runner
         self._outbox = Outbox(runner.send)
         self._door = Door(order)
         self._agents: dict[str, HubAgent] = {}
@@ -75,9 +75,9 @@ class Hub:
             trio.BrokenResourceError: The runner is gone.
         """
         listeners = await trio.open_tcp_listeners(self._order.port, host=self._order.host, backlog=_BACKLOG)
+        await self._runner.send(encode(HubReady(port=listeners[0].socket.getsockname()[1])))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._outbox.run)
-            await self._tell(HubReady(port=listeners[0].socket.getsockname()[1]))
             nursery.start_soon(partial(trio.serve_listeners, self._receive, listeners))
             nursery.start_soon(self._watch)
             while (line := await reader.line()) is not None:

@@ -74,6 +74,9 @@ class Door:
         reader = LineReader(stream, _LONGEST_HELLO)
         with trio.move_on_after(PROVE_WITHIN_S):
             hello = await self._proven(stream, reader)
+            if reason := self._objection(hello.node):  # two at the same time
+                raise NotAdmitted(reason)
+            self._joined.add(hello.node)
             reader.longest = MAX_MESSAGE
             return HubAgent(
                 hello.node,
@@ -103,7 +106,6 @@ class Door:
             if reason := self._objection(hello.node):
                 await writer.send(encode(Denied(reason=reason)))
                 raise NotAdmitted(reason)
-            self._joined.add(hello.node)
             await writer.send(encode(Welcome(proof=prove(Side.HUB))))
         except trio.BrokenResourceError:
             raise NotAdmitted("its connection broke") from None
