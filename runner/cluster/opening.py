@@ -23,8 +23,6 @@ from runner.core.units import Seconds
 HUB_COMMAND: Final = ("python3", "-P", "-m", "runner.cluster.hub")
 AGENT_COMMAND: Final = ("python3", "-P", "-m", "runner.agent")
 AGENT_FILE: Final = "/run/loadproof/agent.json"
-HUB_PORT: Final = 7700
-"""In a network of the run's own; in the network of a node the hub takes a free port."""
 EXPIRES_S: Final[Seconds] = 24 * 3600
 
 _HUB_WITHIN_S: Final[Seconds] = 20
@@ -92,7 +90,7 @@ class _Opening:
         channel = self._channel = await self._placer.start_hub(
             image=self._image, command=HUB_COMMAND, network=control
         )
-        port = await self._order_hub(channel, 0 if host_network else HUB_PORT)
+        port = await self._order_hub(channel)
         hub = HubConnection(channel)
         nursery.start_soon(hub.follow)
         plan = AgentPlan(
@@ -117,13 +115,13 @@ class _Opening:
                 for name in self._nodes:
                     nursery.start_soon(self._placer.remove, name)
 
-    async def _order_hub(self, channel: Channel, port: int) -> int:
+    async def _order_hub(self, channel: Channel) -> int:
         """Tell the hub what to do; returns the port at which it listens."""
         order = HubOrder(
             run_id=self._run_id,
             secret=self._secret,
             host="::" if ":" in channel.address else "0.0.0.0",  # noqa: S104  (the secret guards it)
-            port=port,
+            port=0,
             nodes=tuple(node.name for node in self._nodes.values()),
             expires_s=self._expires_s,
             silent_s=AGENT_SILENT_S,
