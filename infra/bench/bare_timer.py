@@ -1,4 +1,4 @@
-"""How late this machine wakes a process that only waits: `python -m infra.bench.bare_timer --rate N --seconds S`.
+"""How late this machine wakes a process that only waits.
 
 What the generator's lateness is judged against: no program that sleeps is woken more exactly than this.
 """
@@ -28,7 +28,7 @@ def bare_timer(rate: float, seconds: float) -> list[float]:
 
 
 def _late(rate: float, seconds: float) -> list[float]:
-    """Wait for every instant of a rate as the generator does, in epoll for a timerfd; return lateness in µs."""
+    """Wait for every instant of a rate in epoll, for a timerfd, as the generator does; return lateness in µs."""
     timer, epoll = Timer(), select.epoll()
     epoll.register(timer.fd, select.EPOLLIN | select.EPOLLET)
     gc.freeze()
