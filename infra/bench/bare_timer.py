@@ -28,7 +28,7 @@ def bare_timer(rate: float, seconds: float) -> list[float]:
 
 
 def _late(rate: float, seconds: float) -> list[float]:
-    """Wait for every instant of a rate in epoll, for a timerfd, as the generator does; return lateness in µs."""
+    """Wait for each instant of a rate in epoll, as the generator does; return how late it was, in µs."""
     timer, epoll = Timer(), select.epoll()
     epoll.register(timer.fd, select.EPOLLIN | select.EPOLLET)
     gc.freeze()
