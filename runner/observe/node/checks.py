@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
+from runner.core.codes import Role
 from runner.core.observed_facts import (
     Counter,
     ObservedFacts,
@@ -18,10 +20,14 @@ from runner.core.observed_facts import (
 )
 from runner.core.units import Seconds
 from runner.observe.bounds import MAX_VALUE, is_in_range
+from runner.observe.node.messages import DAEMONS, SHIM
 
 MAX_SAMPLE_BYTES: Final = 512 * 1024
 MAX_FACTS_BYTES: Final = 8 * 1024 * 1024
 _MAX_ITEMS: Final = 20_000
+_MAX_ENGINE: Final = 1_000
+_ENGINE: Final = re.compile(rf"(?:{'|'.join((*DAEMONS, SHIM))})(?:-[1-9][0-9]{{0,5}})?", re.ASCII)
+"""Subjects that are parts of the engine, of which the runner does not know how many there are."""
 _MAX_NOTES: Final = 100
 _MAX_PROGRAMS: Final = 10
 _MAX_CHARACTERS: Final = 200
@@ -33,7 +39,7 @@ _Value = TypeVar("_Value")
 
 
 def checked_sample(sample: Sample, names: Collection[str], after_s: Seconds, end_s: Seconds) -> Sample | None:
-    """Return a sample of expected subjects only, None if it cannot be true.
+    """Return a sample of expected subjects and of the engine only, None if it cannot be true.
 
     Args:
         sample: As it came.
@@ -66,8 +72,9 @@ def checked_facts(facts: ObservedFacts, expected: Mapping[str, Subject]) -> Obse
         expected: Subject that the agent was told to watch, by name.
     """
     subjects = {one.name: one for one in facts.subjects if _is_expected(one, expected.get(one.name))}
+    engine = [one for one in subjects.values() if one.name not in expected]
     return ObservedFacts(
-        subjects=tuple(subjects.get(name, subject) for name, subject in expected.items()),
+        subjects=(*(subjects.get(name, one) for name, one in expected.items()), *engine[:_MAX_ENGINE]),
         samples=(),
         notes=tuple(_plain(note) for note in facts.notes[:_MAX_NOTES]),
         counters=tuple(one for one in facts.counters[:_MAX_ITEMS] if _is_counter(one)),
@@ -81,11 +88,16 @@ def checked_facts(facts: ObservedFacts, expected: Mapping[str, Subject]) -> Obse
 
 
 def _of(values: Mapping[str, _Value], names: Collection[str]) -> dict[str, _Value]:
-    return {name: value for name, value in values.items() if name in names}
+    kept = ((name, value) for name, value in values.items() if name in names or _ENGINE.fullmatch(name))
+    return dict(islice(kept, len(names) + _MAX_ENGINE))
 
 
 def _is_expected(subject: Subject, expected: Subject | None) -> bool:
-    if expected is None or (subject.role, subject.kind) != (expected.role, expected.kind):
+    if expected is None:
+        expected = Subject(subject.name, Role.DAEMON, "process")
+        if not _ENGINE.fullmatch(subject.name):
+            return False
+    if (subject.role, subject.kind) != (expected.role, expected.kind):
         return False
     return all(number is None or 0 <= number <= MAX_VALUE for number in (subject.pid, subject.started))
 

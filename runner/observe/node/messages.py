@@ -18,6 +18,9 @@ STOP: Final = b'"stop"'
 """What the runner tells an agent whose observation is to end now."""
 AGENT: Final = "agent"
 """Name of the subject that an agent is itself."""
+DAEMONS: Final = ("dockerd", "containerd")
+SHIM: Final = "containerd-shim"
+"""Names of subjects that are parts of the engine; further ones of a name have a number: ``dockerd-2``."""
 MAX_PARTS: Final = 1_000
 MAX_WORKERS: Final = 1_000
 MIN_INTERVAL_S: Final[Seconds] = 0.05

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 
 from runner.core.codes import Role
 from runner.core.observed_facts import PlacedPart, Subject, Unreadable
-from runner.observe.node.messages import AGENT, ObserveOrder
+from runner.observe.node.messages import AGENT, DAEMONS, SHIM, ObserveOrder
 from runner.observe.proc_files import read_file
-from runner.observe.processes import children, start_ticks
+from runner.observe.processes import children, name_of, parent_of, process_ids, start_ticks
 from runner.observe.roots import are_foreign, own_pid, proc
 
 
@@ -22,6 +23,7 @@ def subjects_of(order: ObserveOrder) -> tuple[tuple[Subject, ...], tuple[Unreada
             unreadable.append(Unreadable(part.name, "cpu", reason))
         subjects.append(Subject(part.name, part.role, "cgroup", None if reason else part.pid, started))
     subjects += _workers(order.workers)
+    subjects += _engine({subject.pid for subject in subjects})
     own = own_pid()
     subjects.append(Subject(AGENT, Role.RUNNER, "process", own, start_ticks(own)))
     subjects.append(Subject("system", Role.SYSTEM, "system"))
@@ -37,6 +39,19 @@ def _why_not(part: PlacedPart, started: int | None) -> str:
     except OSError:
         return "its process has ended"
     return "" if part.container_id in groups else "its process is in no control group of its container"
+
+
+def _engine(parts: Collection[int | None]) -> Iterator[Subject]:
+    """Yield the engine's processes: its daemons, and what runs between them and the containers of parts."""
+    shims = {parent_of(pid) for pid in parts if pid is not None}
+    counts: Counter[str] = Counter()
+    for pid in process_ids():
+        name = name_of(pid)
+        if name not in DAEMONS and (name != SHIM or pid not in shims):
+            continue
+        counts[name] += 1
+        number = "" if counts[name] == 1 else f"-{counts[name]}"
+        yield Subject(f"{name}{number}", Role.DAEMON, "process", pid, start_ticks(pid))
 
 
 def _workers(pids: Mapping[str, int]) -> Iterator[Subject]:

@@ -41,6 +41,13 @@ def test_subjects_that_nobody_asked_for_are_left_out():
     assert checked(more) == SAMPLE
 
 
+def test_processes_of_the_engine_need_not_be_asked_for():
+    engine = {"dockerd": 1.0, "containerd-2": 2.0, "containerd-shim-12": 3.0}
+    more = replace(SAMPLE, cpu_s={**SAMPLE.cpu_s, **engine, "dockerd-x": 1.0, "dockerd-0": 1.0})
+
+    assert checked(more) == replace(SAMPLE, cpu_s={**SAMPLE.cpu_s, **engine})
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -65,6 +72,7 @@ def test_facts_of_an_honest_agent_stay_as_they_are():
             Subject("app", "app", "cgroup", 7, 99),
             Subject("agent", "runner", "process", 8, 98),
             Subject("system", "system", "system"),
+            Subject("containerd-shim-2", "daemon", "process", 9, 97),
         ),
         samples=(),
         notes=("a note",),
@@ -78,7 +86,7 @@ def test_facts_of_an_honest_agent_stay_as_they_are():
 
 def test_facts_that_cannot_be_true_or_shown_are_left_out():
     facts = ObservedFacts(
-        subjects=(Subject("app", "generator", "cgroup", 7), Subject("extra", "app", "cgroup", 9)),
+        subjects=(Subject("app", "generator", "cgroup", 7), Subject("dockerd", "app", "cgroup", 9)),
         samples=(SAMPLE,),
         notes=("\x1b[31mred\n" + "x" * 1000,) * 1000,
         counters=(
