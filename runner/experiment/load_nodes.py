@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
@@ -12,10 +12,13 @@ from runner.experiment.fields import Whole
 from runner.experiment.node_constraint import MAX_CONSTRAINTS, Constraint
 
 if TYPE_CHECKING:
+    from runner.experiment.thresholds import Threshold
     from runner.experiment.topology import Topology
     from runner.experiment.traffic import Load
 
 MAX_LOAD_NODES: Final = 1000
+
+_OF_ONE_MACHINE: Final = tuple(f"{of}.{role}." for of in ("cpu", "memory") for role in ("system", "other"))
 _NO_K6: Final = "use engine builtin without cross_check"
 _REACHABLE: Final = (
     "use kind swarm, or start the system where the nodes reach it and use kind external with that address"
@@ -45,3 +48,22 @@ def load_node_conflicts(topology: Topology, load: Load) -> Iterator[Conflict]:
         yield Conflict(("load", key), message, _NO_K6)
     if load.nodes is not None and (why := topology.why_nodes_cannot_reach):
         yield Conflict(("load", "nodes"), f"other machines cannot reach the endpoint: {why}", _REACHABLE)
+
+
+def metrics_of_one_machine(
+    topology: Topology, thresholds: Iterable[tuple[tuple[str | int, ...], Threshold]]
+) -> Iterator[Conflict]:
+    """Yield a conflict for each threshold about a whole machine, where the system has several.
+
+    Args:
+        topology: The system.
+        thresholds: Each with where it is.
+    """
+    if not topology.needs_load_nodes:
+        return
+    for at, threshold in thresholds:
+        if threshold.metric.startswith(_OF_ONE_MACHINE):
+            message = (
+                f"{threshold.metric} has no value in a swarm: it is of one machine, and there are several"
+            )
+            yield Conflict(at, message, "use a role instead, such as cpu.app.avg")

@@ -20,7 +20,7 @@ from runner.experiment.fields import Line, Name, Single, Text, Whole
 from runner.experiment.find import Find, FindStage
 from runner.experiment.hook_values import conflicts, extracted_names, used_names
 from runner.experiment.hooks import Hooks
-from runner.experiment.load_nodes import load_node_conflicts
+from runner.experiment.load_nodes import load_node_conflicts, metrics_of_one_machine
 from runner.experiment.matrix import MAX_CELLS
 from runner.experiment.quantities import HOUR, MINUTE, Time
 from runner.experiment.request import NamedRequest, Request
@@ -142,6 +142,7 @@ class Configuration(SpecModel):
             _remote_host_conflict(self.topology, self.load),
             _resolve_conflict(self.topology, self.load),
             *load_node_conflicts(self.topology, self.load),
+            *metrics_of_one_machine(self.topology, self._selectors()),
             cross_check,
             *self._unknown_requests(),
             *self._level_conflicts(),

@@ -59,7 +59,7 @@ def node_facts(nodes: Iterable[Node], tasks: Sequence[PartTask], cluster: Cluste
         node.name: NodeFacts(
             name=node.name,
             cores=node.cores,
-            memory_mib=node.memory_bytes / BYTES_PER_MIB,
+            memory_mib=round(node.memory_bytes / BYTES_PER_MIB, 1),
             architecture=node.architecture,
             engine=node.engine_version,
             kernel=cluster.agents[node.name].kernel if node.name in cluster.agents else "",

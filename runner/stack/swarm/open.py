@@ -45,7 +45,6 @@ async def open_stack(topology: SwarmTopology, context: StackContext) -> AsyncIte
         network=await placer.network(NETWORK) if topology.path != "host" else "",
         images=pinned,
         files=files,
-        secrets={name: secrets[f"secret {name}"] for name in contents},
     )
     monitor = Monitor(placer, cluster, {**secrets, **context.request_secrets})
     starter = Starter(placer, cluster, topology, context, nodes, planner, monitor)

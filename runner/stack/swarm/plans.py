@@ -44,7 +44,7 @@ class Part:
         role: Which role its CPU counts as.
         plan: What is placed.
         port: Where it listens in its own network namespace; `NO_PORT` if on none.
-        secrets: Name to value of what no output of it may show.
+        secrets: Name to value of the variables that it inherits, which no output of it may show.
     """
 
     role: RoleName
@@ -63,7 +63,6 @@ class Planner:
         network: The run's own, as the placer named it.
         images: Role to pinned image.
         files: Role to the files that it is given.
-        secrets: Name of a secret of the specification to its value.
     """
 
     topology: SwarmTopology
@@ -71,7 +70,6 @@ class Planner:
     network: str
     images: Mapping[RoleName, str]
     files: Mapping[RoleName, tuple[PlacedFile, ...]] = field(default_factory=dict, repr=False)
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def _on_host(self) -> bool:
@@ -192,8 +190,7 @@ class Planner:
             ports=self._published(port) if role == Role.APP else {},
             healthcheck=healthcheck,
         )
-        used = {key: self.secrets[key] for key in part.secrets if key in self.secrets}
-        return Part(role, plan, port, inherited | used)
+        return Part(role, plan, port, inherited)
 
 
 def _healthcheck(service: SwarmService, addresses: Addresses) -> PlacedHealthcheck | None:

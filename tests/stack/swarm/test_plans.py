@@ -46,7 +46,7 @@ def planner(**changes: Any) -> Planner:
     )
     token = PlacedFile("/run/secrets/token", b"t0ken", secret=True)
     images = {Role.APP: "sha256:app", Role.PROXY: "sha256:nginx", "db": "sha256:db"}
-    return Planner(topology, "r1", "n1", images, {Role.APP: (token,)}, {"token": "t0ken"})
+    return Planner(topology, "r1", "n1", images, {Role.APP: (token,)})
 
 
 def test_replicas_are_the_tasks_of_one_plan_on_the_network_of_the_run() -> None:
@@ -59,7 +59,6 @@ def test_replicas_are_the_tasks_of_one_plan_on_the_network_of_the_run() -> None:
     assert plan.limits == ResourceLimits(1.5, 64 * 2**20)
     assert plan.ports == {}
     assert [file.path for file in plan.files] == ["/run/secrets/token"]
-    assert part.secrets == {"token": "t0ken"}
 
 
 def test_published_replicas_have_a_free_port_of_their_node() -> None:
