@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec import UNSET
 
@@ -43,6 +43,18 @@ class Offer(NamedTuple):
         ramps = (self.users, self.users_per_s, self.ramp)
         return next((ramp for ramp in ramps if isinstance(ramp, Ramp)), None)
 
+    def until(self, end_s: Seconds) -> Offer:
+        """Return what was offered until a time in the window, at which the stage was cut short."""
+        share = end_s / self.window_s
+        ramp = _cut(self.ramp, share)
+        return self._replace(
+            target_rps=ramp.mean if isinstance(ramp, Ramp) else self.target_rps,
+            window_s=end_s,
+            ramp=ramp,
+            users=_cut(self.users, share),
+            users_per_s=_cut(self.users_per_s, share),
+        )
+
     @property
     def user_rate(self) -> PerSecond | None:
         """Users started per second; of a ramp, the average over the window."""
@@ -58,6 +70,14 @@ class Offer(NamedTuple):
         if self.target_rps is None:
             return None
         return rounded(achieved(load, self.target_rps, self.window_s, self.warmup_s, self.ramp), 6)
+
+
+_L = TypeVar("_L")
+
+
+def _cut(level: _L, share: float) -> _L:
+    """Return a level, of a ramp its beginning."""
+    return Ramp(level.begin, level.at(share)) if isinstance(level, Ramp) else level  # type: ignore[return-value]
 
 
 def measured(load: LoadFacts | None, offer: Offer, *, varies: bool = False) -> Measured:

@@ -36,9 +36,12 @@ def _achieved_by_all(load: LoadFacts, offer: Offer) -> float | None:
 
 
 def _achieved(load: LoadFacts, name: str, offer: Offer) -> float | None:
-    """Return the share of a scenario's runs that was sustained; None in the closed model."""
+    """Return the share of a scenario's runs that was sustained.
+
+    It is None in the closed model, and of a stage that was cut short: its users could not come to their end.
+    """
     rate = offer.user_rate
-    if rate is None:
+    if rate is None or not load.complete:
         return None
     share = load.scenarios[name].share
     waits = waiting(load, name, offer.window_s)

@@ -151,6 +151,9 @@ def _undetermined(stage: Stage) -> Finding:
     achieved = stage.achieved
     if stage.users is not None and stage.actual_rps is not None:
         return _undetermined_with_users(stage.actual_rps)
+    if achieved is None and stage.requests.succeeded:
+        summary = "the stage was cut short, so it does not show whether the service keeps up"
+        return Finding(Limit.UNDETERMINED, Confidence.HINT, summary, (), "let the stage run to its end")
     if achieved is None:
         return Finding(Limit.UNDETERMINED, Confidence.HINT, "nothing was measured", (), "run the stage again")
     what = "the users due were served" if stage.scenarios else "the target rate was achieved"

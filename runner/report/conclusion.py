@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from runner.analyze.median_stage import MEDIAN
 from runner.analyze.medians import of_medians
-from runner.core.codes import Limit, ProofAnswer, Validity, cpu_used_up
+from runner.core.codes import Limit, ProofAnswer, StageStatus, Validity, cpu_used_up
 from runner.core.judgements import ThresholdResult
 from runner.core.metric import Dimension
 from runner.core.metrics import metric_of
@@ -195,6 +195,8 @@ def _none_sustained(configurations: Sequence[ConfigurationResults]) -> Markdown:
             "The highest throughput is **{:rate} scenarios per second**, at a target of {}",
             *(best.scenarios_per_s, levels(best)),
         )
+    if all(stage.status is StageStatus.ABORTED for stage in ran):
+        return markdown("No stage ran to its end, so this run does not show whether a rate is sustained.")
     if any(map(undecided, ran)):
         return markdown("The search found no capacity. {}.", highest)
     if best.verdict.code is Limit.WITHIN_CAPACITY:

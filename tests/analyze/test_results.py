@@ -458,3 +458,16 @@ configurations: [{name: b}, {name: a}, {name: c}]
         told = [(stage.name, stage.repeat) for stage in each.stages]
         assert told == [(name, repeat) for name in names for repeat in (1, 2, 3)]
     assert [stage.order for each in found for stage in each.stages] != list(range(27))
+
+
+def test_the_rates_of_an_aborted_stage_are_those_until_its_end():
+    seconds = HEALTHY.load.seconds[:2]
+    aborted = replace(
+        HEALTHY, status="aborted", load=replace(HEALTHY.load, seconds=seconds, backlog=None, complete=False)
+    )
+    (cut,) = stages_of(aborted)[:1]
+    (whole,) = stages_of(HEALTHY)[:1]
+
+    assert (cut.window_s, whole.window_s) == (2, 4)
+    assert cut.actual_rps == whole.actual_rps == 100
+    assert cut.achieved == 1

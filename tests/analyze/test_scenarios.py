@@ -246,3 +246,17 @@ def test_counts_add_up_and_shares_stay_within_1(rate, window_s, pause_s, timeout
         )
         assert sum(one.ended_users for one in steps) >= part.scenarios.failed
     assert 0 <= found.achieved <= 1
+
+
+def test_rates_of_a_stage_that_was_cut_short_are_those_of_the_time_in_which_it_ran():
+    trial = scenario_trial(users())
+    seconds = tuple(second for second in trial.load.seconds if second.index < 4)
+    load = replace(trial.load, seconds=seconds, backlog=None, complete=False)
+    (cut,) = stages_of(replace(trial, status="aborted", load=load), spec=spec_of(10, 0, 20.0))
+
+    # 5 visits a second, and 15 checkouts from 1.25 s on
+    assert cut.window_s == 4
+    assert cut.scenarios_per_s == pytest.approx((5 * 4 + 15 * 2.75) / 4, abs=0.5)
+    assert cut.achieved is None
+    assert cut.verdict.findings[0].summary.startswith("the stage was cut short")
+    assert cut.validity.status is Validity.SUSPECT
