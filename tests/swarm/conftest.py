@@ -3,15 +3,23 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import trio
 
 from infra.swarm.cluster import Cluster, open_cluster
 from infra.swarm.images import bring_images
 from runner.stack.docker.bases import STAND_INS
+from runner.stack.docker.engine import connect
+from runner.stack.docker.images import Supplier
+from runner.stack.protocols import StackContext, Unguarded
+from runner.stack.swarm.agent_image import build_agent_image
+from runner.stack.swarm.placer import SwarmPlacer, open_placer
+from tests.stack.docker.conftest import RecordingGuard
 
 SKEWS_S = (0, 1000, 5000)
 """How far the monotonic clock of each node is ahead: whatever compares clocks without care fails at once."""
@@ -34,9 +42,17 @@ def nodes() -> Iterator[Cluster]:
 
     def fill() -> None:
         bring_images([recipe.name for recipe in STAND_INS.values()], cluster.url(cluster.manager))
+        trio.run(_build_agent_image, cluster.url(cluster.manager))
 
     with open_cluster(cluster, fill):
         yield cluster
+
+
+async def _build_agent_image(url: str) -> None:
+    engine = await connect(url)
+    with tempfile.TemporaryDirectory() as scratch:
+        await build_agent_image(Supplier(engine, Unguarded(), print, "local", Path(scratch)), print)
+    engine.close()
 
 
 @pytest.fixture
@@ -65,3 +81,20 @@ def left_on(cluster: Cluster, run_id: str = "") -> set[str]:
         listed = cluster.docker(node, "ps", "--all", "--filter", label, "--format", "{{.Names}}")
         left |= {f"container {name} on {node}" for name in listed.split()}
     return left
+
+
+@pytest.fixture
+def guard():
+    return RecordingGuard()
+
+
+@pytest.fixture
+def context(swarm, tmp_path, guard) -> StackContext:
+    run_id = f"test-{tmp_path.name[-40:]}-{swarm.name}"
+    return StackContext(run_id, "placed", Path.cwd(), tmp_path, guard, guard.lines.append)
+
+
+@pytest.fixture
+async def placer(context) -> AsyncIterator[SwarmPlacer]:
+    async with open_placer(context) as placer:
+        yield placer

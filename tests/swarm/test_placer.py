@@ -1,37 +1,15 @@
 """Programs are placed on the nodes of a real swarm, and nothing is left of them."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 import trio
 
 from runner.cluster.placement import BindMount, PlacedFile, PlacedHealthcheck, ResourceLimits, TaskPlan
 from runner.core.errors import EnvironmentLacks, StackFailed
-from runner.stack.protocols import StackContext
-from runner.stack.swarm.placer import SwarmPlacer, open_placer
-from tests.stack.docker.conftest import RecordingGuard
+from runner.stack.swarm.placer import open_placer
 from tests.swarm.conftest import left_on
 
 WITHIN_S = 60
 STAY = ("python3", "-c", "import time; time.sleep(600)")
-
-
-@pytest.fixture
-def guard():
-    return RecordingGuard()
-
-
-@pytest.fixture
-def context(swarm, tmp_path, guard) -> StackContext:
-    run_id = f"test-{tmp_path.name[-40:]}-{swarm.name}"
-    return StackContext(run_id, "placed", Path.cwd(), tmp_path, guard, guard.lines.append)
-
-
-@pytest.fixture
-async def placer(context) -> AsyncIterator[SwarmPlacer]:
-    async with open_placer(context) as placer:
-        yield placer
 
 
 @pytest.fixture

@@ -60,9 +60,10 @@ _RUN_ENTRYPOINT: Final = f'ENTRYPOINT ["{_ENTRYPOINT}"]'
 _POSTGRESQL: Final = "/usr/lib/postgresql/15/bin"
 """The version of `SUITE`."""
 
+_PYTHON: Final = "python:3.12-slim"
 STAND_INS: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
-        "python:3.12-slim": Recipe(
+        _PYTHON: Recipe(
             name=f"loadproof-base/python:{SUITE}",
             packages=("python3-minimal", "python3-pip", "ca-certificates"),
             # as in the original image, `python` exists and pip may install system-wide
@@ -130,6 +131,8 @@ _SERVICES: Final[Mapping[str, Recipe]] = MappingProxyType(
 
 def stand_in_for(name: str) -> Recipe | None:
     """Return what can take the place of an image; None if nothing can."""
+    if name == f"python:{PYTHON}-slim":
+        name = _PYTHON
     return STAND_INS.get(name) or _SERVICES.get(_OFFICIAL.sub("", name).partition(":")[0])
 
 

@@ -55,12 +55,12 @@ class Limits(NamedTuple):
 
 CALL: Final = Limits(total_s=60.0, silence_s=60.0, max_bytes=16 * BYTES_PER_MIB)
 JOB: Final = Limits(total_s=4 * 3600.0, silence_s=1800.0, max_bytes=64 * BYTES_PER_MIB)
-"""For a build, a pull or an import: a step of a build can be silent for a long time."""
+"""For a build, a pull, a push or an import: a step of a build can be silent for a long time."""
 
 EXEC: Final = Limits(total_s=2 * 3600.0, silence_s=2 * 3600.0, max_bytes=16 * 1024 * BYTES_PER_MIB)
 """For the output of a program in a container, which can be silent until it ends; little of it is kept."""
 
-_JOBS: Final = re.compile(r"/v[^/]*/(?:build|images/create)(?:\?|$)")
+_JOBS: Final = re.compile(r"/v[^/]*/(?:build|images/create|images/.+/push)(?:\?|$)")
 _EXECS: Final = re.compile(r"/v[^/]*/exec/[^/]*/start$")
 
 

@@ -138,13 +138,13 @@ async def run_concurrently(jobs: Iterable[Callable[[], Awaitable[None]]]) -> Non
         raise failures[0]
 
 
-async def connect() -> Engine:
-    """Connect to the engine in DOCKER_HOST, or to this machine's default one.
+async def connect(url: str | None = None) -> Engine:
+    """Connect to an engine: by default to the one in DOCKER_HOST, or else to this machine's own.
 
     Raises:
         EngineUnavailable: There is none, this user may not use it, or it is not on this machine.
     """
-    base_url = os.environ.get("DOCKER_HOST") or DEFAULT_URL
+    base_url = url or os.environ.get("DOCKER_HOST") or DEFAULT_URL
     check_reachable(base_url)
     api = await trio.to_thread.run_sync(call_sdk, _open, base_url, abandon_on_cancel=True)
     return Engine(api, base_url)

@@ -17,7 +17,7 @@ from runner.experiment.suggestions import join_words
 from runner.experiment.swarm_topology import SwarmTopology
 from runner.stack.docker.stack_images import StackImages, obtain_images
 from runner.stack.protocols import StackContext
-from runner.stack.swarm.images import pin_image
+from runner.stack.swarm.images import pin_images
 from runner.stack.swarm.monitor import Monitor
 from runner.stack.swarm.node_choice import ready_nodes
 from runner.stack.swarm.parts import PartTask, tasks_of
@@ -141,11 +141,11 @@ async def pinned_images(
     for role, constraints in _constraints(topology):
         _refuse_without_node(role, constraints, nodes)
     images = await obtain_images(placer.engine, topology, context)
-    pinned = {
-        role: await pin_image(placer.engine, images.by_role[role].id, topology.registry, context.say)
-        for role in images.by_role
+    wanted = {
+        role: (images.by_role[role], ready_nodes(nodes, constraints))
+        for role, constraints in _constraints(topology)
     }
-    return images, pinned
+    return images, await pin_images(placer, wanted, topology.registry, context.say)
 
 
 def _constraints(topology: SwarmTopology) -> list[tuple[RoleName, tuple[str, ...]]]:

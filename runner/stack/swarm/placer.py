@@ -15,6 +15,7 @@ from runner.core.units import Seconds
 from runner.stack.docker import labels
 from runner.stack.docker.cleanup import remove_run
 from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable
+from runner.stack.docker.images import Supplier, source_from_environment
 from runner.stack.docker.responses import Created
 from runner.stack.protocols import StackContext
 from runner.stack.swarm.files import check_files, create_files
@@ -27,6 +28,7 @@ from runner.stack.swarm.removal import remove_plan, remove_swarm_run, sweep_swar
 from runner.stack.swarm.responses import CreatedObject
 from runner.stack.swarm.service_spec import service_spec
 from runner.stack.swarm.tasks import (
+    ENDED,
     RUNNING,
     ended_error,
     first_ended,
@@ -54,11 +56,13 @@ class SwarmPlacer:
     Args:
         engine: A manager's.
         run_id: The run, part of every label and name.
+        supplier: Obtains images for that engine.
     """
 
-    def __init__(self, engine: Engine, run_id: str) -> None:
+    def __init__(self, engine: Engine, run_id: str, supplier: Supplier) -> None:
         self.engine = engine
         self.run_id = run_id
+        self.supplier = supplier
         self._hubs: list[HubChannel] = []
         self._networks: set[str] = set()
         self._making_network = trio.Lock()
@@ -137,6 +141,25 @@ class SwarmPlacer:
             if waited > (min(within, _NO_NODE_WITHIN_S) if hopeless else within):
                 raise waiting_error(plan, tasks, await self.nodes(), round(waited, 1))
             await trio.sleep(_LOOK_INTERVAL_S)
+
+    async def reasons(self, plan: TaskPlan, *, within: Seconds) -> Mapping[str, str]:
+        """Place a program that ends at once, once on each node; return node id to what the engine says of it.
+
+        Raises:
+            StackFailed: The swarm does not take it.
+        """
+        try:
+            service = await self._create(plan)
+            wanted, began = await self._wanted(plan), trio.current_time()
+            while True:
+                tasks = await self._tasks({"service": service})
+                ended = sum(task.state in ENDED for task in tasks)
+                if ended >= wanted or trio.current_time() > began + within:
+                    return {task.node_id: task.error for task in tasks}
+                await trio.sleep(_LOOK_INTERVAL_S)
+        finally:
+            with trio.CancelScope(shield=True):
+                await self.remove(plan.name)
 
     async def _wanted(self, plan: TaskPlan) -> int:
         """Return how many tasks a plan has."""
@@ -222,7 +245,8 @@ async def open_placer(context: StackContext) -> AsyncIterator[SwarmPlacer]:
         EnvironmentLacks: There is no manager that may be used.
     """
     engine = await connect_to_manager()
-    placer = SwarmPlacer(engine, context.run_id)
+    images = Supplier(engine, context.guard, context.say, source_from_environment(), context.scratch)
+    placer = SwarmPlacer(engine, context.run_id, images)
     url = SWARM_URL + engine.base_url
     try:
         await _sweep(engine, context)

@@ -12,7 +12,8 @@ from runner.stack.docker.engine import Engine
 from runner.stack.swarm.responses import TaskDetails, TaskStatus
 
 RUNNING: Final = "running"
-_ENDED: Final = frozenset({"complete", "failed", "rejected", "shutdown", "orphaned", "remove"})
+ENDED: Final = frozenset({"complete", "failed", "rejected", "shutdown", "orphaned", "remove"})
+NO_IMAGE: Final = "No such image"
 _NO_NODE: Final = "no suitable node"
 _RPC: Final = re.compile(r"^rpc error: code = \w+ desc = ")
 
@@ -40,7 +41,7 @@ def to_tasks(details: Iterable[TaskDetails], names: Mapping[str, str]) -> tuple[
 def _task(details: TaskDetails, slot: int) -> Task:
     status = details.status
     container = status.container_status
-    ended = status.state in _ENDED and container is not None and bool(container.container_id)
+    ended = status.state in ENDED and container is not None and bool(container.container_id)
     return Task(
         id=details.id,
         slot=slot,
@@ -62,7 +63,7 @@ def _ports(status: TaskStatus) -> dict[int, int]:
 
 def first_ended(tasks: Iterable[Task]) -> Task | None:
     """Return a task that has ended and will not run any more; None if there is none."""
-    return next((task for task in tasks if task.state in _ENDED), None)
+    return next((task for task in tasks if task.state in ENDED), None)
 
 
 def without_node(tasks: Iterable[Task]) -> Task | None:
