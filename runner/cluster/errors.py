@@ -27,7 +27,7 @@ def first_of(error: BaseException) -> BaseException:
 
 @asynccontextmanager
 async def open_nursery() -> AsyncIterator[trio.Nursery]:
-    """Provide a nursery that raises a `LoadproofError` of its tasks or its block as it is, not in a group."""
+    """Provide a nursery that raises a `LoadproofError`, or any single exception, as it is, not in a group."""
     try:
         async with trio.open_nursery() as nursery:
             yield nursery
@@ -35,6 +35,13 @@ async def open_nursery() -> AsyncIterator[trio.Nursery]:
         faults = group.split(LoadproofError)[0]
         if faults:
             raise first_of(faults) from None
-        if len(group.exceptions) == 1:
-            raise group.exceptions[0] from None
+        first = first_of(group)
+        if len(_leaves(group)) == 1:
+            raise first from None
         raise
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for one in error.exceptions for leaf in _leaves(one)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
@@ -28,6 +28,7 @@ EXPIRES_S: Final[Seconds] = 24 * 3600
 _HUB_WITHIN_S: Final[Seconds] = 20
 _PLACED_WITHIN_S: Final[Seconds] = 30
 _JOINED_WITHIN_S: Final[Seconds] = 25
+_LOOK_EVERY_S: Final[Seconds] = 0.5
 _EXPLAINED_WITHIN_S: Final[Seconds] = 2
 _REMOVED_WITHIN_S: Final[Seconds] = 20
 _QUOTED_LINES: Final = 5
@@ -162,23 +163,49 @@ class _Opening:
         )
 
     async def _wait_joined(self, hub: HubConnection) -> None:
+        """Wait until all agents have joined.
+
+        Raises:
+            AgentFailed: One has not, or was lost at once.
+            HubLost: The hub is gone.
+        """
+        names = {node.name for node in self._nodes.values()}
+
         def settled() -> bool | None:
-            names = {node.name for node in self._nodes.values()}
             return True if hub.hub_lost or hub.lost or names <= set(hub.agents) else None
 
         with trio.move_on_after(_JOINED_WITHIN_S):
-            await hub.wait_until(settled)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._wait_ended, hub, nursery.cancel_scope)
+                await hub.wait_until(settled)
+                nursery.cancel_scope.cancel()
         if hub.hub_lost:
             raise HubLost(f"the hub was lost: {hub.hub_lost}")
-        missing = {name: node for name, node in self._nodes.items() if node.name not in hub.agents}
-        for name, node in missing.items():
-            raise AgentFailed(
-                f"the agent on {node.name} did not join the hub within {_JOINED_WITHIN_S:g} s",
-                hint="`runner doctor --swarm` checks the network between the nodes",
-                details=await self._last_output(name),
-            )
         for lost in hub.lost.values():
             raise AgentFailed(f"the agent on {lost.node} was lost at once: {lost.reason}")
+        for name, node in self._missing(hub).items():
+            raise await self._not_joined(name, node)
+
+    async def _wait_ended(self, hub: HubConnection, scope: trio.CancelScope) -> None:
+        """Cancel the scope when an agent has ended instead of joining."""
+        while True:
+            for name in self._missing(hub):
+                tasks = await self._placer.tasks(name)
+                if any(task.exit_code is not None for task in tasks):
+                    scope.cancel()
+            await trio.sleep(_LOOK_EVERY_S)
+
+    async def _not_joined(self, name: str, node: Node) -> AgentFailed:
+        ended = await self._how_ended(name)
+        return AgentFailed(
+            f"the agent on {node.name} did not join the hub: "
+            + (ended or f"nothing within {_JOINED_WITHIN_S:g} s"),
+            hint="`runner doctor --swarm` checks the network between the nodes",
+            details=await self._last_output(name),
+        )
+
+    def _missing(self, hub: HubConnection) -> Mapping[str, Node]:
+        return {name: node for name, node in self._nodes.items() if node.name not in hub.agents}
 
     async def _last_output(self, name: str) -> tuple[str, ...]:
         with trio.move_on_after(_EXPLAINED_WITHIN_S):

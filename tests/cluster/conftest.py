@@ -1,16 +1,13 @@
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
+from runner.cluster.errors import open_nursery
 from runner.cluster.opening import open_cluster
-from tests.cluster.local_placer import LocalPlacer
+from tests.cluster.in_process import InProcessPlacer
 
-
-@pytest.fixture
-async def placer():
-    placer = LocalPlacer({"node-1": 0, "node-2": 0})
-    yield placer
-    await placer.remove_all()
+CHATTY = "tests.cluster.chatty"
 
 
 @asynccontextmanager
@@ -23,7 +20,21 @@ async def opened(placer, **options):
         yield cluster
 
 
+@asynccontextmanager
+async def opened_here(**options):
+    """A cluster of two nodes whose hub and agents are tasks of the test."""
+    async with open_nursery() as nursery:
+        async with opened(InProcessPlacer(nursery, modules=[CHATTY], **options)) as cluster:
+            yield cluster
+        nursery.cancel_scope.cancel()
+
+
 @pytest.fixture
-async def cluster(placer):
-    async with opened(placer) as cluster:
+async def cluster():
+    async with opened_here() as cluster:
         yield cluster
+
+
+@pytest.fixture(autouse=True)
+def _modules_of_tests_can_be_started(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))

@@ -51,11 +51,6 @@ from tests.cluster.raw_agent import SECRET
 _MODULE = "tests.cluster.chatty"
 
 
-@pytest.fixture(autouse=True)
-def _modules_of_tests_can_be_started(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-
-
 class FalseHub:
     """The hub's end of the connection of one agent."""
 

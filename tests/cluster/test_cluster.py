@@ -1,4 +1,4 @@
-"""Hub and agents as processes on loopback: what the runner can do with them."""
+"""What the runner can do with agents."""
 
 import os
 import sys
