@@ -23,15 +23,8 @@ _LEAST_GENERATOR: Final = 0.1
 
 def lost_generators(load: LoadFacts) -> list[str]:
     """Return which nodes that made load were lost, why, and what that left out."""
-    return [
-        f"generator lost on {node.node}: {node.lost}; {node.not_offered:,} {_what(load)} not offered"
-        for node in load.nodes
-        if node.lost
-    ]
-
-
-def _what(load: LoadFacts) -> str:
-    return "users" if load.scenarios else "requests"
+    what = "users" if load.scenarios else "requests"
+    return [loss for node in load.nodes if (loss := node.loss(what))]
 
 
 def explains_missing(load: LoadFacts, scheduled: int) -> bool:

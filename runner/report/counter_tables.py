@@ -19,6 +19,7 @@ _SHOWN: Final = (
     "pg.", "mysql.", "redis.", "disk.", "io.",
     "cpu.steal_s", "cpu.softirq_s", "run_queue", "psi.",
 )  # fmt: skip
+_NODES_NAMED: Final = 4
 _LEAST_SECONDS: Final = 0.1
 _HIDDEN: Final = ("cpu.softirq_s.",)
 _SCOPES: Final = {"host": "host", "net:host": "host's network"}
@@ -95,10 +96,22 @@ def _number(value: float, unit: str) -> str:
 
 def not_readable(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
     """Return what could not be read and why, each once."""
-    lines = (
-        markdown("{}: {}.", _place(node, counter.scope, counter.name), counter.reason)
-        for _, stage in every_stage(configurations)
-        for node, counters in (("", stage.unreadable), *((it.name, it.unreadable) for it in stage.nodes))
-        for counter in counters
-    )
-    return list(dict.fromkeys(lines))
+    stages = [stage for _, stage in every_stage(configurations)]
+    counters = (counter for stage in stages for counter in stage.unreadable)
+    lines = (markdown("{}: {}: {}.", _scope(c.scope), code(c.name), c.reason) for c in counters)
+    return list(dict.fromkeys([*lines, *_not_readable_on_nodes(stages)]))
+
+
+def _not_readable_on_nodes(stages: Sequence[Stage]) -> Iterator[Markdown]:
+    """Yield the same of nodes, which mostly cannot read the same counters for the same reason."""
+    nodes: dict[tuple[str, str], dict[str, None]] = {}
+    for node in (node for stage in stages for node in stage.nodes):
+        for counter in node.unreadable:
+            nodes.setdefault((counter.name, counter.reason), {})[node.name] = None
+    for (name, reason), names in nodes.items():
+        more = len(names) - _NODES_NAMED
+        where = [
+            *list(names)[:_NODES_NAMED],
+            *([number_format.plural(more, "more node")] if more > 0 else []),
+        ]
+        yield markdown("{}: {}: {}.", number_format.listed(where), code(name), reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final, TypeAlias
 
@@ -16,6 +16,7 @@ from runner.core.metrics import METRICS, usages_of
 from runner.core.ramp import Ramp
 from runner.core.results import ConfigurationResults, Results
 from runner.core.stage_results import Stage
+from runner.report.csv_nodes import has_nodes, node_cells, node_row
 from runner.report.exact_numbers import exact
 from runner.report.metric_text import mean_users
 from runner.report.request_tables import all_parts
@@ -32,27 +33,45 @@ def render_csv(results: Results) -> str:
     Columns are the stage's place in the run, then every metric; they are the same for every run with the same
     services, with scenarios or without. The column `request` is empty in the row of a whole stage. A
     repeated stage has one more row, with ``median`` as its repeat. Each slice of a ramp has a row of its own,
-    with the level at both of its ends in `slice_from` and `slice_to`. Text that a spreadsheet would take for
-    a formula gets an apostrophe before it (OWASP, CSV injection).
+    with the level at both of its ends in `slice_from` and `slice_to`. Of stages on several machines, each
+    node has a row, with its name in `node`, its CPU and memory, and its part of the load. Text that a
+    spreadsheet would take for a formula gets an apostrophe before it (OWASP, CSV injection).
     """
     scenarios = any(stage.scenarios for one in results.configurations for stage in one.stages)
     known = [metric for metric in METRICS.values() if scenarios or not metric.scenarios_only]
     metrics = [*known, *chain.from_iterable(map(usages_of, _services(results)))]
     rows = [
-        _row(results, configuration, measured, request, ends, metrics, scenarios=scenarios)
+        row
         for configuration in results.configurations
         for stage in [*configuration.stages, *_medians(configuration)]
-        for request, part in [("", stage), *all_parts(stage)]
-        for measured, ends in [
-            (part, None),
-            *((part.slice(at), one.level) for at, one in enumerate(part.slices)),
-        ]
+        for row in _rows(results, configuration, stage, metrics, scenarios=scenarios)
     ]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]))
     writer.writeheader()
     writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _rows(
+    results: Results,
+    configuration: ConfigurationResults,
+    stage: Stage,
+    metrics: Sequence[Metric],
+    *,
+    scenarios: bool,
+) -> Iterator[dict[str, Cell]]:
+    """Yield the row of a stage, of each of its parts and slices, and of each machine of several."""
+    more = node_cells(None) if has_nodes(results) else {}
+    whole: dict[str, Cell] = {}
+    for request, part in [("", stage), *all_parts(stage)]:
+        slices = ((part.slice(at), one.level) for at, one in enumerate(part.slices))
+        for measured, ends in [(part, None), *slices]:
+            row = _row(results, configuration, measured, request, ends, metrics, scenarios=scenarios) | more
+            whole = whole or row
+            yield row
+    if stage.repeat != MEDIAN:
+        yield from (node_row(node, stage, whole, metrics) for node in stage.nodes)
 
 
 def _services(results: Results) -> list[RoleName]:

@@ -146,6 +146,6 @@ def beyond_one_node(stages: Sequence[Stage]) -> Markdown:
     return EMPTY
 
 
-def generator_nodes(stages: Sequence[Stage]) -> int:
-    """Return how many nodes made load."""
-    return len({node.name for stage in stages for node in stage.nodes if node.load})
+def load_nodes(stages: Sequence[Stage]) -> set[str]:
+    """Return the names of the nodes that made load."""
+    return {node.name for stage in stages for node in stage.nodes if node.load}

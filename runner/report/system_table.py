@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from msgspec.structs import asdict
 
-from runner.core.system_facts import ImageFacts, LimitFacts, ProxyFacts, ServiceFacts, SystemDescription
+from runner.core.system_facts import (
+    ImageFacts,
+    LimitFacts,
+    NodeFacts,
+    ProxyFacts,
+    ServiceFacts,
+    SystemDescription,
+)
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown, table
 from runner.report.network_path import PATHS
 from runner.report.number_format import plural
 from runner.report.system_text import addresses_used
 
+_MOST_NODES: Final = 32
 _SHORT: Final = 19
 """``sha256:`` and twelve digits, as Docker shows ids."""
 
 
-def system_table(topology: SystemDescription) -> Markdown:
-    """Return a table of the components; empty when the stack describes nothing beyond its kind."""
-    rows = list(_rows(topology))
+def system_table(topology: SystemDescription, load_nodes: Collection[str] = ()) -> Markdown:
+    """Return a table of the components; empty when the stack describes nothing beyond its kind.
+
+    Args:
+        topology: The system.
+        load_nodes: Names of the nodes that made load.
+    """
+    rows = list(_rows(topology, load_nodes))
     return table(["Component", "Value"], rows, figures=False) if rows else EMPTY
 
 
-def _rows(topology: SystemDescription) -> Iterator[tuple[str, str]]:
+def _rows(topology: SystemDescription, load_nodes: Collection[str]) -> Iterator[tuple[str, str]]:
     if topology.command:
         yield "command", code(" ".join(topology.command))
     yield from _place(topology)
@@ -37,7 +50,7 @@ def _rows(topology: SystemDescription) -> Iterator[tuple[str, str]]:
         yield "proxy", _proxy(topology.proxy)
     if topology.engine:
         yield "Docker Engine", f"{topology.engine.version} (API {topology.engine.api})"
-    yield from _nodes(topology)
+    yield from _nodes(topology, load_nodes)
     if topology.network:
         destination = "published port" if topology.publish == "port" else "container's own address"
         yield "network", f"{topology.network}, load is sent to the {destination}"
@@ -48,23 +61,26 @@ def _rows(topology: SystemDescription) -> Iterator[tuple[str, str]]:
         yield "limits per replica", known
 
 
-def _nodes(topology: SystemDescription) -> Iterator[tuple[str, str]]:
-    """Yield the nodes of a system on several machines, and how they are connected."""
-    for node in (topology.nodes or {}).values():
-        runs = markdown("; runs {}", listed(map(code, node.runs))) if node.runs else EMPTY
-        kernel = f", kernel {node.kernel}" if node.kernel else ""
-        yield (
-            f"node {node.name}",
-            markdown(
-                "{}, {:,.0f} MiB, {}, Docker Engine {}{}{}",
-                *(plural(round(node.cores), "core"), node.memory_mib, node.architecture, node.engine, kernel),
-                runs,
-            ),
-        )
+def _nodes(topology: SystemDescription, load_nodes: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield the nodes that took part in an experiment on several machines, and how they are connected."""
+    nodes = (topology.nodes or {}).values()
+    used = [node for node in nodes if node.runs or node.name in load_nodes]
+    for node in used[:_MOST_NODES]:
+        yield f"node {node.name}", _node(node, makes_load=node.name in load_nodes)
+    if more := len(nodes) - len(used[:_MOST_NODES]):
+        yield "other nodes", f"{more:,}"
     if topology.path:
         yield "network path", markdown("{}: {}", topology.path, PATHS.get(topology.path, topology.path))
     if topology.registry:
         yield "registry", code(topology.registry)
+
+
+def _node(node: NodeFacts, *, makes_load: bool) -> Markdown:
+    known = (f"{node.memory_mib:,.0f} MiB", node.architecture, f"Docker Engine {node.engine}")
+    kernel = [f"kernel {node.kernel}"] if node.kernel else []
+    runs = [code(name) for name in node.runs] + (["the load generator"] if makes_load else [])
+    what = join(", ", [plural(round(node.cores), "core"), *known, *kernel])
+    return markdown("{}; runs {}", what, listed(runs))
 
 
 def _service(service: ServiceFacts) -> Markdown:

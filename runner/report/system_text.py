@@ -10,7 +10,7 @@ from runner.core.system_facts import SystemDescription
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown
 from runner.report.metric_text import levels
-from runner.report.nodes import generator_nodes
+from runner.report.nodes import load_nodes
 from runner.report.number_format import plural
 
 
@@ -20,8 +20,8 @@ def described(configuration: ConfigurationResults) -> Markdown:
     if proxy := configuration.topology.proxy:
         fresh = "" if proxy.keepalive else markdown(" (a new upstream connection per request)")
         system = markdown("{} behind {}{}", system, proxy.kind.capitalize(), fresh)
-    made_load = generator_nodes(configuration.stages)
-    source = markdown(", from {}", plural(made_load, "node")) if made_load else EMPTY
+    made_load = load_nodes(configuration.stages)
+    source = markdown(", from {}", plural(len(made_load), "node")) if made_load else EMPTY
     return markdown("{}, {}{}.", system, _loaded(configuration), source)
 
 
