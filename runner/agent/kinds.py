@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from runner.agent.observation import observe
+from runner.agent.requests import request
 from runner.cluster import agent_answers
 from runner.cluster.agent_asks import Answer
 from runner.observe.node.messages import OBSERVE
@@ -19,6 +20,7 @@ KINDS: Final[Mapping[str, Answer]] = {
     "file": agent_answers.keep_file,
     OBSERVE: observe,
     "probe": agent_answers.probe,
+    "request": request,
     "resolve": agent_answers.resolve,
 }
 """Kind of a question to the function that answers; see `runner.cluster.client.Cluster.ask`."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 import trio
 
+from runner.cluster.client import Cluster
 from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks
 from runner.core.load_facts import ResponseSample
 from runner.core.status_advice import describe_sample, status_advice
+from runner.core.units import Seconds
 from runner.execution.failed_check import failed_checks
 from runner.execution.hook_end import HookEnd
 from runner.execution.inputs import sensitive
@@ -21,6 +24,7 @@ from runner.load.check_order import check_order
 from runner.load.checks import Checks, decoded, header_fields
 from runner.load.extraction import extract
 from runner.load.inputs import Constant, Inputs
+from runner.load.node_request import send_from_node
 from runner.load.request import rendered
 from runner.load.response_sample import SHOWN_HEADERS
 from runner.load.single_request import NoResponse, Received, send_request
@@ -32,7 +36,12 @@ _CHECK_EXTRACT: Final = "the beginning of the response is above"
 
 
 async def send_hook_request(
-    hook: PlacedHook, inputs: Inputs, endpoint: Endpoint, secrets: Mapping[str, str]
+    hook: PlacedHook,
+    inputs: Inputs,
+    endpoint: Endpoint,
+    secrets: Mapping[str, str],
+    *,
+    cluster: Cluster | None = None,
 ) -> HookEnd:
     """Send a request once, and wait for its response.
 
@@ -41,13 +50,17 @@ async def send_hook_request(
         inputs: Values that it inserts, and files that it sends.
         endpoint: Where the load goes.
         secrets: Name to value of what is masked in what is shown of the response.
+        cluster: A node of it sends the request, where this machine does not reach the endpoint.
     """
     request, within = hook.hook.request, hook.hook.within
     assert request is not None
     try:
         content = rendered(request, endpoint, "new", inputs)
         with trio.fail_after(within):
-            response = await send_request(endpoint, content, head_only=request.method == "HEAD")
+            send = (
+                partial(send_request, endpoint) if cluster is None else _from_node(cluster, endpoint, within)
+            )
+            response = await send(content, head_only=request.method == "HEAD")
     except trio.TooSlowError:
         return HookEnd(f"there was no complete response within {format_time(within)}", hint=_SLOW)
     except NoResponse as fault:
@@ -55,6 +68,18 @@ async def send_hook_request(
     except EnvironmentLacks as error:
         return HookEnd(error.message, error.hint, error.details)
     return _judged(hook, response, secrets)
+
+
+def _from_node(cluster: Cluster, endpoint: Endpoint, within: Seconds) -> Callable[..., Awaitable[Received]]:
+    """Return a function that lets a node send a request.
+
+    Raises:
+        EnvironmentLacks: No agent is left.
+    """
+    node = next((name for name in sorted(cluster.agents) if name not in cluster.lost), None)
+    if node is None:
+        raise EnvironmentLacks("no node of the swarm has an agent that can send the request")
+    return partial(send_from_node, cluster, node, endpoint, within=within)
 
 
 def _judged(hook: PlacedHook, response: Received, secrets: Mapping[str, str]) -> HookEnd:

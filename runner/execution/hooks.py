@@ -123,7 +123,14 @@ class StackHooks:
         hook = hook._replace(hook=with_addresses(hook.hook, addresses))
         if hook.hook.request is None:
             return await run_program(hook.hook, own.values, self._stack, self._programs)
-        end = await send_hook_request(hook, own, self._stack.endpoint, self._secrets)
+        from_node = self._configuration.topology.needs_load_nodes
+        end = await send_hook_request(
+            hook,
+            own,
+            self._stack.endpoint,
+            self._secrets,
+            cluster=self.context.cluster if from_node else None,
+        )
         known = inputs.with_extracted({**inputs.extracted, **end.extracted})
         self.context = replace(self.context, inputs=known)
         return end

@@ -19,10 +19,10 @@ from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.node_facts import NodeLoad
 from runner.core.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
 from runner.load import worker_accounts
+from runner.load.addresses import resolve
 from runner.load.engine import LoadOrder, LoadStarted
 from runner.load.merge import Collector
 from runner.load.messages import WorkerEnd, WorkerReady, decode, decode_progress
-from runner.load.request import resolve
 from runner.load.scenario_accounts import scenario_counts
 from runner.load.site import Site, Team, ThisMachine, Worker
 from runner.load.worker_accounts import Account

@@ -12,7 +12,7 @@ import trio
 from runner.core.endpoint import Endpoint
 from runner.core.tls_context import client_context, explained
 from runner.core.units import BYTES_PER_MIB, Bytes
-from runner.load.request import resolve
+from runner.load.addresses import resolve
 from runner.load.response_parser import Response
 from runner.load.tolerant_parser import ProtocolFault
 

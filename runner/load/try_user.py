@@ -9,8 +9,8 @@ from typing import Final
 import trio
 
 from runner.core.errors import EnvironmentLacks
+from runner.load.addresses import resolve
 from runner.load.engine import LoadOrder
-from runner.load.request import resolve
 from runner.load.scenario_translation import scenario_order
 from runner.load.site import ThisMachine
 from runner.load.try_records import Finished, TryRecord, decode_record

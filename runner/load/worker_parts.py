@@ -9,9 +9,10 @@ from runner.core.ramp import Ramp
 from runner.core.units import NS_PER_S, Nanoseconds, ns
 from runner.experiment.model import Load, NamedRequest, Stage
 from runner.load import pacing
+from runner.load.addresses import Target
 from runner.load.check_order import check_order
 from runner.load.engine import LoadOrder
-from runner.load.request import Target, pieces_of
+from runner.load.request import pieces_of
 from runner.load.scenario_order import ScenarioOrder
 from runner.load.variables import worker_variables
 from runner.load.worker_order import WorkerOrder, WorkerRequest

@@ -10,9 +10,9 @@ import pytest
 from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks
 from runner.experiment.model import Load, Stage
+from runner.load.addresses import resolve
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder
-from runner.load.request import resolve
 
 ADDRESSES = ("127.0.0.1", "127.0.0.2", "::1")
 
