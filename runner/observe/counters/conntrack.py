@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import suppress
 from typing import Final
 
 from runner.observe.counters.level import Level, Levels, gauge
+from runner.observe.proc_files import read_file
 from runner.observe.roots import proc
 
 _LOSSES: Final = ("drop", "early_drop", "insert_failed")
@@ -14,9 +15,11 @@ _MAX: Final = "sys/net/netfilter/nf_conntrack_max"
 
 def read_conntrack(pid: int) -> Levels:
     """Return the connection table in the namespace of a process."""
-    text = Path(f"{proc()}/{pid}/net/stat/nf_conntrack").read_text()
-    limit = Path(proc(), _MAX)
-    return parse_conntrack(text, int(limit.read_text()) if limit.exists() else None)
+    text = read_file(f"{proc()}/{pid}/net/stat/nf_conntrack").decode()
+    limit = None
+    with suppress(FileNotFoundError):
+        limit = int(read_file(f"{proc()}/{_MAX}"))
+    return parse_conntrack(text, limit)
 
 
 def parse_conntrack(text: str, limit: int | None) -> Levels:

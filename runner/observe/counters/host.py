@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Final
 
 from runner.observe.counters.level import Level, Levels, gauge
+from runner.observe.proc_files import read_file
 from runner.observe.roots import network_of_machine, proc
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
@@ -17,7 +17,7 @@ _PRESSURES: Final = (("cpu", "some"), ("memory", "some"), ("memory", "full"), ("
 
 def read_cpus() -> Levels:
     """Return the counters of all CPUs together (/proc/stat), and each CPU's softirqs."""
-    lines = [line.split() for line in Path(proc(), "stat").read_text().splitlines()]
+    lines = [line.split() for line in read_file(f"{proc()}/stat").decode().splitlines()]
     total, cpus = lines[0], [line for line in lines[1:] if line[0].startswith("cpu")]
     named = {line[0]: int(line[1]) for line in lines if line[0] in {"ctxt", "procs_running"}}
     softirqs = {f"cpu.softirq_s.{line[0][3:]}": _seconds(line[_SOFTIRQ]) for line in cpus}
@@ -36,7 +36,7 @@ def _seconds(ticks: str) -> Level:
 
 def read_softnet() -> Levels:
     """Return packets dropped and polls cut short for lack of CPU (net/core/net-procfs.c, a line per CPU)."""
-    lines = Path(proc(), str(network_of_machine()), "net", "softnet_stat").read_text().splitlines()
+    lines = read_file(f"{proc()}/{network_of_machine()}/net/softnet_stat").splitlines()
     rows = [[int(word, 16) for word in line.split()] for line in lines]
     return {
         "softnet.dropped": Level(sum(row[1] for row in rows), "packets"),
@@ -47,24 +47,30 @@ def read_softnet() -> Levels:
 def read_pressure() -> Levels:
     """Return the time in which some or all tasks waited for a resource (Documentation/accounting/psi.rst)."""
     return {
-        f"psi.{resource}.{share}_s": Level(_waited_s(Path(proc(), "pressure", resource), share), "s")
+        f"psi.{resource}.{share}_s": Level(_waited_s(f"{proc()}/pressure/{resource}", share), "s")
         for resource, share in _PRESSURES
     }
 
 
-def _waited_s(path: Path, share: str) -> float:
-    line = next(line for line in path.read_text().splitlines() if line.startswith(share))
+def _waited_s(path: str, share: str) -> float:
+    line = next(line for line in read_file(path).decode().splitlines() if line.startswith(share))
     return int(line.rpartition("total=")[2]) / _US_PER_S
 
 
 def read_memory() -> Levels:
     """Return the memory that is still available, and the processes killed for lack of it."""
-    fields = dict(line.split(":", 1) for line in Path(proc(), "meminfo").read_text().splitlines())
-    counts = dict(line.split() for line in Path(proc(), "vmstat").read_text().splitlines())
-    kills = counts.get("oom_kill")
-    available = int(fields["MemAvailable"].split()[0]) * 1024
-    total = int(fields["MemTotal"].split()[0]) * 1024
+    memory, counts = read_file(f"{proc()}/meminfo"), read_file(f"{proc()}/vmstat")
+    available, total = _number_after(b"MemAvailable:", memory), _number_after(b"MemTotal:", memory)
+    kills = _number_after(b"\noom_kill ", counts)
+    if available is None or total is None:
+        raise ValueError("no MemAvailable")
     return {
-        "memory.available_bytes": gauge(available, "bytes", limit=total),
-        "memory.oom_kills": None if kills is None else Level(int(kills)),
+        "memory.available_bytes": gauge(available * 1024, "bytes", limit=total * 1024),
+        "memory.oom_kills": None if kills is None else Level(kills),
     }
+
+
+def _number_after(name: bytes, text: bytes) -> int | None:
+    """Return a number by the name before it, without parsing the hundred others of a file."""
+    _, found, rest = text.partition(name)
+    return int(rest[:64].split()[0]) if found else None
