@@ -33,6 +33,8 @@ from runner.execution.faults import cancel_on_signal, noting_faults
 from runner.execution.hooks import hook_requests, hooks_around
 from runner.execution.inputs import RunInputs, files_outside
 from runner.execution.job import Job, Outcome, Watcher
+from runner.execution.lost_nodes import hub_lost, why_not_offered
+from runner.execution.nodes import agents_around, generators_for, with_nodes
 from runner.execution.preflight import needs_preflight, preflight
 from runner.execution.row_inputs import check_row_counts
 from runner.execution.run_inputs import inputs_of, variables_of
@@ -179,14 +181,16 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
             context.watcher.say(f"{configuration.name}: starting the {configuration.topology.kind} stack")
             opener = OPENERS[configuration.topology.kind]
             async with (
-                opener(configuration.topology, context.stack_context(configuration)) as stack,
-                hooks_around(stack, configuration, context) as hooks,
+                agents_around(configuration, context) as inside,
+                opener(configuration.topology, inside.stack_context(configuration)) as stack,
+                generators_for(stack, configuration, inside) as ready,
+                hooks_around(stack, configuration, ready) as hooks,
             ):
                 if calibrations is None:
                     if needs_preflight(trial, context):
                         await hooks.before_preflight(trial)
                         await preflight(stack, trial, hooks.context)
-                    calibrations = await calibrate_beside(stack, trials, context)
+                    calibrations = await calibrate_beside(stack, trials, hooks.context)
                 raise_if_broken(stack)
                 programs = await trio.to_thread.run_sync(program_identities, stack.subjects)
                 up = ever_up = True
@@ -223,6 +227,9 @@ async def _run_one(
     if calibration and (warning := above_ceiling(rate, calibration)):
         context.watcher.say(f"{trial.stage.name}: {warning}")
     own = at_rate(calibration, rate) if calibration else None
+    if context.site and (reason := why_not_offered(context.site, rate)):
+        context.keep(not_started(trial, Event("generator-lost", f"the stage was not offered: {reason}")))
+        return
     await run_trial(
         trial,
         stack,
@@ -230,10 +237,14 @@ async def _run_one(
         guard=context.guard,
         pool=context.workers,
         inputs=context.inputs,
+        site=context.site,
+        cluster=context.cluster,
         watcher=context.watcher,
-        on_facts=lambda facts: context.keep(_with_programs(facts, programs), own),
+        on_facts=lambda facts: context.keep(with_nodes(_with_programs(facts, programs), context), own),
         keep=partial(context.provenance.rendered, trial.configuration.name),
     )
+    if context.cluster and context.cluster.hub_lost:
+        raise hub_lost(context.cluster)
     if trial is not planned[-1]:
         await trio.sleep(trial.configuration.cooldown)
 

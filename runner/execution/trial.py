@@ -146,33 +146,56 @@ async def _offer_and_watch(
 
     async def offer(task_status: trio.TaskStatus[LoadStarted]) -> None:
         record.load = await offer_load(on_spawn=guard.process, on_second=on_second, task_status=task_status)
+        if record.load.nodes and all(node.lost for node in record.load.nodes):
+            nursery.cancel_scope.cancel()  # nothing is left to observe
 
+    observed: ObservedFacts | None = None
     with record.inputs.unchanged(trial.configuration.load):
         async with trio.open_nursery() as nursery:
             started: LoadStarted = await nursery.start(offer)
-            record.window = started.window
-            record.subjects = (*stack.subjects, *_own_subjects(started.pids))
-            record.counters = _counters(stack, record.subjects, started.window)
-            record.surroundings = Surroundings(
-                record.subjects, started.window, stack.inspect_urls, stack.description.services or {}
-            )
-            nursery.start_soon(record.counters.watch)
-            nursery.start_soon(record.surroundings.watch)
-            record.nodes = _node_watch(cluster, trial, stack, started, on_node_sample)
-            if record.nodes is not None:
-                nursery.start_soon(record.nodes.watch)
+            for watch_more in _watches(trial, stack, started, record, cluster, on_node_sample):
+                nursery.start_soon(watch_more)
+            interval = trial.configuration.metrics.interval
             observed = await watch(
                 record.subjects,
                 started.window,
-                interval=trial.configuration.metrics.interval,
+                interval=interval,
                 on_sample=on_sample,
                 samples=record.samples,
             )
-        observed = record.surroundings.add_to(_with_counters(observed, record.counters))
-        nodes = record.nodes.facts() if record.nodes else {}
-        record.observed = replace(observed, nodes=nodes, notes=(*observed.notes, *record.departures))
+        if observed is not None:
+            record.observed = _complete(observed, record)
     for pid in started.pids:
         guard.forget(pid)
+
+
+def _watches(
+    trial: Trial,
+    stack: Stack,
+    started: LoadStarted,
+    record: Record,
+    cluster: Cluster | None,
+    on_node_sample: Callable[[str, Sample, tuple[Subject, ...]], None],
+) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    """Note what has started, and return what else observes it."""
+    record.window = started.window
+    record.subjects = (*stack.subjects, *_own_subjects(started.pids))
+    record.counters = _counters(stack, record.subjects, started.window)
+    record.surroundings = Surroundings(
+        record.subjects, started.window, stack.inspect_urls, stack.description.services or {}
+    )
+    record.nodes = _node_watch(cluster, trial, stack, started, on_node_sample)
+    of_nodes = [record.nodes.watch] if record.nodes else []
+    return [record.counters.watch, record.surroundings.watch, *of_nodes]
+
+
+def _complete(observed: ObservedFacts, record: Record) -> ObservedFacts:
+    """Return what was observed in a whole stage, with all counters and nodes."""
+    assert record.counters is not None
+    assert record.surroundings is not None
+    observed = record.surroundings.add_to(_with_counters(observed, record.counters))
+    nodes = record.nodes.facts() if record.nodes else {}
+    return replace(observed, nodes=nodes, notes=(*observed.notes, *record.departures))
 
 
 def _node_watch(

@@ -25,6 +25,7 @@ from runner.execution.faults import cancel_on_signal, noting_faults
 from runner.execution.hooks import hooks_around
 from runner.execution.inputs import RunInputs
 from runner.execution.job import Job, Watcher
+from runner.execution.nodes import agents_around, generators_for
 from runner.execution.pipeline import run_facts
 from runner.execution.preflight import new_lines
 from runner.execution.preflight_failure import PATIENCE_S
@@ -197,8 +198,10 @@ class _Tries:
         self.watcher.say(f"{configuration.name}: starting the {configuration.topology.kind} stack")
         opener = OPENERS[configuration.topology.kind]
         async with (
-            opener(configuration.topology, context.stack_context(configuration)) as stack,
-            hooks_around(stack, configuration, context) as hooks,
+            agents_around(configuration, context) as inside,
+            opener(configuration.topology, inside.stack_context(configuration)) as stack,
+            generators_for(stack, configuration, inside) as ready,
+            hooks_around(stack, configuration, ready) as hooks,
         ):
             await hooks.before(Phase.BEFORE_TRIAL, trial)
             for attempt in attempts:
@@ -211,7 +214,8 @@ class _Tries:
         seen = _Seen(attempt, {**stack.secrets, **context.inputs.masks}, load.timeout, self.watcher)
         with context.inputs.unchanged(load):
             inputs = context.inputs.of(load)
-            order = LoadOrder(stack.endpoint, load, _ONE_USER, pool=context.workers, inputs=inputs)
+            workers, site = context.workers, context.site
+            order = LoadOrder(stack.endpoint, load, _ONE_USER, pool=workers, site=site, inputs=inputs)
             await try_user(
                 order,
                 seen.add,

@@ -1,0 +1,120 @@
+"""Brings agents up on the nodes of a cluster around a stack, and decides which of them send the load."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from runner.core.codes import Role
+from runner.core.facts import TrialFacts
+from runner.core.system_facts import NodeFacts
+from runner.core.units import BYTES_PER_MIB
+from runner.execution.context import RunContext
+from runner.experiment.model import Configuration, SwarmTopology
+from runner.stack.protocols import Stack
+
+if TYPE_CHECKING:
+    from runner.cluster.placement import Node, Placer
+
+
+@asynccontextmanager
+async def agents_around(configuration: Configuration, context: RunContext) -> AsyncIterator[RunContext]:
+    """Provide agents on the nodes that a configuration needs, and remove them; nothing for this machine.
+
+    Kind swarm has one on every node that is ready, because they observe what runs there; other kinds on the
+    nodes that send the load.
+
+    Raises:
+        EnvironmentLacks: There is no swarm, it has too few nodes, or an agent does not start.
+    """
+    wanted = configuration.load_nodes
+    if wanted is None:
+        yield context
+        return
+    from runner.cluster.opening import open_cluster  # noqa: PLC0415  (other runs start faster without)
+    from runner.execution.load_nodes import choose_nodes  # noqa: PLC0415
+    from runner.stack.swarm.agent_image import agent_image  # noqa: PLC0415
+    from runner.stack.swarm.node_choice import ready_nodes  # noqa: PLC0415
+    from runner.stack.swarm.placer import open_placer  # noqa: PLC0415
+
+    topology = configuration.topology
+    swarm = topology if isinstance(topology, SwarmTopology) else None
+    stack_context = context.stack_context(configuration)
+    async with open_placer(stack_context) as placer:
+        nodes = await placer.nodes()
+        load_nodes = choose_nodes(wanted, nodes)
+        used = ready_nodes(nodes, ()) if swarm else load_nodes
+        image = await agent_image(placer, used, swarm.registry if swarm else None, stack_context.say)
+        async with open_cluster(
+            placer,
+            run_id=stack_context.run_id,
+            image=image,
+            nodes=used,
+            networks=await _networks(swarm, placer),
+            host_network=swarm is not None and swarm.path == "host",
+            say=stack_context.say,
+        ) as cluster:
+            yield replace(context, cluster=cluster, placer=placer)
+
+
+async def _networks(swarm: SwarmTopology | None, placer: Placer) -> tuple[str, ...]:
+    """Return the networks that agents share with the system."""
+    return (await placer.network("data"),) if swarm and swarm.path != "host" else ()
+
+
+@asynccontextmanager
+async def generators_for(
+    stack: Stack, configuration: Configuration, context: RunContext
+) -> AsyncIterator[RunContext]:
+    """Provide the nodes that send a configuration's load; nothing for this machine.
+
+    Raises:
+        EnvironmentLacks: A node does not reach the system.
+    """
+    wanted, cluster = configuration.load_nodes, context.cluster
+    if wanted is None or cluster is None:
+        yield context
+        return
+    from runner.execution.load_nodes import check_reachable, choose_nodes  # noqa: PLC0415
+    from runner.load.cluster_processes import ClusterProcesses  # noqa: PLC0415
+    from runner.load.node_files import NodeFiles  # noqa: PLC0415
+    from runner.load.nodes import GeneratorNodes  # noqa: PLC0415
+
+    chosen = choose_nodes(
+        wanted,
+        [node for name, node in cluster.nodes.items() if name not in cluster.lost],
+        cores={name: agent.cores for name, agent in cluster.agents.items()},
+        busy=set((stack.description.placement or {}).values()),
+    )
+    names = tuple(node.name for node in chosen)
+    context.watcher.say(f"{configuration.name}: load comes from {', '.join(names)}")
+    await check_reachable(stack.endpoint, names, cluster)
+    async with ClusterProcesses(cluster) as processes:
+        site = GeneratorNodes(cluster, names, processes, NodeFiles(processes.open_keeper))
+        yield replace(context, site=site)
+
+
+def with_nodes(facts: TrialFacts, context: RunContext) -> TrialFacts:
+    """Return the facts of a trial with a description of the nodes that sent its load."""
+    if context.cluster is None or context.site is None or facts.topology is None:
+        return facts
+    known = dict(facts.topology.nodes or {})
+    for name in context.site.names:
+        node = known.get(name) or _node_facts(context.cluster.nodes[name])
+        kernel = node.kernel or context.cluster.agents[name].kernel
+        known[name] = structs.replace(node, kernel=kernel, runs=(*node.runs, Role.GENERATOR.value))
+    return structs.replace(facts, topology=structs.replace(facts.topology, nodes=known))
+
+
+def _node_facts(node: Node) -> NodeFacts:
+    return NodeFacts(
+        name=node.name,
+        cores=node.cores,
+        memory_mib=round(node.memory_bytes / BYTES_PER_MIB, 1),
+        architecture=node.architecture,
+        engine=node.engine_version,
+    )
