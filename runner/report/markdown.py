@@ -89,7 +89,7 @@ def _appendix(results: Results, configurations: Sequence[ConfigurationResults]) 
         "files_with_secrets": join(", ", [code(name) for name in results.run.files_with_secrets or ()]),
         "overrides": [code(override) for override in results.run.overrides],
         "environment": tables.environment(results.environment),
-        "systems": _by_configuration(configurations, _system),
+        "systems": _by_configuration(configurations, lambda shown: system_table(shown.topology)),
         "scenarios": _by_configuration(
             configurations, lambda shown: scenario_tables.scenario_mix(shown.load)
         ),
@@ -118,10 +118,6 @@ def _picture(name: str, description: str) -> Markdown:
         f'<picture><source media="(prefers-color-scheme: dark)" srcset="charts/{file}-dark.svg">'
         f'<img alt="{alt}" src="charts/{file}-light.svg"></picture>'
     )
-
-
-def _system(configuration: ConfigurationResults) -> Markdown:
-    return system_table(configuration.topology, nodes.load_nodes(configuration.stages))
 
 
 def _section(configuration: ConfigurationResults) -> dict[str, object]:

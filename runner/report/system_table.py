@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec.structs import asdict
@@ -25,18 +25,13 @@ _SHORT: Final = 19
 """``sha256:`` and twelve digits, as Docker shows ids."""
 
 
-def system_table(topology: SystemDescription, load_nodes: Collection[str] = ()) -> Markdown:
-    """Return a table of the components; empty when the stack describes nothing beyond its kind.
-
-    Args:
-        topology: The system.
-        load_nodes: Names of the nodes that made load.
-    """
-    rows = list(_rows(topology, load_nodes))
+def system_table(topology: SystemDescription) -> Markdown:
+    """Return a table of the components; empty when the stack describes nothing beyond its kind."""
+    rows = list(_rows(topology))
     return table(["Component", "Value"], rows, figures=False) if rows else EMPTY
 
 
-def _rows(topology: SystemDescription, load_nodes: Collection[str]) -> Iterator[tuple[str, str]]:
+def _rows(topology: SystemDescription) -> Iterator[tuple[str, str]]:
     if topology.command:
         yield "command", code(" ".join(topology.command))
     yield from _place(topology)
@@ -50,7 +45,7 @@ def _rows(topology: SystemDescription, load_nodes: Collection[str]) -> Iterator[
         yield "proxy", _proxy(topology.proxy)
     if topology.engine:
         yield "Docker Engine", f"{topology.engine.version} (API {topology.engine.api})"
-    yield from _nodes(topology, load_nodes)
+    yield from _nodes(topology)
     if topology.network:
         destination = "published port" if topology.publish == "port" else "container's own address"
         yield "network", f"{topology.network}, load is sent to the {destination}"
@@ -61,12 +56,12 @@ def _rows(topology: SystemDescription, load_nodes: Collection[str]) -> Iterator[
         yield "limits per replica", known
 
 
-def _nodes(topology: SystemDescription, load_nodes: Collection[str]) -> Iterator[tuple[str, str]]:
+def _nodes(topology: SystemDescription) -> Iterator[tuple[str, str]]:
     """Yield the nodes that took part in an experiment on several machines, and how they are connected."""
     nodes = (topology.nodes or {}).values()
-    used = [node for node in nodes if node.runs or node.name in load_nodes]
+    used = [node for node in nodes if node.runs]
     for node in used[:_MOST_NODES]:
-        yield f"node {node.name}", _node(node, makes_load=node.name in load_nodes)
+        yield f"node {node.name}", _node(node)
     if more := len(nodes) - len(used[:_MOST_NODES]):
         yield "other nodes", f"{more:,}"
     if topology.path:
@@ -75,12 +70,11 @@ def _nodes(topology: SystemDescription, load_nodes: Collection[str]) -> Iterator
         yield "registry", code(topology.registry)
 
 
-def _node(node: NodeFacts, *, makes_load: bool) -> Markdown:
+def _node(node: NodeFacts) -> Markdown:
     known = (f"{node.memory_mib:,.0f} MiB", node.architecture, f"Docker Engine {node.engine}")
     kernel = [f"kernel {node.kernel}"] if node.kernel else []
-    runs = [code(name) for name in node.runs] + (["the load generator"] if makes_load else [])
     what = join(", ", [plural(round(node.cores), "core"), *known, *kernel])
-    return markdown("{}; runs {}", what, listed(runs))
+    return markdown("{}; runs {}", what, listed(map(code, node.runs)))
 
 
 def _service(service: ServiceFacts) -> Markdown:

@@ -14,6 +14,7 @@ from runner.core.results import Results
 from runner.core.stage_results import Stage
 from runner.report import programs
 from runner.report.charts.cpu import cpu_by_role
+from runner.report.charts.nodes import cpu_by_node as cpu_by_node_chart
 from runner.report.counter_tables import not_readable
 from runner.report.csv_table import render_csv
 from runner.report.junit import render_junit
@@ -74,6 +75,18 @@ def test_the_chart_of_cpu_draws_no_hosts_limit_over_the_sum_of_nodes() -> None:
     assert alone
     assert "all nodes together" in several.alt
     assert "the host's 4 cores" in alone.alt
+
+
+def test_the_chart_of_nodes_says_which_was_busiest_of_its_own_cores() -> None:
+    chart = cpu_by_node_chart(RESULTS)
+
+    assert chart
+    assert chart.title == "At 4,000 RPS, shop-1 used 2.00 of its 2 cores, and edge 0.61 of 2"
+    rows = chart.spec["data"]["values"]
+    assert {row["series"]: row["share"] for row in rows if row["stage"] == "4,000 RPS"} == {
+        "edge": 30.5, "load-1": 36.0, "load-2": 37.0, "shop-1": 100.0, "shop-2": 51.5,
+    }  # fmt: skip
+    assert cpu_by_node_chart(ALONE) is None
 
 
 def test_programs_outside_are_named_with_their_node() -> None:
