@@ -25,3 +25,10 @@ def validate(spec: Path, overrides: tuple[str, ...]) -> None:
         f"{spec}: valid ({configurations} configuration{'s'[: configurations != 1]}, "
         f"{stages} stage{'s'[: stages != 1]}, {experiment.repeats}×{scenarios})"
     )
+    if names:
+        from runner.cli.output import say
+        from runner.experiment.scenario_stages import warnings
+        from runner.experiment.suggestions import harmless
+
+        for sentence in warnings(experiment):
+            say(harmless(sentence), label="warning:", colour="yellow")

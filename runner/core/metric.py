@@ -47,6 +47,12 @@ class Better(StrEnum):
     LESS = "less"
 
 
+_PHRASES: Final = {
+    "errors": "share of failed or dropped requests",
+    "scenario_errors": "share of scenarios that did not complete",
+}
+
+
 class Metric(NamedTuple):
     """A number that a stage has, and often each request of a mix as well.
 
@@ -87,8 +93,8 @@ class Metric(NamedTuple):
     @property
     def phrase(self) -> str:
         """What it is called within a sentence, such as ``p95 duration``."""
-        if self.path == "errors":
-            return "share of failed or dropped requests"
+        if self.path in _PHRASES:
+            return _PHRASES[self.path]
         return self.title.lower().replace("tls", "TLS").replace("avg", "average").replace("max", "maximum")
 
 

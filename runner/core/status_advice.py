@@ -36,6 +36,8 @@ _NAMED_KEYS: Final = {
     "follow": "follow_redirects in {0}",
 }
 """The same in a mix, where {0} is the request."""
+_OF_STEP: Final = {"path": "{0}.path or .url"}
+"""Of a step, which may send its request to an address from a response."""
 _CHECK: Final = "check {both}"
 _BY_CLASS: Final = {
     2: "accept the status in {status} if it means success",
@@ -46,11 +48,12 @@ _BY_CLASS: Final = {
 }
 _REDIRECT_OF_STEP: Final = "follow redirects ({follow}), or accept the status in {status}"
 _BY_KIND: Final = {
+    "closed_early": "read the service's log: it closed the connection before its response was complete",
     "extract_failed": "compare the response with {extract}",
     "too_many_steps": "extract shorter lists for the for_each around {both}, or go through fewer steps in it",
     "bad_redirect": "compare the Location of the response with {follow}, and its host with load.allow_hosts",
 }
-"""Of failures of steps that no other request has."""
+"""Of failures that need advice of their own."""
 _BY_STATUS: Final = {
     304: "remove If-None-Match and If-Modified-Since from {headers}, or accept the status in {status}",
     400: "check {parts}",
@@ -112,8 +115,9 @@ def advice(template: str, request: str = "", at: str = "") -> str:
     """Return advice with the keys of the only request, of one of a mix, or of one at `at` for its fields."""
     scenario, _, step = request.rpartition("/")
     key = at or (f"load.scenarios[{scenario}][{step}]" if scenario else f"load.requests[{request}]")
+    named = _NAMED_KEYS | _OF_STEP if scenario and not at else _NAMED_KEYS
     return template.format_map(
-        {name: words.format(key) for name, words in _NAMED_KEYS.items()} if request or at else _KEYS
+        {name: words.format(key) for name, words in named.items()} if request or at else _KEYS
     )
 
 
@@ -123,7 +127,7 @@ def check_request(request: str = "", kind: str = "") -> str:
 
 
 def kind_advice(kind: str, request: str = "") -> str:
-    """Return advice for a failure that only steps of scenarios have; empty for others."""
+    """Return advice for a failure of a kind that has some of its own; empty for others."""
     return advice(_BY_KIND[kind], request) if kind in _BY_KIND else ""
 
 

@@ -127,7 +127,8 @@ def _advice(one: FailedRequest) -> str:
     if one.kind == "bad_status":
         shown = one.sample.excerpt() if one.sample else None
         return status_advice(one.status, shown, request=_name(one.load))
-    return f"{check_request(_name(one.load), one.kind)}, and the service's log"
+    advised = check_request(_name(one.load), one.kind)
+    return advised if "log" in advised else f"{advised}, and the service's log"
 
 
 def _details(one: FailedRequest, lines: int) -> tuple[str, ...]:

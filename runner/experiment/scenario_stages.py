@@ -13,7 +13,7 @@ from runner.experiment.scenario_values import new_names
 from runner.experiment.suggestions import did_you_mean, join_words
 
 if TYPE_CHECKING:
-    from runner.experiment.model import Configuration
+    from runner.experiment.model import Configuration, Experiment
     from runner.experiment.stage import Stage
     from runner.experiment.thresholds import Threshold
     from runner.experiment.traffic import Load
@@ -46,6 +46,15 @@ def too_long(load: Load, stage: Stage) -> Iterator[str]:
                 f"no user of {scenario.name} can complete: its pauses take at least {format_time(pauses)}, "
                 f"and users end {format_time(longest)} after the window's start at the latest"
             )
+
+
+def warnings(experiment: Experiment) -> Iterator[str]:
+    """Yield a sentence for each scenario that no user can complete in a stage, after the stage's name."""
+    for configuration in experiment.configurations:
+        for stage in configuration.stages:
+            one = stage.at(stage.find.highest) if isinstance(stage, FindStage) else stage
+            for sentence in too_long(configuration.load, one):
+                yield f"{configuration.name} · {stage.name}: {sentence}"
 
 
 def unknown_parts(

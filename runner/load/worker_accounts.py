@@ -181,9 +181,13 @@ def clock(accounts: Sequence[Account]) -> str:
         kernel_us = statistics.median(kernels for _, kernels in pairs) / NS_PER_US
         text += (
             f"; connect times differ by {excess_us:+.0f} µs from the kernel's round-trip time (TCP_INFO, "
-            f"{kernel_us:.0f} µs), medians of {len(pairs):,} connections"
+            f"{kernel_us:.0f} µs), {_of_connections(len(pairs))}"
         )
     return text
+
+
+def _of_connections(count: int) -> str:
+    return "of one connection" if count == 1 else f"medians of {count:,} connections"
 
 
 def notes(accounts: Sequence[Account]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from msgspec import UNSET
@@ -17,6 +18,13 @@ from runner.report.number_format import FORMATS, NOT_MEASURED, listed
 
 _HEADING_UNITS: Final = {Dimension.TIME: " (ms)", Dimension.CORES: " (cores)", Dimension.SIZE: " (MiB)"}
 _IN_SLICES: Final = "see its slices"
+SLICE_LATENCIES: Final = ("duration.p50", "duration.p95", "duration.p99", "response_time.p95")
+"""In the table of the slices of a ramp."""
+SLICE_DURATIONS: Final = ("scenario_duration.p50", "scenario_duration.p95")
+"""Likewise, with scenarios."""
+_SLICES_OF_PART: Final = "duration.p95"
+"""The only one in the slices of a single request."""
+_NO_VALUE: Final = "no value"
 _OF_ONE_HOST: Final = ("cpu_cores.system.", "cpu_cores.other.")
 _MOST_DECIMALS: Final = 9
 _TIMEOUTS: Final = ("timeout", "connect_timeout")
@@ -52,7 +60,7 @@ def cell(metric: Metric, stage: Stage) -> str:
     if not applies(metric, stage):
         return number_format.NOT_APPLICABLE
     if is_in_slices(metric, stage):
-        return _IN_SLICES
+        return _slices_word(metric, stage)
     value, why = metric.read(stage), metric.unbounded(stage)
     return figure(metric, value) if why is None or value is not None else unbounded(stage, why, metric)
 
@@ -62,12 +70,19 @@ def is_in_slices(metric: Metric, stage: Stage) -> bool:
     return metric.dimension is Dimension.TIME and metric.is_known_in(stage.slices)
 
 
+def _slices_word(metric: Metric, stage: Stage) -> str:
+    """Return where a latency of a ramp is shown; that of a single request has fewer columns there."""
+    is_part = not stage.parts
+    shown = (_SLICES_OF_PART,) if is_part and not stage.scenarios else (*SLICE_LATENCIES, *SLICE_DURATIONS)
+    return _IN_SLICES if metric.path in shown else number_format.NOT_APPLICABLE
+
+
 def brief_cell(metric: Metric, stage: Stage) -> str:
     """Return the value as `cell` does, in a table that shows beside it what failed."""
     if not applies(metric, stage):
         return number_format.NOT_APPLICABLE
     if is_in_slices(metric, stage):
-        return _IN_SLICES
+        return _slices_word(metric, stage)
     value, why = metric.read(stage), metric.unbounded(stage)
     return figure(metric, value) if why is None or value is not None else _lower_bound(stage, why, metric)
 
@@ -88,15 +103,27 @@ def applies(metric: Metric, stage: Stage) -> bool:
 def unbounded(stage: Stage, why: Unbounded, metric: Metric | None = None) -> str:
     """Return what a statistic without a finite value shows: ``> 1 s: 10 % failed``."""
     value = _lower_bound(stage, why, metric)
-    if why is Unbounded.OUT_OF_RANGE:
-        return value
+    return value if why is Unbounded.OUT_OF_RANGE else f"{value}: {_lost(stage, metric)}"
+
+
+def _lost(stage: Stage, metric: Metric | None) -> str:
+    """Return what share was lost, and how: ``10 % failed``."""
     if metric and metric.scenarios_only and (runs := stage.scenarios):
         kinds = [kind for kind in ("failed", "unfinished", "dropped") if getattr(runs, kind)]
         share = runs.lost / runs.scheduled if runs.scheduled else None
-        return f"{value}: {number_format.share(share)} {listed(kinds, 'or')}"
-    lost = number_format.share(lost_share(stage))
+        return f"{number_format.share(share)} {listed(kinds, 'or')}"
     what = listed([word for word in ("failed", "dropped") if getattr(stage.requests, word)], "or")
-    return f"{value}: {lost} {what}"
+    return f"{number_format.share(lost_share(stage))} {what}"
+
+
+def passed_with(threshold: ThresholdResult, stage: Stage) -> str:
+    """Return how far a value is beyond a bound, as the end of a sentence: ``, with 56 ms``."""
+    if threshold.unbounded is Unbounded.LOST:
+        of = _subject(threshold, stage)
+        metric = metric_of(threshold.expr)
+        if _lower_bound(of, threshold.unbounded, metric) == _NO_VALUE:
+            return f", because {_lost(of, metric)}"
+    return f", {'but' if '==' in threshold.expr else 'with'} {value_of(threshold, stage)}"
 
 
 def _lower_bound(stage: Stage, why: Unbounded, metric: Metric | None) -> str:
@@ -104,10 +131,10 @@ def _lower_bound(stage: Stage, why: Unbounded, metric: Metric | None) -> str:
     if why is Unbounded.OUT_OF_RANGE:
         return "> 1 h"
     if metric and metric.scenarios_only:
-        return "no value"
+        return _NO_VALUE
     timeouts = sum(stage.requests.failures.get(kind, 0) for kind in _TIMEOUTS)
     only_timeouts = timeouts == stage.requests.lost and stage.timeout_s
-    return f"> {number_format.seconds(stage.timeout_s)}" if only_timeouts else "no value"
+    return f"> {number_format.seconds(stage.timeout_s)}" if only_timeouts else _NO_VALUE
 
 
 def with_unit(metric: Metric, stage: Stage) -> str:
@@ -188,6 +215,8 @@ def level(stage: Stage, value: float) -> str:
         return f"{shown} user{'' if value == 1 else 's'}/s"
     if stage.users is None:
         return f"{shown} RPS"
+    if value != int(value):  # the middle of a slice of a ramp
+        return f"{math.floor(value):,} to {math.ceil(value):,} users"
     return f"{shown} user{'' if value == 1 else 's'}"
 
 

@@ -17,8 +17,6 @@ from runner.report import metric_text, number_format
 from runner.report.markdown_text import Markdown, Section, code, markdown, table
 from runner.report.tables import lost_cell, lost_scenarios_cell
 
-_OF_SCENARIOS: Final = ("scenario_duration.p50", "scenario_duration.p95")
-_COLUMNS: Final = ("duration.p50", "duration.p95", "duration.p99", "response_time.p95")
 _MOST_REQUESTS: Final = 8
 
 
@@ -67,7 +65,7 @@ def crossings(stage: Stage) -> Iterator[Markdown]:
 
 def crossing(result: ThresholdResult, stage: Stage) -> Markdown:
     """Return where a threshold was passed: "The p95 duration exceeded 50 ms at 740 RPS, with 56.4 ms"."""
-    return markdown("{}, with {}", exceeded(result, stage), metric_text.value_of(result, stage))
+    return markdown("{}{}", exceeded(result, stage), metric_text.passed_with(result, stage))
 
 
 def exceeded(result: ThresholdResult, stage: Stage) -> str:
@@ -76,8 +74,9 @@ def exceeded(result: ThresholdResult, stage: Stage) -> str:
     name = f"The {metric.phrase}" if metric else result.expr
     subject = f"{name} of {result.request}" if result.request else name
     bound = metric_text.bound(result)
-    verb = "fell below" if ">" in result.expr else "exceeded" if "<" in result.expr else "differed from"
-    return f"{subject} {verb} {bound} at {metric_text.level(stage, result.level or 0.0)}"
+    verb = "fell below" if ">" in result.expr else "exceeded" if "<" in result.expr else "was not"
+    at = "at" if stage.users is None else "with"
+    return f"{subject} {verb} {bound} {at} {metric_text.level(stage, result.level or 0.0)}"
 
 
 def _is_per_slice(result: ThresholdResult) -> bool:
@@ -97,8 +96,8 @@ def levels(part: Slice) -> str:
 
 
 def _slices(stage: Stage) -> Markdown:
-    metrics = [METRICS[path] for path in _COLUMNS if _is_known(stage, path)]
-    runs = [METRICS[path] for path in _OF_SCENARIOS if _is_known(stage, path)]
+    metrics = [METRICS[path] for path in metric_text.SLICE_LATENCIES if _is_known(stage, path)]
+    runs = [METRICS[path] for path in metric_text.SLICE_DURATIONS if _is_known(stage, path)]
     of_runs = ["Scenarios/s", METRICS["scenario_errors"].title, *map(metric_text.heading, runs)]
     head = [metric_text.level_heading(stage), *(of_runs if stage.scenarios else []), "Actual RPS"]
     head += [METRICS["errors"].title, *map(metric_text.heading, metrics)]

@@ -100,8 +100,9 @@ def _slowest(stage: Stage, slowest: SlowestStep | None) -> Markdown:
     if slowest is None:
         return EMPTY
     return markdown(
-        "{}, {} took {:share} of the time of all requests of {}.",
+        "{}, {} took {:share} of the time of all requests of {}{}.",
         *(_level(stage).capitalize(), code(slowest.step), slowest.share, code(slowest.scenario)),
+        ", because it is requested most often" if slowest.is_frequent else "",
     )
 
 

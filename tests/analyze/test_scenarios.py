@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from runner.analyze.growth import pauses_s
 from runner.analyze.medians import of_medians
+from runner.analyze.rules.scenarios import slowest_step
 from runner.core.codes import Limit, Unbounded, Validity
 from runner.core.load_results import ScenarioSummary, StepSummary
 from runner.core.ramp import Ramp
@@ -260,3 +261,23 @@ def test_rates_of_a_stage_that_was_cut_short_are_those_of_the_time_in_which_it_r
     assert cut.achieved is None
     assert cut.verdict.findings[0].summary.startswith("the stage was cut short")
     assert cut.validity.status is Validity.SUSPECT
+
+
+def test_a_step_that_is_merely_frequent_is_no_hint_of_the_limit():
+    slow, frequent = (slowest_step(_with_times(stage(users()), counts)) for counts in ((1, 8), (30, 1)))
+
+    assert (slow.step, slow.is_frequent) == ("cart", False)
+    assert (frequent.step, frequent.is_frequent) == ("cart", True)
+
+
+def _with_times(whole, counts):
+    """Return a stage whose cart is requested so often, and takes so many times as long as a log-in."""
+    often, times = counts
+    share = often * times / (often * times + 1)
+    parts = dict(whole.parts)
+    for name, factor, time_share in (("checkout/login", 1, 1 - share), ("checkout/cart", often, share)):
+        part = parts[name]
+        requests = replace(part.requests, succeeded=100 * factor)
+        parts[name] = replace(part, requests=requests, time_share=time_share)
+    parts["checkout/pay"] = replace(parts["checkout/pay"], time_share=None)
+    return replace(whole, parts={name: part for name, part in parts.items() if "visit" not in name})

@@ -111,3 +111,22 @@ def test_a_line_that_cannot_be_attributed_is_called_the_last_line_of_the_log():
     assert unknown.endswith(
         "; the last line of the app's log, which may be about another request: crash of /search"
     )
+
+
+"""What to do about a failure names the key of the specification that it is about."""
+
+from __future__ import annotations
+
+from runner.core.status_advice import check_request, status_advice
+
+
+def test_the_address_of_a_step_may_stand_in_its_url():
+    assert status_advice(404, request="buy/item") == "check load.scenarios[buy][item].path or .url"
+    assert status_advice(404, request="item") == "check load.requests[item].path"
+    assert status_advice(404) == "check the path of the request in load"
+
+
+def test_a_connection_that_is_closed_early_has_advice_of_its_own():
+    advice = check_request("buy/item", "closed_early")
+
+    assert advice == "read the service's log: it closed the connection before its response was complete"

@@ -11,6 +11,7 @@ from runner.experiment.model import Load, Stage
 from runner.experiment.resolved import resolved_text
 from runner.experiment.scenario import StepKind
 from runner.experiment.scenario_counts import requests_per_user
+from runner.experiment.scenario_stages import warnings
 from runner.experiment.variables import RowFacts
 from tests.experiment.samples import MINIMAL, SCENARIOS, error, only, read, sole, table
 
@@ -213,3 +214,13 @@ def test_a_load_with_one_of_its_scenarios_is_still_a_load() -> None:
     alone: Load = load.model_copy(update={"scenarios": load.scenarios[1:]})
 
     assert [part.name for part in alone.parts] == ["look/front"]
+
+
+def test_a_scenario_that_no_user_can_complete_is_warned_of():
+    long = SMALL.replace("{pause: 1s}]", "{pause: 21s}]")
+
+    assert list(warnings(read(SMALL))) == []
+    assert list(warnings(read(long))) == [
+        "shop · 4 users/s: no user of look can complete: its pauses take at least 21s, and users end 20s after "
+        "the window's start at the latest"
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from functools import cache
 
 from msgspec.structs import replace
@@ -203,3 +204,37 @@ def test_the_page_has_the_scenarios_of_each_stage():
     assert "Scenarios/s" in page
     assert "Each step of the scenarios" in page
     assert "checkout/pay" in page
+
+
+def test_the_page_has_a_table_of_scenarios_with_the_funnel_beside_it():
+    page = render_page(lossy(), bundle="vegaEmbed")
+    section = page.partition('<h2 id="scenarios">')[2].partition("</section>")[0]
+    cells = [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row) for row in section.split("<tr>")[2:]]
+
+    assert [row[:5] for row in cells] == [
+        ["20 users/s", "checkout", "15", "11", "83.3 %"],
+        ["20 users/s", "visit", "5", "5", "100 %"],
+        ["20 users/s", "all scenarios", "20", "16", "87.5 %"],
+    ]
+    assert 'id="chart-scenarios"' in section
+    assert page.count('id="chart-scenarios"') == 1
+
+
+def test_a_latency_of_a_ramp_refers_to_its_slices_only_where_they_have_a_column_for_it():
+    ramp = Ramp(1, 20)
+    made = results(scenario_trial(users(1, rate_to=20), ramp), RAMP)
+    (table,) = (section.table for section in steps(stages(made)) if "pay" in str(section.table))
+    pay = next(row for row in rows(table) if row[0] == "`pay`")
+
+    assert pay[4:7] == ["–", "see its slices", "–"]
+
+
+def test_a_threshold_that_a_ramp_of_users_passes_is_worded_plainly():
+    spec = RAMP.replace(b"scenario_errors < 1%", b"scenario_errors == 0%\n  - scenario_duration.p95 < 3s")
+    made = users(1, rate_to=20, fails=lambda k: "cart" if k > 50 else "")
+    text = render_markdown(results(scenario_trial(made, Ramp(1, 20)), spec))
+
+    assert re.search(
+        r"The share of scenarios that did not complete was not 0 % at .* users/s, but 6.7 %", text
+    )
+    assert re.search(r"exceeded 3,000 ms at [0-9.]+ users/s, because 6.7 % failed", text)

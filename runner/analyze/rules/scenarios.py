@@ -27,12 +27,14 @@ class SlowestStep(NamedTuple):
         step: Name of the step within it.
         share: Its share of the time that the requests of the scenario took, 0 to 1.
         p95_ms: Its p95 duration; None without a finite one.
+        is_frequent: Whether it takes that time merely because it is requested more often than others.
     """
 
     scenario: str
     step: str
     share: float
     p95_ms: float | None
+    is_frequent: bool = False
 
 
 def slowest_step(stage: Stage) -> SlowestStep | None:
@@ -49,15 +51,21 @@ def slowest_step(stage: Stage) -> SlowestStep | None:
             continue
         part = steps[slowest]
         took_ms = (part.duration_ms.mean or 0.0) * part.requests.succeeded
-        step = SlowestStep(name, slowest.removeprefix(f"{name}/"), known[slowest], part.duration_ms.p95)
+        requests = sum(steps[path].requests.succeeded for path in known)
+        is_frequent = known[slowest] * requests < _STANDS_OUT * part.requests.succeeded
+        short = slowest.removeprefix(f"{name}/")
+        step = SlowestStep(name, short, known[slowest], part.duration_ms.p95, is_frequent)
         found.append((took_ms, step))
     return max(found)[1] if found else None
 
 
 def step_evidence(stage: Stage) -> tuple[Evidence, ...]:
-    """Return the share of a scenario's time that its slowest step took; nothing where none stands out."""
+    """Return the share of a scenario's time that its slowest step took; nothing where none stands out.
+
+    A step that is fast and merely frequent is no hint of what limits a stage.
+    """
     slowest = slowest_step(stage)
-    if slowest is None:
+    if slowest is None or slowest.is_frequent:
         return ()
     name = f"share of {slowest.scenario}/{slowest.step} in the time of all requests of {slowest.scenario}"
     return (Evidence(name, slowest.share * 100, "%"),)
@@ -66,7 +74,7 @@ def step_evidence(stage: Stage) -> tuple[Evidence, ...]:
 def step_phrase(stage: Stage) -> str:
     """Return the same as the end of a sentence; empty where no step stands out."""
     slowest = slowest_step(stage)
-    if slowest is None:
+    if slowest is None or slowest.is_frequent:
         return ""
     return f"; {slowest.step} took {percent(slowest.share)} of the time of {slowest.scenario}'s requests"
 

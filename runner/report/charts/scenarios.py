@@ -18,6 +18,8 @@ from runner.report.charts.measured import (
 )
 from runner.report.scenario_tables import step_name
 
+FUNNELS: Final = "scenarios"
+"""The name of the chart."""
 _MAX_FUNNELS: Final = 8
 _MAX_STEPS: Final = 30
 _MAX_NAME: Final = 220
@@ -77,7 +79,7 @@ def funnels(results: Results) -> Chart | None:
     }
     where = {funnel.place.place(several=several) for funnel in found}
     subtitle = f"Users left after each step at {number_format.listed(sorted(where))}; red: lost at the step"
-    return Chart("scenarios", _title(found, several=several), subtitle, spec)
+    return Chart(FUNNELS, _title(found, several=several), subtitle, spec)
 
 
 def _panel(titles: Sequence[str]) -> Spec:

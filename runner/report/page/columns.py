@@ -92,6 +92,14 @@ COLUMNS: Final = (
     *map(_metric, ("cpu.app.avg", "cpu.system.avg")),
     Column(_CURVE.term, _CURVE, rate_sparkline, None),
 )
+SCENARIO_COLUMNS: Final = (
+    _OF_SCENARIOS[0],
+    *map(_metric, ("scenarios_per_s", "achieved", "scenario_errors")),
+    *(
+        _metric(path, metric_text.brief_cell)
+        for path in ("scenario_duration.p50", "scenario_duration.p95", "scenario_duration.p99")
+    ),
+)
 REQUEST_COLUMNS: Final = (
     COLUMNS[0],
     *map(_metric, ("actual_rps", "achieved")),

@@ -20,8 +20,16 @@ from runner.report import conclusion, number_format
 from runner.report.capacity import shown
 from runner.report.charts.chart import WIDTH, Chart, theme, titled
 from runner.report.charts.render import charts
+from runner.report.charts.scenarios import FUNNELS
 from runner.report.markdown import render_markdown
-from runner.report.page.columns import COLUMNS, REQUEST_COLUMNS, VERDICT, Column, definitions
+from runner.report.page.columns import (
+    COLUMNS,
+    REQUEST_COLUMNS,
+    SCENARIO_COLUMNS,
+    VERDICT,
+    Column,
+    definitions,
+)
 from runner.report.page.markdown_html import render_template, to_html
 from runner.report.prose import aborted, title
 from runner.report.request_tables import parts, share
@@ -36,6 +44,16 @@ class _Row:
     stage: Stage
     limit: str
     unlimited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _ScenarioRow:
+    """A scenario in its table; `part` is what was measured of it in the stage."""
+
+    configuration: str
+    stage: Stage
+    name: str
+    part: Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +79,8 @@ def render_page(results: Results, *, bundle: str = "") -> str:
     drawn = charts(results) if bundle else []
     rows = [row for configuration in results.configurations for row in _rows(configuration)]
     requests = [row for configuration in results.configurations for row in _request_rows(configuration)]
-    scenarios = any(row.stage.scenarios for row in rows)
+    scenarios = [row for configuration in results.configurations for row in _scenario_rows(configuration)]
+    funnel = [chart for chart in drawn if chart.name == FUNNELS]
     return render_template(
         "page.html.j2",
         title=results.experiment.title,
@@ -77,10 +96,13 @@ def render_page(results: Results, *, bundle: str = "") -> str:
         requests=requests,
         request_columns=_filled(REQUEST_COLUMNS, [row.part for row in requests]),
         share=number_format.share,
-        definitions=definitions(scenarios=scenarios),
+        scenarios=scenarios,
+        scenario_columns=_filled(SCENARIO_COLUMNS, [row.part for row in scenarios]),
+        funnels=funnel,
+        definitions=definitions(scenarios=bool(scenarios)),
         what="Each step of the scenarios" if scenarios else "Each request of the mix",
         verdict_definition=VERDICT,
-        charts=drawn,
+        charts=[chart for chart in drawn if chart not in funnel],
         data=_data(drawn),
         bundle=Markup(bundle.replace("</script", "<\\/script")),  # noqa: S704  (a library's own JavaScript)
         report=to_html(render_markdown(results), deeper=1),
@@ -106,6 +128,15 @@ def _rows(configuration: ConfigurationResults) -> Iterator[_Row]:
 def _request_rows(configuration: ConfigurationResults) -> Iterator[_RequestRow]:
     for stage in shown(of_medians(configuration)).stages:
         yield from (_RequestRow(title(configuration), stage, name, part) for name, part in parts(stage))
+
+
+def _scenario_rows(configuration: ConfigurationResults) -> Iterator[_ScenarioRow]:
+    """Yield the scenarios of each stage; of several, all of them together last."""
+    for stage in shown(of_medians(configuration)).stages:
+        names = list(stage.scenario_parts)
+        yield from (_ScenarioRow(title(configuration), stage, name, stage.part(name)) for name in names)
+        if len(names) > 1:
+            yield _ScenarioRow(title(configuration), stage, "all scenarios", stage)
 
 
 def _data(drawn: list[Chart]) -> Markup:
