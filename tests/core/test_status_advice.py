@@ -3,7 +3,7 @@
 import pytest
 
 from runner.core.load_facts import ResponseSample
-from runner.core.status_advice import describe_sample, is_about, status_advice
+from runner.core.status_advice import check_request, describe_sample, is_about, status_advice
 
 HEADERS = (
     ("allow", "PUT"), ("location", "/login"), ("proxy-authenticate", "Negotiate"), ("retry-after", "7"),
@@ -111,13 +111,6 @@ def test_a_line_that_cannot_be_attributed_is_called_the_last_line_of_the_log():
     assert unknown.endswith(
         "; the last line of the app's log, which may be about another request: crash of /search"
     )
-
-
-"""What to do about a failure names the key of the specification that it is about."""
-
-from __future__ import annotations
-
-from runner.core.status_advice import check_request, status_advice
 
 
 def test_the_address_of_a_step_may_stand_in_its_url():
