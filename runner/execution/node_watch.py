@@ -6,6 +6,7 @@ whose agent is lost keeps the samples that arrived, and a note says what is miss
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ from runner.observe.node.messages import (
     encode,
 )
 
+_RECENT_NS: Final[Nanoseconds] = 30 * NS_PER_S
+"""In this time a clock drifts by no more than some milliseconds, which is little between two samples."""
 _ANSWER_WITHIN_NS: Final[Nanoseconds] = 5 * NS_PER_S
 """After the window's end; an agent answers within some 0.1 s."""
 _STOP_WITHIN_S: Final[Seconds] = 1.0
@@ -78,19 +81,26 @@ class NodeWatch:
 
         It never raises because of an agent or what it sends.
         """
-        clocks = await self._clocks()
+        recent = {name: clock for name in self._nodes if (clock := self._recent_clock(name))}
         async with trio.open_nursery() as nursery:
-            for name, clock in clocks.items():
-                if node := self._nodes.get(name):
-                    nursery.start_soon(self._watch_node, node, clock)
+            for name, clock in recent.items():
+                nursery.start_soon(self._watch_node, self._nodes[name], clock)
+            others = [name for name in self._nodes if name not in recent]
+            for name, clock in (await self._clocks(others)).items():
+                nursery.start_soon(self._watch_node, self._nodes[name], clock)
 
     def facts(self) -> dict[str, ObservedFacts]:
         """Return what is known of each node so far."""
         return {name: node.facts() for name, node in self._nodes.items()}
 
-    async def _clocks(self) -> Mapping[str, ClockOffset]:
+    def _recent_clock(self, name: str) -> ClockOffset | None:
+        """Return the offset of a node's clock if it was measured a moment ago, as when its load began."""
+        clock = self.cluster.last_clocks.get(name)
+        return clock if clock and time.monotonic_ns() - clock.at_ns < _RECENT_NS else None
+
+    async def _clocks(self, names: Sequence[str]) -> Mapping[str, ClockOffset]:
         try:
-            return await self.cluster.clocks(tuple(self._nodes)) if self._nodes else {}
+            return await self.cluster.clocks(names) if names else {}
         except HubLost:
             return {}
 
