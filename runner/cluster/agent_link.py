@@ -24,9 +24,9 @@ from runner.cluster.messages import (
 )
 from runner.core.units import Seconds
 
-_REACH_WITHIN_S: Final[Seconds] = 20
-_TRY_FOR_S: Final[Seconds] = 3
-_TRY_EVERY_S: Final[Seconds] = 0.1
+_REACH_WITHIN_S: Final[Seconds] = 40
+_TRY_EVERY_S: Final[Seconds] = 0.2
+_MOST_ATTEMPTS: Final = 30
 _ADMITTED_WITHIN_S: Final[Seconds] = 10
 
 
@@ -92,17 +92,33 @@ async def _admitted(plan: AgentPlan, node: str, info: AgentInfo, stream: trio.So
 
 
 async def _reach(plan: AgentPlan) -> trio.SocketStream:
-    """Connect; a name may be unknown and a network incomplete in the first moments."""
-    last = ""
+    """Connect; until the hub, which starts at the same time, and the network are there, attempts fail.
+
+    A look-up of an unknown name can take ten seconds, so attempts do not wait for one another.
+    """
+    streams: list[trio.SocketStream] = []
+    faults: list[OSError] = []
+
+    async def attempt(scope: trio.CancelScope) -> None:
+        try:
+            streams.append(await trio.open_tcp_stream(plan.hub, plan.port))
+        except OSError as fault:
+            faults.append(fault)
+            return
+        scope.cancel()
+
     with trio.move_on_after(_REACH_WITHIN_S):
-        while True:
-            with trio.move_on_after(_TRY_FOR_S):
-                try:
-                    return await trio.open_tcp_stream(plan.hub, plan.port)
-                except OSError as error:
-                    last = f": {error}"
-            await trio.sleep(_TRY_EVERY_S)
-    raise CannotJoin(f"the hub at {plan.hub}:{plan.port} is not reachable{last}")
+        async with trio.open_nursery() as nursery:
+            while True:
+                if len(nursery.child_tasks) < _MOST_ATTEMPTS:
+                    nursery.start_soon(attempt, nursery.cancel_scope)
+                await trio.sleep(_TRY_EVERY_S)
+    for stream in streams[1:]:
+        await trio.aclose_forcefully(stream)
+    if streams:
+        return streams[0]
+    reason = f": {faults[-1]}" if faults else ""
+    raise CannotJoin(f"the hub at {plan.hub}:{plan.port} is not reachable{reason}")
 
 
 async def _prove(plan: AgentPlan, node: str, info: AgentInfo, reader: LineReader, writer: LineWriter) -> None:

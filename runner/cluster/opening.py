@@ -16,13 +16,23 @@ from runner.cluster.errors import AgentFailed, HubLost, open_nursery
 from runner.cluster.exits import MEANINGS
 from runner.cluster.hub_connection import HubConnection
 from runner.cluster.messages import HUB_MESSAGE, HubFailed, HubOrder, HubReady, encode
-from runner.cluster.placement import BindMount, Channel, Node, PlacedFile, Placer, TaskPlan
+from runner.cluster.placement import (
+    HUB_ALIAS,
+    BindMount,
+    Channel,
+    Node,
+    PlacedFile,
+    Placer,
+    TaskPlan,
+)
 from runner.cluster.silence import AGENT_SILENT_S, NO_PING_S
 from runner.core.units import Seconds
 
 HUB_COMMAND: Final = ("python3", "-P", "-m", "runner.cluster.hub")
 AGENT_COMMAND: Final = ("python3", "-P", "-m", "runner.agent")
 AGENT_FILE: Final = "/run/loadproof/agent.json"
+HUB_PORT: Final = 7700
+"""On a network of the run; in the network of a node the hub takes a free port."""
 EXPIRES_S: Final[Seconds] = 24 * 3600
 
 _HUB_WITHIN_S: Final[Seconds] = 20
@@ -85,24 +95,21 @@ class _Opening:
         self._nodes = {f"agent-{number}": node for number, node in enumerate(nodes, 1)}
         self._secret = new_secret()
         self._channel: Channel | None = None
+        self._port = 0
 
     async def start(self, nursery: trio.Nursery, networks: Sequence[str], *, host_network: bool) -> Cluster:
-        control = None if host_network else await self._placer.network("control")
-        channel = self._channel = await self._placer.start_hub(
-            image=self._image, command=HUB_COMMAND, network=control
-        )
-        port = await self._order_hub(channel)
-        hub = HubConnection(channel)
+        """Start hub and agents: at the same time on a network of the run, where its address is known."""
+        if host_network:
+            channel = await self._start_hub(None, 0)
+            await self._place_agents((), channel.address, self._port)
+        else:
+            control = await self._placer.network("control")
+            async with open_nursery() as starting:
+                starting.start_soon(self._start_hub, control, HUB_PORT)
+                starting.start_soon(self._place_agents, (control, *networks), HUB_ALIAS, HUB_PORT)
+        assert self._channel is not None
+        hub = HubConnection(self._channel)
         nursery.start_soon(hub.follow)
-        plan = AgentPlan(
-            run_id=self._run_id,
-            secret=self._secret,
-            hub=channel.address,
-            port=port,
-            expires_s=self._expires_s,
-            no_ping_s=NO_PING_S,
-        )
-        await self._place_agents(plan, () if control is None else (control, *networks))
         await self._wait_joined(hub)
         nursery.start_soon(self._explain_losses, hub)
         return Cluster(hub, self._nodes.values())
@@ -116,13 +123,20 @@ class _Opening:
                 for name in self._nodes:
                     nursery.start_soon(self._placer.remove, name)
 
-    async def _order_hub(self, channel: Channel) -> int:
+    async def _start_hub(self, network: str | None, port: int) -> Channel:
+        channel = self._channel = await self._placer.start_hub(
+            image=self._image, command=HUB_COMMAND, network=network
+        )
+        self._port = await self._order_hub(channel, port)
+        return channel
+
+    async def _order_hub(self, channel: Channel, port: int) -> int:
         """Tell the hub what to do; returns the port at which it listens."""
         order = HubOrder(
             run_id=self._run_id,
             secret=self._secret,
             host="::" if ":" in channel.address else "0.0.0.0",  # noqa: S104  (the secret guards it)
-            port=0,
+            port=port,
             nodes=tuple(node.name for node in self._nodes.values()),
             expires_s=self._expires_s,
             silent_s=AGENT_SILENT_S,
@@ -141,7 +155,15 @@ class _Opening:
                 reason = "it ended at once, or sent an unreadable message"
         raise HubLost(f"the hub did not start: {reason}", details=channel.last_words())
 
-    async def _place_agents(self, plan: AgentPlan, networks: tuple[str, ...]) -> None:
+    async def _place_agents(self, networks: tuple[str, ...], hub: str, port: int) -> None:
+        plan = AgentPlan(
+            run_id=self._run_id,
+            secret=self._secret,
+            hub=hub,
+            port=port,
+            expires_s=self._expires_s,
+            no_ping_s=NO_PING_S,
+        )
         async with open_nursery() as nursery:
             for name, node in self._nodes.items():
                 task = self._task(name, node, plan, networks)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from runner.core.units import Bytes, Cores, Seconds
+
+HUB_ALIAS: Final = "lp-hub"
+"""Name of the hub on a network of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,7 @@ class Channel(Protocol):
 
     @property
     def address(self) -> str:
-        """The name or address with which agents reach this program on its network."""
+        """The address with which agents reach this program: `HUB_ALIAS` on a network of the run."""
 
     async def send_line(self, line: bytes) -> None:
         """Send a line, its end included; several tasks may send at the same time, lines stay whole.

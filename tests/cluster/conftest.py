@@ -14,9 +14,8 @@ CHATTY = "tests.cluster.chatty"
 async def opened(placer, **options):
     """A cluster of the placer's nodes."""
     nodes = await placer.nodes()
-    async with open_cluster(
-        placer, run_id="run-1", image="sha256:1", nodes=nodes, say=lambda _: None, **options
-    ) as cluster:
+    options = {"host_network": True, "say": lambda _: None} | options
+    async with open_cluster(placer, run_id="run-1", image="sha256:1", nodes=nodes, **options) as cluster:
         yield cluster
 
 

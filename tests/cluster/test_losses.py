@@ -31,8 +31,7 @@ async def test_a_killed_agent_is_lost_and_the_other_goes_on(placer):
         (worker,) = await cluster.open_workers("node-1", 1)
         placer.signal("agent-1", signal.SIGKILL)
         assert await worker.read_line() is None
-        lost = cluster.lost["node-1"]
-        assert lost.reason == "its connection ended"
+        assert cluster.lost["node-1"].reason.startswith("its connection ended")
         assert (worker.returncode, worker.error) == (
             None,
             "the agent on node-1 is lost: its connection ended",

@@ -16,7 +16,7 @@ import trio
 from docker.types import LogConfig
 
 from runner.cluster.lines import LineReader, LineTooLong, LineWriter
-from runner.cluster.placement import PlacedFile
+from runner.cluster.placement import HUB_ALIAS, PlacedFile
 from runner.core.errors import StackFailed
 from runner.core.units import Seconds
 from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable
@@ -26,8 +26,6 @@ from runner.stack.swarm.manager import own_node
 from runner.stack.swarm.naming import object_labels, object_name
 
 NAME: Final = "hub"
-ALIAS: Final = "lp-hub"
-"""Its name on the networks of a run."""
 
 _USER: Final = 65_534
 _MAX_PROCESSES: Final = 256
@@ -127,7 +125,7 @@ async def start_hub(
         if files:
             await engine.call(engine.api.put_archive, created.id, "/", _archive(files))
         stream, output = await attach(engine, created.id)
-        address = ALIAS if network else (await own_node(engine)).address
+        address = HUB_ALIAS if network else (await own_node(engine)).address
         channel = HubChannel(engine, created.id, stream, output, address)
         try:
             await engine.call(engine.api.start, created.id)
@@ -161,7 +159,7 @@ def _arguments(
         "host_config": host_config,
     }
     if network:
-        endpoint = engine.api.create_endpoint_config(aliases=[ALIAS])
+        endpoint = engine.api.create_endpoint_config(aliases=[HUB_ALIAS])
         arguments["networking_config"] = {"EndpointsConfig": {network: endpoint}}
     return arguments
 
