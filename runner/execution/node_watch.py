@@ -40,9 +40,9 @@ from runner.observe.node.messages import (
 
 _RECENT_NS: Final[Nanoseconds] = 30 * NS_PER_S
 """In this time a clock drifts by no more than some milliseconds, which is little between two samples."""
-_ANSWER_WITHIN_NS: Final[Nanoseconds] = 5 * NS_PER_S
+_ANSWER_WITHIN_NS: Final[Nanoseconds] = 10 * NS_PER_S
 """After the window's end; an agent answers within some 0.1 s."""
-_STOP_WITHIN_S: Final[Seconds] = 1.0
+_STOP_WITHIN_S: Final[Seconds] = 2.0
 _LATEST_S: Final[Seconds] = 5.0
 """After the window's end no sample is of this window."""
 
@@ -77,7 +77,7 @@ class NodeWatch:
             self._nodes[name] = _Node(name, placed, self.workers.get(name, {}))
 
     async def watch(self) -> None:
-        """Watch until soon after the window's end; a cancellation still waits 1 s for the counters.
+        """Watch until soon after the window's end; a cancellation still waits up to 2 s for the counters.
 
         It never raises because of an agent or what it sends.
         """

@@ -10,6 +10,7 @@ import trio
 
 from runner.core.codes import Role
 from runner.core.facts import Window
+from runner.execution import node_watch
 from runner.execution.node_watch import NodeWatch
 from tests.cluster.conftest import opened
 from tests.cluster.local_placer import NO_TIME_NAMESPACES, LocalPlacer
@@ -78,7 +79,8 @@ async def test_samples_of_all_nodes_are_on_the_runners_window_whatever_their_clo
     assert [node for node, _, _ in seen].count("node-2") == 5
 
 
-async def test_a_watch_that_is_cancelled_has_the_counters_until_then(cluster):
+async def test_a_watch_that_is_cancelled_has_the_counters_until_then(cluster, monkeypatch):
+    monkeypatch.setattr(node_watch, "_STOP_WITHIN_S", 60)
     late = trio.Event()  # the counters are read at the window's start
 
     def on_sample(_, sample, __):
