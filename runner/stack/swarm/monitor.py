@@ -44,8 +44,8 @@ class Monitor:
     def __init__(self, placer: Placer, cluster: Cluster, masked: Mapping[str, str]) -> None:
         self.tasks: list[PartTask] = []
         """Those to watch; more may be added."""
-        self._placer = placer
-        self._cluster = cluster
+        self.placer = placer
+        self.cluster = cluster
         self._masked = masked
 
     async def wait_broken(self) -> Event:
@@ -65,7 +65,7 @@ class Monitor:
         """Return what happened to the first task that no longer runs; None while all run."""
         try:
             for name in dict.fromkeys(one.part.plan.name for one in self.tasks):
-                now = {task.id: task for task in await self._placer.tasks(name)}
+                now = {task.id: task for task in await self.placer.tasks(name)}
                 for one in self.tasks:
                     if one.part.plan.name == name and (event := await self._ended(one, now.get(one.task.id))):
                         return event
@@ -77,7 +77,7 @@ class Monitor:
         """Return the last lines that a task has written, secrets masked; none where there are none."""
         lines: tuple[str, ...] = ()
         with trio.move_on_after(_OUTPUT_WITHIN_S), suppress(LoadproofError):
-            outputs = await self._placer.output(one.part.plan.name, count)
+            outputs = await self.placer.output(one.part.plan.name, count)
             lines = outputs.get(one.task.id, ())
         masked = mask_lines([without_escapes(line) for line in lines], {**self._masked, **one.part.secrets})
         return tuple(map(printable, masked))[-count:]
@@ -93,21 +93,21 @@ class Monitor:
         """Wait until a node whose agent is lost runs a task that other nodes do not reach either."""
         looked_at: set[str] = set()
         while True:
-            lost = await self._cluster.wait_lost(looked_at)
+            lost = await self.cluster.wait_lost(looked_at)
             looked_at.add(lost.node)
             for one in self.tasks:
-                if one.node.name == lost.node and not await self._is_reached(one):
+                if one.node.name == lost.node and not await self.is_reached(one):
                     message = f"{one.title} is out of reach, and the agent there is lost: {lost.reason}"
                     return Event(_code(one), message)
 
-    async def _is_reached(self, one: PartTask) -> bool:
-        """Return whether another node reaches a task; True where no node is left to tell."""
-        witnesses = (name for name in self._cluster.agents if name not in self._cluster.lost)
+    async def is_reached(self, one: PartTask) -> bool:
+        """Return whether another node reaches a task; True where nothing can tell."""
+        witnesses = (name for name in self.cluster.agents if name not in self.cluster.lost)
         witness = next(witnesses, None)
         if witness is None or not one.port:
-            return one.port != 0
+            return True
         try:
-            probe = await self._cluster.probe(witness, one.host, one.port, within=_REACHED_WITHIN_S)
+            probe = await self.cluster.probe(witness, one.host, one.port, within=_REACHED_WITHIN_S)
         except AgentFailed:
             return True
         return not probe.error
