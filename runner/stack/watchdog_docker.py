@@ -1,4 +1,4 @@
-"""Removes a killed run's objects from a Docker Engine: the last thing the watchdog does.
+"""Removes a killed run's objects from a Docker Engine or a swarm: the last thing the watchdog does.
 
 Standard library only, as is all of the watchdog. The engine may still be creating what the
 runner requested before it was killed, so the search continues for a while after nothing is found.
@@ -17,7 +17,11 @@ from contextlib import suppress
 from typing import Any, Final, Self
 from urllib.parse import quote
 
+from runner.stack.engine_address import EngineAddress, parse_address, tls_context
+
 LABEL: Final = "loadproof.run"
+SWARM: Final = "swarm+"
+"""Precedes the URL of a manager: the objects of its swarm are removed too."""
 
 _CALL_TIMEOUT_S: Final = 10.0
 _LOOK_INTERVAL_S: Final = 0.2
@@ -27,10 +31,10 @@ _MAX_BYTES: Final = 16 * 1024 * 1024
 
 
 def remove_all(base_url: str, run_id: str) -> None:
-    """Remove every container, network and volume with the run's label.
+    """Remove every container, network and volume with the run's label, and the objects of a swarm.
 
     Args:
-        base_url: ``unix://`` and the path of the engine's socket.
+        base_url: Where the engine listens; after `SWARM` where a manager does.
         run_id: The label's value.
 
     Returns:
@@ -38,7 +42,8 @@ def remove_all(base_url: str, run_id: str) -> None:
         this process by SIGALRM soon after that.
     """
     signal.alarm(math.ceil(_GIVE_UP_S + _CALL_TIMEOUT_S))
-    engine = _Engine(base_url.removeprefix("unix://"))
+    address = parse_address(base_url.removeprefix(SWARM))
+    engine = _Engine(address, of_swarm=base_url.startswith(SWARM))
     give_up = time.monotonic() + _GIVE_UP_S
     quiet_since = time.monotonic()
     while time.monotonic() < min(give_up, quiet_since + _QUIET_S):
@@ -55,23 +60,35 @@ def remove_all(base_url: str, run_id: str) -> None:
 
 
 class _Engine:
-    """The calls that are needed, over the engine's socket."""
+    """The calls that are needed, one connection each."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, address: EngineAddress, *, of_swarm: bool) -> None:
+        self._address = address
+        self._of_swarm = of_swarm
         self._prefix = ""
 
     def remove_labelled(self, run_id: str) -> bool:
         """Look for the run's objects once and remove them; return whether there were any."""
         self._prefix = self._prefix or self._negotiate()
         filters = quote(json.dumps({"label": [f"{LABEL}={run_id}"]}))
+        placed = self._remove_placed(filters) if self._of_swarm else False
         containers = self._ids(f"/containers/json?all=1&filters={filters}")
         networks = self._ids(f"/networks?filters={filters}")
         volumes = self._volumes(f"/volumes?filters={filters}")
         self._delete([f"/containers/{container}?force=1&v=1" for container in containers])
         self._delete([f"/networks/{network}" for network in networks])
         self._delete([f"/volumes/{quote(volume, safe='')}" for volume in volumes])
-        return bool(containers or networks or volumes)
+        return bool(placed or containers or networks or volumes)
+
+    def _remove_placed(self, filters: str) -> bool:
+        """Remove what the swarm holds; return whether there was anything, tasks that are ending included."""
+        services, configs, secrets = (
+            [f"/{kind}/{item['ID']}" for item in self._get(f"/{kind}?filters={filters}")]
+            for kind in ("services", "configs", "secrets")
+        )
+        self._delete(services)
+        self._delete([*configs, *secrets])
+        return bool(services or configs or secrets or self._get(f"/tasks?filters={filters}"))
 
     def _negotiate(self) -> str:
         """Return the path of the engine's own API version, which ``/_ping`` reports."""
@@ -106,21 +123,27 @@ class _Engine:
             connection.request("DELETE", self._prefix + path)
             connection.getresponse().read(_MAX_BYTES)
 
-    def _connect(self) -> _UnixConnection:
-        return _UnixConnection(self._path)
+    def _connect(self) -> _Connection:
+        return _Connection(self._address)
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket, for one request."""
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket, TCP or TLS, for one request."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_CALL_TIMEOUT_S)
-        self._path = path
+    def __init__(self, address: EngineAddress) -> None:
+        super().__init__(address.host or "localhost", address.port or None, timeout=_CALL_TIMEOUT_S)
+        self._address = address
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        address = self._address
+        if address.path:
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(address.path)
+            return
+        super().connect()
+        if address.tls:
+            self.sock = tls_context().wrap_socket(self.sock, server_hostname=address.host)
 
     def __enter__(self) -> Self:
         return self

@@ -98,3 +98,10 @@ def context(swarm, tmp_path, guard) -> StackContext:
 async def placer(context) -> AsyncIterator[SwarmPlacer]:
     async with open_placer(context) as placer:
         yield placer
+
+
+@pytest.fixture
+def image(swarm):
+    return swarm.docker(
+        swarm.manager, "image", "inspect", "--format", "{{.Id}}", "loadproof-base/python:bookworm"
+    )

@@ -4,19 +4,12 @@ import pytest
 import trio
 
 from runner.cluster.placement import BindMount, PlacedFile, PlacedHealthcheck, ResourceLimits, TaskPlan
-from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.core.errors import StackFailed
 from runner.stack.swarm.placer import open_placer
 from tests.swarm.conftest import left_on
 
 WITHIN_S = 60
 STAY = ("python3", "-c", "import time; time.sleep(600)")
-
-
-@pytest.fixture
-def image(swarm):
-    return swarm.docker(
-        swarm.manager, "image", "inspect", "--format", "{{.Id}}", "loadproof-base/python:bookworm"
-    )
 
 
 async def eventually_output(placer, name):
@@ -158,16 +151,6 @@ async def test_the_output_of_a_program_that_ends_at_once_is_shown(placer, image)
         await placer.place(plan, within=WITHIN_S)
 
     assert failed.value.details == ("no database",)
-
-
-async def test_a_worker_is_refused(context, swarm, monkeypatch):
-    monkeypatch.setenv("DOCKER_HOST", swarm.url("node-2"))
-
-    with pytest.raises(EnvironmentLacks, match=r"is a worker of its swarm") as refused:
-        async with open_placer(context):
-            pass
-
-    assert refused.value.hint.endswith(f"a manager, such as the one at {swarm.address('node-1')}")
 
 
 async def test_at_the_end_everything_is_removed(context, image, swarm, guard):

@@ -69,7 +69,7 @@ class UnusableResponse(Exception):  # noqa: N818  (reads as the sentence it is)
 
 
 class BoundedClient(APIClient):
-    """The SDK's client for an engine on a Unix socket."""
+    """The SDK's client for an engine on a Unix socket; `tcp_client` connects it to others."""
 
     _url: Any  # the types of the SDK do not declare these methods
     _post_json: Any
@@ -202,34 +202,42 @@ class _Pool(UnixHTTPConnectionPool):
         return _Connection(self.base_url, self.socket_path)
 
 
-class _Connection(UnixHTTPConnection):
-    """A connection whose socket is bounded anew for every request."""
+class BoundedRequests:
+    """The part of a connection that bounds its socket anew for every request."""
 
-    sock: _BoundedSocket | None
-    _limits = CALL
-
-    def connect(self) -> None:
-        self.sock = _BoundedSocket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.bound(self._limits)
-        self.sock.connect(self.unix_socket)
+    sock: Any  # has `Bounds`; the libraries declare it in their own ways
+    limits = CALL
 
     def request(self, method: str, url: str, *args: Any, **options: Any) -> None:
-        self._limits = JOB if _JOBS.match(url) else EXEC if _EXECS.match(url) else CALL
+        """Send a request, with the limits of its kind."""
+        self.limits = JOB if _JOBS.match(url) else EXEC if _EXECS.match(url) else CALL
         if self.sock is not None:
-            self.sock.bound(self._limits)
-        super().request(method, url, *args, **options)
+            self.sock.bound(self.limits)
+        super().request(method, url, *args, **options)  # type: ignore[misc]  # of the connection, which comes next
 
     def getresponse(self) -> Any:
+        """Return the response, which must begin soon."""
         assert self.sock is not None
-        self.sock.bound(self._limits._replace(total_s=HEAD_WITHIN_S))
-        response = super().getresponse()
+        self.sock.bound(self.limits._replace(total_s=HEAD_WITHIN_S))
+        response = super().getresponse()  # type: ignore[misc]  # likewise
         if self.sock is not None:
-            self.sock.bound(self._limits)
+            self.sock.bound(self.limits)
         return response
 
 
-class _BoundedSocket(socket.socket):
-    """A socket on which waiting and receiving have limits."""
+class _Connection(BoundedRequests, UnixHTTPConnection):
+    """A connection to a Unix socket."""
+
+    def connect(self) -> None:
+        self.sock = BoundedSocket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.bound(self.limits)
+        self.sock.connect(self.unix_socket)
+
+
+class Bounds:
+    """The part of a socket that limits how long it waits and how much it receives."""
+
+    settimeout: Any  # the socket's own
 
     def bound(self, limits: Limits) -> None:
         """Begin to count anew."""
@@ -239,19 +247,25 @@ class _BoundedSocket(socket.socket):
         self.settimeout(limits.silence_s)
 
     def recv_into(self, *args: Any, **options: Any) -> int:
+        """Receive at most what is left of both limits."""
         self._wait_at_most()
-        received = super().recv_into(*args, **options)
+        received: int = super().recv_into(*args, **options)  # type: ignore[misc]  # of the socket, likewise
         self._left -= received
         if self._left < 0:
             raise UnusableResponse(f"it is larger than {self._limits.max_bytes // BYTES_PER_MIB} MiB")
         return received
 
     def sendall(self, *args: Any) -> None:
+        """Send within the limit."""
         self._wait_at_most()
-        super().sendall(*args)
+        super().sendall(*args)  # type: ignore[misc]  # likewise
 
     def _wait_at_most(self) -> None:
         left_s = self._until_s - time.monotonic()
         if left_s <= 0:
             raise UnusableResponse(f"it does not end within {self._limits.total_s:g} s")
         self.settimeout(min(left_s, self._limits.silence_s))
+
+
+class BoundedSocket(Bounds, socket.socket):
+    """A socket on which waiting and receiving have limits."""

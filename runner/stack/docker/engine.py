@@ -21,8 +21,11 @@ import urllib3.exceptions
 from docker.errors import APIError, DockerException
 
 from runner.core.errors import EnvironmentLacks, LoadproofError, StackFailed
+from runner.core.units import Seconds
 from runner.stack.docker.bounded_client import CALL, BoundedClient, UnusableResponse, progress_items
 from runner.stack.docker.responses import Progress, Version
+from runner.stack.docker.tcp_client import open_client
+from runner.stack.engine_address import WrongAddress, parse_address, tls_context
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +44,7 @@ _FALSE_HINT: Final = (
 _ANY_VERSION: Final = "1.24"
 """The oldest that the SDK accepts; the first request does not use it."""
 _MAX_REASON: Final = 300
+_CONNECTS_WITHIN_S: Final[Seconds] = 5.0
 
 _START_HINT: Final = "start it with `sudo systemctl start docker`, or without systemd with `sudo dockerd &`"
 
@@ -59,7 +63,7 @@ class EngineRefused(StackFailed):
 
 
 class Engine:
-    """One Docker Engine on this machine.
+    """One Docker Engine; a swarm's manager may be on another machine.
 
     Attributes:
         api: The SDK's client; use it through `call` only.
@@ -138,14 +142,21 @@ async def run_concurrently(jobs: Iterable[Callable[[], Awaitable[None]]]) -> Non
         raise failures[0]
 
 
-async def connect(url: str | None = None) -> Engine:
+async def connect(url: str | None = None, *, elsewhere: bool = False) -> Engine:
     """Connect to an engine: by default to the one in DOCKER_HOST, or else to this machine's own.
+
+    Args:
+        url: Where it listens.
+        elsewhere: Whether it may be on another machine: then nothing of it is read from this one's counters.
 
     Raises:
         EngineUnavailable: There is none, this user may not use it, or it is not on this machine.
     """
     base_url = url or os.environ.get("DOCKER_HOST") or DEFAULT_URL
-    check_reachable(base_url)
+    if elsewhere and not base_url.startswith("unix://"):
+        await trio.to_thread.run_sync(check_reachable_elsewhere, base_url, abandon_on_cancel=True)
+    else:
+        check_reachable(base_url)
     api = await trio.to_thread.run_sync(call_sdk, _open, base_url, abandon_on_cancel=True)
     return Engine(api, base_url)
 
@@ -193,10 +204,11 @@ def unusable(reason: str) -> EngineUnavailable:
 
 def _open(base_url: str) -> BoundedClient:
     """Return a client that uses the engine's own version of the API."""
-    oldest = BoundedClient(base_url=base_url, version=_ANY_VERSION, timeout=round(CALL.silence_s))
+    timeout = round(CALL.silence_s)
+    oldest = open_client(base_url, version=_ANY_VERSION, timeout=timeout)
     version = read_sdk(Version, partial(oldest.version, api_version=False))
     oldest.close()
-    return BoundedClient(base_url=base_url, version=version.api_version, timeout=round(CALL.silence_s))
+    return open_client(base_url, version=version.api_version, timeout=timeout)
 
 
 def check_reachable(base_url: str) -> None:
@@ -213,7 +225,7 @@ def check_reachable(base_url: str) -> None:
     path = base_url.removeprefix("unix://")
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(5.0)
+            client.settimeout(_CONNECTS_WITHIN_S)
             client.connect(path)
     except PermissionError as error:
         raise EngineUnavailable(
@@ -225,6 +237,27 @@ def check_reachable(base_url: str) -> None:
     except OSError as error:
         raise EngineUnavailable(
             f"the Docker Engine at {path} does not respond: {error}", hint=_START_HINT
+        ) from error
+
+
+def check_reachable_elsewhere(base_url: str) -> None:
+    """Connect to an engine on another machine once, for a clear message when that fails.
+
+    Raises:
+        EngineUnavailable: The address or the certificates are wrong, or nothing responds there.
+    """
+    try:
+        address = parse_address(base_url)
+        context = tls_context() if address.tls else None
+        with socket.create_connection((address.host, address.port), _CONNECTS_WITHIN_S) as client:
+            if context:
+                context.wrap_socket(client, server_hostname=address.host).close()
+    except WrongAddress as error:
+        raise EngineUnavailable(str(error), hint=error.hint) from error
+    except OSError as error:
+        raise EngineUnavailable(
+            f"the Docker Engine at {base_url} does not respond: {error}",
+            hint="check DOCKER_HOST, DOCKER_CERT_PATH and the firewall of that machine",
         ) from error
 
 

@@ -1,14 +1,11 @@
-"""Opens connections to a Docker Engine, here or elsewhere."""
+"""Opens connections to a Docker Engine, on this machine or elsewhere."""
 
 from __future__ import annotations
-
-from typing import Final
 
 import trio
 
 from runner.stack.docker.engine import EngineUnavailable
-
-_UNIX: Final = "unix://"
+from runner.stack.engine_address import WrongAddress, parse_address, tls_context
 
 
 async def dial(base_url: str) -> trio.abc.Stream:
@@ -18,6 +15,13 @@ async def dial(base_url: str) -> trio.abc.Stream:
         EngineUnavailable: It does not accept one.
     """
     try:
-        return await trio.open_unix_socket(base_url.removeprefix(_UNIX))
-    except OSError as error:
+        address = parse_address(base_url)
+        if address.path:
+            return await trio.open_unix_socket(address.path)
+        context = tls_context() if address.tls else None
+        stream = await trio.open_tcp_stream(address.host, address.port)
+    except (OSError, WrongAddress) as error:
         raise EngineUnavailable(f"the Docker Engine at {base_url} does not respond: {error}") from error
+    if context is None:
+        return stream
+    return trio.SSLStream(stream, context, server_hostname=address.host, https_compatible=True)

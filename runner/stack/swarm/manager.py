@@ -24,7 +24,7 @@ async def connect_to_manager() -> Engine:
     Raises:
         EnvironmentLacks: There is no such engine, or it is not a manager.
     """
-    engine = await connect()
+    engine = await connect(elsewhere=True)
     try:
         info = await engine.read(EngineInfo, engine.api.info)
         refuse_others(info.swarm, engine.base_url)

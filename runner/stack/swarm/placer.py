@@ -38,9 +38,7 @@ from runner.stack.swarm.tasks import (
     waiting_error,
     without_node,
 )
-
-SWARM_URL: Final = "swarm+"
-"""Precedes an engine's URL where the watchdog has a whole swarm to empty."""
+from runner.stack.watchdog_docker import SWARM
 
 _LOOK_INTERVAL_S: Final[Seconds] = 0.05
 _NO_NODE_WITHIN_S: Final[Seconds] = 10.0
@@ -247,7 +245,7 @@ async def open_placer(context: StackContext) -> AsyncIterator[SwarmPlacer]:
     engine = await connect_to_manager()
     images = Supplier(engine, context.guard, context.say, source_from_environment(), context.scratch)
     placer = SwarmPlacer(engine, context.run_id, images)
-    url = SWARM_URL + engine.base_url
+    url = SWARM + engine.base_url
     try:
         await _sweep(engine, context)
         context.guard.docker(url)
