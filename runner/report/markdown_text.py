@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from string import Formatter
 from typing import Any, Final, LiteralString
 
@@ -33,6 +34,8 @@ _CONTROLS: Final = re.compile(
 _NUMBERED: Final = re.compile(r"^([0-9]{1,9})([.)])(?= |$)")
 _MARKED: Final = re.compile(r"\\([!-/:-@\[-`{-~])|\*\*")
 _BARE_BAR: Final = re.compile(r"(?<!\\)\|")
+_SHORT: Final = 200
+"""Characters of texts that are kept escaped."""
 
 
 class Markdown(str):
@@ -59,8 +62,17 @@ def escape(value: object) -> Markdown:
     """Return text on one line without any meaning to Markdown or HTML; `Markdown` is returned unchanged."""
     if isinstance(value, Markdown):
         return value
-    text = _SPECIAL.sub(r"\\\g<0>", without_controls(" ".join(str(value).split())))
+    text = str(value)
+    return _kept(text) if len(text) <= _SHORT else _escaped(text)
+
+
+def _escaped(text: str) -> Markdown:
+    text = _SPECIAL.sub(r"\\\g<0>", without_controls(" ".join(text.split())))
     return Markdown(_NUMBERED.sub(r"\1\\\2", text))
+
+
+_kept: Final = lru_cache(maxsize=1024)(_escaped)
+"""Most cells of a report's tables repeat others, and the page repeats the report."""
 
 
 def without_controls(text: str) -> str:

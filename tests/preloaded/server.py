@@ -24,6 +24,7 @@ from typing import Any, TextIO, TypeAlias
 _MAX_ORDER = 1 << 20
 _PATH = sys.path[1:]
 """Of a new interpreter, without the program's folder: an import can add to it."""
+_SPECIFICATION = Path(__file__).parents[2] / "experiments" / "quickstart.yaml"
 
 Order: TypeAlias = dict[str, Any]
 """What `client.py` asks for: how the process is started, as `subprocess` would do it."""
@@ -33,6 +34,7 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     _import_all("runner")
     _compile_templates()
+    _build_models()
     gc.collect()
     gc.freeze()  # forks share what the collector never touches
     _become(_serve(control))
@@ -55,6 +57,13 @@ def _compile_templates() -> None:
             if isinstance(value, Environment):
                 for name in value.list_templates():
                     value.get_template(name)
+
+
+def _build_models() -> None:
+    """Read a specification: the models of it are built when the first one is read."""
+    from runner.experiment.load import read_spec
+
+    read_spec(_SPECIFICATION.read_bytes(), source=_SPECIFICATION.name)
 
 
 def _serve(control: socket.socket) -> Order:

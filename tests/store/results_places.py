@@ -17,8 +17,8 @@ from runner.core.results import Results
 from runner.store.results_file import parse_results
 
 RESULTS = Path(__file__).parents[1] / "results"
-_MAX_DEPTH = 8
-"""Of the made-up document; enough for every field of every type, which `test_results_file.py` checks."""
+_ALL = inspect.type_info(Results)
+_MOST_LEVELS = 30
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,19 @@ class Place:
 
 @cache
 def documents() -> tuple[Any, ...]:
-    """Shortened results of real runs, and a made-up one that has every field."""
+    """Shortened results of real runs, and a made-up one with the fields that they lack."""
     real = [_shortened(name) for name in ("docker-4k", "hop-ladder", "capacity", "replicas-usl")]
-    return (*real, _example(inspect.type_info(Results), 0))
+    missing = set(fields()) - {place[1:] for document in real for place in _walk(document, _ALL, ())}
+    return (*real, _made_up(missing))
+
+
+def _made_up(wanted: set[tuple[str, str]]) -> Any:
+    """The least deep document with a place for all of these fields."""
+    for levels in range(_MOST_LEVELS):
+        document = _example(_ALL, levels)
+        if wanted <= {place[1:] for place in _walk(document, _ALL, ())}:
+            return document
+    raise AssertionError(f"no document of {_MOST_LEVELS} levels has the fields {wanted}")
 
 
 def _shortened(name: str) -> Any:
@@ -67,27 +77,27 @@ def _shortened(name: str) -> Any:
     return json.loads(json.dumps(results))
 
 
-def _example(kind: inspect.Type, depth: int) -> Any:  # noqa: C901, PLR0911  (one case per kind of type)
-    """A value of a type in which every optional field is present, except where types contain themselves."""
+def _example(kind: inspect.Type, levels: int) -> Any:  # noqa: C901, PLR0911  (one case per kind of type)
+    """A value of a type in which every optional field is present, down to a level."""
     match kind:
         case inspect.StructType(fields=fields):
             return {
-                field.encode_name: _example(field.type, depth + 1)
+                field.encode_name: _example(field.type, levels - 1)
                 for field in fields
-                if field.required or depth < _MAX_DEPTH
+                if field.required or levels > 0
             }
         case inspect.UnionType(types=types):
             given = [inner for inner in types if not isinstance(inner, inspect.NoneType | inspect.CustomType)]
             nullable = len(given) < len(types)
-            return None if nullable and depth >= _MAX_DEPTH else _example(given[0], depth)
+            return None if nullable and levels <= 0 else _example(given[0], levels)
         case inspect.Metadata(type=inner):
-            return _example(inner, depth)
+            return _example(inner, levels)
         case inspect.VarTupleType(item_type=item, min_length=least):
-            return [] if depth >= _MAX_DEPTH and not least else [_example(item, depth + 1)]
+            return [] if levels <= 0 and not least else [_example(item, levels - 1)]
         case inspect.TupleType(item_types=items):
-            return [_example(item, depth + 1) for item in items]
+            return [_example(item, levels - 1) for item in items]
         case inspect.DictType(key_type=key, value_type=value):
-            return {_example(key, depth): _example(value, depth + 1)}
+            return {_example(key, levels): _example(value, levels - 1)}
         case inspect.EnumType(cls=cls):
             return next(iter(cls)).value
         case inspect.LiteralType(values=values):

@@ -15,7 +15,6 @@ from runner.publish.comment import Draft
 from runner.report.charts.render import charts
 from runner.report.csv_table import render_csv
 from runner.report.junit import render_junit
-from runner.report.markdown import render_markdown
 from runner.report.page.render import render_page
 from runner.store.results_file import encode_results, parse_results, read_results
 from tests.analyze.facts import BUSY, HEALTHY, OVERLOADED, RUN, results_of
@@ -53,8 +52,7 @@ def changed(path: str, value) -> dict:
 
 def render(results: Results) -> None:
     """Renders everything that is made from stored results; none of it may fail."""
-    assert render_markdown(results).startswith("# ")
-    assert render_page(results).encode()
+    assert render_page(results).encode()  # its lower part is the whole report, rendered as Markdown
     assert charts(results) is not None
     assert Draft(results, baseline=results).render(65_536).encode()
     assert render_csv(results).encode()
