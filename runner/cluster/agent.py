@@ -26,6 +26,9 @@ from runner.cluster.messages import HUB_TO_AGENT, Down, Ping, Pong, Up, WireMess
 from runner.cluster.signals import end_on_signal
 from runner.cluster.silence import LOOK_EVERY_S, Silence
 
+MOST_FRAMES: Final = 300
+"""Bounds how deeply JSON may be nested. The hub allows more, and the runner more than the hub."""
+
 _LONGEST_PLAN: Final = 64 * 1024
 
 
@@ -162,6 +165,7 @@ def main(modules: Collection[str], kinds: Mapping[str, Answer]) -> None:
             plan = msgspec.json.decode(content.read(_LONGEST_PLAN), type=AgentPlan)
     except (OSError, ValueError) as error:
         sys.exit(_ended(f"{file} cannot be read: {error}", MISUSED))
+    sys.setrecursionlimit(MOST_FRAMES)
     sys.exit(trio.run(_run_until_signal, node, plan, modules, kinds))
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Final, TypeAlias
 
-import msgspec
 from msgspec import Meta, Raw
 
 from runner.cluster.lines import MAX_LINE
-from runner.cluster.messages import Name, Number, Reason, WireMessage
+from runner.cluster.messages import MessageDecoder, Name, Number, Reason, WireMessage, is_json
 from runner.core.units import Bytes
 
 Kind: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -30,7 +29,9 @@ def json_content(content: bytes | Raw) -> Raw:
         raise ValueError(f"a message of {len(content):,} bytes is longer than {MAX_LINE:,}")
     if b"\n" in content:
         raise ValueError("a message contains the end of a line")
-    return msgspec.json.decode(content, type=Raw)
+    if not is_json(content):
+        raise ValueError("a message is no JSON, or nested too deeply")
+    return Raw(content)
 
 
 class StartProcess(WireMessage, frozen=True, kw_only=True, tag="start"):
@@ -156,5 +157,5 @@ AgentReport: TypeAlias = (
     | AskFailed
 )
 
-AGENT_ORDER: Final[msgspec.json.Decoder[AgentOrder]] = msgspec.json.Decoder(AgentOrder)
-AGENT_REPORT: Final[msgspec.json.Decoder[AgentReport]] = msgspec.json.Decoder(AgentReport)
+AGENT_ORDER: Final[MessageDecoder[AgentOrder]] = MessageDecoder(AgentOrder)
+AGENT_REPORT: Final[MessageDecoder[AgentReport]] = MessageDecoder(AgentReport)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
-import msgspec
 import trio
 from msgspec import Raw
 
@@ -23,7 +22,7 @@ from runner.cluster.agent_messages import (
     StartProcess,
 )
 from runner.cluster.lines import MAX_LINE, HalfLine, LineReader, LineTooLong
-from runner.cluster.messages import WireMessage
+from runner.cluster.messages import WireMessage, is_json
 from runner.core.units import Seconds
 
 MOST_PROCESSES: Final = 256
@@ -128,11 +127,9 @@ class AgentProcesses:
 
 
 def _as_report(number: int, line: bytes) -> ProcessLine | ProcessGarbage:
-    try:
-        msgspec.json.decode(line, type=Raw)
-    except ValueError:
-        return ProcessGarbage(process=number, line=line[:QUOTED_BYTES])
-    return ProcessLine(process=number, line=Raw(line))
+    if is_json(line):
+        return ProcessLine(process=number, line=Raw(line))
+    return ProcessGarbage(process=number, line=line[:QUOTED_BYTES])
 
 
 async def _start(module: str) -> trio.Process:

@@ -283,5 +283,5 @@ def _decoded(node: str, answer: Raw, kind: type[_Answer]) -> _Answer:
     """
     try:
         return msgspec.json.decode(answer, type=kind)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise AgentFailed(f"{node}: the agent sent another answer than it was asked for") from None

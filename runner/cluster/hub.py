@@ -50,6 +50,8 @@ from runner.core.units import Seconds
 _ORDER_WITHIN_S: Final[Seconds] = 60
 _MEASURED_AT_ONCE: Final = 2  # more would make one another's round trips longer
 _BACKLOG: Final = 4096
+_REFUSED_EVERY_S: Final[Seconds] = 1
+_MOST_FRAMES: Final = 500  # more than agents have, fewer than the runner: see `runner.cluster.agent`
 
 
 class Hub:
@@ -80,6 +82,7 @@ class Hub:
             nursery.start_soon(self._outbox.run)
             nursery.start_soon(partial(trio.serve_listeners, self._receive, listeners))
             nursery.start_soon(self._watch)
+            nursery.start_soon(self._report_refused)
             while (line := await reader.line()) is not None:
                 await self._obey(line, nursery)
             nursery.cancel_scope.cancel()
@@ -115,7 +118,7 @@ class Hub:
         await self._tell(AgentGone(node=agent.node, reason=reason))
 
     async def _watch(self) -> None:
-        """Ping all agents, drop those that are silent, and report refused connections."""
+        """Ping all agents, and drop those that are silent; never waits for the runner."""
         begin, beats = trio.current_time(), round(HEARTBEAT_S / LOOK_EVERY_S)
         number = 0
         while True:
@@ -124,10 +127,14 @@ class Hub:
                 agent.look()
                 if number % beats == 0:
                     agent.beat()
-            if number % (2 * beats) == 0 and (refused := self._door.refusals()):
-                await self._tell(refused)
             number = max(number + 1, int((trio.current_time() - begin) / LOOK_EVERY_S))
             await trio.sleep_until(begin + number * LOOK_EVERY_S)
+
+    async def _report_refused(self) -> None:
+        while True:
+            await trio.sleep(_REFUSED_EVERY_S)
+            if refused := self._door.refusals():
+                await self._tell(refused)
 
     async def _measure(self, order: MeasureClocks) -> None:
         legs: dict[str, Leg] = {}
@@ -196,5 +203,6 @@ async def _run_until_signal() -> int:
 
 
 if __name__ == "__main__":
+    sys.setrecursionlimit(_MOST_FRAMES)
     _allow_most_files()
     sys.exit(trio.run(_run_until_signal))

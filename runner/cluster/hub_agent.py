@@ -10,7 +10,7 @@ import trio
 from msgspec import Raw
 
 from runner.cluster.facts import AgentInfo
-from runner.cluster.lines import HalfLine, LineReader, LineTooLong, LineWriter
+from runner.cluster.lines import HalfLine, LineReader, LineTooLong
 from runner.cluster.messages import AGENT_TO_HUB, Ping, Pong, encode
 from runner.cluster.silence import Silence
 from runner.core.units import BYTES_PER_MIB, NS_PER_S, Bytes, Nanoseconds, Seconds
@@ -53,17 +53,17 @@ class HubAgent:
         silent_s: Seconds,
     ) -> None:
         self.node, self.info, self.address = node, info, address
-        self._stream, self._reader, self._writer = stream, reader, LineWriter(stream)
+        self._stream, self._reader = stream, reader
         self._silent_s = silent_s
         self._silence, self._unanswered = Silence(silent_s), Silence(max(silent_s, _ANSWER_WITHIN_S))
         self._heard_bytes: Bytes = 0
         self._forwards = False
         self._waiting = 0
-        self._outbox, self._to_send = trio.open_memory_channel[bytes](_MOST_WAITING)
+        self._outbox, self._to_send = trio.open_memory_channel[bytes | _TimedPing](_MOST_WAITING)
         self._drop_reason = ""
         self._scope = trio.CancelScope()
         self._pings = 0
-        self._awaited: dict[int, Callable[[Pong, Nanoseconds], None]] = {}
+        self._awaited: dict[int, _TimedPing] = {}
         self._second, self._in_second = 0, 0
 
     async def serve(self, forward: Forward) -> str:
@@ -87,14 +87,7 @@ class HubAgent:
 
     def send(self, line: bytes) -> None:
         """Queue a line; the connection is ended if too much waits."""
-        try:
-            self._outbox.send_nowait(line)
-        except (trio.WouldBlock, trio.BrokenResourceError):
-            self.drop(f"it does not read: {_MOST_WAITING:,} messages wait for it")
-            return
-        self._waiting += len(line)
-        if self._waiting > _MOST_WAITING_BYTES:
-            self.drop(f"it does not read: {self._waiting / BYTES_PER_MIB:,.0f} MiB wait for it")
+        self._queue(line, len(line))
 
     def beat(self) -> None:
         """Send a ping, unless lines wait already."""
@@ -117,33 +110,37 @@ class HubAgent:
     async def round_trip(self) -> tuple[Nanoseconds, Nanoseconds, Nanoseconds]:
         """Ping once; returns when that began, what the agent's clock read, and when the answer came."""
         self._pings += 1
-        number, answered = self._pings, trio.Event()
-        answers: list[tuple[Nanoseconds, Nanoseconds]] = []
-
-        def take(pong: Pong, received_ns: Nanoseconds) -> None:
-            answers.append((pong.at_ns, received_ns))
-            answered.set()
-
-        line = encode(Ping(id=number))
-        self._awaited[number] = take
+        ping = self._awaited[self._pings] = _TimedPing(self._pings)
         try:
-            async with self._writer.lock:
-                sent_ns = time.monotonic_ns()
-                await self._writer.send_locked(line)
-            await answered.wait()
-        except trio.BrokenResourceError:
-            await trio.sleep_forever()  # the agent is about to be dropped, and the measurement cancelled
+            self._queue(ping, 0)
+            await ping.answered.wait()
         finally:
-            del self._awaited[number]
-        return sent_ns, *answers[0]
+            del self._awaited[ping.id]
+        return ping.sent_ns, ping.at_ns, ping.received_ns
+
+    def _queue(self, item: bytes | _TimedPing, size: Bytes) -> None:
+        try:
+            self._outbox.send_nowait(item)
+        except (trio.WouldBlock, trio.BrokenResourceError):
+            self.drop(f"it does not read: {_MOST_WAITING:,} messages wait for it")
+            return
+        self._waiting += size
+        if self._waiting > _MOST_WAITING_BYTES:
+            self.drop(f"it does not read: {self._waiting / BYTES_PER_MIB:,.0f} MiB wait for it")
 
     async def _send(self) -> None:
-        async for line in self._to_send:
+        """Send what is queued; nothing but this task sends, and only the end of the connection cancels it."""
+        async for item in self._to_send:
             try:
-                await self._writer.send(line)
+                if isinstance(item, _TimedPing):
+                    line = encode(Ping(id=item.id))
+                    item.sent_ns = time.monotonic_ns()
+                    await self._stream.send_all(line)
+                    continue
+                await self._stream.send_all(item)
             except trio.BrokenResourceError:
                 raise AgentDropped("its connection broke") from None
-            self._waiting -= len(line)
+            self._waiting -= len(item)
 
     async def _receive(self, forward: Forward) -> None:
         try:
@@ -168,8 +165,9 @@ class HubAgent:
 
     def _take(self, pong: Pong, received_ns: Nanoseconds) -> None:
         self._unanswered.heard()
-        if take := self._awaited.get(pong.id):
-            take(pong, received_ns)
+        if ping := self._awaited.get(pong.id):
+            ping.at_ns, ping.received_ns = pong.at_ns, received_ns
+            ping.answered.set()
 
     def _check_flow(self, size: Bytes, now_ns: Nanoseconds) -> None:
         second = now_ns // NS_PER_S
@@ -178,3 +176,12 @@ class HubAgent:
         self._in_second += size
         if self._in_second > FLOOD:
             raise AgentDropped(f"it sent more than {FLOOD // BYTES_PER_MIB} MiB within a second")
+
+
+class _TimedPing:
+    """A ping, when it was sent, and what was answered."""
+
+    def __init__(self, number: int) -> None:
+        self.id = number
+        self.answered = trio.Event()
+        self.sent_ns = self.at_ns = self.received_ns = 0

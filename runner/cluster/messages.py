@@ -10,7 +10,7 @@ The hub passes the content of `Down` and `Up` on as it is; `runner.cluster.agent
 
 from __future__ import annotations
 
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -27,6 +27,9 @@ Period: TypeAlias = Annotated[Seconds, Meta(gt=0, le=1e8)]
 Nonce: TypeAlias = Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
 Proof: TypeAlias = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Secret: TypeAlias = Annotated[bytes, Meta(min_length=SECRET_BYTES, max_length=SECRET_BYTES)]
+
+
+_Kind = TypeVar("_Kind")
 
 
 class WireMessage(Struct, frozen=True, kw_only=True, tag_field="is", omit_defaults=True):
@@ -231,16 +234,49 @@ class Up(WireMessage, frozen=True, kw_only=True, tag="up"):
 
 AgentToHub: TypeAlias = Pong | Up
 
+
+class MessageDecoder(Generic[_Kind]):
+    """Reads messages of one kind.
+
+    Args:
+        kind: Their type, such as a union.
+    """
+
+    def __init__(self, kind: Any) -> None:
+        self._decoder: msgspec.json.Decoder[_Kind] = msgspec.json.Decoder(kind)
+
+    def decode(self, line: bytes | Raw) -> _Kind:
+        """Return the message in a line.
+
+        Raises:
+            msgspec.DecodeError: It is another one or none, or nested too deeply.
+        """
+        try:
+            return self._decoder.decode(line)
+        except RecursionError:
+            raise msgspec.DecodeError("it is nested too deeply") from None
+
+
 _ENCODER: Final = msgspec.json.Encoder()
 
-HUB_ORDER: Final[msgspec.json.Decoder[HubOrder]] = msgspec.json.Decoder(HubOrder)
-RUNNER_MESSAGE: Final[msgspec.json.Decoder[RunnerMessage]] = msgspec.json.Decoder(RunnerMessage)
-HUB_MESSAGE: Final[msgspec.json.Decoder[HubMessage]] = msgspec.json.Decoder(HubMessage)
-CHALLENGE: Final[msgspec.json.Decoder[Challenge]] = msgspec.json.Decoder(Challenge)
-ADMISSION: Final[msgspec.json.Decoder[Admission]] = msgspec.json.Decoder(Admission)
-HUB_TO_AGENT: Final[msgspec.json.Decoder[HubToAgent]] = msgspec.json.Decoder(HubToAgent)
-HELLO: Final[msgspec.json.Decoder[Hello]] = msgspec.json.Decoder(Hello)
-AGENT_TO_HUB: Final[msgspec.json.Decoder[AgentToHub]] = msgspec.json.Decoder(AgentToHub)
+HUB_ORDER: Final[MessageDecoder[HubOrder]] = MessageDecoder(HubOrder)
+RUNNER_MESSAGE: Final[MessageDecoder[RunnerMessage]] = MessageDecoder(RunnerMessage)
+HUB_MESSAGE: Final[MessageDecoder[HubMessage]] = MessageDecoder(HubMessage)
+CHALLENGE: Final[MessageDecoder[Challenge]] = MessageDecoder(Challenge)
+ADMISSION: Final[MessageDecoder[Admission]] = MessageDecoder(Admission)
+HUB_TO_AGENT: Final[MessageDecoder[HubToAgent]] = MessageDecoder(HubToAgent)
+HELLO: Final[MessageDecoder[Hello]] = MessageDecoder(Hello)
+_ANYTHING: Final[MessageDecoder[Raw]] = MessageDecoder(Raw)
+AGENT_TO_HUB: Final[MessageDecoder[AgentToHub]] = MessageDecoder(AgentToHub)
+
+
+def is_json(content: bytes) -> bool:
+    """Return whether a message may carry this."""
+    try:
+        _ANYTHING.decode(content)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def encode(message: Struct) -> bytes:

@@ -213,6 +213,9 @@ async def test_a_process_gets_its_input_and_its_lines_are_passed_on():
         reports = sorted([await hub.report(), await hub.report()], key=lambda report: type(report).__name__)
         assert [type(report) for report in reports] == [InputTaken, ProcessLine]
         assert bytes(reports[1].line) == b'{"a":[1.50]}'
+        await hub.order(ProcessInput(process=3, data=b"say " + b"[" * 90_000 + b"\n"))
+        reports = [await hub.report(), await hub.report()]
+        assert ProcessGarbage(process=3, line=b"[" * 4096) in reports
         await hub.order(ProcessInput(process=3, data=b"say no JSON\nexit 5\n"))
         reports = [await hub.report() for _ in range(3)]
         (garbage,) = (report for report in reports if isinstance(report, ProcessGarbage))
@@ -300,7 +303,7 @@ async def test_a_question_that_fails_tells_why_and_the_agent_goes_on(fault, reas
             assert await hub.report() == AskFailed(ask=number, reason=reason)
 
 
-@pytest.mark.parametrize(("answer", "reason"), [(b"{}\n", "the end of a line"), (b"{", "truncated")])
+@pytest.mark.parametrize(("answer", "reason"), [(b"{}\n", "the end of a line"), (b"{", "no JSON")])
 async def test_an_answer_that_would_break_a_line_is_not_sent(answer, reason):
     async def reply(_payload, _call):
         return answer

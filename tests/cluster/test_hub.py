@@ -150,7 +150,9 @@ async def test_reports_and_orders_are_passed_on_as_they_are():
         (b'{"is":"pong","id":1,"at_ns":9999999999999999999}\n', "it sent an unreadable message"),
         (b'{"is":"up","report":{"open":[}\n', "it sent an unreadable message"),
         (b"\xff\xfe\n", "it sent an unreadable message"),
+        (b'{"is":"up","report":' + b"[" * 90_000 + b"]" * 90_000 + b"}\n", "it sent an unreadable message"),
     ],
+    ids=["words", "negative", "too late", "brackets", "no UTF-8", "nested"],
 )
 async def test_an_agent_that_sends_garbage_is_dropped(data, reason):
     async with running_hub() as runner:

@@ -69,6 +69,7 @@ async def connection():
     ("line", "reason"),
     [
         (b"garbage", "it sent an unreadable message"),
+        (b'{"is":"from","node":"n","report":' + b"[" * 90_000, "it sent an unreadable message"),
         (b'{"is":"joined","node":"x"}', "it sent an unreadable message"),
         (b'{"is":"pong","id":1,"at_ns":1e30}', "it sent an unreadable message"),
         (LineTooLong("a line of more than 5 bytes"), "it sent a line of more than 5 bytes"),
