@@ -11,7 +11,7 @@ from runner.cluster.client import Cluster
 from runner.cluster.errors import open_nursery
 from runner.cluster.placement import Node
 from runner.core.codes import Role, RoleName
-from runner.core.errors import EnvironmentLacks
+from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.units import Seconds
 from runner.experiment.suggestions import join_words
 from runner.experiment.swarm_topology import SwarmTopology
@@ -89,10 +89,21 @@ class Starter:
         return entry
 
     async def place(self, part: Part) -> list[PartTask]:
-        """Place a part, and return its tasks when all of them run."""
+        """Place a part, and return its tasks when all of them run.
+
+        Raises:
+            StackFailed: They do not; its details are the last output, secrets masked.
+        """
         self.names.append(part.plan.name)
-        within = _PULL_S if self.topology.registry else _PLACE_S
-        tasks = await self.placer.place(part.plan, within=within)
+        check = part.plan.healthcheck
+        within = (_PULL_S if self.topology.registry else _PLACE_S) + (
+            check.interval * check.retries if check else 0
+        )
+        try:
+            tasks = await self.placer.place(part.plan, within=within)
+        except StackFailed as failed:
+            lines = self.monitor.presentable(failed.details, part)
+            raise StackFailed(failed.message, hint=failed.hint, details=lines) from failed
         by_id = {node.id: node for node in self.nodes}
         network = self.planner.network
         placed = tasks_of(part, tasks, nodes=by_id, path=self.topology.path, network=network)

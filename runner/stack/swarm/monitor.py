@@ -6,7 +6,7 @@ pulled. So the tasks are polled, and an agent that is lost makes this look at wh
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -23,6 +23,7 @@ from runner.core.units import BYTES_PER_MIB, Seconds
 from runner.stack.exit_status import describe_exit
 from runner.stack.output import printable
 from runner.stack.swarm.parts import RUNNING, PartTask
+from runner.stack.swarm.plans import Part
 
 _INTERVAL_S: Final[Seconds] = 0.5
 _LOG_LINES: Final = 20
@@ -79,8 +80,12 @@ class Monitor:
         with trio.move_on_after(_OUTPUT_WITHIN_S), suppress(LoadproofError):
             outputs = await self.placer.output(one.part.plan.name, count)
             lines = outputs.get(one.task.id, ())
-        masked = mask_lines([without_escapes(line) for line in lines], {**self._masked, **one.part.secrets})
-        return tuple(map(printable, masked))[-count:]
+        return self.presentable(lines, one.part)[-count:]
+
+    def presentable(self, lines: Sequence[str], part: Part) -> tuple[str, ...]:
+        """Return output of a part without control characters and secrets."""
+        values = {**self._masked, **part.secrets}
+        return tuple(map(printable, mask_lines([without_escapes(line) for line in lines], values)))
 
     async def _wait_ended(self) -> Event:
         next_look = trio.current_time()
