@@ -60,7 +60,11 @@ def stage_of(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> Stage:
         thresholds=() if trial.cross_check else evaluate(configuration.criteria_of(trial.stage), stage),
     )
     judged = verdict.verdict(
-        stage, cores, passed=_passes_search(trial, stage), limited=_limited(trial, facts, stage)
+        stage,
+        cores,
+        passed=_passes_search(trial, stage),
+        limited=_limited(trial, facts, stage),
+        max_in_flight=configuration.load.max_in_flight,
     )
     return replace(stage, verdict=judged)
 

@@ -16,6 +16,7 @@ from runner.analyze.failure import failure
 from runner.analyze.rules.across_machines import judge
 from runner.analyze.rules.balance import balance_evidence
 from runner.analyze.rules.errors import generator_limited, within_capacity
+from runner.analyze.rules.in_flight import Full, full, with_bound
 from runner.analyze.rules.registry import RULES
 from runner.analyze.rules.scenarios import step_evidence, step_phrase
 from runner.analyze.rules.types import OWN_BOUND, Match
@@ -53,7 +54,12 @@ class Limited(NamedTuple):
 
 
 def verdict(
-    stage: Stage, cores: int | None, *, passed: bool = True, limited: Limited | None = None
+    stage: Stage,
+    cores: int | None,
+    *,
+    passed: bool = True,
+    limited: Limited | None = None,
+    max_in_flight: int | None = None,
 ) -> Verdict:
     """Return the limit of a stage: the first finding, with all other findings and what was ruled out.
 
@@ -63,8 +69,11 @@ def verdict(
         passed: Whether it also passed the conditions of its search. A probe that achieved its rate but was
             too slow has reached a limit if one shows; otherwise it is within capacity.
         limited: Of a ramp: where it was at its limit; the rules judge this part.
+        max_in_flight: Of the load; None if it is not known.
     """
     findings, ruled_out = _judge(stage, cores, passed=passed, limited=limited)
+    bound = full(stage, max_in_flight) if max_in_flight else None
+    findings = [_of_bound(finding, stage, bound) for finding in findings] if bound else findings
     first = findings[0]
     return Verdict(first.code, first.confidence, tuple(findings), tuple(ruled_out))
 
@@ -95,6 +104,21 @@ def _with_more(findings: Sequence[Finding], stage: Stage) -> Sequence[Finding]:
     first, *others = findings
     more = (*step_evidence(stage), *balance_evidence(stage))
     return [replace(first, evidence=(*first.evidence, *more)), *others]
+
+
+def _of_bound(finding: Finding, stage: Stage, bound: Full) -> Finding:
+    """Return a finding that names the load's own bound where nothing else shows what limits the stage.
+
+    Requests that wait inside a service may fill the bound, or may be so few because of it.
+    """
+    if finding.code is Limit.APP_CONCURRENCY:
+        return with_bound(finding, bound)
+    if finding.code is not Limit.UNDETERMINED or stage.achieved is None:
+        return finding
+    what = "the users due were served" if stage.scenarios else "the target rate was achieved"
+    summary = f"{percent(stage.achieved, 1)} of {what}: {bound.summary}, while nothing else was short"
+    evidence = (*finding.evidence, bound.evidence)
+    return replace(finding, summary=f"{summary}{step_phrase(stage)}", evidence=evidence, advice=bound.advice)
 
 
 def _at(limited: Limited, finding: Finding) -> Finding:

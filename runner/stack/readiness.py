@@ -14,6 +14,7 @@ import trio
 
 from runner.bounded_http import bounded_transport
 from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.core.status_advice import SERVER_ERROR
 from runner.core.units import Seconds
 from runner.stack.exit_status import describe_exit
 from runner.stack.protocols import ProgramResult
@@ -21,6 +22,7 @@ from runner.stack.protocols import ProgramResult
 _INTERVAL_S: Final = 0.05
 _PROBE_TIMEOUT_S: Final = 5.0
 _NOT_LISTENING: Final = "the service must listen on this address and port; set its `port` or `ready`"
+_FAILS: Final = "read its log: the service fails at this path; or set `health` to a path that returns 2xx"
 _COMMAND_TIMEOUT_S: Final = 10.0
 
 
@@ -201,6 +203,6 @@ async def _responds(client: httpx.AsyncClient, request: httpx.Request, last: Las
         last.outcome = f"the response is not HTTP ({error or type(error).__name__})"
     else:
         last.outcome = f"the last status was {status}"
-        last.hint = "set `health` to a path that returns 2xx"
+        last.hint = _FAILS if status >= SERVER_ERROR else "set `health` to a path that returns 2xx"
         return 200 <= status < 300
     return False

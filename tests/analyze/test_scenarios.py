@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from runner.analyze.growth import pauses_s
 from runner.analyze.medians import of_medians
 from runner.analyze.rules.scenarios import slowest_step
+from runner.analyze.verdict import verdict
 from runner.core.codes import Limit, Unbounded, Validity
 from runner.core.load_results import ScenarioSummary, StepSummary
 from runner.core.ramp import Ramp
@@ -281,3 +282,16 @@ def _with_times(whole, counts):
         parts[name] = replace(part, requests=requests, time_share=time_share)
     parts["checkout/pay"] = replace(parts["checkout/pay"], time_share=None)
     return replace(whole, parts={name: part for name, part in parts.items() if "visit" not in name})
+
+
+def test_a_bound_of_the_load_that_was_reached_is_named_where_nothing_else_is_short():
+    # 15 users/s who take 1.25 s, and 5 who take 5 ms, are 18.8 under way
+    lost = replace(stage(users()), achieved=0.8)
+    (finding,) = verdict(lost, 2, max_in_flight=19).findings[:1]
+    (other,) = verdict(lost, 2, max_in_flight=100).findings[:1]
+
+    assert finding.code is other.code is Limit.UNDETERMINED
+    bound = "load.max_in_flight allows 19 users at a time, which was reached in 9 of 10 seconds"
+    assert finding.summary.startswith(f"80.0 % of the users due were served: {bound}, while nothing else was")
+    assert finding.advice.startswith("raise load.max_in_flight to at least 29: if the throughput grows")
+    assert "max_in_flight" not in f"{other.summary}{other.advice}"
