@@ -1,13 +1,17 @@
 """Load from several nodes: one schedule by clocks that differ, exact counts, and nodes that are lost."""
 
+from collections import Counter
+
 import pytest
 
 from runner.core import histogram
 from runner.core.endpoint import Endpoint
 from runner.core.errors import EnvironmentLacks
 from runner.experiment.model import Load, Stage
+from runner.load import builtin
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder
+from runner.load.messages import WorkerSecond, decode_progress
 from tests.load.local_nodes import ERROR_NS, local_nodes
 from tests.servers.scripted import scripted
 
@@ -101,3 +105,27 @@ async def test_too_few_requests_in_flight_for_the_workers_are_refused():
     async with local_nodes(TWO) as nodes:
         with pytest.raises(EnvironmentLacks, match="max_in_flight is 1, but 2 nodes"):
             await offered(1, nodes, max_in_flight=1)
+
+
+async def test_merged_percentiles_are_those_of_one_histogram_of_all_values(monkeypatch):
+    reported = []
+
+    def recorded(line):
+        reported.append(decode_progress(line))
+        return reported[-1]
+
+    monkeypatch.setattr(builtin, "decode_progress", recorded)
+    with scripted(responds) as port:
+        async with local_nodes(TWO) as nodes:
+            facts = await offered(port, nodes, rps=200, duration="1s")
+
+    seconds = [message for message in reported if isinstance(message, WorkerSecond)]
+    counts = Counter()
+    for second in seconds:
+        counts.update(dict(zip(second.response_time.buckets, second.response_time.counts, strict=True)))
+    total_ns = sum(second.response_time.total_ns for second in seconds)
+    one = histogram.Histogram(dict(counts), total_ns, max(second.response_time.max_ns for second in seconds))
+    merged = histogram.merge(second.response_time for second in facts.seconds)
+    assert merged == one
+    assert merged.count == 200
+    assert merged.percentiles_ms([50, 95, 99, 99.9]) == one.percentiles_ms([50, 95, 99, 99.9])
