@@ -217,12 +217,16 @@ class NodeTeam:
             node: clock_facts(before, after.get(node), window.start_ns)
             for node, before in self._before.items()
         }
-        return node_loads(self.nodes, accounts, clocks, self.site.ceilings, self._lost(window))
+        lost = self._lost(accounts, window)
+        return node_loads(self.nodes, accounts, clocks, self.site.ceilings, lost)
 
-    def _lost(self, window: Window) -> dict[str, tuple[str, Seconds]]:
-        """Return why nodes of this stage were lost, and when after the measured window began."""
+    def _lost(self, accounts: Sequence[Account], window: Window) -> dict[str, tuple[str, Seconds]]:
+        """Return why nodes were lost before their part was done, and when after the window began."""
+        missing = {
+            node for node, account in zip(self.nodes, accounts, strict=True) if account.is_out_of_reach
+        }
         return {
             node: (lost.reason, round((lost.at_ns - window.measure_ns) / NS_PER_S, 3))
             for node, lost in self.site.cluster.lost.items()
-            if node in self.nodes
+            if node in missing
         }

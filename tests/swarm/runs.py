@@ -1,0 +1,127 @@
+"""Runs of `runner` on the operator's machine, and a server there that nodes reach."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.swarm.cluster import Cluster
+from infra.swarm.namespaces import OPERATOR
+
+PORT = 8080
+_CONFIGURATION = """
+pid {folder}/nginx.pid; error_log {folder}/error.log; daemon off;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; keepalive_requests 1000000;
+  server {{ listen {port} backlog=4096;
+    location / {{ return 200 "ok"; }}
+    location = /status {{ stub_status; }}
+  }}
+}}
+"""
+_WITHIN_S = 120
+
+
+@contextmanager
+def server(swarm: Cluster, folder: Path) -> Iterator[str]:
+    """Provide the URL of a server on the operator's machine."""
+    configuration = folder / "nginx.conf"
+    configuration.write_text(_CONFIGURATION.format(folder=folder, port=PORT))
+    command = ["nginx", "-e", f"{folder}/error.log", "-p", str(folder), "-c", str(configuration)]
+    with subprocess.Popen(swarm.network.inside(OPERATOR, command)) as process:
+        try:
+            yield f"http://{swarm.address(OPERATOR)}:{PORT}"
+        finally:
+            process.terminate()
+
+
+def wait_for_requests(swarm: Cluster, url: str, more: int) -> None:
+    """Wait until the server has received so many more requests than now."""
+    code = f"import urllib.request; print(urllib.request.urlopen('{url}/status').read().decode())"
+    command = swarm.network.inside(OPERATOR, [sys.executable, "-c", code])
+
+    def received() -> int:
+        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return int(text.splitlines()[2].split()[2])
+
+    before, deadline = received(), time.monotonic() + _WITHIN_S
+    while received() < before + more:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@dataclass
+class Run:
+    """A command under way.
+
+    Attributes:
+        process: Of `runner`.
+        output: File with what it has written so far.
+        folder: What it writes to.
+    """
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    folder: Path
+
+    @property
+    def text(self) -> str:
+        """What it has written so far."""
+        return self.output.read_text()
+
+    def wait_for(self, text: str) -> None:
+        """Wait until it has written a text."""
+        deadline = time.monotonic() + _WITHIN_S
+        while text not in self.text:
+            assert self.process.poll() is None, self.text
+            assert time.monotonic() < deadline, self.text
+            time.sleep(0.05)
+
+    def wait(self) -> int:
+        """Wait for its end; returns its exit status."""
+        return self.process.wait(_WITHIN_S)
+
+    def kill(self) -> None:
+        """End it as a loss of power does."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    @property
+    def stages(self) -> list[dict]:
+        """Those of its only configuration, in its results."""
+        (configuration,) = json.loads((self.folder / "results.json").read_text())["configurations"]
+        return configuration["stages"]
+
+    @property
+    def trials(self) -> list[dict]:
+        """The facts in its journal."""
+        lines = map(json.loads, (self.folder / "journal.ndjson").read_text().splitlines())
+        return [line["trial"] for line in lines if "trial" in line]
+
+
+@contextmanager
+def running(swarm: Cluster, folder: Path, specification: str, *words: str) -> Iterator[Run]:
+    """Start `runner execute` on the operator's machine; it is ended with the block."""
+    path, output = folder / "experiment.yaml", folder / "output"
+    path.write_text(specification)
+    command = [sys.executable, "-m", "runner", "execute", str(path), "--out", str(folder / "out"), *words]
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            swarm.network.inside(OPERATOR, command),
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    try:
+        yield Run(process, output, folder / "out")
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(_WITHIN_S)

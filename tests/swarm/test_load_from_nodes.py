@@ -1,0 +1,136 @@
+"""Load from the nodes of a real swarm: one schedule by clocks that differ, and nodes that are lost."""
+
+import subprocess
+
+import pytest
+
+from infra.swarm.namespaces import OPERATOR
+from tests.swarm.conftest import SKEWS_S, left_on
+from tests.swarm.runs import PORT, running, server, wait_for_requests
+
+UNROUTED = "10.99.99.1"
+EXTERNAL = """
+version: 1
+name: nodes
+topology: {{kind: external, url: "{url}", health: /}}
+load: {{nodes: {nodes}, allow_hosts: ["{host}"], request: {{path: /}}}}
+cooldown: 0s
+stages: {stages}
+"""
+THREE = """
+  - {name: whole, rps: 300, duration: 3s, warmup: 1s}
+  - {name: broken, rps: 300, duration: 9s}
+  - {name: alone, rps: 100, duration: 1s}
+"""
+
+
+def external(swarm, url, *, nodes=3, stages="[{rps: 10, duration: 1s}]"):
+    return EXTERNAL.format(url=url, host=swarm.address(OPERATOR), nodes=nodes, stages=stages)
+
+
+@pytest.fixture(scope="module")
+def three_stages(nodes, tmp_path_factory):
+    """A run in whose second stage one node is cut off and another one loses power."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch, server(nodes, folder) as url:
+        patch.setenv("DOCKER_HOST", nodes.url(nodes.manager))
+        words = ("--i-am-authorized", "--no-calibrate")
+        with running(nodes, folder, external(nodes, url, stages=THREE), *words) as run:
+            run.wait_for("· broken: offering")
+            wait_for_requests(nodes, url, 100)
+            nodes.unplug("node-3")
+            nodes.kill("node-2")
+            status = run.wait()
+    nodes.restore()
+    return run, status
+
+
+def ends(load):
+    """How many requests ended in each way."""
+    counts = [
+        {name: second.get(name, 0) for name in ("scheduled", "succeeded", "dropped")}
+        for second in load["seconds"]
+    ]
+    return {name: sum(one[name] for one in counts) for name in counts[0]}
+
+
+def test_nodes_offer_one_schedule_whose_counts_are_exact(three_stages):
+    run, _ = three_stages
+    whole = run.trials[0]["load"]
+
+    assert whole["planned"] == 900
+    assert ends(whole)["scheduled"] == 900
+    assert [(node["node"], node["planned"]) for node in whole["nodes"]] == [
+        ("node-1", 300),
+        ("node-2", 300),
+        ("node-3", 300),
+    ]
+
+
+def test_the_offset_of_each_clock_is_right_within_the_stated_error(three_stages):
+    run, _ = three_stages
+    for skew_s, node in zip(SKEWS_S, run.trials[0]["load"]["nodes"], strict=True):
+        clock = node["clock"]
+        assert abs(clock["offset_ns"] - skew_s * 10**9) <= clock["error_ns"]
+        assert abs(clock["drift_ns"]) <= clock["error_ns"] + clock["error_after_ns"]
+        assert 0 < node["start_error_ns"] <= clock["error_ns"] + abs(clock["drift_ns"])
+
+
+@pytest.mark.parametrize("name", ["node-2", "node-3"])
+def test_a_node_without_power_or_cable_is_a_lost_generator_after_3_s_of_silence(three_stages, name):
+    run, status = three_stages
+    broken, stage = run.trials[1], run.stages[1]
+    lost = next(node for node in broken["load"]["nodes"] if node["node"] == name)
+
+    assert "silent for 3 s" in lost["lost"]
+    sentence = f"generator lost on {name}: {lost['lost']}; {lost['not_offered']:,} requests not offered"
+    assert sentence in [event["message"] for event in broken["events"]]
+    assert stage["validity"]["status"] == "invalid"
+    assert sentence in stage["validity"]["reasons"]
+    assert status == 4  # because of the invalid stage
+
+
+def test_the_others_go_on_and_every_request_is_in_one_count(three_stages):
+    run, _ = three_stages
+    broken, alone = run.trials[1:]
+
+    counts = ends(broken["load"])
+    assert counts["scheduled"] == broken["load"]["planned"] == 2700
+    assert counts["dropped"] >= sum(node.get("not_offered", 0) for node in broken["load"]["nodes"]) > 0
+    assert broken["load"]["nodes"][0]["scheduled"] == 900
+    assert [node["node"] for node in alone["load"]["nodes"]] == ["node-1"]
+    assert ends(alone["load"])["scheduled"] == 100
+
+
+def test_constraints_that_no_node_meets_are_named(swarm, tmp_path):
+    with server(swarm, tmp_path) as url:
+        specification = external(swarm, url, nodes="[node.labels.role==load]")
+        with running(swarm, tmp_path, specification, "--i-am-authorized") as run:
+            status = run.wait()
+
+    assert status == 3
+    assert "none of the 3 nodes of the swarm is ready and meets node.labels.role==load" in run.text
+
+
+def test_a_system_that_a_node_cannot_reach_is_reported_with_the_node(swarm, tmp_path):
+    loopback = ("addr", "add", f"{UNROUTED}/32", "dev", "lo")
+    subprocess.run(["ip", "-n", swarm.network.namespace(OPERATOR), *loopback], check=True)
+    with server(swarm, tmp_path):
+        specification = external(swarm, f"http://{UNROUTED}:{PORT}", nodes="[node.hostname==node-2]")
+        specification = specification.replace(swarm.address(OPERATOR), UNROUTED)
+        with running(swarm, tmp_path, specification, "--i-am-authorized") as run:
+            status = run.wait()
+
+    assert status == 3
+    assert f"node-2 cannot connect to {UNROUTED} port {PORT}" in run.text
+
+
+def test_nothing_is_left_of_a_runner_that_was_killed(swarm, tmp_path):
+    stages = "[{rps: 50, duration: 60s}]"
+    with server(swarm, tmp_path) as url:
+        specification = external(swarm, url, nodes=2, stages=stages)
+        with running(swarm, tmp_path, specification, "--i-am-authorized", "--no-calibrate") as run:
+            run.wait_for("offering")
+            wait_for_requests(swarm, url, 20)
+            assert left_on(swarm)
+            run.kill()  # the fixture waits until nothing is left
