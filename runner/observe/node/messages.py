@@ -21,6 +21,8 @@ AGENT: Final = "agent"
 DAEMONS: Final = ("dockerd", "containerd")
 SHIM: Final = "containerd-shim"
 """Names of subjects that are parts of the engine; further ones of a name have a number: ``dockerd-2``."""
+HUB: Final = "hub"
+"""Name of the subject that is the hub, on the node where it runs."""
 MAX_PARTS: Final = 1_000
 MAX_WORKERS: Final = 1_000
 MIN_INTERVAL_S: Final[Seconds] = 0.05

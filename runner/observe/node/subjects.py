@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from typing import Final
 
 from runner.core.codes import Role
 from runner.core.observed_facts import PlacedPart, Subject, Unreadable
-from runner.observe.node.messages import AGENT, DAEMONS, SHIM, ObserveOrder
+from runner.observe.node.messages import AGENT, DAEMONS, HUB, SHIM, ObserveOrder
 from runner.observe.proc_files import read_file
 from runner.observe.processes import children, name_of, parent_of, process_ids, start_ticks
 from runner.observe.roots import are_foreign, own_pid, proc
+
+_PYTHON: Final = "python"
+_HUB_MODULE: Final = b"runner.cluster.hub"
 
 
 def subjects_of(order: ObserveOrder) -> tuple[tuple[Subject, ...], tuple[Unreadable, ...]]:
@@ -23,7 +27,7 @@ def subjects_of(order: ObserveOrder) -> tuple[tuple[Subject, ...], tuple[Unreada
             unreadable.append(Unreadable(part.name, "cpu", reason))
         subjects.append(Subject(part.name, part.role, "cgroup", None if reason else part.pid, started))
     subjects += _workers(order.workers)
-    subjects += _engine({subject.pid for subject in subjects})
+    subjects += _machinery({subject.pid for subject in subjects})
     own = own_pid()
     subjects.append(Subject(AGENT, Role.RUNNER, "process", own, start_ticks(own)))
     subjects.append(Subject("system", Role.SYSTEM, "system"))
@@ -41,17 +45,26 @@ def _why_not(part: PlacedPart, started: int | None) -> str:
     return "" if part.container_id in groups else "its process is in no control group of its container"
 
 
-def _engine(parts: Collection[int | None]) -> Iterator[Subject]:
-    """Yield the engine's processes: its daemons, and what runs between them and the containers of parts."""
+def _machinery(parts: Collection[int | None]) -> Iterator[Subject]:
+    """Yield the engine's daemons, what runs between them and the containers of parts, and hubs of agents."""
     shims = {parent_of(pid) for pid in parts if pid is not None}
     counts: Counter[str] = Counter()
     for pid in process_ids():
-        name = name_of(pid)
-        if name not in DAEMONS and (name != SHIM or pid not in shims):
+        name, role = name_of(pid), Role.DAEMON
+        if name.startswith(_PYTHON) and _is_hub(pid):
+            name, role = HUB, Role.RUNNER
+        elif name not in DAEMONS and (name != SHIM or pid not in shims):
             continue
         counts[name] += 1
         number = "" if counts[name] == 1 else f"-{counts[name]}"
-        yield Subject(f"{name}{number}", Role.DAEMON, "process", pid, start_ticks(pid))
+        yield Subject(f"{name}{number}", role, "process", pid, start_ticks(pid))
+
+
+def _is_hub(pid: int) -> bool:
+    try:
+        return _HUB_MODULE in read_file(f"{proc()}/{pid}/cmdline").split(b"\0")
+    except OSError:
+        return False
 
 
 def _workers(pids: Mapping[str, int]) -> Iterator[Subject]:
