@@ -37,6 +37,7 @@ from runner.observe.node.messages import (
     decode_sample,
     encode,
 )
+from runner.stack.host_identity import boot_id
 
 _RECENT_NS: Final[Nanoseconds] = 30 * NS_PER_S
 """In this time a clock drifts by no more than some milliseconds, which is little between two samples."""
@@ -88,6 +89,23 @@ class NodeWatch:
             others = [name for name in self._nodes if name not in recent]
             for name, clock in (await self._clocks(others)).items():
                 nursery.start_soon(self._watch_node, self._nodes[name], clock)
+
+    def add_to(self, observed: ObservedFacts) -> ObservedFacts:
+        """Return what was observed on this machine, with the nodes.
+
+        Where this machine is one of them, its agent tells which programs are no part of the experiment: from
+        here, containers and workers of the node look like strangers.
+        """
+        programs = () if self._includes_this_machine() else observed.programs
+        return replace(observed, nodes=self.facts(), programs=programs)
+
+    def _includes_this_machine(self) -> bool:
+        try:
+            here = boot_id()
+        except OSError:  # no Linux
+            return False
+        agents = (self.cluster.agents[name] for name in self._nodes if name in self.cluster.agents)
+        return any(agent.boot_id == here for agent in agents)
 
     def facts(self) -> dict[str, ObservedFacts]:
         """Return what is known of each node so far."""

@@ -194,8 +194,8 @@ def _complete(observed: ObservedFacts, record: Record) -> ObservedFacts:
     assert record.counters is not None
     assert record.surroundings is not None
     observed = record.surroundings.add_to(_with_counters(observed, record.counters))
-    nodes = record.nodes.facts() if record.nodes else {}
-    return replace(observed, nodes=nodes, notes=(*observed.notes, *record.departures))
+    observed = replace(observed, notes=(*observed.notes, *record.departures))
+    return record.nodes.add_to(observed) if record.nodes else observed
 
 
 def _node_watch(

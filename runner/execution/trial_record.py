@@ -77,9 +77,9 @@ class Record:
             tuple(self.samples),
             counters=self.counters.readable,
             unreadable=self.counters.unreadable,
-            nodes=self.nodes.facts() if self.nodes else {},
         )
-        return self.surroundings.add_to(observed)
+        observed = self.surroundings.add_to(observed)
+        return self.nodes.add_to(observed) if self.nodes else observed
 
 
 def since_window(window: Window | None) -> Seconds | None:

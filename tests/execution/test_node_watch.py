@@ -10,6 +10,7 @@ import trio
 
 from runner.core.codes import Role
 from runner.core.facts import Window
+from runner.core.observed_facts import ObservedFacts, Program
 from runner.execution import node_watch
 from runner.execution.node_watch import NodeWatch
 from tests.cluster.conftest import opened
@@ -57,6 +58,8 @@ async def test_samples_of_all_nodes_are_on_the_runners_window_whatever_their_clo
         await placer.remove_all()
 
     facts = watch.facts()
+    from_here = ObservedFacts((), (), programs=(Program("python3", (worker.pid,), 0.5),))
+    assert watch.add_to(from_here) == ObservedFacts((), (), nodes=facts)
     assert list(facts) == ["node-1", "node-2"]
     for observed in facts.values():
         times = [sample.t_s for sample in observed.samples]

@@ -63,7 +63,7 @@ async def test_each_agent_reads_its_own_node(placer, context, swarm):
     facts = watch.facts()
 
     assert {name: observed.notes for name, observed in facts.items()} == dict.fromkeys(swarm.nodes, ())
-    parts = {"node-1": set(), "node-2": {"app", "generator-1"}, "node-3": {"app-2"}}
+    parts = {"node-1": {"hub"}, "node-2": {"app", "generator-1"}, "node-3": {"app-2"}}
     for node, observed in facts.items():
         assert len(observed.samples) == 3
         for sample in observed.samples:
