@@ -117,7 +117,30 @@ class ChoiceDraft:
     requests: tuple[RequestDraft, ...]
 
 
-StepDraft: TypeAlias = RequestDraft | PauseDraft | ChoiceDraft
+@dataclass(frozen=True, slots=True)
+class RepeatDraft:
+    """Steps that are repeated.
+
+    Attributes:
+        times: At most.
+        until: Name of an extracted value to what it is at the end; empty for no such condition.
+    """
+
+    steps: tuple[RequestDraft | PauseDraft, ...]
+    times: int
+    until: Mapping[str, Any] = field(default_factory=dict)
+
+
+StepDraft: TypeAlias = RequestDraft | PauseDraft | ChoiceDraft | RepeatDraft
+
+
+def requests_of(step: StepDraft) -> tuple[RequestDraft, ...]:
+    """Return the requests of a step."""
+    if isinstance(step, ChoiceDraft):
+        return step.requests
+    if isinstance(step, RepeatDraft):
+        return tuple(one for one in step.steps if isinstance(one, RequestDraft))
+    return () if isinstance(step, PauseDraft) else (step,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +195,7 @@ class Draft:
         if not self.scenarios:
             return f"a mix of {counted(len(self.requests), 'request')}"
         steps = [step for one in self.scenarios for step in one.steps]
-        requests = sum(
-            len(step.requests) if isinstance(step, ChoiceDraft) else isinstance(step, RequestDraft)
-            for step in steps
-        )
+        requests = sum(len(requests_of(step)) for step in steps)
         return f"{counted(len(self.scenarios), 'scenario')} with {counted(requests, 'request')}"
 
     @property

@@ -13,7 +13,7 @@ from runner.experiment.base_model import FROM_FILE
 from runner.experiment.request import MAX_REQUESTS
 from runner.experiment.scenario import MAX_STEPS, StepRequest
 from runner.experiment.traffic import MAX_SCENARIOS
-from runner.importers.draft import ChoiceDraft, Draft, PauseDraft, RequestDraft, ScenarioDraft, StepDraft
+from runner.importers.draft import Draft, PauseDraft, RequestDraft, ScenarioDraft, StepDraft, requests_of
 from runner.importers.request_text import as_data, texts_of
 
 _MAX_NODES: Final = 4_000
@@ -62,7 +62,7 @@ def fitted(draft: Draft) -> Draft:
 def _used(draft: Draft) -> set[str]:
     """Return the names that the requests insert."""
     steps = [*draft.requests, *(step for one in draft.scenarios for step in one.steps)]
-    data = [_data(request) for step in steps for request in _requests_of(step)]
+    data = [_data(request) for step in steps for request in requests_of(step)]
     return {name for text in texts_of(data) for name in names(text)}
 
 
@@ -75,7 +75,7 @@ class _Budget:
     def kept(self, steps: Iterable[Any]) -> Iterator[Any]:
         """Yield steps until the budget is spent."""
         for step in steps:
-            for data in map(_data, _requests_of(step)):
+            for data in map(_data, requests_of(step)):
                 self._nodes -= _nodes(data)
                 self._bytes -= _size(data)
             if self._nodes < 0 or self._bytes < 0:
@@ -87,12 +87,6 @@ def _data(request: RequestDraft) -> dict[str, Any]:
     return as_data(request, in_mix=False)
 
 
-def _requests_of(step: StepDraft) -> tuple[RequestDraft, ...]:
-    if isinstance(step, ChoiceDraft):
-        return step.requests
-    return () if isinstance(step, PauseDraft) else (step,)
-
-
 def _without_last_pauses(steps: Iterable[StepDraft]) -> list[StepDraft]:
     kept = list(steps)
     while kept and isinstance(kept[-1], PauseDraft):
@@ -101,7 +95,7 @@ def _without_last_pauses(steps: Iterable[StepDraft]) -> list[StepDraft]:
 
 
 def _count(requests: Iterable[RequestDraft], scenarios: Iterable[ScenarioDraft]) -> int:
-    return len(list(requests)) + sum(len(_requests_of(step)) for one in scenarios for step in one.steps)
+    return len(list(requests)) + sum(len(requests_of(step)) for one in scenarios for step in one.steps)
 
 
 def _nodes(data: Any) -> int:

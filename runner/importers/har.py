@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,13 +12,14 @@ from runner.core.units import Seconds
 from runner.experiment.scenario import MAX_STEPS
 from runner.importers.bodies import FILE_CONTENT
 from runner.importers.correlation import correlated
-from runner.importers.draft import Draft, PauseDraft, RequestDraft, ScenarioDraft, StepDraft, joined
+from runner.importers.draft import Draft, RequestDraft, ScenarioDraft, joined
 from runner.importers.errors import refused
 from runner.importers.har_entries import origin_of
 from runner.importers.har_exchanges import Exchange, exchanges_of
 from runner.importers.har_model import read_entries
 from runner.importers.names import Names, request_name
 from runner.importers.notes import Notes
+from runner.importers.polls import folded
 from runner.importers.secrets import Secrets
 
 _SHORTEST_PAUSE_S: Final = 0.1
@@ -58,10 +59,11 @@ def draft_of_har(log: bytes) -> Draft:
         for label in sorted({name for own in cookies for name in own}):
             changes.add(f"cookies that no response set are read from ${variable.upper()}", label)
     _note_changes(requests, changes)
+    steps = tuple(folded(exchanges, requests, _pauses(exchanges), names, changes))
     return Draft(
         source="a browser's recording (HAR)",
         url=origin,
-        scenarios=(ScenarioDraft("recording", tuple(_with_pauses(exchanges, requests))),),
+        scenarios=(ScenarioDraft("recording", steps),),
         variables=variables,
         left_out=notes.lines(),
         changed=changes.lines(),
@@ -97,16 +99,16 @@ def _renamed(requests: Sequence[RequestDraft]) -> list[RequestDraft]:
     return renamed
 
 
-def _with_pauses(exchanges: Sequence[Exchange], requests: Sequence[RequestDraft]) -> Iterator[StepDraft]:
-    """Yield the requests and, between them, the time from a response to the next request."""
+def _pauses(exchanges: Sequence[Exchange]) -> list[Seconds]:
+    """Return the time from the responses before each request to it; 0 if it is too short to count."""
     ended_ms: float | None = None
-    for exchange, request in zip(exchanges, requests, strict=True):
+    pauses = []
+    for exchange in exchanges:
         pause = _pause_s(ended_ms, exchange.started_ms)
-        if pause >= _SHORTEST_PAUSE_S:
-            yield PauseDraft(pause)
-        yield request
+        pauses.append(pause if pause >= _SHORTEST_PAUSE_S else 0.0)
         if exchange.ended_ms is not None:
             ended_ms = max(ended_ms or 0.0, exchange.ended_ms)
+    return pauses
 
 
 def _pause_s(ended_ms: float | None, started_ms: float | None) -> Seconds:

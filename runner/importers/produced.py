@@ -67,7 +67,7 @@ def produced(exchange: Exchange) -> list[Produced]:
     body, content_type = exchange.body, exchange.content_type
     values = [*_headers(exchange.headers), *(one for line in exchange.set_cookies for one in _cookies(line))]
     if is_json(content_type):
-        values += islice(_leaves(_document(body), "$", ("", ""), _MAX_DEPTH), _MAX_VALUES)
+        values += islice(_leaves(document_of(body), "$", ("", ""), _MAX_DEPTH), _MAX_VALUES)
     elif "html" in content_type.lower():
         values += _fields(body)
     return [one for one in values[:_MAX_VALUES] if 0 < len(one.value) <= _MAX_VALUE]
@@ -79,7 +79,7 @@ def objects(exchange: Exchange) -> Iterator[tuple[bytes, str, Extract]]:
     Only those with two values or more count: a smaller one may be the same by chance.
     """
     if is_json(exchange.content_type) and len(exchange.body) <= _MAX_OBJECT:
-        document = _document(exchange.body)
+        document = document_of(exchange.body)
         yield from islice(_objects(document, "$", "", _MAX_DEPTH), _MAX_OBJECTS)
 
 
@@ -114,7 +114,19 @@ def _parts(value: Any, key: str) -> Iterator[tuple[str, str, Any]]:
             yield f"[{index}]", key, item
 
 
-def _document(body: str) -> Any:
+def leaves(
+    value: Any, path: str = "$", key: str = "", depth: int = _MAX_DEPTH
+) -> Iterator[tuple[str, str, Any]]:
+    """Yield path, key and value of each single value in a JSON document."""
+    if not isinstance(value, Mapping | list):
+        yield path, key, value
+    elif depth:
+        for step, name, item in _parts(value, key):
+            yield from leaves(item, path + step, name, depth - 1)
+
+
+def document_of(body: str) -> Any:
+    """Return the JSON document in a body; None if it is none."""
     try:
         return decoded(body)
     except ValueError:

@@ -11,7 +11,7 @@ from runner.core.units import Seconds
 from runner.experiment.quantities import format_time
 from runner.experiment.suggestions import harmless, slug
 from runner.experiment.url import host_of, is_loopback, literal
-from runner.importers.draft import ChoiceDraft, Draft, PauseDraft, StepDraft
+from runner.importers.draft import ChoiceDraft, Draft, PauseDraft, RepeatDraft, StepDraft
 from runner.importers.request_text import as_data, number
 from runner.importers.yaml_writer import to_yaml
 
@@ -106,13 +106,23 @@ def _step(step: StepDraft) -> dict[str, Any]:
         case ChoiceDraft():
             branches = [{"steps": [as_data(request, in_mix=False)]} for request in step.requests]
             return {"choose": branches}
+        case RepeatDraft():
+            until = {"until": dict(step.until)} if step.until else {}
+            return {"repeat": step.times, **until, "steps": [_step(one) for one in step.steps]}
     return as_data(step, in_mix=False)
 
 
 def _length_s(draft: Draft) -> Seconds:
     """Return how long the longest scenario takes without its requests."""
-    pauses = ([step.seconds for step in one.steps if isinstance(step, PauseDraft)] for one in draft.scenarios)
+    pauses = ([_pauses_s(step) for step in one.steps] for one in draft.scenarios)
     return max(map(sum, pauses), default=0.0)
+
+
+def _pauses_s(step: StepDraft) -> Seconds:
+    """Return how long a step pauses; a loop, in as many rounds as it may have."""
+    if isinstance(step, RepeatDraft):
+        return step.times * sum(map(_pauses_s, step.steps))
+    return step.seconds if isinstance(step, PauseDraft) else 0.0
 
 
 def _timeout_s(draft: Draft) -> Seconds:

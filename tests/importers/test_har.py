@@ -352,3 +352,59 @@ def test_an_experiment_is_named_after_its_file_or_its_host(file, name):
     draft = draft_of((FILES / "chrome.har").read_bytes())
 
     assert default_name(draft, file) == name
+
+
+def polled(*states, **changes):
+    """Return a recording that polls a job once a second, with these states, and then fetches its result."""
+    jobs = [
+        entry(
+            "http://h/jobs/1", at=n, body=json.dumps({"state": state, "at": f"10:00:0{n}", "n": n}), **changes
+        )
+        for n, state in enumerate(states)
+    ]
+    return har(*jobs, entry("http://h/end", at=len(states)))
+
+
+def test_polling_becomes_a_loop_that_ends_as_in_the_recording():
+    made = polled("queued", "running", "running", "done")
+    loop, pause, end = made.steps
+
+    assert (loop["repeat"], loop["until"]) == (20, {"state": "done"})
+    assert loop["steps"] == [
+        {"pause": "1s"},
+        {
+            "request": {"name": "jobs-id", "path": "/jobs/1"},
+            "extract": {"state": {"json": "$.state", "default": ""}},
+        },
+    ]
+    assert (pause, end["request"]["path"]) == ({"pause": "1s"}, "/end")
+    assert "requests that were repeated became a loop: jobs-id" in made.comments
+
+
+def test_equal_requests_without_an_end_are_repeated_as_often_as_recorded():
+    loop = polled("up", "up", "up").steps[0]
+
+    assert loop == {
+        "repeat": 3,
+        "steps": [{"pause": "1s"}, {"request": {"name": "jobs-id", "path": "/jobs/1"}}],
+    }
+
+
+def test_two_equal_requests_stay_as_they_are():
+    assert [list(step) for step in polled("queued", "done").steps[:3]] == [
+        ["request"],
+        ["pause"],
+        ["request"],
+    ]
+
+
+def test_a_value_of_the_last_poll_is_extracted_there():
+    polls = [entry("http://h/jobs/1", at=n, body=json.dumps({"state": "queued"})) for n in range(3)]
+    last = entry("http://h/jobs/1", at=3, body=json.dumps({"state": "done", "resultId": "r4x8y2k9q1"}))
+    made = har(*polls, last, entry("http://h/results/r4x8y2k9q1", at=4))
+
+    assert made.steps[0]["steps"][1]["extract"] == {
+        "result_id": {"json": "$.resultId", "default": ""},
+        "state": {"json": "$.state", "default": ""},
+    }
+    assert made.steps[2]["request"]["path"] == "/results/${result_id}"
