@@ -65,7 +65,8 @@ async def open_cluster(
         run_id: Of the run.
         image: Of hub and agents, pinned.
         nodes: One agent on each; at least one.
-        networks: That agents are in besides that of the hub, as `Placer.network` returned them.
+        networks: That agents are in, as `Placer.network` returned them; the hub is in the first one. None for
+            one of their own: each network of several machines takes half a second of CPU to bring up.
         host_network: Whether hub and agents share the network of their nodes; `networks` is unused then.
         say: Shows the user a line of progress.
         expires_s: After which hub and agents end, whatever happens to the runner.
@@ -103,10 +104,10 @@ class _Opening:
             channel = await self._start_hub(None, 0)
             await self._place_agents((), channel.address, self._port)
         else:
-            control = await self._placer.network("control")
+            networks = tuple(networks) or (await self._placer.network("control"),)
             async with open_nursery() as starting:
-                starting.start_soon(self._start_hub, control, HUB_PORT)
-                starting.start_soon(self._place_agents, (control, *networks), HUB_ALIAS, HUB_PORT)
+                starting.start_soon(self._start_hub, networks[0], HUB_PORT)
+                starting.start_soon(self._place_agents, networks, HUB_ALIAS, HUB_PORT)
         assert self._channel is not None
         hub = HubConnection(self._channel)
         nursery.start_soon(hub.follow)
