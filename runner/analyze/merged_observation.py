@@ -14,7 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from runner.core.codes import Role
-from runner.core.observed_facts import ObservedFacts, Sample
+from runner.core.observed_facts import ObservedFacts, Sample, Subject
 from runner.core.units import Seconds
 
 _OF_EVERY_MACHINE: Final = frozenset({Role.SYSTEM, Role.OTHER, Role.RUNNER, Role.DAEMON})
@@ -33,7 +33,7 @@ def merged(observed: ObservedFacts) -> ObservedFacts:
     parts = [own, *(_without(node, *_OF_EVERY_MACHINE) for node in observed.nodes.values())]
     return replace(
         own,
-        subjects=tuple(chain.from_iterable(part.subjects for part in parts)),
+        subjects=tuple(sorted(chain.from_iterable(part.subjects for part in parts), key=_in_order)),
         samples=_side_by_side([part.samples for part in parts if part.samples]),
         requests={name: count for part in parts for name, count in part.requests.items()},
         peers=tuple(chain.from_iterable(part.peers for part in parts)),
@@ -45,6 +45,12 @@ def merged(observed: ObservedFacts) -> ObservedFacts:
 def runs_parts(observed: ObservedFacts) -> bool:
     """Return whether a part of the system or of the generator ran on the runner's own machine."""
     return any(subject.role not in _OF_EVERY_MACHINE for subject in observed.subjects)
+
+
+def _in_order(subject: Subject) -> tuple[str, int]:
+    """Return a key by which ``app-2`` comes before ``app-10``, on whatever node each is."""
+    name, _, number = subject.name.rpartition("-")
+    return (name, int(number)) if name and number.isdecimal() else (subject.name, 0)
 
 
 def _without(observed: ObservedFacts, *roles: Role) -> ObservedFacts:

@@ -10,6 +10,7 @@ from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
+from runner.report.nodes import RUNNERS_MACHINE
 from runner.report.number_format import NOT_APPLICABLE
 from runner.report.tables import every_stage
 
@@ -30,12 +31,13 @@ def changed_counters(configuration: ConfigurationResults) -> Markdown:
     stages = configuration.stages
     by_stage = [dict(_counters(stage)) for stage in stages]
     keys = {key for counters in by_stage for key in counters if _is_shown(key[2])}
+    own = RUNNERS_MACHINE if any(stage.nodes for stage in stages) else ""
     rows = []
     for key in sorted(keys):
         node, scope, name = key
         readings = [counters.get(key) for counters in by_stage]
         if any(map(_is_changed, readings)):
-            rows.append([_place(node, scope, name), *map(_cell, readings)])
+            rows.append([_place(node or own, scope, name), *map(_cell, readings)])
     return table(["Counter", *(stage.title for stage in stages)], rows) if rows else EMPTY
 
 
@@ -97,8 +99,9 @@ def _number(value: float, unit: str) -> str:
 def not_readable(configurations: Sequence[ConfigurationResults]) -> list[Markdown]:
     """Return what could not be read and why, each once."""
     stages = [stage for _, stage in every_stage(configurations)]
+    own = RUNNERS_MACHINE if any(stage.nodes for stage in stages) else ""
     counters = (counter for stage in stages for counter in stage.unreadable)
-    lines = (markdown("{}: {}: {}.", _scope(c.scope), code(c.name), c.reason) for c in counters)
+    lines = (markdown("{}: {}.", _place(own, c.scope, c.name), c.reason) for c in counters)
     return list(dict.fromkeys([*lines, *_not_readable_on_nodes(stages)]))
 
 

@@ -13,6 +13,7 @@ from runner.report.markdown_text import EMPTY, Markdown, markdown, table
 from runner.report.metric_text import role_name
 from runner.report.number_format import NOT_APPLICABLE, NOT_MEASURED
 
+RUNNERS_MACHINE: Final = "the runner's machine"
 MOST_NODES: Final = 16
 """Nodes that a table shows; the others are in results.json."""
 _MOST_LOADS: Final = 64

@@ -12,6 +12,7 @@ from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, block, join, markdown, table
+from runner.report.nodes import RUNNERS_MACHINE
 
 SHOWN_CORES: Final = 0.1
 """Cores from which a terminal names other programs."""
@@ -27,8 +28,9 @@ def programs_outside(stages: Sequence[Stage]) -> Markdown:
         names.setdefault((node, program.name, program.serves), program)
     found = [(node, program) for (node, *_), program in names.items()]
     ranked = sorted(found, key=lambda it: -_most(stages, *it))
+    own = RUNNERS_MACHINE if any(stage.nodes for stage in stages) else ""
     rows = [
-        [f"{_title(program)}{_on(node)}", *(_cell(stage, node, program) for stage in stages)]
+        [f"{_title(program)}{_on(node or own)}", *(_cell(stage, node, program) for stage in stages)]
         for node, program in (ranked[:_MOST_ROWS] if any(node for node, _ in ranked) else ranked)
     ]
     return table(["Program", *(stage.title for stage in stages)], rows) if rows else EMPTY
@@ -73,9 +75,12 @@ def terminal_lines(configurations: Sequence[ConfigurationResults]) -> Iterator[s
             busiest[node, program.name] = program
     if busiest:
         ranked = sorted(busiest.items(), key=lambda item: -item[1].cores)
-        named = [f"{name_of(program)}{_on(node)} {_use(program)}" for (node, _), program in ranked[:_NAMED]]
+        own = RUNNERS_MACHINE if any(stage.nodes for stage in stages) else ""
+        named = [
+            f"{name_of(program)}{_on(node or own)} {_use(program)}" for (node, _), program in ranked[:_NAMED]
+        ]
         named += [f"{len(ranked) - _NAMED} more"] if len(ranked) > _NAMED else []
-        where = "" if any(node for node, _ in busiest) else " on this host"
+        where = "" if own else " on this host"
         yield f"Other programs{where} used up to: {'; '.join(named)}."
     offered = {(program.name, program.port): program for stage in stages for program in services(stage)}
     yield from (f"{_offer(program)}: {' '.join(_flow(program))}" for program in offered.values())

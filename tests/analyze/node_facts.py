@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from runner.core.codes import Role
+from runner.core.codes import Role, RoleName
 from runner.core.facts import Event, TrialFacts
 from runner.core.node_facts import ClockFacts, NodeLoad
 from runner.core.observed_facts import Counter, ObservedFacts, Program, Sample, Subject
@@ -47,10 +47,12 @@ SYSTEM = SystemDescription(
     },
 )
 _OWN = ("runner", "system")
-_ROLES = {"nginx": Role.PROXY, "generator": Role.GENERATOR, "agent": Role.RUNNER, "system": Role.SYSTEM}
+_ROLES: dict[str, RoleName] = {
+    "nginx": Role.PROXY, "generator": Role.GENERATOR, "agent": Role.RUNNER, "system": Role.SYSTEM, "db": "db",
+}  # fmt: skip
 
 
-def role_of(name: str) -> Role:
+def role_of(name: str) -> RoleName:
     """Return the role of a subject by its name."""
     return _ROLES.get(name.partition("-")[0], Role.APP)
 

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.analyze.merged_observation import merged
 from runner.analyze.resource_usage import cpu_by_role, cpu_of
 from runner.core.codes import Confidence, Limit, Role, Validity
 from runner.core.facts import TrialFacts
-from runner.core.observed_facts import ObservedFacts, Program
+from runner.core.observed_facts import Counter, ObservedFacts, Program
 from runner.core.stage_results import Stage
-from tests.analyze.facts import BUSY, results_of
+from tests.analyze.facts import BUSY, results_of, second
 from tests.analyze.node_facts import CALM, LOST, LOST_REASON, SHORT, SPEC, node, node_load, observed
 
 
@@ -51,7 +52,7 @@ def test_the_stage_has_the_sum_of_each_role_and_no_host_of_its_own() -> None:
         "generator": pytest.approx(1.2), "runner": pytest.approx(0.01), "other": None, "system": None,
     }  # fmt: skip
     assert list(stage.cpu_cores_by_subject) == [
-        "runner", "generator-1", "generator-2", "nginx", "app", "app-2", "app-3", "app-4",
+        "app", "app-2", "app-3", "app-4", "generator-1", "generator-2", "nginx", "runner",
     ]  # fmt: skip
 
 
@@ -184,3 +185,70 @@ def test_a_node_that_nobody_could_observe_is_listed_without_figures() -> None:
     unseen = next(node_ for node_ in stage.nodes if node_.name == "load-2")
     assert (unseen.cpu_cores, unseen.cores) == ({}, 2)
     assert unseen.load is not None
+
+
+def test_a_node_without_a_free_port_is_named_and_others_are_not() -> None:
+    """Only nodes that send load can have had no port."""
+    ports = Counter("net:generator-2", "ports.in_use", "count", "gauge", 0, 28_232, 28_232, 28_232)
+    lacking = replace(SHORT, observed=observed(0.3, 0.3))
+    seconds = tuple(
+        replace(second(n, 4000, 2600, 5.0), sent=4000, dropped=0, failures={"no_port": 1400})
+        for n in range(4)
+    )
+    assert lacking.load
+    lacking = replace(lacking, load=replace(lacking.load, seconds=seconds))
+    full = node({"generator-2": 0.3, "system": 0.4}, counters=(ports,))
+    finding = _stage(_observing(lacking, load_2=full)).verdict.findings[0]
+
+    assert (finding.code, finding.node) == (Limit.CONNECTION, "load-2")
+    assert finding.summary.startswith("on load-2, 5,600 requests found no free local port; there are 28,232")
+
+
+def test_a_full_service_on_a_node_of_its_own_is_found_there() -> None:
+    thread = Counter("db", "threads.hottest_cores", "cores", "gauge", 0.98, 0.98)
+    db = node({"db": 0.99, "system": 1.1}, counters=(thread,))
+    finding = _stage(_observing(replace(SHORT, observed=observed(0.3, 0.3)), edge=db)).verdict.findings[0]
+
+    assert (finding.code, finding.node, finding.service) == (Limit.SERVICE, "edge", "db")
+    assert finding.summary.startswith(
+        "on edge, a thread of db used 0.98 of a core while the host used 1.10 of 2"
+    )
+
+
+def test_requests_that_wait_while_no_node_is_busy_are_judged_with_the_busiest_one() -> None:
+    growing = tuple(replace(second(n, 4000, 2600, 180.0), in_flight=500) for n in range(4))
+    assert SHORT.load
+    waiting = replace(SHORT, observed=observed(0.3, 0.4), load=replace(SHORT.load, seconds=growing))
+    finding = _stage(waiting).verdict.findings[0]
+
+    assert (finding.code, finding.node) == (Limit.APP_CONCURRENCY, UNSET)
+    assert "while shop-2, the busiest node, used 0.95 of 2 cores" in finding.summary
+
+
+def test_memory_that_ran_out_on_a_node_is_named() -> None:
+    kills = Counter("app-3", "memory.oom_kills", "count", "counter", 0, 2)
+    killed = node({"app-3": 0.2, "app-4": 0.2, "system": 0.5}, counters=(kills,))
+    stage = _stage(_observing(replace(SHORT, observed=observed(0.3, 0.3)), shop_2=killed))
+
+    finding = next(one for one in stage.verdict.findings if one.code is Limit.MEMORY)
+    assert finding.summary == "on shop-2, the kernel killed a process for lack of memory"
+
+
+def test_what_differs_between_nodes_is_ruled_out_for_each_and_what_is_equal_once() -> None:
+    stage = _stage(replace(SHORT, observed=observed(0.6, 0.3)))
+
+    out = {one.code: one.why for one in stage.verdict.ruled_out or ()}
+    assert out[Limit.APP_QUOTA] == "no CPU limit was set"
+    assert out[Limit.APP_CPU] == (
+        "on shop-1, the app's busiest thread used 0.60 of a core; on shop-2, the app's busiest thread used "
+        "0.30 of a core"
+    )
+
+
+def test_replicas_are_listed_by_number_on_whatever_node_they_are() -> None:
+    nodes = {
+        "a": node({"app-10": 0.1, "app-1": 0.1}), "b": node({"app-2": 0.1, "nginx": 0.1}),
+    }  # fmt: skip
+    names = [one.name for one in merged(ObservedFacts((), (), nodes=nodes)).subjects]
+
+    assert names == ["app-1", "app-2", "app-10", "nginx"]

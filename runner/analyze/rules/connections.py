@@ -12,6 +12,7 @@ from runner.analyze.rules.parts import title
 from runner.analyze.rules.types import CPU_LIMITS, OF_SERVICES, OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Cause, Confidence, Limit, Role
 from runner.core.findings import Evidence, RuledOut
+from runner.core.observed_results import CounterReading
 from runner.core.stage_results import Stage
 
 SYN_REPEATED: Final = 0.01
@@ -93,7 +94,8 @@ def _files(stage: Stage) -> Match | None:
 def _no_upstream_ports(stage: Stage) -> Match | None:
     """Match if the proxy has no local port left for connections to the app; it then sends 502."""
     refused = stage.requests.failures.get("bad_status", 0)
-    full = fullest(counters(stage, "ports.in_use"), at_least=PORTS_FULL)
+    ports = (ports for ports in counters(stage, "ports.in_use") if not _is_of_generator(stage, ports))
+    full = fullest(ports, at_least=PORTS_FULL)
     has_proxy = any(subject.role == Role.PROXY for subject in stage.cpu_cores_by_subject.values())
     if full is None or refused < NO_PORT * stage.requests.scheduled or not has_proxy:
         return None
@@ -103,6 +105,12 @@ def _no_upstream_ports(stage: Stage) -> Match | None:
         (Evidence("peak of ports in use", full.used, "ports", PORTS_FULL * full.limit, _PORTS),),
         "keep the proxy's connections to the app (proxy.keepalive), or widen net.ipv4.ip_local_port_range",
     )
+
+
+def _is_of_generator(stage: Stage, counter: CounterReading) -> bool:
+    """Return whether a counter is of the network of a generator on a node; elsewhere it has the host's."""
+    subject = stage.cpu_cores_by_subject.get(counter.scope.removeprefix("net:"))
+    return subject is not None and subject.role == Role.GENERATOR
 
 
 def _overflows(stage: Stage) -> Match | None:
@@ -138,7 +146,8 @@ def _no_ports(stage: Stage) -> Match | None:
     evidence: tuple[Evidence, ...] = (
         Evidence("requests without a port (EADDRNOTAVAIL)", failed, "requests"),
     )
-    if ports := fullest(counters(stage, "ports.in_use", "net:host")):
+    own = [ports for ports in counters(stage, "ports.in_use") if _is_of_generator(stage, ports)]
+    if ports := fullest(own or counters(stage, "ports.in_use", "net:host")):
         summary += f"; there are {ports.limit:,.0f}"
         evidence += (Evidence("peak of ports in use", ports.used, "ports", ports.limit, _PORTS),)
     return exhausted(
