@@ -111,7 +111,17 @@ def running(swarm: Cluster, folder: Path, specification: str, *words: str) -> It
     """Start `runner execute` on the operator's machine; it is ended with the block."""
     path, output = folder / "experiment.yaml", folder / "output"
     path.write_text(specification)
-    command = [sys.executable, "-m", "runner", "execute", str(path), "--out", str(folder / "out"), *words]
+    command = [
+        sys.executable,
+        "-m",
+        "runner",
+        "execute",
+        str(path),
+        "--out",
+        str(folder / "out"),
+        "--no-lock",
+        *words,
+    ]
     with output.open("wb") as file:
         process = subprocess.Popen(
             swarm.network.inside(OPERATOR, command),
