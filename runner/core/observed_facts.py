@@ -41,6 +41,8 @@ class PlacedPart(Struct, frozen=True, omit_defaults=True):
         container_id: 64 hexadecimal digits.
         pid: Its first process, as the node numbers it.
         ports: Ports at which it listens, as far as they are known.
+        metrics_url: Of its Prometheus metrics, as its node reaches it; empty for none.
+        status_url: Likewise of nginx's stub_status.
     """
 
     name: str
@@ -49,6 +51,8 @@ class PlacedPart(Struct, frozen=True, omit_defaults=True):
     container_id: str
     pid: int
     ports: tuple[int, ...] = ()
+    metrics_url: str = ""
+    status_url: str = ""
 
 
 class Throttling(Struct, frozen=True, omit_defaults=True):

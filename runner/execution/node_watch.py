@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -25,7 +26,11 @@ from runner.core.compact import CompactList
 from runner.core.facts import Window
 from runner.core.observed_facts import ObservedFacts, PlacedPart, Sample, Subject
 from runner.core.units import NS_PER_S, Nanoseconds, Seconds
+from runner.execution.node_pages import fetch_from_node
+from runner.observe.bounds import BoundExceeded, PageUnreadable
 from runner.observe.clock import sleep_until
+from runner.observe.counters.page_watch import Pages
+from runner.observe.counters.series import Readings
 from runner.observe.node.checks import MAX_FACTS_BYTES, MAX_SAMPLE_BYTES, checked_facts, checked_sample
 from runner.observe.node.messages import (
     AGENT,
@@ -75,13 +80,31 @@ class NodeWatch:
         names = dict.fromkeys([*self.workers, *(part.node for part in self.placed)])
         for name in names:
             placed = tuple(part for part in self.placed if part.node == name)
-            self._nodes[name] = _Node(name, placed, self.workers.get(name, {}))
+            pages = Pages(
+                {part.name: part.metrics_url for part in placed if part.metrics_url},
+                {part.name: part.status_url for part in placed if part.status_url},
+                fetch=partial(fetch_from_node, self.cluster, name),
+            )
+            self._nodes[name] = _Node(name, placed, self.workers.get(name, {}), pages)
 
     async def watch(self) -> None:
         """Watch until soon after the window's end; a cancellation still waits up to 2 s for the counters.
 
         It never raises because of an agent or what it sends.
         """
+        async with trio.open_nursery() as nursery:
+            for node in self._nodes.values():
+                nursery.start_soon(self._watch_pages, node)
+            await self._watch_nodes()
+
+    async def _watch_pages(self, node: _Node) -> None:
+        """Read the pages of a node, once in advance: an agent prepares for its first request."""
+        for url in (*node.pages.metrics_urls.values(), *node.pages.status_urls.values()):
+            with suppress(PageUnreadable, BoundExceeded):
+                await fetch_from_node(self.cluster, node.name, url)
+        await node.pages.watch(self.window, node.readings)
+
+    async def _watch_nodes(self) -> None:
         recent = {name: clock for name in self._nodes if (clock := self._recent_clock(name))}
         async with trio.open_nursery() as nursery:
             for name, clock in recent.items():
@@ -166,6 +189,8 @@ class _Node:
     name: str
     placed: tuple[PlacedPart, ...]
     workers: Mapping[str, int]
+    pages: Pages
+    readings: Readings = field(default_factory=Readings)
     samples: CompactList[Sample] = field(default_factory=lambda: CompactList(Sample))
     final: ObservedFacts | None = None
     subjects: tuple[Subject, ...] = field(init=False)
@@ -212,7 +237,16 @@ class _Node:
     def facts(self) -> ObservedFacts:
         """Return what is known so far."""
         base = self.final or ObservedFacts(self.subjects, ())
-        return replace(base, samples=tuple(self.samples), notes=(*base.notes, *self._gaps()))
+        counters, unreadable = self.readings.conclude()
+        requests, notes = self.pages.requests()
+        return replace(
+            base,
+            samples=tuple(self.samples),
+            counters=(*base.counters, *counters),
+            unreadable=(*base.unreadable, *unreadable),
+            requests=requests,
+            notes=(*base.notes, *notes, *self._gaps()),
+        )
 
     def _gaps(self) -> Iterator[str]:
         if self.final is None:

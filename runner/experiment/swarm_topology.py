@@ -206,8 +206,6 @@ def _impossible(app: SwarmApp, services: Mapping[str, SwarmService]) -> Iterator
     """Yield what only parts on this machine can have."""
     no_privileges = "kind swarm cannot deny new privileges to a task"
     yield conflict_if(app.hardened, ("app", "hardened"), no_privileges, "remove it, or use kind docker")
-    metrics = "this machine does not reach the replicas, so their metrics cannot be read"
-    yield conflict_if(app.metrics, ("app", "metrics"), metrics, "remove it")
     for name, service in services.items():
         message = "this machine does not reach the service, so its statistics cannot be read"
         yield conflict_if(service.inspect, ("services", name, "inspect"), message, "remove it")

@@ -1,5 +1,6 @@
 """Observation of nodes through real agents, which are processes on this machine with skewed clocks."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -10,11 +11,12 @@ import trio
 
 from runner.core.codes import Role
 from runner.core.facts import Window
-from runner.core.observed_facts import ObservedFacts, Program
+from runner.core.observed_facts import ObservedFacts, PlacedPart, Program
 from runner.execution import node_watch
 from runner.execution.node_watch import NodeWatch
 from tests.cluster.conftest import opened
 from tests.cluster.local_placer import NO_TIME_NAMESPACES, LocalPlacer
+from tests.servers.scripted import scripted
 
 SKEWED = pytest.mark.skipif(
     NO_TIME_NAMESPACES and not os.environ.get("CI"), reason="this kernel has no time namespaces"
@@ -141,3 +143,46 @@ def test_an_agent_needs_none_of_the_libraries_that_its_image_lacks():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
 
     assert done.stdout == b"[]\n"
+
+
+def pages_that_grow(client, request, count=itertools.count(1)):  # noqa: B008  (counts all requests)
+    number = next(count)
+    if request.startswith(b"GET /nginx_status "):
+        text = f"Active connections: 1 \nserver accepts handled requests\n {number} {number} {number} \n"
+    elif request.startswith(b"GET /metrics "):
+        text = f"# TYPE app_requests_total counter\napp_requests_total {number * 100}\n"
+    else:
+        client.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        return
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n"
+    client.sendall((head + text).encode())
+
+
+async def test_a_nodes_agent_fetches_the_pages_of_its_parts(cluster):
+    def part(name, port=0, **urls):
+        full = {key: f"http://127.0.0.1:{port}/{path}" for key, path in urls.items()}
+        return PlacedPart(name, name, "node-2", "0" * 64, 0, **full)
+
+    with scripted(pages_that_grow) as port:
+        placed = [
+            part("proxy", port, status_url="nginx_status"),
+            part("app", port, metrics_url="metrics"),
+            part("app-2", port, metrics_url="missing"),
+            part("app-3", 1, metrics_url="refused"),
+        ]
+        start = time.monotonic_ns() + 300_000_000
+        watch = NodeWatch(
+            cluster, Window(start, start, start + 500_000_000), 0.25, placed, {"node-1": {}}, lambda *_: None
+        )
+        await watch.watch()
+
+    observed = watch.facts()["node-2"]
+    counters = {(one.scope, one.name): one for one in observed.counters}
+    assert counters["proxy", "nginx.accepts"].after > counters["proxy", "nginx.accepts"].before > 0
+    assert observed.requests["app"] in range(100, 5_000, 100)
+    reasons = {one.scope: one.reason for one in observed.unreadable if one.name == "app"}
+    assert reasons == {
+        "app-2": "its page returned status 404",
+        "app-3": "its page could not be read from its node",
+    }
+    assert watch.facts()["node-1"].requests == {}

@@ -33,11 +33,13 @@ class Pages:
         metrics_urls: Subject's name to the URL of its Prometheus metrics.
         status_urls: Subject's name to nginx's stub_status.
         max_connections: How many connections nginx may have at once, None if unknown.
+        fetch: Returns the text of a page, as `runner.observe.http.fetch_page` does.
     """
 
     metrics_urls: Mapping[str, str]
     status_urls: Mapping[str, str]
     max_connections: int | None = None
+    fetch: Callable[[str], Awaitable[str]] | None = None
     _app_pages: dict[str, AppPage] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,12 +65,15 @@ class Pages:
         """Return the requests that each subject counted itself in the window, and why others are missing."""
         return requests_in_window({name: page.requests for name, page in self._app_pages.items()})
 
+    async def _text(self, url: str) -> str:
+        return await (self.fetch or fetch_page)(url)
+
     async def _read_nginx(self, _: str, url: str) -> Levels:
-        return nginx_status(await fetch_page(url), self.max_connections)
+        return nginx_status(await self._text(url), self.max_connections)
 
     async def _read_app(self, name: str, url: str) -> Levels:
         """Parse in a thread: the largest page takes a second, in which samples must be taken."""
-        text = await fetch_page(url)
+        text = await self._text(url)
         metrics = await trio.to_thread.run_sync(parse_metrics, text, abandon_on_cancel=True)
         return self._app_pages[name].read(metrics)
 

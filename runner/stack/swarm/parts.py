@@ -10,6 +10,7 @@ from runner.cluster.placement import Node, Task
 from runner.core.codes import Role, is_service
 from runner.core.errors import EnvironmentLacks
 from runner.core.observed_facts import PlacedPart
+from runner.stack.nginx import STATUS_PATH
 from runner.stack.swarm.plans import Part
 
 LoadPath: TypeAlias = Literal["overlay", "published", "host"]
@@ -59,7 +60,14 @@ class PartTask:
             container_id=self.task.container_id,
             pid=self.task.pid,
             ports=ports,
+            metrics_url=self._url(self.part.port, self.part.metrics),
+            status_url=self._url(self.part.status_port, STATUS_PATH),
         )
+
+    def _url(self, port: int, path: str) -> str:
+        """Return where its node reaches a page on a port of its own network namespace; empty for none."""
+        addresses = (address for address in self.task.addresses.values() if address)
+        return f"http://{next(addresses, self.node.address)}:{port}{path}" if port and path else ""
 
 
 def tasks_of(

@@ -45,12 +45,16 @@ class Part:
         plan: What is placed.
         port: Where it listens in its own network namespace; `NO_PORT` if on none.
         secrets: Name to value of the variables that it inherits, which no output of it may show.
+        status_port: Of nginx: where its stub_status is; 0 for other parts.
+        metrics: Path of its Prometheus metrics; empty for none.
     """
 
     role: RoleName
     plan: TaskPlan
     port: int
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    status_port: int = 0
+    metrics: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,7 @@ class Planner:
             limits=ResourceLimits(pids=_MAX_PROCESSES),
             ports=self._published(port),
         )
-        return Part(Role.PROXY, plan, port), text
+        return Part(Role.PROXY, plan, port, status_port=status_port), text
 
     def _proxy_ports(self) -> tuple[int, int]:
         if not self._on_host:
@@ -190,7 +194,8 @@ class Planner:
             ports=self._published(port) if role == Role.APP else {},
             healthcheck=healthcheck,
         )
-        return Part(role, plan, port, inherited)
+        metrics = part.metrics or "" if isinstance(part, SwarmApp) else ""
+        return Part(role, plan, port, inherited, metrics=metrics)
 
 
 def _healthcheck(service: SwarmService, addresses: Addresses) -> PlacedHealthcheck | None:

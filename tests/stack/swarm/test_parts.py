@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from runner.cluster.placement import Node, Task, TaskPlan
@@ -49,6 +51,19 @@ def test_the_path_decides_where_the_load_reaches_a_task(path: str, host: str, po
     (one,) = tasks_of(PART, [task(1)], nodes=NODES, path=path, network="n")  # type: ignore[arg-type]
 
     assert (one.host, one.port) == (host, port)
+
+
+def test_its_node_reads_the_pages_of_a_part_in_the_network_of_the_run() -> None:
+    app = Part("app", TaskPlan("app", "sha256:a", ports={8080: 0}), 8080, metrics="/metrics")
+    nginx = Part("proxy", TaskPlan("nginx", "sha256:p"), 8080, status_port=8081)
+
+    (published,) = tasks_of(app, [task(1)], nodes=NODES, path="published", network="n")
+    (on_host,) = tasks_of(nginx, [replace(task(1), addresses={})], nodes=NODES, path="host", network="")
+    (plain,) = tasks_of(PART, [task(1)], nodes=NODES, path="overlay", network="n")
+
+    assert published.observed.metrics_url == "http://10.1.0.1:8080/metrics"
+    assert on_host.observed.status_url == "http://192.0.2.1:8081/nginx_status"
+    assert (plain.observed.metrics_url, plain.observed.status_url) == ("", "")
 
 
 def test_a_part_without_a_published_port_is_reached_on_the_network_of_the_run() -> None:
