@@ -199,7 +199,7 @@ def _is_named_so(source: _Source, place: Place) -> bool:
     value = source.value
     identifies = _IDENTIFIER.fullmatch(_CAMEL.sub("_", value.key)) is not None
     if place.where is Where.PATH:
-        return place.name == source.path and identifies
+        return (place.name == source.path and identifies) or (value.path != "" and place.name == value.path)
     if _folded(place.name) == _folded(value.key):
         return value.is_field or identifies
     owners = {_folded(singular(value.owner)), _folded(noun_of(source.path))} - {""}

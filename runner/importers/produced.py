@@ -19,6 +19,7 @@ from runner.importers.bodies import is_json
 from runner.importers.draft import Extract
 from runner.importers.har_exchanges import Exchange
 from runner.importers.json_text import decoded
+from runner.importers.page_values import page_values
 
 _MAX_VALUES: Final = 5_000
 """Of one response."""
@@ -51,7 +52,8 @@ class Produced(NamedTuple):
         key: What the response calls it: the JSON key, the header, the field.
         owner: The key of the JSON object that it belongs to; empty at the top.
         extract: Where it stands, with the keys of a specification.
-        is_field: Whether it is a field of a form, which a browser sends back by itself.
+        is_field: Whether it is a field of a form, or stands in a link, which a browser sends by itself.
+        path: Of a part of the path of a link: the whole path before it; empty otherwise.
     """
 
     value: str
@@ -60,6 +62,7 @@ class Produced(NamedTuple):
     extract: Extract
     owner: str = ""
     is_field: bool = False
+    path: str = ""
 
 
 def produced(exchange: Exchange) -> list[Produced]:
@@ -69,7 +72,7 @@ def produced(exchange: Exchange) -> list[Produced]:
     if is_json(content_type):
         values += islice(_leaves(document_of(body), "$", ("", ""), _MAX_DEPTH), _MAX_VALUES)
     elif "html" in content_type.lower():
-        values += _fields(body)
+        values += [*_fields(body), *_in_page(body)]
     return [one for one in values[:_MAX_VALUES] if 0 < len(one.value) <= _MAX_VALUE]
 
 
@@ -180,6 +183,13 @@ def _fields(body: str) -> Iterator[Produced]:
         regex = _expression(tag, name, content)
         if regex and first_group(regex, text) == content[1][1:-1].encode():
             yield Produced(value, str, html.unescape(name[1][1:-1]), {"regex": regex}, is_field=True)
+
+
+def _in_page(body: str) -> Iterator[Produced]:
+    """Yield values of links and scripts; where a script has a number, a later request may send text."""
+    for one in page_values(body):
+        extract = {"regex": one.regex}
+        yield Produced(one.value, one.kind, one.key, extract, one.owner, is_field=one.is_link, path=one.path)
 
 
 def form_action(exchange: Exchange, url: str) -> Extract | None:

@@ -408,3 +408,41 @@ def test_a_value_of_the_last_poll_is_extracted_there():
         "state": {"json": "$.state", "default": ""},
     }
     assert made.steps[2]["request"]["path"] == "/results/${result_id}"
+
+
+def page(content, **changes):
+    return entry("http://h/list", body=f"<html><body>{content}</body></html>", kind="text/html", **changes)
+
+
+def test_the_first_link_of_a_page_that_was_followed_is_extracted():
+    links = '<a href="/about">x</a> <a class="i" href="/item/17?from=list">a</a> <a href="/item/18">b</a>'
+    made = har(page(links), entry("http://h/item/17?from=list", at=1), entry("http://h/item/18", at=2))
+
+    assert made.extract("list") == {"item_id": {"regex": 'href="/item/([^"/?&#]+)'}}
+    assert made.steps[2]["request"]["path"] == "/item/${item_id}"
+    assert made.steps[4]["request"]["path"] == "/item/18"
+
+
+def test_a_parameter_of_a_link_is_extracted():
+    made = har(
+        page("<a href='/confirm?lang=en&amp;code=q8w7e6r5t4'>x</a>"),
+        entry("http://h/confirm?lang=en&code=q8w7e6r5t4", at=1),
+    )
+
+    assert made.steps[2]["request"]["query"]["code"] == "${list_code}"
+    assert made.extract("list")["list_code"] == {
+        "regex": "href='/confirm[?](?:[^']*&(?:amp;)?)?code=([^'&#]*)"
+    }
+
+
+def test_values_of_scripts_in_a_page_are_extracted():
+    script = """<script>var cartId = 4711; window.__S = {"csrfToken": "zx81qw92er"};</script>"""
+    post = {"mimeType": "application/json", "text": '{"cartId": 4711, "note": "4711"}'}
+    made = har(page(script), entry("http://h/buy", "POST", at=1, post=post, headers={"X-CSRF": "zx81qw92er"}))
+
+    assert made.extract("list") == {
+        "cart_id": {"regex": r"""\bcartId["']?\s*[:=]\s*([0-9]+)"""},
+        "csrf_token": {"regex": r"""\bcsrfToken["']?\s*[:=]\s*["']([^"']*)"""},
+    }
+    sent = made.request("post-buy")
+    assert (sent["headers"], sent["json"]["note"]) == ({"X-CSRF": "${csrf_token}"}, "4711")
