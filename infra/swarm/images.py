@@ -61,6 +61,11 @@ def _changes(config: dict[str, Any]) -> list[str]:
         *(f"ENV {variable}" for variable in config.get("Env") or ()),
         *(f"LABEL {name}={value}" for name, value in (config.get("Labels") or {}).items()),
         *(f"{word.upper()} {json.dumps(config[word])}" for word in ("Cmd", "Entrypoint") if config.get(word)),
+        *(
+            f"{word.upper()} {config[key]}"
+            for word, key in (("user", "User"), ("workdir", "WorkingDir"))
+            if config.get(key)
+        ),
     ]
 
 

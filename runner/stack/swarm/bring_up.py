@@ -10,16 +10,13 @@ from typing import Final
 from runner.cluster.client import Cluster
 from runner.cluster.errors import open_nursery
 from runner.cluster.placement import Node
-from runner.core.codes import Role, RoleName
 from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.units import Seconds
-from runner.experiment.suggestions import join_words
 from runner.experiment.swarm_topology import SwarmTopology
-from runner.stack.docker.stack_images import StackImages, obtain_images
 from runner.stack.protocols import StackContext
-from runner.stack.swarm.images import pin_images
 from runner.stack.swarm.monitor import Monitor
 from runner.stack.swarm.node_choice import ready_nodes
+from runner.stack.swarm.part_images import PartImages, explain_missing
 from runner.stack.swarm.parts import PartTask, tasks_of
 from runner.stack.swarm.placer import SwarmPlacer
 from runner.stack.swarm.plans import Part, Planner
@@ -37,6 +34,7 @@ class Starter:
 
     Attributes:
         nodes: All nodes of the swarm.
+        images: Of the parts.
         planner: Plans the parts.
         monitor: Watches the tasks that run.
         names: Of the plans that were placed, or may have been.
@@ -47,6 +45,7 @@ class Starter:
     topology: SwarmTopology
     context: StackContext
     nodes: tuple[Node, ...]
+    images: PartImages
     planner: Planner
     monitor: Monitor
     names: list[str] = field(default_factory=list)
@@ -102,6 +101,7 @@ class Starter:
         try:
             tasks = await self.placer.place(part.plan, within=within)
         except StackFailed as failed:
+            await explain_missing(self.placer, self.images, failed, self.context)
             lines = self.monitor.presentable(failed.details, part)
             raise StackFailed(failed.message, hint=failed.hint, details=lines) from failed
         by_id = {node.id: node for node in self.nodes}
@@ -139,43 +139,3 @@ class Starter:
         self, one: PartTask, path: str | None, within: Seconds, *, port: int | None = None
     ) -> None:
         await wait_until_ready(self.monitor, self.cluster, one, path, within=within, port=port)
-
-
-async def pinned_images(
-    placer: SwarmPlacer, topology: SwarmTopology, context: StackContext, nodes: Sequence[Node]
-) -> tuple[StackImages, dict[RoleName, str]]:
-    """Return the images, and role to what nodes run: the same content on each of them.
-
-    Raises:
-        EnvironmentLacks: No node meets the constraints of a part, or an image cannot be obtained or pushed.
-    """
-    for role, constraints in _constraints(topology):
-        _refuse_without_node(role, constraints, nodes)
-    images = await obtain_images(placer.engine, topology, context)
-    wanted = {
-        role: (images.by_role[role], ready_nodes(nodes, constraints))
-        for role, constraints in _constraints(topology)
-    }
-    return images, await pin_images(placer, wanted, topology.registry, context.say)
-
-
-def _constraints(topology: SwarmTopology) -> list[tuple[RoleName, tuple[str, ...]]]:
-    services = [(name, service.nodes) for name, service in topology.services.items()]
-    proxy = [(Role.PROXY, topology.proxy.nodes)] if topology.proxy else []
-    return [*services, (Role.APP, topology.app.nodes), *proxy]
-
-
-def _refuse_without_node(role: RoleName, constraints: Sequence[str], nodes: Sequence[Node]) -> None:
-    if ready_nodes(nodes, constraints):
-        return
-    key = role if role in (Role.APP, Role.PROXY) else f"services.{role}"
-    known = join_words([f"{node.name} ({node.state})" for node in nodes] or ["none"], "and")
-    if not constraints:
-        raise EnvironmentLacks(
-            f"no node of the swarm is ready: nodes are {known}", hint="see `docker node ls`"
-        )
-    raise EnvironmentLacks(
-        f"no node of the swarm meets topology.{key}.nodes: {join_words(constraints, 'and')}; "
-        f"nodes are {known}",
-        hint="`docker node update --label-add KEY=VALUE NODE` labels a node",
-    )

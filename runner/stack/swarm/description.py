@@ -28,12 +28,12 @@ from runner.stack.swarm.bring_up import Starter
 from runner.stack.swarm.parts import PartTask
 
 
-async def describe(starter: Starter, images: StackImages) -> SystemDescription:
+async def describe(starter: Starter) -> SystemDescription:
     """Return everything a reader needs to build the same stack."""
     engine, topology = starter.placer.engine, starter.topology
     version = await engine.read(Version, engine.api.version)
     tasks = starter.monitor.tasks
-    pinned = starter.planner.images
+    images, pinned = starter.images.stack, starter.images.pinned
     own = {str(role): _image(images, role, pinned[role]) for role in pinned if not is_service(role)}
     services = {name: _service(starter, images, name) for name in topology.services}
     return SystemDescription(
@@ -75,7 +75,7 @@ def _service(starter: Starter, images: StackImages, name: str) -> ServiceFacts:
     return ServiceFacts(
         origin="started",
         command=service.command,
-        image=_image(images, name, starter.planner.images[name]),
+        image=_image(images, name, starter.images.pinned[name]),
         port=service.port,
         limits=_limits(service),
         env_names=tuple(sorted({*service.env, *service.env_from})),

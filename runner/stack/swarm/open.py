@@ -18,9 +18,10 @@ from runner.core.units import Seconds
 from runner.experiment.service_addresses import Addresses
 from runner.experiment.swarm_topology import SwarmTopology
 from runner.stack.protocols import KEPT_LINES, Stack, StackContext
-from runner.stack.swarm.bring_up import NETWORK, Starter, pinned_images
+from runner.stack.swarm.bring_up import NETWORK, Starter
 from runner.stack.swarm.description import describe
 from runner.stack.swarm.monitor import Monitor
+from runner.stack.swarm.part_images import obtain_part_images
 from runner.stack.swarm.parts import PartTask
 from runner.stack.swarm.placed_files import read_placed_files
 from runner.stack.swarm.placer import SwarmPlacer
@@ -37,17 +38,17 @@ async def open_stack(topology: SwarmTopology, context: StackContext) -> AsyncIte
     placer, cluster = _engines(context)
     files, contents = await read_placed_files(topology, context.base_dir)
     nodes = await placer.nodes()
-    images, pinned = await pinned_images(placer, topology, context, nodes)
+    images = await obtain_part_images(placer, topology, context, nodes)
     secrets = {f"secret {name}": value.decode(errors="replace") for name, value in contents.items()}
     planner = Planner(
         topology,
         run_id=context.run_id,
         network=await placer.network(NETWORK) if topology.path != "host" else "",
-        images=pinned,
+        images=images.pinned,
         files=files,
     )
     monitor = Monitor(placer, cluster, {**secrets, **context.request_secrets})
-    starter = Starter(placer, cluster, topology, context, nodes, planner, monitor)
+    starter = Starter(placer, cluster, topology, context, nodes, images, planner, monitor)
     try:
         addresses = await starter.start_services()
         entry = await starter.start_app(addresses)
@@ -55,7 +56,7 @@ async def open_stack(topology: SwarmTopology, context: StackContext) -> AsyncIte
             placer=placer,
             monitor=monitor,
             endpoint=Endpoint(entry.host, entry.port),
-            description=await describe(starter, images),
+            description=await describe(starter),
             secrets={**_secrets(starter), **secrets},
             addresses_here=_addresses_here(starter, addresses),
             addresses_inside=addresses,

@@ -8,7 +8,7 @@ from runner.cluster.placement import Node
 from runner.core.errors import EnvironmentLacks
 from runner.experiment.swarm_topology import SwarmTopology
 from runner.stack.protocols import StackContext, Unguarded
-from runner.stack.swarm.bring_up import pinned_images
+from runner.stack.swarm.part_images import obtain_part_images
 
 NODES = [
     Node("1", "node-1", "192.0.2.1", 4, 2**33, "amd64", is_manager=True),
@@ -52,6 +52,6 @@ async def test_a_part_that_no_node_can_run_is_named_before_anything_is_placed(ch
     context = StackContext("r", "c", Path(), Path(), Unguarded(), print)
 
     with pytest.raises(EnvironmentLacks) as lacks:
-        await pinned_images(None, topology, context, nodes)
+        await obtain_part_images(None, topology, context, nodes)
 
     assert lacks.value.message == message
