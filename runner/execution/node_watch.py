@@ -44,8 +44,8 @@ from runner.observe.node.messages import (
 )
 from runner.stack.host_identity import boot_id
 
-_RECENT_NS: Final[Nanoseconds] = 30 * NS_PER_S
-"""In this time a clock drifts by no more than some milliseconds, which is little between two samples."""
+_RECENT_NS: Final[Nanoseconds] = 300 * NS_PER_S
+"""In this time a clock drifts by some 15 ms, which is little between two samples."""
 _ANSWER_WITHIN_NS: Final[Nanoseconds] = 10 * NS_PER_S
 """After the window's end; an agent answers within some 0.1 s."""
 _STOP_WITHIN_S: Final[Seconds] = 2.0

@@ -58,6 +58,7 @@ async def agents_around(configuration: Configuration, context: RunContext) -> As
             host_network=swarm is not None and swarm.path == "host",
             say=stack_context.say,
         ) as cluster:
+            await cluster.clocks()  # so that no node's observation begins late
             yield replace(context, cluster=cluster, placer=placer)
 
 
