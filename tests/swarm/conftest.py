@@ -24,6 +24,9 @@ from tests.stack.docker.conftest import RecordingGuard
 SKEWS_S = (0, 1000, 5000)
 """How far the monotonic clock of each node is ahead: whatever compares clocks without care fails at once."""
 LABEL = "loadproof.run"
+KEPT = "LOADPROOF_SWARM"
+"""The environment variable with the name of a swarm that stays after the tests, so that the next ones start at
+once: `python -m infra.swarm down NAME` removes it."""
 _REMOVED_WITHIN_S = 30
 _INFRA = Path(__file__).parents[2] / "infra"
 
@@ -38,21 +41,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def nodes() -> Iterator[Cluster]:
     """The swarm, for fixtures that need more than one test; tests take `swarm`."""
     subprocess.run([sys.executable, _INFRA / "images" / "build.py"], check=True, capture_output=True)
-    cluster = Cluster(str(os.getpid()), len(SKEWS_S), SKEWS_S)
+    kept = os.environ.get(KEPT)
+    cluster = Cluster(kept or str(os.getpid()), len(SKEWS_S), SKEWS_S)
 
     def fill() -> None:
         bring_images([recipe.name for recipe in STAND_INS.values()], cluster.url(cluster.manager))
         trio.run(_build_agent_image, cluster.url(cluster.manager))
 
-    with open_cluster(cluster, fill):
+    if kept and cluster.folder.exists():
+        cluster.distribute(trio.run(_build_agent_image, cluster.url(cluster.manager)))
         yield cluster
+    elif kept:
+        cluster.up(fill=fill)
+        yield cluster
+    else:
+        with open_cluster(cluster, fill):
+            yield cluster
 
 
-async def _build_agent_image(url: str) -> None:
+async def _build_agent_image(url: str) -> str:
     engine = await connect(url)
     with tempfile.TemporaryDirectory() as scratch:
-        await build_agent_image(Supplier(engine, Unguarded(), print, "local", Path(scratch)), print)
+        supplier = Supplier(engine, Unguarded(), print, "local", Path(scratch))
+        image = await build_agent_image(supplier, print)
     engine.close()
+    return image.name
 
 
 @pytest.fixture
