@@ -12,14 +12,14 @@ from runner.cli.output import answer, say
     "--all", "everything", is_flag=True, help="Also remove objects of live runs, and Loadproof's images."
 )
 def clean(everything: bool) -> None:
-    """End processes and remove containers and networks of dead runs; nothing else is touched."""
+    """End processes and remove containers, networks and services of dead runs; nothing else is touched."""
     from runner.core.errors import LoadproofError, StackFailed
     from runner.stack.docker.engine import EngineUnavailable
     from runner.stack.leftovers import end_leftovers, unrecorded
 
     failures: list[LoadproofError] = []
     done = 0
-    for step in (end_leftovers, _empty_engine):
+    for step in (end_leftovers, _empty_swarm, _empty_engine):
         try:
             for line in step(everything=everything):
                 answer(line)
@@ -35,6 +35,17 @@ def clean(everything: bool) -> None:
         raise failures[0]
     if not done and not strangers:
         say("there is nothing to remove")
+
+
+def _empty_swarm(*, everything: bool) -> list[str]:
+    import trio
+
+    from runner.stack.swarm.clean import clean_swarm
+
+    async def run() -> list[str]:
+        return await clean_swarm(everything=everything)
+
+    return [f"removed {name} of the swarm" for name in trio.run(run)]
 
 
 def _empty_engine(*, everything: bool) -> list[str]:

@@ -25,8 +25,8 @@ SKEWS_S = (0, 1000, 5000)
 """How far the monotonic clock of each node is ahead: whatever compares clocks without care fails at once."""
 LABEL = "loadproof.run"
 KEPT = "LOADPROOF_SWARM"
-"""The environment variable with the name of a swarm that stays after the tests, so that the next ones start at
-once: `python -m infra.swarm down NAME` removes it."""
+"""The environment variable with the name of a swarm that stays after the tests, so that the next ones start
+at once: `python -m infra.swarm down NAME` removes it."""
 _REMOVED_WITHIN_S = 30
 _INFRA = Path(__file__).parents[2] / "infra"
 

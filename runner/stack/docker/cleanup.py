@@ -103,11 +103,14 @@ async def _remove_where(engine: Engine, condition: Callable[[LabelledObject], bo
 
 
 async def _find(engine: Engine, label: str) -> list[LabelledObject]:
+    """Return what an engine has with a label, without what `runner.stack.swarm` removes."""
     filters = {"label": label}
     containers = await engine.read(
         tuple[ContainerSummary, ...], engine.api.containers, all=True, filters=filters
     )
     networks = await engine.read(tuple[NetworkSummary, ...], engine.api.networks, filters=filters)
+    containers = tuple(item for item in containers if not labels.is_shared(item.labels))
+    networks = tuple(item for item in networks if not labels.is_shared(item.labels))
     volumes = await engine.read(VolumeList, engine.api.volumes, filters=filters)
     return [
         *(

@@ -48,11 +48,15 @@ def run_labels(run_id: str, role: str) -> dict[str, str]:
     }
 
 
+def is_shared(labels: Mapping[str, str] | None) -> bool:
+    """Return whether an object with these labels belongs to a swarm."""
+    return SHARED.items() <= (labels or {}).items()
+
+
 def owner_is_gone(labels: Mapping[str, str]) -> bool:
     """Return whether no process will remove an object with these labels any more."""
     elsewhere = labels.get(_BOOT) != boot_id()
-    shared = SHARED.items() <= labels.items()
-    if elsewhere and not shared:
+    if elsewhere and not is_shared(labels):
         return True
     if elsewhere or labels.get(_NAMESPACE) != pid_namespace():
         return time.time() > _number(labels.get(_EXPIRES))

@@ -13,7 +13,6 @@ from runner.cluster.placement import Node, PlacedFile, Task, TaskPlan
 from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.core.units import Seconds
 from runner.stack.docker import labels
-from runner.stack.docker.cleanup import remove_run
 from runner.stack.docker.engine import Engine, EngineRefused, EngineUnavailable
 from runner.stack.docker.images import Supplier, source_from_environment
 from runner.stack.docker.responses import Created
@@ -40,7 +39,7 @@ from runner.stack.swarm.tasks import (
 )
 from runner.stack.watchdog_docker import SWARM
 
-_LOOK_INTERVAL_S: Final[Seconds] = 0.05
+_LOOK_INTERVAL_S: Final[Seconds] = 0.1
 _NO_NODE_WITHIN_S: Final[Seconds] = 10.0
 """How long the manager may find no node: another run's tasks may just be on their way out."""
 _REMOVED_WITHIN_S: Final[Seconds] = 30.0
@@ -62,6 +61,7 @@ class SwarmPlacer:
         self.run_id = run_id
         self.supplier = supplier
         self._hubs: list[HubChannel] = []
+        self._names: Mapping[str, str] = {"": ""}
         self._networks: set[str] = set()
         self._making_network = trio.Lock()
 
@@ -176,8 +176,9 @@ class SwarmPlacer:
 
     async def _tasks(self, filters: Mapping[str, object]) -> tuple[Task, ...]:
         details = await list_tasks(self.engine, filters)
-        names = {node.id: node.name for node in await self.nodes()} if len(details) > 1 else {}
-        return to_tasks(details, names)
+        if any(task.node_id not in self._names for task in details):
+            self._names = {node.id: node.name for node in await self.nodes()} | {"": ""}
+        return to_tasks(details, self._names)
 
     def _label(self, name: str) -> list[str]:
         return [f"{labels.RUN}={self.run_id}", f"{PLAN}={name}"]
@@ -227,11 +228,9 @@ class SwarmPlacer:
             await hub.aclose()
         with trio.move_on_after(_REMOVED_WITHIN_S):
             try:
-                left = await remove_swarm_run(self.engine, self.run_id)
-                await remove_run(self.engine, self.run_id)
+                return await remove_swarm_run(self.engine, self.run_id)
             except EnvironmentLacks as error:
                 return f"objects of the swarm: {error.message}"
-            return left
         return f"objects of the swarm, which did not remove them within {_REMOVED_WITHIN_S:g} s"
 
 

@@ -6,7 +6,7 @@ a node that is down is removed by the swarm when that node is back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -17,18 +17,23 @@ from runner.core.errors import StackFailed
 from runner.core.units import Seconds
 from runner.stack.docker import labels
 from runner.stack.docker.engine import Engine, EngineRefused, run_concurrently
-from runner.stack.docker.responses import NetworkSummary
+from runner.stack.docker.responses import ContainerSummary, NetworkSummary
 from runner.stack.swarm.manager import list_nodes
 from runner.stack.swarm.responses import SwarmObject
 from runner.stack.swarm.tasks import list_tasks
 
-_ROUND_S: Final[Seconds] = 0.1
-_MAX_ROUNDS: Final = 100
+_ROUND_S: Final[Seconds] = 0.2
+_MAX_ROUNDS: Final = 50
+_SHARED: Final = [f"{label}={value}" for label, value in labels.SHARED.items()]
+_GONE: Final = frozenset({"down", "unknown", "disconnected"})
+"""States of nodes whose tasks do not end."""
+_TASKS_END_WITHIN_S: Final[Seconds] = 10.0
+"""Until then it is not asked whether their nodes are down."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledObject:
-    """A service, config, secret or overlay network with Loadproof's label."""
+    """A service, config, secret or overlay network with Loadproof's label, or a hub's container."""
 
     kind: str
     id: str
@@ -39,32 +44,37 @@ class LabelledObject:
         return f"{self.kind} {self.name}"
 
 
-async def find_objects(engine: Engine, label: str | list[str]) -> list[LabelledObject]:
-    """Return the objects of the swarm with a label, or with all of several, services first.
+async def find_objects(engine: Engine, label: Sequence[str]) -> list[LabelledObject]:
+    """Return what a manager has with all of some labels, services first.
 
     Raises:
         EnvironmentLacks: The manager does not answer.
     """
-    filters = {"label": label}
+    wanted = [*label, *_SHARED]
     api = engine.api
     functions: tuple[tuple[str, Callable[..., Any]], ...] = (
         ("service", api.services),
         ("config", api.configs),
         ("secret", api.secrets),
     )
-    found = []
+    found: list[LabelledObject] = []
     for kind, function in functions:
-        objects = await engine.read(tuple[SwarmObject, ...], function, filters=filters)
+        objects = await engine.read(tuple[SwarmObject, ...], function, filters={"label": wanted})
         found += [LabelledObject(kind, item.id, item.spec.name, item.spec.labels or {}) for item in objects]
-    overlays = {"label": label, "driver": "overlay"}
+    hubs = await engine.read(
+        tuple[ContainerSummary, ...], api.containers, all=True, filters={"label": wanted}
+    )
+    found += [LabelledObject("container", hub.id, hub.names[0].lstrip("/"), hub.labels or {}) for hub in hubs]
+    overlays = {"label": wanted, "driver": "overlay"}
     networks = await engine.read(tuple[NetworkSummary, ...], api.networks, filters=overlays)
     return found + [LabelledObject("network", item.id, item.name, item.labels or {}) for item in networks]
 
 
 async def remove_objects(engine: Engine, objects: list[LabelledObject]) -> None:
-    """Remove services concurrently, then the rest, which cannot be removed before them."""
+    """Remove services and containers concurrently, then the rest, which cannot be removed before them."""
     removals: Mapping[str, Callable[[str], object]] = {
         "service": engine.api.remove_service,
+        "container": partial(engine.api.remove_container, v=True, force=True),
         "config": engine.api.remove_config,
         "secret": engine.api.remove_secret,
         "network": engine.api.remove_network,
@@ -77,7 +87,9 @@ async def remove_objects(engine: Engine, objects: list[LabelledObject]) -> None:
             await trio.sleep(_ROUND_S)  # it is gone already or still in use: the next round looks again
 
     for first in (True, False):
-        await run_concurrently(partial(remove, item) for item in objects if (item.kind == "service") is first)
+        await run_concurrently(
+            partial(remove, item) for item in objects if (item.kind in {"service", "container"}) is first
+        )
 
 
 async def remove_swarm_run(engine: Engine, run_id: str) -> str:
@@ -89,29 +101,44 @@ async def remove_swarm_run(engine: Engine, run_id: str) -> str:
     Raises:
         EnvironmentLacks: The manager stopped responding.
     """
-    label = f"{labels.RUN}={run_id}"
+    label = [f"{labels.RUN}={run_id}"]
     while True:
         objects = await find_objects(engine, label)
         await remove_objects(engine, objects)
-        waiting, lost = await _tasks_left(engine, label)
-        if not objects and not waiting and not engine.pending:
-            return lost
-        await trio.sleep(_ROUND_S)
+        left = await wait_for_tasks(engine, label)
+        if not objects and not engine.pending:
+            return left
+        await trio.sleep(_ROUND_S if engine.pending else 0)
 
 
-async def remove_plan(engine: Engine, label: list[str]) -> None:
+async def remove_plan(engine: Engine, label: Sequence[str]) -> None:
     """Remove the service with these labels and its files, and wait for the end of its tasks.
 
     Raises:
         EnvironmentLacks: The manager stopped responding.
     """
-    while True:
-        objects = [item for item in await find_objects(engine, label) if item.kind != "network"]
+    while objects := [item for item in await find_objects(engine, label) if item.kind != "network"]:
         await remove_objects(engine, objects)
-        waiting, _ = await _tasks_left(engine, label)
-        if not objects and not waiting:
-            return
+    await wait_for_tasks(engine, label)
+
+
+async def wait_for_tasks(engine: Engine, label: Sequence[str]) -> str:
+    """Wait until no task with all of some labels is left, except on nodes that are down.
+
+    Returns:
+        A clause about what is left, empty for nothing.
+    """
+    began = trio.current_time()
+    while tasks := await list_tasks(engine, {"label": list(label)}):
+        if trio.current_time() - began > _TASKS_END_WITHIN_S:
+            nodes = await list_nodes(engine)
+            placed = {task.node_id for task in tasks}
+            down = [node for node in nodes if node.id in placed and node.state in _GONE]
+            if placed <= {node.id for node in down}:
+                names = ", ".join(node.name for node in down)
+                return f"containers on {names}, which the swarm removes when it is back"
         await trio.sleep(_ROUND_S)
+    return ""
 
 
 async def sweep_swarm(engine: Engine, *, everything: bool = False) -> list[str]:
@@ -131,7 +158,7 @@ async def sweep_swarm(engine: Engine, *, everything: bool = False) -> list[str]:
     for _ in range(_MAX_ROUNDS):
         objects = [
             item
-            for item in await find_objects(engine, labels.RUN)
+            for item in await find_objects(engine, [labels.RUN])
             if everything or labels.owner_is_gone(item.labels)
         ]
         if not objects:
@@ -139,16 +166,3 @@ async def sweep_swarm(engine: Engine, *, everything: bool = False) -> list[str]:
         await remove_objects(engine, objects)
         removed.update((str(item), None) for item in objects)
     raise StackFailed(f"the swarm does not remove {', '.join(map(str, objects))}")
-
-
-async def _tasks_left(engine: Engine, label: str | list[str]) -> tuple[bool, str]:
-    """Return whether tasks are left that will go soon, and a clause about those that will not."""
-    tasks = await list_tasks(engine, {"label": label})
-    placed = {task.node_id for task in tasks}
-    if not placed:
-        return False, ""
-    nodes = await list_nodes(engine)
-    down = {node.id: node.name for node in nodes if node.state in {"down", "unknown", "disconnected"}}
-    names = ", ".join(name for node_id, name in down.items() if node_id in placed)
-    lost = f"containers on {names}, which the swarm removes when it is back" if names else ""
-    return bool(placed - set(down)), lost
