@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -65,7 +64,7 @@ def _draft(file: Path) -> Draft:
 def _at(draft: Draft, url: str | None, file: Path) -> Draft:
     """Return a draft for the service at a URL."""
     if url:
-        return replace(draft, url=url)
+        return draft.at(url)
     if not draft.url:
         hint = f"add it: runner init --from {file} http://127.0.0.1:8080"
         raise UsageError(f"{file} does not say where the service is", hint=hint)

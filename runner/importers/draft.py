@@ -180,6 +180,16 @@ class Draft:
     left_out: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
 
+    def at(self, url: str) -> Draft:
+        """Return the draft for a service at another URL, from which its pages then send requests."""
+        if not self.url:
+            return replace(self, url=url)
+        scenarios = tuple(
+            replace(one, steps=tuple(_step_at(step, self.url, url) for step in one.steps))
+            for one in self.scenarios
+        )
+        return replace(self, url=url, scenarios=scenarios)
+
     def with_prefix(self, name: str) -> Draft:
         """Return the draft with the names of its files after a name and a hyphen."""
         variables = {
@@ -202,6 +212,26 @@ class Draft:
     def secrets(self) -> tuple[str, ...]:
         """The environment variables that must be set before a run."""
         return tuple(str(one["env"]) for one in self.variables.values() if "env" in one)
+
+
+def _step_at(step: StepDraft, old: str, new: str) -> StepDraft:
+    """Return a step whose requests say that they come from a page at another URL."""
+    if isinstance(step, RequestDraft):
+        return _request_at(step, old, new)
+    if isinstance(step, RepeatDraft):
+        inside = (_request_at(one, old, new) if isinstance(one, RequestDraft) else one for one in step.steps)
+        return replace(step, steps=tuple(inside))
+    return step
+
+
+def _request_at(request: RequestDraft, old: str, new: str) -> RequestDraft:
+    headers = ((name, _page_at(name, value, old, new)) for name, value in request.headers)
+    return replace(request, headers=tuple(headers))
+
+
+def _page_at(name: str, value: Text, old: str, new: str) -> Text:
+    is_page = name in {"Origin", "Referer"} and isinstance(value, str) and value.startswith(old)
+    return f"{new.rstrip('/')}{value[len(old) :]}" if is_page else value
 
 
 def counted(number: int, noun: str) -> str:

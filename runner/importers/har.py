@@ -81,6 +81,9 @@ def _first(exchanges: list[Exchange], notes: Notes) -> list[Exchange]:
 
 def _note_changes(requests: Sequence[RequestDraft], changes: Notes) -> None:
     for request in requests:
+        for name, _ in request.headers:
+            if name in {"Origin", "Referer"}:
+                changes.add("sent with what changes something, because servers check it", name)
         for name in request.extract:
             changes.add("values that later requests send are extracted from responses", name)
         for part in request.body.content if request.body and request.body.kind == "multipart" else ():

@@ -20,6 +20,8 @@ _BROWSERS_OWN: Final = re.compile(
     re.IGNORECASE,
 )
 """Headers of the connection or of the browser, which say nothing about what its user does."""
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_MAY_BE_SECRET: Final = re.compile(r"[^/]*[0-9][^/]{7,}|[^/]{20,}|[^/]{7,}[0-9]")
 
 
 def request_of(request: HarRequest) -> RequestDraft:
@@ -31,7 +33,7 @@ def request_of(request: HarRequest) -> RequestDraft:
         method=request.method.upper(),
         path=target.path,
         query=target.query,
-        headers=tuple(_headers(request, body)),
+        headers=(*_headers(request, body), *_sent_from(request, target)),
         body=body,
     )
 
@@ -47,6 +49,21 @@ def _headers(request: HarRequest, body: Body | None) -> Iterable[tuple[str, Text
         if not (_BROWSERS_OWN.fullmatch(name) or own or default or name == "cookie" or name in seen):
             seen.add(name)
             yield one.name, "text/html" if name == "accept" and value.startswith("text/html,") else value
+
+
+def _sent_from(request: HarRequest, target: Target) -> Iterable[tuple[str, Text]]:
+    """Yield Origin and Referer of a request that changes something, which servers check against forgery.
+
+    Only those of the service itself; of the page's address, what may be a secret is cut off.
+    """
+    if request.method.upper() in _SAFE:
+        return
+    if header(request.headers, "origin").strip() == target.origin:
+        yield "Origin", target.origin
+    page = target_of(header(request.headers, "referer").strip())
+    if page is not None and page.origin == target.origin:
+        path = page.path.partition("?")[0]
+        yield "Referer", page.origin + ("/" if _MAY_BE_SECRET.search(path) else path)
 
 
 def _body(request: HarRequest) -> Body | None:

@@ -446,3 +446,25 @@ def test_values_of_scripts_in_a_page_are_extracted():
     }
     sent = made.request("post-buy")
     assert (sent["headers"], sent["json"]["note"]) == ({"X-CSRF": "${csrf_token}"}, "4711")
+
+
+def test_what_changes_something_says_which_page_it_comes_from():
+    sent = {"Origin": "http://h", "Referer": "http://h/cart?token=abc", "Accept": "text/plain"}
+    from_afar = {"Origin": "http://other", "Referer": "http://other/"}
+    made = har(
+        entry("http://h/cart", headers=sent),
+        entry("http://h/pay", "POST", headers=sent),
+        entry("http://h/rate", "POST", headers=sent | {"Referer": "http://h/reset/a8f3k2l9x0"}),
+        entry("http://h/ping", "POST", headers=from_afar),
+    )
+
+    assert made.request("cart")["headers"] == {"Accept": "text/plain"}
+    assert made.request("post-pay")["headers"] == {
+        "Accept": "text/plain", "Origin": "http://h", "Referer": "http://h/cart",
+    }  # fmt: skip
+    assert made.request("post-rate")["headers"]["Referer"] == "http://h/"
+    assert "headers" not in made.request("post-ping")
+    moved = made.draft.at("http://127.0.0.1:8080/")
+    pay = next(step for step in moved.scenarios[0].steps if step.name == "post-pay")
+    assert dict(pay.headers)["Origin"] == "http://127.0.0.1:8080"
+    assert dict(pay.headers)["Referer"] == "http://127.0.0.1:8080/cart"
