@@ -100,7 +100,10 @@ async def generators_for(
 
 
 def with_nodes(facts: TrialFacts, context: RunContext) -> TrialFacts:
-    """Return the facts of a trial with a description of the nodes that sent its load."""
+    """Return the facts of a trial with a description of the nodes that sent its load.
+
+    A trial in which the hub was lost is aborted, so that a resumed run repeats it.
+    """
     if context.cluster is None or context.site is None or facts.topology is None:
         return facts
     known = dict(facts.topology.nodes or {})
@@ -108,7 +111,8 @@ def with_nodes(facts: TrialFacts, context: RunContext) -> TrialFacts:
         node = known.get(name) or _node_facts(context.cluster.nodes[name])
         kernel = node.kernel or context.cluster.agents[name].kernel
         known[name] = structs.replace(node, kernel=kernel, runs=(*node.runs, Role.GENERATOR.value))
-    return structs.replace(facts, topology=structs.replace(facts.topology, nodes=known))
+    facts = structs.replace(facts, topology=structs.replace(facts.topology, nodes=known))
+    return structs.replace(facts, status="aborted") if context.cluster.hub_lost else facts
 
 
 def _node_facts(node: Node) -> NodeFacts:

@@ -117,9 +117,11 @@ class GeneratorNodes:
 
         Raises:
             AgentFailed: No node is left.
-            EnvironmentLacks: The specification allows fewer requests in flight than that.
+            EnvironmentLacks: The specification allows fewer requests in flight than that, or names a
+                processor that a node does not have.
         """
         left = self.left
+        self._check_cpus(order.load.cpus, left)
         cores = max(len(left), int(sum(self.cluster.agents[name].cores for name in left)))
         nodes = node_of_each_worker(
             self._capacities(left), at_least=worker_count(order, targets, cores), multiple_of=targets
@@ -131,6 +133,15 @@ class GeneratorNodes:
                 hint="each worker needs at least one request in flight: raise load.max_in_flight",
             )
         return nodes
+
+    def _check_cpus(self, cpus: Sequence[int], nodes: Sequence[str]) -> None:
+        for name in nodes:
+            cores = self.cluster.agents[name].cores
+            if cpus and max(cpus) >= cores:
+                raise EnvironmentLacks(
+                    f"load.cpus names processor {max(cpus)}, but {name} has {cores:g} that can be used",
+                    hint="processors of a node count from 0; leave load.cpus out to use all",
+                )
 
     def _capacities(self, nodes: Sequence[str]) -> dict[str, float]:
         """Return what each node can offer, by its measured ceiling, or by its cores while none is known."""

@@ -107,6 +107,12 @@ async def test_too_few_requests_in_flight_for_the_workers_are_refused():
             await offered(1, nodes, max_in_flight=1)
 
 
+async def test_processors_that_a_node_does_not_have_are_refused():
+    async with local_nodes(TWO, cores={"node-1": 4}) as nodes:
+        with pytest.raises(EnvironmentLacks, match="names processor 1, but node-2 has 1 that can be used"):
+            await offered(1, nodes, cpus=[1])
+
+
 async def test_merged_percentiles_are_those_of_one_histogram_of_all_values(monkeypatch):
     reported = []
 
