@@ -93,7 +93,31 @@ class Resources:
         steps = [(replace(create.request, extract={variable: source}), create)]
         if (all_ := _at(found, kind.collection, "GET")) is not None:
             steps.append((all_.request, all_))
-        return steps + self._inside(kind, variable, _ORDER)
+        steps += self._inside(kind, {kind.parameter: Reference(variable)}, _ORDER)
+        return self._with_nested(steps, kind, variable, found)
+
+    def _with_nested(
+        self,
+        steps: list[tuple[RequestDraft, Operation]],
+        kind: _Kind,
+        variable: str,
+        found: Sequence[Operation],
+    ) -> list[tuple[RequestDraft, Operation]]:
+        """Return the life of a thing with that of the things that are created in it, before its end."""
+        for child in _nested(found, kind):
+            at = next((at for at, (_, one) in enumerate(steps) if _creates(one, child)), None)
+            source = None if at is None else self._identifier(steps[at][1], child)
+            if at is None or source is None:
+                continue
+            request, create = steps[at]
+            name = self._operations.names.unique(variable_name(f"{noun_of(child.collection)}_id"))
+            steps[at] = (replace(request, extract={**request.extract, name: source}), create)
+            known = {kind.parameter: Reference(variable), child.parameter: Reference(name)}
+            end = next(
+                (at for at, (_, one) in enumerate(steps) if one.request.method == "DELETE"), len(steps)
+            )
+            steps[end:end] = self._inside(child, known, _ORDER)
+        return steps
 
     def _listed(self, kind: _Kind, found: Sequence[Operation]) -> list[tuple[RequestDraft, Operation]]:
         """Return how a thing is read after the list of all; empty if that is not evident or not needed."""
@@ -107,11 +131,11 @@ class Resources:
         variable = self._operations.names.unique(variable_name(f"{noun_of(kind.collection)}_id"))
         return [
             (replace(all_.request, extract={variable: source}), all_),
-            *self._inside(kind, variable, ("GET",)),
+            *self._inside(kind, {kind.parameter: Reference(variable)}, ("GET",)),
         ]
 
     def _inside(
-        self, kind: _Kind, variable: str, methods: Sequence[str]
+        self, kind: _Kind, known: Mapping[str, Reference], methods: Sequence[str]
     ) -> list[tuple[RequestDraft, Operation]]:
         """Return the operations on one thing: deleting it comes last."""
         ranked = sorted(
@@ -126,7 +150,7 @@ class Resources:
         for one in ranked:
             if one.request.method == "DELETE" and not one.path.rstrip("/").endswith("}"):
                 continue
-            path = self._operations.path_with(one.path, {kind.parameter: Reference(variable)})
+            path = self._operations.path_with(one.path, known)
             sent.append((replace(one.request, path=path), one))
         return sent
 
@@ -188,6 +212,23 @@ def _kinds(found: Sequence[Operation]) -> Iterator[_Kind]:
     for (collection, parameter), inside in collections.items():
         if collection:
             yield _Kind(collection, parameter, tuple(inside))
+
+
+def _nested(found: Sequence[Operation], kind: _Kind) -> Iterator[_Kind]:
+    """Yield the kinds of things that things of a kind contain, such as ``/pets/{petId}/visits/{visitId}``."""
+    collections: dict[tuple[str, str], list[Operation]] = {}
+    for one in found:
+        if len(one.parameters) == 2 and one.parameters[0] == kind.parameter:
+            before, _, after = one.path.partition(f"{{{one.parameters[1]}}}")
+            inside = before.startswith(f"{kind.collection}/{{{kind.parameter}}}/") and before.endswith("/")
+            if inside and (not after or after.startswith("/")):
+                collections.setdefault((before.rstrip("/"), one.parameters[1]), []).append(one)
+    for (collection, parameter), operations in collections.items():
+        yield _Kind(collection, parameter, tuple(operations))
+
+
+def _creates(operation: Operation, kind: _Kind) -> bool:
+    return operation.request.method == "POST" and operation.path.rstrip("/") == kind.collection
 
 
 def _at(found: Sequence[Operation], path: str, method: str) -> Operation | None:

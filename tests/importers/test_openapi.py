@@ -295,3 +295,40 @@ def test_the_same_document_in_json_and_in_yaml_is_the_same():
         Imported(yaml.safe_dump(document).encode()).load["scenarios"][0]
         == imported("notes-3.1.json").load["scenarios"][0]
     )
+
+
+def test_things_in_things_are_created_read_and_deleted_by_the_ids_of_both():
+    def created(**properties):
+        schema = {"type": "object", "properties": {name: {"type": "integer"} for name in properties}}
+        return {"201": {"content": {"application/json": {"schema": schema}}}}
+
+    def at(*names):
+        return [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "integer"}} for name in names
+        ]
+
+    pet, visit = at("petId"), at("petId", "visitId")
+    made = of(
+        {
+            "/pets": {"post": operation(responses=created(id=1))},
+            "/pets/{petId}": {"get": operation(*pet), "delete": operation(*pet)},
+            "/pets/{petId}/visits": {
+                "post": operation(*pet, responses=created(visitId=1)),
+                "get": operation(*pet),
+            },
+            "/pets/{petId}/visits/{visitId}": {"get": operation(*visit), "delete": operation(*visit)},
+        }
+    )
+    (scenario,) = made.load["scenarios"]
+    sent = [(step["request"].get("method", "GET"), step["request"]["path"]) for step in scenario["steps"]]
+
+    assert sent == [
+        ("POST", "/pets"),
+        ("POST", "/pets/${pet_id}/visits"),
+        ("GET", "/pets/${pet_id}"),
+        ("GET", "/pets/${pet_id}/visits"),
+        ("GET", "/pets/${pet_id}/visits/${visit_id}"),
+        ("DELETE", "/pets/${pet_id}/visits/${visit_id}"),
+        ("DELETE", "/pets/${pet_id}"),
+    ]
+    assert scenario["steps"][1]["extract"] == {"visit_id": {"json": "$.visitId"}}
