@@ -40,6 +40,8 @@ if TYPE_CHECKING:  # runs on one machine need none of them
     from runner.cluster.client import Cluster
     from runner.execution.node_watch import NodeWatch
 
+_NODE_INTERVAL_S: Final = 0.5
+"""More samples of a node are of no use for peaks over a second, and cost its agent CPU."""
 _LAST_SECOND_S: Final = 1.5
 """A worker reports a second of load within this time after the second began."""
 
@@ -210,7 +212,8 @@ def _node_watch(
         return None
     from runner.execution.node_watch import NodeWatch  # noqa: PLC0415  (runs on one machine need it not)
 
-    interval, placed = trial.configuration.metrics.interval, getattr(stack, "placed", ())
+    metrics, placed = trial.configuration.metrics, getattr(stack, "placed", ())
+    interval = max(metrics.interval, min(_NODE_INTERVAL_S, metrics.peak_window / 2))
     return NodeWatch(cluster, started.window, interval, placed, started.on_nodes, on_sample)
 
 
