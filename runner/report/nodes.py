@@ -69,8 +69,8 @@ def _roles(nodes: Sequence[NodeResults]) -> list[str]:
 
 
 def _component(role: str) -> str:
-    """Return what a role is on a node, where Loadproof's agent is what the runner is on its own machine."""
-    return "Loadproof's agent" if role == Role.RUNNER else role_name(role)
+    """Return what a role is on a node, where agent and hub are what the runner is on its own machine."""
+    return "Loadproof's own programs" if role == Role.RUNNER else role_name(role)
 
 
 def _cores(node: NodeResults | None, role: str) -> str:
