@@ -6,7 +6,7 @@ in `busiest`: all parts of it, on the machine whose processors were used most.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
@@ -62,11 +62,15 @@ def machines(stage: Stage, cores: int | None) -> list[Machine]:
     return sorted([*nodes, *([own] if own.has_system else [])], key=lambda it: -it.used)
 
 
-def busiest(stage: Stage, cores: int | None) -> Machine:
-    """Return the whole system, on the machine with a part of it whose processors were used most."""
+def busiest(stage: Stage, known: Sequence[Machine]) -> Machine:
+    """Return the whole system, on the machine with a part of it whose processors were used most.
+
+    Args:
+        stage: With all its nodes.
+        known: Its machines.
+    """
     if not stage.nodes:
-        return Machine("", stage, cores)
-    known = machines(stage, cores)
+        return known[0]
     first = next((machine for machine in known if machine.has_system), known[0])
     of_machine = {role: first.stage.cpu_cores.get(role) for role in (Role.SYSTEM, Role.OTHER)}
     whole = replace(
@@ -85,17 +89,15 @@ def _is_of_system(role: str) -> bool:
 
 
 def _seen_by(node: NodeResults, stage: Stage) -> Stage:
-    """Return what a node saw; the app's connections to services say there who waited for them."""
-    own = frozenset(node.subjects)
-    by_subject = stage.cpu_cores_by_subject
-    apps = {name for name, subject in by_subject.items() if subject.role == Role.APP}
+    """Return what a node saw."""
+    own = node.subjects
     return replace(
         stage,
         events=(),
         requests=stage.requests if node.load else _without_generator_failures(stage),
         workers=node.load.workers if node.load else None,
         cpu_cores=dict(node.cpu_cores),
-        cpu_cores_by_subject=_only(by_subject, own | apps),
+        cpu_cores_by_subject=_only(stage.cpu_cores_by_subject, own),
         throttling_by_subject=_only(stage.throttling_by_subject, own),
         requests_by_subject=_only(stage.requests_by_subject, own),
         memory_mib=dict(node.memory_mib),
@@ -115,7 +117,7 @@ def _without_generator_failures(stage: Stage) -> Requests:
 def _own(stage: Stage, cores: int | None) -> Machine:
     """Return what the runner's own machine saw."""
     elsewhere = frozenset(name for node in stage.nodes for name in node.subjects)
-    own = frozenset(stage.cpu_cores_by_subject) - elsewhere
+    own = [name for name in stage.cpu_cores_by_subject if name not in elsewhere]
     roles = {stage.cpu_cores_by_subject[name].role for name in own}
     cpu = {role: _rest(role, stage) for role in stage.cpu_cores if role in roles or role == Role.OTHER}
     seen = replace(
@@ -139,5 +141,5 @@ def _rest(role: str, stage: Stage) -> Usage | None:
     return Usage(max(0.0, whole.avg - elsewhere), None if elsewhere else whole.peak)
 
 
-def _only(known: Mapping[str, _V], names: frozenset[str] | set[str]) -> dict[str, _V]:
-    return {name: value for name, value in known.items() if name in names}
+def _only(known: Mapping[str, _V], names: Sequence[str]) -> dict[str, _V]:
+    return {name: known[name] for name in names if name in known}

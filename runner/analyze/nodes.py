@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from runner.analyze import kernel_counters
 from runner.analyze.resource_usage import cpu_by_role, memory_by_role
@@ -19,10 +19,12 @@ from runner.core.load_facts import LoadFacts
 from runner.core.node_facts import ClockFacts, NodeLoad
 from runner.core.node_results import NodeClock, NodeLoadResults, NodeResults
 from runner.core.observed_facts import ObservedFacts
-from runner.core.observed_results import ProgramUsage, Usage
+from runner.core.observed_results import CounterReading, ProgramUsage, Usage
 from runner.core.system_facts import SystemDescription
 from runner.core.units import NS_PER_MS, NS_PER_S, Seconds
 
+MANY_NODES: Final = 16
+"""Nodes up to which results have every counter of each."""
 _NOTHING: Final = ObservedFacts(subjects=(), samples=())
 _DIGITS: Final = 6
 
@@ -48,6 +50,20 @@ def node_results(
         )
         for name in sorted({*loads, *observed.nodes})
     )
+
+
+def without_unchanged(nodes: tuple[NodeResults, ...]) -> tuple[NodeResults, ...]:
+    """Return nodes as results keep them: of many, without counters that neither rose nor had a level.
+
+    With all of them, the results of a thousand nodes would be too large to be read.
+    """
+    if len(nodes) <= MANY_NODES:
+        return nodes
+    return tuple(replace(node, counters=tuple(filter(_is_changed, node.counters))) for node in nodes)
+
+
+def _is_changed(counter: CounterReading) -> bool:
+    return bool(counter.delta if counter.kind == "counter" else counter.peak or counter.after)
 
 
 def _node(

@@ -14,7 +14,7 @@ from runner.analyze.latency import percentiles_of_all
 from runner.analyze.measured import Offer, measured
 from runner.analyze.merged_observation import merged
 from runner.analyze.node_validity import clock_notes
-from runner.analyze.nodes import cpu_of_all, node_results
+from runner.analyze.nodes import cpu_of_all, node_results, without_unchanged
 from runner.analyze.peers import peer_usages
 from runner.analyze.ramp_limit import limited_part
 from runner.analyze.resource_usage import (
@@ -66,7 +66,7 @@ def stage_of(trial: Trial, facts: TrialFacts | None, run: RunFacts) -> Stage:
         limited=_limited(trial, facts, stage),
         max_in_flight=configuration.load.max_in_flight,
     )
-    return replace(stage, verdict=judged)
+    return replace(stage, verdict=judged, nodes=without_unchanged(stage.nodes))
 
 
 def _limited(trial: Trial, facts: TrialFacts, stage: Stage) -> verdict.Limited | None:

@@ -82,14 +82,14 @@ def _judge(
     stage: Stage, cores: int | None, *, passed: bool, limited: Limited | None
 ) -> tuple[Sequence[Finding], Sequence[RuledOut]]:
     if stage.status is StageStatus.FAILED:
-        memory = judge(RULES[Limit.MEMORY], stage, cores)
+        (memory,) = judge([RULES[Limit.MEMORY]], stage, cores)
         return [memory.finding if isinstance(memory, Match) else _failed(stage)], []
     if stage.validity.status is Validity.INVALID:
         return [generator_limited(stage)], []
     sustained = None if limited else within_capacity(stage)
     if sustained and passed:
         return [sustained], []
-    judgements = [judge(rule, limited.stage if limited else stage, cores) for rule in RULES.values()]
+    judgements = judge(RULES.values(), limited.stage if limited else stage, cores)
     findings = _ranked([judgement for judgement in judgements if isinstance(judgement, Match)])
     ruled_out = [judgement for judgement in judgements if isinstance(judgement, RuledOut)]
     if sustained and not findings:

@@ -63,6 +63,7 @@ class NodeResults(Struct, frozen=True, omit_defaults=True):
             ``system``, all that was used on this node. None for a role that could not be read.
         memory_mib: Role to resident memory.
         subjects: Names of what was observed on it.
+        counters: Of more than 16 nodes, without those that neither rose nor had a level.
         load: None for a node that made no load.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from runner.core.observed_results import CounterReading
@@ -10,7 +10,7 @@ from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, code, markdown, table
-from runner.report.nodes import RUNNERS_MACHINE
+from runner.report.nodes import RUNNERS_MACHINE, shown_nodes
 from runner.report.number_format import NOT_APPLICABLE
 from runner.report.tables import every_stage
 
@@ -29,7 +29,8 @@ _SCOPES: Final = {"host": "host", "net:host": "host's network"}
 def changed_counters(configuration: ConfigurationResults) -> Markdown:
     """Return counters that rose and gauges with their limits, a column for each stage; empty without any."""
     stages = configuration.stages
-    by_stage = [dict(_counters(stage)) for stage in stages]
+    shown = frozenset(shown_nodes(stages))
+    by_stage = [dict(_counters(stage, shown)) for stage in stages]
     keys = {key for counters in by_stage for key in counters if _is_shown(key[2])}
     own = RUNNERS_MACHINE if any(stage.nodes for stage in stages) else ""
     rows = []
@@ -41,9 +42,10 @@ def changed_counters(configuration: ConfigurationResults) -> Markdown:
     return table(["Counter", *(stage.title for stage in stages)], rows) if rows else EMPTY
 
 
-def _counters(stage: Stage) -> Iterator[tuple[tuple[str, str, str], CounterReading]]:
+def _counters(stage: Stage, shown: Collection[str]) -> Iterator[tuple[tuple[str, str, str], CounterReading]]:
     """Yield each counter with its node, empty for the runner's own machine, its scope and its name."""
-    for node, counters in (("", stage.counters), *((node.name, node.counters) for node in stage.nodes)):
+    nodes = ((node.name, node.counters) for node in stage.nodes if node.name in shown)
+    for node, counters in (("", stage.counters), *nodes):
         yield from (((node, counter.scope, counter.name), counter) for counter in counters)
 
 

@@ -26,14 +26,14 @@ def cpu_by_node(stages: Sequence[Stage]) -> Markdown:
     """Return the cores that each component used on each node, which add up to the node's total."""
     rows: list[list[str]] = []
     head = ["Node", *(stage.title for stage in stages)]
-    for name in _shown(stages):
+    for name in shown_nodes(stages):
         if rows:
             rows.append([NOT_APPLICABLE] * len(head))
         rows += _rows(name, [_node(stage, name) for stage in stages])
     return table(head, rows) if rows else EMPTY
 
 
-def _shown(stages: Sequence[Stage]) -> list[str]:
+def shown_nodes(stages: Sequence[Stage]) -> list[str]:
     """Return the nodes of a table: all, or of very many the busiest ones, by name."""
     names = dict.fromkeys(node.name for stage in stages for node in stage.nodes)
     if len(names) <= MOST_NODES:

@@ -245,6 +245,18 @@ def test_what_differs_between_nodes_is_ruled_out_for_each_and_what_is_equal_once
     )
 
 
+def test_of_many_nodes_the_verdict_rests_on_all_counters_and_results_keep_those_that_changed() -> None:
+    quiet = Counter("net:host", "tcp.listen_overflows", "count", "counter", 7, 7)
+    rising = Counter("net:host", "tcp.retransmits", "count", "counter", 7, 9)
+    more = {f"more_{n}": node({"system": 0.1}, counters=(quiet, rising)) for n in range(20)}
+    stage = _stage(_observing(replace(SHORT, observed=observed(0.3, 0.3)), **more))
+
+    assert len(stage.nodes) == 25
+    kept = {counter.name for one in stage.nodes for counter in one.counters}
+    assert kept == {"tcp.retransmits", "tcp.syn_retransmits", "threads.hottest_cores"}
+    assert Limit.CONNECTION in {out.code for out in stage.verdict.ruled_out or ()}
+
+
 def test_replicas_are_listed_by_number_on_whatever_node_they_are() -> None:
     nodes = {
         "a": node({"app-10": 0.1, "app-1": 0.1}), "b": node({"app-2": 0.1, "nginx": 0.1}),

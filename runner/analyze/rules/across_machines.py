@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import UNSET
@@ -19,20 +19,28 @@ _NAMED: Final = 3
 _OWN: Final = "the runner's machine"
 
 
-def judge(rule: Rule, stage: Stage, cores: int | None) -> Judgement:
-    """Return what a rule finds on the machine where it is most certain; of equals, on the busiest.
+def judge(rules: Iterable[Rule], stage: Stage, cores: int | None) -> list[Judgement]:
+    """Return what each rule finds on the machine where it is most certain; of equals, on the busiest.
 
     Args:
-        rule: A rule.
+        rules: The rules.
         stage: On one machine or several.
         cores: Of the runner's own machine.
     """
-    if not stage.nodes or rule.of_whole(stage):
-        whole = busiest(stage, cores)
-        return rule.judge(whole.stage, whole.cores)
+    known = machines(stage, cores)
+    whole = busiest(stage, known)
+    return [
+        rule.judge(whole.stage, whole.cores)
+        if not stage.nodes or rule.of_whole(stage)
+        else _on_each(rule, known)
+        for rule in rules
+    ]
+
+
+def _on_each(rule: Rule, known: Sequence[Machine]) -> Judgement:
     judged = [
         (machine, rule.judge(machine.stage, machine.cores))
-        for machine in machines(stage, cores)
+        for machine in known
         if machine.has_system or rule.on_generators
     ]
     matches = [(machine, match) for machine, match in judged if isinstance(match, Match)]
