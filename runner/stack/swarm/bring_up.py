@@ -78,7 +78,7 @@ class Starter:
             nonlocal entry
             if proxy is None:
                 return
-            part, text = self.planner.nginx(proxy, [f"{one.host}:{one.port}" for one in replicas])
+            part, text = self.planner.nginx(proxy, [one.authority for one in replicas])
             self.context.keep_rendered("nginx.conf", text.encode())
             (entry,) = await self.place(part)
             await self._wait_ready(entry, app.health, app.ready_within)

@@ -39,6 +39,11 @@ class PartTask:
     port: int
 
     @property
+    def authority(self) -> str:
+        """Its address and port as they stand in a URL."""
+        return f"{bracketed(self.host)}:{self.port}"
+
+    @property
     def title(self) -> str:
         """How messages name it."""
         if is_service(self.part.role):
@@ -68,6 +73,11 @@ class PartTask:
         """Return where its node reaches a page on a port of its own network namespace; empty for none."""
         addresses = (address for address in self.task.addresses.values() if address)
         return f"http://{next(addresses, self.node.address)}:{port}{path}" if port and path else ""
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands in a URL: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def tasks_of(

@@ -12,7 +12,7 @@ from runner.core.facts import Event
 from runner.core.units import Seconds
 from runner.stack.readiness import Check, LastProbe, wait_for
 from runner.stack.swarm.monitor import Monitor
-from runner.stack.swarm.parts import PartTask
+from runner.stack.swarm.parts import PartTask, bracketed
 
 _PROBE_WITHIN_S: Final[Seconds] = 5.0
 _LISTENS_HINT: Final = "it must listen on this port, on all addresses (0.0.0.0)"
@@ -106,6 +106,8 @@ def _responds(cluster: Cluster, one: PartTask, port: int, path: str | None) -> C
         return True
 
     if path is None:
-        return Check(look, f"{one.host}:{port} never accepted a connection", "it accepted a connection")
-    url = f"http://{one.host}:{port}{path}"
+        return Check(
+            look, f"{bracketed(one.host)}:{port} never accepted a connection", "it accepted a connection"
+        )
+    url = f"http://{bracketed(one.host)}:{port}{path}"
     return Check(look, f"GET {url} never returned 2xx", f"{url} responded")

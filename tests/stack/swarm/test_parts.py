@@ -90,3 +90,10 @@ def test_an_agent_observes_the_container_by_its_id_and_pid() -> None:
 def test_a_task_that_cannot_be_reached_is_named(node_id: str, path: str, problem: str) -> None:
     with pytest.raises(EnvironmentLacks, match=problem):
         tasks_of(PART, [task(1, node_id)], nodes=NODES, path=path, network="n")  # type: ignore[arg-type]
+
+
+def test_an_address_of_ipv6_stands_in_brackets_in_urls() -> None:
+    nodes = {"1": Node("1", "node-1", "2001:db8::1", 4, 2**33, "amd64")}
+    (one,) = tasks_of(PART, [task(1)], nodes=nodes, path="host", network="n")
+
+    assert (one.host, one.authority) == ("2001:db8::1", "[2001:db8::1]:8080")
