@@ -22,9 +22,10 @@ from runner.cluster.errors import first_of
 from runner.cluster.exits import EXPIRED, HUB_GONE, MISUSED, NOT_ADMITTED, OK
 from runner.cluster.lines import LineReader, LineWriter, Outbox
 from runner.cluster.machine import describe_machine
-from runner.cluster.messages import HUB_TO_AGENT, Down, Ping, Pong, Up, WireMessage, encode, raw
+from runner.cluster.messages import HUB_TO_AGENT, Down, Ping, Pong, Up
 from runner.cluster.signals import end_on_signal
 from runner.cluster.silence import LOOK_EVERY_S, Silence
+from runner.cluster.wire import WireMessage, encode, raw
 
 MOST_FRAMES: Final = 300
 """Bounds how deeply JSON may be nested. The hub allows more, and the runner more than the hub."""

@@ -12,16 +12,8 @@ from msgspec import Meta, Struct
 from runner.cluster.authentication import Side, new_nonce, proof, proves
 from runner.cluster.facts import PORT_MAX, AgentInfo
 from runner.cluster.lines import LineReader, LineWriter
-from runner.cluster.messages import (
-    ADMISSION,
-    CHALLENGE,
-    Denied,
-    Hello,
-    Name,
-    Period,
-    Secret,
-    encode,
-)
+from runner.cluster.messages import ADMISSION, CHALLENGE, Denied, Hello
+from runner.cluster.wire import Name, Period, Secret, encode
 from runner.core.units import Seconds
 
 _REACH_WITHIN_S: Final[Seconds] = 40

@@ -7,7 +7,7 @@ from typing import Annotated, Final, TypeAlias
 from msgspec import Meta, Raw
 
 from runner.cluster.lines import MAX_LINE
-from runner.cluster.messages import MessageDecoder, Name, Number, Reason, WireMessage, is_json
+from runner.cluster.wire import MessageDecoder, Name, Number, Reason, WireMessage, is_json
 from runner.core.units import Bytes
 
 Kind: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]

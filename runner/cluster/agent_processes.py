@@ -22,7 +22,7 @@ from runner.cluster.agent_messages import (
     StartProcess,
 )
 from runner.cluster.lines import MAX_LINE, HalfLine, LineReader, LineTooLong
-from runner.cluster.messages import WireMessage, is_json
+from runner.cluster.wire import WireMessage, is_json
 from runner.core.units import Seconds
 
 MOST_PROCESSES: Final = 256

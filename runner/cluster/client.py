@@ -134,7 +134,7 @@ class Cluster:
             with trio.move_on_after(_START_WITHIN_S):
                 async with trio.open_nursery() as nursery:
                     for worker in workers:
-                        self._hub.add(worker)
+                        self._hub.parts.add(worker)
                         nursery.start_soon(_start, worker, module)
             _check_running(workers, f"{node}: {module} does not run")
         except BaseException:
@@ -241,13 +241,13 @@ class Cluster:
         """
         content = json_content(payload)
         asked = Asked(node, self._hub.next_number(), self._hub.order)
-        self._hub.add(asked)
+        self._hub.parts.add(asked)
         try:
             await self._begin(asked, Ask(ask=asked.number, kind=kind, payload=content))
             yield asked
         finally:
             await asked.cancel()
-            self._hub.forget(asked)
+            self._hub.parts.forget(asked)
 
     async def _begin(self, asked: Asked, order: Ask) -> None:
         try:
@@ -258,7 +258,7 @@ class Cluster:
 
     async def _close_worker(self, worker: RemoteWorker) -> None:
         await worker.aclose()
-        self._hub.forget(worker)
+        self._hub.parts.forget(worker)
 
 
 async def _start(worker: RemoteWorker, module: str) -> None:

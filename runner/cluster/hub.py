@@ -40,11 +40,10 @@ from runner.cluster.messages import (
     Leg,
     MeasureClocks,
     ToAgent,
-    WireMessage,
-    encode,
 )
 from runner.cluster.signals import end_on_signal
 from runner.cluster.silence import HEARTBEAT_S, LOOK_EVERY_S
+from runner.cluster.wire import WireMessage, encode
 from runner.core.units import Seconds
 
 _ORDER_WITHIN_S: Final[Seconds] = 60

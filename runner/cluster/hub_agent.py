@@ -11,8 +11,9 @@ from msgspec import Raw
 
 from runner.cluster.facts import AgentInfo
 from runner.cluster.lines import HalfLine, LineReader, LineTooLong
-from runner.cluster.messages import AGENT_TO_HUB, Ping, Pong, encode
+from runner.cluster.messages import AGENT_TO_HUB, Ping, Pong
 from runner.cluster.silence import Silence
+from runner.cluster.wire import encode
 from runner.core.units import BYTES_PER_MIB, NS_PER_S, Bytes, Nanoseconds, Seconds
 
 FLOOD: Final[Bytes] = 64 * BYTES_PER_MIB

@@ -10,8 +10,6 @@ from typing import TypeVar
 import msgspec
 import trio
 
-from runner.cluster.agent_messages import AGENT_REPORT, AskAnswer, AskFailed, AskItem
-from runner.cluster.asked import Asked
 from runner.cluster.facts import AgentInfo, LostAgent
 from runner.cluster.lines import LineTooLong, Outbox
 from runner.cluster.messages import (
@@ -27,13 +25,11 @@ from runner.cluster.messages import (
     MeasureClocks,
     Refused,
     ToAgent,
-    WireMessage,
-    encode,
-    raw,
 )
 from runner.cluster.placement import Channel
-from runner.cluster.remote_worker import RemoteWorker
+from runner.cluster.remote_parts import RemoteParts
 from runner.cluster.silence import HEARTBEAT_S, HUB_SILENT_S, LOOK_EVERY_S, Silence
+from runner.cluster.wire import WireMessage, encode, raw
 from runner.core.units import Nanoseconds
 
 _Reply = TypeVar("_Reply", HubPong, ClocksMeasured)
@@ -50,6 +46,7 @@ class HubConnection:
         agents: Those that have joined, lost ones included, by their nodes' names.
         lost: Why the agent of a node no longer takes part.
         hub_lost: Why the hub is gone; empty while it lives.
+        parts: The processes and questions that agents report of.
         refused: The connections that the hub has refused: how many, and address and reason of the last one.
     """
 
@@ -58,30 +55,17 @@ class HubConnection:
         self.lost: dict[str, LostAgent] = {}
         self.hub_lost = ""
         self.refused = Refused(count=0, address="", reason="")
+        self.parts = RemoteParts()
         self._channel = channel
         self._outbox = Outbox(channel.send_line)
         self._changed = trio.Event()
         self._numbers = numbers()
         self._answers: dict[int, _Answer] = {}
-        self._workers: dict[int, RemoteWorker] = {}
-        self._asks: dict[int, Asked] = {}
         self._silence = Silence(HUB_SILENT_S)
 
     def next_number(self) -> int:
         """Return a number that no process and no question has."""
         return next(self._numbers)
-
-    def add(self, part: RemoteWorker | Asked) -> None:
-        """From now on, pass what agents report of a process or a question on to it."""
-        if isinstance(part, RemoteWorker):
-            self._workers[part.number] = part
-        else:
-            self._asks[part.number] = part
-
-    def forget(self, part: RemoteWorker | Asked) -> None:
-        """Pass nothing on any more."""
-        self._workers.pop(part.number, None)
-        self._asks.pop(part.number, None)
 
     async def order(self, node: str, message: WireMessage) -> None:
         """Send an order to the agent of a node.
@@ -238,17 +222,7 @@ class HubConnection:
         if message.node in self.lost:
             return
         try:
-            report = AGENT_REPORT.decode(message.report)
-            if isinstance(report, AskItem | AskAnswer | AskFailed):
-                ask = self._asks.get(report.ask)
-                _check_node(ask, message.node)
-                if ask:
-                    ask.take(report)
-            else:
-                worker = self._workers.get(report.process)
-                _check_node(worker, message.node)
-                if worker:
-                    worker.take(report)
+            self.parts.pass_on(message.node, message.report)
         except msgspec.DecodeError:
             await self._drop(message.node, "it sent an unreadable report")
         except ValueError as error:
@@ -262,12 +236,7 @@ class HubConnection:
         if node in self.lost:
             return
         self.lost[node] = LostAgent(node=node, reason=reason, at_ns=time.monotonic_ns())
-        for worker in list(self._workers.values()):
-            if worker.node == node:
-                worker.end(None, f"the agent on {node} is lost: {reason}")
-        for ask in list(self._asks.values()):
-            if ask.node == node:
-                ask.fail(f"the agent is lost: {reason}")
+        self.parts.lose(node, reason)
         self._change()
 
     def _change(self) -> None:
@@ -286,13 +255,3 @@ class _Answer:
     def take(self, message: HubPong | ClocksMeasured, at_ns: Nanoseconds) -> None:
         self.message, self.at_ns = message, at_ns
         self.come.set()
-
-
-def _check_node(part: RemoteWorker | Asked | None, node: str) -> None:
-    """Check that a report comes from the node that was asked.
-
-    Raises:
-        ValueError: It comes from another one.
-    """
-    if part and part.node != node:
-        raise ValueError(f"a report about {part.node}")

@@ -10,16 +10,8 @@ import trio
 from runner.cluster.authentication import PROVE_WITHIN_S, Side, new_nonce, proof, proves
 from runner.cluster.hub_agent import HubAgent
 from runner.cluster.lines import MAX_MESSAGE, LineReader, LineWriter
-from runner.cluster.messages import (
-    HELLO,
-    Challenge,
-    Denied,
-    Hello,
-    HubOrder,
-    Refused,
-    Welcome,
-    encode,
-)
+from runner.cluster.messages import HELLO, Challenge, Denied, Hello, HubOrder, Refused, Welcome
+from runner.cluster.wire import encode
 from runner.core.units import Bytes
 
 MOST_UNPROVEN: Final = 4096

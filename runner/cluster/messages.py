@@ -10,31 +10,23 @@ The hub passes the content of `Down` and `Up` on as it is; `runner.cluster.agent
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar
+from typing import Annotated, Final, TypeAlias
 
-import msgspec
 from msgspec import Meta, Raw, Struct
 
-from runner.cluster.authentication import NONCE_BYTES, SECRET_BYTES
-from runner.cluster.facts import PORT_MAX, AgentInfo, Duration, Instant, Word
-from runner.core.units import Seconds
-
-Number: TypeAlias = Annotated[int, Meta(ge=0, lt=2**53)]
-Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
-Reason: TypeAlias = Annotated[str, Meta(max_length=2000)]
-Port: TypeAlias = Annotated[int, Meta(ge=0, le=PORT_MAX)]
-Period: TypeAlias = Annotated[Seconds, Meta(gt=0, le=1e8)]
-Nonce: TypeAlias = Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
-Proof: TypeAlias = Annotated[bytes, Meta(min_length=32, max_length=32)]
-Secret: TypeAlias = Annotated[bytes, Meta(min_length=SECRET_BYTES, max_length=SECRET_BYTES)]
-
-
-_Kind = TypeVar("_Kind")
-
-
-class WireMessage(Struct, frozen=True, kw_only=True, tag_field="is", omit_defaults=True):
-    """One line of JSON, whose member ``is`` tells which message it is."""
-
+from runner.cluster.facts import AgentInfo, Duration, Instant, Word
+from runner.cluster.wire import (
+    MessageDecoder,
+    Name,
+    Nonce,
+    Number,
+    Period,
+    Port,
+    Proof,
+    Reason,
+    Secret,
+    WireMessage,
+)
 
 # runner -> hub
 
@@ -235,30 +227,6 @@ class Up(WireMessage, frozen=True, kw_only=True, tag="up"):
 AgentToHub: TypeAlias = Pong | Up
 
 
-class MessageDecoder(Generic[_Kind]):
-    """Reads messages of one kind.
-
-    Args:
-        kind: Their type, such as a union.
-    """
-
-    def __init__(self, kind: Any) -> None:
-        self._decoder: msgspec.json.Decoder[_Kind] = msgspec.json.Decoder(kind)
-
-    def decode(self, line: bytes | Raw) -> _Kind:
-        """Return the message in a line.
-
-        Raises:
-            msgspec.DecodeError: It is another one or none, or nested too deeply.
-        """
-        try:
-            return self._decoder.decode(line)
-        except RecursionError:
-            raise msgspec.DecodeError("it is nested too deeply") from None
-
-
-_ENCODER: Final = msgspec.json.Encoder()
-
 HUB_ORDER: Final[MessageDecoder[HubOrder]] = MessageDecoder(HubOrder)
 RUNNER_MESSAGE: Final[MessageDecoder[RunnerMessage]] = MessageDecoder(RunnerMessage)
 HUB_MESSAGE: Final[MessageDecoder[HubMessage]] = MessageDecoder(HubMessage)
@@ -266,24 +234,4 @@ CHALLENGE: Final[MessageDecoder[Challenge]] = MessageDecoder(Challenge)
 ADMISSION: Final[MessageDecoder[Admission]] = MessageDecoder(Admission)
 HUB_TO_AGENT: Final[MessageDecoder[HubToAgent]] = MessageDecoder(HubToAgent)
 HELLO: Final[MessageDecoder[Hello]] = MessageDecoder(Hello)
-_ANYTHING: Final[MessageDecoder[Raw]] = MessageDecoder(Raw)
 AGENT_TO_HUB: Final[MessageDecoder[AgentToHub]] = MessageDecoder(AgentToHub)
-
-
-def is_json(content: bytes) -> bool:
-    """Return whether a message may carry this."""
-    try:
-        _ANYTHING.decode(content)
-    except msgspec.DecodeError:
-        return False
-    return True
-
-
-def encode(message: Struct) -> bytes:
-    """Return a message as one line."""
-    return _ENCODER.encode(message) + b"\n"
-
-
-def raw(message: Struct) -> Raw:
-    """Return a message as what another one carries."""
-    return Raw(_ENCODER.encode(message))

@@ -15,7 +15,7 @@ from runner.cluster.client import Cluster
 from runner.cluster.errors import AgentFailed, HubLost, open_nursery
 from runner.cluster.exits import MEANINGS
 from runner.cluster.hub_connection import HubConnection
-from runner.cluster.messages import HUB_MESSAGE, HubFailed, HubOrder, HubReady, encode
+from runner.cluster.messages import HUB_MESSAGE, HubFailed, HubOrder, HubReady
 from runner.cluster.placement import (
     HUB_ALIAS,
     BindMount,
@@ -26,6 +26,7 @@ from runner.cluster.placement import (
     TaskPlan,
 )
 from runner.cluster.silence import AGENT_SILENT_S, NO_PING_S
+from runner.cluster.wire import encode
 from runner.core.units import Seconds
 
 HUB_COMMAND: Final = ("python3", "-P", "-m", "runner.cluster.hub")

@@ -19,7 +19,7 @@ from runner.cluster.agent_messages import (
     StartProcess,
 )
 from runner.cluster.facts import ClockOffset
-from runner.cluster.messages import WireMessage
+from runner.cluster.wire import WireMessage
 from runner.core.units import BYTES_PER_MIB, Bytes, Nanoseconds, Seconds
 
 MOST_UNREAD_LINES: Final = 65_536

@@ -23,8 +23,8 @@ from runner.cluster.messages import (
     HubOrder,
     Ping,
     Pong,
-    encode,
 )
+from runner.cluster.wire import encode
 
 SECRET = bytes(range(32))
 INFO = AgentInfo(

@@ -34,18 +34,8 @@ from runner.cluster.agent_messages import (
 )
 from runner.cluster.authentication import Side, new_nonce, proof
 from runner.cluster.lines import LineReader
-from runner.cluster.messages import (
-    HELLO,
-    Challenge,
-    Denied,
-    Down,
-    Ping,
-    Pong,
-    Up,
-    Welcome,
-    encode,
-    raw,
-)
+from runner.cluster.messages import HELLO, Challenge, Denied, Down, Ping, Pong, Up, Welcome
+from runner.cluster.wire import encode, raw
 from tests.cluster.raw_agent import SECRET
 
 _MODULE = "tests.cluster.chatty"

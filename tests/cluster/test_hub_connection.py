@@ -17,9 +17,9 @@ from runner.cluster.messages import (
     HubFailed,
     HubPing,
     Refused,
-    encode,
 )
 from runner.cluster.remote_worker import RemoteWorker
+from runner.cluster.wire import encode
 from tests.cluster.raw_agent import INFO
 
 
@@ -106,7 +106,7 @@ async def test_the_last_words_of_a_hub_that_is_gone_are_quoted():
 )
 async def test_an_agent_that_reports_what_it_must_not_is_dropped_alone(report, reason):
     async with connection() as (channel, hub):
-        hub.add(RemoteWorker("node-2", 7, hub.order, lambda: None))
+        hub.parts.add(RemoteWorker("node-2", 7, hub.order, lambda: None))
         channel.say.send_nowait(encode(FromAgent(node="node-1", report=msgspec.Raw(report))))
         await hub.wait_until(lambda: hub.lost or None)
         await trio.testing.wait_all_tasks_blocked()
