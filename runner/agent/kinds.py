@@ -17,7 +17,6 @@ MODULES: Final = frozenset(
 """Programs of the generator; see `runner.cluster.client.Cluster.open_workers`."""
 
 KINDS: Final[Mapping[str, Answer]] = {
-    "file": agent_answers.keep_file,
     OBSERVE: observe,
     "probe": agent_answers.probe,
     "request": request,

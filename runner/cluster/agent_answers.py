@@ -1,11 +1,10 @@
-"""What every agent answers: whether an address responds, what a name means there, where a file is kept."""
+"""What every agent answers: whether an address responds, and what a name means on its node."""
 
 from __future__ import annotations
 
 import os
 import re
 import time
-from functools import partial
 from typing import Annotated, Final
 
 import msgspec
@@ -17,13 +16,9 @@ from runner.cluster.errors import first_of
 from runner.cluster.facts import ProbeOrder, ProbeResult
 from runner.core.units import Bytes, Seconds
 
-MOST_FILE_BYTES: Final[Bytes] = 8 * 1024 * 1024
-
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?\r?\n")
 _LONGEST_STATUS_LINE: Final[Bytes] = 4096
 _MOST_ADDRESSES: Final = 256
-_MOST_FILES: Final = 64
-_kept: list[int] = []
 
 
 class ResolveOrder(Struct, frozen=True, kw_only=True):
@@ -31,13 +26,6 @@ class ResolveOrder(Struct, frozen=True, kw_only=True):
 
     host: Annotated[str, Meta(min_length=1, max_length=253)]
     within_s: Annotated[Seconds, Meta(gt=0, le=60)]
-
-
-class FileOrder(Struct, frozen=True, kw_only=True):
-    """Keep a file for the agent's processes, in memory only."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=200, pattern="^[A-Za-z0-9._-]+$")]
-    content: Annotated[bytes, Meta(max_length=MOST_FILE_BYTES)]
 
 
 async def probe(payload: Raw, _call: Call) -> bytes:
@@ -124,22 +112,3 @@ async def resolve(payload: Raw, _call: Call) -> bytes:
         addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
         return msgspec.json.encode(list(addresses)[:_MOST_ADDRESSES])
     raise Unanswerable(f"{order.host} was not resolved within {order.within_s:g} s")
-
-
-async def keep_file(payload: Raw, _call: Call) -> bytes:
-    """Answer a `FileOrder` with the path at which this agent's processes can read the file.
-
-    It is in memory, without a name in any folder, and vanishes with the agent however that ends.
-    """
-    order = msgspec.json.decode(payload, type=FileOrder)
-    if len(_kept) >= _MOST_FILES:
-        raise Unanswerable(f"an agent keeps at most {_MOST_FILES} files")
-    descriptor = os.memfd_create(order.name, os.MFD_CLOEXEC)
-    _kept.append(descriptor)
-    await trio.to_thread.run_sync(partial(_write_all, descriptor, order.content))
-    return msgspec.json.encode(f"/proc/{os.getpid()}/fd/{descriptor}")
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    with os.fdopen(os.dup(descriptor), "wb") as file:
-        file.write(content)

@@ -12,7 +12,7 @@ import trio
 from msgspec import Raw
 
 from runner.cluster import clocks
-from runner.cluster.agent_answers import MOST_FILE_BYTES, FileOrder, ResolveOrder
+from runner.cluster.agent_answers import ResolveOrder
 from runner.cluster.agent_messages import Ask, json_content
 from runner.cluster.asked import Asked
 from runner.cluster.errors import AgentFailed, HubLost
@@ -30,7 +30,6 @@ WORKER: Final = "runner.load.worker"
 _MEASURE_WITHIN_S: Final[Seconds] = 60
 _START_WITHIN_S: Final[Seconds] = 15
 _RESOLVE_WITHIN_S: Final[Seconds] = 5
-_FILE_WITHIN_S: Final[Seconds] = 15
 _SPARE_S: Final[Seconds] = 5
 """How much longer the runner waits for an answer than the agent itself may take."""
 
@@ -177,26 +176,6 @@ class Cluster:
         order = ResolveOrder(host=host, within_s=within)
         answer = await self.ask(node, "resolve", msgspec.json.encode(order), within=within + _SPARE_S)
         return _decoded(node, answer, tuple[str, ...])
-
-    async def put_file(self, node: str, name: str, content: bytes) -> str:
-        """Give the processes of a node a file; it is kept in memory and vanishes with the agent.
-
-        Args:
-            node: Name of the node.
-            name: For messages; letters, digits, ``.``, ``_``, ``-``.
-            content: At most 8 MiB.
-
-        Returns:
-            Its path there.
-
-        Raises:
-            AgentFailed: It is too large, or the agent is lost.
-        """
-        if len(content) > MOST_FILE_BYTES:
-            raise AgentFailed(f"{node}: {name} has {len(content):,} bytes, more than {MOST_FILE_BYTES:,}")
-        order = FileOrder(name=name, content=content)
-        answer = await self.ask(node, "file", msgspec.json.encode(order), within=_FILE_WITHIN_S)
-        return _decoded(node, answer, str)
 
     async def ask(
         self,

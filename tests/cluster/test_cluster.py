@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +19,7 @@ async def test_agents_tell_what_their_machines_are(cluster):
     assert info.python == ".".join(map(str, sys.version_info[:3]))
     assert 0 < info.cores <= os.cpu_count()
     assert "runner.load.worker" in info.modules
-    assert {"probe", "resolve", "file"} <= set(info.kinds)
+    assert {"probe", "resolve"} <= set(info.kinds)
     assert cluster.lost == {}
 
 
@@ -63,12 +62,6 @@ async def test_a_name_is_resolved_on_the_node(cluster):
     assert "127.0.0.1" in await cluster.resolve("node-1", "127.0.0.1")
     with pytest.raises(AgentFailed, match=r"node-1: a\.invalid cannot be resolved: .+"):
         await cluster.resolve("node-1", "a.invalid", within=30)
-
-
-async def test_a_file_can_be_read_by_processes_of_the_node(cluster):
-    path = await cluster.put_file("node-1", "ca.pem", b"certificate\n" * 100_000)
-
-    assert Path(path).read_bytes() == b"certificate\n" * 100_000
 
 
 async def test_an_unknown_kind_of_question_is_refused(cluster):
