@@ -15,7 +15,7 @@ from runner.cluster.client import Cluster
 from runner.cluster.errors import AgentFailed, HubLost, open_nursery
 from runner.cluster.exits import MEANINGS
 from runner.cluster.hub_connection import HubConnection
-from runner.cluster.messages import HUB_MESSAGE, HubFailed, HubOrder, HubReady
+from runner.cluster.messages import HUB_MESSAGE, HubFailed, HubOrder, HubReady, Refused
 from runner.cluster.placement import (
     HUB_ALIAS,
     BindMount,
@@ -81,10 +81,19 @@ async def open_cluster(
     opening = _Opening(placer, run_id=run_id, image=image, nodes=nodes, expires_s=expires_s)
     async with open_nursery() as nursery:
         try:
-            yield await opening.start(nursery, networks, host_network=host_network)
+            cluster = await opening.start(nursery, networks, host_network=host_network)
+            yield cluster
+            _say_refused(cluster.refused, say)
         finally:
             nursery.cancel_scope.cancel()
             await opening.close()
+
+
+def _say_refused(refused: Refused, say: Callable[[str], None]) -> None:
+    """Tell the user of strangers: something else on the network speaks to the hub."""
+    if refused.count:
+        last = f"the last from {refused.address}: {refused.reason}"
+        say(f"connections that the hub refused: {refused.count:,}; {last}")
 
 
 class _Opening:

@@ -125,6 +125,22 @@ async def test_questions_of_a_lost_agent_fail_and_their_streams_end():
         assert await worker.wait() is None
 
 
+async def test_strangers_at_the_hub_are_told_to_the_user(placer):
+    said = []
+    async with opened(placer, say=said.append) as cluster:
+        order = msgspec.json.decode(placer.plans["agent-1"].files[0].content)
+        async with await trio.open_tcp_stream("127.0.0.1", order["port"]) as stranger:
+            await stranger.send_all(b"GET / HTTP/1.1\r\n\r\n")
+            with trio.fail_after(60):
+                while not cluster.refused.count:  # noqa: ASYNC110
+                    await trio.sleep(0.05)
+
+    assert said == [
+        "starting agents on node-1, node-2",
+        "connections that the hub refused: 1; the last from 127.0.0.1: it sent no readable greeting",
+    ]
+
+
 async def test_the_body_of_a_cluster_raises_its_own_errors():
     with pytest.raises(ValueError, match="of the body"):
         async with opened_here():
