@@ -20,7 +20,7 @@ MOST_ROUNDS: Final = 300
 SHORT_ENOUGH_NS: Final[Nanoseconds] = 120 * NS_PER_US
 """No further round trips are made once the shortest one is not longer."""
 
-_MORE_FOR_S: Final[Seconds] = 0.5
+MORE_FOR_S: Final[Seconds] = 0.2
 _AT_MOST_S: Final[Seconds] = 3
 
 RoundTrip = Callable[[], Awaitable[tuple[Nanoseconds, Nanoseconds, Nanoseconds]]]
@@ -43,17 +43,21 @@ def shortest(legs: Iterable[Leg]) -> Leg:
     return min(legs, key=lambda one: one.round_trip_ns)
 
 
-async def measure(round_trip: RoundTrip) -> Leg | None:
+async def measure(round_trip: RoundTrip, more_for_s: Seconds = MORE_FOR_S) -> Leg | None:
     """Make round trips until one is short, or there were many; returns the shortest.
 
-    On a busy machine round trips take long: more than the fewest are made for half a second only, and none
-    after three seconds. None if there was none.
+    Args:
+        round_trip: Makes one.
+        more_for_s: More than `FEWEST_ROUNDS` are made for so long only.
+
+    Returns:
+        None if there was none within three seconds, after which none is begun or waited for.
     """
     begin, best = trio.current_time(), None
     with trio.move_on_after(_AT_MOST_S):
         for number in range(MOST_ROUNDS):
             is_enough = best is not None and best.round_trip_ns <= SHORT_ENOUGH_NS
-            if number >= FEWEST_ROUNDS and (is_enough or trio.current_time() > begin + _MORE_FOR_S):
+            if number >= FEWEST_ROUNDS and (is_enough or trio.current_time() > begin + more_for_s):
                 break
             one = leg(*await round_trip())
             best = shortest((best, one)) if best else one

@@ -47,6 +47,7 @@ from runner.cluster.wire import WireMessage, encode
 from runner.core.units import Seconds
 
 _ORDER_WITHIN_S: Final[Seconds] = 60
+_MORE_FOR_ALL_S: Final[Seconds] = 4  # of many nodes, each has less time
 _MEASURED_AT_ONCE: Final = 2  # more would make one another's round trips longer
 _BACKLOG: Final = 4096
 _REFUSED_EVERY_S: Final[Seconds] = 1
@@ -137,11 +138,12 @@ class Hub:
 
     async def _measure(self, order: MeasureClocks) -> None:
         legs: dict[str, Leg] = {}
+        more_for_s = min(clocks.MORE_FOR_S, _MORE_FOR_ALL_S / max(1, len(order.nodes)))
         limiter = trio.CapacityLimiter(_MEASURED_AT_ONCE)
 
         async def measure(agent: HubAgent) -> None:
             async with limiter:
-                if leg := await clocks.measure(agent.round_trip):
+                if leg := await clocks.measure(agent.round_trip, more_for_s):
                     legs[agent.node] = leg
 
         async with trio.open_nursery() as nursery:
