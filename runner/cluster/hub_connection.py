@@ -115,12 +115,6 @@ class HubConnection:
             self.lose_hub(await self._receive())
             nursery.cancel_scope.cancel()
 
-    async def _send(self) -> None:
-        try:
-            await self._outbox.run()
-        except trio.BrokenResourceError:
-            self.lose_hub(self._last_words("its connection ended"))
-
     def lose_hub(self, reason: str) -> None:
         """The hub is gone, and with it all agents; the first reason stays."""
         if self.hub_lost:
@@ -159,6 +153,12 @@ class HubConnection:
             self.lose_hub("its connection ended")
             raise
 
+    async def _send(self) -> None:
+        try:
+            await self._outbox.run()
+        except trio.BrokenResourceError:
+            self.lose_hub(self._last_words("its connection ended"))
+
     async def _watch(self, scope: trio.CancelScope) -> None:
         """Ping the hub, and lose it if it is silent for too long."""
         beats, number = round(HEARTBEAT_S / LOOK_EVERY_S), 0
@@ -166,7 +166,7 @@ class HubConnection:
             if self._silence.look():
                 self.lose_hub(f"silent for {HUB_SILENT_S:g} s")
                 break
-            if number % beats == 0 and not self._answers:
+            if number % beats == 0:
                 await self._beat()
             number += 1
             await trio.sleep(LOOK_EVERY_S)
