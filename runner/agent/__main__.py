@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from runner.agent.kinds import KINDS, MODULES
-from runner.cluster.agent import main
+from runner.agent.observation import load_observer
+from runner.cluster.agent import Abilities, main
 
 if __name__ == "__main__":
-    main(MODULES, KINDS)
+    main(Abilities(MODULES, KINDS, load_observer))

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Final
+
 import trio
 from msgspec import Raw
 
 from runner.cluster.agent_asks import Call
-from runner.observe.node.observer import observe_node
+
+_MODULE: Final = "runner.observe.node.observer"
+
+
+def load_observer() -> None:
+    """Import what observes a node: it takes as long as all else that an agent imports before it joins."""
+    import_module(_MODULE)
 
 
 async def observe(payload: Raw, call: Call) -> bytes:
@@ -17,5 +26,8 @@ async def observe(payload: Raw, call: Call) -> bytes:
             await call.told.receive()
         except trio.EndOfChannel:
             await trio.sleep_forever()
+
+    await trio.to_thread.run_sync(load_observer)
+    from runner.observe.node.observer import observe_node  # noqa: PLC0415  (agents join faster)
 
     return await observe_node(bytes(payload), call.send, stopped)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +35,25 @@ MOST_FRAMES: Final = 300
 _LONGEST_PLAN: Final = 64 * 1024
 
 
+def _nothing() -> None:
+    """Prepare nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What the runner may ask of an agent.
+
+    Attributes:
+        modules: That it starts as processes.
+        kinds: Kind of a question to the function that answers.
+        prepare: Called in a thread once the agent has joined, such as to import what answers need.
+    """
+
+    modules: Collection[str]
+    kinds: Mapping[str, Answer]
+    prepare: Callable[[], None] = _nothing
+
+
 class HubGone(Exception):  # noqa: N818  (an event, not a bug)
     """The hub no longer speaks to this agent; the only argument says why."""
 
@@ -53,17 +74,20 @@ class Agent:
         self._outbox = Outbox(self._writer.send)
         self._silence = Silence(plan.no_ping_s)
 
-    async def serve(self, modules: Collection[str], kinds: Mapping[str, Answer]) -> None:
+    async def serve(self, abilities: Abilities) -> None:
         """Serve until it is cancelled.
 
         Raises:
             HubGone: The connection has ended, or the hub was silent.
         """
         async with trio.open_nursery() as nursery:
-            processes = AgentProcesses(modules, self._report, nursery)
-            asks = AgentAsks(self._node, kinds, report=self._report, pids=processes.pids, nursery=nursery)
+            processes = AgentProcesses(abilities.modules, self._report, nursery)
+            asks = AgentAsks(
+                self._node, abilities.kinds, report=self._report, pids=processes.pids, nursery=nursery
+            )
             nursery.start_soon(self._watch)
             nursery.start_soon(self._outbox.run)
+            nursery.start_soon(partial(trio.to_thread.run_sync, abilities.prepare, abandon_on_cancel=True))
             try:
                 await self._receive(processes, asks, nursery)
             finally:
@@ -113,31 +137,30 @@ def _obey(message: Down, processes: AgentProcesses, asks: AgentAsks) -> None:
         asks.obey(order)
 
 
-async def run(node: str, plan: AgentPlan, modules: Collection[str], kinds: Mapping[str, Answer]) -> int:
+async def run(node: str, plan: AgentPlan, abilities: Abilities) -> int:
     """Join the hub and serve; returns the exit status.
 
     Args:
         node: Name of the node.
         plan: Of the run.
-        modules: That the runner may start.
-        kinds: Kind of a question to the function that answers.
+        abilities: What the runner may ask of this agent.
     """
     with trio.move_on_after(plan.expires_s):
         try:
-            stream, reader = await join(plan, node, describe_machine(modules, kinds))
+            stream, reader = await join(plan, node, describe_machine(abilities.modules, abilities.kinds))
         except CannotJoin as error:
             return _ended(str(error), NOT_ADMITTED)
         try:
-            return await _serve(Agent(node, plan, stream, reader), modules, kinds)
+            return await _serve(Agent(node, plan, stream, reader), abilities)
         finally:
             await trio.aclose_forcefully(stream)
     return _ended(f"its order has expired after {plan.expires_s:g} s", EXPIRED)
 
 
-async def _serve(agent: Agent, modules: Collection[str], kinds: Mapping[str, Answer]) -> int:
+async def _serve(agent: Agent, abilities: Abilities) -> int:
     reason = ""
     try:
-        await agent.serve(modules, kinds)
+        await agent.serve(abilities)
     except* HubGone as gone:
         reason = str(first_of(gone))
     except* trio.BrokenResourceError:
@@ -151,12 +174,11 @@ def _ended(reason: str, status: int) -> int:
     return status
 
 
-def main(modules: Collection[str], kinds: Mapping[str, Answer]) -> None:
+def main(abilities: Abilities) -> None:
     """Entry point: ``python -m runner.agent FILE NODE`` with the file of an `AgentPlan`.
 
     Args:
-        modules: That the runner may start.
-        kinds: Kind of a question to the function that answers.
+        abilities: What the runner may ask of this agent.
     """
     if len(sys.argv) != 3:
         sys.exit(_ended("it needs the file of its order and the name of its node", MISUSED))
@@ -167,15 +189,13 @@ def main(modules: Collection[str], kinds: Mapping[str, Answer]) -> None:
     except (OSError, ValueError) as error:
         sys.exit(_ended(f"{file} cannot be read: {error}", MISUSED))
     sys.setrecursionlimit(MOST_FRAMES)
-    sys.exit(trio.run(_run_until_signal, node, plan, modules, kinds))
+    sys.exit(trio.run(_run_until_signal, node, plan, abilities))
 
 
-async def _run_until_signal(
-    node: str, plan: AgentPlan, modules: Collection[str], kinds: Mapping[str, Answer]
-) -> int:
+async def _run_until_signal(node: str, plan: AgentPlan, abilities: Abilities) -> int:
     status = OK
     async with trio.open_nursery() as nursery:
         nursery.start_soon(end_on_signal, nursery.cancel_scope)
-        status = await run(node, plan, modules, kinds)
+        status = await run(node, plan, abilities)
         nursery.cancel_scope.cancel()
     return status

@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 from runner.agent.kinds import KINDS, MODULES
-from runner.cluster.agent import run
+from runner.cluster.agent import Abilities, run
 from runner.cluster.agent_link import AgentPlan
 from runner.cluster.hub import Hub
 from runner.cluster.lines import LineReader, LineWriter
@@ -49,7 +49,7 @@ class InProcessPlacer:
 
     def __init__(self, nursery, names=("node-1", "node-2"), *, kinds=None, modules=()):
         self._nursery, self._names = nursery, names
-        self._kinds, self._modules = {**KINDS, **(kinds or {})}, MODULES | set(modules)
+        self._abilities = Abilities(MODULES | set(modules), {**KINDS, **(kinds or {})})
         self.plans, self.statuses, self.scopes = {}, {}, {}
 
     async def nodes(self):
@@ -91,4 +91,4 @@ class InProcessPlacer:
     async def _serve_agent(self, plan):
         order = msgspec.json.decode(plan.files[0].content, type=AgentPlan)
         with trio.CancelScope() as self.scopes[plan.name]:
-            self.statuses[plan.name] = await run(plan.command[-1], order, self._modules, self._kinds)
+            self.statuses[plan.name] = await run(plan.command[-1], order, self._abilities)

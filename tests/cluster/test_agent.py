@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from runner.cluster import agent_processes
-from runner.cluster.agent import run
+from runner.cluster.agent import Abilities, run
 from runner.cluster.agent_asks import Call, Unanswerable
 from runner.cluster.agent_link import AgentPlan
 from runner.cluster.agent_messages import (
@@ -81,7 +81,7 @@ async def agent(kinds=None, *, is_admitted=True, **changes):
             done = trio.Event()
 
             async def serve():
-                hub.status = await run("node-1", AgentPlan(**fields), {_MODULE}, kinds or {})
+                hub.status = await run("node-1", AgentPlan(**fields), Abilities({_MODULE}, kinds or {}))
                 done.set()
 
             hub = FalseHub(None)
@@ -350,5 +350,5 @@ async def test_an_agent_gives_up_when_no_hub_is_reachable(monkeypatch, capfd):
     monkeypatch.setattr("runner.cluster.agent_link._REACH_WITHIN_S", 0.5)
     plan = AgentPlan(run_id="r", secret=SECRET, hub="127.0.0.1", port=1, expires_s=60, no_ping_s=10)
 
-    assert await run("node-1", plan, set(), {}) == 7
+    assert await run("node-1", plan, Abilities((), {})) == 7
     assert "the hub at 127.0.0.1:1 is not reachable: " in capfd.readouterr().err
