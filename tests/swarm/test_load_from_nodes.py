@@ -5,7 +5,8 @@ import subprocess
 import pytest
 
 from infra.swarm.namespaces import OPERATOR
-from tests.swarm.conftest import LABEL, SKEWS_S, left_on
+from runner.stack.swarm.naming import TASK_OF
+from tests.swarm.conftest import SKEWS_S, left_on
 from tests.swarm.runs import PORT, running, server, wait_for_requests
 
 UNROUTED = "10.99.99.1"
@@ -39,7 +40,7 @@ def three_stages(nodes, tmp_path_factory):
             run.wait_for("· broken: offering")
             wait_for_requests(nodes, url, 100)
             nodes.unplug("node-3")
-            agent = nodes.docker("node-2", "ps", "--quiet", "--filter", f"label={LABEL}")
+            agent = nodes.docker("node-2", "ps", "--quiet", "--filter", f"label={TASK_OF}")
             nodes.docker("node-2", "kill", agent)
             status = run.wait()
     nodes.restore()
@@ -114,7 +115,7 @@ def test_constraints_that_no_node_meets_are_named(swarm, tmp_path):
 
 
 def test_a_system_that_a_node_cannot_reach_is_reported_with_the_node(swarm, tmp_path):
-    loopback = ("addr", "add", f"{UNROUTED}/32", "dev", "lo")
+    loopback = ("addr", "replace", f"{UNROUTED}/32", "dev", "lo")
     subprocess.run(["ip", "-n", swarm.network.namespace(OPERATOR), *loopback], check=True)
     with server(swarm, tmp_path):
         specification = external(swarm, f"http://{UNROUTED}:{PORT}", nodes="[node.hostname==node-2]")
