@@ -102,7 +102,8 @@ def _judge(
 def _with_more(findings: Sequence[Finding], stage: Stage) -> Sequence[Finding]:
     """Return the findings, the first with the slowest step of a scenario, and with unequal nodes."""
     first, *others = findings
-    more = (*step_evidence(stage), *balance_evidence(stage))
+    steps = () if first.code is Limit.ERROR else step_evidence(stage)  # refusals are not about time
+    more = (*steps, *balance_evidence(stage))
     return [replace(first, evidence=(*first.evidence, *more)), *others]
 
 

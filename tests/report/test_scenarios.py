@@ -107,7 +107,7 @@ def test_a_number_that_is_1_stands_before_the_singular():
 
     text = render_markdown(results(scenario_trial(made)))
 
-    assert "request checkout/cart 24 requests; request checkout/pay 1 request;" in text
+    assert "request checkout/cart 24 requests; request checkout/pay 1 request." in text
 
 
 def test_a_ramp_of_users_has_no_response_time_although_requests_failed():
