@@ -24,6 +24,7 @@ from typing import Any
 
 import trio
 
+from infra.bench.agent_cost import cost_of_an_agent
 from infra.bench.compare import FULL, QUICK, Size, compare
 from infra.bench.counting import cost_of_counters
 from infra.bench.figures import offer_stage, truth_server
@@ -142,6 +143,7 @@ COMPARISON, TRAFFIC = "comparison", "traffic"
 SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
     "cpu": cpu_accounting,
     "counters": cost_of_counters,
+    "agent": cost_of_an_agent,
     "command-line": command_line,
     "scenarios": scenarios,
 }

@@ -19,6 +19,7 @@ from runner.core.endpoint import Endpoint
 from runner.core.facts import Window
 from runner.core.observed_facts import Subject
 from runner.observe.counters.gather import Counters
+from runner.observe.counters.page_watch import Pages
 from runner.observe.processes import start_ticks
 
 WINDOW_S = 20
@@ -42,8 +43,10 @@ def cost_of_counters() -> Iterator[tuple[str, str, str, bool]]:
         counters = Counters(
             watched,
             Window(start, start, start + WINDOW_S * 10**9),
-            {f"app-{n}": f"http://127.0.0.1:{port}/metrics" for n, (port, _) in enumerate(apps, start=1)},
-            {"nginx": f"http://127.0.0.1:{front}/status"},
+            Pages(
+                {f"app-{n}": f"http://127.0.0.1:{port}/metrics" for n, (port, _) in enumerate(apps, start=1)},
+                {"nginx": f"http://127.0.0.1:{front}/status"},
+            ),
             Endpoint("127.0.0.1", front),
         )
         before = time.process_time()

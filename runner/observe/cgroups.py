@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +19,9 @@ from runner.observe.proc_files import read_file
 _US_PER_S = 1_000_000
 _exists = lru_cache(maxsize=1024)(os.path.exists)
 """Of a file that tells the version of control groups: a group does not change its version."""
+_USED = ("cpuacct", "cpu", "memory", "blkio", "")
+"""The hierarchies that a `ControlGroup` has folders of."""
+_MOUNTS_CHANGE_S = 10
 _IO_CONTROLLERS = ("blkio", "")
 """The hierarchies that can limit I/O: that of version 1, and version 2."""
 
@@ -91,7 +95,9 @@ def control_group_of(pid: int, proc: Path | None = None) -> ControlGroup | None:
         mounts = _mounts(proc)
     except (OSError, ValueError, IndexError):
         return None
-    folders = {name: folder_in(mounts[name], path) for name, path in paths.items() if name in mounts}
+    folders = {
+        name: folder_in(mounts[name], paths[name]) for name in _USED if name in paths and name in mounts
+    }
     accounting = [name for name in ("cpuacct", "") if name in folders]
     if not accounting:
         memory = folders.get("memory")
@@ -157,10 +163,15 @@ def has_member(group: ControlGroup, pid: int) -> bool:
 
 def _mounts(proc: Path) -> dict[str, Hierarchy]:
     """Return the hierarchies of the machine; an agent's container has a part of them mounted as well."""
-    text = (proc / "self" / "mountinfo").read_text(errors="surrogateescape")
-    if roots.are_foreign():
-        text = "\n".join(line for line in text.splitlines() if f" {roots.sys()}/" in line.partition(" - ")[0])
-    return hierarchies(text)
+    if roots.are_foreign():  # read for every stranger
+        return _foreign_mounts(str(proc), roots.sys(), int(time.monotonic() // _MOUNTS_CHANGE_S))
+    return hierarchies((proc / "self" / "mountinfo").read_text(errors="surrogateescape"))
+
+
+@lru_cache(maxsize=4)
+def _foreign_mounts(proc: str, sys: str, _: int) -> dict[str, Hierarchy]:
+    lines = Path(proc, "self", "mountinfo").read_text(errors="surrogateescape").splitlines()
+    return hierarchies("\n".join(line for line in lines if f" {sys}/" in line.partition(" - ")[0]))
 
 
 def _memberships(path: Path) -> dict[str, str]:

@@ -28,7 +28,7 @@ def folder_in(hierarchy: Hierarchy, group: str) -> Path:
         hierarchy: Where it is.
         group: Its path, which may be relative to the reader's own group.
     """
-    if ".." not in Path(hierarchy.root).parts and ".." not in Path(group).parts:
+    if "/.." not in hierarchy.root and "/.." not in group:
         return hierarchy.folder(group)
     match = _ID.search(Path(group).name)
     if match is None:
