@@ -30,18 +30,19 @@ def folder_in(hierarchy: Hierarchy, group: str) -> Path:
     """
     if "/.." not in hierarchy.root and "/.." not in group:
         return hierarchy.folder(group)
+    nowhere = hierarchy.point / "unknown"
     match = _ID.search(Path(group).name)
     if match is None:
-        return hierarchy.point / "unknown"
+        return nowhere
     now = int(time.monotonic() // _SEARCH_EVERY_S)
-    return _containers(hierarchy.point, now).get(match.group(), hierarchy.point / "unknown")
+    return _containers(hierarchy.point, now).get(match.group(), nowhere)
 
 
 @lru_cache(maxsize=16)
 def _containers(point: Path, _: int) -> dict[str, Path]:
     """Return the group of each container by its id."""
-    found: dict[str, Path] = {}
+    containers: dict[str, Path] = {}
     for folder, _folders, _files in islice(os.walk(point), _MAX_GROUPS):
         if match := _ID.search(Path(folder).name):
-            found.setdefault(match.group(), Path(folder))
-    return found
+            containers.setdefault(match.group(), Path(folder))
+    return containers

@@ -72,5 +72,5 @@ def read_memory() -> Levels:
 
 def _number_after(name: bytes, text: bytes) -> int | None:
     """Return a number by the name before it, without parsing the hundred others of a file."""
-    _, found, rest = text.partition(name)
-    return int(rest[:64].split()[0]) if found else None
+    _, separator, rest = text.partition(name)
+    return int(rest[:64].split()[0]) if separator else None
