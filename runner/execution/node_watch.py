@@ -7,13 +7,12 @@ whose agent is lost keeps the samples that arrived, and a note says what is miss
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-import msgspec
 import trio
 from msgspec.structs import replace
 
@@ -21,27 +20,15 @@ from runner.cluster.asked import Asked
 from runner.cluster.client import Cluster
 from runner.cluster.errors import AgentFailed, HubLost
 from runner.cluster.facts import ClockOffset
-from runner.core.codes import Role
-from runner.core.compact import CompactList
 from runner.core.facts import Window
 from runner.core.observed_facts import ObservedFacts, PlacedPart, Sample, Subject
 from runner.core.units import NS_PER_S, Nanoseconds, Seconds
 from runner.execution.node_pages import fetch_from_node
+from runner.execution.observed_node import ObservedNode
 from runner.observe.bounds import BoundExceeded, PageUnreadable
 from runner.observe.clock import sleep_until
 from runner.observe.counters.page_watch import Pages
-from runner.observe.counters.series import Readings
-from runner.observe.node.checks import MAX_FACTS_BYTES, MAX_SAMPLE_BYTES, checked_facts, checked_sample
-from runner.observe.node.messages import (
-    AGENT,
-    MIN_INTERVAL_S,
-    OBSERVE,
-    STOP,
-    ObserveOrder,
-    decode_facts,
-    decode_sample,
-    encode,
-)
+from runner.observe.node.messages import OBSERVE, STOP, encode
 from runner.stack.host_identity import boot_id
 
 _RECENT_NS: Final[Nanoseconds] = 300 * NS_PER_S
@@ -74,7 +61,7 @@ class NodeWatch:
     placed: Sequence[PlacedPart]
     workers: Mapping[str, Mapping[str, int]]
     on_sample: OnSample
-    _nodes: dict[str, _Node] = field(default_factory=dict, init=False)
+    _nodes: dict[str, ObservedNode] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         names = dict.fromkeys([*self.workers, *(part.node for part in self.placed)])
@@ -85,7 +72,7 @@ class NodeWatch:
                 {part.name: part.status_url for part in placed if part.status_url},
                 fetch=partial(fetch_from_node, self.cluster, name),
             )
-            self._nodes[name] = _Node(name, placed, self.workers.get(name, {}), pages)
+            self._nodes[name] = ObservedNode(name, placed, self.workers.get(name, {}), pages)
 
     async def watch(self) -> None:
         """Watch until soon after the window's end; a cancellation still waits up to 2 s for the counters.
@@ -97,7 +84,7 @@ class NodeWatch:
                 nursery.start_soon(self._watch_pages, node)
             await self._watch_nodes()
 
-    async def _watch_pages(self, node: _Node) -> None:
+    async def _watch_pages(self, node: ObservedNode) -> None:
         """Read the pages of a node, once in advance: an agent prepares for its first request."""
         for url in (*node.pages.metrics_urls.values(), *node.pages.status_urls.values()):
             with suppress(PageUnreadable, BoundExceeded):
@@ -145,7 +132,7 @@ class NodeWatch:
         except HubLost:
             return {}
 
-    async def _watch_node(self, node: _Node, clock: ClockOffset) -> None:
+    async def _watch_node(self, node: ObservedNode, clock: ClockOffset) -> None:
         order = node.order(self.window, self.interval, clock)
         try:
             async with (
@@ -162,7 +149,7 @@ class NodeWatch:
         except* (AgentFailed, trio.BrokenResourceError):
             pass
 
-    async def _receive(self, node: _Node, asked: Asked) -> None:
+    async def _receive(self, node: ObservedNode, asked: Asked) -> None:
         """Take the samples, then the answer."""
         length_s = (self.window.end_ns - self.window.measure_ns) / NS_PER_S
         while (item := await asked.item()) is not None:
@@ -175,81 +162,8 @@ class NodeWatch:
         await sleep_until(self.window.end_ns + _ANSWER_WITHIN_NS)
         scope.cancel()
 
-    async def _stop(self, node: _Node, asked: Asked) -> None:
+    async def _stop(self, node: ObservedNode, asked: Asked) -> None:
         """Let the agent answer at once: its counters show what went wrong."""
         with trio.CancelScope(shield=True, deadline=trio.current_time() + _STOP_WITHIN_S):
             await asked.tell(STOP)
             await self._receive(node, asked)
-
-
-@dataclass(slots=True)
-class _Node:
-    """What is known of one node."""
-
-    name: str
-    placed: tuple[PlacedPart, ...]
-    workers: Mapping[str, int]
-    pages: Pages
-    readings: Readings = field(default_factory=Readings)
-    samples: CompactList[Sample] = field(default_factory=lambda: CompactList(Sample))
-    final: ObservedFacts | None = None
-    subjects: tuple[Subject, ...] = field(init=False)
-    _names: frozenset[str] = field(init=False)
-    _latest_s: Seconds = field(default=-1e9, init=False)
-    _refused: int = field(default=0, init=False)
-
-    def __post_init__(self) -> None:
-        parts = (Subject(part.name, part.role, "cgroup", part.pid) for part in self.placed)
-        workers = (Subject(name, Role.GENERATOR, "process") for name in self.workers)
-        agent = Subject(AGENT, Role.RUNNER, "process")
-        self.subjects = (*parts, *workers, agent, Subject("system", Role.SYSTEM, "system"))
-        self._names = frozenset(subject.name for subject in self.subjects)
-
-    def order(self, window: Window, interval: Seconds, clock: ClockOffset) -> ObserveOrder:
-        """Return what its agent is told, in the time of its clock."""
-        start_ns, measure_ns, end_ns = map(
-            clock.to_node_ns, (window.start_ns, window.measure_ns, window.end_ns)
-        )
-        return ObserveOrder(
-            Window(start_ns, measure_ns, end_ns), max(interval, MIN_INTERVAL_S), self.placed, self.workers
-        )
-
-    def take(self, item: bytes, end_s: Seconds) -> Sample | None:
-        """Keep one sample; None if it is none."""
-        sample = None
-        if len(item) <= MAX_SAMPLE_BYTES:
-            with suppress(msgspec.MsgspecError, ValueError, OverflowError):
-                sample = checked_sample(decode_sample(item), self._names, self._latest_s, end_s)
-        if sample is None:
-            self._refused += 1
-            return None
-        self._latest_s = sample.t_s
-        self.samples.append(sample)
-        return sample
-
-    def conclude(self, answer: bytes) -> None:
-        """Keep an agent's answer, if it is one."""
-        if len(answer) <= MAX_FACTS_BYTES:
-            with suppress(msgspec.MsgspecError, ValueError, OverflowError):
-                expected = {subject.name: subject for subject in self.subjects}
-                self.final = checked_facts(decode_facts(answer), expected)
-
-    def facts(self) -> ObservedFacts:
-        """Return what is known so far."""
-        base = self.final or ObservedFacts(self.subjects, ())
-        counters, unreadable = self.readings.conclude()
-        requests, notes = self.pages.requests()
-        return replace(
-            base,
-            samples=tuple(self.samples),
-            counters=(*base.counters, *counters),
-            unreadable=(*base.unreadable, *unreadable),
-            requests=requests,
-            notes=(*base.notes, *notes, *self._gaps()),
-        )
-
-    def _gaps(self) -> Iterator[str]:
-        if self.final is None:
-            yield f"the agent of {self.name} was lost or did not answer, so counters and programs are missing"
-        if self._refused:
-            yield f"{self._refused:,} samples of the agent of {self.name} could not be used"
