@@ -28,6 +28,7 @@ from infra.bench.agent_cost import cost_of_an_agent
 from infra.bench.compare import FULL, QUICK, Size, compare
 from infra.bench.counting import cost_of_counters
 from infra.bench.figures import offer_stage, truth_server
+from infra.bench.merge import merge
 from infra.bench.publish import chart, page, promises
 from infra.bench.scenarios import scenarios
 from infra.bench.traffic import traffic
@@ -146,6 +147,7 @@ SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
     "agent": cost_of_an_agent,
     "command-line": command_line,
     "scenarios": scenarios,
+    "merge": merge,
 }
 
 

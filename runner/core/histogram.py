@@ -82,9 +82,10 @@ class Histogram:
         self, counts: Mapping[int, int] | None = None, total_ns: Nanoseconds = 0, max_ns: Nanoseconds = 0
     ) -> None:
         counts = counts or {}
-        numbers = [counts[index] for index in sorted(counts)]
+        buckets = sorted(counts)
+        numbers = [counts[index] for index in buckets]
         try:
-            self._buckets = array("H", sorted(counts))
+            self._buckets = array("H", buckets)
             self._numbers = array("H" if max(numbers, default=0) <= _MAX_SMALL else "Q", numbers)
         except OverflowError:
             raise ValueError("a bucket or a count of a histogram is out of range") from None

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from runner.core.histogram import Histogram, merge
+from runner.core.histogram import BUCKETS, EMPTY, Histogram
 from runner.core.load_facts import LoadSecond
 from runner.load.messages import WireHistogram, WorkerSecond
 from runner.load.tally import LATENCIES
 
 _Key = TypeVar("_Key", str, int)
+_Counts = TypeVar("_Counts", list[int], defaultdict[int, int])
 _COUNTS = ("scheduled", "sent", "succeeded", "dropped", "completed", "in_flight")
+_ALWAYS_SENT: Final = tuple(name for name in LATENCIES if name != "first_byte")
+_MANY_BYTES: Final = 2 * BUCKETS
+_NONE: Final = -(10**9)
+_ALL: Final = 10**9
+"""Beyond the seconds that a worker may report."""
 
 
 def merged(
@@ -27,10 +33,8 @@ def merged(
     """
     counts: dict[str, Any] = {name: sum(getattr(second, name) for second in seconds) for name in _COUNTS}
     latencies: dict[str, Any] = {
-        name: merge(histogram_of(getattr(second, name)) for second in seconds) for name in LATENCIES
+        name: sum_of(getattr(second, name) for second in seconds) for name in _ALWAYS_SENT
     }
-    if latencies["first_byte"] == latencies["duration"]:  # of responses in one piece: once in memory
-        latencies["first_byte"] = latencies["duration"]
     cpu_s = round(sum(second.cpu_s for second in seconds), 6)
     return LoadSecond(
         seconds[0].index,
@@ -50,9 +54,17 @@ def merged(
             name: merged([second.scenarios[index] for second in seconds if second.scenarios])
             for index, name in enumerate(scenarios)
         },
+        first_byte=_first_byte(seconds, latencies["duration"]),
         **counts,
         **latencies,
     )
+
+
+def _first_byte(seconds: Sequence[WorkerSecond], duration: Histogram) -> Histogram:
+    """Return the merged times to the first byte; of responses in one piece the object `duration` itself."""
+    if all(second.first_byte is None for second in seconds):
+        return duration
+    return sum_of(second.first_byte or second.duration for second in seconds)
 
 
 def _added(counts: Iterable[Mapping[_Key, int]]) -> dict[_Key, int]:
@@ -62,9 +74,23 @@ def _added(counts: Iterable[Mapping[_Key, int]]) -> dict[_Key, int]:
     return dict(total)
 
 
-def histogram_of(wire: WireHistogram) -> Histogram:
-    """Return the histogram that a worker reported."""
-    return Histogram(dict(zip(wire.buckets, wire.counts, strict=True)), wire.total_ns, wire.max_ns)
+def sum_of(wires: Iterable[WireHistogram]) -> Histogram:
+    """Return the sum of what workers reported, without loss."""
+    filled = [wire for wire in wires if wire.buckets]
+    if not filled:
+        return EMPTY
+    total_ns, max_ns = sum(wire.total_ns for wire in filled), max(wire.max_ns for wire in filled)
+    if sum(len(wire.buckets) for wire in filled) < _MANY_BYTES:
+        return Histogram(_add(defaultdict(int), filled), total_ns, max_ns)
+    counts = _add([0] * BUCKETS, filled)  # for many workers faster than a dictionary
+    return Histogram({index: number for index, number in enumerate(counts) if number}, total_ns, max_ns)
+
+
+def _add(counts: _Counts, wires: Iterable[WireHistogram]) -> _Counts:
+    for wire in wires:
+        for index, number in zip(*wire.arrays, strict=True):
+            counts[index] += number
+    return counts
 
 
 class Collector:
@@ -79,23 +105,29 @@ class Collector:
     def __init__(self, workers: int, names: Sequence[str] = (), scenarios: Sequence[str] = ()) -> None:
         self._names, self._scenarios = names, scenarios
         self._open: dict[int, list[WorkerSecond]] = {}
-        self._last = [-(10**9)] * workers
-        self._ended = [False] * workers
+        self._passed = [_NONE] * workers
+        self._workers_at = Counter({_NONE: workers})
 
     def add(self, worker: int, second: WorkerSecond) -> list[LoadSecond]:
         """Take a worker's second; returns the seconds that are complete now, in order."""
         self._open.setdefault(second.index, []).append(second)
-        self._last[worker] = second.index
-        return self._complete()
+        return self._complete(worker, second.index)
 
     def end(self, worker: int) -> list[LoadSecond]:
         """A worker reports no more; returns the seconds that are complete now, in order."""
-        self._ended[worker] = True
-        return self._complete()
+        return self._complete(worker, _ALL)
 
-    def _complete(self) -> list[LoadSecond]:
-        """Seconds that every worker has passed; a worker that has ended has passed them all."""
-        waiting = [last for last, ended in zip(self._last, self._ended, strict=True) if not ended]
-        horizon = min(waiting, default=10**9)
+    def _complete(self, worker: int, index: int) -> list[LoadSecond]:
+        """Return the seconds that every worker has passed, now that one has passed `index`."""
+        self._pass(worker, index)
+        horizon = min(self._workers_at)
         ready = sorted(index for index in self._open if index <= horizon)
         return [merged(self._open.pop(index), self._names, self._scenarios) for index in ready]
+
+    def _pass(self, worker: int, index: int) -> None:
+        """Note how far a worker is; with many workers, few seconds are not yet passed by all."""
+        before, self._passed[worker] = self._passed[worker], index
+        self._workers_at[index] += 1
+        self._workers_at[before] -= 1
+        if not self._workers_at[before]:
+            del self._workers_at[before]

@@ -5,7 +5,10 @@ msgspec costs a worker little memory and time to start. `runner.load.worker_orde
 
 from __future__ import annotations
 
-from typing import Annotated, Final, TypeAlias, TypeVar
+import sys
+from array import array
+from collections.abc import Mapping
+from typing import Annotated, Final, Self, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -15,30 +18,60 @@ from runner.core.load_facts import ResponseSample
 from runner.core.units import Nanoseconds, Seconds
 
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
-_Bucket: TypeAlias = Annotated[int, Meta(ge=0, lt=BUCKETS)]
 _Status: TypeAlias = Annotated[int, Meta(ge=0, le=999)]
 _Index: TypeAlias = Annotated[int, Meta(gt=-(10**9), lt=10**9)]
 _Duration: TypeAlias = Annotated[Nanoseconds, Meta(ge=0)]
 
+_BUCKET_CODE: Final = "H"
+_BUCKET_BYTES: Final = 2
+_CODES: Final = {1: "B", 2: "H", 8: "Q"}
+"""Bytes of a count to the type of its array."""
+_HIGH_BYTE: Final = 1 if sys.byteorder == "little" else 0
+_HIGH_BYTES: Final = bytes(range(BUCKETS >> 8))
+"""The upper bytes of buckets: their number is a multiple of 256."""
+
 
 class WireHistogram(Struct, frozen=True, array_like=True):
-    """The content of a `runner.core.histogram.Histogram`.
+    """The content of a `runner.core.histogram.Histogram`, as arrays in native byte order.
+
+    To read numbers one by one would cost the runner more than to merge them.
 
     Attributes:
-        buckets: Indices of the buckets that are not empty.
-        counts: As many counts.
+        buckets: Indices of the buckets that are not empty, in 2 bytes each.
+        counts: As many counts, all in 1, 2 or 8 bytes.
         total_ns: Sum of all values.
         max_ns: The largest value.
     """
 
-    buckets: list[_Bucket]
-    counts: list[Count]
+    buckets: bytes
+    counts: bytes
     total_ns: _Duration
     max_ns: _Duration
 
     def __post_init__(self) -> None:
-        if len(self.buckets) != len(self.counts):
+        length, rest = divmod(len(self.buckets), _BUCKET_BYTES)
+        if rest or len(self.counts) not in {length * width for width in _CODES}:
             raise ValueError("a histogram needs one count for each bucket")
+        if self.buckets[_HIGH_BYTE::_BUCKET_BYTES].translate(None, _HIGH_BYTES):
+            raise ValueError("a bucket of a histogram is out of range")
+
+    @classmethod
+    def of(cls, counts: Mapping[int, int], total_ns: Nanoseconds, max_ns: Nanoseconds) -> Self:
+        """Return the message of counts by bucket.
+
+        Raises:
+            OverflowError: A bucket or a count is negative or too large.
+        """
+        most = max(counts.values(), default=0)
+        code = next((code for width, code in _CODES.items() if most < 1 << 8 * width), "Q")
+        buckets, numbers = array(_BUCKET_CODE, counts), array(code, counts.values())
+        return cls(buckets.tobytes(), numbers.tobytes(), total_ns, max_ns)
+
+    @property
+    def arrays(self) -> tuple[array[int], array[int]]:
+        """The buckets that are not empty, in any order, and as many counts."""
+        width = len(self.counts) * _BUCKET_BYTES // len(self.buckets) if self.buckets else 1
+        return array(_BUCKET_CODE, self.buckets), array(_CODES[width], self.counts)
 
 
 class WorkerReady(Struct, frozen=True, tag="ready"):
@@ -55,6 +88,7 @@ class WorkerSecond(Struct, frozen=True, tag="second", kw_only=True):
     """One second of one worker; see `runner.core.load_facts.LoadSecond` for the fields.
 
     Attributes:
+        first_byte: None where it is the same as `duration`: all responses came in one piece.
         parts: Of a mix: one per request, in the order of the specification.
         scenarios: One per scenario, likewise.
     """
@@ -73,7 +107,7 @@ class WorkerSecond(Struct, frozen=True, tag="second", kw_only=True):
     connect: WireHistogram
     tls: WireHistogram
     dispatch_delay: WireHistogram
-    first_byte: WireHistogram
+    first_byte: WireHistogram | None = None
     lateness: WireHistogram
     cpu_s: Annotated[Seconds, Meta(ge=0)]
     in_flight: Count

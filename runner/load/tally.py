@@ -73,8 +73,7 @@ class Latency:
     def to_wire(self) -> WireHistogram:
         """Return buckets, counts, sum and maximum."""
         self.fold()
-        counts = self._counts
-        return WireHistogram([*counts], [*counts.values()], self._total_ns, self._max_ns)
+        return WireHistogram.of(self._counts, self._total_ns, self._max_ns)
 
 
 def _by_bucket(counts: Mapping[int, int]) -> Counter[int]:
@@ -140,7 +139,6 @@ class Tally:
             users_in_flight: Users under way at its end, for each scenario.
         """
         messages = self._add_parts()
-        duration = self.duration.to_wire()
         return WorkerSecond(
             index=self.index,
             scheduled=self.scheduled,
@@ -151,12 +149,12 @@ class Tally:
             failures=dict(self.failures),
             statuses=dict(self.statuses),
             samples=tuple(self.samples),
-            duration=duration,
+            duration=self.duration.to_wire(),
             response_time=self.response_time.to_wire(),
             connect=self.connect.to_wire(),
             tls=self.tls.to_wire(),
             dispatch_delay=self.dispatch_delay.to_wire(),
-            first_byte=duration if self.first_byte is self.duration else self.first_byte.to_wire(),
+            first_byte=None if self.first_byte is self.duration else self.first_byte.to_wire(),
             lateness=self.lateness.to_wire(),
             cpu_s=cpu_s,
             in_flight=in_flight,

@@ -15,10 +15,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from runner.core.histogram import merge
 from runner.core.load_facts import Backlog, ConnectionCounts, LoadSecond, PartFacts
 from runner.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, Seconds
-from runner.load.merge import histogram_of
+from runner.load.merge import sum_of
 from runner.load.messages import WireBacklog, WorkerEnd, WorkerSecond
 
 _REPORTED_STALL_NS: Final = 500_000_000
@@ -256,7 +255,7 @@ def merged_backlog(reported: Sequence[WireBacklog]) -> Backlog | None:
     """Return how response times developed, from what workers or parts report; None without any."""
     if not reported:
         return None
-    late = merge(histogram_of(part.late) for part in reported)
+    late = sum_of(part.late for part in reported)
     n, *sums = (sum(column) for column in zip(*(part.sums for part in reported), strict=True))
     known = [part.fastest_first_ns for part in reported if part.fastest_first_ns >= 0]
     fastest_ns = min(known) if known else min(part.first for part in reported)[1]

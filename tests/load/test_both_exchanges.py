@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
+from runner.load.merge import sum_of
 from runner.load.timeline import Timeline
 from tests.load.orders import order, request
 from tests.servers.scripted import scripted
@@ -150,9 +151,9 @@ def counts(exchange, timeline, server):
         ):
             total[index, name] = getattr(part, name)
         for name in ("response_time", "connect", "dispatch_delay"):
-            total[index, name] = sum(getattr(part, name).to_wire().counts)
+            total[index, name] = sum_of([getattr(part, name).to_wire()]).count
         durations = [
-            sum(latency.to_wire().counts) for latency in (part.whole, part.duration, part.first_byte)
+            sum_of([latency.to_wire()]).count for latency in (part.whole, part.duration, part.first_byte)
         ]
         total[index, "durations"] = durations[0] + durations[1]
         total[index, "first bytes"] = durations[0] + durations[2]

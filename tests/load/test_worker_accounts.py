@@ -7,12 +7,13 @@ from msgspec.structs import replace
 
 from runner.core import histogram
 from runner.core.load_facts import LoadSecond
-from runner.load import worker_accounts
-from runner.load.merge import Collector, merged
-from runner.load.messages import WorkerEnd, WorkerSecond, decode_progress, encode
+from runner.load import merge, worker_accounts
+from runner.load.merge import Collector, merged, sum_of
+from runner.load.messages import WireHistogram, WorkerEnd, WorkerSecond, decode_progress, encode
 from runner.load.tally import LATENCIES, Latency, Tally
 from runner.load.worker_accounts import Account
 
+EMPTY = b'"duration":["","",0,0]'
 END = WorkerEnd(peak_rss_kib=20_000)
 values_ns = st.lists(st.integers(-1000, 70_000_000_000), max_size=30)
 
@@ -42,8 +43,9 @@ def test_what_a_worker_counts_is_the_histogram_of_its_values(values):
     assert merged([reported(tally)]).duration == histogram.of(max(v, 0) for v in values)
 
 
-@given(st.lists(values_ns, min_size=1, max_size=4))
-def test_merging_workers_neither_loses_nor_invents_a_value(workers):
+@pytest.mark.parametrize("many_bytes", [0, 1 << 30], ids=["many", "few"])
+@given(workers=st.lists(values_ns, min_size=1, max_size=4))
+def test_merging_workers_neither_loses_nor_invents_a_value(many_bytes, workers):
     reports = []
     for values in workers:
         tally = Tally(3)
@@ -52,11 +54,23 @@ def test_merging_workers_neither_loses_nor_invents_a_value(workers):
                 getattr(tally, name).add(value)
         reports.append(reported(tally, cpu_s=1, in_flight=2))
 
-    whole = merged(reports)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(merge, "_MANY_BYTES", many_bytes)
+        whole = merged(reports)
 
     everything = histogram.of(max(value, 0) for values in workers for value in values)
     assert all(getattr(whole, name) == everything for name in LATENCIES)
     assert (whole.index, whole.cpu_s, whole.in_flight) == (3, len(workers), 2 * len(workers))
+
+
+@pytest.mark.parametrize("number", [1, 255, 256, 65_535, 65_536, 2**40])
+def test_counts_of_any_width_are_read_as_they_were_sent(number):
+    sent = reported(Tally(0))
+    duration = WireHistogram.of({3: 1, 5: number}, 7, 6)
+
+    read = decode_progress(encode(replace(sent, duration=duration)))
+
+    assert sum_of([read.duration] * 2) == histogram.Histogram({3: 2, 5: 2 * number}, 14, 6)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +81,11 @@ def test_merging_workers_neither_loses_nor_invents_a_value(workers):
         (b'"cpu_s":0.5', b'"cpu_s":-0.5'),
         (b'"index":0', b'"index":1000000000000'),
         (b'"failures":{"timeout":0}', b'"failures":{"timeout":-1}'),
-        (b'"duration":[[],[],0,0]', b'"duration":[[1000000],[1],0,0]'),
-        (b'"duration":[[],[],0,0]', b'"duration":[[1,2],[1],0,0]'),
+        (EMPTY, b'"duration":["AFw=","AQ==",0,0]'),  # bucket 23,552
+        (EMPTY, b'"duration":["AQACAA==","AQ==",0,0]'),  # two buckets, one count
+        (EMPTY, b'"duration":["AQ==","",0,0]'),  # half a bucket
+        (EMPTY, b'"duration":["","AQ==",0,0]'),  # a count of nothing
+        (EMPTY, b'"duration":["AQA=","AQ==",-1,0]'),
         (b'"type":"second"', b'"type":"ready"'),
         (b"}\n", b"\n"),
     ],
