@@ -217,8 +217,9 @@ class Cluster:
 
     def distribute(self, image: str, nodes: Sequence[str] | None = None) -> None:
         """Bring an image of the manager's engine to other nodes, by default to all; ids stay equal."""
-        with thin_archive(self.url(self.manager), image) as archive:
-            for node in nodes or self.nodes[1:]:
+        nodes = nodes or self.nodes[1:]
+        with thin_archive(self.url(self.manager), image, [self.url(node) for node in nodes]) as archive:
+            for node in nodes:
                 self.docker(node, "load", "--quiet", "--input", archive)
 
     def down(self) -> None:
@@ -308,13 +309,22 @@ def _has_argument(word: str) -> bool:
 
 
 def _remove_groups(name: str) -> bool:
-    """Remove the control groups below all that have this name; return whether none is left."""
-    found = [path for path in Path("/sys/fs/cgroup").glob(f"**/{name}") if path.is_dir()]
-    for top in found:
+    """Remove the control groups of a swarm; return whether none is left.
+
+    They are at the top of each hierarchy, where those of other swarms may be coming and going.
+    """
+    tops = [Path("/sys/fs/cgroup") / name, *(Path(path) / name for path in _hierarchies())]
+    for top in tops:
         for folder, _, _ in os.walk(top, topdown=False):
             with suppress(OSError):
                 os.rmdir(folder)  # noqa: PTH106  (not a folder of files)
-    return not any(top.exists() for top in found)
+    return not any(top.exists() for top in tops)
+
+
+def _hierarchies() -> list[str]:
+    """Return where control groups are mounted."""
+    lines = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
+    return [fields[1] for fields in lines if fields[2] in {"cgroup", "cgroup2"}]
 
 
 def _boot() -> str:

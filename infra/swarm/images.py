@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -70,12 +70,12 @@ def _changes(config: dict[str, Any]) -> list[str]:
 
 
 @contextmanager
-def thin_archive(url: str, image: str) -> Iterator[Path]:
-    """Write what `docker load` needs to add an image to an engine that has all other images of this one.
+def thin_archive(url: str, image: str, targets: Sequence[str]) -> Iterator[Path]:
+    """Write what `docker load` needs to add an image of one engine to others.
 
-    Layers that another image has too are left out: an engine that has them does not read them.
+    Layers that all of them have already are left out: they do not read them.
     """
-    known = _layers_of_others(url, image)
+    known = set.intersection(*map(_layers, targets))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "image.tar"
         command = ["docker", "--host", url, "save", image]
@@ -107,12 +107,11 @@ def _copy(
         thin.addfile(member, copy)
 
 
-def _layers_of_others(url: str, image: str) -> set[str]:
-    def docker(*words: str) -> str:
-        return run("docker", "--host", url, *words)
-
-    own = docker("image", "inspect", "--format", "{{.Id}}", image).strip()
-    others = set(docker("image", "ls", "--no-trunc", "--quiet").split()) - {own}
+def _layers(url: str) -> set[str]:
+    """Return the layers of all images of an engine."""
+    images = set(run("docker", "--host", url, "image", "ls", "--no-trunc", "--quiet").split())
+    if not images:
+        return set()
     form = "{{json .RootFS.Layers}}"
-    lists = docker("image", "inspect", "--format", form, *others).splitlines() if others else []
+    lists = run("docker", "--host", url, "image", "inspect", "--format", form, *images).splitlines()
     return {layer for line in lists for layer in json.loads(line)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from runner.agent.kernel import KERNEL, describe_kernel
 from runner.agent.observation import observe
 from runner.agent.requests import request
 from runner.cluster import agent_answers
@@ -17,6 +18,7 @@ MODULES: Final = frozenset(
 """Programs of the generator; see `runner.cluster.client.Cluster.open_workers`."""
 
 KINDS: Final[Mapping[str, Answer]] = {
+    KERNEL: describe_kernel,
     OBSERVE: observe,
     "probe": agent_answers.probe,
     "request": request,

@@ -13,6 +13,7 @@ from typing import Final
 
 import trio
 
+from runner.cli.output import say
 from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
 from runner.observe.environment import environment
@@ -38,6 +39,16 @@ def examine() -> list[Check]:
         *trio.run(check_docker),
         _command("k6", "the k6 engine", "install k6 >= 1.0, see its documentation"),
     ]
+
+
+def examine_swarm(registry: str | None) -> list[Check]:
+    """Return what a swarm has; runs an agent on each of its nodes for a moment, and leaves nothing."""
+    from runner.stack.swarm.checkup import check_swarm
+
+    async def check() -> list[Check]:
+        return await check_swarm(say, registry)
+
+    return trio.run(check)
 
 
 def _python() -> Check:
