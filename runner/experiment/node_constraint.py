@@ -20,7 +20,7 @@ ROLES: Final = ("manager", "worker")
 MAX_CONSTRAINTS: Final = 16
 
 _FORM: Final = re.compile(r"\s*([A-Za-z0-9_.-]{1,200}?)\s*(==|!=)\s*(.{1,200}?)\s*")
-_VALUE: Final = re.compile(r"[A-Za-z0-9:\-_\s.*()?+\[\]\\^$|/]+")
+_VALUE: Final = re.compile(r"[A-Za-z0-9:\-_\s.*+()?\[\]\\^$|/]+")
 """What Swarm accepts as a value (swarmkit, manager/constraint)."""
 _EXAMPLE: Final = "such as node.labels.role==load"
 
