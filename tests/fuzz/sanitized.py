@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from tests.fuzz.side_by_side import ROOT, Fuzzed, fuzz_one
@@ -30,7 +31,7 @@ def fuzz_sanitized(seconds: float, folder: Path) -> Fuzzed:
     """Fuzz the compiled exchange for some seconds; the folder receives the build and the findings."""
     gcc = compiler()
     assert gcc is not None
-    built = _build(folder)
+    built = _compiled(gcc, folder) if _translated() else _build(folder)
     environment = {
         "PYTHONPATH": f"{built}:{ROOT}",
         "LD_PRELOAD": " ".join(map(str, _libraries(gcc))),
@@ -48,6 +49,27 @@ def fuzz_sanitized(seconds: float, folder: Path) -> Fuzzed:
 def _libraries(gcc: str) -> list[Path]:
     paths = (subprocess.check_output([gcc, f"-print-file-name={name}"], text=True) for name in _LIBRARIES)
     return [Path(path.strip()) for path in paths]
+
+
+def _translated() -> bool:
+    """Whether the installation has left the C code of all loops, as they are now."""
+    sources = list((ROOT / "runner" / "load").glob("fast*.pyx"))
+    code = [source.with_suffix(".c") for source in sources]
+    return all(
+        file.exists() and file.stat().st_mtime > source.stat().st_mtime
+        for source, file in zip(sources, code, strict=True)
+    )
+
+
+def _compiled(gcc: str, folder: Path) -> Path:
+    """Compile that C code beside a copy of the package, which takes half as long as an installation."""
+    built = folder / "built"
+    shutil.copytree(ROOT / "runner", built / "runner", ignore=_LEFT_OUT)
+    words = [gcc, "-shared", "-fPIC", *_FLAGS.split(), f"-I{sysconfig.get_path('include')}"]
+    for source in (ROOT / "runner" / "load").glob("fast*.c"):
+        extension = f"{source.stem}{sysconfig.get_config_var('EXT_SUFFIX')}"
+        subprocess.run([*words, source, "-o", built / "runner" / "load" / extension], check=True)
+    return built
 
 
 def _build(folder: Path) -> Path:
