@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Final
 
 from runner.cluster.placement import Node
 from runner.core.errors import EnvironmentLacks
-from runner.stack.docker.engine import Engine, connect
+from runner.stack.docker.engine import Engine, EngineRefused, connect
 from runner.stack.swarm.responses import EngineInfo, NodeDetails, SwarmState
 
 ENGINE_LABEL: Final = "engine."
 """Precedes the names of the labels that a node's engine has, among those of the node."""
 
+_RPC: Final = re.compile(r"^rpc error: code = \w+ desc = ")
 _NANO: Final = 1_000_000_000
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _UNKNOWN_ADDRESSES: Final = {"", "0.0.0.0", "127.0.0.1"}  # noqa: S104  (compared, not listened on)
@@ -28,6 +30,13 @@ async def connect_to_manager() -> Engine:
     try:
         info = await engine.read(EngineInfo, engine.api.info)
         refuse_others(info.swarm, engine.base_url)
+        await list_nodes(engine)
+    except EngineRefused as refused:
+        engine.close()
+        raise EnvironmentLacks(
+            f"the manager at {engine.base_url} takes no orders: {plain_reason(refused.reason)}",
+            hint="a swarm takes orders while more than half of its managers are up",
+        ) from refused
     except BaseException:
         engine.close()
         raise
@@ -54,6 +63,11 @@ def refuse_others(state: SwarmState, base_url: str) -> None:
             f"the Docker Engine at {base_url} is a worker of its swarm, and only managers take orders",
             hint=f"set DOCKER_HOST to the engine of a manager{where}",
         )
+
+
+def plain_reason(reason: str) -> str:
+    """Return a manager's reason without the words of the protocol that it speaks with others."""
+    return _RPC.sub("", reason)
 
 
 async def list_nodes(engine: Engine) -> tuple[Node, ...]:

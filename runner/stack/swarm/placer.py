@@ -20,7 +20,7 @@ from runner.stack.protocols import StackContext
 from runner.stack.swarm.files import check_files, create_files
 from runner.stack.swarm.hub_container import HubChannel, start_hub
 from runner.stack.swarm.logs import last_lines
-from runner.stack.swarm.manager import connect_to_manager, list_nodes
+from runner.stack.swarm.manager import connect_to_manager, list_nodes, plain_reason
 from runner.stack.swarm.naming import NETWORK_ROLE, PLAN, object_labels, object_name
 from runner.stack.swarm.node_choice import ready_nodes
 from runner.stack.swarm.removal import remove_plan, remove_swarm_run, sweep_swarm
@@ -32,7 +32,6 @@ from runner.stack.swarm.tasks import (
     ended_error,
     first_ended,
     list_tasks,
-    plain_reason,
     to_tasks,
     waiting_error,
     without_node,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -15,7 +14,6 @@ RUNNING: Final = "running"
 ENDED: Final = frozenset({"complete", "failed", "rejected", "shutdown", "orphaned", "remove"})
 NO_IMAGE: Final = "No such image"
 _NO_NODE: Final = "no suitable node"
-_RPC: Final = re.compile(r"^rpc error: code = \w+ desc = ")
 
 
 async def list_tasks(engine: Engine, filters: Mapping[str, object]) -> tuple[TaskDetails, ...]:
@@ -131,8 +129,3 @@ def _hint(reason: str, plan: TaskPlan, where: str) -> str:
     if "port" in reason and "already" in reason:
         return "another program there uses the port: choose another one, or stop that program"
     return ""
-
-
-def plain_reason(reason: str) -> str:
-    """Return a manager's reason without the words of the protocol that it speaks with others."""
-    return _RPC.sub("", reason)
