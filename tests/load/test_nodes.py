@@ -128,7 +128,7 @@ async def test_merged_percentiles_are_those_of_one_histogram_of_all_values(monke
     seconds = [message for message in reported if isinstance(message, WorkerSecond)]
     counts = Counter()
     for second in seconds:
-        counts.update(dict(zip(*second.response_time.arrays(), strict=True)))
+        counts.update(dict(zip(*second.response_time.arrays, strict=True)))
     total_ns = sum(second.response_time.total_ns for second in seconds)
     one = histogram.Histogram(dict(counts), total_ns, max(second.response_time.max_ns for second in seconds))
     merged = histogram.merge(second.response_time for second in facts.seconds)
