@@ -59,16 +59,6 @@ def wait_until_down(swarm, node: str) -> None:
         time.sleep(0.5)
 
 
-def test_the_watchdog_empties_the_swarm_after_the_runner_was_killed(swarm, image, context):
-    command = [sys.executable, "-m", "tests.swarm.victim", context.run_id, image]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as victim:
-        assert "placed\n" in iter(victim.stdout.readline, "")
-        assert sorted({item.split()[0] for item in left_on(swarm)}) == list(KINDS)
-        victim.kill()
-
-    eventually_nothing(swarm)
-
-
 def test_clean_removes_what_is_left_when_the_watchdog_was_killed_too(swarm, image, api):
     leave_one_of_each_kind(api, image)
     assert sorted(left_on(swarm)) == LEFT
