@@ -18,7 +18,8 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from runner.cluster.agent_messages import AGENT_REPORT, ProcessLine
-from runner.cluster.messages import AGENT_TO_HUB, HUB_MESSAGE, FromAgent, Up, encode, raw
+from runner.cluster.messages import AGENT_TO_HUB, HUB_MESSAGE, FromAgent, Up
+from runner.cluster.wire import encode, raw
 from runner.core import histogram
 from runner.core.load_facts import LoadSecond
 from runner.core.units import BYTES_PER_MIB

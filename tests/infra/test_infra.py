@@ -28,3 +28,10 @@ def test_both_stand_ins_are_there_afterwards():
 
     assert "stands in for python:3.12-slim: sha256:" in done.stderr
     assert "stands in for nginx:1.28-alpine: sha256:" in done.stderr
+
+
+def test_every_module_of_the_benchmarks_can_be_imported():
+    modules = [path.stem for path in (INFRA / "bench").glob("*.py")]
+    code = "import importlib, sys; [importlib.import_module(f'infra.bench.{name}') for name in sys.argv[1:]]"
+
+    subprocess.run([sys.executable, "-c", code, *modules], cwd=INFRA.parent, check=True)

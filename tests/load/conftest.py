@@ -46,14 +46,22 @@ def either_way(request, monkeypatch):
 @pytest.fixture
 def run_load():
     async def run(
-        port: int, *, rps=100, duration=0.2, warmup=0.0, host="127.0.0.1", on_spawn=None, tls=None, **load
+        port: int,
+        *,
+        rps=100,
+        duration=0.2,
+        warmup=0.0,
+        host="127.0.0.1",
+        on_spawn=lambda _: None,
+        on_second=lambda _: None,
+        tls=None,
+        **load,
     ):
         endpoint = Endpoint(host, port, "https" if tls else "http", tls=tls)
         order = LoadOrder(
             endpoint, Load(**load), Stage(rps=rps, duration=f"{duration}s", warmup=f"{warmup}s")
         )
-        seconds = []
-        facts = await offer(order, on_spawn=on_spawn or (lambda _: None), on_second=seconds.append)
+        facts = await offer(order, on_spawn=on_spawn, on_second=on_second)
         offered = Offered(facts)
         offered.check()
         return offered

@@ -263,16 +263,18 @@ async def test_several_workers_share_one_schedule(run_load, arrivals):
 
 
 async def test_a_killed_worker_is_named_and_its_requests_are_accounted_for(run_load):
-    pids = []
+    pids, reported = [], trio.Event()
 
     async def kill() -> None:
-        await trio.sleep(1.7)
+        await reported.wait()
+        await trio.sleep(0.5)
         os.kill(pids[0], signal.SIGKILL)
 
     with scripted(responds(OK)) as port:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(kill)
-            offered = await run_load(port, workers=2, rps=20, duration=3, on_spawn=pids.append)
+            watch = {"on_spawn": pids.append, "on_second": lambda _: reported.set()}
+            offered = await run_load(port, workers=2, rps=20, duration=3, **watch)
 
     assert offered.dropped > 0
     assert len(offered.facts.lost_workers) == 1
@@ -280,10 +282,10 @@ async def test_a_killed_worker_is_named_and_its_requests_are_accounted_for(run_l
 
 
 async def test_a_stopped_worker_is_named(run_load):
-    pids = []
+    pids, reported = [], trio.Event()
 
     async def stop() -> None:
-        await trio.sleep(0.8)
+        await reported.wait()
         os.kill(pids[0], signal.SIGSTOP)
         await trio.sleep(1)
         os.kill(pids[0], signal.SIGCONT)
@@ -291,9 +293,10 @@ async def test_a_stopped_worker_is_named(run_load):
     with scripted(responds(OK)) as port:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stop)
-            offered = await run_load(port, rps=20, duration=2.5, on_spawn=pids.append)
+            watch = {"on_spawn": pids.append, "on_second": lambda _: reported.set()}
+            offered = await run_load(port, rps=20, duration=3, **watch)
 
-    assert offered.succeeded == 50
+    assert offered.succeeded == 60
     assert "did not run for" in offered.facts.lost_workers[0]
 
 

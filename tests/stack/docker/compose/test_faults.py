@@ -75,8 +75,8 @@ async def test_a_port_of_this_machine_that_is_in_use_is_named_with_its_holder(co
 
 
 async def test_a_service_that_exits_at_its_start_is_named_with_its_last_lines(compose):
-    broken = {"command": ["python", "-c", "print('no such table'); exit(3)"]}
-    error = await failure(compose({"web": {"command": SERVE}, "db": broken}))
+    broken = {"command": ["sh", "-c", "echo no such table; exit 3"]}
+    error = await failure(compose({"web": {"command": SERVE, "depends_on": ["db"]}, "db": broken}))
 
     assert (error.message, error.details) == ("db exited with status 3 at its start", ("no such table",))
 
