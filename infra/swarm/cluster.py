@@ -125,7 +125,7 @@ class Cluster:
         return self.folder / _DATA / node
 
     def _start(self, node: str) -> None:
-        """Start a node as nobody's child, so that it does not count as what a test started."""
+        """Start a node detached from this process, so that tests do not take it for a process of theirs."""
         skew = self.skew_s(node)
         clocks = ["--time", "--monotonic", str(skew), "--boottime", str(skew)] if skew else []
         command = self.network.inside(

@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Annotated, Final, Self, TypeAlias
+from typing import Annotated, Final, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -261,6 +261,20 @@ WatchedServices: TypeAlias = Annotated[
         examples=[{"db": {"port": 5432}}],
     ),
 ]
+
+
+_Service = TypeVar("_Service", bound=Service)
+
+
+def with_doubled_limit(
+    services: Mapping[str, _Service], name: str, limit: Literal["cpus", "memory"]
+) -> dict[str, _Service] | None:
+    """Return services of which one has twice the CPU or memory; None if no limit of it is known."""
+    service = services.get(name)
+    now = getattr(service, limit) if service else None
+    if service is None or now is None:
+        return None
+    return {**services, name: service.model_copy(update={limit: now * 2})}
 
 
 def _exactly_one(model: SpecModel, keys: Sequence[str]) -> Conflict | None:

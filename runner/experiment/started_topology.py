@@ -19,7 +19,7 @@ from runner.experiment.service_addresses import (
     process_conflicts,
     service_conflicts,
 )
-from runner.experiment.services import Services, WatchedServices
+from runner.experiment.services import Services, WatchedServices, with_doubled_limit
 
 
 class _StartedTopology(BaseTopology):
@@ -74,12 +74,8 @@ class _StartedTopology(BaseTopology):
 
     def with_larger_service(self, name: str, limit: Literal["cpus", "memory"]) -> Self | None:
         """Return a copy in which a service has twice the CPU or memory; None if no limit of it is known."""
-        service = self.services.get(name)
-        now = getattr(service, limit) if service else None
-        if service is None or now is None:
-            return None
-        larger = service.model_copy(update={limit: now * 2})
-        return self.model_copy(update={"services": {**self.services, name: larger}})
+        services = with_doubled_limit(self.services, name, limit)
+        return self.model_copy(update={"services": services}) if services else None
 
 
 class ProcessTopology(_StartedTopology):

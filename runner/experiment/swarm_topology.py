@@ -20,7 +20,7 @@ from runner.experiment.service_addresses import (
     service_conflicts,
     target_conflicts,
 )
-from runner.experiment.services import MAX_SERVICES, ServiceName, Watched
+from runner.experiment.services import MAX_SERVICES, ServiceName, Watched, with_doubled_limit
 from runner.experiment.suggestions import did_you_mean, display, join_words
 from runner.experiment.swarm_parts import (
     MAX_PLACED,
@@ -171,12 +171,8 @@ class SwarmTopology(BaseTopology):
 
     def with_larger_service(self, name: str, limit: Literal["cpus", "memory"]) -> Self | None:
         """Return a copy in which a service has twice the CPU or memory; None if no limit of it is known."""
-        service = self.services.get(name)
-        now = getattr(service, limit) if service else None
-        if service is None or now is None:
-            return None
-        larger = service.model_copy(update={limit: now * 2})
-        return self.model_copy(update={"services": {**self.services, name: larger}})
+        services = with_doubled_limit(self.services, name, limit)
+        return self.model_copy(update={"services": services}) if services else None
 
     def describe_start(self, folder: str) -> tuple[str, ...]:
         """Return what running it starts on the nodes, as lines; `folder` does not matter to them."""
