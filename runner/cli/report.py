@@ -11,6 +11,7 @@ import click
 from runner.cli import exit_codes
 from runner.cli.output import answer_path, put, say
 from runner.core.errors import LoadproofError, StoredRunError, UsageError
+from runner.core.facts import TrialFacts
 from runner.core.results import Results
 
 
@@ -59,12 +60,46 @@ def _csv(results: Results, run: Path) -> str:
     return render_csv(results)
 
 
+def _timeseries(results: Results, run: Path) -> str:
+    from runner.outputs.tables import timeseries_csv
+
+    return timeseries_csv(results, _trials(run))
+
+
+def _timeseries_ndjson(results: Results, run: Path) -> str:
+    from runner.outputs.tables import timeseries_ndjson
+
+    return timeseries_ndjson(results, _trials(run))
+
+
+def _histograms(results: Results, run: Path) -> str:
+    from runner.outputs.tables import histograms_csv
+
+    return histograms_csv(results, _trials(run))
+
+
+def _histograms_ndjson(results: Results, run: Path) -> str:
+    from runner.outputs.tables import histograms_ndjson
+
+    return histograms_ndjson(results, _trials(run))
+
+
+def _trials(run: Path) -> tuple[TrialFacts, ...]:
+    from runner.archive.trials_from import read_trials_of
+
+    return read_trials_of(run)
+
+
 _FORMATS: Final[Mapping[str, Callable[[Results, Path], str]]] = {
     "md": _markdown,
     "html": _page,
     "json": _json,
     "junit": _junit,
     "csv": _csv,
+    "timeseries": _timeseries,
+    "timeseries-ndjson": _timeseries_ndjson,
+    "histograms": _histograms,
+    "histograms-ndjson": _histograms_ndjson,
 }
 
 
@@ -76,6 +111,9 @@ _FORMATS: Final[Mapping[str, Callable[[Results, Path], str]]] = {
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not to stdout.")
 def report(run: Path, form: str, reanalyze: bool, write: bool, out: Path | None) -> int:
     """Render the report of RUN, the folder or archive of a run.
+
+    The formats `timeseries` and `histograms` are tables of the journal, in CSV or in newline-delimited JSON:
+    a row for each second of each stage, request, scenario and role; a row for each bucket of a histogram.
 
     If results.json is missing because the run was killed, or is damaged, the report shows what the journal
     contains.
