@@ -11,7 +11,8 @@ from __future__ import annotations
 import gc
 import secrets
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -51,8 +52,9 @@ from runner.stack.program_identity import program_identities
 from runner.stack.protocols import Stack
 from runner.stack.watchdog import open_watchdog
 from runner.store import chart_process
+from runner.store.output_folder import claimed_folder
 from runner.store.run_file import RUN
-from runner.store.run_folder import SPEC, RunFolder, make_folder, scratch_folder
+from runner.store.run_folder import SPEC, RunFolder, scratch_folder
 
 
 async def execute(job: Job, watcher: Watcher) -> Outcome:
@@ -62,7 +64,7 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
     what was measured until then.
 
     Raises:
-        UsageError: The output folder is not empty.
+        UsageError: The output folder contains other files, or another run uses it.
         OutputError: Nothing can be written.
         EnvironmentLacks: The run could not begin.
         Interrupted: A signal came before the run began.
@@ -76,11 +78,10 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
     )
     check_row_counts(job.trials, job.experiment.repeats, inputs.data)
     gc.freeze()  # what is loaded now stays: the collector looks often, and only at what the run makes
-    folder = _open_folder(job)
     state = RunState(run, list(job.trials), list(job.earlier.trials if job.earlier else ()))
     state.hooks.extend(run.hooks)
-    folder.write(RUN, run_file(job, state.run))
-    with receive_signals() as signals:
+    with _open_folder(job) as folder, receive_signals() as signals:
+        folder.write(RUN, run_file(job, state.run))
         async with trio.open_nursery() as nursery:
             with trio.CancelScope() as scope:
                 on_signal = partial(cancel_on_signal, prepare=chart_process.prepare)
@@ -95,15 +96,14 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
             chart_process.discard()
 
 
-def _open_folder(job: Job) -> RunFolder:
-    if job.earlier:
-        folder = RunFolder(job.out)
-        if folder.journal.path.exists():
+@contextmanager
+def _open_folder(job: Job) -> Iterator[RunFolder]:
+    with claimed_folder(job.out, resumed=job.earlier is not None) as folder:
+        if job.earlier is None:
+            folder.write(SPEC, job.spec)
+        elif folder.journal.path.exists():
             folder.journal.mend(job.earlier.lines)
-        return folder
-    folder = make_folder(job.out)
-    folder.write(SPEC, job.spec)
-    return folder
+        yield folder
 
 
 def run_facts(job: Job) -> RunFacts:

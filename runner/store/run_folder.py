@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from runner.core.errors import EnvironmentLacks, OutputError, UsageError
+from runner.core.errors import EnvironmentLacks, OutputError
 from runner.store.atomic_write import atomic_write
 from runner.store.journal import Journal
 
@@ -48,27 +48,6 @@ class RunFolder:
                 hint="free some space or choose another folder with --out; the journal is kept",
             ) from None
         return target
-
-
-def make_folder(path: Path) -> RunFolder:
-    """Return a folder for one run, empty and writable.
-
-    Raises:
-        UsageError: It contains files already.
-        OutputError: It cannot be created or written to.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()):
-            raise UsageError(f"the output folder {path} is not empty", hint="give --out a new folder")
-        with tempfile.TemporaryFile(dir=path) as probe:
-            probe.write(bytes(4096))
-    except OSError as error:
-        raise OutputError(
-            f"cannot write to the output folder {path}: {error.strerror}",
-            hint="choose another folder with --out",
-        ) from None
-    return RunFolder(path)
 
 
 def rescue_folder(prefix: str = "loadproof-rescued-") -> RunFolder:

@@ -2,38 +2,7 @@ import os
 import subprocess
 import sys
 
-import pytest
-
-from runner.core.errors import OutputError, UsageError
-from runner.store.run_folder import make_folder, scratch_folder
-
-
-def test_a_new_folder_is_created_with_its_parents(tmp_path):
-    folder = make_folder(tmp_path / "reports" / "quickstart" / "now")
-
-    folder.write("report.md", b"# hello\n")
-
-    assert (folder.path / "report.md").read_bytes() == b"# hello\n"
-    assert os.listdir(folder.path) == ["report.md"]
-
-
-def test_a_folder_that_contains_files_is_refused_and_unharmed(tmp_path):
-    (tmp_path / "precious").write_text("mine")
-
-    with pytest.raises(UsageError, match="not empty"):
-        make_folder(tmp_path)
-
-    assert (tmp_path / "precious").read_text() == "mine"
-
-
-def test_a_file_in_the_way_is_refused_with_a_hint(tmp_path):
-    (tmp_path / "file").write_text("")
-
-    with pytest.raises(OutputError) as caught:
-        make_folder(tmp_path / "file" / "run")
-
-    assert "Not a directory" in caught.value.message
-    assert "--out" in caught.value.hint
+from runner.store.run_folder import scratch_folder
 
 
 def test_a_full_disk_leaves_the_older_file_unchanged(tmp_path):
