@@ -170,7 +170,7 @@ def value_of(threshold: ThresholdResult, stage: Stage) -> str:
 def _apart(metric: Metric, threshold: ThresholdResult) -> str:
     """Return the value of a failed threshold with enough digits to differ from the bound."""
     value = threshold.value or 0.0
-    limit = _written_bound(threshold.expr) if threshold.bound is UNSET else threshold.bound
+    limit = written_bound(threshold.expr) if threshold.bound is UNSET else threshold.bound
     shown = figure(metric, value)
     if limit is None or value == limit or shown != figure(metric, limit):
         return shown
@@ -182,7 +182,7 @@ def _apart(metric: Metric, threshold: ThresholdResult) -> str:
     return shown
 
 
-def _written_bound(expr: str) -> float | None:
+def written_bound(expr: str) -> float | None:
     """Return the bound of an expression in the metric's unit; None for one that cannot be read."""
     from runner.experiment.thresholds import parse_threshold  # noqa: PLC0415  (few reports need it)
 

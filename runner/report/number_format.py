@@ -88,6 +88,10 @@ FORMATS: Final[Mapping[Dimension, Callable[[float | None], str]]] = {
     Dimension.COUNT: count,
 }
 """How values of each dimension are written, without their unit."""
+FORMATS_BY_UNIT: Final[Mapping[str, Callable[[float | None], str]]] = {
+    "ms": ms, "cores": cores, "MiB": micros, "%": rate, "requests": count, "connections": rate,
+}  # fmt: skip
+"""How values of evidence are written, by its unit."""
 NAMED_FORMATS: Final[Mapping[str, Callable[[float | None], str]]] = {
     form.__name__: form for form in (count, rate, ms, cores, share, micros)
 }

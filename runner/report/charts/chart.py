@@ -25,6 +25,8 @@ RED: Final = "#D55E00"
 PINK: Final = "#CC79A7"
 SKY: Final = "#3E9FD6"
 GREY: Final = "#8A8F98"
+INK: Final = "#7A5195"
+"""Of a total beside its parts."""
 SERIES: Final = (BLUE, ORANGE, GREEN, RED, PINK, SKY, GREY, "#7A5195", "#A6761D", "#4D4D4D")
 LIGHT: Final = ("#1c2330", "#566070", "#e3e6eb", "#fffffe")
 DARK: Final = ("#e8eaed", "#a9b0ba", "#363b44", "#16191f")
@@ -109,6 +111,11 @@ def logarithmic(numbers: Iterable[float | None]) -> Spec:
     known = [number for number in numbers if number]
     decades = ceil(log10(max(known))) - floor(log10(min(known))) if known else 1
     return {"scale": {"type": "log"}, "axis": {"tickCount": decades if decades > 1 else 5}}
+
+
+def size(height: int = HEIGHT) -> Spec:
+    """Return the size of a chart without panels."""
+    return {"width": WIDTH, "height": height}
 
 
 def quantitative(field: str, title: str | None = None) -> Spec:

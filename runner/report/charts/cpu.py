@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from runner.core.codes import Role
@@ -57,6 +57,12 @@ def _cores(stage: Stage) -> dict[str, float]:
 def _colours(stages: Sequence[MeasuredStage]) -> dict[str, str]:
     """Return the roles that were observed, in stacking order, services last."""
     present = dict.fromkeys(role for measured in stages for role in _cores(measured.stage))
+    return role_colours(present)
+
+
+def role_colours(roles: Iterable[str]) -> dict[str, str]:
+    """Return the colour of each role, in stacking order, services last."""
+    present = dict.fromkeys(roles)
     services = (role for role in present if role not in _ROLES)
     known = {role: colour for role, (colour, _) in _ROLES.items() if role in present}
     return known | chart.series_colours(services, after=len(_ROLES))

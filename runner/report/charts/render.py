@@ -18,12 +18,13 @@ from runner.report.charts.ramps import ramps
 from runner.report.charts.requests import requests
 from runner.report.charts.scenarios import funnels
 from runner.report.charts.stages import latency, throughput
+from runner.report.charts.why import why
 
 Draw: TypeAlias = Callable[[Results], Chart | None]
 
 _ID: Final = re.compile(r"\b(clip|gradient_)\d+\b")
 _CHARTS: Final = (
-    throughput, latency, ramps, funnels, requests, cpu_by_role, cpu_by_node, over_time, distribution,
+    why, throughput, latency, ramps, funnels, requests, cpu_by_role, cpu_by_node, over_time, distribution,
     capacity, side_by_side,
 )  # fmt: skip
 

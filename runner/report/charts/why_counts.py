@@ -1,0 +1,118 @@
+"""Counts that show a limit: failures by kind, connections that were dropped, memory beside its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from runner.core.codes import Role
+from runner.report import number_format
+from runner.report.charts import chart
+from runner.report.charts.chart import Chart, Row, Spec
+from runner.report.charts.cpu import role_colours
+from runner.report.charts.measured import MeasuredStage, Panels
+from runner.report.charts.why_stages import WhyStages
+from runner.report.metric_text import levels
+
+_DROPS: Final = {
+    "tcp.listen_overflows": "accept queue full",
+    "tcp.listen_drops": "connections dropped",
+    "tcp.syn_retransmits": "SYN sent again",
+    "tcp.req_q_full_drops": "SYN queue full",
+    "tcp.timeouts": "TCP timeouts",
+    "tcp.attempt_fails": "attempts failed",
+}
+"""Kernel counter to what it counts."""
+
+
+def failures(stages: WhyStages) -> Chart | None:
+    """Return the share of requests that failed by kind and stage; None without failures."""
+    rows = [row for measured in stages.stages for row in _failures(measured)]
+    if not rows:
+        return None
+    stage = stages.limited
+    lost = number_format.share(
+        stage.requests.lost / stage.requests.scheduled if stage.requests.scheduled else None
+    )
+    title = f"At {levels(stage)}, {lost} of the requests failed or were dropped"
+    spec = _stacked(stages, rows, "share", "% of the requests due", chart.series_colours(_series(rows)))
+    return Chart("why", title, "Failed and dropped requests by kind, in % of those due", spec)
+
+
+def _failures(measured: MeasuredStage) -> list[Row]:
+    requests = measured.stage.requests
+    statuses = requests.statuses or {}
+    kinds = {f"status {code}": count for code, count in statuses.items()}
+    kinds |= {
+        kind: count for kind, count in requests.failures.items() if not (statuses and kind == "bad_status")
+    }
+    kinds |= {"dropped": requests.dropped}
+    due = requests.scheduled or 1
+    return [
+        measured.row(series=kind, share=round(100 * count / due, 3), count=count)
+        for kind, count in kinds.items()
+        if count
+    ]
+
+
+def drops(stages: WhyStages) -> Chart | None:
+    """Return how often connections were dropped or had to be tried again, by stage; None if never."""
+    rows = [row for measured in stages.stages for row in _drops(measured)]
+    if not rows:
+        return None
+    colours = chart.series_colours(_series(rows))
+    spec = _stacked(stages, rows, "per_s", "Events per second", colours)
+    return Chart("why", stages.statement(), "Connections dropped or tried again, per second", spec)
+
+
+def _drops(measured: MeasuredStage) -> list[Row]:
+    counts: dict[str, float] = {}
+    for counter in measured.stage.counters:
+        if counter.name in _DROPS and counter.delta:
+            name = _DROPS[counter.name]
+            counts[name] = counts.get(name, 0.0) + counter.delta
+    window_s = measured.stage.window_s or 1.0
+    return [
+        measured.row(series=name, per_s=round(count / window_s, 3), count=count)
+        for name, count in counts.items()
+    ]
+
+
+def memory(stages: WhyStages) -> Chart | None:
+    """Return the peak memory by role and stage with the line of the limit; None without memory."""
+    rows = [row for measured in stages.stages for row in memory_rows(measured)]
+    if not rows:
+        return None
+    spec = _stacked(stages, rows, "mib", "Memory (MiB)", role_colours(_series(rows)))
+    bounds = [item.threshold for item in stages.evidence if item.unit == "MiB" and item.threshold]
+    rule = {"mark": {"type": "rule", "strokeDash": [6, 4], "color": chart.RED}}
+    spec["layer"] += [{**rule, "encoding": {"y": {"datum": bound}}} for bound in bounds[:1]]
+    dashed = "; dashed: the limit" if bounds else ""
+    return Chart("why", stages.statement(), f"Peak memory by role{dashed}", spec)
+
+
+def memory_rows(measured: MeasuredStage) -> list[Row]:
+    """Return the peak memory of each role of a stage."""
+    return [
+        measured.row(series=role, mib=usage.peak or usage.avg)
+        for role, usage in measured.stage.memory_mib.items()
+        if usage and role not in {Role.SYSTEM, Role.OTHER}
+    ]
+
+
+def _series(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(str(row["series"]) for row in rows))
+
+
+def _stacked(stages: WhyStages, rows: Sequence[Row], field: str, title: str, colours: dict[str, str]) -> Spec:
+    panels = Panels.of(stages.stages)
+    bar: Spec = {
+        "mark": {"type": "bar", "width": panels.bar_width},
+        "encoding": {
+            "x": panels.stage_axis() | {"sort": [measured.label for measured in stages.stages]},
+            "y": chart.quantitative(field, title) | {"stack": True},
+            "color": chart.colour_scale(colours),
+            "tooltip": chart.tooltip("stage", "series", field),
+        },
+    }
+    return {**chart.size(), "data": chart.values(rows), "layer": [bar]}

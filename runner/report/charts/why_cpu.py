@@ -1,0 +1,124 @@
+"""CPU of each role against the rate, with the line of the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from runner.core.codes import Limit, Role
+from runner.core.stage_results import Stage
+from runner.report import number_format
+from runner.report.charts import chart
+from runner.report.charts.chart import Chart, Row, Spec
+from runner.report.charts.cpu import role_colours
+from runner.report.charts.why_stages import WhyStages, level_of
+from runner.report.limit_phrases import limiting_role
+
+_HOST: Final = "host total"
+_THREAD: Final = "busiest thread"
+_LEAST_CORES: Final = 0.005
+"""A role that never used more is not drawn."""
+_APART: Final = 1.05
+"""Ratio of a role's CPU to that of its busiest thread from which both are drawn."""
+
+
+def cpu(stages: WhyStages) -> Chart | None:
+    """Return a line for each role over the rate; of a single rate, a bar for each; None without CPU."""
+    role = limiting_role(stages.limited)
+    rows = [row for measured in stages.stages for row in _rows(measured.stage, role)]
+    names = [name for name in dict.fromkeys(str(row["series"]) for row in rows) if _is_used(rows, name)]
+    rows = [row for row in rows if row["series"] in names]
+    if not rows:
+        return None
+    colours = role_colours(names) | {_HOST: chart.INK, _THREAD: chart.RED}
+    colours = {name: colours[name] for name in names}
+    bound = _bound(stages)
+    many = stages.has_several_levels
+    spec = _lines(stages, rows, colours, bound) if many else _bars(rows, colours, bound)
+    of = f"; dashed: {bound[1]}" if bound else ""
+    return Chart(
+        "why", stages.statement(), f"CPU cores by role{' against the rate' if many else ''}{of}", spec
+    )
+
+
+def _rows(stage: Stage, role: str) -> Iterator[Row]:
+    for name, usage in stage.cpu_cores.items():
+        if usage:
+            series = _HOST if name == Role.SYSTEM else name
+            main = name == role
+            yield {"level": level_of(stage), "series": series, "cores": usage.avg, "main": main}
+    thread, used = _busiest_thread(stage, role), stage.cpu_cores.get(role)
+    if thread and used and used.avg > _APART * thread:
+        yield {"level": level_of(stage), "series": _THREAD, "cores": thread, "main": True}
+
+
+def _busiest_thread(stage: Stage, role: str) -> float | None:
+    """Return the cores that the busiest thread of a role used; None where that is not known."""
+    subjects = {name for name, usage in stage.cpu_cores_by_subject.items() if usage.role == role}
+    threads = [
+        counter.after
+        for counter in stage.counters
+        if counter.name == "threads.hottest_cores" and counter.scope in subjects
+    ]
+    return max(threads, default=None)
+
+
+def _is_used(rows: Sequence[Row], name: str) -> bool:
+    return any(row["series"] == name and float(row["cores"] or 0) >= _LEAST_CORES for row in rows)
+
+
+def _bound(stages: WhyStages) -> tuple[float, str] | None:
+    """Return the cores at which the limit is, and what that is."""
+    limits = stages.app_limits
+    if stages.limit is Limit.APP_QUOTA and limits and limits.cpus:
+        quota = limits.cpus * max(stages.limited.replicas, 1)
+        return quota, f"the app’s quota, {number_format.cores(quota)} cores"
+    if stages.limit is Limit.HOST_CPU and stages.host_cores:
+        return stages.host_cores, f"the host’s {number_format.plural(stages.host_cores, 'core')}"
+    bounds = [item for item in stages.evidence if item.unit == "cores" and item.threshold is not None]
+    if bounds and bounds[0].threshold is not None:
+        return bounds[0].threshold, f"bound of the verdict, {number_format.cores(bounds[0].threshold)} cores"
+    return None
+
+
+def _rule(bound: tuple[float, str] | None, channel: str) -> list[Spec]:
+    if bound is None:
+        return []
+    mark = {"type": "rule", "strokeDash": [6, 4], "color": chart.RED, "strokeWidth": 1.5}
+    return [{"mark": mark, "encoding": {channel: {"datum": bound[0]}}}]
+
+
+def _lines(
+    stages: WhyStages, rows: Sequence[Row], colours: dict[str, str], bound: tuple[float, str] | None
+) -> Spec:
+    line: Spec = {
+        "mark": {"type": "line", "point": {"size": 40}},
+        "encoding": {
+            "x": stages.level_axis,
+            "y": chart.quantitative("cores", "CPU cores"),
+            "color": chart.colour_scale(colours),
+            "strokeWidth": {"condition": {"test": "datum.main", "value": 3.5}, "value": 1.5},
+            "tooltip": chart.tooltip("series", "level", "cores"),
+        },
+    }
+    return {**chart.size(), "data": chart.values(rows), "layer": [line, *_rule(bound, "y")]}
+
+
+def _bars(rows: Sequence[Row], colours: dict[str, str], bound: tuple[float, str] | None) -> Spec:
+    y = {"field": "series", "type": "nominal", "sort": "-x", "axis": {"title": None, "grid": False}}
+    shared = {"y": y, "x": chart.quantitative("cores", "CPU cores")}
+    scale = {"domain": list(colours), "range": list(colours.values())}
+    bar: Spec = {
+        "mark": {"type": "bar", "height": {"band": 0.6}},
+        "encoding": {
+            **shared,
+            "color": {"field": "series", "type": "nominal", "scale": scale, "legend": None},
+            "tooltip": chart.tooltip("series", "cores"),
+        },
+    }
+    text: Spec = {
+        "mark": {"type": "text", "align": "left", "dx": 6},
+        "encoding": {**shared, "text": {"field": "cores", "type": "quantitative", "format": ".2f"}},
+    }
+    size = {"width": chart.WIDTH, "height": {"step": 30}}
+    return {**size, "data": chart.values(rows), "layer": [bar, text, *_rule(bound, "x")]}

@@ -1,0 +1,94 @@
+"""The stages that the picture of the verdict is drawn from, in order of their level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from runner.analyze.medians import of_medians
+from runner.core.codes import Limit, Validity
+from runner.core.findings import Evidence
+from runner.core.results import ConfigurationResults, Results
+from runner.core.stage_results import Stage
+from runner.core.system_facts import LimitFacts
+from runner.report.charts import chart
+from runner.report.charts.chart import Spec
+from runner.report.charts.measured import MeasuredStage
+from runner.report.headline import headline
+from runner.report.metric_text import level_heading, levels, mean_users
+from runner.report.number_format import FORMATS_BY_UNIT, rate
+
+
+@dataclass(frozen=True, slots=True)
+class WhyStages:
+    """The stages of one configuration that had a constant level, and the one that the verdict is about.
+
+    Attributes:
+        limit: Of `limited`.
+        stages: Those with numbers, the lowest level first; `limited` is among them if its level is constant.
+        host_cores: None where it is not known, and on several machines.
+        app_limits: What one container of the app may use; None without limits.
+    """
+
+    limit: Limit
+    limited: Stage
+    stages: tuple[MeasuredStage, ...]
+    host_cores: int | None
+    app_limits: LimitFacts | None
+
+    @property
+    def has_several_levels(self) -> bool:
+        """Whether a curve over the level has more than one point."""
+        return len({level_of(measured.stage) for measured in self.stages}) > 1
+
+    @property
+    def level_axis(self) -> Spec:
+        """The horizontal axis of levels."""
+        title = level_heading(self.limited)
+        return chart.quantitative("level", title) | {"scale": {"zero": True, "nice": False, "padding": 10}}
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """The numbers that support the verdict."""
+        findings = self.limited.verdict.findings
+        return findings[0].evidence if findings else ()
+
+    def statement(self) -> str:
+        """Return the first number of the evidence as a sentence; what limits if there is none."""
+        at = levels(self.limited)
+        if not self.evidence:
+            return f"At {at}: {self.limit}"
+        first = self.evidence[0]
+        bound = "" if first.threshold is None else f"; the bound is {_figure(first, first.threshold)}"
+        return f"{first.name[:1].upper()}{first.name[1:]} at {at}: {_figure(first, first.value)}{bound}"
+
+
+def why_stages(results: Results) -> WhyStages | None:
+    """Return the stages of the configuration that the headline's verdict is about; None without any."""
+    head = headline(results)
+    if head.limited is None:
+        return None
+    for configuration in map(of_medians, results.configurations):
+        if any(stage is head.limited or stage == head.limited for stage in configuration.stages):
+            stages = sorted(_drawable(configuration, head.limited), key=lambda one: level_of(one.stage))
+            cores = None if head.limited.nodes else results.cpu_count
+            limits = configuration.topology.limits
+            return WhyStages(head.limited.verdict.code, head.limited, tuple(stages), cores, limits)
+    return None
+
+
+def _drawable(configuration: ConfigurationResults, limited: Stage) -> Iterator[MeasuredStage]:
+    for stage in configuration.stages:
+        trusted = stage.validity.status is not Validity.INVALID or stage == limited
+        if stage.actual_rps is not None and stage.level_ramp is None and trusted:
+            yield MeasuredStage(configuration.title or configuration.name, stage)
+
+
+def level_of(stage: Stage) -> float:
+    """Return the rate of a stage, or its number of users."""
+    return stage.rate if stage.users is None else mean_users(stage)
+
+
+def _figure(item: Evidence, value: float) -> str:
+    form = FORMATS_BY_UNIT.get(item.unit, rate)
+    return f"{form(value)}{'' if item.unit in {'', 'count'} else f' {item.unit}'}"

@@ -1,0 +1,108 @@
+"""The verdict on a run in one sentence of plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runner.analyze.failure import failure
+from runner.core.codes import Limit, StageStatus, Validity
+from runner.core.results import ConfigurationResults
+from runner.core.stage_results import Stage
+from runner.report import conclusion, number_format
+from runner.report.headline_stages import Place
+from runner.report.limit_phrases import error_phrase, limit_phrase
+from runner.report.markdown_text import unmarked
+from runner.report.metric_text import levels
+from runner.report.prose import title, why_missed
+from runner.report.stage_choice import constant, sustained, undecided
+
+
+def verdict_sentence(
+    best: Place, limited: Place, configurations: Sequence[ConfigurationResults], *, is_sustained: bool
+) -> str:
+    """Return what the service sustains and what limits it, with a full stop."""
+    if not any(constant(one.stages) for one in configurations):
+        return unmarked(conclusion.conclusion(configurations))
+    several = len(configurations) > 1
+    reached = _sustained(best, configurations) if is_sustained else _nothing_sustained(best, configurations)
+    if limited.stage is best.stage and is_sustained:
+        return f"{reached}; no limit was reached."
+    return f"{reached}; {_limit(best, limited, several=several, is_sustained=is_sustained)}."
+
+
+def _sustained(best: Place, configurations: Sequence[ConfigurationResults]) -> str:
+    if len(configurations) > 1:
+        return _sustained_most(best, configurations)
+    whole = constant(best.configuration.stages)
+    if len(whole) > 1 and best.stage.find is None and all(stage.rate <= best.stage.rate for stage in whole):
+        return f"The service sustains every offered rate, up to {levels(best.stage)}"
+    return f"The service sustains {levels(best.stage)}"
+
+
+def _sustained_most(best: Place, configurations: Sequence[ConfigurationResults]) -> str:
+    """Return which configuration sustains the highest rate; of several, the one with the lowest p95."""
+    name, rate = title(best.configuration), levels(best.stage)
+    reached = [stages[-1].rate for one in configurations if (stages := sustained(one.stages))]
+    equal = reached.count(best.stage.rate)
+    if equal > 1:
+        return f"{equal} of {len(configurations)} configurations sustain {rate}, {name} with the lowest p95"
+    return f"{name} sustains {rate}, the highest rate of {len(configurations)} configurations"
+
+
+def _nothing_sustained(best: Place, configurations: Sequence[ConfigurationResults]) -> str:
+    stage = best.stage
+    ran = [one for each in configurations for one in constant(each.stages)]
+    if all(one.status is StageStatus.ABORTED for one in ran):
+        return "No stage ran to its end"
+    subject = title(best.configuration) if len(configurations) > 1 else "the service"
+    none = f"{levels(stage)} is not sustained" if len(ran) == 1 else "No offered rate is sustained"
+    if stage.scenarios:
+        reached = f"{number_format.rate(stage.scenarios_per_s)} scenarios per second"
+        return f"{none}: {subject} completes {reached} of {levels(stage)}"
+    actual, share = number_format.rate(stage.actual_rps), number_format.share(stage.achieved)
+    if why := why_missed(stage):
+        return f"{none}: {why}"
+    return f"{none}: {subject} achieves {actual} RPS of {levels(stage)} ({share})"
+
+
+def _limit(best: Place, limited: Place, *, several: bool, is_sustained: bool) -> str:
+    """Return what limits the stage that the verdict is about, and where that is."""
+    stage = limited.stage
+    where = "" if stage is best.stage else f"{_where(best, limited, is_sustained=is_sustained)}, "
+    if several and limited.configuration is not best.configuration:
+        where = f"in {title(limited.configuration)} at {levels(stage)}, "
+    return f"{where}{_what(stage)}"
+
+
+def _where(best: Place, limited: Place, *, is_sustained: bool) -> str:
+    above = is_sustained and limited.stage.rate > best.stage.rate
+    return f"above that, at {levels(limited.stage)}" if above else f"at {levels(limited.stage)}"
+
+
+def _what(stage: Stage) -> str:
+    """Return the limit of a stage with its confidence, or why there is none."""
+    return (
+        failure(stage) or _not_judged(stage) or _named_limit(stage) or "the data do not show what limits it"
+    )
+
+
+def _not_judged(stage: Stage) -> str:
+    """Return why a stage says nothing about the service; empty if it does."""
+    if undecided(stage):
+        return "the search could not judge the rate"
+    if stage.verdict.code is Limit.GENERATOR:
+        lost = any(node.load and node.load.lost for node in stage.nodes)
+        what = "a load generator was lost" if lost else f"{limit_phrase(stage)} is the limit"
+        return f"{what}, so the service’s limit is unknown"
+    return "the measurement is invalid" if stage.validity.status is Validity.INVALID else ""
+
+
+def _named_limit(stage: Stage) -> str:
+    """Return the limit of a stage; empty if it is not known."""
+    if stage.verdict.code is Limit.ERROR:
+        return f"{error_phrase(stage)} ({stage.verdict.confidence})"
+    if phrase := limit_phrase(stage):
+        return f"the limit is {phrase} ({stage.verdict.confidence})"
+    if stage.verdict.code is Limit.WITHIN_CAPACITY and stage.find is not None:
+        return f"the search’s conditions fail: {stage.find.why}"
+    return ""

@@ -1,0 +1,110 @@
+"""The first lines of a report: one sentence and four figures, of real runs and of changed ones."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from runner.core.codes import Confidence, Limit, StageStatus, Validity
+from runner.core.judgements import StageValidity
+from runner.report.headline import Tone, headline
+from tests.report.stored_results import stored, with_stage
+from tests.report.test_markdown import CASES
+
+
+def limited_to(results, at, limit, **finding):
+    """The results with another verdict on one stage."""
+    stage = results.configurations[at[0]].stages[at[1]]
+    first = replace(stage.verdict.findings[0], code=limit, **finding)
+    verdict = replace(stage.verdict, code=limit, confidence=Confidence.PROVEN, findings=(first,))
+    return with_stage(results, at, verdict=verdict)
+
+
+def test_a_limit_stands_after_the_highest_sustained_rate():
+    head = headline(stored("single-process"))
+
+    assert head.sentence == (
+        "The service sustains 4,000 RPS; above that, at 10,000 RPS, the limit is the app’s CPU (likely)."
+    )
+    assert (head.rate_title, head.rate_text) == ("Sustained rate", "4,000 RPS")
+    assert (head.limit, head.confidence) == (Limit.APP_CPU, Confidence.LIKELY)
+    assert head.cpu is not None
+    assert (head.cpu.name, head.cpu.text, head.cpu.at) == ("App CPU", "1.00 cores", "10,000 RPS")
+    assert head.p95_text == "1.87 ms"
+    assert head.errors_text == "0 %"
+
+
+def test_a_rate_that_was_missed_is_a_throughput_and_not_a_sustained_rate():
+    head = headline(stored("docker-4k"))
+
+    assert (head.rate_title, head.rate_text) == ("Highest throughput", "1,978 RPS")
+    assert head.sentence.startswith("4,000 RPS is not sustained: the service achieves 1,978 RPS of 4,000 RPS")
+    assert head.cpu is not None
+    assert head.cpu.text == "1.99 of 2 cores"
+
+
+def test_without_a_limit_the_news_is_good_and_a_doubt_is_named():
+    head = headline(stored("quickstart"))
+
+    assert head.sentence.endswith("every offered rate, up to 1,000 RPS; no limit was reached.")
+    assert head.tone is Tone.GOOD
+    assert head.doubt.startswith("1,000 RPS is suspect: the generator was")
+
+
+def test_of_several_configurations_the_best_one_is_named():
+    head = headline(stored("replicas-usl"))
+
+    assert head.configuration == "replicas=6"
+    assert "sustains 1,150 RPS, the highest rate of 4 configurations" in head.sentence
+
+
+@pytest.mark.parametrize(
+    ("limit", "phrase"),
+    [
+        (Limit.HOST_CPU, "the limit is the host’s CPU (proven)."),
+        (Limit.CONNECTION, "the limit is setting up connections (proven)."),
+        (Limit.POOL, "the limit is the app’s pool of connections to db (proven)."),
+        (Limit.SERVICE, "the limit is db (proven)."),
+        (Limit.GENERATOR, "the load generator is the limit, so the service’s limit is unknown."),
+        (Limit.UNDETERMINED, "the data do not show what limits it."),
+    ],
+)
+def test_each_limit_has_its_phrase(limit, phrase):
+    results = limited_to(stored("docker-4k"), (0, 0), limit, service="db")
+
+    assert headline(results).sentence.endswith(phrase)
+
+
+@pytest.mark.parametrize("limit", Limit)
+def test_every_verdict_has_a_sentence(limit):
+    head = headline(limited_to(stored("single-process"), (0, 3), limit))
+
+    assert head.sentence.endswith(".")
+    assert "None" not in head.sentence
+
+
+@pytest.mark.parametrize("results", CASES.values(), ids=CASES)
+def test_special_runs_have_a_headline(results):
+    head = headline(results)
+
+    assert head.sentence.endswith(".")
+    assert head.rate is None or head.rate >= 0
+
+
+def test_a_run_without_any_measured_stage_says_so():
+    results = stored("docker-4k")
+    stage = results.configurations[0].stages[0]
+    nothing = with_stage(
+        results, status=StageStatus.NOT_RUN, actual_rps=None, achieved=None, verdict=replace(stage.verdict)
+    )
+
+    head = headline(nothing)
+
+    assert head.sentence == "No stage was measured, so this run establishes nothing."
+    assert (head.rate_text, head.p95_text, head.errors_text) == ("not measured",) * 3
+
+
+def test_an_invalid_measurement_is_no_verdict():
+    results = with_stage(stored("docker-4k"), validity=StageValidity(Validity.INVALID, ("the clock jumped",)))
+
+    assert headline(results).sentence.endswith("the measurement is invalid.")
