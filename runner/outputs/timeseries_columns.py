@@ -9,14 +9,16 @@ from typing import Final
 from runner.analyze.latency import percentiles_of_all
 from runner.core.histogram import Histogram
 from runner.core.load_facts import FAILURE_KINDS, UNFINISHED, LoadSecond
-from runner.core.metrics import LATENCIES
+from runner.core.metric import LatencyKind
+from runner.core.metrics import LATENCIES, SCENARIO_DURATION
 from runner.outputs.column import Cell, Column, Kind
-from runner.outputs.place import PLACE_COLUMNS
+from runner.outputs.place import PLACE_COLUMNS, Part
 from runner.outputs.timeseries import Moment
 
 _PERCENTILES: Final = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
-_OF_SUCCESSES: Final = frozenset({"duration", "response_time", "first_byte"})
-"""Latencies that only a successful request has: their percentiles count the others as infinitely slow."""
+_STATISTICS: Final = (*_PERCENTILES, "max")
+_OF_SUCCESSES: Final = frozenset({"duration", "response_time", "first_byte", SCENARIO_DURATION.name})
+"""Latencies that only a success has: their percentiles count the others as infinitely slow."""
 _WHAT: Final = "requests (of a scenario: runs)"
 
 
@@ -37,34 +39,36 @@ def _failures(kind: str) -> Column[Moment]:
 
 
 def _latencies() -> list[Column[Moment]]:
-    columns = []
-    for kind in LATENCIES:
-        for statistic in (*_PERCENTILES, "max"):
-            words = "Highest" if statistic == "max" else f"{statistic[1:]}th percentile"
-            columns.append(
-                Column(
-                    f"{kind.name}_{statistic}_ms",
-                    Kind.NUMBER,
-                    "ms",
-                    f"{words} of `{kind.name}` in the second",
-                    _loaded(_reader(kind.name, statistic)),
-                )
-            )
-    return columns
+    return [
+        _latency(kind, statistic) for kind in (*LATENCIES, SCENARIO_DURATION) for statistic in _STATISTICS
+    ]
 
 
-def _reader(latency: str, statistic: str) -> Callable[[LoadSecond], Cell]:
-    def read(load: LoadSecond) -> Cell:
-        values: Histogram = getattr(load, latency)
-        if statistic == "max":
-            return values.max_ms
-        if not values:
-            return None
-        lost = sum(load.failures.values()) + load.dropped if latency in _OF_SUCCESSES else 0
-        ms = percentiles_of_all(values, lost, [_PERCENTILES[statistic]])[0]
-        return None if math.isinf(ms) else ms
+def _latency(kind: LatencyKind, statistic: str) -> Column[Moment]:
+    words = "Highest" if statistic == "max" else f"{statistic[1:]}th percentile"
+    return Column(
+        f"{kind.name}_{statistic}_ms",
+        Kind.NUMBER,
+        "ms",
+        f"{words} of `{kind.name}` in the second",
+        lambda row: _value(row, kind, statistic),
+    )
 
-    return read
+
+def _value(row: Moment, kind: LatencyKind, statistic: str) -> float | None:
+    """Return a statistic of a latency; only the runs of scenarios have a duration of a scenario."""
+    of_runs = row.part is Part.SCENARIO
+    applies = kind.name == "dispatch_delay" or of_runs == (kind is SCENARIO_DURATION)
+    if row.load is None or not applies:
+        return None
+    values: Histogram = row.load.response_time if kind is SCENARIO_DURATION else getattr(row.load, kind.name)
+    if statistic == "max":
+        return values.max_ms
+    if not values:
+        return None
+    lost = sum(row.load.failures.values()) + row.load.dropped if kind.name in _OF_SUCCESSES else 0
+    ms = percentiles_of_all(values, lost, [_PERCENTILES[statistic]])[0]
+    return None if math.isinf(ms) else ms
 
 
 TIMESERIES_COLUMNS: Final[tuple[Column[Moment], ...]] = (
