@@ -9,7 +9,7 @@ from runner.core.codes import Confidence, Limit, StageStatus, Validity
 from runner.core.judgements import StageValidity
 from runner.report.headline import Tone, headline
 from tests.report.stored_results import stored, with_stage
-from tests.report.test_markdown import CASES
+from tests.report.test_markdown import CASES, case
 
 
 def limited_to(results, at, limit, **finding):
@@ -83,9 +83,9 @@ def test_every_verdict_has_a_sentence(limit):
     assert "None" not in head.sentence
 
 
-@pytest.mark.parametrize("results", CASES.values(), ids=CASES)
-def test_special_runs_have_a_headline(results):
-    head = headline(results)
+@pytest.mark.parametrize("name", CASES)
+def test_special_runs_have_a_headline(name):
+    head = headline(case(name))
 
     assert head.sentence.endswith(".")
     assert head.rate is None or head.rate >= 0
