@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from runner.core.codes import Role
+from runner.core.errors import StackFailed
 from runner.core.facts import TrialFacts
 from runner.core.system_facts import NodeFacts
 from runner.core.units import BYTES_PER_MIB
@@ -18,7 +19,11 @@ from runner.experiment.model import Configuration, SwarmTopology
 from runner.stack.protocols import Stack
 
 if TYPE_CHECKING:
+    from runner.cluster.client import Cluster
     from runner.cluster.placement import Node, Placer
+    from runner.stack.protocols import StackContext
+    from runner.stack.swarm.missing_images import NeededImage
+    from runner.stack.swarm.placer import SwarmPlacer
 
 
 @asynccontextmanager
@@ -35,8 +40,7 @@ async def agents_around(configuration: Configuration, context: RunContext) -> As
     if wanted is None:
         yield context
         return
-    from runner.cluster.opening import open_cluster  # noqa: PLC0415  (other runs start faster without)
-    from runner.execution.load_nodes import choose_nodes  # noqa: PLC0415
+    from runner.execution.load_nodes import choose_nodes  # noqa: PLC0415  (other runs start faster without)
     from runner.stack.swarm.agent_image import agent_image  # noqa: PLC0415
     from runner.stack.swarm.node_choice import ready_nodes  # noqa: PLC0415
     from runner.stack.swarm.placer import open_placer  # noqa: PLC0415
@@ -49,17 +53,56 @@ async def agents_around(configuration: Configuration, context: RunContext) -> As
         load_nodes = choose_nodes(wanted, nodes)
         used = ready_nodes(nodes, ()) if swarm else load_nodes
         image = await agent_image(placer, used, swarm.registry if swarm else None, stack_context.say)
-        async with open_cluster(
-            placer,
-            run_id=stack_context.run_id,
-            image=image,
-            nodes=used,
-            networks=await _networks(swarm, placer),
-            host_network=swarm is not None and swarm.path == "host",
-            say=stack_context.say,
-        ) as cluster:
+        async with AsyncExitStack() as agents:
+            try:
+                cluster = await agents.enter_async_context(_agents(placer, image, swarm, stack_context))
+            except StackFailed as failed:
+                await _explain_missing(failed, placer, image, swarm, stack_context)
+                raise
             await cluster.clocks()  # so that no node's observation begins late
             yield replace(context, cluster=cluster, placer=placer)
+
+
+@asynccontextmanager
+async def _agents(
+    placer: SwarmPlacer, image: NeededImage, swarm: SwarmTopology | None, stack_context: StackContext
+) -> AsyncIterator[Cluster]:
+    from runner.cluster.opening import open_cluster  # noqa: PLC0415
+
+    async with open_cluster(
+        placer,
+        run_id=stack_context.run_id,
+        image=image.name,
+        nodes=image.nodes,
+        networks=await _networks(swarm, placer),
+        host_network=swarm is not None and swarm.path == "host",
+        say=stack_context.say,
+    ) as cluster:
+        yield cluster
+
+
+async def _explain_missing(
+    failed: StackFailed,
+    placer: SwarmPlacer,
+    image: NeededImage,
+    swarm: SwarmTopology | None,
+    stack_context: StackContext,
+) -> None:
+    """Name every node that lacks an image, of agents or of the system, if that is why agents did not start.
+
+    Raises:
+        StackFailed: Nodes lack images.
+    """
+    from runner.stack.swarm.missing_images import is_for_lack_of_an_image, refuse_missing  # noqa: PLC0415
+    from runner.stack.swarm.part_images import NAME_A_REGISTRY, obtain_part_images  # noqa: PLC0415
+
+    if not is_for_lack_of_an_image(failed):
+        return
+    if swarm is None:
+        await refuse_missing(placer, [image])
+        return
+    parts = await obtain_part_images(placer, swarm, stack_context, await placer.nodes())
+    await refuse_missing(placer, [image, *parts.needed.values()], hint=NAME_A_REGISTRY)
 
 
 async def _networks(swarm: SwarmTopology | None, placer: Placer) -> tuple[str, ...]:

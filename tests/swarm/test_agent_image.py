@@ -12,7 +12,7 @@ CONNECTS_WITHIN_NS = 50_000
 
 async def test_agents_of_all_nodes_join_and_their_clocks_are_known(placer, context, swarm):
     nodes = await placer.nodes()
-    image = await agent_image(placer, nodes, None, context.say)
+    image = (await agent_image(placer, nodes, None, context.say)).name
 
     async with open_cluster(
         placer, run_id=context.run_id, image=image, nodes=nodes, say=context.say

@@ -1,6 +1,7 @@
 """`runner doctor --swarm` says what each node has, lacks and can offer, and leaves nothing."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -46,8 +47,9 @@ def test_what_a_swarm_lacks_has_advice_and_an_exit_code(swarm):
     assert checks["node-2"]["status"] == "limited"
     assert "--availability active node-2" in checks["node-2"]["advice"]
     assert list(checks)[-1] == "image of agents"
-    assert checks["image of agents"]["found"].startswith("node-3 lacks the image loadproof-agent:")
-    assert "docker save loadproof-agent:" in checks["image of agents"]["advice"]
+    assert checks["image of agents"]["found"].startswith("node-3 lacks loadproof-agent:")
+    advice = checks["image of agents"]["advice"]
+    assert re.search(r"docker save loadproof-agent:\S+ \| ssh node-3 docker load", advice)
 
 
 def test_a_worker_is_no_manager(swarm, monkeypatch):

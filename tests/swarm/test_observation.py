@@ -45,7 +45,7 @@ async def place_app(placer, image, network):
 
 async def test_each_agent_reads_its_own_node(placer, context, swarm):
     nodes, network = await placer.nodes(), await placer.network("data")
-    image = await agent_image(placer, nodes, None, context.say)
+    image = (await agent_image(placer, nodes, None, context.say)).name
     python = swarm.docker(
         swarm.manager, "image", "inspect", "--format", "{{.Id}}", "loadproof-base/python:bookworm"
     )

@@ -68,7 +68,7 @@ async def test_all_nodes_run_what_was_pushed(placer, context, small_image, regis
     image = await find_image(placer.engine, small_image)
     nodes = await placer.nodes()
 
-    pinned = await pin_images(placer, {"app": (image, nodes)}, f"{registry}/load", context.say)
+    pinned = await pin_images(placer, {"app": image}, f"{registry}/load", context.say)
 
     assert pinned["app"].startswith(f"{registry}/load/small@sha256:")
     plan = TaskPlan("p", pinned["app"], entrypoint=(PROGRAM, "--version"), one_per_node=True)
@@ -81,6 +81,6 @@ async def test_a_registry_that_is_not_there_is_named(placer, context, small_imag
     nowhere = f"{swarm.address(OPERATOR)}:1/load"
 
     with pytest.raises(StackFailed, match=rf"{nowhere}/small:1 cannot be pushed: .*refused") as failed:
-        await pin_images(placer, {"app": (image, await placer.nodes())}, nowhere, context.say)
+        await pin_images(placer, {"app": image}, nowhere, context.say)
 
     assert "must reach the registry" in failed.value.hint

@@ -84,7 +84,7 @@ async def opened(wanted: SwarmTopology, context: StackContext) -> AsyncIterator[
             open_cluster(
                 placer,
                 run_id=context.run_id,
-                image=await agent_image(placer, nodes, None, context.say),
+                image=(await agent_image(placer, nodes, None, context.say)).name,
                 nodes=nodes,
                 networks=networks,
                 host_network=not networks,

@@ -23,6 +23,7 @@ from runner.stack.docker.responses import Progress
 from runner.stack.output import printable
 from runner.stack.swarm.agent_files import FOLDER, agent_files, fingerprint, write_files
 from runner.stack.swarm.images import pin_images
+from runner.stack.swarm.missing_images import NeededImage
 
 if TYPE_CHECKING:
     from runner.stack.swarm.placer import SwarmPlacer
@@ -49,13 +50,14 @@ _MAX_ERROR: Final = 1_000
 
 async def agent_image(
     placer: SwarmPlacer, nodes: Sequence[Node], registry: str | None, say: Callable[[str], None]
-) -> str:
+) -> NeededImage:
     """Return the image of hub and agents, pinned, so that all these nodes run the same.
 
     Args:
         placer: Whose engine builds it.
         nodes: Where agents will run.
-        registry: Where it is pushed to, such as ``registry.example/load``; None if every node has it.
+        registry: Where it is pushed to, such as ``registry.example/load``; None if every node
+            has it, which is not checked.
         say: Shows the user a line of progress.
 
     Raises:
@@ -64,8 +66,8 @@ async def agent_image(
     """
     refuse_other_machines(nodes)
     image = await build_agent_image(placer.supplier, say)
-    pinned = await pin_images(placer, {REPOSITORY: (image, nodes)}, registry, say)
-    return pinned[REPOSITORY]
+    pinned = await pin_images(placer, {REPOSITORY: image}, registry, say)
+    return NeededImage("agents", image, nodes, pinned[REPOSITORY])
 
 
 def refuse_other_machines(nodes: Sequence[Node]) -> None:

@@ -101,7 +101,7 @@ class Starter:
         try:
             tasks = await self.placer.place(part.plan, within=within)
         except StackFailed as failed:
-            await explain_missing(self.placer, self.images, failed, self.context)
+            await explain_missing(self.placer, self.images, failed)
             lines = self.monitor.presentable(failed.details, part)
             raise StackFailed(failed.message, hint=failed.hint, details=lines) from failed
         by_id = {node.id: node for node in self.nodes}

@@ -20,6 +20,7 @@ from runner.core.units import BYTES_PER_MIB, Nanoseconds
 from runner.stack.docker.checkup import DockerCheck as Check
 from runner.stack.protocols import StackContext
 from runner.stack.swarm.agent_image import agent_image
+from runner.stack.swarm.missing_images import ImagesMissing, refuse_missing
 from runner.stack.swarm.placer import SwarmPlacer, open_placer
 from runner.stack.watchdog import open_watchdog
 
@@ -44,14 +45,18 @@ async def check_swarm(say: Callable[[str], None], registry: str | None = None) -
             ready = [node for node in nodes if node.state == _READY]
             step = "image of agents"
             image = await agent_image(placer, ready, registry, say)
+            if registry is None:
+                await refuse_missing(placer, [image], hint="or name a registry with --registry")
             checks.append(Check(step, "ok", f"all {len(ready)} ready nodes can run it"))
             step = "overlay network"
             network = await placer.network("data")
             opened = open_cluster(
-                placer, run_id=placer.run_id, image=image, nodes=ready, networks=(network,), say=say
+                placer, run_id=placer.run_id, image=image.name, nodes=ready, networks=(network,), say=say
             )
             async with opened as cluster:
                 checks += await _with_agents(cluster, len(ready))
+    except ImagesMissing as error:
+        checks.append(Check(step, "missing", error.message, f"{'; '.join(error.details)}: {error.hint}"))
     except LoadproofError as error:
         hint = error.hint or "`docker node ls` and the logs of the engines say more"
         checks.append(Check(step, "missing", error.message, hint))

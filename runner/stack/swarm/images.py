@@ -1,4 +1,4 @@
-"""Brings images to the nodes: through a registry, or by proving that they are there already.
+"""Names images so that all nodes run the same: by the digest in a registry, or by the full id.
 
 A tag may mean something else on each node, so only digests and full ids are used: with them all nodes run the
 same.
@@ -6,22 +6,18 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 from msgspec import Struct
 
-from runner.cluster.placement import Node, TaskPlan
 from runner.core.errors import StackFailed
 from runner.core.units import Seconds
-from runner.experiment.suggestions import join_words
-from runner.stack.docker.engine import Engine, EngineRefused, run_concurrently
+from runner.stack.docker.engine import Engine, EngineRefused
 from runner.stack.docker.images import Image
 from runner.stack.docker.responses import Id, Progress
-from runner.stack.swarm.manager import own_node
-from runner.stack.swarm.tasks import NO_IMAGE
 
 if TYPE_CHECKING:
     from runner.stack.swarm.placer import SwarmPlacer
@@ -29,8 +25,6 @@ if TYPE_CHECKING:
 Key = TypeVar("Key", bound=Hashable)
 
 _PUSH_SILENCE_S: Final[Seconds] = 60.0
-_NOTHING: Final = ("/loadproof-runs-nothing",)
-_ASKED_WITHIN_S: Final[Seconds] = 20.0
 
 
 class _Descriptor(Struct, frozen=True):
@@ -46,78 +40,28 @@ class _Distribution(Struct, frozen=True, rename="pascal"):
 
 
 async def pin_images(
-    placer: SwarmPlacer,
-    images: Mapping[Key, tuple[Image, Sequence[Node]]],
-    registry: str | None,
-    say: Callable[[str], None],
+    placer: SwarmPlacer, images: Mapping[Key, Image], registry: str | None, say: Callable[[str], None]
 ) -> dict[Key, str]:
     """Return for each image a name by which all nodes that need it run the same.
 
+    Without a registry nodes are not asked for what they have, which takes seconds: one that lacks an image
+    refuses its task, and `missing_images.refuse_missing` then asks all of them.
+
     Args:
         placer: Whose engine has the images.
-        images: Any key to an image on that engine and the nodes where it may run.
+        images: Any key to an image on that engine.
         registry: Where they are pushed to; None if every node has what it needs.
         say: Shows the user a line of progress.
 
     Raises:
-        StackFailed: The registry does not take one, or a node lacks one.
+        StackFailed: The registry does not take one.
     """
-    if registry:
-        pushed: dict[str, str] = {}
-        for image, _ in images.values():
-            pushed[image.id] = pushed.get(image.id) or await push(placer.engine, image, registry, say)
-        return {key: pushed[image.id] for key, (image, _) in images.items()}
-    await _refuse_missing(placer, list(images.values()))
-    return {key: image.id for key, (image, _) in images.items()}
-
-
-async def _refuse_missing(placer: SwarmPlacer, wanted: Sequence[tuple[Image, Sequence[Node]]]) -> None:
-    own = await own_node(placer.engine)
-    missing: dict[str, tuple[Image, list[Node]]] = {}
-
-    async def look(image: Image, nodes: Sequence[Node]) -> None:
-        if lacking := await nodes_without(placer, image.id, [node for node in nodes if node.id != own.id]):
-            missing[image.id] = (image, lacking)
-
-    by_id = {image.id: (image, nodes) for image, nodes in wanted}
-    await run_concurrently(partial(look, *one) for one in by_id.values())
-    if not missing:
-        return
-    lines = [_lacking(image, nodes) for image, nodes in missing.values()]
-    names = " ".join(image.name for image, _ in missing.values())
-    raise StackFailed(
-        lines[0] if len(lines) == 1 else "nodes lack images",
-        hint=f"copy with `docker save {names} | ssh NODE docker load`, or name a registry that all nodes "
-        "reach: topology.registry",
-        details=tuple(lines) if len(lines) > 1 else (),
-    )
-
-
-def _lacking(image: Image, nodes: Sequence[Node]) -> str:
-    names = join_words([node.name for node in nodes], "and")
-    return f"{names} {'lacks' if len(nodes) == 1 else 'lack'} the image {image.name} ({image.id[:19]})"
-
-
-async def nodes_without(placer: SwarmPlacer, image: str, nodes: Sequence[Node]) -> list[Node]:
-    """Return those of some nodes that lack an image; a node that does not answer counts as one that has it.
-
-    Only its own engine knows what a node has, and a manager passes on no question but tasks. A task whose
-    command does not exist ends at once: for another reason where the image is missing.
-
-    Args:
-        placer: Asks them.
-        image: Its full id.
-        nodes: Ready ones.
-
-    Raises:
-        StackFailed: The swarm takes no tasks.
-    """
-    if not nodes:
-        return []
-    name = f"has-{image.rpartition(':')[2][:12]}"
-    plan = TaskPlan(name=name, image=image, entrypoint=_NOTHING, one_per_node=True)
-    reasons = await placer.reasons(plan, within=_ASKED_WITHIN_S)
-    return [node for node in nodes if NO_IMAGE in reasons.get(node.id, "")]
+    if not registry:
+        return {key: image.id for key, image in images.items()}
+    pushed: dict[str, str] = {}
+    for image in images.values():
+        pushed[image.id] = pushed.get(image.id) or await push(placer.engine, image, registry, say)
+    return {key: pushed[image.id] for key, image in images.items()}
 
 
 async def push(engine: Engine, image: Image, registry: str, say: Callable[[str], None]) -> str:

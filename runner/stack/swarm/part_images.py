@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from runner.cluster.placement import Node
 from runner.core.codes import Role, RoleName
 from runner.core.errors import EnvironmentLacks, StackFailed
 from runner.experiment.suggestions import join_words
 from runner.experiment.swarm_topology import SwarmTopology
-from runner.stack.docker.images import Image
 from runner.stack.docker.stack_images import StackImages, obtain_images
 from runner.stack.protocols import StackContext
 from runner.stack.swarm.images import pin_images
+from runner.stack.swarm.missing_images import NeededImage, is_for_lack_of_an_image, refuse_missing
 from runner.stack.swarm.node_choice import ready_nodes
 from runner.stack.swarm.placer import SwarmPlacer
-from runner.stack.swarm.tasks import NO_IMAGE
+
+NAME_A_REGISTRY: Final = "or name a registry that all nodes reach: topology.registry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +27,22 @@ class PartImages:
 
     Attributes:
         stack: As the manager's engine has them.
-        needed: Role to its image, and the nodes that may run it.
-        pinned: Role to how nodes name the image.
+        needed: By role.
     """
 
     stack: StackImages
-    needed: Mapping[RoleName, tuple[Image, Sequence[Node]]]
-    pinned: Mapping[RoleName, str]
+    needed: Mapping[RoleName, NeededImage]
+
+    @property
+    def pinned(self) -> Mapping[RoleName, str]:
+        """How nodes name the image of each role."""
+        return {role: one.name for role, one in self.needed.items()}
 
 
 async def obtain_part_images(
     placer: SwarmPlacer, topology: SwarmTopology, context: StackContext, nodes: Sequence[Node]
 ) -> PartImages:
     """Return the images, pushed to the registry if the topology names one.
-
-    Without a registry nodes are not asked for what they have, which takes seconds: one that lacks an image
-    refuses its task, and `explain_missing` then asks all of them.
 
     Raises:
         EnvironmentLacks: No node meets the constraints of a part, or an image cannot be obtained.
@@ -49,25 +51,23 @@ async def obtain_part_images(
     for role, constraints in _constraints(topology):
         _refuse_without_node(role, constraints, nodes)
     stack = await obtain_images(placer.engine, topology, context)
+    images = {role: stack.by_role[role] for role, _ in _constraints(topology)}
+    pinned = await pin_images(placer, images, topology.registry, context.say)
     needed = {
-        role: (stack.by_role[role], ready_nodes(nodes, constraints))
+        role: NeededImage(role, images[role], ready_nodes(nodes, constraints), pinned[role])
         for role, constraints in _constraints(topology)
     }
-    if topology.registry is None:
-        return PartImages(stack, needed, {role: image.id for role, (image, _) in needed.items()})
-    return PartImages(stack, needed, await pin_images(placer, needed, topology.registry, context.say))
+    return PartImages(stack, needed)
 
 
-async def explain_missing(
-    placer: SwarmPlacer, images: PartImages, failed: StackFailed, context: StackContext
-) -> None:
+async def explain_missing(placer: SwarmPlacer, images: PartImages, failed: StackFailed) -> None:
     """Name every node that lacks an image, if that is why a task failed.
 
     Raises:
         StackFailed: Nodes lack images.
     """
-    if NO_IMAGE in failed.message:
-        await pin_images(placer, images.needed, None, context.say)
+    if is_for_lack_of_an_image(failed):
+        await refuse_missing(placer, images.needed.values(), hint=NAME_A_REGISTRY)
 
 
 def _constraints(topology: SwarmTopology) -> list[tuple[RoleName, tuple[str, ...]]]:
