@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from msgspec import UNSET
@@ -227,10 +227,20 @@ def _search(trial: Trial, facts: Mapping[int, TrialFacts], run: RunFacts) -> Sea
     return replay(trial, facts, lambda probe, probe_facts: stage_of(probe, probe_facts, run))
 
 
-def upcoming(trial: Trial, facts: Mapping[int, TrialFacts], run: RunFacts) -> Trial | None:
-    """Return what a planned trial still needs: itself or its search's next probe; None if it is complete."""
+def upcoming(
+    trial: Trial,
+    facts: Mapping[int, TrialFacts],
+    run: RunFacts,
+    on_search: Callable[[SearchProgress], None] | None = None,
+) -> Trial | None:
+    """Return what a planned trial still needs: itself or its search's next probe; None if it is complete.
+
+    `on_search` is called with the search, if it is one.
+    """
     search = _search(trial, facts, run)
     if search is not None:
+        if on_search is not None:
+            on_search(search)
         return search.upcoming
     return None if trial.order in facts else trial
 

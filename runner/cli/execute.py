@@ -196,9 +196,11 @@ def _run(job: Job, options: _Options) -> Outcome:
     import trio
 
     check_limits()
+    from runner.execution.live_feed import LiveFeed, Watchers
     from runner.execution.pipeline import execute as run_pipeline
     from runner.stack.host_lock import host_lock
     from runner.stack.target_policy import check_configurations
+    from runner.store.live_file import LiveFile
 
     gc.enable()
     configurations = {trial.configuration.name: trial.configuration for trial in job.trials}
@@ -206,9 +208,10 @@ def _run(job: Job, options: _Options) -> Outcome:
     with (
         nullcontext() if options.no_lock else host_lock(job.command),
         hardly_waiting(),
-        _watcher(quiet=options.quiet) as watcher,
+        _watcher(quiet=options.quiet) as terminal,
     ):
-        return trio.run(run_pipeline, job, watcher)
+        feed = LiveFeed(LiveFile(job.out), on_lost=terminal.say)
+        return trio.run(run_pipeline, job, Watchers(terminal, feed))
 
 
 @contextmanager

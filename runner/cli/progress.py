@@ -7,7 +7,6 @@ thread that could disturb the measurement.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
@@ -26,12 +25,12 @@ from runner.core.load_facts import LoadSecond
 from runner.core.observed_facts import Sample, Subject
 from runner.core.units import Seconds
 from runner.execution.job import Watcher
-from runner.experiment.proof_blocks import BLOCKS
+from runner.execution.role_usage import RoleUsage
+from runner.experiment.trial_title import trial_title
 from runner.experiment.trials import Trial
 
 _REDRAW_S: Final = 0.5
 _LINE_EVERY_S: Final = 10
-_KEPT_SAMPLES: Final = 6
 
 
 @dataclass(slots=True)
@@ -41,8 +40,7 @@ class Now:
     Attributes:
         users: Under way in scenarios; None without scenarios.
         scenarios_per_s: Completed in the last second.
-        cores_of: The cores that each role uses, by the subjects of a machine.
-        samples: The last readings, likewise.
+        usage: What each role uses.
     """
 
     trial: Trial | None = None
@@ -55,17 +53,7 @@ class Now:
     scenarios_per_s: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     in_flight: int = 0
-    cores_of: dict[tuple[Subject, ...], dict[RoleName, float]] = field(default_factory=dict)
-    samples: dict[tuple[Subject, ...], deque[Sample]] = field(default_factory=dict)
-
-    @property
-    def cores(self) -> dict[RoleName, float]:
-        """The cores that each role uses on all machines."""
-        total: dict[RoleName, float] = {}
-        for cores in self.cores_of.values():
-            for role, used in cores.items():
-                total[role] = total.get(role, 0.0) + used
-        return total
+    usage: RoleUsage = field(default_factory=RoleUsage)
 
     @classmethod
     def starting(cls, trial: Trial, total: int) -> Self:
@@ -86,20 +74,9 @@ class Now:
             self.failures[kind] = self.failures.get(kind, 0) + count
 
     def sample(self, sample: Sample, subjects: tuple[Subject, ...]) -> None:
-        """Update from a reading of the counters; cores are averages over about the last second."""
+        """Update from a reading of the counters."""
         self.t_s = max(self.t_s, sample.t_s)
-        samples = self.samples.setdefault(subjects, deque(maxlen=_KEPT_SAMPLES))
-        samples.append(sample)
-        first = samples[0]
-        elapsed = sample.t_s - first.t_s
-        if elapsed <= 0:
-            return
-        cores: dict[RoleName, float] = {}
-        for subject in subjects:
-            if subject.name in sample.cpu_s and subject.name in first.cpu_s:
-                used = (sample.cpu_s[subject.name] - first.cpu_s[subject.name]) / elapsed
-                cores[subject.role] = cores.get(subject.role, 0.0) + used
-        self.cores_of[subjects] = cores
+        self.usage.sample(sample, subjects)
 
 
 class PlainProgress(Watcher):
@@ -188,29 +165,16 @@ class QuietProgress(Watcher):
 
 
 def _title(now: Now) -> str:
-    trial = now.trial
-    assert trial is not None
-    repeat = f", repeat {trial.repeat}" if trial.repeat > 1 else ""
-    engine = f", cross-check with {trial.configuration.load.engine}" if trial.cross_check else ""
-    proof = f", counter-experiment{_block(trial)}" if trial.counter_experiment_for is not None else ""
-    return (
-        f"[{now.number}/{now.total}] {trial.configuration.name} · {trial.stage.name}{repeat}{engine}{proof}"
-    )
-
-
-def _block(trial: Trial) -> str:
-    """Return which block of a counter-experiment a trial is, and whether it has the change."""
-    if trial.block is None:
-        return ""
-    return f" {trial.block + 1} of {BLOCKS} ({'with' if trial.is_changed else 'without'} {trial.change})"
+    assert now.trial is not None
+    return f"[{now.number}/{now.total}] {trial_title(now.trial)}"
 
 
 def _figures(now: Now) -> str:
     parts = [f"{now.rps or 0:,.0f} RPS", f"p95 {_ms(now.p95_ms)}"]
     if now.users is not None:
         parts = [f"{now.users:,} users under way", f"{now.scenarios_per_s:,} scenarios/s", *parts]
-    if Role.APP in now.cores:
-        parts.append(f"app {now.cores[Role.APP]:.2f} cores")
+    if (app := now.usage.cores().get(Role.APP)) is not None:
+        parts.append(f"app {app:.2f} cores")
     parts += [f"{count:,} {kind}" for kind, count in sorted(now.failures.items())]
     return ", ".join(parts)
 
@@ -264,7 +228,8 @@ def _panel(now: Now) -> Group:
     body.add_row("actual", "–" if now.rps is None else f"{now.rps:,.0f} RPS", share)
     if now.users is not None:
         body.add_row("users", f"{now.users:,} under way", "scenarios", f"{now.scenarios_per_s:,}/s")
-    cores = ", ".join(f"{role} {now.cores[role]:.2f}" for role in _in_order(now.cores))
+    used = now.usage.cores()
+    cores = ", ".join(f"{role} {used[role]:.2f}" for role in _in_order(used))
     failed = ", ".join(f"{count:,} {kind}" for kind, count in sorted(now.failures.items()))
     lines: list[RenderableType] = [title, head, body, *([Text(f"cores    {cores}")] if cores else [])]
     return Group(*lines, *([Text(f"failed   {failed}", style="red")] if failed else []))

@@ -12,10 +12,13 @@ from runner.cli import exit_codes, try_text
 from runner.cli.output import answer, say
 
 if TYPE_CHECKING:
-    from runner.core.facts import TrialFacts
+    from runner.analyze.capacity import SearchProgress
+    from runner.core.facts import RunFacts, TrialFacts
+    from runner.core.live import RunStatus
     from runner.core.load_facts import LoadSecond
     from runner.core.observed_facts import Sample, Subject
     from runner.execution.attempts import Attempt
+    from runner.execution.job import Job
     from runner.execution.try_out import Tried
     from runner.execution.try_result import TriedRequest
     from runner.experiment.trials import Trial
@@ -161,6 +164,18 @@ class _Printer:
         """Print a message about the system."""
         if not self._quiet:
             say(line)
+
+    def run_begins(self, job: Job, run: RunFacts) -> None:
+        """Do nothing: there is no run."""
+
+    def trials_planned(self, trials: Sequence[Trial], total: int) -> None:
+        """Do nothing: there are no trials."""
+
+    def search_goes_on(self, search: SearchProgress) -> None:
+        """Do nothing: there are no trials."""
+
+    def run_ends(self, status: RunStatus, reason: str) -> None:
+        """Do nothing: there is no run."""
 
     def trial_begins(self, trial: Trial, total: int) -> None:
         """Print nothing: no trial runs."""

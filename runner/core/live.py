@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct, field
 
+from runner.core.facts import TrialStatus
 from runner.core.units import Bytes, Milliseconds, PerSecond, Seconds
 
 LIVE: Final = "live.ndjson"
@@ -22,6 +23,7 @@ MAX_NOTES: Final = 20
 """How many notes the end of a trial has, at most."""
 
 LoadModel: TypeAlias = Literal["open", "closed", "scenarios"]
+RunStatus: TypeAlias = Literal["complete", "aborted", "failed"]
 _Name: TypeAlias = Annotated[str, Meta(max_length=1000)]
 _Note: TypeAlias = Annotated[str, Meta(max_length=MAX_NOTE)]
 _Count: TypeAlias = Annotated[int, Meta(ge=0, le=10**15)]
@@ -215,7 +217,7 @@ class TrialEnds(Struct, frozen=True, omit_defaults=True, tag="trial_end"):
 
     at_s: _Time
     number: _Number
-    status: Literal["complete", "failed", "aborted"]
+    status: TrialStatus
     succeeded: _Count = 0
     failed: _Count = 0
     rps: PerSecond | None = None
@@ -233,7 +235,7 @@ class RunEnds(Struct, frozen=True, omit_defaults=True, tag="end"):
     """
 
     at_s: _Time
-    status: Literal["complete", "aborted", "failed"]
+    status: RunStatus
     reason: _Note = ""
 
 

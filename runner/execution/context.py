@@ -131,7 +131,7 @@ class RunContext:
         run = self.state.run
         while queue:
             facts = {trial.order: trial for trial in self.state.trials}
-            if (trial := upcoming(queue[0], facts, run)) is not None:
+            if (trial := upcoming(queue[0], facts, run, self.watcher.search_goes_on)) is not None:
                 return trial
             if sentence := search_sentence(queue.popleft(), facts, run):
                 self.watcher.say(sentence)

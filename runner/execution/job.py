@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from runner.analyze.capacity import SearchProgress
 from runner.core.errors import LoadproofError
-from runner.core.facts import TrialFacts
+from runner.core.facts import RunFacts, TrialFacts
+from runner.core.live import RunStatus
 from runner.core.load_facts import LoadSecond
 from runner.core.observed_facts import Sample, Subject
 from runner.core.results import Results
@@ -28,16 +31,35 @@ class TrialWatcher(Protocol):
 
 
 class Watcher(TrialWatcher, Protocol):
-    """Receives the progress of a run; `runner.cli.progress` shows it on the terminal."""
+    """Receives the progress of a run; `runner.cli.progress` shows it on the terminal.
+
+    What a watcher inherits and does not implement does nothing.
+    """
+
+    def run_begins(self, job: Job, run: RunFacts) -> None:
+        """Handle the start of a run, before anything of it is started."""
+        return
 
     def say(self, line: str) -> None:
         """Handle a message about one step, such as the start of a stack."""
+
+    def trials_planned(self, trials: Sequence[Trial], total: int) -> None:
+        """Handle counter-experiments that are added to the plan, which has that many places now."""
+        return
 
     def trial_begins(self, trial: Trial, total: int) -> None:
         """Handle the start of a trial on a stack that is ready."""
 
     def trial_ends(self, facts: TrialFacts) -> None:
         """Handle the end of a trial that is in the journal."""
+
+    def search_goes_on(self, search: SearchProgress) -> None:
+        """Handle the state of a search, with all its probes so far; called before and after each of them."""
+        return
+
+    def run_ends(self, status: RunStatus, reason: str) -> None:
+        """Handle the end of a run whose results are written; `reason` is what ended it early, else empty."""
+        return
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ from runner.execution.run_inputs import inputs_of, variables_of
 from runner.execution.signals import receive_signals, until_signal
 from runner.execution.trial import not_started, run_trial
 from runner.experiment.hooks import Phase
-from runner.experiment.trials import Trial
+from runner.experiment.trials import Trial, places
 from runner.load.builtin import worker_pool
 from runner.load.engines import ENGINES
 from runner.load.expected_rate import expected_rate
@@ -82,6 +82,7 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
     state.hooks.extend(run.hooks)
     with _open_folder(job) as folder, receive_signals() as signals:
         folder.write(RUN, run_file(job, state.run))
+        watcher.run_begins(job, state.run)
         async with trio.open_nursery() as nursery:
             with trio.CancelScope() as scope:
                 on_signal = partial(cancel_on_signal, prepare=chart_process.prepare)
@@ -89,11 +90,20 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
                 await _run_guarded(job, state, folder, watcher, inputs)
             nursery.cancel_scope.cancel()
         try:
-            if state.error and not state.trials:
-                raise state.error
-            return conclude(job, state, folder)
+            return _end(job, state, folder, watcher)
         finally:
             chart_process.discard()
+
+
+def _end(job: Job, state: RunState, folder: RunFolder, watcher: Watcher) -> Outcome:
+    """Return the outcome of a run; raise the fault that ended it if nothing was measured until then."""
+    if state.error and not state.trials:
+        watcher.run_ends("failed", state.error.message)
+        raise state.error
+    outcome = conclude(job, state, folder)
+    reason = outcome.error.message if outcome.error else outcome.signal.name if outcome.signal else ""
+    watcher.run_ends(outcome.results.run.status, reason)
+    return outcome
 
 
 @contextmanager
@@ -222,7 +232,7 @@ async def _run_one(
 ) -> None:
     """Run a trial, and cool down unless it was the last one."""
     planned = context.state.planned
-    context.watcher.trial_begins(trial, max(other.order + other.orders for other in planned))
+    context.watcher.trial_begins(trial, places(planned))
     rate = expected_rate(trial.configuration.load, trial.stage)
     if calibration and (warning := above_ceiling(rate, calibration)):
         context.watcher.say(f"{trial.stage.name}: {warning}")
@@ -268,4 +278,6 @@ def _plan_counter_experiments(context: RunContext) -> tuple[Trial, ...]:
         if facts.order not in planned or planned[facts.order] == (facts.proves, facts.change, facts.block)
     ]
     state.planned += trials
+    if trials:
+        context.watcher.trials_planned(trials, places(state.planned))
     return trials

@@ -118,6 +118,11 @@ def _earlier(configuration: Configuration, stage: AnyStage, repeat: int) -> tupl
     return (*of_stages(load, stages, repeat - 1), *of_stages(load, before))
 
 
+def places(trials: Sequence[Trial]) -> int:
+    """Return how many places a plan has at most, each probe of a search being one."""
+    return max((trial.order + trial.orders for trial in trials), default=0)
+
+
 def search_of(trial: Trial) -> Search | None:
     """Return the search that a planned trial represents, before its first probe; None for other trials."""
     if trial.find is None or trial.probe:
