@@ -15,7 +15,7 @@ from typing import Final
 
 from runner.core.live import LIVE, MAX_LINE, LiveRecord, RunBegins, RunEnds, Second, decode_live, encode_live
 from runner.core.units import BYTES_PER_MIB, Bytes, Seconds
-from runner.observe.processes import start_ticks
+from runner.observe.processes import has_ended, start_ticks
 from runner.stack.host_identity import boot_id, pid_namespace
 from runner.store.run_folder import RESULTS
 
@@ -115,7 +115,7 @@ def is_in_progress(beginning: RunBegins, folder: Path) -> bool:
     """
     here = (boot_id(), int(pid_namespace()))
     if (beginning.boot_id, beginning.pid_namespace) == here:
-        return start_ticks(beginning.pid) == beginning.process_started
+        return start_ticks(beginning.pid) == beginning.process_started and not has_ended(beginning.pid)
     try:
         changed_at = (folder / LIVE).stat(follow_symlinks=False).st_mtime
     except OSError:
