@@ -21,6 +21,8 @@ _COMMANDS: Final = {
     "report": "Render the report of a stored run.",
     "compare": "Show what is better or worse in one run than in another.",
     "history": "Show how the numbers of an experiment changed from run to run.",
+    "runs": "List the runs in a folder.",
+    "serve": "Show the runs in a folder in a browser.",
     "verify": "Check that an archive is intact and that its numbers follow from its data.",
     "archive": "List, print, extract and compare archives.",
     "comment": "Post the result of a run on its pull request.",

@@ -20,10 +20,10 @@ from runner.experiment.suggestions import harmless
 from runner.store.bounded_read import MAX_RUN_FILE, NotReadable, read_bounded
 from runner.store.journal import read
 from runner.store.json_text import encode_json
+from runner.store.run_names import JOURNAL as JOURNAL  # noqa: PLC0414  (given on)
+from runner.store.run_names import RUN as RUN  # noqa: PLC0414
 
 SCHEMA_VERSION: Final = 1
-RUN: Final = "run.json"
-JOURNAL: Final = "journal.ndjson"
 
 _MAX_SHOWN: Final = 200
 _SAME_HOST: Final = ("cpu_model", "cpu_count", "machine", "hypervisor")

@@ -14,10 +14,10 @@ from typing import Final
 from runner.core.errors import EnvironmentLacks, OutputError
 from runner.store.atomic_write import atomic_write
 from runner.store.journal import Journal
+from runner.store.run_names import JOURNAL as JOURNAL  # noqa: PLC0414  (given on)
+from runner.store.run_names import RESULTS as RESULTS  # noqa: PLC0414
+from runner.store.run_names import SPEC as SPEC  # noqa: PLC0414
 
-JOURNAL: Final = "journal.ndjson"
-RESULTS: Final = "results.json"
-SPEC: Final = "spec.yaml"
 _SCRATCH: Final = "loadproof-run-"
 _TMPDIR: Final = "set TMPDIR to a folder that is writable and has space"
 

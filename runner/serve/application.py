@@ -1,0 +1,61 @@
+"""The web application: which address leads to which page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import trio
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from runner.serve import assets
+from runner.serve.comparison_pages import compare_page, history_page
+from runner.serve.events import events
+from runner.serve.list_page import list_page
+from runner.serve.protection import Protection
+from runner.serve.requests import problem
+from runner.serve.run_pages import download, run_page
+from runner.serve.site import Site
+
+
+def application(site: Site, hosts: Iterable[str], *, any_address: bool) -> Protection:
+    """Return the application over a folder.
+
+    Args:
+        site: Its state.
+        hosts: As of `Protection`.
+        any_address: Likewise.
+    """
+    app = Starlette(routes=_ROUTES, exception_handlers={HTTPException: _http_problem})
+    app.state.site = site
+    return Protection(app, hosts, any_address=any_address)
+
+
+async def _static(request: Request) -> Response:
+    name = str(request.path_params["name"])
+    content = await trio.to_thread.run_sync(assets.content, name)
+    if content is None:
+        return problem(request, 404, "There is no such file")
+    kind = assets.TYPES[name.rpartition(".")[2]]
+    # the address has a digest of the content
+    return Response(content, media_type=kind, headers={"Cache-Control": "max-age=86400, immutable"})
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    heading = "There is no such page" if error.status_code == 404 else str(error.detail)
+    return problem(request, error.status_code, heading)
+
+
+_ROUTES = [
+    Route("/", list_page),
+    Route("/run/{path:path}", run_page),
+    Route("/download/{kind}/{path:path}", download),
+    Route("/compare", compare_page),
+    Route("/history", history_page),
+    Route("/events", events),
+    Route("/static/{name}", _static),
+]

@@ -1,0 +1,122 @@
+"""TCP connections of the web server, each bounded: how many, how long a client may not read, how it ends.
+
+Hypercorn's worker for trio speaks HTTP on them. It shields what it sends from being cancelled, so without
+this a client that never reads would keep the process from ending, and hold its response in memory for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, TypeAlias, cast
+
+import trio
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import AppWrapper, ConnectionState
+
+from runner.core.units import Seconds
+
+MAX_CONNECTIONS: Final = 200
+SEND_S: Final[Seconds] = 20.0
+"""How long a client may take to receive 16 KiB."""
+_GRACE_S: Final[Seconds] = 0.3
+_PIECE: Final = 16 * 1024
+_Stream: TypeAlias = trio.SSLStream[trio.SocketStream]
+"""What Hypercorn declares; it uses only what `Connection` has."""
+_HTTP2: Final = b"PRI "
+"""The first bytes of a client that assumes HTTP/2, which browsers speak with TLS only."""
+
+
+class Connection:
+    """A stream as Hypercorn uses it, whose sending takes a bounded time."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.socket = stream.socket
+        self._stream = stream
+        self._is_first = True
+
+    async def send_all(self, data: bytes) -> None:
+        """Send data; a client that takes too long is disconnected.
+
+        Raises:
+            trio.BrokenResourceError: It is.
+        """
+        for at in range(0, len(data), _PIECE):
+            try:
+                with trio.fail_after(SEND_S):
+                    await self._stream.send_all(data[at : at + _PIECE])
+            except trio.TooSlowError:
+                self.abort()
+                raise trio.BrokenResourceError from None
+
+    async def receive_some(self, max_bytes: int) -> bytes:
+        """Return what has arrived, at most so many bytes; empty at the end."""
+        data = await self._stream.receive_some(max_bytes)
+        is_first, self._is_first = self._is_first, False
+        return b"" if is_first and data.startswith(_HTTP2) else bytes(data)
+
+    async def send_eof(self) -> None:
+        """Say that nothing more follows."""
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Close it."""
+        await self._stream.aclose()
+
+    def abort(self) -> None:
+        """Close it at once; whatever waits for the client ends with an error."""
+        trio.lowlevel.notify_closing(self.socket)
+        self.socket.close()
+
+
+async def serve_connections(
+    app: AppWrapper, listeners: list[trio.SocketListener], closing: Callable[[], Awaitable[None]]
+) -> None:
+    """Serve HTTP until `closing` returns; then what is under way has a third of a second.
+
+    Args:
+        app: As `hypercorn.utils.wrap_app` returns it.
+        listeners: Closed at the end.
+        closing: Returns when the server has to end.
+    """
+    config, context = _config(), WorkerContext(None)
+    limiter = trio.CapacityLimiter(MAX_CONNECTIONS)
+    open_ones: set[Connection] = set()
+
+    async def handle(stream: trio.SocketStream) -> None:
+        connection = Connection(stream)
+        open_ones.add(connection)
+        try:
+            async with limiter:
+                await TCPServer(app, config, context, ConnectionState({}), cast(_Stream, connection))
+        except Exception:  # noqa: BLE001  (a fault in one connection must not end the others)
+            connection.abort()
+        finally:
+            open_ones.discard(connection)
+
+    async with trio.open_nursery() as handlers:
+        async with trio.open_nursery() as accepting:
+            accepting.start_soon(partial(trio.serve_listeners, handle, listeners, handler_nursery=handlers))
+            await closing()
+            accepting.cancel_scope.cancel()
+        await context.terminated.set()
+        with trio.move_on_after(_GRACE_S):
+            while open_ones:  # noqa: ASYNC110  (once, for a moment)
+                await trio.sleep(0.01)
+        for connection in list(open_ones):
+            connection.abort()
+        handlers.cancel_scope.cancel()
+
+
+def _config() -> Config:
+    """Return Hypercorn's bounds; what it would log is either the client's business or ours to report."""
+    config = Config()
+    config.errorlog = config.accesslog = None
+    config.include_server_header = False
+    config.keep_alive_timeout = 15
+    config.websocket_max_message_size = 1024
+    logging.getLogger("trio.serve_listeners").disabled = True  # no free file descriptor: it tries again
+    return config

@@ -1,0 +1,118 @@
+"""What the processes of `runner.serve.workshop` do: read runs, and make the pages that take long."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from runner.analyze.comparison import compare
+from runner.analyze.history import history
+from runner.archive.results_from import is_archive, read_results_of
+from runner.archive.trials_from import read_trials_of
+from runner.archive.unpack import read_archive
+from runner.archive.verify import verify
+from runner.core.errors import ArchiveDamaged
+from runner.core.results import Results
+from runner.outputs.tables import timeseries_csv
+from runner.report.charts.chart import theme, titled
+from runner.report.charts.history import history_charts
+from runner.report.comparison import render_comparison
+from runner.report.history import render_history
+from runner.report.page.markdown_html import to_html
+from runner.report.page.render import render_page
+from runner.store.reanalyze import reanalyze_folder
+from runner.store.run_index_read import summarize
+from runner.store.run_index_scan import Candidate
+from runner.store.run_summary import RunSummary
+
+_MARGIN: Final = 0.05
+
+
+def summaries(folder: Path, candidates: Sequence[Candidate]) -> list[RunSummary]:
+    """Return a row for each of these runs."""
+    return [summarize(folder, candidate, read_results_of) for candidate in candidates]
+
+
+def report_page(run: Path, from_journal: bool) -> bytes:
+    """Return the page of a run; an archive is verified first.
+
+    Args:
+        run: Its folder or archive.
+        from_journal: It has no results: show what its journal contains.
+
+    Raises:
+        StoredRunError: It cannot be read.
+        ArchiveDamaged: Its content does not follow from its data.
+    """
+    results = reanalyze_folder(run) if from_journal else _verified(run)
+    return render_page(results, bundle="").encode()
+
+
+def timeseries(run: Path) -> bytes:
+    """Return the numbers of each second of a run as CSV.
+
+    Raises:
+        StoredRunError: It cannot be read.
+    """
+    return timeseries_csv(read_results_of(run), read_trials_of(run)).encode()
+
+
+def comparison_text(base: Path, head: Path, force: bool) -> tuple[str, str]:
+    """Return the comparison of two runs as HTML, and the names of their experiments.
+
+    Raises:
+        UsageError: They cannot be compared.
+    """
+    sides = [_verified(path) for path in (base, head)]
+    names = list(dict.fromkeys(results.experiment.name for results in sides))
+    comparison = compare(sides[:1], sides[1:], margin=_MARGIN, force=force)
+    return str(to_html(render_comparison(comparison), deeper=0)), " and ".join(names)
+
+
+def history_text(runs: Sequence[Path]) -> tuple[str, str, list[tuple[str, str]]]:
+    """Return the history of an experiment: HTML, its charts as JSON, and name and description of each chart.
+
+    Raises:
+        StoredRunError: A run cannot be read.
+    """
+    known = {results.run.id: results for results in map(read_results_of, runs)}
+    found = history(list(known.values()), margin=_MARGIN)
+    charts = history_charts(found)
+    themes = {"light": theme(dark=False), "dark": theme(dark=True)}
+    data = {"charts": {chart.name: titled(chart) for chart in charts}, **themes}
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    named = [(chart.name, chart.alt) for chart in charts]
+    return str(to_html(render_history(found))), text.replace("<", "\\u003c").replace(">", "\\u003e"), named
+
+
+def archived_file(archive: Path, name: str) -> bytes:
+    """Return a file of an archive whose bytes are those that were written.
+
+    Raises:
+        ArchiveDamaged: They are not, or it has no such file.
+    """
+    files = read_archive(archive).files
+    if name not in files:
+        raise ArchiveDamaged(f"it contains no {name}")
+    return files[name]
+
+
+def _verified(run: Path) -> Results:
+    """Return the results of a run; those of an archive only if they follow from its data."""
+    if is_archive(run):
+        found = verify(read_archive(run).files, run.name)
+        if found.wrong:
+            raise ArchiveDamaged(
+                f"{run.name} does not verify",
+                hint="do not trust it: its numbers do not follow from its data",
+                details=found.wrong,
+            )
+    return read_results_of(run)
+
+
+JOBS: Final[dict[str, Callable[..., Any]]] = {
+    job.__name__: job
+    for job in (summaries, report_page, comparison_text, history_text, archived_file, timeseries)
+}

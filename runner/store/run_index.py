@@ -1,0 +1,141 @@
+"""All runs below a folder as rows of a list, newest first; what was read is kept in a cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.core.errors import UsageError
+from runner.store.run_index_cache import load, save
+from runner.store.run_index_scan import Candidate, Scan, scan, unmeasured
+from runner.store.run_summary import RunState, RunSummary
+
+if TYPE_CHECKING:  # a server starts without them
+    from runner.core.results import Results
+
+
+class RunIndex:
+    """The runs of one folder. Reads nothing by itself: the caller decides when, and in which process.
+
+    Attributes:
+        folder: Below which the runs are.
+        version: Grows with every change of the rows.
+        is_partial: Whether the folder has more entries than are looked at.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.version = 0
+        self.is_partial = False
+        self._rows: dict[str, RunSummary] = load(folder)
+        self._candidates: dict[str, Candidate] = {}
+        self._waiting: set[str] = set()
+        self._is_saved = True
+
+    def look(self) -> Scan:
+        """Return what is in the folder now, for `take`; changes nothing, so any thread may do it.
+
+        Raises:
+            UsageError: The folder cannot be read.
+        """
+        try:
+            return scan(self.folder)
+        except OSError as error:
+            raise UsageError(
+                f"cannot read the folder {self.folder}: {error.strerror}",
+                hint="give a folder with runs, such as reports",
+            ) from None
+
+    def take(self, found: Scan) -> None:
+        """Take over which runs there are, which have changed, and which are gone."""
+        before = self._rows
+        self.is_partial = found.is_partial
+        self._candidates = {candidate.path: candidate for candidate in found.candidates}
+        self._rows = {
+            path: before.get(path) or _unread(candidate) for path, candidate in self._candidates.items()
+        }
+        self._waiting = {
+            path for path, candidate in self._candidates.items() if _is_old(self._rows[path], candidate)
+        }
+        if self._rows != before:
+            self._changed()
+
+    def waiting(self) -> list[Candidate]:
+        """Return what has to be read, newest first; a run in progress may have ended since it was read."""
+        candidates = [self._candidates[path] for path in self._waiting]
+        return sorted(candidates, key=lambda candidate: candidate.changed_at, reverse=True)
+
+    @property
+    def unread(self) -> int:
+        """How many runs have no row with numbers yet because they were not read."""
+        return sum(row.state is RunState.UNREAD for row in self._rows.values())
+
+    def put(self, rows: Iterable[RunSummary]) -> None:
+        """Take what was read; a row of what is gone or has changed meanwhile is dropped."""
+        for row in rows:
+            candidate = self._candidates.get(row.path)
+            if candidate is None or candidate.key != row.key:
+                continue
+            self._waiting.discard(row.path)
+            if self._rows[row.path] != row:
+                self._rows[row.path] = row
+                self._changed()
+
+    def get(self, path: str) -> RunSummary | None:
+        """Return the row of a path; None if there is none, so that no other path is ever opened."""
+        return self._rows.get(path)
+
+    @property
+    def rows(self) -> list[RunSummary]:
+        """All rows, newest first."""
+        return sorted(self._rows.values(), key=lambda row: (row.started_at, row.path), reverse=True)
+
+    def save(self) -> None:
+        """Write the cache if something has changed since."""
+        if not self._is_saved:
+            self._is_saved = True
+            save(self.folder, self._rows.values())
+
+    def _changed(self) -> None:
+        self.version += 1
+        self._is_saved = False
+
+
+def _unread(candidate: Candidate) -> RunSummary:
+    """Return the row of what was not read yet; of what will not be read, why."""
+    return unmeasured(candidate, candidate.state, candidate.problem)
+
+
+def _is_old(row: RunSummary, candidate: Candidate) -> bool:
+    return row.key != candidate.key or row.state in {RunState.UNREAD, RunState.RUNNING}
+
+
+def list_runs(
+    folder: Path,
+    read_archive: Callable[[Path], Results],
+    on_progress: Callable[[int, int], object] | None = None,
+) -> list[RunSummary]:
+    """Return the runs below a folder, newest first, and everything there that looks like one.
+
+    Args:
+        folder: Contains runs, in folders of any depth, or is one.
+        read_archive: Returns the results in an archive, or raises why it must not be shown.
+        on_progress: Receives how many of the runs that have to be read were, after each.
+
+    Raises:
+        UsageError: The folder cannot be read.
+    """
+    from runner.store.run_index_read import summarize  # noqa: PLC0415  (a server does it in other processes)
+
+    index = RunIndex(folder)
+    index.take(index.look())
+    waiting = index.waiting()
+    try:
+        for done, candidate in enumerate(waiting, start=1):
+            index.put([summarize(folder, candidate, read_archive)])
+            if on_progress:
+                on_progress(done, len(waiting))
+    finally:
+        index.save()
+    return index.rows

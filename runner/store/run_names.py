@@ -1,0 +1,8 @@
+"""Names of the files of a run, apart from what reads and writes them, which takes long to import."""
+
+from typing import Final
+
+JOURNAL: Final = "journal.ndjson"
+RESULTS: Final = "results.json"
+RUN: Final = "run.json"
+SPEC: Final = "spec.yaml"
