@@ -16,6 +16,7 @@ from runner.report.capacity import shown
 from runner.report.headline_sentence import verdict_sentence
 from runner.report.headline_stages import best_place, limited_place
 from runner.report.limit_phrases import limiting_role, part_name
+from runner.report.number_format import listed
 from runner.report.prose import title
 from runner.report.stage_choice import failed
 
@@ -173,15 +174,14 @@ def _tone(results: Results, limited: Stage, *, is_sustained: bool) -> Tone:
 
 
 def _doubt(best: Stage, limited: Stage) -> str:
-    """Return why either stage may not be believed."""
+    """Return why either stage may not be believed, each stage with its first reasons."""
     stages = {id(stage): stage for stage in (best, limited)}.values()
-    reasons = dict.fromkeys(
-        f"{stage.title} is {stage.validity.status}: {reason}"
-        for stage in stages
-        if stage.validity.status is not Validity.VALID
-        for reason in stage.validity.reasons[:_DOUBTS]
+    doubtful = [stage for stage in stages if stage.validity.status is not Validity.VALID]
+    return "; ".join(
+        f"{stage.title} is {stage.validity.status}: {listed(stage.validity.reasons[:_DOUBTS])}"
+        for stage in doubtful
+        if stage.validity.reasons
     )
-    return "; ".join(list(reasons)[:_DOUBTS])
 
 
 def _cpu(stage: Stage, host_cores: int | None) -> PartCpu | None:

@@ -110,13 +110,11 @@ def _evidence(items: Sequence[Evidence]) -> Iterator[Markdown]:
 def _number(item: Evidence, *, bounded: bool) -> Markdown:
     named = item.unit == "count" or item.unit in item.name
     unit = item.unit.removesuffix("s") if item.value == 1 and item.unit in _COUNTED else item.unit
-    number = markdown("{} {}{}", item.name, _figure(item.value), "" if named else markdown(" {}", unit))
+    number = markdown(
+        "{} {}{}", item.name, number_format.figure(item.value), "" if named else markdown(" {}", unit)
+    )
     if item.before is not None and item.after is not None and item.after == int(item.after):
         number = markdown("{}, from {:,.0f} to {:,.0f}", number, item.before, item.after)
-    bound = None if item.threshold is None else f"bound {_figure(item.threshold)}"
+    bound = None if item.threshold is None else f"bound {number_format.figure(item.threshold)}"
     reasons = join(", ", filter(None, (bound, item.source)))
     return markdown("{} ({})", number, reasons) if reasons and bounded else number
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:,.2f}"

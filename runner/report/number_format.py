@@ -56,6 +56,11 @@ def micros(value: float | None) -> str:
     return NOT_MEASURED if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
+def figure(value: float) -> str:
+    """Return a number of any unit: whole if it is or from 100 on, else to two decimals."""
+    return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:,.2f}"
+
+
 def times(value: float) -> str:
     """Return a factor: "2.4 times"."""
     return f"{micros(value)} times"

@@ -193,17 +193,15 @@ def cpu_by_role(stages: Sequence[Stage]) -> Markdown:
 
 
 def memory_by_role(stages: Sequence[Stage]) -> Markdown:
-    """Return average memory by component, of systems with services; else nothing."""
+    """Return average memory by component; empty where none was measured."""
     seen = dict.fromkeys(role for stage in stages for role, usage in stage.memory_mib.items() if usage)
     services = [role for role in seen if is_service(role)]
-    if not services:
-        return EMPTY
     rows = []
     for role in [role for role in (*_ROLES, *services) if role in seen]:
         usages = [stage.memory_mib.get(role) for stage in stages]
         cells = [number_format.count(usage.avg if usage else None) for usage in usages]
-        rows.append([role, *cells])
-    return table(["Component", *(stage.title for stage in stages)], rows)
+        rows.append([metric_text.role_name(role), *cells])
+    return table(["Component", *(stage.title for stage in stages)], rows) if rows else EMPTY
 
 
 def _roles(stages: Sequence[Stage]) -> list[str]:

@@ -35,7 +35,9 @@ WIDTH: Final = 680
 HEIGHT: Final = 260
 VEGA_LITE: Final = "6.4"
 SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
-_LONG_NAME: Final = 24
+_LETTER: Final = 6.6
+_SYMBOL: Final = 40
+"""Pixels of a legend's letter, and beside its text."""
 _TITLE_WIDTH: Final = 88
 """Characters in a line of a title."""
 _WHEEL: Final = "wheel![event.ctrlKey || event.metaKey || event.shiftKey]"
@@ -69,6 +71,11 @@ def titled(chart: Chart) -> Spec:
     return {"$schema": SCHEMA, "title": {**title, "offset": 14}, **chart.spec}
 
 
+def untitled(chart: Chart) -> Spec:
+    """Return the specification alone, for a page that shows title and subtitle beside it."""
+    return {"$schema": SCHEMA, **chart.spec}
+
+
 def theme(*, dark: bool) -> Spec:
     """Return colours and sizes of text, lines and background."""
     ink, soft, grid, ground = DARK if dark else LIGHT
@@ -82,7 +89,7 @@ def theme(*, dark: bool) -> Spec:
         "font": "Liberation Sans, Arial, sans-serif",  # bundled with the library: the same layout everywhere
         "view": {"stroke": None},
         "title": {**title, "subtitlePadding": 5},
-        "axis": {**text, **lines},
+        "axis": {**text, **lines, "labelOverlap": "greedy"},
         "legend": {**text, "labelLimit": 420, "symbolLimit": 60},
         "header": {"labelColor": ink, "titleColor": soft, "labelFontSize": 12, "labelFontWeight": 600},
         "rule": {"color": soft},
@@ -139,11 +146,10 @@ def series_colours(names: Iterable[str], *, after: int = 0) -> dict[str, str]:
 
 
 def colour_scale(colours: Mapping[str, str]) -> Spec:
-    """Return the encoding of a series' colour, with a legend: below the chart where names are long."""
-    legend: Spec = {"title": None}
+    """Return the encoding of a series' colour, with a legend above the chart, in as many columns as fit."""
     longest = max(map(len, colours), default=0)
-    if longest > _LONG_NAME:
-        legend |= {"orient": "bottom", "columns": 1 if longest > 2 * _LONG_NAME else 2}
+    columns = max(1, int(WIDTH // (longest * _LETTER + _SYMBOL)))
+    legend = {"title": None, "orient": "top", "columns": columns, "labelLimit": WIDTH - _SYMBOL}
     scale = {"domain": list(colours), "range": list(colours.values())}
     return {"field": "series", "type": "nominal", "scale": scale, "legend": legend}
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from runner.core.codes import Limit
 from runner.core.results import Results
 from runner.report import number_format
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec
 from runner.report.charts.measured import MeasuredStage, measured_stages
 
-_BAR: Final[Spec] = {"type": "bar", "color": chart.BLUE, "height": {"band": 0.55}}
-_DOT: Final[Spec] = {"type": "point", "filled": True, "size": 90, "color": chart.ORANGE, "opacity": 1}
+_BAR: Final[Spec] = {"type": "bar", "height": {"band": 0.55}}
+_DOT: Final[Spec] = {"type": "point", "filled": True, "size": 90, "opacity": 1}
 
 
 def side_by_side(results: Results) -> Chart | None:
@@ -34,10 +35,16 @@ def side_by_side(results: Results) -> Chart | None:
     ]
     p95_axis = chart.logarithmic(measured.stage.response_time_ms.p95 for measured in best)
     rate = chart.quantitative("rps", "Actual RPS")
+    colours = _limit_colours(best)
     p95 = chart.quantitative("p95", "p95 response time (ms), logarithmic") | p95_axis
-    panels = [_panel(rate, _BAR, named=True), _panel(p95, _DOT, named=False)]
+    panels = [_panel(rate, _BAR, colours, named=True), _panel(p95, _DOT, colours, named=False)]
     spec: Spec = {"data": chart.values(rows), "hconcat": panels}
-    return Chart("configurations", _title(best), "Each configuration at its highest target rate", spec)
+    return Chart(
+        "configurations",
+        _title(best),
+        "Each configuration at its highest target rate, coloured by its verdict",
+        spec,
+    )
 
 
 def _at_highest_rate(stages: Sequence[MeasuredStage]) -> list[MeasuredStage]:
@@ -50,18 +57,29 @@ def _at_highest_rate(stages: Sequence[MeasuredStage]) -> list[MeasuredStage]:
     return list(best.values())
 
 
-def _panel(x: Spec, mark: Spec, *, named: bool) -> Spec:
+def _limit_colours(best: Sequence[MeasuredStage]) -> dict[str, str]:
+    """Return a colour for each verdict; no limit is green, and an unknown one grey."""
+    found = dict.fromkeys(measured.stage.verdict.code.value for measured in best)
+    known = {Limit.WITHIN_CAPACITY.value: chart.GREEN, Limit.UNDETERMINED.value: chart.GREY}
+    others = [name for name in found if name not in known]
+    free = [colour for colour in chart.SERIES if colour not in known.values()]
+    limits = {name: free[at % len(free)] for at, name in enumerate(others)}
+    return {name: (known | limits)[name] for name in found}
+
+
+def _panel(x: Spec, mark: Spec, colours: dict[str, str], *, named: bool) -> Spec:
     """Return one number of every configuration, written beside its mark."""
     y: Spec = {"field": "configuration", "type": "nominal", "sort": None}
     y |= {"axis": {"title": None, "labelLimit": 280, "grid": not named}} if named else {"axis": None}
     encoding = {"text": {"field": f"{x['field']}_text"}}
     text = {"mark": {"type": "text", "align": "left", "dx": 8}, "encoding": encoding}
+    colour = chart.colour_scale(colours) | {"field": "limit"}
     tooltip = chart.tooltip("configuration", "stage", "rps", "p95", "limit")
     return {
         "width": chart.WIDTH // 2 - 80,
         "height": {"step": 28},
         "encoding": {"y": y, "x": x, "tooltip": tooltip},
-        "layer": [{"mark": mark}, text],
+        "layer": [{"mark": mark, "encoding": {"color": colour}}, text],
     }
 
 

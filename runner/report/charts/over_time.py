@@ -59,7 +59,6 @@ class _Panel:
     Attributes:
         height: In pixels.
         target: Whether the target rate is drawn beside it.
-        last: Whether it carries the time axis.
     """
 
     field: str
@@ -68,7 +67,6 @@ class _Panel:
     height: int
     target: bool = False
     scale: Spec | None = None
-    last: bool = False
 
 
 def over_time(results: Results) -> Chart | None:
@@ -78,14 +76,22 @@ def over_time(results: Results) -> Chart | None:
     if not bands:
         return None
     p95_axis = chart.logarithmic(moment.p95_ms for band in bands for moment in band.moments)
+    has_target = any(measured.stage.target_rps for measured in stages)
     panels = (
-        _Panel("rps", "Actual RPS", chart.BLUE, height=150, target=True),
+        _Panel("rps", "Actual RPS", chart.BLUE, height=150, target=has_target),
         _Panel("p95", "p95 (ms)", chart.ORANGE, height=110, scale=p95_axis),
-        _Panel("system", "CPU cores", chart.GREY, height=70, last=True),
+        _Panel("system", "CPU cores", chart.GREY, height=70),
     )
-    parts = [_names(bands), *(_drawn(panel, bands) for panel in panels)]
-    spec: Spec = {"vconcat": parts, "resolve": {"scale": {"x": "shared"}}, "spacing": 8}
-    targets = "; red line: target RPS" if any(measured.stage.target_rps for measured in stages) else ""
+    rows = [point for band in bands for point in band.points()]
+    shown = [panel for panel in panels if any(row[panel.field] is not None for row in rows)]
+    parts = [_names(bands), *(_drawn(panel, bands, last=panel is shown[-1]) for panel in shown)]
+    spec: Spec = {
+        "data": chart.values(rows),
+        "vconcat": parts,
+        "resolve": {"scale": {"x": "shared"}},
+        "spacing": 8,
+    }
+    targets = "; red line: target RPS" if has_target else ""
     subtitle = f"Each second in the order of the run; darker: warm-up{targets}"
     return Chart("over-time", _title(bands), subtitle, spec)
 
@@ -138,9 +144,10 @@ def _fitting_names(bands: Sequence[_Band]) -> Iterator[Row]:
             yield {"middle": (band.begins + band.ends) / 2, "name": name}
 
 
-def _drawn(panel: _Panel, bands: Sequence[_Band]) -> Spec:
-    x = _time_axis("s", bands[-1].ends) | {"axis": {"grid": False, "labels": panel.last, "ticks": panel.last}}
-    if panel.last:
+def _drawn(panel: _Panel, bands: Sequence[_Band], *, last: bool) -> Spec:
+    """Return one panel over the data of the whole chart; the last one carries the time axis."""
+    x = _time_axis("s", bands[-1].ends) | {"axis": {"grid": False, "labels": last, "ticks": last}}
+    if last:
         x["title"] = "Seconds of load, with shortened pauses"
     line = {
         "params": [chart.zoom(f"zoom_{panel.field}")],
@@ -161,7 +168,6 @@ def _drawn(panel: _Panel, bands: Sequence[_Band]) -> Spec:
     return {
         "width": chart.WIDTH,
         "height": panel.height,
-        "data": chart.values(point for band in bands for point in band.points()),
         "layer": [stages, warm_ups, *([step] if panel.target else []), line],
     }
 

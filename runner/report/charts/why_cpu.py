@@ -22,6 +22,10 @@ _APART: Final = 1.05
 """Ratio of a role's CPU to that of its busiest thread from which both are drawn."""
 
 
+_WEIGHTS: Final[Spec] = {"domain": [True, False], "range": [4, 1.5]}
+"""Width of the line of the part that limits, and of the others."""
+
+
 def cpu(stages: WhyStages) -> Chart | None:
     """Return a line for each role over the rate; of a single rate, a bar for each; None without CPU."""
     role = limiting_role(stages.limited)
@@ -97,7 +101,7 @@ def _lines(
             "x": stages.level_axis,
             "y": chart.quantitative("cores", "CPU cores"),
             "color": chart.colour_scale(colours),
-            "strokeWidth": {"condition": {"test": "datum.main", "value": 3.5}, "value": 1.5},
+            "strokeWidth": {"field": "main", "type": "nominal", "scale": _WEIGHTS, "legend": None},
             "tooltip": chart.tooltip("series", "level", "cores"),
         },
     }

@@ -32,6 +32,8 @@ def to_html(text: str, *, deeper: int = 0) -> Markup:
     for token in tokens:
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(int(token.tag[1]) + deeper, _MAX_HEADING)}"
+        if token.attrs.pop("style", None) == "text-align:right":  # a page with a strict policy has no styles
+            token.attrs["class"] = "number"
     html = _markdown.renderer.render(tokens, _markdown.options, {})
     html = html.replace("<table>", f"{_SCROLLING}<table>").replace("</table>", "</table></div>")
     return Markup(html)  # noqa: S704  (raw HTML is switched off in the parser)

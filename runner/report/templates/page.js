@@ -1,45 +1,113 @@
 "use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const BESIDE = 150; // pixels of axes and legends
-  const LETTER = 9; // pixels of a title's letter
+  const content = document.getElementById("data");
+  const data = content ? JSON.parse(content.textContent) : { charts: {} };
+  const NARROW = 520; // pixels of a chart from which panels stand beside each other
+  const BESIDE = 80; // pixels of an axis, before the chart is measured
+  const LETTER = 6.6; // pixels of a label's letter
+  const SYMBOL = 40; // pixels beside a legend's label
+  const HIGHEST = 620; // pixels of the picture of the verdict
+  const LOW = 190; // pixels of a chart on a narrow page
+  const CHANGED = 3; // pixels from which a chart is fitted again
+  const isDark = () => (window.loadproofTheme ? window.loadproofTheme() === "dark" : false);
 
-  const wrap = (text, maxLength) => text.split(" ").reduce((lines, word) => {
-    const last = lines[lines.length - 1];
-    return last && `${last} ${word}`.length > maxLength ? [...lines, word] : [...lines.slice(0, -1), `${last} ${word}`.trim()];
-  }, [""]);
+  const panelsInRow = (spec) => (spec.hconcat ? spec.hconcat.length : spec.facet ? spec.columns || 1 : 1);
 
-  // On a narrow page, panels stand one below the other, as wide as the page.
-  const narrow = (spec, room) => {
-    const { hconcat, ...rest } = spec;
+  // Legends take as many columns as fit.
+  const legends = (spec, room) => JSON.parse(JSON.stringify(spec), (key, value) => {
+    if (key !== "color" || !value || !value.legend) return value;
+    const longest = Math.max(1, ...((value.scale && value.scale.domain) || []).map((name) => String(name).length));
+    const columns = Math.max(1, Math.floor(room / (longest * LETTER + SYMBOL)));
+    return { ...value, legend: { ...value.legend, columns, labelLimit: Math.max(60, room - SYMBOL) } };
+  });
+
+  // On a narrow page, panels stand one below the other.
+  const stacked = (spec, room) => {
+    const small = { labelAngle: () => -40, columns: () => 1, labelLimit: (value) => Math.min(value, room / 3) };
+    const slim = JSON.parse(JSON.stringify(spec), (key, value) => (key in small && typeof value === "number" ? small[key](value) : value));
+    const bars = (key, value) => (key === "mark" && value && value.width ? { ...value, width: { band: 0.6 } } : value);
+    const { hconcat, ...rest } = JSON.parse(JSON.stringify(slim), bars);
     const result = hconcat ? { ...rest, vconcat: hconcat } : rest;
-    if (result.width) result.width = Math.min(result.width, room - BESIDE / 2);
-    if (result.spec) result.spec = narrow(result.spec, room);
-    if (result.vconcat) result.vconcat = result.vconcat.filter((panel) => panel.name !== "names").map((panel) => narrow(panel, room));
+    if (typeof result.height === "number") result.height = Math.min(result.height, LOW);
+    if (result.vconcat) result.vconcat = result.vconcat.filter((panel) => panel.name !== "names");
     return result;
   };
 
-  const fit = (spec, room) => {
-    if (room >= data.width + BESIDE) return spec;
-    const text = (line) => wrap([line].flat().join(" "), Math.floor(room / LETTER));
-    const title = { ...spec.title, text: text(spec.title.text), subtitle: text(spec.title.subtitle), anchor: "start", frame: "bounds" };
-    const smaller = { labelAngle: () => -40, columns: () => 1, labelLimit: (value) => Math.min(value, room / 3) };
-    const small = JSON.parse(JSON.stringify(spec), (key, value) => (key in smaller ? smaller[key](value) : value));
-    return { ...narrow(small, room), title };
+  const widen = (spec, width) => {
+    if (typeof spec.width === "number") spec.width = width;
+    if (spec.spec) widen(spec.spec, width);
+    for (const panel of [...(spec.vconcat || []), ...(spec.hconcat || [])]) widen(panel, width);
+    return spec;
   };
 
-  const draw = () => {
-    if (typeof vegaEmbed === "undefined") return;
-    const colours = dark.matches ? data.dark : data.light;
-    for (const [name, spec] of Object.entries(data.charts)) {
-      const place = document.getElementById(`chart-${name}`);
-      const room = place.clientWidth;
-      const isNarrow = room < data.width + BESIDE;
-      const config = isNarrow ? { ...colours, legend: { ...colours.legend, orient: "bottom", columns: 1, labelLimit: room - 40 } } : colours;
-      vegaEmbed(place, { ...fit(spec, room), config }, { actions: false, renderer: "svg", ast: true, tooltip: { theme: dark.matches ? "dark" : "light" } })
-        .catch((error) => { place.textContent = `Cannot draw this chart: ${error.message}`; });
+  const fitted = (spec, room) => {
+    const arranged = room < NARROW ? stacked(spec, room) : JSON.parse(JSON.stringify(spec));
+    const panels = panelsInRow(arranged);
+    return { spec: widen(legends(arranged, room), Math.max(80, Math.floor(room / panels - BESIDE))), panels };
+  };
+
+  // What axes and legends take is known once a chart is drawn: the rest of the room goes to its panels.
+  const fill = async (chart) => {
+    const svg = chart.place.querySelector("svg");
+    const left = svg ? chart.place.clientWidth - Number(svg.getAttribute("width")) : 0;
+    if (!svg || Math.abs(left) < CHANGED) return;
+    const { signals } = chart.view.getState({ signals: (name) => /(^|_)(child_?)?width$/i.test(name), data: () => false });
+    for (const [name, value] of Object.entries(signals)) {
+      if (typeof value === "number") chart.view.signal(name, Math.max(60, value + Math.floor(left / chart.panels)));
     }
+    await chart.view.runAsync();
+  };
+
+  // The picture of the verdict is as high as the figures beside it.
+  const raise = async (chart) => {
+    const box = chart.place.closest(".why");
+    const left = box && box.offsetLeft > box.parentElement.firstElementChild.offsetLeft ? Math.min(HIGHEST, box.offsetHeight) - (chart.place.getBoundingClientRect().bottom - box.getBoundingClientRect().top) - 16 : 0;
+    const { signals } = chart.view.getState({ signals: (name) => name === "height", data: () => false });
+    if (left < CHANGED || typeof signals.height !== "number") return;
+    await chart.view.signal("height", signals.height + left).runAsync();
+  };
+
+  const drawn = new Map();
+  const draw = async (name) => {
+    const place = document.getElementById(`chart-${name}`);
+    if (!place) return;
+    const room = place.clientWidth;
+    const { spec, panels } = fitted(data.charts[name], room);
+    const config = { ...(isDark() ? data.dark : data.light), background: "transparent" };
+    const tooltip = { theme: isDark() ? "dark" : "light", disableDefaultStyle: true };
+    try {
+      const result = await window.vegaEmbed(place, { ...spec, config }, { actions: false, renderer: "svg", ast: true, defaultStyle: false, logLevel: 1, tooltip });
+      drawn.set(name, { place, view: result.view, panels, narrow: room < NARROW, width: room });
+      await fill(drawn.get(name));
+      await raise(drawn.get(name));
+    } catch (error) {
+      place.textContent = `Cannot draw this chart: ${error.message}`;
+    }
+  };
+
+  let round = 0;
+  const drawAll = async () => {
+    if (typeof window.vegaEmbed === "undefined") return;
+    const mine = ++round;
+    for (const name of Object.keys(data.charts)) {
+      if (mine !== round) return;
+      await draw(name);
+      await new Promise((resume) => { setTimeout(resume, 0); }); // the page stays responsive
+    }
+    document.documentElement.dataset.drawn = "all";
+  };
+
+  let resizing = 0;
+  const resized = () => {
+    clearTimeout(resizing);
+    resizing = setTimeout(async () => {
+      for (const [name, chart] of drawn) {
+        const room = chart.place.clientWidth;
+        if (!room || room === chart.width) continue;
+        if ((room < NARROW) !== chart.narrow || room < NARROW) await draw(name);
+        else { chart.width = room; await fill(chart); }
+      }
+    }, 150);
   };
 
   const valueOf = (row, index) => {
@@ -67,10 +135,21 @@
   for (const button of document.querySelectorAll(".sortable th button")) {
     button.addEventListener("click", () => sortBy(button.closest("th")));
   }
-  const folded = () => document.querySelectorAll("details:not([open])");
+  // A link to something folded opens it.
+  const reveal = () => {
+    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let at = target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+    if (target) target.scrollIntoView();
+  };
+  window.addEventListener("hashchange", reveal);
   let opened = [];
-  window.addEventListener("beforeprint", () => { opened = [...folded()]; for (const section of opened) section.open = true; });
+  window.addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details:not([open])")];
+    for (const section of opened) section.open = true;
+  });
   window.addEventListener("afterprint", () => { for (const section of opened) section.open = false; });
-  dark.addEventListener("change", draw);
-  draw();
+  window.addEventListener("loadproof-theme", drawAll);
+  window.addEventListener("resize", resized);
+  reveal();
+  drawAll();
 })();

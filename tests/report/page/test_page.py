@@ -9,13 +9,14 @@ from html.parser import HTMLParser
 import pytest
 from msgspec.structs import replace
 
-from runner.core.codes import StageStatus, Validity
-from runner.core.findings import Evidence
+from runner.core.codes import Limit, StageStatus, Validity
+from runner.core.findings import Evidence, RuledOut
 from runner.core.judgements import StageValidity, ThresholdResult
 from runner.core.measured import Latency
 from runner.core.metrics import METRICS
 from runner.report.charts.render import charts
 from runner.report.page.columns import COLUMNS, VERDICT, definitions
+from runner.report.page.links import ExternalFiles, Link
 from runner.report.page.render import render_page
 from runner.store.chart_process import draw
 from runner.store.results_file import encode_results, parse_results
@@ -116,7 +117,7 @@ def test_hostile_text_stays_text():
 
     outline = Outline(page)
     assert "img" not in outline.tags
-    assert outline.tags.count("script") == 3
+    assert outline.tags.count("script") == 4
     assert "49" not in re.findall(r"\{\{.*?\}\}|49(?=\[x\])", page)
     assert [link for link in outline.links if link.startswith("javascript")] == []
     assert json.loads(page.split('id="data">')[1].split("</script>")[0])["charts"]
@@ -184,6 +185,55 @@ def test_evidence_of_a_counter_has_its_values_where_both_are_known(before):
     assert ("(5 → 7)" in page) == (before is not None)
 
 
+FILES = ExternalFiles("/static/page.css", "/static/theme.js", "/static/page.js", "/static/charts.js")
+
+
+def test_a_served_page_refers_to_its_files_and_has_no_styles_and_scripts_of_its_own():
+    page = render_page(stored("app-server"), external=FILES, home=Link("/?sort=time", "All runs"))
+
+    outline = Outline(page)
+    outside = [link for link in outline.links if not link.startswith("#")]
+    assert outside == [FILES.style, FILES.theme, "/?sort=time", FILES.bundle, FILES.script]
+    assert "style" not in outline.tags
+    assert re.findall(r"<script(?! src=| type=\"application/json\")", page) == []
+    assert re.findall(r"\s(?:style|on[a-z]+)=", page.partition('id="data"')[0]) == []
+    assert "All runs</a>" in page
+
+
+def test_each_chart_is_shown_once_and_the_picture_of_the_verdict_first():
+    page = render_page(stored("single-process"), bundle="0")
+
+    shown = re.findall(r'id="chart-([a-z-]+)"', page)
+    assert shown[0] == "why"
+    assert sorted(shown) == sorted(chart.name for chart in charts(stored("single-process")))
+
+
+@pytest.mark.parametrize(
+    ("name", "picture"),
+    [
+        ("quickstart", "why"), ("docker-4k", "why"), ("hop-ladder", "configurations"),
+        ("replicas-usl", "capacity"),
+    ],
+)  # fmt: skip
+def test_the_picture_follows_from_the_verdict(name, picture):
+    assert re.findall(r'id="chart-([a-z-]+)"', render_page(stored(name), bundle="0"))[0] == picture
+
+
+def test_what_was_ruled_out_is_said_once_for_all_stages():
+    results = stored("single-process")
+    for at, why in enumerate(["the host used 0.10 cores", "the host used 0.20 cores"]):
+        limits = (RuledOut(Limit.MEMORY, "no process was killed"), RuledOut(Limit.HOST_CPU, why))
+        verdict = replace(results.configurations[0].stages[at].verdict, ruled_out=limits)
+        results = with_stage(results, (0, at), verdict=verdict)
+
+    page = render_page(results).partition('id="definitions"')[0]
+
+    assert page.count("Ruled out:") == 1
+    assert page.count("no process was killed") == 1
+    assert "the host used 0.20 cores" in page
+    assert "the host used 0.10 cores" not in page
+
+
 def test_without_the_extra_there_are_tables_and_sparklines_and_no_charts():
     page = render_page(stored("single-process"))
 
@@ -216,7 +266,7 @@ def test_failed_thresholds_stand_with_the_verdict_and_names_as_they_were_written
     page = render_page(results)
 
     verdict = page[page.index('id="verdict"') : page.index('id="stages"')]
-    assert "<code>errors &lt; 1%</code> at one_process [a], 100 RPS: 25 %" in verdict
+    assert "<code>errors &lt; 1%</code>: failed at one_process [a], 100 RPS: 25\u00a0%" in verdict
     assert "one\\_process" not in page
 
 
