@@ -1,49 +1,75 @@
-"""The summary on the terminal at the end of a run: table, thresholds and conclusion."""
+"""The summary on the terminal at the end of a run: table, verdict, other programs, thresholds and doubts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from runner.analyze.medians import of_medians
+from runner.cli.stage_table import stage_table
 from runner.cli.terminal import screen, visible
+from runner.core.codes import Limit
 from runner.core.results import Results
-from runner.report import conclusion, number_format, programs, prose
-from runner.report.capacity import shown
+from runner.report import programs, prose
+from runner.report.conclusion import beside_headline
 from runner.report.counter_experiments import unproven
+from runner.report.headline import Headline, headline
 from runner.report.markdown_text import unmarked
-from runner.report.summary import TEXT_COLUMNS, broken_thresholds, doubts, summary_rows
+from runner.report.summary import doubts, summary_rows
+from runner.report.threshold_lines import threshold_lines
 
 _LOG_WIDTH: Final = 160
-_MAX_BROKEN: Final = 12
-_EXPENDABLE: Final = ("app cores", "achieved", "rate over time")
-"""Columns that a narrow terminal omits, in this order."""
+_MAX_FAILED: Final = 12
+_CPU_LIMITS: Final = frozenset(
+    {
+        Limit.HOST_CPU,
+        Limit.APP_CPU,
+        Limit.APP_QUOTA,
+        Limit.PROXY_CPU,
+        Limit.FORWARDER,
+        Limit.GENERATOR,
+        Limit.SERVICE,
+    }
+)
+"""Limits whose part may be short of CPU."""
 
 
 def show_summary(results: Results, console: Console | None = None) -> None:
-    """Print the results of every stage, on stderr unless another console is given."""
+    """Print what a run found, on stderr unless another console is given; no line repeats another one.
+
+    A terminal gets lines that are broken between words; a log gets each sentence on a line of its own.
+    """
     console = console or screen()
     if not console.is_terminal:
         console.width = _LOG_WIDTH
     rows = summary_rows(results)
     if not rows:
         return
-    _print_table(_table(rows, console.width), console)
+    table = stage_table(rows, console.width)
+    if isinstance(table, Table):
+        _print_table(table, console)
+    else:
+        for part in table:
+            console.print(part, soft_wrap=not console.is_terminal)
+    if console.is_terminal:
+        console.print()
+    for line, style in _lines(results):
+        console.print(visible(line, style), soft_wrap=not console.is_terminal)
+
+
+def _lines(results: Results) -> Iterator[tuple[str, str]]:
+    """Yield the lines below the table with their styles, the most important ones first."""
     if aborted := prose.aborted(results.run):
-        console.print(visible(unmarked(aborted), "red"), soft_wrap=not console.is_terminal)
-    for line, style in _thresholds(results):
-        console.print(visible(line, style), soft_wrap=True)
-    for line in _unproven(results):
-        console.print(visible(line), soft_wrap=True)
-    for line in doubts(results):
-        console.print(visible(line), soft_wrap=True)
-    for line in programs.terminal_lines(results.configurations):
-        console.print(visible(line), soft_wrap=True)
-    ending = conclusion.conclusion([shown(configuration) for configuration in results.configurations])
-    console.print(visible(unmarked(ending)), soft_wrap=not console.is_terminal)
+        yield unmarked(aborted), "red"
+    first = headline(results)
+    yield first.sentence, "bold"
+    plain = [*_cpu(first), *programs.terminal_lines(results.configurations)]
+    yield from ((line, "") for line in plain)
+    yield from _thresholds(results)
+    yield from ((line, "") for line in (*doubts(results), *_unproven(results), *_more(results)))
 
 
 def _print_table(table: Table, console: Console) -> None:
@@ -54,51 +80,38 @@ def _print_table(table: Table, console: Console) -> None:
     with console.capture() as capture:
         console.print(table)
     for line in capture.get().splitlines():
-        console.print(visible(line), soft_wrap=True)
+        console.print(visible(line.rstrip()), soft_wrap=True)
+
+
+def _cpu(first: Headline) -> Iterator[str]:
+    """Yield the CPU of the part that limits, where CPU may be the limit."""
+    if first.cpu and first.limit in _CPU_LIMITS:
+        yield f"{first.cpu.name} at {first.cpu.at}: {first.cpu.text}."
 
 
 def _unproven(results: Results) -> Iterator[str]:
-    """Yield why stages have no counter-experiment although they were asked for."""
+    """Yield why limits have no counter-experiment although they were asked for."""
     for configuration in results.configurations:
+        limited = [one for one in configuration.stages if one.verdict.code is not Limit.WITHIN_CAPACITY]
         several = f"{configuration.name}, " if len(results.configurations) > 1 else ""
-        for stages, reason in unproven(configuration):
+        for stages, reason in unproven(replace(configuration, stages=tuple(limited))):
             yield f"No counter-experiment for {several}{stages}: {reason}."
 
 
-def _table(rows: Sequence[dict[str, str]], width: int) -> Table:
-    columns = _fitting(rows, width)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="left" if column in TEXT_COLUMNS else "right")
-    for row in rows:
-        table.add_row(*(visible(row[column]) for column in columns))
-    return table
-
-
-def _fitting(rows: Sequence[dict[str, str]], width: int) -> list[str]:
-    """Return the columns that fit into the width."""
-    columns = list(rows[0])
-    for expendable in _EXPENDABLE:
-        if sum(max(len(name), *(len(row[name]) for row in rows)) + 2 for name in columns) - 2 <= width:
-            break
-        columns.remove(expendable)
-    return columns
+def _more(results: Results) -> Iterator[str]:
+    """Yield what else follows from all configurations."""
+    if text := unmarked(beside_headline(results.configurations)):
+        yield text
 
 
 def _thresholds(results: Results) -> Iterator[tuple[str, str]]:
-    """Return lines and their styles: the thresholds that failed with their values, or how many passed."""
-    stages = [stage for one in results.configurations for stage in of_medians(one).stages]
-    total = sum(len(stage.thresholds) for stage in stages)
-    broken = broken_thresholds(results)
-    if not broken:
+    """Yield a line for each threshold that failed, or one that all passed."""
+    lines = threshold_lines(results)
+    failed = [line for line in lines if not line.ok]
+    if lines and not failed:
         where = "" if results.run.status == "complete" else " of the completed stages"
-        if total:
-            yield f"{f'All {total} thresholds' if total > 1 else 'The threshold'}{where} passed.", ""
-        return
-    several = len(results.configurations) > 1
-    yield f"{len(broken)} of {number_format.plural(total, 'threshold')} failed:", "red"
-    for threshold in broken[:_MAX_BROKEN]:
-        where = f"{threshold.configuration}, {threshold.stage}" if several else threshold.stage
-        yield f"  {threshold.expr} at {where}: {threshold.measured}", "red"
-    if len(broken) > _MAX_BROKEN:
-        yield f"  and {len(broken) - _MAX_BROKEN} more, which are in the report", "red"
+        yield f"{f'All {len(lines)} thresholds' if len(lines) > 1 else 'The threshold'}{where} passed.", ""
+    for line in failed[:_MAX_FAILED]:
+        yield f"Threshold failed: {line.text}", "red"
+    if len(failed) > _MAX_FAILED:
+        yield f"{len(failed) - _MAX_FAILED} more thresholds failed; they are in the report.", "red"

@@ -36,6 +36,16 @@ def conclusion(configurations: Sequence[ConfigurationResults]) -> Markdown:
     return join(" ", filter(None, parts))
 
 
+def beside_headline(configurations: Sequence[ConfigurationResults]) -> Markdown:
+    """Return what the headline of a run leaves out: several capacities, and what the hops of a path cost.
+
+    Also whether the engines disagree. Empty where there is nothing of it.
+    """
+    medians = tuple(map(of_medians, configurations))
+    parts = (_capacities(medians), request_cost.answer(medians), disagreement(configurations))
+    return join(" ", filter(None, parts))
+
+
 def _failures(configurations: Sequence[ConfigurationResults]) -> Markdown:
     """Return the first failure of a system under test, and how many others there were."""
     broken = [(each, stage) for each in configurations for stage in failed(each.stages)]

@@ -13,6 +13,7 @@ from runner.cli.summary import show_summary
 from runner.core.codes import StageStatus, Validity
 from runner.core.judgements import StageValidity, ThresholdResult
 from runner.core.measured import Latency
+from runner.report.headline import headline
 from runner.report.markdown_text import escape, unmarked, without_controls
 from runner.report.number_format import listed
 from runner.report.summary import broken_thresholds, doubts, summary_rows
@@ -103,18 +104,65 @@ def test_a_failed_threshold_has_its_stage_and_the_measured_value(broken):
     )
 
 
+def shown(results, columns, **options):
+    """The summary as a terminal of a width shows it, without colours."""
+    settings = {"force_terminal": True, "color_system": None} | options
+    console = Console(file=io.StringIO(), width=columns, **settings)
+    show_summary(results, console)
+    return console.file.getvalue()
+
+
 @pytest.mark.parametrize(("columns", "complete"), [(80, False), (130, True)])
-def test_the_summary_fits_its_terminal_and_ends_with_the_verdict(broken, columns, complete):
-    console = Console(file=io.StringIO(), width=columns, force_terminal=True, color_system=None)
+def test_the_summary_fits_its_terminal_and_ends_with_the_thresholds(broken, columns, complete):
+    table, rest = shown(broken, columns).split("\n\n")
 
-    show_summary(broken, console)
-
-    table, rest = console.file.getvalue().split("1 of 2 thresholds failed:")
     assert max(map(len, table.splitlines())) <= columns
     assert ("app cores" in table) == complete
     assert "rate over time" in table
-    assert "errors < 1% at 100 RPS (repeat 2): 25 %" in rest
+    assert "Threshold failed: errors < 1%: failed at 100 RPS (repeat 2): 25 %" in unwrapped(rest)
     assert "4,000 RPS" in rest
+
+
+def unwrapped(text):
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100])
+@pytest.mark.parametrize("name", ["app-server", "capacity", "docker-4k", "hop-ladder", "replicas-usl"])
+def test_no_width_breaks_a_word_or_hides_a_figure_or_a_verdict(name, columns):
+    results = stored(name)
+
+    text = shown(results, columns)
+
+    assert max(map(len, text.splitlines())) <= columns
+    assert "…" not in text.replace(" … ", "")
+    words = text.split()
+    for row in summary_rows(results):
+        figures = (row[column] for column in ("actual RPS", "p95 ms", "lost", "verdict", "stage"))
+        assert {word for figure in figures for word in figure.split()} <= {word.strip(",") for word in words}
+
+
+def test_no_line_of_the_summary_repeats_another():
+    failing = ThresholdResult("errors < 1%", ok=False, value=0.25)
+    results = stored("single-process")
+    for place in range(3):
+        results = with_stage(results, (0, place), thresholds=(failing,))
+    reason = ("the generator was late",)
+    results = with_stage(results, (0, 2), validity=StageValidity(Validity.SUSPECT, reason))
+
+    text = shown(results, 60)
+
+    assert text.count("Threshold failed") == text.count("errors < 1%") == 1
+    assert unwrapped(text).count("the generator was late") == 1
+    assert unwrapped(text).count(headline(results).sentence) == 1
+
+
+def test_a_log_has_each_sentence_on_one_line_and_no_escapes(broken):
+    lines = shown(broken, 40, force_terminal=False).splitlines()
+
+    assert "Threshold failed: errors < 1%: failed at 100 RPS (repeat 2): 25 %" in lines
+    assert headline(broken).sentence in lines
+    assert not any("\x1b" in line for line in lines)
 
 
 def test_the_summary_of_an_aborted_run_names_the_signal_and_limits_its_claims_to_completed_stages():
