@@ -74,7 +74,7 @@ def _json(rows: Sequence[RunSummary]) -> str:
 
 
 def _width() -> int:
-    """Return the columns of the terminal; plenty where there is none, so that no program reads half a name."""
+    """Return the columns of the terminal; plenty where there is none, as programs read whole lines."""
     import shutil
     import sys
 

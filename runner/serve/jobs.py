@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +21,11 @@ from runner.report.charts.chart import theme, titled
 from runner.report.charts.history import history_charts
 from runner.report.comparison import render_comparison
 from runner.report.history import render_history
+from runner.report.page.links import ExternalFiles, Link
 from runner.report.page.markdown_html import to_html
 from runner.report.page.render import render_page
+from runner.serve.assets import CHARTS, asset
+from runner.store.chart_process import library_version
 from runner.store.reanalyze import reanalyze_folder
 from runner.store.run_index_read import summarize
 from runner.store.run_index_scan import Candidate
@@ -47,7 +51,11 @@ def report_page(run: Path, from_journal: bool) -> bytes:
         ArchiveDamaged: Its content does not follow from its data.
     """
     results = reanalyze_folder(run) if from_journal else _verified(run)
-    return render_page(results, bundle="").encode()
+    names = {"style": "page.css", "theme": "theme.js", "script": "page.js", "bundle": CHARTS}
+    external = ExternalFiles(**{key: asset(name) for key, name in names.items()})
+    if library_version() is None:
+        external = replace(external, bundle="")
+    return render_page(results, external=external, home=Link("/", "All runs")).encode()
 
 
 def timeseries(run: Path) -> bytes:

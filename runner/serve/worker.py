@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import pickle
 import resource
 import signal
@@ -12,12 +11,10 @@ from typing import Final
 
 from runner.core.errors import LoadproofError
 from runner.serve import jobs
-from runner.serve.workshop import JOB_S, LENGTH, loaded
+from runner.serve.workshop import JOB_CPU_S, LENGTH, loaded
 
 _MAX_MEMORY_BYTES: Final = 1536 * 1024**2
 _MAX_RESULT_BYTES: Final = 64 * 1024**2
-_NICE: Final = 5
-"""A page may wait; an experiment that runs on the same machine must not."""
 
 
 def main() -> None:
@@ -25,12 +22,11 @@ def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limit = _MAX_MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(hard, _MAX_MEMORY_BYTES)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-    os.nice(_NICE)
     read, write = sys.stdin.buffer.read, sys.stdout.buffer.write
     while (job := loaded(read)) is not None:
-        signal.alarm(round(JOB_S))  # whose default action ends the process
+        signal.setitimer(signal.ITIMER_PROF, JOB_CPU_S)  # the default action of its signal ends the process
         answer = pickle.dumps(_answer(*job))
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         write(LENGTH.pack(len(answer)) + answer)
         sys.stdout.buffer.flush()
         del job, answer

@@ -142,7 +142,9 @@ def _candidates(path: str, entries: Sequence[os.DirEntry[str]]) -> Iterator[Cand
         own = next((name for name in archives if files[name].is_file(follow_symlinks=False)), "")
         key = _key([files[name] for name in (*_OF_KEY, own) if name in files])
         key += ((LIVE, 0, 0),) if LIVE in names else ()
-        yield Candidate(path, key, RunState.UNREAD, False, names, own, _time(key))
+        link = next((name for name in _OF_KEY if name in files and files[name].is_symlink()), "")
+        state, problem = (RunState.LINK, f"its {link} is a link") if link else (RunState.UNREAD, "")
+        yield Candidate(path, key, state, False, names, own, _time(key), problem)
     else:
         yield from (_archive(path, files[name]) for name in archives)
     yield from (_link(path, entry) for entry in entries if entry.is_symlink() and entry.is_dir())

@@ -1,0 +1,195 @@
+"""The index of a folder of runs: what is in it, what it costs, and what cannot be in it."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from runner.archive.results_from import read_results_of
+from runner.core.errors import UsageError
+from runner.core.live import LIVE
+from runner.store import run_index_read
+from runner.store.live_file import own_process
+from runner.store.run_index import RunIndex, list_runs
+from runner.store.run_summary import RunState
+from tests.serve.folders import add_archive, add_run
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    place = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place))
+    return place
+
+
+def listed(folder):
+    return {run.path: run for run in list_runs(folder, read_results_of)}
+
+
+def test_a_run_has_the_numbers_of_its_headline(tmp_path):
+    add_run(tmp_path, "capacity", 3)
+
+    (run,) = list_runs(tmp_path, read_results_of)
+
+    assert (run.path, run.state, run.experiment) == ("capacity/run-00003", RunState.COMPLETE, "capacity")
+    assert (run.rate, run.unit, run.is_sustained) == (4200, "RPS", True)
+    assert run.verdict == "app-cpu-limited"
+    assert run.started_at == "2026-01-04T03:10:00+00:00"
+    assert run.duration_s == 90
+    assert max(run.curve) > 4000
+
+
+def test_runs_are_sorted_by_their_start_and_not_by_their_names(tmp_path):
+    for number in (7, 2, 11):
+        add_run(tmp_path, number=number)
+
+    assert [run.run_id for run in list_runs(tmp_path, read_results_of)] == [
+        "0000000b",
+        "00000007",
+        "00000002",
+    ]
+
+
+def test_everything_that_is_no_run_is_listed_as_what_it_is(tmp_path):
+    truncated = add_run(tmp_path, "shop", 1) / "results.json"
+    truncated.write_text(truncated.read_text()[:500])
+    (add_run(tmp_path, "shop", 2) / "results.json").unlink()
+    deep = add_run(tmp_path, "shop", 3) / "results.json"
+    deep.write_text("[" * 200_000)
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "results.json").write_text('{"tests": 3}')
+    pipe = tmp_path / "pipe"
+    pipe.mkdir()
+    os.mkfifo(pipe / "results.json")
+    (pipe / "journal.ndjson").write_text("")
+    (tmp_path / "away").symlink_to("/etc")
+    (tmp_path / "round").symlink_to(tmp_path)
+    (tmp_path / "text.zip").write_text("not a ZIP")
+
+    states = {path: run.state for path, run in listed(tmp_path).items()}
+
+    assert states == {
+        "shop/run-00001": RunState.DAMAGED,
+        "shop/run-00002": RunState.INTERRUPTED,
+        "shop/run-00003": RunState.DAMAGED,
+        "foreign": RunState.FOREIGN,
+        "pipe": RunState.DAMAGED,
+        "away": RunState.LINK,
+        "round": RunState.LINK,
+        "text.zip": RunState.FOREIGN,
+    }
+
+
+def test_results_that_are_a_link_out_of_the_folder_are_not_read(tmp_path):
+    outside = add_run(tmp_path / "outside", number=1)
+    run = add_run(tmp_path / "runs", number=2)
+    (run / "results.json").unlink()
+    (run / "results.json").symlink_to(outside / "results.json")
+
+    (row,) = list_runs(tmp_path / "runs", read_results_of)
+
+    assert (row.state, row.rate) == (RunState.LINK, None)
+    assert row.problem == "its results.json is a link"
+
+
+def test_an_archive_has_numbers_and_a_changed_one_does_not_verify(tmp_path):
+    add_archive(tmp_path)
+    changed = add_archive(tmp_path, name="changed.zip")
+    content = bytearray(changed.read_bytes())
+    content[4000] ^= 1
+    changed.write_bytes(content)
+
+    rows = listed(tmp_path)
+
+    assert (rows["kept.zip"].state, rows["kept.zip"].rate) == (RunState.COMPLETE, 1000)
+    assert (rows["changed.zip"].state, rows["changed.zip"].rate) == (RunState.UNVERIFIED, None)
+
+
+def test_the_archive_in_a_runs_folder_is_no_row_of_its_own(tmp_path):
+    run = add_run(tmp_path)
+    add_archive(run, name="quickstart.zip")
+
+    (row,) = list_runs(tmp_path, read_results_of)
+
+    assert row.archive == "quickstart.zip"
+
+
+def test_a_run_is_read_again_only_if_it_changed(tmp_path, monkeypatch):
+    first, second = (add_run(tmp_path, number=number) for number in (1, 2))
+    list_runs(tmp_path, read_results_of)
+    read = []
+    original = run_index_read.summarize
+    monkeypatch.setattr(
+        run_index_read, "summarize", lambda *arguments: read.append(arguments[1].path) or original(*arguments)
+    )
+
+    list_runs(tmp_path, read_results_of)
+    assert read == []
+
+    results = json.loads((first / "results.json").read_text())
+    results["experiment"]["title"] = "Another title"
+    (first / "results.json").write_text(json.dumps(results))
+    shutil.rmtree(second)
+
+    assert [run.title for run in list_runs(tmp_path, read_results_of)] == ["Another title"]
+    assert read == ["quickstart/run-00001"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x94\x01\xa1x\xc4\x01x\x90"])
+def test_a_damaged_cache_is_thrown_away(tmp_path, cache, content):
+    add_run(tmp_path)
+    before = list_runs(tmp_path, read_results_of)
+    (file,) = cache.rglob("*.msgpack")
+    file.write_bytes(content)
+
+    assert list_runs(tmp_path, read_results_of) == before
+    assert file.read_bytes() != content
+
+
+def test_the_cache_is_outside_the_folder_and_readable_by_its_owner_only(tmp_path, cache):
+    add_run(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+
+    list_runs(tmp_path, read_results_of)
+
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    (file,) = cache.rglob("*.msgpack")
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_names_that_are_no_utf8_are_kept(tmp_path):
+    add_run(tmp_path).rename(tmp_path / "a\udcff\udcfe")
+
+    assert {*listed(tmp_path)} == {*listed(tmp_path)} == {"a\udcff\udcfe"}
+
+
+def test_a_run_in_progress_is_one_until_its_runner_has_ended(tmp_path):
+    run = add_run(tmp_path, number=1)
+    (run / "results.json").unlink()
+    begin(run, own_process())
+    index = RunIndex(tmp_path)
+
+    assert listed(tmp_path)["quickstart/run-00001"].state is RunState.RUNNING
+
+    begin(run, (1, 1, *own_process()[2:]))
+    index.take(index.look())
+    assert [one.path for one in index.waiting()] == ["quickstart/run-00001"]
+    row = listed(tmp_path)["quickstart/run-00001"]
+    assert (row.state, row.experiment) == (RunState.INTERRUPTED, "quickstart")
+    assert "--resume" in row.hint
+
+
+def begin(run, process):
+    pid, started, boot, namespace = process
+    record = {
+        "type": "run", "experiment": "quickstart", "run_id": "1", "started_at": "2026-01-01T00:00:00+00:00",
+        "pid": pid, "process_started": started, "boot_id": boot, "pid_namespace": namespace, "trials": [],
+    }  # fmt: skip
+    (run / LIVE).write_text(json.dumps(record) + "\n")
+
+
+def test_a_folder_that_is_not_there_is_an_error_that_says_what_to_give(tmp_path):
+    with pytest.raises(UsageError, match="No such file"):
+        list_runs(tmp_path / "nowhere", read_results_of)
