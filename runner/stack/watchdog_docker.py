@@ -143,7 +143,7 @@ class _Connection(http.client.HTTPConnection):
             return
         super().connect()
         if address.tls:
-            self.sock = tls_context().wrap_socket(self.sock, server_hostname=address.host)
+            self.sock = tls_context(address.tls).wrap_socket(self.sock, server_hostname=address.host)
 
     def __enter__(self) -> Self:
         return self

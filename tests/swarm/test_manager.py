@@ -69,6 +69,22 @@ async def test_a_manager_is_reached_by_tls(context, image, swarm, monkeypatch, c
             assert left_on(swarm) == set()
 
 
+async def test_a_manager_is_reached_by_a_context(context, image, swarm, monkeypatch, tmp_path, authority):
+    certificate = authority.issue_cert("client")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.delenv("DOCKER_HOST")
+    async with relay(swarm.url("node-1").removeprefix("unix://"), server_context(authority)) as port:
+        files = ",".join(f"{name}={tmp_path}/{name}.pem" for name in ("ca", "cert", "key"))
+        endpoint = f"host=tcp://127.0.0.1:{port},{files}"
+        create = ["docker", "context", "create", "there", "--docker", endpoint]
+        await trio.run_process(create, capture_stdout=True)
+        monkeypatch.setenv("DOCKER_CONTEXT", "there")
+        await check_hub(context, image, swarm)
+
+
 async def test_a_manager_with_a_strange_certificate_is_refused(context, swarm, monkeypatch, certificates):
     async with relay(swarm.url("node-1").removeprefix("unix://"), server_context(trustme.CA())) as port:
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")

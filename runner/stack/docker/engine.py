@@ -8,7 +8,6 @@ translated here, and every response is checked here: it becomes a type of `runne
 from __future__ import annotations
 
 import math
-import os
 import socket
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from functools import partial
@@ -26,11 +25,10 @@ from runner.stack.docker.bounded_client import CALL, BoundedClient, UnusableResp
 from runner.stack.docker.responses import Progress, Version
 from runner.stack.docker.tcp_client import open_client
 from runner.stack.engine_address import WrongAddress, parse_address, tls_context
+from runner.stack.engine_context import WrongContext, context_of, current_url
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-DEFAULT_URL: Final = "unix:///var/run/docker.sock"
 
 _NOT_RESPONDING: Final = (
     DockerException,
@@ -143,7 +141,7 @@ async def run_concurrently(jobs: Iterable[Callable[[], Awaitable[None]]]) -> Non
 
 
 async def connect(url: str | None = None, *, elsewhere: bool = False) -> Engine:
-    """Connect to an engine: by default to the one in DOCKER_HOST, or else to this machine's own.
+    """Connect to an engine: by default to that of DOCKER_HOST or the current context, or else this machine's.
 
     Args:
         url: Where it listens.
@@ -152,7 +150,7 @@ async def connect(url: str | None = None, *, elsewhere: bool = False) -> Engine:
     Raises:
         EngineUnavailable: There is none, this user may not use it, or it is not on this machine.
     """
-    base_url = url or os.environ.get("DOCKER_HOST") or DEFAULT_URL
+    base_url = url or _current_url()
     if elsewhere and not base_url.startswith("unix://"):
         await trio.to_thread.run_sync(check_reachable_elsewhere, base_url, abandon_on_cancel=True)
     else:
@@ -211,6 +209,23 @@ def _open(base_url: str) -> BoundedClient:
     return open_client(base_url, version=version.api_version, timeout=timeout)
 
 
+def _current_url() -> str:
+    try:
+        return current_url()
+    except WrongContext as error:
+        raise EngineUnavailable(str(error), hint=error.hint) from None
+
+
+def _how_to_leave(base_url: str) -> str:
+    """Return how to use this machine's own engine instead of another machine's."""
+    context = context_of(base_url)
+    return (
+        f"leave the context {context.name} with `docker context use default`"
+        if context
+        else "unset DOCKER_HOST"
+    )
+
+
 def check_reachable(base_url: str) -> None:
     """Connect to the engine once, for a clear message when that fails.
 
@@ -220,7 +235,7 @@ def check_reachable(base_url: str) -> None:
     if not base_url.startswith("unix://"):
         raise EngineUnavailable(
             f"the Docker Engine at {base_url} is not on this machine",
-            hint="unset DOCKER_HOST: containers are observed through this machine's own counters",
+            hint=f"{_how_to_leave(base_url)}: containers are observed through this machine's own counters",
         )
     path = base_url.removeprefix("unix://")
     try:
@@ -248,7 +263,7 @@ def check_reachable_elsewhere(base_url: str) -> None:
     """
     try:
         address = parse_address(base_url)
-        context = tls_context() if address.tls else None
+        context = tls_context(address.tls) if address.tls else None
         with socket.create_connection((address.host, address.port), _CONNECTS_WITHIN_S) as client:
             if context:
                 context.wrap_socket(client, server_hostname=address.host).close()
@@ -257,7 +272,7 @@ def check_reachable_elsewhere(base_url: str) -> None:
     except OSError as error:
         raise EngineUnavailable(
             f"the Docker Engine at {base_url} does not respond: {error}",
-            hint="check DOCKER_HOST, DOCKER_CERT_PATH and the firewall of that machine",
+            hint="check DOCKER_HOST and DOCKER_CERT_PATH, or the Docker context, and that machine's firewall",
         ) from error
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ssl
 from typing import Any, Final
 
-from docker.tls import TLSConfig
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from runner.stack.docker.bounded_client import BoundedClient, BoundedRequests, BoundedSocket, Bounds
-from runner.stack.engine_address import certificate_files, parse_address, tls_context
+from runner.stack.engine_address import TlsFiles, parse_address, tls_context
 
 
 def open_client(base_url: str, *, version: str, timeout: int) -> BoundedClient:
@@ -29,33 +28,27 @@ def open_client(base_url: str, *, version: str, timeout: int) -> BoundedClient:
     if address.path:
         return BoundedClient(base_url=base_url, version=version, timeout=timeout)
     host = f"[{address.host}]" if ":" in address.host else address.host
-    if not address.tls:
-        return _TcpClient(base_url=f"http://{host}:{address.port}", version=version, timeout=timeout)
-    authority, certificate, key = map(str, certificate_files())
-    config = TLSConfig(client_cert=(certificate, key), ca_cert=authority, verify=True)
-    url = f"https://{host}:{address.port}"
-    return _TlsClient(base_url=url, version=version, timeout=timeout, tls=config)
+    scheme = "https" if address.tls else "http"
+    url = f"{scheme}://{host}:{address.port}"
+    return _TcpClient(address.tls, base_url=url, version=version, timeout=timeout)
 
 
 class _TcpClient(BoundedClient):
-    """A client that connects by TCP, and never through a proxy of the environment."""
+    """A client that connects by TCP, encrypted or not, and never through a proxy of the environment."""
 
-    tls = False
-
-    def __init__(self, **arguments: Any) -> None:  # as of the SDK's own
+    def __init__(self, files: TlsFiles | None, **arguments: Any) -> None:  # as of the SDK's own
+        self._files = files
         super().__init__(**arguments)
         self.trust_env = False
+        if files and files.authority:
+            self.verify = str(files.authority)  # no other authority
+        if files and not files.verify:
+            self.verify = False
 
     def mount(self, prefix: str | bytes, adapter: BaseAdapter) -> None:
         """Use bounded connections for every prefix."""
         del adapter
-        super().mount(prefix, _Adapter(tls=self.tls))
-
-
-class _TlsClient(_TcpClient):
-    """A client that also encrypts."""
-
-    tls = True
+        super().mount(prefix, _Adapter(self._files))
 
 
 class _Bounded(BoundedRequests):
@@ -99,14 +92,14 @@ class _TlsSocket(Bounds, ssl.SSLSocket):
 class _Adapter(HTTPAdapter):
     """Makes bounded connections."""
 
-    def __init__(self, *, tls: bool) -> None:
-        self._tls = tls
+    def __init__(self, files: TlsFiles | None) -> None:
+        self._files = files
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Prepare pools of bounded connections."""
-        if self._tls:
-            options["ssl_context"] = context = tls_context()
+        if self._files:
+            options["ssl_context"] = context = tls_context(self._files)
             context.sslsocket_class = _TlsSocket
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = _POOLS

@@ -18,7 +18,7 @@ async def dial(base_url: str) -> trio.abc.Stream:
         address = parse_address(base_url)
         if address.path:
             return await trio.open_unix_socket(address.path)
-        context = tls_context() if address.tls else None
+        context = tls_context(address.tls) if address.tls else None
         stream = await trio.open_tcp_stream(address.host, address.port)
     except (OSError, WrongAddress) as error:
         raise EngineUnavailable(f"the Docker Engine at {base_url} does not respond: {error}") from error

@@ -14,8 +14,9 @@ import trio
 from runner.core.errors import EnvironmentLacks, StackFailed, UsageError
 from runner.experiment.model import Proxy
 from runner.stack.docker import open_docker
-from runner.stack.docker.engine import DEFAULT_URL, connect
+from runner.stack.docker.engine import connect
 from runner.stack.docker.labels import run_labels
+from runner.stack.engine_context import DEFAULT_URL
 from tests.stack.docker.conftest import APP, topology
 
 pytestmark = pytest.mark.docker
