@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# what experiments need, and with it what tests and checks need
+RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
 # tests that judge verdicts by the CPU that is left: these run one after the other, alone
 QUIET := tests/truth tests/cli/test_find.py tests/cli/test_prove.py
@@ -24,13 +26,15 @@ help:  ## Show this list
 
 setup: $(STAMP)  ## Make .venv with everything in it
 
-$(STAMP): pyproject.toml runner/load/fastdraws.pyx runner/load/fastpath.pyx
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Loadproof needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[app,dev]'
+$(RUNS): pyproject.toml runner/load/fastdraws.pyx runner/load/fastpath.pyx
+	PYTHON="$(PYTHON)" infra/environment make $(VENV) app,charts
 	touch $@
 
-run: $(STAMP)  ## Run a real experiment against the real app-server (under 15 s)
+$(STAMP): $(RUNS)
+	PYTHON="$(PYTHON)" infra/environment add $(VENV) dev
+	touch $@
+
+run: $(RUNS)  ## Run a real experiment against the real app-server (with an environment of its own, under 60 s)
 	$(BIN)/runner execute experiments/quickstart.yaml
 
 test: $(STAMP) lint types house unit  ## Everything CI checks

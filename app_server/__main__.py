@@ -29,7 +29,9 @@ def _serve(settings: Settings) -> None:
     try:
         from app_server.server import listen, serve  # noqa: PLC0415  (the extra may be missing)
     except ModuleNotFoundError as error:
-        _exit(f"the package {error.name!r} is missing: pip install 'loadproof[app]'")
+        from app_server.extra import how_to_add  # noqa: PLC0415  (rarely needed)
+
+        _exit(f"the package {error.name!r} is missing: {how_to_add()}")
     try:
         listener = listen(settings)
     except OSError as error:

@@ -14,6 +14,7 @@ from typing import Final
 import trio
 
 from runner.cli.output import say
+from runner.installation import how_to_add
 from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
 from runner.observe.environment import environment
@@ -34,7 +35,7 @@ def examine() -> list[Check]:
         _receive_timestamps(),
         _open_files(),
         _ports(),
-        _command("app-server", "the reference service", "pip install 'loadproof[app]'"),
+        _command("app-server", "the reference service", how_to_add("app")),
         _command("nginx", "a proxy without Docker", "install nginx with your package manager"),
         *trio.run(check_docker),
         _command("k6", "the k6 engine", "install k6 >= 1.0, see its documentation"),

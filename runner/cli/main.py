@@ -56,9 +56,27 @@ class _Commands(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Print the version and end; `--json` is eager, so it is known here wherever it stands."""
+    if not wanted or context.resilient_parsing:
+        return
+    from runner.cli.output import put
+    from runner.cli.version import version_json, version_text
+
+    put(version_json() if context.params.get("as_json") else version_text())
+    context.exit()
+
+
 @click.group(name="runner", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="loadproof", prog_name="runner (Loadproof)")
-def app() -> None:
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version, what it was made of and what it runs on, and exit.",
+)
+@click.option("--json", "as_json", is_flag=True, is_eager=True, help="With --version: print it as JSON.")
+def app(as_json: bool) -> None:
     """Loadproof runs load experiments on HTTP services.
 
     A YAML file describes the system to build, the load to offer and what to measure. The report says what
@@ -68,6 +86,10 @@ def app() -> None:
     invalid or cannot be judged, 99 a threshold failed or a comparison found a regression, 104 the
     specification or an archive is invalid, 130 and 143 ended by SIGINT or SIGTERM.
     """
+    if as_json:
+        raise click.UsageError(
+            "--json before a command belongs to --version; commands have a --json of their own."
+        )
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from runner.core.codes import RoleName
 from runner.core.errors import EnvironmentLacks
 from runner.core.observed_facts import Subject
 from runner.core.units import Seconds
+from runner.installation import how_to_add
 from runner.stack.exit_status import describe_exit
 from runner.stack.output import OutputTail
 from runner.stack.paths import printable
@@ -214,7 +215,7 @@ def _hint_for_file(file: Path) -> str:
 
 def _hint_for_name(name: str) -> str:
     if name == "app-server":
-        return "the reference service is an extra: pip install 'loadproof[app]'"
+        return f"the reference service is an extra: {how_to_add('app')}"
     if any(character.isspace() for character in name):
         return f"write program and arguments as separate items: [{', '.join(name.split())}]"
     return "install it, or give its path; commands are looked up on PATH without a shell"

@@ -12,6 +12,7 @@ from typing import Final, Protocol, cast
 from urllib.parse import urlsplit
 
 from runner.core.units import Seconds
+from runner.installation import how_to_add
 from runner.observe.counters.level import Levels
 
 CONNECT_S: Final[Seconds] = 2.0
@@ -81,7 +82,7 @@ def open_view(url: str) -> View:
     try:
         connect = cast("Callable[[str], View]", import_module(kind.module).connect)
     except ImportError:
-        message = f"its driver is not installed: pip install 'loadproof[{kind.family}]'"
+        message = f"its driver is not installed: {how_to_add(kind.family)}"
         raise CannotInspect(message) from None
     return connect(url)
 
