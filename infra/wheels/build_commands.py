@@ -1,7 +1,7 @@
-"""Two commands of setuptools that note in a wheel and in a source distribution which commit they are made of.
+"""Two commands of setuptools that note in wheels and source distributions which commit they are made of.
 
-`[tool.setuptools.cmdclass]` of pyproject.toml names them. `runner --version` shows the note. Without git there
-is none; a checkout that is installed with ``--editable`` is asked itself.
+`[tool.setuptools.cmdclass]` of pyproject.toml names them. `runner --version` shows the note. Without git
+there is none; a checkout that is installed with ``--editable`` is asked itself.
 """
 
 from __future__ import annotations
