@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from tests.publish.node_tools import node_tools
 
 INFRA = Path(__file__).parents[2] / "infra"
 WORKFLOWS = sorted((INFRA / "github").glob("loadproof*.yml"))
-FILES = [*WORKFLOWS, INFRA / "github" / "action.yml"]
+WHEELS = INFRA / "github" / "wheels.yml"
+FILES = [*WORKFLOWS, WHEELS, INFRA / "github" / "action.yml"]
 
 
 def parsed(path):
@@ -36,7 +38,7 @@ def lint(*files):
 @pytest.mark.actionlint
 def test_actionlint_finds_nothing_in_our_workflows():
     assert len(WORKFLOWS) == 2
-    assert lint(*WORKFLOWS) == []
+    assert lint(*WORKFLOWS, WHEELS) == []
 
 
 @pytest.mark.actionlint
@@ -73,6 +75,24 @@ def test_a_workflow_begins_without_rights_and_its_jobs_name_theirs(path):
         commenting = {"contents": "read", "actions": "read", "pull-requests": "write"}
         assert job["permissions"] == ({"contents": "read"} if name == "measure" else commenting)
         assert job["timeout-minutes"] <= 30
+
+
+def test_what_builds_wheels_can_only_read():
+    content = parsed(WHEELS)
+
+    assert content["permissions"] == {}
+    assert all(job["permissions"] == {"contents": "read"} for job in content["jobs"].values())
+    assert all(job["timeout-minutes"] <= 30 for job in content["jobs"].values())
+
+
+def test_wheels_are_built_and_tried_for_every_version_that_the_package_names():
+    project = tomllib.loads((INFRA.parent / "pyproject.toml").read_text())
+    prefix = "Programming Language :: Python :: 3."
+    named = [kind.removeprefix(prefix) for kind in project["project"]["classifiers"] if prefix in kind]
+    tried = parsed(WHEELS)["jobs"]["run"]["strategy"]["matrix"]["python"]
+
+    assert tried == [f"3.{minor}" for minor in named]
+    assert project["tool"]["cibuildwheel"]["build"] == [f"cp3{minor}-*" for minor in named]
 
 
 def test_what_can_write_runs_nothing_of_the_pull_request_and_what_runs_it_cannot_write():
