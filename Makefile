@@ -7,8 +7,11 @@ RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
 # tests that judge verdicts by the CPU that is left: these run one after the other, alone
 QUIET := tests/truth tests/cli/test_find.py tests/cli/test_prove.py
-# tests that share the Docker Engine take turns
-DOCKER := tests/stack/docker tests/test_leftovers.py tests/infra tests/swarm
+# tests that share the Docker Engine take turns; so do those of a swarm, whose engines are its own
+DOCKER := tests/stack/docker tests/test_leftovers.py tests/infra
+SWARM := tests/swarm
+# what both need, so that only one of them builds it; without an engine they are skipped and say why
+IMAGES := ! docker info >/dev/null 2>&1 || $(BIN)/python infra/images/build.py
 # All others run beside each other: many wait for stages and time-outs, so there are more at a time than processors.
 # Each process begins with a part of its own in alphabetical order, so that tests that compute and tests that
 # wait run at the same time, and files share what they set up; one that is done takes over from another.
@@ -53,10 +56,13 @@ unit: $(STAMP)
 ifneq ($(TESTS),)
 	$(BIN)/pytest $(TESTS)
 else
-	$(call PYTEST,docker) $(DOCKER) & docker=$$!; \
-	$(call PYTEST,beside) $(BESIDE) tests $(patsubst %,--ignore=%,$(DOCKER) $(QUIET)); rest=$$?; \
-	wait $$docker; docker=$$?; \
-	$(call PYTEST,quiet) $(QUIET) && test $$docker$$rest = 00
+	{ $(IMAGES); \
+	  $(call PYTEST,swarm) $(SWARM) & swarm=$$!; \
+	  $(call PYTEST,docker) $(DOCKER); docker=$$?; \
+	  wait $$swarm && exit $$docker; } & engines=$$!; \
+	$(call PYTEST,beside) $(BESIDE) tests $(patsubst %,--ignore=%,$(DOCKER) $(SWARM) $(QUIET)); rest=$$?; \
+	wait $$engines; engines=$$?; \
+	$(call PYTEST,quiet) $(QUIET) && test $$engines$$rest = 00
 endif
 
 truth: $(STAMP)  ## Check the verdicts of all systems with a known limit, one after another (10 minutes)

@@ -16,7 +16,7 @@ from tests.fuzz.side_by_side import ROOT, Fuzzed, fuzz_one
 
 _SOURCES = ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "CHANGELOG.md", "runner", "app_server")
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.so", "*.c")
-_FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g -O1"
+_FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g1 -O0"
 _LIBRARIES = ("libasan.so", "libubsan.so")
 _IMPORT = "from runner.load.fastpath import FastExchange"
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 SCRIPT = str(Path(sys.executable).parent / "runner")
 ROOT = Path(__file__).parents[2]
-BYTECODE = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(ROOT / ".pytest_cache" / "bytecode")}
-"""An installed program is compiled; so is the one under test, even if Python may not write beside it."""
+BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
+"""An installed program is compiled; so is the one under test, whatever the variables of these tests say."""
 
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")} | BYTECODE
 """The server's: of when the tests began, whatever a test that starts it has changed."""

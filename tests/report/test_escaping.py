@@ -176,7 +176,8 @@ def pairs(cls: type, text: str) -> list[tuple[object, object]]:
     """Values with the text, each beside the same value with harmless text; other texts get other values."""
     at = HOSTILE.index(text)
     seeds = range(at * EACH, (at + 1) * EACH)
-    runs = RUNS if cls is Results and " " in text else ()
+    run = RUNS[at % len(RUNS)]  # each has several of the texts
+    runs = (run,) if cls is Results and " " in text else ()
     hostile, usual = Text(text, *NEAREST), harmless(text)
     return [
         *((made(cls, hostile, seed), made(cls, usual, seed)) for seed in seeds),
