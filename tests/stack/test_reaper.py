@@ -86,7 +86,7 @@ def test_only_the_whole_cookie_counts(run_id):
 
 
 def test_a_process_that_keeps_starting_others_is_ended_with_them(run_id):
-    # Only the first one does so, and not for ever: what these started would fill a busy machine with processes.
+    # Only the first one does so, and not for ever: others could fill a busy machine with processes.
     code = """
 import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
