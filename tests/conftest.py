@@ -56,7 +56,7 @@ _NEEDS = {
 
 
 _ONLY_IN_CI = dict.fromkeys(
-    ("actionlint", "browser", "crate", "hdr", "prism"), "an external checker, runs with CI=true"
+    ("actionlint", "browser", "crate", "hdr", "installers", "prism"), "an external checker, runs with CI=true"
 ) | {"verdict": "one of many limits in a run of its own, runs with CI=true"}
 """Markers of tests that take minutes, to the reason why they are skipped elsewhere."""
 
