@@ -13,6 +13,7 @@ from typing import Final
 
 import trio
 
+from runner.cli.container_checks import check_container
 from runner.cli.output import say
 from runner.installation import how_to_add
 from runner.load.exchange import Exchange
@@ -30,6 +31,7 @@ def examine() -> list[Check]:
     return [
         _python(),
         _system(),
+        *check_container(),
         _cores(facts),
         _generator(),
         _receive_timestamps(),

@@ -27,7 +27,12 @@ def environment(**more) -> dict[str, str]:
 
 def run(*words, **keywords) -> subprocess.CompletedProcess:
     done = subprocess.run(
-        list(map(str, words)), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, **keywords
+        list(map(str, words)),
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        **keywords,
     )
     assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
     return done
@@ -58,7 +63,15 @@ def dist(source, tools, tmp_path_factory) -> Path:
     """The source distribution, and the wheel that is made of it and of nothing else."""
     out = tmp_path_factory.mktemp("dist")
     path = f"{tools}:{os.environ['PATH']}"
-    run(tools / "python", "-m", "build", "--installer=uv", f"--outdir={out}", source, env=environment(PATH=path))
+    run(
+        tools / "python",
+        "-m",
+        "build",
+        "--installer=uv",
+        f"--outdir={out}",
+        source,
+        env=environment(PATH=path),
+    )
     return out
 
 

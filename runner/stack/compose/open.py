@@ -133,7 +133,8 @@ async def _find_parts(engine: Engine, plan: _Plan, context: StackContext) -> lis
     raise EnvironmentLacks(
         f"the processes of {', '.join(dead)} are not visible on this machine, or end again and again",
         hint="the Docker Engine runs in a virtual machine, or this runner in a container: run both "
-        "directly on this machine, because containers are observed through its own counters",
+        "directly on this machine, or the runner's container with `docker run --pid host`, because "
+        "containers are observed through this machine's own counters",
     )
 
 

@@ -101,7 +101,8 @@ async def refuse_dead(engine: Engine, containers: Sequence[Container]) -> None:
     raise EnvironmentLacks(
         "the processes of the containers are not visible on this machine",
         hint="the Docker Engine runs in a virtual machine, or this runner in a container: run both "
-        "directly on this machine, because containers are observed through its own counters",
+        "directly on this machine, or the runner's container with `docker run --pid host`, because "
+        "containers are observed through this machine's own counters",
     )
 
 
