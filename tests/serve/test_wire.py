@@ -1,0 +1,259 @@
+"""`runner serve` by the wire: what it refuses, how it ends, and what a hostile client or folder costs it."""
+
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from urllib.parse import quote
+
+import psutil
+import pytest
+
+from tests.serve.conftest import WITHIN_S, Served
+from tests.serve.folders import add_run
+
+
+def raw(server, request, *, limit=100_000):
+    """Send bytes; return what comes back until the server closes."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=WITHIN_S) as connection:
+        connection.sendall(request)
+        received = b""
+        while len(received) < limit and (piece := connection.recv(65_536)):
+            received += piece
+    return received
+
+
+def status(server, target, host="127.0.0.1", method="GET", more=""):
+    request = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n"
+    return int(raw(server, request.encode("latin-1")).split(b" ")[1])
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1:1234", 200),
+        ("LocalHost", 200),
+        ("[::1]:80", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("127.0.0.1:80@evil.example", 421),
+        ("192.0.2.1", 421),
+        ("", 421),
+    ],
+)
+def test_it_answers_to_its_own_names_only(served, host, expected):
+    assert status(served, "/", host) == expected
+
+
+def test_two_host_headers_are_refused(served):
+    assert status(served, "/", more="Host: evil.example\r\n") in {400, 421}
+
+
+def test_every_response_has_the_headers_that_protect_it(served):
+    for path in ("/", "/run/away", "/nowhere", "/static/serve.js"):
+        headers = served.get(path).headers
+        policy = headers["content-security-policy"]
+        assert "script-src 'self'" in policy
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy.replace("style-src 'self' 'unsafe-inline'", "")
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert "server" not in headers
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_nothing_can_be_written(served, method):
+    assert status(served, "/", method=method) == 405
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/run/../../../etc/passwd",
+        "/run/%2e%2e/%2e%2e/etc/passwd",
+        "/run//etc/passwd",
+        "/run/away/passwd",
+        "/download/report.md/../../etc/passwd",
+        "/download/results.json/away/passwd",
+        "/download/journal.ndjson/capacity/run-00009",
+        "/static/..%2fserver.py",
+        "/static/../server.py",
+        "/run/%00",
+        "/run/" + "a" * 8000,
+        "/run/capacity/run-00009/",
+    ],
+)
+def test_no_address_leads_out_of_the_folder(served, target):
+    served.list_when_read()
+
+    answer = raw(served, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+
+    assert answer.split(b" ")[1] == b"404"
+    assert b"root:" not in answer
+
+
+def test_the_list_shows_everything_as_what_it_is_and_no_markup_of_a_run(served):
+    text = served.list_when_read()
+
+    for word in ("damaged", "does not verify", "interrupted", "link", "within-capacity", "app-cpu-limited"):
+        assert word in text
+    assert "<script>alert" not in text and "<b>&" not in text and "<img" not in text
+    assert "\x1b" not in text
+
+
+def test_every_entry_of_the_list_has_a_page(served):
+    text = served.list_when_read()
+    addresses = set(re.findall(r'href="(/run/[^"]*)"', text))
+    assert len(addresses) >= 11
+
+    answers = {address: served.get(address) for address in addresses if "kept" not in address}
+
+    assert {answer.status_code for answer in answers.values()} == {200}
+    assert all(
+        "<script>alert" not in answer.text and "<img src=x" not in answer.text for answer in answers.values()
+    )
+    assert "its bytes were changed" in answers["/run/broken.zip"].text
+    assert "Links are not followed" in answers["/run/away"].text
+
+
+def test_files_of_a_run_are_given_as_they_are_on_disk(served):
+    served.list_when_read()
+    run = "quickstart/run-00002"
+
+    for name in ("results.json", "report.md"):
+        answer = served.get(f"/download/{name}/{run}")
+        assert answer.content == (served.folder / run / name).read_bytes()
+        assert answer.headers["content-disposition"].startswith("attachment;")
+    assert served.get(f"/download/timeseries/{run}").text.count("\n") > 10
+    assert served.get("/download/results.json/kept.zip").json()["experiment"]["name"] == "quickstart"
+    assert served.get("/download/report.md/pipe").status_code == 404
+
+
+def test_two_runs_are_compared_and_others_are_not(served):
+    served.list_when_read()
+    ticked = ["run=quickstart/run-00001", "run=quickstart/run-00003"]
+
+    assert "no difference shown" in served.get(f"/compare?{'&'.join(ticked)}").text.lower()
+    assert served.get("/compare?run=capacity/run-00009").status_code == 400
+    assert served.get("/compare?run=pipe&run=capacity/run-00009").status_code == 400
+    other = served.get(f"/compare?{ticked[0]}&run=capacity/run-00009")
+    assert (other.status_code, "Compare them nevertheless" in other.text) == (400, True)
+
+
+def test_a_new_run_is_announced_and_listed(served):
+    served.list_when_read()
+    with socket.create_connection(("127.0.0.1", served.port), timeout=WITHIN_S) as stream:
+        stream.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        reader = stream.makefile("rb")
+        first = next(line for line in reader if line.startswith(b"data:"))
+        add_run(served.folder, "docker-4k", 40)
+        second = next(line for line in reader if line.startswith(b"data:"))
+
+    assert second != first
+    assert "docker-4k/run-00040" in served.list_when_read()
+
+
+def test_clients_that_send_nonsense_do_not_end_the_server(served):
+    upgrade = (
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n"
+    )
+    for request in (
+        b"\x16\x03\x01" * 50,
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + upgrade + b"\r\ntrailing",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0" * 50,
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 200_000,
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\nConnection: close\r\n\r\n",
+    ):
+        try:
+            raw(served, request)
+        except ConnectionError:
+            continue  # it was closed while we sent
+    assert served.get("/").status_code == 200
+
+
+def test_clients_that_never_read_cost_little_memory_and_others_are_served(served):
+    served.get("/static/vega.js")
+    process = psutil.Process(served.process.pid)
+    before = process.memory_info().rss
+    stalled = []
+    for _ in range(60):
+        connection = socket.create_connection(("127.0.0.1", served.port))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET /static/vega.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
+        stalled.append(connection)
+
+    assert served.get("/").status_code == 200
+    grown = process.memory_info().rss - before
+    for connection in stalled:
+        connection.close()
+    assert grown < 40 * 1024**2  # the file has 0.9 MB, of which 180 were asked for
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_although_browsers_are_connected_and_do_not_read(tmp_path, cache, number):
+    add_run(tmp_path)
+    server = Served(tmp_path, cache)
+    server.get("/static/page.css")
+    connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(4)]
+    for at, connection in enumerate(connections):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        path = b"/events" if at % 2 else b"/static/vega.js"
+        connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        connection.recv(100)
+
+    assert server.end(number) == (-number, "")
+    for connection in connections:
+        connection.close()
+
+
+def test_a_folder_that_is_deleted_while_it_is_served_is_said(tmp_path, cache):
+    folder = tmp_path / "runs"
+    add_run(folder)
+    server = Served(folder, cache)
+    try:
+        server.list_when_read()
+        shutil.rmtree(folder)
+        deadline = time.monotonic() + WITHIN_S
+        while "cannot read the folder" not in server.get("/").text:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert server.get("/run/quickstart/run-00000").status_code in {404, 422}
+    finally:
+        assert server.end()[1] == ""
+
+
+def run_cli(*arguments):
+    command = [sys.executable, "-m", "runner", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+
+
+def test_a_port_that_is_taken_is_said_before_anything_starts(served, tmp_path):
+    result = run_cli("serve", str(tmp_path), "--port", str(served.port))
+
+    assert (result.returncode, result.stdout) == (3, "")
+    assert f"port {served.port} of 127.0.0.1 is in use" in result.stderr
+    assert "--port" in result.stderr
+
+
+def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path):
+    result = run_cli("serve", str(tmp_path / "nowhere"))
+
+    assert (result.returncode, "there is no folder" in result.stderr) == (2, True)
+
+
+def test_the_terminal_lists_the_same_runs(served, monkeypatch, cache):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+    table = run_cli("runs", str(served.folder), "--experiment", "capacity")
+    rows = json.loads(run_cli("runs", str(served.folder), "--format", "json", "--limit", "3").stdout)
+
+    assert table.stdout.splitlines()[1].split()[2:6] == ["capacity", "app-cpu-limited", "(suspect)", "4,200"]
+    assert len(rows) == 3
+    everything = run_cli("runs", str(served.folder)).stdout
+    assert "\x1b" not in everything
+    assert quote("broken.zip") in everything
