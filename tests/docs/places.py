@@ -125,5 +125,6 @@ PREPARE: Final[Mapping[str, Callable[[Path, Runs], None]]] = {
     "docs/comparing.md": _with_runs,
     "docs/import.md": _with_recordings,
     "docs/scenarios.md": _with_repository,
+    "docs/serve.md": _with_runs,
 }
 """By page; a page without an entry starts in an empty folder."""
