@@ -37,7 +37,6 @@ class Candidate:
         is_archive: Whether it is a file.
         names: The files of a run's folder that exist.
         archive: Name of the archive in it; empty without one.
-        changed_at: UTC, when it was changed last.
         problem: Why it is not read; empty if it can be.
     """
 
@@ -47,8 +46,12 @@ class Candidate:
     is_archive: bool = False
     names: frozenset[str] = frozenset()
     archive: str = ""
-    changed_at: str = ""
     problem: str = ""
+
+    @property
+    def changed_at(self) -> str:
+        """When it was changed last, UTC, ISO 8601; empty if that is not known."""
+        return _time(self.key)
 
 
 def unmeasured(
@@ -140,11 +143,12 @@ def _candidates(path: str, entries: Sequence[os.DirEntry[str]]) -> Iterator[Cand
     names = frozenset(name for name in _OF_A_RUN if name in files)
     if names:
         own = next((name for name in archives if files[name].is_file(follow_symlinks=False)), "")
-        key = _key([files[name] for name in (*_OF_KEY, own) if name in files])
+        read = (RESULTS,) if RESULTS in names else _OF_KEY
+        key = _key([files[name] for name in read if name in files])
         key += ((LIVE, 0, 0),) if LIVE in names else ()
         link = next((name for name in _OF_KEY if name in files and files[name].is_symlink()), "")
         state, problem = (RunState.LINK, f"its {link} is a link") if link else (RunState.UNREAD, "")
-        yield Candidate(path, key, state, False, names, own, _time(key), problem)
+        yield Candidate(path, key, state, False, names, own, problem)
     else:
         yield from (_archive(path, files[name]) for name in archives)
     yield from (_link(path, entry) for entry in entries if entry.is_symlink() and entry.is_dir())
@@ -154,14 +158,14 @@ def _archive(path: str, entry: os.DirEntry[str]) -> Candidate:
     key = _key([entry])
     where = _join(path, entry.name)
     if entry.is_symlink():
-        return Candidate(where, key, RunState.LINK, True, changed_at=_time(key), problem="it is a link")
-    return Candidate(where, key, RunState.UNREAD, True, changed_at=_time(key))
+        return Candidate(where, key, RunState.LINK, True, problem="it is a link")
+    return Candidate(where, key, RunState.UNREAD, True)
 
 
 def _link(path: str, entry: os.DirEntry[str]) -> Candidate:
     key = _key([entry])
     where = _join(path, entry.name)
-    return Candidate(where, key, RunState.LINK, changed_at=_time(key), problem="it is a link to a folder")
+    return Candidate(where, key, RunState.LINK, problem="it is a link to a folder")
 
 
 def _unreadable(path: str, error: OSError) -> Candidate:
