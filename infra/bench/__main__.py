@@ -29,6 +29,7 @@ from infra.bench.compare import FULL, QUICK, Size, compare
 from infra.bench.counting import cost_of_counters
 from infra.bench.figures import offer_stage, truth_server
 from infra.bench.merge import merge
+from infra.bench.page import page_of_a_long_run
 from infra.bench.publish import chart, page, promises
 from infra.bench.scenarios import scenarios
 from infra.bench.traffic import traffic
@@ -148,6 +149,7 @@ SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
     "command-line": command_line,
     "scenarios": scenarios,
     "merge": merge,
+    "page": page_of_a_long_run,
 }
 
 

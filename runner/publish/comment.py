@@ -11,13 +11,12 @@ from typing import Final, TypeAlias
 from runner.analyze.medians import of_medians
 from runner.core.codes import Validity
 from runner.core.errors import UsageError
-from runner.core.results import ConfigurationResults, Results
+from runner.core.results import Results
 from runner.core.stage_results import Stage
 from runner.publish.difference import differences
 from runner.publish.sanitize import sanitized, visible, without_commands
 from runner.report import (
     conclusion,
-    metric_text,
     prose,
     request_tables,
     scenario_tables,
@@ -26,10 +25,11 @@ from runner.report import (
 )
 from runner.report.capacity import shown
 from runner.report.limit_text import limit
-from runner.report.markdown_text import EMPTY, Markdown, block, code, join, listed, markdown, table, unmarked
+from runner.report.markdown_text import EMPTY, Markdown, block, join, listed, markdown, table, unmarked
 from runner.report.number_format import plural
 from runner.report.replica_table import replicas
 from runner.report.summary import TEXT_COLUMNS, summary_rows
+from runner.report.threshold_lines import threshold_lines
 
 Length: TypeAlias = int
 """In UTF-16 units, as the strictest of the providers counts."""
@@ -179,11 +179,12 @@ def _head(results: Results) -> Markdown:
 def _outcome(results: Results) -> tuple[str, str]:
     """Return sign and words for all stages together, the worst first."""
     stages = [stage for configuration in results.configurations for stage in configuration.stages]
-    judged = [threshold for _, stage in _judged(results) for threshold in stage.thresholds]
-    failed = [threshold for threshold in judged if not threshold.ok]
+    judged = threshold_lines(results)
+    failed = [line for line in judged if not line.ok]
     invalid = [stage for stage in stages if stage.validity.status is Validity.INVALID]
     if failed:
-        return "❌", f"{len(failed)} of {plural(len(judged), 'threshold')} failed"
+        which = f"{len(failed)} of {len(judged)} thresholds" if len(judged) > 1 else "the threshold"
+        return "❌", f"{which} failed"
     if results.run.status != "complete":
         return "⚠️", "the run was aborted"
     if invalid:
@@ -216,31 +217,14 @@ def _shortened(text: Markdown, max_length: Length) -> Markdown:
     return text if len(text) <= max_length else markdown("{}…", unmarked(text)[: max_length // 2])
 
 
-def _judged(results: Results) -> Iterator[tuple[ConfigurationResults, Stage]]:
-    """Yield the stages whose thresholds count: of a repeated one, the median."""
-    for configuration in map(of_medians, results.configurations):
-        for stage in configuration.stages:
-            yield configuration, stage
-
-
 def _thresholds(results: Results, *, ok: bool) -> Markdown:
-    several = len(results.configurations) > 1
-    rows = [
-        [
-            code(threshold.expr),
-            f"{configuration.name}, {stage.title}" if several else stage.title,
-            metric_text.threshold_value(threshold, stage),
-            "passed" if ok else markdown("**failed**"),
-        ]
-        for configuration, stage in _judged(results)
-        for threshold in stage.thresholds
-        if threshold.ok is ok
-    ]
-    return table(["Threshold", "Stage", "Measured", "Result"], rows, figures=False) if rows else EMPTY
+    """Return a line for each threshold that all stages passed, or that some failed; empty without any."""
+    lines = [line for line in threshold_lines(results) if line.ok is ok]
+    return join("\n", (markdown("- {}", line.markdown) for line in lines))
 
 
 def _passed(results: Results) -> Markdown:
-    count = sum(threshold.ok for _, stage in _judged(results) for threshold in stage.thresholds)
+    count = sum(line.ok for line in threshold_lines(results))
     return _fold(f"{plural(count, 'threshold')} passed", _thresholds(results, ok=True))
 
 

@@ -13,7 +13,6 @@ from runner.core.comparison import (
     ComparedRun,
     ComparedStage,
     Comparison,
-    LeftOut,
     MetricWithoutValue,
     SideBySide,
     StagePlace,
@@ -21,6 +20,7 @@ from runner.core.comparison import (
 from runner.core.metrics import KEY_METRICS
 from runner.core.ramp import Ramp
 from runner.report import number_format
+from runner.report.alike import alike
 from runner.report.gaps import detectable_change, gaps
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown, table
 from runner.report.metric_text import key_figure, key_heading, key_is_share
@@ -278,20 +278,14 @@ def _share(value: float) -> str:
 
 
 def _remarks(comparison: Comparison) -> Iterator[Markdown]:
-    for excluded in comparison.left_out:
-        yield markdown("{}: {}.", _which(excluded), excluded.why)
-    for doubtful in comparison.suspect:
-        yield markdown("{} is suspect: {}.", _which(doubtful), doubtful.why)
+    for group in alike(comparison.left_out):
+        yield markdown("{}: {}.{}", group.places, group.why, group.remark)
+    for group in alike(comparison.suspect):
+        verb = "are" if group.several else "is"
+        yield markdown("{} {} suspect: {}.{}", group.places, verb, group.why, group.remark)
     for side, keys in (("base", comparison.only_in_base), ("head", comparison.only_in_head)):
         for key in keys:
             yield markdown("Only in the {}: {}, {}.", side, *key)
-
-
-def _which(one: LeftOut) -> Markdown:
-    """Return a stage with its repeat, its side and its run."""
-    repeat = f", repeat {one.repeat}" if one.repeat else ""
-    run = f", run {one.run}" if one.run else ""
-    return markdown("{}{} ({}{})", place(one), repeat, one.side, run)
 
 
 def _method(comparison: Comparison) -> Markdown:

@@ -10,7 +10,7 @@ from runner.core.findings import Evidence, Finding
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage, Verdict
 from runner.report import number_format
-from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
+from runner.report.markdown_text import EMPTY, Markdown, join, markdown
 
 _HYPOTHESIS: Final = {HypothesisAnswer.OPEN: "undecided"}
 """Words shown instead of an answer's own."""
@@ -36,12 +36,10 @@ def limit(stage: Stage) -> Markdown:
     first, *others = verdict.findings
     proofs = verdict.experiments
     seen = [markdown("{} ({}): {}", also.code, also.confidence, also.summary) for also in others]
-    excluded = [markdown("{} ({})", other.code, other.why) for other in verdict.ruled_out or ()]
     parts = [
         _conclusion(verdict, first),
         *(markdown("Counter-experiment: {}", proof.sentence) for proof in proofs),
         markdown("Also observed: {}.", join("; ", seen)) if seen else EMPTY,
-        markdown("Ruled out: {}.", listed(excluded)) if excluded else EMPTY,
         _next(verdict),
     ]
     return join(" ", filter(None, parts))

@@ -32,16 +32,31 @@ from runner.report import (
     scenario_tables,
     tables,
 )
+from runner.report.charts.why import WHY
 from runner.report.counter_experiments import counter_experiments
 from runner.report.final_paragraphs import final
+from runner.report.headline import headline
 from runner.report.limit_text import hypothesis
-from runner.report.markdown_text import Markdown, Section, block, code, escape, join, markdown, paragraphs
+from runner.report.markdown_text import (
+    EMPTY,
+    Markdown,
+    Section,
+    block,
+    code,
+    escape,
+    join,
+    markdown,
+    paragraphs,
+    table,
+)
 from runner.report.metric_text import glossary
 from runner.report.network_path import network_path
 from runner.report.repeats import repeats
 from runner.report.replica_table import replicas
 from runner.report.system_table import system_table
 from runner.report.system_text import described, trust
+from runner.report.threshold_lines import threshold_lines
+from runner.report.traffic_table import traffic_table
 
 _environment: Final = Environment(  # noqa: S701  (Markdown: `finalize` escapes what is not marked as such)
     loader=PackageLoader("runner.report"),
@@ -65,10 +80,11 @@ def render_markdown(results: Results, *, pictures: Mapping[str, Sequence[object]
     ladders = request_cost.ladders(replace(results, configurations=configurations))
     return _environment.get_template("report.md.j2").render(
         title=results.experiment.title,
+        head=_head(results, pictures or {}),
         objective=paragraphs(results.experiment.objective),
         aborted=prose.aborted(results.run),
         sections=[_section(configuration) for configuration in configurations],
-        pictures=[_picture(name, str(chart[0])) for name, chart in (pictures or {}).items()],
+        pictures=[_picture(name, str(chart[0])) for name, chart in (pictures or {}).items() if name != WHY],
         curves_over_time=tables.over_time(configurations),
         comparison=tables.comparison(medians),
         ladders=ladders,
@@ -77,6 +93,24 @@ def render_markdown(results: Results, *, pictures: Mapping[str, Sequence[object]
         conclusion=conclusion.conclusion(configurations),
         **_appendix(results, configurations),
     )
+
+
+def _head(results: Results, pictures: Mapping[str, Sequence[object]]) -> dict[str, object]:
+    """Return the variables of the first lines: the verdict, its figures, and the picture that shows why."""
+    head = headline(results)
+    figures = {
+        head.rate_title: head.rate_text,
+        head.p95_title: head.p95_text,
+        "Failed or dropped": head.errors_text,
+    }
+    if head.cpu:
+        figures[f"{head.cpu.name} at {head.cpu.at}"] = head.cpu.text
+    return {
+        "sentence": head.sentence,
+        "figures": table(list(figures), [list(figures.values())], figures=False),
+        "doubt": head.doubt,
+        "picture": _picture(WHY, str(pictures[WHY][0])) if WHY in pictures else EMPTY,
+    }
 
 
 def _appendix(results: Results, configurations: Sequence[ConfigurationResults]) -> dict[str, object]:
@@ -130,6 +164,8 @@ def _section(configuration: ConfigurationResults) -> dict[str, object]:
         "warnings": join("\n>\n", (markdown("> {}", warning) for warning in warnings)),
         "details": tables.details(stages),
         "cpu": tables.cpu_by_role(stages),
+        "traffic": traffic_table(stages),
+        "has_components": _has_components(stages),
         "nodes": nodes.cpu_by_node(stages),
         "more_nodes": nodes.left_out(stages),
         "node_loads": nodes.load_by_node(stages),
@@ -146,12 +182,18 @@ def _section(configuration: ConfigurationResults) -> dict[str, object]:
         "failures": request_tables.failures_by_request(stages),
         "failed_responses": response_tables.failed_responses(stages, _paths(configuration.load)),
         "repeats": repeats(configuration),
-        "thresholds": tables.thresholds(configuration),
+        "thresholds": [line.markdown for line in threshold_lines([configuration])],
+        "threshold_repeats": tables.threshold_repeats(configuration),
         "searches": capacity.searches(configuration),
         "cross_check": generator_accuracy.cross_check(configuration),
         "analysis": [*prose.analysis(of_medians(configuration).stages), *hypothesis(configuration)],
         "counter_experiments": counter_experiments(configuration),
     }
+
+
+def _has_components(stages: Sequence[Stage]) -> bool:
+    """Return whether something was observed of the components, so that they have a part of the report."""
+    return any(stage.cpu_cores or stage.memory_mib or stage.programs for stage in stages)
 
 
 def _by_configuration(
@@ -174,8 +216,7 @@ def _method(configuration: ConfigurationResults) -> Iterator[Markdown]:
         _load(configuration.load, stages),
     )
     yield from _clocks(stages)
-    for stage in stages:
-        yield from (markdown("{}: {}.", stage.title, note) for note in stage.notes)
+    yield from prose.notes(stages)
 
 
 def _on_nodes(stages: Sequence[Stage]) -> str:

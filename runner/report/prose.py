@@ -17,11 +17,13 @@ from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, mar
 from runner.report.metric_text import level, level_unit, levels
 from runner.report.ramps import crossings
 from runner.report.ramps import levels as slice_levels
+from runner.report.ruled_out import ruled_out_paragraph
 from runner.report.stage_choice import believed, constant, limited, measured, missed, sustained, undecided
 from runner.report.tables import differs
 
 _NOTABLE: Final = 1.3
 _KINDS_SHOWN: Final = 3
+_PLACES_NAMED: Final = 4
 
 
 def title(configuration: ConfigurationResults) -> str:
@@ -30,13 +32,32 @@ def title(configuration: ConfigurationResults) -> str:
 
 
 def warnings(stages: Sequence[Stage]) -> list[Markdown]:
-    """Return why some stages may not be believed, one sentence for each reason."""
+    """Return why some stages may not be believed, one sentence for each reason, with all its stages."""
+    where: dict[tuple[Validity, str], list[str]] = {}
+    for stage in stages:
+        if stage.status is not StageStatus.NOT_RUN:
+            for reason in stage.validity.reasons:
+                where.setdefault((stage.validity.status, reason), []).append(stage.title)
     return [
-        markdown("**{} is {}:** {}.", stage.title, stage.validity.status, reason)
-        for stage in stages
-        if stage.status is not StageStatus.NOT_RUN
-        for reason in stage.validity.reasons
+        markdown("**{} {} {}:** {}.", _places(titles), "is" if len(titles) == 1 else "are", status, reason)
+        for (status, reason), titles in where.items()
     ]
+
+
+def notes(stages: Sequence[Stage]) -> list[Markdown]:
+    """Return what else a reader should know, each note once with the stages that it is about."""
+    where: dict[str, list[str]] = {}
+    for stage in stages:
+        for note in stage.notes:
+            where.setdefault(note, []).append(stage.title)
+    return [markdown("{}: {}.", _places(titles), note) for note, titles in where.items()]
+
+
+def _places(titles: Sequence[str]) -> str:
+    """Return stages, the first few by name and how many others there are."""
+    more = len(titles) - _PLACES_NAMED
+    others = [number_format.plural(more, "more stage")] if more > 0 else []
+    return number_format.listed([*titles[:_PLACES_NAMED], *others])
 
 
 def analysis(stages: Sequence[Stage]) -> list[Markdown]:
@@ -49,7 +70,8 @@ def analysis(stages: Sequence[Stage]) -> list[Markdown]:
     ramps = [sentence for stage in ran if stage.rate_ramp for sentence in (_ramp(stage), *crossings(stage))]
     users = join(" ", _users([stage for stage in ran if stage.users is not None]))
     whole = (_throughput(rates), _latency(rates), join(" ", ramps), users, _by_request(ran), _perceived(ran))
-    paragraphs = (*whole, *scenario_prose.sentences(ran), _cost(ran), *limits)
+    excluded = ruled_out_paragraph([(stage.title, stage) for stage in limited(ran)])
+    paragraphs = (*whole, *scenario_prose.sentences(ran), _cost(ran), *limits, excluded)
     return [paragraph for paragraph in paragraphs if paragraph]
 
 

@@ -211,11 +211,8 @@ def _roles(stages: Sequence[Stage]) -> list[str]:
     return [role for role in (*_ROLES, *services, *_TOTALS) if role in seen]
 
 
-def thresholds(configuration: ConfigurationResults) -> Markdown:
-    """Return every threshold of every stage with its value; empty without any.
-
-    Of a repeated stage, with the median of its repeats, and the value of each beside it.
-    """
+def threshold_repeats(configuration: ConfigurationResults) -> Markdown:
+    """Return the value of every threshold in each repeat, beside the median; empty without repeats."""
     rows = [
         [
             code(check.expr),
@@ -228,9 +225,7 @@ def thresholds(configuration: ConfigurationResults) -> Markdown:
         for place, check in enumerate(stage.thresholds)
     ]
     head = ["Threshold", "Stage", "Measured", "Repeats", "Result"]
-    if not any(row[3] for row in rows):
-        rows, head = [[*row[:3], row[4]] for row in rows], [*head[:3], head[4]]
-    return table(head, rows, figures=False) if rows else EMPTY
+    return table(head, rows, figures=False) if any(row[3] for row in rows) else EMPTY
 
 
 def _of_repeats(configuration: ConfigurationResults, stage: Stage, place: int) -> str:

@@ -494,5 +494,4 @@ def test_suspect_stages_are_named_with_their_repeats(base, head):
 
     text = render_comparison(compare([base], [with_stages(head, *doubtful)]))
 
-    assert "100 RPS, repeat 2 (head) is suspect: late." in text
-    assert "100 RPS, repeat 3 (head) is suspect: late." in text
+    assert "100 RPS, repeat 2 (head) and 100 RPS, repeat 3 (head) are suspect: late." in text

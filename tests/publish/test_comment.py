@@ -169,7 +169,7 @@ def test_the_most_important_sections_remain_in_a_short_comment():
     text = text_of(large(2000), max_length=8_000)
 
     assert len(text) <= 8_000
-    assert "thresholds failed" in text
+    assert "the threshold failed" in text
     assert "report.md in the run’s folder" in text
 
 

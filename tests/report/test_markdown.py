@@ -87,16 +87,17 @@ def test_blocks_are_one_empty_line_apart(name):
 def test_the_shape_is_that_of_the_report_that_started_the_project():
     headings = re.findall(r"^#+ .*", render_markdown(case("three-rates")), flags=re.MULTILINE)
 
-    assert headings[:7] == [
+    assert headings[:8] == [
         "# The Shop",
         "## 1. Objective",
         "## 2. Shop Test Results",
         "### Detailed Test Results",
         "### Thresholds",
+        "### Components",
         "### Analysis",
         "## 3. Final Analysis",
     ]
-    assert headings[7] == "### Conclusion"
+    assert headings[8] == "### Conclusion"
 
 
 def test_what_was_not_measured_is_never_a_zero():

@@ -11,6 +11,7 @@ from runner.core.stage_results import Stage
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec
 from runner.report.charts.measured import MeasuredStage, Panels, measured_stages, several_configurations
+from runner.report.metric_text import role_name
 
 _ROLES: Final[Mapping[str, tuple[str, str]]] = {
     Role.APP.value: (chart.BLUE, "the app"),
@@ -61,20 +62,18 @@ def _colours(stages: Sequence[MeasuredStage]) -> dict[str, str]:
 
 
 def role_colours(roles: Iterable[str]) -> dict[str, str]:
-    """Return the colour of each role, in stacking order, services last."""
-    present = dict.fromkeys(roles)
-    services = (role for role in present if role not in _ROLES)
-    known = {role: colour for role, (colour, _) in _ROLES.items() if role in present}
+    """Return the colour of what each role is called, in stacking order, services last."""
+    names = dict.fromkeys(map(role_name, roles))
+    known = {role_name(role): colour for role, (colour, _) in _ROLES.items() if role_name(role) in names}
+    services = (name for name in names if name not in known)
     return known | chart.series_colours(services, after=len(_ROLES))
 
 
-def _rows(stages: Sequence[MeasuredStage], roles: Sequence[str]) -> list[Row]:
+def _rows(stages: Sequence[MeasuredStage], names: Sequence[str]) -> list[Row]:
     return [
-        measured.row(series=role, cores=cores[role], rank=rank)
+        measured.row(series=role_name(role), cores=cores, rank=names.index(role_name(role)))
         for measured in stages
-        for cores in [_cores(measured.stage)]
-        for rank, role in enumerate(roles)
-        if role in cores
+        for role, cores in _cores(measured.stage).items()
     ]
 
 

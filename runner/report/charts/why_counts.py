@@ -12,7 +12,7 @@ from runner.report.charts.chart import Chart, Row, Spec
 from runner.report.charts.cpu import role_colours
 from runner.report.charts.measured import MeasuredStage, Panels
 from runner.report.charts.why_stages import WhyStages
-from runner.report.metric_text import levels
+from runner.report.metric_text import levels, role_name
 
 _DROPS: Final = {
     "tcp.listen_overflows": "accept queue full",
@@ -94,7 +94,7 @@ def memory(stages: WhyStages) -> Chart | None:
 def memory_rows(measured: MeasuredStage) -> list[Row]:
     """Return the peak memory of each role of a stage."""
     return [
-        measured.row(series=role, mib=usage.peak or usage.avg)
+        measured.row(series=role_name(role), mib=usage.peak or usage.avg)
         for role, usage in measured.stage.memory_mib.items()
         if usage and role not in {Role.SYSTEM, Role.OTHER}
     ]

@@ -13,6 +13,7 @@ from runner.report.charts.chart import Chart, Row, Spec
 from runner.report.charts.cpu import role_colours
 from runner.report.charts.why_stages import WhyStages, level_of
 from runner.report.limit_phrases import limiting_role
+from runner.report.metric_text import role_name
 
 _HOST: Final = "host total"
 _THREAD: Final = "busiest thread"
@@ -48,7 +49,7 @@ def cpu(stages: WhyStages) -> Chart | None:
 def _rows(stage: Stage, role: str) -> Iterator[Row]:
     for name, usage in stage.cpu_cores.items():
         if usage:
-            series = _HOST if name == Role.SYSTEM else name
+            series = _HOST if name == Role.SYSTEM else role_name(name)
             main = name == role
             yield {"level": level_of(stage), "series": series, "cores": usage.avg, "main": main}
     thread, used = _busiest_thread(stage, role), stage.cpu_cores.get(role)
@@ -109,7 +110,8 @@ def _lines(
 
 
 def _bars(rows: Sequence[Row], colours: dict[str, str], bound: tuple[float, str] | None) -> Spec:
-    y = {"field": "series", "type": "nominal", "sort": "-x", "axis": {"title": None, "grid": False}}
+    names = [row["series"] for row in sorted(rows, key=lambda row: -float(row["cores"] or 0))]
+    y = {"field": "series", "type": "nominal", "sort": names, "axis": {"title": None, "grid": False}}
     shared = {"y": y, "x": chart.quantitative("cores", "CPU cores")}
     scale = {"domain": list(colours), "range": list(colours.values())}
     bar: Spec = {
