@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,8 @@ class _Options:
     fail_unless_reproduced: bool
     no_lock: bool
     quiet: bool
+    live: bool
+    live_port: int | None
 
     @property
     def selection(self) -> Selection:
@@ -96,6 +98,13 @@ class _Options:
 )
 @click.option("--no-lock", is_flag=True, help="Run even if another experiment runs on this machine.")
 @click.option("--quiet", is_flag=True, help="Do not show the progress and the summary.")
+@click.option("--live", is_flag=True, help="Show the run in a browser while it lasts.")
+@click.option(
+    "--live-port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="Port of --live, which it implies.  [default: any free one]",
+)
 def execute(**options: Any) -> int:  # click passes exactly the fields of _Options
     """Run the experiment in SPEC and write report.md and results.json.
 
@@ -208,10 +217,23 @@ def _run(job: Job, options: _Options) -> Outcome:
     with (
         nullcontext() if options.no_lock else host_lock(job.command),
         hardly_waiting(),
+        _live_page(job, options) as helpers,
         _watcher(quiet=options.quiet) as terminal,
     ):
         feed = LiveFeed(LiveFile(job.out), on_lost=terminal.say)
-        return trio.run(run_pipeline, job, Watchers(terminal, feed))
+        return trio.run(run_pipeline, replace(job, helpers=helpers), Watchers(terminal, feed))
+
+
+@contextmanager
+def _live_page(job: Job, options: _Options) -> Iterator[tuple[int, ...]]:
+    """Provide the processes that show the run in a browser, if that is wanted."""
+    if not options.live and options.live_port is None:
+        yield ()
+        return
+    from runner.cli.live_page import live_page
+
+    with live_page(job.out, options.live_port or 0) as pid:
+        yield (pid,)
 
 
 @contextmanager

@@ -152,6 +152,7 @@ class Second(Struct, frozen=True, omit_defaults=True, tag="second"):
             `Role` or of a service.
         memory_bytes: Role to resident memory.
         parts: Of a mix: name of a request to its part. A very large mix has none.
+        seconds: How many it stands for: 1, except where those of a long stage were put together.
     """
 
     at_s: _Time
@@ -171,6 +172,7 @@ class Second(Struct, frozen=True, omit_defaults=True, tag="second"):
     cores: Mapping[_Name, float] = field(default_factory=dict)
     memory_bytes: Mapping[_Name, _Count] = field(default_factory=dict)
     parts: Mapping[_Name, PartSecond] = field(default_factory=dict)
+    seconds: _Number = 1
 
 
 class Note(Struct, frozen=True, tag="note"):

@@ -82,6 +82,7 @@ class Job:
         stages: Likewise.
         commands_in: Where commands start; None for the current directory.
         earlier: The state of the interrupted run in `out`; None for a new run.
+        helpers: Processes that belong to the runner, such as that of the live page.
     """
 
     experiment: Experiment
@@ -99,6 +100,7 @@ class Job:
     stages: tuple[str, ...] = ()
     commands_in: Path | None = None
     earlier: ResumePoint | None = None
+    helpers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,6 +250,7 @@ async def _run_one(
         site=context.site,
         cluster=context.cluster,
         watcher=context.watcher,
+        helpers=context.job.helpers,
         on_facts=lambda facts: context.keep(with_nodes(_with_programs(facts, programs), context), own),
         keep=partial(context.provenance.rendered, trial.configuration.name),
     )

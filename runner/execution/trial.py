@@ -57,6 +57,7 @@ async def run_trial(
     site: Site | None = None,
     cluster: Cluster | None = None,
     watcher: TrialWatcher,
+    helpers: tuple[int, ...] = (),
     on_facts: Callable[[TrialFacts], None],
     keep: Callable[[str, bytes], None] | None = None,
 ) -> None:
@@ -72,6 +73,7 @@ async def run_trial(
         site: The machines that send the load; None for this one.
         cluster: The agents that observe nodes; None on one machine.
         watcher: Receives the progress.
+        helpers: Processes that belong to the runner.
         on_facts: Receives the facts, also when this raises.
         keep: Receives the files that the engine generates, for the run's archive.
 
@@ -79,7 +81,7 @@ async def run_trial(
         EnvironmentLacks: The engine cannot run here. A node that is lost before the stage begins is an event
             instead: the next stage may do without it.
     """
-    record = Record(inputs)
+    record = Record(inputs, helpers=helpers)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_stack, stack, record, nursery.cancel_scope)
@@ -181,7 +183,7 @@ def _watches(
 ) -> list[Callable[[], Coroutine[Any, Any, None]]]:
     """Note what has started, and return what else observes it."""
     record.window = started.window
-    record.subjects = (*stack.subjects, *_own_subjects(started.pids))
+    record.subjects = (*stack.subjects, *_own_subjects(started.pids, record.helpers))
     record.counters = _counters(stack, record.subjects, started.window)
     record.surroundings = Surroundings(
         record.subjects, started.window, stack.inspect_urls, stack.description.services or {}
@@ -251,15 +253,20 @@ def _max_connections(proxy: ProxyFacts | None) -> int | None:
     return proxy.connections * workers
 
 
-def _own_subjects(generator_pids: tuple[int, ...]) -> tuple[Subject, ...]:
+def _own_subjects(generator_pids: tuple[int, ...], helpers: tuple[int, ...]) -> tuple[Subject, ...]:
     """Return what is watched in every trial: generator, runner and host."""
     generator = tuple(
         Subject(f"generator-{number}", Role.GENERATOR, "tree", pid, start_ticks(pid))
         for number, pid in enumerate(generator_pids, start=1)
     )
     own = os.getpid()
+    beside = tuple(
+        Subject(f"runner-{number}", Role.RUNNER, "tree", pid, start_ticks(pid))
+        for number, pid in enumerate(helpers, start=2)
+    )
     return (
         *generator,
         Subject("runner", Role.RUNNER, "process", own, start_ticks(own)),
+        *beside,
         Subject("system", Role.SYSTEM, "system"),
     )

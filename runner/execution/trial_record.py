@@ -50,6 +50,7 @@ class Record:
     app_output: tuple[str, ...] = ()
     observed: ObservedFacts | None = None
     status: TrialStatus = "aborted"
+    helpers: tuple[int, ...] = ()
 
     def note(self, departure: str) -> None:
         """Keep that a watched process ended, and when."""

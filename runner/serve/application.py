@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 import trio
@@ -10,11 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runner.serve import assets
 from runner.serve.comparison_pages import compare_page, history_page
 from runner.serve.events import events
 from runner.serve.list_page import list_page
+from runner.serve.live_routes import LIVE_ROUTES, Watched
 from runner.serve.protection import Protection
 from runner.serve.requests import problem
 from runner.serve.run_pages import download, run_page
@@ -31,7 +34,23 @@ def application(site: Site, hosts: Iterable[str], *, any_address: bool) -> Prote
     """
     app = Starlette(routes=_ROUTES, exception_handlers={HTTPException: _http_problem})
     app.state.site = site
-    return Protection(app, hosts, any_address=any_address)
+    app.state.watched = Watched(site)
+    return Protection(_counting(app, site), hosts, any_address=any_address)
+
+
+def _counting(app: ASGIApp, site: Site) -> ASGIApp:
+    """Return an application that counts its requests in the site's state."""
+
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+        site.requests += 1
+        site.asked_at = time.monotonic()
+        try:
+            await app(scope, receive, send)
+        finally:
+            site.requests -= 1
+            site.asked_at = time.monotonic()
+
+    return counted
 
 
 async def _static(request: Request) -> Response:
@@ -57,5 +76,6 @@ _ROUTES = [
     Route("/compare", compare_page),
     Route("/history", history_page),
     Route("/events", events),
+    *LIVE_ROUTES,
     Route("/static/{name}", _static),
 ]

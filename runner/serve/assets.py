@@ -16,6 +16,8 @@ _PACKAGES: Final = {
     "charts.js": "runner.serve",
     "live.css": "runner.serve",
     "live.js": "runner.serve",
+    "live_chart.js": "runner.serve",
+    "live_run.js": "runner.serve",
 }
 """Name of a file in the folder `templates` of a package."""
 CHARTS: Final = "vega.js"

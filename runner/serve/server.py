@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -14,15 +14,15 @@ import trio
 from hypercorn.typing import Framework
 from hypercorn.utils import wrap_app
 
-from runner.core.errors import EnvironmentLacks, UsageError
+from runner.core.errors import UsageError
 from runner.serve.application import application
 from runner.serve.connections import serve_connections
+from runner.serve.listening import address_of, listen
 from runner.serve.site import Site
 from runner.store.run_index import RunIndex
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8642
-_BACKLOG: Final = 128
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -49,82 +49,59 @@ def serve(
     """
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", hint="give a folder with runs, such as reports")
-    listening = _listen(host, port)
-    return trio.run(_serve, Site(folder, RunIndex(folder)), listening, host, tuple(hosts), on_start)
+    listening = listen(host, port)
+    site = Site(folder, RunIndex(folder))
+    return trio.run(partial(serve_on, listening, site, host=host, hosts=hosts, on_start=on_start))
 
 
-async def _serve(
-    site: Site,
+async def serve_on(
     listening: socket.socket,
+    site: Site,
+    *,
     host: str,
-    hosts: tuple[str, ...],
-    on_start: Callable[[str], object],
+    hosts: Sequence[str] = (),
+    on_start: Callable[[str], object] = lambda _: None,
+    until: Callable[[Site], Awaitable[None]] | None = None,
 ) -> signal.Signals:
+    """Serve a site on a socket that listens until a signal comes, and return that.
+
+    Args:
+        listening: As `runner.serve.listening.listen` returns it.
+        site: What is served.
+        host: The address that the socket listens on, or a name of it.
+        hosts: More names that the server is reached by.
+        on_start: Receives its address.
+        until: Ends the server when it returns, as a signal does.
+    """
     address = listening.getsockname()[0]
     is_any = ipaddress.ip_address(address.partition("%")[0]).is_unspecified
     app = application(site, [host, address, *hosts], any_address=is_any)
     received = signal.SIGTERM
     with trio.open_signal_receiver(*_SIGNALS) as signals:
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
-        on_start(_url(host, listening))
+        on_start(address_of(host, listening))
 
-        async def until_signal() -> None:
+        async def until_signal(scope: trio.CancelScope) -> None:
             nonlocal received
             async for number in signals:
                 received = signal.Signals(number)
-                break
+                scope.cancel()
+
+        async def until_end() -> None:
+            async with trio.open_nursery() as ends:
+                ends.start_soon(until_signal, ends.cancel_scope)
+                if until is not None:
+                    await until(site)
+                    ends.cancel_scope.cancel()
             site.closing.set()
             site.announce()
 
         async with trio.open_nursery() as background:
             background.start_soon(site.watch)
             background.start_soon(site.read_runs)
-            await serve_connections(wrap_app(cast(Framework, app), 0, "asgi"), [listener], until_signal)
+            await serve_connections(wrap_app(cast(Framework, app), 0, "asgi"), [listener], until_end)
             background.cancel_scope.cancel()
     for workshop in (site.pages, site.readers):
         workshop.close()
     site.index.save()
     return received
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
-
-    Raises:
-        UsageError: There is no such address on this machine.
-        EnvironmentLacks: The port is not free, or not allowed.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError) as error:
-        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise UsageError(f"cannot listen on {host}: {why}", hint="give an address of this machine") from None
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(_BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise _cannot_listen(host, port, error) from None
-    return listening
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> UsageError | EnvironmentLacks:
-    if error.errno == errno.EADDRINUSE:
-        return EnvironmentLacks(
-            f"port {port} of {host} is in use",
-            hint="it may be another `runner serve`; choose another port with --port (0 takes any free one)",
-        )
-    if error.errno == errno.EADDRNOTAVAIL:
-        return UsageError(f"{host} is no address of this machine", hint="use --host 127.0.0.1")
-    return EnvironmentLacks(
-        f"cannot listen on port {port} of {host}: {error.strerror}", hint="choose another --port"
-    )
-
-
-def _url(host: str, listening: socket.socket) -> str:
-    name = f"[{host}]" if ":" in host else host
-    return f"http://{name}:{listening.getsockname()[1]}/"

@@ -46,6 +46,10 @@ class Site:
         readers: Processes that read runs for the list.
         closing: Set when the server ends.
         problem: Why the folder cannot be read at the moment; empty if it can.
+        awaited: Path of a run that is about to begin; None for none.
+        viewers: How many streams of events are open.
+        requests: How many requests are under way.
+        asked_at: When the last one began or ended, as `time.monotonic`.
     """
 
     folder: Path
@@ -54,12 +58,15 @@ class Site:
     readers: Workshop = field(default_factory=lambda: Workshop(1))
     closing: trio.Event = field(default_factory=trio.Event)
     problem: str = ""
+    awaited: str | None = None
+    viewers: int = 0
+    requests: int = 0
+    asked_at: float = float("-inf")
     _changed: trio.Event = field(default_factory=trio.Event)
     _to_read: trio.Event = field(default_factory=trio.Event)
     _scanning: trio.Lock = field(default_factory=trio.Lock)
     _scanned_at: float = float("-inf")
     _scan_again_s: Seconds = 0.0
-    _viewers: int = 0
     _saved_at: float = 0.0
     _kept: OrderedDict[tuple[str, Key], bytes] = field(default_factory=OrderedDict)
 
@@ -72,10 +79,10 @@ class Site:
         """Return the run that the end of an address names; only what the index knows has an address."""
         return self.index.get(os.fsdecode(unquote_to_bytes(raw)))
 
-    async def freshen(self) -> None:
-        """Look for new and changed runs, unless that was done just now."""
+    async def freshen(self, *, at_once: bool = False) -> None:
+        """Look for new and changed runs; unless it must be `at_once`, not if that was done just now."""
         async with self._scanning:
-            if time.monotonic() < self._scanned_at + self._scan_again_s:
+            if not at_once and time.monotonic() < self._scanned_at + self._scan_again_s:
                 return
             begun = time.monotonic()
             before = self.index.version
@@ -95,7 +102,7 @@ class Site:
         """Look for changes while anybody waits for them; runs until it is cancelled."""
         while True:
             await trio.sleep(max(self._scan_again_s, _SCAN_EVERY_S))
-            if self._viewers:
+            if self.viewers:
                 await self.freshen()
 
     async def read_runs(self) -> None:
@@ -133,13 +140,13 @@ class Site:
         Raises:
             TooManyViewers: There are too many.
         """
-        if self._viewers >= MAX_VIEWERS:
+        if self.viewers >= MAX_VIEWERS:
             raise TooManyViewers
-        self._viewers += 1
+        self.viewers += 1
 
     def leave(self) -> None:
         """Count a viewer that has gone."""
-        self._viewers -= 1
+        self.viewers -= 1
 
     async def page(self, run: RunSummary, job: str, *arguments: Any) -> bytes:
         """Return a page of a run, which is made once and kept for a while.

@@ -53,6 +53,7 @@ _RECORDS = {
         Second, _FLOATS, st.floats(-1e6, 1e6), _FLOATS, _MAYBE, _MAYBE, _NUMBERS, _NUMBERS, _MAYBE, _MAYBE,
         _MAYBE, _COUNTS, _NUMBERS, st.none() | _NUMBERS, st.none() | _NUMBERS,
         st.dictionaries(_TEXTS, _FLOATS, max_size=3), _COUNTS, st.dictionaries(_TEXTS, _PART, max_size=3),
+        _NUMBERS,
     ),
     Note: st.builds(Note, _FLOATS, _TEXTS),
     Probe: st.builds(

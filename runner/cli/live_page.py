@@ -1,0 +1,105 @@
+"""`runner execute --live`: the page of the run, served by a process of its own while the run lasts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from runner.cli.output import say
+from runner.core.units import Seconds
+from runner.serve.listening import address_of, listen
+
+_HOST: Final = "127.0.0.1"
+_SERVER: Final = "runner.serve.live_server"
+_ENDS_WITHIN_S: Final[Seconds] = 20.0
+"""Longer than the process waits for its viewers."""
+_REPORTS: Final = "reports"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page shows a run.
+
+    Attributes:
+        folder: What is served.
+        path: Of the run in it; empty for the folder itself.
+    """
+
+    folder: Path
+    path: str
+
+
+def place_of(out: Path) -> Place:
+    """Return the folder to serve: all reports if the run is one of them, else the run's alone."""
+    run, reports = out.absolute(), Path(_REPORTS).absolute()
+    if run != reports and run.is_relative_to(reports):
+        return Place(reports, str(run.relative_to(reports)))
+    return Place(run, "")
+
+
+@contextmanager
+def live_page(out: Path, port: int) -> Iterator[int]:
+    """Serve the page of a run while the context lasts, and until its viewers have the report.
+
+    Args:
+        out: The run's folder.
+        port: 0 for any free one.
+
+    Yields:
+        The pid of the process that serves it.
+
+    Raises:
+        EnvironmentLacks: The port is not free.
+    """
+    place = place_of(out)
+    with listen(_HOST, port) as listening:
+        url = f"{address_of(_HOST, listening)}live/{quote(os.fsencode(place.path))}"
+        descriptor = listening.fileno()
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", _SERVER, place.folder, place.path, str(descriptor)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[descriptor],
+            start_new_session=True,
+        )
+    try:
+        say(f"live page: {url}")
+        _open_browser(url)
+        yield process.pid
+    finally:
+        _end(process)
+
+
+def _open_browser(url: str) -> None:
+    """Open the page where somebody sits in front of a desktop."""
+    has_desktop = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if has_desktop and sys.stderr.isatty() and not os.environ.get("CI"):
+        with suppress(webbrowser.Error, OSError):
+            webbrowser.open(url)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let the page's viewers get the report, and end it; Ctrl-C ends it at once."""
+    assert process.stdin is not None
+    with suppress(OSError):
+        process.stdin.close()
+    try:
+        process.wait(_ENDS_WITHIN_S)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode > 0:
+        say("the live page ended before the run did", label="note:", colour="yellow")
