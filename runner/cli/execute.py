@@ -232,8 +232,8 @@ def _live_page(job: Job, options: _Options) -> Iterator[tuple[int, ...]]:
         return
     from runner.cli.live_page import live_page
 
-    with live_page(job.out, options.live_port or 0) as pid:
-        yield (pid,)
+    with live_page(job.out, options.live_port or 0) as page:
+        yield (page.pid,)
 
 
 @contextmanager

@@ -45,16 +45,26 @@ def place_of(out: Path) -> Place:
     return Place(run, "")
 
 
+@dataclass(frozen=True, slots=True)
+class LivePage:
+    """A page that is served.
+
+    Attributes:
+        url: Its address.
+        pid: Of the process that serves it.
+    """
+
+    url: str
+    pid: int
+
+
 @contextmanager
-def live_page(out: Path, port: int) -> Iterator[int]:
+def live_page(out: Path, port: int) -> Iterator[LivePage]:
     """Serve the page of a run while the context lasts, and until its viewers have the report.
 
     Args:
         out: The run's folder.
         port: 0 for any free one.
-
-    Yields:
-        The pid of the process that serves it.
 
     Raises:
         EnvironmentLacks: The port is not free.
@@ -74,7 +84,7 @@ def live_page(out: Path, port: int) -> Iterator[int]:
     try:
         say(f"live page: {url}")
         _open_browser(url)
-        yield process.pid
+        yield LivePage(url, process.pid)
     finally:
         _end(process)
 

@@ -1,0 +1,193 @@
+"""The page of a run in progress in a real browser, from its first second to the report."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from runner.cli.live_page import live_page
+from runner.store.live_file import LiveFile
+from tests.cli.conftest import Cli
+from tests.cli.test_execute import results_of, wait_for
+from tests.publish.node_tools import node_tools
+from tests.report.page.test_browser import ARGUMENTS
+from tests.serve.live.records import beginning, probes, stage_of, trial
+
+pytestmark = pytest.mark.browser
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens addresses; nothing may be written to the console, and nothing requested from elsewhere."""
+    contexts, messages, requests = [], [], []
+
+    def go(address, **how):
+        context = browser.new_context(bypass_csp=True, **how)  # of the tests' own scripts, such as axe
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(address)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert [
+        text for text in messages if "ERR_" not in text
+    ] == []  # a server that has ended refuses to connect
+    assert all(re.match(r"http://127\.0\.0\.1:|data:", url) for url in requests)
+
+
+def serious(page):
+    axe = node_tools() / "node_modules" / "axe-core" / "axe.min.js"
+    page.evaluate(axe.read_text(encoding="utf-8"))
+    result = page.evaluate("axe.run()")
+    found = [rule for rule in result["violations"] if rule["impact"] in {"serious", "critical"}]
+    return json.dumps([(rule["id"], rule["nodes"][0]["html"]) for rule in found], indent=1)
+
+
+def address_in(process, label):
+    for line in process.stderr:
+        if label in line:
+            return line.split(label)[1].strip()
+    raise AssertionError("the address was not printed")
+
+
+@pytest.fixture
+def shown(tmp_path):
+    with live_page(tmp_path / "run", 0) as page:
+        (tmp_path / "run").mkdir()
+        yield page, LiveFile(tmp_path / "run")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_stage_and_a_search_are_drawn_accessibly_at_any_width(shown, visit, scheme):
+    served, tell = shown
+    for record in [beginning(), *stage_of(1, 60)]:
+        tell(record)
+    page = visit(served.url, color_scheme=scheme, viewport={"width": 1400, "height": 900})
+    page.wait_for_selector("#latencies path", state="attached")
+
+    assert page.locator("h1").inner_text() == "<b>shop</b>"
+    assert page.locator("#part-rows tr").count() == 2
+    assert "30" in page.locator("#trial-rows tr").first.inner_text()
+    assert serious(page) == "[]"
+    for record in probes():
+        tell(record)
+    page.wait_for_selector("#probe-rows tr:nth-child(4)")
+
+    marks = page.locator("#probes .mark").evaluate_all("all => all.map((mark) => mark.firstChild.data)")
+    assert marks == ["●", "✕", "○", "○"]
+    assert "p95 was 90 ms" in page.locator("#probe-rows").inner_text()
+    assert serious(page) == "[]"
+    for width in (800, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(f"document.documentElement.scrollWidth <= {width}")
+
+
+def test_the_charts_of_a_stage_that_has_ended_are_a_key_away(shown, visit):
+    served, tell = shown
+    for record in [beginning(), *stage_of(1, 60), trial(2, "find 100 RPS", search=True)]:
+        tell(record)
+    page = visit(served.url)
+    page.wait_for_selector("#trial-rows button")
+    page.locator("#trial-rows button").first.focus()
+
+    page.keyboard.press("Enter")
+
+    page.wait_for_selector("#follow:not([hidden])")
+    assert page.locator("#title").inner_text().startswith("1 of 7")
+    page.locator("#follow").press("Enter")
+    page.wait_for_selector("#follow[hidden]", state="attached")
+    assert page.locator("#title").inner_text().startswith("2 of 7")
+
+
+def test_a_long_run_does_not_grow_in_the_browser(shown, visit):
+    served, tell = shown
+    for record in [beginning(), *stage_of(1, 7200)]:
+        tell(record)
+    page = visit(served.url)
+    page.wait_for_selector("#latencies path", state="attached")
+
+    length = page.locator("#latencies path").first.evaluate(
+        "path => path.getAttribute('d').split('L').length"
+    )
+
+    assert length <= 400
+    assert page.evaluate("document.querySelectorAll('*').length") < 1000
+
+
+@pytest.fixture
+def run_cli(tmp_path):
+    command = Cli(tmp_path)
+    command.pictures = True
+    return command
+
+
+def test_the_page_of_a_real_run_becomes_its_report(run_cli, visit):
+    spec = run_cli.write(stages=[{"rps": 50, "duration": "6s"}])
+    process = run_cli.start("execute", spec, "--live", "--quiet", "--out", "reports/tiny/1")
+    address = address_in(process, "live page: ")
+
+    page = visit(address)
+    page.wait_for_selector("#rates path", state="attached")
+    page.wait_for_selector("#ended:not([hidden])")
+    assert page.locator("#announcement").inner_text() == "The run has ended. Its report opens now."
+    page.wait_for_url("**/run/tiny/1")
+
+    assert page.locator("h1").first.inner_text()
+    assert process.wait(timeout=60) == 0
+    process.communicate()
+    stage = results_of(run_cli.folder / "reports" / "tiny" / "1")["configurations"][0]["stages"][0]
+    assert {"runner", "runner-2"} <= set(stage["cpu_cores_by_subject"])
+    assert stage["cpu_cores"]["runner"]["avg"] >= stage["cpu_cores_by_subject"]["runner-2"]["avg"]
+
+
+def test_a_run_that_another_server_shows_and_that_is_killed_says_how_to_go_on(run_cli, visit):
+    spec = run_cli.write(stages=[{"rps": 20, "duration": "60s"}])
+    run = run_cli.start("execute", spec, "--out", "reports/tiny/1")
+    wait_for(run, "offering")
+    server = run_cli.popen(["serve", "reports", "--port", "0"], stdout=-1, stderr=-1, text=True)
+    try:
+        address = server.stdout.readline().strip()
+        page = visit(f"{address}run/tiny/1")  # leads to the page of the run in progress
+        page.wait_for_selector("#rates path", state="attached")
+
+        run.send_signal(signal.SIGKILL)
+        page.wait_for_selector("#died:not([hidden])")
+
+        assert "runner execute --resume reports/tiny/1" in page.locator("#died pre").inner_text()
+        assert page.locator("#state").inner_text() == "interrupted"
+    finally:
+        run.kill()
+        run.communicate()
+        server.terminate()
+        server.communicate(timeout=60)
+
+
+def test_a_port_that_is_taken_is_said_before_the_load(run_cli, shown):
+    served, _ = shown
+    port = served.url.split(":")[2].split("/")[0]
+
+    done = run_cli("execute", run_cli.write(), "--live-port", port, "--out", "run")
+
+    assert done.returncode == 3
+    assert f"port {port} of 127.0.0.1 is in use" in done.stderr
+    assert "starting the process stack" not in done.stderr
+    assert not (run_cli.folder / "run").exists()
