@@ -2,16 +2,21 @@ import os
 import ssl
 from collections import Counter
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
+import trio
+from trio.lowlevel import FdStream
 
 from runner.core.endpoint import Endpoint, Tls
 from runner.experiment.model import Load, Stage
+from runner.load import worker_process
 from runner.load.builtin import offer
 from runner.load.engine import LoadOrder
 from runner.load.exchange import Exchange
 from runner.load.loop import plain_exchange
 from runner.load.tls_exchange import TlsExchange
+from tests.preloaded import client as preloaded
 from tests.servers.certificates import Authority
 
 
@@ -43,8 +48,25 @@ def either_way(request, monkeypatch):
         (pytest.fail if os.environ.get("CI") else pytest.skip)("runner.load.fastpath was not built")
 
 
+async def _open_preloaded(words, *, stdin, stdout, start_new_session):
+    """Start ``PYTHON -P -m MODULE`` as a fork of a process that has imported it, where that is possible."""
+    python, _, *rest = words
+    pipes = {"stdin": stdin, "stdout": stdout, "bufsize": 0, "start_new_session": start_new_session}
+    process = preloaded.popen([python, *rest], env=os.environ, **pipes)
+    with process.stdin as to_it, process.stdout as from_it:
+        streams = [FdStream(os.dup(pipe.fileno())) for pipe in (to_it, from_it)]
+    return trio.Process._create(process, *streams, None)
+
+
 @pytest.fixture
-def run_load():
+def preloaded_workers(monkeypatch):
+    """Workers start in milliseconds; Python needs 0.1 s of CPU, most of what a short stage takes."""
+    starting = SimpleNamespace(**vars(trio) | {"lowlevel": SimpleNamespace(open_process=_open_preloaded)})
+    monkeypatch.setattr(worker_process, "trio", starting)
+
+
+@pytest.fixture
+def run_load(preloaded_workers):
     async def run(
         port: int,
         *,

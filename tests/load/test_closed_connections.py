@@ -139,8 +139,9 @@ def stops_sending(client):
 )
 async def test_a_request_that_the_server_read_is_never_sent_again(run_load, way, end, kind):
     received = []
+    few = {"max_in_flight": 4, "when_full": "queue"}  # so that connections are used again
     with scripted(every_third(end, received), tls=way.server) as port:
-        offered = await run_load(port, tls=way.tls, rps=60, duration=1, max_in_flight=60)
+        offered = await run_load(port, tls=way.tls, rps=60, duration=1, **few)
 
     lost = sum(number == 3 for number in received)
     assert lost >= 5
@@ -177,11 +178,11 @@ async def test_a_server_that_closes_after_each_response_without_notice_fails_no_
             client.shutdown(socket.SHUT_RDWR)
 
     with scripted(script, tls=way.server) as port:
-        offered = await run_load(port, tls=way.tls, rps=200, duration=0.5)
+        offered = await run_load(port, tls=way.tls, rps=50, duration=1)
 
     assert offered.failures == {}
-    assert offered.facts.connections.opened == 100
-    assert offered.facts.connections.closed_by_server >= 90  # the worker may end before it sees the last ones
+    assert offered.facts.connections.opened == 50
+    assert offered.facts.connections.closed_by_server >= 40  # the worker may end before it sees the last ones
     assert any("; the server closed " in note for note in offered.facts.notes)
 
 

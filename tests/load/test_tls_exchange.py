@@ -90,7 +90,7 @@ GOOD = {
 async def test_every_form_of_a_successful_response_is_a_success(run_load, server, tls, script):
     connection = "new" if server.maximum_version == ssl.TLSVersion.TLSv1_3 else "keep-alive"
     with scripted(script, tls=server) as port:
-        offered = await run_load(port, tls=tls, connection=connection, expect=HELLO, timeout="1s")
+        offered = await run_load(port, tls=tls, connection=connection, expect=HELLO, timeout="10s")
 
     assert offered.failures == {}
     assert offered.succeeded == 20
