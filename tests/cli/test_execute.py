@@ -293,10 +293,15 @@ PHASES = {
     "stage": ("offering", "grandchildren"),
     "stubborn app": ("offering", "ignores-sigterm"),
 }
+ENDED = [
+    *((phase, signal.SIGINT) for phase in ("start", "stage")),
+    *((phase, signal.SIGTERM) for phase in ("warm-up", "stubborn app")),
+    *((phase, signal.SIGKILL) for phase in PHASES),
+]
+"""Each phase with one of the signals that the runner handles, which take the same way, and with the other."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(("phase", "number"), ENDED, ids=lambda it: getattr(it, "name", it))
 def test_a_signal_ends_all_processes_and_keeps_the_measurements(cli, phase, number):
     message, fault = PHASES[phase]
     stage = {"rps": 50, "duration": "30s", "warmup": "30s" if phase == "warm-up" else "0s"}

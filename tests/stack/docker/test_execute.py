@@ -183,10 +183,15 @@ PHASES = {
     "take-down": ("complete", 0.0),
 }
 """Phase to the line that announces it, and how long to wait after that line."""
+ENDED = [
+    *((phase, signal.SIGINT) for phase in ("build", "warm-up", "take-down")),
+    *((phase, signal.SIGTERM) for phase in ("bring-up", "stage")),
+    *((phase, signal.SIGKILL) for phase in PHASES),
+]
+"""Each phase with one of the signals that the runner handles, which take the same way, and with the other."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda it: it.name)
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(("phase", "number"), ENDED, ids=lambda it: getattr(it, "name", it))
 def test_a_run_ended_in_any_phase_leaves_nothing_but_its_results(runner, objects, phase, number):
     word, later_s = PHASES[phase]
     short = phase == "take-down"
