@@ -22,6 +22,5 @@ KINDS: Final[Mapping[str, Answer]] = {
     OBSERVE: observe,
     "probe": agent_answers.probe,
     "request": request,
-    "resolve": agent_answers.resolve,
 }
 """Kind of a question to the function that answers; see `runner.cluster.client.Cluster.ask`."""

@@ -1,15 +1,15 @@
-"""What every agent answers: whether an address responds, and what a name means on its node."""
+"""What every agent answers: whether an address responds."""
 
 from __future__ import annotations
 
 import os
 import re
 import time
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 import trio
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw
 
 from runner.cluster.agent_asks import Call, Unanswerable
 from runner.cluster.errors import first_of
@@ -18,14 +18,6 @@ from runner.core.units import Bytes, Seconds
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?\r?\n")
 _LONGEST_STATUS_LINE: Final[Bytes] = 4096
-_MOST_ADDRESSES: Final = 256
-
-
-class ResolveOrder(Struct, frozen=True, kw_only=True):
-    """Look a name up, as the node does."""
-
-    host: Annotated[str, Meta(min_length=1, max_length=253)]
-    within_s: Annotated[Seconds, Meta(gt=0, le=60)]
 
 
 async def probe(payload: Raw, _call: Call) -> bytes:
@@ -99,16 +91,3 @@ async def _first_line(stream: trio.SocketStream) -> bytes:
             break
         line += chunk
     return line
-
-
-async def resolve(payload: Raw, _call: Call) -> bytes:
-    """Answer a `ResolveOrder` with a list of addresses, each once, in the resolver's order."""
-    order = msgspec.json.decode(payload, type=ResolveOrder)
-    with trio.move_on_after(order.within_s):
-        try:
-            found = await trio.socket.getaddrinfo(order.host, None, type=trio.socket.SOCK_STREAM)
-        except OSError as error:
-            raise Unanswerable(f"{order.host} cannot be resolved: {error.args[-1]}") from None
-        addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
-        return msgspec.json.encode(list(addresses)[:_MOST_ADDRESSES])
-    raise Unanswerable(f"{order.host} was not resolved within {order.within_s:g} s")

@@ -12,7 +12,6 @@ import trio
 from msgspec import Raw
 
 from runner.cluster import clocks
-from runner.cluster.agent_answers import ResolveOrder
 from runner.cluster.agent_messages import Ask, json_content
 from runner.cluster.asked import Asked
 from runner.cluster.errors import AgentFailed, HubLost
@@ -29,7 +28,6 @@ WORKER: Final = "runner.load.worker"
 
 _MEASURE_WITHIN_S: Final[Seconds] = 60
 _START_WITHIN_S: Final[Seconds] = 15
-_RESOLVE_WITHIN_S: Final[Seconds] = 5
 _SPARE_S: Final[Seconds] = 5
 """How much longer the runner waits for an answer than the agent itself may take."""
 
@@ -166,16 +164,6 @@ class Cluster:
         order = ProbeOrder(host=host, port=port, path=path, within_s=within)
         answer = await self.ask(node, "probe", msgspec.json.encode(order), within=within + _SPARE_S)
         return _decoded(node, answer, ProbeResult)
-
-    async def resolve(self, node: str, host: str, *, within: Seconds = _RESOLVE_WITHIN_S) -> tuple[str, ...]:
-        """Return the addresses of a name, as the node resolves it.
-
-        Raises:
-            AgentFailed: The name has none, or was not resolved in time, or the agent is lost.
-        """
-        order = ResolveOrder(host=host, within_s=within)
-        answer = await self.ask(node, "resolve", msgspec.json.encode(order), within=within + _SPARE_S)
-        return _decoded(node, answer, tuple[str, ...])
 
     async def ask(
         self,

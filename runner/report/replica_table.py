@@ -12,11 +12,14 @@ from runner.report.markdown_text import EMPTY, Markdown, table
 from runner.report.number_format import NOT_MEASURED
 
 _PERIODS: Final = "throttled CPU periods"
+_MOST: Final = 40
+"""Of more replicas the busiest are shown; results have all of them."""
 
 
 def replicas(stages: Sequence[Stage]) -> Markdown:
     """Return CPU, requests and throttling by replica; empty for one replica without a quota."""
-    names = list(dict.fromkeys(name for stage in stages for name in _app_subjects(stage)))
+    every = list(dict.fromkeys(name for stage in stages for name in _app_subjects(stage)))
+    names = _busiest(every, stages)
     several = names if len(names) > 1 else []
     counted = several if any(stage.requests_by_subject for stage in stages) else []
     limited = [name for name in names if any(name in stage.throttling_by_subject for stage in stages)]
@@ -26,7 +29,23 @@ def replicas(stages: Sequence[Stage]) -> Markdown:
         for what, cell, shown in kinds
         for name in shown
     ]
+    if rows and len(every) > len(names):
+        rows.append([f"{len(every) - len(names):,} more replicas", *("" for _ in stages)])
     return table(["Replica", *(stage.title for stage in stages)], rows) if rows else EMPTY
+
+
+def _busiest(names: list[str], stages: Sequence[Stage]) -> list[str]:
+    """Return the replicas that used most CPU in a stage, in the order of replicas."""
+    if len(names) <= _MOST:
+        return names
+    most = sorted(names, key=lambda name: max(_average_cpu(stage, name) for stage in stages), reverse=True)
+    shown = set(most[:_MOST])
+    return [name for name in names if name in shown]
+
+
+def _average_cpu(stage: Stage, name: str) -> float:
+    subject = stage.cpu_cores_by_subject.get(name)
+    return (subject.cpu.avg or 0.0) if subject and subject.cpu else 0.0
 
 
 def _app_subjects(stage: Stage) -> list[str]:

@@ -19,7 +19,7 @@ async def test_agents_tell_what_their_machines_are(cluster):
     assert info.python == ".".join(map(str, sys.version_info[:3]))
     assert 0 < info.cores <= os.cpu_count()
     assert "runner.load.worker" in info.modules
-    assert {"probe", "resolve"} <= set(info.kinds)
+    assert "probe" in info.kinds
     assert cluster.lost == {}
 
 
@@ -56,12 +56,6 @@ async def test_a_probe_of_a_closed_port_is_refused(cluster):
     result = await cluster.probe("node-1", "127.0.0.1", 1, within=10)
 
     assert (result.status, result.connect_s, result.error) == (None, None, "Connection refused")
-
-
-async def test_a_name_is_resolved_on_the_node(cluster):
-    assert "127.0.0.1" in await cluster.resolve("node-1", "127.0.0.1")
-    with pytest.raises(AgentFailed, match=r"node-1: a\.invalid cannot be resolved: .+"):
-        await cluster.resolve("node-1", "a.invalid", within=30)
 
 
 async def test_an_unknown_kind_of_question_is_refused(cluster):

@@ -20,13 +20,15 @@ from runner.core.observed_facts import (
 )
 from runner.core.units import Seconds
 from runner.observe.bounds import MAX_VALUE, is_in_range
-from runner.observe.node.messages import DAEMONS, HUB, SHIM
+from runner.observe.node.messages import DAEMONS, FORWARDER, HUB, SHIM
 
 MAX_SAMPLE_BYTES: Final = 512 * 1024
 MAX_FACTS_BYTES: Final = 8 * 1024 * 1024
 _MAX_ITEMS: Final = 20_000
 _MAX_ENGINE: Final = 1_000
-_ENGINE: Final = re.compile(rf"(?:{'|'.join((*DAEMONS, SHIM, HUB))})(?:-[1-9][0-9]{{0,5}})?", re.ASCII)
+_ENGINE: Final = re.compile(
+    rf"(?:{'|'.join((*DAEMONS, SHIM, FORWARDER, HUB))})(?:-[1-9][0-9]{{0,5}})?", re.ASCII
+)
 """Subjects of the engine and hubs, of which the runner does not know how many there are."""
 _MAX_NOTES: Final = 100
 _MAX_PROGRAMS: Final = 10
@@ -94,13 +96,18 @@ def _of(values: Mapping[str, _Value], names: Collection[str]) -> dict[str, _Valu
 
 def _is_expected(subject: Subject, expected: Subject | None) -> bool:
     if expected is None:
-        is_hub = subject.name.partition("-")[0] == HUB
-        expected = Subject(subject.name, Role.RUNNER if is_hub else Role.DAEMON, "process")
+        expected = Subject(subject.name, _role_of_engine(subject.name), "process")
         if not _ENGINE.fullmatch(subject.name):
             return False
     if (subject.role, subject.kind) != (expected.role, expected.kind):
         return False
     return all(number is None or 0 <= number <= MAX_VALUE for number in (subject.pid, subject.started))
+
+
+def _role_of_engine(name: str) -> Role:
+    if name.startswith(FORWARDER):
+        return Role.FORWARDER
+    return Role.RUNNER if name.partition("-")[0] == HUB else Role.DAEMON
 
 
 def _is_counter(counter: Counter) -> bool:

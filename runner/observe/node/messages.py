@@ -21,6 +21,8 @@ AGENT: Final = "agent"
 DAEMONS: Final = ("dockerd", "containerd")
 SHIM: Final = "containerd-shim"
 """Names of subjects that are parts of the engine; further ones of a name have a number: ``dockerd-2``."""
+FORWARDER: Final = "docker-proxy"
+"""Name of the subject that copies connections from a published port to a container of the run."""
 HUB: Final = "hub"
 """Name of the subject that is the hub, on the node where it runs."""
 MAX_PARTS: Final = 1_000

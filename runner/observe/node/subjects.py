@@ -8,13 +8,14 @@ from typing import Final
 
 from runner.core.codes import Role
 from runner.core.observed_facts import PlacedPart, Subject, Unreadable
-from runner.observe.node.messages import AGENT, DAEMONS, HUB, SHIM, ObserveOrder
+from runner.observe.node.messages import AGENT, DAEMONS, FORWARDER, HUB, SHIM, ObserveOrder
 from runner.observe.proc_files import read_file
 from runner.observe.processes import children, name_of, parent_of, process_ids, start_ticks
 from runner.observe.roots import are_foreign, own_pid, proc
 
 _PYTHON: Final = "python"
 _HUB_MODULE: Final = b"runner.cluster.hub"
+_TARGET: Final = b"-container-ip"
 
 
 def subjects_of(order: ObserveOrder) -> tuple[tuple[Subject, ...], tuple[Unreadable, ...]]:
@@ -46,18 +47,40 @@ def _why_not(part: PlacedPart, started: int | None) -> str:
 
 
 def _machinery(parts: Collection[int | None]) -> Iterator[Subject]:
-    """Yield the engine's daemons, what runs between them and the containers of parts, and hubs of agents."""
+    """Yield the engine's daemons, what they run for the containers of parts, and hubs of agents."""
     shims = {parent_of(pid) for pid in parts if pid is not None}
     counts: Counter[str] = Counter()
     for pid in process_ids():
         name, role = name_of(pid), Role.DAEMON
         if name.startswith(_PYTHON) and _is_hub(pid):
             name, role = HUB, Role.RUNNER
+        elif name == FORWARDER:
+            if not _forwards_to(pid, parts):
+                continue
+            role = Role.FORWARDER
         elif name not in DAEMONS and (name != SHIM or pid not in shims):
             continue
         counts[name] += 1
         number = "" if counts[name] == 1 else f"-{counts[name]}"
         yield Subject(f"{name}{number}", role, "process", pid, start_ticks(pid))
+
+
+def _forwards_to(pid: int, parts: Collection[int | None]) -> bool:
+    """Return whether a docker-proxy forwards to the network of one of these processes."""
+    try:
+        words = read_file(f"{proc()}/{pid}/cmdline").split(b"\0")
+        address = words[words.index(_TARGET) + 1]
+    except (OSError, ValueError, IndexError):
+        return False
+    return any(part is not None and _has_address(part, address) for part in parts)
+
+
+def _has_address(pid: int, address: bytes) -> bool:
+    """Return whether an IPv4 address is one of a process's own network."""
+    try:
+        return b"|-- %b\n" % address in read_file(f"{proc()}/{pid}/net/fib_trie")
+    except OSError:
+        return False
 
 
 def _is_hub(pid: int) -> bool:

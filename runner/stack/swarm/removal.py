@@ -27,8 +27,9 @@ _MAX_ROUNDS: Final = 50
 _SHARED: Final = [f"{label}={value}" for label, value in labels.SHARED.items()]
 _GONE: Final = frozenset({"down", "unknown", "disconnected"})
 """States of nodes whose tasks do not end."""
-_TASKS_END_WITHIN_S: Final[Seconds] = 10.0
+_TASKS_END_WITHIN_S: Final[Seconds] = 2.0
 """Until then it is not asked whether their nodes are down."""
+_ASK_EVERY_S: Final[Seconds] = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +129,10 @@ async def wait_for_tasks(engine: Engine, label: Sequence[str]) -> str:
     Returns:
         A clause about what is left, empty for nothing.
     """
-    began = trio.current_time()
+    ask_at = trio.current_time() + _TASKS_END_WITHIN_S
     while tasks := await list_tasks(engine, {"label": list(label)}):
-        if trio.current_time() - began > _TASKS_END_WITHIN_S:
+        if trio.current_time() > ask_at:
+            ask_at = trio.current_time() + _ASK_EVERY_S
             nodes = await list_nodes(engine)
             placed = {task.node_id for task in tasks}
             down = [node for node in nodes if node.id in placed and node.state in _GONE]

@@ -42,7 +42,13 @@ def test_subjects_that_nobody_asked_for_are_left_out():
 
 
 def test_processes_of_the_engine_need_not_be_asked_for():
-    engine = {"dockerd": 1.0, "containerd-2": 2.0, "containerd-shim-12": 3.0, "hub": 0.5}
+    engine = {
+        "dockerd": 1.0,
+        "containerd-2": 2.0,
+        "containerd-shim-12": 3.0,
+        "hub": 0.5,
+        "docker-proxy-2": 0.1,
+    }
     more = replace(SAMPLE, cpu_s={**SAMPLE.cpu_s, **engine, "dockerd-x": 1.0, "dockerd-0": 1.0})
 
     assert checked(more) == replace(SAMPLE, cpu_s={**SAMPLE.cpu_s, **engine})
@@ -74,6 +80,7 @@ def test_facts_of_an_honest_agent_stay_as_they_are():
             Subject("system", "system", "system"),
             Subject("containerd-shim-2", "daemon", "process", 9, 97),
             Subject("hub", "runner", "process", 10, 96),
+            Subject("docker-proxy", "forwarder", "process", 11, 95),
         ),
         samples=(),
         notes=("a note",),
