@@ -28,6 +28,7 @@ from infra.bench.agent_cost import cost_of_an_agent
 from infra.bench.compare import FULL, QUICK, Size, compare
 from infra.bench.counting import cost_of_counters
 from infra.bench.figures import offer_stage, truth_server
+from infra.bench.live import live_page
 from infra.bench.merge import merge
 from infra.bench.page import page_of_a_long_run
 from infra.bench.publish import chart, page, promises
@@ -150,6 +151,7 @@ SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
     "scenarios": scenarios,
     "merge": merge,
     "page": page_of_a_long_run,
+    "live": live_page,
 }
 
 

@@ -55,7 +55,7 @@ def _compile_templates() -> None:
     for module in [module for name, module in sys.modules.items() if name.startswith("runner.")]:
         for value in vars(module).values():
             if isinstance(value, Environment):
-                for name in value.list_templates():
+                for name in value.list_templates(extensions=["j2"]):
                     value.get_template(name)
 
 

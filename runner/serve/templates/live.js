@@ -195,12 +195,13 @@
     }).reverse());
   };
 
+  const CLASSES = { running: "running", died: "bad", failed: "bad", ended: "good" };
   const WORDS = { waiting: "starting", running: "in progress", died: "interrupted", failed: "failed", ended: "ended" };
 
   const drawState = () => {
     const badge = byId("state");
     if (badge.textContent !== WORDS[state]) badge.textContent = WORDS[state];
-    badge.className = `badge ${{ running: "running", died: "bad", failed: "bad", ended: "good" }[state] || ""}`;
+    badge.className = `badge ${CLASSES[state] || ""}`;
     for (const one of ["died", "failed", "ended"]) show(one, state === one);
     if (run.ends) text("reason", run.ends.reason || "");
     if (run.begins) {
