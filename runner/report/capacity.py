@@ -14,7 +14,7 @@ from runner.core.scaling_results import ScalingPoint
 from runner.core.stage_results import stage_title
 from runner.report import number_format
 from runner.report.markdown_text import Markdown, Section, code, listed, markdown, table
-from runner.report.metric_text import latency_title
+from runner.report.metric_text import achieved, latency_title
 from runner.report.number_format import NOT_APPLICABLE
 
 _WIDTH: Final = 16
@@ -58,7 +58,7 @@ def _table(search: Capacity) -> Markdown:
     rows = []
     for probe in sorted(search.probes, key=lambda probe: probe.rps):
         latencies = [number_format.ms(probe.p95_ms), bar(probe.p95_ms, highest)]
-        outcome = [number_format.share(probe.achieved), _verdict(probe)]
+        outcome = [achieved(probe.achieved), _verdict(probe)]
         rows.append([_rate(search, probe), str(probe.order - first + 1), *latencies, *outcome])
     full = f"Full bar: {number_format.ms(highest)} ms"
     head = [f"Rate ({search.unit})", "Probe", f"p95 {latency} (ms)", full, "Achieved", "Sustained"]

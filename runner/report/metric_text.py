@@ -25,6 +25,10 @@ SLICE_DURATIONS: Final = ("scenario_duration.p50", "scenario_duration.p95")
 _SLICES_OF_PART: Final = "duration.p95"
 """The only one in the slices of a single request."""
 _NO_VALUE: Final = "no value"
+_ALL: Final = 1.0005
+"""A share that is written as more than 100 %."""
+_BEYOND_DUE: Final = " (throughput ÷ target)"
+"""Why it is: results of Loadproof 0.1.0 count responses to requests that were due before the window."""
 _OF_ONE_HOST: Final = ("cpu_cores.system.", "cpu_cores.other.")
 _MOST_DECIMALS: Final = 9
 _TIMEOUTS: Final = ("timeout", "connect_timeout")
@@ -62,7 +66,14 @@ def cell(metric: Metric, stage: Stage) -> str:
     if is_in_slices(metric, stage):
         return _slices_word(metric, stage)
     value, why = metric.read(stage), metric.unbounded(stage)
+    if metric.path == "achieved":
+        return achieved(value)
     return figure(metric, value) if why is None or value is not None else unbounded(stage, why, metric)
+
+
+def achieved(value: float | None) -> str:
+    """Return the share of its target that a stage achieved; of more than all, also how that was counted."""
+    return f"{number_format.share(value)}{_BEYOND_DUE if (value or 0.0) > _ALL else ''}"
 
 
 def is_in_slices(metric: Metric, stage: Stage) -> bool:

@@ -15,6 +15,13 @@ from runner.report.tables import details
 from tests.report.stored_results import first_stage, stored
 
 
+def test_more_than_all_is_achieved_only_with_a_reason_beside_it():
+    stage = replace(first_stage(stored("single-process")), achieved=1.029)
+
+    assert cell(METRICS["achieved"], stage) == "102.9 % (throughput ÷ target)"
+    assert cell(METRICS["achieved"], replace(stage, achieved=1.0)) == "100 %"
+
+
 def test_every_dimension_has_a_format():
     assert set(FORMATS) == set(Dimension)
     assert {formatted(None) for formatted in FORMATS.values()} == {NOT_MEASURED}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
+from runner.report.page import render as page_module
+from runner.report.page.links import ExternalFiles, Link
 from runner.report.page.render import render_page
 from runner.store.vega_cache import vega_bundle
 from tests.publish.node_tools import node_tools
@@ -41,15 +44,17 @@ def address(tmp_path_factory):
 class Visit:
     """One opened page with its console messages and requests."""
 
-    def __init__(self, browser, address, **how):
+    def __init__(self, browser, address, files=None, **how):
         self.context = browser.new_context(**how)
         self.page = self.context.new_page()
         self.messages, self.requests = [], []
         self.page.on("console", lambda message: self.messages.append(message.text))
         self.page.on("pageerror", lambda error: self.messages.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
+        if files:
+            self.page.route("**/*", lambda route: route.fulfill(**files(route.request.url)))
         self.page.goto(address)
-        self.page.wait_for_function("document.querySelectorAll('.chart svg').length >= 6")
+        self.page.wait_for_selector("html[data-drawn=all]", state="attached")
 
 
 @pytest.fixture
@@ -155,6 +160,67 @@ def test_a_legend_filters_what_is_drawn(visit):
     page.wait_for_function(f"{faded} > 0")
 
     assert before == 0
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_first_screen_has_verdict_figures_and_picture(visit, width):
+    page = visit(viewport={"width": width, "height": 800}).page
+
+    below = "(part) => document.querySelector(part).getBoundingClientRect().bottom"
+    parts = [".verdict", ".figures", ".why h3", *([".why svg"] if width > 1000 else [])]
+    assert {part: page.evaluate(below, part) <= 800 for part in parts} == dict.fromkeys(parts, True)
+
+
+def test_charts_use_the_width_in_two_columns_or_in_one(visit):
+    page = visit(viewport={"width": 1400, "height": 800}).page
+    places = """() => [...document.querySelectorAll('.charts > :not(.wide)')].map((one) => one.offsetLeft)"""
+    room = """() => [...document.querySelectorAll('.chart')].map((one) =>
+      one.clientWidth - Number(one.querySelector('svg').getAttribute('width')))"""
+
+    assert len(set(page.evaluate(places))) == 2
+    assert max(map(abs, page.evaluate(room))) <= 12
+    page.set_viewport_size({"width": 900, "height": 800})
+    assert len(set(page.evaluate(places))) == 1
+
+
+def test_colours_that_were_chosen_are_remembered(visit):
+    page = visit(color_scheme="light").page
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+
+    page.get_by_role("button", name="Dark colours").press("Enter")
+    dark = page.evaluate(ground)
+    page.reload()
+    page.wait_for_selector("html[data-drawn=all]", state="attached")
+
+    assert dark != light
+    assert page.evaluate(ground) == dark
+    page.get_by_role("button", name="Light colours").press("Enter")
+
+
+TEMPLATES = Path(page_module.__file__).parents[1] / "templates"
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"
+
+
+def served(url):
+    """The page as an application serves it, and its files, under a policy without inline code."""
+    name = url.rpartition("/")[2]
+    if name == "run":
+        files = ExternalFiles("/page.css", "/theme.js", "/page.js", "/charts.js")
+        body = render_page(stored("app-server"), external=files, home=Link("/", "All runs"))
+        return {"body": body, "content_type": "text/html", "headers": {"Content-Security-Policy": POLICY}}
+    kind = "text/css" if name.endswith(".css") else "text/javascript"
+    text = vega_bundle() if name == "charts.js" else (TEMPLATES / name).read_text(encoding="utf-8")
+    return {"body": text, "content_type": kind}
+
+
+def test_a_served_page_works_under_a_policy_without_inline_code(browser):
+    opened = Visit(browser, "http://report.test/run", served)
+
+    assert opened.messages == []
+    assert opened.page.locator(".chart svg").count() == 7
+    opened.page.locator("#chart-throughput").hover()
+    opened.context.close()
 
 
 def test_it_can_be_printed(visit):
