@@ -30,6 +30,7 @@ from infra.bench.counting import cost_of_counters
 from infra.bench.figures import offer_stage, truth_server
 from infra.bench.live import live_page
 from infra.bench.merge import merge
+from infra.bench.outputs import outputs
 from infra.bench.page import page_of_a_long_run
 from infra.bench.publish import chart, page, promises
 from infra.bench.scenarios import scenarios
@@ -152,6 +153,7 @@ SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
     "merge": merge,
     "page": page_of_a_long_run,
     "live": live_page,
+    "outputs": outputs,
 }
 
 

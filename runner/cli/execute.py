@@ -18,6 +18,7 @@ from runner.cli.streams import hardly_waiting, limit_waiting
 if TYPE_CHECKING:
     from runner.archive.rerun import Rerun
     from runner.cli.jobs import Selection, Switches
+    from runner.cli.run_outputs import OutputOptions, RunOutputs
     from runner.execution.job import Job, Outcome, Watcher
     from runner.experiment.trials import Trial
 
@@ -47,6 +48,9 @@ class _Options:
     quiet: bool
     live: bool
     live_port: int | None
+    metrics_port: int | None
+    metrics_host: str
+    otlp: str | None
 
     @property
     def selection(self) -> Selection:
@@ -56,6 +60,17 @@ class _Options:
         overrides += ["load.cross_check=true"] if self.cross_check else []
         overrides += ["prove=true"] if self.prove else []
         return Selection(tuple(overrides), self.configurations, self.stages)
+
+    @property
+    def outputs(self) -> OutputOptions:
+        from runner.cli.run_outputs import OutputOptions
+
+        return OutputOptions(
+            metrics_port=self.metrics_port,
+            metrics_host=self.metrics_host,
+            otlp=self.otlp,
+            quiet=self.quiet,
+        )
 
     @property
     def switches(self) -> Switches:
@@ -105,6 +120,20 @@ class _Options:
     metavar="N",
     help="Port of --live, which it implies.  [default: any free one]",
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve the metrics of the run to Prometheus on PORT while it runs; 0 for any free one.",
+)
+@click.option(
+    "--metrics-host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where they are served."
+)
+@click.option(
+    "--otlp",
+    metavar="URL",
+    help="Push metrics and spans of the run to an OpenTelemetry collector (OTLP/HTTP).",
+)
 def execute(**options: Any) -> int:  # click passes exactly the fields of _Options
     """Run the experiment in SPEC and write report.md and results.json.
 
@@ -131,7 +160,12 @@ def _execute(options: _Options) -> int:
             _show_hooks(job)
         _show_plan(job.trials)
         return exit_codes.DONE
-    return _conclude(_run(job, options), rerun, options)
+    from runner.cli.run_outputs import run_outputs
+
+    with run_outputs(options.outputs) as outputs:
+        outcome = _run(job, options, outputs)
+        outputs.finish(outcome.results)
+        return _conclude(outcome, rerun, options)
 
 
 def _rerun_of(options: _Options) -> Rerun | None:
@@ -174,8 +208,8 @@ def _check_options_of_resume(options: _Options) -> None:
         )
     ):
         raise click.UsageError(
-            "--resume continues a run with the options that it was started with: "
-            "it can only be combined with --dry-run, --json, --quiet and --no-lock"
+            "--resume continues a run with the options that it was started with: it can only be combined with "
+            "--dry-run, --json, --quiet, --no-lock, --live, --metrics-port and --otlp"
         )
 
 
@@ -199,7 +233,7 @@ def _complete_run(job: Job) -> Outcome | None:
     return Outcome(results, job.out, archive, None, None)
 
 
-def _run(job: Job, options: _Options) -> Outcome:
+def _run(job: Job, options: _Options, outputs: RunOutputs) -> Outcome:
     import gc
 
     import trio
@@ -220,8 +254,10 @@ def _run(job: Job, options: _Options) -> Outcome:
         _live_page(job, options) as helpers,
         _watcher(quiet=options.quiet) as terminal,
     ):
-        feed = LiveFeed(LiveFile(job.out), on_lost=terminal.say)
-        return trio.run(run_pipeline, replace(job, helpers=helpers), Watchers(terminal, feed))
+        feed = LiveFeed(LiveFile(job.out), *outputs.sinks, on_lost=terminal.say)
+        return trio.run(
+            run_pipeline, replace(job, helpers=helpers), Watchers(terminal, feed, *outputs.watchers)
+        )
 
 
 @contextmanager

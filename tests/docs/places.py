@@ -124,6 +124,7 @@ PREPARE: Final[Mapping[str, Callable[[Path, Runs], None]]] = {
     "docs/ci.md": _with_runs,
     "docs/comparing.md": _with_runs,
     "docs/import.md": _with_recordings,
+    "docs/outputs.md": _with_runs,
     "docs/scenarios.md": _with_repository,
     "docs/serve.md": _with_runs,
 }

@@ -17,6 +17,7 @@ from runner.archive.trials_from import read_trials_of
 from runner.core.errors import StoredRunError
 from runner.outputs import tables
 from runner.outputs.column import Column, Kind, csv_text, ndjson_text
+from runner.outputs.describe import described
 from runner.outputs.histograms import HISTOGRAM_COLUMNS
 from runner.outputs.timeseries_columns import TIMESERIES_COLUMNS
 from runner.store.results_file import read_results
@@ -197,3 +198,11 @@ def test_data_that_no_run_wrote_are_refused():
 
     with pytest.raises(StoredRunError, match="not those of a run"):
         tables.timeseries_csv(results, [forged])
+
+
+def test_the_documentation_has_every_column_and_metric_as_it_is():
+    # To update it: python -m runner.outputs.describe
+    page = (REPORTS.parent / "docs" / "outputs.md").read_text()
+
+    assert described(page) == page
+    assert all(f"| `{column.name}` |" in page for column in (*TIMESERIES_COLUMNS, *HISTOGRAM_COLUMNS))
