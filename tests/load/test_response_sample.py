@@ -49,7 +49,7 @@ BROKEN = response("500 Oops", "Content-Type: text/plain", body=b"first line\n\ts
 async def test_each_status_is_counted_and_its_first_response_kept(run_load, way):
     script = in_turn(REDIRECT, BUSY, response("200 OK"), BROKEN)
     with scripted(script, tls=way.server) as port:
-        offered = await run_load(port, tls=way.tls, rps=200, duration=0.4)
+        offered = await run_load(port, tls=way.tls, rps=100, duration=0.8)
 
     assert offered.failures == {"bad_status": 60}
     assert statuses_of(offered) == {302: 20, 429: 20, 500: 20}
@@ -157,7 +157,7 @@ async def test_a_server_with_very_many_statuses_is_counted_in_bounded_memory(run
         client.sendall(response(f"{next(codes)} Strange"))
 
     with scripted(script, tls=way.server) as port:
-        offered = await run_load(port, tls=way.tls, rps=250, duration=0.4)
+        offered = await run_load(port, tls=way.tls, rps=100, duration=1)
 
     counts = statuses_of(offered)
     assert counts.pop(OTHER_STATUSES) == 100 - MAX_STATUSES
