@@ -208,8 +208,8 @@ def _check_options_of_resume(options: _Options) -> None:
         )
     ):
         raise click.UsageError(
-            "--resume continues a run with the options that it was started with: it can only be combined with "
-            "--dry-run, --json, --quiet, --no-lock, --live, --metrics-port and --otlp"
+            "--resume continues a run with the options that it was started with: it can only be combined "
+            "with --dry-run, --json, --quiet, --no-lock, --live, --metrics-port and --otlp"
         )
 
 
