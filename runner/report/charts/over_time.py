@@ -16,6 +16,8 @@ from runner.report.charts.measured import MeasuredStage, measured_stages, severa
 from runner.report.exact_numbers import exact
 
 _PAUSE_S: Final = 2.0
+_MOST_DOTTED: Final = 300
+"""Seconds of a run up to which each panel has a dot for each of them."""
 _CHARACTER_WIDTH: Final = 6.0
 """Pixels, of the names above the stages."""
 
@@ -83,8 +85,12 @@ def over_time(results: Results) -> Chart | None:
         _Panel("system", "CPU cores", chart.GREY, height=70),
     )
     rows = [point for band in bands for point in band.points()]
+    few = len(rows) <= _MOST_DOTTED
     shown = [panel for panel in panels if any(row[panel.field] is not None for row in rows)]
-    parts = [_names(bands), *(_drawn(panel, bands, last=panel is shown[-1]) for panel in shown)]
+    parts = [
+        _names(bands),
+        *(_drawn(panel, bands, last=panel is shown[-1], dotted=panel is shown[0] or few) for panel in shown),
+    ]
     spec: Spec = {
         "data": chart.values(rows),
         "vconcat": parts,
@@ -144,14 +150,18 @@ def _fitting_names(bands: Sequence[_Band]) -> Iterator[Row]:
             yield {"middle": (band.begins + band.ends) / 2, "name": name}
 
 
-def _drawn(panel: _Panel, bands: Sequence[_Band], *, last: bool) -> Spec:
-    """Return one panel over the data of the whole chart; the last one carries the time axis."""
+def _drawn(panel: _Panel, bands: Sequence[_Band], *, last: bool, dotted: bool) -> Spec:
+    """Return one panel over the data of the whole chart; the last one carries the time axis.
+
+    Only dots have tooltips, and of thousands a browser takes long: of a long run only one panel is `dotted`.
+    """
     x = _time_axis("s", bands[-1].ends) | {"axis": {"grid": False, "labels": last, "ticks": last}}
     if last:
         x["title"] = "Seconds of load, with shortened pauses"
+    dot = {"size": 14, "color": panel.colour}
     line = {
         "params": [chart.zoom(f"zoom_{panel.field}")],
-        "mark": {"type": "line", "color": panel.colour, "point": {"size": 14, "color": panel.colour}},
+        "mark": {"type": "line", "color": panel.colour, "point": dot if dotted else False},
         "encoding": {
             "x": x,
             "y": chart.quantitative(panel.field, panel.title) | (panel.scale or {}),

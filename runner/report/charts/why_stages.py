@@ -45,7 +45,8 @@ class WhyStages:
     def level_axis(self) -> Spec:
         """The horizontal axis of levels."""
         title = level_heading(self.limited)
-        return chart.quantitative("level", title) | {"scale": {"zero": True, "nice": False, "padding": 10}}
+        scale = {"zero": True, "nice": False, "padding": 10}
+        return chart.quantitative("level", title) | {"scale": scale, "axis": {"tickCount": 8}}
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:

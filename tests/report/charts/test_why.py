@@ -1,0 +1,66 @@
+"""The picture of the verdict: it follows from the limit, shows its line, and can be drawn."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from msgspec.structs import replace
+
+from runner.core.codes import Limit
+from runner.core.judgements import ThresholdResult
+from runner.report.charts.why import why
+from runner.store.chart_process import draw
+from tests.report.stored_results import stored, with_stage
+from tests.report.test_headline import limited_to
+
+
+def drawn(results):
+    """The picture, which the chart library must be able to draw."""
+    chart = why(results)
+    assert chart is not None
+    _, light, _ = draw([chart])[chart.name]
+    assert light.startswith(b"<svg")
+    return chart
+
+
+@pytest.mark.parametrize("limit", Limit)
+def test_every_verdict_has_a_picture_that_can_be_drawn(limit):
+    drawn(limited_to(stored("single-process"), (0, 3), limit))
+
+
+def test_cpu_of_the_limiting_role_is_the_thickest_line_below_the_line_of_the_limit():
+    chart = drawn(stored("single-process"))
+
+    rows = chart.spec["data"]["values"]
+    assert {row["series"] for row in rows if row["main"]} == {"app"}
+    assert {row["level"] for row in rows} == {100, 1000, 4000, 10000}
+    assert '"datum": 0.95' in json.dumps(chart.spec)
+
+
+def test_a_single_rate_has_a_bar_for_each_role():
+    chart = drawn(stored("docker-4k"))
+
+    assert chart.spec["layer"][0]["mark"]["type"] == "bar"
+    assert "the host’s 2 cores" in chart.subtitle
+
+
+def test_latency_within_the_capacity_has_the_bound_of_its_threshold():
+    check = ThresholdResult("duration.p95 < 50ms", ok=True, value=3.0)
+    chart = drawn(with_stage(stored("quickstart"), (0, 1), thresholds=(check,)))
+
+    assert chart.spec["layer"][1]["encoding"]["y"]["datum"] == 50
+    assert chart.subtitle.endswith("dashed: bound of duration.p95 < 50ms")
+
+
+def test_failures_are_shown_by_kind_in_per_cent_of_the_requests_due():
+    results = limited_to(stored("single-process"), (0, 3), Limit.ERROR)
+    stage = results.configurations[0].stages[3]
+    requests = replace(stage.requests, scheduled=1000, failed=30, dropped=10, failures={"timeout": 30})
+
+    chart = drawn(with_stage(results, (0, 3), requests=requests))
+
+    rows = {
+        row["series"]: row["share"] for row in chart.spec["data"]["values"] if row["stage"] == "10,000 RPS"
+    }
+    assert rows == {"timeout": 3.0, "dropped": 1.0}
