@@ -63,6 +63,12 @@ async def _static(request: Request) -> Response:
     return Response(content, media_type=kind, headers={"Cache-Control": "max-age=86400, immutable"})
 
 
+async def _no_icon(request: Request) -> Response:
+    """Say to browsers, which ask for one of every page, that there is no icon."""
+    del request
+    return Response(status_code=204)
+
+
 async def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     heading = "There is no such page" if error.status_code == 404 else str(error.detail)
@@ -78,4 +84,5 @@ _ROUTES = [
     Route("/events", events),
     *LIVE_ROUTES,
     Route("/static/{name}", _static),
+    Route("/favicon.ico", _no_icon),
 ]
