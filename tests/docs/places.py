@@ -113,6 +113,11 @@ def _with_runs(folder: Path, runs: Runs) -> None:
         shutil.copytree(run, folder / f"reports/my-service/{number}")
 
 
+def _with_runs_and_specification(folder: Path, runs: Runs) -> None:
+    _with_runs(folder, runs)
+    (folder / "my-service.yaml").write_text(_SPECIFICATION)
+
+
 def _with_repository(folder: Path, _runs: Runs) -> None:
     for name in ("experiments", "app_server"):
         (folder / name).symlink_to(ROOT / name)
@@ -126,6 +131,6 @@ PREPARE: Final[Mapping[str, Callable[[Path, Runs], None]]] = {
     "docs/import.md": _with_recordings,
     "docs/outputs.md": _with_runs,
     "docs/scenarios.md": _with_repository,
-    "docs/serve.md": _with_runs,
+    "docs/serve.md": _with_runs_and_specification,
 }
 """By page; a page without an entry starts in an empty folder."""
