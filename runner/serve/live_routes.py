@@ -26,7 +26,7 @@ _HEARTBEAT_S: Final[Seconds] = 10.0
 _RETRY_MS: Final = 1500
 _MAX_TAILS: Final = 16
 _PAGE, _EVENTS = "/live/", "/live-events/"
-_SHOWN: Final = frozenset({RunState.RUNNING, RunState.INTERRUPTED})
+_SHOWN: Final = frozenset({RunState.RUNNING, RunState.INTERRUPTED, RunState.UNREAD})
 _FRESH_S: Final[Seconds] = 8.0
 """How long the index may take to notice that a run has ended."""
 

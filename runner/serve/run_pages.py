@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from runner.serve.requests import failed, no_such_run, problem, run_of, site_of
 from runner.serve.site import Site, address
 from runner.serve.workshop import JobFailed
+from runner.store.live_file import is_in_progress, read_beginning
 from runner.store.run_names import RESULTS
 from runner.store.run_summary import RunState, RunSummary
 
@@ -50,7 +51,9 @@ async def run_page(request: Request) -> Response:
     where = inside(site, run) if run else None
     if run is None or (where is None and run.state is not RunState.LINK):
         return no_such_run(request)
-    if run.state is RunState.RUNNING:
+    if run.state is RunState.RUNNING or (
+        run.state is RunState.UNREAD and await trio.to_thread.run_sync(_is_in_progress, site, run)
+    ):
         return RedirectResponse(f"/live/{address(run)}", 303)
     if run.state in _HEADINGS and run.state is not RunState.INTERRUPTED:
         hint = _LINK_HINT if run.state is RunState.LINK else run.hint
@@ -67,6 +70,13 @@ async def _report(request: Request, site: Site, run: RunSummary, where: Path | N
         state = RunState.UNVERIFIED if is_damaged else run.state
         return failed(request, error, _HEADINGS.get(state, "This run cannot be shown"), run)
     return HTMLResponse(content)
+
+
+def _is_in_progress(site: Site, run: RunSummary) -> bool:
+    """Return whether a run that the list has not read yet is in progress."""
+    where = inside(site, run)
+    beginning = read_beginning(where) if where and not (where / RESULTS).exists() else None
+    return beginning is not None and where is not None and is_in_progress(beginning, where)
 
 
 async def download(request: Request) -> Response:
