@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from runner.core.errors import EnvironmentLacks, UsageError
 from runner.core.results import Results
+from runner.installation import how_to_add
 from runner.outputs.live_totals import LiveTotals
 
 if TYPE_CHECKING:  # the extra `otel` need not be installed
@@ -148,7 +149,7 @@ def _exporters(url: str) -> tuple[OTLPMetricExporter, OTLPSpanExporter, Resource
     except ImportError:
         raise EnvironmentLacks(
             "--otlp needs the OpenTelemetry SDK, which is not installed",
-            hint="pip install 'loadproof[otel]'",
+            hint=how_to_add("otel"),
         ) from None
     _silence(logging.getLogger("opentelemetry"))
     metrics = OTLPMetricExporter(f"{url}{_SIGNALS[0]}", timeout=_TIMEOUT_S)

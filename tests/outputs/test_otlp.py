@@ -19,6 +19,7 @@ from runner.core.codes import Validity
 from runner.core.errors import EnvironmentLacks, UsageError
 from runner.core.judgements import StageValidity, ThresholdResult
 from runner.core.live import RunEnds, TrialEnds
+from runner.installation import how_to_add
 from runner.outputs.live_totals import LiveTotals
 from runner.outputs.otlp import OtlpPush, collector_url
 from tests.outputs.test_open_metrics import BEGIN, load, second, trial
@@ -251,4 +252,4 @@ def test_without_the_extra_the_message_says_how_to_install_it(totals, monkeypatc
         OtlpPush("http://localhost:4318", totals)
 
     assert code_for(lacking.value) == 3
-    assert lacking.value.hint == "pip install 'loadproof[otel]'"
+    assert lacking.value.hint == how_to_add("otel")
