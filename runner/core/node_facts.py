@@ -75,4 +75,5 @@ class NodeLoad(Struct, frozen=True, omit_defaults=True):
         """
         if not self.lost:
             return ""
-        return f"generator lost on {self.node}: {self.lost}; {self.not_offered:,} {what} not offered"
+        missing = f"{self.not_offered:,} {what} not offered or without a known end"
+        return f"generator lost on {self.node}: {self.lost}; {missing}"

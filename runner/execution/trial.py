@@ -182,7 +182,7 @@ def _watches(
     on_node_sample: Callable[[str, Sample, tuple[Subject, ...]], None],
 ) -> list[Callable[[], Coroutine[Any, Any, None]]]:
     """Note what has started, and return what else observes it."""
-    record.window = started.window
+    record.window, record.loads_so_far = started.window, started.nodes_so_far
     record.subjects = (*stack.subjects, *_own_subjects(started.pids, record.helpers))
     record.counters = _counters(stack, record.subjects, started.window)
     record.surroundings = Surroundings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +15,7 @@ from runner.core.codes import Role
 from runner.core.compact import CompactList
 from runner.core.facts import Event, TrialFacts, TrialStatus, Window
 from runner.core.load_facts import LoadFacts, LoadSecond, PartFacts
+from runner.core.node_facts import NodeLoad
 from runner.core.observed_facts import ObservedFacts, Sample, Subject
 from runner.core.units import NS_PER_S, Seconds
 from runner.execution.failed_check import with_failed_checks
@@ -47,6 +49,7 @@ class Record:
     surroundings: Surroundings | None = None
     nodes: NodeWatch | None = None
     load: LoadFacts | None = None
+    loads_so_far: Callable[[], tuple[NodeLoad, ...]] = tuple
     app_output: tuple[str, ...] = ()
     observed: ObservedFacts | None = None
     status: TrialStatus = "aborted"
@@ -136,6 +139,7 @@ def _interrupted(trial: Trial, record: Record) -> LoadFacts | None:
         complete=False,
         clock="not recorded, because the stage was interrupted",
         parts={name: PartFacts(round(planned * share), share) for name, share in load.shares.items()},
+        nodes=record.loads_so_far(),
     )
 
 
@@ -150,4 +154,5 @@ def _interrupted_scenarios(load: Load, record: Record) -> LoadFacts:
         clock="not recorded, because the stage was interrupted",
         parts=counts.parts,
         scenarios=counts.scenarios,
+        nodes=record.loads_so_far(),
     )

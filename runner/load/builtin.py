@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import trio
@@ -72,14 +73,16 @@ async def offer(
         async with site.gather(order, count, on_spawn) as team:
             workers = await _prepare_all(team, await team.orders(orders))
             window = _window(order, await team.synchronize())
-            task_status.started(team.started(window))
+            accounts = [worker.account for worker in workers]
+            so_far = partial(team.facts_so_far, accounts, window)
+            task_status.started(dataclasses.replace(team.started(window), nodes_so_far=so_far))
             stage = _Stage(_collector(order, count), on_second, order.seconds)
             overdue_s = (window.end_ns - time.monotonic_ns()) / NS_PER_S + 2 * order.load.timeout + _GRACE_S
             with trio.move_on_after(overdue_s):
                 async with trio.open_nursery() as nursery:
                     for index in range(count):
                         nursery.start_soon(_follow, team, workers, index, window.start_ns, stage)
-            nodes = await team.facts([worker.account for worker in workers], window)
+            nodes = await team.facts(accounts, window)
     return _facts(order, workers, stage, nodes)
 
 

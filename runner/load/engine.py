@@ -13,6 +13,7 @@ from runner.core.compact import CompactList
 from runner.core.endpoint import Endpoint
 from runner.core.facts import Window
 from runner.core.load_facts import LoadFacts, LoadSecond
+from runner.core.node_facts import NodeLoad
 from runner.experiment.arrivals import NO_ARRIVALS, Numbering
 from runner.experiment.model import Load, Stage
 from runner.load.inputs import NO_INPUTS, Inputs
@@ -55,11 +56,13 @@ class LoadStarted:
         pids: The processes of this machine whose CPU is the generator's.
         window: When the warm-up and the measured window begin, and when it ends.
         on_nodes: Name of a node to the generator's processes on it: ``generator-1`` to a pid there.
+        nodes_so_far: Returns each node's part as far as it was reported, for a stage that is interrupted.
     """
 
     pids: tuple[int, ...]
     window: Window
     on_nodes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    nodes_so_far: Callable[[], tuple[NodeLoad, ...]] = tuple
 
 
 class Engine(Protocol):

@@ -224,6 +224,15 @@ class NodeTeam:
         alive = [node for node in dict.fromkeys(self.nodes) if node not in self.site.cluster.lost]
         with trio.move_on_after(_CLOCKS_AFTER_WITHIN_S), suppress(EnvironmentLacks):  # the hub may be lost
             after = await self.site.cluster.clocks(alive) if alive else {}
+        return self._facts(accounts, window, after)
+
+    def facts_so_far(self, accounts: Sequence[Account], window: Window) -> tuple[NodeLoad, ...]:
+        """Return each node's part as far as it was reported; its clock was measured before the stage only."""
+        return self._facts(accounts, window, {})
+
+    def _facts(
+        self, accounts: Sequence[Account], window: Window, after: Mapping[str, ClockOffset]
+    ) -> tuple[NodeLoad, ...]:
         clocks = {
             node: clock_facts(before, after.get(node), window.start_ns)
             for node, before in self._before.items()

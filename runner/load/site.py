@@ -86,6 +86,9 @@ class Team(Protocol):
     def started(self, window: Window) -> LoadStarted:
         """Return what is running."""
 
+    def facts_so_far(self, accounts: Sequence[Account], window: Window) -> tuple[NodeLoad, ...]:
+        """Return each node's part in a stage that is interrupted; empty for a single machine."""
+
     def fault(self, index: int) -> str:
         """Return why a worker is out of reach, as a clause such as ``was lost``; empty if it is not."""
 
@@ -154,6 +157,11 @@ class LocalTeam:
         """Return nothing: how a process ended is known here."""
         del index
         return ""
+
+    def facts_so_far(self, accounts: Sequence[Account], window: Window) -> tuple[NodeLoad, ...]:
+        """Return nothing."""
+        del accounts, window
+        return ()
 
     async def facts(self, accounts: Sequence[Account], window: Window) -> tuple[NodeLoad, ...]:
         """Return nothing."""

@@ -149,7 +149,7 @@ CALM = on_nodes(0, "1,000 RPS", 1000, 1000, 2.5)
 SHORT = on_nodes(1, "4,000 RPS", 4000, 2600, 180.0, observed=observed(0.97, 0.44, 0.6))
 """The replicas on ``shop-1`` are full, those on ``shop-2`` have half of the work."""
 WHY_LOST = "its connection ended"
-LOST_REASON = f"generator lost on load-2: {WHY_LOST}; 3,000 requests not offered"
+LOST_REASON = f"generator lost on load-2: {WHY_LOST}; 3,000 requests not offered or without a known end"
 _LOST_LOAD = node_load(
     "load-2", 8000, scheduled=5000, lost=WHY_LOST, lost_at_s=2.5, not_offered=3000, start_error_ns=None
 )

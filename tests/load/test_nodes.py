@@ -1,8 +1,10 @@
 """Load from several nodes: one schedule by clocks that differ, exact counts, and nodes that are lost."""
 
 from collections import Counter
+from functools import partial
 
 import pytest
+import trio
 
 from runner.core import histogram
 from runner.core.endpoint import Endpoint
@@ -85,9 +87,30 @@ async def test_a_lost_node_is_named_with_what_it_did_not_offer_and_the_others_go
     assert lost.lost == "silent for 3 s"
     assert lost.not_offered == 150 - (total(facts, "succeeded") - 150) == total(facts, "dropped") > 0
     assert total(facts, "scheduled") == facts.planned == 300
-    assert facts.lost_workers == (
-        f"generator lost on node-2: silent for 3 s; {lost.not_offered} requests not offered",
-    )
+    missing = f"{lost.not_offered} requests not offered or without a known end"
+    assert facts.lost_workers == (f"generator lost on node-2: silent for 3 s; {missing}",)
+
+
+async def test_what_each_node_did_in_a_stage_that_is_interrupted_is_known():
+    first = trio.Event()
+    with scripted(responds) as port:
+        async with local_nodes(TWO) as nodes, trio.open_nursery() as nursery:
+            nodes.ceilings["node-1"] = 12_000.0
+            order = LoadOrder(Endpoint("127.0.0.1", port), Load(), Stage(rps=100, duration="60s"), site=nodes)
+            started = await nursery.start(
+                partial(offer, order, on_spawn=pytest.fail, on_second=lambda _: first.set())
+            )
+            with trio.fail_after(50):
+                await first.wait()
+            nursery.cancel_scope.cancel()
+
+    parts = started.nodes_so_far()
+    assert [(one.node, one.workers, one.planned, one.lost) for one in parts] == [
+        ("node-1", 1, 3_000, ""),
+        ("node-2", 1, 3_000, ""),
+    ]
+    assert all(50 <= one.scheduled < 3_000 and one.clock.drift_ns is None for one in parts)
+    assert parts[0].ceiling_rps == 12_000.0
 
 
 async def test_the_next_stage_uses_the_nodes_that_are_left():

@@ -85,7 +85,8 @@ def test_a_node_without_its_cable_or_its_agent_is_a_lost_generator(three_stages,
     lost = next(node for node in broken["load"]["nodes"] if node["node"] == name)
 
     assert why in lost["lost"]
-    sentence = f"generator lost on {name}: {lost['lost']}; {lost['not_offered']:,} requests not offered"
+    missing = f"{lost['not_offered']:,} requests not offered or without a known end"
+    sentence = f"generator lost on {name}: {lost['lost']}; {missing}"
     assert sentence in [event["message"] for event in broken["events"]]
     assert stage["validity"]["status"] == "invalid"
     assert sentence in stage["validity"]["reasons"]
