@@ -16,7 +16,7 @@ from runner.store.run_folder import RESULTS
 
 def show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
     """Print the result on stdout, and everything for people on stderr."""
-    from runner.store.rendered_files import MARKDOWN, PAGE
+    from runner.store.rendered_files import CHARTS, MARKDOWN, PAGE
 
     report, page = outcome.folder / MARKDOWN, outcome.folder / PAGE
     if not quiet:
@@ -24,7 +24,8 @@ def show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
 
         show_summary(outcome.results)
         if page.exists():
-            say(f"Report with charts, for a browser: {page}")
+            kind = "with charts" if (outcome.folder / CHARTS).is_dir() else "without charts"
+            say(f"Report {kind}, for a browser: {page}")
         if outcome.archive:
             say(f"All files as one archive: {outcome.archive}")
     if outcome.error:

@@ -13,6 +13,8 @@ from runner.store.vega_cache import vega_bundle
 
 MARKDOWN: Final = "report.md"
 PAGE: Final = "report.html"
+CHARTS: Final = "charts"
+"""The folder of the charts; a run without charts has none."""
 
 
 def rendered(results: Results) -> dict[str, bytes]:
@@ -31,5 +33,5 @@ def chart_files(pictures: Pictures) -> dict[str, bytes]:
     """Return path in the run's folder to content of the charts."""
     files: dict[str, bytes] = {}
     for name, (_, light, dark) in pictures.items():
-        files |= {f"charts/{name}-light.svg": light, f"charts/{name}-dark.svg": dark}
+        files |= {f"{CHARTS}/{name}-light.svg": light, f"{CHARTS}/{name}-dark.svg": dark}
     return files

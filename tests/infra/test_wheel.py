@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ("build==1.6.1", "pipx==1.18.4", "uv==0.13.9")
-pytestmark = pytest.mark.installers
+pytestmark = [pytest.mark.installers, pytest.mark.timeout(900)]  # the first of them fetches and builds
 
 
 def environment(**more) -> dict[str, str]:
@@ -25,7 +25,7 @@ def environment(**more) -> dict[str, str]:
     return own | {"PIP_NO_COMPILE": "1", "UV_SYSTEM_CERTS": "1"} | more
 
 
-def run(*words, **keywords) -> subprocess.CompletedProcess:
+def run(*words, statuses=(0,), **keywords) -> subprocess.CompletedProcess:
     done = subprocess.run(
         list(map(str, words)),
         capture_output=True,
@@ -34,8 +34,13 @@ def run(*words, **keywords) -> subprocess.CompletedProcess:
         stdin=subprocess.DEVNULL,
         **keywords,
     )
-    assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode in statuses, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+def caches(tools: Path) -> dict[str, str]:
+    """What lets users with empty homes share downloads."""
+    return {"UV_CACHE_DIR": str(tools.parent / "uv-cache"), "PIP_CACHE_DIR": str(tools.parent / "pip-cache")}
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +75,7 @@ def dist(source, tools, tmp_path_factory) -> Path:
         "--installer=uv",
         f"--outdir={out}",
         source,
-        env=environment(PATH=path),
+        env=environment(PATH=path, **caches(tools)),
     )
     return out
 
@@ -86,7 +91,7 @@ def installed(wheel, tools, tmp_path_factory) -> tuple[Path, dict[str, str]]:
     """A home where `pipx install WHEEL[app]` was run, and the environment of its user."""
     home = tmp_path_factory.mktemp("home")
     path = f"{home}/.local/bin:{tools}:{os.environ['PATH']}"
-    of_user = environment(HOME=str(home), PATH=path, UV_CACHE_DIR=str(tools.parent / "uv-cache"))
+    of_user = environment(HOME=str(home), PATH=path, **caches(tools))
     for name in ("PIPX_HOME", "PIPX_BIN_DIR", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         of_user.pop(name, None)
     run(tools / "pipx", "install", "--python", sys.executable, f"{wheel}[app]", env=of_user, cwd=home)
@@ -139,8 +144,11 @@ def test_init_and_execute_work_where_no_repository_is(installed):
     stages = spec.read_text().partition("\nstages:")[0] + "\nstages:\n  - {rps: 50, duration: 1s}\n"
     spec.write_text(stages)
 
-    run("runner", "execute", "--no-lock", "--no-calibrate", spec, "--out", "run", env=of_user, cwd=home)
+    words = ("execute", "--no-lock", "--no-calibrate", spec, "--out", "run")
+    # a busy machine cannot judge the stage (4) or fails a threshold (99); the run is complete all the same
+    done = run("runner", *words, statuses=(0, 4, 99), env=of_user, cwd=home)
 
+    assert "\nReport without charts, for a browser: run/report.html\n" in done.stderr
     results = json.loads((home / "run" / "results.json").read_text())
     assert results["configurations"][0]["stages"][0]["status"] == "complete"
     assert "<style" in (home / "run" / "report.html").read_text()
@@ -164,7 +172,7 @@ def test_uv_installs_it_as_a_tool(wheel, tools, tmp_path):
     of_user = environment(
         HOME=str(tmp_path),
         PATH=path,
-        UV_CACHE_DIR=str(tools.parent / "uv-cache"),
+        **caches(tools),
         UV_TOOL_DIR=str(tmp_path / "tools"),
         UV_TOOL_BIN_DIR=str(tmp_path / "bin"),
     )
