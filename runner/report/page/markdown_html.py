@@ -36,4 +36,5 @@ def to_html(text: str, *, deeper: int = 0) -> Markup:
             token.attrs["class"] = "number"
     html = _markdown.renderer.render(tokens, _markdown.options, {})
     html = html.replace("<table>", f"{_SCROLLING}<table>").replace("</table>", "</table></div>")
+    html = html.replace("<pre>", '<pre tabindex="0">')  # it scrolls, from the keyboard too
     return Markup(html)  # noqa: S704  (raw HTML is switched off in the parser)
