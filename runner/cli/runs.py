@@ -91,10 +91,11 @@ def _lines(rows: Sequence[RunSummary], width: int) -> Iterator[str]:
             yield from (_line(row, widths) for row in cells)
             return
     for row in cells:
-        yield row["EXPERIMENT"] or row["PATH"]
+        yield row["PATH"] if row["EXPERIMENT"] == _NONE else row["EXPERIMENT"]
         yield f"  {row['STARTED']}"
         yield f"  {row['VERDICT']}"
-        yield f"  {row['RATE']}, p95 {row['P95 MS']} ms, {row['FAILED']} failed"
+        if row["RATE"] != _NONE:
+            yield f"  {row['RATE']}, p95 {row['P95 MS']} ms, thresholds failed: {row['FAILED']}"
 
 
 def _line(row: dict[str, str], widths: dict[str, int]) -> str:
