@@ -53,9 +53,10 @@ def choose_nodes(
         return chosen
     ready = ready_nodes(nodes, ())
     if len(ready) < wanted:
-        names = ", ".join(node.name for node in ready) or "none"
+        known_nodes = ", ".join(f"{node.name} ({node.state})" for node in nodes) or "none"
         raise EnvironmentLacks(
-            f"load.nodes is {wanted}, but the swarm has {len(ready)} nodes that can be used: {names}",
+            f"load.nodes is {wanted}, but only {len(ready)} of the swarm's nodes can be used; "
+            f"nodes are {known_nodes}",
             hint=_LIST,
         )
     known = cores or {}

@@ -113,6 +113,6 @@ def _read(path: Path, key: str, most: Bytes) -> bytes:
     if len(content) > most:
         raise EnvironmentLacks(
             f"{key}: {printable(path)} has {len(content):,} bytes, and Docker Swarm accepts {most:,}",
-            hint="build an image that contains it",
+            hint="make it smaller, or, unless it is a secret, build an image that contains it",
         )
     return content
