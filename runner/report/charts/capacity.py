@@ -19,7 +19,7 @@ _SHAPES: Final[Spec] = {
     "field": "result",
     "type": "nominal",
     "scale": {"domain": [_SUSTAINED, _NOT_SUSTAINED], "range": ["circle", "triangle-down"]},
-    "legend": {"title": None},
+    "legend": None,  # the subtitle says it
 }
 _MAX_CONFIGURATIONS: Final = 4
 """In the title."""

@@ -90,7 +90,7 @@ def theme(*, dark: bool) -> Spec:
         "view": {"stroke": None},
         "title": {**title, "subtitlePadding": 5},
         "axis": {**text, **lines, "labelOverlap": "greedy"},
-        "legend": {**text, "labelLimit": 420, "symbolLimit": 60},
+        "legend": {**text, "labelLimit": 420, "symbolLimit": 60, "symbolBaseFillColor": soft},
         "header": {"labelColor": ink, "titleColor": soft, "labelFontSize": 12, "labelFontWeight": 600},
         "rule": {"color": soft},
         "text": {"color": soft, "fontSize": 11},
