@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.preloaded.client import server_pid
+from tests.preloaded.client import server_pids
 
 MARK = "LOADPROOF_TESTS"
 """The environment variable that every process started by this session inherits, orphans included."""
@@ -64,7 +64,7 @@ def _own_pids() -> set[int]:
         with contextlib.suppress(OSError):
             if mark in (folder / "environ").read_bytes().split(b"\0"):
                 own.add(int(folder.name))
-    return {pid for pid in own - {server_pid()} if _command(pid)}
+    return {pid for pid in own - server_pids() if _command(pid)}
 
 
 def _command(pid: int) -> str:

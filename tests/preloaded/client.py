@@ -36,6 +36,8 @@ _READ_AT_START = (
     "SSL_",
 )
 _SET_IN_FORK = {"PYTHONPATH"}
+_OF_A_SERVER = "LOADPROOF_NO_EXTENSIONS"
+"""Tests start many programs with it and without it: each value has a server of its own."""
 _KEYWORDS = {"cwd", "stdin", "stdout", "stderr", "start_new_session", "text", "encoding", "errors", "bufsize"}
 _RESET = {signal.SIGPIPE, signal.SIGXFSZ}
 """Python ignores these, and `subprocess` does not pass that on."""
@@ -47,9 +49,9 @@ def popen(words, *, env: Mapping[str, str], **keywords) -> subprocess.Popen:
     return (start or subprocess.Popen)(words, env=env, **keywords)
 
 
-def server_pid() -> int | None:
-    """Return the process that is no leftover of a test, though it stays."""
-    return _server.process.pid if _server else None
+def server_pids() -> set[int]:
+    """Return the processes that are no leftovers of a test, though they stay."""
+    return {server.process.pid for server in _servers.values()}
 
 
 def running(variable: str, value: str) -> list[str]:
@@ -68,36 +70,38 @@ def _is_like_server(env: Mapping[str, str]) -> bool:
 
 
 def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:
-    names = {name for name in env if name.startswith(_READ_AT_START)} - _SET_IN_FORK
+    names = {name for name in env if name.startswith(_READ_AT_START)} - _SET_IN_FORK - {_OF_A_SERVER}
     return {name: env[name] for name in names}
 
 
 class _Server:
     """The process that forks; it ends with this one."""
 
-    def __init__(self) -> None:
+    def __init__(self, extensions: str | None) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = {name: value for name, value in _ENVIRONMENT.items() if name != _OF_A_SERVER}
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, Path(__file__).with_name("server.py"), str(theirs.fileno())],
-                env=_ENVIRONMENT,
+                env=environment | ({} if extensions is None else {_OF_A_SERVER: extensions}),
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
 
 
-_server: _Server | None = None
+_servers: dict[str | None, _Server] = {}
+"""The value of `_OF_A_SERVER`, or None without it, to the server."""
 _forks: list["_Fork"] = []
 
 
-def _the_server() -> _Server:
+def _the_server(extensions: str | None) -> _Server:
     """Return the server, a new one if a test has ended all children of this process."""
-    global _server  # noqa: PLW0603  (one for this process)
-    if _server and _server.process.poll() is not None:
-        _server.control.close()
-        _server = None
-    _server = _server or _Server()
-    return _server
+    server = _servers.get(extensions)
+    if server and server.process.poll() is not None:
+        server.control.close()
+        server = None
+    _servers[extensions] = server or _Server(extensions)
+    return _servers[extensions]
 
 
 class _Fork(subprocess.Popen):
@@ -111,7 +115,7 @@ class _Fork(subprocess.Popen):
         self.env = dict(env)
         order = {"words": list(map(os.fspath, args)), "env": self.env, "new_session": new_session}
         order |= {"cwd": os.fspath(cwd or Path.cwd())} | _inherited()
-        control = _the_server().control
+        control = _the_server(self.env.get(_OF_A_SERVER)).control
         self._status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             socket.send_fds(control, [json.dumps(order).encode()], [*streams, theirs.fileno()])

@@ -21,6 +21,8 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
+from runner.load.extensions import allowed
+
 _MAX_ORDER = 1 << 20
 _PATH = sys.path[1:]
 """Of a new interpreter, without the program's folder: an import can add to it."""
@@ -41,9 +43,10 @@ def main() -> None:
 
 
 def _import_all(name: str) -> None:
-    """Import every module of a package, except those that are started as programs."""
+    """Import every module of a package, except those that are started as programs or may not be used."""
+    without = ("__main__", "_process", "_worker", *(() if allowed() else (".fastdraws", ".fastpath")))
     for module in pkgutil.walk_packages(importlib.import_module(name).__path__, f"{name}."):
-        if not module.name.endswith(("__main__", "_process", "_worker")):
+        if not module.name.endswith(without):
             with contextlib.suppress(ImportError):  # of an optional library
                 importlib.import_module(module.name)
 

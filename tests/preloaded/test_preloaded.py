@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,8 +20,8 @@ def environment(**more):
     return os.environ | {"PYTHONPATH": str(client.ROOT)} | client.BYTECODE | more
 
 
-def state(start, **keywords):
-    with start(STATE, env=environment(EXTRA="1"), **PIPES | keywords) as process:
+def state(start, variables=(), **keywords):
+    with start(STATE, env=environment(EXTRA="1", **dict(variables)), **PIPES | keywords) as process:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     return json.loads(out)
@@ -28,7 +29,7 @@ def state(start, **keywords):
 
 def both(**keywords):
     forked = state(client.popen, **keywords)
-    assert client.server_pid()
+    assert client.server_pids()
     return forked, state(subprocess.Popen, **keywords)
 
 
@@ -53,6 +54,15 @@ def test_a_fork_has_the_state_of_a_new_process(keywords):
     forked, new = both(**keywords)
 
     assert forked == new
+
+
+def test_programs_without_compiled_modules_are_forks_of_a_server_without_them():
+    forked, new = both(variables={"LOADPROOF_NO_EXTENSIONS": "1"})
+
+    assert forked == new
+    server = Path(f"/proc/{client._servers['1'].process.pid}")
+    assert b"LOADPROOF_NO_EXTENSIONS=1" in (server / "environ").read_bytes().split(b"\0")
+    assert "/fastpath." not in (server / "maps").read_text()
 
 
 def test_a_fork_inherits_what_a_test_has_changed(odd_surroundings):
@@ -114,7 +124,8 @@ def test_what_a_fork_cannot_be_is_a_new_process(words, variables, keywords):
 
 def test_a_server_that_a_test_has_ended_is_started_again():
     first, _ = both()
-    os.kill(client.server_pid(), signal.SIGKILL)
-    client._server.process.wait(30)
+    server = client._servers[os.environ.get("LOADPROOF_NO_EXTENSIONS")].process
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait(30)
 
     assert state(client.popen) == first
