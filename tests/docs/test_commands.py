@@ -24,7 +24,7 @@ ELSEWHERE: Final = {
     r"make (run|test)": "infra/ci/bare",
     r"docker (swarm|node) ": "tests/swarm",
     r"runner doctor --swarm": "tests/swarm",
-    r"pip install '\.\[charts\]'": "infra/ci/bare",
+    r"pip(x)? install '\.\[charts\]'": "tests/infra/test_wheel.py",
 }
 """Commands that need the network, other machines or the whole repository, and what runs them."""
 SERVES: Final = re.compile(r"^runner serve\b")
