@@ -129,6 +129,7 @@ PREPARE: Final[Mapping[str, Callable[[Path, Runs], None]]] = {
     "docs/ci.md": _with_runs,
     "docs/comparing.md": _with_runs,
     "docs/import.md": _with_recordings,
+    "docs/install.md": _with_service,
     "docs/outputs.md": _with_runs,
     "docs/scenarios.md": _with_repository,
     "docs/serve.md": _with_runs_and_specification,

@@ -24,7 +24,8 @@ ELSEWHERE: Final = {
     r"make (run|test)": "infra/ci/bare",
     r"docker (swarm|node) ": "tests/swarm",
     r"runner doctor --swarm": "tests/swarm",
-    r"pip(x)? install '\.\[charts\]'": "tests/infra/test_wheel.py",
+    r"pipx install ": "tests/infra/test_wheel.py",
+    r"infra/runner-image/build|alias loadproof=|loadproof ": "tests/infra/test_runner_image.py",
 }
 """Commands that need the network, other machines or the whole repository, and what runs them."""
 SERVES: Final = re.compile(r"^runner serve\b")
