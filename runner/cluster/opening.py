@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
@@ -58,6 +58,7 @@ async def open_cluster(
     host_network: bool = False,
     say: Callable[[str], None],
     expires_s: Seconds = EXPIRES_S,
+    beside: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
 ) -> AsyncIterator[Cluster]:
     """Provide the agents of nodes, all of which have joined, and remove them at the end.
 
@@ -71,6 +72,7 @@ async def open_cluster(
         host_network: Whether hub and agents share the network of their nodes; `networks` is unused then.
         say: Shows the user a line of progress.
         expires_s: After which hub and agents end, whatever happens to the runner.
+        beside: Is done while hub and agents start; what it raises ends them.
 
     Raises:
         StackFailed: The hub or an agent could not be placed.
@@ -81,7 +83,9 @@ async def open_cluster(
     opening = _Opening(placer, run_id=run_id, image=image, nodes=nodes, expires_s=expires_s)
     async with open_nursery() as nursery:
         try:
-            cluster = await opening.start(nursery, networks, host_network=host_network)
+            async with open_nursery() as starting:
+                starting.start_soon(beside)
+                cluster = await opening.start(nursery, networks, host_network=host_network)
             yield cluster
             _say_refused(cluster.refused, say)
         finally:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # runs on one machine need none of them
     from runner.cluster.client import Cluster
     from runner.cluster.placement import Placer
     from runner.load.nodes import GeneratorNodes
+    from runner.stack.swarm.preparation import PreparedStack
 
 _KEPT_HOOKS: Final = 2000
 """How many hooks have facts: the last ones."""
@@ -86,6 +87,7 @@ class RunContext:
     inputs: RunInputs = NO_RUN_INPUTS
     cluster: Cluster | None = None
     placer: Placer | None = None
+    prepared: PreparedStack | None = None
     site: GeneratorNodes | None = None
 
     def stack_context(self, configuration: Configuration) -> StackContext:
@@ -105,6 +107,7 @@ class RunContext:
             request_secrets=self.inputs.secrets,
             cluster=self.cluster,
             placer=self.placer,
+            prepared=self.prepared,
         )
 
     def _keep_log(self, configuration: str, name: str, content: bytes) -> None:

@@ -23,6 +23,7 @@ from runner.core.secret_names import secrets_by_name
 from runner.execution.row_command import Guarded
 from runner.execution.row_inputs import RowKey, read_rows, row_key, row_source
 from runner.experiment.model import Load, Request
+from runner.experiment.swarm_topology import SwarmTopology
 from runner.experiment.topology import Topology
 from runner.experiment.variable import Variable
 from runner.experiment.variables import used as used_names
@@ -230,6 +231,11 @@ def _read_inputs(
 
 def _with_topologies(inputs: RunInputs, topologies: Sequence[Topology], base_dir: Path) -> RunInputs:
     """Return inputs with the files that describe the systems; those with values of variables are not kept."""
+    for topology in topologies:
+        if isinstance(topology, SwarmTopology):
+            from runner.stack.swarm.placed_files import placed_files  # noqa: PLC0415  (others start faster)
+
+            placed_files(topology, base_dir)
     described = read_files(chain.from_iterable(one.input_files for one in topologies), base_dir)
     present = {path for one in topologies for path in one.private_files if not place_problem(path, base_dir)}
     private = read_files(sorted(present), base_dir)

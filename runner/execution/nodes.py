@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runner.stack.protocols import StackContext
     from runner.stack.swarm.missing_images import NeededImage
     from runner.stack.swarm.placer import SwarmPlacer
+    from runner.stack.swarm.preparation import PreparedStack
 
 
 @asynccontextmanager
@@ -44,6 +45,7 @@ async def agents_around(configuration: Configuration, context: RunContext) -> As
     from runner.stack.swarm.agent_image import agent_image  # noqa: PLC0415
     from runner.stack.swarm.node_choice import ready_nodes  # noqa: PLC0415
     from runner.stack.swarm.placer import open_placer  # noqa: PLC0415
+    from runner.stack.swarm.preparation import prepare_stack  # noqa: PLC0415
 
     topology = configuration.topology
     swarm = topology if isinstance(topology, SwarmTopology) else None
@@ -52,57 +54,78 @@ async def agents_around(configuration: Configuration, context: RunContext) -> As
         nodes = await placer.nodes()
         load_nodes = choose_nodes(wanted, nodes)
         used = ready_nodes(nodes, ()) if swarm else load_nodes
+        prepared = await prepare_stack(placer, swarm, stack_context, nodes) if swarm else None
         image = await agent_image(placer, used, swarm.registry if swarm else None, stack_context.say)
-        async with AsyncExitStack() as agents:
-            try:
-                cluster = await agents.enter_async_context(_agents(placer, image, swarm, stack_context))
-            except StackFailed as failed:
-                await _explain_missing(failed, placer, image, swarm, stack_context)
-                raise
+        images = _Images(placer, image, prepared)
+        async with _agents(placer, images, swarm, stack_context) as cluster:
             await cluster.clocks()  # so that no node's observation begins late
-            yield replace(context, cluster=cluster, placer=placer)
+            yield replace(context, cluster=cluster, placer=placer, prepared=prepared)
+
+
+@dataclass(frozen=True, slots=True)
+class _Images:
+    """The images that nodes need before anything runs there: of agents, and of the parts of a system."""
+
+    placer: SwarmPlacer
+    agents: NeededImage
+    prepared: PreparedStack | None
+
+    @property
+    def parts(self) -> tuple[NeededImage, ...]:
+        """Those of the parts that nodes do not pull themselves."""
+        return tuple(self.prepared.images.not_pulled) if self.prepared else ()
+
+    async def check_parts(self) -> None:
+        """Ask the nodes for the images of the parts; if one is missing, for that of agents as well.
+
+        Raises:
+            ImagesMissing: Nodes lack images.
+        """
+        from runner.stack.swarm.missing_images import ImagesMissing, refuse_missing  # noqa: PLC0415
+
+        try:
+            await refuse_missing(self.placer, self.parts)
+        except ImagesMissing:
+            await self.refuse_missing()
+
+    async def refuse_missing(self) -> None:
+        """Name every node that lacks an image.
+
+        Raises:
+            ImagesMissing: Nodes lack images.
+        """
+        from runner.stack.swarm.missing_images import refuse_missing  # noqa: PLC0415
+        from runner.stack.swarm.part_images import NAME_A_REGISTRY  # noqa: PLC0415
+
+        hint = NAME_A_REGISTRY if self.prepared else ""
+        await refuse_missing(self.placer, [self.agents, *self.parts], hint=hint)
 
 
 @asynccontextmanager
 async def _agents(
-    placer: SwarmPlacer, image: NeededImage, swarm: SwarmTopology | None, stack_context: StackContext
+    placer: SwarmPlacer, images: _Images, swarm: SwarmTopology | None, stack_context: StackContext
 ) -> AsyncIterator[Cluster]:
     from runner.cluster.opening import open_cluster  # noqa: PLC0415
+    from runner.stack.swarm.missing_images import is_for_lack_of_an_image  # noqa: PLC0415
 
-    async with open_cluster(
-        placer,
-        run_id=stack_context.run_id,
-        image=image.name,
-        nodes=image.nodes,
-        networks=await _networks(swarm, placer),
-        host_network=swarm is not None and swarm.path == "host",
-        say=stack_context.say,
-    ) as cluster:
+    async with AsyncExitStack() as stack:
+        opening = open_cluster(
+            placer,
+            run_id=stack_context.run_id,
+            image=images.agents.name,
+            nodes=images.agents.nodes,
+            networks=await _networks(swarm, placer),
+            host_network=swarm is not None and swarm.path == "host",
+            say=stack_context.say,
+            beside=images.check_parts,
+        )
+        try:
+            cluster = await stack.enter_async_context(opening)
+        except StackFailed as failed:
+            if is_for_lack_of_an_image(failed):
+                await images.refuse_missing()
+            raise
         yield cluster
-
-
-async def _explain_missing(
-    failed: StackFailed,
-    placer: SwarmPlacer,
-    image: NeededImage,
-    swarm: SwarmTopology | None,
-    stack_context: StackContext,
-) -> None:
-    """Name every node that lacks an image, of agents or of the system, if that is why agents did not start.
-
-    Raises:
-        StackFailed: Nodes lack images.
-    """
-    from runner.stack.swarm.missing_images import is_for_lack_of_an_image, refuse_missing  # noqa: PLC0415
-    from runner.stack.swarm.part_images import NAME_A_REGISTRY, obtain_part_images  # noqa: PLC0415
-
-    if not is_for_lack_of_an_image(failed):
-        return
-    if swarm is None:
-        await refuse_missing(placer, [image])
-        return
-    parts = await obtain_part_images(placer, swarm, stack_context, await placer.nodes())
-    await refuse_missing(placer, [image, *parts.needed.values()], hint=NAME_A_REGISTRY)
 
 
 async def _networks(swarm: SwarmTopology | None, placer: Placer) -> tuple[str, ...]:

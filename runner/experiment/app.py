@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from runner.core.units import Bytes, Seconds
 from runner.experiment.base_model import Conflict, SpecModel, conflict_if, refuse
-from runner.experiment.fields import AsWritten, EnvName, FixedUrlPath, Line, Number, Text, Whole, Workers
+from runner.experiment.fields import AsWritten, EnvName, FixedUrlPath, Image, Number, Text, Whole, Workers
 from runner.experiment.quantities import GIB, MIB, MINUTE, Size, Time
 
 PORT_FIELD: Final = "{port}"
@@ -62,7 +62,7 @@ class App(SpecModel):
         min_length=1,
         description="Folder with a Dockerfile, relative to the specification; kinds docker and swarm only.",
     )
-    image: Line | None = Field(
+    image: Image | None = Field(
         None, description="Existing image to run instead of building one; kinds docker and swarm only."
     )
     port: Port | None = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from pydantic import (
     BaseModel,
@@ -20,12 +20,25 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 FROM_FILE: Final = {"from_file": True}
 """The validation context of values from a file, where a time needs a unit."""
 FILE_PROBLEM: Final = "file_problem"
-"""Key of the validation context: a function from the path of a file to what is wrong with it, or ``""``."""
+"""Key of the validation context: a `FileProblem`, or None."""
 ROWS: Final = "rows"
 """Key of the validation context: a `runner.experiment.variables.ReadRows`, or None."""
 
 INVALID_VALUE: Final = "invalid_value"
 CONFLICT: Final = "conflict"
+
+
+class FileProblem(Protocol):
+    """Says what is wrong with a file that the specification names."""
+
+    def __call__(self, path: str, *, most: int = ..., least: int = ...) -> str:
+        """Return why a file cannot be used, empty if it can.
+
+        Args:
+            path: As in the specification.
+            most: Its largest size in bytes; without it, that of a file that a request sends.
+            least: Its smallest size in bytes; without it, 0.
+        """
 
 
 def _ignore_plugins() -> None:

@@ -16,6 +16,13 @@ _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?")
 _PATH: Final = re.compile(r"/[!-\"$-~]{0,8191}")
 _MAX_WORKERS: Final = 256
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+_HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?)(?::[0-9]{1,5})?"
+_WORDS: Final = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+_IMAGE: Final = re.compile(
+    rf"(?:sha256:[0-9a-f]{{64}}|(?:{_HOST}/)?{_WORDS}(?:/{_WORDS})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
+    r"(?:@sha256:[0-9a-f]{64})?)"
+)
+"""What Docker takes: ``[HOST[:PORT]/]NAME[:TAG][@DIGEST]``, or a full id."""
 
 
 def _name(value: str) -> str:
@@ -32,6 +39,15 @@ def _line(value: str) -> str:
         raise invalid_value("should not be empty")
     if not value.isprintable():
         raise invalid_value("should be one line without control characters")
+    return value
+
+
+def _image(value: str) -> str:
+    if not _IMAGE.fullmatch(value):
+        hint = f"did you mean {display(lower)}?" if _IMAGE.fullmatch(lower := value.strip().lower()) else ""
+        raise invalid_value(
+            f"should be the name of an image, such as postgres:17, not {display(value)}", hint
+        )
     return value
 
 
@@ -103,6 +119,7 @@ def _single(value: object) -> object:
 
 Text: TypeAlias = Annotated[str, Field(strict=True)]
 Line: TypeAlias = Annotated[Text, AfterValidator(_line), Field(max_length=200)]
+Image: TypeAlias = Annotated[Line, AfterValidator(_image)]
 Name: TypeAlias = Annotated[Text, AfterValidator(_name), _pattern(_NAME)]
 UrlPath: TypeAlias = Annotated[Text, AfterValidator(_url_path), _pattern(_PATH)]
 FixedUrlPath: TypeAlias = Annotated[UrlPath, AfterValidator(without_variables)]

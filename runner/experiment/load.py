@@ -6,12 +6,12 @@ read, so that one run reports all problems.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from runner.experiment.base_model import FILE_PROBLEM, FROM_FILE, ROWS
+from runner.experiment.base_model import FILE_PROBLEM, FROM_FILE, ROWS, FileProblem
 from runner.experiment.matrix import spread, too_many_cells
 from runner.experiment.model import MAX_CONFIGURATIONS, Experiment
 from runner.experiment.overlay import base, resolve
@@ -30,7 +30,7 @@ def read_spec(
     *,
     source: str,
     overrides: Sequence[str] = (),
-    file_problem: Callable[[str], str] | None = None,
+    file_problem: FileProblem | None = None,
     read_rows: ReadRows | None = None,
 ) -> Experiment:
     """Return the experiment that a file describes.
@@ -39,8 +39,8 @@ def read_spec(
         text: The content of the file.
         source: The file's name, for messages.
         overrides: ``path=value`` of every ``--set``, applied in order before configurations are merged.
-        file_problem: Returns what is wrong with a file that a request sends, empty if nothing; None where
-            files do not matter, as for the specification in an archive.
+        file_problem: Returns what is wrong with a file that the specification names, empty if nothing; None
+            where files do not matter, as for the specification in an archive.
         read_rows: Reads the rows of variables; likewise.
 
     Raises:

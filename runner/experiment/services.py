@@ -21,7 +21,7 @@ from runner.experiment.app import (
     variable_lines,
 )
 from runner.experiment.base_model import Conflict, SpecModel, WhenUsed, conflict_if, invalid_value, refuse
-from runner.experiment.fields import AsWritten, FixedUrlPath, Line, Text, Whole
+from runner.experiment.fields import AsWritten, FixedUrlPath, Image, Line, Text, Whole
 from runner.experiment.quantities import MINUTE, Time
 from runner.experiment.suggestions import did_you_mean, display, join_words
 
@@ -121,7 +121,7 @@ class Service(SpecModel):
         min_length=1,
         description="Folder with a Dockerfile, relative to the specification; kinds docker and swarm only.",
     )
-    image: Line | None = Field(None, description="Existing image to run; kinds docker and swarm only.")
+    image: Image | None = Field(None, description="Existing image to run; kinds docker and swarm only.")
     port: Port | None = Field(
         None,
         description="Port that it listens on; when absent for kind process, {port} is a free port.",

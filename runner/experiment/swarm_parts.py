@@ -1,18 +1,23 @@
 """The parts of a topology of a Docker Swarm: app, services, proxy, and the files that they are given."""
 
 import re
+from functools import partial
 from typing import Annotated, Final, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
+from runner.core.units import Bytes
 from runner.experiment.app import App, Proxy, Replicas
-from runner.experiment.base_model import SpecModel, conflict_if, invalid_value, refuse
+from runner.experiment.base_model import FILE_PROBLEM, SpecModel, conflict_if, invalid_value, refuse
 from runner.experiment.fields import EnvName, Text, file_path
 from runner.experiment.node_constraint import Constraints
 from runner.experiment.services import PathInside, Service
 from runner.experiment.suggestions import display
 
 MAX_PLACED: Final = 64
+MAX_CONFIG: Final[Bytes] = 1_023_999
+"""Largest config that Docker Swarm accepts; it refuses empty ones."""
+MAX_SECRET: Final[Bytes] = 512_000
 SECRETS_FOLDER: Final = "/run/secrets"
 """Where each secret of a part is inside its container, as a file with its name."""
 
@@ -26,12 +31,22 @@ def _object_name(value: str) -> str:
     return value
 
 
-def _placed_file(value: str) -> str:
-    return file_path(value, "settings.json")
+def _placed_file(value: str, info: ValidationInfo, *, most: Bytes) -> str:
+    """Return the path of a file that a swarm takes, as far as that is known."""
+    file_path(value, "settings.json")
+    problem = info.context.get(FILE_PROBLEM) if info.context else None
+    if problem and (message := problem(value, most=most, least=1)):
+        raise invalid_value(message)
+    return value
 
 
 ObjectName: TypeAlias = Annotated[Text, AfterValidator(_object_name)]
-PlacedPath: TypeAlias = Annotated[Text, AfterValidator(_placed_file), Field(max_length=1000)]
+ConfigFile: TypeAlias = Annotated[
+    Text, AfterValidator(partial(_placed_file, most=MAX_CONFIG)), Field(max_length=1000)
+]
+SecretFile: TypeAlias = Annotated[
+    Text, AfterValidator(partial(_placed_file, most=MAX_SECRET)), Field(max_length=1000)
+]
 UsedSecrets: TypeAlias = Annotated[
     tuple[ObjectName, ...],
     Field(
@@ -55,7 +70,7 @@ UsedConfigs: TypeAlias = Annotated[
 class SwarmSecret(SpecModel):
     """A secret that parts can read; no archive contains its value."""
 
-    file: PlacedPath | None = Field(
+    file: SecretFile | None = Field(
         None, description="File with the value, relative to the specification; at most 500 kB."
     )
     env: EnvName | None = Field(None, description="Environment variable of the runner with the value.")
@@ -73,7 +88,7 @@ class SwarmSecret(SpecModel):
 class SwarmConfig(SpecModel):
     """A file that parts can read."""
 
-    file: PlacedPath = Field(description="The file, relative to the specification; at most 1,000 kB.")
+    file: ConfigFile = Field(description="The file, relative to the specification; at most 1,000 kB.")
 
 
 class SwarmApp(App):

@@ -19,6 +19,7 @@ from runner.stack.watched import WatchedServices
 if TYPE_CHECKING:  # runs on one machine need neither
     from runner.cluster.client import Cluster
     from runner.cluster.placement import Placer
+    from runner.stack.swarm.preparation import PreparedStack
 
 
 class Guard(Protocol):
@@ -86,6 +87,7 @@ class StackContext:
         request_secrets: Name to value of what requests contain and no output may show.
         cluster: The agents on several nodes; None where everything is on this machine.
         placer: Places programs on these nodes; None as `cluster`.
+        prepared: What was read and obtained for a stack of a swarm before its agents; None if nothing was.
     """
 
     run_id: str
@@ -102,6 +104,7 @@ class StackContext:
     request_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     cluster: Cluster | None = None
     placer: Placer | None = None
+    prepared: PreparedStack | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,18 +19,22 @@ _KERNEL: Final = ("/proc", "/sys")
 """Their files are generated when they are read, and some wait for ever."""
 
 
-def problem_with(path: str, folder: Path) -> str:
-    """Return why a file cannot be sent, without a full stop; empty if it can.
+def problem_with(path: str, folder: Path, *, most: Bytes = MAX_FILE, least: Bytes = 0) -> str:
+    """Return why a file cannot be used, without a full stop; empty if it can.
 
     Args:
         path: As in the specification.
         folder: The specification's.
+        most: Its largest size.
+        least: Its smallest size.
     """
     if problem := place_problem(path, folder):
         return problem
-    if resolved(path, folder).stat().st_size > MAX_FILE:
-        return f"{path} is larger than {MAX_FILE // BYTES_PER_MIB} MiB"
-    return ""
+    size = resolved(path, folder).stat().st_size
+    if size > most:
+        largest = f"{most // BYTES_PER_MIB} MiB" if most == MAX_FILE else f"{most:,} bytes: it has {size:,}"
+        return f"{path} is larger than {largest}"
+    return f"{path} is empty" if size < least else ""
 
 
 def place_problem(path: str, folder: Path) -> str:

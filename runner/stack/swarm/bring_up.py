@@ -10,16 +10,16 @@ from typing import Final
 from runner.cluster.client import Cluster
 from runner.cluster.errors import open_nursery
 from runner.cluster.placement import Node
-from runner.core.errors import EnvironmentLacks, StackFailed
+from runner.core.errors import StackFailed
 from runner.core.units import Seconds
 from runner.experiment.swarm_topology import SwarmTopology
 from runner.stack.protocols import StackContext
 from runner.stack.swarm.monitor import Monitor
-from runner.stack.swarm.node_choice import ready_nodes
 from runner.stack.swarm.part_images import PartImages, explain_missing
 from runner.stack.swarm.parts import PartTask, tasks_of
 from runner.stack.swarm.placer import SwarmPlacer
 from runner.stack.swarm.plans import Part, Planner
+from runner.stack.swarm.preparation import nodes_of_replicas
 from runner.stack.swarm.readiness import all_ready, wait_until_ready
 
 NETWORK: Final = "data"
@@ -70,7 +70,9 @@ class Starter:
 
     async def start_app(self, addresses: dict[str, tuple[str, int | None]]) -> PartTask:
         """Start the replicas and the proxy, and return the task that the load goes to."""
-        replicas = await self._place_replicas(self.planner.app(addresses, self._nodes_of_replicas()))
+        replicas = await self._place_replicas(
+            self.planner.app(addresses, nodes_of_replicas(self.topology, self.nodes))
+        )
         app, proxy = self.topology.app, self.topology.proxy
         entry = replicas[0]
 
@@ -120,20 +122,6 @@ class Starter:
             for part in parts:
                 nursery.start_soon(place, part)
         return [one for part in parts for one in placed[part.plan.name]]
-
-    def _nodes_of_replicas(self) -> Sequence[Node]:
-        """Return a node for each replica where they use the nodes' own network, else nothing."""
-        if self.topology.path != "host":
-            return ()
-        app = self.topology.app
-        nodes = ready_nodes(self.nodes, app.nodes)
-        if len(nodes) < app.replicas:
-            raise EnvironmentLacks(
-                f"path host needs a node for each of the {app.replicas} replicas, and {len(nodes)} of "
-                f"{len(self.nodes)} nodes can run one",
-                hint="lower topology.app.replicas, or use path overlay or published",
-            )
-        return nodes[: app.replicas]
 
     async def _wait_ready(
         self, one: PartTask, path: str | None, within: Seconds, *, port: int | None = None

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
 
 from runner.cluster.placement import PlacedFile
 from runner.core.errors import StackFailed
-from runner.core.units import Bytes
+from runner.experiment.swarm_parts import MAX_CONFIG, MAX_SECRET
 from runner.stack.docker.engine import Engine, run_concurrently
 from runner.stack.swarm.naming import PLAN, object_labels, object_name
 from runner.stack.swarm.responses import CreatedObject
-
-MAX_CONFIG: Final[Bytes] = 1_023_999
-MAX_SECRET: Final[Bytes] = 512_000
 
 
 def check_files(files: Sequence[PlacedFile]) -> None:

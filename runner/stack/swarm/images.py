@@ -44,8 +44,7 @@ async def pin_images(
 ) -> dict[Key, str]:
     """Return for each image a name by which all nodes that need it run the same.
 
-    Without a registry nodes are not asked for what they have, which takes seconds: one that lacks an image
-    refuses its task, and `missing_images.refuse_missing` then asks all of them.
+    Nodes are not asked here for what they have: `missing_images.refuse_missing` does that.
 
     Args:
         placer: Whose engine has the images.

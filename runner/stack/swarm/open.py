@@ -21,11 +21,10 @@ from runner.stack.protocols import KEPT_LINES, Stack, StackContext
 from runner.stack.swarm.bring_up import NETWORK, Starter
 from runner.stack.swarm.description import describe
 from runner.stack.swarm.monitor import Monitor
-from runner.stack.swarm.part_images import obtain_part_images
 from runner.stack.swarm.parts import PartTask
-from runner.stack.swarm.placed_files import read_placed_files
 from runner.stack.swarm.placer import SwarmPlacer
 from runner.stack.swarm.plans import Planner
+from runner.stack.swarm.preparation import prepare_stack
 from runner.stack.swarm.stack import SwarmStack
 
 _TAKE_DOWN_S: Final[Seconds] = 20.0
@@ -36,16 +35,17 @@ _LOGS_S: Final[Seconds] = 5.0
 async def open_stack(topology: SwarmTopology, context: StackContext) -> AsyncIterator[Stack]:
     """Implement `runner.stack.swarm.open_swarm`."""
     placer, cluster = _engines(context)
-    files, contents = await read_placed_files(topology, context.base_dir)
     nodes = await placer.nodes()
-    images = await obtain_part_images(placer, topology, context, nodes)
-    secrets = {f"secret {name}": value.decode(errors="replace") for name, value in contents.items()}
+    prepared = context.prepared or await prepare_stack(placer, topology, context, nodes)
+    images = prepared.images
+    contents = prepared.secrets.items()
+    secrets = {f"secret {name}": value.decode(errors="replace") for name, value in contents}
     planner = Planner(
         topology,
         run_id=context.run_id,
         network=await placer.network(NETWORK) if topology.path != "host" else "",
         images=images.pinned,
-        files=files,
+        files=prepared.files,
     )
     monitor = Monitor(placer, cluster, {**secrets, **context.request_secrets})
     starter = Starter(placer, cluster, topology, context, nodes, images, planner, monitor)

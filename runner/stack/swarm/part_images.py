@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,9 +15,10 @@ from runner.stack.docker.stack_images import StackImages, obtain_images
 from runner.stack.protocols import StackContext
 from runner.stack.swarm.images import pin_images
 from runner.stack.swarm.missing_images import NeededImage, is_for_lack_of_an_image, refuse_missing
-from runner.stack.swarm.node_choice import ready_nodes
+from runner.stack.swarm.node_choice import meets, ready_nodes
 from runner.stack.swarm.placer import SwarmPlacer
 
+_HELD_BACK: Final = frozenset({"drain", "pause"})
 NAME_A_REGISTRY: Final = "or name a registry that all nodes reach: topology.registry"
 
 
@@ -34,6 +35,11 @@ class PartImages:
     needed: Mapping[RoleName, NeededImage]
 
     @property
+    def not_pulled(self) -> Iterator[NeededImage]:
+        """Those that nodes must have, because no registry gives them."""
+        return (one for one in self.needed.values() if one.name == one.image.id)
+
+    @property
     def pinned(self) -> Mapping[RoleName, str]:
         """How nodes name the image of each role."""
         return {role: one.name for role, one in self.needed.items()}
@@ -45,11 +51,9 @@ async def obtain_part_images(
     """Return the images, pushed to the registry if the topology names one.
 
     Raises:
-        EnvironmentLacks: No node meets the constraints of a part, or an image cannot be obtained.
+        EnvironmentLacks: An image cannot be obtained.
         StackFailed: The registry does not take an image.
     """
-    for role, constraints in _constraints(topology):
-        _refuse_without_node(role, constraints, nodes)
     stack = await obtain_images(placer.engine, topology, context)
     images = {role: stack.by_role[role] for role, _ in _constraints(topology)}
     pinned = await pin_images(placer, images, topology.registry, context.say)
@@ -76,17 +80,27 @@ def _constraints(topology: SwarmTopology) -> list[tuple[RoleName, tuple[str, ...
     return [*services, (Role.APP, topology.app.nodes), *proxy]
 
 
-def _refuse_without_node(role: RoleName, constraints: Sequence[str], nodes: Sequence[Node]) -> None:
-    if ready_nodes(nodes, constraints):
-        return
+def refuse_without_node(topology: SwarmTopology, nodes: Sequence[Node]) -> None:
+    """Raise EnvironmentLacks if no node that is ready meets the constraints of a part."""
+    for role, constraints in _constraints(topology):
+        if not ready_nodes(nodes, constraints):
+            raise _without_node(role, constraints, nodes)
+
+
+def _without_node(role: RoleName, constraints: Sequence[str], nodes: Sequence[Node]) -> EnvironmentLacks:
     key = role if role in (Role.APP, Role.PROXY) else f"services.{role}"
     known = join_words([f"{node.name} ({node.state})" for node in nodes] or ["none"], "and")
-    if not constraints:
-        raise EnvironmentLacks(
-            f"no node of the swarm is ready: nodes are {known}", hint="see `docker node ls`"
-        )
-    raise EnvironmentLacks(
-        f"no node of the swarm meets topology.{key}.nodes: {join_words(constraints, 'and')}; "
-        f"nodes are {known}",
-        hint="`docker node update --label-add KEY=VALUE NODE` labels a node",
-    )
+    message = "no node of the swarm is ready: "
+    if constraints:
+        message = f"no node of the swarm meets topology.{key}.nodes: {join_words(constraints, 'and')}; "
+    return EnvironmentLacks(f"{message}nodes are {known}", hint=_advice(constraints, nodes))
+
+
+def _advice(constraints: Sequence[str], nodes: Sequence[Node]) -> str:
+    """Return what to do: use a node that meets the constraints, if there is one, else label one."""
+    unused = sorted((node for node in nodes if meets(node, constraints)), key=lambda node: node.name)
+    if held := [node.name for node in unused if node.state in _HELD_BACK]:
+        return f"`docker node update --availability active {held[0]}` lets it take tasks again"
+    if unused:
+        return f"bring {unused[0].name} back: `docker node ls` shows its state"
+    return "`docker node update --label-add KEY=VALUE NODE` labels a node"

@@ -16,13 +16,10 @@ from runner.cluster.placement import PlacedFile
 from runner.core.codes import Role, RoleName
 from runner.core.errors import EnvironmentLacks
 from runner.core.units import Bytes
-from runner.experiment.swarm_parts import SECRETS_FOLDER, SwarmApp, SwarmService
+from runner.experiment.swarm_parts import MAX_CONFIG, MAX_SECRET, SECRETS_FOLDER, SwarmApp, SwarmService
 from runner.experiment.swarm_topology import SwarmTopology
 from runner.stack.paths import printable, read_regular
 
-MAX_CONFIG: Final[Bytes] = 1_023_999
-"""Largest config that Docker Swarm accepts."""
-MAX_SECRET: Final[Bytes] = 500 * 1024
 MAX_FILES: Final = 64
 _WHERE: Final = "it is relative to the specification's folder (for an archive, to --base-dir)"
 
@@ -39,12 +36,13 @@ async def read_placed_files(
     Raises:
         EnvironmentLacks: One does not exist, cannot be read, is empty or too large.
     """
-    return await trio.to_thread.run_sync(_read_all, topology, base_dir)
+    return await trio.to_thread.run_sync(placed_files, topology, base_dir)
 
 
-def _read_all(
+def placed_files(
     topology: SwarmTopology, base_dir: Path
 ) -> tuple[Mapping[RoleName, tuple[PlacedFile, ...]], Mapping[str, bytes]]:
+    """Do what `read_placed_files` does. Blocks."""
     secrets = {name: _secret(topology, name, base_dir) for name in topology.secrets}
     configs = {
         name: _read(base_dir / config.file, f"topology.configs.{name}", MAX_CONFIG)
@@ -66,13 +64,19 @@ def _secret(topology: SwarmTopology, name: str, base_dir: Path) -> bytes:
     secret, key = topology.secrets[name], f"topology.secrets.{name}"
     if secret.file is not None:
         return _read(base_dir / secret.file, key, MAX_SECRET)
-    value = os.environ.get(secret.env or "")
+    value = os.fsencode(os.environ.get(secret.env or "", ""))
     if not value:
+        what = "is empty" if secret.env in os.environ else "is not set"
         raise EnvironmentLacks(
-            f"{key}.env: {secret.env} is not set in the environment",
+            f"{key}.env: {secret.env} {what} in the environment",
             hint=f"run `export {secret.env}=...` first",
         )
-    return os.fsencode(value)
+    if len(value) > MAX_SECRET:
+        raise EnvironmentLacks(
+            f"{key}.env: {secret.env} has {len(value):,} bytes, and Docker Swarm accepts {MAX_SECRET:,}",
+            hint="make it smaller",
+        )
+    return value
 
 
 def _service_files(name: str, service: SwarmService, base_dir: Path) -> Iterator[PlacedFile]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from runner.cli.specfile import parse_spec
 from runner.core.codes import Role
-from runner.core.errors import EnvironmentLacks
+from runner.core.errors import EnvironmentLacks, SpecificationError
+from runner.execution.inputs import read_inputs
 from runner.experiment.swarm_topology import SwarmTopology
-from runner.stack.swarm.placed_files import MAX_CONFIG, read_placed_files
+from runner.stack.swarm import placed_files
+from runner.stack.swarm.placed_files import MAX_CONFIG, MAX_SECRET, read_placed_files
 
 APP = {"image": "app:1", "port": 80, "secrets": ["token", "key"], "configs": {"settings": "/etc/s.json"}}
 DB = {"image": "db:1", "files": {"sql": "/init", "one.txt": "/one.txt"}, "secrets": ["key"]}
@@ -65,6 +69,60 @@ async def test_a_variable_that_is_not_set_is_named(folder: Path, monkeypatch: py
 
     with pytest.raises(EnvironmentLacks, match=r"topology\.secrets\.token\.env: LP_TOKEN is not set"):
         await read_placed_files(topology(), folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [("", "LP_TOKEN is empty"), ("x" * 20_000, "LP_TOKEN has 20,000 bytes, and Docker Swarm accepts 10,000")],
+)
+async def test_a_variable_that_no_swarm_takes_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, value: str, problem: str
+) -> None:
+    monkeypatch.setenv("LP_TOKEN", value)
+    monkeypatch.setattr(placed_files, "MAX_SECRET", 10_000)  # one variable has less than the real bound
+
+    with pytest.raises(EnvironmentLacks, match=rf"topology\.secrets\.token\.env: {problem}"):
+        await read_placed_files(topology(), folder)
+
+
+def test_a_run_reads_them_before_anything_starts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LP_TOKEN")
+
+    with pytest.raises(EnvironmentLacks, match=r"LP_TOKEN is not set"):
+        read_inputs([], folder, topologies=[topology()])
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "problem"),
+    [
+        ("settings.json", None, "topology.configs.settings.file: there is no file settings.json"),
+        ("settings.json", b"", "topology.configs.settings.file: settings.json is empty"),
+        ("key.pem", b"", "topology.secrets.key.file: key.pem is empty"),
+        (
+            "key.pem",
+            b"x" * (MAX_SECRET + 1),
+            "topology.secrets.key.file: key.pem is larger than 512,000 bytes: it has 512,001",
+        ),
+    ],
+)
+def test_a_specification_whose_files_no_swarm_takes_is_invalid(
+    folder: Path, file: str, content: bytes | None, problem: str
+) -> None:
+    (folder / file).unlink() if content is None else (folder / file).write_bytes(content)
+    text = json.dumps(
+        {
+            "version": 1,
+            "name": "s",
+            "topology": topology().model_dump(mode="json", exclude_unset=True),
+            "stages": [{"rps": 1, "duration": "1s"}],
+        }
+    )
+
+    with pytest.raises(SpecificationError) as invalid:
+        parse_spec(text.encode(), "s.yaml", base_dir=folder)
+
+    assert len(invalid.value.problems) == 1
+    assert problem in str(invalid.value.problems[0])
 
 
 @pytest.mark.parametrize(
