@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.infra.installing import caches, run
 from tests.stack.docker.conftest import needs_mmdebstrap
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "loadproof-test/runner"
+PYTHON_OF_BASE = (3, 11)  # Debian bookworm's
 FLAGS = [
     "--network=host", "--pid=host", "--cgroupns=host", "--cap-add=SYS_PTRACE",
     "--volume=/var/run/docker.sock:/var/run/docker.sock", "--volume=/sys/fs/cgroup:/sys/fs/cgroup",
@@ -30,16 +32,15 @@ pytestmark = [pytest.mark.docker, pytest.mark.installers, needs_mmdebstrap, pyte
 
 
 @pytest.fixture(scope="module")
-def image():
+def image(wheel, tools):
     """Built once, and removed, or that of LOADPROOF_RUNNER_IMAGE; its base stays."""
     if made := os.environ.get("LOADPROOF_RUNNER_IMAGE"):
         yield made
         return
     command = [sys.executable, ROOT / "infra" / "runner-image" / "build", f"--tag={IMAGE}"]
-    done = subprocess.run(
-        command, env=os.environ | {"LOADPROOF_IMAGES": "local"}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    if sys.version_info[:2] == PYTHON_OF_BASE:
+        command.append(f"--wheel={wheel}")  # instead of another
+    run(*command, env=os.environ | caches(tools) | {"LOADPROOF_IMAGES": "local"})
     yield IMAGE
     subprocess.run(["docker", "image", "rm", "--force", IMAGE], capture_output=True, check=True)
 

@@ -1,12 +1,10 @@
 """A source distribution and the wheel made of it, installed outside the repository as a newcomer would.
 
-Fetches `build`, uv and pipx by pip into a cache folder; runs with CI=true.
+Runs with CI=true, because it fetches installers.
 """
 
 import json
 import os
-import shutil
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -14,76 +12,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-TOOLS = ("build==1.6.1", "pipx==1.18.4", "uv==0.13.9")
+from tests.infra.installing import caches, environment, run
+
 pytestmark = [pytest.mark.installers, pytest.mark.timeout(900)]  # the first of them fetches and builds
-
-
-def environment(**more) -> dict[str, str]:
-    """This process's, without what leads into the repository."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL"))}
-    return own | {"PIP_NO_COMPILE": "1", "UV_SYSTEM_CERTS": "1"} | more
-
-
-def run(*words, statuses=(0,), **keywords) -> subprocess.CompletedProcess:
-    done = subprocess.run(
-        list(map(str, words)),
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        **keywords,
-    )
-    assert done.returncode in statuses, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
-
-
-def caches(tools: Path) -> dict[str, str]:
-    """What lets users with empty homes share downloads."""
-    return {"UV_CACHE_DIR": str(tools.parent / "uv-cache"), "PIP_CACHE_DIR": str(tools.parent / "pip-cache")}
-
-
-@pytest.fixture(scope="session")
-def tools() -> Path:
-    """A folder with the programs of `TOOLS`."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = cache / "loadproof" / f"python-tools-{'-'.join(tool.rpartition('=')[2] for tool in TOOLS)}"
-    if not (place / "bin" / "pipx").exists():
-        shutil.rmtree(place, ignore_errors=True)
-        run(sys.executable, "-m", "venv", place)
-        run(place / "bin" / "pip", "install", "--quiet", *TOOLS, env=environment())
-    return place / "bin"
-
-
-@pytest.fixture(scope="session")
-def source(tmp_path_factory) -> Path:
-    """What git has of this checkout, as a repository of one commit."""
-    folder = tmp_path_factory.mktemp("source")
-    run("git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def dist(source, tools, tmp_path_factory) -> Path:
-    """The source distribution, and the wheel that is made of it and of nothing else."""
-    out = tmp_path_factory.mktemp("dist")
-    path = f"{tools}:{os.environ['PATH']}"
-    run(
-        tools / "python",
-        "-m",
-        "build",
-        "--installer=uv",
-        f"--outdir={out}",
-        source,
-        env=environment(PATH=path, **caches(tools)),
-    )
-    return out
-
-
-@pytest.fixture(scope="session")
-def wheel(dist) -> Path:
-    (path,) = dist.glob("*.whl")
-    return path
 
 
 @pytest.fixture(scope="session")
