@@ -89,8 +89,9 @@ def _line(expr: str, checks: Sequence[_Check]) -> ThresholdLine:
     elif total == 1:
         result = f"failed at {_value(broken[0])}"
     else:
-        share = f"passed {passed} of {total} stages; " if passed else f"failed all {total} stages: "
-        result = f"{share}{'failed at ' if passed else ''}{_failures(broken)}"
+        every = "both" if total == 2 else f"all {total}"
+        share = f"passed {passed} of {total} stages; failed at " if passed else f"failed {every} stages: "
+        result = f"{share}{_failures(broken)}"
     return ThresholdLine(expr, passed, total, result)
 
 

@@ -39,12 +39,13 @@ def summaries(folder: Path, candidates: Sequence[Candidate]) -> list[RunSummary]
     return [summarize(folder, candidate, read_results_of) for candidate in candidates]
 
 
-def report_page(run: Path, from_journal: bool) -> bytes:
+def report_page(run: Path, from_journal: bool, files: Sequence[Link]) -> bytes:
     """Return the page of a run; an archive is verified first.
 
     Args:
         run: Its folder or archive.
         from_journal: It has no results: show what its journal contains.
+        files: Links by which its files can be saved.
 
     Raises:
         StoredRunError: It cannot be read.
@@ -55,7 +56,7 @@ def report_page(run: Path, from_journal: bool) -> bytes:
     external = ExternalFiles(**{key: asset(name) for key, name in names.items()})
     if library_version() is None:
         external = replace(external, bundle="")
-    return render_page(results, external=external, home=Link("/", "All runs")).encode()
+    return render_page(results, external=external, home=Link("/", "All runs"), files=files).encode()
 
 
 def timeseries(run: Path) -> bytes:

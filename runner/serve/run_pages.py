@@ -13,6 +13,7 @@ import trio
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
+from runner.report.page.links import Link
 from runner.serve.requests import failed, no_such_run, problem, run_of, site_of
 from runner.serve.site import Site, address
 from runner.serve.workshop import JobFailed
@@ -27,6 +28,8 @@ FILES: Final = {
     "timeseries": "text/csv; charset=utf-8",
 }
 """What can be saved of a run, to its type."""
+_FILE_NAMES: Final = {"archive": "archive (ZIP)", "timeseries": "time series (CSV)"}
+"""What a link says, where it is not the name of the file."""
 _HEADINGS: Final = {
     RunState.DAMAGED: "This run is damaged",
     RunState.UNVERIFIED: "This archive does not verify",
@@ -64,12 +67,20 @@ async def run_page(request: Request) -> Response:
 async def _report(request: Request, site: Site, run: RunSummary, where: Path | None) -> Response:
     try:
         is_interrupted = run.state is RunState.INTERRUPTED
-        content = await site.page(run, "report_page", where, is_interrupted)
+        content = await site.page(run, "report_page", where, is_interrupted, _saved(run))
     except JobFailed as error:
         is_damaged = error.kind == "ArchiveDamaged"
         state = RunState.UNVERIFIED if is_damaged else run.state
         return failed(request, error, _HEADINGS.get(state, "This run cannot be shown"), run)
     return HTMLResponse(content)
+
+
+def _saved(run: RunSummary) -> list[Link]:
+    """Return links to the files of a run that can be saved: of an interrupted one, what its journal gives."""
+    kinds = [kind for kind in FILES if kind != "archive" or run.is_archive or run.archive]
+    if run.state is RunState.INTERRUPTED:
+        kinds = ["timeseries"]
+    return [Link(f"/download/{kind}/{address(run)}", _FILE_NAMES.get(kind, kind)) for kind in kinds]
 
 
 def _is_in_progress(site: Site, run: RunSummary) -> bool:

@@ -52,6 +52,12 @@ def test_many_failures_are_counted():
     )
 
 
+def test_two_failures_are_both():
+    (line,) = threshold_lines(checked(90.0, 91.0, expr="duration.p95 < 50ms"))
+
+    assert line.result == "failed both stages: 100 RPS: 90.0 ms; 1,000 RPS: 91.0 ms"
+
+
 def test_several_configurations_are_named():
     results = stored("app-server")
     stages = results.configurations[0].stages

@@ -134,6 +134,20 @@ def test_files_of_a_run_are_given_as_they_are_on_disk(served):
     assert served.get("/download/report.md/pipe").status_code == 404
 
 
+def test_a_page_links_to_the_files_of_its_run_that_there_are(served):
+    served.list_when_read()
+    answers = {}
+    for run in ("quickstart/run-00002", "kept.zip"):
+        links = re.findall(r'<a href="(/download/[^"]+)" download>', served.get(f"/run/{run}").text)
+        answers |= {link: served.get(link).status_code for link in links}
+
+    assert set(answers.values()) == {200}
+    assert {
+        f"/download/{kind}/kept.zip" for kind in ("report.md", "results.json", "archive", "timeseries")
+    } <= set(answers)
+    assert "/download/results.json/quickstart/run-00002" in answers
+
+
 def test_two_runs_are_compared_and_others_are_not(served):
     served.list_when_read()
     ticked = ["run=quickstart/run-00001", "run=quickstart/run-00003"]

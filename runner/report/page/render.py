@@ -42,6 +42,7 @@ def render_page(
     bundle: str = "",
     external: ExternalFiles | None = None,
     home: Link | None = None,
+    files: Sequence[Link] = (),
 ) -> str:
     """Return the page's HTML. The same arguments always give the same text.
 
@@ -51,6 +52,7 @@ def render_page(
         external: Addresses of styles and scripts, for a page that an application serves; the page then
             contains neither, and no `bundle`.
         home: A link in the head of the page.
+        files: Links by which files of the run can be saved, in the head of the page.
     """
     has_charts = bool(external.bundle if external else bundle)
     shown_charts = placed(results, charts(results) if has_charts else [])
@@ -63,6 +65,7 @@ def render_page(
         run=results.run,
         external=external,
         home=home,
+        files=files,
         aborted=to_html(aborted(results.run)),
         head=headline(results),
         conclusion=to_html(conclusion.conclusion([shown(one) for one in results.configurations])),

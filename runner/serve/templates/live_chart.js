@@ -113,7 +113,7 @@
         text.textContent = short(tick);
         parts.push(text);
       }
-      const step = niceStep(end - start, Math.max(2, Math.floor(width / 110)));
+      const step = Math.max(1, niceStep(end - start, Math.max(2, Math.floor(width / 110)))); // labels are whole seconds
       for (let tick = Math.ceil(start / step) * step; tick <= end; tick += step) {
         const at = x(tick);
         const anchor = at > width - RIGHT - 20 ? "end" : "middle";
