@@ -107,7 +107,7 @@ def _passes_search(trial: Trial, stage: Stage) -> bool:
 
 def _of_engine(load: LoadFacts | None) -> dict[str, Any]:
     """Return the fields of a stage that are those of its load, None without any."""
-    return {name: getattr(load, name, None) for name in ("clock", "workers", "connections")}
+    return {name: getattr(load, name, None) for name in ("clock", "workers", "connections", "drops")}
 
 
 def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:

@@ -22,6 +22,7 @@ from runner.cluster.agent_messages import AGENT_ORDER, EndProcess, ProcessInput,
 from runner.cluster.agent_processes import AgentProcesses
 from runner.cluster.errors import first_of
 from runner.cluster.exits import EXPIRED, HUB_GONE, MISUSED, NOT_ADMITTED, OK
+from runner.cluster.heartbeat import BEATS_FOR_NS, Heartbeat
 from runner.cluster.lines import LineReader, LineWriter, Outbox
 from runner.cluster.machine import describe_machine
 from runner.cluster.messages import HUB_TO_AGENT, Down, Ping, Pong, Up
@@ -72,7 +73,7 @@ class Agent:
         self._node, self._plan = node, plan
         self._reader, self._writer = reader, LineWriter(stream)
         self._outbox = Outbox(self._writer.send)
-        self._silence = Silence(plan.no_ping_s)
+        self._silence, self._heartbeat = Silence(plan.no_ping_s), Heartbeat()
 
     async def serve(self, abilities: Abilities) -> None:
         """Serve until it is cancelled.
@@ -81,7 +82,7 @@ class Agent:
             HubGone: The connection has ended, or the hub was silent.
         """
         async with trio.open_nursery() as nursery:
-            processes = AgentProcesses(abilities.modules, self._report, nursery)
+            processes = AgentProcesses(abilities.modules, self._report, nursery, self._heartbeat)
             asks = AgentAsks(
                 self._node, abilities.kinds, report=self._report, pids=processes.pids, nursery=nursery
             )
@@ -92,6 +93,7 @@ class Agent:
                 await self._receive(processes, asks, nursery)
             finally:
                 await processes.end_all()
+                self._heartbeat.close()
 
     async def _receive(self, processes: AgentProcesses, asks: AgentAsks, nursery: trio.Nursery) -> None:
         try:
@@ -127,6 +129,8 @@ class Agent:
             await trio.sleep(LOOK_EVERY_S)
             if self._silence.look():
                 raise HubGone(f"the hub was silent for {self._plan.no_ping_s:g} s")
+            if self._silence.length_ns < BEATS_FOR_NS:
+                self._heartbeat.beat()
 
 
 def _obey(message: Down, processes: AgentProcesses, asks: AgentAsks) -> None:

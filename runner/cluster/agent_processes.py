@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -21,6 +22,7 @@ from runner.cluster.agent_messages import (
     ProcessStarted,
     StartProcess,
 )
+from runner.cluster.heartbeat import Heartbeat
 from runner.cluster.lines import MAX_LINE, HalfLine, LineReader, LineTooLong
 from runner.cluster.wire import WireMessage, is_json
 from runner.core.units import Seconds
@@ -40,10 +42,14 @@ class AgentProcesses:
         modules: That may be started.
         report: Sends a report to the runner.
         nursery: In which processes are followed.
+        heartbeat: Which they watch: those that send load end when it is silent.
     """
 
-    def __init__(self, modules: Collection[str], report: Report, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, modules: Collection[str], report: Report, nursery: trio.Nursery, heartbeat: Heartbeat
+    ) -> None:
         self._modules, self._report, self._nursery = modules, report, nursery
+        self._heartbeat = heartbeat
         self._processes: dict[int, trio.Process] = {}
         self._numbers: set[int] = set()
 
@@ -82,7 +88,7 @@ class AgentProcesses:
             await self._report(ProcessEnded(process=order.process, error=reason))
             return
         try:
-            process = await _start(order.module)
+            process = await _start(order.module, self._heartbeat)
         except OSError as error:
             await self._report(ProcessEnded(process=order.process, error=f"it cannot be started: {error}"))
             return
@@ -132,12 +138,14 @@ def _as_report(number: int, line: bytes) -> ProcessLine | ProcessGarbage:
     return ProcessGarbage(process=number, line=line[:QUOTED_BYTES])
 
 
-async def _start(module: str) -> trio.Process:
+async def _start(module: str, heartbeat: Heartbeat) -> trio.Process:
     return await trio.lowlevel.open_process(
         [sys.executable, "-P", "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
+        pass_fds=(heartbeat.fd,),
+        env={**os.environ, **heartbeat.environment},
     )
 
 

@@ -48,4 +48,9 @@ class Silence:
         if late > _LATE_NS:
             self._heard_ns = min(now, self._heard_ns + late)
         self._looked_ns = now
-        return now - self._heard_ns > self._limit_ns
+        return self.length_ns > self._limit_ns
+
+    @property
+    def length_ns(self) -> Nanoseconds:
+        """How long it lasted at the last look."""
+        return self._looked_ns - self._heard_ns

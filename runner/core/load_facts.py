@@ -177,6 +177,25 @@ class ScenarioFacts(Struct, frozen=True, omit_defaults=True):
     backlog: Backlog | None = None
 
 
+class DropCauses(Struct, frozen=True, omit_defaults=True):
+    """Why requests count as dropped, or users of scenarios, where it is not that `max_in_flight` was reached.
+
+    Attributes:
+        too_late: Never sent, because the generator did not run in their time.
+        not_offered: Never sent, because their part of the generator had ended or was lost before.
+        unknown_end: Sent by a part of the generator that was lost: they may have been answered.
+    """
+
+    too_late: Annotated[int, Meta(ge=0, le=10**15)] = 0
+    not_offered: Annotated[int, Meta(ge=0, le=10**15)] = 0
+    unknown_end: Annotated[int, Meta(ge=0, le=10**15)] = 0
+
+    @property
+    def total(self) -> int:
+        """How many were dropped for these causes."""
+        return self.too_late + self.not_offered + self.unknown_end
+
+
 class LoadFacts(Struct, frozen=True, omit_defaults=True):
     """What the engine offered and what came back.
 
@@ -198,6 +217,7 @@ class LoadFacts(Struct, frozen=True, omit_defaults=True):
             ``scenario/step`` to it.
         scenarios: Name of a scenario to what is known of it.
         nodes: Where load came from several machines: each one's part, in the order of the workers.
+        drops: Why requests were dropped, of scenarios users; None where it is not known.
     """
 
     engine: str
@@ -215,3 +235,4 @@ class LoadFacts(Struct, frozen=True, omit_defaults=True):
     parts: Mapping[str, PartFacts] = field(default_factory=dict)
     scenarios: Mapping[str, ScenarioFacts] = field(default_factory=dict)
     nodes: tuple[NodeLoad, ...] = ()
+    drops: DropCauses | None = None

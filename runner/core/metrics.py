@@ -163,7 +163,9 @@ _REQUESTS: Final = (
         "Dropped",
         Dimension.COUNT,
         Better.LESS,
-        "Requests that were never sent because max_in_flight requests were in flight.",
+        "Requests that were never sent, because max_in_flight requests were in flight or because the "
+        "generator stood still or was lost, and those whose end is unknown because the generator was lost. "
+        "The analysis says how many there are of each.",
         lambda measured: float(measured.requests.dropped),
     ),
 )

@@ -36,7 +36,7 @@ class NodeLoadResults(Struct, frozen=True, omit_defaults=True):
         cpu_s: CPU time of its workers in the whole stage, the warm-up included.
         lost: Why it was lost, as a clause; empty for a node that was not.
         lost_at_s: Seconds since the measured window began.
-        not_offered: Requests or users that were not offered because it was lost.
+        not_offered: Requests or users that were not offered, or whose end is unknown, because it was lost.
     """
 
     workers: Count

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from runner.core.codes import Cause, Confidence, Limit, ProofAnswer, StageStatus
 from runner.core.findings import Finding, RuledOut
 from runner.core.judgements import Probe, StageValidity, ThresholdResult
-from runner.core.load_facts import ConnectionCounts, ResponseSample
+from runner.core.load_facts import ConnectionCounts, DropCauses, ResponseSample
 from runner.core.measured import Measured, Part, Slice
 from runner.core.node_results import NodeResults
 from runner.core.observed_results import (
@@ -136,6 +136,7 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
             scenarios: the name of each to what was measured of all its requests, followed by its steps in
             their order, as ``scenario/step``.
         connections: Opened and closed ones; None where they were not counted.
+        drops: Why requests were dropped, of scenarios users; None where it is not known.
         samples: The first response of each failure and status that did not succeed, in part.
         app_output: The last lines that the app had written at the end of a stage with 5xx responses.
         ramp: How the rate changed over the window; absent where it was constant.
@@ -171,6 +172,7 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
     find: Probe | None = None
     parts: dict[PartName, Part] = field(default_factory=dict)
     connections: ConnectionCounts | None = None
+    drops: DropCauses | None = None
     samples: tuple[ResponseSample, ...] = ()
     app_output: tuple[Text, ...] = ()
     ramp: Ramp | None = None
@@ -195,7 +197,7 @@ def _nothing_observed() -> dict[str, object]:
     )  # fmt: skip
     sequences = ("counters", "unreadable", "timeseries", "nodes")
     empty: dict[str, object] = {name: {} for name in mappings} | dict.fromkeys(sequences, ())
-    return empty | {"calibration": None, "connections": None}
+    return empty | {"calibration": None, "connections": None, "drops": None}
 
 
 _OF_PART: Final = ("target_rps", "samples", "slices")

@@ -236,9 +236,10 @@ def _with_topologies(inputs: RunInputs, topologies: Sequence[Topology], base_dir
             from runner.stack.swarm.placed_files import placed_files  # noqa: PLC0415  (others start faster)
 
             placed_files(topology, base_dir)
-    described = read_files(chain.from_iterable(one.input_files for one in topologies), base_dir)
+    keys = {path: key for one in topologies for path, key in one.file_keys.items()}
+    described = read_files(chain.from_iterable(one.input_files for one in topologies), base_dir, keys)
     present = {path for one in topologies for path in one.private_files if not place_problem(path, base_dir)}
-    private = read_files(sorted(present), base_dir)
+    private = read_files(sorted(present), base_dir, keys)
     with_secrets = {*_with_secrets(inputs.secrets, described, ()), *private, *inputs.with_secrets}
     return replace_fields(
         inputs, files={**inputs.files, **described, **private}, with_secrets=tuple(sorted(with_secrets))

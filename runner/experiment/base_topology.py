@@ -33,6 +33,11 @@ class BaseTopology(SpecModel):
         return ()
 
     @property
+    def file_keys(self) -> dict[str, str]:
+        """Path of each of these files to the key of the specification that names it."""
+        return {}
+
+    @property
     def build_folders(self) -> dict[str, str]:
         """Part to the folder from which its image is built: the app, and services."""
         return {}

@@ -96,6 +96,12 @@ class ComposeTopology(BaseTopology):
         return self.env_files or (str(PurePosixPath(self.files[0]).with_name(".env")),)
 
     @property
+    def file_keys(self) -> dict[str, str]:
+        """Path of each of these files to the key of the specification that names it."""
+        keys = dict.fromkeys(self.files, "topology.files")
+        return keys | dict.fromkeys(self.private_files, "topology.env_files")
+
+    @property
     def app_service(self) -> str:
         """The first service that is the app."""
         return next(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from runner.experiment.base_model import Conflict
+from runner.experiment.base_model import Conflict, invalid_value
 from runner.experiment.fields import Whole
-from runner.experiment.node_constraint import MAX_CONSTRAINTS, Constraint
+from runner.experiment.node_constraint import MAX_CONSTRAINTS, Constraint, NodeConstraint
+from runner.experiment.suggestions import display
 
 if TYPE_CHECKING:
     from runner.experiment.thresholds import Threshold
@@ -29,10 +30,25 @@ def _tag(value: Any) -> str:
     return "#constraints" if isinstance(value, list | tuple) else "#number"
 
 
+def _number_or_list(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip().isdecimal():
+        raise invalid_value(
+            f"should be a number of nodes or a list of constraints, not {display(value)}",
+            f"such as 2 or [{_suggested(value)}]",
+        )
+    return value
+
+
+def _suggested(value: str) -> str:
+    """Return a constraint as an example: the one that was written, if it is one."""
+    return value.strip() if NodeConstraint.parse(value) else "node.labels.role==load"
+
+
 LoadNodes: TypeAlias = Annotated[
     Annotated[Whole, Field(ge=1, le=MAX_LOAD_NODES), Tag("#number")]
     | Annotated[tuple[Constraint, ...], Field(min_length=1, max_length=MAX_CONSTRAINTS), Tag("#constraints")],
     Discriminator(_tag),
+    BeforeValidator(_number_or_list),
 ]
 """A number of nodes, or the constraints that all load nodes meet; tags cannot be keys of a file."""
 

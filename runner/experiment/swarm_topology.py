@@ -156,6 +156,13 @@ class SwarmTopology(BaseTopology):
         return tuple(secret.file for secret in self.secrets.values() if secret.file)
 
     @property
+    def file_keys(self) -> dict[str, str]:
+        """Path of each of these files to the key of the specification that names it."""
+        keys = {config.file: f"topology.configs.{name}" for name, config in self.configs.items()}
+        secrets = {it.file: f"topology.secrets.{name}" for name, it in self.secrets.items() if it.file}
+        return keys | secrets
+
+    @property
     def build_folders(self) -> dict[str, str]:
         """Part to the folder from which its image is built."""
         app = {Role.APP.value: self.app.build} if self.app.build else {}

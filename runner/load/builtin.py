@@ -198,6 +198,7 @@ def _facts(
         notes=(*_pacing_notes(order, len(workers)), *worker_accounts.notes(accounts)),
         connections=worker_accounts.connections(accounts),
         nodes=nodes,
+        drops=worker_accounts.drop_causes(accounts),
         **_counts(order, accounts, tuple(stage.seconds)),
     )
 

@@ -46,10 +46,12 @@ class Loop:
         exchange: The connections.
         longest_stall_ns: The longest time in which the loop did not run at all.
         clock_shift_ns: By how much the wall clock was moved against the monotonic one in total.
+        too_late: Arrivals due in the measured window that were dropped because the loop stood still until
+            long after it, and not because there was no free slot.
     """
 
     def __init__(self, order: WorkerOrder, arrivals: Iterator[Bunch], emit: Callable[[Tally], None]) -> None:
-        self.longest_stall_ns = self.clock_shift_ns = 0
+        self.longest_stall_ns = self.clock_shift_ns = self.too_late = 0
         self._order, self._emit_complete = order, emit
         self._arrivals = arrivals
         self._offset = _clock_offset()
@@ -185,6 +187,7 @@ class Loop:
                 self._waiting.extend([due] * left)
             elif left:
                 self.exchange.drop_due(left, measured)
+                self.too_late += left if measured and too_late else 0
             count -= part
             if not count:
                 due, count = self._next_bunch()
@@ -254,8 +257,11 @@ class Loop:
     def _finish(self, now: Nanoseconds) -> bool:
         """Return whether all requests have ended; gives up on waiting arrivals after the timeout."""
         if self._waiting and now > self._timeline.end_ns + self._patience_ns:
+            had_slots = self.exchange.in_flight < self._order.max_in_flight
             for due in self._waiting:
-                self.exchange.drop_due(1, due >= self._timeline.measure_ns)
+                measured = due >= self._timeline.measure_ns
+                self.exchange.drop_due(1, measured)
+                self.too_late += measured and had_slots
             self._waiting.clear()
         if self.exchange.in_flight or self._waiting or now < self._timeline.end_ns:
             return False

@@ -141,6 +141,7 @@ class WorkerEnd(Struct, frozen=True, tag="end", kw_only=True):
         closed_first: Connections that the server was expected to close and did not.
         handshakes: Some connect times, each with the kernel's own round-trip time, in nanoseconds.
         longest_stall_ns: The longest time in which the worker did not run.
+        too_late: Requests, or users of scenarios, that it dropped because it had not run in their time.
         clock_shift_ns: By how much the wall clock was moved in total.
         peak_rss_kib: The largest resident set.
         backlog: How response times developed: one for each request of a mix, in order, or for the only one.
@@ -156,6 +157,7 @@ class WorkerEnd(Struct, frozen=True, tag="end", kw_only=True):
     closed_first: Count = 0
     handshakes: list[tuple[Nanoseconds, Nanoseconds]] = []
     longest_stall_ns: _Duration = 0
+    too_late: Count = 0
     clock_shift_ns: _Duration = 0
     peak_rss_kib: Count
     backlog: tuple[WireBacklog, ...] = ()

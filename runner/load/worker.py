@@ -3,7 +3,8 @@
     python -P -m runner.load.worker < order, then the start instant, then an open pipe
 
 It prints the messages of `runner.load.messages`. The end of its standard input means that the runner has
-exited or has no more orders, and ends the worker at once.
+exited or has no more orders, and ends the worker at once. A worker of an agent also ends when the agent is
+silent for as long as it takes until the runner counts it as lost.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import BinaryIO
 
+from runner.cluster.heartbeat import AGENT_WAS_SILENT, AgentWatch
 from runner.core.units import ns
 from runner.load import pacing
 from runner.load.exchange import Exchange
@@ -101,8 +103,12 @@ def _execute(order: WorkerOrder, commands: BinaryIO) -> bool:
     os.set_blocking(commands.fileno(), False)
     used[0] = time.process_time()
 
+    agent = AgentWatch.of(os.environ)
+
     def stopped() -> bool:
         pipe.flush()
+        if agent is not None and agent.is_silent():
+            sys.exit(AGENT_WAS_SILENT)
         return bool(select.select([commands], [], [], 0)[0])
 
     loop.run(start_from_json(start).start_ns, stopped)
@@ -192,6 +198,7 @@ def _end(loop: Loop) -> WorkerEnd:
         closed_first=loop.exchange.closed_first,
         handshakes=loop.exchange.handshakes,
         longest_stall_ns=loop.longest_stall_ns,
+        too_late=loop.too_late,
         clock_shift_ns=loop.clock_shift_ns,
         peak_rss_kib=_peak_rss_kib(),
         backlog=tuple(backlog.to_wire() for backlog in loop.exchange.backlogs()),

@@ -15,7 +15,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from runner.core.load_facts import Backlog, ConnectionCounts, LoadSecond, PartFacts
+from runner.cluster.heartbeat import AGENT_WAS_SILENT
+from runner.core.load_facts import Backlog, ConnectionCounts, DropCauses, LoadSecond, PartFacts
 from runner.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, Seconds
 from runner.load.merge import sum_of
 from runner.load.messages import WireBacklog, WorkerEnd, WorkerSecond
@@ -113,7 +114,21 @@ def _ending(account: Account) -> str:
         return account.fault
     if not account.died or status is None:
         return "stopped responding"
+    if status == AGENT_WAS_SILENT:
+        return "stopped because its agent or the hub was silent"
     return f"was ended by signal {-status}" if status < 0 else f"exited with status {status}"
+
+
+def drop_causes(accounts: Sequence[Account]) -> DropCauses:
+    """Return how many requests, or users of scenarios, were dropped although there was room for them."""
+    dead = [account for account in accounts if account.end is None]
+    due = [account.users_scheduled if account.has_users else account.scheduled for account in dead]
+    ended = [account.users_ended if account.has_users else account.ended for account in dead]
+    return DropCauses(
+        too_late=sum(account.end.too_late for account in accounts if account.end),
+        not_offered=sum(max(0, one.planned - came) for one, came in zip(dead, due, strict=True)),
+        unknown_end=max(0, sum(due) - sum(ended)),
+    )
 
 
 def with_lost(

@@ -131,7 +131,7 @@ def _loss(load: NodeLoadResults) -> str:
     if not load.lost:
         return NOT_APPLICABLE
     when = "" if load.lost_at_s is None else f", noticed {load.lost_at_s:.1f} s into the window"
-    return f"{load.lost}{when}; {load.not_offered:,} not offered"
+    return f"{load.lost}{when}; {load.not_offered:,} not offered or without a known end"
 
 
 def beyond_one_node(stages: Sequence[Stage]) -> Markdown:

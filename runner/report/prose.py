@@ -11,7 +11,7 @@ from runner.core.limits import ACHIEVED
 from runner.core.metrics import lost_share
 from runner.core.results import ConfigurationResults, RunInfo
 from runner.core.stage_results import Stage
-from runner.report import number_format, scenario_prose
+from runner.report import drops, number_format, scenario_prose
 from runner.report.limit_text import limit
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown
 from runner.report.metric_text import level, level_unit, levels
@@ -194,9 +194,7 @@ def _losses(stage: Stage) -> Markdown:
     requests = stage.requests
     largest = sorted(requests.failures.items(), key=lambda item: (-item[1], item[0]))[:_KINDS_SHOWN]
     parts = [markdown("{:,} failed with {}", number, code(kind)) for kind, number in largest if number]
-    if requests.dropped:
-        dropped = markdown("{:,} were dropped because `max_in_flight` was reached", requests.dropped)
-        parts.insert(0, dropped)
+    parts = [*drops.phrases(None if stage.scenarios else stage.drops, requests.dropped, "sent"), *parts]
     lost = markdown(" Of the {:,} scheduled requests, {}.", requests.scheduled, listed(parts))
     return lost if parts else EMPTY
 

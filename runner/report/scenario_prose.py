@@ -7,6 +7,7 @@ from typing import Final
 
 from runner.analyze.rules.scenarios import SlowestStep, slowest_step
 from runner.core.stage_results import Stage
+from runner.report import drops
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown
 from runner.report.metric_text import levels
 from runner.report.stage_choice import believed
@@ -34,10 +35,10 @@ def losses(stage: Stage) -> Markdown:
     runs = stage.scenarios
     if runs is None or not runs.lost:
         return EMPTY
-    parts = [
+    parts = list(drops.phrases(stage.drops, runs.dropped, "started"))
+    parts += [
         markdown("{:,} {}", count, words)
         for count, words in (
-            (runs.dropped, markdown("were never started because `max_in_flight` was reached")),
             (runs.failed, markdown("failed{}", _where(stage))),
             (runs.unfinished, markdown("were unfinished when the stage ended")),
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from runner.core.errors import EnvironmentLacks
@@ -15,6 +16,8 @@ from runner.store.bounded_read import NotReadable, read_bounded
 
 MAX_FILE: Final[Bytes] = 64 * BYTES_PER_MIB
 
+NO_KEYS: Final[Mapping[str, str]] = MappingProxyType({})
+"""Of files that requests send."""
 _KERNEL: Final = ("/proc", "/sys")
 """Their files are generated when they are read, and some wait for ever."""
 
@@ -80,17 +83,18 @@ def _where(path: str, folder: Path) -> str:
     return "" if Path(path).is_absolute() else f" (sought as {resolved(path, folder)})"
 
 
-def read_files(paths: Iterable[str], folder: Path) -> dict[str, bytes]:
+def read_files(paths: Iterable[str], folder: Path, keys: Mapping[str, str] = NO_KEYS) -> dict[str, bytes]:
     """Return the content of each file.
 
     Args:
         paths: As in the specification.
         folder: The specification's.
+        keys: Path to the key of the specification that names it, of files that no request sends.
 
     Raises:
         EnvironmentLacks: One cannot be read.
     """
-    return {path: _read(path, folder) for path in dict.fromkeys(paths)}
+    return {path: _read(path, folder, keys.get(path, "")) for path in dict.fromkeys(paths)}
 
 
 def file_digest(path: str, folder: Path) -> str:
@@ -109,12 +113,12 @@ def file_digest(path: str, folder: Path) -> str:
         raise EnvironmentLacks(f"cannot read {path}: {error.strerror}") from None
 
 
-def _read(path: str, folder: Path) -> bytes:
+def _read(path: str, folder: Path, key: str) -> bytes:
+    needed = f"{key} names it" if key else "a request of the specification sends it"
     try:
         if problem := problem_with(path, folder):
-            raise EnvironmentLacks(
-                problem, hint=f"a request of the specification sends it; it is sought in {folder}"
-            )
-        return read_bounded(resolved(path, folder), MAX_FILE, "a file that a request sends")
+            raise EnvironmentLacks(problem, hint=f"{needed}; it is sought in {folder}")
+        what = f"the file of {key}" if key else "a file that a request sends"
+        return read_bounded(resolved(path, folder), MAX_FILE, what)
     except (NotReadable, OSError) as error:
-        raise EnvironmentLacks(str(error), hint="a request of the specification sends this file") from None
+        raise EnvironmentLacks(str(error), hint=needed) from None

@@ -12,7 +12,7 @@ from runner.core import histogram
 from runner.core.codes import Role
 from runner.core.facts import Event, RunFacts, TrialFacts
 from runner.core.histogram import Histogram
-from runner.core.load_facts import LoadFacts, LoadSecond
+from runner.core.load_facts import DropCauses, LoadFacts, LoadSecond
 from runner.core.observed_facts import ObservedFacts, Sample, Subject
 from runner.core.results import Results
 from runner.core.stage_results import Stage
@@ -91,6 +91,7 @@ def load(rps: int, succeeded: int, ms: float, seconds: int = 4, **changes: Any) 
     """Return a stage of equal seconds."""
     return replace(
         LoadFacts(
+            drops=DropCauses(),
             engine="builtin",
             workers=1,
             planned=rps * seconds,

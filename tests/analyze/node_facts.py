@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from runner.core.codes import Role, RoleName
 from runner.core.facts import Event, TrialFacts
+from runner.core.load_facts import DropCauses
 from runner.core.node_facts import ClockFacts, NodeLoad
 from runner.core.observed_facts import Counter, ObservedFacts, Program, Sample, Subject
 from runner.core.system_facts import NodeFacts, ProxyFacts, SystemDescription
@@ -155,7 +156,13 @@ _LOST_LOAD = node_load(
 )
 _UNTIL_LOST = replace(
     load(
-        4000, 4000, 4.0, workers=2, lost_workers=(LOST_REASON,), nodes=(node_load("load-1", 8000), _LOST_LOAD)
+        4000,
+        4000,
+        4.0,
+        workers=2,
+        lost_workers=(LOST_REASON,),
+        drops=DropCauses(not_offered=3000),
+        nodes=(node_load("load-1", 8000), _LOST_LOAD),
     ),
     seconds=tuple(second(index, rate, rate, 4.0) for index, rate in enumerate((4000, 4000, 3000, 2000))),
 )

@@ -12,7 +12,15 @@ from msgspec.structs import replace
 
 from runner.core import histogram
 from runner.core.facts import TrialFacts
-from runner.core.load_facts import UNFINISHED, LoadFacts, LoadSecond, PartFacts, ResponseSample, ScenarioFacts
+from runner.core.load_facts import (
+    UNFINISHED,
+    DropCauses,
+    LoadFacts,
+    LoadSecond,
+    PartFacts,
+    ResponseSample,
+    ScenarioFacts,
+)
 from runner.core.ramp import Ramp
 from runner.core.units import ns
 from tests.analyze.facts import observed, trial
@@ -155,6 +163,7 @@ def facts_of(made: Sequence[User], window_s: float = 10.0, warmup_s: float = 0.0
     planned = {step: sum(one.due >= 0 for one in own) for step, own in requests.items()}
     total = sum(planned.values())
     return LoadFacts(
+        drops=DropCauses(),
         engine="builtin", workers=1, planned=total, seconds=seconds, complete=True, clock="made by hand",
         parts={step: PartFacts(number, number / total) for step, number in planned.items()},
         scenarios=scenarios,

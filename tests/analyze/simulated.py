@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from runner.core.load_facts import LoadFacts
+from runner.core.load_facts import DropCauses, LoadFacts
 from runner.core.units import NS_PER_S, ns
 from runner.load import pacing, worker_accounts
 from runner.load.backlog import Backlog
@@ -158,7 +158,7 @@ def record(o: WorkerOrder, requests: Sequence[Ended]) -> LoadFacts:
     account = Account("worker", planned, end=WorkerEnd(peak_rss_kib=1, backlog=(backlog.to_wire(),)))
     return LoadFacts(
         "builtin", 1, planned, tuple(seconds), complete=True, clock="simulated",
-        backlog=worker_accounts.backlog([account]),
+        backlog=worker_accounts.backlog([account]), drops=DropCauses(),
     )  # fmt: skip
 
 

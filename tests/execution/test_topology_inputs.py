@@ -9,6 +9,7 @@ import pytest
 from runner.core.errors import EnvironmentLacks
 from runner.execution.inputs import read_inputs, topology_files_outside
 from runner.experiment.compose_topology import ComposeTopology
+from runner.experiment.swarm_topology import SwarmTopology
 
 
 def topology(**keys: object) -> ComposeTopology:
@@ -31,8 +32,18 @@ def test_given_env_files_replace_the_default_one(tmp_path: Path) -> None:
 
 
 def test_a_compose_file_that_does_not_exist_is_named_before_anything_starts(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentLacks, match=r"there is no file a/c\.yml"):
+    with pytest.raises(EnvironmentLacks, match=r"there is no file a/c\.yml") as refused:
         read_inputs([], tmp_path, topologies=[topology()])
+
+    assert refused.value.hint == f"topology.files names it; it is sought in {tmp_path}"
+
+
+def test_the_config_of_a_swarm_that_does_not_exist_is_named_by_its_key(tmp_path: Path) -> None:
+    app = {"image": "a", "port": 80, "configs": {"c": "/etc/c"}}
+    swarm = {"kind": "swarm", "app": app, "configs": {"c": {"file": "c.json"}}}
+
+    with pytest.raises(EnvironmentLacks, match=r"topology\.configs\.c: .*c\.json cannot be read"):
+        read_inputs([], tmp_path, topologies=[SwarmTopology.model_validate(swarm)])
 
 
 def test_files_outside_the_folder_are_told_apart(tmp_path: Path) -> None:

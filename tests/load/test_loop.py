@@ -83,12 +83,20 @@ def test_requests_that_cannot_be_sent_soon_after_the_window_are_dropped(monkeypa
     monkeypatch.setattr(plain_exchange(), "send_due", slowly(plain_exchange().send_due))
     with scripted(lambda client, _: client.sendall(OK)) as port:
         # a busy machine may start the loop only after the window
-        tries = (offer([0] * 2000, port, max_in_flight=5000)[0] for _ in range(100))
-        counts = next(counts for counts in tries if counts["sent"])
+        tries = (offer([0] * 2000, port, max_in_flight=5000) for _ in range(100))
+        counts, loop = next((counts, loop) for counts, loop in tries if counts["sent"])
 
     assert counts["scheduled"] == 2000
     assert counts["sent"] == counts["succeeded"] == 256
-    assert counts["dropped"] == 2000 - 256
+    assert counts["dropped"] == loop.too_late == 2000 - 256
+
+
+def test_requests_that_found_no_free_slot_are_not_counted_as_too_late():
+    with scripted(lambda client, _: None) as port:
+        counts, loop = offer([0] * 20, port, max_in_flight=5, timeout=0.1)
+
+    assert (counts["sent"], counts["dropped"]) == (5, 15)
+    assert loop.too_late == 0
 
 
 def test_a_generator_that_is_late_itself_is_recorded_so_also_with_a_queue(monkeypatch):

@@ -111,3 +111,33 @@ async def test_a_killed_agent_is_a_lost_generator_and_the_other_goes_on():
     assert second.lost
     assert second.not_offered == total(facts, "dropped") > 0
     assert total(facts, "scheduled") == facts.planned == 300
+
+
+async def test_workers_of_an_agent_that_stands_still_stop_sending_when_it_is_lost():
+    seen = []
+
+    def script(client, _):
+        seen.append(1)
+        client.sendall(OK)
+
+    with scripted(script) as port:
+        async with generators("node-1", "node-2") as (site, _):
+            agent = site.cluster.agents["node-2"]
+
+            def on_second(second):
+                if second.index == 0:
+                    os.kill(agent.pid, signal.SIGSTOP)
+
+            facts = await offer(
+                order(port, site, rps=40, duration="12s"), on_spawn=pytest.fail, on_second=on_second
+            )
+            answered = len(seen)
+            os.kill(agent.pid, signal.SIGCONT)
+
+    kept, lost = facts.nodes
+    assert (kept.lost, lost.lost) == ("", "silent for 3 s")
+    assert kept.scheduled == 240
+    assert total(facts, "succeeded") <= answered < facts.planned
+    assert answered - total(facts, "succeeded") <= lost.not_offered
+    assert facts.drops.not_offered + facts.drops.unknown_end == lost.not_offered
+    assert facts.drops.not_offered > 0

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from runner.cluster.heartbeat import AGENT_WAS_SILENT
 from runner.core import histogram
-from runner.core.load_facts import LoadSecond
+from runner.core.load_facts import DropCauses, LoadSecond
 from runner.load import merge, worker_accounts
 from runner.load.merge import Collector, merged, sum_of
 from runner.load.messages import WireHistogram, WorkerEnd, WorkerSecond, decode_progress, encode
@@ -168,6 +169,8 @@ def test_the_counts_add_up_to_the_schedule_whichever_worker_died(stage):
     assert total("sent") + total("dropped") == planned
     assert total("sent") == total("succeeded") + failed
     assert all(whole.sent >= 0 and whole.dropped >= 0 for whole in corrected)
+    known = sum(whole.dropped for whole in seconds)
+    assert total("dropped") == known + worker_accounts.drop_causes(accounts).total
 
 
 def test_nothing_changes_when_no_worker_died():
@@ -175,6 +178,23 @@ def test_nothing_changes_when_no_worker_died():
     account = Account("generator worker 1", planned=3, end=END)
 
     assert worker_accounts.with_lost(seconds, [account], 1) == seconds
+
+
+def test_each_cause_of_dropped_requests_is_counted_by_the_worker_that_knows_it():
+    living = Account("generator worker 1", planned=1000, scheduled=1000, ended=1000)
+    living.end = replace(END, too_late=545)
+    dead = Account("generator worker 2", planned=1000, scheduled=600, ended=590)
+
+    causes = worker_accounts.drop_causes([living, dead])
+
+    assert causes == DropCauses(too_late=545, not_offered=400, unknown_end=10)
+
+
+def test_users_are_counted_where_users_come_due():
+    dead = Account("generator worker 1", planned=50, scheduled=600, ended=590, has_users=True)
+    dead.users_scheduled, dead.users_ended = 30, 21
+
+    assert worker_accounts.drop_causes([dead]) == DropCauses(not_offered=20, unknown_end=9)
 
 
 def lost(**fields) -> str:
@@ -188,6 +208,8 @@ def test_a_killed_worker_is_distinguished_from_a_hung_one():
     )
     assert lost(died=True, status=1).startswith("generator worker 1 exited with status 1 after 6 s")
     assert lost(status=-9).startswith("generator worker 1 stopped responding after 6 s")
+    silent = lost(died=True, status=AGENT_WAS_SILENT)
+    assert silent.startswith("generator worker 1 stopped because its agent or the hub was silent after 6 s")
     unreadable = lost(died=True, status=0, fault="sent an unreadable message")
     assert unreadable.startswith("generator worker 1 sent an unreadable message after 6 s; 410 of its 1,000")
 

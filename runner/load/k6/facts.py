@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from runner.core.load_facts import LoadFacts, LoadSecond, PartFacts
+from runner.core.load_facts import DropCauses, LoadFacts, LoadSecond, PartFacts
 from runner.core.units import Milliseconds, Seconds
 from runner.load.k6.plan import Plan
 from runner.load.k6.summary import Latencies, Totals
@@ -88,6 +88,7 @@ def load_facts(plan: Plan, version: str, seconds: Sequence[LoadSecond], ending: 
         if ending.silence_s > SILENT_S:
             faults.append(_silent(ending.silence_s, plan))
     return LoadFacts(
+        drops=DropCauses(),
         engine="k6",
         engine_version=version,
         workers=1,

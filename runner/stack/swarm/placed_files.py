@@ -21,6 +21,11 @@ from runner.experiment.swarm_topology import SwarmTopology
 from runner.stack.paths import printable, read_regular
 
 MAX_FILES: Final = 64
+_IN_AN_IMAGE: Final = "build an image that contains it"
+_MAKE_IT_SMALLER: Final = (
+    "a secret does not belong into an image: make it smaller, or give the service a secret with which it "
+    "fetches this one when it starts"
+)
 _WHERE: Final = "it is relative to the specification's folder (for an archive, to --base-dir)"
 
 
@@ -63,7 +68,7 @@ def placed_files(
 def _secret(topology: SwarmTopology, name: str, base_dir: Path) -> bytes:
     secret, key = topology.secrets[name], f"topology.secrets.{name}"
     if secret.file is not None:
-        return _read(base_dir / secret.file, key, MAX_SECRET)
+        return _read(base_dir / secret.file, key, MAX_SECRET, _MAKE_IT_SMALLER)
     value = os.fsencode(os.environ.get(secret.env or "", ""))
     if not value:
         what = "is empty" if secret.env in os.environ else "is not set"
@@ -105,7 +110,7 @@ def _files_below(source: Path, target: PurePosixPath, key: str) -> list[tuple[Pa
     return [(path, target / path.relative_to(source).as_posix()) for path in files]
 
 
-def _read(path: Path, key: str, most: Bytes) -> bytes:
+def _read(path: Path, key: str, most: Bytes, if_large: str = _IN_AN_IMAGE) -> bytes:
     try:
         content = read_regular(path)
     except OSError as error:
@@ -117,6 +122,6 @@ def _read(path: Path, key: str, most: Bytes) -> bytes:
     if len(content) > most:
         raise EnvironmentLacks(
             f"{key}: {printable(path)} has {len(content):,} bytes, and Docker Swarm accepts {most:,}",
-            hint="make it smaller, or, unless it is a secret, build an image that contains it",
+            hint=if_large,
         )
     return content

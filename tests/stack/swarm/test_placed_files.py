@@ -158,3 +158,13 @@ async def test_a_link_out_of_the_folder_is_refused(folder: Path) -> None:
 
     with pytest.raises(EnvironmentLacks, match="is a link out of the folder"):
         await read_placed_files(topology(), folder)
+
+
+async def test_a_secret_that_is_too_large_is_not_to_be_put_into_an_image(folder: Path) -> None:
+    (folder / "key.pem").write_bytes(b"x" * (MAX_SECRET + 1))
+
+    with pytest.raises(EnvironmentLacks, match=r"topology\.secrets\.key: .* has 512,001 bytes") as refused:
+        await read_placed_files(topology(), folder)
+
+    assert "make it smaller" in refused.value.hint
+    assert "build an image" not in refused.value.hint

@@ -1,0 +1,36 @@
+"""Why requests or users were dropped, in words: only what the generator counted is a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from runner.core.load_facts import DropCauses
+from runner.report.markdown_text import Markdown, markdown
+
+
+def phrases(causes: DropCauses | None, dropped: int, begun: Literal["sent", "started"]) -> Iterator[Markdown]:
+    """Yield for each cause how many were dropped, each as the end of a sentence about all that were due.
+
+    Args:
+        causes: As far as they are known; None where no cause is.
+        dropped: Requests, or users of scenarios.
+        begun: What would have happened to them: requests are sent, users started.
+    """
+    if causes is None:
+        if dropped:
+            yield markdown("{:,} were never {}", dropped, begun)
+        return
+    left = dropped
+    for count, words in (
+        (causes.too_late, f"were never {begun} because the generator stood still"),
+        (causes.not_offered, f"were never {begun} because their part of the generator was lost"),
+        (causes.unknown_end, "have no known end because their part of the generator was lost"),
+    ):
+        here = min(count, left)  # of repeats, both are medians
+        left -= here
+        if here:
+            yield markdown("{:,} {}", here, words)
+    if left:
+        what = "dropped" if begun == "sent" else f"never {begun}"
+        yield markdown("{:,} were {} because `max_in_flight` was reached", left, what)
