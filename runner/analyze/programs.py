@@ -18,6 +18,11 @@ DISTURBED_FULL: Final = 0.03
 """The same where they used more than was left idle; less changes no result by more than this share."""
 FULL_THREAD: Final = 0.85
 """Share of one core from which a thread was busy all the time; our own bound."""
+_FULL_NODE: Final = 0.95
+"""Share of a node's cores from which none is left (netdata's critical alarm)."""
+_UNSEEN: Final = 0.3
+"""Share of a full node's cores from which what has no name disturbs: well above the kernel's work on packets,
+which has no name either; our own bound."""
 _PIDS_SHOWN: Final = 3
 _PROGRAMS_NAMED: Final = 3
 
@@ -54,14 +59,19 @@ def has_full_thread(program: ProgramUsage) -> bool:
     return program.busiest_thread is not None and program.busiest_thread >= FULL_THREAD
 
 
-def disturbance(stage: Stage, cores: int | None) -> str:
+def disturbance(stage: Stage | NodeResults, cores: int | None, node: str = "") -> str:
     """Return how much CPU programs outside the experiment took from it, as a sentence; empty if little.
 
     Args:
         stage: With the CPU used by the host and by programs.
         cores: Of the host; None where unknown.
+        node: Name of the machine, if it is a node; there, most programs have no name.
     """
     outside = strangers(stage)
+    if node and cores and (unseen := _unseen_on_full_node(stage, cores)):
+        named = f"{_use(outside)} used {sum(it.cores for it in outside):.2f}, and " if outside else ""
+        whole = f"{node} had no CPU left: of its {cores} cores, {named}programs that its agent cannot see"
+        return f"{whole} used {unseen:.2f}"
     used = sum(program.cores for program in outside)
     if not cores or used < DISTURBED_FULL * cores:
         return ""
@@ -73,7 +83,15 @@ def disturbance(stage: Stage, cores: int | None) -> str:
         bound = f"only {idle:.2f} cores were idle"
     else:
         return ""
-    return f"{_use(outside)} used {used:.2f} of the {cores} cores of this host; {bound}"
+    return f"{_use(outside)} used {used:.2f} of the {cores} cores of {node or 'this host'}; {bound}"
+
+
+def _unseen_on_full_node(stage: Stage | NodeResults, cores: int) -> float:
+    """Return the cores that programs without a name used on a node that had none left; 0 if few."""
+    used = {role: usage.avg for role, usage in stage.cpu_cores.items() if usage}
+    unseen = used.get(Role.OTHER, 0.0) - sum(program.cores for program in stage.programs)
+    is_full = used.get(Role.SYSTEM, 0.0) >= _FULL_NODE * cores
+    return unseen if is_full and unseen >= _UNSEEN * cores else 0.0
 
 
 def _use(outside: Sequence[ProgramUsage]) -> str:

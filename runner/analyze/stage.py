@@ -143,6 +143,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         peers=peer_usages(together.peers, offer.window_s),
         nodes=nodes,
         calibration=stage_calibration(facts.calibration if facts else None, offer.highest_rps),
+        longest_stall_s=load.longest_stall_s if load else 0.0,
         **_of_engine(load),
         notes=(*(load.notes if load else ()), *together.notes, *clock_notes(nodes)),
         parts=_parts(load, offer),

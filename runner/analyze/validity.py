@@ -13,7 +13,6 @@ from runner.analyze.node_validity import (
     explains_missing,
     full_generators,
     lost_generators,
-    of,
 )
 from runner.analyze.programs import disturbance
 from runner.analyze.resource_usage import LATE_S, observer_lateness
@@ -73,7 +72,7 @@ def validity(facts: TrialFacts, stage: Stage, *, when_full: str, cores: int | No
     suspect += [*_observer_late(facts), *by_machine(seen, _cpu_sum), *_silent(stage)]
     if facts.status == "aborted":
         suspect.append("the stage was aborted, so it covers less time than planned")
-    if disturbed := "; ".join(of(it, why) for it in seen if (why := disturbance(it.stage, it.cores))):
+    if disturbed := "; ".join(why for it in seen if (why := disturbance(it.stage, it.cores, it.name))):
         suspect.append(disturbed)
     status = Validity.SUSPECT if suspect else Validity.VALID
     return StageValidity(status, tuple(suspect), disturbed=bool(disturbed))

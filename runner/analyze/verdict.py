@@ -85,7 +85,7 @@ def _judge(
         (memory,) = judge([RULES[Limit.MEMORY]], stage, cores)
         return [memory.finding if isinstance(memory, Match) else _failed(stage)], []
     if stage.validity.status is Validity.INVALID:
-        return [generator_limited(stage)], []
+        return [generator_limited(stage, cores)], []
     sustained = None if limited else within_capacity(stage)
     if sustained and passed:
         return [sustained], []

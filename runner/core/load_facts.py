@@ -218,6 +218,8 @@ class LoadFacts(Struct, frozen=True, omit_defaults=True):
         scenarios: Name of a scenario to what is known of it.
         nodes: Where load came from several machines: each one's part, in the order of the workers.
         drops: Why requests were dropped, of scenarios users; None where it is not known.
+        longest_stall_s: The longest time in which a worker that went on afterwards did not run; 0 where that
+            was too short to matter, or is not known.
     """
 
     engine: str
@@ -236,3 +238,4 @@ class LoadFacts(Struct, frozen=True, omit_defaults=True):
     scenarios: Mapping[str, ScenarioFacts] = field(default_factory=dict)
     nodes: tuple[NodeLoad, ...] = ()
     drops: DropCauses | None = None
+    longest_stall_s: Seconds = 0.0

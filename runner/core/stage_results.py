@@ -137,6 +137,8 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
             their order, as ``scenario/step``.
         connections: Opened and closed ones; None where they were not counted.
         drops: Why requests were dropped, of scenarios users; None where it is not known.
+        longest_stall_s: The longest time in which a worker of the generator did not run; 0 where that was too
+            short to matter, or is not known.
         samples: The first response of each failure and status that did not succeed, in part.
         app_output: The last lines that the app had written at the end of a stage with 5xx responses.
         ramp: How the rate changed over the window; absent where it was constant.
@@ -173,6 +175,7 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
     parts: dict[PartName, Part] = field(default_factory=dict)
     connections: ConnectionCounts | None = None
     drops: DropCauses | None = None
+    longest_stall_s: Number = 0.0
     samples: tuple[ResponseSample, ...] = ()
     app_output: tuple[Text, ...] = ()
     ramp: Ramp | None = None
@@ -197,7 +200,7 @@ def _nothing_observed() -> dict[str, object]:
     )  # fmt: skip
     sequences = ("counters", "unreadable", "timeseries", "nodes")
     empty: dict[str, object] = {name: {} for name in mappings} | dict.fromkeys(sequences, ())
-    return empty | {"calibration": None, "connections": None, "drops": None}
+    return empty | {"calibration": None, "connections": None, "drops": None, "longest_stall_s": 0.0}
 
 
 _OF_PART: Final = ("target_rps", "samples", "slices")

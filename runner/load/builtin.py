@@ -199,6 +199,7 @@ def _facts(
         connections=worker_accounts.connections(accounts),
         nodes=nodes,
         drops=worker_accounts.drop_causes(accounts),
+        longest_stall_s=worker_accounts.longest_stall_s(accounts),
         **_counts(order, accounts, tuple(stage.seconds)),
     )
 

@@ -119,6 +119,12 @@ def _ending(account: Account) -> str:
     return f"was ended by signal {-status}" if status < 0 else f"exited with status {status}"
 
 
+def longest_stall_s(accounts: Sequence[Account]) -> Seconds:
+    """Return the longest time in which a worker did not run; 0 if it was too short to be reported."""
+    longest_ns = max((account.end.longest_stall_ns for account in accounts if account.end), default=0)
+    return round(longest_ns / NS_PER_S, 3) if longest_ns >= _REPORTED_STALL_NS else 0.0
+
+
 def drop_causes(accounts: Sequence[Account]) -> DropCauses:
     """Return how many requests, or users of scenarios, were dropped although there was room for them."""
     dead = [account for account in accounts if account.end is None]

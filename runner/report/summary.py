@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.analyze.medians import of_medians
+from runner.analyze.programs import disturbance, strangers
 from runner.core.codes import StageStatus, Unbounded, Validity
 from runner.core.metrics import METRICS
+from runner.core.node_results import NodeResults
+from runner.core.observed_results import ProgramUsage
 from runner.core.results import Results
 from runner.core.stage_results import Stage
 from runner.report import metric_text
@@ -90,7 +93,21 @@ def _reasons(stage: Stage) -> Iterator[tuple[Validity, str]]:
     own = validity.reasons[:-1] if validity.disturbed else validity.reasons
     yield from ((validity.status, reason) for reason in own)
     if validity.disturbed:
-        yield validity.status, _OTHER_PROGRAMS
+        yield validity.status, _disturbed(stage)
+
+
+def _disturbed(stage: Stage) -> str:
+    """Return that other programs used the processors; of several nodes, which ones and by what program."""
+    if not stage.nodes:
+        return _OTHER_PROGRAMS
+    busy = [node for node in stage.nodes if node.cores and disturbance(node, node.cores, node.name)]
+    named = [f"{node.name}{f' ({first.name})' if (first := _busiest(node)) else ''}" for node in busy]
+    return f"{_OTHER_PROGRAMS} of {listed(named)}" if named else _OTHER_PROGRAMS
+
+
+def _busiest(node: NodeResults) -> ProgramUsage | None:
+    """Return the busiest program of a node that has a name and nothing to do with the experiment."""
+    return next(iter(strangers(node)), None)
 
 
 def _row(stage: Stage, *, scenarios: bool) -> dict[str, str]:

@@ -43,6 +43,22 @@ def test_on_a_full_host_they_disturb_where_they_used_more_than_was_left() -> Non
     assert _sentence(0.1, system=4.0) == "", "that changes no result"
 
 
+def test_on_a_full_node_what_has_no_name_is_told_with_its_figure() -> None:
+    used = {"system": Usage(1.97, None), "other": Usage(1.95, None)}
+    shell = ProgramUsage("sh", (1609,), 0.09)
+
+    assert disturbance(stage(programs=(shell,), cpu_cores=used), 2, "node-2") == (
+        "node-2 had no CPU left: of its 2 cores, programs outside the experiment (sh (pid 1609) 0.09) used "
+        "0.09, and programs that its agent cannot see used 1.86"
+    )
+    assert disturbance(stage(cpu_cores=used), 2, "node-2") == (
+        "node-2 had no CPU left: of its 2 cores, programs that its agent cannot see used 1.95"
+    )
+    assert disturbance(stage(cpu_cores=used | {"system": Usage(1.5, None)}), 2, "node-2") == ""
+    assert disturbance(stage(cpu_cores=used | {"other": Usage(0.5, None)}), 2, "node-2") == "", "packets"
+    assert disturbance(stage(cpu_cores=used), 2) == "", "on one machine, most programs have names"
+
+
 @pytest.mark.parametrize(
     "changes", [{"serves": True, "port": 6379}, {"name": KERNEL_THREADS}, {"of": None}], ids=str
 )

@@ -165,8 +165,8 @@ def test_programs_disturb_the_node_that_they_run_on() -> None:
     assert stage.validity.disturbed
     (reason,) = stage.validity.reasons
     assert reason == (
-        "on shop-2, programs outside the experiment (stress (pid 7) 0.90) used 0.90 of the 2 cores of this "
-        "host; from 10 % they may change its results"
+        "programs outside the experiment (stress (pid 7) 0.90) used 0.90 of the 2 cores of shop-2; from 10 % "
+        "they may change its results"
     )
 
 

@@ -62,9 +62,15 @@ def _first(matches: Sequence[tuple[Machine, Match]]) -> Match:
         finding,
         summary=f"on {name}, {finding.summary}{also_on}",
         evidence=tuple(evidence),
+        advice=_advice(machine.name, match),
         node=machine.name or UNSET,
     )
     return Match(named, match.independent)
+
+
+def _advice(node: str, match: Match) -> str:
+    """Return what to try; on a node, without keys that only topologies on one machine have."""
+    return match.node_advice.format(node=node) if node and match.node_advice else match.finding.advice
 
 
 def _on(name: str, item: Evidence) -> Evidence:

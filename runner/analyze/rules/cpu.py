@@ -41,11 +41,17 @@ _STOP_OTHERS: Final = (
     "stop other programs on this host, or give the stack its own processors (topology.cpus; cpuset in a "
     "compose file)"
 )
+_STOP_OTHERS_ON_NODE: Final = (
+    "stop other programs on {node}, or place the parts of the system on nodes of their own (nodes of "
+    "topology.app and of services)"
+)
 
 
-def _likely(limit: Limit, summary: str, evidence: tuple[Evidence, ...], advice: str) -> Match:
+def _likely(
+    limit: Limit, summary: str, evidence: tuple[Evidence, ...], advice: str, node_advice: str = ""
+) -> Match:
     """Return a finding that is likely: only a counter-experiment proves a CPU limit."""
-    return Match(Finding(limit, Confidence.LIKELY, summary, evidence, advice))
+    return Match(Finding(limit, Confidence.LIKELY, summary, evidence, advice), node_advice=node_advice)
 
 
 def _quota(stage: Stage, cores: int | None) -> Judgement:
@@ -114,6 +120,7 @@ def _all_allowed_cpus(stage: Stage, cores: int | None) -> Match | None:
         full.describe("the app", host_use(stage, cores)),
         full.evidence("app CPU"),
         "let it run on more processors (topology.cpus), or reduce the CPU cost of a request",
+        "let {node}'s engine run it on more processors, or reduce the CPU cost of a request",
     )
 
 
@@ -162,6 +169,7 @@ def _forwarder(stage: Stage, cores: int | None) -> Judgement:
         f"({served:.2f})",
         (Evidence("docker-proxy CPU", used, "cores"), Evidence("app and proxy CPU", served, "cores")),
         "connect to the container's own address (publish: container), or use network: host",
+        "use topology.path overlay or host, which reach the tasks without docker-proxy",
     )
 
 
@@ -192,6 +200,7 @@ def _host(stage: Stage, cores: int | None) -> Judgement:
             *_strangers(stage),
         ),
         _host_advice(stage, largest),
+        "" if largest.is_part(stage) or largest.role == Role.GENERATOR else _STOP_OTHERS_ON_NODE,
     )
 
 
@@ -219,6 +228,7 @@ def _waiting_thread(stage: Stage, cores: int) -> Match | None:
             *_strangers(stage),
         ),
         _STOP_OTHERS,
+        _STOP_OTHERS_ON_NODE,
     )
 
 

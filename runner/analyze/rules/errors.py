@@ -7,12 +7,13 @@ from typing import Final
 
 from msgspec import UNSET
 
+from runner.analyze.rules.generator import generator_unable
 from runner.analyze.rules.parts import word
 from runner.analyze.rules.scenarios import failed_scenarios
 from runner.analyze.rules.service_statistics import full_service
 from runner.analyze.rules.types import CPU_LIMITS, OF_SERVICES, OWN_BOUND, Judgement, Match, Rule
 from runner.analyze.silence import Silence, silence
-from runner.core.codes import Confidence, Limit, Role
+from runner.core.codes import Confidence, Limit
 from runner.core.findings import Evidence, Finding, RuledOut
 from runner.core.limits import ACHIEVED, TOLERATED_ERRORS
 from runner.core.measured import Requests
@@ -39,18 +40,16 @@ _CLOSED_ADVICE: Final = (
 )
 
 
-def generator_limited(stage: Stage) -> Finding:
-    """Return the finding for a stage that is invalid because of the generator."""
+def generator_limited(stage: Stage, cores: int | None) -> Finding:
+    """Return the finding for a stage that is invalid because of the generator.
+
+    Args:
+        stage: The stage.
+        cores: Of the runner's own machine; None if unknown.
+    """
     if lost := [node for node in stage.nodes if node.load and node.load.lost]:
         return _generator_lost(lost)
-    usage = stage.cpu_cores.get(Role.GENERATOR)
-    return Finding(
-        Limit.GENERATOR,
-        Confidence.PROVEN,
-        "the load generator could not send its schedule, so the stage says nothing about the service",
-        (Evidence("generator CPU", usage.avg, "cores"),) if usage else (),
-        "give the generator more cores, workers, ports or files, then run the stage again",
-    )
+    return generator_unable(stage, cores)
 
 
 def _generator_lost(lost: Sequence[NodeResults]) -> Finding:
@@ -63,7 +62,7 @@ def _generator_lost(lost: Sequence[NodeResults]) -> Finding:
         Limit.GENERATOR,
         Confidence.PROVEN,
         f"the load generator on {where} was lost, so the stage says nothing about the service",
-        (Evidence("requests not offered", missing, "requests"),),
+        (Evidence("requests not offered or without a known end", missing, "requests"),),
         f"check {where} (power, network, its engine's log), then run the stage again",
         node=names[0] if len(names) == 1 else UNSET,
     )

@@ -27,10 +27,13 @@ class Match:
     Attributes:
         finding: As in the results.
         independent: Whether what was observed cannot be the consequence of another limit.
+        node_advice: What to try where the limit is on a node of a cluster, with ``{node}`` for its name;
+            empty where it is the same as on one machine.
     """
 
     finding: Finding
     independent: bool = False
+    node_advice: str = ""
 
 
 Judgement: TypeAlias = Match | RuledOut | None
