@@ -1,8 +1,11 @@
-"""What `roc-validator` finds against a crate; the one document that it wants from the web is given to it.
+"""What `roc-validator` finds against crates; the one document that it wants from the web is given to it.
 
-python tests/archive/roc.py CONTEXT CRATE PROFILE...     prints a line for each requirement that is not met
+python tests/archive/roc.py CONTEXT CRATE PROFILE[,PROFILE...] [CRATE PROFILE[,PROFILE...] ...]
+
+Prints for each crate a line of JSON: the number of checks, and the requirements that are not met.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from rocrate_validator.utils.http import HttpRequester
 CONTEXT = "https://w3id.org/ro/crate/1.2/context"
 
 
-def main(context: str, crate: str, *profiles: str) -> None:
+def main(context: str, *pairs: str) -> None:
     def answer(_, url, *__, **___) -> Response:
         found = Response()
         found.url, found.headers["Content-Type"] = url, "application/ld+json"
@@ -22,7 +25,12 @@ def main(context: str, crate: str, *profiles: str) -> None:
         return found
 
     HttpRequester.get = HttpRequester.head = answer
-    checked = 0
+    for crate, profiles in zip(pairs[::2], pairs[1::2], strict=True):
+        print(json.dumps(issues(crate, profiles.split(","))))
+
+
+def issues(crate: str, profiles: list[str]) -> tuple[int, list[str]]:
+    checked, unmet = 0, []
     for profile in profiles:
         found = services.validate(
             services.ValidationSettings(
@@ -34,9 +42,8 @@ def main(context: str, crate: str, *profiles: str) -> None:
             )
         )
         checked += len(found.executed_checks)
-        for issue in found.get_issues():
-            print(f"{profile}: {issue.check.identifier}: {issue.message}")
-    print(f"checked: {checked}")
+        unmet += [f"{profile}: {issue.check.identifier}: {issue.message}" for issue in found.get_issues()]
+    return checked, unmet
 
 
 if __name__ == "__main__":
