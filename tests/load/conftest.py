@@ -105,7 +105,10 @@ class Way:
     tls: Tls | None = None
 
 
-@pytest.fixture(params=["compiled", "python", "TLS 1.2", "TLS 1.3"])
+WAYS = ["compiled", "python", "TLS 1.2", "TLS 1.3"]
+
+
+@pytest.fixture(params=WAYS)
 def way(request, monkeypatch, test_authority, tmp_path):
     """Each exchange, with the TLS context of its server."""
     if request.param.startswith("TLS"):

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from tests.load.conftest import WAYS
 from tests.servers.scripted import scripted
 
 REFUSED = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 9\r\n\r\ntoo large"
@@ -49,8 +50,17 @@ SERVERS = {
 }
 
 
-@pytest.mark.parametrize(("script", "kind"), SERVERS.values(), ids=SERVERS)
-@pytest.mark.parametrize("size", [300_000, 4_000_000])
+SIZES = [300_000, 4_000_000]
+"""Sent at once, as far as loopback goes, and in many pieces."""
+PAIRS = [
+    pytest.param(way, SIZES[(number + other) % 2], *server, id=f"{way}-{SIZES[(number + other) % 2]}-{name}")
+    for number, (name, server) in enumerate(SERVERS.items())
+    for other, way in enumerate(WAYS)
+]
+"""Each server meets each way and each size; each way meets each size."""
+
+
+@pytest.mark.parametrize(("way", "size", "script", "kind"), PAIRS, indirect=["way"])
 async def test_an_early_response_is_counted_by_its_status(run_load, way, script, kind, size):
     with scripted(script, once=True, body=False, tls=way.server) as port:
         offered = await run_load(

@@ -37,9 +37,10 @@ def scripted(
             open_now.add(client)
             stack.callback(open_now.discard, client)
             stack.enter_context(client)
+            # Nagle: a second piece would wait until the first is acknowledged, and a reset would discard it;
+            # with TLS the first response would wait for the session tickets.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if tls is not None:
-                # Session tickets would delay the first response until they are acknowledged (Nagle).
-                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 client = stack.enter_context(tls.wrap_socket(client, server_side=True))
                 open_now.add(client)
                 stack.callback(open_now.discard, client)
