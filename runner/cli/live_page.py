@@ -70,7 +70,7 @@ def live_page(out: Path, port: int) -> Iterator[LivePage]:
         EnvironmentLacks: The port is not free.
     """
     place = place_of(out)
-    with listen(_HOST, port) as listening:
+    with listen(_HOST, port, "--live-port") as listening:
         url = f"{address_of(_HOST, listening)}live/{quote(os.fsencode(place.path))}"
         descriptor = listening.fileno()
         process = subprocess.Popen(

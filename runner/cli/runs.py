@@ -39,11 +39,10 @@ def runs(folder: Path, experiment: str | None, limit: int | None, form: str) -> 
       runner runs reports --experiment checkout --limit 10
     """
     from runner.archive.results_from import read_results_of
-    from runner.core.errors import UsageError
     from runner.store.run_index import list_runs
+    from runner.store.run_index_scan import check_folder
 
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}", hint="give a folder with runs, such as reports")
+    check_folder(folder)
     rows = list_runs(folder, read_results_of, _announce)
     shown = [run for run in rows if experiment is None or run.experiment == experiment][:limit]
     if form == "json":

@@ -11,12 +11,13 @@ from runner.core.errors import EnvironmentLacks, UsageError
 _BACKLOG: Final = 128
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     """Return a socket that listens.
 
     Args:
         host: The address to listen on, or a name of it.
         port: 0 for any free one.
+        option: What the user chooses the port by, for the hint.
 
     Raises:
         UsageError: There is no such address on this machine.
@@ -36,20 +37,20 @@ def listen(host: str, port: int) -> socket.socket:
         listening.listen(_BACKLOG)
     except OSError as error:
         listening.close()
-        raise _cannot_listen(host, port, error) from None
+        raise _cannot_listen(host, port, option, error) from None
     return listening
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> UsageError | EnvironmentLacks:
+def _cannot_listen(host: str, port: int, option: str, error: OSError) -> UsageError | EnvironmentLacks:
     if error.errno == errno.EADDRINUSE:
         return EnvironmentLacks(
             f"port {port} of {host} is in use",
-            hint="it may be another `runner serve`; choose another port with --port (0 takes any free one)",
+            hint=f"it may be another `runner serve`; choose another port with {option} (0: any free one)",
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return UsageError(f"{host} is no address of this machine", hint="use --host 127.0.0.1")
     return EnvironmentLacks(
-        f"cannot listen on port {port} of {host}: {error.strerror}", hint="choose another --port"
+        f"cannot listen on port {port} of {host}: {error.strerror}", hint=f"choose another port with {option}"
     )
 
 

@@ -14,12 +14,12 @@ import trio
 from hypercorn.typing import Framework
 from hypercorn.utils import wrap_app
 
-from runner.core.errors import UsageError
 from runner.serve.application import application
 from runner.serve.connections import serve_connections
 from runner.serve.listening import address_of, listen
 from runner.serve.site import Site
 from runner.store.run_index import RunIndex
+from runner.store.run_index_scan import check_folder
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8642
@@ -47,8 +47,7 @@ def serve(
         UsageError: There is no such folder or address.
         EnvironmentLacks: The port is not free.
     """
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}", hint="give a folder with runs, such as reports")
+    check_folder(folder)
     listening = listen(host, port)
     site = Site(folder, RunIndex(folder))
     return trio.run(partial(serve_on, listening, site, host=host, hosts=hosts, on_start=on_start))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from runner.core.errors import UsageError
 from runner.core.live import LIVE
 from runner.experiment.suggestions import harmless
 from runner.store.run_names import JOURNAL, RESULTS, RUN, SPEC
@@ -52,6 +53,18 @@ class Candidate:
     def changed_at(self) -> str:
         """When it was changed last, UTC, ISO 8601; empty if that is not known."""
         return _time(self.key)
+
+
+def check_folder(folder: Path) -> None:
+    """Check that runs can be looked for in a folder.
+
+    Raises:
+        UsageError: It does not exist, or it is something else.
+    """
+    if not folder.is_dir():
+        shown = harmless(str(folder))
+        problem = f"{shown} is no folder" if folder.exists() else f"there is no folder {shown}"
+        raise UsageError(problem, hint="give a folder with runs, such as reports")
 
 
 def unmeasured(
@@ -203,6 +216,6 @@ def _key(entries: Sequence[os.DirEntry[str]]) -> Key:
 def _time(key: Key) -> str:
     newest = max((changed_ns for _, _, changed_ns in key), default=0) / 1e9
     try:
-        return datetime.fromtimestamp(newest, UTC).isoformat(timespec="seconds")
+        return "" if newest == 0 else datetime.fromtimestamp(newest, UTC).isoformat(timespec="seconds")
     except (ValueError, OverflowError, OSError):
         return ""

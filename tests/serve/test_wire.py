@@ -260,6 +260,28 @@ def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path):
     assert (result.returncode, "there is no folder" in result.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("command", ["serve", "runs"])
+def test_a_file_is_no_folder(tmp_path, command):
+    (tmp_path / "run.zip").write_bytes(b"PK")
+
+    result = run_cli(command, str(tmp_path / "run.zip"))
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"{tmp_path}/run.zip is no folder" in result.stderr
+
+
+def test_what_has_no_time_is_not_of_1970(tmp_path, monkeypatch, cache):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "live.ndjson").write_text("{}")
+
+    (row,) = json.loads(run_cli("runs", str(tmp_path), "--format", "json").stdout)
+    table = run_cli("runs", str(tmp_path)).stdout
+
+    assert (row["state"], row["started_at"]) == ("interrupted", "")
+    assert "1970" not in table
+
+
 def test_the_terminal_lists_the_same_runs(served, monkeypatch, cache):
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
 

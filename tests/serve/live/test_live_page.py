@@ -191,5 +191,6 @@ def test_a_port_that_is_taken_is_said_before_the_load(run_cli, shown):
 
     assert done.returncode == 3
     assert f"port {port} of 127.0.0.1 is in use" in done.stderr
+    assert "choose another port with --live-port" in done.stderr
     assert "starting the process stack" not in done.stderr
     assert not (run_cli.folder / "other").exists()
