@@ -14,7 +14,7 @@ from runner.report.stage_place import place
 
 _NAMED: Final = 4
 _FIGURES: Final = re.compile(r"[0-9][0-9.,]*")
-_OF_THE_FIRST: Final = Markdown(" The figures are those of the first.")
+_OF_THE_FIRST: Final = markdown(" The figures are those of the first.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -494,4 +494,5 @@ def test_suspect_stages_are_named_with_their_repeats(base, head):
 
     text = render_comparison(compare([base], [with_stages(head, *doubtful)]))
 
-    assert "100 RPS, repeat 2 (head) and 100 RPS, repeat 3 (head) are suspect: late." in text
+    named = ", ".join(f"single-process, {rps} RPS, repeat 2 (head)" for rps in (100, 200, 300, 400))
+    assert f"- {named} and 4 more stages are suspect: late." in text
