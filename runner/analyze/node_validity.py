@@ -60,13 +60,17 @@ def full_generators(machines: Sequence[Machine]) -> Iterator[str]:
 
 
 def clock_notes(nodes: Sequence[NodeResults]) -> tuple[str, ...]:
-    """Return what is to be known about when each node's load began, in sentences without a full stop."""
+    """Return what is to be known about nodes that came back and when each load began, in sentences."""
     return tuple(note for node in nodes if node.load for note in _clock_notes(node))
 
 
 def _clock_notes(node: NodeResults) -> Iterator[str]:
     load = node.load
-    if load is None or load.lost:
+    if load is None:
+        return
+    if load.returned:
+        yield f"{node.name} was lost before and takes part again, with a new agent"
+    if load.lost:
         return
     if load.clock is None or load.start_error_ms is None:
         yield (

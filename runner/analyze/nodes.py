@@ -107,6 +107,7 @@ def _load(load: NodeLoad) -> NodeLoadResults:
         lost=load.lost,
         lost_at_s=rounded(load.lost_at_s),
         not_offered=load.not_offered,
+        returned=load.returned,
     )
 
 

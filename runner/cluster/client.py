@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final, TypeVar
 
 import msgspec
@@ -28,8 +29,14 @@ WORKER: Final = "runner.load.worker"
 
 _MEASURE_WITHIN_S: Final[Seconds] = 60
 _START_WITHIN_S: Final[Seconds] = 15
+_BACK_WITHIN_S: Final[Seconds] = 8
+_MOST_TRIES: Final = 2
 _SPARE_S: Final[Seconds] = 5
 """How much longer the runner waits for an answer than the agent itself may take."""
+
+
+def _place_nothing(node: Node) -> None:
+    """Do nothing: `node` stays lost."""
 
 
 class Cluster:
@@ -38,13 +45,18 @@ class Cluster:
     Args:
         hub: The connection to their hub.
         nodes: Where agents are.
+        place_again: Begins to place a new agent on a node whose agent is lost; returns at once.
     """
 
-    def __init__(self, hub: HubConnection, nodes: Iterable[Node]) -> None:
+    def __init__(
+        self, hub: HubConnection, nodes: Iterable[Node], place_again: Callable[[Node], None] = _place_nothing
+    ) -> None:
         self.nodes: Final[Mapping[str, Node]] = {node.name: node for node in nodes}
         self.last_clocks: dict[str, ClockOffset] = {}
         """The last measured clock of each node."""
         self._hub = hub
+        self._place_again = place_again
+        self._tries: Counter[str] = Counter()
 
     @property
     def agents(self) -> Mapping[str, AgentInfo]:
@@ -81,6 +93,25 @@ class Cluster:
     async def wait_hub_lost(self) -> str:
         """Wait until the hub is gone, and return why."""
         return await self._hub.wait_until(lambda: self.hub_lost or None)
+
+    async def bring_back(self) -> tuple[str, ...]:
+        """Place new agents on the nodes whose agents are lost; return the names of the nodes that are back.
+
+        Takes at most 8 s. A node that does not answer is tried twice; an agent that joins later is welcome.
+        """
+        tried = [name for name in self.lost if self._tries[name] < _MOST_TRIES]
+        if self.hub_lost or not tried:
+            return ()
+        with trio.move_on_after(_BACK_WITHIN_S), suppress(trio.BrokenResourceError):
+            for name in tried:
+                self._tries[name] += 1
+                await self._hub.expect_again(name)
+                self._place_again(self.nodes[name])
+            await self._hub.wait_until(lambda: self.hub_lost or not set(tried) & set(self.lost) or None)
+        back = tuple(name for name in tried if name not in self.lost)
+        for name in back:
+            del self._tries[name]
+        return back
 
     async def clocks(self, names: Collection[str] | None = None) -> Mapping[str, ClockOffset]:
         """Measure how far the clocks of nodes are ahead of this machine's.

@@ -31,6 +31,7 @@ from runner.cluster.messages import (
     ClocksMeasured,
     Down,
     DropAgent,
+    ExpectAgent,
     FromAgent,
     HubFailed,
     HubOrder,
@@ -99,6 +100,8 @@ class Hub:
             case DropAgent():
                 if agent := self._agents.get(message.node):
                     agent.drop(message.reason)
+            case ExpectAgent():
+                self._door.expect_again(message.node)
 
     async def _tell(self, message: WireMessage) -> None:
         await self._outbox.send(encode(message))
@@ -114,6 +117,8 @@ class Hub:
         self._agents[agent.node] = agent
         await self._tell(AgentJoined(node=agent.node, info=agent.info, address=agent.address))
         reason = await agent.serve(self._forward)
+        if self._agents.get(agent.node) is not agent:
+            return  # another one has taken its place
         del self._agents[agent.node]
         await self._tell(AgentGone(node=agent.node, reason=reason))
 

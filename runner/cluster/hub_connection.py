@@ -18,6 +18,7 @@ from runner.cluster.messages import (
     AgentJoined,
     ClocksMeasured,
     DropAgent,
+    ExpectAgent,
     FromAgent,
     HubFailed,
     HubPing,
@@ -62,6 +63,7 @@ class HubConnection:
         self._numbers = numbers()
         self._answers: dict[int, _Answer] = {}
         self._silence = Silence(HUB_SILENT_S)
+        self._expected: set[str] = set()
 
     def next_number(self) -> int:
         """Return a number that no process and no question has."""
@@ -130,6 +132,15 @@ class HubConnection:
         """More is known of why the agent of a node is lost."""
         before = self.lost[node]
         self.lost[node] = LostAgent(node=node, reason=reason, at_ns=before.at_ns)
+
+    async def expect_again(self, node: str) -> None:
+        """From now on, an agent that joins on a node takes the place of the one that is lost there.
+
+        Raises:
+            trio.BrokenResourceError: The hub is lost.
+        """
+        self._expected.add(node)
+        await self._tell(ExpectAgent(node=node))
 
     async def _answered(self, number: int, answer: _Answer, line: bytes, kind: type[_Reply]) -> _Reply:
         try:
@@ -208,6 +219,9 @@ class HubConnection:
                     answer.take(message, now_ns)
             case AgentJoined():
                 self.agents[message.node] = message.info
+                if message.node in self._expected and not self.hub_lost:
+                    self._expected.discard(message.node)
+                    self.lost.pop(message.node, None)
                 self._change()
             case AgentGone():
                 self._lose(message.node, message.reason)

@@ -24,6 +24,10 @@ class NotAdmitted(Exception):  # noqa: N818  (an event, not a bug)
     """A connection is refused; the only argument says why."""
 
 
+class _Left(Exception):  # noqa: N818  (an event, not a bug)
+    """A connection ended before it said anything, as the spare attempts of an agent do: nobody is refused."""
+
+
 class Door:
     """Decides who is admitted.
 
@@ -44,6 +48,9 @@ class Door:
         self._unproven += 1
         try:
             return await self._identified(stream, address)
+        except _Left:
+            await trio.aclose_forcefully(stream)
+            return None
         except NotAdmitted as error:
             self._refused += 1
             self._last_refusal = (address, str(error))
@@ -51,6 +58,10 @@ class Door:
             return None
         finally:
             self._unproven -= 1
+
+    def expect_again(self, node: str) -> None:
+        """Admit an agent of a node once more, although one has joined before."""
+        self._joined.discard(node)
 
     def refusals(self) -> Refused | None:
         """Return who was refused since the last call; None for nobody."""
@@ -85,6 +96,8 @@ class Door:
         try:
             await writer.send(encode(Challenge(nonce=nonce)))
             line = await reader.line()
+            if line is None and not reader.received:
+                raise _Left
             hello = HELLO.decode(line or b"")
             prove = partial(
                 proof,
@@ -100,6 +113,8 @@ class Door:
                 raise NotAdmitted(reason)
             await writer.send(encode(Welcome(proof=prove(Side.HUB))))
         except trio.BrokenResourceError:
+            if not reader.received:
+                raise _Left from None
             raise NotAdmitted("its connection broke") from None
         except ValueError:
             raise NotAdmitted("it sent no readable greeting") from None

@@ -80,7 +80,13 @@ class DropAgent(WireMessage, frozen=True, kw_only=True, tag="drop"):
     reason: Reason
 
 
-RunnerMessage: TypeAlias = HubPing | MeasureClocks | ToAgent | DropAgent
+class ExpectAgent(WireMessage, frozen=True, kw_only=True, tag="expect"):
+    """Admit another agent on a node whose agent is lost."""
+
+    node: Name
+
+
+RunnerMessage: TypeAlias = HubPing | MeasureClocks | ToAgent | DropAgent | ExpectAgent
 
 # hub -> runner
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from itertools import count as numbers
 from typing import Final
 
 import trio
@@ -14,6 +15,7 @@ from runner.cluster.authentication import new_secret
 from runner.cluster.client import Cluster
 from runner.cluster.errors import AgentFailed, HubLost, open_nursery
 from runner.cluster.exits import MEANINGS
+from runner.cluster.facts import LostAgent
 from runner.cluster.hub_connection import HubConnection
 from runner.cluster.messages import HUB_MESSAGE, HubFailed, HubOrder, HubReady, Refused
 from runner.cluster.placement import (
@@ -27,7 +29,8 @@ from runner.cluster.placement import (
 )
 from runner.cluster.silence import AGENT_SILENT_S, NO_PING_S
 from runner.cluster.wire import encode
-from runner.core.units import Seconds
+from runner.core.errors import EnvironmentLacks
+from runner.core.units import Nanoseconds, Seconds
 
 HUB_COMMAND: Final = ("python3", "-P", "-m", "runner.cluster.hub")
 AGENT_COMMAND: Final = ("python3", "-P", "-m", "runner.agent")
@@ -111,6 +114,8 @@ class _Opening:
         self._secret = new_secret()
         self._channel: Channel | None = None
         self._port = 0
+        self._joining: Callable[[str, Node], TaskPlan] | None = None
+        self._placed = numbers(len(self._nodes) + 1)
 
     async def start(self, nursery: trio.Nursery, networks: Sequence[str], *, host_network: bool) -> Cluster:
         """Start hub and agents: at the same time on a network of the run, where its address is known."""
@@ -127,7 +132,7 @@ class _Opening:
         nursery.start_soon(hub.follow)
         await self._wait_joined(hub)
         nursery.start_soon(self._explain_losses, hub)
-        return Cluster(hub, self._nodes.values())
+        return Cluster(hub, self._nodes.values(), lambda node: nursery.start_soon(self._place_again, node))
 
     async def close(self) -> None:
         """Remove hub and agents; bounded in time, not interrupted by a cancellation."""
@@ -179,12 +184,21 @@ class _Opening:
             expires_s=self._expires_s,
             no_ping_s=NO_PING_S,
         )
+        self._joining = partial(self._task, plan, networks)
         async with open_nursery() as nursery:
             for name, node in self._nodes.items():
-                task = self._task(name, node, plan, networks)
+                task = self._joining(name, node)
                 nursery.start_soon(partial(self._placer.place, task, within=_PLACED_WITHIN_S))
 
-    def _task(self, name: str, node: Node, plan: AgentPlan, networks: tuple[str, ...]) -> TaskPlan:
+    async def _place_again(self, node: Node) -> None:
+        """Place another agent on a node, if the node takes one; what became of it is known when it joins."""
+        assert self._joining is not None
+        name = f"agent-{next(self._placed)}"
+        self._nodes[name] = node
+        with suppress(EnvironmentLacks):
+            await self._placer.place(self._joining(name, node), within=_PLACED_WITHIN_S)
+
+    def _task(self, plan: AgentPlan, networks: tuple[str, ...], name: str, node: Node) -> TaskPlan:
         return TaskPlan(
             name=name,
             image=self._image,
@@ -251,17 +265,19 @@ class _Opening:
 
     async def _explain_losses(self, hub: HubConnection) -> None:
         """Add to each loss how the agent's program has ended, as far as the engine knows."""
-        names = {node.name: name for name, node in self._nodes.items()}
-        known: set[str] = set()
+        known: dict[str, Nanoseconds] = {}
         while True:
 
-            def lost() -> str | None:
-                return next((node for node in hub.lost if node not in known), None)
+            def lost() -> LostAgent | None:
+                return next((one for one in hub.lost.values() if known.get(one.node) != one.at_ns), None)
 
-            node = await hub.wait_until(lost)
-            known.add(node)
-            if not hub.hub_lost and (ended := await self._how_ended(names[node])):
-                hub.explain(node, f"{hub.lost[node].reason}; {ended}")
+            one = await hub.wait_until(lost)
+            known[one.node] = one.at_ns
+            name = next(name for name in reversed(self._nodes) if self._nodes[name].name == one.node)
+            if hub.hub_lost or not (ended := await self._how_ended(name)):
+                continue
+            if hub.lost.get(one.node) == one:  # else it is back
+                hub.explain(one.node, f"{one.reason}; {ended}")
 
     async def _how_ended(self, name: str) -> str:
         with trio.move_on_after(_EXPLAINED_WITHIN_S):

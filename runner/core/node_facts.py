@@ -52,6 +52,7 @@ class NodeLoad(Struct, frozen=True, omit_defaults=True):
         lost_at_s: When it was noticed, in seconds since the measured window began.
         not_offered: Requests or users of `planned` that were not offered, or whose end is unknown, because
             the node was lost.
+        returned: Whether it was lost before this stage, and takes part again with a new agent.
     """
 
     node: str
@@ -66,6 +67,7 @@ class NodeLoad(Struct, frozen=True, omit_defaults=True):
     lost: Annotated[str, Meta(max_length=1000)] = ""
     lost_at_s: Seconds | None = None
     not_offered: _Count = 0
+    returned: bool = False
 
     def loss(self, what: str) -> str:
         """Return what the loss of the node means, as a sentence; empty if it is not lost.

@@ -37,6 +37,7 @@ class NodeLoadResults(Struct, frozen=True, omit_defaults=True):
         lost: Why it was lost, as a clause; empty for a node that was not.
         lost_at_s: Seconds since the measured window began.
         not_offered: Requests or users that were not offered, or whose end is unknown, because it was lost.
+        returned: Whether it was lost before, and takes part again.
     """
 
     workers: Count
@@ -50,6 +51,7 @@ class NodeLoadResults(Struct, frozen=True, omit_defaults=True):
     lost: Text = ""
     lost_at_s: Number | None = None
     not_offered: Count = 0
+    returned: bool = False
 
 
 class NodeResults(Struct, frozen=True, omit_defaults=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from runner.cluster.errors import AgentFailed, first_of
@@ -56,6 +56,24 @@ def why_not_offered(site: GeneratorNodes, rate: PerSecond) -> str:
 
 def _joined(names: Sequence[str]) -> str:
     return ", ".join(names)
+
+
+async def ask_again(site: GeneratorNodes, cluster: Cluster, say: Callable[[str], None]) -> None:
+    """Bring the nodes back that are lost but can run a new agent; those take part in the next stage.
+
+    Args:
+        site: The nodes that send the load; those that are back are in its `returned`.
+        cluster: Their agents.
+        say: Shows the user a line of progress.
+    """
+    site.returned = ()
+    if not cluster.lost or cluster.hub_lost:
+        return
+    for name in cluster.lost:
+        site.files.forget(name)
+    site.returned = await cluster.bring_back()
+    for name in site.returned:
+        say(f"{name} takes part again, with a new agent")
 
 
 def hub_lost(cluster: Cluster) -> EnvironmentLacks:

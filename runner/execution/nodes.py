@@ -170,14 +170,17 @@ def with_nodes(facts: TrialFacts, context: RunContext) -> TrialFacts:
 
     A trial in which the hub was lost is aborted, so that a resumed run repeats it.
     """
-    if context.cluster is None or context.site is None or facts.topology is None:
+    if context.cluster is None or context.site is None or (topology := facts.topology) is None:
         return facts
-    known = dict(facts.topology.nodes or {})
+    if facts.load and context.site.returned:
+        back = [structs.replace(one, returned=one.node in context.site.returned) for one in facts.load.nodes]
+        facts = structs.replace(facts, load=structs.replace(facts.load, nodes=tuple(back)))
+    known = dict(topology.nodes or {})
     for name in context.site.names:
         node = known.get(name) or _node_facts(context.cluster.nodes[name])
         kernel = node.kernel or context.cluster.agents[name].kernel
         known[name] = structs.replace(node, kernel=kernel, runs=(*node.runs, Role.GENERATOR.value))
-    facts = structs.replace(facts, topology=structs.replace(facts.topology, nodes=known))
+    facts = structs.replace(facts, topology=structs.replace(topology, nodes=known))
     return structs.replace(facts, status="aborted") if context.cluster.hub_lost else facts
 
 

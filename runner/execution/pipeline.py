@@ -34,7 +34,7 @@ from runner.execution.faults import cancel_on_signal, noting_faults
 from runner.execution.hooks import hook_requests, hooks_around
 from runner.execution.inputs import RunInputs, files_outside
 from runner.execution.job import Job, Outcome, Watcher
-from runner.execution.lost_nodes import hub_lost, why_not_offered
+from runner.execution.lost_nodes import ask_again, hub_lost, why_not_offered
 from runner.execution.nodes import agents_around, generators_for, with_nodes
 from runner.execution.preflight import needs_preflight, preflight
 from runner.execution.row_inputs import check_row_counts
@@ -237,6 +237,8 @@ async def _run_one(
     if calibration and (warning := above_ceiling(rate, calibration)):
         context.watcher.say(f"{trial.stage.name}: {warning}")
     own = at_rate(calibration, rate) if calibration else None
+    if context.site and context.cluster:
+        await ask_again(context.site, context.cluster, context.watcher.say)
     if context.site and (reason := why_not_offered(context.site, rate)):
         context.keep(not_started(trial, Event("generator-lost", f"the stage was not offered: {reason}")))
         return

@@ -33,6 +33,12 @@ class NodeFiles:
     _paths: dict[tuple[str, str], str] = field(default_factory=dict)
     _locks: dict[str, trio.Lock] = field(default_factory=dict)
 
+    def forget(self, node: str) -> None:
+        """Bring files to a node anew: the processes that kept them there have ended."""
+        self._keepers.pop(node, None)
+        for key in [key for key in self._paths if key[0] == node]:
+            del self._paths[key]
+
     async def localized(self, node: str, order: WorkerOrder) -> WorkerOrder:
         """Return an order with the paths that its files have on a node.
 

@@ -69,6 +69,7 @@ class GeneratorNodes:
         processes: Worker processes on them.
         files: What was brought to them.
         ceilings: Node to the requests per second that it can offer at most; empty until that is measured.
+        returned: Those that were lost before and take part from the next stage on.
     """
 
     cluster: Agents
@@ -76,6 +77,7 @@ class GeneratorNodes:
     processes: NodeProcesses
     files: NodeFiles
     ceilings: dict[str, PerSecond] = field(default_factory=dict)
+    returned: tuple[str, ...] = ()
 
     def only(self, name: str) -> GeneratorNodes:
         """Return one of the nodes alone."""

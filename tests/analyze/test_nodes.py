@@ -158,6 +158,12 @@ def test_a_late_or_unknown_start_and_a_drift_are_stated() -> None:
     )
 
 
+def test_a_node_that_takes_part_again_is_named() -> None:
+    assert _stage(_loading(SHORT, returned=True)).notes == (
+        "load-2 was lost before and takes part again, with a new agent",
+    )
+
+
 def test_programs_disturb_the_node_that_they_run_on() -> None:
     stress = node({"app-3": 0.4, "app-4": 0.4, "system": 1.9}, programs=(Program("stress", (7,), 0.9),))
     stage = _stage(_observing(CALM, shop_2=stress))

@@ -107,6 +107,16 @@ async def test_strangers_are_refused(data, reason):
         assert isinstance(agent.admission, Welcome)
 
 
+async def test_a_spare_attempt_of_an_agent_is_no_stranger():
+    async with running_hub() as runner:
+        spare = await runner.connection()
+        await spare.stream.aclose()
+        stranger = await runner.connection()
+        await stranger.send(b"x\n")
+        assert await stranger.ended()
+        assert (await runner.receive(Refused)).count == 1
+
+
 async def test_who_says_nothing_is_refused_after_a_time(monkeypatch):
     monkeypatch.setattr(hub_door, "PROVE_WITHIN_S", 0.1)
     async with running_hub() as runner:

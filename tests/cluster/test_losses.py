@@ -7,6 +7,7 @@ import msgspec
 import pytest
 import trio
 
+from runner.cluster import client
 from runner.cluster.errors import AgentFailed, HubLost
 from runner.core.errors import StackFailed
 from tests.cluster.conftest import CHATTY, opened, opened_here
@@ -54,6 +55,35 @@ async def test_a_stopped_agent_is_lost_after_three_seconds_and_ends_itself_when_
         placer.signal("agent-2", signal.SIGCONT)
         with trio.fail_after(60):
             assert await placer.processes["agent-2"].wait() == 8
+        assert set(cluster.lost) == {"node-2"}
+
+
+async def test_a_lost_agent_is_replaced_and_works_again(placer):
+    async with opened(placer) as cluster:
+        assert await cluster.bring_back() == ()
+        placer.signal("agent-2", signal.SIGKILL)
+        await cluster.wait_lost()
+
+        assert await cluster.bring_back() == ("node-2",)
+        assert cluster.lost == {}
+        assert set(await cluster.clocks()) == {"node-1", "node-2"}
+        (worker,) = await cluster.open_workers("node-2", 1)
+        assert worker.is_running
+
+        placer.signal("agent-3", signal.SIGKILL)  # the new one
+        assert (await cluster.wait_lost()).node == "node-2"
+        await _explained(cluster, "node-2", "its program exited with -9")
+
+
+async def test_a_node_that_runs_no_new_agent_stays_lost(placer, monkeypatch):
+    monkeypatch.setattr(client, "_BACK_WITHIN_S", 0.2)
+    async with opened(placer) as cluster:
+        placer.signal("agent-2", signal.SIGKILL)
+        await cluster.wait_lost()
+        placer.broken = frozenset({"agent-3", "agent-4"})
+
+        with trio.fail_after(60):
+            assert [await cluster.bring_back() for _ in range(3)] == [(), (), ()]
         assert set(cluster.lost) == {"node-2"}
 
 
