@@ -133,9 +133,21 @@ async def start_hub(
             await channel.aclose()
             raise
     except EngineRefused as refused:
-        hint = "the image is missing on the manager's node" if refused.status == 404 else ""
-        raise StackFailed(f"the hub could not be started: {refused.reason}", hint=hint) from refused
+        raise StackFailed(
+            f"the hub could not be started: {refused.reason}", hint=hub_advice(refused)
+        ) from refused
     return channel
+
+
+def hub_advice(refused: EngineRefused) -> str:
+    """Return what to do when the engine does not start the hub; empty if that is not known."""
+    if "attaching to network failed" in refused.reason:
+        return (
+            "the manager is too busy, or its engine holds on to networks of earlier runs: run one experiment "
+            "at a time, and restart the manager's engine if `docker network ls` lists networks lp-… of "
+            "runs that have ended"
+        )
+    return "the image is missing on the manager's node" if refused.status == 404 else ""
 
 
 def _arguments(

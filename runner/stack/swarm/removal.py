@@ -167,4 +167,7 @@ async def sweep_swarm(engine: Engine, *, everything: bool = False) -> list[str]:
             return list(removed)
         await remove_objects(engine, objects)
         removed.update((str(item), None) for item in objects)
-    raise StackFailed(f"the swarm does not remove {', '.join(map(str, objects))}")
+    raise StackFailed(
+        f"the swarm does not remove {', '.join(map(str, objects))}; if it still says so a minute later, "
+        "restart the engine of the manager"
+    )
