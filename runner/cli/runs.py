@@ -21,6 +21,10 @@ _GAP: Final = "  "
 _HEADS: Final = ("STARTED", "EXPERIMENT", "VERDICT", "RATE", "P95 MS", "FAILED", "PATH")
 _RIGHT: Final = frozenset({"RATE", "P95 MS", "FAILED"})
 _NONE: Final = "–"
+_WIDEST: Final = 70
+"""Characters of a verdict in a table."""
+_NARROWEST: Final = 20
+"""Columns; lines are not made shorter for a terminal that has fewer."""
 
 
 @click.command()
@@ -82,19 +86,40 @@ def _width() -> int:
 
 def _lines(rows: Sequence[RunSummary], width: int) -> Iterator[str]:
     """Yield a table with as many columns as there is room for, or a block a run on narrow terminals."""
-    cells = [_cells(run) for run in rows]
+    whole = [_cells(run) for run in rows]
+    cells = [row | {"VERDICT": _cut(row["VERDICT"])} for row in whole]
     for columns in (_HEADS, _HEADS[:-1], ("STARTED", "EXPERIMENT", "VERDICT", "RATE", "P95 MS")):
         widths = {head: max(len(head), *(len(row[head]) for row in cells)) for head in columns}
         if sum(widths.values()) + len(_GAP) * (len(columns) - 1) <= width:
             yield _line({head: head for head in columns}, widths)
             yield from (_line(row, widths) for row in cells)
             return
-    for row in cells:
-        yield row["PATH"] if row["EXPERIMENT"] == _NONE else row["EXPERIMENT"]
-        yield f"  {row['STARTED']}"
-        yield f"  {row['VERDICT']}"
-        if row["RATE"] != _NONE:
-            yield f"  {row['RATE']}, p95 {row['P95 MS']} ms, thresholds failed: {row['FAILED']}"
+    for row in whole:
+        yield from _block(row, width)
+
+
+def _block(row: dict[str, str], width: int) -> Iterator[str]:
+    """Yield a run over several lines, none of them wider than the terminal unless a word is."""
+    import textwrap
+
+    yield row["PATH"] if row["EXPERIMENT"] == _NONE else row["EXPERIMENT"]
+    texts = [row["STARTED"], row["VERDICT"]]
+    if row["RATE"] != _NONE:
+        texts.append(f"{row['RATE']}, p95 {row['P95 MS']} ms, thresholds failed: {row['FAILED']}")
+    for text in filter(None, texts):
+        yield from textwrap.wrap(
+            text,
+            max(width, _NARROWEST),
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+
+def _cut(text: str) -> str:
+    """Return a text that is not longer than a column of a table may be; what is cut ends with an ellipsis."""
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1].rstrip()}…"
 
 
 def _line(row: dict[str, str], widths: dict[str, int]) -> str:
@@ -128,7 +153,7 @@ def _verdict(run: RunSummary) -> str:
     from runner.store.run_summary import RunState
 
     if not run.is_measured:
-        return run.state.value if run.state is RunState.RUNNING else f"{run.state}: {run.problem}"[:70]
+        return run.state.value if run.state is RunState.RUNNING else f"{run.state}: {run.problem}"
     doubts = [run.validity] if run.validity not in {"", "valid"} else []
     doubts += [run.state] if run.state is RunState.ABORTED else []
     verdict = run.verdict or "nothing measured"

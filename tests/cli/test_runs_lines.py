@@ -1,0 +1,29 @@
+"""The lines of `runner runs`: what is too long is cut visibly in a table, and wrapped on a narrow terminal."""
+
+import pytest
+
+from runner.cli.runs import _lines
+from runner.store.run_summary import RunState, RunSummary
+
+PROBLEM = "results.json cannot be read: Expecting value in line 1, column 1, where an object begins"
+
+
+def lines(width):
+    row = RunSummary(path="odd", key=(), state=RunState.FOREIGN, problem=PROBLEM)
+    return list(_lines([row], width))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_narrow_terminal_has_the_whole_problem_in_lines_that_fit(width):
+    found = lines(width)
+
+    assert max(map(len, found)) <= width
+    assert PROBLEM in " ".join(line.strip() for line in found)
+
+
+def test_a_table_shows_that_a_problem_was_cut():
+    row = lines(160)[1]
+
+    assert "not a run: results.json cannot be read" in row
+    assert "…" in row
+    assert "where an object begins" not in row
