@@ -1,4 +1,4 @@
-"""The lines of `runner runs`: what is too long is cut visibly in a table, and wrapped on a narrow terminal."""
+"""The lines of `runner runs`: what is too long is cut visibly in a table and wrapped on a narrow terminal."""
 
 import pytest
 
