@@ -9,7 +9,7 @@ from runner.analyze.machines import Machine
 from runner.analyze.rules.parts import host_is_full, used_by
 from runner.core.codes import Role
 from runner.core.load_facts import LoadFacts
-from runner.core.node_facts import NodeLoad
+from runner.core.node_facts import NodeLoad, losses
 from runner.core.node_results import NodeResults
 from runner.core.stage_results import Stage
 from runner.core.units import Milliseconds
@@ -24,7 +24,7 @@ _LEAST_GENERATOR: Final = 0.1
 def lost_generators(load: LoadFacts) -> list[str]:
     """Return which nodes that made load were lost, why, and what that left out."""
     what = "users" if load.scenarios else "requests"
-    return [loss for node in load.nodes if (loss := node.loss(what))]
+    return [loss.sentence for loss in losses(load.nodes, what)]
 
 
 def explains_missing(load: LoadFacts, scheduled: int) -> bool:

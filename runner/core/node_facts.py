@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -10,6 +11,7 @@ from runner.core.units import Nanoseconds, PerSecond, Seconds
 
 _Offset: TypeAlias = Annotated[Nanoseconds, Meta(ge=-(9 * 10**18), le=9 * 10**18)]
 _Span: TypeAlias = Annotated[Nanoseconds, Meta(ge=0, le=10**15)]
+_NODES_SHOWN: Final = 3
 _Count: TypeAlias = Annotated[int, Meta(ge=0, le=10**15)]
 
 
@@ -69,13 +71,37 @@ class NodeLoad(Struct, frozen=True, omit_defaults=True):
     not_offered: _Count = 0
     returned: bool = False
 
-    def loss(self, what: str) -> str:
-        """Return what the loss of the node means, as a sentence; empty if it is not lost.
 
-        Args:
-            what: Is offered: ``requests`` or ``users``.
-        """
-        if not self.lost:
-            return ""
-        missing = f"{self.not_offered:,} {what} not offered or without a known end"
-        return f"generator lost on {self.node}: {self.lost}; {missing}"
+class Loss(Struct, frozen=True):
+    """What was lost with nodes that were lost for the same reason, such as their common hub.
+
+    Attributes:
+        sentence: Which nodes, why, and what that left out; without a full stop.
+        at_s: When the first one was noticed, in seconds since the measured window began.
+    """
+
+    sentence: str
+    at_s: Seconds | None
+
+
+def losses(nodes: Iterable[NodeLoad], what: str) -> tuple[Loss, ...]:
+    """Return what nodes were lost, one sentence for each reason, in the order of time.
+
+    Args:
+        nodes: Of a stage; those that are not lost are left out.
+        what: Is offered: ``requests`` or ``users``.
+    """
+    by_reason: dict[str, list[NodeLoad]] = {}
+    for node in sorted(nodes, key=lambda node: node.lost_at_s or 0.0):
+        if node.lost:
+            by_reason.setdefault(node.lost, []).append(node)
+    return tuple(_loss(reason, lost, what) for reason, lost in by_reason.items())
+
+
+def _loss(reason: str, lost: Sequence[NodeLoad], what: str) -> Loss:
+    names = sorted(node.node for node in lost)
+    where = ", ".join(names[:_NODES_SHOWN])
+    if len(names) > _NODES_SHOWN:
+        where += f" and {len(names) - _NODES_SHOWN} more"
+    missing = f"{sum(node.not_offered for node in lost):,} {what} not offered or without a known end"
+    return Loss(f"generator lost on {where}: {reason}; {missing}", lost[0].lost_at_s)

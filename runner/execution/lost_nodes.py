@@ -9,6 +9,7 @@ from runner.cluster.errors import AgentFailed, first_of
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Event
 from runner.core.load_facts import LoadFacts
+from runner.core.node_facts import losses
 from runner.core.units import PerSecond
 
 if TYPE_CHECKING:
@@ -17,15 +18,11 @@ if TYPE_CHECKING:
 
 
 def lost_events(load: LoadFacts | None) -> tuple[Event, ...]:
-    """Return an event for each node that was lost while it sent load, in the order of time."""
+    """Return an event for each reason why nodes were lost while they sent load, in the order of time."""
     if load is None:
         return ()
     what = "users" if load.scenarios else "requests"
-    lost = [node for node in load.nodes if node.lost]
-    return tuple(
-        Event("generator-lost", node.loss(what), t_s=node.lost_at_s)
-        for node in sorted(lost, key=lambda node: node.lost_at_s or 0.0)
-    )
+    return tuple(Event("generator-lost", loss.sentence, t_s=loss.at_s) for loss in losses(load.nodes, what))
 
 
 def agent_fault(error: BaseException) -> AgentFailed | None:

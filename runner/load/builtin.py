@@ -17,7 +17,7 @@ from runner.core.compact import CompactList
 from runner.core.errors import EnvironmentLacks
 from runner.core.facts import Window
 from runner.core.load_facts import LoadFacts, LoadSecond
-from runner.core.node_facts import NodeLoad
+from runner.core.node_facts import NodeLoad, losses
 from runner.core.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
 from runner.load import worker_accounts
 from runner.load.addresses import resolve
@@ -205,9 +205,9 @@ def _facts(
 
 
 def _losses(order: LoadOrder, accounts: Sequence[Account], nodes: Sequence[NodeLoad]) -> tuple[str, ...]:
-    """Return a sentence for each node that was lost, and for each other worker that was."""
+    """Return a sentence for each reason why nodes were lost, and for each other worker that was."""
     what = "users" if order.load.scenarios else "requests"
-    of_nodes = [sentence for node in nodes if (sentence := node.loss(what))]
+    of_nodes = [loss.sentence for loss in losses(nodes, what)]
     others = [account for account in accounts if not account.is_out_of_reach]
     return (*of_nodes, *worker_accounts.losses(others))
 

@@ -147,6 +147,19 @@ def test_events_name_the_nodes_that_were_lost_in_the_order_of_time():
     ]
 
 
+def test_one_lost_hub_is_one_event_and_one_sentence():
+    hub = "the hub was lost: its connection ended"
+    nodes = tuple(
+        NodeLoad(f"n{number}", 1, 0.2, 500, lost=hub, lost_at_s=2.0 + number / 1000, not_offered=100)
+        for number in range(5)
+    )
+
+    (event,) = lost_events(LoadFacts("builtin", 5, 2_500, (), complete=True, clock="", nodes=nodes))
+
+    missing = "500 requests not offered or without a known end"
+    assert (event.message, event.t_s) == (f"generator lost on n0, n1, n2 and 2 more: {hub}; {missing}", 2.0)
+
+
 def test_only_the_loss_of_agents_lets_a_run_go_on():
     lost, other = AgentFailed("node-1: lost"), EnvironmentLacks("no room")
 
