@@ -93,7 +93,7 @@ def _seen_by(node: NodeResults, stage: Stage) -> Stage:
     own = node.subjects
     return replace(
         stage,
-        events=(),
+        events=tuple(event for event in stage.events if event.node == node.name),
         requests=stage.requests if node.load else _without_generator_failures(stage),
         workers=node.load.workers if node.load else None,
         cpu_cores=dict(node.cpu_cores),

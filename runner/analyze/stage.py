@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import UNSET
-from msgspec.structs import asdict, astuple, replace
+from msgspec.structs import asdict, replace
 
 from runner.analyze import kernel_counters, validity, verdict
 from runner.analyze.calibration import stage_calibration
@@ -31,7 +31,7 @@ from runner.analyze.slices import slices
 from runner.analyze.statistics import rounded
 from runner.analyze.thresholds import evaluate, is_measured
 from runner.core.codes import Role, RoleName, StageStatus
-from runner.core.facts import RunFacts, TrialFacts
+from runner.core.facts import Event, RunFacts, TrialFacts
 from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.measured import Part
 from runner.core.node_results import NodeResults
@@ -128,7 +128,7 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         order=trial.order,
         status=StageStatus(facts.status) if facts else StageStatus.NOT_RUN,
         replicas=configuration.topology.replicas,
-        events=tuple(StageEvent(*astuple(event)) for event in (facts.events if facts else ())),
+        events=tuple(_event(event) for event in (facts.events if facts else ())),
         **asdict(whole),
         cpu_cores=cpu,
         cpu_cores_by_subject=_by_subject(together, offer.window_s, peak_s),
@@ -265,3 +265,7 @@ def _p95(second: LoadSecond) -> float | None:
 def _cores(observed: ObservedFacts, role: Role, index: int) -> float | None:
     names = [subject.name for subject in observed.subjects if subject.role == role]
     return rounded(cores_between(observed.samples, names, index, index + 1))
+
+
+def _event(event: Event) -> StageEvent:
+    return StageEvent(event.code, event.message, event.t_s, event.log, event.node or UNSET)

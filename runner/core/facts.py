@@ -41,12 +41,14 @@ class Event(Struct, frozen=True, omit_defaults=True):
         code: ``app-died``, ``stack-failed``, ``aborted``, ``generator-lost`` or ``out-of-memory``.
         t_s: Seconds since the measured window began, None when it happened outside a stage.
         log: The last lines of output that explain it.
+        node: Where it happened, if that is a node of a swarm and the message names it; else empty.
     """
 
     code: str
     message: str
     t_s: Seconds | None = None
     log: tuple[str, ...] = ()
+    node: str = ""
 
 
 TrialStatus: TypeAlias = Literal["complete", "failed", "aborted"]

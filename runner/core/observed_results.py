@@ -160,3 +160,4 @@ class StageEvent(Struct, frozen=True):
     message: Text
     t_s: Number | None
     log: tuple[Text, ...]
+    node: Text | UnsetType = UNSET

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from runner.analyze.merged_observation import merged
 from runner.analyze.resource_usage import cpu_by_role, cpu_of
 from runner.core.codes import Confidence, Limit, Role, Validity
-from runner.core.facts import TrialFacts
+from runner.core.facts import Event, TrialFacts
 from runner.core.observed_facts import Counter, ObservedFacts, Program
 from runner.core.stage_results import Stage
 from tests.analyze.facts import BUSY, results_of, second
@@ -238,6 +238,20 @@ def test_memory_that_ran_out_on_a_node_is_named() -> None:
 
     finding = next(one for one in stage.verdict.findings if one.code is Limit.MEMORY)
     assert finding.summary == "on shop-2, the kernel killed a process for lack of memory"
+
+
+def test_a_part_that_was_killed_at_its_memory_limit_is_judged_on_its_own_node() -> None:
+    killed = "app-3 on shop-2 was killed by SIGKILL, most likely at its memory limit of 48 MiB"
+    kills = Counter("host", "memory.oom_kills", "count", "counter", 4, 5)
+    shop_1, shop_2 = (node({"system": 1.0, name: 0.9}, counters=(kills,)) for name in ("app", "app-3"))
+    event = Event("out-of-memory", killed, 2.0, node="shop-2")
+    verdict = _stage(
+        replace(_observing(CALM, shop_1=shop_1, shop_2=shop_2), status="failed", events=(event,))
+    ).verdict
+
+    (finding, *_) = verdict.findings
+    assert (finding.code, finding.node, finding.summary) == ("memory-limited", "shop-2", killed)
+    assert [it.name for it in finding.evidence] == ["processes killed for lack of memory (host) on shop-2"]
 
 
 def test_what_differs_between_nodes_is_ruled_out_for_each_and_what_is_equal_once() -> None:

@@ -11,16 +11,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import trustme
+
 from infra.swarm.cluster import Cluster
 from infra.swarm.namespaces import OPERATOR
 
-PORT = 8080
+PORT, TLS_PORT = 8080, 8443
+_TLS = " listen {port} ssl backlog=4096; ssl_certificate server.pem; ssl_certificate_key server.pem;"
 _CONFIGURATION = """
 pid {folder}/nginx.pid; error_log {folder}/error.log; daemon off;
 events {{ worker_connections 4096; }}
 http {{
   access_log off; keepalive_requests 1000000;
-  server {{ listen {port} backlog=4096;
+  server {{ listen {port} backlog=4096;{tls}
     location / {{ return 200 "ok"; }}
     location = /status {{ stub_status; }}
   }}
@@ -30,10 +33,15 @@ _WITHIN_S = 120
 
 
 @contextmanager
-def server(swarm: Cluster, folder: Path) -> Iterator[str]:
-    """Provide the URL of a server on the operator's machine."""
+def server(swarm: Cluster, folder: Path, authority: trustme.CA | None = None) -> Iterator[str]:
+    """Provide the URL of a server on the operator's machine; an authority opens `TLS_PORT` as well."""
     configuration = folder / "nginx.conf"
-    configuration.write_text(_CONFIGURATION.format(folder=folder, port=PORT))
+    if authority:
+        own = authority.issue_cert(swarm.address(OPERATOR)).private_key_and_cert_chain_pem
+        own.write_to_path(folder / "server.pem")
+    configuration.write_text(
+        _CONFIGURATION.format(folder=folder, port=PORT, tls=_TLS.format(port=TLS_PORT) if authority else "")
+    )
     command = ["nginx", "-e", f"{folder}/error.log", "-p", str(folder), "-c", str(configuration)]
     with subprocess.Popen(swarm.network.inside(OPERATOR, command)) as process:
         try:

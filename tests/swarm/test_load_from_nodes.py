@@ -1,13 +1,16 @@
 """Load from the nodes of a real swarm: one schedule by clocks that differ, and nodes that are lost."""
 
+import json
 import subprocess
+import sys
 
 import pytest
+import trustme
 
 from infra.swarm.namespaces import OPERATOR
 from runner.stack.swarm.naming import TASK_OF
 from tests.swarm.conftest import SKEWS_S, left_on
-from tests.swarm.runs import PORT, running, server, wait_for_requests
+from tests.swarm.runs import PORT, TLS_PORT, running, server, wait_for_requests
 
 UNROUTED = "10.99.99.1"
 EXTERNAL = """
@@ -31,15 +34,21 @@ def external(swarm, url, *, nodes=3, stages="[{rps: 10, duration: 1s}]"):
 
 @pytest.fixture(scope="module")
 def three_stages(nodes, tmp_path_factory):
-    """A run in whose second stage one node is cut off, and the agent on another one is killed."""
-    folder = tmp_path_factory.mktemp("run")
-    with pytest.MonkeyPatch.context() as patch, server(nodes, folder) as url:
+    """A run by TLS in whose second stage one node loses power, and the agent on another one is killed."""
+    folder, authority = tmp_path_factory.mktemp("run"), trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    secure = f"https://{nodes.address(OPERATOR)}:{TLS_PORT}"
+    specification = external(nodes, secure, stages=THREE).replace(
+        "health: /", "health: /, tls: {ca_file: ca.pem}"
+    )
+    with pytest.MonkeyPatch.context() as patch, server(nodes, folder, authority) as url:
         patch.setenv("DOCKER_HOST", nodes.url(nodes.manager))
         words = ("--i-am-authorized", "--no-calibrate")
-        with running(nodes, folder, external(nodes, url, stages=THREE), *words) as run:
+        with running(nodes, folder, specification, *words) as run:
             run.wait_for("· broken: offering")
             wait_for_requests(nodes, url, 100)
-            nodes.unplug("node-3")
+            nodes.unplug("node-3")  # first, so that no connection is closed
+            nodes.kill("node-3")
             agent = nodes.docker("node-2", "ps", "--quiet", "--filter", f"label={TASK_OF}")
             nodes.docker("node-2", "kill", agent)
             status = run.wait()
@@ -79,7 +88,7 @@ def test_the_offset_of_each_clock_is_right_within_the_stated_error(three_stages)
 
 
 @pytest.mark.parametrize(("name", "why"), [("node-3", "silent for 3 s"), ("node-2", "exited with 137")])
-def test_a_node_without_its_cable_or_its_agent_is_a_lost_generator(three_stages, name, why):
+def test_a_node_without_power_or_without_its_agent_is_a_lost_generator(three_stages, name, why):
     run, status = three_stages
     broken, stage = run.trials[1], run.stages[1]
     lost = next(node for node in broken["load"]["nodes"] if node["node"] == name)
@@ -99,6 +108,7 @@ def test_the_others_go_on_and_every_request_is_in_one_count(three_stages):
 
     counts = ends(broken["load"])
     assert counts["scheduled"] == broken["load"]["planned"] == 2700
+    assert "left on the swarm: containers on node-3, which the swarm removes when it is back" in run.text
     assert counts["dropped"] >= sum(node.get("not_offered", 0) for node in broken["load"]["nodes"]) > 0
     assert broken["load"]["nodes"][0]["scheduled"] == 900
     assert [node["node"] for node in alone["load"]["nodes"]] == ["node-1", "node-2"]
@@ -138,3 +148,62 @@ def test_nothing_is_left_of_a_runner_that_was_killed(swarm, tmp_path):
             wait_for_requests(swarm, url, 20)
             assert left_on(swarm)
             run.kill()  # the fixture waits until nothing is left
+
+
+def test_a_run_whose_manager_is_lost_keeps_what_was_measured(swarm, tmp_path):
+    stages = "[{rps: 60, duration: 1s}, {name: broken, rps: 60, duration: 30s}]"
+    with server(swarm, tmp_path) as url:
+        specification = external(swarm, url, stages=stages)
+        with running(swarm, tmp_path, specification, "--i-am-authorized", "--no-calibrate") as run:
+            run.wait_for("· broken: offering")
+            wait_for_requests(swarm, url, 30)
+            swarm.kill(swarm.manager)
+            status = run.wait()
+
+    assert status == 3
+    assert "left on the swarm: objects of the swarm: " in run.text
+    assert [stage["status"] for stage in run.stages] == ["complete", "aborted"]
+    (event,) = run.trials[1]["events"]
+    assert event["message"].startswith("generator lost on node-1, node-2, node-3: the hub was lost: ")
+    assert run.stages[1]["validity"]["reasons"][0] == event["message"]
+    swarm.restore()
+    assert left_on(swarm)
+    subprocess.run([sys.executable, "-m", "runner", "clean"], check=True, capture_output=True)
+    # the fixture waits until nothing is left
+
+
+GROWS = """
+import http.server
+kept = []
+class Grows(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        kept.append(bytes(range(256)) * 2048)
+        self.send_response(204)
+        self.end_headers()
+http.server.ThreadingHTTPServer(('', 8080), Grows).serve_forever()
+"""
+OUT_OF_MEMORY = """
+version: 1
+name: memory
+topology:
+  kind: swarm
+  path: overlay
+  app: {{image: "loadproof-base/python:bookworm", port: 8080, health: /, memory: 40MiB,
+         nodes: [node.hostname==node-2], command: {command}}}
+load: {{nodes: [node.hostname==node-3], request: {{path: /}}}}
+stages: [{{rps: 50, duration: 30s}}]
+"""
+
+
+def test_a_part_without_memory_is_the_limit_with_its_node(swarm, tmp_path):
+    specification = OUT_OF_MEMORY.format(command=json.dumps(["python3", "-c", GROWS]))
+    with running(swarm, tmp_path, specification, "--no-calibrate") as run:
+        status = run.wait()
+
+    (stage,) = run.stages
+    (finding, *_) = stage["verdict"]["findings"]
+    assert status == 4  # because of the invalid stage
+    assert (finding["code"], finding["node"]) == ("memory-limited", "node-2")
+    assert finding["summary"].startswith("the app on node-2 was killed by SIGKILL, most likely at its memory")
+    assert finding["evidence"][0]["name"] == "processes killed for lack of memory (host) on node-2"
+    assert finding["evidence"][0]["value"] >= 1

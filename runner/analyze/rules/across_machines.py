@@ -50,7 +50,13 @@ def _on_each(rule: Rule, known: Sequence[Machine]) -> Judgement:
 
 
 def _first(matches: Sequence[tuple[Machine, Match]]) -> Match:
-    """Return the most certain match with its node, and the main number of each other one."""
+    """Return the most certain match with its node, and the main number of each other one.
+
+    What happened on some of the machines, as an event whose sentence names the node, explains a stage better
+    than what was only counted on others.
+    """
+    if happened := [it for it in matches if it[0].stage.events]:
+        matches = happened
     ranked = sorted(matches, key=lambda it: _MOST_CERTAIN_FIRST.index(it[1].finding.confidence))
     (machine, match), *others = ranked
     finding, name = match.finding, machine.name or _OWN
@@ -58,9 +64,10 @@ def _first(matches: Sequence[tuple[Machine, Match]]) -> Match:
     for other, also in others[:_NAMED]:
         evidence += [_on(other.name or _OWN, item) for item in also.finding.evidence[:1]]
     also_on = f"; the same holds on {_names([other for other, _ in others])}" if others else ""
+    where = "" if happened else f"on {name}, "
     named = replace(
         finding,
-        summary=f"on {name}, {finding.summary}{also_on}",
+        summary=f"{where}{finding.summary}{also_on}",
         evidence=tuple(evidence),
         advice=_advice(machine.name, match),
         node=machine.name or UNSET,

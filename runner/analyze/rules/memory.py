@@ -94,6 +94,6 @@ MEMORY: Final = Rule(
     Limit.MEMORY,
     _judge,
     caused_by=frozenset({Cause.MEMORY_LIMIT, Cause.SERVICE_MEMORY}),
-    of_whole=lambda stage: bool(_events(stage)),
+    of_whole=lambda stage: any(event.node is UNSET for event in _events(stage)),
     on_generators=True,
 )

@@ -127,7 +127,7 @@ class Monitor:
         if now.exit_code == _KILLED and limit:
             mib = limit / BYTES_PER_MIB
             message = f"{one.title} was killed by SIGKILL, most likely at its memory limit of {mib:g} MiB"
-            return Event("out-of-memory", message, log=log)
+            return Event("out-of-memory", message, log=log, node=one.node.name)
         return Event(_code(one), f"{one.title} {_how(now)}", log=log)
 
 
