@@ -238,7 +238,7 @@ async def _watch_stack(stack: Stack, record: Record, scope: trio.CancelScope) ->
     """End the trial when the system under test fails."""
     event = await stack.wait_broken()
     event = record.inputs.masked_event(event)
-    record.events.append(Event(event.code, event.message, t_s=since_window(record.window), log=event.log))
+    record.events.append(replace(event, t_s=since_window(record.window)))
     if record.window is not None:  # the requests of the second in which it failed are counted
         with trio.move_on_after(_LAST_SECOND_S):
             await record.next_second.wait()

@@ -178,7 +178,8 @@ kept = []
 class Grows(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         kept.append(bytes(range(256)) * 2048)
-        self.send_response(204)
+        self.send_response(200)
+        self.send_header('content-length', '0')
         self.end_headers()
 http.server.ThreadingHTTPServer(('', 8080), Grows).serve_forever()
 """
