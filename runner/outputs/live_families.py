@@ -11,8 +11,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from runner.core.live import Second
-from runner.outputs.live_totals import Buckets, LiveTotals, StageTotals
+from runner.outputs.live_points import (
+    Point,
+    buckets,
+    counts,
+    current,
+    elapsed,
+    length,
+    of_roles,
+    of_stages,
+    of_trial,
+    percentiles,
+    run_state,
+)
+from runner.outputs.live_totals import LiveTotals
 
 
 class Type(StrEnum):
@@ -21,18 +33,6 @@ class Type(StrEnum):
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One value of a metric.
-
-    Attributes:
-        labels: Values of the labels of its family, in their order.
-    """
-
-    labels: tuple[str, ...]
-    value: float | Buckets
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,187 +58,100 @@ _RUN: Final = ("experiment",)
 _STAGE: Final = ("experiment", "configuration", "stage")
 
 
-def _experiment(totals: LiveTotals) -> str:
-    return totals.run.experiment if totals.run else ""
-
-
-def _run_state(totals: LiveTotals) -> Iterator[Point]:
-    if totals.run:
-        yield Point((totals.run.experiment, totals.run.run_id), float(totals.end is None))
-
-
-def _current(read: Callable[[Second], float | None]) -> Callable[[LiveTotals], Iterator[Point]]:
-    """Return what reads a number of the current second, without further labels."""
-
-    def points(totals: LiveTotals) -> Iterator[Point]:
-        if totals.trial and totals.second and (value := read(totals.second)) is not None:
-            yield Point(_place(totals), value)
-
-    return points
-
-
-def _of_roles(
-    read: Callable[[Second], Iterator[tuple[str, float]]],
-) -> Callable[[LiveTotals], Iterator[Point]]:
-    """Return what reads a number of the current second for each role or other name."""
-
-    def points(totals: LiveTotals) -> Iterator[Point]:
-        if totals.trial and totals.second:
-            for name, value in read(totals.second):
-                yield Point((*_place(totals), name), value)
-
-    return points
-
-
-def _place(totals: LiveTotals) -> tuple[str, ...]:
-    trial = totals.trial
-    assert trial is not None
-    return (_experiment(totals), trial.configuration, trial.stage)
-
-
-def _trial(read: Callable[[LiveTotals], float]) -> Callable[[LiveTotals], Iterator[Point]]:
-    """Return what reads a number of the current trial."""
-
-    def points(totals: LiveTotals) -> Iterator[Point]:
-        if totals.trial:
-            yield Point(_place(totals), read(totals))
-
-    return points
-
-
-def _of_stages(
-    read: Callable[[StageTotals], Iterator[tuple[tuple[str, ...], float | Buckets]]],
-) -> Callable[[LiveTotals], Iterator[Point]]:
-    """Return what reads totals of every stage that has begun."""
-
-    def points(totals: LiveTotals) -> Iterator[Point]:
-        for stage, counted in totals.stages.items():
-            for more, value in read(counted):
-                own = value.copy() if isinstance(value, Buckets) else value
-                yield Point((_experiment(totals), stage.configuration, stage.stage, *more), own)
-
-    return points
-
-
-def _counts(counts: dict[str, int]) -> Iterator[tuple[tuple[str, ...], float]]:
-    yield from (((name,), number) for name, number in counts.items())
-
-
-def _buckets(latencies: dict[str, Buckets]) -> Iterator[tuple[tuple[str, ...], Buckets]]:
-    yield from (((name,), buckets) for name, buckets in latencies.items())
-
-
-def _percentiles(second: Second) -> Iterator[tuple[str, float]]:
-    for name, ms in (("p50", second.p50_ms), ("p95", second.p95_ms), ("p99", second.p99_ms)):
-        if ms is not None:
-            yield name, ms / 1000
-
-
-def _elapsed(totals: LiveTotals) -> float:
-    trial = totals.trial
-    assert trial is not None
-    return (totals.second.t_s if totals.second else 0.0) + (trial.warmup_s if totals.second else 0.0)
-
-
-def _length(totals: LiveTotals) -> float:
-    assert totals.trial is not None
-    return totals.trial.warmup_s + totals.trial.duration_s
-
-
 FAMILIES: Final = (
     Family(
         "loadproof_run_in_progress", Type.GAUGE, "",
-        "1 while the run is in progress, 0 after its end", (*_RUN, "run_id"), _run_state,
+        "1 while the run is in progress, 0 after its end", (*_RUN, "run_id"), run_state,
     ),
     Family(
         "loadproof_stage_in_progress", Type.GAUGE, "",
         "1 while the stage is offered, 0 after its end; the last stage that began",
-        _STAGE, _trial(lambda totals: float(not totals.ended)),
+        _STAGE, of_trial(lambda totals: float(not totals.ended)),
     ),
     Family(
         "loadproof_stage_elapsed_seconds", Type.GAUGE, "s",
-        "Time since the stage began, its warm-up included", _STAGE, _trial(_elapsed),
+        "Time since the stage began, its warm-up included", _STAGE, of_trial(elapsed),
     ),
     Family(
         "loadproof_stage_length_seconds", Type.GAUGE, "s",
-        "Planned length of the stage, its warm-up included", _STAGE, _trial(_length),
+        "Planned length of the stage, its warm-up included", _STAGE, of_trial(length),
     ),
     Family(
         "loadproof_trials", Type.COUNTER, "{trial}",
         "Trials that ended, by status: complete, failed or aborted", (*_STAGE, "status"),
-        _of_stages(lambda totals: _counts(totals.trials)),
+        of_stages(lambda totals: counts(totals.trials)),
     ),
     Family(
         "loadproof_search_probes", Type.COUNTER, "{probe}",
         "Probes of a search, by result: passed, failed or undecided", (*_STAGE, "result"),
-        _of_stages(lambda totals: _counts(totals.probes)),
+        of_stages(lambda totals: counts(totals.probes)),
     ),
     Family(
         "loadproof_requests", Type.COUNTER, "{request}",
         "Requests due in measured windows that ended, by result: succeeded, a kind of failure, or dropped",
-        (*_STAGE, "request", "result"), _of_stages(lambda totals: iter(totals.requests.items())),
+        (*_STAGE, "request", "result"), of_stages(lambda totals: iter(totals.requests.items())),
     ),
     Family(
         "loadproof_scenarios", Type.COUNTER, "{scenario}",
         "Runs of scenarios due in measured windows that ended, by result: completed, a kind of failure, "
         "unfinished, or dropped",
-        (*_STAGE, "scenario", "result"), _of_stages(lambda totals: iter(totals.scenarios.items())),
+        (*_STAGE, "scenario", "result"), of_stages(lambda totals: iter(totals.scenarios.items())),
     ),
     Family(
         "loadproof_request_duration_seconds", Type.HISTOGRAM, "s",
         "Of successful requests: from the connection being ready to the last byte of the response",
-        (*_STAGE, "request"), _of_stages(lambda totals: _buckets(totals.duration)),
+        (*_STAGE, "request"), of_stages(lambda totals: buckets(totals.duration)),
     ),
     Family(
         "loadproof_response_time_seconds", Type.HISTOGRAM, "s",
         "Of successful requests: from the time a request was due to the last byte of the response",
-        (*_STAGE, "request"), _of_stages(lambda totals: _buckets(totals.response_time)),
+        (*_STAGE, "request"), of_stages(lambda totals: buckets(totals.response_time)),
     ),
     Family(
         "loadproof_scenario_duration_seconds", Type.HISTOGRAM, "s",
         "Of completed runs of scenarios: from the time a user was due to the end of the last step",
-        (*_STAGE, "scenario"), _of_stages(lambda totals: _buckets(totals.scenario_duration)),
+        (*_STAGE, "scenario"), of_stages(lambda totals: buckets(totals.scenario_duration)),
     ),
     Family(
         "loadproof_latency_seconds", Type.GAUGE, "s",
         "Percentiles of the response time in the last second (of the duration with a number of users)",
-        (*_STAGE, "percentile"), _of_roles(_percentiles),
+        (*_STAGE, "percentile"), of_roles(percentiles),
     ),
     Family(
         "loadproof_target_requests_per_second", Type.GAUGE, "{request}/s",
-        "Requests due per second now", _STAGE, _current(lambda second: second.target_rps),
+        "Requests due per second now", _STAGE, current(lambda second: second.target_rps),
     ),
     Family(
         "loadproof_target_users_per_second", Type.GAUGE, "{user}/s",
-        "Users due per second now", _STAGE, _current(lambda second: second.target_users_per_s),
+        "Users due per second now", _STAGE, current(lambda second: second.target_users_per_s),
     ),
     Family(
         "loadproof_successful_requests_per_second", Type.GAUGE, "{request}/s",
         "Successful responses in the last second, the warm-up included", _STAGE,
-        _current(lambda second: second.rps),
+        current(lambda second: second.rps),
     ),
     Family(
         "loadproof_completed_scenarios_per_second", Type.GAUGE, "{scenario}/s",
         "Runs of scenarios completed in the last second", _STAGE,
-        _current(lambda second: second.scenarios_per_s),
+        current(lambda second: second.scenarios_per_s),
     ),
     Family(
         "loadproof_requests_in_flight", Type.GAUGE, "{request}",
-        "Requests under way", _STAGE, _current(lambda second: second.in_flight),
+        "Requests under way", _STAGE, current(lambda second: second.in_flight),
     ),
     Family(
         "loadproof_users", Type.GAUGE, "{user}",
-        "Users of scenarios under way", _STAGE, _current(lambda second: second.users),
+        "Users of scenarios under way", _STAGE, current(lambda second: second.users),
     ),
     Family(
         "loadproof_cpu_cores", Type.GAUGE, "{core}",
         "CPU cores that a role used over about the last second", (*_STAGE, "role"),
-        _of_roles(lambda second: iter(second.cores.items())),
+        of_roles(lambda second: iter(second.cores.items())),
     ),
     Family(
         "loadproof_memory_bytes", Type.GAUGE, "By",
         "Resident memory of a role", (*_STAGE, "role"),
-        _of_roles(lambda second: iter(second.memory_bytes.items())),
+        of_roles(lambda second: iter(second.memory_bytes.items())),
     ),
 )  # fmt: skip
 """In the order in which they are written."""

@@ -20,7 +20,8 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from runner.core.errors import EnvironmentLacks
-from runner.outputs.live_families import Family, Point, Type, values
+from runner.outputs.live_families import Family, Type, values
+from runner.outputs.live_points import Point
 from runner.outputs.live_totals import BOUNDS_S, Buckets, LiveTotals
 
 _MAX_READERS: Final = 8

@@ -19,7 +19,8 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from runner.outputs.live_families import Family, Point, Type, values
+from runner.outputs.live_families import Family, Type, values
+from runner.outputs.live_points import Point
 from runner.outputs.live_totals import BOUNDS_S, Buckets, LiveTotals
 
 
