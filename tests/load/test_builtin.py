@@ -451,7 +451,7 @@ async def test_processors_that_do_not_exist_are_a_clear_error(run_load):
 
 async def test_every_poisson_arrival_is_offered_at_any_quantum(run_load):
     with scripted(responds(OK)) as port:
-        offered = await run_load(port, arrivals="poisson", rps=500, warmup=0.2, quantum="1ms")
+        offered = await run_load(port, arrivals="poisson", rps=200, warmup=0.2, quantum="1ms")
 
     assert offered.succeeded == offered.facts.planned
     assert "requests were sent in bunches at most 1,000 µs wide" in offered.facts.notes
