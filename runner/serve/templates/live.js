@@ -45,11 +45,12 @@
   const drawCharts = (trial) => {
     const { begins, points } = trial;
     const stage = { warmup_s: begins.warmup_s, duration_s: begins.duration_s };
+    const within = (value) => (point) => (trial.isAfterWindow(point) ? null : value(point));
     const failed = (point) => Object.values(point.failures || {}).reduce((sum, count) => sum + count, 0) / (point.seconds || 1);
-    const series = [{ name: "achieved", colour: colour("--s1"), value: (point) => point.rps, text: rate }];
-    if (points.some((point) => point.target_rps !== null && point.target_rps !== undefined)) series.unshift({ name: "target", colour: colour("--soft"), dashed: true, value: (point) => point.target_rps, text: rate });
+    const series = [{ name: "achieved", colour: colour("--s1"), value: within((point) => point.rps), text: rate }];
+    if (points.some((point) => point.target_rps !== null && point.target_rps !== undefined)) series.unshift({ name: "target", colour: colour("--soft"), dashed: true, value: within((point) => point.target_rps), text: rate });
     if (trial.failed) series.push({ name: "failed", colour: colour("--fail"), area: true, value: failed, text: rate });
-    if (begins.model === "scenarios") series.push({ name: "scenarios completed", colour: colour("--s3"), value: (point) => point.scenarios_per_s, text: rate });
+    if (begins.model === "scenarios") series.push({ name: "scenarios completed", colour: colour("--s3"), value: within((point) => point.scenarios_per_s), text: rate });
     charts.rates.show(stage, points, series);
     charts.latencies.show({ ...stage, log: true }, points, [["p50", "--s3"], ["p95", "--s1"], ["p99", "--s2"]].map(([name, key]) => ({ name, colour: colour(key), value: (point) => point[`${name}_ms`], text: ms })));
     const named = roles(points);
@@ -63,9 +64,10 @@
   const drawFigures = (trial) => {
     const last = trial.last;
     if (!last) { for (const id of ["rate", "p95", "errors", "under-way", "cpu"]) { text(id, "–"); text(`${id}-more`, ""); } return; }
-    text("rate", `${rate(last.rps)} /s`);
-    const target = last.target_rps, users = last.target_users_per_s;
-    text("rate-more", target ? `${share(last.rps, target)} of the target ${rate(target)}` : users ? `${rate(last.scenarios_per_s || 0)} scenarios/s, ${rate(users)} users/s due` : trial.begins.model === "closed" ? "users wait for responses" : "");
+    const measured = trial.lastOfWindow;
+    text("rate", `${rate(measured.rps)} /s`);
+    const target = measured.target_rps, users = measured.target_users_per_s;
+    text("rate-more", target ? `${share(measured.rps, target)} of the target ${rate(target)}` : users ? `${rate(measured.scenarios_per_s || 0)} scenarios/s, ${rate(users)} users/s due` : trial.begins.model === "closed" ? "users wait for responses" : "");
     text("p95", ms(last.p95_ms));
     const noLatency = last.t_s <= 0 ? "not measured in the warm-up" : last.succeeded ? "known when the stage ends" : "no successful response";
     text("p95-more", last.p95_ms === undefined || last.p95_ms === null ? noLatency : `p50 ${ms(last.p50_ms)}, p99 ${ms(last.p99_ms)}`);

@@ -60,6 +60,10 @@
 
     get failed() { return Object.values(this.failures).reduce((sum, count) => sum + count, 0); }
     get last() { return this.points.at(-1); }
+
+    // The last responses may come after the window, in seconds in which no request is due.
+    isAfterWindow(point) { return point.t_s - (point.seconds || 1) > this.begins.duration_s - 0.01; }
+    get lastOfWindow() { return this.points.findLast((point) => !this.isAfterWindow(point)) || this.last; }
   }
 
   class Run {
