@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from runner.stack.engine_context import context_of
+from runner.stack.engine_context import context_of, default_folder
 
 _PORT: Final = 2375
 _TLS_PORT: Final = 2376
@@ -100,7 +100,7 @@ def _tls_files(url: str, *, encrypted: bool) -> TlsFiles | None:
 
 
 def _files_of_environment() -> TlsFiles:
-    folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
+    folder = Path(os.environ.get("DOCKER_CERT_PATH") or default_folder())
     authority, certificate, key = files = (folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
     missing = [file.name for file in files if not file.is_file()]
     if missing:

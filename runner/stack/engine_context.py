@@ -113,7 +113,15 @@ def _all() -> Iterator[EngineContext]:
 
 def _folder() -> Path:
     """Return the folder of the `docker` command's own files."""
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    return Path(os.environ.get("DOCKER_CONFIG") or default_folder())
+
+
+def default_folder() -> Path:
+    """Return ``~/.docker``; a folder that does not exist for a user without a home."""
+    try:
+        return Path.home() / ".docker"
+    except RuntimeError:
+        return Path("/nonexistent/.docker")
 
 
 def _used() -> str:

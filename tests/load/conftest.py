@@ -59,8 +59,13 @@ async def _open_preloaded(words, *, stdin, stdout, start_new_session):
 
 
 @pytest.fixture
-def preloaded_workers(monkeypatch):
-    """Workers start in milliseconds; Python needs 0.1 s of CPU, most of what a short stage takes."""
+def preloaded_workers(request, monkeypatch):
+    """Workers start in milliseconds; Python needs 0.1 s of CPU, most of what a short stage takes.
+
+    A fork has more memory than a worker; tests about that, and about limits set as it starts, are marked.
+    """
+    if request.node.get_closest_marker("started_workers"):
+        return
     starting = SimpleNamespace(**vars(trio) | {"lowlevel": SimpleNamespace(open_process=_open_preloaded)})
     monkeypatch.setattr(worker_process, "trio", starting)
 

@@ -191,7 +191,7 @@ async def test_new_connections_carry_one_request_and_keep_alive_connections_are_
         await run_load(port, connection="new")
         fresh = len(set(seen))
         seen.clear()
-        await run_load(port, connection="keep-alive")
+        await run_load(port, rps=20, duration=1.0, connection="keep-alive")
 
     assert fresh == 20
     assert len(set(seen)) < 10
@@ -311,6 +311,7 @@ async def test_a_cancelled_stage_leaves_no_worker(run_load):
             os.kill(pid, 0)
 
 
+@pytest.mark.started_workers
 async def test_responses_of_gigabytes_need_little_memory(run_load):
     def script(client, _):
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10737418240\r\n\r\n")
@@ -433,6 +434,7 @@ async def test_the_server_may_close_first(run_load):
     assert not any("had to close" in note for note in offered.facts.notes)
 
 
+@pytest.mark.started_workers
 async def test_a_lack_of_files_is_counted_and_the_limit_is_noted(run_load):
     def limit(pid: int) -> None:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (20, 20))

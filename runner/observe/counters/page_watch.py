@@ -122,4 +122,6 @@ class _Page:
         window_ns = self.window.end_ns - self.window.measure_ns
         if late_ns > max(_MAY_BE_LATE_NS, _MAX_LATE_SHARE * window_ns):
             seconds = f"{late_ns / NS_PER_S:.1f} s"
-            raise PageUnreadable(f"its page was read {seconds} late, so it would not cover the measured window")
+            raise PageUnreadable(
+                f"its page was read {seconds} late, so it would not cover the measured window"
+            )
