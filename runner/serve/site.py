@@ -87,7 +87,8 @@ class Site:
             begun = time.monotonic()
             before = self.index.version
             try:
-                self.index.take(await trio.to_thread.run_sync(self.index.look, abandon_on_cancel=True))
+                found = await trio.to_thread.run_sync(self.index.look, abandon_on_cancel=True)
+                self.index.take(found, again=at_once)
                 self.problem = ""
             except UsageError as error:
                 self.problem = error.message

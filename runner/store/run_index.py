@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runner.core.errors import UsageError
+from runner.core.units import Seconds
 from runner.store.run_index_cache import load, save
 from runner.store.run_index_scan import Candidate, Scan, scan, unmeasured
-from runner.store.run_summary import RunState, RunSummary
+from runner.store.run_summary import Key, RunState, RunSummary
 
 if TYPE_CHECKING:  # a server starts without them
     from runner.core.results import Results
+
+_AGAIN_S: Final[Seconds] = 10.0
+"""After so long the list asks again whether the runner of a run in progress still exists."""
 
 
 class RunIndex:
@@ -28,6 +33,7 @@ class RunIndex:
         self.folder = folder
         self.version = 0
         self.is_partial = False
+        self._read_at: dict[str, tuple[Key, Seconds]] = {}
         self._rows: dict[str, RunSummary] = load(folder)
         self._candidates: dict[str, Candidate] = {}
         self._waiting: set[str] = set()
@@ -47,8 +53,14 @@ class RunIndex:
                 hint="give a folder with runs, such as reports",
             ) from None
 
-    def take(self, found: Scan) -> None:
-        """Take over which runs there are, which have changed, and which are gone."""
+    def take(self, found: Scan, *, again: bool = True) -> None:
+        """Take over which runs there are, which have changed, and which are gone.
+
+        Args:
+            found: What `look` has returned.
+            again: Whether runs in progress are to be read again although that was done not long ago. They
+                write every second; whether one was killed is all that reading it again can show.
+        """
         before = self._rows
         self.is_partial = found.is_partial
         self._candidates = {candidate.path: candidate for candidate in found.candidates}
@@ -56,7 +68,9 @@ class RunIndex:
             path: before.get(path) or _unread(candidate) for path, candidate in self._candidates.items()
         }
         self._waiting = {
-            path for path, candidate in self._candidates.items() if _is_old(self._rows[path], candidate)
+            path
+            for path, candidate in self._candidates.items()
+            if _is_old(self._rows[path], candidate) and (again or not self._was_just_read(path))
         }
         if self._rows != before:
             self._changed()
@@ -78,9 +92,17 @@ class RunIndex:
             if candidate is None or candidate.key != row.key:
                 continue
             self._waiting.discard(row.path)
+            self._read_at[row.path] = (row.key, time.monotonic())
             if self._rows[row.path] != row:
                 self._rows[row.path] = row
                 self._changed()
+
+    def _was_just_read(self, path: str) -> bool:
+        """Return whether a run in progress was read not long ago, and has no other files since."""
+        key, read_at = self._read_at.get(path, (None, 0.0))
+        row, candidate = self._rows[path], self._candidates[path]
+        is_same = row.state is RunState.RUNNING and row.key == candidate.key == key
+        return is_same and time.monotonic() < read_at + _AGAIN_S
 
     def get(self, path: str) -> RunSummary | None:
         """Return the row of a path; None if there is none, so that no other path is ever opened."""
