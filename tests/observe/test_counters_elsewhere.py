@@ -140,25 +140,6 @@ async def test_a_page_that_is_not_readable_at_the_begin_is_not_read_again():
     ]
 
 
-async def test_a_page_that_responds_late_at_an_end_of_the_window_gives_no_increase():
-    page = b"Active connections: 1 \nserver accepts handled requests\n 10 10 10 \n"
-    requests = []
-
-    def respond(client, request):
-        requests.append(request)
-        if len(requests) == 2:
-            time.sleep(1.2)
-        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(page), page))
-
-    with scripted(respond) as port:
-        counters = Counters((), window(0.2), Pages({}, {"nginx": f"http://127.0.0.1:{port}/"}))
-        await counters.watch()
-
-    assert ("nginx", "nginx.requests") not in by_key(counters)
-    (reason,) = {fault.reason for fault in counters.unreadable if fault.scope == "nginx"}
-    assert "late, so it would not cover the measured window" in reason
-
-
 async def test_nginxs_connections_are_read_every_second_for_their_peak():
     page = b"Active connections: %d \nserver accepts handled requests\n 10 10 10 \n"
     levels = iter([1, 30, 2])

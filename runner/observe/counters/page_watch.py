@@ -11,7 +11,7 @@ import trio
 
 from runner.core.facts import Window
 from runner.core.units import NS_PER_S, Nanoseconds
-from runner.observe.bounds import MAX_PAGE_S, MAX_PARSE_S, PageUnreadable
+from runner.observe.bounds import MAX_PAGE_S, MAX_PARSE_S
 from runner.observe.clock import sleep_until
 from runner.observe.counters.level import Levels
 from runner.observe.counters.pages import AppPage, nginx_status, parse_metrics
@@ -21,10 +21,6 @@ from runner.observe.http import fetch_page
 from runner.observe.requests import requests_in_window
 
 _EVERY_NS: Final = NS_PER_S
-_MAX_LATE_SHARE: Final = 0.05
-"""Of the window: a page that is read later covers another time, and its increase would be a wrong number."""
-_MAY_BE_LATE_NS: Final[Nanoseconds] = NS_PER_S
-"""However short the window is."""
 _ReadPage = Callable[[str, str], Awaitable[Levels]]
 """Reads a subject's page, given the subject's name and the URL."""
 
@@ -104,24 +100,8 @@ class _Page:
             try:
                 with trio.fail_after(MAX_PAGE_S + MAX_PARSE_S):
                     levels = await self.read(self.scope, self.url)
-                if when is not When.BETWEEN:
-                    self._check_time(instant_ns)
                 self.readings.add(self.scope, self.family, levels, when)
             except Exception as error:  # noqa: BLE001  (nothing that is read may end a run)
                 self.readings.fail(self.scope, self.family, reason_of(error), when)
                 if when is When.BEGIN:
                     return
-
-    def _check_time(self, due_ns: Nanoseconds) -> None:
-        """Refuse a reading at an end of the window that came too late for it.
-
-        Raises:
-            PageUnreadable: Saying by how much.
-        """
-        late_ns = time.monotonic_ns() - due_ns
-        window_ns = self.window.end_ns - self.window.measure_ns
-        if late_ns > max(_MAY_BE_LATE_NS, _MAX_LATE_SHARE * window_ns):
-            seconds = f"{late_ns / NS_PER_S:.1f} s"
-            raise PageUnreadable(
-                f"its page was read {seconds} late, so it would not cover the measured window"
-            )
