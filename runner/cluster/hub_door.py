@@ -25,7 +25,7 @@ class NotAdmitted(Exception):  # noqa: N818  (an event, not a bug)
 
 
 class _Left(Exception):  # noqa: N818  (an event, not a bug)
-    """A connection ended before it said anything, as the spare attempts of an agent do: nobody is refused."""
+    """A connection ended before it said anything, as spare attempts of an agent do: this is no refusal."""
 
 
 class Door:

@@ -100,7 +100,7 @@ class Site:
                 self._to_read.set()
 
     async def watch(self) -> None:
-        """Look for changes while anybody waits for them; runs until it is cancelled."""
+        """Look for changes while there are viewers; runs until it is cancelled."""
         while True:
             await trio.sleep(max(self._scan_again_s, _SCAN_EVERY_S))
             if self.viewers:

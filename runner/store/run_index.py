@@ -11,7 +11,7 @@ from runner.core.errors import UsageError
 from runner.core.units import Seconds
 from runner.store.run_index_cache import load, save
 from runner.store.run_index_scan import Candidate, Scan, scan, unmeasured
-from runner.store.run_summary import Key, RunState, RunSummary
+from runner.store.run_summary import RunState, RunSummary
 
 if TYPE_CHECKING:  # a server starts without them
     from runner.core.results import Results
@@ -33,7 +33,7 @@ class RunIndex:
         self.folder = folder
         self.version = 0
         self.is_partial = False
-        self._read_at: dict[str, tuple[Key, Seconds]] = {}
+        self._read_at: dict[str, Seconds] = {}
         self._rows: dict[str, RunSummary] = load(folder)
         self._candidates: dict[str, Candidate] = {}
         self._waiting: set[str] = set()
@@ -92,17 +92,16 @@ class RunIndex:
             if candidate is None or candidate.key != row.key:
                 continue
             self._waiting.discard(row.path)
-            self._read_at[row.path] = (row.key, time.monotonic())
+            self._read_at[row.path] = time.monotonic()
             if self._rows[row.path] != row:
                 self._rows[row.path] = row
                 self._changed()
 
     def _was_just_read(self, path: str) -> bool:
         """Return whether a run in progress was read not long ago, and has no other files since."""
-        key, read_at = self._read_at.get(path, (None, 0.0))
-        row, candidate = self._rows[path], self._candidates[path]
-        is_same = row.state is RunState.RUNNING and row.key == candidate.key == key
-        return is_same and time.monotonic() < read_at + _AGAIN_S
+        row, read_at = self._rows[path], self._read_at.get(path)
+        is_same = row.state is RunState.RUNNING and row.key == self._candidates[path].key
+        return is_same and read_at is not None and time.monotonic() < read_at + _AGAIN_S
 
     def get(self, path: str) -> RunSummary | None:
         """Return the row of a path; None if there is none, so that no other path is ever opened."""

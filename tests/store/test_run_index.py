@@ -181,6 +181,25 @@ def test_a_run_in_progress_is_one_until_its_runner_has_ended(tmp_path):
     assert "--resume" in row.hint
 
 
+def test_a_run_in_progress_is_not_read_again_at_once_unless_that_is_asked_for_or_its_files_change(tmp_path):
+    run = add_run(tmp_path, number=1)
+    results = (run / "results.json").read_bytes()
+    (run / "results.json").unlink()
+    begin(run, own_process())
+    index = RunIndex(tmp_path)
+    index.take(index.look(), again=False)
+    (candidate,) = index.waiting()
+    index.put([run_index_read.summarize(tmp_path, candidate, read_results_of)])
+
+    index.take(index.look(), again=False)
+    assert index.waiting() == []
+    index.take(index.look(), again=True)
+    assert [one.path for one in index.waiting()] == ["quickstart/run-00001"]
+    (run / "results.json").write_bytes(results)
+    index.take(index.look(), again=False)
+    assert [one.path for one in index.waiting()] == ["quickstart/run-00001"]
+
+
 def begin(run, process):
     pid, started, boot, namespace = process
     record = {
