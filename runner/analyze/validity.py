@@ -90,6 +90,9 @@ def _unaccounted(load: LoadFacts | None, stage: Stage) -> list[str]:
         return []
     reasons = list(dict.fromkeys((*lost_generators(load), *load.lost_workers)))
     requests = stage.requests
+    if stage.drops and (unsent := stage.drops.too_late):
+        what = "users were never started" if stage.scenarios else "requests were never sent"
+        reasons.append(f"{unsent:,} {what} because the generator fell behind its schedule")
     if no_fd := requests.failures.get("no_fd", 0):
         reasons.append(f"{no_fd:,} requests failed because the generator had no free file descriptor")
     if (
@@ -188,7 +191,7 @@ def _cpu_sum(stage: Stage) -> list[str]:
 
 def _late(load: LoadFacts | None, stage: Stage, when_full: str) -> list[str]:
     """Return a problem if the generator sent late; a wait for a slot is due to the system under test."""
-    response = stage.response_time_ms.p95
+    response, percentile = _usual_response_ms(stage)
     delay = stage.dispatch_delay_ms.p95
     if load is None or not response or delay is None:
         return []
@@ -199,8 +202,17 @@ def _late(load: LoadFacts | None, stage: Stage, when_full: str) -> list[str]:
         waited = when_full == "queue" and response > 2 * delay
     if waited or delay < LATENESS_FLOOR_MS or delay <= LATENESS_SHARE * response:
         return []
-    share = f"{percent(delay / response)} of the p95 response time of {response:.2f} ms"
+    share = f"{percent(delay / response)} of the {percentile} response time of {response:.2f} ms"
     return [f"the generator was {delay:.2f} ms late at p95, which is {share}{_beside(stage)}"]
+
+
+def _usual_response_ms(stage: Stage) -> tuple[float | None, str]:
+    """Return the response time that lateness is compared with, and which one it is.
+
+    Where more than 5 % have no response there is no p95; the mean of those that came is smaller.
+    """
+    times = stage.response_time_ms
+    return (times.mean, "mean") if times.p95 is None else (times.p95, "p95")
 
 
 def _beside(stage: Stage) -> str:

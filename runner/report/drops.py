@@ -23,7 +23,7 @@ def phrases(causes: DropCauses | None, dropped: int, begun: Literal["sent", "sta
         return
     left = dropped
     for count, words in (
-        (causes.too_late, f"were never {begun} because the generator stood still"),
+        (causes.too_late, f"were never {begun} because the generator fell behind its schedule"),
         (causes.not_offered, f"were never {begun} because their part of the generator was lost"),
         (causes.unknown_end, "have no known end because their part of the generator was lost"),
     ):

@@ -19,7 +19,7 @@ def test_a_pause_is_told_with_its_length_and_other_programs_that_took_the_cpu_ar
 
     assert evidence == {
         "generator did not run for": 4.5,
-        "never sent because of that": 545,
+        "never sent in time": 545,
         "CPU of the host": 1.95,
         "CPU of other programs on the host": 1.88,
         "generator CPU": 0.01,

@@ -8,7 +8,14 @@ from msgspec.structs import replace
 from runner.core import histogram
 from runner.core.facts import Event, TrialFacts
 from runner.core.judgements import ThresholdResult
-from runner.core.load_facts import FAILURE_KINDS, ConnectionCounts, LoadFacts, LoadSecond, ResponseSample
+from runner.core.load_facts import (
+    FAILURE_KINDS,
+    ConnectionCounts,
+    DropCauses,
+    LoadFacts,
+    LoadSecond,
+    ResponseSample,
+)
 from runner.core.measured import Latency
 from runner.core.metrics import METRICS
 from runner.core.observed_facts import Counter, ObservedFacts, Sample, Throttling
@@ -177,6 +184,37 @@ def test_a_generator_whose_lateness_explains_the_latency_is_suspect():
 
     assert stage.validity.status == "suspect"
     assert "late" in stage.validity.reasons[0]
+
+
+def behind(causes: DropCauses, own_ms: float):
+    """A stage in which a tenth was dropped, so that there is no p95."""
+    facts = load(100, 90, 2000.0, drops=causes)
+    own = histogram.of([round(own_ms * 1e6)] * 100)
+    seconds = tuple(replace(second, lateness=own) for second in facts.seconds)
+    (stage, *_) = stages_of(replace(HEALTHY, load=replace(facts, seconds=seconds)))
+    assert stage.response_time_ms.p95 is None
+    return stage.validity
+
+
+def test_requests_that_the_generator_was_too_late_for_make_a_stage_invalid():
+    validity = behind(DropCauses(too_late=40), own_ms=6600)
+
+    assert validity.status == "invalid"
+    assert validity.reasons == ("40 requests were never sent because the generator fell behind its schedule",)
+
+
+def test_lateness_counts_where_so_many_were_dropped_that_there_is_no_p95():
+    validity = behind(DropCauses(), own_ms=600)
+
+    assert validity.status == "suspect"
+    (reason,) = validity.reasons
+    assert reason.startswith(
+        "the generator was 600.00 ms late at p95, which is 30 % of the mean response time"
+    )
+
+
+def test_a_slow_service_that_holds_every_slot_leaves_the_stage_valid():
+    assert behind(DropCauses(), own_ms=5).status == "valid"
 
 
 @pytest.mark.parametrize(

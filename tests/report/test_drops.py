@@ -10,12 +10,12 @@ from runner.report.drops import phrases
     ("causes", "dropped", "expected"),
     [
         (DropCauses(), 545, ["545 were dropped because `max_in_flight` was reached"]),
-        (DropCauses(too_late=545), 545, ["545 were never sent because the generator stood still"]),
+        (DropCauses(too_late=545), 545, ["545 were never sent because the generator fell behind its schedule"]),
         (
             DropCauses(too_late=1, not_offered=102, unknown_end=231),
             340,
             [
-                "1 were never sent because the generator stood still",
+                "1 were never sent because the generator fell behind its schedule",
                 "102 were never sent because their part of the generator was lost",
                 "231 have no known end because their part of the generator was lost",
                 "6 were dropped because `max_in_flight` was reached",

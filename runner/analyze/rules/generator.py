@@ -46,7 +46,7 @@ def _not_sent(stage: Stage) -> Iterator[Evidence]:
     if stage.longest_stall_s:
         yield Evidence("generator did not run for", stage.longest_stall_s, "s")
     if stage.drops and stage.drops.too_late:
-        yield Evidence("never sent because of that", stage.drops.too_late, "requests")
+        yield Evidence("never sent in time", stage.drops.too_late, "requests")
     if no_file := stage.requests.failures.get("no_fd"):
         yield Evidence("no free file descriptor", no_file, "requests")
 
