@@ -10,7 +10,11 @@ from runner.report.drops import phrases
     ("causes", "dropped", "expected"),
     [
         (DropCauses(), 545, ["545 were dropped because `max_in_flight` was reached"]),
-        (DropCauses(too_late=545), 545, ["545 were never sent because the generator fell behind its schedule"]),
+        (
+            DropCauses(too_late=545),
+            545,
+            ["545 were never sent because the generator fell behind its schedule"],
+        ),
         (
             DropCauses(too_late=1, not_offered=102, unknown_end=231),
             340,
