@@ -79,14 +79,7 @@ def read_bounded(
         NotReadable: It is no file, may not be read, or delivered nothing for 10 s, or a pipe did not end
             within 60 s.
     """
-    try:
-        if reason := _no_file(stat.S_IFMT(path.stat().st_mode), may_be_pipe=may_be_pipe):
-            raise NotReadable(path, f"{reason}, not {what}")
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    except FileNotFoundError:
-        raise NotFound(path, "there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise NotReadable(path, _reason(error)) from None
+    fd = _open(path, what, may_be_pipe=may_be_pipe)
     try:
         if os.fstat(fd).st_size > limit:
             raise TooLarge(path, limit, what)
@@ -98,6 +91,18 @@ def read_bounded(
     if len(content) > limit:
         raise TooLarge(path, limit, what)
     return content
+
+
+def _open(path: Path, what: str, *, may_be_pipe: bool) -> int:
+    """Return the descriptor of a file that may be read; opening a pipe does not wait for its writer."""
+    try:
+        if reason := _no_file(stat.S_IFMT(path.stat().st_mode), may_be_pipe=may_be_pipe):
+            raise NotReadable(path, f"{reason}, not {what}")
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except FileNotFoundError:
+        raise NotFound(path, "there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise NotReadable(path, _reason(error)) from None
 
 
 def _no_file(kind: int, *, may_be_pipe: bool) -> str | None:
