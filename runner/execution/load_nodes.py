@@ -43,14 +43,7 @@ def choose_nodes(
         EnvironmentLacks: There are too few.
     """
     if not isinstance(wanted, int):
-        chosen = ready_nodes(nodes, wanted)
-        if not chosen:
-            raise EnvironmentLacks(
-                f"load.nodes: none of the {len(nodes)} nodes of the swarm is ready and meets "
-                f"{' and '.join(wanted)}",
-                hint=f"{_LIST}; `docker node update --label-add role=load NODE` labels one",
-            )
-        return chosen
+        return _meeting(wanted, nodes)
     ready = ready_nodes(nodes, ())
     if len(ready) < wanted:
         known_nodes = ", ".join(f"{node.name} ({node.state})" for node in nodes) or "none"
@@ -64,6 +57,18 @@ def choose_nodes(
         ready, key=lambda node: (node.name in busy, -known.get(node.name, node.cores), node.name)
     )
     return tuple(sorted(in_order[:wanted], key=lambda node: node.name))
+
+
+def _meeting(constraints: tuple[str, ...], nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """Return all nodes that are ready and meet the constraints; raises if there are none."""
+    chosen = ready_nodes(nodes, constraints)
+    if not chosen:
+        raise EnvironmentLacks(
+            f"load.nodes: none of the {len(nodes)} nodes of the swarm is ready and meets "
+            f"{' and '.join(constraints)}",
+            hint=f"{_LIST}; `docker node update --label-add role=load NODE` labels one",
+        )
+    return chosen
 
 
 async def check_reachable(endpoint: Endpoint, nodes: Sequence[str], cluster: Cluster) -> None:
