@@ -54,11 +54,7 @@ async def calibrate_nodes(
         responders = {
             name: await stack.enter_async_context(_responder_on(name, load, nodes)) for name in nodes.left
         }
-        workers = _workers(load, max(rates), nodes)
-        ceilings = await _on_all(
-            {name: partial(one.ceiling, load, workers[name]) for name, one in responders.items()}
-        )
-        nodes.ceilings.update({name: max(1.0, ceiling) for name, ceiling in ceilings.items()})
+        ceiling_rps = await _learn_ceilings(load, _workers(load, max(rates), nodes), responders, nodes)
         workers = _workers(load, max(rates), nodes)
         floors = []
         for rate in sorted(set(rates)):
@@ -69,7 +65,7 @@ async def calibrate_nodes(
         connection=load.connection,
         workers=sum(workers.values()),
         floors=tuple(floors),
-        ceiling_rps=sum(ceilings.values()),
+        ceiling_rps=ceiling_rps,
         engine=load.engine,
     )
 
@@ -85,6 +81,20 @@ def _workers(load: Load, rate: PerSecond, nodes: GeneratorNodes) -> Mapping[str,
     """Return how many workers each node gets at a rate."""
     stage = calibration_stage(load, rate, duration=1.0)
     return Counter(nodes.assignment(LoadOrder(_ANY_ENDPOINT, load, stage), 1))
+
+
+async def _learn_ceilings(
+    load: Load,
+    workers: Mapping[str, int],
+    responders: Mapping[str, RunningResponder],
+    nodes: GeneratorNodes,
+) -> PerSecond:
+    """Measure the ceiling of each node, make it known to `nodes`, and return the sum."""
+    ceilings = await _on_all(
+        {name: partial(one.ceiling, load, workers[name]) for name, one in responders.items()}
+    )
+    nodes.ceilings.update({name: max(1.0, ceiling) for name, ceiling in ceilings.items()})
+    return sum(ceilings.values())
 
 
 async def _floor(
