@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypedDict
 
 from runner.core.ramp import Ramp
-from runner.core.units import NS_PER_S, Nanoseconds, ns
+from runner.core.units import NS_PER_S, Nanoseconds, PerSecond, ns
 from runner.experiment.model import Load, NamedRequest, Stage
 from runner.load import pacing
 from runner.load.addresses import Target
@@ -45,8 +45,6 @@ def worker_order(
         scenarios: What users do.
     """
     load, stage = order.load, order.stage
-    ramp = stage.user_rate_ramp if scenarios else stage.ramp
-    users, users_to = _users(stage)
     share, rest = divmod(load.max_in_flight, count)
     family, address = target
     return WorkerOrder(
@@ -54,7 +52,7 @@ def worker_order(
         address=address,
         requests=_requests(order),
         new_connections=load.connection == "new",
-        rate=stage.warmup_user_rate if scenarios else stage.warmup_rps,
+        **_levels(stage, of_users=scenarios is not None),
         warmup=stage.warmup,
         duration=stage.duration,
         poisson=load.arrivals == "poisson",
@@ -69,17 +67,29 @@ def worker_order(
         tls=order.endpoint.tls,
         variables=worker_variables(order),
         bunched_from=0.0 if load.quantum is not None else pacing.EXACT_PER_WORKER * count,
-        rate_to=ramp.to if ramp else None,
-        users=users,
-        users_to=users_to,
         scenarios=scenarios,
     )
 
 
-def _users(stage: Stage) -> tuple[int, int | None]:
-    """Return the users at the beginning, 0 in the open model, and at the end if their number changes."""
+class _Levels(TypedDict):
+    """What a stage offers at its beginning, and at its end if that changes; fields of a worker's order."""
+
+    rate: PerSecond
+    rate_to: PerSecond | None
+    users: int
+    users_to: int | None
+
+
+def _levels(stage: Stage, *, of_users: bool) -> _Levels:
+    """Return the levels of a stage; `of_users` if its rate counts users who start, not requests."""
+    ramp = stage.user_rate_ramp if of_users else stage.ramp
     users = stage.user_level
-    return (int(users.begin), int(users.to)) if isinstance(users, Ramp) else (users or 0, None)
+    return {
+        "rate": stage.warmup_user_rate if of_users else stage.warmup_rps,
+        "rate_to": ramp.to if ramp else None,
+        "users": int(users.begin) if isinstance(users, Ramp) else users or 0,
+        "users_to": int(users.to) if isinstance(users, Ramp) else None,
+    }
 
 
 def part_names(load: Load) -> tuple[str, ...]:
