@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from msgspec import UNSET
 from msgspec.structs import asdict, replace
@@ -36,7 +36,14 @@ from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.measured import Part
 from runner.core.node_results import NodeResults
 from runner.core.observed_facts import ObservedFacts
-from runner.core.observed_results import Moment, ProgramUsage, StageEvent, SubjectUsage, Usage
+from runner.core.observed_results import (
+    Moment,
+    ProgramUsage,
+    StageEvent,
+    SubjectUsage,
+    ThrottlingShare,
+    Usage,
+)
 from runner.core.stage_results import Stage
 from runner.core.units import Seconds
 from runner.experiment.trials import Trial
@@ -107,7 +114,26 @@ def _passes_search(trial: Trial, stage: Stage) -> bool:
 
 def _of_engine(load: LoadFacts | None) -> dict[str, Any]:
     """Return the fields of a stage that are those of its load, None without any."""
-    return {name: getattr(load, name, None) for name in ("clock", "workers", "connections", "drops")}
+    fields = {name: getattr(load, name, None) for name in ("clock", "workers", "connections", "drops")}
+    return {**fields, "longest_stall_s": load.longest_stall_s if load else 0.0}
+
+
+class _SubjectFields(TypedDict):
+    """The fields of a stage that are about its subjects, over all machines."""
+
+    cpu_cores_by_subject: dict[str, SubjectUsage]
+    throttling_by_subject: dict[str, ThrottlingShare]
+    requests_by_subject: dict[str, int]
+    memory_mib: dict[str, Usage | None]
+
+
+def _of_subjects(together: ObservedFacts, window_s: Seconds, peak_s: Seconds) -> _SubjectFields:
+    return {
+        "cpu_cores_by_subject": _by_subject(together, window_s, peak_s),
+        "throttling_by_subject": throttling_by_subject(together),
+        "requests_by_subject": dict(together.requests),
+        "memory_mib": _by_role((Role.APP,), memory_by_role(together, window_s)),
+    }
 
 
 def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
@@ -131,11 +157,8 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         events=tuple(_event(event) for event in (facts.events if facts else ())),
         **asdict(whole),
         cpu_cores=cpu,
-        cpu_cores_by_subject=_by_subject(together, offer.window_s, peak_s),
-        throttling_by_subject=throttling_by_subject(together),
-        requests_by_subject=dict(together.requests),
+        **_of_subjects(together, offer.window_s, peak_s),
         cpu_us_per_request=_cpu_per_response(_with_all_nodes(cpu, nodes), whole.actual_rps),
-        memory_mib=_by_role((Role.APP,), memory_by_role(together, offer.window_s)),
         counters=kernel_counters.readings(observed),
         unreadable=kernel_counters.unreadable(observed),
         timeseries=_timeseries(load, together, offer.window_s),
@@ -143,7 +166,6 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         peers=peer_usages(together.peers, offer.window_s),
         nodes=nodes,
         calibration=stage_calibration(facts.calibration if facts else None, offer.highest_rps),
-        longest_stall_s=load.longest_stall_s if load else 0.0,
         **_of_engine(load),
         notes=(*(load.notes if load else ()), *together.notes, *clock_notes(nodes)),
         parts=_parts(load, offer),
