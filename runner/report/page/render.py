@@ -57,7 +57,6 @@ def render_page(
     has_charts = bool(external.bundle if external else bundle)
     shown_charts = placed(results, charts(results) if has_charts else [])
     rows = stage_rows(results.configurations)
-    several = len(results.configurations) > 1
     return render_template(
         "page.html.j2",
         title=results.experiment.title,
@@ -69,24 +68,30 @@ def render_page(
         aborted=to_html(aborted(results.run)),
         head=headline(results),
         conclusion=to_html(conclusion.conclusion([shown(one) for one in results.configurations])),
-        thresholds=threshold_lines(results),
         rows=rows,
-        several=several,
         charts=shown_charts,
-        groups=verdict_groups(rows, several=several),
-        ruled_out=limits_ruled_out(rows, several=several),
-        figure_of=number_format.figure,
-        services=service_tables(results),
-        nodes=node_tables(results),
         data=_data(shown_charts.all),
         bundle=Markup(bundle.replace("</script", "<\\/script")),  # noqa: S704  (a library's own JavaScript)
         report=to_html(render_markdown(results), deeper=1),
+        **_findings(results, rows),
         **_tables(results, rows),
     )
 
 
+def _findings(results: Results, rows: Sequence[StageRow]) -> dict[str, object]:
+    """Return the variables of the thresholds and the verdicts."""
+    several = len(results.configurations) > 1
+    return {
+        "thresholds": threshold_lines(results),
+        "several": several,
+        "groups": verdict_groups(rows, several=several),
+        "ruled_out": limits_ruled_out(rows, several=several),
+        "figure_of": number_format.figure,
+    }
+
+
 def _tables(results: Results, rows: Sequence[StageRow]) -> dict[str, object]:
-    """Return the variables of the tables of stages, scenarios and requests."""
+    """Return the variables of the tables of stages, scenarios, requests, services and nodes."""
     requests = request_rows(results.configurations)
     scenarios = scenario_rows(results.configurations)
     return {
@@ -96,6 +101,8 @@ def _tables(results: Results, rows: Sequence[StageRow]) -> dict[str, object]:
         "share": number_format.share,
         "scenarios": scenarios,
         "scenario_columns": _filled(SCENARIO_COLUMNS, [row.part for row in scenarios]),
+        "services": service_tables(results),
+        "nodes": node_tables(results),
         "definitions": definitions(scenarios=bool(scenarios)),
         "what": _what(scenarios),
         "row_count": row_count,
