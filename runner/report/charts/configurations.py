@@ -37,14 +37,14 @@ def side_by_side(results: Results) -> Chart | None:
     rate = chart.quantitative("rps", "Actual RPS")
     colours = _limit_colours(best)
     p95 = chart.quantitative("p95", "p95 response time (ms), logarithmic") | p95_axis
-    panels = [_panel(rate, _BAR, colours, named=True), _panel(p95, _DOT, colours, named=False)]
-    spec: Spec = {"data": chart.values(rows), "hconcat": panels}
-    return Chart(
-        "configurations",
-        _title(best),
-        "Each configuration at its highest target rate, coloured by its verdict",
-        spec,
-    )
+    subtitle = "Each configuration at its highest target rate, coloured by its verdict"
+    if any(row["p95"] for row in rows):
+        panels = [_panel(rate, _BAR, colours, named=True), _panel(p95, _DOT, colours, named=False)]
+        spec: Spec = {"data": chart.values(rows), "hconcat": panels}
+    else:
+        spec = {"data": chart.values(rows)} | _panel(rate, _BAR, colours, named=True) | {"width": chart.WIDTH}
+        subtitle += "; none has a p95 response time"
+    return Chart("configurations", _title(best), subtitle, spec)
 
 
 def _at_highest_rate(stages: Sequence[MeasuredStage]) -> list[MeasuredStage]:

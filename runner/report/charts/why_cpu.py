@@ -23,8 +23,8 @@ _APART: Final = 1.05
 """Ratio of a role's CPU to that of its busiest thread from which both are drawn."""
 
 
-_WEIGHTS: Final[Spec] = {"domain": [True, False], "range": [4, 1.5]}
-"""Width of the line of the part that limits, and of the others."""
+_WEIGHTS: Final[Spec] = {"domain": [False, True], "range": [1.5, 4]}
+"""Width of the lines, and of that of the part that limits."""
 
 
 def cpu(stages: WhyStages) -> Chart | None:
@@ -90,23 +90,24 @@ def _rule(bound: tuple[float, str] | None, channel: str) -> list[Spec]:
     if bound is None:
         return []
     mark = {"type": "rule", "strokeDash": [6, 4], "color": chart.RED, "strokeWidth": 1.5}
-    return [{"mark": mark, "encoding": {channel: {"datum": bound[0]}}}]
+    return [{"data": chart.values([{}]), "mark": mark, "encoding": {channel: {"datum": bound[0]}}}]
 
 
 def _lines(
     stages: WhyStages, rows: Sequence[Row], colours: dict[str, str], bound: tuple[float, str] | None
 ) -> Spec:
-    line: Spec = {
-        "mark": {"type": "line", "point": {"size": 40}},
-        "encoding": {
-            "x": stages.level_axis,
-            "y": chart.quantitative("cores", "CPU cores"),
-            "color": chart.colour_scale(colours),
-            "strokeWidth": {"field": "main", "type": "nominal", "scale": _WEIGHTS, "legend": None},
-            "tooltip": chart.tooltip("series", "level", "cores"),
-        },
+    shared: Spec = {
+        "x": stages.level_axis,
+        "y": chart.quantitative("cores", "CPU cores"),
+        "color": chart.colour_scale(colours),
     }
-    return {**chart.size(), "data": chart.values(rows), "layer": [line, *_rule(bound, "y")]}
+    weight = {"field": "main", "type": "ordinal", "scale": _WEIGHTS, "legend": None}
+    line: Spec = {"mark": {"type": "line"}, "encoding": {**shared, "size": weight}}
+    points: Spec = {
+        "mark": {"type": "point", "filled": True, "opacity": 1, "size": 40},
+        "encoding": {**shared, "tooltip": chart.tooltip("series", "level", "cores")},
+    }
+    return {**chart.size(), "data": chart.values(rows), "layer": [line, points, *_rule(bound, "y")]}
 
 
 def _bars(rows: Sequence[Row], colours: dict[str, str], bound: tuple[float, str] | None) -> Spec:

@@ -90,6 +90,19 @@ def test_a_description_is_one_line_whatever_the_title():
         assert "\n" not in chart.alt
 
 
+def test_configurations_without_any_p95_have_no_empty_panel_for_it():
+    results = stored("hop-ladder")
+    lost = Latency(unbounded={"p95": Unbounded.LOST})
+    without = results
+    for at, configuration in enumerate(results.configurations):
+        stages = tuple(replace(stage, response_time_ms=lost) for stage in configuration.stages)
+        without = with_configuration(without, at, stages=stages)
+
+    assert len(named(results)["configurations"].spec["hconcat"]) == 2
+    assert "hconcat" not in named(without)["configurations"].spec
+    assert named(without)["configurations"].subtitle.endswith("; none has a p95 response time")
+
+
 @pytest.mark.parametrize("gone", ["all", "but one"])
 def test_an_aborted_run_has_the_charts_that_it_has_data_for(gone):
     results = stored("single-process")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from msgspec.structs import replace
 
 from runner.core.codes import Limit
 from runner.core.judgements import ThresholdResult
+from runner.report.charts.chart import BLUE
 from runner.report.charts.why import why
 from runner.store.chart_process import draw
 from tests.report.stored_results import stored, with_stage
@@ -31,11 +33,15 @@ def test_every_verdict_has_a_picture_that_can_be_drawn(limit):
 
 def test_cpu_of_the_limiting_role_is_the_thickest_line_below_the_line_of_the_limit():
     chart = drawn(stored("single-process"))
+    _, light, _ = draw([chart])["why"]
+    lines = re.findall(rb'<path [^>]*d="M[^"]*L[^"]*" stroke="(#\w+)" stroke-width="([0-9.]+)"', light)
 
     rows = chart.spec["data"]["values"]
     assert {row["series"] for row in rows if row["main"]} == {"app"}
     assert {row["level"] for row in rows} == {100, 1000, 4000, 10000}
     assert '"datum": 0.95' in json.dumps(chart.spec)
+    assert {colour for colour, width in lines if width == b"4"} == {BLUE.encode()}
+    assert {width for colour, width in lines if colour != BLUE.encode()} == {b"1.5"}
 
 
 def test_a_single_rate_has_a_bar_for_each_role():
