@@ -42,7 +42,7 @@ def main(seconds: str = "600", *names: str) -> int:
 
 def _compiled(seconds: float, folder: Path) -> Fuzzed:
     folder.mkdir()
-    result = replace(fuzz_sanitized(seconds, folder), name="compiled")
+    result = replace(fuzz_sanitized(folder, seconds=seconds), name="compiled")
     _show(result)
     return result
 

@@ -18,7 +18,6 @@ _SOURCES = ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "CHANGELOG.
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.so", "*.c")
 _FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g1 -O0"
 _LIBRARIES = ("libasan.so", "libubsan.so")
-_IMPORT = "from runner.load.fastpath import FastExchange"
 
 
 def compiler() -> str | None:
@@ -27,8 +26,8 @@ def compiler() -> str | None:
     return gcc if gcc and all(path.is_absolute() for path in _libraries(gcc)) else None
 
 
-def fuzz_sanitized(seconds: float, folder: Path) -> Fuzzed:
-    """Fuzz the compiled exchange for some seconds; the folder receives the build and the findings."""
+def fuzz_sanitized(folder: Path, *, seconds: float = 0, runs: int = 0) -> Fuzzed:
+    """Fuzz the compiled exchange as `fuzz_one` does; the folder receives the build and the findings."""
     gcc = compiler()
     assert gcc is not None
     built = _compiled(gcc, folder) if _translated() else _build(folder)
@@ -39,11 +38,9 @@ def fuzz_sanitized(seconds: float, folder: Path) -> Fuzzed:
         "PYTHONMALLOC": "malloc",  # Python's own allocator would hide the ends of objects
         "FUZZ_COMPILED_ONLY": "1",
     }
-    subprocess.run(
-        [sys.executable, "-P", "-c", _IMPORT], env=os.environ | environment, check=True, cwd=folder
-    )
     # by chance: atheris has a sanitizer runtime of its own
-    return fuzz_one("exchange", seconds=seconds, folder=folder, options=["--by-chance"], env=environment)
+    limits = {"seconds": seconds, "runs": runs}
+    return fuzz_one("exchange", **limits, folder=folder, options=["--by-chance"], env=environment)
 
 
 def _libraries(gcc: str) -> list[Path]:

@@ -1,6 +1,6 @@
 """Fuzzes one target in a process of its own: guided by coverage where atheris is installed, else by chance.
 
-    python -m tests.fuzz.session TARGET CORPUS SECONDS [--by-chance]
+    python -m tests.fuzz.session TARGET CORPUS (--seconds=N | --runs=N) [--by-chance]
     python -m tests.fuzz.session TARGET - LIBFUZZER_ARGUMENTS
 
 Inputs that reach new code are added to the folder CORPUS. A finding ends the process with a traceback and an
@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import itertools
+import math
 import sys
 import time
 from pathlib import Path
@@ -24,17 +25,20 @@ _MAX_MEMORY_MIB = 1500
 
 
 def main(name: str, corpus: str, *options: str) -> None:
-    """Fuzz until the time is over or something is found."""
+    """Fuzz until the time is over, all runs are done, or something is found."""
     if corpus == "-":
         _guided(name, *options)
         return
-    folder, seconds = Path(corpus), float(options[0])
+    folder = Path(corpus)
     folder.mkdir(parents=True, exist_ok=True)
+    kind, _, limit = options[0].partition("=")
+    seconds = float(limit) if kind == "--seconds" else math.inf
+    runs = int(limit) if kind == "--runs" else 0
     if "--by-chance" in options or importlib.util.find_spec("atheris") is None:
-        _by_chance(name, folder, seconds)
+        _by_chance(name, folder, seconds, runs)
     else:
-        limit = f"-max_total_time={max(1, round(seconds))}"
-        _guided(name, limit, f"-artifact_prefix={corpus}.finding-", corpus, begin_in=folder)
+        most = f"-runs={runs}" if runs else f"-max_total_time={max(1, round(seconds))}"
+        _guided(name, most, f"-artifact_prefix={corpus}.finding-", corpus, begin_in=folder)
 
 
 def _guided(name: str, *arguments: str, begin_in: Path | None = None) -> None:
@@ -64,7 +68,7 @@ def _guided(name: str, *arguments: str, begin_in: Path | None = None) -> None:
     atheris.Fuzz()
 
 
-def _by_chance(name: str, folder: Path, seconds: float) -> None:
+def _by_chance(name: str, folder: Path, seconds: float, runs: int) -> None:
     target = load(name)
     known = inputs(name)
     ends = time.monotonic() + seconds
@@ -72,7 +76,7 @@ def _by_chance(name: str, folder: Path, seconds: float) -> None:
         random = Random(seed)
         data = known[seed] if seed < len(known) else target.mutate(random.choice(known), random)
         _check(target, data[: target.max_bytes], folder)
-        if seed >= len(known) and time.monotonic() > ends:
+        if seed + 1 == runs or (seed >= len(known) and time.monotonic() > ends):
             print(f"stat::number_of_executed_units: {seed + 1}", file=sys.stderr)
             return
 

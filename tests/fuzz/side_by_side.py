@@ -15,6 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 _STARTING_S = 120
 """How long a process may take beside its fuzzing, on a busy machine."""
+_MOST_S = 600
+"""How long it may take for a number of runs."""
 _SHOWN_BYTES = 6_000
 _RUNS = re.compile(rb"number_of_executed_units: (\d+)")
 
@@ -36,30 +38,30 @@ class Fuzzed:
     output: str
 
 
-def fuzz(
-    names: Sequence[str], seconds: float, folder: Path, *, at_once: int, **session: object
-) -> list[Fuzzed]:
+def fuzz(names: Sequence[str], seconds: float, folder: Path, *, at_once: int) -> list[Fuzzed]:
     """Fuzz targets for some seconds each; the folder receives their inputs and their findings."""
     with ThreadPoolExecutor(at_once) as pool:
-        return list(pool.map(partial(fuzz_one, seconds=seconds, folder=folder, **session), names))
+        return list(pool.map(partial(fuzz_one, seconds=seconds, folder=folder), names))
 
 
 def fuzz_one(
     name: str,
     *,
-    seconds: float,
     folder: Path,
+    seconds: float = 0,
+    runs: int = 0,
     options: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> Fuzzed:
-    """Fuzz one target in a process."""
-    command = [sys.executable, "-P", "-m", "tests.fuzz.session", name, folder / name, str(seconds), *options]
+    """Fuzz one target in a process, for some seconds or, if that is given, for a number of runs."""
+    limit = f"--runs={runs}" if runs else f"--seconds={seconds}"
+    command = [sys.executable, "-P", "-m", "tests.fuzz.session", name, folder / name, limit, *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0", **(env or {})}
     log = folder / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=folder)
         try:
-            status = process.wait(seconds + _STARTING_S)
+            status = process.wait(_MOST_S if runs else seconds + _STARTING_S)
         except subprocess.TimeoutExpired:
             process.kill()
             status = process.wait()

@@ -1,7 +1,7 @@
 """Nothing that comes from outside ends in an error that is not ours, in a hang, or in live markup.
 
-Each target is fuzzed for a few seconds, beginning with its kept inputs; FUZZ_SECONDS sets another time. By
-hand, `make fuzz` does it for longer.
+Each target gets its kept inputs and some that are made of them, always the same number: what is shown does
+not depend on the machine. `make fuzz` goes on from there, for as long as you like.
 """
 
 import os
@@ -11,37 +11,46 @@ import pytest
 from runner.core.errors import StoredRunError
 from tests.fuzz.sanitized import compiler, fuzz_sanitized
 from tests.fuzz.session import main as fuzz_here
-from tests.fuzz.side_by_side import fuzz
+from tests.fuzz.side_by_side import fuzz_one
 from tests.fuzz.target import HERE, NAMES, check_error, inputs, load
 from tests.fuzz.targets import results
 
 CI = os.environ.get("CI") == "true"
-SECONDS = float(os.environ.get("FUZZ_SECONDS") or (5 if CI else 3))
+NEW_INPUTS = 40
+"""As many of each target."""
+GUIDED = "responses"
+"""One target shows that coverage guides a session; each session begins by instrumenting the code."""
 MAX_CORPUS_BYTES = 1 << 20
 
 
-def test_nothing_is_found(tmp_path):
-    fuzzed = fuzz(NAMES, SECONDS, tmp_path, at_once=len(NAMES))
-
-    failed = [f"{result.name}: {result.findings}\n{result.output}" for result in fuzzed if not result.ok]
-    assert not failed, "\n".join(failed)
-    assert all(result.runs for result in fuzzed)
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_found_by_the_kept_inputs(name):
-    target = load(name)
-    for data in inputs(name):  # a busy machine does not get through them in the few seconds of fuzzing
-        target.check(data[: target.max_bytes])
+def test_nothing_is_found(name, tmp_path):
+    assert all(len(seed) <= load(name).max_bytes for seed in load(name).seeds())
+
+    fuzz_here(name, str(tmp_path / name), f"--runs={len(inputs(name)) + NEW_INPUTS}", "--by-chance")
+
+    assert not list(tmp_path.glob("*.finding-*"))
+
+
+def test_nothing_is_found_where_coverage_guides(tmp_path):
+    pytest.importorskip("atheris")
+    runs = len(inputs(GUIDED)) + NEW_INPUTS
+
+    result = fuzz_one(GUIDED, runs=runs, folder=tmp_path)
+
+    assert result.ok, result.output
+    assert result.runs >= runs
 
 
 @pytest.mark.skipif(not CI, reason="compiles for half a minute, runs with CI=true")
 @pytest.mark.skipif(compiler() is None, reason="there is no C compiler with sanitizers")
 def test_the_compiled_exchange_reads_and_computes_within_bounds(tmp_path):
-    result = fuzz_sanitized(SECONDS / 2, tmp_path)
+    runs = len(inputs("exchange")) + NEW_INPUTS
+
+    result = fuzz_sanitized(tmp_path, runs=runs)
 
     assert result.ok, result.output
-    assert result.runs >= len(inputs("exchange"))
+    assert result.runs == runs
 
 
 def test_the_kept_inputs_are_small():
@@ -65,7 +74,7 @@ def test_an_error_of_python_is_found_and_its_input_kept(monkeypatch, tmp_path):
     monkeypatch.setattr("tests.fuzz.targets.results.render_csv", fail)
 
     with pytest.raises(KeyError):
-        fuzz_here("results", str(tmp_path / "results"), "0", "--by-chance")
+        fuzz_here("results", str(tmp_path / "results"), "--runs=1", "--by-chance")
 
     (kept,) = tmp_path.glob("results.finding-*")
     assert kept.read_bytes() == inputs("results")[0]
@@ -75,12 +84,3 @@ def test_an_error_of_python_is_found_and_its_input_kept(monkeypatch, tmp_path):
 def test_an_error_that_is_not_fit_to_be_shown_is_found(text):
     with pytest.raises(AssertionError):
         check_error(StoredRunError(text))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_seeds_are_handled(name):
-    target = load(name)
-
-    for data in target.seeds():
-        assert len(data) <= target.max_bytes
-        target.check(data)

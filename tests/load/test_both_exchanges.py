@@ -89,7 +89,7 @@ class Server:
         behaviour = self.behaviours.get(number, HOLD)
         if behaviour == HOLD:
             self.held += 1
-            self.release.wait(10)
+            self.release.wait(120)
             return
         try:
             BEHAVIOURS[behaviour](client)
@@ -118,13 +118,13 @@ REQUESTS = {
 @contextlib.contextmanager
 def exchange_of(kind, port, requests, **changes):
     timeline = Timeline(time.time_ns(), 0, 60.0, lambda _: None, len(REQUESTS[requests]))
-    stage = order(port, requests=REQUESTS[requests], duration=60.0, **changes)
+    stage = order(port, requests=REQUESTS[requests], duration=60.0, timeout=300.0, **changes)
     with contextlib.closing(kind(stage, timeline)) as exchange:
         yield exchange, timeline
 
 
 def until(condition, step) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         step()

@@ -191,10 +191,11 @@ async def test_the_number_of_samples_of_a_worker_is_bounded(run_load, way):
         client.sendall(response(f"{400 + responses[path]} Strange"))
 
     requests = [{"name": f"r{number}", "path": f"/{number}"} for number in range(40)]
+    few = {"max_in_flight": 4, "when_full": "queue", "timeout": "60s"}  # no request fails for want of CPU
     with scripted(script, tls=way.server) as port:
-        offered = await run_load(port, tls=way.tls, requests=requests, rps=1000, duration=1.0)
+        offered = await run_load(port, tls=way.tls, requests=requests, rps=300, duration=1.0, **few)
 
-    assert responses.total() > MAX_SAMPLES
+    assert responses.total() == 300 > MAX_SAMPLES
     assert len(samples_of(offered)) == MAX_SAMPLES
 
 

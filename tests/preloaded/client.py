@@ -38,6 +38,8 @@ _READ_AT_START = (
 _SET_IN_FORK = {"PYTHONPATH"}
 _OF_A_SERVER = "LOADPROOF_NO_EXTENSIONS"
 """Tests start many programs with it and without it: each value has a server of its own."""
+_OF_ITS_OWN = "runner.load.worker"
+"""Most tests of the generator start nothing else, and it needs little: its server starts at once."""
 _KEYWORDS = {"cwd", "stdin", "stdout", "stderr", "start_new_session", "text", "encoding", "errors", "bufsize"}
 _RESET = {signal.SIGPIPE, signal.SIGXFSZ}
 """Python ignores these, and `subprocess` does not pass that on."""
@@ -77,31 +79,37 @@ def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:
 class _Server:
     """The process that forks; it ends with this one."""
 
-    def __init__(self, extensions: str | None) -> None:
+    def __init__(self, extensions: str | None, module: str) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {name: value for name, value in _ENVIRONMENT.items() if name != _OF_A_SERVER}
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, Path(__file__).with_name("server.py"), str(theirs.fileno())],
+                [
+                    sys.executable,
+                    Path(__file__).with_name("server.py"),
+                    str(theirs.fileno()),
+                    *module.split(),
+                ],
                 env=environment | ({} if extensions is None else {_OF_A_SERVER: extensions}),
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
 
 
-_servers: dict[str | None, _Server] = {}
-"""The value of `_OF_A_SERVER`, or None without it, to the server."""
+_servers: dict[tuple[str | None, str], _Server] = {}
+"""The value of `_OF_A_SERVER`, or None without it, and the only module that it starts, if any."""
 _forks: list["_Fork"] = []
 
 
-def _the_server(extensions: str | None) -> _Server:
+def _the_server(extensions: str | None, words: list[str]) -> _Server:
     """Return the server, a new one if a test has ended all children of this process."""
-    server = _servers.get(extensions)
+    key = extensions, _OF_ITS_OWN if words[1:] == ["-m", _OF_ITS_OWN] else ""
+    server = _servers.get(key)
     if server and server.process.poll() is not None:
         server.control.close()
         server = None
-    _servers[extensions] = server or _Server(extensions)
-    return _servers[extensions]
+    _servers[key] = server or _Server(*key)
+    return _servers[key]
 
 
 class _Fork(subprocess.Popen):
@@ -115,7 +123,7 @@ class _Fork(subprocess.Popen):
         self.env = dict(env)
         order = {"words": list(map(os.fspath, args)), "env": self.env, "new_session": new_session}
         order |= {"cwd": os.fspath(cwd or Path.cwd())} | _inherited()
-        control = _the_server(self.env.get(_OF_A_SERVER)).control
+        control = _the_server(self.env.get(_OF_A_SERVER), order["words"]).control
         self._status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             socket.send_fds(control, [json.dumps(order).encode()], [*streams, theirs.fileno()])

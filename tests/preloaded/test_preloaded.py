@@ -60,7 +60,7 @@ def test_programs_without_compiled_modules_are_forks_of_a_server_without_them():
     forked, new = both(variables={"LOADPROOF_NO_EXTENSIONS": "1"})
 
     assert forked == new
-    server = Path(f"/proc/{client._servers['1'].process.pid}")
+    server = Path(f"/proc/{client._servers['1', ''].process.pid}")
     assert b"LOADPROOF_NO_EXTENSIONS=1" in (server / "environ").read_bytes().split(b"\0")
     assert "/fastpath." not in (server / "maps").read_text()
 
@@ -124,7 +124,7 @@ def test_what_a_fork_cannot_be_is_a_new_process(words, variables, keywords):
 
 def test_a_server_that_a_test_has_ended_is_started_again():
     first, _ = both()
-    server = client._servers[os.environ.get("LOADPROOF_NO_EXTENSIONS")].process
+    server = client._servers[os.environ.get("LOADPROOF_NO_EXTENSIONS"), ""].process
     os.kill(server.pid, signal.SIGKILL)
     server.wait(30)
 

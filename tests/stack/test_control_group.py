@@ -34,9 +34,9 @@ def burn(seconds):
         pass
 def unwaited_children(seconds):
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for _ in range(round(seconds / 0.05)):
+    for _ in range(round(seconds / 0.1)):
         if os.fork() == 0:
-            burn(0.05)
+            burn(0.1)
             os._exit(0)
         time.sleep(0.06)
     os._exit(0)
@@ -104,12 +104,14 @@ def members_of(command):
 @pytest.mark.nginx
 async def test_each_of_two_replicas_that_fork_twice_has_its_own_cpu(ctx, hierarchy):
     async with open_process(replicas(SERVE), ctx) as stack:
-        readers, used = await measured(stack, (0.8, 0.4))
+        readers, (used_by_first, used_by_second) = await measured(stack, (0.6, 0.1))
         nginx = reader_for(stack.commands[-1].subject)
 
     assert [type(reader) for reader in (*readers, nginx)] == [GroupReader] * 3
     assert len({reader.group.cpu for reader in (*readers, nginx)}) == 3
-    assert used == [pytest.approx(0.8, rel=0.1, abs=0.06), pytest.approx(0.4, rel=0.1, abs=0.06)]
+    # more by what it costs this machine to fork and to respond, less than any of it counted twice or for both
+    assert 0.57 <= used_by_first < 1.1
+    assert 0.09 <= used_by_second < 0.5
     assert [reader.uncounted() for reader in readers] == [(), ()]
 
 

@@ -29,6 +29,16 @@ async def failure(spec, ctx) -> EnvironmentLacks:
     return raised.value
 
 
+async def failure_once_started(command, ctx, started, **app) -> EnvironmentLacks:
+    """Return why a command was not ready, given as much time as this machine needs to start it at all."""
+    for seconds in (0.5, 2, 8, 30):
+        error = await failure(topology(command, ready_within=f"{seconds}s", **app), ctx)
+        if started(error):
+            break
+    assert f"was not ready within {seconds:g} s" in error.message
+    return error
+
+
 async def test_a_command_comes_up_responds_and_is_gone_afterwards(ctx):
     async with open_process(topology(GOOD), ctx) as stack:
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -147,8 +157,8 @@ async def test_a_command_line_in_one_word_gets_a_hint_to_split_it(ctx):
 async def test_an_exit_at_start_is_reported_at_once_with_the_last_output(ctx):
     code = "print('no database', file=sys.stderr); sys.exit(7)"
 
-    with trio.fail_after(8):
-        error = await failure(topology(python(code), ready_within="9s"), ctx)
+    with trio.fail_after(50):
+        error = await failure(topology(python(code), ready_within="60s"), ctx)
 
     assert "exited with status 7 before http://127.0.0.1:" in error.message
     assert error.details == ("no database",)
@@ -183,23 +193,22 @@ async def test_a_death_by_signal_at_start_names_the_signal(ctx):
 
 
 async def test_a_health_path_without_2xx_is_reported_with_the_last_status(ctx):
-    error = await failure(topology(GOOD, health="/ready", ready_within="500ms"), ctx)
+    error = await failure_once_started(GOOD, ctx, lambda error: "404" in error.message, health="/ready")
 
-    assert "was not ready within 0.5 s" in error.message
     assert "/ready" in error.message
     assert "404" in error.message
 
 
 async def test_listening_on_another_port_is_reported(ctx):
-    error = await failure(topology(python("serve(0)"), ready_within="700ms"), ctx)
+    listens = lambda error: "instead of" in error.hint  # noqa: E731
+    error = await failure_once_started(python("serve(0)"), ctx, listens)
 
     assert "instead of 127.0.0.1:" in error.hint
 
 
 async def test_never_listening_is_reported(ctx):
-    error = await failure(
-        topology(python("print('thinking', flush=True); time.sleep(60)"), ready_within="1s"), ctx
-    )
+    code = "print('thinking', flush=True); time.sleep(60)"
+    error = await failure_once_started(python(code), ctx, lambda error: error.details)
 
     assert "nothing listens there" in error.message
     assert error.details == ("thinking",)
@@ -399,7 +408,7 @@ async def test_a_command_that_ignores_sigterm_is_killed(ctx, monkeypatch):
     monkeypatch.setattr("runner.stack.process._GRACE_S", 0.3)
     code = "signal.signal(signal.SIGTERM, signal.SIG_IGN); serve(port)"
 
-    with trio.fail_after(8):
+    with trio.fail_after(50):
         async with open_process(topology(python(code)), ctx) as stack:
             pass
 
