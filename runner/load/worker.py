@@ -102,7 +102,16 @@ def _execute(order: WorkerOrder, commands: BinaryIO) -> bool:
     gc.disable()
     os.set_blocking(commands.fileno(), False)
     used[0] = time.process_time()
+    loop.run(start_from_json(start).start_ns, _stop_check(pipe, commands))
+    loop.close()
+    pipe.write(encode(_end(loop)))
+    pipe.drain()
+    os.set_blocking(commands.fileno(), True)
+    return True
 
+
+def _stop_check(pipe: _Pipe, commands: BinaryIO) -> Callable[[], bool]:
+    """Return what writes the pending output and tells whether the stage ends early."""
     agent = AgentWatch.of(os.environ)
 
     def stopped() -> bool:
@@ -111,12 +120,7 @@ def _execute(order: WorkerOrder, commands: BinaryIO) -> bool:
             sys.exit(AGENT_WAS_SILENT)
         return bool(select.select([commands], [], [], 0)[0])
 
-    loop.run(start_from_json(start).start_ns, stopped)
-    loop.close()
-    pipe.write(encode(_end(loop)))
-    pipe.drain()
-    os.set_blocking(commands.fileno(), True)
-    return True
+    return stopped
 
 
 def _loop(order: WorkerOrder, emit: Callable[[Tally], None]) -> Loop:
