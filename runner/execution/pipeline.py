@@ -11,8 +11,8 @@ from __future__ import annotations
 import gc
 import secrets
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -31,7 +31,7 @@ from runner.execution.calibration import calibrate_beside, raise_if_broken
 from runner.execution.conclude import conclude, run_file
 from runner.execution.context import RunContext, RunState
 from runner.execution.faults import cancel_on_signal, noting_faults
-from runner.execution.hooks import hook_requests, hooks_around
+from runner.execution.hooks import StackHooks, hook_requests, hooks_around
 from runner.execution.inputs import RunInputs, files_outside
 from runner.execution.job import Job, Outcome, Watcher
 from runner.execution.lost_nodes import ask_again, hub_lost, why_not_offered
@@ -41,7 +41,9 @@ from runner.execution.row_inputs import check_row_counts
 from runner.execution.run_inputs import inputs_of, variables_of
 from runner.execution.signals import receive_signals, until_signal
 from runner.execution.trial import not_started, run_trial
+from runner.execution.trial_context import TrialContext
 from runner.experiment.hooks import Phase
+from runner.experiment.model import Configuration
 from runner.experiment.trials import Trial, places
 from runner.load.builtin import worker_pool
 from runner.load.engines import ENGINES
@@ -188,14 +190,7 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
     while (trial := context.next_trial(queue)) is not None:
         up = False
         try:
-            context.watcher.say(f"{configuration.name}: starting the {configuration.topology.kind} stack")
-            opener = OPENERS[configuration.topology.kind]
-            async with (
-                agents_around(configuration, context) as inside,
-                opener(configuration.topology, inside.stack_context(configuration)) as stack,
-                generators_for(stack, configuration, inside) as ready,
-                hooks_around(stack, configuration, ready) as hooks,
-            ):
+            async with _open_stack(configuration, context) as (stack, hooks):
                 if calibrations is None:
                     if needs_preflight(trial, context):
                         await hooks.before_preflight(trial)
@@ -214,6 +209,22 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
                 raise
             message = f"the stack did not start{' again' if ever_up else ''}: {error.message}"
             context.keep(not_started(trial, Event("stack-failed", message, log=error.details)))
+
+
+@asynccontextmanager
+async def _open_stack(
+    configuration: Configuration, context: RunContext
+) -> AsyncIterator[tuple[Stack, StackHooks]]:
+    """Provide a configuration's stack after its set-up hooks, with the agents that it needs on nodes."""
+    context.watcher.say(f"{configuration.name}: starting the {configuration.topology.kind} stack")
+    opener = OPENERS[configuration.topology.kind]
+    async with (
+        agents_around(configuration, context) as inside,
+        opener(configuration.topology, inside.stack_context(configuration)) as stack,
+        generators_for(stack, configuration, inside) as ready,
+        hooks_around(stack, configuration, ready) as hooks,
+    ):
+        yield stack, hooks
 
 
 def _can_go_on(error: EnvironmentLacks, trial: Trial, *, up: bool, ever_up: bool) -> bool:
@@ -246,20 +257,26 @@ async def _run_one(
         trial,
         stack,
         ENGINES[trial.configuration.load.engine],
-        guard=context.guard,
-        pool=context.workers,
-        inputs=context.inputs,
-        site=context.site,
-        cluster=context.cluster,
-        watcher=context.watcher,
-        helpers=context.job.helpers,
+        _trial_context(trial, context),
         on_facts=lambda facts: context.keep(with_nodes(_with_programs(facts, programs), context), own),
-        keep=partial(context.provenance.rendered, trial.configuration.name),
     )
     if context.cluster and context.cluster.hub_lost:
         raise hub_lost(context.cluster)
     if trial is not planned[-1]:
         await trio.sleep(trial.configuration.cooldown)
+
+
+def _trial_context(trial: Trial, context: RunContext) -> TrialContext:
+    return TrialContext(
+        guard=context.guard,
+        watcher=context.watcher,
+        pool=context.workers,
+        inputs=context.inputs,
+        site=context.site,
+        cluster=context.cluster,
+        helpers=context.job.helpers,
+        keep=partial(context.provenance.rendered, trial.configuration.name),
+    )
 
 
 def _with_programs(facts: TrialFacts, programs: Mapping[str, ProgramIdentity]) -> TrialFacts:

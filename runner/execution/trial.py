@@ -21,20 +21,18 @@ from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.observed_facts import ObservedFacts, Sample, Subject
 from runner.core.status_advice import SERVER_ERROR
 from runner.core.system_facts import ProxyFacts
-from runner.execution.inputs import NO_RUN_INPUTS, RunInputs
-from runner.execution.job import TrialWatcher
 from runner.execution.lost_nodes import agent_fault, lost_events
+from runner.execution.trial_context import TrialContext
 from runner.execution.trial_record import Record, since_window, trial_facts
 from runner.experiment.arrivals import numbering
 from runner.experiment.trials import Trial
 from runner.load.engine import Engine, LoadOrder, LoadStarted
-from runner.load.site import Site, WorkerSource
 from runner.observe.counters.gather import Counters
 from runner.observe.counters.page_watch import Pages
 from runner.observe.processes import start_ticks
 from runner.observe.sampler import watch
 from runner.observe.surroundings import Surroundings
-from runner.stack.protocols import Guard, Stack
+from runner.stack.protocols import Stack
 
 if TYPE_CHECKING:  # runs on one machine need none of them
     from runner.cluster.client import Cluster
@@ -50,16 +48,9 @@ async def run_trial(
     trial: Trial,
     stack: Stack,
     engine: Engine,
+    context: TrialContext,
     *,
-    guard: Guard,
-    pool: WorkerSource | None = None,
-    inputs: RunInputs = NO_RUN_INPUTS,
-    site: Site | None = None,
-    cluster: Cluster | None = None,
-    watcher: TrialWatcher,
-    helpers: tuple[int, ...] = (),
     on_facts: Callable[[TrialFacts], None],
-    keep: Callable[[str, bytes], None] | None = None,
 ) -> None:
     """Offer one stage to a running stack, and observe it.
 
@@ -67,28 +58,21 @@ async def run_trial(
         trial: What to run.
         stack: Where to run it.
         engine: What offers the load.
-        guard: Receives every process that the engine starts.
-        pool: Processes of earlier trials, which the engine may use again.
-        inputs: What the requests need; no secret in them gets into the facts.
-        site: The machines that send the load; None for this one.
-        cluster: The agents that observe nodes; None on one machine.
-        watcher: Receives the progress.
-        helpers: Processes that belong to the runner.
+        context: What else the trial works with.
         on_facts: Receives the facts, also when this raises.
-        keep: Receives the files that the engine generates, for the run's archive.
 
     Raises:
         EnvironmentLacks: The engine cannot run here. A node that is lost before the stage begins is an event
             instead: the next stage may do without it.
     """
-    record = Record(inputs, helpers=helpers)
+    record = Record(context.inputs, helpers=context.helpers)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_stack, stack, record, nursery.cancel_scope)
             nursery.start_soon(stack.watched.note_departures, record.note)
-            order = _order(trial, stack, inputs, pool, keep, site)
+            order = _order(trial, stack, context)
             record.seconds = order.seconds
-            await _offer_and_watch(trial, partial(engine, order), stack, guard, watcher, record, cluster)
+            await _offer_and_watch(trial, partial(engine, order), stack, context, record)
             record.app_output = await _output_after_errors(stack, record)
             nursery.cancel_scope.cancel()
         record.status = "failed" if record.events else "complete"
@@ -102,17 +86,18 @@ async def run_trial(
         on_facts(trial_facts(trial, stack, record))
 
 
-def _order(
-    trial: Trial,
-    stack: Stack,
-    inputs: RunInputs,
-    pool: WorkerSource | None,
-    keep: Callable[[str, bytes], None] | None,
-    site: Site | None,
-) -> LoadOrder:
+def _order(trial: Trial, stack: Stack, context: TrialContext) -> LoadOrder:
     load = trial.configuration.load
-    first = numbering(load, trial.earlier)
-    return LoadOrder(stack.endpoint, load, trial.stage, keep, pool, site, inputs.of(load), first)
+    return LoadOrder(
+        stack.endpoint,
+        load,
+        trial.stage,
+        context.keep,
+        context.pool,
+        context.site,
+        context.inputs.of(load),
+        numbering(load, trial.earlier),
+    )
 
 
 async def _output_after_errors(stack: Stack, record: Record) -> tuple[str, ...]:
@@ -133,23 +118,20 @@ async def _offer_and_watch(
     trial: Trial,
     offer_load: partial[Coroutine[Any, Any, LoadFacts]],
     stack: Stack,
-    guard: Guard,
-    watcher: TrialWatcher,
+    context: TrialContext,
     record: Record,
-    cluster: Cluster | None,
 ) -> None:
     def on_second(second: LoadSecond) -> None:
         record.wake()
-        watcher.second(second)
+        context.watcher.second(second)
 
     def on_sample(sample: Sample) -> None:
-        watcher.sample(sample, record.subjects)
-
-    def on_node_sample(_: str, sample: Sample, subjects: tuple[Subject, ...]) -> None:
-        watcher.sample(sample, subjects)
+        context.watcher.sample(sample, record.subjects)
 
     async def offer(task_status: trio.TaskStatus[LoadStarted]) -> None:
-        record.load = await offer_load(on_spawn=guard.process, on_second=on_second, task_status=task_status)
+        record.load = await offer_load(
+            on_spawn=context.guard.process, on_second=on_second, task_status=task_status
+        )
         if record.load.nodes and all(node.lost for node in record.load.nodes):
             nursery.cancel_scope.cancel()  # nothing is left to observe
 
@@ -157,7 +139,7 @@ async def _offer_and_watch(
     with record.inputs.unchanged(trial.configuration.load):
         async with trio.open_nursery() as nursery:
             started: LoadStarted = await nursery.start(offer)
-            for watch_more in _watches(trial, stack, started, record, cluster, on_node_sample):
+            for watch_more in _watches(trial, stack, started, record, context):
                 nursery.start_soon(watch_more)
             interval = trial.configuration.metrics.interval
             observed = await watch(
@@ -170,7 +152,7 @@ async def _offer_and_watch(
         if observed is not None:
             record.observed = _complete(observed, record)
     for pid in started.pids:
-        guard.forget(pid)
+        context.guard.forget(pid)
 
 
 def _watches(
@@ -178,17 +160,20 @@ def _watches(
     stack: Stack,
     started: LoadStarted,
     record: Record,
-    cluster: Cluster | None,
-    on_node_sample: Callable[[str, Sample, tuple[Subject, ...]], None],
+    context: TrialContext,
 ) -> list[Callable[[], Coroutine[Any, Any, None]]]:
     """Note what has started, and return what else observes it."""
+
+    def on_node_sample(_: str, sample: Sample, subjects: tuple[Subject, ...]) -> None:
+        context.watcher.sample(sample, subjects)
+
     record.window, record.loads_so_far = started.window, started.nodes_so_far
     record.subjects = (*stack.subjects, *_own_subjects(started.pids, record.helpers))
     record.counters = _counters(stack, record.subjects, started.window)
     record.surroundings = Surroundings(
         record.subjects, started.window, stack.inspect_urls, stack.description.services or {}
     )
-    record.nodes = _node_watch(cluster, trial, stack, started, on_node_sample)
+    record.nodes = _node_watch(context.cluster, trial, stack, started, on_node_sample)
     of_nodes = [record.nodes.watch] if record.nodes else []
     return [record.counters.watch, record.surroundings.watch, *of_nodes]
 
