@@ -12,6 +12,12 @@ from runner.core.units import Bytes, Seconds
 
 SubjectKind: TypeAlias = Literal["tree", "process", "cgroup", "system"]
 
+NETWORK_RECEIVED: Final = "net.received_bytes"
+NETWORK_SENT: Final = "net.sent_bytes"
+"""Counters of a network namespace: of its interfaces without loopback, of a machine those of its cards."""
+LOOPBACK_BYTES: Final = "net.lo.bytes"
+"""Counter of a network namespace: what its loopback interface carried, each byte once."""
+
 
 class Subject(Struct, frozen=True, omit_defaults=True):
     """One thing to observe.

@@ -17,11 +17,12 @@ from runner.report.tables import every_stage
 _SHOWN: Final = (
     "tcp.", "conntrack.", "ports.", "softnet.", "nginx.", "app.", "fds.", "memory.oom_kills",
     "memory.limit_hits", "threads.hottest_cores", "threads.runnable_share",
-    "pg.", "mysql.", "redis.", "disk.", "io.",
+    "pg.", "mysql.", "redis.", "disk.", "io.", "net.",
     "cpu.steal_s", "cpu.softirq_s", "run_queue", "psi.",
 )  # fmt: skip
 _NODES_NAMED: Final = 4
 _LEAST_SECONDS: Final = 0.1
+_LEAST_MIB: Final = 10 * 2**20
 _HIDDEN: Final = ("cpu.softirq_s.",)
 _SCOPES: Final = {"host": "host", "net:host": "host's network"}
 
@@ -94,7 +95,7 @@ def _number(value: float, unit: str) -> str:
     if unit == "s":
         return f"{value:.2f} s" if value >= _LEAST_SECONDS else f"{value * 1000:.2f} ms"
     if unit == "bytes":
-        return f"{value / 2**20:,.0f} MiB"
+        return f"{value / 2**20:,.0f} MiB" if value >= _LEAST_MIB else f"{value / 2**10:,.0f} KiB"
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
 
 

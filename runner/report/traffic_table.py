@@ -8,12 +8,11 @@ from typing import Final, TypeAlias
 from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, table
+from runner.report.network_rows import NetworkRow, network_rows
 from runner.report.number_format import NOT_APPLICABLE, NOT_MEASURED
 
 _Cell: TypeAlias = Callable[[Stage], str]
 _PER_S: Final = (
-    ("Received by network (MiB/s)", ("net.", ".received_bytes"), 2**20),
-    ("Sent by network (MiB/s)", ("net.", ".sent_bytes"), 2**20),
     ("TCP segments sent again /s", ("tcp.retransmits", ""), 1),
     ("SYN sent again /s", ("tcp.syn_retransmits", ""), 1),
     ("Accept queue overflows /s", ("tcp.listen_overflows", ""), 1),
@@ -33,6 +32,7 @@ def traffic_table(stages: Sequence[Stage]) -> Markdown:
         ("Connections opened", _opened),
         ("Connections closed by the server", _closed),
         *((heading, _peak(name)) for heading, name in _PEAKS),
+        *((f"{row.heading} (MiB/s)", _mebibytes(row)) for row in network_rows(stages)),
         *((heading, _rate(begin, end, unit)) for heading, (begin, end), unit in _PER_S),
     ]
     cells = [[heading, *map(cell, stages)] for heading, cell in rows]
@@ -68,9 +68,17 @@ def _rate(begin: str, end: str, divisor: int) -> _Cell:
             for one in stage.counters
             if one.name.startswith(begin) and one.name.endswith(end) and one.delta is not None
         ]
-        if not rises or not stage.window_s:
-            return NOT_APPLICABLE
-        value = sum(rises) / stage.window_s / divisor
-        return "0" if not value else "< 0.1" if value < 0.05 else number_format.rate(value)
+        return _per_second(stage, sum(rises) if rises else None, divisor)
 
     return cell
+
+
+def _mebibytes(row: NetworkRow) -> _Cell:
+    return lambda stage: _per_second(stage, row.read(stage), 2**20)
+
+
+def _per_second(stage: Stage, amount: float | None, divisor: int) -> str:
+    if amount is None or not stage.window_s:
+        return NOT_APPLICABLE
+    value = amount / stage.window_s / divisor
+    return "0" if not value else "< 0.1" if value < 0.05 else number_format.rate(value)

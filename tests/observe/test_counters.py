@@ -20,6 +20,7 @@ from runner.observe.counters import host
 from runner.observe.counters.conntrack import parse_conntrack
 from runner.observe.counters.files import read_files
 from runner.observe.counters.gather import Counters
+from runner.observe.counters.interfaces import read_cards, read_interfaces
 from runner.observe.counters.level import Level
 from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.memory import read_group_memory
@@ -28,6 +29,7 @@ from runner.observe.counters.page_watch import Pages
 from runner.observe.counters.sources import sources_for
 from runner.observe.counters.threads import Switches, Threads
 from runner.observe.processes import start_ticks
+from runner.observe.roots import Roots, observing
 
 ME = Subject("app", Role.APP, "process", os.getpid(), start_ticks(os.getpid()))
 
@@ -97,6 +99,58 @@ def test_an_overflow_of_an_accept_queue_is_counted():
     assert after["tcp.listen_overflows"].value > before["tcp.listen_overflows"].value
 
 
+def test_bytes_over_loopback_are_counted_once_and_as_no_bytes_of_a_card():
+    before, cards = (read(os.getpid()) for read in (read_interfaces, read_cards))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+        listener.accept()[0] as server,
+    ):
+        client.sendall(b"x" * 100_000)
+        client.shutdown(socket.SHUT_WR)
+        while server.recv(65_536):
+            pass
+    after = read_interfaces(os.getpid())
+
+    assert after["net.lo.bytes"].value - before["net.lo.bytes"].value >= 100_000
+    assert cards.keys() == before.keys()
+    assert all(cards[name].value <= after[name].value for name in after)
+
+
+NET_DEV = """Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+    lo:    7000      10    0    0    0     0          0         0     7000      10    0    0    0     0       0          0
+  eth0:     100       1    0    0    0     0          0         0       10       1    0    0    0     0       0          0
+ veth1:    2000       1    0    0    0     0          0         0      200       1    0    0    0     0       0          0
+docker0:30000       1    0    0    0     0          0         0     3000       1    0    0    0     0       0          0
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("links", "received", "sent"),
+    [
+        (["eth0/device", "veth1/master", "docker0/bridge"], 100, 10),
+        (["eth0/device", "eth0/master", "veth1/master", "docker0/bridge"], 100, 10),
+        (["veth1/master", "docker0/bridge"], 100, 10),
+        ([], 32_100, 3210),
+    ],
+    ids=["a card", "a card in a bridge", "no card", "no card and no bridge"],
+)
+def test_a_packet_through_a_bridge_counts_at_the_card_alone(tmp_path, links, received, sent):
+    (tmp_path / "proc/1/net").mkdir(parents=True)
+    (tmp_path / "proc/1/net/dev").write_text(NET_DEV)
+    for link in links:
+        (tmp_path / "sys/class/net" / link).mkdir(parents=True)
+
+    with observing(Roots(str(tmp_path / "proc"), str(tmp_path / "sys"))):
+        cards, all_of_them = read_cards(1), read_interfaces(1)
+
+    assert {name: level.value for name, level in cards.items()} == {
+        "net.received_bytes": received, "net.sent_bytes": sent, "net.lo.bytes": 7000
+    }  # fmt: skip
+    assert all_of_them["net.received_bytes"].value == 32_100
+
+
 @pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("CI"), reason="namespaces need root")
 def test_another_network_namespace_is_read_from_outside():
     code = """
@@ -122,6 +176,8 @@ sys.stdin.read()
 
     assert levels["tcp.accept_queue.4321"].value == 2
     assert levels["tcp.listen_overflows"].value > 0
+    assert levels["net.lo.bytes"].value > 0
+    assert levels["net.received_bytes"].value == 0
 
 
 def test_subjects_in_one_namespace_are_read_once():

@@ -1,4 +1,4 @@
-"""TCP counters of one network namespace.
+"""Counters of one network namespace: TCP, tracked connections, bytes.
 
 `/proc/<pid>/net` shows the namespace of that process, whatever the reader's own is. Names and meanings:
 Linux, Documentation/networking/snmp_counter.rst.
@@ -11,10 +11,13 @@ from functools import partial
 from typing import Final
 
 from runner.observe.counters.conntrack import read_conntrack
+from runner.observe.counters.interfaces import read_cards, read_interfaces
 from runner.observe.counters.level import FunctionSource, Level, Levels, Source, gauge
 from runner.observe.proc_files import read_file
 from runner.observe.roots import proc
 
+HOST_NETWORK: Final = "net:host"
+"""Scope of the machine's own network namespace."""
 _GROUPS: Final = (b"Tcp", b"TcpExt")
 _TCP: Final = {
     (b"TcpExt", b"ListenOverflows"): "tcp.listen_overflows",
@@ -33,6 +36,8 @@ def network_counters(scope: str, pid: int) -> Iterator[Source]:
     """Yield the sources of the network namespace of a process, which need not be entered."""
     yield FunctionSource(scope, "tcp", partial(read_tcp, pid))
     yield FunctionSource(scope, "conntrack", partial(read_conntrack, pid))
+    read = read_cards if scope == HOST_NETWORK else read_interfaces
+    yield FunctionSource(scope, "network bytes", partial(read, pid), every_second=False)
 
 
 def read_tcp(pid: int) -> Levels:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 from runner.core.codes import Role
 from runner.core.observed_facts import Subject
 from runner.observe.counters.level import Source
 from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.namespace import namespace_of
-from runner.observe.counters.network import network_counters
+from runner.observe.counters.network import HOST_NETWORK, network_counters
 from runner.observe.counters.ports import Ports
 from runner.observe.counters.queues import Hidden, Queues
 from runner.observe.roots import network_of_machine, own_pid
-
-HOST_NETWORK: Final = "net:host"
 
 
 def node_networks(

@@ -23,8 +23,8 @@ from runner.observe.counters.listeners import Listeners
 from runner.observe.counters.members import processes
 from runner.observe.counters.memory import memory_folder, read_group_memory
 from runner.observe.counters.namespace import namespace_of
-from runner.observe.counters.network import network_counters
-from runner.observe.counters.node_networks import HOST_NETWORK, node_networks
+from runner.observe.counters.network import HOST_NETWORK, network_counters
+from runner.observe.counters.node_networks import node_networks
 from runner.observe.counters.ports import Ports
 from runner.observe.counters.threads import Switches, Threads
 from runner.observe.readers import own_group
