@@ -18,6 +18,8 @@ import yaml
 from tests.preloaded.client import SCRIPT, popen
 
 ROOT = Path(__file__).parents[2]
+IMAGE = Path(__file__).parent / "image"
+"""The build folder of the services that run in containers."""
 _TRIES = 3
 _PAUSE_S = 5
 _BUSY_CORES = 0.3
@@ -34,7 +36,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def service(*words: str) -> list[str]:
-    return [sys.executable, "-m", "tests.truth.service", "--port", "{port}", *words]
+    return [sys.executable, "-m", "tests.truth.image.service", "--port", "{port}", *words]
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,9 @@ def shared(request, tmp_path_factory):
     cases = {
         item.callspec.id: item.callspec.params["case"]
         for item in request.session.items
-        if "shared" in getattr(item, "fixturenames", ()) and item.path == request.path
+        if "shared" in getattr(item, "fixturenames", ())
+        and item.path == request.path
+        and not item.get_closest_marker("skip")
     }
     process = start(tmp_path_factory.mktemp("shared"), list(cases.values()))
     try:

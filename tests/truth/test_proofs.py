@@ -4,12 +4,11 @@
 """
 
 import json
-import shutil
 from dataclasses import dataclass
 
 import pytest
 
-from tests.truth.conftest import ROOT, Case, start
+from tests.truth.conftest import IMAGE, Case, start
 
 pytestmark = [
     pytest.mark.docker,
@@ -41,21 +40,9 @@ class Proof(Case):
         return super().configuration(name) | {"prove": True}
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A specification's folder with the app's build folder in it."""
-    (build := tmp_path / "app").mkdir()
-    (build / "Dockerfile").write_text(
-        "ARG BASE=python:3.12-slim\nFROM ${BASE}\nCOPY service.py backed.py /\n"
-    )
-    for name in ("service.py", "backed.py"):
-        shutil.copy(ROOT / "tests" / "truth" / name, build / name)
-    return tmp_path
-
-
 def containers(*command, **more):
     settings = {key: more.pop(key) for key in ("cpus", "env") if key in more}
-    app = {"build": "app", "port": 8080, "command": [str(word) for word in command], **settings}
+    app = {"build": str(IMAGE), "port": 8080, "command": [str(word) for word in command], **settings}
     return {"kind": "docker", "publish": "container", "app": {"health": "/healthz", **app}, **more}
 
 
@@ -110,8 +97,8 @@ PROOFS = {
 
 
 @pytest.mark.parametrize("proof", PROOFS.values(), ids=PROOFS)
-def test_a_counter_experiment(folder, proof):
-    process = start(folder, [proof])
+def test_a_counter_experiment(tmp_path, proof):
+    process = start(tmp_path, [proof])
     try:
         out, _ = process.communicate(timeout=280)
     finally:

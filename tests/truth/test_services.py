@@ -162,7 +162,7 @@ CASES = {
 }  # fmt: skip
 DISKS = {
     "PostgreSQL that may not write often enough": Case("io-limited", durable(10, 100), 400, service="db"),
-    "an app that may not write often enough": Case("io-limited", syncing(100), 200),
+    "* an app that may not write often enough": Case("io-limited", syncing(100), 200),
 }  # fmt: skip
 GO = {
     "a pool of 5 to Redis in Go": Case("pool-limited", go(5, SLOW), 160, service="cache"),

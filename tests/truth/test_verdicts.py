@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.truth.conftest import ROOT, Case, service, wait_for_worker
+from tests.truth.conftest import IMAGE, ROOT, Case, service, wait_for_worker
 from tests.truth.throttled import disk
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("CI"), reason="namespaces need root")
@@ -60,9 +60,10 @@ PLAIN = {
         "undetermined", process("--lose", "0.05"), 60, {"timeout": "300ms"}
     ),
 }
-
+"""CI has a service without a limit in test_services.py."""
 
 MORE = {
+    "a healthy service with keep-alive connections",
     "a healthy service with new connections",
     "a single thread that burns 5 ms per new connection",
     "two slots of 50 ms",
@@ -98,12 +99,16 @@ def in_a_namespace(command):
     return [shutil.which("unshare"), "--net", "sh", "-c", script, "sh"]
 
 
+NGINX_OF_32 = process("--sleep-ms", "100", proxy={"kind": "nginx", "connections": 32, "workers": 1})
+
+
 @pytest.mark.nginx
 @pytest.mark.verdict
-def test_nginx_with_at_most_32_connections(truth):
-    proxy = {"kind": "nginx", "connections": 32, "workers": 1}
-    topology = process("--sleep-ms", "100", proxy=proxy)
-    truth.shows("connection-limited", topology, 600, connection="new", seconds=8)
+@pytest.mark.parametrize(
+    "case", [Case("connection-limited", NGINX_OF_32, 600, NEW, seconds=8)], ids=["nginx"]
+)
+def test_nginx_with_at_most_32_connections(truth, shared, case):
+    truth.check(case, shared["nginx"])
 
 
 @NEEDS_ROOT
@@ -205,6 +210,7 @@ def already_running(*words):
 
 
 @pytest.mark.verdict
+@pytest.mark.only_truth
 def test_a_busy_service_whose_processes_are_not_named(truth):
     """It is busy but may as well be waiting: without its CPU, neither verdict is possible."""
     with already_running("--burn-us", "2000") as port:
@@ -216,7 +222,9 @@ def test_a_busy_service_whose_processes_are_not_named(truth):
 # -- the generator
 
 
-@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["stopped", "killed"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGSTOP, marked(signal.SIGKILL, more=True)], ids=["stopped", "killed"]
+)
 @pytest.mark.verdict
 def test_a_generator_worker(truth, number):
     case = Case("generator-limited", process(), 300, seconds=5)
@@ -230,51 +238,70 @@ def test_a_generator_worker(truth, number):
     truth.expect(truth.verdict(running), case)
 
 
-# -- limits of containers
+# -- limits of containers, and docker-proxy
 
 
-def image(folder):
-    """The service in an image of its own, built on the substitute for python."""
-    (folder / "Dockerfile").write_text(
-        "ARG BASE=python:3.12-slim\nFROM ${BASE}\nCOPY service.py quick.py /\n"
-    )
-    for name in ("service.py", "quick.py"):
-        shutil.copy(ROOT / "tests" / "truth" / name, folder / name)
-    return str(folder)
+def container(*words, publish="container", **limits):
+    """The service in an image that is built on the substitute for python."""
+    command = words or ("python", "/quick.py", "{port}")
+    return {
+        "kind": "docker",
+        "app": {"build": str(IMAGE), "port": 8080, "command": [*command], **limits},
+        "publish": publish,
+    }
 
 
-def container(folder, *words, **limits):
-    command = ["python", "/service.py", "--host", "0.0.0.0", "--port", "{port}", *words]
-    app = {"build": image(folder), "port": 8080, "command": command, **limits}
-    return {"kind": "docker", "app": app, "publish": "container"}
+def service_in_a_container(*words, **limits):
+    return container("python", "/service.py", "--host", "0.0.0.0", "--port", "{port}", *words, **limits)
+
+
+def burning(cpus):
+    topology = service_in_a_container("--burn-us", "1000", cpus=cpus)
+    return Case("app-quota-throttled", topology, 700, {"max_in_flight": 500})
+
+
+def leaking(memory):
+    return Case("memory-limited", service_in_a_container("--leak-kib", "200", memory=memory), 400)
+
+
+def forwarded(connection, rps):
+    load = {"connection": connection, "max_in_flight": 400}
+    return Case("forwarder-limited", container(publish="port"), rps, load)
+
+
+HEALTHY = service_in_a_container(cpus=1.0, memory="128MiB")
+CONTAINERS = {
+    "a CPU limit of 0.2": burning(0.2),
+    "a CPU limit of 0.4": burning(0.4),
+    "a memory limit of 48 MiB": leaking("48MiB"),
+    "a memory limit of 96 MiB": leaking("96MiB"),
+    "a healthy container": Case("within-capacity", HEALTHY, 200),
+    "docker-proxy and new connections": forwarded("new", 14_000),
+    "docker-proxy and keep-alive connections": forwarded("keep-alive", 75_000),
+}
+MORE_CONTAINERS = {
+    "a CPU limit of 0.4",
+    "a memory limit of 96 MiB",
+    "a healthy container",
+    "docker-proxy and keep-alive connections",
+}
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("cpus", [0.2, marked(0.4, more=True)])
 @pytest.mark.verdict
-def test_a_cpu_limit(truth, tmp_path, cpus):
-    truth.shows(
-        "app-quota-throttled", container(tmp_path, "--burn-us", "1000", cpus=cpus), 700, max_in_flight=500
-    )
-
-
-@pytest.mark.docker
-@pytest.mark.parametrize("memory", ["48MiB", marked("96MiB", more=True)])
-@pytest.mark.verdict
-def test_a_memory_limit(truth, tmp_path, memory):
-    truth.shows("memory-limited", container(tmp_path, "--leak-kib", "200", memory=memory), 400)
-
-
-@pytest.mark.docker
-@pytest.mark.verdict
-def test_a_healthy_container(truth, tmp_path):
-    truth.shows("within-capacity", container(tmp_path, cpus=1.0, memory="128MiB"), 200)
+@pytest.mark.parametrize(
+    "case",
+    [marked(case, more=name in MORE_CONTAINERS) for name, case in CONTAINERS.items()],
+    ids=CONTAINERS,
+)
+def test_a_container(truth, shared, case, request):
+    truth.check(case, shared[request.node.callspec.id])
 
 
 COMPOSE = """
 services:
   web:
-    build: .
+    build: {image}
     command: [python, /service.py, --host, 0.0.0.0, --port, "8080", --sync-kib, "8"]
     blkio_config: {{device_write_iops: [{{path: {disk}, rate: 60}}]}}
 """
@@ -285,21 +312,9 @@ services:
 @pytest.mark.verdict
 @pytest.mark.only_truth
 def test_a_limit_of_writes_in_a_compose_file(truth, tmp_path):
-    image(tmp_path)
-    (tmp_path / "docker-compose.yml").write_text(COMPOSE.format(disk=f"/dev/{disk(tmp_path).name}"))
+    (tmp_path / "docker-compose.yml").write_text(
+        COMPOSE.format(image=IMAGE, disk=f"/dev/{disk(tmp_path).name}")
+    )
     target = {"service": "web", "port": 8080}
     topology = {"kind": "compose", "files": ["docker-compose.yml"], "target": target, "health": "/healthz"}
     truth.shows("io-limited", topology, 150)
-
-
-# -- docker-proxy
-
-
-@pytest.mark.docker
-@pytest.mark.parametrize("connection", ["new", marked("keep-alive", more=True)])
-@pytest.mark.verdict
-def test_docker_proxy_before_a_quick_app(truth, tmp_path, connection):
-    rps = {"new": 14_000, "keep-alive": 75_000}[connection]
-    app = {"build": image(tmp_path), "port": 8080, "command": ["python", "/quick.py", "{port}"]}
-    topology = {"kind": "docker", "app": app, "publish": "port"}
-    truth.shows("forwarder-limited", topology, rps, connection=connection, max_in_flight=400)

@@ -1,6 +1,6 @@
 """A service with exactly the limit that its arguments select.
 
-python -m tests.truth.service --port N [--burn-us N] [--slots N --slot-ms N] [--sleep-ms N]
+python -m tests.truth.image.service --port N [--burn-us N] [--slots N --slot-ms N] [--sleep-ms N]
     [--backlog N --pause-ms N] [--refuse SHARE] [--lose SHARE] [--leak-kib N] [--sync-kib N]
 """
 
