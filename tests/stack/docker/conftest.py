@@ -2,16 +2,20 @@
 
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
+import trio
 
 from runner.experiment.model import DockerTopology
+from runner.stack.docker import labels
 from runner.stack.protocols import StackContext
 
 APP = Path(__file__).parent / "app"
@@ -48,29 +52,37 @@ def recorder() -> RecordingGuard:
     return RecordingGuard()
 
 
+def client() -> docker.APIClient:
+    # a pool for every URL a test may use: the SDK discards the oldest of 25 without closing its sockets
+    return docker.APIClient(base_url="unix:///var/run/docker.sock", version="auto", num_pools=1000)
+
+
 @pytest.fixture
 def api() -> Iterator[docker.APIClient]:
-    # a pool for every URL a test may use: the SDK discards the oldest of 25 without closing its sockets
-    client = docker.APIClient(base_url="unix:///var/run/docker.sock", version="auto", num_pools=1000)
-    yield client
-    client.close()
+    with closing(client()) as api:
+        yield api
 
 
-@pytest.fixture
-def context(recorder: RecordingGuard, tmp_path: Path) -> StackContext:
+def context_of(recorder: RecordingGuard, scratch: Path) -> StackContext:
+    """Return the context of a run with an id of its own."""
     return StackContext(
         run_id=f"test-{uuid.uuid4().hex[:8]}",
         name="two-hops",
         base_dir=APP.parent,
-        scratch=tmp_path,
+        scratch=scratch,
         guard=recorder,
         say=recorder.lines.append,
     )
 
 
+@pytest.fixture
+def context(recorder: RecordingGuard, tmp_path: Path) -> StackContext:
+    return context_of(recorder, tmp_path)
+
+
 def labelled(api: docker.APIClient, run_id: str) -> list[str]:
     """Return the names of every container and network of a run."""
-    filters = {"label": f"loadproof.run={run_id}"}
+    filters = {"label": f"{labels.RUN}={run_id}"}
     containers = api.containers(all=True, filters=filters)
     networks = api.networks(filters=filters)
     return [*(item["Names"][0] for item in containers), *(item["Name"] for item in networks)]
@@ -86,3 +98,48 @@ def left_over(api: docker.APIClient, context: StackContext) -> Iterator[Any]:
 def topology(**changes: Any) -> DockerTopology:
     app = {"build": "app", "port": 8080, **changes.pop("app", {})}
     return DockerTopology.model_validate({"kind": "docker", "app": app, **changes})
+
+
+class Running:
+    """A stack that runs in a thread of its own, for tests that only look at it.
+
+    Attributes:
+        stack: The stack, None if it did not come up.
+    """
+
+    def __init__(self, opened: AbstractAsyncContextManager[Any]) -> None:
+        self._opened = opened
+        self._up = threading.Event()
+        self.stack: Any = None
+
+    @contextmanager
+    def until_the_end(self) -> Iterator[None]:
+        """Keep the stack up for the block; raises what opening or closing it raised."""
+        failures: list[BaseException] = []
+        thread = threading.Thread(target=self._run, args=(failures,))
+        thread.start()
+        self._up.wait()
+        try:
+            if not failures:
+                yield
+        finally:
+            if self.stack:
+                self._token.run_sync_soon(self._end.set)
+            thread.join()
+        if failures:
+            raise failures[0]
+
+    def _run(self, failures: list[BaseException]) -> None:
+        try:
+            trio.run(self._hold)
+        except BaseException as failure:  # noqa: BLE001  (the thread that waits raises it)
+            failures.append(failure)
+        finally:
+            self._up.set()
+
+    async def _hold(self) -> None:
+        self._end = trio.Event()
+        self._token = trio.lowlevel.current_trio_token()
+        async with self._opened as self.stack:
+            self._up.set()
+            await self._end.wait()

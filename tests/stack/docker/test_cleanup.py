@@ -41,7 +41,7 @@ def read(path):
         return b""
 
 
-@pytest.mark.parametrize("step", ["create_network", "start_all", "_wait_ready", "take_down"])
+@pytest.mark.parametrize("step", ["start_all", "_wait_ready", "take_down"])
 def test_a_run_killed_in_any_step_leaves_nothing(api, context, left_over, step):
     """Signals and the phases of a whole run are in test_execute.py."""
     command = [sys.executable, "-m", "tests.stack.docker.victim", context.run_id, step]
@@ -55,47 +55,49 @@ def test_a_run_killed_in_any_step_leaves_nothing(api, context, left_over, step):
     wait_until_nothing_is_left(api, context.run_id)
 
 
+@pytest.fixture
+def own_label(monkeypatch):
+    """A label that runs which are up at the same time do not have, and do not sweep."""
+    monkeypatch.setattr(labels, "RUN", "loadproof-test.run")
+
+
 @contextmanager
-def object_of(api, **changes):
-    """Create a network labelled as this process's, with some labels changed."""
-    marked = {**labels.run_labels("test-owner", "network"), **changes}
-    network = api.create_network(f"loadproof-test-{os.getpid()}", labels=marked)["Id"]
+def objects_of(api, **changes):
+    """Create a network labelled as this process's for each name, with some labels changed."""
+    networks = {}
     try:
-        yield network
+        for name, changed in changes.items():
+            marked = {**labels.run_labels("test-owner", "network"), **changed}
+            created = api.create_network(f"loadproof-test-{name}-{os.getpid()}", labels=marked)
+            networks[name] = created["Id"]
+        yield networks
     finally:
-        if api.networks(ids=[network]):
+        for network in present(api, networks).values():
             api.remove_network(network)
 
 
-async def swept(api, network):
-    engine = await connect()
-    await cleanup.sweep(engine)
-    engine.close()
-    return not api.networks(ids=[network])
+def present(api, networks):
+    """Return those that the engine still has."""
+    return {name: network for name, network in networks.items() if api.networks(ids=[network])}
 
 
-@pytest.mark.parametrize(
-    ("changes", "removed"),
-    [
-        ({}, False),
-        ({"loadproof.owner-pid": "4194303"}, True),
-        ({"loadproof.owner-started": "1"}, True),
-        ({"loadproof.boot-id": "another boot"}, True),
-        ({"loadproof.pid-namespace": "1", "loadproof.owner-pid": "4194303"}, False),
-        ({"loadproof.pid-namespace": "1", "loadproof.expires": "1"}, True),
-        ({"loadproof.owner-pid": "broken"}, True),
-    ],
-    ids=["alive", "dead", "pid reused", "before a reboot", "another namespace", "expired", "unreadable"],
-)
-async def test_a_sweep_removes_objects_of_dead_owners(api, changes, removed):
-    with object_of(api, **changes) as network:
-        assert await swept(api, network) is removed
+OWNERS = {
+    "alive": {},
+    "dead": {"loadproof.owner-pid": "4194303"},
+    "pid-reused": {"loadproof.owner-started": "1"},
+    "before-a-reboot": {"loadproof.boot-id": "another boot"},
+    "in-another-namespace": {"loadproof.pid-namespace": "1", "loadproof.owner-pid": "4194303"},
+    "expired": {"loadproof.pid-namespace": "1", "loadproof.expires": "1"},
+    "unreadable": {"loadproof.owner-pid": "broken"},
+}
 
 
-async def test_a_sweep_at_the_start_is_reported(api, context, recorder, left_over):
-    with object_of(api, **{"loadproof.owner-pid": "4194303"}) as network:
+async def test_a_sweep_at_the_start_removes_objects_of_dead_owners_and_is_reported(
+    api, context, recorder, own_label, left_over
+):
+    with objects_of(api, **OWNERS) as networks:
         async with open_docker(topology(), context):
-            assert not api.networks(ids=[network])
+            assert set(present(api, networks)) == {"alive", "in-another-namespace"}
 
     assert any(line.startswith("removed what an earlier run left behind") for line in recorder.lines)
 
@@ -112,17 +114,16 @@ async def test_objects_without_loadproofs_label_are_never_touched(api, context, 
         api.remove_network(foreign)
 
 
-async def test_clean_spares_live_runs_unless_everything_is_requested(api, monkeypatch):
+async def test_clean_spares_live_runs_unless_everything_is_requested(api, monkeypatch, own_label):
     async def no_images(_):
         return []
 
     monkeypatch.setattr(cleanup, "_remove_images", no_images)  # the other tests' bases
-    monkeypatch.setattr(labels, "RUN", "loadproof-test.run")  # and runs that are up at the same time
-    with object_of(api) as network:
-        assert f"network loadproof-test-{os.getpid()}" not in await cleanup.clean(everything=False)
-        assert api.networks(ids=[network])
-        assert f"network loadproof-test-{os.getpid()}" in await cleanup.clean(everything=True)
-        assert not api.networks(ids=[network])
+    with objects_of(api, mine={}) as networks:
+        assert f"network loadproof-test-mine-{os.getpid()}" not in await cleanup.clean(everything=False)
+        assert present(api, networks) == networks
+        assert f"network loadproof-test-mine-{os.getpid()}" in await cleanup.clean(everything=True)
+        assert present(api, networks) == {}
 
 
 async def test_clean_everything_removes_images_built_here(api, monkeypatch):
@@ -141,9 +142,9 @@ async def test_clean_everything_removes_images_built_here(api, monkeypatch):
 
 
 async def test_a_cancelled_bring_up_removes_what_it_created(context, left_over):
-    for after_s in (0.05, 0.3, 0.6, 0.9):
+    for after_s in (0.05, 0.3, 0.7):
         with trio.move_on_after(after_s):
-            async with open_docker(topology(replicas=3, proxy={"kind": "nginx"}), context):
+            async with open_docker(topology(replicas=2, proxy={"kind": "nginx"}), context):
                 await trio.sleep_forever()
         assert left_over() == []
 

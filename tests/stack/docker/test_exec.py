@@ -16,12 +16,14 @@ MARK = "LOADPROOF_EXEC="
 LEAVES_ORPHANS = "(setsid sleep 98 & ) ; sleep 97 & echo started; sleep 99"
 
 
-def marked_processes() -> int:
-    """Return how many processes of this machine were started inside a container by a test of this file."""
+def marked_processes(stack) -> int:
+    """Return how many processes in the container of a stack were started inside it later."""
+    inside = Path(f"/proc/{stack.containers[0].pid}/ns/pid").readlink()
     count = 0
-    for environ in Path("/proc").glob("[0-9]*/environ"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            count += MARK.encode() in environ.read_bytes()
+            if (process / "ns" / "pid").readlink() == inside:
+                count += MARK.encode() in (process / "environ").read_bytes()
         except OSError:
             continue
     return count
@@ -60,13 +62,13 @@ async def test_programs_run_inside_the_container_of_a_part(context, left_over, m
         with pytest.raises(TimeoutError) as raised:
             await run(stack, "sh", "-c", LEAVES_ORPHANS, within=1.0)
         assert raised.value.args[0] == "started"
-        assert marked_processes() == 0
+        assert marked_processes(stack) == 0
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run, stack, "sh", "-c", LEAVES_ORPHANS)
             with trio.fail_after(20):
-                while marked_processes() < 4:  # noqa: ASYNC110
+                while marked_processes(stack) < 4:  # noqa: ASYNC110
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
-        assert marked_processes() == 0
+        assert marked_processes(stack) == 0
         assert stack.broken is None

@@ -1,9 +1,11 @@
 """Whatever listens at DOCKER_HOST: the run ends with a message about it, in bounded time and memory."""
 
+import json
 import os
 import subprocess
 import sys
 import time
+from itertools import cycle, product, repeat
 
 import pytest
 import trio
@@ -47,6 +49,9 @@ AS_LOGS = {
     "too-large-number", "wrong-keys", "bad-error", "error-is-a-list", "error-is-no-json",
 }  # fmt: skip
 """What a container may print, or an engine answer when it has no logs."""
+CONTENTS = [name for name in NO_RESPONSES if name in AS_LOGS]
+TRANSPORTS = [name for name in NO_RESPONSES if name not in AS_LOGS]
+"""What ends in the client that all requests share, whatever was requested."""
 
 
 @pytest.fixture(autouse=True)
@@ -70,8 +75,10 @@ async def refusal(monkeypatch, path, context, changes, app=IMAGE, network="bridg
     return refused.value
 
 
-@pytest.mark.parametrize("name", NO_RESPONSES)
-@pytest.mark.parametrize("request_line", READ)
+@pytest.mark.parametrize(
+    ("request_line", "name"),
+    [*product(READ, CONTENTS), *zip(cycle(READ[:-1]), TRANSPORTS), *zip(repeat(READ[-1]), TRANSPORTS)],
+)
 async def test_what_is_no_response_is_one_message(request_line, name, context, monkeypatch, tmp_path):
     error = await refusal(
         monkeypatch, tmp_path / "engine", context, {request_line: NO_RESPONSES[name]}, network="host"
@@ -89,6 +96,29 @@ async def test_a_false_engine_that_answers_everything_is_tried_to_the_end(contex
 
     assert error.message == "the app exited with status 3 at its start"
     assert error.details == ("the last line",)
+
+
+NO_POOL = "could not find an available, non-overlapping IPv4 address pool among the defaults"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (404, f"{NO_POOL} to assign to the network"),
+        (400, "all predefined address pools have been fully subnetted"),
+    ],
+    ids=["20.10", "27"],
+)
+async def test_exhausted_address_pools_are_explained(status, reason, context, monkeypatch, tmp_path):
+    """The first is recorded from an engine without a free pool, the second is cited by users of newer."""
+    body = json.dumps({"message": reason}).encode()
+    full = whole(body, b"HTTP/1.1 %d Sorry\r\nContent-Type: application/json\r\n" % status)
+
+    error = await refusal(monkeypatch, tmp_path / "engine", context, {"POST /networks/create": full})
+
+    assert "no addresses left" in error.message
+    assert reason in error.message
+    assert "docker network prune" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -181,8 +211,13 @@ BUILDS = {
 }
 
 
-@pytest.mark.parametrize("name", sorted({*BUILDS, *NO_RESPONSES} - {"empty"}))
-@pytest.mark.parametrize("request_line", ["POST /build", "POST /images/create"])
+JOBS = ("POST /build", "POST /images/create")
+
+
+@pytest.mark.parametrize(
+    ("request_line", "name"),
+    [*product(JOBS, [*BUILDS, *sorted({*CONTENTS} - {*BUILDS, "empty"})]), *zip(cycle(JOBS), TRANSPORTS)],
+)
 async def test_a_build_or_a_pull_without_end_or_sense_ends(
     request_line, name, context, monkeypatch, tmp_path
 ):

@@ -116,20 +116,6 @@ async def test_a_hardened_container_has_no_rights_but_its_files(context, left_ov
     assert rights["no_new_privs"] == "1"
 
 
-async def test_an_apps_container_has_the_defaults_of_docker_run_and_nginx_is_hardened(
-    api, context, left_over
-):
-    async with open_docker(topology(proxy={"kind": "nginx"}), context) as stack:
-        app, nginx = (api.inspect_container(it.id)["HostConfig"] for it in stack.containers)
-
-    assert not app["CapDrop"]
-    assert not app["SecurityOpt"]
-    assert not app["PidsLimit"]
-    assert not app["ReadonlyRootfs"]
-    assert nginx["CapDrop"] == ["ALL"]
-    assert nginx["SecurityOpt"] == ["no-new-privileges"]
-
-
 def test_hardening_is_refused_for_a_process():
     app = {"command": ["serve", "{port}"], "hardened": True}
 

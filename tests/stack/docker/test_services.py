@@ -145,7 +145,7 @@ async def test_on_the_host_network_services_are_reached_at_127_0_0_1(context, le
     [
         ({"env": {"FAULT": "exits-at-start"}}, "the service db exited with status 7"),
         (
-            {"env": {"FAULT": "silent"}, "ready_within": 6.0},
+            {"env": {"FAULT": "silent"}, "ready_within": 2.0},
             ":8080 never accepted a connection, nothing listens there",
         ),
         (

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
@@ -34,15 +33,20 @@ async def test_the_runs_containers_and_networks_are_removed_and_others_stay(api,
         api.remove_network("loadproof-test-other")
 
 
-def test_an_object_that_appears_during_the_search_is_removed(api, context, left_over):
-    created = threading.Timer(
-        0.5, lambda: api.create_network("loadproof-test-late", labels=run_labels(context.run_id, "network"))
-    )
-    created.start()
+def test_an_object_that_appears_during_the_search_is_removed(api, context, left_over, monkeypatch):
+    search = watchdog_docker._Engine.remove_labelled
+    late = iter(["loadproof-test-late"])
+
+    def search_before_it_appears(engine, run_id):
+        found = search(engine, run_id)
+        for name in late:
+            api.create_network(name, labels=run_labels(run_id, "network"))
+        return found
+
+    monkeypatch.setattr(watchdog_docker._Engine, "remove_labelled", search_before_it_appears)
 
     watchdog_docker.remove_all(SOCKET, context.run_id)
 
-    created.join()
     assert left_over() == []
 
 

@@ -1,23 +1,21 @@
 """A project of the user, started once for all tests that only look at it."""
 
 import shutil
-import threading
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
-import trio
 import yaml
 
 from runner.core.errors import EnvironmentLacks, LoadproofError
 from runner.experiment.compose_topology import ComposeTopology
 from runner.stack.compose import open_compose
 from runner.stack.protocols import StackContext
-from tests.stack.docker.conftest import RecordingGuard
+from tests.stack.docker.conftest import RecordingGuard, Running
 
 PROJECT = Path(__file__).parent / "project"
 KEPT_VOLUME = "loadproof-test-kept"
@@ -28,32 +26,14 @@ def topology(**changes: Any) -> ComposeTopology:
     return ComposeTopology.model_validate({"kind": "compose", **keys, **changes})
 
 
-@dataclass
-class Running:
-    """A stack that runs in a thread of its own."""
+@dataclass(frozen=True)
+class Project:
+    """The stack of the project, and what it has written."""
 
-    topology: ComposeTopology
+    stack: Any
     context: StackContext
     recorder: RecordingGuard
-    files: dict[str, bytes] = field(default_factory=dict)
-    stack: Any = None
-    call: Callable[..., Any] | None = None
-
-    def run(self) -> None:
-        trio.run(self._run)
-
-    async def _run(self) -> None:
-        self.end = trio.Event()
-        self.token = trio.lowlevel.current_trio_token()
-        try:
-            async with open_compose(self.topology, self.context) as self.stack:
-                self.up.set()
-                await self.end.wait()
-        finally:
-            self.up.set()
-
-    def __post_init__(self) -> None:
-        self.up = threading.Event()
+    files: dict[str, bytes]
 
 
 def context_of(recorder: RecordingGuard, folder: Path, scratch: Path, **changes: Any) -> StackContext:
@@ -69,7 +49,7 @@ def context_of(recorder: RecordingGuard, folder: Path, scratch: Path, **changes:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     recorder = RecordingGuard()
     files: dict[str, bytes] = {}
     context = context_of(
@@ -79,16 +59,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         keep_rendered=files.__setitem__,
         keep_log=lambda name, content: files.__setitem__(f"{name}.log", content),
     )
-    running = Running(topology(), context, recorder, files)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COMPOSE_TEST_TOKEN", "hidden-value-1")
         patch.setenv("LOADPROOF_IMAGES", "local")
-        thread = threading.Thread(target=running.run)
-        thread.start()
-        running.up.wait()
-        yield running
-        running.token.run_sync_soon(running.end.set)
-        thread.join()
+        with (held := Running(open_compose(topology(), context))).until_the_end():
+            yield Project(held.stack, context, recorder, files)
 
 
 @pytest.fixture

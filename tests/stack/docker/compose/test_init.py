@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,21 +10,25 @@ import trio
 
 from runner.experiment.load import read_spec
 from runner.stack.compose.probe import read_services
+from tests.preloaded.client import SCRIPT, popen
 from tests.stack.docker.compose.conftest import PROJECT
 
 pytestmark = pytest.mark.docker
 
 
 def init(*words):
-    command = [sys.executable, "-m", "runner", "init", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    command = [SCRIPT, "init", *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with popen(command, env=os.environ, **pipes) as program:
+        _, stderr = program.communicate(timeout=60)
+    return program.returncode, stderr
 
 
 def test_the_first_specification_names_the_file_relative_to_itself(tmp_path):
     out = tmp_path / "load.yaml"
-    result = init(PROJECT / "docker-compose.yml", "--out", out)
+    status, stderr = init(PROJECT / "docker-compose.yml", "--out", out)
 
-    assert result.returncode == 0, result.stderr
+    assert status == 0, stderr
     topology = read_spec(out.read_bytes(), source="load.yaml").configurations[0].topology
     assert (tmp_path / topology.files[0]).samefile(PROJECT / "docker-compose.yml")
     assert (topology.target.service, topology.target.port) == ("web", 8080)
@@ -33,10 +36,10 @@ def test_the_first_specification_names_the_file_relative_to_itself(tmp_path):
 
 def test_a_file_without_a_port_for_http_is_refused(tmp_path):
     (tmp_path / "compose.yml").write_text("services: {db: {image: 'postgres:16', ports: ['5432']}}")
-    result = init(tmp_path / "compose.yml")
+    status, stderr = init(tmp_path / "compose.yml")
 
-    assert result.returncode == 2
-    assert "publishes or exposes a port for HTTP" in result.stderr
+    assert status == 2
+    assert "publishes or exposes a port for HTTP" in stderr
 
 
 @pytest.mark.skipif(
