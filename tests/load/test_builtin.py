@@ -1,6 +1,7 @@
 """The generator against servers that misbehave, each in one known way."""
 
 import contextlib
+import itertools
 import json
 import os
 import resource
@@ -76,15 +77,26 @@ GOOD = {
 }
 
 
-@pytest.mark.parametrize("script", GOOD.values(), ids=GOOD)
-@pytest.mark.parametrize("connection", ["new", "keep-alive"])
-async def test_every_form_of_a_successful_response_is_a_success(run_load, script, connection):
+def on_either_connection(cases):
+    """Pair each case with both exchanges, one on new connections and one on kept ones, in turn."""
+    pairs = itertools.product(cases.items(), ["compiled", "python"])
+    connections = itertools.cycle(["new", "keep-alive", "keep-alive", "new"])
+    return [
+        pytest.param(way, connection, name, script, id=f"{name}-{connection}-{way}")
+        for ((name, script), way), connection in zip(pairs, connections, strict=False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("either_way", "connection", "form", "script"), on_either_connection(GOOD), indirect=["either_way"]
+)
+async def test_every_form_of_a_successful_response_is_a_success(run_load, script, connection, form):
     with scripted(script) as port:
         offered = await run_load(
             port, connection=connection, expect={"status": [200], "body_contains": "hello"}
         )
 
-    assert offered.failures == {}
+    assert offered.failures == {}, form
     assert offered.succeeded == 20
     assert histogram.merge(second.duration for second in offered.seconds).count == 20
 
@@ -99,10 +111,11 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("kind", "script"), BAD.items(), ids=BAD)
-@pytest.mark.parametrize("connection", ["new", "keep-alive"])
+@pytest.mark.parametrize(
+    ("either_way", "connection", "kind", "script"), on_either_connection(BAD), indirect=["either_way"]
+)
 async def test_every_failure_is_counted_by_its_kind(run_load, kind, script, connection):
-    timeout = "500ms" if kind == "timeout" else "5s"
+    timeout = "500ms" if kind == "timeout" else "30s"
     with scripted(script) as port:
         offered = await run_load(port, connection=connection, timeout=timeout, expect=HELLO)
 
@@ -211,7 +224,7 @@ async def test_a_name_without_an_address_is_a_clear_error(run_load):
 
 async def test_without_a_free_slot_a_due_request_is_dropped(run_load):
     with scripted(responds()) as port:
-        offered = await run_load(port, max_in_flight=3, timeout="1s", rps=20, duration=0.4)
+        offered = await run_load(port, max_in_flight=3, timeout="3s", rps=20, duration=0.4)
 
     assert (offered.sent, offered.dropped) == (3, 5)
 
@@ -382,14 +395,14 @@ async def test_a_request_larger_than_every_buffer_is_sent_completely(run_load):
         seen.append(request.partition(b"\r\n\r\n")[2])
         client.sendall(OK)
 
-    body = " ".join(map(str, range(2_000_000)))
+    body = " ".join(map(str, range(1_200_000)))
     with scripted(script) as port:
         offered = await run_load(
-            port, rps=5, duration=0.4, request={"method": "PUT", "path": "/", "body": body}
+            port, rps=5, duration=0.2, timeout="30s", request={"method": "PUT", "path": "/", "body": body}
         )
 
-    assert offered.succeeded == 2
-    assert seen == [body.encode()] * 2
+    assert offered.succeeded == 1
+    assert seen == [body.encode()]
 
 
 async def test_a_response_before_the_request_was_sent_completely_is_valid(run_load):

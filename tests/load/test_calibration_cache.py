@@ -4,12 +4,16 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 import trio
 
 from runner.cache import cache_folder
+from runner.core.calibration_facts import Calibration
 from runner.experiment.model import Load, Request
 from runner.load.calibration_cache import fingerprint, load_or_measure_calibration
+
+pytestmark = pytest.mark.usefixtures("preloaded_workers")
 
 
 @pytest.fixture(autouse=True)
@@ -68,8 +72,9 @@ async def test_each_setting_has_a_calibration_of_its_own():
 @pytest.mark.parametrize(
     "damage", ["old", "without a time zone", "truncated", "malformed", "missing", "a pipe"]
 )
-async def test_a_damaged_file_is_measured_again(calibration, cached, damage):
+async def test_a_damaged_file_is_measured_again(calibration, cached, damage, monkeypatch):
     name, text = cached
+    monkeypatch.setattr("runner.load.calibration_cache.calibrate", measures_at_once(text))
     file = cache_folder() / "calibration" / name
     file.parent.mkdir(parents=True)
     file.write_text(text)
@@ -94,7 +99,19 @@ async def test_a_damaged_file_is_measured_again(calibration, cached, damage):
     assert sentences == ["calibrating the builtin engine at 100 RPS"]
 
 
-async def test_a_cache_that_is_not_writable_only_costs_time(calibration, tmp_path):
+def measures_at_once(text):
+    """Return a measurement with the outcome of an earlier one, for tests of what is kept."""
+
+    async def calibrate(_load, rates, *, on_spawn):
+        calibration = msgspec.json.decode(text, type=Calibration)
+        assert rates == [floor.target_rps for floor in calibration.floors]
+        return calibration
+
+    return calibrate
+
+
+async def test_a_cache_that_is_not_writable_only_costs_time(calibration, cached, tmp_path, monkeypatch):
+    monkeypatch.setattr("runner.load.calibration_cache.calibrate", measures_at_once(cached[1]))
     (tmp_path / "loadproof").write_text("a file where a folder should be")
 
     measured, _, _ = await calibration(Load(), 100)

@@ -12,6 +12,7 @@ import pytest
 
 from runner.core.load_facts import ConnectionCounts
 from runner.load.timeline import Timeline
+from tests.load.conftest import EVERY_WAY
 from tests.load.orders import order
 from tests.load.orders import request as request_of
 from tests.servers.scripted import in_one_segment, scripted
@@ -81,6 +82,7 @@ class Idle:
         self._server.__exit__(*error)
 
 
+@pytest.mark.parametrize("way", EVERY_WAY, indirect=True)
 @pytest.mark.parametrize("request_bytes", [GET, BIG], ids=["small", "large"])
 @pytest.mark.parametrize("end", [closes, notifies, resets])
 def test_a_request_on_a_connection_that_was_closed_before_is_sent_again(way, end, request_bytes):
@@ -96,6 +98,7 @@ def test_a_request_on_a_connection_that_was_closed_before_is_sent_again(way, end
         assert idle.exchange.urgent == (idle.exchange.unstamped > 0)
 
 
+@pytest.mark.parametrize("way", EVERY_WAY, indirect=True)
 @pytest.mark.parametrize(("end", "kind"), [(closes, "closed_early"), (resets, "reset")])
 def test_what_must_not_be_repeated_fails_on_such_a_connection_and_is_counted(way, end, kind):
     with Idle(way, end, resend=False) as idle:
@@ -248,10 +251,12 @@ def goes_silent(client):
 async def test_a_response_that_breaks_off_is_one_failure_of_its_kind(run_load, way, end, kind):
     received = []
     with scripted(every_third(end, received), tls=way.server) as port:
-        offered = await run_load(port, tls=way.tls, rps=60, duration=1, max_in_flight=60, timeout=2.0)
+        offered = await run_load(
+            port, tls=way.tls, rps=60, duration=1, max_in_flight=20, when_full="queue", timeout=2.0
+        )
 
     lost = sum(number == 3 for number in received)
-    assert lost >= 5
+    assert lost >= 1  # 60 requests do not fit on 20 connections with two each
     assert len(received) == 60
     assert offered.failures == {kind: lost}
     assert not any("sent again" in note for note in offered.facts.notes)

@@ -57,7 +57,9 @@ def check_parts(offered) -> None:
         assert merged == Counter(second.response_time.counts)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("way", "workers"), [("compiled", 4), ("python", 2), ("TLS 1.3", 2), ("compiled", 1)], indirect=["way"]
+)
 async def test_the_server_gets_each_request_as_often_as_its_share(run_load, way, workers):
     server = Recorded()
     with scripted(server, tls=way.server) as port:

@@ -5,7 +5,7 @@ import itertools
 
 import httptools
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.load.checks import header_fields
@@ -128,6 +128,7 @@ def read(data: bytes, *cuts: int, keep: bool = False, head_only: bool = False) -
 
 
 @pytest.mark.parametrize(("data", "status", "keep"), WHOLE.values(), ids=WHOLE)
+@settings(max_examples=10)
 @given(cuts=st.lists(st.integers(0, 200), max_size=5))
 def test_a_response_is_the_same_in_whatever_pieces_it_arrives(data, status, keep, cuts):
     response = read(data, *cuts)
@@ -271,8 +272,8 @@ def test_an_interim_response_has_no_body_whatever_its_head_says(framing):
     interim = b"HTTP/1.1 103 Early Hints\r\n" + framing + b"\r\n"
     data = interim + OK + b"Content-Length: 5\r\n\r\nhello"
 
-    for first, second in itertools.combinations(range(len(data)), 2):
-        response = read(data, first, second)
+    for first, gap in itertools.product(range(len(data)), (1, 2, 5, 30)):
+        response = read(data, first, first + gap)
         assert (response.complete, response.status, response.length) == (True, 200, 5)
     assert {is_refused(interim + b"1\r\nx\r\n0\r\n\r\n", cut, cut + 30) for cut in range(60)} == {True}
 
@@ -406,7 +407,7 @@ def test_heads_that_always_differ_do_not_fill_memory():
     assert len(heads._known) <= 256
 
 
-@pytest.mark.parametrize("size", [1, 1000, 65_536, 307_199, 307_200, 500_000])
+@pytest.mark.parametrize("size", [13, 1000, 65_536, 307_199, 307_200, 500_000])
 def test_a_head_is_accepted_up_to_300_kib_in_whatever_pieces_it_arrives(size):
     def response(head_bytes: int) -> bytes:
         rest = OK + b"X: " + b"\r\nContent-Length: 100000\r\n\r\n"
@@ -466,6 +467,7 @@ def test_what_a_stricter_parser_accepts_is_understood_in_the_same_way(draw):
 
 
 @pytest.mark.parametrize(("data", "status", "keep"), WHOLE.values(), ids=WHOLE)
+@settings(max_examples=10)
 @given(cuts=st.lists(st.integers(0, 200), max_size=5))
 def test_the_tolerant_parser_understands_usual_responses_as_well(data, status, keep, cuts):
     parser = TolerantParser(head_only=False, keep=False)

@@ -23,7 +23,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @pytest.fixture
-def sent(tmp_path):
+def sent(tmp_path, preloaded_workers):
     """Offer a load to a real server; returns the requests as they arrived."""
 
     async def send(files, *, rps=200, users=0, duration=0.5, warmup=0.0, first=None, **load):
@@ -61,7 +61,7 @@ async def test_rows_are_sent_one_after_another_and_again_from_the_beginning(sent
     assert Counter(paths(requests)) == {"1-a": 34, "2-b": 33, "3-c": 33}
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [1, 4])
 async def test_a_row_is_counted_only_by_the_requests_that_use_it(sent, workers):
     rows = b"".join(b"%d\n" % row for row in range(1000))
     mix = [{"name": "use", "weight": 3, "path": "/${l}"}, {"name": "other", "weight": 2, "path": "/x"}]
@@ -96,11 +96,11 @@ async def test_values_go_on_where_the_stages_before_ended(sent):
 
 @pytest.mark.parametrize("workers", [1, 3])
 async def test_once_sends_every_row_exactly_once(sent, workers):
-    rows = [json.dumps({"id": row, "text": "ü" * (row % 400)}).encode() for row in range(600)]
+    rows = [json.dumps({"id": row, "text": "ü" * row}).encode() for row in range(200)]
     requests = await sent(
         {"rows.jsonl": b"\n".join(rows)},
-        rps=300,
-        duration=1.8,
+        rps=200,
+        duration=0.8,
         warmup=0.2,
         workers=workers,
         variables={"row": {"jsonl": "rows.jsonl", "order": "once"}},
@@ -114,9 +114,9 @@ async def test_once_sends_every_row_exactly_once(sent, workers):
 async def test_random_rows_are_the_same_with_any_number_of_workers(sent):
     files = {"p.csv": b"id\n" + b"".join(b"%d\n" % row for row in range(20))}
     load = {"variables": {"p": {"csv": "p.csv", "order": "random"}}, "request": {"path": "/${p.id}/${p.id}"}}
-    one, two, four = [Counter(paths(await sent(files, workers=workers, **load))) for workers in (1, 2, 4)]
+    one, four = [Counter(paths(await sent(files, workers=workers, **load))) for workers in (1, 4)]
 
-    assert one == two == four
+    assert one == four
     assert len(one) > 15
     assert all(re.fullmatch(r"(\d+)/\1", path) for path in one)
 

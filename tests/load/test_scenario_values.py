@@ -98,7 +98,7 @@ def walked(load: Load, number: int, bodies: Random) -> tuple[int, bool]:
     return sent, True
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=30, deadline=None)
 @example([request(None, "a", {}), {"repeat": 3, "steps": [request("a", "a", {"optional": True})]}], Random(0))
 @given(
     st.lists(st.recursive(REQUESTS, around, max_leaves=6), min_size=1, max_size=4),
@@ -116,7 +116,7 @@ def test_users_of_an_accepted_scenario_have_every_value_that_they_send(steps: An
             assert sent >= fewest or not complete
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(
         st.recursive(

@@ -90,7 +90,7 @@ GOOD = {
 async def test_every_form_of_a_successful_response_is_a_success(run_load, server, tls, script):
     connection = "new" if server.maximum_version == ssl.TLSVersion.TLSv1_3 else "keep-alive"
     with scripted(script, tls=server) as port:
-        offered = await run_load(port, tls=tls, connection=connection, expect=HELLO, timeout="10s")
+        offered = await run_load(port, tls=tls, connection=connection, expect=HELLO, timeout="30s")
 
     assert offered.failures == {}
     assert offered.succeeded == 20
@@ -109,7 +109,7 @@ FAULTS = {
 
 @pytest.mark.parametrize(("script", "kind"), FAULTS.values(), ids=FAULTS)
 async def test_every_fault_has_its_kind(run_load, server, tls, script, kind):
-    timeout = "300ms" if kind == "timeout" else "5s"
+    timeout = "2s" if kind == "timeout" else "30s"  # the handshakes of a busy machine take a while
     with scripted(script, tls=server) as port:
         offered = await run_load(port, tls=tls, connection="new", timeout=timeout)
 
@@ -163,7 +163,7 @@ BROKEN = {
 @pytest.mark.parametrize(("script", "kind"), BROKEN.values(), ids=BROKEN)
 async def test_a_handshake_that_fails_has_its_kind(run_load, tls, script, kind):
     with without_tls(script) as port:
-        offered = await run_load(port, tls=tls, connection="new", timeout="0.5s")
+        offered = await run_load(port, tls=tls, connection="new", timeout="30s")
 
     assert offered.failures == {kind: 20}
 
@@ -270,13 +270,13 @@ async def test_a_large_request_is_encrypted_and_sent_in_pieces(run_load, server,
             port,
             tls=tls,
             rps=5,
-            duration=0.4,
-            timeout="5s",
+            duration=0.2,
+            timeout="30s",
             request={"method": "POST", "path": "/", "body": body},
         )
 
     assert offered.failures == {}
-    assert seen == [len(body)] * 2
+    assert seen == [len(body)]
 
 
 async def test_a_message_of_tls_is_no_response_and_ends_no_connection(run_load, authority, tls):

@@ -61,11 +61,11 @@ async def bytes_of(run_load, port_of, workers, **load):
 
 
 async def test_the_bytes_are_the_same_with_any_number_of_workers(run_load, either_way):
-    load = {"rps": 300, "duration": 0.4, "warmup": 0.1, "variables": GENERATED, "requests": REQUESTS}
-    one, two, four = [await bytes_of(run_load, None, workers, **load) for workers in (1, 2, 4)]
+    load = {"rps": 150, "duration": 0.4, "warmup": 0.1, "variables": GENERATED, "requests": REQUESTS}
+    one, four = [await bytes_of(run_load, None, workers, **load) for workers in (1, 4)]
 
-    assert sum(one.values()) == 150
-    assert one == two == four
+    assert sum(one.values()) == 75
+    assert one == four
     other = await bytes_of(run_load, None, 1, **load, seed=2)
     assert not any(b"POST /order" in request for request in one & other)
 

@@ -89,14 +89,14 @@ def test_a_worker_ignores_ctrl_c():
 
 
 def test_a_runner_that_does_not_read_does_not_block_the_load():
-    with scripted(respond) as port, worker(order(port, duration=3.0, rate=300.0)) as process:
+    with scripted(respond) as port, worker(order(port, duration=3.0, rate=100.0)) as process:
         fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, 4096)
         start(process)
         time.sleep(3.5)
 
         seconds, end = reports(process)
 
-    assert sum(second.succeeded for second in seconds) == 900
+    assert sum(second.succeeded for second in seconds) == 300
     assert end.longest_stall_ns == 0
     assert len(seconds) >= 3
 

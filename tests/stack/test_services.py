@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import trio
@@ -17,6 +18,7 @@ from runner.stack.process import open_process
 from runner.stack.reaper import look_up, run_processes
 from tests.stack.conftest import HTTP, eventually, python
 
+PYTHON = Path(sys.executable).name
 REDIS = ["redis-server", "--port", "{port}", "--bind", "127.0.0.1", "--save", ""]
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 LISTEN = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(60)"
@@ -116,7 +118,7 @@ async def test_a_service_that_exits_is_named_with_its_last_output(ctx):
     )
 
     assert isinstance(error, StackFailed)
-    assert error.message.startswith("the service db (python3) exited with status 7 before")
+    assert error.message.startswith(f"the service db ({PYTHON}) exited with status 7 before")
     assert error.details == ("no disk",)
 
 
@@ -141,7 +143,7 @@ async def test_a_service_that_exits_is_named_with_its_last_output(ctx):
 async def test_a_service_that_is_not_ready_in_time_is_explained(ctx, service, words):
     error = await failure(topology({"db": {**service, "ready_within": 5.0}}), ctx)
 
-    assert "the service db (python3) was not ready within 5 s" in error.message
+    assert f"the service db ({PYTHON}) was not ready within 5 s" in error.message
     assert words in error.message
 
 
@@ -198,7 +200,7 @@ async def test_a_service_without_a_port_that_ends_at_once_is_named(ctx):
         topology({"worker": {"command": [sys.executable, "-c", "print('no broker')"]}}), ctx
     )
 
-    assert error.message == "the service worker (python3) exited with status 0 at its start"
+    assert error.message == f"the service worker ({PYTHON}) exited with status 0 at its start"
     assert error.details == ("no broker",)
 
 
