@@ -70,7 +70,8 @@ def build(source: Path, tools: Path, out: Path) -> Path:
         "--installer=uv",
         f"--outdir={out}",
         source,
-        env=environment(PATH=path, **caches(tools)),
+        # what is compiled need not be quick here: optimizing it takes the compiler 10 s
+        env=environment(PATH=path, CFLAGS="-O0 -g0", **caches(tools)),
     )
     return out
 
