@@ -175,7 +175,7 @@ def own_group(request):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("way", "kind"), zip(WAYS, itertools.cycle(["cgroup", "tree"]), strict=False))
+@pytest.mark.parametrize(("way", "kind"), list(zip(WAYS, itertools.cycle(["cgroup", "tree"]), strict=False)))
 def test_a_control_group_counts_every_process_once(own_group, way, kind):
     with program(WAYS[way], own_group) as (process, pid):
         reader = reader_for(Subject("app", Role.APP, kind, pid, start_ticks(pid)))
