@@ -16,6 +16,7 @@ from runner.analyze.comparability import machine_differences, other_differences,
 from runner.analyze.compared_metric import compare_metric, known_in
 from runner.analyze.key_metrics import CPU, KEY_METRICS, WHOLE, KeyMetric, PartKey, is_usable, parts_of
 from runner.analyze.not_judged import not_judged, without_value
+from runner.analyze.stage_setup import Setup, different, setup_of
 from runner.core.codes import ComparisonVerdict, StageStatus, Validity
 from runner.core.comparison import ComparedRun, ComparedStage, Comparison, LeftOut, StageKey
 from runner.core.errors import UsageError
@@ -26,13 +27,12 @@ SCHEMA_VERSION: Final = 1
 MARGIN: Final = 0.05
 _ERROR: Final = 0.05
 _MAX_SHOWN: Final = 6
-"""Differences between two stages that a message names."""
+"""Stages of one side only that a message names."""
 _MOST_IMPORTANT_FIRST: Final = (
     ComparisonVerdict.WORSE, ComparisonVerdict.BETTER, ComparisonVerdict.NOT_SHOWN,
     ComparisonVerdict.EQUIVALENT,
 )  # fmt: skip
 
-_Setup: TypeAlias = dict[str, float | str]
 _Pair: TypeAlias = tuple[KeyMetric, list[Stage], list[Stage]]
 
 
@@ -64,7 +64,7 @@ class _Pool:
     stages: dict[StageKey, list[Stage]] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     doubts: list[LeftOut] = field(default_factory=list)
-    setups: dict[StageKey, _Setup] = field(default_factory=dict)
+    setups: dict[StageKey, Setup] = field(default_factory=dict)
 
 
 def compare(
@@ -129,39 +129,16 @@ def _pool(runs: Sequence[Results], side: str) -> _Pool:
 
 def _add(pool: _Pool, side: str, configuration: ConfigurationResults, stage: Stage, run: str) -> None:
     key = (configuration.name, stage.name)
-    reasons = "; ".join(stage.validity.reasons)
+    reasons, doubts = "; ".join(stage.validity.reasons), stage.validity.doubts
     repeats = sum(other.name == stage.name for other in configuration.stages)
     repeat = stage.repeat if repeats > 1 else 0
     if not is_usable(stage):
-        pool.left_out.append(LeftOut(side, *key, reasons or f"status {stage.status}", repeat, run))
+        pool.left_out.append(LeftOut(side, *key, reasons or f"status {stage.status}", repeat, run, doubts))
         return
     if stage.validity.status is Validity.SUSPECT:
-        pool.doubts.append(LeftOut(side, *key, reasons, repeat, run))
+        pool.doubts.append(LeftOut(side, *key, reasons, repeat, run, doubts))
     pool.stages.setdefault(key, []).append(stage)
-    pool.setups[key] = _setup(configuration, stage)
-
-
-def _setup(configuration: ConfigurationResults, stage: Stage) -> _Setup:
-    """Return what must be equal for two stages to be the same stage."""
-    rates: _Setup = {
-        f"rate of {name}": part.target_rps or part.users_per_s or 0.0 for name, part in stage.parts.items()
-    }
-    ends = stage.level_ramp
-    level: _Setup = {"ramp": f"{ends.begin:g} to {ends.to:g} in {stage.window_s:g} s"} if ends else {}
-    if stage.users is not None and not ends:
-        level["users"] = f"{stage.users}"
-    if stage.users_per_s is not None and not ends:
-        level["users per second"] = f"{stage.users_per_s:g}"
-    return (
-        rates
-        | level
-        | {
-            "rate": stage.rate,
-            "engine": configuration.engine,
-            "connections": configuration.load.connection,
-            "arrivals": configuration.load.arrivals,
-        }
-    )
+    pool.setups[key] = setup_of(configuration, stage)
 
 
 def _shared(before: _Pool, after: _Pool) -> list[StageKey]:
@@ -175,16 +152,8 @@ def _shared(before: _Pool, after: _Pool) -> list[StageKey]:
         if key not in before.stages:
             continue
         old, new = before.setups[key], after.setups[key]
-        names = dict.fromkeys([*old, *new])
-        differ = [
-            f"{name} {old.get(name, 'none')} → {new.get(name, 'none')}"
-            for name in names
-            if old.get(name) != new.get(name)
-        ]
-        if differ:
-            more = [f"and {len(differ) - _MAX_SHOWN} more"] if len(differ) > _MAX_SHOWN else []
-            shown = ", ".join([*differ[:_MAX_SHOWN], *more])
-            after.left_out.append(LeftOut("both", *key, f"the stages differ: {shown}"))
+        if old != new:
+            after.left_out.append(different(key, old, new))
         else:
             shared.append(key)
     if not shared:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from runner.analyze.machines import Machine
+from runner.analyze.reason import Reason
 from runner.analyze.rules.parts import host_is_full, used_by
-from runner.core.codes import Role
+from runner.core.codes import DoubtCode, Role
 from runner.core.load_facts import LoadFacts
 from runner.core.node_facts import NodeLoad, losses
 from runner.core.node_results import NodeResults
@@ -21,10 +22,13 @@ DRIFT_MS: Final[Milliseconds] = 1.0
 _LEAST_GENERATOR: Final = 0.1
 
 
-def lost_generators(load: LoadFacts) -> list[str]:
+def lost_generators(load: LoadFacts) -> list[Reason]:
     """Return which nodes that made load were lost, why, and what that left out."""
     what = "users" if load.scenarios else "requests"
-    return [loss.sentence for loss in losses(load.nodes, what)]
+    lost = sorted(f"{node.node}: {node.lost}" for node in load.nodes if node.lost)
+    return [
+        Reason(DoubtCode.GENERATOR_LOST, loss.sentence, (what, *lost)) for loss in losses(load.nodes, what)
+    ]
 
 
 def explains_missing(load: LoadFacts, scheduled: int) -> bool:
@@ -34,28 +38,32 @@ def explains_missing(load: LoadFacts, scheduled: int) -> bool:
     return bool(missing) and load.planned - scheduled <= missing
 
 
-def by_machine(machines: Sequence[Machine], doubt: Callable[[Stage], list[str]]) -> Iterator[str]:
+def by_machine(machines: Sequence[Machine], doubt: Callable[[Stage], list[Reason]]) -> Iterator[Reason]:
     """Yield why each machine's figures are doubtful, after its name if it is a node."""
     for machine in machines:
         for reason in doubt(machine.stage):
             yield of(machine, reason)
 
 
-def of(machine: Machine, reason: str) -> str:
+def of(machine: Machine, reason: Reason) -> Reason:
     """Return a reason after the name of the node that it is about."""
-    return f"on {machine.name}, {reason}" if machine.name else reason
+    if not machine.name:
+        return reason
+    return Reason(reason.code, f"on {machine.name}, {reason.text}", (machine.name, *reason.about))
 
 
-def full_generators(machines: Sequence[Machine]) -> Iterator[str]:
+def full_generators(machines: Sequence[Machine]) -> Iterator[Reason]:
     """Yield which nodes that only make load had no processor left, so that requests may have been late."""
     for machine in machines:
         generator = used_by(machine.stage, Role.GENERATOR) or 0.0
         is_full = host_is_full(machine.stage, machine.cores)
         if machine.name and not machine.has_system and is_full and generator >= _LEAST_GENERATOR:
             used = used_by(machine.stage, Role.SYSTEM) or 0.0
-            yield (
+            yield Reason(
+                DoubtCode.GENERATOR_WITHOUT_CPU,
                 f"{machine.name} used {used:.2f} of its {machine.cores} cores, {generator:.2f} of them for "
-                "the generator, which may have sent late"
+                "the generator, which may have sent late",
+                (machine.name,),
             )
 
 

@@ -7,18 +7,15 @@ from typing import Final
 
 from runner.analyze.failure import failure
 from runner.analyze.kernel_counters import stolen_cores
-from runner.analyze.machines import machines
-from runner.analyze.node_validity import (
-    by_machine,
-    explains_missing,
-    full_generators,
-    lost_generators,
-)
-from runner.analyze.programs import disturbance
+from runner.analyze.machines import Machine, machines
+from runner.analyze.node_validity import by_machine, full_generators
+from runner.analyze.programs import disturbance, strangers
+from runner.analyze.reason import Reason, judged
 from runner.analyze.resource_usage import LATE_S, observer_lateness
 from runner.analyze.silence import silence
+from runner.analyze.unaccounted import unaccounted
 from runner.core import histogram
-from runner.core.codes import Role, Validity
+from runner.core.codes import DoubtCode, Role, Validity
 from runner.core.facts import TrialFacts
 from runner.core.judgements import StageValidity
 from runner.core.load_facts import LoadFacts
@@ -50,7 +47,7 @@ OTHERS_SHOWN: Final = 0.5
 STOLEN_SHOWN: Final = 0.01
 """Cores taken by the hypervisor from which that explains contradictory counters."""
 
-NOT_RUN: Final = StageValidity(Validity.INVALID, ("the stage was not run",))
+NOT_RUN: Final = judged(Validity.INVALID, [Reason(DoubtCode.NOT_RUN, "the stage was not run")])
 _NO_PART: Final = frozenset({Role.SYSTEM, Role.OTHER})
 
 
@@ -63,68 +60,39 @@ def validity(facts: TrialFacts, stage: Stage, *, when_full: str, cores: int | No
         when_full: What happens to requests if no slot is free.
         cores: Of this host; None where unknown.
     """
-    invalid = [*_failed(facts, stage), *_unaccounted(facts.load, stage)]
+    invalid = [*_failed(facts, stage), *unaccounted(facts.load, stage)]
     if invalid:
-        return StageValidity(Validity.INVALID, tuple(invalid))
+        return judged(Validity.INVALID, invalid)
     seen = machines(stage, cores)
     suspect = [*by_machine(seen, lambda it: _saturated(facts.load, it)), *full_generators(seen)]
     suspect += _late(facts.load, stage, when_full)
     suspect += [*_observer_late(facts), *by_machine(seen, _cpu_sum), *_silent(stage)]
     if facts.status == "aborted":
-        suspect.append("the stage was aborted, so it covers less time than planned")
-    if disturbed := "; ".join(why for it in seen if (why := disturbance(it.stage, it.cores, it.name))):
-        suspect.append(disturbed)
-    status = Validity.SUSPECT if suspect else Validity.VALID
-    return StageValidity(status, tuple(suspect), disturbed=bool(disturbed))
+        suspect.append(
+            Reason(DoubtCode.ABORTED, "the stage was aborted, so it covers less time than planned")
+        )
+    suspect += _disturbed(seen)
+    return judged(Validity.SUSPECT if suspect else Validity.VALID, suspect)
 
 
-def _failed(facts: TrialFacts, stage: Stage) -> list[str]:
+def _disturbed(seen: Sequence[Machine]) -> list[Reason]:
+    """Return that programs outside the experiment used the processors, of all machines in one sentence."""
+    busy = [(it, why) for it in seen if (why := disturbance(it.stage, it.cores, it.name))]
+    about = (name for it, _ in busy for name in (it.name, *(other.name for other in strangers(it.stage))))
+    return [Reason(DoubtCode.DISTURBED, "; ".join(why for _, why in busy), tuple(about))] if busy else []
+
+
+def _failed(facts: TrialFacts, stage: Stage) -> list[Reason]:
     if facts.status != "failed":
         return []
-    return [failure(stage), *(event.message for event in facts.events[1:])]
+    first, *others = [event.message for event in facts.events] or [""]
+    return [
+        Reason(DoubtCode.SYSTEM_FAILED, failure(stage), (first,)),
+        *(Reason(DoubtCode.SYSTEM_FAILED, message, (message,)) for message in others),
+    ]
 
 
-def _unaccounted(load: LoadFacts | None, stage: Stage) -> list[str]:
-    """Return problems of the generator: lost workers, and requests that it could not send or count."""
-    if load is None:
-        return []
-    reasons = list(dict.fromkeys((*lost_generators(load), *load.lost_workers)))
-    requests = stage.requests
-    if stage.drops and (unsent := stage.drops.too_late):
-        what = "users were never started" if stage.scenarios else "requests were never sent"
-        reasons.append(f"{unsent:,} {what} because the generator fell behind its schedule")
-    if no_fd := requests.failures.get("no_fd", 0):
-        reasons.append(f"{no_fd:,} requests failed because the generator had no free file descriptor")
-    if (
-        load.complete
-        and load.engine == "builtin"
-        and stage.users is None
-        and requests.scheduled != load.planned
-        and not explains_missing(load, requests.scheduled)
-    ):
-        reasons.append(f"{requests.scheduled:,} requests were counted, but {load.planned:,} were planned")
-    reasons += _unaccounted_runs(load, stage)
-    if requests.sent != requests.succeeded + requests.failed and load.complete:
-        reasons.append("the request counts do not add up")
-    return reasons
-
-
-def _unaccounted_runs(load: LoadFacts, stage: Stage) -> list[str]:
-    """Return problems of the generator with the runs of scenarios."""
-    runs = stage.scenarios
-    if runs is None or not load.complete:
-        return []
-    reasons = []
-    planned = sum(scenario.planned for scenario in load.scenarios.values())
-    if stage.users is None and runs.scheduled != planned and not explains_missing(load, runs.scheduled):
-        reasons.append(f"{runs.scheduled:,} scenarios were counted, but {planned:,} were planned")
-    ended = runs.completed + runs.failed + runs.unfinished
-    if runs.scheduled != runs.started + runs.dropped or runs.started != ended:
-        reasons.append("the counts of scenarios do not add up")
-    return reasons
-
-
-def _saturated(load: LoadFacts | None, stage: Stage) -> list[str]:
+def _saturated(load: LoadFacts | None, stage: Stage) -> list[Reason]:
     usage = stage.cpu_cores.get(Role.GENERATOR)
     if load is None or usage is None or not stage.workers or load.engine != "builtin":
         return []
@@ -135,10 +103,11 @@ def _saturated(load: LoadFacts | None, stage: Stage) -> list[str]:
         return []
     cores = f"{stage.workers} core{'s'[: stage.workers != 1]}"
     bound = f"from {percent(GENERATOR_SATURATED)} it may be the limit itself"
-    return [f"the generator used {percent(share)} of its {cores}; {bound}"]
+    text = f"the generator used {percent(share)} of its {cores}; {bound}"
+    return [Reason(DoubtCode.GENERATOR_SATURATED, text)]
 
 
-def _observer_late(facts: TrialFacts) -> list[str]:
+def _observer_late(facts: TrialFacts) -> list[Reason]:
     """Return a problem if the counters were read late, so that CPU averages may be of the wrong time."""
     if facts.observed is None:
         return []
@@ -148,8 +117,8 @@ def _observer_late(facts: TrialFacts) -> list[str]:
         for name, observed in facts.observed.nodes.items()
         if name not in lost
     }
-    reasons = (_late_samples(name, *it, facts.window_s) for name, it in observers.items())
-    return [reason for reason in reasons if reason]
+    texts = {name: _late_samples(name, *it, facts.window_s) for name, it in observers.items()}
+    return [Reason(DoubtCode.OBSERVER_LATE, text, (name,)) for name, text in texts.items() if text]
 
 
 def _late_samples(observer: str, who: str, samples: Sequence[Sample], window_s: Seconds) -> str:
@@ -163,15 +132,14 @@ def _late_samples(observer: str, who: str, samples: Sequence[Sample], window_s: 
     return f"{late}, {cause}: the figures of CPU and counters are doubtful"
 
 
-def _silent(stage: Stage) -> list[str]:
+def _silent(stage: Stage) -> list[Reason]:
     """Return a problem if counts and latencies hide seconds in which users hardly sent anything."""
     silent = silence(stage)
-    return (
-        [f"{silent}: errors and latencies count only the few requests that were sent then"] if silent else []
-    )
+    text = f"{silent}: errors and latencies count only the few requests that were sent then"
+    return [Reason(DoubtCode.SILENT, text)] if silent else []
 
 
-def _cpu_sum(stage: Stage) -> list[str]:
+def _cpu_sum(stage: Stage) -> list[Reason]:
     """Return a problem if all roles together used more CPU than the whole host."""
     system = stage.cpu_cores.get(Role.SYSTEM)
     known = sum(usage.avg for role, usage in stage.cpu_cores.items() if usage and role not in _NO_PART)
@@ -186,10 +154,10 @@ def _cpu_sum(stage: Stage) -> list[str]:
             f" (the hypervisor took {stolen:.2f} cores, which the counters of processes may include, "
             "unlike the host's)"
         )
-    return [reason]
+    return [Reason(DoubtCode.CPU_CONTRADICTS, reason, ("hypervisor",) if stolen >= STOLEN_SHOWN else ())]
 
 
-def _late(load: LoadFacts | None, stage: Stage, when_full: str) -> list[str]:
+def _late(load: LoadFacts | None, stage: Stage, when_full: str) -> list[Reason]:
     """Return a problem if the generator sent late; a wait for a slot is due to the system under test."""
     response, percentile = _usual_response_ms(stage)
     delay = stage.dispatch_delay_ms.p95
@@ -203,7 +171,10 @@ def _late(load: LoadFacts | None, stage: Stage, when_full: str) -> list[str]:
     if waited or delay < LATENESS_FLOOR_MS or delay <= LATENESS_SHARE * response:
         return []
     share = f"{percent(delay / response)} of the {percentile} response time of {response:.2f} ms"
-    return [f"the generator was {delay:.2f} ms late at p95, which is {share}{_beside(stage)}"]
+    text = f"the generator was {delay:.2f} ms late at p95, which is {share}"
+    beside = _beside(stage)
+    about = (percentile, *([Role.OTHER] if beside else []))
+    return [Reason(DoubtCode.GENERATOR_LATE, f"{text}{beside}", about)]
 
 
 def _usual_response_ms(stage: Stage) -> tuple[float | None, str]:

@@ -100,6 +100,28 @@ class Validity(StrEnum):
     INVALID = "invalid"
 
 
+class DoubtCode(StrEnum):
+    """Why a stage may not be believed, or is not compared."""
+
+    NOT_RUN = "not-run"
+    SYSTEM_FAILED = "system-failed"
+    GENERATOR_LOST = "generator-lost"
+    WORKER_LOST = "worker-lost"
+    SENT_TOO_LATE = "sent-too-late"
+    NO_FILE_DESCRIPTOR = "no-file-descriptor"
+    NOT_AS_PLANNED = "not-as-planned"
+    COUNTS_CONTRADICT = "counts-contradict"
+    GENERATOR_SATURATED = "generator-saturated"
+    GENERATOR_WITHOUT_CPU = "generator-without-cpu"
+    GENERATOR_LATE = "generator-late"
+    OBSERVER_LATE = "observer-late"
+    CPU_CONTRADICTS = "cpu-contradicts"
+    SILENT = "silent"
+    ABORTED = "aborted"
+    DISTURBED = "disturbed"
+    STAGES_DIFFER = "stages-differ"
+
+
 class StageStatus(StrEnum):
     """How a stage ended."""
 

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from runner.core.codes import Basis, ComparisonVerdict, RateUnit, ReproductionVerdict, Unbounded
+from runner.core.judgements import Doubt
 from runner.core.ramp import Ramp
 from runner.core.units import PerSecond
 
@@ -72,6 +73,7 @@ class LeftOut(Struct, frozen=True, omit_defaults=True):
         side: ``base``, ``head`` or ``both``.
         repeat: From 1; absent for a stage that is measured once.
         run: Its id, where the side has several runs.
+        doubts: What `why` says without its figures; absent where that is not known.
     """
 
     side: str
@@ -80,6 +82,7 @@ class LeftOut(Struct, frozen=True, omit_defaults=True):
     why: str
     repeat: int = 0
     run: str = ""
+    doubts: tuple[Doubt, ...] = ()
 
 
 class ComparedMetric(Struct, frozen=True, omit_defaults=True):

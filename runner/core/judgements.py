@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, Struct, UnsetType
 
-from runner.core.codes import Unbounded, Validity
+from runner.core.codes import DoubtCode, Unbounded, Validity
 from runner.core.result_values import Count, Number, PartName, Sentence, Text
 
 
@@ -32,16 +32,29 @@ class ThresholdResult(Struct, frozen=True):
     why: Sentence | UnsetType = UNSET
 
 
+class Doubt(Struct, frozen=True, omit_defaults=True):
+    """What a reason says without its figures: two reasons with equal doubts differ in figures only.
+
+    Attributes:
+        about: What the reason names, such as a node or programs.
+    """
+
+    code: DoubtCode
+    about: tuple[Text, ...] = ()
+
+
 class StageValidity(Struct, frozen=True, omit_defaults=True):
     """Whether the stage may be believed, and why not, in sentences without a full stop.
 
     Attributes:
         disturbed: Whether programs outside the experiment used so much CPU that they are one of the reasons.
+        doubts: One for each reason; absent for a median, and in results of earlier versions.
     """
 
     status: Validity
     reasons: tuple[Sentence, ...]
     disturbed: bool = False
+    doubts: tuple[Doubt, ...] = ()
 
 
 class Probe(Struct, frozen=True, omit_defaults=True):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from runner.core.comparison import LeftOut
+from runner.core.judgements import Doubt
 from runner.report.markdown_text import EMPTY, Markdown, listed, markdown
 from runner.report.number_format import plural
 from runner.report.stage_place import place
 
 _NAMED: Final = 4
-_FIGURES: Final = re.compile(r"[0-9][0-9.,]*")
 _OF_THE_FIRST: Final = markdown(" The figures are those of the first.")
 
 
@@ -35,9 +34,9 @@ class AlikeStages:
 
 def alike(stages: Sequence[LeftOut]) -> Iterator[AlikeStages]:
     """Yield the stages grouped by their reasons, in the order of the first of each group."""
-    groups: dict[str, list[LeftOut]] = {}
+    groups: dict[tuple[Doubt, ...] | str, list[LeftOut]] = {}
     for stage in stages:
-        groups.setdefault(_FIGURES.sub("0", stage.why), []).append(stage)
+        groups.setdefault(stage.doubts or stage.why, []).append(stage)
     for group in groups.values():
         places = [_which(one) for one in group[:_NAMED]]
         if (more := len(group) - _NAMED) > 0:

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from runner.analyze.comparison import compare
 from runner.analyze.history import history
+from runner.analyze.reason import Reason, judged
 from runner.analyze.repeats import repeats
-from runner.core.codes import StageStatus, Unbounded
+from runner.core.codes import DoubtCode, StageStatus, Unbounded, Validity
 from runner.core.errors import UsageError
 from runner.core.measured import Latency
 from runner.core.observed_results import Usage
@@ -484,6 +485,17 @@ def test_a_history_counts_repeats_without_a_finite_percentile_as_infinite_and_sa
     row = next(line for line in render_history(found).split("\n") if line.startswith("| p95 Duration"))
     assert row.split(" | ")[3] == row.split(" | ")[5] == "no finite value"
     assert "not measured" not in row
+
+
+def test_stages_that_are_suspect_for_a_reason_with_other_figures_are_one_line(base, head):
+    def late(stage):
+        reason = Reason(DoubtCode.GENERATOR_LATE, f"the generator was {stage.repeat}.5 ms late", ("p95",))
+        return replace(stage, validity=judged(Validity.SUSPECT, [reason])) if stage.repeat < 3 else stage
+
+    text = render_comparison(compare([base], [with_stages(head, *map(late, stages(head)))]))
+
+    assert text.count("the generator was") == 1
+    assert "the generator was 1.5 ms late. The figures are those of the first." in text
 
 
 def test_suspect_stages_are_named_with_their_repeats(base, head):

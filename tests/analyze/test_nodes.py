@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from runner.analyze.merged_observation import merged
 from runner.analyze.resource_usage import cpu_by_role, cpu_of
-from runner.core.codes import Confidence, Limit, Role, Validity
+from runner.core.codes import Confidence, DoubtCode, Limit, Role, Validity
 from runner.core.facts import Event, TrialFacts
 from runner.core.observed_facts import Counter, ObservedFacts, Program
 from runner.core.stage_results import Stage
@@ -138,6 +138,7 @@ def test_a_lost_generator_makes_the_stage_invalid_and_says_what_was_not_offered(
     stage = _stage(LOST)
 
     assert (stage.validity.status, stage.validity.reasons) == (Validity.INVALID, (LOST_REASON,))
+    assert [doubt.code for doubt in stage.validity.doubts] == [DoubtCode.GENERATOR_LOST]
     finding = stage.verdict.findings[0]
     assert (finding.code, finding.node) == (Limit.GENERATOR, "load-2")
     assert "check load-2" in finding.advice
