@@ -221,14 +221,14 @@ def _subject(threshold: ThresholdResult, stage: Stage) -> Stage:
 
 def level(stage: Stage, value: float) -> str:
     """Return a value as a stage counts its level: ``740 RPS``, ``50 users``, ``20 users/s``."""
-    shown = number_format.rate(value)
-    if stage.users_per_s is not None:
-        return f"{shown} user{'' if value == 1 else 's'}/s"
-    if stage.users is None:
-        return f"{shown} RPS"
-    if value != int(value):  # the middle of a slice of a ramp
-        return f"{math.floor(value):,} to {math.ceil(value):,} users"
-    return f"{shown} user{'' if value == 1 else 's'}"
+    unit = level_unit(stage)
+    return f"{_level_figure(stage, value)} {unit.replace('users', 'user') if value == 1 else unit}"
+
+
+def _level_figure(stage: Stage, value: float) -> str:
+    if stage.users is not None and value != int(value):  # the middle of a slice of a ramp
+        return f"{math.floor(value):,} to {math.ceil(value):,}"
+    return number_format.rate(value)
 
 
 def level_unit(stage: Stage) -> str:
@@ -245,9 +245,21 @@ def levels(stage: Stage) -> str:
     """Return what a stage offered: ``740 RPS``, ``10 to 500 RPS``, ``50 users``."""
     if ramp := stage.level_ramp:
         return f"{number_format.rate(ramp.begin)} to {level(stage, ramp.to)}"
+    return level(stage, _steady_level(stage))
+
+
+def level_figures(stage: Stage) -> str:
+    """Return what a stage offered without the unit: ``740``, ``10 to 500``."""
+    if ramp := stage.level_ramp:
+        return f"{number_format.rate(ramp.begin)} to {_level_figure(stage, ramp.to)}"
+    return _level_figure(stage, _steady_level(stage))
+
+
+def _steady_level(stage: Stage) -> float:
+    """Return the level of a stage without a ramp."""
     if stage.mean_users_per_s is not None:
-        return level(stage, stage.mean_users_per_s)
-    return level(stage, stage.rate if stage.users is None else mean_users(stage))
+        return stage.mean_users_per_s
+    return stage.rate if stage.users is None else mean_users(stage)
 
 
 def mean_users(stage: Stage) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -129,14 +128,12 @@ def _actual(stage: Stage) -> str:
 
 def users_of(stage: Stage) -> str:
     """Return the number of users; of a ramp, both ends."""
-    return NOT_APPLICABLE if stage.users is None else metric_text.levels(stage).removesuffix(" users")
+    return NOT_APPLICABLE if stage.users is None else metric_text.level_figures(stage)
 
 
 def users_per_s(stage: Stage) -> str:
     """Return how many users started per second; of a ramp, both ends; only scenarios have it."""
-    if stage.users_per_s is None:
-        return NOT_APPLICABLE
-    return re.sub(" users?/s$", "", metric_text.levels(stage))
+    return NOT_APPLICABLE if stage.users_per_s is None else metric_text.level_figures(stage)
 
 
 def level_of(stage: Stage) -> str:
