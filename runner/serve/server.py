@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, cast
@@ -75,32 +75,42 @@ async def serve_on(
     address = listening.getsockname()[0]
     is_any = ipaddress.ip_address(address.partition("%")[0]).is_unspecified
     app = application(site, [host, address, *hosts], any_address=is_any)
-    received = signal.SIGTERM
+    ends = _Ends(site, until)
     with trio.open_signal_receiver(*_SIGNALS) as signals:
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
         on_start(address_of(host, listening))
 
-        async def until_signal(scope: trio.CancelScope) -> None:
-            nonlocal received
-            async for number in signals:
-                received = signal.Signals(number)
-                scope.cancel()
-
-        async def until_end() -> None:
-            async with trio.open_nursery() as ends:
-                ends.start_soon(until_signal, ends.cancel_scope)
-                if until is not None:
-                    await until(site)
-                    ends.cancel_scope.cancel()
-            site.closing.set()
-            site.announce()
-
         async with trio.open_nursery() as background:
             background.start_soon(site.watch)
             background.start_soon(site.read_runs)
-            await serve_connections(wrap_app(cast(Framework, app), 0, "asgi"), [listener], until_end)
+            await serve_connections(
+                wrap_app(cast(Framework, app), 0, "asgi"), [listener], partial(ends.wait, signals)
+            )
             background.cancel_scope.cancel()
     for workshop in (site.pages, site.readers):
         workshop.close()
     site.index.save()
-    return received
+    return ends.received
+
+
+class _Ends:
+    """What ends the server: a signal, or that `until` returns."""
+
+    def __init__(self, site: Site, until: Callable[[Site], Awaitable[None]] | None) -> None:
+        self.received = signal.SIGTERM
+        self._site, self._until = site, until
+
+    async def wait(self, signals: AsyncIterator[int]) -> None:
+        """Wait for the end, and tell what follows the site that it comes."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._wait_signal, signals, nursery.cancel_scope)
+            if self._until is not None:
+                await self._until(self._site)
+                nursery.cancel_scope.cancel()
+        self._site.closing.set()
+        self._site.announce()
+
+    async def _wait_signal(self, signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+        async for number in signals:
+            self.received = signal.Signals(number)
+            scope.cancel()
