@@ -37,19 +37,15 @@ async def compare_page(request: Request) -> Response:
     swap, force = (request.query_params.get(name) == "1" for name in ("swap", "force"))
     pairs = sorted(zip(runs, places, strict=True), key=lambda pair: pair[0].started_at, reverse=swap)
     (base, base_place), (head, head_place) = pairs
-    names = dict.fromkeys((base.experiment, head.experiment))
-    address = _address(ticked, swap=swap, force=force)
-    if len(names) > 1 and not force:
-        text = f"They are runs of different experiments: {' and '.join(names)}"
-        return html(
-            "different.html.j2", request, 400, text=text, force=_address(ticked, swap=swap, force=True)
-        )
+    forced = _address(ticked, swap=swap, force=True)
+    if base.experiment != head.experiment and not force:
+        text = f"They are runs of different experiments: {base.experiment} and {head.experiment}"
+        return html("different.html.j2", request, 400, text=text, force=forced)
     try:
         text, title = await site.pages.run("comparison_text", base_place, head_place, force)
     except JobFailed as error:
         if error.kind == "UsageError" and not force:
-            again = _address(ticked, swap=swap, force=True)
-            return html("different.html.j2", request, 400, text=error.message, force=again)
+            return html("different.html.j2", request, 400, text=error.message, force=forced)
         return failed(request, error, "These runs cannot be compared")
     return html(
         "compare.html.j2",
@@ -58,7 +54,7 @@ async def compare_page(request: Request) -> Response:
         base=base,
         head=head,
         text=Markup(text),  # noqa: S704  (HTML without raw HTML)
-        address=address,
+        address=_address(ticked, swap=swap, force=force),
         swapped=_address(ticked, swap=not swap, force=force),
     )
 
