@@ -124,18 +124,23 @@ async def start_hub(
         created = await engine.read(Created, engine.api.create_container, **arguments)
         if files:
             await engine.call(engine.api.put_archive, created.id, "/", _archive(files))
-        stream, output = await attach(engine, created.id)
         address = HUB_ALIAS if network else (await own_node(engine)).address
-        channel = HubChannel(engine, created.id, stream, output, address)
-        try:
-            await engine.call(engine.api.start, created.id)
-        except BaseException:
-            await channel.aclose()
-            raise
+        return await _start_attached(engine, created.id, address)
     except EngineRefused as refused:
         raise StackFailed(
             f"the hub could not be started: {refused.reason}", hint=hub_advice(refused)
         ) from refused
+
+
+async def _start_attached(engine: Engine, container: str, address: str) -> HubChannel:
+    """Start a container whose lines are attached first, so that none is missed."""
+    stream, output = await attach(engine, container)
+    channel = HubChannel(engine, container, stream, output, address)
+    try:
+        await engine.call(engine.api.start, container)
+    except BaseException:
+        await channel.aclose()
+        raise
     return channel
 
 
