@@ -141,7 +141,9 @@ def _of_repeats(stage: Stage, configuration: ConfigurationResults) -> Markdown:
         )
     if stage.repeat != MEDIAN:
         return EMPTY
-    group = next(group for group in configuration.repeats if group.stage == stage.name)
+    group = next((group for group in configuration.repeats if group.stage == stage.name), None)
+    if group is None:  # results that were edited
+        return EMPTY
     timed_by_run = stage.scenarios and stage.scenario_duration_ms.p95
     p95 = group.metrics.get("scenario_duration_ms.p95" if timed_by_run else "response_time_ms.p95")
     count = markdown("median of {} repeats", group.n)
