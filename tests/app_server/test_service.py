@@ -162,7 +162,7 @@ def test_an_unknown_host_is_one_clear_line():
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("package", ["uvicorn", "uvloop", "httptools", "starlette", "prometheus_client"])
+@pytest.mark.parametrize("package", ["uvloop", "starlette", "prometheus_client"])
 def test_a_missing_package_names_the_extra(package):
     code = f"import sys; sys.modules[{package!r}] = None; from app_server.__main__ import main; main()"
 

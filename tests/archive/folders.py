@@ -5,9 +5,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from runner.core.results import Results
 from runner.report.charts.render import charts
 from runner.report.markdown import render_markdown
-from runner.store.chart_process import draw
+from runner.store.chart_process import Pictures, draw
 from runner.store.journal import encode_entry, read
 from runner.store.reanalyze import reanalyze_folder
 from runner.store.rendered_files import MARKDOWN, chart_files
@@ -28,6 +29,16 @@ def run_folder(name: str, at: Path) -> Path:
     return at
 
 
+_drawn: dict[str, Pictures] = {}
+
+
+def _pictures(name: str, results: Results) -> Pictures:
+    """Draw the charts of a report once: it takes longer than all else, and gives the same."""
+    if name not in _drawn:
+        _drawn[name] = draw(charts(results))
+    return _drawn[name]
+
+
 def fresh_run(name: str, at: Path) -> Path:
     """The same folder as this version would write it: results, report and charts made from the journal."""
     run = run_folder(name, at)
@@ -36,7 +47,7 @@ def fresh_run(name: str, at: Path) -> Path:
     (run / "journal.ndjson").write_bytes(b"".join(lines))
     results = reanalyze_folder(run)
     (run / RESULTS).write_bytes(encode_results(results))
-    pictures = draw(charts(results))
+    pictures = _pictures(name, results)
     for file, content in chart_files(pictures).items():
         (run / file).write_bytes(content)
     (run / MARKDOWN).write_text(render_markdown(results, pictures=pictures), encoding="utf-8")

@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections import Counter
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,12 @@ TRIAL = EncodedTrial(
 )
 
 
+@cache
 def records(name: str) -> list[EncodedTrial]:
     return encoded_trials((REPORTS / name / "journal.ndjson").read_bytes(), "journal.ndjson")
 
 
+@cache
 def expected(name: str) -> dict[str, list[Histogram]]:
     """Tag to the histogram of every second, as our own reader has them from the journal."""
     facts = [entry.trial for entry in read(REPORTS / name / "journal.ndjson")]
@@ -56,19 +59,21 @@ def seconds(trial: TrialFacts, metric: str) -> list[Histogram]:
     return [getattr(second, metric) for second in trial.load.seconds] if trial.load else []
 
 
-@pytest.fixture(params=WITH_DIFFERENT_TRIALS)
+@pytest.fixture(params=WITH_DIFFERENT_TRIALS, scope="module")
 def name(request) -> str:
     return request.param
 
 
-@pytest.fixture
-def log(name, tmp_path) -> Path:
-    path = tmp_path / "histograms.hlog"
+@pytest.fixture(scope="module")
+def log(name, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp(name) / "histograms.hlog"
     path.write_text(interval_log(records(name)), encoding="utf-8")
     return path
 
 
+@cache
 def intervals(log: Path) -> list[HdrHistogram]:
+    """Read a log, once: the reader takes a second."""
     reader = HistogramLogReader(str(log), HdrHistogram(1, HIGHEST_US, 3))
     found = []
     while (histogram := reader.get_next_interval_histogram()) is not None:

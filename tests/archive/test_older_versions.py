@@ -21,7 +21,10 @@ def test_every_kind_of_run_is_among_them():
 
 
 @pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: path.stem)
-def test_every_number_follows_from_the_data_or_is_named_as_redefined(path):
+def test_every_number_follows_from_the_data_or_is_named_as_redefined(path, monkeypatch):
+    if path.stem != "quickstart":  # drawing takes most of the time, and decides nothing about numbers
+        monkeypatch.setattr("runner.archive.verify_charts.draw", lambda _charts: {})
+
     verified = verify(read_archive(path).files, path.name)
 
     assert verified.wrong == ()

@@ -52,7 +52,10 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("change", "says"), CHANGES.values(), ids=CHANGES)
-def test_a_field_that_the_specification_or_the_run_file_determines_is_compared(files, change, says):
+def test_a_field_that_the_specification_or_the_run_file_determines_is_compared(
+    files, change, says, monkeypatch
+):
+    monkeypatch.setattr("runner.archive.verify_charts.draw", lambda _charts: {})  # of other charts each time
     lines = lines_of(files)
     change(lines[0])
 

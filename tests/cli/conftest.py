@@ -1,9 +1,11 @@
 import contextlib
 import gc
+import itertools
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -67,11 +69,13 @@ class Cli:
         return _checked(process.args, process.returncode, out, err)
 
     def in_process(self, *arguments) -> subprocess.CompletedProcess:
+        with contextlib.chdir(self.folder):
+            return self.in_this_folder(*arguments)
+
+    def in_this_folder(self, *arguments) -> subprocess.CompletedProcess:
+        """Run a command in this process and in its current folder, whatever has become of that."""
         words = _words(arguments)
-        with (
-            contextlib.chdir(self.folder),
-            CliRunner().isolation(env=self._environment) as (out, err, _),
-        ):
+        with CliRunner().isolation(env=self._environment) as (out, err, _):
             code = exit_code_of(app, words)
         gc.unfreeze()  # a run freezes all objects, which are those of the tests here
         return _checked(words, code, out.getvalue().decode(), err.getvalue().decode())
@@ -116,6 +120,11 @@ def keep_bundle(cache: Path) -> None:
         cache.mkdir(parents=True)
         for made in cache_folder().glob("vega-lite-*.js"):
             (cache / made.name).symlink_to(made)
+
+
+def in_turn(ones: Iterable, others: Iterable) -> list[tuple]:
+    """Return each of the ones with one of the others in turn, for tests that need no product of both."""
+    return list(zip(ones, itertools.cycle(others), strict=False))
 
 
 def app_command(fault: str = "none", *more: str) -> list[str]:

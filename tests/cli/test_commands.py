@@ -186,11 +186,16 @@ def test_no_color_turns_colours_off(cli):
 def test_a_terminal_shows_a_live_panel_and_no_plain_lines(cli):
     spec = cli.write()
     done = subprocess.run(
-        ["script", "-qec", f"'{RUNNER}' execute '{spec}' --no-lock --out '{cli.folder}/run'", "/dev/null"],
+        [
+            "script",
+            "-qec",
+            f"'{RUNNER}' execute '{spec}' --no-lock --no-calibrate --out '{cli.folder}/run'",
+            "/dev/null",
+        ],
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm"},
+        env=cli.environment | {"TERM": "xterm"},
         stdin=subprocess.DEVNULL,
         cwd=cli.folder,
     )

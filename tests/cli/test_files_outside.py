@@ -26,15 +26,12 @@ class Sink:
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Cli:
-    (tmp_path / "shared").mkdir()
-    (tmp_path / "shared" / "rows.csv").write_bytes(b"id\nr-1\nr-2\n")
-    (tmp_path / "shared" / "body.bin").write_bytes(b"\x00\xffoutside")
-    (tmp_path / "shared" / "part.bin").write_bytes(b"of a form")
-    (tmp_path / "spec").mkdir()
-    (tmp_path / "spec" / "link.bin").symlink_to("../shared/part.bin")
-    return Cli(tmp_path / "spec")
+def make_files(shared: Path) -> None:
+    shutil.rmtree(shared, ignore_errors=True)
+    shared.mkdir()
+    (shared / "rows.csv").write_bytes(b"id\nr-1\nr-2\n")
+    (shared / "body.bin").write_bytes(b"\x00\xffoutside")
+    (shared / "part.bin").write_bytes(b"of a form")
 
 
 def spec(home: Cli, port: int) -> Path:
@@ -51,20 +48,40 @@ def spec(home: Cli, port: int) -> Path:
     )
 
 
-@pytest.fixture
-def sink() -> Sink:
-    return Sink()
-
-
-@pytest.fixture
-def archive(home, sink) -> Iterator[Path]:
-    """The archive of a run, while its server still runs and has received nothing since."""
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory) -> Iterator[tuple[Cli, Sink]]:
+    """A run, while its server still runs."""
+    place, sink = tmp_path_factory.mktemp("outside"), Sink()
+    make_files(place / "shared")
+    (place / "spec").mkdir()
+    (place / "spec" / "link.bin").symlink_to("../shared/part.bin")
+    home = Cli(place / "spec")
     with scripted(sink) as port:
         done = home("execute", spec(home, port), "--out", "run", "--no-preflight", "--quiet")
         assert done.returncode == 0, done.stderr
-        (path,) = (home.folder / "run").glob("*.zip")
-        sink.bodies.clear()
-        yield path
+        yield home, sink
+
+
+@pytest.fixture
+def home(measured) -> Cli:
+    """The folder of that run; the files that it sent are as they were."""
+    home, _ = measured
+    make_files(home.folder.parent / "shared")
+    return home
+
+
+@pytest.fixture
+def sink(measured) -> Sink:
+    """The server of that run, which has received nothing since."""
+    _, sink = measured
+    sink.bodies.clear()
+    return sink
+
+
+@pytest.fixture
+def archive(home) -> Path:
+    (path,) = (home.folder / "run").glob("*.zip")
+    return path
 
 
 def test_a_run_sends_them_and_its_report_and_archive_name_them(home, archive):
@@ -90,14 +107,14 @@ def test_a_run_sends_them_and_its_report_and_archive_name_them(home, archive):
     assert {path.name for path in home.folder.parent.iterdir()} == {"shared", "spec", "spec-cache"}
 
 
-def test_a_run_without_them_says_nothing_about_them(home):
+def test_a_run_without_them_says_nothing_about_them(cli):
     with scripted(Sink()) as port:
         topology = {"kind": "external", "url": f"http://127.0.0.1:{port}"}
-        done = home("execute", home.write(topology=topology), "--out", "run", "--quiet")
+        done = cli("execute", cli.write(topology=topology), "--out", "run", "--quiet")
 
     assert done.returncode == 0, done.stderr
-    assert "files_outside" not in (home.folder / "run" / "results.json").read_text()
-    assert "outside the specification's folder" not in (home.folder / "run" / "report.md").read_text()
+    assert "files_outside" not in (cli.folder / "run" / "results.json").read_text()
+    assert "outside the specification's folder" not in (cli.folder / "run" / "report.md").read_text()
 
 
 def test_a_rerun_names_them_before_anything_starts_and_sends_them(home, archive, sink):
@@ -135,7 +152,7 @@ def device(file: Path) -> None:
 @pytest.mark.parametrize("name", ["rows.csv", "body.bin", "part.bin"])
 def test_an_archive_sends_no_other_file_of_this_machine(home, archive, sink, name, change):
     change(home.folder.parent / "shared" / name)
-    done = home.in_process("execute", archive, "--out", "second", "--quiet")
+    done = home.in_process("execute", archive, "--out", "third", "--quiet")
 
     assert done.returncode == 3
     assert sink.bodies == []
@@ -148,15 +165,15 @@ def test_an_archive_sends_no_other_file_of_this_machine(home, archive, sink, nam
         device: "is not a regular file",
     }
     assert expected[change] in done.stderr
-    assert not (home.folder / "second").exists()
+    assert not (home.folder / "third").exists()
 
 
 def test_an_archive_that_records_no_digest_of_a_file_does_not_send_it(home, archive):
-    folder = home.folder / "run"
-    archive.unlink()
+    folder = home.folder / "copy"
+    shutil.copytree(archive.parent, folder, ignore=shutil.ignore_patterns("*.zip"))
     shutil.rmtree(folder / "provenance" / "inputs")
     (folder / "provenance" / "inputs.json").unlink()
-    packed = home.in_process("archive", "pack", "run", "--out", "forged.zip")
+    packed = home.in_process("archive", "pack", "copy", "--out", "forged.zip")
     done = home.in_process("execute", "forged.zip", "--base-dir", ".", "--dry-run")
 
     assert packed.returncode == 0, packed.stderr

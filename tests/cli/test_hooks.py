@@ -222,8 +222,11 @@ def test_a_failing_tear_down_is_shown_and_does_not_fail_the_run(cli, write):
     assert re.search(r"\| `hooks.setup\[0\]` +\| `POST /orgs` +\| +1 \|", report)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-@pytest.mark.parametrize("phase", ["setup", "before_trial"])
+@pytest.mark.parametrize(
+    ("phase", "number"),
+    [("setup", signal.SIGINT), ("before_trial", signal.SIGTERM)],
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_a_signal_ends_a_hook_and_tear_down_runs_once(cli, write, phase, number):
     hooks = {"setup": [CREATE]} | {phase: [CREATE, HANG]}
     process = cli.start("execute", write(**hooks, teardown=[DELETE, note("end")]), "--out", "run")

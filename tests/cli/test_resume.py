@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 
 import pytest
 
+from tests.cli.conftest import Cli, app_command
 from tests.cli.test_execute import results_of, wait_for
 
 STAGES = [{"rps": rps, "duration": "1s", "name": f"at {rps}"} for rps in (20, 30, 40)]
@@ -21,13 +23,26 @@ def killed(cli, message, **changes):
     return cli.folder / "run"
 
 
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """The folder of a run that was killed in its second stage of three."""
+    return killed(Cli(tmp_path_factory.mktemp("killed")), "at 30: offering")
+
+
+@pytest.fixture
+def folder(cli, interrupted):
+    """A copy of that folder, which the test may change."""
+    return shutil.copytree(interrupted, cli.folder / "run")
+
+
 def journal_of(folder):
     return [json.loads(line)["trial"] for line in (folder / "journal.ndjson").read_text().splitlines()]
 
 
-def test_what_is_complete_is_not_run_again_and_the_rest_is(cli):
-    folder = killed(cli, "at 30: offering")
+def test_what_is_complete_is_not_run_again_and_the_rest_is_after_an_incomplete_line_was_removed(cli, folder):
     before = (folder / "journal.ndjson").read_bytes()
+    with (folder / "journal.ndjson").open("a") as journal:
+        journal.write('{"schema_version":1,"run":{"run_id')
 
     done = cli("execute", "--resume", folder)
 
@@ -37,6 +52,7 @@ def test_what_is_complete_is_not_run_again_and_the_rest_is(cli):
     results = results_of(folder)
     assert [stage["status"] for stage in results["configurations"][0]["stages"]] == ["complete"] * 3
     assert results["run"]["status"] == "complete"
+    assert done.stderr.count("starting the process stack") == 1  # for two stages
     assert len(results["run"]["resumed_at"]) == 1
     assert "interrupted and resumed at" in (folder / "report.md").read_text()
 
@@ -54,30 +70,11 @@ def test_the_stage_that_a_signal_interrupted_is_run_again(cli):
     assert [stage["requests"]["succeeded"] for stage in stages] == [20, 30, 40]
 
 
-def test_an_incomplete_journal_line_is_removed(cli):
-    folder = killed(cli, "at 30: offering")
-    with (folder / "journal.ndjson").open("a") as journal:
-        journal.write('{"schema_version":1,"run":{"run_id')
-
-    done = cli("execute", "--resume", folder)
-
-    assert done.returncode == 0, done.stderr
-    assert [trial["stage"] for trial in journal_of(folder)] == ["at 20", "at 30", "at 40"]
+def files_of(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_resuming_a_complete_run_starts_nothing(cli):
-    cli("execute", cli.write(stages=STAGES), "--out", "run")
-    before = {path: path.read_bytes() for path in (cli.folder / "run").rglob("*") if path.is_file()}
-
-    done = cli("execute", "--resume", "run")
-
-    assert (done.returncode, done.stdout) == (0, "run/report.md\n")
-    assert {path: path.read_bytes() for path in (cli.folder / "run").rglob("*") if path.is_file()} == before
-    assert "the run in run is complete: there is nothing to resume" in done.stderr
-    assert "starting the" not in done.stderr
-
-
-def test_overrides_and_the_selection_of_stages_are_kept(cli):
+def test_overrides_and_the_selection_of_stages_are_kept_and_a_complete_run_starts_nothing(cli):
     spec = cli.write(stages=STAGES)
     process = cli.start(
         "execute", spec, "--out", "run", "--set", "title=Other", "--stage", "at 20", "--stage", "at 40"
@@ -91,11 +88,17 @@ def test_overrides_and_the_selection_of_stages_are_kept(cli):
     results = results_of(cli.folder / "run")
     assert results["experiment"]["title"] == "Other"
     assert [stage["name"] for stage in results["configurations"][0]["stages"]] == ["at 20", "at 40"]
+    before = files_of(cli.folder / "run")
+
+    done = cli("execute", "--resume", "run")
+
+    assert (done.returncode, done.stdout) == (0, "run/report.md\n")
+    assert files_of(cli.folder / "run") == before
+    assert "the run in run is complete: there is nothing to resume" in done.stderr
+    assert "starting the" not in done.stderr
 
 
 def test_counter_experiments_are_not_run_twice(cli):
-    from tests.cli.conftest import app_command
-
     slow = {"kind": "process", "app": {"command": app_command("none", "--slots", "1")}}
     spec = cli.write(topology=slow, stages=[{"rps": 200, "duration": "1s"}], prove=True)
     first = cli("execute", spec, "--out", "run")
@@ -124,8 +127,7 @@ def test_what_cannot_be_resumed_is_refused(cli, arguments, words):
     assert words in done.stderr
 
 
-def test_a_run_of_another_machine_is_not_resumed(cli):
-    folder = killed(cli, "at 30: offering")
+def test_a_run_of_another_machine_is_not_resumed(cli, folder):
     begun = json.loads((folder / "run.json").read_text())
     begun["run"]["environment"]["cpu_model"] = "Abacus"
     (folder / "run.json").write_text(json.dumps(begun))

@@ -39,12 +39,16 @@ class Echo:
         client.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(text), text))
 
 
+def home_in(folder: Path) -> Cli:
+    (folder / "data").mkdir()
+    (folder / "data" / "small.bin").write_bytes(SMALL)
+    (folder / "data" / "large.bin").write_bytes(LARGE)
+    return Cli(folder)
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Cli:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "small.bin").write_bytes(SMALL)
-    (tmp_path / "data" / "large.bin").write_bytes(LARGE)
-    return Cli(tmp_path)
+    return home_in(tmp_path)
 
 
 def spec(home: Cli, port: int, **load) -> Path:
@@ -66,11 +70,11 @@ def leaks(files: dict[str, bytes]) -> list[str]:
     return [name for name, content in files.items() if b"hunter2" in content]
 
 
-@pytest.fixture
-def run(home, monkeypatch):
-    monkeypatch.setenv("API_TOKEN", TOKEN)
-    echo = Echo()
-    with scripted(echo) as port:
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    home, echo = home_in(tmp_path_factory.mktemp("secret")), Echo()
+    with pytest.MonkeyPatch.context() as patch, scripted(echo) as port:
+        patch.setenv("API_TOKEN", TOKEN)
         done = home("execute", spec(home, port), "--out", "run", "--no-calibrate", "--no-preflight")
         yield home, done, echo
 
@@ -113,6 +117,7 @@ def test_a_rerun_says_which_file_has_changed_or_is_missing(run):
     changed = home.in_process("execute", path, "--dry-run")
     (home.folder / "data" / "small.bin").unlink()
     missing = home.in_process("execute", path, "--dry-run")
+    (home.folder / "data" / "small.bin").write_bytes(SMALL)
 
     assert changed.returncode == 0
     assert "  data/small.bin: " in changed.stderr

@@ -98,8 +98,15 @@ def look_up_name(path) -> str:
     return process.name if process else ""
 
 
-@pytest.mark.parametrize("phase", ["starting the service slow", "offering"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
+@pytest.mark.parametrize(
+    ("number", "phase"),
+    [
+        (signal.SIGINT, "starting the service slow"),
+        (signal.SIGTERM, "offering"),
+        (signal.SIGKILL, "starting the service slow"),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_a_signal_in_any_phase_leaves_no_service(cli, number, phase):
     """The fixture checks that nothing is left."""
     services = {"cache": {"command": REDIS}}

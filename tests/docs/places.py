@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.docs.console import ROOT
+from tests.preloaded import client as preloaded
 
 RECORDED: Final = ROOT / "tests/importers/files"
 RUNNER: Final = Path(sys.executable).with_name("runner")
@@ -70,6 +71,26 @@ def programs(folder: Path) -> Path:
     return place
 
 
+def runner_words(arguments: list[str]) -> list[str]:
+    """Return the words that the wrapper in PATH would start."""
+    beside = ["--no-lock", "--no-calibrate"] if arguments[0] == "execute" else []
+    return [str(RUNNER), *arguments, *beside]
+
+
+def run(
+    words: list[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; `runner` as a fork, see `tests/preloaded`."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with preloaded.popen(words, cwd=cwd, env=env, **pipes) as process:
+        try:
+            out, err = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
 def measure(folder: Path) -> Runs:
     """Run the experiment of the archives twice."""
     specification = folder / "my-service.yaml"
@@ -77,8 +98,8 @@ def measure(folder: Path) -> Runs:
     environment = surroundings(folder)
     outs = folder / "reports/my-service/1", folder / "reports/my-service/2"
     for out in outs:
-        words = [RUNNER, "execute", specification, "--out", out, "--no-lock", "--no-calibrate", "--quiet"]
-        done = subprocess.run(words, cwd=folder, env=environment, check=False, capture_output=True, text=True)
+        words = runner_words(["execute", str(specification), "--out", str(out), "--quiet"])
+        done = run(words, cwd=folder, env=environment, timeout_s=120)
         assert list(out.glob("*.zip")), done.stderr
     return Runs(outs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import subprocess
 import urllib.request
@@ -15,7 +16,7 @@ import pytest
 
 from runner.cli.main import app
 from tests.docs.console import PAGES, ROOT, Command, commands, inline, name_of
-from tests.docs.places import PREPARE, Runs, measure, shorten, surroundings
+from tests.docs.places import PREPARE, Runs, measure, run, runner_words, shorten, surroundings
 
 TIMEOUT_S: Final = 120
 JUDGED: Final = {"execute": {0, 4, 99}, "compare": {0, 4, 99}}
@@ -28,6 +29,8 @@ ELSEWHERE: Final = {
     r"infra/runner-image/build|alias loadproof=|loadproof ": "tests/infra/test_runner_image.py",
 }
 """Commands that need the network, other machines or the whole repository, and what runs them."""
+NEEDS_A_SHELL: Final = re.compile(r"[^\w\s./:=@,%+'\"-]")
+"""Signs that a shell may do something with; other command lines of `runner` need none."""
 SERVES: Final = re.compile(r"^runner serve\b")
 
 
@@ -59,10 +62,10 @@ def test_the_commands_of_a_page_work(page, runs, tmp_path):
 
 
 def check(command: Command, place: Path, environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        ["bash", "-c", command.text],
-        cwd=place, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
-    )  # fmt: skip
+    words = ["bash", "-c", command.text]
+    if command.text.startswith("runner ") and not NEEDS_A_SHELL.search(command.text):
+        words = runner_words(shlex.split(command.text)[1:])
+    done = run(words, cwd=place, env=environment, timeout_s=TIMEOUT_S)
     word = command.text.split()[1] if command.text.startswith("runner ") else ""
     assert done.returncode in JUDGED.get(word, {0}), f"{command.page}: {command.text}\n{done.stderr}"
     if len(command.output) == 1 and "…" not in command.output[0]:

@@ -49,6 +49,8 @@ HOSTILE = [
 EACH = 1
 """Values that are made for each text; more find no more."""
 RUNS = ("app-server", "docker-4k", "hop-ladder", "quickstart")
+LONG = 20
+"""Characters of a text with several attacks: these are written into real runs too, the others into made values."""
 
 
 def report(results: Results) -> str:
@@ -176,8 +178,8 @@ def pairs(cls: type, text: str) -> list[tuple[object, object]]:
     """Values with the text, each beside the same value with harmless text; other texts get other values."""
     at = HOSTILE.index(text)
     seeds = range(at * EACH, (at + 1) * EACH)
-    run = RUNS[at % len(RUNS)]  # each has several of the texts
-    runs = (run,) if cls is Results and " " in text else ()
+    run = RUNS[at % len(RUNS)]
+    runs = (run,) if cls is Results and len(text) > LONG else ()
     hostile, usual = Text(text, *NEAREST), harmless(text)
     return [
         *((made(cls, hostile, seed), made(cls, usual, seed)) for seed in seeds),
