@@ -50,7 +50,7 @@ EACH = 1
 """Values that are made for each text; more find no more."""
 RUNS = ("app-server", "docker-4k", "hop-ladder", "quickstart")
 LONG = 20
-"""Characters of a text with several attacks: these are written into real runs too, the others into made values."""
+"""Characters above which a text has several attacks, and is written into real runs too."""
 
 
 def report(results: Results) -> str:
