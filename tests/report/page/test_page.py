@@ -242,7 +242,7 @@ def test_without_the_extra_there_are_tables_and_sparklines_and_no_charts():
     assert "▇" in page or "█" in page
 
 
-DRAWN = {"capacity", "hop-ladder"}
+DRAWN = {"capacity", "docker-4k", "hop-ladder"}
 """Runs that have every kind of chart between them; drawing takes half a second each."""
 
 
