@@ -1,5 +1,6 @@
 """A real swarm of three nodes for the tests of this folder, and a check that they leave nothing on it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import trio
@@ -24,6 +26,8 @@ from tests.stack.docker.conftest import RecordingGuard
 SKEWS_S = (0, 1000, 5000)
 """How far the monotonic clock of each node is ahead: whatever compares clocks without care fails at once."""
 LABEL = "loadproof.run"
+PYTHON = "loadproof-base/python:bookworm"
+AGENTS = "loadproof-agent"
 KEPT = "LOADPROOF_SWARM"
 """The environment variable with the name of a swarm that stays after the tests, so that the next ones start
 at once: `python -m infra.swarm down NAME` removes it."""
@@ -82,17 +86,16 @@ def swarm(nodes: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
 
 def left_on(cluster: Cluster, run_id: str = "") -> set[str]:
     """Return what carries the label of runs, or of one run: objects of the swarm, containers of all nodes."""
-    label = f"label={LABEL}={run_id}" if run_id else f"label={LABEL}"
+    label = f"{LABEL}={run_id}" if run_id else LABEL
+    chosen = f"filters={quote(json.dumps({'label': [label]}))}"
     left = {
-        f"{kind} {name}"
+        f"{kind} {item.get('Name') or item['Spec']['Name']}"
         for kind in ("service", "network", "config", "secret")
-        for name in cluster.docker(
-            cluster.manager, kind, "ls", "--filter", label, "--format", "{{.Name}}"
-        ).split()
+        for item in cluster.get(cluster.manager, f"/{kind}s?{chosen}")
     }
     for node in cluster.nodes:
-        listed = cluster.docker(node, "ps", "--all", "--filter", label, "--format", "{{.Names}}")
-        left |= {f"container {name} on {node}" for name in listed.split()}
+        listed = cluster.get(node, f"/containers/json?all=true&{chosen}")
+        left |= {f"container {item['Names'][0].lstrip('/')} on {node}" for item in listed}
     return left
 
 
@@ -115,6 +118,4 @@ async def placer(context) -> AsyncIterator[SwarmPlacer]:
 
 @pytest.fixture
 def image(swarm):
-    return swarm.docker(
-        swarm.manager, "image", "inspect", "--format", "{{.Id}}", "loadproof-base/python:bookworm"
-    )
+    return swarm.get(swarm.manager, f"/images/{PYTHON}/json")["Id"]

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
+from click.testing import CliRunner
 
 from infra.swarm.cluster import Cluster
 from infra.swarm.namespaces import OPERATOR
+from runner.cli.exit_codes import exit_code_of
+from runner.cli.main import app
 
 PORT, TLS_PORT = 8080, 8443
 _TLS = " listen {port} ssl backlog=4096; ssl_certificate server.pem; ssl_certificate_key server.pem;"
@@ -25,8 +29,8 @@ http {{
   access_log off; keepalive_requests 1000000;
   server {{ listen {port} backlog=4096;{tls}
     location / {{ return 200 "ok"; }}
-    location = /status {{ stub_status; }}
   }}
+  server {{ listen unix:{folder}/status; location / {{ stub_status; }} }}
 }}
 """
 _WITHIN_S = 120
@@ -50,17 +54,19 @@ def server(swarm: Cluster, folder: Path, authority: trustme.CA | None = None) ->
             process.terminate()
 
 
-def wait_for_requests(swarm: Cluster, url: str, more: int) -> None:
-    """Wait until the server has received so many more requests than now."""
-    code = f"import urllib.request; print(urllib.request.urlopen('{url}/status').read().decode())"
-    command = swarm.network.inside(OPERATOR, [sys.executable, "-c", code])
+def wait_for_requests(folder: Path, more: int) -> None:
+    """Wait until the server of a folder has received so many more requests than now."""
 
     def received() -> int:
-        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        return int(text.splitlines()[2].split()[2])
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.connect(str(folder / "status"))
+            asking.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            page = asking.makefile().read()
+        return int(page.split()[-7])
 
-    before, deadline = received(), time.monotonic() + _WITHIN_S
-    while received() < before + more:
+    wanted, deadline = received() + more, time.monotonic() + _WITHIN_S
+    while received() < wanted:
+        wanted += 1  # the question itself
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -112,6 +118,19 @@ class Run:
         """The facts in its journal."""
         lines = map(json.loads, (self.folder / "journal.ndjson").read_text().splitlines())
         return [line["trial"] for line in lines if "trial" in line]
+
+
+def runner(*words: str) -> tuple[int, str]:
+    """Call `runner` in this process; returns its exit status and what it wrote to its standard output."""
+    with CliRunner().isolation() as (out, _, _):
+        code = exit_code_of(app, list(words))
+    return code, out.getvalue().decode()
+
+
+def doctor() -> tuple[int, dict[str, dict[str, str]]]:
+    """Return the exit status of `runner doctor --swarm`, and its checks by their names."""
+    code, text = runner("doctor", "--swarm", "--json")
+    return code, {check["name"]: check for check in json.loads(text)}
 
 
 @contextmanager

@@ -1,67 +1,65 @@
 """The swarm that these tests run on is what they take it for."""
 
+import os
+import shutil
 import subprocess
 import sys
-import time
-
-import pytest
+from pathlib import Path
 
 from infra.swarm.cluster import ROOT, sweep
 from infra.swarm.namespaces import OPERATOR
-from tests.swarm.conftest import SKEWS_S
+from tests.swarm.conftest import PYTHON
 
-PYTHON = "loadproof-base/python:bookworm"
-CLOCK = "import time; print(time.clock_gettime_ns(time.CLOCK_MONOTONIC))"
+SMALL = "small-base:1"
+GIVES_UP_ONCE = """#!/bin/sh
+mkdir {mark} 2>/dev/null && {{ echo 'timeout waiting for containerd to start' >&2; exit 1; }}
+exec {dockerd} "$@"
+"""
 
 
 def test_all_nodes_have_the_same_images(swarm):
-    ids = {swarm.docker(node, "image", "inspect", "--format", "{{.Id}}", PYTHON) for node in swarm.nodes}
+    ids = {swarm.get(node, f"/images/{PYTHON}/json")["Id"] for node in swarm.nodes}
 
     assert len(ids) == 1
 
 
-@pytest.mark.parametrize("number", range(len(SKEWS_S)))
-def test_the_clock_of_each_node_is_ahead_by_its_skew(swarm, number):
-    node = swarm.nodes[number]
-    before_ns = time.monotonic_ns()
-    now_ns = int(swarm.docker(node, "run", "--rm", "--network=none", PYTHON, "python3", "-c", CLOCK))
-
-    assert before_ns <= now_ns - SKEWS_S[number] * 1_000_000_000 <= time.monotonic_ns()
-
-
 def test_nodes_and_the_operator_reach_each_other(swarm):
+    address = swarm.address(swarm.manager)
+    code = f"import socket; socket.create_connection(('{address}', 2377), timeout=30)"
     for machine in (OPERATOR, *swarm.nodes):
-        code = (
-            f"import socket; socket.create_connection(('{swarm.address(swarm.manager)}', 2377), timeout=30)"
-        )
-        subprocess.run(swarm.network.inside(machine, [sys.executable, "-c", code]), check=True)
+        subprocess.run(swarm.network.inside(machine, [sys.executable, "-ISc", code]), check=True)
 
 
 def test_an_image_of_the_manager_is_distributed_with_its_id(swarm):
-    changes = ["--change", f"ENV MADE_AT={time.time_ns()}"]
-    container = swarm.docker(swarm.manager, "create", PYTHON, "true")
-    image = swarm.docker(swarm.manager, "commit", *changes, container)
+    make = ["docker", "--host", swarm.url(swarm.manager), "import"]
+    subprocess.run([*make, "-", SMALL], input=bytes(1024), check=True, capture_output=True)
+    swarm.distribute(SMALL)  # so that the nodes have the layers of the next one
+    container = swarm.docker(swarm.manager, "create", SMALL, "true")
+    image = swarm.docker(swarm.manager, "commit", "--change", "ENV A=B", container)
     swarm.docker(swarm.manager, "rm", container)
 
     swarm.distribute(image)
 
-    ids = {swarm.docker(node, "image", "inspect", "--format", "{{.Id}}", image) for node in swarm.nodes}
-    assert ids == {image}
+    assert {swarm.get(node, f"/images/{image}/json")["Id"] for node in swarm.nodes} == {image}
     for node in swarm.nodes:
-        swarm.docker(node, "rmi", image)
+        swarm.docker(node, "rmi", image, SMALL)
 
 
-def test_a_node_that_lost_power_comes_back(swarm):
-    swarm.kill("node-3")
-    swarm.restore()
-
-    assert swarm.ready() == set(swarm.nodes)
-
-
-def test_a_swarm_whose_owner_was_killed_is_removed_by_the_next_one():
+def test_a_swarm_whose_owner_was_killed_is_removed_by_the_next_one(tmp_path):
+    """Its engine has given up once, as it does on a busy machine, and was started again."""
+    mark, dockerd = tmp_path / "gave-up", tmp_path / "dockerd"
+    dockerd.write_text(GIVES_UP_ONCE.format(mark=mark, dockerd=shutil.which("dockerd")))
+    dockerd.chmod(0o755)
     code = "import os; from infra.swarm.cluster import Cluster; Cluster('killed', 1).up(owner=os.getpid())"
-    subprocess.run([sys.executable, "-c", code + "; os.kill(os.getpid(), 9)"], check=False)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(
+        [sys.executable, "-c", code + "; os.kill(os.getpid(), 9)"],
+        cwd=Path(__file__).parents[2],
+        env=environment,
+        check=False,
+    )
     assert (ROOT / "killed").exists()
+    assert mark.exists()
 
     assert "killed" in sweep()
 

@@ -1,10 +1,15 @@
 """Without a registry, one message names all images that nodes lack: of agents and of the system."""
 
+import re
 import subprocess
 
 import pytest
 
-from tests.swarm.runs import running
+from runner.cluster.placement import Node
+from runner.core.errors import EnvironmentLacks
+from runner.stack.swarm.agent_image import refuse_other_machines
+from tests.swarm.conftest import AGENTS
+from tests.swarm.runs import doctor, running
 
 LACKED = "only-on-the-manager:1"
 SPECIFICATION = f"""
@@ -19,28 +24,61 @@ stages: [{{rps: 10, duration: 1s}}]
 
 
 @pytest.fixture
-def lacking(swarm):
-    """A swarm whose workers lack the image of the app, and node-2 that of agents too; returns the latter."""
-    subprocess.run(
-        ["docker", "--host", swarm.url(swarm.manager), "import", "-", LACKED],
-        input=bytes(1024),
-        check=True,
-        capture_output=True,
-    )
-    agents = swarm.docker("node-2", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "loadproof-agent")
-    swarm.docker("node-2", "rmi", "--force", *agents.split())
-    yield agents
-    swarm.docker(swarm.manager, "rmi", LACKED)
-    for image in agents.split():
-        swarm.distribute(image, ["node-2"])
+def agents(swarm):
+    """The name of the image of agents, whose content is another one on the manager than on the workers.
+
+    So they lack it, and none has to be brought there again.
+    """
+    manager = swarm.manager
+    (name,) = swarm.docker(manager, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", AGENTS).split()
+    swarm.docker(manager, "tag", name, "kept:1")
+    container = swarm.docker(manager, "create", name, "true")
+    other = swarm.docker(manager, "commit", "--change", "LABEL other=1", container, name)
+    swarm.docker(manager, "rm", container)
+    yield name
+    swarm.docker(manager, "tag", "kept:1", name)
+    swarm.docker(manager, "rmi", "kept:1", other)
 
 
-def test_all_images_that_nodes_lack_are_named_at_once(lacking, swarm, tmp_path):
+@pytest.fixture
+def lacked(swarm):
+    """An image that node-2 lacks and node-3 has."""
+    command = ["docker", "--host", swarm.url(swarm.manager), "import", "-", LACKED]
+    subprocess.run(command, input=bytes(1024), check=True, capture_output=True)
+    swarm.distribute(LACKED, ["node-3"])
+    yield
+    for node in (swarm.manager, "node-3"):
+        swarm.docker(node, "rmi", LACKED)
+
+
+def test_all_images_that_nodes_lack_are_named_at_once(agents, lacked, swarm, tmp_path):
     with running(swarm, tmp_path, SPECIFICATION) as run:
         status = run.wait()
 
-    agents = lacking.split()
     assert status == 3
-    assert f"node-3 lacks {LACKED} (app)" in run.text
-    assert f"docker save {LACKED} | ssh node-3 docker load" in run.text
-    assert any(f"docker save {image} {LACKED} | ssh node-2 docker load" in run.text for image in agents)
+    assert f"docker save {agents} {LACKED} | ssh node-2 docker load" in run.text
+    assert f"docker save {agents} | ssh node-3 docker load" in run.text
+    assert f"{LACKED} (app)" in run.text
+
+
+def test_doctor_advises_on_images_and_nodes_that_are_lacking(agents, swarm):
+    swarm.docker("node-1", "node", "update", "--availability", "drain", "node-2")
+    try:
+        code, checks = doctor()
+    finally:
+        swarm.docker("node-1", "node", "update", "--availability", "active", "node-2")
+
+    assert code == 3
+    assert checks["node-2"]["status"] == "limited"
+    assert "--availability active node-2" in checks["node-2"]["advice"]
+    assert list(checks)[-1] == "image of agents"
+    assert checks["image of agents"]["found"].startswith(f"node-3 lacks {agents}")
+    advice = checks["image of agents"]["advice"]
+    assert re.search(r"docker save loadproof-agent:\S+ \| ssh node-3 docker load", advice)
+
+
+def test_agents_are_not_sent_to_machines_of_another_kind():
+    node = Node("id", "odd", "10.0.0.1", cores=2, memory_bytes=0, architecture="s390x")
+
+    with pytest.raises(EnvironmentLacks, match=r"unlike odd \(s390x\)"):
+        refuse_other_machines([node])

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
 import trustme
@@ -10,7 +9,7 @@ import trustme
 from infra.swarm.namespaces import OPERATOR
 from runner.stack.swarm.naming import TASK_OF
 from tests.swarm.conftest import SKEWS_S, left_on
-from tests.swarm.runs import PORT, TLS_PORT, running, server, wait_for_requests
+from tests.swarm.runs import PORT, TLS_PORT, runner, running, server, wait_for_requests
 
 UNROUTED = "10.99.99.1"
 EXTERNAL = """
@@ -22,9 +21,9 @@ cooldown: 0s
 stages: {stages}
 """
 THREE = """
-  - {name: whole, rps: 300, duration: 3s, warmup: 1s}
-  - {name: broken, rps: 300, duration: 9s}
-  - {name: alone, rps: 100, duration: 1s}
+  - {name: whole, rps: 150, duration: 2s, warmup: 1s}
+  - {name: broken, rps: 60, duration: 7s}
+  - {name: alone, rps: 20, duration: 1s}
 """
 
 
@@ -41,16 +40,16 @@ def three_stages(nodes, tmp_path_factory):
     specification = external(nodes, secure, stages=THREE).replace(
         "health: /", "health: /, tls: {ca_file: ca.pem}"
     )
-    with pytest.MonkeyPatch.context() as patch, server(nodes, folder, authority) as url:
+    with pytest.MonkeyPatch.context() as patch, server(nodes, folder, authority):
         patch.setenv("DOCKER_HOST", nodes.url(nodes.manager))
         words = ("--i-am-authorized", "--no-calibrate")
         with running(nodes, folder, specification, *words) as run:
             run.wait_for("· broken: offering")
-            wait_for_requests(nodes, url, 100)
+            wait_for_requests(folder, 10)
             nodes.unplug("node-3")  # first, so that no connection is closed
-            nodes.kill("node-3")
             agent = nodes.docker("node-2", "ps", "--quiet", "--filter", f"label={TASK_OF}")
             nodes.docker("node-2", "kill", agent)
+            nodes.kill("node-3")
             status = run.wait()
     nodes.restore()
     return run, status
@@ -69,12 +68,12 @@ def test_nodes_offer_one_schedule_whose_counts_are_exact(three_stages):
     run, _ = three_stages
     whole = run.trials[0]["load"]
 
-    assert whole["planned"] == 900
-    assert ends(whole)["scheduled"] == 900
+    assert whole["planned"] == 300
+    assert ends(whole)["scheduled"] == 300
     assert [(node["node"], node["planned"]) for node in whole["nodes"]] == [
-        ("node-1", 300),
-        ("node-2", 300),
-        ("node-3", 300),
+        ("node-1", 100),
+        ("node-2", 100),
+        ("node-3", 100),
     ]
 
 
@@ -107,12 +106,12 @@ def test_the_others_go_on_and_every_request_is_in_one_count(three_stages):
     broken, alone = run.trials[1:]
 
     counts = ends(broken["load"])
-    assert counts["scheduled"] == broken["load"]["planned"] == 2700
+    assert counts["scheduled"] == broken["load"]["planned"] == 420
     assert "left on the swarm: containers on node-3, which the swarm removes when it is back" in run.text
     assert counts["dropped"] >= sum(node.get("not_offered", 0) for node in broken["load"]["nodes"]) > 0
-    assert broken["load"]["nodes"][0]["scheduled"] == 900
+    assert broken["load"]["nodes"][0]["scheduled"] == 140
     assert [node["node"] for node in alone["load"]["nodes"]] == ["node-1", "node-2"]
-    assert ends(alone["load"])["scheduled"] == 100
+    assert ends(alone["load"])["scheduled"] == 20
     assert "node-2 was lost before and takes part again, with a new agent" in run.stages[2]["notes"]
 
 
@@ -140,23 +139,23 @@ def test_a_system_that_a_node_cannot_reach_is_reported_with_the_node(swarm, tmp_
 
 
 def test_nothing_is_left_of_a_runner_that_was_killed(swarm, tmp_path):
-    stages = "[{rps: 50, duration: 60s}]"
+    stages = "[{rps: 20, duration: 60s}]"
     with server(swarm, tmp_path) as url:
         specification = external(swarm, url, nodes=2, stages=stages)
         with running(swarm, tmp_path, specification, "--i-am-authorized", "--no-calibrate") as run:
             run.wait_for("offering")
-            wait_for_requests(swarm, url, 20)
+            wait_for_requests(tmp_path, 10)
             assert left_on(swarm)
             run.kill()  # the fixture waits until nothing is left
 
 
 def test_a_run_whose_manager_is_lost_keeps_what_was_measured(swarm, tmp_path):
-    stages = "[{rps: 60, duration: 1s}, {name: broken, rps: 60, duration: 30s}]"
+    stages = "[{rps: 20, duration: 1s}, {name: broken, rps: 20, duration: 60s}]"
     with server(swarm, tmp_path) as url:
         specification = external(swarm, url, stages=stages)
         with running(swarm, tmp_path, specification, "--i-am-authorized", "--no-calibrate") as run:
             run.wait_for("· broken: offering")
-            wait_for_requests(swarm, url, 30)
+            wait_for_requests(tmp_path, 10)
             swarm.kill(swarm.manager)
             status = run.wait()
 
@@ -168,7 +167,7 @@ def test_a_run_whose_manager_is_lost_keeps_what_was_measured(swarm, tmp_path):
     assert run.stages[1]["validity"]["reasons"][0] == event["message"]
     swarm.restore()
     assert left_on(swarm)
-    subprocess.run([sys.executable, "-m", "runner", "clean"], check=True, capture_output=True)
+    assert runner("clean")[0] == 0
     # the fixture waits until nothing is left
 
 
@@ -177,7 +176,7 @@ import http.server
 kept = []
 class Grows(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        kept.append(bytes(range(256)) * 2048)
+        kept.append(bytes(range(256)) * 4096)
         self.send_response(200)
         self.send_header('content-length', '0')
         self.end_headers()
@@ -192,7 +191,7 @@ topology:
   app: {{image: "loadproof-base/python:bookworm", port: 8080, health: /, memory: 40MiB,
          nodes: [node.hostname==node-2], command: {command}}}
 load: {{nodes: [node.hostname==node-3], request: {{path: /}}}}
-stages: [{{rps: 50, duration: 30s}}]
+stages: [{{rps: 30, duration: 30s}}]
 """
 
 

@@ -11,6 +11,7 @@ from runner.execution.node_watch import NodeWatch
 from runner.stack.swarm.agent_image import agent_image
 
 MIB = 2**20
+CONNECTS_WITHIN_NS = 50_000
 APP = """
 import socket, time
 listener = socket.create_server(("", 8080), backlog=9)
@@ -43,25 +44,28 @@ async def place_app(placer, image, network):
     return placed, tasks["node-3"].addresses[network].partition("/")[0]
 
 
-async def test_each_agent_reads_its_own_node(placer, context, swarm):
+async def test_each_agent_joins_tells_its_clock_and_reads_its_own_node(placer, context, image, swarm):
     nodes, network = await placer.nodes(), await placer.network("data")
-    image = (await agent_image(placer, nodes, None, context.say)).name
-    python = swarm.docker(
-        swarm.manager, "image", "inspect", "--format", "{{.Id}}", "loadproof-base/python:bookworm"
-    )
-    placed, address = await place_app(placer, python, network)
+    agents = (await agent_image(placer, nodes, None, context.say)).name
+    placed, address = await place_app(placer, image, network)
     async with open_cluster(
-        placer, run_id=context.run_id, image=image, nodes=nodes, networks=[network], say=context.say
+        placer, run_id=context.run_id, image=agents, nodes=nodes, networks=[network], say=context.say
     ) as cluster:
         (worker,) = await cluster.open_workers("node-2", 1)
         for _ in range(2):  # nobody accepts these
             assert (await cluster.probe("node-2", address, 8080, within=30)).error == ""
         workers = {"node-1": {}, "node-2": {"generator-1": worker.pid}}
-        await cluster.clocks()
+        clocks = await cluster.clocks()
         watch = NodeWatch(cluster, window(1.0), 0.5, placed, workers, lambda *_: None)
         await watch.watch()
     facts = watch.facts()
 
+    assert agents.startswith("sha256:")
+    assert not any("building" in line for line in context.guard.lines)
+    assert set(cluster.agents) == set(swarm.nodes)
+    for node in swarm.nodes:  # the runner's clock is the manager's
+        off_ns = clocks[node].offset_ns - swarm.skew_s(node) * 1_000_000_000
+        assert abs(off_ns) <= clocks[node].error_ns + CONNECTS_WITHIN_NS
     assert {name: observed.notes for name, observed in facts.items()} == dict.fromkeys(swarm.nodes, ())
     parts = {"node-1": {"hub"}, "node-2": {"app", "generator-1"}, "node-3": {"app-2"}}
     for node, observed in facts.items():

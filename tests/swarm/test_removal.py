@@ -1,23 +1,19 @@
 """Whatever ends a run, nothing of it stays in the swarm; what live runs have stays."""
 
-import subprocess
-import sys
 import time
 
 import docker
 import pytest
-import trio
 from docker.types import ContainerSpec, Placement, TaskTemplate
 
-from runner.cluster.placement import TaskPlan
 from runner.stack.docker import labels
 from runner.stack.docker.cleanup import remove_run, sweep
 from runner.stack.docker.engine import connect
-from runner.stack.swarm import removal
 from runner.stack.swarm.naming import object_labels
 from runner.stack.swarm.placer import open_placer
-from tests.swarm.conftest import left_on
-from tests.swarm.test_placer import STAY, WITHIN_S
+from tests.swarm.conftest import PYTHON, left_on
+from tests.swarm.runs import runner
+from tests.swarm.test_placer import STAY
 
 LEFT = [
     "config lp-killed",
@@ -47,27 +43,14 @@ def leave_one_of_each_kind(api, image) -> None:
     api.create_service(task, name="lp-killed", labels=dead)
 
 
-def eventually_nothing(swarm) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while (left := left_on(swarm)) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert left == set()
-
-
-def wait_until_down(swarm, node: str) -> None:
-    while node in swarm.ready():
-        time.sleep(0.5)
-
-
 def test_clean_removes_what_is_left_when_the_watchdog_was_killed_too(swarm, image, api):
     leave_one_of_each_kind(api, image)
     assert sorted(left_on(swarm)) == LEFT
 
-    done = subprocess.run(
-        [sys.executable, "-m", "runner", "clean"], capture_output=True, text=True, check=True
-    )
+    status, text = runner("clean")
 
-    assert {f"removed {kind} lp-killed of the swarm" for kind in KINDS} <= set(done.stdout.splitlines())
+    assert status == 0
+    assert {f"removed {kind} lp-killed of the swarm" for kind in KINDS} <= set(text.splitlines())
     assert left_on(swarm) == set()
 
 
@@ -81,7 +64,7 @@ async def test_the_next_run_removes_what_a_killed_one_left(swarm, image, context
 
 
 async def test_containers_of_this_machine_and_objects_of_the_swarm_are_removed_apart(placer, context, swarm):
-    await placer.start_hub(image="loadproof-base/python:bookworm", command=STAY, network=None)
+    await placer.start_hub(image=PYTHON, command=STAY, network=None)
     await placer.network("data")
     before = left_on(swarm)
     assert len(before) == 2
@@ -106,22 +89,6 @@ async def test_what_a_run_on_another_machine_has_stays_until_it_expires(context,
             assert left_on(swarm) == {"network lp-elsewhere-theirs"}
     finally:
         api.remove_network("lp-elsewhere-theirs")
-
-
-async def test_what_is_left_on_a_node_that_is_down_is_said_and_goes_when_it_is_back(
-    placer, image, swarm, monkeypatch
-):
-    monkeypatch.setattr(removal, "_TASKS_END_WITHIN_S", 1.0)
-    plan = TaskPlan("p", image, STAY, one_per_node=True)
-    await placer.place(plan, within=WITHIN_S)
-    swarm.unplug("node-3")
-    await trio.to_thread.run_sync(wait_until_down, swarm, "node-3")
-
-    left = await placer.remove_all()
-
-    assert left == "containers on node-3, which the swarm removes when it is back"
-    swarm.restore()
-    eventually_nothing(swarm)
 
 
 def test_an_object_of_a_swarm_is_told_apart_from_one_of_an_engine():
