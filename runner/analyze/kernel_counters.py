@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec import UNSET
+
 from runner.analyze.statistics import rounded
 from runner.core.codes import Role, is_service
 from runner.core.findings import Evidence
@@ -39,6 +41,8 @@ def _reading(counter: Counter) -> CounterReading:
         peak=rounded(counter.peak, _DIGITS),
         limit=rounded(counter.limit, _DIGITS),
         delta=round(counter.after - counter.before, _DIGITS) if counter.kind == "counter" else None,
+        from_s=UNSET if counter.from_s is None else round(counter.from_s, _DIGITS),
+        to_s=UNSET if counter.to_s is None else round(counter.to_s, _DIGITS),
     )
 
 
@@ -56,6 +60,14 @@ def counters_with_prefix(stage: Stage, prefix: str, scope: str = "") -> Iterator
 def increase(stage: Stage, name: str, scope: str = "") -> float:
     """Return by how much a counter rose in the window, over all scopes; 0 if it was not read."""
     return float(sum(counter.delta or 0 for counter in counters(stage, name, scope)))
+
+
+def per_second(stage: Stage, counter: CounterReading) -> float:
+    """Return by how much a counter rose in a second of the time that its readings cover."""
+    seconds = stage.window_s
+    if counter.from_s is not UNSET and counter.to_s is not UNSET:
+        seconds = counter.to_s - counter.from_s
+    return (counter.delta or 0.0) / seconds if seconds > 0 else 0.0
 
 
 def stolen_cores(stage: Stage) -> float:
@@ -90,7 +102,7 @@ def gc_evidence(stage: Stage) -> tuple[Evidence, ...]:
     return tuple(
         Evidence(
             f"garbage collection in {counter.scope}",
-            round((counter.delta or 0.0) / stage.window_s * 100, 2),
+            round(per_second(stage, counter) * 100, 2),
             "% of the time",
             before=counter.before,
             after=counter.after,

@@ -103,7 +103,18 @@ def _cpu_cores(
     used = cpu_by_role(together, window_s, peak_s)
     if Role.OTHER in used:
         used[Role.OTHER] = cpu_by_role(observed, window_s, peak_s)[Role.OTHER]
+    if observed.nodes:
+        used |= _of_engines([cpu_by_role(each, window_s, peak_s) for each in observed.nodes.values()])
     return _by_role(_ALWAYS_SHOWN, used)
+
+
+def _of_engines(nodes: Sequence[Mapping[RoleName, Usage | None]]) -> dict[RoleName, Usage | None]:
+    """Return the cores of the engines of all nodes, which have the same names on each, if there are any."""
+    engines = [used[Role.DAEMON] for used in nodes if Role.DAEMON in used]
+    known = [usage.avg for usage in engines if usage]
+    if not engines:
+        return {}
+    return {Role.DAEMON: Usage(sum(known), None) if len(known) == len(engines) else None}
 
 
 def _passes_search(trial: Trial, stage: Stage) -> bool:

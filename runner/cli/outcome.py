@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from runner.analyze.medians import of_medians
 from runner.cli import exit_codes
 from runner.cli.output import answer_path, put, say
 from runner.core.codes import StageStatus, Validity
+from runner.core.errors import EnvironmentLacks
 from runner.core.stage_results import Stage
 from runner.execution.job import Outcome
 from runner.store.results_file import encode_results
@@ -30,10 +32,20 @@ def show_outcome(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
             say(f"All files as one archive: {outcome.archive}")
     if outcome.error:
         exit_codes.show_error(outcome.error)
+        if _can_go_on(outcome):
+            folder = shlex.quote(str(outcome.folder))
+            say(f"`runner execute --resume {folder}` then runs what is missing", label="hint:", colour="cyan")
     if as_json:
         put(encode_results(outcome.results))
     else:
         _show_path(report, outcome.folder / RESULTS)
+
+
+def _can_go_on(outcome: Outcome) -> bool:
+    """Return whether a run that an error of its surroundings ended has measured something to keep."""
+    stages = (stage for each in outcome.results.configurations for stage in each.stages)
+    measured = any(stage.status is not StageStatus.NOT_RUN for stage in stages)
+    return measured and isinstance(outcome.error, EnvironmentLacks)
 
 
 def _show_path(*files: Path) -> None:

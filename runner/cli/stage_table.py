@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from textwrap import fill
 from typing import Final
 
 from rich.table import Table
@@ -61,7 +62,8 @@ def _table(rows: Sequence[Row], columns: Mapping[str, int]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, least in columns.items():
         is_text = column in TEXT_COLUMNS
-        table.add_column(column, justify="left" if is_text else "right", min_width=least, overflow="fold")
+        heading = fill(column, max(least, 1), break_long_words=False)  # else it takes width from the others
+        table.add_column(heading, justify="left" if is_text else "right", min_width=least, overflow="fold")
     for row in rows:
         table.add_row(*(visible(row[column]) for column in columns))
     return table

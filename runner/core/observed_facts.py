@@ -105,6 +105,9 @@ class Counter(Struct, frozen=True, omit_defaults=True):
         kind: ``counter`` is cumulative, ``gauge`` a level.
         peak: Of a gauge: the highest level seen in the window.
         limit: The bound it cannot exceed, where there is one.
+        from_s: When `before` was read, in seconds since the measured window began; None together with `to_s`
+            where both were read at the ends of the window, as all are that the kernel keeps.
+        to_s: When `after` was read.
     """
 
     scope: str
@@ -115,6 +118,8 @@ class Counter(Struct, frozen=True, omit_defaults=True):
     after: float
     peak: float | None = None
     limit: float | None = None
+    from_s: Seconds | None = None
+    to_s: Seconds | None = None
 
 
 class Unreadable(Struct, frozen=True, omit_defaults=True):

@@ -36,6 +36,7 @@ class CounterReading(Struct, frozen=True):
 
     Attributes:
         delta: None for a level.
+        from_s: With `to_s`, the seconds that the increase covers, where these are not the window's.
     """
 
     scope: Text
@@ -47,6 +48,8 @@ class CounterReading(Struct, frozen=True):
     peak: Number | None
     limit: Number | None
     delta: Number | None
+    from_s: Number | UnsetType = UNSET
+    to_s: Number | UnsetType = UNSET
 
 
 class ProgramUsage(Struct, frozen=True, omit_defaults=True):

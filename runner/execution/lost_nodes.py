@@ -77,5 +77,5 @@ def hub_lost(cluster: Cluster) -> EnvironmentLacks:
     """Return the error that ends a run whose hub is gone."""
     return EnvironmentLacks(
         f"the hub of the agents was lost: {cluster.hub_lost}",
-        hint="see that the manager of the swarm runs and is reached, then run again with --resume",
+        hint="see that the manager of the swarm runs and is reached",
     )

@@ -86,9 +86,10 @@ class NodeWatch:
 
     async def _watch_pages(self, node: ObservedNode) -> None:
         """Read the pages of a node, once in advance: an agent prepares for its first request."""
-        for url in (*node.pages.metrics_urls.values(), *node.pages.status_urls.values()):
-            with suppress(PageUnreadable, BoundExceeded):
-                await fetch_from_node(self.cluster, node.name, url)
+        with trio.move_on_after(max(0.0, (self.window.measure_ns - time.monotonic_ns()) / NS_PER_S)):
+            for url in (*node.pages.metrics_urls.values(), *node.pages.status_urls.values()):
+                with suppress(PageUnreadable, BoundExceeded):
+                    await fetch_from_node(self.cluster, node.name, url)
         await node.pages.watch(self.window, node.readings)
 
     async def _watch_nodes(self) -> None:

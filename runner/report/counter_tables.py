@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
+from msgspec import UNSET
+
 from runner.core.observed_results import CounterReading
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
@@ -72,7 +74,7 @@ def _cell(counter: CounterReading | None) -> str:
     if counter is None:
         return NOT_APPLICABLE
     if counter.kind == "counter":
-        return f"+{_number(counter.delta or 0.0, counter.unit)}"
+        return f"+{_number(counter.delta or 0.0, counter.unit)}{_own_time(counter)}"
     if counter.name == "threads.hottest_cores":
         return f"{counter.after:.2f} of a core"
     if counter.name == "threads.runnable_share":
@@ -80,6 +82,13 @@ def _cell(counter: CounterReading | None) -> str:
     if counter.peak is None:
         return NOT_APPLICABLE
     return f"{_number(counter.peak, counter.unit)}{_bound(counter)}"
+
+
+def _own_time(counter: CounterReading) -> str:
+    """Return the seconds of the window that an increase covers, if it was read late."""
+    if counter.from_s is UNSET or counter.to_s is UNSET:
+        return ""
+    return f" ({counter.from_s:.1f} s to {counter.to_s:.1f} s)"
 
 
 def _bound(counter: CounterReading) -> str:

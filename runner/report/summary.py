@@ -117,7 +117,7 @@ def _row(stage: Stage, *, scenarios: bool) -> dict[str, str]:
         "actual RPS": _short("actual_rps", stage),
         "achieved": _short("achieved", stage),
         "rate over time": rate_sparkline(stage),
-        "p95 ms": _short("duration.p95", stage),
+        "duration p95 ms": _short("duration.p95", stage),
         "app cores": _short("cpu.app.avg", stage),
         "lost": f"{stage.requests.lost:,}",
         "verdict": _verdict(stage),

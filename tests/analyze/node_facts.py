@@ -50,6 +50,7 @@ SYSTEM = SystemDescription(
 _OWN = ("runner", "system")
 _ROLES: dict[str, RoleName] = {
     "nginx": Role.PROXY, "generator": Role.GENERATOR, "agent": Role.RUNNER, "system": Role.SYSTEM, "db": "db",
+    "dockerd": Role.DAEMON,
 }  # fmt: skip
 
 

@@ -51,6 +51,21 @@ def test_the_stage_has_the_sum_of_each_role_and_no_host_of_its_own() -> None:
         "app": pytest.approx(2 * 0.97 + 2 * 0.44), "proxy": pytest.approx(0.42),
         "generator": pytest.approx(1.2), "runner": pytest.approx(0.01), "other": None, "system": None,
     }  # fmt: skip
+
+
+def test_engines_have_one_name_on_all_nodes_and_count_together() -> None:
+    engines = {"shop_1": node({"dockerd": 0.25}), "shop_2": node({"dockerd": 0.5})}
+    facts = _observing(SHORT, **engines)
+    daemon = _stage(facts).cpu_cores["daemon"]
+
+    assert daemon
+    assert daemon.avg == pytest.approx(0.75)
+    unread = replace(engines["shop_2"], samples=())
+    assert _stage(_observing(facts, shop_2=unread)).cpu_cores["daemon"] is None
+
+
+def test_each_subject_of_a_node_is_one_of_the_stage() -> None:
+    stage = _stage(SHORT)
     assert list(stage.cpu_cores_by_subject) == [
         "app", "app-2", "app-3", "app-4", "generator-1", "generator-2", "nginx", "runner",
     ]  # fmt: skip

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 
 from runner.core.observed_facts import Unreadable
 from runner.observe.counters.level import Level, gauge
-from runner.observe.counters.series import DECREASED, NOT_COUNTED, ONE_END, TOO_MANY, Readings, When
+from runner.observe.counters.series import (
+    DECREASED,
+    NEVER_READ,
+    NOT_COUNTED,
+    ONE_END,
+    TOO_MANY,
+    ReadAt,
+    Readings,
+    When,
+)
 
 
 def read(*values, make=Level):
@@ -129,3 +138,28 @@ def test_a_counter_that_the_kernel_lacks_is_listed_and_not_zero():
 
     assert counter.name == "tcp.listen_drops"
     assert (fault.name, fault.reason) == ("tcp.req_q_full_drops", NOT_COUNTED)
+
+
+def read_at(begin_s, end_s):
+    """Conclude a counter that was read at these times of a window of 10 s."""
+    readings = Readings()
+    readings.expect("nginx", "page")
+    readings.add("nginx", "page", {"requests": Level(10)}, When.BEGIN, ReadAt(0.0, begin_s))
+    readings.add("nginx", "page", {"requests": Level(90)}, When.END, ReadAt(10.0, end_s))
+    return readings.conclude()
+
+
+def test_a_counter_that_is_read_late_says_which_time_it_covers():
+    (late,), unreadable = read_at(0.02, 12.5)
+    (in_time,), _ = read_at(0.02, 10.03)
+
+    assert (late.from_s, late.to_s) == (0.02, 12.5)
+    assert (in_time.from_s, in_time.to_s) == (None, None)
+    assert unreadable == ()
+
+
+def test_a_source_that_is_never_read_is_listed():
+    readings = Readings()
+    readings.expect("nginx", "page")
+
+    assert readings.conclude() == ((), (Unreadable("nginx", "page", NEVER_READ),))

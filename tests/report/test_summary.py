@@ -46,7 +46,7 @@ def test_a_stage_without_numbers_has_dashes_and_its_status():
 
     row = summary_rows(results)[0]
 
-    assert [row[name] for name in ("actual RPS", "achieved", "p95 ms", "app cores")] == ["–"] * 4
+    assert [row[name] for name in ("actual RPS", "achieved", "duration p95 ms", "app cores")] == ["–"] * 4
     assert row["verdict"] == "not run"
 
 
@@ -138,7 +138,7 @@ def test_no_width_breaks_a_word_or_hides_a_figure_or_a_verdict(name, columns):
     assert "…" not in text.replace(" … ", "")
     words = text.split()
     for row in summary_rows(results):
-        figures = (row[column] for column in ("actual RPS", "p95 ms", "lost", "verdict", "stage"))
+        figures = (row[column] for column in ("actual RPS", "duration p95 ms", "lost", "verdict", "stage"))
         assert {word for figure in figures for word in figure.split()} <= {word.strip(",") for word in words}
 
 

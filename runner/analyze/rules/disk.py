@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
-from runner.analyze.kernel_counters import counters, counters_with_prefix, increase
+from runner.analyze.kernel_counters import counters, counters_with_prefix, increase, per_second
 from runner.analyze.rules.io_limits import UsedLimit, most_used_limit
 from runner.analyze.rules.parts import roles, word
 from runner.analyze.rules.types import CPU_LIMITS, OWN_BOUND, Judgement, Match, Rule
@@ -141,11 +141,7 @@ def _parts(stage: Stage, device: _Device | None) -> Iterator[_Part]:
 
 def _shares(stage: Stage, *names: str) -> dict[str, float]:
     """Return the share of the window that each scope waited, by the first counter that it has."""
-    known = {
-        it.scope: (it.delta or 0.0) / stage.window_s
-        for name in reversed(names)
-        for it in counters(stage, name)
-    }
+    known = {it.scope: per_second(stage, it) for name in reversed(names) for it in counters(stage, name)}
     return {scope: min(1.0, share) for scope, share in known.items()}
 
 
@@ -154,7 +150,7 @@ def _devices(stage: Stage) -> Iterator[_Device]:
         if counter.name.endswith(".busy_s"):
             disk = counter.name.removesuffix(".busy_s")
             moved = sum(increase(stage, f"{disk}.{way}_bytes", "host") for way in ("read", "written"))
-            busy = min(1.0, (counter.delta or 0.0) / stage.window_s)
+            busy = min(1.0, per_second(stage, counter))
             yield _Device(disk.removeprefix("disk."), busy, moved)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from runner.analyze.kernel_counters import counters_with_prefix
+from runner.analyze.kernel_counters import counters_with_prefix, per_second
 from runner.analyze.rules.types import OWN_BOUND
 from runner.core.findings import Evidence
 from runner.core.stage_results import Stage
@@ -74,4 +74,4 @@ def _limits(stage: Stage, part: str) -> Iterator[UsedLimit]:
     for counter in counters_with_prefix(stage, _PREFIX):
         name = _NAME.fullmatch(counter.name)
         if counter.scope == part and name and counter.limit:
-            yield UsedLimit(part, name[1], name[2], (counter.delta or 0.0) / stage.window_s, counter.limit)
+            yield UsedLimit(part, name[1], name[2], per_second(stage, counter), counter.limit)

@@ -16,7 +16,7 @@ from runner.observe.clock import sleep_until
 from runner.observe.counters.level import Levels
 from runner.observe.counters.pages import AppPage, nginx_status, parse_metrics
 from runner.observe.counters.reasons import reason_of
-from runner.observe.counters.series import Readings, When
+from runner.observe.counters.series import ReadAt, Readings, When
 from runner.observe.http import fetch_page
 from runner.observe.requests import requests_in_window
 
@@ -92,6 +92,7 @@ class _Page:
     async def watch(self, between: Sequence[Nanoseconds]) -> None:
         """Read a page at both ends, and at some instants in between; not again once an end has failed."""
         begin, end = self.window.measure_ns, self.window.end_ns
+        self.readings.expect(self.scope, self.family)
         for instant_ns in (begin, *between, end):
             when = {begin: When.BEGIN, end: When.END}.get(instant_ns, When.BETWEEN)
             if when is When.BETWEEN and time.monotonic_ns() > instant_ns + _EVERY_NS:
@@ -100,7 +101,9 @@ class _Page:
             try:
                 with trio.fail_after(MAX_PAGE_S + MAX_PARSE_S):
                     levels = await self.read(self.scope, self.url)
-                self.readings.add(self.scope, self.family, levels, when)
+                due_ns, now_ns = instant_ns - begin, time.monotonic_ns() - begin
+                read_at = ReadAt(due_ns / NS_PER_S, now_ns / NS_PER_S)
+                self.readings.add(self.scope, self.family, levels, when, read_at)
             except Exception as error:  # noqa: BLE001  (nothing that is read may end a run)
                 self.readings.fail(self.scope, self.family, reason_of(error), when)
                 if when is When.BEGIN:

@@ -8,16 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from runner.core.observed_facts import Counter, Unreadable
+from runner.core.units import Seconds
 from runner.observe.bounds import MAX_COUNTERS, MAX_VALUE, out_of_range
 from runner.observe.counters.level import Level, Levels, Source
 
 DECREASED: Final = "it decreased during the window, so its owner was restarted or it wrapped around"
 ONE_END: Final = "it existed at one end of the window only"
 NOT_COUNTED: Final = "this kernel does not count it"
+NEVER_READ: Final = "it was not read in the window"
 TOO_MANY: Final = f"it has more than {MAX_COUNTERS:,} counters"
+
+
+_LATE_S: Final[Seconds] = 0.1
 
 
 class When(Enum):
@@ -28,6 +33,23 @@ class When(Enum):
     END = auto()
 
 
+class ReadAt(NamedTuple):
+    """When a source was read.
+
+    Attributes:
+        due_s: When it should have been read, in seconds since the measured window began.
+        read_s: When its levels were known.
+    """
+
+    due_s: Seconds
+    read_s: Seconds
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it covers a time that is notably not the window."""
+        return self.read_s > self.due_s + _LATE_S
+
+
 @dataclass(slots=True)
 class _Series:
     first: Level | None = None
@@ -35,8 +57,11 @@ class _Series:
     latest: Level | None = None
     peak: float | None = None
     decreased: bool = False
+    read: dict[When, ReadAt] = field(default_factory=dict)
 
-    def add(self, level: Level, when: When) -> None:
+    def add(self, level: Level, when: When, read_at: ReadAt | None) -> None:
+        if read_at is not None:
+            self.read[when] = read_at
         if level.kind == "counter" and self.latest is not None:
             self.decreased = self.decreased or level.value < self.latest.value
         if level.kind == "gauge":
@@ -57,9 +82,23 @@ class Readings:
     _family: dict[tuple[str, str], str] = field(default_factory=dict)
     _faults: dict[tuple[str, str], str] = field(default_factory=dict)
     _absent: dict[tuple[str, str], str] = field(default_factory=dict)
+    _expected: dict[tuple[str, str], None] = field(default_factory=dict)
 
-    def add(self, scope: str, family: str, levels: Levels, when: When) -> None:
-        """Add one source's levels; None stands for a counter that this kernel does not have."""
+    def expect(self, scope: str, family: str) -> None:
+        """Expect a source, which is listed as not readable if it is never read."""
+        self._expected[scope, family] = None
+
+    def add(self, scope: str, family: str, levels: Levels, when: When, read_at: ReadAt | None = None) -> None:
+        """Add one source's levels.
+
+        Args:
+            scope: As of `Counter`.
+            family: Name of the source.
+            levels: By name; None stands for a counter that this kernel does not have.
+            when: Where in the window they should have been read.
+            read_at: When they were read, of sources that may be read late.
+        """
+        self._expected.pop((scope, family), None)
         if len(levels) > MAX_COUNTERS:
             self.fail(scope, family, TOO_MANY, when)
             return
@@ -72,7 +111,7 @@ class Readings:
                 if when is not When.BETWEEN:
                     self._absent[key] = reason
             else:
-                self._series.setdefault(key, _Series()).add(_with_usable_limit(level), when)
+                self._series.setdefault(key, _Series()).add(_with_usable_limit(level), when, read_at)
 
     def set_averages(self, scope: str, levels: Mapping[str, Level]) -> None:
         """Replace the last value of gauges by their average over the window; their peaks stay."""
@@ -83,6 +122,7 @@ class Readings:
 
     def fail(self, scope: str, family: str, reason: str, when: When) -> None:
         """Record that a source could not be read; between the window's ends that only affects peaks."""
+        self._expected.pop((scope, family), None)
         if when is not When.BETWEEN:
             self._faults.setdefault((scope, family), reason)
 
@@ -93,7 +133,8 @@ class Readings:
     def conclude(self) -> tuple[tuple[Counter, ...], tuple[Unreadable, ...]]:
         """Return every counter known at both ends of the window, and why the others are not."""
         counters: list[Counter] = []
-        unreadable = [Unreadable(*key, reason) for key, reason in (self._faults | self._absent).items()]
+        missing = dict.fromkeys(self._expected, NEVER_READ) | self._faults | self._absent
+        unreadable = [Unreadable(*key, reason) for key, reason in missing.items()]
         for (scope, name), series in self._series.items():
             if (scope, self._family[scope, name]) in self._faults or (scope, name) in self._absent:
                 continue
@@ -102,7 +143,7 @@ class Readings:
             elif series.decreased:
                 unreadable.append(Unreadable(scope, name, DECREASED))
             else:
-                counters.append(_counter(scope, name, series.first, series.last, series.peak))
+                counters.append(_counter(scope, name, series, series.first, series.last))
         return tuple(sorted(counters, key=_key)), tuple(sorted(unreadable, key=_key))
 
 
@@ -120,5 +161,10 @@ def _key(counter: Counter | Unreadable) -> tuple[str, str]:
     return counter.scope, counter.name
 
 
-def _counter(scope: str, name: str, first: Level, last: Level, peak: float | None) -> Counter:
-    return Counter(scope, name, first.unit, first.kind, first.value, last.value, peak, last.limit)
+def _counter(scope: str, name: str, series: _Series, first: Level, last: Level) -> Counter:
+    begin, end = series.read.get(When.BEGIN), series.read.get(When.END)
+    late = begin is not None and end is not None and (begin.is_late or end.is_late)
+    times = (begin.read_s, end.read_s) if late and begin and end else (None, None)
+    return Counter(
+        scope, name, first.unit, first.kind, first.value, last.value, series.peak, last.limit, *times
+    )

@@ -111,7 +111,7 @@ def _role_of_engine(name: str) -> Role:
 
 
 def _is_counter(counter: Counter) -> bool:
-    numbers = (counter.before, counter.after, counter.peak, counter.limit)
+    numbers = (counter.before, counter.after, counter.peak, counter.limit, counter.from_s, counter.to_s)
     names = _NAME.fullmatch(counter.scope) and _NAME.fullmatch(counter.name) and _UNIT.fullmatch(counter.unit)
     return bool(names) and all(number is None or 0 <= number <= MAX_VALUE for number in numbers)
 
