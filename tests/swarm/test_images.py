@@ -37,7 +37,7 @@ def agents(swarm):
     swarm.docker(manager, "rm", container)
     yield name
     swarm.docker(manager, "tag", "kept:1", name)
-    swarm.docker(manager, "rmi", "kept:1", other)
+    swarm.docker(manager, "rmi", "--force", "kept:1", other)  # containers of it may still be ending
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import zipfile
 
 import pytest
 import trustme
@@ -161,6 +162,9 @@ def test_a_run_whose_manager_is_lost_keeps_what_was_measured(swarm, tmp_path):
 
     assert status == 3
     assert "left on the swarm: objects of the swarm: " in run.text
+    assert f"hint: `runner execute --resume {run.folder}` then runs what is missing" in " ".join(
+        run.text.split()
+    )
     assert [stage["status"] for stage in run.stages] == ["complete", "aborted"]
     (event,) = run.trials[1]["events"]
     assert event["message"].startswith("generator lost on node-1, node-2, node-3: the hub was lost: ")
@@ -171,8 +175,10 @@ def test_a_run_whose_manager_is_lost_keeps_what_was_measured(swarm, tmp_path):
     # the fixture waits until nothing is left
 
 
+SECRET = "s3cr3t-0f-th3-m3m0ry-run"
 GROWS = """
 import http.server
+assert open('/run/secrets/token').read() == open('/own/token').read()[::-1]
 kept = []
 class Grows(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -187,19 +193,40 @@ version: 1
 name: memory
 topology:
   kind: swarm
-  path: overlay
-  app: {{image: "loadproof-base/python:bookworm", port: 8080, health: /, memory: 40MiB,
-         nodes: [node.hostname==node-2], command: {command}}}
+  path: published
+  secrets: {{token: {{env: LP_TOKEN}}}}
+  configs: {{reversed: {{file: reversed}}}}
+  app: {{image: "loadproof-base/python:bookworm", port: 8080, health: /, memory: 40MiB, secrets: [token],
+         configs: {{reversed: /own/token}}, nodes: [node.hostname==node-2], command: {command}}}
 load: {{nodes: [node.hostname==node-3], request: {{path: /}}}}
 stages: [{{rps: 30, duration: 30s}}]
 """
 
 
-def test_a_part_without_memory_is_the_limit_with_its_node(swarm, tmp_path):
+@pytest.fixture(scope="module")
+def memory(nodes, tmp_path_factory):
+    """A run whose app knows a secret, and grows until it is killed."""
+    folder = tmp_path_factory.mktemp("memory")
+    (folder / "reversed").write_text(SECRET[::-1])
     specification = OUT_OF_MEMORY.format(command=json.dumps(["python3", "-c", GROWS]))
-    with running(swarm, tmp_path, specification, "--no-calibrate") as run:
-        status = run.wait()
+    shown = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", nodes.url(nodes.manager))
+        patch.setenv("LP_TOKEN", SECRET)
+        with running(nodes, folder, specification, "--no-calibrate") as run:
+            run.wait_for("offering")
+            shown = [
+                nodes.docker(node, "inspect", *ids)
+                for node in nodes.nodes
+                if (ids := nodes.docker(node, "ps", "--all", "--quiet").split())
+            ]
+            shown.append(json.dumps(nodes.get(nodes.manager, "/services")))
+            status = run.wait()
+    return run, status, "".join(shown)
 
+
+def test_a_part_without_memory_is_the_limit_with_its_node(memory):
+    run, status, _ = memory
     (stage,) = run.stages
     (finding, *_) = stage["verdict"]["findings"]
     assert status == 4  # because of the invalid stage
@@ -207,3 +234,30 @@ def test_a_part_without_memory_is_the_limit_with_its_node(swarm, tmp_path):
     assert finding["summary"].startswith("the app on node-2 was killed by SIGKILL, most likely at its memory")
     assert finding["evidence"][0]["name"] == "processes killed for lack of memory (host) on node-2"
     assert finding["evidence"][0]["value"] >= 1
+
+
+def test_a_published_port_has_its_forwarder_on_its_node(memory):
+    run, _, _ = memory
+    (stage,) = run.stages
+    roles = {node["name"]: node["cpu_cores"] for node in stage["nodes"]}
+
+    assert "forwarder" in roles["node-2"]
+    assert "forwarder" not in roles["node-3"]
+    assert stage["cpu_cores"]["daemon"] is not None
+
+
+def test_a_secret_is_in_no_file_of_a_run_and_in_nothing_that_engines_show(memory):
+    run, _, shown = memory
+    files = [run.output, *(path for path in run.folder.rglob("*") if path.is_file())]
+
+    assert "/own/token" in shown
+    assert len(files) > 5
+    for text in (shown.encode(), *(path.read_bytes() for path in files), *unpacked(run.folder)):
+        assert SECRET.encode() not in text
+
+
+def unpacked(folder):
+    """Return the files in the archives of a folder."""
+    for path in folder.rglob("*.zip"):
+        with zipfile.ZipFile(path) as archive:
+            yield from (archive.read(name) for name in archive.namelist())

@@ -13,11 +13,11 @@ STAY = ("python3", "-c", "import time; time.sleep(600)")
 
 
 async def eventually_output(placer, name):
-    """Return what each of three tasks has written, when all have."""
+    """Return what each of three tasks has written, when all have written two lines."""
     with trio.fail_after(WITHIN_S):
         while True:
             output = await placer.output(name, 5)
-            if len(output) == 3 and all(output.values()):
+            if len(output) == 3 and all(len(lines) > 1 for lines in output.values()):
                 return output
             await trio.sleep(0.1)
 
@@ -32,16 +32,26 @@ async def test_all_nodes_are_known(placer, swarm):
     assert all(node.cores > 0 and node.memory_bytes > 0 for node in nodes)
 
 
-async def test_a_program_runs_once_on_each_node_with_its_files_limits_and_address(placer, image, swarm):
-    network = await placer.network("data")
-    code = (
-        "import os, time; mode = os.stat('/run/key').st_mode & 0o777; open('/tmp/x', 'w').close();"
-        "print(open('/etc/word').read(), open('/run/key').read(), mode, flush=True); time.sleep(600)"
-    )
-    plan = TaskPlan(
+ANSWER = """
+import socket, sys
+listener = socket.create_server(("", 7700)); print("ready", flush=True)
+for _ in range(3): listener.accept()[0].sendall(sys.stdin.readline().encode())
+print("a" * 1_000_000, flush=True); print("last", file=sys.stderr, flush=True); sys.stdin.read()
+"""
+ASK = """
+import os, socket, time
+mode = os.stat("/run/key").st_mode & 0o777; open("/tmp/x", "w").close()
+print(open("/etc/word").read(), open("/run/key").read(), mode, flush=True)
+print(socket.create_connection(("HUB", 7700)).makefile().readline(), flush=True); time.sleep(600)
+"""
+
+
+def probe(image, hub, network):
+    """A program on each node with all that a plan can say; it asks the hub."""
+    return TaskPlan(
         name="probe",
         image=image,
-        command=("python3", "-c", code),
+        command=("python3", "-c", ASK.replace("HUB", hub.address)),
         networks=(network,),
         one_per_node=True,
         files=(PlacedFile("/etc/word", b"open"), PlacedFile("/run/key", b"secret", secret=True)),
@@ -55,7 +65,15 @@ async def test_a_program_runs_once_on_each_node_with_its_files_limits_and_addres
         ports={8080: 0},
     )
 
-    tasks = await placer.place(plan, within=WITHIN_S)
+
+async def test_a_program_runs_once_on_each_node_as_planned_and_reaches_the_hub(placer, image, swarm):
+    network = await placer.network("data")
+    hub = await placer.start_hub(image=image, command=("python3", "-c", ANSWER), network=network)
+    assert await hub.receive_line() == b"ready"
+
+    tasks = await placer.place(probe(image, hub, network), within=WITHIN_S)
+    for number in range(3):
+        await hub.send_line(b"hello %d\n" % number)
 
     nodes = {node.id: node.name for node in await placer.nodes()}
     assert [nodes[task.node_id] for task in tasks] == list(swarm.nodes)
@@ -63,51 +81,22 @@ async def test_a_program_runs_once_on_each_node_with_its_files_limits_and_addres
     assert len({task.addresses[network] for task in tasks}) == 3
     assert all(task.pid and task.container_id and task.ports[8080] for task in tasks)
     assert await placer.tasks("probe") == tasks
+    assert await hub.receive_line() == b"a" * 1_000_000
     output = await eventually_output(placer, "probe")
     assert {lines[0] for lines in output.values()} == {"open secret 256"}
-    limits = "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}"
-    applied = swarm.docker("node-2", "inspect", "--format", limits, tasks[1].container_id)
-    assert applied == "500000000 100000000 50"
-
-    await placer.remove("probe")
-
-    assert await placer.tasks("probe") == ()
-    assert left_on(swarm) == {f"network {network}"}
-
-
-async def test_a_hub_is_reached_from_every_node_and_talks_in_lines(placer, image):
-    network = await placer.network("control")
-    answer = (
-        "import socket, sys; s = socket.create_server(('', 7700)); print('ready', flush=True)\n"
-        "for _ in range(3): s.accept()[0].sendall(sys.stdin.readline().encode())\n"
-        "print('a' * 1_000_000, flush=True); print('last', file=sys.stderr, flush=True); sys.stdin.read()"
-    )
-    hub = await placer.start_hub(image=image, command=("python3", "-c", answer), network=network)
-    assert await hub.receive_line() == b"ready"
-    ask = (
-        f"import socket; answer = socket.create_connection(('{hub.address}', 7700)).makefile().readline();"
-        "print(answer, flush=True)"
-    )
-    plan = TaskPlan(
-        name="caller",
-        image=image,
-        command=("python3", "-c", f"{ask}; import time; time.sleep(600)"),
-        networks=(network,),
-        one_per_node=True,
-    )
-
-    await placer.place(plan, within=WITHIN_S)
-    for number in range(3):
-        await hub.send_line(b"hello %d\n" % number)
-
-    assert await hub.receive_line() == b"a" * 1_000_000
-    output = await eventually_output(placer, "caller")
-    assert {lines[0] for lines in output.values()} == {"hello 0", "hello 1", "hello 2"}
+    assert {lines[1] for lines in output.values()} == {"hello 0", "hello 1", "hello 2"}
+    applied = swarm.get("node-2", f"/containers/{tasks[1].container_id}/json")["HostConfig"]
+    assert (applied["NanoCpus"], applied["Memory"], applied["PidsLimit"]) == (500_000_000, 100_000_000, 50)
     await hub.aclose()
     assert hub.last_words() == ("last",)
     assert await hub.receive_line() is None
     with pytest.raises(trio.BrokenResourceError):
         await hub.send_line(b"more\n")
+
+    await placer.remove("probe")
+
+    assert await placer.tasks("probe") == ()
+    assert left_on(swarm) == {f"network {network}"}
 
 
 HUGE = "/x has 1,024,000 bytes: a config of a swarm has at most"
