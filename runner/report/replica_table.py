@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from runner.core.codes import Role
+from runner.core.observed_results import CounterReading
 from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.markdown_text import EMPTY, Markdown, table
 from runner.report.number_format import NOT_MEASURED
 
 _PERIODS: Final = "throttled CPU periods"
+_ACCEPTED: Final = "tcp.passive_opens"
 _MOST: Final = 40
 """Of more replicas the busiest are shown; results have all of them."""
 
 
 def replicas(stages: Sequence[Stage]) -> Markdown:
-    """Return CPU, requests and throttling by replica; empty for one replica without a quota."""
+    """Return CPU, requests and throttling by replica; empty for one replica without a quota.
+
+    Where no replica counts its requests, the connections that its own network accepted show its share.
+    """
     every = list(dict.fromkeys(name for stage in stages for name in _app_subjects(stage)))
     names = _busiest(every, stages)
     several = names if len(names) > 1 else []
     counted = several if any(stage.requests_by_subject for stage in stages) else []
     limited = [name for name in names if any(name in stage.throttling_by_subject for stage in stages)]
-    kinds = (("CPU cores", _cpu, several), ("requests", _requests, counted), (_PERIODS, _throttled, limited))
+    accepting = [] if counted else [name for name in several if any(_accepted_by(it, name) for it in stages)]
+    kinds = (
+        ("CPU cores", _cpu, several),
+        ("requests", _requests, counted),
+        ("connections accepted", _accepted, accepting),
+        (_PERIODS, _throttled, limited),
+    )
     rows = [
         [f"{name}, {what}", *(cell(stage, name) for stage in stages)]
         for what, cell, shown in kinds
@@ -50,6 +62,23 @@ def _average_cpu(stage: Stage, name: str) -> float:
 
 def _app_subjects(stage: Stage) -> list[str]:
     return [name for name, subject in stage.cpu_cores_by_subject.items() if subject.role == Role.APP]
+
+
+def _accepted_by(stage: Stage, name: str) -> CounterReading | None:
+    """Return the counter of connections that a replica with a network of its own accepted."""
+    counters = chain(stage.counters, *(node.counters for node in stage.nodes))
+    return next((it for it in counters if (it.scope, it.name) == (f"net:{name}", _ACCEPTED)), None)
+
+
+def _accepted(stage: Stage, name: str) -> str:
+    known = {it: _accepted_by(stage, it) for it in _app_subjects(stage)}
+    accepted = known.get(name)
+    if accepted is None:
+        return NOT_MEASURED
+    total = sum((one.delta or 0) for one in known.values() if one)
+    if not total or None in known.values():
+        return f"{accepted.delta or 0:,.0f}"
+    return f"{accepted.delta or 0:,.0f} ({number_format.share((accepted.delta or 0) / total)})"
 
 
 def _throttled(stage: Stage, name: str) -> str:

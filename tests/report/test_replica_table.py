@@ -1,4 +1,4 @@
-"""The table of replicas shows the busiest ones only where there are many."""
+"""The table of replicas shows how the work was shared, and the busiest ones only where there are many."""
 
 from types import SimpleNamespace
 
@@ -13,8 +13,19 @@ def stage(count: int) -> SimpleNamespace:
         for number in range(1, count + 1)
     }
     return SimpleNamespace(
-        title="100 RPS", cpu_cores_by_subject=subjects, requests_by_subject={}, throttling_by_subject={}
+        title="100 RPS",
+        cpu_cores_by_subject=subjects,
+        requests_by_subject={},
+        throttling_by_subject={},
+        counters=(),
+        nodes=(),
     )
+
+
+def accepted(replica: str, delta: int) -> SimpleNamespace:
+    """Return what a node counted in the network of a replica."""
+    counter = SimpleNamespace(scope=f"net:{replica}", name="tcp.passive_opens", delta=delta)
+    return SimpleNamespace(counters=(counter,))
 
 
 def names(count: int) -> list[str]:
@@ -31,3 +42,22 @@ def test_of_more_the_busiest_are_shown_and_the_others_counted():
         *(f"app-{number}, CPU cores" for number in range(1_004, 1_044)),
         "1,003 more replicas",
     ]
+
+
+def rows(shown: SimpleNamespace) -> list[list[str]]:
+    lines = str(replicas([shown])).splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines]
+
+
+def test_connections_show_the_shares_of_replicas_that_do_not_count_requests():
+    shown = stage(2)
+    shown.nodes = (accepted("app-1", 30), accepted("app-2", 90))
+
+    assert rows(shown)[2:] == [
+        ["app-1, connections accepted", "30 (25 %)"],
+        ["app-2, connections accepted", "90 (75 %)"],
+    ]
+    shown.nodes = shown.nodes[:1]  # a share of the connections of only some replicas would be too large
+    assert rows(shown)[2:] == [["app-1, connections accepted", "30"]]
+    shown.requests_by_subject = {"app-1": 10, "app-2": 10}
+    assert [row[0] for row in rows(shown)[2:]] == ["app-1, requests", "app-2, requests"]

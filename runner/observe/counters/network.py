@@ -29,6 +29,7 @@ _TCP: Final = {
     (b"Tcp", b"OutRsts"): "tcp.resets_sent",
     (b"Tcp", b"EstabResets"): "tcp.established_resets",
     (b"Tcp", b"AttemptFails"): "tcp.attempt_fails",
+    (b"Tcp", b"PassiveOpens"): "tcp.passive_opens",
 }
 
 
