@@ -18,7 +18,7 @@ name: lacking
 topology:
   kind: swarm
   app: {{image: "{LACKED}", port: 8080, nodes: [node.role==worker]}}
-load: {{request: {{path: /}}}}
+load: {{nodes: [node.hostname==node-2], request: {{path: /}}}}
 stages: [{{rps: 10, duration: 1s}}]
 """
 

@@ -1,6 +1,5 @@
 """A system on the nodes of a real swarm: ready when every part is, and broken when one ends or is cut off."""
 
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,9 +15,9 @@ from runner.stack.protocols import StackContext
 from runner.stack.swarm import open_swarm
 from runner.stack.swarm.agent_image import agent_image
 from runner.stack.swarm.placer import open_placer
+from tests.swarm.conftest import PYTHON
 
 WITHIN_S = 60
-PYTHON = "loadproof-base/python:bookworm"
 SERVE = """
 import os, pathlib
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -75,10 +74,10 @@ def stack_context(context: StackContext, tmp_path: Path, kept, monkeypatch) -> S
 
 
 @asynccontextmanager
-async def opened(wanted: SwarmTopology, context: StackContext) -> AsyncIterator[tuple]:
-    """Provide agents on all nodes, and the stack."""
+async def opened(wanted: SwarmTopology, context: StackContext, nodes: Sequence[str]) -> AsyncIterator[tuple]:
+    """Provide agents on some nodes, and the stack."""
     async with open_placer(context) as placer:
-        nodes = await placer.nodes()
+        nodes = [node for node in await placer.nodes() if node.name in nodes]
         networks = () if wanted.path == "host" else (await placer.network("data"),)
         async with (
             open_cluster(
@@ -109,19 +108,38 @@ async def broken(stack):
         return await stack.wait_broken()
 
 
-async def test_a_stack_spans_nodes_until_a_replica_dies(stack_context, swarm, kept):
+@pytest.fixture
+def others(swarm):
+    """What another user has on the swarm, with the names of parts of this system."""
+    manager = swarm.manager
+    swarm.docker(manager, "network", "create", "--driver", "overlay", "data")
+    command = ("service", "create", "--quiet", "--replicas", "0", "--endpoint-mode", "dnsrr")
+    for name in ("db", "nginx"):
+        swarm.docker(manager, *command, "--network", "data", "--name", name, PYTHON)
+    yield
+    assert {one["Spec"]["Name"] for one in swarm.get(manager, "/services")} == {"db", "nginx"}
+    swarm.docker(manager, "service", "rm", "db", "nginx")
+    swarm.docker(manager, "network", "rm", "data")
+
+
+async def test_a_stack_spans_nodes_until_a_replica_dies(stack_context, swarm, others, kept):
     manager, *workers = swarm.nodes
-    async with opened(topology(), stack_context) as (stack, cluster):
+    wanted = topology(
+        db={"nodes": ["node.hostname==node-2"]}, proxy={"kind": "nginx", "nodes": ["node.role==manager"]}
+    )
+    async with opened(wanted, stack_context, swarm.nodes) as (stack, cluster):
         placement = stack.description.placement
         assert {placement["app-1"], placement["app-2"]} == set(workers)
-        assert placement["db"] == manager
+        assert (placement["db"], placement["nginx"]) == ("node-2", manager)
         assert set(placement) == {"db", "app-1", "app-2", "nginx"}
         assert {part.name: part.node for part in stack.placed} == placement
         assert await statuses(stack, cluster, swarm.nodes) == [200, 200, 200]
         given = [line for line in await stack.app_output() if line.startswith("given")]
         assert given == ["given [secret token] fast db:5000"] * 2
-        inside = await stack.run_inside("db", ["cat", "/srv/settings.txt"], env={}, within=WITHIN_S)
-        assert (inside.status, inside.output) == (0, ("fast",))
+        inside = await stack.run_inside("nginx", ["echo", "here"], env={}, within=WITHIN_S)
+        assert (inside.status, inside.output) == (0, ("here",))
+        database = next(part for part in stack.placed if part.name == "db")
+        assert swarm.docker("node-2", "exec", database.container_id, "cat", "/srv/settings.txt") == "fast"
         with pytest.raises(EnvironmentLacks, match=f"inside app on {placement['app-1']}"):
             await stack.run_inside("app", ["true"], env={}, within=WITHIN_S)
         victim = next(part for part in stack.placed if part.name == "app-2")
@@ -139,12 +157,13 @@ async def test_a_stack_spans_nodes_until_a_replica_dies(stack_context, swarm, ke
 
 
 async def test_ports_of_nodes_lead_to_a_stack_until_a_node_is_cut_off(stack_context, swarm):
-    *_, last = swarm.nodes
+    manager, *_, last = swarm.nodes
     on_last = {"nodes": [f"node.hostname=={last}"], "replicas": 1}
-    async with opened(topology(path="published", app=on_last), stack_context) as (stack, cluster):
-        assert stack.endpoint.host in {swarm.address(node) for node in swarm.nodes}
+    wanted = topology(path="published", app=on_last, proxy={"kind": "nginx", "nodes": ["node.role==manager"]})
+    async with opened(wanted, stack_context, [manager, last]) as (stack, cluster):
+        assert stack.endpoint.host == swarm.address(manager)
         assert stack.endpoint.port != 8080
-        assert await statuses(stack, cluster, swarm.nodes) == [200, 200, 200]
+        assert await statuses(stack, cluster, [manager, last]) == [200, 200]
         swarm.unplug(last)
         event = await broken(stack)
         swarm.restore()
@@ -161,13 +180,12 @@ async def test_a_replica_that_ends_before_it_is_ready_is_shown_with_its_node_and
     )
     *rest, serve = SERVE.strip().splitlines()
     command = ["python3", "-uc", "\n".join([*rest, at_the_third_request, serve])]
-    unready = topology(path="host", app={"command": command, "replicas": 1})
+    on_second = {"command": command, "replicas": 1, "nodes": ["node.hostname==node-2"]}
+    unready = topology(path="host", app=on_second, proxy={"kind": "nginx", "nodes": ["node.role==manager"]})
 
     with pytest.raises(StackFailed) as failed:
-        async with opened(unready, stack_context):
+        async with opened(unready, stack_context, swarm.nodes[:2]):
             pass  # never reached
 
-    assert re.fullmatch(
-        r"the app on node-[23] exited with status 3 before it was ready", failed.value.message
-    )
+    assert failed.value.message == "the app on node-2 exited with status 3 before it was ready"
     assert f"given [secret token] fast {swarm.address(swarm.manager)}:5000" in failed.value.details
