@@ -30,7 +30,8 @@ def agents(swarm):
     So they lack it, and none has to be brought there again.
     """
     manager = swarm.manager
-    (name,) = swarm.docker(manager, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", AGENTS).split()
+    newest, *_ = swarm.docker(manager, "image", "ls", "--format", "{{.Tag}}", AGENTS).split()
+    name = f"{AGENTS}:{newest}"
     swarm.docker(manager, "tag", name, "kept:1")
     container = swarm.docker(manager, "create", name, "true")
     other = swarm.docker(manager, "commit", "--change", "LABEL other=1", container, name)

@@ -153,7 +153,7 @@ def test_nothing_is_left_of_a_runner_that_was_killed(swarm, tmp_path):
 def test_a_run_whose_manager_is_lost_keeps_what_was_measured(swarm, tmp_path):
     stages = "[{rps: 20, duration: 1s}, {name: broken, rps: 20, duration: 60s}]"
     with server(swarm, tmp_path) as url:
-        specification = external(swarm, url, nodes=2, stages=stages)
+        specification = external(swarm, url, nodes="[node.role==worker]", stages=stages)
         with running(swarm, tmp_path, specification, "--i-am-authorized", "--no-calibrate") as run:
             run.wait_for("· broken: offering")
             wait_for_requests(tmp_path, 10)
