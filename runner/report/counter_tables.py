@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from msgspec import UNSET
@@ -89,6 +90,16 @@ def _own_time(counter: CounterReading) -> str:
     if counter.from_s is UNSET or counter.to_s is UNSET:
         return ""
     return f" ({counter.from_s:.1f} s to {counter.to_s:.1f} s)"
+
+
+def any_late(configurations: Sequence[ConfigurationResults]) -> bool:
+    """Return whether a counter covers another time than the window."""
+    stages = (stage for _, stage in every_stage(configurations))
+    return any(
+        counter.from_s is not UNSET
+        for stage in stages
+        for counter in chain(stage.counters, *(node.counters for node in stage.nodes))
+    )
 
 
 def _bound(counter: CounterReading) -> str:

@@ -135,6 +135,7 @@ def _appendix(results: Results, configurations: Sequence[ConfigurationResults]) 
         "baselines": generator_accuracy.baselines(configurations),
         "outcomes": tables.outcomes(whole),
         "counters": _by_configuration(configurations, counter_tables.changed_counters),
+        "late_counters": counter_tables.any_late(configurations),
         "not_readable": counter_tables.not_readable(configurations),
         "events": [
             {"line": _event(configuration, stage, event), "log": block(event.log) if event.log else ""}
