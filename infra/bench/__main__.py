@@ -33,6 +33,7 @@ from infra.bench.merge import merge
 from infra.bench.outputs import outputs
 from infra.bench.page import page_of_a_long_run
 from infra.bench.publish import chart, page, promises
+from infra.bench.runs import many_runs
 from infra.bench.scenarios import scenarios
 from infra.bench.traffic import traffic
 from infra.bench.traffic_page import traffic_promises
@@ -154,6 +155,7 @@ SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
     "page": page_of_a_long_run,
     "live": live_page,
     "outputs": outputs,
+    "runs": many_runs,
 }
 
 

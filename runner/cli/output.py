@@ -95,7 +95,9 @@ def safe(text: str) -> str:
     Control characters are replaced, bytes that are not UTF-8 shown as in ``\xff``, and what a CI system would
     take for a command gets a space inside.
     """
-    whole = _NOT_UTF8.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
+    whole = text
+    if not text.isascii():
+        whole = _NOT_UTF8.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
     return without_ci_commands(harmless(whole.rstrip("\r\n").expandtabs()))
 
 

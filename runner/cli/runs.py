@@ -162,6 +162,6 @@ def _verdict(run: RunSummary) -> str:
 
 def _moment(text: str) -> str:
     try:
-        return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M}"
+        return datetime.fromisoformat(text).replace(tzinfo=None).isoformat(" ", "minutes")
     except ValueError:
         return text
