@@ -54,6 +54,12 @@ def ctx(run_id, tmp_path):
     )
 
 
+@pytest.fixture
+def enough_memory(monkeypatch):
+    """The host has killed nothing: tests beside these let containers run out of theirs."""
+    monkeypatch.setattr("runner.stack.diagnosis.oom_kills", lambda: 0)
+
+
 HTTP = """
 import http.server, os, signal, subprocess, sys, threading, time
 class Handler(http.server.BaseHTTPRequestHandler):

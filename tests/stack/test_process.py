@@ -19,6 +19,7 @@ from runner.stack.process import open_process
 from runner.stack.reaper import is_running, look_up, run_processes, start_ticks
 from tests.stack.conftest import eventually, python, topology
 
+pytestmark = pytest.mark.usefixtures("enough_memory")
 GOOD = python("serve(port)")
 
 

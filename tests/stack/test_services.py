@@ -18,6 +18,7 @@ from runner.stack.process import open_process
 from runner.stack.reaper import look_up, run_processes
 from tests.stack.conftest import HTTP, eventually, python
 
+pytestmark = pytest.mark.usefixtures("enough_memory")
 PYTHON = Path(sys.executable).name
 REDIS = ["redis-server", "--port", "{port}", "--bind", "127.0.0.1", "--save", ""]
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
