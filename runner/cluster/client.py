@@ -45,12 +45,19 @@ class Cluster:
     Args:
         hub: The connection to their hub.
         nodes: Where agents are.
+        run_id: Of the run.
         place_again: Begins to place a new agent on a node whose agent is lost; returns at once.
     """
 
     def __init__(
-        self, hub: HubConnection, nodes: Iterable[Node], place_again: Callable[[Node], None] = _place_nothing
+        self,
+        hub: HubConnection,
+        nodes: Iterable[Node],
+        *,
+        run_id: str,
+        place_again: Callable[[Node], None] = _place_nothing,
     ) -> None:
+        self.run_id = run_id
         self.nodes: Final[Mapping[str, Node]] = {node.name: node for node in nodes}
         self.last_clocks: dict[str, ClockOffset] = {}
         """The last measured clock of each node."""

@@ -33,6 +33,7 @@ from runner.core.errors import EnvironmentLacks
 from runner.core.units import Nanoseconds, Seconds
 
 HUB_COMMAND: Final = ("python3", "-P", "-m", "runner.cluster.hub")
+"""Followed by the id of the run, so that the hub of another run on a machine is not taken for this one."""
 AGENT_COMMAND: Final = ("python3", "-P", "-m", "runner.agent")
 AGENT_FILE: Final = "/run/loadproof/agent.json"
 HUB_PORT: Final = 7700
@@ -132,7 +133,12 @@ class _Opening:
         nursery.start_soon(hub.follow)
         await self._wait_joined(hub)
         nursery.start_soon(self._explain_losses, hub)
-        return Cluster(hub, self._nodes.values(), lambda node: nursery.start_soon(self._place_again, node))
+        return Cluster(
+            hub,
+            self._nodes.values(),
+            run_id=self._run_id,
+            place_again=lambda node: nursery.start_soon(self._place_again, node),
+        )
 
     async def close(self) -> None:
         """Remove hub and agents; bounded in time, not interrupted by a cancellation."""
@@ -145,7 +151,7 @@ class _Opening:
 
     async def _start_hub(self, network: str | None, port: int) -> Channel:
         channel = self._channel = await self._placer.start_hub(
-            image=self._image, command=HUB_COMMAND, network=network
+            image=self._image, command=(*HUB_COMMAND, self._run_id), network=network
         )
         self._port = await self._order_hub(channel, port)
         return channel

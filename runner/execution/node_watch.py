@@ -134,7 +134,7 @@ class NodeWatch:
             return {}
 
     async def _watch_node(self, node: ObservedNode, clock: ClockOffset) -> None:
-        order = node.order(self.window, self.interval, clock)
+        order = node.order(self.window, self.interval, clock, self.cluster.run_id)
         try:
             async with (
                 self.cluster.open_ask(node.name, OBSERVE, encode(order)) as asked,

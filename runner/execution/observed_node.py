@@ -57,13 +57,17 @@ class ObservedNode:
         self.subjects = (*parts, *workers, agent, Subject("system", Role.SYSTEM, "system"))
         self._names = frozenset(subject.name for subject in self.subjects)
 
-    def order(self, window: Window, interval: Seconds, clock: ClockOffset) -> ObserveOrder:
+    def order(self, window: Window, interval: Seconds, clock: ClockOffset, run_id: str) -> ObserveOrder:
         """Return what its agent is told, in the time of its clock."""
         start_ns, measure_ns, end_ns = map(
             clock.to_node_ns, (window.start_ns, window.measure_ns, window.end_ns)
         )
         return ObserveOrder(
-            Window(start_ns, measure_ns, end_ns), max(interval, MIN_INTERVAL_S), self.placed, self.workers
+            Window(start_ns, measure_ns, end_ns),
+            max(interval, MIN_INTERVAL_S),
+            run_id,
+            self.placed,
+            self.workers,
         )
 
     def take(self, item: bytes, end_s: Seconds) -> Sample | None:

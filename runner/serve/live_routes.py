@@ -20,7 +20,7 @@ from runner.experiment.suggestions import harmless
 from runner.serve.live_tail import POLL_S, LiveState, LiveTail, state_event
 from runner.serve.requests import html, no_such_run, run_path, site_of
 from runner.serve.site import Site, TooManyViewers, address
-from runner.store.run_summary import RunState
+from runner.store.run_summary import RunState, RunSummary
 
 _HEARTBEAT_S: Final[Seconds] = 10.0
 _RETRY_MS: Final = 1500
@@ -86,6 +86,9 @@ async def live_events(request: Request) -> Response:
         return PlainTextResponse("There is no such run.\n", 404)
     if request.method == "HEAD":
         return Response(media_type="text/event-stream")
+    run = site.index.get(path)
+    if run is not None and run.state not in _SHOWN and path != site.awaited:
+        return _ended(run)
     try:
         site.enter()
     except TooManyViewers:
@@ -95,6 +98,14 @@ async def live_events(request: Request) -> Response:
     last_id = request.headers.get("last-event-id", "")[:100]
     events = _stream(site, watched.tail(path, folder), f"/run/{_quoted(path)}", last_id)
     return StreamingResponse(events, media_type="text/event-stream")
+
+
+def _ended(run: RunSummary) -> Response:
+    """Tell a page that came after the end where the report is; 404 where there never was a run."""
+    if not run.is_measured:
+        return PlainTextResponse("This run cannot be watched.\n", 404)
+    told = state_event(LiveState.ENDED, f"/run/{address(run)}")
+    return Response(told, media_type="text/event-stream")
 
 
 async def _stream(site: Site, tail: LiveTail, report: str, last_id: str) -> AsyncIterator[bytes]:

@@ -277,13 +277,16 @@ def test_users_join_and_leave_at_their_instants(offer, way, users, users_to):
 
     with scripted(script, tls=way.server) as port:
         before = time.monotonic()
-        offered = offer(port, users=users, users_to=users_to, duration=0.8)
+        offered = offer(port, users=users, users_to=users_to, duration=1.2)
 
-    assert offered.exchange.opened == max(users, users_to)
+    # A user that connects on a busy machine only after it was to leave, or after the window, never does so.
+    missed = max(users, users_to) - offered.exchange.opened
+    assert 0 <= missed <= abs(users_to - users) // 4
     changes = sorted(at - before for at in (began if users_to > users else ended).values())
-    step = 0.8 / abs(users_to - users)
+    step = 1.2 / abs(users_to - users)
     expected = [step * (n + 0.5) for n in range(abs(users_to - users))]
-    found = changes[users:] if users_to > users else changes[: users - users_to]
+    expected = expected[: len(expected) - missed] if users_to > users else expected[missed:]
+    found = changes[users:] if users_to > users else changes[: len(expected)]
     for at, planned in zip(found, expected, strict=True):
         # a busy machine does all of it later; a stall hides the last requests of a user that leaves
         assert at >= planned - (0 if users_to > users else 0.3)

@@ -66,6 +66,15 @@ def test_every_response_has_the_headers_that_protect_it(served):
         assert "server" not in headers
 
 
+def test_the_stream_of_a_run_that_has_ended_says_so_at_once_and_of_no_run_there_is_none(served):
+    served.list_when_read()
+    ended = served.get("/live-events/quickstart/run-00001")
+    assert ended.headers["content-type"].startswith("text/event-stream")
+    assert ended.text == ('event: state\ndata: {"state":"ended","report":"/run/quickstart/run-00001"}\n\n')
+    assert status(served, "/live-events/broken.zip") == 404
+    assert status(served, "/live-events/nowhere") == 404
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
 def test_nothing_can_be_written(served, method):
     assert status(served, "/", method=method) == 405

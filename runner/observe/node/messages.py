@@ -36,12 +36,14 @@ class ObserveOrder(Struct, frozen=True, omit_defaults=True):
     Attributes:
         window: The trial's parts on the node's CLOCK_MONOTONIC.
         interval_s: Seconds between samples.
+        run_id: Of the run, which tells its hub from those of others.
         placed: The parts of the system that run on this node.
         workers: Subject's name to the process id that the agent knows of a worker that it started.
     """
 
     window: Window
     interval_s: Annotated[Seconds, Meta(ge=MIN_INTERVAL_S, le=3_600)]
+    run_id: Annotated[str, Meta(min_length=1, max_length=128)]
     placed: Annotated[tuple[PlacedPart, ...], Meta(max_length=MAX_PARTS)] = ()
     workers: Annotated[Mapping[str, int], Meta(max_length=MAX_WORKERS)] = field(default_factory=dict)
 

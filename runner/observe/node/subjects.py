@@ -28,7 +28,7 @@ def subjects_of(order: ObserveOrder) -> tuple[tuple[Subject, ...], tuple[Unreada
             unreadable.append(Unreadable(part.name, "cpu", reason))
         subjects.append(Subject(part.name, part.role, "cgroup", None if reason else part.pid, started))
     subjects += _workers(order.workers)
-    subjects += _machinery({subject.pid for subject in subjects})
+    subjects += _machinery(order.run_id, {subject.pid for subject in subjects})
     own = own_pid()
     subjects.append(Subject(AGENT, Role.RUNNER, "process", own, start_ticks(own)))
     subjects.append(Subject("system", Role.SYSTEM, "system"))
@@ -46,13 +46,13 @@ def _why_not(part: PlacedPart, started: int | None) -> str:
     return "" if part.container_id in groups else "its process is in no control group of its container"
 
 
-def _machinery(parts: Collection[int | None]) -> Iterator[Subject]:
-    """Yield the engine's daemons, what they run for the containers of parts, and hubs of agents."""
+def _machinery(run_id: str, parts: Collection[int | None]) -> Iterator[Subject]:
+    """Yield the engine's daemons, what they run for the containers of parts, and the hub of the run."""
     shims = {parent_of(pid) for pid in parts if pid is not None}
     counts: Counter[str] = Counter()
     for pid in process_ids():
         name, role = name_of(pid), Role.DAEMON
-        if name.startswith(_PYTHON) and _is_hub(pid):
+        if name.startswith(_PYTHON) and _is_hub(pid, run_id):
             name, role = HUB, Role.RUNNER
         elif name == FORWARDER:
             if not _forwards_to(pid, parts):
@@ -83,11 +83,12 @@ def _has_address(pid: int, address: bytes) -> bool:
         return False
 
 
-def _is_hub(pid: int) -> bool:
+def _is_hub(pid: int, run_id: str) -> bool:
     try:
-        return _HUB_MODULE in read_file(f"{proc()}/{pid}/cmdline").split(b"\0")
+        words = read_file(f"{proc()}/{pid}/cmdline").split(b"\0")
     except OSError:
         return False
+    return _HUB_MODULE in words and run_id.encode() in words
 
 
 def _workers(pids: Mapping[str, int]) -> Iterator[Subject]:

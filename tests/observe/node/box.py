@@ -23,7 +23,12 @@ def observed_from_a_box(placed, window_s, interval_s=0.25, before=()):
         window_s: Length of the window.
         before: Further words before the command, such as a control-group namespace.
     """
-    order = {"placed": placed, "interval_s": interval_s, "window_ns": round(window_s * 1e9)}
+    order = {
+        "run_id": "run-1",
+        "placed": placed,
+        "interval_s": interval_s,
+        "window_ns": round(window_s * 1e9),
+    }
     with (
         TemporaryDirectory() as folder
     ):  # for mounts, which vanish with the box; other users may look into it

@@ -82,9 +82,6 @@ def test_an_agent_without_privileges_reads_its_node(tmp_path):
         after_s = used_s(folders)
 
     engine = {one["name"] for one in facts["subjects"] if one["role"] == "daemon"}
-    engine |= {
-        name for name in samples[0]["cpu_s"] if name.startswith("hub")
-    }  # of other runs on this machine
     assert len(samples) == 7
     for sample in samples:
         assert before_s <= sample["cpu_s"]["app"] <= after_s

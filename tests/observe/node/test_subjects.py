@@ -35,13 +35,15 @@ def proc(tmp_path):
     add_process(tmp_path, 50, "docker-proxy", *proxy("172.18.0.3"))
     add_process(tmp_path, 51, "docker-proxy", *proxy("172.18.0.33"))
     add_process(tmp_path, 52, "docker-proxy", "-container-ip")
+    add_process(tmp_path, 60, "python3", "-P", "-m", "runner.cluster.hub", "run-2")
+    add_process(tmp_path, 61, "python3", "-P", "-m", "runner.cluster.hub", "run-1")
     (tmp_path / "self").symlink_to("1")
     return tmp_path
 
 
 def test_a_docker_proxy_is_the_forwarder_of_the_part_that_it_forwards_to(proc):
     part = PlacedPart("app", Role.APP, "node-1", "container-of-40", 40, (8080,))
-    order = ObserveOrder(Window(0, 1, 2), 1.0, (part,))
+    order = ObserveOrder(Window(0, 1, 2), 1.0, "run-1", (part,))
 
     with observing(Roots(str(proc), str(proc), are_foreign=True)):
         subjects, unreadable = subjects_of(order)
@@ -49,3 +51,11 @@ def test_a_docker_proxy_is_the_forwarder_of_the_part_that_it_forwards_to(proc):
     assert unreadable == ()
     forwarders = [subject for subject in subjects if subject.role == Role.FORWARDER]
     assert [(one.name, one.kind, one.pid) for one in forwarders] == [("docker-proxy", "process", 50)]
+
+
+def test_the_hub_of_another_run_on_the_node_is_no_part_of_this_one(proc):
+    with observing(Roots(str(proc), str(proc), are_foreign=True)):
+        subjects, _ = subjects_of(ObserveOrder(Window(0, 1, 2), 1.0, "run-1"))
+
+    hubs = [subject for subject in subjects if subject.name.startswith("hub")]
+    assert [(one.name, one.role, one.pid) for one in hubs] == [("hub", Role.RUNNER, 61)]

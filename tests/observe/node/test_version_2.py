@@ -73,6 +73,7 @@ async def observe(node):
     order = ObserveOrder(
         Window(start, start, start + 600_000_000),
         0.5,
+        "run-1",
         (PlacedPart("app", Role.APP, "node-2", ID, APP),),
         {},
     )
