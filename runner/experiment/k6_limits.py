@@ -6,17 +6,23 @@ Two engines that check different things must not be compared, and a stage must n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import gcd, lcm
 from typing import TYPE_CHECKING, Final
 
 from runner.core import jsonpath, template
+from runner.core.metrics import LATENCIES
 from runner.experiment.base_model import Conflict, conflict_if
 from runner.experiment.expect import Expect, HeaderRules
 from runner.experiment.request import NamedRequest
+from runner.experiment.suggestions import join_words
 
 if TYPE_CHECKING:
+    from runner.experiment.thresholds import Threshold
     from runner.experiment.traffic import Load
+
+UNMEASURED: Final = frozenset({"response_time", "dispatch_delay", "first_byte"})
+"""Latencies that k6 does not report: it tells neither when a request was due nor its first byte."""
 
 MAX_PERIOD: Final = 4096
 """The longest order of a mix that k6 is given."""
@@ -63,6 +69,19 @@ def k6_conflicts(load: Load) -> Iterator[Conflict | None]:
         yield conflict_if(queue, ("when_full",), no_queue)
         yield from _variable_conflicts(load, subject)
         yield from _mix_conflicts(load, subject)
+
+
+def unmeasured_thresholds(
+    thresholds: Iterable[tuple[tuple[str | int, ...], Threshold]],
+) -> Iterator[Conflict]:
+    """Yield each threshold on a latency that k6 does not report, of all thresholds with where they are."""
+    measured = [kind.name for kind in LATENCIES if kind.name not in UNMEASURED]
+    for at, threshold in thresholds:
+        kind, _, statistic = threshold.metric.partition(".")
+        if kind in UNMEASURED:
+            message = f"engine k6 does not measure {threshold.metric}"
+            hint = f"use duration.{statistic} or engine builtin; k6 measures {join_words(measured, 'and')}"
+            yield Conflict(at, message, hint)
 
 
 def _variable_conflicts(load: Load, subject: str) -> Iterator[Conflict]:

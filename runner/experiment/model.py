@@ -148,6 +148,7 @@ class Configuration(SpecModel):
             *self._level_conflicts(),
             *self._unknown_services(),
             *self._closed_model_conflicts(),
+            *self._unmeasured_by_k6(),
             *conflicts(
                 self.hooks, self.load.variables, self.topology.part_names, self.topology.known_services
             ),
@@ -171,6 +172,13 @@ class Configuration(SpecModel):
             yield conflict_if(few, place, message, f"it is {load.max_in_flight:,}")
         if len(closed) == len(self.stages):
             yield from self._keys_of_rates()
+
+    def _unmeasured_by_k6(self) -> Iterator[Conflict]:
+        """Yield each threshold that no stage could pass, because k6 does not measure its metric."""
+        if self.load.engine == "k6":
+            from runner.experiment.k6_limits import unmeasured_thresholds  # noqa: PLC0415  (few use k6)
+
+            yield from unmeasured_thresholds(self._selectors())
 
     def _level_conflicts(self) -> Iterator[Conflict | None]:
         """Yield each stage whose level does not fit to what the load sends."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from runner.core.metric import Dimension
+from runner.core.metrics import METRICS
+from runner.experiment.k6_limits import UNMEASURED
 from runner.experiment.model import App, Configuration, Experiment, ExternalTopology, Load, Stage
 from runner.experiment.stage import stage_name
 from tests.experiment.samples import DESIGN, MINIMAL, PROCESS, error, only, read, sole, table
@@ -98,6 +101,33 @@ def test_k6_cannot_spread_load_over_all_addresses(load: str, subject: str) -> No
         "(remove 'resolve', or use engine builtin without cross_check)"
     )
     assert read(MINIMAL, load).configurations[0].topology.resolve == "first"
+
+
+@pytest.mark.parametrize("path", METRICS)
+def test_a_threshold_is_refused_if_k6_never_measures_its_metric(path: str) -> None:
+    metric = METRICS[path]
+    if metric.scenarios_only:
+        return
+    bound = {Dimension.TIME: "50ms", Dimension.SIZE: "9MiB"}.get(metric.dimension, "1")
+    threshold = f"thresholds=['{path} < {bound}']"
+    kind, _, statistic = path.partition(".")
+
+    assert only(MINIMAL, threshold, "load.engine=builtin", "load.cross_check=true").thresholds
+    if kind in UNMEASURED:
+        assert with_(threshold, MINIMAL + "load: {engine: k6}") == (
+            f"thresholds[0]: engine k6 does not measure {path} (use duration.{statistic} or engine builtin; "
+            "k6 measures duration, connect and tls)"
+        )
+    else:
+        assert only(MINIMAL, threshold, "load.engine=k6").thresholds
+
+
+def test_a_threshold_of_a_stage_is_refused_if_k6_never_measures_its_metric() -> None:
+    staged = "stages=[{rps: 10, duration: 1s, thresholds: ['response_time.p95 < 50ms']}]"
+
+    assert with_(staged, MINIMAL + "load: {engine: k6}").startswith(
+        "stages[0].thresholds[0]: engine k6 does not measure response_time.p95"
+    )
 
 
 ACCEPTED = [

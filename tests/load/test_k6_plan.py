@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from runner.core.endpoint import Endpoint
 from runner.core.load_facts import LoadSecond
+from runner.core.metrics import LATENCIES
+from runner.experiment.k6_limits import UNMEASURED
 from runner.load.k6.engine import k6
 from runner.load.k6.facts import Ending, load_facts
 from runner.load.k6.plan import Plan, plan_of, script_order
@@ -152,6 +154,13 @@ def test_a_stage_that_k6_offered_in_full_is_complete():
     assert whole.complete
     assert whole.lost_workers == ()
     assert not any("fell behind" in note for note in whole.notes)
+
+
+def test_what_the_specification_refuses_is_what_k6_does_not_report():
+    totals = read_summary(summary(), PLAN)
+    stated = facts(200, totals=totals).stated_ms
+
+    assert {kind.name for kind in LATENCIES if stated.get(kind.name) is None} == UNMEASURED
 
 
 @pytest.mark.parametrize(("scheduled", "invalid"), [(198, False), (197, True)])
