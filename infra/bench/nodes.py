@@ -23,9 +23,9 @@ from typing import Any
 import trio
 
 from infra.swarm.cluster import Cluster, open_cluster, unusable
+from infra.swarm.groups import hold
 from infra.swarm.images import bring_images
 from infra.swarm.namespaces import OPERATOR
-from infra.swarm.quota import hold
 from runner.stack.docker.bases import STAND_INS
 from runner.stack.docker.engine import connect
 from runner.stack.docker.images import Supplier

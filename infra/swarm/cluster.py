@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.swarm import engine_api
+from infra.swarm.groups import weigh
 from infra.swarm.images import copy_images, thin_archive
 from infra.swarm.namespaces import Network, run
 from infra.swarm.traces import boot_id, has_argument, remove_groups, started
@@ -109,6 +110,7 @@ class Cluster:
         self._make_folder(owner)
         try:
             self.network.create()
+            weigh(self.name, self.size)
             self._start(self.manager)
             self._wait_for_engine(self.manager)
             fill()

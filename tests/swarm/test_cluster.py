@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from infra.swarm.cluster import ROOT, sweep
+from infra.swarm.groups import quota
 from infra.swarm.namespaces import OPERATOR
 from tests.swarm.conftest import PYTHON
 
@@ -21,6 +24,23 @@ def test_all_nodes_have_the_same_images(swarm):
     ids = {swarm.get(node, f"/images/{PYTHON}/json")["Id"] for node in swarm.nodes}
 
     assert len(ids) == 1
+
+
+def test_a_swarm_weighs_as_much_as_the_processes_of_its_nodes(swarm):
+    """Its containers would weigh as much as one process outside, and not run for seconds beside many."""
+    group = Path("/sys/fs/cgroup")
+    files = (group / f"cpu/lpsw-{swarm.name}/cpu.shares", group / f"lpsw-{swarm.name}/cpu.weight")
+    weight = next(int(file.read_text()) for file in files if file.exists())
+    of_a_process = 1024 if files[0].exists() else 100
+
+    assert weight == 8 * len(swarm.nodes) * of_a_process
+
+
+@pytest.mark.parametrize(
+    ("cores", "expected"), [(1.5, (7_500, 5_000)), (0.2, (1_000, 5_000)), (0.1, (1_000, 10_000))]
+)
+def test_a_node_that_is_held_has_at_least_the_quota_that_the_kernel_takes(cores, expected):
+    assert quota(cores) == expected
 
 
 def test_nodes_and_the_operator_reach_each_other(swarm):
