@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, get_args
 
 from runner.experiment.base_model import CONFLICT, INVALID_VALUE, Conflict, SpecModel, WhenUsed
@@ -199,13 +200,23 @@ def _known_keys(location: Sequence[str | int]) -> list[str]:
 
 def _elsewhere(key: str, here: str) -> str:
     """Return a hint for a known key in the wrong place, or an empty string."""
-    paths = [f"{path}.{name}" for path, name in _all_keys(Configuration, "") if name == key and path]
+    paths = _places().get(key, ())
     place = re.sub(_INDEX, "", here)
     inside = f"{place.removesuffix(key)}request.{key}"
     if inside in paths:  # of a step, whose request has keys of its own
         return f"did you mean request: {{{key}: …}}?"
     other = next((path for path in paths if not place.endswith(path)), None)
     return f"did you mean {other}?" if other else ""
+
+
+@cache
+def _places() -> Mapping[str, Sequence[str]]:
+    """Return where each key may stand, as paths below a configuration."""
+    places: dict[str, list[str]] = {}
+    for path, key in _all_keys(Configuration, ""):
+        if path:
+            places.setdefault(key, []).append(f"{path}.{key}")
+    return places
 
 
 def _all_keys(

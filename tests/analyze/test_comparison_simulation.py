@@ -33,9 +33,9 @@ def test_equal_systems_are_reported_as_different_in_at_most_1_of_20_comparisons(
     ("repeats", "scale", "outliers"), [(5, 4.0, 0.05), (3, 4.0, 0.0), (2, 4.0, 0.1), (1, 2.0, 0.0)]
 )
 def test_noise_outliers_and_few_repeats_do_not_change_that(repeats, scale, outliers):
-    told, _ = alarms(sample_size(1000), 22, repeats=repeats, scale=scale, outliers=outliers)
+    told, _ = alarms(sample_size(400), 22, repeats=repeats, scale=scale, outliers=outliers)
 
-    assert told <= highest_share(0.05, sample_size(1000))
+    assert told <= highest_share(0.05, sample_size(400))
 
 
 def test_5_repeats_find_a_p95_that_is_10_percent_worse_in_9_of_10_comparisons():

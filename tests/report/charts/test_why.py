@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
-import pytest
 from msgspec.structs import replace
 
 from runner.core.codes import Limit
@@ -26,9 +26,16 @@ def drawn(results):
     return chart
 
 
-@pytest.mark.parametrize("limit", Limit)
-def test_every_verdict_has_a_picture_that_can_be_drawn(limit):
-    drawn(limited_to(stored("single-process"), (0, 3), limit))
+def test_every_verdict_has_a_picture_that_can_be_drawn():
+    single = stored("single-process")
+    charts = [(limit, why(limited_to(single, (0, 3), limit))) for limit in Limit]
+    named = [dataclasses.replace(chart, name=f"why-{limit}") for limit, chart in charts if chart is not None]
+
+    pictures = draw(named)
+
+    assert len(pictures) == len(Limit)
+    for _, light, _ in pictures.values():
+        assert light.startswith(b"<svg")
 
 
 def test_cpu_of_the_limiting_role_is_the_thickest_line_below_the_line_of_the_limit():
