@@ -20,7 +20,7 @@ IMAGES := ! docker info >/dev/null 2>&1 || $(BIN)/python infra/images/build.py
 # All others run beside each other: many wait for stages and time-outs, so there are more at a time than processors.
 # Each process begins with a part of its own in alphabetical order, so that tests that compute and tests that
 # wait run at the same time, and files share what they set up; one that is done takes over from another.
-BESIDE := --numprocesses 5 --dist worksteal
+BESIDE := --numprocesses 4 --dist worksteal
 # each process keeps its own list of what failed: infra/ci/once-more reads them
 PYTEST = $(BIN)/pytest -o cache_dir=.pytest_cache/$(1)
 # the tests to run instead of all, such as TESTS="tests/cli tests/stack"
