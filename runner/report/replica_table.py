@@ -10,11 +10,16 @@ from runner.core.codes import Role
 from runner.core.observed_results import CounterReading
 from runner.core.stage_results import Stage
 from runner.report import number_format
-from runner.report.markdown_text import EMPTY, Markdown, table
+from runner.report.markdown_text import EMPTY, Markdown, join, markdown, table
 from runner.report.number_format import NOT_MEASURED
 
 _PERIODS: Final = "throttled CPU periods"
 _ACCEPTED: Final = "tcp.passive_opens"
+COUNTED: Final = markdown(
+    "Requests: what each replica counted itself between two readings, one near each end of the measured "
+    "window. They show how the replicas shared the load. Requests around a reading may be missing, so the "
+    "numbers need not add up to the requests of the load."
+)
 _MOST: Final = 40
 """Of more replicas the busiest are shown; results have all of them."""
 
@@ -43,7 +48,10 @@ def replicas(stages: Sequence[Stage]) -> Markdown:
     ]
     if rows and len(every) > len(names):
         rows.append([f"{len(every) - len(names):,} more replicas", *("" for _ in stages)])
-    return table(["Replica", *(stage.title for stage in stages)], rows) if rows else EMPTY
+    if not rows:
+        return EMPTY
+    shown = table(["Replica", *(stage.title for stage in stages)], rows)
+    return join("\n\n", [shown, COUNTED]) if counted else shown
 
 
 def _busiest(names: list[str], stages: Sequence[Stage]) -> list[str]:

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from runner.core.codes import Role
-from runner.report.replica_table import replicas
+from runner.report.replica_table import COUNTED, replicas
 
 
 def stage(count: int) -> SimpleNamespace:
@@ -45,7 +45,7 @@ def test_of_more_the_busiest_are_shown_and_the_others_counted():
 
 
 def rows(shown: SimpleNamespace) -> list[list[str]]:
-    lines = str(replicas([shown])).splitlines()[2:]
+    lines = [line for line in str(replicas([shown])).splitlines()[2:] if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines]
 
 
@@ -61,3 +61,13 @@ def test_connections_show_the_shares_of_replicas_that_do_not_count_requests():
     assert rows(shown)[2:] == [["app-1, connections accepted", "30"]]
     shown.requests_by_subject = {"app-1": 10, "app-2": 10}
     assert [row[0] for row in rows(shown)[2:]] == ["app-1, requests", "app-2, requests"]
+
+
+def test_a_reader_is_told_which_requests_replicas_count():
+    """They are counted between two readings of a page, so that their sum is not that of the load."""
+    shown = stage(2)
+    assert "Requests:" not in str(replicas([shown]))
+
+    shown.requests_by_subject = {"app-1": 397, "app-2": 398}
+
+    assert str(replicas([shown])).splitlines()[-2:] == ["", str(COUNTED)]

@@ -87,7 +87,7 @@ def _on(name: str, item: Evidence) -> Evidence:
 def _names(known: Sequence[Machine]) -> str:
     named = [machine.name or _OWN for machine in known[:_NAMED]]
     more = len(known) - len(named)
-    return ", ".join([*named, *([f"{more} more nodes"] if more else [])])
+    return ", ".join([*named, *([_nodes(more, "more")] if more else [])])
 
 
 def _ruled_out(outs: Sequence[tuple[Machine, RuledOut]]) -> RuledOut | None:
@@ -99,4 +99,9 @@ def _ruled_out(outs: Sequence[tuple[Machine, RuledOut]]) -> RuledOut | None:
         return first
     reasons = [f"on {machine.name or _OWN}, {out.why}" for machine, out in outs[:_NAMED]]
     more = len(outs) - len(reasons)
-    return RuledOut(first.code, "; ".join([*reasons, *([f"nor on {more} other nodes"] if more else [])]))
+    others = [f"nor on {_nodes(more, 'other')}"] if more else []
+    return RuledOut(first.code, "; ".join([*reasons, *others]))
+
+
+def _nodes(count: int, which: str) -> str:
+    return f"{count} {which} {'node' if count == 1 else 'nodes'}"
