@@ -90,13 +90,16 @@ def _judge(
     if sustained and passed:
         return [sustained], []
     judgements = judge(RULES.values(), limited.stage if limited else stage, cores)
-    findings = _ranked([judgement for judgement in judgements if isinstance(judgement, Match)])
+    matches = [judgement for judgement in judgements if isinstance(judgement, Match)]
+    findings = _ranked(matches)
     ruled_out = [judgement for judgement in judgements if isinstance(judgement, RuledOut)]
     if sustained and not findings:
         return [sustained], []
     if limited:
-        findings = [_at(limited, finding) for finding in findings] or [_undetermined_in(limited)]
-    return _with_more(findings or [_undetermined(stage)], limited.stage if limited else stage), ruled_out
+        findings = [_at(limited, finding) for finding in findings]
+    if not any(match.explains for match in matches):
+        findings = [_undetermined_in(limited) if limited else _undetermined(stage), *findings]
+    return _with_more(findings, limited.stage if limited else stage), ruled_out
 
 
 def _with_more(findings: Sequence[Finding], stage: Stage) -> Sequence[Finding]:
@@ -134,9 +137,13 @@ def _undetermined_in(limited: Limited) -> Finding:
 
 
 def _ranked(matches: Sequence[Match]) -> list[Finding]:
-    """Return the findings, the most certain first; a busy host as a hint is the last of them."""
+    """Return the findings, the most certain first; a busy host as a hint is the last of them.
+
+    Of equals, what cannot explain the stage comes after what can.
+    """
     limits = {match.finding.code for match in matches}
-    findings = [replace(match.finding, confidence=_confidence(match, limits)) for match in matches]
+    ordered = sorted(matches, key=lambda match: not match.explains)
+    findings = [replace(match.finding, confidence=_confidence(match, limits)) for match in ordered]
     return sorted(findings, key=_rank)
 
 

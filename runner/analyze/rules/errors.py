@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
+from runner.analyze.rules.error_share import too_few_errors
 from runner.analyze.rules.generator import generator_unable
 from runner.analyze.rules.parts import word
 from runner.analyze.rules.scenarios import failed_scenarios
@@ -98,6 +100,16 @@ def _judge(stage: Stage, cores: int | None) -> Judgement:
         return None
     if silent := silence(stage):
         return _silent(silent)
+    found = _judge_counts(stage)
+    full = isinstance(found, Match) and found.finding.service
+    too_few = "" if full else too_few_errors(stage, _REFUSED)
+    if not isinstance(found, Match) or not too_few:
+        return found
+    weak = replace(found.finding, confidence=Confidence.HINT, summary=f"{found.finding.summary}{too_few}")
+    return Match(weak, explains=False)
+
+
+def _judge_counts(stage: Stage) -> Judgement:
     name, requests = _refused_most(stage)
     failures = _refused(requests)
     total, scheduled = sum(failures.values()), requests.scheduled

@@ -29,11 +29,13 @@ class Match:
         independent: Whether what was observed cannot be the consequence of another limit.
         node_advice: What to try where the limit is on a node of a cluster, with ``{node}`` for its name;
             empty where it is the same as on one machine.
+        explains: Whether it can be why the stage fell short; else it was merely observed as well.
     """
 
     finding: Finding
     independent: bool = False
     node_advice: str = ""
+    explains: bool = True
 
 
 Judgement: TypeAlias = Match | RuledOut | None
