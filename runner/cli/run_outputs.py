@@ -120,4 +120,4 @@ def _serve(stack: ExitStack, totals: LiveTotals, options: OutputOptions) -> None
     assert options.metrics_port is not None
     url = stack.enter_context(metrics_server(totals, options.metrics_host, options.metrics_port))
     if not options.quiet or not options.metrics_port:
-        say(f"Metrics of this run, for Prometheus: {url}")
+        say(f"metrics of this run, for Prometheus: {url}")

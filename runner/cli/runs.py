@@ -18,8 +18,8 @@ FORMATS: Final = ("text", "json")
 _SLOW: Final = 200
 """More runs than this are announced before they are read."""
 _GAP: Final = "  "
-_HEADS: Final = ("STARTED", "EXPERIMENT", "VERDICT", "RATE", "P95 MS", "FAILED", "PATH")
-_RIGHT: Final = frozenset({"RATE", "P95 MS", "FAILED"})
+_HEADS: Final = ("STARTED", "EXPERIMENT", "VERDICT", "RATE", "P95 MS", "THRESHOLDS", "PATH")
+_RIGHT: Final = frozenset({"RATE", "P95 MS", "THRESHOLDS"})
 _NONE: Final = "–"
 _WIDEST: Final = 70
 """Characters of a verdict in a table."""
@@ -105,7 +105,7 @@ def _block(row: dict[str, str], width: int) -> Iterator[str]:
     yield row["PATH"] if row["EXPERIMENT"] == _NONE else row["EXPERIMENT"]
     texts = [row["STARTED"], row["VERDICT"]]
     if row["RATE"] != _NONE:
-        texts.append(f"{row['RATE']}, p95 {row['P95 MS']} ms, thresholds failed: {row['FAILED']}")
+        texts.append(f"{row['RATE']}, p95 {row['P95 MS']} ms, thresholds: {row['THRESHOLDS']}")
     for text in filter(None, texts):
         yield from textwrap.wrap(
             text,
@@ -135,14 +135,13 @@ def _cells(run: RunSummary) -> dict[str, str]:
     rate = _NONE
     if run.rate is not None:
         rate = f"{'' if run.is_sustained else '~'}{number_format.rate(run.rate)} {run.unit}"
-    failed = f"{run.thresholds_failed}/{run.thresholds}" if run.thresholds else _NONE
     values = {
         "STARTED": _moment(run.started_at),
         "EXPERIMENT": run.experiment or _NONE,
         "VERDICT": _verdict(run),
         "RATE": rate,
         "P95 MS": _NONE if run.p95_ms is None else number_format.ms(run.p95_ms),
-        "FAILED": failed,
+        "THRESHOLDS": run.thresholds_text or _NONE,
         "PATH": run.path or ".",
     }
     return {head: safe(value) for head, value in values.items()}

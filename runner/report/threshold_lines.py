@@ -1,4 +1,4 @@
-"""Thresholds in one line each, over all stages: ``passed 2 of 3 stages; failed at 4,000 RPS: 314 ms``."""
+"""Thresholds in one line each, over all stages: ``passed in 2 of 3 stages; failed at 4,000 RPS: 314 ms``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ThresholdLine:
         expr: As in the specification.
         passed: Number of stages that passed.
         total: Number of stages that it was checked in, >= 1.
-        result: What came out, in plain text: ``passed 2 of 3 stages; failed at 4,000 RPS: 314 ms``.
+        result: What came out, in plain text: ``passed in 2 of 3 stages; failed at 4,000 RPS: 314 ms``.
     """
 
     expr: str
@@ -85,12 +85,14 @@ def _line(expr: str, checks: Sequence[_Check]) -> ThresholdLine:
     broken = [check for check in checks if not check.result.ok]
     total, passed = len(checks), len(checks) - len(broken)
     if not broken:
-        result = f"passed{_measured(checks[0])}" if total == 1 else f"passed {total} of {total} stages"
+        result = f"passed{_measured(checks[0])}" if total == 1 else f"passed in {total} of {total} stages"
     elif total == 1:
         result = f"failed at {_value(broken[0])}"
     else:
         every = "both" if total == 2 else f"all {total}"
-        share = f"passed {passed} of {total} stages; failed at " if passed else f"failed {every} stages: "
+        share = (
+            f"passed in {passed} of {total} stages; failed at " if passed else f"failed in {every} stages: "
+        )
         result = f"{share}{_failures(broken)}"
     return ThresholdLine(expr, passed, total, result)
 

@@ -14,6 +14,7 @@ from runner.core.errors import ArchiveDamaged, LoadproofError, SpecificationErro
 from runner.core.results import Results
 from runner.core.stage_results import Stage
 from runner.report.headline import headline
+from runner.report.threshold_lines import threshold_lines
 from runner.store.bounded_read import MAX_SPEC, NotReadable, read_bounded
 from runner.store.live_file import is_in_progress, read_beginning
 from runner.store.results_file import read_results
@@ -112,7 +113,7 @@ def _experiment(where: Path) -> tuple[str, str]:
 
 def _of_results(candidate: Candidate, results: Results) -> RunSummary:
     run, ran, head = results.run, list(_stages(results)), headline(results)
-    judged = [threshold for stage in ran for threshold in stage.thresholds]
+    judged = threshold_lines(results)
     return RunSummary(
         candidate.path,
         candidate.key,
@@ -136,7 +137,7 @@ def _of_results(candidate: Candidate, results: Results) -> RunSummary:
         error_share=head.error_share,
         stages=len(ran),
         thresholds=len(judged),
-        thresholds_failed=sum(not threshold.ok for threshold in judged),
+        thresholds_failed=sum(not line.ok for line in judged),
         curve=_curve(results),
         machine=_machine(results),
         archive=candidate.archive,

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-SUMMARY_VERSION: Final = 1
+SUMMARY_VERSION: Final = 2
 """Of the content of a summary; a cache of another version is not used."""
 
 Key: TypeAlias = tuple[tuple[str, int, int], ...]
@@ -60,8 +60,8 @@ class RunSummary(Struct, frozen=True, array_like=True):
         p95_ms: Of the latency at that rate; None where it has no finite value.
         error_share: Share of the requests or scenarios that failed or were dropped there, 0 to 1.
         stages: How many ran.
-        thresholds: How many were judged.
-        thresholds_failed: How many of them failed.
+        thresholds: How many were judged, each once however many stages it was checked in.
+        thresholds_failed: How many of them failed in some stage.
         curve: Successful responses per second over the run, thinned out.
         machine: Equal for two runs on machines of one kind; empty where it is not known.
         archive: Name of the archive in the folder of the run; empty without one.
@@ -94,6 +94,13 @@ class RunSummary(Struct, frozen=True, array_like=True):
     curve: tuple[float, ...] = ()
     machine: str = ""
     archive: str = ""
+
+    @property
+    def thresholds_text(self) -> str:
+        """Whether the thresholds passed: ``1 of 2 failed``, ``2 passed``; empty without any."""
+        if self.thresholds_failed:
+            return f"{self.thresholds_failed:,} of {self.thresholds:,} failed"
+        return f"{self.thresholds:,} passed" if self.thresholds else ""
 
     @property
     def is_measured(self) -> bool:

@@ -21,6 +21,18 @@ def test_a_narrow_terminal_has_the_whole_problem_in_lines_that_fit(width):
     assert PROBLEM in " ".join(line.strip() for line in found)
 
 
+def test_failed_thresholds_are_not_taken_for_failed_requests():
+    def last_columns(**counts):
+        row = RunSummary(path="shop/1", key=(), state=RunState.COMPLETE, rate=100.0, unit="RPS", **counts)
+        return [line.split("RPS")[-1].split() for line in _lines([row], 200)]
+
+    heads, values = last_columns(thresholds=2, thresholds_failed=1)
+    assert heads[-2:] == ["THRESHOLDS", "PATH"]
+    assert values == ["–", "1", "of", "2", "failed", "shop/1"]
+    assert last_columns(thresholds=2)[1] == ["–", "2", "passed", "shop/1"]
+    assert last_columns()[1] == ["–", "–", "shop/1"]
+
+
 def test_a_table_shows_that_a_problem_was_cut():
     row = lines(160)[1]
 

@@ -25,15 +25,15 @@ def checked(*values, expr=EXPR):
 def test_a_threshold_that_failed_at_one_stage_is_one_line():
     (line,) = threshold_lines(checked(1.0, 2.0, 314.0, expr="duration.p95 < 50ms"))
 
-    assert line.text == "duration.p95 < 50ms: passed 2 of 3 stages; failed at 4,000 RPS: 314 ms"
+    assert line.text == "duration.p95 < 50ms: passed in 2 of 3 stages; failed at 4,000 RPS: 314 ms"
     assert (line.ok, line.passed, line.total) == (False, 2, 3)
-    assert line.markdown.startswith("`duration.p95 < 50ms`: passed 2 of 3")
+    assert line.markdown.startswith("`duration.p95 < 50ms`: passed in 2 of 3")
 
 
 def test_one_that_passed_everywhere_needs_no_values():
     (line,) = threshold_lines(checked(1.0, 2.0, 3.0))
 
-    assert line.result == "passed 3 of 3 stages"
+    assert line.result == "passed in 3 of 3 stages"
     assert threshold_lines(checked(1.0, 2.0), failed_only=True) == []
 
 
@@ -48,14 +48,14 @@ def test_many_failures_are_counted():
     (line,) = threshold_lines(checked(90.0, 91.0, 92.0, 93.0, expr="duration.p95 < 50ms"))
 
     assert line.result == (
-        "failed all 4 stages: 100 RPS: 90.0 ms; 1,000 RPS: 91.0 ms; 4,000 RPS: 92.0 ms; 1 more stage"
+        "failed in all 4 stages: 100 RPS: 90.0 ms; 1,000 RPS: 91.0 ms; 4,000 RPS: 92.0 ms; 1 more stage"
     )
 
 
 def test_two_failures_are_both():
     (line,) = threshold_lines(checked(90.0, 91.0, expr="duration.p95 < 50ms"))
 
-    assert line.result == "failed both stages: 100 RPS: 90.0 ms; 1,000 RPS: 91.0 ms"
+    assert line.result == "failed in both stages: 100 RPS: 90.0 ms; 1,000 RPS: 91.0 ms"
 
 
 def test_several_configurations_are_named():
@@ -67,4 +67,4 @@ def test_several_configurations_are_named():
 
     (line,) = threshold_lines(results)
 
-    assert line.result == "passed 1 of 2 stages; failed at one_process, 100 RPS: 25 %"
+    assert line.result == "passed in 1 of 2 stages; failed at one_process, 100 RPS: 25 %"

@@ -40,6 +40,23 @@ def test_a_run_has_the_numbers_of_its_headline(tmp_path):
     assert max(run.curve) > 4000
 
 
+def test_a_threshold_counts_once_however_many_stages_failed_it(tmp_path):
+    def check(expr, ok):
+        return {"expr": expr, "ok": ok, "value": 1.0}
+
+    path = add_run(tmp_path, "capacity", 3) / "results.json"
+    content = json.loads(path.read_bytes())
+    stages = [stage for one in content["configurations"] for stage in one["stages"]]
+    for stage in stages:
+        stage["thresholds"] = [check("errors < 1%", True), check("duration.p95 < 1ms", False)]
+    path.write_text(json.dumps(content))
+
+    (run,) = list_runs(tmp_path, read_results_of)
+
+    assert len(stages) > 1
+    assert (run.thresholds, run.thresholds_failed, run.thresholds_text) == (2, 1, "1 of 2 failed")
+
+
 def test_runs_are_sorted_by_their_start_and_not_by_their_names(tmp_path):
     for number in (7, 2, 11):
         add_run(tmp_path, number=number)
