@@ -18,7 +18,7 @@ from runner.core.system_facts import (
 from runner.report.markdown_text import EMPTY, Markdown, code, join, listed, markdown, table
 from runner.report.network_path import PATHS
 from runner.report.number_format import plural
-from runner.report.system_text import addresses_used
+from runner.report.system_text import addresses_used, command_line
 
 _MOST_NODES: Final = 32
 _SHORT: Final = 19
@@ -33,7 +33,7 @@ def system_table(topology: SystemDescription) -> Markdown:
 
 def _rows(topology: SystemDescription) -> Iterator[tuple[str, str]]:
     if topology.command:
-        yield "command", code(" ".join(topology.command))
+        yield "command", code(command_line(topology.command))
     yield from _place(topology)
     for name, service in (topology.services or {}).items():
         yield f"service {name}", _service(service)
@@ -86,7 +86,7 @@ def _service(service: ServiceFacts) -> Markdown:
     if service.image:
         parts.append(_image(service.image))
     if service.command:
-        parts.append(code(" ".join(service.command)))
+        parts.append(code(command_line(service.command)))
     if service.port:
         parts.append(f"port {service.port}")
     if service.replicas > 1 and service.origin != "watched":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
@@ -40,7 +41,14 @@ def _app(topology: SystemDescription) -> Markdown:
     if topology.command is None:
         return markdown("A system of kind {}", code(topology.kind or "unknown"))
     processes = "One process" if replicas == 1 else f"{replicas:,} processes"
-    return markdown("{} ({})", processes, code(" ".join(topology.command)))
+    beside = [name for name, service in (topology.services or {}).items() if service.origin != "watched"]
+    services = markdown(" beside {}", listed(map(code, beside))) if beside else EMPTY
+    return markdown("{} ({}){}", processes, code(command_line(topology.command)), services)
+
+
+def command_line(words: Sequence[str]) -> str:
+    """Return a command as a line, in which only those arguments have quotes that would be lost or divided."""
+    return " ".join(shlex.quote(word) if not word or any(map(str.isspace, word)) else word for word in words)
 
 
 def addresses_used(topology: SystemDescription) -> Markdown:
