@@ -17,11 +17,13 @@ from msgspec.structs import replace
 
 from runner.cluster.heartbeat import AGENT_WAS_SILENT
 from runner.core.load_facts import Backlog, ConnectionCounts, DropCauses, LoadSecond, PartFacts
-from runner.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, Seconds
+from runner.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, Nanoseconds, Seconds
 from runner.load.merge import sum_of
 from runner.load.messages import WireBacklog, WorkerEnd, WorkerSecond
 
 _REPORTED_STALL_NS: Final = 500_000_000
+_SYN_AGAIN_NS: Final[Nanoseconds] = 950_000_000
+"""The kernel sends a SYN again after 1 s; a connect time that contains it says nothing about clocks."""
 _REPORTED_CLOCK_SHIFT_NS: Final = 1_000_000
 _SHOWN_FAULTS: Final = 8
 _PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -191,17 +193,28 @@ def clock(accounts: Sequence[Account]) -> str:
     """Return which clock timestamped what, and how our connect times compare with the kernel's."""
     ends = [account.end for account in accounts if account.end]
     unstamped = sum(end.unstamped for end in ends)
-    pairs = [pair for end in ends for pair in end.handshakes]
     text = "the kernel timestamps responses when they arrive (SO_TIMESTAMPNS)"
     if unstamped:
         text += f", except {unstamped:,} reads without a timestamp, which the generator timestamped"
     text += "; everything else is read from CLOCK_REALTIME"
+    return text + _compared([pair for end in ends for pair in end.handshakes])
+
+
+def _compared(handshakes: Sequence[tuple[Nanoseconds, Nanoseconds]]) -> str:
+    """Return how connect times compare with the kernel's round-trip times; those with a second SYN cannot."""
+    pairs = [(ours, kernels) for ours, kernels in handshakes if ours - kernels < _SYN_AGAIN_NS]
+    text = ""
     if pairs:
         excess_us = statistics.median(ours - kernels for ours, kernels in pairs) / NS_PER_US
         kernel_us = statistics.median(kernels for _, kernels in pairs) / NS_PER_US
+        text = (
+            f"; connect times differ by {excess_us:+,.0f} µs from the kernel's round-trip time (TCP_INFO, "
+            f"{kernel_us:,.0f} µs), {_of_connections(len(pairs))}"
+        )
+    if again := len(handshakes) - len(pairs):
         text += (
-            f"; connect times differ by {excess_us:+.0f} µs from the kernel's round-trip time (TCP_INFO, "
-            f"{kernel_us:.0f} µs), {_of_connections(len(pairs))}"
+            f"; the connect times of {again:,} of {len(handshakes):,} connections are not compared, because "
+            "they are 1 s longer or more, as when a SYN was sent again"
         )
     return text
 

@@ -262,3 +262,10 @@ def test_the_clock_is_named_and_compared_with_the_kernels():
     assert "connect times differ by +15 µs from the kernel's round-trip time (TCP_INFO, 45 µs)" in clock(
         handshakes=[(60_000, 45_000)] * 3
     )
+    late = [(1_016_000_000, 1_000_000)] * 4
+    assert clock(handshakes=[*late, (13_000_000, 11_000_000)]).endswith(
+        "; connect times differ by +2,000 µs from the kernel's round-trip time (TCP_INFO, 11,000 µs), "
+        "of one connection; the connect times of 4 of 5 connections are not compared, because they are 1 s "
+        "longer or more, as when a SYN was sent again"
+    )
+    assert "differ" not in clock(handshakes=late)
