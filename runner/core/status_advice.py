@@ -54,6 +54,10 @@ _BY_KIND: Final = {
     "bad_redirect": "compare the Location of the response with {follow}, and its host with load.allow_hosts",
 }
 """Of failures that need advice of their own."""
+_LATE: Final = {
+    "timeout": "the response was not complete within load.timeout: offer a lower rate, or raise that limit",
+}
+"""Of failures although there is a response."""
 _BY_STATUS: Final = {
     304: "remove If-None-Match and If-Modified-Since from {headers}, or accept the status in {status}",
     400: "check {parts}",
@@ -127,8 +131,9 @@ def check_request(request: str = "", kind: str = "") -> str:
 
 
 def kind_advice(kind: str, request: str = "") -> str:
-    """Return advice for a failure of a kind that has some of its own; empty for others."""
-    return advice(_BY_KIND[kind], request) if kind in _BY_KIND else ""
+    """Return advice for a failure with a response, of a kind that has some of its own; empty for others."""
+    known = _BY_KIND | _LATE
+    return advice(known[kind], request) if kind in known else ""
 
 
 def _quoted(app_output: Sequence[str], request: str, path: str) -> str:
