@@ -6,16 +6,21 @@ this a client that never reads would keep the process from ending, and hold its 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, TypeAlias, cast
 
 import trio
+from h11 import Request
 from hypercorn.config import Config
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
+from hypercorn.utils import parse_socket_addr
 
 from runner.core.units import Seconds
 
@@ -26,8 +31,6 @@ _GRACE_S: Final[Seconds] = 0.3
 _PIECE: Final = 16 * 1024
 _Stream: TypeAlias = trio.SSLStream[trio.SocketStream]
 """What Hypercorn declares; it uses only what `Connection` has."""
-_HTTP2: Final = b"PRI "
-"""The first bytes of a client that assumes HTTP/2, which browsers speak with TLS only."""
 
 
 class Connection:
@@ -36,7 +39,6 @@ class Connection:
     def __init__(self, stream: trio.SocketStream) -> None:
         self.socket = stream.socket
         self._stream = stream
-        self._is_first = True
 
     async def send_all(self, data: bytes) -> None:
         """Send data; a client that takes too long is disconnected.
@@ -54,13 +56,13 @@ class Connection:
 
     async def receive_some(self, max_bytes: int) -> bytes:
         """Return what has arrived, at most so many bytes; empty at the end."""
-        data = await self._stream.receive_some(max_bytes)
-        is_first, self._is_first = self._is_first, False
-        return b"" if is_first and data.startswith(_HTTP2) else bytes(data)
+        return bytes(await self._stream.receive_some(max_bytes))
 
     async def send_eof(self) -> None:
-        """Say that nothing more follows."""
-        await self._stream.send_eof()
+        """Say that nothing more follows; what is being sent ends with an error."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(trio.socket.SHUT_WR)
+        await trio.lowlevel.checkpoint()
 
     async def aclose(self) -> None:
         """Close it."""
@@ -70,6 +72,47 @@ class Connection:
         """Close it at once; whatever waits for the client ends with an error."""
         trio.lowlevel.notify_closing(self.socket)
         self.socket.close()
+
+
+class _Http1(H11Protocol):
+    """HTTP/1 only: browsers speak HTTP/2 with TLS only."""
+
+    async def _check_protocol(self, event: Request) -> None:
+        """Ignore that a client asks for HTTP/2, by an upgrade or by its first line."""
+
+
+class _Server(TCPServer):
+    """Serves one connection; one that the client has closed is over at once."""
+
+    async def run(self) -> None:
+        """Serve it until it ends."""
+        socket = self.stream.socket
+        try:
+            client, server = (
+                parse_socket_addr(socket.family, name)
+                for name in (socket.getpeername(), socket.getsockname())
+            )
+            async with TaskGroup() as group:
+                self._task_group = group
+                state = ConnectionState(self.state)
+                self.protocol = _Http1(  # type: ignore[assignment]
+                    self.app,
+                    self.config,
+                    self.context,
+                    group,
+                    state,
+                    False,
+                    client,
+                    server,
+                    self.protocol_send,
+                )
+                await self.idle_task.restart(group, self._idle_timeout)
+                await self._read_data()
+                await self.idle_task.stop()
+        except OSError:
+            pass
+        finally:
+            await self._close()
 
 
 async def serve_connections(
@@ -91,7 +134,7 @@ async def serve_connections(
         open_ones.add(connection)
         try:
             async with limiter:
-                await TCPServer(app, config, context, ConnectionState({}), cast(_Stream, connection))
+                await _Server(app, config, context, ConnectionState({}), cast(_Stream, connection))
         except Exception:  # noqa: BLE001  (a fault in one connection must not end the others)
             connection.abort()
         finally:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from typing import Final
 
+import trio
 from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,6 +30,7 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _METHODS: Final = frozenset({"GET", "HEAD"})
+_VERSIONS: Final = frozenset({"1.0", "1.1"})
 _PIECE: Final = 64 * 1024
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -72,8 +74,11 @@ class Protection:
             body, more = message.get("body", b""), message.get("more_body", False)
             for at in range(0, max(len(body), 1), _PIECE):  # what a slow client waits for is not held twice
                 piece = body[at : at + _PIECE]
-                is_last = at + _PIECE >= len(body)
-                await send({"type": message["type"], "body": piece, "more_body": more or not is_last})
+                goes_on = more or at + _PIECE < len(body)
+                # The end tells the application that its client is gone. If that cancelled it, the connection
+                # would neither be closed nor have a limit of time. Sending is bounded by itself.
+                with trio.CancelScope(shield=not goes_on):
+                    await send({"type": message["type"], "body": piece, "more_body": goes_on})
 
         try:
             await (self._refusal(scope) or self._app)(scope, receive, send_protected)
@@ -85,6 +90,9 @@ class Protection:
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         """Return the response to a request that is not served; None for one that is."""
+        if scope["http_version"] not in _VERSIONS:
+            text = "This server speaks HTTP/1.1 only.\n"
+            return PlainTextResponse(text, 505, {"Connection": "close"})
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1 or not self._is_own(hosts[0].decode("latin-1")):
             text = (

@@ -17,9 +17,9 @@ from tests.serve.conftest import WITHIN_S, Served
 from tests.serve.folders import add_run
 
 
-def raw(server, request, *, limit=100_000):
+def raw(server, request, *, limit=100_000, within_s=WITHIN_S):
     """Send bytes; return what comes back until the server closes."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=WITHIN_S) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=within_s) as connection:
         connection.sendall(request)
         received = b""
         while len(received) < limit and (piece := connection.recv(65_536)):
@@ -141,6 +141,40 @@ def test_files_of_a_run_are_given_as_they_are_on_disk(served):
     assert served.get(f"/download/timeseries/{run}").text.count("\n") > 10
     assert served.get("/download/results.json/kept.zip").json()["experiment"]["name"] == "quickstart"
     assert served.get("/download/report.md/pipe").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/download/results.json/quickstart/run-00002", "/live-events/quickstart/run-00001", "/", "/nowhere"],
+)
+def test_a_connection_that_the_client_wants_closed_ends_with_the_last_byte(served, target):
+    served.list_when_read()
+    request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+
+    answer = raw(served, request, within_s=WITHIN_S / 3)  # it times out where the connection stays open
+
+    assert b"\r\nconnection: close\r\n" in answer.lower()
+
+
+def test_a_connection_serves_on_after_a_file(served):
+    served.list_when_read()
+    first = b"GET /download/report.md/quickstart/run-00002 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    second = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+    answer = raw(served, first + second, within_s=WITHIN_S / 3)
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.count(b"HTTP/1.1 404") == 1
+
+
+def test_no_client_gets_http_2(served):
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+    upgrade = (
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
+    )
+
+    assert raw(served, preface, within_s=WITHIN_S / 3).startswith(b"HTTP/1.1 505 ")
+    assert status(served, "/", more=upgrade) == 200
 
 
 def test_a_page_links_to_the_files_of_its_run_that_there_are(served):
