@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from runner.core.codes import Limit, ProofAnswer, StageStatus
+from runner.core.codes import Limit, ProofAnswer, StageStatus, Validity
 from runner.core.facts import TrialFacts
 from runner.core.results import Results
 from runner.core.stage_results import CounterExperiment, Stage
@@ -103,7 +103,7 @@ def _stages(results: Results) -> Mapping[int, Stage]:
 
 
 def _next_change(trial: Trial, stage: Stage, planned: Sequence[Trial]) -> Change | None:
-    if not can_be_tested(trial):
+    if not can_be_tested(trial) or stage.validity.status is Validity.INVALID:
         return None
     experiments = stage.verdict.experiments
     if any(experiment.answer in DECISIVE or _never_limited(experiment) for experiment in experiments):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.core.codes import Limit, StageStatus
+from runner.core.codes import Limit, StageStatus, Validity
 from runner.core.stage_results import Stage, Verdict
 from runner.experiment.counter_experiments import changes_for, possible_changes
 from runner.experiment.model import Configuration, Topology
@@ -21,6 +21,8 @@ def unproven(configuration: Configuration, stage: Stage) -> str:
         return "probes of a search have none: run the rate as a stage of its own to test its limit"
     if stage.status is not StageStatus.COMPLETE:
         return f"the stage is {stage.status}"
+    if stage.validity.status is Validity.INVALID and stage.verdict.code is Limit.UNDETERMINED:
+        return "the stage is invalid"
     return _not_possible(configuration, stage.verdict)
 
 

@@ -16,6 +16,7 @@ from runner.analyze.failure import failure
 from runner.analyze.rules.across_machines import judge
 from runner.analyze.rules.balance import balance_evidence
 from runner.analyze.rules.errors import generator_limited, within_capacity
+from runner.analyze.rules.generator_share import lost_beside_generator
 from runner.analyze.rules.in_flight import Full, full, with_bound
 from runner.analyze.rules.registry import RULES
 from runner.analyze.rules.scenarios import step_evidence, step_phrase
@@ -72,7 +73,8 @@ def verdict(
         max_in_flight: Of the load; None if it is not known.
     """
     findings, ruled_out = _judge(stage, cores, passed=passed, limited=limited)
-    bound = full(stage, max_in_flight) if max_in_flight else None
+    is_judged = stage.validity.status is not Validity.INVALID
+    bound = full(stage, max_in_flight) if max_in_flight and is_judged else None
     findings = [_of_bound(finding, stage, bound) for finding in findings] if bound else findings
     first = findings[0]
     return Verdict(first.code, first.confidence, tuple(findings), tuple(ruled_out))
@@ -85,7 +87,7 @@ def _judge(
         (memory,) = judge([RULES[Limit.MEMORY]], stage, cores)
         return [memory.finding if isinstance(memory, Match) else _failed(stage)], []
     if stage.validity.status is Validity.INVALID:
-        return [generator_limited(stage, cores)], []
+        return lost_beside_generator(stage, cores) or [generator_limited(stage, cores)], []
     sustained = None if limited else within_capacity(stage)
     if sustained and passed:
         return [sustained], []

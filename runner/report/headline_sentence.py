@@ -11,6 +11,7 @@ from runner.core.stage_results import Stage
 from runner.report import conclusion, number_format
 from runner.report.headline_stages import Place
 from runner.report.limit_phrases import error_phrase, limit_phrase
+from runner.report.limit_text import has_hints
 from runner.report.markdown_text import unmarked
 from runner.report.metric_text import levels
 from runner.report.prose import title, why_missed
@@ -94,7 +95,12 @@ def _not_judged(stage: Stage) -> str:
         lost = any(node.load and node.load.lost for node in stage.nodes)
         what = "a load generator was lost" if lost else f"{limit_phrase(stage)} is the limit"
         return f"{what}, so the service’s limit is unknown"
-    return "the measurement is invalid" if stage.validity.status is Validity.INVALID else ""
+    if stage.validity.status is not Validity.INVALID:
+        return ""
+    if has_hints(stage):
+        stood_still = f"the generator did not run for {stage.longest_stall_s:.1f} s"
+        return f"the measurement is invalid ({stood_still}), so the service’s limit is unknown"
+    return "the measurement is invalid"
 
 
 def _named_limit(stage: Stage) -> str:

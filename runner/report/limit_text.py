@@ -46,10 +46,16 @@ def limit(stage: Stage) -> Markdown:
 
 
 def _has_verdict(stage: Stage) -> bool:
-    """Return whether an invalid stage has a verdict: that of the generator, or why the app failed."""
+    """Return whether an invalid stage has a verdict: that of the generator, why the app failed, or hints."""
     if stage.status is StageStatus.FAILED:
         return stage.verdict.code is not Limit.UNDETERMINED
-    return stage.verdict.code is Limit.GENERATOR
+    return stage.verdict.code is Limit.GENERATOR or has_hints(stage)
+
+
+def has_hints(stage: Stage) -> bool:
+    """Return whether an invalid stage says why it has no verdict, with what was seen beside that."""
+    code = stage.verdict.code
+    return code is Limit.UNDETERMINED and bool(stage.longest_stall_s) and bool(stage.verdict.findings)
 
 
 def _conclusion(verdict: Verdict, finding: Finding) -> Markdown:
@@ -106,7 +112,8 @@ def _evidence(items: Sequence[Evidence]) -> Iterator[Markdown]:
 
 
 def _number(item: Evidence, *, bounded: bool) -> Markdown:
-    named = item.unit == "count" or item.unit in item.name
+    of_time = item.unit == "s"
+    named = item.unit == "count" or (item.name.startswith("seconds ") if of_time else item.unit in item.name)
     unit = item.unit.removesuffix("s") if item.value == 1 and item.unit in _COUNTED else item.unit
     number = markdown(
         "{} {}{}", item.name, number_format.figure(item.value), "" if named else markdown(" {}", unit)

@@ -105,6 +105,8 @@ def until_failure(stage: Stage) -> Markdown:
 def _shortfall(stage: Stage) -> Markdown:
     if ended := until_failure(stage):
         return markdown("{}{}", ended, _losses(stage))
+    if stage.validity.status is Validity.INVALID:
+        return _of_invalid(stage)
     reason = why_missed(stage)
     if stage.scenarios:
         return scenario_prose.shortfall(stage, reason)
@@ -112,6 +114,18 @@ def _shortfall(stage: Stage) -> Markdown:
         "At {:rate} RPS, the service achieved {:rate} RPS ({:share} of the target){}.{}",
         *(stage.target_rps, stage.actual_rps, stage.achieved, f", but {reason}" if reason else ""),
         _losses(stage),
+    )
+
+
+def _of_invalid(stage: Stage) -> Markdown:
+    """Return what was counted in a stage that says nothing about the service."""
+    counted, lost = markdown("{:rate} responses per second", stage.actual_rps), _losses(stage)
+    if stage.scenarios:
+        counted = markdown("{:rate} scenarios per second", stage.scenarios_per_s)
+        lost = scenario_prose.losses(stage)
+    return markdown(
+        "At {}, the measurement is invalid and does not show what the service achieves; {} were counted.{}",
+        *(levels(stage), counted, lost),
     )
 
 

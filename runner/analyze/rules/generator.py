@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from runner.analyze.machines import Machine, machines
@@ -21,6 +21,7 @@ _STOOD_STILL: Final = (
     "find out what kept the generator from running (a suspended or migrated machine, a stopped process), "
     "then run the stage again"
 )
+_NODES_SHOWN: Final = 3
 _MORE: Final = "give the generator more cores, workers, ports or files, then run the stage again"
 
 
@@ -31,20 +32,21 @@ def generator_unable(stage: Stage, cores: int | None) -> Finding:
         stage: Invalid because of the generator.
         cores: Of the runner's own machine; None if unknown.
     """
-    full = _full_machine(stage, cores)
-    evidence = (*_not_sent(stage), *(_processors(full) if full else ()), *_generator(stage))
-    return Finding(Limit.GENERATOR, Confidence.PROVEN, _SUMMARY, evidence, _advice(stage, full))
+    full = full_machines(machines(stage, cores))
+    used = (item for it in full[:_NODES_SHOWN] for item in _processors(it))
+    evidence = (*_not_sent(stage), *used, *_generator(stage))
+    return Finding(Limit.GENERATOR, Confidence.PROVEN, _SUMMARY, evidence, advice_for(stage, full))
 
 
-def _full_machine(stage: Stage, cores: int | None) -> Machine | None:
-    """Return the busiest machine with a generator that had no processor left."""
-    known = (it for it in machines(stage, cores) if used_by(it.stage, Role.GENERATOR) is not None)
-    return next((it for it in known if host_is_full(it.stage, it.cores)), None)
+def full_machines(known: Sequence[Machine]) -> list[Machine]:
+    """Return the machines with a generator that had no processor left, the busiest first."""
+    with_generator = (it for it in known if used_by(it.stage, Role.GENERATOR) is not None)
+    return [it for it in with_generator if host_is_full(it.stage, it.cores)]
 
 
 def _not_sent(stage: Stage) -> Iterator[Evidence]:
     if stage.longest_stall_s:
-        yield Evidence("generator did not run for", stage.longest_stall_s, "s")
+        yield Evidence("longest time in which the generator did not run", stage.longest_stall_s, "s")
     if stage.drops and stage.drops.too_late:
         yield Evidence("never sent in time", stage.drops.too_late, "requests")
     if no_file := stage.requests.failures.get("no_fd"):
@@ -67,13 +69,28 @@ def _generator(stage: Stage) -> Iterator[Evidence]:
         yield Evidence("generator CPU", usage.avg, "cores")
 
 
-def _advice(stage: Stage, full: Machine | None) -> str:
+def advice_for(stage: Stage, full: Sequence[Machine]) -> str:
+    """Return what to do so that the generator can send its schedule.
+
+    Args:
+        stage: Invalid because of the generator.
+        full: Machines of generators that had no processor left.
+    """
     if stage.requests.failures.get("no_fd"):
         return _NO_FILES
-    if full and (largest := largest_consumer(full.stage)).role != Role.GENERATOR:
-        what = "other programs" if largest.is_stranger else largest.name
-        place = full.name or "this host"
+    takers = {it.name: largest_consumer(it.stage) for it in full}
+    others = {name: taker for name, taker in takers.items() if taker.role != Role.GENERATOR}
+    if others:
+        taken = dict.fromkeys("other programs" if it.is_stranger else it.name for it in others.values())
         return (
-            f"{what} left no CPU: free {place} of them or send load from elsewhere, then run the stage again"
+            f"{_named(taken)} left no CPU: free {_named(others) or 'this host'} of them or send load from "
+            "elsewhere, then run the stage again"
         )
     return _STOOD_STILL if stage.longest_stall_s and not full else _MORE
+
+
+def _named(names: Iterable[str]) -> str:
+    """Return the first few names, and how many others there are."""
+    known = [*filter(None, names)]
+    more = len(known) - _NODES_SHOWN
+    return " and ".join([*known[:_NODES_SHOWN], *([f"{more} more"] if more > 0 else [])])
