@@ -12,6 +12,7 @@ from runner.analyze.achieved import achieved
 from runner.analyze.latency import distribution, latency
 from runner.analyze.statistics import rounded
 from runner.analyze.variation import variation
+from runner.core.facts import TrialFacts
 from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.measured import Measured, Requests
 from runner.core.metrics import LATENCIES
@@ -70,6 +71,21 @@ class Offer(NamedTuple):
         if self.target_rps is None:
             return None
         return rounded(achieved(load, self.target_rps, self.window_s, self.warmup_s, self.ramp), 6)
+
+
+def offer_of(facts: TrialFacts) -> Offer:
+    """Return what a trial offered; of one that was cut short, until then."""
+    lengths = (facts.window_s, facts.warmup_s)
+    offer = Offer(facts.target_rps, *lengths, facts.ramp, facts.users, facts.users_per_s)
+    ran_s = _ran_s(facts)
+    return offer.until(ran_s) if 0 < ran_s < facts.window_s else offer
+
+
+def _ran_s(facts: TrialFacts) -> Seconds:
+    """Return how much of its window a stage ran that was cut short; all of it for others."""
+    if facts.status == "complete" or facts.load is None or facts.load.complete:
+        return facts.window_s
+    return max((second.index + 1 for second in facts.load.seconds), default=0)
 
 
 _L = TypeVar("_L")

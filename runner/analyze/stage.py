@@ -11,7 +11,7 @@ from msgspec.structs import asdict, replace
 from runner.analyze import kernel_counters, validity, verdict
 from runner.analyze.calibration import stage_calibration
 from runner.analyze.latency import percentiles_of_all
-from runner.analyze.measured import Offer, measured
+from runner.analyze.measured import Offer, measured, offer_of
 from runner.analyze.merged_observation import merged
 from runner.analyze.node_validity import clock_notes
 from runner.analyze.nodes import cpu_of_all, node_results, without_unchanged
@@ -192,20 +192,10 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
 def _offer(trial: Trial, facts: TrialFacts | None) -> Offer:
     """Return what the trial offered, or would have."""
     if facts:
-        lengths = (facts.window_s, facts.warmup_s)
-        offer = Offer(facts.target_rps, *lengths, facts.ramp, facts.users, facts.users_per_s)
-        ran_s = _ran_s(facts)
-        return offer.until(ran_s) if 0 < ran_s < facts.window_s else offer
+        return offer_of(facts)
     stage = trial.stage
     lengths = (stage.duration, stage.warmup)
     return Offer(stage.target_rps, *lengths, stage.ramp, stage.user_level, stage.user_rate_level)
-
-
-def _ran_s(facts: TrialFacts) -> Seconds:
-    """Return how much of its window a stage ran that was cut short; all of it for others."""
-    if facts.status == "complete" or facts.load is None or facts.load.complete:
-        return facts.window_s
-    return max((second.index + 1 for second in facts.load.seconds), default=0)
 
 
 def _parts(load: LoadFacts | None, offer: Offer) -> dict[str, Part]:

@@ -223,7 +223,8 @@ def _panel(now: Now) -> Group:
     )
     body = Table.grid(padding=(0, 3))
     now_rps = stage.rate_at(now.t_s - 0.5)  # in the middle of the last second
-    body.add_row("target", stage.level, "p95", _ms(now.p95_ms), "in flight", f"{now.in_flight:,}")
+    in_flight = "not measured" if trial.configuration.load.engine == "k6" else f"{now.in_flight:,}"
+    body.add_row("target", stage.level, "p95", _ms(now.p95_ms), "in flight", in_flight)
     share = "" if now.rps is None or not now_rps else f"{now.rps / now_rps:.0%} of target"
     body.add_row("actual", "–" if now.rps is None else f"{now.rps:,.0f} RPS", share)
     if now.users is not None:

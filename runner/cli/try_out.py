@@ -174,6 +174,9 @@ class _Printer:
     def search_goes_on(self, search: SearchProgress) -> None:
         """Do nothing: there are no trials."""
 
+    def load_ends(self) -> None:
+        """Print nothing."""
+
     def run_ends(self, status: RunStatus, reason: str) -> None:
         """Do nothing: there is no run."""
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from runner.core.facts import TrialStatus
+from runner.core.live_ends import P95, PartEnds, ScenariosEnd
 from runner.core.units import Bytes, Milliseconds, PerSecond, Seconds
 
 LIVE: Final = "live.ndjson"
@@ -68,6 +69,7 @@ class RunBegins(Struct, frozen=True, omit_defaults=True, tag="run"):
         trials: The plan, in order; of a very long one, its beginning.
         total: How many places the plan has, as `TrialBegins.total`.
         resumed: Whether an earlier part of it was interrupted; the records of its trials follow.
+        processors: Of the runner's machine; 0 where that is not known.
     """
 
     experiment: _Name
@@ -80,6 +82,7 @@ class RunBegins(Struct, frozen=True, omit_defaults=True, tag="run"):
     trials: tuple[PlannedTrial, ...]
     total: _Number = 0
     resumed: bool = False
+    processors: _Number = 0
 
 
 class TrialsPlanned(Struct, frozen=True, omit_defaults=True, tag="planned"):
@@ -145,11 +148,14 @@ class Second(Struct, frozen=True, omit_defaults=True, tag="second"):
         succeeded: Of the requests due in the window: those that ended well in this second.
         p50_ms: Of the response times of `succeeded` (durations in the closed model); None without any.
         failures: Kind to count, of this second; ``dropped`` are those never sent.
-        in_flight: Requests under way at its end.
+        in_flight: Requests under way at its end; None of an engine that does not tell.
         users: Users under way at its end; None without scenarios.
         scenarios_per_s: Scenarios completed in the second; None without scenarios.
+        scenarios_completed: Of those due in the window: scenarios that came to their end in this second.
+        scenario_failures: Kind to count of those that did not, likewise.
+        scenario_p95_ms: Of the durations of `scenarios_completed`.
         cores: Role to CPU seconds ÷ seconds, over about the last second, of all machines; a name of
-            `Role` or of a service.
+            `Role` or of a service. ``other`` is what this machine used beyond all of them.
         memory_bytes: Role to resident memory.
         parts: Of a mix: name of a request to its part. A very large mix has none.
         seconds: How many it stands for: 1, except where those of a long stage were put together.
@@ -166,13 +172,16 @@ class Second(Struct, frozen=True, omit_defaults=True, tag="second"):
     p95_ms: Milliseconds | None = None
     p99_ms: Milliseconds | None = None
     failures: _Counts = field(default_factory=dict)
-    in_flight: _Count = 0
+    in_flight: _Count | None = None
     users: _Count | None = None
     scenarios_per_s: _Count | None = None
     cores: Mapping[_Name, float] = field(default_factory=dict)
     memory_bytes: Mapping[_Name, _Count] = field(default_factory=dict)
     parts: Mapping[_Name, PartSecond] = field(default_factory=dict)
     seconds: _Number = 1
+    scenarios_completed: _Count = 0
+    scenario_failures: _Counts = field(default_factory=dict)
+    scenario_p95_ms: Milliseconds | None = None
 
 
 class Note(Struct, frozen=True, tag="note"):
@@ -214,7 +223,10 @@ class TrialEnds(Struct, frozen=True, omit_defaults=True, tag="trial_end"):
         succeeded: Requests due in the window that passed every check.
         failed: Those that did not, or were never sent.
         rps: Successful responses completed in the window ÷ its seconds; None where it did not begin.
-        p95_ms: Over the window, as in `Second`.
+        p95: Of the response time, or of the duration where there is no schedule or the engine knows no other.
+        failures: Kind to count, as in `Second`.
+        parts: Of a mix: name of a request to its part.
+        scenarios: None without any.
     """
 
     at_s: _Time
@@ -223,8 +235,17 @@ class TrialEnds(Struct, frozen=True, omit_defaults=True, tag="trial_end"):
     succeeded: _Count = 0
     failed: _Count = 0
     rps: PerSecond | None = None
-    p95_ms: Milliseconds | None = None
+    p95: P95 = P95()
     notes: tuple[_Note, ...] = ()
+    failures: _Counts = field(default_factory=dict)
+    parts: Mapping[_Name, PartEnds] = field(default_factory=dict)
+    scenarios: ScenariosEnd | None = None
+
+
+class LoadEnds(Struct, frozen=True, tag="load_end"):
+    """All trials have ended; what was measured is analyzed, and the report is written."""
+
+    at_s: _Time
 
 
 class RunEnds(Struct, frozen=True, omit_defaults=True, tag="end"):
@@ -241,7 +262,9 @@ class RunEnds(Struct, frozen=True, omit_defaults=True, tag="end"):
     reason: _Note = ""
 
 
-LiveRecord: TypeAlias = RunBegins | TrialsPlanned | TrialBegins | Second | Note | Probe | TrialEnds | RunEnds
+LiveRecord: TypeAlias = (
+    RunBegins | TrialsPlanned | TrialBegins | Second | Note | Probe | TrialEnds | LoadEnds | RunEnds
+)
 
 _DECODER: Final = msgspec.json.Decoder(LiveRecord)
 _ENCODER: Final = msgspec.json.Encoder()

@@ -57,6 +57,10 @@ class Watcher(TrialWatcher, Protocol):
         """Handle the state of a search, with all its probes so far; called before and after each of them."""
         return
 
+    def load_ends(self) -> None:
+        """Handle that all trials have ended, before they are analyzed and the report is written."""
+        return
+
     def run_ends(self, status: RunStatus, reason: str) -> None:
         """Handle the end of a run whose results are written; `reason` is what ended it early, else empty."""
         return

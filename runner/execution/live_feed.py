@@ -17,6 +17,7 @@ from runner.core.facts import RunFacts, TrialFacts
 from runner.core.live import (
     MAX_LINE,
     LiveRecord,
+    LoadEnds,
     Note,
     RunBegins,
     RunEnds,
@@ -29,7 +30,8 @@ from runner.core.live import (
 from runner.core.load_facts import LoadSecond
 from runner.core.observed_facts import Sample, Subject
 from runner.execution.job import Job, Watcher
-from runner.execution.live_records import model_of, planned_trials, probe_records, second_record, trial_end
+from runner.execution.live_end import trial_end
+from runner.execution.live_records import model_of, planned_trials, probe_records, second_record
 from runner.execution.role_usage import RoleUsage
 from runner.experiment.trial_title import trial_title
 from runner.experiment.trials import Trial, places
@@ -64,9 +66,11 @@ class LiveFeed(Watcher):
 
     def run_begins(self, job: Job, run: RunFacts) -> None:
         pid, process_started, boot, namespace = own_process()
+        processors = run.environment.get("cpu_count")
         beginning = RunBegins(
             job.experiment.name, run.run_id, run.started_at, pid, process_started, boot, namespace,
             planned_trials(job.trials), places(job.trials), resumed=job.earlier is not None,
+            processors=processors if isinstance(processors, int) else 0,
         )  # fmt: skip
         self._tell(_fitting(beginning))
         for facts in job.earlier.trials if job.earlier else ():
@@ -91,7 +95,7 @@ class LiveFeed(Watcher):
 
     def second(self, second: LoadSecond) -> None:
         if self._trial is not None:
-            self._tell(second_record(second, self._trial.stage, self._usage, self._clock()))
+            self._tell(second_record(second, self._trial, self._usage, self._clock()))
 
     def sample(self, sample: Sample, subjects: tuple[Subject, ...]) -> None:
         self._usage.sample(sample, subjects)
@@ -105,6 +109,9 @@ class LiveFeed(Watcher):
             if probe.number not in self._told_probes:
                 self._told_probes.add(probe.number)
                 self._tell(probe)
+
+    def load_ends(self) -> None:
+        self._tell(LoadEnds(self._clock()))
 
     def run_ends(self, status: RunStatus, reason: str) -> None:
         self._tell(RunEnds(self._clock(), status, shortened(reason)))
@@ -174,6 +181,10 @@ class Watchers(Watcher):
     def search_goes_on(self, search: SearchProgress) -> None:
         for watcher in self._watchers:
             watcher.search_goes_on(search)
+
+    def load_ends(self) -> None:
+        for watcher in self._watchers:
+            watcher.load_ends()
 
     def run_ends(self, status: RunStatus, reason: str) -> None:
         for watcher in self._watchers:

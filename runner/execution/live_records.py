@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from runner.analyze.capacity import SearchProgress
-from runner.core.facts import TrialFacts
 from runner.core.histogram import Histogram, merge
 from runner.core.live import (
-    MAX_NOTES,
     LoadModel,
     PartSecond,
     PlannedTrial,
     Probe,
     Second,
-    TrialEnds,
     shortened,
 )
 from runner.core.load_facts import LoadSecond
 from runner.core.metrics import METRICS
 from runner.core.units import Milliseconds, PerSecond, Seconds
+from runner.execution.live_end import MAX_PARTS
 from runner.execution.role_usage import RoleUsage
 from runner.experiment.stage import Stage
 from runner.experiment.trial_title import trial_detail
 from runner.experiment.trials import Trial
 
-MAX_PARTS: Final = 40
-"""A mix of more requests is shown as a whole only."""
 _SHOWN: Final = (50.0, 95.0, 99.0)
 _DIGITS: Final = 3
 
@@ -51,20 +48,23 @@ def model_of(trial: Trial) -> LoadModel:
     return "open" if trial.stage.users is None else "closed"
 
 
-def second_record(second: LoadSecond, stage: Stage, usage: RoleUsage, at_s: Seconds) -> Second:
+def second_record(second: LoadSecond, trial: Trial, usage: RoleUsage, at_s: Seconds) -> Second:
     """Return what is told of a second of load.
+
+    k6 does not tell how many requests are under way, nor, before it ends, which request of a mix they are.
 
     Args:
         second: Merged from all workers.
-        stage: To which it belongs.
+        trial: To which it belongs.
         usage: The last readings of what each role uses.
         at_s: Unix time.
     """
+    stage, is_k6 = trial.stage, trial.configuration.load.engine == "k6"
     middle_s = second.index + 0.5
     is_offered = middle_s < stage.duration
     p50, p95, p99 = _percentiles_ms(second.response_time or second.duration)
     runs = second.scenarios.values()
-    parts = second.parts if len(second.parts) <= MAX_PARTS else {}
+    parts = {} if is_k6 or len(second.parts) > MAX_PARTS else second.parts
     return Second(
         at_s=round(at_s, _DIGITS),
         t_s=second.index + 1.0,
@@ -77,30 +77,15 @@ def second_record(second: LoadSecond, stage: Stage, usage: RoleUsage, at_s: Seco
         p95_ms=p95,
         p99_ms=p99,
         failures=_failures(second),
-        in_flight=second.in_flight,
+        in_flight=None if is_k6 else second.in_flight,
         users=sum(run.in_flight for run in runs) if runs else None,
         scenarios_per_s=sum(run.completed for run in runs) if runs else None,
         cores={role: round(max(used, 0.0), _DIGITS) for role, used in usage.cores().items()},
         memory_bytes=usage.memory_bytes(),
         parts={name: _part(part) for name, part in parts.items()},
-    )
-
-
-def trial_end(facts: TrialFacts, at_s: Seconds) -> TrialEnds:
-    """Return what is told at the end of a trial."""
-    seconds = facts.load.seconds if facts.load else ()
-    failures = sum(second.dropped + sum(second.failures.values()) for second in seconds)
-    in_window = [second for second in seconds if 0 <= second.index < facts.window_s]
-    completed = sum(second.completed for second in in_window)
-    return TrialEnds(
-        at_s=round(at_s, _DIGITS),
-        number=facts.order + 1,
-        status=facts.status,
-        succeeded=sum(second.succeeded for second in seconds),
-        failed=failures,
-        rps=round(completed / facts.window_s, _DIGITS) if in_window and facts.window_s else None,
-        p95_ms=_p95_ms(facts, seconds),
-        notes=tuple(map(shortened, _notes(facts)[:MAX_NOTES])),
+        scenarios_completed=sum(run.succeeded for run in runs),
+        scenario_failures=_failures_of_all(runs),
+        scenario_p95_ms=_percentiles_ms(merge(run.response_time for run in runs))[1],
     )
 
 
@@ -135,6 +120,13 @@ def _failures(second: LoadSecond) -> Mapping[str, int]:
     return dict(second.failures) | ({"dropped": second.dropped} if second.dropped else {})
 
 
+def _failures_of_all(runs: Iterable[LoadSecond]) -> Mapping[str, int]:
+    total: Counter[str] = Counter()
+    for run in runs:
+        total.update(_failures(run))
+    return dict(total)
+
+
 def _part(second: LoadSecond) -> PartSecond:
     p95_ms = (second.response_time or second.duration).percentile_ms(95)
     return PartSecond(
@@ -144,21 +136,3 @@ def _part(second: LoadSecond) -> PartSecond:
         p95_ms=None if p95_ms is None else round(p95_ms, _DIGITS),
         failures=_failures(second),
     )
-
-
-def _p95_ms(facts: TrialFacts, seconds: Sequence[LoadSecond]) -> Milliseconds | None:
-    """Return the 95th percentile of a stage, as its engine states it or from its histograms."""
-    if facts.load and (stated := facts.load.stated_ms):
-        return (stated.get("response_time") or stated.get("duration") or {}).get("p95")
-    whole = merge(second.response_time or second.duration for second in seconds)
-    return whole.percentile_ms(95)
-
-
-def _notes(facts: TrialFacts) -> list[str]:
-    load, observed = facts.load, facts.observed
-    return [
-        *(event.message for event in facts.events),
-        *(load.lost_workers if load else ()),
-        *(load.notes if load else ()),
-        *(observed.notes if observed else ()),
-    ]

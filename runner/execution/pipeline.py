@@ -102,6 +102,7 @@ def _end(job: Job, state: RunState, folder: RunFolder, watcher: Watcher) -> Outc
     if state.error and not state.trials:
         watcher.run_ends("failed", state.error.message)
         raise state.error
+    watcher.load_ends()
     outcome = conclude(job, state, folder)
     reason = outcome.error.message if outcome.error else outcome.signal.name if outcome.signal else ""
     watcher.run_ends(outcome.results.run.status, reason)

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from runner.core.codes import RoleName
+from runner.core.codes import Role, RoleName
 from runner.core.observed_facts import Sample, Subject
 from runner.core.units import Bytes, Cores, Seconds
 
@@ -31,7 +31,10 @@ class RoleUsage:
             samples.popleft()
 
     def cores(self) -> dict[RoleName, Cores]:
-        """Return the cores that each role used, as averages; a role without two readings is absent."""
+        """Return the cores that each role used, as averages; a role without two readings is absent.
+
+        ``other`` is what the machine used beyond all roles; several machines have no such number.
+        """
         total: dict[RoleName, Cores] = {}
         for subjects, samples in self.samples.items():
             first, last = samples[0], samples[-1]
@@ -43,6 +46,9 @@ class RoleUsage:
                 if name in last.cpu_s and name in first.cpu_s:
                     used = (last.cpu_s[name] - first.cpu_s[name]) / elapsed_s
                     total[subject.role] = total.get(subject.role, 0.0) + used
+        if len(self.samples) == 1 and (system := total.get(Role.SYSTEM)) is not None:
+            known = sum(used for role, used in total.items() if role != Role.SYSTEM)
+            total[Role.OTHER] = max(0.0, system - known)
         return total
 
     def memory_bytes(self) -> dict[RoleName, Bytes]:

@@ -18,6 +18,7 @@ _PACKAGES: Final = {
     "live.js": "runner.serve",
     "live_chart.js": "runner.serve",
     "live_run.js": "runner.serve",
+    "live_numbers.js": "runner.serve",
 }
 """Name of a file in the folder `templates` of a package."""
 CHARTS: Final = "vega.js"

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from runner.core.live import (
     LiveRecord,
+    LoadEnds,
     Note,
     PartSecond,
     Probe,
@@ -93,6 +94,7 @@ class RunHistory:
     def __init__(self) -> None:
         self.begins: RunBegins | None = None
         self.ends: RunEnds | None = None
+        self._load_ends: LoadEnds | None = None
         self._plans: list[TrialsPlanned] = []
         self._notes: list[Note] = []
         self._trials: dict[int, TrialHistory] = {}
@@ -105,8 +107,8 @@ class RunHistory:
             case RunBegins():
                 self.__init__()  # type: ignore[misc]  # an interrupted run is resumed: it begins anew
                 self.begins = record
-            case RunEnds():
-                self.ends = record
+            case LoadEnds() | RunEnds():
+                self._end_of_all(record)
             case TrialsPlanned():
                 self._plans = [*self._plans, record][:_MAX_PLANS]
             case Note():
@@ -121,6 +123,12 @@ class RunHistory:
             case Probe():
                 self._judge(record)
 
+    def _end_of_all(self, record: LoadEnds | RunEnds) -> None:
+        if isinstance(record, LoadEnds):
+            self._load_ends = record
+        else:
+            self.ends = record
+
     def records(self) -> Iterator[LiveRecord]:
         """Yield the records that show the run as it is now."""
         if self.begins is not None:
@@ -130,6 +138,8 @@ class RunHistory:
         for trial in self._trials.values():
             yield from trial.records()
         yield from self._notes
+        if self._load_ends is not None:
+            yield self._load_ends
         if self.ends is not None:
             yield self.ends
 
@@ -170,12 +180,15 @@ def merged(seconds: list[Second]) -> Second:
         p95_ms=_worst([second.p95_ms for second in seconds]),
         p99_ms=_worst([second.p99_ms for second in seconds]),
         failures=_counts(second.failures for second in seconds),
-        in_flight=max(second.in_flight for second in seconds),
+        in_flight=max((second.in_flight for second in seconds if second.in_flight is not None), default=None),
         seconds=sum(second.seconds for second in seconds),
         cores={
             role: sum(second.cores.get(role, 0.0) for second in seconds) / n
             for role in dict.fromkeys(role for second in seconds for role in second.cores)
         },
+        scenarios_completed=sum(second.scenarios_completed for second in seconds),
+        scenario_failures=_counts(second.scenario_failures for second in seconds),
+        scenario_p95_ms=_worst([second.scenario_p95_ms for second in seconds]),
     )
 
 

@@ -15,13 +15,22 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from runner.analyze.programs import DISTURBED
+from runner.core.codes import Role
 from runner.core.units import Seconds
 from runner.experiment.suggestions import harmless
+from runner.report.metric_text import role_name
 from runner.serve.live_tail import POLL_S, LiveState, LiveTail, state_event
 from runner.serve.requests import html, no_such_run, run_path, site_of
 from runner.serve.site import Site, TooManyViewers, address
 from runner.store.run_summary import RunState, RunSummary
 
+_ROLES: Final = {
+    Role.FORWARDER: role_name(Role.FORWARDER),
+    Role.OTHER: "other programs",
+    Role.SYSTEM: "whole machine",
+}
+"""What the page calls roles that have another name in files."""
 _HEARTBEAT_S: Final[Seconds] = 10.0
 _RETRY_MS: Final = 1500
 _MAX_TAILS: Final = 16
@@ -73,6 +82,8 @@ async def live_page(request: Request) -> Response:
         experiment=name,
         events=f"{_EVENTS}{_quoted(path)}",
         report=f"/run/{_quoted(path)}",
+        roles=_ROLES,
+        disturbed=DISTURBED,
         resume=f"runner execute --resume {shlex.quote(harmless(str(folder)))}",
     )
 

@@ -12,6 +12,7 @@ from runner.core.live import (
     MAX_LINE,
     MAX_NOTE,
     LiveRecord,
+    LoadEnds,
     Note,
     PartSecond,
     PlannedTrial,
@@ -26,6 +27,7 @@ from runner.core.live import (
     encode_live,
     shortened,
 )
+from runner.core.live_ends import P95, PartEnds, ScenariosEnd
 
 _TEXTS = st.text(max_size=40)
 _FLOATS = st.floats(0, 1e9)
@@ -38,11 +40,18 @@ _PLANNED = st.builds(
 )
 _PLAN = st.lists(_PLANNED, max_size=3).map(tuple)
 _PART = st.builds(PartSecond, _FLOATS, _NUMBERS, _NUMBERS, _MAYBE, _COUNTS)
+_P95 = st.builds(
+    P95,
+    st.sampled_from(["response_time", "duration", "scenario_duration"]),
+    _MAYBE,
+    st.sampled_from([None, "lost", "range", "slices"]),
+)
+_PART_ENDS = st.builds(PartEnds, _NUMBERS, _COUNTS, _MAYBE, _P95)
 _NOTES = st.lists(_TEXTS, max_size=3).map(tuple)
 _RECORDS = {
     RunBegins: st.builds(
         RunBegins, _TEXTS, _TEXTS, _TEXTS, _NUMBERS, _NUMBERS, _TEXTS, _NUMBERS, _PLAN, _NUMBERS,
-        st.booleans(),
+        st.booleans(), _NUMBERS,
     ),
     TrialsPlanned: st.builds(TrialsPlanned, _FLOATS, _PLAN, _NUMBERS),
     TrialBegins: st.builds(
@@ -51,9 +60,9 @@ _RECORDS = {
     ),
     Second: st.builds(
         Second, _FLOATS, st.floats(-1e6, 1e6), _FLOATS, _MAYBE, _MAYBE, _NUMBERS, _NUMBERS, _MAYBE, _MAYBE,
-        _MAYBE, _COUNTS, _NUMBERS, st.none() | _NUMBERS, st.none() | _NUMBERS,
+        _MAYBE, _COUNTS, st.none() | _NUMBERS, st.none() | _NUMBERS, st.none() | _NUMBERS,
         st.dictionaries(_TEXTS, _FLOATS, max_size=3), _COUNTS, st.dictionaries(_TEXTS, _PART, max_size=3),
-        _NUMBERS,
+        _NUMBERS, _NUMBERS, _COUNTS, _MAYBE,
     ),
     Note: st.builds(Note, _FLOATS, _TEXTS),
     Probe: st.builds(
@@ -61,8 +70,10 @@ _RECORDS = {
     ),
     TrialEnds: st.builds(
         TrialEnds, _FLOATS, _NUMBERS, st.sampled_from(["complete", "failed", "aborted"]), _NUMBERS, _NUMBERS,
-        _MAYBE, _MAYBE, _NOTES,
+        _MAYBE, _P95, _NOTES, _COUNTS, st.dictionaries(_TEXTS, _PART_ENDS, max_size=3),
+        st.none() | st.builds(ScenariosEnd, _NUMBERS, _NUMBERS, _MAYBE, _P95),
     ),
+    LoadEnds: st.builds(LoadEnds, _FLOATS),
     RunEnds: st.builds(RunEnds, _FLOATS, st.sampled_from(["complete", "aborted", "failed"]), _TEXTS),
 }  # fmt: skip
 

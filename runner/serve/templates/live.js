@@ -5,21 +5,20 @@
   const page = document.getElementById("live");
   const byId = (id) => document.getElementById(id);
   const run = new window.LiveRun.Run();
-  const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+  const { isUnknown, count, rate, ms, cores, share, p95 } = window.LiveNumbers;
+  const ROLES = JSON.parse(page.dataset.roles);
+  const DISTURBED = Number(page.dataset.disturbed);
   const LEAVES_AFTER = 700; // milliseconds, so that what is announced can be heard
-  const COLOURS = { app: "--s1", proxy: "--s2", generator: "--s7", runner: "--s4", forwarder: "--s5", daemon: "--s5", other: "--s6", system: "--soft" };
-  const SERVICES = ["--s3", "--s6", "--s5", "--s2"];
+  const COLOURS = { app: "--s1", proxy: "--s2", generator: "--s7", runner: "--s4", forwarder: "--s6", daemon: "--s5", other: "--s8", system: "--soft" };
+  const SERVICES = ["--s3", "--s9", "--s10", "--s11"];
   let selected = null;
   let state = "waiting";
   let isDrawing = false;
   let announced = 0;
 
   const colour = (name) => `var(${name})`;
-  const rate = (value) => (value >= 100 || Number.isInteger(value) ? whole.format(value) : value.toFixed(1));
-  const ms = (value) => (value === null || value === undefined ? "–" : value < 10 ? `${value.toFixed(2)} ms` : value < 100 ? `${value.toFixed(1)} ms` : value < 10000 ? `${whole.format(value)} ms` : `${(value / 1000).toFixed(1)} s`);
-  const share = (part, all) => (all ? `${((100 * part) / all).toFixed(part && part / all < 0.001 ? 3 : part / all < 0.1 ? 1 : 0)} %` : "–");
-  const cores = (value) => value.toFixed(2);
-  const kinds = (failures) => Object.entries(failures).sort((a, b) => b[1] - a[1]).map(([kind, count]) => `${whole.format(count)} ${kind}`).join(", ");
+  const role = (name) => ROLES[name] || name;
+  const kinds = (failures) => Object.entries(failures).sort((a, b) => b[1] - a[1]).map(([kind, number]) => `${count(number)} ${kind}`).join(", ");
   const text = (id, content) => { const element = byId(id); if (element.textContent !== content) element.textContent = content; };
   const show = (id, isShown) => { byId(id).hidden = !isShown; };
   const announce = (sentence) => { byId("announcement").textContent = sentence; };
@@ -35,51 +34,107 @@
 
   const roles = (points) => {
     const found = new Set(points.flatMap((point) => Object.keys(point.cores || {})));
-    const usual = Object.keys(COLOURS).filter((role) => found.has(role));
-    const services = [...found].filter((role) => !COLOURS[role]).sort();
-    return [...usual.slice(0, 2), ...services, ...usual.slice(2)].filter((role, at, all) => all.indexOf(role) === at);
+    const usual = Object.keys(COLOURS).filter((name) => found.has(name));
+    const services = [...found].filter((name) => !COLOURS[name]).sort();
+    return [...usual.slice(0, 2), ...services, ...usual.slice(2)].filter((name, at, all) => all.indexOf(name) === at);
   };
 
-  const roleColour = (role, services) => colour(COLOURS[role] || SERVICES[services.indexOf(role) % SERVICES.length]);
+  const roleColour = (name, services) => colour(COLOURS[name] || SERVICES[services.indexOf(name) % SERVICES.length]);
+
+  const sum = (counts) => Object.values(counts || {}).reduce((total, number) => total + number, 0);
 
   const drawCharts = (trial) => {
     const { begins, points } = trial;
     const stage = { warmup_s: begins.warmup_s, duration_s: begins.duration_s };
     const within = (value) => (point) => (trial.isAfterWindow(point) ? null : value(point));
-    const failed = (point) => Object.values(point.failures || {}).reduce((sum, count) => sum + count, 0) / (point.seconds || 1);
     const series = [{ name: "achieved", colour: colour("--s1"), value: within((point) => point.rps), text: rate }];
-    if (points.some((point) => point.target_rps !== null && point.target_rps !== undefined)) series.unshift({ name: "target", colour: colour("--soft"), dashed: true, value: within((point) => point.target_rps), text: rate });
-    if (trial.failed) series.push({ name: "failed", colour: colour("--fail"), area: true, value: failed, text: rate });
+    if (points.some((point) => !isUnknown(point.target_rps))) series.unshift({ name: "target", colour: colour("--soft"), dashed: true, value: within((point) => point.target_rps), text: rate });
+    if (trial.failed) series.push({ name: "failed or dropped", colour: colour("--fail"), area: true, value: (point) => sum(point.failures) / (point.seconds || 1), text: rate });
     if (begins.model === "scenarios") series.push({ name: "scenarios completed", colour: colour("--s3"), value: within((point) => point.scenarios_per_s), text: rate });
     charts.rates.show(stage, points, series);
-    charts.latencies.show({ ...stage, log: true }, points, [["p50", "--s3"], ["p95", "--s1"], ["p99", "--s2"]].map(([name, key]) => ({ name, colour: colour(key), value: (point) => point[`${name}_ms`], text: ms })));
+    const latencies = [["p50", "--s3"], ["p95", "--s1"], ["p99", "--s2"]].map(([name, key]) => ({ name, colour: colour(key), value: (point) => point[`${name}_ms`], text: ms }));
+    if (begins.model === "scenarios") latencies.push({ name: "p95 of whole scenarios", colour: colour("--s4"), dashed: true, value: (point) => point.scenario_p95_ms, text: ms });
+    text("latencies-title", begins.model === "closed" ? "Duration" : "Response time");
+    charts.latencies.show({ ...stage, log: true, nothing: "the engine tells none before the stage ends" }, points, latencies);
     const named = roles(points);
-    const services = named.filter((role) => !COLOURS[role]);
-    charts.cores.show(stage, points, named.map((role) => ({ name: role === "system" ? "whole machine" : role, colour: roleColour(role, services), dashed: role === "system", value: (point) => (point.cores || {})[role], text: cores })));
-    const flight = [{ name: "requests", colour: colour("--s1"), value: (point) => point.in_flight || 0, text: rate }];
-    if (points.some((point) => point.users !== undefined && point.users !== null)) flight.push({ name: "users", colour: colour("--s2"), value: (point) => point.users, text: rate });
-    charts.flight.show(stage, points, flight);
+    const services = named.filter((name) => !COLOURS[name]);
+    charts.cores.show(stage, points, named.map((name) => ({ name: role(name), colour: roleColour(name, services), dashed: name === "system" || name === "other", value: (point) => (point.cores || {})[name], text: cores })));
+    const flight = [{ name: "requests", colour: colour("--s1"), value: (point) => point.in_flight, text: rate }];
+    if (points.some((point) => !isUnknown(point.users))) flight.push({ name: "users", colour: colour("--s2"), value: (point) => point.users, text: rate });
+    charts.flight.show({ ...stage, nothing: "not measured by this engine" }, points, flight);
+  };
+
+  const drawCores = (last) => {
+    const used = Object.entries(last.cores || {}).filter(([name]) => name !== "system").sort((a, b) => b[1] - a[1]);
+    text("cpu", used.length ? `${role(used[0][0])} ${cores(used[0][1])}` : "–");
+    text("cpu-more", used.length ? `cores in the last second; ${used.slice(1, 4).map(([name, value]) => `${role(name)} ${cores(value)}`).join(", ")}` : "");
+  };
+
+  // Of a stage that has ended: the numbers of the whole of it, which are those of its report.
+  const drawWhole = (trial) => {
+    const { ends, begins } = trial, runs = begins.model === "scenarios" ? ends.scenarios : null;
+    const latency = p95(runs ? runs.p95 : ends.p95);
+    text("rate-title", "Rate, whole stage");
+    text("rate", runs && !isUnknown(runs.per_s) ? `${rate(runs.per_s)} scenarios/s` : isUnknown(ends.rps) ? "–" : `${rate(ends.rps)} /s`);
+    text("rate-more", runs && !isUnknown(ends.rps) ? `${rate(ends.rps)} requests/s` : "successful responses");
+    text("p95-title", "p95 of all, whole stage");
+    text("p95", latency.text);
+    text("p95-more", latency.why || (latency.text === "–" ? "not measured" : ""));
+    text("under-way", "–");
+    text("under-way-more", "the stage has ended");
+  };
+
+  const drawNow = (trial) => {
+    const { last, begins } = trial, measured = trial.lastOfWindow, scenarios = begins.model === "scenarios";
+    const target = measured.target_rps, users = measured.target_users_per_s;
+    text("rate-title", "Rate, last second");
+    text("rate", scenarios ? `${rate(measured.scenarios_per_s || 0)} scenarios/s` : `${rate(measured.rps)} /s`);
+    text("rate-more", scenarios ? `${users ? `${rate(users)} users/s due, ` : ""}${rate(measured.rps)} requests/s` : target ? `${share(measured.rps, target)} of the target ${rate(target)}` : begins.model === "closed" ? "users wait for responses" : "");
+    text("p95-title", scenarios ? "p95 of scenarios, last second" : "p95 of successes, last second");
+    const value = scenarios ? last.scenario_p95_ms : last.p95_ms;
+    text("p95", ms(value));
+    const noLatency = last.t_s <= 0 ? "not measured in the warm-up" : scenarios ? "no scenario completed" : last.succeeded ? "known when the stage ends" : "no successful response";
+    text("p95-more", isUnknown(value) ? noLatency : scenarios ? `requests: p95 ${ms(last.p95_ms)}` : `p50 ${ms(last.p50_ms)}, p99 ${ms(last.p99_ms)}`);
+    text("under-way", isUnknown(last.in_flight) ? "not measured" : count(last.in_flight));
+    text("under-way-more", isUnknown(last.in_flight) ? "by this engine" : isUnknown(last.users) ? "requests" : `requests; ${count(last.users)} users`);
+  };
+
+  const drawErrors = (trial) => {
+    const runs = trial.begins.model === "scenarios";
+    const failed = runs ? trial.lostScenarios : trial.failed;
+    const ended = failed + (runs ? trial.scenarios.completed : trial.succeeded);
+    text("errors-title", runs ? "Scenarios failed or dropped" : "Requests failed or dropped");
+    text("errors", failed ? share(failed, ended) : ended ? "0 %" : "–");
+    byId("errors").classList.toggle("is-bad", failed > 0);
+    const of = ended ? `${count(failed)} of ${count(ended)} ${runs ? "scenarios" : "requests"}` : "";
+    const requests = trial.failed ? `${runs ? "requests: " : ""}${kinds(trial.failures)}` : "";
+    text("errors-more", [failed ? of : of && `of ${count(ended)} ${runs ? "scenarios" : "requests"}`, requests].filter(Boolean).join("; "));
   };
 
   const drawFigures = (trial) => {
-    const last = trial.last;
-    if (!last) { for (const id of ["rate", "p95", "errors", "under-way", "cpu"]) { text(id, "–"); text(`${id}-more`, ""); } return; }
-    const measured = trial.lastOfWindow;
-    text("rate", `${rate(measured.rps)} /s`);
-    const target = measured.target_rps, users = measured.target_users_per_s;
-    text("rate-more", target ? `${share(measured.rps, target)} of the target ${rate(target)}` : users ? `${rate(measured.scenarios_per_s || 0)} scenarios/s, ${rate(users)} users/s due` : trial.begins.model === "closed" ? "users wait for responses" : "");
-    text("p95", ms(last.p95_ms));
-    const noLatency = last.t_s <= 0 ? "not measured in the warm-up" : last.succeeded ? "known when the stage ends" : "no successful response";
-    text("p95-more", last.p95_ms === undefined || last.p95_ms === null ? noLatency : `p50 ${ms(last.p50_ms)}, p99 ${ms(last.p99_ms)}`);
-    const { failed } = trial, ended = trial.succeeded + failed;
-    text("errors", failed ? share(failed, ended) : "0 %");
-    byId("errors").classList.toggle("is-bad", failed > 0);
-    text("errors-more", failed ? kinds(trial.failures) : ended ? `of ${whole.format(ended)} requests` : "");
-    text("under-way", whole.format(last.in_flight || 0));
-    text("under-way-more", last.users !== undefined && last.users !== null ? `${whole.format(last.users)} users` : "");
-    const used = Object.entries(last.cores || {}).filter(([role]) => role !== "system").sort((a, b) => b[1] - a[1]);
-    text("cpu", used.length ? `${used[0][0]} ${cores(used[0][1])}` : "–");
-    text("cpu-more", used.length ? `cores; ${used.slice(1, 4).map(([role, value]) => `${role} ${cores(value)}`).join(", ")}` : "");
+    if (trial.ends) drawWhole(trial);
+    else if (trial.last) drawNow(trial);
+    const unknown = trial.last ? [] : trial.ends ? ["cpu"] : ["rate", "p95", "errors", "under-way", "cpu"];
+    for (const id of unknown) { text(id, "–"); text(`${id}-more`, ""); }
+    if (trial.last || trial.ends) drawErrors(trial);
+    if (trial.last) drawCores(trial.last);
+  };
+
+  // Other programs take CPU from what is measured: say so while there is time to stop them.
+  const drawDisturbance = (trial) => {
+    const { other, seconds } = trial.used, processors = run.begins ? run.begins.processors || 0 : 0;
+    const used = seconds ? other / seconds : 0, isDisturbed = processors > 0 && used >= DISTURBED * processors;
+    show("disturbed", isDisturbed);
+    if (isDisturbed) byId("disturbed").firstElementChild.textContent = `Programs outside the experiment used ${cores(used)} of the ${processors} cores of this machine in this stage; from ${share(DISTURBED, 1)} they may change its results.`;
+  };
+
+  const phase = (trial) => {
+    const { begins } = trial, t = trial.t_s ?? -begins.warmup_s;
+    if (trial.ends && trial !== run.current) return "ended";
+    if (trial.ends && run.hasLoadEnded) return run.ends ? "ended" : "all load has been offered: the results are analyzed and the report is written";
+    if (trial.ends) return begins.search ? "this rate has ended: the search decides what comes next" : "this stage has ended: the next step is prepared";
+    if (t >= begins.duration_s) return "waiting for the last responses";
+    return `${t < 0 ? "warming up" : "measuring"}, ${time(begins.duration_s - t)} left`;
   };
 
   const drawStage = (trial) => {
@@ -88,11 +143,10 @@
     const length = begins.warmup_s + begins.duration_s;
     text("title", `${begins.number} of ${Math.max(run.total, begins.number)}: ${begins.title}`);
     byId("bar").value = trial.ends ? 1 : Math.min((t + begins.warmup_s) / length, 1);
-    const phase = t < 0 ? "warming up" : t < begins.duration_s ? "measuring" : "waiting for the last responses";
-    text("left", trial.ends ? "ended" : t < begins.duration_s ? `${phase}, ${time(begins.duration_s - t)} left` : phase);
+    text("left", phase(trial));
     const left = run.secondsLeft();
     const isBounded = run.plan.some((planned) => planned.search);
-    text("all-left", left > 0 && !run.ends ? `whole run: ${isBounded ? "at most" : "about"} ${time(left)} of load left` : "");
+    text("all-left", left > 0 && !run.ends && !run.hasLoadEnded ? `whole run: ${isBounded ? "at most" : "about"} ${time(left)} of load left` : "");
     show("follow", selected !== null && trial !== run.current);
   };
 
@@ -110,6 +164,22 @@
     return made;
   };
 
+  // A button that shows the charts of a trial.
+  const opener = (content, number, label = "Show its charts") => {
+    const made = document.createElement("button");
+    made.type = "button";
+    made.textContent = content;
+    made.dataset.number = number;
+    made.title = label;
+    return made;
+  };
+
+  const keepingFocus = (body, change) => {
+    const focused = body.contains(document.activeElement) ? document.activeElement.dataset.number : null;
+    change();
+    if (!isUnknown(focused)) body.querySelector(`button[data-number="${focused}"]`)?.focus({ preventScroll: true });
+  };
+
   let drawnProbes = "";
   const drawSearch = (trial) => {
     const number = trial ? trial.begins.number : 0;
@@ -121,62 +191,83 @@
     text("search-title", `Search: ${planned.configuration} · ${planned.stage}`);
     const unit = probes.length ? probes[0].unit || "RPS" : "RPS";
     const running = run.current && !run.current.ends && run.current.begins.search && run.planned(run.current.begins.number) === planned ? run.current : null;
-    const goes = running && running.last && running.last.target_rps ? [{ number: running.begins.number, rate: running.last.target_rps, passed: null, running: true, unit }] : [];
-    const all = [...probes.filter((probe) => !goes.length || probe.number !== goes[0].number), ...goes];
+    const offered = (one) => { const point = one.points.find((second) => second.target_rps || second.target_users_per_s); return point && (point.target_users_per_s || point.target_rps); };
+    const goes = running && offered(running) ? [{ number: running.begins.number, rate: offered(running), passed: null, running: true, unit }] : [];
+    const judged = new Set(probes.map((probe) => probe.number));
+    const waits = run.probesOf(planned).filter((one) => !judged.has(one) && !goes.some((probe) => probe.number === one) && run.trials.has(one) && run.trials.get(one).ends)
+      .map((one) => ({ number: one, rate: offered(run.trials.get(one)), passed: null, waits: true, unit })).filter((probe) => !isUnknown(probe.rate));
+    const all = [...probes.filter((probe) => !goes.length || probe.number !== goes[0].number), ...waits, ...goes];
     if (all.length) drawProbes(byId("probes"), all, (value) => `${rate(value)} ${unit}`);
-    const key = JSON.stringify(all);
+    const key = JSON.stringify([all, number]);
     if (key === drawnProbes) return;
     drawnProbes = key;
-    byId("probe-rows").replaceChildren(...all.map((probe) => row([
-      cell(String(probe.number - planned.number + 1), "number"), cell(`${rate(probe.rate)} ${unit}`, "number"),
-      probe.running ? cell("under way") : probe.passed === true ? cell("● passed", "passed-mark") : probe.passed === false ? cell("✕ failed", "failed-mark") : cell("○ undecided"),
-      cell(probe.p95_ms === undefined || probe.p95_ms === null ? "–" : ms(probe.p95_ms), "number"), cell(probe.reason || ""),
-    ])));
+    keepingFocus(byId("probe-rows"), () => byId("probe-rows").replaceChildren(...all.map((probe) => probeRow(probe, planned))));
+  };
+
+  const probeRow = (probe, planned) => {
+    const trial = run.trials.get(probe.number), ends = (trial && trial.ends) || run.done.get(probe.number);
+    const known = p95(ends ? ends.p95 : { ms: probe.p95_ms });
+    const own = cell(known.text, "number");
+    own.title = known.why;
+    const order = probe.number - planned.number + 1;
+    const result = probe.running ? cell("under way") : probe.waits ? cell("○ not judged yet") : probe.passed === true ? cell("● passed", "passed-mark") : probe.passed === false ? cell("✕ failed", "failed-mark") : cell("○ undecided");
+    return row([cell(trial && trial.points.length ? opener(String(order), probe.number, `Show the charts of probe ${order}`) : String(order), "number"), cell(`${rate(probe.rate)} ${probe.unit || "RPS"}`, "number"), result, own, cell(probe.reason || "")],
+      trial && trial === shownTrial() ? "shown" : "");
   };
 
   const drawParts = (trial) => {
     show("parts", trial.parts.size > 1);
     if (trial.parts.size < 2) return;
+    text("part-p95", trial.ends ? "p95 of all" : "p95 now");
     byId("part-rows").replaceChildren(...[...trial.parts].map(([name, part]) => {
-      const failed = Object.values(part.failures).reduce((sum, count) => sum + count, 0);
-      return row([cell(name), cell(rate(part.rps), "number"), cell(ms(part.p95_ms), "number"), cell(whole.format(part.succeeded), "number"), cell(whole.format(failed), failed ? "number failed-mark" : "number"), cell(kinds(part.failures))]);
+      const failed = sum(part.failures), known = trial.ends ? p95(part.p95) : { text: ms(part.p95_ms), why: "" };
+      const latency = cell(known.text, "number");
+      latency.title = known.why;
+      return row([cell(name), cell(isUnknown(part.rps) ? "–" : rate(part.rps), "number"), latency, cell(count(part.succeeded), "number"), cell(count(failed), failed ? "number failed-mark" : "number"), cell(kinds(part.failures))]);
     }));
   };
 
   const length = (begins) => `${time(begins.duration_s)}${begins.warmup_s ? ` + ${time(begins.warmup_s)}` : ""}`;
 
-  const trialRow = ({ number, planned, heads, probe }) => {
+  const endCells = (ends) => {
+    if (!ends) return [cell(""), cell(""), cell("")];
+    const runs = ends.scenarios, known = p95(runs ? runs.p95 : ends.p95);
+    const latency = cell(known.text, "number");
+    latency.title = known.why;
+    const per = runs ? runs.per_s : ends.rps, lost = (runs ? runs.lost : ends.failed) || 0;
+    return [cell(isUnknown(per) ? "–" : `${rate(per)}${runs ? " scenarios/s" : ""}`, "number"), latency, cell(`${count(lost)}${runs ? ` ${lost === 1 ? "scenario" : "scenarios"}` : ""}`, lost ? "number failed-mark" : "number")];
+  };
+
+  // A search is shown with its last probe.
+  const searchRow = ({ number, planned, probes }) => {
+    const name = `${planned.configuration} · ${planned.stage}`, last = probes.filter((one) => run.trials.has(one)).at(-1);
+    const isNow = run.current && run.planned(run.current.begins.number) === planned && !run.hasLoadEnded;
+    const isShown = shownTrial() && run.planned(shownTrial().begins.number) === planned;
+    const status = probes.length ? `${isNow ? "under way, " : ""}${probes.length} of at most ${planned.orders} rates` : `at most ${planned.orders} rates`;
+    return row([cell(String(number), "number"), cell(last === undefined ? name : opener(name, last)), cell(`${length(planned)} each`), cell(status), cell(""), cell(""), cell("")],
+      [isNow ? "now" : "", probes.length ? "" : "to-come", isShown ? "shown" : ""].join(" ").trim());
+  };
+
+  const trialRow = (place) => {
+    if (place.probes) return searchRow(place);
+    const { number, planned } = place;
     const trial = run.trials.get(number), ends = (trial && trial.ends) || run.done.get(number);
-    if (heads) return row([cell(`${number}`, "number"), cell(`${planned.configuration} · ${planned.stage}`), cell(length(planned)), cell(`search, at most ${planned.orders} rates`), cell(""), cell(""), cell("")]);
     const name = trial ? trial.begins.title : `${planned.configuration} · ${planned.stage}${planned.detail ? `, ${planned.detail}` : ""}${planned.level !== planned.stage ? ` (${planned.level})` : ""}`;
-    let label = name;
-    if (trial && (trial.points.length || trial === run.current)) {
-      label = document.createElement("button");
-      label.type = "button";
-      label.textContent = name;
-      label.dataset.number = number;
-      label.title = "Show its charts";
-    }
+    const label = trial && (trial.points.length || trial === run.current) ? opener(name, number) : name;
     const isNow = trial && !trial.ends && trial === run.current && !["died", "failed", "ended"].includes(state);
-    const verdict = run.probes.get(number);
-    const status = isNow ? "under way" : !ends ? (trial ? "interrupted" : "to come") : ends.status === "complete" ? (verdict ? { true: "passed", false: "failed", null: "undecided" }[String(verdict.passed)] : "done") : ends.status;
-    const failed = ends ? ends.failed || 0 : null;
-    return row([
-      cell(`${probe ? "· " : ""}${number}`, "number"), cell(label), cell(length(trial ? trial.begins : planned)), cell(status, status === "failed" ? "failed-mark" : ""),
-      cell(ends && ends.rps !== undefined && ends.rps !== null ? rate(ends.rps) : "", "number"), cell(ends && ends.p95_ms ? ms(ends.p95_ms) : "", "number"), cell(failed === null ? "" : whole.format(failed), failed ? "number failed-mark" : "number"),
-    ], [isNow ? "now" : "", !trial && !ends ? "to-come" : "", trial && trial === shownTrial() ? "shown" : ""].join(" ").trim());
+    const status = isNow ? "under way" : !ends ? (trial ? "interrupted" : "to come") : ends.status === "complete" ? "done" : ends.status;
+    return row([cell(String(number), "number"), cell(label), cell(length(trial ? trial.begins : planned)), cell(status, status === "failed" ? "failed-mark" : ""), ...endCells(ends)],
+      [isNow ? "now" : "", !trial && !ends ? "to-come" : "", trial && trial === shownTrial() ? "shown" : ""].join(" ").trim());
   };
 
   let drawnTable = "";
   const drawTable = () => {
     const rows = run.rows();
-    const key = JSON.stringify([rows.length, run.current && run.current.begins.number, Boolean(run.current && run.current.ends), run.probes.size, run.done.size, selected, state]);
+    const key = JSON.stringify([rows.length, run.current && run.current.begins.number, Boolean(run.current && run.current.ends), run.probes.size, run.done.size, selected, state, run.hasLoadEnded]);
     if (key === drawnTable) return;
     drawnTable = key;
     const body = byId("trial-rows");
-    const focused = body.contains(document.activeElement) ? document.activeElement.dataset.number : null;
-    body.replaceChildren(...rows.map(trialRow));
-    if (focused !== null) body.querySelector(`button[data-number="${focused}"]`)?.focus({ preventScroll: true });
+    keepingFocus(body, () => body.replaceChildren(...rows.map(trialRow)));
     const now = body.querySelector("tr.now"), box = body.closest(".box");
     if (now && !box.contains(document.activeElement)) box.scrollTop = Math.max(now.offsetTop - box.clientHeight / 2, 0);
   };
@@ -202,14 +293,15 @@
 
   const drawState = () => {
     const badge = byId("state");
-    if (badge.textContent !== WORDS[state]) badge.textContent = WORDS[state];
+    const word = state === "running" && run.hasLoadEnded ? "writing the report" : WORDS[state];
+    if (badge.textContent !== word) badge.textContent = word;
     badge.className = `badge ${CLASSES[state] || ""}`;
     for (const one of ["died", "failed", "ended"]) show(one, state === one);
     if (run.ends) text("reason", run.ends.reason || "");
     if (run.begins) {
       text("experiment", run.begins.experiment);
       const left = byId("left").textContent;
-      document.title = state === "running" && left ? `${run.begins.experiment}: ${left}` : `${run.begins.experiment}: ${WORDS[state]}`;
+      document.title = state === "running" && run.hasLoadEnded ? `${run.begins.experiment}: ${word}` : state === "running" && left ? `${run.begins.experiment}: ${left}` : `${run.begins.experiment}: ${WORDS[state]}`;
     }
   };
 
@@ -222,6 +314,7 @@
       drawFigures(trial);
       drawCharts(trial);
       drawParts(trial);
+      drawDisturbance(trial);
     }
     drawSearch(trial);
     drawTable();

@@ -93,6 +93,13 @@
       const scale = this.stage.log && top / bottom > 30 ? logarithmic(bottom, top, height) : linear(top, height);
       const parts = [];
       if (warmup > 0) parts.push(svg("rect", { class: "warmup", x: LEFT, y: TOP, width: Math.max(x(0) - LEFT, 0), height: height - TOP - BOTTOM }));
+      if (!values.length && this.stage.nothing && last && last.t_s > 0) {
+        const none = svg("text", { class: "axis", x: (LEFT + width) / 2, y: height / 2, "text-anchor": "middle" });
+        none.textContent = this.stage.nothing;
+        this.svg.replaceChildren(none);
+        this.legend.replaceChildren();
+        return;
+      }
       this.drawAxes(parts, scale, x, start, end, width, height);
       for (const one of this.series) {
         const path = line(this.points, x, scale.y, one.value);

@@ -8,6 +8,8 @@
     return total;
   };
 
+  const sum = (counts) => Object.values(counts).reduce((total, count) => total + count, 0);
+
   const worst = (a, b) => (a === null || a === undefined ? b : b === null || b === undefined ? a : Math.max(a, b));
 
   // Two neighbours become one point: means of rates, sums of counts, the worst of the rest.
@@ -18,7 +20,9 @@
     }
     return {
       ...b, cores, rps: (a.rps + b.rps) / 2, p50_ms: worst(a.p50_ms, b.p50_ms), p95_ms: worst(a.p95_ms, b.p95_ms), p99_ms: worst(a.p99_ms, b.p99_ms),
-      offered: (a.offered || 0) + (b.offered || 0), failures: add(add({}, a.failures), b.failures), in_flight: Math.max(a.in_flight || 0, b.in_flight || 0), seconds: (a.seconds || 1) + (b.seconds || 1),
+      offered: (a.offered || 0) + (b.offered || 0), failures: add(add({}, a.failures), b.failures), in_flight: worst(a.in_flight, b.in_flight),
+      scenarios_completed: (a.scenarios_completed || 0) + (b.scenarios_completed || 0), scenario_failures: add(add({}, a.scenario_failures), b.scenario_failures), scenario_p95_ms: worst(a.scenario_p95_ms, b.scenario_p95_ms),
+      seconds: (a.seconds || 1) + (b.seconds || 1),
     };
   };
 
@@ -35,6 +39,8 @@
       this.failures = {};
       this.offered = 0;
       this.succeeded = 0;
+      this.scenarios = { completed: 0, failures: {} };
+      this.used = { other: 0, seconds: 0 }; // by programs outside the experiment, while it was measured
       this.parts = new Map();
       this.ends = null;
       this.probe = null;
@@ -44,6 +50,12 @@
       add(this.failures, second.failures);
       this.offered += second.offered || 0;
       this.succeeded += second.succeeded || 0;
+      this.scenarios.completed += second.scenarios_completed || 0;
+      add(this.scenarios.failures, second.scenario_failures);
+      if (second.t_s > 0 && second.cores && second.cores.other !== undefined && !this.isAfterWindow(second)) {
+        this.used.other += second.cores.other * (second.seconds || 1);
+        this.used.seconds += second.seconds || 1;
+      }
       for (const [name, part] of Object.entries(second.parts || {})) {
         const before = this.parts.get(name) || { succeeded: 0, failures: {} };
         this.parts.set(name, { rps: part.rps, p95_ms: part.p95_ms ?? before.p95_ms, succeeded: before.succeeded + (part.succeeded || 0), failures: add(before.failures, part.failures) });
@@ -55,10 +67,15 @@
 
     end(ends) {
       this.ends = ends;
+      this.failures = { ...ends.failures };
+      this.succeeded = ends.succeeded || 0;
+      if (ends.scenarios) this.scenarios = { ...this.scenarios, completed: ends.scenarios.completed || 0, lost: ends.scenarios.lost || 0 };
+      this.parts = new Map(Object.entries(ends.parts || {}).map(([name, part]) => [name, { rps: part.rps, p95: part.p95, succeeded: part.succeeded || 0, failures: part.failures || {} }]));
       while (this.points.length > POINTS_OF_ENDED) this.points = halved(this.points);
     }
 
-    get failed() { return Object.values(this.failures).reduce((sum, count) => sum + count, 0); }
+    get failed() { return sum(this.failures); }
+    get lostScenarios() { return this.scenarios.lost ?? sum(this.scenarios.failures); }
     get last() { return this.points.at(-1); }
 
     // The last responses may come after the window, in seconds in which no request is due.
@@ -79,10 +96,11 @@
       this.probes = new Map();
       this.notes = [];
       this.current = null;
+      this.hasLoadEnded = false;
     }
 
     add(record) {
-      const take = { run: "begin", planned: "extend", trial: "beginTrial", second: "addSecond", trial_end: "endTrial", probe: "judge", note: "note", end: "end" }[record.type];
+      const take = { run: "begin", planned: "extend", trial: "beginTrial", second: "addSecond", trial_end: "endTrial", probe: "judge", note: "note", load_end: "endLoad", end: "end" }[record.type];
       if (take) this[take](record);
     }
 
@@ -119,6 +137,8 @@
 
     note(record) { this.notes = [...this.notes, record].slice(-MAX_NOTES); }
 
+    endLoad() { this.hasLoadEnded = true; }
+
     end(record) { this.ends = record; }
 
     // The planned trial that a number belongs to; a probe belongs to its search.
@@ -126,7 +146,15 @@
       return this.plan.find((planned) => planned.number <= number && number < planned.number + (planned.orders || 1));
     }
 
-    // The rows of the table: what is done, what is under way, what is to come; probes after their search.
+    // The numbers of a search's probes that were begun.
+    probesOf(planned) {
+      const numbers = [];
+      for (let number = planned.number; number < planned.number + (planned.orders || 1); number += 1) if (this.trials.has(number) || this.done.has(number)) numbers.push(number);
+      return numbers;
+    }
+
+    // The rows of the table: what is done, what is under way, what is to come. A search is one row: its probes
+    // have a table of their own.
     rows() {
       const rows = [];
       const seen = new Set();
@@ -134,11 +162,8 @@
         if (!planned.search) rows.push({ number: planned.number, planned });
         seen.add(planned.number);
         if (!planned.search) continue;
-        rows.push({ number: planned.number, planned, heads: true });
-        for (let number = planned.number; number < planned.number + (planned.orders || 1); number += 1) {
-          seen.add(number);
-          if (this.trials.has(number) || this.done.has(number)) rows.push({ number, planned, probe: true });
-        }
+        rows.push({ number: planned.number, planned, probes: this.probesOf(planned) });
+        for (let number = planned.number; number < planned.number + (planned.orders || 1); number += 1) seen.add(number);
       }
       for (const number of this.trials.keys()) if (!seen.has(number)) rows.push({ number });
       return rows;

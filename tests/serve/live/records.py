@@ -16,6 +16,7 @@ from runner.core.live import (
     TrialBegins,
     TrialEnds,
 )
+from runner.core.live_ends import P95, PartEnds
 from runner.store.live_file import own_process
 
 FIND = "find up to 800 RPS"
@@ -50,7 +51,11 @@ def stage_of(number, seconds, **how):
     yield trial(number, **how)
     for t_s in range(1, seconds + 1):
         yield second(t_s, failures={"timeout": 2} if t_s % 2 else None)
-    yield TrialEnds(time.time(), number, "complete", 100 * seconds, seconds, 100.0, 4.0)
+    parts = {name: PartEnds(50 * seconds, rps=50.0, p95=P95(ms=4.0)) for name in ("home", "cart")}
+    counts = (100 * seconds, seconds, 100.0)
+    yield TrialEnds(
+        time.time(), number, "complete", *counts, P95(ms=4.0), failures={"timeout": seconds}, parts=parts
+    )
 
 
 def probes():

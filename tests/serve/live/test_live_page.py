@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import signal
 
@@ -10,6 +11,9 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from runner.cli.live_page import live_page
+from runner.core.live import LoadEnds, Second, TrialEnds
+from runner.core.live_ends import P95
+from runner.report import number_format
 from runner.store.live_file import LiveFile
 from tests.cli.conftest import Cli
 from tests.cli.test_execute import results_of, wait_for
@@ -96,6 +100,8 @@ def test_a_stage_and_a_search_are_drawn_accessibly_at_any_width(shown, visit, sc
 
     marks = page.locator("#probes .mark").evaluate_all("all => all.map((mark) => mark.firstChild.data)")
     assert marks == ["●", "✕", "○", "○"]
+    assert page.locator("#trial-rows tr").count() == 2
+    assert "under way, 4 of at most 6 rates" in page.locator("#trial-rows").inner_text()
     assert "p95 was 90 ms" in page.locator("#probe-rows").inner_text()
     assert serious(page, scheme) == "[]"
     for width in (800, 360):
@@ -118,6 +124,55 @@ def test_the_charts_of_a_stage_that_has_ended_are_a_key_away(shown, visit):
     page.locator("#follow").press("Enter")
     page.wait_for_selector("#follow[hidden]", state="attached")
     assert page.locator("#title").inner_text().startswith("2 of 7")
+
+
+def test_between_stages_the_run_is_in_progress_and_an_ended_stage_has_the_numbers_of_its_report(shown, visit):
+    served, tell = shown
+    ends = TrialEnds(1.0, 1, "complete", 1000, 9000, 792.5, P95(why_none="lost"), failures={"dropped": 9000})
+    for record in [beginning(), trial(), Second(1.0, 1.0, 436.0, 400.0), ends]:
+        tell(record)
+    page = visit(served.url)
+    page.wait_for_selector("#trial-rows .failed-mark")
+
+    def shows(element):
+        return page.locator(f"#{element}").inner_text()
+
+    assert shows("left") == "this stage has ended: the next step is prepared"
+    assert page.title() == f"<b>shop</b>: {shows('left')}"
+    assert (shows("rate"), shows("p95"), shows("errors")) == ("792 /s", "no value", "90 %")
+    assert "not measured by this engine" in page.locator("#flight").text_content()
+    assert page.locator("#trial-rows tr").first.inner_text().split("\t")[3:] == [
+        "done",
+        "792",
+        "no value",
+        "9,000",
+    ]
+    tell(LoadEnds(2.0))
+    page.wait_for_function("document.getElementById('state').textContent === 'writing the report'")
+    assert "the report is written" in shows("left")
+
+
+def test_numbers_are_written_as_the_report_writes_them(shown, visit):
+    served, tell = shown
+    tell(beginning())
+    page = visit(served.url)
+    ties = [0.0, 0.0125, 0.25, 0.5, 1.5, 2.5, 99.95, 99.96, 99.996, 1.005, 0.125, 792.5, 791.5, 12345.5]
+    values = ties + [random.Random(1).uniform(0, 10**power) for power in range(-3, 6) for _ in range(40)]
+
+    written = page.evaluate(
+        "values => values.map((value) => ['rate', 'cores'].map((form) => LiveNumbers[form](value)).concat("
+        "LiveNumbers.ms(value), LiveNumbers.share(value, 100)))",
+        values,
+    )
+
+    for value, forms in zip(values, written, strict=True):
+        form = number_format
+        assert forms == [
+            form.rate(value),
+            form.cores(value),
+            f"{form.ms(value)} ms",
+            form.share(value / 100),
+        ], value
 
 
 def test_a_long_run_does_not_grow_in_the_browser(shown, visit):
