@@ -93,15 +93,16 @@ def test_a_ramp_has_no_percentile_over_all_its_rates():
 
 def test_what_k6_does_not_tell_is_not_told():
     parts = {"search": second(0, 10, 10, 2.0)}
-    specs = [SPEC, SPEC.replace(b"load: {", b"load: {engine: k6, ").replace(b", response_time.p95 < 50ms", b"")]
+    of_k6 = SPEC.replace(b"load: {", b"load: {engine: k6, ").replace(b", response_time.p95 < 50ms", b"")
+    specs = [SPEC, of_k6]
     trials = [plan(read_spec(spec, source="shop.yaml"))[0] for spec in specs]
 
-    own, of_k6 = (
+    own, theirs = (
         second_record(second(0, 10, 10, 2.0, parts=parts), trial, RoleUsage(), 1.0) for trial in trials
     )
 
     assert (own.in_flight, set(own.parts)) == (3, {"search"})
-    assert (of_k6.in_flight, set(of_k6.parts)) == (None, set())
+    assert (theirs.in_flight, set(theirs.parts)) == (None, set())
 
 
 def test_what_other_programs_use_is_what_the_machine_used_beyond_all_roles():
