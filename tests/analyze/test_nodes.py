@@ -247,6 +247,16 @@ def test_requests_that_wait_while_no_node_is_busy_are_judged_with_the_busiest_on
     assert "while shop-2, the busiest node, used 0.95 of 2 cores" in finding.summary
 
 
+def test_requests_that_wait_in_replicas_on_one_node_wait_there() -> None:
+    growing = tuple(replace(second(n, 4000, 2600, 180.0), in_flight=500) for n in range(4))
+    assert SHORT.load
+    waiting = replace(SHORT, observed=observed(0.3, 0.4), load=replace(SHORT.load, seconds=growing))
+    elsewhere = node({"system": 1.1})
+    finding = _stage(_observing(waiting, shop_1=elsewhere)).verdict.findings[0]
+
+    assert (finding.code, finding.node) == (Limit.APP_CONCURRENCY, "shop-2")
+
+
 def test_memory_that_ran_out_on_a_node_is_named() -> None:
     kills = Counter("app-3", "memory.oom_kills", "count", "counter", 0, 2)
     killed = node({"app-3": 0.2, "app-4": 0.2, "system": 0.5}, counters=(kills,))

@@ -220,6 +220,9 @@ def test_other_programs_that_use_all_cpu_do_not_rule_out_the_limit_of_an_idle_se
     ]
     whys = {each.code: each.why for each in found.ruled_out}
     assert "only 37 % of the time" in whys["host-cpu-limited"]
+    evidence = {each.name: (each.value, each.threshold) for each in found.findings[0].evidence}
+    assert evidence["host CPU"] == (2.0, None)  # a bound would speak against the verdict
+    assert evidence["CPU wanted by the busiest threads of the system together"] == (0.37, 0.8)
 
 
 def test_a_service_that_other_programs_may_have_delayed_is_called_limited_as_a_hint():

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from runner.analyze.machines import Machine, busiest, machines
 from runner.analyze.rules.types import Judgement, Match, Rule
-from runner.core.codes import Confidence
+from runner.core.codes import Confidence, Role
 from runner.core.findings import Evidence, RuledOut
 from runner.core.stage_results import Stage
 
@@ -30,11 +30,23 @@ def judge(rules: Iterable[Rule], stage: Stage, cores: int | None) -> list[Judgem
     known = machines(stage, cores)
     whole = busiest(stage, known)
     return [
-        rule.judge(whole.stage, whole.cores)
+        _located(rule, rule.judge(whole.stage, whole.cores), stage)
         if not stage.nodes or rule.of_whole(stage)
         else _on_each(rule, known)
         for rule in rules
     ]
+
+
+def _located(rule: Rule, judgement: Judgement, stage: Stage) -> Judgement:
+    """Name the node of a limit inside the app, or inside a service, if all of it runs there."""
+    if not (rule.inside and isinstance(judgement, Match)):
+        return judgement
+    role = judgement.finding.service or Role.APP
+    parts = {name for name, subject in stage.cpu_cores_by_subject.items() if subject.role == role}
+    node = next((node.name for node in stage.nodes if parts and parts <= set(node.subjects)), None)
+    if node is None:
+        return judgement
+    return Match(replace(judgement.finding, node=node), judgement.independent)
 
 
 def _on_each(rule: Rule, known: Sequence[Machine]) -> Judgement:

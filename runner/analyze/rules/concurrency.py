@@ -14,7 +14,8 @@ from runner.analyze.rules.idle_cpu import IDLE_HOST, CpuUse, cpu_use
 from runner.analyze.rules.parts import host_cpu, host_name, word
 from runner.analyze.rules.peers import Connections, connections, waiting_evidence
 from runner.analyze.rules.service_statistics import lock_evidence, lock_waits
-from runner.analyze.rules.types import Judgement, Match, Rule
+from runner.analyze.rules.threads import IDLE_THREAD
+from runner.analyze.rules.types import OWN_BOUND, Judgement, Match, Rule
 from runner.core.codes import Confidence, Limit
 from runner.core.findings import Evidence, Finding, RuledOut
 from runner.core.stage_results import Stage
@@ -73,7 +74,7 @@ def _finding(stage: Stage, known: Little, cpu: CpuUse, cores: int) -> Finding:
         f"inside the service, not for CPU{_for_whom(stage, peer)}",
         (
             Evidence("requests in flight", known.in_flight, "requests"),
-            Evidence(host_cpu(stage), cpu.system, "cores", IDLE_HOST * cores, "netdata: 85 % is a warning"),
+            *_idle(stage, cpu, cores),
             Evidence("rate x response time (Little's law)", known.expected, "requests"),
             *(waiting_evidence(stage, peer.service) if peer else ()),
             *(lock_evidence(stage, peer.service) if peer else ()),
@@ -83,6 +84,16 @@ def _finding(stage: Stage, known: Little, cpu: CpuUse, cores: int) -> Finding:
         _ADVICE_OF_PEER.format(peer.service) if peer else _ADVICE,
         word(peer.service) if peer else UNSET,
     )
+
+
+def _idle(stage: Stage, cpu: CpuUse, cores: int) -> Iterator[Evidence]:
+    """Yield what shows that CPU was available: on a host full of other programs, how little was wanted."""
+    if cpu.wanted is None:
+        yield Evidence(host_cpu(stage), cpu.system, "cores", IDLE_HOST * cores, "netdata: 85 % is a warning")
+        return
+    yield Evidence(host_cpu(stage), cpu.system, "cores")
+    wanted = "CPU wanted by the busiest threads of the system together"
+    yield Evidence(wanted, cpu.wanted, "cores", IDLE_THREAD, OWN_BOUND)
 
 
 def _for_whom(stage: Stage, peer: Connections | None) -> str:
@@ -122,4 +133,5 @@ CONCURRENCY: Final = Rule(
     _judge,
     follows=frozenset(Limit) - {Limit.APP_CONCURRENCY},
     of_whole=lambda _: True,
+    inside=True,
 )

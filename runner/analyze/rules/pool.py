@@ -97,4 +97,5 @@ POOL: Final = Rule(
     follows=CPU_LIMITS | {Limit.SERVICE, Limit.IO},
     caused_by=frozenset({Cause.POOL}),
     of_whole=lambda _: True,
+    inside=True,
 )

@@ -57,6 +57,7 @@ class Rule:
         saturated_role: Whose CPU is saturated at this limit.
         of_whole: Of a stage on several machines: whether the rule judges all of it at once, and not each
             machine alone.
+        inside: Whether a limit of the whole stage is inside the app, or the service that the finding names.
         on_generators: Whether it also judges machines on which no part of the system runs.
     """
 
@@ -67,4 +68,5 @@ class Rule:
     caused_by: frozenset[Cause] = frozenset()
     saturated_role: Role | None = None
     of_whole: Callable[[Stage], bool] = lambda _: False
+    inside: bool = False
     on_generators: bool = False
