@@ -57,7 +57,7 @@ def compare_metric(
         interval = _assumed(metric, sides, (base, head), alpha, few=few)
     else:
         interval = (ratio if metric.relative else difference)(*sides, alpha=alpha)
-    doubtful = _is_doubtful(metric, basis, (*base, *head))
+    doubtful = _is_doubtful(basis, (*base, *head))
     change = Interval(interval.value - none, interval.low - none, interval.high - none)
     return ComparedMetric(
         name=metric.key,
@@ -75,13 +75,14 @@ def compare_metric(
     )
 
 
-def _is_doubtful(metric: KeyMetric, basis: Basis, stages: Sequence[Stage]) -> bool:
-    """Return whether a disturbance can explain any change of a metric.
+def _is_doubtful(basis: Basis, stages: Sequence[Stage]) -> bool:
+    """Return whether a disturbance can explain any change.
 
-    A single disturbed run can be slower by any factor; its throughput and losses are reliable.
+    A single disturbed run can be slower by any factor, and near its limit it then completes and loses
+    another share of what is due; only repeats on both sides show how much of that is chance.
     """
     suspect = any(stage.validity.status is Validity.SUSPECT for stage in stages)
-    return suspect and basis is not Basis.REPEATS and not metric.robust
+    return suspect and basis is not Basis.REPEATS
 
 
 def _basis(sides: Sequence[Sequence[float]]) -> Basis:

@@ -73,7 +73,7 @@ def compare(
     """Return what changed from `base` to `head`, each one or more runs of the same specification.
 
     Relative changes up to `margin`, which is > 0, are irrelevant; `force` compares different machines.
-    Suspect stages are used; of a single suspect stage, only rate and failed requests are judged.
+    Suspect stages are used, but judged only where both sides have repeats.
 
     Raises:
         UsageError: The machines differ and `force` is off, or the sides have no usable stage in common.

@@ -18,7 +18,7 @@ from runner.analyze.key_metrics import (
     parts_of,
     stages_by_name,
 )
-from runner.core.codes import ComparisonVerdict
+from runner.core.codes import ComparisonVerdict, Validity
 from runner.core.comparison import History, MetricHistory, StageHistory
 from runner.core.errors import UsageError
 from runner.core.results import Results
@@ -72,6 +72,7 @@ def _judged(runs: Sequence[Results], margin: float) -> _Verdicts:
         ): metric.verdict
         for stage in comparison.stages
         for metric in stage.metrics
+        if metric.judged
     }
 
 
@@ -88,7 +89,12 @@ def _stage(key: _Key, runs: Sequence[Sequence[Stage]], judged: _Verdicts) -> Sta
     """Return one stage or part of it over all runs, each with its repeats; a run without it has none."""
     histories = (_metric(metric, runs, judged.get((*key, metric.key))) for metric in KEY_METRICS)
     configuration, stage, part = key
-    return StageHistory(configuration, stage, tuple(filter(None, histories)), **part._asdict())
+    suspect = tuple(place for place, stages in enumerate(runs) if any(map(_is_suspect, stages)))
+    return StageHistory(configuration, stage, tuple(filter(None, histories)), suspect, **part._asdict())
+
+
+def _is_suspect(stage: Stage) -> bool:
+    return is_usable(stage) and stage.validity.status is Validity.SUSPECT
 
 
 def _metric(

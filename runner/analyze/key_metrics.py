@@ -27,7 +27,6 @@ class KeyMetric:
         weight: Its share of a comparison's error probability; the most important metrics get most.
         of_second: Reads it from one second of a stage, to estimate the noise; None if that is not possible.
         relative: Whether it changes by factors; a share that is mostly 0 does not.
-        robust: Whether other programs on the host hardly affect it.
         beyond: Share of the requests beyond its percentile, on which its precision depends.
     """
 
@@ -36,7 +35,6 @@ class KeyMetric:
     weight: int = 1
     of_second: Callable[[Moment], float | None] | None = None
     relative: bool = True
-    robust: bool = False
     beyond: float = 1.0
 
     @property
@@ -77,9 +75,9 @@ def _latency(key: str, noise: float, weight: int = 1, *, beyond: float) -> KeyMe
 
 RATE_OF_USERS: Final = KeyMetric("actual_rps", 0.15, weight=2, of_second=lambda second: second.rps)
 """The rate in the closed model: users who wait longer send less, so it is as noisy as latencies."""
-RATE: Final = KeyMetric("actual_rps", 0.05, weight=2, of_second=lambda second: second.rps, robust=True)
+RATE: Final = KeyMetric("actual_rps", 0.05, weight=2, of_second=lambda second: second.rps)
 SCENARIO_RATE_OF_USERS: Final = KeyMetric("scenarios_per_s", 0.15, weight=2)
-SCENARIO_RATE: Final = KeyMetric("scenarios_per_s", 0.05, weight=2, robust=True)
+SCENARIO_RATE: Final = KeyMetric("scenarios_per_s", 0.05, weight=2)
 """Completed runs, in the open model; in the closed one they follow from how long users wait."""
 CPU: Final = KeyMetric("cpu_cores.app", 0.10)
 KEY_METRICS: Final = (
@@ -92,8 +90,8 @@ KEY_METRICS: Final = (
     KeyMetric("scenario_duration_ms.p50", 0.10, beyond=0.5),
     KeyMetric("scenario_duration_ms.p95", 0.15, weight=4, beyond=0.05),
     CPU,
-    KeyMetric("lost", 0.0, relative=False, robust=True),
-    KeyMetric("scenarios_lost", 0.0, relative=False, robust=True),
+    KeyMetric("lost", 0.0, relative=False),
+    KeyMetric("scenarios_lost", 0.0, relative=False),
 )
 
 

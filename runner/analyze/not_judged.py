@@ -51,9 +51,11 @@ def not_judged(
         place = (stage.configuration, stage.stage)
         part = PartKey.at(stage)._asdict()
         names = tuple(metric.name for metric in stage.metrics if not metric.judged)
+        nothing = len(names) == len(stage.metrics)
         if names and stage.is_whole:  # the same holds for its requests and slices
-            yield NotJudged(*place, f"suspect: {doubts.get(place, '')}", names)
-        for metric in stage.without_value:
+            why = f"suspect: {doubts.get(place, '')}"
+            yield NotJudged(*place, why, () if nothing else names, suspect=True)
+        for metric in () if nothing and names else stage.without_value:
             if metric.base is not None:
                 yield NotJudged(*place, _why_without(metric), (metric.name,), **part)
 

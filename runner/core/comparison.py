@@ -97,7 +97,7 @@ class ComparedMetric(Struct, frozen=True, omit_defaults=True):
         low: Lower end of its interval.
         detectable: The smallest change that these data could have shown.
         basis: Where the noise between runs is taken from.
-        judged: Whether its change may be called better or worse: not where a single run is suspect.
+        judged: Whether its change may be called better or worse: not where one without repeats is suspect.
     """
 
     name: str
@@ -143,10 +143,12 @@ class NotJudged(PartPlace, frozen=True, omit_defaults=True):
 
     Attributes:
         metrics: Those that are not judged; empty where nothing of it is.
+        suspect: Whether the reason is that the stage is suspect and was measured once.
     """
 
     why: str
     metrics: tuple[str, ...] = ()
+    suspect: bool = False
 
 
 class Comparison(Struct, frozen=True):
@@ -199,9 +201,14 @@ class MetricHistory(Struct, frozen=True, omit_defaults=True):
 
 
 class StageHistory(PartPlace, frozen=True, omit_defaults=True):
-    """One stage over runs, or one request or slice of it."""
+    """One stage over runs, or one request or slice of it.
+
+    Attributes:
+        suspect: Places of the runs in which the stage is suspect.
+    """
 
     metrics: tuple[MetricHistory, ...]
+    suspect: tuple[int, ...] = ()
 
 
 class History(Struct, frozen=True):

@@ -51,7 +51,10 @@ def stage_sections(comparison: Comparison) -> list[Markdown]:
     several = has_several(comparison.stages)
     parts: list[Markdown] = []
     for stage in _whole(comparison):
-        parts += [markdown("## {}: {}", place(stage, several=several), _verdict_of(stage)), _table(stage)]
+        parts += [
+            markdown("## {}: {}", place(stage, several=several), _verdict_of(stage)),
+            _table(stage, comparison.margin),
+        ]
         if requests := _requests(comparison, stage):
             parts += [markdown("By request:"), _brief_table([(it.request, it) for it in requests], "Request")]
         if slices := _slices(comparison, stage):
@@ -146,9 +149,15 @@ def _brief_table(compared: Sequence[tuple[str, ComparedStage]], heading: str) ->
 
 def _verdict_of(stage: ComparedStage) -> str:
     """Return the verdict on a stage, which says nothing about the metrics that were not judged."""
+    if _is_not_judged(stage):
+        return _NOT_JUDGED
     lost = any(gap.base is not None for gap in stage.without_value)
     partly = lost or not all(metric.judged for metric in stage.metrics)
     return f"{stage.verdict}, in part not judged" if partly else stage.verdict
+
+
+def _is_not_judged(stage: ComparedStage) -> bool:
+    return bool(stage.metrics) and not any(metric.judged for metric in stage.metrics)
 
 
 def _is_bold(stage: ComparedStage) -> bool:
@@ -158,7 +167,9 @@ def _is_bold(stage: ComparedStage) -> bool:
 def verdict(comparison: Comparison) -> Markdown:
     """Return the result in one sentence."""
     margin = _share(comparison.margin)
-    if comparison.verdict in CHANGED:
+    if comparison.stages and all(map(_is_not_judged, comparison.stages)):
+        text = markdown("Nothing can be called better or worse.")
+    elif comparison.verdict in CHANGED:
         text = markdown("**Head is {}.** {}.", comparison.verdict, listed(_deciding(comparison)))
     elif comparison.verdict is ComparisonVerdict.EQUIVALENT:
         where = " where it was judged" if comparison.not_judged else ""
@@ -168,8 +179,16 @@ def verdict(comparison: Comparison) -> Markdown:
             "**No difference shown.** No change is both certain and above the margin of {}. {}",
             *(margin, detectable_change(comparison)),
         )
-    unknown = list(gaps(comparison))
+    unknown = [*_suspect_once(comparison), *gaps(comparison, suspect=False)]
     return markdown("{} **Not judged:** {}.", text, "; ".join(unknown)) if unknown else text
+
+
+def _suspect_once(comparison: Comparison) -> Iterator[str]:
+    """Yield the stages that are not judged because they are suspect, in one phrase; the reasons are below."""
+    several = has_several(comparison.stages)
+    if stages := [place(gap, several=several) for gap in comparison.not_judged if gap.suspect]:
+        why = "are suspect and have no repeats" if len(stages) > 1 else "is suspect and has no repeats"
+        yield f"{number_format.listed(stages)} {why}"
 
 
 def _deciding(comparison: Comparison) -> Iterator[Markdown]:
@@ -216,13 +235,15 @@ def changes(rows: Sequence[SideBySide], base: str, head: str, compared: str) -> 
     return [markdown("## Other Differences"), table(["Property", base, head], cells, figures=False)]
 
 
-def _table(stage: ComparedStage) -> Markdown:
+def _table(stage: ComparedStage, margin: float) -> Markdown:
     rows = []
     for metric in stage.metrics:
         sides = [key_figure(metric.name, value) for value in (metric.base, metric.head)]
         change, *ends = (signed(metric.name, value) for value in (metric.change, metric.low, metric.high))
         word = emphasized(metric.verdict) if metric.judged else markdown("{}", _NOT_JUDGED)
-        rows.append([key_heading(metric.name), *sides, change, " to ".join(ends), _detectable(metric), word])
+        rows.append(
+            [key_heading(metric.name), *sides, change, " to ".join(ends), _detectable(metric, margin), word]
+        )
     for gap in stage.without_value:
         nothing = [number_format.NOT_APPLICABLE] * 3
         rows.append([key_heading(gap.name), *_sides(gap), *nothing, markdown("{}", _NOT_JUDGED)])
@@ -241,9 +262,14 @@ def emphasized(word: ComparisonVerdict) -> Markdown:
     return markdown("**{}**" if word in CHANGED else "{}", word)
 
 
-def _detectable(metric: ComparedMetric) -> str:
-    text = _share(metric.detectable)
-    return text.replace("%", "pp") if key_is_share(metric.name) else text
+def _detectable(metric: ComparedMetric, margin: float) -> str:
+    """Return the smallest change that could have been shown: the same factor is less of a decrease."""
+    if key_is_share(metric.name):
+        return _share(metric.detectable).replace("%", "pp")
+    less = max(margin, metric.detectable / (1 + metric.detectable))
+    if less == metric.detectable:
+        return _share(less)
+    return f"{signed(metric.name, -less)} or {signed(metric.name, metric.detectable)}"
 
 
 def _names(stage: ComparedStage) -> set[str]:

@@ -12,10 +12,15 @@ from runner.report.stage_place import place
 _P95 = "duration_ms.p95"
 
 
-def gaps(comparison: Comparison) -> Iterator[str]:
-    """Yield what was not judged and why, one line for each stage or request, without a full stop."""
+def gaps(comparison: Comparison, *, suspect: bool = True) -> Iterator[str]:
+    """Yield what was not judged and why, one line for each stage or request, without a full stop.
+
+    Without `suspect`, stages that are suspect and were measured once are left out.
+    """
     several = len({gap.configuration for gap in (*comparison.stages, *comparison.not_judged)}) > 1
     for gap in comparison.not_judged:
+        if gap.suspect and not suspect:
+            continue
         yield f"{place(gap, several=several)}{_metrics(gap)}: {gap.why}"
 
 

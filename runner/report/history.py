@@ -41,11 +41,22 @@ def _parts(history: History) -> Iterator[Markdown]:
     for stage in history.stages:
         if stage.is_whole:
             yield markdown("## {}", place(stage, several=several))
+            yield from _doubts(stage, history)
             yield table(_HEAD, [_row(metric) for metric in stage.metrics], words=(1, 6))
             parts = [one for one in history.stages if _is_part_of(one, stage)]
             yield from _parts_of(parts, "By request:", "Request", lambda part: part.request)
             heading = level_heading(part for part in parts if part.level is not None)
             yield from _parts_of(parts, "By slice of the ramp:", heading, _levels)
+
+
+def _doubts(stage: StageHistory, history: History) -> Iterator[Markdown]:
+    """Yield in which runs a stage is suspect."""
+    if stage.suspect:
+        ids = listed(code(history.runs[at].id) for at in stage.suspect)
+        yield markdown(
+            "Suspect in {} of {}: {}. A suspect stage without repeats is not judged.",
+            *(len(stage.suspect), number_format.plural(len(history.runs), "run"), ids),
+        )
 
 
 def _is_part_of(one: StageHistory, stage: StageHistory) -> bool:

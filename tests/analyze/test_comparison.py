@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 import msgspec
@@ -157,7 +158,7 @@ def test_several_runs_of_one_stage_each_are_as_good_as_repeats(base):
     assert found.basis == "repeats of one side"
 
 
-def test_one_disturbed_run_is_not_judged_by_its_latency():
+def test_of_one_disturbed_run_nothing_is_judged():
     base, head = (run(Random(seed), repeats=1, slower=factor) for seed, factor in ((1, 1.0), (2, 9.0)))
     head = each_stage(head, validity=valid("suspect", "other programs used 0.6 cores"))
     halved = (replace(stage, actual_rps=stage.actual_rps / 2) for stage in stages(head))
@@ -165,10 +166,39 @@ def test_one_disturbed_run_is_not_judged_by_its_latency():
     comparison = compare([base], [with_stages(head, *halved)])
 
     assert metric(comparison, "100 RPS", "duration_ms.p95").verdict == "no difference shown"
-    assert metric(comparison, "100 RPS", "actual_rps").verdict == "worse"
+    assert metric(comparison, "100 RPS", "actual_rps").verdict == "no difference shown"
+    assert not metric(comparison, "100 RPS", "lost").judged
+    assert comparison.verdict == "no difference shown"
     text = render_comparison(comparison)
     assert "other programs used 0.6 cores" in text
-    assert "## 100 RPS: worse, in part not judged" in text
+    assert "## 100 RPS: not judged" in text
+    names = "100 RPS, 200 RPS, 300 RPS and 400 RPS"
+    assert f"> Nothing can be called better or worse. **Not judged:** {names} are suspect" in text
+
+
+def test_a_decrease_that_could_have_been_shown_is_below_the_increase():
+    text = render_comparison(compare([run(Random(1), repeats=1)], [run(Random(2), repeats=1)]))
+
+    for row in re.findall(r"^\| p95 Duration .*$", text, re.MULTILINE):
+        low, high = (
+            float(end.replace(",", "")) for end in re.findall(r"−([\d.]+) % or \+([\d.,]+) %", row)[0]
+        )
+        assert (1 - low / 100) * (1 + high / 100) == pytest.approx(1, abs=0.01)
+
+
+def test_a_disturbed_last_run_has_no_verdict_in_the_history():
+    runs = [run(Random(seed), repeats=1, slower=factor) for seed, factor in ((1, 1.0), (2, 9.0))]
+    runs = [
+        replace(one, run=replace(one.run, id=f"run-{day}", started_at=f"2026-01-0{day}T00:00:00+00:00"))
+        for day, one in enumerate(runs, 1)
+    ]
+    runs[1] = each_stage(runs[1], validity=valid("suspect", "other programs used 0.6 cores"))
+
+    found = history(runs, margin=0.05)
+
+    assert {metric.verdict for stage in found.stages for metric in stage.metrics} == {None}
+    assert {stage.suspect for stage in found.stages if stage.is_whole} == {(1,)}
+    assert "Suspect in 1 of 2 runs: `run-2`." in render_history(found)
 
 
 def test_users_who_wait_for_no_schedule_have_no_response_time_that_is_lost(base, head):
