@@ -12,6 +12,8 @@ from runner.store.run_summary import RunSummary
 PAGE_SIZE: Final = 100
 _MAX_TEXT: Final = 200
 _MAX_PAGE: Final = 100_000
+_SAME_RATE: Final = 0.05
+"""Rates of two runs that differ by no more have latencies that can be compared."""
 _Number = Callable[[RunSummary], float | None]
 
 _NUMBERS: Final[dict[str, _Number]] = {
@@ -81,7 +83,7 @@ class Row:
         run: What is known of it.
         rate_change: Relative to the run before it of the same experiment, on a machine of one kind; None
             without one.
-        p95_change: Likewise.
+        p95_change: Likewise; None also where the rates differ, because a lower rate has a lower p95.
     """
 
     run: RunSummary
@@ -143,7 +145,8 @@ def row(run: RunSummary, before: RunSummary | None) -> Row:
         return Row(run)
     is_alike = before.is_sustained == run.is_sustained
     rate = _change(before.rate, run.rate) if is_alike else None
-    return Row(run, rate, _change(before.p95_ms, run.p95_ms))
+    at_same_rate = rate is not None and abs(rate) <= _SAME_RATE
+    return Row(run, rate, _change(before.p95_ms, run.p95_ms) if at_same_rate else None)
 
 
 def run_before(runs: Sequence[RunSummary]) -> dict[str, RunSummary]:

@@ -1,0 +1,21 @@
+"""The changes that a list shows beside a run."""
+
+import pytest
+from msgspec.structs import replace
+
+from runner.serve.listing import row
+from runner.store.run_summary import RunState, RunSummary
+
+BEFORE = RunSummary("before", ("", 0, 0), RunState.COMPLETE, rate=800.0, is_sustained=True, p95_ms=200.0)
+
+
+@pytest.mark.parametrize(("rate", "change"), [(100.0, None), (790.0, -0.75)])
+def test_p95_is_compared_only_at_the_same_rate(rate, change):
+    head = replace(BEFORE, rate=rate, p95_ms=50.0)
+
+    assert row(head, BEFORE).p95_change == change
+    assert row(head, BEFORE).rate_change == (rate - 800) / 800
+
+
+def test_p95_beside_another_kind_of_rate_is_not_compared():
+    assert row(replace(BEFORE, is_sustained=False, p95_ms=50.0), BEFORE).p95_change is None
