@@ -99,16 +99,18 @@ def _cut(level: _L, share: float) -> _L:
 def measured(load: LoadFacts | None, offer: Offer, *, varies: bool = False) -> Measured:
     """Return what was measured of a stage or of one request of it; without facts, that nothing was.
 
+    Nor was there anything of a stage that was cut short in its warm-up: it offered nothing that counts.
     With `varies`, it has also how much that varied, for the requests of a mix.
     """
     seconds = load.seconds if load else ()
     completed = sum(second.completed for second in seconds if 0 <= second.index < offer.window_s)
-    actual = round(completed / offer.window_s, 4) if load else None
+    has_begun = load is not None and (load.complete or any(second.index >= 0 for second in seconds))
+    actual = round(completed / offer.window_s, 4) if has_begun else None
     latencies: dict[str, Any] = {kind.field: latency(load, kind.name) for kind in LATENCIES}
     return Measured(
         requests=requests_of(seconds),
         actual_rps=actual,
-        achieved=offer.achieved(load) if load else None,
+        achieved=offer.achieved(load) if load and has_begun else None,
         **latencies,
         distribution=distribution(load),
         variation=dict(variation(load, offer.window_s)) if load and varies else {},

@@ -22,11 +22,12 @@ from runner.report.generator_accuracy import disagreement
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
 from runner.report.metric_text import level_unit, levels
 from runner.report.prose import title, until_failure
-from runner.report.stage_choice import believed, constant, failed, missed, sustained, undecided
+from runner.report.stage_choice import believed, constant, failed, measured, missed, sustained, undecided
 from runner.report.tables import every_stage
 from runner.report.without_constant_rate import ramp_sentence, ramps_in, users_sentence, with_users
 
 _NO_LIMIT_OF_THE_SERVICE: Final = frozenset({Limit.UNDETERMINED, Limit.GENERATOR, Limit.WITHIN_CAPACITY})
+NOTHING_MEASURED: Final = markdown("No stage was measured, so this run establishes nothing.")
 _ABOVE: Final = markdown("Above that rate")
 
 
@@ -63,6 +64,8 @@ def _answer(whole: Sequence[ConfigurationResults]) -> Markdown:
         return _without_constant_rate(configurations)
     good = [(sustained(configuration.stages), configuration) for configuration in configurations]
     best = [(stages[-1], configuration) for stages, configuration in good if stages]
+    if not best and not any(measured(constant(one.stages)) for one in configurations):
+        return NOTHING_MEASURED
     if not best:
         return _none_sustained(configurations)
     units = dict.fromkeys(level_unit(stage) for stage, _ in best)
@@ -162,7 +165,7 @@ def _without_constant_rate(configurations: Sequence[ConfigurationResults]) -> Ma
         for each, stage in with_users(configurations)
     ]
     if not known:
-        return markdown("No stage was measured, so this run establishes nothing.")
+        return NOTHING_MEASURED
     return join(" ", (*known, _limit_of_ramps(configurations)))
 
 

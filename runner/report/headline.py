@@ -13,9 +13,11 @@ from runner.core.results import Results
 from runner.core.stage_results import Stage
 from runner.report import metric_text, number_format
 from runner.report.capacity import shown
+from runner.report.conclusion import conclusion
 from runner.report.headline_sentence import verdict_sentence
 from runner.report.headline_stages import best_place, limited_place
 from runner.report.limit_phrases import limiting_role, part_name
+from runner.report.markdown_text import unmarked
 from runner.report.number_format import listed
 from runner.report.prose import title
 from runner.report.stage_choice import failed
@@ -129,7 +131,7 @@ def headline(results: Results) -> Headline:
     configurations = tuple(of_medians(shown(one)) for one in results.configurations)
     best, is_sustained = best_place(configurations)
     if best is None:
-        return Headline("No stage was measured, so this run establishes nothing.", Tone.BAD)
+        return Headline(unmarked(conclusion(configurations)), Tone.BAD)
     limited = limited_place(best, configurations)
     several = len(configurations) > 1
     rate, unit = _rate(best.stage, is_sustained=is_sustained)

@@ -15,7 +15,7 @@ from runner.report.limit_text import has_hints
 from runner.report.markdown_text import unmarked
 from runner.report.metric_text import levels
 from runner.report.prose import title, why_missed
-from runner.report.stage_choice import constant, sustained, undecided
+from runner.report.stage_choice import constant, measured, sustained, undecided
 
 
 def verdict_sentence(
@@ -52,7 +52,7 @@ def _sustained_most(best: Place, configurations: Sequence[ConfigurationResults])
 
 def _nothing_sustained(best: Place, configurations: Sequence[ConfigurationResults]) -> str:
     stage = best.stage
-    ran = [one for each in configurations for one in constant(each.stages)]
+    ran = [one for each in configurations for one in measured(constant(each.stages))]
     if all(one.status is StageStatus.ABORTED for one in ran):
         return "No stage ran to its end"
     subject = title(best.configuration) if len(configurations) > 1 else "the service"
