@@ -217,6 +217,7 @@ async def _open_stack(
     configuration: Configuration, context: RunContext
 ) -> AsyncIterator[tuple[Stack, StackHooks]]:
     """Provide a configuration's stack after its set-up hooks, with the agents that it needs on nodes."""
+    await trio.lowlevel.checkpoint()  # a run may have been told to end while its last stack was removed
     context.watcher.say(f"{configuration.name}: starting the {configuration.topology.kind} stack")
     opener = OPENERS[configuration.topology.kind]
     async with (

@@ -29,6 +29,7 @@ _INTERVAL_S: Final[Seconds] = 0.5
 _LOG_LINES: Final = 20
 _OUTPUT_WITHIN_S: Final[Seconds] = 5.0
 _REACHED_WITHIN_S: Final[Seconds] = 2.0
+_NAMED: Final = 2
 _KILLED: Final = 137
 _SIGNALLED: Final = 128
 
@@ -102,8 +103,15 @@ class Monitor:
             looked_at.add(lost.node)
             for one in self.tasks:
                 if one.node.name == lost.node and not await self.is_reached(one):
-                    message = f"{one.title} is out of reach, and the agent there is lost: {lost.reason}"
+                    why = "; ".join([lost.reason, *self._also_on(lost.node, one)])
+                    message = f"{one.title} is out of reach, and the agent there is lost ({why})"
                     return Event(_code(one), message)
+
+    def _also_on(self, node: str, one: PartTask) -> list[str]:
+        """Return that other tasks ran on a node too, if there are any."""
+        others = [other.name for other in self.tasks if other.node.name == node and other is not one]
+        named = [*others[:_NAMED], *([f"{len(others) - _NAMED} more"] if len(others) > _NAMED else [])]
+        return [f"{' and '.join(named)} ran there too"] if named else []
 
     async def is_reached(self, one: PartTask) -> bool:
         """Return whether another node reaches a task; True where nothing can tell."""

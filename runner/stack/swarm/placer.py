@@ -230,7 +230,7 @@ class SwarmPlacer:
                 return await remove_swarm_run(self.engine, self.run_id)
             except EnvironmentLacks as error:
                 return f"objects of the swarm: {error.message}"
-        return f"objects of the swarm, which did not remove them within {_REMOVED_WITHIN_S:g} s"
+        return f"objects that the swarm did not remove within {_REMOVED_WITHIN_S:g} s"
 
 
 @asynccontextmanager

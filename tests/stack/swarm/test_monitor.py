@@ -116,12 +116,15 @@ async def lose(monitor, node):
 
 
 async def test_a_task_is_out_of_reach_when_its_agent_is_lost_and_no_other_node_reaches_it(monitor):
-    watch(monitor, part_task(1, NODES[1]))  # nothing listens on port 1
+    one = part_task(1, NODES[1])  # nothing listens on port 1
+    watch(monitor, one)
+    monitor.tasks.append(replace(one, name="app-2"))
     await lose(monitor, "node-2")
     event = await event_of(monitor)
 
     assert event.code == "app-died"
-    assert event.message.startswith("the app on node-2 is out of reach, and the agent there is lost: ")
+    assert event.message.startswith("the app on node-2 is out of reach, and the agent there is lost (")
+    assert event.message.endswith("; app-2 ran there too)")
 
 
 async def test_a_task_that_another_node_still_reaches_is_not_out_of_reach(monitor):
