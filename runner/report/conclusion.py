@@ -18,13 +18,22 @@ from runner.core.metrics import metric_of
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import number_format, request_cost
+from runner.report.capacity import shown
 from runner.report.generator_accuracy import disagreement
+from runner.report.headline_stages import best_place, limited_place
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
 from runner.report.metric_text import level_unit, levels
 from runner.report.prose import title, until_failure
 from runner.report.stage_choice import believed, constant, failed, measured, missed, sustained, undecided
 from runner.report.tables import every_stage
-from runner.report.without_constant_rate import ramp_sentence, ramps_in, users_sentence, with_users
+from runner.report.without_constant_rate import (
+    level_phrase,
+    ramp_sentence,
+    ramps_in,
+    throughput_of,
+    users_sentence,
+    with_users,
+)
 
 _NO_LIMIT_OF_THE_SERVICE: Final = frozenset({Limit.UNDETERMINED, Limit.GENERATOR, Limit.WITHIN_CAPACITY})
 NOTHING_MEASURED: Final = markdown("No stage was measured, so this run establishes nothing.")
@@ -198,29 +207,40 @@ def _capacities(configurations: Sequence[ConfigurationResults]) -> Markdown:
 
 
 def _none_sustained(configurations: Sequence[ConfigurationResults]) -> Markdown:
-    stages = constant([stage for _, stage in every_stage(configurations)])
-    ran = [stage for stage in believed(stages) if stage.actual_rps]
-    if not ran:
+    ran = [stage for stage in believed(constant(_stages(configurations))) if stage.actual_rps]
+    known = [shown(configuration) for configuration in configurations]
+    best, _ = best_place(known)
+    if best is None or not best.stage.actual_rps or not believed([best.stage]):
         return markdown("No offered rate was sustained, so this run establishes no throughput.")
-    best = max(ran, key=lambda stage: stage.scenarios_per_s or stage.actual_rps or 0.0)
-    rates = (best.actual_rps, best.target_rps)
-    highest = markdown("The highest achieved rate is **{:rate} RPS**, at a target of {:rate} RPS", *rates)
-    if best.scenarios:
-        highest = markdown(
-            "The highest throughput is **{:rate} scenarios per second**, at a target of {}",
-            *(best.scenarios_per_s, levels(best)),
-        )
-    if all(stage.status is StageStatus.ABORTED for stage in ran):
+    judged = best.stage if constant([best.stage]) else limited_place(best, known).stage
+    highest = _highest(best.stage)
+    if ran and all(stage.status is StageStatus.ABORTED for stage in ran):
         return markdown("No stage ran to its end, so this run does not show whether a rate is sustained.")
     if any(map(undecided, ran)):
         return markdown("The search found no capacity. {}.", highest)
-    if best.verdict.code is Limit.WITHIN_CAPACITY:
+    if judged.verdict.code is Limit.WITHIN_CAPACITY:
         return markdown(
             "No rate met the search’s conditions. {}; the throughput itself was not limited.", highest
         )
-    if best.verdict.code is Limit.UNDETERMINED:
+    if judged.verdict.code is Limit.UNDETERMINED:
         return markdown("No offered rate was sustained. {}; the data do not show what limits it.", highest)
-    return markdown("No offered rate was sustained. {}; the verdict is {}.", highest, _limit(best))
+    return markdown("No offered rate was sustained. {}; the verdict is {}.", highest, _limit(judged))
+
+
+def _highest(stage: Stage) -> Markdown:
+    """Return the highest throughput, and at what level that was."""
+    if not constant([stage]):
+        where = level_phrase(stage)
+        return markdown("The highest throughput is **{}**, {}", throughput_of(stage), where)
+    if stage.scenarios:
+        reached = throughput_of(stage)
+        return markdown("The highest throughput is **{}**, at a target of {}", reached, levels(stage))
+    rates = (stage.actual_rps, stage.target_rps)
+    return markdown("The highest achieved rate is **{:rate} RPS**, at a target of {:rate} RPS", *rates)
+
+
+def _stages(configurations: Sequence[ConfigurationResults]) -> list[Stage]:
+    return [stage for _, stage in every_stage(configurations)]
 
 
 def _open_question(configurations: Sequence[ConfigurationResults]) -> Markdown:

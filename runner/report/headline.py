@@ -76,7 +76,7 @@ class Headline:
         limited_configuration: Title of its configuration; empty if there is only one.
         is_sustained: Whether `stage` was sustained.
         rate: In `rate_unit`; None where nothing was measured.
-        p95_ms: None where it has no finite value.
+        p95_ms: None where it has no finite value, and of a ramp.
         error_share: Of requests, or of scenarios, 0 to 1.
     """
 
@@ -121,6 +121,13 @@ class Headline:
         return metric_text.with_unit(METRICS[_latency(self.stage)], self.stage)
 
     @property
+    def errors_title(self) -> str:
+        """What `error_share` is of."""
+        if self.stage and self.stage.scenarios:
+            return "Scenarios not completed"
+        return "Failed or dropped"
+
+    @property
     def errors_text(self) -> str:
         """The share of requests, or of scenarios, that failed or were dropped."""
         return number_format.share(self.error_share)
@@ -148,7 +155,7 @@ def headline(results: Results) -> Headline:
         is_sustained=is_sustained,
         rate=rate,
         rate_unit=unit,
-        p95_ms=METRICS[_latency(best.stage)].read(best.stage),
+        p95_ms=_p95_ms(best.stage),
         error_share=lost_share_of_scenarios(best.stage) if best.stage.scenarios else lost_share(best.stage),
         cpu=_cpu(limited.stage, results.cpu_count),
     )
@@ -158,6 +165,12 @@ def _rate(stage: Stage, *, is_sustained: bool) -> tuple[float | None, str]:
     if is_sustained:
         return stage.rate, metric_text.level_unit(stage)
     return (stage.scenarios_per_s, "scenarios/s") if stage.scenarios else (stage.actual_rps, "RPS")
+
+
+def _p95_ms(stage: Stage) -> float | None:
+    """Return the latency of a stage; None of a ramp, which has one in each of its slices."""
+    metric = METRICS[_latency(stage)]
+    return None if metric_text.is_in_slices(metric, stage) else metric.read(stage)
 
 
 def _latency(stage: Stage) -> str:

@@ -16,6 +16,7 @@ from runner.report.markdown_text import unmarked
 from runner.report.metric_text import levels
 from runner.report.prose import title, why_missed
 from runner.report.stage_choice import constant, measured, sustained, undecided
+from runner.report.without_constant_rate import level_phrase, throughput_of
 
 
 def verdict_sentence(
@@ -53,10 +54,13 @@ def _sustained_most(best: Place, configurations: Sequence[ConfigurationResults])
 def _nothing_sustained(best: Place, configurations: Sequence[ConfigurationResults]) -> str:
     stage = best.stage
     ran = [one for each in configurations for one in measured(constant(each.stages))]
-    if all(one.status is StageStatus.ABORTED for one in ran):
+    if ran and all(one.status is StageStatus.ABORTED for one in ran):
         return "No stage ran to its end"
+    none = f"{levels(ran[0])} is not sustained" if len(ran) == 1 else "No offered rate is sustained"
+    if not constant([stage]):
+        where = f" of {title(best.configuration)}" if len(configurations) > 1 else ""
+        return f"{none}; the highest throughput{where} is {throughput_of(stage)}, {level_phrase(stage)}"
     subject = title(best.configuration) if len(configurations) > 1 else "the service"
-    none = f"{levels(stage)} is not sustained" if len(ran) == 1 else "No offered rate is sustained"
     if stage.scenarios:
         reached = f"{number_format.rate(stage.scenarios_per_s)} scenarios per second"
         return f"{none}: {subject} completes {reached} of {levels(stage)}"

@@ -49,8 +49,10 @@ def limited_place(best: Place, configurations: Sequence[ConfigurationResults]) -
     """Return the stage whose verdict says what limits the service.
 
     The lowest missed rate of the best stage's configuration whose limit is known; else of another one. A run
-    without such a stage is about the best stage itself.
+    without such a stage is about the best stage itself; so is one whose best stage is a ramp with a limit.
     """
+    if not constant([best.stage]) and best.stage.verdict.code not in _UNKNOWN:
+        return best
     others = [one for one in configurations if one is not best.configuration]
     ordered = [best.configuration, *others]
     short = [Place(one, stage) for one in ordered for stage in _short(one)]

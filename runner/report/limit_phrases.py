@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from runner.core.codes import Limit, Role, RoleName
-from runner.core.metrics import lost_share
+from runner.core.metrics import lost_share, lost_share_of_scenarios
 from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.metric_text import role_name
@@ -66,12 +66,19 @@ def part_name(role: RoleName) -> str:
 
 
 def error_phrase(stage: Stage) -> str:
-    """Return how many requests were lost, and how most of them: ``3.2 % of the requests fail: timeout``."""
-    failures = stage.requests.failures
-    share = number_format.share(lost_share(stage))
-    kinds = {kind: count for kind, count in failures.items() if count}
-    if stage.requests.dropped > sum(kinds.values()):
-        return f"{share} of the requests fail or are dropped"
+    """Return how many were lost, and how most of them: ``3.2 % of the requests fail, mostly with timeout``.
+
+    Of scenarios, how many did not complete: the figure that stands beside the sentence.
+    """
+    counts, what, fail = stage.requests.failures, "requests", "fail"
+    share, dropped = lost_share(stage), stage.requests.dropped
+    if stage.scenarios:
+        counts, what, fail = stage.scenarios.failures, "scenarios", "do not complete"
+        share, dropped = lost_share_of_scenarios(stage), stage.scenarios.dropped
+    kinds = {kind: count for kind, count in counts.items() if count}
+    phrase = f"{number_format.share(share)} of the {what} {fail}"
+    if dropped > sum(kinds.values()):
+        return f"{phrase} or are dropped"
     if not kinds:
-        return f"{share} of the requests fail"
-    return f"{share} of the requests fail, mostly with {max(kinds, key=lambda kind: kinds[kind])}"
+        return phrase
+    return f"{phrase}, mostly with {max(kinds, key=lambda kind: kinds[kind])}"

@@ -101,7 +101,7 @@ def _head(results: Results, pictures: Mapping[str, Sequence[object]]) -> dict[st
     figures = {
         head.rate_title: head.rate_text,
         head.p95_title: head.p95_text,
-        "Failed or dropped": head.errors_text,
+        head.errors_title: head.errors_text,
     }
     if head.cpu:
         figures[f"{head.cpu.name} at {head.cpu.at}"] = head.cpu.text

@@ -15,7 +15,7 @@ from runner.core.metrics import METRICS, metric_of
 from runner.core.stage_results import Stage
 from runner.report import metric_text, number_format
 from runner.report.markdown_text import Markdown, Section, code, markdown, table
-from runner.report.tables import lost_cell, lost_scenarios_cell
+from runner.report.tables import lost_cell, lost_heading, lost_scenarios_cell
 
 _MOST_REQUESTS: Final = 8
 
@@ -100,7 +100,7 @@ def _slices(stage: Stage) -> Markdown:
     runs = [METRICS[path] for path in metric_text.SLICE_DURATIONS if _is_known(stage, path)]
     of_runs = ["Scenarios/s", METRICS["scenario_errors"].title, *map(metric_text.heading, runs)]
     head = [metric_text.level_heading(stage), *(of_runs if stage.scenarios else []), "Actual RPS"]
-    head += [METRICS["errors"].title, *map(metric_text.heading, metrics)]
+    head += [lost_heading([stage]), *map(metric_text.heading, metrics)]
     rows = [
         [name, *(_of_runs(part, runs) if stage.scenarios else [])]
         + [number_format.rate(part.actual_rps), lost_cell(part)]

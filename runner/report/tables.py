@@ -51,8 +51,8 @@ def _groups(stages: Sequence[Stage]) -> Iterator[list[_Row]]:
     levels: list[_Row] = [("Target RPS", target_rps), ("Users", users_of), ("Users/s", users_per_s)]
     offered = [row for row in levels if any(row[1](stage) != NOT_APPLICABLE for stage in stages)]
     closed = all(stage.users is not None for stage in stages)  # users have no target rate
-    rates = ("actual_rps", "errors") if closed else ("actual_rps", "achieved", "errors")
-    yield [*offered, *map(metric_row, rates)]
+    rates = ("actual_rps",) if closed else ("actual_rps", "achieved")
+    yield [*offered, *map(metric_row, rates), (lost_heading(stages), lost_cell)]
     if any(stage.scenarios for stage in stages):
         yield [*map(metric_row, ("scenarios_per_s", "scenario_errors", *_OF_SCENARIOS))]
     yield [
@@ -71,6 +71,12 @@ def _groups(stages: Sequence[Stage]) -> Iterator[list[_Row]]:
 def _is_known(metric: Metric, stage: Stage) -> bool:
     measured = metric.read(stage) is not None or metric.unbounded(stage) is not None
     return measured and metric_text.applies(metric, stage)
+
+
+def lost_heading(stages: Sequence[Stage]) -> str:
+    """Return the heading of lost requests, which beside scenarios says that it is about requests."""
+    title = METRICS["errors"].title
+    return f"Requests {title}" if any(stage.scenarios for stage in stages) else title
 
 
 def metric_row(path: str) -> _Row:

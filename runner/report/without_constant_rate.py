@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
+from runner.report import number_format
 from runner.report.markdown_text import Markdown, markdown
 from runner.report.metric_text import levels
 from runner.report.prose import throughput, title
@@ -54,3 +55,15 @@ def ramp_sentence(configuration: ConfigurationResults, stage: Stage, *, several:
 def _since_begin(stage: Stage, level: float) -> float:
     """Return how far a level is from the one at which a ramp begins."""
     return abs(level - stage.rate_ramp.begin) if stage.rate_ramp else 0.0
+
+
+def throughput_of(stage: Stage) -> str:
+    """Return the throughput of a stage, in scenarios where it has some."""
+    if stage.scenarios:
+        return f"{number_format.rate(stage.scenarios_per_s)} scenarios per second"
+    return f"{number_format.rate(stage.actual_rps)} RPS"
+
+
+def level_phrase(stage: Stage) -> str:
+    """Return the level of a ramp, or a number of users, as a part of a sentence."""
+    return f"{'in the ramp from' if stage.level_ramp else 'with'} {levels(stage)}"

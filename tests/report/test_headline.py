@@ -7,8 +7,11 @@ from msgspec.structs import replace
 
 from runner.core.codes import Confidence, Limit, StageStatus, Validity
 from runner.core.judgements import StageValidity
+from runner.core.ramp import Ramp
+from runner.report.conclusion import conclusion
 from runner.report.headline import Tone, headline
-from tests.report.stored_results import stored, with_stage
+from runner.report.markdown_text import unmarked
+from tests.report.stored_results import stored, with_configuration, with_stage
 from tests.report.test_markdown import CASES, case
 
 
@@ -108,3 +111,34 @@ def test_an_invalid_measurement_is_no_verdict():
     results = with_stage(stored("docker-4k"), validity=StageValidity(Validity.INVALID, ("the clock jumped",)))
 
     assert headline(results).sentence.endswith("the measurement is invalid.")
+
+
+def missed_beside_a_ramp():
+    """Results whose only constant rate was missed, and whose ramp had the highest throughput."""
+    results = stored("single-process")
+    constant = results.configurations[0].stages[3]
+    ramp = replace(
+        constant,
+        ramp=Ramp(100.0, 20_000.0),
+        name="100 to 20,000 RPS",
+        actual_rps=9_000.0,
+        verdict=replace(constant.verdict, code=Limit.HOST_CPU),
+    )
+    return with_configuration(results, stages=(constant, ramp))
+
+
+def test_the_highest_throughput_is_one_number_with_its_own_limit_in_all_places():
+    results = missed_beside_a_ramp()
+    head, said = headline(results), unmarked(conclusion(results.configurations))
+
+    assert (head.rate_title, head.rate_text) == ("Highest throughput", "9,000 RPS")
+    assert head.sentence == (
+        "10,000 RPS is not sustained; the highest throughput is 9,000 RPS, in the ramp from 100 to 20,000 "
+        "RPS; the limit is the host’s CPU (likely)."
+    )
+    assert (
+        "The highest throughput is 9,000 RPS, in the ramp from 100 to 20,000 RPS; the verdict is host-"
+        in said
+    )
+    assert head.cpu is not None
+    assert head.cpu.at == "100 to 20,000 RPS"

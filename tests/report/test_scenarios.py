@@ -15,6 +15,7 @@ from runner.core.results import Results
 from runner.report.charts.render import charts
 from runner.report.conclusion import conclusion
 from runner.report.csv_table import render_csv
+from runner.report.headline import headline
 from runner.report.junit import render_junit
 from runner.report.markdown import render_markdown
 from runner.report.page.render import render_page
@@ -238,3 +239,21 @@ def test_a_threshold_that_a_ramp_of_users_passes_is_worded_plainly():
         r"The share of scenarios that did not complete was not 0 % at .* users/s, but 6.7 %", text
     )
     assert re.search(r"exceeded 3,000 ms at [0-9.]+ users/s, because 6.7 % failed", text)
+
+
+def test_what_was_lost_says_of_what_and_is_one_number_in_all_places():
+    head, text = headline(lossy()), render_markdown(lossy())
+
+    assert (head.errors_title, head.errors_text) == ("Scenarios not completed", "12.5 %")
+    assert "12.5 % of the scenarios do not complete, mostly with extract_failed" in head.sentence
+    assert "| **Requests Failed or Dropped** " in text
+    assert "| **Failed or Dropped** " not in text
+
+
+def test_a_list_shows_no_latency_of_a_ramp_that_its_report_has_in_slices_only():
+    made = results(scenario_trial(users(1, 10, rate_to=20), Ramp(1, 20)), RAMP)
+
+    head = headline(made)
+
+    assert head.stage.scenario_duration_ms.p95 is not None
+    assert (head.p95_ms, head.p95_text) == (None, "see its slices")
