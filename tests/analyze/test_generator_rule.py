@@ -43,7 +43,7 @@ def test_on_an_idle_machine_a_pause_is_no_lack_of_cores():
     evidence, advice = _found(cpu_cores=used, longest_stall_s=4.5)
 
     assert evidence == {"longest time in which the generator did not run": 4.5, "generator CPU": 0.01}
-    assert advice.startswith("find out what kept the generator from running")
+    assert advice.startswith("find out what kept the generator from running (a CPU quota")
 
 
 def test_a_generator_that_used_its_cores_needs_more():

@@ -18,8 +18,8 @@ _NO_FILES: Final = (
     "raise the limit of open files (ulimit -n) where the generator runs, then run the stage again"
 )
 _STOOD_STILL: Final = (
-    "find out what kept the generator from running (a suspended or migrated machine, a stopped process), "
-    "then run the stage again"
+    "find out what kept the generator from running (a CPU quota of its control group, a suspended or "
+    "migrated machine, a stopped process), then run the stage again"
 )
 _NODES_SHOWN: Final = 3
 _MORE: Final = "give the generator more cores, workers, ports or files, then run the stage again"
