@@ -22,6 +22,7 @@ from runner.report.stage_choice import believed, constant, limited, measured, mi
 from runner.report.tables import differs
 
 _NOTABLE: Final = 1.3
+_FEW: Final = 0.01
 _KINDS_SHOWN: Final = 3
 _PLACES_NAMED: Final = 4
 
@@ -69,7 +70,15 @@ def analysis(stages: Sequence[Stage]) -> list[Markdown]:
     rates = constant(ran)
     ramps = [sentence for stage in ran if stage.rate_ramp for sentence in (_ramp(stage), *crossings(stage))]
     users = join(" ", _users([stage for stage in ran if stage.users is not None]))
-    whole = (_throughput(rates), _latency(rates), join(" ", ramps), users, _by_request(ran), _perceived(ran))
+    whole = (
+        _throughput(rates),
+        _of_warmup(rates),
+        _latency(rates),
+        join(" ", ramps),
+        users,
+        _by_request(ran),
+        _perceived(ran),
+    )
     excluded = ruled_out_paragraph([(stage.title, stage) for stage in limited(ran)])
     paragraphs = (*whole, *scenario_prose.sentences(ran), _cost(ran), *limits, excluded)
     return [paragraph for paragraph in paragraphs if paragraph]
@@ -85,6 +94,27 @@ def _throughput(stages: Sequence[Stage]) -> Markdown:
         which = "the offered rate of" if len(stages) == 1 else which
         sentences.insert(0, markdown("The service kept up with {} {}.", which, levels(good[-1])))
     return join(" ", sentences)
+
+
+def _of_warmup(stages: Sequence[Stage]) -> Markdown:
+    """Return how many responses in the window belong to the warm-up, where that makes the rate look high."""
+    late = {levels(stage): count for stage in stages if (count := _left_of_warmup(stage))}
+    if not late:
+        return EMPTY
+    counts = listed([markdown("{:,} at {}", count, where) for where, count in late.items()])
+    return markdown(
+        "Some responses in the window are to requests that were due in the warm-up: at least {}. They count "
+        "in the actual RPS, but not in the share achieved.",
+        counts,
+    )
+
+
+def _left_of_warmup(stage: Stage) -> int:
+    """Return by how many the responses in the window exceed the successes of all that was due in it."""
+    if stage.engine != "builtin" or stage.scenarios or stage.status is not StageStatus.COMPLETE:
+        return 0
+    more = round((stage.actual_rps or 0.0) * stage.window_s) - stage.requests.succeeded
+    return more if more > max(1, _FEW * stage.requests.scheduled) else 0
 
 
 def until_failure(stage: Stage) -> Markdown:

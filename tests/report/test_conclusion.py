@@ -8,6 +8,7 @@ from runner.core.stage_results import CounterExperiment, Verdict
 from runner.report.conclusion import conclusion
 from runner.report.final_paragraphs import final
 from runner.report.markdown_text import unmarked
+from runner.report.prose import analysis
 from runner.report.stage_choice import missed
 from tests.report.mixes import mix
 from tests.report.stored_results import stored, with_stage
@@ -95,3 +96,24 @@ def test_the_capacity_has_the_value_of_each_condition_on_a_latency():
         " with a p99 duration of order of 41.5 ms (required: <= 50ms) and an average first byte of 3.00 ms "
         "(required: < 9ms)."
     ) in unmarked(text)
+
+
+def test_responses_to_requests_of_the_warm_up_explain_a_rate_above_the_target():
+    stage = CONFIGURATIONS[0].stages[0]
+    more = replace(stage, actual_rps=stage.target_rps * 1.05)
+    left = round(stage.target_rps * 1.05 * stage.window_s) - stage.requests.succeeded
+
+    text = " ".join(map(unmarked, analysis([more])))
+
+    assert f"due in the warm-up: at least {left:,} at {stage.target_rps:,.0f} RPS." in text
+    assert "warm-up" not in " ".join(analysis([stage]))
+
+
+def test_the_sentence_about_an_invalid_stage_does_not_say_what_the_service_achieved():
+    stage = CONFIGURATIONS[0].stages[3]
+    doubt = StageValidity(Validity.INVALID, ("the generator did not run",))
+
+    text = " ".join(map(unmarked, analysis([replace(stage, validity=doubt)])))
+
+    assert "At 10,000 RPS, the measurement is invalid and does not show what the service achieves" in text
+    assert "the service achieved" not in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runner.core.codes import Confidence, Limit, Validity
 from runner.core.stage_results import Stage
 from runner.report.number_format import listed
 from runner.report.page.rows import StageRow
@@ -31,6 +32,15 @@ class VerdictGroup:
     tone: str
     where: str
     stages: tuple[tuple[str, Stage], ...]
+
+    @property
+    def summary(self) -> str:
+        """How sure the verdict is, where, and whether it may be believed; "proven" is never beside a doubt."""
+        if self.validity == Validity.VALID:
+            return f"{self.confidence} · {self.where}"
+        if self.name == Limit.WITHIN_CAPACITY or self.confidence == Confidence.HINT:
+            return f"{self.where} · {self.validity}"
+        return f"{self.where} · {self.validity}; {self.confidence} if the measurements are right"
 
 
 def verdict_groups(rows: Sequence[StageRow], *, several: bool) -> list[VerdictGroup]:
