@@ -1,12 +1,15 @@
-"""Why requests or users were dropped, in words: only what the generator counted is a reason."""
+"""Why requests or users were dropped or left out, in words: only what the generator counted is a reason."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Literal
 
+from runner.core.codes import Validity
 from runner.core.load_facts import DropCauses
-from runner.report.markdown_text import Markdown, markdown
+from runner.core.stage_results import Stage
+from runner.report.markdown_text import EMPTY, Markdown, markdown
 
 
 def phrases(causes: DropCauses | None, dropped: int, begun: Literal["sent", "started"]) -> Iterator[Markdown]:
@@ -34,3 +37,20 @@ def phrases(causes: DropCauses | None, dropped: int, begun: Literal["sent", "sta
     if left:
         what = "dropped" if begun == "sent" else f"never {begun}"
         yield markdown("{:,} were {} because `max_in_flight` was reached", left, what)
+
+
+def left_out(stage: Stage) -> Markdown:
+    """Return in a sentence how many requests due k6 neither sent nor dropped; empty without any.
+
+    Of more than a few, the stage is invalid, and the reason says it.
+    """
+    due = math.floor(round((stage.target_rps or 0.0) * stage.window_s, 6))
+    missing = due - stage.requests.scheduled
+    if stage.engine != "k6" or stage.validity.status is Validity.INVALID or missing <= 0:
+        return EMPTY
+    return markdown(
+        " {:,} of the {:,} requests due are missing here, because k6 fell behind: it neither sent nor "
+        "dropped them before the window ended.",
+        missing,
+        due,
+    )

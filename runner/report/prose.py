@@ -240,7 +240,7 @@ def _losses(stage: Stage) -> Markdown:
     parts = [markdown("{:,} failed with {}", number, code(kind)) for kind, number in largest if number]
     parts = [*drops.phrases(None if stage.scenarios else stage.drops, requests.dropped, "sent"), *parts]
     lost = markdown(" Of the {:,} scheduled requests, {}.", requests.scheduled, listed(parts))
-    return lost if parts else EMPTY
+    return markdown("{}{}", lost if parts else EMPTY, drops.left_out(stage))
 
 
 def _latency(stages: Sequence[Stage]) -> Markdown:

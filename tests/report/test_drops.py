@@ -1,9 +1,13 @@
 """Requests that were dropped have the reason that the generator counted, and no other."""
 
 import pytest
+from msgspec.structs import replace
 
+from runner.core.codes import Validity
+from runner.core.judgements import StageValidity
 from runner.core.load_facts import DropCauses
-from runner.report.drops import phrases
+from runner.report.drops import left_out, phrases
+from tests.report.stored_results import stored
 
 
 @pytest.mark.parametrize(
@@ -39,3 +43,14 @@ def test_users_are_started():
     (phrase,) = phrases(DropCauses(), 2, "started")
 
     assert phrase == "2 were never started because `max_in_flight` was reached"
+
+
+def test_what_k6_left_out_is_said_beside_what_was_scheduled():
+    stage = stored("single-process").configurations[0].stages[2]
+    due = round((stage.target_rps or 0) * stage.window_s)
+    short = replace(stage, engine="k6", requests=replace(stage.requests, scheduled=due - 3))
+
+    assert left_out(short).startswith(f" 3 of the {due:,} requests due are missing here, because k6 fell")
+    assert left_out(replace(short, engine="builtin")) == ""
+    assert left_out(replace(short, requests=stage.requests)) == ""
+    assert left_out(replace(short, validity=StageValidity(Validity.INVALID, ("k6 died",)))) == ""
