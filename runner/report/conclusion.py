@@ -19,6 +19,7 @@ from runner.core.results import ConfigurationResults
 from runner.core.stage_results import Stage
 from runner.report import number_format, request_cost
 from runner.report.capacity import shown
+from runner.report.doubts import short_reasons
 from runner.report.generator_accuracy import disagreement
 from runner.report.headline_stages import best_place, limited_place
 from runner.report.markdown_text import EMPTY, Markdown, join, listed, markdown
@@ -110,7 +111,7 @@ def _reached(
         _of_repeats(stage, whole[configurations.index(where)]),
     )
     if stage.validity.status is Validity.SUSPECT:
-        why = "; ".join(stage.validity.reasons)
+        why = "; ".join(reason.text for reason in short_reasons(stage))
         reached = markdown("{} This stage is **suspect**: {}.", reached, why)
     return reached
 

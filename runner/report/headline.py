@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from runner.analyze.medians import of_medians
 from runner.core.codes import Confidence, Limit, Role, RoleName, Validity
@@ -14,16 +14,14 @@ from runner.core.stage_results import Stage
 from runner.report import metric_text, number_format
 from runner.report.capacity import shown
 from runner.report.conclusion import conclusion
+from runner.report.doubts import first_doubts, whole_reasons, worst_validity
 from runner.report.headline_sentence import verdict_sentence
 from runner.report.headline_stages import best_place, limited_place
+from runner.report.headline_thresholds import failed_there
 from runner.report.limit_phrases import limiting_role, part_name
 from runner.report.markdown_text import unmarked
-from runner.report.number_format import listed
 from runner.report.prose import title
 from runner.report.stage_choice import failed
-
-_DOUBTS: Final = 2
-"""Reasons for doubt that a headline names."""
 
 
 class Tone(StrEnum):
@@ -65,10 +63,12 @@ class Headline:
     """What a run says first.
 
     Attributes:
-        sentence: The verdict, in plain text with a full stop.
+        sentence: The verdict and the thresholds that failed at that rate; plain text with a full stop.
         limit: What limits the stage that the verdict is about; None where no stage was measured.
         confidence: How sure that is; None likewise.
+        validity: The worst of all stages; None likewise.
         doubt: Why the result is to be believed with care, without a full stop; empty if it is valid.
+        doubt_details: Which programs outside the experiment used the processors, a text for each stage.
         configuration: Title of the configuration that the figures are of; empty if there is only one.
         stage: The stage of the figures: the highest rate that was sustained, else the highest throughput.
             Of repeats, their median. None where nothing was measured.
@@ -84,7 +84,9 @@ class Headline:
     tone: Tone
     limit: Limit | None = None
     confidence: Confidence | None = None
+    validity: Validity | None = None
     doubt: str = ""
+    doubt_details: tuple[str, ...] = ()
     configuration: str = ""
     stage: Stage | None = None
     limited: Stage | None = None
@@ -140,14 +142,18 @@ def headline(results: Results) -> Headline:
     if best is None:
         return Headline(unmarked(conclusion(configurations)), Tone.BAD)
     limited = limited_place(best, configurations)
-    several = len(configurations) > 1
+    several, pair = len(configurations) > 1, (best.stage, limited.stage)
+    sentence = verdict_sentence(best, limited, configurations, is_sustained=is_sustained)
+    broken = failed_there(best.stage) if is_sustained else ""
     rate, unit = _rate(best.stage, is_sustained=is_sustained)
     return Headline(
-        verdict_sentence(best, limited, configurations, is_sustained=is_sustained),
+        f"{sentence} {broken}".rstrip(),
         _tone(results, limited.stage, is_sustained=is_sustained),
         limit=limited.stage.verdict.code,
         confidence=limited.stage.verdict.confidence,
-        doubt=_doubt(best.stage, limited.stage),
+        validity=worst_validity(stage for one in results.configurations for stage in of_medians(one).stages),
+        doubt=first_doubts(pair, results.cpu_count),
+        doubt_details=tuple(whole_reasons(pair)),
         configuration=title(best.configuration) if several else "",
         stage=best.stage,
         limited=limited.stage,
@@ -176,7 +182,10 @@ def _p95_ms(stage: Stage) -> float | None:
 def _latency(stage: Stage) -> str:
     if stage.scenarios:
         return "scenario_duration.p95"
-    return "duration.p95" if stage.users is not None else "response_time.p95"
+    response_time, duration = METRICS["response_time.p95"], METRICS["duration.p95"]
+    parts = (stage, *stage.slices)
+    is_unknown = not response_time.is_known_in(parts) and duration.is_known_in(parts)  # engine k6
+    return duration.path if stage.users is not None or is_unknown else response_time.path
 
 
 def _tone(results: Results, limited: Stage, *, is_sustained: bool) -> Tone:
@@ -186,17 +195,6 @@ def _tone(results: Results, limited: Stage, *, is_sustained: bool) -> Tone:
         return Tone.BAD
     no_limit = limited.verdict.code is Limit.WITHIN_CAPACITY and limited.find is None
     return Tone.GOOD if is_sustained and no_limit else Tone.NEUTRAL
-
-
-def _doubt(best: Stage, limited: Stage) -> str:
-    """Return why either stage may not be believed, each stage with its first reasons."""
-    stages = {id(stage): stage for stage in (best, limited)}.values()
-    doubtful = [stage for stage in stages if stage.validity.status is not Validity.VALID]
-    return "; ".join(
-        f"{stage.title} is {stage.validity.status}: {listed(stage.validity.reasons[:_DOUBTS])}"
-        for stage in doubtful
-        if stage.validity.reasons
-    )
 
 
 def _cpu(stage: Stage, host_cores: int | None) -> PartCpu | None:

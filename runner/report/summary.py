@@ -7,22 +7,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from runner.analyze.medians import of_medians
-from runner.analyze.programs import disturbance, strangers
 from runner.core.codes import StageStatus, Unbounded, Validity
 from runner.core.metrics import METRICS
-from runner.core.node_results import NodeResults
-from runner.core.observed_results import ProgramUsage
 from runner.core.results import Results
 from runner.core.stage_results import Stage
 from runner.report import metric_text
 from runner.report.capacity import shown
+from runner.report.doubts import short_reasons
 from runner.report.metric_text import threshold_value
 from runner.report.number_format import NOT_APPLICABLE, listed, plural
 from runner.report.sparkline import rate_sparkline
 
 TEXT_COLUMNS: Final = frozenset({"configuration", "stage", "rate over time", "verdict"})
 """Columns that hold no numbers."""
-_OTHER_PROGRAMS: Final = "programs outside the experiment used the processors"
 _NAMED: Final = 4
 
 
@@ -76,38 +73,14 @@ def doubts(results: Results) -> Iterator[str]:
     for configuration in map(of_medians, results.configurations):
         several = f" of {configuration.name}" if len(results.configurations) > 1 else ""
         for stage in shown(configuration).stages:
-            for status, reason in _reasons(stage):
-                where.setdefault(f"{status}: {reason}", []).append(f"{stage.title}{several}")
+            for doubt in short_reasons(stage):
+                where.setdefault(f"{doubt.status}: {doubt.text}", []).append(f"{stage.title}{several}")
     ranked = sorted(where.items(), key=lambda item: -len(item[1]))
     for reason, stages in ranked[:_NAMED]:
         named = stages if len(stages) <= _NAMED else [*stages[:_NAMED], f"{len(stages) - _NAMED} more"]
         yield f"{listed(named)} {'is' if len(stages) == 1 else 'are'} {reason}."
     if (more := len(where) - _NAMED) > 0:
         yield f"{plural(more, 'more reason')} for doubt {'is' if more == 1 else 'are'} in the report."
-
-
-def _reasons(stage: Stage) -> Iterator[tuple[Validity, str]]:
-    validity = stage.validity
-    if stage.status is StageStatus.NOT_RUN or validity.status is Validity.VALID:
-        return
-    own = validity.reasons[:-1] if validity.disturbed else validity.reasons
-    yield from ((validity.status, reason) for reason in own)
-    if validity.disturbed:
-        yield validity.status, _disturbed(stage)
-
-
-def _disturbed(stage: Stage) -> str:
-    """Return that other programs used the processors; of several nodes, which ones and by what program."""
-    if not stage.nodes:
-        return _OTHER_PROGRAMS
-    busy = [node for node in stage.nodes if node.cores and disturbance(node, node.cores, node.name)]
-    named = [f"{node.name}{f' ({first.name})' if (first := _busiest(node)) else ''}" for node in busy]
-    return f"{_OTHER_PROGRAMS} of {listed(named)}" if named else _OTHER_PROGRAMS
-
-
-def _busiest(node: NodeResults) -> ProgramUsage | None:
-    """Return the busiest program of a node that has a name and nothing to do with the experiment."""
-    return next(iter(strangers(node)), None)
 
 
 def _row(stage: Stage, *, scenarios: bool) -> dict[str, str]:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from runner.analyze.medians import of_medians
-from runner.core.codes import StageStatus, Validity
+from runner.core.codes import StageStatus
 from runner.core.errors import ArchiveDamaged, LoadproofError, SpecificationError, StoredRunError
 from runner.core.results import Results
 from runner.core.stage_results import Stage
+from runner.report.doubts import worst_validity
 from runner.report.headline import headline
 from runner.report.threshold_lines import threshold_lines
 from runner.store.bounded_read import MAX_SPEC, NotReadable, read_bounded
@@ -32,7 +33,6 @@ _ZIP: Final = b"PK"
 _FORGED: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What results that no run wrote can raise."""
 _MACHINE: Final = ("machine", "cpu_model", "cpu_count", "cpus_usable", "hypervisor")
-_WORST_FIRST: Final = (Validity.INVALID, Validity.SUSPECT, Validity.VALID)
 
 
 def summarize(folder: Path, candidate: Candidate, read_archive: ArchiveReader) -> RunSummary:
@@ -129,7 +129,7 @@ def _of_results(candidate: Candidate, results: Results) -> RunSummary:
         tone=head.tone,
         verdict=head.limit or "",
         confidence=head.confidence or "",
-        validity=_worst(ran),
+        validity=worst_validity(ran) or "",
         rate=head.rate,
         unit=short(head.rate_unit),
         is_sustained=head.is_sustained,
@@ -149,11 +149,6 @@ def _stages(results: Results) -> Iterator[Stage]:
         for stage in of_medians(configuration).stages:
             if stage.status is not StageStatus.NOT_RUN:
                 yield stage
-
-
-def _worst(stages: list[Stage]) -> str:
-    statuses = {stage.validity.status for stage in stages}
-    return next((str(status) for status in _WORST_FIRST if status in statuses), "")
 
 
 def _curve(results: Results) -> tuple[float, ...]:

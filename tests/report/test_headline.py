@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from runner.core.codes import Confidence, Limit, StageStatus, Validity
-from runner.core.judgements import StageValidity
+from runner.core.judgements import StageValidity, ThresholdResult
+from runner.core.observed_results import ProgramUsage
 from runner.core.ramp import Ramp
 from runner.report.conclusion import conclusion
 from runner.report.headline import Tone, headline
@@ -52,6 +54,49 @@ def test_without_a_limit_the_news_is_good_and_a_doubt_is_named():
     assert head.sentence.endswith("every offered rate, up to 1,000 RPS; no limit was reached.")
     assert head.tone is Tone.GOOD
     assert head.doubt.startswith("1,000 RPS is suspect: the generator was")
+
+
+def test_other_programs_are_one_short_sentence_whose_details_are_apart():
+    results = stored("single-process")
+    for at, cores in ((2, 0.5), (3, 1.2)):
+        why = (f"programs outside the experiment (python3 (pids 1, 2)) used {cores}",)
+        strangers = (ProgramUsage("python3", (1, 2), cores),)
+        judged = StageValidity(Validity.SUSPECT, why, disturbed=True)
+        results = with_stage(results, (0, at), validity=judged, programs=strangers)
+    head = headline(results)
+
+    assert head.doubt == (
+        "4,000 RPS and 10,000 RPS are suspect: programs outside the experiment used the processors "
+        "(0.50 and 1.20 of 2 cores)"
+    )
+    assert head.doubt_details[1] == (
+        "10,000 RPS: programs outside the experiment (python3 (pids 1, 2)) used 1.2"
+    )
+    assert head.validity is Validity.SUSPECT
+    assert headline(stored("single-process")).doubt_details == ()
+
+
+def test_a_threshold_that_failed_at_the_sustained_rate_is_in_the_sentence():
+    def sentence(*checks):
+        return headline(with_stage(stored("single-process"), (0, 2), thresholds=checks)).sentence
+
+    plain = headline(stored("single-process")).sentence
+    failed = [ThresholdResult(f"errors < {at}%", ok=False, value=0.25) for at in range(1, 5)]
+    died = replace(failed[0], why="the app was killed")
+
+    assert sentence(replace(failed[0], ok=True), died) == plain
+    assert sentence(failed[0]) == f"{plain} At 4,000 RPS, the threshold failed."
+    assert sentence(replace(failed[0], ok=True), *failed).endswith(" At 4,000 RPS, 4 of 5 thresholds failed.")
+
+
+def test_of_an_engine_without_response_times_the_latency_is_the_duration():
+    results = stored("single-process")
+    unknown = replace(results.configurations[0].stages[2].response_time_ms, p95=None, unbounded=UNSET)
+    head = headline(with_stage(results, (0, 2), response_time_ms=unknown))
+
+    assert headline(results).p95_title == "p95 Response Time"
+    assert head.p95_title == "p95 Duration"
+    assert head.p95_ms == results.configurations[0].stages[2].duration_ms.p95
 
 
 def test_of_several_configurations_the_best_one_is_named():
