@@ -15,7 +15,7 @@ from runner.report.limit_text import has_hints
 from runner.report.markdown_text import unmarked
 from runner.report.metric_text import levels
 from runner.report.prose import title, why_missed
-from runner.report.stage_choice import constant, measured, sustained, undecided
+from runner.report.stage_choice import constant, measured, missed, sustained, undecided
 from runner.report.without_constant_rate import level_phrase, throughput_of
 
 
@@ -36,7 +36,8 @@ def _sustained(best: Place, configurations: Sequence[ConfigurationResults]) -> s
     if len(configurations) > 1:
         return _sustained_most(best, configurations)
     whole = constant(best.configuration.stages)
-    if len(whole) > 1 and best.stage.find is None and all(stage.rate <= best.stage.rate for stage in whole):
+    is_highest = all(stage.rate <= best.stage.rate for stage in whole)
+    if len(whole) > 1 and best.stage.find is None and is_highest and not missed(whole):
         return f"The service sustains every offered rate, up to {levels(best.stage)}"
     return f"The service sustains {levels(best.stage)}"
 
@@ -56,6 +57,9 @@ def _nothing_sustained(best: Place, configurations: Sequence[ConfigurationResult
     ran = [one for each in configurations for one in measured(constant(each.stages))]
     if ran and all(one.status is StageStatus.ABORTED for one in ran):
         return "No stage ran to its end"
+    if stage.validity.status is Validity.INVALID and stage.status is StageStatus.COMPLETE:
+        which = f"{levels(ran[0])} is not" if len(ran) == 1 else "No offered rate is"
+        return f"{which} shown to be sustained"
     none = f"{levels(ran[0])} is not sustained" if len(ran) == 1 else "No offered rate is sustained"
     if not constant([stage]):
         where = f" of {title(best.configuration)}" if len(configurations) > 1 else ""

@@ -155,7 +155,21 @@ def test_a_run_without_any_measured_stage_says_so():
 def test_an_invalid_measurement_is_no_verdict():
     results = with_stage(stored("docker-4k"), validity=StageValidity(Validity.INVALID, ("the clock jumped",)))
 
-    assert headline(results).sentence.endswith("the measurement is invalid.")
+    assert headline(results).sentence == (
+        "4,000 RPS is not shown to be sustained; the measurement is invalid."
+    )
+
+
+def test_a_lower_rate_that_was_missed_is_not_among_every_offered_rate():
+    results = stored("single-process")
+    stages = results.configurations[0].stages[:3]
+    doubt = StageValidity(Validity.INVALID, ("a load generator was lost",))
+    one_missed = with_configuration(results, stages=(replace(stages[0], validity=doubt), *stages[1:]))
+
+    sentence = headline(one_missed).sentence
+
+    assert sentence.startswith("The service sustains 4,000 RPS; ")
+    assert "every offered rate" not in sentence
 
 
 def missed_beside_a_ramp():

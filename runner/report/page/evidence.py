@@ -35,7 +35,7 @@ class VerdictGroup:
 
     @property
     def summary(self) -> str:
-        """How sure the verdict is, where, and whether it may be believed; "proven" is never beside a doubt."""
+        """How sure the verdict is, where, and whether that may be believed; a doubt is said before it."""
         if self.validity == Validity.VALID:
             return f"{self.confidence} · {self.where}"
         if self.name == Limit.WITHIN_CAPACITY or self.confidence == Confidence.HINT:
