@@ -48,6 +48,8 @@ def _counting(app: ASGIApp, site: Site) -> ASGIApp:
             await app(scope, receive, send)
         finally:
             site.requests -= 1
+            if scope.get("method") == "GET" and scope["path"].startswith("/run/"):
+                site.owed = max(0, site.owed - 1)
             site.asked_at = time.monotonic()
 
     return counted

@@ -30,6 +30,7 @@ from runner.store.reanalyze import reanalyze_folder
 from runner.store.run_index_read import summarize
 from runner.store.run_index_scan import Candidate
 from runner.store.run_summary import RunSummary
+from runner.store.vega_cache import vega_bundle
 
 _MARGIN: Final = 0.05
 
@@ -39,19 +40,22 @@ def summaries(folder: Path, candidates: Sequence[Candidate]) -> list[RunSummary]
     return [summarize(folder, candidate, read_results_of) for candidate in candidates]
 
 
-def report_page(run: Path, from_journal: bool, files: Sequence[Link]) -> bytes:
+def report_page(run: Path, from_journal: bool, files: Sequence[Link], note: str = "") -> bytes:
     """Return the page of a run; an archive is verified first.
 
     Args:
         run: Its folder or archive.
         from_journal: It has no results: show what its journal contains.
         files: Links by which its files can be saved.
+        note: A sentence in its head; such a page is whole without its server, which is about to end.
 
     Raises:
         StoredRunError: It cannot be read.
         ArchiveDamaged: Its content does not follow from its data.
     """
     results = reanalyze_folder(run) if from_journal else _verified(run)
+    if note:
+        return render_page(results, bundle=vega_bundle(), note=note).encode()
     names = {"style": "page.css", "theme": "theme.js", "script": "page.js", "bundle": CHARTS}
     external = ExternalFiles(**{key: asset(name) for key, name in names.items()})
     if library_version() is None:

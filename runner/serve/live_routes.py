@@ -99,6 +99,7 @@ async def live_events(request: Request) -> Response:
         return Response(media_type="text/event-stream")
     run = site.index.get(path)
     if run is not None and run.state not in _SHOWN and path != site.awaited:
+        site.owed += run.is_measured
         return _ended(run)
     try:
         site.enter()
@@ -129,6 +130,7 @@ async def _stream(site: Site, tail: LiveTail, report: str, last_id: str) -> Asyn
                 for event in tail.since(position):
                     yield event
                 if state is not tail.state:
+                    site.owed += tail.state is LiveState.ENDED
                     yield state_event(tail.state, report)
                 position, state, told_at = tail.number, tail.state, trio.current_time()
             elif trio.current_time() > told_at + _HEARTBEAT_S:

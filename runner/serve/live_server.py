@@ -28,6 +28,8 @@ LINGERS_S: Final[Seconds] = 5.0
 """How long viewers have, after the run has ended, to ask for its report."""
 LOADS_S: Final[Seconds] = 15.0
 """How long a report may take in all that a viewer has asked for."""
+OWED_S: Final[Seconds] = 10.0
+"""How long a viewer that was told of the end may take until it asks for the report."""
 _QUIET_S: Final[Seconds] = 1.0
 """A viewer that has asked for nothing for so long has everything."""
 _POLL_S: Final[Seconds] = 0.05
@@ -56,7 +58,11 @@ def _viewers_have_all(site: Site, since_s: Seconds) -> bool:
     """Return whether nobody waits for the report any more, or has waited long enough."""
     is_quiet = time.monotonic() - site.asked_at > _QUIET_S
     pages = site.requests - site.viewers
-    if since_s > LOADS_S or (since_s > LINGERS_S and not pages and is_quiet):
+    if since_s > LOADS_S:
+        return True
+    if site.owed and since_s < OWED_S:
+        return False
+    if since_s > LINGERS_S and not pages and is_quiet:
         return True
     return not site.requests and is_quiet
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,9 @@ import trio
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
+from runner.experiment.suggestions import harmless
 from runner.report.page.links import Link
+from runner.serve.protection import POLICY, with_own_scripts
 from runner.serve.requests import failed, no_such_run, problem, run_of, site_of
 from runner.serve.site import Site, address
 from runner.serve.workshop import JobFailed
@@ -41,6 +44,7 @@ _HEADINGS: Final = {
 _LINK_HINT: Final = (
     "Links are not followed, because they may lead out of the folder. Serve the folder that it leads to."
 )
+_LEFT: Final = "The server of this page has ended with the run. To open it again: runner serve {}"
 _CHUNK: Final = 64 * 1024
 
 
@@ -67,6 +71,10 @@ async def run_page(request: Request) -> Response:
 async def _report(request: Request, site: Site, run: RunSummary, where: Path | None) -> Response:
     try:
         is_interrupted = run.state is RunState.INTERRUPTED
+        if run.path == site.awaited:
+            note = _LEFT.format(shlex.quote(harmless(str(site.folder))))
+            content = await site.page(run, "report_page", where, is_interrupted, (), note)
+            return HTMLResponse(content, headers={POLICY: with_own_scripts(content)})
         content = await site.page(run, "report_page", where, is_interrupted, _saved(run))
     except JobFailed as error:
         is_damaged = error.kind == "ArchiveDamaged"

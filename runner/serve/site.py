@@ -49,6 +49,7 @@ class Site:
         awaited: Path of a run that is about to begin; None for none.
         viewers: How many streams of events are open.
         requests: How many requests are under way.
+        owed: How many viewers were told that the run has ended and have not asked for its report yet.
         asked_at: When the last one began or ended, as `time.monotonic`.
     """
 
@@ -61,6 +62,7 @@ class Site:
     awaited: str | None = None
     viewers: int = 0
     requests: int = 0
+    owed: int = 0
     asked_at: float = float("-inf")
     _changed: trio.Event = field(default_factory=trio.Event)
     _to_read: trio.Event = field(default_factory=trio.Event)

@@ -43,6 +43,7 @@ def render_page(
     external: ExternalFiles | None = None,
     home: Link | None = None,
     files: Sequence[Link] = (),
+    note: str = "",
 ) -> str:
     """Return the page's HTML. The same arguments always give the same text.
 
@@ -53,6 +54,7 @@ def render_page(
             contains neither, and no `bundle`.
         home: A link in the head of the page.
         files: Links by which files of the run can be saved, in the head of the page.
+        note: A sentence in the head of the page.
     """
     has_charts = bool(external.bundle if external else bundle)
     shown_charts = placed(results, charts(results) if has_charts else [])
@@ -65,6 +67,7 @@ def render_page(
         external=external,
         home=home,
         files=files,
+        note=note,
         aborted=to_html(aborted(results.run)),
         head=headline(results),
         conclusion=to_html(conclusion.conclusion([shown(one) for one in results.configurations])),

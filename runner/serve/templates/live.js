@@ -66,8 +66,8 @@
 
   const drawCores = (last) => {
     const used = Object.entries(last.cores || {}).filter(([name]) => name !== "system").sort((a, b) => b[1] - a[1]);
-    text("cpu", used.length ? `${role(used[0][0])} ${cores(used[0][1])}` : "–");
-    text("cpu-more", used.length ? `cores in the last second; ${used.slice(1, 4).map(([name, value]) => `${role(name)} ${cores(value)}`).join(", ")}` : "");
+    text("cpu", used.length ? `${cores(used[0][1])} cores` : "–");
+    text("cpu-more", used.length ? `${role(used[0][0])}, last second; ${used.slice(1, 4).map(([name, value]) => `${role(name)} ${cores(value)}`).join(", ")}` : "");
   };
 
   // Of a stage that has ended: the numbers of the whole of it, which are those of its report.
@@ -77,9 +77,9 @@
     text("rate-title", "Rate, whole stage");
     text("rate", runs && !isUnknown(runs.per_s) ? `${rate(runs.per_s)} scenarios/s` : isUnknown(ends.rps) ? "–" : `${rate(ends.rps)} /s`);
     text("rate-more", runs && !isUnknown(ends.rps) ? `${rate(ends.rps)} requests/s` : "successful responses");
-    text("p95-title", "p95 of all, whole stage");
-    text("p95", latency.text);
-    text("p95-more", latency.why || (latency.text === "–" ? "not measured" : ""));
+    text("p95-title", runs ? "p95 of all scenarios, whole stage" : "p95 of all, whole stage");
+    text("p95", latency.number);
+    text("p95-more", latency.why || (latency.text === "–" ? "not measured" : latency.latency));
     text("under-way", "–");
     text("under-way-more", "the stage has ended");
   };

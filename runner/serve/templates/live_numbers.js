@@ -25,15 +25,17 @@
     return `${fixed(percent, 1).replace(/\.0$/, "")} %`;
   };
 
-  const LATENCIES = { response_time: "", duration: " (duration)", scenario_duration: " (scenario)" };
-  const WHY_NONE = { lost: "no value: it lies among those that failed or were dropped", range: "too long to be told", slices: "by slice, in the report" };
+  const LATENCIES = { response_time: "response time", duration: "duration", scenario_duration: "scenario" };
+  const WHY_NONE = { lost: "no value: it lies among those that failed or were dropped", range: "too long to be told", slices: "each slice of a ramp has its own, in the report" };
 
-  // The 95th percentile of a whole trial: its number, or in few words why there is none.
+  // The 95th percentile of a whole trial: its number, or in few words why there is none. `text` also says which
+  // latency it is, unless it is the usual one.
   const p95 = (known) => {
-    const latency = LATENCIES[(known && known.of) || "response_time"];
-    if (!known || (isUnknown(known.ms) && !known.why_none)) return { text: "–", why: "" };
-    if (!isUnknown(known.ms)) return { text: `${ms(known.ms)}${latency}`, why: "" };
-    return { text: known.why_none === "slices" ? "by slice" : "no value", why: WHY_NONE[known.why_none] };
+    const latency = LATENCIES[(known && known.of) || "response_time"], named = latency === LATENCIES.response_time ? "" : ` (${latency})`;
+    if (!known || (isUnknown(known.ms) && !known.why_none)) return { number: "–", text: "–", latency, why: "" };
+    if (!isUnknown(known.ms)) return { number: ms(known.ms), text: `${ms(known.ms)}${named}`, latency, why: "" };
+    const word = known.why_none === "slices" ? "by slice" : "no value";
+    return { number: word, text: word, latency, why: WHY_NONE[known.why_none] };
   };
 
   window.LiveNumbers = { isUnknown, count, rate, ms, cores, share, p95 };

@@ -211,6 +211,9 @@ def test_the_page_of_a_real_run_becomes_its_report(run_cli, visit):
     assert page.locator("h1").first.inner_text()
     assert process.wait(timeout=60) == 0
     process.communicate()
+    page.wait_for_selector(".chart svg", state="attached")  # the page has all that it needs
+    assert page.evaluate("performance.getEntriesByType('resource').length") == 0
+    assert "To open it again: runner serve " in page.locator("header.top").inner_text()
     stage = results_of(run_cli.folder / "reports" / "tiny" / "1")["configurations"][0]["stages"][0]
     assert {"runner", "runner-2"} <= set(stage["cpu_cores_by_subject"])
     of_page = stage["cpu_cores_by_subject"]["runner-2"]
