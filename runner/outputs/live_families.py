@@ -145,7 +145,8 @@ FAMILIES: Final = (
     ),
     Family(
         "loadproof_cpu_cores", Type.GAUGE, "{core}",
-        "CPU cores that a role used over about the last second", (*_STAGE, "role"),
+        "CPU cores that a role used over about the last second; the role system is the whole machine, the "
+        "others included", (*_STAGE, "role"),
         of_roles(lambda second: iter(second.cores.items())),
     ),
     Family(

@@ -157,9 +157,33 @@ def test_the_funnel_names_the_step_that_loses_most_users():
 
     assert funnel.title == "checkout loses most users at cart: 16.7 % of those who started"
     drawn = [row for row in funnel.spec["data"]["values"] if row["panel"] == "checkout"]
-    left = [(row["step"], row["users"]) for row in drawn if row["order"] == 0]
+    left = [(row["step"], row["users"]) for row in drawn if row["series"].startswith("still")]
     assert left == [("login", 150), ("cart", 125), ("pay", 125)]
-    assert [row["users"] for row in drawn if row["order"] == 1] == [0, 25, 0]
+    lost = [(row["users"], row["begin"], row["end"]) for row in drawn if row["series"].startswith("lost")]
+    assert lost == [(0, 150, 150), (25, 125, 150), (0, 125, 125)]
+    assert "facet" not in funnel.spec
+
+
+def test_the_chart_of_a_ramp_draws_the_quantity_that_its_title_is_about():
+    spec = RAMP.replace(b"scenario_errors < 1%", b"scenario_errors == 0%\n  - scenario_duration.p95 < 3s")
+    made = users(1, rate_to=20, fails=lambda k: "cart" if k > 50 else "")
+    (drawn,) = [
+        one for one in charts(results(scenario_trial(made, Ramp(1, 20)), spec)) if one.name == "ramps"
+    ]
+
+    assert drawn.title.startswith("The p95 scenario duration of checkout exceeded 3,000 ms")
+    assert drawn.subtitle.startswith("Scenario duration of checkout of each slice in ms")
+    (bound,) = [row["ms"] for row in drawn.spec["data"]["values"] if row["kind"] == "bound"]
+    assert bound == 3000
+
+
+def test_the_throughput_of_scenarios_is_drawn_beside_the_users_who_were_due():
+    (drawn,) = [one for one in charts(lossy()) if one.name == "throughput"]
+
+    assert drawn.subtitle == "Bars: completed scenarios/s; lines: users/s due"
+    (row,) = drawn.spec["data"]["values"]
+    assert row["target"] == 20
+    assert row["actual"] == stages(lossy())[0].scenarios_per_s
 
 
 def test_runs_without_scenarios_have_no_funnel_and_no_column_of_scenarios():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
 from runner.core.judgements import ThresholdResult
+from runner.core.measured import Latency, Part, Slice
 from runner.core.metrics import lost_share, metric_of
 from runner.core.results import Results
+from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec
@@ -20,7 +22,61 @@ from runner.report.ramps import exceeded
 _PERCENTILES: Final = {"p50": chart.GREEN, "p95": chart.BLUE, "p99": chart.ORANGE}
 _MAX_RAMPS: Final = 6
 _AXIS: Final = {"RPS": "requests per second", "users": "users", "users/s": "users per second"}
-_DRAWN: Final = frozenset(f"duration.{name}" for name in _PERCENTILES)
+_KINDS: Final = {
+    "duration": "duration",
+    "response_time": "response time",
+    "scenario_duration": "scenario duration",
+}
+
+
+class _Quantity(NamedTuple):
+    """The latency that is drawn.
+
+    Attributes:
+        kind: A key of `_KINDS`.
+        part: The request, scenario or step that it is of; empty for the whole stage.
+    """
+
+    kind: str
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        """In words, with what it is of."""
+        return f"{_KINDS[self.kind]} of {self.part}" if self.part else _KINDS[self.kind]
+
+    def slices(self, stage: Stage) -> Sequence[Slice]:
+        """Return what was measured of it in each slice of a ramp."""
+        own: Part | Stage = stage.parts.get(self.part, stage)
+        return own.slices
+
+    def of(self, part: Slice) -> Latency:
+        """Return its percentiles in a slice."""
+        latency: Latency = getattr(part, f"{self.kind}_ms")
+        return latency
+
+    def is_of(self, result: ThresholdResult) -> bool:
+        """Return whether a threshold is about one of its percentiles that are drawn."""
+        return _latency_of(result) == self
+
+
+def _latency_of(result: ThresholdResult) -> _Quantity | None:
+    """Return what a threshold on a percentile that can be drawn is about; None for others."""
+    metric = metric_of(result.expr)
+    kind, _, percentile = metric.path.partition(".") if metric else ("", "", "")
+    return _Quantity(kind, result.request or "") if kind in _KINDS and percentile in _PERCENTILES else None
+
+
+def _quantity(stages: Sequence[MeasuredStage]) -> _Quantity:
+    """Return the latency of the first threshold that a ramp passed, else the one that reports show first."""
+    results = [result for measured in stages for result in measured.stage.thresholds]
+    exceeded_first = sorted(results, key=lambda result: result.level is UNSET)
+    known = (quantity for result in exceeded_first if (quantity := _latency_of(result)))
+    scenarios = all(measured.stage.scenarios for measured in stages)
+    drawn = next(known, _Quantity("scenario_duration" if scenarios else "duration"))
+    if any(drawn.of(part).p50 for one in stages for part in drawn.slices(one.stage)):
+        return drawn
+    return _Quantity("duration")
 
 
 def ramps(results: Results) -> Chart | None:
@@ -29,13 +85,15 @@ def ramps(results: Results) -> Chart | None:
         :_MAX_RAMPS
     ]
     several = several_configurations(stages)
-    rows = [row for measured in stages for row in _rows(measured, several=several)]
+    drawn = _quantity(stages)
+    rows = [row for measured in stages for row in _rows(measured, drawn, several=several)]
     if not any(row["ms"] for row in rows):
         return None
     units = dict.fromkeys(_AXIS[level_unit(measured.stage)] for measured in stages)
     x_title = ", or ".join(units).capitalize()
     x = chart.quantitative("level", x_title) | {"scale": {"zero": False}}
-    y = chart.quantitative("ms", "Duration (ms)") | chart.logarithmic(_number(row["ms"]) for row in rows)
+    name = f"{drawn.name[:1].upper()}{drawn.name[1:]}"
+    y = chart.quantitative("ms", f"{name} (ms)") | chart.logarithmic(_number(row["ms"]) for row in rows)
     lines: Spec = {
         "params": [chart.legend_filter()],
         "transform": [{"filter": "datum.kind == 'slice'"}],
@@ -53,9 +111,12 @@ def ramps(results: Results) -> Chart | None:
         "mark": {"type": "rule", "color": chart.RED, "strokeDash": [6, 4]},
         "encoding": {"y": y, "tooltip": chart.tooltip("ramp", "series", "ms")},
     }
-    spec = {"layer": [lines, bounds] if any(row["kind"] == "bound" for row in rows) else [lines]}
-    subtitle = "Duration of each slice in ms, logarithmic; dashed: bounds of thresholds"
-    return Chart("ramps", _title(stages, several=several), subtitle, _arranged(rows, spec, len(stages)))
+    is_bounded = any(row["kind"] == "bound" for row in rows)
+    spec = {"layer": [lines, bounds] if is_bounded else [lines]}
+    dashed = "; dashed: bounds of thresholds" if is_bounded else ""
+    subtitle = f"{name} of each slice in ms, logarithmic{dashed}"
+    title = _title(stages, drawn, several=several)
+    return Chart("ramps", title, subtitle, _arranged(rows, spec, len(stages)))
 
 
 def _arranged(rows: Sequence[Row], spec: Spec, ramps: int) -> Spec:
@@ -70,41 +131,33 @@ def _arranged(rows: Sequence[Row], spec: Spec, ramps: int) -> Spec:
     }
 
 
-def _rows(measured: MeasuredStage, *, several: bool) -> Iterator[Row]:
+def _rows(measured: MeasuredStage, drawn: _Quantity, *, several: bool) -> Iterator[Row]:
     stage = measured.stage
     name = f"{measured.configuration}, {measured.label}" if several else measured.label
-    for part in stage.slices:
+    for part in drawn.slices(stage):
         for series in _PERCENTILES:
-            ms = getattr(part.duration_ms, series) or None
+            ms = getattr(drawn.of(part), series) or None
             yield {
                 "ramp": name, "kind": "slice", "level": part.level.mean, "series": series, "ms": ms,
                 "failed": number_format.share(lost_share(part)),
             }  # fmt: skip
     for result in stage.thresholds:
-        if (bound_ms := _bound_ms(result)) is not None:
-            yield {"ramp": name, "kind": "bound", "series": result.expr, "ms": bound_ms}
-
-
-def _bound_ms(result: ThresholdResult) -> float | None:
-    """Return the bound of a threshold on a percentile of the duration of all requests; None for others."""
-    metric = metric_of(result.expr)
-    if metric is None or result.request or metric.path not in _DRAWN:
-        return None
-    return result.bound or None
+        if drawn.is_of(result) and result.bound:
+            yield {"ramp": name, "kind": "bound", "series": result.expr, "ms": result.bound}
 
 
 def _number(value: str | float | None) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
-def _title(stages: Sequence[MeasuredStage], *, several: bool) -> str:
-    """Name the first threshold that a ramp passed; without any, the latency at its last level."""
+def _title(stages: Sequence[MeasuredStage], drawn: _Quantity, *, several: bool) -> str:
+    """Name the first threshold on what is drawn that a ramp passed; without any, the last level's p95."""
     for measured in stages:
         for result in measured.stage.thresholds:
-            if result.level is not UNSET:
+            if result.level is not UNSET and drawn.is_of(result):
                 where = f" of {measured.place(several=several)}" if len(stages) > 1 else ""
                 return f"{exceeded(result, measured.stage)}{where}"
     stage = stages[0].stage
-    last = stage.slices[-1]
-    p95 = number_format.ms(last.duration_ms.p95)
-    return f"At {level(stage, last.level.mean)}, the p95 duration was {p95} ms"
+    last = drawn.slices(stage)[-1]
+    p95 = number_format.ms(drawn.of(last).p95)
+    return f"At {level(stage, last.level.mean)}, the p95 {drawn.name} was {p95} ms"

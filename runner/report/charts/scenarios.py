@@ -73,24 +73,18 @@ def funnels(results: Results) -> Chart | None:
     width = min(_MAX_NAME, round(max(map(len, labels)) * CHARACTER_WIDTH))
     spec: Spec = {
         "data": chart.values(rows),
-        "facet": {"row": _panel([funnel.title(several=several) for funnel in found])},
-        "spec": _bars(chart.WIDTH - width),
-        "resolve": {"scale": {"x": "independent", "y": "independent"}},
+        "vconcat": [_panel(funnel.title(several=several), chart.WIDTH - width) for funnel in found],
+        "resolve": {"scale": {"color": "shared"}},
     }
     where = {funnel.place.place(several=several) for funnel in found}
     subtitle = f"Users left after each step at {number_format.listed(sorted(where))}; red: lost at the step"
     return Chart(FUNNELS, _title(found, several=several), subtitle, spec)
 
 
-def _panel(titles: Sequence[str]) -> Spec:
-    header = {
-        "labelAngle": 0,
-        "labelAlign": "left",
-        "labelAnchor": "start",
-        "labelOrient": "top",
-        "title": None,
-    }
-    return {"field": "panel", "type": "nominal", "sort": list(titles), "header": header}
+def _panel(title: str, width: int) -> Spec:
+    """Return one scenario's bars; not a facet, whose independent scales Vega warns of."""
+    heading = {"text": title, "anchor": "start", "frame": "group", "fontSize": 11, "fontWeight": "normal"}
+    return {"title": heading, "transform": [{"filter": {"field": "panel", "equal": title}}], **_bars(width)}
 
 
 def _bars(width: int) -> Spec:
@@ -100,10 +94,10 @@ def _bars(width: int) -> Spec:
     bars = {
         "mark": {"type": "bar"},
         "encoding": {
-            "x": chart.quantitative("users", "Users") | {"stack": "zero", "axis": {"tickCount": 6}},
+            "x": chart.quantitative("begin", "Users") | {"axis": {"tickCount": 6}},
+            "x2": {"field": "end"},
             "y": y | {"axis": {"labelLimit": _MAX_NAME}},
             "color": colour | {"legend": {"title": None, "orient": "top", "direction": "horizontal"}},
-            "order": {"field": "order"},
             "tooltip": chart.tooltip("panel", "step", "series", "users", "label"),
         },
     }
@@ -148,8 +142,8 @@ def _rows(funnel: _Funnel, *, several: bool) -> Iterator[Row]:
         label = f"{left:,} ({number_format.share(left / funnel.started)})"
         common: dict[str, str | float | None] = {"panel": panel, "step": step, "place": place}
         common["before"] = left + lost
-        yield {**common, "series": _LEFT, "users": left, "order": 0, "label": label}
-        yield {**common, "series": _LOST, "users": lost, "order": 1, "label": ""}
+        yield {**common, "series": _LEFT, "users": left, "begin": 0, "end": left, "label": label}
+        yield {**common, "series": _LOST, "users": lost, "begin": left, "end": left + lost, "label": ""}
 
 
 def _title(found: Sequence[_Funnel], *, several: bool) -> str:

@@ -12,7 +12,7 @@ from runner.core.results import Results
 from runner.report import number_format
 from runner.report.capacity import shown
 from runner.report.charts import chart
-from runner.report.charts.chart import Chart
+from runner.report.charts.chart import Chart, Row
 from runner.report.charts.measured import MeasuredStage, Panels, measured_stages, several_configurations
 from runner.report.metric_text import levels
 from runner.report.prose import why_missed
@@ -82,13 +82,11 @@ def throughput(results: Results) -> Chart | None:
     ]
     if not stages:
         return None
-    rows = [
-        measured.row(actual=measured.stage.actual_rps, target=measured.stage.target_rps)
-        for measured in stages
-    ]
+    of_scenarios = all(measured.stage.scenarios for measured in stages)
+    rows = [_rates(measured, of_scenarios=of_scenarios) for measured in stages]
     panels = Panels.of(stages)
     shared = {"x": panels.stage_axis(), "tooltip": chart.tooltip("panel", "stage", "actual", "target")}
-    heading = "Requests per second"
+    heading = "Scenarios per second" if of_scenarios else "Requests per second"
     bar = {"type": "bar", "width": panels.bar_width, "color": chart.BLUE}
     tick = {"type": "tick", "color": chart.RED, "thickness": 3, "opacity": 1}
     tick["size"] = round(panels.bar_width * 1.4)
@@ -97,8 +95,17 @@ def throughput(results: Results) -> Chart | None:
         for mark, field in ((bar, "actual"), (tick, "target"))
     ]
     spec = panels.arrange(rows, {"layer": layer})
-    targets = "; lines: target RPS" if any(one.stage.target_rps for one in stages) else ""
-    return Chart("throughput", _throughput_title(results, stages), f"Bars: actual RPS{targets}", spec)
+    drawn, due = ("completed scenarios/s", "users/s due") if of_scenarios else ("actual RPS", "target RPS")
+    targets = f"; lines: {due}" if any(row["target"] for row in rows) else ""
+    return Chart("throughput", _throughput_title(results, stages), f"Bars: {drawn}{targets}", spec)
+
+
+def _rates(measured: MeasuredStage, *, of_scenarios: bool) -> Row:
+    """Return what a stage achieved and its target: requests per second, or runs of scenarios."""
+    stage = measured.stage
+    if of_scenarios:
+        return measured.row(actual=stage.scenarios_per_s, target=stage.mean_users_per_s)
+    return measured.row(actual=stage.actual_rps, target=stage.target_rps)
 
 
 def _throughput_title(results: Results, stages: Sequence[MeasuredStage]) -> str:
