@@ -67,9 +67,10 @@ def first_doubts(stages: Iterable[Stage], cores: int | None) -> str:
 def whole_reasons(stages: Iterable[Stage]) -> list[str]:
     """Return what `first_doubts` leaves out: which programs used the processors of each stage."""
     return [
-        f"{stage.title}: {stage.validity.reasons[-1]}"
+        f"{stage.title}: {reason}"
         for stage in {id(stage): stage for stage in stages}.values()
-        if any(reason.disturbed for reason in short_reasons(stage))
+        if any(short.disturbed for short in short_reasons(stage))
+        for reason in stage.validity.reasons[-1:]  # none in results that were edited
     ]
 
 

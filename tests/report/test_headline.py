@@ -73,6 +73,8 @@ def test_other_programs_are_one_short_sentence_whose_details_are_apart():
         "10,000 RPS: programs outside the experiment (python3 (pids 1, 2)) used 1.2"
     )
     assert head.validity is Validity.SUSPECT
+    edited = StageValidity(Validity.SUSPECT, (), disturbed=True)
+    assert headline(with_stage(results, (0, 3), validity=edited)).doubt_details[1:] == ()
     assert headline(stored("single-process")).doubt_details == ()
 
 
