@@ -35,7 +35,7 @@ def why(results: Results) -> Chart | None:
     if len(results.configurations) > 1:
         return None
     stages = why_stages(results)
-    if stages is None or _of_nodes(stages):
+    if stages is None or _of_nodes(stages) or stages.limited.level_ramp is not None:
         return None
     drawn = _DRAW.get(stages.limit, queue)(stages)
     return drawn if drawn or stages.limit in {Limit.WITHIN_CAPACITY, *CPU_LIMITS} else queue(stages)

@@ -14,7 +14,7 @@ from runner.report.charts.chart import BLUE
 from runner.report.charts.why import why
 from runner.store.chart_process import draw
 from tests.report.stored_results import stored, with_stage
-from tests.report.test_headline import limited_to
+from tests.report.test_headline import limited_to, missed_beside_a_ramp
 
 
 def drawn(results):
@@ -77,3 +77,7 @@ def test_failures_are_shown_by_kind_in_per_cent_of_the_requests_due():
         row["series"]: row["share"] for row in chart.spec["data"]["values"] if row["stage"] == "10,000 RPS"
     }
     assert rows == {"timeout": 3.0, "dropped": 1.0}
+
+
+def test_a_ramp_that_shows_the_limit_is_not_drawn_as_another_stage():
+    assert why(missed_beside_a_ramp()) is None
