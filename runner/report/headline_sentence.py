@@ -28,8 +28,17 @@ def verdict_sentence(
     several = len(configurations) > 1
     reached = _sustained(best, configurations) if is_sustained else _nothing_sustained(best, configurations)
     if limited.stage is best.stage and is_sustained:
-        return f"{reached}; no limit was reached."
+        return f"{reached}; {_without_missed_rate(best, several=several)}."
     return f"{reached}; {_limit(best, limited, several=several, is_sustained=is_sustained)}."
+
+
+def _without_missed_rate(best: Place, *, several: bool) -> str:
+    """Return that no limit was reached; or what users or a ramp reached, beside rates that were sustained."""
+    offered = constant(best.configuration.stages)
+    for stage in () if several else measured(best.configuration.stages):
+        if stage not in offered and (named := _named_limit(stage)) and limit_phrase(stage):
+            return f"{'at' if stage.users is None else 'with'} {levels(stage)}, {named}"
+    return "no limit was reached"
 
 
 def _sustained(best: Place, configurations: Sequence[ConfigurationResults]) -> str:

@@ -56,6 +56,18 @@ def test_without_a_limit_the_news_is_good_and_a_doubt_is_named():
     assert head.doubt.startswith("1,000 RPS is suspect: the generator was")
 
 
+def test_users_beside_a_rate_that_was_sustained_have_their_limit_named():
+    results = stored("quickstart")
+    (configuration,) = results.configurations
+    busy = stored("single-process").configurations[0].stages[-1].verdict
+    users = replace(configuration.stages[-1], name="3 users", users=3, target_rps=None, verdict=busy)
+    both = replace(configuration, stages=(*configuration.stages, users))
+
+    sentence = headline(replace(results, configurations=(both,))).sentence
+
+    assert sentence.endswith("up to 1,000 RPS; with 3 users, the limit is the app’s CPU (likely).")
+
+
 def test_other_programs_are_one_short_sentence_whose_details_are_apart():
     results = stored("single-process")
     for at, cores in ((2, 0.5), (3, 1.2)):
