@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from runner.archive.manifest import check_manifest
+from runner.archive.manifest import MANIFEST, check_manifest
 from runner.archive.names import fault_of, first_duplicate, shown
 from runner.archive.pack import SEAL, SEAL_BYTES
-from runner.core.errors import ArchiveDamaged, OutputError, StoredRunError, UsageError
+from runner.core.errors import ArchiveDamaged, ForeignArchive, OutputError, StoredRunError, UsageError
 from runner.core.units import BYTES_PER_MIB
 from runner.store.bounded_read import NotReadable, TooLarge, read_bounded
+from runner.store.run_names import JOURNAL, RESULTS, RUN, SPEC
 
 SCHEMA_VERSION: Final = 1
 _LOCK: Final = "lock.json"
@@ -31,6 +32,8 @@ _MAX_FILES: Final = 5000
 _MAX_RATIO: Final = 200
 _SMALL: Final = BYTES_PER_MIB
 _ENCRYPTED: Final = 0x1
+_OF_A_RUN: Final = frozenset({RESULTS, RUN, JOURNAL, SPEC, MANIFEST, _LOCK})
+"""Names of which any archive of a run has at least one."""
 _ENDING: Final = b"PK\x05\x06"
 _NEAR_THE_END: Final = 200
 _KINDS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
@@ -65,7 +68,7 @@ def read_archive(path: Path) -> Archive:
         check_manifest(files)
         _check_version(files)
     except ArchiveDamaged as error:
-        raise ArchiveDamaged(f"{path}: {error.message}", hint=error.hint, details=error.details) from None
+        raise type(error)(f"{path}: {error.message}", hint=error.hint, details=error.details) from None
     return Archive(path, hashlib.sha256(content).hexdigest(), files)
 
 
@@ -106,11 +109,26 @@ def _check_seal(content: bytes) -> None:
         raise ArchiveDamaged("it is no ZIP archive", hint="give a ZIP that `runner execute` wrote")
     body, seal = content[:-SEAL_BYTES], content[-SEAL_BYTES:]
     if not seal.startswith(SEAL):
+        if _is_foreign(content):
+            raise ForeignArchive(
+                "it is a ZIP of another program: it has no file of a run",
+                hint="give a ZIP that `runner execute` wrote",
+            )
         if _ENDING not in content[-SEAL_BYTES - _NEAR_THE_END :]:
             raise ArchiveDamaged("it is truncated", hint="copy it again")
         raise ArchiveDamaged("it does not end like an archive: it was changed, or packed by another program")
     if seal[len(SEAL) :] != hashlib.sha256(body).hexdigest().encode():
         raise ArchiveDamaged("its bytes were changed", hint="copy it again")
+
+
+def _is_foreign(content: bytes) -> bool:
+    """Return whether it is a whole ZIP in which nothing is of a run."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = {entry.filename.rpartition("/")[2] for entry in archive.infolist()}
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
+        return False
+    return not names & _OF_A_RUN
 
 
 def _files(content: bytes) -> dict[str, bytes]:

@@ -111,6 +111,10 @@ class ArchiveDamaged(StoredRunError):  # noqa: N818  (reads as the sentence it i
     """An archive is damaged, was changed, or is malicious; nothing of it was used."""
 
 
+class ForeignArchive(ArchiveDamaged):
+    """Another program packed it: it has none of the files of a run."""
+
+
 class Interrupted(LoadproofError):  # noqa: N818  (reads as the sentence it is)
     """A signal ended it before it had results; what it had started is removed.
 

@@ -79,8 +79,8 @@ async def _http_problem(request: Request, error: Exception) -> Response:
 
 _ROUTES = [
     Route("/", list_page),
-    Route("/run/{path:path}", run_page),
-    Route("/download/{kind}/{path:path}", download),
+    Route("/run/{path:any}", run_page),
+    Route("/download/{kind}/{path:any}", download),
     Route("/compare", compare_page),
     Route("/history", history_page),
     Route("/events", events),

@@ -177,6 +177,6 @@ def _quoted(path: str) -> str:
 
 
 LIVE_ROUTES: Final = [
-    Route("/live/{path:path}", live_page),
-    Route("/live-events/{path:path}", live_events),
+    Route("/live/{path:any}", live_page),
+    Route("/live-events/{path:any}", live_events),
 ]

@@ -104,7 +104,7 @@ class Protection:
         """Return the response to a request that is not served; None for one that is."""
         if scope["http_version"] not in _VERSIONS:
             text = "This server speaks HTTP/1.1 only.\n"
-            return PlainTextResponse(text, 505, {"Connection": "close"})
+            return PlainTextResponse(text, 505)
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1 or not self._is_own(hosts[0].decode("latin-1")):
             text = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -14,6 +15,21 @@ from runner.serve.workshop import Busy, JobFailed
 from runner.store.run_summary import RunSummary
 
 _SHOWN_DETAILS: Final = 40
+
+
+class _Any(Convertor[str]):
+    """The rest of an address in a route, as `{path:any}`: names of folders may have line breaks."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("any", _Any())
 
 
 def site_of(request: Request) -> Site:

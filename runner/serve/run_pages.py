@@ -39,6 +39,7 @@ _HEADINGS: Final = {
     RunState.UNREADABLE: "This cannot be read",
     RunState.FOREIGN: "This is not a run",
     RunState.LINK: "This is a link",
+    RunState.FAILED: "This run failed before the load",
     RunState.INTERRUPTED: "This run was interrupted",
 }
 _LINK_HINT: Final = (

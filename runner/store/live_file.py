@@ -92,18 +92,37 @@ def own_process() -> tuple[int, int, str, int]:
 
 def read_beginning(folder: Path) -> RunBegins | None:
     """Return the first record in a run's folder; None if there is none, or it is damaged."""
+    line, end, _ = _part(folder).partition(b"\n")
+    record = _record(line) if end else None
+    return record if isinstance(record, RunBegins) else None
+
+
+def read_end(folder: Path) -> RunEnds | None:
+    """Return the last record in a run's folder if the run came to its end; else None."""
+    lines = _part(folder, from_end=True).split(b"\n")
+    record = _record(lines[-2]) if len(lines) > 1 and not lines[-1] else None
+    return record if isinstance(record, RunEnds) else None
+
+
+def _part(folder: Path, *, from_end: bool = False) -> bytes:
+    """Return the file's first bytes or its last ones, as many as a record may have; empty without any."""
     try:
         descriptor = os.open(folder / LIVE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return None
+        return b""
     try:
-        with suppress(OSError, ValueError):
-            line, end, _ = os.read(descriptor, MAX_LINE + 1).partition(b"\n")
-            record = decode_live(line) if end else None
-            return record if isinstance(record, RunBegins) else None
-        return None
+        at = max(os.fstat(descriptor).st_size - MAX_LINE - 1, 0) if from_end else 0
+        return os.pread(descriptor, MAX_LINE + 1, at)
+    except OSError:
+        return b""
     finally:
         os.close(descriptor)
+
+
+def _record(line: bytes) -> LiveRecord | None:
+    with suppress(ValueError):
+        return decode_live(line)
+    return None
 
 
 def is_in_progress(beginning: RunBegins, folder: Path) -> bool:

@@ -182,7 +182,12 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _check_version(file: Path, version: object) -> None:
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+    if version is not None and (not isinstance(version, int) or isinstance(version, bool) or version < 1):
+        raise StoredRunError(
+            f"{file} does not contain the results of a run: its schema_version is no whole number from 1 on",
+            hint="it was edited, or written by another program",
+        )
+    if version is None:
         raise StoredRunError(
             f"{file} does not contain the results of a run: it has no schema_version",
             hint="give the folder of a run",

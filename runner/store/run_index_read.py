@@ -10,14 +10,20 @@ from typing import Final, TypeAlias
 
 from runner.analyze.medians import of_medians
 from runner.core.codes import StageStatus
-from runner.core.errors import ArchiveDamaged, LoadproofError, SpecificationError, StoredRunError
+from runner.core.errors import (
+    ArchiveDamaged,
+    ForeignArchive,
+    LoadproofError,
+    SpecificationError,
+    StoredRunError,
+)
 from runner.core.results import Results
 from runner.core.stage_results import Stage
 from runner.report.doubts import worst_validity
 from runner.report.headline import headline
 from runner.report.threshold_lines import threshold_lines
 from runner.store.bounded_read import MAX_SPEC, NotReadable, read_bounded
-from runner.store.live_file import is_in_progress, read_beginning
+from runner.store.live_file import is_in_progress, read_beginning, read_end
 from runner.store.results_file import read_results
 from runner.store.run_file import parse_run_file
 from runner.store.run_index_scan import Candidate, short, unmeasured
@@ -61,7 +67,11 @@ def _summary(where: Path, candidate: Candidate, read_archive: ArchiveReader) -> 
 def _damaged(folder: Path, candidate: Candidate, error: LoadproofError) -> RunSummary:
     """Return the row of a run that cannot be read, or of a file that another program wrote."""
     where = str(folder / candidate.path)
-    message = error.message.replace(f"{where}/", "").replace(f"{where}: ", "")
+    message = error.message.removeprefix(f"cannot read {where}: ")
+    message = message.replace(f"{where}/", "").replace(f"{where}: ", "")
+    message = f"{message}: {error.details[0]}" if error.details else message
+    if isinstance(error, ForeignArchive):
+        return unmeasured(candidate, RunState.FOREIGN, message, error.hint)
     if isinstance(error, ArchiveDamaged) and _starts_as_zip(folder / candidate.path):
         return unmeasured(candidate, RunState.UNVERIFIED, message, error.hint)
     if candidate.is_archive or not candidate.names - {RESULTS}:
@@ -88,6 +98,11 @@ def _unfinished(candidate: Candidate, where: Path) -> RunSummary:
     except (NotReadable, StoredRunError):
         pass
     known = {"experiment": experiment, "title": title, "started_at": started_at, "run_id": run_id}
+    ended = read_end(where)
+    if ended and ended.status == "failed" and JOURNAL not in candidate.names:
+        problem = f"it ended before the load: {ended.reason}" if ended.reason else "it ended before the load"
+        hint = "mend what failed, and run the experiment again"
+        return unmeasured(candidate, RunState.FAILED, problem, hint, **known)
     beginning = read_beginning(where)
     if beginning and is_in_progress(beginning, where):
         return unmeasured(candidate, RunState.RUNNING, **known)

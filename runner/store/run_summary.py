@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-SUMMARY_VERSION: Final = 2
+SUMMARY_VERSION: Final = 3
 """Of the content of a summary; a cache of another version is not used."""
 
 Key: TypeAlias = tuple[tuple[str, int, int], ...]
@@ -22,6 +22,7 @@ class RunState(StrEnum):
     ABORTED = "aborted"
     RUNNING = "running"
     INTERRUPTED = "interrupted"
+    FAILED = "failed"
     DAMAGED = "damaged"
     UNVERIFIED = "does not verify"
     UNREADABLE = "unreadable"

@@ -97,6 +97,7 @@ def fill(folder):
     results["experiment"]["title"] = '<script>alert(1)</script>"><img src=x onerror=alert(2)>\x1b[31m'
     hostile.write_text(json.dumps(results))
     hostile.parent.rename(folder / "<b>&\"'%2e%2e\udcff")
+    add_run(folder, number=31).rename(folder / "two\nlines\x1b[31m")
     (folder / "away").symlink_to("/etc")
     pipe = folder / "pipe"
     pipe.mkdir()

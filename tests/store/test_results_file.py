@@ -130,9 +130,9 @@ TEXT = json.dumps(RESULTS)
         ("[]", "is no run"),
         ("null", "is no run"),
         ("{}", "no schema_version"),
-        ('{"schema_version": true}', "no schema_version"),
-        ('{"schema_version": 1.0}', "no schema_version"),
-        ('{"schema_version": 0}', "no schema_version"),
+        ('{"schema_version": true}', "schema_version is no whole number from 1 on"),
+        ('{"schema_version": 1.0}', "schema_version is no whole number from 1 on"),
+        ('{"schema_version": 0}', "schema_version is no whole number from 1 on"),
         ('{"schema_version": 1}', "does not contain the results"),
     ],
     ids=[

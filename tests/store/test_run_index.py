@@ -3,12 +3,13 @@
 import json
 import os
 import shutil
+import zipfile
 
 import pytest
 
 from runner.archive.results_from import read_results_of
 from runner.core.errors import UsageError
-from runner.core.live import LIVE
+from runner.core.live import LIVE, Note, RunBegins, RunEnds, encode_live
 from runner.store import run_index_read
 from runner.store.live_file import own_process
 from runner.store.run_index import RunIndex, list_runs
@@ -55,6 +56,47 @@ def test_a_threshold_counts_once_however_many_stages_failed_it(tmp_path):
 
     assert len(stages) > 1
     assert (run.thresholds, run.thresholds_failed, run.thresholds_text) == (2, 1, "1 of 2 failed")
+
+
+def test_a_run_that_failed_before_its_load_says_why(tmp_path):
+    run = add_run(tmp_path, "shop", 1)
+    for name in ("results.json", "journal.ndjson"):
+        (run / name).unlink()
+    begin = RunBegins("shop", "id", "", 1, 1, "another boot", 1, ())
+    end = RunEnds(5.0, "failed", "1 of 2 requests failed their checks")
+    lines = [encode_live(begin), *[encode_live(Note(1.0, "x" * 200))] * 1000, encode_live(end)]
+    (run / LIVE).write_bytes(b"".join(lines))
+
+    (row,) = listed(tmp_path).values()
+    (run / LIVE).write_bytes(b"".join(lines)[:-20])
+    (cut,) = list_runs(shutil.copytree(tmp_path, tmp_path.parent / "cut"), read_results_of)
+
+    assert (row.state, row.experiment) == (RunState.FAILED, "shop")
+    assert row.problem == "it ended before the load: 1 of 2 requests failed their checks"
+    assert cut.state is not RunState.FAILED
+
+
+def test_what_cannot_be_read_says_why_and_where(tmp_path):
+    for number, changes in enumerate(({"schema_version": 0}, {"configurations": [3]}), start=1):
+        file = add_run(tmp_path, "shop", number) / "results.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    os.mkfifo(tmp_path / "pipe.zip")
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("hello.txt", "hello")
+    with zipfile.ZipFile(tmp_path / "packed-again.zip", "w") as archive:
+        archive.writestr("run/results.json", "{}")
+
+    rows = {path: (row.state, row.problem) for path, row in listed(tmp_path).items()}
+
+    no_run = "results.json does not contain the results of a run"
+    assert rows["shop/run-00001"] == (
+        RunState.DAMAGED,
+        f"{no_run}: its schema_version is no whole number from 1 on",
+    )
+    assert rows["shop/run-00002"][1].startswith(f"{no_run}: configurations[0]: ")
+    assert rows["pipe.zip"] == (RunState.FOREIGN, "it is a pipe, not an archive")
+    assert rows["photos.zip"] == (RunState.FOREIGN, "it is a ZIP of another program: it has no file of a run")
+    assert rows["packed-again.zip"][0] is RunState.UNVERIFIED
 
 
 def test_runs_are_sorted_by_their_start_and_not_by_their_names(tmp_path):
