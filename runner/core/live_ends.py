@@ -1,4 +1,4 @@
-"""What is told of a trial that has ended, as its report will show it."""
+"""The numbers of a trial that has ended, in records of a run in progress as in its report."""
 
 from __future__ import annotations
 

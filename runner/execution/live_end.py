@@ -26,7 +26,7 @@ _AT_S_DIGITS: Final = 3
 
 
 def trial_end(facts: TrialFacts, at_s: Seconds) -> TrialEnds:
-    """Return what is told at the end of a trial.
+    """Return the record of the end of a trial.
 
     Args:
         facts: As they are in the journal.

@@ -191,7 +191,7 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
     while (trial := context.next_trial(queue)) is not None:
         up = False
         try:
-            async with _open_stack(configuration, context) as (stack, hooks):
+            async with open_stack(configuration, context) as (stack, hooks):
                 if calibrations is None:
                     if needs_preflight(trial, context):
                         await hooks.before_preflight(trial)
@@ -213,7 +213,7 @@ async def _run_block(trials: Sequence[Trial], context: RunContext) -> None:
 
 
 @asynccontextmanager
-async def _open_stack(
+async def open_stack(
     configuration: Configuration, context: RunContext
 ) -> AsyncIterator[tuple[Stack, StackHooks]]:
     """Provide a configuration's stack after its set-up hooks, with the agents that it needs on nodes."""

@@ -22,11 +22,9 @@ from runner.core.units import Seconds
 from runner.execution.attempts import Attempt, attempts_of
 from runner.execution.context import RunContext, RunState
 from runner.execution.faults import cancel_on_signal, noting_faults
-from runner.execution.hooks import hooks_around
 from runner.execution.inputs import RunInputs
 from runner.execution.job import Job, Watcher
-from runner.execution.nodes import agents_around, generators_for
-from runner.execution.pipeline import run_facts
+from runner.execution.pipeline import open_stack, run_facts
 from runner.execution.preflight import new_lines
 from runner.execution.preflight_failure import PATIENCE_S
 from runner.execution.run_inputs import inputs_of
@@ -37,7 +35,6 @@ from runner.experiment.model import Stage
 from runner.load.engine import LoadOrder
 from runner.load.try_records import Entered, Exchanged, TryRecord
 from runner.load.try_user import try_processes, try_user
-from runner.stack.kinds import OPENERS
 from runner.stack.protocols import Stack
 from runner.stack.watchdog import open_watchdog
 from runner.store.run_folder import RunFolder, rescue_folder, scratch_folder
@@ -194,15 +191,7 @@ class _Tries:
 
     async def _on_one_stack(self, attempts: Sequence[Attempt], context: RunContext) -> None:
         trial = attempts[0].trial
-        configuration = trial.configuration
-        self.watcher.say(f"{configuration.name}: starting the {configuration.topology.kind} stack")
-        opener = OPENERS[configuration.topology.kind]
-        async with (
-            agents_around(configuration, context) as inside,
-            opener(configuration.topology, inside.stack_context(configuration)) as stack,
-            generators_for(stack, configuration, inside) as ready,
-            hooks_around(stack, configuration, ready) as hooks,
-        ):
+        async with open_stack(trial.configuration, context) as (stack, hooks):
             await hooks.before(Phase.BEFORE_TRIAL, trial)
             for attempt in attempts:
                 await self._try(attempt, stack, hooks.context)

@@ -1,4 +1,4 @@
-"""What is told of a trial at its end is what its report will say."""
+"""The record of the end of a trial has the numbers of its report."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import trio
 
-from runner.execution.pipeline import _open_stack
+from runner.execution.pipeline import open_stack
 
 
 async def test_no_stack_is_announced_after_the_end_of_a_run():
@@ -13,7 +13,7 @@ async def test_no_stack_is_announced_after_the_end_of_a_run():
     configuration = SimpleNamespace(name="shop", topology=SimpleNamespace(kind="process"))
     with trio.CancelScope() as run:
         run.cancel()
-        async with _open_stack(configuration, context):
+        async with open_stack(configuration, context):
             pass
 
     assert run.cancelled_caught
