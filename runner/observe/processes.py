@@ -192,6 +192,17 @@ def ignores_children(pid: int) -> bool:
     return bool(int(ignored.split()[1], 16) & _SIGCHLD_BIT)
 
 
+def is_in_nested_namespace(pid: int) -> bool:
+    """Return whether a process has another number in a process namespace below that of `/proc`.
+
+    See NSpid in proc_pid_status(5). False if there is no such process.
+    """
+    try:
+        return any(line.startswith("NSpid:") and len(line.split()) > 2 for line in _status(pid))
+    except OSError:
+        return False
+
+
 def in_session(session: int) -> list[int]:
     """Return the processes of a session."""
     return [pid for pid in process_ids() if session_of(pid) == session]

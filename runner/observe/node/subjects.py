@@ -10,7 +10,14 @@ from runner.core.codes import Role
 from runner.core.observed_facts import PlacedPart, Subject, Unreadable
 from runner.observe.node.messages import AGENT, DAEMONS, FORWARDER, HUB, SHIM, ObserveOrder
 from runner.observe.proc_files import read_file
-from runner.observe.processes import children, name_of, parent_of, process_ids, start_ticks
+from runner.observe.processes import (
+    children,
+    is_in_nested_namespace,
+    name_of,
+    parent_of,
+    process_ids,
+    start_ticks,
+)
 from runner.observe.roots import are_foreign, own_pid, proc
 
 _PYTHON: Final = "python"
@@ -58,7 +65,10 @@ def _machinery(run_id: str, parts: Collection[int | None]) -> Iterator[Subject]:
             if not _forwards_to(pid, parts):
                 continue
             role = Role.FORWARDER
-        elif name not in DAEMONS and (name != SHIM or pid not in shims):
+        elif name in DAEMONS:
+            if is_in_nested_namespace(pid):
+                continue  # of another engine, in a container
+        elif name != SHIM or pid not in shims:
             continue
         counts[name] += 1
         number = "" if counts[name] == 1 else f"-{counts[name]}"

@@ -79,7 +79,7 @@ class Runner:
 
 def _environment(path):
     try:
-        return (path / "cmdline").read_bytes() + (path / "cwd").readlink().as_posix().encode()
+        return (path / "cmdline").read_bytes() + os.fsencode((path / "cwd").readlink())
     except OSError:
         return b""
 
