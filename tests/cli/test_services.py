@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -89,8 +90,15 @@ def test_a_service_that_is_killed_in_a_stage_is_named(cli):
 def redis_in(folder) -> int:
     """Return the pid of the only Redis that was started in a folder."""
     pids = [int(path.name) for path in Path("/proc").glob("[0-9]*") if look_up_name(path) == "redis-server"]
-    (pid,) = [pid for pid in pids if Path(f"/proc/{pid}/cwd").readlink() == folder]
+    (pid,) = [pid for pid in pids if folder_of(pid) == folder]
     return pid
+
+
+def folder_of(pid) -> Path | None:
+    """Return the working folder of a process, None if it has ended: another test's may end meanwhile."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cwd").readlink()
+    return None
 
 
 def look_up_name(path) -> str:
