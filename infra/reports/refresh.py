@@ -8,6 +8,7 @@ python infra/reports/refresh.py [NAME ...] [-- MORE ARGUMENTS OF runner execute]
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -60,7 +61,15 @@ def refresh(name: str, arguments: Sequence[str]) -> Refreshed:
         shutil.rmtree(place)
     new.rename(place)
     message = f"{name}: exit code {code}, {_size_kib(place):,} KiB; git add -f reports/{name}"
-    return Refreshed(True, message)
+    return Refreshed(True, message + _doubts(place / "results.json"))
+
+
+def _doubts(path: Path) -> str:
+    """Return a warning with the number of stages that are not valid; a quieter machine may make them so."""
+    configurations = json.loads(path.read_text(encoding="utf-8"))["configurations"]
+    stages = [stage for configuration in configurations for stage in configuration["stages"]]
+    doubtful = sum(stage["validity"]["status"] != "valid" for stage in stages)
+    return f"; {doubtful} of {len(stages)} stages are suspect or invalid: run it again" if doubtful else ""
 
 
 def _remove(path: Path) -> None:
