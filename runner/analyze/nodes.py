@@ -108,6 +108,7 @@ def _load(load: NodeLoad) -> NodeLoadResults:
         lost_at_s=rounded(load.lost_at_s),
         not_offered=load.not_offered,
         returned=load.returned,
+        longest_stall_s=load.longest_stall_s,
     )
 
 

@@ -55,6 +55,7 @@ class NodeLoad(Struct, frozen=True, omit_defaults=True):
         not_offered: Requests or users of `planned` that were not offered, or whose end is unknown, because
             the node was lost.
         returned: Whether it was lost before this stage, and takes part again with a new agent.
+        longest_stall_s: The longest time in which one of its workers did not run; as of the whole load.
     """
 
     node: str
@@ -70,6 +71,7 @@ class NodeLoad(Struct, frozen=True, omit_defaults=True):
     lost_at_s: Seconds | None = None
     not_offered: _Count = 0
     returned: bool = False
+    longest_stall_s: Annotated[Seconds, Meta(ge=0)] = 0.0
 
 
 class Loss(Struct, frozen=True):

@@ -38,6 +38,8 @@ class NodeLoadResults(Struct, frozen=True, omit_defaults=True):
         lost_at_s: Seconds since the measured window began.
         not_offered: Requests or users that were not offered, or whose end is unknown, because it was lost.
         returned: Whether it was lost before, and takes part again.
+        longest_stall_s: The longest time in which one of its workers did not run; 0 where that was too short
+            to matter, or is not known.
     """
 
     workers: Count
@@ -52,6 +54,7 @@ class NodeLoadResults(Struct, frozen=True, omit_defaults=True):
     lost_at_s: Number | None = None
     not_offered: Count = 0
     returned: bool = False
+    longest_stall_s: Number = 0.0
 
 
 class NodeResults(Struct, frozen=True, omit_defaults=True):

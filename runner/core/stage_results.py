@@ -186,6 +186,13 @@ class ObservedStage(Measured, frozen=True, kw_only=True, omit_defaults=True):
     peers: tuple[PeerUsage, ...] = ()
     nodes: tuple[NodeResults, ...] = ()
 
+    @property
+    def longest_stall_on(self) -> str:
+        """The node whose worker did not run for `longest_stall_s`; empty on one machine, or if unknown."""
+        made = {node.name: node.load.longest_stall_s for node in self.nodes if node.load}
+        longest = max(made, key=lambda name: made[name], default="")
+        return longest if made.get(longest) else ""
+
     def sample_of_status(self, status: str) -> ResponseSample | None:
         """Return a response with a status, given as a key of the requests' statuses; None without one."""
         refused = (sample for sample in self.samples if sample.failure == "bad_status")

@@ -19,7 +19,7 @@ from runner.core.facts import Window
 from runner.core.load_facts import LoadFacts, LoadSecond
 from runner.core.node_facts import NodeLoad, losses
 from runner.core.units import NS_PER_S, NS_PER_US, Nanoseconds, ns
-from runner.load import worker_accounts
+from runner.load import worker_accounts, worker_losses, worker_notes
 from runner.load.addresses import resolve
 from runner.load.engine import LoadOrder, LoadStarted
 from runner.load.merge import Collector
@@ -193,13 +193,13 @@ def _facts(
         engine="builtin",
         workers=len(workers),
         complete=True,
-        clock=worker_accounts.clock(accounts),
+        clock=worker_notes.clock(accounts),
         lost_workers=_losses(order, accounts, nodes),
-        notes=(*_pacing_notes(order, len(workers)), *worker_accounts.notes(accounts)),
+        notes=(*_pacing_notes(order, len(workers)), *worker_notes.notes(accounts)),
         connections=worker_accounts.connections(accounts),
         nodes=nodes,
-        drops=worker_accounts.drop_causes(accounts),
-        longest_stall_s=worker_accounts.longest_stall_s(accounts),
+        drops=worker_losses.drop_causes(accounts),
+        longest_stall_s=worker_losses.longest_stall_s(accounts),
         **_counts(order, accounts, tuple(stage.seconds)),
     )
 
@@ -209,7 +209,7 @@ def _losses(order: LoadOrder, accounts: Sequence[Account], nodes: Sequence[NodeL
     what = "users" if order.load.scenarios else "requests"
     of_nodes = [loss.sentence for loss in losses(nodes, what)]
     others = [account for account in accounts if not account.is_out_of_reach]
-    return (*of_nodes, *worker_accounts.losses(others))
+    return (*of_nodes, *worker_losses.losses(others))
 
 
 def _counts(order: LoadOrder, accounts: Sequence[Account], reported: Sequence[LoadSecond]) -> dict[str, Any]:
@@ -218,11 +218,11 @@ def _counts(order: LoadOrder, accounts: Sequence[Account], reported: Sequence[Lo
         is_open = not order.stage.most_users
         counts = scenario_counts(order.load, accounts, reported, is_open=is_open)
         return {field.name: getattr(counts, field.name) for field in dataclasses.fields(counts)}
-    seconds = tuple(worker_accounts.with_lost(reported, accounts, order.stage.duration))
+    seconds = tuple(worker_losses.with_lost(reported, accounts, order.stage.duration))
     parts = worker_accounts.parts(accounts, seconds, order.load.shares)
     return {
         "planned": sum(account.planned for account in accounts),
-        "seconds": worker_accounts.with_lost_parts(seconds, parts),
+        "seconds": worker_losses.with_lost_parts(seconds, parts),
         "parts": parts,
         "backlog": worker_accounts.backlog(accounts),
     }

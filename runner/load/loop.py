@@ -16,7 +16,7 @@ from typing import Final
 from runner.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, Nanoseconds, ns
 from runner.load.exchange import Exchange
 from runner.load.extensions import allowed, is_current
-from runner.load.pacing import Bunch
+from runner.load.pacing import HOPELESS_NS, Bunch
 from runner.load.tally import Tally
 from runner.load.timeline import Timeline
 from runner.load.timers import PeriodicTimer, Timer
@@ -29,7 +29,6 @@ _MAX_BLIND_NS: Final = 1100 * NS_PER_US
 _SPIN_NS: Final = 15 * NS_PER_US
 _FOLDED: Final = 100
 _FOLDING_NS: Final = 150 * NS_PER_US
-_CATCH_UP_NS: Final = NS_PER_S
 _MAX_AT_ONCE: Final = 256
 _OVERDUE_CHECKS_NS: Final = (10 * NS_PER_MS, 500 * NS_PER_MS)
 
@@ -46,8 +45,8 @@ class Loop:
         exchange: The connections.
         longest_stall_ns: The longest time in which the loop did not run at all.
         clock_shift_ns: By how much the wall clock was moved against the monotonic one in total.
-        too_late: Arrivals due in the measured window that were dropped because the loop stood still until
-            long after it, and not because there was no free slot.
+        too_late: Arrivals due in the measured window that were dropped because the loop did not run, or fell
+            behind, until they were hopelessly late, and not because there was no free slot.
     """
 
     def __init__(self, order: WorkerOrder, arrivals: Iterator[Bunch], emit: Callable[[Tally], None]) -> None:
@@ -66,11 +65,11 @@ class Loop:
         self._start = self._looked_at = 0
         self._next_due: Nanoseconds | None = None
         self._next_count = 0
+        self._abandoned_ns: Nanoseconds = 0
         self._armed = 0
         shortest, longest = _OVERDUE_CHECKS_NS
         self._overdue_period_ns = min(max(ns(order.timeout) // 20, shortest), longest)
         self._housekeeping = self._overdue_check = 0
-        self._patience_ns = ns(order.timeout) if order.when_full == "queue" else _CATCH_UP_NS
 
     def _make_exchange(self) -> Exchange:
         return _exchange(self._order, self._timeline)
@@ -123,8 +122,9 @@ class Loop:
         self._timeline.advance(self._start)
 
     def _look(self, now: Nanoseconds) -> None:
-        """Notice that the loop did not run, and that a second has ended."""
-        if now - self._looked_at > _STALL_NS:
+        """Notice that the loop did not run or that the clock was stepped, and that a second has ended."""
+        if not -_STALL_NS <= now - self._looked_at <= _STALL_NS:
+            self._follow_clock()
             self.longest_stall_ns = max(self.longest_stall_ns, now - self._looked_at)
         self._looked_at = max(now, self._start)
         if now >= self._timeline.ends_ns:
@@ -170,11 +170,12 @@ class Loop:
         """Dispatch what is due; let it wait, or drop it, if there is no free slot. Returns the next due time.
 
         A loop that lags behind its schedule dispatches in parts, so that it reads and reports in between.
-        What it has not dispatched soon after the window's end is dropped.
+        One that lags hopelessly drops all that is due, lest the service receives a burst instead of a rate.
         """
         timeline, count = self._timeline, self._next_count
-        too_late = now > timeline.end_ns + self._patience_ns
-        budget = _MAX_AT_ONCE
+        if due is not None and now - due > HOPELESS_NS:
+            self._abandoned_ns = now
+        budget, abandoned_ns = _MAX_AT_ONCE, self._abandoned_ns
         while due is not None and due <= now and budget:
             part = min(count, budget)
             budget -= part
@@ -182,17 +183,23 @@ class Loop:
             if measured:
                 tally = timeline.current if due >= timeline.begins_ns else timeline.at(due)
                 tally.scheduled += part
-            left = part if self._waiting or too_late else self._send_as_many(due, part, measured)
-            if left and self._order.when_full == "queue":
-                self._waiting.extend([due] * left)
-            elif left:
-                self.exchange.drop_due(left, measured)
-                self.too_late += left if measured and too_late else 0
+            if due < abandoned_ns:
+                self.exchange.drop_due(part, measured)
+                self.too_late += part if measured else 0
+            elif left := part if self._waiting else self._send_as_many(due, part, measured):
+                self._hold_or_drop(due, left, measured)
             count -= part
             if not count:
                 due, count = self._next_bunch()
         self._next_due, self._next_count = due, count
         return due
+
+    def _hold_or_drop(self, due: Nanoseconds, count: int, measured: bool) -> None:
+        """Let arrivals wait for a free slot, or drop them."""
+        if self._order.when_full == "queue":
+            self._waiting.extend([due] * count)
+        else:
+            self.exchange.drop_due(count, measured)
 
     def _send_as_many(self, due: Nanoseconds, count: int, measured: bool) -> int:
         """Send as many as there are free slots; returns how many are left."""
@@ -247,6 +254,10 @@ class Loop:
             self.clock_shift_ns += abs(shift)
             self._offset += shift
             self._start += shift
+            self._looked_at += shift
+            self._abandoned_ns += shift
+            self._housekeeping += shift
+            self._overdue_check += shift
             self._timeline.shift(shift)
             self._next_due = self._next_due + shift if self._next_due is not None else None
 
@@ -256,7 +267,7 @@ class Loop:
 
     def _finish(self, now: Nanoseconds) -> bool:
         """Return whether all requests have ended; gives up on waiting arrivals after the timeout."""
-        if self._waiting and now > self._timeline.end_ns + self._patience_ns:
+        if self._waiting and now > self._timeline.end_ns + ns(self._order.timeout):
             had_slots = self.exchange.in_flight < self._order.max_in_flight
             for due in self._waiting:
                 measured = due >= self._timeline.measure_ns

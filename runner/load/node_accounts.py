@@ -8,6 +8,7 @@ from runner.cluster.facts import ClockOffset
 from runner.core.node_facts import ClockFacts, NodeLoad
 from runner.core.units import Nanoseconds, PerSecond, Seconds
 from runner.load.worker_accounts import Account
+from runner.load.worker_losses import longest_stall_s
 
 
 def clock_facts(
@@ -92,4 +93,5 @@ def _node_load(
         lost=lost[0] if lost else "",
         lost_at_s=lost[1] if lost else None,
         not_offered=max(0, sum(missing)) if lost else 0,
+        longest_stall_s=longest_stall_s(accounts),
     )

@@ -21,6 +21,12 @@ Bunch: TypeAlias = tuple[Nanoseconds, int]
 EXACT_PER_WORKER: Final[PerSecond] = 4000.0
 """Up to this rate, a worker sends each request at its own microsecond by default."""
 
+HOPELESS_NS: Final[Nanoseconds] = 1_000_000_000
+"""An arrival that the generator takes up later than this is not sent, nor is any other that is due by then.
+
+A pause of half that makes a stage invalid (`runner.load.worker_losses`): what is dropped spoils no credible
+stage. Shorter pauses are caught up, and show in the response times and the dispatch delay.
+"""
 
 _ALMOST_0: Final[PerSecond] = 1e-290
 """Stands for a rate of 0 where it is divided by."""

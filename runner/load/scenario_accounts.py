@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from runner.core.load_facts import UNFINISHED, Backlog, LoadSecond, PartFacts, ScenarioFacts
 from runner.experiment.traffic import Load
 from runner.load.messages import WireBacklog
-from runner.load.worker_accounts import Account, merged_backlog, with_unknown
+from runner.load.worker_accounts import Account, merged_backlog
+from runner.load.worker_losses import with_unknown
 
 _Seconds = list[LoadSecond]
 _End = Callable[[Sequence[LoadSecond], int], _Seconds]

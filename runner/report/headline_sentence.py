@@ -115,7 +115,8 @@ def _not_judged(stage: Stage) -> str:
     if stage.validity.status is not Validity.INVALID:
         return ""
     if has_hints(stage):
-        stood_still = f"the generator did not run for {stage.longest_stall_s:.1f} s"
+        where = f" on {stage.longest_stall_on}" if stage.longest_stall_on else ""
+        stood_still = f"the generator{where} did not run for {stage.longest_stall_s:.1f} s"
         return f"the measurement is invalid ({stood_still}), so the service’s limit is unknown"
     return "the measurement is invalid"
 

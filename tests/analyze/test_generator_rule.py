@@ -10,6 +10,7 @@ from runner.core.codes import Confidence, DoubtCode, Limit, Validity
 from runner.core.judgements import Doubt, StageValidity
 from runner.core.load_facts import DropCauses
 from runner.core.measured import Requests
+from runner.core.node_results import NodeLoadResults, NodeResults
 from runner.core.observed_results import Usage
 from runner.report.limit_text import limit
 from runner.report.markdown_text import unmarked
@@ -44,6 +45,17 @@ def test_on_an_idle_machine_a_pause_is_no_lack_of_cores():
 
     assert evidence == {"longest time in which the generator did not run": 4.5, "generator CPU": 0.01}
     assert advice.startswith("find out what kept the generator from running (a CPU quota")
+
+
+def test_of_several_nodes_the_one_that_paused_longest_is_named():
+    nodes = tuple(
+        NodeResults(name, load=NodeLoadResults(1, 0.3, 10, longest_stall_s=stall_s))
+        for name, stall_s in (("node-1", 0.6), ("node-2", 4.5), ("node-3", 0.0))
+    )
+
+    evidence, _ = _found(nodes=nodes, longest_stall_s=4.5)
+
+    assert evidence == {"longest time in which the generator on node-2 did not run": 4.5}
 
 
 def test_a_generator_that_used_its_cores_needs_more():

@@ -78,8 +78,8 @@ def test_nothing_is_urgent_after_the_stage():
     assert loop.exchange.urgent == 0
 
 
-def test_requests_that_cannot_be_sent_soon_after_the_window_are_dropped(monkeypatch):
-    monkeypatch.setattr("runner.load.loop._CATCH_UP_NS", 0)
+def test_a_loop_that_lags_hopelessly_drops_what_is_due_by_then(monkeypatch):
+    monkeypatch.setattr("runner.load.loop.HOPELESS_NS", 20 * MS)
     monkeypatch.setattr(plain_exchange(), "send_due", slowly(plain_exchange().send_due))
     with scripted(lambda client, _: client.sendall(OK)) as port:
         # a busy machine may start the loop only after the window
@@ -89,6 +89,33 @@ def test_requests_that_cannot_be_sent_soon_after_the_window_are_dropped(monkeypa
     assert counts["scheduled"] == 2000
     assert counts["sent"] == counts["succeeded"] == 256
     assert counts["dropped"] == loop.too_late == 2000 - 256
+
+
+def test_what_is_due_after_the_loop_gave_up_is_sent(monkeypatch):
+    monkeypatch.setattr("runner.load.loop.HOPELESS_NS", 100 * MS)
+    late = [k * MS for k in range(100)]
+    with scripted(lambda client, _: client.sendall(OK)) as port:
+        seconds = []
+        loop = Loop(order(port, duration=0.6), iter((at, 1) for at in (*late, 550 * MS)), seconds.append)
+        loop.run(time.monotonic_ns() - 300 * MS, lambda: False)
+        loop.close()
+
+    assert loop.too_late == sum(second.dropped for second in seconds) == 100
+    assert sum(second.succeeded for second in seconds) == 1
+    assert loop.longest_stall_ns >= 300 * MS
+
+
+def test_a_step_of_the_wall_clock_is_no_pause(monkeypatch):
+    loop = Loop(order(1), iter([(0, 1)]), lambda _: None)
+    loop._begin(time.monotonic_ns())
+    true_offset = loop._offset
+    for step_ns in (10_000 * MS, -10_000 * MS):
+        monkeypatch.setattr("runner.load.loop._clock_offset", lambda step_ns=step_ns: true_offset + step_ns)
+        loop._look(time.time_ns() + step_ns)
+    loop.close()
+
+    assert loop.longest_stall_ns < 10_000 * MS
+    assert loop.clock_shift_ns == 30_000 * MS
 
 
 def test_requests_that_found_no_free_slot_are_not_counted_as_too_late():

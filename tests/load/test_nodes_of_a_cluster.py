@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import trio
 
 from runner.core.endpoint import Endpoint
 from runner.core.rows import Format
@@ -111,6 +112,33 @@ async def test_a_killed_agent_is_a_lost_generator_and_the_other_goes_on():
     assert second.lost
     assert second.not_offered == total(facts, "dropped") > 0
     assert total(facts, "scheduled") == facts.planned == 300
+
+
+async def test_a_worker_that_was_stopped_on_a_node_drops_what_it_missed_and_the_node_is_named():
+    reported = trio.Event()
+    watch = {"on_spawn": pytest.fail, "on_second": lambda _: reported.set()}
+    with scripted(lambda client, _: client.sendall(OK)) as port:
+        async with generators("node-1", "node-2") as (site, _):
+            stage = order(port, site, duration="3s")
+            results = []
+
+            async def run(*, task_status) -> None:
+                results.append(await offer(stage, **watch, task_status=task_status))
+
+            async with trio.open_nursery() as nursery:
+                started = await nursery.start(run)
+                (pid,) = started.on_nodes["node-2"].values()
+                await reported.wait()
+                os.kill(pid, signal.SIGSTOP)
+                await trio.sleep(1.6)
+                os.kill(pid, signal.SIGCONT)
+
+    (facts,) = results
+    first, second = facts.nodes
+    assert facts.drops.too_late == total(facts, "dropped") >= 60
+    assert total(facts, "scheduled") == facts.planned == 300
+    assert first.longest_stall_s < 1.0 < second.longest_stall_s == facts.longest_stall_s
+    assert facts.lost_workers[0].startswith("generator worker 2 on node-2 did not run for ")
 
 
 async def test_workers_of_an_agent_that_stands_still_stop_sending_when_it_is_lost():

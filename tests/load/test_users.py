@@ -231,14 +231,19 @@ def test_request_n_of_user_u_is_the_same_with_any_number_of_workers(offer, way, 
     assert len(rendered) == len(set(rendered))
     chosen = mix_order([2, 1])
     turns = [next(chosen) for _ in range(3)]
-    users = set()
+    users, silent = set(), 0
     for sent in of_connection.values():
-        user = next(int(name) for name in sent if name != b"fixed") % 5
+        user = next((int(name) % 5 for name in sent if name != b"fixed"), None)
+        if user is None:  # on a busy machine it sent a single request, and is not known
+            assert sent == [b"fixed"]
+            silent += 1
+            continue
         users.add(user)
         assert sent == [
             b"fixed" if turns[(n + user) % 3] else b"%d" % (n * 5 + user) for n in range(len(sent))
         ]
-    assert users == {0, 1, 2, 3, 4}
+    assert users <= {0, 1, 2, 3, 4}
+    assert len(users) == 5 - silent > 0
 
 
 @pytest.mark.parametrize("users", [1, 3, 4, 8])

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from runner.cluster.heartbeat import AGENT_WAS_SILENT
 from runner.core import histogram
 from runner.core.load_facts import DropCauses, LoadSecond
-from runner.load import merge, worker_accounts
+from runner.load import merge, worker_losses, worker_notes
 from runner.load.merge import Collector, merged, sum_of
 from runner.load.messages import WireHistogram, WorkerEnd, WorkerSecond, decode_progress, encode
 from runner.load.tally import LATENCIES, Latency, Tally
@@ -158,7 +158,7 @@ def finish_what_is_under_way(account: Account, seconds: dict) -> None:
 def test_the_counts_add_up_to_the_schedule_whichever_worker_died(stage):
     accounts, seconds = stage
 
-    corrected = worker_accounts.with_lost(seconds, accounts, 3)
+    corrected = worker_losses.with_lost(seconds, accounts, 3)
 
     def total(name):
         return sum(getattr(whole, name) for whole in corrected)
@@ -170,14 +170,14 @@ def test_the_counts_add_up_to_the_schedule_whichever_worker_died(stage):
     assert total("sent") == total("succeeded") + failed
     assert all(whole.sent >= 0 and whole.dropped >= 0 for whole in corrected)
     known = sum(whole.dropped for whole in seconds)
-    assert total("dropped") == known + worker_accounts.drop_causes(accounts).total
+    assert total("dropped") == known + worker_losses.drop_causes(accounts).total
 
 
 def test_nothing_changes_when_no_worker_died():
     seconds = [LoadSecond(0, scheduled=3, sent=3, succeeded=3)]
     account = Account("generator worker 1", planned=3, end=END)
 
-    assert worker_accounts.with_lost(seconds, [account], 1) == seconds
+    assert worker_losses.with_lost(seconds, [account], 1) == seconds
 
 
 def test_each_cause_of_dropped_requests_is_counted_by_the_worker_that_knows_it():
@@ -185,7 +185,7 @@ def test_each_cause_of_dropped_requests_is_counted_by_the_worker_that_knows_it()
     living.end = replace(END, too_late=545)
     dead = Account("generator worker 2", planned=1000, scheduled=600, ended=590)
 
-    causes = worker_accounts.drop_causes([living, dead])
+    causes = worker_losses.drop_causes([living, dead])
 
     assert causes == DropCauses(too_late=545, not_offered=400, unknown_end=10)
 
@@ -194,12 +194,12 @@ def test_users_are_counted_where_users_come_due():
     dead = Account("generator worker 1", planned=50, scheduled=600, ended=590, has_users=True)
     dead.users_scheduled, dead.users_ended = 30, 21
 
-    assert worker_accounts.drop_causes([dead]) == DropCauses(not_offered=20, unknown_end=9)
+    assert worker_losses.drop_causes([dead]) == DropCauses(not_offered=20, unknown_end=9)
 
 
 def lost(**fields) -> str:
     account = Account("generator worker 1", planned=1000, scheduled=600, ended=590, seconds=6, **fields)
-    return " ".join(worker_accounts.losses([account]))
+    return " ".join(worker_losses.losses([account]))
 
 
 def test_a_killed_worker_is_distinguished_from_a_hung_one():
@@ -220,6 +220,8 @@ def test_a_stalled_worker_is_named_with_the_effect():
     assert sentence == (
         "generator worker 1 did not run for 2.0 s; about 333 of its 1,000 requests were sent late or dropped"
     )
+    unsent = lost(end=replace(END, longest_stall_ns=2_000_000_000, too_late=321))
+    assert unsent.endswith(" did not run for 2.0 s; 321 of its 1,000 requests were too late to be sent")
 
 
 def test_a_short_stall_is_no_loss():
@@ -228,7 +230,7 @@ def test_a_short_stall_is_no_loss():
 
 def notes(**changes) -> str:
     account = Account("generator worker 1", planned=1, end=replace(END, **changes))
-    return " | ".join(worker_accounts.notes([account]))
+    return " | ".join(worker_notes.notes([account]))
 
 
 def test_notes_mention_only_what_happened():
@@ -252,7 +254,7 @@ def test_notes_mention_only_what_happened():
 def test_the_clock_is_named_and_compared_with_the_kernels():
     def clock(**changes):
         account = Account("generator worker 1", planned=1, end=replace(END, **changes))
-        return worker_accounts.clock([account])
+        return worker_notes.clock([account])
 
     assert clock() == (
         "the kernel timestamps responses when they arrive (SO_TIMESTAMPNS); "

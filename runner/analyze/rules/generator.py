@@ -45,12 +45,18 @@ def full_machines(known: Sequence[Machine]) -> list[Machine]:
 
 
 def _not_sent(stage: Stage) -> Iterator[Evidence]:
-    if stage.longest_stall_s:
-        yield Evidence("longest time in which the generator did not run", stage.longest_stall_s, "s")
+    yield from stood_still(stage)
     if stage.drops and stage.drops.too_late:
         yield Evidence("never sent in time", stage.drops.too_late, "requests")
     if no_file := stage.requests.failures.get("no_fd"):
         yield Evidence("no free file descriptor", no_file, "requests")
+
+
+def stood_still(stage: Stage) -> Iterator[Evidence]:
+    """Yield for how long the generator did not run, and on which of several nodes."""
+    if stage.longest_stall_s:
+        where = f" on {stage.longest_stall_on}" if stage.longest_stall_on else ""
+        yield Evidence(f"longest time in which the generator{where} did not run", stage.longest_stall_s, "s")
 
 
 def _processors(full: Machine) -> Iterator[Evidence]:

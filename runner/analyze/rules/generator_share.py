@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from runner.analyze.machines import machines
 from runner.analyze.rules.across_machines import judge
-from runner.analyze.rules.generator import advice_for, full_machines
+from runner.analyze.rules.generator import advice_for, full_machines, stood_still
 from runner.analyze.rules.registry import RULES
 from runner.analyze.rules.types import Match
 from runner.core.codes import Confidence, DoubtCode, Limit
@@ -51,18 +51,20 @@ def _generators_share(stage: Stage) -> float | None:
     if not known or others or not stage.validity.doubts or stage.drops is None:
         return None
     stalled = min(1.0, stage.longest_stall_s / stage.window_s) * counts.scheduled
-    own = stage.drops.total + counts.failures.get("no_fd", 0) + stalled
+    paused = max(stage.drops.too_late, stalled)
+    own = stage.drops.total - stage.drops.too_late + paused + counts.failures.get("no_fd", 0)
     return own / counts.lost
 
 
 def _no_verdict(stage: Stage, cores: int | None, share: float) -> Finding:
     counts, what = stage.scenarios or stage.requests, "users" if stage.scenarios else "requests"
     bound = counts.dropped - (stage.drops.total if stage.drops else 0)
+    where = f" on {stage.longest_stall_on}" if stage.longest_stall_on else ""
     summary = (
-        f"the stage is invalid because the generator did not run for {stage.longest_stall_s:.1f} s, but that "
-        f"accounts for at most {percent(share)} of the {counts.lost:,} {what} that were lost"
+        f"the stage is invalid because the generator{where} did not run for {stage.longest_stall_s:.1f} s, "
+        f"but that accounts for at most {percent(share)} of the {counts.lost:,} {what} that were lost"
     )
-    evidence = [Evidence("longest time in which the generator did not run", stage.longest_stall_s, "s")]
+    evidence = [*stood_still(stage)]
     if bound > 0:
         summary += f": {bound:,} were dropped because max_in_flight was reached"
         evidence.insert(0, Evidence("dropped because max_in_flight was reached", bound, what))
