@@ -23,12 +23,12 @@ from runner.core.secret_names import secrets_by_name
 from runner.execution.row_command import Guarded
 from runner.execution.row_inputs import RowKey, read_rows, row_key, row_source
 from runner.experiment.model import Load, Request
-from runner.experiment.swarm_topology import SwarmTopology
 from runner.experiment.topology import Topology
 from runner.experiment.variable import Variable
 from runner.experiment.variables import used as used_names
 from runner.load.inputs import Constant, Inputs
 from runner.load.request import pieces_of
+from runner.stack.file_checks import check_files
 from runner.store.data_files import DataFile
 from runner.store.request_files import is_outside, place_problem, read_files
 
@@ -232,10 +232,7 @@ def _read_inputs(
 def _with_topologies(inputs: RunInputs, topologies: Sequence[Topology], base_dir: Path) -> RunInputs:
     """Return inputs with the files that describe the systems; those with values of variables are not kept."""
     for topology in topologies:
-        if isinstance(topology, SwarmTopology):
-            from runner.stack.swarm.placed_files import placed_files  # noqa: PLC0415  (others start faster)
-
-            placed_files(topology, base_dir)
+        check_files(topology, base_dir)
     keys = {path: key for one in topologies for path, key in one.file_keys.items()}
     described = read_files(chain.from_iterable(one.input_files for one in topologies), base_dir, keys)
     present = {path for one in topologies for path in one.private_files if not place_problem(path, base_dir)}

@@ -15,13 +15,14 @@ from runner.core.facts import TrialFacts
 from runner.core.system_facts import NodeFacts
 from runner.core.units import BYTES_PER_MIB
 from runner.execution.context import RunContext
-from runner.experiment.model import Configuration, SwarmTopology
+from runner.experiment.model import Configuration
 from runner.stack.protocols import Stack
 
 if TYPE_CHECKING:
     from runner.cluster.client import Cluster
-    from runner.cluster.placement import Node, Placer
+    from runner.cluster.placement import Node
     from runner.stack.protocols import StackContext
+    from runner.stack.swarm.agent_needs import AgentNeeds
     from runner.stack.swarm.missing_images import NeededImage
     from runner.stack.swarm.placer import SwarmPlacer
     from runner.stack.swarm.preparation import PreparedStack
@@ -43,21 +44,19 @@ async def agents_around(configuration: Configuration, context: RunContext) -> As
         return
     from runner.execution.load_nodes import choose_nodes  # noqa: PLC0415  (other runs start faster without)
     from runner.stack.swarm.agent_image import agent_image  # noqa: PLC0415
-    from runner.stack.swarm.node_choice import ready_nodes  # noqa: PLC0415
+    from runner.stack.swarm.agent_needs import agent_needs  # noqa: PLC0415
     from runner.stack.swarm.placer import open_placer  # noqa: PLC0415
-    from runner.stack.swarm.preparation import prepare_stack  # noqa: PLC0415
 
-    topology = configuration.topology
-    swarm = topology if isinstance(topology, SwarmTopology) else None
+    needs = agent_needs(configuration.topology)
     stack_context = context.stack_context(configuration)
     async with open_placer(stack_context) as placer:
         nodes = await placer.nodes()
         load_nodes = choose_nodes(wanted, nodes)
-        used = ready_nodes(nodes, ()) if swarm else load_nodes
-        prepared = await prepare_stack(placer, swarm, stack_context, nodes) if swarm else None
-        image = await agent_image(placer, used, swarm.registry if swarm else None, stack_context.say)
+        used = needs.nodes(nodes, load_nodes)
+        prepared = await needs.prepare(placer, stack_context, nodes)
+        image = await agent_image(placer, used, needs.registry, stack_context.say)
         images = _Images(placer, image, prepared)
-        async with _agents(placer, images, swarm, stack_context) as cluster:
+        async with _agents(placer, images, needs, stack_context) as cluster:
             await cluster.clocks()  # so that no node's observation begins late
             yield replace(context, cluster=cluster, placer=placer, prepared=prepared)
 
@@ -103,7 +102,7 @@ class _Images:
 
 @asynccontextmanager
 async def _agents(
-    placer: SwarmPlacer, images: _Images, swarm: SwarmTopology | None, stack_context: StackContext
+    placer: SwarmPlacer, images: _Images, needs: AgentNeeds, stack_context: StackContext
 ) -> AsyncIterator[Cluster]:
     from runner.cluster.opening import open_cluster  # noqa: PLC0415
     from runner.stack.swarm.missing_images import is_for_lack_of_an_image  # noqa: PLC0415
@@ -114,8 +113,8 @@ async def _agents(
             run_id=stack_context.run_id,
             image=images.agents.name,
             nodes=images.agents.nodes,
-            networks=await _networks(swarm, placer),
-            host_network=swarm is not None and swarm.path == "host",
+            networks=await needs.networks(placer),
+            host_network=needs.on_host_network,
             say=stack_context.say,
             beside=images.check_parts,
         )
@@ -126,11 +125,6 @@ async def _agents(
                 await images.refuse_missing()
             raise
         yield cluster
-
-
-async def _networks(swarm: SwarmTopology | None, placer: Placer) -> tuple[str, ...]:
-    """Return the networks that agents share with the system."""
-    return (await placer.network("data"),) if swarm and swarm.path != "host" else ()
 
 
 @asynccontextmanager
