@@ -28,6 +28,7 @@ def phrases(causes: DropCauses | None, dropped: int, begun: Literal["sent", "sta
     for count, words in (
         (causes.too_late, f"were never {begun} because the generator fell behind its schedule"),
         (causes.not_offered, f"were never {begun} because their part of the generator was lost"),
+        (causes.no_virtual_user, "were dropped because k6 was still adding virtual users"),
         (causes.unknown_end, "have no known end because their part of the generator was lost"),
     ):
         here = min(count, left)  # of repeats, both are medians

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from runner.core.load_facts import DropCauses
 from runner.load.k6.binary import which_k6
 from runner.load.response_sample import OTHER_STATUSES
 from tests.load.k6_stage import Run, offer, offer_both, order
@@ -203,6 +204,15 @@ async def test_a_request_without_a_free_virtual_user_is_dropped(server: Seen):
     assert 8 <= run.total("sent") <= 24
     assert run.total("dropped") == 100 - run.total("sent")
     assert run.facts.lost_workers == ()
+    assert run.facts.drops == DropCauses()
+    assert adds_up(run)
+
+
+async def test_what_k6_drops_while_it_adds_virtual_users_is_its_own_fault(server: Seen):
+    run = await offer(order(server.port, path="/delay/1500", rps=600, warmup=0.5))
+
+    assert run.facts.drops.no_virtual_user == run.total("dropped") > 6
+    assert any("still adding virtual users" in fault for fault in run.facts.lost_workers)
     assert adds_up(run)
 
 

@@ -51,7 +51,15 @@ def test_warm_up_and_window_share_the_schedule(rps: float, warmup_s: float, wind
 
 @pytest.mark.parametrize(
     ("rps", "max_in_flight", "ready", "maximum"),
-    [(10, 2000, 50, 2000), (4000, 2000, 100, 2000), (4000, 80, 80, 80), (10**6, 10**5, 1000, 10**5)],
+    [
+        (10, 2000, 50, 2000),  # at least
+        (90, 2000, 180, 2000),  # one for each request until the time-out of 2 s
+        (600, 2000, 500, 2000),
+        (4000, 2000, 125, 2000),
+        (40_000, 2000, 1000, 2000),
+        (4000, 80, 80, 80),
+        (10**6, 10**5, 1000, 10**5),
+    ],
 )
 def test_virtual_users_ready_at_the_start_follow_the_rate(
     rps: float, max_in_flight: int, ready: int, maximum: int
@@ -104,6 +112,7 @@ def summary(**changed):
         "statuses": {"302": 0},
         "dropped": 0,
         "warmup_sent": 100,
+        "virtual_users": 50,
         "warmup_in_window": 0,
         "duration": None,
         "connect": None,

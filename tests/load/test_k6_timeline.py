@@ -40,6 +40,7 @@ def totals(draw: st.DrawFn) -> Totals:
         late=late,
         failures=draw(kinds),
         dropped=draw(counts),
+        virtual_users=2000,
         completed=succeeded - late + draw(st.integers(0, 50)),
         began_ms=None,
         duration={},
@@ -83,7 +84,7 @@ def test_corrected_seconds_sum_up_to_the_summary_whatever_was_read_live(
 
 def test_live_seconds_that_agree_with_the_summary_are_kept():
     live = [LoadSecond(0, 12, 10, 9, 2, {"reset": 1}, completed=9), LoadSecond(1, 8, 8, 8, completed=8)]
-    exact = Totals(20, 3, {"reset": 1}, 2, 17, None, {}, {})
+    exact = Totals(20, 3, {"reset": 1}, 2, 2000, 17, None, {}, {})
 
     first, second, drain = corrected(live, exact, 2.0)
 
@@ -94,7 +95,7 @@ def test_live_seconds_that_agree_with_the_summary_are_kept():
 
 
 def test_failures_after_the_window_are_in_the_drain_and_unread_ones_in_the_last_second():
-    exact = Totals(0, 0, {"timeout": 5}, 0, 0, None, {}, {})
+    exact = Totals(0, 0, {"timeout": 5}, 0, 2000, 0, None, {}, {})
     seen = [LoadSecond(0, 2, 2, failures={"timeout": 2})]
 
     assert [second.failures for second in corrected(seen, exact, 1.0)] == [{"timeout": 2}, {"timeout": 3}]

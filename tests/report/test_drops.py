@@ -29,6 +29,7 @@ from tests.report.stored_results import stored
                 "6 were dropped because `max_in_flight` was reached",
             ],
         ),
+        (DropCauses(no_virtual_user=5), 5, ["5 were dropped because k6 was still adding virtual users"]),
         (DropCauses(unknown_end=4), 3, ["3 have no known end because their part of the generator was lost"]),
         (None, 7, ["7 were never sent"]),
         (DropCauses(), 0, []),

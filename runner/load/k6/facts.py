@@ -87,8 +87,14 @@ def load_facts(plan: Plan, version: str, seconds: Sequence[LoadSecond], ending: 
             sentences.append(_behind(missing, plan))
         if ending.silence_s > SILENT_S:
             faults.append(_silent(ending.silence_s, plan))
+    adding = _dropped_while_adding(plan, totals)
+    if adding > FELL_BEHIND * plan.window_arrivals:
+        faults.append(
+            f"k6 dropped {adding:,} of {plan.window_arrivals:,} planned requests because it was still adding "
+            "virtual users"
+        )
     return LoadFacts(
-        drops=DropCauses(),
+        drops=DropCauses(no_virtual_user=adding),
         engine="k6",
         engine_version=version,
         workers=1,
@@ -101,6 +107,11 @@ def load_facts(plan: Plan, version: str, seconds: Sequence[LoadSecond], ending: 
         stated_ms=_stated(totals),
         parts={name: _part(name, plan, totals) for name in plan.mix.names},
     )
+
+
+def _dropped_while_adding(plan: Plan, totals: Totals | None) -> int:
+    """Return how many requests k6 dropped before it had as many virtual users as it may have."""
+    return totals.dropped if totals and totals.virtual_users < plan.max_vus else 0
 
 
 def _part(name: str, plan: Plan, totals: Totals | None) -> PartFacts:

@@ -40,6 +40,9 @@ BY_REQUEST: Final = (
 _READY_FOR_S: Final = 0.025
 _MIN_READY_VUS: Final = 50
 _MAX_READY_VUS: Final = 1000
+_READY_AT_LOW_RATES: Final = 500
+_READY_TIMES_RATE: Final = 500_000
+"""What traversing idle virtual users costs grows with their number times the rate; see `Plan.ready_vus`."""
 _MIN_RUN_S: Final = 1.0
 _TREND_STATS: Final = ("avg", "min", "med", "p(90)", "p(95)", "p(99)", "p(99.9)", "max", "count")
 
@@ -56,8 +59,9 @@ class Plan:
         ready_vus: Virtual users that exist before the first arrival. Each is a JavaScript machine of 0.1
             to 0.3 MB that k6's garbage collector traverses: 1,000 instead of 100 of them cost a quarter of
             the throughput at 10,000/s on two cores. So this is the number for a mean response time of
-            25 ms (Little's law), not max_in_flight.
-        max_vus: max_in_flight. k6 drops one arrival for every virtual user it adds.
+            25 ms (Little's law), and at low rates, where they cost little, for the time-out, up to 500;
+            not max_in_flight.
+        max_vus: max_in_flight. k6 drops at least one arrival for every virtual user it adds.
         mix: Which request each arrival sends.
         ramp: How the rate changes over the window; the warm-up has its first rate.
         users: Of the closed model: how many users send requests, or how their number changes over the window.
@@ -123,12 +127,19 @@ def _snapped(product: float) -> float:
     return nearest if abs(product - nearest) < 1e-6 else product
 
 
+def _ready_vus(rps: PerSecond, timeout_s: Seconds) -> int:
+    """Return how many virtual users begin, without the bound of max_in_flight."""
+    at_low_rates = min(_READY_AT_LOW_RATES, _READY_TIMES_RATE / rps, rps * timeout_s)
+    return max(_MIN_READY_VUS, math.ceil(max(rps * _READY_FOR_S, at_low_rates)))
+
+
 def plan_of(order: LoadOrder) -> Plan:
     """Return the stage of an order."""
     max_vus = order.load.max_in_flight
-    ready = max(_MIN_READY_VUS, math.ceil(order.stage.highest_rps * _READY_FOR_S))
     if order.stage.users is not None:
         ready = max_vus = order.stage.most_users
+    else:
+        ready = _ready_vus(order.stage.highest_rps, order.load.timeout)
     return Plan(
         rps=order.stage.target_rps or 0.0,
         warmup_s=order.stage.warmup,

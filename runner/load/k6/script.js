@@ -240,6 +240,7 @@ export function handleSummary(data) {
   const summary = Object.assign(counted(""), {
     began_ms: values("schedule_began") ? values("schedule_began").min : null,
     dropped: count("dropped_iterations"),
+    virtual_users: values("vus_max") ? values("vus_max").max : 0,
     warmup_sent: count("warmup_sent"),
     parts: parts,
   });

@@ -34,6 +34,7 @@ class Totals:
         failures: Failure kind to count, none of them 0.
         statuses: Status code to count, of `bad_status` failures; 0 is the code of those counted together.
         dropped: Due in the window and never sent, because no virtual user was free.
+        virtual_users: How many there were at most.
         completed: Successful responses within the window, the warm-up's last ones included.
         began_ms: When k6 began its schedule, on the system's clock; None if it never did.
         duration: ``http_req_duration`` of successful responses.
@@ -46,6 +47,7 @@ class Totals:
     late: int
     failures: Mapping[str, int]
     dropped: int
+    virtual_users: int
     completed: int
     began_ms: Milliseconds | None
     duration: Latencies
@@ -79,6 +81,7 @@ def _totals(summary: dict[str, Any], plan: Plan) -> Totals:
     return replace(
         whole,
         dropped=dropped,
+        virtual_users=int(summary["virtual_users"]),
         began_ms=None if began is None else float(began),
         parts=_with_dropped(
             {name: _counted(summary["parts"][name]) for name in plan.mix.names}, dropped, plan
@@ -106,6 +109,7 @@ def _counted(summary: dict[str, Any]) -> Totals:
         late=late,
         failures={str(kind): int(count) for kind, count in summary["failures"].items() if count},
         dropped=0,
+        virtual_users=0,
         completed=succeeded - late + int(summary["warmup_in_window"]),
         began_ms=None,
         duration=_latencies(summary["duration"]),
