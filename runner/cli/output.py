@@ -95,6 +95,8 @@ def safe(text: str) -> str:
     Control characters are replaced, bytes that are not UTF-8 shown as in ``\xff``, and what a CI system would
     take for a command gets a space inside.
     """
+    if text.isprintable():  # many times faster, and a list of runs has 10,000 rows
+        return without_ci_commands(str(text))
     whole = text
     if not text.isascii():
         whole = _NOT_UTF8.sub(lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)

@@ -11,4 +11,6 @@ _COMMAND: Final = re.compile(r"^\s*:(?=:)|#(?=#\w*\[)")
 
 def without_ci_commands(line: str) -> str:
     """Return a line with a space inside everything that would be a command, such as ``::error::``."""
+    if "::" not in line and "##" not in line:  # many times faster, and a list of runs has 10,000 rows
+        return line
     return _COMMAND.sub(r"\g<0> ", line)

@@ -1,6 +1,6 @@
 """What a run tells while it is in progress, one record a line; for those who watch it, never for analysis.
 
-The records lie in `LIVE` in the run's folder until its results do. The page of a run in progress, the metrics
+The records lie in a file in the run's folder until its results do. The page of a run in progress, the metrics
 that Prometheus reads during a run and those pushed to a collector are all made from them.
 """
 
@@ -16,8 +16,6 @@ from runner.core.facts import TrialStatus
 from runner.core.live_ends import P95, PartEnds, ScenariosEnd
 from runner.core.units import Bytes, Milliseconds, PerSecond, Seconds
 
-LIVE: Final = "live.ndjson"
-"""Name of the file in a run's folder."""
 MAX_LINE: Final[Bytes] = 64 * 1024
 MAX_NOTE: Final = 500
 MAX_NOTES: Final = 20

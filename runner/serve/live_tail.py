@@ -18,11 +18,11 @@ from typing import Final
 import msgspec
 import trio
 
-from runner.core.live import LIVE, MAX_LINE, LiveRecord, decode_live, encode_live
+from runner.core.live import MAX_LINE, LiveRecord, decode_live, encode_live
 from runner.core.units import Bytes, Seconds
 from runner.serve.live_history import RunHistory
 from runner.store.live_file import is_in_progress
-from runner.store.run_names import RESULTS
+from runner.store.run_names import LIVE, RESULTS
 
 POLL_S: Final[Seconds] = 0.5
 _CHUNK: Final[Bytes] = 1024 * 1024

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from runner.core.live import LIVE, MAX_LINE, LiveRecord, RunBegins, RunEnds, Second, decode_live, encode_live
+from runner.core.live import MAX_LINE, LiveRecord, RunBegins, RunEnds, Second, decode_live, encode_live
 from runner.core.units import BYTES_PER_MIB, Bytes, Seconds
 from runner.observe.processes import has_ended, start_ticks
 from runner.stack.host_identity import boot_id, pid_namespace
 from runner.store.run_folder import RESULTS
+from runner.store.run_names import LIVE
 
 FULL_BYTES: Final[Bytes] = 32 * BYTES_PER_MIB
 """From this size on, only every tenth second is written: after about a day of one stage."""

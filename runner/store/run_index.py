@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,8 @@ from runner.store.run_summary import RunState, RunSummary
 if TYPE_CHECKING:  # a server starts without them
     from runner.core.results import Results
 
+_UNREAD: Final = RunState.UNREAD
+_RUNNING: Final = RunState.RUNNING
 _AGAIN_S: Final[Seconds] = 10.0
 """After so long the list asks again whether the runner of a run in progress still exists."""
 
@@ -38,6 +40,7 @@ class RunIndex:
         self._candidates: dict[str, Candidate] = {}
         self._waiting: set[str] = set()
         self._is_saved = True
+        self._sorted: tuple[int, list[RunSummary]] = (-1, [])
 
     def look(self) -> Scan:
         """Return what is in the folder now, for `take`; changes nothing, so any thread may do it.
@@ -83,7 +86,7 @@ class RunIndex:
     @property
     def unread(self) -> int:
         """How many runs have no row with numbers yet because they were not read."""
-        return sum(row.state is RunState.UNREAD for row in self._rows.values())
+        return sum(row.state is _UNREAD for row in self._rows.values())
 
     def put(self, rows: Iterable[RunSummary]) -> None:
         """Take what was read; a row of what is gone or has changed meanwhile is dropped."""
@@ -108,9 +111,13 @@ class RunIndex:
         return self._rows.get(path)
 
     @property
-    def rows(self) -> list[RunSummary]:
+    def rows(self) -> Sequence[RunSummary]:
         """All rows, newest first."""
-        return sorted(self._rows.values(), key=lambda row: (row.started_at, row.path), reverse=True)
+        version, rows = self._sorted
+        if version != self.version:
+            rows = sorted(self._rows.values(), key=lambda row: (row.started_at, row.path), reverse=True)
+            self._sorted = self.version, rows
+        return rows
 
     def save(self) -> None:
         """Write the cache if something has changed since."""
@@ -129,14 +136,14 @@ def _unread(candidate: Candidate) -> RunSummary:
 
 
 def _is_old(row: RunSummary, candidate: Candidate) -> bool:
-    return row.key != candidate.key or row.state in {RunState.UNREAD, RunState.RUNNING}
+    return row.key != candidate.key or row.state is _UNREAD or row.state is _RUNNING
 
 
 def list_runs(
     folder: Path,
     read_archive: Callable[[Path], Results],
     on_progress: Callable[[int, int], object] | None = None,
-) -> list[RunSummary]:
+) -> Sequence[RunSummary]:
     """Return the runs below a folder, newest first, and everything there that looks like one.
 
     Args:
@@ -147,16 +154,25 @@ def list_runs(
     Raises:
         UsageError: The folder cannot be read.
     """
-    from runner.store.run_index_read import summarize  # noqa: PLC0415  (a server does it in other processes)
-
     index = RunIndex(folder)
     index.take(index.look())
-    waiting = index.waiting()
     try:
-        for done, candidate in enumerate(waiting, start=1):
-            index.put([summarize(folder, candidate, read_archive)])
-            if on_progress:
-                on_progress(done, len(waiting))
+        if waiting := index.waiting():
+            _read(index, waiting, read_archive, on_progress)
     finally:
         index.save()
     return index.rows
+
+
+def _read(
+    index: RunIndex,
+    waiting: Sequence[Candidate],
+    read_archive: Callable[[Path], Results],
+    on_progress: Callable[[int, int], object] | None,
+) -> None:
+    from runner.store.run_index_read import summarize  # noqa: PLC0415  (most lists have no news)
+
+    for done, candidate in enumerate(waiting, start=1):
+        index.put([summarize(index.folder, candidate, read_archive)])
+        if on_progress:
+            on_progress(done, len(waiting))

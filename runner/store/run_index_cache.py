@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from runner.cache import cache_folder
 from runner.core.units import BYTES_PER_MIB
-from runner.store.atomic_write import atomic_write
 from runner.store.bounded_read import NotReadable, read_bounded
 from runner.store.run_summary import SUMMARY_VERSION, RunSummary, byte_text
 
@@ -65,6 +64,8 @@ def save(folder: Path, runs: Iterable[RunSummary]) -> None:
     file = _file(folder)
     if file is None:
         return
+    from runner.store.atomic_write import atomic_write  # noqa: PLC0415  (most lists have no news)
+
     kept = tuple(_without_names(run) for run in runs)
     with suppress(OSError, UnicodeEncodeError):
         atomic_write(file, msgspec.msgpack.encode(_Cached(*_identity(folder), kept)))
@@ -79,11 +80,20 @@ def _file(folder: Path) -> Path | None:
 
 
 def _identity(folder: Path) -> tuple[int, str, bytes]:
-    try:
-        loadproof = version("loadproof")
-    except PackageNotFoundError:  # a checkout that is not installed
-        loadproof = ""
-    return SUMMARY_VERSION, loadproof, os.fsencode(os.path.realpath(folder))
+    return SUMMARY_VERSION, _release(), os.fsencode(os.path.realpath(folder))
+
+
+def _release() -> str:
+    """Return the name of the folder that has the installed version in it; empty for what is not installed.
+
+    `importlib.metadata` reads it there, too, but to import that takes as long as to read the whole list.
+    """
+    for place in sys.path:
+        with suppress(OSError):
+            for name in os.listdir(place or "."):  # noqa: PTH208  (names are all it needs)
+                if name.startswith("loadproof-") and name.endswith(".dist-info"):
+                    return name
+    return ""
 
 
 def _forget_oldest(cache: Path) -> None:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from runner.core.errors import UsageError
-from runner.core.live import LIVE
 from runner.experiment.suggestions import harmless
-from runner.store.run_names import JOURNAL, RESULTS, RUN, SPEC
+from runner.store.run_names import JOURNAL, LIVE, RESULTS, RUN, SPEC
 from runner.store.run_summary import Key, RunState, RunSummary, byte_text
 
-_OF_A_RUN: Final = (RESULTS, RUN, JOURNAL, LIVE)
+if TYPE_CHECKING:
+    _Entry: TypeAlias = os.DirEntry[str]
+
+_OF_A_RUN: Final = frozenset({RESULTS, RUN, JOURNAL, LIVE})
 _OF_KEY: Final = (RESULTS, RUN, JOURNAL, SPEC)
 """The file of a run in progress changes every second, and nothing of it is in a row."""
+_NAMES: Final = _OF_A_RUN | {*_OF_KEY}
 _ARCHIVE: Final = ".zip"
 _INSIDE: Final = frozenset({"charts", "provenance", "node_modules"})
 """Folders that contain no runs."""
@@ -27,8 +32,7 @@ _MAX_DEPTH: Final = 12
 _MAX_ENTRIES: Final = 500_000
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """Something that may be a run.
 
     Attributes:
@@ -122,6 +126,8 @@ class Scan:
 def scan(folder: Path) -> Scan:
     """Return what may be a run below a folder; hidden folders and links are not entered.
 
+    Every folder is listed each time: not every file system tells when one has changed.
+
     Raises:
         OSError: The folder itself cannot be read.
     """
@@ -133,7 +139,7 @@ def scan(folder: Path) -> Scan:
     while waiting and not result.is_partial:
         path, depth = waiting.pop()
         try:
-            with os.scandir(os.path.join(root, path)) as listing:  # noqa: PTH118  (a tenth of the time)
+            with os.scandir(f"{root}/{path}") as listing:
                 entries = list(listing)
         except FileNotFoundError:  # removed meanwhile
             continue
@@ -141,33 +147,72 @@ def scan(folder: Path) -> Scan:
             result.candidates.append(_unreadable(path, error))
             continue
         if result.counts(len(entries)):
-            result.candidates += _candidates(path, entries)
+            content = _content(entries)
+            result.candidates += _candidates(path, content)
             if depth < _MAX_DEPTH:
-                waiting += [(_join(path, name), depth + 1) for name in _subfolders(entries)]
+                waiting += [(_join(path, name), depth + 1) for name in content.folders]
     return result
 
 
-def _candidates(path: str, entries: Sequence[os.DirEntry[str]]) -> Iterator[Candidate]:
+class _Content(NamedTuple):
+    """The entries of a folder that matter, looked at once each: there may be 100,000.
+
+    Attributes:
+        of_run: Name to entry of those that make a folder a run, whatever they are.
+        archives: Those that are named as one and are no folder.
+        links: Those that lead to a folder.
+        folders: Names of those to be looked into.
+    """
+
+    of_run: dict[str, _Entry]
+    archives: list[_Entry]
+    links: list[_Entry]
+    folders: list[str]
+
+
+def _content(entries: Iterable[_Entry]) -> _Content:
+    content = _Content({}, [], [], [])
+    for entry in entries:
+        name = entry.name
+        if name in _NAMES:
+            content.of_run[name] = entry
+        if entry.is_file(follow_symlinks=False):
+            if name[-4:].lower() == _ARCHIVE:
+                content.archives.append(entry)
+        elif entry.is_dir(follow_symlinks=False):
+            if name not in _INSIDE and not name.startswith("."):
+                content.folders.append(name)
+        elif entry.is_symlink() and entry.is_dir():
+            content.links.append(entry)
+        elif name[-4:].lower() == _ARCHIVE:
+            content.archives.append(entry)
+    return content
+
+
+def _candidates(path: str, content: _Content) -> Iterator[Candidate]:
     """Yield the run that a folder is, or the archives in it, and the links in it that are not followed."""
-    files = {entry.name: entry for entry in entries}
-    archives = sorted(
-        name for name in files if name.lower().endswith(_ARCHIVE) and not _is_folder(files[name])
-    )
-    names = frozenset(name for name in _OF_A_RUN if name in files)
+    names = _OF_A_RUN.intersection(content.of_run)
     if names:
-        own = next((name for name in archives if files[name].is_file(follow_symlinks=False)), "")
-        read = (RESULTS,) if RESULTS in names else _OF_KEY
-        key = _key([files[name] for name in read if name in files])
-        key += ((LIVE, 0, 0),) if LIVE in names else ()
-        link = next((name for name in _OF_KEY if name in files and files[name].is_symlink()), "")
-        state, problem = (RunState.LINK, f"its {link} is a link") if link else (RunState.UNREAD, "")
-        yield Candidate(path, key, state, False, names, own, problem)
+        yield _run(path, content, names)
     else:
-        yield from (_archive(path, files[name]) for name in archives)
-    yield from (_link(path, entry) for entry in entries if entry.is_symlink() and entry.is_dir())
+        yield from (_archive(path, entry) for entry in content.archives)
+    yield from (_link(path, entry) for entry in content.links)
 
 
-def _archive(path: str, entry: os.DirEntry[str]) -> Candidate:
+def _run(path: str, content: _Content, names: frozenset[str]) -> Candidate:
+    files = content.of_run
+    read = (RESULTS,) if RESULTS in names else _OF_KEY
+    key = _key([files[name] for name in read if name in files])
+    key += ((LIVE, 0, 0),) if LIVE in names else ()
+    archives = [entry.name for entry in content.archives if entry.is_file(follow_symlinks=False)]
+    own = min(archives, default="")
+    for name in _OF_KEY:
+        if name in files and files[name].is_symlink():
+            return Candidate(path, key, RunState.LINK, False, names, own, f"its {name} is a link")
+    return Candidate(path, key, RunState.UNREAD, False, names, own)
+
+
+def _archive(path: str, entry: _Entry) -> Candidate:
     key = _key([entry])
     where = _join(path, entry.name)
     if entry.is_symlink():
@@ -175,7 +220,7 @@ def _archive(path: str, entry: os.DirEntry[str]) -> Candidate:
     return Candidate(where, key, RunState.UNREAD, True)
 
 
-def _link(path: str, entry: os.DirEntry[str]) -> Candidate:
+def _link(path: str, entry: _Entry) -> Candidate:
     key = _key([entry])
     where = _join(path, entry.name)
     return Candidate(where, key, RunState.LINK, problem="it is a link to a folder")
@@ -185,21 +230,11 @@ def _unreadable(path: str, error: OSError) -> Candidate:
     return Candidate(path, (), RunState.UNREADABLE, problem=error.strerror or "it cannot be read")
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir(follow_symlinks=False)
-
-
-def _subfolders(entries: Sequence[os.DirEntry[str]]) -> Iterator[str]:
-    for entry in entries:
-        if not entry.name.startswith(".") and entry.name not in _INSIDE and _is_folder(entry):
-            yield entry.name
-
-
 def _join(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
 
-def _key(entries: Sequence[os.DirEntry[str]]) -> Key:
+def _key(entries: Iterable[_Entry]) -> Key:
     """Return the key of some files; one that has vanished has no part in it."""
     parts = []
     for entry in entries:

@@ -1,8 +1,11 @@
 """The lines of `runner runs`: what is too long is cut visibly in a table and wrapped on a narrow terminal."""
 
+import sys
+
 import pytest
 
-from runner.cli.runs import _lines
+from runner.cli import runs_table
+from runner.cli.runs import runs
 from runner.store.run_summary import RunState, RunSummary
 
 PROBLEM = "results.json cannot be read: Expecting value in line 1, column 1, where an object begins"
@@ -10,7 +13,7 @@ PROBLEM = "results.json cannot be read: Expecting value in line 1, column 1, whe
 
 def lines(width):
     row = RunSummary(path="odd", key=(), state=RunState.FOREIGN, problem=PROBLEM)
-    return list(_lines([row], width))
+    return list(runs_table.lines([row], width))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80])
@@ -24,7 +27,7 @@ def test_a_narrow_terminal_has_the_whole_problem_in_lines_that_fit(width):
 def test_failed_thresholds_are_not_taken_for_failed_requests():
     def last_columns(**counts):
         row = RunSummary(path="shop/1", key=(), state=RunState.COMPLETE, rate=100.0, unit="RPS", **counts)
-        return [line.split("RPS")[-1].split() for line in _lines([row], 200)]
+        return [line.split("RPS")[-1].split() for line in runs_table.lines([row], 200)]
 
     heads, values = last_columns(thresholds=2, thresholds_failed=1)
     assert heads[-2:] == ["THRESHOLDS", "PATH"]
@@ -39,3 +42,25 @@ def test_a_table_shows_that_a_problem_was_cut():
     assert "not a run: results.json cannot be read" in row
     assert "…" in row
     assert "where an object begins" not in row
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "arguments", "shown"),
+    [(True, (), 100), (True, ("--all",), 103), (True, ("--limit", "102"), 102), (False, (), 103)],
+)
+def test_a_terminal_shows_the_newest_hundred_unless_more_are_asked_for(
+    tmp_path, monkeypatch, capsys, is_terminal, arguments, shown
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "400")
+    for number in range(103):
+        run = tmp_path / "runs" / str(number)
+        run.mkdir(parents=True)
+        (run / "results.json").write_text("{}")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+
+    runs.main([str(tmp_path / "runs"), *arguments], standalone_mode=False)
+
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1 + shown
+    assert (f"the newest {shown} of 103 runs; --all shows all of them" in err) is (shown < 103)

@@ -9,10 +9,11 @@ import pytest
 
 from runner.archive.results_from import read_results_of
 from runner.core.errors import UsageError
-from runner.core.live import LIVE, Note, RunBegins, RunEnds, encode_live
+from runner.core.live import Note, RunBegins, RunEnds, encode_live
 from runner.store import run_index_read
 from runner.store.live_file import own_process
 from runner.store.run_index import RunIndex, list_runs
+from runner.store.run_names import LIVE
 from runner.store.run_summary import RunState
 from tests.serve.folders import add_archive, add_run
 
@@ -194,6 +195,31 @@ def test_a_run_is_read_again_only_if_it_changed(tmp_path, monkeypatch):
 
     assert [run.title for run in list_runs(tmp_path, read_results_of)] == ["Another title"]
     assert read == ["quickstart/run-00001"]
+
+
+def test_what_was_added_renamed_cut_or_replaced_is_seen_although_the_rest_is_known(tmp_path):
+    runs = [add_run(tmp_path, number=number) for number in range(1, 6)]
+    list_runs(tmp_path, read_results_of)
+
+    add_run(tmp_path, number=9)
+    runs[0].rename(tmp_path / "renamed")
+    with (runs[1] / "results.json").open("r+b") as file:  # the folder keeps its time
+        file.truncate(500)
+    shutil.rmtree(runs[2])
+    runs[3].rename(runs[2])
+    (runs[4] / "results.json").unlink()
+
+    assert {path: (row.state, row.run_id) for path, row in listed(tmp_path).items()} == {
+        "quickstart/run-00009": (RunState.COMPLETE, "00000009"),
+        "renamed": (RunState.COMPLETE, "00000001"),
+        "quickstart/run-00002": (RunState.DAMAGED, ""),
+        "quickstart/run-00003": (RunState.COMPLETE, "00000004"),
+        "quickstart/run-00005": (RunState.INTERRUPTED, run_file_id(runs[4])),
+    }
+
+
+def run_file_id(run):
+    return json.loads((run / "run.json").read_text())["run"]["run_id"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x94\x01\xa1x\xc4\x01x\x90"])

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from runner.cli.live_page import live_page, place_of
-from runner.core.live import LIVE, Note, RunEnds
+from runner.core.live import Note, RunEnds
 from runner.observe.processes import start_ticks
 from runner.store.live_file import LiveFile, own_process
+from runner.store.run_names import LIVE
 from tests.serve.live.records import Stream, beginning, second, stage_of, trial
 
 
