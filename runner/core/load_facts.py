@@ -185,17 +185,21 @@ class DropCauses(Struct, frozen=True, omit_defaults=True):
         not_offered: Never sent, because their part of the generator had ended or was lost before.
         unknown_end: Sent by a part of the generator that was lost: they may have been answered.
         no_virtual_user: Never sent, because k6 had no free virtual user and was adding one.
+        cut_off: Under way when the stage ended early. The causes of others that were dropped in such a stage
+            are not known.
     """
 
     too_late: Annotated[int, Meta(ge=0, le=10**15)] = 0
     not_offered: Annotated[int, Meta(ge=0, le=10**15)] = 0
     unknown_end: Annotated[int, Meta(ge=0, le=10**15)] = 0
     no_virtual_user: Annotated[int, Meta(ge=0, le=10**15)] = 0
+    cut_off: Annotated[int, Meta(ge=0, le=10**15)] = 0
 
     @property
     def total(self) -> int:
         """How many were dropped for these causes."""
-        return self.too_late + self.not_offered + self.unknown_end + self.no_virtual_user
+        known = self.too_late + self.not_offered + self.unknown_end
+        return known + self.no_virtual_user + self.cut_off
 
 
 class LoadFacts(Struct, frozen=True, omit_defaults=True):

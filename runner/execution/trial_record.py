@@ -14,7 +14,7 @@ import trio
 from runner.core.codes import Role
 from runner.core.compact import CompactList
 from runner.core.facts import Event, TrialFacts, TrialStatus, Window
-from runner.core.load_facts import LoadFacts, LoadSecond, PartFacts
+from runner.core.load_facts import DropCauses, LoadFacts, LoadSecond, PartFacts
 from runner.core.node_facts import NodeLoad
 from runner.core.observed_facts import ObservedFacts, Sample, Subject
 from runner.core.units import NS_PER_S, Seconds
@@ -24,6 +24,7 @@ from runner.execution.sample_masking import with_masked_samples
 from runner.experiment.traffic import Load
 from runner.experiment.trials import Trial
 from runner.load.scenario_accounts import interrupted_counts
+from runner.load.worker_losses import ended_unknown, without_end
 from runner.observe.counters.gather import Counters
 from runner.observe.surroundings import Surroundings
 from runner.stack.protocols import Stack
@@ -131,15 +132,17 @@ def _interrupted(trial: Trial, record: Record) -> LoadFacts | None:
     load, planned = trial.configuration.load, round((trial.stage.target_rps or 0) * trial.stage.duration)
     if load.scenarios:
         return _interrupted_scenarios(load, record)
+    seconds = tuple(record.seconds)
     return LoadFacts(
         engine=load.engine,
         workers=record.workers,
         planned=planned,
-        seconds=tuple(record.seconds),
+        seconds=tuple(ended_unknown(seconds, load.shares)),
         complete=False,
         clock="not recorded, because the stage was interrupted",
         parts={name: PartFacts(round(planned * share), share) for name, share in load.shares.items()},
         nodes=record.loads_so_far(),
+        drops=DropCauses(cut_off=max(0, without_end(seconds))),
     )
 
 

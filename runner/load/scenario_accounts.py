@@ -11,7 +11,7 @@ from runner.core.load_facts import UNFINISHED, Backlog, LoadSecond, PartFacts, S
 from runner.experiment.traffic import Load
 from runner.load.messages import WireBacklog
 from runner.load.worker_accounts import Account, merged_backlog
-from runner.load.worker_losses import with_unknown
+from runner.load.worker_losses import ended_unknown, with_unknown, without_end
 
 _Seconds = list[LoadSecond]
 _End = Callable[[Sequence[LoadSecond], int], _Seconds]
@@ -103,17 +103,10 @@ def of_scenario(seconds: Sequence[LoadSecond], name: str) -> _Seconds:
 
 def _corrected(seconds: Sequence[LoadSecond], load: Load, end_users: _End) -> _Seconds:
     """Count requests as dropped that were sent and whose end is unknown, and give users an end."""
-    corrected = with_unknown(seconds, _open(seconds))
-    for part in load.parts:
-        known = [one.parts.get(part.name, LoadSecond(one.index)) for one in corrected]
-        own = with_unknown(known, _open(known))
-        corrected = [
-            replace(one, parts={**one.parts, part.name: requests})
-            for one, requests in zip(corrected, own, strict=True)
-        ]
+    corrected = ended_unknown(seconds, [part.name for part in load.parts])
     for name in load.scenario_shares:
         known = of_scenario(corrected, name)
-        own = end_users(known, _open(known))
+        own = end_users(known, without_end(known))
         corrected = [
             replace(one, scenarios={**one.scenarios, name: users})
             for one, users in zip(corrected, own, strict=True)
@@ -128,11 +121,6 @@ def _unfinished(seconds: Sequence[LoadSecond], unknown: int) -> _Seconds:
     *earlier, last = seconds
     failures = {**last.failures, UNFINISHED: last.failures.get(UNFINISHED, 0) + unknown}
     return [*earlier, replace(last, failures=failures)]
-
-
-def _open(seconds: Sequence[LoadSecond]) -> int:
-    """Return how much was sent and did not end."""
-    return sum(one.sent - one.succeeded - sum(one.failures.values()) for one in seconds)
 
 
 def _with_unsent(

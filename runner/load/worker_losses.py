@@ -6,7 +6,7 @@ Every planned request ends in exactly one count, including those of a worker tha
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -99,6 +99,24 @@ def with_unknown(seconds: Sequence[LoadSecond], unknown: int) -> list[LoadSecond
         unknown -= here
         corrected.append(replace(second, sent=second.sent - here, dropped=second.dropped + here))
     corrected.reverse()
+    return corrected
+
+
+def without_end(seconds: Sequence[LoadSecond]) -> int:
+    """Return how much was sent and did not end."""
+    return sum(one.sent - one.succeeded - sum(one.failures.values()) for one in seconds)
+
+
+def ended_unknown(seconds: Sequence[LoadSecond], names: Iterable[str]) -> list[LoadSecond]:
+    """Count requests as dropped that were sent and did not end: all of them, and those of each part."""
+    corrected = with_unknown(seconds, without_end(seconds))
+    for name in names:
+        known = [one.parts.get(name, LoadSecond(one.index)) for one in corrected]
+        own = with_unknown(known, without_end(known))
+        corrected = [
+            replace(one, parts={**one.parts, name: requests})
+            for one, requests in zip(corrected, own, strict=True)
+        ]
     return corrected
 
 

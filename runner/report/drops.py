@@ -30,6 +30,7 @@ def phrases(causes: DropCauses | None, dropped: int, begun: Literal["sent", "sta
         (causes.not_offered, f"were never {begun} because their part of the generator was lost"),
         (causes.no_virtual_user, "were dropped because k6 was still adding virtual users"),
         (causes.unknown_end, "have no known end because their part of the generator was lost"),
+        (causes.cut_off, "were under way when the stage ended early"),
     ):
         here = min(count, left)  # of repeats, both are medians
         left -= here
@@ -37,7 +38,9 @@ def phrases(causes: DropCauses | None, dropped: int, begun: Literal["sent", "sta
             yield markdown("{:,} {}", here, words)
     if left:
         what = "dropped" if begun == "sent" else f"never {begun}"
-        yield markdown("{:,} were {} because `max_in_flight` was reached", left, what)
+        # of a stage that ended early, it is not known why
+        text = "{:,} were {}" if causes.cut_off else "{:,} were {} because `max_in_flight` was reached"
+        yield markdown(text, left, what)
 
 
 def left_out(stage: Stage) -> Markdown:

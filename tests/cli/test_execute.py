@@ -315,7 +315,9 @@ def test_a_signal_ends_all_processes_and_keeps_the_measurements(cli, phase, numb
         stages = results["configurations"][0]["stages"]
         assert stages[0]["status"] == ("not-run" if phase == "start" else "aborted")
         if phase in {"stage", "stubborn app"}:
-            assert stages[0]["requests"]["succeeded"] >= 25
+            requests = stages[0]["requests"]
+            assert requests["succeeded"] >= 25
+            assert requests["scheduled"] == sum(requests[end] for end in ("succeeded", "failed", "dropped"))
 
 
 def test_a_run_continues_when_its_output_is_closed(cli):

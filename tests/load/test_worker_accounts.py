@@ -180,6 +180,24 @@ def test_nothing_changes_when_no_worker_died():
     assert worker_losses.with_lost(seconds, [account], 1) == seconds
 
 
+def test_what_was_under_way_when_a_stage_was_cut_short_counts_as_dropped_also_of_each_part():
+    of_a = LoadSecond(0, scheduled=4, sent=4, succeeded=1, failures={"timeout": 1})
+    of_b = LoadSecond(1, scheduled=3, sent=2, dropped=1)
+    seconds = [
+        LoadSecond(0, scheduled=4, sent=4, succeeded=1, failures={"timeout": 1}, parts={"a": of_a}),
+        LoadSecond(1, scheduled=3, sent=2, dropped=1, parts={"b": of_b}),
+    ]
+
+    corrected = worker_losses.ended_unknown(seconds, ["a", "b"])
+
+    assert worker_losses.without_end(seconds) == 4
+    assert worker_losses.without_end(corrected) == 0
+    assert [(one.sent, one.dropped) for one in corrected] == [(2, 2), (0, 3)]
+    parts = {name: [one.parts[name] for one in corrected] for name in ("a", "b")}
+    assert [(one.sent, one.dropped) for one in parts["a"]] == [(2, 2), (0, 0)]
+    assert [(one.sent, one.dropped) for one in parts["b"]] == [(0, 0), (0, 3)]
+
+
 def test_each_cause_of_dropped_requests_is_counted_by_the_worker_that_knows_it():
     living = Account("generator worker 1", planned=1000, scheduled=1000, ended=1000)
     living.end = replace(END, too_late=545)

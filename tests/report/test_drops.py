@@ -31,6 +31,11 @@ from tests.report.stored_results import stored
         ),
         (DropCauses(no_virtual_user=5), 5, ["5 were dropped because k6 was still adding virtual users"]),
         (DropCauses(unknown_end=4), 3, ["3 have no known end because their part of the generator was lost"]),
+        (
+            DropCauses(cut_off=5),
+            7,
+            ["5 were under way when the stage ended early", "2 were dropped"],
+        ),
         (None, 7, ["7 were never sent"]),
         (DropCauses(), 0, []),
         (None, 0, []),
