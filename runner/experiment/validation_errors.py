@@ -28,6 +28,10 @@ _OTHER_WORDS: Final = {
 }  # fmt: skip
 """What other tools call the keys of a step."""
 _PLAIN_NUMBER: Final = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
+_OUT_OF_RANGE: Final = re.compile(
+    r"[-+]?(?:[0-9]{16,}(?:\.[0-9]*)?|[0-9]*\.?[0-9]+[eE][-+]?[0-9]{2,}|\.(?:inf|Inf|INF))"
+)
+"""Text that is a number to YAML, but out of the range of `runner.experiment.yaml.scalars`."""
 _INDEX: Final = r"\[[0-9]+\]"
 _TYPES: Final = {
     "model_type": "a mapping of keys to values",
@@ -119,7 +123,7 @@ def _message_and_hint(error: Mapping[str, Any]) -> tuple[str, str]:
     if kind in {"literal_error", "union_tag_invalid"}:
         return _not_a_choice(kind, value, context)
     if kind in _TYPES:
-        return f"should be {_TYPES[kind]}, not {display(value)}", _type_hint(kind, value)
+        return f"should be {_type_name(kind, value)}, not {display(value)}", _type_hint(kind, value)
     if kind in _BOUNDS:
         key, comparison = _BOUNDS[kind]
         return f"should be {comparison} {_grouped(context[key])}, not {display(value)}", ""
@@ -143,6 +147,13 @@ def _not_a_choice(kind: str, value: Any, context: Mapping[str, Any]) -> tuple[st
     choices = re.findall(_QUOTED, expected) or [expected]
     hint = did_you_mean(value, choices) if isinstance(value, str) else ""
     return f"should be {join_words(choices)}, not {display(value)}", hint
+
+
+def _type_name(kind: str, value: Any) -> str:
+    is_number = (
+        kind in {"int_type", "float_type"} and isinstance(value, str) and _OUT_OF_RANGE.fullmatch(value)
+    )
+    return _TYPES[kind].replace("number", "finite number of at most 18 digits") if is_number else _TYPES[kind]
 
 
 def _type_hint(kind: str, value: Any) -> str:

@@ -231,6 +231,15 @@ def test_a_message_shows_the_line_and_the_value() -> None:
 
 
 @pytest.mark.parametrize(
+    "number", ["99999999999999999999", "1e300", ".inf", "-.inf", "12345678901234567890.5"]
+)
+def test_a_number_that_is_out_of_range_is_called_so(number):
+    message = sole(PROCESS.replace("rps: 100", f"rps: {number}")).splitlines()[0]
+
+    assert message.endswith(f"should be a finite number of at most 18 digits, not '{number}'")
+
+
+@pytest.mark.parametrize(
     ("stage", "path", "message"),
     [
         ("{rps: {from: 5, to: 5}, duration: 9s}", "stages[0].rps.to", "should differ from 'from'"),
