@@ -49,6 +49,14 @@ def memory_by_role(observed: ObservedFacts, window_s: Seconds) -> dict[RoleName,
     return {role: _memory(observed, _names(observed.subjects, role), window_s) for role in roles}
 
 
+def memory_over_time(
+    observed: ObservedFacts, window_s: Seconds
+) -> dict[RoleName, list[tuple[Seconds, float]]]:
+    """Return for every role when in the measured window it used how many MiB, in order of time."""
+    roles = dict.fromkeys(subject.role for subject in observed.subjects if subject.kind != "system")
+    return {role: _memory_over_time(observed, _names(observed.subjects, role), window_s) for role in roles}
+
+
 def cores_between(
     samples: Sequence[Sample], names: Sequence[str], begin: Seconds, end: Seconds
 ) -> Cores | None:
@@ -118,12 +126,19 @@ def _peak(samples: Sequence[Sample], names: Sequence[str], width_s: Seconds) -> 
 
 
 def _memory(observed: ObservedFacts, names: Sequence[str], window_s: Seconds) -> Usage | None:
-    used = [
-        sum(sample.rss_bytes[name] for name in names) / BYTES_PER_MIB
+    used = [mib for _, mib in _memory_over_time(observed, names, window_s)]
+    return Usage(sum(used) / len(used), max(used)) if used else None
+
+
+def _memory_over_time(
+    observed: ObservedFacts, names: Sequence[str], window_s: Seconds
+) -> list[tuple[Seconds, float]]:
+    """Return when in the measured window some subjects together used how many MiB."""
+    return [
+        (sample.t_s, sum(sample.rss_bytes[name] for name in names) / BYTES_PER_MIB)
         for sample in observed.samples
         if -_SLACK_S <= sample.t_s <= window_s + 1 and all(name in sample.rss_bytes for name in names)
     ]
-    return Usage(sum(used) / len(used), max(used)) if used else None
 
 
 def throttling_by_subject(observed: ObservedFacts) -> dict[str, ThrottlingShare]:

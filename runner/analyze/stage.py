@@ -12,6 +12,7 @@ from runner.analyze import kernel_counters, validity, verdict
 from runner.analyze.calibration import stage_calibration
 from runner.analyze.latency import percentiles_of_all
 from runner.analyze.measured import Offer, measured, offer_of
+from runner.analyze.memory_growth import growth_notes
 from runner.analyze.merged_observation import merged
 from runner.analyze.node_validity import clock_notes
 from runner.analyze.nodes import cpu_of_all, node_results, without_unchanged
@@ -178,7 +179,12 @@ def _unjudged(trial: Trial, facts: TrialFacts | None) -> Stage:
         nodes=nodes,
         calibration=stage_calibration(facts.calibration if facts else None, offer.highest_rps),
         **_of_engine(load),
-        notes=(*(load.notes if load else ()), *together.notes, *clock_notes(nodes)),
+        notes=(
+            *(load.notes if load else ()),
+            *together.notes,
+            *clock_notes(nodes),
+            *growth_notes(together, offer.window_s, whole.actual_rps),
+        ),
         parts=_parts(load, offer),
         samples=shown_samples(load.seconds if load else ()),
         app_output=facts.app_output if facts else (),
