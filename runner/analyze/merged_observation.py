@@ -7,7 +7,7 @@ stay exact. What the kernel says about a whole machine is never merged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Final
 
@@ -44,7 +44,12 @@ def merged(observed: ObservedFacts) -> ObservedFacts:
 
 def runs_parts(observed: ObservedFacts) -> bool:
     """Return whether a part of the system or of the generator ran on the runner's own machine."""
-    return any(subject.role not in _OF_EVERY_MACHINE for subject in observed.subjects)
+    return has_parts(observed.subjects)
+
+
+def has_parts(subjects: Iterable[Subject]) -> bool:
+    """Return whether a part of the system or of the generator is among the subjects of a machine."""
+    return any(subject.role not in _OF_EVERY_MACHINE for subject in subjects)
 
 
 def _in_order(subject: Subject) -> tuple[str, int]:

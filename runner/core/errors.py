@@ -39,6 +39,11 @@ class LoadproofError(Exception):
         self.hint = hint
         self.details = details
 
+    @property
+    def whole(self) -> str:
+        """Message, details and hint, a line each."""
+        return "\n".join(filter(None, (self.message, *self.details, self.hint)))
+
 
 class UsageError(LoadproofError):
     """The command line requests something that cannot be done."""

@@ -18,6 +18,7 @@ from runner.core.units import Bytes, Milliseconds, PerSecond, Seconds
 
 MAX_LINE: Final[Bytes] = 64 * 1024
 MAX_NOTE: Final = 500
+MAX_REASON: Final = 4000
 MAX_NOTES: Final = 20
 """How many notes the end of a trial has, at most."""
 
@@ -25,6 +26,7 @@ LoadModel: TypeAlias = Literal["open", "closed", "scenarios"]
 RunStatus: TypeAlias = Literal["complete", "aborted", "failed"]
 _Name: TypeAlias = Annotated[str, Meta(max_length=1000)]
 _Note: TypeAlias = Annotated[str, Meta(max_length=MAX_NOTE)]
+_Reason: TypeAlias = Annotated[str, Meta(max_length=MAX_REASON)]
 _Count: TypeAlias = Annotated[int, Meta(ge=0, le=10**15)]
 _Number: TypeAlias = Annotated[int, Meta(ge=0, le=10**6)]
 _Length: TypeAlias = Annotated[Seconds, Meta(ge=0, le=10**7)]
@@ -152,8 +154,9 @@ class Second(Struct, frozen=True, omit_defaults=True, tag="second"):
         scenarios_completed: Of those due in the window: scenarios that came to their end in this second.
         scenario_failures: Kind to count of those that did not, likewise.
         scenario_p95_ms: Of the durations of `scenarios_completed`.
+        machines: Of how many machines `cores` is the sum.
         cores: Role to CPU seconds ÷ seconds, over about the last second, of all machines; a name of
-            `Role` or of a service. ``other`` is what this machine used beyond all of them.
+            `Role` or of a service. ``other`` is what they used beyond all of them.
         memory_bytes: Role to resident memory.
         parts: Of a mix: name of a request to its part. A very large mix has none.
         seconds: How many it stands for: 1, except where those of a long stage were put together.
@@ -180,6 +183,7 @@ class Second(Struct, frozen=True, omit_defaults=True, tag="second"):
     scenarios_completed: _Count = 0
     scenario_failures: _Counts = field(default_factory=dict)
     scenario_p95_ms: Milliseconds | None = None
+    machines: _Number = 1
 
 
 class Note(Struct, frozen=True, tag="note"):
@@ -252,12 +256,12 @@ class RunEnds(Struct, frozen=True, omit_defaults=True, tag="end"):
     Attributes:
         status: ``complete``; ``aborted`` by a signal or fault, with what was measured until then; ``failed``
             without any result.
-        reason: What ended it early; else empty.
+        reason: What ended it early, with what to do about it in further lines; else empty.
     """
 
     at_s: _Time
     status: RunStatus
-    reason: _Note = ""
+    reason: _Reason = ""
 
 
 LiveRecord: TypeAlias = (
@@ -287,6 +291,6 @@ def decode_live(line: bytes) -> LiveRecord:
         raise ValueError("the line is nested too deeply") from None
 
 
-def shortened(text: str) -> str:
-    """Return a text as it fits into a note."""
-    return text if len(text) <= MAX_NOTE else f"{text[: MAX_NOTE - 2]} …"
+def shortened(text: str, most: int = MAX_NOTE) -> str:
+    """Return a text as it fits into a note, or into `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 2]} …"

@@ -16,6 +16,7 @@ from runner.core.errors import LoadproofError
 from runner.core.facts import RunFacts, TrialFacts
 from runner.core.live import (
     MAX_LINE,
+    MAX_REASON,
     LiveRecord,
     LoadEnds,
     Note,
@@ -114,7 +115,7 @@ class LiveFeed(Watcher):
         self._tell(LoadEnds(self._clock()))
 
     def run_ends(self, status: RunStatus, reason: str) -> None:
-        self._tell(RunEnds(self._clock(), status, shortened(reason)))
+        self._tell(RunEnds(self._clock(), status, shortened(reason, MAX_REASON)))
 
     def _tell(self, record: LiveRecord) -> None:
         for sink in tuple(self._sinks):

@@ -86,6 +86,7 @@ def second_record(second: LoadSecond, trial: Trial, usage: RoleUsage, at_s: Seco
         scenarios_completed=sum(run.succeeded for run in runs),
         scenario_failures=_failures_of_all(runs),
         scenario_p95_ms=_percentiles_ms(merge(run.response_time for run in runs))[1],
+        machines=usage.machines,
     )
 
 

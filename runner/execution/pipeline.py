@@ -100,11 +100,11 @@ async def execute(job: Job, watcher: Watcher) -> Outcome:
 def _end(job: Job, state: RunState, folder: RunFolder, watcher: Watcher) -> Outcome:
     """Return the outcome of a run; raise the fault that ended it if nothing was measured until then."""
     if state.error and not state.trials:
-        watcher.run_ends("failed", state.error.message)
+        watcher.run_ends("failed", state.error.whole)
         raise state.error
     watcher.load_ends()
     outcome = conclude(job, state, folder)
-    reason = outcome.error.message if outcome.error else outcome.signal.name if outcome.signal else ""
+    reason = outcome.error.whole if outcome.error else outcome.signal.name if outcome.signal else ""
     watcher.run_ends(outcome.results.run.status, reason)
     return outcome
 

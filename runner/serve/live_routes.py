@@ -23,12 +23,13 @@ from runner.report.metric_text import role_name
 from runner.serve.live_tail import POLL_S, LiveState, LiveTail, state_event
 from runner.serve.requests import html, no_such_run, run_path, site_of
 from runner.serve.site import Site, TooManyViewers, address
+from runner.store.rendered_files import PAGE
 from runner.store.run_summary import RunState, RunSummary
 
 _ROLES: Final = {
     Role.FORWARDER: role_name(Role.FORWARDER),
     Role.OTHER: "other programs",
-    Role.SYSTEM: "whole machine",
+    Role.SYSTEM: "total",
 }
 """What the page calls roles that have another name in files."""
 _HEARTBEAT_S: Final[Seconds] = 10.0
@@ -84,6 +85,7 @@ async def live_page(request: Request) -> Response:
         report=f"/run/{_quoted(path)}",
         roles=_ROLES,
         disturbed=DISTURBED,
+        report_file=harmless(str(folder / PAGE)),
         resume=f"runner execute --resume {shlex.quote(harmless(str(folder)))}",
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from runner.core.codes import Unbounded
+from runner.core.codes import Role, Unbounded
 from runner.core.metrics import METRICS
-from runner.core.observed_facts import Sample
+from runner.core.observed_facts import Sample, Subject
 from runner.core.ramp import Ramp
 from runner.execution.live_end import trial_end
 from runner.execution.live_records import second_record
@@ -112,3 +112,17 @@ def test_what_other_programs_use_is_what_the_machine_used_beyond_all_roles():
         usage.sample(Sample(t_s, cpu_s, {}), SUBJECTS)
 
     assert usage.cores()["other"] == pytest.approx(1.0)
+
+
+def test_of_several_machines_that_of_the_runner_alone_is_no_part_of_the_total():
+    usage = RoleUsage()
+    runner = (Subject("runner", Role.RUNNER, "process"), Subject("system", Role.SYSTEM, "system"))
+    nodes = [(Subject(f"app-{number}", Role.APP, "cgroup"), *runner) for number in (1, 2)]
+    for t_s in (0.0, 1.0):
+        usage.sample(Sample(t_s, {"runner": 0.25 * t_s, "system": 2.0 * t_s}, {}), runner)
+        for number, subjects in enumerate(nodes, start=1):
+            cpu_s = {f"app-{number}": 0.5 * t_s, "runner": 0.0, "system": number * t_s}
+            usage.sample(Sample(t_s, cpu_s, {}), subjects)
+
+    assert usage.cores() == pytest.approx({"app": 1.0, "runner": 0.25, "other": 2.0, "system": 3.0})
+    assert usage.machines == 2

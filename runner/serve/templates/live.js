@@ -55,7 +55,7 @@
     const latencies = [["p50", "--s3"], ["p95", "--s1"], ["p99", "--s2"]].map(([name, key]) => ({ name, colour: colour(key), value: (point) => point[`${name}_ms`], text: ms }));
     if (begins.model === "scenarios") latencies.push({ name: "p95 of whole scenarios", colour: colour("--s4"), dashed: true, value: (point) => point.scenario_p95_ms, text: ms });
     text("latencies-title", begins.model === "closed" ? "Duration" : "Response time");
-    charts.latencies.show({ ...stage, log: true, nothing: "the engine tells none before the stage ends" }, points, latencies);
+    charts.latencies.show({ ...stage, log: true, nothing: trial.succeeded ? "the engine tells none before the stage ends" : "no successful response" }, points, latencies);
     const named = roles(points);
     const services = named.filter((name) => !COLOURS[name]);
     charts.cores.show(stage, points, named.map((name) => ({ name: role(name), colour: roleColour(name, services), dashed: name === "system" || name === "other", value: (point) => (point.cores || {})[name], text: cores })));
@@ -123,9 +123,17 @@
   // Other programs take CPU from what is measured: say so while there is time to stop them.
   const drawDisturbance = (trial) => {
     const { other, seconds } = trial.used, processors = run.begins ? run.begins.processors || 0 : 0;
-    const used = seconds ? other / seconds : 0, isDisturbed = processors > 0 && used >= DISTURBED * processors;
+    const used = seconds ? other / seconds : 0, isAlone = !trial.last || (trial.last.machines || 1) === 1;
+    const isDisturbed = isAlone && processors > 0 && used >= DISTURBED * processors;
     show("disturbed", isDisturbed);
     if (isDisturbed) byId("disturbed").firstElementChild.textContent = `Programs outside the experiment used ${cores(used)} of the ${processors} cores of this machine in this stage; from ${share(DISTURBED, 1)} they may change its results.`;
+  };
+
+  // Before the first stage: what is being prepared, or that nothing was measured.
+  const drawWaiting = () => {
+    const newest = run.notes.at(-1), isOver = ["died", "failed", "ended"].includes(state);
+    text("title", isOver ? "No stage was begun" : "Waiting for the first stage");
+    text("left", !isOver && newest ? newest.text : "");
   };
 
   const phase = (trial) => {
@@ -180,7 +188,8 @@
     if (!isUnknown(focused)) body.querySelector(`button[data-number="${focused}"]`)?.focus({ preventScroll: true });
   };
 
-  let drawnProbes = "";
+  let drawnProbes = "", drawRates = () => {};
+  new ResizeObserver(() => drawRates()).observe(byId("probes"));
   const drawSearch = (trial) => {
     const number = trial ? trial.begins.number : 0;
     const planned = trial && trial.begins.search ? run.planned(number) : run.plan.filter((one) => one.search && one.number <= (number || Infinity)).at(-1);
@@ -197,7 +206,8 @@
     const waits = run.probesOf(planned).filter((one) => !judged.has(one) && !goes.some((probe) => probe.number === one) && run.trials.has(one) && run.trials.get(one).ends)
       .map((one) => ({ number: one, rate: offered(run.trials.get(one)), passed: null, waits: true, unit })).filter((probe) => !isUnknown(probe.rate));
     const all = [...probes.filter((probe) => !goes.length || probe.number !== goes[0].number), ...waits, ...goes];
-    if (all.length) drawProbes(byId("probes"), all, (value) => `${rate(value)} ${unit}`);
+    if (all.length) drawRates = () => drawProbes(byId("probes"), all, (value) => `${rate(value)} ${unit}`);
+    drawRates();
     const key = JSON.stringify([all, number]);
     if (key === drawnProbes) return;
     drawnProbes = key;
@@ -244,7 +254,9 @@
     const isNow = run.current && run.planned(run.current.begins.number) === planned && !run.hasLoadEnded;
     const isShown = shownTrial() && run.planned(shownTrial().begins.number) === planned;
     const status = probes.length ? `${isNow ? "under way, " : ""}${probes.length} of at most ${planned.orders} rates` : `at most ${planned.orders} rates`;
-    return row([cell(String(number), "number"), cell(last === undefined ? name : opener(name, last)), cell(`${length(planned)} each`), cell(status), cell(""), cell(""), cell("")],
+    const wide = cell(status);
+    wide.colSpan = 4;
+    return row([cell(String(number), "number"), cell(last === undefined ? name : opener(name, last)), cell(`${length(planned)} each`), wide],
       [isNow ? "now" : "", probes.length ? "" : "to-come", isShown ? "shown" : ""].join(" ").trim());
   };
 
@@ -255,7 +267,7 @@
     const name = trial ? trial.begins.title : `${planned.configuration} · ${planned.stage}${planned.detail ? `, ${planned.detail}` : ""}${planned.level !== planned.stage ? ` (${planned.level})` : ""}`;
     const label = trial && (trial.points.length || trial === run.current) ? opener(name, number) : name;
     const isNow = trial && !trial.ends && trial === run.current && !["died", "failed", "ended"].includes(state);
-    const status = isNow ? "under way" : !ends ? (trial ? "interrupted" : "to come") : ends.status === "complete" ? "done" : ends.status;
+    const status = isNow ? "under way" : !ends ? (trial ? "interrupted" : ["failed", "ended"].includes(state) ? "not run" : "to come") : ends.status === "complete" ? "done" : ends.status;
     return row([cell(String(number), "number"), cell(label), cell(length(trial ? trial.begins : planned)), cell(status, status === "failed" ? "failed-mark" : ""), ...endCells(ends)],
       [isNow ? "now" : "", !trial && !ends ? "to-come" : "", trial && trial === shownTrial() ? "shown" : ""].join(" ").trim());
   };
@@ -309,7 +321,9 @@
     isDrawing = false;
     if (document.hidden) return;
     const trial = shownTrial();
-    if (trial) {
+    for (const one of ["bar", "now", "charts"]) show(one, Boolean(trial));
+    if (!trial) drawWaiting();
+    else {
       drawStage(trial);
       drawFigures(trial);
       drawCharts(trial);
@@ -335,6 +349,7 @@
       const response = await fetch(report, { method: "HEAD" });
       if (!response.ok || new URL(response.url).pathname.startsWith("/live/")) return; // the link stays
     } catch {
+      for (const one of ["to-report", "report-file"]) show(one, one === "report-file"); // the server has ended, too
       return;
     }
     setTimeout(() => location.replace(report), LEAVES_AFTER);

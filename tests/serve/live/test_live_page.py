@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from runner.cli.live_page import live_page
-from runner.core.live import LoadEnds, Second, TrialEnds
+from runner.core.live import LoadEnds, Note, RunEnds, Second, TrialEnds
 from runner.core.live_ends import P95
 from runner.report import number_format
 from runner.store.live_file import LiveFile
@@ -150,6 +150,39 @@ def test_between_stages_the_run_is_in_progress_and_an_ended_stage_has_the_number
     tell(LoadEnds(2.0))
     page.wait_for_function("document.getElementById('state').textContent === 'writing the report'")
     assert "the report is written" in shows("left")
+
+
+def test_a_run_that_fails_before_its_first_stage_shows_what_it_did_and_why_it_failed(shown, visit):
+    served, tell = shown
+    for record in [beginning(), Note(1.0, "building web")]:
+        tell(record)
+    page = visit(served.url)
+    page.wait_for_selector("#trial-rows tr")
+
+    def shows(element):
+        return page.locator(f"#{element}").inner_text()
+
+    assert not page.locator("#charts").is_visible()
+    assert (shows("title"), shows("left")) == ("Waiting for the first stage", "building web")
+    tell(RunEnds(2.0, "failed", "a request failed its check\n  GET /a: the status is 503\nread its log"))
+    page.wait_for_selector("#failed:not([hidden])")
+    assert "the status is 503\nread its log" in page.locator("#failed").inner_text()
+    assert shows("title") == "No stage was begun"
+    assert "not run" in page.locator("#trial-rows tr").first.inner_text()
+
+
+def test_a_page_whose_server_has_ended_says_where_the_report_is(shown, visit, tmp_path):
+    served, _ = shown
+    page = visit(served.url)
+    told = 'event: state\ndata: {"state": "ended", "report": "/run/1"}\n\n'
+    page.route("**/live-events/**", lambda route: route.fulfill(content_type="text/event-stream", body=told))
+    page.route("**/run/1", lambda route: route.abort())
+
+    page.reload()
+
+    page.wait_for_selector("#report-file:not([hidden])")
+    assert page.locator("#report-file code").inner_text() == str(tmp_path / "run" / "report.html")
+    assert not page.locator("#to-report").is_visible()
 
 
 def test_numbers_are_written_as_the_report_writes_them(shown, visit):
