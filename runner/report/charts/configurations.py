@@ -34,7 +34,7 @@ def side_by_side(results: Results) -> Chart | None:
         for measured in best
     ]
     p95_axis = chart.logarithmic(measured.stage.response_time_ms.p95 for measured in best)
-    rate = chart.quantitative("rps", "Actual RPS")
+    rate = chart.quantitative("rps", "Actual RPS") | {"axis": {"tickCount": 6}}
     colours = _limit_colours(best)
     p95 = chart.quantitative("p95", "p95 response time (ms), logarithmic") | p95_axis
     subtitle = "Each configuration at its highest target rate, coloured by its verdict"

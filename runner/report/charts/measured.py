@@ -10,6 +10,7 @@ from runner.analyze.medians import of_medians
 from runner.core.codes import Validity
 from runner.core.results import Results
 from runner.core.stage_results import Stage
+from runner.report import number_format
 from runner.report.capacity import shown
 from runner.report.charts import chart
 from runner.report.charts.chart import Row, Spec
@@ -22,6 +23,8 @@ _BAR_SHARE: Final = 0.55
 _MAX_BAR_WIDTH: Final = 60
 CHARACTER_WIDTH: Final = 6.5
 """Pixels, rounded up from the average."""
+_SAME_SHARE: Final = 0.005
+"""Difference up to which two shares are the same figure."""
 
 
 class MeasuredStage(NamedTuple):
@@ -59,6 +62,19 @@ def measured_stages(results: Results, *, medians: bool = False) -> list[Measured
         for stage in shown(of_medians(configuration) if medians else configuration).stages
         if stage.actual_rps is not None and stage.validity.status is not Validity.INVALID
     ]
+
+
+def achieved(stage: Stage) -> str:
+    """Return what a stage achieved of its target rate, as ``1,250 of 4,000 RPS (31.3 %)``.
+
+    Where not all of the responses were due in the window, the share that was sustained is named as such.
+    """
+    actual, target = stage.actual_rps or 0.0, stage.target_rps
+    if not target or stage.achieved is None:
+        return f"{number_format.rate(actual)} RPS"
+    rates, share = f"{number_format.rate(actual)} of {number_format.rate(target)} RPS", stage.achieved
+    is_ratio = abs(share - min(1.0, actual / target)) < _SAME_SHARE
+    return f"{rates} ({'' if is_ratio else 'sustained: '}{number_format.share(share)})"
 
 
 def several_configurations(stages: Iterable[MeasuredStage]) -> bool:

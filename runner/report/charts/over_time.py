@@ -98,7 +98,8 @@ def over_time(results: Results) -> Chart | None:
         "spacing": 8,
     }
     targets = "; red line: target RPS" if has_target else ""
-    subtitle = f"Each second in the order of the run; darker: warm-up{targets}"
+    late = "; what came after a window is left out" if any(map(_has_slower, bands)) else ""
+    subtitle = f"Each second in the order of the run; darker: warm-up{targets}{late}"
     return Chart("over-time", _title(bands), subtitle, spec)
 
 
@@ -188,8 +189,15 @@ def _shade(rows: Sequence[Row], ends: str, opacity: float) -> Spec:
     return {"data": chart.values(rows), "mark": mark, "encoding": {**x, "tooltip": chart.tooltip("stage")}}
 
 
+def _has_slower(band: _Band) -> bool:
+    """Return whether the stage's p95 is beyond that of all its seconds: slow responses came later."""
+    p95 = band.stage.response_time_ms.p95
+    seconds = [moment.p95_ms for moment in band.moments if moment.p95_ms]
+    return bool(p95 and seconds) and (p95 or 0.0) > max(seconds)
+
+
 def _title(bands: Sequence[_Band]) -> str:
-    """Name the slowest second after the warm-up."""
+    """Name the slowest second of all windows."""
     seconds = [
         (moment, band) for band in bands for moment in band.moments if moment.p95_ms and moment.t_s > 0
     ]
@@ -197,6 +205,6 @@ def _title(bands: Sequence[_Band]) -> str:
         return "Responses per second over time"
     worst, band = max(seconds, key=lambda second: second[0].p95_ms or 0.0)
     return (
-        f"The slowest second was {worst.t_s:g} s into {band.place}: "
+        f"The slowest second of a window was {worst.t_s:g} s into {band.place}: "
         f"p95 {number_format.ms(worst.p95_ms)} ms at {number_format.rate(worst.rps)} responses per second"
     )

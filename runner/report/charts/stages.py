@@ -13,7 +13,13 @@ from runner.report import number_format
 from runner.report.capacity import shown
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row
-from runner.report.charts.measured import MeasuredStage, Panels, measured_stages, several_configurations
+from runner.report.charts.measured import (
+    MeasuredStage,
+    Panels,
+    achieved,
+    measured_stages,
+    several_configurations,
+)
 from runner.report.metric_text import levels
 from runner.report.prose import why_missed
 from runner.report.stage_choice import constant, missed
@@ -22,7 +28,10 @@ _PERCENTILES: Final = {"p50": chart.GREEN, "p95": chart.BLUE, "p99": chart.ORANG
 
 
 def latency(results: Results) -> Chart | None:
-    """Return response time percentiles by stage, on a logarithmic axis."""
+    """Return response time percentiles by stage, on a logarithmic axis.
+
+    None for fewer than two stages: the chart of the distribution has all of a single one.
+    """
     times = [
         (measured, name, ms)
         for measured in measured_stages(results, medians=True)
@@ -31,7 +40,7 @@ def latency(results: Results) -> Chart | None:
         for name in _PERCENTILES
         if (ms := getattr(measured.stage.response_time_ms, name))
     ]
-    if not times:
+    if len({(measured.configuration, measured.label) for measured, _, _ in times}) < 2:
         return None
     rows = [measured.row(series=name, ms=ms) for measured, name, ms in times]
     stages = [measured for measured, _, _ in times]
@@ -64,8 +73,6 @@ def _latency_title(stages: Sequence[MeasuredStage]) -> str:
     if lossy:
         beyond = lossy[0].place(several=several)
         return f"p95 response time: {number_format.ms(low)} ms at {where}, no finite value at {beyond}"
-    if fastest is slowest:
-        return f"95 % of the requests at {where} completed within {number_format.ms(low)} ms"
     return (
         f"p95 response time: {number_format.ms(low)} ms at {where}, "
         f"{number_format.ms(high)} ms at {slowest.place(several=several)}"
@@ -121,11 +128,10 @@ def _throughput_title(results: Results, stages: Sequence[MeasuredStage]) -> str:
     worst = min(short, key=lambda measured: measured.stage.achieved or 0.0)
     subject = worst.configuration if several_configurations(stages) else "The service"
     stage, reason = worst.stage, why_missed(worst.stage)
-    share = number_format.share(stage.achieved or 0.0)
     if stage.scenarios:
+        share = number_format.share(stage.achieved or 0.0)
         return f"{subject} sustained {share} of {levels(stage)}{f', but {reason}' if reason else ''}"
-    actual, target = number_format.rate(stage.actual_rps), number_format.rate(stage.target_rps)
-    return f"{subject} achieved {actual} of {target} RPS ({share}){f', but {reason}' if reason else ''}"
+    return f"{subject} achieved {achieved(stage)}{f', but {reason}' if reason else ''}"
 
 
 def _title_without_rate(stages: Sequence[MeasuredStage]) -> str:

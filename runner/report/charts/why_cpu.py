@@ -113,7 +113,7 @@ def _lines(
 def _bars(rows: Sequence[Row], colours: dict[str, str], bound: tuple[float, str] | None) -> Spec:
     names = [row["series"] for row in sorted(rows, key=lambda row: -float(row["cores"] or 0))]
     y = {"field": "series", "type": "nominal", "sort": names, "axis": {"title": None, "grid": False}}
-    shared = {"y": y, "x": chart.quantitative("cores", "CPU cores")}
+    shared = {"y": y, "x": chart.quantitative("cores", "CPU cores") | {"axis": {"tickCount": 8}}}
     scale = {"domain": list(colours), "range": list(colours.values())}
     bar: Spec = {
         "mark": {"type": "bar", "height": {"band": 0.6}},

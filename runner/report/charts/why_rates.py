@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from runner.core.codes import Limit
+from runner.core.codes import Limit, Validity
 from runner.core.metric import Dimension
 from runner.core.metrics import metric_of
 from runner.core.stage_results import Stage
 from runner.report import number_format
 from runner.report.charts import chart
 from runner.report.charts.chart import Chart, Row, Spec
+from runner.report.charts.measured import achieved
 from runner.report.charts.why_stages import WhyStages, level_of
 from runner.report.metric_text import levels, written_bound
 
@@ -23,6 +24,8 @@ _KINDS: Final = {
 }
 _WIDE: Final = 20.0
 """Ratio of the highest latency to the lowest from which the axis is logarithmic."""
+_POINTS: Final = 2
+"""Of a curve, at least."""
 _HEIGHTS: Final = (130, 90, 80)
 
 
@@ -33,10 +36,10 @@ def latency(stages: WhyStages) -> Chart | None:
     kind = _kind(stages.limited)
     field, title = _KINDS[kind]
     rows = [row for measured in stages.stages for row in _percentiles(measured.stage, field)]
+    if len({row["level"] for row in rows}) < _POINTS:
+        return None
     bounds = list(_bounds(stages.limited, kind))
     known = [float(row["ms"] or 0) for row in rows] + [bound for bound, _ in bounds]
-    if not rows:
-        return None
     wide = max(known) > _WIDE * min(known)
     y = chart.quantitative("ms", f"{title}{', logarithmic' if wide else ''}")
     y |= chart.logarithmic(known) if wide else {}
@@ -91,6 +94,8 @@ def _rule(bound: float, y: Spec) -> Spec:
 
 def _latency_title(stages: WhyStages, field: str) -> str:
     last = stages.stages[-1].stage
+    if last.validity.status is Validity.INVALID:
+        return _queue_title(last)
     p95 = getattr(last, field).p95
     if p95 is None:
         return f"At {levels(last)}, the p95 has no finite value"
@@ -158,7 +163,10 @@ def _panel(stages: WhyStages, rows: Sequence[Row], field: str, title: str, colou
 
 
 def _queue_title(stage: Stage) -> str:
-    share, at = number_format.share(stage.achieved), levels(stage)
+    """Return what a stage that has no known limit achieved; of an invalid one, that this says nothing."""
+    at, actual = levels(stage), number_format.rate(stage.actual_rps)
+    if stage.validity.status is Validity.INVALID:
+        return f"The stage at {at} is invalid: its {actual} RPS do not show what the service achieves"
     if stage.achieved is None:
-        return f"With {at}, {number_format.rate(stage.actual_rps)} responses per second"
-    return f"At {at}, the service achieved {number_format.rate(stage.actual_rps)} RPS ({share})"
+        return f"With {at}, {actual} responses per second"
+    return f"At {at}, the service achieved {achieved(stage)}"

@@ -8,7 +8,7 @@ import re
 
 from msgspec.structs import replace
 
-from runner.core.codes import Limit
+from runner.core.codes import Limit, Validity
 from runner.core.judgements import ThresholdResult
 from runner.report.charts.chart import BLUE
 from runner.report.charts.why import why
@@ -81,3 +81,27 @@ def test_failures_are_shown_by_kind_in_per_cent_of_the_requests_due():
 
 def test_a_ramp_that_shows_the_limit_is_not_drawn_as_another_stage():
     assert why(missed_beside_a_ramp()) is None
+
+
+def test_what_an_invalid_stage_achieved_is_not_said_of_the_service():
+    results = limited_to(stored("single-process"), (0, 3), Limit.UNDETERMINED)
+    validity = replace(results.configurations[0].stages[3].validity, status=Validity.INVALID)
+
+    chart = drawn(with_stage(results, (0, 3), validity=validity))
+
+    assert chart.title.startswith("The stage at 10,000 RPS is invalid: ")
+
+
+def test_a_share_that_is_not_the_ratio_of_the_rates_is_named():
+    results = limited_to(stored("single-process"), (0, 3), Limit.UNDETERMINED)
+
+    chart = drawn(with_stage(results, (0, 3), actual_rps=5130.0, achieved=0.416))
+
+    assert chart.title == "At 10,000 RPS, the service achieved 5,130 of 10,000 RPS (sustained: 41.6 %)"
+
+
+def test_one_point_is_no_curve():
+    results = stored("quickstart")
+    unknown = replace(results.configurations[0].stages[0].response_time_ms, p50=None, p95=None, p99=None)
+
+    assert why(with_stage(results, (0, 0), response_time_ms=unknown)) is None

@@ -233,7 +233,15 @@ def test_charts_use_the_width_in_two_columns_or_in_one(desk):
     places = """() => [...document.querySelectorAll('.charts > :not(.wide)')].map((one) => one.offsetLeft)"""
     room = """() => [...document.querySelectorAll('.chart')].map((one) =>
       one.clientWidth - Number(one.querySelector('svg').getAttribute('width')))"""
+    cut = """() => [...document.querySelectorAll('.chart svg')].flatMap((svg) => {
+      const whole = svg.getBoundingClientRect();
+      return [...svg.querySelectorAll('text')].filter((text) => {
+        const own = text.getBoundingClientRect();
+        return own.bottom > whole.bottom + 1 || own.right > whole.right + 1;
+      }).map((text) => text.textContent);
+    })"""
 
+    assert page.evaluate(cut) == []
     assert len(set(page.evaluate(places))) == 2
     assert max(map(abs, page.evaluate(room))) <= 12
     page.set_viewport_size({"width": 900, "height": 800})
